@@ -1,0 +1,70 @@
+//! Who asks an entity: a client from outside, or an entity from inside an operation.
+
+use std::borrow::Cow;
+use std::future::Future;
+
+use crate::entity::error::CallFailure;
+use crate::id::EntityId;
+use crate::time::Timestamp;
+
+/// Who holds a reference to an entity. Implemented by [`Client`](crate::Client) and by the callers inside Abide; sealed.
+pub trait Caller: Sized + Clone + sealed::Sealed {
+    /// What [`Operation::signal`](crate::Operation::signal) gives back.
+    type Signaled;
+    /// What [`Operation::signal_at`](crate::Operation::signal_at) gives back.
+    type Scheduled;
+    /// What cancelling a scheduled signal gives back.
+    type Canceled;
+    #[doc(hidden)]
+    type Answer: Future<Output = Result<Vec<u8>, CallFailure>> + Unpin;
+
+    #[doc(hidden)]
+    fn call(self, request: sealed::Prepared) -> Self::Answer;
+    #[doc(hidden)]
+    fn signal(self, request: sealed::Prepared) -> Self::Signaled;
+    #[doc(hidden)]
+    fn schedule(self, request: sealed::Prepared, due: sealed::Due, timer: Option<String>) -> Self::Scheduled;
+    #[doc(hidden)]
+    fn cancel(self, target: crate::Result<EntityId>, timer: String) -> Self::Canceled;
+}
+
+/// A caller that can wait for an answer.
+#[diagnostic::on_unimplemented(
+    message = "an entity cannot wait for another entity",
+    label = "this operation can only be signaled here",
+    note = "send it one-way with `.signal()`, and let the receiver signal the answer back; or move the waiting into an orchestration"
+)]
+pub trait CanCall: Caller {}
+
+/// What a request asks for: one operation of one entity.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) target: EntityId,
+    pub(crate) operation: Cow<'static, str>,
+    /// The arguments as a JSON object, by name.
+    pub(crate) arguments: Vec<u8>,
+    /// Makes a retry of a client take effect once.
+    pub(crate) request_id: Option<String>,
+    /// Fail with `Overloaded` instead of waiting for room.
+    pub(crate) refuse_when_full: bool,
+}
+
+/// When a scheduled signal is due.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum When {
+    At(Timestamp),
+    After(std::time::Duration),
+}
+
+pub(crate) mod sealed {
+    /// Keeps [`super::Caller`] to this crate.
+    pub trait Sealed {}
+
+    /// A request, or why it could not be made: the error is told where the request is used.
+    #[derive(Debug)]
+    pub struct Prepared(pub(crate) crate::Result<super::Request>);
+
+    /// When a scheduled signal is due.
+    #[derive(Debug)]
+    pub struct Due(pub(crate) super::When);
+}

@@ -1,0 +1,4 @@
+//! What a user of entities touches.
+
+pub(crate) mod caller;
+pub(crate) mod error;

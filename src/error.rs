@@ -1,0 +1,112 @@
+//! The one error that everything outside an operation's own code fails with.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// The result of everything that a hub does for its caller.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What the runtime met instead of doing what it was asked for.
+///
+/// The [`kind`](Error::kind) says which decision a caller has; the text names the thing, the reason and the way out.
+#[derive(Clone)]
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+}
+
+/// The kinds of [`Error`], one for each decision that a caller would take differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// An id, key or name breaks the rules for ids. Nothing was stored.
+    InvalidId,
+    /// A value could not be turned into JSON, or not back into its type.
+    Serialization,
+    /// A payload, state or number of actions is over its limit. Nothing of it was stored.
+    TooLarge,
+    /// The entity's type is not registered with this hub.
+    Unregistered,
+    /// The entity's type has no operation of this name.
+    UnknownOperation,
+    /// The operation's arguments do not decode into its parameters.
+    InvalidArguments,
+    /// The operation panicked; the entity is as it was before.
+    Panicked,
+    /// An `async` operation ran longer than its limit; the entity is as it was before.
+    TimedOut,
+    /// The entity is quarantined or held and takes no calls until an operator resumes it.
+    Quarantined,
+    /// A `try_` form found a full queue.
+    Overloaded,
+    /// The request id was used before with other arguments.
+    RequestIdReused,
+    /// A write or a sync failed: the hub releases nothing more and has to be opened again.
+    Poisoned,
+    /// The hub is shutting down or gone; what was asked for may or may not have been taken in.
+    Closed,
+    /// Another process, or another hub of this one, holds the directory.
+    Locked,
+    /// The directory is not a hub, or one of another format version.
+    Format,
+    /// The store is damaged, or does not hold everything that was acknowledged.
+    Corrupted,
+    /// The directory is a copy made by a checkpoint and was not released for work.
+    Copy,
+    /// The hub was configured in a way that cannot work.
+    Configuration,
+    /// The operating system or the store refused an operation.
+    Io,
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            source: None,
+        }
+    }
+
+    pub(crate) fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        self.source = Some(Arc::new(source));
+        self
+    }
+
+    /// The decision that a caller has.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// The text without its sources.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.kind, self.message)?;
+        if let Some(source) = &self.source {
+            write!(f, " (caused by: {source})")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source
+            .as_deref()
+            .map(|source| source as &(dyn std::error::Error + 'static))
+    }
+}

@@ -1,0 +1,82 @@
+//! What went wrong, in the form that is stored and that survives every hop.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The stored record of an error that an operation returned.
+///
+/// Every `std::error::Error` converts into it, with its source chain, so that `?` works in a function that returns it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The Rust type of the error, without its path.
+    pub error_type: String,
+    /// What the error says of itself.
+    pub message: String,
+    /// The error itself as JSON, where its type is serialisable.
+    pub details: Option<String>,
+    /// What its sources say, outermost first.
+    pub sources: Vec<String>,
+    /// Whether a retry is known to be useless.
+    pub non_retriable: bool,
+}
+
+impl Failure {
+    /// A failure with a message and nothing else.
+    pub fn message(message: impl Into<String>) -> Self {
+        Self {
+            error_type: "Failure".into(),
+            message: message.into(),
+            details: None,
+            sources: Vec::new(),
+            non_retriable: false,
+        }
+    }
+
+    /// Describes any error, with its source chain.
+    pub(crate) fn describe<E: std::error::Error + ?Sized>(error: &E, error_type: &str) -> Self {
+        let mut sources = Vec::new();
+        let mut next = error.source();
+        while let Some(source) = next {
+            sources.push(source.to_string());
+            next = source.source();
+        }
+        Self {
+            error_type: short_type_name(error_type),
+            message: error.to_string(),
+            details: None,
+            sources,
+            non_retriable: false,
+        }
+    }
+
+    /// The same failure, marked as one that no retry mends.
+    #[must_use]
+    pub fn non_retriable(mut self) -> Self {
+        self.non_retriable = true;
+        self
+    }
+}
+
+/// `a::b::Overdrawn` is stored as `Overdrawn`: module paths change more often than names.
+fn short_type_name(path: &str) -> String {
+    let end = path.find('<').unwrap_or(path.len());
+    let start = path[..end].rfind("::").map_or(0, |at| at + 2);
+    path[start..].to_owned()
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        for source in &self.sources {
+            write!(f, ": {source}")?;
+        }
+        Ok(())
+    }
+}
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::describe(&error, std::any::type_name::<E>())
+    }
+}

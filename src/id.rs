@@ -1,0 +1,260 @@
+//! Ids: of entities, of partitions and of messages.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// The longest id in bytes, `@name@key` in all. Source: Azure Durable Functions stores ids in columns of this order.
+pub const MAX_ID_BYTES: usize = 512;
+
+/// The id of an instance: its text, and the hash that places it.
+///
+/// Cheap to clone. The hash is `xxh3_64` of the text and is part of the stored format: it picks the partition.
+#[derive(Clone)]
+pub(crate) struct InstanceId {
+    text: Arc<str>,
+    hash: u64,
+}
+
+impl InstanceId {
+    /// Takes a text that is known to keep the rules, because a rule checked it or because the store held it.
+    pub(crate) fn trusted(text: impl Into<Arc<str>>) -> Self {
+        let text = text.into();
+        let hash = xxh3_64(text.as_bytes());
+        Self { text, hash }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The partition that owns this instance in a hub of `partitions` partitions.
+    pub(crate) fn partition(&self, partitions: u16) -> PartitionId {
+        PartitionId((self.hash % u64::from(partitions)) as u16)
+    }
+}
+
+impl PartialEq for InstanceId {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash && self.text == other.text
+    }
+}
+
+impl Eq for InstanceId {}
+
+impl Hash for InstanceId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+impl PartialOrd for InstanceId {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for InstanceId {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.text.cmp(&other.text)
+    }
+}
+
+impl fmt::Debug for InstanceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Display for InstanceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// The id of an entity, written `@name@key`.
+///
+/// The name is lower-case, not empty and without `@`. The key is any text, also the empty one. Neither holds `/`, `\`,
+/// `#`, `?` or control characters, and the whole is at most [`MAX_ID_BYTES`] bytes long.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EntityId(InstanceId);
+
+impl EntityId {
+    /// The id of the entity of type `name` with the key `key`. The name is lower-cased.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidId`] if the name or the key breaks the rules.
+    pub fn new(name: &str, key: &str) -> Result<Self> {
+        let name = if name.bytes().any(|byte| byte.is_ascii_uppercase()) || !name.is_ascii() {
+            std::borrow::Cow::Owned(name.to_lowercase())
+        } else {
+            std::borrow::Cow::Borrowed(name)
+        };
+        if name.is_empty() {
+            return Err(invalid(key, "the entity name is empty"));
+        }
+        if name.contains('@') {
+            return Err(invalid(&name, "an entity name cannot contain `@`"));
+        }
+        let mut text = String::with_capacity(name.len() + key.len() + 2);
+        text.push('@');
+        text.push_str(&name);
+        text.push('@');
+        text.push_str(key);
+        check(&text)?;
+        Ok(Self(InstanceId::trusted(text)))
+    }
+
+    /// The name of the entity's type, lower-case.
+    pub fn name(&self) -> &str {
+        self.split().0
+    }
+
+    /// The key within the type.
+    pub fn key(&self) -> &str {
+        self.split().1
+    }
+
+    /// The whole id, `@name@key`.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    pub(crate) fn instance(&self) -> &InstanceId {
+        &self.0
+    }
+
+    /// Reads an instance id that is known to be an entity's.
+    pub(crate) fn from_instance(instance: InstanceId) -> Self {
+        debug_assert!(instance.as_str().starts_with('@'));
+        Self(instance)
+    }
+
+    fn split(&self) -> (&str, &str) {
+        self.0.as_str()[1..].split_once('@').unwrap_or_default()
+    }
+}
+
+impl FromStr for EntityId {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let (name, key) = text
+            .strip_prefix('@')
+            .and_then(|rest| rest.split_once('@'))
+            .ok_or_else(|| invalid(text, "an entity id is written `@name@key`"))?;
+        Self::new(name, key)
+    }
+}
+
+impl fmt::Debug for EntityId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Display for EntityId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+fn check(text: &str) -> Result<()> {
+    if text.len() > MAX_ID_BYTES {
+        let reason = format!("it is {} bytes long and {MAX_ID_BYTES} is the limit", text.len());
+        return Err(invalid(text, &reason));
+    }
+    match text
+        .chars()
+        .find(|c| matches!(c, '/' | '\\' | '#' | '?') || c.is_control())
+    {
+        Some(character) => Err(invalid(text, &format!("it contains {character:?}"))),
+        None => Ok(()),
+    }
+}
+
+fn invalid(text: &str, reason: &str) -> Error {
+    let shown: String = text.chars().take(64).collect();
+    Error::new(
+        ErrorKind::InvalidId,
+        format!(
+            "the id `{}` is not valid: {reason}; ids hold no `/`, `\\`, `#`, `?` or control characters and at most {MAX_ID_BYTES} bytes",
+            shown.escape_debug()
+        ),
+    )
+}
+
+/// A fixed share of all instances.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct PartitionId(pub(crate) u16);
+
+/// The id of a message: the batch that made or took it in, and its place there.
+///
+/// Ids of one sender rise. An id that was not durable never leaves the process, so a batch number that a crash took
+/// back may be used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct MessageId {
+    pub(crate) batch: u64,
+    pub(crate) index: u32,
+}
+
+impl MessageId {
+    pub(crate) const MIN: Self = Self { batch: 0, index: 0 };
+}
+
+impl fmt::Display for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.batch, self.index)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Names are lower-cased, keys are kept, and the parts come back from the text.
+    #[test]
+    fn an_id_keeps_its_parts() {
+        let id = EntityId::new("Account", "Ä b@c").unwrap();
+        assert_eq!((id.name(), id.key(), id.as_str()), ("account", "Ä b@c", "@account@Ä b@c"));
+        assert_eq!("@Account@Ä b@c".parse::<EntityId>().unwrap(), id);
+        assert_eq!(EntityId::new("a", "").unwrap().key(), "");
+    }
+
+    /// Every rule for ids refuses with a text that names the id and the reason.
+    #[test]
+    fn a_broken_id_is_refused_with_its_reason() {
+        for (name, key, reason) in [
+            ("", "k", "empty"),
+            ("a@b", "k", "cannot contain `@`"),
+            ("a", "x/y", "contains '/'"),
+            ("a", "x\\y", "contains '\\\\'"),
+            ("a", "x#y", "contains '#'"),
+            ("a", "x?y", "contains '?'"),
+            ("a", "x\ny", "contains '\\n'"),
+            ("a", &"k".repeat(510), "513 bytes"),
+        ] {
+            let error = EntityId::new(name, key).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidId);
+            assert!(error.to_string().contains(reason), "{error}");
+        }
+        assert!(EntityId::new("a", &"k".repeat(509)).is_ok());
+        assert!("account".parse::<EntityId>().is_err());
+    }
+
+    /// Placement is part of the stored format: these values may never change.
+    #[test]
+    fn placement_is_pinned() {
+        let place = |text: &str| InstanceId::trusted(text).partition(64).0;
+        insta::assert_json_snapshot!(
+            [place("@counter@alice"), place("@counter@bob"), place("@account@"), place("order-1")],
+            @""
+        );
+    }
+}

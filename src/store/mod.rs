@@ -1,0 +1,47 @@
+//! What is on disk: one trait, its two implementations, the keys and the records.
+
+mod batch;
+
+use std::fmt;
+use std::ops::Range;
+use std::path::Path;
+
+pub(crate) use batch::{Batch, Change};
+
+use crate::error::Result;
+
+/// A key and its value.
+pub(crate) type Row = (Vec<u8>, Vec<u8>);
+
+/// Reads of one consistent state of the store, or of its newest one.
+pub(crate) trait Reader {
+    /// The value of `key`.
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>>;
+
+    /// The values of `keys`, in their order.
+    fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>>;
+
+    /// The first `limit` rows of `range`, in key order.
+    fn scan(&self, range: Range<Vec<u8>>, limit: usize) -> Result<Vec<Row>>;
+}
+
+/// The store under a hub. Every error of `write` and `sync` is final: the caller poisons the hub and never tries again.
+pub(crate) trait Store: Reader + Send + Sync + fmt::Debug {
+    /// Appends one batch to the log, whole or not at all, and makes it visible to reads. It is not durable yet.
+    fn write(&self, batch: &Batch) -> Result<()>;
+
+    /// Makes everything durable that was written before the call.
+    fn sync(&self) -> Result<()>;
+
+    /// Remembers outside the log, for the next open, that `commit` is durable. Called after `sync` and before anyone hears of it.
+    fn acknowledge(&self, commit: u64) -> Result<()>;
+
+    /// A consistent view that later writes do not change.
+    fn snapshot(&self) -> Box<dyn Reader + '_>;
+
+    /// Makes a consistent copy of everything that is durable in a new directory; `commit` is the newest one known to be durable.
+    fn checkpoint(&self, directory: &Path, commit: u64) -> Result<()>;
+
+    /// Writes what is in memory to its place and marks the store as closed cleanly; `commit` is the newest one.
+    fn close(&self, commit: u64) -> Result<()>;
+}

@@ -1,0 +1,39 @@
+//! Points in time as the engine and the store hold them.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+/// A point in time: milliseconds since the Unix epoch. Earlier ones count as the epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(crate) struct Timestamp(pub(crate) u64);
+
+impl Timestamp {
+    /// Later by `duration`, rounded up to the next millisecond so that nothing is ever early; at the far end for good.
+    pub(crate) fn after(self, duration: Duration) -> Self {
+        let millis = u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
+        Self(self.0.saturating_add(millis))
+    }
+
+    /// How long until `later`; zero if it is past.
+    pub(crate) fn until(self, later: Self) -> Duration {
+        Duration::from_millis(later.0.saturating_sub(self.0))
+    }
+}
+
+impl From<SystemTime> for Timestamp {
+    /// Rounds up, so that a timer is never early.
+    fn from(time: SystemTime) -> Self {
+        Self(0).after(time.duration_since(UNIX_EPOCH).unwrap_or_default())
+    }
+}
+
+impl From<Timestamp> for SystemTime {
+    fn from(time: Timestamp) -> Self {
+        // A time too far for the platform's clock shows as the farthest that JavaScript and jiff also hold.
+        const FARTHEST: Duration = Duration::from_secs(253_402_300_799);
+        UNIX_EPOCH
+            .checked_add(Duration::from_millis(time.0))
+            .unwrap_or(UNIX_EPOCH + FARTHEST)
+    }
+}
