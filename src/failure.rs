@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::Error;
+
 /// The stored record of an error that an operation returned.
 ///
 /// Every `std::error::Error` converts into it, with its source chain, so that `?` works in a function that returns it.
@@ -79,4 +81,13 @@ impl<E: std::error::Error> From<E> for Failure {
     fn from(error: E) -> Self {
         Self::describe(&error, std::any::type_name::<E>())
     }
+}
+
+/// Why a call has no answer, before its error type is known.
+#[derive(Clone, Debug)]
+pub enum CallFailure {
+    /// The operation returned `Err`.
+    Returned(Failure),
+    /// The runtime met something else.
+    Runtime(Error),
 }

@@ -1,10 +1,8 @@
 //! What one operation sends, held back until the operation has succeeded.
 
-use std::borrow::Cow;
-
 use crate::error::Error;
 use crate::id::{EntityId, MessageId};
-use crate::time::Timestamp;
+pub(crate) use crate::store::records::Action;
 
 /// What one operation sends. Dropped whole when the operation fails.
 #[derive(Debug, Default)]
@@ -22,25 +20,6 @@ pub(crate) struct Outbox {
 pub(crate) struct Outgoing {
     pub(crate) target: EntityId,
     pub(crate) action: Action,
-}
-
-/// What a message asks of its receiver.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Action {
-    /// Run an operation, now.
-    Operation {
-        operation: Cow<'static, str>,
-        arguments: Vec<u8>,
-    },
-    /// Run an operation when `due` has come. A timer of this name that waits already is replaced.
-    Schedule {
-        timer: String,
-        due: Timestamp,
-        operation: Cow<'static, str>,
-        arguments: Vec<u8>,
-    },
-    /// Forget the scheduled operation of this name, if it has not fired.
-    Cancel { timer: String },
 }
 
 impl Outbox {

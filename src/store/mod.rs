@@ -1,6 +1,8 @@
 //! What is on disk: one trait, its two implementations, the keys and the records.
 
 mod batch;
+pub(crate) mod keys;
+pub(crate) mod records;
 
 use std::fmt;
 use std::ops::Range;

@@ -1,0 +1,271 @@
+//! The keys of every table. Big-endian, so that byte order is numeric order, and prefixed by partition.
+//!
+//! A key is `partition (2 bytes) | table (1 byte) | the rest`. Ids hold no control characters, so a zero byte ends one.
+//! The layout is part of the stored format.
+
+use std::ops::Range;
+
+use crate::id::{InstanceId, MessageId, PartitionId};
+use crate::time::Timestamp;
+
+/// The row that every commit writes: shorter than any other key, so it sorts first and collides with none.
+pub(crate) const COMMIT: [u8; 1] = [0];
+
+/// The end of an id inside a key.
+const END: u8 = 0;
+
+/// The tables of a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum Table {
+    Partition = 0x01,
+    State = 0x10,
+    Message = 0x20,
+    Timer = 0x30,
+    TimerName = 0x31,
+    Request = 0x40,
+    RequestExpiry = 0x41,
+    DeadLetter = 0x50,
+    Quarantine = 0x60,
+}
+
+fn table(partition: PartitionId, table: Table, capacity: usize) -> Vec<u8> {
+    let mut key = Vec::with_capacity(3 + capacity);
+    key.extend_from_slice(&partition.0.to_be_bytes());
+    key.push(table as u8);
+    key
+}
+
+/// The rows whose keys begin with `prefix`.
+fn beginning_with(prefix: Vec<u8>) -> Range<Vec<u8>> {
+    let mut end = prefix.clone();
+    // The last byte of a prefix is a table, an id's byte or the zero that ends an id: below 0xff in UTF-8.
+    if let Some(last) = end.last_mut() {
+        *last += 1;
+    }
+    prefix..end
+}
+
+/// The counters of a partition.
+pub(crate) fn partition(partition: PartitionId) -> Vec<u8> {
+    table(partition, Table::Partition, 0)
+}
+
+/// The state of an instance.
+pub(crate) fn state(partition: PartitionId, id: &InstanceId) -> Vec<u8> {
+    let mut key = Vec::new();
+    put_state(&mut key, partition, id);
+    key
+}
+
+/// Writes the key of [`state`] over `key`.
+pub(crate) fn put_state(key: &mut Vec<u8>, partition: PartitionId, id: &InstanceId) {
+    key.clear();
+    key.extend_from_slice(&partition.0.to_be_bytes());
+    key.push(Table::State as u8);
+    key.extend_from_slice(id.as_str().as_bytes());
+}
+
+/// All states whose ids begin with `prefix`.
+pub(crate) fn states(partition: PartitionId, prefix: &str) -> Range<Vec<u8>> {
+    let mut key = table(partition, Table::State, prefix.len());
+    key.extend_from_slice(prefix.as_bytes());
+    beginning_with(key)
+}
+
+/// The id in the key of a state, a quarantine row or a message.
+pub(crate) fn id_of(key: &[u8]) -> Option<&str> {
+    let rest = key.get(3..)?;
+    let end = rest.iter().position(|byte| *byte == END).unwrap_or(rest.len());
+    std::str::from_utf8(&rest[..end]).ok()
+}
+
+fn id_row(partition: PartitionId, kind: Table, id: &InstanceId, rest: usize) -> Vec<u8> {
+    let mut key = table(partition, kind, id.as_str().len() + 1 + rest);
+    key.extend_from_slice(id.as_str().as_bytes());
+    key.push(END);
+    key
+}
+
+/// A message that waits for an instance.
+pub(crate) fn message(partition: PartitionId, id: &InstanceId, message: MessageId) -> Vec<u8> {
+    let mut key = id_row(partition, Table::Message, id, 12);
+    key.extend_from_slice(&message.batch.to_be_bytes());
+    key.extend_from_slice(&message.index.to_be_bytes());
+    key
+}
+
+/// The messages of one instance from `first` on.
+pub(crate) fn messages_of(partition: PartitionId, id: &InstanceId, first: MessageId) -> Range<Vec<u8>> {
+    let mut range = beginning_with(id_row(partition, Table::Message, id, 0));
+    range.start = message(partition, id, first);
+    range
+}
+
+/// All messages of a partition.
+pub(crate) fn messages(partition: PartitionId) -> Range<Vec<u8>> {
+    beginning_with(table(partition, Table::Message, 0))
+}
+
+/// The first key behind all messages of one instance.
+pub(crate) fn after_messages_of(partition: PartitionId, id: &InstanceId) -> Vec<u8> {
+    beginning_with(id_row(partition, Table::Message, id, 0)).end
+}
+
+/// The message id at the end of a message's or a dead letter's key.
+pub(crate) fn message_id_of(key: &[u8]) -> Option<MessageId> {
+    let at = key.len().checked_sub(12)?;
+    let (batch, index) = key[at..].split_at(8);
+    Some(MessageId {
+        batch: u64::from_be_bytes(batch.try_into().ok()?),
+        index: u32::from_be_bytes(index.try_into().ok()?),
+    })
+}
+
+/// A scheduled operation, in the order of its due time.
+pub(crate) fn timer(partition: PartitionId, due: Timestamp, id: &InstanceId, name: &str) -> Vec<u8> {
+    let mut key = table(partition, Table::Timer, 9 + id.as_str().len() + name.len());
+    key.extend_from_slice(&due.0.to_be_bytes());
+    key.extend_from_slice(id.as_str().as_bytes());
+    key.push(END);
+    key.extend_from_slice(name.as_bytes());
+    key
+}
+
+/// The scheduled operations of a partition that are due before `end`.
+pub(crate) fn timers_before(partition: PartitionId, end: Timestamp) -> Range<Vec<u8>> {
+    let start = table(partition, Table::Timer, 0);
+    let mut until = start.clone();
+    until.extend_from_slice(&end.0.to_be_bytes());
+    start..until
+}
+
+/// All scheduled operations of a partition.
+pub(crate) fn timers(partition: PartitionId) -> Range<Vec<u8>> {
+    beginning_with(table(partition, Table::Timer, 0))
+}
+
+/// Due time, id and name in the key of a timer.
+pub(crate) fn timer_parts(key: &[u8]) -> Option<(Timestamp, &str, &str)> {
+    let due = u64::from_be_bytes(key.get(3..11)?.try_into().ok()?);
+    let rest = std::str::from_utf8(key.get(11..)?).ok()?;
+    let (id, name) = rest.split_once('\0')?;
+    Some((Timestamp(due), id, name))
+}
+
+/// When the scheduled operation of this name is due.
+pub(crate) fn timer_name(partition: PartitionId, id: &InstanceId, name: &str) -> Vec<u8> {
+    let mut key = id_row(partition, Table::TimerName, id, name.len());
+    key.extend_from_slice(name.as_bytes());
+    key
+}
+
+/// What a request id of a client led to.
+pub(crate) fn request(partition: PartitionId, id: &InstanceId, request: &str) -> Vec<u8> {
+    let mut key = id_row(partition, Table::Request, id, request.len());
+    key.extend_from_slice(request.as_bytes());
+    key
+}
+
+/// A request row under the time at which it may be forgotten.
+pub(crate) fn request_expiry(partition: PartitionId, expires: Timestamp, id: &InstanceId, request: &str) -> Vec<u8> {
+    let mut key = table(
+        partition,
+        Table::RequestExpiry,
+        9 + id.as_str().len() + request.len(),
+    );
+    key.extend_from_slice(&expires.0.to_be_bytes());
+    key.extend_from_slice(id.as_str().as_bytes());
+    key.push(END);
+    key.extend_from_slice(request.as_bytes());
+    key
+}
+
+/// The request rows of a partition in the order in which they expire.
+pub(crate) fn request_expiries(partition: PartitionId) -> Range<Vec<u8>> {
+    beginning_with(table(partition, Table::RequestExpiry, 0))
+}
+
+/// Expiry, and the id with its request, in the key of a request's expiry.
+pub(crate) fn request_expiry_parts(key: &[u8]) -> Option<(Timestamp, &str, &str)> {
+    timer_parts(key)
+}
+
+/// A message that could not be processed.
+pub(crate) fn dead_letter(partition: PartitionId, message: MessageId) -> Vec<u8> {
+    let mut key = table(partition, Table::DeadLetter, 12);
+    key.extend_from_slice(&message.batch.to_be_bytes());
+    key.extend_from_slice(&message.index.to_be_bytes());
+    key
+}
+
+/// The dead letters of a partition, oldest first.
+pub(crate) fn dead_letters(partition: PartitionId) -> Range<Vec<u8>> {
+    beginning_with(table(partition, Table::DeadLetter, 0))
+}
+
+/// Why an instance is quarantined.
+pub(crate) fn quarantine(partition: PartitionId, id: &InstanceId) -> Vec<u8> {
+    let mut key = table(partition, Table::Quarantine, id.as_str().len());
+    key.extend_from_slice(id.as_str().as_bytes());
+    key
+}
+
+/// The quarantined instances of a partition.
+pub(crate) fn quarantines(partition: PartitionId) -> Range<Vec<u8>> {
+    beginning_with(table(partition, Table::Quarantine, 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PARTITION: PartitionId = PartitionId(7);
+
+    /// The bytes of every key are part of the stored format and may never change.
+    #[test]
+    fn the_layout_of_keys_is_pinned() {
+        let id = InstanceId::trusted("@a@k");
+        let message_id = MessageId { batch: 258, index: 3 };
+        let time = Timestamp(0x0102_0304);
+        let shown = |key: Vec<u8>| key.escape_ascii().to_string();
+        insta::assert_debug_snapshot!([
+            shown(partition(PARTITION)),
+            shown(state(PARTITION, &id)),
+            shown(message(PARTITION, &id, message_id)),
+            shown(timer(PARTITION, time, &id, "t")),
+            shown(timer_name(PARTITION, &id, "t")),
+            shown(request(PARTITION, &id, "r")),
+            shown(request_expiry(PARTITION, time, &id, "r")),
+            shown(dead_letter(PARTITION, message_id)),
+            shown(quarantine(PARTITION, &id)),
+        ]);
+    }
+
+    /// What a key was made from can be read back from it.
+    #[test]
+    fn a_key_gives_back_its_parts() {
+        let id = InstanceId::trusted("@a@k");
+        let message_id = MessageId { batch: u64::MAX, index: 0 };
+        let row = message(PARTITION, &id, message_id);
+        assert_eq!(id_of(&row), Some("@a@k"));
+        assert_eq!(message_id_of(&row), Some(message_id));
+        assert_eq!(message_id_of(&dead_letter(PARTITION, message_id)), Some(message_id));
+        assert_eq!(
+            timer_parts(&timer(PARTITION, Timestamp(9), &id, "a b")),
+            Some((Timestamp(9), "@a@k", "a b"))
+        );
+    }
+
+    /// An id that begins like another has its own messages, and the range of an id ends before the next id.
+    #[test]
+    fn ranges_hold_one_instance_only() {
+        let short = InstanceId::trusted("@a@k");
+        let long = InstanceId::trusted("@a@kk");
+        let range = messages_of(PARTITION, &short, MessageId::MIN);
+        let last = MessageId { batch: u64::MAX, index: u32::MAX };
+        assert!(range.contains(&message(PARTITION, &short, last)));
+        assert!(!range.contains(&message(PARTITION, &long, MessageId::MIN)));
+        assert!(after_messages_of(PARTITION, &short) <= message(PARTITION, &long, MessageId::MIN));
+    }
+}
