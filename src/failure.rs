@@ -83,6 +83,12 @@ impl<E: std::error::Error> From<E> for Failure {
     }
 }
 
+impl From<Error> for CallFailure {
+    fn from(error: Error) -> Self {
+        Self::Runtime(error)
+    }
+}
+
 /// Why a call has no answer, before its error type is known.
 #[derive(Clone, Debug)]
 pub enum CallFailure {

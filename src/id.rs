@@ -206,6 +206,17 @@ pub(crate) struct MessageId {
 
 impl MessageId {
     pub(crate) const MIN: Self = Self { batch: 0, index: 0 };
+
+    /// The next id in order.
+    pub(crate) fn next(self) -> Self {
+        match self.index.checked_add(1) {
+            Some(index) => Self { index, ..self },
+            None => Self {
+                batch: self.batch + 1,
+                index: 0,
+            },
+        }
+    }
 }
 
 impl fmt::Display for MessageId {

@@ -1,5 +1,30 @@
-//! The sans-IO core: it performs no I/O, reads no clock and draws no chance.
+//! The sans-IO core: it performs no I/O but reads through the store's trait, reads no clock and draws no chance.
 
 pub(crate) mod code;
+mod core;
+mod dead_letters;
+mod limits;
+mod mailbox;
+pub(crate) mod message;
+mod operation;
 pub(crate) mod outbox;
+mod partition;
+mod progress;
+mod quarantine;
+mod registry;
+mod requests;
 pub(crate) mod scope;
+mod settle;
+mod states;
+mod step;
+mod sweep;
+mod timers;
+mod turn;
+mod waiting;
+
+pub(crate) use self::core::Core;
+pub(crate) use limits::Limits;
+pub(crate) use operation::panic_text;
+pub(crate) use progress::Progress;
+pub(crate) use registry::Registry;
+pub(crate) use step::{Counts, Step};

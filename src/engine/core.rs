@@ -1,0 +1,394 @@
+//! A core: the partitions that one thread executes, and the loop that turns inputs into steps.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+use crate::engine::limits::Limits;
+use crate::engine::mailbox::{Block, Mailbox};
+use crate::engine::message::{Input, Message, Origin, Token};
+use crate::engine::partition::Partition;
+use crate::engine::progress::Progress;
+use crate::engine::registry::Registry;
+use crate::engine::states::{InstanceMap, States};
+use crate::engine::step::Step;
+use crate::error::Result;
+use crate::id::{InstanceId, MessageId, PartitionId};
+use crate::store::records::Action;
+use crate::store::{Reader, keys, records};
+use crate::time::Timestamp;
+
+/// How many rows of the backlog are looked at in one step.
+const BACKLOG_PAGE: usize = 256;
+
+/// How many instances are loaded with one read.
+const LOAD_PAGE: usize = 256;
+
+/// The partitions that one thread executes. It performs no I/O but reads, reads no clock and draws no chance: the same
+/// inputs give the same steps, bit for bit.
+pub(crate) struct Core {
+    pub(super) limits: Limits,
+    pub(super) registry: Arc<Registry>,
+    pub(super) progress: Arc<Progress>,
+    /// Indexed by partition id; nothing where another core owns the partition.
+    pub(super) partitions: Vec<Option<Partition>>,
+    pub(super) mailboxes: InstanceMap<Mailbox>,
+    pub(super) states: States,
+    /// Clients that wait for the answer of a message that is a row.
+    pub(super) callers: HashMap<MessageId, (Token, InstanceId)>,
+    /// Clients that repeated a request whose call waits as a row, by the key of the request.
+    pub(super) attached: HashMap<Vec<u8>, Vec<Token>>,
+    /// Instances that the operator holds.
+    pub(super) held: BTreeSet<InstanceId>,
+    pub(super) next_sweep: Timestamp,
+    inputs: VecDeque<Input>,
+    ready: VecDeque<InstanceId>,
+    /// Partitions with a backlog.
+    backlogs: VecDeque<PartitionId>,
+    /// Deliveries of commits up to this one were read from their rows.
+    read_up_to: u64,
+    /// Instances whose rows the last step read, with the commit that its reader showed: what was delivered of them up to
+    /// there is known already.
+    pub(super) rows_read: InstanceMap<u64>,
+    steps: u64,
+}
+
+impl Core {
+    /// Opens the core of `owned` among `partitions` partitions. It reads what it has to know and runs no user code.
+    pub(crate) fn open(
+        limits: Limits,
+        registry: Arc<Registry>,
+        progress: Arc<Progress>,
+        partitions: u16,
+        owned: &[PartitionId],
+        held: BTreeSet<InstanceId>,
+        reader: &dyn Reader,
+    ) -> Result<Self> {
+        let mut slots: Vec<Option<Partition>> = (0..partitions).map(|_| None).collect();
+        let mut backlogs = VecDeque::new();
+        let mut quarantined = Vec::new();
+        for &id in owned {
+            let partition = Partition::open(id, reader)?;
+            if partition.backlog.is_some() {
+                backlogs.push_back(id);
+            }
+            quarantined.extend(partition.quarantined.iter().cloned());
+            slots[usize::from(id.0)] = Some(partition);
+        }
+        let states = States::new(limits.cache_bytes);
+        let mut core = Self {
+            limits,
+            registry,
+            progress,
+            partitions: slots,
+            mailboxes: InstanceMap::default(),
+            states,
+            callers: HashMap::new(),
+            attached: HashMap::new(),
+            held,
+            next_sweep: Timestamp::default(),
+            inputs: VecDeque::new(),
+            ready: VecDeque::new(),
+            backlogs,
+            read_up_to: 0,
+            rows_read: InstanceMap::default(),
+            steps: 0,
+        };
+        // A quarantined instance gets one new chance at every open: the build may have been mended.
+        for id in quarantined {
+            core.make_ready(&id);
+        }
+        Ok(core)
+    }
+
+    /// Takes in what came from outside; the next step looks at it.
+    pub(crate) fn accept(&mut self, input: Input) {
+        self.inputs.push_back(input);
+    }
+
+    /// Whether a step at `now` would have something to do.
+    pub(crate) fn has_work(&self, now: Timestamp) -> bool {
+        !self.inputs.is_empty()
+            || !self.ready.is_empty()
+            || !self.backlogs.is_empty()
+            || self.next_wake().is_some_and(|wake| wake <= now)
+    }
+
+    /// When the next step is due if nothing comes in.
+    pub(crate) fn next_wake(&self) -> Option<Timestamp> {
+        let timers = self.owned().filter_map(|partition| partition.next_due);
+        timers.chain(self.sweep_due()).min()
+    }
+
+    /// How many `async` operations run.
+    pub(crate) fn running(&self) -> usize {
+        self.mailboxes
+            .values()
+            .filter(|mailbox| matches!(mailbox.block, Block::Running(_)))
+            .count()
+    }
+
+    /// How many instances have messages that wait, and how many entities are in memory.
+    pub(crate) fn sizes(&self) -> (usize, usize) {
+        (self.mailboxes.len(), self.states.len())
+    }
+
+    /// Does what there is to do, up to the size of one commit.
+    ///
+    /// `reader` shows exactly the commits up to `seen`: every commit of this core, and every delivery that it accepted.
+    /// Deliveries up to `seen` that are still on their way have to be accepted before the next step.
+    ///
+    /// # Errors
+    /// What the reader meets. The core is of no use after that.
+    pub(crate) fn step(&mut self, now: Timestamp, batch_number: u64, reader: &dyn Reader, seen: u64) -> Result<Step> {
+        self.steps += 1;
+        let mut step = Step::new(self.steps, now, batch_number, seen);
+        while let Some(input) = self.inputs.pop_front() {
+            self.take_in(input, &mut step, reader)?;
+        }
+        self.rows_read.clear();
+        self.fire_timers(&mut step, reader)?;
+        self.sweep(&mut step, reader)?;
+        self.look_at_backlog(reader)?;
+        self.run(&mut step, reader)?;
+        self.close(&mut step)?;
+        Ok(step)
+    }
+
+    /// Runs the instances that are ready, in their order, until the commit is full.
+    fn run(&mut self, step: &mut Step, reader: &dyn Reader) -> Result<()> {
+        // What becomes ready again because it has to wait for this step's commit runs in the next one.
+        let mut later = Vec::new();
+        while !self.ready.is_empty() && !self.is_full(step) {
+            let count = self.ready.len().min(LOAD_PAGE);
+            let page: Vec<InstanceId> = self.ready.drain(..count).collect();
+            self.load(&page, step, reader)?;
+            for id in page {
+                if self.is_full(step) || self.turn(&id, step, reader)? {
+                    later.push(id);
+                }
+            }
+        }
+        for id in later {
+            self.make_ready(&id);
+        }
+        Ok(())
+    }
+
+    pub(super) fn is_full(&self, step: &Step) -> bool {
+        step.counts.operations >= self.limits.batch_operations as u64 || step.bytes() >= self.limits.batch_bytes
+    }
+
+    /// Turns what is left of the step into rows.
+    fn close(&mut self, step: &mut Step) -> Result<()> {
+        for id in std::mem::take(&mut step.unsaved) {
+            self.save_arrivals(&id, step)?;
+        }
+        self.write_states(step)?;
+        for partition in self.partitions.iter_mut().flatten() {
+            if std::mem::take(&mut partition.record_changed) {
+                let key = keys::partition(partition.id);
+                step.batch.put(&key, &records::encode(&partition.record)?);
+            }
+        }
+        self.states.age();
+        Ok(())
+    }
+
+    fn take_in(&mut self, input: Input, step: &mut Step, reader: &dyn Reader) -> Result<()> {
+        match input {
+            Input::Request { target, action, client } => {
+                let message = Message {
+                    id: step.next_id(),
+                    target,
+                    action,
+                    origin: Origin::Client(client),
+                    stored: false,
+                };
+                self.route(message, step, reader)
+            }
+            // Its row was there when the rows were read, so it is known already.
+            Input::Delivery { message, commit } if self.was_read(&message.target, commit) => Ok(()),
+            Input::Delivery { message, .. } => self.route(message, step, reader),
+            Input::Spilled { commit } => {
+                self.forget_deliveries(commit);
+                Ok(())
+            }
+            Input::AsyncEnded {
+                instance,
+                message,
+                ended,
+            } => self.end_async(&instance, message, ended, step, reader),
+            Input::Resume { instance, token } => {
+                self.resume(&instance, token, step);
+                Ok(())
+            }
+            Input::DeadLetter {
+                partition,
+                id,
+                redeliver,
+                token,
+            } => self.settle_dead_letter(partition, id, redeliver, token, step, reader),
+        }
+    }
+
+    fn was_read(&self, target: &InstanceId, commit: u64) -> bool {
+        commit <= self.read_up_to || self.rows_read.get(target).is_some_and(|read| commit <= *read)
+    }
+
+    /// Brings a message to its instance here, or makes it a row for another core.
+    pub(super) fn route(&mut self, message: Message, step: &mut Step, reader: &dyn Reader) -> Result<()> {
+        let partition = self.partition_of(&message.target);
+        if self.partitions[usize::from(partition.0)].is_none() {
+            let (key, value) = message.row(partition)?;
+            step.batch.put(&key, &value);
+            step.deliveries.push(Message { stored: true, ..message });
+            return Ok(());
+        }
+        let is_operation = matches!(message.action, Action::Operation { .. });
+        let in_memory = self.limits.queue_in_memory;
+        let mailbox = self.mailbox(&message.target);
+        if message.stored && mailbox.rows.is_some() {
+            // Rows come before it, so it is read in its turn.
+            mailbox.park(message.clone(), in_memory);
+            self.make_ready(&message.target);
+            return Ok(());
+        }
+        if !is_operation {
+            return self.control(message, step, reader);
+        }
+        let target = message.target.clone();
+        if message.needs_row() {
+            step.unsaved.push(target.clone());
+        }
+        mailbox.arrivals.push_back(message);
+        self.make_ready(&target);
+        Ok(())
+    }
+
+    /// Gives a row to every message of an instance that this step took in, did not process and must not lose.
+    fn save_arrivals(&mut self, id: &InstanceId, step: &mut Step) -> Result<()> {
+        let partition = self.partition_of(id);
+        let in_memory = self.limits.queue_in_memory;
+        let Some(mailbox) = self.mailboxes.get_mut(id) else {
+            return Ok(());
+        };
+        let mut kept = VecDeque::with_capacity(mailbox.arrivals.len());
+        for mut message in std::mem::take(&mut mailbox.arrivals) {
+            if message.needs_row() {
+                let (key, value) = message.row(partition)?;
+                step.batch.put(&key, &value);
+                message.stored = true;
+                mailbox.touched_in = step.number;
+                if mailbox.rows.is_some() {
+                    mailbox.park(message, in_memory);
+                    continue;
+                }
+            }
+            kept.push_back(message);
+        }
+        mailbox.arrivals = kept;
+        Ok(())
+    }
+
+    /// Makes the next instances of the backlog ready; their mailboxes know that they have rows.
+    fn look_at_backlog(&mut self, reader: &dyn Reader) -> Result<()> {
+        if self.ready.len() >= BACKLOG_PAGE {
+            return Ok(());
+        }
+        let Some(id) = self.backlogs.pop_front() else {
+            return Ok(());
+        };
+        let Some(from) = self.partition(id).backlog.clone() else {
+            return Ok(());
+        };
+        let range = from..keys::messages(id).end;
+        let rows = reader.scan(range, BACKLOG_PAGE)?;
+        let mut instances: Vec<InstanceId> = rows
+            .iter()
+            .filter_map(|(key, _)| keys::id_of(key).map(InstanceId::trusted))
+            .collect();
+        instances.dedup();
+        for instance in &instances {
+            self.mailbox(instance);
+            self.make_ready(instance);
+        }
+        let next = match instances.last() {
+            Some(last) if rows.len() == BACKLOG_PAGE => Some(keys::after_messages_of(id, last)),
+            _ => None,
+        };
+        if next.is_some() {
+            self.backlogs.push_back(id);
+        }
+        self.partition_mut(id).backlog = next;
+        Ok(())
+    }
+
+    /// Forgets what is in memory of messages with rows, because later ones were not delivered: all rows are read again.
+    fn forget_deliveries(&mut self, commit: u64) {
+        self.read_up_to = self.read_up_to.max(commit);
+        for mailbox in self.mailboxes.values_mut() {
+            mailbox.arrivals.retain(|message| !message.stored);
+            mailbox.spill();
+        }
+        let owned: Vec<PartitionId> = self.owned().map(|partition| partition.id).collect();
+        for id in &owned {
+            self.partition_mut(*id).backlog = Some(keys::messages(*id).start);
+        }
+        self.backlogs = owned.into();
+    }
+
+    /// The mailbox of an instance, made if there is none.
+    pub(super) fn mailbox(&mut self, id: &InstanceId) -> &mut Mailbox {
+        if !self.mailboxes.contains_key(id) {
+            let partition = self.partition(self.partition_of(id));
+            let mut mailbox = if partition.backlog_covers(id) {
+                Mailbox::with_rows()
+            } else {
+                Mailbox::default()
+            };
+            if self.held.contains(id) {
+                mailbox.block = Block::Held;
+            }
+            self.mailboxes.insert(id.clone(), mailbox);
+        }
+        self.mailboxes.entry(id.clone()).or_default()
+    }
+
+    pub(super) fn make_ready(&mut self, id: &InstanceId) {
+        let mailbox = self.mailbox(id);
+        if !std::mem::replace(&mut mailbox.ready, true) {
+            self.ready.push_back(id.clone());
+        }
+    }
+
+    pub(super) fn partition_of(&self, id: &InstanceId) -> PartitionId {
+        id.partition(self.partitions.len() as u16)
+    }
+
+    pub(super) fn partition(&self, id: PartitionId) -> &Partition {
+        self.partitions[usize::from(id.0)]
+            .as_ref()
+            .expect("a core is only asked about partitions that it owns")
+    }
+
+    pub(super) fn partition_mut(&mut self, id: PartitionId) -> &mut Partition {
+        self.partitions[usize::from(id.0)]
+            .as_mut()
+            .expect("a core is only asked about partitions that it owns")
+    }
+
+    pub(super) fn owned(&self) -> impl Iterator<Item = &Partition> {
+        self.partitions.iter().flatten()
+    }
+}
+
+impl std::fmt::Debug for Core {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Core")
+            .field("registry", &self.registry)
+            .field("steps", &self.steps)
+            .field("mailboxes", &self.mailboxes.len())
+            .field("states", &self.states.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,55 @@
+//! The bounds of the engine. Every one of them has a clear error.
+
+use std::time::Duration;
+
+/// The bounds of the engine.
+#[derive(Clone, Debug)]
+pub(crate) struct Limits {
+    /// The largest encoded state of an entity, in bytes.
+    pub(crate) state_bytes: usize,
+    /// The most messages that one operation may send.
+    pub(crate) actions: usize,
+    /// The largest payload of one message, in bytes.
+    pub(crate) payload_bytes: usize,
+    /// The most operations in one commit.
+    pub(crate) batch_operations: usize,
+    /// The size at which a commit closes, in bytes.
+    pub(crate) batch_bytes: usize,
+    /// The memory for entities that are idle, in bytes.
+    pub(crate) cache_bytes: usize,
+    /// The most messages that may wait for one instance before clients have to wait.
+    pub(crate) queue: usize,
+    /// The most waiting messages of one instance that are held in memory.
+    pub(crate) queue_in_memory: usize,
+    /// How long an `async` operation may run.
+    pub(crate) async_timeout: Duration,
+    /// How long a request id is remembered.
+    pub(crate) request_retention: Duration,
+    /// The most request ids that a partition remembers.
+    pub(crate) requests: u64,
+    /// How long a dead letter is kept.
+    pub(crate) dead_letter_retention: Duration,
+    /// The most dead letters that a partition keeps.
+    pub(crate) dead_letters: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            // Payload and state: the limit that SEMANTICS promises. Actions: the same page.
+            state_bytes: 2 << 20,
+            actions: 10_000,
+            payload_bytes: 2 << 20,
+            batch_operations: 1_024,
+            batch_bytes: 4 << 20,
+            cache_bytes: 64 << 20,
+            queue: 10_000,
+            queue_in_memory: 64,
+            async_timeout: Duration::from_secs(300),
+            request_retention: Duration::from_secs(24 * 60 * 60),
+            requests: 100_000,
+            dead_letter_retention: Duration::from_secs(30 * 24 * 60 * 60),
+            dead_letters: 1_000,
+        }
+    }
+}

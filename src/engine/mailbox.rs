@@ -1,0 +1,81 @@
+//! The messages that wait for one instance.
+
+use std::collections::VecDeque;
+
+use crate::engine::message::Message;
+use crate::id::MessageId;
+
+/// The messages that wait for one instance, and why they wait. Exists only while there is something to remember.
+///
+/// Order: first `waiting`, then the rows from `rows` on, then `arrivals`. While `rows` is set, whatever arrives is only a
+/// row, so that nothing overtakes.
+#[derive(Debug, Default)]
+pub(crate) struct Mailbox {
+    /// What came in and was not looked at.
+    pub(crate) arrivals: VecDeque<Message>,
+    /// Messages with rows, in order, that are also in memory.
+    pub(crate) waiting: VecDeque<Message>,
+    /// Rows from this one on may be in the store and are not in memory.
+    pub(crate) rows: Option<MessageId>,
+    /// How many messages wait, in memory or not, as far as it is known.
+    pub(crate) waiting_count: usize,
+    pub(crate) block: Block,
+    /// Whether the instance is in the queue of those that can run.
+    pub(crate) ready: bool,
+    /// The step that last changed a row of this instance, so that reads of rows wait for the next one.
+    pub(crate) touched_in: u64,
+    /// Whether a client was told that the queue is full.
+    pub(crate) refused: bool,
+}
+
+/// Why an instance does not process its messages.
+#[derive(Debug, Default)]
+pub(crate) enum Block {
+    /// It does.
+    #[default]
+    Open,
+    /// An `async` operation runs.
+    Running(Box<Message>),
+    /// Its state does not decode.
+    Quarantined(String),
+    /// The operator opened the hub with this instance held.
+    Held,
+    /// Nobody registered its type.
+    Unregistered,
+}
+
+impl Mailbox {
+    /// A mailbox of an instance whose rows, if any, are still to be read.
+    pub(crate) fn with_rows() -> Self {
+        Self {
+            rows: Some(MessageId::MIN),
+            ..Self::default()
+        }
+    }
+
+    /// Whether nothing would be forgotten with it.
+    pub(crate) fn is_idle(&self) -> bool {
+        matches!(self.block, Block::Open)
+            && self.arrivals.is_empty()
+            && self.waiting.is_empty()
+            && self.rows.is_none()
+            && !self.refused
+    }
+
+    /// Takes in a message that has a row: into memory while there is room and nothing before it is only a row.
+    pub(crate) fn park(&mut self, message: Message, in_memory: usize) {
+        debug_assert!(message.stored);
+        self.waiting_count += 1;
+        match &mut self.rows {
+            Some(first) => *first = (*first).min(message.id),
+            None if self.waiting.len() < in_memory => self.waiting.push_back(message),
+            None => self.rows = Some(message.id),
+        }
+    }
+
+    /// Forgets what is in memory of the messages that have rows: they are read again, in order, when they are wanted.
+    pub(crate) fn spill(&mut self) {
+        self.waiting.clear();
+        self.rows = Some(MessageId::MIN);
+    }
+}

@@ -1,0 +1,472 @@
+//! One operation of one entity: it succeeds, or everything is as before.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::engine::code::{AsyncFinished, EntityObject, OperationFailure, OperationMode, OperationOutcome, OperationSpec};
+use crate::engine::core::Core;
+use crate::engine::mailbox::Block;
+use crate::engine::message::{AsyncEnded, Message, Origin, Output, Settled};
+use crate::engine::outbox::Outbox;
+use crate::engine::scope::Scope;
+use crate::engine::states::Entity;
+use crate::engine::step::Step;
+use crate::engine::turn::Turn;
+use crate::error::{Error, ErrorKind, Result};
+use crate::failure::CallFailure;
+use crate::id::{EntityId, InstanceId, MessageId};
+use crate::store::records::{self, Action, StateRecord};
+use crate::store::{Reader, keys};
+
+/// The built-in operation of every entity that does not define its own.
+const DELETE: &str = "delete";
+
+/// The answer of an operation that has none to give.
+const NULL: &[u8] = b"null";
+
+/// Runs user code and turns a panic into its text.
+pub(super) fn caught<T>(code: impl FnOnce() -> T) -> std::result::Result<T, String> {
+    catch_unwind(AssertUnwindSafe(code)).map_err(|panic| panic_text(panic.as_ref()))
+}
+
+/// What a panic says.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a value that is no text".to_owned())
+}
+
+impl Core {
+    /// Processes a message that asks for an operation.
+    pub(super) fn operate(
+        &mut self,
+        turn: &mut Turn<'_>,
+        message: Message,
+        step: &mut Step,
+        reader: &dyn Reader,
+    ) -> Result<()> {
+        if self.settle_repeated(&message, step, reader)? {
+            return Ok(());
+        }
+        let Action::Operation { operation, arguments } = &message.action else {
+            return Ok(());
+        };
+        step.counts.operations += 1;
+        let Some(spec) = turn.code.find(operation) else {
+            if operation.eq_ignore_ascii_case(DELETE) {
+                turn.delete_state(step);
+                return self.settle(turn, message, Ok(NULL.to_vec()), step, reader);
+            }
+            let error = unknown_operation(turn.id, operation);
+            return self.settle(turn, message, Err(error.into()), step, reader);
+        };
+        let scope = scope(turn.id, &message, step);
+        let outcome = match spec.mode {
+            OperationMode::Read => turn.read(spec, arguments, &scope),
+            OperationMode::Write => self.write(turn, spec, arguments, &scope, step, reader)?,
+            OperationMode::Async => match turn.start(spec, arguments, &scope) {
+                Ok(future) => return self.begin_async(turn, message, future, step, reader),
+                Err(failure) => Err(failure),
+            },
+        };
+        self.settle(turn, message, outcome, step, reader)
+    }
+
+    /// Runs a `&mut self` operation. On success its effects are in the step, else nothing of it is.
+    fn write(
+        &mut self,
+        turn: &mut Turn<'_>,
+        spec: OperationSpec,
+        arguments: &[u8],
+        scope: &Scope,
+        step: &mut Step,
+        reader: &dyn Reader,
+    ) -> Result<Outcome> {
+        let created = turn.entity.object.is_none();
+        let object = match turn.prepare() {
+            Ok(object) => object,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        let mut outbox = Outbox::default();
+        let result = caught(|| object.write(spec.index, arguments, scope, &mut outbox));
+        let outcome = described(result, scope).and_then(|answer| self.keep(turn, outbox, answer, scope, step));
+        if outcome.is_err() {
+            self.roll_back(turn, created, scope, step, reader)?;
+        }
+        Ok(outcome)
+    }
+
+    /// Takes the effects of an operation that returned into the step, if they keep the limits.
+    fn keep(
+        &mut self,
+        turn: &mut Turn<'_>,
+        outbox: Outbox,
+        answer: Vec<u8>,
+        scope: &Scope,
+        step: &mut Step,
+    ) -> Outcome {
+        if let Some(error) = outbox.error {
+            return Err(CallFailure::Runtime(error).into());
+        }
+        self.check_limits(&outbox, &answer, scope)?;
+        if outbox.delete_state {
+            turn.delete_state(step);
+        } else {
+            turn.encode(self.limits.state_bytes, scope, step)?;
+        }
+        for outgoing in outbox.messages {
+            let message = Message {
+                id: step.next_id(),
+                target: outgoing.target.instance().clone(),
+                action: outgoing.action,
+                origin: Origin::Instance(turn.id.clone()),
+                stored: false,
+            };
+            step.outbound.push(message);
+        }
+        Ok(answer)
+    }
+
+    fn check_limits(&self, outbox: &Outbox, answer: &[u8], scope: &Scope) -> std::result::Result<(), Unanswered> {
+        let actions = outbox.messages.len();
+        if actions > self.limits.actions {
+            let what = format!("sent {actions} messages and {} is the limit", self.limits.actions);
+            return Err(over_limit(scope, &what));
+        }
+        let largest = outbox.messages.iter().map(|outgoing| match &outgoing.action {
+            Action::Operation { arguments, .. } | Action::Schedule { arguments, .. } => arguments.len(),
+            Action::Cancel { .. } => 0,
+        });
+        let largest = largest.chain([answer.len()]).max().unwrap_or(0);
+        if largest > self.limits.payload_bytes {
+            let what = format!(
+                "made a payload of {largest} bytes and {} is the limit",
+                self.limits.payload_bytes
+            );
+            return Err(over_limit(scope, &what));
+        }
+        Ok(())
+    }
+
+    /// Puts the state back as it was before the operation.
+    fn roll_back(
+        &mut self,
+        turn: &mut Turn<'_>,
+        created: bool,
+        scope: &Scope,
+        step: &mut Step,
+        reader: &dyn Reader,
+    ) -> Result<()> {
+        if created {
+            turn.entity.object = None;
+            return Ok(());
+        }
+        let Some(object) = turn.entity.object.as_mut() else {
+            return Ok(());
+        };
+        if let Ok(Ok(())) = caught(|| object.roll_back()) {
+            return Ok(());
+        }
+        // Neither the copy nor its decoder can be trusted now; the last encoding can.
+        let last = if turn.entity.dirty {
+            Some(step.encodings[turn.entity.encoding.clone()].to_vec())
+        } else {
+            let row = reader.get(&keys::state(self.partition_of(turn.id), turn.id))?;
+            let record = row.as_deref().map(|row| records::decode::<StateRecord>(row, "state"));
+            record.transpose()?.map(|record| record.state.to_vec())
+        };
+        let decoded = match &last {
+            Some(state) => caught(|| turn.code.decode(state)).unwrap_or_else(Err),
+            None => Err("there is none".to_owned()),
+        };
+        match decoded {
+            Ok(object) => turn.entity.object = Some(object),
+            Err(reason) => {
+                let reason = format!("the state before `{}` cannot be restored: {reason}", scope.operation);
+                self.quarantine(turn.id, &mut turn.mailbox, &reason, step, reader)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets an `async` operation begin as soon as its message and the entity's state are durable.
+    fn begin_async(
+        &mut self,
+        turn: &mut Turn<'_>,
+        message: Message,
+        operation: crate::engine::code::AsyncOperation,
+        step: &mut Step,
+        reader: &dyn Reader,
+    ) -> Result<()> {
+        let message = self.save(turn.id, &mut turn.mailbox, message, step, reader)?;
+        step.outputs.push(Output::Start {
+            instance: turn.id.clone(),
+            message: message.id,
+            operation,
+        });
+        turn.mailbox.block = Block::Running(Box::new(message));
+        Ok(())
+    }
+
+    /// Takes in the end of an `async` operation.
+    pub(super) fn end_async(
+        &mut self,
+        instance: &InstanceId,
+        id: MessageId,
+        ended: AsyncEnded,
+        step: &mut Step,
+        reader: &dyn Reader,
+    ) -> Result<()> {
+        let is_running = |mailbox: &crate::engine::mailbox::Mailbox| matches!(&mailbox.block, Block::Running(message) if message.id == id);
+        let Some(mut mailbox) = self.mailboxes.remove(instance) else {
+            return Ok(());
+        };
+        let name = EntityId::from_instance(instance.clone());
+        let code = self.registry.entity(name.name()).cloned();
+        let (true, Some(code)) = (is_running(&mailbox), code) else {
+            self.mailboxes.insert(instance.clone(), mailbox);
+            return Ok(());
+        };
+        let Block::Running(message) = std::mem::take(&mut mailbox.block) else {
+            return Ok(());
+        };
+        let entity = match self.states.take(instance) {
+            Some(entity) => entity,
+            None => self.load_entity(instance, &code, step, reader)?.unwrap_or_else(|_| Entity::unreadable()),
+        };
+        let mut turn = Turn {
+            id: instance,
+            code,
+            entity,
+            mailbox,
+        };
+        let scope = scope(instance, &message, step);
+        let outcome = match ended {
+            AsyncEnded::Finished(finished) => self.keep_finished(&mut turn, finished, &scope, step),
+            AsyncEnded::Panicked(text) => Err(panicked(&scope, &text)),
+            AsyncEnded::TimedOut => Err(timed_out(&scope, self.limits.async_timeout)),
+        };
+        self.settle(&mut turn, *message, outcome, step, reader)?;
+        if turn.entity.is_readable() {
+            self.states.put(instance.clone(), turn.entity);
+        }
+        self.mailboxes.insert(instance.clone(), turn.mailbox);
+        for message in std::mem::take(&mut step.outbound) {
+            self.route(message, step, reader)?;
+        }
+        self.make_ready(instance);
+        Ok(())
+    }
+
+    /// Puts the changed copy of an `async` operation in the place of the state, if it succeeded.
+    fn keep_finished(
+        &mut self,
+        turn: &mut Turn<'_>,
+        finished: AsyncFinished,
+        scope: &Scope,
+        step: &mut Step,
+    ) -> Outcome {
+        let answer = described(Ok(finished.outcome), scope)?;
+        let before = turn.entity.object.replace(finished.object);
+        let outcome = self.keep(turn, finished.outbox, answer, scope, step);
+        if outcome.is_err() {
+            turn.entity.object = before;
+        }
+        outcome
+    }
+}
+
+impl Turn<'_> {
+    /// The object, made if there is none, with a restore point.
+    fn prepare(&mut self) -> std::result::Result<&mut Box<dyn EntityObject>, Unanswered> {
+        let id = EntityId::from_instance(self.id.clone());
+        if self.entity.object.is_none() {
+            let object = caught(|| self.code.create(id.key())).map_err(|text| init_panicked(&id, &text))?;
+            return Ok(self.entity.object.insert(object));
+        }
+        let Some(object) = self.entity.object.as_mut() else {
+            unreachable!("checked above");
+        };
+        match caught(|| object.save_restore_point()) {
+            Ok(Ok(())) => Ok(object),
+            Ok(Err(text)) | Err(text) => Err(unanswered(
+                ErrorKind::Serialization,
+                format!("the state of `{id}` cannot be copied before an operation: {text}"),
+            )),
+        }
+    }
+
+    /// Runs a `&self` operation; an entity without state shows its initial one.
+    pub(super) fn read(&self, spec: OperationSpec, arguments: &[u8], scope: &Scope) -> Outcome {
+        let result = caught(|| match &self.entity.object {
+            Some(object) => object.read(spec.index, arguments, scope),
+            None => self.code.create(scope.entity.key()).read(spec.index, arguments, scope),
+        });
+        described(result, scope)
+    }
+
+    /// Makes the future of an `async` operation.
+    fn start(
+        &self,
+        spec: OperationSpec,
+        arguments: &[u8],
+        scope: &Scope,
+    ) -> std::result::Result<crate::engine::code::AsyncOperation, Unanswered> {
+        let started = caught(|| match &self.entity.object {
+            Some(object) => object.start(spec.index, arguments.to_vec(), scope.clone()),
+            None => self
+                .code
+                .create(scope.entity.key())
+                .start(spec.index, arguments.to_vec(), scope.clone()),
+        });
+        match started {
+            Ok(Ok(future)) => Ok(future),
+            Ok(Err(text)) => Err(unanswered(
+                ErrorKind::Serialization,
+                format!("the state of `{}` cannot be copied for `{}`: {text}", scope.entity, scope.operation),
+            )),
+            Err(text) => Err(panicked(scope, &text)),
+        }
+    }
+
+    /// Encodes the state as it is now; this step writes it.
+    fn encode(&mut self, limit: usize, scope: &Scope, step: &mut Step) -> std::result::Result<(), Unanswered> {
+        let Some(object) = &self.entity.object else {
+            return Ok(());
+        };
+        let start = step.encodings.len();
+        let encoded = caught(|| object.encode(&mut step.encodings));
+        let bytes = step.encodings.len() - start;
+        let failed = match encoded {
+            Ok(Ok(())) if bytes <= limit => {
+                self.entity.encoding = start..step.encodings.len();
+                self.entity.bytes = bytes;
+                self.mark_dirty(step);
+                return Ok(());
+            }
+            Ok(Ok(())) => over_limit(scope, &format!("left a state of {bytes} bytes and {limit} is the limit")),
+            Ok(Err(text)) | Err(text) => unanswered(
+                ErrorKind::Serialization,
+                format!(
+                    "the state of `{}` after `{}` does not serialise: {text}",
+                    scope.entity, scope.operation
+                ),
+            ),
+        };
+        step.encodings.truncate(start);
+        Err(failed)
+    }
+
+    /// Deletes the state; this step removes its row.
+    fn delete_state(&mut self, step: &mut Step) {
+        self.entity.object = None;
+        self.entity.bytes = 0;
+        self.mark_dirty(step);
+    }
+
+    fn mark_dirty(&mut self, step: &mut Step) {
+        if !std::mem::replace(&mut self.entity.dirty, true) {
+            step.dirty.push(self.id.clone());
+        }
+    }
+}
+
+/// How an operation ended, for who asked.
+pub(super) type Outcome = std::result::Result<Vec<u8>, Unanswered>;
+
+/// Why there is no answer. Boxed, because it is rare.
+#[derive(Debug)]
+pub(super) struct Unanswered(pub(super) Box<CallFailure>);
+
+impl From<CallFailure> for Unanswered {
+    fn from(failure: CallFailure) -> Self {
+        Self(Box::new(failure))
+    }
+}
+
+impl From<Error> for Unanswered {
+    fn from(error: Error) -> Self {
+        CallFailure::Runtime(error).into()
+    }
+}
+
+impl From<Unanswered> for Settled {
+    fn from(unanswered: Unanswered) -> Self {
+        Settled::Failed(*unanswered.0)
+    }
+}
+
+/// The form in which the rest of the engine sees what user code returned.
+fn described(result: std::result::Result<OperationOutcome, String>, scope: &Scope) -> Outcome {
+    let failure = match result {
+        Ok(Ok(answer)) => return Ok(answer),
+        Ok(Err(failure)) => failure,
+        Err(text) => return Err(panicked(scope, &text)),
+    };
+    let (entity, operation) = (&scope.entity, &scope.operation);
+    Err(match failure {
+        OperationFailure::Returned(failure) => CallFailure::Returned(failure).into(),
+        OperationFailure::Arguments(text) => unanswered(
+            ErrorKind::InvalidArguments,
+            format!("the arguments of `{operation}` for `{entity}` do not decode: {text}"),
+        ),
+        OperationFailure::Answer(text) => unanswered(
+            ErrorKind::Serialization,
+            format!("the answer of `{operation}` from `{entity}` does not serialise: {text}"),
+        ),
+    })
+}
+
+fn scope(id: &InstanceId, message: &Message, step: &Step) -> Scope {
+    let operation = match &message.action {
+        Action::Operation { operation, .. } | Action::Schedule { operation, .. } => operation.clone(),
+        Action::Cancel { .. } => "".into(),
+    };
+    Scope {
+        entity: EntityId::from_instance(id.clone()),
+        operation,
+        message: message.id,
+        now: step.now,
+    }
+}
+
+fn unanswered(kind: ErrorKind, message: String) -> Unanswered {
+    Error::new(kind, message).into()
+}
+
+fn unknown_operation(id: &InstanceId, operation: &str) -> Error {
+    Error::new(
+        ErrorKind::UnknownOperation,
+        format!("the entity `{id}` has no operation `{operation}`; it may have been renamed or belong to a newer build"),
+    )
+}
+
+fn over_limit(scope: &Scope, what: &str) -> Unanswered {
+    unanswered(
+        ErrorKind::TooLarge,
+        format!("`{}` of `{}` {what}; nothing of it was kept", scope.operation, scope.entity),
+    )
+}
+
+fn panicked(scope: &Scope, text: &str) -> Unanswered {
+    unanswered(
+        ErrorKind::Panicked,
+        format!("`{}` of `{}` panicked: {text}", scope.operation, scope.entity),
+    )
+}
+
+fn init_panicked(id: &EntityId, text: &str) -> Unanswered {
+    unanswered(
+        ErrorKind::Panicked,
+        format!("the first state of `{id}` could not be made, it panicked: {text}"),
+    )
+}
+
+fn timed_out(scope: &Scope, limit: std::time::Duration) -> Unanswered {
+    unanswered(
+        ErrorKind::TimedOut,
+        format!("`{}` of `{}` ran longer than {limit:?}", scope.operation, scope.entity),
+    )
+}

@@ -1,0 +1,75 @@
+//! What a core remembers of each partition that it owns.
+
+use std::collections::BTreeSet;
+
+use crate::error::Result;
+use crate::id::{InstanceId, PartitionId};
+use crate::store::records::{self, PartitionRecord};
+use crate::store::{Reader, keys};
+use crate::time::Timestamp;
+
+/// What a core remembers of one partition.
+#[derive(Debug)]
+pub(crate) struct Partition {
+    pub(crate) id: PartitionId,
+    pub(crate) record: PartitionRecord,
+    pub(crate) record_changed: bool,
+    /// Rows of messages from this key on were not looked at since the hub opened or memory overflowed.
+    pub(crate) backlog: Option<Vec<u8>>,
+    /// When the first timer is due.
+    pub(crate) next_due: Option<Timestamp>,
+    /// Timers before this time were fired: scans begin here, because what was deleted is slow to pass.
+    pub(crate) timers_from: Timestamp,
+    /// Instances with a quarantine row.
+    pub(crate) quarantined: BTreeSet<InstanceId>,
+}
+
+impl Partition {
+    /// Reads what is known of a partition. No user code runs and nothing is written.
+    pub(crate) fn open(id: PartitionId, reader: &dyn Reader) -> Result<Self> {
+        let record = match reader.get(&keys::partition(id))? {
+            Some(bytes) => records::decode(&bytes, "partition")?,
+            None => PartitionRecord::default(),
+        };
+        let messages = keys::messages(id);
+        let backlog = reader.scan(messages, 1)?.pop().map(|(key, _)| key);
+        let quarantined = reader
+            .scan(keys::quarantines(id), usize::MAX)?
+            .iter()
+            .filter_map(|(key, _)| keys::id_of(key).map(InstanceId::trusted))
+            .collect();
+        let mut partition = Self {
+            id,
+            record,
+            record_changed: false,
+            backlog,
+            next_due: None,
+            timers_from: Timestamp::default(),
+            quarantined,
+        };
+        partition.find_next_due(reader)?;
+        Ok(partition)
+    }
+
+    /// Looks up when the first stored timer is due.
+    pub(crate) fn find_next_due(&mut self, reader: &dyn Reader) -> Result<()> {
+        let mut range = keys::timers(self.id);
+        range.start = keys::timers_before(self.id, self.timers_from).end;
+        let first = reader.scan(range, 1)?.pop();
+        self.next_due = first.and_then(|(key, _)| keys::timer_parts(&key).map(|(due, _, _)| due));
+        Ok(())
+    }
+
+    /// Notes that a timer is due at `due`.
+    pub(crate) fn timer_added(&mut self, due: Timestamp) {
+        self.next_due = Some(self.next_due.map_or(due, |next| next.min(due)));
+        self.timers_from = self.timers_from.min(due);
+    }
+
+    /// Whether rows of `id` may be among those that were not looked at.
+    pub(crate) fn backlog_covers(&self, id: &InstanceId) -> bool {
+        self.backlog
+            .as_ref()
+            .is_some_and(|from| keys::after_messages_of(self.id, id) > *from)
+    }
+}

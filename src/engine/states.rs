@@ -1,0 +1,169 @@
+//! The entities in memory: a cache in two generations, bounded in bytes.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::ops::Range;
+
+use crate::engine::code::EntityObject;
+use crate::id::InstanceId;
+
+/// A map by instance. Its order is never looked at.
+pub(crate) type InstanceMap<V> = HashMap<InstanceId, V, BuildHasherDefault<IdHasher>>;
+
+/// Passes on the hash that an id carries.
+#[derive(Debug, Default)]
+pub(crate) struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("an id hashes as one number");
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
+
+/// An entity in memory.
+pub(crate) struct Entity {
+    /// Nothing where the entity has no state.
+    pub(crate) object: Option<Box<dyn EntityObject>>,
+    /// Whether a row of the state is in the store, or in a step before this one.
+    pub(crate) stored: bool,
+    /// Whether this step has to write the row.
+    pub(crate) dirty: bool,
+    /// Where the newest encoding lies in the step's memory.
+    pub(crate) encoding: Range<usize>,
+    /// The size of the last known encoding.
+    pub(crate) bytes: usize,
+}
+
+impl Entity {
+    /// An entity without state.
+    pub(crate) fn absent() -> Self {
+        Self {
+            object: None,
+            stored: false,
+            dirty: false,
+            encoding: 0..0,
+            bytes: 0,
+        }
+    }
+
+    /// An entity whose state was read from its row.
+    pub(crate) fn present(object: Box<dyn EntityObject>, bytes: usize) -> Self {
+        Self {
+            object: Some(object),
+            stored: true,
+            dirty: false,
+            encoding: 0..0,
+            bytes,
+        }
+    }
+
+    /// An entity whose row is there and does not decode now. Only a whole new state may be put into it.
+    pub(crate) fn unreadable() -> Self {
+        Self {
+            stored: true,
+            ..Self::absent()
+        }
+    }
+
+    /// Whether what is in memory is what a reader would find.
+    pub(crate) fn is_readable(&self) -> bool {
+        self.object.is_some() || !self.stored || self.dirty
+    }
+
+    /// A guess at its memory: objects are about twice as large as their JSON, and the maps have their share.
+    fn weight(&self) -> usize {
+        2 * self.bytes + 320
+    }
+}
+
+/// The entities in memory. What was not touched while the younger generation filled half of the budget is forgotten.
+#[derive(Default)]
+pub(crate) struct States {
+    young: InstanceMap<Entity>,
+    old: InstanceMap<Entity>,
+    young_bytes: usize,
+    budget: usize,
+}
+
+impl States {
+    pub(crate) fn new(budget: usize) -> Self {
+        Self {
+            budget,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn contains(&self, id: &InstanceId) -> bool {
+        self.young.contains_key(id) || self.old.contains_key(id)
+    }
+
+    /// Takes an entity out, to be put back after its turn.
+    pub(crate) fn take(&mut self, id: &InstanceId) -> Option<Entity> {
+        if let Some(entity) = self.young.remove(id) {
+            self.young_bytes = self.young_bytes.saturating_sub(entity.weight());
+            return Some(entity);
+        }
+        self.old.remove(id)
+    }
+
+    pub(crate) fn put(&mut self, id: InstanceId, entity: Entity) {
+        self.young_bytes += entity.weight();
+        self.young.insert(id, entity);
+    }
+
+    pub(crate) fn get_mut(&mut self, id: &InstanceId) -> Option<&mut Entity> {
+        match self.young.get_mut(id) {
+            Some(entity) => Some(entity),
+            None => self.old.get_mut(id),
+        }
+    }
+
+    /// Forgets an entity.
+    pub(crate) fn remove(&mut self, id: &InstanceId) {
+        self.take(id);
+    }
+
+    /// Ages the cache if it has grown past its budget. Only between steps: a step's changed entities are in it.
+    pub(crate) fn age(&mut self) {
+        if self.young_bytes > self.budget / 2 {
+            self.old = std::mem::take(&mut self.young);
+            self.young_bytes = 0;
+        }
+    }
+
+    /// How many entities are in memory.
+    pub(crate) fn len(&self) -> usize {
+        self.young.len() + self.old.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(n: usize) -> InstanceId {
+        InstanceId::trusted(format!("@a@{n}"))
+    }
+
+    /// The cache stays under its budget however many entities pass through, and what is used stays in.
+    #[test]
+    fn what_is_used_stays_and_the_rest_goes() {
+        let mut states = States::new(320 * 100);
+        for n in 0..10_000 {
+            states.put(id(n), Entity::absent());
+            let hot = states.take(&id(0)).expect("the entity in use stays");
+            states.put(id(0), hot);
+            states.age();
+            assert!(states.len() <= 102, "{} entities", states.len());
+        }
+        assert!(!states.contains(&id(1)));
+    }
+}

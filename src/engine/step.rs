@@ -1,0 +1,95 @@
+//! One step of a core: the turns whose effects become one commit.
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::engine::message::{Message, Output, Settled, Token};
+use crate::engine::states::InstanceMap;
+use crate::id::{InstanceId, MessageId};
+use crate::store::Batch;
+use crate::store::records::RequestRecord;
+use crate::time::Timestamp;
+
+/// One step of a core: the turns whose effects become one commit, while it is built and when it is done.
+#[derive(Debug, Default)]
+pub(crate) struct Step {
+    /// Counts the steps of this core.
+    pub(crate) number: u64,
+    /// When the step began.
+    pub(crate) now: Timestamp,
+    /// Everything that changes in the store.
+    pub(crate) batch: Batch,
+    /// What may leave the process once the commit is durable.
+    pub(crate) outputs: Vec<Output>,
+    /// Messages with rows, for instances of other cores, to be delivered once the commit is written.
+    pub(crate) deliveries: Vec<Message>,
+    pub(crate) counts: Counts,
+
+    /// The newest commit that the step's reader shows.
+    pub(super) seen: u64,
+    batch_number: u64,
+    next_index: u32,
+    /// State rows that were read for turns to come.
+    pub(super) loaded: InstanceMap<Option<Vec<u8>>>,
+    /// What the operations of the running turn sent, to be routed when the turn is over.
+    pub(super) outbound: Vec<Message>,
+    /// The newest encodings of changed states.
+    pub(super) encodings: Vec<u8>,
+    /// Entities whose row this step writes.
+    pub(super) dirty: Vec<InstanceId>,
+    /// Instances that took in messages which need rows if nobody consumes them in this step.
+    pub(super) unsaved: Vec<InstanceId>,
+    /// Timers as this step leaves them, by the key of their name; `None` if there is none any more.
+    pub(super) timers: HashMap<Vec<u8>, Option<Timestamp>>,
+    /// Dead letters that this step settled, by key.
+    pub(super) letters: BTreeSet<Vec<u8>>,
+    /// Request rows as this step leaves them.
+    pub(super) requests: HashMap<Vec<u8>, RequestRecord>,
+}
+
+/// What happened in a step, for metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) turns: u64,
+    pub(crate) operations: u64,
+    /// Operations that returned `Err`, panicked or ran out of time.
+    pub(crate) failures: u64,
+    pub(crate) loads: u64,
+    pub(crate) timers_fired: u64,
+    pub(crate) dead_letters: u64,
+}
+
+impl Step {
+    pub(super) fn new(number: u64, now: Timestamp, batch_number: u64, seen: u64) -> Self {
+        Self {
+            number,
+            now,
+            batch_number,
+            seen,
+            ..Self::default()
+        }
+    }
+
+    /// The next message id of this step.
+    pub(super) fn next_id(&mut self) -> MessageId {
+        let id = MessageId {
+            batch: self.batch_number,
+            index: self.next_index,
+        };
+        self.next_index += 1;
+        id
+    }
+
+    /// The bytes that the commit will have, about.
+    pub(super) fn bytes(&self) -> usize {
+        self.batch.bytes() + self.encodings.len()
+    }
+
+    pub(super) fn settle(&mut self, token: Token, settled: Settled) {
+        self.outputs.push(Output::Settle { token, settled });
+    }
+
+    /// Whether nothing came of it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.batch.is_empty() && self.outputs.is_empty() && self.deliveries.is_empty()
+    }
+}

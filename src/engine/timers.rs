@@ -1,0 +1,183 @@
+//! Scheduled operations. Their rows lie in the receiver's partition, whose core alone decides: cancelled, or fired.
+
+use crate::engine::core::Core;
+use crate::engine::message::{ClientOrigin, Message, Origin, Settled};
+use crate::engine::step::Step;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{InstanceId, PartitionId};
+use crate::store::records::{self, Action, RequestOutcome, TimerRecord};
+use crate::store::{Reader, keys};
+use crate::time::Timestamp;
+
+/// How many timers of one partition fire in one step.
+const TIMER_PAGE: usize = 256;
+
+impl Core {
+    /// Processes a message that sets or cancels a timer. It needs neither the instance's state nor its code.
+    pub(super) fn control(&mut self, message: Message, step: &mut Step, reader: &dyn Reader) -> Result<()> {
+        if message.stored {
+            let key = keys::message(self.partition_of(&message.target), &message.target, message.id);
+            step.batch.delete(&key);
+            self.mailbox(&message.target).touched_in = step.number;
+            self.make_ready(&message.target);
+        }
+        if self.settle_repeated(&message, step, reader)? {
+            return Ok(());
+        }
+        let settled = match &message.action {
+            Action::Operation { .. } => return Ok(()),
+            Action::Schedule { timer, due, .. } => {
+                self.schedule(&message, timer, *due, step, reader)?;
+                Settled::Accepted
+            }
+            Action::Cancel { timer } => {
+                let removed = self.remove_timer(&message.target, timer, step, reader)?;
+                Settled::Answer(if removed { "true" } else { "false" }.into())
+            }
+        };
+        let outcome = match &settled {
+            Settled::Answer(answer) => RequestOutcome::Answer(answer.clone()),
+            _ => RequestOutcome::Accepted,
+        };
+        self.remember(&message, outcome, step, reader)?;
+        if let Some(token) = message.token() {
+            step.settle(token, settled);
+        }
+        Ok(())
+    }
+
+    fn schedule(
+        &mut self,
+        message: &Message,
+        timer: &str,
+        due: Timestamp,
+        step: &mut Step,
+        reader: &dyn Reader,
+    ) -> Result<()> {
+        let Action::Schedule {
+            operation, arguments, ..
+        } = &message.action
+        else {
+            return Ok(());
+        };
+        self.remove_timer(&message.target, timer, step, reader)?;
+        let partition = self.partition_of(&message.target);
+        let record = TimerRecord {
+            source: message.source(),
+            operation: operation.clone(),
+            arguments: arguments.clone(),
+        };
+        let name = keys::timer_name(partition, &message.target, timer);
+        let row = keys::timer(partition, due, &message.target, timer);
+        step.batch.put(&row, &records::encode(&record)?);
+        step.batch.put(&name, &due.0.to_be_bytes());
+        step.timers.insert(name, Some(due));
+        self.partition_mut(partition).timer_added(due);
+        Ok(())
+    }
+
+    /// Removes a timer that has not fired. Says whether there was one.
+    fn remove_timer(&mut self, id: &InstanceId, timer: &str, step: &mut Step, reader: &dyn Reader) -> Result<bool> {
+        let partition = self.partition_of(id);
+        let name = keys::timer_name(partition, id, timer);
+        let due = match step.timers.get(&name) {
+            Some(due) => *due,
+            None => reader.get(&name)?.as_deref().map(due_time).transpose()?,
+        };
+        let Some(due) = due else {
+            return Ok(false);
+        };
+        step.batch.delete(&keys::timer(partition, due, id, timer));
+        step.batch.delete(&name);
+        step.timers.insert(name, None);
+        Ok(true)
+    }
+
+    /// Turns timers that are due into messages, which this step's commit consumes or makes rows.
+    pub(super) fn fire_timers(&mut self, step: &mut Step, reader: &dyn Reader) -> Result<()> {
+        let due: Vec<PartitionId> = self
+            .owned()
+            .filter(|partition| partition.next_due.is_some_and(|next| next <= step.now))
+            .map(|partition| partition.id)
+            .collect();
+        for id in due {
+            self.fire_timers_of(id, step, reader)?;
+        }
+        Ok(())
+    }
+
+    fn fire_timers_of(&mut self, id: PartitionId, step: &mut Step, reader: &dyn Reader) -> Result<()> {
+        let mut range = keys::timers_before(id, Timestamp(step.now.0.saturating_add(1)));
+        range.start = keys::timers_before(id, self.partition(id).timers_from).end;
+        let rows = reader.scan(range, TIMER_PAGE)?;
+        let mut last = None;
+        for (key, value) in &rows {
+            let (due, instance, timer) = keys::timer_parts(key)
+                .ok_or_else(|| Error::new(ErrorKind::Corrupted, "the key of a stored timer does not decode"))?;
+            last = Some(due);
+            self.fire(id, due, &InstanceId::trusted(instance), timer, value, step, reader)?;
+        }
+        let partition = self.partition_mut(id);
+        if rows.len() == TIMER_PAGE {
+            partition.timers_from = last.unwrap_or_default();
+            return Ok(());
+        }
+        partition.timers_from = Timestamp(step.now.0.saturating_add(1));
+        partition.find_next_due(reader)?;
+        // Timers that this very step set are not seen by the reader yet.
+        let prefix = keys::timer_name(id, &InstanceId::trusted(""), "");
+        let own = |(name, due): (&Vec<u8>, &Option<Timestamp>)| due.filter(|_| name[..3] == prefix[..3]);
+        if let Some(due) = step.timers.iter().filter_map(own).min() {
+            partition.timer_added(due);
+        }
+        Ok(())
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one row and where they go")]
+    fn fire(
+        &mut self,
+        partition: PartitionId,
+        due: Timestamp,
+        instance: &InstanceId,
+        timer: &str,
+        value: &[u8],
+        step: &mut Step,
+        reader: &dyn Reader,
+    ) -> Result<()> {
+        let name = keys::timer_name(partition, instance, timer);
+        // A message of this very step may have cancelled it or set it anew.
+        if step.timers.get(&name).is_some_and(|now| *now != Some(due)) {
+            return Ok(());
+        }
+        let record: TimerRecord = records::decode(value, "timer")?;
+        step.batch.delete(&keys::timer(partition, due, instance, timer));
+        step.batch.delete(&name);
+        step.timers.insert(name, None);
+        step.counts.timers_fired += 1;
+        let origin = match record.source {
+            Some(source) => Origin::Instance(InstanceId::trusted(source)),
+            None => Origin::Client(ClientOrigin {
+                must_store: true,
+                ..ClientOrigin::default()
+            }),
+        };
+        let message = Message {
+            id: step.next_id(),
+            target: instance.clone(),
+            action: Action::Operation {
+                operation: record.operation,
+                arguments: record.arguments,
+            },
+            origin,
+            stored: false,
+        };
+        self.route(message, step, reader)
+    }
+}
+
+fn due_time(bytes: &[u8]) -> Result<Timestamp> {
+    let bytes = bytes
+        .try_into()
+        .map_err(|_| Error::new(ErrorKind::Corrupted, "a stored due time is not eight bytes long"))?;
+    Ok(Timestamp(u64::from_be_bytes(bytes)))
+}

@@ -1,0 +1,233 @@
+//! A turn: one instance processes the messages that wait for it.
+
+use std::sync::Arc;
+
+use crate::engine::code::EntityCode;
+use crate::engine::core::Core;
+use crate::engine::mailbox::{Block, Mailbox};
+use crate::engine::message::{Message, Output};
+use crate::engine::operation::caught;
+use crate::engine::states::Entity;
+use crate::engine::step::Step;
+use crate::error::Result;
+use crate::id::{EntityId, InstanceId, MessageId};
+use crate::store::records::{self, Action, StateRecord};
+use crate::store::{Reader, keys};
+
+/// How many rows of one instance are read at once.
+const ROW_PAGE: usize = 256;
+
+/// What a turn works on: an instance with its code, its state and its messages, taken out of the core's maps.
+pub(super) struct Turn<'a> {
+    pub(super) id: &'a InstanceId,
+    pub(super) code: Arc<dyn EntityCode>,
+    pub(super) entity: Entity,
+    pub(super) mailbox: Mailbox,
+}
+
+impl Core {
+    /// Runs one turn. Says whether the instance has to run again in the next step.
+    pub(super) fn turn(&mut self, id: &InstanceId, step: &mut Step, reader: &dyn Reader) -> Result<bool> {
+        let Some(mut mailbox) = self.mailboxes.remove(id) else {
+            return Ok(false);
+        };
+        mailbox.ready = false;
+        step.counts.turns += 1;
+        self.progress.enter(id);
+        let (mut mailbox, again) = match self.begin_turn(id, &mut mailbox, step, reader)? {
+            Some((code, entity)) => {
+                let mut turn = Turn {
+                    id,
+                    code,
+                    entity,
+                    mailbox,
+                };
+                let again = self.process_messages(&mut turn, step, reader)?;
+                self.states.put(id.clone(), turn.entity);
+                (turn.mailbox, again)
+            }
+            None => {
+                self.wait_blocked(id, &mut mailbox, step, reader)?;
+                (mailbox, false)
+            }
+        };
+        self.progress.leave();
+        if mailbox.refused && mailbox.waiting_count <= self.limits.queue / 2 {
+            mailbox.refused = false;
+            step.outputs.push(Output::Room { instance: id.clone() });
+        }
+        // Rows of it that this step consumed are still in the store: it must not be forgotten before they are gone.
+        let remember = mailbox.touched_in == step.number && self.partition(self.partition_of(id)).backlog_covers(id);
+        if remember || !mailbox.is_idle() {
+            self.mailboxes.insert(id.clone(), mailbox);
+        }
+        for message in std::mem::take(&mut step.outbound) {
+            self.route(message, step, reader)?;
+        }
+        Ok(again || remember)
+    }
+
+    /// Finds code and state of an instance. Nothing if it is blocked, now or since before.
+    fn begin_turn(
+        &mut self,
+        id: &InstanceId,
+        mailbox: &mut Mailbox,
+        step: &mut Step,
+        reader: &dyn Reader,
+    ) -> Result<Option<(Arc<dyn EntityCode>, Entity)>> {
+        if matches!(mailbox.block, Block::Quarantined(_) | Block::Held | Block::Unregistered) {
+            return Ok(None);
+        }
+        let entity_id = EntityId::from_instance(id.clone());
+        let Some(code) = self.registry.entity(entity_id.name()).cloned() else {
+            tracing::warn!(entity = %id, "messages wait for an entity whose type is not registered");
+            mailbox.block = Block::Unregistered;
+            return Ok(None);
+        };
+        if let Some(entity) = self.states.take(id) {
+            return Ok(Some((code, entity)));
+        }
+        match self.load_entity(id, &code, step, reader)? {
+            Ok(entity) => {
+                self.end_quarantine(id, step);
+                Ok(Some((code, entity)))
+            }
+            Err(reason) => {
+                self.quarantine(id, mailbox, &reason, step, reader)?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Reads the state of an entity; the inner error says why it does not decode.
+    pub(super) fn load_entity(
+        &mut self,
+        id: &InstanceId,
+        code: &Arc<dyn EntityCode>,
+        step: &mut Step,
+        reader: &dyn Reader,
+    ) -> Result<Result<Entity, String>> {
+        let row = match step.loaded.remove(id) {
+            Some(row) => row,
+            None => reader.get(&keys::state(self.partition_of(id), id))?,
+        };
+        let Some(row) = row else {
+            return Ok(Ok(Entity::absent()));
+        };
+        step.counts.loads += 1;
+        let state = match records::decode::<StateRecord>(&row, "state") {
+            Ok(record) => record.state,
+            Err(error) => return Ok(Err(error.to_string())),
+        };
+        let decoded = caught(|| code.decode(state)).unwrap_or_else(|panic| Err(format!("its decoder panicked: {panic}")));
+        Ok(decoded.map(|object| Entity::present(object, state.len())))
+    }
+
+    /// Reads the states that the turns of `page` will want, all at once.
+    pub(super) fn load(&mut self, page: &[InstanceId], step: &mut Step, reader: &dyn Reader) -> Result<()> {
+        let missing: Vec<&InstanceId> = page.iter().filter(|id| !self.states.contains(id)).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let keys: Vec<Vec<u8>> = missing
+            .iter()
+            .map(|id| keys::state(self.partition_of(id), id))
+            .collect();
+        for (id, row) in missing.into_iter().zip(reader.get_many(&keys)?) {
+            step.loaded.insert(id.clone(), row);
+        }
+        Ok(())
+    }
+
+    /// Processes messages in order until there is none, the instance blocks, or the commit is full.
+    fn process_messages(&mut self, turn: &mut Turn<'_>, step: &mut Step, reader: &dyn Reader) -> Result<bool> {
+        while matches!(turn.mailbox.block, Block::Open) {
+            if self.is_full(step) {
+                return Ok(!turn.mailbox.is_idle());
+            }
+            let message = if let Some(message) = turn.mailbox.waiting.pop_front() {
+                turn.mailbox.waiting_count = turn.mailbox.waiting_count.saturating_sub(1);
+                message
+            } else if let Some(first) = turn.mailbox.rows {
+                if turn.mailbox.touched_in == step.number {
+                    return Ok(true);
+                }
+                self.read_rows(turn.id, &mut turn.mailbox, first, step, reader)?;
+                continue;
+            } else if let Some(message) = turn.mailbox.arrivals.pop_front() {
+                message
+            } else {
+                return Ok(false);
+            };
+            self.process(turn, message, step, reader)?;
+        }
+        if matches!(turn.mailbox.block, Block::Running(_)) {
+            self.wait_running(turn, step, reader)?;
+        } else {
+            self.wait_blocked(turn.id, &mut turn.mailbox, step, reader)?;
+        }
+        Ok(false)
+    }
+
+    /// Brings the next rows of an instance into memory.
+    fn read_rows(
+        &mut self,
+        id: &InstanceId,
+        mailbox: &mut Mailbox,
+        first: MessageId,
+        step: &Step,
+        reader: &dyn Reader,
+    ) -> Result<()> {
+        let range = keys::messages_of(self.partition_of(id), id, first);
+        let rows = reader.scan(range, ROW_PAGE)?;
+        for (key, value) in &rows {
+            mailbox.waiting.push_back(Message::from_row(id, key, value)?);
+        }
+        mailbox.rows = match mailbox.waiting.back() {
+            Some(last) if rows.len() == ROW_PAGE => Some(last.id.next()),
+            _ => None,
+        };
+        mailbox.waiting_count = mailbox.waiting_count.max(mailbox.waiting.len());
+        self.rows_read.insert(id.clone(), step.seen);
+        Ok(())
+    }
+
+    fn process(&mut self, turn: &mut Turn<'_>, message: Message, step: &mut Step, reader: &dyn Reader) -> Result<()> {
+        if matches!(message.action, Action::Operation { .. }) {
+            return self.operate(turn, message, step, reader);
+        }
+        if message.stored {
+            turn.mailbox.touched_in = step.number;
+        }
+        self.control(message, step, reader)
+    }
+
+    /// Writes the rows of all states that the step changed.
+    pub(super) fn write_states(&mut self, step: &mut Step) -> Result<()> {
+        let mut key = Vec::new();
+        let mut value = Vec::new();
+        for id in std::mem::take(&mut step.dirty) {
+            let partition = self.partition_of(&id);
+            let Some(entity) = self.states.get_mut(&id) else {
+                continue;
+            };
+            if !std::mem::take(&mut entity.dirty) {
+                continue;
+            }
+            keys::put_state(&mut key, partition, &id);
+            if entity.object.is_some() {
+                let record = StateRecord {
+                    changed: step.now,
+                    state: &step.encodings[entity.encoding.clone()],
+                };
+                records::encode_into(&record, &mut value)?;
+                step.batch.put(&key, &value);
+                entity.stored = true;
+            } else if std::mem::take(&mut entity.stored) {
+                step.batch.delete(&key);
+            }
+            entity.encoding = 0..0;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,149 @@
+//! Messages that cannot be processed now: they become rows and wait, or their senders hear why not.
+
+use crate::engine::code::OperationMode;
+use crate::engine::core::Core;
+use crate::engine::mailbox::{Block, Mailbox};
+use crate::engine::message::{Message, Settled};
+use crate::engine::step::Step;
+use crate::engine::turn::Turn;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::InstanceId;
+use crate::store::Reader;
+use crate::store::records::Action;
+
+impl Core {
+    /// Lets what arrived wait while an `async` operation runs. Reads need not: they see the committed state.
+    pub(super) fn wait_running(&mut self, turn: &mut Turn<'_>, step: &mut Step, reader: &dyn Reader) -> Result<()> {
+        while let Some(message) = turn.mailbox.arrivals.pop_front() {
+            let is_read = match &message.action {
+                Action::Operation { operation, .. } => turn
+                    .code
+                    .find(operation)
+                    .is_some_and(|spec| spec.mode == OperationMode::Read),
+                _ => false,
+            };
+            if is_read && message.is_call() && !message.stored {
+                self.operate(turn, message, step, reader)?;
+            } else {
+                self.admit(turn.id, &mut turn.mailbox, message, step, reader)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets what arrived wait for a blocked instance. Calls fail at once, because nobody knows how long it takes.
+    pub(super) fn wait_blocked(
+        &mut self,
+        id: &InstanceId,
+        mailbox: &mut Mailbox,
+        step: &mut Step,
+        reader: &dyn Reader,
+    ) -> Result<()> {
+        if matches!(mailbox.block, Block::Running(_)) {
+            // Without its code in hand nothing can be read from it; the end of the operation makes it run again.
+            return Ok(());
+        }
+        while let Some(message) = mailbox.arrivals.pop_front() {
+            let full = mailbox.waiting_count >= self.limits.queue;
+            let is_client = message.client().is_some_and(|client| !client.must_store);
+            if message.stored || !(full || message.is_call()) {
+                self.admit(id, mailbox, message, step, reader)?;
+            } else if is_client {
+                if let Some(token) = message.token() {
+                    step.settle(token, Settled::Failed(blocked(id, &mailbox.block).into()));
+                }
+            } else {
+                let reason = format!("{} and its queue is full", blocked(id, &mailbox.block));
+                self.bury(&message, &reason, step)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets one message wait, or tells its client that the queue is full.
+    fn admit(
+        &mut self,
+        id: &InstanceId,
+        mailbox: &mut Mailbox,
+        message: Message,
+        step: &mut Step,
+        reader: &dyn Reader,
+    ) -> Result<()> {
+        let in_memory = self.limits.queue_in_memory;
+        if message.stored {
+            mailbox.park(message, in_memory);
+            return Ok(());
+        }
+        if self.settle_repeated(&message, step, reader)? {
+            return Ok(());
+        }
+        let full = mailbox.waiting_count >= self.limits.queue;
+        if let (true, Some(client)) = (full, message.client().filter(|client| !client.must_store)) {
+            let settled = if client.refuse_when_full {
+                overloaded(id, self.limits.queue)
+            } else {
+                mailbox.refused = true;
+                Settled::Full
+            };
+            if let Some(token) = client.token {
+                step.settle(token, settled);
+            }
+            return Ok(());
+        }
+        let message = self.save(id, mailbox, message, step, reader)?;
+        mailbox.park(message, in_memory);
+        Ok(())
+    }
+
+    /// Gives a message its row, if it has none, and lets a client that only wants it durable go.
+    pub(super) fn save(
+        &mut self,
+        id: &InstanceId,
+        mailbox: &mut Mailbox,
+        mut message: Message,
+        step: &mut Step,
+        reader: &dyn Reader,
+    ) -> Result<Message> {
+        if message.stored {
+            return Ok(message);
+        }
+        let (key, value) = message.row(self.partition_of(id))?;
+        step.batch.put(&key, &value);
+        message.stored = true;
+        mailbox.touched_in = step.number;
+        self.remember_waiting(&message, step, reader)?;
+        if let Some(token) = message.token() {
+            if message.is_call() {
+                self.callers.insert(message.id, (token, id.clone()));
+            } else {
+                step.settle(token, Settled::Accepted);
+            }
+        }
+        Ok(message)
+    }
+}
+
+/// Why a blocked instance takes no calls.
+pub(super) fn blocked(id: &InstanceId, block: &Block) -> Error {
+    match block {
+        Block::Quarantined(reason) => Error::new(
+            ErrorKind::Quarantined,
+            format!("`{id}` is quarantined: {reason}; open with a build that reads its state, or resume it"),
+        ),
+        Block::Unregistered => Error::new(
+            ErrorKind::Unregistered,
+            format!("nobody registered the type of `{id}`; register it with the builder and open again"),
+        ),
+        _ => Error::new(
+            ErrorKind::Quarantined,
+            format!("`{id}` is held since this hub was opened; resume it, or open without `.hold`"),
+        ),
+    }
+}
+
+fn overloaded(id: &InstanceId, queue: usize) -> Settled {
+    Settled::runtime(
+        ErrorKind::Overloaded,
+        format!("{queue} messages wait for `{id}`; try later, or use the form that waits"),
+    )
+}
