@@ -1,6 +1,6 @@
-//! Points in time as the engine and the store hold them.
+//! Points in time as the engine and the store hold them, and the one place where the clock is read.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -36,4 +36,34 @@ impl From<Timestamp> for SystemTime {
             .checked_add(Duration::from_millis(time.0))
             .unwrap_or(UNIX_EPOCH + FARTHEST)
     }
+}
+
+/// The clock of an open hub: the wall clock when it was opened, monotonic from there on. A jump of the wall clock is
+/// seen at the next open.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    wall: Timestamp,
+    opened: Instant,
+}
+
+impl Clock {
+    /// Reads the wall clock, once.
+    #[expect(clippy::disallowed_methods, reason = "time enters here")]
+    pub(crate) fn start() -> Self {
+        Self {
+            wall: Timestamp::from(SystemTime::now()),
+            opened: Instant::now(),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        // Rounded down, unlike due times, so that nothing is early.
+        Timestamp(self.wall.0.saturating_add(self.opened.elapsed().as_millis() as u64))
+    }
+}
+
+/// Measures how long something takes, for metrics.
+#[expect(clippy::disallowed_methods, reason = "time enters here")]
+pub(crate) fn stopwatch() -> Instant {
+    Instant::now()
 }

@@ -179,8 +179,8 @@ pub(crate) enum Settled {
     Accepted,
     /// There is no answer.
     Failed(CallFailure),
-    /// The instance's queue is full: come again when there is room.
-    Full,
+    /// The instance's queue is full: come again with the action when there is room.
+    Full(Box<Action>),
 }
 
 impl Settled {

@@ -79,13 +79,14 @@ impl Core {
         }
         let full = mailbox.waiting_count >= self.limits.queue;
         if let (true, Some(client)) = (full, message.client().filter(|client| !client.must_store)) {
-            let settled = if client.refuse_when_full {
+            let (refuse, token) = (client.refuse_when_full, client.token);
+            let settled = if refuse {
                 overloaded(id, self.limits.queue)
             } else {
                 mailbox.refused = true;
-                Settled::Full
+                Settled::Full(Box::new(message.action))
             };
-            if let Some(token) = client.token {
+            if let Some(token) = token {
                 step.settle(token, settled);
             }
             return Ok(());

@@ -1,0 +1,243 @@
+//! The order of commits and the output gate.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::records::{self, CommitRecord};
+use crate::store::{Batch, Reader, Store, keys};
+
+/// One total order of commits, and what waits behind the output gate for them to be durable.
+///
+/// `T` is what leaves the process. Whoever gets a `T` back from a method here may let it out; with an error instead, the
+/// hub is poisoned and nothing of it may be claimed.
+pub(crate) struct CommitOrder<T> {
+    store: Arc<dyn Store>,
+    state: Mutex<State<T>>,
+    /// Wakes the syncer.
+    wake: Condvar,
+    next_batch: AtomicU64,
+}
+
+struct State<T> {
+    /// The newest commit that is written.
+    written: u64,
+    /// The newest commit that is known to be on disk.
+    durable: u64,
+    /// What waits for a commit to be durable, in the order of commits.
+    gate: VecDeque<(u64, Vec<T>)>,
+    /// Why nothing more is released.
+    poison: Option<Error>,
+    /// Whether the syncer waits to be woken.
+    syncer_idle: bool,
+    stopping: bool,
+}
+
+/// What became of things that were brought to the gate.
+#[derive(Debug)]
+pub(crate) enum Gated<T> {
+    /// They wait; the syncer lets them out.
+    Waiting,
+    /// Everything that they were derived from is durable already.
+    Open(Vec<T>),
+}
+
+/// One run of the syncer.
+#[derive(Debug)]
+pub(crate) struct Released<T> {
+    /// What the gate lets out, or takes back if `error` is set.
+    pub(crate) items: Vec<T>,
+    pub(crate) error: Option<Error>,
+}
+
+impl<T> CommitOrder<T> {
+    /// Continues after `last`, which is durable.
+    pub(crate) fn new(store: Arc<dyn Store>, last: CommitRecord) -> Self {
+        Self {
+            store,
+            state: Mutex::new(State {
+                written: last.number,
+                durable: last.number,
+                gate: VecDeque::new(),
+                poison: None,
+                syncer_idle: false,
+                stopping: false,
+            }),
+            wake: Condvar::new(),
+            next_batch: AtomicU64::new(last.next_batch.max(1)),
+        }
+    }
+
+    /// A number that no other batch of this hub has, or had when it was durable.
+    pub(crate) fn draw_batch_number(&self) -> u64 {
+        self.next_batch.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Writes one commit and holds `items` until it is durable. `deliver` runs with the commit's number as soon as it is
+    /// written, before any later commit is.
+    ///
+    /// # Errors
+    /// The store's error, which poisons the order, or the one that did so before. The items come back with it.
+    pub(crate) fn commit(
+        &self,
+        batch: &mut Batch,
+        items: Vec<T>,
+        deliver: impl FnOnce(u64),
+    ) -> std::result::Result<u64, (Error, Vec<T>)> {
+        let mut state = self.state();
+        if let Some(error) = &state.poison {
+            return Err((error.clone(), items));
+        }
+        let record = CommitRecord {
+            number: state.written + 1,
+            next_batch: self.next_batch.load(Ordering::Relaxed),
+        };
+        let written = records::encode(&record).and_then(|value| {
+            batch.put(&keys::COMMIT, &value);
+            self.store.write(batch)
+        });
+        if let Err(error) = written {
+            let error = poisoned("a write", error);
+            state.poison = Some(error.clone());
+            self.wake.notify_one();
+            return Err((error, items));
+        }
+        state.written = record.number;
+        deliver(record.number);
+        if !items.is_empty() {
+            state.gate.push_back((record.number, items));
+        }
+        if state.syncer_idle {
+            self.wake.notify_one();
+        }
+        Ok(record.number)
+    }
+
+    /// Holds `items`, which were derived from reads only, until every commit that the reads may have shown is durable.
+    ///
+    /// # Errors
+    /// The error that poisoned the order. The items come back with it.
+    pub(crate) fn hold(&self, items: Vec<T>) -> std::result::Result<Gated<T>, (Error, Vec<T>)> {
+        let mut state = self.state();
+        if let Some(error) = &state.poison {
+            return Err((error.clone(), items));
+        }
+        if state.durable >= state.written {
+            return Ok(Gated::Open(items));
+        }
+        let written = state.written;
+        state.gate.push_back((written, items));
+        Ok(Gated::Waiting)
+    }
+
+    /// The newest commit that is written, a view of the store that shows exactly the commits up to it, and what `look`
+    /// found while no other could be written.
+    pub(crate) fn snapshot<R>(&self, look: impl FnOnce() -> R) -> (u64, Box<dyn Reader + '_>, R) {
+        let state = self.state();
+        (state.written, self.store.snapshot(), look())
+    }
+
+    /// The newest commit that is written and the newest that is durable.
+    pub(crate) fn watermarks(&self) -> (u64, u64) {
+        let state = self.state();
+        (state.written, state.durable)
+    }
+
+    /// Why nothing more is released, if so.
+    pub(crate) fn poison(&self) -> Option<Error> {
+        self.state().poison.clone()
+    }
+
+    pub(crate) fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Waits until there is something to sync. Says whether there may ever be more.
+    pub(crate) fn wait_for_work(&self) -> bool {
+        let mut state = self.state();
+        loop {
+            let poisoned = state.poison.is_some() && !state.gate.is_empty();
+            if poisoned || (state.poison.is_none() && state.written > state.durable) {
+                return true;
+            }
+            if state.stopping {
+                return false;
+            }
+            state.syncer_idle = true;
+            state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.syncer_idle = false;
+        }
+    }
+
+    /// Makes everything durable that is written now, and opens the gate as far as that goes. Never tried again after an
+    /// error: the pages that could not be written may be gone.
+    pub(crate) fn sync(&self) -> Released<T> {
+        let target = {
+            let mut state = self.state();
+            if let Some(error) = state.poison.clone() {
+                return take_back(&mut state, error);
+            }
+            state.written
+        };
+        let synced = self.store.sync().and_then(|()| self.store.acknowledge(target));
+        let mut state = self.state();
+        if let Err(error) = synced {
+            let error = poisoned("a sync", error);
+            state.poison.get_or_insert(error.clone());
+            return take_back(&mut state, error);
+        }
+        // A write may have failed meanwhile. What is durable by now may still be told.
+        state.durable = state.durable.max(target);
+        let mut items = Vec::new();
+        while state.gate.front().is_some_and(|(commit, _)| *commit <= target) {
+            if let Some((_, gated)) = state.gate.pop_front() {
+                if items.is_empty() {
+                    items = gated;
+                } else {
+                    items.extend(gated);
+                }
+            }
+        }
+        Released { items, error: None }
+    }
+
+    /// Lets the syncer end once everything is durable.
+    pub(crate) fn stop(&self) {
+        self.state().stopping = true;
+        self.wake.notify_all();
+    }
+
+    /// A panic while the lock was held cannot have left the state half-changed: every change of it is one assignment.
+    fn state(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn take_back<T>(state: &mut State<T>, error: Error) -> Released<T> {
+    let items = state.gate.drain(..).flat_map(|(_, items)| items).collect();
+    Released {
+        items,
+        error: Some(error),
+    }
+}
+
+fn poisoned(what: &str, error: Error) -> Error {
+    Error::new(
+        ErrorKind::Poisoned,
+        format!("{what} failed, so this hub releases nothing more; mend the cause and open it again: {error}"),
+    )
+    .with_source(error)
+}
+
+impl<T> fmt::Debug for CommitOrder<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.state();
+        f.debug_struct("CommitOrder")
+            .field("written", &state.written)
+            .field("durable", &state.durable)
+            .field("poison", &state.poison)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,46 @@
+//! The thread that makes commits durable.
+
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use crate::commit::CommitOrder;
+use crate::error::{Error, Result};
+
+/// The thread that makes commits durable and opens the gate. It never waits to gather a batch: the batch is what was
+/// written during the last sync.
+#[derive(Debug)]
+pub(crate) struct Syncer {
+    thread: JoinHandle<()>,
+}
+
+impl Syncer {
+    /// Starts the thread. `release` is called with everything that the gate lets out, or with the error that poisoned
+    /// the hub and everything that it takes back.
+    ///
+    /// # Errors
+    /// The operating system's, if it gives no thread.
+    pub(crate) fn start<T: Send + 'static>(
+        order: Arc<CommitOrder<T>>,
+        mut release: impl FnMut(Vec<T>, Option<Error>) + Send + 'static,
+    ) -> Result<Self> {
+        let run = move || {
+            while order.wait_for_work() {
+                let started = crate::time::stopwatch();
+                let released = order.sync();
+                metrics::histogram!("abide.sync.seconds").record(started.elapsed().as_secs_f64());
+                release(released.items, released.error);
+            }
+        };
+        let thread = thread::Builder::new()
+            .name("abide-sync".into())
+            .spawn(run)
+            .map_err(|error| Error::new(crate::ErrorKind::Io, "the syncer's thread did not start").with_source(error))?;
+        Ok(Self { thread })
+    }
+
+    /// Waits for the end of the thread, after [`CommitOrder::stop`].
+    pub(crate) fn join(self) {
+        // A panic of `release` was reported by the panic hook; the waiting side sees dropped channels.
+        let _ = self.thread.join();
+    }
+}

@@ -1,0 +1,211 @@
+//! The thread that runs one core.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use slab::Slab;
+
+use crate::engine::message::{ClientOrigin, Input, Output, Token};
+use crate::engine::{Core, Step};
+use crate::error::{Error, Result};
+use crate::id::InstanceId;
+use crate::runtime::inbox::{Envelope, InboxReceiver, Reply};
+use crate::runtime::release::Release;
+use crate::runtime::runtime::Runtime;
+use crate::time::Timestamp;
+
+/// The thread that runs one core: it receives, steps, commits and hands on.
+pub(crate) struct Executor {
+    pub(crate) index: usize,
+    pub(crate) core: Core,
+    pub(crate) inbox: InboxReceiver,
+    pub(crate) runtime: Arc<Runtime>,
+    /// The clients that wait, by token, with the instance that each one asked.
+    replies: Slab<(Reply, InstanceId)>,
+    /// When to give up waiting for running operations, once the hub is asked to stop.
+    stop_at: Option<Timestamp>,
+}
+
+impl Executor {
+    pub(crate) fn new(index: usize, core: Core, inbox: InboxReceiver, runtime: Arc<Runtime>) -> Self {
+        Self {
+            index,
+            core,
+            inbox,
+            runtime,
+            replies: Slab::new(),
+            stop_at: None,
+        }
+    }
+
+    /// Runs until it is stopped. After an error everyone who asks hears of it.
+    pub(crate) fn run(mut self) {
+        if let Err(error) = self.work() {
+            tracing::error!(%error, executor = self.index, "an executor stops; the hub has to be opened again");
+            self.runtime.poison(&error);
+            self.refuse_until_stopped(&error);
+        }
+        self.runtime.executor_ended();
+    }
+
+    fn work(&mut self) -> Result<()> {
+        loop {
+            self.receive();
+            while self.core.has_work(self.runtime.clock.now()) {
+                self.step()?;
+                self.drain();
+            }
+            if self.may_end() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits for the first envelope, unless there is work, and takes what else is there.
+    fn receive(&mut self) {
+        let now = self.runtime.clock.now();
+        let wake = self.core.next_wake().into_iter().chain(self.stop_at).min();
+        let inbox = &self.runtime.inboxes[self.index];
+        // The clock rounds down, so a wait ends up to a millisecond early; one more keeps it from spinning.
+        let timeout = wake.map(|wake| now.until(wake) + Duration::from_millis(1));
+        if let Some(envelope) = self.inbox.receive(inbox, timeout) {
+            self.take_in(envelope);
+        }
+        self.drain();
+    }
+
+    /// Takes in everything that was sent before the call.
+    fn drain(&mut self) {
+        for _ in 0..self.runtime.inboxes[self.index].len() {
+            let Some(envelope) = self.inbox.poll(&self.runtime.inboxes[self.index]) else {
+                break;
+            };
+            self.take_in(envelope);
+        }
+    }
+
+    fn take_in(&mut self, envelope: Envelope) {
+        match envelope {
+            Envelope::Request {
+                target,
+                action,
+                client,
+                reply,
+            } => {
+                let token = self.token(reply, target.clone());
+                let client = ClientOrigin {
+                    token: Some(token),
+                    ..client
+                };
+                self.core.accept(Input::Request { target, action, client });
+            }
+            Envelope::Operator { input, reply } => {
+                let token = self.token(reply, InstanceId::trusted(""));
+                self.core.accept(input(token));
+            }
+            Envelope::Input(input) => self.core.accept(*input),
+            Envelope::Wake => {}
+            Envelope::Stop { patience } => self.stop_at = Some(self.runtime.clock.now().after(patience)),
+        }
+    }
+
+    fn token(&mut self, reply: Reply, target: InstanceId) -> Token {
+        Token(self.replies.insert((reply, target)) as u64)
+    }
+
+    /// One step of the core, and what follows from it.
+    fn step(&mut self) -> Result<()> {
+        let runtime = Arc::clone(&self.runtime);
+        let now = runtime.clock.now();
+        let batch = runtime.order.draw_batch_number();
+        let step = if runtime.inboxes.len() == 1 {
+            // Nobody else writes messages for this core, so the newest state of the store is as good as a view of it.
+            self.core.step(now, batch, runtime.order.store().as_ref(), u64::MAX)?
+        } else {
+            let inbox = &runtime.inboxes[self.index];
+            let (seen, reader, spilled) = runtime.order.snapshot(|| inbox.take_spilled());
+            if spilled {
+                self.core.accept(Input::Spilled { commit: seen });
+            }
+            self.core.step(now, batch, reader.as_ref(), seen)?
+        };
+        self.commit(step)
+    }
+
+    /// Writes what the step changed, delivers its messages, and brings what leaves the process to the gate.
+    fn commit(&mut self, mut step: Step) -> Result<()> {
+        let runtime = Arc::clone(&self.runtime);
+        runtime.totals.add(&step.counts);
+        let (mailboxes, entities) = self.core.sizes();
+        runtime.totals.mailboxes.store(mailboxes as u64, Ordering::Relaxed);
+        runtime.totals.entities_in_memory.store(entities as u64, Ordering::Relaxed);
+        let releases: Vec<Release> = std::mem::take(&mut step.outputs)
+            .into_iter()
+            .filter_map(|output| self.release(output))
+            .collect();
+        if step.batch.is_empty() {
+            if !releases.is_empty() {
+                runtime.hold(releases);
+            }
+            return Ok(());
+        }
+        runtime.totals.commits.fetch_add(1, Ordering::Relaxed);
+        metrics::histogram!("abide.commit.changes").record(step.batch.len() as f64);
+        let deliveries = std::mem::take(&mut step.deliveries);
+        let deliver = |commit| {
+            for message in deliveries {
+                runtime.inbox_of(&message.target).deliver(message, commit);
+            }
+        };
+        match runtime.order.commit(&mut step.batch, releases, deliver) {
+            Ok(_) => Ok(()),
+            Err((error, releases)) => {
+                runtime.release(releases, Some(&error));
+                Err(error)
+            }
+        }
+    }
+
+    fn release(&mut self, output: Output) -> Option<Release> {
+        Some(match output {
+            Output::Settle { token, settled } => {
+                let (reply, target) = self.replies.try_remove(token.0 as usize)?;
+                let told = self.runtime.room.told(&target, settled);
+                Release::Reply { reply, told }
+            }
+            Output::Start {
+                instance,
+                message,
+                operation,
+            } => Release::Start {
+                instance,
+                message,
+                operation,
+            },
+            Output::Room { instance } => Release::Room { instance },
+        })
+    }
+
+    fn may_end(&self) -> bool {
+        self.stop_at
+            .is_some_and(|stop_at| self.core.running() == 0 || self.runtime.clock.now() >= stop_at)
+    }
+
+    /// Tells everyone who waits, or still asks, why nothing is done any more.
+    fn refuse_until_stopped(&mut self, error: &Error) {
+        for (reply, _) in self.replies.drain() {
+            let _ = reply.sender.send(Err(error.clone()));
+        }
+        while self.stop_at.is_none() {
+            let inbox = &self.runtime.inboxes[self.index];
+            match self.inbox.receive(inbox, None) {
+                Some(Envelope::Request { reply, .. } | Envelope::Operator { reply, .. }) => {
+                    let _ = reply.sender.send(Err(error.clone()));
+                }
+                Some(Envelope::Stop { .. }) | None => return,
+                Some(Envelope::Input(_) | Envelope::Wake) => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The machine around the engine: the threads that run cores, the inboxes before them, and what leaves them.
+
+mod executor;
+mod inbox;
+mod release;
+mod room;
+mod runtime;
+mod totals;
+mod watchdog;
+
+pub(crate) use inbox::{Envelope, Reply};
+pub(crate) use release::Release;
+pub(crate) use room::Told;
+pub(crate) use self::runtime::{Runtime, RuntimeConfig, Threads};
+pub(crate) use totals::Totals;

@@ -1,0 +1,106 @@
+//! What leaves the process once it is durable.
+
+use std::sync::{Arc, Weak};
+
+use tokio::sync::oneshot;
+
+use crate::engine::code::AsyncOperation;
+use crate::engine::message::{AsyncEnded, Input};
+use crate::engine::panic_text;
+use crate::error::Error;
+use crate::id::{InstanceId, MessageId};
+use crate::runtime::inbox::{Envelope, Reply};
+use crate::runtime::room::Told;
+use crate::runtime::runtime::Runtime;
+
+/// One thing that leaves the process once it is durable.
+pub(crate) enum Release {
+    /// A client hears.
+    Reply { reply: Reply, told: Told },
+    /// An `async` operation begins.
+    Start {
+        instance: InstanceId,
+        message: MessageId,
+        operation: AsyncOperation,
+    },
+    /// Clients may come again.
+    Room { instance: InstanceId },
+    /// A reader may use what it read.
+    Read(oneshot::Sender<Result<(), Error>>),
+}
+
+impl Runtime {
+    /// Lets everything out, or tells everyone why it cannot be.
+    pub(crate) fn release(self: &Arc<Self>, items: Vec<Release>, error: Option<&Error>) {
+        for item in items {
+            match error {
+                None => self.release_one(item),
+                Some(error) => item.refuse(error),
+            }
+        }
+    }
+
+    fn release_one(self: &Arc<Self>, item: Release) {
+        // A receiver that is gone wants nothing any more.
+        match item {
+            Release::Reply { reply, told } => {
+                let _ = reply.sender.send(Ok(told));
+            }
+            Release::Read(sender) => {
+                let _ = sender.send(Ok(()));
+            }
+            Release::Room { instance } => self.room.open(&instance),
+            Release::Start {
+                instance,
+                message,
+                operation,
+            } => self.start_operation(instance, message, operation),
+        }
+    }
+
+    /// Runs an `async` operation on the tokio runtime that the hub was opened in.
+    #[expect(clippy::disallowed_methods, reason = "tasks are spawned here")]
+    fn start_operation(self: &Arc<Self>, instance: InstanceId, message: MessageId, operation: AsyncOperation) {
+        let runtime: Weak<Self> = Arc::downgrade(self);
+        let limit = self.async_timeout;
+        let handle = self.tokio.clone();
+        self.tokio.spawn(async move {
+            let mut task = handle.spawn(operation);
+            let ended = match tokio::time::timeout(limit, &mut task).await {
+                Ok(Ok(finished)) => AsyncEnded::Finished(finished),
+                Ok(Err(error)) => match error.try_into_panic() {
+                    Ok(panic) => AsyncEnded::Panicked(panic_text(panic.as_ref())),
+                    // The tokio runtime ends. The message has a row, so the next open runs it again.
+                    Err(_) => return,
+                },
+                Err(_) => {
+                    task.abort();
+                    AsyncEnded::TimedOut
+                }
+            };
+            if let Some(runtime) = runtime.upgrade() {
+                let input = Input::AsyncEnded {
+                    instance: instance.clone(),
+                    message,
+                    ended,
+                };
+                let _ = runtime.inbox_of(&instance).send(Envelope::Input(Box::new(input)));
+            }
+        });
+    }
+}
+
+impl Release {
+    /// Tells whoever waits that nothing can be claimed.
+    fn refuse(self, error: &Error) {
+        match self {
+            Self::Reply { reply, .. } => {
+                let _ = reply.sender.send(Err(error.clone()));
+            }
+            Self::Read(sender) => {
+                let _ = sender.send(Err(error.clone()));
+            }
+            Self::Start { .. } | Self::Room { .. } => {}
+        }
+    }
+}

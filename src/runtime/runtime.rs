@@ -1,0 +1,271 @@
+//! What the threads of an open hub share, and how they start and end.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, OnceLock};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, oneshot};
+
+use crate::commit::{CommitOrder, Gated, Syncer};
+use crate::engine::{Core, Limits, Progress, Registry};
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{InstanceId, PartitionId};
+use crate::runtime::executor::Executor;
+use crate::runtime::inbox::{Envelope, Inbox};
+use crate::runtime::release::Release;
+use crate::runtime::room::Room;
+use crate::runtime::totals::Totals;
+use crate::runtime::watchdog;
+use crate::store::Store;
+use crate::store::records::CommitRecord;
+use crate::time::Clock;
+
+/// How a runtime is set up.
+pub(crate) struct RuntimeConfig {
+    pub(crate) registry: Registry,
+    pub(crate) limits: Limits,
+    pub(crate) partitions: u16,
+    pub(crate) executors: usize,
+    /// The most messages of clients that are taken in and not settled, for the whole hub.
+    pub(crate) in_flight: usize,
+    pub(crate) held: BTreeSet<InstanceId>,
+}
+
+/// What the threads of an open hub share.
+pub(crate) struct Runtime {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) limits: Limits,
+    pub(crate) partitions: u16,
+    pub(crate) order: Arc<CommitOrder<Release>>,
+    pub(crate) inboxes: Vec<Inbox>,
+    pub(crate) clock: Clock,
+    pub(crate) room: Room,
+    pub(crate) totals: Totals,
+    /// The room for messages of clients, for the whole hub.
+    pub(crate) permits: Arc<Semaphore>,
+    pub(crate) tokio: tokio::runtime::Handle,
+    pub(crate) async_timeout: Duration,
+    closed: AtomicBool,
+    /// Why an executor gave up, if one did.
+    failed: OnceLock<Error>,
+    executors_running: AtomicUsize,
+}
+
+/// The threads of an open hub.
+#[derive(Debug)]
+pub(crate) struct Threads {
+    executors: Vec<JoinHandle<()>>,
+    syncer: Option<Syncer>,
+    watchdog: Option<(Sender<()>, JoinHandle<()>)>,
+    /// Disconnected when all executors and the syncer have ended.
+    ended: Receiver<()>,
+}
+
+impl Runtime {
+    /// Opens the cores on `store` and starts the threads. It runs no user code.
+    pub(crate) fn start(
+        store: Arc<dyn Store>,
+        last: CommitRecord,
+        config: RuntimeConfig,
+        tokio: tokio::runtime::Handle,
+    ) -> Result<(Arc<Self>, Threads)> {
+        let executors = config.executors.clamp(1, usize::from(config.partitions));
+        let (inboxes, receivers): (Vec<_>, Vec<_>) = (0..executors).map(|_| Inbox::new()).unzip();
+        let runtime = Arc::new(Self {
+            registry: Arc::new(config.registry),
+            async_timeout: config.limits.async_timeout,
+            limits: Limits {
+                cache_bytes: config.limits.cache_bytes / executors,
+                ..config.limits
+            },
+            partitions: config.partitions,
+            order: Arc::new(CommitOrder::new(store, last)),
+            inboxes,
+            clock: Clock::start(),
+            room: Room::default(),
+            totals: Totals::default(),
+            permits: Arc::new(Semaphore::new(config.in_flight)),
+            tokio,
+            closed: AtomicBool::new(false),
+            failed: OnceLock::new(),
+            executors_running: AtomicUsize::new(executors),
+        });
+        let watched: Vec<Arc<Progress>> = (0..executors).map(|_| Arc::default()).collect();
+        let mut cores = Vec::with_capacity(executors);
+        for (index, progress) in watched.iter().enumerate() {
+            cores.push(runtime.open_core(index, Arc::clone(progress), config.held.clone())?);
+        }
+        let (alive, ended) = channel();
+        let syncer = runtime.start_syncer(alive.clone())?;
+        let mut threads = Threads {
+            executors: Vec::with_capacity(executors),
+            syncer: Some(syncer),
+            watchdog: None,
+            ended,
+        };
+        for (index, (core, inbox)) in cores.into_iter().zip(receivers).enumerate() {
+            let executor = Executor::new(index, core, inbox, Arc::clone(&runtime));
+            let alive = alive.clone();
+            let run = move || {
+                executor.run();
+                drop(alive);
+            };
+            threads.executors.push(spawn(format!("abide-{index}"), run)?);
+        }
+        let (stop, stopped) = channel();
+        threads.watchdog = Some((stop, watchdog::start(watched, stopped)?));
+        Ok((runtime, threads))
+    }
+
+    fn open_core(&self, index: usize, progress: Arc<Progress>, held: BTreeSet<InstanceId>) -> Result<Core> {
+        let executors = self.inboxes.len();
+        let owned: Vec<PartitionId> = (0..self.partitions)
+            .map(PartitionId)
+            .filter(|id| usize::from(id.0) % executors == index)
+            .collect();
+        let held = held
+            .into_iter()
+            .filter(|id| owned.contains(&id.partition(self.partitions)))
+            .collect();
+        Core::open(
+            self.limits.clone(),
+            Arc::clone(&self.registry),
+            progress,
+            self.partitions,
+            &owned,
+            held,
+            self.order.store().as_ref(),
+        )
+    }
+
+    fn start_syncer(self: &Arc<Self>, alive: Sender<()>) -> Result<Syncer> {
+        // Weak, so that the syncer's thread does not keep the store open after its end.
+        let runtime = Arc::downgrade(self);
+        Syncer::start(Arc::clone(&self.order), move |items, error| {
+            let _ = &alive;
+            if let Some(runtime) = runtime.upgrade() {
+                runtime.release(items, error.as_ref());
+            }
+        })
+    }
+
+    /// The inbox of the executor that runs `instance`.
+    pub(crate) fn inbox_of(&self, instance: &InstanceId) -> &Inbox {
+        self.inbox_of_partition(instance.partition(self.partitions))
+    }
+
+    pub(crate) fn inbox_of_partition(&self, partition: PartitionId) -> &Inbox {
+        &self.inboxes[usize::from(partition.0) % self.inboxes.len()]
+    }
+
+    /// Sends an envelope, or says why nobody will look at it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Closed`] or the error that poisoned the hub.
+    pub(crate) fn send(&self, instance: &InstanceId, envelope: Envelope) -> Result<()> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(self.end_reason());
+        }
+        self.inbox_of(instance).send(envelope).map_err(|_| self.end_reason())
+    }
+
+    /// Waits until everything is durable that a read up to now can have shown.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Closed`] or the error that poisoned the hub.
+    pub(crate) async fn durable(self: &Arc<Self>) -> Result<()> {
+        let (sender, receiver) = oneshot::channel();
+        self.hold(vec![Release::Read(sender)]);
+        match receiver.await {
+            Ok(released) => released,
+            Err(_) => Err(self.end_reason()),
+        }
+    }
+
+    /// Brings what was derived from reads to the gate.
+    pub(crate) fn hold(self: &Arc<Self>, items: Vec<Release>) {
+        match self.order.hold(items) {
+            Ok(Gated::Waiting) => {}
+            Ok(Gated::Open(items)) => self.release(items, None),
+            Err((error, items)) => self.release(items, Some(&error)),
+        }
+    }
+
+    /// Why the hub does nothing any more.
+    pub(crate) fn end_reason(&self) -> Error {
+        let failed = self.failed.get().cloned();
+        failed.or_else(|| self.order.poison()).unwrap_or_else(closed)
+    }
+
+    pub(crate) fn poison(&self, error: &Error) {
+        let _ = self.failed.set(error.clone());
+    }
+
+    /// Whether an executor failed or the commit order is poisoned.
+    pub(crate) fn failure(&self) -> Option<Error> {
+        self.failed.get().cloned().or_else(|| self.order.poison())
+    }
+
+    /// The last executor to end lets the syncer end, too.
+    pub(crate) fn executor_ended(&self) {
+        if self.executors_running.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.order.stop();
+        }
+    }
+
+    /// Takes in nothing more from clients and lets the executors end.
+    pub(crate) fn stop(&self, patience: Duration) {
+        self.closed.store(true, Ordering::Release);
+        self.permits.close();
+        self.room.open_all();
+        for inbox in &self.inboxes {
+            let _ = inbox.send(Envelope::Stop { patience });
+        }
+    }
+}
+
+impl Threads {
+    /// Waits for the end of all threads, after [`Runtime::stop`].
+    pub(crate) fn join(self) {
+        drop(self.watchdog);
+        for executor in self.executors {
+            let _ = executor.join();
+        }
+        if let Some(syncer) = self.syncer {
+            syncer.join();
+        }
+    }
+
+    /// Waits for the end of all threads, but not for ever: a turn that hangs is left behind.
+    pub(crate) fn join_within(self, patience: Duration) {
+        drop(self.watchdog);
+        let _ = self.ended.recv_timeout(patience);
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "threads start here")]
+fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+    thread::Builder::new()
+        .name(name)
+        .spawn(run)
+        .map_err(|error| Error::new(ErrorKind::Io, "an executor's thread did not start").with_source(error))
+}
+
+pub(crate) fn closed() -> Error {
+    Error::new(
+        ErrorKind::Closed,
+        "the hub is closed; what was not acknowledged may or may not have been taken in, open the hub again to see",
+    )
+}
+
+impl std::fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runtime")
+            .field("registry", &self.registry)
+            .field("order", &self.order)
+            .finish_non_exhaustive()
+    }
+}

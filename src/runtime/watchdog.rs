@@ -1,0 +1,37 @@
+//! The watchdog: it cannot stop an operation that hangs, so it names it.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crate::engine::Progress;
+use crate::error::{Error, ErrorKind, Result};
+
+/// How long a turn may run before its instance is named, and how often it is named again.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Starts the watchdog over the progress of all executors. It ends when the other side of `stop` is dropped.
+pub(crate) fn start(watched: Vec<Arc<Progress>>, stop: Receiver<()>) -> Result<JoinHandle<()>> {
+    let run = move || {
+        let mut before = vec![None; watched.len()];
+        while let Err(RecvTimeoutError::Timeout) = stop.recv_timeout(PATIENCE) {
+            for (progress, before) in watched.iter().zip(&mut before) {
+                let running = progress.running();
+                if let (Some((turn, instance)), true) = (&running, running == *before) {
+                    metrics::counter!("abide.turns.hanging").increment(1);
+                    tracing::error!(
+                        entity = %instance,
+                        turn,
+                        "a turn has been running for more than {PATIENCE:?}; everything on its thread waits for it"
+                    );
+                }
+                *before = running;
+            }
+        }
+    };
+    thread::Builder::new()
+        .name("abide-watchdog".into())
+        .spawn(run)
+        .map_err(|error| Error::new(ErrorKind::Io, "the watchdog's thread did not start").with_source(error))
+}
