@@ -1,14 +1,22 @@
 //! What is on disk: one trait, its two implementations, the keys and the records.
 
 mod batch;
+#[cfg(feature = "rocksdb")]
+mod directory;
 pub(crate) mod keys;
+mod model;
 pub(crate) mod records;
+#[cfg(feature = "rocksdb")]
+mod rocks;
 
 use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 
 pub(crate) use batch::{Batch, Change};
+pub(crate) use model::Model;
+#[cfg(feature = "rocksdb")]
+pub(crate) use rocks::{OpenOptions, Opened, RocksStore, open};
 
 use crate::error::Result;
 

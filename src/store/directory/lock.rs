@@ -1,0 +1,49 @@
+//! One process at a time: the lock on a hub's directory.
+
+use std::fs::{File, TryLockError};
+use std::io::{Read, Write};
+use std::path::Path;
+
+use super::files::{io_error, open_private};
+use crate::error::{Error, ErrorKind, Result};
+
+/// The lock's file; its content is the holder's process id, for whoever is turned away.
+const LOCK: &str = "LOCK";
+
+/// The exclusive right to a hub's directory. The kernel takes it back when the process ends, however it ends.
+#[derive(Debug)]
+pub(crate) struct DirectoryLock {
+    _file: File,
+}
+
+impl DirectoryLock {
+    /// Takes the lock or says who has it; also another hub of this process is turned away.
+    pub(crate) fn take(directory: &Path) -> Result<Self> {
+        let path = directory.join(LOCK);
+        let file = open_private(&path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(held(directory, &file)),
+            Err(TryLockError::Error(error)) => return Err(io_error("lock", &path, error)),
+        }
+        let written = file.set_len(0).and_then(|()| writeln!(&file, "{}", std::process::id()));
+        written.map_err(|error| io_error("write", &path, error))?;
+        Ok(Self { _file: file })
+    }
+}
+
+fn held(directory: &Path, mut file: &File) -> Error {
+    let mut holder = String::new();
+    // The holder may be about to write its id; the refusal is right without it.
+    let holder = match file.read_to_string(&mut holder) {
+        Ok(_) if !holder.trim().is_empty() => format!("process {}", holder.trim()),
+        _ => "another process".to_owned(),
+    };
+    Error::new(
+        ErrorKind::Locked,
+        format!(
+            "{} is held by {holder}; a hub is open only once, so stop that one first",
+            directory.display()
+        ),
+    )
+}

@@ -1,0 +1,231 @@
+//! The store in memory: for simulation, where it crashes on demand, and for hubs without a disk.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::{Batch, Change, Reader, Row, Store};
+use crate::error::{Error, ErrorKind, Result};
+
+/// All rows, shared with the snapshots: a write copies them only while a snapshot is alive.
+type Rows = Arc<BTreeMap<Vec<u8>, Vec<u8>>>;
+
+/// What takes one written batch back: each changed key and what it held before, in the order of the changes.
+type Undo = Vec<(Vec<u8>, Option<Vec<u8>>)>;
+
+/// A store that holds everything in memory and knows what a crash would leave of it.
+///
+/// It keeps the newest rows and, for each batch since the last sync, how to take it back; so a sync costs nothing and
+/// the rows exist once.
+#[derive(Debug, Default)]
+pub(crate) struct Model {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    rows: Rows,
+    unsynced: Vec<Undo>,
+    acknowledged: u64,
+    closed: Option<u64>,
+    faults: Faults,
+}
+
+/// The failures that a test has ordered.
+#[derive(Debug, Default)]
+struct Faults {
+    /// How many more writes succeed; `None` is all.
+    writes: Option<u64>,
+    /// How many more syncs succeed; `None` is all.
+    syncs: Option<u64>,
+    /// Set by the first failure: like RocksDB, the store then refuses everything that would change it.
+    failed: bool,
+}
+
+impl Model {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many batches a crash could take away: those written since the last sync.
+    pub(crate) fn unsynced(&self) -> usize {
+        self.state().unsynced.len()
+    }
+
+    /// The commit that was acknowledged last.
+    pub(crate) fn acknowledged(&self) -> u64 {
+        self.state().acknowledged
+    }
+
+    /// The commit with which the store was closed, if it was.
+    pub(crate) fn closed(&self) -> Option<u64> {
+        self.state().closed
+    }
+
+    /// What a crash leaves: everything up to the last sync and the first `keep` batches after it.
+    ///
+    /// The store itself is as before, so that one moment can crash in several ways; ordered faults are not inherited.
+    pub(crate) fn crash(&self, keep: usize) -> Self {
+        let state = self.state();
+        let mut rows = BTreeMap::clone(&state.rows);
+        for undo in state.unsynced.iter().skip(keep).rev() {
+            for (key, before) in undo.iter().rev() {
+                match before {
+                    Some(value) => rows.insert(key.clone(), value.clone()),
+                    None => rows.remove(key),
+                };
+            }
+        }
+        let crashed = State {
+            rows: Arc::new(rows),
+            acknowledged: state.acknowledged,
+            ..State::default()
+        };
+        Self {
+            state: Mutex::new(crashed),
+        }
+    }
+
+    /// Lets `succeed` more writes through; the one after them fails, and from then on everything that writes.
+    pub(crate) fn fail_write_after(&self, succeed: u64) {
+        self.state().faults.writes = Some(succeed);
+    }
+
+    /// Lets `succeed` more syncs through; the one after them fails, and from then on everything that writes.
+    pub(crate) fn fail_sync_after(&self, succeed: u64) {
+        self.state().faults.syncs = Some(succeed);
+    }
+
+    /// A panic while the lock was held cannot leave half a batch that matters: the test that panicked is over.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Faults {
+    fn before_write(&mut self) -> Result<()> {
+        let due = Self::count_down(&mut self.writes);
+        self.fail_if(due, "write")
+    }
+
+    fn before_sync(&mut self) -> Result<()> {
+        let due = Self::count_down(&mut self.syncs);
+        self.fail_if(due, "sync")
+    }
+
+    /// Whether the ordered failure is due now.
+    fn count_down(left: &mut Option<u64>) -> bool {
+        match left {
+            None => false,
+            Some(0) => true,
+            Some(left) => {
+                *left -= 1;
+                false
+            }
+        }
+    }
+
+    fn fail_if(&mut self, due: bool, what: &str) -> Result<()> {
+        self.failed |= due;
+        if self.failed {
+            return Err(Error::new(
+                ErrorKind::Io,
+                format!("the in-memory store fails this {what} because a test ordered it"),
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Store for Model {
+    fn write(&self, batch: &Batch) -> Result<()> {
+        let mut state = self.state();
+        state.faults.before_write()?;
+        let rows = Arc::make_mut(&mut state.rows);
+        let undo = batch
+            .changes()
+            .map(|change| match change {
+                Change::Put { key, value } => (key.to_vec(), rows.insert(key.to_vec(), value.to_vec())),
+                Change::Delete { key } => (key.to_vec(), rows.remove(key)),
+            })
+            .collect();
+        state.unsynced.push(undo);
+        Ok(())
+    }
+
+    fn sync(&self) -> Result<()> {
+        let mut state = self.state();
+        state.faults.before_sync()?;
+        state.unsynced.clear();
+        Ok(())
+    }
+
+    fn acknowledge(&self, commit: u64) -> Result<()> {
+        self.state().acknowledged = commit;
+        Ok(())
+    }
+
+    fn snapshot(&self) -> Box<dyn Reader + '_> {
+        Box::new(Snapshot(Arc::clone(&self.state().rows)))
+    }
+
+    fn checkpoint(&self, _directory: &Path, _commit: u64) -> Result<()> {
+        Err(Error::new(
+            ErrorKind::Configuration,
+            "an in-memory hub has no directory to copy; open the hub on a directory to make checkpoints",
+        ))
+    }
+
+    fn close(&self, commit: u64) -> Result<()> {
+        self.sync()?;
+        let mut state = self.state();
+        state.acknowledged = commit;
+        state.closed = Some(commit);
+        Ok(())
+    }
+}
+
+impl Reader for Model {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        Ok(self.state().rows.get(key).cloned())
+    }
+
+    fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
+        get_many(&self.state().rows, keys)
+    }
+
+    fn scan(&self, range: Range<Vec<u8>>, limit: usize) -> Result<Vec<Row>> {
+        scan(&self.state().rows, range, limit)
+    }
+}
+
+/// The rows of one moment.
+struct Snapshot(Rows);
+
+impl Reader for Snapshot {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        Ok(self.0.get(key).cloned())
+    }
+
+    fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
+        get_many(&self.0, keys)
+    }
+
+    fn scan(&self, range: Range<Vec<u8>>, limit: usize) -> Result<Vec<Row>> {
+        scan(&self.0, range, limit)
+    }
+}
+
+fn get_many(rows: &Rows, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
+    Ok(keys.iter().map(|key| rows.get(key).cloned()).collect())
+}
+
+fn scan(rows: &Rows, range: Range<Vec<u8>>, limit: usize) -> Result<Vec<Row>> {
+    // `BTreeMap::range` panics on a range that ends before it begins; RocksDB finds nothing in it, and so do we.
+    if range.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = rows.range(range).take(limit);
+    Ok(rows.map(|(key, value)| (key.clone(), value.clone())).collect())
+}

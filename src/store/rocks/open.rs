@@ -1,0 +1,190 @@
+//! Opening a hub's directory: nothing on disk changes before it is known that nothing acknowledged is missing.
+
+use std::path::Path;
+
+use rocksdb::{ColumnFamilyDescriptor, DB, Options};
+use uuid::Uuid;
+
+use super::error::{error, open_error};
+use super::options::options;
+use super::promise::Promise;
+use super::{RocksStore, manifest};
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::directory::{
+    Acknowledged, DirectoryLock, Format, Sidecar, create_private_directory, database, make_private, sync_parent,
+};
+use crate::store::keys;
+use crate::store::records::{self, CommitRecord};
+
+/// How a directory is opened.
+#[derive(Clone, Debug)]
+pub(crate) struct OpenOptions {
+    /// Bytes for RocksDB's block cache and memtables together.
+    pub(crate) memory_budget: usize,
+    /// Bytes of log that an open after a crash may have to replay.
+    pub(crate) wal_limit: u64,
+    /// The number of partitions of a hub that is created; an existing one keeps its own.
+    pub(crate) partitions: u32,
+    /// Releases a copy for work. On a hub that is no copy it does nothing.
+    pub(crate) restore: bool,
+    /// Opens although acknowledged commits are missing: the way out after a disk lost them.
+    pub(crate) accept_loss: bool,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self {
+            memory_budget: 256 << 20,
+            wal_limit: 128 << 20,
+            partitions: 64,
+            restore: false,
+            accept_loss: false,
+        }
+    }
+}
+
+/// An open directory and what it says about itself.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) store: RocksStore,
+    /// The newest commit, if there is one.
+    pub(crate) last_commit: Option<CommitRecord>,
+    pub(crate) hub: Uuid,
+    pub(crate) partitions: u32,
+    pub(crate) incarnation: u64,
+    /// Whether the hub was made by this call.
+    pub(crate) created: bool,
+    /// Whether the last process closed the hub; else it was killed, or the machine stopped.
+    pub(crate) clean: bool,
+}
+
+/// Opens the hub in `directory`, or makes one if there is nothing.
+pub(crate) fn open(directory: &Path, how: &OpenOptions) -> Result<Opened> {
+    match Format::find(directory)? {
+        Some(format) => check_released(directory, &format, how)?,
+        None => {
+            create_private_directory(directory)?;
+            Format::begin(directory)?;
+        }
+    }
+    let lock = DirectoryLock::take(directory)?;
+    // Read again: whoever held the lock until now may have made or released the hub.
+    match Format::find(directory)? {
+        Some(format) => {
+            check_released(directory, &format, how)?;
+            open_existing(directory, format, lock, how)
+        }
+        None => create(directory, lock, how),
+    }
+}
+
+/// Whether the hub may work: a copy may not, until somebody says so.
+fn check_released(directory: &Path, format: &Format, how: &OpenOptions) -> Result<()> {
+    if !format.copy || how.restore {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Copy,
+        format!(
+            "{} is a copy made by a checkpoint, and working on it would repeat what the original does; \
+             open it with .restore() if it is to take the original's place",
+            directory.display()
+        ),
+    ))
+}
+
+/// Makes a hub. It becomes one with its `FORMAT` file; until then the next open begins again.
+fn create(directory: &Path, lock: DirectoryLock, how: &OpenOptions) -> Result<Opened> {
+    let path = database(directory);
+    create_private_directory(&path)?;
+    let mut options = options(how.memory_budget, how.wal_limit);
+    options.create_if_missing(true);
+    let db = open_writable(&path, &options)?;
+    let last_commit = last_commit(&db)?;
+    let sidecar = begin_sidecar(directory, last_commit)?;
+    let format = Format::new(how.partitions);
+    format.write(directory)?;
+    Format::finish(directory)?;
+    sync_parent(directory)?;
+    Ok(Opened {
+        created: true,
+        ..opened(
+            RocksStore::new(directory, db, format.clone(), sidecar, lock),
+            last_commit,
+            &format,
+        )
+    })
+}
+
+fn open_existing(directory: &Path, mut format: Format, lock: DirectoryLock, how: &OpenOptions) -> Result<Opened> {
+    let path = database(directory);
+    let options = options(how.memory_budget, how.wal_limit);
+    let promise = Promise::read(directory, how.accept_loss)?;
+    promise.check(directory, number(last_commit(&open_read_only(&path, &options)?)?))?;
+
+    let db = open_writable(&path, &options)?;
+    let last_commit = last_commit(&db)?;
+    promise.check(directory, number(last_commit))?;
+    make_private(&path)?;
+    let sidecar = begin_sidecar(directory, last_commit)?;
+    if format.copy {
+        format.copy = false;
+        format.incarnation += 1;
+        format.write(directory)?;
+    }
+    Ok(Opened {
+        clean: promise.was_closed(),
+        ..opened(
+            RocksStore::new(directory, db, format.clone(), sidecar, lock),
+            last_commit,
+            &format,
+        )
+    })
+}
+
+/// Replays the log into memory and writes nothing. A writable open would cut the log at its first broken byte and
+/// delete the rest, and the refusal would come too late for whoever could mend it.
+fn open_read_only(path: &Path, options: &Options) -> Result<DB> {
+    DB::open_for_read_only(options, path, false).map_err(|failed| open_error(path, failed))
+}
+
+fn open_writable(path: &Path, options: &Options) -> Result<DB> {
+    // The family is named so that its handle exists, which reads of many keys need.
+    let family = ColumnFamilyDescriptor::new(rocksdb::DEFAULT_COLUMN_FAMILY_NAME, options.clone());
+    DB::open_cf_descriptors(options, path, [family]).map_err(|failed| open_error(path, failed))
+}
+
+fn last_commit(db: &DB) -> Result<Option<CommitRecord>> {
+    let row = db.get(keys::COMMIT);
+    match row.map_err(|failed| error("read the commit row", failed))? {
+        Some(row) => records::decode(&row, "commit").map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The number of the newest commit; before the first one it is 0.
+fn number(commit: Option<CommitRecord>) -> u64 {
+    commit.map_or(0, |commit| commit.number)
+}
+
+/// The store holds `last_commit` durably now, and its MANIFEST is the one that was just opened.
+fn begin_sidecar(directory: &Path, last_commit: Option<CommitRecord>) -> Result<Sidecar> {
+    let acknowledged = Acknowledged {
+        commit: number(last_commit),
+        clean: false,
+        manifest: manifest::current(&database(directory))?,
+    };
+    Sidecar::begin(directory, acknowledged)
+}
+
+fn opened(store: RocksStore, last_commit: Option<CommitRecord>, format: &Format) -> Opened {
+    Opened {
+        store,
+        last_commit,
+        hub: format.hub,
+        partitions: format.partitions,
+        incarnation: format.incarnation,
+        created: false,
+        clean: true,
+    }
+}

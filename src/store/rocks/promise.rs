@@ -1,0 +1,81 @@
+//! What was promised before this open, and whether the store still holds it.
+
+use std::path::Path;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::directory::{Acknowledged, Sidecar, database};
+use crate::store::rocks::manifest;
+
+/// The promise of the last process that had the hub open.
+#[derive(Debug)]
+pub(super) struct Promise {
+    /// `None` if the sidecar is missing, or broken and that was accepted.
+    acknowledged: Option<Acknowledged>,
+    accept_loss: bool,
+}
+
+impl Promise {
+    /// Reads what was acknowledged, and refuses where that alone shows a loss. Changes nothing.
+    pub(super) fn read(directory: &Path, accept_loss: bool) -> Result<Self> {
+        let acknowledged = accept(Sidecar::read(directory), accept_loss)?.flatten();
+        if let Some(acknowledged) = acknowledged {
+            accept(
+                manifest::check(&database(directory), acknowledged.manifest),
+                accept_loss,
+            )?;
+        }
+        Ok(Self {
+            acknowledged,
+            accept_loss,
+        })
+    }
+
+    /// Whether the hub was closed.
+    pub(super) fn was_closed(&self) -> bool {
+        self.acknowledged.is_some_and(|acknowledged| acknowledged.clean)
+    }
+
+    /// Compares the promise with the newest commit that is there, 0 for none.
+    pub(super) fn check(&self, directory: &Path, newest: u64) -> Result<()> {
+        let kept = match self.acknowledged {
+            Some(Acknowledged { commit, .. }) if commit > newest => Err(missing(directory, commit, newest)),
+            None if newest > 0 => Err(unknown(directory)),
+            _ => Ok(()),
+        };
+        accept(kept, self.accept_loss).map(drop)
+    }
+}
+
+/// Turns a loss into a warning if the caller accepts it.
+fn accept<T>(checked: Result<T>, accept_loss: bool) -> Result<Option<T>> {
+    match checked {
+        Err(loss) if accept_loss && loss.kind() == ErrorKind::Corrupted => {
+            tracing::warn!(%loss, "opening all the same, as accept_loss says");
+            Ok(None)
+        }
+        checked => checked.map(Some),
+    }
+}
+
+fn missing(directory: &Path, acknowledged: u64, newest: u64) -> Error {
+    Error::new(
+        ErrorKind::Corrupted,
+        format!(
+            "{} has lost {} acknowledged commits: {acknowledged} were acknowledged and the store ends with {newest}; \
+             restore a backup, or open with accept_loss to go on without them",
+            directory.display(),
+            acknowledged - newest,
+        ),
+    )
+}
+
+fn unknown(directory: &Path) -> Error {
+    Error::new(
+        ErrorKind::Corrupted,
+        format!(
+            "{}/ACKNOWLEDGED is missing, so nobody can tell whether acknowledged commits are too; \
+             restore a backup, or open with accept_loss to go on with what is there",
+            directory.display()
+        ),
+    )
+}

@@ -1,0 +1,88 @@
+//! Reads of the newest state and of a snapshot.
+
+use std::ops::Range;
+
+use rocksdb::{DB, ReadOptions, SnapshotWithThreadMode};
+
+use super::error::error;
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::{Reader, Row};
+
+/// A snapshot and the database that it is of. The borrow keeps the database open, and every iterator ends within the
+/// call that made it, so none outlives the snapshot.
+pub(super) struct Snapshot<'a> {
+    database: &'a DB,
+    snapshot: SnapshotWithThreadMode<'a, DB>,
+}
+
+impl<'a> Snapshot<'a> {
+    pub(super) fn new(database: &'a DB) -> Self {
+        Self {
+            database,
+            snapshot: database.snapshot(),
+        }
+    }
+
+    fn options(&self) -> ReadOptions {
+        let mut options = ReadOptions::default();
+        options.set_snapshot(&self.snapshot);
+        options
+    }
+}
+
+impl Reader for Snapshot<'_> {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        get(self.database, key, &self.options())
+    }
+
+    fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
+        get_many(self.database, keys, &self.options())
+    }
+
+    fn scan(&self, range: Range<Vec<u8>>, limit: usize) -> Result<Vec<Row>> {
+        scan(self.database, range, limit, self.options())
+    }
+}
+
+pub(super) fn get(database: &DB, key: &[u8], options: &ReadOptions) -> Result<Option<Vec<u8>>> {
+    database
+        .get_opt(key, options)
+        .map_err(|failed| error("read a row", failed))
+}
+
+/// Reads all keys in one call, which looks into each table file once.
+pub(super) fn get_many(database: &DB, keys: &[Vec<u8>], options: &ReadOptions) -> Result<Vec<Option<Vec<u8>>>> {
+    let Some(family) = database.cf_handle(rocksdb::DEFAULT_COLUMN_FAMILY_NAME) else {
+        return Err(Error::new(
+            ErrorKind::Closed,
+            "the store has no default column family open",
+        ));
+    };
+    let values = database.batched_multi_get_cf_opt(family, keys, false, options);
+    let values = values.into_iter().map(|value| match value {
+        Ok(value) => Ok(value.map(|value| value.to_vec())),
+        Err(failed) => Err(error("read rows", failed)),
+    });
+    values.collect()
+}
+
+pub(super) fn scan(database: &DB, range: Range<Vec<u8>>, limit: usize, mut options: ReadOptions) -> Result<Vec<Row>> {
+    if range.is_empty() {
+        return Ok(Vec::new());
+    }
+    // The bound also keeps RocksDB from reading ahead into the next table and over its tombstones.
+    options.set_iterate_upper_bound(range.end);
+    let mut iterator = database.raw_iterator_opt(options);
+    iterator.seek(range.start);
+    let mut rows = Vec::new();
+    while rows.len() < limit {
+        let Some((key, value)) = iterator.item() else {
+            break;
+        };
+        rows.push((key.to_vec(), value.to_vec()));
+        iterator.next();
+    }
+    // An iterator that met a broken block looks like one at its end, except here.
+    iterator.status().map_err(|failed| error("scan rows", failed))?;
+    Ok(rows)
+}

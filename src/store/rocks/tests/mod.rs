@@ -1,0 +1,149 @@
+//! The properties of the store on RocksDB.
+
+mod opening;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use super::{OpenOptions, Opened, open};
+use crate::error::{Error, ErrorKind};
+use crate::store::records::{self, CommitRecord};
+use crate::store::{Batch, Reader, Store, keys};
+
+/// Small, so that tests that open many stores stay quick.
+fn small() -> OpenOptions {
+    OpenOptions {
+        memory_budget: 8 << 20,
+        wal_limit: 8 << 20,
+        ..OpenOptions::default()
+    }
+}
+
+fn refused(directory: &Path, how: &OpenOptions) -> Error {
+    open(directory, how)
+        .map(|_| ())
+        .expect_err("the open was to be refused")
+}
+
+/// The number of the newest commit that an open found.
+fn newest(opened: &Opened) -> u64 {
+    opened.last_commit.map_or(0, |commit| commit.number)
+}
+
+/// The key of a row that commit `number` writes beside its own.
+fn row(number: u64) -> Vec<u8> {
+    [b"r", &number.to_be_bytes()[..]].concat()
+}
+
+/// A commit as the engine writes it: the commit row and one row that names it.
+fn commit(store: &impl Store, number: u64) {
+    let record = CommitRecord {
+        number,
+        next_batch: number,
+    };
+    let mut batch = Batch::default();
+    batch.put(&keys::COMMIT, &records::encode(&record).unwrap());
+    batch.put(&row(number), format!("value of commit {number}").repeat(3).as_bytes());
+    store.write(&batch).unwrap();
+}
+
+/// Commits `numbers` and acknowledges each.
+fn acknowledged(store: &impl Store, numbers: std::ops::RangeInclusive<u64>) {
+    for number in numbers {
+        commit(store, number);
+        store.sync().unwrap();
+        store.acknowledge(number).unwrap();
+    }
+}
+
+/// Whether every commit up to `newest` is there in full.
+fn assert_holds(store: &impl Reader, newest: u64) {
+    for number in 1..=newest {
+        assert!(
+            store.get(&row(number)).unwrap().is_some(),
+            "the row of commit {number} is missing"
+        );
+    }
+}
+
+/// What a kill at this moment leaves, as a directory of its own: the files as the kernel has them.
+fn killed(directory: &Path) -> (TempDir, PathBuf) {
+    let place = tempfile::tempdir().unwrap();
+    let copy = place.path().join("hub");
+    copy_directory(directory, &copy);
+    (place, copy)
+}
+
+fn copy_directory(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_directory(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// Every file under `directory` with its bytes, except the lock, whose content is only whoever held it last.
+fn contents(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(contents(&path));
+        } else if !path.ends_with("LOCK") {
+            let bytes = fs::read(&path).unwrap();
+            files.push((path, bytes));
+        }
+    }
+    files.sort();
+    files
+}
+
+/// A hub that was closed cleanly after so many acknowledged commits.
+fn closed_hub(commits: u64) -> (TempDir, PathBuf) {
+    let place = tempfile::tempdir().unwrap();
+    let directory = place.path().join("hub");
+    let Opened { store, .. } = open(&directory, &small()).unwrap();
+    acknowledged(&store, 1..=commits);
+    store.close(commits).unwrap();
+    drop(store);
+    (place, directory)
+}
+
+/// What a kill leaves of a hub after so many acknowledged commits.
+fn killed_hub(commits: u64) -> (TempDir, PathBuf) {
+    let place = tempfile::tempdir().unwrap();
+    let directory = place.path().join("hub");
+    let Opened { store, .. } = open(&directory, &small()).unwrap();
+    acknowledged(&store, 1..=commits);
+    killed(&directory)
+}
+
+/// The logs in a hub's directory, oldest first.
+fn logs(directory: &Path) -> Vec<PathBuf> {
+    database_files(directory, |name| name.ends_with(".log"))
+}
+
+fn database_files(directory: &Path, wanted: impl Fn(&str) -> bool) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory.join("db"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = entries
+        .filter(|path| wanted(path.file_name().unwrap().to_str().unwrap()))
+        .collect();
+    files.sort();
+    files
+}
+
+fn assert_kind(error: &Error, kind: ErrorKind, says: &[&str]) {
+    assert_eq!(error.kind(), kind, "{error}");
+    for part in says {
+        assert!(error.to_string().contains(part), "{error:?} does not say {part:?}");
+    }
+}

@@ -1,0 +1,161 @@
+//! What an open does with each kind of directory.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+
+/// Everything acknowledged is there after a clean close, and the hub is the same one.
+#[test]
+fn a_closed_hub_opens_with_everything() {
+    let place = tempfile::tempdir().unwrap();
+    let directory = place.path().join("hub");
+    let made = open(
+        &directory,
+        &OpenOptions {
+            partitions: 7,
+            ..small()
+        },
+    )
+    .unwrap();
+    assert!(made.created && made.clean);
+    assert_eq!(made.last_commit, None);
+    acknowledged(&made.store, 1..=20);
+    made.store.close(20).unwrap();
+    drop(made.store);
+
+    let again = open(&directory, &small()).unwrap();
+    assert!(!again.created && again.clean);
+    assert_eq!(newest(&again), 20);
+    assert_eq!((again.hub, again.partitions, again.incarnation), (made.hub, 7, 1));
+    assert_holds(&again.store, 20);
+}
+
+/// Everything acknowledged is there after a kill: copies of the live directory are opened, after each commit.
+#[test]
+fn a_killed_hub_opens_with_everything_acknowledged() {
+    let place = tempfile::tempdir().unwrap();
+    let directory = place.path().join("hub");
+    let opened = open(&directory, &small()).unwrap();
+    for number in 1..=5 {
+        acknowledged(&opened.store, number..=number);
+        let (_place, copy) = killed(&directory);
+        let again = open(&copy, &small()).unwrap();
+        assert!(!again.clean);
+        assert_eq!(newest(&again), number);
+        assert_holds(&again.store, number);
+    }
+}
+
+/// What was written and never synced is not lost by accident only: it is still in the process.
+#[test]
+fn a_kill_loses_what_was_not_synced() {
+    let place = tempfile::tempdir().unwrap();
+    let directory = place.path().join("hub");
+    let opened = open(&directory, &small()).unwrap();
+    acknowledged(&opened.store, 1..=3);
+    commit(&opened.store, 4);
+    let (_place, copy) = killed(&directory);
+    assert_eq!(newest(&open(&copy, &small()).unwrap()), 3);
+}
+
+/// What a recovery brought back is durable at once: it need not survive in a log that was never synced.
+#[test]
+fn what_was_recovered_is_in_a_table() {
+    let (_place, directory) = killed_hub(3);
+    let again = open(&directory, &small()).unwrap();
+    let (_place, copy) = killed(&directory);
+    drop(again);
+    for log in logs(&copy) {
+        fs::write(log, []).unwrap();
+    }
+    let third = open(&copy, &small()).unwrap();
+    assert_eq!(newest(&third), 3);
+    assert_holds(&third.store, 3);
+}
+
+#[test]
+fn a_directory_that_is_no_hub_is_refused_untouched() {
+    let place = tempfile::tempdir().unwrap();
+    fs::write(place.path().join("notes.txt"), "mine").unwrap();
+    let error = refused(place.path(), &small());
+    assert_kind(&error, ErrorKind::Format, &["is not a hub", "no FORMAT file"]);
+    assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn an_empty_directory_becomes_a_hub() {
+    let place = tempfile::tempdir().unwrap();
+    assert!(open(place.path(), &small()).unwrap().created);
+}
+
+/// A creation that was killed before its end is made again, wherever it was.
+#[test]
+fn an_unfinished_creation_is_finished() {
+    for left in [
+        &["FORMAT"][..],
+        &["FORMAT", "ACKNOWLEDGED"],
+        &["FORMAT", "ACKNOWLEDGED", "db"],
+    ] {
+        let (_place, directory) = closed_hub(0);
+        fs::write(directory.join("CREATING"), []).unwrap();
+        for name in left {
+            let path = directory.join(name);
+            if path.is_dir() {
+                fs::remove_dir_all(path).unwrap()
+            } else {
+                fs::remove_file(path).unwrap()
+            }
+        }
+        assert!(open(&directory, &small()).unwrap().created, "{left:?}");
+        assert!(!open(&directory, &small()).unwrap().created);
+    }
+}
+
+#[test]
+fn a_second_open_is_refused_and_names_the_holder() {
+    let place = tempfile::tempdir().unwrap();
+    let first = open(place.path(), &small()).unwrap();
+    let error = refused(place.path(), &small());
+    let holder = format!("process {}", std::process::id());
+    assert_kind(&error, ErrorKind::Locked, &[&holder, place.path().to_str().unwrap()]);
+    drop(first);
+    open(place.path(), &small()).unwrap();
+}
+
+/// Nobody but the owner can read anything, in a directory that we made and in one that was there and is open to all.
+#[test]
+fn only_the_owner_can_read_a_hub() {
+    let place = tempfile::tempdir().unwrap();
+    let ours = place.path().join("ours");
+    let theirs = place.path().join("theirs");
+    fs::create_dir(&theirs).unwrap();
+    fs::set_permissions(&theirs, Permissions::from_mode(0o755)).unwrap();
+    for directory in [&ours, &theirs] {
+        let opened = open(directory, &small()).unwrap();
+        acknowledged(&opened.store, 1..=2);
+        let copy = directory.with_extension("copy");
+        opened.store.checkpoint(&copy, 2).unwrap();
+        assert_eq!(mode(&copy), 0o700);
+        assert_eq!(mode(&copy.join("db")), 0o700);
+        for entry in fs::read_dir(directory).unwrap().chain(fs::read_dir(&copy).unwrap()) {
+            let path = entry.unwrap().path();
+            assert_eq!(mode(&path) & 0o077, 0, "{}", path.display());
+        }
+    }
+    assert_eq!(mode(&ours), 0o700);
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn a_closed_store_takes_no_more() {
+    let place = tempfile::tempdir().unwrap();
+    let opened = open(place.path(), &small()).unwrap();
+    opened.store.close(0).unwrap();
+    let error = opened.store.write(&Batch::default()).unwrap_err();
+    assert_kind(&error, ErrorKind::Closed, &["open the hub again"]);
+    assert_eq!(opened.store.sync().unwrap_err().kind(), ErrorKind::Closed);
+}
