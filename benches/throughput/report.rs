@@ -83,6 +83,7 @@ pub(crate) fn plain_table<const COLUMNS: usize>(header: [&str; COLUMNS]) -> Tabl
     table
         .load_preset(presets::UTF8_HORIZONTAL_ONLY)
         .remove_style(TableComponent::HorizontalLines)
+        .remove_style(TableComponent::MiddleIntersections)
         .set_header(header);
     table
 }
