@@ -1,0 +1,73 @@
+//! What the command line asks for.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How one run measures.
+#[derive(Debug)]
+pub(crate) struct Arguments {
+    /// Measures shortly, to see in under 40 seconds whether something broke.
+    pub(crate) quick: bool,
+    /// Where to write one JSON object a line.
+    pub(crate) json: Option<PathBuf>,
+    /// Measures only the figures whose name begins with this.
+    pub(crate) only: Option<String>,
+    /// Where the stores are made. Floors and figures are comparable because both lie here.
+    pub(crate) directory: PathBuf,
+}
+
+pub(crate) const USAGE: &str = "\
+usage: cargo bench --bench throughput [-- OPTIONS]
+
+  --quick          measure shortly; done in under 40 seconds
+  --json FILE      also write one JSON object a line: {\"name\", \"value\", \"unit\"}
+  --only PREFIX    measure only the figures whose name begins with PREFIX
+  --dir DIRECTORY  put the stores there (default: the target directory)";
+
+impl Arguments {
+    /// Reads the arguments after the program's name.
+    ///
+    /// # Errors
+    /// A text for the user, if one is unknown or incomplete.
+    pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Self, String> {
+        let mut parsed = Self {
+            quick: false,
+            json: None,
+            only: None,
+            directory: PathBuf::from(env!("CARGO_TARGET_TMPDIR")),
+        };
+        let mut arguments = arguments.into_iter();
+        while let Some(argument) = arguments.next() {
+            let mut value = || arguments.next().ok_or(format!("{argument} needs a value\n\n{USAGE}"));
+            match argument.as_str() {
+                "--quick" => parsed.quick = true,
+                "--json" => parsed.json = Some(value()?.into()),
+                "--only" => parsed.only = Some(value()?),
+                "--dir" => parsed.directory = value()?.into(),
+                // cargo passes this to every bench.
+                "--bench" => {}
+                "--help" => return Err(USAGE.to_owned()),
+                _ => return Err(format!("unknown argument {argument}\n\n{USAGE}")),
+            }
+        }
+        Ok(parsed)
+    }
+
+    /// Whether any of `names` was asked for.
+    pub(crate) fn wants(&self, names: &[&str]) -> bool {
+        match &self.only {
+            None => true,
+            Some(prefix) => names.iter().any(|name| name.starts_with(prefix.as_str())),
+        }
+    }
+
+    /// The time before measuring, in which caches fill and threads wake up.
+    pub(crate) fn warm_up(&self) -> Duration {
+        Duration::from_millis(if self.quick { 300 } else { 2_000 })
+    }
+
+    /// The time of one measurement.
+    pub(crate) fn measured(&self) -> Duration {
+        Duration::from_millis(if self.quick { 1_200 } else { 5_000 })
+    }
+}

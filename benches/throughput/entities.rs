@@ -1,0 +1,129 @@
+//! Calls, signals and forwarded signals: what an operation costs.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use abide::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::hubs;
+use crate::load::{Load, closed_loop};
+use crate::random::{Random, mix};
+
+/// The smallest entity with a state.
+#[derive(Entity, Default, Clone, Serialize, Deserialize)]
+pub(crate) struct Counter {
+    total: i64,
+}
+
+#[operations]
+impl Counter {
+    pub fn add(&mut self, n: i64) -> i64 {
+        self.total += n;
+        self.total
+    }
+
+    pub fn total(&self) -> i64 {
+        self.total
+    }
+}
+
+/// Which requests a measurement makes.
+#[derive(Clone, Copy)]
+pub(crate) enum Request {
+    /// An operation whose answer is awaited.
+    Call,
+    /// An operation whose durable acknowledgement is awaited.
+    Signal,
+}
+
+/// `callers` tasks that each ask one of `entities` counters, chosen at random, and wait.
+pub(crate) async fn counters(
+    client: &Client,
+    request: Request,
+    callers: usize,
+    entities: u64,
+    warm_up: Duration,
+    measured: Duration,
+) -> Load {
+    closed_loop(callers, warm_up, measured, |caller| {
+        let client = client.clone();
+        let mut random = Random::new(caller as u64);
+        move || {
+            let add = client.entity::<Counter>(random.below(entities)).add(1);
+            async move {
+                match request {
+                    Request::Call => drop(add.await.expect("the call is answered")),
+                    Request::Signal => add.signal().await.expect("the signal is acknowledged"),
+                }
+            }
+        }
+    })
+    .await
+}
+
+/// Signals each of `entities` counters once, with `callers` requests in flight, so that all of them exist.
+pub(crate) async fn touch_all(client: &Client, entities: u64, callers: u64) {
+    let mut tasks = tokio::task::JoinSet::new();
+    for caller in 0..callers {
+        let client = client.clone();
+        tasks.spawn(async move {
+            for key in (caller..entities).step_by(callers as usize) {
+                let add = client.entity::<Counter>(key).add(1);
+                add.signal().await.expect("the signal is acknowledged");
+            }
+        });
+    }
+    tasks.join_all().await;
+}
+
+/// Passes on every signal that it gets, to a relay that is most likely in another partition.
+#[derive(Entity, Default, Clone, Serialize, Deserialize)]
+pub(crate) struct Relay {
+    passed: u64,
+}
+
+/// How many signals the relays passed on. It is outside their state, so that counting costs no message.
+static PASSED: AtomicU64 = AtomicU64::new(0);
+/// Whether the relays keep what they get, so that the hub comes to rest.
+static REST: AtomicBool = AtomicBool::new(false);
+
+const RELAYS: u64 = 1_000;
+
+#[operations]
+impl Relay {
+    pub fn pass(&mut self, context: &mut EntityContext, at: u64) {
+        self.passed += 1;
+        PASSED.fetch_add(1, Ordering::Relaxed);
+        if !REST.load(Ordering::Relaxed) {
+            let next = mix(at ^ (self.passed << 32)) % RELAYS;
+            context.entity::<Relay>(next).pass(next).signal();
+        }
+    }
+}
+
+/// How many signals a second entities send each other, with `tokens` of them going round.
+///
+/// The clock stops at the answer to a call that was made after the last counted signal. All commits have one order, so
+/// that whatever was counted is durable by then.
+pub(crate) async fn forwarded_per_s(directory: &Path, tokens: u64, warm_up: Duration, measured: Duration) -> f64 {
+    let hub = hubs::open(directory).await;
+    let client = hub.client();
+    for token in 0..tokens {
+        let at = mix(token) % RELAYS;
+        let pass = client.entity::<Relay>(at).pass(at);
+        pass.signal().await.expect("the signal is acknowledged");
+    }
+    tokio::time::sleep(warm_up).await;
+    let begin = Instant::now();
+    let before = PASSED.load(Ordering::Relaxed);
+    tokio::time::sleep(measured).await;
+    let passed = PASSED.load(Ordering::Relaxed) - before;
+    let fence = client.entity::<Counter>("fence").add(1);
+    fence.await.expect("the call is answered");
+    let per_s = passed as f64 / begin.elapsed().as_secs_f64();
+    REST.store(true, Ordering::Relaxed);
+    hub.shutdown().await.expect("the hub closes");
+    per_s
+}

@@ -1,0 +1,26 @@
+//! The hubs that are measured, and what they share with the floors.
+
+use std::path::Path;
+
+use abide::prelude::*;
+
+use crate::entities::{Counter, Relay};
+
+/// The memory budget of every hub that is measured here, and of the stores under the floors.
+pub(crate) const MEMORY_BUDGET_BYTES: usize = 256 << 20;
+
+/// The options of RocksDB that the engine itself uses.
+pub(crate) fn store_options() -> rocksdb::Options {
+    abide::__bench::rocksdb_options(MEMORY_BUDGET_BYTES)
+}
+
+/// Opens the hub in `directory`, making it if it is not there.
+pub(crate) async fn open(directory: &Path) -> Hub {
+    Hub::builder(directory)
+        .memory_budget(MEMORY_BUDGET_BYTES)
+        .entity::<Counter>()
+        .entity::<Relay>()
+        .open()
+        .await
+        .expect("the hub opens")
+}

@@ -1,0 +1,162 @@
+//! One million entities: what they cost in memory, and how soon a hub that holds them answers.
+//!
+//! The hub is filled by a child process, this program started again, because only a process of its own shows its memory,
+//! and only a process can be killed.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use abide::prelude::*;
+
+use crate::entities::{Counter, touch_all};
+use crate::hubs;
+
+pub(crate) const ENTITIES: u64 = 1_000_000;
+pub(crate) const IN_FLIGHT: u64 = 1_024;
+
+/// The first argument of a child process; the second is the hub's directory.
+pub(crate) const CHILD: &str = "child-with-a-million-entities";
+
+/// What the parent measures.
+#[derive(Debug)]
+pub(crate) struct Million {
+    /// The resident memory of an idle process that touched every entity.
+    pub(crate) rss_mib: f64,
+    pub(crate) open_clean_ms: f64,
+    pub(crate) open_killed_ms: f64,
+}
+
+/// Fills a hub and measures it: at rest, after a clean close, and after a kill with a full log.
+pub(crate) async fn measure(directory: &Path) -> Million {
+    let mut child = Filler::start(directory);
+    child.wait_for("filled");
+    // Whatever the last requests left to do in the background is done by then.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let rss_mib = resident_mib(child.process.id());
+    child.close();
+
+    let mut clean_ms = Vec::new();
+    for _ in 0..3 {
+        let (ms, hub) = open_and_ask(directory).await;
+        clean_ms.push(ms);
+        hub.shutdown().await.expect("the hub closes");
+    }
+    clean_ms.sort_by(f64::total_cmp);
+
+    let mut child = Filler::start(directory);
+    child.wait_for("filled");
+    child.kill_when_the_log_is_full();
+    let (open_killed_ms, hub) = open_and_ask(directory).await;
+    hub.shutdown().await.expect("the hub closes");
+    Million {
+        rss_mib,
+        open_clean_ms: clean_ms[1],
+        open_killed_ms,
+    }
+}
+
+/// The time from the call of `open` to the first answer.
+async fn open_and_ask(directory: &Path) -> (f64, Hub) {
+    let begin = Instant::now();
+    let hub = hubs::open(directory).await;
+    let total = hub.client().entity::<Counter>(ENTITIES / 2).total().await;
+    assert!(total.expect("the call is answered") > 0, "the entity was there before");
+    (begin.elapsed().as_secs_f64() * 1_000.0, hub)
+}
+
+/// The memory of a process that is in RAM and not in a file only, as the kernel counts it.
+fn resident_mib(process: u32) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("the process lives");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<f64>().ok());
+    kib.expect("the kernel states VmRSS in kB") / 1_024.0
+}
+
+/// The child, as the parent sees it.
+struct Filler {
+    process: Child,
+    orders: ChildStdin,
+    reports: BufReader<ChildStdout>,
+}
+
+impl Filler {
+    fn start(directory: &Path) -> Self {
+        let mut process = Command::new(std::env::current_exe().expect("this program has a path"))
+            .arg(CHILD)
+            .arg(directory)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("this program starts again");
+        let orders = process.stdin.take().expect("stdin is piped");
+        let reports = BufReader::new(process.stdout.take().expect("stdout is piped"));
+        Self {
+            process,
+            orders,
+            reports,
+        }
+    }
+
+    fn next_report(&mut self) -> String {
+        let mut line = String::new();
+        self.reports.read_line(&mut line).expect("the child reports");
+        assert!(!line.is_empty(), "the child ended early");
+        line.trim_end().to_owned()
+    }
+
+    fn wait_for(&mut self, report: &str) {
+        assert_eq!(self.next_report(), report);
+    }
+
+    fn order(&mut self, order: &str) {
+        writeln!(self.orders, "{order}").expect("the child listens");
+    }
+
+    fn close(mut self) {
+        self.order("close");
+        let status = self.process.wait().expect("the child ends");
+        assert!(status.success(), "the child failed: {status}");
+    }
+
+    /// Lets the child write on, and kills it when the log that an open would have to read is as long as it gets.
+    ///
+    /// That length rises until the store writes its memory to tables, and falls at once. So the first fall shows how
+    /// long it gets, and the child is killed when it comes near that again.
+    fn kill_when_the_log_is_full(mut self) {
+        self.order("write on");
+        let (mut longest, mut last) = (0, 0);
+        let mut fell = false;
+        loop {
+            let bytes: u64 = self.next_report().parse().expect("the child reports bytes");
+            fell |= bytes < last / 2;
+            if fell && bytes >= longest / 10 * 9 {
+                break;
+            }
+            longest = longest.max(bytes);
+            last = bytes;
+        }
+        self.process.kill().expect("the child can be killed");
+        self.process.wait().expect("the child ends");
+    }
+}
+
+/// What the child does: fills the hub in `directory`, then follows the orders of its parent.
+pub(crate) async fn child(directory: &Path) -> ExitCode {
+    let hub = hubs::open(directory).await;
+    let client = hub.client();
+    touch_all(&client, ENTITIES, IN_FLIGHT).await;
+    println!("filled");
+    let mut order = String::new();
+    std::io::stdin().read_line(&mut order).expect("the parent lives");
+    if order.trim() == "write on" {
+        // The parent kills this process.
+        loop {
+            touch_all(&client, 20_000, IN_FLIGHT).await;
+            println!("{}", hub.stats().wal_live_bytes);
+        }
+    }
+    hub.shutdown().await.expect("the hub closes");
+    ExitCode::SUCCESS
+}

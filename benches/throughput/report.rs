@@ -1,0 +1,113 @@
+//! What was measured, as a table for people and as lines for programs.
+
+use std::io::Write;
+use std::path::Path;
+
+use comfy_table::{CellAlignment, Table, TableComponent, presets};
+use serde::Serialize;
+
+/// One measured figure.
+#[derive(Debug, Serialize)]
+struct Figure {
+    name: &'static str,
+    value: f64,
+    unit: &'static str,
+    /// How many requests were in flight, where there were any. The lines for programs keep to three fields.
+    #[serde(skip)]
+    callers: Option<usize>,
+}
+
+/// The figures of one run, in the order of their measurement.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    figures: Vec<Figure>,
+}
+
+impl Report {
+    /// Adds a figure that requests produced, and says so at once: a run takes minutes.
+    pub(crate) fn add(&mut self, name: &'static str, value: f64, unit: &'static str, callers: usize) {
+        self.push(name, value, unit, Some(callers));
+    }
+
+    /// Adds a figure that no request produced.
+    pub(crate) fn add_without_callers(&mut self, name: &'static str, value: f64, unit: &'static str) {
+        self.push(name, value, unit, None);
+    }
+
+    fn push(&mut self, name: &'static str, value: f64, unit: &'static str, callers: Option<usize>) {
+        eprintln!("  {name} = {} {unit}", readable(value));
+        self.figures.push(Figure {
+            name,
+            value,
+            unit,
+            callers,
+        });
+    }
+
+    /// The value of a figure, where this run measured it.
+    pub(crate) fn value(&self, name: &str) -> Option<f64> {
+        self.figures
+            .iter()
+            .find(|figure| figure.name == name)
+            .map(|figure| figure.value)
+    }
+
+    /// The table of all figures.
+    pub(crate) fn table(&self) -> Table {
+        let mut table = plain_table(["figure", "value", "unit", "in flight"]);
+        for figure in &self.figures {
+            let callers = figure.callers.map_or("-".to_owned(), |callers| callers.to_string());
+            table.add_row([figure.name, &readable(figure.value), figure.unit, &callers]);
+        }
+        align_right(&mut table, [1, 3]);
+        table
+    }
+
+    /// Writes one JSON object a line.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub(crate) fn write_json(&self, path: &Path) -> std::io::Result<()> {
+        let mut file = std::io::BufWriter::new(std::fs::File::create(path)?);
+        for figure in &self.figures {
+            serde_json::to_writer(&mut file, figure)?;
+            writeln!(file)?;
+        }
+        file.flush()
+    }
+}
+
+/// An empty table with few lines, which reads well in a terminal and in a commit message.
+pub(crate) fn plain_table<const COLUMNS: usize>(header: [&str; COLUMNS]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_preset(presets::UTF8_HORIZONTAL_ONLY)
+        .remove_style(TableComponent::HorizontalLines)
+        .remove_style(TableComponent::MiddleIntersections)
+        .set_header(header);
+    table
+}
+
+pub(crate) fn align_right(table: &mut Table, columns: impl IntoIterator<Item = usize>) {
+    for column in columns {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+}
+
+/// Large numbers with thin groups of three, small ones with the digits that matter.
+pub(crate) fn readable(value: f64) -> String {
+    if value < 1_000.0 {
+        return format!("{value:.1}");
+    }
+    let digits = format!("{value:.0}");
+    let mut grouped = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            grouped.push(' ');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}

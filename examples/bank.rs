@@ -1,0 +1,374 @@
+//! A bank that is killed again and again, and does not lose a cent.
+//!
+//! ```text
+//! cargo run --example bank        (or `make demo`)
+//! ```
+//!
+//! 1 000 accounts, 50 000 random transfers, 256 at a time. Each transfer is one operation: it takes the money from one
+//! account and signals the other, and both are stored together. The program starts itself a second time as a worker and
+//! kills that worker with SIGKILL in the middle, several times. A new worker goes on.
+//!
+//! What the bank acknowledged stands in a ledger, an ordinary file outside the hub: a worker writes a line when it has
+//! an answer. What a kill left open, the next worker asks for again, under the same request id, so that a transfer that
+//! had taken effect without its answer being heard does not take effect twice.
+//!
+//! At the end the accounts are audited against the ledger. Every account remembers the number of every transfer that it
+//! sent and received. So the audit proves more than that the sum is right: every acknowledged transfer left one account
+//! once and reached the other once, every refused one did neither, and nothing else happened.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use abide::prelude::*;
+use comfy_table::{Table, presets};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::{Deserialize, Serialize};
+use tokio::process::{Child, Command};
+use tokio::task::JoinSet;
+
+const ACCOUNTS: u64 = 1_000;
+const OPENING_CENTS: i64 = 100_000;
+const TRANSFERS: u64 = 50_000;
+const CALLERS: usize = 256;
+const KILLS: u64 = 5;
+
+type Result<T, E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>;
+
+// ---- The bank -------------------------------------------------------------------------------------------------------
+
+#[derive(Entity, Clone, Serialize, Deserialize)]
+struct Account {
+    cents: i64,
+    /// The numbers of the transfers that this account sent, for the audit.
+    sent: Vec<u64>,
+    /// And of those that it received.
+    received: Vec<u64>,
+}
+
+/// An account comes to be at its first touch, with this in it.
+impl Default for Account {
+    fn default() -> Self {
+        Self {
+            cents: OPENING_CENTS,
+            sent: Vec::new(),
+            received: Vec::new(),
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error, Serialize, Deserialize)]
+#[error("short by {short_by} cents")]
+struct Overdrawn {
+    short_by: i64,
+}
+
+#[operations]
+impl Account {
+    /// Takes the money and sends it on. An error would take back both, whatever was done before it.
+    pub fn transfer(&mut self, context: &mut EntityContext, number: u64, to: u64, cents: i64) -> Result<(), Overdrawn> {
+        self.cents -= cents;
+        self.sent.push(number);
+        context.entity::<Account>(to).receive(number, cents).signal();
+        if self.cents < 0 {
+            return Err(Overdrawn { short_by: -self.cents });
+        }
+        Ok(())
+    }
+
+    pub fn receive(&mut self, number: u64, cents: i64) {
+        self.cents += cents;
+        self.received.push(number);
+    }
+
+    /// Everything that there is to know, for the audit.
+    pub fn statement(&self) -> Account {
+        self.clone()
+    }
+}
+
+/// One transfer of the plan. The plan is a function of the number, so that every process knows it.
+struct Transfer {
+    from: u64,
+    to: u64,
+    cents: i64,
+}
+
+impl Transfer {
+    fn planned(number: u64) -> Self {
+        // SplitMix64: scatters neighbouring numbers.
+        let mut bits = (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bits ^= bits >> 31;
+        let from = bits % ACCOUNTS;
+        // Another account than `from`, and at most half of what an account begins with.
+        let to = (from + 1 + (bits >> 16) % (ACCOUNTS - 1)) % ACCOUNTS;
+        let cents = 1 + ((bits >> 32) % (OPENING_CENTS as u64 / 2)) as i64;
+        Self { from, to, cents }
+    }
+}
+
+async fn open(directory: &Path) -> abide::Result<Hub> {
+    Hub::builder(directory.join("hub")).entity::<Account>().open().await
+}
+
+// ---- The ledger -----------------------------------------------------------------------------------------------------
+
+/// What the bank answered.
+#[derive(Clone, Copy, PartialEq)]
+enum Answer {
+    Done,
+    Refused,
+}
+
+/// A line is the number of a transfer, eight digits, and `+` for done or `-` for refused.
+const LINE_BYTES: u64 = 10;
+
+fn ledger_path(directory: &Path) -> PathBuf {
+    directory.join("ledger")
+}
+
+/// Appends one answer with one system call, which a kill cannot tear: the kernel has all of the line or nothing.
+fn note(mut ledger: &File, number: u64, answer: Answer) -> std::io::Result<()> {
+    let sign = if answer == Answer::Done { '+' } else { '-' };
+    ledger.write_all(format!("{number:08}{sign}\n").as_bytes())
+}
+
+fn read_ledger(directory: &Path) -> Result<HashMap<u64, Answer>> {
+    let mut answers = HashMap::new();
+    for line in std::fs::read_to_string(ledger_path(directory))?.lines() {
+        let (number, sign) = line.split_at_checked(8).ok_or("the ledger has a broken line")?;
+        let answer = if sign == "+" { Answer::Done } else { Answer::Refused };
+        if answers.insert(number.parse()?, answer).is_some() {
+            return Err(format!("the ledger has transfer {number} twice").into());
+        }
+    }
+    Ok(answers)
+}
+
+// ---- The worker -----------------------------------------------------------------------------------------------------
+
+/// Does what the ledger does not show as done. This is the process that gets killed.
+async fn work(directory: &Path) -> Result<()> {
+    let answered = read_ledger(directory)?;
+    let left: Arc<Vec<u64>> = Arc::new((0..TRANSFERS).filter(|number| !answered.contains_key(number)).collect());
+    let next = Arc::new(AtomicUsize::new(0));
+    let ledger = Arc::new(OpenOptions::new().append(true).open(ledger_path(directory))?);
+
+    let hub = open(directory).await?;
+    let mut callers = JoinSet::new();
+    for _ in 0..CALLERS {
+        let (client, left, next, ledger) = (hub.client(), left.clone(), next.clone(), ledger.clone());
+        callers.spawn(async move {
+            while let Some(&number) = left.get(next.fetch_add(1, Ordering::Relaxed)) {
+                note(&ledger, number, ask(&client, number).await?)?;
+            }
+            Result::Ok(())
+        });
+    }
+    while let Some(caller) = callers.join_next().await {
+        caller??;
+    }
+    hub.shutdown().await?;
+    Ok(())
+}
+
+/// Asks for one transfer. The request id makes it safe to ask again after a kill.
+async fn ask(client: &Client, number: u64) -> Result<Answer> {
+    let Transfer { from, to, cents } = Transfer::planned(number);
+    let transfer = client.entity::<Account>(from).transfer(number, to, cents);
+    match transfer.request_id(format!("transfer-{number}")).await {
+        Ok(()) => Ok(Answer::Done),
+        Err(CallError::Operation(Overdrawn { .. })) => Ok(Answer::Refused),
+        Err(error) => Err(error.into()),
+    }
+}
+
+// ---- The supervisor -------------------------------------------------------------------------------------------------
+
+/// What the supervisor saw.
+struct Run {
+    elapsed: Duration,
+    kills: u64,
+    restarts: Vec<Duration>,
+}
+
+fn start_worker(directory: &Path) -> Result<Child> {
+    let worker = Command::new(std::env::current_exe()?)
+        .arg("worker")
+        .arg(directory)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()?;
+    Ok(worker)
+}
+
+/// Starts workers until all transfers are answered, and kills each but the last when it has done its share.
+async fn supervise(directory: &Path, progress: &ProgressBar) -> Result<Run> {
+    let begin = Instant::now();
+    let answered = || std::fs::metadata(ledger_path(directory)).map(|file| file.len() / LINE_BYTES);
+    let (mut kills, mut restarts) = (0, Vec::new());
+    let mut worker = start_worker(directory)?;
+    // When the last worker was killed, and how many answers there were.
+    let mut killed: Option<(Instant, u64)> = None;
+    loop {
+        let now = answered()?;
+        progress.set_position(now);
+        if let Some((at, before)) = killed
+            && now > before
+        {
+            restarts.push(at.elapsed());
+            killed = None;
+        }
+        if kills < KILLS && now >= TRANSFERS / (KILLS + 1) * (kills + 1) {
+            // On Unix this is SIGKILL: the worker cannot catch it, and nothing in it runs any more.
+            worker.kill().await?;
+            kills += 1;
+            progress.set_message(format!("killed {kills} times"));
+            killed = Some((Instant::now(), answered()?));
+            worker = start_worker(directory)?;
+        } else if let Some(status) = worker.try_wait()? {
+            if !status.success() {
+                return Err(format!("the worker ended by itself: {status}").into());
+            }
+            progress.finish();
+            return Ok(Run {
+                elapsed: begin.elapsed(),
+                kills,
+                restarts,
+            });
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+// ---- The audit ------------------------------------------------------------------------------------------------------
+
+/// The statements of all accounts, once every transfer that left an account has reached the other.
+async fn settled_statements(client: &Client) -> Result<Vec<Account>> {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let mut accounts = Vec::new();
+        for key in 0..ACCOUNTS {
+            accounts.push(client.entity::<Account>(key).statement().await?);
+        }
+        let sent: usize = accounts.iter().map(|account| account.sent.len()).sum();
+        let received: usize = accounts.iter().map(|account| account.received.len()).sum();
+        if sent == received {
+            return Ok(accounts);
+        }
+        if Instant::now() > deadline {
+            return Err(format!("{sent} transfers left an account and {received} arrived").into());
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Who has each transfer in its list: the key is its number.
+fn holders<'a>(accounts: &'a [Account], list: impl Fn(&'a Account) -> &'a [u64]) -> HashMap<u64, Vec<u64>> {
+    let mut holders: HashMap<u64, Vec<u64>> = HashMap::new();
+    for (key, account) in accounts.iter().enumerate() {
+        for &number in list(account) {
+            holders.entry(number).or_default().push(key as u64);
+        }
+    }
+    holders
+}
+
+/// Compares the accounts with the ledger and the plan, and says what is wrong.
+fn audit(accounts: &[Account], ledger: &HashMap<u64, Answer>) -> Result<()> {
+    let sent = holders(accounts, |account| &account.sent);
+    let received = holders(accounts, |account| &account.received);
+    let mut balances = vec![OPENING_CENTS; accounts.len()];
+    for number in 0..TRANSFERS {
+        let Transfer { from, to, cents } = Transfer::planned(number);
+        let (should_send, should_receive) = match ledger.get(&number) {
+            Some(Answer::Done) => (vec![from], vec![to]),
+            Some(Answer::Refused) => (vec![], vec![]),
+            None => return Err(format!("transfer {number} was never answered").into()),
+        };
+        let did_send = sent.get(&number).cloned().unwrap_or_default();
+        let did_receive = received.get(&number).cloned().unwrap_or_default();
+        if (&did_send, &did_receive) != (&should_send, &should_receive) {
+            return Err(format!(
+                "transfer {number} should be sent by {should_send:?} and received by {should_receive:?}, \
+                 and was sent by {did_send:?} and received by {did_receive:?}"
+            )
+            .into());
+        }
+        if !should_send.is_empty() {
+            balances[from as usize] -= cents;
+            balances[to as usize] += cents;
+        }
+    }
+    for (key, account) in accounts.iter().enumerate() {
+        if account.cents != balances[key] {
+            return Err(format!("account {key} has {} cents instead of {}", account.cents, balances[key]).into());
+        }
+    }
+    Ok(())
+}
+
+// ---- Both ways in ---------------------------------------------------------------------------------------------------
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        [] => demo().await,
+        ["worker", directory] => work(Path::new(directory)).await,
+        _ => Err("usage: bank".into()),
+    }
+}
+
+async fn demo() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    File::create(ledger_path(directory.path()))?;
+    println!("{TRANSFERS} transfers between {ACCOUNTS} accounts; the worker will be killed {KILLS} times");
+
+    let progress = ProgressBar::new(TRANSFERS).with_style(ProgressStyle::with_template(
+        "{bar:40} {human_pos}/{human_len} transfers, {msg}",
+    )?);
+    let run = supervise(directory.path(), &progress).await?;
+
+    let ledger = read_ledger(directory.path())?;
+    let hub = open(directory.path()).await?;
+    let accounts = settled_statements(&hub.client()).await?;
+    hub.shutdown().await?;
+    audit(&accounts, &ledger)?;
+    print_result(&run, &accounts, &ledger);
+    Ok(())
+}
+
+fn print_result(run: &Run, accounts: &[Account], ledger: &HashMap<u64, Answer>) {
+    let euros = |cents: i64| format!("{}.{:02}", cents / 100, cents % 100);
+    let refused = ledger.values().filter(|answer| **answer == Answer::Refused).count();
+    let longest = run.restarts.iter().max().copied().unwrap_or_default();
+    let mean = run.restarts.iter().sum::<Duration>() / run.restarts.len().max(1) as u32;
+    let per_s = TRANSFERS as f64 / run.elapsed.as_secs_f64();
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_FULL_CONDENSED);
+    for (what, value) in [
+        ("transfers answered", format!("{} ({refused} refused)", ledger.len())),
+        ("transfers per second, kills included", format!("{per_s:.0}")),
+        ("callers at a time", CALLERS.to_string()),
+        ("kills survived", run.kills.to_string()),
+        (
+            "from a kill to the next answer",
+            format!("{} ms, at most {} ms", mean.as_millis(), longest.as_millis()),
+        ),
+        ("money before", euros(OPENING_CENTS * ACCOUNTS as i64)),
+        ("money after", euros(accounts.iter().map(|account| account.cents).sum())),
+        ("each acknowledged transfer", "happened exactly once".to_owned()),
+    ] {
+        table.add_row([what, &value]);
+    }
+    println!("{table}");
+}

@@ -1,0 +1,178 @@
+//! Counts words, one entity for each word, and survives being killed at any moment.
+//!
+//! ```text
+//! cargo run --example wordcount -- DIRECTORY FILE…
+//! ```
+//!
+//! The result is that of `cat FILE… | tr -cs A-Za-z '\n' | tr A-Z a-z | LC_ALL=C sort | uniq -c`. Kill the program and
+//! start it again with the same DIRECTORY, as often as you like: it goes on, and no word is counted twice or not at all.
+//!
+//! That needs no request ids. The place where a file was left is itself an entity, [`Cursor`]. Its operation moves the
+//! cursor over a piece of the file and signals the words of that piece, and both are stored in one commit. So either the
+//! cursor moved and every word is under way, or neither. After a kill the program asks the cursor where to go on; a
+//! piece that arrives a second time does not fit the cursor and changes nothing. Messages between entities take effect
+//! exactly once, which Abide promises, so that every signaled word is counted once.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::time::Duration;
+
+use abide::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// How often one word occurred. The word is the key.
+#[derive(Entity, Default, Clone, Serialize, Deserialize)]
+struct Word {
+    count: u64,
+}
+
+#[operations]
+impl Word {
+    pub fn add(&mut self, n: u64) {
+        self.count += n;
+    }
+
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+}
+
+/// How far one file was read. The file is the key.
+#[derive(Entity, Default, Clone, Serialize, Deserialize)]
+struct Cursor {
+    /// Where the next piece begins, in bytes.
+    offset: u64,
+    /// How many words were signaled so far.
+    words: u64,
+}
+
+#[operations]
+impl Cursor {
+    /// Takes the words of the piece from `begin` to `end`, unless it took them before. Says where the next one begins.
+    pub fn advance(&mut self, context: &mut EntityContext, begin: u64, end: u64, words: BTreeMap<String, u64>) -> u64 {
+        if begin == self.offset {
+            for (word, n) in words {
+                self.words += n;
+                context.entity::<Word>(&word).add(n).signal();
+            }
+            self.offset = end;
+        }
+        self.offset
+    }
+
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    pub fn words(&self) -> u64 {
+        self.words
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let (Some(directory), files) = (arguments.next(), arguments.collect::<Vec<_>>()) else {
+        return Err("usage: wordcount DIRECTORY FILE…".into());
+    };
+    let hub = Hub::builder(&directory)
+        .entity::<Word>()
+        .entity::<Cursor>()
+        .open()
+        .await?;
+    let client = hub.client();
+    for file in &files {
+        feed(&client, Path::new(file)).await?;
+    }
+    for (word, count) in settled_counts(&client).await? {
+        println!("{count:>7} {word}");
+    }
+    hub.shutdown().await?;
+    Ok(())
+}
+
+/// Gives a file to its cursor, piece by piece, from where the cursor stands.
+async fn feed(client: &Client, file: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    // A piece ends at the end of a line, so that no word is cut in two.
+    const PIECE_BYTES: u64 = 16 * 1024;
+    let cursor = client.entity::<Cursor>(key_of(&file.canonicalize()?));
+    let mut begin = cursor.offset().await?;
+    let mut text = BufReader::new(std::fs::File::open(file)?);
+    std::io::Seek::seek(&mut text, std::io::SeekFrom::Start(begin))?;
+    let mut line = Vec::new();
+    loop {
+        let mut end = begin;
+        let mut words = BTreeMap::new();
+        while end - begin < PIECE_BYTES {
+            line.clear();
+            let bytes = text.read_until(b'\n', &mut line)?;
+            if bytes == 0 {
+                break;
+            }
+            end += bytes as u64;
+            count(&line, &mut words);
+        }
+        if end == begin {
+            return Ok(());
+        }
+        begin = cursor.advance(begin, end, words).await?;
+    }
+}
+
+/// Adds the words of one line: runs of ASCII letters, in lower case.
+fn count(line: &[u8], words: &mut BTreeMap<String, u64>) {
+    for word in line
+        .split(|byte| !byte.is_ascii_alphabetic())
+        .filter(|word| !word.is_empty())
+    {
+        let word = String::from_utf8_lossy(word).to_ascii_lowercase();
+        *words.entry(word).or_default() += 1;
+    }
+}
+
+/// The counts of all words, once every signal that a cursor sent has arrived.
+async fn settled_counts(client: &Client) -> abide::Result<BTreeMap<String, u64>> {
+    loop {
+        let mut signaled = 0;
+        for cursor in keys(client, "cursor").await? {
+            signaled += client.entity::<Cursor>(&cursor).words().await?;
+        }
+        let mut counts = BTreeMap::new();
+        for word in keys(client, "word").await? {
+            let count = client.entity::<Word>(&word).count().await?;
+            counts.insert(word, count);
+        }
+        if counts.values().sum::<u64>() == signaled {
+            return Ok(counts);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// The keys of all entities of one name, page by page.
+async fn keys(client: &Client, name: &str) -> abide::Result<Vec<String>> {
+    let mut keys = Vec::new();
+    let mut next = None;
+    loop {
+        let page = client.entities().name(name).page(1_000).after(next).await?;
+        keys.extend(page.entities.iter().map(|entity| entity.id.key().to_owned()));
+        next = page.next;
+        if next.is_none() {
+            return Ok(keys);
+        }
+    }
+}
+
+/// A path as a key. Keys hold no slashes and a few other characters, so these are written as in a URL.
+fn key_of(path: &Path) -> String {
+    let mut key = String::new();
+    for character in path.to_string_lossy().chars() {
+        if matches!(character, '/' | '\\' | '#' | '?' | '%') || character.is_control() {
+            key.push_str(&format!("%{:02X}", u32::from(character)));
+        } else {
+            key.push(character);
+        }
+    }
+    key
+}

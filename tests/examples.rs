@@ -1,0 +1,165 @@
+//! Each example is run as a process of its own, as a reader would run it, and does what its first lines say.
+
+use std::ffi::OsStr;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+/// An example lies in `examples`, beside the `deps` that this test lies in. `cargo test` builds both.
+fn example(name: &str) -> Command {
+    let test = std::env::current_exe().expect("this test has a path");
+    let profile = test
+        .parent()
+        .and_then(Path::parent)
+        .expect("cargo puts tests into `deps`");
+    let path = profile
+        .join("examples")
+        .join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    assert!(
+        path.exists(),
+        "{} is not there; `cargo test` builds it, and so does `cargo build --examples`",
+        path.display()
+    );
+    Command::new(path)
+}
+
+/// Runs a command to its end and gives what it printed.
+fn run(command: &mut Command) -> String {
+    let output = command.stdin(Stdio::null()).output().expect("the program starts");
+    let Output { status, stdout, stderr } = output;
+    let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+    assert!(status.success(), "{command:?}: {status}\n{stdout}\n{stderr}");
+    stdout.into_owned()
+}
+
+/// The counter goes on where the last run stopped.
+#[test]
+fn the_counter_goes_on_after_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("counter");
+    for runs_before in 0..3 {
+        let found = runs_before * 2;
+        let printed = run(example("counter").arg(&path));
+        let expected = format!(
+            "found: {found}\nafter a signal and a call: {}\nafter a restart: {}\n",
+            found + 2,
+            found + 2
+        );
+        assert_eq!(printed, expected);
+    }
+}
+
+/// The bank kills its worker five times and proves by itself that nothing was lost or done twice.
+#[test]
+fn the_bank_survives_its_kills() {
+    let printed = run(&mut example("bank"));
+    let row = |name: &str| {
+        let line = printed.lines().find(|line| line.contains(name));
+        let line = line.unwrap_or_else(|| panic!("the bank did not print {name:?}:\n{printed}"));
+        line.split('┆')
+            .nth(1)
+            .unwrap_or_default()
+            .trim_matches(['│', ' '])
+            .to_owned()
+    };
+    assert!(row("transfers answered").starts_with("50000 "), "{printed}");
+    assert_eq!(row("kills survived"), "5", "{printed}");
+    assert_eq!(row("money before"), row("money after"), "{printed}");
+    assert_eq!(row("each acknowledged transfer"), "happened exactly once", "{printed}");
+}
+
+/// The words of real texts are counted as the tools of the shell count them.
+#[test]
+fn words_are_counted_as_by_the_shell() {
+    let directory = tempfile::tempdir().unwrap();
+    let texts = licences();
+    let printed = run(&mut wordcount(&directory.path().join("hub"), &texts));
+    assert_eq!(printed, counted_by_the_shell(&texts));
+
+    // All of it was counted, so that another run adds nothing.
+    let printed_again = run(&mut wordcount(&directory.path().join("hub"), &texts));
+    assert_eq!(printed_again, printed);
+}
+
+/// A count that is killed at many moments, and started again each time, ends with the same result.
+#[test]
+fn words_are_counted_once_over_kills() {
+    let directory = tempfile::tempdir().unwrap();
+    let hub = directory.path().join("hub");
+    let text = directory.path().join("text");
+    write_long_text(&text);
+    let mut kills = 0;
+    // Each run lives a little longer than the one before, so that the kills fall into the start of a run as well as into
+    // its middle, and the last run comes to its end on a machine of any speed.
+    for milliseconds in (20..).step_by(20) {
+        let mut process = wordcount(&hub, [&text]).stdout(Stdio::piped()).spawn().unwrap();
+        if let Some(printed) = ended_within(&mut process, Duration::from_millis(milliseconds)) {
+            assert_eq!(printed, counted_by_the_shell([&text]));
+            break;
+        }
+        process.kill().unwrap();
+        process.wait().unwrap();
+        kills += 1;
+    }
+    assert!(kills >= 3, "the text is too short to be killed in: {kills} kills");
+}
+
+fn wordcount(hub: &Path, texts: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
+    let mut command = example("wordcount");
+    command.arg(hub).args(texts);
+    command
+}
+
+/// What a process printed, if it ends by itself in the given time.
+fn ended_within(process: &mut Child, time: Duration) -> Option<String> {
+    let mut stdout = process.stdout.take().expect("stdout is piped");
+    let (sender, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut printed = String::new();
+        let _ = stdout.read_to_string(&mut printed);
+        let _ = sender.send(printed);
+    });
+    let printed = ended.recv_timeout(time).ok()?;
+    assert!(process.wait().unwrap().success());
+    Some(printed)
+}
+
+/// Our own licences, and those that Debian brings.
+fn licences() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut texts = vec![root.join("LICENSE-APACHE"), root.join("LICENSE-MIT")];
+    for name in ["GPL-3", "GFDL-1.3", "MPL-2.0", "Artistic"] {
+        let text = Path::new("/usr/share/common-licenses").join(name);
+        if text.exists() {
+            texts.push(text);
+        }
+    }
+    texts
+}
+
+/// A text that takes long enough to count to be killed in.
+fn write_long_text(path: &Path) {
+    let mut file = std::io::BufWriter::new(std::fs::File::create(path).unwrap());
+    for round in 0..40 {
+        for text in licences() {
+            file.write_all(&std::fs::read(text).unwrap()).unwrap();
+        }
+        // Words that no other round has, so that the number of entities grows too.
+        let letters: String = format!("{round:02}")
+            .bytes()
+            .map(|digit| char::from(digit - b'0' + b'a'))
+            .collect();
+        for other in 'a'..='z' {
+            writeln!(file, "round{letters}{other}").unwrap();
+        }
+    }
+    file.flush().unwrap();
+}
+
+fn counted_by_the_shell(texts: impl IntoIterator<Item = impl AsRef<OsStr>>) -> String {
+    // A text that begins with a space gives `tr` an empty line, which is no word.
+    let pipeline =
+        r#"cat "$@" | LC_ALL=C tr -cs A-Za-z '\n' | LC_ALL=C tr A-Z a-z | sed '/^$/d' | LC_ALL=C sort | uniq -c"#;
+    run(Command::new("sh").args(["-c", pipeline, "sh"]).args(texts))
+}
