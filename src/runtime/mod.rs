@@ -11,5 +11,5 @@ mod watchdog;
 pub(crate) use inbox::{Envelope, Reply};
 pub(crate) use release::Release;
 pub(crate) use room::Told;
-pub(crate) use self::runtime::{Runtime, RuntimeConfig, Threads};
+pub(crate) use self::runtime::{Runtime, RuntimeConfig, Threads, closed};
 pub(crate) use totals::Totals;

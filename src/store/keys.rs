@@ -80,6 +80,12 @@ pub(crate) fn id_of(key: &[u8]) -> Option<&str> {
     std::str::from_utf8(&rest[..end]).ok()
 }
 
+/// The first key of `key`'s table behind all entities of type `name`.
+pub(crate) fn after_name(key: &[u8], name: &str) -> Vec<u8> {
+    let table = key.get(..3).unwrap_or_default();
+    beginning_with([table, b"@", name.as_bytes(), b"@"].concat()).end
+}
+
 fn id_row(partition: PartitionId, kind: Table, id: &InstanceId, rest: usize) -> Vec<u8> {
     let mut key = table(partition, kind, id.as_str().len() + 1 + rest);
     key.extend_from_slice(id.as_str().as_bytes());

@@ -1,0 +1,150 @@
+//! The client as a caller of entities.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use crate::client::handle::Client;
+use crate::client::signal::{Cancel, Cancellation, Schedule, Signal};
+use crate::client::submit::Submission;
+use crate::entity::caller::sealed::{Due, Prepared, Sealed};
+use crate::entity::caller::When;
+use crate::entity::{CallFailure, Caller, CanCall, ClientCaller};
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::EntityId;
+use crate::runtime::{Runtime, Told};
+use crate::store::keys;
+use crate::store::records::{self, Action, StateRecord};
+
+/// A call on its way.
+#[doc(hidden)]
+pub type Calling = Pin<Box<dyn Future<Output = Result<Vec<u8>, CallFailure>> + Send>>;
+
+/// A state on its way.
+#[doc(hidden)]
+pub type ReadingState = Pin<Box<dyn Future<Output = Result<Option<Vec<u8>>>> + Send>>;
+
+impl Sealed for Client {}
+
+impl CanCall for Client {}
+
+impl Caller for Client {
+    type Signaled = Signal;
+    type Scheduled = Schedule;
+    type Canceled = Cancel;
+    type Answer = Calling;
+
+    fn call(self, request: Prepared) -> Calling {
+        Box::pin(async move {
+            let submission = Submission::operation(request.0?, true);
+            match submission.run(self.weak()).await? {
+                Told::Answer(answer) => Ok(answer),
+                other => Err(unexpected(&other).into()),
+            }
+        })
+    }
+
+    fn signal(self, request: Prepared) -> Signal {
+        Signal(Box::pin(async move {
+            let submission = Submission::operation(request.0?, false);
+            accepted(submission.run(self.weak()).await)
+        }))
+    }
+
+    fn schedule(self, request: Prepared, due: Due, timer: Option<String>) -> Schedule {
+        Schedule(Box::pin(async move {
+            let request = request.0?;
+            let due = match due.0 {
+                When::At(time) => time,
+                When::After(duration) => self.runtime()?.clock.now().after(duration),
+            };
+            let timer = timer.unwrap_or_else(|| draw_timer_id(request.request_id.as_deref()));
+            let submission = Submission {
+                action: Action::Schedule {
+                    timer: timer.clone(),
+                    due,
+                    operation: request.operation,
+                    arguments: request.arguments,
+                },
+                target: request.target,
+                call: false,
+                request_id: request.request_id,
+                refuse_when_full: request.refuse_when_full,
+            };
+            accepted(submission.run(self.weak()).await).map(|()| timer)
+        }))
+    }
+
+    fn cancel(self, target: Result<EntityId>, timer: String) -> Cancel {
+        Cancel(Box::pin(async move {
+            let submission = Submission {
+                target: target?,
+                action: Action::Cancel { timer },
+                call: true,
+                request_id: None,
+                refuse_when_full: false,
+            };
+            match submission.run(self.weak()).await.map_err(into_error)? {
+                Told::Answer(answer) if answer == b"true" => Ok(Cancellation::Canceled),
+                _ => Ok(Cancellation::TooLate),
+            }
+        }))
+    }
+}
+
+impl ClientCaller for Client {
+    type State = ReadingState;
+
+    fn read_state(self, target: Result<EntityId>) -> ReadingState {
+        Box::pin(async move {
+            let target = target?;
+            let runtime = self.runtime()?;
+            let state = read_state(&runtime, &target)?;
+            runtime.durable().await?;
+            Ok(state)
+        })
+    }
+}
+
+/// Reads the newest written state. It may only be told when everything written is durable.
+fn read_state(runtime: &Runtime, target: &EntityId) -> Result<Option<Vec<u8>>> {
+    let partition = target.instance().partition(runtime.partitions);
+    let row = runtime.order.store().get(&keys::state(partition, target.instance()))?;
+    let Some(row) = row else { return Ok(None) };
+    let record: StateRecord<'_> = records::decode(&row, "state")?;
+    Ok(Some(record.state.to_vec()))
+}
+
+/// A retry under the same request id has to mean the same timer.
+#[expect(clippy::disallowed_methods, reason = "a client's ids are drawn here")]
+fn draw_timer_id(request: Option<&str>) -> String {
+    match request {
+        Some(request) => format!("request {request}"),
+        None => uuid::Uuid::new_v4().to_string(),
+    }
+}
+
+fn accepted(told: Result<Told, CallFailure>) -> Result<()> {
+    match told.map_err(into_error)? {
+        Told::Accepted => Ok(()),
+        other => Err(unexpected(&other)),
+    }
+}
+
+fn into_error(failure: CallFailure) -> Error {
+    match failure {
+        CallFailure::Runtime(error) => error,
+        CallFailure::Returned(failure) => Error::new(ErrorKind::OperationFailed, failure.to_string()),
+    }
+}
+
+/// A repeated request id may have been used for a call before and for a signal now.
+fn unexpected(told: &Told) -> Error {
+    let was = match told {
+        Told::Accepted => "a signal",
+        _ => "a call",
+    };
+    Error::new(
+        ErrorKind::RequestIdReused,
+        format!("the request id was used for {was} before; draw a new id"),
+    )
+}

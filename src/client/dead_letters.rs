@@ -1,0 +1,134 @@
+//! Dead letters: messages that nobody could process.
+
+use std::str::FromStr;
+use std::time::SystemTime;
+
+use crate::client::handle::Client;
+use crate::client::submit::ask;
+use crate::engine::message::Input;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{EntityId, InstanceId, MessageId, PartitionId};
+use crate::store::keys;
+use crate::store::records::{self, DeadLetterRecord};
+
+/// A message that nobody could process in this build. It is kept for thirty days, or until there are too many.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct DeadLetter {
+    /// Names it for [`Client::redeliver`] and [`Client::drop_dead_letter`].
+    pub id: String,
+    /// The entity it was for.
+    pub target: EntityId,
+    /// The operation it asked for.
+    pub operation: String,
+    /// The operation's arguments as JSON.
+    pub arguments: String,
+    /// Who sent it; nothing for a client.
+    pub source: Option<String>,
+    /// Why it could not be processed.
+    pub reason: String,
+    /// When it was given up.
+    pub died: SystemTime,
+}
+
+impl Client {
+    /// All dead letters, partition by partition, oldest first.
+    ///
+    /// # Errors
+    /// What the hub meets.
+    pub async fn dead_letters(&self) -> Result<Vec<DeadLetter>> {
+        let runtime = self.runtime()?;
+        let mut letters = Vec::new();
+        for partition in (0..runtime.partitions).map(PartitionId) {
+            for (key, value) in runtime
+                .order
+                .store()
+                .scan(keys::dead_letters(partition), usize::MAX)?
+            {
+                let id = keys::message_id_of(&key).unwrap_or(MessageId::MIN);
+                letters.push(DeadLetter::new(partition, id, records::decode(&value, "dead letter")?));
+            }
+        }
+        runtime.durable().await?;
+        Ok(letters)
+    }
+
+    /// Sends a dead letter again, as a new message at the end of its entity's queue. Says whether there was one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidId`] if `id` is not one of [`DeadLetter::id`], and what the hub meets.
+    pub async fn redeliver(&self, id: &str) -> Result<bool> {
+        self.settle_dead_letter(id, true).await
+    }
+
+    /// Forgets a dead letter. Says whether there was one.
+    ///
+    /// # Errors
+    /// As [`Client::redeliver`].
+    pub async fn drop_dead_letter(&self, id: &str) -> Result<bool> {
+        self.settle_dead_letter(id, false).await
+    }
+
+    async fn settle_dead_letter(&self, id: &str, redeliver: bool) -> Result<bool> {
+        let runtime = self.runtime()?;
+        let LetterId { partition, message } = id.parse()?;
+        let key = keys::dead_letter(partition, message);
+        let Some(row) = runtime.order.store().get(&key)? else {
+            runtime.durable().await?;
+            return Ok(false);
+        };
+        let record: DeadLetterRecord = records::decode(&row, "dead letter")?;
+        drop(runtime);
+        let input = move |token| Input::DeadLetter {
+            partition,
+            id: message,
+            redeliver,
+            token,
+        };
+        ask(self.weak(), InstanceId::trusted(record.target), input).await
+    }
+}
+
+impl DeadLetter {
+    fn new(partition: PartitionId, message: MessageId, record: DeadLetterRecord) -> Self {
+        Self {
+            id: format!("{}-{message}", partition.0),
+            target: EntityId::from_instance(InstanceId::trusted(record.target)),
+            operation: record.operation.into_owned(),
+            arguments: String::from_utf8_lossy(&record.arguments).into_owned(),
+            source: record.source,
+            reason: record.reason,
+            died: record.died.into(),
+        }
+    }
+}
+
+struct LetterId {
+    partition: PartitionId,
+    message: MessageId,
+}
+
+impl FromStr for LetterId {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let parse = || {
+            let (partition, message) = text.split_once('-')?;
+            let (batch, index) = message.split_once('-')?;
+            Some(Self {
+                partition: PartitionId(partition.parse().ok()?),
+                message: MessageId {
+                    batch: batch.parse().ok()?,
+                    index: index.parse().ok()?,
+                },
+            })
+        };
+        parse().ok_or_else(|| {
+            let shown: String = text.chars().take(64).collect();
+            Error::new(
+                ErrorKind::InvalidId,
+                format!("`{}` names no dead letter; `client.dead_letters()` lists their ids", shown.escape_debug()),
+            )
+        })
+    }
+}

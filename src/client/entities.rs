@@ -1,0 +1,273 @@
+//! Listing and counting entities.
+
+use std::collections::BinaryHeap;
+use std::cmp::Reverse;
+use std::time::SystemTime;
+
+use crate::client::handle::Client;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{EntityId, InstanceId, PartitionId};
+use crate::runtime::Runtime;
+use crate::store::records::{self, StateRecord};
+use crate::store::{Reader, keys};
+use crate::time::Timestamp;
+
+/// How many rows one page may look at before it ends early: a filter that matches little must not read for ever.
+const ROWS_A_PAGE: usize = 100_000;
+
+/// The most entities on one page.
+const MAX_PAGE: usize = 10_000;
+
+/// What to list or count. Made by [`Client::entities`].
+#[derive(Clone, Debug)]
+#[must_use = "a query does nothing until a page is read or counted"]
+pub struct EntityQuery {
+    client: Client,
+    name: Option<String>,
+    prefix: String,
+    changed_from: Timestamp,
+    changed_to: Timestamp,
+    fetch_state: bool,
+    page: usize,
+    after: Option<String>,
+}
+
+/// One page of a list of entities, in the order of their ids.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct EntityPage {
+    /// The entities. A page may hold fewer than were asked for, even none, although more follow.
+    pub entities: Vec<EntityInfo>,
+    /// What the next page comes after; nothing if this is the last one.
+    pub next: Option<String>,
+}
+
+/// One entity of a list.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct EntityInfo {
+    /// Its id.
+    pub id: EntityId,
+    /// When its state was last written.
+    pub last_change: SystemTime,
+    /// Its state as JSON, if the query fetches states.
+    pub state: Option<String>,
+}
+
+impl EntityQuery {
+    pub(super) fn new(client: Client) -> Self {
+        Self {
+            client,
+            name: None,
+            prefix: String::new(),
+            changed_from: Timestamp(0),
+            changed_to: Timestamp(u64::MAX),
+            fetch_state: false,
+            page: 100,
+            after: None,
+        }
+    }
+
+    /// Only entities of the type with this name.
+    pub fn name(mut self, name: impl AsRef<str>) -> Self {
+        self.name = Some(name.as_ref().to_lowercase());
+        self
+    }
+
+    /// Only entities whose key begins with `prefix`. It counts only together with a [`name`](Self::name).
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
+        self
+    }
+
+    /// Only entities whose state was written at this time or later.
+    pub fn changed_from(mut self, time: SystemTime) -> Self {
+        self.changed_from = Timestamp::from(time);
+        self
+    }
+
+    /// Only entities whose state was written before this time.
+    pub fn changed_to(mut self, time: SystemTime) -> Self {
+        self.changed_to = Timestamp::from(time);
+        self
+    }
+
+    /// Fetches the states, too.
+    pub fn fetch_state(mut self) -> Self {
+        self.fetch_state = true;
+        self
+    }
+
+    /// At most this many entities at once; 100 if nothing is said, 10 000 at most.
+    pub fn page(mut self, entities: usize) -> Self {
+        self.page = entities.clamp(1, MAX_PAGE);
+        self
+    }
+
+    /// Goes on after an earlier page. Pages are stable: what was there all the time is on exactly one of them.
+    pub fn after(mut self, next: impl Into<String>) -> Self {
+        self.after = Some(next.into());
+        self
+    }
+
+    /// Reads one page. It shows one consistent state of the hub, and it is durable.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidId`] if `after` is no id, and what the hub meets.
+    pub async fn list(self) -> Result<EntityPage> {
+        if let Some(after) = &self.after {
+            after.parse::<EntityId>()?;
+        }
+        self.on_blocking_thread(|query, runtime| query.read(runtime)).await
+    }
+
+    /// Counts. It reads every row that matches name and prefix, about a million in a second.
+    ///
+    /// # Errors
+    /// What the hub meets.
+    pub async fn count(self) -> Result<u64> {
+        self.on_blocking_thread(|query, runtime| {
+            let (_, reader, ()) = runtime.order.snapshot(|| ());
+            let mut merged = Merged::open(reader.as_ref(), runtime.partitions, &query.id_prefix(), None, 4_096);
+            let mut count = 0;
+            while let Some((_, row)) = merged.next()? {
+                let record: StateRecord<'_> = records::decode(&row, "state")?;
+                count += u64::from(query.matches(&record));
+            }
+            Ok(count)
+        })
+        .await
+    }
+
+    async fn on_blocking_thread<R: Send + 'static>(
+        self,
+        read: impl FnOnce(&Self, &Runtime) -> Result<R> + Send + 'static,
+    ) -> Result<R> {
+        let runtime = self.client.runtime()?;
+        let reading = std::sync::Arc::clone(&runtime);
+        let task = runtime.tokio.spawn_blocking(move || read(&self, &reading));
+        let read = task
+            .await
+            .map_err(|error| Error::new(ErrorKind::Closed, "the tokio runtime ends").with_source(error))?;
+        runtime.durable().await?;
+        read
+    }
+
+    fn read(&self, runtime: &Runtime) -> Result<EntityPage> {
+        let (_, reader, ()) = runtime.order.snapshot(|| ());
+        let after = self.after.as_deref();
+        let chunk = (2 * self.page / usize::from(runtime.partitions)).clamp(8, 1_024);
+        let mut merged = Merged::open(reader.as_ref(), runtime.partitions, &self.id_prefix(), after, chunk);
+        let mut page = EntityPage::default();
+        for _ in 0..ROWS_A_PAGE {
+            let Some((id, row)) = merged.next()? else {
+                return Ok(page);
+            };
+            let record: StateRecord<'_> = records::decode(&row, "state")?;
+            page.next = Some(id.as_str().to_owned());
+            if self.matches(&record) {
+                page.entities.push(EntityInfo {
+                    id: EntityId::from_instance(id),
+                    last_change: record.changed.into(),
+                    state: self
+                        .fetch_state
+                        .then(|| String::from_utf8_lossy(record.state).into_owned()),
+                });
+            }
+            if page.entities.len() == self.page {
+                break;
+            }
+        }
+        if merged.next()?.is_none() {
+            page.next = None;
+        }
+        Ok(page)
+    }
+
+    fn matches(&self, record: &StateRecord<'_>) -> bool {
+        (self.changed_from..self.changed_to).contains(&record.changed)
+    }
+
+    fn id_prefix(&self) -> String {
+        match &self.name {
+            Some(name) => format!("@{name}@{}", self.prefix),
+            None => "@".to_owned(),
+        }
+    }
+}
+
+/// The states of all partitions in the order of their ids.
+struct Merged<'a> {
+    reader: &'a dyn Reader,
+    chunk: usize,
+    streams: Vec<Stream>,
+    /// The next id of each stream that has one.
+    heads: BinaryHeap<Reverse<(InstanceId, usize)>>,
+    unopened: bool,
+}
+
+/// The states of one partition.
+struct Stream {
+    rest: std::ops::Range<Vec<u8>>,
+    /// Rows that were read, the next one last.
+    rows: Vec<(Vec<u8>, Vec<u8>)>,
+    ended: bool,
+}
+
+impl<'a> Merged<'a> {
+    fn open(reader: &'a dyn Reader, partitions: u16, prefix: &str, after: Option<&str>, chunk: usize) -> Self {
+        let streams = (0..partitions).map(PartitionId).map(|partition| {
+            let mut rest = keys::states(partition, prefix);
+            if let Some(after) = after {
+                let mut first = keys::state(partition, &InstanceId::trusted(after));
+                // The first key behind `after`.
+                first.push(0);
+                rest.start = rest.start.max(first);
+            }
+            Stream {
+                ended: rest.start >= rest.end,
+                rest,
+                rows: Vec::new(),
+            }
+        });
+        Self {
+            reader,
+            chunk,
+            streams: streams.collect(),
+            heads: BinaryHeap::new(),
+            unopened: true,
+        }
+    }
+
+    fn next(&mut self) -> Result<Option<(InstanceId, Vec<u8>)>> {
+        if std::mem::take(&mut self.unopened) {
+            for index in 0..self.streams.len() {
+                self.advance(index)?;
+            }
+        }
+        let Some(Reverse((id, index))) = self.heads.pop() else {
+            return Ok(None);
+        };
+        let row = self.streams[index].rows.pop();
+        self.advance(index)?;
+        Ok(row.map(|(_, value)| (id, value)))
+    }
+
+    /// Puts the next id of a stream among the heads, reading on if need be.
+    fn advance(&mut self, index: usize) -> Result<()> {
+        let stream = &mut self.streams[index];
+        if stream.rows.is_empty() && !stream.ended {
+            let rows = self.reader.scan(stream.rest.clone(), self.chunk)?;
+            stream.ended = rows.len() < self.chunk;
+            if let Some((last, _)) = rows.last() {
+                stream.rest.start = [last.as_slice(), &[0]].concat();
+            }
+            stream.rows = rows;
+            stream.rows.reverse();
+        }
+        if let Some(id) = stream.rows.last().and_then(|(key, _)| keys::id_of(key)) {
+            self.heads.push(Reverse((InstanceId::trusted(id), index)));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,16 @@
+//! The handle from outside: it signals, calls, reads, lists and repairs.
+
+mod caller;
+mod dead_letters;
+mod entities;
+mod handle;
+mod quarantine;
+mod signal;
+mod submit;
+
+pub use caller::{Calling, ReadingState};
+pub use dead_letters::DeadLetter;
+pub use entities::{EntityInfo, EntityPage, EntityQuery};
+pub use handle::Client;
+pub use quarantine::Quarantined;
+pub use signal::{Cancel, Cancellation, Schedule, Signal};

@@ -1,0 +1,275 @@
+//! How a hub is configured and opened.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::engine::{Limits, Registry};
+use crate::entity::{Entity, entity_code};
+use crate::error::{Error, ErrorKind, Result};
+use crate::hub::handle::Hub;
+use crate::hub::names;
+use crate::id::EntityId;
+use crate::runtime::{Runtime, RuntimeConfig};
+use crate::store::records::CommitRecord;
+use crate::store::{Model, Store};
+
+/// How a hub is configured. Made by [`Hub::builder`] and [`Hub::in_memory`].
+#[must_use = "a hub is opened by `.open().await`"]
+#[derive(Debug)]
+pub struct HubBuilder {
+    place: Place,
+    registry: Registry,
+    /// The first thing that cannot work; told when the hub is opened.
+    error: Option<Error>,
+    limits: Limits,
+    memory_budget: usize,
+    wal_limit: u64,
+    partitions: u16,
+    executors: usize,
+    in_flight: usize,
+    held: Vec<String>,
+    restore: bool,
+    accept_loss: bool,
+}
+
+#[derive(Debug)]
+enum Place {
+    #[cfg_attr(not(feature = "rocksdb"), allow(dead_code))]
+    Directory(PathBuf),
+    Memory,
+}
+
+impl HubBuilder {
+    pub(super) fn directory(directory: PathBuf) -> Self {
+        Self::new(Place::Directory(directory))
+    }
+
+    pub(super) fn memory() -> Self {
+        Self::new(Place::Memory)
+    }
+
+    fn new(place: Place) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            place,
+            registry: Registry::default(),
+            error: None,
+            limits: Limits::default(),
+            memory_budget: 256 << 20,
+            wal_limit: 128 << 20,
+            partitions: 64,
+            // A second executor gains little while tokio's threads, the syncer and RocksDB's share the cores with it.
+            executors: (cores / 4).clamp(1, 8),
+            in_flight: 16 * 1024,
+            held: Vec::new(),
+            restore: false,
+            accept_loss: false,
+        }
+    }
+
+    /// Registers an entity type. Two types with one name are an error when the hub is opened.
+    pub fn entity<E: Entity>(mut self) -> Self {
+        if let Err(error) = self.registry.add_entity(entity_code::<E>()) {
+            self.error.get_or_insert(error);
+        }
+        self
+    }
+
+    /// The memory for everything that grows with the data, in bytes: block cache, memtables and entities. 256 MiB if
+    /// nothing is said.
+    pub fn memory_budget(mut self, bytes: usize) -> Self {
+        self.memory_budget = bytes;
+        self
+    }
+
+    /// How many bytes of log an open after a kill may have to read. 128 MiB if nothing is said.
+    pub fn wal_limit(mut self, bytes: u64) -> Self {
+        self.wal_limit = bytes;
+        self
+    }
+
+    /// How many partitions a new hub has, 1 to 4096; 64 if nothing is said. An existing hub keeps its own number.
+    pub fn partitions(mut self, partitions: u16) -> Self {
+        self.partitions = partitions;
+        self
+    }
+
+    /// How many threads execute operations. A quarter of the cores if nothing is said, at least one.
+    pub fn executors(mut self, threads: usize) -> Self {
+        self.executors = threads;
+        self
+    }
+
+    /// How many messages of clients may be taken in and not settled, for the whole hub; 16 384 if nothing is said. More
+    /// have to wait, or hear [`ErrorKind::Overloaded`] if they used a `try_` form.
+    pub fn in_flight_limit(mut self, messages: usize) -> Self {
+        self.in_flight = messages;
+        self
+    }
+
+    /// How many messages may wait for one entity that is busy or quarantined; 10 000 if nothing is said.
+    pub fn queue_limit(mut self, messages: usize) -> Self {
+        self.limits.queue = messages;
+        self
+    }
+
+    /// The largest payload of one message in bytes; 2 MiB if nothing is said.
+    pub fn payload_limit(mut self, bytes: usize) -> Self {
+        self.limits.payload_bytes = bytes;
+        self
+    }
+
+    /// The largest state of one entity in bytes; 2 MiB if nothing is said.
+    pub fn state_limit(mut self, bytes: usize) -> Self {
+        self.limits.state_bytes = bytes;
+        self
+    }
+
+    /// The most messages that one operation may send; 10 000 if nothing is said.
+    pub fn action_limit(mut self, messages: usize) -> Self {
+        self.limits.actions = messages;
+        self
+    }
+
+    /// How long an `async` operation may run; five minutes if nothing is said.
+    pub fn operation_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.async_timeout = timeout;
+        self
+    }
+
+    /// How long a request id is remembered, rounded up to whole hours; a day if nothing is said.
+    pub fn request_retention(mut self, retention: Duration) -> Self {
+        self.limits.request_retention = retention;
+        self
+    }
+
+    /// How long a dead letter is kept; thirty days if nothing is said.
+    pub fn dead_letter_retention(mut self, retention: Duration) -> Self {
+        self.limits.dead_letter_retention = retention;
+        self
+    }
+
+    /// Opens with this entity held: its messages wait and its code does not run until it is resumed. The way out of a
+    /// state whose operation kills the process.
+    pub fn hold(mut self, id: impl Into<String>) -> Self {
+        self.held.push(id.into());
+        self
+    }
+
+    /// Lets a copy that was made by [`Hub::checkpoint`] work. It begins a new incarnation, so that a backup that is
+    /// opened to look at it does not act in the original's name.
+    pub fn restore(mut self) -> Self {
+        self.restore = true;
+        self
+    }
+
+    /// Opens although commits that were acknowledged are missing: the way out after the disk lost them.
+    pub fn accept_loss(mut self) -> Self {
+        self.accept_loss = true;
+        self
+    }
+
+    /// Opens the hub. It has to be awaited inside a tokio runtime with time enabled, on which `async` operations run.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Locked`] if another process has it, [`ErrorKind::Format`] if the directory is no hub or a newer
+    /// one's, [`ErrorKind::Corrupted`] if something acknowledged is missing, [`ErrorKind::Copy`] if it is a copy that
+    /// was not released by [`restore`](Self::restore), [`ErrorKind::Configuration`] if the builder cannot work, and
+    /// [`ErrorKind::Io`].
+    pub async fn open(mut self) -> Result<Hub> {
+        let tokio = tokio::runtime::Handle::try_current().map_err(|error| {
+            Error::new(ErrorKind::Configuration, "a hub is opened inside a tokio runtime").with_source(error)
+        })?;
+        self.check()?;
+        let opening = tokio.clone();
+        let task = tokio.spawn_blocking(move || self.start(opening));
+        task.await
+            .map_err(|error| Error::new(ErrorKind::Closed, "the hub was not opened: its task ended").with_source(error))?
+    }
+
+    fn check(&mut self) -> Result<()> {
+        if let Some(error) = self.error.take() {
+            return Err(error);
+        }
+        if cfg!(panic = "abort") {
+            return Err(configuration(
+                "this program is built with `panic = \"abort\"`, so a panic in one operation would end the process; \
+                 remove it from the profile",
+            ));
+        }
+        if !(1..=4096).contains(&self.partitions) {
+            return Err(configuration("a hub has 1 to 4096 partitions"));
+        }
+        if self.in_flight == 0 || self.limits.queue == 0 {
+            return Err(configuration("a limit of no messages would let nothing in"));
+        }
+        Ok(())
+    }
+
+    fn start(self, tokio: tokio::runtime::Handle) -> Result<Hub> {
+        let held: BTreeSet<_> = self
+            .held
+            .iter()
+            .map(|id| id.parse::<EntityId>().map(|id| id.instance().clone()))
+            .collect::<Result<_>>()?;
+        let (store, last, partitions) = self.open_store()?;
+        let unregistered = names::unregistered(store.as_ref(), partitions, &self.registry)?;
+        for name in &unregistered {
+            tracing::warn!(name, "the store mentions an entity type that is not registered; its messages wait");
+        }
+        let config = RuntimeConfig {
+            registry: self.registry,
+            limits: Limits {
+                cache_bytes: self.memory_budget / 4,
+                ..self.limits
+            },
+            partitions,
+            executors: self.executors,
+            in_flight: self.in_flight.min(tokio::sync::Semaphore::MAX_PERMITS),
+            held,
+        };
+        let (runtime, threads) = Runtime::start(store, last, config, tokio)?;
+        Ok(Hub::new(runtime, threads, unregistered))
+    }
+
+    fn open_store(&self) -> Result<(Arc<dyn Store>, CommitRecord, u16)> {
+        match &self.place {
+            Place::Memory => {
+                let none = CommitRecord {
+                    number: 0,
+                    next_batch: 1,
+                };
+                Ok((Arc::new(Model::new()), none, self.partitions))
+            }
+            #[cfg(feature = "rocksdb")]
+            Place::Directory(directory) => {
+                let options = crate::store::OpenOptions {
+                    // The rest of the budget is the entities'.
+                    memory_budget: self.memory_budget - self.memory_budget / 4,
+                    wal_limit: self.wal_limit,
+                    partitions: u32::from(self.partitions),
+                    restore: self.restore,
+                    accept_loss: self.accept_loss,
+                };
+                let opened = crate::store::open(directory, &options)?;
+                let last = opened.last_commit.unwrap_or(CommitRecord {
+                    number: 0,
+                    next_batch: 1,
+                });
+                let partitions = u16::try_from(opened.partitions)
+                    .map_err(|_| Error::new(ErrorKind::Format, "the hub has more partitions than this build knows"))?;
+                Ok((Arc::new(opened.store), last, partitions))
+            }
+            #[cfg(not(feature = "rocksdb"))]
+            Place::Directory(_) => Err(configuration(
+                "a hub in a directory needs the feature `rocksdb`, which this build of abide has switched off",
+            )),
+        }
+    }
+}
+
+fn configuration(message: &str) -> Error {
+    Error::new(ErrorKind::Configuration, message)
+}

@@ -1,0 +1,160 @@
+//! An open hub.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::client::Client;
+use crate::error::{Error, ErrorKind, Result};
+use crate::hub::builder::HubBuilder;
+use crate::hub::stats::HubStats;
+use crate::runtime::{Runtime, Threads};
+
+/// How long a shutdown waits for `async` operations. What still runs then is run again at the next open.
+const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a hub that is only dropped waits for its threads.
+const DROP_PATIENCE: Duration = Duration::from_secs(5);
+
+/// An open hub: one data directory with everything in it, held by this process.
+///
+/// Dropped without [`shutdown`](Hub::shutdown) it loses nothing that was acknowledged, as if the process had been
+/// killed; the next open only takes longer.
+pub struct Hub {
+    /// Both are there until the hub is shut down.
+    open: Option<(Arc<Runtime>, Threads)>,
+    client: Client,
+    unregistered: Vec<String>,
+}
+
+impl Hub {
+    /// Configures a hub in `directory`, which is made if it is not there.
+    pub fn builder(directory: impl Into<PathBuf>) -> HubBuilder {
+        HubBuilder::directory(directory.into())
+    }
+
+    /// Configures a hub without a directory, for tests: everything is gone when it closes.
+    pub fn in_memory() -> HubBuilder {
+        HubBuilder::memory()
+    }
+
+    pub(super) fn new(runtime: Arc<Runtime>, threads: Threads, unregistered: Vec<String>) -> Self {
+        Self {
+            client: Client::new(&runtime),
+            open: Some((runtime, threads)),
+            unregistered,
+        }
+    }
+
+    /// A client of this hub.
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// The names of entity types that the store mentioned when it was opened and that nobody registered. Their messages
+    /// wait.
+    pub fn unregistered(&self) -> &[String] {
+        &self.unregistered
+    }
+
+    /// What the hub has done since it was opened, and what it holds.
+    pub fn stats(&self) -> HubStats {
+        self.open
+            .as_ref()
+            .map_or_else(HubStats::default, |(runtime, _)| HubStats::of(runtime))
+    }
+
+    /// Makes a consistent copy of the running hub in a new directory. It holds at least everything that was acknowledged
+    /// before the call. To work on a copy, open it with [`HubBuilder::restore`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`] if the directory is not empty or cannot be written, [`ErrorKind::Configuration`] if the hub is in
+    /// memory.
+    pub async fn checkpoint(&self, directory: impl AsRef<Path>) -> Result<()> {
+        let runtime = Arc::clone(self.runtime()?);
+        let directory = directory.as_ref().to_owned();
+        runtime.durable().await?;
+        let tokio = runtime.tokio.clone();
+        let copy = move || {
+            let (_, durable) = runtime.order.watermarks();
+            runtime.order.store().checkpoint(&directory, durable)
+        };
+        tokio.spawn_blocking(copy).await.map_err(|error| {
+            Error::new(ErrorKind::Closed, "the copy was not finished: the tokio runtime ends").with_source(error)
+        })?
+    }
+
+    /// Closes the hub: it takes in nothing more, finishes what it has taken in, waits up to thirty seconds for `async`
+    /// operations, and writes everything to its place, so that the next open is fast.
+    ///
+    /// # Errors
+    /// The error that poisoned the hub, if one did, and what the store meets.
+    pub async fn shutdown(self) -> Result<()> {
+        self.shutdown_within(SHUTDOWN_PATIENCE).await
+    }
+
+    /// As [`shutdown`](Hub::shutdown), with another time for `async` operations. One that still runs then is abandoned,
+    /// and run again at the next open.
+    ///
+    /// # Errors
+    /// As [`shutdown`](Hub::shutdown).
+    pub async fn shutdown_within(mut self, patience: Duration) -> Result<()> {
+        let Some((runtime, threads)) = self.open.take() else {
+            return Ok(());
+        };
+        let tokio = runtime.tokio.clone();
+        let closing = tokio.spawn_blocking(move || close(runtime, threads, patience));
+        closing.await.map_err(|error| {
+            Error::new(ErrorKind::Closed, "the hub was not closed: the tokio runtime ends").with_source(error)
+        })?
+    }
+
+    fn runtime(&self) -> Result<&Arc<Runtime>> {
+        self.open
+            .as_ref()
+            .map(|(runtime, _)| runtime)
+            .ok_or_else(crate::runtime::closed)
+    }
+}
+
+/// Ends the threads, then the store.
+fn close(runtime: Arc<Runtime>, threads: Threads, patience: Duration) -> Result<()> {
+    runtime.stop(patience);
+    threads.join();
+    if let Some(error) = runtime.failure() {
+        return Err(error);
+    }
+    let (written, durable) = runtime.order.watermarks();
+    debug_assert_eq!(written, durable, "the syncer ends when everything is durable");
+    runtime.order.store().close(durable)?;
+    wait_until_last(&runtime);
+    Ok(())
+}
+
+/// Waits until nobody else holds the store open: a reader in the middle of a page, for instance.
+fn wait_until_last(runtime: &Arc<Runtime>) {
+    for _ in 0..1_000 {
+        if Arc::strong_count(runtime) == 1 {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        if let Some((runtime, threads)) = self.open.take() {
+            runtime.stop(Duration::ZERO);
+            threads.join_within(DROP_PATIENCE);
+        }
+    }
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub")
+            .field("runtime", &self.open.as_ref().map(|(runtime, _)| runtime))
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,70 @@
+//! What a hub has done and holds.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::runtime::Runtime;
+
+/// What a hub has done since it was opened, and what it holds. A snapshot whose numbers were read one after the other.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct HubStats {
+    /// Turns: executions of one instance.
+    pub turns: u64,
+    /// Operations that were run.
+    pub operations: u64,
+    /// Operations that failed and were rolled back.
+    pub failures: u64,
+    /// States that were read from the store.
+    pub states_loaded: u64,
+    /// Scheduled signals that fired.
+    pub timers_fired: u64,
+    /// Messages that became dead letters.
+    pub dead_letters: u64,
+    /// Commits of this process.
+    pub commits: u64,
+    /// The newest commit that is written.
+    pub written: u64,
+    /// The newest commit that is on disk.
+    pub durable: u64,
+    /// Messages that wait for an executor.
+    pub queued: u64,
+    /// Instances that have messages waiting, of the executor that committed last.
+    pub waiting_instances: u64,
+    /// Entities in memory, of the executor that committed last.
+    pub entities_in_memory: u64,
+    /// Bytes that were appended to the write-ahead log.
+    pub wal_bytes: u64,
+    /// Bytes of log that an open after a kill would have to read, about.
+    pub wal_live_bytes: u64,
+    /// Memory for rows that are not in their place yet, in bytes.
+    pub memtable_bytes: u64,
+    /// Memory for cached blocks, in bytes.
+    pub block_cache_bytes: u64,
+}
+
+impl HubStats {
+    pub(super) fn of(runtime: &Runtime) -> Self {
+        let read = |total: &AtomicU64| total.load(Ordering::Relaxed);
+        let totals = &runtime.totals;
+        let (written, durable) = runtime.order.watermarks();
+        let store = runtime.order.store().stats();
+        Self {
+            turns: read(&totals.turns),
+            operations: read(&totals.operations),
+            failures: read(&totals.failures),
+            states_loaded: read(&totals.loads),
+            timers_fired: read(&totals.timers_fired),
+            dead_letters: read(&totals.dead_letters),
+            commits: read(&totals.commits),
+            written,
+            durable,
+            queued: runtime.inboxes.iter().map(|inbox| inbox.len() as u64).sum(),
+            waiting_instances: read(&totals.mailboxes),
+            entities_in_memory: read(&totals.entities_in_memory),
+            wal_bytes: store.wal_bytes,
+            wal_live_bytes: store.wal_live_bytes,
+            memtable_bytes: store.memtable_bytes,
+            block_cache_bytes: store.block_cache_bytes,
+        }
+    }
+}
