@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The result of everything that a hub does for its caller.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -34,6 +35,8 @@ pub enum ErrorKind {
     UnknownOperation,
     /// The operation's arguments do not decode into its parameters.
     InvalidArguments,
+    /// The operation returned an error of its own; the entity is as it was before.
+    OperationFailed,
     /// The operation panicked; the entity is as it was before.
     Panicked,
     /// An `async` operation ran longer than its limit; the entity is as it was before.
@@ -76,6 +79,14 @@ impl Error {
         self
     }
 
+    /// Adds sources of which only the texts are left, outermost first.
+    pub(crate) fn with_recorded_sources(mut self, messages: Vec<String>) -> Self {
+        if let Some(source) = Recorded::chain(messages) {
+            self.source = Some(Arc::new(source));
+        }
+        self
+    }
+
     /// The decision that a caller has.
     pub fn kind(&self) -> ErrorKind {
         self.kind
@@ -104,6 +115,70 @@ impl fmt::Debug for Error {
 }
 
 impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source
+            .as_deref()
+            .map(|source| source as &(dyn std::error::Error + 'static))
+    }
+}
+
+/// An error is stored as its kind, its text and the texts of its sources.
+impl Serialize for Error {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut sources = Vec::new();
+        let mut next = std::error::Error::source(self);
+        while let Some(source) = next {
+            sources.push(source.to_string());
+            next = source.source();
+        }
+        let mut stored = serializer.serialize_struct("Error", 3)?;
+        stored.serialize_field("kind", &self.kind)?;
+        stored.serialize_field("message", &self.message)?;
+        stored.serialize_field("sources", &sources)?;
+        stored.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Error {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Stored {
+            kind: ErrorKind,
+            message: String,
+            #[serde(default)]
+            sources: Vec<String>,
+        }
+        let stored = Stored::deserialize(deserializer)?;
+        Ok(Self::new(stored.kind, stored.message).with_recorded_sources(stored.sources))
+    }
+}
+
+/// A source of an error of which only the text is left.
+#[derive(Debug)]
+struct Recorded {
+    message: String,
+    source: Option<Box<Recorded>>,
+}
+
+impl Recorded {
+    /// Links the texts of sources, outermost first.
+    fn chain(messages: Vec<String>) -> Option<Self> {
+        messages.into_iter().rev().fold(None, |inner, message| {
+            Some(Self {
+                message,
+                source: inner.map(Box::new),
+            })
+        })
+    }
+}
+
+impl fmt::Display for Recorded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Recorded {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.source
             .as_deref()

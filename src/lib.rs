@@ -2,14 +2,34 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::disallowed_methods))]
 #![allow(dead_code)] // Only while the first pieces are put together.
 
+// The macros write `::abide`, also where they are used inside this crate.
+extern crate self as abide;
+
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
+mod client;
+mod commit;
 mod engine;
 mod entity;
 mod error;
 mod failure;
+mod hub;
 mod id;
+pub mod prelude;
+mod runtime;
 mod store;
 mod time;
 
+pub use client::{
+    Cancel, Cancellation, Client, DeadLetter, EntityInfo, EntityPage, EntityQuery, Quarantined, Schedule, Signal,
+};
+pub use hub::{Hub, HubBuilder, HubStats};
+pub use abide_macros::{Entity, FromCallError, operations};
+pub use entity::{
+    Answer, Argument, CallError, Caller, CanCall, ClientCaller, Entity, EntityCaller, EntityContext, EntityRef, Key,
+    NamedTimer, NoError, Operation, OperationError, Operations, ReadContext, ReadState,
+};
 pub use error::{Error, ErrorKind, Result};
 pub use failure::Failure;
 pub use id::{EntityId, MAX_ID_BYTES};

@@ -8,7 +8,6 @@ mod quarantine;
 mod signal;
 mod submit;
 
-pub use caller::{Calling, ReadingState};
 pub use dead_letters::DeadLetter;
 pub use entities::{EntityInfo, EntityPage, EntityQuery};
 pub use handle::Client;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind};
 use crate::store::records::{self, CommitRecord};
 use crate::store::{Batch, Reader, Store, keys};
 
@@ -85,7 +85,7 @@ impl<T> CommitOrder<T> {
         batch: &mut Batch,
         items: Vec<T>,
         deliver: impl FnOnce(u64),
-    ) -> std::result::Result<u64, (Error, Vec<T>)> {
+    ) -> Result<u64, (Error, Vec<T>)> {
         let mut state = self.state();
         if let Some(error) = &state.poison {
             return Err((error.clone(), items));
@@ -119,7 +119,7 @@ impl<T> CommitOrder<T> {
     ///
     /// # Errors
     /// The error that poisoned the order. The items come back with it.
-    pub(crate) fn hold(&self, items: Vec<T>) -> std::result::Result<Gated<T>, (Error, Vec<T>)> {
+    pub(crate) fn hold(&self, items: Vec<T>) -> Result<Gated<T>, (Error, Vec<T>)> {
         let mut state = self.state();
         if let Some(error) = &state.poison {
             return Err((error.clone(), items));

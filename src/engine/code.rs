@@ -12,6 +12,9 @@ pub(crate) trait EntityCode: Send + Sync {
     /// The stored name, lower-case.
     fn name(&self) -> &str;
 
+    /// The stored names of all operations, for messages and listings.
+    fn operations(&self) -> &'static [&'static str];
+
     /// Looks up an operation; names compare exactly.
     fn find(&self, operation: &str) -> Option<OperationSpec>;
 
@@ -27,15 +30,16 @@ pub(crate) trait EntityCode: Send + Sync {
 
 /// One operation of an entity type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct OperationSpec {
+pub struct OperationSpec {
     /// Its place in the type's table.
-    pub(crate) index: usize,
-    pub(crate) mode: OperationMode,
+    pub index: usize,
+    /// How it runs.
+    pub mode: OperationMode,
 }
 
 /// How an operation runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum OperationMode {
+pub enum OperationMode {
     /// `&self`: sees the committed state and changes nothing.
     Read,
     /// `&mut self`, run to its end within the turn.
@@ -45,11 +49,11 @@ pub(crate) enum OperationMode {
 }
 
 /// What an operation ends with: its answer as JSON, or why there is none.
-pub(crate) type OperationOutcome = Result<Vec<u8>, OperationFailure>;
+pub type OperationOutcome = Result<Vec<u8>, OperationFailure>;
 
 /// Why an operation has no answer.
 #[derive(Clone, Debug)]
-pub(crate) enum OperationFailure {
+pub enum OperationFailure {
     /// The stored arguments do not decode into the parameters; the text of the decoder's error.
     Arguments(String),
     /// The answer does not serialise; the text of the encoder's error.

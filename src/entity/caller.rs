@@ -7,7 +7,12 @@ use crate::entity::error::CallFailure;
 use crate::id::EntityId;
 use crate::time::Timestamp;
 
-/// Who holds a reference to an entity. Implemented by [`Client`](crate::Client) and by the callers inside Abide; sealed.
+/// Who holds a reference to an entity. Implemented by the client and by the callers inside Abide; sealed.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not call entities",
+    label = "not a caller",
+    note = "references are made by `client.entity::<E>(key)` and, inside an operation, by `ctx.entity::<E>(key)`"
+)]
 pub trait Caller: Sized + Clone + sealed::Sealed {
     /// What [`Operation::signal`](crate::Operation::signal) gives back.
     type Signaled;
@@ -36,12 +41,27 @@ pub trait Caller: Sized + Clone + sealed::Sealed {
 )]
 pub trait CanCall: Caller {}
 
+/// A caller outside the hub's turns: it may retry under a request id, refuse to wait for room, and read states.
+#[diagnostic::on_unimplemented(
+    message = "only a client can do this",
+    label = "not available inside an operation or an orchestration",
+    note = "request ids, the `try_` forms and `state()` belong to `client.entity::<E>(key)`; inside, ask the entity by an operation of its own"
+)]
+pub trait ClientCaller: CanCall {
+    #[doc(hidden)]
+    type State: Future<Output = crate::Result<Option<Vec<u8>>>> + Unpin;
+
+    /// Reads the committed state as JSON; `None` if the entity has none.
+    #[doc(hidden)]
+    fn read_state(self, target: crate::Result<EntityId>) -> Self::State;
+}
+
 /// What a request asks for: one operation of one entity.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) target: EntityId,
     pub(crate) operation: Cow<'static, str>,
-    /// The arguments as a JSON object, by name.
+    /// The arguments as a JSON object, by name. Empty if there are none.
     pub(crate) arguments: Vec<u8>,
     /// Makes a retry of a client take effect once.
     pub(crate) request_id: Option<String>,

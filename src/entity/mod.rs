@@ -1,4 +1,38 @@
 //! What a user of entities touches.
 
+pub(crate) mod answer;
+pub(crate) mod argument;
 pub(crate) mod caller;
+pub(crate) mod context;
+pub(crate) mod decode;
+pub(crate) mod encode;
+pub(crate) mod entity_caller;
 pub(crate) mod error;
+pub(crate) mod key;
+pub(crate) mod kind;
+pub(crate) mod object;
+pub(crate) mod operation;
+pub(crate) mod operation_error;
+pub(crate) mod operations;
+pub(crate) mod read_state;
+pub(crate) mod reference;
+pub(crate) mod state;
+
+pub use answer::Answer;
+pub use argument::Argument;
+pub use caller::{Caller, CanCall, ClientCaller};
+pub use context::{EntityContext, ReadContext};
+pub use entity_caller::EntityCaller;
+pub use error::{CallError, CallFailure, NoError};
+pub(crate) use object::entity_code;
+pub(crate) use reference::reference;
+pub use key::Key;
+pub use kind::Entity;
+pub use operation::{NamedTimer, Operation};
+pub use operation_error::OperationError;
+pub use operations::Operations;
+pub use read_state::ReadState;
+pub use reference::EntityRef;
+
+#[cfg(test)]
+mod tests;

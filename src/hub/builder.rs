@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::{Limits, Registry};
-use crate::entity::{Entity, entity_code};
+use crate::entity::{Operations, entity_code};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hub::handle::Hub;
 use crate::hub::names;
@@ -70,7 +70,7 @@ impl HubBuilder {
     }
 
     /// Registers an entity type. Two types with one name are an error when the hub is opened.
-    pub fn entity<E: Entity>(mut self) -> Self {
+    pub fn entity<E: Operations>(mut self) -> Self {
         if let Err(error) = self.registry.add_entity(entity_code::<E>()) {
             self.error.get_or_insert(error);
         }

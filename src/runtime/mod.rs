@@ -9,7 +9,5 @@ mod totals;
 mod watchdog;
 
 pub(crate) use inbox::{Envelope, Reply};
-pub(crate) use release::Release;
 pub(crate) use room::Told;
 pub(crate) use self::runtime::{Runtime, RuntimeConfig, Threads, closed};
-pub(crate) use totals::Totals;

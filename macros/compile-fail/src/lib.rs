@@ -1,0 +1,1 @@
+//! Pins what the macros of abide say when they refuse; see the tests.

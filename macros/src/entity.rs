@@ -1,0 +1,183 @@
+//! `#[derive(Entity)]`.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote, quote_spanned};
+use syn::ext::IdentExt;
+use syn::{Attribute, Data, DeriveInput, ExprPath, Fields, LitStr};
+
+use crate::crate_path::CratePath;
+use crate::errors::Errors;
+use crate::names;
+
+/// What the attributes say.
+#[derive(Default)]
+struct Attributes {
+    name: Option<LitStr>,
+    init: Option<ExprPath>,
+    crate_path: CratePath,
+}
+
+pub(crate) fn derive(item: TokenStream) -> TokenStream {
+    let item: DeriveInput = match syn::parse2(item) {
+        Ok(item) => item,
+        Err(error) => return error.into_compile_error(),
+    };
+    let mut errors = Errors::default();
+    let attributes = parse_attributes(&item.attrs, &mut errors);
+    check(&item, &mut errors);
+    if !errors.is_empty() {
+        return errors.into_tokens();
+    }
+    expand(&item, &attributes)
+}
+
+fn parse_attributes(attributes: &[Attribute], errors: &mut Errors) -> Attributes {
+    let mut found = Attributes::default();
+    for attribute in attributes
+        .iter()
+        .filter(|attribute| attribute.path().is_ident("entity"))
+    {
+        let parsed = attribute.parse_nested_meta(|meta| {
+            if meta.path.is_ident("name") {
+                let name: LitStr = meta.value()?.parse()?;
+                names::check_entity(&name)?;
+                match found.name.replace(name) {
+                    Some(_) => Err(meta.error("`name` is set twice")),
+                    None => Ok(()),
+                }
+            } else if meta.path.is_ident("init") {
+                match found.init.replace(meta.value()?.parse()?) {
+                    Some(_) => Err(meta.error("`init` is set twice")),
+                    None => Ok(()),
+                }
+            } else if meta.path.is_ident("crate") {
+                found.crate_path.parse(&meta)
+            } else {
+                Err(meta.error(
+                    "unknown attribute; `#[entity(...)]` takes `name = \"...\"`, `init = path` and `crate = path`",
+                ))
+            }
+        });
+        if let Err(error) = parsed {
+            errors.add(error);
+        }
+    }
+    found
+}
+
+fn check(item: &DeriveInput, errors: &mut Errors) {
+    if !item.generics.params.is_empty() {
+        errors.push(
+            &item.generics,
+            "an entity has no generics: its one stored name stands for one type; derive `Entity` for a struct that wraps the concrete type",
+        );
+    }
+    let fields: Vec<&Fields> = match &item.data {
+        Data::Struct(data) => vec![&data.fields],
+        Data::Enum(data) => data.variants.iter().map(|variant| &variant.fields).collect(),
+        Data::Union(data) => {
+            errors.push(
+                data.union_token,
+                "a union cannot be the state of an entity: use a struct or an enum",
+            );
+            Vec::new()
+        }
+    };
+    let on_variants = match &item.data {
+        Data::Enum(data) => data.variants.iter().flat_map(|variant| &variant.attrs).collect(),
+        Data::Struct(_) | Data::Union(_) => Vec::new(),
+    };
+    let on_fields = fields.into_iter().flatten().flat_map(|field| &field.attrs);
+    for attribute in on_variants.into_iter().chain(on_fields) {
+        if attribute.path().is_ident("entity") {
+            errors.push(
+                attribute,
+                "`#[entity(...)]` belongs above the struct or enum; how a field is stored is said with `#[serde(...)]`",
+            );
+        }
+    }
+}
+
+fn expand(item: &DeriveInput, attributes: &Attributes) -> TokenStream {
+    let krate = &attributes.crate_path;
+    let entity = &item.ident;
+    let visibility = &item.vis;
+    let reference = format_ident!("{}Ref", entity.unraw(), span = entity.span());
+    let name = match &attributes.name {
+        Some(name) => name.value().to_lowercase(),
+        None => entity.unraw().to_string().to_lowercase(),
+    };
+    let first = match &attributes.init {
+        Some(init) => quote_spanned!(syn::spanned::Spanned::span(init)=> #init(key)),
+        None => quote_spanned!(entity.span()=> {
+            let _ = key;
+            <#entity as #krate::__private::FirstState>::first()
+        }),
+    };
+    // The span is the struct's name, so that a missing `Serialize` is told there.
+    let state = quote_spanned!(entity.span()=> <#entity as #krate::__private::State>);
+    let description = format!(
+        "A reference to one [`{entity}`] entity, in the hands of `C`: a client, an orchestration or another entity."
+    );
+    quote! {
+        #[doc = #description]
+        #visibility struct #reference<C> {
+            reference: #krate::__private::Reference<C>,
+        }
+
+        #[automatically_derived]
+        impl<C: ::core::clone::Clone> ::core::clone::Clone for #reference<C> {
+            fn clone(&self) -> Self {
+                Self { reference: ::core::clone::Clone::clone(&self.reference) }
+            }
+        }
+
+        #[automatically_derived]
+        impl<C> ::core::fmt::Debug for #reference<C> {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                ::core::fmt::Debug::fmt(&self.reference, f)
+            }
+        }
+
+        #[automatically_derived]
+        impl<C: #krate::Caller> #krate::__private::ReferenceCode for #reference<C> {
+            type Entity = #entity;
+            type Caller = C;
+
+            fn wrap(reference: #krate::__private::Reference<C>) -> Self {
+                Self { reference }
+            }
+
+            fn reference(&self) -> &#krate::__private::Reference<C> {
+                &self.reference
+            }
+        }
+
+        #[automatically_derived]
+        impl #krate::Entity for #entity {
+            const NAME: &'static str = #name;
+            type Ref<C: #krate::Caller> = #reference<C>;
+        }
+
+        #[automatically_derived]
+        impl #krate::__private::StateCode for #entity {
+            fn first(key: &str) -> Self {
+                #first
+            }
+
+            fn encode(&self, json: &mut ::std::vec::Vec<u8>) -> #krate::__private::serde_json::Result<()> {
+                #state::to_json(self, json)
+            }
+
+            fn decode(json: &[u8]) -> #krate::__private::serde_json::Result<Self> {
+                #state::from_json(json)
+            }
+
+            fn clone_to(&self, saved: &mut ::core::option::Option<Self>) -> bool {
+                #[allow(unused_imports)]
+                use #krate::__private::NotClone as _;
+                #krate::__private::Cloner(self).clone_to(saved)
+            }
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! The table of operations: from a name to an index, and from an index to the method.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
+use syn::spanned::Spanned;
+
+use super::model::{Argument, Default, EntityImpl, Mode, Operation, Parameter, Passing, Returns};
+
+/// Writes `impl Operations`.
+pub(super) fn expand(entity: &EntityImpl) -> TokenStream {
+    let krate = &entity.crate_path;
+    let self_type = &entity.self_type;
+    let cfgs = &entity.cfgs;
+    let operations = || entity.operations.iter().enumerate();
+    let names = operations().map(|(_, Operation { cfgs, name, .. })| quote!(#(#cfgs)* #name,));
+    let finds = operations().map(|(index, operation)| find(entity, index, operation));
+    let of_mode = |mode: Mode| {
+        let arms = operations().filter(move |(_, operation)| operation.mode == mode);
+        arms.map(|(index, operation)| {
+            let cfgs = &operation.cfgs;
+            let run = run(entity, operation);
+            quote!(#(#cfgs)* #index => #run)
+        })
+    };
+    let (reads, writes, starts) = (of_mode(Mode::Read), of_mode(Mode::Write), of_mode(Mode::Async));
+    let assertions = operations().map(|(_, operation)| assert_no_result(entity, operation));
+    let private = quote!(#krate::__private);
+    quote! {
+        #(#cfgs)*
+        #[automatically_derived]
+        #[allow(deprecated, unused_variables, unused_mut, unreachable_code, clippy::all, clippy::pedantic)]
+        impl #krate::Operations for #self_type {
+            const NAMES: &'static [&'static str] = &[#(#names)*];
+
+            fn find(operation: &str) -> ::core::option::Option<#private::OperationSpec> {
+                let (index, mode) = match operation {
+                    #(#finds)*
+                    _ => return ::core::option::Option::None,
+                };
+                ::core::option::Option::Some(#private::OperationSpec { index, mode })
+            }
+
+            fn read(&self, operation: usize, arguments: &[u8], turn: #private::ReadTurn<'_>) -> #private::OperationOutcome {
+                match operation {
+                    #(#reads)*
+                    _ => #private::not_in_table::<Self>(operation),
+                }
+            }
+
+            fn write(&mut self, operation: usize, arguments: &[u8], turn: #private::Turn<'_>) -> #private::OperationOutcome {
+                match operation {
+                    #(#writes)*
+                    _ => #private::not_in_table::<Self>(operation),
+                }
+            }
+
+            fn start(
+                self,
+                operation: usize,
+                arguments: ::std::vec::Vec<u8>,
+                context: #krate::EntityContext,
+            ) -> #private::Running {
+                match operation {
+                    #(#starts)*
+                    _ => #private::not_in_table::<Self>(operation),
+                }
+            }
+        }
+
+        #(#assertions)*
+    }
+}
+
+fn find(entity: &EntityImpl, index: usize, operation: &Operation) -> TokenStream {
+    let krate = &entity.crate_path;
+    let Operation { cfgs, name, .. } = operation;
+    let mode = match operation.mode {
+        Mode::Read => quote!(Read),
+        Mode::Write => quote!(Write),
+        Mode::Async => quote!(Async),
+    };
+    quote!(#(#cfgs)* #name => (#index, #krate::__private::OperationMode::#mode),)
+}
+
+/// The arm that runs one operation.
+fn run(entity: &EntityImpl, operation: &Operation) -> TokenStream {
+    let krate = &entity.crate_path;
+    let private = quote!(#krate::__private);
+    let decode = decode(entity, operation);
+    let method = &operation.ident;
+    let mut index = 0;
+    let parameters = operation.parameters.iter().map(|parameter| {
+        let passed = pass(entity, parameter, index);
+        index += usize::from(matches!(parameter, Parameter::Argument(_)));
+        passed
+    });
+    let has_context = !operation
+        .parameters
+        .iter()
+        .all(|parameter| matches!(parameter, Parameter::Argument(_)));
+    match operation.mode {
+        Mode::Read => {
+            let answer = answer(entity, operation, quote!(Self::#method(self, #(#parameters),*)));
+            quote!({ #decode #answer })
+        }
+        Mode::Write if has_context => {
+            let call = quote!(turn.with_context(|context| Self::#method(self, #(#parameters),*)));
+            let answer = answer(entity, operation, call);
+            quote!({ #decode #answer })
+        }
+        Mode::Write => {
+            let answer = answer(entity, operation, quote!(Self::#method(self, #(#parameters),*)));
+            quote!({ #decode #answer })
+        }
+        Mode::Async => {
+            let answer = answer(entity, operation, quote!(Self::#method(state, #(#parameters),*).await));
+            // The span is the method's name, so that a future that is not `Send` is told there.
+            let running = quote_spanned!(method.span()=> #private::Running::new);
+            quote! {{
+                let mut state = self;
+                let mut context = context;
+                #running(async move {
+                    let outcome: #private::OperationOutcome = {
+                        let (state, context) = (&mut state, &mut context);
+                        async move { #decode #answer }.await
+                    };
+                    #private::Finished::new(state, context, outcome)
+                })
+            }}
+        }
+    }
+}
+
+/// A local name that nothing of the user's can mean.
+fn local(index: usize) -> Ident {
+    format_ident!("argument_{}", index, span = Span::mixed_site())
+}
+
+fn arguments(operation: &Operation) -> impl Iterator<Item = &Argument> {
+    operation.parameters.iter().filter_map(|parameter| match parameter {
+        Parameter::Argument(argument) => Some(argument),
+        Parameter::Context(_) | Parameter::ReadContext(_) => None,
+    })
+}
+
+/// What the stored record owns for an argument.
+pub(super) fn owned(argument: &Argument) -> TokenStream {
+    match &argument.passing {
+        Passing::Value(ty) | Passing::Reference(ty) => quote!(#ty),
+        Passing::Text(text) => quote_spanned!(text.span()=> ::std::string::String),
+        Passing::Slice(element) => quote_spanned!(element.span()=> ::std::vec::Vec<#element>),
+    }
+}
+
+/// Reads the arguments into local names.
+fn decode(entity: &EntityImpl, operation: &Operation) -> TokenStream {
+    let krate = &entity.crate_path;
+    let private = quote!(#krate::__private);
+    if arguments(operation).next().is_none() {
+        return quote!(#private::no_arguments(&arguments[..])?;);
+    }
+    let locals = arguments(operation).enumerate().map(|(index, _)| local(index));
+    let types = arguments(operation).map(owned);
+    let names = arguments(operation).map(|Argument { names, .. }| quote!(&[#(#names),*]));
+    let filled = arguments(operation).enumerate().map(|(index, argument)| {
+        let local = local(index);
+        let ty = owned(argument);
+        let name = argument.names.first();
+        match &argument.default {
+            Default::None => quote!(let #local = #private::required::<#ty>(#local, #name)?;),
+            Default::Trait => {
+                let default = quote_spanned!(argument.ident.span()=> <#ty as ::core::default::Default>::default());
+                quote!(let #local = #local.unwrap_or_else(|| #default);)
+            }
+            Default::Path(path) => quote!(let #local: #ty = #local.unwrap_or_else(|| #path());),
+        }
+    });
+    quote! {
+        let (#(#locals,)*): (#(::core::option::Option<#types>,)*) =
+            #private::arguments(&arguments[..], &[#(#names),*])?;
+        #(#filled)*
+    }
+}
+
+/// Hands a parameter over. `index` counts the arguments before it.
+fn pass(entity: &EntityImpl, parameter: &Parameter, index: usize) -> TokenStream {
+    let krate = &entity.crate_path;
+    match parameter {
+        Parameter::Context(ty) => {
+            quote_spanned!(ty.span()=> <#ty as #krate::__private::ContextParameter>::from_context(context))
+        }
+        Parameter::ReadContext(ty) => {
+            quote_spanned!(ty.span()=> <#ty as #krate::__private::ReadContextParameter>::from_context(&turn.context()))
+        }
+        Parameter::Argument(argument) => {
+            let local = local(index);
+            match argument.passing {
+                Passing::Value(_) => quote!(#local),
+                Passing::Reference(_) | Passing::Text(_) | Passing::Slice(_) => quote!(&#local),
+            }
+        }
+    }
+}
+
+/// Encodes what the method returned.
+fn answer(entity: &EntityImpl, operation: &Operation, call: TokenStream) -> TokenStream {
+    let krate = &entity.crate_path;
+    let private = quote!(#krate::__private);
+    match &operation.returns {
+        Returns::Nothing => quote!(#private::answered::<()>(#call)),
+        Returns::Value(ty) => quote!(#private::answered::<#ty>(#call)),
+        Returns::Result { answer, error } => quote!(#private::returned::<#answer, #error>(#call)),
+        Returns::Alias(ty) => {
+            // The generics are spelled out, so that an unfit error type is told on the user's tokens.
+            let parts = quote_spanned!(ty.span()=> <#ty as #private::ResultType>);
+            let (answer, error) = (
+                quote_spanned!(ty.span()=> #parts::Answer),
+                quote_spanned!(ty.span()=> #parts::Error),
+            );
+            quote!(#private::returned::<#answer, #error>(#call))
+        }
+    }
+}
+
+/// A `Result` behind an alias of another name would be stored as an answer, and `Err` would not roll back: refused.
+fn assert_no_result(entity: &EntityImpl, operation: &Operation) -> Option<TokenStream> {
+    const TEXT: &str = "this return type is a `Result` behind an alias of another name, and an `Err` in it would count as an answer: name the alias `Result`, or write the `Result` out";
+    let Returns::Value(ty) = &operation.returns else {
+        return None;
+    };
+    let krate = &entity.crate_path;
+    let cfgs = entity.cfgs.iter().chain(&operation.cfgs);
+    let assertion = quote_spanned! {ty.span()=>
+        ::core::assert!(!#krate::__private::IsResult::<#ty>::VALUE, #TEXT);
+    };
+    Some(quote! {
+        #(#cfgs)*
+        const _: () = {
+            #[allow(unused_imports)]
+            use #krate::__private::IsNoResult as _;
+            #assertion
+        };
+    })
+}

@@ -1,0 +1,179 @@
+//! From a method to an operation.
+
+use syn::{FnArg, ImplItemFn, Path, Receiver, ReceiverKind, Safety, Signature, Visibility};
+
+use super::model::{Mode, Operation, Parameter};
+use super::{attributes, awaits, parameter, returns};
+use crate::errors::Errors;
+
+/// Names that every reference has, so that an operation could not be reached by them.
+const BUILT_IN: [(&str, &str); 4] = [
+    ("id", "the id of the entity"),
+    ("key", "the key of the entity"),
+    ("state", "the committed state"),
+    ("cancel_signal", "the cancelling of a scheduled signal"),
+];
+
+/// How many arguments an operation may have: as many as a tuple has `Default` for.
+const MOST_ARGUMENTS: usize = 12;
+
+/// Reads a method; `None` if it is a helper or cannot be an operation.
+pub(super) fn read(method: &ImplItemFn, self_type: &Path, errors: &mut Errors) -> Option<Operation> {
+    let signature = &method.sig;
+    let (Visibility::Public(_), Some(receiver)) = (&method.vis, signature.receiver()) else {
+        refuse_attributes(method, errors);
+        return None;
+    };
+    let mode = mode(signature, receiver, errors);
+    check_name(signature, errors);
+    check_qualifiers(signature, errors);
+    if signature.asyncness.is_none() {
+        awaits::refuse(&method.block, errors);
+    }
+    let name = attributes::operation_name(&signature.ident, &method.attrs, errors);
+    let parameters = parameters(signature, mode?, self_type, errors)?;
+    let returns = returns::read(&signature.output, self_type, errors);
+    let with = |names: &[&str]| {
+        let is_one = |attribute: &&syn::Attribute| names.iter().any(|name| attribute.path().is_ident(name));
+        method.attrs.iter().filter(is_one).cloned().collect()
+    };
+    Some(Operation {
+        ident: signature.ident.clone(),
+        name,
+        mode: mode?,
+        shown: with(&["doc", "deprecated"]),
+        cfgs: with(&["cfg"]),
+        parameters,
+        returns,
+    })
+}
+
+/// The attributes of an operation on a method that is none.
+fn refuse_attributes(method: &ImplItemFn, errors: &mut Errors) {
+    attributes::refuse_misplaced(&method.attrs, errors);
+    for input in &method.sig.inputs {
+        let FnArg::Typed(parameter) = input else { continue };
+        for attribute in &parameter.attrs {
+            if attribute.path().is_ident("serde") {
+                errors.push(
+                    attribute,
+                    "`#[serde(...)]` belongs on a parameter of an operation: a `pub fn` that takes `&self` or `&mut self`",
+                );
+            }
+        }
+    }
+}
+
+/// How the operation runs; `None` if its receiver is none of an operation.
+fn mode(signature: &Signature, receiver: &Receiver, errors: &mut Errors) -> Option<Mode> {
+    match &receiver.kind {
+        ReceiverKind::Reference(_, lifetime, mutability) => {
+            if let Some(lifetime) = lifetime {
+                errors.push(
+                    lifetime,
+                    "an operation has no lifetimes: it borrows the state while it runs, and what it returns is owned",
+                );
+            }
+            match (mutability, &signature.asyncness) {
+                (None, None) => Some(Mode::Read),
+                (Some(_), None) => Some(Mode::Write),
+                (Some(_), Some(_)) => Some(Mode::Async),
+                (None, Some(asyncness)) => {
+                    errors.push(
+                        asyncness,
+                        "a read-only operation runs within the turn and cannot be `async`: remove `async`, or take `&mut self` to run outside the turn on a copy of the state",
+                    );
+                    None
+                }
+            }
+        }
+        ReceiverKind::Typed(..) => {
+            errors.push(receiver, "an operation takes `&self` or `&mut self`, spelled so");
+            None
+        }
+        _ => {
+            errors.push(
+                receiver,
+                "an operation cannot consume the state: take `&mut self` (and `ctx.delete_state()` to end the entity), or make this a helper with `pub(crate)` or without `pub`",
+            );
+            None
+        }
+    }
+}
+
+fn check_name(signature: &Signature, errors: &mut Errors) {
+    for (name, what) in BUILT_IN {
+        if signature.ident == name {
+            errors.push(
+                &signature.ident,
+                format!(
+                    "an operation cannot be named `{name}`: on a reference that is {what}; name the method otherwise, and store it under this name with `#[operation(name = \"{name}\")]` if it must be"
+                ),
+            );
+        }
+    }
+}
+
+fn check_qualifiers(signature: &Signature, errors: &mut Errors) {
+    if let Some(token) = &signature.constness {
+        errors.push(
+            token,
+            "an operation cannot be `const`: it runs in a turn; move the code to a helper without `pub`",
+        );
+    }
+    if let Safety::Unsafe(token) = &signature.safety {
+        errors.push(
+            token,
+            "an operation cannot be `unsafe`: it is called with what was stored, and nobody vouches for that",
+        );
+    }
+    if let Some(abi) = &signature.abi {
+        errors.push(abi, "an operation is an ordinary Rust method: remove the `extern`");
+    }
+    if let Some(variadic) = &signature.variadic {
+        errors.push(variadic, "an operation has a fixed list of parameters: take a `Vec<T>`");
+    }
+    if !signature.generics.params.is_empty() {
+        errors.push(
+            &signature.generics,
+            "an operation has no generics and no lifetimes: its arguments and its answer are stored with one type each; use concrete, owned types",
+        );
+    }
+    if let Some(clause) = &signature.generics.where_clause {
+        errors.push(
+            clause,
+            "an operation has no generics, so nothing to constrain: remove the `where` clause",
+        );
+    }
+}
+
+/// Reads the parameters; `None` if one cannot be, so that the operation is left out of the expansion.
+fn parameters(signature: &Signature, mode: Mode, self_type: &Path, errors: &mut Errors) -> Option<Vec<Parameter>> {
+    let mut parameters: Vec<Parameter> = Vec::new();
+    let mut all_are_read = true;
+    for input in &signature.inputs {
+        let FnArg::Typed(input) = input else { continue };
+        let Some(parameter) = parameter::read(input, mode, self_type, errors) else {
+            all_are_read = false;
+            continue;
+        };
+        let is_context = |parameter: &Parameter| !matches!(parameter, Parameter::Argument(_));
+        if is_context(&parameter) && parameters.iter().any(is_context) {
+            errors.push(&input.ty, "a second context: an operation has one");
+            all_are_read = false;
+        }
+        parameters.push(parameter);
+    }
+    let arguments = parameters
+        .iter()
+        .filter(|parameter| matches!(parameter, Parameter::Argument(_)))
+        .count();
+    if arguments > MOST_ARGUMENTS {
+        errors.push(
+            &signature.inputs,
+            format!("an operation has at most {MOST_ARGUMENTS} arguments: gather them in a struct"),
+        );
+        return None;
+    }
+    all_are_read.then_some(parameters)
+}

@@ -1,0 +1,143 @@
+//! `#[operations]`.
+
+mod attributes;
+mod awaits;
+mod dispatch;
+mod method;
+mod model;
+mod parameter;
+mod reference;
+mod returns;
+mod strip;
+mod types;
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::parse::Parser;
+use syn::{ImplItem, Item, ItemImpl, Type};
+
+use crate::crate_path::CratePath;
+use crate::errors::Errors;
+use model::{EntityImpl, Operation};
+
+pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let crate_path = parse_arguments(arguments, &mut errors);
+    let item = match syn::parse2(item.clone()) {
+        Ok(Item::Impl(item)) => item,
+        Ok(other) => {
+            errors.push(
+                &other,
+                "`#[operations]` belongs on the inherent `impl` of an entity: its `pub fn`s are the operations",
+            );
+            return with_errors(item, errors);
+        }
+        Err(error) => {
+            errors.add(error);
+            return with_errors(item, errors);
+        }
+    };
+    let Some(entity) = read_impl(&item, crate_path, &mut errors) else {
+        return with_errors(strip::helpers(item), errors);
+    };
+    let operations = dispatch::expand(&entity);
+    let reference = reference::expand(&entity);
+    let item = strip::helpers(item);
+    with_errors(quote!(#item #operations #reference), errors)
+}
+
+/// The user's item always comes out, so that an error here does not hide what the compiler has to say of it.
+fn with_errors(item: impl quote::ToTokens, errors: Errors) -> TokenStream {
+    let errors = errors.into_tokens();
+    quote!(#item #errors)
+}
+
+fn parse_arguments(arguments: TokenStream, errors: &mut Errors) -> CratePath {
+    let mut crate_path = CratePath::default();
+    let parser = syn::meta::parser(|meta| {
+        if meta.path.is_ident("crate") {
+            crate_path.parse(&meta)
+        } else {
+            Err(meta.error("unknown attribute; `#[operations(...)]` takes `crate = path`"))
+        }
+    });
+    if let Err(error) = parser.parse2(arguments) {
+        errors.add(error);
+    }
+    crate_path
+}
+
+/// Reads the impl into the model; `None` if it cannot be the impl of an entity.
+fn read_impl(item: &ItemImpl, crate_path: CratePath, errors: &mut Errors) -> Option<EntityImpl> {
+    if let Some((path, _)) = &item.trait_ {
+        errors.push(
+            path,
+            "operations stand in an inherent impl: remove the trait, or put `#[operations]` on another impl",
+        );
+        return None;
+    }
+    if !item.generics.params.is_empty() {
+        errors.push(
+            &item.generics,
+            "an entity has no generics: its one stored name stands for one type",
+        );
+        return None;
+    }
+    let self_type = match types::ungrouped(&item.self_ty) {
+        Type::Path(path) if path.qself.is_none() => path.path.clone(),
+        other => {
+            errors.push(
+                other,
+                "`#[operations]` belongs on the `impl` of a struct or an enum with `#[derive(Entity)]`",
+            );
+            return None;
+        }
+    };
+    if let Some(last) = self_type.segments.last().filter(|last| !last.arguments.is_none()) {
+        errors.push(
+            &last.arguments,
+            "an entity has no generics: its one stored name stands for one type",
+        );
+        return None;
+    }
+    let mut operations: Vec<Operation> = Vec::new();
+    for item in &item.items {
+        match item {
+            ImplItem::Fn(method) => operations.extend(method::read(method, &self_type, errors)),
+            ImplItem::Const(item) => attributes::refuse_misplaced(&item.attrs, errors),
+            ImplItem::Type(item) => attributes::refuse_misplaced(&item.attrs, errors),
+            ImplItem::Macro(item) => attributes::refuse_misplaced(&item.attrs, errors),
+            _ => {}
+        }
+    }
+    refuse_duplicates(&operations, errors);
+    Some(EntityImpl {
+        crate_path,
+        self_type,
+        cfgs: item
+            .attrs
+            .iter()
+            .filter(|attribute| attribute.path().is_ident("cfg"))
+            .cloned()
+            .collect(),
+        operations,
+    })
+}
+
+/// Two operations under one stored name; those under a `cfg` may exclude each other, and then the compiler decides.
+fn refuse_duplicates(operations: &[Operation], errors: &mut Errors) {
+    for (at, operation) in operations.iter().enumerate() {
+        let clash = operations[..at]
+            .iter()
+            .any(|earlier| earlier.name == operation.name && (earlier.cfgs.is_empty() || operation.cfgs.is_empty()));
+        if clash {
+            errors.push(
+                &operation.ident,
+                format!(
+                    "a second operation is stored as `{}`: names tell operations apart, so give one of them another",
+                    operation.name
+                ),
+            );
+        }
+    }
+}

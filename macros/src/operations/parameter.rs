@@ -1,0 +1,119 @@
+//! One parameter of an operation.
+
+use syn::{Ident, Pat, PatType, Path, Type, TypeReference};
+
+use super::attributes;
+use super::model::{Argument, Mode, Parameter, Passing};
+use super::types;
+use crate::errors::Errors;
+
+/// Reads a parameter; `None` if it cannot be one.
+pub(super) fn read(input: &PatType, mode: Mode, self_type: &Path, errors: &mut Errors) -> Option<Parameter> {
+    let ty = types::ungrouped(&input.ty);
+    if let Some(context) = read_context(ty, mode, errors) {
+        if let Some(attribute) = input.attrs.iter().find(|attribute| attribute.path().is_ident("serde")) {
+            errors.push(attribute, "the context is not stored, so serde has no say in it");
+        }
+        return context;
+    }
+    let ident = name(&input.pat, errors);
+    let passing = passing(ty, self_type, errors);
+    let ident = ident?;
+    let attributes = attributes::parameter(&ident, &input.attrs, errors);
+    Some(Parameter::Argument(Argument {
+        ident,
+        names: attributes.names,
+        passing: passing?,
+        default: attributes.default,
+    }))
+}
+
+/// A parameter that is a context, or meant to be one: `Some(None)` if it is refused.
+fn read_context(ty: &Type, mode: Mode, errors: &mut Errors) -> Option<Option<Parameter>> {
+    let (reference, inner) = match ty {
+        Type::Reference(reference) => (Some(reference), &*reference.elem),
+        other => (None, other),
+    };
+    let is_mutable = reference.is_some_and(|reference| reference.mutability.is_some());
+    let is_entity_context = types::is_named(inner, "EntityContext");
+    let is_read_context = types::is_named(inner, "ReadContext");
+    if !(is_mutable || is_entity_context || is_read_context) {
+        return None;
+    }
+    if let Some(lifetime) = reference.and_then(|reference| reference.lifetime.as_ref()) {
+        errors.push(
+            lifetime,
+            "the context lives as long as the operation runs: remove the lifetime",
+        );
+    }
+    let parameter = match mode {
+        Mode::Read if is_read_context && reference.is_some() && !is_mutable => Parameter::ReadContext(inner.clone()),
+        Mode::Read => {
+            errors.push(
+                ty,
+                "a read-only operation changes nothing and sends nothing: take `&ReadContext` here, or make the operation one with `&mut self`",
+            );
+            return Some(None);
+        }
+        Mode::Write | Mode::Async if is_mutable && !is_read_context => Parameter::Context(inner.clone()),
+        Mode::Write | Mode::Async => {
+            errors.push(
+                ty,
+                "the context of an operation with `&mut self` is `&mut EntityContext`",
+            );
+            return Some(None);
+        }
+    };
+    Some(Some(parameter))
+}
+
+/// The name of a parameter, which is stored.
+fn name(pattern: &Pat, errors: &mut Errors) -> Option<Ident> {
+    match pattern {
+        Pat::Ident(pattern) if pattern.by_ref.is_none() && pattern.subpat.is_none() => Some(pattern.ident.clone()),
+        Pat::Wild(_) => {
+            errors.push(pattern, "a parameter of an operation needs a name: arguments are stored by name; write `_name` for one that is not used");
+            None
+        }
+        _ => {
+            errors.push(pattern, "a parameter of an operation is a plain name, by which its argument is stored: take the pattern apart in the body");
+            None
+        }
+    }
+}
+
+/// How an argument is handed over: `&str`, `&[T]` and `&T` are kept by the caller, anything else is given away.
+fn passing(ty: &Type, self_type: &Path, errors: &mut Errors) -> Option<Passing> {
+    const PLACE: &str = "an argument";
+    const ADVICE: &str = "use owned types inside (`String`, `Vec<T>`); only the whole argument may be taken by `&`";
+    let Type::Reference(reference) = ty else {
+        let value = types::without_self(ty, self_type);
+        types::refuse_borrows(ty, PLACE, ADVICE, errors);
+        return Some(Passing::Value(value));
+    };
+    refuse_lifetime(reference, errors);
+    let inner = types::ungrouped(&reference.elem);
+    let owned = types::without_self(inner, self_type);
+    types::refuse_borrows(inner, PLACE, ADVICE, errors);
+    match owned {
+        Type::Slice(slice) => Some(Passing::Slice(*slice.elem)),
+        Type::TraitObject(object) => {
+            errors.push(
+                object,
+                "an argument cannot be a trait object: name the concrete type, which is stored",
+            );
+            None
+        }
+        text if types::is_named(&text, "str") => Some(Passing::Text(text)),
+        other => Some(Passing::Reference(other)),
+    }
+}
+
+fn refuse_lifetime(reference: &TypeReference, errors: &mut Errors) {
+    if let Some(lifetime) = &reference.lifetime {
+        errors.push(
+            lifetime,
+            "an argument has no lifetime: the stored record owns it, and the operation borrows from there; remove it",
+        );
+    }
+}

@@ -1,0 +1,109 @@
+//! The methods of the reference: one for each operation.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
+use syn::Path;
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
+
+use super::model::{Argument, EntityImpl, Operation, Parameter, Passing, Returns};
+use crate::names;
+
+/// Writes `impl AccountRef`.
+pub(super) fn expand(entity: &EntityImpl) -> TokenStream {
+    let krate = &entity.crate_path;
+    let reference = reference_path(&entity.self_type);
+    let cfgs = &entity.cfgs;
+    // A type parameter has no hygiene, so its name is one that no type of the user's has.
+    let caller = format_ident!("__Caller");
+    let methods = entity
+        .operations
+        .iter()
+        .map(|operation| method(entity, operation, &caller));
+    quote! {
+        #(#cfgs)*
+        #[automatically_derived]
+        #[allow(clippy::all, clippy::pedantic)]
+        impl<#caller: #krate::Caller> #reference<#caller> {
+            #(#methods)*
+        }
+    }
+}
+
+/// `Account` has its reference `AccountRef` beside it.
+fn reference_path(self_type: &Path) -> Path {
+    let mut path = self_type.clone();
+    if let Some(last) = path.segments.last_mut() {
+        last.ident = format_ident!("{}Ref", last.ident.unraw(), span = last.ident.span());
+    }
+    path
+}
+
+fn method(entity: &EntityImpl, operation: &Operation, caller: &Ident) -> TokenStream {
+    let krate = &entity.crate_path;
+    let Operation {
+        ident,
+        name,
+        shown,
+        cfgs,
+        ..
+    } = operation;
+    let arguments: Vec<&Argument> = operation
+        .parameters
+        .iter()
+        .filter_map(|parameter| match parameter {
+            Parameter::Argument(argument) => Some(argument),
+            Parameter::Context(_) | Parameter::ReadContext(_) => None,
+        })
+        .collect();
+    let parameters = arguments.iter().map(|Argument { ident, passing, .. }| match passing {
+        Passing::Value(ty) => quote!(#ident: #ty),
+        Passing::Reference(ty) | Passing::Text(ty) => quote!(#ident: &#ty),
+        Passing::Slice(element) => quote!(#ident: &[#element]),
+    });
+    let (answer, error) = returns(entity, operation);
+    let json = encode(entity, operation, &arguments);
+    quote! {
+        #(#shown)*
+        #(#cfgs)*
+        pub fn #ident(&self, #(#parameters),*) -> #krate::Operation<#caller, #answer, #error> {
+            #krate::__private::ReferenceCode::reference(self).operation(#name, #json)
+        }
+    }
+}
+
+/// The answer and the error of the operation.
+fn returns(entity: &EntityImpl, operation: &Operation) -> (TokenStream, TokenStream) {
+    let krate = &entity.crate_path;
+    let no_error = quote!(#krate::NoError);
+    match &operation.returns {
+        Returns::Nothing => (quote!(()), no_error),
+        Returns::Value(ty) => (quote!(#ty), no_error),
+        Returns::Result { answer, error } => (quote!(#answer), quote!(#error)),
+        Returns::Alias(ty) => {
+            let parts = quote_spanned!(ty.span()=> <#ty as #krate::__private::ResultType>);
+            (quote!(#parts::Answer), quote!(#parts::Error))
+        }
+    }
+}
+
+/// Writes the arguments as a JSON object, straight from where the caller has them.
+fn encode(entity: &EntityImpl, operation: &Operation, arguments: &[&Argument]) -> TokenStream {
+    let krate = &entity.crate_path;
+    let name = &operation.name;
+    if arguments.is_empty() {
+        return quote!(::core::result::Result::Ok(::std::vec::Vec::new()));
+    }
+    let fields = arguments.iter().enumerate().map(|(index, argument)| {
+        let ident = &argument.ident;
+        let opening = if index == 0 { '{' } else { ',' };
+        let prefix = format!("{opening}{}:", names::to_json(&argument.names[0]));
+        match &argument.passing {
+            Passing::Value(ty) => quote!(.value::<#ty>(#prefix, &#ident)),
+            Passing::Reference(ty) => quote!(.value::<#ty>(#prefix, #ident)),
+            Passing::Text(_) => quote!(.text(#prefix, #ident)),
+            Passing::Slice(element) => quote!(.slice::<#element>(#prefix, #ident)),
+        }
+    });
+    quote!(#krate::__private::ArgumentWriter::new(#name)#(#fields)*.finish())
+}

@@ -1,0 +1,28 @@
+//! The user's impl without the attributes that are the macro's own.
+
+use syn::{FnArg, ImplItem, ItemImpl};
+
+/// Takes out `#[operation]` on methods and `#[serde]` on their parameters, which the compiler does not know. The rest is
+/// as the user wrote it.
+pub(super) fn helpers(mut item: ItemImpl) -> ItemImpl {
+    for item in &mut item.items {
+        let attributes = match item {
+            ImplItem::Fn(method) => {
+                for input in &mut method.sig.inputs {
+                    let attributes = match input {
+                        FnArg::Receiver(receiver) => &mut receiver.attrs,
+                        FnArg::Typed(parameter) => &mut parameter.attrs,
+                    };
+                    attributes.retain(|attribute| !attribute.path().is_ident("serde"));
+                }
+                &mut method.attrs
+            }
+            ImplItem::Const(item) => &mut item.attrs,
+            ImplItem::Type(item) => &mut item.attrs,
+            ImplItem::Macro(item) => &mut item.attrs,
+            _ => continue,
+        };
+        attributes.retain(|attribute| !attribute.path().is_ident("operation"));
+    }
+    item
+}

@@ -1,0 +1,73 @@
+//! From the arguments of an operation to JSON.
+
+use crate::entity::argument::Argument;
+use crate::error::{Error, ErrorKind, Result};
+
+/// Writes arguments as a JSON object, by name, straight into the bytes that are sent.
+///
+/// `prefix` is what stands before a value, made by the macro: `{"cents":` or `,"text":`.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct ArgumentWriter {
+    operation: &'static str,
+    json: Vec<u8>,
+    error: Option<Error>,
+}
+
+impl ArgumentWriter {
+    /// Begins the arguments of an operation that has some.
+    pub fn new(operation: &'static str) -> Self {
+        Self {
+            operation,
+            json: Vec::with_capacity(64),
+            error: None,
+        }
+    }
+
+    /// Writes a value.
+    #[must_use]
+    pub fn value<T: Argument>(self, prefix: &'static str, value: &T) -> Self {
+        self.write(prefix, |json| value.to_json(json))
+    }
+
+    /// Writes a text that the caller keeps.
+    #[must_use]
+    pub fn text(self, prefix: &'static str, text: &str) -> Self {
+        self.write(prefix, |json| serde_json::to_writer(json, text))
+    }
+
+    /// Writes values that the caller keeps.
+    #[must_use]
+    pub fn slice<T: Argument>(self, prefix: &'static str, slice: &[T]) -> Self {
+        self.write(prefix, |json| T::slice_to_json(slice, json))
+    }
+
+    /// Ends the object.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Serialization`] for the first argument that does not serialise.
+    pub fn finish(mut self) -> Result<Vec<u8>> {
+        match self.error {
+            Some(error) => Err(error),
+            None => {
+                self.json.push(b'}');
+                Ok(self.json)
+            }
+        }
+    }
+
+    fn write(mut self, prefix: &'static str, write: impl FnOnce(&mut Vec<u8>) -> serde_json::Result<()>) -> Self {
+        if self.error.is_none() {
+            self.json.extend_from_slice(prefix.as_bytes());
+            if let Err(reason) = write(&mut self.json) {
+                let parameter = prefix.trim_matches(['{', ',', ':', '"']);
+                let message = format!(
+                    "the argument `{parameter}` of the operation `{}` does not serialise: {reason}",
+                    self.operation
+                );
+                self.error = Some(Error::new(ErrorKind::Serialization, message).with_source(reason));
+            }
+        }
+        self
+    }
+}

@@ -1,0 +1,90 @@
+//! An entity as a caller: what it signals waits in the outbox until its operation has succeeded.
+
+use std::future::{Ready, ready};
+
+use crate::engine::outbox::{Action, Outgoing};
+use crate::entity::caller::sealed::{Due, Prepared, Sealed};
+use crate::entity::caller::{Caller, When};
+use crate::entity::context::EntityContext;
+use crate::entity::error::CallFailure;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::EntityId;
+
+/// The caller inside an operation. It signals and cannot wait: two entities that wait for each other would stand still
+/// for ever.
+#[derive(Clone, Copy, Debug)]
+pub struct EntityCaller<'a> {
+    context: &'a EntityContext,
+}
+
+impl<'a> EntityCaller<'a> {
+    pub(crate) fn new(context: &'a EntityContext) -> Self {
+        Self { context }
+    }
+
+    /// Puts a message into the outbox. One that could not be made fails the operation; the first error is kept.
+    fn send(self, message: Result<Outgoing>) {
+        let mut outbox = self.context.outbox();
+        match message {
+            Ok(message) => outbox.messages.push(message),
+            Err(error) => {
+                outbox.error.get_or_insert(error);
+            }
+        }
+    }
+}
+
+impl Sealed for EntityCaller<'_> {}
+
+impl Caller for EntityCaller<'_> {
+    type Signaled = ();
+    /// The id of the timer, to cancel it with.
+    type Scheduled = String;
+    type Canceled = ();
+    type Answer = Ready<Result<Vec<u8>, CallFailure>>;
+
+    fn call(self, _: Prepared) -> Self::Answer {
+        // No operation of this caller is a future, so nobody comes here.
+        let error = Error::new(ErrorKind::Configuration, "an entity cannot wait for another entity");
+        ready(Err(CallFailure::Runtime(error)))
+    }
+
+    fn signal(self, request: Prepared) {
+        self.send(request.0.map(|request| Outgoing {
+            target: request.target,
+            action: Action::Operation {
+                operation: request.operation,
+                arguments: request.arguments,
+            },
+        }));
+    }
+
+    fn schedule(self, request: Prepared, due: Due, timer: Option<String>) -> String {
+        let scope = self.context.scope();
+        let due = match due.0 {
+            When::At(time) => time,
+            When::After(duration) => scope.now.after(duration),
+        };
+        let timer = match timer {
+            Some(timer) => timer,
+            None => self.context.outbox().draw_timer_name(scope.message),
+        };
+        self.send(request.0.map(|request| Outgoing {
+            target: request.target,
+            action: Action::Schedule {
+                timer: timer.clone(),
+                due,
+                operation: request.operation,
+                arguments: request.arguments,
+            },
+        }));
+        timer
+    }
+
+    fn cancel(self, target: Result<EntityId>, timer: String) {
+        self.send(target.map(|target| Outgoing {
+            target,
+            action: Action::Cancel { timer },
+        }));
+    }
+}

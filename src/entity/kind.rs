@@ -1,0 +1,27 @@
+//! The type of an entity.
+
+use crate::entity::caller::Caller;
+use crate::entity::reference::{EntityRef, ReferenceCode};
+use crate::entity::state::StateCode;
+
+/// A type of entities: the struct is the state of one of them. Implemented by `#[derive(Entity)]`.
+///
+/// An entity is one instance of the type, found by its key. Its state comes into being when it is touched for the first
+/// time: by `Default`, or by the function that `#[entity(init = path)]` names, which gets the key.
+///
+/// Attributes:
+/// * `#[entity(name = "...")]` sets the stored name; it is the struct's name otherwise. Names are lower-cased.
+/// * `#[entity(init = path)]` names the `fn(&str) -> Self` that makes the first state.
+/// * `#[entity(crate = path)]` says where `abide` is found, for crates that rename or re-export it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an entity",
+    label = "this type has no `#[derive(Entity)]`",
+    note = "derive `Entity` for the struct that is the state, and write `#[operations]` on its impl"
+)]
+pub trait Entity: StateCode {
+    /// The stored name, lower-case.
+    const NAME: &'static str;
+
+    /// The reference to one of these entities, in the hands of a client, an orchestration or another entity.
+    type Ref<C: Caller>: EntityRef + ReferenceCode<Entity = Self, Caller = C>;
+}

@@ -1,0 +1,113 @@
+//! From a user's entity type to what the engine runs.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use crate::engine::code::{AsyncOperation, EntityCode, EntityObject, OperationOutcome, OperationSpec};
+use crate::engine::outbox::Outbox;
+use crate::engine::scope::Scope;
+use crate::entity::context::EntityContext;
+use crate::entity::operations::{Operations, ReadTurn, Turn};
+
+/// The code of the entity type `E`, as the engine runs it.
+pub(crate) fn entity_code<E: Operations>() -> Arc<dyn EntityCode> {
+    Arc::new(TypedCode::<E>(PhantomData))
+}
+
+struct TypedCode<E>(PhantomData<fn() -> E>);
+
+impl<E: Operations> EntityCode for TypedCode<E> {
+    fn name(&self) -> &str {
+        E::NAME
+    }
+
+    fn operations(&self) -> &'static [&'static str] {
+        E::NAMES
+    }
+
+    fn find(&self, operation: &str) -> Option<OperationSpec> {
+        E::find(operation)
+    }
+
+    fn create(&self, key: &str) -> Box<dyn EntityObject> {
+        Box::new(TypedObject::new(E::first(key)))
+    }
+
+    fn decode(&self, state: &[u8]) -> Result<Box<dyn EntityObject>, String> {
+        match E::decode(state) {
+            Ok(state) => Ok(Box::new(TypedObject::new(state))),
+            Err(reason) => Err(reason.to_string()),
+        }
+    }
+}
+
+/// The state of one entity, and its restore point.
+pub(crate) struct TypedObject<E> {
+    state: E,
+    /// The restore point of a type that is `Clone`; it stays, so that the next clone can reuse its memory.
+    saved: Option<E>,
+    /// The restore point of any other type.
+    encoded: Vec<u8>,
+}
+
+impl<E: Operations> TypedObject<E> {
+    pub(crate) fn new(state: E) -> Self {
+        Self {
+            state,
+            saved: None,
+            encoded: Vec::new(),
+        }
+    }
+
+    /// A copy of the state for an `async` operation.
+    fn copy(&self) -> serde_json::Result<E> {
+        let mut copy = None;
+        self.state.clone_to(&mut copy);
+        match copy {
+            Some(copy) => Ok(copy),
+            None => {
+                let mut json = Vec::new();
+                self.state.encode(&mut json)?;
+                E::decode(&json)
+            }
+        }
+    }
+}
+
+impl<E: Operations> EntityObject for TypedObject<E> {
+    fn read(&self, operation: usize, arguments: &[u8], scope: &Scope) -> OperationOutcome {
+        E::read(&self.state, operation, arguments, ReadTurn { scope })
+    }
+
+    fn write(&mut self, operation: usize, arguments: &[u8], scope: &Scope, outbox: &mut Outbox) -> OperationOutcome {
+        E::write(&mut self.state, operation, arguments, Turn { scope, outbox })
+    }
+
+    fn start(&self, operation: usize, arguments: Vec<u8>, scope: Scope) -> Result<AsyncOperation, String> {
+        let copy = self.copy().map_err(|reason| reason.to_string())?;
+        let context = EntityContext::new(scope, Outbox::default());
+        Ok(E::start(copy, operation, arguments, context).0)
+    }
+
+    fn save_restore_point(&mut self) -> Result<(), String> {
+        if self.state.clone_to(&mut self.saved) {
+            return Ok(());
+        }
+        self.encoded.clear();
+        self.state
+            .encode(&mut self.encoded)
+            .map_err(|reason| reason.to_string())
+    }
+
+    fn roll_back(&mut self) -> Result<(), String> {
+        self.state = match self.saved.take() {
+            Some(saved) => saved,
+            None => E::decode(&self.encoded).map_err(|reason| reason.to_string())?,
+        };
+        Ok(())
+    }
+
+    fn encode(&self, json: &mut Vec<u8>) -> Result<(), String> {
+        self.state.encode(json).map_err(|reason| reason.to_string())
+    }
+}

@@ -1,0 +1,74 @@
+//! What an operation may return as its error.
+
+use std::fmt;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, ErrorKind};
+use crate::failure::Failure;
+
+/// What an operation may return as its error: a `std::error::Error` that serde writes and reads, or a [`Failure`].
+///
+/// It is stored as a [`Failure`] whose details hold it as JSON, and comes back to a caller with its type.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the error of an operation",
+    label = "the error is stored and sent, and this type is not a `std::error::Error` with `Serialize` and `Deserialize`",
+    note = "derive `thiserror::Error`, `Serialize` and `Deserialize` for an error type of your own",
+    note = "or return `Result<_, Failure>` in the place of `String`, `anyhow::Error` or `Box<dyn Error>`: `?` turns every error into a `Failure`, and `Failure::message(text)` makes one from text"
+)]
+pub trait OperationError: Sized + fmt::Debug + fmt::Display + Send + 'static {
+    #[doc(hidden)]
+    fn to_failure(&self) -> Failure;
+
+    /// # Errors
+    /// An error that names what was stored, if it does not decode into this type any more.
+    #[doc(hidden)]
+    fn from_failure(failure: Failure) -> Result<Self, Error>;
+
+    #[doc(hidden)]
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<E: std::error::Error + Serialize + DeserializeOwned + Send + 'static> OperationError for E {
+    fn to_failure(&self) -> Failure {
+        let mut failure = Failure::describe(self, std::any::type_name::<E>());
+        // An error that does not serialise still tells its text; only its type is lost to the caller.
+        failure.details = serde_json::to_string(self).ok();
+        failure
+    }
+
+    fn from_failure(failure: Failure) -> Result<Self, Error> {
+        let decoded = match &failure.details {
+            Some(details) => serde_json::from_str(details),
+            None => Err(serde::de::Error::custom("it was stored without details")),
+        };
+        decoded.map_err(|reason| {
+            let message = format!(
+                "the operation returned the error `{}` ({failure}), which does not decode into `{}`: {reason}",
+                failure.error_type,
+                std::any::type_name::<E>()
+            );
+            Error::new(ErrorKind::Serialization, message).with_source(reason)
+        })
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source()
+    }
+}
+
+impl OperationError for Failure {
+    fn to_failure(&self) -> Failure {
+        self.clone()
+    }
+
+    fn from_failure(failure: Failure) -> Result<Self, Error> {
+        Ok(failure)
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        None
+    }
+}

@@ -1,0 +1,11 @@
+//! What the macros' expansions use. Not part of the public interface: it changes with any version.
+
+pub use crate::engine::code::{OperationFailure, OperationMode, OperationOutcome, OperationSpec};
+pub use crate::entity::answer::{IsNoResult, IsResult, ResultType, answered, returned};
+pub use crate::entity::context::{ContextParameter, ReadContextParameter};
+pub use crate::entity::decode::{arguments, no_arguments, required};
+pub use crate::entity::encode::ArgumentWriter;
+pub use crate::entity::operations::{Finished, ReadTurn, Running, Turn, not_in_table};
+pub use crate::entity::reference::{Reference, ReferenceCode};
+pub use crate::entity::state::{Cloner, FirstState, NotClone, State, StateCode};
+pub use serde_json;
