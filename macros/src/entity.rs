@@ -3,11 +3,13 @@
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
-use syn::{Attribute, Data, DeriveInput, ExprPath, Fields, LitStr};
+use syn::spanned::Spanned;
+use syn::{Attribute, Data, DeriveInput, ExprPath, LitStr};
 
 use crate::crate_path::CratePath;
 use crate::errors::Errors;
 use crate::names;
+use crate::spans::at;
 
 /// What the attributes say.
 #[derive(Default)]
@@ -24,11 +26,10 @@ pub(crate) fn derive(item: TokenStream) -> TokenStream {
     };
     let mut errors = Errors::default();
     let attributes = parse_attributes(&item.attrs, &mut errors);
-    check(&item, &mut errors);
-    if !errors.is_empty() {
-        return errors.into_tokens();
-    }
-    expand(&item, &attributes)
+    refuse_misplaced(&item.data, &mut errors);
+    let expansion = can_be_entity(&item, &mut errors).then(|| expand(&item, &attributes));
+    let errors = errors.into_tokens();
+    quote!(#expansion #errors)
 }
 
 fn parse_attributes(attributes: &[Attribute], errors: &mut Errors) -> Attributes {
@@ -65,30 +66,38 @@ fn parse_attributes(attributes: &[Attribute], errors: &mut Errors) -> Attributes
     found
 }
 
-fn check(item: &DeriveInput, errors: &mut Errors) {
+/// Whether there is anything to expand: errors in attributes do not stand in its way.
+fn can_be_entity(item: &DeriveInput, errors: &mut Errors) -> bool {
+    let errors_before = errors.count();
     if !item.generics.params.is_empty() {
         errors.push(
             &item.generics,
             "an entity has no generics: its one stored name stands for one type; derive `Entity` for a struct that wraps the concrete type",
         );
     }
-    let fields: Vec<&Fields> = match &item.data {
-        Data::Struct(data) => vec![&data.fields],
-        Data::Enum(data) => data.variants.iter().map(|variant| &variant.fields).collect(),
-        Data::Union(data) => {
-            errors.push(
-                data.union_token,
-                "a union cannot be the state of an entity: use a struct or an enum",
-            );
-            Vec::new()
-        }
-    };
-    let on_variants = match &item.data {
-        Data::Enum(data) => data.variants.iter().flat_map(|variant| &variant.attrs).collect(),
+    if let Data::Union(data) = &item.data {
+        errors.push(
+            data.union_token,
+            "a union cannot be the state of an entity: use a struct or an enum",
+        );
+    }
+    errors.count() == errors_before
+}
+
+/// `#[entity]` on a field or a variant.
+fn refuse_misplaced(data: &Data, errors: &mut Errors) {
+    let variants = match data {
+        Data::Enum(data) => data.variants.iter().collect(),
         Data::Struct(_) | Data::Union(_) => Vec::new(),
     };
-    let on_fields = fields.into_iter().flatten().flat_map(|field| &field.attrs);
-    for attribute in on_variants.into_iter().chain(on_fields) {
+    let fields = match data {
+        Data::Struct(data) => data.fields.iter().collect(),
+        Data::Enum(data) => data.variants.iter().flat_map(|variant| &variant.fields).collect(),
+        Data::Union(data) => data.fields.named.iter().collect::<Vec<_>>(),
+    };
+    let on_variants = variants.into_iter().flat_map(|variant| &variant.attrs);
+    let on_fields = fields.into_iter().flat_map(|field| &field.attrs);
+    for attribute in on_variants.chain(on_fields) {
         if attribute.path().is_ident("entity") {
             errors.push(
                 attribute,
@@ -108,14 +117,14 @@ fn expand(item: &DeriveInput, attributes: &Attributes) -> TokenStream {
         None => entity.unraw().to_string().to_lowercase(),
     };
     let first = match &attributes.init {
-        Some(init) => quote_spanned!(syn::spanned::Spanned::span(init)=> #init(key)),
-        None => quote_spanned!(entity.span()=> {
+        Some(init) => quote_spanned!(at(init.span())=> #init(key)),
+        None => quote_spanned!(at(entity.span())=> {
             let _ = key;
             <#entity as #krate::__private::FirstState>::first()
         }),
     };
     // The span is the struct's name, so that a missing `Serialize` is told there.
-    let state = quote_spanned!(entity.span()=> <#entity as #krate::__private::State>);
+    let state = quote_spanned!(at(entity.span())=> <#entity as #krate::__private::State>);
     let description = format!(
         "A reference to one [`{entity}`] entity, in the hands of `C`: a client, an orchestration or another entity."
     );

@@ -9,6 +9,7 @@ mod entity;
 mod errors;
 mod names;
 mod operations;
+mod spans;
 
 use proc_macro::TokenStream;
 

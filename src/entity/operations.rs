@@ -122,9 +122,6 @@ impl fmt::Debug for Finished {
 #[doc(hidden)]
 #[cold]
 #[track_caller]
-pub fn not_in_table<E: Entity>(operation: usize) -> ! {
-    panic!(
-        "operation {operation} is not in this table of the entity `{}`; look it up by its name",
-        E::NAME
-    )
+pub fn not_in_table(operation: usize) -> ! {
+    panic!("operation {operation} is not in this table of operations; it is looked up by its name first")
 }

@@ -4,6 +4,8 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 
+use crate::spans::at;
+
 use super::model::{Argument, Default, EntityImpl, Mode, Operation, Parameter, Passing, Returns};
 
 /// Writes `impl Operations`.
@@ -43,14 +45,14 @@ pub(super) fn expand(entity: &EntityImpl) -> TokenStream {
             fn read(&self, operation: usize, arguments: &[u8], turn: #private::ReadTurn<'_>) -> #private::OperationOutcome {
                 match operation {
                     #(#reads)*
-                    _ => #private::not_in_table::<Self>(operation),
+                    _ => #private::not_in_table(operation),
                 }
             }
 
             fn write(&mut self, operation: usize, arguments: &[u8], turn: #private::Turn<'_>) -> #private::OperationOutcome {
                 match operation {
                     #(#writes)*
-                    _ => #private::not_in_table::<Self>(operation),
+                    _ => #private::not_in_table(operation),
                 }
             }
 
@@ -62,7 +64,7 @@ pub(super) fn expand(entity: &EntityImpl) -> TokenStream {
             ) -> #private::Running {
                 match operation {
                     #(#starts)*
-                    _ => #private::not_in_table::<Self>(operation),
+                    _ => #private::not_in_table(operation),
                 }
             }
         }
@@ -115,17 +117,19 @@ fn run(entity: &EntityImpl, operation: &Operation) -> TokenStream {
         Mode::Async => {
             let answer = answer(entity, operation, quote!(Self::#method(state, #(#parameters),*).await));
             // The span is the method's name, so that a future that is not `Send` is told there.
-            let running = quote_spanned!(method.span()=> #private::Running::new);
-            quote! {{
-                let mut state = self;
-                let mut context = context;
-                #running(async move {
+            let running = quote_spanned! {at(method.span())=>
+                #private::Running::new(async move {
                     let outcome: #private::OperationOutcome = {
                         let (state, context) = (&mut state, &mut context);
                         async move { #decode #answer }.await
                     };
                     #private::Finished::new(state, context, outcome)
                 })
+            };
+            quote! {{
+                let mut state = self;
+                let mut context = context;
+                #running
             }}
         }
     }
@@ -136,20 +140,12 @@ fn local(index: usize) -> Ident {
     format_ident!("argument_{}", index, span = Span::mixed_site())
 }
 
-fn arguments(operation: &Operation) -> impl Iterator<Item = &Argument> {
-    operation.parameters.iter().filter_map(|parameter| match parameter {
+fn arguments(operation: &Operation) -> impl Iterator<Item = (Ident, &Argument)> {
+    let arguments = operation.parameters.iter().filter_map(|parameter| match parameter {
         Parameter::Argument(argument) => Some(argument),
         Parameter::Context(_) | Parameter::ReadContext(_) => None,
-    })
-}
-
-/// What the stored record owns for an argument.
-pub(super) fn owned(argument: &Argument) -> TokenStream {
-    match &argument.passing {
-        Passing::Value(ty) | Passing::Reference(ty) => quote!(#ty),
-        Passing::Text(text) => quote_spanned!(text.span()=> ::std::string::String),
-        Passing::Slice(element) => quote_spanned!(element.span()=> ::std::vec::Vec<#element>),
-    }
+    });
+    arguments.enumerate().map(|(index, argument)| (local(index), argument))
 }
 
 /// Reads the arguments into local names.
@@ -157,28 +153,39 @@ fn decode(entity: &EntityImpl, operation: &Operation) -> TokenStream {
     let krate = &entity.crate_path;
     let private = quote!(#krate::__private);
     if arguments(operation).next().is_none() {
-        return quote!(#private::no_arguments(&arguments[..])?;);
+        return quote!(#private::ArgumentReader::new(&arguments[..], &[]).finish()?;);
     }
-    let locals = arguments(operation).enumerate().map(|(index, _)| local(index));
-    let types = arguments(operation).map(owned);
-    let names = arguments(operation).map(|Argument { names, .. }| quote!(&[#(#names),*]));
-    let filled = arguments(operation).enumerate().map(|(index, argument)| {
-        let local = local(index);
-        let ty = owned(argument);
-        let name = argument.names.first();
-        match &argument.default {
-            Default::None => quote!(let #local = #private::required::<#ty>(#local, #name)?;),
-            Default::Trait => {
-                let default = quote_spanned!(argument.ident.span()=> <#ty as ::core::default::Default>::default());
-                quote!(let #local = #local.unwrap_or_else(|| #default);)
-            }
-            Default::Path(path) => quote!(let #local: #ty = #local.unwrap_or_else(|| #path());),
+    let names = arguments(operation).map(|(_, Argument { names, .. })| quote!(&[#(#names),*]));
+    let slots = arguments(operation).map(|(local, argument)| {
+        let name = &argument.names[0];
+        let slot = match &argument.passing {
+            Passing::Value(ty) | Passing::Reference(ty) => quote!(value(#name, #private::argument::<#ty>())),
+            Passing::Text(_) => quote!(value(#name, #private::argument::<::std::string::String>())),
+            Passing::Slice(element) => quote!(list(#name, #private::argument::<#element>())),
+        };
+        quote!(let mut #local = #private::Slot::#slot;)
+    });
+    let reads = arguments(operation)
+        .enumerate()
+        .map(|(index, (local, _))| quote!(#index => #local.read(&mut reader)?,));
+    let takes = arguments(operation).map(|(local, argument)| match &argument.default {
+        Default::None => quote!(let #local = #local.required()?;),
+        Default::Trait => {
+            let default = quote_spanned!(at(argument.ident.span())=> ::core::default::Default::default);
+            quote!(let #local = #local.or_else(#default);)
         }
+        Default::Path(path) => quote!(let #local = #local.or_else(#path);),
     });
     quote! {
-        let (#(#locals,)*): (#(::core::option::Option<#types>,)*) =
-            #private::arguments(&arguments[..], &[#(#names),*])?;
-        #(#filled)*
+        let mut reader = #private::ArgumentReader::new(&arguments[..], &[#(#names),*]);
+        #(#slots)*
+        while let ::core::option::Option::Some(place) = reader.next()? {
+            match place {
+                #(#reads)*
+                _ => {}
+            }
+        }
+        #(#takes)*
     }
 }
 
@@ -187,10 +194,10 @@ fn pass(entity: &EntityImpl, parameter: &Parameter, index: usize) -> TokenStream
     let krate = &entity.crate_path;
     match parameter {
         Parameter::Context(ty) => {
-            quote_spanned!(ty.span()=> <#ty as #krate::__private::ContextParameter>::from_context(context))
+            quote_spanned!(at(ty.span())=> <#ty as #krate::__private::ContextParameter>::from_context(context))
         }
         Parameter::ReadContext(ty) => {
-            quote_spanned!(ty.span()=> <#ty as #krate::__private::ReadContextParameter>::from_context(&turn.context()))
+            quote_spanned!(at(ty.span())=> <#ty as #krate::__private::ReadContextParameter>::from_context(&turn.context()))
         }
         Parameter::Argument(argument) => {
             let local = local(index);
@@ -212,12 +219,12 @@ fn answer(entity: &EntityImpl, operation: &Operation, call: TokenStream) -> Toke
         Returns::Result { answer, error } => quote!(#private::returned::<#answer, #error>(#call)),
         Returns::Alias(ty) => {
             // The generics are spelled out, so that an unfit error type is told on the user's tokens.
-            let parts = quote_spanned!(ty.span()=> <#ty as #private::ResultType>);
+            let parts = quote_spanned!(at(ty.span())=> <#ty as #private::ResultType>);
             let (answer, error) = (
-                quote_spanned!(ty.span()=> #parts::Answer),
-                quote_spanned!(ty.span()=> #parts::Error),
+                quote_spanned!(at(ty.span())=> #parts::Answer),
+                quote_spanned!(at(ty.span())=> #parts::Error),
             );
-            quote!(#private::returned::<#answer, #error>(#call))
+            quote!(#private::returned::<#answer, #error>(#parts::into_result(#call)))
         }
     }
 }
@@ -230,7 +237,7 @@ fn assert_no_result(entity: &EntityImpl, operation: &Operation) -> Option<TokenS
     };
     let krate = &entity.crate_path;
     let cfgs = entity.cfgs.iter().chain(&operation.cfgs);
-    let assertion = quote_spanned! {ty.span()=>
+    let assertion = quote_spanned! {at(ty.span())=>
         ::core::assert!(!#krate::__private::IsResult::<#ty>::VALUE, #TEXT);
     };
     Some(quote! {

@@ -6,6 +6,8 @@ use syn::Path;
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 
+use crate::spans::at;
+
 use super::model::{Argument, EntityImpl, Operation, Parameter, Passing, Returns};
 use crate::names;
 
@@ -81,7 +83,7 @@ fn returns(entity: &EntityImpl, operation: &Operation) -> (TokenStream, TokenStr
         Returns::Value(ty) => (quote!(#ty), no_error),
         Returns::Result { answer, error } => (quote!(#answer), quote!(#error)),
         Returns::Alias(ty) => {
-            let parts = quote_spanned!(ty.span()=> <#ty as #krate::__private::ResultType>);
+            let parts = quote_spanned!(at(ty.span())=> <#ty as #krate::__private::ResultType>);
             (quote!(#parts::Answer), quote!(#parts::Error))
         }
     }
@@ -90,6 +92,7 @@ fn returns(entity: &EntityImpl, operation: &Operation) -> (TokenStream, TokenStr
 /// Writes the arguments as a JSON object, straight from where the caller has them.
 fn encode(entity: &EntityImpl, operation: &Operation, arguments: &[&Argument]) -> TokenStream {
     let krate = &entity.crate_path;
+    let private = quote!(#krate::__private);
     let name = &operation.name;
     if arguments.is_empty() {
         return quote!(::core::result::Result::Ok(::std::vec::Vec::new()));
@@ -99,11 +102,11 @@ fn encode(entity: &EntityImpl, operation: &Operation, arguments: &[&Argument]) -
         let opening = if index == 0 { '{' } else { ',' };
         let prefix = format!("{opening}{}:", names::to_json(&argument.names[0]));
         match &argument.passing {
-            Passing::Value(ty) => quote!(.value::<#ty>(#prefix, &#ident)),
-            Passing::Reference(ty) => quote!(.value::<#ty>(#prefix, #ident)),
+            Passing::Value(ty) => quote!(.value(#prefix, &#ident, #private::argument::<#ty>())),
+            Passing::Reference(ty) => quote!(.value(#prefix, #ident, #private::argument::<#ty>())),
             Passing::Text(_) => quote!(.text(#prefix, #ident)),
-            Passing::Slice(element) => quote!(.slice::<#element>(#prefix, #ident)),
+            Passing::Slice(element) => quote!(.slice(#prefix, #ident, #private::argument::<#element>())),
         }
     });
-    quote!(#krate::__private::ArgumentWriter::new(#name)#(#fields)*.finish())
+    quote!(#private::ArgumentWriter::new(#name)#(#fields)*.finish())
 }

@@ -84,7 +84,7 @@ impl Account {
         ctx: &mut EntityContext,
     ) -> Option<Self> {
         value += 1;
-        let _ = (text, slice, reference, caller, r#type, ctx.now(), value);
+        drop((text, slice, reference, caller, r#type, ctx.now(), value));
         Some(other.clone())
     }
 
@@ -138,8 +138,10 @@ impl Audit {
 /// An enum is a state as well.
 #[derive(Debug, Deserialize, Entity, Serialize)]
 #[entity(name = "Lamp", init = Switch::broken)]
-enum Switch {
+pub enum Switch {
+    /// It shines.
     On,
+    /// It does not.
     Broken(String),
 }
 
@@ -151,6 +153,7 @@ impl Switch {
 
 #[operations]
 impl Switch {
+    /// Switches on.
     pub fn on(&mut self) {
         *self = Self::On;
     }

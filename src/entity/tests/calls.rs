@@ -11,7 +11,7 @@ use crate::entity::caller::sealed::{Due, Prepared, Sealed};
 use crate::entity::error::CallFailure;
 use crate::entity::reference::reference;
 use crate::prelude::*;
-use crate::{CanCall, Caller, ClientCaller, Error, ErrorKind, Operations};
+use crate::{Caller, CanCall, ClientCaller, Error, ErrorKind, Operations};
 
 #[derive(Entity, Default, Clone, Serialize, Deserialize, Debug, PartialEq)]
 struct Account {
@@ -101,10 +101,9 @@ impl Loopback {
             refuse_when_full,
         } = request.0.map_err(CallFailure::Runtime)?;
         let arguments = String::from_utf8(arguments).unwrap();
-        self.asked
-            .lock()
-            .unwrap()
-            .push(format!("{target} {operation} {arguments} {request_id:?} {refuse_when_full}"));
+        self.asked.lock().unwrap().push(format!(
+            "{target} {operation} {arguments} {request_id:?} {refuse_when_full}"
+        ));
         let outcome = self.stage.lock().unwrap().run(&operation, &arguments);
         outcome.map_err(|failure| match failure {
             OperationFailure::Returned(failure) => CallFailure::Returned(failure),
@@ -204,8 +203,11 @@ fn a_request_carries_its_options() {
 #[test]
 fn a_broken_key_is_told_where_the_reference_is_used() {
     let broken = reference::<Account, _>(Loopback::new::<Account>(), "a/b");
-    let is_invalid_id = |error: Error| error.kind() == ErrorKind::InvalidId && error.to_string().contains("@account@a/b");
-    assert!(is_invalid_id(block_on(broken.deposit(1).request_id("r")).unwrap_err().into()));
+    let is_invalid_id =
+        |error: Error| error.kind() == ErrorKind::InvalidId && error.to_string().contains("@account@a/b");
+    assert!(is_invalid_id(
+        block_on(broken.deposit(1).request_id("r")).unwrap_err().into()
+    ));
     assert!(is_invalid_id(block_on(broken.deposit(1).try_signal()).unwrap_err()));
     assert!(is_invalid_id(block_on(broken.state()).unwrap_err()));
     assert!(is_invalid_id(broken.key().unwrap_err()));
@@ -221,17 +223,29 @@ fn what_does_not_decode_is_told() {
         error.to_string()
     };
     let text = tell(block_on(account.deposit(1)).unwrap_err().into());
-    assert!(text.contains("does not decode into `alloc::string::String`: invalid type"), "{text}");
+    assert!(
+        text.contains("does not decode into `alloc::string::String`: invalid type"),
+        "{text}"
+    );
 
     let text = tell(block_on(account.withdraw_or_denied(9)).unwrap_err().into());
-    assert!(text.starts_with("the operation returned the error `Overdrawn` (short by 8), which does not"), "{text}");
+    assert!(
+        text.starts_with("the operation returned the error `Overdrawn` (short by 8), which does not"),
+        "{text}"
+    );
     assert!(text.contains("Denied`: missing field `who`"), "{text}");
 
     let text = tell(block_on(account.audit_without_error(0)).unwrap_err().into());
-    assert!(text.contains("the error `Failure` (no limit)") && text.contains("without details"), "{text}");
+    assert!(
+        text.contains("the error `Failure` (no limit)") && text.contains("without details"),
+        "{text}"
+    );
 
     let text = tell(block_on(account.state()).err().unwrap());
-    assert!(text.starts_with("the stored state of an entity `account` does not decode: missing field `name`"), "{text}");
+    assert!(
+        text.starts_with("the stored state of an entity `account` does not decode: missing field `name`"),
+        "{text}"
+    );
 }
 
 #[derive(Debug, thiserror::Error, Serialize, Deserialize)]
@@ -262,8 +276,14 @@ fn a_call_error_converts() {
         block_on(account.deposit(1))?;
         Ok(block_on(account.withdraw(9))?)
     };
-    assert!(matches!(own(account), Err(TransferError::Overdrawn(Overdrawn { short_by: 8 }))));
-    assert!(matches!(own(broken), Err(TransferError::Runtime(CallError::Runtime(_)))));
+    assert!(matches!(
+        own(account),
+        Err(TransferError::Overdrawn(Overdrawn { short_by: 8 }))
+    ));
+    assert!(matches!(
+        own(broken),
+        Err(TransferError::Runtime(CallError::Runtime(_)))
+    ));
 
     let failure = || -> Result<i64, Failure> { Ok(block_on(account.withdraw(9))?) };
     assert_eq!(failure().unwrap_err().message, "short by 8");
@@ -273,7 +293,10 @@ fn a_call_error_converts() {
         Ok(block_on(account.withdraw(9))?)
     };
     let error = main().unwrap_err();
-    assert_eq!((error.kind(), &*error.to_string()), (ErrorKind::OperationFailed, "short by 8"));
+    assert_eq!(
+        (error.kind(), &*error.to_string()),
+        (ErrorKind::OperationFailed, "short by 8")
+    );
 
     let reason = Overdrawn { short_by: 1 };
     let error = Error::from(CallError::Returned(ChargeError { reason }));
