@@ -9,8 +9,6 @@ use syn::{Attribute, Data, DeriveInput, ExprPath, LitStr};
 use crate::crate_path::CratePath;
 use crate::errors::Errors;
 use crate::names;
-use crate::spans::at;
-
 /// What the attributes say.
 #[derive(Default)]
 struct Attributes {
@@ -116,15 +114,18 @@ fn expand(item: &DeriveInput, attributes: &Attributes) -> TokenStream {
         Some(name) => name.value().to_lowercase(),
         None => entity.unraw().to_string().to_lowercase(),
     };
+    // A user's token that comes from a macro of the user's brings that macro's hygiene with its span, so the names of
+    // locals are never made with it.
+    let key = quote!(key);
     let first = match &attributes.init {
-        Some(init) => quote_spanned!(at(init.span())=> #init(key)),
-        None => quote_spanned!(at(entity.span())=> {
-            let _ = key;
-            <#entity as #krate::__private::FirstState>::first()
-        }),
+        Some(init) => quote_spanned!(init.span()=> #init(#key)),
+        None => {
+            let first = quote_spanned!(entity.span()=> <#entity as #krate::__private::FirstState>::first);
+            quote!({ let _ = key; #first() })
+        }
     };
     // The span is the struct's name, so that a missing `Serialize` is told there.
-    let state = quote_spanned!(at(entity.span())=> <#entity as #krate::__private::State>);
+    let state = quote_spanned!(entity.span()=> <#entity as #krate::__private::State>);
     let description = format!(
         "A reference to one [`{entity}`] entity, in the hands of `C`: a client, an orchestration or another entity."
     );

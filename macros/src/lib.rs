@@ -9,7 +9,6 @@ mod entity;
 mod errors;
 mod names;
 mod operations;
-mod spans;
 
 use proc_macro::TokenStream;
 

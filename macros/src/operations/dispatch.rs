@@ -4,8 +4,6 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 
-use crate::spans::at;
-
 use super::model::{Argument, Default, EntityImpl, Mode, Operation, Parameter, Passing, Returns};
 
 /// Writes `impl Operations`.
@@ -116,16 +114,15 @@ fn run(entity: &EntityImpl, operation: &Operation) -> TokenStream {
         }
         Mode::Async => {
             let answer = answer(entity, operation, quote!(Self::#method(state, #(#parameters),*).await));
-            // The span is the method's name, so that a future that is not `Send` is told there.
-            let running = quote_spanned! {at(method.span())=>
-                #private::Running::new(async move {
-                    let outcome: #private::OperationOutcome = {
-                        let (state, context) = (&mut state, &mut context);
-                        async move { #decode #answer }.await
-                    };
-                    #private::Finished::new(state, context, outcome)
-                })
+            let body = quote! {
+                let outcome: #private::OperationOutcome = {
+                    let (state, context) = (&mut state, &mut context);
+                    async move { #decode #answer }.await
+                };
+                #private::Finished::new(state, context, outcome)
             };
+            // The span is the method's name, so that a future that is not `Send` is told there.
+            let running = quote_spanned!(method.span()=> #private::Running::new(async move { #body }));
             quote! {{
                 let mut state = self;
                 let mut context = context;
@@ -171,7 +168,7 @@ fn decode(entity: &EntityImpl, operation: &Operation) -> TokenStream {
     let takes = arguments(operation).map(|(local, argument)| match &argument.default {
         Default::None => quote!(let #local = #local.required()?;),
         Default::Trait => {
-            let default = quote_spanned!(at(argument.ident.span())=> ::core::default::Default::default);
+            let default = quote_spanned!(argument.ident.span()=> ::core::default::Default::default);
             quote!(let #local = #local.or_else(#default);)
         }
         Default::Path(path) => quote!(let #local = #local.or_else(#path);),
@@ -192,12 +189,16 @@ fn decode(entity: &EntityImpl, operation: &Operation) -> TokenStream {
 /// Hands a parameter over. `index` counts the arguments before it.
 fn pass(entity: &EntityImpl, parameter: &Parameter, index: usize) -> TokenStream {
     let krate = &entity.crate_path;
+    // A user's token that comes from a macro of the user's brings that macro's hygiene with its span, so the names of
+    // locals are never made with it.
     match parameter {
         Parameter::Context(ty) => {
-            quote_spanned!(at(ty.span())=> <#ty as #krate::__private::ContextParameter>::from_context(context))
+            let check = quote_spanned!(ty.span()=> <#ty as #krate::__private::ContextParameter>::from_context);
+            quote!(#check(context))
         }
         Parameter::ReadContext(ty) => {
-            quote_spanned!(at(ty.span())=> <#ty as #krate::__private::ReadContextParameter>::from_context(&turn.context()))
+            let check = quote_spanned!(ty.span()=> <#ty as #krate::__private::ReadContextParameter>::from_context);
+            quote!(#check(&turn.context()))
         }
         Parameter::Argument(argument) => {
             let local = local(index);
@@ -219,12 +220,13 @@ fn answer(entity: &EntityImpl, operation: &Operation, call: TokenStream) -> Toke
         Returns::Result { answer, error } => quote!(#private::returned::<#answer, #error>(#call)),
         Returns::Alias(ty) => {
             // The generics are spelled out, so that an unfit error type is told on the user's tokens.
-            let parts = quote_spanned!(at(ty.span())=> <#ty as #private::ResultType>);
+            let parts = quote_spanned!(ty.span()=> <#ty as #private::ResultType>);
             let (answer, error) = (
-                quote_spanned!(at(ty.span())=> #parts::Answer),
-                quote_spanned!(at(ty.span())=> #parts::Error),
+                quote_spanned!(ty.span()=> #parts::Answer),
+                quote_spanned!(ty.span()=> #parts::Error),
             );
-            quote!(#private::returned::<#answer, #error>(#parts::into_result(#call)))
+            let into_result = quote_spanned!(ty.span()=> #parts::into_result);
+            quote_spanned!(ty.span()=> #private::returned::<#answer, #error>(#into_result(#call)))
         }
     }
 }
@@ -237,7 +239,7 @@ fn assert_no_result(entity: &EntityImpl, operation: &Operation) -> Option<TokenS
     };
     let krate = &entity.crate_path;
     let cfgs = entity.cfgs.iter().chain(&operation.cfgs);
-    let assertion = quote_spanned! {at(ty.span())=>
+    let assertion = quote_spanned! {ty.span()=>
         ::core::assert!(!#krate::__private::IsResult::<#ty>::VALUE, #TEXT);
     };
     Some(quote! {

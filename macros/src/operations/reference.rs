@@ -6,8 +6,6 @@ use syn::Path;
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 
-use crate::spans::at;
-
 use super::model::{Argument, EntityImpl, Operation, Parameter, Passing, Returns};
 use crate::names;
 
@@ -83,7 +81,7 @@ fn returns(entity: &EntityImpl, operation: &Operation) -> (TokenStream, TokenStr
         Returns::Value(ty) => (quote!(#ty), no_error),
         Returns::Result { answer, error } => (quote!(#answer), quote!(#error)),
         Returns::Alias(ty) => {
-            let parts = quote_spanned!(at(ty.span())=> <#ty as #krate::__private::ResultType>);
+            let parts = quote_spanned!(ty.span()=> <#ty as #krate::__private::ResultType>);
             (quote!(#parts::Answer), quote!(#parts::Error))
         }
     }
