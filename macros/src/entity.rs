@@ -131,6 +131,7 @@ fn expand(item: &DeriveInput, attributes: &Attributes) -> TokenStream {
     );
     quote! {
         #[doc = #description]
+        #[allow(dead_code)]
         #visibility struct #reference<C> {
             reference: #krate::__private::Reference<C>,
         }

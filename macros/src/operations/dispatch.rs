@@ -176,7 +176,7 @@ fn decode(entity: &EntityImpl, operation: &Operation) -> TokenStream {
     quote! {
         let mut reader = #private::ArgumentReader::new(&arguments[..], &[#(#names),*]);
         #(#slots)*
-        while let ::core::option::Option::Some(place) = reader.next()? {
+        while let ::core::option::Option::Some(place) = reader.next_place()? {
             match place {
                 #(#reads)*
                 _ => {}

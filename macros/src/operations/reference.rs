@@ -23,7 +23,7 @@ pub(super) fn expand(entity: &EntityImpl) -> TokenStream {
     quote! {
         #(#cfgs)*
         #[automatically_derived]
-        #[allow(clippy::all, clippy::pedantic)]
+        #[allow(dead_code, unreachable_pub, deprecated, clippy::all, clippy::pedantic)]
         impl<#caller: #krate::Caller> #reference<#caller> {
             #(#methods)*
         }
