@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// The stored record of an error that an operation returned.
 ///
-/// Every `std::error::Error` converts into it, with its source chain, so that `?` works in a function that returns it.
+/// Every `std::error::Error` converts into it, with its source chain, so that `?` works in a function that returns it. One
+/// that comes out of a call stays what it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// The Rust type of the error, without its path.
@@ -72,11 +73,5 @@ impl fmt::Display for Failure {
             write!(f, ": {source}")?;
         }
         Ok(())
-    }
-}
-
-impl<E: std::error::Error> From<E> for Failure {
-    fn from(error: E) -> Self {
-        Self::describe(&error, std::any::type_name::<E>())
     }
 }

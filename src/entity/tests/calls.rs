@@ -288,6 +288,9 @@ fn a_call_error_converts() {
     let failure = || -> Result<i64, Failure> { Ok(block_on(account.withdraw(9))?) };
     assert_eq!(failure().unwrap_err().message, "short by 8");
 
+    let passed_on = || -> Result<(), Failure> { Ok(block_on(account.audit(0))?) };
+    assert_eq!(passed_on().unwrap_err(), Failure::message("no limit").non_retriable());
+
     let main = || -> crate::Result<i64> {
         block_on(account.deposit(0))?;
         Ok(block_on(account.withdraw(9))?)
