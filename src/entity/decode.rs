@@ -47,7 +47,7 @@ impl<'a> ArgumentReader<'a> {
     ///
     /// # Errors
     /// [`OperationFailure::Arguments`] if the text is no JSON object.
-    pub fn next(&mut self) -> Result<Option<usize>, OperationFailure> {
+    pub fn next_place(&mut self) -> Result<Option<usize>, OperationFailure> {
         while self.go_to_name()? {
             let name = self.name()?;
             self.expect(b':')?;
@@ -69,7 +69,7 @@ impl<'a> ArgumentReader<'a> {
         if self.rest == b"{}" {
             return Ok(());
         }
-        self.next().map(|_| ())
+        self.next_place().map(|_| ())
     }
 
     /// Goes behind the brace or the comma before a name; `false` at the end of the object.
@@ -108,11 +108,11 @@ impl<'a> ArgumentReader<'a> {
         if self.peek() == Some(b'"') {
             let text = &self.rest[1..];
             let end = text.iter().position(|byte| matches!(byte, b'"' | b'\\'));
-            if let Some(end) = end.filter(|&end| text[end] == b'"') {
-                if let Ok(name) = std::str::from_utf8(&text[..end]) {
-                    self.rest = &text[end + 1..];
-                    return Ok(Cow::Borrowed(name));
-                }
+            if let Some(end) = end.filter(|&end| text[end] == b'"')
+                && let Ok(name) = std::str::from_utf8(&text[..end])
+            {
+                self.rest = &text[end + 1..];
+                return Ok(Cow::Borrowed(name));
             }
         }
         let (name, end) = argument::read::<String>(self.rest)
