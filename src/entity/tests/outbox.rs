@@ -217,7 +217,7 @@ fn keys_are_written_as_text() {
     assert_eq!(key(text), "näm e");
     assert_eq!(key(""), "");
     assert_eq!(key(std::borrow::Cow::from("cow")), "cow");
-    assert_eq!(key(std::sync::Arc::<str>::from("arc")), "arc");
+    assert_eq!(key(Arc::<str>::from("arc")), "arc");
     assert_eq!(key(-5_i32), "-5");
     assert_eq!(key(u128::MAX), u128::MAX.to_string());
     assert_eq!(key(Uuid::nil()), "00000000-0000-0000-0000-000000000000");
