@@ -8,7 +8,7 @@ use crate::engine::scope::Scope;
 use crate::entity::entity_caller::EntityCaller;
 use crate::entity::key::Key;
 use crate::entity::kind::Entity;
-use crate::entity::reference;
+use crate::entity::reference::reference;
 use crate::id::EntityId;
 
 /// What an operation can know and do besides changing its state: an optional `&mut EntityContext` parameter.
@@ -47,7 +47,7 @@ impl EntityContext {
     ///
     /// A key that breaks the rules for ids fails this operation once something is sent to it.
     pub fn entity<E: Entity>(&self, key: impl Key) -> E::Ref<EntityCaller<'_>> {
-        reference::reference::<E, _>(EntityCaller::new(self), key)
+        reference::<E, _>(EntityCaller::new(self), key)
     }
 
     /// The id of this entity.
