@@ -8,7 +8,8 @@ use crate::error::Error;
 
 /// The stored record of an error that an operation returned.
 ///
-/// Every `std::error::Error` converts into it, with its source chain, so that `?` works in a function that returns it.
+/// Every `std::error::Error` converts into it, with its source chain, so that `?` works in a function that returns it. One
+/// that comes out of a call stays what it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// The Rust type of the error, without its path.
@@ -77,18 +78,6 @@ impl fmt::Display for Failure {
     }
 }
 
-impl<E: std::error::Error> From<E> for Failure {
-    fn from(error: E) -> Self {
-        Self::describe(&error, std::any::type_name::<E>())
-    }
-}
-
-impl From<Error> for CallFailure {
-    fn from(error: Error) -> Self {
-        Self::Runtime(error)
-    }
-}
-
 /// Why a call has no answer, before its error type is known.
 #[derive(Clone, Debug)]
 pub enum CallFailure {
@@ -96,4 +85,10 @@ pub enum CallFailure {
     Returned(Failure),
     /// The runtime met something else.
     Runtime(Error),
+}
+
+impl From<Error> for CallFailure {
+    fn from(error: Error) -> Self {
+        Self::Runtime(error)
+    }
 }

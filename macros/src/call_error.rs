@@ -19,7 +19,7 @@ pub(crate) fn derive(item: TokenStream) -> TokenStream {
     let crate_path = parse_attributes(&item.attrs, &mut errors);
     let variant = find_variant(&item, &mut errors);
     match variant {
-        Some(variant) if errors.is_empty() => expand(&item.ident, &variant, &crate_path),
+        Some(variant) if errors.count() == 0 => expand(&item.ident, &variant, &crate_path),
         _ => errors.into_tokens(),
     }
 }

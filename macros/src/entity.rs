@@ -3,12 +3,12 @@
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
-use syn::{Attribute, Data, DeriveInput, ExprPath, Fields, LitStr};
+use syn::spanned::Spanned;
+use syn::{Attribute, Data, DeriveInput, ExprPath, LitStr};
 
 use crate::crate_path::CratePath;
 use crate::errors::Errors;
 use crate::names;
-
 /// What the attributes say.
 #[derive(Default)]
 struct Attributes {
@@ -24,11 +24,10 @@ pub(crate) fn derive(item: TokenStream) -> TokenStream {
     };
     let mut errors = Errors::default();
     let attributes = parse_attributes(&item.attrs, &mut errors);
-    check(&item, &mut errors);
-    if !errors.is_empty() {
-        return errors.into_tokens();
-    }
-    expand(&item, &attributes)
+    refuse_misplaced(&item.data, &mut errors);
+    let expansion = can_be_entity(&item, &mut errors).then(|| expand(&item, &attributes));
+    let errors = errors.into_tokens();
+    quote!(#expansion #errors)
 }
 
 fn parse_attributes(attributes: &[Attribute], errors: &mut Errors) -> Attributes {
@@ -65,30 +64,38 @@ fn parse_attributes(attributes: &[Attribute], errors: &mut Errors) -> Attributes
     found
 }
 
-fn check(item: &DeriveInput, errors: &mut Errors) {
+/// Whether there is anything to expand: errors in attributes do not stand in its way.
+fn can_be_entity(item: &DeriveInput, errors: &mut Errors) -> bool {
+    let errors_before = errors.count();
     if !item.generics.params.is_empty() {
         errors.push(
             &item.generics,
             "an entity has no generics: its one stored name stands for one type; derive `Entity` for a struct that wraps the concrete type",
         );
     }
-    let fields: Vec<&Fields> = match &item.data {
-        Data::Struct(data) => vec![&data.fields],
-        Data::Enum(data) => data.variants.iter().map(|variant| &variant.fields).collect(),
-        Data::Union(data) => {
-            errors.push(
-                data.union_token,
-                "a union cannot be the state of an entity: use a struct or an enum",
-            );
-            Vec::new()
-        }
-    };
-    let on_variants = match &item.data {
-        Data::Enum(data) => data.variants.iter().flat_map(|variant| &variant.attrs).collect(),
+    if let Data::Union(data) = &item.data {
+        errors.push(
+            data.union_token,
+            "a union cannot be the state of an entity: use a struct or an enum",
+        );
+    }
+    errors.count() == errors_before
+}
+
+/// `#[entity]` on a field or a variant.
+fn refuse_misplaced(data: &Data, errors: &mut Errors) {
+    let variants = match data {
+        Data::Enum(data) => data.variants.iter().collect(),
         Data::Struct(_) | Data::Union(_) => Vec::new(),
     };
-    let on_fields = fields.into_iter().flatten().flat_map(|field| &field.attrs);
-    for attribute in on_variants.into_iter().chain(on_fields) {
+    let fields = match data {
+        Data::Struct(data) => data.fields.iter().collect(),
+        Data::Enum(data) => data.variants.iter().flat_map(|variant| &variant.fields).collect(),
+        Data::Union(data) => data.fields.named.iter().collect::<Vec<_>>(),
+    };
+    let on_variants = variants.into_iter().flat_map(|variant| &variant.attrs);
+    let on_fields = fields.into_iter().flat_map(|field| &field.attrs);
+    for attribute in on_variants.chain(on_fields) {
         if attribute.path().is_ident("entity") {
             errors.push(
                 attribute,
@@ -107,12 +114,15 @@ fn expand(item: &DeriveInput, attributes: &Attributes) -> TokenStream {
         Some(name) => name.value().to_lowercase(),
         None => entity.unraw().to_string().to_lowercase(),
     };
+    // A user's token that comes from a macro of the user's brings that macro's hygiene with its span, so the names of
+    // locals are never made with it.
+    let key = quote!(key);
     let first = match &attributes.init {
-        Some(init) => quote_spanned!(syn::spanned::Spanned::span(init)=> #init(key)),
-        None => quote_spanned!(entity.span()=> {
-            let _ = key;
-            <#entity as #krate::__private::FirstState>::first()
-        }),
+        Some(init) => quote_spanned!(init.span()=> #init(#key)),
+        None => {
+            let first = quote_spanned!(entity.span()=> <#entity as #krate::__private::FirstState>::first);
+            quote!({ let _ = key; #first() })
+        }
     };
     // The span is the struct's name, so that a missing `Serialize` is told there.
     let state = quote_spanned!(entity.span()=> <#entity as #krate::__private::State>);
@@ -121,6 +131,7 @@ fn expand(item: &DeriveInput, attributes: &Attributes) -> TokenStream {
     );
     quote! {
         #[doc = #description]
+        #[allow(dead_code)]
         #visibility struct #reference<C> {
             reference: #krate::__private::Reference<C>,
         }

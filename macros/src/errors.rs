@@ -5,7 +5,7 @@ use quote::ToTokens;
 
 /// All errors of one expansion, in the order in which they were found.
 #[derive(Default)]
-pub(crate) struct Errors(Option<syn::Error>);
+pub(crate) struct Errors(Vec<syn::Error>);
 
 impl Errors {
     /// Adds an error on the user's tokens.
@@ -15,18 +15,15 @@ impl Errors {
 
     /// Adds an error that has its place.
     pub(crate) fn add(&mut self, error: syn::Error) {
-        match &mut self.0 {
-            Some(first) => first.combine(error),
-            None => self.0 = Some(error),
-        }
+        self.0.push(error);
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_none()
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
     }
 
     /// The errors as `compile_error!` invocations.
     pub(crate) fn into_tokens(self) -> TokenStream {
-        self.0.map(syn::Error::into_compile_error).unwrap_or_default()
+        self.0.into_iter().map(syn::Error::into_compile_error).collect()
     }
 }

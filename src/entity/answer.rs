@@ -66,11 +66,18 @@ pub trait ResultType {
     type Answer;
     /// The type in `Err`.
     type Error;
+
+    /// Takes the alias away.
+    fn into_result(self) -> Result<Self::Answer, Self::Error>;
 }
 
 impl<T, E> ResultType for Result<T, E> {
     type Answer = T;
     type Error = E;
+
+    fn into_result(self) -> Self {
+        self
+    }
 }
 
 /// Tells whether a concrete type is a `Result`: the inherent constant wins over the trait's.

@@ -1,8 +1,8 @@
 //! What an operation takes.
 
 use serde::Serialize;
-use serde::de::value::Error as MissingError;
-use serde::de::{DeserializeOwned, Deserializer, Error as _, MapAccess, Visitor};
+use serde::de::value::Error as AbsentError;
+use serde::de::{DeserializeOwned, Deserializer, Error as _, Visitor};
 
 /// What can be an argument of an operation: anything owned that serde writes and reads.
 #[diagnostic::on_unimplemented(
@@ -11,42 +11,51 @@ use serde::de::{DeserializeOwned, Deserializer, Error as _, MapAccess, Visitor};
     note = "derive `Serialize` and `Deserialize` for it; take by `&` what the caller keeps (`&str`, `&[T]`, `&T`)"
 )]
 pub trait Argument: Sized + Send + 'static {
-    /// # Errors
-    /// The encoder's error.
     #[doc(hidden)]
-    fn to_json(&self, json: &mut Vec<u8>) -> serde_json::Result<()>;
-
-    /// # Errors
-    /// The encoder's error.
-    #[doc(hidden)]
-    fn slice_to_json(slice: &[Self], json: &mut Vec<u8>) -> serde_json::Result<()>;
-
-    /// # Errors
-    /// The decoder's error.
-    #[doc(hidden)]
-    fn next<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Self, A::Error>;
-
-    /// What stands for an argument that was not given: `None` for an `Option`, and nothing for any other type.
-    #[doc(hidden)]
-    fn absent() -> Option<Self>;
+    const CODE: ArgumentCode<Self>;
 }
 
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned + Send + 'static> Argument for T {
-    fn to_json(&self, json: &mut Vec<u8>) -> serde_json::Result<()> {
-        serde_json::to_writer(json, self)
-    }
+    const CODE: ArgumentCode<T> = ArgumentCode {
+        write: |value, json| serde_json::to_writer(json, value),
+        write_slice: |slice, json| serde_json::to_writer(json, slice),
+        read: read::<T>,
+        read_list: read::<Vec<T>>,
+        absent: || T::deserialize(Absent).ok(),
+    };
+}
 
-    fn slice_to_json(slice: &[Self], json: &mut Vec<u8>) -> serde_json::Result<()> {
-        serde_json::to_writer(json, slice)
-    }
+/// How a type of arguments is written and read.
+///
+/// The expansions reach it by [`argument`] and by nothing else, so that a type that is no [`Argument`] is told once for
+/// each place in which it stands, and not once for each way in which it is used.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct ArgumentCode<T> {
+    pub(crate) write: fn(&T, &mut Vec<u8>) -> serde_json::Result<()>,
+    pub(crate) write_slice: fn(&[T], &mut Vec<u8>) -> serde_json::Result<()>,
+    pub(crate) read: Read<T>,
+    pub(crate) read_list: Read<Vec<T>>,
+    /// What stands for an argument that was not given: `None` for an `Option`, and nothing for any other type.
+    pub(crate) absent: fn() -> Option<T>,
+}
 
-    fn next<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Self, A::Error> {
-        map.next_value()
-    }
+/// Reads one value at the beginning of a text, and tells where it ends.
+pub(crate) type Read<T> = fn(&[u8]) -> serde_json::Result<(T, usize)>;
 
-    fn absent() -> Option<Self> {
-        T::deserialize(Absent).ok()
+/// How the type `T` of a parameter is written and read.
+#[doc(hidden)]
+pub const fn argument<T: Argument>() -> ArgumentCode<T> {
+    T::CODE
+}
+
+/// Reads one value at the beginning of a text, and tells where it ends.
+pub(crate) fn read<T: DeserializeOwned>(json: &[u8]) -> serde_json::Result<(T, usize)> {
+    let mut values = serde_json::Deserializer::from_slice(json).into_iter::<T>();
+    match values.next() {
+        Some(value) => value.map(|value| (value, values.byte_offset())),
+        None => Err(serde_json::Error::custom("the value is missing")),
     }
 }
 
@@ -54,13 +63,13 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> Argument for T {
 struct Absent;
 
 impl<'de> Deserializer<'de> for Absent {
-    type Error = MissingError;
+    type Error = AbsentError;
 
-    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, MissingError> {
-        Err(MissingError::custom("absent"))
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, AbsentError> {
+        Err(AbsentError::custom("absent"))
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, MissingError> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, AbsentError> {
         visitor.visit_none()
     }
 

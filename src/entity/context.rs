@@ -8,7 +8,7 @@ use crate::engine::scope::Scope;
 use crate::entity::entity_caller::EntityCaller;
 use crate::entity::key::Key;
 use crate::entity::kind::Entity;
-use crate::entity::reference;
+use crate::entity::reference::reference;
 use crate::id::EntityId;
 
 /// What an operation can know and do besides changing its state: an optional `&mut EntityContext` parameter.

@@ -1,163 +1,216 @@
 //! From JSON to the arguments of an operation.
 
-use std::fmt;
+use std::borrow::Cow;
 
-use serde::Deserializer as _;
-use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::de::IgnoredAny;
 
 use crate::engine::code::OperationFailure;
-use crate::entity::argument::Argument;
+use crate::entity::argument::{self, ArgumentCode, Read};
 
-/// The names under which each parameter is found: its own and its aliases.
-type Names = [&'static [&'static str]];
-
-/// Decodes arguments from a JSON object, by name. What was not given is `None`; names that no parameter has are ignored.
+/// Walks through a JSON object with the arguments of an operation, by name.
 ///
-/// Nothing and `null` count as an object without fields, so that a caller without arguments needs none.
-///
-/// # Errors
-/// [`OperationFailure::Arguments`] with the decoder's text.
+/// Names that no parameter has are passed over, so that a caller may be newer than the operation. Nothing and `null`
+/// count as an object without fields, so that a caller without arguments needs none.
 #[doc(hidden)]
-pub fn arguments<L: ArgumentList>(json: &[u8], names: &'static Names) -> Result<L, OperationFailure> {
-    let json = match json {
-        b"" | b"null" => b"{}",
-        json => json,
-    };
-    let mut deserializer = serde_json::Deserializer::from_slice(json);
-    let list = deserializer
-        .deserialize_map(ListVisitor {
-            list: L::default(),
+#[derive(Debug)]
+pub struct ArgumentReader<'a> {
+    /// What is not read yet.
+    rest: &'a [u8],
+    /// The names under which each parameter is found: its own and its aliases.
+    names: &'static [&'static [&'static str]],
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    Start,
+    /// A value was read; a comma or the end is next.
+    Value,
+    End,
+}
+
+impl<'a> ArgumentReader<'a> {
+    /// Begins with the stored arguments.
+    pub fn new(json: &'a [u8], names: &'static [&'static [&'static str]]) -> Self {
+        let rest = match json {
+            b"" | b"null" => b"{}",
+            json => json,
+        };
+        Self {
+            rest,
             names,
-        })
-        .and_then(|list| deserializer.end().map(|()| list));
-    list.map_err(|reason| OperationFailure::Arguments(reason.to_string()))
-}
-
-/// Checks the arguments of an operation that takes none.
-///
-/// # Errors
-/// [`OperationFailure::Arguments`] if they are no JSON object.
-#[doc(hidden)]
-pub fn no_arguments(json: &[u8]) -> Result<(), OperationFailure> {
-    match json {
-        b"" | b"{}" | b"null" => Ok(()),
-        json => arguments::<()>(json, &[]),
+            stage: Stage::Start,
+        }
     }
-}
 
-/// Takes an argument that has no default.
-///
-/// # Errors
-/// [`OperationFailure::Arguments`] if it was not given and its type is no `Option`.
-#[doc(hidden)]
-pub fn required<T: Argument>(argument: Option<T>, name: &'static str) -> Result<T, OperationFailure> {
-    argument
-        .or_else(T::absent)
-        .ok_or_else(|| OperationFailure::Arguments(format!("the argument `{name}` is missing")))
-}
-
-/// The arguments of one operation while they are read: a tuple of `Option`s, in the order of the parameters.
-#[doc(hidden)]
-pub trait ArgumentList: Default {
-    /// Reads the value of the parameter at `index`; `false` if it was read before.
+    /// Goes to the value of the next argument that a parameter has, and tells the parameter's place; `None` at the end.
     ///
     /// # Errors
-    /// The decoder's error.
-    fn read<'de, A: MapAccess<'de>>(&mut self, index: usize, map: &mut A) -> Result<bool, A::Error>;
-}
-
-impl ArgumentList for () {
-    fn read<'de, A: MapAccess<'de>>(&mut self, _: usize, map: &mut A) -> Result<bool, A::Error> {
-        map.next_value::<IgnoredAny>().map(|_| true)
-    }
-}
-
-macro_rules! argument_lists {
-    ($($first:ident:$at:tt $($rest:ident:$index:tt)*;)*) => {$(
-        #[diagnostic::do_not_recommend]
-        impl<$first: Argument, $($rest: Argument),*> ArgumentList for (Option<$first>, $(Option<$rest>),*) {
-            fn read<'de, Map: MapAccess<'de>>(&mut self, index: usize, map: &mut Map) -> Result<bool, Map::Error> {
-                match index {
-                    $at => fill(&mut self.$at, map),
-                    $($index => fill(&mut self.$index, map),)*
-                    _ => map.next_value::<IgnoredAny>().map(|_| true),
-                }
-            }
-        }
-    )*};
-}
-
-// A tuple has a `Default` up to twelve fields.
-argument_lists! {
-    A:0;
-    A:0 B:1;
-    A:0 B:1 C:2;
-    A:0 B:1 C:2 D:3;
-    A:0 B:1 C:2 D:3 E:4;
-    A:0 B:1 C:2 D:3 E:4 F:5;
-    A:0 B:1 C:2 D:3 E:4 F:5 G:6;
-    A:0 B:1 C:2 D:3 E:4 F:5 G:6 H:7;
-    A:0 B:1 C:2 D:3 E:4 F:5 G:6 H:7 I:8;
-    A:0 B:1 C:2 D:3 E:4 F:5 G:6 H:7 I:8 J:9;
-    A:0 B:1 C:2 D:3 E:4 F:5 G:6 H:7 I:8 J:9 K:10;
-    A:0 B:1 C:2 D:3 E:4 F:5 G:6 H:7 I:8 J:9 K:10 L:11;
-}
-
-fn fill<'de, T: Argument, A: MapAccess<'de>>(argument: &mut Option<T>, map: &mut A) -> Result<bool, A::Error> {
-    let is_first = argument.is_none();
-    *argument = Some(T::next(map)?);
-    Ok(is_first)
-}
-
-struct ListVisitor<L> {
-    list: L,
-    names: &'static Names,
-}
-
-impl<'de, L: ArgumentList> Visitor<'de> for ListVisitor<L> {
-    type Value = L;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object with the arguments by name")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<L, A::Error> {
-        while let Some(place) = map.next_key_seed(NameVisitor(self.names))? {
-            match place {
+    /// [`OperationFailure::Arguments`] if the text is no JSON object.
+    pub fn next_place(&mut self) -> Result<Option<usize>, OperationFailure> {
+        while self.go_to_name()? {
+            let name = self.name()?;
+            self.expect(b':')?;
+            match self.names.iter().position(|names| names.contains(&&*name)) {
+                Some(place) => return Ok(Some(place)),
                 None => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-                Some(index) => {
-                    if !self.list.read(index, &mut map)? {
-                        let name = self.names[index].first().unwrap_or(&"");
-                        return Err(A::Error::custom(format_args!("the argument `{name}` is given twice")));
-                    }
+                    self.take(&name, argument::read::<IgnoredAny>)?;
                 }
             }
         }
-        Ok(self.list)
+        Ok(None)
+    }
+
+    /// Passes over all arguments, of an operation that takes none.
+    ///
+    /// # Errors
+    /// [`OperationFailure::Arguments`] if the text is no JSON object.
+    pub fn finish(mut self) -> Result<(), OperationFailure> {
+        if self.rest == b"{}" {
+            return Ok(());
+        }
+        self.next_place().map(|_| ())
+    }
+
+    /// Goes behind the brace or the comma before a name; `false` at the end of the object.
+    fn go_to_name(&mut self) -> Result<bool, OperationFailure> {
+        match (self.stage, self.peek()) {
+            (Stage::Start, Some(b'{')) => {
+                self.rest = &self.rest[1..];
+                self.stage = Stage::Value;
+                if self.peek() != Some(b'}') {
+                    return Ok(true);
+                }
+            }
+            (Stage::Start, _) => {
+                return Err(refused(
+                    "the arguments are no JSON object by the names of the parameters",
+                ));
+            }
+            (Stage::Value, Some(b',')) => {
+                self.rest = &self.rest[1..];
+                return Ok(true);
+            }
+            (Stage::Value, Some(b'}')) => {}
+            (Stage::Value, _) => return Err(refused("the arguments are broken JSON: a `,` or `}` is missing")),
+            (Stage::End, _) => return Ok(false),
+        }
+        self.rest = &self.rest[1..];
+        self.stage = Stage::End;
+        match self.peek() {
+            None => Ok(false),
+            Some(_) => Err(refused("the arguments are broken JSON: something follows the object")),
+        }
+    }
+
+    /// Reads a name; without a copy if nothing in it is escaped.
+    fn name(&mut self) -> Result<Cow<'a, str>, OperationFailure> {
+        if self.peek() == Some(b'"') {
+            let text = &self.rest[1..];
+            let end = text.iter().position(|byte| matches!(byte, b'"' | b'\\'));
+            if let Some(end) = end.filter(|&end| text[end] == b'"')
+                && let Ok(name) = std::str::from_utf8(&text[..end])
+            {
+                self.rest = &text[end + 1..];
+                return Ok(Cow::Borrowed(name));
+            }
+        }
+        let (name, end) = argument::read::<String>(self.rest)
+            .map_err(|_| refused("the arguments are broken JSON: a name in quotes is missing"))?;
+        self.rest = &self.rest[end..];
+        Ok(Cow::Owned(name))
+    }
+
+    /// The next character that is no white space.
+    fn peek(&mut self) -> Option<u8> {
+        let blank = self
+            .rest
+            .iter()
+            .take_while(|byte| matches!(byte, b' ' | b'\n' | b'\t' | b'\r'));
+        self.rest = &self.rest[blank.count()..];
+        self.rest.first().copied()
+    }
+
+    fn expect(&mut self, byte: u8) -> Result<(), OperationFailure> {
+        if self.peek() != Some(byte) {
+            return Err(refused(format!(
+                "the arguments are broken JSON: a `{}` is missing",
+                char::from(byte)
+            )));
+        }
+        self.rest = &self.rest[1..];
+        Ok(())
+    }
+
+    fn take<T>(&mut self, name: &str, read: Read<T>) -> Result<T, OperationFailure> {
+        let (value, end) = read(self.rest).map_err(|reason| refused(format!("the argument `{name}`: {reason}")))?;
+        self.rest = &self.rest[end..];
+        Ok(value)
     }
 }
 
-/// Finds the place of a name without copying it.
-struct NameVisitor(&'static Names);
+/// One argument while the others are read.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Slot<T> {
+    name: &'static str,
+    read: Read<T>,
+    absent: fn() -> Option<T>,
+    value: Option<T>,
+}
 
-impl<'de> DeserializeSeed<'de> for NameVisitor {
-    type Value = Option<usize>;
+impl<T> Slot<T> {
+    /// A parameter that is a value, or a reference to one.
+    pub fn value(name: &'static str, code: ArgumentCode<T>) -> Self {
+        Self {
+            name,
+            read: code.read,
+            absent: code.absent,
+            value: None,
+        }
+    }
 
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Option<usize>, D::Error> {
-        deserializer.deserialize_identifier(self)
+    /// Reads the value at which `reader` stands.
+    ///
+    /// # Errors
+    /// [`OperationFailure::Arguments`] if it does not decode, or was read before.
+    pub fn read(&mut self, reader: &mut ArgumentReader<'_>) -> Result<(), OperationFailure> {
+        let value = reader.take(self.name, self.read)?;
+        match self.value.replace(value) {
+            None => Ok(()),
+            Some(_) => Err(refused(format!("the argument `{}` is given twice", self.name))),
+        }
+    }
+
+    /// Takes the argument, which has no default.
+    ///
+    /// # Errors
+    /// [`OperationFailure::Arguments`] if it was not given and its type is no `Option`.
+    pub fn required(self) -> Result<T, OperationFailure> {
+        match self.value.or_else(self.absent) {
+            Some(value) => Ok(value),
+            None => Err(refused(format!("the argument `{}` is missing", self.name))),
+        }
+    }
+
+    /// Takes the argument, or what stands for it.
+    pub fn or_else(self, default: impl FnOnce() -> T) -> T {
+        self.value.unwrap_or_else(default)
     }
 }
 
-impl Visitor<'_> for NameVisitor {
-    type Value = Option<usize>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the name of an argument")
+impl<T> Slot<Vec<T>> {
+    /// A parameter that is a slice.
+    pub fn list(name: &'static str, code: ArgumentCode<T>) -> Self {
+        Self {
+            name,
+            read: code.read_list,
+            absent: || None,
+            value: None,
+        }
     }
+}
 
-    fn visit_str<E>(self, name: &str) -> Result<Option<usize>, E> {
-        Ok(self.0.iter().position(|names| names.contains(&name)))
-    }
+fn refused(reason: impl Into<String>) -> OperationFailure {
+    OperationFailure::Arguments(reason.into())
 }

@@ -1,6 +1,6 @@
 //! From the arguments of an operation to JSON.
 
-use crate::entity::argument::Argument;
+use crate::entity::argument::ArgumentCode;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Writes arguments as a JSON object, by name, straight into the bytes that are sent.
@@ -26,8 +26,8 @@ impl ArgumentWriter {
 
     /// Writes a value.
     #[must_use]
-    pub fn value<T: Argument>(self, prefix: &'static str, value: &T) -> Self {
-        self.write(prefix, |json| value.to_json(json))
+    pub fn value<T>(self, prefix: &'static str, value: &T, code: ArgumentCode<T>) -> Self {
+        self.write(prefix, |json| (code.write)(value, json))
     }
 
     /// Writes a text that the caller keeps.
@@ -38,8 +38,8 @@ impl ArgumentWriter {
 
     /// Writes values that the caller keeps.
     #[must_use]
-    pub fn slice<T: Argument>(self, prefix: &'static str, slice: &[T]) -> Self {
-        self.write(prefix, |json| T::slice_to_json(slice, json))
+    pub fn slice<T>(self, prefix: &'static str, slice: &[T], code: ArgumentCode<T>) -> Self {
+        self.write(prefix, |json| (code.write_slice)(slice, json))
     }
 
     /// Ends the object.

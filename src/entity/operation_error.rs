@@ -1,10 +1,12 @@
 //! What an operation may return as its error.
 
+use std::any::Any;
 use std::fmt;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::entity::error::CallError;
 use crate::error::{Error, ErrorKind};
 use crate::failure::Failure;
 
@@ -70,5 +72,16 @@ impl OperationError for Failure {
 
     fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
         None
+    }
+}
+
+impl<E: std::error::Error + 'static> From<E> for Failure {
+    fn from(error: E) -> Self {
+        // `?` on a call hands a failure over within a `CallError`; it goes on whole, with its type and details.
+        let any: &dyn Any = &error;
+        match any.downcast_ref::<CallError<Self>>() {
+            Some(CallError::Returned(failure)) => failure.clone(),
+            _ => Self::describe(&error, std::any::type_name::<E>()),
+        }
     }
 }

@@ -20,6 +20,10 @@ use crate::entity::object::TypedObject;
 /// `#[serde(default = "path")]`, `#[serde(rename = "...")]` and `#[serde(alias = "...")]` let a later version add or rename
 /// one. A `&mut EntityContext` parameter is the context, a `&ReadContext` that of a read-only operation.
 ///
+/// The macro adds a method for each operation to the reference, `AccountRef` for `Account`, which `#[derive(Entity)]` makes
+/// beside the struct; where the impl stands in another module, the reference has to be imported there as well. Each method
+/// returns an [`Operation`](crate::Operation). A type has one impl with `#[operations]`; others hold further helpers.
+///
 /// `#[operation(name = "...")]` sets the stored name of an operation, which is the method's name otherwise.
 #[diagnostic::on_unimplemented(
     message = "the entity `{Self}` has no operations",
@@ -122,9 +126,6 @@ impl fmt::Debug for Finished {
 #[doc(hidden)]
 #[cold]
 #[track_caller]
-pub fn not_in_table<E: Entity>(operation: usize) -> ! {
-    panic!(
-        "operation {operation} is not in this table of the entity `{}`; look it up by its name",
-        E::NAME
-    )
+pub fn not_in_table(operation: usize) -> ! {
+    panic!("operation {operation} is not in this table of operations; it is looked up by its name first")
 }

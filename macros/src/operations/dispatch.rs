@@ -43,14 +43,14 @@ pub(super) fn expand(entity: &EntityImpl) -> TokenStream {
             fn read(&self, operation: usize, arguments: &[u8], turn: #private::ReadTurn<'_>) -> #private::OperationOutcome {
                 match operation {
                     #(#reads)*
-                    _ => #private::not_in_table::<Self>(operation),
+                    _ => #private::not_in_table(operation),
                 }
             }
 
             fn write(&mut self, operation: usize, arguments: &[u8], turn: #private::Turn<'_>) -> #private::OperationOutcome {
                 match operation {
                     #(#writes)*
-                    _ => #private::not_in_table::<Self>(operation),
+                    _ => #private::not_in_table(operation),
                 }
             }
 
@@ -62,7 +62,7 @@ pub(super) fn expand(entity: &EntityImpl) -> TokenStream {
             ) -> #private::Running {
                 match operation {
                     #(#starts)*
-                    _ => #private::not_in_table::<Self>(operation),
+                    _ => #private::not_in_table(operation),
                 }
             }
         }
@@ -114,18 +114,19 @@ fn run(entity: &EntityImpl, operation: &Operation) -> TokenStream {
         }
         Mode::Async => {
             let answer = answer(entity, operation, quote!(Self::#method(state, #(#parameters),*).await));
+            let body = quote! {
+                let outcome: #private::OperationOutcome = {
+                    let (state, context) = (&mut state, &mut context);
+                    async move { #decode #answer }.await
+                };
+                #private::Finished::new(state, context, outcome)
+            };
             // The span is the method's name, so that a future that is not `Send` is told there.
-            let running = quote_spanned!(method.span()=> #private::Running::new);
+            let running = quote_spanned!(method.span()=> #private::Running::new(async move { #body }));
             quote! {{
                 let mut state = self;
                 let mut context = context;
-                #running(async move {
-                    let outcome: #private::OperationOutcome = {
-                        let (state, context) = (&mut state, &mut context);
-                        async move { #decode #answer }.await
-                    };
-                    #private::Finished::new(state, context, outcome)
-                })
+                #running
             }}
         }
     }
@@ -136,20 +137,12 @@ fn local(index: usize) -> Ident {
     format_ident!("argument_{}", index, span = Span::mixed_site())
 }
 
-fn arguments(operation: &Operation) -> impl Iterator<Item = &Argument> {
-    operation.parameters.iter().filter_map(|parameter| match parameter {
+fn arguments(operation: &Operation) -> impl Iterator<Item = (Ident, &Argument)> {
+    let arguments = operation.parameters.iter().filter_map(|parameter| match parameter {
         Parameter::Argument(argument) => Some(argument),
         Parameter::Context(_) | Parameter::ReadContext(_) => None,
-    })
-}
-
-/// What the stored record owns for an argument.
-pub(super) fn owned(argument: &Argument) -> TokenStream {
-    match &argument.passing {
-        Passing::Value(ty) | Passing::Reference(ty) => quote!(#ty),
-        Passing::Text(text) => quote_spanned!(text.span()=> ::std::string::String),
-        Passing::Slice(element) => quote_spanned!(element.span()=> ::std::vec::Vec<#element>),
-    }
+    });
+    arguments.enumerate().map(|(index, argument)| (local(index), argument))
 }
 
 /// Reads the arguments into local names.
@@ -157,40 +150,55 @@ fn decode(entity: &EntityImpl, operation: &Operation) -> TokenStream {
     let krate = &entity.crate_path;
     let private = quote!(#krate::__private);
     if arguments(operation).next().is_none() {
-        return quote!(#private::no_arguments(&arguments[..])?;);
+        return quote!(#private::ArgumentReader::new(&arguments[..], &[]).finish()?;);
     }
-    let locals = arguments(operation).enumerate().map(|(index, _)| local(index));
-    let types = arguments(operation).map(owned);
-    let names = arguments(operation).map(|Argument { names, .. }| quote!(&[#(#names),*]));
-    let filled = arguments(operation).enumerate().map(|(index, argument)| {
-        let local = local(index);
-        let ty = owned(argument);
-        let name = argument.names.first();
-        match &argument.default {
-            Default::None => quote!(let #local = #private::required::<#ty>(#local, #name)?;),
-            Default::Trait => {
-                let default = quote_spanned!(argument.ident.span()=> <#ty as ::core::default::Default>::default());
-                quote!(let #local = #local.unwrap_or_else(|| #default);)
-            }
-            Default::Path(path) => quote!(let #local: #ty = #local.unwrap_or_else(|| #path());),
+    let names = arguments(operation).map(|(_, Argument { names, .. })| quote!(&[#(#names),*]));
+    let slots = arguments(operation).map(|(local, argument)| {
+        let name = &argument.names[0];
+        let slot = match &argument.passing {
+            Passing::Value(ty) | Passing::Reference(ty) => quote!(value(#name, #private::argument::<#ty>())),
+            Passing::Text(_) => quote!(value(#name, #private::argument::<::std::string::String>())),
+            Passing::Slice(element) => quote!(list(#name, #private::argument::<#element>())),
+        };
+        quote!(let mut #local = #private::Slot::#slot;)
+    });
+    let reads = arguments(operation)
+        .enumerate()
+        .map(|(index, (local, _))| quote!(#index => #local.read(&mut reader)?,));
+    let takes = arguments(operation).map(|(local, argument)| match &argument.default {
+        Default::None => quote!(let #local = #local.required()?;),
+        Default::Trait => {
+            let default = quote_spanned!(argument.ident.span()=> ::core::default::Default::default);
+            quote!(let #local = #local.or_else(#default);)
         }
+        Default::Path(path) => quote!(let #local = #local.or_else(#path);),
     });
     quote! {
-        let (#(#locals,)*): (#(::core::option::Option<#types>,)*) =
-            #private::arguments(&arguments[..], &[#(#names),*])?;
-        #(#filled)*
+        let mut reader = #private::ArgumentReader::new(&arguments[..], &[#(#names),*]);
+        #(#slots)*
+        while let ::core::option::Option::Some(place) = reader.next_place()? {
+            match place {
+                #(#reads)*
+                _ => {}
+            }
+        }
+        #(#takes)*
     }
 }
 
 /// Hands a parameter over. `index` counts the arguments before it.
 fn pass(entity: &EntityImpl, parameter: &Parameter, index: usize) -> TokenStream {
     let krate = &entity.crate_path;
+    // A user's token that comes from a macro of the user's brings that macro's hygiene with its span, so the names of
+    // locals are never made with it.
     match parameter {
         Parameter::Context(ty) => {
-            quote_spanned!(ty.span()=> <#ty as #krate::__private::ContextParameter>::from_context(context))
+            let check = quote_spanned!(ty.span()=> <#ty as #krate::__private::ContextParameter>::from_context);
+            quote!(#check(context))
         }
         Parameter::ReadContext(ty) => {
-            quote_spanned!(ty.span()=> <#ty as #krate::__private::ReadContextParameter>::from_context(&turn.context()))
+            let check = quote_spanned!(ty.span()=> <#ty as #krate::__private::ReadContextParameter>::from_context);
+            quote!(#check(&turn.context()))
         }
         Parameter::Argument(argument) => {
             let local = local(index);
@@ -217,7 +225,8 @@ fn answer(entity: &EntityImpl, operation: &Operation, call: TokenStream) -> Toke
                 quote_spanned!(ty.span()=> #parts::Answer),
                 quote_spanned!(ty.span()=> #parts::Error),
             );
-            quote!(#private::returned::<#answer, #error>(#call))
+            let into_result = quote_spanned!(ty.span()=> #parts::into_result);
+            quote_spanned!(ty.span()=> #private::returned::<#answer, #error>(#into_result(#call)))
         }
     }
 }

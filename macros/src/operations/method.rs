@@ -14,9 +14,6 @@ const BUILT_IN: [(&str, &str); 4] = [
     ("cancel_signal", "the cancelling of a scheduled signal"),
 ];
 
-/// How many arguments an operation may have: as many as a tuple has `Default` for.
-const MOST_ARGUMENTS: usize = 12;
-
 /// Reads a method; `None` if it is a helper or cannot be an operation.
 pub(super) fn read(method: &ImplItemFn, self_type: &Path, errors: &mut Errors) -> Option<Operation> {
     let signature = &method.sig;
@@ -24,15 +21,20 @@ pub(super) fn read(method: &ImplItemFn, self_type: &Path, errors: &mut Errors) -
         refuse_attributes(method, errors);
         return None;
     };
-    let mode = mode(signature, receiver, errors);
-    check_name(signature, errors);
-    check_qualifiers(signature, errors);
     if signature.asyncness.is_none() {
         awaits::refuse(&method.block, errors);
     }
     let name = attributes::operation_name(&signature.ident, &method.attrs, errors);
-    let parameters = parameters(signature, mode?, self_type, errors)?;
+    let errors_before = errors.count();
+    let mode = mode(signature, receiver, errors);
+    check_name(signature, errors);
+    check_qualifiers(signature, errors);
+    let parameters = parameters(signature, mode, self_type, errors);
     let returns = returns::read(&signature.output, self_type, errors);
+    if errors.count() > errors_before {
+        // An expansion of a signature that cannot be would only add errors of the compiler's.
+        return None;
+    }
     let with = |names: &[&str]| {
         let is_one = |attribute: &&syn::Attribute| names.iter().any(|name| attribute.path().is_ident(name));
         method.attrs.iter().filter(is_one).cloned().collect()
@@ -40,7 +42,7 @@ pub(super) fn read(method: &ImplItemFn, self_type: &Path, errors: &mut Errors) -
     Some(Operation {
         ident: signature.ident.clone(),
         name,
-        mode: mode?,
+        mode,
         shown: with(&["doc", "deprecated"]),
         cfgs: with(&["cfg"]),
         parameters,
@@ -64,8 +66,8 @@ fn refuse_attributes(method: &ImplItemFn, errors: &mut Errors) {
     }
 }
 
-/// How the operation runs; `None` if its receiver is none of an operation.
-fn mode(signature: &Signature, receiver: &Receiver, errors: &mut Errors) -> Option<Mode> {
+/// How the operation runs. Where its receiver is refused, the rest is checked as for one that writes.
+fn mode(signature: &Signature, receiver: &Receiver, errors: &mut Errors) -> Mode {
     match &receiver.kind {
         ReceiverKind::Reference(_, lifetime, mutability) => {
             if let Some(lifetime) = lifetime {
@@ -75,28 +77,28 @@ fn mode(signature: &Signature, receiver: &Receiver, errors: &mut Errors) -> Opti
                 );
             }
             match (mutability, &signature.asyncness) {
-                (None, None) => Some(Mode::Read),
-                (Some(_), None) => Some(Mode::Write),
-                (Some(_), Some(_)) => Some(Mode::Async),
+                (None, None) => Mode::Read,
+                (Some(_), None) => Mode::Write,
+                (Some(_), Some(_)) => Mode::Async,
                 (None, Some(asyncness)) => {
                     errors.push(
                         asyncness,
                         "a read-only operation runs within the turn and cannot be `async`: remove `async`, or take `&mut self` to run outside the turn on a copy of the state",
                     );
-                    None
+                    Mode::Read
                 }
             }
         }
         ReceiverKind::Typed(..) => {
             errors.push(receiver, "an operation takes `&self` or `&mut self`, spelled so");
-            None
+            Mode::Write
         }
         _ => {
             errors.push(
                 receiver,
                 "an operation cannot consume the state: take `&mut self` (and `ctx.delete_state()` to end the entity), or make this a helper with `pub(crate)` or without `pub`",
             );
-            None
+            Mode::Write
         }
     }
 }
@@ -147,33 +149,19 @@ fn check_qualifiers(signature: &Signature, errors: &mut Errors) {
     }
 }
 
-/// Reads the parameters; `None` if one cannot be, so that the operation is left out of the expansion.
-fn parameters(signature: &Signature, mode: Mode, self_type: &Path, errors: &mut Errors) -> Option<Vec<Parameter>> {
+/// Reads the parameters, without those that are refused.
+fn parameters(signature: &Signature, mode: Mode, self_type: &Path, errors: &mut Errors) -> Vec<Parameter> {
     let mut parameters: Vec<Parameter> = Vec::new();
-    let mut all_are_read = true;
     for input in &signature.inputs {
         let FnArg::Typed(input) = input else { continue };
         let Some(parameter) = parameter::read(input, mode, self_type, errors) else {
-            all_are_read = false;
             continue;
         };
         let is_context = |parameter: &Parameter| !matches!(parameter, Parameter::Argument(_));
         if is_context(&parameter) && parameters.iter().any(is_context) {
             errors.push(&input.ty, "a second context: an operation has one");
-            all_are_read = false;
         }
         parameters.push(parameter);
     }
-    let arguments = parameters
-        .iter()
-        .filter(|parameter| matches!(parameter, Parameter::Argument(_)))
-        .count();
-    if arguments > MOST_ARGUMENTS {
-        errors.push(
-            &signature.inputs,
-            format!("an operation has at most {MOST_ARGUMENTS} arguments: gather them in a struct"),
-        );
-        return None;
-    }
-    all_are_read.then_some(parameters)
+    parameters
 }

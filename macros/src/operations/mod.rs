@@ -141,3 +141,58 @@ fn refuse_duplicates(operations: &[Operation], errors: &mut Errors) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use quote::quote;
+
+    use super::*;
+
+    /// Whatever is wrong with it, the user's item comes out as it came in, with every error behind it.
+    #[test]
+    fn the_item_comes_out_beside_errors() {
+        for (item, errors) in [
+            (quote!(impl Account { pub fn id(&self) {} pub fn take(self) {} }), 2),
+            (
+                quote!(
+                    impl<T> Account<T> {
+                        pub fn get(&self) {}
+                    }
+                ),
+                1,
+            ),
+            (quote!(impl Clone for Account { fn clone(&self) -> Self { Self } }), 1),
+            (
+                quote!(
+                    struct Account;
+                ),
+                1,
+            ),
+            (quote!(fn broken), 1),
+        ] {
+            let text = expand(TokenStream::new(), item.clone()).to_string();
+            assert!(text.contains(&item.to_string()), "{text}");
+            assert_eq!(text.matches("compile_error").count(), errors, "{text}");
+        }
+    }
+
+    /// Only the macro's own attributes are taken out.
+    #[test]
+    fn only_helper_attributes_are_taken_out() {
+        let item = quote! {
+            impl Account {
+                #[operation(name = "put")]
+                #[inline]
+                pub fn add(&mut self, #[serde(default)] #[allow(unused)] cents: i64) {}
+            }
+        };
+        let text = expand(TokenStream::new(), item).to_string();
+        let method = quote!(
+            #[inline]
+            pub fn add(&mut self, #[allow(unused)] cents: i64) {}
+        )
+        .to_string();
+        assert!(text.contains(&method), "{text}");
+        assert!(!text.contains("serde (") && !text.contains("# [operation"), "{text}");
+    }
+}

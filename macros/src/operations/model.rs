@@ -75,6 +75,10 @@ pub(crate) enum Default {
 }
 
 /// What the method returns.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one for each operation, and only while a macro runs"
+)]
 pub(crate) enum Returns {
     /// No return type.
     Nothing,

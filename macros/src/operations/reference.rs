@@ -23,7 +23,7 @@ pub(super) fn expand(entity: &EntityImpl) -> TokenStream {
     quote! {
         #(#cfgs)*
         #[automatically_derived]
-        #[allow(clippy::all, clippy::pedantic)]
+        #[allow(dead_code, unreachable_pub, deprecated, clippy::all, clippy::pedantic)]
         impl<#caller: #krate::Caller> #reference<#caller> {
             #(#methods)*
         }
@@ -90,6 +90,7 @@ fn returns(entity: &EntityImpl, operation: &Operation) -> (TokenStream, TokenStr
 /// Writes the arguments as a JSON object, straight from where the caller has them.
 fn encode(entity: &EntityImpl, operation: &Operation, arguments: &[&Argument]) -> TokenStream {
     let krate = &entity.crate_path;
+    let private = quote!(#krate::__private);
     let name = &operation.name;
     if arguments.is_empty() {
         return quote!(::core::result::Result::Ok(::std::vec::Vec::new()));
@@ -99,11 +100,11 @@ fn encode(entity: &EntityImpl, operation: &Operation, arguments: &[&Argument]) -
         let opening = if index == 0 { '{' } else { ',' };
         let prefix = format!("{opening}{}:", names::to_json(&argument.names[0]));
         match &argument.passing {
-            Passing::Value(ty) => quote!(.value::<#ty>(#prefix, &#ident)),
-            Passing::Reference(ty) => quote!(.value::<#ty>(#prefix, #ident)),
+            Passing::Value(ty) => quote!(.value(#prefix, &#ident, #private::argument::<#ty>())),
+            Passing::Reference(ty) => quote!(.value(#prefix, #ident, #private::argument::<#ty>())),
             Passing::Text(_) => quote!(.text(#prefix, #ident)),
-            Passing::Slice(element) => quote!(.slice::<#element>(#prefix, #ident)),
+            Passing::Slice(element) => quote!(.slice(#prefix, #ident, #private::argument::<#element>())),
         }
     });
-    quote!(#krate::__private::ArgumentWriter::new(#name)#(#fields)*.finish())
+    quote!(#private::ArgumentWriter::new(#name)#(#fields)*.finish())
 }

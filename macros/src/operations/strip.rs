@@ -1,9 +1,9 @@
 //! The user's impl without the attributes that are the macro's own.
 
-use syn::{FnArg, ImplItem, ItemImpl};
+use syn::{FnArg, ImplItem, ItemImpl, parse_quote};
 
 /// Takes out `#[operation]` on methods and `#[serde]` on their parameters, which the compiler does not know. The rest is
-/// as the user wrote it.
+/// as the user wrote it; but here `pub` says that a method is an operation, so no lint may ask for less.
 pub(super) fn helpers(mut item: ItemImpl) -> ItemImpl {
     for item in &mut item.items {
         let attributes = match item {
@@ -24,5 +24,6 @@ pub(super) fn helpers(mut item: ItemImpl) -> ItemImpl {
         };
         attributes.retain(|attribute| !attribute.path().is_ident("operation"));
     }
+    item.attrs.push(parse_quote!(#[allow(unreachable_pub)]));
     item
 }

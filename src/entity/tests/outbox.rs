@@ -1,5 +1,7 @@
 //! What an operation sends.
 
+use std::io;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use uuid::Uuid;
@@ -92,12 +94,49 @@ fn signals_wait_in_the_outbox() {
     );
 }
 
-/// An operation that is dropped sends nothing.
+/// Takes what is logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(text)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// An operation that is dropped before it was signaled sends nothing and logs a warning; one that was signaled does not.
 #[test]
-fn a_dropped_operation_sends_nothing() {
+fn a_dropped_operation_sends_nothing_and_warns() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(move || writer.clone())
+        .with_ansi(false)
+        .finish();
     let context = context();
-    drop(context.entity::<Audit>("main").ended());
-    assert!(shown(context).is_empty());
+    tracing::subscriber::with_default(subscriber, || {
+        context.entity::<Audit>("signaled").ended().signal();
+        context
+            .entity::<Audit>("timed")
+            .ended()
+            .timer_id("tea")
+            .signal_after(Duration::ZERO);
+        drop(context.entity::<Audit>("dropped").ended());
+        drop(context.entity::<Audit>("named").ended().timer_id("tea"));
+    });
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let lines: Vec<&str> = log.lines().collect();
+    assert_eq!(lines.len(), 2, "{log}");
+    assert!(
+        lines[0].contains("WARN") && lines[0].contains("nothing was sent entity=@audit@dropped operation=ended"),
+        "{log}"
+    );
+    assert!(lines[1].contains("entity=@audit@named"), "{log}");
+    assert_eq!(shown(context).len(), 2);
 }
 
 /// A key that breaks the rules, or an argument that does not serialise, is kept as the error of the operation; the first
@@ -174,13 +213,13 @@ fn keys_are_written_as_text() {
 
     let text = String::from("näm e");
     assert_eq!(key(&text), "näm e");
-    assert_eq!(key(&&*text), "näm e");
+    assert_eq!(key(&*text), "näm e");
     assert_eq!(key(text), "näm e");
     assert_eq!(key(""), "");
     assert_eq!(key(std::borrow::Cow::from("cow")), "cow");
-    assert_eq!(key(std::sync::Arc::<str>::from("arc")), "arc");
+    assert_eq!(key(Arc::<str>::from("arc")), "arc");
     assert_eq!(key(-5_i32), "-5");
-    assert_eq!(key(&u128::MAX), u128::MAX.to_string());
+    assert_eq!(key(u128::MAX), u128::MAX.to_string());
     assert_eq!(key(Uuid::nil()), "00000000-0000-0000-0000-000000000000");
     assert_eq!(key(OrderNumber(1, 22)), "1-22");
 }
