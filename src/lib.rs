@@ -1,6 +1,5 @@
 //! Durable entities and orchestrations: actors whose state, messages and workflows survive any crash.
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::disallowed_methods))]
-#![allow(dead_code)] // Only while the first pieces are put together.
 
 // The macros write `::abide`, also where they are used inside this crate.
 extern crate self as abide;
@@ -18,6 +17,7 @@ mod hub;
 mod id;
 pub mod prelude;
 mod runtime;
+mod spawn;
 mod store;
 mod time;
 

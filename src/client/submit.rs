@@ -58,7 +58,7 @@ impl Submission {
             let (sender, receiver) = oneshot::channel();
             let reply = Reply {
                 sender,
-                permit: Some(permit),
+                _permit: Some(permit),
             };
             let envelope = Envelope::Request {
                 target: target.clone(),
@@ -107,7 +107,10 @@ impl Submission {
         if code.find(operation).is_none() && !operation.eq_ignore_ascii_case("delete") {
             return Err(Error::new(
                 ErrorKind::UnknownOperation,
-                format!("the entity type `{name}` has no operation `{operation}`"),
+                format!(
+                    "the entity type `{name}` has no operation `{operation}`; it has {}",
+                    code.operations().join(", ")
+                ),
             ));
         }
         let (bytes, limit) = (arguments.len(), runtime.limits.payload_bytes);
@@ -173,7 +176,7 @@ pub(crate) async fn ask(
     let (sender, receiver) = oneshot::channel();
     let envelope = Envelope::Operator {
         input: Box::new(input),
-        reply: Reply { sender, permit: None },
+        reply: Reply { sender, _permit: None },
     };
     runtime.upgrade().ok_or_else(closed)?.send(&instance, envelope)?;
     Ok(matches!(answer(receiver, &runtime).await?, Told::Answer(answer) if answer == b"true"))

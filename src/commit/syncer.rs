@@ -1,10 +1,12 @@
 //! The thread that makes commits durable.
 
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 
 use crate::commit::CommitOrder;
 use crate::error::{Error, Result};
+use crate::spawn::spawn;
+use crate::time::Stopwatch;
 
 /// The thread that makes commits durable and opens the gate. It never waits to gather a batch: the batch is what was
 /// written during the last sync.
@@ -25,16 +27,13 @@ impl Syncer {
     ) -> Result<Self> {
         let run = move || {
             while order.wait_for_work() {
-                let started = crate::time::stopwatch();
+                let watch = Stopwatch::start();
                 let released = order.sync();
-                metrics::histogram!("abide.sync.seconds").record(started.elapsed().as_secs_f64());
+                metrics::histogram!("abide.sync.seconds").record(watch.elapsed().as_secs_f64());
                 release(released.items, released.error);
             }
         };
-        let thread = thread::Builder::new()
-            .name("abide-sync".into())
-            .spawn(run)
-            .map_err(|error| Error::new(crate::ErrorKind::Io, "the syncer's thread did not start").with_source(error))?;
+        let thread = spawn("abide-sync", run)?;
         Ok(Self { thread })
     }
 
