@@ -1,5 +1,8 @@
 //! The properties of the store on RocksDB.
 
+mod checkpoint;
+mod damage;
+mod likeness;
 mod opening;
 
 use std::fs;
