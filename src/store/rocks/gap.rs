@@ -41,15 +41,14 @@ impl Gap {
             let mut log = Log::open(path, *number)?;
             while let Some(batch) = log.next_batch()? {
                 let (sequence, count) = batch.sequence();
-                let is_first = expected.is_none();
-                if expected.is_some_and(|expected| expected != sequence) || (is_first && !batch.is_at_start()) {
-                    let (at, end) = end;
-                    return Ok(Some(Self {
-                        log: logs[at].1.clone(),
-                        end,
-                        newest: commit_of(&newest)?,
-                        later: logs[at + 1..].iter().map(|(_, path)| path.clone()).collect(),
-                    }));
+                let goes_on = match expected {
+                    Some(expected) => expected == sequence,
+                    // Nothing says with which number the logs begin. But a log begins with its first batch, and RocksDB
+                    // itself knows whether a whole log is missing.
+                    None => batch.is_at_start(),
+                };
+                if !goes_on {
+                    return Self::behind(&logs, end, &newest);
                 }
                 expected = Some(sequence + u64::from(count));
                 end = (index, batch.end());
@@ -57,6 +56,20 @@ impl Gap {
             }
         }
         Ok(None)
+    }
+
+    /// The gap behind the batch `newest`, which ends at this byte of this log.
+    fn behind(logs: &[(u64, PathBuf)], (index, end): (usize, u64), newest: &[u8]) -> Result<Option<Self>> {
+        let Ok(newest) = commit_of(newest) else {
+            // The batch is broken, so that its CRC is wrong and RocksDB stops there: nothing is replayed around a gap.
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            log: logs[index].1.clone(),
+            end,
+            newest,
+            later: logs[index + 1..].iter().map(|(_, path)| path.clone()).collect(),
+        }))
     }
 
     /// Takes away what is behind the gap, which is what a crash takes: nobody was told of it.

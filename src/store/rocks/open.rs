@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::RocksStore;
 use super::error::{error, open_error};
 use super::gap::Gap;
-use super::options::options;
+use super::options::{forgetting_logs, options};
 use super::promise::Promise;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::directory::{DirectoryLock, Format, create_private_directory, database, make_private, sync_parent};
@@ -113,9 +113,15 @@ fn create(directory: &Path, lock: DirectoryLock, how: &OpenOptions) -> Result<Op
 
 fn open_existing(directory: &Path, format: Format, lock: DirectoryLock, how: &OpenOptions) -> Result<Opened> {
     let path = database(directory);
-    let options = options(how.memory_budget, how.wal_limit);
+    let mut options = options(how.memory_budget, how.wal_limit);
+    if how.accept_loss {
+        options = forgetting_logs(&options);
+    }
     let promise = Promise::read(directory, how.accept_loss)?;
-    check_untouched(directory, &options, &promise)?;
+    if let Some(gap) = check_untouched(directory, &options, &promise)? {
+        gap.cut()?;
+        options = forgetting_logs(&options);
+    }
 
     let db = open_writable(&path, &options)?;
     let last_commit = last_commit(&db)?;
@@ -136,25 +142,24 @@ fn open_existing(directory: &Path, format: Format, lock: DirectoryLock, how: &Op
     })
 }
 
-/// Looks whether the promise is kept, and changes nothing unless it is.
+/// Looks whether the promise is kept, and changes nothing. What lies behind the gap that it returns was never promised.
 ///
 /// A writable open would cut the log at its first broken byte and delete the rest, and a refusal would come too late
 /// for whoever could mend it. A read-only one replays the log into memory.
-fn check_untouched(directory: &Path, options: &Options, promise: &Promise) -> Result<()> {
+fn check_untouched(directory: &Path, options: &Options, promise: &Promise) -> Result<Option<Gap>> {
     let path = database(directory);
     let db = DB::open_for_read_only(options, &path, false).map_err(|failed| open_error(&path, failed))?;
     promise.check(directory, number(last_commit(&db)?))?;
     let first_log = db.property_int_value(rocksdb::properties::MIN_LOG_NUMBER_TO_KEEP);
     let first_log = first_log.map_err(|failed| error("name its first log", failed))?;
     drop(db);
-    let Some(gap) = Gap::find(&path, first_log.unwrap_or(0))? else {
-        return Ok(());
-    };
-    match gap.newest {
-        Some(newest) => promise.check(directory, newest)?,
-        None => promise.accept(gap.error())?,
+    let gap = Gap::find(&path, first_log.unwrap_or(0))?;
+    match &gap {
+        Some(Gap { newest: Some(newest), .. }) => promise.check(directory, *newest)?,
+        Some(gap) => promise.accept(gap.error())?,
+        None => {}
     }
-    gap.cut()
+    Ok(gap)
 }
 
 fn open_writable(path: &Path, options: &Options) -> Result<DB> {

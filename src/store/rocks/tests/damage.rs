@@ -9,11 +9,13 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::*;
 use crate::error::Result;
 use crate::store::directory::{DirectoryLock, Format, Sidecar};
-use crate::store::rocks::RocksStore;
 use crate::store::rocks::options::options;
 
 /// The newest commit of the hubs that are damaged here.
 const NEWEST: u64 = 240;
+
+/// No hub here has more commits.
+const WRITTEN: u64 = 3000;
 
 /// How often each file is damaged in each way. Raise it to search, with `ABIDE_DAMAGE_TRIALS`.
 fn trials() -> u64 {
@@ -44,22 +46,33 @@ fn killed_with_tables() -> &'static Path {
 /// What a kill leaves of a hub with three logs that are all needed, as while a flush runs.
 fn killed_with_logs() -> &'static Path {
     static HUB: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
-    let (_, directory) = HUB.get_or_init(|| {
-        let place = tempfile::tempdir().unwrap();
-        let directory = place.path().join("hub");
-        drop(open(&directory, &small()).unwrap());
-        let store = with_late_flushes(&directory);
-        let mut number = 1;
-        while logs(&directory).len() < 3 || number <= NEWEST {
-            acknowledged(&store, number..=number);
-            number += 1;
-        }
-        let copy = killed(&directory);
-        drop(store);
-        drop(place);
-        copy
-    });
+    let (_, directory) = HUB.get_or_init(|| with_three_logs(|number| number <= WRITTEN));
     directory
+}
+
+/// The same, but nobody was told of the commits from [`NEWEST`] on.
+fn killed_before_acknowledgement() -> &'static Path {
+    static HUB: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
+    let (_, directory) = HUB.get_or_init(|| with_three_logs(|number| number <= NEWEST));
+    directory
+}
+
+fn with_three_logs(is_acknowledged: impl Fn(u64) -> bool) -> (TempDir, PathBuf) {
+    let place = tempfile::tempdir().unwrap();
+    let directory = place.path().join("hub");
+    drop(open(&directory, &small()).unwrap());
+    let store = with_late_flushes(&directory);
+    let mut number = 1;
+    while logs(&directory).len() < 3 || number <= NEWEST {
+        commit(&store, number);
+        store.sync().unwrap();
+        if is_acknowledged(number) {
+            store.acknowledge(number).unwrap();
+        }
+        number += 1;
+    }
+    assert!(number <= WRITTEN);
+    killed(&directory)
 }
 
 /// Memtables that fill at once and whose flush waits for more of them.
@@ -114,13 +127,17 @@ fn check_honest(directory: &Path, promised: u64) -> std::result::Result<&'static
     if found < promised {
         return Err(format!("opened silently with {found} of {promised} commits"));
     }
-    let read: Result<Vec<_>> = (1..=promised).map(|number| opened.store.get(&row(number))).collect();
-    match read {
-        Err(error) => explained(&error).map(|()| "refused a read"),
-        Ok(rows) => match rows.iter().position(Option::is_none) {
-            Some(missing) => Err(format!("the row of commit {} is silently missing", missing + 1)),
-            None => Ok("whole"),
-        },
+    let read: Result<Vec<_>> = (1..=WRITTEN).map(|number| opened.store.get(&row(number))).collect();
+    let rows = match read {
+        Err(error) => return explained(&error).map(|()| "refused a read"),
+        Ok(rows) => rows,
+    };
+    // A crash takes a suffix: the newest commit's row says where it ends, and nothing is there behind it.
+    let kept = rows.iter().take_while(|row| row.is_some()).count() as u64;
+    let there = rows.iter().flatten().count() as u64;
+    match (kept, there) {
+        (kept, there) if kept == found && there == found => Ok("whole"),
+        _ => Err(format!("commit {found} is the newest, of {there} commits there is a row, {kept} in a row")),
     }
 }
 
@@ -189,6 +206,12 @@ fn a_damaged_log_is_never_silently_less() {
 #[test]
 fn damage_to_one_of_several_logs_is_never_silently_less() {
     damage_all(killed_with_logs(), |path| has_extension(path, "log"));
+}
+
+/// A gap where nobody was told anything costs a suffix and no more: not the hub, and nothing from the middle.
+#[test]
+fn damage_behind_what_was_acknowledged_takes_a_suffix() {
+    damage_all(killed_before_acknowledgement(), |path| has_extension(path, "log"));
 }
 
 #[test]

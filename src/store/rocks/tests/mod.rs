@@ -3,6 +3,7 @@
 mod checkpoint;
 mod damage;
 mod likeness;
+mod lives;
 mod opening;
 
 use std::fs;
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use super::{OpenOptions, Opened, open};
+use super::{OpenOptions, Opened, RocksStore, open};
 use crate::error::{Error, ErrorKind};
 use crate::store::records::{self, CommitRecord};
 use crate::store::{Batch, Reader, Store, keys};
