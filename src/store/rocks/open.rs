@@ -155,7 +155,9 @@ fn check_untouched(directory: &Path, options: &Options, promise: &Promise) -> Re
     drop(db);
     let gap = Gap::find(&path, first_log.unwrap_or(0))?;
     match &gap {
-        Some(Gap { newest: Some(newest), .. }) => promise.check(directory, *newest)?,
+        Some(Gap {
+            newest: Some(newest), ..
+        }) => promise.check(directory, *newest)?,
         Some(gap) => promise.accept(gap.error())?,
         None => {}
     }

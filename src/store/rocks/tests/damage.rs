@@ -137,7 +137,9 @@ fn check_honest(directory: &Path, promised: u64) -> std::result::Result<&'static
     let there = rows.iter().flatten().count() as u64;
     match (kept, there) {
         (kept, there) if kept == found && there == found => Ok("whole"),
-        _ => Err(format!("commit {found} is the newest, of {there} commits there is a row, {kept} in a row")),
+        _ => Err(format!(
+            "commit {found} is the newest, of {there} commits there is a row, {kept} in a row"
+        )),
     }
 }
 

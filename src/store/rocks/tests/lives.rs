@@ -44,7 +44,13 @@ impl Life {
         let place = tempfile::tempdir().unwrap();
         let directory = place.path().join("hub");
         let store = open(&directory, &small()).unwrap().store;
-        Self { store, directory, _place: place, newest: 0, promised: 0 }
+        Self {
+            store,
+            directory,
+            _place: place,
+            newest: 0,
+            promised: 0,
+        }
     }
 
     fn meet(self, event: Event) -> Self {
@@ -54,11 +60,18 @@ impl Life {
                 (newest + 1..=newest + commits).for_each(|number| commit(&self.store, number));
                 self.store.sync().unwrap();
                 self.store.acknowledge(newest + commits).unwrap();
-                Self { newest: newest + commits, promised: newest + commits, ..self }
+                Self {
+                    newest: newest + commits,
+                    promised: newest + commits,
+                    ..self
+                }
             }
             Event::Write(commits) => {
                 (newest + 1..=newest + commits).for_each(|number| commit(&self.store, number));
-                Self { newest: newest + commits, ..self }
+                Self {
+                    newest: newest + commits,
+                    ..self
+                }
             }
             Event::Sync => {
                 self.store.sync().unwrap();
@@ -75,14 +88,25 @@ impl Life {
             Event::Close => {
                 self.store.close(newest).unwrap();
                 let (place, directory) = killed(&self.directory);
-                Self { promised: newest, ..self }.again(place, directory, &small())
+                Self {
+                    promised: newest,
+                    ..self
+                }
+                .again(place, directory, &small())
             }
             Event::Copy => {
                 let place = tempfile::tempdir().unwrap();
                 let directory = place.path().join("copy");
                 self.store.checkpoint(&directory, self.promised).unwrap();
-                let how = OpenOptions { restore: true, ..small() };
-                Self { promised: newest, ..self }.again(place, directory, &how)
+                let how = OpenOptions {
+                    restore: true,
+                    ..small()
+                };
+                Self {
+                    promised: newest,
+                    ..self
+                }
+                .again(place, directory, &how)
             }
         }
     }
@@ -91,10 +115,21 @@ impl Life {
     fn again(self, place: TempDir, directory: PathBuf, how: &OpenOptions) -> Self {
         let opened = open(&directory, how).unwrap();
         let newest = super::newest(&opened);
-        assert!((self.promised..=self.newest).contains(&newest), "{newest} of {}..={}", self.promised, self.newest);
+        assert!(
+            (self.promised..=self.newest).contains(&newest),
+            "{newest} of {}..={}",
+            self.promised,
+            self.newest
+        );
         assert_holds(&opened.store, newest);
         assert!(opened.store.get(&row(newest + 1)).unwrap().is_none());
-        Self { store: opened.store, directory, _place: place, newest, promised: newest }
+        Self {
+            store: opened.store,
+            directory,
+            _place: place,
+            newest,
+            promised: newest,
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod damage;
 mod likeness;
 mod lives;
 mod opening;
+mod refusal;
 
 use std::fs;
 use std::path::{Path, PathBuf};
