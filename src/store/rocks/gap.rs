@@ -39,20 +39,22 @@ impl Gap {
         let mut end = (0, 0);
         for (index, (number, path)) in logs.iter().enumerate() {
             let mut log = Log::open(path, *number)?;
-            while let Some(batch) = log.next_batch()? {
-                let (sequence, count) = batch.sequence();
+            while log.next()? {
+                let Some((sequence, count)) = sequence(log.payload()) else {
+                    return Self::behind(&logs, end, &newest);
+                };
                 let goes_on = match expected {
                     Some(expected) => expected == sequence,
                     // Nothing says with which number the logs begin. But a log begins with its first batch, and RocksDB
                     // itself knows whether a whole log is missing.
-                    None => batch.is_at_start(),
+                    None => log.zeros().is_none(),
                 };
                 if !goes_on {
                     return Self::behind(&logs, end, &newest);
                 }
                 expected = Some(sequence + u64::from(count));
-                end = (index, batch.end());
-                batch.swap_payload(&mut newest);
+                end = (index, log.end());
+                std::mem::swap(log.payload(), &mut newest);
             }
         }
         Ok(None)
@@ -100,6 +102,13 @@ impl Gap {
             ),
         )
     }
+}
+
+/// The first sequence number of a batch and how many it has: its first 8 bytes and the next 4.
+fn sequence(batch: &[u8]) -> Option<(u64, u32)> {
+    let sequence = batch.get(..8)?.try_into().ok()?;
+    let count = batch.get(8..12)?.try_into().ok()?;
+    Some((u64::from_le_bytes(sequence), u32::from_le_bytes(count)))
 }
 
 /// The logs from number `first` on, in their order.

@@ -1,8 +1,8 @@
-//! Reads the batches of one of RocksDB's logs.
+//! Reads the records of a file in RocksDB's log format: of a log, where a record is a batch, or of a MANIFEST.
 //!
-//! A log is a row of blocks of 32 KiB, and a block is a row of records: CRC (4 bytes), length (2), type (1), in a
-//! recycled log the low half of the log's number (4), and the payload, which is one batch or a fragment of one. A batch
-//! begins with its first sequence number (8) and the number of its changes (4). All numbers are little-endian.
+//! A file is a row of blocks of 32 KiB, and a block is a row of fragments: CRC (4 bytes), length (2), type (1), in a
+//! recycled log the low half of the log's number (4), and the payload, which is one record or a part of one. All
+//! numbers are little-endian.
 //!
 //! The CRC is not checked: RocksDB does that, and stops at the first that is wrong.
 
@@ -15,9 +15,8 @@ use crate::error::{Error, ErrorKind, Result};
 const BLOCK: usize = 32 << 10;
 const HEADER: usize = 7;
 const RECYCLABLE_HEADER: usize = 11;
-const BATCH_HEADER: usize = 12;
 
-/// Where a record stands in its batch.
+/// Where a fragment stands in its record.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Part {
     Full,
@@ -28,11 +27,11 @@ enum Part {
     Other,
 }
 
-/// A log that is read from its beginning.
+/// A file that is read from its beginning.
 pub(super) struct Log {
     path: PathBuf,
     file: File,
-    /// Names this log in the records of a recycled one; others are left from the file's earlier life.
+    /// Names this log in the fragments of a recycled one; others are left from the file's earlier life.
     number: u32,
     block: Vec<u8>,
     /// How much of the block was read.
@@ -40,12 +39,8 @@ pub(super) struct Log {
     /// Where the block begins in the file.
     start: u64,
     payload: Vec<u8>,
-    /// Whether zeros were skipped on the way to here.
-    skipped: bool,
+    zeros: Option<u64>,
 }
-
-/// A batch of the log, until the next is read.
-pub(super) struct LogBatch<'a>(&'a mut Log);
 
 impl Log {
     pub(super) fn open(path: &Path, number: u64) -> Result<Self> {
@@ -59,45 +54,58 @@ impl Log {
             at: 0,
             start: 0,
             payload: Vec::new(),
-            skipped: false,
+            zeros: None,
         })
     }
 
-    /// The next batch, or `None` where RocksDB's reader stops too.
-    pub(super) fn next_batch(&mut self) -> Result<Option<LogBatch<'_>>> {
+    /// Reads the next record into [`Log::payload`]; false where RocksDB's reader stops too.
+    pub(super) fn next(&mut self) -> Result<bool> {
         self.payload.clear();
         let mut inside = false;
         loop {
             if self.block.len() - self.at < HEADER && !self.next_block()? {
-                return Ok(None);
+                return Ok(false);
             }
             let rest = &self.block[self.at..];
             if rest[4..HEADER] == [0, 0, 0] {
                 if inside {
-                    return Ok(None);
+                    return Ok(false);
                 }
+                self.zeros.get_or_insert(self.start + self.at as u64);
                 self.at = self.block.len();
-                self.skipped = true;
                 continue;
             }
-            let Some((part, header, length)) = record(rest, self.number) else {
-                return Ok(None);
+            let Some((part, header, length)) = fragment(rest, self.number) else {
+                return Ok(false);
             };
-            let payload = &rest[header..header + length];
             match part {
                 Part::Other => {}
-                Part::Full | Part::First if inside => return Ok(None),
-                Part::Middle | Part::Last if !inside => return Ok(None),
-                _ => self.payload.extend_from_slice(payload),
+                Part::Full | Part::First if inside => return Ok(false),
+                Part::Middle | Part::Last if !inside => return Ok(false),
+                _ => self.payload.extend_from_slice(&rest[header..header + length]),
             }
             self.at += header + length;
             match part {
-                Part::Full | Part::Last => break,
+                Part::Full | Part::Last => return Ok(true),
                 Part::First | Part::Middle => inside = true,
                 Part::Other => {}
             }
         }
-        Ok((self.payload.len() >= BATCH_HEADER).then_some(LogBatch(self)))
+    }
+
+    /// The record that was read last; the caller may take it and leave another's memory.
+    pub(super) fn payload(&mut self) -> &mut Vec<u8> {
+        &mut self.payload
+    }
+
+    /// Where that record ends in the file.
+    pub(super) fn end(&self) -> u64 {
+        self.start + self.at as u64
+    }
+
+    /// Where the first zeros are that were skipped on the way to here.
+    pub(super) fn zeros(&self) -> Option<u64> {
+        self.zeros
     }
 
     /// Reads the next block; false at the end of the file.
@@ -119,33 +127,8 @@ impl Log {
     }
 }
 
-impl LogBatch<'_> {
-    /// The first sequence number and how many there are.
-    pub(super) fn sequence(&self) -> (u64, u32) {
-        let (mut sequence, mut count) = ([0; 8], [0; 4]);
-        sequence.copy_from_slice(&self.0.payload[..8]);
-        count.copy_from_slice(&self.0.payload[8..BATCH_HEADER]);
-        (u64::from_le_bytes(sequence), u32::from_le_bytes(count))
-    }
-
-    /// Whether nothing is missing between the log's beginning and here, as far as a reader of one log can tell.
-    pub(super) fn is_at_start(&self) -> bool {
-        !self.0.skipped
-    }
-
-    /// Where the batch ends in the file.
-    pub(super) fn end(&self) -> u64 {
-        self.0.start + self.0.at as u64
-    }
-
-    /// Takes the batch's bytes without copying them.
-    pub(super) fn swap_payload(self, into: &mut Vec<u8>) {
-        std::mem::swap(&mut self.0.payload, into);
-    }
-}
-
-/// The record at the beginning of `bytes`, if RocksDB would read it as one of the log with this number.
-fn record(bytes: &[u8], log: u32) -> Option<(Part, usize, usize)> {
+/// The fragment at the beginning of `bytes`, if RocksDB would read it as one of the log with this number.
+fn fragment(bytes: &[u8], log: u32) -> Option<(Part, usize, usize)> {
     let length = usize::from(u16::from_le_bytes([bytes[4], bytes[5]]));
     let (part, header) = match bytes[6] {
         1 => (Part::Full, HEADER),

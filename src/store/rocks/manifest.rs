@@ -1,12 +1,14 @@
-//! Guards the length of RocksDB's MANIFEST.
+//! Guards RocksDB's MANIFEST against what RocksDB does not see.
 //!
 //! The MANIFEST ends where the file ends, so RocksDB takes one that was cut between two edits for a whole one. It then
 //! forgets a flushed table whose log is gone already, and plays the later logs over the hole: the newest commit's row
-//! is there and older commits are not. The sidecar therefore remembers how long the MANIFEST was.
+//! is there and older commits are not. The sidecar therefore remembers how long the MANIFEST was. Edits that became zeros
+//! are skipped just as silently; they are looked for.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+use super::log::Log;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::directory::Manifest;
 
@@ -87,18 +89,43 @@ fn current(database: &Path) -> Result<(PathBuf, Manifest)> {
 /// Whether the current MANIFEST holds everything that it held when `recorded` was written. A later one repeats it.
 pub(super) fn check(database: &Path, recorded: Manifest) -> Result<()> {
     let (path, current) = current(database)?;
-    if current >= recorded {
-        return Ok(());
+    if current < recorded {
+        let lost = format!(
+            "its end: it has {} bytes, and MANIFEST-{:06} had {}",
+            current.length, recorded.number, recorded.length
+        );
+        return Err(has_lost(&path, &lost));
     }
-    Err(Error::new(
+    let durable = if current.number == recorded.number {
+        recorded.length
+    } else {
+        0
+    };
+    let mut edits = Log::open(&path, current.number)?;
+    while edits.next()? {
+        if let Some(zeros) = edits.zeros() {
+            return Err(has_lost(
+                &path,
+                &format!("a part: there are zeros at byte {zeros} and edits behind them"),
+            ));
+        }
+    }
+    match edits.zeros() {
+        Some(zeros) if zeros < durable => Err(has_lost(
+            &path,
+            &format!("its end: there are zeros from byte {zeros} on"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn has_lost(manifest: &Path, what: &str) -> Error {
+    Error::new(
         ErrorKind::Corrupted,
         format!(
-            "{} has lost its end: it has {} bytes, and MANIFEST-{:06} had {}; acknowledged commits may be missing, so \
-             restore a backup, or open with accept_loss to go on with what is there",
-            path.display(),
-            current.length,
-            recorded.number,
-            recorded.length,
+            "{} has lost {what}; acknowledged commits may be missing, so restore a backup, or open with accept_loss to \
+             go on with what is there",
+            manifest.display()
         ),
-    ))
+    )
 }

@@ -64,7 +64,6 @@ fn memory(options: &mut Options, memory_budget: usize, wal_limit: u64) {
     options.set_write_buffer_manager(&manager);
     // With one column family RocksDB ignores `max_total_wal_size`: a log lives as long as its memtable, so the
     // memtables' sizes are the limit. A row takes more room in a memtable than in the log.
-    options.set_max_total_wal_size(wal_limit);
     let memtable = usize::try_from(wal_limit / MEMTABLES).unwrap_or(usize::MAX);
     options.set_write_buffer_size(memtable.min(memtables));
     options.set_max_write_buffer_number(MEMTABLES as i32);

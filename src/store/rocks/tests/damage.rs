@@ -155,6 +155,7 @@ fn explained(error: &Error) -> std::result::Result<(), String> {
         "CURRENT",
         "ACKNOWLEDGED",
         "FORMAT",
+        "format version",
         "WAL",
     ];
     if kinds.contains(&error.kind()) && names.iter().any(|name| text.contains(name)) {
