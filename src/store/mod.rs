@@ -58,6 +58,22 @@ pub(crate) trait Store: Reader + Send + Sync + fmt::Debug {
     /// Makes a consistent copy of everything that is durable in a new directory; `commit` is the newest one known to be durable.
     fn checkpoint(&self, directory: &Path, commit: u64) -> Result<()>;
 
+    /// What the store has done and holds.
+    fn stats(&self) -> StoreStats;
+
     /// Writes what is in memory to its place and marks the store as closed cleanly; `commit` is the newest one.
     fn close(&self, commit: u64) -> Result<()>;
+}
+
+/// What a store has done since it was opened, and what it holds in memory.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct StoreStats {
+    /// Bytes that were appended to the log.
+    pub(crate) wal_bytes: u64,
+    /// Bytes of the log that an open after a kill would have to read, about.
+    pub(crate) wal_live_bytes: u64,
+    /// Memory for rows that are not in their place yet, in bytes.
+    pub(crate) memtable_bytes: u64,
+    /// Memory for cached blocks, in bytes.
+    pub(crate) block_cache_bytes: u64,
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Batch, Change, Reader, Row, Store};
+use super::{Batch, Change, Reader, Row, Store, StoreStats};
 use crate::error::{Error, ErrorKind, Result};
 
 /// All rows, shared with the snapshots: a write copies them only while a snapshot is alive.
@@ -175,6 +175,10 @@ impl Store for Model {
             ErrorKind::Configuration,
             "an in-memory hub has no directory to copy; open the hub on a directory to make checkpoints",
         ))
+    }
+
+    fn stats(&self) -> StoreStats {
+        StoreStats::default()
     }
 
     fn close(&self, commit: u64) -> Result<()> {

@@ -2,20 +2,24 @@
 
 use std::ops::Range;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rocksdb::{DB, ReadOptions, WriteBatch, WriteOptions};
+use rocksdb::{DB, ReadOptions, WriteBatch, WriteOptions, properties};
 
 use super::error::error;
 use super::manifest::ManifestWatch;
 use super::{checkpoint, reader};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::directory::{Acknowledged, DirectoryLock, Format, Sidecar};
-use crate::store::{Batch, Change, Reader, Row, Store};
+use crate::store::{Batch, Change, Reader, Row, Store, StoreStats};
 
 /// What a write batch holds besides keys and values, for each change: its tag and two lengths. Only a guess for memory.
 const CHANGE_OVERHEAD: usize = 8;
+
+/// What the log adds to each write: checksum, length, type and the log's number. Source: RocksDB's format for logs that
+/// are recycled. The few bytes at the end of each 32 KiB block are left out.
+const LOG_RECORD_HEADER: u64 = 11;
 
 /// A hub's directory, open. The fields end in this order: the lock goes last, when nothing writes any more.
 #[derive(Debug)]
@@ -23,6 +27,7 @@ pub(crate) struct RocksStore {
     database: DB,
     promise: Mutex<Promised>,
     closed: AtomicBool,
+    wal_bytes: AtomicU64,
     format: Format,
     _lock: DirectoryLock,
 }
@@ -54,6 +59,7 @@ impl RocksStore {
             database,
             promise: Mutex::new(Promised { sidecar, manifest }),
             closed: AtomicBool::new(false),
+            wal_bytes: AtomicU64::new(0),
             format,
             _lock: lock,
         })
@@ -89,6 +95,8 @@ impl Store for RocksStore {
                 Change::Delete { key } => changes.delete(key),
             }
         }
+        self.wal_bytes
+            .fetch_add(changes.size_in_bytes() as u64 + LOG_RECORD_HEADER, Ordering::Relaxed);
         let written = self.database.write_opt(changes, &WriteOptions::default());
         written.map_err(|failed| error("write a commit", failed))
     }
@@ -119,6 +127,18 @@ impl Store for RocksStore {
     fn checkpoint(&self, directory: &Path, commit: u64) -> Result<()> {
         self.sync()?;
         checkpoint::create(&self.database, &self.format, directory, commit)
+    }
+
+    fn stats(&self) -> StoreStats {
+        let property = |name| self.database.property_int_value(name).ok().flatten().unwrap_or(0);
+        let memtable_bytes = property(properties::CUR_SIZE_ALL_MEM_TABLES);
+        StoreStats {
+            wal_bytes: self.wal_bytes.load(Ordering::Relaxed),
+            // A log lives as long as the memtables that it backs, and a row takes a little more room in those.
+            wal_live_bytes: memtable_bytes,
+            memtable_bytes,
+            block_cache_bytes: property(properties::BLOCK_CACHE_USAGE),
+        }
     }
 
     fn close(&self, commit: u64) -> Result<()> {
