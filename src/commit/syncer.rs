@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use crate::commit::CommitOrder;
+use crate::commit::{CommitOrder, Work};
 use crate::error::{Error, Result};
 use crate::spawn::spawn;
 use crate::time::Stopwatch;
@@ -26,10 +26,17 @@ impl Syncer {
         mut release: impl FnMut(Vec<T>, Option<Error>) + Send + 'static,
     ) -> Result<Self> {
         let run = move || {
-            while order.wait_for_work() {
-                let watch = Stopwatch::start();
-                let released = order.sync();
-                metrics::histogram!("abide.sync.seconds").record(watch.elapsed().as_secs_f64());
+            loop {
+                let released = match order.wait_for_work() {
+                    Work::Sync => {
+                        let watch = Stopwatch::start();
+                        let released = order.sync();
+                        metrics::histogram!("abide.sync.seconds").record(watch.elapsed().as_secs_f64());
+                        released
+                    }
+                    Work::Settle => order.settle(),
+                    Work::End => return,
+                };
                 release(released.items, released.error);
             }
         };

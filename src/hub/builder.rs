@@ -58,7 +58,7 @@ impl HubBuilder {
             error: None,
             limits: Limits::default(),
             memory_budget: 256 << 20,
-            wal_limit: 128 << 20,
+            wal_limit: 64 << 20,
             partitions: 64,
             // A second executor gains little while tokio's threads, the syncer and RocksDB's share the cores with it.
             executors: (cores / 4).clamp(1, 8),
@@ -84,7 +84,7 @@ impl HubBuilder {
         self
     }
 
-    /// How many bytes of log an open after a kill may have to read. 128 MiB if nothing is said.
+    /// How many bytes of log an open after a kill may have to read. 64 MiB if nothing is said.
     pub fn wal_limit(mut self, bytes: u64) -> Self {
         self.wal_limit = bytes;
         self
