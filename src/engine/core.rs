@@ -163,7 +163,10 @@ impl Core {
             let page: Vec<InstanceId> = self.ready.drain(..count).collect();
             self.load(&page, step, reader)?;
             for id in page {
-                if self.is_full(step) || self.turn(&id, step, reader)? {
+                if self.is_full(step) {
+                    // Its mailbox still says that it is among the ready ones.
+                    self.ready.push_back(id);
+                } else if self.turn(&id, step, reader)? {
                     later.push(id);
                 }
             }
