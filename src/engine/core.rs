@@ -247,24 +247,27 @@ impl Core {
             step.deliveries.push(Message { stored: true, ..message });
             return Ok(());
         }
+        let mut newly_ready = None;
         let is_operation = matches!(message.action, Action::Operation { .. });
         let in_memory = self.limits.queue_in_memory;
         let mailbox = self.mailbox(&message.target);
-        if message.stored && mailbox.rows.is_some() {
-            // Rows come before it, so it is read in its turn.
-            mailbox.park(message.clone(), in_memory);
-            self.make_ready(&message.target);
-            return Ok(());
-        }
-        if !is_operation {
+        let comes_after_rows = message.stored && mailbox.rows.is_some();
+        if !is_operation && !comes_after_rows {
             return self.control(message, step, reader);
         }
-        let target = message.target.clone();
-        if message.needs_row() {
-            step.unsaved.push(target.clone());
+        if !std::mem::replace(&mut mailbox.ready, true) {
+            newly_ready = Some(message.target.clone());
         }
-        mailbox.arrivals.push_back(message);
-        self.make_ready(&target);
+        if message.needs_row() {
+            step.unsaved.push(message.target.clone());
+        }
+        if comes_after_rows {
+            // It is read in its turn.
+            mailbox.park(message, in_memory);
+        } else {
+            mailbox.arrivals.push_back(message);
+        }
+        self.ready.extend(newly_ready);
         Ok(())
     }
 
@@ -342,19 +345,16 @@ impl Core {
 
     /// The mailbox of an instance, made if there is none.
     pub(super) fn mailbox(&mut self, id: &InstanceId) -> &mut Mailbox {
-        if !self.mailboxes.contains_key(id) {
-            let partition = self.partition(self.partition_of(id));
-            let mut mailbox = if partition.backlog_covers(id) {
-                Mailbox::with_rows()
-            } else {
-                Mailbox::default()
-            };
-            if self.held.contains(id) {
+        let partition = usize::from(self.partition_of(id).0);
+        let (partitions, held) = (&self.partitions, &self.held);
+        self.mailboxes.entry(id.clone()).or_insert_with(|| {
+            let backlogged = partitions[partition].as_ref().is_some_and(|partition| partition.backlog_covers(id));
+            let mut mailbox = if backlogged { Mailbox::with_rows() } else { Mailbox::default() };
+            if held.contains(id) {
                 mailbox.block = Block::Held;
             }
-            self.mailboxes.insert(id.clone(), mailbox);
-        }
-        self.mailboxes.entry(id.clone()).or_default()
+            mailbox
+        })
     }
 
     pub(super) fn make_ready(&mut self, id: &InstanceId) {
