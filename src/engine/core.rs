@@ -156,10 +156,18 @@ impl Core {
             let count = self.ready.len().min(self.limits.page);
             let page: Vec<InstanceId> = self.ready.drain(..count).collect();
             self.load(&page, step, reader)?;
-            for id in page {
-                if self.is_full(step) || self.turn(&id, step, reader)? {
+            let mut page = page.into_iter();
+            for id in page.by_ref() {
+                if self.turn(&id, step, reader)? {
                     later.push(id);
                 }
+                if self.is_full(step) {
+                    break;
+                }
+            }
+            // Who got no turn is still ready, and first in the next step.
+            for id in page.rev() {
+                self.ready.push_front(id);
             }
         }
         for id in later {
