@@ -18,6 +18,8 @@ mod hub;
 mod id;
 pub mod prelude;
 mod runtime;
+#[cfg(test)]
+mod simulation;
 mod store;
 mod time;
 
