@@ -17,6 +17,8 @@ mod hub;
 mod id;
 pub mod prelude;
 mod runtime;
+#[cfg(test)]
+mod simulation;
 mod spawn;
 mod store;
 mod time;

@@ -17,12 +17,6 @@ use crate::store::records::Action;
 use crate::store::{Reader, keys, records};
 use crate::time::Timestamp;
 
-/// How many rows of the backlog are looked at in one step.
-const BACKLOG_PAGE: usize = 256;
-
-/// How many instances are loaded with one read.
-const LOAD_PAGE: usize = 256;
-
 /// The partitions that one thread executes. It performs no I/O but reads, reads no clock and draws no chance: the same
 /// inputs give the same steps, bit for bit.
 pub(crate) struct Core {
@@ -159,16 +153,21 @@ impl Core {
         // What becomes ready again because it has to wait for this step's commit runs in the next one.
         let mut later = Vec::new();
         while !self.ready.is_empty() && !self.is_full(step) {
-            let count = self.ready.len().min(LOAD_PAGE);
+            let count = self.ready.len().min(self.limits.page);
             let page: Vec<InstanceId> = self.ready.drain(..count).collect();
             self.load(&page, step, reader)?;
-            for id in page {
-                if self.is_full(step) {
-                    // Its mailbox still says that it is among the ready ones.
-                    self.ready.push_back(id);
-                } else if self.turn(&id, step, reader)? {
+            let mut page = page.into_iter();
+            for id in page.by_ref() {
+                if self.turn(&id, step, reader)? {
                     later.push(id);
                 }
+                if self.is_full(step) {
+                    break;
+                }
+            }
+            // Who got no turn is still ready, and first in the next step.
+            for id in page.rev() {
+                self.ready.push_front(id);
             }
         }
         for id in later {
@@ -298,7 +297,7 @@ impl Core {
 
     /// Makes the next instances of the backlog ready; their mailboxes know that they have rows.
     fn look_at_backlog(&mut self, reader: &dyn Reader) -> Result<()> {
-        if self.ready.len() >= BACKLOG_PAGE {
+        if self.ready.len() >= self.limits.page {
             return Ok(());
         }
         let Some(id) = self.backlogs.pop_front() else {
@@ -308,7 +307,7 @@ impl Core {
             return Ok(());
         };
         let range = from..keys::messages(id).end;
-        let rows = reader.scan(range, BACKLOG_PAGE)?;
+        let rows = reader.scan(range, self.limits.page)?;
         let mut instances: Vec<InstanceId> = rows
             .iter()
             .filter_map(|(key, _)| keys::id_of(key).map(InstanceId::trusted))
@@ -319,7 +318,7 @@ impl Core {
             self.make_ready(instance);
         }
         let next = match instances.last() {
-            Some(last) if rows.len() == BACKLOG_PAGE => Some(keys::after_messages_of(id, last)),
+            Some(last) if rows.len() == self.limits.page => Some(keys::after_messages_of(id, last)),
             _ => None,
         };
         if next.is_some() {
