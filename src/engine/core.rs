@@ -162,10 +162,16 @@ impl Core {
             let count = self.ready.len().min(LOAD_PAGE);
             let page: Vec<InstanceId> = self.ready.drain(..count).collect();
             self.load(&page, step, reader)?;
-            for id in page {
-                if self.is_full(step) || self.turn(&id, step, reader)? {
+            let mut page = page.into_iter();
+            while !self.is_full(step) {
+                let Some(id) = page.next() else { break };
+                if self.turn(&id, step, reader)? {
                     later.push(id);
                 }
+            }
+            // Their turn did not come, so they keep their place, and their mailboxes still say that they have one.
+            for id in page.rev() {
+                self.ready.push_front(id);
             }
         }
         for id in later {
