@@ -16,4 +16,5 @@ mod store;
 mod tests;
 
 pub(crate) use open::{OpenOptions, Opened, open};
+pub(crate) use options::options;
 pub(crate) use store::RocksStore;
