@@ -7,7 +7,6 @@ use std::hint::black_box;
 use abide::EntityId;
 use abide::prelude::*;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use serde::{Deserialize, Serialize};
 
 #[derive(Entity, Default, Clone, Serialize, Deserialize)]
 struct Counter {
@@ -39,7 +38,7 @@ fn dispatch(criterion: &mut Criterion) {
         .build()
         .expect("a runtime");
     let hub = runtime
-        .block_on(Hub::builder_in_memory().entity::<Counter>().open().into_future())
+        .block_on(Hub::in_memory().entity::<Counter>().open())
         .expect("the hub opens");
     let client = hub.client();
     let mut group = criterion.benchmark_group("dispatch");

@@ -29,7 +29,6 @@ use std::time::{Duration, Instant};
 use abide::prelude::*;
 use comfy_table::{Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
-use serde::{Deserialize, Serialize};
 use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
 
@@ -170,7 +169,7 @@ async fn work(directory: &Path) -> Result<()> {
             while let Some(&number) = left.get(next.fetch_add(1, Ordering::Relaxed)) {
                 note(&ledger, number, ask(&client, number).await?)?;
             }
-            Result::Ok(())
+            Result::<()>::Ok(())
         });
     }
     while let Some(caller) = callers.join_next().await {
@@ -186,7 +185,7 @@ async fn ask(client: &Client, number: u64) -> Result<Answer> {
     let transfer = client.entity::<Account>(from).transfer(number, to, cents);
     match transfer.request_id(format!("transfer-{number}")).await {
         Ok(()) => Ok(Answer::Done),
-        Err(CallError::Operation(Overdrawn { .. })) => Ok(Answer::Refused),
+        Err(CallError::Returned(Overdrawn { .. })) => Ok(Answer::Refused),
         Err(error) => Err(error.into()),
     }
 }

@@ -8,7 +8,6 @@
 //! Run it twice, or kill it in the middle: what was acknowledged is there.
 
 use abide::prelude::*;
-use serde::{Deserialize, Serialize};
 
 /// The state is the struct: this is what is stored.
 #[derive(Entity, Default, Clone, Serialize, Deserialize)]

@@ -19,7 +19,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use abide::prelude::*;
-use serde::{Deserialize, Serialize};
 
 /// How often one word occurred. The word is the key.
 #[derive(Entity, Default, Clone, Serialize, Deserialize)]
@@ -152,15 +151,13 @@ async fn settled_counts(client: &Client) -> abide::Result<BTreeMap<String, u64>>
 
 /// The keys of all entities of one name, page by page.
 async fn keys(client: &Client, name: &str) -> abide::Result<Vec<String>> {
+    let query = || client.entities().name(name).page(1_000);
     let mut keys = Vec::new();
-    let mut next = None;
+    let mut page = query().list().await?;
     loop {
-        let page = client.entities().name(name).page(1_000).after(next).await?;
         keys.extend(page.entities.iter().map(|entity| entity.id.key().to_owned()));
-        next = page.next;
-        if next.is_none() {
-            return Ok(keys);
-        }
+        let Some(next) = page.next else { return Ok(keys) };
+        page = query().after(next).list().await?;
     }
 }
 

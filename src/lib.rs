@@ -7,6 +7,10 @@ extern crate self as abide;
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
+#[cfg(feature = "rocksdb")]
+#[doc(hidden)]
+#[path = "bench.rs"]
+pub mod __bench;
 mod client;
 mod commit;
 mod engine;

@@ -86,6 +86,31 @@ async fn a_call_sees_every_signal_before_it() {
     assert_eq!(alice.balance().await.unwrap_err().into_returned().unwrap_err().kind(), ErrorKind::Closed);
 }
 
+/// More entities than one commit takes may be busy at once: calls, and messages from entity to entity, all come through.
+#[tokio::test]
+async fn nobody_is_forgotten_when_a_commit_is_full() {
+    const ACCOUNTS: i64 = 5_000;
+    let hub = hub().await;
+    let client = hub.client();
+    let mut calls = tokio::task::JoinSet::new();
+    for n in 0..ACCOUNTS {
+        let account = client.entity::<Account>(n);
+        let next = ((n + 1) % ACCOUNTS).to_string();
+        calls.spawn(async move {
+            account.deposit(2).signal().await.unwrap();
+            account.pay(&next, 1).await.unwrap();
+        });
+    }
+    let all = tokio::time::timeout(Duration::from_secs(60), calls.join_all());
+    all.await.expect("every call is answered");
+    for n in 0..ACCOUNTS {
+        let account = client.entity::<Account>(n);
+        while account.balance().await.unwrap() != 2 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+}
+
 /// An operation that fails leaves neither a change of the state nor a message.
 #[tokio::test]
 async fn a_failed_operation_leaves_nothing() {

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use abide::prelude::*;
-use serde::{Deserialize, Serialize};
 
 use crate::hubs;
 use crate::load::{Load, closed_loop};
@@ -110,10 +109,13 @@ impl Relay {
 pub(crate) async fn forwarded_per_s(directory: &Path, tokens: u64, warm_up: Duration, measured: Duration) -> f64 {
     let hub = hubs::open(directory).await;
     let client = hub.client();
+    let mut started = tokio::task::JoinSet::new();
     for token in 0..tokens {
         let at = mix(token) % RELAYS;
-        let pass = client.entity::<Relay>(at).pass(at);
-        pass.signal().await.expect("the signal is acknowledged");
+        started.spawn(client.entity::<Relay>(at).pass(at).signal());
+    }
+    while let Some(signal) = started.join_next().await {
+        signal.expect("the task ends").expect("the signal is acknowledged");
     }
     tokio::time::sleep(warm_up).await;
     let begin = Instant::now();

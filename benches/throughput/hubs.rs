@@ -9,9 +9,11 @@ use crate::entities::{Counter, Relay};
 /// The memory budget of every hub that is measured here, and of the stores under the floors.
 pub(crate) const MEMORY_BUDGET_BYTES: usize = 256 << 20;
 
-/// The options of RocksDB that the engine itself uses.
+/// The options of RocksDB that these hubs use, for a store that does not exist yet.
 pub(crate) fn store_options() -> rocksdb::Options {
-    abide::__bench::rocksdb_options(MEMORY_BUDGET_BYTES)
+    let mut options = abide::__bench::rocksdb_options(MEMORY_BUDGET_BYTES);
+    options.create_if_missing(true);
+    options
 }
 
 /// Opens the hub in `directory`, making it if it is not there.

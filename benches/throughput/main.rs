@@ -46,6 +46,11 @@ async fn measure(arguments: &Arguments) -> ExitCode {
         .tempdir_in(&arguments.directory)
         .expect("the directory for the stores can be made");
     let mut report = Report::default();
+    eprintln!(
+        "stores in {}; each hub has a memory budget of {} MiB",
+        directory.path().display(),
+        hubs::MEMORY_BUDGET_BYTES >> 20
+    );
     measure_floors(arguments, directory.path(), &mut report).await;
     measure_calls(arguments, directory.path(), &mut report).await;
     measure_signals(arguments, directory.path(), &mut report).await;
@@ -179,6 +184,6 @@ async fn measure_a_million(arguments: &Arguments, directory: &Path, report: &mut
         let million = million::measure(&directory.join("million")).await;
         report.add(CLEAN, million.open_clean_ms, "ms", 1);
         report.add(KILLED, million.open_killed_ms, "ms", 1);
-        report.add_without_callers(RSS, million.rss_mib, "MiB");
+        report.add(RSS, million.rss_mib, "MiB", 0);
     }
 }

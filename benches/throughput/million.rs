@@ -10,11 +10,17 @@ use std::time::{Duration, Instant};
 
 use abide::prelude::*;
 
-use crate::entities::{Counter, touch_all};
+use crate::entities::{Counter, Request, counters, touch_all};
 use crate::hubs;
 
 pub(crate) const ENTITIES: u64 = 1_000_000;
-pub(crate) const IN_FLIGHT: u64 = 1_024;
+pub(crate) const IN_FLIGHT: usize = 1_024;
+
+/// How long to wait for the log to come to its limit. A child that is killed earlier is still killed with a long log.
+const LOG_PATIENCE: Duration = Duration::from_secs(15);
+
+/// Longer than any run.
+const FOREVER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The first argument of a child process; the second is the hub's directory.
 pub(crate) const CHILD: &str = "child-with-a-million-entities";
@@ -31,6 +37,7 @@ pub(crate) struct Million {
 /// Fills a hub and measures it: at rest, after a clean close, and after a kill with a full log.
 pub(crate) async fn measure(directory: &Path) -> Million {
     let mut child = Filler::start(directory);
+    child.order("fill");
     child.wait_for("filled");
     // Whatever the last requests left to do in the background is done by then.
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -45,9 +52,7 @@ pub(crate) async fn measure(directory: &Path) -> Million {
     }
     clean_ms.sort_by(f64::total_cmp);
 
-    let mut child = Filler::start(directory);
-    child.wait_for("filled");
-    child.kill_when_the_log_is_full();
+    Filler::start(directory).kill_when_the_log_is_full();
     let (open_killed_ms, hub) = open_and_ask(directory).await;
     hub.shutdown().await.expect("the hub closes");
     Million {
@@ -120,43 +125,59 @@ impl Filler {
         assert!(status.success(), "the child failed: {status}");
     }
 
-    /// Lets the child write on, and kills it when the log that an open would have to read is as long as it gets.
+    /// Lets the child write, and kills it when the log that an open would have to read is as long as it gets.
     ///
-    /// That length rises until the store writes its memory to tables, and falls at once. So the first fall shows how
-    /// long it gets, and the child is killed when it comes near that again.
+    /// That length rises until the store writes its memory to tables, and falls at once. So a fall shows how long it
+    /// gets, and the child is killed when it comes near that again. Peaks differ, since a slow flush lets the log grow on
+    /// meanwhile; the lowest one so far is the one that comes again.
     fn kill_when_the_log_is_full(mut self) {
-        self.order("write on");
-        let (mut longest, mut last) = (0, 0);
-        let mut fell = false;
-        loop {
+        self.order("write");
+        let deadline = Instant::now() + LOG_PATIENCE;
+        let (mut lowest_peak, mut last) = (None, 0);
+        let bytes = loop {
             let bytes: u64 = self.next_report().parse().expect("the child reports bytes");
-            fell |= bytes < last / 2;
-            if fell && bytes >= longest / 10 * 9 {
-                break;
+            if bytes < last / 2 {
+                lowest_peak = Some(lowest_peak.unwrap_or(u64::MAX).min(last));
             }
-            longest = longest.max(bytes);
+            let near_peak = lowest_peak.is_some_and(|peak| bytes >= peak / 10 * 9);
+            if near_peak || Instant::now() >= deadline {
+                break bytes;
+            }
             last = bytes;
-        }
+        };
         self.process.kill().expect("the child can be killed");
         self.process.wait().expect("the child ends");
+        let highest = lowest_peak.map_or("unknown".to_owned(), |peak| format!("{} MiB", peak >> 20));
+        eprintln!(
+            "  killed with {} MiB of log; its length before a flush is {highest}",
+            bytes >> 20
+        );
     }
 }
 
-/// What the child does: fills the hub in `directory`, then follows the orders of its parent.
+/// What the child does: opens the hub in `directory` and follows the orders of its parent.
 pub(crate) async fn child(directory: &Path) -> ExitCode {
     let hub = hubs::open(directory).await;
-    let client = hub.client();
-    touch_all(&client, ENTITIES, IN_FLIGHT).await;
-    println!("filled");
-    let mut order = String::new();
-    std::io::stdin().read_line(&mut order).expect("the parent lives");
-    if order.trim() == "write on" {
-        // The parent kills this process.
-        loop {
-            touch_all(&client, 20_000, IN_FLIGHT).await;
-            println!("{}", hub.stats().wal_live_bytes);
+    for order in std::io::stdin().lines() {
+        match order.expect("the parent lives").as_str() {
+            "fill" => {
+                touch_all(&hub.client(), ENTITIES, IN_FLIGHT as u64).await;
+                println!("filled");
+            }
+            "write" => write(&hub).await,
+            _ => break,
         }
     }
     hub.shutdown().await.expect("the hub closes");
     ExitCode::SUCCESS
+}
+
+/// Writes to entities of the million until the parent kills this process, and reports how long the log is.
+async fn write(hub: &Hub) {
+    let client = hub.client();
+    tokio::spawn(async move { counters(&client, Request::Signal, IN_FLIGHT, ENTITIES, Duration::ZERO, FOREVER).await });
+    loop {
+        println!("{}", hub.stats().wal_live_bytes);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }

@@ -5,8 +5,10 @@
 pub(crate) struct Random(u64);
 
 impl Random {
+    /// Starts somewhere on the one long cycle. The seed is mixed, because seeds that follow each other would otherwise
+    /// start one step apart and give the same numbers one after the other.
     pub(crate) fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+        Self(mix(seed ^ 0x5851_f42d_4c95_7f2d))
     }
 
     pub(crate) fn next(&mut self) -> u64 {

@@ -12,9 +12,9 @@ struct Figure {
     name: &'static str,
     value: f64,
     unit: &'static str,
-    /// How many requests were in flight, where there were any. The lines for programs keep to three fields.
+    /// How many requests were in flight. The lines for programs keep to three fields.
     #[serde(skip)]
-    callers: Option<usize>,
+    callers: usize,
 }
 
 /// The figures of one run, in the order of their measurement.
@@ -24,18 +24,9 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// Adds a figure that requests produced, and says so at once: a run takes minutes.
+    /// Adds a figure, and says so at once: a run takes minutes. `callers` is how many requests were in flight.
     pub(crate) fn add(&mut self, name: &'static str, value: f64, unit: &'static str, callers: usize) {
-        self.push(name, value, unit, Some(callers));
-    }
-
-    /// Adds a figure that no request produced.
-    pub(crate) fn add_without_callers(&mut self, name: &'static str, value: f64, unit: &'static str) {
-        self.push(name, value, unit, None);
-    }
-
-    fn push(&mut self, name: &'static str, value: f64, unit: &'static str, callers: Option<usize>) {
-        eprintln!("  {name} = {} {unit}", readable(value));
+        eprintln!("  {name} = {} {unit}, {callers} in flight", readable(value));
         self.figures.push(Figure {
             name,
             value,
@@ -56,7 +47,7 @@ impl Report {
     pub(crate) fn table(&self) -> Table {
         let mut table = plain_table(["figure", "value", "unit", "in flight"]);
         for figure in &self.figures {
-            let callers = figure.callers.map_or("-".to_owned(), |callers| callers.to_string());
+            let callers = figure.callers.to_string();
             table.add_row([figure.name, &readable(figure.value), figure.unit, &callers]);
         }
         align_right(&mut table, [1, 3]);

@@ -15,6 +15,18 @@ use crate::runtime::{Runtime, RuntimeConfig};
 use crate::store::records::CommitRecord;
 use crate::store::{Model, Store};
 
+/// How many bytes of log an open after a kill may have to read, if nothing is said.
+pub(crate) const WAL_LIMIT: u64 = 64 << 20;
+
+/// The store's part of the memory budget. The rest is the entities'.
+pub(crate) fn memory_of_store(memory_budget: usize) -> usize {
+    memory_budget - memory_of_entities(memory_budget)
+}
+
+fn memory_of_entities(memory_budget: usize) -> usize {
+    memory_budget / 4
+}
+
 /// How a hub is configured. Made by [`Hub::builder`] and [`Hub::in_memory`].
 #[must_use = "a hub is opened by `.open().await`"]
 #[derive(Debug)]
@@ -58,7 +70,7 @@ impl HubBuilder {
             error: None,
             limits: Limits::default(),
             memory_budget: 256 << 20,
-            wal_limit: 64 << 20,
+            wal_limit: WAL_LIMIT,
             partitions: 64,
             // A second executor gains little while tokio's threads, the syncer and RocksDB's share the cores with it.
             executors: (cores / 4).clamp(1, 8),
@@ -222,7 +234,7 @@ impl HubBuilder {
         let config = RuntimeConfig {
             registry: self.registry,
             limits: Limits {
-                cache_bytes: self.memory_budget / 4,
+                cache_bytes: memory_of_entities(self.memory_budget),
                 ..self.limits
             },
             partitions,
@@ -246,8 +258,7 @@ impl HubBuilder {
             #[cfg(feature = "rocksdb")]
             Place::Directory(directory) => {
                 let options = crate::store::OpenOptions {
-                    // The rest of the budget is the entities'.
-                    memory_budget: self.memory_budget - self.memory_budget / 4,
+                    memory_budget: memory_of_store(self.memory_budget),
                     wal_limit: self.wal_limit,
                     partitions: u32::from(self.partitions),
                     restore: self.restore,

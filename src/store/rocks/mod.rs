@@ -18,4 +18,5 @@ mod store;
 mod tests;
 
 pub(crate) use open::{OpenOptions, Opened, open};
+pub(crate) use options::options;
 pub(crate) use store::RocksStore;

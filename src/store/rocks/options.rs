@@ -20,7 +20,7 @@ const TOMBSTONE_WINDOW: usize = 4096;
 const TOMBSTONES: usize = 2048;
 
 /// All options for a database whose memory stays within `memory_budget` and whose logs stay near `wal_limit`.
-pub(super) fn options(memory_budget: usize, wal_limit: u64) -> Options {
+pub(crate) fn options(memory_budget: usize, wal_limit: u64) -> Options {
     let mut options = Options::default();
     durability(&mut options);
     memory(&mut options, memory_budget, wal_limit);
