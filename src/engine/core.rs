@@ -246,25 +246,35 @@ impl Core {
             step.deliveries.push(Message { stored: true, ..message });
             return Ok(());
         }
-        let is_operation = matches!(message.action, Action::Operation { .. });
-        let in_memory = self.limits.queue_in_memory;
-        let mailbox = self.mailbox(&message.target);
-        if message.stored && mailbox.rows.is_some() {
+        if message.stored && self.has_unread_rows(&message.target) {
             // Rows come before it, so it is read in its turn.
-            mailbox.park(message.clone(), in_memory);
-            self.make_ready(&message.target);
+            let (target, in_memory) = (message.target.clone(), self.limits.queue_in_memory);
+            self.mailbox(&target).park(message, in_memory);
+            self.make_ready(&target);
             return Ok(());
         }
-        if !is_operation {
+        if !matches!(message.action, Action::Operation { .. }) {
+            if message.stored {
+                self.mailbox(&message.target).touched_in = step.number;
+                self.make_ready(&message.target);
+            }
             return self.control(message, step, reader);
         }
         let target = message.target.clone();
         if message.needs_row() {
             step.unsaved.push(target.clone());
         }
-        mailbox.arrivals.push_back(message);
+        self.mailbox(&target).arrivals.push_back(message);
         self.make_ready(&target);
         Ok(())
+    }
+
+    /// Whether rows of an instance may be in the store that are not in memory.
+    fn has_unread_rows(&self, id: &InstanceId) -> bool {
+        match self.mailboxes.get(id) {
+            Some(mailbox) => mailbox.rows.is_some(),
+            None => self.partition(self.partition_of(id)).backlog_covers(id),
+        }
     }
 
     /// Gives a row to every message of an instance that this step took in, did not process and must not lose.
