@@ -1,7 +1,7 @@
 //! The entities of the simulation, written as a user writes them.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::task::Poll;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -18,6 +18,9 @@ const UNWRITABLE: u64 = u64::MAX;
 /// The key of the entity that keeps the logs of those that deleted themselves.
 pub(super) const ARCHIVE: &str = "all";
 
+/// An operation that no entity has.
+pub(super) const UNKNOWN: &str = "nobody_has_this";
+
 thread_local! {
     /// Outside of the hub, so that a crash of the hub does not touch it.
     static SERVICE: RefCell<Service> = RefCell::default();
@@ -28,7 +31,8 @@ thread_local! {
 struct Service {
     /// The idempotency key with which each piece of work came first.
     seen: BTreeMap<u64, String>,
-    complaint: Option<String>,
+    /// Another key with which it came later.
+    changed: BTreeMap<u64, String>,
 }
 
 /// One piece of work that was done.
@@ -189,16 +193,19 @@ pub(super) fn reset_service() {
     SERVICE.with_borrow_mut(|service| *service = Service::default());
 }
 
-/// An attempt that came with another key than the first one, if there was one.
-pub(super) fn service_complaint() -> Option<String> {
-    SERVICE.with_borrow(|service| service.complaint.clone())
+/// An attempt that came with another key than the first one, if there was one. That of work in `except` may have.
+pub(super) fn service_complaint(except: &BTreeSet<u64>) -> Option<String> {
+    SERVICE.with_borrow(|service| {
+        let mut changed = service.changed.iter().filter(|(work, _)| !except.contains(work));
+        changed.next().map(|(work, key)| format!("work {work} came again as {key}"))
+    })
 }
 
 fn ask_service(work: u64, key: String) {
     SERVICE.with_borrow_mut(|service| {
         let first = service.seen.entry(work).or_insert_with(|| key.clone());
         if *first != key {
-            service.complaint = Some(format!("the work {work} came as {first} and again as {key}"));
+            service.changed.insert(work, key);
         }
     });
 }

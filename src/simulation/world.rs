@@ -220,16 +220,16 @@ impl World {
         }
     }
 
-    /// Sends a dead letter again. Says whether there was one.
+    /// Sends a dead letter again, or drops it if no build ever knew its operation. Says whether there was one.
     pub(super) fn redeliver_one(&mut self) -> bool {
         let survey = self.survey();
-        let Some((partition, id)) = survey.letters.first().copied() else {
+        let Some((partition, id, known)) = survey.letters.first().copied() else {
             return false;
         };
         self.disordered.extend(survey.dead_work);
         self.disordered_logs.extend(survey.dead_logs);
         let seat = usize::from(partition.0) % self.life.seats.len();
-        let asked = Asked::DeadLetter(partition, id, true);
+        let asked = Asked::DeadLetter(partition, id, known);
         self.life.seats[seat].inbox.push_back(Envelope::Asked(asked));
         true
     }
