@@ -22,8 +22,8 @@ pub(super) struct Survey {
     pub(super) logs: BTreeMap<String, Vec<Vec<Entry>>>,
     /// The ids of all entities with a state.
     pub(super) states: Vec<String>,
-    /// The messages that wait: from, to and what.
-    pub(super) messages: Vec<String>,
+    /// The messages that wait, by target, and what they are.
+    pub(super) messages: Vec<(String, String)>,
     pub(super) timers: Vec<Timestamp>,
     /// Dead letters, and whether the good build knows their operations.
     pub(super) letters: Vec<(PartitionId, MessageId, bool)>,
@@ -110,7 +110,9 @@ impl Survey {
                 Action::Cancel { .. } => "cancel",
             };
             let source = record.source.as_deref().unwrap_or("a client");
-            self.messages.push(format!("{source} to {}: {what}", id_of(&row)));
+            let target = id_of(&row);
+            let message = format!("{what} from {source} to {target}");
+            self.messages.push((target, message));
         }
     }
 

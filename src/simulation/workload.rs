@@ -93,6 +93,11 @@ macro_rules! worker {
                 Ok(receipt)
             }
 
+            /// Cancels a timer that an operation before set. It leaves no entry, so it begins no log either.
+            pub fn withdraw(&mut self, kind: Kind, key: &str, timer: String, ctx: &mut EntityContext) {
+                cancel(kind, key, timer, ctx);
+            }
+
             pub fn peek(&self) -> Peek {
                 Peek {
                     entries: self.log.len(),
@@ -165,16 +170,28 @@ fn send(sending: &Sending, ctx: &EntityContext) {
         How::After(delay) => {
             operation.signal_after(Duration::from_millis(delay));
         }
-        How::Canceled => {
+        How::Canceled | How::Withdrawn => {
             let timer = format!("work {}", sending.work.id);
             operation
                 .timer_id(timer.as_str())
                 .signal_after(Duration::from_millis(NEVER_MS));
-            match sending.kind {
-                Kind::Ledger => ctx.entity::<Ledger>(key).cancel_signal(timer),
-                Kind::Register => ctx.entity::<Register>(key).cancel_signal(timer),
+            if sending.how == How::Canceled {
+                cancel(sending.kind, key, timer, ctx);
+            } else if ctx.id().name() == Ledger::NAME {
+                let me = ctx.entity::<Ledger>(ctx.key());
+                me.withdraw(sending.kind, key, timer).signal();
+            } else {
+                let me = ctx.entity::<Register>(ctx.key());
+                me.withdraw(sending.kind, key, timer).signal();
             }
         }
+    }
+}
+
+fn cancel(kind: Kind, key: &str, timer: String, ctx: &EntityContext) {
+    match kind {
+        Kind::Ledger => ctx.entity::<Ledger>(key).cancel_signal(timer),
+        Kind::Register => ctx.entity::<Register>(key).cancel_signal(timer),
     }
 }
 
