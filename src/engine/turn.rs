@@ -89,6 +89,8 @@ impl Core {
                 self.end_quarantine(id, step);
                 Ok(Some((code, entity)))
             }
+            // The copy that the operation works on may yet take its place; the end of the operation comes back here.
+            Err(_) if matches!(mailbox.block, Block::Running(_)) => Ok(None),
             Err(reason) => {
                 self.quarantine(id, mailbox, &reason, step, reader)?;
                 Ok(None)
