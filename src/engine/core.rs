@@ -13,7 +13,6 @@ use crate::engine::states::{InstanceMap, States};
 use crate::engine::step::Step;
 use crate::error::Result;
 use crate::id::{InstanceId, MessageId, PartitionId};
-use crate::store::records::Action;
 use crate::store::{Reader, keys, records};
 use crate::time::Timestamp;
 
@@ -253,7 +252,7 @@ impl Core {
             self.make_ready(&target);
             return Ok(());
         }
-        if !matches!(message.action, Action::Operation { .. }) {
+        if !message.is_operation() && !self.has_control_before(&message) {
             if message.stored {
                 self.mailbox(&message.target).touched_in = step.number;
                 self.make_ready(&message.target);
@@ -267,6 +266,16 @@ impl Core {
         self.mailbox(&target).arrivals.push_back(message);
         self.make_ready(&target);
         Ok(())
+    }
+
+    /// Whether a message that sets or cancels a timer has to wait, because one of the same sender may be before it.
+    fn has_control_before(&self, message: &Message) -> bool {
+        // A client's is processed when it comes in, so that none of a client ever waits.
+        if message.client().is_some() {
+            return false;
+        }
+        let mailbox = self.mailboxes.get(&message.target);
+        mailbox.is_some_and(Mailbox::has_control) || self.has_unread_rows(&message.target)
     }
 
     /// Whether rows of an instance may be in the store that are not in memory.

@@ -11,7 +11,7 @@ use crate::engine::states::Entity;
 use crate::engine::step::Step;
 use crate::error::Result;
 use crate::id::{EntityId, InstanceId, MessageId};
-use crate::store::records::{self, Action, StateRecord};
+use crate::store::records::{self, StateRecord};
 use crate::store::{Reader, keys};
 
 /// What a turn works on: an instance with its code, its state and its messages, taken out of the core's maps.
@@ -192,7 +192,7 @@ impl Core {
     }
 
     fn process(&mut self, turn: &mut Turn<'_>, message: Message, step: &mut Step, reader: &dyn Reader) -> Result<()> {
-        if matches!(message.action, Action::Operation { .. }) {
+        if message.is_operation() {
             return self.operate(turn, message, step, reader);
         }
         if message.stored {
