@@ -635,6 +635,7 @@ impl World {
     fn go_on(&mut self) -> bool {
         let mut busy = false;
         for index in 0..self.life.seats.len() {
+            busy |= self.life.seats[index].step.is_some();
             self.commit(index);
             let count = self.life.seats[index].inbox.len();
             self.accept_some(index, count);
