@@ -13,7 +13,6 @@ use crate::engine::states::{InstanceMap, States};
 use crate::engine::step::Step;
 use crate::error::Result;
 use crate::id::{InstanceId, MessageId, PartitionId};
-use crate::store::records::Action;
 use crate::store::{Reader, keys, records};
 use crate::time::Timestamp;
 
@@ -246,28 +245,47 @@ impl Core {
             step.deliveries.push(Message { stored: true, ..message });
             return Ok(());
         }
-        let mut newly_ready = None;
-        let is_operation = matches!(message.action, Action::Operation { .. });
-        let in_memory = self.limits.queue_in_memory;
-        let mailbox = self.mailbox(&message.target);
-        let comes_after_rows = message.stored && mailbox.rows.is_some();
-        if !is_operation && !comes_after_rows {
-            return self.control(message, step, reader);
+        if message.stored && self.has_unread_rows(&message.target) {
+            // Rows come before it, so it is read in its turn.
+            let (target, in_memory) = (message.target.clone(), self.limits.queue_in_memory);
+            self.mailbox(&target).park(message, in_memory);
+            self.make_ready(&target);
+            return Ok(());
         }
-        if !std::mem::replace(&mut mailbox.ready, true) {
-            newly_ready = Some(message.target.clone());
+        if !message.is_operation() && !self.has_control_before(&message) {
+            if message.stored {
+                self.mailbox(&message.target).touched_in = step.number;
+                self.make_ready(&message.target);
+            }
+            return self.control(message, step, reader);
         }
         if message.needs_row() {
             step.unsaved.push(message.target.clone());
         }
-        if comes_after_rows {
-            // It is read in its turn.
-            mailbox.park(message, in_memory);
-        } else {
-            mailbox.arrivals.push_back(message);
-        }
+        let mailbox = self.mailbox(&message.target);
+        let was_ready = std::mem::replace(&mut mailbox.ready, true);
+        let newly_ready = (!was_ready).then(|| message.target.clone());
+        mailbox.arrivals.push_back(message);
         self.ready.extend(newly_ready);
         Ok(())
+    }
+
+    /// Whether a message that sets or cancels a timer has to wait, because one of the same sender may be before it.
+    fn has_control_before(&self, message: &Message) -> bool {
+        // A client's is processed when it comes in, so that none of a client ever waits.
+        if message.client().is_some() {
+            return false;
+        }
+        let mailbox = self.mailboxes.get(&message.target);
+        mailbox.is_some_and(Mailbox::has_control) || self.has_unread_rows(&message.target)
+    }
+
+    /// Whether rows of an instance may be in the store that are not in memory.
+    fn has_unread_rows(&self, id: &InstanceId) -> bool {
+        match self.mailboxes.get(id) {
+            Some(mailbox) => mailbox.rows.is_some(),
+            None => self.partition(self.partition_of(id)).backlog_covers(id),
+        }
     }
 
     /// Gives a row to every message of an instance that this step took in, did not process and must not lose.

@@ -58,6 +58,11 @@ impl Message {
             }
     }
 
+    /// Whether it runs an operation; any other sets or cancels a timer.
+    pub(crate) fn is_operation(&self) -> bool {
+        matches!(self.action, Action::Operation { .. })
+    }
+
     pub(crate) fn client(&self) -> Option<&ClientOrigin> {
         match &self.origin {
             Origin::Client(client) => Some(client),

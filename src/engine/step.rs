@@ -42,8 +42,8 @@ pub(crate) struct Step {
     pub(super) timers: HashMap<Vec<u8>, Option<Timestamp>>,
     /// Dead letters that this step settled, by key.
     pub(super) letters: BTreeSet<Vec<u8>>,
-    /// Request rows as this step leaves them.
-    pub(super) requests: HashMap<Vec<u8>, RequestRecord>,
+    /// Request rows as this step leaves them, by key; `None` if the row is forgotten.
+    pub(super) requests: HashMap<Vec<u8>, Option<RequestRecord>>,
 }
 
 /// What happened in a step, for metrics.

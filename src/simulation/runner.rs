@@ -7,7 +7,7 @@ use super::world::World;
 use crate::engine::panic_text;
 
 /// How many seeds a plain `cargo test` runs.
-const SEEDS: u64 = 400;
+const SEEDS: u64 = 3_000;
 
 /// Seeds that found bugs.
 const CORPUS: &str = include_str!("corpus.txt");

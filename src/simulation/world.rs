@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::builds::Build;
 use super::check;
-use super::climate::Climate;
+use super::climate::{Climate, Event};
 use super::clients::Request;
 use super::plan::{Kind, Plans, key};
 use super::random::Random;
@@ -49,6 +49,8 @@ pub(super) struct World {
 /// One life of the hub, from an open to a crash.
 pub(super) struct Life {
     pub(super) build: Build,
+    /// Entities that are held until an operator resumes them.
+    pub(super) held: BTreeSet<InstanceId>,
     pub(super) order: CommitOrder<Released>,
     pub(super) seats: Vec<Seat>,
     /// How many envelopes an inbox holds before messages are left to their rows.
@@ -187,18 +189,30 @@ impl World {
             }
         }
         let seat = self.random.index(self.life.seats.len());
-        match self.random.below(100) {
-            0..12 => self.ask_something(),
-            12..32 => self.accept(seat),
-            32..55 => self.step(seat),
-            55..75 => self.commit(seat),
-            75..83 => self.sync(),
-            83..90 => self.poll_something(),
-            90..95 => self.let_time_pass(),
-            95..97 => self.operate(),
-            97..99 => self.open_a_door(),
-            _ => self.ask_again(),
+        match self.next_event() {
+            Event::Ask => self.ask_something(),
+            Event::AskAgain => self.ask_again(),
+            Event::Accept => self.accept(seat),
+            Event::Step => self.step(seat),
+            Event::Commit => self.commit(seat),
+            Event::Sync => self.sync(),
+            Event::Poll => self.poll_something(),
+            Event::Time => self.let_time_pass(),
+            Event::Operator => self.operate(),
+            Event::Door => self.open_a_door(),
         }
+    }
+
+    fn next_event(&mut self) -> Event {
+        let weights = &self.climate.weights;
+        let mut at = self.random.below(weights.iter().map(|(_, weight)| weight).sum());
+        for (event, weight) in weights {
+            if at < *weight {
+                return *event;
+            }
+            at -= weight;
+        }
+        unreachable!("the number is below the sum of the weights")
     }
 
     fn let_time_pass(&mut self) {
@@ -214,22 +228,27 @@ impl World {
         if self.random.chance(50) {
             let kind = *self.random.pick(&Kind::ALL);
             let target = kind.id(&key(&self.climate, &mut self.random));
-            self.send_to(target.clone(), Asked::Resume(target));
+            self.resume(target);
         } else {
             self.redeliver_one();
         }
     }
 
-    /// Sends a dead letter again. Says whether there was one.
+    fn resume(&mut self, target: InstanceId) {
+        self.life.held.remove(&target);
+        self.send_to(target.clone(), Asked::Resume(target));
+    }
+
+    /// Sends a dead letter again, or drops it if no build ever knew its operation. Says whether there was one.
     pub(super) fn redeliver_one(&mut self) -> bool {
         let survey = self.survey();
-        let Some((partition, id)) = survey.letters.first().copied() else {
+        let Some((partition, id, known)) = survey.letters.first().copied() else {
             return false;
         };
         self.disordered.extend(survey.dead_work);
         self.disordered_logs.extend(survey.dead_logs);
         let seat = usize::from(partition.0) % self.life.seats.len();
-        let asked = Asked::DeadLetter(partition, id, true);
+        let asked = Asked::DeadLetter(partition, id, known);
         self.life.seats[seat].inbox.push_back(Envelope::Asked(asked));
         true
     }
@@ -549,6 +568,9 @@ impl World {
 
     /// The process dies, any prefix of what was not synced survives, and the hub is opened again.
     fn crash(&mut self) {
+        if !self.life.failed && self.random.chance(30) {
+            self.finish();
+        }
         let keep = self.random.index(self.model.unsynced() + 1);
         let build = match self.climate.bad_builds && self.random.chance(50) {
             true => *self.random.pick(&Build::BAD),
@@ -586,13 +608,24 @@ impl World {
         // Whoever was held is let go; the good build leaves nobody else waiting.
         for kind in Kind::ALL {
             for number in 0..self.climate.keys {
-                let target = kind.id(&format!("k{number}"));
-                self.send_to(target.clone(), Asked::Resume(target));
+                self.resume(kind.id(&format!("k{number}")));
             }
         }
-        for _ in 0..100_000 {
-            if !self.go_on() && !self.wake() {
+        self.finish();
+        while self.redeliver_one() || self.wake() {
+            self.finish();
+        }
+    }
+
+    /// Lets everything happen that needs no time and no operator.
+    fn finish(&mut self) {
+        for _ in 0..10_000 {
+            let busy = self.go_on();
+            if self.life.failed {
                 return;
+            }
+            if !busy {
+                return check::when_idle(self);
             }
         }
         panic!("the hub does not come to rest");
@@ -602,6 +635,7 @@ impl World {
     fn go_on(&mut self) -> bool {
         let mut busy = false;
         for index in 0..self.life.seats.len() {
+            busy |= self.life.seats[index].step.is_some();
             self.commit(index);
             let count = self.life.seats[index].inbox.len();
             self.accept_some(index, count);
@@ -621,7 +655,7 @@ impl World {
             busy = true;
             self.open_a_door();
         }
-        busy || self.redeliver_one()
+        busy
     }
 
     /// Goes to the time of the next timer. Says whether there is one.
@@ -640,7 +674,7 @@ impl World {
     /// Lets all request ids expire.
     pub(super) fn forget_requests(&mut self) {
         self.now.0 += 3 * 24 * 60 * 60 * 1_000;
-        while self.go_on() {}
+        self.finish();
     }
 }
 
@@ -656,7 +690,7 @@ impl Life {
         let cores = random.between(1, climate.most_cores).min(u64::from(climate.partitions)) as usize;
         let limits = climate.limits(random);
         let registry = build.registry();
-        let mut held = BTreeSet::new();
+        let mut held: BTreeSet<InstanceId> = BTreeSet::new();
         if climate.bad_builds && random.chance(20) {
             held.insert(random.pick(&Kind::ALL).id(&key(climate, random)));
         }
@@ -690,6 +724,7 @@ impl Life {
         });
         Self {
             build,
+            held: held.clone(),
             seats: seats.collect(),
             order: CommitOrder::new(model.clone(), last),
             inbox_limit: random.between(1, 4) as usize,
