@@ -51,7 +51,7 @@ impl Executor {
 
     fn work(&mut self) -> Result<()> {
         loop {
-            self.receive();
+            // First the work, then the wait: what was stored by the last process is there before anything comes in.
             while self.core.has_work(self.runtime.clock.now()) {
                 self.step()?;
                 self.drain();
@@ -59,10 +59,11 @@ impl Executor {
             if self.may_end() {
                 return Ok(());
             }
+            self.receive();
         }
     }
 
-    /// Waits for the first envelope, unless there is work, and takes what else is there.
+    /// Waits for the first envelope, or until the core wants to run, and takes what else is there.
     fn receive(&mut self) {
         let now = self.runtime.clock.now();
         let wake = self.core.next_wake().into_iter().chain(self.stop_at).min();
