@@ -1,6 +1,5 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::disallowed_methods))]
-#![allow(dead_code)] // Only while the first pieces are put together.
 
 // The macros write `::abide`, also where they are used inside this crate.
 extern crate self as abide;
@@ -22,6 +21,9 @@ mod hub;
 mod id;
 pub mod prelude;
 mod runtime;
+#[cfg(test)]
+mod simulation;
+mod spawn;
 mod store;
 mod time;
 

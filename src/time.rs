@@ -43,7 +43,7 @@ impl From<Timestamp> for SystemTime {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     wall: Timestamp,
-    opened: Instant,
+    opened: Stopwatch,
 }
 
 impl Clock {
@@ -52,7 +52,7 @@ impl Clock {
     pub(crate) fn start() -> Self {
         Self {
             wall: Timestamp::from(SystemTime::now()),
-            opened: Instant::now(),
+            opened: Stopwatch::start(),
         }
     }
 
@@ -62,8 +62,18 @@ impl Clock {
     }
 }
 
-/// Measures how long something takes, for metrics.
-#[expect(clippy::disallowed_methods, reason = "time enters here")]
-pub(crate) fn stopwatch() -> Instant {
-    Instant::now()
+/// Measures how long something takes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stopwatch(Instant);
+
+impl Stopwatch {
+    #[expect(clippy::disallowed_methods, reason = "time enters here")]
+    pub(crate) fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "time enters here")]
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
 }

@@ -16,12 +16,10 @@ use crate::store::keys;
 use crate::store::records::{self, Action, StateRecord};
 
 /// A call on its way.
-#[doc(hidden)]
-pub type Calling = Pin<Box<dyn Future<Output = Result<Vec<u8>, CallFailure>> + Send>>;
+pub(crate) type Calling = Pin<Box<dyn Future<Output = Result<Vec<u8>, CallFailure>> + Send>>;
 
 /// A state on its way.
-#[doc(hidden)]
-pub type ReadingState = Pin<Box<dyn Future<Output = Result<Option<Vec<u8>>>> + Send>>;
+pub(crate) type ReadingState = Pin<Box<dyn Future<Output = Result<Option<Vec<u8>>>> + Send>>;
 
 impl Sealed for Client {}
 

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
-use tokio::sync::{AcquireError, OwnedSemaphorePermit, TryAcquireError, oneshot};
+use tokio::sync::{TryAcquireError, oneshot};
 
 use crate::engine::message::{ClientOrigin, Input, Token};
 use crate::entity::caller::Request;
@@ -43,11 +43,30 @@ impl Submission {
 
     /// Sends it and waits until it is settled. `Told::Full` is not among the outcomes.
     pub(crate) async fn run(self, runtime: Weak<Runtime>) -> std::result::Result<Told, CallFailure> {
-        self.check(&*runtime.upgrade().ok_or_else(closed)?)?;
+        // Upgraded once on the way in: every client counts on the same word of memory.
+        let mut open = Some(runtime.upgrade().ok_or_else(closed)?);
+        if let Some(open) = &open {
+            self.check(open)?;
+        }
         let target = self.target.instance().clone();
         let mut action = self.action;
         loop {
-            let permit = acquire(&runtime, self.refuse_when_full).await?;
+            let now = match open.take() {
+                Some(open) => open,
+                None => runtime.upgrade().ok_or_else(closed)?,
+            };
+            let (now, permit) = match Arc::clone(&now.permits).try_acquire_owned() {
+                Ok(permit) => (now, permit),
+                Err(TryAcquireError::Closed) => return Err(now.end_reason().into()),
+                Err(TryAcquireError::NoPermits) if self.refuse_when_full => return Err(no_room().into()),
+                Err(TryAcquireError::NoPermits) => {
+                    let permits = Arc::clone(&now.permits);
+                    // Not kept while waiting: a client must not hold a closed hub's store open.
+                    drop(now);
+                    let permit = permits.acquire_owned().await.map_err(|_| end_reason(&runtime))?;
+                    (runtime.upgrade().ok_or_else(closed)?, permit)
+                }
+            };
             let client = ClientOrigin {
                 token: None,
                 call: self.call,
@@ -58,7 +77,7 @@ impl Submission {
             let (sender, receiver) = oneshot::channel();
             let reply = Reply {
                 sender,
-                permit: Some(permit),
+                _permit: Some(permit),
             };
             let envelope = Envelope::Request {
                 target: target.clone(),
@@ -66,8 +85,8 @@ impl Submission {
                 client,
                 reply,
             };
-            // Not kept while waiting: a client must not hold a closed hub's store open.
-            runtime.upgrade().ok_or_else(closed)?.send(&target, envelope)?;
+            now.send(&target, envelope)?;
+            drop(now);
             match answer(receiver, &runtime).await? {
                 Told::Failed(failure) => return Err(failure),
                 Told::Full { action: again, door } => {
@@ -107,7 +126,10 @@ impl Submission {
         if code.find(operation).is_none() && !operation.eq_ignore_ascii_case("delete") {
             return Err(Error::new(
                 ErrorKind::UnknownOperation,
-                format!("the entity type `{name}` has no operation `{operation}`"),
+                format!(
+                    "the entity type `{name}` has no operation `{operation}`; it has {}",
+                    code.operations().join(", ")
+                ),
             ));
         }
         let (bytes, limit) = (arguments.len(), runtime.limits.payload_bytes);
@@ -138,22 +160,11 @@ fn check_name(what: &str, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Waits for a share of the hub's room.
-async fn acquire(runtime: &Weak<Runtime>, refuse_when_full: bool) -> Result<OwnedSemaphorePermit> {
-    let permits = Arc::clone(&runtime.upgrade().ok_or_else(closed)?.permits);
-    match Arc::clone(&permits).try_acquire_owned() {
-        Ok(permit) => return Ok(permit),
-        Err(TryAcquireError::Closed) => return Err(end_reason(runtime)),
-        Err(TryAcquireError::NoPermits) => {}
-    }
-    if refuse_when_full {
-        return Err(Error::new(
-            ErrorKind::Overloaded,
-            "the hub has taken in as many messages as it may hold; try later, or use the form that waits",
-        ));
-    }
-    let acquired: std::result::Result<_, AcquireError> = permits.acquire_owned().await;
-    acquired.map_err(|_| end_reason(runtime))
+fn no_room() -> Error {
+    Error::new(
+        ErrorKind::Overloaded,
+        "the hub has taken in as many messages as it may hold; try later, or use the form that waits",
+    )
 }
 
 /// Waits for the reply.
@@ -173,7 +184,7 @@ pub(crate) async fn ask(
     let (sender, receiver) = oneshot::channel();
     let envelope = Envelope::Operator {
         input: Box::new(input),
-        reply: Reply { sender, permit: None },
+        reply: Reply { sender, _permit: None },
     };
     runtime.upgrade().ok_or_else(closed)?.send(&instance, envelope)?;
     Ok(matches!(answer(receiver, &runtime).await?, Told::Answer(answer) if answer == b"true"))

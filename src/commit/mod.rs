@@ -5,5 +5,5 @@
 mod order;
 mod syncer;
 
-pub(crate) use order::{CommitOrder, Gated};
+pub(crate) use order::{CommitOrder, Gated, Work};
 pub(crate) use syncer::Syncer;

@@ -4,10 +4,15 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::error::{Error, ErrorKind};
 use crate::store::records::{self, CommitRecord};
 use crate::store::{Batch, Reader, Store, keys};
+
+/// How long nothing has to be written before the newest acknowledgement is settled. A store notes it on disk when a
+/// second has passed since the last time, so this is a little more.
+const QUIET: Duration = Duration::from_millis(1_050);
 
 /// One total order of commits, and what waits behind the output gate for them to be durable.
 ///
@@ -32,6 +37,8 @@ struct State<T> {
     poison: Option<Error>,
     /// Whether the syncer waits to be woken.
     syncer_idle: bool,
+    /// Whether the newest acknowledgement may still be told to the store once more; see [`Work::Settle`].
+    unsettled: bool,
     stopping: bool,
 }
 
@@ -42,6 +49,17 @@ pub(crate) enum Gated<T> {
     Waiting,
     /// Everything that they were derived from is durable already.
     Open(Vec<T>),
+}
+
+/// What the syncer has to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// There is something to sync, or something to take back.
+    Sync,
+    /// Nothing was written for a while: acknowledge once more, so that the store's note of it does not stay behind.
+    Settle,
+    /// There will never be anything again.
+    End,
 }
 
 /// One run of the syncer.
@@ -63,6 +81,7 @@ impl<T> CommitOrder<T> {
                 gate: VecDeque::new(),
                 poison: None,
                 syncer_idle: false,
+                unsettled: false,
                 stopping: false,
             }),
             wake: Condvar::new(),
@@ -154,21 +173,50 @@ impl<T> CommitOrder<T> {
         &self.store
     }
 
-    /// Waits until there is something to sync. Says whether there may ever be more.
-    pub(crate) fn wait_for_work(&self) -> bool {
+    /// Waits until there is something for the syncer to do.
+    pub(crate) fn wait_for_work(&self) -> Work {
         let mut state = self.state();
         loop {
             let poisoned = state.poison.is_some() && !state.gate.is_empty();
             if poisoned || (state.poison.is_none() && state.written > state.durable) {
-                return true;
+                return Work::Sync;
             }
             if state.stopping {
-                return false;
+                return Work::End;
             }
             state.syncer_idle = true;
-            state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+            let timed_out;
+            if state.unsettled {
+                let waited = self.wake.wait_timeout(state, QUIET).unwrap_or_else(PoisonError::into_inner);
+                (state, timed_out) = (waited.0, waited.1.timed_out());
+            } else {
+                state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+                timed_out = false;
+            }
             state.syncer_idle = false;
+            if timed_out && state.written == state.durable {
+                return Work::Settle;
+            }
         }
+    }
+
+    /// Acknowledges the newest durable commit once more, because nothing was written for a while.
+    pub(crate) fn settle(&self) -> Released<T> {
+        let durable = {
+            let mut state = self.state();
+            state.unsettled = false;
+            state.durable
+        };
+        let Err(error) = self.store.acknowledge(durable) else {
+            return Released {
+                items: Vec::new(),
+                error: None,
+            };
+        };
+        let mut state = self.state();
+        let error = poisoned("the note of what is durable", error);
+        state.poison.get_or_insert(error.clone());
+        take_back(&mut state, error)
     }
 
     /// Makes everything durable that is written now, and opens the gate as far as that goes. Never tried again after an
@@ -190,6 +238,7 @@ impl<T> CommitOrder<T> {
         }
         // A write may have failed meanwhile. What is durable by now may still be told.
         state.durable = state.durable.max(target);
+        state.unsettled = true;
         let mut items = Vec::new();
         while state.gate.front().is_some_and(|(commit, _)| *commit <= target) {
             if let Some((_, gated)) = state.gate.pop_front() {

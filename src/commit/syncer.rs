@@ -1,10 +1,12 @@
 //! The thread that makes commits durable.
 
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 
-use crate::commit::CommitOrder;
+use crate::commit::{CommitOrder, Work};
 use crate::error::{Error, Result};
+use crate::spawn::spawn;
+use crate::time::Stopwatch;
 
 /// The thread that makes commits durable and opens the gate. It never waits to gather a batch: the batch is what was
 /// written during the last sync.
@@ -24,17 +26,21 @@ impl Syncer {
         mut release: impl FnMut(Vec<T>, Option<Error>) + Send + 'static,
     ) -> Result<Self> {
         let run = move || {
-            while order.wait_for_work() {
-                let started = crate::time::stopwatch();
-                let released = order.sync();
-                metrics::histogram!("abide.sync.seconds").record(started.elapsed().as_secs_f64());
+            loop {
+                let released = match order.wait_for_work() {
+                    Work::Sync => {
+                        let watch = Stopwatch::start();
+                        let released = order.sync();
+                        metrics::histogram!("abide.sync.seconds").record(watch.elapsed().as_secs_f64());
+                        released
+                    }
+                    Work::Settle => order.settle(),
+                    Work::End => return,
+                };
                 release(released.items, released.error);
             }
         };
-        let thread = thread::Builder::new()
-            .name("abide-sync".into())
-            .spawn(run)
-            .map_err(|error| Error::new(crate::ErrorKind::Io, "the syncer's thread did not start").with_source(error))?;
+        let thread = spawn("abide-sync", run)?;
         Ok(Self { thread })
     }
 

@@ -17,12 +17,6 @@ use crate::store::records::Action;
 use crate::store::{Reader, keys, records};
 use crate::time::Timestamp;
 
-/// How many rows of the backlog are looked at in one step.
-const BACKLOG_PAGE: usize = 256;
-
-/// How many instances are loaded with one read.
-const LOAD_PAGE: usize = 256;
-
 /// The partitions that one thread executes. It performs no I/O but reads, reads no clock and draws no chance: the same
 /// inputs give the same steps, bit for bit.
 pub(crate) struct Core {
@@ -159,17 +153,19 @@ impl Core {
         // What becomes ready again because it has to wait for this step's commit runs in the next one.
         let mut later = Vec::new();
         while !self.ready.is_empty() && !self.is_full(step) {
-            let count = self.ready.len().min(LOAD_PAGE);
+            let count = self.ready.len().min(self.limits.page);
             let page: Vec<InstanceId> = self.ready.drain(..count).collect();
             self.load(&page, step, reader)?;
             let mut page = page.into_iter();
-            while !self.is_full(step) {
-                let Some(id) = page.next() else { break };
+            for id in page.by_ref() {
                 if self.turn(&id, step, reader)? {
                     later.push(id);
                 }
+                if self.is_full(step) {
+                    break;
+                }
             }
-            // Their turn did not come, so they keep their place, and their mailboxes still say that they have one.
+            // Who got no turn is still ready, and first in the next step.
             for id in page.rev() {
                 self.ready.push_front(id);
             }
@@ -250,24 +246,27 @@ impl Core {
             step.deliveries.push(Message { stored: true, ..message });
             return Ok(());
         }
+        let mut newly_ready = None;
         let is_operation = matches!(message.action, Action::Operation { .. });
         let in_memory = self.limits.queue_in_memory;
         let mailbox = self.mailbox(&message.target);
-        if message.stored && mailbox.rows.is_some() {
-            // Rows come before it, so it is read in its turn.
-            mailbox.park(message.clone(), in_memory);
-            self.make_ready(&message.target);
-            return Ok(());
-        }
-        if !is_operation {
+        let comes_after_rows = message.stored && mailbox.rows.is_some();
+        if !is_operation && !comes_after_rows {
             return self.control(message, step, reader);
         }
-        let target = message.target.clone();
-        if message.needs_row() {
-            step.unsaved.push(target.clone());
+        if !std::mem::replace(&mut mailbox.ready, true) {
+            newly_ready = Some(message.target.clone());
         }
-        mailbox.arrivals.push_back(message);
-        self.make_ready(&target);
+        if message.needs_row() {
+            step.unsaved.push(message.target.clone());
+        }
+        if comes_after_rows {
+            // It is read in its turn.
+            mailbox.park(message, in_memory);
+        } else {
+            mailbox.arrivals.push_back(message);
+        }
+        self.ready.extend(newly_ready);
         Ok(())
     }
 
@@ -298,7 +297,7 @@ impl Core {
 
     /// Makes the next instances of the backlog ready; their mailboxes know that they have rows.
     fn look_at_backlog(&mut self, reader: &dyn Reader) -> Result<()> {
-        if self.ready.len() >= BACKLOG_PAGE {
+        if self.ready.len() >= self.limits.page {
             return Ok(());
         }
         let Some(id) = self.backlogs.pop_front() else {
@@ -308,7 +307,7 @@ impl Core {
             return Ok(());
         };
         let range = from..keys::messages(id).end;
-        let rows = reader.scan(range, BACKLOG_PAGE)?;
+        let rows = reader.scan(range, self.limits.page)?;
         let mut instances: Vec<InstanceId> = rows
             .iter()
             .filter_map(|(key, _)| keys::id_of(key).map(InstanceId::trusted))
@@ -319,7 +318,7 @@ impl Core {
             self.make_ready(instance);
         }
         let next = match instances.last() {
-            Some(last) if rows.len() == BACKLOG_PAGE => Some(keys::after_messages_of(id, last)),
+            Some(last) if rows.len() == self.limits.page => Some(keys::after_messages_of(id, last)),
             _ => None,
         };
         if next.is_some() {
@@ -345,19 +344,16 @@ impl Core {
 
     /// The mailbox of an instance, made if there is none.
     pub(super) fn mailbox(&mut self, id: &InstanceId) -> &mut Mailbox {
-        if !self.mailboxes.contains_key(id) {
-            let partition = self.partition(self.partition_of(id));
-            let mut mailbox = if partition.backlog_covers(id) {
-                Mailbox::with_rows()
-            } else {
-                Mailbox::default()
-            };
-            if self.held.contains(id) {
+        let partition = usize::from(self.partition_of(id).0);
+        let (partitions, held) = (&self.partitions, &self.held);
+        self.mailboxes.entry(id.clone()).or_insert_with(|| {
+            let backlogged = partitions[partition].as_ref().is_some_and(|partition| partition.backlog_covers(id));
+            let mut mailbox = if backlogged { Mailbox::with_rows() } else { Mailbox::default() };
+            if held.contains(id) {
                 mailbox.block = Block::Held;
             }
-            self.mailboxes.insert(id.clone(), mailbox);
-        }
-        self.mailboxes.entry(id.clone()).or_default()
+            mailbox
+        })
     }
 
     pub(super) fn make_ready(&mut self, id: &InstanceId) {

@@ -21,6 +21,8 @@ pub(crate) struct Limits {
     pub(crate) queue: usize,
     /// The most waiting messages of one instance that are held in memory.
     pub(crate) queue_in_memory: usize,
+    /// How many rows, or instances, are looked at with one read.
+    pub(crate) page: usize,
     /// How long an `async` operation may run.
     pub(crate) async_timeout: Duration,
     /// How long a request id is remembered.
@@ -45,6 +47,7 @@ impl Default for Limits {
             cache_bytes: 64 << 20,
             queue: 10_000,
             queue_in_memory: 64,
+            page: 256,
             async_timeout: Duration::from_secs(300),
             request_retention: Duration::from_secs(24 * 60 * 60),
             requests: 100_000,

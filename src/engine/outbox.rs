@@ -23,14 +23,6 @@ pub(crate) struct Outgoing {
 }
 
 impl Outbox {
-    /// Takes everything out and leaves the outbox as new.
-    pub(crate) fn clear(&mut self) {
-        self.messages.clear();
-        self.delete_state = false;
-        self.error = None;
-        self.timers = 0;
-    }
-
     /// A timer name that no other message of the hub can have drawn.
     pub(crate) fn draw_timer_name(&mut self, message: MessageId) -> String {
         self.timers += 1;

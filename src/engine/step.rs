@@ -87,9 +87,4 @@ impl Step {
     pub(super) fn settle(&mut self, token: Token, settled: Settled) {
         self.outputs.push(Output::Settle { token, settled });
     }
-
-    /// Whether nothing came of it.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.batch.is_empty() && self.outputs.is_empty() && self.deliveries.is_empty()
-    }
 }

@@ -13,9 +13,6 @@ use crate::time::Timestamp;
 /// How often it is looked what is old.
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// How many rows of one partition are removed in one step.
-const SWEEP_PAGE: usize = 256;
-
 impl Core {
     /// When the next sweep is due, if there is anything that can grow old.
     pub(super) fn sweep_due(&self) -> Option<Timestamp> {
@@ -46,7 +43,7 @@ impl Core {
             return Ok(false);
         }
         let mut over = count.saturating_sub(self.limits.requests);
-        let rows = reader.scan(keys::request_expiries(id), SWEEP_PAGE)?;
+        let rows = reader.scan(keys::request_expiries(id), self.limits.page)?;
         let mut removed = 0;
         for (key, _) in &rows {
             let Some((expires, instance, request)) = keys::request_expiry_parts(key) else {
@@ -66,7 +63,7 @@ impl Core {
             partition.record.requests = partition.record.requests.saturating_sub(removed);
             partition.record_changed = true;
         }
-        Ok(removed == SWEEP_PAGE as u64)
+        Ok(removed == self.limits.page as u64)
     }
 
     /// Drops dead letters; says whether there may be more to drop.
@@ -76,7 +73,7 @@ impl Core {
             return Ok(false);
         }
         let mut over = count.saturating_sub(self.limits.dead_letters);
-        let rows = reader.scan(keys::dead_letters(id), SWEEP_PAGE)?;
+        let rows = reader.scan(keys::dead_letters(id), self.limits.page)?;
         let mut removed = 0;
         for (key, value) in &rows {
             let record: DeadLetterRecord = records::decode(value, "dead letter")?;
@@ -91,6 +88,6 @@ impl Core {
                 self.remove_dead_letter(id, key, step);
             }
         }
-        Ok(removed == SWEEP_PAGE)
+        Ok(removed == self.limits.page)
     }
 }

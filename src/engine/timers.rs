@@ -9,9 +9,6 @@ use crate::store::records::{self, Action, RequestOutcome, TimerRecord};
 use crate::store::{Reader, keys};
 use crate::time::Timestamp;
 
-/// How many timers of one partition fire in one step.
-const TIMER_PAGE: usize = 256;
-
 impl Core {
     /// Processes a message that sets or cancels a timer. It needs neither the instance's state nor its code.
     pub(super) fn control(&mut self, message: Message, step: &mut Step, reader: &dyn Reader) -> Result<()> {
@@ -109,7 +106,7 @@ impl Core {
     fn fire_timers_of(&mut self, id: PartitionId, step: &mut Step, reader: &dyn Reader) -> Result<()> {
         let mut range = keys::timers_before(id, Timestamp(step.now.0.saturating_add(1)));
         range.start = keys::timers_before(id, self.partition(id).timers_from).end;
-        let rows = reader.scan(range, TIMER_PAGE)?;
+        let rows = reader.scan(range, self.limits.page)?;
         let mut last = None;
         for (key, value) in &rows {
             let (due, instance, timer) = keys::timer_parts(key)
@@ -117,8 +114,9 @@ impl Core {
             last = Some(due);
             self.fire(id, due, &InstanceId::trusted(instance), timer, value, step, reader)?;
         }
+        let full = rows.len() == self.limits.page;
         let partition = self.partition_mut(id);
-        if rows.len() == TIMER_PAGE {
+        if full {
             partition.timers_from = last.unwrap_or_default();
             return Ok(());
         }

@@ -14,9 +14,6 @@ use crate::id::{EntityId, InstanceId, MessageId};
 use crate::store::records::{self, Action, StateRecord};
 use crate::store::{Reader, keys};
 
-/// How many rows of one instance are read at once.
-const ROW_PAGE: usize = 256;
-
 /// What a turn works on: an instance with its code, its state and its messages, taken out of the core's maps.
 pub(super) struct Turn<'a> {
     pub(super) id: &'a InstanceId,
@@ -179,12 +176,12 @@ impl Core {
         reader: &dyn Reader,
     ) -> Result<()> {
         let range = keys::messages_of(self.partition_of(id), id, first);
-        let rows = reader.scan(range, ROW_PAGE)?;
+        let rows = reader.scan(range, self.limits.page)?;
         for (key, value) in &rows {
             mailbox.waiting.push_back(Message::from_row(id, key, value)?);
         }
         mailbox.rows = match mailbox.waiting.back() {
-            Some(last) if rows.len() == ROW_PAGE => Some(last.id.next()),
+            Some(last) if rows.len() == self.limits.page => Some(last.id.next()),
             _ => None,
         };
         mailbox.waiting_count = mailbox.waiting_count.max(mailbox.waiting.len());

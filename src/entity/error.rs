@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::entity::operation_error::OperationError;
 use crate::error::{Error, ErrorKind};
-pub use crate::failure::CallFailure;
+pub(crate) use crate::failure::CallFailure;
 
 /// Why a call has no answer.
 ///

@@ -16,7 +16,7 @@ use crate::store::records::CommitRecord;
 use crate::store::{Model, Store};
 
 /// How many bytes of log an open after a kill may have to read, if nothing is said.
-pub(crate) const WAL_LIMIT: u64 = 128 << 20;
+pub(crate) const WAL_LIMIT: u64 = 64 << 20;
 
 /// The store's part of the memory budget. The rest is the entities'.
 pub(crate) fn memory_of_store(memory_budget: usize) -> usize {
@@ -96,7 +96,7 @@ impl HubBuilder {
         self
     }
 
-    /// How many bytes of log an open after a kill may have to read. 128 MiB if nothing is said.
+    /// How many bytes of log an open after a kill may have to read. 64 MiB if nothing is said.
     pub fn wal_limit(mut self, bytes: u64) -> Self {
         self.wal_limit = bytes;
         self

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::id::InstanceId;
 use crate::runtime::inbox::{Envelope, InboxReceiver, Reply};
 use crate::runtime::release::Release;
-use crate::runtime::runtime::Runtime;
+use crate::runtime::shared::Runtime;
 use crate::time::Timestamp;
 
 /// The thread that runs one core: it receives, steps, commits and hands on.

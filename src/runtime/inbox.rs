@@ -1,7 +1,7 @@
 //! The inbox before each executor.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -41,7 +41,8 @@ pub(crate) enum Envelope {
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) sender: oneshot::Sender<Result<Told, Error>>,
-    pub(crate) permit: Option<OwnedSemaphorePermit>,
+    /// Held until the client has heard, never looked at.
+    pub(crate) _permit: Option<OwnedSemaphorePermit>,
 }
 
 /// The sending side of an executor's inbox.
@@ -69,10 +70,10 @@ impl Inbox {
         (inbox, InboxReceiver { receiver })
     }
 
-    /// Puts an envelope in; gives it back if the executor is gone.
-    pub(crate) fn send(&self, envelope: Envelope) -> Result<(), Envelope> {
+    /// Puts an envelope in; says whether the executor is still there.
+    pub(crate) fn send(&self, envelope: Envelope) -> bool {
         self.waiting.fetch_add(1, Ordering::Relaxed);
-        self.sender.send(envelope).map_err(|error| error.0)
+        self.sender.send(envelope).is_ok()
     }
 
     /// Brings a message that has a row, or leaves it to its row if there is no room. Called while the commit order is
@@ -83,11 +84,11 @@ impl Inbox {
         }
         if self.waiting.load(Ordering::Relaxed) >= DELIVERY_LIMIT {
             self.spilled.store(true, Ordering::Relaxed);
-            let _ = self.send(Envelope::Wake);
+            self.send(Envelope::Wake);
             return;
         }
         // An executor that is gone leaves the row for the next open.
-        let _ = self.send(Envelope::Input(Box::new(Input::Delivery { message, commit })));
+        self.send(Envelope::Input(Box::new(Input::Delivery { message, commit })));
     }
 
     /// Whether deliveries were left to their rows since the last call. Called while the commit order is locked.
@@ -105,10 +106,7 @@ impl InboxReceiver {
     /// Waits for an envelope, for at most `timeout`.
     pub(crate) fn receive(&self, inbox: &Inbox, timeout: Option<Duration>) -> Option<Envelope> {
         let received = match timeout {
-            Some(timeout) => match self.receiver.recv_timeout(timeout) {
-                Ok(envelope) => Some(envelope),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-            },
+            Some(timeout) => self.receiver.recv_timeout(timeout).ok(),
             None => self.receiver.recv().ok(),
         };
         received.inspect(|_| {
@@ -118,12 +116,8 @@ impl InboxReceiver {
 
     /// The next envelope if one is there.
     pub(crate) fn poll(&self, inbox: &Inbox) -> Option<Envelope> {
-        match self.receiver.try_recv() {
-            Ok(envelope) => {
-                inbox.waiting.fetch_sub(1, Ordering::Relaxed);
-                Some(envelope)
-            }
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-        }
+        self.receiver.try_recv().ok().inspect(|_| {
+            inbox.waiting.fetch_sub(1, Ordering::Relaxed);
+        })
     }
 }

@@ -4,10 +4,10 @@ mod executor;
 mod inbox;
 mod release;
 mod room;
-mod runtime;
+mod shared;
 mod totals;
 mod watchdog;
 
 pub(crate) use inbox::{Envelope, Reply};
 pub(crate) use room::Told;
-pub(crate) use self::runtime::{Runtime, RuntimeConfig, Threads, closed};
+pub(crate) use shared::{Runtime, RuntimeConfig, Threads, closed};

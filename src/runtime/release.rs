@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::id::{InstanceId, MessageId};
 use crate::runtime::inbox::{Envelope, Reply};
 use crate::runtime::room::Told;
-use crate::runtime::runtime::Runtime;
+use crate::runtime::shared::Runtime;
 
 /// One thing that leaves the process once it is durable.
 pub(crate) enum Release {
@@ -84,7 +84,7 @@ impl Runtime {
                     message,
                     ended,
                 };
-                let _ = runtime.inbox_of(&instance).send(Envelope::Input(Box::new(input)));
+                runtime.inbox_of(&instance).send(Envelope::Input(Box::new(input)));
             }
         });
     }

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::engine::Progress;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
+use crate::spawn::spawn;
 
 /// How long a turn may run before its instance is named, and how often it is named again.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -30,8 +31,5 @@ pub(crate) fn start(watched: Vec<Arc<Progress>>, stop: Receiver<()>) -> Result<J
             }
         }
     };
-    thread::Builder::new()
-        .name("abide-watchdog".into())
-        .spawn(run)
-        .map_err(|error| Error::new(ErrorKind::Io, "the watchdog's thread did not start").with_source(error))
+    spawn("abide-watchdog", run)
 }

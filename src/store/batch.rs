@@ -66,12 +66,6 @@ impl Batch {
         self.bytes.len()
     }
 
-    /// Forgets all changes and keeps the memory.
-    pub(crate) fn clear(&mut self) {
-        self.bytes.clear();
-        self.changes.clear();
-    }
-
     fn append(&mut self, part: &[u8]) -> Range<usize> {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(part);

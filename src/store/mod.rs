@@ -35,7 +35,8 @@ pub(crate) trait Reader {
     fn scan(&self, range: Range<Vec<u8>>, limit: usize) -> Result<Vec<Row>>;
 }
 
-/// The store under a hub. Every error of `write` and `sync` is final: the caller poisons the hub and never tries again.
+/// The store under a hub. Every error of `write`, `sync` and `acknowledge` is final: the caller poisons the hub and never
+/// tries again.
 pub(crate) trait Store: Reader + Send + Sync + fmt::Debug {
     /// Appends one batch to the log, whole or not at all, and makes it visible to reads. It is not durable yet.
     fn write(&self, batch: &Batch) -> Result<()>;
@@ -43,7 +44,12 @@ pub(crate) trait Store: Reader + Send + Sync + fmt::Debug {
     /// Makes everything durable that was written before the call.
     fn sync(&self) -> Result<()>;
 
-    /// Remembers outside the log, for the next open, that `commit` is durable. Called after `sync` and before anyone hears of it.
+    /// Remembers outside the log, for the next open, that `commit` is durable. Called after `sync` and before anyone
+    /// hears of it.
+    ///
+    /// From here on it outlives the process; it outlives a power loss with the first call that comes a second after the
+    /// last one that did. So the caller repeats its last call when a second has passed without commits, which costs
+    /// nothing if there is nothing to do.
     fn acknowledge(&self, commit: u64) -> Result<()>;
 
     /// A consistent view that later writes do not change.

@@ -233,3 +233,6 @@ fn scan(rows: &Rows, range: Range<Vec<u8>>, limit: usize) -> Result<Vec<Row>> {
     let rows = rows.range(range).take(limit);
     Ok(rows.map(|(key, value)| (key.clone(), value.clone())).collect())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,12 @@
 //! The `FORMAT` file: who a hub is, and in which format it is stored.
 
 use std::path::Path;
+use std::{fs, io};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::files::{is_absent_or_empty, open_private, read_if_present, replace, sync_directory};
+use super::files::{io_error, is_absent_or_empty, open_private, read_if_present, replace, sync_directory};
 use crate::error::{Error, ErrorKind, Result};
 
 const FORMAT: &str = "FORMAT";
@@ -90,10 +91,9 @@ impl Format {
 
     /// Removes the mark of [`Format::begin`]; what is left over beside a `FORMAT` means nothing.
     pub(crate) fn finish(directory: &Path) -> Result<()> {
-        match std::fs::remove_file(directory.join(CREATING)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(super::files::io_error("remove", &directory.join(CREATING), error))
-            }
+        let mark = directory.join(CREATING);
+        match fs::remove_file(&mark) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error("remove", &mark, error)),
             _ => sync_directory(directory),
         }
     }
@@ -168,3 +168,6 @@ fn other_version(directory: &Path, version: u32) -> Error {
         ),
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -47,3 +47,24 @@ fn held(directory: &Path, mut file: &File) -> Error {
         ),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The lock's own file descriptor decides, not its content: what a dead process left locks nobody out.
+    #[test]
+    fn a_dead_holder_locks_nobody_out() {
+        let place = tempfile::tempdir().unwrap();
+        std::fs::write(place.path().join(LOCK), "1\n").unwrap();
+        let lock = DirectoryLock::take(place.path()).unwrap();
+        let error = DirectoryLock::take(place.path()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Locked);
+        assert!(
+            error.to_string().contains(&format!("process {}", std::process::id())),
+            "{error}"
+        );
+        drop(lock);
+        DirectoryLock::take(place.path()).unwrap();
+    }
+}

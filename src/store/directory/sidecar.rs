@@ -88,19 +88,21 @@ impl Sidecar {
             unsynced: false,
             synced_at: Instant::now(),
         };
-        sidecar.write(acknowledged)?;
-        sidecar.write(acknowledged)?;
+        sidecar.write_slot(acknowledged)?;
+        sidecar.write_slot(acknowledged)?;
         sidecar.sync()?;
         Ok(sidecar)
     }
 
-    /// What was written last.
-    pub(crate) fn newest(&self) -> Acknowledged {
-        self.newest
-    }
-
     /// Writes the next slot, without waiting for the disk: it outlives the process from here on.
     pub(crate) fn write(&mut self, acknowledged: Acknowledged) -> Result<()> {
+        if acknowledged == self.newest {
+            return Ok(());
+        }
+        self.write_slot(acknowledged)
+    }
+
+    fn write_slot(&mut self, acknowledged: Acknowledged) -> Result<()> {
         let generation = self.generation + 1;
         let slot = encode(generation, acknowledged);
         let offset = SLOT_OFFSETS[(generation % 2) as usize];
@@ -112,9 +114,12 @@ impl Sidecar {
         Ok(())
     }
 
-    /// Whether something was written and the last sync is an interval ago.
-    pub(crate) fn is_sync_due(&self) -> bool {
-        self.unsynced && self.synced_at.elapsed() >= SYNC_INTERVAL
+    /// Makes the newest slot durable if the last time was an interval ago.
+    pub(crate) fn sync_if_due(&mut self) -> Result<()> {
+        if self.unsynced && self.synced_at.elapsed() >= SYNC_INTERVAL {
+            self.sync()?;
+        }
+        Ok(())
     }
 
     /// Makes the newest slot durable: it outlives a power loss from here on.
@@ -166,3 +171,6 @@ fn decode(slot: &[u8]) -> Option<(u64, Acknowledged)> {
     };
     Some((number(8)?, acknowledged))
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use rocksdb::DB;
 use rocksdb::checkpoint::Checkpoint;
 
 use super::error::error;
-use super::manifest;
+use super::manifest::ManifestWatch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::directory::{
     Acknowledged, Format, Sidecar, create_private_directory, database, is_absent_or_empty, make_private,
@@ -35,7 +35,7 @@ pub(super) fn create(source: &DB, format: &Format, directory: &Path, commit: u64
         Acknowledged {
             commit,
             clean: true,
-            manifest: manifest::current(&copy)?,
+            manifest: ManifestWatch::new(&copy)?.durable()?,
         },
     )?;
     sync_directory(directory)?;

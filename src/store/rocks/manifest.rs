@@ -1,17 +1,71 @@
-//! Guards the length of RocksDB's MANIFEST.
+//! Guards RocksDB's MANIFEST against what RocksDB does not see.
 //!
 //! The MANIFEST ends where the file ends, so RocksDB takes one that was cut between two edits for a whole one. It then
 //! forgets a flushed table whose log is gone already, and plays the later logs over the hole: the newest commit's row
-//! is there and older commits are not. The sidecar therefore remembers how long the MANIFEST was.
+//! is there and older commits are not. The sidecar therefore remembers how long the MANIFEST was. Edits that became zeros
+//! are skipped just as silently; they are looked for.
 
-use std::fs;
-use std::path::Path;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
 
+use super::log::Log;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::directory::Manifest;
 
-/// The MANIFEST that is current and its length now.
-pub(super) fn current(database: &Path) -> Result<Manifest> {
+/// Follows the MANIFEST of an open store.
+#[derive(Debug)]
+pub(super) struct ManifestWatch {
+    database: PathBuf,
+    path: PathBuf,
+    durable: Manifest,
+}
+
+impl ManifestWatch {
+    pub(super) fn new(database: &Path) -> Result<Self> {
+        let mut watch = Self {
+            database: database.to_owned(),
+            path: PathBuf::new(),
+            durable: Manifest::default(),
+        };
+        watch.turn_over()?;
+        Ok(watch)
+    }
+
+    /// The MANIFEST as far as it is durable. It costs one `stat`, except after a flush or a compaction.
+    pub(super) fn durable(&mut self) -> Result<Manifest> {
+        match fs::metadata(&self.path) {
+            Ok(metadata) if metadata.len() == self.durable.length => {}
+            // What RocksDB has just appended it may not have synced yet, and a promise must not run ahead of the disk.
+            Ok(_) => self.durable.length = sync(&self.path)?,
+            // RocksDB has begun a new one and removed this.
+            Err(_) => self.turn_over()?,
+        }
+        Ok(self.durable)
+    }
+
+    fn turn_over(&mut self) -> Result<()> {
+        let (path, manifest) = current(&self.database)?;
+        let length = sync(&path)?;
+        self.path = path;
+        self.durable = Manifest { length, ..manifest };
+        Ok(())
+    }
+}
+
+/// Makes durable what the file holds now, and says how much that is.
+fn sync(path: &Path) -> Result<u64> {
+    let length = File::open(path).and_then(|file| {
+        let length = file.metadata()?.len();
+        file.sync_data()?;
+        Ok(length)
+    });
+    length.map_err(|error| {
+        Error::new(ErrorKind::Io, format!("cannot sync {}: {error}", path.display())).with_source(error)
+    })
+}
+
+/// The MANIFEST that is current, and its length now.
+fn current(database: &Path) -> Result<(PathBuf, Manifest)> {
     let path = database.join("CURRENT");
     let name = fs::read_to_string(&path).map_err(|error| {
         let message = format!("cannot read {}, which names the MANIFEST: {error}", path.display());
@@ -28,29 +82,50 @@ pub(super) fn current(database: &Path) -> Result<Manifest> {
         let message = format!("cannot find {}, which CURRENT names: {error}", manifest.display());
         Error::new(ErrorKind::Corrupted, message).with_source(error)
     })?;
-    Ok(Manifest {
-        number,
-        length: metadata.len(),
-    })
+    let length = metadata.len();
+    Ok((manifest, Manifest { number, length }))
 }
 
 /// Whether the current MANIFEST holds everything that it held when `recorded` was written. A later one repeats it.
 pub(super) fn check(database: &Path, recorded: Manifest) -> Result<()> {
-    let current = current(database)?;
-    if current >= recorded {
-        return Ok(());
+    let (path, current) = current(database)?;
+    if current < recorded {
+        let lost = format!(
+            "its end: it has {} bytes, and MANIFEST-{:06} had {}",
+            current.length, recorded.number, recorded.length
+        );
+        return Err(has_lost(&path, &lost));
     }
-    let name = |manifest: Manifest| format!("MANIFEST-{:06}", manifest.number);
-    Err(Error::new(
+    let durable = if current.number == recorded.number {
+        recorded.length
+    } else {
+        0
+    };
+    let mut edits = Log::open(&path, current.number)?;
+    while edits.next()? {
+        if let Some(zeros) = edits.zeros() {
+            return Err(has_lost(
+                &path,
+                &format!("a part: there are zeros at byte {zeros} and edits behind them"),
+            ));
+        }
+    }
+    match edits.zeros() {
+        Some(zeros) if zeros < durable => Err(has_lost(
+            &path,
+            &format!("its end: there are zeros from byte {zeros} on"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn has_lost(manifest: &Path, what: &str) -> Error {
+    Error::new(
         ErrorKind::Corrupted,
         format!(
-            "{} has lost its end: {} with {} bytes was recorded, and {} with {} bytes is there; acknowledged commits \
-             may be missing, so restore a backup, or open with accept_loss to go on with what is there",
-            database.join(name(current)).display(),
-            name(recorded),
-            recorded.length,
-            name(current),
-            current.length,
+            "{} has lost {what}; acknowledged commits may be missing, so restore a backup, or open with accept_loss to \
+             go on with what is there",
+            manifest.display()
         ),
-    ))
+    )
 }

@@ -6,6 +6,8 @@
 
 mod checkpoint;
 mod error;
+mod gap;
+mod log;
 mod manifest;
 mod open;
 mod options;

@@ -29,6 +29,13 @@ pub(crate) fn options(memory_budget: usize, wal_limit: u64) -> Options {
     options
 }
 
+/// The same for one open that has to do without some logs: the MANIFEST forgets which ones there were.
+pub(super) fn forgetting_logs(options: &Options) -> Options {
+    let mut options = options.clone();
+    options.set_track_and_verify_wals_in_manifest(false);
+    options
+}
+
 /// What must never be changed: the output gate and the order of commits stand on it.
 fn durability(options: &mut Options) {
     // Writes go to a buffer in the process; the syncer alone hands it to the kernel and the disk. `WriteOptions::sync`
@@ -41,7 +48,8 @@ fn durability(options: &mut Options) {
     options.set_recycle_log_file_num(RECYCLED_LOGS);
     // What was recovered after a kill may have been in the page cache only. The flush at recovery makes it durable.
     // `avoid_flush_during_recovery` is false by default and has no setter; it stays so.
-    // The MANIFEST knows each closed log and its length, so a missing or cut one is an error.
+    // The MANIFEST knows each log that is closed and synced, and its length; a missing or cut one is an error.
+    // `track_and_verify_wals` would know more, but it compares the sizes of files, and a recycled log is longer.
     options.set_track_and_verify_wals_in_manifest(true);
     // Both reorder writes against each other or against syncs, which would tear the total order of commits.
     options.set_unordered_write(false);
@@ -56,7 +64,6 @@ fn memory(options: &mut Options, memory_budget: usize, wal_limit: u64) {
     options.set_write_buffer_manager(&manager);
     // With one column family RocksDB ignores `max_total_wal_size`: a log lives as long as its memtable, so the
     // memtables' sizes are the limit. A row takes more room in a memtable than in the log.
-    options.set_max_total_wal_size(wal_limit);
     let memtable = usize::try_from(wal_limit / MEMTABLES).unwrap_or(usize::MAX);
     options.set_write_buffer_size(memtable.min(memtables));
     options.set_max_write_buffer_number(MEMTABLES as i32);

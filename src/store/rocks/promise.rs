@@ -46,6 +46,13 @@ impl Promise {
     }
 }
 
+impl Promise {
+    /// Turns `loss` into a warning if the caller accepts it.
+    pub(super) fn accept(&self, loss: Error) -> Result<()> {
+        accept(Err(loss), self.accept_loss).map(|_: Option<()>| ())
+    }
+}
+
 /// Turns a loss into a warning if the caller accepts it.
 fn accept<T>(checked: Result<T>, accept_loss: bool) -> Result<Option<T>> {
     match checked {

@@ -1,16 +1,17 @@
 //! The open store.
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rocksdb::{DB, ReadOptions, WriteBatch, WriteOptions, properties};
 
 use super::error::error;
-use super::{checkpoint, manifest, reader};
+use super::manifest::ManifestWatch;
+use super::{checkpoint, reader};
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::directory::{Acknowledged, DirectoryLock, Format, Sidecar, database};
+use crate::store::directory::{Acknowledged, DirectoryLock, Format, Sidecar};
 use crate::store::{Batch, Change, Reader, Row, Store, StoreStats};
 
 /// What a write batch holds besides keys and values, for each change: its tag and two lengths. Only a guess for memory.
@@ -24,30 +25,55 @@ const LOG_RECORD_HEADER: u64 = 11;
 #[derive(Debug)]
 pub(crate) struct RocksStore {
     database: DB,
-    sidecar: Mutex<Sidecar>,
+    promise: Mutex<Promised>,
     closed: AtomicBool,
     wal_bytes: AtomicU64,
     format: Format,
-    directory: PathBuf,
     _lock: DirectoryLock,
 }
 
+/// What is kept outside the log, for the next open.
+#[derive(Debug)]
+struct Promised {
+    sidecar: Sidecar,
+    manifest: ManifestWatch,
+}
+
 impl RocksStore {
-    pub(super) fn new(directory: &Path, database: DB, format: Format, sidecar: Sidecar, lock: DirectoryLock) -> Self {
-        Self {
+    /// Takes over a database that was just opened and of which `commit` is the newest and durable.
+    pub(super) fn new(
+        directory: &Path,
+        database: DB,
+        commit: u64,
+        format: Format,
+        lock: DirectoryLock,
+    ) -> Result<Self> {
+        let mut manifest = ManifestWatch::new(database.path())?;
+        let acknowledged = Acknowledged {
+            commit,
+            clean: false,
+            manifest: manifest.durable()?,
+        };
+        let sidecar = Sidecar::begin(directory, acknowledged)?;
+        Ok(Self {
             database,
-            sidecar: Mutex::new(sidecar),
+            promise: Mutex::new(Promised { sidecar, manifest }),
             closed: AtomicBool::new(false),
             wal_bytes: AtomicU64::new(0),
             format,
-            directory: directory.to_owned(),
             _lock: lock,
-        }
+        })
     }
 
-    /// The sidecar's own fields stay consistent when a thread panics: each is set after the write it speaks of.
-    fn sidecar(&self) -> MutexGuard<'_, Sidecar> {
-        self.sidecar.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Moves what is in memory into a table now.
+    #[cfg(test)]
+    pub(super) fn flush(&self) {
+        self.database.flush().expect("the flush failed");
+    }
+
+    /// A thread that panicked leaves nothing half done here: a field is set after the write that it speaks of.
+    fn promise(&self) -> MutexGuard<'_, Promised> {
+        self.promise.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A write after the clean mark would make the mark a lie.
@@ -84,21 +110,14 @@ impl Store for RocksStore {
 
     fn acknowledge(&self, commit: u64) -> Result<()> {
         self.still_open()?;
-        let mut sidecar = self.sidecar();
-        let newest = sidecar.newest();
-        if newest.commit != commit {
-            sidecar.write(Acknowledged { commit, ..newest })?;
-        }
-        if sidecar.is_sync_due() {
-            let manifest = manifest::current(&database(&self.directory))?;
-            let acknowledged = Acknowledged {
-                manifest,
-                ..sidecar.newest()
-            };
-            sidecar.write(acknowledged)?;
-            sidecar.sync()?;
-        }
-        Ok(())
+        let mut promise = self.promise();
+        let acknowledged = Acknowledged {
+            commit,
+            clean: false,
+            manifest: promise.manifest.durable()?,
+        };
+        promise.sidecar.write(acknowledged)?;
+        promise.sidecar.sync_if_due()
     }
 
     fn snapshot(&self) -> Box<dyn Reader + '_> {
@@ -129,13 +148,14 @@ impl Store for RocksStore {
             .flush()
             .map_err(|failed| error("flush its memory", failed))?;
         self.closed.store(true, Ordering::Release);
-        let mut sidecar = self.sidecar();
-        sidecar.write(Acknowledged {
+        let mut promise = self.promise();
+        let acknowledged = Acknowledged {
             commit,
             clean: true,
-            manifest: manifest::current(&database(&self.directory))?,
-        })?;
-        sidecar.sync()
+            manifest: promise.manifest.durable()?,
+        };
+        promise.sidecar.write(acknowledged)?;
+        promise.sidecar.sync()
     }
 }
 

@@ -1,13 +1,18 @@
 //! The properties of the store on RocksDB.
 
+mod checkpoint;
+mod damage;
+mod likeness;
+mod lives;
 mod opening;
+mod refusal;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use super::{OpenOptions, Opened, open};
+use super::{OpenOptions, Opened, RocksStore, open};
 use crate::error::{Error, ErrorKind};
 use crate::store::records::{self, CommitRecord};
 use crate::store::{Batch, Reader, Store, keys};
@@ -70,23 +75,40 @@ fn assert_holds(store: &impl Reader, newest: u64) {
 
 /// What a kill at this moment leaves, as a directory of its own: the files as the kernel has them.
 fn killed(directory: &Path) -> (TempDir, PathBuf) {
-    let place = tempfile::tempdir().unwrap();
-    let copy = place.path().join("hub");
-    copy_directory(directory, &copy);
-    (place, copy)
-}
-
-fn copy_directory(from: &Path, to: &Path) {
-    fs::create_dir(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy_directory(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
+    // RocksDB's background work may change the files meanwhile; a copy counts if they were the same before and after.
+    loop {
+        let place = tempfile::tempdir().unwrap();
+        let copy = place.path().join("hub");
+        let before = lengths(directory);
+        if copy_directory(directory, &copy).is_ok() && lengths(directory) == before {
+            return (place, copy);
         }
     }
+}
+
+fn copy_directory(from: &Path, to: &Path) -> std::io::Result<()> {
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_directory(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
+/// Every file of the hub with its length, except those that go away while they are listed.
+fn lengths(directory: &Path) -> Vec<(PathBuf, u64)> {
+    let entries = [directory.to_owned(), directory.join("db")].map(|part| fs::read_dir(part).unwrap());
+    let paths = entries.into_iter().flatten().map(|entry| entry.unwrap().path());
+    let mut lengths: Vec<_> = paths
+        .filter_map(|path| Some((path.clone(), fs::metadata(&path).ok()?.len())))
+        .collect();
+    lengths.sort();
+    lengths
 }
 
 /// Every file under `directory` with its bytes, except the lock, whose content is only whoever held it last.

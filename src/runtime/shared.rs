@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, OnceLock};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, oneshot};
@@ -19,6 +19,7 @@ use crate::runtime::release::Release;
 use crate::runtime::room::Room;
 use crate::runtime::totals::Totals;
 use crate::runtime::watchdog;
+use crate::spawn::spawn;
 use crate::store::Store;
 use crate::store::records::CommitRecord;
 use crate::time::Clock;
@@ -113,7 +114,7 @@ impl Runtime {
                 executor.run();
                 drop(alive);
             };
-            threads.executors.push(spawn(format!("abide-{index}"), run)?);
+            threads.executors.push(spawn(&format!("abide-{index}"), run)?);
         }
         let (stop, stopped) = channel();
         threads.watchdog = Some((stop, watchdog::start(watched, stopped)?));
@@ -169,7 +170,11 @@ impl Runtime {
         if self.closed.load(Ordering::Acquire) {
             return Err(self.end_reason());
         }
-        self.inbox_of(instance).send(envelope).map_err(|_| self.end_reason())
+        if self.inbox_of(instance).send(envelope) {
+            Ok(())
+        } else {
+            Err(self.end_reason())
+        }
     }
 
     /// Waits until everything is durable that a read up to now can have shown.
@@ -222,7 +227,7 @@ impl Runtime {
         self.permits.close();
         self.room.open_all();
         for inbox in &self.inboxes {
-            let _ = inbox.send(Envelope::Stop { patience });
+            inbox.send(Envelope::Stop { patience });
         }
     }
 }
@@ -244,14 +249,6 @@ impl Threads {
         drop(self.watchdog);
         let _ = self.ended.recv_timeout(patience);
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "threads start here")]
-fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
-    thread::Builder::new()
-        .name(name)
-        .spawn(run)
-        .map_err(|error| Error::new(ErrorKind::Io, "an executor's thread did not start").with_source(error))
 }
 
 pub(crate) fn closed() -> Error {

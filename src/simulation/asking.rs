@@ -1,0 +1,161 @@
+//! What clients ask of a running hub.
+
+use serde_json::json;
+
+use super::clients::{Heard, Request, What};
+use super::plan::{Kind, Work, key};
+use super::world::World;
+use crate::id::InstanceId;
+use crate::store::records::Action;
+
+/// How many clients there are. Only the order of what one of them asks is promised.
+const CLIENTS: u64 = 3;
+
+/// The most attempts of one request.
+const ATTEMPTS: u32 = 4;
+
+impl World {
+    /// A client asks something new.
+    pub(super) fn ask_something(&mut self) {
+        if self.requests.len() as u64 >= self.climate.requests || self.life.failed {
+            return;
+        }
+        let kind = *self.random.pick(&Kind::ALL);
+        let target = kind.id(&key(&self.climate, &mut self.random));
+        let request = match self.random.below(100) {
+            0..10 if self.climate.reads => self.peek(target),
+            10..25 if self.climate.timers => self.schedule(target),
+            25..40 if self.climate.timers => self.cancel(),
+            40..43 => self.unknown(target),
+            43..48 => self.misuse(),
+            _ => Some(self.work(target)),
+        };
+        if let Some(request) = request {
+            self.requests.push(request);
+            self.send(self.requests.len() - 1);
+        }
+    }
+
+    /// A client asks once more under a request id: because it did not hear, or because it does not trust what it heard.
+    pub(super) fn ask_again(&mut self) {
+        if self.requests.is_empty() || self.life.failed || self.climate.forgetful {
+            return;
+        }
+        let at = self.random.index(self.requests.len());
+        let request = &self.requests[at];
+        if request.id.is_some() && request.attempts < ATTEMPTS && !matches!(request.what, What::Misuse(_)) {
+            self.send(at);
+        }
+    }
+
+    fn request(&mut self, target: InstanceId, what: What, action: Action, call: bool) -> Request {
+        Request {
+            client: self.random.below(CLIENTS),
+            target,
+            what,
+            action,
+            call,
+            id: None,
+            refuse_when_full: false,
+            asked: self.requests.len() as u64,
+            attempts: 0,
+            open: 0,
+            lost: 0,
+            heard: Vec::new(),
+        }
+    }
+
+    fn draw_request_id(&mut self) -> Option<String> {
+        let wanted = self.climate.request_ids && self.random.chance(50);
+        wanted.then(|| format!("r{}", self.requests.len()))
+    }
+
+    fn work(&mut self, target: InstanceId) -> Request {
+        let work = self.plans.draw(target.clone(), &self.climate, &mut self.random);
+        let call = self.random.chance(50);
+        let what = What::Work(work.id);
+        let mut request = self.request(target, what, operation(&work), call);
+        request.id = self.draw_request_id();
+        request.refuse_when_full = self.random.chance(20);
+        request
+    }
+
+    fn schedule(&mut self, target: InstanceId) -> Option<Request> {
+        let work = self.plans.draw(target.clone(), &self.climate, &mut self.random);
+        let due = self.now.0 + self.random.pick(&[0, 1, 5, 100, 60_000]);
+        let action = Action::Schedule {
+            timer: format!("timer {}", self.requests.len()),
+            due: crate::time::Timestamp(due),
+            operation: work.operation().into(),
+            arguments: arguments(&work),
+        };
+        let mut request = self.request(target, What::Schedule(work.id, due), action, false);
+        request.id = self.draw_request_id();
+        Some(request)
+    }
+
+    fn cancel(&mut self) -> Option<Request> {
+        let scheduled: Vec<usize> = (0..self.requests.len())
+            .filter(|at| matches!(self.requests[*at].what, What::Schedule(..)))
+            .collect();
+        if scheduled.is_empty() {
+            return None;
+        }
+        let of = *self.random.pick(&scheduled);
+        let Action::Schedule { timer, .. } = &self.requests[of].action else {
+            return None;
+        };
+        let action = Action::Cancel { timer: timer.clone() };
+        let target = self.requests[of].target.clone();
+        Some(self.request(target, What::Cancel(of), action, true))
+    }
+
+    fn peek(&mut self, target: InstanceId) -> Option<Request> {
+        let action = Action::Operation {
+            operation: "peek".into(),
+            arguments: Vec::new(),
+        };
+        Some(self.request(target, What::Peek, action, true))
+    }
+
+    fn unknown(&mut self, target: InstanceId) -> Option<Request> {
+        let action = Action::Operation {
+            operation: "nobody_has_this".into(),
+            arguments: Vec::new(),
+        };
+        let call = self.random.chance(50);
+        Some(self.request(target, What::Unknown, action, call))
+    }
+
+    /// The request id of a request that has been heard of, with other arguments.
+    fn misuse(&mut self) -> Option<Request> {
+        let used: Vec<usize> = (0..self.requests.len())
+            .filter(|at| {
+                let request = &self.requests[*at];
+                let known = request.heard.iter().any(Heard::is_final);
+                known && request.id.is_some() && matches!(request.what, What::Work(_)) && !self.climate.forgetful
+            })
+            .collect();
+        if used.is_empty() {
+            return None;
+        }
+        let of = *self.random.pick(&used);
+        let target = self.requests[of].target.clone();
+        let work = self.plans.draw(target.clone(), &self.climate, &mut self.random);
+        let call = self.random.chance(50);
+        let mut request = self.request(target, What::Misuse(of), operation(&work), call);
+        request.id = self.requests[of].id.clone();
+        Some(request)
+    }
+}
+
+fn operation(work: &Work) -> Action {
+    Action::Operation {
+        operation: work.operation().into(),
+        arguments: arguments(work),
+    }
+}
+
+fn arguments(work: &Work) -> Vec<u8> {
+    serde_json::to_vec(&json!({ "work": work })).unwrap()
+}

@@ -1,0 +1,91 @@
+//! Builds of the program that opens the hub: a good one, and some that lack something.
+
+use std::sync::Arc;
+
+use super::workload::{Archive, Ledger, Register};
+use crate::engine::Registry;
+use crate::engine::code::{EntityCode, EntityObject, OperationSpec};
+use crate::entity::entity_code;
+
+/// A build of the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Build {
+    Good,
+    /// It cannot read the states of ledgers.
+    CannotReadLedgers,
+    /// Its decoder of registers panics.
+    PanicsAtRegisters,
+    /// It does not know `work_slowly` of ledgers.
+    LacksAnOperation,
+    /// Nobody registered the registers.
+    LacksRegisters,
+    /// Nobody registered the archive.
+    LacksTheArchive,
+}
+
+impl Build {
+    pub(super) const BAD: [Self; 5] = [
+        Self::CannotReadLedgers,
+        Self::PanicsAtRegisters,
+        Self::LacksAnOperation,
+        Self::LacksRegisters,
+        Self::LacksTheArchive,
+    ];
+
+    pub(super) fn registry(self) -> Arc<Registry> {
+        let mut registry = Registry::default();
+        let codes = [
+            entity_code::<Ledger>(),
+            entity_code::<Register>(),
+            entity_code::<Archive>(),
+        ];
+        for code in codes {
+            let lacks = match self {
+                Self::LacksRegisters => code.name() == "register",
+                Self::LacksTheArchive => code.name() == "archive",
+                _ => false,
+            };
+            if !lacks {
+                registry.add_entity(Arc::new(Changed { code, build: self })).unwrap();
+            }
+        }
+        Arc::new(registry)
+    }
+}
+
+/// The code of an entity type as it is in one build.
+struct Changed {
+    code: Arc<dyn EntityCode>,
+    build: Build,
+}
+
+impl EntityCode for Changed {
+    fn name(&self) -> &str {
+        self.code.name()
+    }
+
+    fn operations(&self) -> &'static [&'static str] {
+        self.code.operations()
+    }
+
+    fn find(&self, operation: &str) -> Option<OperationSpec> {
+        if self.build == Build::LacksAnOperation && self.name() == "ledger" && operation == "work_slowly" {
+            return None;
+        }
+        self.code.find(operation)
+    }
+
+    fn create(&self, key: &str) -> Box<dyn EntityObject> {
+        self.code.create(key)
+    }
+
+    fn decode(&self, state: &[u8]) -> Result<Box<dyn EntityObject>, String> {
+        match self.build {
+            Build::CannotReadLedgers if self.name() == "ledger" => Err("this build cannot read it".to_owned()),
+            Build::PanicsAtRegisters if self.name() == "register" => {
+                std::panic::resume_unwind(Box::new("this build panics at it"))
+            }
+            _ => self.code.decode(state),
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! What has to be true: of every step, of every answer, after every crash, and at rest.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::clients::{Effect, Heard, Request, What};
+use super::plan::{End, How, Node};
+use super::survey::Survey;
+use super::workload::{self, Entry, Peek, Receipt};
+use super::world::World;
+use crate::engine::Step;
+use crate::error::ErrorKind;
+use crate::store::{Change, Model, Reader, keys};
+use crate::id::{InstanceId, PartitionId};
+
+/// A step consumes messages that are there, once, and makes no row that it consumes itself.
+pub(super) fn step(step: &Step, store: &Model) {
+    let message = keys::messages(PartitionId(0)).start[2];
+    let timer = keys::timer_name(PartitionId(0), &InstanceId::trusted(""), "")[2];
+    let mut made = BTreeSet::new();
+    let mut gone = BTreeSet::new();
+    for change in step.batch.changes() {
+        match change {
+            Change::Put { key, .. } if key.len() > 3 && [message, timer].contains(&key[2]) => {
+                made.insert(key.to_vec());
+                gone.remove(key);
+            }
+            Change::Delete { key } if key[2] == message => {
+                let shown = key.escape_ascii();
+                assert!(!made.contains(key), "the message {shown} became a row in the commit that consumes it");
+                assert!(gone.insert(key.to_vec()), "the message {shown} is consumed twice in one commit");
+                let there = store.get(key).unwrap().is_some();
+                assert!(there, "the message {shown} is consumed and there is none");
+            }
+            Change::Delete { key } if key[2] == timer => {
+                let there = made.remove(key) || (store.get(key).unwrap().is_some() && !gone.contains(key));
+                assert!(there, "the timer {} is removed and there is none", key.escape_ascii());
+                gone.insert(key.to_vec());
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What a client hears fits what it asked, and what others heard under the same request id.
+pub(super) fn heard(world: &World, index: usize) {
+    let request = &world.requests[index];
+    let heard = request.heard.last().expect("something was heard");
+    let told = || format!("request {index} heard {heard:?}: {request:?}");
+    if let Heard::Failed(kind) = heard {
+        let possible = match kind {
+            ErrorKind::Quarantined | ErrorKind::Unregistered => world.climate.bad_builds,
+            ErrorKind::Overloaded => request.refuse_when_full,
+            ErrorKind::UnknownOperation => world.climate.bad_builds || request.what == What::Unknown,
+            ErrorKind::RequestIdReused => matches!(request.what, What::Misuse(_)),
+            _ => true,
+        };
+        assert!(possible, "{}", told());
+    }
+    let fits = match request.what {
+        What::Work(work) => heard.fits(request.call, &world.plans.nodes[&work]),
+        What::Schedule(..) => *heard == Heard::Accepted,
+        What::Cancel(_) => matches!(heard, Heard::Canceled(_)),
+        What::Peek => matches!(heard, Heard::Seen(_) | Heard::Failed(_)),
+        What::Unknown => matches!(heard, Heard::Failed(_)) || (!request.call && *heard == Heard::Accepted),
+        What::Misuse(_) => matches!(heard, Heard::Failed(_)),
+    };
+    assert!(fits, "{}", told());
+    if let (Heard::Done(receipt), What::Work(work)) = (heard, request.what) {
+        assert_eq!(receipt.id, work, "{}", told());
+    }
+    let mut finals = request.heard.iter().filter(|heard| heard.is_final());
+    if let Some(first) = finals.next() {
+        assert!(finals.all(|other| other == first), "two answers under one request id: {request:?}");
+    }
+}
+
+/// After a crash everything that was released is still true.
+pub(super) fn after_crash(world: &World) {
+    let survey = world.survey();
+    let done = survey.done();
+    let waiting: BTreeSet<u64> = survey.waiting_work.iter().copied().collect();
+    for (work, count) in &done {
+        assert_eq!(*count, 1, "the work {work} was done {count} times");
+        assert!(!waiting.contains(work), "the work {work} is done and waits");
+    }
+    for (index, request) in world.requests.iter().enumerate() {
+        let (What::Work(work) | What::Schedule(work, _)) = request.what else {
+            continue;
+        };
+        if world.plans.nodes[&work].end != End::Fine || request.effect() != Effect::Sure {
+            continue;
+        }
+        if matches!(request.what, What::Schedule(..)) && cancels(world, index).next().is_some() {
+            continue;
+        }
+        assert!(
+            done.contains_key(&work) || waiting.contains(&work),
+            "the work {work} is lost, and this was acknowledged: {request:?}"
+        );
+    }
+    answers_are_true(world, &survey);
+    paired(&survey);
+}
+
+/// At rest everything has come to its end, and nothing is left of it but the states.
+pub(super) fn at_rest(world: &mut World) {
+    let survey = world.survey();
+    assert!(survey.messages.is_empty(), "messages are left: {:?}", survey.messages);
+    assert!(survey.timers.is_empty(), "timers are left: {:?}", survey.timers);
+    assert!(survey.letters.is_empty(), "dead letters are left");
+    assert!(survey.quarantined.is_empty(), "quarantines are left: {:?}", survey.quarantined);
+    paired(&survey);
+    nothing_waits(world);
+    work_was_done_once(world, &survey);
+    answers_are_true(world, &survey);
+    order_was_kept(world, &survey);
+    nothing_was_early(world, &survey);
+    assert_eq!(workload::service_complaint(), None);
+    world.forget_requests();
+    let survey = world.survey();
+    assert_eq!(survey.request_rows, 0, "request ids are not forgotten");
+    paired(&survey);
+    nothing_waits(world);
+}
+
+fn nothing_waits(world: &World) {
+    let open: Vec<&Request> = world.requests.iter().filter(|request| request.open > 0).collect();
+    assert!(open.is_empty(), "clients wait for ever: {open:?}");
+    assert!(world.life.waiting.is_empty(), "operators wait for ever: {:?}", world.life.waiting);
+    for seat in &world.life.seats {
+        assert_eq!(seat.core.sizes().0, 0, "mailboxes are left");
+        assert_eq!(seat.core.running(), 0, "something runs");
+    }
+}
+
+fn paired(survey: &Survey) {
+    for (what, one, other) in &survey.pairs {
+        assert_eq!(one, other, "{what} differ");
+    }
+}
+
+/// Whatever was asked took effect once or, where nobody promised it, not at all; with all that follows from it.
+fn work_was_done_once(world: &World, survey: &Survey) {
+    let done = survey.done();
+    for (id, log) in &survey.logs {
+        for entry in log.iter().flatten() {
+            let node = &world.plans.nodes[&entry.id];
+            assert_eq!(node.target.as_str(), id, "the work {} was done by another", entry.id);
+        }
+    }
+    let roots: BTreeMap<u64, usize> = (0..world.requests.len())
+        .filter_map(|index| match world.requests[index].what {
+            What::Work(work) | What::Schedule(work, _) => Some((work, index)),
+            _ => None,
+        })
+        .collect();
+    for (id, node) in &world.plans.nodes {
+        let count = done.get(id).copied().unwrap_or_default();
+        assert!(count <= 1, "the work {id} was done {count} times");
+        let effect = match node.parent {
+            _ if node.end != End::Fine || node.how == How::Canceled => Effect::None,
+            Some(parent) if done.contains_key(&parent) => Effect::Sure,
+            Some(_) => Effect::None,
+            None => roots.get(id).map_or(Effect::None, |index| effect(world, *index)),
+        };
+        let asked = || roots.get(id).map(|index| &world.requests[*index]);
+        match effect {
+            Effect::Sure => assert_eq!(count, 1, "the work {id} was not done: {node:?} {:?}", asked()),
+            Effect::None => assert_eq!(count, 0, "the work {id} was done: {node:?} {:?}", asked()),
+            Effect::Unknown => {}
+        }
+    }
+}
+
+/// What is known of a request's effect, after all attempts to cancel it.
+fn effect(world: &World, index: usize) -> Effect {
+    let request = &world.requests[index];
+    if matches!(request.what, What::Work(_)) {
+        return request.effect();
+    }
+    let heard = |cancel: &Request, answer| cancel.heard.contains(&Heard::Canceled(answer));
+    if cancels(world, index).any(|cancel| heard(cancel, true)) {
+        // A retry that comes after the cancelling of an attempt is known by its request id and sets no timer.
+        return Effect::None;
+    }
+    let all_too_late = cancels(world, index).all(|cancel| heard(cancel, false) && cancel.lost == 0);
+    match request.effect() {
+        Effect::Sure if all_too_late => Effect::Sure,
+        Effect::None => Effect::None,
+        _ => Effect::Unknown,
+    }
+}
+
+fn cancels(world: &World, index: usize) -> impl Iterator<Item = &Request> {
+    world
+        .requests
+        .iter()
+        .filter(move |request| request.what == What::Cancel(index))
+}
+
+/// What clients were told of logs is still so.
+fn answers_are_true(world: &World, survey: &Survey) {
+    let moving: BTreeSet<u64> = survey.moving.iter().map(|entry| entry.id).collect();
+    for request in &world.requests {
+        for heard in &request.heard {
+            let logs = survey.logs.get(request.target.as_str());
+            let mut logs = logs.into_iter().flatten();
+            let is_true = match heard {
+                Heard::Done(receipt) => moving.contains(&receipt.id) || logs.any(|log| follows(log, receipt)),
+                Heard::Seen(peek) => moving.contains(&peek.last) || peek.entries == 0 || logs.any(|log| shows(log, peek)),
+                _ => true,
+            };
+            assert!(is_true, "{heard:?} is not true any more: {request:?} {:?}", survey.logs);
+        }
+    }
+}
+
+fn follows(log: &[Entry], receipt: &Receipt) -> bool {
+    let at = log.iter().position(|entry| entry.id == receipt.id);
+    at.is_some_and(|at| receipt.previous == at.checked_sub(1).map_or(0, |before| log[before].id))
+}
+
+fn shows(log: &[Entry], peek: &Peek) -> bool {
+    log.get(peek.entries - 1).is_some_and(|entry| entry.id == peek.last)
+}
+
+/// What one sender sent to one receiver was done in the order of sending.
+fn order_was_kept(world: &World, survey: &Survey) {
+    let nodes = &world.plans.nodes;
+    let in_order = |work: &u64| {
+        let node = &nodes[work];
+        node.how == How::Now && node.end == End::Fine && !world.disordered.contains(work)
+    };
+    let work_of = |id: &String| survey.logs[id].iter().flatten().map(|entry| entry.id);
+    let known: Vec<&String> = survey
+        .logs
+        .keys()
+        .filter(|id| !world.disordered_logs.contains(*id))
+        .collect();
+    for sender in &known {
+        for receiver in &known {
+            let sent: Vec<u64> = work_of(sender)
+                .flat_map(|work| nodes[&work].children.iter().copied())
+                .filter(|child| nodes[child].target.as_str() == *receiver && in_order(child))
+                .collect();
+            let from_sender = |node: &Node| node.parent.is_some_and(|parent| nodes[&parent].target.as_str() == *sender);
+            let received: Vec<u64> = work_of(receiver)
+                .filter(|work| from_sender(&nodes[work]) && in_order(work))
+                .collect();
+            assert_eq!(sent, received, "the order from {sender} to {receiver}");
+        }
+    }
+    for receiver in &known {
+        let mut last: BTreeMap<u64, u64> = BTreeMap::new();
+        for work in work_of(receiver).filter(|work| nodes[work].parent.is_none() && in_order(work)) {
+            let request = world.requests.iter().find(|request| request.what == What::Work(work));
+            // What was asked more than once has no single place in the order.
+            let Some(request) = request.filter(|request| request.attempts == 1) else {
+                continue;
+            };
+            if let Some(before) = last.insert(request.client, request.asked) {
+                assert!(before < request.asked, "the order from client {} to {receiver}", request.client);
+            }
+        }
+    }
+}
+
+/// Nothing that was scheduled was done before its time.
+fn nothing_was_early(world: &World, survey: &Survey) {
+    if world.clock_was_set_back {
+        // A timer that fired before the clock was set back can have found its entity blocked until after.
+        return;
+    }
+    let times: BTreeMap<u64, u64> = survey
+        .logs
+        .values()
+        .flatten()
+        .flatten()
+        .map(|entry| (entry.id, entry.at))
+        .collect();
+    for (id, at) in &times {
+        let node = &world.plans.nodes[id];
+        if let (How::After(delay), Some(parent)) = (node.how, node.parent) {
+            let due = times[&parent] + delay;
+            assert!(*at >= due, "the work {id} was due at {due} and done at {at}");
+        }
+    }
+    for request in &world.requests {
+        if let What::Schedule(work, due) = request.what
+            && let Some(at) = times.get(&work)
+        {
+            assert!(*at >= due, "the work {work} was due at {due} and done at {at}");
+        }
+    }
+}

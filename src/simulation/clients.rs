@@ -1,0 +1,129 @@
+//! The clients: what they asked, what they heard, and what follows from it.
+
+use super::plan::{End, Node};
+use super::workload::{Peek, Receipt};
+use crate::engine::message::Settled;
+use crate::error::ErrorKind;
+use crate::failure::CallFailure;
+use crate::id::InstanceId;
+use crate::store::records::Action;
+
+/// One request of a client, over all its attempts.
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    pub(super) client: u64,
+    pub(super) target: InstanceId,
+    pub(super) what: What,
+    pub(super) action: Action,
+    pub(super) call: bool,
+    /// The request id, if it may be asked again.
+    pub(super) id: Option<String>,
+    pub(super) refuse_when_full: bool,
+    /// When it was asked, in the order of all asking.
+    pub(super) asked: u64,
+    pub(super) attempts: u32,
+    /// How many attempts wait for their answer.
+    pub(super) open: u32,
+    /// How many attempts ended with the process.
+    pub(super) lost: u32,
+    pub(super) heard: Vec<Heard>,
+}
+
+/// What a request is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    Work(u64),
+    /// Work at a time in milliseconds.
+    Schedule(u64, u64),
+    /// Cancels what the request at this place scheduled.
+    Cancel(usize),
+    Peek,
+    /// An operation that no build has.
+    Unknown,
+    /// The request id of the request at this place with other arguments.
+    Misuse(usize),
+}
+
+/// What a client heard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    Done(Receipt),
+    Seen(Peek),
+    Canceled(bool),
+    Accepted,
+    /// The operation returned its error.
+    Refused,
+    Failed(ErrorKind),
+}
+
+/// What is known of a request's effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// It took effect, or will.
+    Sure,
+    /// It did not, and never will.
+    None,
+    /// Nobody was told.
+    Unknown,
+}
+
+impl Request {
+    /// Reads what a client was told.
+    pub(super) fn hear(&self, settled: &Settled) -> Heard {
+        match settled {
+            Settled::Answer(answer) => match self.what {
+                What::Cancel(_) => Heard::Canceled(serde_json::from_slice(answer).unwrap()),
+                What::Peek => Heard::Seen(serde_json::from_slice(answer).unwrap()),
+                _ => Heard::Done(serde_json::from_slice(answer).unwrap()),
+            },
+            Settled::Accepted => Heard::Accepted,
+            Settled::Failed(CallFailure::Returned(_)) => Heard::Refused,
+            Settled::Failed(CallFailure::Runtime(error)) => Heard::Failed(error.kind()),
+            Settled::Full(_) => unreachable!("a client that finds a full queue hears nothing yet"),
+        }
+    }
+
+    /// What follows from what was heard, for work that ends well.
+    pub(super) fn effect(&self) -> Effect {
+        let sure = |heard: &Heard| matches!(heard, Heard::Done(_) | Heard::Accepted);
+        if self.heard.iter().any(sure) {
+            return Effect::Sure;
+        }
+        if self.open + self.lost > 0 {
+            return Effect::Unknown;
+        }
+        Effect::None
+    }
+}
+
+impl Heard {
+    /// Whether it is what everyone hears who asks with the same request id. What the hub says before it looks the
+    /// request up differs from time to time.
+    pub(super) fn is_final(&self) -> bool {
+        !matches!(
+            self,
+            Self::Failed(
+                ErrorKind::Quarantined
+                    | ErrorKind::Unregistered
+                    | ErrorKind::Overloaded
+                    | ErrorKind::UnknownOperation
+                    | ErrorKind::RequestIdReused
+            )
+        )
+    }
+
+    /// Whether this can be heard of a call or signal of work that ends so.
+    pub(super) fn fits(&self, call: bool, node: &Node) -> bool {
+        match self {
+            Self::Accepted => !call,
+            Self::Done(_) => call && node.end == End::Fine,
+            Self::Refused => call && node.end == End::Refuse,
+            Self::Failed(ErrorKind::Panicked) => call && node.end == End::Panic,
+            Self::Failed(ErrorKind::TooLarge) => call && node.end == End::TooLong,
+            Self::Failed(ErrorKind::Serialization) => call && node.end == End::Unwritable,
+            Self::Failed(ErrorKind::TimedOut) => call && node.end == End::Hang,
+            Self::Failed(_) => true,
+            Self::Seen(_) | Self::Canceled(_) => false,
+        }
+    }
+}

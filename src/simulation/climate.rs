@@ -1,0 +1,78 @@
+//! The climate of a run: what can happen in it, and how often. Each seed has its own, because what finds a bug is most
+//! often the absence of everything else.
+
+use std::time::Duration;
+
+use super::random::Random;
+use crate::engine::Limits;
+
+/// What can happen in a run, and how often.
+#[derive(Clone, Debug)]
+pub(super) struct Climate {
+    pub(super) partitions: u16,
+    pub(super) most_cores: u64,
+    /// How many entities of each type there are.
+    pub(super) keys: u64,
+    /// How many events happen before the hub is brought to rest.
+    pub(super) events: u64,
+    /// How many of them, in a thousand, are crashes.
+    pub(super) crashes: u64,
+    /// How many requests clients make.
+    pub(super) requests: u64,
+    pub(super) failures: bool,
+    pub(super) deaths: bool,
+    pub(super) slow: bool,
+    pub(super) timers: bool,
+    pub(super) request_ids: bool,
+    pub(super) reads: bool,
+    /// Whether messages between cores are now and then left to their rows.
+    pub(super) spills: bool,
+    /// Whether writes and syncs fail now and then.
+    pub(super) faults: bool,
+    /// Whether the hub is now and then opened with a build that lacks something, or with an entity held.
+    pub(super) bad_builds: bool,
+    /// Whether request ids are remembered for a short time only; they are not used twice then.
+    pub(super) forgetful: bool,
+}
+
+impl Climate {
+    pub(super) fn draw(random: &mut Random) -> Self {
+        Self {
+            partitions: random.between(1, 5) as u16,
+            most_cores: random.between(1, 3),
+            keys: random.between(1, 4),
+            events: random.between(100, 900),
+            crashes: *random.pick(&[0, 3, 10, 30]),
+            requests: random.between(5, 60),
+            failures: random.chance(60),
+            deaths: random.chance(40),
+            slow: random.chance(50),
+            timers: random.chance(50),
+            request_ids: random.chance(50),
+            reads: random.chance(50),
+            spills: random.chance(40),
+            faults: random.chance(15),
+            bad_builds: random.chance(35),
+            forgetful: random.chance(10),
+        }
+    }
+
+    /// The limits of one life of the hub: mostly so small that everything is cut into many pieces.
+    pub(super) fn limits(&self, random: &mut Random) -> Limits {
+        let request_retention = match self.forgetful {
+            true => Duration::from_secs(1),
+            false => Duration::from_secs(24 * 60 * 60),
+        };
+        Limits {
+            payload_bytes: 64 << 10,
+            batch_operations: *random.pick(&[1, 2, 3, 8, 1_024]),
+            batch_bytes: *random.pick(&[200, 2_000, 4 << 20, 4 << 20]),
+            cache_bytes: *random.pick(&[0, 1_500, 1 << 20]),
+            queue: *random.pick(&[1, 2, 5, 10_000]),
+            queue_in_memory: *random.pick(&[0, 1, 2, 64]),
+            page: *random.pick(&[1, 2, 3, 256]),
+            request_retention,
+            ..Limits::default()
+        }
+    }
+}

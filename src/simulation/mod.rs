@@ -1,0 +1,18 @@
+//! The deterministic simulation: whole lives of a hub, with its crashes, from one seed.
+//!
+//! It plays everything around the cores: executors, clients, the disk, tokio and the clock. Whatever is left open by the
+//! contracts between them is drawn from the seed: the order of steps, what is on its way between two cores, when the disk
+//! syncs, and which prefix of the commits a crash leaves. The entities are written as a user writes them and carry in
+//! their messages what they shall do, so that the simulation knows what has to come of it.
+
+mod asking;
+mod builds;
+mod check;
+mod clients;
+mod climate;
+mod plan;
+mod random;
+mod runner;
+mod survey;
+mod workload;
+mod world;

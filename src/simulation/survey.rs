@@ -1,0 +1,196 @@
+//! What a store holds, told in the words of the workload.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::plan::Work;
+use super::workload::{Archive, Entry};
+use crate::id::{InstanceId, MessageId, PartitionId};
+use crate::store::records::{
+    self, Action, CommitRecord, DeadLetterRecord, MessageRecord, PartitionRecord, StateRecord, TimerRecord,
+};
+use crate::store::{Reader, Row, keys};
+use crate::time::Timestamp;
+
+/// What a store holds.
+#[derive(Debug, Default)]
+pub(super) struct Survey {
+    /// The number of the last commit.
+    pub(super) commit: u64,
+    /// The logs of each entity, in order: those that are archived, and the one that it has, or an empty one.
+    pub(super) logs: BTreeMap<String, Vec<Vec<Entry>>>,
+    /// The ids of all entities with a state.
+    pub(super) states: Vec<String>,
+    /// The messages that wait: from, to and what.
+    pub(super) messages: Vec<String>,
+    pub(super) timers: Vec<Timestamp>,
+    pub(super) letters: Vec<(PartitionId, MessageId)>,
+    pub(super) quarantined: Vec<String>,
+    /// Work that waits in a message, a timer or a dead letter.
+    pub(super) waiting_work: Vec<u64>,
+    /// Work in dead letters.
+    pub(super) dead_work: Vec<u64>,
+    /// Entities of which a log is on its way to the archive as a dead letter.
+    pub(super) dead_logs: Vec<String>,
+    /// Entries of logs that are on their way to the archive.
+    pub(super) moving: Vec<Entry>,
+    /// Rows that have to be as many as others, with what they are.
+    pub(super) pairs: Vec<(&'static str, u64, u64)>,
+    pub(super) request_rows: usize,
+}
+
+#[derive(Deserialize)]
+struct WorkArguments {
+    work: Work,
+}
+
+#[derive(Deserialize)]
+struct KeepArguments {
+    of: String,
+    log: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+struct Worker {
+    log: Vec<Entry>,
+}
+
+impl Survey {
+    pub(super) fn of(reader: &dyn Reader, partitions: u16) -> Self {
+        let mut survey = Self::default();
+        if let Some(row) = reader.get(&keys::COMMIT).unwrap() {
+            survey.commit = records::decode::<CommitRecord>(&row, "commit").unwrap().number;
+        }
+        let mut current = BTreeMap::new();
+        for partition in (0..partitions).map(PartitionId) {
+            survey.look_at_states(partition, &mut current, reader);
+            survey.look_at_messages(partition, reader);
+            survey.look_at_timers(partition, reader);
+            survey.look_at_dead_letters(partition, reader);
+            survey.look_at_requests(partition, reader);
+            let quarantined = reader.scan(keys::quarantines(partition), usize::MAX).unwrap();
+            survey.quarantined.extend(quarantined.iter().map(id_of));
+        }
+        for (id, log) in current {
+            survey.logs.entry(id).or_default().push(log);
+        }
+        survey
+    }
+
+    fn look_at_states(&mut self, partition: PartitionId, current: &mut BTreeMap<String, Vec<Entry>>, reader: &dyn Reader) {
+        for row in reader.scan(keys::states(partition, "@"), usize::MAX).unwrap() {
+            let id = id_of(&row);
+            let record: StateRecord<'_> = records::decode(&row.1, "state").unwrap();
+            if id.starts_with("@archive@") {
+                let archive: Archive = serde_json::from_slice(record.state).unwrap();
+                for (of, log) in archive.chunks {
+                    self.logs.entry(of).or_default().push(log);
+                }
+            } else {
+                let worker: Worker = serde_json::from_slice(record.state).unwrap();
+                current.insert(id.clone(), worker.log);
+            }
+            self.states.push(id);
+        }
+    }
+
+    fn look_at_messages(&mut self, partition: PartitionId, reader: &dyn Reader) {
+        for row in reader.scan(keys::messages(partition), usize::MAX).unwrap() {
+            let record: MessageRecord = records::decode(&row.1, "message").unwrap();
+            let what = match &record.action {
+                Action::Operation { operation, arguments }
+                | Action::Schedule {
+                    operation, arguments, ..
+                } => {
+                    self.look_at_arguments(operation, arguments);
+                    operation.as_ref()
+                }
+                Action::Cancel { .. } => "cancel",
+            };
+            let source = record.source.as_deref().unwrap_or("a client");
+            self.messages.push(format!("{source} to {}: {what}", id_of(&row)));
+        }
+    }
+
+    fn look_at_timers(&mut self, partition: PartitionId, reader: &dyn Reader) {
+        let mut timers = 0;
+        for (key, value) in reader.scan(keys::timers(partition), usize::MAX).unwrap() {
+            let (due, _, _) = keys::timer_parts(&key).unwrap();
+            let record: TimerRecord = records::decode(&value, "timer").unwrap();
+            self.look_at_arguments(&record.operation, &record.arguments);
+            self.timers.push(due);
+            timers += 1;
+        }
+        let names = table_like(&keys::timer_name(partition, &InstanceId::trusted(""), ""), reader);
+        self.pairs.push(("timers and their names", timers, names.len() as u64));
+    }
+
+    fn look_at_dead_letters(&mut self, partition: PartitionId, reader: &dyn Reader) {
+        let rows = reader.scan(keys::dead_letters(partition), usize::MAX).unwrap();
+        for (key, value) in &rows {
+            let record: DeadLetterRecord = records::decode(value, "dead letter").unwrap();
+            let (waiting, moving) = (self.waiting_work.len(), self.moving.len());
+            self.look_at_arguments(&record.operation, &record.arguments);
+            self.dead_work.extend(&self.waiting_work[waiting..]);
+            if self.moving.len() > moving {
+                let arguments: KeepArguments = serde_json::from_slice(&record.arguments).unwrap();
+                self.dead_logs.push(arguments.of);
+            }
+            self.letters.push((partition, keys::message_id_of(key).unwrap()));
+        }
+        let counted = counters(partition, reader).dead_letters;
+        self.pairs.push(("dead letters and their count", rows.len() as u64, counted));
+    }
+
+    fn look_at_requests(&mut self, partition: PartitionId, reader: &dyn Reader) {
+        let rows = table_like(&keys::request(partition, &InstanceId::trusted(""), ""), reader);
+        let expiries = reader.scan(keys::request_expiries(partition), usize::MAX).unwrap();
+        let counted = counters(partition, reader).requests;
+        self.request_rows += rows.len() + expiries.len();
+        self.pairs
+            .push(("requests and their expiries", rows.len() as u64, expiries.len() as u64));
+        self.pairs.push(("requests and their count", rows.len() as u64, counted));
+    }
+
+    fn look_at_arguments(&mut self, operation: &str, arguments: &[u8]) {
+        match operation {
+            "work" | "work_slowly" => {
+                let arguments: WorkArguments = serde_json::from_slice(arguments).unwrap();
+                self.waiting_work.push(arguments.work.id);
+            }
+            "keep" => {
+                let arguments: KeepArguments = serde_json::from_slice(arguments).unwrap();
+                self.moving.extend(arguments.log);
+            }
+            _ => {}
+        }
+    }
+
+    /// How often each piece of work is in a log.
+    pub(super) fn done(&self) -> BTreeMap<u64, usize> {
+        let mut done = BTreeMap::new();
+        let logged = self.logs.values().flatten().flatten();
+        for entry in logged.chain(&self.moving) {
+            *done.entry(entry.id).or_default() += 1;
+        }
+        done
+    }
+}
+
+fn counters(partition: PartitionId, reader: &dyn Reader) -> PartitionRecord {
+    let row = reader.get(&keys::partition(partition)).unwrap();
+    row.map_or_else(PartitionRecord::default, |row| records::decode(&row, "partition").unwrap())
+}
+
+fn id_of(row: &Row) -> String {
+    keys::id_of(&row.0).unwrap().to_owned()
+}
+
+/// All rows of the table to which `key` belongs.
+fn table_like(key: &[u8], reader: &dyn Reader) -> Vec<Row> {
+    let start = key[..3].to_vec();
+    let mut end = start.clone();
+    end[2] += 1;
+    reader.scan(start..end, usize::MAX).unwrap()
+}

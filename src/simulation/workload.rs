@@ -1,0 +1,215 @@
+//! The entities of the simulation, written as a user writes them.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::task::Poll;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::Serializer;
+use serde::ser::Error as _;
+
+use super::plan::{End, How, Kind, NEVER_MS, Sending, Work};
+use crate::prelude::*;
+
+/// The number of an entry that refuses to be encoded.
+const UNWRITABLE: u64 = u64::MAX;
+
+/// The key of the entity that keeps the logs of those that deleted themselves.
+pub(super) const ARCHIVE: &str = "all";
+
+thread_local! {
+    /// Outside of the hub, so that a crash of the hub does not touch it.
+    static SERVICE: RefCell<Service> = RefCell::default();
+}
+
+/// An external service that `async` work asks.
+#[derive(Debug, Default)]
+struct Service {
+    /// The idempotency key with which each piece of work came first.
+    seen: BTreeMap<u64, String>,
+    complaint: Option<String>,
+}
+
+/// One piece of work that was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Entry {
+    #[serde(serialize_with = "write_id")]
+    pub(super) id: u64,
+    /// When, in milliseconds.
+    pub(super) at: u64,
+}
+
+/// The answer to work: what was done just before. It stays true for ever, because an entity forgets its log only whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Receipt {
+    pub(super) id: u64,
+    /// The entry before, or 0 if there was none.
+    pub(super) previous: u64,
+    padding: String,
+}
+
+/// What a reader sees.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Peek {
+    pub(super) entries: usize,
+    pub(super) last: u64,
+}
+
+#[derive(Debug, thiserror::Error, Serialize, Deserialize)]
+#[error("the work {id} was refused")]
+pub(super) struct Refused {
+    id: u64,
+}
+
+macro_rules! worker {
+    ($type:ident, $($derive:ident),*) => {
+        /// Does work and notes it.
+        #[derive(Debug, Entity, Default, Serialize, Deserialize, $($derive),*)]
+        pub(super) struct $type {
+            pub(super) log: Vec<Entry>,
+        }
+
+        #[operations]
+        impl $type {
+            pub fn work(&mut self, work: Work, ctx: &mut EntityContext) -> Result<Receipt, Refused> {
+                carry_out(&mut self.log, &work, ctx)
+            }
+
+            pub async fn work_slowly(&mut self, work: Work, ctx: &mut EntityContext) -> Result<Receipt, Refused> {
+                ask_service(work.id, ctx.idempotency_key());
+                for _ in 0..work.pauses.unwrap_or_default() {
+                    pause().await;
+                }
+                let receipt = carry_out(&mut self.log, &work, ctx)?;
+                if work.end == End::Hang {
+                    std::future::pending::<()>().await;
+                }
+                pause().await;
+                Ok(receipt)
+            }
+
+            pub fn peek(&self) -> Peek {
+                Peek {
+                    entries: self.log.len(),
+                    last: self.log.last().map_or(0, |entry| entry.id),
+                }
+            }
+        }
+    };
+}
+
+worker!(Ledger, Clone);
+worker!(Register,);
+
+/// Keeps the logs of those that deleted themselves, in order.
+#[derive(Clone, Debug, Entity, Default, Serialize, Deserialize)]
+pub(super) struct Archive {
+    pub(super) chunks: Vec<(String, Vec<Entry>)>,
+}
+
+#[operations]
+impl Archive {
+    pub fn keep(&mut self, of: String, log: Vec<Entry>) {
+        self.chunks.push((of, log));
+    }
+}
+
+/// Notes the work first and fails last, so that only a roll-back keeps the log right.
+fn carry_out(log: &mut Vec<Entry>, work: &Work, ctx: &mut EntityContext) -> Result<Receipt, Refused> {
+    let previous = log.last().map_or(0, |entry| entry.id);
+    log.push(Entry {
+        id: work.id,
+        at: millis(ctx.now()),
+    });
+    for sending in &work.sends {
+        send(sending, ctx);
+    }
+    if work.end == End::Unwritable {
+        log.push(Entry { id: UNWRITABLE, at: 0 });
+    }
+    if work.dies {
+        let log = std::mem::take(log);
+        ctx.entity::<Archive>(ARCHIVE).keep(ctx.id().to_string(), log).signal();
+        ctx.delete_state();
+    }
+    let mut padding = String::new();
+    match work.end {
+        End::Fine | End::Hang | End::Unwritable => {}
+        End::Refuse => return Err(Refused { id: work.id }),
+        // Unlike `panic!` it does not call the hook that prints, and some thousand panics are part of every run.
+        End::Panic => std::panic::resume_unwind(Box::new(format!("the work {} panics", work.id))),
+        End::TooLong => padding = "x".repeat(65 << 10),
+    }
+    Ok(Receipt {
+        id: work.id,
+        previous,
+        padding,
+    })
+}
+
+fn send(sending: &Sending, ctx: &EntityContext) {
+    let (key, work) = (sending.key.as_str(), sending.work.clone());
+    let operation = match (sending.kind, work.pauses) {
+        (Kind::Ledger, None) => ctx.entity::<Ledger>(key).work(work),
+        (Kind::Ledger, Some(_)) => ctx.entity::<Ledger>(key).work_slowly(work),
+        (Kind::Register, None) => ctx.entity::<Register>(key).work(work),
+        (Kind::Register, Some(_)) => ctx.entity::<Register>(key).work_slowly(work),
+    };
+    match sending.how {
+        How::Now => operation.signal(),
+        How::After(delay) => {
+            operation.signal_after(Duration::from_millis(delay));
+        }
+        How::Canceled => {
+            let timer = format!("work {}", sending.work.id);
+            operation
+                .timer_id(timer.as_str())
+                .signal_after(Duration::from_millis(NEVER_MS));
+            match sending.kind {
+                Kind::Ledger => ctx.entity::<Ledger>(key).cancel_signal(timer),
+                Kind::Register => ctx.entity::<Register>(key).cancel_signal(timer),
+            }
+        }
+    }
+}
+
+/// Lets the executor of `async` operations turn to something else once.
+async fn pause() {
+    let mut waited = false;
+    poll_fn(|_| match std::mem::replace(&mut waited, true) {
+        false => Poll::Pending,
+        true => Poll::Ready(()),
+    })
+    .await;
+}
+
+/// Begins a run with an external service that has seen nothing.
+pub(super) fn reset_service() {
+    SERVICE.with_borrow_mut(|service| *service = Service::default());
+}
+
+/// An attempt that came with another key than the first one, if there was one.
+pub(super) fn service_complaint() -> Option<String> {
+    SERVICE.with_borrow(|service| service.complaint.clone())
+}
+
+fn ask_service(work: u64, key: String) {
+    SERVICE.with_borrow_mut(|service| {
+        let first = service.seen.entry(work).or_insert_with(|| key.clone());
+        if *first != key {
+            service.complaint = Some(format!("the work {work} came as {first} and again as {key}"));
+        }
+    });
+}
+
+fn millis(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
+
+fn write_id<S: Serializer>(id: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    match *id {
+        UNWRITABLE => Err(S::Error::custom("this entry does not want to be encoded")),
+        id => serializer.serialize_u64(id),
+    }
+}

@@ -1,0 +1,85 @@
+//! What a `FORMAT` file may hold, and what is refused.
+
+use std::fs;
+
+use super::*;
+
+fn fixed() -> Format {
+    Format {
+        hub: Uuid::from_u128(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef),
+        partitions: 64,
+        incarnation: 2,
+        copy: true,
+    }
+}
+
+/// The file is part of the stored format: every later build reads this one.
+#[test]
+fn the_file_is_pinned() {
+    insta::assert_snapshot!(fixed().encode().unwrap(), @r#"
+    {
+      "magic": "abide hub",
+      "version": 1,
+      "hub": "01234567-89ab-cdef-0123-456789abcdef",
+      "partitions": 64,
+      "incarnation": 2,
+      "copy": true,
+      "crc32": 2300516509
+    }
+    "#);
+}
+
+#[test]
+fn what_was_written_is_found() {
+    let place = tempfile::tempdir().unwrap();
+    assert_eq!(Format::find(place.path()).unwrap(), None);
+    fixed().write(place.path()).unwrap();
+    assert_eq!(Format::find(place.path()).unwrap(), Some(fixed()));
+    let files: Vec<_> = fs::read_dir(place.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(files, [FORMAT]);
+}
+
+/// Whatever stands in the file instead, the hub is refused with the reason.
+#[test]
+fn another_content_is_refused() {
+    let good = fixed().encode().unwrap();
+    let cases = [
+        (
+            good.replace("\"version\": 1", "\"version\": 2"),
+            ErrorKind::Format,
+            "version 2 and this build reads version 1",
+        ),
+        (
+            good.replace("\"version\": 1", "\"version\": 0"),
+            ErrorKind::Format,
+            "use an older build",
+        ),
+        // A later version may say anything else.
+        (
+            "{\"magic\": \"abide hub\", \"version\": 7, \"x\": []}".to_owned(),
+            ErrorKind::Format,
+            "use a newer build",
+        ),
+        (good.replace("64", "65"), ErrorKind::Corrupted, "checksum"),
+        (good.replace("true", "false"), ErrorKind::Corrupted, "checksum"),
+        (
+            good.replace("abide hub", "other hub"),
+            ErrorKind::Format,
+            "somebody else's",
+        ),
+        (good[..40].to_owned(), ErrorKind::Format, "is broken or not a hub's"),
+        (String::new(), ErrorKind::Format, "is broken or not a hub's"),
+    ];
+    for (content, kind, says) in cases {
+        let place = tempfile::tempdir().unwrap();
+        fs::write(place.path().join(FORMAT), &content).unwrap();
+        let error = Format::find(place.path()).unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+        assert!(error.to_string().contains(says), "{error}");
+        assert!(error.to_string().contains(place.path().to_str().unwrap()), "{error}");
+        assert_eq!(fs::read_to_string(place.path().join(FORMAT)).unwrap(), content);
+    }
+}

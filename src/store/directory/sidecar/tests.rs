@@ -1,0 +1,84 @@
+//! What the sidecar says after writes, tears and flips.
+
+use std::fs;
+
+use super::*;
+
+fn at(commit: u64) -> Acknowledged {
+    Acknowledged {
+        commit,
+        clean: false,
+        manifest: Manifest {
+            number: 5,
+            length: 1 << 20,
+        },
+    }
+}
+
+/// A slot is part of the stored format: every later build reads this one.
+#[test]
+fn a_slot_is_pinned() {
+    let slot = encode(258, Acknowledged { clean: true, ..at(770) });
+    let hex: Vec<_> = slot
+        .chunks(8)
+        .map(|bytes| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+        .collect();
+    insta::assert_debug_snapshot!(hex, @r#"
+    [
+        "2f285ad801010000",
+        "0000000000000102",
+        "0000000000000302",
+        "0000000000000005",
+        "0000000000100000",
+    ]
+    "#);
+}
+
+/// The newest commit is read back after every write, and over reopenings.
+#[test]
+fn the_newest_is_read() {
+    let place = tempfile::tempdir().unwrap();
+    assert_eq!(Sidecar::read(place.path()).unwrap(), None);
+    for round in [0, 10] {
+        let mut sidecar = Sidecar::begin(place.path(), at(round)).unwrap();
+        for commit in round + 1..round + 6 {
+            sidecar.write(at(commit)).unwrap();
+            assert_eq!(Sidecar::read(place.path()).unwrap(), Some(at(commit)));
+        }
+    }
+}
+
+/// Any broken bit of the slot that was written last leaves the one before it, and of both slots an error.
+#[test]
+fn a_torn_slot_leaves_the_other() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join(ACKNOWLEDGED);
+    let mut sidecar = Sidecar::begin(place.path(), at(1)).unwrap();
+    sidecar.write(at(2)).unwrap();
+    sidecar.write(at(3)).unwrap();
+    let good = fs::read(&path).unwrap();
+    let newest = usize::try_from(SLOT_OFFSETS[(sidecar.generation % 2) as usize]).unwrap();
+    let other = 4096 - newest;
+    for bit in 0..SLOT_BYTES * 8 {
+        let mut bytes = good.clone();
+        bytes[newest + bit / 8] ^= 1 << (bit % 8);
+        fs::write(&path, &bytes).unwrap();
+        assert_eq!(Sidecar::read(place.path()).unwrap(), Some(at(2)), "bit {bit}");
+        bytes[other + bit / 8] ^= 1 << (bit % 8);
+        fs::write(&path, &bytes).unwrap();
+        let error = Sidecar::read(place.path()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupted);
+        assert!(error.to_string().contains("ACKNOWLEDGED is broken"), "{error}");
+        assert!(error.to_string().contains("accept_loss"), "{error}");
+    }
+}
+
+/// A file of any other length or content is broken, not read beyond its end.
+#[test]
+fn a_short_file_is_broken() {
+    let place = tempfile::tempdir().unwrap();
+    for length in [0, 1, SLOT_BYTES - 1, SLOT_BYTES, 4096] {
+        fs::write(place.path().join(ACKNOWLEDGED), vec![0; length]).unwrap();
+        assert_eq!(Sidecar::read(place.path()).unwrap_err().kind(), ErrorKind::Corrupted);
+    }
+}

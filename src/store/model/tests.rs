@@ -1,0 +1,131 @@
+//! The crashes and failures of the in-memory store.
+
+use super::*;
+
+/// Writes a batch that sets `key` to `number`.
+fn put(store: &Model, key: &str, number: u8) {
+    let mut batch = Batch::default();
+    batch.put(key.as_bytes(), &[number]);
+    store.write(&batch).unwrap();
+}
+
+fn value(store: &impl Reader, key: &str) -> Option<u8> {
+    store.get(key.as_bytes()).unwrap().map(|value| value[0])
+}
+
+/// A crash keeps what was synced and as many batches after it as it is told to, in all their rows or none.
+#[test]
+fn a_crash_keeps_a_prefix_from_the_last_sync_on() {
+    let model = Model::new();
+    put(&model, "a", 1);
+    put(&model, "b", 1);
+    model.sync().unwrap();
+    put(&model, "a", 2);
+    let mut batch = Batch::default();
+    batch.delete(b"b");
+    batch.put(b"c", &[3]);
+    batch.put(b"c", &[4]);
+    batch.delete(b"never there");
+    model.write(&batch).unwrap();
+    put(&model, "b", 5);
+    assert_eq!(model.unsynced(), 3);
+
+    let after = [
+        (0, [Some(1), Some(1), None]),
+        (1, [Some(2), Some(1), None]),
+        (2, [Some(2), None, Some(4)]),
+        (3, [Some(2), Some(5), Some(4)]),
+        (9, [Some(2), Some(5), Some(4)]),
+    ];
+    for (keep, values) in after {
+        let crashed = model.crash(keep);
+        assert_eq!(
+            ["a", "b", "c"].map(|key| value(&crashed, key)),
+            values,
+            "{keep} batches kept"
+        );
+        assert_eq!(crashed.unsynced(), 0, "what a crash left is durable");
+    }
+    assert_eq!(
+        ["a", "b", "c"].map(|key| value(&model, key)),
+        [Some(2), Some(5), Some(4)]
+    );
+}
+
+/// A crash of a crashed store goes on from there.
+#[test]
+fn a_crashed_store_crashes_again() {
+    let model = Model::new();
+    put(&model, "a", 1);
+    put(&model, "a", 2);
+    let crashed = model.crash(1);
+    put(&crashed, "a", 3);
+    assert_eq!(value(&crashed.crash(0), "a"), Some(1));
+    assert_eq!(value(&crashed.crash(1), "a"), Some(3));
+}
+
+#[test]
+fn a_snapshot_does_not_see_later_writes() {
+    let model = Model::new();
+    put(&model, "a", 1);
+    let snapshot = model.snapshot();
+    put(&model, "a", 2);
+    put(&model, "b", 2);
+    assert_eq!(snapshot.get(b"a").unwrap(), Some(vec![1]));
+    assert_eq!(snapshot.scan(vec![]..vec![0xff], 9).unwrap().len(), 1);
+    assert_eq!(value(&model, "a"), Some(2));
+}
+
+/// The failure comes at the write that it was ordered for, changes nothing, and the store takes nothing more.
+#[test]
+fn an_ordered_failure_is_final() {
+    let model = Model::new();
+    model.fail_write_after(1);
+    put(&model, "a", 1);
+    let mut batch = Batch::default();
+    batch.put(b"a", &[2]);
+    for _ in 0..2 {
+        assert_eq!(model.write(&batch).unwrap_err().kind(), ErrorKind::Io);
+    }
+    assert_eq!(model.sync().unwrap_err().kind(), ErrorKind::Io);
+    assert_eq!(value(&model, "a"), Some(1));
+
+    let model = Model::new();
+    model.fail_sync_after(0);
+    put(&model, "a", 1);
+    assert_eq!(model.sync().unwrap_err().kind(), ErrorKind::Io);
+    assert_eq!(model.write(&batch).unwrap_err().kind(), ErrorKind::Io);
+    assert_eq!(
+        value(&model.crash(0), "a"),
+        None,
+        "a failed sync makes nothing durable for certain"
+    );
+    assert_eq!(
+        value(&model.crash(1), "a"),
+        Some(1),
+        "and may have done so all the same"
+    );
+}
+
+#[test]
+fn a_hub_in_memory_makes_no_checkpoint() {
+    let error = Model::new().checkpoint(Path::new("copy"), 0).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+    assert!(
+        error.to_string().contains("an in-memory hub has no directory"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_close_is_remembered() {
+    let model = Model::new();
+    put(&model, "a", 1);
+    model.acknowledge(1).unwrap();
+    assert_eq!((model.acknowledged(), model.closed()), (1, None));
+    model.close(2).unwrap();
+    assert_eq!(
+        (model.acknowledged(), model.closed(), model.unsynced()),
+        (2, Some(2), 0)
+    );
+}

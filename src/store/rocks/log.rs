@@ -1,0 +1,157 @@
+//! Reads the records of a file in RocksDB's log format: of a log, where a record is a batch, or of a MANIFEST.
+//!
+//! A file is a row of blocks of 32 KiB, and a block is a row of fragments: CRC (4 bytes), length (2), type (1), in a
+//! recycled log the low half of the log's number (4), and the payload, which is one record or a part of one. All
+//! numbers are little-endian.
+//!
+//! The CRC is not checked: RocksDB does that, and stops at the first that is wrong.
+
+use std::fs::File;
+use std::io::{ErrorKind as IoErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, ErrorKind, Result};
+
+const BLOCK: usize = 32 << 10;
+const HEADER: usize = 7;
+const RECYCLABLE_HEADER: usize = 11;
+
+/// Where a fragment stands in its record.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Full,
+    First,
+    Middle,
+    Last,
+    /// It speaks of the log itself.
+    Other,
+}
+
+/// A file that is read from its beginning.
+pub(super) struct Log {
+    path: PathBuf,
+    file: File,
+    /// Names this log in the fragments of a recycled one; others are left from the file's earlier life.
+    number: u32,
+    block: Vec<u8>,
+    /// How much of the block was read.
+    at: usize,
+    /// Where the block begins in the file.
+    start: u64,
+    payload: Vec<u8>,
+    zeros: Option<u64>,
+}
+
+impl Log {
+    pub(super) fn open(path: &Path, number: u64) -> Result<Self> {
+        let file = File::open(path).map_err(|error| read_error(path, error))?;
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            // The format keeps the low half only.
+            number: (number & u64::from(u32::MAX)) as u32,
+            block: Vec::with_capacity(BLOCK),
+            at: 0,
+            start: 0,
+            payload: Vec::new(),
+            zeros: None,
+        })
+    }
+
+    /// Reads the next record into [`Log::payload`]; false where RocksDB's reader stops too.
+    pub(super) fn next(&mut self) -> Result<bool> {
+        self.payload.clear();
+        let mut inside = false;
+        loop {
+            if self.block.len() - self.at < HEADER && !self.next_block()? {
+                return Ok(false);
+            }
+            let rest = &self.block[self.at..];
+            if rest[4..HEADER] == [0, 0, 0] {
+                if inside {
+                    return Ok(false);
+                }
+                self.zeros.get_or_insert(self.start + self.at as u64);
+                self.at = self.block.len();
+                continue;
+            }
+            let Some((part, header, length)) = fragment(rest, self.number) else {
+                return Ok(false);
+            };
+            match part {
+                Part::Other => {}
+                Part::Full | Part::First if inside => return Ok(false),
+                Part::Middle | Part::Last if !inside => return Ok(false),
+                _ => self.payload.extend_from_slice(&rest[header..header + length]),
+            }
+            self.at += header + length;
+            match part {
+                Part::Full | Part::Last => return Ok(true),
+                Part::First | Part::Middle => inside = true,
+                Part::Other => {}
+            }
+        }
+    }
+
+    /// The record that was read last; the caller may take it and leave another's memory.
+    pub(super) fn payload(&mut self) -> &mut Vec<u8> {
+        &mut self.payload
+    }
+
+    /// Where that record ends in the file.
+    pub(super) fn end(&self) -> u64 {
+        self.start + self.at as u64
+    }
+
+    /// Where the first zeros are that were skipped on the way to here.
+    pub(super) fn zeros(&self) -> Option<u64> {
+        self.zeros
+    }
+
+    /// Reads the next block; false at the end of the file.
+    fn next_block(&mut self) -> Result<bool> {
+        self.start += self.block.len() as u64;
+        self.at = 0;
+        self.block.resize(BLOCK, 0);
+        let mut filled = 0;
+        while filled < BLOCK {
+            match self.file.read(&mut self.block[filled..]) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == IoErrorKind::Interrupted => {}
+                Err(error) => return Err(read_error(&self.path, error)),
+            }
+        }
+        self.block.truncate(filled);
+        Ok(filled >= HEADER)
+    }
+}
+
+/// The fragment at the beginning of `bytes`, if RocksDB would read it as one of the log with this number.
+fn fragment(bytes: &[u8], log: u32) -> Option<(Part, usize, usize)> {
+    let length = usize::from(u16::from_le_bytes([bytes[4], bytes[5]]));
+    let (part, header) = match bytes[6] {
+        1 => (Part::Full, HEADER),
+        2 => (Part::First, HEADER),
+        3 => (Part::Middle, HEADER),
+        4 => (Part::Last, HEADER),
+        5 => (Part::Full, RECYCLABLE_HEADER),
+        6 => (Part::First, RECYCLABLE_HEADER),
+        7 => (Part::Middle, RECYCLABLE_HEADER),
+        8 => (Part::Last, RECYCLABLE_HEADER),
+        9 | 10 | 130 => (Part::Other, HEADER),
+        11 | 131 => (Part::Other, RECYCLABLE_HEADER),
+        _ => return None,
+    };
+    if bytes.len() < header + length {
+        return None;
+    }
+    if header == RECYCLABLE_HEADER && bytes[HEADER..RECYCLABLE_HEADER] != log.to_le_bytes() {
+        return None;
+    }
+    Some((part, header, length))
+}
+
+fn read_error(path: &Path, error: std::io::Error) -> Error {
+    Error::new(ErrorKind::Io, format!("cannot read {}: {error}", path.display())).with_source(error)
+}

@@ -1,0 +1,253 @@
+//! Damage to any file: the hub opens with everything that was acknowledged, or it refuses and says why.
+
+use std::fs::OpenOptions as FileOptions;
+use std::sync::OnceLock;
+
+use rocksdb::DB;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::*;
+use crate::error::Result;
+use crate::store::directory::{DirectoryLock, Format, Sidecar};
+use crate::store::rocks::options::options;
+
+/// The newest commit of the hubs that are damaged here.
+const NEWEST: u64 = 240;
+
+/// No hub here has more commits.
+const WRITTEN: u64 = 3000;
+
+/// How often each file is damaged in each way. Raise it to search, with `ABIDE_DAMAGE_TRIALS`.
+fn trials() -> u64 {
+    let wanted = std::env::var("ABIDE_DAMAGE_TRIALS").ok();
+    wanted.and_then(|number| number.parse().ok()).unwrap_or(12)
+}
+
+/// What a kill leaves of a hub with several tables, a recycled log that still ends in its older rows, and a log in use.
+fn killed_with_tables() -> &'static Path {
+    static HUB: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
+    let (_, directory) = HUB.get_or_init(|| {
+        let place = tempfile::tempdir().unwrap();
+        let directory = place.path().join("hub");
+        let store = open(&directory, &small()).unwrap().store;
+        for tenth in 0..6 {
+            acknowledged(&store, tenth * 30 + 1..=(tenth + 1) * 30);
+            store.flush();
+        }
+        acknowledged(&store, 181..=NEWEST);
+        let copy = killed(&directory);
+        drop(store);
+        drop(place);
+        copy
+    });
+    directory
+}
+
+/// What a kill leaves of a hub with three logs that are all needed, as while a flush runs.
+fn killed_with_logs() -> &'static Path {
+    static HUB: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
+    let (_, directory) = HUB.get_or_init(|| with_three_logs(|number| number <= WRITTEN));
+    directory
+}
+
+/// The same, but nobody was told of the commits from [`NEWEST`] on.
+fn killed_before_acknowledgement() -> &'static Path {
+    static HUB: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
+    let (_, directory) = HUB.get_or_init(|| with_three_logs(|number| number <= NEWEST));
+    directory
+}
+
+fn with_three_logs(is_acknowledged: impl Fn(u64) -> bool) -> (TempDir, PathBuf) {
+    let place = tempfile::tempdir().unwrap();
+    let directory = place.path().join("hub");
+    drop(open(&directory, &small()).unwrap());
+    let store = with_late_flushes(&directory);
+    let mut number = 1;
+    while logs(&directory).len() < 3 || number <= NEWEST {
+        commit(&store, number);
+        store.sync().unwrap();
+        if is_acknowledged(number) {
+            store.acknowledge(number).unwrap();
+        }
+        number += 1;
+    }
+    assert!(number <= WRITTEN);
+    killed(&directory)
+}
+
+/// Memtables that fill at once and whose flush waits for more of them.
+fn with_late_flushes(directory: &Path) -> RocksStore {
+    let path = directory.join("db");
+    let mut options = options(8 << 20, 8 << 20);
+    options.set_write_buffer_size(64 << 10);
+    options.set_max_write_buffer_number(8);
+    options.set_min_write_buffer_number_to_merge(7);
+    let database = DB::open(&options, &path).unwrap();
+    let format = Format::find(directory).unwrap().unwrap();
+    let lock = DirectoryLock::take(directory).unwrap();
+    RocksStore::new(directory, database, 0, format, lock).unwrap()
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Damage {
+    Flip,
+    Cut,
+    Zero,
+}
+
+/// Damages `file` at a place that follows from `seed` alone.
+fn damage(file: &Path, how: Damage, seed: u64) {
+    let mut bytes = fs::read(file).unwrap();
+    if bytes.is_empty() {
+        return;
+    }
+    let random = xxh3_64(&seed.to_be_bytes());
+    let at = usize::try_from(random >> 8).unwrap() % bytes.len();
+    match how {
+        Damage::Flip => bytes[at] ^= 1 << (random % 8),
+        Damage::Cut => bytes.truncate(at),
+        Damage::Zero => bytes[at..].iter_mut().take(600).for_each(|byte| *byte = 0),
+    }
+    FileOptions::new().write(true).truncate(true).open(file).unwrap();
+    fs::write(file, bytes).unwrap();
+}
+
+/// What the sidecar of an intact hub promises.
+fn promise(directory: &Path) -> u64 {
+    Sidecar::read(directory).unwrap().unwrap().commit
+}
+
+/// The hub has every row up to `promised`, or an error that a person can act on comes from the open or from the read.
+fn check_honest(directory: &Path, promised: u64) -> std::result::Result<&'static str, String> {
+    let opened = match open(directory, &small()) {
+        Ok(opened) => opened,
+        Err(error) => return explained(&error).map(|()| "refused"),
+    };
+    let found = newest(&opened);
+    if found < promised {
+        return Err(format!("opened silently with {found} of {promised} commits"));
+    }
+    let read: Result<Vec<_>> = (1..=WRITTEN).map(|number| opened.store.get(&row(number))).collect();
+    let rows = match read {
+        Err(error) => return explained(&error).map(|()| "refused a read"),
+        Ok(rows) => rows,
+    };
+    // A crash takes a suffix: the newest commit's row says where it ends, and nothing is there behind it.
+    let kept = rows.iter().take_while(|row| row.is_some()).count() as u64;
+    let there = rows.iter().flatten().count() as u64;
+    match (kept, there) {
+        (kept, there) if kept == found && there == found => Ok("whole"),
+        _ => Err(format!(
+            "commit {found} is the newest, of {there} commits there is a row, {kept} in a row"
+        )),
+    }
+}
+
+/// An error of damage names a file or a number of commits.
+fn explained(error: &Error) -> std::result::Result<(), String> {
+    let text = error.to_string();
+    let kinds = [ErrorKind::Corrupted, ErrorKind::Io, ErrorKind::Format];
+    let names = [
+        "acknowledged commits",
+        "MANIFEST",
+        ".sst",
+        ".log",
+        "CURRENT",
+        "ACKNOWLEDGED",
+        "FORMAT",
+        "format version",
+        "WAL",
+    ];
+    if kinds.contains(&error.kind()) && names.iter().any(|name| text.contains(name)) {
+        return Ok(());
+    }
+    Err(format!("this says too little: {error:?}"))
+}
+
+/// Damages each of the files that `wanted` picks, in each way, many times.
+fn damage_all(hub: &Path, wanted: impl Fn(&Path) -> bool) {
+    let promised = promise(hub);
+    let mut outcomes = std::collections::BTreeMap::<_, u64>::new();
+    let mut failures = Vec::new();
+    let files: Vec<_> = contents(hub)
+        .into_iter()
+        .map(|(path, _)| path)
+        .filter(|path| wanted(path))
+        .collect();
+    assert!(!files.is_empty());
+    for file in files {
+        let name = file.strip_prefix(hub).unwrap();
+        for how in [Damage::Flip, Damage::Cut, Damage::Zero] {
+            for seed in 0..trials() {
+                let (_place, copy) = killed(hub);
+                damage(&copy.join(name), how, seed);
+                match check_honest(&copy, promised) {
+                    Ok(outcome) => *outcomes.entry(outcome).or_default() += 1,
+                    Err(failure) => failures.push(format!("{how:?} of {} with seed {seed}: {failure}", name.display())),
+                }
+            }
+        }
+    }
+    println!("{outcomes:?}");
+    assert!(
+        failures.is_empty(),
+        "{} failures:\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
+}
+
+fn has_extension(path: &Path, extension: &str) -> bool {
+    path.extension().is_some_and(|found| found == extension)
+}
+
+#[test]
+fn a_damaged_log_is_never_silently_less() {
+    damage_all(killed_with_tables(), |path| has_extension(path, "log"));
+}
+
+#[test]
+fn damage_to_one_of_several_logs_is_never_silently_less() {
+    damage_all(killed_with_logs(), |path| has_extension(path, "log"));
+}
+
+/// A gap where nobody was told anything costs a suffix and no more: not the hub, and nothing from the middle.
+#[test]
+fn damage_behind_what_was_acknowledged_takes_a_suffix() {
+    damage_all(killed_before_acknowledgement(), |path| has_extension(path, "log"));
+}
+
+#[test]
+fn a_damaged_table_is_never_silently_less() {
+    damage_all(killed_with_tables(), |path| has_extension(path, "sst"));
+}
+
+#[test]
+fn a_damaged_manifest_is_never_silently_less() {
+    let is_list = |path: &Path| path.to_str().unwrap().contains("MANIFEST-") || path.ends_with("CURRENT");
+    damage_all(killed_with_tables(), is_list);
+    damage_all(killed_with_logs(), is_list);
+}
+
+#[test]
+fn a_damaged_sidecar_or_format_is_never_silently_less() {
+    damage_all(killed_with_tables(), |path| {
+        path.ends_with("ACKNOWLEDGED") || path.ends_with("FORMAT")
+    });
+}
+
+/// A file that is gone altogether.
+#[test]
+fn a_missing_file_is_never_silently_less() {
+    for hub in [killed_with_tables(), killed_with_logs()] {
+        let promised = promise(hub);
+        for (path, _) in contents(hub) {
+            let (_place, copy) = killed(hub);
+            let name = path.strip_prefix(hub).unwrap();
+            fs::remove_file(copy.join(name)).unwrap();
+            if let Err(failure) = check_honest(&copy, promised) {
+                panic!("{} removed: {failure}", name.display());
+            }
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! A hub that has lost something refuses, changes nothing, and has a way out.
+
+use super::*;
+use crate::store::directory::{Acknowledged, Sidecar};
+
+fn accepting() -> OpenOptions {
+    OpenOptions {
+        accept_loss: true,
+        ..small()
+    }
+}
+
+/// A killed hub with 50 acknowledged commits whose log has lost its last third.
+fn cut_hub() -> (TempDir, PathBuf) {
+    let (place, directory) = killed_hub(50);
+    let log = logs(&directory).pop().unwrap();
+    let bytes = fs::read(&log).unwrap();
+    fs::write(&log, &bytes[..bytes.len() * 2 / 3]).unwrap();
+    (place, directory)
+}
+
+/// The refusal says how much is missing, and every byte is as before, so that a better recovery can still be tried.
+#[test]
+fn a_refusal_counts_what_is_missing_and_changes_nothing() {
+    let (_place, directory) = cut_hub();
+    let before = contents(&directory);
+    for _ in 0..2 {
+        let error = refused(&directory, &small());
+        assert_kind(
+            &error,
+            ErrorKind::Corrupted,
+            &["has lost 17 acknowledged commits", "50 were", "accept_loss"],
+        );
+        assert!(contents(&directory) == before, "the refusal changed the directory");
+    }
+}
+
+/// After a clean close the same check is made: a table that went missing with its list is a loss too.
+#[test]
+fn a_loss_after_a_clean_close_is_refused_too() {
+    let (_place, directory) = closed_hub(10);
+    let promise = Sidecar::read(&directory).unwrap().unwrap();
+    let more = Acknowledged { commit: 12, ..promise };
+    drop(Sidecar::begin(&directory, more).unwrap());
+    let before = contents(&directory);
+    assert_kind(
+        &refused(&directory, &small()),
+        ErrorKind::Corrupted,
+        &["has lost 2 acknowledged commits"],
+    );
+    assert!(contents(&directory) == before, "the refusal changed the directory");
+}
+
+/// Who accepts the loss goes on with what is there, and is not asked again.
+#[test]
+fn an_accepted_loss_opens_with_what_is_there() {
+    let (_place, directory) = cut_hub();
+    let opened = open(&directory, &accepting()).unwrap();
+    assert_eq!(newest(&opened), 33);
+    assert_holds(&opened.store, 33);
+    acknowledged(&opened.store, 34..=36);
+    drop(opened);
+    assert_eq!(newest(&open(&directory, &small()).unwrap()), 36);
+}
+
+#[test]
+fn a_missing_or_broken_sidecar_is_refused_and_can_be_accepted() {
+    for (damage, says) in [(None, "is missing"), (Some(vec![7; 8192]), "is broken")] {
+        let (_place, directory) = killed_hub(5);
+        let sidecar = directory.join("ACKNOWLEDGED");
+        match damage {
+            None => fs::remove_file(&sidecar).unwrap(),
+            Some(bytes) => fs::write(&sidecar, bytes).unwrap(),
+        }
+        let before = contents(&directory);
+        assert_kind(
+            &refused(&directory, &small()),
+            ErrorKind::Corrupted,
+            &["ACKNOWLEDGED", says, "accept_loss"],
+        );
+        assert!(contents(&directory) == before, "the refusal changed the directory");
+        assert_eq!(newest(&open(&directory, &accepting()).unwrap()), 5);
+        assert_eq!(newest(&open(&directory, &small()).unwrap()), 5);
+    }
+}
+
+/// A hub without commits has promised nothing, so a missing sidecar is no loss.
+#[test]
+fn an_empty_hub_needs_no_sidecar() {
+    let (_place, directory) = closed_hub(0);
+    fs::remove_file(directory.join("ACKNOWLEDGED")).unwrap();
+    open(&directory, &small()).unwrap();
+}
+
+/// A MANIFEST that was cut between two edits looks whole to RocksDB; its recorded length gives it away.
+#[test]
+fn a_manifest_that_lost_its_last_edit_is_refused() {
+    let (_place, directory) = {
+        let place = tempfile::tempdir().unwrap();
+        let hub = place.path().join("hub");
+        let store = open(&hub, &small()).unwrap().store;
+        acknowledged(&store, 1..=5);
+        store.flush();
+        acknowledged(&store, 6..=9);
+        killed(&hub)
+    };
+    let manifest = database_files(&directory, |name| name.starts_with("MANIFEST"))
+        .pop()
+        .unwrap();
+    let bytes = fs::read(&manifest).unwrap();
+    let edits = record_ends(&bytes);
+    fs::write(&manifest, &bytes[..edits[edits.len() - 2]]).unwrap();
+    let before = contents(&directory);
+    assert_kind(
+        &refused(&directory, &small()),
+        ErrorKind::Corrupted,
+        &["MANIFEST", "has lost its end", "accept_loss"],
+    );
+    assert!(contents(&directory) == before, "the refusal changed the directory");
+}
+
+/// Where the records of a short MANIFEST end: each has a CRC (4 bytes), a length (2) and a type (1) before it.
+fn record_ends(bytes: &[u8]) -> Vec<usize> {
+    let mut ends = Vec::new();
+    let mut at = 0;
+    while at + 7 <= bytes.len() {
+        at += 7 + usize::from(u16::from_le_bytes([bytes[at + 4], bytes[at + 5]]));
+        ends.push(at);
+    }
+    ends
+}
+
+/// A broken table is found when it is read, and the error names the file.
+#[test]
+fn a_broken_table_fails_the_read_and_is_named() {
+    let (_place, directory) = closed_hub(200);
+    let table = database_files(&directory, |name| name.ends_with(".sst")).pop().unwrap();
+    let mut bytes = fs::read(&table).unwrap();
+    let name = table.file_name().unwrap().to_str().unwrap();
+    // The first block holds the commit row; a later one is met by its readers only.
+    bytes[3000] ^= 1;
+    fs::write(&table, bytes).unwrap();
+    let outcome = open(&directory, &small()).map(|opened| {
+        let one_by_one: Result<Vec<_>, _> = (1..=200).map(|number| opened.store.get(&row(number))).collect();
+        let scanned = opened.store.scan(row(0)..row(u64::MAX), 1000).unwrap_err();
+        let keys: Vec<_> = (1..=200).map(row).collect();
+        let at_once = opened.store.get_many(&keys).unwrap_err();
+        [one_by_one.unwrap_err(), scanned, at_once]
+    });
+    match outcome {
+        Ok(errors) => errors
+            .iter()
+            .for_each(|error| assert_kind(error, ErrorKind::Corrupted, &[name])),
+        Err(error) => assert_kind(&error, ErrorKind::Corrupted, &[name]),
+    }
+}

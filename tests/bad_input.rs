@@ -1,0 +1,263 @@
+//! What is refused, with which kind and text, and that nothing of it is stored. On hubs in memory.
+
+use abide::prelude::*;
+use abide::{Error, ErrorKind};
+
+#[derive(Entity, Default, Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Account {
+    cents: i64,
+    memo: String,
+}
+
+#[operations]
+impl Account {
+    pub fn deposit(&mut self, cents: i64) -> i64 {
+        self.cents += cents;
+        self.cents
+    }
+
+    pub fn note(&mut self, memo: String) {
+        self.memo = memo;
+    }
+
+    /// Sends a deposit to each of so many accounts.
+    pub fn spread(&mut self, ctx: &mut EntityContext, accounts: usize) {
+        self.cents -= accounts as i64;
+        for to in 0..accounts {
+            ctx.entity::<Account>(to).deposit(1).signal();
+        }
+    }
+
+    /// Sends a memo of so many bytes.
+    pub fn tell(&mut self, ctx: &mut EntityContext, to: String, bytes: usize) {
+        self.cents = -1;
+        ctx.entity::<Account>(to).note("x".repeat(bytes)).signal();
+    }
+
+    /// Answers with so many bytes.
+    pub fn recite(&mut self, bytes: usize) -> String {
+        self.cents = -1;
+        "x".repeat(bytes)
+    }
+}
+
+/// The same entity as another build of the program knows it: other arguments, another answer and another operation.
+mod other_build {
+    use abide::prelude::*;
+
+    #[derive(Entity, Default, Clone, Serialize, Deserialize)]
+    #[entity(name = "Account")]
+    pub(crate) struct Account;
+
+    #[operations]
+    impl Account {
+        pub fn deposit(&mut self, cents: &str) {
+            let _ = cents;
+        }
+
+        #[operation(name = "note")]
+        pub fn remark(&mut self) {}
+
+        pub fn close(&mut self) {}
+    }
+}
+
+#[derive(Entity, Default, Clone, Serialize, Deserialize)]
+struct Stranger;
+
+#[operations]
+impl Stranger {
+    pub fn greet(&mut self) {}
+}
+
+async fn hub() -> Hub {
+    let hub = Hub::in_memory().entity::<Account>();
+    let hub = hub.payload_limit(1_000).state_limit(500).action_limit(10);
+    hub.open().await.unwrap()
+}
+
+/// What the runtime said to a call that the operation itself did not answer.
+fn refusal<T: std::fmt::Debug>(answer: Result<T, CallError>) -> Error {
+    answer.unwrap_err().into_returned().unwrap_err()
+}
+
+fn assert_error(error: &Error, kind: ErrorKind, texts: &[&str]) {
+    assert_eq!(error.kind(), kind, "{error}");
+    for text in texts {
+        assert!(error.to_string().contains(text), "`{text}` is not in: {error}");
+    }
+}
+
+async fn assert_nothing_stored(hub: &Hub) {
+    let client = hub.client();
+    assert_eq!(client.entities().count().await.unwrap(), 0);
+    assert!(client.entities().list().await.unwrap().entities.is_empty());
+    assert!(client.dead_letters().await.unwrap().is_empty());
+    assert_eq!(hub.stats().commits, 0, "something was written");
+}
+
+/// A key that breaks the rules for ids is refused by every form of use, with the rule that it breaks.
+#[tokio::test]
+async fn a_key_that_breaks_the_rules_is_refused() {
+    let hub = hub().await;
+    let client = hub.client();
+    let long = "k".repeat(504);
+    for (key, reason) in [
+        ("a/b", "contains '/'"),
+        ("a\\b", "contains '\\\\'"),
+        ("a#b", "contains '#'"),
+        ("a?b", "contains '?'"),
+        ("a\u{7}b", "contains '\\u{7}'"),
+        ("a\u{85}b", "contains '\\u{85}'"),
+        (&long, "it is 513 bytes long and 512 is the limit"),
+    ] {
+        let account = client.entity::<Account>(key);
+        let errors = [
+            refusal(account.deposit(1).await),
+            refusal(account.deposit(1).try_call().await),
+            account.deposit(1).signal().await.unwrap_err(),
+            account.deposit(1).signal_at(std::time::SystemTime::now()).await.unwrap_err(),
+            account.cancel_signal("timer").await.unwrap_err(),
+            account.state().await.unwrap_err(),
+            refusal(account.delete().await),
+            account.id().unwrap_err(),
+        ];
+        for error in errors {
+            assert_error(&error, ErrorKind::InvalidId, &["the id `@account@", reason, "is not valid"]);
+        }
+    }
+    assert_nothing_stored(&hub).await;
+    client.entity::<Account>("k".repeat(503)).deposit(1).await.unwrap();
+}
+
+/// An id that an operation makes is checked, too: the operation fails and is rolled back.
+#[tokio::test]
+async fn an_operation_that_sends_to_a_broken_id_fails() {
+    let hub = hub().await;
+    let account = hub.client().entity::<Account>("alice");
+    let error = refusal(account.tell("a/b".to_owned(), 1).await);
+    assert_error(&error, ErrorKind::InvalidId, &["@account@a/b", "contains '/'"]);
+    assert_nothing_stored(&hub).await;
+}
+
+/// Request ids and timer ids have rules of their own.
+#[tokio::test]
+async fn a_broken_request_id_or_timer_id_is_refused() {
+    let hub = hub().await;
+    let alice = hub.client().entity::<Account>("alice");
+    for name in ["", "a\0b", &"r".repeat(513)] {
+        let error = refusal(alice.deposit(1).request_id(name).await);
+        assert_error(&error, ErrorKind::InvalidId, &["the request id", "1 to 512 bytes"]);
+        let timer = alice.deposit(1).timer_id(name);
+        let error = timer.signal_after(std::time::Duration::ZERO).await.unwrap_err();
+        assert_error(&error, ErrorKind::InvalidId, &["the timer id", "1 to 512 bytes"]);
+        let error = alice.cancel_signal(name).await.unwrap_err();
+        assert_error(&error, ErrorKind::InvalidId, &["the timer id"]);
+    }
+    assert_nothing_stored(&hub).await;
+}
+
+/// A payload over the limit is refused where it is sent, and names the limit and how to raise it.
+#[tokio::test]
+async fn a_payload_over_the_limit_is_refused() {
+    let hub = hub().await;
+    let alice = hub.client().entity::<Account>("alice");
+    let memo = "x".repeat(1_000);
+    for error in [
+        refusal(alice.note(memo.clone()).await),
+        alice.note(memo.clone()).signal().await.unwrap_err(),
+        alice.note(memo.clone()).signal_after(std::time::Duration::ZERO).await.unwrap_err(),
+    ] {
+        let texts = ["`note` for `@account@alice`", "1000 is the limit", ".payload_limit"];
+        assert_error(&error, ErrorKind::TooLarge, &texts);
+    }
+    assert_nothing_stored(&hub).await;
+}
+
+/// An operation that the registered type does not have is refused, as a call and as a signal.
+#[tokio::test]
+async fn an_unknown_operation_is_refused() {
+    let hub = hub().await;
+    let alice = hub.client().entity::<other_build::Account>("alice");
+    for error in [refusal(alice.close().await), alice.close().signal().await.unwrap_err()] {
+        let texts = ["the entity type `account` has no operation `close`"];
+        assert_error(&error, ErrorKind::UnknownOperation, &texts);
+    }
+    assert_nothing_stored(&hub).await;
+}
+
+/// Arguments that do not decode into the parameters are refused, with what the decoder says.
+#[tokio::test]
+async fn arguments_that_do_not_decode_are_refused() {
+    let hub = hub().await;
+    let alice = hub.client().entity::<other_build::Account>("alice");
+    for error in [refusal(alice.deposit("much").await), alice.deposit("much").signal().await.unwrap_err()] {
+        let texts = ["the arguments of `deposit` for `@account@alice` do not decode", "cents", "much"];
+        assert_error(&error, ErrorKind::InvalidArguments, &texts);
+    }
+    for error in [refusal(alice.remark().await), alice.remark().signal().await.unwrap_err()] {
+        assert_error(&error, ErrorKind::InvalidArguments, &["`note`", "`memo`"]);
+    }
+    assert_nothing_stored(&hub).await;
+}
+
+/// A type that is not registered is refused before anything is stored, and the text says how to register it.
+#[tokio::test]
+async fn an_unregistered_type_is_refused() {
+    let hub = hub().await;
+    let stranger = hub.client().entity::<Stranger>("x");
+    for error in [refusal(stranger.greet().await), stranger.greet().signal().await.unwrap_err()] {
+        assert_error(&error, ErrorKind::Unregistered, &["`stranger` is not registered", ".entity::<"]);
+    }
+    assert_nothing_stored(&hub).await;
+}
+
+/// A state over its limit, too many messages, and a payload or an answer over the limit fail the operation that made
+/// them, and nothing of it is kept.
+#[tokio::test]
+async fn what_an_operation_makes_is_bounded() {
+    let hub = hub().await;
+    let client = hub.client();
+    let alice = client.entity::<Account>("alice");
+    for (error, text) in [
+        (refusal(alice.note("x".repeat(600)).await), "500 is the limit"),
+        (refusal(alice.spread(11).await), "sent 11 messages and 10 is the limit"),
+        (refusal(alice.tell("bob".to_owned(), 1_000).await), "made a payload of 1011 bytes and 1000 is the limit"),
+        (refusal(alice.recite(1_000).await), "made a payload of 1002 bytes and 1000 is the limit"),
+    ] {
+        assert_error(&error, ErrorKind::TooLarge, &["of `@account@alice`", text, "nothing of it was kept"]);
+    }
+    assert_nothing_stored(&hub).await;
+    alice.deposit(1).await.unwrap();
+    refusal(alice.note("x".repeat(600)).await);
+    let state = alice.state().await.unwrap().unwrap();
+    assert_eq!(state, Account { cents: 1, memo: String::new() });
+}
+
+/// An answer that the caller's build does not understand says that the operation has taken effect.
+#[tokio::test]
+async fn an_answer_that_does_not_decode_is_told() {
+    let hub = hub().await;
+    let alice = hub.client().entity::<answers::Account>("alice");
+    let error = refusal(alice.deposit(5).await);
+    let texts = ["the answer does not decode", "the operation has taken effect"];
+    assert_error(&error, ErrorKind::Serialization, &texts);
+    let state = hub.client().entity::<Account>("alice").state().await.unwrap().unwrap();
+    assert_eq!(state.cents, 5);
+}
+
+/// The same entity with another answer.
+mod answers {
+    use abide::prelude::*;
+
+    #[derive(Entity, Default, Clone, Serialize, Deserialize)]
+    #[entity(name = "Account")]
+    pub(crate) struct Account;
+
+    #[operations]
+    impl Account {
+        pub fn deposit(&mut self, cents: i64) -> Vec<String> {
+            vec![cents.to_string()]
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Copies of a running hub: consistent, whole, and not at work before somebody says so.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use abide::ErrorKind;
+use abide::prelude::*;
+
+const ACCOUNTS: u64 = 50;
+const START_CENTS: i64 = 1_000;
+
+#[derive(Entity, Clone, Serialize, Deserialize)]
+#[entity(init = Account::opened)]
+struct Account {
+    cents: i64,
+}
+
+impl Account {
+    fn opened(_key: &str) -> Self {
+        Self { cents: START_CENTS }
+    }
+}
+
+#[operations]
+impl Account {
+    pub fn pay(&mut self, ctx: &mut EntityContext, to: u64, cents: i64) -> i64 {
+        ctx.entity::<Account>(to).receive(cents).signal();
+        self.cents -= cents;
+        self.cents
+    }
+
+    pub fn receive(&mut self, cents: i64) {
+        self.cents += cents;
+    }
+}
+
+/// Counts what it was told, to see that a copy holds everything that was acknowledged before it was made.
+#[derive(Entity, Default, Clone, Serialize, Deserialize)]
+struct Counter {
+    total: u64,
+}
+
+#[operations]
+impl Counter {
+    pub fn add(&mut self) -> u64 {
+        self.total += 1;
+        self.total
+    }
+}
+
+fn builder(directory: &Path) -> abide::HubBuilder {
+    Hub::builder(directory).entity::<Account>().entity::<Counter>()
+}
+
+/// The cents of all accounts. What is on its way at first arrives before a later call of the same account is answered.
+async fn sum(client: &Client) -> i64 {
+    let mut cents = 0;
+    for account in 0..ACCOUNTS {
+        // Paying nothing to oneself waits for what came before.
+        cents += client.entity::<Account>(account).pay(account, 0).await.unwrap();
+    }
+    cents
+}
+
+/// Pays from account to account until it is stopped.
+async fn pay_on(client: Client, first: u64, stop: Arc<AtomicBool>) {
+    let mut n = first;
+    while !stop.load(Ordering::Relaxed) {
+        n = n.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let (from, to) = ((n >> 33) % ACCOUNTS, (n >> 43) % ACCOUNTS);
+        client.entity::<Account>(from).pay(to, (n >> 50) as i64 % 100).await.unwrap();
+    }
+}
+
+/// Copies that are made while money moves hold every cent and everything that was acknowledged; they are refused until
+/// they are released, keep their partitions, and neither they nor the original notice each other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_of_a_running_hub_is_consistent() {
+    let directory = tempfile::tempdir().unwrap();
+    let hub = builder(&directory.path().join("hub")).partitions(7).executors(2);
+    let hub = hub.open().await.unwrap();
+    let client = hub.client();
+    for account in 0..ACCOUNTS {
+        client.entity::<Account>(account).receive(0).await.unwrap();
+    }
+    let stop = Arc::new(AtomicBool::new(false));
+    let payers: Vec<_> = (0..8)
+        .map(|first| tokio::spawn(pay_on(client.clone(), first, Arc::clone(&stop))))
+        .collect();
+    for n in 1..=4 {
+        let acknowledged = client.entity::<Counter>("c").add().await.unwrap();
+        let copy = directory.path().join(format!("copy-{n}"));
+        hub.checkpoint(&copy).await.unwrap();
+        client.entity::<Counter>("c").add().await.unwrap();
+
+        let error = builder(&copy).open().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Copy);
+        assert!(error.to_string().contains(".restore()"), "{error}");
+        // The number of partitions that is asked for counts only for a new hub.
+        let restored = builder(&copy).partitions(64).executors(n).restore().open().await.unwrap();
+        let restored_client = restored.client();
+        assert_eq!(restored_client.entities().name("account").count().await.unwrap(), ACCOUNTS);
+        assert_eq!(sum_when_quiet(&restored).await, START_CENTS * ACCOUNTS as i64);
+        let counter = restored_client.entity::<Counter>("c");
+        assert_eq!(counter.state().await.unwrap().unwrap().total, acknowledged);
+        counter.add().await.unwrap();
+        restored.shutdown().await.unwrap();
+        // Released once, it is a hub like any other.
+        builder(&copy).open().await.unwrap().shutdown().await.unwrap();
+    }
+    stop.store(true, Ordering::Relaxed);
+    for payer in payers {
+        payer.await.unwrap();
+    }
+    assert_eq!(sum_when_quiet(&hub).await, START_CENTS * ACCOUNTS as i64);
+    hub.shutdown().await.unwrap();
+}
+
+/// The cents of all accounts when nothing is on its way any more: two sums in a row that agree.
+async fn sum_when_quiet(hub: &Hub) -> i64 {
+    let client = hub.client();
+    let mut last = sum(&client).await;
+    loop {
+        let next = sum(&client).await;
+        if next == last {
+            return next;
+        }
+        last = next;
+    }
+}
+
+/// A checkpoint goes into a new directory only, and a hub in memory has none to copy.
+#[tokio::test]
+async fn a_copy_needs_a_place_of_its_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("hub");
+    let hub = builder(&path).open().await.unwrap();
+    let error = hub.checkpoint(&path).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+    assert!(error.to_string().contains("not empty"), "{error}");
+    hub.client().entity::<Counter>("c").add().await.unwrap();
+    hub.shutdown().await.unwrap();
+    let hub = Hub::in_memory().open().await.unwrap();
+    let error = hub.checkpoint(directory.path().join("copy")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+    assert!(!directory.path().join("copy").exists());
+}

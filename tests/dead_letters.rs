@@ -1,0 +1,171 @@
+//! Messages between entities that nobody can process are kept, shown, and delivered again or dropped by an operator.
+
+use abide::prelude::*;
+use abide::{DeadLetter, ErrorKind};
+
+/// The receiver as today's build has it.
+#[derive(Entity, Default, Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Journal {
+    notes: Vec<u32>,
+}
+
+#[operations]
+impl Journal {
+    pub fn note(&mut self, n: u32) {
+        self.notes.push(n);
+    }
+}
+
+/// The receiver as the sender's author believes it to be.
+mod believed {
+    use abide::prelude::*;
+
+    #[derive(Entity, Default, Clone, Serialize, Deserialize)]
+    pub(crate) struct Journal;
+
+    #[operations]
+    impl Journal {
+        pub fn erase(&mut self, n: u32) {
+            let _ = n;
+        }
+
+        pub fn note(&mut self, n: &str) {
+            let _ = n;
+        }
+    }
+}
+
+/// The receiver after it was mended.
+mod mended {
+    use abide::prelude::*;
+
+    #[derive(Entity, Default, Clone, Debug, PartialEq, Serialize, Deserialize)]
+    pub(crate) struct Journal {
+        pub(crate) notes: Vec<u32>,
+    }
+
+    #[operations]
+    impl Journal {
+        pub fn note(&mut self, n: u32) {
+            self.notes.push(n);
+        }
+
+        pub fn erase(&mut self, n: u32) {
+            self.notes.retain(|note| *note != n);
+        }
+    }
+}
+
+#[derive(Entity, Default, Clone, Serialize, Deserialize)]
+struct Sender {
+    sent: u32,
+}
+
+#[operations]
+impl Sender {
+    /// Sends what the receiver does not know between two messages that it knows.
+    pub fn send(&mut self, ctx: &mut EntityContext, n: u32) {
+        self.sent += 1;
+        ctx.entity::<Journal>("j").note(n).signal();
+        ctx.entity::<believed::Journal>("j").erase(n).signal();
+        ctx.entity::<believed::Journal>("j").note("one").signal();
+        ctx.entity::<Journal>("j").note(n + 1).signal();
+    }
+}
+
+async fn letters(client: &Client) -> Vec<DeadLetter> {
+    let mut letters = client.dead_letters().await.unwrap();
+    letters.sort_by(|a, b| a.operation.cmp(&b.operation));
+    letters
+}
+
+async fn open(directory: &std::path::Path) -> Hub {
+    let hub = Hub::builder(directory).entity::<Journal>().entity::<Sender>();
+    hub.open().await.unwrap()
+}
+
+async fn open_mended(directory: &std::path::Path) -> Hub {
+    let hub = Hub::builder(directory).entity::<mended::Journal>().entity::<Sender>();
+    hub.open().await.unwrap()
+}
+
+/// A dead letter tells everything about the message; what came before and after it was processed, in order, and the
+/// sender never noticed.
+#[tokio::test]
+async fn a_message_that_nobody_can_process_is_kept_with_its_reason() {
+    let directory = tempfile::tempdir().unwrap();
+    let hub = open(directory.path()).await;
+    let client = hub.client();
+    let before = std::time::SystemTime::now() - std::time::Duration::from_secs(1);
+    client.entity::<Sender>("s").send(1).await.unwrap();
+    let state = client.entity::<Journal>("j").state().await.unwrap();
+    assert_eq!(state, Some(Journal { notes: vec![1, 2] }));
+
+    let letters = letters(&client).await;
+    assert_eq!(letters.len(), 2);
+    let [erase, note] = letters.try_into().unwrap();
+    assert_eq!(erase.operation, "erase");
+    assert_eq!(erase.arguments, r#"{"n":1}"#);
+    assert_eq!(erase.target.as_str(), "@journal@j");
+    assert_eq!(erase.source.as_deref(), Some("@sender@s"));
+    assert!(erase.reason.contains("`@journal@j` has no operation `erase`"), "{}", erase.reason);
+    assert!(erase.died > before);
+    assert_eq!(note.operation, "note");
+    assert!(note.reason.contains("do not decode"), "{}", note.reason);
+    assert_eq!(hub.stats().dead_letters, 2);
+    hub.shutdown().await.unwrap();
+}
+
+/// Sent again to a build that still cannot process it, a message is a dead letter again; sent again to one that can, it
+/// takes effect once. A letter that was settled, or never was, is answered with `false`.
+#[tokio::test]
+async fn a_dead_letter_is_delivered_by_a_mended_build() {
+    let directory = tempfile::tempdir().unwrap();
+    let hub = open(directory.path()).await;
+    let client = hub.client();
+    client.entity::<Sender>("s").send(1).await.unwrap();
+    let old = letters(&client).await.remove(0);
+    assert!(client.redeliver(&old.id).await.unwrap());
+    let again = letters(&client).await.remove(0);
+    assert_ne!(again.id, old.id);
+    assert_eq!(again.arguments, old.arguments);
+    assert!(!client.redeliver(&old.id).await.unwrap());
+    hub.shutdown().await.unwrap();
+
+    let hub = open_mended(directory.path()).await;
+    let client = hub.client();
+    assert_eq!(letters(&client).await.len(), 2);
+    assert!(client.redeliver(&again.id).await.unwrap());
+    assert!(!client.redeliver(&again.id).await.unwrap());
+    let state = client.entity::<mended::Journal>("j").state().await.unwrap().unwrap();
+    assert_eq!(state.notes, [2]);
+    let left = letters(&client).await;
+    assert_eq!(left.len(), 1);
+    assert!(client.drop_dead_letter(&left[0].id).await.unwrap());
+    assert!(!client.drop_dead_letter(&left[0].id).await.unwrap());
+    assert!(letters(&client).await.is_empty());
+    for nonsense in ["", "1", "x-1-2", "1-2-3-4"] {
+        assert_eq!(client.redeliver(nonsense).await.unwrap_err().kind(), ErrorKind::InvalidId);
+    }
+    hub.shutdown().await.unwrap();
+}
+
+/// A letter whose target is in quarantine, held or of no registered type is delivered when that has ended.
+#[tokio::test]
+async fn a_dead_letter_waits_for_a_held_entity() {
+    let directory = tempfile::tempdir().unwrap();
+    let hub = open(directory.path()).await;
+    hub.client().entity::<Sender>("s").send(1).await.unwrap();
+    hub.shutdown().await.unwrap();
+
+    let hub = Hub::builder(directory.path()).entity::<mended::Journal>().hold("@journal@j");
+    let hub = hub.open().await.unwrap();
+    let client = hub.client();
+    let letter = letters(&client).await.remove(0);
+    assert!(client.redeliver(&letter.id).await.unwrap());
+    let journal = client.entity::<mended::Journal>("j");
+    assert_eq!(journal.state().await.unwrap().unwrap().notes, [1, 2]);
+    assert!(client.resume(&letter.target).await.unwrap());
+    assert_eq!(journal.state().await.unwrap().unwrap().notes, [2]);
+    hub.shutdown().await.unwrap();
+}

@@ -1,0 +1,192 @@
+//! What one entity does wrong, that entity alone suffers: the others answer meanwhile. On hubs in memory.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Duration;
+
+use abide::prelude::*;
+use abide::{Error, ErrorKind};
+use tokio::sync::Semaphore;
+
+/// What lets the operation `hold` of the journal with this key end.
+fn gate(key: &str) -> Arc<Semaphore> {
+    static GATES: LazyLock<Mutex<HashMap<String, Arc<Semaphore>>>> = LazyLock::new(Mutex::default);
+    let mut gates = GATES.lock().unwrap();
+    let gate = gates.entry(key.to_owned());
+    gate.or_insert_with(|| Arc::new(Semaphore::new(0))).clone()
+}
+
+#[derive(Entity, Default, Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Journal {
+    notes: Vec<u32>,
+}
+
+#[operations]
+impl Journal {
+    pub fn note(&mut self, n: u32) -> usize {
+        self.notes.push(n);
+        self.notes.len()
+    }
+
+    pub fn fail(&mut self, ctx: &mut EntityContext, n: u32) {
+        self.notes.push(n);
+        ctx.entity::<Journal>("nobody").note(n).signal();
+        panic!("note {n} is too much");
+    }
+
+    pub async fn endless(&mut self, ctx: &mut EntityContext) {
+        self.notes.clear();
+        ctx.entity::<Journal>("nobody").note(0).signal();
+        std::future::pending::<()>().await;
+    }
+
+    /// Runs until the test lets it go on.
+    pub async fn hold(&mut self, ctx: &mut EntityContext) {
+        gate(ctx.key()).acquire().await.unwrap().forget();
+    }
+
+    /// Sends so many notes to another journal.
+    pub fn send(&mut self, ctx: &mut EntityContext, to: &str, notes: u32) {
+        for n in 0..notes {
+            ctx.entity::<Journal>(to).note(n).signal();
+        }
+    }
+}
+
+fn refusal<T: std::fmt::Debug>(answer: Result<T, CallError>) -> Error {
+    answer.unwrap_err().into_returned().unwrap_err()
+}
+
+async fn notes(client: &Client, key: &str) -> Vec<u32> {
+    let state = client.entity::<Journal>(key).state().await.unwrap();
+    state.unwrap_or_default().notes
+}
+
+/// Of many operations in one batch the panicking ones are taken back, one by one, and the rest stays, in order.
+#[tokio::test]
+async fn a_panic_takes_back_one_operation_and_no_other() {
+    let hub = Hub::in_memory().entity::<Journal>().open().await.unwrap();
+    let client = hub.client();
+    let (good, bad) = (client.entity::<Journal>("good"), client.entity::<Journal>("bad"));
+    let mut calls = Vec::new();
+    for n in 0..100 {
+        calls.push(tokio::spawn(bad.note(n).signal()));
+        calls.push(tokio::spawn(bad.fail(n).signal()));
+        calls.push(tokio::spawn(good.note(n).signal()));
+    }
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+    let error = refusal(bad.fail(7).await);
+    assert_eq!(error.kind(), ErrorKind::Panicked);
+    assert_eq!(error.to_string(), "`fail` of `@journal@bad` panicked: note 7 is too much");
+    for key in ["good", "bad"] {
+        let mut notes = notes(&client, key).await;
+        notes.sort_unstable();
+        assert_eq!(notes, (0..100).collect::<Vec<_>>());
+    }
+    assert_eq!(client.entity::<Journal>("nobody").state().await.unwrap(), None);
+    assert_eq!(hub.stats().failures, 101);
+}
+
+/// An `async` operation that never ends is ended by the limit: its entity is as before, what waited for it goes on in
+/// order, and other entities have answered all the time.
+#[tokio::test]
+async fn an_endless_operation_holds_up_its_own_entity_only() {
+    let hub = Hub::in_memory().entity::<Journal>().operation_timeout(Duration::from_millis(300));
+    let hub = hub.open().await.unwrap();
+    let client = hub.client();
+    let (stuck, other) = (client.entity::<Journal>("stuck"), client.entity::<Journal>("other"));
+    stuck.note(1).await.unwrap();
+    let mut endless = tokio::spawn(stuck.endless());
+    // The task sends its call here, so the signals come after it and are acknowledged while they wait for its end.
+    tokio::task::yield_now().await;
+    for n in 2..5 {
+        stuck.note(n).signal().await.unwrap();
+    }
+    let mut answers = 0;
+    let ended = loop {
+        tokio::select! {
+            biased;
+            ended = &mut endless => break ended.unwrap(),
+            answer = other.note(0) => answers = answer.unwrap(),
+        }
+    };
+    let error = refusal(ended);
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
+    assert_eq!(error.to_string(), "`endless` of `@journal@stuck` ran longer than 300ms");
+    assert!(answers > 10, "{answers} answers of another entity in 300 ms");
+    assert_eq!(stuck.note(5).await.unwrap(), 5);
+    assert_eq!(notes(&client, "stuck").await, [1, 2, 3, 4, 5]);
+    assert_eq!(client.entity::<Journal>("nobody").state().await.unwrap(), None);
+}
+
+/// A full queue makes the waiting forms wait and the `try_` forms fail; when there is room again the waiting ones take
+/// their turn in the order in which they were sent, and nothing is lost or doubled.
+#[tokio::test]
+async fn a_full_queue_lets_its_clients_wait() {
+    let hub = Hub::in_memory().entity::<Journal>().queue_limit(4).open().await.unwrap();
+    let client = hub.client();
+    let (busy, other) = (client.entity::<Journal>("busy"), client.entity::<Journal>("other"));
+    let held = tokio::spawn(busy.hold());
+    other.note(0).await.unwrap();
+    for n in 0..4 {
+        busy.note(n).signal().await.unwrap();
+    }
+    let error = busy.note(100).try_signal().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Overloaded);
+    assert!(error.to_string().contains("4 messages wait for `@journal@busy`"), "{error}");
+    let error = refusal(busy.note(100).try_call().await);
+    assert_eq!(error.kind(), ErrorKind::Overloaded);
+
+    let sender = busy.clone();
+    let signals = tokio::spawn(async move {
+        for n in 4..20 {
+            sender.note(n).signal().await.unwrap();
+        }
+        sender.note(20).await.unwrap()
+    });
+    // Others are answered while it waits, and a message of an entity is never refused.
+    for n in 1..10 {
+        other.note(n).await.unwrap();
+    }
+    other.send("busy", 3).await.unwrap();
+    assert!(!signals.is_finished());
+    gate("busy").add_permits(1);
+    held.await.unwrap().unwrap();
+    assert_eq!(signals.await.unwrap(), 24);
+    let notes = notes(&client, "busy").await;
+    assert_eq!(notes[..4], [0, 1, 2, 3]);
+    assert_eq!(notes[4..7], [0, 1, 2]);
+    assert_eq!(notes[7..], (4..=20).collect::<Vec<_>>());
+    busy.note(21).try_call().await.unwrap();
+}
+
+/// The hub as a whole takes in so many messages and no more; what waits for it is taken in later.
+#[tokio::test]
+async fn a_full_hub_lets_its_clients_wait() {
+    let hub = Hub::in_memory().entity::<Journal>().in_flight_limit(1).open().await.unwrap();
+    let client = hub.client();
+    let (busy, other) = (client.entity::<Journal>("room"), client.entity::<Journal>("other"));
+    let held = tokio::spawn(busy.hold());
+    while hub.stats().operations == 0 {
+        tokio::task::yield_now().await;
+    }
+    let error = other.note(0).try_signal().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Overloaded);
+    assert!(error.to_string().contains("the hub has taken in as many messages"), "{error}");
+    let error = refusal(other.note(0).try_call().await);
+    assert_eq!(error.kind(), ErrorKind::Overloaded);
+    let sender = other.clone();
+    let signals = tokio::spawn(async move {
+        for n in 0..10 {
+            sender.note(n).signal().await.unwrap();
+        }
+    });
+    tokio::task::yield_now().await;
+    assert!(!signals.is_finished());
+    gate("room").add_permits(1);
+    held.await.unwrap().unwrap();
+    signals.await.unwrap();
+    assert_eq!(notes(&client, "other").await, (0..10).collect::<Vec<_>>());
+}
