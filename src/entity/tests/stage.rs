@@ -36,7 +36,7 @@ impl Stage {
     pub(crate) fn run(&mut self, operation: &str, arguments: &str) -> OperationOutcome {
         let spec = self.code.find(operation).expect("the operation is registered");
         let scope = scope(self.code.name(), operation);
-        self.outbox.clear();
+        self.outbox = Outbox::default();
         let outcome = match spec.mode {
             OperationMode::Read => return self.object.read(spec.index, arguments.as_bytes(), &scope),
             OperationMode::Write => {
@@ -56,7 +56,7 @@ impl Stage {
         };
         if outcome.is_err() {
             self.object.roll_back().unwrap();
-            self.outbox.clear();
+            self.outbox = Outbox::default();
         }
         outcome
     }
