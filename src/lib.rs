@@ -1,4 +1,4 @@
-//! Durable entities and orchestrations: actors whose state, messages and workflows survive any crash.
+#![doc = include_str!("../README.md")]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::disallowed_methods))]
 
 // The macros write `::abide`, also where they are used inside this crate.
