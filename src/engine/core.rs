@@ -16,9 +16,25 @@ use crate::id::{InstanceId, MessageId, PartitionId};
 use crate::store::{Reader, keys, records};
 use crate::time::Timestamp;
 
+/// What a core is made of.
+pub(crate) struct CoreConfig {
+    /// Who the hub is: its id and incarnation, as one text.
+    pub(crate) hub: Arc<str>,
+    pub(crate) limits: Limits,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) progress: Arc<Progress>,
+    /// How many partitions the hub has.
+    pub(crate) partitions: u16,
+    /// Which of them are this core's.
+    pub(crate) owned: Vec<PartitionId>,
+    /// Instances that the operator holds.
+    pub(crate) held: BTreeSet<InstanceId>,
+}
+
 /// The partitions that one thread executes. It performs no I/O but reads, reads no clock and draws no chance: the same
 /// inputs give the same steps, bit for bit.
 pub(crate) struct Core {
+    pub(super) hub: Arc<str>,
     pub(super) limits: Limits,
     pub(super) registry: Arc<Registry>,
     pub(super) progress: Arc<Progress>,
@@ -46,20 +62,21 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    /// Opens the core of `owned` among `partitions` partitions. It reads what it has to know and runs no user code.
-    pub(crate) fn open(
-        limits: Limits,
-        registry: Arc<Registry>,
-        progress: Arc<Progress>,
-        partitions: u16,
-        owned: &[PartitionId],
-        held: BTreeSet<InstanceId>,
-        reader: &dyn Reader,
-    ) -> Result<Self> {
+    /// Opens a core. It reads what it has to know and runs no user code.
+    pub(crate) fn open(config: CoreConfig, reader: &dyn Reader) -> Result<Self> {
+        let CoreConfig {
+            hub,
+            limits,
+            registry,
+            progress,
+            partitions,
+            owned,
+            held,
+        } = config;
         let mut slots: Vec<Option<Partition>> = (0..partitions).map(|_| None).collect();
         let mut backlogs = VecDeque::new();
         let mut quarantined = Vec::new();
-        for &id in owned {
+        for id in owned {
             let partition = Partition::open(id, reader)?;
             if partition.backlog.is_some() {
                 backlogs.push_back(id);
@@ -69,6 +86,7 @@ impl Core {
         }
         let states = States::new(limits.cache_bytes);
         let mut core = Self {
+            hub,
             limits,
             registry,
             progress,

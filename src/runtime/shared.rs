@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::commit::{CommitOrder, Gated, Syncer};
-use crate::engine::{Core, Limits, Progress, Registry};
+use crate::engine::{Core, CoreConfig, Limits, Progress, Registry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, PartitionId};
 use crate::runtime::executor::Executor;
@@ -26,6 +26,8 @@ use crate::time::Clock;
 
 /// How a runtime is set up.
 pub(crate) struct RuntimeConfig {
+    /// Who the hub is: its id and incarnation, as one text.
+    pub(crate) hub: Arc<str>,
     pub(crate) registry: Registry,
     pub(crate) limits: Limits,
     pub(crate) partitions: u16,
@@ -37,6 +39,7 @@ pub(crate) struct RuntimeConfig {
 
 /// What the threads of an open hub share.
 pub(crate) struct Runtime {
+    pub(crate) hub: Arc<str>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) limits: Limits,
     pub(crate) partitions: u16,
@@ -76,6 +79,7 @@ impl Runtime {
         let executors = config.executors.clamp(1, usize::from(config.partitions));
         let (inboxes, receivers): (Vec<_>, Vec<_>) = (0..executors).map(|_| Inbox::new()).unzip();
         let runtime = Arc::new(Self {
+            hub: config.hub,
             registry: Arc::new(config.registry),
             async_timeout: config.limits.async_timeout,
             limits: Limits {
@@ -131,15 +135,16 @@ impl Runtime {
             .into_iter()
             .filter(|id| owned.contains(&id.partition(self.partitions)))
             .collect();
-        Core::open(
-            self.limits.clone(),
-            Arc::clone(&self.registry),
+        let config = CoreConfig {
+            hub: Arc::clone(&self.hub),
+            limits: self.limits.clone(),
+            registry: Arc::clone(&self.registry),
             progress,
-            self.partitions,
-            &owned,
+            partitions: self.partitions,
+            owned,
             held,
-            self.order.store().as_ref(),
-        )
+        };
+        Core::open(config, self.order.store().as_ref())
     }
 
     fn start_syncer(self: &Arc<Self>, alive: Sender<()>) -> Result<Syncer> {

@@ -18,7 +18,7 @@ use super::workload;
 use crate::commit::{CommitOrder, Gated};
 use crate::engine::code::AsyncOperation;
 use crate::engine::message::{AsyncEnded, ClientOrigin, Input, Message, Output, Settled, Token};
-use crate::engine::{Core, Progress, Step, panic_text};
+use crate::engine::{Core, CoreConfig, Progress, Step, panic_text};
 use crate::error::Error;
 use crate::id::{InstanceId, MessageId, PartitionId};
 use crate::store::records::{self, CommitRecord};
@@ -704,16 +704,16 @@ impl Life {
                 .filter(|id| owned.contains(&id.partition(climate.partitions)))
                 .cloned()
                 .collect();
-            Core::open(
-                limits.clone(),
-                Arc::clone(&registry),
-                Arc::new(Progress::default()),
-                climate.partitions,
-                &owned,
+            let config = CoreConfig {
+                hub: "simulated".into(),
+                limits: limits.clone(),
+                registry: Arc::clone(&registry),
+                progress: Arc::new(Progress::default()),
+                partitions: climate.partitions,
+                owned,
                 held,
-                model.as_ref(),
-            )
-            .unwrap()
+            };
+            Core::open(config, model.as_ref()).unwrap()
         };
         let seats = (0..cores).map(|index| Seat {
             core: open_core(index),
