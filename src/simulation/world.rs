@@ -51,7 +51,7 @@ pub(super) struct Life {
     pub(super) build: Build,
     /// Entities that are held until an operator resumes them.
     pub(super) held: BTreeSet<InstanceId>,
-    pub(super) order: CommitOrder<Released>,
+    pub(super) order: Arc<CommitOrder<Released>>,
     pub(super) seats: Vec<Seat>,
     /// How many envelopes an inbox holds before messages are left to their rows.
     inbox_limit: usize,
@@ -80,8 +80,6 @@ pub(super) struct Seat {
     spilled: bool,
     /// A step that is not written yet.
     pub(super) step: Option<Step>,
-    /// What the reader of the last step showed.
-    seen: u64,
 }
 
 /// What waits for an executor.
@@ -192,7 +190,8 @@ impl World {
         match self.next_event() {
             Event::Ask => self.ask_something(),
             Event::AskAgain => self.ask_again(),
-            Event::Accept => self.accept(seat),
+            Event::Accept if self.life.seats[seat].step.is_none() => self.accept(seat, 0),
+            Event::Accept => {}
             Event::Step => self.step(seat),
             Event::Commit => self.commit(seat),
             Event::Sync => self.sync(),
@@ -272,15 +271,9 @@ impl World {
         self.life.seats[seat].inbox.push_back(Envelope::Asked(asked));
     }
 
-    /// The core takes in some of what waits for it: at least what its last step may have seen, as the contract of
-    /// `Core::step` wants it.
-    fn accept(&mut self, index: usize) {
-        let seat = &self.life.seats[index];
-        if seat.step.is_some() {
-            return;
-        }
-        let least = seat.owed();
-        let more = seat.inbox.len() - least;
+    /// The core takes in some of what waits for it, and at least the first `least`.
+    fn accept(&mut self, index: usize, least: usize) {
+        let more = self.life.seats[index].inbox.len() - least;
         let count = least + self.random.index(more + 1);
         self.accept_some(index, count);
     }
@@ -335,25 +328,24 @@ impl World {
         if self.life.failed || self.life.seats[index].step.is_some() {
             return;
         }
-        let owed = self.life.seats[index].owed();
-        self.accept_some(index, owed);
-        let cores = self.life.seats.len();
-        let order = &self.life.order;
-        let seat = &mut self.life.seats[index];
-        if !seat.core.has_work(self.now) {
+        if !self.life.seats[index].core.has_work(self.now) {
             return;
         }
+        let order = Arc::clone(&self.life.order);
         let batch = order.draw_batch_number();
-        let stepped = if cores == 1 {
-            seat.core.step(self.now, batch, order.store().as_ref(), u64::MAX)
+        let stepped = if self.life.seats.len() == 1 {
+            let core = &mut self.life.seats[index].core;
+            core.step(self.now, batch, order.store().as_ref(), u64::MAX)
         } else {
-            let spilled = &mut seat.spilled;
-            let (seen, reader, spilled) = order.snapshot(|| std::mem::take(spilled));
+            let seat = &mut self.life.seats[index];
+            let (seen, reader, spilled) = order.snapshot(|| std::mem::take(&mut seat.spilled));
             if spilled {
-                seat.core.accept(Input::Spilled { commit: seen });
+                seat.core.accept(Input::Spilled);
             }
-            seat.seen = seen;
-            seat.core.step(self.now, batch, reader.as_ref(), seen)
+            let owed = seat.owed(seen);
+            self.accept(index, owed);
+            let core = &mut self.life.seats[index].core;
+            core.step(self.now, batch, reader.as_ref(), seen)
         };
         let step = stepped.expect("the model's reads do not fail");
         check::step(&step, self.model.as_ref());
@@ -720,13 +712,12 @@ impl Life {
             inbox: VecDeque::new(),
             spilled: false,
             step: None,
-            seen: 0,
         });
         Self {
             build,
             held: held.clone(),
             seats: seats.collect(),
-            order: CommitOrder::new(model.clone(), last),
+            order: Arc::new(CommitOrder::new(model.clone(), last)),
             inbox_limit: random.between(1, 4) as usize,
             waiting: BTreeMap::new(),
             next_token: 0,
@@ -748,11 +739,10 @@ impl Life {
 }
 
 impl Seat {
-    /// How many envelopes have to be taken in before the next step.
-    fn owed(&self) -> usize {
-        let seen = |envelope: &Envelope| {
-            matches!(envelope, Envelope::Input(Input::Delivery { commit, .. }) if *commit <= self.seen)
-        };
+    /// How many envelopes have to be taken in before a step that shows the commits up to `seen`.
+    fn owed(&self, seen: u64) -> usize {
+        let seen =
+            |envelope: &Envelope| matches!(envelope, Envelope::Input(Input::Delivery { commit, .. }) if *commit <= seen);
         self.inbox.iter().rposition(seen).map_or(0, |last| last + 1)
     }
 }
