@@ -53,11 +53,6 @@ pub(crate) struct Core {
     ready: VecDeque<InstanceId>,
     /// Partitions with a backlog.
     backlogs: VecDeque<PartitionId>,
-    /// Deliveries of commits up to this one were read from their rows.
-    read_up_to: u64,
-    /// Instances whose rows the last step read, with the commit that its reader showed: what was delivered of them up to
-    /// there is known already.
-    pub(super) rows_read: InstanceMap<u64>,
     steps: u64,
 }
 
@@ -100,8 +95,6 @@ impl Core {
             inputs: VecDeque::new(),
             ready: VecDeque::new(),
             backlogs,
-            read_up_to: 0,
-            rows_read: InstanceMap::default(),
             steps: 0,
         };
         // A quarantined instance gets one new chance at every open: the build may have been mended.
@@ -145,18 +138,22 @@ impl Core {
 
     /// Does what there is to do, up to the size of one commit.
     ///
-    /// `reader` shows exactly the commits up to `seen`: every commit of this core, and every delivery that it accepted.
-    /// Deliveries up to `seen` that are still on their way have to be accepted before the next step.
+    /// `reader` shows exactly the commits up to `seen`, among them every one of this core, and everything was accepted
+    /// that was delivered of them. Otherwise a row could be read before one of the same sender that is still on its way.
+    /// Deliveries of later commits stay with the core, and so does what came after them, until a step sees their rows.
     ///
     /// # Errors
     /// What the reader meets. The core is of no use after that.
     pub(crate) fn step(&mut self, now: Timestamp, batch_number: u64, reader: &dyn Reader, seen: u64) -> Result<Step> {
         self.steps += 1;
-        let mut step = Step::new(self.steps, now, batch_number, seen);
+        let mut step = Step::new(self.steps, now, batch_number);
         while let Some(input) = self.inputs.pop_front() {
+            if matches!(input, Input::Delivery { commit, .. } if commit > seen) {
+                self.inputs.push_front(input);
+                break;
+            }
             self.take_in(input, &mut step, reader)?;
         }
-        self.rows_read.clear();
         self.fire_timers(&mut step, reader)?;
         self.sweep(&mut step, reader)?;
         self.look_at_backlog(reader)?;
@@ -225,11 +222,9 @@ impl Core {
                 };
                 self.route(message, step, reader)
             }
-            // Its row was there when the rows were read, so it is known already.
-            Input::Delivery { message, commit } if self.was_read(&message.target, commit) => Ok(()),
             Input::Delivery { message, .. } => self.route(message, step, reader),
-            Input::Spilled { commit } => {
-                self.forget_deliveries(commit);
+            Input::Spilled => {
+                self.forget_deliveries();
                 Ok(())
             }
             Input::AsyncEnded {
@@ -248,10 +243,6 @@ impl Core {
                 token,
             } => self.settle_dead_letter(partition, id, redeliver, token, step, reader),
         }
-    }
-
-    fn was_read(&self, target: &InstanceId, commit: u64) -> bool {
-        commit <= self.read_up_to || self.rows_read.get(target).is_some_and(|read| commit <= *read)
     }
 
     /// Brings a message to its instance here, or makes it a row for another core.
@@ -365,8 +356,7 @@ impl Core {
     }
 
     /// Forgets what is in memory of messages with rows, because later ones were not delivered: all rows are read again.
-    fn forget_deliveries(&mut self, commit: u64) {
-        self.read_up_to = self.read_up_to.max(commit);
+    fn forget_deliveries(&mut self) {
         for mailbox in self.mailboxes.values_mut() {
             mailbox.arrivals.retain(|message| !message.stored);
             mailbox.spill();

@@ -151,7 +151,7 @@ impl Core {
                 if turn.mailbox.touched_in == step.number {
                     return Ok(true);
                 }
-                self.read_rows(turn.id, &mut turn.mailbox, first, step, reader)?;
+                self.read_rows(turn.id, &mut turn.mailbox, first, reader)?;
                 continue;
             } else if let Some(message) = turn.mailbox.arrivals.pop_front() {
                 message
@@ -170,11 +170,10 @@ impl Core {
 
     /// Brings the next rows of an instance into memory.
     fn read_rows(
-        &mut self,
+        &self,
         id: &InstanceId,
         mailbox: &mut Mailbox,
         first: MessageId,
-        step: &Step,
         reader: &dyn Reader,
     ) -> Result<()> {
         let range = keys::messages_of(self.partition_of(id), id, first);
@@ -187,7 +186,6 @@ impl Core {
             _ => None,
         };
         mailbox.waiting_count = mailbox.waiting_count.max(mailbox.waiting.len());
-        self.rows_read.insert(id.clone(), step.seen);
         Ok(())
     }
 

@@ -134,8 +134,10 @@ impl Executor {
             let inbox = &runtime.inboxes[self.index];
             let (seen, reader, spilled) = runtime.order.snapshot(|| inbox.take_spilled());
             if spilled {
-                self.core.accept(Input::Spilled { commit: seen });
+                self.core.accept(Input::Spilled);
             }
+            // After the snapshot, so that everything is accepted that was delivered of the commits that it shows.
+            self.drain();
             self.core.step(now, batch, reader.as_ref(), seen)?
         };
         self.commit(step)

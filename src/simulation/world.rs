@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::builds::Build;
 use super::check;
 use super::climate::{Climate, Event};
-use super::clients::Request;
+use super::clients::{Heard, Request, What};
 use super::plan::{Kind, Plans, key};
 use super::random::Random;
 use super::survey::Survey;
@@ -44,6 +44,51 @@ pub(super) struct World {
     /// Everything that happened, in one number.
     hash: Xxh3,
     pub(super) story: Story,
+    pub(super) sights: BTreeSet<Sight>,
+}
+
+/// What a run went through. A simulation that never comes to a place cannot say anything about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Sight {
+    CrashThatLosesCommits,
+    CrashWithWaitingMessages,
+    CrashWhileOperationsRun,
+    Poison,
+    MessageToAnotherCore,
+    MessageLeftToItsRow,
+    FullQueue,
+    ReadAtTheGate,
+    AsyncTimeout,
+    AsyncPanic,
+    Quarantine,
+    HeldEntity,
+    DeadLetterSentAgain,
+    AnswerToARetry,
+    MisusedRequestId,
+    CancelInTime,
+    CancelTooLate,
+}
+
+impl Sight {
+    pub(super) const ALL: [Self; 17] = [
+        Self::CrashThatLosesCommits,
+        Self::CrashWithWaitingMessages,
+        Self::CrashWhileOperationsRun,
+        Self::Poison,
+        Self::MessageToAnotherCore,
+        Self::MessageLeftToItsRow,
+        Self::FullQueue,
+        Self::ReadAtTheGate,
+        Self::AsyncTimeout,
+        Self::AsyncPanic,
+        Self::Quarantine,
+        Self::HeldEntity,
+        Self::DeadLetterSentAgain,
+        Self::AnswerToARetry,
+        Self::MisusedRequestId,
+        Self::CancelInTime,
+        Self::CancelTooLate,
+    ];
 }
 
 /// One life of the hub, from an open to a crash.
@@ -51,7 +96,7 @@ pub(super) struct Life {
     pub(super) build: Build,
     /// Entities that are held until an operator resumes them.
     pub(super) held: BTreeSet<InstanceId>,
-    pub(super) order: CommitOrder<Released>,
+    pub(super) order: Arc<CommitOrder<Released>>,
     pub(super) seats: Vec<Seat>,
     /// How many envelopes an inbox holds before messages are left to their rows.
     inbox_limit: usize,
@@ -80,8 +125,6 @@ pub(super) struct Seat {
     spilled: bool,
     /// A step that is not written yet.
     pub(super) step: Option<Step>,
-    /// What the reader of the last step showed.
-    seen: u64,
 }
 
 /// What waits for an executor.
@@ -163,17 +206,24 @@ impl World {
             life,
             hash: Xxh3::new(),
             story,
+            sights: BTreeSet::new(),
         }
     }
 
-    /// Runs to the end and gives a number in which everything is that happened.
-    pub(super) fn run(mut self) -> u64 {
+    /// Runs to the end. Gives a number in which everything is that happened, and what there was to see.
+    pub(super) fn run(mut self) -> (u64, BTreeSet<Sight>) {
         for _ in 0..self.climate.events {
             self.happen();
         }
         self.rest();
         check::at_rest(&mut self);
-        self.hash.digest()
+        (self.hash.digest(), self.sights)
+    }
+
+    fn see(&mut self, sight: Sight, seen: bool) {
+        if seen {
+            self.sights.insert(sight);
+        }
     }
 
     /// One event.
@@ -192,7 +242,8 @@ impl World {
         match self.next_event() {
             Event::Ask => self.ask_something(),
             Event::AskAgain => self.ask_again(),
-            Event::Accept => self.accept(seat),
+            Event::Accept if self.life.seats[seat].step.is_none() => self.accept(seat, 0),
+            Event::Accept => {}
             Event::Step => self.step(seat),
             Event::Commit => self.commit(seat),
             Event::Sync => self.sync(),
@@ -245,6 +296,7 @@ impl World {
         let Some((partition, id, known)) = survey.letters.first().copied() else {
             return false;
         };
+        self.see(Sight::DeadLetterSentAgain, known);
         self.disordered.extend(survey.dead_work);
         self.disordered_logs.extend(survey.dead_logs);
         let seat = usize::from(partition.0) % self.life.seats.len();
@@ -272,15 +324,9 @@ impl World {
         self.life.seats[seat].inbox.push_back(Envelope::Asked(asked));
     }
 
-    /// The core takes in some of what waits for it: at least what its last step may have seen, as the contract of
-    /// `Core::step` wants it.
-    fn accept(&mut self, index: usize) {
-        let seat = &self.life.seats[index];
-        if seat.step.is_some() {
-            return;
-        }
-        let least = seat.owed();
-        let more = seat.inbox.len() - least;
+    /// The core takes in some of what waits for it, and at least the first `least`.
+    fn accept(&mut self, index: usize, least: usize) {
+        let more = self.life.seats[index].inbox.len() - least;
         let count = least + self.random.index(more + 1);
         self.accept_some(index, count);
     }
@@ -335,25 +381,24 @@ impl World {
         if self.life.failed || self.life.seats[index].step.is_some() {
             return;
         }
-        let owed = self.life.seats[index].owed();
-        self.accept_some(index, owed);
-        let cores = self.life.seats.len();
-        let order = &self.life.order;
-        let seat = &mut self.life.seats[index];
-        if !seat.core.has_work(self.now) {
+        if !self.life.seats[index].core.has_work(self.now) {
             return;
         }
+        let order = Arc::clone(&self.life.order);
         let batch = order.draw_batch_number();
-        let stepped = if cores == 1 {
-            seat.core.step(self.now, batch, order.store().as_ref(), u64::MAX)
+        let stepped = if self.life.seats.len() == 1 {
+            let core = &mut self.life.seats[index].core;
+            core.step(self.now, batch, order.store().as_ref(), u64::MAX)
         } else {
-            let spilled = &mut seat.spilled;
-            let (seen, reader, spilled) = order.snapshot(|| std::mem::take(spilled));
+            let seat = &mut self.life.seats[index];
+            let (seen, reader, spilled) = order.snapshot(|| std::mem::take(&mut seat.spilled));
             if spilled {
-                seat.core.accept(Input::Spilled { commit: seen });
+                seat.core.accept(Input::Spilled);
             }
-            seat.seen = seen;
-            seat.core.step(self.now, batch, reader.as_ref(), seen)
+            let owed = seat.owed(seen);
+            self.accept(index, owed);
+            let core = &mut self.life.seats[index].core;
+            core.step(self.now, batch, reader.as_ref(), seen)
         };
         let step = stepped.expect("the model's reads do not fail");
         check::step(&step, self.model.as_ref());
@@ -390,7 +435,7 @@ impl World {
             assert!(step.deliveries.is_empty(), "a delivery without a row");
             self.life.tickets.insert(ticket, self.life.written);
             match self.life.order.hold(items) {
-                Ok(Gated::Waiting) => {}
+                Ok(Gated::Waiting) => self.see(Sight::ReadAtTheGate, true),
                 Ok(Gated::Open(items)) => self.release(items),
                 Err((error, items)) => self.fail(&error, items),
             }
@@ -427,6 +472,7 @@ impl World {
         let asked = asked.expect("a client is told once, and only if it asked");
         let told = match (settled, &asked) {
             (Settled::Full(action), Asked::Client(request)) => {
+                self.sights.insert(Sight::FullQueue);
                 let request = &self.requests[*request];
                 assert_eq!(*action, request.action, "the client gets its own action back");
                 let life = &mut self.life;
@@ -442,6 +488,7 @@ impl World {
     }
 
     fn deliver(&mut self, message: Message, commit: u64) {
+        self.see(Sight::MessageToAnotherCore, true);
         let limit = match self.climate.spills {
             true => self.life.inbox_limit,
             false => usize::MAX,
@@ -453,6 +500,7 @@ impl World {
         }
         if seat.inbox.len() >= limit {
             seat.spilled = true;
+            self.sights.insert(Sight::MessageLeftToItsRow);
             seat.inbox.push_back(Envelope::Wake);
             return;
         }
@@ -473,6 +521,7 @@ impl World {
     fn fail(&mut self, error: &Error, items: Vec<Released>) {
         self.story.tell(|| format!("{} poisoned: {error}", self.now.0));
         drop(items);
+        self.see(Sight::Poison, true);
         self.life.failed = true;
         let after = self.life.order.sync();
         assert!(after.error.is_some(), "a poisoned order stays poisoned");
@@ -517,6 +566,12 @@ impl World {
         self.story.tell(|| format!("{} request {index} hears {heard:?}", self.now.0));
         request.open -= 1;
         request.heard.push(heard);
+        let finals = request.heard.iter().filter(|heard| heard.is_final()).count();
+        let (heard, misuse) = (request.heard.clone(), matches!(request.what, What::Misuse(_)));
+        self.see(Sight::AnswerToARetry, finals > 1);
+        self.see(Sight::MisusedRequestId, misuse);
+        self.see(Sight::CancelInTime, heard.contains(&Heard::Canceled(true)));
+        self.see(Sight::CancelTooLate, heard.contains(&Heard::Canceled(false)));
         self.hash.update(&(index as u64).to_le_bytes());
         check::heard(self, index);
     }
@@ -557,6 +612,8 @@ impl World {
                 return;
             }
         };
+        self.see(Sight::AsyncTimeout, matches!(ended, AsyncEnded::TimedOut));
+        self.see(Sight::AsyncPanic, matches!(ended, AsyncEnded::Panicked(_)));
         let seat = self.life.seat_of(&running.instance, self.climate.partitions);
         let input = Input::AsyncEnded {
             instance: running.instance,
@@ -593,7 +650,13 @@ impl World {
         self.story
             .tell(|| format!("{} crash: {lost} commits lost, {last} is the last, then {build:?}", self.now.0));
         self.model = Arc::new(self.model.crash(keep));
-        assert_eq!(self.survey().commit, last, "a crash loses a suffix of the commits");
+        let survey = self.survey();
+        assert_eq!(survey.commit, last, "a crash loses a suffix of the commits");
+        self.see(Sight::CrashThatLosesCommits, lost > 0);
+        self.see(Sight::CrashWithWaitingMessages, !survey.messages.is_empty());
+        self.see(Sight::CrashWhileOperationsRun, !self.life.running.is_empty());
+        self.see(Sight::Quarantine, !survey.quarantined.is_empty());
+        self.see(Sight::HeldEntity, !self.life.held.is_empty());
         for request in &mut self.requests {
             request.lost += std::mem::take(&mut request.open);
         }
@@ -720,13 +783,12 @@ impl Life {
             inbox: VecDeque::new(),
             spilled: false,
             step: None,
-            seen: 0,
         });
         Self {
             build,
             held: held.clone(),
             seats: seats.collect(),
-            order: CommitOrder::new(model.clone(), last),
+            order: Arc::new(CommitOrder::new(model.clone(), last)),
             inbox_limit: random.between(1, 4) as usize,
             waiting: BTreeMap::new(),
             next_token: 0,
@@ -748,11 +810,10 @@ impl Life {
 }
 
 impl Seat {
-    /// How many envelopes have to be taken in before the next step.
-    fn owed(&self) -> usize {
-        let seen = |envelope: &Envelope| {
-            matches!(envelope, Envelope::Input(Input::Delivery { commit, .. }) if *commit <= self.seen)
-        };
+    /// How many envelopes have to be taken in before a step that shows the commits up to `seen`.
+    fn owed(&self, seen: u64) -> usize {
+        let seen =
+            |envelope: &Envelope| matches!(envelope, Envelope::Input(Input::Delivery { commit, .. }) if *commit <= seen);
         self.inbox.iter().rposition(seen).map_or(0, |last| last + 1)
     }
 }
