@@ -11,7 +11,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use abide::prelude::*;
-use abide::{Error, ErrorKind};
+use abide::Error;
 use worker::Worker;
 
 const TASKS: u64 = 8;

@@ -270,6 +270,13 @@ impl HubBuilder {
                     accept_loss: self.accept_loss,
                 };
                 let opened = crate::store::open(directory, &options)?;
+                tracing::info!(
+                    directory = %directory.display(),
+                    created = opened.created,
+                    clean = opened.clean,
+                    incarnation = opened.incarnation,
+                    "the store is open"
+                );
                 let partitions = u16::try_from(opened.partitions)
                     .map_err(|_| Error::new(ErrorKind::Format, "the hub has more partitions than this build knows"))?;
                 Ok(OpenStore {

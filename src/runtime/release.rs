@@ -78,7 +78,7 @@ impl Runtime {
                     AsyncEnded::TimedOut
                 }
             };
-            lost.is_not();
+            lost.call_off();
             if let Some(runtime) = runtime.upgrade() {
                 let input = Input::AsyncEnded {
                     instance: instance.clone(),
@@ -97,7 +97,7 @@ struct Lost(Weak<Runtime>);
 
 impl Lost {
     /// The operation has ended by itself.
-    fn is_not(mut self) {
+    fn call_off(mut self) {
         self.0 = Weak::new();
     }
 }

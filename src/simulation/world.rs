@@ -128,6 +128,7 @@ pub(super) struct Seat {
 }
 
 /// What waits for an executor.
+#[expect(clippy::large_enum_variant, reason = "there are few of them, and they live for a step")]
 pub(super) enum Envelope {
     Asked(Asked),
     Input(Input),
