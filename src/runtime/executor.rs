@@ -52,7 +52,7 @@ impl Executor {
     fn work(&mut self) -> Result<()> {
         loop {
             self.receive();
-            while self.core.has_work(self.runtime.clock.now()) {
+            while self.has_work() {
                 self.step()?;
                 self.drain();
             }
@@ -60,6 +60,11 @@ impl Executor {
                 return Ok(());
             }
         }
+    }
+
+    /// Whether a step would have something to do. One that only finds out what was left to its rows counts, too.
+    fn has_work(&self) -> bool {
+        self.core.has_work(self.runtime.clock.now()) || self.runtime.inboxes[self.index].has_spilled()
     }
 
     /// Waits for the first envelope, unless there is work, and takes what else is there.

@@ -381,7 +381,7 @@ impl World {
         if self.life.failed || self.life.seats[index].step.is_some() {
             return;
         }
-        if !self.life.seats[index].core.has_work(self.now) {
+        if !self.life.seats[index].has_work(self.now) {
             return;
         }
         let order = Arc::clone(&self.life.order);
@@ -702,7 +702,7 @@ impl World {
             self.commit(index);
             let count = self.life.seats[index].inbox.len();
             self.accept_some(index, count);
-            if self.life.seats[index].core.has_work(self.now) {
+            if self.life.seats[index].has_work(self.now) {
                 busy = true;
                 self.step(index);
                 self.commit(index);
@@ -810,6 +810,10 @@ impl Life {
 }
 
 impl Seat {
+    fn has_work(&self, now: Timestamp) -> bool {
+        self.core.has_work(now) || self.spilled
+    }
+
     /// How many envelopes have to be taken in before a step that shows the commits up to `seen`.
     fn owed(&self, seen: u64) -> usize {
         let seen =
