@@ -289,9 +289,7 @@ mod tests {
     #[test]
     fn placement_is_pinned() {
         let place = |text: &str| InstanceId::trusted(text).partition(64).0;
-        insta::assert_json_snapshot!(
-            [place("@counter@alice"), place("@counter@bob"), place("@account@"), place("order-1")],
-            @""
-        );
+        let ids = ["@counter@alice", "@counter@bob", "@account@", "order-1"];
+        assert_eq!(ids.map(place), [2, 50, 62, 54]);
     }
 }

@@ -77,8 +77,8 @@ impl Client {
             runtime.durable().await?;
             return Ok(false);
         };
-        let record: DeadLetterRecord = records::decode(&row, "dead letter")?;
         drop(runtime);
+        let record: DeadLetterRecord = records::decode(&row, "dead letter")?;
         let input = move |token| Input::DeadLetter {
             partition,
             id: message,

@@ -23,6 +23,8 @@ pub(crate) struct CommitOrder<T> {
     state: Mutex<State<T>>,
     /// Wakes the syncer.
     wake: Condvar,
+    /// Tells that a sync has ended.
+    synced: Condvar,
     next_batch: AtomicU64,
 }
 
@@ -37,6 +39,8 @@ struct State<T> {
     poison: Option<Error>,
     /// Whether the syncer waits to be woken.
     syncer_idle: bool,
+    /// Whether a sync runs.
+    syncing: bool,
     /// Whether the newest acknowledgement may still be told to the store once more; see [`Work::Settle`].
     unsettled: bool,
     stopping: bool,
@@ -81,10 +85,12 @@ impl<T> CommitOrder<T> {
                 gate: VecDeque::new(),
                 poison: None,
                 syncer_idle: false,
+                syncing: false,
                 unsettled: false,
                 stopping: false,
             }),
             wake: Condvar::new(),
+            synced: Condvar::new(),
             next_batch: AtomicU64::new(last.next_batch.max(1)),
         }
     }
@@ -118,8 +124,11 @@ impl<T> CommitOrder<T> {
             self.store.write(batch)
         });
         if let Err(error) = written {
-            let error = poisoned("a write", error);
-            state.poison = Some(error.clone());
+            // While a sync fails, writes fail because of it and do not say why. Then its error is the one to tell.
+            while state.syncing {
+                state = self.synced.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+            let error = state.poison.get_or_insert_with(|| poisoned("a write", error)).clone();
             self.wake.notify_one();
             return Err((error, items));
         }
@@ -227,10 +236,13 @@ impl<T> CommitOrder<T> {
             if let Some(error) = state.poison.clone() {
                 return take_back(&mut state, error);
             }
+            state.syncing = true;
             state.written
         };
         let synced = self.store.sync().and_then(|()| self.store.acknowledge(target));
         let mut state = self.state();
+        state.syncing = false;
+        self.synced.notify_all();
         if let Err(error) = synced {
             let error = poisoned("a sync", error);
             state.poison.get_or_insert(error.clone());

@@ -13,13 +13,28 @@ use crate::engine::states::{InstanceMap, States};
 use crate::engine::step::Step;
 use crate::error::Result;
 use crate::id::{InstanceId, MessageId, PartitionId};
-use crate::store::records::Action;
 use crate::store::{Reader, keys, records};
 use crate::time::Timestamp;
+
+/// What a core is made of.
+pub(crate) struct CoreConfig {
+    /// Who the hub is: its id and incarnation, as one text.
+    pub(crate) hub: Arc<str>,
+    pub(crate) limits: Limits,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) progress: Arc<Progress>,
+    /// How many partitions the hub has.
+    pub(crate) partitions: u16,
+    /// Which of them are this core's.
+    pub(crate) owned: Vec<PartitionId>,
+    /// Instances that the operator holds.
+    pub(crate) held: BTreeSet<InstanceId>,
+}
 
 /// The partitions that one thread executes. It performs no I/O but reads, reads no clock and draws no chance: the same
 /// inputs give the same steps, bit for bit.
 pub(crate) struct Core {
+    pub(super) hub: Arc<str>,
     pub(super) limits: Limits,
     pub(super) registry: Arc<Registry>,
     pub(super) progress: Arc<Progress>,
@@ -38,29 +53,25 @@ pub(crate) struct Core {
     ready: VecDeque<InstanceId>,
     /// Partitions with a backlog.
     backlogs: VecDeque<PartitionId>,
-    /// Deliveries of commits up to this one were read from their rows.
-    read_up_to: u64,
-    /// Instances whose rows the last step read, with the commit that its reader showed: what was delivered of them up to
-    /// there is known already.
-    pub(super) rows_read: InstanceMap<u64>,
     steps: u64,
 }
 
 impl Core {
-    /// Opens the core of `owned` among `partitions` partitions. It reads what it has to know and runs no user code.
-    pub(crate) fn open(
-        limits: Limits,
-        registry: Arc<Registry>,
-        progress: Arc<Progress>,
-        partitions: u16,
-        owned: &[PartitionId],
-        held: BTreeSet<InstanceId>,
-        reader: &dyn Reader,
-    ) -> Result<Self> {
+    /// Opens a core. It reads what it has to know and runs no user code.
+    pub(crate) fn open(config: CoreConfig, reader: &dyn Reader) -> Result<Self> {
+        let CoreConfig {
+            hub,
+            limits,
+            registry,
+            progress,
+            partitions,
+            owned,
+            held,
+        } = config;
         let mut slots: Vec<Option<Partition>> = (0..partitions).map(|_| None).collect();
         let mut backlogs = VecDeque::new();
         let mut quarantined = Vec::new();
-        for &id in owned {
+        for id in owned {
             let partition = Partition::open(id, reader)?;
             if partition.backlog.is_some() {
                 backlogs.push_back(id);
@@ -70,6 +81,7 @@ impl Core {
         }
         let states = States::new(limits.cache_bytes);
         let mut core = Self {
+            hub,
             limits,
             registry,
             progress,
@@ -83,8 +95,6 @@ impl Core {
             inputs: VecDeque::new(),
             ready: VecDeque::new(),
             backlogs,
-            read_up_to: 0,
-            rows_read: InstanceMap::default(),
             steps: 0,
         };
         // A quarantined instance gets one new chance at every open: the build may have been mended.
@@ -128,18 +138,22 @@ impl Core {
 
     /// Does what there is to do, up to the size of one commit.
     ///
-    /// `reader` shows exactly the commits up to `seen`: every commit of this core, and every delivery that it accepted.
-    /// Deliveries up to `seen` that are still on their way have to be accepted before the next step.
+    /// `reader` shows exactly the commits up to `seen`, among them every one of this core, and everything was accepted
+    /// that was delivered of them. Otherwise a row could be read before one of the same sender that is still on its way.
+    /// Deliveries of later commits stay with the core, and so does what came after them, until a step sees their rows.
     ///
     /// # Errors
     /// What the reader meets. The core is of no use after that.
     pub(crate) fn step(&mut self, now: Timestamp, batch_number: u64, reader: &dyn Reader, seen: u64) -> Result<Step> {
         self.steps += 1;
-        let mut step = Step::new(self.steps, now, batch_number, seen);
+        let mut step = Step::new(self.steps, now, batch_number);
         while let Some(input) = self.inputs.pop_front() {
+            if matches!(input, Input::Delivery { commit, .. } if commit > seen) {
+                self.inputs.push_front(input);
+                break;
+            }
             self.take_in(input, &mut step, reader)?;
         }
-        self.rows_read.clear();
         self.fire_timers(&mut step, reader)?;
         self.sweep(&mut step, reader)?;
         self.look_at_backlog(reader)?;
@@ -208,11 +222,9 @@ impl Core {
                 };
                 self.route(message, step, reader)
             }
-            // Its row was there when the rows were read, so it is known already.
-            Input::Delivery { message, commit } if self.was_read(&message.target, commit) => Ok(()),
             Input::Delivery { message, .. } => self.route(message, step, reader),
-            Input::Spilled { commit } => {
-                self.forget_deliveries(commit);
+            Input::Spilled => {
+                self.forget_deliveries();
                 Ok(())
             }
             Input::AsyncEnded {
@@ -233,10 +245,6 @@ impl Core {
         }
     }
 
-    fn was_read(&self, target: &InstanceId, commit: u64) -> bool {
-        commit <= self.read_up_to || self.rows_read.get(target).is_some_and(|read| commit <= *read)
-    }
-
     /// Brings a message to its instance here, or makes it a row for another core.
     pub(super) fn route(&mut self, message: Message, step: &mut Step, reader: &dyn Reader) -> Result<()> {
         let partition = self.partition_of(&message.target);
@@ -246,28 +254,47 @@ impl Core {
             step.deliveries.push(Message { stored: true, ..message });
             return Ok(());
         }
-        let mut newly_ready = None;
-        let is_operation = matches!(message.action, Action::Operation { .. });
-        let in_memory = self.limits.queue_in_memory;
-        let mailbox = self.mailbox(&message.target);
-        let comes_after_rows = message.stored && mailbox.rows.is_some();
-        if !is_operation && !comes_after_rows {
-            return self.control(message, step, reader);
+        if message.stored && self.has_unread_rows(&message.target) {
+            // Rows come before it, so it is read in its turn.
+            let (target, in_memory) = (message.target.clone(), self.limits.queue_in_memory);
+            self.mailbox(&target).park(message, in_memory);
+            self.make_ready(&target);
+            return Ok(());
         }
-        if !std::mem::replace(&mut mailbox.ready, true) {
-            newly_ready = Some(message.target.clone());
+        if !message.is_operation() && !self.has_control_before(&message) {
+            if message.stored {
+                self.mailbox(&message.target).touched_in = step.number;
+                self.make_ready(&message.target);
+            }
+            return self.control(message, step, reader);
         }
         if message.needs_row() {
             step.unsaved.push(message.target.clone());
         }
-        if comes_after_rows {
-            // It is read in its turn.
-            mailbox.park(message, in_memory);
-        } else {
-            mailbox.arrivals.push_back(message);
-        }
+        let mailbox = self.mailbox(&message.target);
+        let was_ready = std::mem::replace(&mut mailbox.ready, true);
+        let newly_ready = (!was_ready).then(|| message.target.clone());
+        mailbox.arrivals.push_back(message);
         self.ready.extend(newly_ready);
         Ok(())
+    }
+
+    /// Whether a message that sets or cancels a timer has to wait, because one of the same sender may be before it.
+    fn has_control_before(&self, message: &Message) -> bool {
+        // A client's is processed when it comes in, so that none of a client ever waits.
+        if message.client().is_some() {
+            return false;
+        }
+        let mailbox = self.mailboxes.get(&message.target);
+        mailbox.is_some_and(Mailbox::has_control) || self.has_unread_rows(&message.target)
+    }
+
+    /// Whether rows of an instance may be in the store that are not in memory.
+    fn has_unread_rows(&self, id: &InstanceId) -> bool {
+        match self.mailboxes.get(id) {
+            Some(mailbox) => mailbox.rows.is_some(),
+            None => self.partition(self.partition_of(id)).backlog_covers(id),
+        }
     }
 
     /// Gives a row to every message of an instance that this step took in, did not process and must not lose.
@@ -329,8 +356,7 @@ impl Core {
     }
 
     /// Forgets what is in memory of messages with rows, because later ones were not delivered: all rows are read again.
-    fn forget_deliveries(&mut self, commit: u64) {
-        self.read_up_to = self.read_up_to.max(commit);
+    fn forget_deliveries(&mut self) {
         for mailbox in self.mailboxes.values_mut() {
             mailbox.arrivals.retain(|message| !message.stored);
             mailbox.spill();

@@ -62,6 +62,12 @@ impl Mailbox {
             && !self.refused
     }
 
+    /// Whether a message that sets or cancels a timer is in memory.
+    pub(crate) fn has_control(&self) -> bool {
+        let mut messages = self.waiting.iter().chain(&self.arrivals);
+        messages.any(|message| !message.is_operation())
+    }
+
     /// Takes in a message that has a row: into memory while there is room and nothing before it is only a row.
     pub(crate) fn park(&mut self, message: Message, in_memory: usize) {
         debug_assert!(message.stored);

@@ -58,6 +58,11 @@ impl Message {
             }
     }
 
+    /// Whether it runs an operation; any other sets or cancels a timer.
+    pub(crate) fn is_operation(&self) -> bool {
+        matches!(self.action, Action::Operation { .. })
+    }
+
     pub(crate) fn client(&self) -> Option<&ClientOrigin> {
         match &self.origin {
             Origin::Client(client) => Some(client),
@@ -127,8 +132,8 @@ pub(crate) enum Input {
     },
     /// Another core wrote a message for an instance of this one, in the commit of this number.
     Delivery { message: Message, commit: u64 },
-    /// Messages were written for this core and not delivered: it has to read its rows, as they are at a commit.
-    Spilled { commit: u64 },
+    /// Messages were written for this core and not delivered: it has to read its rows.
+    Spilled,
     /// An `async` operation has ended.
     AsyncEnded {
         instance: InstanceId,

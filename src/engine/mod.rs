@@ -22,7 +22,7 @@ mod timers;
 mod turn;
 mod waiting;
 
-pub(crate) use self::core::Core;
+pub(crate) use self::core::{Core, CoreConfig};
 pub(crate) use limits::Limits;
 pub(crate) use operation::panic_text;
 pub(crate) use progress::Progress;

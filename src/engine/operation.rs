@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use crate::engine::code::{AsyncFinished, EntityObject, OperationFailure, OperationMode, OperationOutcome, OperationSpec};
 use crate::engine::core::Core;
@@ -62,7 +63,7 @@ impl Core {
             let error = unknown_operation(turn.id, operation);
             return self.settle(turn, message, Err(error.into()), step, reader);
         };
-        let scope = scope(turn.id, &message, step);
+        let scope = self.scope(turn.id, &message, step);
         let outcome = match spec.mode {
             OperationMode::Read => turn.read(spec, arguments, &scope),
             OperationMode::Write => self.write(turn, spec, arguments, &scope, step, reader)?,
@@ -191,6 +192,21 @@ impl Core {
         Ok(())
     }
 
+    /// What an operation that `message` asks for may know.
+    fn scope(&self, id: &InstanceId, message: &Message, step: &Step) -> Scope {
+        let operation = match &message.action {
+            Action::Operation { operation, .. } | Action::Schedule { operation, .. } => operation.clone(),
+            Action::Cancel { .. } => "".into(),
+        };
+        Scope {
+            hub: Arc::clone(&self.hub),
+            entity: EntityId::from_instance(id.clone()),
+            operation,
+            message: message.id,
+            now: step.now,
+        }
+    }
+
     /// Lets an `async` operation begin as soon as its message and the entity's state are durable.
     fn begin_async(
         &mut self,
@@ -242,7 +258,7 @@ impl Core {
             entity,
             mailbox,
         };
-        let scope = scope(instance, &message, step);
+        let scope = self.scope(instance, &message, step);
         let outcome = match ended {
             AsyncEnded::Finished(finished) => self.keep_finished(&mut turn, finished, &scope, step),
             AsyncEnded::Panicked(text) => Err(panicked(&scope, &text)),
@@ -417,19 +433,6 @@ fn described(result: std::result::Result<OperationOutcome, String>, scope: &Scop
             format!("the answer of `{operation}` from `{entity}` does not serialise: {text}"),
         ),
     })
-}
-
-fn scope(id: &InstanceId, message: &Message, step: &Step) -> Scope {
-    let operation = match &message.action {
-        Action::Operation { operation, .. } | Action::Schedule { operation, .. } => operation.clone(),
-        Action::Cancel { .. } => "".into(),
-    };
-    Scope {
-        entity: EntityId::from_instance(id.clone()),
-        operation,
-        message: message.id,
-        now: step.now,
-    }
 }
 
 fn unanswered(kind: ErrorKind, message: String) -> Unanswered {

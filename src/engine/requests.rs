@@ -82,7 +82,7 @@ impl Core {
             outcome,
         };
         step.batch.put(&key, &records::encode(&record)?);
-        step.requests.insert(key, record);
+        step.requests.insert(key, Some(record));
         Ok(())
     }
 
@@ -115,7 +115,7 @@ impl Core {
 
 fn find(key: &[u8], step: &Step, reader: &dyn Reader) -> Result<Option<RequestRecord>> {
     if let Some(record) = step.requests.get(key) {
-        return Ok(Some(record.clone()));
+        return Ok(record.clone());
     }
     match reader.get(key)? {
         Some(bytes) => Ok(Some(records::decode(&bytes, "request")?)),

@@ -24,8 +24,6 @@ pub(crate) struct Step {
     pub(crate) deliveries: Vec<Message>,
     pub(crate) counts: Counts,
 
-    /// The newest commit that the step's reader shows.
-    pub(super) seen: u64,
     batch_number: u64,
     next_index: u32,
     /// State rows that were read for turns to come.
@@ -42,8 +40,8 @@ pub(crate) struct Step {
     pub(super) timers: HashMap<Vec<u8>, Option<Timestamp>>,
     /// Dead letters that this step settled, by key.
     pub(super) letters: BTreeSet<Vec<u8>>,
-    /// Request rows as this step leaves them.
-    pub(super) requests: HashMap<Vec<u8>, RequestRecord>,
+    /// Request rows as this step leaves them, by key; `None` if the row is forgotten.
+    pub(super) requests: HashMap<Vec<u8>, Option<RequestRecord>>,
 }
 
 /// What happened in a step, for metrics.
@@ -59,12 +57,11 @@ pub(crate) struct Counts {
 }
 
 impl Step {
-    pub(super) fn new(number: u64, now: Timestamp, batch_number: u64, seen: u64) -> Self {
+    pub(super) fn new(number: u64, now: Timestamp, batch_number: u64) -> Self {
         Self {
             number,
             now,
             batch_number,
-            seen,
             ..Self::default()
         }
     }

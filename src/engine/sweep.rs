@@ -57,6 +57,8 @@ impl Core {
             let request = keys::request(id, &InstanceId::trusted(instance), request);
             step.batch.delete(&request);
             step.batch.delete(key);
+            // Its call may end in this very step and must not count on the row that goes.
+            step.requests.insert(request, None);
         }
         if removed > 0 {
             let partition = self.partition_mut(id);

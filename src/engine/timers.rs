@@ -10,13 +10,12 @@ use crate::store::{Reader, keys};
 use crate::time::Timestamp;
 
 impl Core {
-    /// Processes a message that sets or cancels a timer. It needs neither the instance's state nor its code.
+    /// Processes a message that sets or cancels a timer. It needs neither the instance's state nor its code. Whoever calls
+    /// it notes that the row of a stored one goes.
     pub(super) fn control(&mut self, message: Message, step: &mut Step, reader: &dyn Reader) -> Result<()> {
         if message.stored {
             let key = keys::message(self.partition_of(&message.target), &message.target, message.id);
             step.batch.delete(&key);
-            self.mailbox(&message.target).touched_in = step.number;
-            self.make_ready(&message.target);
         }
         if self.settle_repeated(&message, step, reader)? {
             return Ok(());

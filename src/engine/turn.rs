@@ -11,7 +11,7 @@ use crate::engine::states::Entity;
 use crate::engine::step::Step;
 use crate::error::Result;
 use crate::id::{EntityId, InstanceId, MessageId};
-use crate::store::records::{self, Action, StateRecord};
+use crate::store::records::{self, StateRecord};
 use crate::store::{Reader, keys};
 
 /// What a turn works on: an instance with its code, its state and its messages, taken out of the core's maps.
@@ -89,6 +89,8 @@ impl Core {
                 self.end_quarantine(id, step);
                 Ok(Some((code, entity)))
             }
+            // The copy that the operation works on may yet take its place; the end of the operation comes back here.
+            Err(_) if matches!(mailbox.block, Block::Running(_)) => Ok(None),
             Err(reason) => {
                 self.quarantine(id, mailbox, &reason, step, reader)?;
                 Ok(None)
@@ -149,7 +151,7 @@ impl Core {
                 if turn.mailbox.touched_in == step.number {
                     return Ok(true);
                 }
-                self.read_rows(turn.id, &mut turn.mailbox, first, step, reader)?;
+                self.read_rows(turn.id, &mut turn.mailbox, first, reader)?;
                 continue;
             } else if let Some(message) = turn.mailbox.arrivals.pop_front() {
                 message
@@ -168,11 +170,10 @@ impl Core {
 
     /// Brings the next rows of an instance into memory.
     fn read_rows(
-        &mut self,
+        &self,
         id: &InstanceId,
         mailbox: &mut Mailbox,
         first: MessageId,
-        step: &Step,
         reader: &dyn Reader,
     ) -> Result<()> {
         let range = keys::messages_of(self.partition_of(id), id, first);
@@ -185,12 +186,11 @@ impl Core {
             _ => None,
         };
         mailbox.waiting_count = mailbox.waiting_count.max(mailbox.waiting.len());
-        self.rows_read.insert(id.clone(), step.seen);
         Ok(())
     }
 
     fn process(&mut self, turn: &mut Turn<'_>, message: Message, step: &mut Step, reader: &dyn Reader) -> Result<()> {
-        if matches!(message.action, Action::Operation { .. }) {
+        if message.is_operation() {
             return self.operate(turn, message, step, reader);
         }
         if message.stored {

@@ -46,7 +46,8 @@ impl Core {
         while let Some(message) = mailbox.arrivals.pop_front() {
             let full = mailbox.waiting_count >= self.limits.queue;
             let is_client = message.client().is_some_and(|client| !client.must_store);
-            if message.stored || !(full || message.is_call()) {
+            // No dead letter could hold what sets or cancels a timer, so that it waits even in a full queue.
+            if message.stored || !message.is_operation() || !(full || message.is_call()) {
                 self.admit(id, mailbox, message, step, reader)?;
             } else if is_client {
                 if let Some(token) = message.token() {

@@ -70,11 +70,12 @@ impl EntityContext {
         self.scope.now.into()
     }
 
-    /// A text that is the same for every attempt of this operation and for no other operation of the hub.
+    /// A text that is the same for every attempt of this operation and for no other operation of any hub: the hub's id
+    /// and incarnation, the entity's id, and the message's.
     ///
     /// Hand it to an external service, so that an `async` operation that runs again after a crash takes effect once.
     pub fn idempotency_key(&self) -> String {
-        format!("{}/{}", self.scope.entity, self.scope.message)
+        format!("{}/{}/{}", self.scope.hub, self.scope.entity, self.scope.message)
     }
 
     /// Removes the state of this entity when this operation succeeds. The entity begins anew when it is touched again.

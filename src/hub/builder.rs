@@ -226,12 +226,18 @@ impl HubBuilder {
             .iter()
             .map(|id| id.parse::<EntityId>().map(|id| id.instance().clone()))
             .collect::<Result<_>>()?;
-        let (store, last, partitions) = self.open_store()?;
+        let OpenStore {
+            store,
+            last,
+            partitions,
+            hub,
+        } = self.open_store()?;
         let unregistered = names::unregistered(store.as_ref(), partitions, &self.registry)?;
         for name in &unregistered {
             tracing::warn!(name, "the store mentions an entity type that is not registered; its messages wait");
         }
         let config = RuntimeConfig {
+            hub,
             registry: self.registry,
             limits: Limits {
                 cache_bytes: memory_of_entities(self.memory_budget),
@@ -246,15 +252,14 @@ impl HubBuilder {
         Ok(Hub::new(runtime, threads, unregistered))
     }
 
-    fn open_store(&self) -> Result<(Arc<dyn Store>, CommitRecord, u16)> {
+    fn open_store(&self) -> Result<OpenStore> {
         match &self.place {
-            Place::Memory => {
-                let none = CommitRecord {
-                    number: 0,
-                    next_batch: 1,
-                };
-                Ok((Arc::new(Model::new()), none, self.partitions))
-            }
+            Place::Memory => Ok(OpenStore {
+                store: Arc::new(Model::new()),
+                last: NO_COMMIT,
+                partitions: self.partitions,
+                hub: draw_hub_id().into(),
+            }),
             #[cfg(feature = "rocksdb")]
             Place::Directory(directory) => {
                 let options = crate::store::OpenOptions {
@@ -265,13 +270,21 @@ impl HubBuilder {
                     accept_loss: self.accept_loss,
                 };
                 let opened = crate::store::open(directory, &options)?;
-                let last = opened.last_commit.unwrap_or(CommitRecord {
-                    number: 0,
-                    next_batch: 1,
-                });
+                tracing::info!(
+                    directory = %directory.display(),
+                    created = opened.created,
+                    clean = opened.clean,
+                    incarnation = opened.incarnation,
+                    "the store is open"
+                );
                 let partitions = u16::try_from(opened.partitions)
                     .map_err(|_| Error::new(ErrorKind::Format, "the hub has more partitions than this build knows"))?;
-                Ok((Arc::new(opened.store), last, partitions))
+                Ok(OpenStore {
+                    last: opened.last_commit.unwrap_or(NO_COMMIT),
+                    partitions,
+                    hub: format!("{}-{}", opened.hub, opened.incarnation).into(),
+                    store: Arc::new(opened.store),
+                })
             }
             #[cfg(not(feature = "rocksdb"))]
             Place::Directory(_) => Err(configuration(
@@ -279,6 +292,26 @@ impl HubBuilder {
             )),
         }
     }
+}
+
+/// A store that was opened, and what it says about the hub.
+struct OpenStore {
+    store: Arc<dyn Store>,
+    last: CommitRecord,
+    partitions: u16,
+    /// The hub's id and incarnation, as one text.
+    hub: Arc<str>,
+}
+
+/// What comes before the first commit.
+const NO_COMMIT: CommitRecord = CommitRecord {
+    number: 0,
+    next_batch: 1,
+};
+
+#[expect(clippy::disallowed_methods, reason = "the id of a hub without a directory is drawn here")]
+fn draw_hub_id() -> String {
+    uuid::Uuid::new_v4().to_string()
 }
 
 fn configuration(message: &str) -> Error {

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
+
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hub::builder::HubBuilder;
@@ -74,7 +76,7 @@ impl Hub {
     pub async fn checkpoint(&self, directory: impl AsRef<Path>) -> Result<()> {
         let runtime = Arc::clone(self.runtime()?);
         let directory = directory.as_ref().to_owned();
-        runtime.durable().await?;
+        Arc::clone(&runtime).durable().await?;
         let tokio = runtime.tokio.clone();
         let copy = move || {
             let (_, durable) = runtime.order.watermarks();
@@ -85,8 +87,8 @@ impl Hub {
         })?
     }
 
-    /// Closes the hub: it takes in nothing more, finishes what it has taken in, waits up to thirty seconds for `async`
-    /// operations, and writes everything to its place, so that the next open is fast.
+    /// Closes the hub: it takes in nothing more, finishes what it has taken in, and writes everything to its place, so that
+    /// the next open is fast. For `async` operations, and for what entities send each other, it waits up to thirty seconds.
     ///
     /// # Errors
     /// The error that poisoned the hub, if one did, and what the store meets.
@@ -94,20 +96,37 @@ impl Hub {
         self.shutdown_within(SHUTDOWN_PATIENCE).await
     }
 
-    /// As [`shutdown`](Hub::shutdown), with another time for `async` operations. One that still runs then is abandoned,
-    /// and run again at the next open.
+    /// As [`shutdown`](Hub::shutdown), with another time for what is not done. Then it is left: an `async` operation that
+    /// still runs is run again at the next open, messages between entities go on then, and a client that still waits hears
+    /// [`ErrorKind::Closed`].
     ///
     /// # Errors
     /// As [`shutdown`](Hub::shutdown).
-    pub async fn shutdown_within(mut self, patience: Duration) -> Result<()> {
-        let Some((runtime, threads)) = self.open.take() else {
-            return Ok(());
-        };
-        let tokio = runtime.tokio.clone();
-        let closing = tokio.spawn_blocking(move || close(runtime, threads, patience));
+    pub async fn shutdown_within(self, patience: Duration) -> Result<()> {
+        // The tokio runtime that the hub was opened in may be gone by now.
+        let tokio = Handle::try_current().or_else(|_| self.runtime().map(|runtime| runtime.tokio.clone()))?;
+        // The whole hub goes there, so that it is dropped like any other if the task never runs.
+        let closing = tokio.spawn_blocking(move || self.close(patience));
         closing.await.map_err(|error| {
             Error::new(ErrorKind::Closed, "the hub was not closed: the tokio runtime ends").with_source(error)
         })?
+    }
+
+    /// Ends the threads, then the store.
+    fn close(mut self, patience: Duration) -> Result<()> {
+        let Some((runtime, threads)) = self.open.take() else {
+            return Ok(());
+        };
+        runtime.stop(patience);
+        threads.join();
+        if let Some(error) = runtime.failure() {
+            return Err(error);
+        }
+        let (written, durable) = runtime.order.watermarks();
+        debug_assert_eq!(written, durable, "the syncer ends when everything is durable");
+        runtime.order.store().close(durable)?;
+        wait_until_last(&runtime);
+        Ok(())
     }
 
     fn runtime(&self) -> Result<&Arc<Runtime>> {
@@ -116,20 +135,6 @@ impl Hub {
             .map(|(runtime, _)| runtime)
             .ok_or_else(crate::runtime::closed)
     }
-}
-
-/// Ends the threads, then the store.
-fn close(runtime: Arc<Runtime>, threads: Threads, patience: Duration) -> Result<()> {
-    runtime.stop(patience);
-    threads.join();
-    if let Some(error) = runtime.failure() {
-        return Err(error);
-    }
-    let (written, durable) = runtime.order.watermarks();
-    debug_assert_eq!(written, durable, "the syncer ends when everything is durable");
-    runtime.order.store().close(durable)?;
-    wait_until_last(&runtime);
-    Ok(())
 }
 
 /// Waits until nobody else holds the store open: a reader in the middle of a page, for instance.
@@ -147,7 +152,9 @@ impl Drop for Hub {
     fn drop(&mut self) {
         if let Some((runtime, threads)) = self.open.take() {
             runtime.stop(Duration::ZERO);
-            threads.join_within(DROP_PATIENCE);
+            if threads.join_within(DROP_PATIENCE) {
+                wait_until_last(&runtime);
+            }
         }
     }
 }

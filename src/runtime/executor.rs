@@ -23,7 +23,7 @@ pub(crate) struct Executor {
     pub(crate) runtime: Arc<Runtime>,
     /// The clients that wait, by token, with the instance that each one asked.
     replies: Slab<(Reply, InstanceId)>,
-    /// When to give up waiting for running operations, once the hub is asked to stop.
+    /// When to leave what is not done, once the hub is asked to stop.
     stop_at: Option<Timestamp>,
 }
 
@@ -43,7 +43,7 @@ impl Executor {
     pub(crate) fn run(mut self) {
         if let Err(error) = self.work() {
             tracing::error!(%error, executor = self.index, "an executor stops; the hub has to be opened again");
-            self.runtime.poison(&error);
+            self.runtime.fail(&error);
             self.refuse_until_stopped(&error);
         }
         self.runtime.executor_ended();
@@ -51,18 +51,26 @@ impl Executor {
 
     fn work(&mut self) -> Result<()> {
         loop {
-            self.receive();
-            while self.core.has_work(self.runtime.clock.now()) {
+            // First the work, then the wait: what was stored by the last process is there before anything comes in.
+            while self.core.has_work(self.runtime.clock.now()) && !self.has_to_end() {
+                self.go_on()?;
                 self.step()?;
                 self.drain();
             }
+            self.go_on()?;
             if self.may_end() {
                 return Ok(());
             }
+            self.receive();
         }
     }
 
-    /// Waits for the first envelope, unless there is work, and takes what else is there.
+    /// Whether the hub still works: a sync or another executor may have failed.
+    fn go_on(&self) -> Result<()> {
+        self.runtime.failed().map_or(Ok(()), |error| Err(error.clone()))
+    }
+
+    /// Waits for the first envelope, or until the core wants to run, and takes what else is there.
     fn receive(&mut self) {
         let now = self.runtime.clock.now();
         let wake = self.core.next_wake().into_iter().chain(self.stop_at).min();
@@ -126,8 +134,10 @@ impl Executor {
             let inbox = &runtime.inboxes[self.index];
             let (seen, reader, spilled) = runtime.order.snapshot(|| inbox.take_spilled());
             if spilled {
-                self.core.accept(Input::Spilled { commit: seen });
+                self.core.accept(Input::Spilled);
             }
+            // After the snapshot, so that everything is accepted that was delivered of the commits that it shows.
+            self.drain();
             self.core.step(now, batch, reader.as_ref(), seen)?
         };
         self.commit(step)
@@ -187,13 +197,21 @@ impl Executor {
         })
     }
 
+    /// Whether everything is done that a stop waits for.
     fn may_end(&self) -> bool {
-        self.stop_at
-            .is_some_and(|stop_at| self.core.running() == 0 || self.runtime.clock.now() >= stop_at)
+        self.stop_at.is_some() && self.core.running() == 0 || self.has_to_end()
+    }
+
+    /// Whether the patience of a stop is over. What entities send each other may never come to an end, and all of it is
+    /// stored.
+    fn has_to_end(&self) -> bool {
+        self.stop_at.is_some_and(|stop_at| self.runtime.clock.now() >= stop_at)
     }
 
     /// Tells everyone who waits, or still asks, why nothing is done any more.
     fn refuse_until_stopped(&mut self, error: &Error) {
+        // Whoever was told of a full queue lately has to come and hear it, too.
+        self.runtime.room.open_all();
         for (reply, _) in self.replies.drain() {
             let _ = reply.sender.send(Err(error.clone()));
         }

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use crate::engine::code::AsyncOperation;
 use crate::engine::message::{AsyncEnded, Input};
 use crate::engine::panic_text;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::id::{InstanceId, MessageId};
 use crate::runtime::inbox::{Envelope, Reply};
 use crate::runtime::room::Told;
@@ -64,13 +64,13 @@ impl Runtime {
         let runtime: Weak<Self> = Arc::downgrade(self);
         let limit = self.async_timeout;
         let handle = self.tokio.clone();
+        let lost = Lost(Weak::clone(&runtime));
         self.tokio.spawn(async move {
             let mut task = handle.spawn(operation);
             let ended = match tokio::time::timeout(limit, &mut task).await {
                 Ok(Ok(finished)) => AsyncEnded::Finished(finished),
                 Ok(Err(error)) => match error.try_into_panic() {
                     Ok(panic) => AsyncEnded::Panicked(panic_text(panic.as_ref())),
-                    // The tokio runtime ends. The message has a row, so the next open runs it again.
                     Err(_) => return,
                 },
                 Err(_) => {
@@ -78,6 +78,7 @@ impl Runtime {
                     AsyncEnded::TimedOut
                 }
             };
+            lost.call_off();
             if let Some(runtime) = runtime.upgrade() {
                 let input = Input::AsyncEnded {
                     instance: instance.clone(),
@@ -87,6 +88,29 @@ impl Runtime {
                 runtime.inbox_of(&instance).send(Envelope::Input(Box::new(input)));
             }
         });
+    }
+}
+
+/// Sees that the tokio runtime has ended and dropped an operation. Its message has a row, so the next open runs it again;
+/// here nobody could wait for it to any purpose.
+struct Lost(Weak<Runtime>);
+
+impl Lost {
+    /// The operation has ended by itself.
+    fn call_off(mut self) {
+        self.0 = Weak::new();
+    }
+}
+
+impl Drop for Lost {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.upgrade() {
+            runtime.fail(&Error::new(
+                ErrorKind::Closed,
+                "the tokio runtime that the hub was opened in has ended, and `async` operations with it; what was not \
+                 acknowledged may or may not have been taken in, open the hub again to see",
+            ));
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::commit::{CommitOrder, Gated, Syncer};
-use crate::engine::{Core, Limits, Progress, Registry};
+use crate::engine::{Core, CoreConfig, Limits, Progress, Registry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, PartitionId};
 use crate::runtime::executor::Executor;
@@ -26,6 +26,8 @@ use crate::time::Clock;
 
 /// How a runtime is set up.
 pub(crate) struct RuntimeConfig {
+    /// Who the hub is: its id and incarnation, as one text.
+    pub(crate) hub: Arc<str>,
     pub(crate) registry: Registry,
     pub(crate) limits: Limits,
     pub(crate) partitions: u16,
@@ -37,6 +39,7 @@ pub(crate) struct RuntimeConfig {
 
 /// What the threads of an open hub share.
 pub(crate) struct Runtime {
+    pub(crate) hub: Arc<str>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) limits: Limits,
     pub(crate) partitions: u16,
@@ -50,7 +53,7 @@ pub(crate) struct Runtime {
     pub(crate) tokio: tokio::runtime::Handle,
     pub(crate) async_timeout: Duration,
     closed: AtomicBool,
-    /// Why an executor gave up, if one did.
+    /// Why the executors gave up, if they did.
     failed: OnceLock<Error>,
     executors_running: AtomicUsize,
 }
@@ -76,6 +79,7 @@ impl Runtime {
         let executors = config.executors.clamp(1, usize::from(config.partitions));
         let (inboxes, receivers): (Vec<_>, Vec<_>) = (0..executors).map(|_| Inbox::new()).unzip();
         let runtime = Arc::new(Self {
+            hub: config.hub,
             registry: Arc::new(config.registry),
             async_timeout: config.limits.async_timeout,
             limits: Limits {
@@ -131,15 +135,16 @@ impl Runtime {
             .into_iter()
             .filter(|id| owned.contains(&id.partition(self.partitions)))
             .collect();
-        Core::open(
-            self.limits.clone(),
-            Arc::clone(&self.registry),
+        let config = CoreConfig {
+            hub: Arc::clone(&self.hub),
+            limits: self.limits.clone(),
+            registry: Arc::clone(&self.registry),
             progress,
-            self.partitions,
-            &owned,
+            partitions: self.partitions,
+            owned,
             held,
-            self.order.store().as_ref(),
-        )
+        };
+        Core::open(config, self.order.store().as_ref())
     }
 
     fn start_syncer(self: &Arc<Self>, alive: Sender<()>) -> Result<Syncer> {
@@ -149,6 +154,9 @@ impl Runtime {
             let _ = &alive;
             if let Some(runtime) = runtime.upgrade() {
                 runtime.release(items, error.as_ref());
+                if let Some(error) = error {
+                    runtime.fail(&error);
+                }
             }
         })
     }
@@ -177,16 +185,20 @@ impl Runtime {
         }
     }
 
-    /// Waits until everything is durable that a read up to now can have shown.
+    /// Waits until everything is durable that a read up to now can have shown. It lets go of the runtime before it waits:
+    /// a client that waits must not hold a closed hub's store open.
     ///
     /// # Errors
     /// [`ErrorKind::Closed`] or the error that poisoned the hub.
-    pub(crate) async fn durable(self: &Arc<Self>) -> Result<()> {
+    pub(crate) fn durable(self: Arc<Self>) -> impl Future<Output = Result<()>> + Send {
         let (sender, receiver) = oneshot::channel();
         self.hold(vec![Release::Read(sender)]);
-        match receiver.await {
-            Ok(released) => released,
-            Err(_) => Err(self.end_reason()),
+        let runtime = Arc::downgrade(&self);
+        async move {
+            match receiver.await {
+                Ok(released) => released,
+                Err(_) => Err(runtime.upgrade().map_or_else(closed, |runtime| runtime.end_reason())),
+            }
         }
     }
 
@@ -205,8 +217,19 @@ impl Runtime {
         failed.or_else(|| self.order.poison()).unwrap_or_else(closed)
     }
 
-    pub(crate) fn poison(&self, error: &Error) {
-        let _ = self.failed.set(error.clone());
+    /// Lets every executor and every client that waits hear that the hub does nothing any more.
+    pub(crate) fn fail(&self, error: &Error) {
+        if self.failed.set(error.clone()).is_ok() {
+            for inbox in &self.inboxes {
+                inbox.send(Envelope::Wake);
+            }
+            self.room.open_all();
+        }
+    }
+
+    /// Why no executor does anything any more, if so.
+    pub(crate) fn failed(&self) -> Option<&Error> {
+        self.failed.get()
     }
 
     /// Whether an executor failed or the commit order is poisoned.
@@ -244,10 +267,10 @@ impl Threads {
         }
     }
 
-    /// Waits for the end of all threads, but not for ever: a turn that hangs is left behind.
-    pub(crate) fn join_within(self, patience: Duration) {
+    /// Waits for the end of all threads, but not for ever: a turn that hangs is left behind. Says whether all ended.
+    pub(crate) fn join_within(self, patience: Duration) -> bool {
         drop(self.watchdog);
-        let _ = self.ended.recv_timeout(patience);
+        self.ended.recv_timeout(patience) == Err(RecvTimeoutError::Disconnected)
     }
 }
 

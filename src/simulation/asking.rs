@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::clients::{Heard, Request, What};
 use super::plan::{Kind, Work, key};
+use super::workload::UNKNOWN;
 use super::world::World;
 use crate::id::InstanceId;
 use crate::store::records::Action;
@@ -120,7 +121,7 @@ impl World {
 
     fn unknown(&mut self, target: InstanceId) -> Option<Request> {
         let action = Action::Operation {
-            operation: "nobody_has_this".into(),
+            operation: UNKNOWN.into(),
             arguments: Vec::new(),
         };
         let call = self.random.chance(50);

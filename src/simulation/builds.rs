@@ -32,6 +32,15 @@ impl Build {
         Self::LacksTheArchive,
     ];
 
+    /// Whether it does not know a type of entities.
+    pub(super) fn lacks(self, name: &str) -> bool {
+        match self {
+            Self::LacksRegisters => name == "register",
+            Self::LacksTheArchive => name == "archive",
+            _ => false,
+        }
+    }
+
     pub(super) fn registry(self) -> Arc<Registry> {
         let mut registry = Registry::default();
         let codes = [
@@ -40,12 +49,7 @@ impl Build {
             entity_code::<Archive>(),
         ];
         for code in codes {
-            let lacks = match self {
-                Self::LacksRegisters => code.name() == "register",
-                Self::LacksTheArchive => code.name() == "archive",
-                _ => false,
-            };
-            if !lacks {
+            if !self.lacks(code.name()) {
                 registry.add_entity(Arc::new(Changed { code, build: self })).unwrap();
             }
         }

@@ -6,6 +6,26 @@ use std::time::Duration;
 use super::random::Random;
 use crate::engine::Limits;
 
+/// What can happen next.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Event {
+    /// A client asks something new.
+    Ask,
+    /// A client asks the same again.
+    AskAgain,
+    /// A core takes in some of what waits for it.
+    Accept,
+    Step,
+    Commit,
+    Sync,
+    /// An `async` operation goes on.
+    Poll,
+    Time,
+    Operator,
+    /// A client that waited for room asks again.
+    Door,
+}
+
 /// What can happen in a run, and how often.
 #[derive(Clone, Debug)]
 pub(super) struct Climate {
@@ -31,6 +51,8 @@ pub(super) struct Climate {
     pub(super) faults: bool,
     /// Whether the hub is now and then opened with a build that lacks something, or with an entity held.
     pub(super) bad_builds: bool,
+    /// How often each kind of event happens beside the others.
+    pub(super) weights: Vec<(Event, u64)>,
     /// Whether request ids are remembered for a short time only; they are not used twice then.
     pub(super) forgetful: bool,
 }
@@ -53,6 +75,21 @@ impl Climate {
             spills: random.chance(40),
             faults: random.chance(15),
             bad_builds: random.chance(35),
+            weights: [
+                (Event::Ask, 12),
+                (Event::AskAgain, 2),
+                (Event::Accept, 20),
+                (Event::Step, 22),
+                (Event::Commit, 22),
+                (Event::Sync, 8),
+                (Event::Poll, 6),
+                (Event::Time, 4),
+                (Event::Operator, 2),
+                (Event::Door, 2),
+            ]
+            // One seed has a slow disk, the next one slow operations or a slow core.
+            .map(|(event, weight)| (event, (weight * random.pick(&[10, 10, 10, 30, 3, 1])).max(1)))
+            .into(),
             forgetful: random.chance(10),
         }
     }

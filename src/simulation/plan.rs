@@ -76,6 +76,8 @@ pub(super) enum How {
     After(u64),
     /// Scheduled far away and cancelled at once.
     Canceled,
+    /// Scheduled far away and cancelled by a later operation of the sender.
+    Withdrawn,
 }
 
 /// What the simulation knows of one piece of work.
@@ -87,6 +89,13 @@ pub(super) struct Node {
     pub(super) parent: Option<u64>,
     /// What it sends, in order.
     pub(super) children: Vec<u64>,
+}
+
+impl How {
+    /// Whether the work will never be done.
+    pub(super) fn is_void(self) -> bool {
+        matches!(self, Self::Canceled | Self::Withdrawn)
+    }
 }
 
 impl Work {
@@ -150,7 +159,8 @@ impl Plans {
             };
             let how = match random.below(100) {
                 0..15 if climate.timers => How::After(*random.pick(&[0, 0, 1, 5, 100, 5_000])),
-                15..25 if climate.timers => How::Canceled,
+                15..20 if climate.timers => How::Canceled,
+                20..30 if climate.timers => How::Withdrawn,
                 _ => How::Now,
             };
             let work = self.grow(kind.id(&key), how, Some(id), depth - 1, climate, random);

@@ -1,13 +1,14 @@
 //! Which seeds are run.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::world::World;
+use super::world::{Sight, World};
 use crate::engine::panic_text;
 
 /// How many seeds a plain `cargo test` runs.
-const SEEDS: u64 = 400;
+const SEEDS: u64 = 3_000;
 
 /// Seeds that found bugs.
 const CORPUS: &str = include_str!("corpus.txt");
@@ -16,7 +17,7 @@ const CORPUS: &str = include_str!("corpus.txt");
 const ENOUGH: usize = 10;
 
 /// Runs one seed.
-fn run(seed: u64) -> Result<u64, String> {
+fn run(seed: u64) -> Result<(u64, BTreeSet<Sight>), String> {
     let told = env::var("ABIDE_SEED").is_ok();
     catch_unwind(AssertUnwindSafe(|| World::new(seed, told).run())).map_err(|panic| panic_text(panic.as_ref()))
 }
@@ -50,6 +51,20 @@ fn what_was_acknowledged_takes_effect_once_whatever_happens() {
     }
     let first = number("ABIDE_FIRST_SEED").unwrap_or(1);
     run_all(first..first + number("ABIDE_SEEDS").unwrap_or(SEEDS));
+}
+
+/// The simulation comes to all the places that it is there for. Runs seeds until it has.
+#[test]
+fn the_simulation_comes_to_every_place() {
+    let mut missing = BTreeSet::from(Sight::ALL);
+    for seed in 1..=1_000 {
+        let (_, sights) = run(seed).unwrap_or_default();
+        missing.retain(|sight| !sights.contains(sight));
+        if missing.is_empty() {
+            return;
+        }
+    }
+    panic!("not seen in a thousand seeds: {missing:?}");
 }
 
 /// Seeds that once found a bug find none now.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::plan::Work;
-use super::workload::{Archive, Entry};
+use super::workload::{Archive, Entry, UNKNOWN};
 use crate::id::{InstanceId, MessageId, PartitionId};
 use crate::store::records::{
     self, Action, CommitRecord, DeadLetterRecord, MessageRecord, PartitionRecord, StateRecord, TimerRecord,
@@ -22,10 +22,11 @@ pub(super) struct Survey {
     pub(super) logs: BTreeMap<String, Vec<Vec<Entry>>>,
     /// The ids of all entities with a state.
     pub(super) states: Vec<String>,
-    /// The messages that wait: from, to and what.
-    pub(super) messages: Vec<String>,
+    /// The messages that wait, by target, and what they are.
+    pub(super) messages: Vec<(String, String)>,
     pub(super) timers: Vec<Timestamp>,
-    pub(super) letters: Vec<(PartitionId, MessageId)>,
+    /// Dead letters, and whether the good build knows their operations.
+    pub(super) letters: Vec<(PartitionId, MessageId, bool)>,
     pub(super) quarantined: Vec<String>,
     /// Work that waits in a message, a timer or a dead letter.
     pub(super) waiting_work: Vec<u64>,
@@ -109,7 +110,9 @@ impl Survey {
                 Action::Cancel { .. } => "cancel",
             };
             let source = record.source.as_deref().unwrap_or("a client");
-            self.messages.push(format!("{source} to {}: {what}", id_of(&row)));
+            let target = id_of(&row);
+            let message = format!("{what} from {source} to {target}");
+            self.messages.push((target, message));
         }
     }
 
@@ -137,7 +140,8 @@ impl Survey {
                 let arguments: KeepArguments = serde_json::from_slice(&record.arguments).unwrap();
                 self.dead_logs.push(arguments.of);
             }
-            self.letters.push((partition, keys::message_id_of(key).unwrap()));
+            let known = record.operation != UNKNOWN;
+            self.letters.push((partition, keys::message_id_of(key).unwrap(), known));
         }
         let counted = counters(partition, reader).dead_letters;
         self.pairs.push(("dead letters and their count", rows.len() as u64, counted));

@@ -1,7 +1,7 @@
 //! The entities of the simulation, written as a user writes them.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::task::Poll;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -18,6 +18,9 @@ const UNWRITABLE: u64 = u64::MAX;
 /// The key of the entity that keeps the logs of those that deleted themselves.
 pub(super) const ARCHIVE: &str = "all";
 
+/// An operation that no entity has.
+pub(super) const UNKNOWN: &str = "nobody_has_this";
+
 thread_local! {
     /// Outside of the hub, so that a crash of the hub does not touch it.
     static SERVICE: RefCell<Service> = RefCell::default();
@@ -28,7 +31,8 @@ thread_local! {
 struct Service {
     /// The idempotency key with which each piece of work came first.
     seen: BTreeMap<u64, String>,
-    complaint: Option<String>,
+    /// Another key with which it came later.
+    changed: BTreeMap<u64, String>,
 }
 
 /// One piece of work that was done.
@@ -87,6 +91,11 @@ macro_rules! worker {
                 }
                 pause().await;
                 Ok(receipt)
+            }
+
+            /// Cancels a timer that an operation before set. It leaves no entry, so it begins no log either.
+            pub fn withdraw(&mut self, kind: Kind, key: &str, timer: String, ctx: &mut EntityContext) {
+                cancel(kind, key, timer, ctx);
             }
 
             pub fn peek(&self) -> Peek {
@@ -161,16 +170,28 @@ fn send(sending: &Sending, ctx: &EntityContext) {
         How::After(delay) => {
             operation.signal_after(Duration::from_millis(delay));
         }
-        How::Canceled => {
+        How::Canceled | How::Withdrawn => {
             let timer = format!("work {}", sending.work.id);
             operation
                 .timer_id(timer.as_str())
                 .signal_after(Duration::from_millis(NEVER_MS));
-            match sending.kind {
-                Kind::Ledger => ctx.entity::<Ledger>(key).cancel_signal(timer),
-                Kind::Register => ctx.entity::<Register>(key).cancel_signal(timer),
+            if sending.how == How::Canceled {
+                cancel(sending.kind, key, timer, ctx);
+            } else if ctx.id().name() == Ledger::NAME {
+                let me = ctx.entity::<Ledger>(ctx.key());
+                me.withdraw(sending.kind, key, timer).signal();
+            } else {
+                let me = ctx.entity::<Register>(ctx.key());
+                me.withdraw(sending.kind, key, timer).signal();
             }
         }
+    }
+}
+
+fn cancel(kind: Kind, key: &str, timer: String, ctx: &EntityContext) {
+    match kind {
+        Kind::Ledger => ctx.entity::<Ledger>(key).cancel_signal(timer),
+        Kind::Register => ctx.entity::<Register>(key).cancel_signal(timer),
     }
 }
 
@@ -189,16 +210,19 @@ pub(super) fn reset_service() {
     SERVICE.with_borrow_mut(|service| *service = Service::default());
 }
 
-/// An attempt that came with another key than the first one, if there was one.
-pub(super) fn service_complaint() -> Option<String> {
-    SERVICE.with_borrow(|service| service.complaint.clone())
+/// An attempt that came with another key than the first one, if there was one. That of work in `except` may have.
+pub(super) fn service_complaint(except: &BTreeSet<u64>) -> Option<String> {
+    SERVICE.with_borrow(|service| {
+        let mut changed = service.changed.iter().filter(|(work, _)| !except.contains(work));
+        changed.next().map(|(work, key)| format!("work {work} came again as {key}"))
+    })
 }
 
 fn ask_service(work: u64, key: String) {
     SERVICE.with_borrow_mut(|service| {
         let first = service.seen.entry(work).or_insert_with(|| key.clone());
         if *first != key {
-            service.complaint = Some(format!("the work {work} came as {first} and again as {key}"));
+            service.changed.insert(work, key);
         }
     });
 }

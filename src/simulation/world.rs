@@ -9,8 +9,8 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::builds::Build;
 use super::check;
-use super::climate::Climate;
-use super::clients::Request;
+use super::climate::{Climate, Event};
+use super::clients::{Heard, Request, What};
 use super::plan::{Kind, Plans, key};
 use super::random::Random;
 use super::survey::Survey;
@@ -18,7 +18,7 @@ use super::workload;
 use crate::commit::{CommitOrder, Gated};
 use crate::engine::code::AsyncOperation;
 use crate::engine::message::{AsyncEnded, ClientOrigin, Input, Message, Output, Settled, Token};
-use crate::engine::{Core, Progress, Step, panic_text};
+use crate::engine::{Core, CoreConfig, Progress, Step, panic_text};
 use crate::error::Error;
 use crate::id::{InstanceId, MessageId, PartitionId};
 use crate::store::records::{self, CommitRecord};
@@ -44,12 +44,59 @@ pub(super) struct World {
     /// Everything that happened, in one number.
     hash: Xxh3,
     pub(super) story: Story,
+    pub(super) sights: BTreeSet<Sight>,
+}
+
+/// What a run went through. A simulation that never comes to a place cannot say anything about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Sight {
+    CrashThatLosesCommits,
+    CrashWithWaitingMessages,
+    CrashWhileOperationsRun,
+    Poison,
+    MessageToAnotherCore,
+    MessageLeftToItsRow,
+    FullQueue,
+    ReadAtTheGate,
+    AsyncTimeout,
+    AsyncPanic,
+    Quarantine,
+    HeldEntity,
+    DeadLetterSentAgain,
+    AnswerToARetry,
+    MisusedRequestId,
+    CancelInTime,
+    CancelTooLate,
+}
+
+impl Sight {
+    pub(super) const ALL: [Self; 17] = [
+        Self::CrashThatLosesCommits,
+        Self::CrashWithWaitingMessages,
+        Self::CrashWhileOperationsRun,
+        Self::Poison,
+        Self::MessageToAnotherCore,
+        Self::MessageLeftToItsRow,
+        Self::FullQueue,
+        Self::ReadAtTheGate,
+        Self::AsyncTimeout,
+        Self::AsyncPanic,
+        Self::Quarantine,
+        Self::HeldEntity,
+        Self::DeadLetterSentAgain,
+        Self::AnswerToARetry,
+        Self::MisusedRequestId,
+        Self::CancelInTime,
+        Self::CancelTooLate,
+    ];
 }
 
 /// One life of the hub, from an open to a crash.
 pub(super) struct Life {
     pub(super) build: Build,
-    pub(super) order: CommitOrder<Released>,
+    /// Entities that are held until an operator resumes them.
+    pub(super) held: BTreeSet<InstanceId>,
+    pub(super) order: Arc<CommitOrder<Released>>,
     pub(super) seats: Vec<Seat>,
     /// How many envelopes an inbox holds before messages are left to their rows.
     inbox_limit: usize,
@@ -78,11 +125,10 @@ pub(super) struct Seat {
     spilled: bool,
     /// A step that is not written yet.
     pub(super) step: Option<Step>,
-    /// What the reader of the last step showed.
-    seen: u64,
 }
 
 /// What waits for an executor.
+#[expect(clippy::large_enum_variant, reason = "there are few of them, and they live for a step")]
 pub(super) enum Envelope {
     Asked(Asked),
     Input(Input),
@@ -161,17 +207,24 @@ impl World {
             life,
             hash: Xxh3::new(),
             story,
+            sights: BTreeSet::new(),
         }
     }
 
-    /// Runs to the end and gives a number in which everything is that happened.
-    pub(super) fn run(mut self) -> u64 {
+    /// Runs to the end. Gives a number in which everything is that happened, and what there was to see.
+    pub(super) fn run(mut self) -> (u64, BTreeSet<Sight>) {
         for _ in 0..self.climate.events {
             self.happen();
         }
         self.rest();
         check::at_rest(&mut self);
-        self.hash.digest()
+        (self.hash.digest(), self.sights)
+    }
+
+    fn see(&mut self, sight: Sight, seen: bool) {
+        if seen {
+            self.sights.insert(sight);
+        }
     }
 
     /// One event.
@@ -187,18 +240,31 @@ impl World {
             }
         }
         let seat = self.random.index(self.life.seats.len());
-        match self.random.below(100) {
-            0..12 => self.ask_something(),
-            12..32 => self.accept(seat),
-            32..55 => self.step(seat),
-            55..75 => self.commit(seat),
-            75..83 => self.sync(),
-            83..90 => self.poll_something(),
-            90..95 => self.let_time_pass(),
-            95..97 => self.operate(),
-            97..99 => self.open_a_door(),
-            _ => self.ask_again(),
+        match self.next_event() {
+            Event::Ask => self.ask_something(),
+            Event::AskAgain => self.ask_again(),
+            Event::Accept if self.life.seats[seat].step.is_none() => self.accept(seat, 0),
+            Event::Accept => {}
+            Event::Step => self.step(seat),
+            Event::Commit => self.commit(seat),
+            Event::Sync => self.sync(),
+            Event::Poll => self.poll_something(),
+            Event::Time => self.let_time_pass(),
+            Event::Operator => self.operate(),
+            Event::Door => self.open_a_door(),
         }
+    }
+
+    fn next_event(&mut self) -> Event {
+        let weights = &self.climate.weights;
+        let mut at = self.random.below(weights.iter().map(|(_, weight)| weight).sum());
+        for (event, weight) in weights {
+            if at < *weight {
+                return *event;
+            }
+            at -= weight;
+        }
+        unreachable!("the number is below the sum of the weights")
     }
 
     fn let_time_pass(&mut self) {
@@ -214,22 +280,28 @@ impl World {
         if self.random.chance(50) {
             let kind = *self.random.pick(&Kind::ALL);
             let target = kind.id(&key(&self.climate, &mut self.random));
-            self.send_to(target.clone(), Asked::Resume(target));
+            self.resume(target);
         } else {
             self.redeliver_one();
         }
     }
 
-    /// Sends a dead letter again. Says whether there was one.
+    fn resume(&mut self, target: InstanceId) {
+        self.life.held.remove(&target);
+        self.send_to(target.clone(), Asked::Resume(target));
+    }
+
+    /// Sends a dead letter again, or drops it if no build ever knew its operation. Says whether there was one.
     pub(super) fn redeliver_one(&mut self) -> bool {
         let survey = self.survey();
-        let Some((partition, id)) = survey.letters.first().copied() else {
+        let Some((partition, id, known)) = survey.letters.first().copied() else {
             return false;
         };
+        self.see(Sight::DeadLetterSentAgain, known);
         self.disordered.extend(survey.dead_work);
         self.disordered_logs.extend(survey.dead_logs);
         let seat = usize::from(partition.0) % self.life.seats.len();
-        let asked = Asked::DeadLetter(partition, id, true);
+        let asked = Asked::DeadLetter(partition, id, known);
         self.life.seats[seat].inbox.push_back(Envelope::Asked(asked));
         true
     }
@@ -253,15 +325,9 @@ impl World {
         self.life.seats[seat].inbox.push_back(Envelope::Asked(asked));
     }
 
-    /// The core takes in some of what waits for it: at least what its last step may have seen, as the contract of
-    /// `Core::step` wants it.
-    fn accept(&mut self, index: usize) {
-        let seat = &self.life.seats[index];
-        if seat.step.is_some() {
-            return;
-        }
-        let least = seat.owed();
-        let more = seat.inbox.len() - least;
+    /// The core takes in some of what waits for it, and at least the first `least`.
+    fn accept(&mut self, index: usize, least: usize) {
+        let more = self.life.seats[index].inbox.len() - least;
         let count = least + self.random.index(more + 1);
         self.accept_some(index, count);
     }
@@ -316,25 +382,24 @@ impl World {
         if self.life.failed || self.life.seats[index].step.is_some() {
             return;
         }
-        let owed = self.life.seats[index].owed();
-        self.accept_some(index, owed);
-        let cores = self.life.seats.len();
-        let order = &self.life.order;
-        let seat = &mut self.life.seats[index];
-        if !seat.core.has_work(self.now) {
+        if !self.life.seats[index].core.has_work(self.now) {
             return;
         }
+        let order = Arc::clone(&self.life.order);
         let batch = order.draw_batch_number();
-        let stepped = if cores == 1 {
-            seat.core.step(self.now, batch, order.store().as_ref(), u64::MAX)
+        let stepped = if self.life.seats.len() == 1 {
+            let core = &mut self.life.seats[index].core;
+            core.step(self.now, batch, order.store().as_ref(), u64::MAX)
         } else {
-            let spilled = &mut seat.spilled;
-            let (seen, reader, spilled) = order.snapshot(|| std::mem::take(spilled));
+            let seat = &mut self.life.seats[index];
+            let (seen, reader, spilled) = order.snapshot(|| std::mem::take(&mut seat.spilled));
             if spilled {
-                seat.core.accept(Input::Spilled { commit: seen });
+                seat.core.accept(Input::Spilled);
             }
-            seat.seen = seen;
-            seat.core.step(self.now, batch, reader.as_ref(), seen)
+            let owed = seat.owed(seen);
+            self.accept(index, owed);
+            let core = &mut self.life.seats[index].core;
+            core.step(self.now, batch, reader.as_ref(), seen)
         };
         let step = stepped.expect("the model's reads do not fail");
         check::step(&step, self.model.as_ref());
@@ -371,7 +436,7 @@ impl World {
             assert!(step.deliveries.is_empty(), "a delivery without a row");
             self.life.tickets.insert(ticket, self.life.written);
             match self.life.order.hold(items) {
-                Ok(Gated::Waiting) => {}
+                Ok(Gated::Waiting) => self.see(Sight::ReadAtTheGate, true),
                 Ok(Gated::Open(items)) => self.release(items),
                 Err((error, items)) => self.fail(&error, items),
             }
@@ -408,6 +473,7 @@ impl World {
         let asked = asked.expect("a client is told once, and only if it asked");
         let told = match (settled, &asked) {
             (Settled::Full(action), Asked::Client(request)) => {
+                self.sights.insert(Sight::FullQueue);
                 let request = &self.requests[*request];
                 assert_eq!(*action, request.action, "the client gets its own action back");
                 let life = &mut self.life;
@@ -423,6 +489,7 @@ impl World {
     }
 
     fn deliver(&mut self, message: Message, commit: u64) {
+        self.see(Sight::MessageToAnotherCore, true);
         let limit = match self.climate.spills {
             true => self.life.inbox_limit,
             false => usize::MAX,
@@ -434,6 +501,7 @@ impl World {
         }
         if seat.inbox.len() >= limit {
             seat.spilled = true;
+            self.sights.insert(Sight::MessageLeftToItsRow);
             seat.inbox.push_back(Envelope::Wake);
             return;
         }
@@ -454,6 +522,7 @@ impl World {
     fn fail(&mut self, error: &Error, items: Vec<Released>) {
         self.story.tell(|| format!("{} poisoned: {error}", self.now.0));
         drop(items);
+        self.see(Sight::Poison, true);
         self.life.failed = true;
         let after = self.life.order.sync();
         assert!(after.error.is_some(), "a poisoned order stays poisoned");
@@ -498,6 +567,12 @@ impl World {
         self.story.tell(|| format!("{} request {index} hears {heard:?}", self.now.0));
         request.open -= 1;
         request.heard.push(heard);
+        let finals = request.heard.iter().filter(|heard| heard.is_final()).count();
+        let (heard, misuse) = (request.heard.clone(), matches!(request.what, What::Misuse(_)));
+        self.see(Sight::AnswerToARetry, finals > 1);
+        self.see(Sight::MisusedRequestId, misuse);
+        self.see(Sight::CancelInTime, heard.contains(&Heard::Canceled(true)));
+        self.see(Sight::CancelTooLate, heard.contains(&Heard::Canceled(false)));
         self.hash.update(&(index as u64).to_le_bytes());
         check::heard(self, index);
     }
@@ -538,6 +613,8 @@ impl World {
                 return;
             }
         };
+        self.see(Sight::AsyncTimeout, matches!(ended, AsyncEnded::TimedOut));
+        self.see(Sight::AsyncPanic, matches!(ended, AsyncEnded::Panicked(_)));
         let seat = self.life.seat_of(&running.instance, self.climate.partitions);
         let input = Input::AsyncEnded {
             instance: running.instance,
@@ -549,6 +626,9 @@ impl World {
 
     /// The process dies, any prefix of what was not synced survives, and the hub is opened again.
     fn crash(&mut self) {
+        if !self.life.failed && self.random.chance(30) {
+            self.finish();
+        }
         let keep = self.random.index(self.model.unsynced() + 1);
         let build = match self.climate.bad_builds && self.random.chance(50) {
             true => *self.random.pick(&Build::BAD),
@@ -571,7 +651,13 @@ impl World {
         self.story
             .tell(|| format!("{} crash: {lost} commits lost, {last} is the last, then {build:?}", self.now.0));
         self.model = Arc::new(self.model.crash(keep));
-        assert_eq!(self.survey().commit, last, "a crash loses a suffix of the commits");
+        let survey = self.survey();
+        assert_eq!(survey.commit, last, "a crash loses a suffix of the commits");
+        self.see(Sight::CrashThatLosesCommits, lost > 0);
+        self.see(Sight::CrashWithWaitingMessages, !survey.messages.is_empty());
+        self.see(Sight::CrashWhileOperationsRun, !self.life.running.is_empty());
+        self.see(Sight::Quarantine, !survey.quarantined.is_empty());
+        self.see(Sight::HeldEntity, !self.life.held.is_empty());
         for request in &mut self.requests {
             request.lost += std::mem::take(&mut request.open);
         }
@@ -586,13 +672,24 @@ impl World {
         // Whoever was held is let go; the good build leaves nobody else waiting.
         for kind in Kind::ALL {
             for number in 0..self.climate.keys {
-                let target = kind.id(&format!("k{number}"));
-                self.send_to(target.clone(), Asked::Resume(target));
+                self.resume(kind.id(&format!("k{number}")));
             }
         }
-        for _ in 0..100_000 {
-            if !self.go_on() && !self.wake() {
+        self.finish();
+        while self.redeliver_one() || self.wake() {
+            self.finish();
+        }
+    }
+
+    /// Lets everything happen that needs no time and no operator.
+    fn finish(&mut self) {
+        for _ in 0..10_000 {
+            let busy = self.go_on();
+            if self.life.failed {
                 return;
+            }
+            if !busy {
+                return check::when_idle(self);
             }
         }
         panic!("the hub does not come to rest");
@@ -602,6 +699,7 @@ impl World {
     fn go_on(&mut self) -> bool {
         let mut busy = false;
         for index in 0..self.life.seats.len() {
+            busy |= self.life.seats[index].step.is_some();
             self.commit(index);
             let count = self.life.seats[index].inbox.len();
             self.accept_some(index, count);
@@ -621,7 +719,7 @@ impl World {
             busy = true;
             self.open_a_door();
         }
-        busy || self.redeliver_one()
+        busy
     }
 
     /// Goes to the time of the next timer. Says whether there is one.
@@ -640,7 +738,7 @@ impl World {
     /// Lets all request ids expire.
     pub(super) fn forget_requests(&mut self) {
         self.now.0 += 3 * 24 * 60 * 60 * 1_000;
-        while self.go_on() {}
+        self.finish();
     }
 }
 
@@ -656,7 +754,7 @@ impl Life {
         let cores = random.between(1, climate.most_cores).min(u64::from(climate.partitions)) as usize;
         let limits = climate.limits(random);
         let registry = build.registry();
-        let mut held = BTreeSet::new();
+        let mut held: BTreeSet<InstanceId> = BTreeSet::new();
         if climate.bad_builds && random.chance(20) {
             held.insert(random.pick(&Kind::ALL).id(&key(climate, random)));
         }
@@ -670,28 +768,28 @@ impl Life {
                 .filter(|id| owned.contains(&id.partition(climate.partitions)))
                 .cloned()
                 .collect();
-            Core::open(
-                limits.clone(),
-                Arc::clone(&registry),
-                Arc::new(Progress::default()),
-                climate.partitions,
-                &owned,
+            let config = CoreConfig {
+                hub: "simulated".into(),
+                limits: limits.clone(),
+                registry: Arc::clone(&registry),
+                progress: Arc::new(Progress::default()),
+                partitions: climate.partitions,
+                owned,
                 held,
-                model.as_ref(),
-            )
-            .unwrap()
+            };
+            Core::open(config, model.as_ref()).unwrap()
         };
         let seats = (0..cores).map(|index| Seat {
             core: open_core(index),
             inbox: VecDeque::new(),
             spilled: false,
             step: None,
-            seen: 0,
         });
         Self {
             build,
+            held: held.clone(),
             seats: seats.collect(),
-            order: CommitOrder::new(model.clone(), last),
+            order: Arc::new(CommitOrder::new(model.clone(), last)),
             inbox_limit: random.between(1, 4) as usize,
             waiting: BTreeMap::new(),
             next_token: 0,
@@ -713,11 +811,10 @@ impl Life {
 }
 
 impl Seat {
-    /// How many envelopes have to be taken in before the next step.
-    fn owed(&self) -> usize {
-        let seen = |envelope: &Envelope| {
-            matches!(envelope, Envelope::Input(Input::Delivery { commit, .. }) if *commit <= self.seen)
-        };
+    /// How many envelopes have to be taken in before a step that shows the commits up to `seen`.
+    fn owed(&self, seen: u64) -> usize {
+        let seen =
+            |envelope: &Envelope| matches!(envelope, Envelope::Input(Input::Delivery { commit, .. }) if *commit <= seen);
         self.inbox.iter().rposition(seen).map_or(0, |last| last + 1)
     }
 }

@@ -234,18 +234,32 @@ mod tests {
         let id = InstanceId::trusted("@a@k");
         let message_id = MessageId { batch: 258, index: 3 };
         let time = Timestamp(0x0102_0304);
-        let shown = |key: Vec<u8>| key.escape_ascii().to_string();
-        insta::assert_debug_snapshot!([
-            shown(partition(PARTITION)),
-            shown(state(PARTITION, &id)),
-            shown(message(PARTITION, &id, message_id)),
-            shown(timer(PARTITION, time, &id, "t")),
-            shown(timer_name(PARTITION, &id, "t")),
-            shown(request(PARTITION, &id, "r")),
-            shown(request_expiry(PARTITION, time, &id, "r")),
-            shown(dead_letter(PARTITION, message_id)),
-            shown(quarantine(PARTITION, &id)),
-        ]);
+        let pinned: [(Vec<u8>, &[u8]); 9] = [
+            (partition(PARTITION), b"\x00\x07\x01"),
+            (state(PARTITION, &id), b"\x00\x07\x10@a@k"),
+            (
+                message(PARTITION, &id, message_id),
+                b"\x00\x07\x20@a@k\x00\x00\x00\x00\x00\x00\x00\x01\x02\x00\x00\x00\x03",
+            ),
+            (
+                timer(PARTITION, time, &id, "t"),
+                b"\x00\x07\x30\x00\x00\x00\x00\x01\x02\x03\x04@a@k\x00t",
+            ),
+            (timer_name(PARTITION, &id, "t"), b"\x00\x07\x31@a@k\x00t"),
+            (request(PARTITION, &id, "r"), b"\x00\x07\x40@a@k\x00r"),
+            (
+                request_expiry(PARTITION, time, &id, "r"),
+                b"\x00\x07\x41\x00\x00\x00\x00\x01\x02\x03\x04@a@k\x00r",
+            ),
+            (
+                dead_letter(PARTITION, message_id),
+                b"\x00\x07\x50\x00\x00\x00\x00\x00\x00\x01\x02\x00\x00\x00\x03",
+            ),
+            (quarantine(PARTITION, &id), b"\x00\x07\x60@a@k"),
+        ];
+        for (key, bytes) in pinned {
+            assert_eq!(key.escape_ascii().to_string(), bytes.escape_ascii().to_string());
+        }
     }
 
     /// What a key was made from can be read back from it.

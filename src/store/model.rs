@@ -48,6 +48,50 @@ impl Model {
         Self::default()
     }
 
+    /// A panic while the lock was held cannot leave half a batch that matters: the test that panicked is over.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Faults {
+    fn before_write(&mut self) -> Result<()> {
+        let due = Self::count_down(&mut self.writes);
+        self.fail_if(due, "write")
+    }
+
+    fn before_sync(&mut self) -> Result<()> {
+        let due = Self::count_down(&mut self.syncs);
+        self.fail_if(due, "sync")
+    }
+
+    /// Whether the ordered failure is due now.
+    fn count_down(left: &mut Option<u64>) -> bool {
+        match left {
+            None => false,
+            Some(0) => true,
+            Some(left) => {
+                *left -= 1;
+                false
+            }
+        }
+    }
+
+    fn fail_if(&mut self, due: bool, what: &str) -> Result<()> {
+        self.failed |= due;
+        if self.failed {
+            return Err(Error::new(
+                ErrorKind::Io,
+                format!("the in-memory store fails this {what} because a test ordered it"),
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// What tests see and order.
+#[cfg(test)]
+impl Model {
     /// How many batches a crash could take away: those written since the last sync.
     pub(crate) fn unsynced(&self) -> usize {
         self.state().unsynced.len()
@@ -95,46 +139,6 @@ impl Model {
     /// Lets `succeed` more syncs through; the one after them fails, and from then on everything that writes.
     pub(crate) fn fail_sync_after(&self, succeed: u64) {
         self.state().faults.syncs = Some(succeed);
-    }
-
-    /// A panic while the lock was held cannot leave half a batch that matters: the test that panicked is over.
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Faults {
-    fn before_write(&mut self) -> Result<()> {
-        let due = Self::count_down(&mut self.writes);
-        self.fail_if(due, "write")
-    }
-
-    fn before_sync(&mut self) -> Result<()> {
-        let due = Self::count_down(&mut self.syncs);
-        self.fail_if(due, "sync")
-    }
-
-    /// Whether the ordered failure is due now.
-    fn count_down(left: &mut Option<u64>) -> bool {
-        match left {
-            None => false,
-            Some(0) => true,
-            Some(left) => {
-                *left -= 1;
-                false
-            }
-        }
-    }
-
-    fn fail_if(&mut self, due: bool, what: &str) -> Result<()> {
-        self.failed |= due;
-        if self.failed {
-            return Err(Error::new(
-                ErrorKind::Io,
-                format!("the in-memory store fails this {what} because a test ordered it"),
-            ));
-        }
-        Ok(())
     }
 }
 

@@ -185,7 +185,7 @@ fn the_context_tells_its_scope() {
     assert_eq!(context.id().as_str(), "@account@alice");
     assert_eq!((context.key(), context.operation()), ("alice", "close"));
     assert_eq!(context.now(), SystemTime::UNIX_EPOCH + Duration::from_secs(1));
-    assert_eq!(context.idempotency_key(), "@account@alice/7-2");
+    assert_eq!(context.idempotency_key(), "hub-1/@account@alice/7-2");
 
     let mut stage = Stage::new::<Audit>("main");
     stage.answer("ended", "");

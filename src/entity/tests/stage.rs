@@ -86,6 +86,7 @@ impl Stage {
 
 pub(crate) fn scope(name: &str, operation: &str) -> Scope {
     Scope {
+        hub: "hub-1".into(),
         entity: EntityId::new(name, "alice").unwrap(),
         operation: Cow::Owned(operation.to_owned()),
         message: MessageId { batch: 7, index: 2 },

@@ -51,6 +51,7 @@ struct Preamble {
 }
 
 impl Format {
+    #[expect(clippy::disallowed_methods, reason = "a hub's id is drawn here")]
     pub(crate) fn new(partitions: u32) -> Self {
         Self {
             hub: Uuid::new_v4(),

@@ -9,10 +9,11 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::files::{io_error, open_private, read_if_present};
 use crate::error::{Error, ErrorKind, Result};
+use crate::time::Stopwatch;
 
 const ACKNOWLEDGED: &str = "ACKNOWLEDGED";
 const VERSION: u8 = 1;
@@ -49,7 +50,7 @@ pub(crate) struct Sidecar {
     generation: u64,
     newest: Acknowledged,
     unsynced: bool,
-    synced_at: Instant,
+    synced_at: Stopwatch,
 }
 
 impl Sidecar {
@@ -86,7 +87,7 @@ impl Sidecar {
             generation,
             newest: acknowledged,
             unsynced: false,
-            synced_at: Instant::now(),
+            synced_at: Stopwatch::start(),
         };
         sidecar.write_slot(acknowledged)?;
         sidecar.write_slot(acknowledged)?;
@@ -127,7 +128,7 @@ impl Sidecar {
         let synced = self.file.sync_data();
         synced.map_err(|error| io_error("sync", &self.path, error))?;
         self.unsynced = false;
-        self.synced_at = Instant::now();
+        self.synced_at = Stopwatch::start();
         Ok(())
     }
 }

@@ -114,7 +114,7 @@ impl Life {
     /// The hub as it opens in `directory`.
     fn again(self, place: TempDir, directory: PathBuf, how: &OpenOptions) -> Self {
         let opened = open(&directory, how).unwrap();
-        let newest = super::newest(&opened);
+        let newest = newest(&opened);
         assert!(
             (self.promised..=self.newest).contains(&newest),
             "{newest} of {}..={}",

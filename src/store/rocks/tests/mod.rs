@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use super::{OpenOptions, Opened, RocksStore, open};
+use super::open::Opened;
+use super::{OpenOptions, RocksStore, open};
 use crate::error::{Error, ErrorKind};
 use crate::store::records::{self, CommitRecord};
 use crate::store::{Batch, Reader, Store, keys};

@@ -1,0 +1,216 @@
+//! A directory whose files were cut or changed: it opens with everything that was acknowledged, or refuses and says
+//! what is missing or broken. Never silently less.
+//!
+//! One directory is made by a process that is killed; each case damages a copy of it.
+
+mod worker;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use abide::prelude::*;
+use abide::{Error, ErrorKind};
+use worker::Worker;
+
+const JOURNALS: u32 = 10;
+
+#[derive(Entity, Default, Clone, Serialize, Deserialize)]
+struct Journal {
+    notes: Vec<u32>,
+}
+
+#[operations]
+impl Journal {
+    pub fn note(&mut self, n: u32) {
+        self.notes.push(n);
+    }
+}
+
+async fn open(directory: &Path) -> abide::Result<Hub> {
+    Hub::builder(directory).entity::<Journal>().open().await
+}
+
+#[test]
+fn worker() {
+    let Some((_, directory)) = worker::role() else { return };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.unwrap().block_on(async {
+        let hub = open(&directory).await.unwrap();
+        let client = hub.client();
+        let mut order = worker::order();
+        for n in 0.. {
+            client.entity::<Journal>(n % JOURNALS).note(n).signal().await.unwrap();
+            if order.as_deref() == Some(&n.to_string()) {
+                worker::tell(n);
+                order = worker::order();
+                if order.as_deref() == Some("shut down") {
+                    return hub.shutdown().await.unwrap();
+                }
+            }
+        }
+    });
+}
+
+/// Makes a hub with tables and a log: one process that closes it, and one that is killed. Every journal then has two
+/// runs of notes, of so many notes in all.
+fn make(directory: &Path, first: u32, second: u32) {
+    let mut worker = Worker::start("write", directory);
+    worker.say(first - 1);
+    worker.expect(&(first - 1).to_string());
+    worker.say("shut down");
+    assert!(worker.wait().success());
+    let mut worker = Worker::start("write", directory);
+    worker.say(second - 1);
+    worker.expect(&(second - 1).to_string());
+    worker.kill();
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        if entry.path().is_dir() {
+            copy(&entry.path(), &to.join(entry.file_name()));
+        } else {
+            fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    }
+}
+
+/// The largest file below `directory` whose name begins or ends like this.
+fn file(directory: &Path, name: &str) -> PathBuf {
+    let files = [directory.to_owned(), directory.join("db")].into_iter().flat_map(|directory| {
+        fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path())
+    });
+    let like = |path: &PathBuf| {
+        let file = path.file_name().unwrap().to_str().unwrap();
+        file.starts_with(name) || file.ends_with(name)
+    };
+    let files = files.filter(|path| like(path) && path.is_file());
+    files.max_by_key(|path| path.metadata().unwrap().len()).unwrap_or_else(|| panic!("there is no {name}"))
+}
+
+/// Opens the hub and looks at everything. Says whether all is there, or gives the refusal.
+async fn look(directory: &Path, acknowledged: u32) -> Result<(), Error> {
+    let hub = open(directory).await?;
+    let client = hub.client();
+    let mut notes = 0;
+    for journal in 0..JOURNALS {
+        let read = client.entity::<Journal>(journal).state().await;
+        notes += read?.unwrap_or_default().notes.len() as u32;
+    }
+    // The worker that was killed may have taken in more than it acknowledged.
+    assert!(notes >= acknowledged, "{notes} of {acknowledged} notes are there, and nobody said so");
+    client.entity::<Journal>("new").note(1).await?;
+    hub.shutdown().await
+}
+
+/// A refusal says how much is missing, or names the file or the block that is broken.
+fn assert_says_what(error: &Error, case: &str) {
+    assert!(matches!(error.kind(), ErrorKind::Corrupted | ErrorKind::Format | ErrorKind::Io), "{case}: {error:?}");
+    let text = error.to_string();
+    let says = [
+        "acknowledged commits", "ACKNOWLEDGED", "FORMAT", "CURRENT", "MANIFEST", ".sst", ".log", "OPTIONS",
+    ];
+    assert!(says.iter().any(|what| text.contains(what)), "{case}: {text}");
+}
+
+/// Draws a number below `bound`.
+fn draw(seed: &mut u64, bound: u64) -> u64 {
+    *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    (*seed >> 33) % bound
+}
+
+/// Files that are cut at many places, and files in which one bit is turned over.
+#[test]
+fn damage_is_told_or_harmless() {
+    let directory = tempfile::tempdir().unwrap();
+    let (first, second) = (300, 300);
+    let original = directory.path().join("original");
+    make(&original, first, second);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let mut seed = 2;
+    let mut outcomes = Vec::new();
+    for (name, cuts, flips) in [
+        (".log", 10, 14),
+        ("ACKNOWLEDGED", 3, 6),
+        ("MANIFEST-", 6, 8),
+        (".sst", 4, 8),
+        ("CURRENT", 2, 2),
+        ("FORMAT", 2, 3),
+        ("OPTIONS-", 1, 1),
+    ] {
+        for case in 0..cuts + flips {
+            let damaged = directory.path().join("damaged");
+            copy(&original, &damaged);
+            let path = file(&damaged, name);
+            let mut bytes = fs::read(&path).unwrap();
+            let at = draw(&mut seed, bytes.len() as u64) as usize;
+            let what = if case < cuts {
+                bytes.truncate(at);
+                format!("{name} cut at {at}")
+            } else {
+                let bit = draw(&mut seed, 8);
+                bytes[at] ^= 1 << bit;
+                format!("bit {bit} of byte {at} of {name}")
+            };
+            fs::write(&path, bytes).unwrap();
+            let looked = runtime.block_on(look(&damaged, first + second));
+            if let Err(error) = &looked {
+                assert_says_what(error, &what);
+            }
+            outcomes.push((name, looked.is_ok()));
+            fs::remove_dir_all(&damaged).unwrap();
+        }
+    }
+    // The check would be empty if everything opened, or if nothing did.
+    for name in [".log", "MANIFEST-", ".sst", "FORMAT"] {
+        assert!(outcomes.contains(&(name, false)), "no damage of {name} was noticed: {outcomes:?}");
+    }
+    assert!(outcomes.iter().any(|(_, opened)| *opened), "{outcomes:?}");
+}
+
+/// A file that is gone is told like one that is broken; the refusal of a hub that lost commits says how many, and
+/// `accept_loss` goes on with the rest.
+#[test]
+fn a_missing_file_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let original = directory.path().join("original");
+    make(&original, 50, 50);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    for name in [".log", "ACKNOWLEDGED", "MANIFEST-", ".sst", "CURRENT", "FORMAT"] {
+        let damaged = directory.path().join(name);
+        copy(&original, &damaged);
+        fs::remove_file(file(&damaged, name)).unwrap();
+        let error = runtime.block_on(look(&damaged, 100)).unwrap_err();
+        assert_says_what(&error, name);
+    }
+    let damaged = directory.path().join("cut");
+    copy(&original, &damaged);
+    let log = file(&damaged, ".log");
+    let bytes = fs::read(&log).unwrap();
+    fs::write(&log, &bytes[..1_000]).unwrap();
+    let error = runtime.block_on(look(&damaged, 100)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupted);
+    let lost = error.to_string();
+    let lost = lost.split_once(" has lost ").and_then(|(_, rest)| rest.split_once(" acknowledged commits"));
+    let lost: u32 = lost.unwrap_or_else(|| panic!("{error}")).0.parse().unwrap();
+    // A refusal changes nothing, so the log can be put back.
+    fs::write(&log, &bytes).unwrap();
+    runtime.block_on(look(&damaged, 100)).unwrap();
+
+    let accepted = directory.path().join("accepted");
+    copy(&original, &accepted);
+    fs::write(file(&accepted, ".log"), &bytes[..1_000]).unwrap();
+    runtime.block_on(async {
+        let hub = Hub::builder(&accepted).entity::<Journal>().accept_loss().open().await.unwrap();
+        let mut notes = 0;
+        for journal in 0..JOURNALS {
+            let state = hub.client().entity::<Journal>(journal).state().await.unwrap().unwrap();
+            notes += state.notes.len() as u32;
+        }
+        assert!(notes >= 50 && notes + lost >= 100, "{notes} and {lost}");
+        hub.shutdown().await.unwrap();
+        look(&accepted, notes).await.unwrap();
+    });
+}

@@ -1,0 +1,118 @@
+//! What a hub shows of itself: `hub.stats()`, metrics, and what it says in the log.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, LazyLock, Mutex};
+
+use abide::prelude::*;
+use metrics::{Counter, Gauge, Histogram, Key as MetricKey, KeyName, Metadata, Recorder, SharedString, Unit};
+
+#[derive(Entity, Default, Clone, Serialize, Deserialize)]
+struct Journal {
+    notes: u32,
+}
+
+#[operations]
+impl Journal {
+    pub fn note(&mut self) {
+        self.notes += 1;
+    }
+
+    pub fn fail(&mut self) {
+        panic!("on purpose");
+    }
+}
+
+/// Writes down the names of all metrics.
+#[derive(Clone, Debug, Default)]
+struct Names(Arc<Mutex<BTreeSet<String>>>);
+
+impl Names {
+    fn add(&self, key: &MetricKey) {
+        self.0.lock().unwrap().insert(key.name().to_owned());
+    }
+}
+
+impl Recorder for Names {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, key: &MetricKey, _: &Metadata<'_>) -> Counter {
+        self.add(key);
+        Counter::noop()
+    }
+
+    fn register_gauge(&self, key: &MetricKey, _: &Metadata<'_>) -> Gauge {
+        self.add(key);
+        Gauge::noop()
+    }
+
+    fn register_histogram(&self, key: &MetricKey, _: &Metadata<'_>) -> Histogram {
+        self.add(key);
+        Histogram::noop()
+    }
+}
+
+/// The recorder of this process: there can be one.
+static NAMES: LazyLock<Names> = LazyLock::new(|| {
+    let names = Names::default();
+    metrics::set_global_recorder(names.clone()).unwrap();
+    names
+});
+
+/// Every metric has a name under `abide.`, and the ones that an operator needs are there.
+#[tokio::test]
+async fn metrics_are_recorded_under_their_names() {
+    let names = NAMES.clone();
+    let directory = tempfile::tempdir().unwrap();
+    let hub = Hub::builder(directory.path()).entity::<Journal>().open().await.unwrap();
+    let journal = hub.client().entity::<Journal>("j");
+    journal.note().await.unwrap();
+    journal.fail().await.unwrap_err();
+    journal.note().signal_after(std::time::Duration::ZERO).await.unwrap();
+    while hub.stats().timers_fired == 0 {
+        tokio::task::yield_now().await;
+    }
+    hub.shutdown().await.unwrap();
+    let hub = Hub::builder(directory.path()).entity::<Journal>().open().await.unwrap();
+    hub.client().entity::<Journal>("j").note().await.unwrap();
+    hub.shutdown().await.unwrap();
+    let names = names.0.lock().unwrap().clone();
+    assert!(names.iter().all(|name| name.starts_with("abide.")), "{names:?}");
+    for name in [
+        "abide.turns",
+        "abide.operations",
+        "abide.operations.failed",
+        "abide.states.loaded",
+        "abide.timers.fired",
+        "abide.commit.changes",
+        "abide.sync.seconds",
+    ] {
+        assert!(names.contains(name), "{name} is not in {names:?}");
+    }
+}
+
+/// The snapshot counts what was done, and what is durable follows what is written.
+#[tokio::test]
+async fn stats_count_what_was_done() {
+    let directory = tempfile::tempdir().unwrap();
+    let hub = Hub::builder(directory.path()).entity::<Journal>().open().await.unwrap();
+    let journal = hub.client().entity::<Journal>("j");
+    for _ in 0..10 {
+        journal.note().await.unwrap();
+    }
+    journal.fail().await.unwrap_err();
+    let stats = hub.stats();
+    assert_eq!((stats.operations, stats.failures, stats.dead_letters), (11, 1, 0));
+    assert_eq!(stats.entities_in_memory, 1);
+    assert!(stats.turns >= 1 && stats.turns <= 11);
+    assert!(stats.commits == 10 && stats.written == 10 && stats.durable == 10, "{stats:?}");
+    assert!(stats.wal_bytes > 10 * 20 && stats.memtable_bytes > 0, "{stats:?}");
+    hub.shutdown().await.unwrap();
+    let hub = Hub::builder(directory.path()).entity::<Journal>().open().await.unwrap();
+    assert_eq!(hub.stats().operations, 0);
+    assert_eq!(hub.stats().durable, 10);
+    hub.shutdown().await.unwrap();
+}
