@@ -18,6 +18,7 @@ use std::process::ExitCode;
 
 use arguments::Arguments;
 use entities::Request;
+use load::Load;
 use report::Report;
 
 fn main() -> ExitCode {
@@ -51,10 +52,14 @@ async fn measure(arguments: &Arguments) -> ExitCode {
         directory.path().display(),
         hubs::MEMORY_BUDGET_BYTES >> 20
     );
-    measure_floors(arguments, directory.path(), &mut report).await;
-    measure_calls(arguments, directory.path(), &mut report).await;
-    measure_signals(arguments, directory.path(), &mut report).await;
-    measure_a_million(arguments, directory.path(), &mut report).await;
+    let directory = directory.path();
+    // Each figure comes directly after its floor: disks and neighbours change their mood within a minute.
+    measure_one_caller(arguments, directory, &mut report).await;
+    measure_callers(arguments, directory, &mut report).await;
+    measure_hot_signals(arguments, directory, &mut report).await;
+    measure_spread_signals(arguments, directory, &mut report).await;
+    measure_forwarding(arguments, directory, &mut report).await;
+    measure_a_million(arguments, directory, &mut report).await;
 
     println!("{}", report.table());
     if let Some(limits) = limits::table(&report, hubs::MEMORY_BUDGET_BYTES) {
@@ -69,110 +74,117 @@ async fn measure(arguments: &Arguments) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-async fn measure_floors(arguments: &Arguments, directory: &Path, report: &mut Report) {
-    const CALLERS: usize = 256;
+/// How many counters are called.
+const CALLED: u64 = 1_000;
+
+/// How many counters are signaled where signals are spread.
+const SIGNALED: u64 = 100_000;
+
+/// How many signals are in flight.
+const SIGNALS: usize = 1_024;
+
+async fn measure_one_caller(arguments: &Arguments, directory: &Path, report: &mut Report) {
+    const FLOOR: &str = "floor.fdatasync.p50_us";
+    const P50: &str = "entity.call.callers1.p50_us";
+    const P99: &str = "entity.call.callers1.p99_us";
+    if arguments.wants(&[FLOOR]) {
+        report.add(
+            FLOOR,
+            floors::fdatasync_p50_us(directory, arguments.measured()),
+            "us",
+            1,
+        );
+    }
+    if arguments.wants(&[P50, P99]) {
+        let load = load_of_calls(arguments, directory, 1).await;
+        report.add(P50, load.quantile_us(0.5), "us", 1);
+        report.add(P99, load.quantile_us(0.99), "us", 1);
+    }
+}
+
+async fn measure_callers(arguments: &Arguments, directory: &Path, report: &mut Report) {
+    const FEW: &str = "entity.call.callers64.per_s";
+    const MANY: &str = "entity.call.callers256.per_s";
+    const MANY_P99: &str = "entity.call.callers256.p99_us";
+    measure_puts(
+        arguments,
+        directory,
+        report,
+        "floor.rocksdb.keys1000.puts_per_s",
+        CALLED,
+    );
+    if arguments.wants(&[FEW]) {
+        let load = load_of_calls(arguments, directory, 64).await;
+        report.add(FEW, load.per_s(), "1/s", 64);
+    }
+    if arguments.wants(&[MANY, MANY_P99]) {
+        let load = load_of_calls(arguments, directory, 256).await;
+        report.add(MANY, load.per_s(), "1/s", 256);
+        report.add(MANY_P99, load.quantile_us(0.99), "us", 256);
+    }
+}
+
+async fn load_of_calls(arguments: &Arguments, directory: &Path, callers: usize) -> Load {
+    let hub = hubs::open(&directory.join(format!("calls-{callers}"))).await;
     let (warm_up, measured) = (arguments.warm_up(), arguments.measured());
-    if arguments.wants(&["floor.fdatasync.p50_us"]) {
-        let p50_us = floors::fdatasync_p50_us(directory, measured);
-        report.add("floor.fdatasync.p50_us", p50_us, "us", 1);
-    }
-    if arguments.wants(&["floor.channel.callers256.per_s"]) {
-        let load = floors::channel(CALLERS, warm_up, measured).await;
-        report.add("floor.channel.callers256.per_s", load.per_s(), "1/s", CALLERS);
-    }
-    for (name, keys) in [
-        ("floor.rocksdb.keys1000.puts_per_s", 1_000),
-        ("floor.rocksdb.keys100k.puts_per_s", 100_000),
-    ] {
-        if arguments.wants(&[name]) {
-            let per_s = floors::rocksdb_puts_per_s(directory, keys, warm_up, measured);
-            report.add(name, per_s, "1/s", 1);
-        }
+    let load = entities::counters(&hub.client(), Request::Call, callers, CALLED, warm_up, measured).await;
+    hub.shutdown().await.expect("the hub closes");
+    load
+}
+
+fn measure_puts(arguments: &Arguments, directory: &Path, report: &mut Report, name: &'static str, keys: u64) {
+    if arguments.wants(&[name]) {
+        let per_s = floors::rocksdb_puts_per_s(directory, keys, arguments.warm_up(), arguments.measured());
+        report.add(name, per_s, "1/s", 1);
     }
 }
 
-/// Which figures of a load a measurement reports, each under its name.
-struct Figures {
-    callers: usize,
-    per_s: Option<&'static str>,
-    p50_us: Option<&'static str>,
-    p99_us: Option<&'static str>,
-}
-
-async fn measure_calls(arguments: &Arguments, directory: &Path, report: &mut Report) {
-    const ENTITIES: u64 = 1_000;
-    let figures = [
-        Figures {
-            callers: 1,
-            per_s: None,
-            p50_us: Some("entity.call.callers1.p50_us"),
-            p99_us: Some("entity.call.callers1.p99_us"),
-        },
-        Figures {
-            callers: 64,
-            per_s: Some("entity.call.callers64.per_s"),
-            p50_us: None,
-            p99_us: None,
-        },
-        Figures {
-            callers: 256,
-            per_s: Some("entity.call.callers256.per_s"),
-            p50_us: None,
-            p99_us: Some("entity.call.callers256.p99_us"),
-        },
-    ];
-    for Figures {
-        callers,
-        per_s,
-        p50_us,
-        p99_us,
-    } in figures
-    {
-        let names: Vec<&str> = [per_s, p50_us, p99_us].into_iter().flatten().collect();
-        if !arguments.wants(&names) {
-            continue;
-        }
-        let hub = hubs::open(&directory.join(format!("calls-{callers}"))).await;
-        let (warm_up, measured) = (arguments.warm_up(), arguments.measured());
-        let load = entities::counters(&hub.client(), Request::Call, callers, ENTITIES, warm_up, measured).await;
-        hub.shutdown().await.expect("the hub closes");
-        if let Some(name) = per_s {
-            report.add(name, load.per_s(), "1/s", callers);
-        }
-        if let Some(name) = p50_us {
-            report.add(name, load.quantile_us(0.5), "us", callers);
-        }
-        if let Some(name) = p99_us {
-            report.add(name, load.quantile_us(0.99), "us", callers);
-        }
-    }
-}
-
-async fn measure_signals(arguments: &Arguments, directory: &Path, report: &mut Report) {
-    const IN_FLIGHT: usize = 1_024;
-    const ENTITIES: u64 = 100_000;
+async fn measure_hot_signals(arguments: &Arguments, directory: &Path, report: &mut Report) {
+    const FLOOR: &str = "floor.channel.callers256.per_s";
+    const HOT: &str = "entity.signal.hot.per_s";
     let (warm_up, measured) = (arguments.warm_up(), arguments.measured());
-    if arguments.wants(&["entity.signal.hot.per_s"]) {
+    if arguments.wants(&[FLOOR]) {
+        let load = floors::channel(256, warm_up, measured).await;
+        report.add(FLOOR, load.per_s(), "1/s", 256);
+    }
+    if arguments.wants(&[HOT]) {
         let hub = hubs::open(&directory.join("hot")).await;
-        let load = entities::counters(&hub.client(), Request::Signal, IN_FLIGHT, 1, warm_up, measured).await;
+        let load = entities::counters(&hub.client(), Request::Signal, SIGNALS, 1, warm_up, measured).await;
         hub.shutdown().await.expect("the hub closes");
-        report.add("entity.signal.hot.per_s", load.per_s(), "1/s", IN_FLIGHT);
+        report.add(HOT, load.per_s(), "1/s", SIGNALS);
     }
-    if arguments.wants(&["entity.signal.spread.per_s", "store.wal_bytes_per_signal"]) {
+}
+
+async fn measure_spread_signals(arguments: &Arguments, directory: &Path, report: &mut Report) {
+    const SPREAD: &str = "entity.signal.spread.per_s";
+    const WAL_BYTES: &str = "store.wal_bytes_per_signal";
+    measure_puts(
+        arguments,
+        directory,
+        report,
+        "floor.rocksdb.keys100k.puts_per_s",
+        SIGNALED,
+    );
+    if arguments.wants(&[SPREAD, WAL_BYTES]) {
         let hub = hubs::open(&directory.join("spread")).await;
         let client = hub.client();
-        entities::touch_all(&client, ENTITIES, IN_FLIGHT as u64).await;
+        entities::touch_all(&client, SIGNALED, SIGNALS as u64).await;
         let before = hub.stats().wal_bytes;
-        let load = entities::counters(&client, Request::Signal, IN_FLIGHT, ENTITIES, warm_up, measured).await;
-        report.add("entity.signal.spread.per_s", load.per_s(), "1/s", IN_FLIGHT);
-        let wal_bytes = (hub.stats().wal_bytes - before) as f64 / load.requests() as f64;
-        report.add("store.wal_bytes_per_signal", wal_bytes, "bytes", IN_FLIGHT);
+        let (warm_up, measured) = (arguments.warm_up(), arguments.measured());
+        let load = entities::counters(&client, Request::Signal, SIGNALS, SIGNALED, warm_up, measured).await;
+        let wal_bytes = (hub.stats().wal_bytes - before) as f64;
         hub.shutdown().await.expect("the hub closes");
+        report.add(SPREAD, load.per_s(), "1/s", SIGNALS);
+        report.add(WAL_BYTES, wal_bytes / load.requests() as f64, "bytes", SIGNALS);
     }
-    if arguments.wants(&["entity.forward.per_s"]) {
-        let directory = directory.join("forward");
-        let per_s = entities::forwarded_per_s(&directory, IN_FLIGHT as u64, warm_up, measured).await;
-        report.add("entity.forward.per_s", per_s, "1/s", IN_FLIGHT);
+}
+
+async fn measure_forwarding(arguments: &Arguments, directory: &Path, report: &mut Report) {
+    const FORWARD: &str = "entity.forward.per_s";
+    if arguments.wants(&[FORWARD]) {
+        let (warm_up, measured) = (arguments.warm_up(), arguments.measured());
+        let per_s = entities::forwarded_per_s(&directory.join("forward"), SIGNALS as u64, warm_up, measured).await;
+        report.add(FORWARD, per_s, "1/s", SIGNALS);
     }
 }
 
