@@ -302,3 +302,110 @@ impl<T> fmt::Debug for CommitOrder<T> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Model;
+
+    const NONE: CommitRecord = CommitRecord {
+        number: 0,
+        next_batch: 1,
+    };
+
+    fn order() -> (Arc<Model>, CommitOrder<&'static str>) {
+        let model = Arc::new(Model::new());
+        let order = CommitOrder::new(Arc::clone(&model) as Arc<dyn Store>, NONE);
+        (model, order)
+    }
+
+    fn commit(order: &CommitOrder<&'static str>, item: &'static str) -> u64 {
+        let mut batch = Batch::default();
+        batch.put(b"key", b"value");
+        order.commit(&mut batch, vec![item], |_| {}).unwrap()
+    }
+
+    /// Commits are numbered without gaps, and each is delivered before the next one can be written.
+    #[test]
+    fn numbers_have_no_gaps() {
+        let (model, order) = order();
+        let mut delivered = Vec::new();
+        for expected in 1..=5 {
+            let mut batch = Batch::default();
+            let number = order.commit(&mut batch, Vec::new(), |number| delivered.push(number));
+            assert_eq!(number.unwrap(), expected);
+            let row = model.get(&keys::COMMIT).unwrap().unwrap();
+            let record: CommitRecord = records::decode(&row, "commit").unwrap();
+            assert_eq!(record.number, expected);
+        }
+        assert_eq!(delivered, [1, 2, 3, 4, 5]);
+    }
+
+    /// The gate holds everything until its commit is synced and acknowledged to the store; reads wait for what they saw.
+    #[test]
+    fn nothing_leaves_before_it_is_durable() {
+        let (model, order) = order();
+        assert!(matches!(order.hold(vec!["early read"]), Ok(Gated::Open(items)) if items == ["early read"]));
+        commit(&order, "first");
+        assert!(matches!(order.hold(vec!["read"]), Ok(Gated::Waiting)));
+        assert_eq!((model.unsynced(), model.acknowledged()), (1, 0));
+        let released = order.sync();
+        assert_eq!((released.items, released.error.is_none()), (vec!["first", "read"], true));
+        assert_eq!((model.unsynced(), model.acknowledged()), (0, 1));
+        assert_eq!(order.watermarks(), (1, 1));
+    }
+
+    /// After a failed sync nothing is released, everything that waited comes back with the error, nothing more is taken,
+    /// and no sync is tried again.
+    #[test]
+    fn a_failed_sync_stops_everything() {
+        let (model, order) = order();
+        commit(&order, "lost");
+        model.fail_sync_after(0);
+        let released = order.sync();
+        assert_eq!(released.items, ["lost"]);
+        assert_eq!(released.error.unwrap().kind(), ErrorKind::Poisoned);
+        let (error, items) = order.commit(&mut Batch::default(), vec!["late"], |_| {}).unwrap_err();
+        assert_eq!((error.kind(), items), (ErrorKind::Poisoned, vec!["late"]));
+        assert!(order.hold(vec!["read"]).is_err());
+        assert!(error.to_string().contains("open it again"), "{error}");
+        assert_eq!((order.watermarks().1, model.acknowledged()), (0, 0));
+    }
+
+    /// A failed write gives back what it would have released, and what was synced before stays true.
+    #[test]
+    fn a_failed_write_takes_back_only_what_is_not_durable() {
+        let (model, order) = order();
+        commit(&order, "kept");
+        assert_eq!(order.sync().items, ["kept"]);
+        model.fail_write_after(0);
+        let (error, items) = order.commit(&mut Batch::default(), vec!["lost"], |_| {}).unwrap_err();
+        assert_eq!((error.kind(), items), (ErrorKind::Poisoned, vec!["lost"]));
+        assert_eq!(order.watermarks(), (1, 1));
+    }
+
+    /// A batch number is never given out twice, also not by an order that goes on after a restart.
+    #[test]
+    fn batch_numbers_are_drawn_once() {
+        let (model, order) = order();
+        let drawn: Vec<u64> = (0..3).map(|_| order.draw_batch_number()).collect();
+        assert_eq!(drawn, [1, 2, 3]);
+        commit(&order, "");
+        let row = model.get(&keys::COMMIT).unwrap().unwrap();
+        let again: CommitOrder<()> = CommitOrder::new(model, records::decode(&row, "commit").unwrap());
+        assert_eq!(again.draw_batch_number(), 4);
+    }
+
+    /// The syncer settles the newest acknowledgement once after a quiet spell, and ends when it is asked to.
+    #[test]
+    fn a_quiet_spell_is_settled_once() {
+        let (_, order) = order();
+        commit(&order, "");
+        assert_eq!(order.wait_for_work(), Work::Sync);
+        order.sync();
+        assert_eq!(order.wait_for_work(), Work::Settle);
+        assert!(order.settle().error.is_none());
+        order.stop();
+        assert_eq!(order.wait_for_work(), Work::End);
+    }
+}

@@ -52,7 +52,7 @@ impl Executor {
     fn work(&mut self) -> Result<()> {
         loop {
             // First the work, then the wait: what was stored by the last process is there before anything comes in.
-            while self.core.has_work(self.runtime.clock.now()) && !self.has_to_end() {
+            while self.has_work() && !self.has_to_end() {
                 self.go_on()?;
                 self.step()?;
                 self.drain();
@@ -68,6 +68,11 @@ impl Executor {
     /// Whether the hub still works: a sync or another executor may have failed.
     fn go_on(&self) -> Result<()> {
         self.runtime.failed().map_or(Ok(()), |error| Err(error.clone()))
+    }
+
+    /// Whether a step would have something to do. One that only finds out what was left to its rows counts, too.
+    fn has_work(&self) -> bool {
+        self.core.has_work(self.runtime.clock.now()) || self.runtime.inboxes[self.index].has_spilled()
     }
 
     /// Waits for the first envelope, or until the core wants to run, and takes what else is there.

@@ -382,7 +382,7 @@ impl World {
         if self.life.failed || self.life.seats[index].step.is_some() {
             return;
         }
-        if !self.life.seats[index].core.has_work(self.now) {
+        if !self.life.seats[index].has_work(self.now) {
             return;
         }
         let order = Arc::clone(&self.life.order);
@@ -703,7 +703,7 @@ impl World {
             self.commit(index);
             let count = self.life.seats[index].inbox.len();
             self.accept_some(index, count);
-            if self.life.seats[index].core.has_work(self.now) {
+            if self.life.seats[index].has_work(self.now) {
                 busy = true;
                 self.step(index);
                 self.commit(index);
@@ -811,6 +811,10 @@ impl Life {
 }
 
 impl Seat {
+    fn has_work(&self, now: Timestamp) -> bool {
+        self.core.has_work(now) || self.spilled
+    }
+
     /// How many envelopes have to be taken in before a step that shows the commits up to `seen`.
     fn owed(&self, seen: u64) -> usize {
         let seen =
