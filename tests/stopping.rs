@@ -1,0 +1,63 @@
+//! What a hub that stops, by itself or because it is asked to, owes to those who wait for it.
+
+use std::time::Duration;
+
+use abide::ErrorKind;
+use abide::prelude::*;
+use tokio::time::timeout;
+
+#[derive(Entity, Default, Serialize, Deserialize)]
+struct Grenade {
+    armed: bool,
+}
+
+#[operations]
+impl Grenade {
+    pub fn arm(&mut self) {
+        self.armed = true;
+    }
+}
+
+impl Drop for Grenade {
+    fn drop(&mut self) {
+        assert!(!self.armed, "the grenade goes off");
+    }
+}
+
+#[derive(Entity, Default, Clone, Serialize, Deserialize)]
+struct Desk {
+    notes: u32,
+}
+
+#[operations]
+impl Desk {
+    pub fn note(&mut self) -> u32 {
+        self.notes += 1;
+        self.notes
+    }
+
+    pub fn hang(&mut self) {
+        #[expect(clippy::disallowed_methods, reason = "the thread is meant to hang")]
+        std::thread::sleep(Duration::from_millis(300));
+    }
+
+    pub async fn endless(&mut self) {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// and the shutdown comes to an end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_executor_that_panics_ends_its_hub_and_hangs_nobody() {
+    let hub = Hub::in_memory().executors(2).entity::<Grenade>().entity::<Desk>().open().await.unwrap();
+    let client = hub.client();
+    let grenade = client.entity::<Grenade>("g");
+    grenade.arm().await.unwrap();
+    timeout(Duration::from_secs(10), grenade.delete()).await.unwrap().unwrap_err();
+    for key in 0..8 {
+        let noted = timeout(Duration::from_secs(10), client.entity::<Desk>(key).note()).await.unwrap();
+        let error = noted.unwrap_err().into_returned().unwrap_err();
+        assert!(error.to_string().contains("the grenade goes off"), "{error}");
+    }
+    timeout(Duration::from_secs(10), hub.shutdown()).await.unwrap().unwrap_err();
+}
