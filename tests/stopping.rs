@@ -61,3 +61,22 @@ async fn an_executor_that_panics_ends_its_hub_and_hangs_nobody() {
     }
     timeout(Duration::from_secs(10), hub.shutdown()).await.unwrap().unwrap_err();
 }
+
+/// A client that finds a full queue while the hub is stopping waits for room that never comes: it hears of the end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_for_room_hears_that_the_hub_ends() {
+    let hub = Hub::in_memory().executors(1).queue_limit(1).entity::<Desk>().open().await.unwrap();
+    let client = hub.client();
+    let busy = client.entity::<Desk>("busy");
+    busy.endless().signal().await.unwrap();
+    busy.note().signal().await.unwrap();
+    // While the executor hangs, the message and the stop come in behind each other.
+    let hanging = tokio::spawn(client.entity::<Desk>("other").hang());
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let waiting = tokio::spawn(busy.note());
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    hub.shutdown_within(Duration::from_millis(600)).await.unwrap();
+    hanging.await.unwrap().unwrap();
+    let told = timeout(Duration::from_secs(5), waiting).await.expect("the client hangs").unwrap();
+    assert_eq!(told.unwrap_err().into_returned().unwrap_err().kind(), ErrorKind::Closed);
+}

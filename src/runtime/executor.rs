@@ -50,6 +50,8 @@ impl Executor {
             self.runtime.fail(&error);
             self.refuse_until_stopped(&error);
         }
+        // Who was told of a full queue by the last steps waits for room that no step will make.
+        self.runtime.room.open_all();
         // What is left of the core holds states of users, and one of them may panic again when it is dropped.
         let runtime = Arc::clone(&self.runtime);
         let _ = catch_unwind(AssertUnwindSafe(|| drop(self)));
