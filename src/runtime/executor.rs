@@ -61,7 +61,7 @@ impl Executor {
     fn work(&mut self) -> Result<()> {
         loop {
             // First the work, then the wait: what was stored by the last process is there before anything comes in.
-            while self.core.has_work(self.runtime.clock.now()) && !self.has_to_end() {
+            while self.has_work() && !self.has_to_end() {
                 self.go_on()?;
                 self.step()?;
                 self.drain();
@@ -72,6 +72,12 @@ impl Executor {
             }
             self.receive();
         }
+    }
+
+    /// Whether a step would have something to do. Messages that were left to their rows count: nothing else may ever come
+    /// in after them.
+    fn has_work(&self) -> bool {
+        self.core.has_work(self.runtime.clock.now()) || self.runtime.inboxes[self.index].has_spilled()
     }
 
     /// Whether the hub still works: a sync or another executor may have failed.

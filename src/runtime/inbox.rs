@@ -96,6 +96,11 @@ impl Inbox {
         self.spilled.swap(false, Ordering::Relaxed)
     }
 
+    /// Whether deliveries were left to their rows. The envelope that wakes the executor comes after it is set.
+    pub(crate) fn has_spilled(&self) -> bool {
+        self.spilled.load(Ordering::Relaxed)
+    }
+
     /// How many envelopes wait.
     pub(crate) fn len(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
