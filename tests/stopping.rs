@@ -80,3 +80,18 @@ async fn who_waits_for_room_hears_that_the_hub_ends() {
     let told = timeout(Duration::from_secs(5), waiting).await.expect("the client hangs").unwrap();
     assert_eq!(told.unwrap_err().into_returned().unwrap_err().kind(), ErrorKind::Closed);
 }
+
+/// A retry asks what became of the first attempt, and the answer is there although the entity takes no calls now.
+#[tokio::test]
+async fn a_retry_is_answered_by_an_entity_that_is_held() {
+    let directory = tempfile::tempdir().unwrap();
+    let hub = Hub::builder(directory.path()).entity::<Desk>().open().await.unwrap();
+    assert_eq!(hub.client().entity::<Desk>("d").note().request_id("r").await.unwrap(), 1);
+    hub.shutdown().await.unwrap();
+    let hub = Hub::builder(directory.path()).entity::<Desk>().hold("@desk@d").open().await.unwrap();
+    let client = hub.client();
+    assert_eq!(client.entity::<Desk>("d").note().request_id("r").await.unwrap(), 1);
+    let error = client.entity::<Desk>("d").note().request_id("new").await.unwrap_err();
+    assert_eq!(error.into_returned().unwrap_err().kind(), ErrorKind::Quarantined);
+    hub.shutdown().await.unwrap();
+}
