@@ -95,3 +95,15 @@ async fn a_retry_is_answered_by_an_entity_that_is_held() {
     assert_eq!(error.into_returned().unwrap_err().kind(), ErrorKind::Quarantined);
     hub.shutdown().await.unwrap();
 }
+
+/// A type that only a scheduled signal mentions is listed as unregistered, too.
+#[tokio::test]
+async fn a_type_that_only_a_timer_mentions_is_listed_as_unregistered() {
+    let directory = tempfile::tempdir().unwrap();
+    let hub = Hub::builder(directory.path()).entity::<Desk>().open().await.unwrap();
+    hub.client().entity::<Desk>("d").note().signal_after(Duration::MAX).await.unwrap();
+    hub.shutdown().await.unwrap();
+    let hub = Hub::builder(directory.path()).open().await.unwrap();
+    assert_eq!(hub.unregistered(), ["desk"]);
+    hub.shutdown().await.unwrap();
+}
