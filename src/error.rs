@@ -20,6 +20,7 @@ pub struct Error {
 }
 
 /// The kinds of [`Error`], one for each decision that a caller would take differently.
+// The answers that request ids remember store a kind as its place in this list: a new one goes to the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum ErrorKind {

@@ -171,3 +171,28 @@ fn end_of_bucket(time: Timestamp) -> Timestamp {
     let bucket = BUCKET.as_millis() as u64;
     Timestamp(time.0.div_ceil(bucket).saturating_mul(bucket))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A request id that was used before an update has to be known after it.
+    #[test]
+    fn fingerprints_are_pinned() {
+        let operation = Action::Operation {
+            operation: "note".into(),
+            arguments: br#"{"n":1}"#.to_vec(),
+        };
+        let schedule = Action::Schedule {
+            timer: "t".into(),
+            due: Timestamp(1),
+            operation: "note".into(),
+            arguments: br#"{"n":1}"#.to_vec(),
+        };
+        let cancel = Action::Cancel { timer: "t".into() };
+        assert_eq!(
+            [operation, schedule, cancel].map(|action| fingerprint(&action)),
+            [12_782_097_039_800_535_385, 8_440_867_840_213_388_303, 353_131_775_903_093_175]
+        );
+    }
+}

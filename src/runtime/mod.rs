@@ -5,6 +5,8 @@ mod inbox;
 mod release;
 mod room;
 mod shared;
+#[cfg(test)]
+mod tests;
 mod totals;
 mod watchdog;
 

@@ -162,3 +162,167 @@ pub(crate) fn decode<'a, R: Deserialize<'a>>(bytes: &'a [u8], what: &str) -> Res
         None => Err(Error::new(ErrorKind::Corrupted, format!("a stored {what} is empty"))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The record has these bytes, and these bytes are this record. What was stored once has to be read for ever, so a
+    /// line here may be added and none may be changed.
+    #[track_caller]
+    fn pinned<R>(record: &R, bytes: &'static [u8])
+    where
+        R: Serialize + Deserialize<'static> + PartialEq + std::fmt::Debug,
+    {
+        let encoded = encode(record).unwrap();
+        assert_eq!(encoded.escape_ascii().to_string(), bytes.escape_ascii().to_string());
+        assert_eq!(decode::<R>(bytes, "record").unwrap(), *record);
+    }
+
+    fn operation() -> Action {
+        Action::Operation {
+            operation: "note".into(),
+            arguments: br#"{"n":1}"#.to_vec(),
+        }
+    }
+
+    #[test]
+    fn commits_states_and_counters_are_pinned() {
+        let commit = CommitRecord {
+            number: 300,
+            next_batch: 5,
+        };
+        pinned(&commit, b"\x01\xac\x02\x05");
+        let state = StateRecord {
+            changed: Timestamp(1_700_000_000_000),
+            state: b"{}",
+        };
+        pinned(&state, b"\x01\x80\xd0\x95\xff\xbc\x31\x02{}");
+        let partition = PartitionRecord {
+            requests: 1,
+            dead_letters: 128,
+        };
+        pinned(&partition, b"\x01\x01\x80\x01");
+        let quarantine = QuarantineRecord {
+            reason: "no".into(),
+            since: Timestamp(2),
+        };
+        pinned(&quarantine, b"\x01\x02no\x02");
+    }
+
+    #[test]
+    fn messages_of_every_kind_are_pinned() {
+        let message = |action| MessageRecord {
+            source: Some("@a@b".into()),
+            action,
+            call: false,
+            request: None,
+        };
+        pinned(&message(operation()), b"\x01\x01\x04@a@b\x00\x04note\x07{\"n\":1}\x00\x00");
+        let schedule = Action::Schedule {
+            timer: "t".into(),
+            due: Timestamp(130),
+            operation: "note".into(),
+            arguments: Vec::new(),
+        };
+        pinned(&message(schedule), b"\x01\x01\x04@a@b\x01\x01t\x82\x01\x04note\x00\x00\x00");
+        let cancel = Action::Cancel { timer: "t".into() };
+        pinned(&message(cancel), b"\x01\x01\x04@a@b\x02\x01t\x00\x00");
+        let call = MessageRecord {
+            source: None,
+            action: operation(),
+            call: true,
+            request: Some("r".into()),
+        };
+        pinned(&call, b"\x01\x00\x00\x04note\x07{\"n\":1}\x01\x01\x01r");
+    }
+
+    #[test]
+    fn timers_and_dead_letters_are_pinned() {
+        let timer = TimerRecord {
+            source: None,
+            operation: "note".into(),
+            arguments: b"{}".to_vec(),
+        };
+        pinned(&timer, b"\x01\x00\x04note\x02{}");
+        let letter = DeadLetterRecord {
+            source: Some("@a@b".into()),
+            target: "@c@d".into(),
+            operation: "note".into(),
+            arguments: b"{}".to_vec(),
+            reason: "no".into(),
+            died: Timestamp(1),
+        };
+        pinned(&letter, b"\x01\x01\x04@a@b\x04@c@d\x04note\x02{}\x02no\x01");
+    }
+
+    #[test]
+    fn requests_with_every_outcome_are_pinned() {
+        let request = |outcome| RequestRecord {
+            fingerprint: 1,
+            expires: Timestamp(2),
+            outcome,
+        };
+        pinned(&request(RequestOutcome::Waiting), b"\x01\x01\x02\x00");
+        pinned(&request(RequestOutcome::Accepted), b"\x01\x01\x02\x01");
+        pinned(&request(RequestOutcome::Answer(b"5".to_vec())), b"\x01\x01\x02\x02\x015");
+        let failure = Failure {
+            error_type: "E".into(),
+            message: "m".into(),
+            details: Some("1".into()),
+            sources: vec!["s".into()],
+            non_retriable: true,
+        };
+        let returned = RequestOutcome::Returned(failure);
+        pinned(&request(returned), b"\x01\x01\x02\x03\x01E\x01m\x01\x011\x01\x01s\x01");
+        let runtime = RequestOutcome::Runtime {
+            kind: ErrorKind::TimedOut,
+            message: "m".into(),
+        };
+        pinned(&request(runtime), b"\x01\x01\x02\x04\x08\x01m");
+    }
+
+    /// A kind is stored as its place in the list, so a new one goes to the end.
+    #[test]
+    fn the_places_of_error_kinds_are_pinned() {
+        pinned(&ErrorKind::InvalidId, b"\x01\x00");
+        pinned(&ErrorKind::Serialization, b"\x01\x01");
+        pinned(&ErrorKind::TooLarge, b"\x01\x02");
+        pinned(&ErrorKind::Unregistered, b"\x01\x03");
+        pinned(&ErrorKind::UnknownOperation, b"\x01\x04");
+        pinned(&ErrorKind::InvalidArguments, b"\x01\x05");
+        pinned(&ErrorKind::OperationFailed, b"\x01\x06");
+        pinned(&ErrorKind::Panicked, b"\x01\x07");
+        pinned(&ErrorKind::TimedOut, b"\x01\x08");
+        pinned(&ErrorKind::Quarantined, b"\x01\x09");
+        pinned(&ErrorKind::Overloaded, b"\x01\x0a");
+        pinned(&ErrorKind::RequestIdReused, b"\x01\x0b");
+        pinned(&ErrorKind::Poisoned, b"\x01\x0c");
+        pinned(&ErrorKind::Closed, b"\x01\x0d");
+        pinned(&ErrorKind::Locked, b"\x01\x0e");
+        pinned(&ErrorKind::Format, b"\x01\x0f");
+        pinned(&ErrorKind::Corrupted, b"\x01\x10");
+        pinned(&ErrorKind::Copy, b"\x01\x11");
+        pinned(&ErrorKind::Configuration, b"\x01\x12");
+        pinned(&ErrorKind::Io, b"\x01\x13");
+    }
+
+    /// Bytes that are no record are an error that names what they should have been, never a panic or a wrong record.
+    #[test]
+    fn bytes_that_are_no_record_are_refused() {
+        let message = encode(&MessageRecord {
+            source: None,
+            action: operation(),
+            call: true,
+            request: Some("r".into()),
+        })
+        .unwrap();
+        for cut in 0..message.len() {
+            let error = decode::<MessageRecord>(&message[..cut], "message").unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupted);
+            assert!(error.to_string().contains("a stored message"), "{error}");
+        }
+        let error = decode::<CommitRecord>(b"\x02\x01\x01", "commit").unwrap_err();
+        assert!(error.to_string().contains("record version 2 and this build knows 1"), "{error}");
+    }
+}

@@ -98,9 +98,15 @@ impl Log {
         &mut self.payload
     }
 
-    /// Where that record ends in the file.
+    /// Where that record ends in the file; when there is none any more, where it would begin.
     pub(super) fn end(&self) -> u64 {
         self.start + self.at as u64
+    }
+
+    /// Whether there is a fragment of a recycled log where the records end.
+    pub(super) fn is_recycled(&self) -> bool {
+        let kind = self.block[self.at..].get(HEADER - 1);
+        kind.is_some_and(|kind| matches!(kind, 5..=8 | 11 | 131))
     }
 
     /// Where the first zeros are that were skipped on the way to here.

@@ -3,7 +3,10 @@
 //! The MANIFEST ends where the file ends, so RocksDB takes one that was cut between two edits for a whole one. It then
 //! forgets a flushed table whose log is gone already, and plays the later logs over the hole: the newest commit's row
 //! is there and older commits are not. The sidecar therefore remembers how long the MANIFEST was. Edits that became zeros
-//! are skipped just as silently; they are looked for.
+//! are skipped just as silently; they are looked for. An edit whose length is wrong ends the MANIFEST as the end of the
+//! file does.
+//!
+//! A MANIFEST is never recycled. RocksDB's reader does not come to an end at a fragment that says that it is.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -86,6 +89,24 @@ fn current(database: &Path) -> Result<(PathBuf, Manifest)> {
     Ok((manifest, Manifest { number, length }))
 }
 
+/// Whether RocksDB's reader would come to an end with the current MANIFEST.
+pub(super) fn check_readable(database: &Path) -> Result<()> {
+    let (path, current) = current(database)?;
+    let mut edits = Log::open(&path, current.number)?;
+    while edits.next()? {}
+    if !edits.is_recycled() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Corrupted,
+        format!(
+            "{} is broken: what is at byte {} belongs to a log; restore a backup",
+            path.display(),
+            edits.end()
+        ),
+    ))
+}
+
 /// Whether the current MANIFEST holds everything that it held when `recorded` was written. A later one repeats it.
 pub(super) fn check(database: &Path, recorded: Manifest) -> Result<()> {
     let (path, current) = current(database)?;
@@ -114,6 +135,10 @@ pub(super) fn check(database: &Path, recorded: Manifest) -> Result<()> {
         Some(zeros) if zeros < durable => Err(has_lost(
             &path,
             &format!("its end: there are zeros from byte {zeros} on"),
+        )),
+        None if edits.end() < durable => Err(has_lost(
+            &path,
+            &format!("its end: the edit at byte {} is broken", edits.end()),
         )),
         _ => Ok(()),
     }

@@ -17,6 +17,7 @@ pub(super) struct Promise {
 impl Promise {
     /// Reads what was acknowledged, and refuses where that alone shows a loss. Changes nothing.
     pub(super) fn read(directory: &Path, accept_loss: bool) -> Result<Self> {
+        manifest::check_readable(&database(directory))?;
         let acknowledged = accept(Sidecar::read(directory), accept_loss)?.flatten();
         if let Some(acknowledged) = acknowledged {
             accept(

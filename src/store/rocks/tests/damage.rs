@@ -229,6 +229,29 @@ fn a_damaged_manifest_is_never_silently_less() {
     damage_all(killed_with_logs(), is_list);
 }
 
+/// Each edit of the MANIFEST in turn says that it belongs to a recycled log, at which RocksDB's reader would never come
+/// to an end, or that it is longer than the file, which RocksDB takes for the end.
+#[test]
+fn a_broken_edit_is_refused() {
+    let hub = killed_with_tables();
+    let is_manifest = |(path, _): &(PathBuf, Vec<u8>)| path.to_str().unwrap().contains("MANIFEST-");
+    let (manifest, bytes) = contents(hub).into_iter().find(is_manifest).unwrap();
+    let mut at = 0;
+    while at < bytes.len() {
+        let length = usize::from(u16::from_le_bytes([bytes[at + 4], bytes[at + 5]]));
+        for (byte, value) in [(at + 6, 5), (at + 5, 0xff)] {
+            let (_place, copy) = killed(hub);
+            let mut broken = bytes.clone();
+            broken[byte] = value;
+            fs::write(copy.join(manifest.strip_prefix(hub).unwrap()), broken).unwrap();
+            let error = open(&copy, &small()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupted, "{error}");
+            explained(&error).unwrap();
+        }
+        at += 7 + length;
+    }
+}
+
 #[test]
 fn a_damaged_sidecar_or_format_is_never_silently_less() {
     damage_all(killed_with_tables(), |path| {

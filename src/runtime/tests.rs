@@ -1,0 +1,116 @@
+//! What a store that fails does to everyone who waits: on the model, which fails on demand.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Runtime, RuntimeConfig, Threads};
+use crate::client::Client;
+use crate::engine::{Limits, Registry};
+use crate::entity::entity_code;
+use crate::prelude::*;
+use crate::store::Model;
+use crate::store::records::CommitRecord;
+use crate::{ErrorKind, Result};
+
+#[derive(Entity, Default, Clone, Debug, Serialize, Deserialize)]
+struct Busy {
+    notes: u32,
+}
+
+#[operations]
+impl Busy {
+    pub fn note(&mut self) {
+        self.notes += 1;
+    }
+
+    pub async fn wait(&mut self) {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// A hub on `model`, in which one message may wait for an entity.
+fn start(model: &Arc<Model>, executors: usize) -> (Arc<Runtime>, Threads, Client) {
+    let mut registry = Registry::default();
+    registry.add_entity(entity_code::<Busy>()).unwrap();
+    let config = RuntimeConfig {
+        hub: "hub".into(),
+        registry,
+        limits: Limits {
+            queue: 1,
+            ..Limits::default()
+        },
+        partitions: 8,
+        executors,
+        in_flight: 100,
+        held: Default::default(),
+    };
+    let none = CommitRecord {
+        number: 0,
+        next_batch: 1,
+    };
+    let store = Arc::clone(model);
+    let (runtime, threads) = Runtime::start(store, none, config, tokio::runtime::Handle::current()).unwrap();
+    let client = Client::new(&runtime);
+    (runtime, threads, client)
+}
+
+/// Waits for something that has to fail soon, as whatever waits for a hub that is poisoned.
+async fn refused<T: std::fmt::Debug>(waiting: impl Future<Output = Result<T>>) {
+    let ended = tokio::time::timeout(Duration::from_secs(10), waiting).await;
+    let error = ended.expect("nobody waits for a poisoned hub").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Poisoned, "{error}");
+}
+
+async fn call(operation: impl Future<Output = Result<(), CallError>>) -> Result<()> {
+    Ok(operation.await?)
+}
+
+/// A call of an `async` operation waits for a task that starts through the gate. If the sync fails there is no task, and
+/// nothing else ever comes to the executor: the caller hears of it all the same.
+#[tokio::test]
+async fn a_failed_sync_reaches_the_caller_of_an_operation_that_never_began() {
+    for executors in 1..=2 {
+        let model = Arc::new(Model::new());
+        let (runtime, threads, client) = start(&model, executors);
+        model.fail_sync_after(0);
+        refused(call(client.entity::<Busy>("a").wait())).await;
+        runtime.stop(Duration::ZERO);
+        threads.join();
+    }
+}
+
+/// A call whose operation runs, a client that waits for room, readers, and whoever comes later, of every executor.
+#[tokio::test]
+async fn a_failure_reaches_everyone_who_waits() {
+    type Fail = fn(&Model, u64);
+    for fail in [Model::fail_sync_after as Fail, Model::fail_write_after] {
+        let model = Arc::new(Model::new());
+        let (runtime, threads, client) = start(&model, 3);
+        let mut waiting = Vec::new();
+        for key in 0..8 {
+            let busy = client.entity::<Busy>(key);
+            waiting.push(tokio::spawn(call(busy.wait())));
+            tokio::task::yield_now().await;
+            // The first is stored and fills the queue; the second finds it full and waits.
+            busy.note().signal().await.unwrap();
+            waiting.push(tokio::spawn(busy.note().signal()));
+        }
+        // A call of another entity of each executor: when it is answered, what was sent before was taken in.
+        for key in 100..120 {
+            client.entity::<Busy>(key).note().await.unwrap();
+        }
+        assert!(waiting.iter().all(|task| !task.is_finished()));
+        fail(&model, 0);
+        refused(call(client.entity::<Busy>("other").note())).await;
+        for task in waiting {
+            refused(async { task.await.unwrap() }).await;
+        }
+        for key in 0..8 {
+            refused(call(client.entity::<Busy>(key).note())).await;
+            refused(client.entity::<Busy>(key).note().signal()).await;
+            refused(client.entity::<Busy>(key).state()).await;
+        }
+        runtime.stop(Duration::ZERO);
+        threads.join();
+    }
+}
