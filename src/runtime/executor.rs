@@ -85,11 +85,6 @@ impl Executor {
         self.runtime.failed().map_or(Ok(()), |error| Err(error.clone()))
     }
 
-    /// Whether a step would have something to do. One that only finds out what was left to its rows counts, too.
-    fn has_work(&self) -> bool {
-        self.core.has_work(self.runtime.clock.now()) || self.runtime.inboxes[self.index].has_spilled()
-    }
-
     /// Waits for the first envelope, or until the core wants to run, and takes what else is there.
     fn receive(&mut self) {
         let now = self.runtime.clock.now();
