@@ -9,8 +9,8 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::builds::Build;
 use super::check;
-use super::climate::{Climate, Event};
 use super::clients::{Heard, Request, What};
+use super::climate::{Climate, Event};
 use super::plan::{Kind, Plans, key};
 use super::random::Random;
 use super::survey::Survey;
@@ -402,7 +402,8 @@ impl World {
         };
         let step = stepped.expect("the model's reads do not fail");
         check::step(&step, self.model.as_ref());
-        self.story.tell(|| format!("{} core {index} steps: {}", self.now.0, describe(&step)));
+        self.story
+            .tell(|| format!("{} core {index} steps: {}", self.now.0, describe(&step)));
         for change in step.batch.changes() {
             match change {
                 Change::Put { key, value } => {
@@ -442,11 +443,17 @@ impl World {
             return;
         }
         let mut delivered = 0;
-        let committed = self.life.order.commit(&mut step.batch, items, |commit| delivered = commit);
+        let committed = self
+            .life
+            .order
+            .commit(&mut step.batch, items, |commit| delivered = commit);
         match committed {
             Ok(number) => {
                 assert_eq!(number, self.life.written + 1, "commit numbers have no gaps");
-                assert_eq!(number, delivered, "messages are delivered with the number of their commit");
+                assert_eq!(
+                    number, delivered,
+                    "messages are delivered with the number of their commit"
+                );
                 self.life.written = number;
                 self.life.tickets.insert(ticket, number);
                 for message in std::mem::take(&mut step.deliveries) {
@@ -548,7 +555,10 @@ impl World {
                 Leaving::Start(instance, message, operation) => {
                     let row = keys::message(instance.partition(self.climate.partitions), &instance, message);
                     let durable = self.model.crash(0).get(&row).unwrap();
-                    assert!(durable.is_some(), "{instance} runs an async operation whose message is not durable");
+                    assert!(
+                        durable.is_some(),
+                        "{instance} runs an async operation whose message is not durable"
+                    );
                     self.life.running.push(Running {
                         instance,
                         message,
@@ -563,7 +573,8 @@ impl World {
     fn tell(&mut self, index: usize, settled: &Settled) {
         let request = &mut self.requests[index];
         let heard = request.hear(settled);
-        self.story.tell(|| format!("{} request {index} hears {heard:?}", self.now.0));
+        self.story
+            .tell(|| format!("{} request {index} hears {heard:?}", self.now.0));
         request.open -= 1;
         request.heard.push(heard);
         let finals = request.heard.iter().filter(|heard| heard.is_final()).count();
@@ -647,8 +658,12 @@ impl World {
     fn reopen(&mut self, keep: usize, build: Build) {
         let lost = self.model.unsynced() - keep;
         let last = self.life.written - lost as u64;
-        self.story
-            .tell(|| format!("{} crash: {lost} commits lost, {last} is the last, then {build:?}", self.now.0));
+        self.story.tell(|| {
+            format!(
+                "{} crash: {lost} commits lost, {last} is the last, then {build:?}",
+                self.now.0
+            )
+        });
         self.model = Arc::new(self.model.crash(keep));
         let survey = self.survey();
         assert_eq!(survey.commit, last, "a crash loses a suffix of the commits");
@@ -714,7 +729,12 @@ impl World {
             busy = true;
             self.poll(0);
         }
-        while self.life.at_door.iter().any(|(_, door)| self.life.open_doors.contains(door)) {
+        while self
+            .life
+            .at_door
+            .iter()
+            .any(|(_, door)| self.life.open_doors.contains(door))
+        {
             busy = true;
             self.open_a_door();
         }
@@ -816,8 +836,7 @@ impl Seat {
 
     /// How many envelopes have to be taken in before a step that shows the commits up to `seen`.
     fn owed(&self, seen: u64) -> usize {
-        let seen =
-            |envelope: &Envelope| matches!(envelope, Envelope::Input(Input::Delivery { commit, .. }) if *commit <= seen);
+        let seen = |envelope: &Envelope| matches!(envelope, Envelope::Input(Input::Delivery { commit, .. }) if *commit <= seen);
         self.inbox.iter().rposition(seen).map_or(0, |last| last + 1)
     }
 }
@@ -831,5 +850,10 @@ fn describe(step: &Step) -> String {
             Change::Delete { key } => format!("-{}", key.escape_ascii()),
         })
         .collect();
-    format!("{} {:?} deliveries {:?}", changes.join(" "), step.outputs, step.deliveries)
+    format!(
+        "{} {:?} deliveries {:?}",
+        changes.join(" "),
+        step.outputs,
+        step.deliveries
+    )
 }
