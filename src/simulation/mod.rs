@@ -12,7 +12,8 @@
 //! ABIDE_SEED=7 cargo test --no-default-features --lib simulation -- --nocapture
 //! ```
 //!
-//! What happens in a run is in `world`, what may happen in it in `climate`, and what has to be true in `check`. A seed that
+//! What may happen in a run is in `climate`, how it happens in `world` and the files that it leads to, and what has to be true in
+//! `check`. A seed that
 //! finds a bug goes into `corpus.txt`.
 
 mod asking;
@@ -20,9 +21,14 @@ mod builds;
 mod check;
 mod clients;
 mod climate;
+mod ending;
+mod executor;
+mod gate;
+mod life;
 mod plan;
 mod random;
 mod runner;
+mod sights;
 mod survey;
 mod workload;
 mod world;

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::env;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::world::{Sight, World};
+use super::sights::Sight;
+use super::world::World;
 use crate::engine::panic_text;
 
 /// How many seeds a plain `cargo test` runs.
