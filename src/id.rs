@@ -213,6 +213,23 @@ fn invalid(text: &str, reason: &str) -> Error {
     )
 }
 
+/// The longest request id and timer id in bytes. Source: as long as an instance id, which they stand beside.
+const MAX_NAME_BYTES: usize = 512;
+
+/// Whether a request id or a timer id, which `what` says, can be part of a key.
+pub(crate) fn check_name(what: &str, name: &str) -> Result<()> {
+    if name.is_empty() || name.len() > MAX_NAME_BYTES || name.contains(char::is_control) {
+        return Err(Error::new(
+            ErrorKind::InvalidId,
+            format!(
+                "the {what} `{}` is not valid: it has to have 1 to {MAX_NAME_BYTES} bytes and no control characters",
+                name.chars().take(64).collect::<String>().escape_debug()
+            ),
+        ));
+    }
+    Ok(())
+}
+
 /// A fixed share of all instances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct PartitionId(pub(crate) u16);

@@ -83,7 +83,10 @@ async fn a_call_sees_every_signal_before_it() {
     assert_eq!(alice.state().await.unwrap(), Some(Account { cents: 501 }));
     assert_eq!(client.entity::<Account>("bob").state().await.unwrap(), None);
     hub.shutdown().await.unwrap();
-    assert_eq!(alice.balance().await.unwrap_err().into_returned().unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(
+        alice.balance().await.unwrap_err().into_returned().unwrap_err().kind(),
+        ErrorKind::Closed
+    );
 }
 
 /// More entities than one commit takes may be busy at once: calls, and messages from entity to entity, all come through.
@@ -122,7 +125,12 @@ async fn a_failed_operation_leaves_nothing() {
     assert_eq!(error.into_returned().unwrap(), Overdrawn { short_by: 5 });
     let error = alice.explode().await.unwrap_err().into_returned().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Panicked);
-    assert!(error.to_string().contains("`explode` of `@account@alice` panicked: on purpose"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("`explode` of `@account@alice` panicked: on purpose"),
+        "{error}"
+    );
     assert_eq!(alice.balance().await.unwrap(), 10);
     for other in ["bob", "somebody"] {
         assert_eq!(client.entity::<Account>(other).state().await.unwrap(), None);
@@ -143,10 +151,7 @@ async fn a_request_id_takes_effect_once() {
     let error = alice.deposit(6).request_id("r-1").await.unwrap_err();
     assert_eq!(error.into_returned().unwrap_err().kind(), ErrorKind::RequestIdReused);
     assert_eq!(alice.balance().await.unwrap(), 12);
-    let (first, second) = tokio::join!(
-        alice.slow(100).request_id("r-3"),
-        alice.slow(100).request_id("r-3")
-    );
+    let (first, second) = tokio::join!(alice.slow(100).request_id("r-3"), alice.slow(100).request_id("r-3"));
     assert_eq!((first.unwrap(), second.unwrap()), (112, 112));
 }
 
@@ -222,6 +227,9 @@ async fn lists_have_every_entity_once() {
     let mut expected: Vec<String> = (0..500).map(|n| n.to_string()).collect();
     expected.sort();
     assert_eq!(seen, expected);
-    assert_eq!(client.entities().name("account").prefix("49").count().await.unwrap(), 11);
+    assert_eq!(
+        client.entities().name("account").prefix("49").count().await.unwrap(),
+        11
+    );
     assert_eq!(client.entities().name("accoun").count().await.unwrap(), 0);
 }

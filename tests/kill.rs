@@ -110,7 +110,10 @@ fn builder(directory: &Path) -> abide::HubBuilder {
 #[test]
 fn worker() {
     if let Some((_, directory)) = worker::role() {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build();
         runtime.unwrap().block_on(work(&directory)).unwrap();
     }
 }
@@ -139,7 +142,8 @@ async fn work(directory: &Path) -> abide::Result<()> {
             });
             sender
         });
-        lane.send(order.to_owned()).expect("a lane that failed has ended the process");
+        lane.send(order.to_owned())
+            .expect("a lane that failed has ended the process");
     }
     Ok(())
 }
@@ -152,13 +156,20 @@ async fn obey(client: &Client, lane: &str, order: &str) -> abide::Result<u64> {
     let (kind, index) = lane.split_once('-').expect("a lane has a kind");
     let journal = client.entity::<Journal>(lane);
     let answer = match kind {
-        "signal" => journal.note("client", n).request_id(request).signal().await.map(|()| 0)?,
+        "signal" => journal
+            .note("client", n)
+            .request_id(request)
+            .signal()
+            .await
+            .map(|()| 0)?,
         "bare" => journal.note("client", n).signal().await.map(|()| 0)?,
         "call" => journal.note("client", n).request_id(request).await? as u64,
         "slow" => journal.note_slowly(n).request_id(request).await? as u64,
         "late" => {
             let late = journal.note_late(n, due).request_id(request);
-            late.signal_at(UNIX_EPOCH + Duration::from_millis(due)).await.map(|_| 0)?
+            late.signal_at(UNIX_EPOCH + Duration::from_millis(due))
+                .await
+                .map(|_| 0)?
         }
         "relay" => client.entity::<Relay>(index).forward().request_id(request).await?,
         "account" => {
@@ -192,7 +203,9 @@ struct Ledger {
 impl Ledger {
     fn new() -> Self {
         let kinds = ["signal", "bare", "call", "slow", "late", "relay", "account"];
-        let names = kinds.iter().flat_map(|kind| (0..LANES).map(move |n| format!("{kind}-{n}")));
+        let names = kinds
+            .iter()
+            .flat_map(|kind| (0..LANES).map(move |n| format!("{kind}-{n}")));
         Self {
             lanes: names.map(|name| (name, Lane::default())).collect(),
         }
@@ -222,7 +235,10 @@ impl Ledger {
     /// Writes an acknowledgement down. Those of one lane come in order.
     fn acknowledge(&mut self, told: &str) {
         let mut words = told.split(' ');
-        let lane = self.lanes.get_mut(words.next().unwrap()).expect("a lane that was asked");
+        let lane = self
+            .lanes
+            .get_mut(words.next().unwrap())
+            .expect("a lane that was asked");
         let [n, due, answer] = [(); 3].map(|()| words.next().unwrap().parse().unwrap());
         assert_eq!(lane.waiting.pop_front(), Some((n, due)), "{told}");
         lane.answers.insert(n, answer);
@@ -243,7 +259,12 @@ impl Ledger {
         let mut cents = 0;
         let mut forwarded: BTreeMap<String, Vec<u64>> = BTreeMap::new();
         for n in 0..LANES {
-            let inbox = client.entity::<Journal>(format!("inbox-{n}")).state().await.unwrap().unwrap();
+            let inbox = client
+                .entity::<Journal>(format!("inbox-{n}"))
+                .state()
+                .await
+                .unwrap()
+                .unwrap();
             for (source, notes) in inbox.notes {
                 assert!(notes.is_sorted(), "from {source} to inbox {n}: {notes:?}");
                 forwarded.entry(source).or_default().extend(notes);
@@ -288,7 +309,9 @@ impl Ledger {
 
 /// Draws a number below `bound`.
 fn draw(seed: &mut u64, bound: usize) -> usize {
-    *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    *seed = seed
+        .wrapping_mul(6_364_136_223_846_793_005)
+        .wrapping_add(1_442_695_040_888_963_407);
     (*seed >> 33) as usize % bound
 }
 
@@ -329,7 +352,9 @@ fn what_was_acknowledged_is_there_exactly_once() {
         let client = hub.client();
         // What was scheduled for the last round was due within 30 ms of its beginning.
         let late = ledger.wait_for_late(&client);
-        tokio::time::timeout(Duration::from_secs(20), late).await.expect("every scheduled signal fires");
+        tokio::time::timeout(Duration::from_secs(20), late)
+            .await
+            .expect("every scheduled signal fires");
         ledger.check(&client).await;
         assert!(client.dead_letters().await.unwrap().is_empty());
         hub.shutdown().await.unwrap();

@@ -49,23 +49,43 @@ impl Desk {
 /// and the shutdown comes to an end.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_executor_that_panics_ends_its_hub_and_hangs_nobody() {
-    let hub = Hub::in_memory().executors(2).entity::<Grenade>().entity::<Desk>().open().await.unwrap();
+    let hub = Hub::in_memory()
+        .executors(2)
+        .entity::<Grenade>()
+        .entity::<Desk>()
+        .open()
+        .await
+        .unwrap();
     let client = hub.client();
     let grenade = client.entity::<Grenade>("g");
     grenade.arm().await.unwrap();
-    timeout(Duration::from_secs(10), grenade.delete()).await.unwrap().unwrap_err();
+    timeout(Duration::from_secs(10), grenade.delete())
+        .await
+        .unwrap()
+        .unwrap_err();
     for key in 0..8 {
-        let noted = timeout(Duration::from_secs(10), client.entity::<Desk>(key).note()).await.unwrap();
+        let noted = timeout(Duration::from_secs(10), client.entity::<Desk>(key).note())
+            .await
+            .unwrap();
         let error = noted.unwrap_err().into_returned().unwrap_err();
         assert!(error.to_string().contains("the grenade goes off"), "{error}");
     }
-    timeout(Duration::from_secs(10), hub.shutdown()).await.unwrap().unwrap_err();
+    timeout(Duration::from_secs(10), hub.shutdown())
+        .await
+        .unwrap()
+        .unwrap_err();
 }
 
 /// A client that finds a full queue while the hub is stopping waits for room that never comes: it hears of the end.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_waits_for_room_hears_that_the_hub_ends() {
-    let hub = Hub::in_memory().executors(1).queue_limit(1).entity::<Desk>().open().await.unwrap();
+    let hub = Hub::in_memory()
+        .executors(1)
+        .queue_limit(1)
+        .entity::<Desk>()
+        .open()
+        .await
+        .unwrap();
     let client = hub.client();
     let busy = client.entity::<Desk>("busy");
     busy.endless().signal().await.unwrap();
@@ -77,7 +97,10 @@ async fn who_waits_for_room_hears_that_the_hub_ends() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     hub.shutdown_within(Duration::from_millis(600)).await.unwrap();
     hanging.await.unwrap().unwrap();
-    let told = timeout(Duration::from_secs(5), waiting).await.expect("the client hangs").unwrap();
+    let told = timeout(Duration::from_secs(5), waiting)
+        .await
+        .expect("the client hangs")
+        .unwrap();
     assert_eq!(told.unwrap_err().into_returned().unwrap_err().kind(), ErrorKind::Closed);
 }
 
@@ -86,9 +109,17 @@ async fn who_waits_for_room_hears_that_the_hub_ends() {
 async fn a_retry_is_answered_by_an_entity_that_is_held() {
     let directory = tempfile::tempdir().unwrap();
     let hub = Hub::builder(directory.path()).entity::<Desk>().open().await.unwrap();
-    assert_eq!(hub.client().entity::<Desk>("d").note().request_id("r").await.unwrap(), 1);
+    assert_eq!(
+        hub.client().entity::<Desk>("d").note().request_id("r").await.unwrap(),
+        1
+    );
     hub.shutdown().await.unwrap();
-    let hub = Hub::builder(directory.path()).entity::<Desk>().hold("@desk@d").open().await.unwrap();
+    let hub = Hub::builder(directory.path())
+        .entity::<Desk>()
+        .hold("@desk@d")
+        .open()
+        .await
+        .unwrap();
     let client = hub.client();
     assert_eq!(client.entity::<Desk>("d").note().request_id("r").await.unwrap(), 1);
     let error = client.entity::<Desk>("d").note().request_id("new").await.unwrap_err();
@@ -101,7 +132,12 @@ async fn a_retry_is_answered_by_an_entity_that_is_held() {
 async fn a_type_that_only_a_timer_mentions_is_listed_as_unregistered() {
     let directory = tempfile::tempdir().unwrap();
     let hub = Hub::builder(directory.path()).entity::<Desk>().open().await.unwrap();
-    hub.client().entity::<Desk>("d").note().signal_after(Duration::MAX).await.unwrap();
+    hub.client()
+        .entity::<Desk>("d")
+        .note()
+        .signal_after(Duration::MAX)
+        .await
+        .unwrap();
     hub.shutdown().await.unwrap();
     let hub = Hub::builder(directory.path()).open().await.unwrap();
     assert_eq!(hub.unregistered(), ["desk"]);

@@ -8,12 +8,9 @@ use crate::engine::message::{ClientOrigin, Input, Token};
 use crate::entity::caller::Request;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::CallFailure;
-use crate::id::{EntityId, InstanceId};
+use crate::id::{EntityId, InstanceId, check_name};
 use crate::runtime::{Envelope, Reply, Runtime, Told, closed};
 use crate::store::records::Action;
-
-/// The longest request id and timer id in bytes. Source: as long as an instance id, which they stand beside.
-const MAX_NAME_BYTES: usize = 512;
 
 /// A message of a client that is ready to go.
 #[derive(Debug)]
@@ -145,19 +142,6 @@ impl Submission {
         }
         Ok(())
     }
-}
-
-fn check_name(what: &str, name: &str) -> Result<()> {
-    if name.is_empty() || name.len() > MAX_NAME_BYTES || name.contains(char::is_control) {
-        return Err(Error::new(
-            ErrorKind::InvalidId,
-            format!(
-                "the {what} `{}` is not valid: it has to have 1 to {MAX_NAME_BYTES} bytes and no control characters",
-                name.chars().take(64).collect::<String>().escape_debug()
-            ),
-        ));
-    }
-    Ok(())
 }
 
 fn no_room() -> Error {

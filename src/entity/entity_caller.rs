@@ -8,7 +8,7 @@ use crate::entity::caller::{Caller, When};
 use crate::entity::context::EntityContext;
 use crate::entity::error::CallFailure;
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::EntityId;
+use crate::id::{EntityId, check_name};
 
 /// The caller inside an operation. It signals and cannot wait: two entities that wait for each other would stand still
 /// for ever.
@@ -69,7 +69,8 @@ impl Caller for EntityCaller<'_> {
             Some(timer) => timer,
             None => self.context.outbox().draw_timer_name(scope.message),
         };
-        self.send(request.0.map(|request| Outgoing {
+        let named = check_name("timer id", &timer);
+        self.send(named.and(request.0).map(|request| Outgoing {
             target: request.target,
             action: Action::Schedule {
                 timer: timer.clone(),
@@ -82,7 +83,8 @@ impl Caller for EntityCaller<'_> {
     }
 
     fn cancel(self, target: Result<EntityId>, timer: String) {
-        self.send(target.map(|target| Outgoing {
+        let named = check_name("timer id", &timer);
+        self.send(named.and(target).map(|target| Outgoing {
             target,
             action: Action::Cancel { timer },
         }));

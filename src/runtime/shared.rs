@@ -1,6 +1,7 @@
 //! What the threads of an open hub share, and how they start and end.
 
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, OnceLock};
@@ -10,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::commit::{CommitOrder, Gated, Syncer};
-use crate::engine::{Core, CoreConfig, Limits, Progress, Registry};
+use crate::engine::{Core, CoreConfig, Limits, panic_text, Progress, Registry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, PartitionId};
 use crate::runtime::executor::Executor;
@@ -154,8 +155,13 @@ impl Runtime {
         Syncer::start(Arc::clone(&self.order), move |items, error| {
             let _ = &alive;
             if let Some(runtime) = runtime.upgrade() {
-                runtime.release(items, error.as_ref());
-                if let Some(error) = error {
+                // A waker of the user's may panic, and so may what is dropped with an operation that never began.
+                let release = AssertUnwindSafe(|| runtime.release(items, error.as_ref()));
+                let panicked = catch_unwind(release).err().map(|panic| {
+                    let text = panic_text(panic.as_ref());
+                    Error::new(ErrorKind::Poisoned, format!("what left the gate panicked: {text}; open the hub again"))
+                });
+                if let Some(error) = error.or(panicked) {
                     runtime.fail(&error);
                 }
             }

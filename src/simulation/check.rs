@@ -10,8 +10,8 @@ use super::workload::{self, Entry, Peek, Receipt};
 use super::world::World;
 use crate::engine::Step;
 use crate::error::ErrorKind;
-use crate::store::{Change, Model, Reader, keys};
 use crate::id::{InstanceId, PartitionId};
+use crate::store::{Change, Model, Reader, keys};
 
 /// A step consumes messages that are there, once, and makes no row that it consumes itself.
 pub(super) fn step(step: &Step, store: &Model) {
@@ -27,8 +27,14 @@ pub(super) fn step(step: &Step, store: &Model) {
             }
             Change::Delete { key } if key[2] == message => {
                 let shown = key.escape_ascii();
-                assert!(!made.contains(key), "the message {shown} became a row in the commit that consumes it");
-                assert!(gone.insert(key.to_vec()), "the message {shown} is consumed twice in one commit");
+                assert!(
+                    !made.contains(key),
+                    "the message {shown} became a row in the commit that consumes it"
+                );
+                assert!(
+                    gone.insert(key.to_vec()),
+                    "the message {shown} is consumed twice in one commit"
+                );
                 let there = store.get(key).unwrap().is_some();
                 assert!(there, "the message {shown} is consumed and there is none");
             }
@@ -71,7 +77,10 @@ pub(super) fn heard(world: &World, index: usize) {
     }
     let mut finals = request.heard.iter().filter(|heard| heard.is_final());
     if let Some(first) = finals.next() {
-        assert!(finals.all(|other| other == first), "two answers under one request id: {request:?}");
+        assert!(
+            finals.all(|other| other == first),
+            "two answers under one request id: {request:?}"
+        );
     }
 }
 
@@ -128,7 +137,11 @@ pub(super) fn at_rest(world: &mut World) {
     assert!(survey.messages.is_empty(), "messages are left: {:?}", survey.messages);
     assert!(survey.timers.is_empty(), "timers are left: {:?}", survey.timers);
     assert!(survey.letters.is_empty(), "dead letters are left");
-    assert!(survey.quarantined.is_empty(), "quarantines are left: {:?}", survey.quarantined);
+    assert!(
+        survey.quarantined.is_empty(),
+        "quarantines are left: {:?}",
+        survey.quarantined
+    );
     paired(&survey);
     nothing_waits(world);
     work_was_done_once(world, &survey);
@@ -148,7 +161,11 @@ pub(super) fn at_rest(world: &mut World) {
 fn nothing_waits(world: &World) {
     let open: Vec<&Request> = world.requests.iter().filter(|request| request.open > 0).collect();
     assert!(open.is_empty(), "clients wait for ever: {open:?}");
-    assert!(world.life.waiting.is_empty(), "operators wait for ever: {:?}", world.life.waiting);
+    assert!(
+        world.life.waiting.is_empty(),
+        "operators wait for ever: {:?}",
+        world.life.waiting
+    );
     for seat in &world.life.seats {
         assert_eq!(seat.core.sizes().0, 0, "mailboxes are left");
         assert_eq!(seat.core.running(), 0, "something runs");
@@ -229,7 +246,9 @@ fn answers_are_true(world: &World, survey: &Survey) {
             let mut logs = logs.into_iter().flatten();
             let is_true = match heard {
                 Heard::Done(receipt) => moving.contains(&receipt.id) || logs.any(|log| follows(log, receipt)),
-                Heard::Seen(peek) => moving.contains(&peek.last) || peek.entries == 0 || logs.any(|log| shows(log, peek)),
+                Heard::Seen(peek) => {
+                    moving.contains(&peek.last) || peek.entries == 0 || logs.any(|log| shows(log, peek))
+                }
                 _ => true,
             };
             assert!(is_true, "{heard:?} is not true any more: {request:?} {:?}", survey.logs);
@@ -265,7 +284,10 @@ fn order_was_kept(world: &World, survey: &Survey) {
                 .flat_map(|work| nodes[&work].children.iter().copied())
                 .filter(|child| nodes[child].target.as_str() == *receiver && in_order(child))
                 .collect();
-            let from_sender = |node: &Node| node.parent.is_some_and(|parent| nodes[&parent].target.as_str() == *sender);
+            let from_sender = |node: &Node| {
+                node.parent
+                    .is_some_and(|parent| nodes[&parent].target.as_str() == *sender)
+            };
             let received: Vec<u64> = work_of(receiver)
                 .filter(|work| from_sender(&nodes[work]) && in_order(work))
                 .collect();
@@ -281,7 +303,11 @@ fn order_was_kept(world: &World, survey: &Survey) {
                 continue;
             };
             if let Some(before) = last.insert(request.client, request.asked) {
-                assert!(before < request.asked, "the order from client {} to {receiver}", request.client);
+                assert!(
+                    before < request.asked,
+                    "the order from client {} to {receiver}",
+                    request.client
+                );
             }
         }
     }

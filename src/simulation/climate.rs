@@ -62,7 +62,7 @@ impl Climate {
         Self {
             partitions: random.between(1, 5) as u16,
             most_cores: random.between(1, 3),
-            keys: random.between(1, 4),
+            keys: *random.pick(&[1, 2, 3, 4, 8]),
             events: random.between(100, 900),
             crashes: *random.pick(&[0, 3, 10, 30]),
             requests: random.between(5, 60),
@@ -104,7 +104,7 @@ impl Climate {
             payload_bytes: 64 << 10,
             batch_operations: *random.pick(&[1, 2, 3, 8, 1_024]),
             batch_bytes: *random.pick(&[200, 2_000, 4 << 20, 4 << 20]),
-            cache_bytes: *random.pick(&[0, 1_500, 1 << 20]),
+            cache_bytes: *random.pick(&[0, 0, 1_500, 1 << 20]),
             queue: *random.pick(&[1, 2, 5, 10_000]),
             queue_in_memory: *random.pick(&[0, 1, 2, 64]),
             page: *random.pick(&[1, 2, 3, 256]),

@@ -4,15 +4,31 @@
 //! contracts between them is drawn from the seed: the order of steps, what is on its way between two cores, when the disk
 //! syncs, and which prefix of the commits a crash leaves. The entities are written as a user writes them and carry in
 //! their messages what they shall do, so that the simulation knows what has to come of it.
+//!
+//! `ABIDE_SEED=7` replays one seed and tells its story, `ABIDE_SEEDS=100000` runs more seeds than usual, and
+//! `ABIDE_FIRST_SEED=5000` begins with another one:
+//!
+//! ```text
+//! ABIDE_SEED=7 cargo test --no-default-features --lib simulation -- --nocapture
+//! ```
+//!
+//! What may happen in a run is in `climate`, how it happens in `world` and the files that it leads to, and what has to be true in
+//! `check`. A seed that
+//! finds a bug goes into `corpus.txt`.
 
 mod asking;
 mod builds;
 mod check;
 mod clients;
 mod climate;
+mod ending;
+mod executor;
+mod gate;
+mod life;
 mod plan;
 mod random;
 mod runner;
+mod sights;
 mod survey;
 mod workload;
 mod world;

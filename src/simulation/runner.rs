@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::env;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::world::{Sight, World};
+use super::sights::Sight;
+use super::world::World;
 use crate::engine::panic_text;
 
 /// How many seeds a plain `cargo test` runs.
@@ -31,7 +32,10 @@ fn run_all(seeds: impl Iterator<Item = u64>) {
     let Some((first, _)) = failed.first() else {
         return;
     };
-    let list: Vec<String> = failed.iter().map(|(seed, reason)| format!("seed {seed}: {reason}")).collect();
+    let list: Vec<String> = failed
+        .iter()
+        .map(|(seed, reason)| format!("seed {seed}: {reason}"))
+        .collect();
     panic!(
         "{}\nsee one again: ABIDE_SEED={first} cargo test --no-default-features --lib simulation -- --nocapture",
         list.join("\n")
@@ -39,7 +43,9 @@ fn run_all(seeds: impl Iterator<Item = u64>) {
 }
 
 fn number(name: &str) -> Option<u64> {
-    env::var(name).ok().map(|text| text.parse().expect("a seed is a number"))
+    env::var(name)
+        .ok()
+        .map(|text| text.parse().expect("a seed is a number"))
 }
 
 /// Whatever crashes, fails, waits or is left to its row: what was acknowledged took effect once and in order, what failed
@@ -70,7 +76,9 @@ fn the_simulation_comes_to_every_place() {
 /// Seeds that once found a bug find none now.
 #[test]
 fn seeds_that_found_a_bug_find_none_now() {
-    let seeds = CORPUS.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
+    let seeds = CORPUS
+        .lines()
+        .map(|line| line.split('#').next().unwrap_or_default().trim());
     let seeds = seeds.filter(|seed| !seed.is_empty());
     run_all(seeds.map(|seed| seed.parse().expect("a line of the corpus begins with a seed")));
 }

@@ -79,7 +79,12 @@ impl Survey {
         survey
     }
 
-    fn look_at_states(&mut self, partition: PartitionId, current: &mut BTreeMap<String, Vec<Entry>>, reader: &dyn Reader) {
+    fn look_at_states(
+        &mut self,
+        partition: PartitionId,
+        current: &mut BTreeMap<String, Vec<Entry>>,
+        reader: &dyn Reader,
+    ) {
         for row in reader.scan(keys::states(partition, "@"), usize::MAX).unwrap() {
             let id = id_of(&row);
             let record: StateRecord<'_> = records::decode(&row.1, "state").unwrap();
@@ -144,7 +149,8 @@ impl Survey {
             self.letters.push((partition, keys::message_id_of(key).unwrap(), known));
         }
         let counted = counters(partition, reader).dead_letters;
-        self.pairs.push(("dead letters and their count", rows.len() as u64, counted));
+        self.pairs
+            .push(("dead letters and their count", rows.len() as u64, counted));
     }
 
     fn look_at_requests(&mut self, partition: PartitionId, reader: &dyn Reader) {
@@ -154,7 +160,8 @@ impl Survey {
         self.request_rows += rows.len() + expiries.len();
         self.pairs
             .push(("requests and their expiries", rows.len() as u64, expiries.len() as u64));
-        self.pairs.push(("requests and their count", rows.len() as u64, counted));
+        self.pairs
+            .push(("requests and their count", rows.len() as u64, counted));
     }
 
     fn look_at_arguments(&mut self, operation: &str, arguments: &[u8]) {
@@ -184,7 +191,9 @@ impl Survey {
 
 fn counters(partition: PartitionId, reader: &dyn Reader) -> PartitionRecord {
     let row = reader.get(&keys::partition(partition)).unwrap();
-    row.map_or_else(PartitionRecord::default, |row| records::decode(&row, "partition").unwrap())
+    row.map_or_else(PartitionRecord::default, |row| {
+        records::decode(&row, "partition").unwrap()
+    })
 }
 
 fn id_of(row: &Row) -> String {

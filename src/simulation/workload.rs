@@ -214,7 +214,9 @@ pub(super) fn reset_service() {
 pub(super) fn service_complaint(except: &BTreeSet<u64>) -> Option<String> {
     SERVICE.with_borrow(|service| {
         let mut changed = service.changed.iter().filter(|(work, _)| !except.contains(work));
-        changed.next().map(|(work, key)| format!("work {work} came again as {key}"))
+        changed
+            .next()
+            .map(|(work, key)| format!("work {work} came again as {key}"))
     })
 }
 
@@ -228,7 +230,8 @@ fn ask_service(work: u64, key: String) {
 }
 
 fn millis(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+    time.duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis() as u64)
 }
 
 fn write_id<S: Serializer>(id: &u64, serializer: S) -> Result<S::Ok, S::Error> {

@@ -27,6 +27,7 @@ pub(crate) struct RocksStore {
     database: DB,
     promise: Mutex<Promised>,
     closed: AtomicBool,
+    sync_failed: AtomicBool,
     wal_bytes: AtomicU64,
     format: Format,
     _lock: DirectoryLock,
@@ -59,6 +60,7 @@ impl RocksStore {
             database,
             promise: Mutex::new(Promised { sidecar, manifest }),
             closed: AtomicBool::new(false),
+            sync_failed: AtomicBool::new(false),
             wal_bytes: AtomicU64::new(0),
             format,
             _lock: lock,
@@ -103,9 +105,15 @@ impl Store for RocksStore {
 
     fn sync(&self) -> Result<()> {
         self.still_open()?;
-        self.database
-            .flush_wal(true)
-            .map_err(|failed| error("sync the log", failed))
+        let lost = || Error::new(ErrorKind::Poisoned, "an earlier sync of the log failed; open the hub again");
+        if self.sync_failed.load(Ordering::Acquire) {
+            return Err(lost());
+        }
+        self.database.flush_wal(true).map_err(|failed| {
+            // What could not be written may be gone from memory, and a second sync would claim that it is there.
+            self.sync_failed.store(true, Ordering::Release);
+            error("sync the log", failed)
+        })
     }
 
     fn acknowledge(&self, commit: u64) -> Result<()> {

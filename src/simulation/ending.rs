@@ -1,0 +1,138 @@
+//! How a life of the hub ends: by a crash, or at rest.
+
+use std::sync::Arc;
+
+use super::builds::Build;
+use super::check;
+use super::life::Life;
+use super::plan::{Kind, NEVER_MS};
+use super::sights::Sight;
+use super::world::World;
+
+impl World {
+    /// The process dies, any prefix of what was not synced survives, and the hub is opened again.
+    pub(super) fn crash(&mut self) {
+        if !self.life.failed && self.random.chance(30) {
+            self.finish();
+        }
+        let keep = self.random.index(self.model.unsynced() + 1);
+        let build = match self.climate.bad_builds && self.random.chance(50) {
+            true => *self.random.pick(&Build::BAD),
+            false => Build::Good,
+        };
+        match self.random.chance(10) {
+            // The wall clock was set back while the hub was closed.
+            true => {
+                self.clock_was_set_back = true;
+                self.now.0 -= self.random.below(1_000);
+            }
+            false => self.now.0 += self.random.below(1_000),
+        }
+        self.reopen(keep, build);
+    }
+
+    pub(super) fn reopen(&mut self, keep: usize, build: Build) {
+        let lost = self.model.unsynced() - keep;
+        let last = self.life.written - lost as u64;
+        self.story.tell(|| {
+            format!(
+                "{} crash: {lost} commits lost, {last} is the last, then {build:?}",
+                self.now.0
+            )
+        });
+        self.model = Arc::new(self.model.crash(keep));
+        let survey = self.survey();
+        assert_eq!(survey.commit, last, "a crash loses a suffix of the commits");
+        self.see(Sight::CrashThatLosesCommits, lost > 0);
+        self.see(Sight::CrashWithWaitingMessages, !survey.messages.is_empty());
+        self.see(Sight::CrashWhileOperationsRun, !self.life.running.is_empty());
+        self.see(Sight::Quarantine, !survey.quarantined.is_empty());
+        self.see(Sight::HeldEntity, !self.life.held.is_empty());
+        for request in &mut self.requests {
+            request.lost += std::mem::take(&mut request.open);
+        }
+        check::after_crash(self);
+        self.life = Life::open(&self.model, build, &self.climate, &mut self.random);
+    }
+
+    /// Opens the hub with the good build and lets everything come to its end.
+    pub(super) fn rest(&mut self) {
+        let keep = self.random.index(self.model.unsynced() + 1);
+        self.reopen(keep, Build::Good);
+        // Whoever was held is let go; the good build leaves nobody else waiting.
+        for kind in Kind::ALL {
+            for number in 0..self.climate.keys {
+                self.resume(kind.id(&format!("k{number}")));
+            }
+        }
+        self.finish();
+        while self.redeliver_one() || self.wake() {
+            self.finish();
+        }
+    }
+
+    /// Lets everything happen that needs no time and no operator.
+    pub(super) fn finish(&mut self) {
+        for _ in 0..10_000 {
+            let busy = self.go_on();
+            if self.life.failed {
+                return;
+            }
+            if !busy {
+                return check::when_idle(self);
+            }
+        }
+        panic!("the hub does not come to rest");
+    }
+
+    /// Does everything that can be done without time. Says whether there was anything.
+    pub(super) fn go_on(&mut self) -> bool {
+        let mut busy = false;
+        for index in 0..self.life.seats.len() {
+            busy |= self.life.seats[index].step.is_some();
+            self.commit(index);
+            let count = self.life.seats[index].inbox.len();
+            self.accept_some(index, count);
+            if self.life.seats[index].has_work(self.now) {
+                busy = true;
+                self.step(index);
+                self.commit(index);
+            }
+            busy |= count > 0;
+        }
+        self.sync();
+        while !self.life.running.is_empty() {
+            busy = true;
+            self.poll(0);
+        }
+        while self
+            .life
+            .at_door
+            .iter()
+            .any(|(_, door)| self.life.open_doors.contains(door))
+        {
+            busy = true;
+            self.open_a_door();
+        }
+        busy
+    }
+
+    /// Goes to the time of the next timer. Says whether there is one.
+    pub(super) fn wake(&mut self) -> bool {
+        let next = self.survey().timers.into_iter().min();
+        match next.filter(|due| due.0 < NEVER_MS) {
+            Some(due) => {
+                assert!(due > self.now, "a timer that is due does not fire");
+                self.now = due;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Lets all request ids expire.
+    pub(super) fn forget_requests(&mut self) {
+        self.now.0 += 3 * 24 * 60 * 60 * 1_000;
+        self.finish();
+    }
+}

@@ -1,0 +1,138 @@
+//! What happens outside of the cores: the syncer, what it lets out, the clients who hear it, and `async` operations.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::{Context, Poll, Waker};
+
+use super::check;
+use super::clients::{Heard, What};
+use super::life::{Asked, Envelope, Leaving, Released, Running, Told};
+use super::sights::Sight;
+use super::world::World;
+use crate::engine::message::{AsyncEnded, Input, Settled};
+use crate::engine::panic_text;
+use crate::error::Error;
+use crate::store::{Reader, keys};
+
+/// How often an `async` operation is polled before it counts as one that never ends.
+const PATIENCE: u32 = 12;
+
+impl World {
+    /// What the syncer's thread does once.
+    pub(super) fn sync(&mut self) {
+        let released = self.life.order.sync();
+        match released.error {
+            None => self.release(released.items),
+            Some(error) => self.fail(&error, released.items),
+        }
+    }
+
+    /// A write or a sync failed: nothing of `items` may be claimed, and nothing more is released.
+    pub(super) fn fail(&mut self, error: &Error, items: Vec<Released>) {
+        self.story.tell(|| format!("{} poisoned: {error}", self.now.0));
+        drop(items);
+        self.see(Sight::Poison, true);
+        self.life.failed = true;
+        let after = self.life.order.sync();
+        assert!(after.error.is_some(), "a poisoned order stays poisoned");
+    }
+
+    /// Things leave the process. Everything that they were derived from has to be durable.
+    pub(super) fn release(&mut self, items: Vec<Released>) {
+        let durable = self.life.written - self.model.unsynced() as u64;
+        for Released { ticket, what } in items {
+            let commit = self.life.tickets[&ticket];
+            assert!(
+                commit <= durable,
+                "something of commit {commit} leaves the process while {durable} is the newest durable one"
+            );
+            match what {
+                Leaving::Told(Asked::Client(request), Told::Settled(settled)) => self.tell(request, &settled),
+                Leaving::Told(Asked::Client(request), Told::Full(door)) => self.life.at_door.push((request, door)),
+                Leaving::Told(..) => {}
+                Leaving::Room(instance) => {
+                    if let Some(door) = self.life.doors.remove(&instance) {
+                        self.life.open_doors.insert(door);
+                    }
+                }
+                Leaving::Start(instance, message, operation) => {
+                    let row = keys::message(instance.partition(self.climate.partitions), &instance, message);
+                    let durable = self.model.crash(0).get(&row).unwrap();
+                    assert!(
+                        durable.is_some(),
+                        "{instance} runs an async operation whose message is not durable"
+                    );
+                    self.life.running.push(Running {
+                        instance,
+                        message,
+                        operation,
+                        polls: 0,
+                    });
+                }
+            }
+        }
+    }
+
+    pub(super) fn tell(&mut self, index: usize, settled: &Settled) {
+        let request = &mut self.requests[index];
+        let heard = request.hear(settled);
+        self.story
+            .tell(|| format!("{} request {index} hears {heard:?}", self.now.0));
+        request.open -= 1;
+        request.heard.push(heard);
+        let finals = request.heard.iter().filter(|heard| heard.is_final()).count();
+        let (heard, misuse) = (request.heard.clone(), matches!(request.what, What::Misuse(_)));
+        self.see(Sight::AnswerToARetry, finals > 1);
+        self.see(Sight::MisusedRequestId, misuse);
+        self.see(Sight::CancelInTime, heard.contains(&Heard::Canceled(true)));
+        self.see(Sight::CancelTooLate, heard.contains(&Heard::Canceled(false)));
+        self.hash.update(&(index as u64).to_le_bytes());
+        check::heard(self, index);
+    }
+
+    /// Lets one client in that waited for room.
+    pub(super) fn open_a_door(&mut self) {
+        let found = self
+            .life
+            .at_door
+            .iter()
+            .position(|(_, door)| self.life.open_doors.contains(door));
+        if let Some(at) = found {
+            let (request, _) = self.life.at_door.remove(at);
+            self.requests[request].open -= 1;
+            self.send(request);
+        }
+    }
+
+    pub(super) fn poll_something(&mut self) {
+        if !self.life.running.is_empty() {
+            let at = self.random.index(self.life.running.len());
+            self.poll(at);
+        }
+    }
+
+    /// Polls one `async` operation, as tokio would.
+    pub(super) fn poll(&mut self, at: usize) {
+        let mut running = self.life.running.remove(at);
+        let mut context = Context::from_waker(Waker::noop());
+        let polled = catch_unwind(AssertUnwindSafe(|| running.operation.as_mut().poll(&mut context)));
+        let ended = match polled {
+            Ok(Poll::Ready(finished)) => AsyncEnded::Finished(finished),
+            Err(panic) => AsyncEnded::Panicked(panic_text(panic.as_ref())),
+            Ok(Poll::Pending) if running.polls == PATIENCE => AsyncEnded::TimedOut,
+            Ok(Poll::Pending) => {
+                running.polls += 1;
+                self.life.running.insert(at, running);
+                return;
+            }
+        };
+        self.see(Sight::AsyncTimeout, matches!(ended, AsyncEnded::TimedOut));
+        self.see(Sight::AsyncPanic, matches!(ended, AsyncEnded::Panicked(_)));
+        let seat = self.life.seat_of(&running.instance, self.climate.partitions);
+        let input = Input::AsyncEnded {
+            instance: running.instance,
+            message: running.message,
+            ended,
+        };
+        self.life.seats[seat].inbox.push_back(Envelope::Input(Box::new(input)));
+    }
+}

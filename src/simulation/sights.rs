@@ -1,0 +1,59 @@
+//! What there was to see in a run: for the test of the simulation itself, and for whoever looks for the reason of a failure.
+
+/// What a run went through. A simulation that never comes to a place cannot say anything about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Sight {
+    CrashThatLosesCommits,
+    CrashWithWaitingMessages,
+    CrashWhileOperationsRun,
+    Poison,
+    MessageToAnotherCore,
+    MessageLeftToItsRow,
+    FullQueue,
+    ReadAtTheGate,
+    AsyncTimeout,
+    AsyncPanic,
+    Quarantine,
+    HeldEntity,
+    DeadLetterSentAgain,
+    AnswerToARetry,
+    MisusedRequestId,
+    CancelInTime,
+    CancelTooLate,
+}
+
+impl Sight {
+    pub(super) const ALL: [Self; 17] = [
+        Self::CrashThatLosesCommits,
+        Self::CrashWithWaitingMessages,
+        Self::CrashWhileOperationsRun,
+        Self::Poison,
+        Self::MessageToAnotherCore,
+        Self::MessageLeftToItsRow,
+        Self::FullQueue,
+        Self::ReadAtTheGate,
+        Self::AsyncTimeout,
+        Self::AsyncPanic,
+        Self::Quarantine,
+        Self::HeldEntity,
+        Self::DeadLetterSentAgain,
+        Self::AnswerToARetry,
+        Self::MisusedRequestId,
+        Self::CancelInTime,
+        Self::CancelTooLate,
+    ];
+}
+
+/// What happened, for someone who looks for the reason of a failure.
+#[derive(Debug, Default)]
+pub(super) struct Story {
+    pub(super) told: bool,
+}
+
+impl Story {
+    pub(super) fn tell(&self, event: impl FnOnce() -> String) {
+        if self.told {
+            eprintln!("{}", event());
+        }
+    }
+}
