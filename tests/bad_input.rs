@@ -116,14 +116,22 @@ async fn a_key_that_breaks_the_rules_is_refused() {
             refusal(account.deposit(1).await),
             refusal(account.deposit(1).try_call().await),
             account.deposit(1).signal().await.unwrap_err(),
-            account.deposit(1).signal_at(std::time::SystemTime::now()).await.unwrap_err(),
+            account
+                .deposit(1)
+                .signal_at(std::time::SystemTime::now())
+                .await
+                .unwrap_err(),
             account.cancel_signal("timer").await.unwrap_err(),
             account.state().await.unwrap_err(),
             refusal(account.delete().await),
             account.id().unwrap_err(),
         ];
         for error in errors {
-            assert_error(&error, ErrorKind::InvalidId, &["the id `@account@", reason, "is not valid"]);
+            assert_error(
+                &error,
+                ErrorKind::InvalidId,
+                &["the id `@account@", reason, "is not valid"],
+            );
         }
     }
     assert_nothing_stored(&hub).await;
@@ -166,7 +174,11 @@ async fn a_payload_over_the_limit_is_refused() {
     for error in [
         refusal(alice.note(memo.clone()).await),
         alice.note(memo.clone()).signal().await.unwrap_err(),
-        alice.note(memo.clone()).signal_after(std::time::Duration::ZERO).await.unwrap_err(),
+        alice
+            .note(memo.clone())
+            .signal_after(std::time::Duration::ZERO)
+            .await
+            .unwrap_err(),
     ] {
         let texts = ["`note` for `@account@alice`", "1000 is the limit", ".payload_limit"];
         assert_error(&error, ErrorKind::TooLarge, &texts);
@@ -191,11 +203,21 @@ async fn an_unknown_operation_is_refused() {
 async fn arguments_that_do_not_decode_are_refused() {
     let hub = hub().await;
     let alice = hub.client().entity::<other_build::Account>("alice");
-    for error in [refusal(alice.deposit("much").await), alice.deposit("much").signal().await.unwrap_err()] {
-        let texts = ["the arguments of `deposit` for `@account@alice` do not decode", "cents", "much"];
+    for error in [
+        refusal(alice.deposit("much").await),
+        alice.deposit("much").signal().await.unwrap_err(),
+    ] {
+        let texts = [
+            "the arguments of `deposit` for `@account@alice` do not decode",
+            "cents",
+            "much",
+        ];
         assert_error(&error, ErrorKind::InvalidArguments, &texts);
     }
-    for error in [refusal(alice.remark().await), alice.remark().signal().await.unwrap_err()] {
+    for error in [
+        refusal(alice.remark().await),
+        alice.remark().signal().await.unwrap_err(),
+    ] {
         assert_error(&error, ErrorKind::InvalidArguments, &["`note`", "`memo`"]);
     }
     assert_nothing_stored(&hub).await;
@@ -206,8 +228,15 @@ async fn arguments_that_do_not_decode_are_refused() {
 async fn an_unregistered_type_is_refused() {
     let hub = hub().await;
     let stranger = hub.client().entity::<Stranger>("x");
-    for error in [refusal(stranger.greet().await), stranger.greet().signal().await.unwrap_err()] {
-        assert_error(&error, ErrorKind::Unregistered, &["`stranger` is not registered", ".entity::<"]);
+    for error in [
+        refusal(stranger.greet().await),
+        stranger.greet().signal().await.unwrap_err(),
+    ] {
+        assert_error(
+            &error,
+            ErrorKind::Unregistered,
+            &["`stranger` is not registered", ".entity::<"],
+        );
     }
     assert_nothing_stored(&hub).await;
 }
@@ -222,16 +251,32 @@ async fn what_an_operation_makes_is_bounded() {
     for (error, text) in [
         (refusal(alice.note("x".repeat(600)).await), "500 is the limit"),
         (refusal(alice.spread(11).await), "sent 11 messages and 10 is the limit"),
-        (refusal(alice.tell("bob".to_owned(), 1_000).await), "made a payload of 1011 bytes and 1000 is the limit"),
-        (refusal(alice.recite(1_000).await), "made a payload of 1002 bytes and 1000 is the limit"),
+        (
+            refusal(alice.tell("bob".to_owned(), 1_000).await),
+            "made a payload of 1011 bytes and 1000 is the limit",
+        ),
+        (
+            refusal(alice.recite(1_000).await),
+            "made a payload of 1002 bytes and 1000 is the limit",
+        ),
     ] {
-        assert_error(&error, ErrorKind::TooLarge, &["of `@account@alice`", text, "nothing of it was kept"]);
+        assert_error(
+            &error,
+            ErrorKind::TooLarge,
+            &["of `@account@alice`", text, "nothing of it was kept"],
+        );
     }
     assert_nothing_stored(&hub).await;
     alice.deposit(1).await.unwrap();
     refusal(alice.note("x".repeat(600)).await);
     let state = alice.state().await.unwrap().unwrap();
-    assert_eq!(state, Account { cents: 1, memo: String::new() });
+    assert_eq!(
+        state,
+        Account {
+            cents: 1,
+            memo: String::new()
+        }
+    );
 }
 
 /// An answer that the caller's build does not understand says that the operation has taken effect.

@@ -1,4 +1,5 @@
 //! Copies of a running hub: consistent, whole, and not at work before somebody says so.
+#![cfg(feature = "rocksdb")]
 
 use std::path::Path;
 use std::sync::Arc;
@@ -69,7 +70,11 @@ async fn pay_on(client: Client, first: u64, stop: Arc<AtomicBool>) {
     while !stop.load(Ordering::Relaxed) {
         n = n.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         let (from, to) = ((n >> 33) % ACCOUNTS, (n >> 43) % ACCOUNTS);
-        client.entity::<Account>(from).pay(to, (n >> 50) as i64 % 100).await.unwrap();
+        client
+            .entity::<Account>(from)
+            .pay(to, (n >> 50) as i64 % 100)
+            .await
+            .unwrap();
     }
 }
 
@@ -98,9 +103,18 @@ async fn a_copy_of_a_running_hub_is_consistent() {
         assert_eq!(error.kind(), ErrorKind::Copy);
         assert!(error.to_string().contains(".restore()"), "{error}");
         // The number of partitions that is asked for counts only for a new hub.
-        let restored = builder(&copy).partitions(64).executors(n).restore().open().await.unwrap();
+        let restored = builder(&copy)
+            .partitions(64)
+            .executors(n)
+            .restore()
+            .open()
+            .await
+            .unwrap();
         let restored_client = restored.client();
-        assert_eq!(restored_client.entities().name("account").count().await.unwrap(), ACCOUNTS);
+        assert_eq!(
+            restored_client.entities().name("account").count().await.unwrap(),
+            ACCOUNTS
+        );
         assert_eq!(sum_when_quiet(&restored).await, START_CENTS * ACCOUNTS as i64);
         let counter = restored_client.entity::<Counter>("c");
         assert_eq!(counter.state().await.unwrap().unwrap().total, acknowledged);

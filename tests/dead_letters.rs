@@ -1,4 +1,5 @@
 //! Messages between entities that nobody can process are kept, shown, and delivered again or dropped by an operator.
+#![cfg(feature = "rocksdb")]
 
 use abide::prelude::*;
 use abide::{DeadLetter, ErrorKind};
@@ -108,7 +109,11 @@ async fn a_message_that_nobody_can_process_is_kept_with_its_reason() {
     assert_eq!(erase.arguments, r#"{"n":1}"#);
     assert_eq!(erase.target.as_str(), "@journal@j");
     assert_eq!(erase.source.as_deref(), Some("@sender@s"));
-    assert!(erase.reason.contains("`@journal@j` has no operation `erase`"), "{}", erase.reason);
+    assert!(
+        erase.reason.contains("`@journal@j` has no operation `erase`"),
+        "{}",
+        erase.reason
+    );
     assert!(erase.died > before);
     assert_eq!(note.operation, "note");
     assert!(note.reason.contains("do not decode"), "{}", note.reason);
@@ -145,7 +150,10 @@ async fn a_dead_letter_is_delivered_by_a_mended_build() {
     assert!(!client.drop_dead_letter(&left[0].id).await.unwrap());
     assert!(letters(&client).await.is_empty());
     for nonsense in ["", "1", "x-1-2", "1-2-3-4"] {
-        assert_eq!(client.redeliver(nonsense).await.unwrap_err().kind(), ErrorKind::InvalidId);
+        assert_eq!(
+            client.redeliver(nonsense).await.unwrap_err().kind(),
+            ErrorKind::InvalidId
+        );
     }
     hub.shutdown().await.unwrap();
 }
@@ -158,7 +166,9 @@ async fn a_dead_letter_waits_for_a_held_entity() {
     hub.client().entity::<Sender>("s").send(1).await.unwrap();
     hub.shutdown().await.unwrap();
 
-    let hub = Hub::builder(directory.path()).entity::<mended::Journal>().hold("@journal@j");
+    let hub = Hub::builder(directory.path())
+        .entity::<mended::Journal>()
+        .hold("@journal@j");
     let hub = hub.open().await.unwrap();
     let client = hub.client();
     let letter = letters(&client).await.remove(0);

@@ -2,6 +2,7 @@
 //! with room again.
 //!
 //! The worker runs under a limit on the size of its files, so that its writes fail as on a full disk, without root.
+#![cfg(feature = "rocksdb")]
 
 mod worker;
 
@@ -10,8 +11,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use abide::prelude::*;
 use abide::Error;
+use abide::prelude::*;
 use worker::Worker;
 
 const TASKS: u64 = 8;
@@ -46,7 +47,10 @@ async fn open(directory: &Path) -> abide::Result<Hub> {
 #[test]
 fn worker() {
     if let Some((_, directory)) = worker::role() {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build();
         runtime.unwrap().block_on(fill(&directory));
     }
 }
@@ -58,7 +62,9 @@ async fn fill(directory: &Path) {
     // One call waits for an operation that runs, and one client waits for room, when the disk is full.
     let busy = client.entity::<Journal>("busy");
     let never = tokio::spawn(busy.never());
-    let tasks: Vec<_> = (0..TASKS).map(|task| tokio::spawn(write(client.clone(), task))).collect();
+    let tasks: Vec<_> = (0..TASKS)
+        .map(|task| tokio::spawn(write(client.clone(), task)))
+        .collect();
     for task in tasks {
         tell("writer", &task.await.unwrap());
     }
@@ -69,7 +75,10 @@ async fn fill(directory: &Path) {
     tell("signal", &late.note(0, "").signal().await.unwrap_err());
     tell("state", &late.state().await.unwrap_err());
     tell("count", &client.entities().count().await.unwrap_err());
-    tell("checkpoint", &hub.checkpoint(directory.with_extension("copy")).await.unwrap_err());
+    tell(
+        "checkpoint",
+        &hub.checkpoint(directory.with_extension("copy")).await.unwrap_err(),
+    );
     tell("shutdown", &hub.shutdown().await.unwrap_err());
 }
 
@@ -101,7 +110,11 @@ fn worker_with_room_for(kib: usize, directory: &Path) -> Worker {
     // The signal is ignored over `exec`, so that a write over the limit fails with an error instead.
     let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", kib * 2);
     let mut limited = Command::new("sh");
-    limited.arg("-c").arg(script).arg(command.get_program()).args(command.get_args());
+    limited
+        .arg("-c")
+        .arg(script)
+        .arg(command.get_program())
+        .args(command.get_args());
     limited.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
     Worker::spawn(&mut limited)
 }
@@ -126,7 +139,12 @@ fn a_full_disk_poisons_the_hub_and_loses_nothing() {
         assert!(worker.wait().success(), "{refused:#?}");
         assert_eq!(refused.len(), TASKS as usize + 7, "{refused:#?}");
         for told in &refused {
-            for text in [": Poisoned: ", "releases nothing more", "open it again", "File too large"] {
+            for text in [
+                ": Poisoned: ",
+                "releases nothing more",
+                "open it again",
+                "File too large",
+            ] {
                 assert!(told.contains(text), "`{text}` is not in: {told}");
             }
         }
@@ -135,7 +153,12 @@ fn a_full_disk_poisons_the_hub_and_loses_nothing() {
             let hub = open(&path).await.unwrap();
             let client = hub.client();
             for task in 0..TASKS {
-                let state = client.entity::<Journal>(task).state().await.unwrap().unwrap_or_default();
+                let state = client
+                    .entity::<Journal>(task)
+                    .state()
+                    .await
+                    .unwrap()
+                    .unwrap_or_default();
                 let runs: Vec<&[u64]> = state.notes.chunk_by(|a, b| a.checked_add(1) == Some(*b)).collect();
                 let run = runs.last().copied().unwrap_or_default();
                 let there = run.last().copied();

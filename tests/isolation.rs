@@ -79,7 +79,10 @@ async fn a_panic_takes_back_one_operation_and_no_other() {
     }
     let error = refusal(bad.fail(7).await);
     assert_eq!(error.kind(), ErrorKind::Panicked);
-    assert_eq!(error.to_string(), "`fail` of `@journal@bad` panicked: note 7 is too much");
+    assert_eq!(
+        error.to_string(),
+        "`fail` of `@journal@bad` panicked: note 7 is too much"
+    );
     for key in ["good", "bad"] {
         let mut notes = notes(&client, key).await;
         notes.sort_unstable();
@@ -93,7 +96,9 @@ async fn a_panic_takes_back_one_operation_and_no_other() {
 /// order, and other entities have answered all the time.
 #[tokio::test]
 async fn an_endless_operation_holds_up_its_own_entity_only() {
-    let hub = Hub::in_memory().entity::<Journal>().operation_timeout(Duration::from_millis(300));
+    let hub = Hub::in_memory()
+        .entity::<Journal>()
+        .operation_timeout(Duration::from_millis(300));
     let hub = hub.open().await.unwrap();
     let client = hub.client();
     let (stuck, other) = (client.entity::<Journal>("stuck"), client.entity::<Journal>("other"));
@@ -125,7 +130,12 @@ async fn an_endless_operation_holds_up_its_own_entity_only() {
 /// their turn in the order in which they were sent, and nothing is lost or doubled.
 #[tokio::test]
 async fn a_full_queue_lets_its_clients_wait() {
-    let hub = Hub::in_memory().entity::<Journal>().queue_limit(4).open().await.unwrap();
+    let hub = Hub::in_memory()
+        .entity::<Journal>()
+        .queue_limit(4)
+        .open()
+        .await
+        .unwrap();
     let client = hub.client();
     let (busy, other) = (client.entity::<Journal>("busy"), client.entity::<Journal>("other"));
     let held = tokio::spawn(busy.hold());
@@ -135,7 +145,10 @@ async fn a_full_queue_lets_its_clients_wait() {
     }
     let error = busy.note(100).try_signal().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Overloaded);
-    assert!(error.to_string().contains("4 messages wait for `@journal@busy`"), "{error}");
+    assert!(
+        error.to_string().contains("4 messages wait for `@journal@busy`"),
+        "{error}"
+    );
     let error = refusal(busy.note(100).try_call().await);
     assert_eq!(error.kind(), ErrorKind::Overloaded);
 
@@ -165,7 +178,12 @@ async fn a_full_queue_lets_its_clients_wait() {
 /// The hub as a whole takes in so many messages and no more; what waits for it is taken in later.
 #[tokio::test]
 async fn a_full_hub_lets_its_clients_wait() {
-    let hub = Hub::in_memory().entity::<Journal>().in_flight_limit(1).open().await.unwrap();
+    let hub = Hub::in_memory()
+        .entity::<Journal>()
+        .in_flight_limit(1)
+        .open()
+        .await
+        .unwrap();
     let client = hub.client();
     let (busy, other) = (client.entity::<Journal>("room"), client.entity::<Journal>("other"));
     let held = tokio::spawn(busy.hold());
@@ -174,7 +192,10 @@ async fn a_full_hub_lets_its_clients_wait() {
     }
     let error = other.note(0).try_signal().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Overloaded);
-    assert!(error.to_string().contains("the hub has taken in as many messages"), "{error}");
+    assert!(
+        error.to_string().contains("the hub has taken in as many messages"),
+        "{error}"
+    );
     let error = refusal(other.note(0).try_call().await);
     assert_eq!(error.kind(), ErrorKind::Overloaded);
     let sender = other.clone();

@@ -1,4 +1,5 @@
 //! How a hub ends, in every way but a kill: nothing hangs, and nothing that was acknowledged is lost.
+#![cfg(feature = "rocksdb")]
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -48,7 +49,11 @@ impl Journal {
 }
 
 fn runtime() -> Runtime {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
 }
 
 async fn open(directory: &Path) -> Hub {
@@ -115,7 +120,12 @@ fn a_hub_outlives_its_runtime() {
         assert_eq!(journal.note(1).await.unwrap(), 1);
         let error = journal.short(2).await.unwrap_err().into_returned().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Closed);
-        assert!(error.to_string().contains("the tokio runtime that the hub was opened in has ended"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains("the tokio runtime that the hub was opened in has ended"),
+            "{error}"
+        );
         assert_eq!(kind_of(journal.note(3).await), ErrorKind::Closed);
         assert_eq!(hub.shutdown().await.unwrap_err().kind(), ErrorKind::Closed);
 
@@ -227,7 +237,11 @@ fn endless_messages_do_not_keep_a_hub_open() {
             if last == 0 {
                 client.entity::<Journal>("p").ping().signal().await.unwrap();
             }
-            while notes(&client, "p").await.first().is_none_or(|pings| *pings < last + 5_000) {
+            while notes(&client, "p")
+                .await
+                .first()
+                .is_none_or(|pings| *pings < last + 5_000)
+            {
                 tokio::task::yield_now().await;
             }
             // Others are answered meanwhile.
@@ -246,7 +260,12 @@ fn endless_messages_do_not_keep_a_hub_open() {
 fn a_dropped_future_takes_effect_at_most_once() {
     let directory = tempfile::tempdir().unwrap();
     runtime().block_on(async {
-        let hub = Hub::builder(directory.path()).entity::<Journal>().in_flight_limit(8).open().await.unwrap();
+        let hub = Hub::builder(directory.path())
+            .entity::<Journal>()
+            .in_flight_limit(8)
+            .open()
+            .await
+            .unwrap();
         let client = hub.client();
         let journal = client.entity::<Journal>("j");
         for n in 0..500 {
@@ -265,7 +284,10 @@ fn a_dropped_future_takes_effect_at_most_once() {
         journal.note(500).await.unwrap();
         let notes = notes(&client, "j").await;
         assert!(notes.is_sorted_by(|a, b| a < b), "{notes:?}");
-        assert!(notes.len() > 100 && notes.iter().all(|n| n % 4 != 0 || *n == 500), "{notes:?}");
+        assert!(
+            notes.len() > 100 && notes.iter().all(|n| n % 4 != 0 || *n == 500),
+            "{notes:?}"
+        );
         // Their places were given back.
         for n in 501..520 {
             journal.note(n).try_call().await.unwrap();

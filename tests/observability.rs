@@ -1,4 +1,5 @@
 //! What a hub shows of itself: `hub.stats()`, metrics, and what it says in the log.
+#![cfg(feature = "rocksdb")]
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock, Mutex};
@@ -108,7 +109,10 @@ async fn stats_count_what_was_done() {
     assert_eq!((stats.operations, stats.failures, stats.dead_letters), (11, 1, 0));
     assert_eq!(stats.entities_in_memory, 1);
     assert!(stats.turns >= 1 && stats.turns <= 11);
-    assert!(stats.commits == 10 && stats.written == 10 && stats.durable == 10, "{stats:?}");
+    assert!(
+        stats.commits == 10 && stats.written == 10 && stats.durable == 10,
+        "{stats:?}"
+    );
     assert!(stats.wal_bytes > 10 * 20 && stats.memtable_bytes > 0, "{stats:?}");
     hub.shutdown().await.unwrap();
     let hub = Hub::builder(directory.path()).entity::<Journal>().open().await.unwrap();

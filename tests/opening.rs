@@ -1,4 +1,5 @@
 //! Who may open a directory, and what an open finds: refusals change nothing, and nothing that waits is lost.
+#![cfg(feature = "rocksdb")]
 
 mod worker;
 
@@ -66,7 +67,11 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 }
 
 async fn open(directory: &Path) -> abide::Result<Hub> {
-    Hub::builder(directory).entity::<Journal>().entity::<Sender>().open().await
+    Hub::builder(directory)
+        .entity::<Journal>()
+        .entity::<Sender>()
+        .open()
+        .await
 }
 
 async fn notes(client: &Client, key: &str) -> Vec<u32> {
@@ -145,7 +150,11 @@ fn what_is_no_hub_is_refused_and_not_touched() {
     block_on(async { open(&newer).await.unwrap().shutdown().await.unwrap() });
     let format = fs::read_to_string(newer.join("FORMAT")).unwrap();
     fs::write(newer.join("FORMAT"), format.replace("\"version\": 1", "\"version\": 2")).unwrap();
-    refused(&newer, ErrorKind::Format, &["format version 2", "nothing was changed", "newer build"]);
+    refused(
+        &newer,
+        ErrorKind::Format,
+        &["format version 2", "nothing was changed", "newer build"],
+    );
     let edited = format.replace("\"partitions\": 64", "\"partitions\": 63");
     fs::write(newer.join("FORMAT"), edited).unwrap();
     refused(&newer, ErrorKind::Corrupted, &["FORMAT", "checksum"]);
@@ -163,7 +172,10 @@ fn a_builder_that_cannot_work_touches_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("hub");
     let builders = [
-        (Hub::builder(&path).entity::<Journal>().entity::<changed::Journal>(), ErrorKind::Configuration),
+        (
+            Hub::builder(&path).entity::<Journal>().entity::<changed::Journal>(),
+            ErrorKind::Configuration,
+        ),
         (Hub::builder(&path).partitions(0), ErrorKind::Configuration),
         (Hub::builder(&path).partitions(5_000), ErrorKind::Configuration),
         (Hub::builder(&path).queue_limit(0), ErrorKind::Configuration),
@@ -191,7 +203,11 @@ fn a_held_entity_waits_until_it_is_resumed() {
             let client = hub.client();
             let held = client.entity::<Journal>("held");
             let error = held.note(9).await.unwrap_err().into_returned().unwrap_err();
-            let texts = ["`@journal@held` is held since this hub was opened", "resume it", ".hold"];
+            let texts = [
+                "`@journal@held` is held since this hub was opened",
+                "resume it",
+                ".hold",
+            ];
             assert_error(&error, ErrorKind::Quarantined, &texts);
             held.note(2 * round + 1).signal().await.unwrap();
             client.entity::<Sender>("s").send("held", 2 * round + 2).await.unwrap();
@@ -250,13 +266,18 @@ fn an_unreadable_state_is_quarantined_until_a_build_reads_it() {
         hub.client().entity::<Journal>("old").note(1).await.unwrap();
         hub.shutdown().await.unwrap();
         for round in 0..2 {
-            let hub = Hub::builder(directory.path()).entity::<changed::Journal>().entity::<Sender>();
+            let hub = Hub::builder(directory.path())
+                .entity::<changed::Journal>()
+                .entity::<Sender>();
             let hub = hub.open().await.unwrap();
             let client = hub.client();
             client.entity::<changed::Journal>("new").note(1).await.unwrap();
             let old = client.entity::<changed::Journal>("old");
             let error = old.note(9).await.unwrap_err().into_returned().unwrap_err();
-            let texts = ["`@journal@old` is quarantined", "invalid type: sequence, expected a string"];
+            let texts = [
+                "`@journal@old` is quarantined",
+                "invalid type: sequence, expected a string",
+            ];
             assert_error(&error, ErrorKind::Quarantined, &texts);
             old.note(2 * round + 2).signal().await.unwrap();
             client.entity::<Sender>("s").send("old", 2 * round + 3).await.unwrap();

@@ -1,4 +1,5 @@
 //! A message whose operation kills the process: opening runs it again and dies again, until the entity is held.
+#![cfg(feature = "rocksdb")]
 
 mod worker;
 
@@ -54,7 +55,9 @@ async fn open(builder: abide::HubBuilder) -> Hub {
 
 #[test]
 fn worker() {
-    let Some((role, directory)) = worker::role() else { return };
+    let Some((role, directory)) = worker::role() else {
+        return;
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.unwrap().block_on(async {
         let hub = Hub::builder(&directory);
@@ -85,7 +88,10 @@ async fn hold(client: &Client) {
     let bomb = client.entity::<Bomb>("b");
     let error = bomb.note(9).await.unwrap_err().into_returned().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Quarantined);
-    assert!(error.to_string().contains("is held since this hub was opened"), "{error}");
+    assert!(
+        error.to_string().contains("is held since this hub was opened"),
+        "{error}"
+    );
     assert_eq!(bomb.state().await.unwrap(), None);
     bomb.note(3).signal().await.unwrap();
     client.entity::<Bomb>("other").note(1).await.unwrap();
@@ -99,7 +105,10 @@ fn survives(how: &str, directory: &Path) {
     worker.expect("acknowledged");
     assert!(!worker.wait().success(), "it goes off when the entity is free");
     for _ in 0..2 {
-        assert!(!Worker::start("open", directory).wait().success(), "it goes off at every open");
+        assert!(
+            !Worker::start("open", directory).wait().success(),
+            "it goes off at every open"
+        );
     }
     for _ in 0..2 {
         let mut worker = Worker::start("hold", directory);
@@ -114,7 +123,16 @@ fn survives(how: &str, directory: &Path) {
         let state = bomb.state().await.unwrap().unwrap();
         // What came before the bomb, the bomb, and what came after it, all once and in order.
         assert_eq!(state.notes, [1, 0, 2, 3, 3, 4]);
-        assert_eq!(hub.client().entity::<Bomb>("other").state().await.unwrap().unwrap().notes, [1, 1]);
+        assert_eq!(
+            hub.client()
+                .entity::<Bomb>("other")
+                .state()
+                .await
+                .unwrap()
+                .unwrap()
+                .notes,
+            [1, 1]
+        );
         hub.shutdown().await.unwrap();
     });
 }

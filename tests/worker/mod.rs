@@ -51,7 +51,10 @@ impl Worker {
     pub(crate) fn command(role: &str, directory: &Path) -> Command {
         let mut command = Command::new(std::env::current_exe().expect("a test knows its executable"));
         command.args(["worker", "--exact", "--nocapture", "--quiet"]);
-        command.env(ROLE, role).env(DIRECTORY, directory).env("RUST_BACKTRACE", "0");
+        command
+            .env(ROLE, role)
+            .env(DIRECTORY, directory)
+            .env("RUST_BACKTRACE", "0");
         command
     }
 
