@@ -15,6 +15,12 @@ impl Timestamp {
         Self(self.0.saturating_add(millis))
     }
 
+    /// The last one that is not after `time`.
+    fn before(time: SystemTime) -> Self {
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+
     /// How long until `later`; zero if it is past.
     pub(crate) fn until(self, later: Self) -> Duration {
         Duration::from_millis(later.0.saturating_sub(self.0))
@@ -51,7 +57,7 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "time enters here")]
     pub(crate) fn start() -> Self {
         Self {
-            wall: Timestamp::from(SystemTime::now()),
+            wall: Timestamp::before(SystemTime::now()),
             opened: Stopwatch::start(),
         }
     }
@@ -75,5 +81,20 @@ impl Stopwatch {
     #[expect(clippy::disallowed_methods, reason = "time enters here")]
     pub(crate) fn elapsed(&self) -> Duration {
         self.0.elapsed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A hub's clock never runs ahead of the wall clock, at whatever part of a millisecond it was started.
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the clock is compared with what it reads")]
+    fn the_clock_is_never_ahead_of_the_wall_clock() {
+        for _ in 0..1_000 {
+            let now = Clock::start().now();
+            assert!(SystemTime::from(now) <= SystemTime::now());
+        }
     }
 }

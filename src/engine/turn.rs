@@ -49,7 +49,9 @@ impl Core {
             }
         };
         self.progress.leave();
-        if mailbox.refused && mailbox.waiting_count <= self.limits.queue / 2 {
+        // Of a blocked instance nobody knows when there is room: who waits for it comes again, and hears why not.
+        let has_room = mailbox.waiting_count <= self.limits.queue / 2;
+        if mailbox.refused && (has_room || !matches!(mailbox.block, Block::Open | Block::Running(_))) {
             mailbox.refused = false;
             step.outputs.push(Output::Room { instance: id.clone() });
         }

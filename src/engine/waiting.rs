@@ -50,6 +50,10 @@ impl Core {
             if message.stored || !message.is_operation() || !(full || message.is_call()) {
                 self.admit(id, mailbox, message, step, reader)?;
             } else if is_client {
+                // A retry may ask for what is known already.
+                if self.settle_repeated(&message, step, reader)? {
+                    continue;
+                }
                 if let Some(token) = message.token() {
                     step.settle(token, Settled::Failed(blocked(id, &mailbox.block).into()));
                 }

@@ -19,6 +19,7 @@ use crate::store::{Model, Store};
 pub(crate) const WAL_LIMIT: u64 = 64 << 20;
 
 /// The store's part of the memory budget. The rest is the entities'.
+#[cfg(feature = "rocksdb")]
 pub(crate) fn memory_of_store(memory_budget: usize) -> usize {
     memory_budget - memory_of_entities(memory_budget)
 }

@@ -7,12 +7,16 @@ use crate::error::Result;
 use crate::id::{EntityId, InstanceId, PartitionId};
 use crate::store::{Reader, keys};
 
-/// The names of entity types with states or waiting messages that are not in `registry`. One seek for each name, table
+/// The names of entity types with states, waiting messages or timers that are not in `registry`. One seek for each name, table
 /// and partition, however many entities there are.
 pub(super) fn unregistered(reader: &dyn Reader, partitions: u16, registry: &Registry) -> Result<Vec<String>> {
     let mut names = BTreeSet::new();
     for partition in (0..partitions).map(PartitionId) {
-        for table in [keys::states(partition, "@"), keys::messages(partition)] {
+        for table in [
+            keys::states(partition, "@"),
+            keys::messages(partition),
+            keys::timer_names(partition),
+        ] {
             collect(reader, table, &mut names)?;
         }
     }

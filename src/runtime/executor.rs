@@ -1,5 +1,7 @@
 //! The thread that runs one core.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -7,8 +9,8 @@ use std::time::Duration;
 use slab::Slab;
 
 use crate::engine::message::{ClientOrigin, Input, Output, Token};
-use crate::engine::{Core, Step};
-use crate::error::{Error, Result};
+use crate::engine::{Core, Step, panic_text};
+use crate::error::{Error, ErrorKind, Result};
 use crate::id::InstanceId;
 use crate::runtime::inbox::{Envelope, InboxReceiver, Reply};
 use crate::runtime::release::Release;
@@ -41,12 +43,19 @@ impl Executor {
 
     /// Runs until it is stopped. After an error everyone who asks hears of it.
     pub(crate) fn run(mut self) {
-        if let Err(error) = self.work() {
+        // Nothing of a step that panicked is written, and nothing of the core is used after it.
+        let worked = catch_unwind(AssertUnwindSafe(|| self.work())).unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
+        if let Err(error) = worked {
             tracing::error!(%error, executor = self.index, "an executor stops; the hub has to be opened again");
             self.runtime.fail(&error);
             self.refuse_until_stopped(&error);
         }
-        self.runtime.executor_ended();
+        // Who was told of a full queue by the last steps waits for room that no step will make.
+        self.runtime.room.open_all();
+        // What is left of the core holds states of users, and one of them may panic again when it is dropped.
+        let runtime = Arc::clone(&self.runtime);
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(self)));
+        runtime.executor_ended();
     }
 
     fn work(&mut self) -> Result<()> {
@@ -65,14 +74,15 @@ impl Executor {
         }
     }
 
+    /// Whether a step would have something to do. Messages that were left to their rows count: nothing else may ever come
+    /// in after them.
+    fn has_work(&self) -> bool {
+        self.core.has_work(self.runtime.clock.now()) || self.runtime.inboxes[self.index].has_spilled()
+    }
+
     /// Whether the hub still works: a sync or another executor may have failed.
     fn go_on(&self) -> Result<()> {
         self.runtime.failed().map_or(Ok(()), |error| Err(error.clone()))
-    }
-
-    /// Whether a step would have something to do. One that only finds out what was left to its rows counts, too.
-    fn has_work(&self) -> bool {
-        self.core.has_work(self.runtime.clock.now()) || self.runtime.inboxes[self.index].has_spilled()
     }
 
     /// Waits for the first envelope, or until the core wants to run, and takes what else is there.
@@ -84,6 +94,8 @@ impl Executor {
         let timeout = wake.map(|wake| now.until(wake) + Duration::from_millis(1));
         if let Some(envelope) = self.inbox.receive(inbox, timeout) {
             self.take_in(envelope);
+            // Whoever is just about to send may do so first: one larger commit costs less than two.
+            std::thread::yield_now();
         }
         self.drain();
     }
@@ -231,4 +243,15 @@ impl Executor {
             }
         }
     }
+}
+
+/// User code runs inside a catch of its own. What is left is a state whose `Drop` panics, or a fault of ours.
+fn panicked(panic: &(dyn Any + Send)) -> Error {
+    Error::new(
+        ErrorKind::Poisoned,
+        format!(
+            "an executor panicked, so this hub does nothing more; mend the cause and open it again: {}",
+            panic_text(panic)
+        ),
+    )
 }

@@ -96,7 +96,7 @@ impl Inbox {
         self.spilled.swap(false, Ordering::Relaxed)
     }
 
-    /// Whether deliveries are left to their rows now.
+    /// Whether deliveries were left to their rows. The envelope that wakes the executor comes after it is set.
     pub(crate) fn has_spilled(&self) -> bool {
         self.spilled.load(Ordering::Relaxed)
     }

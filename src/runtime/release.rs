@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
+use tokio::runtime::RuntimeFlavor;
 use tokio::sync::oneshot;
 
 use crate::engine::code::AsyncOperation;
@@ -12,6 +13,10 @@ use crate::id::{InstanceId, MessageId};
 use crate::runtime::inbox::{Envelope, Reply};
 use crate::runtime::room::Told;
 use crate::runtime::shared::Runtime;
+
+/// So many things that leave at once are let out from one of tokio's threads, if it has threads of its own. For fewer
+/// the way there takes longer than it spares.
+const CROWD: usize = 8;
 
 /// One thing that leaves the process once it is durable.
 pub(crate) enum Release {
@@ -32,12 +37,27 @@ pub(crate) enum Release {
 impl Runtime {
     /// Lets everything out, or tells everyone why it cannot be.
     pub(crate) fn release(self: &Arc<Self>, items: Vec<Release>, error: Option<&Error>) {
+        if error.is_none() && items.len() >= CROWD && self.tokio.runtime_flavor() == RuntimeFlavor::MultiThread {
+            return self.release_from_worker(items);
+        }
         for item in items {
             match error {
                 None => self.release_one(item),
                 Some(error) => item.refuse(error),
             }
         }
+    }
+
+    /// Lets everything out from one of tokio's own threads. Waking a task from there costs a push on a local queue; from
+    /// any other thread it costs a lock, and often a system call, for each task.
+    #[expect(clippy::disallowed_methods, reason = "tasks are spawned here")]
+    fn release_from_worker(self: &Arc<Self>, items: Vec<Release>) {
+        let runtime = Arc::clone(self);
+        self.tokio.spawn(async move {
+            for item in items {
+                runtime.release_one(item);
+            }
+        });
     }
 
     fn release_one(self: &Arc<Self>, item: Release) {

@@ -111,18 +111,19 @@ impl Runtime {
             watchdog: None,
             ended,
         };
-        for (index, (core, inbox)) in cores.into_iter().zip(receivers).enumerate() {
-            let executor = Executor::new(index, core, inbox, Arc::clone(&runtime));
-            let alive = alive.clone();
-            let run = move || {
-                executor.run();
+        let executors = cores.into_iter().zip(receivers).enumerate();
+        let executors = executors.map(|(index, (core, inbox))| Executor::new(index, core, inbox, Arc::clone(&runtime)));
+        match threads.start(executors.collect(), watched, &alive) {
+            Ok(()) => Ok((runtime, threads)),
+            Err(error) => {
+                runtime.stop(Duration::ZERO);
+                // Those that did not start cannot end, so the syncer would not hear of it.
+                runtime.order.stop();
                 drop(alive);
-            };
-            threads.executors.push(spawn(&format!("abide-{index}"), run)?);
+                threads.join();
+                Err(error)
+            }
         }
-        let (stop, stopped) = channel();
-        threads.watchdog = Some((stop, watchdog::start(watched, stopped)?));
-        Ok((runtime, threads))
     }
 
     fn open_core(&self, index: usize, progress: Arc<Progress>, held: BTreeSet<InstanceId>) -> Result<Core> {
@@ -256,6 +257,21 @@ impl Runtime {
 }
 
 impl Threads {
+    fn start(&mut self, executors: Vec<Executor>, watched: Vec<Arc<Progress>>, alive: &Sender<()>) -> Result<()> {
+        for executor in executors {
+            let alive = alive.clone();
+            let name = format!("abide-{}", executor.index);
+            let run = move || {
+                executor.run();
+                drop(alive);
+            };
+            self.executors.push(spawn(&name, run)?);
+        }
+        let (stop, stopped) = channel();
+        self.watchdog = Some((stop, watchdog::start(watched, stopped)?));
+        Ok(())
+    }
+
     /// Waits for the end of all threads, after [`Runtime::stop`].
     pub(crate) fn join(self) {
         drop(self.watchdog);

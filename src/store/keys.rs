@@ -73,7 +73,7 @@ pub(crate) fn states(partition: PartitionId, prefix: &str) -> Range<Vec<u8>> {
     beginning_with(key)
 }
 
-/// The id in the key of a state, a quarantine row or a message.
+/// The id in the key of a state, a quarantine row, a message or the name of a timer.
 pub(crate) fn id_of(key: &[u8]) -> Option<&str> {
     let rest = key.get(3..)?;
     let end = rest.iter().position(|byte| *byte == END).unwrap_or(rest.len());
@@ -164,6 +164,11 @@ pub(crate) fn timer_name(partition: PartitionId, id: &InstanceId, name: &str) ->
     let mut key = id_row(partition, Table::TimerName, id, name.len());
     key.extend_from_slice(name.as_bytes());
     key
+}
+
+/// The names of all scheduled operations of a partition, by instance.
+pub(crate) fn timer_names(partition: PartitionId) -> Range<Vec<u8>> {
+    beginning_with(table(partition, Table::TimerName, 0))
 }
 
 /// What a request id of a client led to.

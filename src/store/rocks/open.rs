@@ -131,15 +131,18 @@ fn open_existing(directory: &Path, format: Format, lock: DirectoryLock, how: &Op
     let last_commit = last_commit(&db)?;
     promise.check(directory, number(last_commit))?;
     make_private(&path)?;
+    // The numbers of lost commits are given out again, and what the lost ones did outside must not count for the new ones.
+    let is_new_life = format.copy || promise.is_broken(number(last_commit));
     let released = Format {
         copy: false,
-        incarnation: format.incarnation + u64::from(format.copy),
+        incarnation: format.incarnation + u64::from(is_new_life),
         ..format.clone()
     };
-    let store = RocksStore::new(directory, db, number(last_commit), released.clone(), lock)?;
     if released != format {
+        // Before the new promise, with which nobody would see the loss any more.
         released.write(directory)?;
     }
+    let store = RocksStore::new(directory, db, number(last_commit), released.clone(), lock)?;
     Ok(Opened {
         clean: promise.was_closed(),
         ..opened(store, last_commit, &released)

@@ -58,6 +58,8 @@ fn an_accepted_loss_opens_with_what_is_there() {
     let opened = open(&directory, &accepting()).unwrap();
     assert_eq!(newest(&opened), 33);
     assert_holds(&opened.store, 33);
+    // Numbers are given out again, so the ids that outside services know must not be.
+    assert_eq!(opened.incarnation, 2);
     acknowledged(&opened.store, 34..=36);
     drop(opened);
     assert_eq!(newest(&open(&directory, &small()).unwrap()), 36);
