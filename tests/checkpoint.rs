@@ -1,4 +1,5 @@
 //! Copies of a running hub: consistent, whole, and not at work before somebody says so.
+#![cfg(feature = "rocksdb")]
 
 use std::path::Path;
 use std::sync::Arc;

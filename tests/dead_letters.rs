@@ -1,4 +1,5 @@
 //! Messages between entities that nobody can process are kept, shown, and delivered again or dropped by an operator.
+#![cfg(feature = "rocksdb")]
 
 use abide::prelude::*;
 use abide::{DeadLetter, ErrorKind};

@@ -2,6 +2,7 @@
 //! with room again.
 //!
 //! The worker runs under a limit on the size of its files, so that its writes fail as on a full disk, without root.
+#![cfg(feature = "rocksdb")]
 
 mod worker;
 

@@ -1,4 +1,5 @@
 //! How a hub ends, in every way but a kill: nothing hangs, and nothing that was acknowledged is lost.
+#![cfg(feature = "rocksdb")]
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -1,4 +1,5 @@
 //! What a hub shows of itself: `hub.stats()`, metrics, and what it says in the log.
+#![cfg(feature = "rocksdb")]
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock, Mutex};

@@ -1,4 +1,5 @@
 //! Who may open a directory, and what an open finds: refusals change nothing, and nothing that waits is lost.
+#![cfg(feature = "rocksdb")]
 
 mod worker;
 

@@ -1,4 +1,5 @@
 //! A message whose operation kills the process: opening runs it again and dies again, until the entity is held.
+#![cfg(feature = "rocksdb")]
 
 mod worker;
 

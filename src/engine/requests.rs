@@ -60,7 +60,11 @@ impl Core {
         };
         let request = client.request.as_deref().unwrap_or_default();
         let partition = self.partition_of(&message.target);
-        let known = if message.stored { find(&key, step, reader)? } else { None };
+        let known = if message.stored {
+            find(&key, step, reader)?
+        } else {
+            None
+        };
         let expires = match known {
             Some(record) => record.expires,
             None => {
@@ -192,7 +196,11 @@ mod tests {
         let cancel = Action::Cancel { timer: "t".into() };
         assert_eq!(
             [operation, schedule, cancel].map(|action| fingerprint(&action)),
-            [12_782_097_039_800_535_385, 8_440_867_840_213_388_303, 353_131_775_903_093_175]
+            [
+                12_782_097_039_800_535_385,
+                8_440_867_840_213_388_303,
+                353_131_775_903_093_175
+            ]
         );
     }
 }

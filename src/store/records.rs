@@ -153,7 +153,11 @@ pub(crate) fn encode<R: Serialize>(record: &R) -> Result<Vec<u8>> {
 pub(crate) fn decode<'a, R: Deserialize<'a>>(bytes: &'a [u8], what: &str) -> Result<R> {
     match bytes.split_first() {
         Some((&VERSION, rest)) => postcard::from_bytes(rest).map_err(|error| {
-            Error::new(ErrorKind::Corrupted, format!("a stored {what} does not decode: {error}")).with_source(error)
+            Error::new(
+                ErrorKind::Corrupted,
+                format!("a stored {what} does not decode: {error}"),
+            )
+            .with_source(error)
         }),
         Some((version, _)) => Err(Error::new(
             ErrorKind::Corrupted,
@@ -218,14 +222,20 @@ mod tests {
             call: false,
             request: None,
         };
-        pinned(&message(operation()), b"\x01\x01\x04@a@b\x00\x04note\x07{\"n\":1}\x00\x00");
+        pinned(
+            &message(operation()),
+            b"\x01\x01\x04@a@b\x00\x04note\x07{\"n\":1}\x00\x00",
+        );
         let schedule = Action::Schedule {
             timer: "t".into(),
             due: Timestamp(130),
             operation: "note".into(),
             arguments: Vec::new(),
         };
-        pinned(&message(schedule), b"\x01\x01\x04@a@b\x01\x01t\x82\x01\x04note\x00\x00\x00");
+        pinned(
+            &message(schedule),
+            b"\x01\x01\x04@a@b\x01\x01t\x82\x01\x04note\x00\x00\x00",
+        );
         let cancel = Action::Cancel { timer: "t".into() };
         pinned(&message(cancel), b"\x01\x01\x04@a@b\x02\x01t\x00\x00");
         let call = MessageRecord {
@@ -265,7 +275,10 @@ mod tests {
         };
         pinned(&request(RequestOutcome::Waiting), b"\x01\x01\x02\x00");
         pinned(&request(RequestOutcome::Accepted), b"\x01\x01\x02\x01");
-        pinned(&request(RequestOutcome::Answer(b"5".to_vec())), b"\x01\x01\x02\x02\x015");
+        pinned(
+            &request(RequestOutcome::Answer(b"5".to_vec())),
+            b"\x01\x01\x02\x02\x015",
+        );
         let failure = Failure {
             error_type: "E".into(),
             message: "m".into(),
@@ -323,6 +336,9 @@ mod tests {
             assert!(error.to_string().contains("a stored message"), "{error}");
         }
         let error = decode::<CommitRecord>(b"\x02\x01\x01", "commit").unwrap_err();
-        assert!(error.to_string().contains("record version 2 and this build knows 1"), "{error}");
+        assert!(
+            error.to_string().contains("record version 2 and this build knows 1"),
+            "{error}"
+        );
     }
 }
