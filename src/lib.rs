@@ -4,13 +4,13 @@
 // The macros write `::abide`, also where they are used inside this crate.
 extern crate self as abide;
 
-#[doc(hidden)]
-#[path = "private.rs"]
-pub mod __private;
 #[cfg(feature = "rocksdb")]
 #[doc(hidden)]
 #[path = "bench.rs"]
 pub mod __bench;
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
 mod client;
 mod commit;
 mod engine;
@@ -27,15 +27,15 @@ mod spawn;
 mod store;
 mod time;
 
+pub use abide_macros::{Entity, FromCallError, operations};
 pub use client::{
     Cancel, Cancellation, Client, DeadLetter, EntityInfo, EntityPage, EntityQuery, Quarantined, Schedule, Signal,
 };
-pub use hub::{Hub, HubBuilder, HubStats};
-pub use abide_macros::{Entity, FromCallError, operations};
 pub use entity::{
     Answer, Argument, CallError, Caller, CanCall, ClientCaller, Entity, EntityCaller, EntityContext, EntityRef, Key,
     NamedTimer, NoError, Operation, OperationError, Operations, ReadContext, ReadState,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use failure::Failure;
+pub use hub::{Hub, HubBuilder, HubStats};
 pub use id::{EntityId, MAX_ID_BYTES};

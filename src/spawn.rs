@@ -10,7 +10,10 @@ use crate::error::{Error, ErrorKind, Result};
 /// [`ErrorKind::Io`] if the operating system gives no thread.
 #[expect(clippy::disallowed_methods, reason = "threads start here")]
 pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
-    thread::Builder::new().name(name.to_owned()).spawn(run).map_err(|error| {
-        Error::new(ErrorKind::Io, format!("the thread `{name}` did not start: {error}")).with_source(error)
-    })
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(run)
+        .map_err(|error| {
+            Error::new(ErrorKind::Io, format!("the thread `{name}` did not start: {error}")).with_source(error)
+        })
 }

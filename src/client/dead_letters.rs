@@ -40,11 +40,7 @@ impl Client {
         let runtime = self.runtime()?;
         let mut letters = Vec::new();
         for partition in (0..runtime.partitions).map(PartitionId) {
-            for (key, value) in runtime
-                .order
-                .store()
-                .scan(keys::dead_letters(partition), usize::MAX)?
-            {
+            for (key, value) in runtime.order.store().scan(keys::dead_letters(partition), usize::MAX)? {
                 let id = keys::message_id_of(&key).unwrap_or(MessageId::MIN);
                 letters.push(DeadLetter::new(partition, id, records::decode(&value, "dead letter")?));
             }
@@ -127,7 +123,10 @@ impl FromStr for LetterId {
             let shown: String = text.chars().take(64).collect();
             Error::new(
                 ErrorKind::InvalidId,
-                format!("`{}` names no dead letter; `client.dead_letters()` lists their ids", shown.escape_debug()),
+                format!(
+                    "`{}` names no dead letter; `client.dead_letters()` lists their ids",
+                    shown.escape_debug()
+                ),
             )
         })
     }

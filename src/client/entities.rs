@@ -1,7 +1,7 @@
 //! Listing and counting entities.
 
-use std::collections::BinaryHeap;
 use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::time::SystemTime;
 
 use crate::client::handle::Client;

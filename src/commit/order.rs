@@ -196,7 +196,10 @@ impl<T> CommitOrder<T> {
             state.syncer_idle = true;
             let timed_out;
             if state.unsettled {
-                let waited = self.wake.wait_timeout(state, QUIET).unwrap_or_else(PoisonError::into_inner);
+                let waited = self
+                    .wake
+                    .wait_timeout(state, QUIET)
+                    .unwrap_or_else(PoisonError::into_inner);
                 (state, timed_out) = (waited.0, waited.1.timed_out());
             } else {
                 state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -350,7 +353,10 @@ mod tests {
         assert!(matches!(order.hold(vec!["read"]), Ok(Gated::Waiting)));
         assert_eq!((model.unsynced(), model.acknowledged()), (1, 0));
         let released = order.sync();
-        assert_eq!((released.items, released.error.is_none()), (vec!["first", "read"], true));
+        assert_eq!(
+            (released.items, released.error.is_none()),
+            (vec!["first", "read"], true)
+        );
         assert_eq!((model.unsynced(), model.acknowledged()), (0, 1));
         assert_eq!(order.watermarks(), (1, 1));
     }

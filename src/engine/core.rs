@@ -251,7 +251,10 @@ impl Core {
         if self.partitions[usize::from(partition.0)].is_none() {
             let (key, value) = message.row(partition)?;
             step.batch.put(&key, &value);
-            step.deliveries.push(Message { stored: true, ..message });
+            step.deliveries.push(Message {
+                stored: true,
+                ..message
+            });
             return Ok(());
         }
         if message.stored && self.has_unread_rows(&message.target) {
@@ -373,8 +376,14 @@ impl Core {
         let partition = usize::from(self.partition_of(id).0);
         let (partitions, held) = (&self.partitions, &self.held);
         self.mailboxes.entry(id.clone()).or_insert_with(|| {
-            let backlogged = partitions[partition].as_ref().is_some_and(|partition| partition.backlog_covers(id));
-            let mut mailbox = if backlogged { Mailbox::with_rows() } else { Mailbox::default() };
+            let backlogged = partitions[partition]
+                .as_ref()
+                .is_some_and(|partition| partition.backlog_covers(id));
+            let mut mailbox = if backlogged {
+                Mailbox::with_rows()
+            } else {
+                Mailbox::default()
+            };
             if held.contains(id) {
                 mailbox.block = Block::Held;
             }

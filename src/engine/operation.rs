@@ -4,7 +4,9 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use crate::engine::code::{AsyncFinished, EntityObject, OperationFailure, OperationMode, OperationOutcome, OperationSpec};
+use crate::engine::code::{
+    AsyncFinished, EntityObject, OperationFailure, OperationMode, OperationOutcome, OperationSpec,
+};
 use crate::engine::core::Core;
 use crate::engine::mailbox::Block;
 use crate::engine::message::{AsyncEnded, Message, Origin, Output, Settled};
@@ -250,7 +252,9 @@ impl Core {
         };
         let entity = match self.states.take(instance) {
             Some(entity) => entity,
-            None => self.load_entity(instance, &code, step, reader)?.unwrap_or_else(|_| Entity::unreadable()),
+            None => self
+                .load_entity(instance, &code, step, reader)?
+                .unwrap_or_else(|_| Entity::unreadable()),
         };
         let mut turn = Turn {
             id: instance,
@@ -341,7 +345,10 @@ impl Turn<'_> {
             Ok(Ok(future)) => Ok(future),
             Ok(Err(text)) => Err(unanswered(
                 ErrorKind::Serialization,
-                format!("the state of `{}` cannot be copied for `{}`: {text}", scope.entity, scope.operation),
+                format!(
+                    "the state of `{}` cannot be copied for `{}`: {text}",
+                    scope.entity, scope.operation
+                ),
             )),
             Err(text) => Err(panicked(scope, &text)),
         }
@@ -362,7 +369,10 @@ impl Turn<'_> {
                 self.mark_dirty(step);
                 return Ok(());
             }
-            Ok(Ok(())) => over_limit(scope, &format!("left a state of {bytes} bytes and {limit} is the limit")),
+            Ok(Ok(())) => over_limit(
+                scope,
+                &format!("left a state of {bytes} bytes and {limit} is the limit"),
+            ),
             Ok(Err(text)) | Err(text) => unanswered(
                 ErrorKind::Serialization,
                 format!(
@@ -442,14 +452,19 @@ fn unanswered(kind: ErrorKind, message: String) -> Unanswered {
 fn unknown_operation(id: &InstanceId, operation: &str) -> Error {
     Error::new(
         ErrorKind::UnknownOperation,
-        format!("the entity `{id}` has no operation `{operation}`; it may have been renamed or belong to a newer build"),
+        format!(
+            "the entity `{id}` has no operation `{operation}`; it may have been renamed or belong to a newer build"
+        ),
     )
 }
 
 fn over_limit(scope: &Scope, what: &str) -> Unanswered {
     unanswered(
         ErrorKind::TooLarge,
-        format!("`{}` of `{}` {what}; nothing of it was kept", scope.operation, scope.entity),
+        format!(
+            "`{}` of `{}` {what}; nothing of it was kept",
+            scope.operation, scope.entity
+        ),
     )
 }
 

@@ -28,7 +28,8 @@ impl Core {
                 reason: reason.to_owned(),
                 since: step.now,
             };
-            step.batch.put(&keys::quarantine(partition, id), &records::encode(&record)?);
+            step.batch
+                .put(&keys::quarantine(partition, id), &records::encode(&record)?);
         }
         let error = blocked(id, &mailbox.block);
         self.fail_waiting_calls(id, mailbox, &error, step, reader)

@@ -23,7 +23,9 @@ impl Registry {
         crate::id::EntityId::new(&name, "").map_err(|error| {
             Error::new(
                 ErrorKind::Configuration,
-                format!("an entity cannot be registered as `{name}`: {error}; set another with `#[entity(name = \"…\")]`"),
+                format!(
+                    "an entity cannot be registered as `{name}`: {error}; set another with `#[entity(name = \"…\")]`"
+                ),
             )
         })?;
         if self.entities.insert(name.clone(), code).is_some() {

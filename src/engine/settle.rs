@@ -42,7 +42,11 @@ impl Core {
             step.counts.failures += 1;
         }
         if message.is_call() {
-            let token = self.callers.remove(&message.id).map(|(token, _)| token).or(message.token());
+            let token = self
+                .callers
+                .remove(&message.id)
+                .map(|(token, _)| token)
+                .or(message.token());
             self.remember(&message, request_outcome(&outcome), step, reader)?;
             let attached = self.take_attached(&message);
             if token.is_none() && attached.is_empty() {

@@ -120,7 +120,8 @@ impl Core {
             Ok(record) => record.state,
             Err(error) => return Ok(Err(error.to_string())),
         };
-        let decoded = caught(|| code.decode(state)).unwrap_or_else(|panic| Err(format!("its decoder panicked: {panic}")));
+        let decoded =
+            caught(|| code.decode(state)).unwrap_or_else(|panic| Err(format!("its decoder panicked: {panic}")));
         Ok(decoded.map(|object| Entity::present(object, state.len())))
     }
 
@@ -171,13 +172,7 @@ impl Core {
     }
 
     /// Brings the next rows of an instance into memory.
-    fn read_rows(
-        &self,
-        id: &InstanceId,
-        mailbox: &mut Mailbox,
-        first: MessageId,
-        reader: &dyn Reader,
-    ) -> Result<()> {
+    fn read_rows(&self, id: &InstanceId, mailbox: &mut Mailbox, first: MessageId, reader: &dyn Reader) -> Result<()> {
         let range = keys::messages_of(self.partition_of(id), id, first);
         let rows = reader.scan(range, self.limits.page)?;
         for (key, value) in &rows {

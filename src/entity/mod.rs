@@ -23,17 +23,17 @@ pub use argument::Argument;
 pub use caller::{Caller, CanCall, ClientCaller};
 pub use context::{EntityContext, ReadContext};
 pub use entity_caller::EntityCaller;
-pub use error::{CallError, NoError};
 pub(crate) use error::CallFailure;
-pub(crate) use object::entity_code;
-pub(crate) use reference::reference;
+pub use error::{CallError, NoError};
 pub use key::Key;
 pub use kind::Entity;
+pub(crate) use object::entity_code;
 pub use operation::{NamedTimer, Operation};
 pub use operation_error::OperationError;
 pub use operations::Operations;
 pub use read_state::ReadState;
 pub use reference::EntityRef;
+pub(crate) use reference::reference;
 
 #[cfg(test)]
 mod tests;

@@ -198,8 +198,9 @@ impl HubBuilder {
         self.check()?;
         let opening = tokio.clone();
         let task = tokio.spawn_blocking(move || self.start(opening));
-        task.await
-            .map_err(|error| Error::new(ErrorKind::Closed, "the hub was not opened: its task ended").with_source(error))?
+        task.await.map_err(|error| {
+            Error::new(ErrorKind::Closed, "the hub was not opened: its task ended").with_source(error)
+        })?
     }
 
     fn check(&mut self) -> Result<()> {
@@ -235,7 +236,10 @@ impl HubBuilder {
         } = self.open_store()?;
         let unregistered = names::unregistered(store.as_ref(), partitions, &self.registry)?;
         for name in &unregistered {
-            tracing::warn!(name, "the store mentions an entity type that is not registered; its messages wait");
+            tracing::warn!(
+                name,
+                "the store mentions an entity type that is not registered; its messages wait"
+            );
         }
         let config = RuntimeConfig {
             hub,
@@ -310,7 +314,10 @@ const NO_COMMIT: CommitRecord = CommitRecord {
     next_batch: 1,
 };
 
-#[expect(clippy::disallowed_methods, reason = "the id of a hub without a directory is drawn here")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the id of a hub without a directory is drawn here"
+)]
 fn draw_hub_id() -> String {
     uuid::Uuid::new_v4().to_string()
 }

@@ -138,7 +138,10 @@ impl Hub {
 }
 
 /// Waits until nobody else holds the store open: a reader in the middle of a page, for instance.
-#[expect(clippy::disallowed_methods, reason = "nothing tells when the last reader lets go of its share")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "nothing tells when the last reader lets go of its share"
+)]
 fn wait_until_last(runtime: &Arc<Runtime>) {
     for _ in 0..1_000 {
         if Arc::strong_count(runtime) == 1 {

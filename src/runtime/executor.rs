@@ -44,7 +44,8 @@ impl Executor {
     /// Runs until it is stopped. After an error everyone who asks hears of it.
     pub(crate) fn run(mut self) {
         // Nothing of a step that panicked is written, and nothing of the core is used after it.
-        let worked = catch_unwind(AssertUnwindSafe(|| self.work())).unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
+        let worked =
+            catch_unwind(AssertUnwindSafe(|| self.work())).unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
         if let Err(error) = worked {
             tracing::error!(%error, executor = self.index, "an executor stops; the hub has to be opened again");
             self.runtime.fail(&error);
@@ -166,7 +167,10 @@ impl Executor {
         runtime.totals.add(&step.counts);
         let (mailboxes, entities) = self.core.sizes();
         runtime.totals.mailboxes.store(mailboxes as u64, Ordering::Relaxed);
-        runtime.totals.entities_in_memory.store(entities as u64, Ordering::Relaxed);
+        runtime
+            .totals
+            .entities_in_memory
+            .store(entities as u64, Ordering::Relaxed);
         let releases: Vec<Release> = std::mem::take(&mut step.outputs)
             .into_iter()
             .filter_map(|output| self.release(output))

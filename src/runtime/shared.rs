@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::commit::{CommitOrder, Gated, Syncer};
-use crate::engine::{Core, CoreConfig, Limits, panic_text, Progress, Registry};
+use crate::engine::{Core, CoreConfig, Limits, Progress, Registry, panic_text};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, PartitionId};
 use crate::runtime::executor::Executor;
@@ -159,7 +159,10 @@ impl Runtime {
                 let release = AssertUnwindSafe(|| runtime.release(items, error.as_ref()));
                 let panicked = catch_unwind(release).err().map(|panic| {
                     let text = panic_text(panic.as_ref());
-                    Error::new(ErrorKind::Poisoned, format!("what left the gate panicked: {text}; open the hub again"))
+                    Error::new(
+                        ErrorKind::Poisoned,
+                        format!("what left the gate panicked: {text}; open the hub again"),
+                    )
                 });
                 if let Some(error) = error.or(panicked) {
                     runtime.fail(&error);

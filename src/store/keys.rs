@@ -180,11 +180,7 @@ pub(crate) fn request(partition: PartitionId, id: &InstanceId, request: &str) ->
 
 /// A request row under the time at which it may be forgotten.
 pub(crate) fn request_expiry(partition: PartitionId, expires: Timestamp, id: &InstanceId, request: &str) -> Vec<u8> {
-    let mut key = table(
-        partition,
-        Table::RequestExpiry,
-        9 + id.as_str().len() + request.len(),
-    );
+    let mut key = table(partition, Table::RequestExpiry, 9 + id.as_str().len() + request.len());
     key.extend_from_slice(&expires.0.to_be_bytes());
     key.extend_from_slice(id.as_str().as_bytes());
     key.push(END);
@@ -271,7 +267,10 @@ mod tests {
     #[test]
     fn a_key_gives_back_its_parts() {
         let id = InstanceId::trusted("@a@k");
-        let message_id = MessageId { batch: u64::MAX, index: 0 };
+        let message_id = MessageId {
+            batch: u64::MAX,
+            index: 0,
+        };
         let row = message(PARTITION, &id, message_id);
         assert_eq!(id_of(&row), Some("@a@k"));
         assert_eq!(message_id_of(&row), Some(message_id));
@@ -288,7 +287,10 @@ mod tests {
         let short = InstanceId::trusted("@a@k");
         let long = InstanceId::trusted("@a@kk");
         let range = messages_of(PARTITION, &short, MessageId::MIN);
-        let last = MessageId { batch: u64::MAX, index: u32::MAX };
+        let last = MessageId {
+            batch: u64::MAX,
+            index: u32::MAX,
+        };
         assert!(range.contains(&message(PARTITION, &short, last)));
         assert!(!range.contains(&message(PARTITION, &long, MessageId::MIN)));
         assert!(after_messages_of(PARTITION, &short) <= message(PARTITION, &long, MessageId::MIN));

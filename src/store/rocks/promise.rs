@@ -38,7 +38,8 @@ impl Promise {
 
     /// Whether acknowledged commits are missing, or may be, in a store whose newest commit is this one.
     pub(super) fn is_broken(&self, newest: u64) -> bool {
-        self.acknowledged.map_or(newest > 0, |acknowledged| acknowledged.commit > newest)
+        self.acknowledged
+            .map_or(newest > 0, |acknowledged| acknowledged.commit > newest)
     }
 
     /// Compares the promise with the newest commit that is there, 0 for none.

@@ -105,7 +105,12 @@ impl Store for RocksStore {
 
     fn sync(&self) -> Result<()> {
         self.still_open()?;
-        let lost = || Error::new(ErrorKind::Poisoned, "an earlier sync of the log failed; open the hub again");
+        let lost = || {
+            Error::new(
+                ErrorKind::Poisoned,
+                "an earlier sync of the log failed; open the hub again",
+            )
+        };
         if self.sync_failed.load(Ordering::Acquire) {
             return Err(lost());
         }
