@@ -2,6 +2,7 @@
 #![cfg(feature = "rocksdb")]
 
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::sync::{Arc, LazyLock, Mutex};
 
 use abide::prelude::*;
@@ -20,6 +21,19 @@ impl Journal {
 
     pub fn fail(&mut self) {
         panic!("on purpose");
+    }
+
+    pub fn peek(&self) {
+        tracing::info!("a read");
+    }
+
+    pub fn log(&mut self) {
+        tracing::info!("a change");
+    }
+
+    pub async fn log_slowly(&mut self) {
+        tokio::task::yield_now().await;
+        tracing::info!("a task");
     }
 }
 
@@ -83,6 +97,10 @@ async fn metrics_are_recorded_under_their_names() {
     let names = names.0.lock().unwrap().clone();
     assert!(names.iter().all(|name| name.starts_with("abide.")), "{names:?}");
     for name in [
+        "abide.commits",
+        "abide.entities.in_memory",
+        "abide.instances.waiting",
+        "abide.messages.queued",
         "abide.turns",
         "abide.operations",
         "abide.operations.failed",
@@ -119,4 +137,43 @@ async fn stats_count_what_was_done() {
     assert_eq!(hub.stats().operations, 0);
     assert_eq!(hub.stats().durable, 10);
     hub.shutdown().await.unwrap();
+}
+
+/// Keeps what is logged.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What an operation logs, however it runs, says which entity, operation and message it comes from.
+#[tokio::test]
+async fn what_an_operation_logs_says_where_it_comes_from() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(move || writer.clone());
+    tracing::subscriber::set_global_default(subscriber.finish()).unwrap();
+    let hub = Hub::in_memory().entity::<Journal>().open().await.unwrap();
+    let journal = hub.client().entity::<Journal>("logs");
+    journal.peek().await.unwrap();
+    journal.log().await.unwrap();
+    journal.log_slowly().await.unwrap();
+    hub.shutdown().await.unwrap();
+    let logged = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    for (text, operation) in [("a read", "peek"), ("a change", "log"), ("a task", "log_slowly")] {
+        let line = logged.lines().find(|line| line.ends_with(text));
+        let line = line.unwrap_or_else(|| panic!("{text:?} is not in {logged}"));
+        let span = format!("operation{{entity=@journal@logs operation={operation} message_id=");
+        assert!(line.contains(&span), "{line}");
+    }
 }

@@ -30,7 +30,7 @@ impl Syncer {
                 let released = match order.wait_for_work() {
                     Work::Sync => {
                         let watch = Stopwatch::start();
-                        let released = order.sync();
+                        let released = tracing::debug_span!("sync").in_scope(|| order.sync());
                         metrics::histogram!("abide.sync.seconds").record(watch.elapsed().as_secs_f64());
                         released
                     }

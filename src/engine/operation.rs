@@ -4,8 +4,10 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use tracing::{Instrument, Span};
+
 use crate::engine::code::{
-    AsyncFinished, EntityObject, OperationFailure, OperationMode, OperationOutcome, OperationSpec,
+    AsyncFinished, AsyncOperation, EntityObject, OperationFailure, OperationMode, OperationOutcome, OperationSpec,
 };
 use crate::engine::core::Core;
 use crate::engine::mailbox::Block;
@@ -93,7 +95,7 @@ impl Core {
             Err(failure) => return Ok(Err(failure)),
         };
         let mut outbox = Outbox::default();
-        let result = caught(|| object.write(spec.index, arguments, scope, &mut outbox));
+        let result = caught(|| span(scope).in_scope(|| object.write(spec.index, arguments, scope, &mut outbox)));
         let outcome = described(result, scope).and_then(|answer| self.keep(turn, outbox, answer, scope, step));
         if outcome.is_err() {
             self.roll_back(turn, created, scope, step, reader)?;
@@ -214,7 +216,7 @@ impl Core {
         &mut self,
         turn: &mut Turn<'_>,
         message: Message,
-        operation: crate::engine::code::AsyncOperation,
+        operation: AsyncOperation,
         step: &mut Step,
         reader: &dyn Reader,
     ) -> Result<()> {
@@ -320,10 +322,11 @@ impl Turn<'_> {
 
     /// Runs a `&self` operation; an entity without state shows its initial one.
     pub(super) fn read(&self, spec: OperationSpec, arguments: &[u8], scope: &Scope) -> Outcome {
-        let result = caught(|| match &self.entity.object {
+        let run = || match &self.entity.object {
             Some(object) => object.read(spec.index, arguments, scope),
             None => self.code.create(scope.entity.key()).read(spec.index, arguments, scope),
-        });
+        };
+        let result = caught(|| span(scope).in_scope(run));
         described(result, scope)
     }
 
@@ -333,7 +336,7 @@ impl Turn<'_> {
         spec: OperationSpec,
         arguments: &[u8],
         scope: &Scope,
-    ) -> std::result::Result<crate::engine::code::AsyncOperation, Unanswered> {
+    ) -> std::result::Result<AsyncOperation, Unanswered> {
         let started = caught(|| match &self.entity.object {
             Some(object) => object.start(spec.index, arguments.to_vec(), scope.clone()),
             None => self
@@ -342,7 +345,7 @@ impl Turn<'_> {
                 .start(spec.index, arguments.to_vec(), scope.clone()),
         });
         match started {
-            Ok(Ok(future)) => Ok(future),
+            Ok(Ok(future)) => Ok(spanned(future, scope)),
             Ok(Err(text)) => Err(unanswered(
                 ErrorKind::Serialization,
                 format!(
@@ -443,6 +446,24 @@ fn described(result: std::result::Result<OperationOutcome, String>, scope: &Scop
             format!("the answer of `{operation}` from `{entity}` does not serialise: {text}"),
         ),
     })
+}
+
+/// The span in which an operation runs, so that everything it logs says where it comes from.
+fn span(scope: &Scope) -> Span {
+    tracing::info_span!(
+        "operation",
+        entity = %scope.entity,
+        operation = %scope.operation,
+        message_id = %scope.message,
+    )
+}
+
+fn spanned(operation: AsyncOperation, scope: &Scope) -> AsyncOperation {
+    let span = span(scope);
+    if span.is_disabled() {
+        return operation;
+    }
+    Box::pin(operation.instrument(span))
 }
 
 fn unanswered(kind: ErrorKind, message: String) -> Unanswered {

@@ -82,7 +82,7 @@ impl Core {
             if undeliverable {
                 self.bury(&message, &reason, step)?;
             } else {
-                tracing::warn!(entity = %message.target, message = %message.id, reason, "a signal failed and was rolled back");
+                tracing::warn!(entity = %message.target, message_id = %message.id, reason, "a signal failed and was rolled back");
             }
         }
         if !message.stored {

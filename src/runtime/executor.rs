@@ -12,6 +12,7 @@ use crate::engine::message::{ClientOrigin, Input, Output, Token};
 use crate::engine::{Core, Step, panic_text};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::InstanceId;
+use crate::runtime::gauges::Gauges;
 use crate::runtime::inbox::{Envelope, InboxReceiver, Reply};
 use crate::runtime::release::Release;
 use crate::runtime::shared::Runtime;
@@ -25,6 +26,7 @@ pub(crate) struct Executor {
     pub(crate) runtime: Arc<Runtime>,
     /// The clients that wait, by token, with the instance that each one asked.
     replies: Slab<(Reply, InstanceId)>,
+    gauges: Gauges,
     /// When to leave what is not done, once the hub is asked to stop.
     stop_at: Option<Timestamp>,
 }
@@ -37,6 +39,7 @@ impl Executor {
             inbox,
             runtime,
             replies: Slab::new(),
+            gauges: Gauges::of_executor(index),
             stop_at: None,
         }
     }
@@ -166,6 +169,7 @@ impl Executor {
         let runtime = Arc::clone(&self.runtime);
         runtime.totals.add(&step.counts);
         let (mailboxes, entities) = self.core.sizes();
+        self.gauges.set(runtime.inboxes[self.index].len(), mailboxes, entities);
         runtime.totals.mailboxes.store(mailboxes as u64, Ordering::Relaxed);
         runtime
             .totals
@@ -181,7 +185,9 @@ impl Executor {
             }
             return Ok(());
         }
+        let _span = tracing::debug_span!("commit", executor = self.index, changes = step.batch.len()).entered();
         runtime.totals.commits.fetch_add(1, Ordering::Relaxed);
+        metrics::counter!("abide.commits").increment(1);
         metrics::histogram!("abide.commit.changes").record(step.batch.len() as f64);
         let deliveries = std::mem::take(&mut step.deliveries);
         let deliver = |commit| {

@@ -1,6 +1,7 @@
 //! The machine around the engine: the threads that run cores, the inboxes before them, and what leaves them.
 
 mod executor;
+mod gauges;
 mod inbox;
 mod release;
 mod room;

@@ -230,6 +230,7 @@ impl Runtime {
     /// Lets every executor and every client that waits hear that the hub does nothing any more.
     pub(crate) fn fail(&self, error: &Error) {
         if self.failed.set(error.clone()).is_ok() {
+            metrics::counter!("abide.hub.failed").increment(1);
             for inbox in &self.inboxes {
                 inbox.send(Envelope::Wake);
             }
