@@ -98,8 +98,6 @@ impl Executor {
         let timeout = wake.map(|wake| now.until(wake) + Duration::from_millis(1));
         if let Some(envelope) = self.inbox.receive(inbox, timeout) {
             self.take_in(envelope);
-            // Whoever is just about to send may do so first: one larger commit costs less than two.
-            std::thread::yield_now();
         }
         self.drain();
     }
