@@ -1,5 +1,6 @@
 //! The sans-IO core: it performs no I/O but reads through the store's trait, reads no clock and draws no chance.
 
+mod async_operation;
 pub(crate) mod code;
 mod core;
 mod dead_letters;
@@ -8,6 +9,7 @@ mod mailbox;
 pub(crate) mod message;
 mod operation;
 pub(crate) mod outbox;
+mod outcome;
 mod partition;
 mod progress;
 mod quarantine;

@@ -6,20 +6,19 @@ use std::sync::Arc;
 
 use tracing::{Instrument, Span};
 
-use crate::engine::code::{
-    AsyncFinished, AsyncOperation, EntityObject, OperationFailure, OperationMode, OperationOutcome, OperationSpec,
-};
+use crate::engine::code::{AsyncOperation, EntityObject, OperationMode, OperationSpec};
 use crate::engine::core::Core;
-use crate::engine::mailbox::Block;
-use crate::engine::message::{AsyncEnded, Message, Origin, Output, Settled};
+use crate::engine::message::{Message, Origin};
 use crate::engine::outbox::Outbox;
+use crate::engine::outcome::{
+    Outcome, Unanswered, described, init_panicked, over_limit, panicked, unanswered, unknown_operation,
+};
 use crate::engine::scope::Scope;
-use crate::engine::states::Entity;
 use crate::engine::step::Step;
 use crate::engine::turn::Turn;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
 use crate::failure::CallFailure;
-use crate::id::{EntityId, InstanceId, MessageId};
+use crate::id::{EntityId, InstanceId};
 use crate::store::records::{self, Action, StateRecord};
 use crate::store::{Reader, keys};
 
@@ -104,7 +103,7 @@ impl Core {
     }
 
     /// Takes the effects of an operation that returned into the step, if they keep the limits.
-    fn keep(
+    pub(super) fn keep(
         &mut self,
         turn: &mut Turn<'_>,
         outbox: Outbox,
@@ -197,7 +196,7 @@ impl Core {
     }
 
     /// What an operation that `message` asks for may know.
-    fn scope(&self, id: &InstanceId, message: &Message, step: &Step) -> Scope {
+    pub(super) fn scope(&self, id: &InstanceId, message: &Message, step: &Step) -> Scope {
         let operation = match &message.action {
             Action::Operation { operation, .. } | Action::Schedule { operation, .. } => operation.clone(),
             Action::Cancel { .. } => "".into(),
@@ -209,94 +208,6 @@ impl Core {
             message: message.id,
             now: step.now,
         }
-    }
-
-    /// Lets an `async` operation begin as soon as its message and the entity's state are durable.
-    fn begin_async(
-        &mut self,
-        turn: &mut Turn<'_>,
-        message: Message,
-        operation: AsyncOperation,
-        step: &mut Step,
-        reader: &dyn Reader,
-    ) -> Result<()> {
-        let message = self.save(turn.id, &mut turn.mailbox, message, step, reader)?;
-        step.outputs.push(Output::Start {
-            instance: turn.id.clone(),
-            message: message.id,
-            operation,
-        });
-        turn.mailbox.block = Block::Running(Box::new(message));
-        Ok(())
-    }
-
-    /// Takes in the end of an `async` operation.
-    pub(super) fn end_async(
-        &mut self,
-        instance: &InstanceId,
-        id: MessageId,
-        ended: AsyncEnded,
-        step: &mut Step,
-        reader: &dyn Reader,
-    ) -> Result<()> {
-        let is_running = |mailbox: &crate::engine::mailbox::Mailbox| matches!(&mailbox.block, Block::Running(message) if message.id == id);
-        let Some(mut mailbox) = self.mailboxes.remove(instance) else {
-            return Ok(());
-        };
-        let name = EntityId::from_instance(instance.clone());
-        let code = self.registry.entity(name.name()).cloned();
-        let (true, Some(code)) = (is_running(&mailbox), code) else {
-            self.mailboxes.insert(instance.clone(), mailbox);
-            return Ok(());
-        };
-        let Block::Running(message) = std::mem::take(&mut mailbox.block) else {
-            return Ok(());
-        };
-        let entity = match self.states.take(instance) {
-            Some(entity) => entity,
-            None => self
-                .load_entity(instance, &code, step, reader)?
-                .unwrap_or_else(|_| Entity::unreadable()),
-        };
-        let mut turn = Turn {
-            id: instance,
-            code,
-            entity,
-            mailbox,
-        };
-        let scope = self.scope(instance, &message, step);
-        let outcome = match ended {
-            AsyncEnded::Finished(finished) => self.keep_finished(&mut turn, finished, &scope, step),
-            AsyncEnded::Panicked(text) => Err(panicked(&scope, &text)),
-            AsyncEnded::TimedOut => Err(timed_out(&scope, self.limits.async_timeout)),
-        };
-        self.settle(&mut turn, *message, outcome, step, reader)?;
-        if turn.entity.is_readable() {
-            self.states.put(instance.clone(), turn.entity);
-        }
-        self.mailboxes.insert(instance.clone(), turn.mailbox);
-        for message in std::mem::take(&mut step.outbound) {
-            self.route(message, step, reader)?;
-        }
-        self.make_ready(instance);
-        Ok(())
-    }
-
-    /// Puts the changed copy of an `async` operation in the place of the state, if it succeeded.
-    fn keep_finished(
-        &mut self,
-        turn: &mut Turn<'_>,
-        finished: AsyncFinished,
-        scope: &Scope,
-        step: &mut Step,
-    ) -> Outcome {
-        let answer = described(Ok(finished.outcome), scope)?;
-        let before = turn.entity.object.replace(finished.object);
-        let outcome = self.keep(turn, finished.outbox, answer, scope, step);
-        if outcome.is_err() {
-            turn.entity.object = before;
-        }
-        outcome
     }
 }
 
@@ -402,52 +313,6 @@ impl Turn<'_> {
     }
 }
 
-/// How an operation ended, for who asked.
-pub(super) type Outcome = std::result::Result<Vec<u8>, Unanswered>;
-
-/// Why there is no answer. Boxed, because it is rare.
-#[derive(Debug)]
-pub(super) struct Unanswered(pub(super) Box<CallFailure>);
-
-impl From<CallFailure> for Unanswered {
-    fn from(failure: CallFailure) -> Self {
-        Self(Box::new(failure))
-    }
-}
-
-impl From<Error> for Unanswered {
-    fn from(error: Error) -> Self {
-        CallFailure::Runtime(error).into()
-    }
-}
-
-impl From<Unanswered> for Settled {
-    fn from(unanswered: Unanswered) -> Self {
-        Settled::Failed(*unanswered.0)
-    }
-}
-
-/// The form in which the rest of the engine sees what user code returned.
-fn described(result: std::result::Result<OperationOutcome, String>, scope: &Scope) -> Outcome {
-    let failure = match result {
-        Ok(Ok(answer)) => return Ok(answer),
-        Ok(Err(failure)) => failure,
-        Err(text) => return Err(panicked(scope, &text)),
-    };
-    let (entity, operation) = (&scope.entity, &scope.operation);
-    Err(match failure {
-        OperationFailure::Returned(failure) => CallFailure::Returned(failure).into(),
-        OperationFailure::Arguments(text) => unanswered(
-            ErrorKind::InvalidArguments,
-            format!("the arguments of `{operation}` for `{entity}` do not decode: {text}"),
-        ),
-        OperationFailure::Answer(text) => unanswered(
-            ErrorKind::Serialization,
-            format!("the answer of `{operation}` from `{entity}` does not serialise: {text}"),
-        ),
-    })
-}
-
 /// The span in which an operation runs, so that everything it logs says where it comes from.
 fn span(scope: &Scope) -> Span {
     tracing::info_span!(
@@ -464,48 +329,4 @@ fn spanned(operation: AsyncOperation, scope: &Scope) -> AsyncOperation {
         return operation;
     }
     Box::pin(operation.instrument(span))
-}
-
-fn unanswered(kind: ErrorKind, message: String) -> Unanswered {
-    Error::new(kind, message).into()
-}
-
-fn unknown_operation(id: &InstanceId, operation: &str) -> Error {
-    Error::new(
-        ErrorKind::UnknownOperation,
-        format!(
-            "the entity `{id}` has no operation `{operation}`; it may have been renamed or belong to a newer build"
-        ),
-    )
-}
-
-fn over_limit(scope: &Scope, what: &str) -> Unanswered {
-    unanswered(
-        ErrorKind::TooLarge,
-        format!(
-            "`{}` of `{}` {what}; nothing of it was kept",
-            scope.operation, scope.entity
-        ),
-    )
-}
-
-fn panicked(scope: &Scope, text: &str) -> Unanswered {
-    unanswered(
-        ErrorKind::Panicked,
-        format!("`{}` of `{}` panicked: {text}", scope.operation, scope.entity),
-    )
-}
-
-fn init_panicked(id: &EntityId, text: &str) -> Unanswered {
-    unanswered(
-        ErrorKind::Panicked,
-        format!("the first state of `{id}` could not be made, it panicked: {text}"),
-    )
-}
-
-fn timed_out(scope: &Scope, limit: std::time::Duration) -> Unanswered {
-    unanswered(
-        ErrorKind::TimedOut,
-        format!("`{}` of `{}` ran longer than {limit:?}", scope.operation, scope.entity),
-    )
 }

@@ -3,7 +3,7 @@
 use crate::engine::core::Core;
 use crate::engine::mailbox::Mailbox;
 use crate::engine::message::{Message, Settled};
-use crate::engine::operation::{Outcome, Unanswered};
+use crate::engine::outcome::{Outcome, Unanswered};
 use crate::engine::step::Step;
 use crate::engine::turn::Turn;
 use crate::error::{ErrorKind, Result};

@@ -1,0 +1,104 @@
+//! An `async` operation: it begins when what asked for it is durable, and ends as a message of its own.
+
+use crate::engine::code::{AsyncFinished, AsyncOperation};
+use crate::engine::core::Core;
+use crate::engine::mailbox::Block;
+use crate::engine::message::{AsyncEnded, Message, Output};
+use crate::engine::outcome::{Outcome, described, panicked, timed_out};
+use crate::engine::scope::Scope;
+use crate::engine::states::Entity;
+use crate::engine::step::Step;
+use crate::engine::turn::Turn;
+use crate::error::Result;
+use crate::id::{EntityId, InstanceId, MessageId};
+use crate::store::Reader;
+
+impl Core {
+    /// Lets an `async` operation begin as soon as its message and the entity's state are durable.
+    pub(super) fn begin_async(
+        &mut self,
+        turn: &mut Turn<'_>,
+        message: Message,
+        operation: AsyncOperation,
+        step: &mut Step,
+        reader: &dyn Reader,
+    ) -> Result<()> {
+        let message = self.save(turn.id, &mut turn.mailbox, message, step, reader)?;
+        step.outputs.push(Output::Start {
+            instance: turn.id.clone(),
+            message: message.id,
+            operation,
+        });
+        turn.mailbox.block = Block::Running(Box::new(message));
+        Ok(())
+    }
+
+    /// Takes in the end of an `async` operation.
+    pub(super) fn end_async(
+        &mut self,
+        instance: &InstanceId,
+        id: MessageId,
+        ended: AsyncEnded,
+        step: &mut Step,
+        reader: &dyn Reader,
+    ) -> Result<()> {
+        let is_running = |mailbox: &crate::engine::mailbox::Mailbox| matches!(&mailbox.block, Block::Running(message) if message.id == id);
+        let Some(mut mailbox) = self.mailboxes.remove(instance) else {
+            return Ok(());
+        };
+        let name = EntityId::from_instance(instance.clone());
+        let code = self.registry.entity(name.name()).cloned();
+        let (true, Some(code)) = (is_running(&mailbox), code) else {
+            self.mailboxes.insert(instance.clone(), mailbox);
+            return Ok(());
+        };
+        let Block::Running(message) = std::mem::take(&mut mailbox.block) else {
+            return Ok(());
+        };
+        let entity = match self.states.take(instance) {
+            Some(entity) => entity,
+            None => self
+                .load_entity(instance, &code, step, reader)?
+                .unwrap_or_else(|_| Entity::unreadable()),
+        };
+        let mut turn = Turn {
+            id: instance,
+            code,
+            entity,
+            mailbox,
+        };
+        let scope = self.scope(instance, &message, step);
+        let outcome = match ended {
+            AsyncEnded::Finished(finished) => self.keep_finished(&mut turn, finished, &scope, step),
+            AsyncEnded::Panicked(text) => Err(panicked(&scope, &text)),
+            AsyncEnded::TimedOut => Err(timed_out(&scope, self.limits.async_timeout)),
+        };
+        self.settle(&mut turn, *message, outcome, step, reader)?;
+        if turn.entity.is_readable() {
+            self.states.put(instance.clone(), turn.entity);
+        }
+        self.mailboxes.insert(instance.clone(), turn.mailbox);
+        for message in std::mem::take(&mut step.outbound) {
+            self.route(message, step, reader)?;
+        }
+        self.make_ready(instance);
+        Ok(())
+    }
+
+    /// Puts the changed copy of an `async` operation in the place of the state, if it succeeded.
+    fn keep_finished(
+        &mut self,
+        turn: &mut Turn<'_>,
+        finished: AsyncFinished,
+        scope: &Scope,
+        step: &mut Step,
+    ) -> Outcome {
+        let answer = described(Ok(finished.outcome), scope)?;
+        let before = turn.entity.object.replace(finished.object);
+        let outcome = self.keep(turn, finished.outbox, answer, scope, step);
+        if outcome.is_err() {
+            turn.entity.object = before;
+        }
+        outcome
+    }
+}

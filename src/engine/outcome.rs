@@ -1,0 +1,98 @@
+//! How an operation ended, and what is said of it.
+
+use crate::engine::code::{OperationFailure, OperationOutcome};
+use crate::engine::message::Settled;
+use crate::engine::scope::Scope;
+use crate::error::{Error, ErrorKind};
+use crate::failure::CallFailure;
+use crate::id::{EntityId, InstanceId};
+
+/// How an operation ended, for who asked.
+pub(super) type Outcome = Result<Vec<u8>, Unanswered>;
+
+/// Why there is no answer. Boxed, because it is rare.
+#[derive(Debug)]
+pub(super) struct Unanswered(pub(super) Box<CallFailure>);
+
+impl From<CallFailure> for Unanswered {
+    fn from(failure: CallFailure) -> Self {
+        Self(Box::new(failure))
+    }
+}
+
+impl From<Error> for Unanswered {
+    fn from(error: Error) -> Self {
+        CallFailure::Runtime(error).into()
+    }
+}
+
+impl From<Unanswered> for Settled {
+    fn from(unanswered: Unanswered) -> Self {
+        Settled::Failed(*unanswered.0)
+    }
+}
+
+/// The form in which the rest of the engine sees what user code returned.
+pub(super) fn described(result: Result<OperationOutcome, String>, scope: &Scope) -> Outcome {
+    let failure = match result {
+        Ok(Ok(answer)) => return Ok(answer),
+        Ok(Err(failure)) => failure,
+        Err(text) => return Err(panicked(scope, &text)),
+    };
+    let (entity, operation) = (&scope.entity, &scope.operation);
+    Err(match failure {
+        OperationFailure::Returned(failure) => CallFailure::Returned(failure).into(),
+        OperationFailure::Arguments(text) => unanswered(
+            ErrorKind::InvalidArguments,
+            format!("the arguments of `{operation}` for `{entity}` do not decode: {text}"),
+        ),
+        OperationFailure::Answer(text) => unanswered(
+            ErrorKind::Serialization,
+            format!("the answer of `{operation}` from `{entity}` does not serialise: {text}"),
+        ),
+    })
+}
+
+pub(super) fn unanswered(kind: ErrorKind, message: String) -> Unanswered {
+    Error::new(kind, message).into()
+}
+
+pub(super) fn unknown_operation(id: &InstanceId, operation: &str) -> Error {
+    Error::new(
+        ErrorKind::UnknownOperation,
+        format!(
+            "the entity `{id}` has no operation `{operation}`; it may have been renamed or belong to a newer build"
+        ),
+    )
+}
+
+pub(super) fn over_limit(scope: &Scope, what: &str) -> Unanswered {
+    unanswered(
+        ErrorKind::TooLarge,
+        format!(
+            "`{}` of `{}` {what}; nothing of it was kept",
+            scope.operation, scope.entity
+        ),
+    )
+}
+
+pub(super) fn panicked(scope: &Scope, text: &str) -> Unanswered {
+    unanswered(
+        ErrorKind::Panicked,
+        format!("`{}` of `{}` panicked: {text}", scope.operation, scope.entity),
+    )
+}
+
+pub(super) fn init_panicked(id: &EntityId, text: &str) -> Unanswered {
+    unanswered(
+        ErrorKind::Panicked,
+        format!("the first state of `{id}` could not be made, it panicked: {text}"),
+    )
+}
+
+pub(super) fn timed_out(scope: &Scope, limit: std::time::Duration) -> Unanswered {
+    unanswered(
+        ErrorKind::TimedOut,
+        format!("`{}` of `{}` ran longer than {limit:?}", scope.operation, scope.entity),
+    )
+}
