@@ -47,7 +47,10 @@ impl Core {
                 .remove(&message.id)
                 .map(|(token, _)| token)
                 .or(message.token());
-            self.remember(&message, request_outcome(&outcome), step, reader)?;
+            // The answer is copied only for a request that has to give it again.
+            if message.client().is_some_and(|client| client.request.is_some()) {
+                self.remember(&message, request_outcome(&outcome), step, reader)?;
+            }
             let attached = self.take_attached(&message);
             if token.is_none() && attached.is_empty() {
                 return Ok(());
