@@ -2,7 +2,7 @@
 
 use crate::engine::code::{AsyncFinished, AsyncOperation};
 use crate::engine::core::Core;
-use crate::engine::mailbox::Block;
+use crate::engine::mailbox::{Block, Mailbox};
 use crate::engine::message::{AsyncEnded, Message, Output};
 use crate::engine::outcome::{Outcome, described, panicked, timed_out};
 use crate::engine::scope::Scope;
@@ -42,7 +42,7 @@ impl Core {
         step: &mut Step,
         reader: &dyn Reader,
     ) -> Result<()> {
-        let is_running = |mailbox: &crate::engine::mailbox::Mailbox| matches!(&mailbox.block, Block::Running(message) if message.id == id);
+        let is_running = |mailbox: &Mailbox| matches!(&mailbox.block, Block::Running(message) if message.id == id);
         let Some(mut mailbox) = self.mailboxes.remove(instance) else {
             return Ok(());
         };

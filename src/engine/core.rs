@@ -310,10 +310,7 @@ impl Core {
         let mut kept = VecDeque::with_capacity(mailbox.arrivals.len());
         for mut message in std::mem::take(&mut mailbox.arrivals) {
             if message.needs_row() {
-                let (key, value) = message.row(partition)?;
-                step.batch.put(&key, &value);
-                message.stored = true;
-                mailbox.touched_in = step.number;
+                mailbox.give_row(&mut message, partition, step)?;
                 if mailbox.rows.is_some() {
                     mailbox.park(message, in_memory);
                     continue;

@@ -1,7 +1,7 @@
 //! Dead letters: messages that nobody can process in this build. Bounded, visible, and deliverable again.
 
 use crate::engine::core::Core;
-use crate::engine::message::{ClientOrigin, Message, Origin, Settled, Token};
+use crate::engine::message::{Message, Origin, Settled, Token};
 use crate::engine::step::Step;
 use crate::error::Result;
 use crate::id::{InstanceId, MessageId, PartitionId};
@@ -66,13 +66,7 @@ impl Core {
                     operation: record.operation,
                     arguments: record.arguments,
                 },
-                origin: match record.source {
-                    Some(source) => Origin::Instance(InstanceId::trusted(source)),
-                    None => Origin::Client(ClientOrigin {
-                        must_store: true,
-                        ..ClientOrigin::default()
-                    }),
-                },
+                origin: Origin::of_stored(record.source),
                 stored: false,
             };
             self.route(message, step, reader)?;

@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 
 use crate::engine::message::Message;
-use crate::id::MessageId;
+use crate::engine::step::Step;
+use crate::error::Result;
+use crate::id::{MessageId, PartitionId};
 
 /// The messages that wait for one instance, and why they wait. Exists only while there is something to remember.
 ///
@@ -66,6 +68,15 @@ impl Mailbox {
     pub(crate) fn has_control(&self) -> bool {
         let mut messages = self.waiting.iter().chain(&self.arrivals);
         messages.any(|message| !message.is_operation())
+    }
+
+    /// Writes the row of a message for this instance. The step's reader does not see it.
+    pub(crate) fn give_row(&mut self, message: &mut Message, partition: PartitionId, step: &mut Step) -> Result<()> {
+        let (key, value) = message.row(partition)?;
+        step.batch.put(&key, &value);
+        message.stored = true;
+        self.touched_in = step.number;
+        Ok(())
     }
 
     /// Takes in a message that has a row: into memory while there is room and nothing before it is only a row.

@@ -48,6 +48,20 @@ pub(crate) struct ClientOrigin {
     pub(crate) must_store: bool,
 }
 
+impl Origin {
+    /// The origin of a message that the hub makes again from a stored source: it has to be stored like any other, and
+    /// nobody waits for it.
+    pub(crate) fn of_stored(source: Option<String>) -> Self {
+        match source {
+            Some(source) => Self::Instance(InstanceId::trusted(source)),
+            None => Self::Client(ClientOrigin {
+                must_store: true,
+                ..ClientOrigin::default()
+            }),
+        }
+    }
+}
+
 impl Message {
     /// Whether the message would be lost with this process if the batch that made it closed without a row of it.
     pub(crate) fn needs_row(&self) -> bool {

@@ -1,7 +1,7 @@
 //! Scheduled operations. Their rows lie in the receiver's partition, whose core alone decides: cancelled, or fired.
 
 use crate::engine::core::Core;
-use crate::engine::message::{ClientOrigin, Message, Origin, Settled};
+use crate::engine::message::{Message, Origin, Settled};
 use crate::engine::step::Step;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, PartitionId};
@@ -151,13 +151,7 @@ impl Core {
         step.batch.delete(&name);
         step.timers.insert(name, None);
         step.counts.timers_fired += 1;
-        let origin = match record.source {
-            Some(source) => Origin::Instance(InstanceId::trusted(source)),
-            None => Origin::Client(ClientOrigin {
-                must_store: true,
-                ..ClientOrigin::default()
-            }),
-        };
+        let origin = Origin::of_stored(record.source);
         let message = Message {
             id: step.next_id(),
             target: instance.clone(),

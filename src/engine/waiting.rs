@@ -113,10 +113,7 @@ impl Core {
         if message.stored {
             return Ok(message);
         }
-        let (key, value) = message.row(self.partition_of(id))?;
-        step.batch.put(&key, &value);
-        message.stored = true;
-        mailbox.touched_in = step.number;
+        mailbox.give_row(&mut message, self.partition_of(id), step)?;
         self.remember_waiting(&message, step, reader)?;
         if let Some(token) = message.token() {
             if message.is_call() {

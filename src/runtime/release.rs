@@ -82,7 +82,7 @@ impl Runtime {
     #[expect(clippy::disallowed_methods, reason = "tasks are spawned here")]
     fn start_operation(self: &Arc<Self>, instance: InstanceId, message: MessageId, operation: AsyncOperation) {
         let runtime: Weak<Self> = Arc::downgrade(self);
-        let limit = self.async_timeout;
+        let limit = self.limits.async_timeout;
         let handle = self.tokio.clone();
         let lost = Lost(Weak::clone(&runtime));
         self.tokio.spawn(async move {

@@ -52,7 +52,6 @@ pub(crate) struct Runtime {
     /// The room for messages of clients, for the whole hub.
     pub(crate) permits: Arc<Semaphore>,
     pub(crate) tokio: tokio::runtime::Handle,
-    pub(crate) async_timeout: Duration,
     closed: AtomicBool,
     /// Why the executors gave up, if they did.
     failed: OnceLock<Error>,
@@ -82,7 +81,6 @@ impl Runtime {
         let runtime = Arc::new(Self {
             hub: config.hub,
             registry: Arc::new(config.registry),
-            async_timeout: config.limits.async_timeout,
             limits: Limits {
                 cache_bytes: config.limits.cache_bytes / executors,
                 ..config.limits
@@ -223,8 +221,7 @@ impl Runtime {
 
     /// Why the hub does nothing any more.
     pub(crate) fn end_reason(&self) -> Error {
-        let failed = self.failed.get().cloned();
-        failed.or_else(|| self.order.poison()).unwrap_or_else(closed)
+        self.failure().unwrap_or_else(closed)
     }
 
     /// Lets every executor and every client that waits hear that the hub does nothing any more.
