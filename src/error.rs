@@ -64,6 +64,32 @@ pub enum ErrorKind {
     Configuration,
     /// The operating system or the store refused an operation.
     Io,
+    /// There is no orchestration of this id.
+    NotFound,
+    /// An orchestration of this id exists and has not ended.
+    AlreadyExists,
+    /// The orchestration has ended, so that nothing reaches it any more.
+    Ended,
+    /// The orchestration is not in a state in which this can be done.
+    WrongState,
+    /// The orchestration was terminated, or cancelled by its parent.
+    Terminated,
+    /// An operator released a lock of the critical section by force.
+    LockLost,
+    /// A critical section inside another one.
+    NestedLock,
+    /// A sub-orchestration inside a critical section.
+    ChildInLock,
+    /// A signal to an entity that the critical section has locked.
+    SignalToLocked,
+    /// A call of an entity before the lock that was asked for is granted.
+    LockNotGranted,
+    /// A second call of an entity inside a critical section while the first one is pending.
+    CallPending,
+    /// A call of an entity that the critical section has not locked.
+    NotLocked,
+    /// An activity was running in too many crashes of the process.
+    Poisonous,
 }
 
 impl Error {
@@ -96,6 +122,13 @@ impl Error {
     /// The text without its sources.
     pub(crate) fn message(&self) -> &str {
         &self.message
+    }
+}
+
+/// Two errors are the same if they are told alike; their sources are not compared.
+impl PartialEq for Error {
+    fn eq(&self, other: &Self) -> bool {
+        self.kind == other.kind && self.message == other.message
     }
 }
 

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -33,6 +33,29 @@ impl InstanceId {
         let text = text.into();
         let hash = xxh3_64(text.as_bytes());
         Self { text, hash }
+    }
+
+    /// The id of an orchestration.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidId`] if it is empty, begins with `@` or breaks the rules for ids.
+    pub(crate) fn orchestration(text: &str) -> Result<Self> {
+        if text.is_empty() {
+            return Err(invalid(text, "the id of an orchestration is empty"));
+        }
+        if text.starts_with('@') {
+            return Err(invalid(
+                text,
+                "the id of an orchestration begins with `@`, as only entities' ids do",
+            ));
+        }
+        check(text)?;
+        Ok(Self::trusted(text))
+    }
+
+    /// Whether it names an entity; any other is an orchestration.
+    pub(crate) fn is_entity(&self) -> bool {
+        self.text.starts_with('@')
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -146,6 +169,10 @@ impl EntityId {
         &self.0
     }
 
+    pub(crate) fn into_instance(self) -> InstanceId {
+        self.0
+    }
+
     /// Reads an instance id that is known to be an entity's.
     pub(crate) fn from_instance(instance: InstanceId) -> Self {
         debug_assert!(instance.as_str().starts_with('@'));
@@ -229,6 +256,36 @@ pub(crate) fn check_name(what: &str, name: &str) -> Result<()> {
     }
     Ok(())
 }
+
+/// One execution of an orchestration: a start, a continue-as-new, a restart, a rewind.
+///
+/// Made of the hub's identity, the instance and the message that began the execution, so that two copies of one hub never
+/// give the same id to different executions.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct ExecutionId(pub(crate) [u8; 16]);
+
+impl ExecutionId {
+    /// The id of the execution of `instance` that `message` begins in the hub whose id and incarnation are `hub`.
+    pub(crate) fn derive(hub: &str, instance: &InstanceId, message: MessageId) -> Self {
+        let text = format!("{hub}/{instance}/{message}");
+        Self(xxh3_128(text.as_bytes()).to_be_bytes())
+    }
+}
+
+impl fmt::Display for ExecutionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+    }
+}
+
+impl fmt::Debug for ExecutionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The number of one step of an execution: claimed when a call is made, never when it is polled.
+pub(crate) type Sequence = u64;
 
 /// A fixed share of all instances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -116,6 +116,7 @@ impl Submission {
                 (operation, arguments)
             }
             Action::Cancel { timer } => return check_name("timer id", timer),
+            Action::Lock(_) | Action::Order(_) => return Ok(()),
         };
         if let Some(request) = &self.request_id {
             check_name("request id", request)?;

@@ -1,11 +1,17 @@
-//! The user's code as the engine sees it: types of entities, their objects and their operations, without their Rust types.
+//! The user's code as the engine sees it: types of entities, of orchestrations and of activities, without their Rust types.
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
+use crate::engine::message::{ActivityEnd, ActivityKey};
 use crate::engine::outbox::Outbox;
 use crate::engine::scope::Scope;
 use crate::failure::Failure;
+use crate::id::{ExecutionId, InstanceId, Sequence};
+use crate::store::records::history::{Command, Incoming, TurnRecord};
+use crate::store::records::instance::Stopped;
+use crate::time::Timestamp;
 
 /// One registered entity type.
 pub(crate) trait EntityCode: Send + Sync {
@@ -104,4 +110,115 @@ pub(crate) struct AsyncFinished {
     pub(crate) object: Box<dyn EntityObject>,
     pub(crate) outbox: Outbox,
     pub(crate) outcome: OperationOutcome,
+}
+
+/// One registered version of an orchestration.
+pub(crate) trait OrchestrationCode: Send + Sync {
+    /// The stored name.
+    fn name(&self) -> &str;
+
+    /// The stored version; empty if none was given.
+    fn version(&self) -> &str;
+
+    /// Makes a run of one execution, which has seen nothing yet. Runs no user code.
+    fn begin(&self, begin: Begin) -> Box<dyn OrchestrationRun>;
+
+    /// Whether `input` decodes into the type of the input.
+    ///
+    /// # Errors
+    /// The text of the decoder's error, with field and position.
+    fn check_input(&self, input: &[u8]) -> Result<(), String>;
+}
+
+/// What a run has to know before its first turn.
+#[derive(Clone, Debug)]
+pub(crate) struct Begin {
+    pub(crate) instance: InstanceId,
+    pub(crate) execution: ExecutionId,
+    /// The most commands of one turn.
+    pub(crate) actions: usize,
+    /// The largest payload, in bytes.
+    pub(crate) payload_bytes: usize,
+}
+
+/// The code of one execution as it stands between two turns: the user's future, alive, with everything that it waits for.
+///
+/// It is not `Send`: it never leaves the thread of its core.
+pub(crate) trait OrchestrationRun {
+    /// Runs a turn that is new: delivers `incoming` one by one, and polls to rest after each. What it asked for comes back
+    /// in the order of emission.
+    ///
+    /// # Errors
+    /// Why it cannot go on. Then nothing of the turn counts, and the run is of no use any more.
+    fn turn(&mut self, time: Timestamp, incoming: &[Incoming]) -> Result<TurnEnd, Stopped>;
+
+    /// Runs a turn of the history again, and compares what it asks for with what is recorded. `number` is the turn's place
+    /// in the history, for messages.
+    ///
+    /// # Errors
+    /// As [`turn`](Self::turn), with both sides of the first difference.
+    fn replay(&mut self, number: u32, turn: &TurnRecord) -> Result<(), Stopped>;
+
+    /// Whether the end of this step is waited for. A completion of any other is dropped.
+    fn wants(&self, sequence: Sequence) -> bool;
+
+    /// The memory that it takes, in bytes, about.
+    fn bytes(&self) -> usize;
+}
+
+/// What a turn leaves.
+#[derive(Debug, Default)]
+pub(crate) struct TurnEnd {
+    /// What it asked for. If the execution ends, the last one says how, and before it stand a `Cancel` for each open step.
+    pub(crate) commands: Vec<Command>,
+    /// The custom status as JSON, if the turn set it.
+    pub(crate) custom_status: Option<Vec<u8>>,
+    /// Where it continues as new: the events that were delivered and not read, oldest first.
+    pub(crate) unread: Vec<(String, Vec<u8>)>,
+}
+
+/// One registered activity.
+pub(crate) trait ActivityCode: Send + Sync {
+    /// The stored name.
+    fn name(&self) -> &str;
+
+    /// The most attempts of it that run at one time in this process; nothing for no limit of its own.
+    fn limit(&self) -> Option<usize>;
+
+    /// How long an attempt may run.
+    fn timeout(&self) -> Option<Duration>;
+
+    /// Whether `run` blocks its thread, so that it needs one of those for blocking work.
+    fn is_blocking(&self) -> bool;
+
+    /// Whether `input` decodes into the type of the input.
+    ///
+    /// # Errors
+    /// The text of the decoder's error, with field and position.
+    fn check_input(&self, input: &[u8]) -> Result<(), String>;
+
+    /// Makes one attempt. The future catches no panic.
+    fn run(&self, input: Vec<u8>, attempt: Attempt) -> ActivityFuture;
+}
+
+/// A running attempt of an activity.
+pub(crate) type ActivityFuture = Pin<Box<dyn Future<Output = ActivityEnd> + Send>>;
+
+/// What one attempt of an activity may know about itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Attempt {
+    pub(crate) activity: ActivityKey,
+    /// 1 for the first.
+    pub(crate) number: u32,
+    pub(crate) canceled: Canceled,
+}
+
+/// Tells a running activity that nobody wants its result any more.
+pub(crate) type Canceled = std::sync::Arc<dyn CancelSignal>;
+
+/// The receiving side of a cancellation.
+pub(crate) trait CancelSignal: Send + Sync + std::fmt::Debug {
+    fn is_canceled(&self) -> bool;
+    /// Resolves when it is cancelled.
+    fn canceled(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }

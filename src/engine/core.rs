@@ -223,6 +223,17 @@ impl Core {
                 self.route(message, step, reader)
             }
             Input::Delivery { message, .. } => self.route(message, step, reader),
+            Input::ActivityEnded {
+                activity,
+                attempt,
+                ended,
+            } => self.end_activity(activity, attempt, ended, step, reader),
+            Input::SlotsFree => self.begin_waiting_activities(step),
+            Input::Wait { instance, token } => self.wait_for_end(instance, token, step, reader),
+            Input::Forget { instance, token } => {
+                self.forget_waiter(&instance, token);
+                Ok(())
+            }
             Input::Spilled => {
                 self.forget_deliveries();
                 Ok(())
@@ -264,7 +275,7 @@ impl Core {
             self.make_ready(&target);
             return Ok(());
         }
-        if !message.is_operation() && !self.has_control_before(&message) {
+        if message.is_control() && !self.has_control_before(&message) {
             if message.stored {
                 self.mailbox(&message.target).touched_in = step.number;
                 self.make_ready(&message.target);

@@ -67,7 +67,7 @@ impl Mailbox {
     /// Whether a message that sets or cancels a timer is in memory.
     pub(crate) fn has_control(&self) -> bool {
         let mut messages = self.waiting.iter().chain(&self.arrivals);
-        messages.any(|message| !message.is_operation())
+        messages.any(Message::is_control)
     }
 
     /// Writes the row of a message for this instance. The step's reader does not see it.

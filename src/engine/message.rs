@@ -1,13 +1,15 @@
 //! What travels: messages to instances, requests of clients, and what the engine answers.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::engine::code::{AsyncFinished, AsyncOperation};
 use crate::error::{Error, ErrorKind};
-use crate::failure::CallFailure;
-use crate::id::{InstanceId, MessageId, PartitionId};
+use crate::failure::{CallFailure, Failure};
+use crate::id::{ExecutionId, InstanceId, MessageId, PartitionId, Sequence};
 use crate::store::keys;
-use crate::store::records::{self, Action, MessageRecord};
+use crate::store::records::instance::{LockOrder, Order};
+use crate::store::records::{self, Action, MessageRecord, StepRef};
 
 /// Stands for a client that waits. The hub maps it to the client; the engine only gives it back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -29,6 +31,8 @@ pub(crate) struct Message {
 pub(crate) enum Origin {
     /// From an instance, or from a timer that an instance set.
     Instance(InstanceId),
+    /// From an orchestration that waits for the answer.
+    Step(InstanceId, StepRef),
     /// From a client.
     Client(ClientOrigin),
 }
@@ -67,20 +71,45 @@ impl Message {
     pub(crate) fn needs_row(&self) -> bool {
         !self.stored
             && match &self.origin {
-                Origin::Instance(_) => true,
+                Origin::Instance(_) | Origin::Step(..) => true,
                 Origin::Client(client) => client.must_store,
             }
     }
 
-    /// Whether it runs an operation; any other sets or cancels a timer.
+    /// Whether it runs an operation of an entity.
     pub(crate) fn is_operation(&self) -> bool {
         matches!(self.action, Action::Operation { .. })
+    }
+
+    /// Whether it sets or cancels a timer.
+    pub(crate) fn is_control(&self) -> bool {
+        matches!(self.action, Action::Schedule { .. } | Action::Cancel { .. })
+    }
+
+    /// Whether it passes the queue of its receiver: what the owner of a lock sends to the locked entity, releases of locks,
+    /// and what decides over an orchestration from outside.
+    pub(crate) fn is_urgent(&self) -> bool {
+        match &self.action {
+            Action::Operation { .. } => matches!(&self.origin, Origin::Step(_, step) if step.lock.is_some()),
+            Action::Schedule { .. } | Action::Cancel { .. } => false,
+            Action::Lock(order) => !matches!(**order, LockOrder::Take { .. }),
+            Action::Order(order) => match **order {
+                Order::Start(_) | Order::Completed { .. } | Order::Raise { .. } | Order::LockLost { .. } => false,
+                Order::CancelChild { .. }
+                | Order::Terminate { .. }
+                | Order::Suspend { .. }
+                | Order::Resume { .. }
+                | Order::Rewind { .. }
+                | Order::Restart
+                | Order::Purge { .. } => true,
+            },
+        }
     }
 
     pub(crate) fn client(&self) -> Option<&ClientOrigin> {
         match &self.origin {
             Origin::Client(client) => Some(client),
-            Origin::Instance(_) => None,
+            Origin::Instance(_) | Origin::Step(..) => None,
         }
     }
 
@@ -96,8 +125,16 @@ impl Message {
     /// The sender as it is stored.
     pub(crate) fn source(&self) -> Option<String> {
         match &self.origin {
-            Origin::Instance(id) => Some(id.as_str().to_owned()),
+            Origin::Instance(id) | Origin::Step(id, _) => Some(id.as_str().to_owned()),
             Origin::Client(_) => None,
+        }
+    }
+
+    /// Which step of the sender waits for the answer.
+    pub(crate) fn step(&self) -> Option<StepRef> {
+        match &self.origin {
+            Origin::Step(_, step) => Some(*step),
+            Origin::Instance(_) | Origin::Client(_) => None,
         }
     }
 
@@ -105,12 +142,21 @@ impl Message {
     pub(crate) fn row(&self, partition: PartitionId) -> crate::Result<(Vec<u8>, Vec<u8>)> {
         let record = MessageRecord {
             source: self.source(),
+            step: self.step(),
             action: self.action.clone(),
             call: self.is_call(),
             request: self.client().and_then(|client| client.request.clone()),
         };
-        let key = keys::message(partition, &self.target, self.id);
-        Ok((key, records::encode(&record)?))
+        Ok((self.key(partition), records::encode(&record)?))
+    }
+
+    /// The key of the row of this message.
+    pub(crate) fn key(&self, partition: PartitionId) -> Vec<u8> {
+        if self.is_urgent() {
+            keys::urgent(partition, &self.target, self.id)
+        } else {
+            keys::message(partition, &self.target, self.id)
+        }
     }
 
     /// Reads the row of a message for `target`.
@@ -118,9 +164,10 @@ impl Message {
         let record: MessageRecord = records::decode(value, "message")?;
         let id = keys::message_id_of(key)
             .ok_or_else(|| Error::new(ErrorKind::Corrupted, "the key of a stored message is too short"))?;
-        let origin = match record.source {
-            Some(source) => Origin::Instance(InstanceId::trusted(source)),
-            None => Origin::Client(ClientOrigin {
+        let origin = match (record.source, record.step) {
+            (Some(source), Some(step)) => Origin::Step(InstanceId::trusted(source), step),
+            (Some(source), None) => Origin::Instance(InstanceId::trusted(source)),
+            (None, _) => Origin::Client(ClientOrigin {
                 call: record.call,
                 request: record.request,
                 ..ClientOrigin::default()
@@ -148,6 +195,18 @@ pub(crate) enum Input {
     Delivery { message: Message, commit: u64 },
     /// Messages were written for this core and not delivered: it has to read its rows.
     Spilled,
+    /// An attempt of an activity has ended.
+    ActivityEnded {
+        activity: ActivityKey,
+        attempt: u32,
+        ended: ActivityEnd,
+    },
+    /// Activities may begin that had to wait for others.
+    SlotsFree,
+    /// A client does not wait any more for the end of an orchestration.
+    Forget { instance: InstanceId, token: Token },
+    /// A client waits for the end of an orchestration.
+    Wait { instance: InstanceId, token: Token },
     /// An `async` operation has ended.
     AsyncEnded {
         instance: InstanceId,
@@ -163,6 +222,31 @@ pub(crate) enum Input {
         redeliver: bool,
         token: Token,
     },
+}
+
+/// Names one activity, whatever the attempt: its idempotency key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct ActivityKey {
+    pub(crate) instance: InstanceId,
+    pub(crate) execution: ExecutionId,
+    pub(crate) sequence: Sequence,
+}
+
+impl fmt::Display for ActivityKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.instance, self.execution, self.sequence)
+    }
+}
+
+/// How an attempt of an activity ended.
+#[derive(Debug)]
+pub(crate) enum ActivityEnd {
+    /// It returned its answer as JSON.
+    Answer(Vec<u8>),
+    /// It returned an error.
+    Returned(Failure),
+    /// It panicked, ran out of time, or its input or answer could not be read or written.
+    Runtime(Error),
 }
 
 /// How an `async` operation ended.
@@ -185,6 +269,17 @@ pub(crate) enum Output {
         message: MessageId,
         operation: AsyncOperation,
     },
+    /// Run an attempt of an activity.
+    StartActivity {
+        activity: ActivityKey,
+        name: String,
+        input: Vec<u8>,
+        attempt: u32,
+        /// The limit of this call, if it has one of its own.
+        timeout: Option<Duration>,
+    },
+    /// Nobody wants the result of an activity any more: tell it so.
+    CancelActivity { activity: ActivityKey },
     /// The instance takes messages of clients again.
     Room { instance: InstanceId },
 }
@@ -213,6 +308,15 @@ impl fmt::Debug for Output {
         match self {
             Self::Settle { token, settled } => write!(f, "settle {token:?}: {settled:?}"),
             Self::Start { instance, message, .. } => write!(f, "start {instance} {message}"),
+            Self::StartActivity {
+                activity,
+                name,
+                attempt,
+                ..
+            } => {
+                write!(f, "start activity {name} {activity}, attempt {attempt}")
+            }
+            Self::CancelActivity { activity } => write!(f, "cancel activity {activity}"),
             Self::Room { instance } => write!(f, "room {instance}"),
         }
     }

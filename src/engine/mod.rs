@@ -1,13 +1,16 @@
 //! The sans-IO core: it performs no I/O but reads through the store's trait, reads no clock and draws no chance.
 
+mod activities;
 mod async_operation;
 pub(crate) mod code;
 mod core;
 mod dead_letters;
 mod limits;
+mod locks;
 mod mailbox;
 pub(crate) mod message;
 mod operation;
+mod orchestration;
 pub(crate) mod outbox;
 mod outcome;
 mod partition;

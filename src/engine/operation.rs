@@ -19,6 +19,7 @@ use crate::engine::turn::Turn;
 use crate::error::{ErrorKind, Result};
 use crate::failure::CallFailure;
 use crate::id::{EntityId, InstanceId};
+use crate::store::records::instance::Order;
 use crate::store::records::{self, Action, StateRecord};
 use crate::store::{Reader, keys};
 
@@ -123,7 +124,7 @@ impl Core {
         for outgoing in outbox.messages {
             let message = Message {
                 id: step.next_id(),
-                target: outgoing.target.instance().clone(),
+                target: outgoing.target,
                 action: outgoing.action,
                 origin: Origin::Instance(turn.id.clone()),
                 stored: false,
@@ -141,7 +142,11 @@ impl Core {
         }
         let largest = outbox.messages.iter().map(|outgoing| match &outgoing.action {
             Action::Operation { arguments, .. } | Action::Schedule { arguments, .. } => arguments.len(),
-            Action::Cancel { .. } => 0,
+            Action::Order(order) => match &**order {
+                Order::Start(start) => start.input.len(),
+                _ => 0,
+            },
+            Action::Cancel { .. } | Action::Lock(_) => 0,
         });
         let largest = largest.chain([answer.len()]).max().unwrap_or(0);
         if largest > self.limits.payload_bytes {
@@ -199,7 +204,7 @@ impl Core {
     pub(super) fn scope(&self, id: &InstanceId, message: &Message, step: &Step) -> Scope {
         let operation = match &message.action {
             Action::Operation { operation, .. } | Action::Schedule { operation, .. } => operation.clone(),
-            Action::Cancel { .. } => "".into(),
+            Action::Cancel { .. } | Action::Lock(_) | Action::Order(_) => "".into(),
         };
         Scope {
             hub: Arc::clone(&self.hub),

@@ -1,7 +1,7 @@
 //! What one operation sends, held back until the operation has succeeded.
 
 use crate::error::Error;
-use crate::id::{EntityId, MessageId};
+use crate::id::{InstanceId, MessageId};
 pub(crate) use crate::store::records::Action;
 
 /// What one operation sends. Dropped whole when the operation fails.
@@ -18,7 +18,7 @@ pub(crate) struct Outbox {
 /// A message on its way out.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
-    pub(crate) target: EntityId,
+    pub(crate) target: InstanceId,
     pub(crate) action: Action,
 }
 

@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::engine::code::EntityCode;
+use crate::engine::code::{ActivityCode, EntityCode, OrchestrationCode};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The code that this process can run, by stored name.
 #[derive(Clone, Default)]
 pub(crate) struct Registry {
     entities: BTreeMap<String, Arc<dyn EntityCode>>,
+    /// By name and version.
+    orchestrations: BTreeMap<String, Vec<Arc<dyn OrchestrationCode>>>,
+    activities: BTreeMap<String, Arc<dyn ActivityCode>>,
 }
 
 impl Registry {
@@ -37,6 +40,53 @@ impl Registry {
         Ok(())
     }
 
+    /// Adds one version of an orchestration. Of several the one that is registered last is the newest.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Configuration`] if the name is empty or illegal, or taken with this version.
+    pub(crate) fn add_orchestration(&mut self, code: Arc<dyn OrchestrationCode>) -> Result<()> {
+        let (name, version) = (code.name().to_owned(), code.version().to_owned());
+        check_code_name("orchestration", &name)?;
+        let versions = self.orchestrations.entry(name.clone()).or_default();
+        if versions.iter().any(|known| known.version() == version) {
+            return Err(Error::new(
+                ErrorKind::Configuration,
+                format!(
+                    "two orchestrations are registered as `{name}` with the version `{version}`; rename one with \
+                     `#[orchestration(name = \"…\")]`, or give it another `version = \"…\"`"
+                ),
+            ));
+        }
+        versions.push(code);
+        Ok(())
+    }
+
+    /// Adds one activity.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Configuration`] if the name is empty, illegal or taken.
+    pub(crate) fn add_activity(&mut self, code: Arc<dyn ActivityCode>) -> Result<()> {
+        let name = code.name().to_owned();
+        check_code_name("activity", &name)?;
+        if self.activities.insert(name.clone(), code).is_some() {
+            return Err(Error::new(
+                ErrorKind::Configuration,
+                format!("two activities are registered as `{name}`; rename one with `#[activity(name = \"…\")]`"),
+            ));
+        }
+        Ok(())
+    }
+
+    /// All versions of an orchestration, the newest last.
+    pub(crate) fn versions(&self, name: &str) -> &[Arc<dyn OrchestrationCode>] {
+        self.orchestrations.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// The code of the activity `name`.
+    pub(crate) fn activity(&self, name: &str) -> Option<&Arc<dyn ActivityCode>> {
+        self.activities.get(name)
+    }
+
     /// The code of the entity type `name`.
     pub(crate) fn entity(&self, name: &str) -> Option<&Arc<dyn EntityCode>> {
         self.entities.get(name)
@@ -46,6 +96,15 @@ impl Registry {
     pub(crate) fn entity_names(&self) -> impl Iterator<Item = &str> {
         self.entities.keys().map(String::as_str)
     }
+}
+
+fn check_code_name(what: &str, name: &str) -> Result<()> {
+    crate::id::check_name(what, name).map_err(|error| {
+        Error::new(
+            ErrorKind::Configuration,
+            format!("an {what} cannot be registered: {error}"),
+        )
+    })
 }
 
 impl fmt::Debug for Registry {

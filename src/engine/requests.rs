@@ -167,6 +167,14 @@ fn fingerprint(action: &Action) -> u64 {
             part(b"cancel");
             part(timer.as_bytes());
         }
+        Action::Lock(order) => {
+            part(b"lock");
+            part(&postcard::to_stdvec(order).unwrap_or_default());
+        }
+        Action::Order(order) => {
+            part(b"order");
+            part(&postcard::to_stdvec(order).unwrap_or_default());
+        }
     }
     hash.digest()
 }

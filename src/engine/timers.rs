@@ -21,7 +21,7 @@ impl Core {
             return Ok(());
         }
         let settled = match &message.action {
-            Action::Operation { .. } => return Ok(()),
+            Action::Operation { .. } | Action::Lock(_) | Action::Order(_) => return Ok(()),
             Action::Schedule { timer, due, .. } => {
                 self.schedule(&message, timer, *due, step, reader)?;
                 Settled::Accepted
@@ -60,12 +60,27 @@ impl Core {
         let partition = self.partition_of(&message.target);
         let record = TimerRecord {
             source: message.source(),
-            operation: operation.clone(),
-            arguments: arguments.clone(),
+            action: Action::Operation {
+                operation: operation.clone(),
+                arguments: arguments.clone(),
+            },
         };
-        let name = keys::timer_name(partition, &message.target, timer);
-        let row = keys::timer(partition, due, &message.target, timer);
-        step.batch.put(&row, &records::encode(&record)?);
+        self.set_timer(partition, &message.target, timer, due, &record, step)
+    }
+
+    /// Writes the rows of a timer. One of the same name must not be there.
+    pub(super) fn set_timer(
+        &mut self,
+        partition: PartitionId,
+        target: &InstanceId,
+        timer: &str,
+        due: Timestamp,
+        record: &TimerRecord,
+        step: &mut Step,
+    ) -> Result<()> {
+        let name = keys::timer_name(partition, target, timer);
+        let row = keys::timer(partition, due, target, timer);
+        step.batch.put(&row, &records::encode(record)?);
         step.batch.put(&name, &due.0.to_be_bytes());
         step.timers.insert(name, Some(due));
         self.partition_mut(partition).timer_added(due);
@@ -73,7 +88,13 @@ impl Core {
     }
 
     /// Removes a timer that has not fired. Says whether there was one.
-    fn remove_timer(&mut self, id: &InstanceId, timer: &str, step: &mut Step, reader: &dyn Reader) -> Result<bool> {
+    pub(super) fn remove_timer(
+        &mut self,
+        id: &InstanceId,
+        timer: &str,
+        step: &mut Step,
+        reader: &dyn Reader,
+    ) -> Result<bool> {
         let partition = self.partition_of(id);
         let name = keys::timer_name(partition, id, timer);
         let due = match step.timers.get(&name) {
@@ -155,10 +176,7 @@ impl Core {
         let message = Message {
             id: step.next_id(),
             target: instance.clone(),
-            action: Action::Operation {
-                operation: record.operation,
-                arguments: record.arguments,
-            },
+            action: record.action,
             origin,
             stored: false,
         };

@@ -187,7 +187,7 @@ impl Core {
     }
 
     fn process(&mut self, turn: &mut Turn<'_>, message: Message, step: &mut Step, reader: &dyn Reader) -> Result<()> {
-        if message.is_operation() {
+        if !message.is_control() {
             return self.operate(turn, message, step, reader);
         }
         if message.stored {

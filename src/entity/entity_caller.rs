@@ -51,7 +51,7 @@ impl Caller for EntityCaller<'_> {
 
     fn signal(self, request: Prepared) {
         self.send(request.0.map(|request| Outgoing {
-            target: request.target,
+            target: request.target.into_instance(),
             action: Action::Operation {
                 operation: request.operation,
                 arguments: request.arguments,
@@ -71,7 +71,7 @@ impl Caller for EntityCaller<'_> {
         };
         let named = check_name("timer id", &timer);
         self.send(named.and(request.0).map(|request| Outgoing {
-            target: request.target,
+            target: request.target.into_instance(),
             action: Action::Schedule {
                 timer: timer.clone(),
                 due,
@@ -85,7 +85,7 @@ impl Caller for EntityCaller<'_> {
     fn cancel(self, target: Result<EntityId>, timer: String) {
         let named = check_name("timer id", &timer);
         self.send(named.and(target).map(|target| Outgoing {
-            target,
+            target: target.into_instance(),
             action: Action::Cancel { timer },
         }));
     }

@@ -4,12 +4,13 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use slab::Slab;
 
 use crate::engine::message::{ClientOrigin, Input, Output, Token};
-use crate::engine::{Core, Step, panic_text};
+use crate::engine::{Core, CoreConfig, Step, panic_text};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::InstanceId;
 use crate::runtime::gauges::Gauges;
@@ -20,10 +21,10 @@ use crate::time::Timestamp;
 
 /// The thread that runs one core: it receives, steps, commits and hands on.
 pub(crate) struct Executor {
-    pub(crate) index: usize,
-    pub(crate) core: Core,
-    pub(crate) inbox: InboxReceiver,
-    pub(crate) runtime: Arc<Runtime>,
+    index: usize,
+    core: Core,
+    inbox: InboxReceiver,
+    runtime: Arc<Runtime>,
     /// The clients that wait, by token, with the instance that each one asked.
     replies: Slab<(Reply, InstanceId)>,
     gauges: Gauges,
@@ -32,8 +33,27 @@ pub(crate) struct Executor {
 }
 
 impl Executor {
-    pub(crate) fn new(index: usize, core: Core, inbox: InboxReceiver, runtime: Arc<Runtime>) -> Self {
-        Self {
+    /// Opens a core and runs it until it is stopped; `opened` hears whether it could be opened. All of it happens on the
+    /// calling thread, because what the core holds of orchestrations never leaves it. After an error everyone who asks hears
+    /// of it.
+    pub(crate) fn run(
+        index: usize,
+        core: CoreConfig,
+        inbox: InboxReceiver,
+        runtime: Arc<Runtime>,
+        opened: &Sender<Result<()>>,
+    ) {
+        let core = match Core::open(core, runtime.order.store().as_ref()) {
+            Ok(core) => core,
+            Err(error) => {
+                runtime.fail(&error);
+                runtime.executor_ended();
+                let _ = opened.send(Err(error));
+                return;
+            }
+        };
+        let _ = opened.send(Ok(()));
+        let executor = Self {
             index,
             core,
             inbox,
@@ -41,11 +61,11 @@ impl Executor {
             replies: Slab::new(),
             gauges: Gauges::of_executor(index),
             stop_at: None,
-        }
+        };
+        executor.execute();
     }
 
-    /// Runs until it is stopped. After an error everyone who asks hears of it.
-    pub(crate) fn run(mut self) {
+    fn execute(mut self) {
         // Nothing of a step that panicked is written, and nothing of the core is used after it.
         let worked =
             catch_unwind(AssertUnwindSafe(|| self.work())).unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
@@ -218,6 +238,20 @@ impl Executor {
                 message,
                 operation,
             },
+            Output::StartActivity {
+                activity,
+                name,
+                input,
+                attempt,
+                timeout,
+            } => Release::StartActivity {
+                activity,
+                name,
+                input,
+                attempt,
+                timeout,
+            },
+            Output::CancelActivity { activity } => Release::CancelActivity { activity },
             Output::Room { instance } => Release::Room { instance },
         })
     }

@@ -1,5 +1,6 @@
 //! The machine around the engine: the threads that run cores, the inboxes before them, and what leaves them.
 
+mod activities;
 mod executor;
 mod gauges;
 mod inbox;

@@ -1,12 +1,13 @@
 //! What leaves the process once it is durable.
 
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use tokio::runtime::RuntimeFlavor;
 use tokio::sync::oneshot;
 
 use crate::engine::code::AsyncOperation;
-use crate::engine::message::{AsyncEnded, Input};
+use crate::engine::message::{ActivityKey, AsyncEnded, Input};
 use crate::engine::panic_text;
 use crate::error::{Error, ErrorKind};
 use crate::id::{InstanceId, MessageId};
@@ -28,6 +29,16 @@ pub(crate) enum Release {
         message: MessageId,
         operation: AsyncOperation,
     },
+    /// An attempt of an activity begins.
+    StartActivity {
+        activity: ActivityKey,
+        name: String,
+        input: Vec<u8>,
+        attempt: u32,
+        timeout: Option<Duration>,
+    },
+    /// A running activity hears that nobody wants its result any more.
+    CancelActivity { activity: ActivityKey },
     /// Clients may come again.
     Room { instance: InstanceId },
     /// A reader may use what it read.
@@ -75,6 +86,14 @@ impl Runtime {
                 message,
                 operation,
             } => self.start_operation(instance, message, operation),
+            Release::StartActivity {
+                activity,
+                name,
+                input,
+                attempt,
+                timeout,
+            } => self.start_activity(activity, &name, input, attempt, timeout),
+            Release::CancelActivity { activity } => self.cancel_activity(&activity),
         }
     }
 
@@ -144,7 +163,7 @@ impl Release {
             Self::Read(sender) => {
                 let _ = sender.send(Err(error.clone()));
             }
-            Self::Start { .. } | Self::Room { .. } => {}
+            Self::Start { .. } | Self::StartActivity { .. } | Self::CancelActivity { .. } | Self::Room { .. } => {}
         }
     }
 }

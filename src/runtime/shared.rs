@@ -11,11 +11,11 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::commit::{CommitOrder, Gated, Syncer};
-use crate::engine::{Core, CoreConfig, Limits, Progress, Registry, panic_text};
+use crate::engine::{CoreConfig, Limits, Progress, Registry, panic_text};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, PartitionId};
 use crate::runtime::executor::Executor;
-use crate::runtime::inbox::{Envelope, Inbox};
+use crate::runtime::inbox::{Envelope, Inbox, InboxReceiver};
 use crate::runtime::release::Release;
 use crate::runtime::room::Room;
 use crate::runtime::totals::Totals;
@@ -98,10 +98,6 @@ impl Runtime {
             executors_running: AtomicUsize::new(executors),
         });
         let watched: Vec<Arc<Progress>> = (0..executors).map(|_| Arc::default()).collect();
-        let mut cores = Vec::with_capacity(executors);
-        for (index, progress) in watched.iter().enumerate() {
-            cores.push(runtime.open_core(index, Arc::clone(progress), config.held.clone())?);
-        }
         let (alive, ended) = channel();
         let syncer = runtime.start_syncer(alive.clone())?;
         let mut threads = Threads {
@@ -110,9 +106,10 @@ impl Runtime {
             watchdog: None,
             ended,
         };
-        let executors = cores.into_iter().zip(receivers).enumerate();
-        let executors = executors.map(|(index, (core, inbox))| Executor::new(index, core, inbox, Arc::clone(&runtime)));
-        match threads.start(executors.collect(), watched, &alive) {
+        let cores = watched.iter().zip(receivers).enumerate();
+        let cores = cores
+            .map(|(index, (progress, inbox))| (runtime.core_config(index, Arc::clone(progress), &config.held), inbox));
+        match threads.start(&runtime, cores.collect(), watched, &alive) {
             Ok(()) => Ok((runtime, threads)),
             Err(error) => {
                 runtime.stop(Duration::ZERO);
@@ -125,17 +122,18 @@ impl Runtime {
         }
     }
 
-    fn open_core(&self, index: usize, progress: Arc<Progress>, held: BTreeSet<InstanceId>) -> Result<Core> {
+    fn core_config(&self, index: usize, progress: Arc<Progress>, held: &BTreeSet<InstanceId>) -> CoreConfig {
         let executors = self.inboxes.len();
         let owned: Vec<PartitionId> = (0..self.partitions)
             .map(PartitionId)
             .filter(|id| usize::from(id.0) % executors == index)
             .collect();
         let held = held
-            .into_iter()
+            .iter()
             .filter(|id| owned.contains(&id.partition(self.partitions)))
+            .cloned()
             .collect();
-        let config = CoreConfig {
+        CoreConfig {
             hub: Arc::clone(&self.hub),
             limits: self.limits.clone(),
             registry: Arc::clone(&self.registry),
@@ -143,8 +141,7 @@ impl Runtime {
             partitions: self.partitions,
             owned,
             held,
-        };
-        Core::open(config, self.order.store().as_ref())
+        }
     }
 
     fn start_syncer(self: &Arc<Self>, alive: Sender<()>) -> Result<Syncer> {
@@ -264,15 +261,27 @@ impl Runtime {
 }
 
 impl Threads {
-    fn start(&mut self, executors: Vec<Executor>, watched: Vec<Arc<Progress>>, alive: &Sender<()>) -> Result<()> {
-        for executor in executors {
-            let alive = alive.clone();
-            let name = format!("abide-{}", executor.index);
+    /// Starts the executors and waits until each has opened its core.
+    fn start(
+        &mut self,
+        runtime: &Arc<Runtime>,
+        cores: Vec<(CoreConfig, InboxReceiver)>,
+        watched: Vec<Arc<Progress>>,
+        alive: &Sender<()>,
+    ) -> Result<()> {
+        let (opened, opening) = channel();
+        let count = cores.len();
+        for (index, (core, inbox)) in cores.into_iter().enumerate() {
+            let (runtime, alive, opened) = (Arc::clone(runtime), alive.clone(), opened.clone());
             let run = move || {
-                executor.run();
+                Executor::run(index, core, inbox, runtime, &opened);
                 drop(alive);
             };
-            self.executors.push(spawn(&name, run)?);
+            self.executors.push(spawn(&format!("abide-{index}"), run)?);
+        }
+        drop(opened);
+        for _ in 0..count {
+            opening.recv().unwrap_or_else(|_| Err(closed()))?;
         }
         let (stop, stopped) = channel();
         self.watchdog = Some((stop, watchdog::start(watched, stopped)?));

@@ -5,7 +5,8 @@
 
 use std::ops::Range;
 
-use crate::id::{InstanceId, MessageId, PartitionId};
+use crate::id::{ExecutionId, InstanceId, MessageId, PartitionId, Sequence};
+use crate::store::records::instance::OrchestrationStatus;
 use crate::time::Timestamp;
 
 /// The row that every commit writes: shorter than any other key, so it sorts first and collides with none.
@@ -27,6 +28,16 @@ enum Table {
     RequestExpiry = 0x41,
     DeadLetter = 0x50,
     Quarantine = 0x60,
+    /// Messages that pass the queue: see `Message::is_urgent`.
+    Urgent = 0x21,
+    Lock = 0x61,
+    Instance = 0x70,
+    History = 0x71,
+    End = 0x72,
+    CustomStatus = 0x73,
+    Status = 0x74,
+    Activity = 0x75,
+    EarlyEvent = 0x76,
 }
 
 fn table(partition: PartitionId, table: Table, capacity: usize) -> Vec<u8> {
@@ -93,11 +104,21 @@ fn id_row(partition: PartitionId, kind: Table, id: &InstanceId, rest: usize) -> 
     key
 }
 
+fn whole_id(partition: PartitionId, kind: Table, id: &InstanceId) -> Vec<u8> {
+    let mut key = table(partition, kind, id.as_str().len());
+    key.extend_from_slice(id.as_str().as_bytes());
+    key
+}
+
+fn put_message_id(key: &mut Vec<u8>, message: MessageId) {
+    key.extend_from_slice(&message.batch.to_be_bytes());
+    key.extend_from_slice(&message.index.to_be_bytes());
+}
+
 /// A message that waits for an instance.
 pub(crate) fn message(partition: PartitionId, id: &InstanceId, message: MessageId) -> Vec<u8> {
     let mut key = id_row(partition, Table::Message, id, 12);
-    key.extend_from_slice(&message.batch.to_be_bytes());
-    key.extend_from_slice(&message.index.to_be_bytes());
+    put_message_id(&mut key, message);
     key
 }
 
@@ -201,8 +222,7 @@ pub(crate) fn request_expiry_parts(key: &[u8]) -> Option<(Timestamp, &str, &str)
 /// A message that could not be processed.
 pub(crate) fn dead_letter(partition: PartitionId, message: MessageId) -> Vec<u8> {
     let mut key = table(partition, Table::DeadLetter, 12);
-    key.extend_from_slice(&message.batch.to_be_bytes());
-    key.extend_from_slice(&message.index.to_be_bytes());
+    put_message_id(&mut key, message);
     key
 }
 
@@ -213,14 +233,147 @@ pub(crate) fn dead_letters(partition: PartitionId) -> Range<Vec<u8>> {
 
 /// Why an instance is quarantined.
 pub(crate) fn quarantine(partition: PartitionId, id: &InstanceId) -> Vec<u8> {
-    let mut key = table(partition, Table::Quarantine, id.as_str().len());
-    key.extend_from_slice(id.as_str().as_bytes());
-    key
+    whole_id(partition, Table::Quarantine, id)
 }
 
 /// The quarantined instances of a partition.
 pub(crate) fn quarantines(partition: PartitionId) -> Range<Vec<u8>> {
     beginning_with(table(partition, Table::Quarantine, 0))
+}
+
+/// A message that waits for an instance and passes its queue.
+pub(crate) fn urgent(partition: PartitionId, id: &InstanceId, message: MessageId) -> Vec<u8> {
+    let mut key = id_row(partition, Table::Urgent, id, 12);
+    put_message_id(&mut key, message);
+    key
+}
+
+/// The urgent messages of one instance.
+pub(crate) fn urgents_of(partition: PartitionId, id: &InstanceId) -> Range<Vec<u8>> {
+    beginning_with(id_row(partition, Table::Urgent, id, 0))
+}
+
+/// All urgent messages of a partition.
+pub(crate) fn urgents(partition: PartitionId) -> Range<Vec<u8>> {
+    beginning_with(table(partition, Table::Urgent, 0))
+}
+
+/// Who holds the lock of an entity.
+pub(crate) fn lock(partition: PartitionId, id: &InstanceId) -> Vec<u8> {
+    whole_id(partition, Table::Lock, id)
+}
+
+/// All locks of a partition.
+pub(crate) fn locks(partition: PartitionId) -> Range<Vec<u8>> {
+    beginning_with(table(partition, Table::Lock, 0))
+}
+
+/// The row of an orchestration.
+pub(crate) fn instance(partition: PartitionId, id: &InstanceId) -> Vec<u8> {
+    whole_id(partition, Table::Instance, id)
+}
+
+/// All orchestrations of a partition whose ids begin with `prefix`.
+pub(crate) fn instances(partition: PartitionId, prefix: &str) -> Range<Vec<u8>> {
+    let mut key = table(partition, Table::Instance, prefix.len());
+    key.extend_from_slice(prefix.as_bytes());
+    beginning_with(key)
+}
+
+/// One turn in the history of an execution.
+pub(crate) fn turn(partition: PartitionId, id: &InstanceId, execution: ExecutionId, turn: u32) -> Vec<u8> {
+    let mut key = id_row(partition, Table::History, id, 20);
+    key.extend_from_slice(&execution.0);
+    key.extend_from_slice(&turn.to_be_bytes());
+    key
+}
+
+/// The turns of an execution from `first` up to but not with `end`.
+pub(crate) fn turns(
+    partition: PartitionId,
+    id: &InstanceId,
+    execution: ExecutionId,
+    turns: Range<u32>,
+) -> Range<Vec<u8>> {
+    turn(partition, id, execution, turns.start)..turn(partition, id, execution, turns.end)
+}
+
+/// How an orchestration ended.
+pub(crate) fn end(partition: PartitionId, id: &InstanceId) -> Vec<u8> {
+    whole_id(partition, Table::End, id)
+}
+
+/// The custom status of an orchestration.
+pub(crate) fn custom_status(partition: PartitionId, id: &InstanceId) -> Vec<u8> {
+    whole_id(partition, Table::CustomStatus, id)
+}
+
+/// An orchestration under its status and the time at which it was created.
+pub(crate) fn status(
+    partition: PartitionId,
+    status: OrchestrationStatus,
+    created: Timestamp,
+    id: &InstanceId,
+) -> Vec<u8> {
+    let mut key = table(partition, Table::Status, 9 + id.as_str().len());
+    key.push(status as u8);
+    key.extend_from_slice(&created.0.to_be_bytes());
+    key.extend_from_slice(id.as_str().as_bytes());
+    key
+}
+
+/// The orchestrations of a partition with this status, by the time at which they were created.
+pub(crate) fn statuses(partition: PartitionId, status: OrchestrationStatus) -> Range<Vec<u8>> {
+    let mut key = table(partition, Table::Status, 1);
+    key.push(status as u8);
+    beginning_with(key)
+}
+
+/// Time of creation and id in the key of a status.
+pub(crate) fn status_parts(key: &[u8]) -> Option<(Timestamp, &str)> {
+    let created = u64::from_be_bytes(key.get(4..12)?.try_into().ok()?);
+    Some((Timestamp(created), std::str::from_utf8(key.get(12..)?).ok()?))
+}
+
+/// An activity that has not ended.
+pub(crate) fn activity(partition: PartitionId, id: &InstanceId, execution: ExecutionId, sequence: Sequence) -> Vec<u8> {
+    let mut key = id_row(partition, Table::Activity, id, 24);
+    key.extend_from_slice(&execution.0);
+    key.extend_from_slice(&sequence.to_be_bytes());
+    key
+}
+
+/// All activities of a partition that have not ended.
+pub(crate) fn activities(partition: PartitionId) -> Range<Vec<u8>> {
+    beginning_with(table(partition, Table::Activity, 0))
+}
+
+/// Id, execution and sequence in the key of an activity.
+pub(crate) fn activity_parts(key: &[u8]) -> Option<(&str, ExecutionId, Sequence)> {
+    let at = key.len().checked_sub(24)?;
+    let (execution, sequence) = key[at..].split_at(16);
+    Some((
+        id_of(key)?,
+        ExecutionId(execution.try_into().ok()?),
+        Sequence::from_be_bytes(sequence.try_into().ok()?),
+    ))
+}
+
+/// An event for an orchestration that does not exist yet.
+pub(crate) fn early_event(partition: PartitionId, id: &InstanceId, message: MessageId) -> Vec<u8> {
+    let mut key = id_row(partition, Table::EarlyEvent, id, 12);
+    put_message_id(&mut key, message);
+    key
+}
+
+/// The events that wait for one orchestration.
+pub(crate) fn early_events_of(partition: PartitionId, id: &InstanceId) -> Range<Vec<u8>> {
+    beginning_with(id_row(partition, Table::EarlyEvent, id, 0))
+}
+
+/// All events of a partition that wait for orchestrations.
+pub(crate) fn early_events(partition: PartitionId) -> Range<Vec<u8>> {
+    beginning_with(table(partition, Table::EarlyEvent, 0))
 }
 
 #[cfg(test)]

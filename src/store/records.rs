@@ -1,11 +1,16 @@
 //! The values of every table: one version byte, then `postcard`. User payloads are JSON that nothing here parses.
 
+pub(crate) mod history;
+pub(crate) mod instance;
+
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::Failure;
+use crate::id::{ExecutionId, Sequence};
+use crate::store::records::instance::{LockOrder, Order};
 use crate::time::Timestamp;
 
 /// The version byte that every record of this build begins with.
@@ -31,7 +36,7 @@ pub(crate) struct StateRecord<'a> {
 }
 
 /// What a message asks of its receiver.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Action {
     /// Run an operation, now.
     Operation {
@@ -50,13 +55,19 @@ pub(crate) enum Action {
     },
     /// Forget the scheduled operation of this name, if it has not fired.
     Cancel { timer: String },
+    /// Something about the lock of an entity.
+    Lock(Box<LockOrder>),
+    /// Something for an orchestration.
+    Order(Box<Order>),
 }
 
 /// A message that waits.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct MessageRecord {
     /// The sender, or nothing for a client.
     pub(crate) source: Option<String>,
+    /// Which step of the sender, an orchestration, waits for the answer.
+    pub(crate) step: Option<StepRef>,
     pub(crate) action: Action,
     /// Whether somebody waited for the answer: a call that fails is no dead letter.
     pub(crate) call: bool,
@@ -64,13 +75,20 @@ pub(crate) struct MessageRecord {
     pub(crate) request: Option<String>,
 }
 
-/// A scheduled operation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A step of an orchestration that waits for the answer of an entity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StepRef {
+    pub(crate) execution: ExecutionId,
+    pub(crate) sequence: Sequence,
+    /// The lock under which it calls, inside a critical section.
+    pub(crate) lock: Option<Sequence>,
+}
+
+/// Something that is sent to an instance when its time has come.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct TimerRecord {
     pub(crate) source: Option<String>,
-    pub(crate) operation: Cow<'static, str>,
-    #[serde(with = "serde_bytes")]
-    pub(crate) arguments: Vec<u8>,
+    pub(crate) action: Action,
 }
 
 /// What a request id led to.

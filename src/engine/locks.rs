@@ -1,0 +1,1 @@
+//! Locks of entities for critical sections of orchestrations.

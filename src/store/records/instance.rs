@@ -1,0 +1,244 @@
+//! The rows of an orchestration beside its history.
+
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
+use crate::id::{ExecutionId, Sequence};
+use crate::store::records::history::{Parent, StepOutcome};
+use crate::time::Timestamp;
+
+/// Where an orchestration stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[non_exhaustive]
+#[repr(u8)]
+pub enum OrchestrationStatus {
+    /// It waits for its start time.
+    Pending = 0,
+    /// It runs, or waits for something, or is stopped visibly.
+    Running = 1,
+    /// It returned `Ok`.
+    Completed = 2,
+    /// It returned `Err`.
+    Failed = 3,
+    /// A client terminated it.
+    Terminated = 4,
+    /// Its parent did not want it any more.
+    Canceled = 5,
+    /// Its next execution is about to begin.
+    ContinuedAsNew = 6,
+    /// A client suspended it.
+    Suspended = 7,
+}
+
+impl OrchestrationStatus {
+    /// Whether it has ended for good.
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Terminated | Self::Canceled)
+    }
+}
+
+/// Why an orchestration cannot go on, though it has not ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum StopKind {
+    /// Its code panicked.
+    Panicked,
+    /// Its code asked for something else than it did when its history was written.
+    NonDeterministic,
+    /// Its code waits for something that is not durable.
+    ForeignWait,
+    /// Its code asked for too much in one turn, or never came to rest.
+    TurnLimit,
+    /// Its history has become too long.
+    HistoryLimit,
+    /// No code of its name and version is registered.
+    Unregistered,
+}
+
+/// An orchestration that cannot go on, though it has not ended: visible, its locks kept, tried again at every open and when
+/// it is resumed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stopped {
+    /// What happened.
+    pub kind: StopKind,
+    /// The whole story: what was expected, what was found, where.
+    pub message: String,
+}
+
+/// One orchestration, without its history, input, output and custom status.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct InstanceRecord {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) status: OrchestrationStatus,
+    pub(crate) execution: ExecutionId,
+    pub(crate) parent: Option<Parent>,
+    pub(crate) tags: Vec<(String, String)>,
+    pub(crate) created: Timestamp,
+    pub(crate) changed: Timestamp,
+    pub(crate) stopped: Option<Stopped>,
+    /// How many turns the history of this execution has.
+    pub(crate) turns: u32,
+    /// How many events and commands they hold.
+    pub(crate) events: u64,
+    /// How many bytes they have.
+    pub(crate) bytes: u64,
+    /// Whether there is a row of its custom status.
+    pub(crate) has_custom_status: bool,
+}
+
+/// How an orchestration ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) enum EndRecord {
+    /// Its output as JSON.
+    Completed(#[serde(with = "serde_bytes")] Vec<u8>),
+    Failed(Failure),
+    /// Terminated or cancelled, and why.
+    Ended(String),
+}
+
+/// What begins an execution.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct StartRecord {
+    pub(crate) name: String,
+    /// The newest registered one if there is none.
+    pub(crate) version: Option<String>,
+    #[serde(with = "serde_bytes")]
+    pub(crate) input: Vec<u8>,
+    pub(crate) tags: Vec<(String, String)>,
+    pub(crate) parent: Option<Parent>,
+    /// Not before this time.
+    pub(crate) at: Option<Timestamp>,
+    pub(crate) reuse: ReusePolicy,
+    /// Set where the instance exists already and waits for just this: its start time has come, or it continues as new.
+    pub(crate) execution: Option<ExecutionId>,
+    /// Events that go along, by name and payload.
+    pub(crate) events: Vec<(String, serde_bytes::ByteBuf)>,
+}
+
+/// What a start does when an orchestration of its id exists and has not ended. One that has ended is always replaced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum ReusePolicy {
+    /// The start fails.
+    #[default]
+    Error,
+    /// Nothing happens, and the handle is one of the orchestration that is there.
+    Ignore,
+    /// The orchestration that is there is terminated, and a new one takes its place.
+    Terminate,
+}
+
+/// An activity that was asked for and has not ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ActivityRecord {
+    pub(crate) name: String,
+    #[serde(with = "serde_bytes")]
+    pub(crate) input: Vec<u8>,
+    pub(crate) attempt: u32,
+    pub(crate) timeout_ms: Option<u64>,
+    /// Whether it was recorded as started in a life of the hub that is not over, as far as this row knows.
+    pub(crate) started: bool,
+    /// When it was running while the hub went down, one for each time.
+    pub(crate) crashes: Vec<Timestamp>,
+}
+
+/// Who holds the lock of an entity.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LockRecord {
+    pub(crate) owner: LockId,
+    pub(crate) since: Timestamp,
+    /// All entities of the critical section, in their order.
+    pub(crate) entities: Vec<String>,
+}
+
+/// One request for locks: stable from the asking to the release.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct LockId {
+    /// The orchestration.
+    pub(crate) instance: String,
+    pub(crate) execution: ExecutionId,
+    pub(crate) sequence: Sequence,
+}
+
+/// An event that waits for an orchestration which does not exist yet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct EarlyEventRecord {
+    pub(crate) name: String,
+    #[serde(with = "serde_bytes")]
+    pub(crate) payload: Vec<u8>,
+    pub(crate) expires: Timestamp,
+}
+
+/// What a message asks of an orchestration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Order {
+    /// Begin.
+    Start(Box<StartRecord>),
+    /// A step of this execution has ended.
+    Completed {
+        execution: ExecutionId,
+        sequence: Sequence,
+        outcome: StepOutcome,
+    },
+    /// An external event.
+    Raise {
+        name: String,
+        #[serde(with = "serde_bytes")]
+        payload: Vec<u8>,
+        /// Keep it until this time if there is no such orchestration yet.
+        keep_until: Option<Timestamp>,
+    },
+    /// An operator released a lock of this execution by force.
+    LockLost {
+        execution: ExecutionId,
+        lock: Sequence,
+        entity: String,
+    },
+    /// The parent does not want it any more.
+    CancelChild {
+        parent: Parent,
+    },
+    /// End at once.
+    Terminate {
+        reason: String,
+        children: bool,
+    },
+    Suspend {
+        reason: String,
+    },
+    /// Go on after a suspension or a stop.
+    Resume {
+        reason: String,
+    },
+    /// Begin a failed one again from before its first failure. `parent` is who waits now, if a parent rewinds.
+    Rewind {
+        reason: String,
+        parent: Option<Parent>,
+    },
+    /// Begin again with the same input.
+    Restart,
+    /// Forget one that has ended.
+    Purge {
+        children: bool,
+    },
+}
+
+/// What a message asks about the lock of an entity.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) enum LockOrder {
+    /// Take the lock, then hand the request on to the next of `entities`, or tell the owner after the last.
+    Take {
+        owner: LockId,
+        entities: Vec<String>,
+        at: u32,
+    },
+    /// Give it back, and hand that on. Where the request still waits in the queue it is removed, and goes no further.
+    Release {
+        owner: LockId,
+        entities: Vec<String>,
+        at: u32,
+    },
+    /// An operator takes it away; the owner is told.
+    Force,
+}
