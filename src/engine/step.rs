@@ -40,6 +40,10 @@ pub(crate) struct Step {
     pub(super) timers: HashMap<Vec<u8>, Option<Timestamp>>,
     /// Dead letters that this step settled, by key.
     pub(super) letters: BTreeSet<Vec<u8>>,
+    /// Orchestrations whose row this step writes.
+    pub(super) instances: Vec<InstanceId>,
+    /// Orchestrations that this step removed, though its reader still shows them.
+    pub(super) erased: BTreeSet<InstanceId>,
     /// Request rows as this step leaves them, by key; `None` if the row is forgotten.
     pub(super) requests: HashMap<Vec<u8>, Option<RequestRecord>>,
 }
