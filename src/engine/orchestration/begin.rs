@@ -7,10 +7,10 @@ use crate::engine::orchestration::turn::{Gathered, Stage};
 use crate::engine::step::Step;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::ExecutionId;
+use crate::store::Reader;
 use crate::store::records::history::{Incoming, SEMANTICS, Started, StepOutcome};
 use crate::store::records::instance::{OrchestrationStatus, Order, ReusePolicy, StartRecord};
 use crate::store::records::{Action, RequestOutcome, TimerRecord};
-use crate::store::Reader;
 
 /// The timer of an orchestration that waits for its start time.
 pub(super) const START_TIMER: &str = "start";
@@ -24,13 +24,10 @@ impl Core {
         step: &mut Step,
         reader: &dyn Reader,
     ) -> Result<()> {
-        let start = match &message.action {
-            Action::Order(order) => match &**order {
-                Order::Start(start) => StartRecord::clone(start),
-                _ => return Ok(()),
-            },
-            _ => return Ok(()),
+        let Some(Order::Start(start)) = message.order() else {
+            return Ok(());
         };
+        let start = StartRecord::clone(start);
         if let Some(instance) = stage.instance.as_ref().filter(|instance| !instance.is_terminal()) {
             let record = &instance.record;
             if start.execution.is_some() {
@@ -94,7 +91,7 @@ impl Core {
         reader: &dyn Reader,
     ) -> Result<()> {
         let execution = ExecutionId::derive(&self.hub, stage.id, message.id);
-        self.accept(&message, execution_json(execution), step, reader)?;
+        self.acknowledge(&message, execution_json(execution), step, reader)?;
         // From here on it is a message of the hub's own, which the record waits for.
         self.consume(&message, stage.mailbox, step);
         message.stored = false;
@@ -158,7 +155,9 @@ impl Core {
             name: name.clone(),
             payload: payload.to_vec(),
         });
-        let incoming = std::iter::once(Incoming::Started(Box::new(first))).chain(raised).collect();
+        let incoming = std::iter::once(Incoming::Started(Box::new(first)))
+            .chain(raised)
+            .collect();
         message.action = Action::Order(Box::new(Order::Start(Box::new(start))));
         let gathered = Gathered {
             incoming,
@@ -168,7 +167,7 @@ impl Core {
     }
 
     /// Tells a client, and whoever repeats its request, that what it asked for is taken in.
-    pub(super) fn accept(
+    pub(super) fn acknowledge(
         &mut self,
         message: &Message,
         answer: Vec<u8>,

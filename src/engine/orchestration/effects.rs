@@ -37,7 +37,12 @@ impl Core {
                     self.continue_as_new(stage, input, version, events, step)?;
                 }
                 Command::Complete { output } => {
-                    self.end(stage, OrchestrationStatus::Completed, EndRecord::Completed(output), step)?;
+                    self.end(
+                        stage,
+                        OrchestrationStatus::Completed,
+                        EndRecord::Completed(output),
+                        step,
+                    )?;
                 }
                 Command::Fail { failure } => {
                     self.end(stage, OrchestrationStatus::Failed, EndRecord::Failed(failure), step)?;
@@ -206,7 +211,7 @@ impl Core {
                     execution,
                     sequence,
                 };
-                self.drop_activity(&activity, step, reader)
+                self.drop_activity(&activity, step)
             }
             OpenStep::Timer { .. } => {
                 let name = timer_name(execution, sequence);

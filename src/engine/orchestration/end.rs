@@ -145,7 +145,8 @@ impl Core {
         };
         let partition = self.partition_of(stage.id);
         for turn in 0..record.turns {
-            step.batch.delete(&keys::turn(partition, stage.id, record.execution, turn));
+            step.batch
+                .delete(&keys::turn(partition, stage.id, record.execution, turn));
         }
         record.execution = next;
         record.version = start.version.clone().unwrap_or_default();

@@ -9,8 +9,8 @@ use crate::engine::orchestration::waiters::not_found;
 use crate::engine::step::Step;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, PartitionId};
+use crate::store::records;
 use crate::store::records::instance::{EarlyEventRecord, Order};
-use crate::store::records::{self, Action};
 use crate::store::{Reader, keys};
 use crate::time::Timestamp;
 
@@ -26,11 +26,8 @@ impl Core {
         step: &mut Step,
         reader: &dyn Reader,
     ) -> Result<Option<Message>> {
-        let keep_until = match &message.action {
-            Action::Order(order) => match **order {
-                Order::Raise { keep_until, .. } => keep_until,
-                _ => None,
-            },
+        let keep_until = match message.order() {
+            Some(Order::Raise { keep_until, .. }) => *keep_until,
             _ => None,
         };
         let refused = match &stage.instance {
@@ -47,7 +44,7 @@ impl Core {
                 return self.keep_event(stage, message, Timestamp(u64::MAX), step, reader);
             }
             Some(_) => {
-                self.accept(&message, TAKEN_IN.to_vec(), step, reader)?;
+                self.acknowledge(&message, TAKEN_IN.to_vec(), step, reader)?;
                 if !message.stored {
                     message.origin = Origin::of_stored(None);
                 }
@@ -85,10 +82,7 @@ impl Core {
             self.finish(stage.id, stage.mailbox, message, Err(error.into()), step, reader)?;
             return Ok(None);
         }
-        let Action::Order(order) = &message.action else {
-            return Ok(None);
-        };
-        let Order::Raise { name, payload, .. } = &**order else {
+        let Some(Order::Raise { name, payload, .. }) = message.order() else {
             return Ok(None);
         };
         let record = EarlyEventRecord {
@@ -147,7 +141,7 @@ impl Core {
         counters.record_changed = true;
     }
 
-    /// Forgets events whose orchestration never began; says whether there may be more to forget.
+    /// Forgets events whose orchestration never began.
     pub(in crate::engine) fn sweep_early_events(
         &mut self,
         id: PartitionId,
@@ -161,7 +155,10 @@ impl Core {
         for (key, value) in reader.scan(keys::early_events(id), usize::MAX)? {
             let record: EarlyEventRecord = records::decode(&value, "early event")?;
             if record.expires <= step.now && !step.early_events.contains_key(&key) {
-                tracing::warn!(event = record.name, "an event is forgotten, because its orchestration never began");
+                tracing::warn!(
+                    event = record.name,
+                    "an event is forgotten, because its orchestration never began"
+                );
                 self.forget_early_event(id, key, step);
             }
         }

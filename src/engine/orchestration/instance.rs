@@ -6,9 +6,9 @@ use crate::engine::states::InstanceMap;
 use crate::engine::step::Step;
 use crate::error::Result;
 use crate::id::{ExecutionId, InstanceId};
-use crate::store::records::history::{Parent, Started};
-use crate::store::records::instance::{EndRecord, InstanceRecord, OrchestrationStatus, Stopped};
 use crate::store::records;
+use crate::store::records::history::{Parent, Started};
+use crate::store::records::instance::{EndRecord, InstanceRecord, OrchestrationStatus, StopKind, Stopped};
 use crate::store::{Reader, keys};
 use crate::time::Timestamp;
 
@@ -137,7 +137,12 @@ impl Instances {
 
 impl Core {
     /// Takes an orchestration out of memory, or out of the store.
-    pub(super) fn take_instance(&mut self, id: &InstanceId, step: &Step, reader: &dyn Reader) -> Result<Option<Instance>> {
+    pub(super) fn take_instance(
+        &mut self,
+        id: &InstanceId,
+        step: &Step,
+        reader: &dyn Reader,
+    ) -> Result<Option<Instance>> {
         if let Some(instance) = self.instances.take(id) {
             return Ok(Some(instance));
         }
@@ -212,7 +217,7 @@ impl Core {
 }
 
 /// What an orchestration is stopped with.
-pub(super) fn stopped(kind: crate::store::records::instance::StopKind, message: impl Into<String>) -> Stopped {
+pub(super) fn stopped(kind: StopKind, message: impl Into<String>) -> Stopped {
     Stopped {
         kind,
         message: message.into(),

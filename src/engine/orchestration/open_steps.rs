@@ -72,12 +72,7 @@ pub(super) fn opened_by(command: &Command) -> Option<(Sequence, OpenStep)> {
                 instance: instance.clone(),
             },
         ),
-        Command::CallEntity { sequence, target, .. } => (
-            *sequence,
-            OpenStep::Call {
-                target: target.clone(),
-            },
-        ),
+        Command::CallEntity { sequence, target, .. } => (*sequence, OpenStep::Call { target: target.clone() }),
         Command::Lock { sequence, entities } => (
             *sequence,
             OpenStep::Lock {

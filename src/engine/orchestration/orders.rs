@@ -2,7 +2,7 @@
 
 use crate::engine::core::Core;
 use crate::engine::mailbox::Block;
-use crate::engine::message::Message;
+use crate::engine::message::{Message, Origin};
 use crate::engine::orchestration::instance::Instance;
 use crate::engine::orchestration::open_steps::opened_by;
 use crate::engine::orchestration::rewind::Cut;
@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::InstanceId;
 use crate::store::Reader;
 use crate::store::records::Action;
-use crate::store::records::history::{Command, Incoming, OpenStep, Parent, StepOutcome, TurnRecord};
+use crate::store::records::history::{Incoming, OpenStep, Parent, StepOutcome, TurnRecord};
 use crate::store::records::instance::{InstanceRecord, OrchestrationStatus, Order, ReusePolicy, StartRecord};
 
 /// Why an order was not carried out.
@@ -28,10 +28,10 @@ impl Core {
         step: &mut Step,
         reader: &dyn Reader,
     ) -> Result<()> {
-        let Action::Order(order) = &message.action else {
+        let Some(order) = message.order() else {
             return Ok(());
         };
-        let refused = match &**order {
+        let refused = match order {
             Order::Start(_) => return self.start(stage, message, step, reader),
             Order::Restart => return self.restart(stage, message, step, reader),
             Order::CancelChild { parent } => {
@@ -71,7 +71,13 @@ impl Core {
         if status == OrchestrationStatus::Suspended {
             return Ok(Ok(()));
         }
-        self.note(stage, Incoming::Suspended { reason: reason.to_owned() }, step)?;
+        self.note(
+            stage,
+            Incoming::Suspended {
+                reason: reason.to_owned(),
+            },
+            step,
+        )?;
         if let Some(instance) = stage.instance.as_mut() {
             instance.record.status = OrchestrationStatus::Suspended;
             stage.changed = true;
@@ -87,7 +93,13 @@ impl Core {
             Err(refused) => return Ok(Err(refused)),
         };
         if status == OrchestrationStatus::Suspended {
-            self.note(stage, Incoming::Resumed { reason: reason.to_owned() }, step)?;
+            self.note(
+                stage,
+                Incoming::Resumed {
+                    reason: reason.to_owned(),
+                },
+                step,
+            )?;
         }
         if let Some(instance) = stage.instance.as_mut()
             && status == OrchestrationStatus::Suspended
@@ -105,7 +117,11 @@ impl Core {
 
     /// Writes something into the history that the code is not told. Before the first turn there is no history.
     fn note(&mut self, stage: &mut Stage<'_>, incoming: Incoming, step: &mut Step) -> Result<()> {
-        if stage.instance.as_ref().is_none_or(|instance| instance.record.turns == 0) {
+        if stage
+            .instance
+            .as_ref()
+            .is_none_or(|instance| instance.record.turns == 0)
+        {
             return Ok(());
         }
         let turn = TurnRecord {
@@ -122,17 +138,20 @@ impl Core {
             Ok(instance) => self.first_start(stage.id, &instance.record, reader)?,
             Err(refused) => Err(refused),
         };
-        let error = match start {
+        match start {
             Ok(start) => {
-                let restarted = Message {
+                self.acknowledge(&message, b"true".to_vec(), step, reader)?;
+                self.consume(&message, stage.mailbox, step);
+                let begin = Message {
                     action: Action::Order(Box::new(Order::Start(Box::new(start)))),
+                    origin: Origin::of_stored(None),
+                    stored: false,
                     ..message
                 };
-                return self.start(stage, restarted, step, reader);
+                self.start(stage, begin, step, reader)
             }
-            Err(error) => error,
-        };
-        self.finish(stage.id, stage.mailbox, message, Err(error.into()), step, reader)
+            Err(error) => self.finish(stage.id, stage.mailbox, message, Err(error.into()), step, reader),
+        }
     }
 
     /// What would begin an orchestration again as it was begun.
@@ -156,12 +175,21 @@ impl Core {
             false
         })?;
         Ok(start.ok_or_else(|| {
-            wrong_state(id, "it ended before it began, so that its input is not known any more; start it anew")
+            wrong_state(
+                id,
+                "it ended before it began, so that its input is not known any more; start it anew",
+            )
         }))
     }
 
     /// Removes an orchestration that has ended, and its sub-orchestrations if `children`.
-    fn purge(&mut self, stage: &mut Stage<'_>, children: bool, step: &mut Step, reader: &dyn Reader) -> Result<Refused> {
+    fn purge(
+        &mut self,
+        stage: &mut Stage<'_>,
+        children: bool,
+        step: &mut Step,
+        reader: &dyn Reader,
+    ) -> Result<Refused> {
         let instance = match stage.ended() {
             Ok(instance) => instance,
             Err(refused) => return Ok(Err(refused)),
@@ -169,14 +197,24 @@ impl Core {
         if children {
             let mut ids = std::collections::BTreeSet::new();
             self.read_turns(stage.id, &instance.record, reader, |_, turn| {
-                ids.extend(turn.commands.iter().filter_map(opened_by).filter_map(|(_, open)| match open {
-                    OpenStep::Child { instance } => Some(instance),
-                    _ => None,
-                }));
+                ids.extend(
+                    turn.commands
+                        .iter()
+                        .filter_map(opened_by)
+                        .filter_map(|(_, open)| match open {
+                            OpenStep::Child { instance } => Some(instance),
+                            _ => None,
+                        }),
+                );
                 true
             })?;
             for child in ids {
-                self.send(stage.id, InstanceId::trusted(child), Order::Purge { children: true }, step);
+                self.send(
+                    stage.id,
+                    InstanceId::trusted(child),
+                    Order::Purge { children: true },
+                    step,
+                );
             }
         }
         if let Some(instance) = stage.instance.take() {
@@ -205,7 +243,10 @@ impl Core {
         }
         if instance.record.status != OrchestrationStatus::Failed {
             let status = instance.record.status.as_str();
-            return Ok(Err(wrong_state(stage.id, &format!("it is {status}, and only one that has failed can be rewound"))));
+            return Ok(Err(wrong_state(
+                stage.id,
+                &format!("it is {status}, and only one that has failed can be rewound"),
+            )));
         }
         let mut turns = Vec::new();
         let record = instance.record.clone();
@@ -275,27 +316,27 @@ impl Core {
             if self.settle_repeated(&message, step, reader)? {
                 continue;
             }
-            let Action::Order(order) = &message.action else {
-                self.drop_stranger(stage, message, step)?;
-                continue;
-            };
-            let message = match &**order {
-                Order::CancelChild { .. } => {
+            let message = match message.order() {
+                None => {
+                    self.drop_stranger(stage, &message, step);
+                    continue;
+                }
+                Some(Order::CancelChild { .. }) => {
                     self.order(stage, message, step, reader)?;
                     if matches!(stage.mailbox.block, Block::Open) {
                         return Ok(());
                     }
                     continue;
                 }
-                Order::Start(start) if start.execution.is_none() && start.reuse != ReusePolicy::Terminate => {
+                Some(Order::Start(start)) if start.execution.is_none() && start.reuse != ReusePolicy::Terminate => {
                     self.start(stage, message, step, reader)?;
                     continue;
                 }
-                Order::Raise { .. } => match self.raise(stage, message, step, reader)? {
+                Some(Order::Raise { .. }) => match self.raise(stage, message, step, reader)? {
                     Some(message) => message,
                     None => continue,
                 },
-                _ => message,
+                Some(_) => message,
             };
             let message = self.keep_waiting(stage, message, step)?;
             stage.mailbox.park(message, in_memory);
@@ -304,10 +345,9 @@ impl Core {
     }
 
     /// Drops what is not meant for an orchestration.
-    pub(super) fn drop_stranger(&mut self, stage: &mut Stage<'_>, message: Message, step: &mut Step) -> Result<()> {
+    pub(super) fn drop_stranger(&mut self, stage: &mut Stage<'_>, message: &Message, step: &mut Step) {
         tracing::error!(orchestration = %stage.id, message = %message.id, "a message for an entity reached an orchestration and is dropped");
-        self.consume(&message, stage.mailbox, step);
-        Ok(())
+        self.consume(message, stage.mailbox, step);
     }
 }
 
@@ -334,7 +374,10 @@ impl Stage<'_> {
             None => Err(not_found(self.id)),
             Some(instance) if !instance.is_terminal() => Err(wrong_state(
                 self.id,
-                &format!("it is {} and has not ended; terminate it first", instance.record.status.as_str()),
+                &format!(
+                    "it is {} and has not ended; terminate it first",
+                    instance.record.status.as_str()
+                ),
             )),
             Some(instance) => Ok(instance),
         }
@@ -347,5 +390,8 @@ fn is_child(stage: &Stage<'_>, parent: &Parent) -> bool {
 }
 
 fn wrong_state(id: &InstanceId, why: &str) -> Error {
-    Error::new(ErrorKind::WrongState, format!("this cannot be done with the orchestration `{id}`: {why}"))
+    Error::new(
+        ErrorKind::WrongState,
+        format!("this cannot be done with the orchestration `{id}`: {why}"),
+    )
 }

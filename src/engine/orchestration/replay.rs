@@ -7,9 +7,9 @@ use crate::engine::core::Core;
 use crate::engine::orchestration::instance::{Instance, stopped};
 use crate::error::Result;
 use crate::id::InstanceId;
+use crate::store::records;
 use crate::store::records::history::TurnRecord;
 use crate::store::records::instance::{InstanceRecord, StopKind, Stopped};
-use crate::store::records;
 use crate::store::{Reader, keys};
 
 impl Core {

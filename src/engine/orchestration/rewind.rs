@@ -102,7 +102,6 @@ fn final_failures(turns: &[TurnRecord]) -> BTreeSet<Sequence> {
 impl Core {
     /// Makes the execution that goes on from a cut.
     pub(super) fn go_on_from(&mut self, stage: &mut Stage<'_>, cut: Cut, reason: &str, step: &mut Step) -> Result<()> {
-        let partition = self.partition_of(stage.id);
         let execution = ExecutionId::derive(&self.hub, stage.id, step.next_id());
         let Some(mut instance) = stage.instance.take() else {
             return Ok(());

@@ -1,13 +1,15 @@
 //! A turn of an orchestration: it is told what came in, and what it asks for is carried out.
 
+use crate::engine::code::TurnEnd;
 use crate::engine::core::Core;
 use crate::engine::mailbox::{Block, Mailbox};
 use crate::engine::message::Message;
+use crate::engine::orchestration::end::is_end;
 use crate::engine::orchestration::instance::{Instance, stopped};
+use crate::engine::queue::Next;
 use crate::engine::step::Step;
-use crate::engine::urgent::Next;
 use crate::error::Result;
-use crate::id::InstanceId;
+use crate::id::{ExecutionId, InstanceId, Sequence};
 use crate::store::records::history::{Incoming, TurnRecord};
 use crate::store::records::instance::{OrchestrationStatus, Order, ReusePolicy, StopKind, Stopped};
 use crate::store::records::{self, Action};
@@ -97,9 +99,14 @@ impl Core {
         let mut gathered = Gathered::default();
         let mut next = Round::Done;
         while gathered.incoming.len() < EVENTS_OF_A_TURN {
-            let message = match self.next_message(stage.id, stage.mailbox, step, reader)? {
+            let found = if matches!(stage.mailbox.block, Block::Open) {
+                self.next_message(stage.id, stage.mailbox, step, reader)?
+            } else {
+                self.next_urgent(stage.id, stage.mailbox, step, reader)?
+            };
+            let message = match found {
                 Next::Message(message) => message,
-                Next::NextStep => {
+                Next::Later => {
                     next = Round::NextStep;
                     break;
                 }
@@ -109,31 +116,34 @@ impl Core {
             if self.settle_repeated(&message, step, reader)? {
                 continue;
             }
-            let Action::Order(order) = &message.action else {
+            let told = match &message.action {
+                Action::Order(order) => matches!(
+                    **order,
+                    Order::Completed { .. } | Order::Raise { .. } | Order::LockLost { .. }
+                ),
                 // Operations of entities never come here: clients and commands name their receivers by type.
-                self.drop_stranger(stage, message, step)?;
-                continue;
-            };
-            match **order {
-                Order::Completed { .. } | Order::Raise { .. } | Order::LockLost { .. } => {
-                    if let Some(stopped) = self.gather(stage, message, &mut gathered, step, reader)? {
-                        self.stop(stage, gathered, stopped, step, reader)?;
-                        return Ok(Round::Done);
-                    }
-                }
-                _ if gathered.incoming.is_empty() => {
-                    if self.needs_history(stage, order, step) {
-                        stage.mailbox.return_first(message);
-                        return Ok(Round::NextStep);
-                    }
-                    self.order(stage, message, step, reader)?;
-                    return Ok(Round::Again);
-                }
                 _ => {
-                    stage.mailbox.return_first(message);
-                    break;
+                    self.drop_stranger(stage, &message, step);
+                    continue;
                 }
+            };
+            if told {
+                if let Some(stopped) = self.gather(stage, message, &mut gathered, step, reader)? {
+                    self.stop(stage, gathered, stopped, step, reader)?;
+                    return Ok(Round::Done);
+                }
+                continue;
             }
+            if !gathered.incoming.is_empty() {
+                stage.mailbox.return_first(message);
+                break;
+            }
+            if self.needs_history(stage, &message, step) {
+                stage.mailbox.return_first(message);
+                return Ok(Round::NextStep);
+            }
+            self.order(stage, message, step, reader)?;
+            return Ok(Round::Again);
         }
         if gathered.incoming.is_empty() {
             if !matches!(next, Round::Again) && matches!(stage.mailbox.block, Block::Open) {
@@ -149,8 +159,11 @@ impl Core {
     }
 
     /// Whether an order has to read what this very step wrote, so that it has to wait for the next one.
-    fn needs_history(&self, stage: &Stage<'_>, order: &Order, step: &Step) -> bool {
-        let reads = match order {
+    fn needs_history(&self, stage: &Stage<'_>, message: &Message, step: &Step) -> bool {
+        let Action::Order(order) = &message.action else {
+            return false;
+        };
+        let reads = match &**order {
             Order::Start(start) => start.reuse == ReusePolicy::Terminate,
             Order::Suspend { .. } | Order::Resume { .. } => false,
             _ => true,
@@ -169,68 +182,58 @@ impl Core {
         step: &mut Step,
         reader: &dyn Reader,
     ) -> Result<Option<Stopped>> {
-        let Action::Order(order) = &message.action else {
-            return Ok(None);
-        };
-        let (incoming, wanted) = match &**order {
-            Order::Raise { name, payload, .. } => {
+        let (incoming, wanted) = match message.order() {
+            Some(Order::Raise { name, payload, .. }) => {
                 let incoming = Incoming::Raised {
                     name: name.clone(),
                     payload: payload.clone(),
                 };
-                let Some(raised) = self.raise(stage, message, step, reader)? else {
-                    return Ok(None);
-                };
-                message = raised;
-                (incoming, true)
+                match self.raise(stage, message, step, reader)? {
+                    Some(raised) => message = raised,
+                    None => return Ok(None),
+                }
+                (incoming, Ok(true))
             }
-            Order::Completed {
+            Some(Order::Completed {
                 execution,
                 sequence,
                 outcome,
-            } => {
+            }) => {
                 let incoming = Incoming::Completed {
                     sequence: *sequence,
                     outcome: outcome.clone(),
                 };
-                match self.wants(stage, *execution, Some(*sequence), reader)? {
-                    Ok(wanted) => (incoming, wanted),
-                    Err(stopped) => {
-                        gathered.incoming.push(incoming);
-                        gathered.messages.push(message);
-                        return Ok(Some(stopped));
-                    }
-                }
+                (incoming, self.wants(stage, *execution, Some(*sequence), reader)?)
             }
-            Order::LockLost {
+            Some(Order::LockLost {
                 execution,
                 lock,
                 entity,
-            } => {
+            }) => {
                 let incoming = Incoming::LockLost {
                     lock: *lock,
                     entity: entity.clone(),
                 };
-                let wanted = self.wants(stage, *execution, None, reader)?.unwrap_or(true);
-                (incoming, wanted)
+                (incoming, self.wants(stage, *execution, None, reader)?)
             }
             _ => return Ok(None),
         };
-        if wanted {
+        let stopped = wanted.as_ref().err().cloned();
+        if wanted.unwrap_or(true) {
             gathered.incoming.push(incoming);
             gathered.messages.push(message);
         } else {
             self.consume(&message, stage.mailbox, step);
         }
-        Ok(None)
+        Ok(stopped)
     }
 
     /// Whether what belongs to an execution, or to one of its steps, is still of interest.
     fn wants(
         &mut self,
         stage: &mut Stage<'_>,
-        execution: crate::id::ExecutionId,
-        sequence: Option<crate::id::Sequence>,
+        execution: ExecutionId,
+        sequence: Option<Sequence>,
         reader: &dyn Reader,
     ) -> Result<std::result::Result<bool, Stopped>> {
         let Some(instance) = stage.instance.as_mut() else {
@@ -242,9 +245,7 @@ impl Core {
         let Some(sequence) = sequence else {
             return Ok(Ok(true));
         };
-        Ok(self
-            .live(stage.id, instance, reader)?
-            .map(|run| run.wants(sequence)))
+        Ok(self.live(stage.id, instance, reader)?.map(|run| run.wants(sequence)))
     }
 
     /// Runs one turn with what was gathered.
@@ -317,14 +318,14 @@ impl Core {
         id: &InstanceId,
         instance: &Instance,
         gathered: &Gathered,
-        end: crate::engine::code::TurnEnd,
-    ) -> std::result::Result<crate::engine::code::TurnEnd, Stopped> {
+        end: TurnEnd,
+    ) -> std::result::Result<TurnEnd, Stopped> {
         let record = &instance.record;
         let before = record.events;
         let after = before + (gathered.incoming.len() + end.commands.len()) as u64;
         let (most, bytes) = (self.limits.history_events, self.limits.history_bytes);
         // One that is about to end, or to begin a new history, may do so.
-        let ends = crate::engine::orchestration::end::is_end(end.commands.last());
+        let ends = is_end(end.commands.last());
         if !ends && (after > most || record.bytes > bytes) {
             return Err(stopped(
                 StopKind::HistoryLimit,
@@ -366,7 +367,12 @@ impl Core {
     }
 
     /// Gives a message that was not processed its row.
-    pub(super) fn keep_waiting(&mut self, stage: &mut Stage<'_>, mut message: Message, step: &mut Step) -> Result<Message> {
+    pub(super) fn keep_waiting(
+        &mut self,
+        stage: &mut Stage<'_>,
+        mut message: Message,
+        step: &mut Step,
+    ) -> Result<Message> {
         if !message.stored {
             let partition = self.partition_of(stage.id);
             stage.mailbox.give_row(&mut message, partition, step)?;

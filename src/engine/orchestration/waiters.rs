@@ -6,8 +6,8 @@ use crate::engine::step::Step;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::CallFailure;
 use crate::id::InstanceId;
-use crate::store::records::instance::{EndRecord, InstanceRecord, OrchestrationStatus};
 use crate::store::records;
+use crate::store::records::instance::{EndRecord, InstanceRecord, OrchestrationStatus};
 use crate::store::{Reader, keys};
 
 impl Core {
@@ -56,7 +56,8 @@ impl Core {
 
     pub(super) fn read_end(&self, id: &InstanceId, reader: &dyn Reader) -> Result<Option<EndRecord>> {
         let row = reader.get(&keys::end(self.partition_of(id), id))?;
-        row.map(|row| records::decode(&row, "end of an orchestration")).transpose()
+        row.map(|row| records::decode(&row, "end of an orchestration"))
+            .transpose()
     }
 }
 
@@ -90,7 +91,11 @@ pub(super) fn outcome(
                 OrchestrationStatus::Canceled => "was cancelled by its parent",
                 _ => "was terminated",
             };
-            Err(Error::new(ErrorKind::Terminated, format!("the orchestration `{id}` {how}: {reason}")).into())
+            Err(Error::new(
+                ErrorKind::Terminated,
+                format!("the orchestration `{id}` {how}: {reason}"),
+            )
+            .into())
         }
         None => Err(Error::new(
             ErrorKind::Corrupted,
