@@ -19,6 +19,7 @@ mod error;
 mod failure;
 mod hub;
 mod id;
+mod orchestration;
 pub mod prelude;
 mod runtime;
 #[cfg(test)]
@@ -29,7 +30,8 @@ mod time;
 
 pub use abide_macros::{Entity, FromCallError, operations};
 pub use client::{
-    Cancel, Cancellation, Client, DeadLetter, EntityInfo, EntityPage, EntityQuery, Quarantined, Schedule, Signal,
+    Cancel, Cancellation, Client, DeadLetter, EntityInfo, EntityPage, EntityQuery, InstanceHandle, OrchestrationHandle,
+    Quarantined, Schedule, Signal, Start, Untyped,
 };
 pub use entity::{
     Answer, Argument, CallError, Caller, CanCall, ClientCaller, Entity, EntityCaller, EntityContext, EntityRef, Key,
@@ -39,3 +41,5 @@ pub use error::{Error, ErrorKind, Result};
 pub use failure::Failure;
 pub use hub::{Hub, HubBuilder, HubStats};
 pub use id::{EntityId, MAX_ID_BYTES};
+pub use orchestration::Orchestration;
+pub use store::records::instance::{OrchestrationStatus, ReusePolicy, StopKind, Stopped};

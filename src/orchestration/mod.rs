@@ -1,0 +1,5 @@
+//! What a user of orchestrations touches.
+
+mod kind;
+
+pub use kind::Orchestration;
