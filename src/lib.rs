@@ -19,7 +19,6 @@ mod error;
 mod failure;
 mod hub;
 mod id;
-mod orchestration;
 pub mod prelude;
 mod runtime;
 #[cfg(test)]
@@ -41,5 +40,4 @@ pub use error::{Error, ErrorKind, Result};
 pub use failure::Failure;
 pub use hub::{Hub, HubBuilder, HubStats};
 pub use id::{EntityId, MAX_ID_BYTES};
-pub use orchestration::Orchestration;
 pub use store::records::instance::{OrchestrationStatus, ReusePolicy, StopKind, Stopped};

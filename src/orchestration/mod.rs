@@ -1,5 +1,0 @@
-//! What a user of orchestrations touches.
-
-mod kind;
-
-pub use kind::Orchestration;
