@@ -11,6 +11,7 @@ pub mod __bench;
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
+mod activity;
 mod client;
 mod commit;
 mod engine;
@@ -19,7 +20,9 @@ mod error;
 mod failure;
 mod hub;
 mod id;
+mod orchestration;
 pub mod prelude;
+mod retry;
 mod runtime;
 #[cfg(test)]
 mod simulation;
@@ -28,6 +31,7 @@ mod store;
 mod time;
 
 pub use abide_macros::{Entity, FromCallError, operations};
+pub use activity::{Activity, ActivityContext, ActivityOptions, BoxFuture};
 pub use client::{
     Cancel, Cancellation, Client, DeadLetter, EntityInfo, EntityPage, EntityQuery, InstanceHandle, OrchestrationHandle,
     Quarantined, Schedule, Signal, Start, Untyped,
@@ -40,4 +44,6 @@ pub use error::{Error, ErrorKind, Result};
 pub use failure::Failure;
 pub use hub::{Hub, HubBuilder, HubStats};
 pub use id::{EntityId, MAX_ID_BYTES};
+pub use orchestration::{LocalBoxFuture, Orchestration, OrchestrationContext};
+pub use retry::RetryPolicy;
 pub use store::records::instance::{OrchestrationStatus, ReusePolicy, StopKind, Stopped};

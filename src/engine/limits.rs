@@ -25,6 +25,12 @@ pub(crate) struct Limits {
     pub(crate) page: usize,
     /// How long an `async` operation may run.
     pub(crate) async_timeout: Duration,
+    /// The most attempts of activities that run at one time in the hub.
+    pub(crate) activities: usize,
+    /// How many activities that wait for a slot are held in memory by each core.
+    pub(crate) activities_in_memory: usize,
+    /// In how many crashes an activity may have been running before it ends as poisonous.
+    pub(crate) crashes: usize,
     /// How long a request id is remembered.
     pub(crate) request_retention: Duration,
     /// The most request ids that a partition remembers.
@@ -49,6 +55,9 @@ impl Default for Limits {
             queue_in_memory: 64,
             page: 256,
             async_timeout: Duration::from_secs(300),
+            activities: 256,
+            activities_in_memory: 256,
+            crashes: 5,
             request_retention: Duration::from_secs(24 * 60 * 60),
             requests: 100_000,
             dead_letter_retention: Duration::from_secs(30 * 24 * 60 * 60),
