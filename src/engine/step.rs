@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::engine::message::{Message, Output, Settled, Token};
+use crate::engine::message::{Message, Origin, Output, Settled, Token};
 use crate::engine::states::InstanceMap;
 use crate::id::{InstanceId, MessageId};
 use crate::store::Batch;
-use crate::store::records::RequestRecord;
+use crate::store::records::{Action, RequestRecord};
 use crate::time::Timestamp;
 
 /// One step of a core: the turns whose effects become one commit, while it is built and when it is done.
@@ -40,6 +40,10 @@ pub(crate) struct Step {
     pub(super) timers: HashMap<Vec<u8>, Option<Timestamp>>,
     /// Dead letters that this step settled, by key.
     pub(super) letters: BTreeSet<Vec<u8>>,
+    /// Orchestrations whose row this step writes.
+    pub(super) instances: Vec<InstanceId>,
+    /// Orchestrations that this step removed, though its reader still shows them.
+    pub(super) erased: BTreeSet<InstanceId>,
     /// Request rows as this step leaves them, by key; `None` if the row is forgotten.
     pub(super) requests: HashMap<Vec<u8>, Option<RequestRecord>>,
 }
@@ -74,6 +78,18 @@ impl Step {
         };
         self.next_index += 1;
         id
+    }
+
+    /// Lets `source` send something when the running turn is over.
+    pub(super) fn send(&mut self, source: &InstanceId, target: InstanceId, action: Action) {
+        let message = Message {
+            id: self.next_id(),
+            target,
+            action,
+            origin: Origin::Instance(source.clone()),
+            stored: false,
+        };
+        self.outbound.push(message);
     }
 
     /// The bytes that the commit will have, about.
