@@ -15,6 +15,20 @@ use crate::store::records::{self, Action, MessageRecord, StepRef};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Token(pub(crate) u64);
 
+impl Token {
+    /// Set in the tokens of clients that wait for the end of an orchestration, and in no others.
+    const WAIT: u64 = 1 << 63;
+
+    /// The token of the wait of this number.
+    pub(crate) fn of_wait(number: u64) -> Self {
+        Self(number | Self::WAIT)
+    }
+
+    pub(crate) fn is_wait(self) -> bool {
+        self.0 & Self::WAIT != 0
+    }
+}
+
 /// One message to one instance.
 #[derive(Clone, Debug)]
 pub(crate) struct Message {
