@@ -268,6 +268,10 @@ impl Core {
             });
             return Ok(());
         }
+        if message.is_urgent() {
+            self.pass_queue(message, step);
+            return Ok(());
+        }
         if message.stored && self.has_unread_rows(&message.target) {
             // Rows come before it, so it is read in its turn.
             let (target, in_memory) = (message.target.clone(), self.limits.queue_in_memory);
@@ -291,6 +295,21 @@ impl Core {
         mailbox.arrivals.push_back(message);
         self.ready.extend(newly_ready);
         Ok(())
+    }
+
+    /// Brings a message to its instance here, past those that wait in line.
+    fn pass_queue(&mut self, message: Message, step: &mut Step) {
+        let target = message.target.clone();
+        let needs_row = message.needs_row();
+        let mailbox = self.mailbox(&target);
+        // While rows are unread, one that has a row is read with them.
+        if !(message.stored && mailbox.urgent_rows) {
+            mailbox.urgent.push_back(message);
+        }
+        self.make_ready(&target);
+        if needs_row {
+            step.unsaved.push(target);
+        }
     }
 
     /// Whether a message that sets or cancels a timer has to wait, because one of the same sender may be before it.
@@ -330,6 +349,15 @@ impl Core {
             kept.push_back(message);
         }
         mailbox.arrivals = kept;
+        for mut message in std::mem::take(&mut mailbox.urgent) {
+            if message.needs_row() {
+                mailbox.give_row(&mut message, partition, step)?;
+                if mailbox.urgent_rows {
+                    continue;
+                }
+            }
+            mailbox.urgent.push_back(message);
+        }
         Ok(())
     }
 
@@ -344,7 +372,7 @@ impl Core {
         let Some(from) = self.partition(id).backlog.clone() else {
             return Ok(());
         };
-        let range = from..keys::messages(id).end;
+        let range = from..keys::all_messages(id).end;
         let rows = reader.scan(range, self.limits.page)?;
         let mut instances: Vec<InstanceId> = rows
             .iter()
@@ -355,8 +383,8 @@ impl Core {
             self.mailbox(instance);
             self.make_ready(instance);
         }
-        let next = match instances.last() {
-            Some(last) if rows.len() == self.limits.page => Some(keys::after_messages_of(id, last)),
+        let next = match rows.last() {
+            Some((last, _)) if rows.len() == self.limits.page => Some(keys::after_id(last)),
             _ => None,
         };
         if next.is_some() {
@@ -374,7 +402,7 @@ impl Core {
         }
         let owned: Vec<PartitionId> = self.owned().map(|partition| partition.id).collect();
         for id in &owned {
-            self.partition_mut(*id).backlog = Some(keys::messages(*id).start);
+            self.partition_mut(*id).backlog = Some(keys::all_messages(*id).start);
         }
         self.backlogs = owned.into();
     }
@@ -384,13 +412,11 @@ impl Core {
         let partition = usize::from(self.partition_of(id).0);
         let (partitions, held) = (&self.partitions, &self.held);
         self.mailboxes.entry(id.clone()).or_insert_with(|| {
-            let backlogged = partitions[partition]
-                .as_ref()
-                .is_some_and(|partition| partition.backlog_covers(id));
-            let mut mailbox = if backlogged {
-                Mailbox::with_rows()
-            } else {
-                Mailbox::default()
+            let mut mailbox = match &partitions[partition] {
+                Some(partition) if partition.backlog.is_some() => {
+                    Mailbox::with_rows(partition.backlog_covers(id), partition.backlog_covers_urgent(id))
+                }
+                _ => Mailbox::default(),
             };
             if held.contains(id) {
                 mailbox.block = Block::Held;

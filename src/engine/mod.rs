@@ -16,6 +16,7 @@ mod outcome;
 mod partition;
 mod progress;
 mod quarantine;
+mod queue;
 mod registry;
 mod requests;
 pub(crate) mod scope;
