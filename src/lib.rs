@@ -36,6 +36,7 @@ pub use client::{
     Cancel, Cancellation, Client, DeadLetter, EntityInfo, EntityPage, EntityQuery, InstanceHandle, OrchestrationHandle,
     Quarantined, Schedule, Signal, Start, Untyped,
 };
+pub use engine::VersionMatch;
 pub use entity::{
     Answer, Argument, CallError, Caller, CanCall, ClientCaller, Entity, EntityCaller, EntityContext, EntityRef, Key,
     NamedTimer, NoError, Operation, OperationError, Operations, ReadContext, ReadState,

@@ -10,7 +10,7 @@ mod locks;
 mod mailbox;
 pub(crate) mod message;
 mod operation;
-mod orchestration;
+pub(crate) mod orchestration;
 pub(crate) mod outbox;
 mod outcome;
 mod partition;
@@ -30,7 +30,8 @@ mod waiting;
 
 pub(crate) use self::core::{Core, CoreConfig};
 pub(crate) use limits::Limits;
-pub(crate) use operation::panic_text;
+pub(crate) use operation::{caught, panic_text};
 pub(crate) use progress::Progress;
 pub(crate) use registry::Registry;
+pub use registry::VersionMatch;
 pub(crate) use step::{Counts, Step};

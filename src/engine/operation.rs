@@ -30,7 +30,7 @@ const DELETE: &str = "delete";
 const NULL: &[u8] = b"null";
 
 /// Runs user code and turns a panic into its text.
-pub(super) fn caught<T>(code: impl FnOnce() -> T) -> std::result::Result<T, String> {
+pub(crate) fn caught<T>(code: impl FnOnce() -> T) -> std::result::Result<T, String> {
     catch_unwind(AssertUnwindSafe(code)).map_err(|panic| panic_text(panic.as_ref()))
 }
 

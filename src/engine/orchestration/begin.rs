@@ -147,10 +147,7 @@ impl Core {
         instance.record.status = OrchestrationStatus::Running;
         stage.changed = true;
         let first = started(&start, instance.record.execution);
-        match self.code_of(&instance.record) {
-            Ok(code) => instance.run = Some(self.begin_run(&code, stage.id, &instance.record)),
-            Err(_) => instance.run = None,
-        }
+        instance.run = self.first_run(stage.id, &instance.record);
         let raised = start.events.iter().map(|(name, payload)| Incoming::Raised {
             name: name.clone(),
             payload: payload.to_vec(),

@@ -16,3 +16,4 @@ mod turn;
 mod waiters;
 
 pub(super) use instance::Instances;
+pub(crate) use replay::replay;
