@@ -13,6 +13,7 @@ use crate::engine::states::{InstanceMap, States};
 use crate::engine::step::Step;
 use crate::error::Result;
 use crate::id::{InstanceId, MessageId, PartitionId};
+use crate::store::records::instance::LockRecord;
 use crate::store::{Reader, keys, records};
 use crate::time::Timestamp;
 
@@ -42,6 +43,8 @@ pub(crate) struct Core {
     pub(super) partitions: Vec<Option<Partition>>,
     pub(super) mailboxes: InstanceMap<Mailbox>,
     pub(super) states: States,
+    /// The locked entities.
+    pub(super) locks: InstanceMap<LockRecord>,
     /// Clients that wait for the answer of a message that is a row.
     pub(super) callers: HashMap<MessageId, (Token, InstanceId)>,
     /// Clients that repeated a request whose call waits as a row, by the key of the request.
@@ -88,6 +91,7 @@ impl Core {
             partitions: slots,
             mailboxes: InstanceMap::default(),
             states,
+            locks: InstanceMap::default(),
             callers: HashMap::new(),
             attached: HashMap::new(),
             held,
@@ -97,6 +101,10 @@ impl Core {
             backlogs,
             steps: 0,
         };
+        let owned: Vec<PartitionId> = core.owned().map(|partition| partition.id).collect();
+        for id in owned {
+            core.read_locks(id, reader)?;
+        }
         // A quarantined instance gets one new chance at every open: the build may have been mended.
         for id in quarantined {
             core.make_ready(&id);
@@ -158,6 +166,7 @@ impl Core {
         self.sweep(&mut step, reader)?;
         self.look_at_backlog(reader)?;
         self.run(&mut step, reader)?;
+        self.admit_behind_locks(&mut step, reader)?;
         self.close(&mut step)?;
         Ok(step)
     }
