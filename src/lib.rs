@@ -11,6 +11,7 @@ pub mod __bench;
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
+mod activity;
 mod client;
 mod commit;
 mod engine;
@@ -20,6 +21,7 @@ mod failure;
 mod hub;
 mod id;
 pub mod prelude;
+mod retry;
 mod runtime;
 #[cfg(test)]
 mod simulation;
@@ -28,6 +30,7 @@ mod store;
 mod time;
 
 pub use abide_macros::{Entity, FromCallError, operations};
+pub use activity::{Activity, ActivityContext, ActivityOptions, BoxFuture};
 pub use client::{
     Cancel, Cancellation, Client, DeadLetter, EntityInfo, EntityPage, EntityQuery, Quarantined, Schedule, Signal,
 };
@@ -39,3 +42,4 @@ pub use error::{Error, ErrorKind, Result};
 pub use failure::Failure;
 pub use hub::{Hub, HubBuilder, HubStats};
 pub use id::{EntityId, MAX_ID_BYTES};
+pub use retry::RetryPolicy;

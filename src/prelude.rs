@@ -1,7 +1,7 @@
-//! What a program that writes entities uses: `use abide::prelude::*;`.
+//! What a program that writes entities and orchestrations uses: `use abide::prelude::*;`.
 
 pub use crate::{
-    CallError, Client, Entity, EntityContext, EntityId, EntityRef, Failure, FromCallError, Hub, Key, NoError,
-    ReadContext, operations,
+    ActivityContext, CallError, Client, Entity, EntityContext, EntityId, EntityRef, Failure, FromCallError, Hub, Key,
+    NoError, ReadContext, RetryPolicy, operations,
 };
 pub use serde::{Deserialize, Serialize};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::engine::limits::Limits;
 use crate::engine::mailbox::{Block, Mailbox};
 use crate::engine::message::{Input, Message, Origin, Token};
+use crate::engine::orchestration::Instances;
 use crate::engine::partition::Partition;
 use crate::engine::progress::Progress;
 use crate::engine::registry::Registry;
@@ -45,6 +46,9 @@ pub(crate) struct Core {
     pub(super) states: States,
     /// The locked entities.
     pub(super) locks: InstanceMap<LockRecord>,
+    pub(super) instances: Instances,
+    /// Clients that wait for the end of an orchestration.
+    pub(super) waiters: HashMap<InstanceId, Vec<Token>>,
     /// Clients that wait for the answer of a message that is a row.
     pub(super) callers: HashMap<MessageId, (Token, InstanceId)>,
     /// Clients that repeated a request whose call waits as a row, by the key of the request.
@@ -83,6 +87,7 @@ impl Core {
             slots[usize::from(id.0)] = Some(partition);
         }
         let states = States::new(limits.cache_bytes);
+        let instances = Instances::new(limits.live_bytes);
         let mut core = Self {
             hub,
             limits,
@@ -92,6 +97,8 @@ impl Core {
             mailboxes: InstanceMap::default(),
             states,
             locks: InstanceMap::default(),
+            instances,
+            waiters: HashMap::new(),
             callers: HashMap::new(),
             attached: HashMap::new(),
             held,
@@ -209,6 +216,7 @@ impl Core {
             self.save_arrivals(&id, step)?;
         }
         self.write_states(step)?;
+        self.write_instances(step)?;
         for partition in self.partitions.iter_mut().flatten() {
             if std::mem::take(&mut partition.record_changed) {
                 let key = keys::partition(partition.id);
@@ -216,6 +224,7 @@ impl Core {
             }
         }
         self.states.age();
+        self.instances.age();
         Ok(())
     }
 

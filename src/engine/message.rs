@@ -93,16 +93,28 @@ impl Message {
             Action::Operation { .. } => matches!(&self.origin, Origin::Step(_, step) if step.lock.is_some()),
             Action::Schedule { .. } | Action::Cancel { .. } => false,
             Action::Lock(order) => !matches!(**order, LockOrder::Take { .. }),
+            // What an orchestration is told by another one keeps its order, so that a start comes before a cancellation.
             Action::Order(order) => match **order {
-                Order::Start(_) | Order::Completed { .. } | Order::Raise { .. } | Order::LockLost { .. } => false,
-                Order::CancelChild { .. }
-                | Order::Terminate { .. }
+                Order::Terminate { .. }
                 | Order::Suspend { .. }
                 | Order::Resume { .. }
                 | Order::Rewind { .. }
                 | Order::Restart
-                | Order::Purge { .. } => true,
+                | Order::Purge { .. } => self.client().is_some(),
+                Order::Start(_)
+                | Order::Completed { .. }
+                | Order::Raise { .. }
+                | Order::LockLost { .. }
+                | Order::CancelChild { .. } => false,
             },
+        }
+    }
+
+    /// What it asks of an orchestration, if it is for one.
+    pub(crate) fn order(&self) -> Option<&Order> {
+        match &self.action {
+            Action::Order(order) => Some(order),
+            _ => None,
         }
     }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::activity::{Activity, activity_code};
 use crate::engine::{Limits, Registry};
 use crate::entity::{Operations, entity_code};
 use crate::error::{Error, ErrorKind, Result};
@@ -87,6 +88,23 @@ impl HubBuilder {
         if let Err(error) = self.registry.add_entity(entity_code::<E>()) {
             self.error.get_or_insert(error);
         }
+        self
+    }
+
+    /// Registers an activity. Two activities with one name are an error when the hub is opened. What was asked for and is
+    /// not registered waits, until a build that knows it opens the hub.
+    pub fn activity<A: Activity>(mut self) -> Self {
+        if let Err(error) = self.registry.add_activity(activity_code::<A>()) {
+            self.error.get_or_insert(error);
+        }
+        self
+    }
+
+    /// The most activities that run at one time in the hub; 256 if nothing is said. More wait in their order, and an
+    /// activity may have a lower limit of its own. Blocking ones count, and also need a thread of tokio's, of which there
+    /// are 512 if nothing else is said.
+    pub fn activities(mut self, at_once: usize) -> Self {
+        self.limits.activities = at_once;
         self
     }
 
@@ -215,6 +233,9 @@ impl HubBuilder {
         }
         if !(1..=4096).contains(&self.partitions) {
             return Err(configuration("a hub has 1 to 4096 partitions"));
+        }
+        if self.limits.activities == 0 {
+            return Err(configuration("a limit of no activities would let none begin"));
         }
         if self.in_flight == 0 || self.limits.queue == 0 {
             return Err(configuration("a limit of no messages would let nothing in"));

@@ -1,0 +1,89 @@
+//! From a user's activity to what the engine runs.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::activity::context::ActivityContext;
+use crate::activity::kind::Activity;
+use crate::engine::code::{ActivityCode, ActivityFuture, Attempt};
+use crate::engine::message::ActivityEnd;
+use crate::entity::{Answer, Argument, OperationError};
+use crate::error::{Error, ErrorKind};
+
+/// The code of the activity `A`, as the engine runs it.
+pub(crate) fn activity_code<A: Activity>() -> Arc<dyn ActivityCode> {
+    Arc::new(TypedCode::<A>(PhantomData))
+}
+
+struct TypedCode<A>(PhantomData<fn() -> A>);
+
+impl<A: Activity> ActivityCode for TypedCode<A> {
+    fn name(&self) -> &str {
+        A::NAME
+    }
+
+    fn limit(&self) -> Option<usize> {
+        A::OPTIONS.at_once()
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        A::OPTIONS.attempt_timeout()
+    }
+
+    fn is_blocking(&self) -> bool {
+        A::OPTIONS.is_blocking()
+    }
+
+    fn check_input(&self, input: &[u8]) -> Result<(), String> {
+        decode::<A::Input>(input).map(|_| ())
+    }
+
+    fn run(&self, input: Vec<u8>, attempt: Attempt) -> ActivityFuture {
+        // Everything of the user's is run when it is polled, so that one catch meets every panic.
+        Box::pin(async move {
+            let input = match decode::<A::Input>(&input) {
+                Ok(input) => input,
+                Err(reason) => {
+                    let message = format!("the activity `{}` ({}): {reason}", A::NAME, attempt.activity);
+                    return ActivityEnd::Runtime(Error::new(ErrorKind::InvalidArguments, message));
+                }
+            };
+            let activity = attempt.activity.clone();
+            let context = ActivityContext::new(A::NAME, attempt);
+            match A::run(context, input).await {
+                Err(error) => ActivityEnd::Returned(error.to_failure()),
+                Ok(answer) => {
+                    let mut json = Vec::with_capacity(32);
+                    match answer.to_json(&mut json) {
+                        Ok(()) => ActivityEnd::Answer(json),
+                        Err(reason) => ActivityEnd::Runtime(Error::new(
+                            ErrorKind::Serialization,
+                            format!(
+                                "the answer of the activity `{}` ({activity}) does not serialise: {reason}",
+                                A::NAME
+                            ),
+                        )),
+                    }
+                }
+            }
+        })
+    }
+}
+
+/// Reads an input. Nothing at all counts as `null`, so that who gives no input need write none.
+fn decode<I: Argument>(input: &[u8]) -> Result<I, String> {
+    let input = if input.is_empty() { b"null" } else { input };
+    let refused = |reason: &dyn std::fmt::Display| {
+        let wanted = std::any::type_name::<I>();
+        format!("its input does not decode into `{wanted}`: {reason}")
+    };
+    let (value, end) = (I::CODE.read)(input).map_err(|reason| refused(&reason))?;
+    match input[end..].iter().position(|byte| !byte.is_ascii_whitespace()) {
+        None => Ok(value),
+        Some(at) => Err(refused(&format_args!(
+            "something follows the value, from byte {} on",
+            end + at
+        ))),
+    }
+}

@@ -1,0 +1,56 @@
+//! What an attempt of an activity may know about itself.
+
+use std::sync::Arc;
+
+use crate::engine::code::Attempt;
+
+/// What an attempt of an activity may know about itself. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct ActivityContext {
+    name: &'static str,
+    attempt: Attempt,
+    idempotency_key: Arc<str>,
+}
+
+impl ActivityContext {
+    pub(crate) fn new(name: &'static str, attempt: Attempt) -> Self {
+        Self {
+            name,
+            idempotency_key: attempt.activity.to_string().into(),
+            attempt,
+        }
+    }
+
+    /// The name of the activity.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The id of the orchestration that asked for it.
+    pub fn instance_id(&self) -> &str {
+        self.attempt.activity.instance.as_str()
+    }
+
+    /// Names what was asked for: `instance/execution/sequence`. It is the same in every attempt and after every restart, and
+    /// no other call has it. Give it to the other side, so that what is done twice counts once.
+    pub fn idempotency_key(&self) -> &str {
+        &self.idempotency_key
+    }
+
+    /// Which attempt of the retry policy this is, from 1 on. One that a crash cut off is repeated under its number.
+    pub fn attempt(&self) -> u32 {
+        self.attempt.number
+    }
+
+    /// Whether nobody wants the result any more: the orchestration dropped the call or ended, the attempt ran out of time, or
+    /// the hub closes without waiting any longer. Blocking code asks from time to time.
+    pub fn is_canceled(&self) -> bool {
+        self.attempt.canceled.is_canceled()
+    }
+
+    /// Waits until nobody wants the result any more. From then on the attempt has five seconds to clean up; after them its
+    /// future is dropped.
+    pub async fn canceled(&self) {
+        self.attempt.canceled.canceled().await;
+    }
+}

@@ -1,0 +1,1 @@
+//! Activities driven by hand, as the runtime drives them.
