@@ -14,6 +14,7 @@ use crate::engine::states::{InstanceMap, States};
 use crate::engine::step::Step;
 use crate::error::Result;
 use crate::id::{InstanceId, MessageId, PartitionId};
+use crate::store::records::instance::LockRecord;
 use crate::store::{Reader, keys, records};
 use crate::time::Timestamp;
 
@@ -43,6 +44,8 @@ pub(crate) struct Core {
     pub(super) partitions: Vec<Option<Partition>>,
     pub(super) mailboxes: InstanceMap<Mailbox>,
     pub(super) states: States,
+    /// The locked entities.
+    pub(super) locks: InstanceMap<LockRecord>,
     pub(super) instances: Instances,
     /// Clients that wait for the end of an orchestration.
     pub(super) waiters: HashMap<InstanceId, Vec<Token>>,
@@ -93,6 +96,7 @@ impl Core {
             partitions: slots,
             mailboxes: InstanceMap::default(),
             states,
+            locks: InstanceMap::default(),
             instances,
             waiters: HashMap::new(),
             callers: HashMap::new(),
@@ -104,6 +108,10 @@ impl Core {
             backlogs,
             steps: 0,
         };
+        let owned: Vec<PartitionId> = core.owned().map(|partition| partition.id).collect();
+        for id in owned {
+            core.read_locks(id, reader)?;
+        }
         // A quarantined instance gets one new chance at every open: the build may have been mended.
         for id in quarantined {
             core.make_ready(&id);
@@ -165,6 +173,7 @@ impl Core {
         self.sweep(&mut step, reader)?;
         self.look_at_backlog(reader)?;
         self.run(&mut step, reader)?;
+        self.admit_behind_locks(&mut step, reader)?;
         self.close(&mut step)?;
         Ok(step)
     }

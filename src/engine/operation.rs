@@ -59,6 +59,9 @@ impl Core {
             return Ok(());
         };
         step.counts.operations += 1;
+        if let Err(failure) = self.check_lock(&message) {
+            return self.settle(turn, message, Err(failure), step, reader);
+        }
         let Some(spec) = turn.code.find(operation) else {
             if operation.eq_ignore_ascii_case(DELETE) {
                 turn.delete_state(step);

@@ -90,6 +90,15 @@ pub(super) fn init_panicked(id: &EntityId, text: &str) -> Unanswered {
     )
 }
 
+pub(super) fn lock_lost(id: &InstanceId, owner: &InstanceId) -> Unanswered {
+    unanswered(
+        ErrorKind::LockLost,
+        format!(
+            "`{owner}` does not hold the lock of `{id}` any more: it was released by force, or the section has ended"
+        ),
+    )
+}
+
 pub(super) fn timed_out(scope: &Scope, limit: std::time::Duration) -> Unanswered {
     unanswered(
         ErrorKind::TimedOut,

@@ -37,6 +37,8 @@ pub(crate) struct Step {
     pub(super) dirty: Vec<InstanceId>,
     /// Instances that took in messages which need rows if nobody consumes them in this step.
     pub(super) unsaved: Vec<InstanceId>,
+    /// Instances with messages that wait for a lock and get rows when the step ends.
+    pub(super) behind_locks: Vec<InstanceId>,
     /// Timers as this step leaves them, by the key of their name; `None` if there is none any more.
     pub(super) timers: HashMap<Vec<u8>, Option<Timestamp>>,
     /// Dead letters that this step settled, by key.

@@ -12,7 +12,7 @@ use crate::engine::states::Entity;
 use crate::engine::step::Step;
 use crate::error::Result;
 use crate::id::{EntityId, InstanceId};
-use crate::store::records::{self, StateRecord};
+use crate::store::records::{self, Action, StateRecord};
 use crate::store::{Reader, keys};
 
 /// What a turn works on: an instance with its code, its state and its messages, taken out of the core's maps.
@@ -77,8 +77,9 @@ impl Core {
                 Ok((turn.mailbox, again))
             }
             None => {
+                let later = self.process_releases(id, &mut mailbox, step, reader)?;
                 self.wait_blocked(id, &mut mailbox, step, reader)?;
-                Ok((mailbox, false))
+                Ok((mailbox, later))
             }
         }
     }
@@ -96,8 +97,11 @@ impl Core {
         }
         let entity_id = EntityId::from_instance(id.clone());
         let Some(code) = self.registry.entity(entity_id.name()).cloned() else {
-            tracing::warn!(entity = %id, "messages wait for an entity whose type is not registered");
-            mailbox.block = Block::Unregistered;
+            self.process_releases(id, mailbox, step, reader)?;
+            if !mailbox.is_idle() {
+                tracing::warn!(entity = %id, "messages wait for an entity whose type is not registered");
+                mailbox.block = Block::Unregistered;
+            }
             return Ok(None);
         };
         if let Some(entity) = self.states.take(id) {
@@ -167,29 +171,57 @@ impl Core {
             if self.is_full(step) {
                 return Ok(!turn.mailbox.is_idle());
             }
-            let message = match self.next_message(turn.id, &mut turn.mailbox, step, reader)? {
-                Next::Message(message) => message,
-                Next::Later => return Ok(true),
-                Next::Nothing => return Ok(false),
+            let locked = self.is_locked(turn.id);
+            let next = if locked {
+                self.next_urgent(turn.id, &mut turn.mailbox, step, reader)?
+            } else {
+                self.next_message(turn.id, &mut turn.mailbox, step, reader)?
             };
-            self.process(turn, message, step, reader)?;
+            match next {
+                Next::Message(message) => {
+                    if !self.process(turn, message, step, reader)? {
+                        return Ok(true);
+                    }
+                }
+                Next::Later => return Ok(true),
+                Next::Nothing => {
+                    if locked {
+                        self.wait_locked(turn, step, reader)?;
+                    }
+                    return Ok(false);
+                }
+            }
         }
+        let later = self.process_releases(turn.id, &mut turn.mailbox, step, reader)?;
         if matches!(turn.mailbox.block, Block::Running(_)) {
             self.wait_running(turn, step, reader)?;
         } else {
             self.wait_blocked(turn.id, &mut turn.mailbox, step, reader)?;
         }
-        Ok(false)
+        Ok(later)
     }
 
-    fn process(&mut self, turn: &mut Turn<'_>, message: Message, step: &mut Step, reader: &dyn Reader) -> Result<()> {
-        if !message.is_control() {
-            return self.operate(turn, message, step, reader);
+    /// Processes one message. Says whether that was possible in this step; if not, it is the next again.
+    fn process(&mut self, turn: &mut Turn<'_>, message: Message, step: &mut Step, reader: &dyn Reader) -> Result<bool> {
+        match &message.action {
+            Action::Operation { .. } => self.operate(turn, message, step, reader)?,
+            Action::Schedule { .. } | Action::Cancel { .. } => {
+                if message.stored {
+                    turn.mailbox.touched_in = step.number;
+                }
+                self.control(message, step, reader)?;
+            }
+            Action::Lock(_) => {
+                let left = self.process_lock_order(turn.id, &mut turn.mailbox, message, step, reader)?;
+                if let Some(message) = left {
+                    turn.mailbox.return_first(message);
+                    return Ok(false);
+                }
+            }
+            // An entity has no use for it.
+            Action::Order(_) => self.consume(&message, &mut turn.mailbox, step),
         }
-        if message.stored {
-            turn.mailbox.touched_in = step.number;
-        }
-        self.control(message, step, reader)
+        Ok(true)
     }
 
     /// Writes the rows of all states that the step changed.
