@@ -20,6 +20,7 @@ mod error;
 mod failure;
 mod hub;
 mod id;
+mod orchestration;
 pub mod prelude;
 mod retry;
 mod runtime;
@@ -32,7 +33,8 @@ mod time;
 pub use abide_macros::{Entity, FromCallError, operations};
 pub use activity::{Activity, ActivityContext, ActivityOptions, BoxFuture};
 pub use client::{
-    Cancel, Cancellation, Client, DeadLetter, EntityInfo, EntityPage, EntityQuery, Quarantined, Schedule, Signal,
+    Cancel, Cancellation, Client, DeadLetter, EntityInfo, EntityPage, EntityQuery, InstanceHandle, OrchestrationHandle,
+    Quarantined, Schedule, Signal, Start, Untyped,
 };
 pub use entity::{
     Answer, Argument, CallError, Caller, CanCall, ClientCaller, Entity, EntityCaller, EntityContext, EntityRef, Key,
@@ -42,4 +44,6 @@ pub use error::{Error, ErrorKind, Result};
 pub use failure::Failure;
 pub use hub::{Hub, HubBuilder, HubStats};
 pub use id::{EntityId, MAX_ID_BYTES};
+pub use orchestration::{LocalBoxFuture, Orchestration, OrchestrationContext};
 pub use retry::RetryPolicy;
+pub use store::records::instance::{OrchestrationStatus, ReusePolicy, StopKind, Stopped};

@@ -63,7 +63,7 @@ impl Caller for Client {
                     operation: request.operation,
                     arguments: request.arguments,
                 },
-                target: request.target,
+                target: request.target.into_instance(),
                 call: false,
                 request_id: request.request_id,
                 refuse_when_full: request.refuse_when_full,
@@ -75,7 +75,7 @@ impl Caller for Client {
     fn cancel(self, target: Result<EntityId>, timer: String) -> Cancel {
         Cancel(Box::pin(async move {
             let submission = Submission {
-                target: target?,
+                target: target?.into_instance(),
                 action: Action::Cancel { timer },
                 call: true,
                 request_id: None,
@@ -128,7 +128,7 @@ fn accepted(told: Result<Told, CallFailure>) -> Result<()> {
     }
 }
 
-fn into_error(failure: CallFailure) -> Error {
+pub(super) fn into_error(failure: CallFailure) -> Error {
     match failure {
         CallFailure::Runtime(error) => error,
         CallFailure::Returned(failure) => Error::new(ErrorKind::OperationFailed, failure.to_string()),
@@ -136,7 +136,7 @@ fn into_error(failure: CallFailure) -> Error {
 }
 
 /// A repeated request id may have been used for a call before and for a signal now.
-fn unexpected(told: &Told) -> Error {
+pub(super) fn unexpected(told: &Told) -> Error {
     let was = match told {
         Told::Accepted => "a signal",
         _ => "a call",

@@ -4,18 +4,21 @@ use std::sync::{Arc, Weak};
 
 use tokio::sync::{TryAcquireError, oneshot};
 
+use crate::engine::Registry;
+use crate::engine::code::{EntityCode, OrchestrationCode};
 use crate::engine::message::{ClientOrigin, Input, Token};
 use crate::entity::caller::Request;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::CallFailure;
-use crate::id::{EntityId, InstanceId, check_name};
+use crate::id::{InstanceId, check_name};
 use crate::runtime::{Envelope, Reply, Runtime, Told, closed};
 use crate::store::records::Action;
+use crate::store::records::instance::{Order, StartRecord};
 
 /// A message of a client that is ready to go.
 #[derive(Debug)]
 pub(crate) struct Submission {
-    pub(crate) target: EntityId,
+    pub(crate) target: InstanceId,
     pub(crate) action: Action,
     /// Whether the answer is wanted, or only that the message is durable.
     pub(crate) call: bool,
@@ -27,7 +30,7 @@ impl Submission {
     /// Asks for an operation, now.
     pub(crate) fn operation(request: Request, call: bool) -> Self {
         Self {
-            target: request.target,
+            target: request.target.into_instance(),
             action: Action::Operation {
                 operation: request.operation,
                 arguments: request.arguments,
@@ -38,6 +41,17 @@ impl Submission {
         }
     }
 
+    /// Gives an order to an orchestration, whose answer is waited for.
+    pub(crate) fn order(target: InstanceId, order: Order, request_id: Option<String>) -> Self {
+        Self {
+            target,
+            action: Action::Order(Box::new(order)),
+            call: true,
+            request_id,
+            refuse_when_full: false,
+        }
+    }
+
     /// Sends it and waits until it is settled. `Told::Full` is not among the outcomes.
     pub(crate) async fn run(self, runtime: Weak<Runtime>) -> std::result::Result<Told, CallFailure> {
         // Upgraded once on the way in: every client counts on the same word of memory.
@@ -45,7 +59,7 @@ impl Submission {
         if let Some(open) = &open {
             self.check(open)?;
         }
-        let target = self.target.instance().clone();
+        let target = self.target;
         let mut action = self.action;
         loop {
             let now = match open.take() {
@@ -97,15 +111,11 @@ impl Submission {
 
     /// Refuses what cannot succeed, before anything is stored.
     fn check(&self, runtime: &Runtime) -> Result<()> {
-        let name = self.target.name();
-        let Some(code) = runtime.registry.entity(name) else {
-            return Err(Error::new(
-                ErrorKind::Unregistered,
-                format!("the entity type `{name}` is not registered; add `.entity::<…>()` to the hub's builder"),
-            ));
-        };
-        let (operation, arguments) = match &self.action {
-            Action::Operation { operation, arguments } => (operation, arguments),
+        if let Some(request) = &self.request_id {
+            check_name("request id", request)?;
+        }
+        match &self.action {
+            Action::Operation { operation, arguments } => self.check_operation(operation, arguments, runtime),
             Action::Schedule {
                 timer,
                 operation,
@@ -113,36 +123,127 @@ impl Submission {
                 ..
             } => {
                 check_name("timer id", timer)?;
-                (operation, arguments)
+                self.check_operation(operation, arguments, runtime)
             }
-            Action::Cancel { timer } => return check_name("timer id", timer),
-            Action::Lock(_) | Action::Order(_) => return Ok(()),
-        };
-        if let Some(request) = &self.request_id {
-            check_name("request id", request)?;
+            Action::Cancel { timer } => {
+                check_name("timer id", timer)?;
+                self.entity_code(runtime).map(|_| ())
+            }
+            // A lock can be taken from an entity whose type is not registered any more.
+            Action::Lock(_) => Ok(()),
+            Action::Order(order) => check_order(&self.target, order, runtime),
         }
+    }
+
+    fn entity_code<'a>(&self, runtime: &'a Runtime) -> Result<&'a dyn EntityCode> {
+        let name = self.target.entity_name();
+        match runtime.registry.entity(name) {
+            Some(code) => Ok(code.as_ref()),
+            None => Err(Error::new(
+                ErrorKind::Unregistered,
+                format!("the entity type `{name}` is not registered; add `.entity::<…>()` to the hub's builder"),
+            )),
+        }
+    }
+
+    fn check_operation(&self, operation: &str, arguments: &[u8], runtime: &Runtime) -> Result<()> {
+        let code = self.entity_code(runtime)?;
         if code.find(operation).is_none() && !operation.eq_ignore_ascii_case("delete") {
             return Err(Error::new(
                 ErrorKind::UnknownOperation,
                 format!(
-                    "the entity type `{name}` has no operation `{operation}`; it has {}",
+                    "the entity type `{}` has no operation `{operation}`; it has {}",
+                    code.name(),
                     code.operations().join(", ")
                 ),
             ));
         }
-        let (bytes, limit) = (arguments.len(), runtime.limits.payload_bytes);
-        if bytes > limit {
-            return Err(Error::new(
-                ErrorKind::TooLarge,
-                format!(
-                    "the arguments of `{operation}` for `{}` have {bytes} bytes and {limit} is the limit; \
-                     send less at once, or raise it with `.payload_limit`",
-                    self.target
-                ),
-            ));
-        }
-        Ok(())
+        check_payload(
+            arguments,
+            || format!("the arguments of `{operation}` for `{}`", self.target),
+            runtime,
+        )
     }
+}
+
+/// Refuses an order that cannot succeed.
+fn check_order(target: &InstanceId, order: &Order, runtime: &Runtime) -> Result<()> {
+    match order {
+        Order::Start(start) => check_start(target, start, runtime),
+        Order::Raise { name, payload, .. } => {
+            check_name("event name", name)?;
+            check_payload(payload, || format!("the payload of `{name}` for `{target}`"), runtime)
+        }
+        Order::Terminate { reason, .. }
+        | Order::Suspend { reason }
+        | Order::Resume { reason }
+        | Order::Rewind { reason, .. } => {
+            check_payload(reason.as_bytes(), || format!("the reason given to `{target}`"), runtime)
+        }
+        // The rest is either without a payload or never sent by a client.
+        _ => Ok(()),
+    }
+}
+
+fn check_start(target: &InstanceId, start: &StartRecord, runtime: &Runtime) -> Result<()> {
+    let StartRecord { name, version, .. } = start;
+    let code = code_of(&runtime.registry, name, version.as_deref())?;
+    check_payload(&start.input, || format!("the input of `{target}`"), runtime)?;
+    for (key, value) in &start.tags {
+        check_name("name of a tag", key)?;
+        check_payload(value.as_bytes(), || format!("the tag `{key}` of `{target}`"), runtime)?;
+    }
+    code.check_input(&start.input).map_err(|reason| {
+        Error::new(
+            ErrorKind::InvalidArguments,
+            format!("the input of `{name}` for `{target}` does not decode: {reason}"),
+        )
+    })
+}
+
+/// The code that a start would run.
+///
+/// # Errors
+/// [`ErrorKind::Unregistered`] if nobody registered the name, or not in this version.
+pub(crate) fn code_of<'a>(
+    registry: &'a Registry,
+    name: &str,
+    version: Option<&str>,
+) -> Result<&'a dyn OrchestrationCode> {
+    let versions = registry.versions(name);
+    let code = match version {
+        Some(version) => versions.iter().find(|code| code.version() == version),
+        None => versions.last(),
+    };
+    if let Some(code) = code {
+        return Ok(code.as_ref());
+    }
+    let text = if versions.is_empty() {
+        format!("the orchestration `{name}` is not registered; add `.orchestration::<…>()` to the hub's builder")
+    } else {
+        let known: Vec<String> = versions.iter().map(|code| format!("`{}`", code.version())).collect();
+        format!(
+            "the orchestration `{name}` is not registered in the version `{}`; it is in {}",
+            version.unwrap_or_default(),
+            known.join(", ")
+        )
+    };
+    Err(Error::new(ErrorKind::Unregistered, text))
+}
+
+/// Refuses a payload that is over the limit; `what` names it in the error.
+fn check_payload(payload: &[u8], what: impl FnOnce() -> String, runtime: &Runtime) -> Result<()> {
+    let (bytes, limit) = (payload.len(), runtime.limits.payload_bytes);
+    if bytes <= limit {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::TooLarge,
+        format!(
+            "{}: {bytes} bytes, and {limit} is the limit; send less at once, or raise it with `.payload_limit`",
+            what()
+        ),
+    ))
 }
 
 fn no_room() -> Error {
@@ -175,6 +276,6 @@ pub(crate) async fn ask(
     Ok(matches!(answer(receiver, &runtime).await?, Told::Answer(answer) if answer == b"true"))
 }
 
-fn end_reason(runtime: &Weak<Runtime>) -> Error {
+pub(super) fn end_reason(runtime: &Weak<Runtime>) -> Error {
     runtime.upgrade().map_or_else(closed, |runtime| runtime.end_reason())
 }

@@ -7,6 +7,7 @@ use crate::engine::activities::{Activities, ActivitySlots};
 use crate::engine::limits::Limits;
 use crate::engine::mailbox::{Block, Mailbox};
 use crate::engine::message::{Input, Message, Origin, Token};
+use crate::engine::orchestration::Instances;
 use crate::engine::partition::Partition;
 use crate::engine::progress::Progress;
 use crate::engine::registry::Registry;
@@ -48,6 +49,9 @@ pub(crate) struct Core {
     pub(super) mailboxes: InstanceMap<Mailbox>,
     pub(super) states: States,
     pub(super) activities: Activities,
+    pub(super) instances: Instances,
+    /// Clients that wait for the end of an orchestration.
+    pub(super) waiters: HashMap<InstanceId, Vec<Token>>,
     /// Clients that wait for the answer of a message that is a row.
     pub(super) callers: HashMap<MessageId, (Token, InstanceId)>,
     /// Clients that repeated a request whose call waits as a row, by the key of the request.
@@ -89,6 +93,7 @@ impl Core {
             slots[usize::from(id.0)] = Some(partition);
         }
         let states = States::new(limits.cache_bytes);
+        let instances = Instances::new(limits.live_bytes);
         let mut core = Self {
             hub,
             limits,
@@ -98,6 +103,8 @@ impl Core {
             mailboxes: InstanceMap::default(),
             states,
             activities,
+            instances,
+            waiters: HashMap::new(),
             callers: HashMap::new(),
             attached: HashMap::new(),
             held,
@@ -215,6 +222,7 @@ impl Core {
             self.save_arrivals(&id, step)?;
         }
         self.write_states(step)?;
+        self.write_instances(step)?;
         for partition in self.partitions.iter_mut().flatten() {
             if std::mem::take(&mut partition.record_changed) {
                 let key = keys::partition(partition.id);
@@ -222,6 +230,7 @@ impl Core {
             }
         }
         self.states.age();
+        self.instances.age();
         Ok(())
     }
 

@@ -48,6 +48,10 @@ pub(crate) enum Block {
     Held,
     /// Nobody registered its type.
     Unregistered,
+    /// It is an orchestration that a client suspended.
+    Suspended,
+    /// It is an orchestration whose code cannot go on, for this reason.
+    Stopped(String),
 }
 
 impl Mailbox {
@@ -84,6 +88,18 @@ impl Mailbox {
         message.stored = true;
         self.touched_in = step.number;
         Ok(())
+    }
+
+    /// Puts a message back that was taken and not processed.
+    pub(crate) fn return_first(&mut self, message: Message) {
+        if message.is_urgent() {
+            self.urgent.push_front(message);
+        } else if message.stored {
+            self.waiting_count += 1;
+            self.waiting.push_front(message);
+        } else {
+            self.arrivals.push_front(message);
+        }
     }
 
     /// Takes in a message that has a row: into memory while there is room and nothing before it is only a row.

@@ -26,7 +26,7 @@ impl Core {
         self.finish(turn.id, &mut turn.mailbox, message, outcome, step, reader)
     }
 
-    fn finish(
+    pub(super) fn finish(
         &mut self,
         id: &InstanceId,
         mailbox: &mut Mailbox,

@@ -1,11 +1,12 @@
 //! One step of a core: the turns whose effects become one commit.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::engine::message::{Message, Origin, Output, Settled, Token};
 use crate::engine::states::InstanceMap;
 use crate::id::{InstanceId, MessageId};
 use crate::store::Batch;
+use crate::store::records::instance::EarlyEventRecord;
 use crate::store::records::{Action, RequestRecord};
 use crate::time::Timestamp;
 
@@ -40,6 +41,12 @@ pub(crate) struct Step {
     pub(super) timers: HashMap<Vec<u8>, Option<Timestamp>>,
     /// Dead letters that this step settled, by key.
     pub(super) letters: BTreeSet<Vec<u8>>,
+    /// Orchestrations whose row this step writes.
+    pub(super) instances: Vec<InstanceId>,
+    /// Orchestrations that this step removed, though its reader still shows them.
+    pub(super) erased: BTreeSet<InstanceId>,
+    /// Events for orchestrations that are still to begin, as this step leaves them, by key.
+    pub(super) early_events: BTreeMap<Vec<u8>, Option<EarlyEventRecord>>,
     /// Request rows as this step leaves them, by key; `None` if the row is forgotten.
     pub(super) requests: HashMap<Vec<u8>, Option<RequestRecord>>,
 }

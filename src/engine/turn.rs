@@ -32,22 +32,11 @@ impl Core {
         mailbox.ready = false;
         step.counts.turns += 1;
         self.progress.enter(id);
-        let (mut mailbox, again) = match self.begin_turn(id, &mut mailbox, step, reader)? {
-            Some((code, entity)) => {
-                let mut turn = Turn {
-                    id,
-                    code,
-                    entity,
-                    mailbox,
-                };
-                let again = self.process_messages(&mut turn, step, reader)?;
-                self.states.put(id.clone(), turn.entity);
-                (turn.mailbox, again)
-            }
-            None => {
-                self.wait_blocked(id, &mut mailbox, step, reader)?;
-                (mailbox, false)
-            }
+        let (mut mailbox, again) = if id.is_entity() {
+            self.entity_turn(id, mailbox, step, reader)?
+        } else {
+            let again = self.orchestrate(id, &mut mailbox, step, reader)?;
+            (mailbox, again)
         };
         self.progress.leave();
         // Of a blocked instance nobody knows when there is room: who waits for it comes again, and hears why not.
@@ -67,7 +56,34 @@ impl Core {
         Ok(again || remember)
     }
 
-    /// Finds code and state of an instance. Nothing if it is blocked, now or since before.
+    /// Lets an entity process its messages. Says whether it has to run again in the next step.
+    fn entity_turn(
+        &mut self,
+        id: &InstanceId,
+        mut mailbox: Mailbox,
+        step: &mut Step,
+        reader: &dyn Reader,
+    ) -> Result<(Mailbox, bool)> {
+        match self.begin_turn(id, &mut mailbox, step, reader)? {
+            Some((code, entity)) => {
+                let mut turn = Turn {
+                    id,
+                    code,
+                    entity,
+                    mailbox,
+                };
+                let again = self.process_messages(&mut turn, step, reader)?;
+                self.states.put(id.clone(), turn.entity);
+                Ok((turn.mailbox, again))
+            }
+            None => {
+                self.wait_blocked(id, &mut mailbox, step, reader)?;
+                Ok((mailbox, false))
+            }
+        }
+    }
+
+    /// Finds code and state of an entity. Nothing if it is blocked, now or since before.
     fn begin_turn(
         &mut self,
         id: &InstanceId,
@@ -128,7 +144,10 @@ impl Core {
 
     /// Reads the states that the turns of `page` will want, all at once.
     pub(super) fn load(&mut self, page: &[InstanceId], step: &mut Step, reader: &dyn Reader) -> Result<()> {
-        let missing: Vec<&InstanceId> = page.iter().filter(|id| !self.states.contains(id)).collect();
+        let missing: Vec<&InstanceId> = page
+            .iter()
+            .filter(|id| id.is_entity() && !self.states.contains(id))
+            .collect();
         if missing.is_empty() {
             return Ok(());
         }

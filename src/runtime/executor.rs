@@ -1,6 +1,7 @@
 //! The thread that runs one core.
 
 use std::any::Any;
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -28,6 +29,9 @@ pub(crate) struct Executor {
     runtime: Arc<Runtime>,
     /// The clients that wait, by token, with the instance that each one asked.
     replies: Slab<(Reply, InstanceId)>,
+    /// The clients that wait for the ends of orchestrations. Their tokens are drawn by the runtime and never used twice:
+    /// one that is forgotten here may still be settled by the core.
+    waits: HashMap<Token, Reply>,
     gauges: Gauges,
     /// When to leave what is not done, once the hub is asked to stop.
     stop_at: Option<Timestamp>,
@@ -60,6 +64,7 @@ impl Executor {
             inbox,
             runtime,
             replies: Slab::new(),
+            waits: HashMap::new(),
             gauges: Gauges::of_executor(index),
             stop_at: None,
         };
@@ -152,6 +157,16 @@ impl Executor {
                 let token = self.token(reply, InstanceId::trusted(""));
                 self.core.accept(input(token));
             }
+            Envelope::Wait { instance, token, reply } => {
+                self.waits.insert(token, reply);
+                self.core.accept(Input::Wait { instance, token });
+            }
+            Envelope::Forget { instance, token } => {
+                // Nothing is left to forget of one that was settled meanwhile.
+                if self.waits.remove(&token).is_some() {
+                    self.core.accept(Input::Forget { instance, token });
+                }
+            }
             Envelope::Input(input) => self.core.accept(*input),
             Envelope::Wake => {}
             Envelope::Stop { patience } => {
@@ -241,6 +256,11 @@ impl Executor {
 
     fn release(&mut self, output: Output) -> Option<Release> {
         Some(match output {
+            Output::Settle { token, settled } if token.is_wait() => {
+                let reply = self.waits.remove(&token)?;
+                let told = self.runtime.room.told(&InstanceId::trusted(""), settled);
+                Release::Reply { reply, told }
+            }
             Output::Settle { token, settled } => {
                 let (reply, target) = self.replies.try_remove(token.0 as usize)?;
                 let told = self.runtime.room.told(&target, settled);
@@ -289,17 +309,20 @@ impl Executor {
     fn refuse_until_stopped(&mut self, error: &Error) {
         // Whoever was told of a full queue lately has to come and hear it, too.
         self.runtime.room.open_all();
-        for (reply, _) in self.replies.drain() {
+        let waits = self.waits.drain().map(|(_, reply)| reply);
+        for reply in self.replies.drain().map(|(reply, _)| reply).chain(waits) {
             let _ = reply.sender.send(Err(error.clone()));
         }
         while self.stop_at.is_none() {
             let inbox = &self.runtime.inboxes[self.index];
             match self.inbox.receive(inbox, None) {
-                Some(Envelope::Request { reply, .. } | Envelope::Operator { reply, .. }) => {
+                Some(
+                    Envelope::Request { reply, .. } | Envelope::Operator { reply, .. } | Envelope::Wait { reply, .. },
+                ) => {
                     let _ = reply.sender.send(Err(error.clone()));
                 }
                 Some(Envelope::Stop { .. }) | None => return,
-                Some(Envelope::Input(_) | Envelope::Wake) => {}
+                Some(Envelope::Forget { .. } | Envelope::Input(_) | Envelope::Wake) => {}
             }
         }
     }

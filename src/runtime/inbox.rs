@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use crate::engine::message::{ClientOrigin, Input, Message};
+use crate::engine::message::{ClientOrigin, Input, Message, Token};
 use crate::error::Error;
 use crate::id::InstanceId;
 use crate::runtime::room::Told;
@@ -26,9 +26,17 @@ pub(crate) enum Envelope {
     },
     /// An operator asks something; the token is drawn by the executor.
     Operator {
-        input: Box<dyn FnOnce(crate::engine::message::Token) -> Input + Send>,
+        input: Box<dyn FnOnce(Token) -> Input + Send>,
         reply: Reply,
     },
+    /// A client waits for the end of an orchestration, under a token of its own.
+    Wait {
+        instance: InstanceId,
+        token: Token,
+        reply: Reply,
+    },
+    /// The client of this token does not wait any more.
+    Forget { instance: InstanceId, token: Token },
     /// Something for the core.
     Input(Box<Input>),
     /// Look again: messages were left to their rows.

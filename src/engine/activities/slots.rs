@@ -201,7 +201,10 @@ impl State {
             let at = self.suspects.iter().position(has_ticket)?;
             return self.suspects.remove(at).map(|(_, wish)| wish);
         }
-        let line = self.waiting.values_mut().find(|line| line.front().is_some_and(has_ticket))?;
+        let line = self
+            .waiting
+            .values_mut()
+            .find(|line| line.front().is_some_and(has_ticket))?;
         line.pop_front().map(|(_, wish)| wish)
     }
 }
