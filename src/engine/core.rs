@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
+use crate::engine::activities::{Activities, ActivitySlots};
 use crate::engine::limits::Limits;
 use crate::engine::mailbox::{Block, Mailbox};
 use crate::engine::message::{Input, Message, Origin, Token};
@@ -25,6 +26,10 @@ pub(crate) struct CoreConfig {
     pub(crate) limits: Limits,
     pub(crate) registry: Arc<Registry>,
     pub(crate) progress: Arc<Progress>,
+    /// The place of the core among those of the hub.
+    pub(crate) index: usize,
+    /// What all cores share of the limits on activities.
+    pub(crate) slots: Arc<ActivitySlots>,
     /// How many partitions the hub has.
     pub(crate) partitions: u16,
     /// Which of them are this core's.
@@ -46,6 +51,7 @@ pub(crate) struct Core {
     pub(super) states: States,
     /// The locked entities.
     pub(super) locks: InstanceMap<LockRecord>,
+    pub(super) activities: Activities,
     pub(super) instances: Instances,
     /// Clients that wait for the end of an orchestration.
     pub(super) waiters: HashMap<InstanceId, Vec<Token>>,
@@ -71,10 +77,13 @@ impl Core {
             limits,
             registry,
             progress,
+            index,
+            slots: activity_slots,
             partitions,
             owned,
             held,
         } = config;
+        let activities = Activities::open(index, activity_slots, &owned, reader)?;
         let mut slots: Vec<Option<Partition>> = (0..partitions).map(|_| None).collect();
         let mut backlogs = VecDeque::new();
         let mut quarantined = Vec::new();
@@ -97,6 +106,7 @@ impl Core {
             mailboxes: InstanceMap::default(),
             states,
             locks: InstanceMap::default(),
+            activities,
             instances,
             waiters: HashMap::new(),
             callers: HashMap::new(),
@@ -129,6 +139,7 @@ impl Core {
         !self.inputs.is_empty()
             || !self.ready.is_empty()
             || !self.backlogs.is_empty()
+            || self.has_activities_to_begin()
             || self.next_wake().is_some_and(|wake| wake <= now)
     }
 
@@ -138,12 +149,11 @@ impl Core {
         timers.chain(self.sweep_due()).min()
     }
 
-    /// How many `async` operations run.
+    /// How many `async` operations and activities run.
     pub(crate) fn running(&self) -> usize {
-        self.mailboxes
-            .values()
-            .filter(|mailbox| matches!(mailbox.block, Block::Running(_)))
-            .count()
+        let operations = self.mailboxes.values();
+        let operations = operations.filter(|mailbox| matches!(mailbox.block, Block::Running(_)));
+        operations.count() + self.activities.running()
     }
 
     /// How many instances have messages that wait, and how many entities are in memory.
@@ -160,8 +170,8 @@ impl Core {
     /// # Errors
     /// What the reader meets. The core is of no use after that.
     pub(crate) fn step(&mut self, now: Timestamp, batch_number: u64, reader: &dyn Reader, seen: u64) -> Result<Step> {
-        self.steps += 1;
-        let mut step = Step::new(self.steps, now, batch_number);
+        let mut step = self.new_step(now, batch_number);
+        self.begin_waiting_activities(&mut step, reader)?;
         while let Some(input) = self.inputs.pop_front() {
             if matches!(input, Input::Delivery { commit, .. } if commit > seen) {
                 self.inputs.push_front(input);
@@ -176,6 +186,11 @@ impl Core {
         self.admit_behind_locks(&mut step, reader)?;
         self.close(&mut step)?;
         Ok(step)
+    }
+
+    pub(super) fn new_step(&mut self, now: Timestamp, batch_number: u64) -> Step {
+        self.steps += 1;
+        Step::new(self.steps, now, batch_number)
     }
 
     /// Runs the instances that are ready, in their order, until the commit is full.
@@ -246,7 +261,6 @@ impl Core {
                 attempt,
                 ended,
             } => self.end_activity(activity, attempt, ended, step, reader),
-            Input::SlotsFree => self.begin_waiting_activities(step),
             Input::Wait { instance, token } => self.wait_for_end(instance, token, step, reader),
             Input::Forget { instance, token } => {
                 self.forget_waiter(&instance, token);

@@ -29,6 +29,7 @@ mod turn;
 mod waiting;
 
 pub(crate) use self::core::{Core, CoreConfig};
+pub(crate) use activities::ActivitySlots;
 pub(crate) use limits::Limits;
 pub(crate) use operation::{caught, panic_text};
 pub(crate) use progress::Progress;
