@@ -1,7 +1,7 @@
 //! What a program that writes entities and orchestrations uses: `use abide::prelude::*;`.
 
 pub use crate::{
-    ActivityContext, CallError, Client, Entity, EntityContext, EntityId, EntityRef, Failure, FromCallError, Hub, Key, NoError,
-    ReadContext, RetryPolicy, operations,
+    ActivityContext, CallError, Client, Entity, EntityContext, EntityId, EntityRef, Failure, FromCallError, Hub, Key,
+    NoError, OrchestrationContext, ReadContext, RetryPolicy, operations,
 };
 pub use serde::{Deserialize, Serialize};
