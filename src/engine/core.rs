@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
+use crate::engine::activities::{Activities, ActivitySlots};
 use crate::engine::limits::Limits;
 use crate::engine::mailbox::{Block, Mailbox};
 use crate::engine::message::{Input, Message, Origin, Token};
@@ -23,6 +24,10 @@ pub(crate) struct CoreConfig {
     pub(crate) limits: Limits,
     pub(crate) registry: Arc<Registry>,
     pub(crate) progress: Arc<Progress>,
+    /// The place of the core among those of the hub.
+    pub(crate) index: usize,
+    /// What all cores share of the limits on activities.
+    pub(crate) slots: Arc<ActivitySlots>,
     /// How many partitions the hub has.
     pub(crate) partitions: u16,
     /// Which of them are this core's.
@@ -42,6 +47,7 @@ pub(crate) struct Core {
     pub(super) partitions: Vec<Option<Partition>>,
     pub(super) mailboxes: InstanceMap<Mailbox>,
     pub(super) states: States,
+    pub(super) activities: Activities,
     /// Clients that wait for the answer of a message that is a row.
     pub(super) callers: HashMap<MessageId, (Token, InstanceId)>,
     /// Clients that repeated a request whose call waits as a row, by the key of the request.
@@ -64,10 +70,13 @@ impl Core {
             limits,
             registry,
             progress,
+            index,
+            slots: activity_slots,
             partitions,
             owned,
             held,
         } = config;
+        let activities = Activities::open(index, activity_slots, &owned, reader)?;
         let mut slots: Vec<Option<Partition>> = (0..partitions).map(|_| None).collect();
         let mut backlogs = VecDeque::new();
         let mut quarantined = Vec::new();
@@ -88,6 +97,7 @@ impl Core {
             partitions: slots,
             mailboxes: InstanceMap::default(),
             states,
+            activities,
             callers: HashMap::new(),
             attached: HashMap::new(),
             held,
@@ -114,6 +124,7 @@ impl Core {
         !self.inputs.is_empty()
             || !self.ready.is_empty()
             || !self.backlogs.is_empty()
+            || self.has_activities_to_begin()
             || self.next_wake().is_some_and(|wake| wake <= now)
     }
 
@@ -123,12 +134,11 @@ impl Core {
         timers.chain(self.sweep_due()).min()
     }
 
-    /// How many `async` operations run.
+    /// How many `async` operations and activities run.
     pub(crate) fn running(&self) -> usize {
-        self.mailboxes
-            .values()
-            .filter(|mailbox| matches!(mailbox.block, Block::Running(_)))
-            .count()
+        let operations = self.mailboxes.values();
+        let operations = operations.filter(|mailbox| matches!(mailbox.block, Block::Running(_)));
+        operations.count() + self.activities.running()
     }
 
     /// How many instances have messages that wait, and how many entities are in memory.
@@ -145,8 +155,8 @@ impl Core {
     /// # Errors
     /// What the reader meets. The core is of no use after that.
     pub(crate) fn step(&mut self, now: Timestamp, batch_number: u64, reader: &dyn Reader, seen: u64) -> Result<Step> {
-        self.steps += 1;
-        let mut step = Step::new(self.steps, now, batch_number);
+        let mut step = self.new_step(now, batch_number);
+        self.begin_waiting_activities(&mut step, reader)?;
         while let Some(input) = self.inputs.pop_front() {
             if matches!(input, Input::Delivery { commit, .. } if commit > seen) {
                 self.inputs.push_front(input);
@@ -160,6 +170,11 @@ impl Core {
         self.run(&mut step, reader)?;
         self.close(&mut step)?;
         Ok(step)
+    }
+
+    pub(super) fn new_step(&mut self, now: Timestamp, batch_number: u64) -> Step {
+        self.steps += 1;
+        Step::new(self.steps, now, batch_number)
     }
 
     /// Runs the instances that are ready, in their order, until the commit is full.
@@ -228,7 +243,6 @@ impl Core {
                 attempt,
                 ended,
             } => self.end_activity(activity, attempt, ended, step, reader),
-            Input::SlotsFree => self.begin_waiting_activities(step),
             Input::Wait { instance, token } => self.wait_for_end(instance, token, step, reader),
             Input::Forget { instance, token } => {
                 self.forget_waiter(&instance, token);
@@ -268,6 +282,10 @@ impl Core {
             });
             return Ok(());
         }
+        if message.is_urgent() {
+            self.pass_queue(message, step);
+            return Ok(());
+        }
         if message.stored && self.has_unread_rows(&message.target) {
             // Rows come before it, so it is read in its turn.
             let (target, in_memory) = (message.target.clone(), self.limits.queue_in_memory);
@@ -291,6 +309,21 @@ impl Core {
         mailbox.arrivals.push_back(message);
         self.ready.extend(newly_ready);
         Ok(())
+    }
+
+    /// Brings a message to its instance here, past those that wait in line.
+    fn pass_queue(&mut self, message: Message, step: &mut Step) {
+        let target = message.target.clone();
+        let needs_row = message.needs_row();
+        let mailbox = self.mailbox(&target);
+        // While rows are unread, one that has a row is read with them.
+        if !(message.stored && mailbox.urgent_rows) {
+            mailbox.urgent.push_back(message);
+        }
+        self.make_ready(&target);
+        if needs_row {
+            step.unsaved.push(target);
+        }
     }
 
     /// Whether a message that sets or cancels a timer has to wait, because one of the same sender may be before it.
@@ -330,6 +363,15 @@ impl Core {
             kept.push_back(message);
         }
         mailbox.arrivals = kept;
+        for mut message in std::mem::take(&mut mailbox.urgent) {
+            if message.needs_row() {
+                mailbox.give_row(&mut message, partition, step)?;
+                if mailbox.urgent_rows {
+                    continue;
+                }
+            }
+            mailbox.urgent.push_back(message);
+        }
         Ok(())
     }
 
@@ -344,7 +386,7 @@ impl Core {
         let Some(from) = self.partition(id).backlog.clone() else {
             return Ok(());
         };
-        let range = from..keys::messages(id).end;
+        let range = from..keys::all_messages(id).end;
         let rows = reader.scan(range, self.limits.page)?;
         let mut instances: Vec<InstanceId> = rows
             .iter()
@@ -355,8 +397,8 @@ impl Core {
             self.mailbox(instance);
             self.make_ready(instance);
         }
-        let next = match instances.last() {
-            Some(last) if rows.len() == self.limits.page => Some(keys::after_messages_of(id, last)),
+        let next = match rows.last() {
+            Some((last, _)) if rows.len() == self.limits.page => Some(keys::after_id(last)),
             _ => None,
         };
         if next.is_some() {
@@ -374,7 +416,7 @@ impl Core {
         }
         let owned: Vec<PartitionId> = self.owned().map(|partition| partition.id).collect();
         for id in &owned {
-            self.partition_mut(*id).backlog = Some(keys::messages(*id).start);
+            self.partition_mut(*id).backlog = Some(keys::all_messages(*id).start);
         }
         self.backlogs = owned.into();
     }
@@ -384,13 +426,11 @@ impl Core {
         let partition = usize::from(self.partition_of(id).0);
         let (partitions, held) = (&self.partitions, &self.held);
         self.mailboxes.entry(id.clone()).or_insert_with(|| {
-            let backlogged = partitions[partition]
-                .as_ref()
-                .is_some_and(|partition| partition.backlog_covers(id));
-            let mut mailbox = if backlogged {
-                Mailbox::with_rows()
-            } else {
-                Mailbox::default()
+            let mut mailbox = match &partitions[partition] {
+                Some(partition) if partition.backlog.is_some() => {
+                    Mailbox::with_rows(partition.backlog_covers(id), partition.backlog_covers_urgent(id))
+                }
+                _ => Mailbox::default(),
             };
             if held.contains(id) {
                 mailbox.block = Block::Held;

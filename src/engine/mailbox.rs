@@ -9,8 +9,8 @@ use crate::id::{MessageId, PartitionId};
 
 /// The messages that wait for one instance, and why they wait. Exists only while there is something to remember.
 ///
-/// Order: first `waiting`, then the rows from `rows` on, then `arrivals`. While `rows` is set, whatever arrives is only a
-/// row, so that nothing overtakes.
+/// Order: first those that pass the queue, then `waiting`, then the rows from `rows` on, then `arrivals`. While `rows` is set,
+/// whatever arrives is only a row, so that nothing overtakes; so it is with those that pass the queue and `urgent_rows`.
 #[derive(Debug, Default)]
 pub(crate) struct Mailbox {
     /// What came in and was not looked at.
@@ -19,6 +19,10 @@ pub(crate) struct Mailbox {
     pub(crate) waiting: VecDeque<Message>,
     /// Rows from this one on may be in the store and are not in memory.
     pub(crate) rows: Option<MessageId>,
+    /// Messages that pass the queue, in order.
+    pub(crate) urgent: VecDeque<Message>,
+    /// Whether rows of such messages may be in the store that are not in memory. They are few, and read all at once.
+    pub(crate) urgent_rows: bool,
     /// How many messages wait, in memory or not, as far as it is known.
     pub(crate) waiting_count: usize,
     pub(crate) block: Block,
@@ -47,10 +51,11 @@ pub(crate) enum Block {
 }
 
 impl Mailbox {
-    /// A mailbox of an instance whose rows, if any, are still to be read.
-    pub(crate) fn with_rows() -> Self {
+    /// A mailbox of an instance of which rows may be in the store, or rows of messages that pass the queue.
+    pub(crate) fn with_rows(rows: bool, urgent_rows: bool) -> Self {
         Self {
-            rows: Some(MessageId::MIN),
+            rows: rows.then_some(MessageId::MIN),
+            urgent_rows,
             ..Self::default()
         }
     }
@@ -59,6 +64,8 @@ impl Mailbox {
     pub(crate) fn is_idle(&self) -> bool {
         matches!(self.block, Block::Open)
             && self.arrivals.is_empty()
+            && self.urgent.is_empty()
+            && !self.urgent_rows
             && self.waiting.is_empty()
             && self.rows.is_none()
             && !self.refused
@@ -94,5 +101,7 @@ impl Mailbox {
     pub(crate) fn spill(&mut self) {
         self.waiting.clear();
         self.rows = Some(MessageId::MIN);
+        self.urgent.retain(|message| !message.stored);
+        self.urgent_rows = true;
     }
 }

@@ -201,8 +201,6 @@ pub(crate) enum Input {
         attempt: u32,
         ended: ActivityEnd,
     },
-    /// Activities may begin that had to wait for others.
-    SlotsFree,
     /// A client does not wait any more for the end of an orchestration.
     Forget { instance: InstanceId, token: Token },
     /// A client waits for the end of an orchestration.
@@ -247,6 +245,8 @@ pub(crate) enum ActivityEnd {
     Returned(Failure),
     /// It panicked, ran out of time, or its input or answer could not be read or written.
     Runtime(Error),
+    /// It ran out of time and cannot be ended. It keeps its slot until it ends once more.
+    Lingers(Error),
 }
 
 /// How an `async` operation ended.

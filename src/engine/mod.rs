@@ -16,6 +16,7 @@ mod outcome;
 mod partition;
 mod progress;
 mod quarantine;
+mod queue;
 mod registry;
 mod requests;
 pub(crate) mod scope;
@@ -28,6 +29,7 @@ mod turn;
 mod waiting;
 
 pub(crate) use self::core::{Core, CoreConfig};
+pub(crate) use activities::ActivitySlots;
 pub(crate) use limits::Limits;
 pub(crate) use operation::panic_text;
 pub(crate) use progress::Progress;

@@ -8,7 +8,7 @@ use tracing::{Instrument, Span};
 
 use crate::engine::code::{AsyncOperation, EntityObject, OperationMode, OperationSpec};
 use crate::engine::core::Core;
-use crate::engine::message::{Message, Origin};
+use crate::engine::message::Message;
 use crate::engine::outbox::Outbox;
 use crate::engine::outcome::{
     Outcome, Unanswered, described, init_panicked, over_limit, panicked, unanswered, unknown_operation,
@@ -122,14 +122,7 @@ impl Core {
             turn.encode(self.limits.state_bytes, scope, step)?;
         }
         for outgoing in outbox.messages {
-            let message = Message {
-                id: step.next_id(),
-                target: outgoing.target,
-                action: outgoing.action,
-                origin: Origin::Instance(turn.id.clone()),
-                stored: false,
-            };
-            step.outbound.push(message);
+            step.send(turn.id, outgoing.target, outgoing.action);
         }
         Ok(answer)
     }

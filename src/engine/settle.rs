@@ -2,14 +2,15 @@
 
 use crate::engine::core::Core;
 use crate::engine::mailbox::Mailbox;
-use crate::engine::message::{Message, Settled};
+use crate::engine::message::{Message, Origin, Settled};
 use crate::engine::outcome::{Outcome, Unanswered};
 use crate::engine::step::Step;
 use crate::engine::turn::Turn;
 use crate::error::{ErrorKind, Result};
 use crate::failure::CallFailure;
 use crate::id::{InstanceId, MessageId};
-use crate::store::records::RequestOutcome;
+use crate::store::records::instance::Order;
+use crate::store::records::{Action, RequestOutcome};
 use crate::store::{Reader, keys};
 
 impl Core {
@@ -34,10 +35,7 @@ impl Core {
         step: &mut Step,
         reader: &dyn Reader,
     ) -> Result<()> {
-        if message.stored {
-            step.batch.delete(&keys::message(self.partition_of(id), id, message.id));
-            mailbox.touched_in = step.number;
-        }
+        self.consume(&message, mailbox, step);
         if outcome.is_err() {
             step.counts.failures += 1;
         }
@@ -62,6 +60,15 @@ impl Core {
             if let Some(token) = token {
                 step.settle(token, settled);
             }
+            return Ok(());
+        }
+        if let Origin::Step(caller, asked) = message.origin {
+            let order = Order::Completed {
+                execution: asked.execution,
+                sequence: asked.sequence,
+                outcome: outcome.map_err(|Unanswered(failure)| *failure).into(),
+            };
+            step.send(id, caller, Action::Order(Box::new(order)));
             return Ok(());
         }
         self.finish_signal(message, outcome.err(), step, reader)

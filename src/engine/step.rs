@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::engine::message::{Message, Output, Settled, Token};
+use crate::engine::message::{Message, Origin, Output, Settled, Token};
 use crate::engine::states::InstanceMap;
 use crate::id::{InstanceId, MessageId};
 use crate::store::Batch;
-use crate::store::records::RequestRecord;
+use crate::store::records::{Action, RequestRecord};
 use crate::time::Timestamp;
 
 /// One step of a core: the turns whose effects become one commit, while it is built and when it is done.
@@ -74,6 +74,18 @@ impl Step {
         };
         self.next_index += 1;
         id
+    }
+
+    /// Lets `source` send something when the running turn is over.
+    pub(super) fn send(&mut self, source: &InstanceId, target: InstanceId, action: Action) {
+        let message = Message {
+            id: self.next_id(),
+            target,
+            action,
+            origin: Origin::Instance(source.clone()),
+            stored: false,
+        };
+        self.outbound.push(message);
     }
 
     /// The bytes that the commit will have, about.

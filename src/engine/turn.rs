@@ -7,10 +7,11 @@ use crate::engine::core::Core;
 use crate::engine::mailbox::{Block, Mailbox};
 use crate::engine::message::{Message, Output};
 use crate::engine::operation::caught;
+use crate::engine::queue::Next;
 use crate::engine::states::Entity;
 use crate::engine::step::Step;
 use crate::error::Result;
-use crate::id::{EntityId, InstanceId, MessageId};
+use crate::id::{EntityId, InstanceId};
 use crate::store::records::{self, StateRecord};
 use crate::store::{Reader, keys};
 
@@ -147,19 +148,10 @@ impl Core {
             if self.is_full(step) {
                 return Ok(!turn.mailbox.is_idle());
             }
-            let message = if let Some(message) = turn.mailbox.waiting.pop_front() {
-                turn.mailbox.waiting_count = turn.mailbox.waiting_count.saturating_sub(1);
-                message
-            } else if let Some(first) = turn.mailbox.rows {
-                if turn.mailbox.touched_in == step.number {
-                    return Ok(true);
-                }
-                self.read_rows(turn.id, &mut turn.mailbox, first, reader)?;
-                continue;
-            } else if let Some(message) = turn.mailbox.arrivals.pop_front() {
-                message
-            } else {
-                return Ok(false);
+            let message = match self.next_message(turn.id, &mut turn.mailbox, step, reader)? {
+                Next::Message(message) => message,
+                Next::Later => return Ok(true),
+                Next::Nothing => return Ok(false),
             };
             self.process(turn, message, step, reader)?;
         }
@@ -169,21 +161,6 @@ impl Core {
             self.wait_blocked(turn.id, &mut turn.mailbox, step, reader)?;
         }
         Ok(false)
-    }
-
-    /// Brings the next rows of an instance into memory.
-    fn read_rows(&self, id: &InstanceId, mailbox: &mut Mailbox, first: MessageId, reader: &dyn Reader) -> Result<()> {
-        let range = keys::messages_of(self.partition_of(id), id, first);
-        let rows = reader.scan(range, self.limits.page)?;
-        for (key, value) in &rows {
-            mailbox.waiting.push_back(Message::from_row(id, key, value)?);
-        }
-        mailbox.rows = match mailbox.waiting.back() {
-            Some(last) if rows.len() == self.limits.page => Some(last.id.next()),
-            _ => None,
-        };
-        mailbox.waiting_count = mailbox.waiting_count.max(mailbox.waiting.len());
-        Ok(())
     }
 
     fn process(&mut self, turn: &mut Turn<'_>, message: Message, step: &mut Step, reader: &dyn Reader) -> Result<()> {

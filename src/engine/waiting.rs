@@ -46,8 +46,10 @@ impl Core {
         while let Some(message) = mailbox.arrivals.pop_front() {
             let full = mailbox.waiting_count >= self.limits.queue;
             let is_client = message.client().is_some_and(|client| !client.must_store);
-            // No dead letter could hold what sets or cancels a timer, so that it waits even in a full queue.
-            if message.stored || !message.is_operation() || !(full || message.is_call()) {
+            // No dead letter could hold what sets or cancels a timer, so that it waits even in a full queue. So does the
+            // call of an orchestration, which lasts as long as its caller.
+            let waits = message.step().is_some() || !(full || message.is_call());
+            if message.stored || !message.is_operation() || waits {
                 self.admit(id, mailbox, message, step, reader)?;
             } else if is_client {
                 // A retry may ask for what is known already.
