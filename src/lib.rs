@@ -30,7 +30,7 @@ mod spawn;
 mod store;
 mod time;
 
-pub use abide_macros::{Entity, FromCallError, operations};
+pub use abide_macros::{Entity, FromCallError, activity, operations, orchestration};
 pub use activity::{Activity, ActivityContext, ActivityOptions, BoxFuture};
 pub use client::{
     Cancel, Cancellation, Client, DeadLetter, EntityInfo, EntityPage, EntityQuery, InstanceHandle, OrchestrationHandle,
