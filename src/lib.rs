@@ -33,8 +33,10 @@ mod time;
 pub use abide_macros::{Entity, FromCallError, operations};
 pub use activity::{Activity, ActivityContext, ActivityOptions, BoxFuture};
 pub use client::{
-    Cancel, Cancellation, Client, DeadLetter, EntityInfo, EntityPage, EntityQuery, InstanceHandle, OrchestrationHandle,
-    Quarantined, Schedule, Signal, Start, Untyped,
+    Cancel, Cancellation, Client, DeadLetter, EntityInfo, EntityLock, EntityPage, EntityQuery, HistoryEvent,
+    HistoryEventKind, HistoryStep, InstanceHandle, OrchestrationCount, OrchestrationHandle, OrchestrationInfo,
+    OrchestrationPage, OrchestrationQuery, Purge, Quarantined, RaiseEvent, Schedule, Signal, Start, Status, Terminate,
+    Untyped,
 };
 pub use entity::{
     Answer, Argument, CallError, Caller, CanCall, ClientCaller, Entity, EntityCaller, EntityContext, EntityRef, Key,

@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::failure::Failure;
 use crate::id::InstanceId;
 use crate::store::records::history::{Incoming, Started, TurnRecord};
-use crate::store::records::instance::{EndRecord, InstanceRecord, Order, OrchestrationStatus, Stopped};
+use crate::store::records::instance::{EndRecord, InstanceRecord, OrchestrationStatus, Order, Stopped};
 use crate::store::records::{self, Action, TimerRecord};
 use crate::store::{Reader, keys};
 use crate::time::Timestamp;
