@@ -24,6 +24,7 @@ mod orchestration;
 pub mod prelude;
 mod retry;
 mod runtime;
+mod schedule;
 #[cfg(test)]
 mod simulation;
 mod spawn;
@@ -35,8 +36,8 @@ pub use activity::{Activity, ActivityContext, ActivityOptions, BoxFuture};
 pub use client::{
     Cancel, Cancellation, Client, DeadLetter, EntityInfo, EntityLock, EntityPage, EntityQuery, HistoryEvent,
     HistoryEventKind, HistoryStep, InstanceHandle, OrchestrationCount, OrchestrationHandle, OrchestrationInfo,
-    OrchestrationPage, OrchestrationQuery, Purge, Quarantined, RaiseEvent, Schedule, Signal, Start, Status, Terminate,
-    Untyped,
+    OrchestrationPage, OrchestrationQuery, Purge, Quarantined, RaiseEvent, Retention, Schedule, Signal, Start, Status,
+    Terminate, Untyped,
 };
 pub use entity::{
     Answer, Argument, CallError, Caller, CanCall, ClientCaller, Entity, EntityCaller, EntityContext, EntityRef, Key,
@@ -46,6 +47,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use failure::Failure;
 pub use hub::{Hub, HubBuilder, HubStats};
 pub use id::{EntityId, MAX_ID_BYTES};
-pub use orchestration::{LocalBoxFuture, Orchestration, OrchestrationContext};
+pub use orchestration::{EntityStart, LocalBoxFuture, Orchestration, OrchestrationContext};
 pub use retry::RetryPolicy;
+pub use schedule::{CreateSchedule, MissedRuns, ScheduleInfo, Schedules, Timing};
 pub use store::records::instance::{OrchestrationStatus, ReusePolicy, StopKind, Stopped};

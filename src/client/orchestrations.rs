@@ -206,12 +206,15 @@ impl OrchestrationQuery {
             .await
     }
 
-    /// Counts. Without a name, tags or a time of change it reads keys only, otherwise every row that the other conditions
-    /// let through.
+    /// Counts. With a status or a time of creation, and without a name, tags or a time of change, it reads an index;
+    /// otherwise the row of every orchestration that the other conditions let through.
     ///
     /// # Errors
     /// What the hub meets.
     pub async fn count(self) -> Result<u64> {
+        if self.is_indexed() && !self.needs_record() {
+            return self.count_keys().await;
+        }
         self.fold(0, |count: &mut u64, _| *count += 1).await
     }
 
@@ -222,9 +225,7 @@ impl OrchestrationQuery {
     pub async fn counts(self) -> Result<Vec<OrchestrationCount>> {
         type Counts = BTreeMap<(String, OrchestrationStatus), u64>;
         let counts = self.fold(Counts::new(), |counts, record| {
-            if let Some(record) = record {
-                *counts.entry((record.name, record.status)).or_default() += 1;
-            }
+            *counts.entry((record.name, record.status)).or_default() += 1;
         });
         let counts = counts.await?.into_iter();
         Ok(counts
@@ -272,11 +273,26 @@ impl OrchestrationQuery {
         }
     }
 
-    /// Goes over everything that matches. The record is there if `with_record` or a condition needs it.
+    async fn count_keys(self) -> Result<u64> {
+        let client = self.client.clone();
+        client
+            .on_blocking_thread(move |runtime| {
+                let (_, reader, ()) = runtime.order.snapshot(|| ());
+                let mut rows = self.rows(reader.as_ref(), runtime.partitions, None, 4_096)?;
+                let mut count = 0;
+                while let Some(((_, id), ..)) = rows.next()? {
+                    count += u64::from(id.as_str().starts_with(&self.prefix));
+                }
+                Ok(count)
+            })
+            .await
+    }
+
+    /// Goes over everything that matches.
     async fn fold<R: Send + 'static>(
         self,
         start: R,
-        mut add: impl FnMut(&mut R, Option<InstanceRecord>) + Send + 'static,
+        mut add: impl FnMut(&mut R, InstanceRecord) + Send + 'static,
     ) -> Result<R> {
         let client = self.client.clone();
         client
@@ -289,7 +305,7 @@ impl OrchestrationQuery {
                         continue;
                     };
                     if self.matches(&id, &record) {
-                        add(&mut folded, Some(record));
+                        add(&mut folded, record);
                     }
                 }
                 Ok(folded)
@@ -324,6 +340,11 @@ impl OrchestrationQuery {
         }
         let more = rows.next()?.is_some();
         Ok((found, last.filter(|_| more).as_ref().map(token)))
+    }
+
+    /// Whether a condition looks at more than the index holds.
+    fn needs_record(&self) -> bool {
+        !self.names.is_empty() || !self.tags.is_empty() || self.changed != (Timestamp(0)..Timestamp(u64::MAX))
     }
 
     /// Whether the index of statuses is read, which is in the order of creation.
