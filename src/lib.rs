@@ -31,7 +31,7 @@ mod spawn;
 mod store;
 mod time;
 
-pub use abide_macros::{Entity, FromCallError, operations};
+pub use abide_macros::{Entity, FromCallError, activity, operations, orchestration};
 pub use activity::{Activity, ActivityContext, ActivityOptions, BoxFuture};
 pub use client::{
     Cancel, Cancellation, Client, DeadLetter, EntityInfo, EntityLock, EntityPage, EntityQuery, HistoryEvent,
@@ -39,6 +39,7 @@ pub use client::{
     OrchestrationPage, OrchestrationQuery, Purge, Quarantined, RaiseEvent, Retention, Schedule, Signal, Start, Status,
     Terminate, Untyped,
 };
+pub use engine::VersionMatch;
 pub use entity::{
     Answer, Argument, CallError, Caller, CanCall, ClientCaller, Entity, EntityCaller, EntityContext, EntityRef, Key,
     NamedTimer, NoError, Operation, OperationError, Operations, ReadContext, ReadState,

@@ -17,6 +17,16 @@ pub(crate) struct Limits {
     pub(crate) batch_bytes: usize,
     /// The memory for entities that are idle, in bytes.
     pub(crate) cache_bytes: usize,
+    /// The memory for the code of orchestrations between their turns, in bytes.
+    pub(crate) live_bytes: usize,
+    /// The most events and commands in the history of one execution.
+    pub(crate) history_events: u64,
+    /// The largest history of one execution, in bytes.
+    pub(crate) history_bytes: u64,
+    /// Whether every turn replays the whole history.
+    pub(crate) strict_replay: bool,
+    /// The most events that a partition keeps for orchestrations that do not exist yet.
+    pub(crate) early_events: u64,
     /// The most messages that may wait for one instance before clients have to wait.
     pub(crate) queue: usize,
     /// The most waiting messages of one instance that are held in memory.
@@ -51,6 +61,11 @@ impl Default for Limits {
             batch_operations: 1_024,
             batch_bytes: 4 << 20,
             cache_bytes: 64 << 20,
+            live_bytes: 64 << 20,
+            history_events: 50_000,
+            history_bytes: 50 << 20,
+            strict_replay: false,
+            early_events: 10_000,
             queue: 10_000,
             queue_in_memory: 64,
             page: 256,

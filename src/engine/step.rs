@@ -1,12 +1,13 @@
 //! One step of a core: the turns whose effects become one commit.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::engine::message::{Message, Output, Settled, Token};
+use crate::engine::message::{Message, Origin, Output, Settled, Token};
 use crate::engine::states::InstanceMap;
 use crate::id::{InstanceId, MessageId};
 use crate::store::Batch;
-use crate::store::records::RequestRecord;
+use crate::store::records::instance::EarlyEventRecord;
+use crate::store::records::{Action, RequestRecord};
 use crate::time::Timestamp;
 
 /// One step of a core: the turns whose effects become one commit, while it is built and when it is done.
@@ -36,10 +37,18 @@ pub(crate) struct Step {
     pub(super) dirty: Vec<InstanceId>,
     /// Instances that took in messages which need rows if nobody consumes them in this step.
     pub(super) unsaved: Vec<InstanceId>,
+    /// Instances with messages that wait for a lock and get rows when the step ends.
+    pub(super) behind_locks: Vec<InstanceId>,
     /// Timers as this step leaves them, by the key of their name; `None` if there is none any more.
     pub(super) timers: HashMap<Vec<u8>, Option<Timestamp>>,
     /// Dead letters that this step settled, by key.
     pub(super) letters: BTreeSet<Vec<u8>>,
+    /// Orchestrations whose row this step writes.
+    pub(super) instances: Vec<InstanceId>,
+    /// Orchestrations that this step removed, though its reader still shows them.
+    pub(super) erased: BTreeSet<InstanceId>,
+    /// Events for orchestrations that are still to begin, as this step leaves them, by key.
+    pub(super) early_events: BTreeMap<Vec<u8>, Option<EarlyEventRecord>>,
     /// Request rows as this step leaves them, by key; `None` if the row is forgotten.
     pub(super) requests: HashMap<Vec<u8>, Option<RequestRecord>>,
 }
@@ -74,6 +83,18 @@ impl Step {
         };
         self.next_index += 1;
         id
+    }
+
+    /// Lets `source` send something when the running turn is over.
+    pub(super) fn send(&mut self, source: &InstanceId, target: InstanceId, action: Action) {
+        let message = Message {
+            id: self.next_id(),
+            target,
+            action,
+            origin: Origin::Instance(source.clone()),
+            stored: false,
+        };
+        self.outbound.push(message);
     }
 
     /// The bytes that the commit will have, about.

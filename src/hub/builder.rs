@@ -241,6 +241,15 @@ impl HubBuilder {
         })?
     }
 
+    /// What is registered, and the limits, for who looks at a hub without opening it.
+    #[cfg(feature = "rocksdb")]
+    pub(super) fn into_code(self) -> Result<(Registry, Limits)> {
+        match self.error {
+            Some(error) => Err(error),
+            None => Ok((self.registry, self.limits)),
+        }
+    }
+
     fn check(&mut self) -> Result<()> {
         if let Some(error) = self.error.take() {
             return Err(error);

@@ -14,6 +14,7 @@ use crate::engine::message::{ClientOrigin, Input, Output, Token};
 use crate::engine::{Core, CoreConfig, Step, panic_text};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::InstanceId;
+use crate::runtime::activities::StartActivity;
 use crate::runtime::gauges::Gauges;
 use crate::runtime::inbox::{Envelope, InboxReceiver, Reply};
 use crate::runtime::release::Release;
@@ -97,7 +98,7 @@ impl Executor {
             }
             self.go_on()?;
             if self.may_end() {
-                return Ok(());
+                return self.leave();
             }
             self.receive();
         }
@@ -129,12 +130,15 @@ impl Executor {
 
     /// Takes in everything that was sent before the call.
     fn drain(&mut self) {
-        for _ in 0..self.runtime.inboxes[self.index].len() {
-            let Some(envelope) = self.inbox.poll(&self.runtime.inboxes[self.index]) else {
-                break;
-            };
+        let waiting = self.runtime.inboxes[self.index].len();
+        let mut taken = 0;
+        while taken < waiting
+            && let Some(envelope) = self.inbox.poll()
+        {
             self.take_in(envelope);
+            taken += 1;
         }
+        self.runtime.inboxes[self.index].taken(taken);
     }
 
     fn take_in(&mut self, envelope: Envelope) {
@@ -168,7 +172,10 @@ impl Executor {
             }
             Envelope::Input(input) => self.core.accept(*input),
             Envelope::Wake => {}
-            Envelope::Stop { patience } => self.stop_at = Some(self.runtime.clock.now().after(patience)),
+            Envelope::Stop { patience } => {
+                self.core.begin_no_more_activities();
+                self.stop_at = Some(self.runtime.clock.now().after(patience));
+            }
         }
     }
 
@@ -194,7 +201,20 @@ impl Executor {
             self.drain();
             self.core.step(now, batch, reader.as_ref(), seen)?
         };
+        for core in runtime.slots.take_news() {
+            runtime.inboxes[core].send(Envelope::Wake);
+        }
         self.commit(step)
+    }
+
+    /// Notes what is left behind. Nobody but this executor writes these rows, so the newest state of the store serves.
+    fn leave(&mut self) -> Result<()> {
+        let order = &self.runtime.order;
+        let (now, batch) = (self.runtime.clock.now(), order.draw_batch_number());
+        match self.core.leave(now, batch, order.store().as_ref())? {
+            Some(step) => self.commit(step),
+            None => Ok(()),
+        }
     }
 
     /// Writes what the step changed, delivers its messages, and brings what leaves the process to the gate.
@@ -264,13 +284,14 @@ impl Executor {
                 input,
                 attempt,
                 timeout,
-            } => Release::StartActivity {
+            } => Release::StartActivity(Box::new(StartActivity {
+                canceled: self.runtime.activities.add(&activity),
                 activity,
                 name,
                 input,
                 attempt,
                 timeout,
-            },
+            })),
             Output::CancelActivity { activity } => Release::CancelActivity { activity },
             Output::Room { instance } => Release::Room { instance },
         })

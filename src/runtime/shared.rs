@@ -12,9 +12,10 @@ use tokio::sync::{Semaphore, oneshot};
 
 use crate::commit::{CommitOrder, Gated, Syncer};
 use crate::engine::message::Token;
-use crate::engine::{CoreConfig, Limits, Progress, Registry, panic_text};
+use crate::engine::{ActivitySlots, CoreConfig, Limits, Progress, Registry, panic_text};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, PartitionId};
+use crate::runtime::activities::RunningActivities;
 use crate::runtime::executor::Executor;
 use crate::runtime::inbox::{Envelope, Inbox, InboxReceiver};
 use crate::runtime::release::Release;
@@ -50,6 +51,8 @@ pub(crate) struct Runtime {
     pub(crate) clock: Clock,
     pub(crate) room: Room,
     pub(crate) totals: Totals,
+    pub(crate) slots: Arc<ActivitySlots>,
+    pub(crate) activities: RunningActivities,
     /// The room for messages of clients, for the whole hub.
     pub(crate) permits: Arc<Semaphore>,
     pub(crate) tokio: tokio::runtime::Handle,
@@ -94,6 +97,8 @@ impl Runtime {
             clock: Clock::start(),
             room: Room::default(),
             totals: Totals::default(),
+            slots: Arc::new(ActivitySlots::new(config.limits.activities, executors)),
+            activities: RunningActivities::default(),
             permits: Arc::new(Semaphore::new(config.in_flight)),
             tokio,
             waits: AtomicU64::new(0),
@@ -142,6 +147,8 @@ impl Runtime {
             limits: self.limits.clone(),
             registry: Arc::clone(&self.registry),
             progress,
+            index,
+            slots: Arc::clone(&self.slots),
             partitions: self.partitions,
             owned,
             held,

@@ -139,6 +139,7 @@ pub(crate) struct QuarantineRecord {
 pub(crate) struct PartitionRecord {
     pub(crate) requests: u64,
     pub(crate) dead_letters: u64,
+    pub(crate) early_events: u64,
 }
 
 /// Writes a record over `bytes`.

@@ -1,0 +1,1 @@
+//! A core on the model store, with its activities driven by hand.
