@@ -48,7 +48,11 @@ pub use error::{Error, ErrorKind, Result};
 pub use failure::Failure;
 pub use hub::{Hub, HubBuilder, HubStats};
 pub use id::{EntityId, MAX_ID_BYTES};
-pub use orchestration::{EntityStart, LocalBoxFuture, Orchestration, OrchestrationContext};
+pub use orchestration::{
+    ActivityCall, ChildCall, ChildStart, ContinueAsNew, EntityStart, EventOr, EventTimeout, EventWait, LocalBoxFuture,
+    LockGuard, LockRequest, LockTargets, Orchestration, OrchestrationCaller, OrchestrationContext, ParentInfo, Random,
+    Timer,
+};
 pub use retry::RetryPolicy;
 pub use schedule::{CreateSchedule, MissedRuns, ScheduleInfo, Schedules, Timing};
 pub use store::records::instance::{OrchestrationStatus, ReusePolicy, StopKind, Stopped};
