@@ -25,6 +25,10 @@ impl Client {
         self.runtime.clone()
     }
 
+    pub(super) fn into_weak(self) -> Weak<Runtime> {
+        self.runtime
+    }
+
     /// The runtime, if the hub is open.
     pub(crate) fn runtime(&self) -> Result<Arc<Runtime>> {
         self.runtime.upgrade().ok_or_else(closed)

@@ -133,8 +133,8 @@ fn settled(outcome: RequestOutcome) -> Option<Settled> {
         RequestOutcome::Waiting => return None,
         RequestOutcome::Accepted => Settled::Accepted,
         RequestOutcome::Answer(answer) => Settled::Answer(answer),
-        RequestOutcome::Returned(failure) => Settled::Failed(CallFailure::Returned(failure)),
-        RequestOutcome::Runtime { kind, message } => Settled::Failed(Error::new(kind, message).into()),
+        RequestOutcome::Returned(failure) => Settled::Failed(Box::new(CallFailure::Returned(failure))),
+        RequestOutcome::Runtime { kind, message } => Settled::Failed(Box::new(Error::new(kind, message).into())),
     })
 }
 

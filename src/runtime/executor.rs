@@ -130,12 +130,15 @@ impl Executor {
 
     /// Takes in everything that was sent before the call.
     fn drain(&mut self) {
-        for _ in 0..self.runtime.inboxes[self.index].len() {
-            let Some(envelope) = self.inbox.poll(&self.runtime.inboxes[self.index]) else {
-                break;
-            };
+        let waiting = self.runtime.inboxes[self.index].len();
+        let mut taken = 0;
+        while taken < waiting
+            && let Some(envelope) = self.inbox.poll()
+        {
             self.take_in(envelope);
+            taken += 1;
         }
+        self.runtime.inboxes[self.index].taken(taken);
     }
 
     fn take_in(&mut self, envelope: Envelope) {

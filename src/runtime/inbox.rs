@@ -49,8 +49,8 @@ pub(crate) enum Envelope {
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) sender: oneshot::Sender<Result<Told, Error>>,
-    /// Held until the client has heard, never looked at.
-    pub(crate) _permit: Option<OwnedSemaphorePermit>,
+    /// Held until the client hears.
+    pub(crate) permit: Option<OwnedSemaphorePermit>,
 }
 
 /// The sending side of an executor's inbox.
@@ -109,6 +109,12 @@ impl Inbox {
         self.spilled.load(Ordering::Relaxed)
     }
 
+    /// Notes that the executor has taken `count` envelopes with [`InboxReceiver::poll`]. The clients count on the same
+    /// word of memory, so this is said once for many.
+    pub(crate) fn taken(&self, count: usize) {
+        self.waiting.fetch_sub(count, Ordering::Relaxed);
+    }
+
     /// How many envelopes wait.
     pub(crate) fn len(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
@@ -127,10 +133,8 @@ impl InboxReceiver {
         })
     }
 
-    /// The next envelope if one is there.
-    pub(crate) fn poll(&self, inbox: &Inbox) -> Option<Envelope> {
-        self.receiver.try_recv().ok().inspect(|_| {
-            inbox.waiting.fetch_sub(1, Ordering::Relaxed);
-        })
+    /// The next envelope if one is there. It counts as waiting until [`Inbox::taken`] says otherwise.
+    pub(crate) fn poll(&self) -> Option<Envelope> {
+        self.receiver.try_recv().ok()
     }
 }

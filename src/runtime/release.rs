@@ -41,7 +41,8 @@ pub(crate) enum Release {
 
 impl Runtime {
     /// Lets everything out, or tells everyone why it cannot be.
-    pub(crate) fn release(self: &Arc<Self>, items: Vec<Release>, error: Option<&Error>) {
+    pub(crate) fn release(self: &Arc<Self>, mut items: Vec<Release>, error: Option<&Error>) {
+        give_back_room(&mut items);
         if error.is_none() && items.len() >= CROWD && self.tokio.runtime_flavor() == RuntimeFlavor::MultiThread {
             return self.release_from_worker(items);
         }
@@ -143,6 +144,19 @@ impl Drop for Lost {
             ));
         }
     }
+}
+
+/// Gives back the room that the replies hold, all at once because each time takes a lock, and before the clients hear:
+/// whoever asks again finds room.
+fn give_back_room(items: &mut [Release]) {
+    let permits = items.iter_mut().filter_map(|item| match item {
+        Release::Reply { reply, .. } => reply.permit.take(),
+        _ => None,
+    });
+    drop(permits.reduce(|mut all, permit| {
+        all.merge(permit);
+        all
+    }));
 }
 
 impl Release {
