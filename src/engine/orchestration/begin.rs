@@ -13,7 +13,7 @@ use crate::store::records::instance::{OrchestrationStatus, Order, ReusePolicy, S
 use crate::store::records::{Action, RequestOutcome, TimerRecord};
 
 /// The timer of an orchestration that waits for its start time.
-pub(super) const START_TIMER: &str = "start";
+pub(crate) const START_TIMER: &str = "start";
 
 impl Core {
     /// Processes a message that asks for a start.
