@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, TryAcquireError, oneshot};
 
+use crate::client::handle::Client;
 use crate::engine::Registry;
 use crate::engine::code::{EntityCode, OrchestrationCode};
 use crate::engine::message::{ClientOrigin, Input, Token};
@@ -188,15 +189,21 @@ fn check_start(target: &InstanceId, start: &StartRecord, runtime: &Runtime) -> R
     })
 }
 
+impl Client {
+    /// Refuses a start that cannot succeed.
+    ///
+    /// # Errors
+    /// As [`Client::start`] has them before anything is stored.
+    pub(crate) fn check_start(&self, target: &InstanceId, start: &StartRecord) -> Result<()> {
+        check_start(target, start, &*self.runtime()?)
+    }
+}
+
 /// The code that a start would run.
 ///
 /// # Errors
 /// [`ErrorKind::Unregistered`] if nobody registered the name, or not in this version.
-pub(crate) fn code_of<'a>(
-    registry: &'a Registry,
-    name: &str,
-    version: Option<&str>,
-) -> Result<&'a dyn OrchestrationCode> {
+fn code_of<'a>(registry: &'a Registry, name: &str, version: Option<&str>) -> Result<&'a dyn OrchestrationCode> {
     let versions = registry.versions(name);
     let code = match version {
         Some(version) => versions.iter().find(|code| code.version() == version),

@@ -89,6 +89,7 @@ impl Runtime {
             registry: Arc::new(config.registry),
             limits: Limits {
                 cache_bytes: config.limits.cache_bytes / executors,
+                live_bytes: config.limits.live_bytes / executors,
                 ..config.limits
             },
             partitions: config.partitions,

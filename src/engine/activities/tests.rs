@@ -145,7 +145,10 @@ impl Stage {
         while self.core.has_work(Timestamp(self.now)) {
             self.now += 1;
             self.batch += 1;
-            let step = self.core.step(Timestamp(self.now), self.batch, &self.model, u64::MAX).unwrap();
+            let step = self
+                .core
+                .step(Timestamp(self.now), self.batch, &self.model, u64::MAX)
+                .unwrap();
             if !step.batch.is_empty() {
                 self.write(&step.batch);
             }
