@@ -48,7 +48,10 @@ impl World {
             match what {
                 Leaving::Told(Asked::Client(request), Told::Settled(settled)) => self.tell(request, &settled),
                 Leaving::Told(Asked::Client(request), Told::Full(door)) => self.life.at_door.push((request, door)),
+                Leaving::Told(Asked::Wait(request), Told::Settled(settled)) => self.tell_end(request, &settled),
                 Leaving::Told(..) => {}
+                Leaving::StartJob(job) => self.start_job(job),
+                Leaving::CancelJob(activity) => self.cancel_job(&activity),
                 Leaving::Room(instance) => {
                     if let Some(door) = self.life.doors.remove(&instance) {
                         self.life.open_doors.insert(door);
