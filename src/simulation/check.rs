@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::builds::Build;
-use super::clients::{Effect, Heard, Request, What};
+use super::clients::{Effect, Heard, Request, What, Wish};
 use super::life::Asked;
 use super::orchestration::is_of_orchestration;
 use super::plan::{End, How, Node};
@@ -15,8 +15,9 @@ use crate::error::ErrorKind;
 use crate::id::{InstanceId, PartitionId};
 use crate::store::{Change, Model, Reader, keys};
 
-/// A step consumes messages that are there, once, and makes no row that it consumes itself.
-pub(super) fn step(step: &Step, store: &Model) {
+/// A step consumes messages that are there, once, and makes no row that it consumes itself. `may_go_on` says that instances may
+/// go on within the step that made them wait, so that their messages had a row for a moment.
+pub(super) fn step(step: &Step, store: &Model, may_go_on: bool) {
     let messages = [keys::messages(PartitionId(0)).start[2], keys::urgents(PartitionId(0)).start[2]];
     let timer = keys::timer_name(PartitionId(0), &InstanceId::trusted(""), "")[2];
     let mut made = BTreeSet::new();
@@ -29,15 +30,16 @@ pub(super) fn step(step: &Step, store: &Model) {
             }
             Change::Delete { key } if messages.contains(&key[2]) => {
                 let shown = key.escape_ascii();
+                let was_made = made.remove(key);
                 assert!(
-                    !made.contains(key),
+                    !was_made || may_go_on,
                     "the message {shown} became a row in the commit that consumes it"
                 );
                 assert!(
                     gone.insert(key.to_vec()),
                     "the message {shown} is consumed twice in one commit"
                 );
-                let there = store.get(key).unwrap().is_some();
+                let there = was_made || store.get(key).unwrap().is_some();
                 assert!(there, "the message {shown} is consumed and there is none");
             }
             Change::Delete { key } if key[2] == timer => {
@@ -58,7 +60,9 @@ pub(super) fn heard(world: &World, index: usize) {
     if let Heard::Failed(kind) = heard {
         let possible = match kind {
             ErrorKind::Quarantined | ErrorKind::Unregistered => world.climate.bad_builds,
-            ErrorKind::Overloaded => request.refuse_when_full,
+            ErrorKind::Overloaded => {
+                request.refuse_when_full || matches!(request.what, What::Order(Wish::Raise(_)))
+            }
             ErrorKind::UnknownOperation => world.climate.bad_builds || request.what == What::Unknown,
             ErrorKind::RequestIdReused => matches!(request.what, What::Misuse(_)),
             _ => true,

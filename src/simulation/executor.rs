@@ -98,7 +98,7 @@ impl World {
             core.step(self.now, batch, reader.as_ref(), seen)
         };
         let step = stepped.expect("the model's reads do not fail");
-        check::step(&step, self.model.as_ref());
+        check::step(&step, self.model.as_ref(), self.climate.orchestrations.is_some());
         self.story
             .tell(|| format!("{} core {index} steps: {}", self.now.0, describe(&step)));
         for change in step.batch.changes() {

@@ -122,7 +122,7 @@ impl World {
         match inventory.instances.values().any(suspended) {
             // One that is suspended holds others up.
             true => waits::sections_hold_their_locks(&inventory, &references),
-            false => waits::have_reasons(&inventory, &references),
+            false => waits::have_reasons(&inventory, &references, self.now),
         }
         for asked in self.life.waiting.values() {
             if let Asked::Wait(request) = asked {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::check::has_asked;
 use super::program::is_of_orchestration;
+use super::reference::Reference;
 use crate::engine::Step;
 use crate::engine::message::{ActivityKey, Output, Settled};
 use crate::error::ErrorKind;
@@ -13,7 +14,7 @@ use crate::simulation::plan::{End, Work};
 use crate::simulation::sights::Sight;
 use crate::simulation::world::World;
 use crate::store::records::history::{Command, Incoming, StepOutcome, TurnRecord};
-use crate::store::records::instance::{EarlyEventRecord, EndRecord, InstanceRecord, LockRecord, OrchestrationStatus, Order};
+use crate::store::records::instance::{EarlyEventRecord, EndRecord, InstanceRecord, LockRecord, OrchestrationStatus, Order, StartRecord};
 use crate::store::records::{self, Action, MessageRecord, StateRecord};
 use crate::store::{Change, Reader, keys};
 
@@ -53,6 +54,8 @@ pub(super) struct Ask {
 #[derive(Debug, Default)]
 pub(in crate::simulation) struct Shown {
     turns: Vec<(String, ExecutionId, TurnRecord)>,
+    /// Executions that follow on others and are still to begin.
+    starts: Vec<(String, StartRecord)>,
     ends: Vec<(String, EndRecord)>,
     removed: Vec<String>,
     notes: Vec<u64>,
@@ -174,10 +177,15 @@ impl World {
                         shown.notes.push(serde_json::from_slice(&event.payload).expect("a note"));
                     } else if key[2] == tables.message {
                         let message: MessageRecord = records::decode(value, "message").expect("a message");
-                        if let Action::Order(order) = &message.action
-                            && let Order::Raise { payload, .. } = &**order
-                        {
-                            shown.notes.push(serde_json::from_slice(payload).expect("a note"));
+                        match message.action {
+                            Action::Order(order) => match *order {
+                                Order::Raise { payload, .. } => {
+                                    shown.notes.push(serde_json::from_slice(&payload).expect("a note"));
+                                }
+                                Order::Start(start) if start.execution.is_some() => shown.starts.push((id(), *start)),
+                                _ => {}
+                            },
+                            _ => {}
                         }
                     } else if key[2] == tables.instance {
                         let record: InstanceRecord = records::decode(value, "instance").expect("an instance");
@@ -202,6 +210,7 @@ impl World {
                 "{id} is suspended and asks for something: {turn:?}"
             );
         }
+        self.check_what_is_carried(&shown);
         for output in &step.outputs {
             if let Output::StartActivity {
                 activity,
@@ -214,6 +223,44 @@ impl World {
             }
         }
         shown
+    }
+
+    /// Whoever continues as new takes along what it has not read, in order.
+    fn check_what_is_carried(&self, shown: &Shown) {
+        for (at, (id, execution, turn)) in shown.turns.iter().enumerate() {
+            if !matches!(turn.commands.last(), Some(Command::ContinueAsNew { .. })) {
+                continue;
+            }
+            let instance = InstanceId::trusted(id.as_str());
+            let partition = instance.partition(self.climate.partitions);
+            let range = keys::turns(partition, &instance, *execution, 0..u32::MAX);
+            let before = self.model.scan(range, usize::MAX).expect("the model's reads do not fail");
+            let mut reference = Reference::new(id);
+            for (_, row) in before {
+                let turn: TurnRecord = records::decode(&row, "turn").expect("a turn");
+                reference.turn(turn.time, &turn.incoming);
+            }
+            let here = shown.turns[..=at].iter().filter(|turn| turn.0 == *id && turn.1 == *execution);
+            for (_, _, turn) in here {
+                reference.turn(turn.time, &turn.incoming);
+            }
+            let unread = reference.take_unread();
+            let begins = |(of, _, turn): &&(String, ExecutionId, TurnRecord)| {
+                of == id && matches!(turn.incoming.first(), Some(Incoming::Started(_)))
+            };
+            let carried: Vec<(String, Vec<u8>)> = match shown.turns[at + 1..].iter().find(begins) {
+                Some((_, _, turn)) => turn.incoming.iter().filter_map(raised).collect(),
+                None => {
+                    let start = shown.starts.iter().rfind(|(of, _)| of == id);
+                    let events = start.map(|(_, start)| start.events.clone()).unwrap_or_default();
+                    events.into_iter().map(|(name, payload)| (name, payload.to_vec())).collect()
+                }
+            };
+            assert!(
+                carried.starts_with(&unread),
+                "{id} continues as new with {carried:?} and has not read {unread:?}"
+            );
+        }
     }
 
     /// Notes where an orchestration comes to stand, and whether it was suspended before and is so still.
@@ -283,6 +330,13 @@ impl World {
         for (activity, attempt, input) in shown.jobs {
             has_asked(self, &activity, attempt, &input);
         }
+    }
+}
+
+fn raised(incoming: &Incoming) -> Option<(String, Vec<u8>)> {
+    match incoming {
+        Incoming::Raised { name, payload } => Some((name.clone(), payload.clone())),
+        _ => None,
     }
 }
 

@@ -6,10 +6,11 @@ use super::inventory::Inventory;
 use super::reference::Reference;
 use crate::id::Sequence;
 use crate::store::records::history::OpenStep;
+use crate::time::Timestamp;
 use crate::store::records::instance::{InstanceRecord, OrchestrationStatus, StopKind};
 
 /// Every orchestration has ended, or is stopped or waits for a reason. Every lock has an owner that wants it.
-pub(super) fn have_reasons(inventory: &Inventory, references: &BTreeMap<String, Reference>) {
+pub(super) fn have_reasons(inventory: &Inventory, references: &BTreeMap<String, Reference>, now: Timestamp) {
     for (id, record) in &inventory.instances {
         if record.status.is_terminal() || record.status == OrchestrationStatus::Suspended {
             continue;
@@ -18,17 +19,17 @@ pub(super) fn have_reasons(inventory: &Inventory, references: &BTreeMap<String, 
             assert_eq!(stopped.kind, StopKind::Panicked, "{id} is stopped: {stopped:?}");
             continue;
         }
-        assert_eq!(
-            record.status,
-            OrchestrationStatus::Running,
-            "{id} does not begin: {record:?}"
-        );
+        if record.turns == 0 {
+            let begins_later = inventory.timers.iter().any(|(of, _)| of == id);
+            assert!(begins_later, "{id} does not begin: {record:?}");
+            continue;
+        }
         let mut open = references[id].steps.open_steps().peekable();
         assert!(open.peek().is_some(), "{id} waits for nothing: {record:?}");
         for (sequence, step) in open {
             let waits = references[id].steps.wants(sequence) || matches!(step, OpenStep::Event);
             assert!(
-                !waits || has_reason(inventory, id, record, sequence, &step),
+                !waits || has_reason(inventory, id, record, sequence, &step, now),
                 "{id} waits for its step {sequence} for no reason: {step:?}"
             );
         }
@@ -79,6 +80,7 @@ fn has_reason(
     record: &InstanceRecord,
     sequence: Sequence,
     step: &OpenStep,
+    now: Timestamp,
 ) -> bool {
     let is_locked_by_another = |entity: &String| {
         let lock = inventory.locks.get(entity);
@@ -86,7 +88,8 @@ fn has_reason(
     };
     match step {
         OpenStep::Event => true,
-        OpenStep::Activity | OpenStep::Timer { .. } => false,
+        OpenStep::Timer { due } => *due > now,
+        OpenStep::Activity => false,
         OpenStep::Child { instance } => inventory.instances.get(instance).is_some_and(|child| {
             let is_parents = child.parent.as_ref().is_some_and(|parent| {
                 parent.instance == id && parent.execution == record.execution && parent.sequence == sequence
