@@ -39,6 +39,12 @@ impl InstanceId {
         &self.text
     }
 
+    /// The name of the entity's type, if the id is written `@name@key`.
+    pub(crate) fn entity_name(&self) -> &str {
+        let name = self.text.strip_prefix('@').and_then(|rest| rest.split_once('@'));
+        name.map_or("", |(name, _)| name)
+    }
+
     /// The partition that owns this instance in a hub of `partitions` partitions.
     pub(crate) fn partition(&self, partitions: u16) -> PartitionId {
         PartitionId((self.hash % u64::from(partitions)) as u16)

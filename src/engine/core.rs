@@ -40,7 +40,9 @@ pub(crate) struct Core {
     pub(super) progress: Arc<Progress>,
     /// Indexed by partition id; nothing where another core owns the partition.
     pub(super) partitions: Vec<Option<Partition>>,
-    pub(super) mailboxes: InstanceMap<Mailbox>,
+    pub(super) mailboxes: InstanceMap<Box<Mailbox>>,
+    /// Mailboxes of nobody, for the next ones who need one: most instances have a message only for a moment.
+    spare_mailboxes: Vec<Box<Mailbox>>,
     pub(super) states: States,
     /// Clients that wait for the answer of a message that is a row.
     pub(super) callers: HashMap<MessageId, (Token, InstanceId)>,
@@ -87,6 +89,7 @@ impl Core {
             progress,
             partitions: slots,
             mailboxes: InstanceMap::default(),
+            spare_mailboxes: Vec::new(),
             states,
             callers: HashMap::new(),
             attached: HashMap::new(),
@@ -278,7 +281,9 @@ impl Core {
         let was_ready = std::mem::replace(&mut mailbox.ready, true);
         let newly_ready = (!was_ready).then(|| message.target.clone());
         mailbox.arrivals.push_back(message);
-        self.ready.extend(newly_ready);
+        if let Some(id) = newly_ready {
+            self.ready.push_back(id);
+        }
         Ok(())
     }
 
@@ -289,7 +294,7 @@ impl Core {
             return false;
         }
         let mailbox = self.mailboxes.get(&message.target);
-        mailbox.is_some_and(Mailbox::has_control) || self.has_unread_rows(&message.target)
+        mailbox.is_some_and(|mailbox| mailbox.has_control()) || self.has_unread_rows(&message.target)
     }
 
     /// Whether rows of an instance may be in the store that are not in memory.
@@ -371,21 +376,28 @@ impl Core {
     /// The mailbox of an instance, made if there is none.
     pub(super) fn mailbox(&mut self, id: &InstanceId) -> &mut Mailbox {
         let partition = usize::from(self.partition_of(id).0);
-        let (partitions, held) = (&self.partitions, &self.held);
+        let (partitions, held, spare) = (&self.partitions, &self.held, &mut self.spare_mailboxes);
         self.mailboxes.entry(id.clone()).or_insert_with(|| {
             let backlogged = partitions[partition]
                 .as_ref()
                 .is_some_and(|partition| partition.backlog_covers(id));
-            let mut mailbox = if backlogged {
-                Mailbox::with_rows()
-            } else {
-                Mailbox::default()
-            };
+            let mut mailbox = spare.pop().unwrap_or_default();
+            if backlogged {
+                mailbox.rows = Some(MessageId::MIN);
+            }
             if held.contains(id) {
                 mailbox.block = Block::Held;
             }
             mailbox
         })
+    }
+
+    /// Keeps a mailbox that nobody needs any more for somebody else.
+    pub(super) fn keep_spare(&mut self, mut mailbox: Box<Mailbox>) {
+        if self.spare_mailboxes.len() < self.limits.page {
+            mailbox.clear();
+            self.spare_mailboxes.push(mailbox);
+        }
     }
 
     pub(super) fn make_ready(&mut self, id: &InstanceId) {

@@ -7,6 +7,9 @@ use crate::engine::step::Step;
 use crate::error::Result;
 use crate::id::{MessageId, PartitionId};
 
+/// For how many messages a mailbox keeps memory while nobody uses it.
+const KEPT_ARRIVALS: usize = 4;
+
 /// The messages that wait for one instance, and why they wait. Exists only while there is something to remember.
 ///
 /// Order: first `waiting`, then the rows from `rows` on, then `arrivals`. While `rows` is set, whatever arrives is only a
@@ -47,12 +50,15 @@ pub(crate) enum Block {
 }
 
 impl Mailbox {
-    /// A mailbox of an instance whose rows, if any, are still to be read.
-    pub(crate) fn with_rows() -> Self {
-        Self {
-            rows: Some(MessageId::MIN),
+    /// Makes it as good as new. What it has of memory stays, if it is little.
+    pub(crate) fn clear(&mut self) {
+        let mut arrivals = std::mem::take(&mut self.arrivals);
+        arrivals.clear();
+        arrivals.shrink_to(KEPT_ARRIVALS);
+        *self = Self {
+            arrivals,
             ..Self::default()
-        }
+        };
     }
 
     /// Whether nothing would be forgotten with it.

@@ -89,7 +89,7 @@ impl Core {
         reader: &dyn Reader,
     ) -> Result<Outcome> {
         let created = turn.entity.object.is_none();
-        let object = match turn.prepare() {
+        let object = match turn.prepare(scope) {
             Ok(object) => object,
             Err(failure) => return Ok(Err(failure)),
         };
@@ -213,10 +213,10 @@ impl Core {
 
 impl Turn<'_> {
     /// The object, made if there is none, with a restore point.
-    fn prepare(&mut self) -> std::result::Result<&mut Box<dyn EntityObject>, Unanswered> {
-        let id = EntityId::from_instance(self.id.clone());
+    fn prepare(&mut self, scope: &Scope) -> std::result::Result<&mut Box<dyn EntityObject>, Unanswered> {
+        let id = &scope.entity;
         if self.entity.object.is_none() {
-            let object = caught(|| self.code.create(id.key())).map_err(|text| init_panicked(&id, &text))?;
+            let object = caught(|| self.code.create(id.key())).map_err(|text| init_panicked(id, &text))?;
             return Ok(self.entity.object.insert(object));
         }
         let Some(object) = self.entity.object.as_mut() else {
