@@ -42,6 +42,10 @@ pub(crate) struct Core {
     pub(super) partitions: Vec<Option<Partition>>,
     pub(super) mailboxes: InstanceMap<Box<Mailbox>>,
     /// Mailboxes of nobody, for the next ones who need one: most instances have a message only for a moment.
+    #[expect(
+        clippy::vec_box,
+        reason = "they come from the map above and go back there as they are"
+    )]
     spare_mailboxes: Vec<Box<Mailbox>>,
     pub(super) states: States,
     /// Clients that wait for the answer of a message that is a row.
@@ -56,6 +60,8 @@ pub(crate) struct Core {
     /// Partitions with a backlog.
     backlogs: VecDeque<PartitionId>,
     steps: u64,
+    /// A step that is done, for its memory.
+    last_step: Step,
 }
 
 impl Core {
@@ -99,6 +105,7 @@ impl Core {
             ready: VecDeque::new(),
             backlogs,
             steps: 0,
+            last_step: Step::default(),
         };
         // A quarantined instance gets one new chance at every open: the build may have been mended.
         for id in quarantined {
@@ -149,7 +156,7 @@ impl Core {
     /// What the reader meets. The core is of no use after that.
     pub(crate) fn step(&mut self, now: Timestamp, batch_number: u64, reader: &dyn Reader, seen: u64) -> Result<Step> {
         self.steps += 1;
-        let mut step = Step::new(self.steps, now, batch_number);
+        let mut step = std::mem::take(&mut self.last_step).renewed(self.steps, now, batch_number);
         while let Some(input) = self.inputs.pop_front() {
             if matches!(input, Input::Delivery { commit, .. } if commit > seen) {
                 self.inputs.push_front(input);
@@ -163,6 +170,11 @@ impl Core {
         self.run(&mut step, reader)?;
         self.close(&mut step)?;
         Ok(step)
+    }
+
+    /// Takes back a step that is committed: the next one uses its memory.
+    pub(crate) fn take_back(&mut self, step: Step) {
+        self.last_step = step;
     }
 
     /// Runs the instances that are ready, in their order, until the commit is full.
