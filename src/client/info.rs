@@ -9,17 +9,15 @@ use serde::Serialize;
 
 use crate::client::json;
 use crate::client::orchestration::OrchestrationHandle;
+use crate::engine::orchestration::START_TIMER;
 use crate::error::Result;
 use crate::failure::Failure;
 use crate::id::InstanceId;
 use crate::store::records::history::{Incoming, Started, TurnRecord};
-use crate::store::records::instance::{EndRecord, InstanceRecord, Order, OrchestrationStatus, Stopped};
+use crate::store::records::instance::{EndRecord, InstanceRecord, OrchestrationStatus, Order, Stopped};
 use crate::store::records::{self, Action, TimerRecord};
 use crate::store::{Reader, keys};
 use crate::time::Timestamp;
-
-/// The timer of an orchestration that waits for its start time.
-const START_TIMER: &str = "start";
 
 /// What is known of one orchestration.
 #[derive(Clone, Debug, Serialize)]
@@ -29,8 +27,7 @@ pub struct OrchestrationInfo {
     pub name: String,
     /// Its id.
     pub id: String,
-    /// The version that it runs; empty if the type has none. While it is `Pending` without a version of its own it is
-    /// empty, too: the newest one is taken when it begins.
+    /// The version that it runs; empty if the type has none.
     pub version: String,
     /// Where it stands.
     pub status: OrchestrationStatus,

@@ -35,5 +35,7 @@ pub(super) fn text(json: Vec<u8>) -> String {
 
 fn rfc3339(time: SystemTime) -> String {
     // Times beyond what jiff holds show as its last one.
-    jiff::Timestamp::try_from(time).unwrap_or(jiff::Timestamp::MAX).to_string()
+    jiff::Timestamp::try_from(time)
+        .unwrap_or(jiff::Timestamp::MAX)
+        .to_string()
 }

@@ -110,8 +110,7 @@ impl<O: 'static> OrchestrationHandle<O> {
         };
         let record = StartRecord {
             name: info.name,
-            // A `Pending` one may have none yet.
-            version: Some(info.version).filter(|version| !version.is_empty()),
+            version: Some(info.version),
             input: info.input.unwrap_or_else(|| "null".into()).into_bytes(),
             tags: info.tags,
             ..StartRecord::default()

@@ -166,7 +166,7 @@ impl End {
         let envelope = Envelope::Wait {
             instance: instance.clone(),
             token,
-            reply: Reply { sender, _permit: None },
+            reply: Reply { sender, permit: None },
         };
         runtime.send(&instance, envelope)?;
         Ok(Self {
@@ -187,7 +187,7 @@ impl Future for End {
         self.heard = true;
         Poll::Ready(match told {
             Ok(Ok(Told::Answer(output))) => Ok(output),
-            Ok(Ok(Told::Failed(failure))) => Err(failure),
+            Ok(Ok(Told::Failed(failure))) => Err(*failure),
             Ok(Ok(Told::Accepted | Told::Full { .. })) => Err(CallFailure::Runtime(Error::new(
                 ErrorKind::WrongState,
                 format!("`{}` cannot be waited for", self.instance),

@@ -155,11 +155,6 @@ impl<O> Start<O> {
         self
     }
 
-    pub(super) fn tags(mut self, tags: Vec<(String, String)>) -> Self {
-        self.set(|record| record.tags = tags);
-        self
-    }
-
     fn set(&mut self, set: impl FnOnce(&mut StartRecord)) {
         if let Ok(record) = &mut self.record {
             set(record);

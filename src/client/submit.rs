@@ -1,9 +1,14 @@
 //! Bringing a message to its instance, and waiting for what becomes of it.
 
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, ready};
 
-use tokio::sync::{TryAcquireError, oneshot};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, TryAcquireError, oneshot};
 
+use crate::client::handle::Client;
 use crate::engine::Registry;
 use crate::engine::code::{EntityCode, OrchestrationCode};
 use crate::engine::message::{ClientOrigin, Input, Token};
@@ -52,61 +57,44 @@ impl Submission {
         }
     }
 
-    /// Sends it and waits until it is settled. `Told::Full` is not among the outcomes.
-    pub(crate) async fn run(self, runtime: Weak<Runtime>) -> std::result::Result<Told, CallFailure> {
-        // Upgraded once on the way in: every client counts on the same word of memory.
-        let mut open = Some(runtime.upgrade().ok_or_else(closed)?);
-        if let Some(open) = &open {
-            self.check(open)?;
-        }
-        let target = self.target;
-        let mut action = self.action;
-        loop {
-            let now = match open.take() {
-                Some(open) => open,
-                None => runtime.upgrade().ok_or_else(closed)?,
-            };
-            let (now, permit) = match Arc::clone(&now.permits).try_acquire_owned() {
-                Ok(permit) => (now, permit),
-                Err(TryAcquireError::Closed) => return Err(now.end_reason().into()),
-                Err(TryAcquireError::NoPermits) if self.refuse_when_full => return Err(no_room().into()),
+    /// Sends it and waits until it is settled.
+    pub(crate) fn run(self, runtime: Weak<Runtime>) -> Sending {
+        Sending::new(Ok(self), runtime)
+    }
+
+    /// Sends it with the share of the hub's room that `permit` is, or with one that is free. The action goes with it.
+    fn send(&mut self, runtime: &Runtime, permit: Option<OwnedSemaphorePermit>) -> Result<Stage> {
+        let permit = match permit {
+            Some(permit) => permit,
+            None => match Arc::clone(&runtime.permits).try_acquire_owned() {
+                Ok(permit) => permit,
+                Err(TryAcquireError::Closed) => return Err(runtime.end_reason()),
+                Err(TryAcquireError::NoPermits) if self.refuse_when_full => return Err(no_room()),
                 Err(TryAcquireError::NoPermits) => {
-                    let permits = Arc::clone(&now.permits);
-                    // Not kept while waiting: a client must not hold a closed hub's store open.
-                    drop(now);
-                    let permit = permits.acquire_owned().await.map_err(|_| end_reason(&runtime))?;
-                    (runtime.upgrade().ok_or_else(closed)?, permit)
+                    let permits = Arc::clone(&runtime.permits);
+                    return Ok(Stage::NoRoom(Box::pin(permits.acquire_owned())));
                 }
-            };
-            let client = ClientOrigin {
+            },
+        };
+        let (sender, receiver) = oneshot::channel();
+        let target = self.target.clone();
+        let envelope = Envelope::Request {
+            target: target.clone(),
+            action: std::mem::replace(&mut self.action, Action::Cancel { timer: String::new() }),
+            client: ClientOrigin {
                 token: None,
                 call: self.call,
                 request: self.request_id.clone(),
                 refuse_when_full: self.refuse_when_full,
                 must_store: false,
-            };
-            let (sender, receiver) = oneshot::channel();
-            let reply = Reply {
+            },
+            reply: Reply {
                 sender,
-                _permit: Some(permit),
-            };
-            let envelope = Envelope::Request {
-                target: target.clone(),
-                action,
-                client,
-                reply,
-            };
-            now.send(&target, envelope)?;
-            drop(now);
-            match answer(receiver, &runtime).await? {
-                Told::Failed(failure) => return Err(failure),
-                Told::Full { action: again, door } => {
-                    door.opened().await;
-                    action = again;
-                }
-                told => return Ok(told),
-            }
-        }
+                permit: Some(permit),
+            },
+        };
+        runtime.send(&target, envelope)?;
+        Ok(Stage::Sent(receiver))
     }
 
     /// Refuses what cannot succeed, before anything is stored.
@@ -201,15 +189,21 @@ fn check_start(target: &InstanceId, start: &StartRecord, runtime: &Runtime) -> R
     })
 }
 
+impl Client {
+    /// Refuses a start that cannot succeed.
+    ///
+    /// # Errors
+    /// As [`Client::start`] has them before anything is stored.
+    pub(crate) fn check_start(&self, target: &InstanceId, start: &StartRecord) -> Result<()> {
+        check_start(target, start, &*self.runtime()?)
+    }
+}
+
 /// The code that a start would run.
 ///
 /// # Errors
 /// [`ErrorKind::Unregistered`] if nobody registered the name, or not in this version.
-pub(crate) fn code_of<'a>(
-    registry: &'a Registry,
-    name: &str,
-    version: Option<&str>,
-) -> Result<&'a dyn OrchestrationCode> {
+fn code_of<'a>(registry: &'a Registry, name: &str, version: Option<&str>) -> Result<&'a dyn OrchestrationCode> {
     let versions = registry.versions(name);
     let code = match version {
         Some(version) => versions.iter().find(|code| code.version() == version),
@@ -246,6 +240,97 @@ fn check_payload(payload: &[u8], what: impl FnOnce() -> String, runtime: &Runtim
     ))
 }
 
+/// A submission on its way: resolves when it is settled, and `Told::Full` is not among the outcomes.
+///
+/// Written by hand because every request in flight has one: it is small, and needs no memory but its own.
+#[derive(Debug)]
+pub(crate) struct Sending {
+    submission: Result<Submission>,
+    runtime: Weak<Runtime>,
+    stage: Stage,
+}
+
+/// How far a submission has come. No stage keeps the runtime: a client that waits must not hold a closed hub's store open.
+enum Stage {
+    /// It was not looked at yet.
+    New,
+    /// The hub has no room for it.
+    NoRoom(Waiting<Result<OwnedSemaphorePermit, AcquireError>>),
+    /// It is on its way, and the reply comes here.
+    Sent(oneshot::Receiver<Result<Told>>),
+    /// The queue of its instance was full.
+    Full(Waiting<()>),
+}
+
+/// Waiting for room, which is rare.
+type Waiting<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+impl Sending {
+    /// Sends `submission` when it is polled, or tells why it could not be made.
+    pub(crate) fn new(submission: Result<Submission>, runtime: Weak<Runtime>) -> Self {
+        Self {
+            submission,
+            runtime,
+            stage: Stage::New,
+        }
+    }
+}
+
+impl Future for Sending {
+    type Output = std::result::Result<Told, CallFailure>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self {
+            submission,
+            runtime,
+            stage,
+        } = &mut *self;
+        let submission = submission.as_mut().map_err(|error| error.clone())?;
+        loop {
+            let (check, permit) = match stage {
+                Stage::New => (true, None),
+                Stage::NoRoom(room) => {
+                    let permit = ready!(room.as_mut().poll(cx)).map_err(|_| end_reason(runtime))?;
+                    (false, Some(permit))
+                }
+                Stage::Full(door) => {
+                    ready!(door.as_mut().poll(cx));
+                    (false, None)
+                }
+                Stage::Sent(receiver) => {
+                    let told = ready!(Pin::new(receiver).poll(cx)).unwrap_or_else(|_| Err(end_reason(runtime)))?;
+                    match told {
+                        Told::Failed(failure) => return Poll::Ready(Err(*failure)),
+                        Told::Full { action, door } => {
+                            submission.action = *action;
+                            *stage = Stage::Full(Box::pin(async move { door.opened().await }));
+                            continue;
+                        }
+                        told => return Poll::Ready(Ok(told)),
+                    }
+                }
+            };
+            // Upgraded once for everything: every client counts on the same word of memory.
+            let open = runtime.upgrade().ok_or_else(closed)?;
+            if check {
+                submission.check(&open)?;
+            }
+            *stage = submission.send(&open, permit)?;
+        }
+    }
+}
+
+impl fmt::Debug for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::New => "New",
+            Self::NoRoom(_) => "NoRoom",
+            Self::Sent(_) => "Sent",
+            Self::Full(_) => "Full",
+        })
+    }
+}
+
 fn no_room() -> Error {
     Error::new(
         ErrorKind::Overloaded,
@@ -270,7 +355,7 @@ pub(crate) async fn ask(
     let (sender, receiver) = oneshot::channel();
     let envelope = Envelope::Operator {
         input: Box::new(input),
-        reply: Reply { sender, _permit: None },
+        reply: Reply { sender, permit: None },
     };
     runtime.upgrade().ok_or_else(closed)?.send(&instance, envelope)?;
     Ok(matches!(answer(receiver, &runtime).await?, Told::Answer(answer) if answer == b"true"))

@@ -317,15 +317,15 @@ pub(crate) enum Settled {
     Answer(Vec<u8>),
     /// The message is durable.
     Accepted,
-    /// There is no answer.
-    Failed(CallFailure),
+    /// There is no answer. Boxed, because it is rare and large.
+    Failed(Box<CallFailure>),
     /// The instance's queue is full: come again with the action when there is room.
     Full(Box<Action>),
 }
 
 impl Settled {
     pub(crate) fn runtime(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self::Failed(CallFailure::Runtime(Error::new(kind, message)))
+        Self::Failed(Box::new(CallFailure::Runtime(Error::new(kind, message))))
     }
 }
 
