@@ -3,9 +3,11 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
+use crate::engine::activities::{Activities, ActivitySlots};
 use crate::engine::limits::Limits;
 use crate::engine::mailbox::{Block, Mailbox};
 use crate::engine::message::{Input, Message, Origin, Token};
+use crate::engine::orchestration::Instances;
 use crate::engine::partition::Partition;
 use crate::engine::progress::Progress;
 use crate::engine::registry::Registry;
@@ -13,6 +15,7 @@ use crate::engine::states::{InstanceMap, States};
 use crate::engine::step::Step;
 use crate::error::Result;
 use crate::id::{InstanceId, MessageId, PartitionId};
+use crate::store::records::instance::LockRecord;
 use crate::store::{Reader, keys, records};
 use crate::time::Timestamp;
 
@@ -23,6 +26,10 @@ pub(crate) struct CoreConfig {
     pub(crate) limits: Limits,
     pub(crate) registry: Arc<Registry>,
     pub(crate) progress: Arc<Progress>,
+    /// The place of the core among those of the hub.
+    pub(crate) index: usize,
+    /// What all cores share of the limits on activities.
+    pub(crate) slots: Arc<ActivitySlots>,
     /// How many partitions the hub has.
     pub(crate) partitions: u16,
     /// Which of them are this core's.
@@ -40,8 +47,17 @@ pub(crate) struct Core {
     pub(super) progress: Arc<Progress>,
     /// Indexed by partition id; nothing where another core owns the partition.
     pub(super) partitions: Vec<Option<Partition>>,
-    pub(super) mailboxes: InstanceMap<Mailbox>,
+    pub(super) mailboxes: InstanceMap<Box<Mailbox>>,
+    /// Mailboxes of nobody, for the next ones who need one: most instances have a message only for a moment.
+    #[expect(clippy::vec_box, reason = "they come from the map above and go back there as they are")]
+    spare_mailboxes: Vec<Box<Mailbox>>,
     pub(super) states: States,
+    /// The locked entities.
+    pub(super) locks: InstanceMap<LockRecord>,
+    pub(super) activities: Activities,
+    pub(super) instances: Instances,
+    /// Clients that wait for the end of an orchestration.
+    pub(super) waiters: HashMap<InstanceId, Vec<Token>>,
     /// Clients that wait for the answer of a message that is a row.
     pub(super) callers: HashMap<MessageId, (Token, InstanceId)>,
     /// Clients that repeated a request whose call waits as a row, by the key of the request.
@@ -54,6 +70,8 @@ pub(crate) struct Core {
     /// Partitions with a backlog.
     backlogs: VecDeque<PartitionId>,
     steps: u64,
+    /// A step that is done, for its memory.
+    last_step: Step,
 }
 
 impl Core {
@@ -64,10 +82,13 @@ impl Core {
             limits,
             registry,
             progress,
+            index,
+            slots: activity_slots,
             partitions,
             owned,
             held,
         } = config;
+        let activities = Activities::open(index, activity_slots, &owned, reader)?;
         let mut slots: Vec<Option<Partition>> = (0..partitions).map(|_| None).collect();
         let mut backlogs = VecDeque::new();
         let mut quarantined = Vec::new();
@@ -80,6 +101,7 @@ impl Core {
             slots[usize::from(id.0)] = Some(partition);
         }
         let states = States::new(limits.cache_bytes);
+        let instances = Instances::new(limits.live_bytes);
         let mut core = Self {
             hub,
             limits,
@@ -87,7 +109,12 @@ impl Core {
             progress,
             partitions: slots,
             mailboxes: InstanceMap::default(),
+            spare_mailboxes: Vec::new(),
             states,
+            locks: InstanceMap::default(),
+            activities,
+            instances,
+            waiters: HashMap::new(),
             callers: HashMap::new(),
             attached: HashMap::new(),
             held,
@@ -96,7 +123,12 @@ impl Core {
             ready: VecDeque::new(),
             backlogs,
             steps: 0,
+            last_step: Step::default(),
         };
+        let owned: Vec<PartitionId> = core.owned().map(|partition| partition.id).collect();
+        for id in owned {
+            core.read_locks(id, reader)?;
+        }
         // A quarantined instance gets one new chance at every open: the build may have been mended.
         for id in quarantined {
             core.make_ready(&id);
@@ -114,6 +146,7 @@ impl Core {
         !self.inputs.is_empty()
             || !self.ready.is_empty()
             || !self.backlogs.is_empty()
+            || self.has_activities_to_begin()
             || self.next_wake().is_some_and(|wake| wake <= now)
     }
 
@@ -123,12 +156,11 @@ impl Core {
         timers.chain(self.sweep_due()).min()
     }
 
-    /// How many `async` operations run.
+    /// How many `async` operations and activities run.
     pub(crate) fn running(&self) -> usize {
-        self.mailboxes
-            .values()
-            .filter(|mailbox| matches!(mailbox.block, Block::Running(_)))
-            .count()
+        let operations = self.mailboxes.values();
+        let operations = operations.filter(|mailbox| matches!(mailbox.block, Block::Running(_)));
+        operations.count() + self.activities.running()
     }
 
     /// How many instances have messages that wait, and how many entities are in memory.
@@ -145,8 +177,8 @@ impl Core {
     /// # Errors
     /// What the reader meets. The core is of no use after that.
     pub(crate) fn step(&mut self, now: Timestamp, batch_number: u64, reader: &dyn Reader, seen: u64) -> Result<Step> {
-        self.steps += 1;
-        let mut step = Step::new(self.steps, now, batch_number);
+        let mut step = self.new_step(now, batch_number);
+        self.begin_waiting_activities(&mut step, reader)?;
         while let Some(input) = self.inputs.pop_front() {
             if matches!(input, Input::Delivery { commit, .. } if commit > seen) {
                 self.inputs.push_front(input);
@@ -158,8 +190,19 @@ impl Core {
         self.sweep(&mut step, reader)?;
         self.look_at_backlog(reader)?;
         self.run(&mut step, reader)?;
+        self.admit_behind_locks(&mut step, reader)?;
         self.close(&mut step)?;
         Ok(step)
+    }
+
+    pub(super) fn new_step(&mut self, now: Timestamp, batch_number: u64) -> Step {
+        self.steps += 1;
+        std::mem::take(&mut self.last_step).renewed(self.steps, now, batch_number)
+    }
+
+    /// Takes back a step that is committed: the next one uses its memory.
+    pub(crate) fn reuse(&mut self, step: Step) {
+        self.last_step = step;
     }
 
     /// Runs the instances that are ready, in their order, until the commit is full.
@@ -200,6 +243,7 @@ impl Core {
             self.save_arrivals(&id, step)?;
         }
         self.write_states(step)?;
+        self.write_instances(step)?;
         for partition in self.partitions.iter_mut().flatten() {
             if std::mem::take(&mut partition.record_changed) {
                 let key = keys::partition(partition.id);
@@ -207,6 +251,7 @@ impl Core {
             }
         }
         self.states.age();
+        self.instances.age();
         Ok(())
     }
 
@@ -228,7 +273,6 @@ impl Core {
                 attempt,
                 ended,
             } => self.end_activity(activity, attempt, ended, step, reader),
-            Input::SlotsFree => self.begin_waiting_activities(step),
             Input::Wait { instance, token } => self.wait_for_end(instance, token, step, reader),
             Input::Forget { instance, token } => {
                 self.forget_waiter(&instance, token);
@@ -268,6 +312,10 @@ impl Core {
             });
             return Ok(());
         }
+        if message.is_urgent() {
+            self.pass_queue(message, step);
+            return Ok(());
+        }
         if message.stored && self.has_unread_rows(&message.target) {
             // Rows come before it, so it is read in its turn.
             let (target, in_memory) = (message.target.clone(), self.limits.queue_in_memory);
@@ -289,8 +337,25 @@ impl Core {
         let was_ready = std::mem::replace(&mut mailbox.ready, true);
         let newly_ready = (!was_ready).then(|| message.target.clone());
         mailbox.arrivals.push_back(message);
-        self.ready.extend(newly_ready);
+        if let Some(id) = newly_ready {
+            self.ready.push_back(id);
+        }
         Ok(())
+    }
+
+    /// Brings a message to its instance here, past those that wait in line.
+    fn pass_queue(&mut self, message: Message, step: &mut Step) {
+        let target = message.target.clone();
+        let needs_row = message.needs_row();
+        let mailbox = self.mailbox(&target);
+        // While rows are unread, one that has a row is read with them.
+        if !(message.stored && mailbox.urgent_rows) {
+            mailbox.urgent.push_back(message);
+        }
+        self.make_ready(&target);
+        if needs_row {
+            step.unsaved.push(target);
+        }
     }
 
     /// Whether a message that sets or cancels a timer has to wait, because one of the same sender may be before it.
@@ -300,7 +365,7 @@ impl Core {
             return false;
         }
         let mailbox = self.mailboxes.get(&message.target);
-        mailbox.is_some_and(Mailbox::has_control) || self.has_unread_rows(&message.target)
+        mailbox.is_some_and(|mailbox| mailbox.has_control()) || self.has_unread_rows(&message.target)
     }
 
     /// Whether rows of an instance may be in the store that are not in memory.
@@ -330,6 +395,15 @@ impl Core {
             kept.push_back(message);
         }
         mailbox.arrivals = kept;
+        for mut message in std::mem::take(&mut mailbox.urgent) {
+            if message.needs_row() {
+                mailbox.give_row(&mut message, partition, step)?;
+                if mailbox.urgent_rows {
+                    continue;
+                }
+            }
+            mailbox.urgent.push_back(message);
+        }
         Ok(())
     }
 
@@ -344,7 +418,7 @@ impl Core {
         let Some(from) = self.partition(id).backlog.clone() else {
             return Ok(());
         };
-        let range = from..keys::messages(id).end;
+        let range = from..keys::all_messages(id).end;
         let rows = reader.scan(range, self.limits.page)?;
         let mut instances: Vec<InstanceId> = rows
             .iter()
@@ -355,8 +429,8 @@ impl Core {
             self.mailbox(instance);
             self.make_ready(instance);
         }
-        let next = match instances.last() {
-            Some(last) if rows.len() == self.limits.page => Some(keys::after_messages_of(id, last)),
+        let next = match rows.last() {
+            Some((last, _)) if rows.len() == self.limits.page => Some(keys::after_id(last)),
             _ => None,
         };
         if next.is_some() {
@@ -374,7 +448,7 @@ impl Core {
         }
         let owned: Vec<PartitionId> = self.owned().map(|partition| partition.id).collect();
         for id in &owned {
-            self.partition_mut(*id).backlog = Some(keys::messages(*id).start);
+            self.partition_mut(*id).backlog = Some(keys::all_messages(*id).start);
         }
         self.backlogs = owned.into();
     }
@@ -382,21 +456,28 @@ impl Core {
     /// The mailbox of an instance, made if there is none.
     pub(super) fn mailbox(&mut self, id: &InstanceId) -> &mut Mailbox {
         let partition = usize::from(self.partition_of(id).0);
-        let (partitions, held) = (&self.partitions, &self.held);
+        let (partitions, held, spare) = (&self.partitions, &self.held, &mut self.spare_mailboxes);
         self.mailboxes.entry(id.clone()).or_insert_with(|| {
-            let backlogged = partitions[partition]
-                .as_ref()
-                .is_some_and(|partition| partition.backlog_covers(id));
-            let mut mailbox = if backlogged {
-                Mailbox::with_rows()
-            } else {
-                Mailbox::default()
-            };
+            let mut mailbox = spare.pop().unwrap_or_default();
+            if let Some(partition) = &partitions[partition]
+                && partition.backlog.is_some()
+            {
+                mailbox.rows = partition.backlog_covers(id).then_some(MessageId::MIN);
+                mailbox.urgent_rows = partition.backlog_covers_urgent(id);
+            }
             if held.contains(id) {
                 mailbox.block = Block::Held;
             }
             mailbox
         })
+    }
+
+    /// Keeps a mailbox that nobody needs any more for somebody else.
+    pub(super) fn keep_spare(&mut self, mut mailbox: Box<Mailbox>) {
+        if self.spare_mailboxes.len() < self.limits.page {
+            mailbox.clear();
+            self.spare_mailboxes.push(mailbox);
+        }
     }
 
     pub(super) fn make_ready(&mut self, id: &InstanceId) {

@@ -7,10 +7,13 @@ use crate::engine::step::Step;
 use crate::error::Result;
 use crate::id::{MessageId, PartitionId};
 
+/// For how many messages a mailbox keeps memory while nobody uses it.
+const KEPT_ARRIVALS: usize = 4;
+
 /// The messages that wait for one instance, and why they wait. Exists only while there is something to remember.
 ///
-/// Order: first `waiting`, then the rows from `rows` on, then `arrivals`. While `rows` is set, whatever arrives is only a
-/// row, so that nothing overtakes.
+/// Order: first those that pass the queue, then `waiting`, then the rows from `rows` on, then `arrivals`. While `rows` is set,
+/// whatever arrives is only a row, so that nothing overtakes; so it is with those that pass the queue and `urgent_rows`.
 #[derive(Debug, Default)]
 pub(crate) struct Mailbox {
     /// What came in and was not looked at.
@@ -19,6 +22,10 @@ pub(crate) struct Mailbox {
     pub(crate) waiting: VecDeque<Message>,
     /// Rows from this one on may be in the store and are not in memory.
     pub(crate) rows: Option<MessageId>,
+    /// Messages that pass the queue, in order.
+    pub(crate) urgent: VecDeque<Message>,
+    /// Whether rows of such messages may be in the store that are not in memory. They are few, and read all at once.
+    pub(crate) urgent_rows: bool,
     /// How many messages wait, in memory or not, as far as it is known.
     pub(crate) waiting_count: usize,
     pub(crate) block: Block,
@@ -44,21 +51,30 @@ pub(crate) enum Block {
     Held,
     /// Nobody registered its type.
     Unregistered,
+    /// It is an orchestration that a client suspended.
+    Suspended,
+    /// It is an orchestration whose code cannot go on, for this reason.
+    Stopped(String),
 }
 
 impl Mailbox {
-    /// A mailbox of an instance whose rows, if any, are still to be read.
-    pub(crate) fn with_rows() -> Self {
-        Self {
-            rows: Some(MessageId::MIN),
+    /// Makes it as good as new. What it has of memory stays, if it is little.
+    pub(crate) fn clear(&mut self) {
+        let mut arrivals = std::mem::take(&mut self.arrivals);
+        arrivals.clear();
+        arrivals.shrink_to(KEPT_ARRIVALS);
+        *self = Self {
+            arrivals,
             ..Self::default()
-        }
+        };
     }
 
     /// Whether nothing would be forgotten with it.
     pub(crate) fn is_idle(&self) -> bool {
         matches!(self.block, Block::Open)
             && self.arrivals.is_empty()
+            && self.urgent.is_empty()
+            && !self.urgent_rows
             && self.waiting.is_empty()
             && self.rows.is_none()
             && !self.refused
@@ -79,6 +95,18 @@ impl Mailbox {
         Ok(())
     }
 
+    /// Puts a message back that was taken and not processed.
+    pub(crate) fn return_first(&mut self, message: Message) {
+        if message.is_urgent() {
+            self.urgent.push_front(message);
+        } else if message.stored {
+            self.waiting_count += 1;
+            self.waiting.push_front(message);
+        } else {
+            self.arrivals.push_front(message);
+        }
+    }
+
     /// Takes in a message that has a row: into memory while there is room and nothing before it is only a row.
     pub(crate) fn park(&mut self, message: Message, in_memory: usize) {
         debug_assert!(message.stored);
@@ -94,5 +122,40 @@ impl Mailbox {
     pub(crate) fn spill(&mut self) {
         self.waiting.clear();
         self.rows = Some(MessageId::MIN);
+        self.urgent.retain(|message| !message.stored);
+        self.urgent_rows = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::message::Origin;
+    use crate::id::InstanceId;
+    use crate::store::records::Action;
+
+    /// Nothing of an instance is left for the next one that gets its mailbox.
+    #[test]
+    fn a_cleared_mailbox_is_as_good_as_new() {
+        let message = Message {
+            id: MessageId::MIN,
+            target: InstanceId::trusted("@a@k"),
+            action: Action::Cancel { timer: "t".into() },
+            origin: Origin::of_stored(None),
+            stored: true,
+        };
+        let mut mailbox = Mailbox {
+            arrivals: vec![message.clone(); 100].into(),
+            waiting: vec![message].into(),
+            rows: Some(MessageId::MIN),
+            waiting_count: 3,
+            block: Block::Held,
+            ready: true,
+            touched_in: 7,
+            refused: true,
+        };
+        mailbox.clear();
+        assert_eq!(format!("{mailbox:?}"), format!("{:?}", Mailbox::default()));
+        assert!(mailbox.arrivals.capacity() < 100);
     }
 }

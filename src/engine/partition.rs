@@ -14,7 +14,8 @@ pub(crate) struct Partition {
     pub(crate) id: PartitionId,
     pub(crate) record: PartitionRecord,
     pub(crate) record_changed: bool,
-    /// Rows of messages from this key on were not looked at since the hub opened or memory overflowed.
+    /// Rows of messages from this key on were not looked at since the hub opened or memory overflowed. Those that pass the
+    /// queue are looked at first.
     pub(crate) backlog: Option<Vec<u8>>,
     /// When the first timer is due.
     pub(crate) next_due: Option<Timestamp>,
@@ -31,8 +32,7 @@ impl Partition {
             Some(bytes) => records::decode(&bytes, "partition")?,
             None => PartitionRecord::default(),
         };
-        let messages = keys::messages(id);
-        let backlog = reader.scan(messages, 1)?.pop().map(|(key, _)| key);
+        let backlog = reader.scan(keys::all_messages(id), 1)?.pop().map(|(key, _)| key);
         let quarantined = reader
             .scan(keys::quarantines(id), usize::MAX)?
             .iter()
@@ -71,5 +71,12 @@ impl Partition {
         self.backlog
             .as_ref()
             .is_some_and(|from| keys::after_messages_of(self.id, id) > *from)
+    }
+
+    /// Whether rows of `id` that pass the queue may be among those that were not looked at.
+    pub(crate) fn backlog_covers_urgent(&self, id: &InstanceId) -> bool {
+        self.backlog
+            .as_ref()
+            .is_some_and(|from| keys::urgents_of(self.id, id).end > *from)
     }
 }

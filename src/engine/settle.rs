@@ -2,14 +2,15 @@
 
 use crate::engine::core::Core;
 use crate::engine::mailbox::Mailbox;
-use crate::engine::message::{Message, Settled};
+use crate::engine::message::{Message, Origin, Settled};
 use crate::engine::outcome::{Outcome, Unanswered};
 use crate::engine::step::Step;
 use crate::engine::turn::Turn;
 use crate::error::{ErrorKind, Result};
 use crate::failure::CallFailure;
 use crate::id::{InstanceId, MessageId};
-use crate::store::records::RequestOutcome;
+use crate::store::records::instance::Order;
+use crate::store::records::{Action, RequestOutcome};
 use crate::store::{Reader, keys};
 
 impl Core {
@@ -25,7 +26,7 @@ impl Core {
         self.finish(turn.id, &mut turn.mailbox, message, outcome, step, reader)
     }
 
-    fn finish(
+    pub(super) fn finish(
         &mut self,
         id: &InstanceId,
         mailbox: &mut Mailbox,
@@ -34,19 +35,18 @@ impl Core {
         step: &mut Step,
         reader: &dyn Reader,
     ) -> Result<()> {
-        if message.stored {
-            step.batch.delete(&keys::message(self.partition_of(id), id, message.id));
-            mailbox.touched_in = step.number;
-        }
+        self.consume(&message, mailbox, step);
         if outcome.is_err() {
             step.counts.failures += 1;
         }
         if message.is_call() {
-            let token = self
-                .callers
-                .remove(&message.id)
-                .map(|(token, _)| token)
-                .or(message.token());
+            // Only whoever waits for a row is among the callers.
+            let caller = if message.stored {
+                self.callers.remove(&message.id).map(|(token, _)| token)
+            } else {
+                None
+            };
+            let token = caller.or(message.token());
             // The answer is copied only for a request that has to give it again.
             if message.client().is_some_and(|client| client.request.is_some()) {
                 self.remember(&message, request_outcome(&outcome), step, reader)?;
@@ -64,6 +64,15 @@ impl Core {
             }
             return Ok(());
         }
+        if let Origin::Step(caller, asked) = message.origin {
+            let order = Order::Completed {
+                execution: asked.execution,
+                sequence: asked.sequence,
+                outcome: outcome.map_err(|Unanswered(failure)| *failure).into(),
+            };
+            step.send(id, caller, Action::Order(Box::new(order)));
+            return Ok(());
+        }
         self.finish_signal(message, outcome.err(), step, reader)
     }
 
@@ -78,7 +87,7 @@ impl Core {
         if let Some(Unanswered(failure)) = failure {
             let undeliverable = is_undeliverable(&failure);
             if let (true, Some(token)) = (undeliverable, waits) {
-                step.settle(token, Settled::Failed(*failure));
+                step.settle(token, Settled::Failed(failure));
                 return Ok(());
             }
             let reason = describe(&failure);

@@ -14,8 +14,7 @@ impl Core {
     /// it notes that the row of a stored one goes.
     pub(super) fn control(&mut self, message: Message, step: &mut Step, reader: &dyn Reader) -> Result<()> {
         if message.stored {
-            let key = keys::message(self.partition_of(&message.target), &message.target, message.id);
-            step.batch.delete(&key);
+            step.batch.delete(&message.key(self.partition_of(&message.target)));
         }
         if self.settle_repeated(&message, step, reader)? {
             return Ok(());

@@ -21,6 +21,8 @@ const END: u8 = 0;
 enum Table {
     Partition = 0x01,
     State = 0x10,
+    /// Messages that pass the queue: see `Message::is_urgent`. They stand before the others and are looked at first.
+    Urgent = 0x1f,
     Message = 0x20,
     Timer = 0x30,
     TimerName = 0x31,
@@ -28,8 +30,6 @@ enum Table {
     RequestExpiry = 0x41,
     DeadLetter = 0x50,
     Quarantine = 0x60,
-    /// Messages that pass the queue: see `Message::is_urgent`.
-    Urgent = 0x21,
     Lock = 0x61,
     Instance = 0x70,
     History = 0x71,
@@ -132,6 +132,37 @@ pub(crate) fn messages_of(partition: PartitionId, id: &InstanceId, first: Messag
 /// All messages of a partition.
 pub(crate) fn messages(partition: PartitionId) -> Range<Vec<u8>> {
     beginning_with(table(partition, Table::Message, 0))
+}
+
+/// All messages of a partition, those first that pass the queue.
+pub(crate) fn all_messages(partition: PartitionId) -> Range<Vec<u8>> {
+    urgents(partition).start..messages(partition).end
+}
+
+/// The first key of `key`'s table behind all rows of the instance in it.
+pub(crate) fn after_id(key: &[u8]) -> Vec<u8> {
+    let rest = key.get(3..).unwrap_or_default();
+    let end = rest.iter().position(|byte| *byte == END).unwrap_or(rest.len());
+    let mut after = key[..key.len() - rest.len() + end].to_vec();
+    after.push(END + 1);
+    after
+}
+
+/// All messages of a partition whose receivers are entities.
+pub(crate) fn messages_of_entities(partition: PartitionId) -> Range<Vec<u8>> {
+    beginning_with(entities_of(partition, Table::Message))
+}
+
+/// The names of all scheduled operations of a partition whose receivers are entities.
+pub(crate) fn timer_names_of_entities(partition: PartitionId) -> Range<Vec<u8>> {
+    beginning_with(entities_of(partition, Table::TimerName))
+}
+
+/// What the rows of a table begin with that belong to entities.
+fn entities_of(partition: PartitionId, kind: Table) -> Vec<u8> {
+    let mut key = table(partition, kind, 1);
+    key.push(b'@');
+    key
 }
 
 /// The first key behind all messages of one instance.

@@ -1,0 +1,123 @@
+//! Which of its messages an instance looks at next, and how a message leaves its queue.
+
+use crate::engine::core::Core;
+use crate::engine::mailbox::{Block, Mailbox};
+use crate::engine::message::Message;
+use crate::engine::step::Step;
+use crate::error::Result;
+use crate::id::{InstanceId, MessageId};
+use crate::store::{Reader, keys};
+
+/// What an instance finds in its queue.
+#[derive(Debug)]
+pub(super) enum Next {
+    Message(Message),
+    /// There may be rows, and this step changed some of them, so that they can be read in the next one only.
+    Later,
+    Nothing,
+}
+
+impl Core {
+    /// Takes the next message of an instance: those that pass the queue first, then the others, each in their order.
+    pub(super) fn next_message(
+        &self,
+        id: &InstanceId,
+        mailbox: &mut Mailbox,
+        step: &Step,
+        reader: &dyn Reader,
+    ) -> Result<Next> {
+        match self.next_urgent(id, mailbox, step, reader)? {
+            Next::Nothing => self.next_in_line(id, mailbox, step, reader),
+            next => Ok(next),
+        }
+    }
+
+    /// Takes the next message of an instance that passes the queue.
+    pub(super) fn next_urgent(
+        &self,
+        id: &InstanceId,
+        mailbox: &mut Mailbox,
+        step: &Step,
+        reader: &dyn Reader,
+    ) -> Result<Next> {
+        if !self.read_urgent(id, mailbox, step, reader)? {
+            return Ok(Next::Later);
+        }
+        Ok(mailbox.urgent.pop_front().map_or(Next::Nothing, Next::Message))
+    }
+
+    /// Takes the next message of an instance that waits in line. Nobody may call it before [`next_urgent`](Self::next_urgent)
+    /// has said that there is nothing.
+    pub(super) fn next_in_line(
+        &self,
+        id: &InstanceId,
+        mailbox: &mut Mailbox,
+        step: &Step,
+        reader: &dyn Reader,
+    ) -> Result<Next> {
+        loop {
+            if let Some(message) = mailbox.waiting.pop_front() {
+                mailbox.waiting_count = mailbox.waiting_count.saturating_sub(1);
+                return Ok(Next::Message(message));
+            }
+            let Some(first) = mailbox.rows else {
+                return Ok(mailbox.arrivals.pop_front().map_or(Next::Nothing, Next::Message));
+            };
+            if mailbox.touched_in == step.number {
+                return Ok(Next::Later);
+            }
+            self.read_rows(id, mailbox, first, reader)?;
+        }
+    }
+
+    /// Notes that a message is done with: its row, if it has one, goes with this step.
+    pub(super) fn consume(&self, message: &Message, mailbox: &mut Mailbox, step: &mut Step) {
+        if message.stored {
+            step.batch.delete(&message.key(self.partition_of(&message.target)));
+            mailbox.touched_in = step.number;
+        }
+    }
+
+    /// Brings all messages that pass the queue into memory. Says whether they are there now; if not, they will be in the next
+    /// step.
+    pub(super) fn read_urgent(
+        &self,
+        id: &InstanceId,
+        mailbox: &mut Mailbox,
+        step: &Step,
+        reader: &dyn Reader,
+    ) -> Result<bool> {
+        if !mailbox.urgent_rows {
+            return Ok(true);
+        }
+        if mailbox.touched_in == step.number {
+            return Ok(false);
+        }
+        let rows = reader.scan(keys::urgents_of(self.partition_of(id), id), usize::MAX)?;
+        // What is in memory came after every row, since nothing with a row is kept while rows are unread.
+        for (key, value) in rows.iter().rev() {
+            let message = Message::from_row(id, key, value)?;
+            let runs = matches!(&mailbox.block, Block::Running(running) if running.id == message.id);
+            if !runs {
+                mailbox.urgent.push_front(message);
+            }
+        }
+        mailbox.urgent_rows = false;
+        Ok(true)
+    }
+
+    /// Brings the next rows of an instance into memory.
+    fn read_rows(&self, id: &InstanceId, mailbox: &mut Mailbox, first: MessageId, reader: &dyn Reader) -> Result<()> {
+        let range = keys::messages_of(self.partition_of(id), id, first);
+        let rows = reader.scan(range, self.limits.page)?;
+        for (key, value) in &rows {
+            mailbox.waiting.push_back(Message::from_row(id, key, value)?);
+        }
+        mailbox.rows = match mailbox.waiting.back() {
+            Some(last) if rows.len() == self.limits.page => Some(last.id.next()),
+            _ => None,
+        };
+        mailbox.waiting_count = mailbox.waiting_count.max(mailbox.waiting.len());
+        Ok(())
+    }
+}
