@@ -43,5 +43,8 @@ pub use error::{Error, ErrorKind, Result};
 pub use failure::Failure;
 pub use hub::{Hub, HubBuilder, HubStats};
 pub use id::{EntityId, MAX_ID_BYTES};
-pub use orchestration::{LocalBoxFuture, Orchestration, OrchestrationContext};
+pub use orchestration::{
+    ActivityCall, ChildCall, ChildStart, ContinueAsNew, EventOr, EventTimeout, EventWait, LocalBoxFuture, LockGuard,
+    LockRequest, LockTargets, Orchestration, OrchestrationCaller, OrchestrationContext, ParentInfo, Random, Timer,
+};
 pub use retry::RetryPolicy;

@@ -12,6 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::hub::handle::Hub;
 use crate::hub::names;
 use crate::id::EntityId;
+use crate::orchestration::{Orchestration, orchestration_code};
 use crate::runtime::{Runtime, RuntimeConfig};
 use crate::store::records::CommitRecord;
 use crate::store::{Model, Store};
@@ -86,6 +87,15 @@ impl HubBuilder {
     /// Registers an entity type. Two types with one name are an error when the hub is opened.
     pub fn entity<E: Operations>(mut self) -> Self {
         if let Err(error) = self.registry.add_entity(entity_code::<E>()) {
+            self.error.get_or_insert(error);
+        }
+        self
+    }
+
+    /// Registers an orchestration. Of several versions of one name the last that is registered is the newest; two of one
+    /// name and version are an error when the hub is opened.
+    pub fn orchestration<O: Orchestration>(mut self) -> Self {
+        if let Err(error) = self.registry.add_orchestration(orchestration_code::<O>()) {
             self.error.get_or_insert(error);
         }
         self

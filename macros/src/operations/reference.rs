@@ -65,6 +65,7 @@ fn method(entity: &EntityImpl, operation: &Operation, caller: &Ident) -> TokenSt
     quote! {
         #(#shown)*
         #(#cfgs)*
+        #[track_caller]
         pub fn #ident(&self, #(#parameters),*) -> #krate::Operation<#caller, #answer, #error> {
             #krate::__private::ReferenceCode::reference(self).operation(#name, #json)
         }
