@@ -24,6 +24,7 @@ mod orchestration;
 pub mod prelude;
 mod retry;
 mod runtime;
+mod schedule;
 #[cfg(test)]
 mod simulation;
 mod spawn;
@@ -33,8 +34,12 @@ mod time;
 pub use abide_macros::{Entity, FromCallError, activity, operations, orchestration};
 pub use activity::{Activity, ActivityContext, ActivityOptions, BoxFuture};
 pub use client::{
-    Cancel, Cancellation, Client, DeadLetter, EntityInfo, EntityPage, EntityQuery, Quarantined, Schedule, Signal,
+    Cancel, Cancellation, Client, DeadLetter, EntityInfo, EntityLock, EntityPage, EntityQuery, HistoryEvent,
+    HistoryEventKind, HistoryStep, InstanceHandle, OrchestrationCount, OrchestrationHandle, OrchestrationInfo,
+    OrchestrationPage, OrchestrationQuery, Purge, Quarantined, RaiseEvent, Retention, Schedule, Signal, Start, Status,
+    Terminate, Untyped,
 };
+pub use engine::VersionMatch;
 pub use entity::{
     Answer, Argument, CallError, Caller, CanCall, ClientCaller, Entity, EntityCaller, EntityContext, EntityRef, Key,
     NamedTimer, NoError, Operation, OperationError, Operations, ReadContext, ReadState,
@@ -44,7 +49,10 @@ pub use failure::Failure;
 pub use hub::{Hub, HubBuilder, HubStats};
 pub use id::{EntityId, MAX_ID_BYTES};
 pub use orchestration::{
-    ActivityCall, ChildCall, ChildStart, ContinueAsNew, EventOr, EventTimeout, EventWait, LocalBoxFuture, LockGuard,
-    LockRequest, LockTargets, Orchestration, OrchestrationCaller, OrchestrationContext, ParentInfo, Random, Timer,
+    ActivityCall, ChildCall, ChildStart, ContinueAsNew, EntityStart, EventOr, EventTimeout, EventWait, LocalBoxFuture,
+    LockGuard, LockRequest, LockTargets, Orchestration, OrchestrationCaller, OrchestrationContext, ParentInfo, Random,
+    Timer,
 };
 pub use retry::RetryPolicy;
+pub use schedule::{CreateSchedule, MissedRuns, ScheduleInfo, Schedules, Timing};
+pub use store::records::instance::{OrchestrationStatus, ReusePolicy, StopKind, Stopped};

@@ -78,7 +78,11 @@ fn the_lower_folders_know_nothing_above_them() {
             &["orchestration", "activity", "entity", "engine", "store"],
         ),
         ("runtime", &["runtime", "engine", "commit", "store"]),
-        ("client", &["client", "runtime", "entity", "engine", "store"]),
+        (
+            "client",
+            &["client", "orchestration", "runtime", "entity", "engine", "store"],
+        ),
+        ("schedule", &["schedule", "client", "orchestration", "entity", "store"]),
     ]
     .into();
     for (folder, uses) in uses() {

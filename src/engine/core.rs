@@ -7,6 +7,7 @@ use crate::engine::activities::{Activities, ActivitySlots};
 use crate::engine::limits::Limits;
 use crate::engine::mailbox::{Block, Mailbox};
 use crate::engine::message::{Input, Message, Origin, Token};
+use crate::engine::orchestration::Instances;
 use crate::engine::partition::Partition;
 use crate::engine::progress::Progress;
 use crate::engine::registry::Registry;
@@ -14,6 +15,7 @@ use crate::engine::states::{InstanceMap, States};
 use crate::engine::step::Step;
 use crate::error::Result;
 use crate::id::{InstanceId, MessageId, PartitionId};
+use crate::store::records::instance::LockRecord;
 use crate::store::{Reader, keys, records};
 use crate::time::Timestamp;
 
@@ -45,9 +47,17 @@ pub(crate) struct Core {
     pub(super) progress: Arc<Progress>,
     /// Indexed by partition id; nothing where another core owns the partition.
     pub(super) partitions: Vec<Option<Partition>>,
-    pub(super) mailboxes: InstanceMap<Mailbox>,
+    pub(super) mailboxes: InstanceMap<Box<Mailbox>>,
+    /// Mailboxes of nobody, for the next ones who need one: most instances have a message only for a moment.
+    #[expect(clippy::vec_box, reason = "they come from the map above and go back there as they are")]
+    spare_mailboxes: Vec<Box<Mailbox>>,
     pub(super) states: States,
+    /// The locked entities.
+    pub(super) locks: InstanceMap<LockRecord>,
     pub(super) activities: Activities,
+    pub(super) instances: Instances,
+    /// Clients that wait for the end of an orchestration.
+    pub(super) waiters: HashMap<InstanceId, Vec<Token>>,
     /// Clients that wait for the answer of a message that is a row.
     pub(super) callers: HashMap<MessageId, (Token, InstanceId)>,
     /// Clients that repeated a request whose call waits as a row, by the key of the request.
@@ -60,6 +70,8 @@ pub(crate) struct Core {
     /// Partitions with a backlog.
     backlogs: VecDeque<PartitionId>,
     steps: u64,
+    /// A step that is done, for its memory.
+    last_step: Step,
 }
 
 impl Core {
@@ -89,6 +101,7 @@ impl Core {
             slots[usize::from(id.0)] = Some(partition);
         }
         let states = States::new(limits.cache_bytes);
+        let instances = Instances::new(limits.live_bytes);
         let mut core = Self {
             hub,
             limits,
@@ -96,8 +109,12 @@ impl Core {
             progress,
             partitions: slots,
             mailboxes: InstanceMap::default(),
+            spare_mailboxes: Vec::new(),
             states,
+            locks: InstanceMap::default(),
             activities,
+            instances,
+            waiters: HashMap::new(),
             callers: HashMap::new(),
             attached: HashMap::new(),
             held,
@@ -106,7 +123,12 @@ impl Core {
             ready: VecDeque::new(),
             backlogs,
             steps: 0,
+            last_step: Step::default(),
         };
+        let owned: Vec<PartitionId> = core.owned().map(|partition| partition.id).collect();
+        for id in owned {
+            core.read_locks(id, reader)?;
+        }
         // A quarantined instance gets one new chance at every open: the build may have been mended.
         for id in quarantined {
             core.make_ready(&id);
@@ -168,13 +190,19 @@ impl Core {
         self.sweep(&mut step, reader)?;
         self.look_at_backlog(reader)?;
         self.run(&mut step, reader)?;
+        self.admit_behind_locks(&mut step, reader)?;
         self.close(&mut step)?;
         Ok(step)
     }
 
     pub(super) fn new_step(&mut self, now: Timestamp, batch_number: u64) -> Step {
         self.steps += 1;
-        Step::new(self.steps, now, batch_number)
+        std::mem::take(&mut self.last_step).renewed(self.steps, now, batch_number)
+    }
+
+    /// Takes back a step that is committed: the next one uses its memory.
+    pub(crate) fn reuse(&mut self, step: Step) {
+        self.last_step = step;
     }
 
     /// Runs the instances that are ready, in their order, until the commit is full.
@@ -215,6 +243,7 @@ impl Core {
             self.save_arrivals(&id, step)?;
         }
         self.write_states(step)?;
+        self.write_instances(step)?;
         for partition in self.partitions.iter_mut().flatten() {
             if std::mem::take(&mut partition.record_changed) {
                 let key = keys::partition(partition.id);
@@ -222,6 +251,7 @@ impl Core {
             }
         }
         self.states.age();
+        self.instances.age();
         Ok(())
     }
 
@@ -307,7 +337,9 @@ impl Core {
         let was_ready = std::mem::replace(&mut mailbox.ready, true);
         let newly_ready = (!was_ready).then(|| message.target.clone());
         mailbox.arrivals.push_back(message);
-        self.ready.extend(newly_ready);
+        if let Some(id) = newly_ready {
+            self.ready.push_back(id);
+        }
         Ok(())
     }
 
@@ -333,7 +365,7 @@ impl Core {
             return false;
         }
         let mailbox = self.mailboxes.get(&message.target);
-        mailbox.is_some_and(Mailbox::has_control) || self.has_unread_rows(&message.target)
+        mailbox.is_some_and(|mailbox| mailbox.has_control()) || self.has_unread_rows(&message.target)
     }
 
     /// Whether rows of an instance may be in the store that are not in memory.
@@ -424,19 +456,28 @@ impl Core {
     /// The mailbox of an instance, made if there is none.
     pub(super) fn mailbox(&mut self, id: &InstanceId) -> &mut Mailbox {
         let partition = usize::from(self.partition_of(id).0);
-        let (partitions, held) = (&self.partitions, &self.held);
+        let (partitions, held, spare) = (&self.partitions, &self.held, &mut self.spare_mailboxes);
         self.mailboxes.entry(id.clone()).or_insert_with(|| {
-            let mut mailbox = match &partitions[partition] {
-                Some(partition) if partition.backlog.is_some() => {
-                    Mailbox::with_rows(partition.backlog_covers(id), partition.backlog_covers_urgent(id))
-                }
-                _ => Mailbox::default(),
-            };
+            let mut mailbox = spare.pop().unwrap_or_default();
+            if let Some(partition) = &partitions[partition]
+                && partition.backlog.is_some()
+            {
+                mailbox.rows = partition.backlog_covers(id).then_some(MessageId::MIN);
+                mailbox.urgent_rows = partition.backlog_covers_urgent(id);
+            }
             if held.contains(id) {
                 mailbox.block = Block::Held;
             }
             mailbox
         })
+    }
+
+    /// Keeps a mailbox that nobody needs any more for somebody else.
+    pub(super) fn keep_spare(&mut self, mut mailbox: Box<Mailbox>) {
+        if self.spare_mailboxes.len() < self.limits.page {
+            mailbox.clear();
+            self.spare_mailboxes.push(mailbox);
+        }
     }
 
     pub(super) fn make_ready(&mut self, id: &InstanceId) {

@@ -17,6 +17,16 @@ pub(crate) struct Limits {
     pub(crate) batch_bytes: usize,
     /// The memory for entities that are idle, in bytes.
     pub(crate) cache_bytes: usize,
+    /// The memory for the code of orchestrations between their turns, in bytes.
+    pub(crate) live_bytes: usize,
+    /// The most events and commands in the history of one execution.
+    pub(crate) history_events: u64,
+    /// The largest history of one execution, in bytes.
+    pub(crate) history_bytes: u64,
+    /// Whether every turn replays the whole history.
+    pub(crate) strict_replay: bool,
+    /// The most events that a partition keeps for orchestrations that do not exist yet.
+    pub(crate) early_events: u64,
     /// The most messages that may wait for one instance before clients have to wait.
     pub(crate) queue: usize,
     /// The most waiting messages of one instance that are held in memory.
@@ -27,10 +37,12 @@ pub(crate) struct Limits {
     pub(crate) async_timeout: Duration,
     /// The most attempts of activities that run at one time in the hub.
     pub(crate) activities: usize,
-    /// How many activities that wait for a slot are held in memory by each core.
+    /// How many attempts of one activity that wait for a slot are held in memory by each core.
     pub(crate) activities_in_memory: usize,
     /// In how many crashes an activity may have been running before it ends as poisonous.
     pub(crate) crashes: usize,
+    /// How long an attempt of an activity may still run after it was told that nobody wants its result any more.
+    pub(crate) cancel_grace: Duration,
     /// How long a request id is remembered.
     pub(crate) request_retention: Duration,
     /// The most request ids that a partition remembers.
@@ -51,6 +63,11 @@ impl Default for Limits {
             batch_operations: 1_024,
             batch_bytes: 4 << 20,
             cache_bytes: 64 << 20,
+            live_bytes: 64 << 20,
+            history_events: 50_000,
+            history_bytes: 50 << 20,
+            strict_replay: false,
+            early_events: 10_000,
             queue: 10_000,
             queue_in_memory: 64,
             page: 256,
@@ -58,6 +75,8 @@ impl Default for Limits {
             activities: 256,
             activities_in_memory: 256,
             crashes: 5,
+            // As it is documented with `ActivityContext::canceled`.
+            cancel_grace: Duration::from_secs(5),
             request_retention: Duration::from_secs(24 * 60 * 60),
             requests: 100_000,
             dead_letter_retention: Duration::from_secs(30 * 24 * 60 * 60),

@@ -15,6 +15,20 @@ use crate::store::records::{self, Action, MessageRecord, StepRef};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Token(pub(crate) u64);
 
+impl Token {
+    /// Set in the tokens of clients that wait for the end of an orchestration, and in no others.
+    const WAIT: u64 = 1 << 63;
+
+    /// The token of the wait of this number.
+    pub(crate) fn of_wait(number: u64) -> Self {
+        Self(number | Self::WAIT)
+    }
+
+    pub(crate) fn is_wait(self) -> bool {
+        self.0 & Self::WAIT != 0
+    }
+}
+
 /// One message to one instance.
 #[derive(Clone, Debug)]
 pub(crate) struct Message {
@@ -93,16 +107,28 @@ impl Message {
             Action::Operation { .. } => matches!(&self.origin, Origin::Step(_, step) if step.lock.is_some()),
             Action::Schedule { .. } | Action::Cancel { .. } => false,
             Action::Lock(order) => !matches!(**order, LockOrder::Take { .. }),
+            // What an orchestration is told by another one keeps its order, so that a start comes before a cancellation.
             Action::Order(order) => match **order {
-                Order::Start(_) | Order::Completed { .. } | Order::Raise { .. } | Order::LockLost { .. } => false,
-                Order::CancelChild { .. }
-                | Order::Terminate { .. }
+                Order::Terminate { .. }
                 | Order::Suspend { .. }
                 | Order::Resume { .. }
                 | Order::Rewind { .. }
                 | Order::Restart
-                | Order::Purge { .. } => true,
+                | Order::Purge { .. } => self.client().is_some(),
+                Order::Start(_)
+                | Order::Completed { .. }
+                | Order::Raise { .. }
+                | Order::LockLost { .. }
+                | Order::CancelChild { .. } => false,
             },
+        }
+    }
+
+    /// What it asks of an orchestration, if it is for one.
+    pub(crate) fn order(&self) -> Option<&Order> {
+        match &self.action {
+            Action::Order(order) => Some(order),
+            _ => None,
         }
     }
 
@@ -291,15 +317,15 @@ pub(crate) enum Settled {
     Answer(Vec<u8>),
     /// The message is durable.
     Accepted,
-    /// There is no answer.
-    Failed(CallFailure),
+    /// There is no answer. Boxed, because it is rare and large.
+    Failed(Box<CallFailure>),
     /// The instance's queue is full: come again with the action when there is room.
     Full(Box<Action>),
 }
 
 impl Settled {
     pub(crate) fn runtime(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self::Failed(CallFailure::Runtime(Error::new(kind, message)))
+        Self::Failed(Box::new(CallFailure::Runtime(Error::new(kind, message))))
     }
 }
 

@@ -28,7 +28,7 @@ impl From<Error> for Unanswered {
 
 impl From<Unanswered> for Settled {
     fn from(unanswered: Unanswered) -> Self {
-        Settled::Failed(*unanswered.0)
+        Settled::Failed(unanswered.0)
     }
 }
 
@@ -87,6 +87,15 @@ pub(super) fn init_panicked(id: &EntityId, text: &str) -> Unanswered {
     unanswered(
         ErrorKind::Panicked,
         format!("the first state of `{id}` could not be made, it panicked: {text}"),
+    )
+}
+
+pub(super) fn lock_lost(id: &InstanceId, owner: &InstanceId) -> Unanswered {
+    unanswered(
+        ErrorKind::LockLost,
+        format!(
+            "`{owner}` does not hold the lock of `{id}` any more: it was released by force, or the section has ended"
+        ),
     )
 }
 

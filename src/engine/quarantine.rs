@@ -22,6 +22,13 @@ impl Core {
     ) -> Result<()> {
         tracing::error!(entity = %id, reason, "an entity is quarantined; its messages wait");
         mailbox.block = Block::Quarantined(reason.to_owned());
+        self.note_stopped(id, reason, step)?;
+        let error = blocked(id, &mailbox.block);
+        self.fail_waiting_calls(id, mailbox, &error, step, reader)
+    }
+
+    /// Notes that an instance cannot go on, so that every open tries it again.
+    pub(super) fn note_stopped(&mut self, id: &InstanceId, reason: &str, step: &mut Step) -> Result<()> {
         let partition = self.partition_of(id);
         if self.partition_mut(partition).quarantined.insert(id.clone()) {
             let record = QuarantineRecord {
@@ -31,15 +38,14 @@ impl Core {
             step.batch
                 .put(&keys::quarantine(partition, id), &records::encode(&record)?);
         }
-        let error = blocked(id, &mailbox.block);
-        self.fail_waiting_calls(id, mailbox, &error, step, reader)
+        Ok(())
     }
 
-    /// Notes that an instance's state could be read.
+    /// Notes that an instance can go on.
     pub(super) fn end_quarantine(&mut self, id: &InstanceId, step: &mut Step) {
         let partition = self.partition_of(id);
         if self.partition_mut(partition).quarantined.remove(id) {
-            tracing::info!(entity = %id, "an entity leaves its quarantine");
+            tracing::info!(instance = %id, "an instance leaves its quarantine");
             step.batch.delete(&keys::quarantine(partition, id));
         }
     }
@@ -48,7 +54,7 @@ impl Core {
     pub(super) fn resume(&mut self, id: &InstanceId, token: Token, step: &mut Step) {
         let held = self.held.remove(id);
         let mailbox = self.mailbox(id);
-        let is_blocked = matches!(mailbox.block, Block::Quarantined(_) | Block::Held);
+        let is_blocked = matches!(mailbox.block, Block::Quarantined(_) | Block::Held | Block::Stopped(_));
         if is_blocked {
             mailbox.block = Block::Open;
             self.states.remove(id);

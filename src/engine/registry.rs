@@ -14,6 +14,37 @@ pub(crate) struct Registry {
     /// By name and version.
     orchestrations: BTreeMap<String, Vec<Arc<dyn OrchestrationCode>>>,
     activities: BTreeMap<String, Arc<dyn ActivityCode>>,
+    pub(crate) version_match: VersionMatch,
+}
+
+/// Which code may run an orchestration that was started with some version.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum VersionMatch {
+    /// Only code of that very version. Without it the orchestration waits, visibly.
+    #[default]
+    Strict,
+    /// Code of that version, or, if there is none, the newest one, unless the orchestration is newer still.
+    CurrentOrOlder,
+}
+
+/// Whether a version is newer than another: numbers in them compare as numbers, the rest as text.
+fn is_newer(version: &str, than: &str) -> bool {
+    let parts = |version: &str| -> Vec<(u64, String)> {
+        let split = version.split(['.', '-', '+']);
+        split.map(|part| (part.parse().unwrap_or(0), part.to_owned())).collect()
+    };
+    let (a, b) = (parts(version), parts(than));
+    for (a, b) in a.iter().zip(&b) {
+        if a.0 != b.0 {
+            return a.0 > b.0;
+        }
+        let numbers = a.1.parse::<u64>().is_ok() && b.1.parse::<u64>().is_ok();
+        if !numbers && a.1 != b.1 {
+            return a.1 > b.1;
+        }
+    }
+    a.len() > b.len()
 }
 
 impl Registry {
@@ -80,6 +111,18 @@ impl Registry {
     /// All versions of an orchestration, the newest last.
     pub(crate) fn versions(&self, name: &str) -> &[Arc<dyn OrchestrationCode>] {
         self.orchestrations.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// The code that runs an orchestration of this name which was started with this version.
+    pub(crate) fn orchestration(&self, name: &str, version: &str) -> Option<Arc<dyn OrchestrationCode>> {
+        let versions = self.versions(name);
+        let exact = versions.iter().find(|code| code.version() == version);
+        let newest = || {
+            let newest = versions.last()?;
+            let is_older = !is_newer(version, newest.version());
+            (self.version_match == VersionMatch::CurrentOrOlder && is_older).then_some(newest)
+        };
+        exact.or_else(newest).cloned()
     }
 
     /// The code of the activity `name`.

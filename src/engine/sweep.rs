@@ -17,7 +17,9 @@ impl Core {
     /// When the next sweep is due, if there is anything that can grow old.
     pub(super) fn sweep_due(&self) -> Option<Timestamp> {
         self.owned()
-            .any(|partition| partition.record.requests > 0 || partition.record.dead_letters > 0)
+            .any(|partition| {
+                partition.record.requests > 0 || partition.record.dead_letters > 0 || partition.record.early_events > 0
+            })
             .then_some(self.next_sweep)
     }
 
@@ -31,6 +33,7 @@ impl Core {
         for id in owned {
             more |= self.sweep_requests(id, step, reader)?;
             more |= self.sweep_dead_letters(id, step, reader)?;
+            self.sweep_early_events(id, step, reader)?;
         }
         self.next_sweep = if more { step.now } else { step.now.after(INTERVAL) };
         Ok(())

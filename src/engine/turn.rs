@@ -11,8 +11,8 @@ use crate::engine::queue::Next;
 use crate::engine::states::Entity;
 use crate::engine::step::Step;
 use crate::error::Result;
-use crate::id::{EntityId, InstanceId};
-use crate::store::records::{self, StateRecord};
+use crate::id::InstanceId;
+use crate::store::records::{self, Action, StateRecord};
 use crate::store::{Reader, keys};
 
 /// What a turn works on: an instance with its code, its state and its messages, taken out of the core's maps.
@@ -20,7 +20,7 @@ pub(super) struct Turn<'a> {
     pub(super) id: &'a InstanceId,
     pub(super) code: Arc<dyn EntityCode>,
     pub(super) entity: Entity,
-    pub(super) mailbox: Mailbox,
+    pub(super) mailbox: Box<Mailbox>,
 }
 
 impl Core {
@@ -32,22 +32,11 @@ impl Core {
         mailbox.ready = false;
         step.counts.turns += 1;
         self.progress.enter(id);
-        let (mut mailbox, again) = match self.begin_turn(id, &mut mailbox, step, reader)? {
-            Some((code, entity)) => {
-                let mut turn = Turn {
-                    id,
-                    code,
-                    entity,
-                    mailbox,
-                };
-                let again = self.process_messages(&mut turn, step, reader)?;
-                self.states.put(id.clone(), turn.entity);
-                (turn.mailbox, again)
-            }
-            None => {
-                self.wait_blocked(id, &mut mailbox, step, reader)?;
-                (mailbox, false)
-            }
+        let (mut mailbox, again) = if id.is_entity() {
+            self.entity_turn(id, mailbox, step, reader)?
+        } else {
+            let again = self.orchestrate(id, &mut mailbox, step, reader)?;
+            (mailbox, again)
         };
         self.progress.leave();
         // Of a blocked instance nobody knows when there is room: who waits for it comes again, and hears why not.
@@ -60,6 +49,8 @@ impl Core {
         let remember = mailbox.touched_in == step.number && self.partition(self.partition_of(id)).backlog_covers(id);
         if remember || !mailbox.is_idle() {
             self.mailboxes.insert(id.clone(), mailbox);
+        } else {
+            self.keep_spare(mailbox);
         }
         for message in std::mem::take(&mut step.outbound) {
             self.route(message, step, reader)?;
@@ -67,7 +58,35 @@ impl Core {
         Ok(again || remember)
     }
 
-    /// Finds code and state of an instance. Nothing if it is blocked, now or since before.
+    /// Lets an entity process its messages. Says whether it has to run again in the next step.
+    fn entity_turn(
+        &mut self,
+        id: &InstanceId,
+        mut mailbox: Box<Mailbox>,
+        step: &mut Step,
+        reader: &dyn Reader,
+    ) -> Result<(Box<Mailbox>, bool)> {
+        match self.begin_turn(id, &mut mailbox, step, reader)? {
+            Some((code, entity)) => {
+                let mut turn = Turn {
+                    id,
+                    code,
+                    entity,
+                    mailbox,
+                };
+                let again = self.process_messages(&mut turn, step, reader)?;
+                self.states.put(id, turn.entity);
+                Ok((turn.mailbox, again))
+            }
+            None => {
+                let later = self.process_releases(id, &mut mailbox, step, reader)?;
+                self.wait_blocked(id, &mut mailbox, step, reader)?;
+                Ok((mailbox, later))
+            }
+        }
+    }
+
+    /// Finds code and state of an entity. Nothing if it is blocked, now or since before.
     fn begin_turn(
         &mut self,
         id: &InstanceId,
@@ -78,10 +97,12 @@ impl Core {
         if matches!(mailbox.block, Block::Quarantined(_) | Block::Held | Block::Unregistered) {
             return Ok(None);
         }
-        let entity_id = EntityId::from_instance(id.clone());
-        let Some(code) = self.registry.entity(entity_id.name()).cloned() else {
-            tracing::warn!(entity = %id, "messages wait for an entity whose type is not registered");
-            mailbox.block = Block::Unregistered;
+        let Some(code) = self.registry.entity(id.entity_name()).cloned() else {
+            self.process_releases(id, mailbox, step, reader)?;
+            if !mailbox.is_idle() {
+                tracing::warn!(entity = %id, "messages wait for an entity whose type is not registered");
+                mailbox.block = Block::Unregistered;
+            }
             return Ok(None);
         };
         if let Some(entity) = self.states.take(id) {
@@ -128,7 +149,10 @@ impl Core {
 
     /// Reads the states that the turns of `page` will want, all at once.
     pub(super) fn load(&mut self, page: &[InstanceId], step: &mut Step, reader: &dyn Reader) -> Result<()> {
-        let missing: Vec<&InstanceId> = page.iter().filter(|id| !self.states.contains(id)).collect();
+        let missing: Vec<&InstanceId> = page
+            .iter()
+            .filter(|id| id.is_entity() && !self.states.contains(id))
+            .collect();
         if missing.is_empty() {
             return Ok(());
         }
@@ -148,36 +172,67 @@ impl Core {
             if self.is_full(step) {
                 return Ok(!turn.mailbox.is_idle());
             }
-            let message = match self.next_message(turn.id, &mut turn.mailbox, step, reader)? {
-                Next::Message(message) => message,
-                Next::Later => return Ok(true),
-                Next::Nothing => return Ok(false),
+            let locked = self.is_locked(turn.id);
+            let next = if locked {
+                self.next_urgent(turn.id, &mut turn.mailbox, step, reader)?
+            } else {
+                self.next_message(turn.id, &mut turn.mailbox, step, reader)?
             };
-            self.process(turn, message, step, reader)?;
+            match next {
+                Next::Message(message) => {
+                    if !self.process(turn, message, step, reader)? {
+                        return Ok(true);
+                    }
+                }
+                Next::Later => return Ok(true),
+                Next::Nothing => {
+                    if locked {
+                        self.wait_locked(turn, step, reader)?;
+                    }
+                    return Ok(false);
+                }
+            }
         }
+        let later = self.process_releases(turn.id, &mut turn.mailbox, step, reader)?;
         if matches!(turn.mailbox.block, Block::Running(_)) {
             self.wait_running(turn, step, reader)?;
         } else {
             self.wait_blocked(turn.id, &mut turn.mailbox, step, reader)?;
         }
-        Ok(false)
+        Ok(later)
     }
 
-    fn process(&mut self, turn: &mut Turn<'_>, message: Message, step: &mut Step, reader: &dyn Reader) -> Result<()> {
-        if !message.is_control() {
-            return self.operate(turn, message, step, reader);
+    /// Processes one message. Says whether that was possible in this step; if not, it is the next again.
+    fn process(&mut self, turn: &mut Turn<'_>, message: Message, step: &mut Step, reader: &dyn Reader) -> Result<bool> {
+        match &message.action {
+            Action::Operation { .. } => self.operate(turn, message, step, reader)?,
+            Action::Schedule { .. } | Action::Cancel { .. } => {
+                if message.stored {
+                    turn.mailbox.touched_in = step.number;
+                }
+                self.control(message, step, reader)?;
+            }
+            Action::Lock(_) => {
+                let left = self.process_lock_order(turn.id, &mut turn.mailbox, message, step, reader)?;
+                if let Some(message) = left {
+                    turn.mailbox.return_first(message);
+                    return Ok(false);
+                }
+            }
+            // An entity has no use for it.
+            Action::Order(_) => self.consume(&message, &mut turn.mailbox, step),
         }
-        if message.stored {
-            turn.mailbox.touched_in = step.number;
-        }
-        self.control(message, step, reader)
+        Ok(true)
     }
 
     /// Writes the rows of all states that the step changed.
     pub(super) fn write_states(&mut self, step: &mut Step) -> Result<()> {
         let mut key = Vec::new();
         let mut value = Vec::new();
-        for id in std::mem::take(&mut step.dirty) {
+        let mut dirty = std::mem::take(&mut step.dirty);
+        // Rows that lie together are written together, which finds their places in RocksDB's memory in its caches.
+        dirty.sort_by_cached_key(|id| self.partition_of(id));
+        for id in dirty.drain(..) {
             let partition = self.partition_of(&id);
             let Some(entity) = self.states.get_mut(&id) else {
                 continue;
@@ -199,6 +254,7 @@ impl Core {
             }
             entity.encoding = 0..0;
         }
+        step.dirty = dirty;
         Ok(())
     }
 }

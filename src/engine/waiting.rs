@@ -15,14 +15,7 @@ impl Core {
     /// Lets what arrived wait while an `async` operation runs. Reads need not: they see the committed state.
     pub(super) fn wait_running(&mut self, turn: &mut Turn<'_>, step: &mut Step, reader: &dyn Reader) -> Result<()> {
         while let Some(message) = turn.mailbox.arrivals.pop_front() {
-            let is_read = match &message.action {
-                Action::Operation { operation, .. } => turn
-                    .code
-                    .find(operation)
-                    .is_some_and(|spec| spec.mode == OperationMode::Read),
-                _ => false,
-            };
-            if is_read && message.is_call() && !message.stored {
+            if turn.is_read_of_client(&message) {
                 self.operate(turn, message, step, reader)?;
             } else {
                 self.admit(turn.id, &mut turn.mailbox, message, step, reader)?;
@@ -57,7 +50,7 @@ impl Core {
                     continue;
                 }
                 if let Some(token) = message.token() {
-                    step.settle(token, Settled::Failed(blocked(id, &mailbox.block).into()));
+                    step.settle(token, Settled::Failed(Box::new(blocked(id, &mailbox.block).into())));
                 }
             } else {
                 let reason = format!("{} and its queue is full", blocked(id, &mailbox.block));
@@ -68,7 +61,7 @@ impl Core {
     }
 
     /// Lets one message wait, or tells its client that the queue is full.
-    fn admit(
+    pub(super) fn admit(
         &mut self,
         id: &InstanceId,
         mailbox: &mut Mailbox,
@@ -125,6 +118,21 @@ impl Core {
             }
         }
         Ok(message)
+    }
+}
+
+impl Turn<'_> {
+    /// Whether a message is a client's call of an operation that only reads.
+    pub(super) fn is_read_of_client(&self, message: &Message) -> bool {
+        let Action::Operation { operation, .. } = &message.action else {
+            return false;
+        };
+        let is_read = || {
+            self.code
+                .find(operation)
+                .is_some_and(|spec| spec.mode == OperationMode::Read)
+        };
+        message.is_call() && !message.stored && is_read()
     }
 }
 

@@ -41,7 +41,8 @@ pub(crate) enum Release {
 
 impl Runtime {
     /// Lets everything out, or tells everyone why it cannot be.
-    pub(crate) fn release(self: &Arc<Self>, items: Vec<Release>, error: Option<&Error>) {
+    pub(crate) fn release(self: &Arc<Self>, mut items: Vec<Release>, error: Option<&Error>) {
+        give_back_room(&mut items);
         if error.is_none() && items.len() >= CROWD && self.tokio.runtime_flavor() == RuntimeFlavor::MultiThread {
             return self.release_from_worker(items);
         }
@@ -145,6 +146,19 @@ impl Drop for Lost {
     }
 }
 
+/// Gives back the room that the replies hold, all at once because each time takes a lock, and before the clients hear:
+/// whoever asks again finds room.
+fn give_back_room(items: &mut [Release]) {
+    let permits = items.iter_mut().filter_map(|item| match item {
+        Release::Reply { reply, .. } => reply.permit.take(),
+        _ => None,
+    });
+    drop(permits.reduce(|mut all, permit| {
+        all.merge(permit);
+        all
+    }));
+}
+
 impl Release {
     /// Tells whoever waits that nothing can be claimed.
     fn refuse(self, error: &Error) {
@@ -157,5 +171,33 @@ impl Release {
             }
             Self::Start { .. } | Self::StartActivity(_) | Self::CancelActivity { .. } | Self::Room { .. } => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::sync::Semaphore;
+
+    /// Whoever hears finds the room again that was taken for it, and nothing is given back twice.
+    #[test]
+    fn room_is_given_back_before_clients_hear() {
+        let room = Arc::new(Semaphore::new(3));
+        let mut items: Vec<Release> = (0..3)
+            .map(|_| {
+                let reply = Reply {
+                    sender: oneshot::channel().0,
+                    permit: Arc::clone(&room).try_acquire_owned().ok(),
+                };
+                let told = Told::Accepted;
+                Release::Reply { reply, told }
+            })
+            .collect();
+        items.push(Release::Read(oneshot::channel().0));
+        assert_eq!(room.available_permits(), 0);
+        give_back_room(&mut items);
+        assert_eq!(room.available_permits(), 3);
+        drop(items);
+        assert_eq!(room.available_permits(), 3);
     }
 }

@@ -89,6 +89,9 @@ impl World {
             core.step(self.now, batch, reader.as_ref(), seen)
         };
         let step = stepped.expect("the model's reads do not fail");
+        for core in self.life.slots.take_news() {
+            self.life.seats[core].inbox.push_back(Envelope::Wake);
+        }
         check::step(&step, self.model.as_ref());
         self.story
             .tell(|| format!("{} core {index} steps: {}", self.now.0, describe(&step)));
@@ -162,6 +165,7 @@ impl World {
                 operation,
             } => return Leaving::Start(instance, message, operation),
             Output::Room { instance } => return Leaving::Room(instance),
+            Output::StartActivity { .. } | Output::CancelActivity { .. } => panic!("nobody asks for activities here"),
         };
         let asked = self.life.waiting.remove(&(index, token));
         let asked = asked.expect("a client is told once, and only if it asked");

@@ -10,7 +10,7 @@ use super::random::Random;
 use crate::commit::CommitOrder;
 use crate::engine::code::AsyncOperation;
 use crate::engine::message::{Input, Settled, Token};
-use crate::engine::{Core, CoreConfig, Progress, Step};
+use crate::engine::{ActivitySlots, Core, CoreConfig, Progress, Step};
 use crate::id::{InstanceId, MessageId, PartitionId};
 use crate::store::records::{self, CommitRecord};
 use crate::store::{Model, Reader, keys};
@@ -21,6 +21,7 @@ pub(super) struct Life {
     pub(super) build: Build,
     /// Entities that are held until an operator resumes them.
     pub(super) held: BTreeSet<InstanceId>,
+    pub(super) slots: Arc<ActivitySlots>,
     pub(super) order: Arc<CommitOrder<Released>>,
     pub(super) seats: Vec<Seat>,
     /// How many envelopes an inbox holds before messages are left to their rows.
@@ -110,6 +111,7 @@ impl Life {
         if climate.bad_builds && random.chance(20) {
             held.insert(random.pick(&Kind::ALL).id(&key(climate, random)));
         }
+        let slots = Arc::new(ActivitySlots::new(limits.activities, cores));
         let open_core = |index: usize| {
             let owned: Vec<PartitionId> = (0..climate.partitions)
                 .map(PartitionId)
@@ -125,6 +127,8 @@ impl Life {
                 limits: limits.clone(),
                 registry: Arc::clone(&registry),
                 progress: Arc::new(Progress::default()),
+                index,
+                slots: Arc::clone(&slots),
                 partitions: climate.partitions,
                 owned,
                 held,
@@ -140,6 +144,7 @@ impl Life {
         Self {
             build,
             held: held.clone(),
+            slots: Arc::clone(&slots),
             seats: seats.collect(),
             order: Arc::new(CommitOrder::new(model.clone(), last)),
             inbox_limit: random.between(1, 4) as usize,

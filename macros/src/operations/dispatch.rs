@@ -23,6 +23,11 @@ pub(super) fn expand(entity: &EntityImpl) -> TokenStream {
             quote!(#(#cfgs)* #index => #run)
         })
     };
+    let checks = operations().map(|(index, operation)| {
+        let cfgs = &operation.cfgs;
+        let decode = decode(entity, operation);
+        quote!(#(#cfgs)* #index => { #decode ::core::result::Result::Ok(::std::vec::Vec::new()) })
+    });
     let (reads, writes, starts) = (of_mode(Mode::Read), of_mode(Mode::Write), of_mode(Mode::Async));
     let assertions = operations().map(|(_, operation)| {
         let cfgs = entity.cfgs.iter().chain(&operation.cfgs);
@@ -42,6 +47,13 @@ pub(super) fn expand(entity: &EntityImpl) -> TokenStream {
                     _ => return ::core::option::Option::None,
                 };
                 ::core::option::Option::Some(#private::OperationSpec { index, mode })
+            }
+
+            fn check(operation: usize, arguments: &[u8]) -> #private::OperationOutcome {
+                match operation {
+                    #(#checks)*
+                    _ => #private::not_in_table(operation),
+                }
             }
 
             fn read(&self, operation: usize, arguments: &[u8], turn: #private::ReadTurn<'_>) -> #private::OperationOutcome {

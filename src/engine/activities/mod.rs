@@ -183,7 +183,9 @@ impl Core {
             suspect,
             wanted: true,
         };
-        self.activities.running.insert((activity.clone(), record.attempt), running);
+        self.activities
+            .running
+            .insert((activity.clone(), record.attempt), running);
         step.outputs.push(Output::StartActivity {
             activity,
             name: record.name,
@@ -227,15 +229,21 @@ impl Core {
         step.batch.delete(&self.activity_row(activity));
         let activities = &mut self.activities;
         if activities.leave_line(activity) {
-            activities.slots.withdraw(activities.core, |waiting| waiting == activity);
+            activities
+                .slots
+                .withdraw(activities.core, |waiting| waiting == activity);
             return Ok(());
         }
         let attempts = (activity.clone(), 0)..=(activity.clone(), u32::MAX);
-        let wanted = activities.running.range_mut(attempts).find(|(_, running)| running.wanted);
+        let wanted = activities
+            .running
+            .range_mut(attempts)
+            .find(|(_, running)| running.wanted);
         let Some((key, running)) = wanted else {
             return Ok(());
         };
-        let is_start = |output: &Output| matches!(output, Output::StartActivity { activity: started, .. } if started == activity);
+        let is_start =
+            |output: &Output| matches!(output, Output::StartActivity { activity: started, .. } if started == activity);
         // What this very step lets begin has not begun, and never will.
         if let Some(at) = step.outputs.iter().position(is_start) {
             step.outputs.remove(at);

@@ -201,7 +201,10 @@ impl State {
             let at = self.suspects.iter().position(has_ticket)?;
             return self.suspects.remove(at).map(|(_, wish)| wish);
         }
-        let line = self.waiting.values_mut().find(|line| line.front().is_some_and(has_ticket))?;
+        let line = self
+            .waiting
+            .values_mut()
+            .find(|line| line.front().is_some_and(has_ticket))?;
         line.pop_front().map(|(_, wish)| wish)
     }
 }
@@ -249,7 +252,7 @@ mod tests {
             slots.release(0, if number == 2 { "b" } else { "a" }, false);
             assert_eq!(slots.take_news(), if core == 1 { [1].into() } else { BTreeSet::new() });
             assert_eq!(grants(&slots, core), [number]);
-            assert_eq!(grants(&slots, 1 - core), []);
+            assert!(!slots.has_grants(1 - core));
         }
     }
 
@@ -268,7 +271,7 @@ mod tests {
         assert!(!slots.take("wide", None), "all three are taken");
         assert_eq!(grants(&slots, 0), [2]);
         slots.release(0, "wide", false);
-        assert_eq!(grants(&slots, 0), [], "one narrow activity runs already");
+        assert!(!slots.has_grants(0), "one narrow activity runs already");
         slots.release(0, "narrow", false);
         assert_eq!(grants(&slots, 0), [1]);
     }
@@ -286,7 +289,7 @@ mod tests {
         slots.wait(wish(0, "a", 4));
         assert_eq!(grants(&slots, 0), [1, 4]);
         slots.release(0, "a", false);
-        assert_eq!(grants(&slots, 0), [], "a suspect runs");
+        assert!(!slots.has_grants(0), "a suspect runs");
         slots.release(0, "a", true);
         assert_eq!(grants(&slots, 0), [2]);
     }

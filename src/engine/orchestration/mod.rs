@@ -1,15 +1,20 @@
 //! Orchestrations: instances whose state is their history, and whose code is replayed from it.
+//!
+//! A turn takes the messages that wait, tells them to the code one by one, writes what was told and what the code asked for
+//! as one row of the history, and carries out what it asked for, all in one commit.
 
-use crate::engine::core::Core;
-use crate::engine::message::Token;
-use crate::engine::step::Step;
-use crate::error::Result;
-use crate::id::InstanceId;
-use crate::store::Reader;
+mod begin;
+mod effects;
+mod end;
+mod events;
+mod instance;
+mod open_steps;
+mod orders;
+mod replay;
+mod rewind;
+mod turn;
+mod waiters;
 
-impl Core {
-    pub(super) fn wait_for_end(&mut self, _i: InstanceId, _t: Token, _s: &mut Step, _r: &dyn Reader) -> Result<()> {
-        Ok(())
-    }
-    pub(super) fn forget_waiter(&mut self, _i: &InstanceId, _t: Token) {}
-}
+pub(crate) use begin::START_TIMER;
+pub(super) use instance::Instances;
+pub(crate) use replay::replay;

@@ -31,6 +31,20 @@ pub enum OrchestrationStatus {
 }
 
 impl OrchestrationStatus {
+    /// Its name, as texts and interfaces have it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "Pending",
+            Self::Running => "Running",
+            Self::Completed => "Completed",
+            Self::Failed => "Failed",
+            Self::Terminated => "Terminated",
+            Self::Canceled => "Canceled",
+            Self::ContinuedAsNew => "ContinuedAsNew",
+            Self::Suspended => "Suspended",
+        }
+    }
+
     /// Whether it has ended for good.
     pub fn is_terminal(self) -> bool {
         matches!(self, Self::Completed | Self::Failed | Self::Terminated | Self::Canceled)

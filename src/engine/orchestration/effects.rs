@@ -1,0 +1,302 @@
+//! What follows from the commands of a turn.
+
+use std::time::Duration;
+
+use crate::engine::activities::ActivityRequest;
+use crate::engine::core::Core;
+use crate::engine::message::{ActivityKey, Message, Origin};
+use crate::engine::orchestration::turn::Stage;
+use crate::engine::step::Step;
+use crate::error::Result;
+use crate::id::{ExecutionId, InstanceId, Sequence};
+use crate::store::Reader;
+use crate::store::records::history::{Command, OpenStep, Parent, StepOutcome};
+use crate::store::records::instance::{EndRecord, LockId, LockOrder, OrchestrationStatus, Order, StartRecord};
+use crate::store::records::{Action, StepRef, TimerRecord};
+use crate::time::Timestamp;
+
+impl Core {
+    /// Carries out what a turn asked for.
+    pub(super) fn carry_out(
+        &mut self,
+        stage: &mut Stage<'_>,
+        commands: Vec<Command>,
+        unread: Vec<(String, Vec<u8>)>,
+        step: &mut Step,
+        reader: &dyn Reader,
+    ) -> Result<()> {
+        let mut unread = Some(unread);
+        for command in commands {
+            match command {
+                Command::ContinueAsNew {
+                    input,
+                    version,
+                    keep_events,
+                } => {
+                    let events = unread.take().filter(|_| keep_events).unwrap_or_default();
+                    self.continue_as_new(stage, input, version, events, step)?;
+                }
+                Command::Complete { output } => {
+                    self.end(
+                        stage,
+                        OrchestrationStatus::Completed,
+                        EndRecord::Completed(output),
+                        step,
+                    )?;
+                }
+                Command::Fail { failure } => {
+                    self.end(stage, OrchestrationStatus::Failed, EndRecord::Failed(failure), step)?;
+                }
+                Command::Cancel { sequence, step: open } => self.take_back(stage, sequence, open, step, reader)?,
+                command => {
+                    let execution = stage.instance.as_ref().map(|instance| instance.record.execution);
+                    self.begin_step(stage.id, execution.unwrap_or_default(), command, step)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins what a command asks for.
+    pub(super) fn begin_step(
+        &mut self,
+        id: &InstanceId,
+        execution: ExecutionId,
+        command: Command,
+        step: &mut Step,
+    ) -> Result<()> {
+        match command {
+            Command::CallActivity {
+                sequence,
+                name,
+                input,
+                attempt,
+                timeout_ms,
+            } => {
+                let request = ActivityRequest {
+                    activity: ActivityKey {
+                        instance: id.clone(),
+                        execution,
+                        sequence,
+                    },
+                    name,
+                    input,
+                    attempt,
+                    timeout: timeout_ms.map(Duration::from_millis),
+                };
+                self.request_activity(request, step)
+            }
+            Command::CreateTimer { sequence, due } => self.set_step_timer(id, execution, sequence, due, step),
+            Command::StartOrchestration {
+                sequence,
+                instance,
+                name,
+                version,
+                input,
+                tags,
+                wait,
+                ..
+            } => {
+                let parent = wait.then(|| Parent {
+                    instance: id.as_str().to_owned(),
+                    execution,
+                    sequence,
+                });
+                let start = StartRecord {
+                    name,
+                    version,
+                    input,
+                    tags,
+                    parent,
+                    ..StartRecord::default()
+                };
+                self.send(id, InstanceId::trusted(instance), Order::Start(Box::new(start)), step);
+                Ok(())
+            }
+            Command::CallEntity {
+                sequence,
+                target,
+                operation,
+                arguments,
+                lock,
+            } => {
+                let caller = StepRef {
+                    execution,
+                    sequence,
+                    lock,
+                };
+                let action = Action::Operation {
+                    operation: operation.into(),
+                    arguments,
+                };
+                send_action(Origin::Step(id.clone(), caller), target, action, step);
+                Ok(())
+            }
+            Command::SignalEntity {
+                target,
+                operation,
+                arguments,
+                at,
+                ..
+            } => {
+                let action = match at {
+                    None => Action::Operation {
+                        operation: operation.into(),
+                        arguments,
+                    },
+                    Some((timer, due)) => Action::Schedule {
+                        timer,
+                        due,
+                        operation: operation.into(),
+                        arguments,
+                    },
+                };
+                send_action(Origin::Instance(id.clone()), target, action, step);
+                Ok(())
+            }
+            Command::CancelSignal { target, timer, .. } => {
+                send_action(Origin::Instance(id.clone()), target, Action::Cancel { timer }, step);
+                Ok(())
+            }
+            Command::SendEvent {
+                instance,
+                name,
+                payload,
+                ..
+            } => {
+                let order = Order::Raise {
+                    name,
+                    payload,
+                    keep_until: None,
+                };
+                self.send(id, InstanceId::trusted(instance), order, step);
+                Ok(())
+            }
+            Command::Lock { sequence, entities } => {
+                let owner = lock_id(id, execution, sequence);
+                let Some(first) = entities.first().cloned() else {
+                    return Ok(());
+                };
+                let order = LockOrder::Take { owner, entities, at: 0 };
+                send_action(Origin::Instance(id.clone()), first, Action::Lock(Box::new(order)), step);
+                Ok(())
+            }
+            // Nothing leaves the execution, or it ends, which is not the beginning of a step.
+            Command::WaitForEvent { .. }
+            | Command::Cancel { .. }
+            | Command::ContinueAsNew { .. }
+            | Command::Complete { .. }
+            | Command::Fail { .. } => Ok(()),
+        }
+    }
+
+    /// Takes back what an open step began.
+    pub(super) fn take_back(
+        &mut self,
+        stage: &mut Stage<'_>,
+        sequence: Sequence,
+        open: OpenStep,
+        step: &mut Step,
+        reader: &dyn Reader,
+    ) -> Result<()> {
+        let id = stage.id;
+        let Some(instance) = &stage.instance else {
+            return Ok(());
+        };
+        let execution = instance.record.execution;
+        match open {
+            OpenStep::Activity => {
+                let activity = ActivityKey {
+                    instance: id.clone(),
+                    execution,
+                    sequence,
+                };
+                self.drop_activity(&activity, step)
+            }
+            OpenStep::Timer { .. } => {
+                let name = timer_name(execution, sequence);
+                self.remove_timer(id, &name, step, reader).map(drop)
+            }
+            OpenStep::Child { instance } => {
+                let parent = Parent {
+                    instance: id.as_str().to_owned(),
+                    execution,
+                    sequence,
+                };
+                self.send(id, InstanceId::trusted(instance), Order::CancelChild { parent }, step);
+                Ok(())
+            }
+            OpenStep::Lock { entities, granted } => {
+                let owner = lock_id(id, execution, sequence);
+                release_locks(id, owner, entities, granted, step);
+                Ok(())
+            }
+            OpenStep::Event | OpenStep::Call { .. } => Ok(()),
+        }
+    }
+
+    fn set_step_timer(
+        &mut self,
+        id: &InstanceId,
+        execution: ExecutionId,
+        sequence: Sequence,
+        due: Timestamp,
+        step: &mut Step,
+    ) -> Result<()> {
+        let order = Order::Completed {
+            execution,
+            sequence,
+            outcome: StepOutcome::Answer(b"null".to_vec()),
+        };
+        let record = TimerRecord {
+            source: Some(id.as_str().to_owned()),
+            action: Action::Order(Box::new(order)),
+        };
+        let name = timer_name(execution, sequence);
+        self.set_timer(self.partition_of(id), id, &name, due, &record, step)
+    }
+}
+
+/// Gives locks back. Granted ones go back at once; a request that is still on its way is followed along its path.
+fn release_locks(id: &InstanceId, owner: LockId, entities: Vec<String>, granted: bool, step: &mut Step) {
+    let origin = || Origin::Instance(id.clone());
+    let release = |entities| {
+        let order = LockOrder::Release {
+            owner: owner.clone(),
+            entities,
+            at: 0,
+        };
+        Action::Lock(Box::new(order))
+    };
+    if granted {
+        for entity in entities {
+            send_action(origin(), entity.clone(), release(vec![entity]), step);
+        }
+    } else if let Some(first) = entities.first().cloned() {
+        send_action(origin(), first, release(entities), step);
+    }
+}
+
+fn send_action(origin: Origin, target: String, action: Action, step: &mut Step) {
+    let message = Message {
+        id: step.next_id(),
+        target: InstanceId::trusted(target),
+        action,
+        origin,
+        stored: false,
+    };
+    step.outbound.push(message);
+}
+
+fn lock_id(id: &InstanceId, execution: ExecutionId, sequence: Sequence) -> LockId {
+    LockId {
+        instance: id.as_str().to_owned(),
+        execution,
+        sequence,
+    }
+}
+
+/// The timer of a step. It carries the execution, so that one of an earlier execution is told from it.
+fn timer_name(execution: ExecutionId, sequence: Sequence) -> String {
+    format!("{execution}:{sequence}")
+}

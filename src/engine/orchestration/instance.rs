@@ -1,0 +1,232 @@
+//! An orchestration in memory, and the cache of those.
+
+use crate::engine::code::OrchestrationRun;
+use crate::engine::core::Core;
+use crate::engine::states::InstanceMap;
+use crate::engine::step::Step;
+use crate::error::Result;
+use crate::id::{ExecutionId, InstanceId};
+use crate::store::records;
+use crate::store::records::history::{Parent, Started};
+use crate::store::records::instance::{EndRecord, InstanceRecord, OrchestrationStatus, StopKind, Stopped};
+use crate::store::{Reader, keys};
+use crate::time::Timestamp;
+
+/// An orchestration in memory.
+pub(crate) struct Instance {
+    pub(super) record: InstanceRecord,
+    /// Its code, alive, if it was not unloaded since the last turn.
+    pub(super) run: Option<Box<dyn OrchestrationRun>>,
+    /// How it ended, if it did so while it was in memory.
+    pub(super) end: Option<EndRecord>,
+    /// Under which status and time of creation the store's index has it.
+    indexed: Option<(OrchestrationStatus, Timestamp)>,
+    /// Whether this step has to write its row.
+    dirty: bool,
+    /// What it was counted with when it was put into the cache.
+    counted: usize,
+    /// The step that last changed its history, which a reader of that step does not show.
+    pub(super) written_in: u64,
+}
+
+impl Instance {
+    /// An orchestration that is new to the store.
+    pub(super) fn new(execution: ExecutionId, started: &Started, status: OrchestrationStatus, now: Timestamp) -> Self {
+        Self {
+            record: InstanceRecord {
+                name: started.name.clone(),
+                version: started.version.clone(),
+                status,
+                execution,
+                parent: started.parent.clone(),
+                tags: started.tags.clone(),
+                created: now,
+                changed: now,
+                stopped: None,
+                turns: 0,
+                events: 0,
+                bytes: 0,
+                has_custom_status: false,
+            },
+            run: None,
+            end: None,
+            indexed: None,
+            dirty: false,
+            counted: 0,
+            written_in: 0,
+        }
+    }
+
+    fn stored(record: InstanceRecord) -> Self {
+        Self {
+            indexed: Some((record.status, record.created)),
+            record,
+            run: None,
+            end: None,
+            dirty: false,
+            counted: 0,
+            written_in: 0,
+        }
+    }
+
+    /// The same place in the store for what follows on this orchestration under its id.
+    pub(super) fn replaces(mut self, before: &Self) -> Self {
+        self.indexed = before.indexed;
+        self
+    }
+
+    pub(super) fn parent(&self) -> Option<&Parent> {
+        self.record.parent.as_ref()
+    }
+
+    pub(super) fn is_terminal(&self) -> bool {
+        self.record.status.is_terminal()
+    }
+
+    /// Its memory, in bytes, about.
+    fn weight(&self) -> usize {
+        let run = self.run.as_ref().map_or(0, |run| run.bytes());
+        512 + self.record.name.len() + run
+    }
+}
+
+/// The orchestrations in memory, bounded in bytes. What was not touched while the younger generation filled half of the
+/// budget is unloaded: its code is replayed when it is wanted again.
+#[derive(Default)]
+pub(crate) struct Instances {
+    young: InstanceMap<Instance>,
+    old: InstanceMap<Instance>,
+    young_bytes: usize,
+    budget: usize,
+}
+
+impl Instances {
+    pub(crate) fn new(budget: usize) -> Self {
+        Self {
+            budget,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn get(&self, id: &InstanceId) -> Option<&Instance> {
+        self.young.get(id).or_else(|| self.old.get(id))
+    }
+
+    fn get_mut(&mut self, id: &InstanceId) -> Option<&mut Instance> {
+        match self.young.get_mut(id) {
+            Some(instance) => Some(instance),
+            None => self.old.get_mut(id),
+        }
+    }
+
+    fn take(&mut self, id: &InstanceId) -> Option<Instance> {
+        if let Some(instance) = self.young.remove(id) {
+            self.young_bytes = self.young_bytes.saturating_sub(instance.counted);
+            return Some(instance);
+        }
+        self.old.remove(id)
+    }
+
+    fn put(&mut self, id: InstanceId, mut instance: Instance) {
+        instance.counted = instance.weight();
+        self.young_bytes += instance.counted;
+        self.young.insert(id, instance);
+    }
+
+    /// Unloads what was not used lately, if the budget is used up. Only between steps.
+    pub(crate) fn age(&mut self) {
+        if self.young_bytes > self.budget / 2 {
+            self.old = std::mem::take(&mut self.young);
+            self.young_bytes = 0;
+        }
+    }
+}
+
+impl Core {
+    /// Takes an orchestration out of memory, or out of the store.
+    pub(super) fn take_instance(
+        &mut self,
+        id: &InstanceId,
+        step: &Step,
+        reader: &dyn Reader,
+    ) -> Result<Option<Instance>> {
+        if let Some(instance) = self.instances.take(id) {
+            return Ok(Some(instance));
+        }
+        if step.erased.contains(id) {
+            return Ok(None);
+        }
+        let row = reader.get(&keys::instance(self.partition_of(id), id))?;
+        row.map(|row| records::decode(&row, "orchestration").map(Instance::stored))
+            .transpose()
+    }
+
+    /// Puts an orchestration back after its turn; its row is written when the step closes.
+    pub(super) fn put_instance(&mut self, id: &InstanceId, mut instance: Instance, changed: bool, step: &mut Step) {
+        if changed {
+            instance.record.changed = step.now;
+            if !std::mem::replace(&mut instance.dirty, true) {
+                step.instances.push(id.clone());
+            }
+        }
+        self.instances.put(id.clone(), instance);
+    }
+
+    /// Removes every row of an orchestration that has ended.
+    pub(super) fn erase_instance(&mut self, id: &InstanceId, instance: &Instance, step: &mut Step) {
+        let partition = self.partition_of(id);
+        step.batch.delete(&keys::instance(partition, id));
+        if let Some((status, created)) = instance.indexed {
+            step.batch.delete(&keys::status(partition, status, created, id));
+        }
+        self.erase_execution(id, instance, step);
+        step.erased.insert(id.clone());
+    }
+
+    /// Removes the history, the end and the custom status of an execution.
+    pub(super) fn erase_execution(&mut self, id: &InstanceId, instance: &Instance, step: &mut Step) {
+        let partition = self.partition_of(id);
+        let record = &instance.record;
+        for turn in 0..record.turns {
+            step.batch.delete(&keys::turn(partition, id, record.execution, turn));
+        }
+        if record.status.is_terminal() {
+            step.batch.delete(&keys::end(partition, id));
+        }
+        if record.has_custom_status {
+            step.batch.delete(&keys::custom_status(partition, id));
+        }
+    }
+
+    /// Writes the rows of all orchestrations that the step changed.
+    pub(in crate::engine) fn write_instances(&mut self, step: &mut Step) -> Result<()> {
+        for id in std::mem::take(&mut step.instances) {
+            let partition = self.partition_of(&id);
+            let Some(instance) = self.instances.get_mut(&id) else {
+                continue;
+            };
+            if !std::mem::take(&mut instance.dirty) {
+                continue;
+            }
+            let record = &instance.record;
+            step.batch
+                .put(&keys::instance(partition, &id), &records::encode(record)?);
+            let index = (record.status, record.created);
+            if instance.indexed != Some(index) {
+                if let Some((status, created)) = instance.indexed.replace(index) {
+                    step.batch.delete(&keys::status(partition, status, created, &id));
+                }
+                step.batch.put(&keys::status(partition, index.0, index.1, &id), &[]);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What an orchestration is stopped with.
+pub(super) fn stopped(kind: StopKind, message: impl Into<String>) -> Stopped {
+    Stopped {
+        kind,
+        message: message.into(),
+    }
+}

@@ -1,0 +1,85 @@
+//! Which steps of an execution have not ended, read from its history alone.
+
+use std::collections::BTreeMap;
+
+use crate::id::Sequence;
+use crate::store::records::history::{Command, Incoming, OpenStep, TurnRecord};
+
+/// The steps that a history began and did not end, by sequence.
+#[derive(Debug, Default)]
+pub(super) struct OpenSteps(BTreeMap<Sequence, OpenStep>);
+
+impl OpenSteps {
+    /// Takes in the next turn.
+    pub(super) fn follow(&mut self, turn: &TurnRecord) {
+        for incoming in &turn.incoming {
+            if let Incoming::Completed { sequence, .. } = incoming {
+                self.complete(*sequence);
+            }
+        }
+        for command in &turn.commands {
+            match command {
+                Command::Cancel { sequence, .. } => {
+                    self.0.remove(sequence);
+                }
+                _ => {
+                    if let Some((sequence, step)) = opened_by(command) {
+                        self.0.insert(sequence, step);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A lock that is granted stays open until it is released; any other step ends.
+    fn complete(&mut self, sequence: Sequence) {
+        match self.0.get_mut(&sequence) {
+            Some(OpenStep::Lock { granted, .. }) => *granted = true,
+            _ => {
+                self.0.remove(&sequence);
+            }
+        }
+    }
+
+    pub(super) fn contains(&self, sequence: Sequence) -> bool {
+        self.0.contains_key(&sequence)
+    }
+
+    /// Whether a lock is held or asked for.
+    pub(super) fn has_lock(&self) -> bool {
+        self.0.values().any(|step| matches!(step, OpenStep::Lock { .. }))
+    }
+
+    pub(super) fn into_steps(self) -> BTreeMap<Sequence, OpenStep> {
+        self.0
+    }
+}
+
+/// The step that a command begins, if it begins one that can be open.
+pub(super) fn opened_by(command: &Command) -> Option<(Sequence, OpenStep)> {
+    Some(match command {
+        Command::CallActivity { sequence, .. } => (*sequence, OpenStep::Activity),
+        Command::CreateTimer { sequence, due } => (*sequence, OpenStep::Timer { due: *due }),
+        Command::WaitForEvent { sequence, .. } => (*sequence, OpenStep::Event),
+        Command::StartOrchestration {
+            sequence,
+            instance,
+            wait: true,
+            ..
+        } => (
+            *sequence,
+            OpenStep::Child {
+                instance: instance.clone(),
+            },
+        ),
+        Command::CallEntity { sequence, target, .. } => (*sequence, OpenStep::Call { target: target.clone() }),
+        Command::Lock { sequence, entities } => (
+            *sequence,
+            OpenStep::Lock {
+                entities: entities.clone(),
+                granted: false,
+            },
+        ),
+        _ => return None,
+    })
+}

@@ -1,0 +1,404 @@
+//! Orders from outside: they pass the queue and need none of the orchestration's code.
+
+use crate::engine::core::Core;
+use crate::engine::mailbox::Block;
+use crate::engine::message::{Message, Origin};
+use crate::engine::orchestration::instance::Instance;
+use crate::engine::orchestration::open_steps::opened_by;
+use crate::engine::orchestration::rewind::Cut;
+use crate::engine::orchestration::turn::{Round, Stage};
+use crate::engine::orchestration::waiters::{not_found, outcome};
+use crate::engine::step::Step;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::InstanceId;
+use crate::store::Reader;
+use crate::store::records::Action;
+use crate::store::records::history::{Incoming, OpenStep, Parent, StepOutcome, TurnRecord};
+use crate::store::records::instance::{InstanceRecord, OrchestrationStatus, Order, ReusePolicy, StartRecord};
+
+/// Why an order was not carried out.
+type Refused = std::result::Result<(), Error>;
+
+impl Core {
+    /// Carries out an order, and answers who gave it.
+    pub(super) fn order(
+        &mut self,
+        stage: &mut Stage<'_>,
+        message: Message,
+        step: &mut Step,
+        reader: &dyn Reader,
+    ) -> Result<()> {
+        let Some(order) = message.order() else {
+            return Ok(());
+        };
+        let refused = match order {
+            Order::Start(_) => return self.start(stage, message, step, reader),
+            Order::Restart => return self.restart(stage, message, step, reader),
+            Order::CancelChild { parent } => {
+                if is_child(stage, parent) {
+                    let reason = format!("`{}` does not want it any more", parent.instance);
+                    self.end_from_outside(stage, OrchestrationStatus::Canceled, &reason, true, step, reader)?;
+                    stage.mailbox.block = Block::Open;
+                }
+                Ok(())
+            }
+            Order::Terminate { reason, children } => match stage.running() {
+                Ok(_) => {
+                    self.end_from_outside(stage, OrchestrationStatus::Terminated, reason, *children, step, reader)?;
+                    stage.mailbox.block = Block::Open;
+                    Ok(())
+                }
+                Err(refused) => Err(refused),
+            },
+            Order::Suspend { reason } => self.suspend(stage, reason, step)?,
+            Order::Resume { reason } => self.resume_orchestration(stage, reason, step)?,
+            Order::Rewind { reason, parent } => self.rewind(stage, reason, parent.clone(), step, reader)?,
+            Order::Purge { children } => self.purge(stage, *children, step, reader)?,
+            Order::Completed { .. } | Order::Raise { .. } | Order::LockLost { .. } => Ok(()),
+        };
+        let outcome = match refused {
+            Ok(()) => Ok(b"true".to_vec()),
+            Err(error) => Err(error.into()),
+        };
+        self.finish(stage.id, stage.mailbox, message, outcome, step, reader)
+    }
+
+    fn suspend(&mut self, stage: &mut Stage<'_>, reason: &str, step: &mut Step) -> Result<Refused> {
+        let status = match stage.running() {
+            Ok(instance) => instance.record.status,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        if status == OrchestrationStatus::Suspended {
+            return Ok(Ok(()));
+        }
+        self.note(
+            stage,
+            Incoming::Suspended {
+                reason: reason.to_owned(),
+            },
+            step,
+        )?;
+        if let Some(instance) = stage.instance.as_mut() {
+            instance.record.status = OrchestrationStatus::Suspended;
+            stage.changed = true;
+        }
+        stage.mailbox.block = Block::Suspended;
+        Ok(Ok(()))
+    }
+
+    /// Lets an orchestration go on that was suspended, or that is stopped.
+    fn resume_orchestration(&mut self, stage: &mut Stage<'_>, reason: &str, step: &mut Step) -> Result<Refused> {
+        let (status, turns) = match stage.running() {
+            Ok(instance) => (instance.record.status, instance.record.turns),
+            Err(refused) => return Ok(Err(refused)),
+        };
+        if status == OrchestrationStatus::Suspended {
+            self.note(
+                stage,
+                Incoming::Resumed {
+                    reason: reason.to_owned(),
+                },
+                step,
+            )?;
+        }
+        if let Some(instance) = stage.instance.as_mut()
+            && status == OrchestrationStatus::Suspended
+        {
+            instance.record.status = if turns == 0 {
+                OrchestrationStatus::Pending
+            } else {
+                OrchestrationStatus::Running
+            };
+            stage.changed = true;
+        }
+        stage.mailbox.block = Block::Open;
+        Ok(Ok(()))
+    }
+
+    /// Writes something into the history that the code is not told. Before the first turn there is no history.
+    fn note(&mut self, stage: &mut Stage<'_>, incoming: Incoming, step: &mut Step) -> Result<()> {
+        if stage
+            .instance
+            .as_ref()
+            .is_none_or(|instance| instance.record.turns == 0)
+        {
+            return Ok(());
+        }
+        let turn = TurnRecord {
+            time: step.now,
+            incoming: vec![incoming],
+            commands: Vec::new(),
+        };
+        self.write_turn(stage, &turn, step)
+    }
+
+    /// Begins again with the input of the execution that has ended.
+    fn restart(&mut self, stage: &mut Stage<'_>, message: Message, step: &mut Step, reader: &dyn Reader) -> Result<()> {
+        let start = match stage.ended() {
+            Ok(instance) => self.first_start(stage.id, &instance.record, reader)?,
+            Err(refused) => Err(refused),
+        };
+        match start {
+            Ok(start) => {
+                self.acknowledge(&message, b"true".to_vec(), step, reader)?;
+                self.consume(&message, stage.mailbox, step);
+                let begin = Message {
+                    action: Action::Order(Box::new(Order::Start(Box::new(start)))),
+                    origin: Origin::of_stored(None),
+                    stored: false,
+                    ..message
+                };
+                self.start(stage, begin, step, reader)
+            }
+            Err(error) => self.finish(stage.id, stage.mailbox, message, Err(error.into()), step, reader),
+        }
+    }
+
+    /// What would begin an orchestration again as it was begun.
+    pub(super) fn first_start(
+        &self,
+        id: &InstanceId,
+        record: &InstanceRecord,
+        reader: &dyn Reader,
+    ) -> Result<std::result::Result<StartRecord, Error>> {
+        let mut start = None;
+        self.read_turns(id, record, reader, |_, turn| {
+            if let Some(Incoming::Started(started)) = turn.incoming.into_iter().next() {
+                start = Some(StartRecord {
+                    name: started.name,
+                    version: Some(started.version),
+                    input: started.input,
+                    tags: started.tags,
+                    ..StartRecord::default()
+                });
+            }
+            false
+        })?;
+        Ok(start.ok_or_else(|| {
+            wrong_state(
+                id,
+                "it ended before it began, so that its input is not known any more; start it anew",
+            )
+        }))
+    }
+
+    /// Removes an orchestration that has ended, and its sub-orchestrations if `children`.
+    fn purge(
+        &mut self,
+        stage: &mut Stage<'_>,
+        children: bool,
+        step: &mut Step,
+        reader: &dyn Reader,
+    ) -> Result<Refused> {
+        let instance = match stage.ended() {
+            Ok(instance) => instance,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        if children {
+            let mut ids = std::collections::BTreeSet::new();
+            self.read_turns(stage.id, &instance.record, reader, |_, turn| {
+                ids.extend(
+                    turn.commands
+                        .iter()
+                        .filter_map(opened_by)
+                        .filter_map(|(_, open)| match open {
+                            OpenStep::Child { instance } => Some(instance),
+                            _ => None,
+                        }),
+                );
+                true
+            })?;
+            for child in ids {
+                self.send(
+                    stage.id,
+                    InstanceId::trusted(child),
+                    Order::Purge { children: true },
+                    step,
+                );
+            }
+        }
+        if let Some(instance) = stage.instance.take() {
+            self.erase_instance(stage.id, &instance, step);
+        }
+        Ok(Ok(()))
+    }
+
+    /// Begins a failed orchestration again from before its first failure.
+    fn rewind(
+        &mut self,
+        stage: &mut Stage<'_>,
+        reason: &str,
+        parent: Option<Parent>,
+        step: &mut Step,
+        reader: &dyn Reader,
+    ) -> Result<Refused> {
+        let Some(instance) = stage.instance.as_mut() else {
+            if let Some(parent) = parent {
+                self.tell_parent(stage.id, &parent, StepOutcome::Runtime(not_found(stage.id)), step);
+            }
+            return Ok(Err(not_found(stage.id)));
+        };
+        if let Some(parent) = parent {
+            return self.rewind_for(stage, reason, parent, step, reader).map(Ok);
+        }
+        if instance.record.status != OrchestrationStatus::Failed {
+            let status = instance.record.status.as_str();
+            return Ok(Err(wrong_state(
+                stage.id,
+                &format!("it is {status}, and only one that has failed can be rewound"),
+            )));
+        }
+        let mut turns = Vec::new();
+        let record = instance.record.clone();
+        self.read_turns(stage.id, &record, reader, |_, turn| {
+            turns.push(turn);
+            true
+        })?;
+        match Cut::find(turns) {
+            Ok(cut) => self.go_on_from(stage, cut, reason, step).map(Ok),
+            Err(why) => Ok(Err(wrong_state(stage.id, why))),
+        }
+    }
+
+    /// A sub-orchestration of one that is rewound: its failed end is rewound as well, a good one is told again, and any
+    /// other begins anew.
+    fn rewind_for(
+        &mut self,
+        stage: &mut Stage<'_>,
+        reason: &str,
+        parent: Parent,
+        step: &mut Step,
+        reader: &dyn Reader,
+    ) -> Result<()> {
+        let Some(instance) = stage.instance.as_mut() else {
+            return Ok(());
+        };
+        instance.record.parent = Some(parent.clone());
+        stage.changed = true;
+        let status = instance.record.status;
+        if !status.is_terminal() {
+            return Ok(());
+        }
+        if status == OrchestrationStatus::Completed {
+            let end = match instance.end.clone() {
+                Some(end) => Some(end),
+                None => self.read_end(stage.id, reader)?,
+            };
+            let outcome = outcome(stage.id, status, end).into();
+            self.tell_parent(stage.id, &parent, outcome, step);
+            return Ok(());
+        }
+        if status == OrchestrationStatus::Failed && self.rewind(stage, reason, None, step, reader)?.is_ok() {
+            return Ok(());
+        }
+        let Some(instance) = stage.instance.as_ref() else {
+            return Ok(());
+        };
+        match self.first_start(stage.id, &instance.record, reader)? {
+            Ok(start) => {
+                let start = StartRecord {
+                    parent: Some(parent),
+                    reuse: ReusePolicy::Error,
+                    ..start
+                };
+                self.send(stage.id, stage.id.clone(), Order::Start(Box::new(start)), step);
+            }
+            Err(error) => self.tell_parent(stage.id, &parent, StepOutcome::Runtime(error), step),
+        }
+        Ok(())
+    }
+
+    /// Processes what arrived at an orchestration that is suspended or stopped, as far as that needs none of its code, and
+    /// lets the rest wait.
+    pub(super) fn wait_orders(&mut self, stage: &mut Stage<'_>, step: &mut Step, reader: &dyn Reader) -> Result<Round> {
+        let in_memory = self.limits.queue_in_memory;
+        while let Some(message) = stage.mailbox.arrivals.pop_front() {
+            if self.settle_repeated(&message, step, reader)? {
+                continue;
+            }
+            if self.needs_history(stage, &message, step) {
+                stage.mailbox.arrivals.push_front(message);
+                return Ok(Round::NextStep);
+            }
+            let message = match message.order() {
+                None => {
+                    self.drop_stranger(stage, &message, step);
+                    continue;
+                }
+                Some(Order::CancelChild { .. }) => {
+                    self.order(stage, message, step, reader)?;
+                    if matches!(stage.mailbox.block, Block::Open) {
+                        return Ok(Round::Again);
+                    }
+                    continue;
+                }
+                Some(Order::Start(start)) if start.execution.is_none() => {
+                    self.start(stage, message, step, reader)?;
+                    if matches!(stage.mailbox.block, Block::Open) {
+                        return Ok(Round::Again);
+                    }
+                    continue;
+                }
+                Some(Order::Raise { .. }) => match self.raise(stage, message, step, reader)? {
+                    Some(message) => message,
+                    None => continue,
+                },
+                Some(_) => message,
+            };
+            let message = self.keep_waiting(stage, message, step)?;
+            stage.mailbox.park(message, in_memory);
+        }
+        Ok(Round::Done)
+    }
+
+    /// Drops what is not meant for an orchestration.
+    pub(super) fn drop_stranger(&mut self, stage: &mut Stage<'_>, message: &Message, step: &mut Step) {
+        tracing::error!(orchestration = %stage.id, message = %message.id, "a message for an entity reached an orchestration and is dropped");
+        self.consume(message, stage.mailbox, step);
+    }
+}
+
+impl Stage<'_> {
+    /// The orchestration, if it is there and has not ended.
+    fn running(&self) -> std::result::Result<&Instance, Error> {
+        match &self.instance {
+            None => Err(not_found(self.id)),
+            Some(instance) if instance.is_terminal() => Err(Error::new(
+                ErrorKind::Ended,
+                format!(
+                    "the orchestration `{}` has ended already ({})",
+                    self.id,
+                    instance.record.status.as_str()
+                ),
+            )),
+            Some(instance) => Ok(instance),
+        }
+    }
+
+    /// The orchestration, if it is there and has ended.
+    fn ended(&self) -> std::result::Result<&Instance, Error> {
+        match &self.instance {
+            None => Err(not_found(self.id)),
+            Some(instance) if !instance.is_terminal() => Err(wrong_state(
+                self.id,
+                &format!(
+                    "it is {} and has not ended; terminate it first",
+                    instance.record.status.as_str()
+                ),
+            )),
+            Some(instance) => Ok(instance),
+        }
+    }
+}
+
+fn is_child(stage: &Stage<'_>, parent: &Parent) -> bool {
+    let is_its = |instance: &Instance| !instance.is_terminal() && instance.parent() == Some(parent);
+    stage.instance.as_ref().is_some_and(is_its)
+}
+
+fn wrong_state(id: &InstanceId, why: &str) -> Error {
+    Error::new(
+        ErrorKind::WrongState,
+        format!("this cannot be done with the orchestration `{id}`: {why}"),
+    )
+}

@@ -1,0 +1,145 @@
+//! Bringing an orchestration's code back to where its history ends.
+
+use std::sync::Arc;
+
+use crate::engine::code::{Begin, OrchestrationCode, OrchestrationRun};
+use crate::engine::core::Core;
+use crate::engine::orchestration::instance::{Instance, stopped};
+use crate::engine::{Limits, Registry};
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{InstanceId, PartitionId};
+use crate::store::records;
+use crate::store::records::history::TurnRecord;
+use crate::store::records::instance::{InstanceRecord, StopKind, Stopped};
+use crate::store::{Reader, keys};
+
+impl Core {
+    /// The code of an orchestration as its history left it, from memory or replayed. The inner error says why it cannot be.
+    pub(super) fn live<'i>(
+        &self,
+        id: &InstanceId,
+        instance: &'i mut Instance,
+        reader: &dyn Reader,
+    ) -> Result<Result<&'i mut Box<dyn OrchestrationRun>, Stopped>> {
+        if instance.run.is_none() {
+            let partition = self.partition_of(id);
+            let record = &instance.record;
+            match replay(&self.registry, &self.limits, partition, id, record, reader)? {
+                Ok(run) => instance.run = Some(run),
+                Err(stopped) => return Ok(Err(stopped)),
+            }
+        }
+        let Some(run) = instance.run.as_mut() else {
+            unreachable!("it was set above");
+        };
+        Ok(Ok(run))
+    }
+
+    /// A run of an execution whose first turn is still to come; nothing if there is no code for it.
+    pub(super) fn first_run(&self, id: &InstanceId, record: &InstanceRecord) -> Option<Box<dyn OrchestrationRun>> {
+        let code = self.registry.orchestration(&record.name, &record.version)?;
+        Some(begin_run(&code, &self.limits, id, record))
+    }
+
+    /// Reads the turns of an execution in order, until `take` wants no more.
+    pub(super) fn read_turns(
+        &self,
+        id: &InstanceId,
+        record: &InstanceRecord,
+        reader: &dyn Reader,
+        take: impl FnMut(u32, TurnRecord) -> bool,
+    ) -> Result<()> {
+        read_turns(reader, self.partition_of(id), id, record, take)
+    }
+}
+
+/// How many turns are read at one time.
+const PAGE: u32 = 256;
+
+/// Reads the turns of an execution in order, a page at a time, until `take` wants no more.
+pub(crate) fn read_turns(
+    reader: &dyn Reader,
+    partition: PartitionId,
+    id: &InstanceId,
+    record: &InstanceRecord,
+    mut take: impl FnMut(u32, TurnRecord) -> bool,
+) -> Result<()> {
+    let mut first = 0;
+    while first < record.turns {
+        let end = record.turns.min(first.saturating_add(PAGE));
+        let range = keys::turns(partition, id, record.execution, first..end);
+        let rows = reader.scan(range, PAGE as usize)?;
+        if rows.len() != (end - first) as usize {
+            return Err(Error::new(
+                ErrorKind::Corrupted,
+                format!("the history of `{id}` lacks turns between {first} and {end}"),
+            ));
+        }
+        for (number, (_, row)) in (first..end).zip(&rows) {
+            if !take(number, records::decode(row, "turn")?) {
+                return Ok(());
+            }
+        }
+        first = end;
+    }
+    Ok(())
+}
+
+/// Why no code of this build can run an orchestration of this record.
+fn unregistered(registry: &Registry, record: &InstanceRecord) -> Stopped {
+    let versions = registry.versions(&record.name).iter();
+    let known: Vec<&str> = versions.map(|code| code.version()).collect();
+    let message = if known.is_empty() {
+        format!(
+            "no orchestration is registered as `{}`; register it with the builder and open again",
+            record.name
+        )
+    } else {
+        format!(
+            "the version `{}` of the orchestration `{}` is not registered, only `{}`; register it as well, or open with \
+             `.version_match(VersionMatch::CurrentOrOlder)`",
+            record.version,
+            record.name,
+            known.join("`, `")
+        )
+    };
+    stopped(StopKind::Unregistered, message)
+}
+
+/// Replays an orchestration's history against the code of this build.
+///
+/// # Errors
+/// What the reader meets. The inner error says why the orchestration would stop.
+pub(crate) fn replay(
+    registry: &Registry,
+    limits: &Limits,
+    partition: PartitionId,
+    id: &InstanceId,
+    record: &InstanceRecord,
+    reader: &dyn Reader,
+) -> Result<Result<Box<dyn OrchestrationRun>, Stopped>> {
+    let Some(code) = registry.orchestration(&record.name, &record.version) else {
+        return Ok(Err(unregistered(registry, record)));
+    };
+    let mut run = begin_run(&code, limits, id, record);
+    let mut ended = Ok(());
+    read_turns(reader, partition, id, record, |number, turn| {
+        ended = run.replay(number, &turn);
+        ended.is_ok()
+    })?;
+    Ok(ended.map(|()| run))
+}
+
+fn begin_run(
+    code: &Arc<dyn OrchestrationCode>,
+    limits: &Limits,
+    id: &InstanceId,
+    record: &InstanceRecord,
+) -> Box<dyn OrchestrationRun> {
+    code.begin(Begin {
+        instance: id.clone(),
+        execution: record.execution,
+        actions: limits.actions,
+        payload_bytes: limits.payload_bytes,
+    })
+}

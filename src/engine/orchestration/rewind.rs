@@ -1,0 +1,159 @@
+//! Rewind: a failed orchestration goes on from before its first failure, and keeps what was done.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::engine::core::Core;
+use crate::engine::orchestration::open_steps::{OpenSteps, opened_by};
+use crate::engine::orchestration::turn::Stage;
+use crate::engine::step::Step;
+use crate::error::Result;
+use crate::id::{ExecutionId, InstanceId, Sequence};
+use crate::store::records::history::{Command, Incoming, Parent, StepOutcome, TurnRecord};
+use crate::store::records::instance::{OrchestrationStatus, Order};
+
+/// What is kept of a history, and what has to be done again.
+#[derive(Debug)]
+pub(super) struct Cut {
+    /// The turns before the first failure was delivered.
+    turns: Vec<TurnRecord>,
+    /// What came in later and counts still: events, and the good ends of steps that had begun before.
+    kept: Vec<Incoming>,
+    /// The steps that had begun before and have no good end: the last command of each, by sequence.
+    again: BTreeMap<Sequence, Command>,
+}
+
+impl Cut {
+    /// Cuts a history before the first failure that its code was told and that no retry mended.
+    ///
+    /// # Errors
+    /// Why it cannot be cut.
+    pub(super) fn find(turns: Vec<TurnRecord>) -> std::result::Result<Self, &'static str> {
+        let failed = final_failures(&turns);
+        let is_failure =
+            |incoming: &Incoming| matches!(incoming, Incoming::Completed { sequence, .. } if failed.contains(sequence));
+        let is_bad = |incoming: &Incoming| is_failure(incoming) && !is_answer(incoming);
+        let Some(at) = turns.iter().position(|turn| turn.incoming.iter().any(is_bad)) else {
+            return Err("none of its steps failed, so that there is nothing to do again; restart it");
+        };
+        let mut turns = turns;
+        let later = turns.split_off(at);
+        let mut open = OpenSteps::default();
+        let mut commands: BTreeMap<Sequence, Command> = BTreeMap::new();
+        for turn in &turns {
+            open.follow(turn);
+            for command in &turn.commands {
+                if let Some((sequence, _)) = opened_by(command) {
+                    commands.insert(sequence, command.clone());
+                }
+            }
+        }
+        if open.has_lock() {
+            return Err("its first failure was inside a critical section, whose locks are gone; restart it");
+        }
+        let mut done = BTreeSet::new();
+        let mut kept = Vec::new();
+        for incoming in later.into_iter().flat_map(|turn| turn.incoming) {
+            match &incoming {
+                Incoming::Completed { sequence, .. } if open.contains(*sequence) && is_answer(&incoming) => {
+                    if done.insert(*sequence) {
+                        kept.push(incoming);
+                    }
+                }
+                Incoming::Raised { .. } => kept.push(incoming),
+                _ => {}
+            }
+        }
+        commands.retain(|sequence, _| open.contains(*sequence) && !done.contains(sequence));
+        Ok(Self {
+            turns,
+            kept,
+            again: commands,
+        })
+    }
+}
+
+fn is_answer(incoming: &Incoming) -> bool {
+    matches!(
+        incoming,
+        Incoming::Completed {
+            outcome: StepOutcome::Answer(_),
+            ..
+        }
+    )
+}
+
+/// The steps whose last end was a failure.
+fn final_failures(turns: &[TurnRecord]) -> BTreeSet<Sequence> {
+    let mut failed = BTreeSet::new();
+    for turn in turns {
+        for incoming in &turn.incoming {
+            if let Incoming::Completed { sequence, .. } = incoming {
+                if is_answer(incoming) {
+                    failed.remove(sequence);
+                } else {
+                    failed.insert(*sequence);
+                }
+            }
+        }
+    }
+    failed
+}
+
+impl Core {
+    /// Makes the execution that goes on from a cut.
+    pub(super) fn go_on_from(&mut self, stage: &mut Stage<'_>, cut: Cut, reason: &str, step: &mut Step) -> Result<()> {
+        let execution = ExecutionId::derive(&self.hub, stage.id, step.next_id());
+        let Some(mut instance) = stage.instance.take() else {
+            return Ok(());
+        };
+        self.erase_execution(stage.id, &instance, step);
+        let record = &mut instance.record;
+        record.execution = execution;
+        record.status = OrchestrationStatus::Running;
+        record.has_custom_status = false;
+        (record.turns, record.events, record.bytes) = (0, 0, 0);
+        instance.end = None;
+        instance.run = None;
+        stage.instance = Some(instance);
+        tracing::info!(orchestration = %stage.id, %execution, reason, "an orchestration is rewound");
+        for turn in &cut.turns {
+            self.write_turn(stage, turn, step)?;
+        }
+        for (sequence, command) in cut.again {
+            let child = match &command {
+                Command::StartOrchestration { instance, .. } => Some(InstanceId::trusted(instance.as_str())),
+                _ => None,
+            };
+            let Some(child) = child else {
+                self.begin_step(stage.id, execution, command, step)?;
+                continue;
+            };
+            let order = Order::Rewind {
+                reason: reason.to_owned(),
+                parent: Some(Parent {
+                    instance: stage.id.as_str().to_owned(),
+                    execution,
+                    sequence,
+                }),
+            };
+            self.send(stage.id, child, order, step);
+        }
+        for incoming in cut.kept {
+            let order = match incoming {
+                Incoming::Completed { sequence, outcome } => Order::Completed {
+                    execution,
+                    sequence,
+                    outcome,
+                },
+                Incoming::Raised { name, payload } => Order::Raise {
+                    name,
+                    payload,
+                    keep_until: None,
+                },
+                _ => continue,
+            };
+            self.send(stage.id, stage.id.clone(), order, step);
+        }
+        Ok(())
+    }
+}

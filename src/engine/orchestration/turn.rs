@@ -1,0 +1,424 @@
+//! A turn of an orchestration: it is told what came in, and what it asks for is carried out.
+
+use crate::engine::code::TurnEnd;
+use crate::engine::core::Core;
+use crate::engine::mailbox::{Block, Mailbox};
+use crate::engine::message::Message;
+use crate::engine::orchestration::end::is_end;
+use crate::engine::orchestration::instance::{Instance, stopped};
+use crate::engine::queue::Next;
+use crate::engine::step::Step;
+use crate::error::Result;
+use crate::id::{ExecutionId, InstanceId, Sequence};
+use crate::store::records::history::{Incoming, TurnRecord};
+use crate::store::records::instance::{OrchestrationStatus, Order, ReusePolicy, StopKind, Stopped};
+use crate::store::records::{self, Action};
+use crate::store::{Reader, keys};
+
+/// The most that one turn is told. The rest waits for the next one.
+const EVENTS_OF_A_TURN: usize = 1_024;
+
+/// What the turns of one orchestration work on, taken out of the core's maps.
+pub(super) struct Stage<'a> {
+    pub(super) id: &'a InstanceId,
+    pub(super) mailbox: &'a mut Mailbox,
+    /// Nothing if there is no such orchestration.
+    pub(super) instance: Option<Instance>,
+    /// Whether its row has to be written.
+    pub(super) changed: bool,
+    /// What begins the next execution, before anything else is looked at.
+    pub(super) next: Option<Message>,
+}
+
+/// How a round of turns goes on.
+pub(super) enum Round {
+    /// There may be more to do now.
+    Again,
+    /// There is nothing more to do, or it cannot be done.
+    Done,
+    /// The next step has to go on.
+    NextStep,
+}
+
+/// What was taken from the mailbox to be told in one turn.
+#[derive(Default)]
+pub(super) struct Gathered {
+    pub(super) incoming: Vec<Incoming>,
+    pub(super) messages: Vec<Message>,
+}
+
+impl Core {
+    /// Lets an orchestration process its messages. Says whether it has to run again in the next step.
+    pub(in crate::engine) fn orchestrate(
+        &mut self,
+        id: &InstanceId,
+        mailbox: &mut Mailbox,
+        step: &mut Step,
+        reader: &dyn Reader,
+    ) -> Result<bool> {
+        let instance = self.take_instance(id, step, reader)?;
+        let mut stage = Stage {
+            id,
+            mailbox,
+            instance,
+            changed: false,
+            next: None,
+        };
+        stage.look_at_status();
+        let again = self.rounds(&mut stage, step, reader)?;
+        if let Some(next) = stage.next.take() {
+            let next = self.keep_waiting(&mut stage, next, step)?;
+            stage.mailbox.return_first(next);
+        }
+        let Stage { instance, changed, .. } = stage;
+        if let Some(instance) = instance {
+            self.put_instance(id, instance, changed, step);
+        }
+        Ok(again)
+    }
+
+    fn rounds(&mut self, stage: &mut Stage<'_>, step: &mut Step, reader: &dyn Reader) -> Result<bool> {
+        loop {
+            if self.is_full(step) || stage.has_to_replay(step) {
+                return Ok(stage.next.is_some() || !stage.mailbox.is_idle());
+            }
+            match self.round(stage, step, reader)? {
+                Round::Again => {}
+                Round::Done => return Ok(false),
+                Round::NextStep => return Ok(true),
+            }
+        }
+    }
+
+    /// Takes the messages up to the next that needs a turn of its own, and runs the turn.
+    fn round(&mut self, stage: &mut Stage<'_>, step: &mut Step, reader: &dyn Reader) -> Result<Round> {
+        if let Some(message) = stage.next.take() {
+            self.start(stage, message, step, reader)?;
+            return Ok(Round::Again);
+        }
+        let mut gathered = Gathered::default();
+        let mut next = Round::Done;
+        while gathered.incoming.len() < EVENTS_OF_A_TURN {
+            let found = if matches!(stage.mailbox.block, Block::Open) {
+                self.next_message(stage.id, stage.mailbox, step, reader)?
+            } else {
+                self.next_urgent(stage.id, stage.mailbox, step, reader)?
+            };
+            let message = match found {
+                Next::Message(message) => message,
+                Next::Later => {
+                    next = Round::NextStep;
+                    break;
+                }
+                Next::Nothing => break,
+            };
+            next = Round::Again;
+            if self.settle_repeated(&message, step, reader)? {
+                continue;
+            }
+            let told = match &message.action {
+                Action::Order(order) => matches!(
+                    **order,
+                    Order::Completed { .. } | Order::Raise { .. } | Order::LockLost { .. }
+                ),
+                // Operations of entities never come here: clients and commands name their receivers by type.
+                _ => {
+                    self.drop_stranger(stage, &message, step);
+                    continue;
+                }
+            };
+            if told {
+                if let Some(stopped) = self.gather(stage, message, &mut gathered, step, reader)? {
+                    self.stop(stage, gathered, stopped, step)?;
+                    return Ok(Round::Again);
+                }
+                continue;
+            }
+            if !gathered.incoming.is_empty() {
+                stage.mailbox.return_first(message);
+                break;
+            }
+            if self.needs_history(stage, &message, step) {
+                stage.mailbox.return_first(message);
+                return Ok(Round::NextStep);
+            }
+            self.order(stage, message, step, reader)?;
+            return Ok(Round::Again);
+        }
+        if gathered.incoming.is_empty() {
+            if !matches!(next, Round::Again) && matches!(stage.mailbox.block, Block::Open) {
+                self.try_stopped(stage, step, reader)?;
+            }
+            if matches!(next, Round::Done) && !matches!(stage.mailbox.block, Block::Open) {
+                return self.wait_orders(stage, step, reader);
+            }
+            return Ok(next);
+        }
+        self.run_turn(stage, gathered, step, reader)?;
+        Ok(next)
+    }
+
+    /// Whether an order has to read what this very step wrote, so that it has to wait for the next one.
+    pub(super) fn needs_history(&self, stage: &Stage<'_>, message: &Message, step: &Step) -> bool {
+        let Action::Order(order) = &message.action else {
+            return false;
+        };
+        let reads = match &**order {
+            Order::Start(start) => start.reuse == ReusePolicy::Terminate,
+            Order::Suspend { .. } | Order::Resume { .. } => false,
+            _ => true,
+        };
+        let written = |instance: &Instance| instance.written_in == step.number;
+        reads && stage.instance.as_ref().is_some_and(written)
+    }
+
+    /// Takes one message into the turn, or settles it. A stop comes back if the code could not be brought to life; then the
+    /// message is the last of `gathered`.
+    fn gather(
+        &mut self,
+        stage: &mut Stage<'_>,
+        mut message: Message,
+        gathered: &mut Gathered,
+        step: &mut Step,
+        reader: &dyn Reader,
+    ) -> Result<Option<Stopped>> {
+        let (incoming, wanted) = match message.order() {
+            Some(Order::Raise { name, payload, .. }) => {
+                let incoming = Incoming::Raised {
+                    name: name.clone(),
+                    payload: payload.clone(),
+                };
+                match self.raise(stage, message, step, reader)? {
+                    Some(raised) => message = raised,
+                    None => return Ok(None),
+                }
+                (incoming, Ok(true))
+            }
+            Some(Order::Completed {
+                execution,
+                sequence,
+                outcome,
+            }) => {
+                let incoming = Incoming::Completed {
+                    sequence: *sequence,
+                    outcome: outcome.clone(),
+                };
+                (incoming, self.wants(stage, *execution, Some(*sequence), reader)?)
+            }
+            Some(Order::LockLost {
+                execution,
+                lock,
+                entity,
+            }) => {
+                let incoming = Incoming::LockLost {
+                    lock: *lock,
+                    entity: entity.clone(),
+                };
+                (incoming, self.wants(stage, *execution, None, reader)?)
+            }
+            _ => return Ok(None),
+        };
+        let stopped = wanted.as_ref().err().cloned();
+        if wanted.unwrap_or(true) {
+            gathered.incoming.push(incoming);
+            gathered.messages.push(message);
+        } else {
+            self.consume(&message, stage.mailbox, step);
+        }
+        Ok(stopped)
+    }
+
+    /// Whether what belongs to an execution, or to one of its steps, is still of interest.
+    fn wants(
+        &mut self,
+        stage: &mut Stage<'_>,
+        execution: ExecutionId,
+        sequence: Option<Sequence>,
+        reader: &dyn Reader,
+    ) -> Result<std::result::Result<bool, Stopped>> {
+        let Some(instance) = stage.instance.as_mut() else {
+            return Ok(Ok(false));
+        };
+        if instance.is_terminal() || instance.record.execution != execution {
+            return Ok(Ok(false));
+        }
+        let Some(sequence) = sequence else {
+            return Ok(Ok(true));
+        };
+        Ok(self.live(stage.id, instance, reader)?.map(|run| run.wants(sequence)))
+    }
+
+    /// Runs one turn with what was gathered.
+    pub(super) fn run_turn(
+        &mut self,
+        stage: &mut Stage<'_>,
+        gathered: Gathered,
+        step: &mut Step,
+        reader: &dyn Reader,
+    ) -> Result<()> {
+        let Some(instance) = stage.instance.as_mut() else {
+            return Ok(());
+        };
+        step.counts.operations += gathered.incoming.len() as u64;
+        let ended = match self.live(stage.id, instance, reader)? {
+            Ok(run) => run.turn(step.now, &gathered.incoming),
+            Err(stopped) => Err(stopped),
+        };
+        let end = match ended.and_then(|end| self.check_history(stage.id, instance, &gathered, end)) {
+            Ok(end) => end,
+            Err(stopped) => return self.stop(stage, gathered, stopped, step),
+        };
+        for message in &gathered.messages {
+            self.consume(message, stage.mailbox, step);
+        }
+        let turn = TurnRecord {
+            time: step.now,
+            incoming: gathered.incoming,
+            commands: end.commands,
+        };
+        self.write_turn(stage, &turn, step)?;
+        self.go_on_after_stop(stage, step);
+        if let Some(status) = end.custom_status {
+            let key = keys::custom_status(self.partition_of(stage.id), stage.id);
+            step.batch.put(&key, &status);
+            if let Some(instance) = stage.instance.as_mut() {
+                instance.record.has_custom_status = true;
+            }
+        }
+        self.carry_out(stage, turn.commands, end.unread, step, reader)?;
+        if self.limits.strict_replay
+            && let Some(instance) = stage.instance.as_mut()
+        {
+            instance.run = None;
+        }
+        Ok(())
+    }
+
+    /// Appends a turn to the history.
+    pub(super) fn write_turn(&mut self, stage: &mut Stage<'_>, turn: &TurnRecord, step: &mut Step) -> Result<()> {
+        let partition = self.partition_of(stage.id);
+        let Some(instance) = stage.instance.as_mut() else {
+            return Ok(());
+        };
+        let record = &mut instance.record;
+        let row = records::encode(turn)?;
+        let key = keys::turn(partition, stage.id, record.execution, record.turns);
+        record.turns += 1;
+        record.events += (turn.incoming.len() + turn.commands.len()) as u64;
+        record.bytes += row.len() as u64;
+        step.batch.put(&key, &row);
+        instance.written_in = step.number;
+        stage.changed = true;
+        Ok(())
+    }
+
+    /// Holds a turn to the limits of histories.
+    fn check_history(
+        &self,
+        id: &InstanceId,
+        instance: &Instance,
+        gathered: &Gathered,
+        end: TurnEnd,
+    ) -> std::result::Result<TurnEnd, Stopped> {
+        let record = &instance.record;
+        let before = record.events;
+        let after = before + (gathered.incoming.len() + end.commands.len()) as u64;
+        let (most, bytes) = (self.limits.history_events, self.limits.history_bytes);
+        // One that is about to end, or to begin a new history, may do so.
+        let ends = is_end(end.commands.last());
+        if !ends && (after > most || record.bytes > bytes) {
+            return Err(stopped(
+                StopKind::HistoryLimit,
+                format!(
+                    "the history of `{id}` has {after} events and {} bytes, and {most} events and {bytes} bytes are the limit; \
+                     end it, or let its code continue as new before it grows so long",
+                    record.bytes
+                ),
+            ));
+        }
+        if before <= most / 5 && after > most / 5 {
+            tracing::warn!(orchestration = %id, events = after, limit = most, "a history has grown to a fifth of its limit");
+        }
+        Ok(end)
+    }
+
+    /// Stops an orchestration visibly. What it was about to be told waits until it is tried again.
+    pub(super) fn stop(
+        &mut self,
+        stage: &mut Stage<'_>,
+        gathered: Gathered,
+        stopped: Stopped,
+        step: &mut Step,
+    ) -> Result<()> {
+        tracing::error!(orchestration = %stage.id, kind = ?stopped.kind, message = stopped.message, "an orchestration is stopped");
+        for message in gathered.messages.into_iter().rev() {
+            let message = self.keep_waiting(stage, message, step)?;
+            stage.mailbox.return_first(message);
+        }
+        self.note_stopped(stage.id, &stopped.message, step)?;
+        stage.mailbox.block = Block::Stopped(stopped.message.clone());
+        if let Some(instance) = stage.instance.as_mut() {
+            instance.run = None;
+            instance.record.stopped = Some(stopped);
+            stage.changed = true;
+        }
+        Ok(())
+    }
+
+    /// Gives a message that was not processed its row.
+    pub(super) fn keep_waiting(
+        &mut self,
+        stage: &mut Stage<'_>,
+        mut message: Message,
+        step: &mut Step,
+    ) -> Result<Message> {
+        if !message.stored {
+            let partition = self.partition_of(stage.id);
+            stage.mailbox.give_row(&mut message, partition, step)?;
+        }
+        Ok(message)
+    }
+
+    /// Notes that an orchestration goes on.
+    pub(super) fn go_on_after_stop(&mut self, stage: &mut Stage<'_>, step: &mut Step) {
+        if let Some(instance) = stage.instance.as_mut()
+            && instance.record.stopped.take().is_some()
+        {
+            stage.changed = true;
+            self.end_quarantine(stage.id, step);
+        }
+    }
+
+    /// Sees whether an orchestration that was stopped can go on with today's code, though nothing waits for it.
+    fn try_stopped(&mut self, stage: &mut Stage<'_>, step: &mut Step, reader: &dyn Reader) -> Result<()> {
+        let Some(instance) = stage.instance.as_mut() else {
+            return Ok(());
+        };
+        if instance.record.stopped.is_none() || instance.is_terminal() || instance.written_in == step.number {
+            return Ok(());
+        }
+        match self.live(stage.id, instance, reader)? {
+            Ok(_) => self.go_on_after_stop(stage, step),
+            Err(stopped) => self.stop(stage, Gathered::default(), stopped, step)?,
+        }
+        Ok(())
+    }
+}
+
+impl Stage<'_> {
+    /// Whether its code has to be replayed from rows that this very step wrote and that its reader does not show.
+    fn has_to_replay(&self, step: &Step) -> bool {
+        let unloaded = |instance: &Instance| {
+            instance.run.is_none() && instance.written_in == step.number && !instance.is_terminal()
+        };
+        self.next.is_none() && self.instance.as_ref().is_some_and(unloaded)
+    }
+
+    /// Lets a suspended orchestration wait.
+    fn look_at_status(&mut self) {
+        let suspended = |instance: &Instance| instance.record.status == OrchestrationStatus::Suspended;
+        if matches!(self.mailbox.block, Block::Open) && self.instance.as_ref().is_some_and(suspended) {
+            self.mailbox.block = Block::Suspended;
+        }
+    }
+}
