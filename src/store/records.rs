@@ -193,7 +193,7 @@ mod tests {
     /// The record has these bytes, and these bytes are this record. What was stored once has to be read for ever, so a
     /// line here may be added and none may be changed.
     #[track_caller]
-    fn pinned<R>(record: &R, bytes: &'static [u8])
+    pub(super) fn pinned<R>(record: &R, bytes: &'static [u8])
     where
         R: Serialize + Deserialize<'static> + PartialEq + std::fmt::Debug,
     {
@@ -224,8 +224,9 @@ mod tests {
         let partition = PartitionRecord {
             requests: 1,
             dead_letters: 128,
+            early_events: 2,
         };
-        pinned(&partition, b"\x01\x01\x80\x01");
+        pinned(&partition, b"\x01\x01\x80\x01\x02");
         let quarantine = QuarantineRecord {
             reason: "no".into(),
             since: Timestamp(2),
@@ -237,13 +238,14 @@ mod tests {
     fn messages_of_every_kind_are_pinned() {
         let message = |action| MessageRecord {
             source: Some("@a@b".into()),
+            step: None,
             action,
             call: false,
             request: None,
         };
         pinned(
             &message(operation()),
-            b"\x01\x01\x04@a@b\x00\x04note\x07{\"n\":1}\x00\x00",
+            b"\x01\x01\x04@a@b\x00\x00\x04note\x07{\"n\":1}\x00\x00",
         );
         let schedule = Action::Schedule {
             timer: "t".into(),
@@ -253,27 +255,44 @@ mod tests {
         };
         pinned(
             &message(schedule),
-            b"\x01\x01\x04@a@b\x01\x01t\x82\x01\x04note\x00\x00\x00",
+            b"\x01\x01\x04@a@b\x00\x01\x01t\x82\x01\x04note\x00\x00\x00",
         );
         let cancel = Action::Cancel { timer: "t".into() };
-        pinned(&message(cancel), b"\x01\x01\x04@a@b\x02\x01t\x00\x00");
+        pinned(&message(cancel), b"\x01\x01\x04@a@b\x00\x02\x01t\x00\x00");
         let call = MessageRecord {
             source: None,
+            step: None,
             action: operation(),
             call: true,
             request: Some("r".into()),
         };
-        pinned(&call, b"\x01\x00\x00\x04note\x07{\"n\":1}\x01\x01\x01r");
+        pinned(&call, b"\x01\x00\x00\x00\x04note\x07{\"n\":1}\x01\x01\x01r");
+        let step = StepRef {
+            execution: ExecutionId(*b"0123456789abcdef"),
+            sequence: 130,
+            lock: Some(2),
+        };
+        let in_section = MessageRecord {
+            step: Some(step),
+            ..message(operation())
+        };
+        pinned(
+            &in_section,
+            b"\x01\x01\x04@a@b\x010123456789abcdef\x82\x01\x01\x02\x00\x04note\x07{\"n\":1}\x00\x00",
+        );
+        let order = Action::Lock(Box::new(LockOrder::Force));
+        pinned(&message(order), b"\x01\x01\x04@a@b\x00\x03\x02\x00\x00");
+        let order = Action::Order(Box::new(Order::Restart));
+        pinned(&message(order), b"\x01\x01\x04@a@b\x00\x04\x09\x00\x00");
     }
 
     #[test]
     fn timers_and_dead_letters_are_pinned() {
         let timer = TimerRecord {
             source: None,
-            operation: "note".into(),
-            arguments: b"{}".to_vec(),
+            action: operation(),
         };
-        pinned(&timer, b"\x01\x00\x04note\x02{}");
+        pinned(&timer, b"\x01\x00\x00\x04note\x07{\"n\":1}");
         let letter = DeadLetterRecord {
             source: Some("@a@b".into()),
             target: "@c@d".into(),
@@ -337,6 +356,19 @@ mod tests {
         pinned(&ErrorKind::Copy, b"\x01\x11");
         pinned(&ErrorKind::Configuration, b"\x01\x12");
         pinned(&ErrorKind::Io, b"\x01\x13");
+        pinned(&ErrorKind::NotFound, b"\x01\x14");
+        pinned(&ErrorKind::AlreadyExists, b"\x01\x15");
+        pinned(&ErrorKind::Ended, b"\x01\x16");
+        pinned(&ErrorKind::WrongState, b"\x01\x17");
+        pinned(&ErrorKind::Terminated, b"\x01\x18");
+        pinned(&ErrorKind::LockLost, b"\x01\x19");
+        pinned(&ErrorKind::NestedLock, b"\x01\x1a");
+        pinned(&ErrorKind::ChildInLock, b"\x01\x1b");
+        pinned(&ErrorKind::SignalToLocked, b"\x01\x1c");
+        pinned(&ErrorKind::LockNotGranted, b"\x01\x1d");
+        pinned(&ErrorKind::CallPending, b"\x01\x1e");
+        pinned(&ErrorKind::NotLocked, b"\x01\x1f");
+        pinned(&ErrorKind::Poisonous, b"\x01\x20");
     }
 
     /// Bytes that are no record are an error that names what they should have been, never a panic or a wrong record.
@@ -344,6 +376,7 @@ mod tests {
     fn bytes_that_are_no_record_are_refused() {
         let message = encode(&MessageRecord {
             source: None,
+            step: None,
             action: operation(),
             call: true,
             request: Some("r".into()),
