@@ -336,3 +336,6 @@ fn asks_for(message: &Message, owner: &LockId) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests;
