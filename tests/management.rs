@@ -405,6 +405,9 @@ async fn a_restart_takes_the_same_input() {
     );
     other.raise_event("go", "3").await.unwrap();
     assert_eq!(other.result().await.unwrap(), "a3");
+    let drawn = run.restart_as_new().await.unwrap();
+    drawn.raise_event("go", "4").await.unwrap();
+    assert_eq!(drawn.result().await.unwrap(), "a4");
     assert_eq!(
         kind(client.instance("nobody").restart_as("x").await),
         ErrorKind::NotFound
