@@ -25,10 +25,10 @@ pub(crate) const WAL_LIMIT: u64 = 64 << 20;
 /// The store's part of the memory budget. The rest is the entities'.
 #[cfg(feature = "rocksdb")]
 pub(crate) fn memory_of_store(memory_budget: usize) -> usize {
-    memory_budget - memory_of_entities(memory_budget)
+    memory_budget - memory_of_instances(memory_budget)
 }
 
-fn memory_of_entities(memory_budget: usize) -> usize {
+fn memory_of_instances(memory_budget: usize) -> usize {
     memory_budget / 4
 }
 
@@ -305,7 +305,9 @@ impl HubBuilder {
             hub,
             registry: self.registry,
             limits: Limits {
-                cache_bytes: memory_of_entities(self.memory_budget),
+                // Entities and the code of orchestrations have half each of what is not the store's.
+                cache_bytes: memory_of_instances(self.memory_budget) / 2,
+                live_bytes: memory_of_instances(self.memory_budget) / 2,
                 ..self.limits
             },
             partitions,

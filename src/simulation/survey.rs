@@ -113,6 +113,7 @@ impl Survey {
                     operation.as_ref()
                 }
                 Action::Cancel { .. } => "cancel",
+                Action::Lock(_) | Action::Order(_) => panic!("nobody sends orders here"),
             };
             let source = record.source.as_deref().unwrap_or("a client");
             let target = id_of(&row);
@@ -126,7 +127,10 @@ impl Survey {
         for (key, value) in reader.scan(keys::timers(partition), usize::MAX).unwrap() {
             let (due, _, _) = keys::timer_parts(&key).unwrap();
             let record: TimerRecord = records::decode(&value, "timer").unwrap();
-            self.look_at_arguments(&record.operation, &record.arguments);
+            let Action::Operation { operation, arguments } = &record.action else {
+                panic!("a timer of something else than an operation");
+            };
+            self.look_at_arguments(operation, arguments);
             self.timers.push(due);
             timers += 1;
         }

@@ -224,8 +224,9 @@ mod tests {
         let partition = PartitionRecord {
             requests: 1,
             dead_letters: 128,
+            early_events: 2,
         };
-        pinned(&partition, b"\x01\x01\x80\x01");
+        pinned(&partition, b"\x01\x01\x80\x01\x02");
         let quarantine = QuarantineRecord {
             reason: "no".into(),
             since: Timestamp(2),
@@ -237,13 +238,14 @@ mod tests {
     fn messages_of_every_kind_are_pinned() {
         let message = |action| MessageRecord {
             source: Some("@a@b".into()),
+            step: None,
             action,
             call: false,
             request: None,
         };
         pinned(
             &message(operation()),
-            b"\x01\x01\x04@a@b\x00\x04note\x07{\"n\":1}\x00\x00",
+            b"\x01\x01\x04@a@b\x00\x00\x04note\x07{\"n\":1}\x00\x00",
         );
         let schedule = Action::Schedule {
             timer: "t".into(),
@@ -253,27 +255,27 @@ mod tests {
         };
         pinned(
             &message(schedule),
-            b"\x01\x01\x04@a@b\x01\x01t\x82\x01\x04note\x00\x00\x00",
+            b"\x01\x01\x04@a@b\x00\x01\x01t\x82\x01\x04note\x00\x00\x00",
         );
         let cancel = Action::Cancel { timer: "t".into() };
-        pinned(&message(cancel), b"\x01\x01\x04@a@b\x02\x01t\x00\x00");
+        pinned(&message(cancel), b"\x01\x01\x04@a@b\x00\x02\x01t\x00\x00");
         let call = MessageRecord {
             source: None,
+            step: None,
             action: operation(),
             call: true,
             request: Some("r".into()),
         };
-        pinned(&call, b"\x01\x00\x00\x04note\x07{\"n\":1}\x01\x01\x01r");
+        pinned(&call, b"\x01\x00\x00\x00\x04note\x07{\"n\":1}\x01\x01\x01r");
     }
 
     #[test]
     fn timers_and_dead_letters_are_pinned() {
         let timer = TimerRecord {
             source: None,
-            operation: "note".into(),
-            arguments: b"{}".to_vec(),
+            action: operation(),
         };
-        pinned(&timer, b"\x01\x00\x04note\x02{}");
+        pinned(&timer, b"\x01\x00\x00\x04note\x07{\"n\":1}");
         let letter = DeadLetterRecord {
             source: Some("@a@b".into()),
             target: "@c@d".into(),
@@ -283,6 +285,19 @@ mod tests {
             died: Timestamp(1),
         };
         pinned(&letter, b"\x01\x01\x04@a@b\x04@c@d\x04note\x02{}\x02no\x01");
+    }
+
+    #[test]
+    fn activities_are_pinned() {
+        let activity = instance::ActivityRecord {
+            name: "a".into(),
+            input: b"5".to_vec(),
+            attempt: 2,
+            timeout_ms: Some(130),
+            started: true,
+            crashes: vec![Timestamp(1)],
+        };
+        pinned(&activity, b"\x01\x01a\x015\x02\x01\x82\x01\x01\x01\x01");
     }
 
     #[test]
@@ -344,6 +359,7 @@ mod tests {
     fn bytes_that_are_no_record_are_refused() {
         let message = encode(&MessageRecord {
             source: None,
+            step: None,
             action: operation(),
             call: true,
             request: Some("r".into()),

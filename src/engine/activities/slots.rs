@@ -252,7 +252,7 @@ mod tests {
             slots.release(0, if number == 2 { "b" } else { "a" }, false);
             assert_eq!(slots.take_news(), if core == 1 { [1].into() } else { BTreeSet::new() });
             assert_eq!(grants(&slots, core), [number]);
-            assert_eq!(grants(&slots, 1 - core), []);
+            assert!(!slots.has_grants(1 - core));
         }
     }
 
@@ -271,7 +271,7 @@ mod tests {
         assert!(!slots.take("wide", None), "all three are taken");
         assert_eq!(grants(&slots, 0), [2]);
         slots.release(0, "wide", false);
-        assert_eq!(grants(&slots, 0), [], "one narrow activity runs already");
+        assert!(!slots.has_grants(0), "one narrow activity runs already");
         slots.release(0, "narrow", false);
         assert_eq!(grants(&slots, 0), [1]);
     }
@@ -289,7 +289,7 @@ mod tests {
         slots.wait(wish(0, "a", 4));
         assert_eq!(grants(&slots, 0), [1, 4]);
         slots.release(0, "a", false);
-        assert_eq!(grants(&slots, 0), [], "a suspect runs");
+        assert!(!slots.has_grants(0), "a suspect runs");
         slots.release(0, "a", true);
         assert_eq!(grants(&slots, 0), [2]);
     }

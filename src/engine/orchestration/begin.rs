@@ -1,6 +1,7 @@
 //! How an execution begins: a start, a start time that has come, and what follows on a continue-as-new.
 
 use crate::engine::core::Core;
+use crate::engine::mailbox::Block;
 use crate::engine::message::{Message, Origin, Settled};
 use crate::engine::orchestration::instance::Instance;
 use crate::engine::orchestration::turn::{Gathered, Stage};
@@ -48,6 +49,7 @@ impl Core {
                 ReusePolicy::Terminate => {
                     let reason = "a new start took its place";
                     self.end_from_outside(stage, OrchestrationStatus::Terminated, reason, true, step, reader)?;
+                    stage.mailbox.block = Block::Open;
                 }
                 ReusePolicy::Error | ReusePolicy::Ignore => {
                     return self.refuse_start(stage, message, &start, step, reader);
