@@ -63,7 +63,10 @@ fn a_sequence_of_activities_runs_once() {
 /// Every file of a tree is hashed as by a walk of our own, and the bytes are summed up as by `du`.
 #[test]
 fn a_tree_is_hashed_in_parallel() {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").canonicalize().unwrap();
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("src")
+        .canonicalize()
+        .unwrap();
     let printed = run(example("fan_out").arg(&directory));
     let mut files = files_below(&directory);
     files.sort();
@@ -76,7 +79,11 @@ fn a_tree_is_hashed_in_parallel() {
         expected += &format!("{hash:016x} {:>9} {}\n", content.len(), path.display());
     }
     let bytes = run(Command::new("sh")
-        .args(["-c", r#"find "$1" -type f -print0 | du -b -l -c --files0-from=- | tail -n 1 | cut -f 1"#, "sh"])
+        .args([
+            "-c",
+            r#"find "$1" -type f -print0 | du -b -l -c --files0-from=- | tail -n 1 | cut -f 1"#,
+            "sh",
+        ])
         .arg(&directory));
     let hash = xxhash_rust::xxh3::xxh3_64(&hashes);
     expected += &format!("{hash:016x} {:>9} in {} files\n", bytes.trim(), files.len());
