@@ -126,3 +126,36 @@ impl Mailbox {
         self.urgent_rows = true;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::message::Origin;
+    use crate::id::InstanceId;
+    use crate::store::records::Action;
+
+    /// Nothing of an instance is left for the next one that gets its mailbox.
+    #[test]
+    fn a_cleared_mailbox_is_as_good_as_new() {
+        let message = Message {
+            id: MessageId::MIN,
+            target: InstanceId::trusted("@a@k"),
+            action: Action::Cancel { timer: "t".into() },
+            origin: Origin::of_stored(None),
+            stored: true,
+        };
+        let mut mailbox = Mailbox {
+            arrivals: vec![message.clone(); 100].into(),
+            waiting: vec![message].into(),
+            rows: Some(MessageId::MIN),
+            waiting_count: 3,
+            block: Block::Held,
+            ready: true,
+            touched_in: 7,
+            refused: true,
+        };
+        mailbox.clear();
+        assert_eq!(format!("{mailbox:?}"), format!("{:?}", Mailbox::default()));
+        assert!(mailbox.arrivals.capacity() < 100);
+    }
+}
