@@ -4,13 +4,13 @@
 //! cargo run --example bank        (or `make demo`)
 //! ```
 //!
-//! 1 000 accounts, 50 000 random transfers, 256 at a time. Each transfer is one operation: it takes the money from one
-//! account and signals the other, and both are stored together. The program starts itself a second time as a worker and
-//! kills that worker with SIGKILL in the middle, several times. A new worker goes on.
+//! 1 000 accounts, 20 000 random transfers, 256 at a time. Each transfer is an orchestration: it locks both accounts,
+//! takes the money from one and gives it to the other. The program starts itself a second time as a worker and kills that
+//! worker with SIGKILL in the middle, several times. A new worker goes on, and so does every transfer that had begun.
 //!
 //! What the bank acknowledged stands in a ledger, an ordinary file outside the hub: a worker writes a line when it has
 //! an answer. What a kill left open, the next worker asks for again, under the same request id, so that a transfer that
-//! had taken effect without its answer being heard does not take effect twice.
+//! had begun without its answer being heard does not begin twice.
 //!
 //! At the end the accounts are audited against the ledger. Every account remembers the number of every transfer that it
 //! sent and received. So the audit proves more than that the sum is right: every acknowledged transfer left one account
@@ -34,7 +34,7 @@ use tokio::task::JoinSet;
 
 const ACCOUNTS: u64 = 1_000;
 const OPENING_CENTS: i64 = 100_000;
-const TRANSFERS: u64 = 50_000;
+const TRANSFERS: u64 = 20_000;
 const CALLERS: usize = 256;
 const KILLS: u64 = 5;
 
@@ -70,18 +70,18 @@ struct Overdrawn {
 
 #[operations]
 impl Account {
-    /// Takes the money and sends it on. An error would take back both, whatever was done before it.
-    pub fn transfer(&mut self, context: &mut EntityContext, number: u64, to: u64, cents: i64) -> Result<(), Overdrawn> {
+    pub fn withdraw(&mut self, number: u64, cents: i64) -> Result<(), Overdrawn> {
+        if self.cents < cents {
+            return Err(Overdrawn {
+                short_by: cents - self.cents,
+            });
+        }
         self.cents -= cents;
         self.sent.push(number);
-        context.entity::<Account>(to).receive(number, cents).signal();
-        if self.cents < 0 {
-            return Err(Overdrawn { short_by: -self.cents });
-        }
         Ok(())
     }
 
-    pub fn receive(&mut self, number: u64, cents: i64) {
+    pub fn deposit(&mut self, number: u64, cents: i64) {
         self.cents += cents;
         self.received.push(number);
     }
@@ -92,8 +92,31 @@ impl Account {
     }
 }
 
+#[derive(Debug, thiserror::Error, Serialize, Deserialize, FromCallError)]
+enum TransferError {
+    #[error(transparent)]
+    Overdrawn(#[from] Overdrawn),
+    /// What the runtime met.
+    #[error(transparent)]
+    Runtime(#[from] CallError),
+}
+
+/// While the lock is held, nobody else sees the accounts. So nobody finds the money in neither of them, or in both.
+#[orchestration]
+async fn transfer(ctx: OrchestrationContext, order: Transfer) -> Result<(), TransferError> {
+    let from = ctx.entity::<Account>(order.from);
+    let to = ctx.entity::<Account>(order.to);
+    let lock = ctx.lock_entities((&from, &to)).await?;
+    from.withdraw(order.number, order.cents).await?;
+    to.deposit(order.number, order.cents).await?;
+    drop(lock);
+    Ok(())
+}
+
 /// One transfer of the plan. The plan is a function of the number, so that every process knows it.
+#[derive(Serialize, Deserialize)]
 struct Transfer {
+    number: u64,
     from: u64,
     to: u64,
     cents: i64,
@@ -110,12 +133,21 @@ impl Transfer {
         // Another account than `from`, and at most half of what an account begins with.
         let to = (from + 1 + (bits >> 16) % (ACCOUNTS - 1)) % ACCOUNTS;
         let cents = 1 + ((bits >> 32) % (OPENING_CENTS as u64 / 2)) as i64;
-        Self { from, to, cents }
+        Self {
+            number,
+            from,
+            to,
+            cents,
+        }
     }
 }
 
 async fn open(directory: &Path) -> abide::Result<Hub> {
-    Hub::builder(directory.join("hub")).entity::<Account>().open().await
+    Hub::builder(directory.join("hub"))
+        .entity::<Account>()
+        .orchestration::<transfer>()
+        .open()
+        .await
 }
 
 // ---- The ledger -----------------------------------------------------------------------------------------------------
@@ -179,13 +211,13 @@ async fn work(directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Asks for one transfer. The request id makes it safe to ask again after a kill.
+/// Asks for one transfer, and waits for its end. The request id makes it safe to ask again after a kill.
 async fn ask(client: &Client, number: u64) -> Result<Answer> {
-    let Transfer { from, to, cents } = Transfer::planned(number);
-    let transfer = client.entity::<Account>(from).transfer(number, to, cents);
-    match transfer.request_id(format!("transfer-{number}")).await {
+    let run = client.start::<transfer>(Transfer::planned(number));
+    let run = run.request_id(format!("transfer-{number}")).await?;
+    match run.result().await {
         Ok(()) => Ok(Answer::Done),
-        Err(CallError::Returned(Overdrawn { .. })) => Ok(Answer::Refused),
+        Err(CallError::Returned(TransferError::Overdrawn(_))) => Ok(Answer::Refused),
         Err(error) => Err(error.into()),
     }
 }
@@ -250,24 +282,17 @@ async fn supervise(directory: &Path, progress: &ProgressBar) -> Result<Run> {
 
 // ---- The audit ------------------------------------------------------------------------------------------------------
 
-/// The statements of all accounts, once every transfer that left an account has reached the other.
-async fn settled_statements(client: &Client) -> Result<Vec<Account>> {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    loop {
-        let mut accounts = Vec::new();
-        for key in 0..ACCOUNTS {
-            accounts.push(client.entity::<Account>(key).statement().await?);
-        }
-        let sent: usize = accounts.iter().map(|account| account.sent.len()).sum();
-        let received: usize = accounts.iter().map(|account| account.received.len()).sum();
-        if sent == received {
-            return Ok(accounts);
-        }
-        if Instant::now() > deadline {
-            return Err(format!("{sent} transfers left an account and {received} arrived").into());
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+/// The statements of all accounts. All transfers have ended, so that no account is locked.
+async fn statements(client: &Client) -> Result<Vec<Account>> {
+    let locks = client.locks().await?;
+    if !locks.is_empty() {
+        return Err(format!("all transfers have ended, and these locks are held: {locks:?}").into());
     }
+    let mut accounts = Vec::new();
+    for key in 0..ACCOUNTS {
+        accounts.push(client.entity::<Account>(key).statement().await?);
+    }
+    Ok(accounts)
 }
 
 /// Who has each transfer in its list: the key is its number.
@@ -287,7 +312,7 @@ fn audit(accounts: &[Account], ledger: &HashMap<u64, Answer>) -> Result<()> {
     let received = holders(accounts, |account| &account.received);
     let mut balances = vec![OPENING_CENTS; accounts.len()];
     for number in 0..TRANSFERS {
-        let Transfer { from, to, cents } = Transfer::planned(number);
+        let Transfer { from, to, cents, .. } = Transfer::planned(number);
         let (should_send, should_receive) = match ledger.get(&number) {
             Some(Answer::Done) => (vec![from], vec![to]),
             Some(Answer::Refused) => (vec![], vec![]),
@@ -339,7 +364,7 @@ async fn demo() -> Result<()> {
 
     let ledger = read_ledger(directory.path())?;
     let hub = open(directory.path()).await?;
-    let accounts = settled_statements(&hub.client()).await?;
+    let accounts = statements(&hub.client()).await?;
     hub.shutdown().await?;
     audit(&accounts, &ledger)?;
     print_result(&run, &accounts, &ledger);

@@ -58,6 +58,12 @@ impl InstanceId {
         self.text.starts_with('@')
     }
 
+    /// The name of the entity's type; empty for an orchestration.
+    pub(crate) fn entity_name(&self) -> &str {
+        let parts = self.text.strip_prefix('@').and_then(|rest| rest.split_once('@'));
+        parts.map_or("", |(name, _)| name)
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         &self.text
     }

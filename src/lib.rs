@@ -20,20 +20,26 @@ mod error;
 mod failure;
 mod hub;
 mod id;
+mod orchestration;
 pub mod prelude;
 mod retry;
 mod runtime;
+mod schedule;
 #[cfg(test)]
 mod simulation;
 mod spawn;
 mod store;
 mod time;
 
-pub use abide_macros::{Entity, FromCallError, operations};
+pub use abide_macros::{Entity, FromCallError, activity, operations, orchestration};
 pub use activity::{Activity, ActivityContext, ActivityOptions, BoxFuture};
 pub use client::{
-    Cancel, Cancellation, Client, DeadLetter, EntityInfo, EntityPage, EntityQuery, Quarantined, Schedule, Signal,
+    Cancel, Cancellation, Client, DeadLetter, EntityInfo, EntityLock, EntityPage, EntityQuery, HistoryEvent,
+    HistoryEventKind, HistoryStep, InstanceHandle, OrchestrationCount, OrchestrationHandle, OrchestrationInfo,
+    OrchestrationPage, OrchestrationQuery, Purge, Quarantined, RaiseEvent, Retention, Schedule, Signal, Start, Status,
+    Terminate, Untyped,
 };
+pub use engine::VersionMatch;
 pub use entity::{
     Answer, Argument, CallError, Caller, CanCall, ClientCaller, Entity, EntityCaller, EntityContext, EntityRef, Key,
     NamedTimer, NoError, Operation, OperationError, Operations, ReadContext, ReadState,
@@ -41,5 +47,14 @@ pub use entity::{
 pub use error::{Error, ErrorKind, Result};
 pub use failure::Failure;
 pub use hub::{Hub, HubBuilder, HubStats};
+#[cfg(feature = "rocksdb")]
+pub use hub::{Inspection, ReplayProblem, ReplayReport};
 pub use id::{EntityId, MAX_ID_BYTES};
+pub use orchestration::{
+    ActivityCall, ChildCall, ChildStart, ContinueAsNew, EntityStart, EventOr, EventTimeout, EventWait, LocalBoxFuture,
+    LockGuard, LockRequest, LockTargets, Orchestration, OrchestrationCaller, OrchestrationContext, ParentInfo, Random,
+    Timer,
+};
 pub use retry::RetryPolicy;
+pub use schedule::{CreateSchedule, MissedRuns, ScheduleInfo, Schedules, Timing};
+pub use store::records::instance::{OrchestrationStatus, ReusePolicy, StopKind, Stopped};

@@ -2,6 +2,6 @@
 
 pub use crate::{
     ActivityContext, CallError, Client, Entity, EntityContext, EntityId, EntityRef, Failure, FromCallError, Hub, Key,
-    NoError, ReadContext, RetryPolicy, operations,
+    NoError, OrchestrationContext, ReadContext, RetryPolicy, operations,
 };
 pub use serde::{Deserialize, Serialize};

@@ -72,8 +72,17 @@ fn the_lower_folders_know_nothing_above_them() {
         ("commit", &["commit", "store"]),
         ("engine", &["engine", "store"]),
         ("entity", &["entity", "engine", "store"]),
+        ("activity", &["activity", "entity", "engine", "store"]),
+        (
+            "orchestration",
+            &["orchestration", "activity", "entity", "engine", "store"],
+        ),
         ("runtime", &["runtime", "engine", "commit", "store"]),
-        ("client", &["client", "runtime", "entity", "engine", "store"]),
+        (
+            "client",
+            &["client", "orchestration", "runtime", "entity", "engine", "store"],
+        ),
+        ("schedule", &["schedule", "client", "orchestration", "entity", "store"]),
     ]
     .into();
     for (folder, uses) in uses() {

@@ -26,8 +26,7 @@ pub(crate) fn derive(item: TokenStream) -> TokenStream {
     let attributes = parse_attributes(&item.attrs, &mut errors);
     refuse_misplaced(&item.data, &mut errors);
     let expansion = can_be_entity(&item, &mut errors).then(|| expand(&item, &attributes));
-    let errors = errors.into_tokens();
-    quote!(#expansion #errors)
+    errors.beside(expansion)
 }
 
 fn parse_attributes(attributes: &[Attribute], errors: &mut Errors) -> Attributes {

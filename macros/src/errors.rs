@@ -1,7 +1,7 @@
 //! All errors of one expansion, told together.
 
 use proc_macro2::TokenStream;
-use quote::ToTokens;
+use quote::{ToTokens, quote};
 
 /// All errors of one expansion, in the order in which they were found.
 #[derive(Default)]
@@ -25,5 +25,12 @@ impl Errors {
     /// The errors as `compile_error!` invocations.
     pub(crate) fn into_tokens(self) -> TokenStream {
         self.0.into_iter().map(syn::Error::into_compile_error).collect()
+    }
+
+    /// The user's item with the errors behind it: it always comes out, so that an error here does not hide what the compiler
+    /// has to say of it.
+    pub(crate) fn beside(self, item: impl ToTokens) -> TokenStream {
+        let errors = self.into_tokens();
+        quote!(#item #errors)
     }
 }

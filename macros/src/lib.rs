@@ -3,12 +3,20 @@
 //! Each macro goes the same way: attributes, an own model of what the user wrote, checks that collect all errors on the
 //! user's own tokens, and the expansion. The user's item is always emitted, also beside errors.
 
+mod activity;
 mod call_error;
 mod crate_path;
 mod entity;
 mod errors;
+mod function;
+mod kind;
 mod names;
 mod operations;
+mod orchestration;
+mod qualifiers;
+mod returns;
+mod settings;
+mod types;
 
 use proc_macro::TokenStream;
 
@@ -37,4 +45,16 @@ pub fn operations(arguments: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_derive(FromCallError, attributes(from_call_error))]
 pub fn derive_from_call_error(item: TokenStream) -> TokenStream {
     call_error::derive(item.into()).into()
+}
+
+/// act
+#[proc_macro_attribute]
+pub fn activity(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    activity::expand(arguments.into(), item.into()).into()
+}
+
+/// orch
+#[proc_macro_attribute]
+pub fn orchestration(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    orchestration::expand(arguments.into(), item.into()).into()
 }

@@ -2,6 +2,8 @@
 
 use syn::LitStr;
 
+use crate::kind::Kind;
+
 /// Checks the name of an entity type, as ids need it.
 pub(crate) fn check_entity(name: &LitStr) -> syn::Result<()> {
     let text = name.value();
@@ -20,19 +22,34 @@ pub(crate) fn check_entity(name: &LitStr) -> syn::Result<()> {
     Err(syn::Error::new(name.span(), reason))
 }
 
-/// Checks the name of an operation.
-pub(crate) fn check_operation(name: &LitStr) -> syn::Result<()> {
+/// Checks the name of an operation, an activity or an orchestration.
+pub(crate) fn check(name: &LitStr, kind: Kind) -> syn::Result<()> {
     let text = name.value();
     let reason = if text.is_empty() {
-        "the name of an operation is not empty"
+        "is not empty"
     } else if text.len() > 256 {
-        "the name of an operation has at most 256 bytes"
+        "has at most 256 bytes"
     } else if text.chars().any(|c| c == '/' || c.is_control()) {
-        "the name of an operation contains no `/` and no control characters: it is part of addresses and logs"
+        "contains no `/` and no control characters: it is part of addresses and logs"
     } else {
         return Ok(());
     };
-    Err(syn::Error::new(name.span(), reason))
+    Err(syn::Error::new(name.span(), format!("the name of {kind} {reason}")))
+}
+
+/// Checks the version of an orchestration.
+pub(crate) fn check_version(version: &LitStr) -> syn::Result<()> {
+    let text = version.value();
+    let reason = if text.is_empty() {
+        "a version is not empty; without `version` an orchestration has none"
+    } else if text.len() > 256 {
+        "a version has at most 256 bytes"
+    } else if text.chars().any(char::is_control) {
+        "a version contains no control characters: it is part of logs"
+    } else {
+        return Ok(());
+    };
+    Err(syn::Error::new(version.span(), reason))
 }
 
 /// Writes a text as JSON.

@@ -2,10 +2,11 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
 use crate::client::handle::Client;
 use crate::client::signal::{Cancel, Cancellation, Schedule, Signal};
-use crate::client::submit::Submission;
+use crate::client::submit::{Sending, Submission};
 use crate::entity::caller::When;
 use crate::entity::caller::sealed::{Due, Prepared, Sealed};
 use crate::entity::{CallFailure, Caller, CanCall, ClientCaller};
@@ -16,7 +17,20 @@ use crate::store::keys;
 use crate::store::records::{self, Action, StateRecord};
 
 /// A call on its way.
-pub(crate) type Calling = Pin<Box<dyn Future<Output = Result<Vec<u8>, CallFailure>> + Send>>;
+#[derive(Debug)]
+pub struct Calling(Sending);
+
+impl Future for Calling {
+    type Output = Result<Vec<u8>, CallFailure>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(match ready!(Pin::new(&mut self.0).poll(cx)) {
+            Ok(Told::Answer(answer)) => Ok(answer),
+            Ok(other) => Err(unexpected(&other).into()),
+            Err(failure) => Err(failure),
+        })
+    }
+}
 
 /// A state on its way.
 pub(crate) type ReadingState = Pin<Box<dyn Future<Output = Result<Option<Vec<u8>>>> + Send>>;
@@ -32,20 +46,13 @@ impl Caller for Client {
     type Answer = Calling;
 
     fn call(self, request: Prepared) -> Calling {
-        Box::pin(async move {
-            let submission = Submission::operation(request.0?, true);
-            match submission.run(self.weak()).await? {
-                Told::Answer(answer) => Ok(answer),
-                other => Err(unexpected(&other).into()),
-            }
-        })
+        let submission = request.0.map(|request| Submission::operation(request, true));
+        Calling(Sending::new(submission, self.into_weak()))
     }
 
     fn signal(self, request: Prepared) -> Signal {
-        Signal(Box::pin(async move {
-            let submission = Submission::operation(request.0?, false);
-            accepted(submission.run(self.weak()).await)
-        }))
+        let submission = request.0.map(|request| Submission::operation(request, false));
+        Signal(Sending::new(submission, self.into_weak()))
     }
 
     fn schedule(self, request: Prepared, due: Due, timer: Option<String>) -> Schedule {
@@ -63,7 +70,7 @@ impl Caller for Client {
                     operation: request.operation,
                     arguments: request.arguments,
                 },
-                target: request.target,
+                target: request.target.into_instance(),
                 call: false,
                 request_id: request.request_id,
                 refuse_when_full: request.refuse_when_full,
@@ -75,7 +82,7 @@ impl Caller for Client {
     fn cancel(self, target: Result<EntityId>, timer: String) -> Cancel {
         Cancel(Box::pin(async move {
             let submission = Submission {
-                target: target?,
+                target: target?.into_instance(),
                 action: Action::Cancel { timer },
                 call: true,
                 request_id: None,
@@ -121,14 +128,14 @@ fn draw_timer_id(request: Option<&str>) -> String {
     }
 }
 
-fn accepted(told: Result<Told, CallFailure>) -> Result<()> {
+pub(super) fn accepted(told: Result<Told, CallFailure>) -> Result<()> {
     match told.map_err(into_error)? {
         Told::Accepted => Ok(()),
         other => Err(unexpected(&other)),
     }
 }
 
-fn into_error(failure: CallFailure) -> Error {
+pub(super) fn into_error(failure: CallFailure) -> Error {
     match failure {
         CallFailure::Runtime(error) => error,
         CallFailure::Returned(failure) => Error::new(ErrorKind::OperationFailed, failure.to_string()),
@@ -136,7 +143,7 @@ fn into_error(failure: CallFailure) -> Error {
 }
 
 /// A repeated request id may have been used for a call before and for a signal now.
-fn unexpected(told: &Told) -> Error {
+pub(super) fn unexpected(told: &Told) -> Error {
     let was = match told {
         Told::Accepted => "a signal",
         _ => "a call",

@@ -1,11 +1,10 @@
 //! Listing and counting entities.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::time::SystemTime;
 
 use crate::client::handle::Client;
-use crate::error::{Error, ErrorKind, Result};
+use crate::client::merged::{Merged, behind};
+use crate::error::Result;
 use crate::id::{EntityId, InstanceId, PartitionId};
 use crate::runtime::Runtime;
 use crate::store::records::{self, StateRecord};
@@ -113,12 +112,13 @@ impl EntityQuery {
     /// Reads one page. It shows one consistent state of the hub, and it is durable.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidId`] if `after` is no id, and what the hub meets.
+    /// [`ErrorKind::InvalidId`](crate::ErrorKind::InvalidId) if `after` is no id, and what the hub meets.
     pub async fn list(self) -> Result<EntityPage> {
         if let Some(after) = &self.after {
             after.parse::<EntityId>()?;
         }
-        self.on_blocking_thread(|query, runtime| query.read(runtime)).await
+        let client = self.client.clone();
+        client.on_blocking_thread(move |runtime| self.read(runtime)).await
     }
 
     /// Counts. It reads every row that matches name and prefix, about a million in a second.
@@ -126,41 +126,28 @@ impl EntityQuery {
     /// # Errors
     /// What the hub meets.
     pub async fn count(self) -> Result<u64> {
-        self.on_blocking_thread(|query, runtime| {
-            let (_, reader, ()) = runtime.order.snapshot(|| ());
-            let mut merged = Merged::open(reader.as_ref(), runtime.partitions, &query.id_prefix(), None, 4_096);
-            let mut count = 0;
-            while let Some((_, row)) = merged.next()? {
-                let record: StateRecord<'_> = records::decode(&row, "state")?;
-                count += u64::from(query.matches(&record));
-            }
-            Ok(count)
-        })
-        .await
-    }
-
-    async fn on_blocking_thread<R: Send + 'static>(
-        self,
-        read: impl FnOnce(&Self, &Runtime) -> Result<R> + Send + 'static,
-    ) -> Result<R> {
-        let runtime = self.client.runtime()?;
-        let reading = std::sync::Arc::clone(&runtime);
-        let task = runtime.tokio.spawn_blocking(move || read(&self, &reading));
-        let read = task
+        let client = self.client.clone();
+        client
+            .on_blocking_thread(move |runtime| {
+                let (_, reader, ()) = runtime.order.snapshot(|| ());
+                let mut merged = self.rows(reader.as_ref(), runtime.partitions, 4_096)?;
+                let mut count = 0;
+                while let Some((_, _, row)) = merged.next()? {
+                    let record: StateRecord<'_> = records::decode(&row, "state")?;
+                    count += u64::from(self.matches(&record));
+                }
+                Ok(count)
+            })
             .await
-            .map_err(|error| Error::new(ErrorKind::Closed, "the tokio runtime ends").with_source(error))?;
-        runtime.durable().await?;
-        read
     }
 
     fn read(&self, runtime: &Runtime) -> Result<EntityPage> {
         let (_, reader, ()) = runtime.order.snapshot(|| ());
-        let after = self.after.as_deref();
         let chunk = (2 * self.page / usize::from(runtime.partitions)).clamp(8, 1_024);
-        let mut merged = Merged::open(reader.as_ref(), runtime.partitions, &self.id_prefix(), after, chunk);
+        let mut merged = self.rows(reader.as_ref(), runtime.partitions, chunk)?;
         let mut page = EntityPage::default();
         for _ in 0..ROWS_A_PAGE {
-            let Some((id, row)) = merged.next()? else {
+            let Some((id, _, row)) = merged.next()? else {
                 return Ok(page);
             };
             let record: StateRecord<'_> = records::decode(&row, "state")?;
@@ -184,6 +171,21 @@ impl EntityQuery {
         Ok(page)
     }
 
+    /// The states in the order of their ids, behind the page before.
+    fn rows<'a>(&self, reader: &'a dyn Reader, partitions: u16, chunk: usize) -> Result<Merged<'a, InstanceId>> {
+        let prefix = self.id_prefix();
+        let ranges = (0..partitions).map(PartitionId).map(|partition| {
+            let mut range = keys::states(partition, &prefix);
+            if let Some(after) = &self.after {
+                range.start = range
+                    .start
+                    .max(behind(keys::state(partition, &InstanceId::trusted(after.as_str()))));
+            }
+            range
+        });
+        Merged::open(reader, ranges, chunk, |key| keys::id_of(key).map(InstanceId::trusted))
+    }
+
     fn matches(&self, record: &StateRecord<'_>) -> bool {
         (self.changed_from..self.changed_to).contains(&record.changed)
     }
@@ -193,81 +195,5 @@ impl EntityQuery {
             Some(name) => format!("@{name}@{}", self.prefix),
             None => "@".to_owned(),
         }
-    }
-}
-
-/// The states of all partitions in the order of their ids.
-struct Merged<'a> {
-    reader: &'a dyn Reader,
-    chunk: usize,
-    streams: Vec<Stream>,
-    /// The next id of each stream that has one.
-    heads: BinaryHeap<Reverse<(InstanceId, usize)>>,
-    unopened: bool,
-}
-
-/// The states of one partition.
-struct Stream {
-    rest: std::ops::Range<Vec<u8>>,
-    /// Rows that were read, the next one last.
-    rows: Vec<(Vec<u8>, Vec<u8>)>,
-    ended: bool,
-}
-
-impl<'a> Merged<'a> {
-    fn open(reader: &'a dyn Reader, partitions: u16, prefix: &str, after: Option<&str>, chunk: usize) -> Self {
-        let streams = (0..partitions).map(PartitionId).map(|partition| {
-            let mut rest = keys::states(partition, prefix);
-            if let Some(after) = after {
-                let mut first = keys::state(partition, &InstanceId::trusted(after));
-                // The first key behind `after`.
-                first.push(0);
-                rest.start = rest.start.max(first);
-            }
-            Stream {
-                ended: rest.start >= rest.end,
-                rest,
-                rows: Vec::new(),
-            }
-        });
-        Self {
-            reader,
-            chunk,
-            streams: streams.collect(),
-            heads: BinaryHeap::new(),
-            unopened: true,
-        }
-    }
-
-    fn next(&mut self) -> Result<Option<(InstanceId, Vec<u8>)>> {
-        if std::mem::take(&mut self.unopened) {
-            for index in 0..self.streams.len() {
-                self.advance(index)?;
-            }
-        }
-        let Some(Reverse((id, index))) = self.heads.pop() else {
-            return Ok(None);
-        };
-        let row = self.streams[index].rows.pop();
-        self.advance(index)?;
-        Ok(row.map(|(_, value)| (id, value)))
-    }
-
-    /// Puts the next id of a stream among the heads, reading on if need be.
-    fn advance(&mut self, index: usize) -> Result<()> {
-        let stream = &mut self.streams[index];
-        if stream.rows.is_empty() && !stream.ended {
-            let rows = self.reader.scan(stream.rest.clone(), self.chunk)?;
-            stream.ended = rows.len() < self.chunk;
-            if let Some((last, _)) = rows.last() {
-                stream.rest.start = [last.as_slice(), &[0]].concat();
-            }
-            stream.rows = rows;
-            stream.rows.reverse();
-        }
-        if let Some(id) = stream.rows.last().and_then(|(key, _)| keys::id_of(key)) {
-            self.heads.push(Reverse((InstanceId::trusted(id), index)));
-        }
-        Ok(())
     }
 }

@@ -5,6 +5,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use crate::client::caller::accepted;
+use crate::client::submit::Sending;
 use crate::error::Result;
 
 type Boxed<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
@@ -31,11 +33,24 @@ macro_rules! acknowledgement {
     };
 }
 
-acknowledgement! {
-    /// A signal on its way: resolves when it is durable.
-    ///
-    /// It is sent when it is first polled. Dropped before it resolved, the signal may or may not have been taken in.
-    Signal -> (), "a signal is sent when this is awaited"
+/// A signal on its way: resolves when it is durable.
+///
+/// It is sent when it is first polled. Dropped before it resolved, the signal may or may not have been taken in.
+#[must_use = "a signal is sent when this is awaited"]
+pub struct Signal(pub(super) Sending);
+
+impl Future for Signal {
+    type Output = Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx).map(accepted)
+    }
+}
+
+impl fmt::Debug for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Signal")
+    }
 }
 
 acknowledgement! {

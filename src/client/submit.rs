@@ -1,21 +1,29 @@
 //! Bringing a message to its instance, and waiting for what becomes of it.
 
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, ready};
 
-use tokio::sync::{TryAcquireError, oneshot};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, TryAcquireError, oneshot};
 
+use crate::client::handle::Client;
+use crate::engine::Registry;
+use crate::engine::code::{EntityCode, OrchestrationCode};
 use crate::engine::message::{ClientOrigin, Input, Token};
 use crate::entity::caller::Request;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::CallFailure;
-use crate::id::{EntityId, InstanceId, check_name};
+use crate::id::{InstanceId, check_name};
 use crate::runtime::{Envelope, Reply, Runtime, Told, closed};
 use crate::store::records::Action;
+use crate::store::records::instance::{Order, StartRecord};
 
 /// A message of a client that is ready to go.
 #[derive(Debug)]
 pub(crate) struct Submission {
-    pub(crate) target: EntityId,
+    pub(crate) target: InstanceId,
     pub(crate) action: Action,
     /// Whether the answer is wanted, or only that the message is durable.
     pub(crate) call: bool,
@@ -27,7 +35,7 @@ impl Submission {
     /// Asks for an operation, now.
     pub(crate) fn operation(request: Request, call: bool) -> Self {
         Self {
-            target: request.target,
+            target: request.target.into_instance(),
             action: Action::Operation {
                 operation: request.operation,
                 arguments: request.arguments,
@@ -38,74 +46,64 @@ impl Submission {
         }
     }
 
-    /// Sends it and waits until it is settled. `Told::Full` is not among the outcomes.
-    pub(crate) async fn run(self, runtime: Weak<Runtime>) -> std::result::Result<Told, CallFailure> {
-        // Upgraded once on the way in: every client counts on the same word of memory.
-        let mut open = Some(runtime.upgrade().ok_or_else(closed)?);
-        if let Some(open) = &open {
-            self.check(open)?;
+    /// Gives an order to an orchestration, whose answer is waited for.
+    pub(crate) fn order(target: InstanceId, order: Order, request_id: Option<String>) -> Self {
+        Self {
+            target,
+            action: Action::Order(Box::new(order)),
+            call: true,
+            request_id,
+            refuse_when_full: false,
         }
-        let target = self.target.instance().clone();
-        let mut action = self.action;
-        loop {
-            let now = match open.take() {
-                Some(open) => open,
-                None => runtime.upgrade().ok_or_else(closed)?,
-            };
-            let (now, permit) = match Arc::clone(&now.permits).try_acquire_owned() {
-                Ok(permit) => (now, permit),
-                Err(TryAcquireError::Closed) => return Err(now.end_reason().into()),
-                Err(TryAcquireError::NoPermits) if self.refuse_when_full => return Err(no_room().into()),
+    }
+
+    /// Sends it and waits until it is settled.
+    pub(crate) fn run(self, runtime: Weak<Runtime>) -> Sending {
+        Sending::new(Ok(self), runtime)
+    }
+
+    /// Sends it with the share of the hub's room that `permit` is, or with one that is free. The action goes with it.
+    fn send(&mut self, runtime: &Runtime, permit: Option<OwnedSemaphorePermit>) -> Result<Stage> {
+        let permit = match permit {
+            Some(permit) => permit,
+            None => match Arc::clone(&runtime.permits).try_acquire_owned() {
+                Ok(permit) => permit,
+                Err(TryAcquireError::Closed) => return Err(runtime.end_reason()),
+                Err(TryAcquireError::NoPermits) if self.refuse_when_full => return Err(no_room()),
                 Err(TryAcquireError::NoPermits) => {
-                    let permits = Arc::clone(&now.permits);
-                    // Not kept while waiting: a client must not hold a closed hub's store open.
-                    drop(now);
-                    let permit = permits.acquire_owned().await.map_err(|_| end_reason(&runtime))?;
-                    (runtime.upgrade().ok_or_else(closed)?, permit)
+                    let permits = Arc::clone(&runtime.permits);
+                    return Ok(Stage::NoRoom(Box::pin(permits.acquire_owned())));
                 }
-            };
-            let client = ClientOrigin {
+            },
+        };
+        let (sender, receiver) = oneshot::channel();
+        let target = self.target.clone();
+        let envelope = Envelope::Request {
+            target: target.clone(),
+            action: std::mem::replace(&mut self.action, Action::Cancel { timer: String::new() }),
+            client: ClientOrigin {
                 token: None,
                 call: self.call,
                 request: self.request_id.clone(),
                 refuse_when_full: self.refuse_when_full,
                 must_store: false,
-            };
-            let (sender, receiver) = oneshot::channel();
-            let reply = Reply {
+            },
+            reply: Reply {
                 sender,
-                _permit: Some(permit),
-            };
-            let envelope = Envelope::Request {
-                target: target.clone(),
-                action,
-                client,
-                reply,
-            };
-            now.send(&target, envelope)?;
-            drop(now);
-            match answer(receiver, &runtime).await? {
-                Told::Failed(failure) => return Err(failure),
-                Told::Full { action: again, door } => {
-                    door.opened().await;
-                    action = again;
-                }
-                told => return Ok(told),
-            }
-        }
+                permit: Some(permit),
+            },
+        };
+        runtime.send(&target, envelope)?;
+        Ok(Stage::Sent(receiver))
     }
 
     /// Refuses what cannot succeed, before anything is stored.
     fn check(&self, runtime: &Runtime) -> Result<()> {
-        let name = self.target.name();
-        let Some(code) = runtime.registry.entity(name) else {
-            return Err(Error::new(
-                ErrorKind::Unregistered,
-                format!("the entity type `{name}` is not registered; add `.entity::<…>()` to the hub's builder"),
-            ));
-        };
-        let (operation, arguments) = match &self.action {
-            Action::Operation { operation, arguments } => (operation, arguments),
+        if let Some(request) = &self.request_id {
+            check_name("request id", request)?;
+        }
+        match &self.action {
+            Action::Operation { operation, arguments } => self.check_operation(operation, arguments, runtime),
             Action::Schedule {
                 timer,
                 operation,
@@ -113,35 +111,223 @@ impl Submission {
                 ..
             } => {
                 check_name("timer id", timer)?;
-                (operation, arguments)
+                self.check_operation(operation, arguments, runtime)
             }
-            Action::Cancel { timer } => return check_name("timer id", timer),
-            Action::Lock(_) | Action::Order(_) => return Ok(()),
-        };
-        if let Some(request) = &self.request_id {
-            check_name("request id", request)?;
+            Action::Cancel { timer } => {
+                check_name("timer id", timer)?;
+                self.entity_code(runtime).map(|_| ())
+            }
+            // A lock can be taken from an entity whose type is not registered any more.
+            Action::Lock(_) => Ok(()),
+            Action::Order(order) => check_order(&self.target, order, runtime),
         }
+    }
+
+    fn entity_code<'a>(&self, runtime: &'a Runtime) -> Result<&'a dyn EntityCode> {
+        let name = self.target.entity_name();
+        match runtime.registry.entity(name) {
+            Some(code) => Ok(code.as_ref()),
+            None => Err(Error::new(
+                ErrorKind::Unregistered,
+                format!("the entity type `{name}` is not registered; add `.entity::<…>()` to the hub's builder"),
+            )),
+        }
+    }
+
+    fn check_operation(&self, operation: &str, arguments: &[u8], runtime: &Runtime) -> Result<()> {
+        let code = self.entity_code(runtime)?;
         if code.find(operation).is_none() && !operation.eq_ignore_ascii_case("delete") {
             return Err(Error::new(
                 ErrorKind::UnknownOperation,
                 format!(
-                    "the entity type `{name}` has no operation `{operation}`; it has {}",
+                    "the entity type `{}` has no operation `{operation}`; it has {}",
+                    code.name(),
                     code.operations().join(", ")
                 ),
             ));
         }
-        let (bytes, limit) = (arguments.len(), runtime.limits.payload_bytes);
-        if bytes > limit {
-            return Err(Error::new(
-                ErrorKind::TooLarge,
-                format!(
-                    "the arguments of `{operation}` for `{}` have {bytes} bytes and {limit} is the limit; \
-                     send less at once, or raise it with `.payload_limit`",
-                    self.target
-                ),
-            ));
+        check_payload(
+            arguments,
+            || format!("the arguments of `{operation}` for `{}`", self.target),
+            runtime,
+        )
+    }
+}
+
+/// Refuses an order that cannot succeed.
+fn check_order(target: &InstanceId, order: &Order, runtime: &Runtime) -> Result<()> {
+    match order {
+        Order::Start(start) => check_start(target, start, runtime),
+        Order::Raise { name, payload, .. } => {
+            check_name("event name", name)?;
+            check_payload(payload, || format!("the payload of `{name}` for `{target}`"), runtime)
         }
-        Ok(())
+        Order::Terminate { reason, .. }
+        | Order::Suspend { reason }
+        | Order::Resume { reason }
+        | Order::Rewind { reason, .. } => {
+            check_payload(reason.as_bytes(), || format!("the reason given to `{target}`"), runtime)
+        }
+        // The rest is either without a payload or never sent by a client.
+        _ => Ok(()),
+    }
+}
+
+fn check_start(target: &InstanceId, start: &StartRecord, runtime: &Runtime) -> Result<()> {
+    let StartRecord { name, version, .. } = start;
+    let code = code_of(&runtime.registry, name, version.as_deref())?;
+    check_payload(&start.input, || format!("the input of `{target}`"), runtime)?;
+    for (key, value) in &start.tags {
+        check_name("name of a tag", key)?;
+        check_payload(value.as_bytes(), || format!("the tag `{key}` of `{target}`"), runtime)?;
+    }
+    code.check_input(&start.input).map_err(|reason| {
+        Error::new(
+            ErrorKind::InvalidArguments,
+            format!("the input of `{name}` for `{target}` does not decode: {reason}"),
+        )
+    })
+}
+
+impl Client {
+    /// Refuses a start that cannot succeed.
+    ///
+    /// # Errors
+    /// As [`Client::start`] has them before anything is stored.
+    pub(crate) fn check_start(&self, target: &InstanceId, start: &StartRecord) -> Result<()> {
+        check_start(target, start, &*self.runtime()?)
+    }
+}
+
+/// The code that a start would run.
+///
+/// # Errors
+/// [`ErrorKind::Unregistered`] if nobody registered the name, or not in this version.
+fn code_of<'a>(registry: &'a Registry, name: &str, version: Option<&str>) -> Result<&'a dyn OrchestrationCode> {
+    let versions = registry.versions(name);
+    let code = match version {
+        Some(version) => versions.iter().find(|code| code.version() == version),
+        None => versions.last(),
+    };
+    if let Some(code) = code {
+        return Ok(code.as_ref());
+    }
+    let text = if versions.is_empty() {
+        format!("the orchestration `{name}` is not registered; add `.orchestration::<…>()` to the hub's builder")
+    } else {
+        let known: Vec<String> = versions.iter().map(|code| format!("`{}`", code.version())).collect();
+        format!(
+            "the orchestration `{name}` is not registered in the version `{}`; it is in {}",
+            version.unwrap_or_default(),
+            known.join(", ")
+        )
+    };
+    Err(Error::new(ErrorKind::Unregistered, text))
+}
+
+/// Refuses a payload that is over the limit; `what` names it in the error.
+fn check_payload(payload: &[u8], what: impl FnOnce() -> String, runtime: &Runtime) -> Result<()> {
+    let (bytes, limit) = (payload.len(), runtime.limits.payload_bytes);
+    if bytes <= limit {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::TooLarge,
+        format!(
+            "{}: {bytes} bytes, and {limit} is the limit; send less at once, or raise it with `.payload_limit`",
+            what()
+        ),
+    ))
+}
+
+/// A submission on its way: resolves when it is settled, and `Told::Full` is not among the outcomes.
+///
+/// Written by hand because every request in flight has one: it is small, and needs no memory but its own.
+#[derive(Debug)]
+pub(crate) struct Sending {
+    submission: Result<Submission>,
+    runtime: Weak<Runtime>,
+    stage: Stage,
+}
+
+/// How far a submission has come. No stage keeps the runtime: a client that waits must not hold a closed hub's store open.
+enum Stage {
+    /// It was not looked at yet.
+    New,
+    /// The hub has no room for it.
+    NoRoom(Waiting<Result<OwnedSemaphorePermit, AcquireError>>),
+    /// It is on its way, and the reply comes here.
+    Sent(oneshot::Receiver<Result<Told>>),
+    /// The queue of its instance was full.
+    Full(Waiting<()>),
+}
+
+/// Waiting for room, which is rare.
+type Waiting<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+impl Sending {
+    /// Sends `submission` when it is polled, or tells why it could not be made.
+    pub(crate) fn new(submission: Result<Submission>, runtime: Weak<Runtime>) -> Self {
+        Self {
+            submission,
+            runtime,
+            stage: Stage::New,
+        }
+    }
+}
+
+impl Future for Sending {
+    type Output = std::result::Result<Told, CallFailure>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self {
+            submission,
+            runtime,
+            stage,
+        } = &mut *self;
+        let submission = submission.as_mut().map_err(|error| error.clone())?;
+        loop {
+            let (check, permit) = match stage {
+                Stage::New => (true, None),
+                Stage::NoRoom(room) => {
+                    let permit = ready!(room.as_mut().poll(cx)).map_err(|_| end_reason(runtime))?;
+                    (false, Some(permit))
+                }
+                Stage::Full(door) => {
+                    ready!(door.as_mut().poll(cx));
+                    (false, None)
+                }
+                Stage::Sent(receiver) => {
+                    let told = ready!(Pin::new(receiver).poll(cx)).unwrap_or_else(|_| Err(end_reason(runtime)))?;
+                    match told {
+                        Told::Failed(failure) => return Poll::Ready(Err(*failure)),
+                        Told::Full { action, door } => {
+                            submission.action = *action;
+                            *stage = Stage::Full(Box::pin(async move { door.opened().await }));
+                            continue;
+                        }
+                        told => return Poll::Ready(Ok(told)),
+                    }
+                }
+            };
+            // Upgraded once for everything: every client counts on the same word of memory.
+            let open = runtime.upgrade().ok_or_else(closed)?;
+            if check {
+                submission.check(&open)?;
+            }
+            *stage = submission.send(&open, permit)?;
+        }
+    }
+}
+
+impl fmt::Debug for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::New => "New",
+            Self::NoRoom(_) => "NoRoom",
+            Self::Sent(_) => "Sent",
+            Self::Full(_) => "Full",
+        })
     }
 }
 
@@ -169,12 +355,12 @@ pub(crate) async fn ask(
     let (sender, receiver) = oneshot::channel();
     let envelope = Envelope::Operator {
         input: Box::new(input),
-        reply: Reply { sender, _permit: None },
+        reply: Reply { sender, permit: None },
     };
     runtime.upgrade().ok_or_else(closed)?.send(&instance, envelope)?;
     Ok(matches!(answer(receiver, &runtime).await?, Told::Answer(answer) if answer == b"true"))
 }
 
-fn end_reason(runtime: &Weak<Runtime>) -> Error {
+pub(super) fn end_reason(runtime: &Weak<Runtime>) -> Error {
     runtime.upgrade().map_or_else(closed, |runtime| runtime.end_reason())
 }

@@ -10,7 +10,7 @@ use crate::engine::states::Entity;
 use crate::engine::step::Step;
 use crate::engine::turn::Turn;
 use crate::error::Result;
-use crate::id::{EntityId, InstanceId, MessageId};
+use crate::id::{InstanceId, MessageId};
 use crate::store::Reader;
 
 impl Core {
@@ -46,8 +46,7 @@ impl Core {
         let Some(mut mailbox) = self.mailboxes.remove(instance) else {
             return Ok(());
         };
-        let name = EntityId::from_instance(instance.clone());
-        let code = self.registry.entity(name.name()).cloned();
+        let code = self.registry.entity(instance.entity_name()).cloned();
         let (true, Some(code)) = (is_running(&mailbox), code) else {
             self.mailboxes.insert(instance.clone(), mailbox);
             return Ok(());
@@ -75,7 +74,9 @@ impl Core {
         };
         self.settle(&mut turn, *message, outcome, step, reader)?;
         if turn.entity.is_readable() {
-            self.states.put(instance.clone(), turn.entity);
+            self.states.put(instance, turn.entity);
+        } else {
+            self.states.remove(instance);
         }
         self.mailboxes.insert(instance.clone(), turn.mailbox);
         for message in std::mem::take(&mut step.outbound) {

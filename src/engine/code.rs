@@ -24,6 +24,12 @@ pub(crate) trait EntityCode: Send + Sync {
     /// Looks up an operation; names compare exactly.
     fn find(&self, operation: &str) -> Option<OperationSpec>;
 
+    /// Whether stored arguments decode into the parameters of an operation. Runs user code, so it may panic.
+    ///
+    /// # Errors
+    /// The text of the decoder's error.
+    fn check_arguments(&self, spec: OperationSpec, arguments: &[u8]) -> Result<(), String>;
+
     /// Makes the state of an entity that is touched for the first time. Runs user code, so it may panic.
     fn create(&self, key: &str) -> Box<dyn EntityObject>;
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
+use crate::engine::activities::{Activities, ActivitySlots};
 use crate::engine::limits::Limits;
 use crate::engine::mailbox::{Block, Mailbox};
 use crate::engine::message::{Input, Message, Origin, Token};
@@ -25,6 +26,10 @@ pub(crate) struct CoreConfig {
     pub(crate) limits: Limits,
     pub(crate) registry: Arc<Registry>,
     pub(crate) progress: Arc<Progress>,
+    /// The place of the core among those of the hub.
+    pub(crate) index: usize,
+    /// What all cores share of the limits on activities.
+    pub(crate) slots: Arc<ActivitySlots>,
     /// How many partitions the hub has.
     pub(crate) partitions: u16,
     /// Which of them are this core's.
@@ -42,10 +47,17 @@ pub(crate) struct Core {
     pub(super) progress: Arc<Progress>,
     /// Indexed by partition id; nothing where another core owns the partition.
     pub(super) partitions: Vec<Option<Partition>>,
-    pub(super) mailboxes: InstanceMap<Mailbox>,
+    pub(super) mailboxes: InstanceMap<Box<Mailbox>>,
+    /// Mailboxes of nobody, for the next ones who need one: most instances have a message only for a moment.
+    #[expect(
+        clippy::vec_box,
+        reason = "they come from the map above and go back there as they are"
+    )]
+    spare_mailboxes: Vec<Box<Mailbox>>,
     pub(super) states: States,
     /// The locked entities.
     pub(super) locks: InstanceMap<LockRecord>,
+    pub(super) activities: Activities,
     pub(super) instances: Instances,
     /// Clients that wait for the end of an orchestration.
     pub(super) waiters: HashMap<InstanceId, Vec<Token>>,
@@ -61,6 +73,8 @@ pub(crate) struct Core {
     /// Partitions with a backlog.
     backlogs: VecDeque<PartitionId>,
     steps: u64,
+    /// A step that is done, for its memory.
+    last_step: Step,
 }
 
 impl Core {
@@ -71,10 +85,13 @@ impl Core {
             limits,
             registry,
             progress,
+            index,
+            slots: activity_slots,
             partitions,
             owned,
             held,
         } = config;
+        let activities = Activities::open(index, activity_slots, &owned, reader)?;
         let mut slots: Vec<Option<Partition>> = (0..partitions).map(|_| None).collect();
         let mut backlogs = VecDeque::new();
         let mut quarantined = Vec::new();
@@ -95,8 +112,10 @@ impl Core {
             progress,
             partitions: slots,
             mailboxes: InstanceMap::default(),
+            spare_mailboxes: Vec::new(),
             states,
             locks: InstanceMap::default(),
+            activities,
             instances,
             waiters: HashMap::new(),
             callers: HashMap::new(),
@@ -107,6 +126,7 @@ impl Core {
             ready: VecDeque::new(),
             backlogs,
             steps: 0,
+            last_step: Step::default(),
         };
         let owned: Vec<PartitionId> = core.owned().map(|partition| partition.id).collect();
         for id in owned {
@@ -129,6 +149,7 @@ impl Core {
         !self.inputs.is_empty()
             || !self.ready.is_empty()
             || !self.backlogs.is_empty()
+            || self.has_activities_to_begin()
             || self.next_wake().is_some_and(|wake| wake <= now)
     }
 
@@ -138,12 +159,11 @@ impl Core {
         timers.chain(self.sweep_due()).min()
     }
 
-    /// How many `async` operations run.
+    /// How many `async` operations and activities run.
     pub(crate) fn running(&self) -> usize {
-        self.mailboxes
-            .values()
-            .filter(|mailbox| matches!(mailbox.block, Block::Running(_)))
-            .count()
+        let operations = self.mailboxes.values();
+        let operations = operations.filter(|mailbox| matches!(mailbox.block, Block::Running(_)));
+        operations.count() + self.activities.running()
     }
 
     /// How many instances have messages that wait, and how many entities are in memory.
@@ -160,8 +180,8 @@ impl Core {
     /// # Errors
     /// What the reader meets. The core is of no use after that.
     pub(crate) fn step(&mut self, now: Timestamp, batch_number: u64, reader: &dyn Reader, seen: u64) -> Result<Step> {
-        self.steps += 1;
-        let mut step = Step::new(self.steps, now, batch_number);
+        let mut step = self.new_step(now, batch_number);
+        self.begin_waiting_activities(&mut step, reader)?;
         while let Some(input) = self.inputs.pop_front() {
             if matches!(input, Input::Delivery { commit, .. } if commit > seen) {
                 self.inputs.push_front(input);
@@ -176,6 +196,16 @@ impl Core {
         self.admit_behind_locks(&mut step, reader)?;
         self.close(&mut step)?;
         Ok(step)
+    }
+
+    pub(super) fn new_step(&mut self, now: Timestamp, batch_number: u64) -> Step {
+        self.steps += 1;
+        std::mem::take(&mut self.last_step).renewed(self.steps, now, batch_number)
+    }
+
+    /// Takes back a step that is committed: the next one uses its memory.
+    pub(crate) fn reuse(&mut self, step: Step) {
+        self.last_step = step;
     }
 
     /// Runs the instances that are ready, in their order, until the commit is full.
@@ -246,7 +276,6 @@ impl Core {
                 attempt,
                 ended,
             } => self.end_activity(activity, attempt, ended, step, reader),
-            Input::SlotsFree => self.begin_waiting_activities(step),
             Input::Wait { instance, token } => self.wait_for_end(instance, token, step, reader),
             Input::Forget { instance, token } => {
                 self.forget_waiter(&instance, token);
@@ -311,7 +340,9 @@ impl Core {
         let was_ready = std::mem::replace(&mut mailbox.ready, true);
         let newly_ready = (!was_ready).then(|| message.target.clone());
         mailbox.arrivals.push_back(message);
-        self.ready.extend(newly_ready);
+        if let Some(id) = newly_ready {
+            self.ready.push_back(id);
+        }
         Ok(())
     }
 
@@ -337,7 +368,7 @@ impl Core {
             return false;
         }
         let mailbox = self.mailboxes.get(&message.target);
-        mailbox.is_some_and(Mailbox::has_control) || self.has_unread_rows(&message.target)
+        mailbox.is_some_and(|mailbox| mailbox.has_control()) || self.has_unread_rows(&message.target)
     }
 
     /// Whether rows of an instance may be in the store that are not in memory.
@@ -428,19 +459,28 @@ impl Core {
     /// The mailbox of an instance, made if there is none.
     pub(super) fn mailbox(&mut self, id: &InstanceId) -> &mut Mailbox {
         let partition = usize::from(self.partition_of(id).0);
-        let (partitions, held) = (&self.partitions, &self.held);
+        let (partitions, held, spare) = (&self.partitions, &self.held, &mut self.spare_mailboxes);
         self.mailboxes.entry(id.clone()).or_insert_with(|| {
-            let mut mailbox = match &partitions[partition] {
-                Some(partition) if partition.backlog.is_some() => {
-                    Mailbox::with_rows(partition.backlog_covers(id), partition.backlog_covers_urgent(id))
-                }
-                _ => Mailbox::default(),
-            };
+            let mut mailbox = spare.pop().unwrap_or_default();
+            if let Some(partition) = &partitions[partition]
+                && partition.backlog.is_some()
+            {
+                mailbox.rows = partition.backlog_covers(id).then_some(MessageId::MIN);
+                mailbox.urgent_rows = partition.backlog_covers_urgent(id);
+            }
             if held.contains(id) {
                 mailbox.block = Block::Held;
             }
             mailbox
         })
+    }
+
+    /// Keeps a mailbox that nobody needs any more for somebody else.
+    pub(super) fn keep_spare(&mut self, mut mailbox: Box<Mailbox>) {
+        if self.spare_mailboxes.len() < self.limits.page {
+            mailbox.clear();
+            self.spare_mailboxes.push(mailbox);
+        }
     }
 
     pub(super) fn make_ready(&mut self, id: &InstanceId) {

@@ -7,6 +7,9 @@ use crate::engine::step::Step;
 use crate::error::Result;
 use crate::id::{MessageId, PartitionId};
 
+/// For how many messages a mailbox keeps memory while nobody uses it.
+const KEPT_ARRIVALS: usize = 4;
+
 /// The messages that wait for one instance, and why they wait. Exists only while there is something to remember.
 ///
 /// Order: first those that pass the queue, then `waiting`, then the rows from `rows` on, then `arrivals`. While `rows` is set,
@@ -55,13 +58,15 @@ pub(crate) enum Block {
 }
 
 impl Mailbox {
-    /// A mailbox of an instance of which rows may be in the store, or rows of messages that pass the queue.
-    pub(crate) fn with_rows(rows: bool, urgent_rows: bool) -> Self {
-        Self {
-            rows: rows.then_some(MessageId::MIN),
-            urgent_rows,
+    /// Makes it as good as new. What it has of memory stays, if it is little.
+    pub(crate) fn clear(&mut self) {
+        let mut arrivals = std::mem::take(&mut self.arrivals);
+        arrivals.clear();
+        arrivals.shrink_to(KEPT_ARRIVALS);
+        *self = Self {
+            arrivals,
             ..Self::default()
-        }
+        };
     }
 
     /// Whether nothing would be forgotten with it.
@@ -119,5 +124,40 @@ impl Mailbox {
         self.rows = Some(MessageId::MIN);
         self.urgent.retain(|message| !message.stored);
         self.urgent_rows = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::message::Origin;
+    use crate::id::InstanceId;
+    use crate::store::records::Action;
+
+    /// Nothing of an instance is left for the next one that gets its mailbox.
+    #[test]
+    fn a_cleared_mailbox_is_as_good_as_new() {
+        let message = Message {
+            id: MessageId::MIN,
+            target: InstanceId::trusted("@a@k"),
+            action: Action::Cancel { timer: "t".into() },
+            origin: Origin::of_stored(None),
+            stored: true,
+        };
+        let mut mailbox = Mailbox {
+            arrivals: vec![message.clone(); 100].into(),
+            waiting: vec![message.clone()].into(),
+            rows: Some(MessageId::MIN),
+            urgent: vec![message].into(),
+            urgent_rows: true,
+            waiting_count: 3,
+            block: Block::Held,
+            ready: true,
+            touched_in: 7,
+            refused: true,
+        };
+        mailbox.clear();
+        assert_eq!(format!("{mailbox:?}"), format!("{:?}", Mailbox::default()));
+        assert!(mailbox.arrivals.capacity() < 100);
     }
 }

@@ -15,6 +15,20 @@ use crate::store::records::{self, Action, MessageRecord, StepRef};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Token(pub(crate) u64);
 
+impl Token {
+    /// Set in the tokens of clients that wait for the end of an orchestration, and in no others.
+    const WAIT: u64 = 1 << 63;
+
+    /// The token of the wait of this number.
+    pub(crate) fn of_wait(number: u64) -> Self {
+        Self(number | Self::WAIT)
+    }
+
+    pub(crate) fn is_wait(self) -> bool {
+        self.0 & Self::WAIT != 0
+    }
+}
+
 /// One message to one instance.
 #[derive(Clone, Debug)]
 pub(crate) struct Message {
@@ -213,8 +227,6 @@ pub(crate) enum Input {
         attempt: u32,
         ended: ActivityEnd,
     },
-    /// Activities may begin that had to wait for others.
-    SlotsFree,
     /// A client does not wait any more for the end of an orchestration.
     Forget { instance: InstanceId, token: Token },
     /// A client waits for the end of an orchestration.
@@ -259,6 +271,8 @@ pub(crate) enum ActivityEnd {
     Returned(Failure),
     /// It panicked, ran out of time, or its input or answer could not be read or written.
     Runtime(Error),
+    /// It ran out of time and cannot be ended. It keeps its slot until it ends once more.
+    Lingers(Error),
 }
 
 /// How an `async` operation ended.
@@ -303,15 +317,15 @@ pub(crate) enum Settled {
     Answer(Vec<u8>),
     /// The message is durable.
     Accepted,
-    /// There is no answer.
-    Failed(CallFailure),
+    /// There is no answer. Boxed, because it is rare and large.
+    Failed(Box<CallFailure>),
     /// The instance's queue is full: come again with the action when there is room.
     Full(Box<Action>),
 }
 
 impl Settled {
     pub(crate) fn runtime(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self::Failed(CallFailure::Runtime(Error::new(kind, message)))
+        Self::Failed(Box::new(CallFailure::Runtime(Error::new(kind, message))))
     }
 }
 

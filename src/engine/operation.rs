@@ -30,7 +30,7 @@ const DELETE: &str = "delete";
 const NULL: &[u8] = b"null";
 
 /// Runs user code and turns a panic into its text.
-pub(super) fn caught<T>(code: impl FnOnce() -> T) -> std::result::Result<T, String> {
+pub(crate) fn caught<T>(code: impl FnOnce() -> T) -> std::result::Result<T, String> {
     catch_unwind(AssertUnwindSafe(code)).map_err(|panic| panic_text(panic.as_ref()))
 }
 
@@ -93,7 +93,7 @@ impl Core {
         reader: &dyn Reader,
     ) -> Result<Outcome> {
         let created = turn.entity.object.is_none();
-        let object = match turn.prepare() {
+        let object = match turn.prepare(scope) {
             Ok(object) => object,
             Err(failure) => return Ok(Err(failure)),
         };
@@ -214,10 +214,10 @@ impl Core {
 
 impl Turn<'_> {
     /// The object, made if there is none, with a restore point.
-    fn prepare(&mut self) -> std::result::Result<&mut Box<dyn EntityObject>, Unanswered> {
-        let id = EntityId::from_instance(self.id.clone());
+    fn prepare(&mut self, scope: &Scope) -> std::result::Result<&mut Box<dyn EntityObject>, Unanswered> {
+        let id = &scope.entity;
         if self.entity.object.is_none() {
-            let object = caught(|| self.code.create(id.key())).map_err(|text| init_panicked(&id, &text))?;
+            let object = caught(|| self.code.create(id.key())).map_err(|text| init_panicked(id, &text))?;
             return Ok(self.entity.object.insert(object));
         }
         let Some(object) = self.entity.object.as_mut() else {

@@ -28,7 +28,7 @@ impl From<Error> for Unanswered {
 
 impl From<Unanswered> for Settled {
     fn from(unanswered: Unanswered) -> Self {
-        Settled::Failed(*unanswered.0)
+        Settled::Failed(unanswered.0)
     }
 }
 

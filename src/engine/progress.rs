@@ -1,5 +1,6 @@
 //! Which instance a core executes right now, for the watchdog.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::id::InstanceId;
@@ -8,23 +9,28 @@ use crate::id::InstanceId;
 /// stopped, only named.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
-    current: Mutex<(u64, Option<InstanceId>)>,
+    /// The number of the newest turn and its instance.
+    newest: Mutex<(u64, Option<InstanceId>)>,
+    /// Whether that turn runs. Beside the lock, because every turn ends.
+    running: AtomicBool,
 }
 
 impl Progress {
     pub(crate) fn enter(&self, id: &InstanceId) {
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        current.0 += 1;
-        current.1 = Some(id.clone());
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        newest.0 += 1;
+        newest.1 = Some(id.clone());
+        self.running.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn leave(&self) {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner).1 = None;
+        self.running.store(false, Ordering::Relaxed);
     }
 
     /// The number of the running turn and its instance.
     pub(crate) fn running(&self) -> Option<(u64, InstanceId)> {
-        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        current.1.clone().map(|id| (current.0, id))
+        let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        let running = self.running.load(Ordering::Relaxed);
+        newest.1.clone().filter(|_| running).map(|id| (newest.0, id))
     }
 }

@@ -9,6 +9,7 @@ use crate::engine::message::{Message, Settled, Token};
 use crate::engine::step::Step;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::CallFailure;
+use crate::store::records::instance::Order;
 use crate::store::records::{self, Action, RequestOutcome, RequestRecord};
 use crate::store::{Reader, keys};
 use crate::time::Timestamp;
@@ -133,8 +134,8 @@ fn settled(outcome: RequestOutcome) -> Option<Settled> {
         RequestOutcome::Waiting => return None,
         RequestOutcome::Accepted => Settled::Accepted,
         RequestOutcome::Answer(answer) => Settled::Answer(answer),
-        RequestOutcome::Returned(failure) => Settled::Failed(CallFailure::Returned(failure)),
-        RequestOutcome::Runtime { kind, message } => Settled::Failed(Error::new(kind, message).into()),
+        RequestOutcome::Returned(failure) => Settled::Failed(Box::new(CallFailure::Returned(failure))),
+        RequestOutcome::Runtime { kind, message } => Settled::Failed(Box::new(Error::new(kind, message).into())),
     })
 }
 
@@ -173,10 +174,22 @@ fn fingerprint(action: &Action) -> u64 {
         }
         Action::Order(order) => {
             part(b"order");
-            part(&postcard::to_stdvec(order).unwrap_or_default());
+            part(&postcard::to_stdvec(&without_times(order)).unwrap_or_default());
         }
     }
     hash.digest()
+}
+
+/// An order without the times that its client counted from when it asked: a retry of "in five minutes" comes later and means
+/// the same.
+fn without_times(order: &Order) -> Order {
+    let mut order = order.clone();
+    match &mut order {
+        Order::Start(start) => start.at = None,
+        Order::Raise { keep_until, .. } => *keep_until = None,
+        _ => {}
+    }
+    order
 }
 
 fn end_of_bucket(time: Timestamp) -> Timestamp {

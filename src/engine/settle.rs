@@ -40,11 +40,13 @@ impl Core {
             step.counts.failures += 1;
         }
         if message.is_call() {
-            let token = self
-                .callers
-                .remove(&message.id)
-                .map(|(token, _)| token)
-                .or(message.token());
+            // Only whoever waits for a row is among the callers.
+            let caller = if message.stored {
+                self.callers.remove(&message.id).map(|(token, _)| token)
+            } else {
+                None
+            };
+            let token = caller.or(message.token());
             // The answer is copied only for a request that has to give it again.
             if message.client().is_some_and(|client| client.request.is_some()) {
                 self.remember(&message, request_outcome(&outcome), step, reader)?;
@@ -85,7 +87,7 @@ impl Core {
         if let Some(Unanswered(failure)) = failure {
             let undeliverable = is_undeliverable(&failure);
             if let (true, Some(token)) = (undeliverable, waits) {
-                step.settle(token, Settled::Failed(*failure));
+                step.settle(token, Settled::Failed(failure));
                 return Ok(());
             }
             let reason = describe(&failure);

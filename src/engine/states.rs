@@ -84,11 +84,14 @@ impl Entity {
     }
 }
 
+/// Where an entity is; nothing while its turn runs, so that its place need not be made again.
+type Slot = Option<Entity>;
+
 /// The entities in memory. What was not touched while the younger generation filled half of the budget is forgotten.
 #[derive(Default)]
 pub(crate) struct States {
-    young: InstanceMap<Entity>,
-    old: InstanceMap<Entity>,
+    young: InstanceMap<Slot>,
+    old: InstanceMap<Slot>,
     young_bytes: usize,
     budget: usize,
 }
@@ -102,33 +105,41 @@ impl States {
     }
 
     pub(crate) fn contains(&self, id: &InstanceId) -> bool {
-        self.young.contains_key(id) || self.old.contains_key(id)
+        let is_there = |states: &InstanceMap<Slot>| states.get(id).is_some_and(Slot::is_some);
+        is_there(&self.young) || is_there(&self.old)
     }
 
     /// Takes an entity out, to be put back after its turn.
     pub(crate) fn take(&mut self, id: &InstanceId) -> Option<Entity> {
-        if let Some(entity) = self.young.remove(id) {
+        if let Some(entity) = self.young.get_mut(id).and_then(Slot::take) {
             self.young_bytes = self.young_bytes.saturating_sub(entity.weight());
             return Some(entity);
         }
-        self.old.remove(id)
+        self.old.remove(id).flatten()
     }
 
-    pub(crate) fn put(&mut self, id: InstanceId, entity: Entity) {
+    /// Puts an entity in, or back.
+    pub(crate) fn put(&mut self, id: &InstanceId, entity: Entity) {
         self.young_bytes += entity.weight();
-        self.young.insert(id, entity);
+        match self.young.get_mut(id) {
+            Some(slot) => *slot = Some(entity),
+            None => {
+                self.young.insert(id.clone(), Some(entity));
+            }
+        }
     }
 
     pub(crate) fn get_mut(&mut self, id: &InstanceId) -> Option<&mut Entity> {
         match self.young.get_mut(id) {
-            Some(entity) => Some(entity),
-            None => self.old.get_mut(id),
+            Some(slot) => slot.as_mut(),
+            None => self.old.get_mut(id).and_then(Slot::as_mut),
         }
     }
 
     /// Forgets an entity.
     pub(crate) fn remove(&mut self, id: &InstanceId) {
         self.take(id);
+        self.young.remove(id);
     }
 
     /// Ages the cache if it has grown past its budget. Only between steps: a step's changed entities are in it.
@@ -158,12 +169,27 @@ mod tests {
     fn what_is_used_stays_and_the_rest_goes() {
         let mut states = States::new(320 * 100);
         for n in 0..10_000 {
-            states.put(id(n), Entity::absent());
+            states.put(&id(n), Entity::absent());
             let hot = states.take(&id(0)).expect("the entity in use stays");
-            states.put(id(0), hot);
+            states.put(&id(0), hot);
             states.age();
             assert!(states.len() <= 102, "{} entities", states.len());
         }
         assert!(!states.contains(&id(1)));
+    }
+
+    /// An entity whose turn runs is not there, also if it is forgotten or the cache ages meanwhile.
+    #[test]
+    fn what_is_taken_is_not_there() {
+        let mut states = States::new(0);
+        states.put(&id(1), Entity::absent());
+        let entity = states.take(&id(1)).expect("it was put in");
+        assert!(!states.contains(&id(1)));
+        assert!(states.take(&id(1)).is_none() && states.get_mut(&id(1)).is_none());
+        states.put(&id(1), entity);
+        assert!(states.get_mut(&id(1)).is_some());
+        states.take(&id(1));
+        states.remove(&id(1));
+        assert_eq!(states.len(), 0);
     }
 }

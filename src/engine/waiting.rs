@@ -50,7 +50,7 @@ impl Core {
                     continue;
                 }
                 if let Some(token) = message.token() {
-                    step.settle(token, Settled::Failed(blocked(id, &mailbox.block).into()));
+                    step.settle(token, Settled::Failed(Box::new(blocked(id, &mailbox.block).into())));
                 }
             } else {
                 let reason = format!("{} and its queue is full", blocked(id, &mailbox.block));

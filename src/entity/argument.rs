@@ -59,6 +59,25 @@ pub(crate) fn read<T: DeserializeOwned>(json: &[u8]) -> serde_json::Result<(T, u
     }
 }
 
+/// Reads a text that is one value and nothing else. Nothing at all counts as `null`, so that who gives no value need write
+/// none.
+///
+/// # Errors
+/// The decoder's error, with the type that was wanted.
+pub(crate) fn read_whole<T: Argument>(json: &[u8]) -> Result<T, String> {
+    let json = if json.is_empty() { b"null" } else { json };
+    let wanted = std::any::type_name::<T>();
+    let (value, end) =
+        (T::CODE.read)(json).map_err(|reason| format!("it does not decode into `{wanted}`: {reason}"))?;
+    match json[end..].iter().position(|byte| !byte.is_ascii_whitespace()) {
+        None => Ok(value),
+        Some(at) => Err(format!(
+            "it does not decode into `{wanted}`: something follows the value, from byte {} on",
+            end + at
+        )),
+    }
+}
+
 /// The deserialiser of a field that is not there, as serde's own derive has it: an `Option` reads `None` from it.
 struct Absent;
 

@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 use std::future::Future;
+use std::panic::Location;
 
 use crate::entity::error::CallFailure;
-use crate::id::EntityId;
+use crate::id::{EntityId, Sequence};
 use crate::time::Timestamp;
 
 /// Who holds a reference to an entity. Implemented by the client and by the callers inside Abide; sealed.
@@ -23,6 +24,10 @@ pub trait Caller: Sized + Clone + sealed::Sealed {
     #[doc(hidden)]
     type Answer: Future<Output = Result<Vec<u8>, CallFailure>> + Unpin;
 
+    /// Sees every operation when it is made, before it is known whether it will be called or signaled.
+    #[doc(hidden)]
+    #[track_caller]
+    fn prepare(&self, _: &mut sealed::Prepared) {}
     #[doc(hidden)]
     fn call(self, request: sealed::Prepared) -> Self::Answer;
     #[doc(hidden)]
@@ -30,6 +35,7 @@ pub trait Caller: Sized + Clone + sealed::Sealed {
     #[doc(hidden)]
     fn schedule(self, request: sealed::Prepared, due: sealed::Due, timer: Option<String>) -> Self::Scheduled;
     #[doc(hidden)]
+    #[track_caller]
     fn cancel(self, target: crate::Result<EntityId>, timer: String) -> Self::Canceled;
 }
 
@@ -67,6 +73,16 @@ pub(crate) struct Request {
     pub(crate) request_id: Option<String>,
     /// Fail with `Overloaded` instead of waiting for room.
     pub(crate) refuse_when_full: bool,
+    /// The step of an orchestration that this is.
+    pub(crate) claim: Option<Claim>,
+}
+
+/// A step of an orchestration, from the moment its call is made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Claim {
+    pub(crate) sequence: Sequence,
+    /// Where the call stands in the user's code.
+    pub(crate) place: &'static Location<'static>,
 }
 
 /// When a scheduled signal is due.

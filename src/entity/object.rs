@@ -3,7 +3,9 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use crate::engine::code::{AsyncOperation, EntityCode, EntityObject, OperationOutcome, OperationSpec};
+use crate::engine::code::{
+    AsyncOperation, EntityCode, EntityObject, OperationFailure, OperationOutcome, OperationSpec,
+};
 use crate::engine::outbox::Outbox;
 use crate::engine::scope::Scope;
 use crate::entity::context::EntityContext;
@@ -27,6 +29,13 @@ impl<E: Operations> EntityCode for TypedCode<E> {
 
     fn find(&self, operation: &str) -> Option<OperationSpec> {
         E::find(operation)
+    }
+
+    fn check_arguments(&self, spec: OperationSpec, arguments: &[u8]) -> Result<(), String> {
+        match E::check(spec.index, arguments) {
+            Err(OperationFailure::Arguments(reason)) => Err(reason),
+            _ => Ok(()),
+        }
     }
 
     fn create(&self, key: &str) -> Box<dyn EntityObject> {

@@ -39,6 +39,10 @@ pub trait Operations: Entity {
     #[doc(hidden)]
     fn find(operation: &str) -> Option<OperationSpec>;
 
+    /// Whether stored arguments decode into an operation's parameters; the answer in `Ok` means nothing.
+    #[doc(hidden)]
+    fn check(operation: usize, arguments: &[u8]) -> OperationOutcome;
+
     /// Runs a read-only operation.
     #[doc(hidden)]
     fn read(&self, operation: usize, arguments: &[u8], turn: ReadTurn<'_>) -> OperationOutcome;

@@ -42,8 +42,16 @@ impl<C> fmt::Debug for Reference<C> {
     }
 }
 
+impl<C> Reference<C> {
+    /// The id of the entity, or why the key makes none.
+    pub(crate) fn target(&self) -> Result<EntityId> {
+        self.target.clone()
+    }
+}
+
 impl<C: Caller> Reference<C> {
     /// Makes an operation of this entity. The arguments are a JSON object, or nothing.
+    #[track_caller]
     pub fn operation<T, E>(&self, operation: &'static str, arguments: Result<Vec<u8>>) -> Operation<C, T, E> {
         let prepared = match (&self.target, arguments) {
             (Ok(target), Ok(arguments)) => Ok(Request {
@@ -52,11 +60,14 @@ impl<C: Caller> Reference<C> {
                 arguments,
                 request_id: None,
                 refuse_when_full: false,
+                claim: None,
             }),
             (Err(error), _) => Err(error.clone()),
             (_, Err(error)) => Err(error),
         };
-        Operation::new(self.caller.clone(), Prepared(prepared))
+        let mut prepared = Prepared(prepared);
+        self.caller.prepare(&mut prepared);
+        Operation::new(self.caller.clone(), prepared)
     }
 }
 
@@ -107,11 +118,13 @@ pub trait EntityRef: ReferenceCode {
     }
 
     /// Removes the state. The entity begins anew when it is touched again.
+    #[track_caller]
     fn delete(&self) -> Operation<Self::Caller, ()> {
         self.reference().operation(DELETE, Ok(Vec::new()))
     }
 
     /// Cancels the scheduled signal with this timer id, if it has not fired.
+    #[track_caller]
     fn cancel_signal(&self, timer_id: impl Into<String>) -> <Self::Caller as Caller>::Canceled {
         let reference = self.reference();
         reference

@@ -6,13 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::activity::{Activity, activity_code};
+use crate::client::{Client, Retention};
 use crate::engine::{Limits, Registry};
 use crate::entity::{Operations, entity_code};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hub::handle::Hub;
 use crate::hub::names;
 use crate::id::EntityId;
+use crate::orchestration::{Orchestration, orchestration_code};
 use crate::runtime::{Runtime, RuntimeConfig};
+use crate::schedule::ScheduleEntity;
 use crate::store::records::CommitRecord;
 use crate::store::{Model, Store};
 
@@ -22,10 +25,10 @@ pub(crate) const WAL_LIMIT: u64 = 64 << 20;
 /// The store's part of the memory budget. The rest is the entities'.
 #[cfg(feature = "rocksdb")]
 pub(crate) fn memory_of_store(memory_budget: usize) -> usize {
-    memory_budget - memory_of_entities(memory_budget)
+    memory_budget - memory_of_instances(memory_budget)
 }
 
-fn memory_of_entities(memory_budget: usize) -> usize {
+fn memory_of_instances(memory_budget: usize) -> usize {
     memory_budget / 4
 }
 
@@ -43,6 +46,7 @@ pub struct HubBuilder {
     partitions: u16,
     executors: usize,
     in_flight: usize,
+    retention: Retention,
     held: Vec<String>,
     restore: bool,
     accept_loss: bool,
@@ -77,15 +81,27 @@ impl HubBuilder {
             // A second executor gains little while tokio's threads, the syncer and RocksDB's share the cores with it.
             executors: (cores / 4).clamp(1, 8),
             in_flight: 16 * 1024,
+            retention: Retention::default(),
             held: Vec::new(),
             restore: false,
             accept_loss: false,
         }
+        // Every hub knows its own schedules.
+        .entity::<ScheduleEntity>()
     }
 
     /// Registers an entity type. Two types with one name are an error when the hub is opened.
     pub fn entity<E: Operations>(mut self) -> Self {
         if let Err(error) = self.registry.add_entity(entity_code::<E>()) {
+            self.error.get_or_insert(error);
+        }
+        self
+    }
+
+    /// Registers an orchestration. Of several versions of one name the last that is registered is the newest; two of one
+    /// name and version are an error when the hub is opened.
+    pub fn orchestration<O: Orchestration>(mut self) -> Self {
+        if let Err(error) = self.registry.add_orchestration(orchestration_code::<O>()) {
             self.error.get_or_insert(error);
         }
         self
@@ -182,6 +198,20 @@ impl HubBuilder {
         self
     }
 
+    /// Purges orchestrations that ended long ago; if nothing is said, none is ever purged but by a client.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use abide::{Hub, Retention};
+    /// let week = Duration::from_secs(7 * 24 * 60 * 60);
+    /// let hub = Hub::in_memory().retention(Retention::completed(week).failed(4 * week));
+    /// # let _ = hub;
+    /// ```
+    pub fn retention(mut self, retention: Retention) -> Self {
+        self.retention = retention;
+        self
+    }
+
     /// Opens with this entity held: its messages wait and its code does not run until it is resumed. The way out of a
     /// state whose operation kills the process.
     pub fn hold(mut self, id: impl Into<String>) -> Self {
@@ -219,6 +249,15 @@ impl HubBuilder {
         task.await.map_err(|error| {
             Error::new(ErrorKind::Closed, "the hub was not opened: its task ended").with_source(error)
         })?
+    }
+
+    /// What is registered, and the limits, for who looks at a hub without opening it.
+    #[cfg(feature = "rocksdb")]
+    pub(super) fn into_code(self) -> Result<(Registry, Limits)> {
+        match self.error {
+            Some(error) => Err(error),
+            None => Ok((self.registry, self.limits)),
+        }
     }
 
     fn check(&mut self) -> Result<()> {
@@ -266,7 +305,9 @@ impl HubBuilder {
             hub,
             registry: self.registry,
             limits: Limits {
-                cache_bytes: memory_of_entities(self.memory_budget),
+                // Entities and the code of orchestrations have half each of what is not the store's.
+                cache_bytes: memory_of_instances(self.memory_budget) / 2,
+                live_bytes: memory_of_instances(self.memory_budget) / 2,
                 ..self.limits
             },
             partitions,
@@ -274,8 +315,11 @@ impl HubBuilder {
             in_flight: self.in_flight.min(tokio::sync::Semaphore::MAX_PERMITS),
             held,
         };
+        let runtime_of_tokio = tokio.clone();
         let (runtime, threads) = Runtime::start(store, last, config, tokio)?;
-        Ok(Hub::new(runtime, threads, unregistered))
+        let hub = Hub::new(runtime, threads, unregistered);
+        purge_by_age(&runtime_of_tokio, self.retention, hub.client());
+        Ok(hub)
     }
 
     fn open_store(&self) -> Result<OpenStore> {
@@ -327,6 +371,14 @@ struct OpenStore {
     partitions: u16,
     /// The hub's id and incarnation, as one text.
     hub: Arc<str>,
+}
+
+/// Begins to purge what the retention names. The task ends by itself soon after the hub has closed.
+#[expect(clippy::disallowed_methods, reason = "the task of the retention is spawned here")]
+fn purge_by_age(tokio: &tokio::runtime::Handle, retention: Retention, client: Client) {
+    if retention != Retention::default() {
+        tokio.spawn(retention.keep(client));
+    }
 }
 
 /// What comes before the first commit.

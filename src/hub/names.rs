@@ -14,8 +14,8 @@ pub(super) fn unregistered(reader: &dyn Reader, partitions: u16, registry: &Regi
     for partition in (0..partitions).map(PartitionId) {
         for table in [
             keys::states(partition, "@"),
-            keys::messages(partition),
-            keys::timer_names(partition),
+            keys::messages_of_entities(partition),
+            keys::timer_names_of_entities(partition),
         ] {
             collect(reader, table, &mut names)?;
         }

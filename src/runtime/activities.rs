@@ -1,23 +1,308 @@
 //! Running activities: tasks that begin when what asked for them is durable, and that can be told to stop.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use crate::engine::message::ActivityKey;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::{JoinError, JoinHandle};
+use tracing::Instrument;
+
+use crate::engine::code::{ActivityFuture, Attempt, CancelSignal};
+use crate::engine::message::{ActivityEnd, ActivityKey, Input};
+use crate::engine::panic_text;
+use crate::error::{Error, ErrorKind};
+use crate::runtime::inbox::Envelope;
+use crate::runtime::release::Lost;
 use crate::runtime::shared::Runtime;
+use crate::time::Stopwatch;
+
+/// How long an attempt may still run that was told to stop. Documented with `ActivityContext::canceled`.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// An attempt of an activity that begins when what asked for it is durable.
+pub(crate) struct StartActivity {
+    pub(crate) activity: ActivityKey,
+    pub(crate) name: String,
+    pub(crate) input: Vec<u8>,
+    pub(crate) attempt: u32,
+    /// The limit of this call, if it has one of its own.
+    pub(crate) timeout: Option<Duration>,
+    /// Made before the gate, so that a cancellation that passes the start on its way out is not lost.
+    pub(crate) canceled: Arc<Cancellation>,
+}
+
+/// Tells one attempt that nobody wants its result any more.
+pub(crate) struct Cancellation(watch::Sender<bool>);
+
+/// The attempts that were asked for and have not ended.
+#[derive(Debug, Default)]
+pub(crate) struct RunningActivities {
+    attempts: Mutex<BTreeMap<ActivityKey, Arc<Cancellation>>>,
+}
+
+impl RunningActivities {
+    /// Notes an attempt that is about to begin.
+    pub(crate) fn add(&self, activity: &ActivityKey) -> Arc<Cancellation> {
+        let canceled = Arc::new(Cancellation(watch::Sender::new(false)));
+        self.attempts().insert(activity.clone(), Arc::clone(&canceled));
+        canceled
+    }
+
+    /// Tells an attempt that nobody wants its result any more.
+    fn cancel(&self, activity: &ActivityKey) {
+        if let Some(canceled) = self.attempts().get(activity) {
+            canceled.cancel();
+        }
+    }
+
+    /// Forgets an attempt, unless a later one of the same activity has taken its place.
+    fn remove(&self, activity: &ActivityKey, canceled: &Arc<Cancellation>) {
+        let mut attempts = self.attempts();
+        if attempts
+            .get(activity)
+            .is_some_and(|newest| Arc::ptr_eq(newest, canceled))
+        {
+            attempts.remove(activity);
+        }
+    }
+
+    fn attempts(&self) -> MutexGuard<'_, BTreeMap<ActivityKey, Arc<Cancellation>>> {
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What still runs when nobody is left to hear of its end is not wanted any more.
+impl Drop for RunningActivities {
+    fn drop(&mut self) {
+        for canceled in self.attempts().values() {
+            canceled.cancel();
+        }
+    }
+}
+
+impl Cancellation {
+    fn cancel(&self) {
+        self.0.send_replace(true);
+    }
+}
+
+impl CancelSignal for Cancellation {
+    fn is_canceled(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    fn canceled(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        let mut receiver = self.0.subscribe();
+        Box::pin(async move {
+            // The sender is borrowed, so it cannot be gone.
+            let _ = receiver.wait_for(|canceled| *canceled).await;
+        })
+    }
+}
+
+impl fmt::Debug for Cancellation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Cancellation").field(&self.is_canceled()).finish()
+    }
+}
 
 impl Runtime {
-    /// Begins an attempt of an activity.
-    pub(super) fn start_activity(
-        self: &Arc<Self>,
-        _activity: ActivityKey,
-        _name: &str,
-        _input: Vec<u8>,
-        _attempt: u32,
-        _timeout: Option<Duration>,
-    ) {
+    /// Begins an attempt of an activity, on the tokio runtime that the hub was opened in.
+    #[expect(clippy::disallowed_methods, reason = "tasks are spawned here")]
+    pub(super) fn start_activity(self: &Arc<Self>, start: StartActivity) {
+        // The core asks only for what is registered.
+        let Some(code) = self.registry.activity(&start.name) else {
+            return;
+        };
+        let attempt = Attempt {
+            activity: start.activity.clone(),
+            number: start.attempt,
+            canceled: Arc::clone(&start.canceled) as _,
+        };
+        let future = code.run(start.input, attempt);
+        let watched = Watched {
+            runtime: Arc::downgrade(self),
+            blocking: code.is_blocking(),
+            timeout: start.timeout.or(code.timeout()),
+            activity: start.activity,
+            name: start.name,
+            attempt: start.attempt,
+            canceled: start.canceled,
+        };
+        let (tokio, lost) = (self.tokio.clone(), Lost::of(self));
+        self.tokio.spawn(async move {
+            if watched.run(future, &tokio).await {
+                lost.call_off();
+            }
+        });
     }
 
     /// Tells a running activity that nobody wants its result any more.
-    pub(super) fn cancel_activity(&self, _activity: &ActivityKey) {}
+    pub(super) fn cancel_activity(&self, activity: &ActivityKey) {
+        self.activities.cancel(activity);
+    }
+}
+
+/// An attempt that runs, from the side of the hub.
+struct Watched {
+    runtime: Weak<Runtime>,
+    activity: ActivityKey,
+    name: String,
+    attempt: u32,
+    blocking: bool,
+    timeout: Option<Duration>,
+    canceled: Arc<Cancellation>,
+}
+
+impl Watched {
+    /// Runs the attempt and tells the core how it ended. Says whether it ended by itself or by the hub's will: otherwise
+    /// the tokio runtime ends.
+    async fn run(self, future: ActivityFuture, tokio: &Handle) -> bool {
+        if self.canceled.is_canceled() {
+            self.tell(self.not_wanted());
+            return true;
+        }
+        let labels = [("activity", self.name.clone())];
+        metrics::counter!("abide.activities.started", &labels).increment(1);
+        let running = Counted::one(metrics::gauge!("abide.activities.running", &labels));
+        let begun = Stopwatch::start();
+        let mut task = self.spawn(future, tokio);
+        let ended = tokio::select! {
+            biased;
+            ended = &mut task => self.joined(ended, false),
+            () = self.time_is_over() => {
+                // The orchestration hears at once. The slot is free when the attempt is really gone: one that blocks goes on.
+                self.canceled.cancel();
+                self.tell(ActivityEnd::Lingers(self.timed_out()));
+                task.abort();
+                self.joined(task.await, true)
+            }
+            () = self.grace_is_over() => {
+                task.abort();
+                self.joined(task.await, true)
+            }
+        };
+        drop(running);
+        metrics::histogram!("abide.activity.seconds", &labels).record(begun.elapsed().as_secs_f64());
+        let Some(ended) = ended else {
+            return false;
+        };
+        let outcome = if self.canceled.is_canceled() {
+            "canceled"
+        } else {
+            name_of(&ended)
+        };
+        metrics::counter!("abide.activities.ended", "activity" => self.name.clone(), "outcome" => outcome).increment(1);
+        self.tell(ended);
+        true
+    }
+
+    /// Lets the user's code begin.
+    #[expect(clippy::disallowed_methods, reason = "tasks are spawned here")]
+    fn spawn(&self, future: ActivityFuture, tokio: &Handle) -> JoinHandle<ActivityEnd> {
+        let span = tracing::info_span!("activity", name = self.name, key = %self.activity, attempt = self.attempt);
+        if !self.blocking {
+            return tokio.spawn(future.instrument(span));
+        }
+        let handle = tokio.clone();
+        tokio.spawn_blocking(move || span.in_scope(|| handle.block_on(future)))
+    }
+
+    async fn time_is_over(&self) {
+        match self.timeout {
+            Some(timeout) => tokio::time::sleep(timeout).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn grace_is_over(&self) {
+        self.canceled.canceled().await;
+        tokio::time::sleep(GRACE).await;
+    }
+
+    /// What became of the task. Nothing if the tokio runtime dropped it.
+    fn joined(&self, ended: Result<ActivityEnd, JoinError>, aborted: bool) -> Option<ActivityEnd> {
+        match ended.map_err(JoinError::try_into_panic) {
+            Ok(ended) => Some(ended),
+            Err(Ok(panic)) => {
+                let text = panic_text(panic.as_ref());
+                let message = format!("the activity `{}` ({}) panicked: {text}", self.name, self.activity);
+                tracing::error!("{message}");
+                Some(ActivityEnd::Runtime(Error::new(ErrorKind::Panicked, message)))
+            }
+            Err(Err(_)) if aborted => Some(self.not_wanted()),
+            Err(Err(_)) => None,
+        }
+    }
+
+    /// The end of an attempt that no core listens to.
+    fn not_wanted(&self) -> ActivityEnd {
+        let message = format!(
+            "the activity `{}` ({}) is not wanted any more",
+            self.name, self.activity
+        );
+        ActivityEnd::Runtime(Error::new(ErrorKind::Ended, message))
+    }
+
+    fn timed_out(&self) -> Error {
+        let message = format!(
+            "the activity `{}` ({}) ran longer than its limit of {:?}",
+            self.name,
+            self.activity,
+            self.timeout.unwrap_or_default()
+        );
+        tracing::warn!("{message}");
+        metrics::counter!("abide.activities.ended", "activity" => self.name.clone(), "outcome" => "timed_out")
+            .increment(1);
+        Error::new(ErrorKind::TimedOut, message)
+    }
+
+    fn tell(&self, ended: ActivityEnd) {
+        let Some(runtime) = self.runtime.upgrade() else {
+            return;
+        };
+        if !matches!(ended, ActivityEnd::Lingers(_)) {
+            runtime.activities.remove(&self.activity, &self.canceled);
+        }
+        let input = Input::ActivityEnded {
+            activity: self.activity.clone(),
+            attempt: self.attempt,
+            ended,
+        };
+        runtime
+            .inbox_of(&self.activity.instance)
+            .send(Envelope::Input(Box::new(input)));
+    }
+}
+
+/// How an end is called in the metrics.
+fn name_of(ended: &ActivityEnd) -> &'static str {
+    match ended {
+        ActivityEnd::Answer(_) => "answered",
+        ActivityEnd::Returned(_) => "returned",
+        ActivityEnd::Lingers(_) => "timed_out",
+        ActivityEnd::Runtime(error) if error.kind() == ErrorKind::Panicked => "panicked",
+        ActivityEnd::Runtime(_) => "refused",
+    }
+}
+
+/// Counts as one in a gauge while it exists, however it ends.
+struct Counted(metrics::Gauge);
+
+impl Counted {
+    fn one(gauge: metrics::Gauge) -> Self {
+        gauge.increment(1.0);
+        Self(gauge)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
 }

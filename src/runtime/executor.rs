@@ -1,6 +1,7 @@
 //! The thread that runs one core.
 
 use std::any::Any;
+use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,6 +14,7 @@ use crate::engine::message::{ClientOrigin, Input, Output, Token};
 use crate::engine::{Core, CoreConfig, Step, panic_text};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::InstanceId;
+use crate::runtime::activities::StartActivity;
 use crate::runtime::gauges::Gauges;
 use crate::runtime::inbox::{Envelope, InboxReceiver, Reply};
 use crate::runtime::release::Release;
@@ -25,8 +27,13 @@ pub(crate) struct Executor {
     core: Core,
     inbox: InboxReceiver,
     runtime: Arc<Runtime>,
+    /// Memory for the envelopes that are taken in.
+    envelopes: VecDeque<Envelope>,
     /// The clients that wait, by token, with the instance that each one asked.
     replies: Slab<(Reply, InstanceId)>,
+    /// The clients that wait for the ends of orchestrations. Their tokens are drawn by the runtime and never used twice:
+    /// one that is forgotten here may still be settled by the core.
+    waits: HashMap<Token, Reply>,
     gauges: Gauges,
     /// When to leave what is not done, once the hub is asked to stop.
     stop_at: Option<Timestamp>,
@@ -58,7 +65,9 @@ impl Executor {
             core,
             inbox,
             runtime,
+            envelopes: VecDeque::new(),
             replies: Slab::new(),
+            waits: HashMap::new(),
             gauges: Gauges::of_executor(index),
             stop_at: None,
         };
@@ -92,7 +101,7 @@ impl Executor {
             }
             self.go_on()?;
             if self.may_end() {
-                return Ok(());
+                return self.leave();
             }
             self.receive();
         }
@@ -109,27 +118,24 @@ impl Executor {
         self.runtime.failed().map_or(Ok(()), |error| Err(error.clone()))
     }
 
-    /// Waits for the first envelope, or until the core wants to run, and takes what else is there.
+    /// Waits for an envelope, or until the core wants to run, and takes in what is there.
     fn receive(&mut self) {
         let now = self.runtime.clock.now();
         let wake = self.core.next_wake().into_iter().chain(self.stop_at).min();
-        let inbox = &self.runtime.inboxes[self.index];
         // The clock rounds down, so a wait ends up to a millisecond early; one more keeps it from spinning.
         let timeout = wake.map(|wake| now.until(wake) + Duration::from_millis(1));
-        if let Some(envelope) = self.inbox.receive(inbox, timeout) {
-            self.take_in(envelope);
-        }
+        self.inbox.wait(timeout);
         self.drain();
     }
 
     /// Takes in everything that was sent before the call.
     fn drain(&mut self) {
-        for _ in 0..self.runtime.inboxes[self.index].len() {
-            let Some(envelope) = self.inbox.poll(&self.runtime.inboxes[self.index]) else {
-                break;
-            };
+        let mut envelopes = std::mem::take(&mut self.envelopes);
+        self.inbox.take(&mut envelopes);
+        for envelope in envelopes.drain(..) {
             self.take_in(envelope);
         }
+        self.envelopes = envelopes;
     }
 
     fn take_in(&mut self, envelope: Envelope) {
@@ -151,9 +157,22 @@ impl Executor {
                 let token = self.token(reply, InstanceId::trusted(""));
                 self.core.accept(input(token));
             }
+            Envelope::Wait { instance, token, reply } => {
+                self.waits.insert(token, reply);
+                self.core.accept(Input::Wait { instance, token });
+            }
+            Envelope::Forget { instance, token } => {
+                // Nothing is left to forget of one that was settled meanwhile.
+                if self.waits.remove(&token).is_some() {
+                    self.core.accept(Input::Forget { instance, token });
+                }
+            }
             Envelope::Input(input) => self.core.accept(*input),
             Envelope::Wake => {}
-            Envelope::Stop { patience } => self.stop_at = Some(self.runtime.clock.now().after(patience)),
+            Envelope::Stop { patience } => {
+                self.core.begin_no_more_activities();
+                self.stop_at = Some(self.runtime.clock.now().after(patience));
+            }
         }
     }
 
@@ -179,7 +198,20 @@ impl Executor {
             self.drain();
             self.core.step(now, batch, reader.as_ref(), seen)?
         };
+        for core in runtime.slots.take_news() {
+            runtime.inboxes[core].send(Envelope::Wake);
+        }
         self.commit(step)
+    }
+
+    /// Notes what is left behind. Nobody but this executor writes these rows, so the newest state of the store serves.
+    fn leave(&mut self) -> Result<()> {
+        let order = &self.runtime.order;
+        let (now, batch) = (self.runtime.clock.now(), order.draw_batch_number());
+        match self.core.leave(now, batch, order.store().as_ref())? {
+            Some(step) => self.commit(step),
+            None => Ok(()),
+        }
     }
 
     /// Writes what the step changed, delivers its messages, and brings what leaves the process to the gate.
@@ -193,14 +225,13 @@ impl Executor {
             .totals
             .entities_in_memory
             .store(entities as u64, Ordering::Relaxed);
-        let releases: Vec<Release> = std::mem::take(&mut step.outputs)
-            .into_iter()
-            .filter_map(|output| self.release(output))
-            .collect();
+        let mut releases = Vec::with_capacity(step.outputs.len());
+        releases.extend(step.outputs.drain(..).filter_map(|output| self.release(output)));
         if step.batch.is_empty() {
             if !releases.is_empty() {
                 runtime.hold(releases);
             }
+            self.core.reuse(step);
             return Ok(());
         }
         let _span = tracing::debug_span!("commit", executor = self.index, changes = step.batch.len()).entered();
@@ -214,7 +245,10 @@ impl Executor {
             }
         };
         match runtime.order.commit(&mut step.batch, releases, deliver) {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                self.core.reuse(step);
+                Ok(())
+            }
             Err((error, releases)) => {
                 runtime.release(releases, Some(&error));
                 Err(error)
@@ -224,6 +258,11 @@ impl Executor {
 
     fn release(&mut self, output: Output) -> Option<Release> {
         Some(match output {
+            Output::Settle { token, settled } if token.is_wait() => {
+                let reply = self.waits.remove(&token)?;
+                let told = self.runtime.room.told(&InstanceId::trusted(""), settled);
+                Release::Reply { reply, told }
+            }
             Output::Settle { token, settled } => {
                 let (reply, target) = self.replies.try_remove(token.0 as usize)?;
                 let told = self.runtime.room.told(&target, settled);
@@ -244,13 +283,14 @@ impl Executor {
                 input,
                 attempt,
                 timeout,
-            } => Release::StartActivity {
+            } => Release::StartActivity(Box::new(StartActivity {
+                canceled: self.runtime.activities.add(&activity),
                 activity,
                 name,
                 input,
                 attempt,
                 timeout,
-            },
+            })),
             Output::CancelActivity { activity } => Release::CancelActivity { activity },
             Output::Room { instance } => Release::Room { instance },
         })
@@ -271,17 +311,24 @@ impl Executor {
     fn refuse_until_stopped(&mut self, error: &Error) {
         // Whoever was told of a full queue lately has to come and hear it, too.
         self.runtime.room.open_all();
-        for (reply, _) in self.replies.drain() {
+        let waits = self.waits.drain().map(|(_, reply)| reply);
+        for reply in self.replies.drain().map(|(reply, _)| reply).chain(waits) {
             let _ = reply.sender.send(Err(error.clone()));
         }
         while self.stop_at.is_none() {
-            let inbox = &self.runtime.inboxes[self.index];
-            match self.inbox.receive(inbox, None) {
-                Some(Envelope::Request { reply, .. } | Envelope::Operator { reply, .. }) => {
-                    let _ = reply.sender.send(Err(error.clone()));
+            self.inbox.wait(None);
+            let mut envelopes = VecDeque::new();
+            self.inbox.take(&mut envelopes);
+            for envelope in envelopes {
+                match envelope {
+                    Envelope::Request { reply, .. }
+                    | Envelope::Operator { reply, .. }
+                    | Envelope::Wait { reply, .. } => {
+                        let _ = reply.sender.send(Err(error.clone()));
+                    }
+                    Envelope::Stop { patience } => self.stop_at = Some(self.runtime.clock.now().after(patience)),
+                    Envelope::Forget { .. } | Envelope::Input(_) | Envelope::Wake => {}
                 }
-                Some(Envelope::Stop { .. }) | None => return,
-                Some(Envelope::Input(_) | Envelope::Wake) => {}
             }
         }
     }

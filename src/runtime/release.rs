@@ -1,7 +1,6 @@
 //! What leaves the process once it is durable.
 
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 use tokio::runtime::RuntimeFlavor;
 use tokio::sync::oneshot;
@@ -11,6 +10,7 @@ use crate::engine::message::{ActivityKey, AsyncEnded, Input};
 use crate::engine::panic_text;
 use crate::error::{Error, ErrorKind};
 use crate::id::{InstanceId, MessageId};
+use crate::runtime::activities::StartActivity;
 use crate::runtime::inbox::{Envelope, Reply};
 use crate::runtime::room::Told;
 use crate::runtime::shared::Runtime;
@@ -30,13 +30,7 @@ pub(crate) enum Release {
         operation: AsyncOperation,
     },
     /// An attempt of an activity begins.
-    StartActivity {
-        activity: ActivityKey,
-        name: String,
-        input: Vec<u8>,
-        attempt: u32,
-        timeout: Option<Duration>,
-    },
+    StartActivity(Box<StartActivity>),
     /// A running activity hears that nobody wants its result any more.
     CancelActivity { activity: ActivityKey },
     /// Clients may come again.
@@ -47,7 +41,8 @@ pub(crate) enum Release {
 
 impl Runtime {
     /// Lets everything out, or tells everyone why it cannot be.
-    pub(crate) fn release(self: &Arc<Self>, items: Vec<Release>, error: Option<&Error>) {
+    pub(crate) fn release(self: &Arc<Self>, mut items: Vec<Release>, error: Option<&Error>) {
+        give_back_room(&mut items);
         if error.is_none() && items.len() >= CROWD && self.tokio.runtime_flavor() == RuntimeFlavor::MultiThread {
             return self.release_from_worker(items);
         }
@@ -86,13 +81,7 @@ impl Runtime {
                 message,
                 operation,
             } => self.start_operation(instance, message, operation),
-            Release::StartActivity {
-                activity,
-                name,
-                input,
-                attempt,
-                timeout,
-            } => self.start_activity(activity, &name, input, attempt, timeout),
+            Release::StartActivity(start) => self.start_activity(*start),
             Release::CancelActivity { activity } => self.cancel_activity(&activity),
         }
     }
@@ -103,7 +92,7 @@ impl Runtime {
         let runtime: Weak<Self> = Arc::downgrade(self);
         let limit = self.limits.async_timeout;
         let handle = self.tokio.clone();
-        let lost = Lost(Weak::clone(&runtime));
+        let lost = Lost::of(self);
         self.tokio.spawn(async move {
             let mut task = handle.spawn(operation);
             let ended = match tokio::time::timeout(limit, &mut task).await {
@@ -130,13 +119,17 @@ impl Runtime {
     }
 }
 
-/// Sees that the tokio runtime has ended and dropped an operation. Its message has a row, so the next open runs it again;
-/// here nobody could wait for it to any purpose.
-struct Lost(Weak<Runtime>);
+/// Sees that the tokio runtime has ended and dropped an operation or an activity. It has a row, so the next open runs it
+/// again; here nobody could wait for it to any purpose.
+pub(super) struct Lost(Weak<Runtime>);
 
 impl Lost {
-    /// The operation has ended by itself.
-    fn call_off(mut self) {
+    pub(super) fn of(runtime: &Arc<Runtime>) -> Self {
+        Self(Arc::downgrade(runtime))
+    }
+
+    /// It has ended in a way that the core hears of.
+    pub(super) fn call_off(mut self) {
         self.0 = Weak::new();
     }
 }
@@ -146,11 +139,24 @@ impl Drop for Lost {
         if let Some(runtime) = self.0.upgrade() {
             runtime.fail(&Error::new(
                 ErrorKind::Closed,
-                "the tokio runtime that the hub was opened in has ended, and `async` operations with it; what was not \
+                "the tokio runtime that the hub was opened in has ended, and what ran in it with it; what was not \
                  acknowledged may or may not have been taken in, open the hub again to see",
             ));
         }
     }
+}
+
+/// Gives back the room that the replies hold, all at once because each time takes a lock, and before the clients hear:
+/// whoever asks again finds room.
+fn give_back_room(items: &mut [Release]) {
+    let permits = items.iter_mut().filter_map(|item| match item {
+        Release::Reply { reply, .. } => reply.permit.take(),
+        _ => None,
+    });
+    drop(permits.reduce(|mut all, permit| {
+        all.merge(permit);
+        all
+    }));
 }
 
 impl Release {
@@ -163,7 +169,35 @@ impl Release {
             Self::Read(sender) => {
                 let _ = sender.send(Err(error.clone()));
             }
-            Self::Start { .. } | Self::StartActivity { .. } | Self::CancelActivity { .. } | Self::Room { .. } => {}
+            Self::Start { .. } | Self::StartActivity(_) | Self::CancelActivity { .. } | Self::Room { .. } => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::sync::Semaphore;
+
+    /// Whoever hears finds the room again that was taken for it, and nothing is given back twice.
+    #[test]
+    fn room_is_given_back_before_clients_hear() {
+        let room = Arc::new(Semaphore::new(3));
+        let mut items: Vec<Release> = (0..3)
+            .map(|_| {
+                let reply = Reply {
+                    sender: oneshot::channel().0,
+                    permit: Arc::clone(&room).try_acquire_owned().ok(),
+                };
+                let told = Told::Accepted;
+                Release::Reply { reply, told }
+            })
+            .collect();
+        items.push(Release::Read(oneshot::channel().0));
+        assert_eq!(room.available_permits(), 0);
+        give_back_room(&mut items);
+        assert_eq!(room.available_permits(), 3);
+        drop(items);
+        assert_eq!(room.available_permits(), 3);
     }
 }

@@ -17,10 +17,10 @@ pub(crate) enum Told {
     Answer(Vec<u8>),
     /// The message is durable.
     Accepted,
-    /// There is no answer.
-    Failed(CallFailure),
+    /// There is no answer. Boxed, because it is rare and large.
+    Failed(Box<CallFailure>),
     /// The queue is full: ask again, with the action, when the door has opened.
-    Full { action: Action, door: Door },
+    Full { action: Box<Action>, door: Door },
 }
 
 /// Opens when there is room.
@@ -51,7 +51,7 @@ impl Room {
             Settled::Full(action) => {
                 let door = self.doors.entry(target.clone());
                 let door = door.or_insert_with(|| Door(Arc::new(Semaphore::new(0)))).clone();
-                Told::Full { action: *action, door }
+                Told::Full { action, door }
             }
         }
     }

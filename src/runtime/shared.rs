@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
@@ -11,9 +11,11 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::commit::{CommitOrder, Gated, Syncer};
-use crate::engine::{CoreConfig, Limits, Progress, Registry, panic_text};
+use crate::engine::message::Token;
+use crate::engine::{ActivitySlots, CoreConfig, Limits, Progress, Registry, panic_text};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, PartitionId};
+use crate::runtime::activities::RunningActivities;
 use crate::runtime::executor::Executor;
 use crate::runtime::inbox::{Envelope, Inbox, InboxReceiver};
 use crate::runtime::release::Release;
@@ -45,13 +47,17 @@ pub(crate) struct Runtime {
     pub(crate) limits: Limits,
     pub(crate) partitions: u16,
     pub(crate) order: Arc<CommitOrder<Release>>,
-    pub(crate) inboxes: Vec<Inbox>,
+    pub(crate) inboxes: Vec<Arc<Inbox>>,
     pub(crate) clock: Clock,
     pub(crate) room: Room,
     pub(crate) totals: Totals,
+    pub(crate) slots: Arc<ActivitySlots>,
+    pub(crate) activities: RunningActivities,
     /// The room for messages of clients, for the whole hub.
     pub(crate) permits: Arc<Semaphore>,
     pub(crate) tokio: tokio::runtime::Handle,
+    /// How many waits for the ends of orchestrations began.
+    waits: AtomicU64,
     closed: AtomicBool,
     /// Why the executors gave up, if they did.
     failed: OnceLock<Error>,
@@ -83,6 +89,7 @@ impl Runtime {
             registry: Arc::new(config.registry),
             limits: Limits {
                 cache_bytes: config.limits.cache_bytes / executors,
+                live_bytes: config.limits.live_bytes / executors,
                 ..config.limits
             },
             partitions: config.partitions,
@@ -91,8 +98,11 @@ impl Runtime {
             clock: Clock::start(),
             room: Room::default(),
             totals: Totals::default(),
+            slots: Arc::new(ActivitySlots::new(config.limits.activities, executors)),
+            activities: RunningActivities::default(),
             permits: Arc::new(Semaphore::new(config.in_flight)),
             tokio,
+            waits: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             failed: OnceLock::new(),
             executors_running: AtomicUsize::new(executors),
@@ -138,6 +148,8 @@ impl Runtime {
             limits: self.limits.clone(),
             registry: Arc::clone(&self.registry),
             progress,
+            index,
+            slots: Arc::clone(&self.slots),
             partitions: self.partitions,
             owned,
             held,
@@ -164,6 +176,11 @@ impl Runtime {
                 }
             }
         })
+    }
+
+    /// A token for a client that is to wait for the end of an orchestration. None is given twice.
+    pub(crate) fn draw_wait(&self) -> Token {
+        Token::of_wait(self.waits.fetch_add(1, Ordering::Relaxed))
     }
 
     /// The inbox of the executor that runs `instance`.

@@ -77,8 +77,10 @@ impl Request {
                 _ => Heard::Done(serde_json::from_slice(answer).unwrap()),
             },
             Settled::Accepted => Heard::Accepted,
-            Settled::Failed(CallFailure::Returned(_)) => Heard::Refused,
-            Settled::Failed(CallFailure::Runtime(error)) => Heard::Failed(error.kind()),
+            Settled::Failed(failure) => match failure.as_ref() {
+                CallFailure::Returned(_) => Heard::Refused,
+                CallFailure::Runtime(error) => Heard::Failed(error.kind()),
+            },
             Settled::Full(_) => unreachable!("a client that finds a full queue hears nothing yet"),
         }
     }

@@ -162,9 +162,7 @@ impl World {
                 operation,
             } => return Leaving::Start(instance, message, operation),
             Output::Room { instance } => return Leaving::Room(instance),
-            Output::StartActivity { .. } | Output::CancelActivity { .. } => {
-                unreachable!("the workload has no activities")
-            }
+            Output::StartActivity { .. } | Output::CancelActivity { .. } => panic!("nobody asks for activities here"),
         };
         let asked = self.life.waiting.remove(&(index, token));
         let asked = asked.expect("a client is told once, and only if it asked");

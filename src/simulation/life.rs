@@ -10,7 +10,7 @@ use super::random::Random;
 use crate::commit::CommitOrder;
 use crate::engine::code::AsyncOperation;
 use crate::engine::message::{Input, Settled, Token};
-use crate::engine::{Core, CoreConfig, Progress, Step};
+use crate::engine::{ActivitySlots, Core, CoreConfig, Progress, Step};
 use crate::id::{InstanceId, MessageId, PartitionId};
 use crate::store::records::{self, CommitRecord};
 use crate::store::{Model, Reader, keys};
@@ -110,6 +110,7 @@ impl Life {
         if climate.bad_builds && random.chance(20) {
             held.insert(random.pick(&Kind::ALL).id(&key(climate, random)));
         }
+        let slots = Arc::new(ActivitySlots::new(limits.activities, cores));
         let open_core = |index: usize| {
             let owned: Vec<PartitionId> = (0..climate.partitions)
                 .map(PartitionId)
@@ -125,6 +126,8 @@ impl Life {
                 limits: limits.clone(),
                 registry: Arc::clone(&registry),
                 progress: Arc::new(Progress::default()),
+                index,
+                slots: Arc::clone(&slots),
                 partitions: climate.partitions,
                 owned,
                 held,

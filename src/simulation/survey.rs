@@ -113,7 +113,7 @@ impl Survey {
                     operation.as_ref()
                 }
                 Action::Cancel { .. } => "cancel",
-                Action::Lock(_) | Action::Order(_) => unreachable!("the workload has no orchestrations"),
+                Action::Lock(_) | Action::Order(_) => panic!("nobody sends orders here"),
             };
             let source = record.source.as_deref().unwrap_or("a client");
             let target = id_of(&row);
@@ -128,7 +128,7 @@ impl Survey {
             let (due, _, _) = keys::timer_parts(&key).unwrap();
             let record: TimerRecord = records::decode(&value, "timer").unwrap();
             let Action::Operation { operation, arguments } = &record.action else {
-                unreachable!("the workload has no orchestrations");
+                panic!("a timer of something else than an operation");
             };
             self.look_at_arguments(operation, arguments);
             self.timers.push(due);

@@ -148,6 +148,23 @@ pub(crate) fn after_id(key: &[u8]) -> Vec<u8> {
     after
 }
 
+/// All messages of a partition whose receivers are entities.
+pub(crate) fn messages_of_entities(partition: PartitionId) -> Range<Vec<u8>> {
+    beginning_with(entities_of(partition, Table::Message))
+}
+
+/// The names of all scheduled operations of a partition whose receivers are entities.
+pub(crate) fn timer_names_of_entities(partition: PartitionId) -> Range<Vec<u8>> {
+    beginning_with(entities_of(partition, Table::TimerName))
+}
+
+/// What the rows of a table begin with that belong to entities.
+fn entities_of(partition: PartitionId, kind: Table) -> Vec<u8> {
+    let mut key = table(partition, kind, 1);
+    key.push(b'@');
+    key
+}
+
 /// The first key behind all messages of one instance.
 pub(crate) fn after_messages_of(partition: PartitionId, id: &InstanceId) -> Vec<u8> {
     beginning_with(id_row(partition, Table::Message, id, 0)).end

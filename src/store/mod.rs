@@ -16,7 +16,7 @@ use std::path::Path;
 pub(crate) use batch::{Batch, Change};
 pub(crate) use model::Model;
 #[cfg(feature = "rocksdb")]
-pub(crate) use rocks::{OpenOptions, open, options};
+pub(crate) use rocks::{OpenOptions, open, open_read_only, options};
 
 use crate::error::Result;
 

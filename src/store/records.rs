@@ -305,6 +305,19 @@ mod tests {
     }
 
     #[test]
+    fn activities_are_pinned() {
+        let activity = instance::ActivityRecord {
+            name: "a".into(),
+            input: b"5".to_vec(),
+            attempt: 2,
+            timeout_ms: Some(130),
+            started: true,
+            crashes: vec![Timestamp(1)],
+        };
+        pinned(&activity, b"\x01\x01a\x015\x02\x01\x82\x01\x01\x01\x01");
+    }
+
+    #[test]
     fn requests_with_every_outcome_are_pinned() {
         let request = |outcome| RequestRecord {
             fingerprint: 1,

@@ -5,6 +5,7 @@ use syn::{Attribute, ExprPath, Ident, LitStr, Token};
 
 use super::model::Default;
 use crate::errors::Errors;
+use crate::kind::Kind;
 use crate::names;
 
 /// Reads `#[operation(name = "...")]`; the stored name is the method's own without it.
@@ -19,7 +20,7 @@ pub(super) fn operation_name(ident: &Ident, attributes: &[Attribute], errors: &m
                 return Err(meta.error("unknown attribute; `#[operation(...)]` takes `name = \"...\"`"));
             }
             let name: LitStr = meta.value()?.parse()?;
-            names::check_operation(&name)?;
+            names::check(&name, Kind::Operation)?;
             match found.replace(name) {
                 Some(_) => Err(meta.error("`name` is set twice")),
                 None => Ok(()),

@@ -4,7 +4,8 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 
-use super::model::{Argument, Default, EntityImpl, Mode, Operation, Parameter, Passing, Returns};
+use super::model::{Argument, Default, EntityImpl, Mode, Operation, Parameter, Passing};
+use crate::returns::Returns;
 
 /// Writes `impl Operations`.
 pub(super) fn expand(entity: &EntityImpl) -> TokenStream {
@@ -22,8 +23,16 @@ pub(super) fn expand(entity: &EntityImpl) -> TokenStream {
             quote!(#(#cfgs)* #index => #run)
         })
     };
+    let checks = operations().map(|(index, operation)| {
+        let cfgs = &operation.cfgs;
+        let decode = decode(entity, operation);
+        quote!(#(#cfgs)* #index => { #decode ::core::result::Result::Ok(::std::vec::Vec::new()) })
+    });
     let (reads, writes, starts) = (of_mode(Mode::Read), of_mode(Mode::Write), of_mode(Mode::Async));
-    let assertions = operations().map(|(_, operation)| assert_no_result(entity, operation));
+    let assertions = operations().map(|(_, operation)| {
+        let cfgs = entity.cfgs.iter().chain(&operation.cfgs);
+        operation.returns.refuse_hidden_result(krate, cfgs)
+    });
     let private = quote!(#krate::__private);
     quote! {
         #(#cfgs)*
@@ -38,6 +47,13 @@ pub(super) fn expand(entity: &EntityImpl) -> TokenStream {
                     _ => return ::core::option::Option::None,
                 };
                 ::core::option::Option::Some(#private::OperationSpec { index, mode })
+            }
+
+            fn check(operation: usize, arguments: &[u8]) -> #private::OperationOutcome {
+                match operation {
+                    #(#checks)*
+                    _ => #private::not_in_table(operation),
+                }
             }
 
             fn read(&self, operation: usize, arguments: &[u8], turn: #private::ReadTurn<'_>) -> #private::OperationOutcome {
@@ -229,25 +245,4 @@ fn answer(entity: &EntityImpl, operation: &Operation, call: TokenStream) -> Toke
             quote_spanned!(ty.span()=> #private::returned::<#answer, #error>(#into_result(#call)))
         }
     }
-}
-
-/// A `Result` behind an alias of another name would be stored as an answer, and `Err` would not roll back: refused.
-fn assert_no_result(entity: &EntityImpl, operation: &Operation) -> Option<TokenStream> {
-    const TEXT: &str = "this return type is a `Result` behind an alias of another name, and an `Err` in it would count as an answer: name the alias `Result`, or write the `Result` out";
-    let Returns::Value(ty) = &operation.returns else {
-        return None;
-    };
-    let krate = &entity.crate_path;
-    let cfgs = entity.cfgs.iter().chain(&operation.cfgs);
-    let assertion = quote_spanned! {ty.span()=>
-        ::core::assert!(!#krate::__private::IsResult::<#ty>::VALUE, #TEXT);
-    };
-    Some(quote! {
-        #(#cfgs)*
-        const _: () = {
-            #[allow(unused_imports)]
-            use #krate::__private::IsNoResult as _;
-            #assertion
-        };
-    })
 }

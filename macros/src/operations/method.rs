@@ -1,10 +1,12 @@
 //! From a method to an operation.
 
-use syn::{FnArg, ImplItemFn, Path, Receiver, ReceiverKind, Safety, Signature, Visibility};
+use syn::{FnArg, ImplItemFn, Path, Receiver, ReceiverKind, Signature, Visibility};
 
 use super::model::{Mode, Operation, Parameter};
-use super::{attributes, awaits, parameter, returns};
+use super::{attributes, awaits, parameter};
 use crate::errors::Errors;
+use crate::kind::Kind;
+use crate::{qualifiers, returns};
 
 /// Names that every reference has, so that an operation could not be reached by them.
 const BUILT_IN: [(&str, &str); 4] = [
@@ -28,9 +30,9 @@ pub(super) fn read(method: &ImplItemFn, self_type: &Path, errors: &mut Errors) -
     let errors_before = errors.count();
     let mode = mode(signature, receiver, errors);
     check_name(signature, errors);
-    check_qualifiers(signature, errors);
+    qualifiers::refuse(signature, Kind::Operation, errors);
     let parameters = parameters(signature, mode, self_type, errors);
-    let returns = returns::read(&signature.output, self_type, errors);
+    let returns = returns::read(&signature.output, Kind::Operation, Some(self_type), errors);
     if errors.count() > errors_before {
         // An expansion of a signature that cannot be would only add errors of the compiler's.
         return None;
@@ -113,39 +115,6 @@ fn check_name(signature: &Signature, errors: &mut Errors) {
                 ),
             );
         }
-    }
-}
-
-fn check_qualifiers(signature: &Signature, errors: &mut Errors) {
-    if let Some(token) = &signature.constness {
-        errors.push(
-            token,
-            "an operation cannot be `const`: it runs in a turn; move the code to a helper without `pub`",
-        );
-    }
-    if let Safety::Unsafe(token) = &signature.safety {
-        errors.push(
-            token,
-            "an operation cannot be `unsafe`: it is called with what was stored, and nobody vouches for that",
-        );
-    }
-    if let Some(abi) = &signature.abi {
-        errors.push(abi, "an operation is an ordinary Rust method: remove the `extern`");
-    }
-    if let Some(variadic) = &signature.variadic {
-        errors.push(variadic, "an operation has a fixed list of parameters: take a `Vec<T>`");
-    }
-    if !signature.generics.params.is_empty() {
-        errors.push(
-            &signature.generics,
-            "an operation has no generics and no lifetimes: its arguments and its answer are stored with one type each; use concrete, owned types",
-        );
-    }
-    if let Some(clause) = &signature.generics.where_clause {
-        errors.push(
-            clause,
-            "an operation has no generics, so nothing to constrain: remove the `where` clause",
-        );
     }
 }
 

@@ -7,9 +7,7 @@ mod method;
 mod model;
 mod parameter;
 mod reference;
-mod returns;
 mod strip;
-mod types;
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -18,6 +16,7 @@ use syn::{ImplItem, Item, ItemImpl, Type};
 
 use crate::crate_path::CratePath;
 use crate::errors::Errors;
+use crate::types;
 use model::{EntityImpl, Operation};
 
 pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
@@ -30,26 +29,20 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
                 &other,
                 "`#[operations]` belongs on the inherent `impl` of an entity: its `pub fn`s are the operations",
             );
-            return with_errors(item, errors);
+            return errors.beside(item);
         }
         Err(error) => {
             errors.add(error);
-            return with_errors(item, errors);
+            return errors.beside(item);
         }
     };
     let Some(entity) = read_impl(&item, crate_path, &mut errors) else {
-        return with_errors(strip::helpers(item), errors);
+        return errors.beside(strip::helpers(item));
     };
     let operations = dispatch::expand(&entity);
     let reference = reference::expand(&entity);
     let item = strip::helpers(item);
-    with_errors(quote!(#item #operations #reference), errors)
-}
-
-/// The user's item always comes out, so that an error here does not hide what the compiler has to say of it.
-fn with_errors(item: impl quote::ToTokens, errors: Errors) -> TokenStream {
-    let errors = errors.into_tokens();
-    quote!(#item #errors)
+    errors.beside(quote!(#item #operations #reference))
 }
 
 fn parse_arguments(arguments: TokenStream, errors: &mut Errors) -> CratePath {

@@ -3,6 +3,7 @@
 use syn::{Attribute, ExprPath, Ident, Path, Type};
 
 use crate::crate_path::CratePath;
+use crate::returns::Returns;
 
 /// The impl of an entity.
 pub(crate) struct EntityImpl {
@@ -72,20 +73,4 @@ pub(crate) enum Default {
     Trait,
     /// A function.
     Path(ExprPath),
-}
-
-/// What the method returns.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is one for each operation, and only while a macro runs"
-)]
-pub(crate) enum Returns {
-    /// No return type.
-    Nothing,
-    /// A type that is not spelled `Result`.
-    Value(Type),
-    /// `Result<T, E>`
-    Result { answer: Type, error: Type },
-    /// `Result` with its own idea of generics: the parts are found through a trait.
-    Alias(Type),
 }

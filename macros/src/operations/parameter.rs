@@ -4,8 +4,8 @@ use syn::{Ident, Pat, PatType, Path, Type, TypeReference};
 
 use super::attributes;
 use super::model::{Argument, Mode, Parameter, Passing};
-use super::types;
 use crate::errors::Errors;
+use crate::types;
 
 /// Reads a parameter; `None` if it cannot be one.
 pub(super) fn read(input: &PatType, mode: Mode, self_type: &Path, errors: &mut Errors) -> Option<Parameter> {

@@ -1,12 +1,11 @@
 //! The methods of the reference: one for each operation.
 
 use proc_macro2::{Ident, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use quote::{format_ident, quote};
 use syn::Path;
 use syn::ext::IdentExt;
-use syn::spanned::Spanned;
 
-use super::model::{Argument, EntityImpl, Operation, Parameter, Passing, Returns};
+use super::model::{Argument, EntityImpl, Operation, Parameter, Passing};
 use crate::names;
 
 /// Writes `impl AccountRef`.
@@ -61,28 +60,14 @@ fn method(entity: &EntityImpl, operation: &Operation, caller: &Ident) -> TokenSt
         Passing::Reference(ty) | Passing::Text(ty) => quote!(#ident: &#ty),
         Passing::Slice(element) => quote!(#ident: &[#element]),
     });
-    let (answer, error) = returns(entity, operation);
+    let (answer, error) = operation.returns.parts(krate);
     let json = encode(entity, operation, &arguments);
     quote! {
         #(#shown)*
         #(#cfgs)*
+        #[track_caller]
         pub fn #ident(&self, #(#parameters),*) -> #krate::Operation<#caller, #answer, #error> {
             #krate::__private::ReferenceCode::reference(self).operation(#name, #json)
-        }
-    }
-}
-
-/// The answer and the error of the operation.
-fn returns(entity: &EntityImpl, operation: &Operation) -> (TokenStream, TokenStream) {
-    let krate = &entity.crate_path;
-    let no_error = quote!(#krate::NoError);
-    match &operation.returns {
-        Returns::Nothing => (quote!(()), no_error),
-        Returns::Value(ty) => (quote!(#ty), no_error),
-        Returns::Result { answer, error } => (quote!(#answer), quote!(#error)),
-        Returns::Alias(ty) => {
-            let parts = quote_spanned!(ty.span()=> <#ty as #krate::__private::ResultType>);
-            (quote!(#parts::Answer), quote!(#parts::Error))
         }
     }
 }

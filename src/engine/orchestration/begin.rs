@@ -1,6 +1,7 @@
 //! How an execution begins: a start, a start time that has come, and what follows on a continue-as-new.
 
 use crate::engine::core::Core;
+use crate::engine::mailbox::Block;
 use crate::engine::message::{Message, Origin, Settled};
 use crate::engine::orchestration::instance::Instance;
 use crate::engine::orchestration::turn::{Gathered, Stage};
@@ -13,7 +14,7 @@ use crate::store::records::instance::{OrchestrationStatus, Order, ReusePolicy, S
 use crate::store::records::{Action, RequestOutcome, TimerRecord};
 
 /// The timer of an orchestration that waits for its start time.
-pub(super) const START_TIMER: &str = "start";
+pub(crate) const START_TIMER: &str = "start";
 
 impl Core {
     /// Processes a message that asks for a start.
@@ -48,6 +49,7 @@ impl Core {
                 ReusePolicy::Terminate => {
                     let reason = "a new start took its place";
                     self.end_from_outside(stage, OrchestrationStatus::Terminated, reason, true, step, reader)?;
+                    stage.mailbox.block = Block::Open;
                 }
                 ReusePolicy::Error | ReusePolicy::Ignore => {
                     return self.refuse_start(stage, message, &start, step, reader);
@@ -147,10 +149,7 @@ impl Core {
         instance.record.status = OrchestrationStatus::Running;
         stage.changed = true;
         let first = started(&start, instance.record.execution);
-        match self.code_of(&instance.record) {
-            Ok(code) => instance.run = Some(self.begin_run(&code, stage.id, &instance.record)),
-            Err(_) => instance.run = None,
-        }
+        instance.run = self.first_run(stage.id, &instance.record);
         let raised = start.events.iter().map(|(name, payload)| Incoming::Raised {
             name: name.clone(),
             payload: payload.to_vec(),

@@ -23,6 +23,8 @@ pub(crate) struct Instance {
     indexed: Option<(OrchestrationStatus, Timestamp)>,
     /// Whether this step has to write its row.
     dirty: bool,
+    /// What it was counted with when it was put into the cache.
+    counted: usize,
     /// The step that last changed its history, which a reader of that step does not show.
     pub(super) written_in: u64,
 }
@@ -50,6 +52,7 @@ impl Instance {
             end: None,
             indexed: None,
             dirty: false,
+            counted: 0,
             written_in: 0,
         }
     }
@@ -61,6 +64,7 @@ impl Instance {
             run: None,
             end: None,
             dirty: false,
+            counted: 0,
             written_in: 0,
         }
     }
@@ -116,13 +120,16 @@ impl Instances {
     }
 
     fn take(&mut self, id: &InstanceId) -> Option<Instance> {
-        self.young.remove(id).or_else(|| self.old.remove(id))
+        if let Some(instance) = self.young.remove(id) {
+            self.young_bytes = self.young_bytes.saturating_sub(instance.counted);
+            return Some(instance);
+        }
+        self.old.remove(id)
     }
 
-    fn put(&mut self, id: InstanceId, instance: Instance) {
-        // The weight changes with every turn, so it is counted when it comes in and never taken back: a busy orchestration
-        // makes the generation end a little sooner.
-        self.young_bytes += instance.weight();
+    fn put(&mut self, id: InstanceId, mut instance: Instance) {
+        instance.counted = instance.weight();
+        self.young_bytes += instance.counted;
         self.young.insert(id, instance);
     }
 

@@ -15,4 +15,6 @@ mod rewind;
 mod turn;
 mod waiters;
 
+pub(crate) use begin::START_TIMER;
 pub(super) use instance::Instances;
+pub(crate) use replay::replay;

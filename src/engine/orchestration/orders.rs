@@ -6,7 +6,7 @@ use crate::engine::message::{Message, Origin};
 use crate::engine::orchestration::instance::Instance;
 use crate::engine::orchestration::open_steps::opened_by;
 use crate::engine::orchestration::rewind::Cut;
-use crate::engine::orchestration::turn::Stage;
+use crate::engine::orchestration::turn::{Round, Stage};
 use crate::engine::orchestration::waiters::{not_found, outcome};
 use crate::engine::step::Step;
 use crate::error::{Error, ErrorKind, Result};
@@ -310,11 +310,15 @@ impl Core {
 
     /// Processes what arrived at an orchestration that is suspended or stopped, as far as that needs none of its code, and
     /// lets the rest wait.
-    pub(super) fn wait_orders(&mut self, stage: &mut Stage<'_>, step: &mut Step, reader: &dyn Reader) -> Result<()> {
+    pub(super) fn wait_orders(&mut self, stage: &mut Stage<'_>, step: &mut Step, reader: &dyn Reader) -> Result<Round> {
         let in_memory = self.limits.queue_in_memory;
         while let Some(message) = stage.mailbox.arrivals.pop_front() {
             if self.settle_repeated(&message, step, reader)? {
                 continue;
+            }
+            if self.needs_history(stage, &message, step) {
+                stage.mailbox.arrivals.push_front(message);
+                return Ok(Round::NextStep);
             }
             let message = match message.order() {
                 None => {
@@ -324,12 +328,15 @@ impl Core {
                 Some(Order::CancelChild { .. }) => {
                     self.order(stage, message, step, reader)?;
                     if matches!(stage.mailbox.block, Block::Open) {
-                        return Ok(());
+                        return Ok(Round::Again);
                     }
                     continue;
                 }
-                Some(Order::Start(start)) if start.execution.is_none() && start.reuse != ReusePolicy::Terminate => {
+                Some(Order::Start(start)) if start.execution.is_none() => {
                     self.start(stage, message, step, reader)?;
+                    if matches!(stage.mailbox.block, Block::Open) {
+                        return Ok(Round::Again);
+                    }
                     continue;
                 }
                 Some(Order::Raise { .. }) => match self.raise(stage, message, step, reader)? {
@@ -341,7 +348,7 @@ impl Core {
             let message = self.keep_waiting(stage, message, step)?;
             stage.mailbox.park(message, in_memory);
         }
-        Ok(())
+        Ok(Round::Done)
     }
 
     /// Drops what is not meant for an orchestration.

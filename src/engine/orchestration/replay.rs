@@ -5,8 +5,9 @@ use std::sync::Arc;
 use crate::engine::code::{Begin, OrchestrationCode, OrchestrationRun};
 use crate::engine::core::Core;
 use crate::engine::orchestration::instance::{Instance, stopped};
-use crate::error::Result;
-use crate::id::InstanceId;
+use crate::engine::{Limits, Registry};
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{InstanceId, PartitionId};
 use crate::store::records;
 use crate::store::records::history::TurnRecord;
 use crate::store::records::instance::{InstanceRecord, StopKind, Stopped};
@@ -21,7 +22,9 @@ impl Core {
         reader: &dyn Reader,
     ) -> Result<Result<&'i mut Box<dyn OrchestrationRun>, Stopped>> {
         if instance.run.is_none() {
-            match self.replayed(id, &instance.record, reader)? {
+            let partition = self.partition_of(id);
+            let record = &instance.record;
+            match replay(&self.registry, &self.limits, partition, id, record, reader)? {
                 Ok(run) => instance.run = Some(run),
                 Err(stopped) => return Ok(Err(stopped)),
             }
@@ -32,94 +35,111 @@ impl Core {
         Ok(Ok(run))
     }
 
-    fn replayed(
-        &self,
-        id: &InstanceId,
-        record: &InstanceRecord,
-        reader: &dyn Reader,
-    ) -> Result<Result<Box<dyn OrchestrationRun>, Stopped>> {
-        let code = match self.code_of(record) {
-            Ok(code) => code,
-            Err(stopped) => return Ok(Err(stopped)),
-        };
-        let mut run = self.begin_run(&code, id, record);
-        let mut ended = Ok(());
-        self.read_turns(id, record, reader, |number, turn| {
-            ended = run.replay(number, &turn);
-            ended.is_ok()
-        })?;
-        Ok(ended.map(|()| run))
+    /// A run of an execution whose first turn is still to come; nothing if there is no code for it.
+    pub(super) fn first_run(&self, id: &InstanceId, record: &InstanceRecord) -> Option<Box<dyn OrchestrationRun>> {
+        let code = self.registry.orchestration(&record.name, &record.version)?;
+        Some(begin_run(&code, &self.limits, id, record))
     }
 
-    pub(super) fn begin_run(
-        &self,
-        code: &Arc<dyn OrchestrationCode>,
-        id: &InstanceId,
-        record: &InstanceRecord,
-    ) -> Box<dyn OrchestrationRun> {
-        code.begin(Begin {
-            instance: id.clone(),
-            execution: record.execution,
-            actions: self.limits.actions,
-            payload_bytes: self.limits.payload_bytes,
-        })
-    }
-
-    /// The code that runs an orchestration of this record, or why there is none.
-    pub(super) fn code_of(&self, record: &InstanceRecord) -> Result<Arc<dyn OrchestrationCode>, Stopped> {
-        self.registry.orchestration(&record.name, &record.version).ok_or_else(|| {
-            let known: Vec<&str> = self
-                .registry
-                .versions(&record.name)
-                .iter()
-                .map(|code| code.version())
-                .collect();
-            let message = if known.is_empty() {
-                format!(
-                    "no orchestration is registered as `{}`; register it with the builder and open again",
-                    record.name
-                )
-            } else {
-                format!(
-                    "the version `{}` of the orchestration `{}` is not registered, only `{}`; register it as well, or open \
-                     with `.version_match(VersionMatch::CurrentOrOlder)`",
-                    record.version,
-                    record.name,
-                    known.join("`, `")
-                )
-            };
-            stopped(StopKind::Unregistered, message)
-        })
-    }
-
-    /// Reads the turns of an execution in order, a page at a time, until `take` wants no more.
+    /// Reads the turns of an execution in order, until `take` wants no more.
     pub(super) fn read_turns(
         &self,
         id: &InstanceId,
         record: &InstanceRecord,
         reader: &dyn Reader,
-        mut take: impl FnMut(u32, TurnRecord) -> bool,
+        take: impl FnMut(u32, TurnRecord) -> bool,
     ) -> Result<()> {
-        let partition = self.partition_of(id);
-        let page = u32::try_from(self.limits.page).unwrap_or(u32::MAX);
-        let mut first = 0;
-        while first < record.turns {
-            let end = record.turns.min(first.saturating_add(page));
-            let range = keys::turns(partition, id, record.execution, first..end);
-            let rows = reader.scan(range, self.limits.page)?;
-            if rows.len() != (end - first) as usize {
-                return Err(crate::Error::new(
-                    crate::ErrorKind::Corrupted,
-                    format!("the history of `{id}` lacks turns between {first} and {end}"),
-                ));
-            }
-            for (number, (_, row)) in (first..end).zip(&rows) {
-                if !take(number, records::decode(row, "turn")?) {
-                    return Ok(());
-                }
-            }
-            first = end;
-        }
-        Ok(())
+        read_turns(reader, self.partition_of(id), id, record, take)
     }
+}
+
+/// How many turns are read at one time.
+const PAGE: u32 = 256;
+
+/// Reads the turns of an execution in order, a page at a time, until `take` wants no more.
+pub(crate) fn read_turns(
+    reader: &dyn Reader,
+    partition: PartitionId,
+    id: &InstanceId,
+    record: &InstanceRecord,
+    mut take: impl FnMut(u32, TurnRecord) -> bool,
+) -> Result<()> {
+    let mut first = 0;
+    while first < record.turns {
+        let end = record.turns.min(first.saturating_add(PAGE));
+        let range = keys::turns(partition, id, record.execution, first..end);
+        let rows = reader.scan(range, PAGE as usize)?;
+        if rows.len() != (end - first) as usize {
+            return Err(Error::new(
+                ErrorKind::Corrupted,
+                format!("the history of `{id}` lacks turns between {first} and {end}"),
+            ));
+        }
+        for (number, (_, row)) in (first..end).zip(&rows) {
+            if !take(number, records::decode(row, "turn")?) {
+                return Ok(());
+            }
+        }
+        first = end;
+    }
+    Ok(())
+}
+
+/// Why no code of this build can run an orchestration of this record.
+fn unregistered(registry: &Registry, record: &InstanceRecord) -> Stopped {
+    let versions = registry.versions(&record.name).iter();
+    let known: Vec<&str> = versions.map(|code| code.version()).collect();
+    let message = if known.is_empty() {
+        format!(
+            "no orchestration is registered as `{}`; register it with the builder and open again",
+            record.name
+        )
+    } else {
+        format!(
+            "the version `{}` of the orchestration `{}` is not registered, only `{}`; register it as well, or open with \
+             `.version_match(VersionMatch::CurrentOrOlder)`",
+            record.version,
+            record.name,
+            known.join("`, `")
+        )
+    };
+    stopped(StopKind::Unregistered, message)
+}
+
+/// Replays an orchestration's history against the code of this build.
+///
+/// # Errors
+/// What the reader meets. The inner error says why the orchestration would stop.
+pub(crate) fn replay(
+    registry: &Registry,
+    limits: &Limits,
+    partition: PartitionId,
+    id: &InstanceId,
+    record: &InstanceRecord,
+    reader: &dyn Reader,
+) -> Result<Result<Box<dyn OrchestrationRun>, Stopped>> {
+    let Some(code) = registry.orchestration(&record.name, &record.version) else {
+        return Ok(Err(unregistered(registry, record)));
+    };
+    let mut run = begin_run(&code, limits, id, record);
+    let mut ended = Ok(());
+    read_turns(reader, partition, id, record, |number, turn| {
+        ended = run.replay(number, &turn);
+        ended.is_ok()
+    })?;
+    Ok(ended.map(|()| run))
+}
+
+fn begin_run(
+    code: &Arc<dyn OrchestrationCode>,
+    limits: &Limits,
+    id: &InstanceId,
+    record: &InstanceRecord,
+) -> Box<dyn OrchestrationRun> {
+    code.begin(Begin {
+        instance: id.clone(),
+        execution: record.execution,
+        actions: limits.actions,
+        payload_bytes: limits.payload_bytes,
+    })
 }

@@ -31,7 +31,7 @@ pub(super) struct Stage<'a> {
 }
 
 /// How a round of turns goes on.
-enum Round {
+pub(super) enum Round {
     /// There may be more to do now.
     Again,
     /// There is nothing more to do, or it cannot be done.
@@ -129,8 +129,8 @@ impl Core {
             };
             if told {
                 if let Some(stopped) = self.gather(stage, message, &mut gathered, step, reader)? {
-                    self.stop(stage, gathered, stopped, step, reader)?;
-                    return Ok(Round::Done);
+                    self.stop(stage, gathered, stopped, step)?;
+                    return Ok(Round::Again);
                 }
                 continue;
             }
@@ -150,7 +150,7 @@ impl Core {
                 self.try_stopped(stage, step, reader)?;
             }
             if matches!(next, Round::Done) && !matches!(stage.mailbox.block, Block::Open) {
-                self.wait_orders(stage, step, reader)?;
+                return self.wait_orders(stage, step, reader);
             }
             return Ok(next);
         }
@@ -159,7 +159,7 @@ impl Core {
     }
 
     /// Whether an order has to read what this very step wrote, so that it has to wait for the next one.
-    fn needs_history(&self, stage: &Stage<'_>, message: &Message, step: &Step) -> bool {
+    pub(super) fn needs_history(&self, stage: &Stage<'_>, message: &Message, step: &Step) -> bool {
         let Action::Order(order) = &message.action else {
             return false;
         };
@@ -266,7 +266,7 @@ impl Core {
         };
         let end = match ended.and_then(|end| self.check_history(stage.id, instance, &gathered, end)) {
             Ok(end) => end,
-            Err(stopped) => return self.stop(stage, gathered, stopped, step, reader),
+            Err(stopped) => return self.stop(stage, gathered, stopped, step),
         };
         for message in &gathered.messages {
             self.consume(message, stage.mailbox, step);
@@ -349,7 +349,6 @@ impl Core {
         gathered: Gathered,
         stopped: Stopped,
         step: &mut Step,
-        reader: &dyn Reader,
     ) -> Result<()> {
         tracing::error!(orchestration = %stage.id, kind = ?stopped.kind, message = stopped.message, "an orchestration is stopped");
         for message in gathered.messages.into_iter().rev() {
@@ -363,7 +362,7 @@ impl Core {
             instance.record.stopped = Some(stopped);
             stage.changed = true;
         }
-        self.wait_orders(stage, step, reader)
+        Ok(())
     }
 
     /// Gives a message that was not processed its row.
@@ -400,7 +399,7 @@ impl Core {
         }
         match self.live(stage.id, instance, reader)? {
             Ok(_) => self.go_on_after_stop(stage, step),
-            Err(stopped) => self.stop(stage, Gathered::default(), stopped, step, reader)?,
+            Err(stopped) => self.stop(stage, Gathered::default(), stopped, step)?,
         }
         Ok(())
     }

@@ -21,7 +21,7 @@ impl Core {
     ) -> Result<()> {
         let Some(instance) = self.take_instance(&id, step, reader)? else {
             let error = not_found(&id);
-            step.settle(token, Settled::Failed(error.into()));
+            step.settle(token, Settled::Failed(Box::new(error.into())));
             return Ok(());
         };
         if instance.is_terminal() {
@@ -73,7 +73,7 @@ pub(super) fn not_found(id: &InstanceId) -> Error {
 fn told(id: &InstanceId, record: &InstanceRecord, end: Option<EndRecord>) -> Settled {
     match outcome(id, record.status, end) {
         Ok(output) => Settled::Answer(output),
-        Err(failure) => Settled::Failed(failure),
+        Err(failure) => Settled::Failed(Box::new(failure)),
     }
 }
 

@@ -60,7 +60,7 @@ fn shown(context: EntityContext) -> Vec<String> {
                 due.0
             ),
             Action::Cancel { timer } => format!("cancel {timer}"),
-            Action::Lock(_) | Action::Order(_) => unreachable!("no operation here sends one"),
+            Action::Lock(_) | Action::Order(_) => panic!("an entity sends no orders"),
         };
         format!("{} {action}", message.target)
     };

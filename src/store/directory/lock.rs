@@ -32,6 +32,21 @@ impl DirectoryLock {
     }
 }
 
+/// Refuses a directory that somebody holds, and changes nothing.
+pub(crate) fn check_free(directory: &Path) -> Result<()> {
+    let path = directory.join(LOCK);
+    let file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(io_error("open", &path, error)),
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => Err(held(directory, &file)),
+        Err(TryLockError::Error(error)) => Err(io_error("lock", &path, error)),
+    }
+}
+
 fn held(directory: &Path, mut file: &File) -> Error {
     let mut holder = String::new();
     // The holder may be about to write its id; the refusal is right without it.

@@ -1,8 +1,9 @@
 //! Opening a hub's directory: nothing on disk changes before it is known that nothing acknowledged is missing.
 
+use std::ops::Range;
 use std::path::Path;
 
-use rocksdb::{ColumnFamilyDescriptor, DB, Options};
+use rocksdb::{ColumnFamilyDescriptor, DB, Options, ReadOptions};
 use uuid::Uuid;
 
 use super::RocksStore;
@@ -10,10 +11,13 @@ use super::error::{error, open_error};
 use super::gap::Gap;
 use super::options::{forgetting_logs, options};
 use super::promise::Promise;
+use super::reader;
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::directory::{DirectoryLock, Format, create_private_directory, database, make_private, sync_parent};
-use crate::store::keys;
+use crate::store::directory::{
+    DirectoryLock, Format, check_free, create_private_directory, database, make_private, sync_parent,
+};
 use crate::store::records::{self, CommitRecord};
+use crate::store::{Reader, Row, keys};
 
 /// How a directory is opened.
 #[derive(Clone, Debug)]
@@ -78,6 +82,55 @@ pub(crate) fn open(directory: &Path, how: &OpenOptions) -> Result<Opened> {
             open_existing(directory, format, lock, how)
         }
         None => create(directory, lock, how),
+    }
+}
+
+/// A directory that is only looked at.
+pub(crate) struct Inspected {
+    pub(crate) store: ReadOnlyStore,
+    pub(crate) partitions: u32,
+}
+
+/// Opens a hub's directory, or a checkpoint of one, to look at it. Nothing in it changes.
+///
+/// # Errors
+/// [`ErrorKind::Locked`] if a process has it open: a checkpoint of it can be looked at. [`ErrorKind::Format`] if it is no
+/// hub, and [`ErrorKind::Corrupted`] if acknowledged commits are missing.
+pub(crate) fn open_read_only(directory: &Path, memory_budget: usize) -> Result<Inspected> {
+    let Some(format) = Format::find(directory)? else {
+        return Err(Error::new(
+            ErrorKind::Format,
+            format!("{} is not a hub: there is nothing in it", directory.display()),
+        ));
+    };
+    check_free(directory)?;
+    let promise = Promise::read(directory, false)?;
+    let path = database(directory);
+    let options = options(memory_budget, OpenOptions::default().wal_limit);
+    let family = ColumnFamilyDescriptor::new(rocksdb::DEFAULT_COLUMN_FAMILY_NAME, options.clone());
+    let db = DB::open_cf_descriptors_read_only(&options, &path, [family], false)
+        .map_err(|failed| open_error(&path, failed))?;
+    promise.check(directory, number(last_commit(&db)?))?;
+    Ok(Inspected {
+        store: ReadOnlyStore(db),
+        partitions: format.partitions,
+    })
+}
+
+/// A database that is only read.
+pub(crate) struct ReadOnlyStore(DB);
+
+impl Reader for ReadOnlyStore {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        reader::get(&self.0, key, &ReadOptions::default())
+    }
+
+    fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
+        reader::get_many(&self.0, keys, &ReadOptions::default())
+    }
+
+    fn scan(&self, range: Range<Vec<u8>>, limit: usize) -> Result<Vec<Row>> {
+        reader::scan(&self.0, range, limit, ReadOptions::default())
     }
 }
 

@@ -10,7 +10,7 @@ use syn::{
 use crate::errors::Errors;
 
 /// The type without the invisible groups of `macro_rules` and without parentheses.
-pub(super) fn ungrouped(ty: &Type) -> &Type {
+pub(crate) fn ungrouped(ty: &Type) -> &Type {
     match ty {
         Type::Group(group) => ungrouped(&group.elem),
         Type::Paren(paren) => ungrouped(&paren.elem),
@@ -19,7 +19,7 @@ pub(super) fn ungrouped(ty: &Type) -> &Type {
 }
 
 /// The last segment of a path type: the name by which the macro knows it.
-pub(super) fn last_segment(ty: &Type) -> Option<&PathSegment> {
+pub(crate) fn last_segment(ty: &Type) -> Option<&PathSegment> {
     match ungrouped(ty) {
         Type::Path(path) => path.path.segments.last(),
         _ => None,
@@ -27,12 +27,12 @@ pub(super) fn last_segment(ty: &Type) -> Option<&PathSegment> {
 }
 
 /// Whether a type is spelled with this name and no generics.
-pub(super) fn is_named(ty: &Type, name: &str) -> bool {
+pub(crate) fn is_named(ty: &Type, name: &str) -> bool {
     last_segment(ty).is_some_and(|last| last.ident == name && matches!(last.arguments, PathArguments::None))
 }
 
 /// Writes the entity's type for `Self`, which means something else in the impl of the reference.
-pub(super) fn without_self(ty: &Type, self_type: &Path) -> Type {
+pub(crate) fn without_self(ty: &Type, self_type: &Path) -> Type {
     let mut ty = ungrouped(ty).clone();
     ReplaceSelf(self_type).visit_type_mut(&mut ty);
     ty
@@ -67,13 +67,13 @@ impl VisitMut for ReplaceSelf<'_> {
 }
 
 /// Refuses what cannot be stored because it borrows or has no name; `place` says where the type stands.
-pub(super) fn refuse_borrows(ty: &Type, place: &'static str, advice: &'static str, errors: &mut Errors) {
+pub(crate) fn refuse_borrows(ty: &Type, place: &str, advice: &str, errors: &mut Errors) {
     Borrows { place, advice, errors }.visit_type(ty);
 }
 
 struct Borrows<'a> {
-    place: &'static str,
-    advice: &'static str,
+    place: &'a str,
+    advice: &'a str,
     errors: &'a mut Errors,
 }
 

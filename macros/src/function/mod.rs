@@ -1,0 +1,56 @@
+//! A free function that becomes an activity or an orchestration: what both have in common.
+
+mod expand;
+mod parameters;
+mod read;
+
+use proc_macro2::{Ident, TokenStream};
+use syn::{Attribute, Item, ItemFn, LitStr, Type, Visibility};
+
+use crate::errors::Errors;
+use crate::kind::Kind;
+use crate::returns::Returns;
+
+/// What the user wrote, as the expansion needs it.
+pub(crate) struct Function {
+    pub(crate) ident: Ident,
+    /// The stored name.
+    pub(crate) name: String,
+    visibility: Visibility,
+    cfgs: Vec<Attribute>,
+    /// `deprecated`: what the marker shows as well.
+    shown: Vec<Attribute>,
+    is_async: bool,
+    context: Option<Type>,
+    input: Option<Type>,
+    returns: Returns,
+}
+
+impl Function {
+    pub(crate) fn has_context(&self) -> bool {
+        self.context.is_some()
+    }
+}
+
+/// Takes the item for a function; `None` if it is anything else.
+pub(crate) fn parse(item: TokenStream, kind: Kind, errors: &mut Errors) -> Option<ItemFn> {
+    match syn::parse2(item) {
+        Ok(Item::Fn(item)) => Some(item),
+        Ok(other) => {
+            errors.push(
+                other,
+                format!("`{}` belongs on a free function with a body", kind.attribute()),
+            );
+            None
+        }
+        Err(error) => {
+            errors.add(error);
+            None
+        }
+    }
+}
+
+/// Reads a function; `None` if it cannot be one of its kind.
+pub(crate) fn read(item: &ItemFn, kind: Kind, name: Option<&LitStr>, errors: &mut Errors) -> Option<Function> {
+    read::read(item, kind, name, errors)
+}

@@ -1,0 +1,103 @@
+//! The context and the input.
+
+use syn::{Pat, PatType, Type};
+
+use crate::errors::Errors;
+use crate::kind::Kind;
+use crate::types;
+
+/// The types of the parameters.
+#[derive(Default)]
+pub(super) struct Parameters {
+    pub(super) context: Option<Type>,
+    pub(super) input: Option<Type>,
+}
+
+/// What a type is that is named like a context.
+const CONTEXTS: [&str; 4] = [
+    "ActivityContext",
+    "OrchestrationContext",
+    "EntityContext",
+    "ReadContext",
+];
+
+/// Reads the parameters: the context, and one input.
+pub(super) fn read<'a>(inputs: impl Iterator<Item = &'a PatType>, kind: Kind, errors: &mut Errors) -> Parameters {
+    let mut parameters = Parameters::default();
+    for parameter in inputs {
+        refuse_cfg(parameter, kind, errors);
+        let ty = types::ungrouped(&parameter.ty);
+        if let Some(name) = context_name(ty) {
+            check_context(ty, name, kind, errors);
+            if parameters.context.is_some() {
+                errors.push(ty, format!("a second context: {kind} has one"));
+            } else if parameters.input.is_some() {
+                errors.push(ty, format!("the context of {kind} is its first parameter"));
+            }
+            parameters.context = Some(ty.clone());
+        } else if parameters.input.is_some() {
+            errors.push(
+                parameter,
+                format!(
+                    "{kind} has one input, which a later version may extend: put several values into a struct or a tuple"
+                ),
+            );
+        } else {
+            check_input(parameter, ty, kind, errors);
+            parameters.input = Some(ty.clone());
+        }
+    }
+    parameters
+}
+
+/// The name of the context that a type is, by value or by reference.
+fn context_name(ty: &Type) -> Option<&'static str> {
+    let ty = match ty {
+        Type::Reference(reference) => &reference.elem,
+        other => other,
+    };
+    CONTEXTS.into_iter().find(|name| types::is_named(ty, name))
+}
+
+fn check_context(ty: &Type, name: &str, kind: Kind, errors: &mut Errors) {
+    let own = kind.context();
+    if name != own {
+        errors.push(ty, format!("the context of {kind} is `{own}`"));
+    } else if let Type::Reference(_) = ty {
+        errors.push(
+            ty,
+            format!("{kind} owns its context, which is cheap to clone: take it by value, `{own}`"),
+        );
+    }
+}
+
+fn check_input(parameter: &PatType, ty: &Type, kind: Kind, errors: &mut Errors) {
+    let is_plain = match &*parameter.pat {
+        Pat::Ident(pattern) => pattern.by_ref.is_none() && pattern.subpat.is_none(),
+        Pat::Wild(_) => true,
+        _ => false,
+    };
+    if !is_plain {
+        errors.push(
+            &parameter.pat,
+            format!("the input of {kind} has a plain name: take the pattern apart in the body"),
+        );
+    }
+    types::refuse_borrows(
+        ty,
+        &format!("the input of {kind}"),
+        "take an owned type (`String`, `Vec<T>`)",
+        errors,
+    );
+}
+
+fn refuse_cfg(parameter: &PatType, kind: Kind, errors: &mut Errors) {
+    for attribute in &parameter.attrs {
+        if attribute.path().is_ident("cfg") || attribute.path().is_ident("cfg_attr") {
+            errors.push(
+                attribute,
+                format!("a parameter of {kind} is always there: put the `cfg` on the whole function"),
+            );
+        }
+    }
+}

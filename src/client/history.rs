@@ -1,0 +1,496 @@
+//! The history of an orchestration, for people and tools.
+
+use std::collections::HashMap;
+use std::time::SystemTime;
+
+use serde::Serialize;
+
+use crate::client::info;
+use crate::client::json;
+use crate::client::orchestration::OrchestrationHandle;
+use crate::entity::CallFailure;
+use crate::error::{Error, ErrorKind, Result};
+use crate::failure::Failure;
+use crate::id::{InstanceId, Sequence};
+use crate::store::records::history::{Command, Incoming, OpenStep, StepOutcome, TurnRecord};
+use crate::store::records::instance::{EndRecord, OrchestrationStatus};
+use crate::store::{Reader, keys, records};
+
+/// How many turns are read at once.
+const TURNS_AT_ONCE: usize = 1_024;
+
+/// One event of a history: something that came in, or that the code asked for.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct HistoryEvent {
+    /// When the turn began that holds it.
+    #[serde(serialize_with = "json::time")]
+    pub time: SystemTime,
+    /// The number of that turn; the first is 0.
+    pub turn: u32,
+    /// What happened.
+    #[serde(flatten)]
+    pub kind: HistoryEventKind,
+}
+
+/// What happened in an event of a history. Payloads are JSON as text.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "event", rename_all_fields = "camelCase")]
+#[non_exhaustive]
+pub enum HistoryEventKind {
+    /// The execution began.
+    ExecutionStarted {
+        /// The stored name of the type.
+        name: String,
+        /// The version that it runs; empty if it has none.
+        version: String,
+        /// What it began with.
+        #[serde(serialize_with = "json::payload")]
+        input: String,
+        /// The id of the orchestration that waits for it.
+        parent: Option<String>,
+        /// Its tags.
+        tags: Vec<(String, String)>,
+    },
+    /// The code began a step.
+    StepScheduled {
+        /// The step's number.
+        sequence: u64,
+        /// What it is.
+        step: HistoryStep,
+        /// What it was given, where it takes something.
+        #[serde(serialize_with = "json::optional_payload")]
+        input: Option<String>,
+        /// Which attempt it is, 1 for the first.
+        attempt: u32,
+    },
+    /// A step has ended well.
+    StepCompleted {
+        /// The step's number.
+        sequence: u64,
+        /// What it was; nothing if it began before this history does.
+        step: Option<HistoryStep>,
+        /// When it, or its last attempt, was scheduled.
+        #[serde(serialize_with = "json::optional_time")]
+        scheduled: Option<SystemTime>,
+        /// What it answered; `null` for a step without an answer.
+        #[serde(serialize_with = "json::payload")]
+        result: String,
+    },
+    /// An attempt of a step has failed.
+    StepFailed {
+        /// The step's number.
+        sequence: u64,
+        /// What it was; nothing if it began before this history does.
+        step: Option<HistoryStep>,
+        /// When it, or its last attempt, was scheduled.
+        #[serde(serialize_with = "json::optional_time")]
+        scheduled: Option<SystemTime>,
+        /// The error that the step's own code returned.
+        failure: Option<Failure>,
+        /// What the runtime met instead.
+        error: Option<Error>,
+    },
+    /// A step was not wanted any more.
+    StepCanceled {
+        /// The step's number.
+        sequence: u64,
+        /// What it was.
+        step: Option<HistoryStep>,
+    },
+    /// An external event came in.
+    EventRaised {
+        /// Its name.
+        name: String,
+        /// What it carries.
+        #[serde(serialize_with = "json::payload")]
+        payload: String,
+    },
+    /// The code sent an event to another orchestration.
+    EventSent {
+        /// The step's number.
+        sequence: u64,
+        /// The id of the other orchestration.
+        instance: String,
+        /// Its name.
+        name: String,
+        /// What it carries.
+        #[serde(serialize_with = "json::payload")]
+        payload: String,
+    },
+    /// The code started another orchestration and does not wait for it.
+    OrchestrationStarted {
+        /// The step's number.
+        sequence: u64,
+        /// The id of the other orchestration.
+        instance: String,
+        /// The stored name of its type.
+        name: String,
+        /// What it began with.
+        #[serde(serialize_with = "json::payload")]
+        input: String,
+    },
+    /// The code signaled an entity.
+    EntitySignaled {
+        /// The step's number.
+        sequence: u64,
+        /// The entity.
+        entity: String,
+        /// The operation.
+        operation: String,
+        /// Its arguments.
+        #[serde(serialize_with = "json::payload")]
+        input: String,
+        /// When it is due, if it is for later.
+        #[serde(serialize_with = "json::optional_time")]
+        due: Option<SystemTime>,
+    },
+    /// The code cancelled a scheduled signal.
+    SignalCanceled {
+        /// The step's number.
+        sequence: u64,
+        /// The entity.
+        entity: String,
+        /// The id of the timer.
+        timer: String,
+    },
+    /// An operator released a lock of the execution by force.
+    LockLost {
+        /// The number of the step that took the lock.
+        sequence: u64,
+        /// The entity.
+        entity: String,
+    },
+    /// It was suspended.
+    ExecutionSuspended {
+        /// Why.
+        reason: String,
+    },
+    /// It was resumed.
+    ExecutionResumed {
+        /// Why.
+        reason: String,
+    },
+    /// The execution ended, and the next one began with another input.
+    ContinuedAsNew {
+        /// What the next one begins with.
+        #[serde(serialize_with = "json::payload")]
+        input: String,
+        /// Its version, if it is another one.
+        version: Option<String>,
+    },
+    /// It returned `Ok`.
+    ExecutionCompleted {
+        /// What it returned.
+        #[serde(serialize_with = "json::payload")]
+        output: String,
+    },
+    /// It returned `Err`.
+    ExecutionFailed {
+        /// What it returned.
+        failure: Failure,
+    },
+    /// It was ended from outside.
+    ExecutionTerminated {
+        /// Why.
+        reason: String,
+        /// Whether its parent did it, and not a client.
+        by_parent: bool,
+    },
+}
+
+/// What a step is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind")]
+#[non_exhaustive]
+pub enum HistoryStep {
+    /// An activity.
+    Activity {
+        /// The stored name.
+        name: String,
+    },
+    /// A durable timer.
+    Timer {
+        /// When it is due.
+        #[serde(serialize_with = "json::time")]
+        due: SystemTime,
+    },
+    /// The wait for an external event. The events that came stand under their own names.
+    Event {
+        /// The name that is waited for.
+        name: String,
+    },
+    /// A sub-orchestration.
+    SubOrchestration {
+        /// The stored name of its type.
+        name: String,
+        /// Its id.
+        instance: String,
+    },
+    /// A call of an entity.
+    EntityCall {
+        /// The entity.
+        entity: String,
+        /// The operation.
+        operation: String,
+    },
+    /// The locks of a critical section.
+    Lock {
+        /// The entities.
+        entities: Vec<String>,
+    },
+}
+
+impl<O> OrchestrationHandle<O> {
+    /// Reads the history of the orchestration's newest execution, oldest event first. All of it is of one moment.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if there is no such orchestration, and what the hub meets.
+    pub async fn history(&self) -> Result<Vec<HistoryEvent>> {
+        let instance = self.instance()?.clone();
+        self.client
+            .on_blocking_thread(move |runtime| {
+                let (_, reader, ()) = runtime.order.snapshot(|| ());
+                read(reader.as_ref(), runtime.partitions, &instance)
+            })
+            .await
+    }
+}
+
+fn read(reader: &dyn Reader, partitions: u16, id: &InstanceId) -> Result<Vec<HistoryEvent>> {
+    let Some(record) = info::record(reader, partitions, id)? else {
+        return Err(Error::new(
+            ErrorKind::NotFound,
+            format!("there is no orchestration `{id}`; it was never started, or it was purged"),
+        ));
+    };
+    let partition = id.partition(partitions);
+    let mut history = History::default();
+    let mut next = 0;
+    loop {
+        let range = keys::turns(partition, id, record.execution, next..u32::MAX);
+        let rows = reader.scan(range, TURNS_AT_ONCE)?;
+        for (_, row) in &rows {
+            history.turn(next, records::decode(row, "turn of an orchestration")?);
+            next += 1;
+        }
+        if rows.len() < TURNS_AT_ONCE {
+            break;
+        }
+    }
+    if let Some(row) = reader.get(&keys::end(partition, id))?
+        && let EndRecord::Ended(reason) = records::decode(&row, "end of an orchestration")?
+    {
+        // Nothing of the code ran for it, so no turn tells it.
+        history.events.push(HistoryEvent {
+            time: record.changed.into(),
+            turn: next,
+            kind: HistoryEventKind::ExecutionTerminated {
+                reason,
+                by_parent: record.status == OrchestrationStatus::Canceled,
+            },
+        });
+    }
+    Ok(history.events)
+}
+
+/// A history while it is made from turns.
+#[derive(Default)]
+struct History {
+    events: Vec<HistoryEvent>,
+    /// What the steps are that have not ended, and when they were scheduled last.
+    steps: HashMap<Sequence, (HistoryStep, SystemTime)>,
+}
+
+impl History {
+    fn turn(&mut self, number: u32, turn: TurnRecord) {
+        let time = turn.time.into();
+        for incoming in turn.incoming {
+            let kind = self.incoming(incoming);
+            self.events.push(HistoryEvent {
+                time,
+                turn: number,
+                kind,
+            });
+        }
+        for command in turn.commands {
+            let kind = self.command(command, time);
+            self.events.push(HistoryEvent {
+                time,
+                turn: number,
+                kind,
+            });
+        }
+    }
+
+    fn incoming(&mut self, incoming: Incoming) -> HistoryEventKind {
+        match incoming {
+            Incoming::Started(started) => HistoryEventKind::ExecutionStarted {
+                name: started.name,
+                version: started.version,
+                input: json::text(started.input),
+                parent: started.parent.map(|parent| parent.instance),
+                tags: started.tags,
+            },
+            Incoming::Completed { sequence, outcome } => self.completed(sequence, outcome),
+            Incoming::Raised { name, payload } => HistoryEventKind::EventRaised {
+                name,
+                payload: json::text(payload),
+            },
+            Incoming::LockLost { lock, entity } => HistoryEventKind::LockLost { sequence: lock, entity },
+            Incoming::Suspended { reason } => HistoryEventKind::ExecutionSuspended { reason },
+            Incoming::Resumed { reason } => HistoryEventKind::ExecutionResumed { reason },
+        }
+    }
+
+    fn completed(&mut self, sequence: Sequence, outcome: StepOutcome) -> HistoryEventKind {
+        // Kept: a step that failed may be tried again, and one whose lock is granted is released later.
+        let (step, scheduled) = self.steps.get(&sequence).cloned().unzip();
+        match Result::from(outcome) {
+            Ok(answer) => HistoryEventKind::StepCompleted {
+                sequence,
+                step,
+                scheduled,
+                result: json::text(answer),
+            },
+            Err(failure) => {
+                let (failure, error) = match failure {
+                    CallFailure::Returned(failure) => (Some(failure), None),
+                    CallFailure::Runtime(error) => (None, Some(error)),
+                };
+                HistoryEventKind::StepFailed {
+                    sequence,
+                    step,
+                    scheduled,
+                    failure,
+                    error,
+                }
+            }
+        }
+    }
+
+    fn scheduled(
+        &mut self,
+        sequence: Sequence,
+        step: HistoryStep,
+        input: Option<Vec<u8>>,
+        attempt: u32,
+        time: SystemTime,
+    ) -> HistoryEventKind {
+        self.steps.insert(sequence, (step.clone(), time));
+        HistoryEventKind::StepScheduled {
+            sequence,
+            step,
+            input: input.map(json::text),
+            attempt,
+        }
+    }
+
+    fn command(&mut self, command: Command, time: SystemTime) -> HistoryEventKind {
+        match command {
+            Command::CallActivity {
+                sequence,
+                name,
+                input,
+                attempt,
+                ..
+            } => self.scheduled(sequence, HistoryStep::Activity { name }, Some(input), attempt, time),
+            Command::CreateTimer { sequence, due } => {
+                let step = HistoryStep::Timer { due: due.into() };
+                self.scheduled(sequence, step, None, 1, time)
+            }
+            Command::WaitForEvent { sequence, name } => {
+                self.scheduled(sequence, HistoryStep::Event { name }, None, 1, time)
+            }
+            Command::StartOrchestration {
+                sequence,
+                instance,
+                name,
+                input,
+                wait,
+                attempt,
+                ..
+            } => {
+                if wait {
+                    let step = HistoryStep::SubOrchestration { name, instance };
+                    return self.scheduled(sequence, step, Some(input), attempt, time);
+                }
+                HistoryEventKind::OrchestrationStarted {
+                    sequence,
+                    instance,
+                    name,
+                    input: json::text(input),
+                }
+            }
+            Command::CallEntity {
+                sequence,
+                target,
+                operation,
+                arguments,
+                ..
+            } => {
+                let step = HistoryStep::EntityCall {
+                    entity: target,
+                    operation,
+                };
+                self.scheduled(sequence, step, Some(arguments), 1, time)
+            }
+            Command::Lock { sequence, entities } => {
+                self.scheduled(sequence, HistoryStep::Lock { entities }, None, 1, time)
+            }
+            Command::Cancel { sequence, step } => self.canceled(sequence, step),
+            Command::SignalEntity {
+                sequence,
+                target,
+                operation,
+                arguments,
+                at,
+            } => HistoryEventKind::EntitySignaled {
+                sequence,
+                entity: target,
+                operation,
+                input: json::text(arguments),
+                due: at.map(|(_, due)| due.into()),
+            },
+            Command::CancelSignal {
+                sequence,
+                target,
+                timer,
+            } => HistoryEventKind::SignalCanceled {
+                sequence,
+                entity: target,
+                timer,
+            },
+            Command::SendEvent {
+                sequence,
+                instance,
+                name,
+                payload,
+            } => HistoryEventKind::EventSent {
+                sequence,
+                instance,
+                name,
+                payload: json::text(payload),
+            },
+            Command::ContinueAsNew { input, version, .. } => HistoryEventKind::ContinuedAsNew {
+                input: json::text(input),
+                version,
+            },
+            Command::Complete { output } => HistoryEventKind::ExecutionCompleted {
+                output: json::text(output),
+            },
+            Command::Fail { failure } => HistoryEventKind::ExecutionFailed { failure },
+        }
+    }
+
+    fn canceled(&mut self, sequence: Sequence, open: OpenStep) -> HistoryEventKind {
+        let known = self.steps.remove(&sequence).map(|(step, _)| step);
+        // What the command says of the step stands in where its beginning is not known.
+        let step = known.or(match open {
+            OpenStep::Timer { due } => Some(HistoryStep::Timer { due: due.into() }),
+            OpenStep::Lock { entities, .. } => Some(HistoryStep::Lock { entities }),
+            OpenStep::Activity | OpenStep::Event | OpenStep::Child { .. } | OpenStep::Call { .. } => None,
+        });
+        HistoryEventKind::StepCanceled { sequence, step }
+    }
+}

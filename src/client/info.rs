@@ -1,0 +1,232 @@
+//! What is known of one orchestration.
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::time::SystemTime;
+
+use serde::Serialize;
+
+use crate::client::json;
+use crate::client::orchestration::OrchestrationHandle;
+use crate::engine::orchestration::START_TIMER;
+use crate::error::Result;
+use crate::failure::Failure;
+use crate::id::InstanceId;
+use crate::store::records::history::{Incoming, Started, TurnRecord};
+use crate::store::records::instance::{EndRecord, InstanceRecord, OrchestrationStatus, Order, Stopped};
+use crate::store::records::{self, Action, TimerRecord};
+use crate::store::{Reader, keys};
+use crate::time::Timestamp;
+
+/// What is known of one orchestration.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct OrchestrationInfo {
+    /// The stored name of its type.
+    pub name: String,
+    /// Its id.
+    pub id: String,
+    /// The version that it runs; empty if the type has none.
+    pub version: String,
+    /// Where it stands.
+    pub status: OrchestrationStatus,
+    /// Why it cannot go on, though it has not ended.
+    pub stopped: Option<Stopped>,
+    /// The id of its execution: another one after each continue-as-new, restart, rewind and reuse of its id.
+    pub execution_id: String,
+    /// The id of the orchestration that waits for it.
+    pub parent: Option<String>,
+    /// Its tags.
+    pub tags: Vec<(String, String)>,
+    /// When it was started first; later executions keep the time.
+    #[serde(serialize_with = "json::time")]
+    pub created: SystemTime,
+    /// When something last happened to it.
+    #[serde(serialize_with = "json::time")]
+    pub last_change: SystemTime,
+    /// What its execution began with, as JSON; nothing if it was not asked for.
+    #[serde(serialize_with = "json::optional_payload")]
+    pub input: Option<String>,
+    /// What it returned, as JSON, if it is `Completed`.
+    #[serde(serialize_with = "json::optional_payload")]
+    pub output: Option<String>,
+    /// The error that it returned, if it is `Failed`.
+    pub failure: Option<Failure>,
+    /// Why it was ended from outside, if it is `Terminated` or `Canceled`.
+    pub reason: Option<String>,
+    /// What it says of itself, as JSON.
+    #[serde(serialize_with = "json::optional_payload")]
+    pub custom_status: Option<String>,
+    /// How many events and commands the history of its execution has.
+    pub history_events: u64,
+    /// How many bytes they have.
+    pub history_bytes: u64,
+}
+
+/// Which of the larger rows of an orchestration are read along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Payloads {
+    pub(super) input: bool,
+    /// Output or failure, and custom status.
+    pub(super) others: bool,
+}
+
+/// Reads what is known of an orchestration. Made by [`OrchestrationHandle::status`].
+#[must_use = "nothing is read until this is awaited"]
+pub struct Status<O> {
+    handle: OrchestrationHandle<O>,
+    payloads: Payloads,
+}
+
+impl<O> OrchestrationHandle<O> {
+    /// Reads what is known of the orchestration; nothing if there is none of this id. All of it is of one moment.
+    pub fn status(&self) -> Status<O> {
+        Status {
+            handle: self.clone(),
+            payloads: Payloads {
+                input: true,
+                others: true,
+            },
+        }
+    }
+}
+
+impl<O> Status<O> {
+    /// Leaves the input out, which may be large.
+    pub fn without_input(mut self) -> Self {
+        self.payloads.input = false;
+        self
+    }
+
+    async fn read(self) -> Result<Option<OrchestrationInfo>> {
+        let instance = self.handle.instance()?.clone();
+        let runtime = self.handle.client.runtime()?;
+        let info = {
+            let (_, reader, ()) = runtime.order.snapshot(|| ());
+            read(reader.as_ref(), runtime.partitions, &instance, self.payloads)?
+        };
+        runtime.durable().await?;
+        Ok(info)
+    }
+}
+
+impl<O: 'static> IntoFuture for Status<O> {
+    type Output = Result<Option<OrchestrationInfo>>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    /// Reads.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidId`](crate::ErrorKind::InvalidId) if the handle's id breaks the rules, and what the hub meets.
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.read())
+    }
+}
+
+impl<O> fmt::Debug for Status<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Status").field(&self.handle.id()).finish()
+    }
+}
+
+/// Reads what is known of one orchestration.
+pub(super) fn read(
+    reader: &dyn Reader,
+    partitions: u16,
+    id: &InstanceId,
+    payloads: Payloads,
+) -> Result<Option<OrchestrationInfo>> {
+    match record(reader, partitions, id)? {
+        Some(record) => describe(reader, partitions, id, record, payloads).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The row of one orchestration.
+pub(super) fn record(reader: &dyn Reader, partitions: u16, id: &InstanceId) -> Result<Option<InstanceRecord>> {
+    match reader.get(&keys::instance(id.partition(partitions), id))? {
+        Some(row) => records::decode(&row, "orchestration").map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Adds to the row of an orchestration what other rows hold.
+pub(super) fn describe(
+    reader: &dyn Reader,
+    partitions: u16,
+    id: &InstanceId,
+    record: InstanceRecord,
+    payloads: Payloads,
+) -> Result<OrchestrationInfo> {
+    let partition = id.partition(partitions);
+    let mut info = OrchestrationInfo {
+        id: id.as_str().to_owned(),
+        name: record.name,
+        version: record.version,
+        status: record.status,
+        stopped: record.stopped,
+        execution_id: record.execution.to_string(),
+        parent: record.parent.map(|parent| parent.instance),
+        tags: record.tags,
+        created: record.created.into(),
+        last_change: record.changed.into(),
+        input: None,
+        output: None,
+        failure: None,
+        reason: None,
+        custom_status: None,
+        history_events: record.events,
+        history_bytes: record.bytes,
+    };
+    if payloads.input {
+        let first = reader.get(&keys::turn(partition, id, record.execution, 0))?;
+        let input = match first {
+            Some(row) => started(&row)?.map(|started| started.input),
+            None => pending_input(reader, partitions, id)?,
+        };
+        info.input = input.map(json::text);
+    }
+    if payloads.others && record.status.is_terminal() {
+        if let Some(row) = reader.get(&keys::end(partition, id))? {
+            match records::decode(&row, "end of an orchestration")? {
+                EndRecord::Completed(output) => info.output = Some(json::text(output)),
+                EndRecord::Failed(failure) => info.failure = Some(failure),
+                EndRecord::Ended(reason) => info.reason = Some(reason),
+            }
+        }
+    }
+    if payloads.others && record.has_custom_status {
+        info.custom_status = reader.get(&keys::custom_status(partition, id))?.map(json::text);
+    }
+    Ok(info)
+}
+
+/// How the execution began whose first turn this is.
+fn started(row: &[u8]) -> Result<Option<Started>> {
+    let turn: TurnRecord = records::decode(row, "turn of an orchestration")?;
+    Ok(turn.incoming.into_iter().find_map(|incoming| match incoming {
+        Incoming::Started(started) => Some(*started),
+        _ => None,
+    }))
+}
+
+/// The input of an orchestration that waits for its start time: its timer holds it.
+fn pending_input(reader: &dyn Reader, partitions: u16, id: &InstanceId) -> Result<Option<Vec<u8>>> {
+    let partition = id.partition(partitions);
+    let Some(due) = reader.get(&keys::timer_name(partition, id, START_TIMER))? else {
+        return Ok(None);
+    };
+    let due = Timestamp(due.try_into().map(u64::from_be_bytes).unwrap_or_default());
+    let Some(row) = reader.get(&keys::timer(partition, due, id, START_TIMER))? else {
+        return Ok(None);
+    };
+    let timer: TimerRecord = records::decode(&row, "timer")?;
+    match timer.action {
+        Action::Order(order) => match *order {
+            Order::Start(start) => Ok(Some(start.input)),
+            _ => Ok(None),
+        },
+        _ => Ok(None),
+    }
+}

@@ -1,0 +1,41 @@
+//! How what is read is shown as JSON: times as RFC 3339 in UTC, payloads as what they are.
+
+use std::time::SystemTime;
+
+use serde::{Serialize, Serializer};
+
+/// A time, `2026-11-20T13:40:21.5Z`.
+pub(super) fn time<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&rfc3339(*time))
+}
+
+pub(super) fn optional_time<S: Serializer>(time: &Option<SystemTime>, serializer: S) -> Result<S::Ok, S::Error> {
+    time.map(rfc3339).serialize(serializer)
+}
+
+/// A payload that is JSON as a text becomes a part of the document, not a text within it.
+pub(super) fn payload<S: Serializer>(json: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    match serde_json::from_str::<serde_json::Value>(json) {
+        Ok(value) => value.serialize(serializer),
+        Err(_) => json.serialize(serializer),
+    }
+}
+
+pub(super) fn optional_payload<S: Serializer>(json: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    match json {
+        Some(json) => payload(json, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
+/// Payloads were JSON when they were stored, which is UTF-8; a damaged one is still shown.
+pub(super) fn text(json: Vec<u8>) -> String {
+    String::from_utf8(json).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+fn rfc3339(time: SystemTime) -> String {
+    // Times beyond what jiff holds show as its last one.
+    jiff::Timestamp::try_from(time)
+        .unwrap_or(jiff::Timestamp::MAX)
+        .to_string()
+}

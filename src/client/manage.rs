@@ -1,0 +1,272 @@
+//! What can be done to one orchestration from outside.
+
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::client::caller::{into_error, unexpected};
+use crate::client::handle::Client;
+use crate::client::info::{self, Payloads};
+use crate::client::orchestration::OrchestrationHandle;
+use crate::client::start::Start;
+use crate::client::submit::Submission;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::InstanceId;
+use crate::runtime::Told;
+use crate::store::records::instance::{Order, StartRecord};
+
+type Done = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
+
+impl<O: 'static> OrchestrationHandle<O> {
+    /// Raises an external event. It resolves when the event is durable, which may be long before the orchestration reads
+    /// it. Names of events do not depend on case.
+    pub fn raise_event(&self, name: impl Into<String>, payload: impl Serialize) -> RaiseEvent {
+        let name = name.into();
+        let payload = serde_json::to_vec(&payload).map_err(|reason| {
+            let text = format!("the payload of the event `{name}` does not serialise: {reason}");
+            Error::new(ErrorKind::Serialization, text).with_source(reason)
+        });
+        RaiseEvent {
+            target: self.clone().untyped(),
+            name,
+            payload,
+            keep: None,
+            request_id: None,
+        }
+    }
+
+    /// Ends the orchestration at once, wherever it stands, and with it the sub-orchestrations that it waits for. None of its
+    /// code runs for it.
+    pub fn terminate(&self, reason: impl Into<String>) -> Terminate {
+        Terminate {
+            target: self.clone().untyped(),
+            reason: reason.into(),
+            children: true,
+        }
+    }
+
+    /// Lets the orchestration rest: running activities finish, and everything that comes waits until it is resumed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`], [`ErrorKind::Ended`], and what the hub meets.
+    pub async fn suspend(&self, reason: impl Into<String>) -> Result<()> {
+        let reason = reason.into();
+        self.order(Order::Suspend { reason }).await
+    }
+
+    /// Lets an orchestration go on that was suspended, or that is stopped.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`], [`ErrorKind::Ended`], and what the hub meets.
+    pub async fn resume(&self, reason: impl Into<String>) -> Result<()> {
+        let reason = reason.into();
+        self.order(Order::Resume { reason }).await
+    }
+
+    /// Begins a failed orchestration again from before its first failure: a new execution that keeps the results of the
+    /// steps that were done.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`], [`ErrorKind::WrongState`] if it is not `Failed` or no step of it failed, and what the hub
+    /// meets.
+    pub async fn rewind(&self, reason: impl Into<String>) -> Result<()> {
+        let order = Order::Rewind {
+            reason: reason.into(),
+            parent: None,
+        };
+        self.order(order).await
+    }
+
+    /// Begins the orchestration again with its input, under its own id. Its history so far is forgotten.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`], [`ErrorKind::WrongState`] if it has not ended, and what the hub meets.
+    pub async fn restart(&self) -> Result<()> {
+        self.order(Order::Restart).await
+    }
+
+    /// Starts another orchestration with the name, version, input and tags of this one. Await it, or give it an
+    /// [id](Start::instance_id) before; without one an id is drawn.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`], and what the hub meets.
+    pub async fn restart_as(&self, id: impl Into<String>) -> Result<OrchestrationHandle<O>> {
+        let id = id.into();
+        let instance = self.instance()?.clone();
+        let runtime = self.client.runtime()?;
+        let known = {
+            let (_, reader, ()) = runtime.order.snapshot(|| ());
+            let payloads = Payloads {
+                input: true,
+                others: false,
+            };
+            info::read(reader.as_ref(), runtime.partitions, &instance, payloads)?
+        };
+        runtime.durable().await?;
+        let Some(info) = known else {
+            return Err(not_found(&instance));
+        };
+        let record = StartRecord {
+            name: info.name,
+            version: Some(info.version),
+            input: info.input.unwrap_or_else(|| "null".into()).into_bytes(),
+            tags: info.tags,
+            ..StartRecord::default()
+        };
+        Start::new(self.client.clone(), Ok(record)).instance_id(id).await
+    }
+
+    /// Forgets an orchestration that has ended: its history, input and output.
+    pub fn purge(&self) -> Purge {
+        Purge {
+            target: self.clone().untyped(),
+            children: false,
+        }
+    }
+
+    async fn order(&self, order: Order) -> Result<()> {
+        give(self.client.clone(), self.instance()?.clone(), order, None).await
+    }
+}
+
+/// Gives an order that is answered with yes or an error.
+pub(super) async fn give(client: Client, target: InstanceId, order: Order, request_id: Option<String>) -> Result<()> {
+    let submission = Submission::order(target, order, request_id);
+    match submission.run(client.weak()).await.map_err(into_error)? {
+        Told::Answer(_) => Ok(()),
+        other => Err(unexpected(&other)),
+    }
+}
+
+fn not_found(id: &InstanceId) -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        format!("there is no orchestration `{id}`; it was never started, or it was purged"),
+    )
+}
+
+/// An external event that is to be raised. Made by [`OrchestrationHandle::raise_event`].
+#[derive(Debug)]
+#[must_use = "an event is raised when this is awaited"]
+pub struct RaiseEvent {
+    target: OrchestrationHandle,
+    name: String,
+    payload: Result<Vec<u8>>,
+    keep: Option<Duration>,
+    request_id: Option<String>,
+}
+
+impl RaiseEvent {
+    /// Lets the event wait for an orchestration that does not exist yet, for this long at most. How many such events wait
+    /// for one id is bounded.
+    pub fn before_start(mut self, time_to_live: Duration) -> Self {
+        self.keep = Some(time_to_live);
+        self
+    }
+
+    /// Makes a retry take effect once: the same request id gives the same answer again.
+    pub fn request_id(mut self, request_id: impl Into<String>) -> Self {
+        self.request_id = Some(request_id.into());
+        self
+    }
+
+    async fn run(self) -> Result<()> {
+        let instance = self.target.instance()?.clone();
+        let client = self.target.client;
+        let order = Order::Raise {
+            name: self.name,
+            payload: self.payload?,
+            keep_until: match self.keep {
+                Some(keep) => Some(client.runtime()?.clock.now().after(keep)),
+                None => None,
+            },
+        };
+        give(client, instance, order, self.request_id).await
+    }
+}
+
+impl IntoFuture for RaiseEvent {
+    type Output = Result<()>;
+    type IntoFuture = Done;
+
+    /// Raises the event.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if there is no such orchestration and the event may not wait for it, [`ErrorKind::Ended`],
+    /// [`ErrorKind::TooLarge`], [`ErrorKind::RequestIdReused`], and what the hub meets.
+    fn into_future(self) -> Done {
+        Box::pin(self.run())
+    }
+}
+
+/// The end of an orchestration from outside. Made by [`OrchestrationHandle::terminate`].
+#[derive(Debug)]
+#[must_use = "an orchestration is terminated when this is awaited"]
+pub struct Terminate {
+    target: OrchestrationHandle,
+    reason: String,
+    children: bool,
+}
+
+impl Terminate {
+    /// Lets the sub-orchestrations go on.
+    pub fn without_children(mut self) -> Self {
+        self.children = false;
+        self
+    }
+}
+
+impl IntoFuture for Terminate {
+    type Output = Result<()>;
+    type IntoFuture = Done;
+
+    /// Terminates.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`], [`ErrorKind::Ended`], and what the hub meets.
+    fn into_future(self) -> Done {
+        Box::pin(async move {
+            let order = Order::Terminate {
+                reason: self.reason,
+                children: self.children,
+            };
+            self.target.order(order).await
+        })
+    }
+}
+
+/// The purge of one orchestration. Made by [`OrchestrationHandle::purge`].
+#[derive(Debug)]
+#[must_use = "an orchestration is purged when this is awaited"]
+pub struct Purge {
+    target: OrchestrationHandle,
+    children: bool,
+}
+
+impl Purge {
+    /// Forgets the sub-orchestrations that it waited for, too.
+    pub fn with_children(mut self) -> Self {
+        self.children = true;
+        self
+    }
+}
+
+impl IntoFuture for Purge {
+    type Output = Result<()>;
+    type IntoFuture = Done;
+
+    /// Purges.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`], [`ErrorKind::WrongState`] if it has not ended, and what the hub meets.
+    fn into_future(self) -> Done {
+        Box::pin(async move {
+            let order = Order::Purge {
+                children: self.children,
+            };
+            self.target.order(order).await
+        })
+    }
+}

@@ -1,0 +1,89 @@
+//! Rows of several ranges in one order.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::ops::Range;
+
+use crate::error::Result;
+use crate::store::{Reader, Row};
+
+/// The rows of several ranges, each of which is in order of `P`, in one order. Rows are read in chunks, as many as are
+/// needed.
+pub(super) struct Merged<'a, P> {
+    reader: &'a dyn Reader,
+    chunk: usize,
+    /// The place of a row, from its key.
+    place: fn(&[u8]) -> Option<P>,
+    streams: Vec<Stream>,
+    /// The next place of each stream that has one.
+    heads: BinaryHeap<Reverse<(P, usize)>>,
+}
+
+/// The rows of one range.
+struct Stream {
+    rest: Range<Vec<u8>>,
+    /// Rows that were read, the next one last.
+    rows: Vec<Row>,
+    ended: bool,
+}
+
+impl<'a, P: Ord> Merged<'a, P> {
+    /// Reads up to `chunk` rows of a range at once.
+    pub(super) fn open(
+        reader: &'a dyn Reader,
+        ranges: impl Iterator<Item = Range<Vec<u8>>>,
+        chunk: usize,
+        place: fn(&[u8]) -> Option<P>,
+    ) -> Result<Self> {
+        let streams = ranges.map(|rest| Stream {
+            ended: rest.start >= rest.end,
+            rest,
+            rows: Vec::new(),
+        });
+        let mut merged = Self {
+            reader,
+            chunk,
+            place,
+            streams: streams.collect(),
+            heads: BinaryHeap::new(),
+        };
+        for index in 0..merged.streams.len() {
+            merged.advance(index)?;
+        }
+        Ok(merged)
+    }
+
+    /// The next row: its place, its key and its value.
+    pub(super) fn next(&mut self) -> Result<Option<(P, Vec<u8>, Vec<u8>)>> {
+        let Some(Reverse((place, index))) = self.heads.pop() else {
+            return Ok(None);
+        };
+        let row = self.streams[index].rows.pop();
+        self.advance(index)?;
+        Ok(row.map(|(key, value)| (place, key, value)))
+    }
+
+    /// Puts the next place of a stream among the heads, reading on if need be.
+    fn advance(&mut self, index: usize) -> Result<()> {
+        let stream = &mut self.streams[index];
+        if stream.rows.is_empty() && !stream.ended {
+            let rows = self.reader.scan(stream.rest.clone(), self.chunk)?;
+            stream.ended = rows.len() < self.chunk;
+            if let Some((last, _)) = rows.last() {
+                stream.rest.start = behind(last.clone());
+            }
+            stream.rows = rows;
+            stream.rows.reverse();
+        }
+        if let Some(place) = stream.rows.last().and_then(|(key, _)| (self.place)(key)) {
+            self.heads.push(Reverse((place, index)));
+        }
+        Ok(())
+    }
+}
+
+/// The first key behind `key`.
+pub(super) fn behind(mut key: Vec<u8>) -> Vec<u8> {
+    key.push(0);
+    key
+}

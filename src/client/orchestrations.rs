@@ -1,0 +1,478 @@
+//! Listing, counting and purging orchestrations.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::time::SystemTime;
+
+use tokio::task::JoinSet;
+
+use crate::client::handle::Client;
+use crate::client::info::{self, OrchestrationInfo, Payloads};
+use crate::client::manage::give;
+use crate::client::merged::{Merged, behind};
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{InstanceId, PartitionId};
+use crate::runtime::Runtime;
+use crate::store::records::instance::{InstanceRecord, OrchestrationStatus, Order};
+use crate::store::{Reader, keys, records};
+use crate::time::Timestamp;
+
+/// How many rows one page may look at before it ends early: a filter that matches little must not read for ever.
+const ROWS_A_PAGE: usize = 100_000;
+
+/// The most orchestrations on one page.
+const MAX_PAGE: usize = 10_000;
+
+/// How many purges are on their way at one time: enough to share a sync, too few to crowd out the hub's other clients.
+const PURGES_AT_ONCE: usize = 256;
+
+const TERMINAL: [OrchestrationStatus; 4] = [
+    OrchestrationStatus::Completed,
+    OrchestrationStatus::Failed,
+    OrchestrationStatus::Terminated,
+    OrchestrationStatus::Canceled,
+];
+
+const ALL: [OrchestrationStatus; 8] = [
+    OrchestrationStatus::Pending,
+    OrchestrationStatus::Running,
+    OrchestrationStatus::Completed,
+    OrchestrationStatus::Failed,
+    OrchestrationStatus::Terminated,
+    OrchestrationStatus::Canceled,
+    OrchestrationStatus::ContinuedAsNew,
+    OrchestrationStatus::Suspended,
+];
+
+/// Which orchestrations to list, count or purge. Made by [`Client::orchestrations`].
+#[derive(Clone, Debug)]
+#[must_use = "a query does nothing until a page is read, counted or purged"]
+pub struct OrchestrationQuery {
+    client: Client,
+    names: Vec<String>,
+    statuses: Vec<OrchestrationStatus>,
+    prefix: String,
+    created: Range<Timestamp>,
+    changed: Range<Timestamp>,
+    tags: Vec<(String, String)>,
+    payloads: Payloads,
+    page: usize,
+    after: Option<String>,
+}
+
+/// One page of a list of orchestrations.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct OrchestrationPage {
+    /// The orchestrations. A page may hold fewer than were asked for, even none, although more follow.
+    pub orchestrations: Vec<OrchestrationInfo>,
+    /// What the next page comes after; nothing if this is the last one.
+    pub next: Option<String>,
+}
+
+/// How many orchestrations of one name have one status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OrchestrationCount {
+    /// The stored name of the type.
+    pub name: String,
+    /// Where they stand.
+    pub status: OrchestrationStatus,
+    /// How many there are.
+    pub count: u64,
+}
+
+/// The place of an orchestration in the order of a list. In the order of ids the time is zero.
+type Place = (Timestamp, InstanceId);
+
+impl Client {
+    /// Lists, counts and purges orchestrations.
+    pub fn orchestrations(&self) -> OrchestrationQuery {
+        OrchestrationQuery {
+            client: self.clone(),
+            names: Vec::new(),
+            statuses: Vec::new(),
+            prefix: String::new(),
+            created: Timestamp(0)..Timestamp(u64::MAX),
+            changed: Timestamp(0)..Timestamp(u64::MAX),
+            tags: Vec::new(),
+            payloads: Payloads {
+                input: false,
+                others: false,
+            },
+            page: 100,
+            after: None,
+        }
+    }
+}
+
+impl OrchestrationQuery {
+    /// Only orchestrations of the type with this stored name. Several are alternatives.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.names.push(name.into());
+        self
+    }
+
+    /// Only orchestrations with this status. Several are alternatives.
+    pub fn status(mut self, status: OrchestrationStatus) -> Self {
+        if !self.statuses.contains(&status) {
+            self.statuses.push(status);
+        }
+        self
+    }
+
+    /// Only orchestrations whose id begins with `prefix`.
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
+        self
+    }
+
+    /// Only orchestrations that were started at this time or later.
+    pub fn created_from(mut self, time: SystemTime) -> Self {
+        self.created.start = Timestamp::from(time);
+        self
+    }
+
+    /// Only orchestrations that were started before this time.
+    pub fn created_to(mut self, time: SystemTime) -> Self {
+        self.created.end = Timestamp::from(time);
+        self
+    }
+
+    /// Only orchestrations to which something happened at this time or later.
+    pub fn changed_from(mut self, time: SystemTime) -> Self {
+        self.changed.start = Timestamp::from(time);
+        self
+    }
+
+    /// Only orchestrations to which nothing happened since this time. Of those that have ended: which ended before it.
+    pub fn changed_to(mut self, time: SystemTime) -> Self {
+        self.changed.end = Timestamp::from(time);
+        self
+    }
+
+    /// Only orchestrations with this tag. Of several all are needed.
+    pub fn tag(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.tags.push((name.into(), value.into()));
+        self
+    }
+
+    /// Fetches the inputs, too.
+    pub fn fetch_input(mut self) -> Self {
+        self.payloads.input = true;
+        self
+    }
+
+    /// Fetches outputs, failures, reasons and custom statuses, too.
+    pub fn fetch_output(mut self) -> Self {
+        self.payloads.others = true;
+        self
+    }
+
+    /// At most this many orchestrations at once; 100 if nothing is said, 10 000 at most.
+    pub fn page(mut self, orchestrations: usize) -> Self {
+        self.page = orchestrations.clamp(1, MAX_PAGE);
+        self
+    }
+
+    /// Goes on after an earlier page of the same query. Pages are stable: what matched all the time is on exactly one of
+    /// them.
+    pub fn after(mut self, next: impl Into<String>) -> Self {
+        self.after = Some(next.into());
+        self
+    }
+
+    /// Reads one page. It shows one consistent state of the hub, and it is durable.
+    ///
+    /// The order is that of the ids; if the query names a status or a time of creation it is that of creation, because then
+    /// an index is read that has this order.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidId`] if `after` is not the [`next`](OrchestrationPage::next) of a page, and what the hub meets.
+    pub async fn list(self) -> Result<OrchestrationPage> {
+        let client = self.client.clone();
+        client
+            .on_blocking_thread(move |runtime| {
+                let (_, reader, ()) = runtime.order.snapshot(|| ());
+                let (found, next) = self.read(reader.as_ref(), runtime.partitions)?;
+                let describe = |(id, record): (InstanceId, InstanceRecord)| {
+                    info::describe(reader.as_ref(), runtime.partitions, &id, record, self.payloads)
+                };
+                Ok(OrchestrationPage {
+                    orchestrations: found.into_iter().map(describe).collect::<Result<_>>()?,
+                    next,
+                })
+            })
+            .await
+    }
+
+    /// Counts. With a status or a time of creation, and without a name, tags or a time of change, it reads an index;
+    /// otherwise the row of every orchestration that the other conditions let through.
+    ///
+    /// # Errors
+    /// What the hub meets.
+    pub async fn count(self) -> Result<u64> {
+        if self.is_indexed() && !self.needs_record() {
+            return self.count_keys().await;
+        }
+        self.fold(0, |count: &mut u64, _| *count += 1).await
+    }
+
+    /// Counts by name and status, in this order.
+    ///
+    /// # Errors
+    /// What the hub meets.
+    pub async fn counts(self) -> Result<Vec<OrchestrationCount>> {
+        type Counts = BTreeMap<(String, OrchestrationStatus), u64>;
+        let counts = self.fold(Counts::new(), |counts, record| {
+            *counts.entry((record.name, record.status)).or_default() += 1;
+        });
+        let counts = counts.await?.into_iter();
+        Ok(counts
+            .map(|((name, status), count)| OrchestrationCount { name, status, count })
+            .collect())
+    }
+
+    /// Forgets those that match and have ended, and says how many they were.
+    ///
+    /// # Errors
+    /// What the hub meets. What was purged before stays purged.
+    pub async fn purge(self) -> Result<u64> {
+        self.purge_with(|_| ()).await
+    }
+
+    /// As [`purge`](Self::purge), telling after each page how many are purged by now. The [page](Self::page) bounds what is
+    /// held in memory.
+    ///
+    /// # Errors
+    /// As [`purge`](Self::purge).
+    pub async fn purge_with(mut self, mut progress: impl FnMut(u64)) -> Result<u64> {
+        if self.statuses.is_empty() {
+            self.statuses.extend(TERMINAL);
+        }
+        self.statuses.retain(|status| status.is_terminal());
+        if self.statuses.is_empty() {
+            return Ok(0);
+        }
+        let mut purged = 0;
+        loop {
+            let query = self.clone();
+            let page = self.client.on_blocking_thread(move |runtime| {
+                let (_, reader, ()) = runtime.order.snapshot(|| ());
+                query.read(reader.as_ref(), runtime.partitions)
+            });
+            let (found, next) = page.await?;
+            for some in found.chunks(PURGES_AT_ONCE) {
+                purged += purge_some(&self.client, some).await?;
+            }
+            progress(purged);
+            match next {
+                Some(next) => self.after = Some(next),
+                None => return Ok(purged),
+            }
+        }
+    }
+
+    async fn count_keys(self) -> Result<u64> {
+        let client = self.client.clone();
+        client
+            .on_blocking_thread(move |runtime| {
+                let (_, reader, ()) = runtime.order.snapshot(|| ());
+                let mut rows = self.rows(reader.as_ref(), runtime.partitions, None, 4_096)?;
+                let mut count = 0;
+                while let Some(((_, id), ..)) = rows.next()? {
+                    count += u64::from(id.as_str().starts_with(&self.prefix));
+                }
+                Ok(count)
+            })
+            .await
+    }
+
+    /// Goes over everything that matches.
+    async fn fold<R: Send + 'static>(
+        self,
+        start: R,
+        mut add: impl FnMut(&mut R, InstanceRecord) + Send + 'static,
+    ) -> Result<R> {
+        let client = self.client.clone();
+        client
+            .on_blocking_thread(move |runtime: &Runtime| {
+                let (_, reader, ()) = runtime.order.snapshot(|| ());
+                let mut rows = self.rows(reader.as_ref(), runtime.partitions, None, 4_096)?;
+                let mut folded = start;
+                while let Some(((_, id), _, row)) = rows.next()? {
+                    let Some(record) = self.record(reader.as_ref(), runtime.partitions, &id, &row)? else {
+                        continue;
+                    };
+                    if self.matches(&id, &record) {
+                        add(&mut folded, record);
+                    }
+                }
+                Ok(folded)
+            })
+            .await
+    }
+
+    /// One page, and what the next one comes after.
+    fn read(
+        &self,
+        reader: &dyn Reader,
+        partitions: u16,
+    ) -> Result<(Vec<(InstanceId, InstanceRecord)>, Option<String>)> {
+        let after = self.after.as_deref().map(read_token).transpose()?;
+        let chunk = (2 * self.page / usize::from(partitions)).clamp(8, 1_024);
+        let mut rows = self.rows(reader, partitions, after.as_ref(), chunk)?;
+        let mut found = Vec::new();
+        let mut last = None;
+        for _ in 0..ROWS_A_PAGE {
+            let Some((place, _, row)) = rows.next()? else {
+                return Ok((found, None));
+            };
+            if let Some(record) = self.record(reader, partitions, &place.1, &row)?
+                && self.matches(&place.1, &record)
+            {
+                found.push((place.1.clone(), record));
+            }
+            last = Some(place);
+            if found.len() == self.page {
+                break;
+            }
+        }
+        let more = rows.next()?.is_some();
+        Ok((found, last.filter(|_| more).as_ref().map(token)))
+    }
+
+    /// Whether a condition looks at more than the index holds.
+    fn needs_record(&self) -> bool {
+        !self.names.is_empty() || !self.tags.is_empty() || self.changed != (Timestamp(0)..Timestamp(u64::MAX))
+    }
+
+    /// Whether the index of statuses is read, which is in the order of creation.
+    fn is_indexed(&self) -> bool {
+        !self.statuses.is_empty() || self.created != (Timestamp(0)..Timestamp(u64::MAX))
+    }
+
+    /// The rows that can match, in order, behind `after`.
+    fn rows<'a>(
+        &self,
+        reader: &'a dyn Reader,
+        partitions: u16,
+        after: Option<&Place>,
+        chunk: usize,
+    ) -> Result<Merged<'a, Place>> {
+        let partitions = (0..partitions).map(PartitionId);
+        if self.is_indexed() {
+            let statuses: &[_] = if self.statuses.is_empty() { &ALL } else { &self.statuses };
+            let ranges = partitions.flat_map(|partition| {
+                statuses
+                    .iter()
+                    .map(move |status| self.index_range(partition, *status, after))
+            });
+            return Merged::open(reader, ranges, chunk, |key| {
+                keys::status_parts(key).map(|(created, id)| (created, InstanceId::trusted(id)))
+            });
+        }
+        let ranges = partitions.map(|partition| {
+            let mut range = keys::instances(partition, &self.prefix);
+            if let Some((_, id)) = after {
+                range.start = range.start.max(behind(keys::instance(partition, id)));
+            }
+            range
+        });
+        Merged::open(reader, ranges, chunk, |key| {
+            keys::id_of(key).map(|id| (Timestamp(0), InstanceId::trusted(id)))
+        })
+    }
+
+    /// The part of the index that holds what can match in one partition with one status.
+    fn index_range(
+        &self,
+        partition: PartitionId,
+        status: OrchestrationStatus,
+        after: Option<&Place>,
+    ) -> Range<Vec<u8>> {
+        let nobody = InstanceId::trusted("");
+        let mut range = keys::statuses(partition, status);
+        range.start = range
+            .start
+            .max(keys::status(partition, status, self.created.start, &nobody));
+        range.end = range
+            .end
+            .min(keys::status(partition, status, self.created.end, &nobody));
+        if let Some((created, id)) = after {
+            range.start = range.start.max(behind(keys::status(partition, status, *created, id)));
+        }
+        range
+    }
+
+    /// The record of a row: the row itself, or what the index points to.
+    fn record(
+        &self,
+        reader: &dyn Reader,
+        partitions: u16,
+        id: &InstanceId,
+        row: &[u8],
+    ) -> Result<Option<InstanceRecord>> {
+        if !self.is_indexed() {
+            return records::decode(row, "orchestration").map(Some);
+        }
+        if id.as_str().starts_with(&self.prefix) {
+            info::record(reader, partitions, id)
+        } else {
+            Ok(None)
+        }
+    }
+
+    fn matches(&self, id: &InstanceId, record: &InstanceRecord) -> bool {
+        id.as_str().starts_with(&self.prefix)
+            && (self.names.is_empty() || self.names.contains(&record.name))
+            && (self.statuses.is_empty() || self.statuses.contains(&record.status))
+            && self.created.contains(&record.created)
+            && self.changed.contains(&record.changed)
+            && self.tags.iter().all(|tag| record.tags.contains(tag))
+    }
+}
+
+/// Purges what a page found, and says how many of them were still there to be purged.
+async fn purge_some(client: &Client, found: &[(InstanceId, InstanceRecord)]) -> Result<u64> {
+    let tokio = client.runtime()?.tokio.clone();
+    let mut purges = JoinSet::new();
+    for (id, _) in found {
+        let order = Order::Purge { children: false };
+        purges.spawn_on(give(client.clone(), id.clone(), order, None), &tokio);
+    }
+    let mut purged = 0;
+    while let Some(ended) = purges.join_next().await {
+        let ended =
+            ended.map_err(|error| Error::new(ErrorKind::Closed, "the tokio runtime ends").with_source(error))?;
+        match ended {
+            Ok(()) => purged += 1,
+            // Somebody else purged it, or started it anew, since the page was read.
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::WrongState) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(purged)
+}
+
+/// What a page that ends here hands to the next one.
+fn token((created, id): &Place) -> String {
+    format!("{}:{id}", created.0)
+}
+
+fn read_token(token: &str) -> Result<Place> {
+    let parts = token.split_once(':');
+    let place = parts.and_then(|(created, id)| {
+        let id = InstanceId::orchestration(id).ok()?;
+        Some((Timestamp(created.parse().ok()?), id))
+    });
+    place.ok_or_else(|| {
+        Error::new(
+            ErrorKind::InvalidId,
+            format!(
+                "`{}` is not what a page of orchestrations gave as `next`",
+                token.chars().take(64).collect::<String>().escape_debug()
+            ),
+        )
+    })
+}

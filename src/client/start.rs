@@ -1,0 +1,222 @@
+//! Starting an orchestration.
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::time::{Duration, SystemTime};
+
+use uuid::Uuid;
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::client::caller::{into_error, unexpected};
+use crate::client::handle::Client;
+use crate::client::orchestration::{OrchestrationHandle, Untyped};
+use crate::client::submit::Submission;
+use crate::entity::Argument;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::InstanceId;
+use crate::orchestration::Orchestration;
+use crate::runtime::Told;
+use crate::store::records::instance::{Order, ReusePolicy, StartRecord};
+use crate::time::Timestamp;
+
+/// An orchestration that is to be started. Made by [`Client::start`] and [`Client::start_by_name`].
+///
+/// Awaiting it starts: it resolves to a handle when the start is durable.
+#[must_use = "an orchestration is started when this is awaited"]
+pub struct Start<O = Untyped> {
+    client: Client,
+    instance: Option<String>,
+    request_id: Option<String>,
+    after: Option<Duration>,
+    /// What to start, or why its input could not be made.
+    record: Result<StartRecord>,
+    of: PhantomData<fn() -> O>,
+}
+
+impl Client {
+    /// Starts an orchestration of the type `O`, in the type's own version.
+    ///
+    /// ```
+    /// # use abide::Orchestration;
+    /// # async fn start<transfer: Orchestration<Input = u32>>(client: abide::Client) -> abide::Result<()> {
+    /// let run = client.start::<transfer>(5).instance_id("t-1").await?;
+    /// # let _ = run; Ok(())
+    /// # }
+    /// ```
+    pub fn start<O: Orchestration>(&self, input: O::Input) -> Start<O> {
+        let mut json = Vec::new();
+        let written = (<O::Input as Argument>::CODE.write)(&input, &mut json);
+        let record = written.map(|()| StartRecord {
+            name: O::NAME.to_owned(),
+            version: Some(O::VERSION.to_owned()),
+            input: json,
+            ..StartRecord::default()
+        });
+        Start::new(self.clone(), record.map_err(|reason| not_serialised(O::NAME, reason)))
+    }
+
+    /// Starts an orchestration by its stored name, in its newest registered version if nothing is said. For tools: a
+    /// program that knows the type has [`start`](Self::start).
+    ///
+    /// `input` is checked against the type before anything is stored.
+    pub fn start_by_name(&self, name: impl Into<String>, input: serde_json::Value) -> Start {
+        let name = name.into();
+        let record = serde_json::to_vec(&input)
+            .map(|input| StartRecord {
+                name: name.clone(),
+                input,
+                ..StartRecord::default()
+            })
+            .map_err(|reason| not_serialised(&name, reason));
+        Start::new(self.clone(), record)
+    }
+
+    /// As [`start_by_name`](Self::start_by_name), with an input that is JSON already; an empty one stands for `null`.
+    pub fn start_by_name_with_json(&self, name: impl Into<String>, input: impl Into<Vec<u8>>) -> Start {
+        let mut input = input.into();
+        if input.is_empty() {
+            input.extend_from_slice(b"null");
+        }
+        let name = name.into();
+        let record = match serde_json::from_slice::<serde::de::IgnoredAny>(&input) {
+            Ok(_) => Ok(StartRecord {
+                name,
+                input,
+                ..StartRecord::default()
+            }),
+            Err(reason) => Err(Error::new(
+                ErrorKind::InvalidArguments,
+                format!("the input of `{name}` is no JSON: {reason}"),
+            )),
+        };
+        Start::new(self.clone(), record)
+    }
+}
+
+impl<O> Start<O> {
+    pub(super) fn new(client: Client, record: Result<StartRecord>) -> Self {
+        Self {
+            client,
+            instance: None,
+            request_id: None,
+            after: None,
+            record,
+            of: PhantomData,
+        }
+    }
+
+    /// The id of the new orchestration. If nothing is said, one is drawn; with a [`request_id`](Self::request_id) it is
+    /// made of that, so that a retry means the same orchestration.
+    pub fn instance_id(mut self, id: impl Into<String>) -> Self {
+        self.instance = Some(id.into());
+        self
+    }
+
+    /// The version to start, among those that are registered.
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.set(|record| record.version = Some(version.into()));
+        self
+    }
+
+    /// Waits with the start until this time. Until then the orchestration is `Pending`.
+    pub fn at(mut self, time: SystemTime) -> Self {
+        self.after = None;
+        self.set(|record| record.at = Some(Timestamp::from(time)));
+        self
+    }
+
+    /// Waits with the start for this long. Until then the orchestration is `Pending`.
+    pub fn after(mut self, delay: Duration) -> Self {
+        self.after = Some(delay);
+        self
+    }
+
+    /// Adds a tag, by which orchestrations are found. A second one of the same name replaces the first.
+    pub fn tag(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.set(|record| {
+            let name = name.into();
+            record.tags.retain(|(known, _)| *known != name);
+            record.tags.push((name, value.into()));
+        });
+        self
+    }
+
+    /// What to do if an orchestration of this id is there and has not ended: [`ReusePolicy::Error`] if nothing is said.
+    pub fn reuse(mut self, policy: ReusePolicy) -> Self {
+        self.set(|record| record.reuse = policy);
+        self
+    }
+
+    /// Makes a retry take effect once: the same request id gives the same answer again.
+    pub fn request_id(mut self, request_id: impl Into<String>) -> Self {
+        self.request_id = Some(request_id.into());
+        self
+    }
+
+    fn set(&mut self, set: impl FnOnce(&mut StartRecord)) {
+        if let Ok(record) = &mut self.record {
+            set(record);
+        }
+    }
+
+    async fn run(self) -> Result<OrchestrationHandle<O>> {
+        let mut record = self.record?;
+        if let Some(delay) = self.after {
+            record.at = Some(self.client.runtime()?.clock.now().after(delay));
+        }
+        let id = match &self.instance {
+            Some(id) => InstanceId::orchestration(id)?,
+            None => draw_instance_id(self.request_id.as_deref()),
+        };
+        let submission = Submission::order(id.clone(), Order::Start(Box::new(record)), self.request_id);
+        match submission.run(self.client.weak()).await.map_err(into_error)? {
+            Told::Answer(_) => Ok(OrchestrationHandle::new(self.client, Ok(id))),
+            other => Err(unexpected(&other)),
+        }
+    }
+}
+
+impl<O: 'static> IntoFuture for Start<O> {
+    type Output = Result<OrchestrationHandle<O>>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    /// Starts.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unregistered`] if nobody registered the name or the version, [`ErrorKind::InvalidArguments`] if the
+    /// input does not decode into the type's, [`ErrorKind::InvalidId`], [`ErrorKind::TooLarge`],
+    /// [`ErrorKind::AlreadyExists`] if an orchestration of this id has not ended, [`ErrorKind::RequestIdReused`], and what
+    /// the hub meets.
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+impl<O> fmt::Debug for Start<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Start")
+            .field("instance", &self.instance)
+            .field("record", &self.record)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A retry under the same request id has to mean the same orchestration.
+#[expect(clippy::disallowed_methods, reason = "a client's ids are drawn here")]
+fn draw_instance_id(request: Option<&str>) -> InstanceId {
+    let id = match request {
+        Some(request) => {
+            let hash = xxh3_128(format!("start {request}").as_bytes());
+            uuid::Builder::from_custom_bytes(hash.to_be_bytes()).into_uuid()
+        }
+        None => Uuid::new_v4(),
+    };
+    InstanceId::trusted(id.to_string())
+}
+
+fn not_serialised(name: &str, reason: serde_json::Error) -> Error {
+    let text = format!("the input of `{name}` does not serialise: {reason}");
+    Error::new(ErrorKind::Serialization, text).with_source(reason)
+}

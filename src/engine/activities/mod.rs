@@ -1,0 +1,396 @@
+//! Activities of orchestrations: their rows, when they may begin, and how they end.
+//!
+//! The row of an activity is written by the turn that asks for it and removed by the commit that takes in its end. In between
+//! it says whether an attempt was begun, which is how the next open knows what was running when the process went down.
+
+mod rows;
+mod slots;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::engine::activities::rows::UnreadRows;
+use crate::engine::activities::slots::Wish;
+use crate::engine::core::Core;
+use crate::engine::message::{ActivityEnd, ActivityKey, Message, Origin, Output};
+use crate::engine::step::Step;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::PartitionId;
+use crate::store::records::history::StepOutcome;
+use crate::store::records::instance::{ActivityRecord, Order};
+use crate::store::records::{self, Action};
+use crate::store::{Reader, keys};
+use crate::time::Timestamp;
+
+pub(crate) use slots::ActivitySlots;
+
+/// An attempt of an activity that an orchestration asks for.
+#[derive(Debug)]
+pub(super) struct ActivityRequest {
+    pub(super) activity: ActivityKey,
+    pub(super) name: String,
+    pub(super) input: Vec<u8>,
+    pub(super) attempt: u32,
+    pub(super) timeout: Option<Duration>,
+}
+
+/// What a core has in memory of its activities.
+#[derive(Debug)]
+pub(super) struct Activities {
+    /// The place of the core among those that share the slots.
+    core: usize,
+    slots: Arc<ActivitySlots>,
+    /// The attempts that hold a slot.
+    running: BTreeMap<(ActivityKey, u32), Running>,
+    /// What stands in line for a slot, with its name.
+    waiting: BTreeMap<ActivityKey, String>,
+    /// How many stand in line of each name.
+    in_line: BTreeMap<String, usize>,
+    unread: UnreadRows,
+    /// Names that are not registered and were told of.
+    strangers: BTreeSet<String>,
+    /// Whether the hub closes, so that nothing begins any more.
+    closing: bool,
+}
+
+/// An attempt that holds a slot.
+#[derive(Debug)]
+struct Running {
+    name: String,
+    suspect: bool,
+    /// Whether there is a row of it, because somebody wants the result.
+    wanted: bool,
+}
+
+impl Activities {
+    /// Those of the partitions `owned`, of which `reader` tells the rows that were left by the last life.
+    pub(super) fn open(
+        core: usize,
+        slots: Arc<ActivitySlots>,
+        owned: &[PartitionId],
+        reader: &dyn Reader,
+    ) -> Result<Self> {
+        Ok(Self {
+            core,
+            slots,
+            running: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            in_line: BTreeMap::new(),
+            unread: UnreadRows::open(owned, reader)?,
+            strangers: BTreeSet::new(),
+            closing: false,
+        })
+    }
+
+    /// How many attempts run whose results are wanted.
+    pub(super) fn running(&self) -> usize {
+        self.running.values().filter(|running| running.wanted).count()
+    }
+
+    fn in_line(&self, name: &str) -> usize {
+        self.in_line.get(name).copied().unwrap_or_default()
+    }
+
+    /// Puts an activity into the line for a slot.
+    fn wait(&mut self, activity: ActivityKey, name: &str, limit: Option<usize>, suspect: bool) {
+        self.waiting.insert(activity.clone(), name.to_owned());
+        *self.in_line.entry(name.to_owned()).or_default() += 1;
+        self.slots.wait(Wish {
+            core: self.core,
+            activity,
+            name: name.to_owned(),
+            limit,
+            suspect,
+        });
+    }
+
+    /// Notes that an activity has left the line. Says whether it stood there.
+    fn leave_line(&mut self, activity: &ActivityKey) -> bool {
+        let Some(name) = self.waiting.remove(activity) else {
+            return false;
+        };
+        if let Some(in_line) = self.in_line.get_mut(&name) {
+            *in_line -= 1;
+        }
+        true
+    }
+
+    /// Tells once that an activity waits for a build that knows it.
+    fn note_stranger(&mut self, name: &str) {
+        if self.strangers.insert(name.to_owned()) {
+            tracing::warn!(
+                activity = name,
+                "an activity is not registered; what asks for it waits for a build that knows it"
+            );
+        }
+    }
+}
+
+impl Core {
+    /// Writes the row of an activity, and lets it begin when there is room for it.
+    pub(super) fn request_activity(&mut self, request: ActivityRequest, step: &mut Step) -> Result<()> {
+        let ActivityRequest {
+            activity,
+            name,
+            input,
+            attempt,
+            timeout,
+        } = request;
+        let begins = self.finds_room(&activity, &name);
+        let record = ActivityRecord {
+            name,
+            input,
+            attempt,
+            timeout_ms: timeout.map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)),
+            started: begins,
+            crashes: Vec::new(),
+        };
+        self.write_activity(&activity, &record, step)?;
+        if begins {
+            self.begin_activity(activity, record, false, step);
+        }
+        Ok(())
+    }
+
+    /// Takes a slot for an activity that is new, or sees that it gets one later.
+    fn finds_room(&mut self, activity: &ActivityKey, name: &str) -> bool {
+        let activities = &mut self.activities;
+        let Some(code) = self.registry.activity(name) else {
+            activities.note_stranger(name);
+            return false;
+        };
+        if activities.closing {
+            return false;
+        }
+        if activities.unread.covers(name) || activities.in_line(name) >= self.limits.activities_in_memory {
+            activities.unread.leave(name);
+            return false;
+        }
+        if activities.slots.take(name, code.limit()) {
+            return true;
+        }
+        activities.wait(activity.clone(), name, code.limit(), false);
+        false
+    }
+
+    /// Lets an attempt begin that has its slot and whose row says that it has begun.
+    fn begin_activity(&mut self, activity: ActivityKey, record: ActivityRecord, suspect: bool, step: &mut Step) {
+        let running = Running {
+            name: record.name.clone(),
+            suspect,
+            wanted: true,
+        };
+        self.activities
+            .running
+            .insert((activity.clone(), record.attempt), running);
+        step.outputs.push(Output::StartActivity {
+            activity,
+            name: record.name,
+            input: record.input,
+            attempt: record.attempt,
+            timeout: record.timeout_ms.map(Duration::from_millis),
+        });
+    }
+
+    /// Lets activities begin that had to wait. It comes first in a step: so the reader shows their rows as they are.
+    pub(super) fn begin_waiting_activities(&mut self, step: &mut Step, reader: &dyn Reader) -> Result<()> {
+        self.read_activities(step, reader)?;
+        while !self.is_full(step) {
+            let Some(wish) = self.activities.slots.next_grant(self.activities.core) else {
+                break;
+            };
+            self.activities.leave_line(&wish.activity);
+            let Some(mut record) = self.read_activity(&wish.activity, reader)? else {
+                return Err(Error::new(
+                    ErrorKind::Corrupted,
+                    format!("the activity {} waits and has no row", wish.activity),
+                ));
+            };
+            if record.started {
+                record.crashes.push(step.now);
+            }
+            record.started = true;
+            self.write_activity(&wish.activity, &record, step)?;
+            self.begin_activity(wish.activity, record, wish.suspect, step);
+        }
+        Ok(())
+    }
+
+    /// Whether activities can begin, or rows of them have to be read.
+    pub(super) fn has_activities_to_begin(&self) -> bool {
+        self.activities.slots.has_grants(self.activities.core) || self.wants_activity_rows()
+    }
+
+    /// Forgets an activity that nobody wants any more, running or not.
+    pub(super) fn drop_activity(&mut self, activity: &ActivityKey, step: &mut Step) -> Result<()> {
+        step.batch.delete(&self.activity_row(activity));
+        let activities = &mut self.activities;
+        if activities.leave_line(activity) {
+            activities
+                .slots
+                .withdraw(activities.core, |waiting| waiting == activity);
+            return Ok(());
+        }
+        let attempts = (activity.clone(), 0)..=(activity.clone(), u32::MAX);
+        let wanted = activities
+            .running
+            .range_mut(attempts)
+            .find(|(_, running)| running.wanted);
+        let Some((key, running)) = wanted else {
+            return Ok(());
+        };
+        let is_start =
+            |output: &Output| matches!(output, Output::StartActivity { activity: started, .. } if started == activity);
+        // What this very step lets begin has not begun, and never will.
+        if let Some(at) = step.outputs.iter().position(is_start) {
+            step.outputs.remove(at);
+            let key = key.clone();
+            self.free_slot(&key);
+            return Ok(());
+        }
+        running.wanted = false;
+        step.outputs.push(Output::CancelActivity {
+            activity: activity.clone(),
+        });
+        Ok(())
+    }
+
+    /// Takes in the end of an attempt: the row goes, and the orchestration is told. An attempt that nobody wants any more
+    /// only gives its slot back.
+    pub(super) fn end_activity(
+        &mut self,
+        activity: ActivityKey,
+        attempt: u32,
+        ended: ActivityEnd,
+        step: &mut Step,
+        reader: &dyn Reader,
+    ) -> Result<()> {
+        let key = (activity, attempt);
+        let Some(running) = self.activities.running.get_mut(&key) else {
+            return Ok(());
+        };
+        let was_wanted = std::mem::replace(&mut running.wanted, false);
+        if !matches!(ended, ActivityEnd::Lingers(_)) {
+            self.free_slot(&key);
+        }
+        if !was_wanted {
+            return Ok(());
+        }
+        let outcome = match ended {
+            ActivityEnd::Answer(answer) => StepOutcome::Answer(answer),
+            ActivityEnd::Returned(failure) => StepOutcome::Returned(failure),
+            ActivityEnd::Runtime(error) | ActivityEnd::Lingers(error) => StepOutcome::Runtime(error),
+        };
+        let outcome = self.within_limit(&key.0, outcome);
+        self.complete_activity(key.0, outcome, step, reader)
+    }
+
+    /// Puts an error in the place of an outcome that is too large to be stored.
+    fn within_limit(&self, activity: &ActivityKey, outcome: StepOutcome) -> StepOutcome {
+        let (what, bytes) = match &outcome {
+            StepOutcome::Answer(answer) => ("answer", answer.len()),
+            StepOutcome::Returned(failure) => {
+                let details = failure.details.as_ref().map_or(0, String::len);
+                let sources: usize = failure.sources.iter().map(String::len).sum();
+                ("error", failure.message.len() + details + sources)
+            }
+            StepOutcome::Runtime(_) => return outcome,
+        };
+        let limit = self.limits.payload_bytes;
+        if bytes <= limit {
+            return outcome;
+        }
+        StepOutcome::Runtime(Error::new(
+            ErrorKind::TooLarge,
+            format!(
+                "the {what} of the activity {activity} has {bytes} bytes and {limit} is the limit; store large data \
+                 elsewhere and return where it is, or raise the hub's `payload_limit`"
+            ),
+        ))
+    }
+
+    /// Removes the row of an activity and tells its orchestration how it ended.
+    fn complete_activity(
+        &mut self,
+        activity: ActivityKey,
+        outcome: StepOutcome,
+        step: &mut Step,
+        reader: &dyn Reader,
+    ) -> Result<()> {
+        step.batch.delete(&self.activity_row(&activity));
+        let ActivityKey {
+            instance,
+            execution,
+            sequence,
+        } = activity;
+        let order = Order::Completed {
+            execution,
+            sequence,
+            outcome,
+        };
+        let message = Message {
+            id: step.next_id(),
+            target: instance,
+            action: Action::Order(Box::new(order)),
+            origin: Origin::of_stored(None),
+            stored: false,
+        };
+        self.route(message, step, reader)
+    }
+
+    /// Gives the slot of an attempt back.
+    fn free_slot(&mut self, key: &(ActivityKey, u32)) {
+        let activities = &mut self.activities;
+        if let Some(running) = activities.running.remove(key) {
+            activities
+                .slots
+                .release(activities.core, &running.name, running.suspect);
+        }
+    }
+
+    /// Lets nothing begin any more, because the hub closes. What waits stays a row.
+    pub(crate) fn begin_no_more_activities(&mut self) {
+        let activities = &mut self.activities;
+        activities.closing = true;
+        activities.waiting.clear();
+        activities.in_line.clear();
+        activities.slots.withdraw(activities.core, |_| true);
+    }
+
+    /// The last step before a core ends that nobody killed: what still runs and is left behind was not running in a crash, so
+    /// its rows say that it has not begun. Nothing if nothing is left behind.
+    ///
+    /// # Errors
+    /// What the reader meets.
+    pub(crate) fn leave(&mut self, now: Timestamp, batch_number: u64, reader: &dyn Reader) -> Result<Option<Step>> {
+        let mut step = self.new_step(now, batch_number);
+        for ((activity, _), running) in std::mem::take(&mut self.activities.running) {
+            if !running.wanted {
+                continue;
+            }
+            if let Some(mut record) = self.read_activity(&activity, reader)? {
+                record.started = false;
+                self.write_activity(&activity, &record, &mut step)?;
+            }
+        }
+        Ok((!step.batch.is_empty()).then_some(step))
+    }
+
+    fn activity_row(&self, activity: &ActivityKey) -> Vec<u8> {
+        let partition = self.partition_of(&activity.instance);
+        keys::activity(partition, &activity.instance, activity.execution, activity.sequence)
+    }
+
+    fn read_activity(&self, activity: &ActivityKey, reader: &dyn Reader) -> Result<Option<ActivityRecord>> {
+        let row = reader.get(&self.activity_row(activity))?;
+        row.map(|row| records::decode(&row, "activity")).transpose()
+    }
+
+    fn write_activity(&self, activity: &ActivityKey, record: &ActivityRecord, step: &mut Step) -> Result<()> {
+        step.batch.put(&self.activity_row(activity), &records::encode(record)?);
+        Ok(())
+    }
+}

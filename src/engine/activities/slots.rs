@@ -1,0 +1,310 @@
+//! How many activities may run at one time: shared by the cores of a hub.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::mem;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::engine::message::ActivityKey;
+
+/// How many activities may run at one time, in the hub and of each kind, and which one is next.
+///
+/// The cores share it, so that one that is busy does not keep the slots from the others: whatever is free goes to what has
+/// waited longest, wherever that is. No activity that could begin ever waits here while there is room for it.
+#[derive(Debug)]
+pub(crate) struct ActivitySlots {
+    limit: usize,
+    state: Mutex<State>,
+    /// For each core, whether a slot was granted to it that it did not take up yet.
+    granted: Vec<AtomicBool>,
+    /// Whether a core has a grant and was not told.
+    news: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    running: usize,
+    /// How many run of each activity.
+    running_of: BTreeMap<String, usize>,
+    /// Whether one runs that may be what brings the process down.
+    suspect_runs: bool,
+    next_ticket: u64,
+    /// What waits, by activity, the oldest first.
+    waiting: BTreeMap<String, VecDeque<(u64, Wish)>>,
+    /// What waits and may be what brings the process down, the oldest first.
+    suspects: VecDeque<(u64, Wish)>,
+    /// What got a slot after it had to wait, for each core.
+    grants: Vec<VecDeque<Wish>>,
+    /// Cores to be told of their grants.
+    untold: BTreeSet<usize>,
+}
+
+/// Somebody who wants a slot.
+#[derive(Clone, Debug)]
+pub(super) struct Wish {
+    pub(super) core: usize,
+    pub(super) activity: ActivityKey,
+    pub(super) name: String,
+    /// The most of this name at one time.
+    pub(super) limit: Option<usize>,
+    /// Whether it may be what brings the process down: two of those never run at one time.
+    pub(super) suspect: bool,
+}
+
+impl ActivitySlots {
+    /// Slots for `limit` activities at one time, shared by `cores` cores.
+    pub(crate) fn new(limit: usize, cores: usize) -> Self {
+        Self {
+            limit,
+            state: Mutex::new(State {
+                grants: vec![VecDeque::new(); cores],
+                ..State::default()
+            }),
+            granted: (0..cores).map(|_| AtomicBool::new(false)).collect(),
+            news: AtomicBool::new(false),
+        }
+    }
+
+    /// Takes a slot for one that is new and no suspect, if there is room.
+    pub(super) fn take(&self, name: &str, limit: Option<usize>) -> bool {
+        let mut state = self.state();
+        let room = state.has_room(self.limit, name, limit);
+        if room {
+            state.occupy(name, false);
+        }
+        room
+    }
+
+    /// Puts a wish at the end of the line. It may be granted at once.
+    pub(super) fn wait(&self, wish: Wish) {
+        let mut state = self.state();
+        let (ticket, core) = (state.next_ticket, wish.core);
+        state.next_ticket += 1;
+        if wish.suspect {
+            state.suspects.push_back((ticket, wish));
+        } else {
+            let line = state.waiting.entry(wish.name.clone()).or_default();
+            line.push_back((ticket, wish));
+        }
+        self.grant(&mut state, core);
+    }
+
+    /// Gives a slot back on behalf of `core`.
+    pub(super) fn release(&self, core: usize, name: &str, suspect: bool) {
+        let mut state = self.state();
+        state.vacate(name, suspect);
+        self.grant(&mut state, core);
+    }
+
+    /// The next wish of `core` that was granted. From here on it holds its slot until the core gives it back.
+    pub(super) fn next_grant(&self, core: usize) -> Option<Wish> {
+        if !self.has_grants(core) {
+            return None;
+        }
+        let mut state = self.state();
+        let wish = state.grants[core].pop_front();
+        if state.grants[core].is_empty() {
+            self.granted[core].store(false, Ordering::Release);
+        }
+        wish
+    }
+
+    /// Whether `core` has a grant that it did not take up.
+    pub(super) fn has_grants(&self, core: usize) -> bool {
+        self.granted[core].load(Ordering::Acquire)
+    }
+
+    /// Takes back the wishes of `core` that `unwanted` picks, granted or not.
+    pub(super) fn withdraw(&self, core: usize, unwanted: impl Fn(&ActivityKey) -> bool) {
+        let mut state = self.state();
+        let state = &mut *state;
+        let stays = |wish: &Wish| wish.core != core || !unwanted(&wish.activity);
+        for line in state.waiting.values_mut().chain([&mut state.suspects]) {
+            line.retain(|(_, wish)| stays(wish));
+        }
+        for wish in mem::take(&mut state.grants[core]) {
+            if stays(&wish) {
+                state.grants[core].push_back(wish);
+            } else {
+                state.vacate(&wish.name, wish.suspect);
+            }
+        }
+        self.granted[core].store(!state.grants[core].is_empty(), Ordering::Release);
+        self.grant(state, core);
+    }
+
+    /// The cores that have grants and were not told since the last call. They look when they are woken.
+    pub(crate) fn take_news(&self) -> BTreeSet<usize> {
+        if !self.news.swap(false, Ordering::AcqRel) {
+            return BTreeSet::new();
+        }
+        mem::take(&mut self.state().untold)
+    }
+
+    /// Grants what there is room for. The core `by` whose doing made the room looks by itself.
+    fn grant(&self, state: &mut State, by: usize) {
+        while let Some(wish) = state.next(self.limit) {
+            let core = wish.core;
+            state.occupy(&wish.name, wish.suspect);
+            state.grants[core].push_back(wish);
+            self.granted[core].store(true, Ordering::Release);
+            if core != by {
+                state.untold.insert(core);
+                self.news.store(true, Ordering::Release);
+            }
+        }
+    }
+
+    /// A panic while the lock is held ends the executor and with it the hub.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn has_room(&self, limit: usize, name: &str, limit_of: Option<usize>) -> bool {
+        let running_of = || self.running_of.get(name).copied().unwrap_or_default();
+        self.running < limit && limit_of.is_none_or(|limit| running_of() < limit)
+    }
+
+    fn occupy(&mut self, name: &str, suspect: bool) {
+        self.running += 1;
+        match self.running_of.get_mut(name) {
+            Some(running) => *running += 1,
+            None => {
+                self.running_of.insert(name.to_owned(), 1);
+            }
+        }
+        self.suspect_runs |= suspect;
+    }
+
+    fn vacate(&mut self, name: &str, suspect: bool) {
+        self.running -= 1;
+        if let Some(running) = self.running_of.get_mut(name) {
+            *running -= 1;
+        }
+        if suspect {
+            self.suspect_runs = false;
+        }
+    }
+
+    /// Takes what has waited longest out of all that could begin now.
+    fn next(&mut self, limit: usize) -> Option<Wish> {
+        let can_begin = |entry: &&(u64, Wish)| self.has_room(limit, &entry.1.name, entry.1.limit);
+        let ordinary = self.waiting.values().filter_map(VecDeque::front).filter(can_begin);
+        let ordinary = ordinary.map(|(ticket, _)| *ticket).min();
+        let suspect = self.suspects.iter().find(can_begin).filter(|_| !self.suspect_runs);
+        let suspect = suspect.map(|(ticket, _)| *ticket);
+        let first = ordinary.into_iter().chain(suspect).min()?;
+        let has_ticket = |entry: &(u64, Wish)| entry.0 == first;
+        if suspect == Some(first) {
+            let at = self.suspects.iter().position(has_ticket)?;
+            return self.suspects.remove(at).map(|(_, wish)| wish);
+        }
+        let line = self
+            .waiting
+            .values_mut()
+            .find(|line| line.front().is_some_and(has_ticket))?;
+        line.pop_front().map(|(_, wish)| wish)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{ExecutionId, InstanceId};
+
+    fn key(number: u64) -> ActivityKey {
+        ActivityKey {
+            instance: InstanceId::trusted("i"),
+            execution: ExecutionId::default(),
+            sequence: number,
+        }
+    }
+
+    fn wish(core: usize, name: &str, number: u64) -> Wish {
+        Wish {
+            core,
+            activity: key(number),
+            name: name.to_owned(),
+            limit: None,
+            suspect: false,
+        }
+    }
+
+    /// The numbers of all wishes of `core` that were granted.
+    fn grants(slots: &ActivitySlots, core: usize) -> Vec<u64> {
+        std::iter::from_fn(|| slots.next_grant(core))
+            .map(|wish| wish.activity.sequence)
+            .collect()
+    }
+
+    /// What is free goes to what has waited longest, whichever core it is of, and only another core has to be told.
+    #[test]
+    fn the_longest_waiting_is_next_over_all_cores() {
+        let slots = ActivitySlots::new(1, 2);
+        assert!(slots.take("a", None));
+        assert!(!slots.take("a", None));
+        slots.wait(wish(1, "b", 1));
+        slots.wait(wish(0, "a", 2));
+        slots.wait(wish(1, "a", 3));
+        for (core, number) in [(1, 1), (0, 2), (1, 3)] {
+            slots.release(0, if number == 2 { "b" } else { "a" }, false);
+            assert_eq!(slots.take_news(), if core == 1 { [1].into() } else { BTreeSet::new() });
+            assert_eq!(grants(&slots, core), [number]);
+            assert!(!slots.has_grants(1 - core));
+        }
+    }
+
+    /// An activity that has reached its own limit does not keep others waiting.
+    #[test]
+    fn a_limit_of_one_activity_holds_back_only_that_one() {
+        let slots = ActivitySlots::new(3, 1);
+        let narrow = |number| Wish {
+            limit: Some(1),
+            ..wish(0, "narrow", number)
+        };
+        assert!(slots.take("narrow", Some(1)));
+        slots.wait(narrow(1));
+        slots.wait(wish(0, "wide", 2));
+        assert!(slots.take("wide", None));
+        assert!(!slots.take("wide", None), "all three are taken");
+        assert_eq!(grants(&slots, 0), [2]);
+        slots.release(0, "wide", false);
+        assert!(!slots.has_grants(0), "one narrow activity runs already");
+        slots.release(0, "narrow", false);
+        assert_eq!(grants(&slots, 0), [1]);
+    }
+
+    /// Of suspects one runs at a time, and others beside it.
+    #[test]
+    fn suspects_run_one_at_a_time() {
+        let slots = ActivitySlots::new(8, 1);
+        for number in 1..=3 {
+            slots.wait(Wish {
+                suspect: true,
+                ..wish(0, "a", number)
+            });
+        }
+        slots.wait(wish(0, "a", 4));
+        assert_eq!(grants(&slots, 0), [1, 4]);
+        slots.release(0, "a", false);
+        assert!(!slots.has_grants(0), "a suspect runs");
+        slots.release(0, "a", true);
+        assert_eq!(grants(&slots, 0), [2]);
+    }
+
+    /// What is withdrawn gets no slot, and one that it got already goes to the next.
+    #[test]
+    fn a_withdrawn_wish_passes_its_slot_on() {
+        let slots = ActivitySlots::new(1, 2);
+        slots.wait(wish(0, "a", 1));
+        slots.wait(wish(0, "a", 2));
+        slots.wait(wish(1, "a", 3));
+        slots.withdraw(0, |activity| *activity == key(2));
+        slots.withdraw(0, |activity| *activity == key(1));
+        assert!(!slots.has_grants(0));
+        assert_eq!(slots.take_news(), [1].into());
+        assert_eq!(grants(&slots, 1), [3]);
+    }
+}

@@ -1,0 +1,333 @@
+//! Looking at a hub that is not open: whether a build can go on with everything that is stored.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::PathBuf;
+
+use crate::activity::Activity;
+use crate::engine::message::Message;
+use crate::engine::orchestration::replay;
+use crate::engine::{Limits, Registry, caught};
+use crate::entity::Operations;
+use crate::error::{Error, ErrorKind, Result};
+use crate::hub::builder::HubBuilder;
+use crate::hub::handle::Hub;
+use crate::id::{EntityId, InstanceId, PartitionId};
+use crate::orchestration::Orchestration;
+use crate::store::records::instance::{ActivityRecord, InstanceRecord, Order, StopKind};
+use crate::store::records::{self, Action, StateRecord, TimerRecord};
+use crate::store::{Reader, Row, keys};
+
+/// How many rows are read at one time.
+const PAGE: usize = 256;
+
+/// The store's memory while it is looked at, in bytes.
+const MEMORY: usize = 64 << 20;
+
+/// A hub's directory that is looked at and not changed. Made by [`Hub::inspect`].
+///
+/// It starts no timers, runs no operations and no activities, and needs nobody to have the hub open: take a checkpoint of a
+/// running hub and look at that.
+#[must_use = "an inspection does nothing until it is asked something"]
+#[derive(Debug)]
+pub struct Inspection {
+    directory: PathBuf,
+    build: HubBuilder,
+}
+
+/// What [`Inspection::replay_check`] found.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct ReplayReport {
+    /// How many live orchestrations were replayed.
+    pub orchestrations: u64,
+    /// How many states of entities were decoded.
+    pub entities: u64,
+    /// How many waiting messages, timers and activities were decoded.
+    pub messages: u64,
+    /// Everything that this build could not go on with.
+    pub problems: Vec<ReplayProblem>,
+}
+
+/// Something that a build could not go on with.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ReplayProblem {
+    /// The orchestration or the entity.
+    pub instance: String,
+    /// Why an orchestration would stop; nothing where a state, an input or arguments do not decode.
+    pub kind: Option<StopKind>,
+    /// The whole story, with both sides of the first difference.
+    pub message: String,
+}
+
+impl ReplayReport {
+    /// Whether the build can go on with everything.
+    pub fn is_good(&self) -> bool {
+        self.problems.is_empty()
+    }
+}
+
+impl fmt::Display for ReplayReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} orchestrations, {} entities and {} messages were checked, {} problems",
+            self.orchestrations,
+            self.entities,
+            self.messages,
+            self.problems.len()
+        )?;
+        for problem in &self.problems {
+            write!(f, "\n`{}`: {}", problem.instance, problem.message)?;
+        }
+        Ok(())
+    }
+}
+
+impl Hub {
+    /// Looks at the hub in `directory`, or at a checkpoint of one, and changes nothing. Register with it what the build to
+    /// be checked registers.
+    pub fn inspect(directory: impl Into<PathBuf>) -> Inspection {
+        let directory = directory.into();
+        Inspection {
+            build: Hub::builder(&directory),
+            directory,
+        }
+    }
+}
+
+impl Inspection {
+    /// As [`HubBuilder::entity`].
+    pub fn entity<E: Operations>(mut self) -> Self {
+        self.build = self.build.entity::<E>();
+        self
+    }
+
+    /// As [`HubBuilder::orchestration`].
+    pub fn orchestration<O: Orchestration>(mut self) -> Self {
+        self.build = self.build.orchestration::<O>();
+        self
+    }
+
+    /// As [`HubBuilder::activity`].
+    pub fn activity<A: Activity>(mut self) -> Self {
+        self.build = self.build.activity::<A>();
+        self
+    }
+
+    /// Takes everything that is registered with `builder`, so that a program can check just what it opens.
+    pub fn build(mut self, builder: HubBuilder) -> Self {
+        self.build = builder;
+        self
+    }
+
+    /// Replays the history of every live orchestration, and decodes every state of an entity and everything that waits,
+    /// against the types that are registered here: whether a new build can be deployed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Locked`] if a process has the hub open, [`ErrorKind::Format`] if the directory is no hub, and what the
+    /// store meets. What the build cannot go on with is no error but part of the report.
+    pub async fn replay_check(self) -> Result<ReplayReport> {
+        let tokio = tokio::runtime::Handle::current();
+        let checked = tokio.spawn_blocking(move || {
+            let (registry, limits) = self.build.into_code()?;
+            let inspected = crate::store::open_read_only(&self.directory, MEMORY)?;
+            let partitions = u16::try_from(inspected.partitions)
+                .map_err(|_| Error::new(ErrorKind::Format, "the hub has more partitions than this build knows"))?;
+            let mut check = Check {
+                registry,
+                limits,
+                reader: &inspected.store,
+                partition: PartitionId(0),
+                report: ReplayReport::default(),
+            };
+            for partition in 0..partitions {
+                check.partition = PartitionId(partition);
+                check.all()?;
+            }
+            Ok(check.report)
+        });
+        checked
+            .await
+            .map_err(|error| Error::new(ErrorKind::Closed, "the check was not finished").with_source(error))?
+    }
+}
+
+/// The check of one partition.
+struct Check<'a> {
+    registry: Registry,
+    limits: Limits,
+    reader: &'a dyn Reader,
+    partition: PartitionId,
+    report: ReplayReport,
+}
+
+impl Check<'_> {
+    fn all(&mut self) -> Result<()> {
+        self.orchestrations()?;
+        self.states()?;
+        let partition = self.partition;
+        for rows in [keys::messages(partition), keys::urgents(partition)] {
+            self.rows(rows, |check, (key, value)| {
+                let Some(id) = keys::id_of(key).map(InstanceId::trusted) else {
+                    return Ok(());
+                };
+                let message = Message::from_row(&id, key, value)?;
+                check.action(&id, &message.action);
+                Ok(())
+            })?;
+        }
+        self.rows(keys::timers(partition), |check, (key, value)| {
+            let Some((_, id, _)) = keys::timer_parts(key) else {
+                return Ok(());
+            };
+            let record: TimerRecord = records::decode(value, "timer")?;
+            check.action(&InstanceId::trusted(id), &record.action);
+            Ok(())
+        })?;
+        self.activities()
+    }
+
+    fn orchestrations(&mut self) -> Result<()> {
+        self.rows(keys::instances(self.partition, ""), |check, (key, value)| {
+            let record: InstanceRecord = records::decode(value, "orchestration")?;
+            let Some(id) = keys::id_of(key).map(InstanceId::trusted) else {
+                return Ok(());
+            };
+            if record.status.is_terminal() {
+                return Ok(());
+            }
+            check.report.orchestrations += 1;
+            let replayed = replay(
+                &check.registry,
+                &check.limits,
+                check.partition,
+                &id,
+                &record,
+                check.reader,
+            )?;
+            if let Err(stopped) = replayed {
+                check.problem(&id, Some(stopped.kind), stopped.message);
+            }
+            Ok(())
+        })
+    }
+
+    fn states(&mut self) -> Result<()> {
+        self.rows(keys::states(self.partition, "@"), |check, (key, value)| {
+            let Some(id) = keys::id_of(key).map(InstanceId::trusted) else {
+                return Ok(());
+            };
+            check.report.entities += 1;
+            let record: StateRecord<'_> = records::decode(value, "state")?;
+            let name = EntityId::from_instance(id.clone());
+            let problem = match check.registry.entity(name.name()) {
+                None => Some("its type is not registered".to_owned()),
+                Some(code) => caught(|| code.decode(record.state).map(drop))
+                    .unwrap_or_else(|panic| Err(format!("its decoder panicked: {panic}")))
+                    .err()
+                    .map(|reason| format!("its state does not decode: {reason}")),
+            };
+            if let Some(problem) = problem {
+                check.problem(&id, None, problem);
+            }
+            Ok(())
+        })
+    }
+
+    fn activities(&mut self) -> Result<()> {
+        self.rows(keys::activities(self.partition), |check, (key, value)| {
+            let Some((id, _, _)) = keys::activity_parts(key) else {
+                return Ok(());
+            };
+            let record: ActivityRecord = records::decode(value, "activity")?;
+            check.report.messages += 1;
+            let name = &record.name;
+            let problem = match check.registry.activity(name) {
+                None => Some(format!("its activity `{name}` is not registered")),
+                Some(code) => code
+                    .check_input(&record.input)
+                    .err()
+                    .map(|reason| format!("the input of its activity `{name}` does not decode: {reason}")),
+            };
+            if let Some(problem) = problem {
+                check.problem(&InstanceId::trusted(id), None, problem);
+            }
+            Ok(())
+        })
+    }
+
+    /// Looks at what waits for an instance.
+    fn action(&mut self, id: &InstanceId, action: &Action) {
+        self.report.messages += 1;
+        let problem = match action {
+            Action::Operation { operation, arguments }
+            | Action::Schedule {
+                operation, arguments, ..
+            } => self.operation(id, operation, arguments),
+            Action::Order(order) => match &**order {
+                Order::Start(start) => {
+                    let version = start.version.as_deref().unwrap_or_default();
+                    match self.registry.orchestration(&start.name, version) {
+                        None => Some(format!("the orchestration `{}` is not registered", start.name)),
+                        Some(code) => code
+                            .check_input(&start.input)
+                            .err()
+                            .map(|reason| format!("its input does not decode: {reason}")),
+                    }
+                }
+                _ => None,
+            },
+            Action::Cancel { .. } | Action::Lock(_) => None,
+        };
+        if let Some(problem) = problem {
+            self.problem(id, None, problem);
+        }
+    }
+
+    fn operation(&self, id: &InstanceId, operation: &str, arguments: &[u8]) -> Option<String> {
+        let name = EntityId::from_instance(id.clone());
+        let Some(code) = self.registry.entity(name.name()) else {
+            return Some("a message waits for it and its type is not registered".to_owned());
+        };
+        let Some(spec) = code.find(operation) else {
+            let is_built_in = operation.eq_ignore_ascii_case("delete");
+            return (!is_built_in)
+                .then(|| format!("a message waits for its operation `{operation}`, which it has not"));
+        };
+        caught(|| code.check_arguments(spec, arguments))
+            .unwrap_or_else(|panic| Err(format!("their decoder panicked: {panic}")))
+            .err()
+            .map(|reason| format!("the arguments of a waiting `{operation}` do not decode: {reason}"))
+    }
+
+    fn problem(&mut self, id: &InstanceId, kind: Option<StopKind>, message: String) {
+        self.report.problems.push(ReplayProblem {
+            instance: id.as_str().to_owned(),
+            kind,
+            message,
+        });
+    }
+
+    /// Looks at every row of a range, a page at a time.
+    fn rows(
+        &mut self,
+        mut range: Range<Vec<u8>>,
+        mut look: impl FnMut(&mut Self, (&[u8], &[u8])) -> Result<()>,
+    ) -> Result<()> {
+        loop {
+            let rows: Vec<Row> = self.reader.scan(range.clone(), PAGE)?;
+            for (key, value) in &rows {
+                look(self, (key, value))?;
+            }
+            match rows.last() {
+                Some((key, _)) if rows.len() == PAGE => {
+                    range.start.clone_from(key);
+                    range.start.push(0);
+                }
+                _ => return Ok(()),
+            }
+        }
+    }
+}

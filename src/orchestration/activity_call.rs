@@ -1,0 +1,147 @@
+//! A call of an activity.
+
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use crate::activity::Activity;
+use crate::entity::caller::Claim;
+use crate::entity::{Answer, CallError, OperationError};
+use crate::error::{Error, ErrorKind, Result};
+use crate::failure::{CallFailure, Failure};
+use crate::orchestration::awaited::Awaited;
+use crate::orchestration::journal::Journal;
+use crate::orchestration::payload::{encode_argument, normalize_argument};
+use crate::orchestration::step::{Attempts, What};
+use crate::retry::RetryPolicy;
+use crate::store::records::history::Command;
+
+/// A call of an activity, made by [`OrchestrationContext::call_activity`](crate::OrchestrationContext::call_activity). It
+/// runs whether it is awaited or not, from the end of the turn on; dropping it cancels it.
+///
+/// # Errors
+/// [`CallError::Returned`] with the activity's own error. [`CallError::Runtime`] with
+/// [`Panicked`](ErrorKind::Panicked), [`TimedOut`](ErrorKind::TimedOut), [`Poisonous`](ErrorKind::Poisonous), with
+/// [`InvalidArguments`](ErrorKind::InvalidArguments) if the activity does not understand its input, with
+/// [`Serialization`](ErrorKind::Serialization) if input or answer do not become JSON or come back from it, and with
+/// [`TooLarge`](ErrorKind::TooLarge).
+#[must_use = "a call that is dropped is cancelled: await it"]
+pub struct ActivityCall<A> {
+    awaited: Awaited,
+    activity: PhantomData<fn() -> A>,
+}
+
+impl<A: Activity> ActivityCall<A> {
+    pub(super) fn new(journal: &Rc<Journal>, claim: Claim, input: &A::Input) -> Self {
+        let awaited = match Self::ask(journal, claim, input) {
+            Ok(()) => Awaited::open(Rc::clone(journal), claim),
+            Err(error) => Awaited::refused(Rc::clone(journal), error),
+        };
+        let call = Self {
+            awaited,
+            activity: PhantomData,
+        };
+        match A::OPTIONS.retry_policy() {
+            Some(policy) => call.retry(policy),
+            None => call,
+        }
+    }
+
+    fn ask(journal: &Journal, claim: Claim, input: &A::Input) -> Result<()> {
+        let input = encode_argument("activity", A::NAME, input)?;
+        journal.check_size(
+            claim.sequence,
+            || format!("the input of the activity `{}`", A::NAME),
+            input.len(),
+        )?;
+        let command = Command::CallActivity {
+            sequence: claim.sequence,
+            name: A::NAME.to_owned(),
+            input,
+            attempt: 1,
+            timeout_ms: None,
+        };
+        let what = What::Activity(Attempts::default());
+        journal.open(claim, what, command, Some(normalize_argument::<A::Input>));
+        Ok(())
+    }
+
+    /// Repeats attempts that fail, in the place of the activity's own policy.
+    ///
+    /// # Panics
+    /// After an await: options are set where the call is made.
+    #[track_caller]
+    pub fn retry(self, policy: RetryPolicy) -> Self {
+        if self.awaited.is_open() {
+            let journal = self.awaited.journal();
+            journal.set_retry(self.awaited.sequence(), policy, Some(normalize_argument::<A::Input>));
+        }
+        self
+    }
+
+    /// Repeats only attempts whose failure meets the condition. What the runtime met counts as a failure whose
+    /// [`error_type`](Failure::error_type) is the name of its [`ErrorKind`]. What no retry mends is not asked about.
+    ///
+    /// # Panics
+    /// If neither this call nor the activity has a retry policy, and after an await.
+    #[track_caller]
+    pub fn retry_if(self, condition: impl Fn(&Failure) -> bool + 'static) -> Self {
+        if self.awaited.is_open() {
+            let journal = self.awaited.journal();
+            journal.set_condition(self.awaited.sequence(), Rc::new(condition));
+        }
+        self
+    }
+
+    /// How long one attempt may run, in the place of the activity's own limit.
+    ///
+    /// # Panics
+    /// After an await: options are set where the call is made.
+    #[track_caller]
+    pub fn timeout(self, timeout: Duration) -> Self {
+        if self.awaited.is_open() {
+            let millis = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+            self.awaited.journal().configure(self.awaited.sequence(), |_, command| {
+                if let Command::CallActivity { timeout_ms, .. } = command {
+                    *timeout_ms = Some(millis);
+                }
+            });
+        }
+        self
+    }
+}
+
+impl<A: Activity> Future for ActivityCall<A> {
+    type Output = Result<A::Output, CallError<A::Error>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let outcome = ready!(Pin::new(&mut self.awaited).poll(cx));
+        Poll::Ready(read("activity", A::NAME, outcome))
+    }
+}
+
+/// Gives an outcome its types.
+pub(super) fn read<T: Answer, E: OperationError>(
+    what: &str,
+    name: &str,
+    outcome: Result<Vec<u8>, CallFailure>,
+) -> Result<T, CallError<E>> {
+    let json = outcome.map_err(CallError::from_failure)?;
+    T::from_json(&json).map_err(|reason| {
+        let message = format!(
+            "the answer of the {what} `{name}` does not decode into `{}`: {reason}; it has run to its end",
+            std::any::type_name::<T>()
+        );
+        CallError::Runtime(Error::new(ErrorKind::Serialization, message).with_source(reason))
+    })
+}
+
+impl<A: Activity> fmt::Debug for ActivityCall<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ActivityCall of `{}`, {:?}", A::NAME, self.awaited)
+    }
+}

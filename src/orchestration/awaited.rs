@@ -1,0 +1,109 @@
+//! One step, in the hands of the future that waits for it.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use crate::entity::caller::Claim;
+use crate::error::Error;
+use crate::failure::CallFailure;
+use crate::id::Sequence;
+use crate::orchestration::journal::Journal;
+
+/// One step, in the hands of the future that waits for it. Dropping it takes the step back.
+#[doc(hidden)]
+pub struct Awaited {
+    journal: Rc<Journal>,
+    sequence: Sequence,
+    stage: Stage,
+}
+
+enum Stage {
+    /// Asked for.
+    Open,
+    /// Never asked for, and why.
+    Refused(Error),
+    /// Read, or in other hands.
+    Done,
+}
+
+impl Awaited {
+    /// A step that was asked for.
+    pub(super) fn open(journal: Rc<Journal>, claim: Claim) -> Self {
+        Self {
+            journal,
+            sequence: claim.sequence,
+            stage: Stage::Open,
+        }
+    }
+
+    /// A step that could not be asked for.
+    pub(super) fn refused(journal: Rc<Journal>, error: Error) -> Self {
+        Self {
+            journal,
+            // No step has this number.
+            sequence: 0,
+            stage: Stage::Refused(error),
+        }
+    }
+
+    pub(super) fn journal(&self) -> &Rc<Journal> {
+        &self.journal
+    }
+
+    pub(super) fn sequence(&self) -> Sequence {
+        self.sequence
+    }
+
+    /// Whether the step was asked for and has not been read.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.stage, Stage::Open)
+    }
+
+    /// Takes the step back: what it would have asked for is refused.
+    pub(super) fn refuse(&mut self, error: Error) {
+        if self.is_open() {
+            self.journal.abandon(self.sequence);
+            self.stage = Stage::Refused(error);
+        }
+    }
+}
+
+impl Future for Awaited {
+    type Output = Result<Vec<u8>, CallFailure>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match std::mem::replace(&mut self.stage, Stage::Done) {
+            Stage::Refused(error) => Poll::Ready(Err(error.into())),
+            Stage::Done => panic!("a step of an orchestration was polled after it had finished"),
+            Stage::Open => {
+                let outcome = self.journal.poll(self.sequence, cx);
+                if outcome.is_pending() {
+                    self.stage = Stage::Open;
+                }
+                outcome
+            }
+        }
+    }
+}
+
+impl Drop for Awaited {
+    fn drop(&mut self) {
+        if self.is_open() {
+            self.journal.abandon(self.sequence);
+        }
+    }
+}
+
+impl fmt::Debug for Awaited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stage = match &self.stage {
+            Stage::Open => "open",
+            Stage::Refused(_) => "refused",
+            Stage::Done => "done",
+        };
+        write!(f, "step {} of {}, {stage}", self.sequence, self.journal.begin.instance)
+    }
+}

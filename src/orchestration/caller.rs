@@ -1,0 +1,177 @@
+//! An orchestration as a caller of entities.
+
+use std::fmt;
+use std::rc::Rc;
+
+use crate::entity::caller::sealed::{Due, Prepared, Sealed};
+use crate::entity::caller::{Claim, Request, When};
+use crate::entity::{Caller, CanCall};
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{EntityId, Sequence, check_name};
+use crate::orchestration::awaited::Awaited;
+use crate::orchestration::journal::Journal;
+use crate::orchestration::step::What;
+use crate::store::records::history::Command;
+
+/// The caller inside an orchestration. It calls and signals.
+///
+/// A signal has no answer that could hold an error: one that cannot be sent, or that a critical section forbids, fails the
+/// orchestration with that error.
+#[derive(Clone)]
+pub struct OrchestrationCaller {
+    journal: Rc<Journal>,
+}
+
+impl OrchestrationCaller {
+    pub(super) fn new(journal: Rc<Journal>) -> Self {
+        Self { journal }
+    }
+
+    /// The request with its step. An operation that could not be made has no step; nothing of it is ever asked for.
+    fn claimed(&self, prepared: Prepared) -> Result<(Request, Claim)> {
+        let request = prepared.0?;
+        match request.claim {
+            Some(claim) => Ok((request, claim)),
+            None => Err(Error::new(
+                ErrorKind::Configuration,
+                "an operation was made by one caller and used by another",
+            )),
+        }
+    }
+
+    /// Sends one way, or fails the orchestration.
+    fn send(&self, prepared: Prepared, at: impl FnOnce(Sequence) -> Result<At>) {
+        let sent = self.claimed(prepared).and_then(|(request, claim)| {
+            let at = at(claim.sequence)?;
+            self.journal.signal(request, claim, at)
+        });
+        if let Err(error) = sent {
+            self.journal.refuse(&error);
+        }
+    }
+}
+
+/// The timer of a signal and when it is due, if it is for later.
+type At = Option<(String, crate::time::Timestamp)>;
+
+impl fmt::Debug for OrchestrationCaller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "OrchestrationCaller of {}", self.journal.begin.instance)
+    }
+}
+
+impl Sealed for OrchestrationCaller {}
+
+impl CanCall for OrchestrationCaller {}
+
+impl Caller for OrchestrationCaller {
+    type Signaled = ();
+    /// The id of the timer, to cancel it with.
+    type Scheduled = String;
+    type Canceled = ();
+    type Answer = Awaited;
+
+    #[track_caller]
+    fn prepare(&self, prepared: &mut Prepared) {
+        // The number counts also where the operation could not be made: whether it could may change with a build.
+        let claim = self.journal.claim();
+        if let Ok(request) = &mut prepared.0 {
+            request.claim = Some(claim);
+        }
+    }
+
+    fn call(self, prepared: Prepared) -> Awaited {
+        match self.claimed(prepared) {
+            Ok((request, claim)) => match self.journal.call(request, claim) {
+                Ok(()) => Awaited::open(self.journal, claim),
+                Err(error) => Awaited::refused(self.journal, error),
+            },
+            Err(error) => Awaited::refused(self.journal, error),
+        }
+    }
+
+    fn signal(self, prepared: Prepared) {
+        self.send(prepared, |_| Ok(None));
+    }
+
+    fn schedule(self, prepared: Prepared, due: Due, timer: Option<String>) -> String {
+        let due = match due.0 {
+            When::At(time) => time,
+            When::After(duration) => self.journal.now().after(duration),
+        };
+        let sequence = prepared.0.as_ref().ok().and_then(|request| request.claim);
+        let sequence = sequence.map_or(0, |claim| claim.sequence);
+        let timer = timer.unwrap_or_else(|| self.journal.derived_id(sequence));
+        self.send(prepared, |_| {
+            check_name("timer id", &timer)?;
+            Ok(Some((timer.clone(), due)))
+        });
+        timer
+    }
+
+    #[track_caller]
+    fn cancel(self, target: Result<EntityId>, timer: String) {
+        let claim = self.journal.claim();
+        let named = check_name("timer id", &timer);
+        match named.and(target) {
+            Ok(target) => {
+                let command = Command::CancelSignal {
+                    sequence: claim.sequence,
+                    target: target.as_str().to_owned(),
+                    timer,
+                };
+                self.journal.send(claim, command, None);
+            }
+            Err(error) => self.journal.refuse(&error),
+        }
+    }
+}
+
+impl Journal {
+    fn check_arguments(&self, request: &Request, claim: Claim) -> Result<()> {
+        let what = || format!("the arguments of `{}` for `{}`", request.operation, request.target);
+        self.check_size(claim.sequence, what, request.arguments.len())
+    }
+
+    /// Calls an operation.
+    fn call(&self, request: Request, claim: Claim) -> Result<()> {
+        self.check_arguments(&request, claim)?;
+        let target = request.target.as_str().to_owned();
+        let mut state = self.state.borrow_mut();
+        let lock = match &mut state.section {
+            Some(section) => {
+                section.call(&target, claim.sequence)?;
+                Some(section.sequence)
+            }
+            None => None,
+        };
+        drop(state);
+        let command = Command::CallEntity {
+            sequence: claim.sequence,
+            target: target.clone(),
+            operation: request.operation.into_owned(),
+            arguments: request.arguments,
+            lock,
+        };
+        self.open(claim, What::Call { target }, command, None);
+        Ok(())
+    }
+
+    /// Signals an operation.
+    fn signal(&self, request: Request, claim: Claim, at: At) -> Result<()> {
+        self.check_arguments(&request, claim)?;
+        let target = request.target.as_str().to_owned();
+        if let Some(section) = &self.state.borrow().section {
+            section.check_signal(&target)?;
+        }
+        let command = Command::SignalEntity {
+            sequence: claim.sequence,
+            target,
+            operation: request.operation.into_owned(),
+            arguments: request.arguments,
+            at,
+        };
+        self.send(claim, command, None);
+        Ok(())
+    }
+}

@@ -1,0 +1,283 @@
+//! Orchestrations that an orchestration starts.
+
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use crate::entity::CallError;
+use crate::entity::caller::Claim;
+use crate::error::{Error, ErrorKind, Result};
+use crate::failure::Failure;
+use crate::id::InstanceId;
+use crate::orchestration::activity_call::read;
+use crate::orchestration::awaited::Awaited;
+use crate::orchestration::journal::Journal;
+use crate::orchestration::kind::Orchestration;
+use crate::orchestration::payload::{encode_argument, normalize_argument};
+use crate::orchestration::step::{Attempts, Emission, What};
+use crate::retry::RetryPolicy;
+use crate::store::records::history::Command;
+
+/// A sub-orchestration, made by
+/// [`OrchestrationContext::call_sub_orchestration`](crate::OrchestrationContext::call_sub_orchestration). It runs whether it
+/// is awaited or not, from the end of the turn on; dropping it cancels it, with all that it has begun.
+///
+/// # Errors
+/// [`CallError::Returned`] with its own error. [`CallError::Runtime`] with [`AlreadyExists`](ErrorKind::AlreadyExists),
+/// [`Terminated`](ErrorKind::Terminated), [`ChildInLock`](ErrorKind::ChildInLock) inside a critical section,
+/// [`InvalidId`](ErrorKind::InvalidId), [`Serialization`](ErrorKind::Serialization) and [`TooLarge`](ErrorKind::TooLarge).
+#[must_use = "a sub-orchestration that is dropped is cancelled: await it, or use `start_orchestration`"]
+pub struct ChildCall<O> {
+    awaited: Awaited,
+    orchestration: PhantomData<fn() -> O>,
+}
+
+impl<O: Orchestration> ChildCall<O> {
+    pub(super) fn new(journal: &Rc<Journal>, claim: Claim, input: &O::Input) -> Self {
+        let awaited = match Self::ask(journal, claim, input) {
+            Ok(()) => Awaited::open(Rc::clone(journal), claim),
+            Err(error) => Awaited::refused(Rc::clone(journal), error),
+        };
+        Self {
+            awaited,
+            orchestration: PhantomData,
+        }
+    }
+
+    fn ask(journal: &Journal, claim: Claim, input: &O::Input) -> Result<()> {
+        journal.check_child(O::NAME)?;
+        let command = start::<O>(journal, claim, input, true)?;
+        let what = What::Child {
+            instance: journal.derived_id(claim.sequence),
+            attempts: Attempts::default(),
+        };
+        journal.open(claim, what, command, Some(normalize_argument::<O::Input>));
+        Ok(())
+    }
+
+    /// Gives it an id. Without one it has an id that no other has.
+    ///
+    /// # Panics
+    /// After an await: options are set where the call is made.
+    #[track_caller]
+    pub fn instance_id(mut self, id: impl Into<String>) -> Self {
+        let id = id.into();
+        match InstanceId::orchestration(&id) {
+            Err(error) => self.awaited.refuse(error),
+            Ok(_) => self.configure(|what, command| {
+                set_instance(command, &id);
+                if let What::Child { instance, .. } = what {
+                    *instance = id;
+                }
+            }),
+        }
+        self
+    }
+
+    /// Starts this version of it, and not the newest one.
+    ///
+    /// # Panics
+    /// After an await: options are set where the call is made.
+    #[track_caller]
+    pub fn version(self, version: impl Into<String>) -> Self {
+        self.configure(|_, command| set_version(command, version.into()));
+        self
+    }
+
+    /// Gives it a tag, by which it can be found.
+    ///
+    /// # Panics
+    /// After an await: options are set where the call is made.
+    #[track_caller]
+    pub fn tag(self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.configure(|_, command| add_tag(command, key.into(), value.into()));
+        self
+    }
+
+    /// Begins it again when it fails, under the same id.
+    ///
+    /// # Panics
+    /// After an await: options are set where the call is made.
+    #[track_caller]
+    pub fn retry(self, policy: RetryPolicy) -> Self {
+        if self.awaited.is_open() {
+            let journal = self.awaited.journal();
+            journal.set_retry(self.awaited.sequence(), policy, Some(normalize_argument::<O::Input>));
+        }
+        self
+    }
+
+    /// Begins it again only after a failure that meets the condition, as
+    /// [`ActivityCall::retry_if`](crate::ActivityCall::retry_if).
+    ///
+    /// # Panics
+    /// If the call has no retry policy, and after an await.
+    #[track_caller]
+    pub fn retry_if(self, condition: impl Fn(&Failure) -> bool + 'static) -> Self {
+        if self.awaited.is_open() {
+            let journal = self.awaited.journal();
+            journal.set_condition(self.awaited.sequence(), Rc::new(condition));
+        }
+        self
+    }
+
+    #[track_caller]
+    fn configure(&self, change: impl FnOnce(&mut What, &mut Command)) {
+        if self.awaited.is_open() {
+            self.awaited.journal().configure(self.awaited.sequence(), change);
+        }
+    }
+}
+
+impl<O: Orchestration> Future for ChildCall<O> {
+    type Output = Result<O::Output, CallError<O::Error>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let outcome = ready!(Pin::new(&mut self.awaited).poll(cx));
+        Poll::Ready(read("sub-orchestration", O::NAME, outcome))
+    }
+}
+
+impl<O: Orchestration> fmt::Debug for ChildCall<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ChildCall of `{}`, {:?}", O::NAME, self.awaited)
+    }
+}
+
+/// An orchestration that was started and goes its own way, made by
+/// [`OrchestrationContext::start_orchestration`](crate::OrchestrationContext::start_orchestration). Dropping this changes
+/// nothing.
+///
+/// It has no answer that could hold an error: what cannot be started fails the orchestration that wanted it.
+pub struct ChildStart<O> {
+    journal: Rc<Journal>,
+    instance: String,
+    emission: Option<Emission>,
+    orchestration: PhantomData<fn() -> O>,
+}
+
+impl<O: Orchestration> ChildStart<O> {
+    pub(super) fn new(journal: &Rc<Journal>, claim: Claim, input: &O::Input) -> Self {
+        let emission = match start::<O>(journal, claim, input, false) {
+            Ok(command) => journal.send(claim, command, Some(normalize_argument::<O::Input>)),
+            Err(error) => {
+                journal.refuse(&error);
+                None
+            }
+        };
+        Self {
+            journal: Rc::clone(journal),
+            instance: journal.derived_id(claim.sequence),
+            emission,
+            orchestration: PhantomData,
+        }
+    }
+
+    /// The id that it has.
+    pub fn id(&self) -> &str {
+        &self.instance
+    }
+
+    /// Gives it an id. Without one it has an id that no other has.
+    ///
+    /// # Panics
+    /// After an await: options are set where the orchestration is started.
+    #[track_caller]
+    pub fn instance_id(mut self, id: impl Into<String>) -> Self {
+        self.instance = id.into();
+        if let Err(error) = InstanceId::orchestration(&self.instance) {
+            self.journal.refuse(&error);
+        }
+        self.configure(|command| set_instance(command, &self.instance));
+        self
+    }
+
+    /// Starts this version of it, and not the newest one.
+    ///
+    /// # Panics
+    /// After an await: options are set where the orchestration is started.
+    #[track_caller]
+    pub fn version(self, version: impl Into<String>) -> Self {
+        self.configure(|command| set_version(command, version.into()));
+        self
+    }
+
+    /// Gives it a tag, by which it can be found.
+    ///
+    /// # Panics
+    /// After an await: options are set where the orchestration is started.
+    #[track_caller]
+    pub fn tag(self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.configure(|command| add_tag(command, key.into(), value.into()));
+        self
+    }
+
+    #[track_caller]
+    fn configure(&self, change: impl FnOnce(&mut Command)) {
+        if let Some(emission) = self.emission {
+            self.journal.configure_sent(emission, change);
+        }
+    }
+}
+
+impl<O: Orchestration> fmt::Debug for ChildStart<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ChildStart of `{}` as `{}`", O::NAME, self.instance)
+    }
+}
+
+fn start<O: Orchestration>(journal: &Journal, claim: Claim, input: &O::Input, wait: bool) -> Result<Command> {
+    let input = encode_argument("orchestration", O::NAME, input)?;
+    journal.check_size(
+        claim.sequence,
+        || format!("the input of the orchestration `{}`", O::NAME),
+        input.len(),
+    )?;
+    Ok(Command::StartOrchestration {
+        sequence: claim.sequence,
+        instance: journal.derived_id(claim.sequence),
+        name: O::NAME.to_owned(),
+        version: None,
+        input,
+        tags: Vec::new(),
+        wait,
+        attempt: 1,
+    })
+}
+
+fn set_instance(command: &mut Command, id: &str) {
+    if let Command::StartOrchestration { instance, .. } = command {
+        *instance = id.to_owned();
+    }
+}
+
+fn set_version(command: &mut Command, newest: String) {
+    if let Command::StartOrchestration { version, .. } = command {
+        *version = Some(newest);
+    }
+}
+
+fn add_tag(command: &mut Command, key: String, value: String) {
+    if let Command::StartOrchestration { tags, .. } = command {
+        tags.push((key, value));
+    }
+}
+
+impl Journal {
+    /// Refuses a sub-orchestration inside a critical section.
+    fn check_child(&self, name: &str) -> Result<()> {
+        match self.state.borrow().section {
+            None => Ok(()),
+            Some(_) => Err(Error::new(
+                ErrorKind::ChildInLock,
+                format!(
+                    "the sub-orchestration `{name}` was called inside a critical section, where it could wait for its own \
+                     parent's locks for ever; call it outside, or start it with `start_orchestration`"
+                ),
+            )),
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Going on as a new execution.
+
+use std::fmt;
+use std::future::Future;
+use std::panic::Location;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use crate::error::{Error, ErrorKind};
+use crate::orchestration::end::Ending;
+use crate::orchestration::journal::{END, Journal};
+use crate::store::records::history::Command;
+
+/// Ends this execution and begins the next one, made by
+/// [`OrchestrationContext::continue_as_new`](crate::OrchestrationContext::continue_as_new). Nothing happens before it is
+/// awaited, and nothing comes after that: it has the type `!`, which stands for any other.
+#[must_use = "the execution goes on until this is awaited"]
+pub struct ContinueAsNew {
+    journal: Rc<Journal>,
+    place: &'static Location<'static>,
+    /// Nothing if the input is refused, which fails the execution.
+    input: Option<Vec<u8>>,
+    version: Option<String>,
+    keep_events: bool,
+}
+
+impl ContinueAsNew {
+    pub(super) fn new(journal: Rc<Journal>, place: &'static Location<'static>, input: Option<Vec<u8>>) -> Self {
+        Self {
+            journal,
+            place,
+            input,
+            version: None,
+            keep_events: true,
+        }
+    }
+
+    /// Goes on with this version of the code, which may take another input. Without it the version stays.
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.version = Some(version.into());
+        self
+    }
+
+    /// Drops the events that were raised and not read. Without it the next execution has them.
+    pub fn discard_events(mut self) -> Self {
+        self.keep_events = false;
+        self
+    }
+}
+
+impl Future for ContinueAsNew {
+    type Output = <fn() -> ! as Returns>::Type;
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Some(input) = self.input.take() {
+            self.journal.continue_as_new(&self, input);
+        }
+        Poll::Pending
+    }
+}
+
+impl fmt::Debug for ContinueAsNew {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ContinueAsNew of {}", self.journal.begin.instance)
+    }
+}
+
+/// Names the type that a function returns, because `!` has no stable name elsewhere.
+pub trait Returns {
+    /// The type.
+    type Type;
+}
+
+impl<T> Returns for fn() -> T {
+    type Type = T;
+}
+
+impl Journal {
+    fn continue_as_new(&self, next: &ContinueAsNew, input: Vec<u8>) {
+        let what = || format!("the input with which `{}` is to continue as new", self.begin.instance);
+        if let Err(error) = self.check_size(END, what, input.len()) {
+            return self.refuse(&error);
+        }
+        let version = next.version.clone();
+        if version.is_none()
+            && let Err(reason) = (self.program.check_input)(&input)
+        {
+            let message = format!("{}: {reason}", what());
+            return self.refuse(&Error::new(ErrorKind::InvalidArguments, message));
+        }
+        let ending = Ending {
+            normalize: version.is_none().then_some(self.program.normalize_input),
+            command: Command::ContinueAsNew {
+                input,
+                version,
+                keep_events: next.keep_events,
+            },
+            place: Some(next.place),
+        };
+        self.state.borrow_mut().ending.get_or_insert(ending);
+    }
+}

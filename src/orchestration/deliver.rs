@@ -1,0 +1,223 @@
+//! What an execution is told.
+
+use crate::error::ErrorKind;
+use crate::failure::{CallFailure, Failure};
+use crate::id::Sequence;
+use crate::orchestration::commands::Emitted;
+use crate::orchestration::end::failure_of;
+use crate::orchestration::events::Event;
+use crate::orchestration::journal::{Journal, State};
+use crate::orchestration::section::lock_lost;
+use crate::orchestration::step::{Condition, Step, What};
+use crate::retry::RetryPolicy;
+use crate::store::records::history::{Command, Incoming};
+use crate::time::Timestamp;
+use std::task::Waker;
+
+type Outcome = Result<Vec<u8>, CallFailure>;
+
+impl Journal {
+    /// Marks what has come in, and wakes who waits for it.
+    pub(super) fn deliver(&self, incoming: &Incoming) {
+        match incoming {
+            Incoming::Completed { sequence, outcome } => self.complete(*sequence, outcome.clone().into()),
+            Incoming::Raised { name, payload } => self.raise(name, payload),
+            Incoming::LockLost { lock, entity } => self.lose(*lock, entity),
+            // The first is what makes the code; the others are shown in histories only.
+            Incoming::Started(_) | Incoming::Suspended { .. } | Incoming::Resumed { .. } => {}
+        }
+    }
+
+    fn complete(&self, sequence: Sequence, outcome: Outcome) {
+        let mut state = self.state.borrow_mut();
+        let step = state.steps.get_mut(&sequence);
+        let Some(step) = step.filter(|step| step.is_wanted()) else {
+            return;
+        };
+        if let What::Backoff { of, .. } = step.what {
+            state.steps.remove(&sequence);
+            state.repeat(of);
+            drop(state);
+            self.check_actions();
+            return;
+        }
+        let trial = Trial::of(step);
+        let now = state.now;
+        drop(state);
+        // Whether it is worth another attempt is the user's code, too.
+        let delay = match (trial, &outcome) {
+            (Some(trial), Err(failure)) => trial.delay(failure, now),
+            _ => None,
+        };
+        let mut state = self.state.borrow_mut();
+        match delay {
+            Some(due) => {
+                state.back_off(sequence, due);
+                drop(state);
+                self.check_actions();
+            }
+            None => {
+                let woken = state.settle(sequence, outcome);
+                drop(state);
+                wake(woken);
+            }
+        }
+    }
+
+    fn raise(&self, name: &str, payload: &[u8]) {
+        let mut state = self.state.borrow_mut();
+        let handed = state.events.raise(name, payload);
+        let woken = handed.and_then(|(waiter, event)| state.give(waiter, event));
+        drop(state);
+        wake(woken);
+    }
+
+    fn lose(&self, lock: Sequence, entity: &str) {
+        let mut state = self.state.borrow_mut();
+        let section = state.section.as_mut().filter(|section| section.sequence == lock);
+        let Some(call) = section.and_then(|section| section.lose(entity)) else {
+            return;
+        };
+        let woken = state.settle(call, Err(lock_lost(entity).into()));
+        drop(state);
+        wake(woken);
+    }
+}
+
+impl State {
+    /// Ends a step. Who waits for it comes back, to be woken without the borrow.
+    fn settle(&mut self, sequence: Sequence, outcome: Outcome) -> Option<Waker> {
+        let step = self.steps.get_mut(&sequence)?;
+        if let Some(section) = &mut self.section {
+            section.forget_call(sequence);
+            if let What::Lock { granted, .. } = &mut step.what {
+                *granted = outcome.is_ok();
+                section.granted = outcome.is_ok();
+            }
+        }
+        step.outcome = Some(outcome);
+        step.waker.take()
+    }
+
+    /// Hands an event to somebody who waits for one of its name, or keeps it. Who is to be woken comes back.
+    pub(super) fn hand_out(&mut self, event: Event) -> Option<Waker> {
+        let (waiter, event) = self.events.hand_out(event)?;
+        self.give(waiter, event)
+    }
+
+    fn give(&mut self, waiter: Sequence, event: Event) -> Option<Waker> {
+        let step = self.steps.get_mut(&waiter)?;
+        if let What::Event { given, .. } = &mut step.what {
+            *given = Some(event);
+        }
+        step.waker.take()
+    }
+
+    /// Lets a step wait before its next attempt.
+    fn back_off(&mut self, of: Sequence, due: Timestamp) {
+        let Some(step) = self.steps.get_mut(&of) else { return };
+        self.sequence += 1;
+        let sequence = self.sequence;
+        let place = step.place;
+        if let Some(attempts) = step.what.attempts() {
+            attempts.backoff = Some(sequence);
+        }
+        let emitted = self.commands.push(Emitted {
+            command: Command::CreateTimer { sequence, due },
+            place: Some(place),
+            normalize: None,
+        });
+        let timer = Step {
+            what: What::Backoff { of, due },
+            place,
+            emitted,
+            outcome: None,
+            waker: None,
+        };
+        self.steps.insert(sequence, timer);
+    }
+
+    /// Makes the next attempt of a step.
+    fn repeat(&mut self, sequence: Sequence) {
+        let Some(step) = self.steps.get_mut(&sequence) else {
+            return;
+        };
+        let place = Some(step.place);
+        let Some(attempts) = step.what.attempts() else { return };
+        attempts.backoff = None;
+        let Some(retry) = &mut attempts.retry else { return };
+        retry.made += 1;
+        let mut command = retry.command.clone();
+        if let Command::CallActivity { attempt, .. } | Command::StartOrchestration { attempt, .. } = &mut command {
+            *attempt = retry.made;
+        }
+        step.emitted = self.commands.push(Emitted {
+            command,
+            place,
+            normalize: retry.normalize,
+        });
+    }
+}
+
+/// What decides whether an attempt that failed is followed by another.
+struct Trial {
+    policy: RetryPolicy,
+    condition: Option<Condition>,
+    made: u32,
+    begun: Timestamp,
+}
+
+impl Trial {
+    fn of(step: &mut Step) -> Option<Self> {
+        let retry = step.what.attempts()?.retry.as_ref()?;
+        Some(Self {
+            policy: retry.policy,
+            condition: retry.condition.clone(),
+            made: retry.made,
+            begun: retry.begun,
+        })
+    }
+
+    /// When the next attempt is due; nothing if there is to be none.
+    fn delay(&self, failure: &CallFailure, now: Timestamp) -> Option<Timestamp> {
+        if self.made >= self.policy.attempts() || !self.is_worth_it(failure) {
+            return None;
+        }
+        let due = now.after(self.policy.delay(self.made - 1));
+        let in_time = |overall| due <= self.begun.after(overall);
+        self.policy.overall().is_none_or(in_time).then_some(due)
+    }
+
+    fn is_worth_it(&self, failure: &CallFailure) -> bool {
+        let described: Failure;
+        let failure = match failure {
+            CallFailure::Returned(failure) if failure.non_retriable => return false,
+            CallFailure::Returned(failure) => failure,
+            CallFailure::Runtime(error) if !is_retriable(error.kind()) => return false,
+            CallFailure::Runtime(error) => {
+                described = failure_of(error);
+                &described
+            }
+        };
+        self.condition.as_ref().is_none_or(|condition| condition(failure))
+    }
+}
+
+/// Whether the same request may end otherwise when it is made again.
+fn is_retriable(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::Panicked
+            | ErrorKind::TimedOut
+            | ErrorKind::OperationFailed
+            | ErrorKind::Overloaded
+            | ErrorKind::Closed
+            | ErrorKind::Io
+    )
+}
+
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}

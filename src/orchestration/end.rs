@@ -1,0 +1,69 @@
+//! How an execution ends.
+
+use std::panic::Location;
+
+use crate::entity::OperationError;
+use crate::error::Error;
+use crate::failure::Failure;
+use crate::id::Sequence;
+use crate::orchestration::commands::Emitted;
+use crate::orchestration::journal::Journal;
+use crate::orchestration::payload::Normalize;
+use crate::orchestration::step::What;
+use crate::store::records::history::Command;
+
+/// The last command of an execution.
+#[derive(Debug)]
+pub(super) struct Ending {
+    pub(super) command: Command,
+    pub(super) place: Option<&'static Location<'static>>,
+    pub(super) normalize: Option<Normalize>,
+}
+
+impl Ending {
+    /// An execution that fails.
+    pub(super) fn failed(failure: Failure) -> Self {
+        Self {
+            command: Command::Fail { failure },
+            place: None,
+            normalize: None,
+        }
+    }
+}
+
+impl Journal {
+    /// Ends the execution: takes back what is open, in the order of the steps' numbers, and says how it ends. What was
+    /// delivered and not read is unread again.
+    pub(super) fn finish(&self, ending: Ending) {
+        let mut state = self.state.borrow_mut();
+        let open: Vec<Sequence> = state.steps.keys().copied().collect();
+        let mut steps = Vec::with_capacity(open.len());
+        for sequence in open {
+            let Some(mut step) = state.take_back(sequence) else {
+                continue;
+            };
+            if let What::Event { given, .. } = &mut step.what
+                && let Some(event) = given.take()
+            {
+                state.events.keep(event);
+            }
+            steps.push(step);
+        }
+        state.commands.push(Emitted {
+            command: ending.command,
+            place: ending.place,
+            normalize: ending.normalize,
+        });
+        state.closed = true;
+        // Wakers and conditions are the user's code, which may come back here when it is dropped.
+        drop(state);
+        drop(steps);
+    }
+}
+
+/// What an execution fails with that is refused something: no retry mends it.
+pub(super) fn failure_of(error: &Error) -> Failure {
+    let mut failure = error.to_failure().non_retriable();
+    failure.error_type = format!("{:?}", error.kind());
+    failure
+}

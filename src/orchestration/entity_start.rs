@@ -1,0 +1,152 @@
+//! Starting an orchestration from inside an operation of an entity.
+
+use std::fmt;
+
+use uuid::Uuid;
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::engine::outbox::{Action, Outgoing};
+use crate::entity::{Argument, EntityContext};
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{InstanceId, check_name};
+use crate::orchestration::kind::Orchestration;
+use crate::store::records::instance::{Order, ReusePolicy, StartRecord};
+
+/// An orchestration that an operation starts, one-way: it begins when the operation has succeeded. Made by
+/// [`EntityContext::start_orchestration`].
+///
+/// It is on its way as soon as this is made; the methods say more about it. What is wrong with it fails the operation.
+pub struct EntityStart<'a> {
+    context: &'a EntityContext,
+    /// Its place in the outbox; nothing if it could not be made.
+    place: Option<usize>,
+}
+
+impl EntityContext {
+    /// Starts an orchestration of the type `O` when this operation succeeds.
+    ///
+    /// Nobody waits for it, and nobody hears if an orchestration of its id is there and has not ended.
+    ///
+    /// ```
+    /// # use abide::{EntityContext, Orchestration};
+    /// fn ship<shipping: Orchestration<Input = u32>>(ctx: &mut EntityContext) {
+    ///     ctx.start_orchestration::<shipping>(5).instance_id(format!("shipping-{}", ctx.key()));
+    /// }
+    /// ```
+    pub fn start_orchestration<O: Orchestration>(&self, input: O::Input) -> EntityStart<'_> {
+        let mut json = Vec::new();
+        let record = match (<O::Input as Argument>::CODE.write)(&input, &mut json) {
+            Ok(()) => Ok(StartRecord {
+                name: O::NAME.to_owned(),
+                version: Some(O::VERSION.to_owned()),
+                input: json,
+                ..StartRecord::default()
+            }),
+            Err(reason) => Err(Error::new(
+                ErrorKind::Serialization,
+                format!("the input of `{}` does not serialise: {reason}", O::NAME),
+            )
+            .with_source(reason)),
+        };
+        self.start_record(record)
+    }
+
+    /// Starts what a record says.
+    pub(crate) fn start_record(&self, record: Result<StartRecord>) -> EntityStart<'_> {
+        let mut outbox = self.outbox();
+        let place = match record {
+            Ok(record) => {
+                // Two starts of one operation stand at different places, so that their ids differ.
+                let target = self.draw_instance_id(outbox.messages.len());
+                let action = Action::Order(Box::new(Order::Start(Box::new(record))));
+                outbox.messages.push(Outgoing { target, action });
+                Some(outbox.messages.len() - 1)
+            }
+            Err(error) => {
+                outbox.error.get_or_insert(error);
+                None
+            }
+        };
+        EntityStart { context: self, place }
+    }
+
+    /// An id that is the same for every attempt of this operation, and for no other start of any hub.
+    fn draw_instance_id(&self, place: usize) -> InstanceId {
+        let hash = xxh3_128(format!("{}/{place}", self.idempotency_key()).as_bytes());
+        let id: Uuid = uuid::Builder::from_custom_bytes(hash.to_be_bytes()).into_uuid();
+        InstanceId::trusted(id.to_string())
+    }
+}
+
+impl EntityStart<'_> {
+    /// The id of the new orchestration. If nothing is said, one is made of the message that asked for the operation.
+    pub fn instance_id(self, id: impl AsRef<str>) -> Self {
+        let id = InstanceId::orchestration(id.as_ref());
+        self.change(|message| {
+            message.target = id?;
+            Ok(())
+        })
+    }
+
+    /// The version to start, among those that are registered.
+    pub fn version(self, version: impl Into<String>) -> Self {
+        self.change_record(|record| {
+            record.version = Some(version.into());
+            Ok(())
+        })
+    }
+
+    /// Adds a tag, by which orchestrations are found. A second one of the same name replaces the first.
+    pub fn tag(self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        let name = name.into();
+        self.change_record(|record| {
+            check_name("name of a tag", &name)?;
+            record.tags.retain(|(known, _)| *known != name);
+            record.tags.push((name, value.into()));
+            Ok(())
+        })
+    }
+
+    /// What to do if an orchestration of this id is there and has not ended. With [`ReusePolicy::Error`], which counts if
+    /// nothing is said, nothing is started and a warning is logged.
+    pub fn reuse(self, policy: ReusePolicy) -> Self {
+        self.change_record(|record| {
+            record.reuse = policy;
+            Ok(())
+        })
+    }
+
+    /// The id of the new orchestration; empty if it could not be made, so that the operation fails.
+    pub fn id(&self) -> String {
+        let outbox = self.context.outbox();
+        let message = self.place.and_then(|place| outbox.messages.get(place));
+        message.map_or_else(String::new, |message| message.target.as_str().to_owned())
+    }
+
+    fn change_record(self, change: impl FnOnce(&mut StartRecord) -> Result<()>) -> Self {
+        self.change(|message| match &mut message.action {
+            Action::Order(order) => match &mut **order {
+                Order::Start(record) => change(record),
+                _ => Ok(()),
+            },
+            _ => Ok(()),
+        })
+    }
+
+    fn change(self, change: impl FnOnce(&mut Outgoing) -> Result<()>) -> Self {
+        let mut outbox = self.context.outbox();
+        if let Some(message) = self.place.and_then(|place| outbox.messages.get_mut(place))
+            && let Err(error) = change(message)
+        {
+            outbox.error.get_or_insert(error);
+        }
+        drop(outbox);
+        self
+    }
+}
+
+impl fmt::Debug for EntityStart<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("EntityStart").field(&self.id()).finish()
+    }
+}

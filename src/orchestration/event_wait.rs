@@ -1,0 +1,178 @@
+//! Waiting for external events.
+
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use crate::entity::caller::Claim;
+use crate::entity::{Answer, CallError};
+use crate::error::{Error, ErrorKind, Result};
+use crate::failure::CallFailure;
+use crate::orchestration::awaited::Awaited;
+use crate::orchestration::journal::Journal;
+use crate::orchestration::step::What;
+use crate::orchestration::timer::Timer;
+use crate::store::records::history::Command;
+
+/// Waits for an external event, made by
+/// [`OrchestrationContext::wait_for_external_event`](crate::OrchestrationContext::wait_for_external_event).
+///
+/// It waits from its making on, whether it is awaited or not. An event that it was given and that nobody read from it goes to
+/// the next who waits, or stays unread.
+///
+/// # Errors
+/// [`Serialization`](ErrorKind::Serialization) if the event does not decode into `T`. The event counts as read.
+#[must_use = "it waits only as long as it lives: await it"]
+pub struct EventWait<T> {
+    awaited: Awaited,
+    name: String,
+    payload: PhantomData<fn() -> T>,
+}
+
+impl<T: Answer> EventWait<T> {
+    pub(super) fn new(journal: &Rc<Journal>, claim: Claim, name: String) -> Self {
+        let what = What::Event {
+            name: name.clone(),
+            given: None,
+        };
+        let command = Command::WaitForEvent {
+            sequence: claim.sequence,
+            name: name.clone(),
+        };
+        journal.open(claim, what, command, None);
+        journal.read_or_wait(claim.sequence, &name);
+        Self {
+            awaited: Awaited::open(Rc::clone(journal), claim),
+            name,
+            payload: PhantomData,
+        }
+    }
+
+    /// Gives up after `duration`, with `None`. The timer under it begins now, and ends with it.
+    #[track_caller]
+    pub fn timeout(self, duration: Duration) -> EventTimeout<T> {
+        let journal = Rc::clone(self.awaited.journal());
+        let timer = journal.timer_after(journal.claim(), duration);
+        EventTimeout { event: self, timer }
+    }
+
+    /// Gives up after `duration`, with `default`. The timer under it begins now, and ends with it.
+    #[track_caller]
+    pub fn timeout_or(self, duration: Duration, default: T) -> EventOr<T> {
+        EventOr {
+            wait: self.timeout(duration),
+            default: Some(default),
+        }
+    }
+
+    fn read(&self, outcome: Result<Vec<u8>, CallFailure>) -> Result<T, CallError> {
+        let json = outcome.map_err(CallError::from_failure)?;
+        T::from_json(&json).map_err(|reason| {
+            let message = format!(
+                "the event `{}` does not decode into `{}`: {reason}",
+                self.name,
+                std::any::type_name::<T>()
+            );
+            CallError::Runtime(Error::new(ErrorKind::Serialization, message).with_source(reason))
+        })
+    }
+}
+
+impl<T: Answer> Future for EventWait<T> {
+    type Output = Result<T, CallError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let outcome = ready!(Pin::new(&mut self.awaited).poll(cx));
+        Poll::Ready(self.read(outcome))
+    }
+}
+
+impl<T> fmt::Debug for EventWait<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EventWait for `{}`, {:?}", self.name, self.awaited)
+    }
+}
+
+/// Waits for an external event for some time, made by [`EventWait::timeout`]. `None` if there was none.
+///
+/// # Errors
+/// As [`EventWait`].
+#[must_use = "it waits only as long as it lives: await it"]
+pub struct EventTimeout<T> {
+    event: EventWait<T>,
+    timer: Timer,
+}
+
+impl<T: Answer> Future for EventTimeout<T> {
+    type Output = Result<Option<T>, CallError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Poll::Ready(event) = Pin::new(&mut self.event).poll(cx) {
+            return Poll::Ready(event.map(Some));
+        }
+        ready!(Pin::new(&mut self.timer).poll(cx));
+        Poll::Ready(Ok(None))
+    }
+}
+
+impl<T> fmt::Debug for EventTimeout<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}, until {:?}", self.event, self.timer)
+    }
+}
+
+/// Waits for an external event for some time, made by [`EventWait::timeout_or`].
+///
+/// # Errors
+/// As [`EventWait`].
+#[must_use = "it waits only as long as it lives: await it"]
+pub struct EventOr<T> {
+    wait: EventTimeout<T>,
+    default: Option<T>,
+}
+
+// Nothing in it is pinned.
+impl<T> Unpin for EventOr<T> {}
+
+impl<T: Answer> Future for EventOr<T> {
+    type Output = Result<T, CallError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let event = ready!(Pin::new(&mut self.wait).poll(cx));
+        Poll::Ready(match (event, self.default.take()) {
+            (Ok(Some(event)), _) => Ok(event),
+            (Ok(None), Some(default)) => Ok(default),
+            (Ok(None), None) => panic!("a wait for an event was polled after it had finished"),
+            (Err(error), _) => Err(error),
+        })
+    }
+}
+
+impl<T> fmt::Debug for EventOr<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EventOr a default, {:?}", self.wait)
+    }
+}
+
+impl Journal {
+    /// Gives a step the oldest unread event of this name, or lets it wait for the next.
+    fn read_or_wait(&self, sequence: crate::id::Sequence, name: &str) {
+        let mut state = self.state.borrow_mut();
+        let state = &mut *state;
+        if let Some(step) = state.steps.get_mut(&sequence)
+            && let What::Event { given, .. } = &mut step.what
+        {
+            *given = state.events.read_or_wait(name, sequence);
+        }
+    }
+
+    /// Sets a timer from now on.
+    pub(super) fn timer_after(self: &Rc<Self>, claim: Claim, duration: Duration) -> Timer {
+        let due = self.state.borrow().now.after(duration);
+        Timer::new(self, claim, due)
+    }
+}

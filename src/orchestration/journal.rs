@@ -1,0 +1,336 @@
+//! What an execution knows of its steps: the one thing that its context, its futures and its run share.
+
+use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::panic::{Location, resume_unwind};
+use std::task::{Context, Poll};
+
+use crate::engine::code::Begin;
+use crate::entity::caller::Claim;
+use crate::error::{Error, ErrorKind, Result};
+use crate::failure::{CallFailure, Failure};
+use crate::id::Sequence;
+use crate::orchestration::chance::Stream;
+use crate::orchestration::commands::{Commands, Emitted};
+use crate::orchestration::end::Ending;
+use crate::orchestration::events::Events;
+use crate::orchestration::payload::Normalize;
+use crate::orchestration::program::Program;
+use crate::orchestration::section::Section;
+use crate::orchestration::step::{Emission, Step, What};
+use crate::store::records::history::{Command, Started};
+use crate::time::Timestamp;
+
+/// What an execution knows of its steps.
+///
+/// User code runs inside of wakers, drops and conditions, and comes back here. So no borrow of the state outlives the
+/// function that took it, and nothing of the user's is called, woken or dropped under one.
+pub(crate) struct Journal {
+    pub(super) program: Program,
+    pub(super) begin: Begin,
+    pub(super) state: RefCell<State>,
+    /// How the execution began, from its first event on.
+    pub(super) started: OnceCell<Box<Started>>,
+}
+
+/// What changes in a [`Journal`].
+#[derive(Default)]
+pub(super) struct State {
+    /// Whether a turn runs.
+    pub(super) awake: bool,
+    /// Whether the execution has ended, or its code is about to be forgotten: nothing is recorded any more.
+    pub(super) closed: bool,
+    /// The turn of the history that runs again, if it is one.
+    pub(super) replayed: Option<Replayed>,
+    pub(super) now: Timestamp,
+    /// The number that was claimed last.
+    pub(super) sequence: Sequence,
+    pub(super) steps: BTreeMap<Sequence, Step>,
+    pub(super) commands: Commands,
+    pub(super) events: Events,
+    pub(super) section: Option<Section>,
+    pub(super) custom_status: Option<Vec<u8>>,
+    /// How the code wants the execution to go on as new.
+    pub(super) ending: Option<Ending>,
+    /// What the execution fails with, because it asked for something that has no answer to hold the error.
+    pub(super) refused: Option<Failure>,
+    /// Whether it asked for too much in this turn.
+    pub(super) overflown: bool,
+    pub(super) guids: u64,
+    pub(super) random: Stream,
+    /// The last durable call.
+    pub(super) last_call: Option<&'static Location<'static>>,
+}
+
+/// What the live turn was that runs again. Limits may have changed since, and what was let through then is let through now.
+#[derive(Debug)]
+pub(super) struct Replayed {
+    pub(super) commands: usize,
+    /// The commands whose payloads are over today's limit; [`END`] for the last one.
+    pub(super) large: Vec<Sequence>,
+}
+
+/// Stands for the number of what ends an execution, which has none.
+pub(super) const END: Sequence = 0;
+
+/// Unwinds the code of a turn that asks for too much, so that a loop without an end has one.
+pub(super) struct Overflow;
+
+impl Journal {
+    pub(super) fn new(program: Program, begin: Begin) -> Self {
+        Self {
+            program,
+            begin,
+            state: RefCell::default(),
+            started: OnceCell::new(),
+        }
+    }
+
+    /// Begins a turn.
+    pub(super) fn begin_turn(&self, now: Timestamp, replayed: Option<Replayed>) {
+        let mut state = self.state.borrow_mut();
+        state.awake = true;
+        state.now = now;
+        state.replayed = replayed;
+        state.commands.begin_turn();
+    }
+
+    /// Ends a turn.
+    pub(super) fn end_turn(&self) {
+        self.state.borrow_mut().awake = false;
+    }
+
+    /// From here on nothing is recorded.
+    pub(super) fn close(&self) {
+        self.state.borrow_mut().closed = true;
+    }
+
+    /// Claims the number of a step, at the moment of its call.
+    ///
+    /// # Panics
+    /// If no turn of this execution runs.
+    #[track_caller]
+    pub(super) fn claim(&self) -> Claim {
+        let place = Location::caller();
+        let mut state = self.state.borrow_mut();
+        if !state.awake && !state.closed {
+            drop(state);
+            panic!(
+                "the context of the orchestration `{}` was used while its code does not run; a context stays within its own \
+                 orchestration",
+                self.begin.instance
+            );
+        }
+        state.sequence += 1;
+        state.last_call = Some(place);
+        Claim {
+            sequence: state.sequence,
+            place,
+        }
+    }
+
+    /// Opens a step, and asks for it.
+    pub(super) fn open(&self, claim: Claim, what: What, command: Command, normalize: Option<Normalize>) {
+        let mut state = self.state.borrow_mut();
+        if state.closed {
+            return;
+        }
+        let step = Step {
+            what,
+            place: claim.place,
+            emitted: state.commands.push(Emitted {
+                command,
+                place: Some(claim.place),
+                normalize,
+            }),
+            outcome: None,
+            waker: None,
+        };
+        state.steps.insert(claim.sequence, step);
+        drop(state);
+        self.check_actions();
+    }
+
+    /// Asks for something that has no answer. Where it stands comes back.
+    pub(super) fn send(&self, claim: Claim, command: Command, normalize: Option<Normalize>) -> Option<Emission> {
+        let mut state = self.state.borrow_mut();
+        if state.closed {
+            return None;
+        }
+        let emission = state.commands.push(Emitted {
+            command,
+            place: Some(claim.place),
+            normalize,
+        });
+        drop(state);
+        self.check_actions();
+        Some(emission)
+    }
+
+    /// Holds the turn to its limit.
+    pub(super) fn check_actions(&self) {
+        let mut state = self.state.borrow_mut();
+        let recorded = state.replayed.as_ref().map_or(0, |replayed| replayed.commands);
+        if state.commands.asked() > self.begin.actions.max(recorded) {
+            state.overflown = true;
+            drop(state);
+            resume_unwind(Box::new(Overflow));
+        }
+    }
+
+    /// Holds a payload to its limit.
+    pub(super) fn check_size(&self, sequence: Sequence, what: impl FnOnce() -> String, bytes: usize) -> Result<()> {
+        let limit = self.begin.payload_bytes;
+        if bytes <= limit {
+            return Ok(());
+        }
+        let state = self.state.borrow();
+        let recorded = state.replayed.as_ref();
+        if recorded.is_some_and(|replayed| replayed.large.contains(&sequence)) {
+            return Ok(());
+        }
+        drop(state);
+        let what = what();
+        Err(Error::new(
+            ErrorKind::TooLarge,
+            format!("{what} has {bytes} bytes and {limit} is the limit; nothing was sent"),
+        ))
+    }
+
+    /// Fails the execution, because what it asked for is refused and has no answer that could say so. The first reason
+    /// counts.
+    pub(super) fn refuse(&self, error: &Error) {
+        let failure = super::end::failure_of(error);
+        self.state.borrow_mut().refused.get_or_insert(failure);
+    }
+
+    /// The outcome of a step, once. A lock stays open.
+    pub(super) fn poll(&self, sequence: Sequence, cx: &Context<'_>) -> Poll<std::result::Result<Vec<u8>, CallFailure>> {
+        let mut state = self.state.borrow_mut();
+        // What is not there was made when nothing counted any more: nobody will ever answer.
+        let Some(step) = state.steps.get_mut(&sequence) else {
+            return Poll::Pending;
+        };
+        let outcome = match &mut step.what {
+            What::Event { given, .. } => given.take().map(|event| Ok(event.payload)),
+            _ => step.outcome.take(),
+        };
+        let old = match outcome {
+            Some(outcome) => {
+                let done = match step.what {
+                    What::Lock { .. } => None,
+                    _ => state.steps.remove(&sequence),
+                };
+                drop(state);
+                drop(done);
+                return Poll::Ready(outcome);
+            }
+            None if step.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) => None,
+            None => {
+                // Cloning a waker is the user's code, too.
+                drop(state);
+                let waker = cx.waker().clone();
+                let mut state = self.state.borrow_mut();
+                let step = state.steps.get_mut(&sequence);
+                step.and_then(|step| step.waker.replace(waker))
+            }
+        };
+        drop(old);
+        Poll::Pending
+    }
+
+    /// Nobody wants the outcome of a step any more.
+    pub(super) fn abandon(&self, sequence: Sequence) {
+        // A panic inside of this crate would leave it borrowed; then nothing counts any more.
+        let Ok(mut state) = self.state.try_borrow_mut() else {
+            return;
+        };
+        if state.closed || !state.awake {
+            return;
+        }
+        let Some(step) = state.take_back(sequence) else {
+            return;
+        };
+        let given = match step.what {
+            What::Event { given, .. } => given,
+            _ => None,
+        };
+        let woken = given.and_then(|event| state.hand_out(event));
+        drop(state);
+        drop(step.waker);
+        if let Some(waker) = woken {
+            waker.wake();
+        }
+    }
+
+    /// Whether somebody waits for something durable.
+    pub(super) fn is_waited_for(&self) -> bool {
+        self.state.borrow().steps.values().any(|step| step.waker.is_some())
+    }
+
+    /// When this turn began.
+    pub(super) fn now(&self) -> Timestamp {
+        self.state.borrow().now
+    }
+
+    /// An id that no other step of any execution has, and that every replay makes again.
+    pub(super) fn derived_id(&self, sequence: Sequence) -> String {
+        let seed = self.started.get().map_or(self.begin.execution, |started| started.seed);
+        format!("{seed}:{sequence}")
+    }
+
+    /// The memory that it takes, in bytes, about.
+    pub(super) fn bytes(&self) -> usize {
+        let state = self.state.borrow();
+        let input = self.started.get().map_or(0, |started| started.input.len());
+        // A step with its place in the map and the future that waits for it.
+        let step = 2 * std::mem::size_of::<Step>();
+        1_024 + input + state.steps.len() * step + state.events.bytes()
+    }
+
+    /// A number of the execution's own stream.
+    pub(super) fn draw(&self) -> u64 {
+        self.state.borrow_mut().random.next()
+    }
+}
+
+impl State {
+    /// Removes a step, and takes back what it asked for: from the list if that is of this turn, with a command otherwise.
+    pub(super) fn take_back(&mut self, sequence: Sequence) -> Option<Step> {
+        let mut step = self.steps.remove(&sequence)?;
+        if let What::Event { name, given: None } = &step.what {
+            self.events.forget(name, sequence);
+        }
+        if let Some(section) = &mut self.section {
+            if section.sequence == sequence {
+                self.section = None;
+            } else {
+                section.forget_call(sequence);
+            }
+        }
+        if let Some(waiting) = step.what.attempts().and_then(|attempts| attempts.backoff) {
+            self.take_back(waiting);
+        }
+        let unread = matches!(step.what, What::Event { given: Some(_), .. });
+        if unread {
+            self.commands.remove(step.emitted);
+        }
+        if let Some(open) = step.to_take_back()
+            && !self.commands.remove(step.emitted)
+        {
+            self.commands.push(Emitted {
+                command: Command::Cancel { sequence, step: open },
+                place: Some(step.place),
+                normalize: None,
+            });
+        }
+        Some(step)
+    }
+}
+
+impl fmt::Debug for Journal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Journal of {}", self.begin.instance)
+    }
+}

@@ -1,0 +1,197 @@
+//! Critical sections: locks of several entities at once.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use crate::entity::CallError;
+use crate::entity::caller::Claim;
+use crate::entity::reference::ReferenceCode;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{EntityId, Sequence};
+use crate::orchestration::awaited::Awaited;
+use crate::orchestration::journal::Journal;
+use crate::orchestration::section::Section;
+use crate::orchestration::step::What;
+use crate::store::records::history::Command;
+
+/// The locks of a critical section on their way, made by
+/// [`OrchestrationContext::lock_entities`](crate::OrchestrationContext::lock_entities). Dropping it takes the request back.
+///
+/// # Errors
+/// [`NestedLock`](ErrorKind::NestedLock) inside another critical section, [`InvalidId`](ErrorKind::InvalidId) for a key that
+/// breaks the rules for ids, and [`InvalidArguments`](ErrorKind::InvalidArguments) if there is nothing to lock.
+#[must_use = "a request for locks that is dropped is taken back: await it"]
+pub struct LockRequest(Awaited);
+
+impl LockRequest {
+    pub(super) fn new(journal: &Rc<Journal>, claim: Claim, entities: impl LockTargets) -> Self {
+        let mut ids = Vec::new();
+        entities.add_to(&mut ids);
+        Self(match journal.lock(claim, ids) {
+            Ok(()) => Awaited::open(Rc::clone(journal), claim),
+            Err(error) => Awaited::refused(Rc::clone(journal), error),
+        })
+    }
+}
+
+impl Future for LockRequest {
+    type Output = Result<LockGuard, CallError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let outcome = ready!(Pin::new(&mut self.0).poll(cx));
+        // Whatever the outcome is, from here on it is the guard that takes the locks back.
+        let guard = LockGuard {
+            journal: Rc::clone(self.0.journal()),
+            sequence: self.0.sequence(),
+        };
+        Poll::Ready(match outcome {
+            Ok(_) => Ok(guard),
+            Err(failure) => Err(CallError::from_failure(failure)),
+        })
+    }
+}
+
+impl fmt::Debug for LockRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LockRequest, {:?}", self.0)
+    }
+}
+
+/// The locks of a critical section, held until this is dropped.
+#[must_use = "the critical section ends when the guard is dropped: keep it in a variable"]
+pub struct LockGuard {
+    journal: Rc<Journal>,
+    sequence: Sequence,
+}
+
+impl Drop for LockGuard {
+    fn drop(&mut self) {
+        self.journal.abandon(self.sequence);
+    }
+}
+
+impl fmt::Debug for LockGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "LockGuard of step {} of {}",
+            self.sequence, self.journal.begin.instance
+        )
+    }
+}
+
+/// What can be locked: references to entities and [`EntityId`]s, alone or in tuples, arrays, slices and lists. Sealed.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be locked",
+    label = "neither a reference to an entity nor an `EntityId`, nor a collection of those",
+    note = "lock references by `ctx.lock_entities((&a, &b))`, and many of one type by `ctx.lock_entities(&list)`"
+)]
+pub trait LockTargets: sealed::Sealed {
+    #[doc(hidden)]
+    fn add_to(&self, ids: &mut Vec<Result<EntityId>>);
+}
+
+mod sealed {
+    /// Keeps [`super::LockTargets`] to this crate.
+    pub trait Sealed {}
+}
+
+macro_rules! lock_targets {
+    ($([$($generics:tt)*] $type:ty, |$targets:ident, $ids:ident| $add:expr;)*) => {$(
+        impl<$($generics)*> sealed::Sealed for $type {}
+
+        impl<$($generics)*> LockTargets for $type {
+            fn add_to(&self, $ids: &mut Vec<Result<EntityId>>) {
+                let $targets = self;
+                $add
+            }
+        }
+    )*};
+}
+
+lock_targets! {
+    [] EntityId, |id, ids| ids.push(Ok(id.clone()));
+    [] &EntityId, |id, ids| ids.push(Ok((*id).clone()));
+    [R: ReferenceCode] &R, |entity, ids| ids.push(entity.reference().target());
+    [T: LockTargets, const N: usize] [T; N], |list, ids| list.iter().for_each(|item| item.add_to(ids));
+    [T: LockTargets] Vec<T>, |list, ids| list.iter().for_each(|item| item.add_to(ids));
+}
+
+macro_rules! lock_tuples {
+    ($($($type:ident $index:tt)*;)*) => {$(
+        impl<$($type: LockTargets),*> sealed::Sealed for ($($type,)*) {}
+
+        impl<$($type: LockTargets),*> LockTargets for ($($type,)*) {
+            fn add_to(&self, ids: &mut Vec<Result<EntityId>>) {
+                $(self.$index.add_to(ids);)*
+            }
+        }
+    )*};
+}
+
+lock_tuples! {
+    A 0;
+    A 0 B 1;
+    A 0 B 1 C 2;
+    A 0 B 1 C 2 D 3;
+    A 0 B 1 C 2 D 3 E 4;
+    A 0 B 1 C 2 D 3 E 4 F 5;
+    A 0 B 1 C 2 D 3 E 4 F 5 G 6;
+    A 0 B 1 C 2 D 3 E 4 F 5 G 6 H 7;
+}
+
+macro_rules! lock_slices {
+    ($([$($generics:tt)*] $type:ty;)*) => {$(
+        impl<T, $($generics)*> sealed::Sealed for &$type where for<'a> &'a T: LockTargets {}
+
+        impl<T, $($generics)*> LockTargets for &$type where for<'a> &'a T: LockTargets {
+            fn add_to(&self, ids: &mut Vec<Result<EntityId>>) {
+                self.iter().for_each(|item| item.add_to(ids));
+            }
+        }
+    )*};
+}
+
+lock_slices! {
+    [] [T];
+    [] Vec<T>;
+    [const N: usize] [T; N];
+}
+
+impl Journal {
+    /// Asks for locks.
+    fn lock(&self, claim: Claim, ids: Vec<Result<EntityId>>) -> Result<()> {
+        let ids = ids.into_iter().map(|id| Ok(id?.as_str().to_owned()));
+        let mut entities = ids.collect::<Result<Vec<String>>>()?;
+        entities.sort();
+        entities.dedup();
+        if entities.is_empty() {
+            return Err(Error::new(
+                ErrorKind::InvalidArguments,
+                "a critical section of no entities was asked for",
+            ));
+        }
+        let mut state = self.state.borrow_mut();
+        if state.section.is_some() {
+            return Err(Error::new(
+                ErrorKind::NestedLock,
+                format!(
+                    "the locks of {} were asked for inside a critical section; drop its guard first, or lock everything at once",
+                    entities.join(", ")
+                ),
+            ));
+        }
+        state.section = Some(Section::new(claim.sequence, entities.clone()));
+        drop(state);
+        let command = Command::Lock {
+            sequence: claim.sequence,
+            entities: entities.clone(),
+        };
+        let granted = false;
+        self.open(claim, What::Lock { entities, granted }, command, None);
+        Ok(())
+    }
+}

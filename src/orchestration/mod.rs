@@ -1,0 +1,40 @@
+//! What a user of orchestrations touches, and how the user's future is run.
+
+mod activity_call;
+mod awaited;
+mod caller;
+mod chance;
+mod child_call;
+mod commands;
+mod compare;
+mod context;
+mod continue_as_new;
+mod deliver;
+mod end;
+mod entity_start;
+mod event_wait;
+mod events;
+mod journal;
+mod kind;
+mod lock;
+mod options;
+mod payload;
+mod program;
+mod run;
+mod section;
+mod step;
+mod timer;
+mod waker;
+
+pub use activity_call::ActivityCall;
+pub use caller::OrchestrationCaller;
+pub use chance::Random;
+pub use child_call::{ChildCall, ChildStart};
+pub use context::{OrchestrationContext, ParentInfo};
+pub use continue_as_new::ContinueAsNew;
+pub use entity_start::EntityStart;
+pub use event_wait::{EventOr, EventTimeout, EventWait};
+pub use kind::{LocalBoxFuture, Orchestration};
+pub use lock::{LockGuard, LockRequest, LockTargets};
+pub(crate) use program::orchestration_code;
+pub use timer::Timer;

@@ -1,0 +1,95 @@
+//! The options of a call, which are set before the turn that makes it is over.
+
+use crate::id::Sequence;
+use crate::orchestration::journal::Journal;
+use crate::orchestration::payload::Normalize;
+use crate::orchestration::step::{Condition, Emission, Retry, What};
+use crate::retry::RetryPolicy;
+use crate::store::records::history::Command;
+
+impl Journal {
+    /// Changes what a step asks for.
+    ///
+    /// # Panics
+    /// If the turn is over that asked for it.
+    #[track_caller]
+    pub(super) fn configure(&self, sequence: Sequence, change: impl FnOnce(&mut What, &mut Command)) {
+        let mut state = self.state.borrow_mut();
+        let state = &mut *state;
+        if state.closed {
+            return;
+        }
+        let Some(step) = state.steps.get_mut(&sequence) else {
+            return;
+        };
+        let Some(command) = state.commands.get_mut(step.emitted) else {
+            too_late();
+        };
+        change(&mut step.what, command);
+        if let Some(retry) = step.what.attempts().and_then(|attempts| attempts.retry.as_mut()) {
+            retry.command = command.clone();
+        }
+    }
+
+    /// Changes what was asked for without a step.
+    ///
+    /// # Panics
+    /// If the turn is over that asked for it.
+    #[track_caller]
+    pub(super) fn configure_sent(&self, emission: Emission, change: impl FnOnce(&mut Command)) {
+        let mut state = self.state.borrow_mut();
+        if state.closed {
+            return;
+        }
+        match state.commands.get_mut(emission) {
+            Some(command) => change(command),
+            None => too_late(),
+        }
+    }
+
+    /// Sets how a step is repeated.
+    #[track_caller]
+    pub(super) fn set_retry(&self, sequence: Sequence, policy: RetryPolicy, normalize: Option<Normalize>) {
+        let begun = self.state.borrow().now;
+        self.configure(sequence, |what, command| {
+            let Some(attempts) = what.attempts() else { return };
+            match &mut attempts.retry {
+                Some(retry) => retry.policy = policy,
+                None => {
+                    attempts.retry = Some(Box::new(Retry {
+                        policy,
+                        condition: None,
+                        made: 1,
+                        begun,
+                        command: command.clone(),
+                        normalize,
+                    }));
+                }
+            }
+        });
+    }
+
+    /// Sets which failures of a step are worth another attempt.
+    ///
+    /// # Panics
+    /// If the step has no retry policy.
+    #[track_caller]
+    pub(super) fn set_condition(&self, sequence: Sequence, condition: Condition) {
+        let mut old = None;
+        self.configure(sequence, |what, _| {
+            match what.attempts().and_then(|attempts| attempts.retry.as_mut()) {
+                Some(retry) => old = retry.condition.replace(condition),
+                None => {
+                    panic!("`retry_if` says which failures a retry policy counts for: set that first, with `retry`")
+                }
+            }
+        });
+        // It is the user's code, which may come back here when it is dropped.
+        drop(old);
+    }
+}
+
+#[track_caller]
+fn too_late() -> ! {
+    panic!("the options of a call are set where it is made, and not after an await")
+}

@@ -1,0 +1,101 @@
+//! From a user's orchestration to what the engine runs.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::engine::code::{Begin, OrchestrationCode, OrchestrationRun};
+use crate::entity::argument::read_whole;
+use crate::entity::{Answer, OperationError};
+use crate::error::{Error, ErrorKind, Result};
+use crate::orchestration::context::OrchestrationContext;
+use crate::orchestration::end::{Ending, failure_of};
+use crate::orchestration::journal::{END, Journal};
+use crate::orchestration::kind::{LocalBoxFuture, Orchestration};
+use crate::orchestration::payload::{Normalize, normalize_answer, normalize_argument};
+use crate::orchestration::run::Run;
+use crate::store::records::history::Command;
+
+/// The code of the orchestration `O`, as the engine runs it.
+pub(crate) fn orchestration_code<O: Orchestration>() -> Arc<dyn OrchestrationCode> {
+    Arc::new(TypedCode::<O>(PhantomData))
+}
+
+struct TypedCode<O>(PhantomData<fn() -> O>);
+
+impl<O: Orchestration> OrchestrationCode for TypedCode<O> {
+    fn name(&self) -> &str {
+        O::NAME
+    }
+
+    fn version(&self) -> &str {
+        O::VERSION
+    }
+
+    fn begin(&self, begin: Begin) -> Box<dyn OrchestrationRun> {
+        let program = Program {
+            name: O::NAME,
+            start: start::<O>,
+            check_input: |input| read_whole::<O::Input>(input).map(drop),
+            normalize_input: normalize_argument::<O::Input>,
+        };
+        Box::new(Run::new(program, begin))
+    }
+
+    fn check_input(&self, input: &[u8]) -> std::result::Result<(), String> {
+        read_whole::<O::Input>(input).map(drop)
+    }
+}
+
+/// The user's code without its types, so that what runs it is compiled once.
+#[derive(Clone, Copy)]
+pub(super) struct Program {
+    pub(super) name: &'static str,
+    /// Makes the future of one execution.
+    pub(super) start: fn(OrchestrationContext, &[u8]) -> Result<LocalBoxFuture<Ending>>,
+    pub(super) check_input: fn(&[u8]) -> std::result::Result<(), String>,
+    pub(super) normalize_input: Normalize,
+}
+
+impl fmt::Debug for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+fn start<O: Orchestration>(context: OrchestrationContext, input: &[u8]) -> Result<LocalBoxFuture<Ending>> {
+    let input = read_whole::<O::Input>(input).map_err(|reason| {
+        let message = format!("the input of the orchestration `{}`: {reason}", O::NAME);
+        Error::new(ErrorKind::InvalidArguments, message)
+    })?;
+    let journal = Rc::clone(context.journal());
+    let run = O::run(context, input);
+    Ok(Box::pin(async move {
+        match run.await {
+            Ok(output) => complete::<O>(&journal, &output).unwrap_or_else(|error| Ending::failed(failure_of(&error))),
+            Err(error) => Ending::failed(error.to_failure()),
+        }
+    }))
+}
+
+fn complete<O: Orchestration>(journal: &Journal, output: &O::Output) -> Result<Ending> {
+    let mut json = Vec::with_capacity(64);
+    output.to_json(&mut json).map_err(|reason| {
+        let message = format!(
+            "the output of the orchestration `{}` does not serialise: {reason}",
+            O::NAME
+        );
+        Error::new(ErrorKind::Serialization, message).with_source(reason)
+    })?;
+    journal.check_size(
+        END,
+        || format!("the output of the orchestration `{}`", O::NAME),
+        json.len(),
+    )?;
+    Ok(Ending {
+        command: Command::Complete { output: json },
+        place: None,
+        normalize: Some(normalize_answer::<O::Output>),
+    })
+}

@@ -1,0 +1,41 @@
+//! Durable timers.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use crate::entity::caller::Claim;
+use crate::orchestration::awaited::Awaited;
+use crate::orchestration::journal::Journal;
+use crate::orchestration::step::What;
+use crate::store::records::history::Command;
+use crate::time::Timestamp;
+
+/// A durable timer, made by [`OrchestrationContext::create_timer`](crate::OrchestrationContext::create_timer). It is never
+/// early, and restarts do not lose it. It runs whether it is awaited or not; dropping it cancels it.
+#[must_use = "a timer that is dropped is cancelled: await it"]
+pub struct Timer(Awaited);
+
+impl Timer {
+    pub(super) fn new(journal: &Rc<Journal>, claim: Claim, due: Timestamp) -> Self {
+        let sequence = claim.sequence;
+        journal.open(claim, What::Timer { due }, Command::CreateTimer { sequence, due }, None);
+        Self(Awaited::open(Rc::clone(journal), claim))
+    }
+}
+
+impl Future for Timer {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.0).poll(cx).map(drop)
+    }
+}
+
+impl fmt::Debug for Timer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Timer, {:?}", self.0)
+    }
+}

@@ -1,0 +1,353 @@
+//! Schedules, as a client sees them.
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::time::SystemTime;
+
+use crate::client::Client;
+use crate::entity::{Argument, EntityRef};
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::InstanceId;
+use crate::orchestration::Orchestration;
+use crate::schedule::entity::{Plan, ScheduleEntity, check_id, run_id};
+use crate::schedule::timing::{MissedRuns, Timing};
+use crate::store::records::instance::StartRecord;
+use crate::time::Timestamp;
+use crate::{CallError, Entity};
+
+/// How many schedules are read at once.
+const PAGE: usize = 500;
+
+/// The schedules of a hub. Made by [`Client::schedules`].
+///
+/// A schedule starts an orchestration again and again. It is a durable entity of the library's own, so that it goes on after
+/// a restart and starts each run once. The run of a schedule `nightly` that is due at three has the instance id
+/// `nightly-2026-11-20T03:00:00Z`. Runs do not wait for each other.
+#[derive(Clone, Debug)]
+pub struct Schedules {
+    client: Client,
+}
+
+/// One schedule.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ScheduleInfo {
+    /// Its id.
+    pub id: String,
+    /// The stored name of the orchestration that it starts.
+    pub orchestration: String,
+    /// The version that it starts; the newest registered one at each run if there is none.
+    pub version: Option<String>,
+    /// What each run begins with, as JSON.
+    pub input: String,
+    /// The tags of each run.
+    pub tags: Vec<(String, String)>,
+    /// When it runs.
+    pub timing: Timing,
+    /// When its first run may be.
+    pub from: Option<SystemTime>,
+    /// Before which its last run is.
+    pub until: Option<SystemTime>,
+    /// What happens to runs that could not begin in time.
+    pub missed: MissedRuns,
+    /// Whether it rests.
+    pub paused: bool,
+    /// When it was created.
+    pub created: SystemTime,
+    /// When the next run is due; nothing if it rests or is over.
+    pub next_run: Option<SystemTime>,
+    /// When the last run that it started was due.
+    pub last_run: Option<SystemTime>,
+    /// The instance id of that run.
+    pub last_instance: Option<String>,
+    /// How many runs it has started.
+    pub runs: u64,
+}
+
+/// A schedule that is to be created, or given a new plan. Made by [`Schedules::create`], [`Schedules::update`] and their
+/// forms by name.
+#[must_use = "a schedule is created when this is awaited"]
+pub struct CreateSchedule {
+    client: Client,
+    id: String,
+    /// What to do, or why its input could not be made.
+    plan: Result<Plan>,
+    paused: bool,
+    update: bool,
+}
+
+impl Client {
+    /// The schedules, which start orchestrations again and again.
+    pub fn schedules(&self) -> Schedules {
+        Schedules { client: self.clone() }
+    }
+}
+
+impl Schedules {
+    /// Creates a schedule that starts orchestrations of the type `O`, in the type's own version.
+    pub fn create<O: Orchestration>(&self, id: impl Into<String>, timing: Timing, input: O::Input) -> CreateSchedule {
+        let mut json = Vec::new();
+        let written = (<O::Input as Argument>::CODE.write)(&input, &mut json);
+        let plan = written.map(|()| Plan {
+            version: Some(O::VERSION.to_owned()),
+            ..plan(O::NAME, timing, String::from_utf8_lossy(&json).into_owned())
+        });
+        let plan = plan.map_err(|reason| {
+            let text = format!("the input of `{}` does not serialise: {reason}", O::NAME);
+            Error::new(ErrorKind::Serialization, text).with_source(reason)
+        });
+        self.prepare(id, plan, false)
+    }
+
+    /// Creates a schedule that starts orchestrations by their stored name, in the newest version that is registered at each
+    /// run if nothing is said.
+    pub fn create_by_name(
+        &self,
+        id: impl Into<String>,
+        timing: Timing,
+        name: impl AsRef<str>,
+        input: serde_json::Value,
+    ) -> CreateSchedule {
+        self.prepare(id, Ok(plan(name.as_ref(), timing, input.to_string())), false)
+    }
+
+    /// Gives a schedule another plan, all of it. Whether it is paused, and what it counts, stays.
+    pub fn update<O: Orchestration>(&self, id: impl Into<String>, timing: Timing, input: O::Input) -> CreateSchedule {
+        let mut update = self.create::<O>(id, timing, input);
+        update.update = true;
+        update
+    }
+
+    /// As [`update`](Self::update), by the stored name of the orchestration.
+    pub fn update_by_name(
+        &self,
+        id: impl Into<String>,
+        timing: Timing,
+        name: impl AsRef<str>,
+        input: serde_json::Value,
+    ) -> CreateSchedule {
+        self.prepare(id, Ok(plan(name.as_ref(), timing, input.to_string())), true)
+    }
+
+    fn prepare(&self, id: impl Into<String>, plan: Result<Plan>, update: bool) -> CreateSchedule {
+        CreateSchedule {
+            client: self.client.clone(),
+            id: id.into(),
+            plan,
+            paused: false,
+            update,
+        }
+    }
+
+    /// Lets a schedule rest. Runs that would be due meanwhile are not made up for.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`], and what the hub meets.
+    pub async fn pause(&self, id: impl AsRef<str>) -> Result<()> {
+        let id = id.as_ref();
+        check_id(id)?;
+        flat(self.client.entity::<ScheduleEntity>(id).pause().await)
+    }
+
+    /// Lets a schedule go on that rests. Its next run is the first one from now on.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`], and what the hub meets.
+    pub async fn resume(&self, id: impl AsRef<str>) -> Result<()> {
+        let id = id.as_ref();
+        check_id(id)?;
+        flat(self.client.entity::<ScheduleEntity>(id).resume().await)
+    }
+
+    /// Forgets a schedule. The orchestrations that it started go on.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`], and what the hub meets.
+    pub async fn delete(&self, id: impl AsRef<str>) -> Result<()> {
+        let id = id.as_ref();
+        check_id(id)?;
+        flat(self.client.entity::<ScheduleEntity>(id).remove().await)
+    }
+
+    /// Reads one schedule; nothing if there is none of this id.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidId`] if the id breaks the rules, and what the hub meets.
+    pub async fn get(&self, id: impl AsRef<str>) -> Result<Option<ScheduleInfo>> {
+        let id = id.as_ref();
+        check_id(id)?;
+        let state = self.client.entity::<ScheduleEntity>(id).state().await?;
+        Ok(state.and_then(|state| ScheduleInfo::new(id, state)))
+    }
+
+    /// Reads all schedules, in the order of their ids. Those that are created or deleted meanwhile may be missing.
+    ///
+    /// # Errors
+    /// What the hub meets.
+    pub async fn list(&self) -> Result<Vec<ScheduleInfo>> {
+        let query = self
+            .client
+            .entities()
+            .name(ScheduleEntity::NAME)
+            .fetch_state()
+            .page(PAGE);
+        let mut schedules = Vec::new();
+        let mut next = None;
+        loop {
+            let page = match next {
+                Some(next) => query.clone().after(next).list().await?,
+                None => query.clone().list().await?,
+            };
+            for entity in page.entities {
+                let state = entity.state.unwrap_or_default();
+                let state: ScheduleEntity = serde_json::from_str(&state).map_err(|reason| {
+                    let text = format!("the stored schedule `{}` does not decode: {reason}", entity.id.key());
+                    Error::new(ErrorKind::Serialization, text).with_source(reason)
+                })?;
+                schedules.extend(ScheduleInfo::new(entity.id.key(), state));
+            }
+            match page.next {
+                Some(after) => next = Some(after),
+                None => return Ok(schedules),
+            }
+        }
+    }
+}
+
+impl CreateSchedule {
+    /// Begins no earlier than at this time. A period counts from it.
+    pub fn from(mut self, time: SystemTime) -> Self {
+        self.set(|plan| plan.from = Some(Timestamp::from(time)));
+        self
+    }
+
+    /// Ends with the last run before this time.
+    pub fn until(mut self, time: SystemTime) -> Self {
+        self.set(|plan| plan.until = Some(Timestamp::from(time)));
+        self
+    }
+
+    /// What happens to runs that could not begin in time: [`MissedRuns::RunOnce`] if nothing is said.
+    pub fn missed_runs(mut self, policy: MissedRuns) -> Self {
+        self.set(|plan| plan.missed = policy);
+        self
+    }
+
+    /// The version to start, among those that are registered.
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.set(|plan| plan.version = Some(version.into()));
+        self
+    }
+
+    /// Adds a tag to each run. A second one of the same name replaces the first.
+    pub fn tag(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.set(|plan| {
+            let name = name.into();
+            plan.tags.retain(|(known, _)| *known != name);
+            plan.tags.push((name, value.into()));
+        });
+        self
+    }
+
+    /// Creates it resting. It has no effect on an update.
+    pub fn paused(mut self) -> Self {
+        self.paused = true;
+        self
+    }
+
+    fn set(&mut self, set: impl FnOnce(&mut Plan)) {
+        if let Ok(plan) = &mut self.plan {
+            set(plan);
+        }
+    }
+
+    async fn run(self) -> Result<()> {
+        check_id(&self.id)?;
+        let plan = self.plan?;
+        plan.timing.parse(Timestamp(0))?;
+        plan.missed.check()?;
+        let record = StartRecord {
+            name: plan.orchestration.clone(),
+            version: plan.version.clone(),
+            input: plan.input.clone().into_bytes(),
+            tags: plan.tags.clone(),
+            ..StartRecord::default()
+        };
+        self.client
+            .check_start(&InstanceId::orchestration(&self.id)?, &record)?;
+        let entity = self.client.entity::<ScheduleEntity>(&self.id);
+        if self.update {
+            flat(entity.update(plan).await)
+        } else {
+            flat(entity.create(plan, self.paused).await)
+        }
+    }
+}
+
+impl IntoFuture for CreateSchedule {
+    type Output = Result<()>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
+
+    /// Creates or updates it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::AlreadyExists`] if there is one and this is no update, [`ErrorKind::NotFound`] if there is none and it
+    /// is, [`ErrorKind::InvalidArguments`] for a broken pattern or an input that does not decode,
+    /// [`ErrorKind::Unregistered`], [`ErrorKind::InvalidId`], and what the hub meets.
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+impl fmt::Debug for CreateSchedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CreateSchedule")
+            .field("id", &self.id)
+            .field("plan", &self.plan)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ScheduleInfo {
+    fn new(id: &str, state: ScheduleEntity) -> Option<Self> {
+        let plan = state.plan?;
+        Some(Self {
+            id: id.to_owned(),
+            orchestration: plan.orchestration,
+            version: plan.version,
+            input: plan.input,
+            tags: plan.tags,
+            timing: plan.timing,
+            from: plan.from.map(SystemTime::from),
+            until: plan.until.map(SystemTime::from),
+            missed: plan.missed,
+            paused: state.paused,
+            created: state.created.into(),
+            next_run: state.next.map(SystemTime::from),
+            last_run: state.last.map(SystemTime::from),
+            last_instance: state.last.map(|run| run_id(id, run)),
+            runs: state.runs,
+        })
+    }
+}
+
+fn plan(name: &str, timing: Timing, input: String) -> Plan {
+    Plan {
+        orchestration: name.to_owned(),
+        version: None,
+        input,
+        tags: Vec::new(),
+        timing,
+        from: None,
+        until: None,
+        missed: MissedRuns::default(),
+    }
+}
+
+/// What the entity says is an error of ours already.
+fn flat(result: Result<(), CallError<Error>>) -> Result<()> {
+    result.map_err(|error| match error {
+        CallError::Returned(error) | CallError::Runtime(error) => error,
+    })
+}

@@ -1,0 +1,270 @@
+//! When a schedule runs.
+
+use std::str::FromStr;
+use std::time::{Duration, SystemTime};
+
+use croner::Cron;
+use croner::parser::CronParser;
+use jiff::Zoned;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::time::Timestamp;
+
+/// When a schedule runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Timing {
+    /// Again and again after this long, counted from the schedule's start time or, if it has none, from its creation. At
+    /// least a millisecond.
+    Every(Duration),
+    /// At the times of a cron pattern, in UTC: five fields, six with seconds before them, seven with years behind.
+    Cron(String),
+}
+
+/// What happens to runs that could not begin in time, because the hub was closed or the schedule busy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum MissedRuns {
+    /// A run that is more than a minute late is left out; of several late ones only the newest counts.
+    Skip,
+    /// The newest one runs, however late, and those before it are left out.
+    #[default]
+    RunOnce,
+    /// The newest ones run, this many at most.
+    RunAll {
+        /// The most runs that begin at one time; 1 to 1000.
+        at_most: u32,
+    },
+}
+
+/// How late a run may be that is not skipped.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// The most runs that may begin at one time. Each is a message of one operation.
+const MAX_CATCH_UP: u32 = 1_000;
+
+impl Timing {
+    /// A cron pattern, in UTC: see [`Timing::Cron`]. It is checked when the schedule is created.
+    pub fn cron(pattern: impl Into<String>) -> Self {
+        Self::Cron(pattern.into())
+    }
+
+    /// # Errors
+    /// [`ErrorKind::InvalidArguments`] with the pattern and what is wrong with it.
+    pub(super) fn parse(&self, anchor: Timestamp) -> Result<Times> {
+        match self {
+            Self::Every(period) => match u64::try_from(period.as_millis()) {
+                Ok(0) => Err(refused("a schedule cannot run every 0 ms; say at least a millisecond")),
+                Ok(period) => Ok(Times::Every { anchor, period }),
+                Err(_) => Err(refused("a schedule's period is too long; leave the schedule away")),
+            },
+            Self::Cron(pattern) => match CronParser::new().parse(pattern) {
+                Ok(cron) => Ok(Times::Cron(Box::new(cron))),
+                Err(reason) => Err(refused(&format!(
+                    "the cron pattern `{}` is not valid: {reason}; it has five fields (minute, hour, day of month, month, \
+                     day of week), or six with seconds before them",
+                    pattern.chars().take(64).collect::<String>().escape_debug()
+                ))),
+            },
+        }
+    }
+}
+
+impl FromStr for Timing {
+    type Err = Error;
+
+    /// Reads a cron pattern.
+    fn from_str(pattern: &str) -> Result<Self> {
+        let timing = Self::cron(pattern);
+        timing.parse(Timestamp(0)).map(|_| timing)
+    }
+}
+
+impl MissedRuns {
+    pub(super) fn check(self) -> Result<()> {
+        match self {
+            Self::RunAll { at_most } if !(1..=MAX_CATCH_UP).contains(&at_most) => Err(refused(&format!(
+                "a schedule may make up for 1 to {MAX_CATCH_UP} missed runs at one time, not for {at_most}"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Which of the runs from `due` up to `now` begin now, oldest first.
+    pub(super) fn runs(self, times: &Times, due: Timestamp, now: Timestamp) -> Vec<Timestamp> {
+        let at_most = match self {
+            Self::Skip | Self::RunOnce => 1,
+            Self::RunAll { at_most } => at_most as usize,
+        };
+        let mut runs = times.newest(due, now, at_most);
+        if self == Self::Skip {
+            runs.retain(|run| run.after(GRACE) >= now);
+        }
+        runs
+    }
+}
+
+/// The times of a [`Timing`], ready to be asked.
+#[derive(Debug)]
+pub(super) enum Times {
+    Every {
+        anchor: Timestamp,
+        /// In milliseconds.
+        period: u64,
+    },
+    Cron(Box<Cron>),
+}
+
+impl Times {
+    /// The first time at `from` or later; nothing if there is none.
+    pub(super) fn first(&self, from: Timestamp) -> Option<Timestamp> {
+        match self {
+            Self::Every { anchor, period } => {
+                let periods = from.0.saturating_sub(anchor.0).div_ceil(*period);
+                Some(Timestamp(anchor.0.checked_add(periods.checked_mul(*period)?)?))
+            }
+            Self::Cron(cron) => cron.find_next_occurrence(&zoned(from)?, true).ok().and_then(timestamp),
+        }
+    }
+
+    /// The newest times from `from` to `to`, both included, `at_most` so many; oldest first. Found backwards, so that it
+    /// takes no longer after a year than after a minute.
+    fn newest(&self, from: Timestamp, to: Timestamp, at_most: usize) -> Vec<Timestamp> {
+        let mut times = Vec::new();
+        let mut next = self.last(to, true);
+        while let Some(time) = next.filter(|time| *time >= from && times.len() < at_most) {
+            times.push(time);
+            next = self.last(time, false);
+        }
+        times.reverse();
+        times
+    }
+
+    /// The last time before `to`, or at it if that counts.
+    fn last(&self, to: Timestamp, inclusive: bool) -> Option<Timestamp> {
+        match self {
+            Self::Every { anchor, period } => {
+                let to = if inclusive { to.0 } else { to.0.checked_sub(1)? };
+                Some(Timestamp(to - to.checked_sub(anchor.0)? % period))
+            }
+            Self::Cron(cron) => cron
+                .find_previous_occurrence(&zoned(to)?, inclusive)
+                .ok()
+                .and_then(timestamp),
+        }
+    }
+}
+
+fn zoned(time: Timestamp) -> Option<Zoned> {
+    let millis = i64::try_from(time.0).ok()?;
+    Some(jiff::Timestamp::from_millisecond(millis).ok()?.to_zoned(TimeZone::UTC))
+}
+
+fn timestamp(time: Zoned) -> Option<Timestamp> {
+    u64::try_from(time.timestamp().as_millisecond()).ok().map(Timestamp)
+}
+
+/// A time as it stands in the ids of runs, `2026-11-20T13:40:21Z`.
+pub(super) fn rfc3339(time: Timestamp) -> String {
+    // Times beyond what jiff holds show as its last one; no run is that late.
+    jiff::Timestamp::try_from(SystemTime::from(time))
+        .unwrap_or(jiff::Timestamp::MAX)
+        .to_string()
+}
+
+fn refused(text: &str) -> Error {
+    Error::new(ErrorKind::InvalidArguments, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        Timestamp::from(SystemTime::from(text.parse::<jiff::Timestamp>().unwrap()))
+    }
+
+    fn times(timing: &Timing, anchor: &str) -> Times {
+        timing.parse(at(anchor)).unwrap()
+    }
+
+    /// The next run of a period lies on the grid that begins with the schedule, and a time on the grid counts itself.
+    #[test]
+    fn a_period_keeps_its_grid() {
+        let times = times(&Timing::Every(Duration::from_secs(90)), "2026-01-01T00:00:00Z");
+        for (from, next) in [
+            ("2025-06-01T00:00:00Z", "2026-01-01T00:00:00Z"),
+            ("2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z"),
+            ("2026-01-01T00:00:00.001Z", "2026-01-01T00:01:30Z"),
+            ("2026-01-01T00:04:30Z", "2026-01-01T00:04:30Z"),
+        ] {
+            assert_eq!(times.first(at(from)).map(rfc3339).as_deref(), Some(next), "from {from}");
+        }
+    }
+
+    /// Cron patterns are read in UTC, with seconds or without, and a pattern that never matches has no next run.
+    #[test]
+    fn a_cron_pattern_gives_its_next_time() {
+        for (pattern, from, next) in [
+            ("0 3 * * *", "2026-01-01T02:59:59Z", Some("2026-01-01T03:00:00Z")),
+            ("0 3 * * *", "2026-01-01T03:00:00Z", Some("2026-01-01T03:00:00Z")),
+            ("0 3 * * *", "2026-01-01T03:00:00.001Z", Some("2026-01-02T03:00:00Z")),
+            ("*/15 * * * * *", "2026-01-01T00:00:01Z", Some("2026-01-01T00:00:15Z")),
+            ("0 0 29 2 *", "2026-01-01T00:00:00Z", Some("2028-02-29T00:00:00Z")),
+            ("0 0 30 2 *", "2026-01-01T00:00:00Z", None),
+        ] {
+            let times = times(&Timing::cron(pattern), from);
+            assert_eq!(
+                times.first(at(from)).map(rfc3339).as_deref(),
+                next,
+                "{pattern} from {from}"
+            );
+        }
+    }
+
+    /// What is wrong with a timing is told with the pattern, before anything is stored.
+    #[test]
+    fn a_broken_timing_is_refused_with_its_reason() {
+        for (timing, reason) in [
+            (Timing::cron(""), "the cron pattern ``"),
+            (Timing::cron("61 * * * *"), "the cron pattern `61 * * * *`"),
+            (Timing::cron("every day"), "the cron pattern `every day`"),
+            (Timing::Every(Duration::from_micros(5)), "every 0 ms"),
+            (Timing::Every(Duration::MAX), "too long"),
+        ] {
+            let error = timing.parse(Timestamp(0)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidArguments);
+            assert!(error.to_string().contains(reason), "{error}");
+        }
+        assert!(MissedRuns::RunAll { at_most: 0 }.check().is_err());
+        assert!(MissedRuns::RunAll { at_most: 1_001 }.check().is_err());
+    }
+
+    /// After the hub was away for hours each policy starts what it promises: nothing old, the newest, or the newest few.
+    #[test]
+    fn missed_runs_follow_their_policy() {
+        for timing in [Timing::Every(Duration::from_secs(3_600)), Timing::cron("0 * * * *")] {
+            let times = times(&timing, "2026-01-01T00:00:00Z");
+            let (due, now) = (at("2026-01-01T02:00:00Z"), at("2026-01-01T09:30:00Z"));
+            let runs = |policy: MissedRuns, now| -> Vec<String> {
+                policy.runs(&times, due, now).into_iter().map(rfc3339).collect()
+            };
+            assert!(runs(MissedRuns::Skip, now).is_empty());
+            assert_eq!(
+                runs(MissedRuns::Skip, at("2026-01-01T09:00:59Z")),
+                ["2026-01-01T09:00:00Z"]
+            );
+            assert_eq!(runs(MissedRuns::RunOnce, now), ["2026-01-01T09:00:00Z"]);
+            assert_eq!(
+                runs(MissedRuns::RunAll { at_most: 3 }, now),
+                ["2026-01-01T07:00:00Z", "2026-01-01T08:00:00Z", "2026-01-01T09:00:00Z"]
+            );
+            assert_eq!(runs(MissedRuns::RunAll { at_most: 100 }, now).len(), 8);
+            for policy in [MissedRuns::Skip, MissedRuns::RunOnce, MissedRuns::RunAll { at_most: 9 }] {
+                assert_eq!(runs(policy, due), ["2026-01-01T02:00:00Z"], "{policy:?}");
+            }
+        }
+    }
+}
