@@ -149,6 +149,8 @@ impl Core {
             }
             if mailbox.ready || !mailbox.is_idle() {
                 self.mailboxes.insert(id, mailbox);
+            } else {
+                self.keep_spare(mailbox);
             }
         }
         Ok(())

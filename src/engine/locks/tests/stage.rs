@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use crate::engine::code::AsyncOperation;
 use crate::engine::message::{AsyncEnded, ClientOrigin, Input, Message, Origin, Output, Settled, Token};
-use crate::engine::{Core, CoreConfig, Limits, Progress, Registry, Step};
+use crate::engine::{ActivitySlots, Core, CoreConfig, Limits, Progress, Registry, Step};
 use crate::entity::entity_code;
 use crate::failure::CallFailure;
 use crate::id::{ExecutionId, InstanceId, MessageId, PartitionId};
@@ -133,10 +133,16 @@ impl Stage {
     /// The hub goes down and is opened again. What was written is there.
     pub(super) fn reopen(&mut self) {
         self.running.clear();
-        self.cores = (0..self.setting.cores).map(|index| self.open_core(index)).collect();
+        let slots = Arc::new(ActivitySlots::new(
+            self.limits.activities,
+            usize::from(self.setting.cores),
+        ));
+        self.cores = (0..self.setting.cores)
+            .map(|index| self.open_core(index, &slots))
+            .collect();
     }
 
-    fn open_core(&self, index: u16) -> Core {
+    fn open_core(&self, index: u16, slots: &Arc<ActivitySlots>) -> Core {
         let mut registry = Registry::default();
         if self.registered {
             registry.add_entity(entity_code::<Log>()).unwrap();
@@ -147,6 +153,8 @@ impl Stage {
             limits: self.limits.clone(),
             registry: Arc::new(registry),
             progress: Arc::new(Progress::default()),
+            index: usize::from(index),
+            slots: Arc::clone(slots),
             partitions: self.partitions(),
             owned: vec![owned],
             held: self
@@ -411,7 +419,7 @@ impl Stage {
                 let text = match settled {
                     Settled::Answer(answer) => String::from_utf8(answer).unwrap(),
                     Settled::Accepted => "accepted".to_owned(),
-                    Settled::Failed(failure) => shown_failure(failure),
+                    Settled::Failed(failure) => shown_failure(*failure),
                     Settled::Full(_) => "full".to_owned(),
                 };
                 assert_eq!(self.told.insert(token, text), None, "a client is told once");
