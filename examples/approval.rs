@@ -10,8 +10,8 @@
 
 use std::time::Duration;
 
-use abide::prelude::*;
 use abide::OrchestrationHandle;
+use abide::prelude::*;
 use futures::future::{Either, select};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -31,8 +31,12 @@ struct Decision {
 
 #[derive(Debug, Serialize, Deserialize)]
 enum Outcome {
-    Approved { by: String },
-    Refused { by: String },
+    Approved {
+        by: String,
+    },
+    Refused {
+        by: String,
+    },
     /// Nobody answered.
     Lapsed,
 }

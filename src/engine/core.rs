@@ -49,7 +49,10 @@ pub(crate) struct Core {
     pub(super) partitions: Vec<Option<Partition>>,
     pub(super) mailboxes: InstanceMap<Box<Mailbox>>,
     /// Mailboxes of nobody, for the next ones who need one: most instances have a message only for a moment.
-    #[expect(clippy::vec_box, reason = "they come from the map above and go back there as they are")]
+    #[expect(
+        clippy::vec_box,
+        reason = "they come from the map above and go back there as they are"
+    )]
     spare_mailboxes: Vec<Box<Mailbox>>,
     pub(super) states: States,
     /// The locked entities.
