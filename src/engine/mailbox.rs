@@ -146,8 +146,10 @@ mod tests {
         };
         let mut mailbox = Mailbox {
             arrivals: vec![message.clone(); 100].into(),
-            waiting: vec![message].into(),
+            waiting: vec![message.clone()].into(),
             rows: Some(MessageId::MIN),
+            urgent: vec![message].into(),
+            urgent_rows: true,
             waiting_count: 3,
             block: Block::Held,
             ready: true,

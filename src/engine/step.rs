@@ -137,7 +137,8 @@ mod tests {
         step.loaded.insert(id.clone(), None);
         step.encodings.extend(b"{}");
         step.dirty.push(id.clone());
-        step.unsaved.push(id);
+        step.unsaved.push(id.clone());
+        step.behind_locks.push(id);
         step.timers.insert(Vec::new(), None);
         step.letters.insert(Vec::new());
         step.requests.insert(Vec::new(), None);
