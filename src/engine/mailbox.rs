@@ -53,8 +53,8 @@ pub(crate) enum Block {
     Unregistered,
     /// It is an orchestration that a client suspended.
     Suspended,
-    /// It is an orchestration whose code cannot go on, for this reason.
-    Stopped(String),
+    /// It is an orchestration whose code cannot go on.
+    Stopped,
 }
 
 impl Mailbox {

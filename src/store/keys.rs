@@ -218,11 +218,6 @@ pub(crate) fn timer_name(partition: PartitionId, id: &InstanceId, name: &str) ->
     key
 }
 
-/// The names of all scheduled operations of a partition, by instance.
-pub(crate) fn timer_names(partition: PartitionId) -> Range<Vec<u8>> {
-    beginning_with(table(partition, Table::TimerName, 0))
-}
-
 /// What a request id of a client led to.
 pub(crate) fn request(partition: PartitionId, id: &InstanceId, request: &str) -> Vec<u8> {
     let mut key = id_row(partition, Table::Request, id, request.len());
