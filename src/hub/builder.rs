@@ -196,32 +196,9 @@ impl HubBuilder {
         self
     }
 
-    /// The most messages that one operation may send, and the most things that an orchestration may ask for in one turn;
-    /// 10 000 if nothing is said.
+    /// The most messages that one operation may send; 10 000 if nothing is said.
     pub fn action_limit(mut self, messages: usize) -> Self {
         self.limits.actions = messages;
-        self
-    }
-
-    /// How long the history of one execution may become; 50 000 events and 50 MiB if nothing is said. At a fifth of the events
-    /// the log warns, and an orchestration that goes further than the limit stops, visibly.
-    pub fn history_limit(mut self, events: u64, bytes: u64) -> Self {
-        self.limits.history_events = events;
-        self.limits.history_bytes = bytes;
-        self
-    }
-
-    /// Which code may run orchestrations whose version is not registered: [`VersionMatch::Strict`] if nothing is said, so that
-    /// they wait, visibly.
-    pub fn version_match(mut self, version_match: VersionMatch) -> Self {
-        self.registry.version_match = version_match;
-        self
-    }
-
-    /// Whether every turn of an orchestration replays its whole history, so that code which is not deterministic is found at
-    /// its next turn and not at the next restart. For tests: it is on for a hub in memory and off for one in a directory.
-    pub fn strict_replay(mut self, strict: bool) -> Self {
-        self.limits.strict_replay = strict;
         self
     }
 
