@@ -112,7 +112,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let Sales { count, cents, largest } = client.entity::<Sales>(shop).figures().await?;
         println!("{shop}: {count} sales, {cents} cents, {largest} the largest");
     }
-    println!("all: {} sales, {} cents, {} the largest", all.count, all.cents, all.largest);
+    println!(
+        "all: {} sales, {} cents, {} the largest",
+        all.count, all.cents, all.largest
+    );
     println!("taken in: {taken_in} cents");
     hub.shutdown().await?;
     Ok(())

@@ -56,7 +56,11 @@ async fn main() -> abide::Result<()> {
 
     let hub = open(&directory).await?;
     // Awaiting a start waits until it is on disk. From there on the orchestration comes to its end, whatever happens.
-    let run = hub.client().start::<hello_sequence>(cities).instance_id("hello").await?;
+    let run = hub
+        .client()
+        .start::<hello_sequence>(cities)
+        .instance_id("hello")
+        .await?;
     println!("{}", run.result().await?);
     println!("activities so far: {}", RAN.load(Ordering::Relaxed));
     hub.shutdown().await?;
@@ -64,7 +68,10 @@ async fn main() -> abide::Result<()> {
     // The end is on disk as well. Asking for it again runs nothing.
     let hub = open(&directory).await?;
     let run = hub.client().orchestration::<hello_sequence>("hello");
-    println!("after a restart the card has {} lines", run.result().await?.lines().count());
+    println!(
+        "after a restart the card has {} lines",
+        run.result().await?.lines().count()
+    );
     println!("activities so far: {}", RAN.load(Ordering::Relaxed));
     hub.shutdown().await
 }

@@ -47,6 +47,8 @@ pub use entity::{
 pub use error::{Error, ErrorKind, Result};
 pub use failure::Failure;
 pub use hub::{Hub, HubBuilder, HubStats};
+#[cfg(feature = "rocksdb")]
+pub use hub::{Inspection, ReplayProblem, ReplayReport};
 pub use id::{EntityId, MAX_ID_BYTES};
 pub use orchestration::{
     ActivityCall, ChildCall, ChildStart, ContinueAsNew, EntityStart, EventOr, EventTimeout, EventWait, LocalBoxFuture,

@@ -43,13 +43,13 @@ impl ActivityContext {
     }
 
     /// Whether nobody wants the result any more: the orchestration dropped the call or ended, the attempt ran out of time, or
-    /// the hub closes without waiting any longer. Blocking code asks from time to time.
+    /// the hub has closed without waiting any longer. Blocking code asks from time to time.
     pub fn is_canceled(&self) -> bool {
         self.attempt.canceled.is_canceled()
     }
 
     /// Waits until nobody wants the result any more. From then on the attempt has five seconds to clean up; after them its
-    /// future is dropped.
+    /// future is dropped. One that runs out of time is dropped at once, unless it [blocks](crate::ActivityOptions::blocking).
     pub async fn canceled(&self) {
         self.attempt.canceled.canceled().await;
     }

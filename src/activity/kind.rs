@@ -17,8 +17,9 @@ pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send + 'static>>;
 /// on disk, it runs again after the next open. Once the result is on disk it never runs again. What cannot bear to happen
 /// twice gives [`ActivityContext::idempotency_key`] to the other side.
 ///
-/// An attempt that was running when the process went down several times may be what brings it down. From the second crash on
-/// it runs alone among its like, and after the fifth it ends with [`ErrorKind::Poisonous`](crate::ErrorKind::Poisonous).
+/// An activity that was running when the process went down may be what brought it down. From the second crash on it runs
+/// beside no other such one, and at the fifth it ends with [`ErrorKind::Poisonous`](crate::ErrorKind::Poisonous). A hub that
+/// is closed while it runs counts as no crash.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an activity",
     label = "this type was not made by `#[activity]`",

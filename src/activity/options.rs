@@ -47,7 +47,8 @@ impl ActivityOptions {
         self
     }
 
-    /// Attempts block their thread, so that they run on one of those that tokio has for blocking work.
+    /// Attempts block their thread, so that they run on one of those that tokio has for blocking work. Waiting for such a
+    /// thread counts as running.
     #[must_use]
     pub const fn blocking(mut self) -> Self {
         self.blocking = true;

@@ -49,6 +49,10 @@ pub(crate) struct Core {
     pub(super) partitions: Vec<Option<Partition>>,
     pub(super) mailboxes: InstanceMap<Box<Mailbox>>,
     /// Mailboxes of nobody, for the next ones who need one: most instances have a message only for a moment.
+    #[expect(
+        clippy::vec_box,
+        reason = "they come from the map above and go back there as they are"
+    )]
     spare_mailboxes: Vec<Box<Mailbox>>,
     pub(super) states: States,
     /// The locked entities.
@@ -69,6 +73,8 @@ pub(crate) struct Core {
     /// Partitions with a backlog.
     backlogs: VecDeque<PartitionId>,
     steps: u64,
+    /// A step that is done, for its memory.
+    last_step: Step,
 }
 
 impl Core {
@@ -120,6 +126,7 @@ impl Core {
             ready: VecDeque::new(),
             backlogs,
             steps: 0,
+            last_step: Step::default(),
         };
         let owned: Vec<PartitionId> = core.owned().map(|partition| partition.id).collect();
         for id in owned {
@@ -193,7 +200,12 @@ impl Core {
 
     pub(super) fn new_step(&mut self, now: Timestamp, batch_number: u64) -> Step {
         self.steps += 1;
-        Step::new(self.steps, now, batch_number)
+        std::mem::take(&mut self.last_step).renewed(self.steps, now, batch_number)
+    }
+
+    /// Takes back a step that is committed: the next one uses its memory.
+    pub(crate) fn reuse(&mut self, step: Step) {
+        self.last_step = step;
     }
 
     /// Runs the instances that are ready, in their order, until the commit is full.

@@ -37,10 +37,12 @@ pub(crate) struct Limits {
     pub(crate) async_timeout: Duration,
     /// The most attempts of activities that run at one time in the hub.
     pub(crate) activities: usize,
-    /// How many activities that wait for a slot are held in memory by each core.
+    /// How many attempts of one activity that wait for a slot are held in memory by each core.
     pub(crate) activities_in_memory: usize,
     /// In how many crashes an activity may have been running before it ends as poisonous.
     pub(crate) crashes: usize,
+    /// How long an attempt of an activity may still run after it was told that nobody wants its result any more.
+    pub(crate) cancel_grace: Duration,
     /// How long a request id is remembered.
     pub(crate) request_retention: Duration,
     /// The most request ids that a partition remembers.
@@ -73,6 +75,8 @@ impl Default for Limits {
             activities: 256,
             activities_in_memory: 256,
             crashes: 5,
+            // As it is documented with `ActivityContext::canceled`.
+            cancel_grace: Duration::from_secs(5),
             request_retention: Duration::from_secs(24 * 60 * 60),
             requests: 100_000,
             dead_letter_retention: Duration::from_secs(30 * 24 * 60 * 60),

@@ -53,8 +53,8 @@ pub(crate) enum Block {
     Unregistered,
     /// It is an orchestration that a client suspended.
     Suspended,
-    /// It is an orchestration whose code cannot go on, for this reason.
-    Stopped(String),
+    /// It is an orchestration whose code cannot go on.
+    Stopped,
 }
 
 impl Mailbox {
@@ -124,5 +124,40 @@ impl Mailbox {
         self.rows = Some(MessageId::MIN);
         self.urgent.retain(|message| !message.stored);
         self.urgent_rows = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::message::Origin;
+    use crate::id::InstanceId;
+    use crate::store::records::Action;
+
+    /// Nothing of an instance is left for the next one that gets its mailbox.
+    #[test]
+    fn a_cleared_mailbox_is_as_good_as_new() {
+        let message = Message {
+            id: MessageId::MIN,
+            target: InstanceId::trusted("@a@k"),
+            action: Action::Cancel { timer: "t".into() },
+            origin: Origin::of_stored(None),
+            stored: true,
+        };
+        let mut mailbox = Mailbox {
+            arrivals: vec![message.clone(); 100].into(),
+            waiting: vec![message.clone()].into(),
+            rows: Some(MessageId::MIN),
+            urgent: vec![message].into(),
+            urgent_rows: true,
+            waiting_count: 3,
+            block: Block::Held,
+            ready: true,
+            touched_in: 7,
+            refused: true,
+        };
+        mailbox.clear();
+        assert_eq!(format!("{mailbox:?}"), format!("{:?}", Mailbox::default()));
+        assert!(mailbox.arrivals.capacity() < 100);
     }
 }

@@ -177,4 +177,19 @@ mod tests {
         }
         assert!(!states.contains(&id(1)));
     }
+
+    /// An entity whose turn runs is not there, also if it is forgotten or the cache ages meanwhile.
+    #[test]
+    fn what_is_taken_is_not_there() {
+        let mut states = States::new(0);
+        states.put(&id(1), Entity::absent());
+        let entity = states.take(&id(1)).expect("it was put in");
+        assert!(!states.contains(&id(1)));
+        assert!(states.take(&id(1)).is_none() && states.get_mut(&id(1)).is_none());
+        states.put(&id(1), entity);
+        assert!(states.get_mut(&id(1)).is_some());
+        states.take(&id(1));
+        states.remove(&id(1));
+        assert_eq!(states.len(), 0);
+    }
 }

@@ -232,7 +232,7 @@ impl Core {
         let mut dirty = std::mem::take(&mut step.dirty);
         // Rows that lie together are written together, which finds their places in RocksDB's memory in its caches.
         dirty.sort_by_cached_key(|id| self.partition_of(id));
-        for id in dirty {
+        for id in dirty.drain(..) {
             let partition = self.partition_of(&id);
             let Some(entity) = self.states.get_mut(&id) else {
                 continue;
@@ -254,6 +254,7 @@ impl Core {
             }
             entity.encoding = 0..0;
         }
+        step.dirty = dirty;
         Ok(())
     }
 }

@@ -199,7 +199,14 @@ impl Check<'_> {
                 return Ok(());
             }
             check.report.orchestrations += 1;
-            let replayed = replay(&check.registry, &check.limits, check.partition, &id, &record, check.reader)?;
+            let replayed = replay(
+                &check.registry,
+                &check.limits,
+                check.partition,
+                &id,
+                &record,
+                check.reader,
+            )?;
             if let Err(stopped) = replayed {
                 check.problem(&id, Some(stopped.kind), stopped.message);
             }
@@ -286,7 +293,8 @@ impl Check<'_> {
         };
         let Some(spec) = code.find(operation) else {
             let is_built_in = operation.eq_ignore_ascii_case("delete");
-            return (!is_built_in).then(|| format!("a message waits for its operation `{operation}`, which it has not"));
+            return (!is_built_in)
+                .then(|| format!("a message waits for its operation `{operation}`, which it has not"));
         };
         caught(|| code.check_arguments(spec, arguments))
             .unwrap_or_else(|panic| Err(format!("their decoder panicked: {panic}")))

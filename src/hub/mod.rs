@@ -2,6 +2,8 @@
 
 mod builder;
 mod handle;
+#[cfg(feature = "rocksdb")]
+mod inspect;
 mod names;
 mod stats;
 
@@ -9,4 +11,6 @@ pub use builder::HubBuilder;
 #[cfg(feature = "rocksdb")]
 pub(crate) use builder::{WAL_LIMIT, memory_of_store};
 pub use handle::Hub;
+#[cfg(feature = "rocksdb")]
+pub use inspect::{Inspection, ReplayProblem, ReplayReport};
 pub use stats::HubStats;

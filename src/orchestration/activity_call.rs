@@ -19,6 +19,7 @@ use crate::orchestration::payload::{encode_argument, normalize_argument};
 use crate::orchestration::step::{Attempts, What};
 use crate::retry::RetryPolicy;
 use crate::store::records::history::Command;
+use crate::time::Timestamp;
 
 /// A call of an activity, made by [`OrchestrationContext::call_activity`](crate::OrchestrationContext::call_activity). It
 /// runs whether it is awaited or not, from the end of the turn on; dropping it cancels it.
@@ -104,7 +105,7 @@ impl<A: Activity> ActivityCall<A> {
     #[track_caller]
     pub fn timeout(self, timeout: Duration) -> Self {
         if self.awaited.is_open() {
-            let millis = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+            let Timestamp(millis) = Timestamp(0).after(timeout);
             self.awaited.journal().configure(self.awaited.sequence(), |_, command| {
                 if let Command::CallActivity { timeout_ms, .. } = command {
                     *timeout_ms = Some(millis);

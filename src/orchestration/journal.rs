@@ -285,7 +285,7 @@ impl Journal {
         let state = self.state.borrow();
         let input = self.started.get().map_or(0, |started| started.input.len());
         // A step with its place in the map and the future that waits for it.
-        let step = 2 * std::mem::size_of::<Step>();
+        let step = 2 * size_of::<Step>();
         1_024 + input + state.steps.len() * step + state.events.bytes()
     }
 

@@ -38,3 +38,6 @@ pub use kind::{LocalBoxFuture, Orchestration};
 pub use lock::{LockGuard, LockRequest, LockTargets};
 pub(crate) use program::orchestration_code;
 pub use timer::Timer;
+
+#[cfg(test)]
+mod tests;

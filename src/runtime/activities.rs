@@ -21,9 +21,6 @@ use crate::runtime::release::Lost;
 use crate::runtime::shared::Runtime;
 use crate::time::Stopwatch;
 
-/// How long an attempt may still run that was told to stop. Documented with `ActivityContext::canceled`.
-const GRACE: Duration = Duration::from_secs(5);
-
 /// An attempt of an activity that begins when what asked for it is durable.
 pub(crate) struct StartActivity {
     pub(crate) activity: ActivityKey,
@@ -129,6 +126,7 @@ impl Runtime {
             runtime: Arc::downgrade(self),
             blocking: code.is_blocking(),
             timeout: start.timeout.or(code.timeout()),
+            grace: self.limits.cancel_grace,
             activity: start.activity,
             name: start.name,
             attempt: start.attempt,
@@ -156,6 +154,8 @@ struct Watched {
     attempt: u32,
     blocking: bool,
     timeout: Option<Duration>,
+    /// How long it may still run after it was told to stop.
+    grace: Duration,
     canceled: Arc<Cancellation>,
 }
 
@@ -222,7 +222,7 @@ impl Watched {
 
     async fn grace_is_over(&self) {
         self.canceled.canceled().await;
-        tokio::time::sleep(GRACE).await;
+        tokio::time::sleep(self.grace).await;
     }
 
     /// What became of the task. Nothing if the tokio runtime dropped it.

@@ -1,7 +1,7 @@
 //! The thread that runs one core.
 
 use std::any::Any;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -27,6 +27,8 @@ pub(crate) struct Executor {
     core: Core,
     inbox: InboxReceiver,
     runtime: Arc<Runtime>,
+    /// Memory for the envelopes that are taken in.
+    envelopes: VecDeque<Envelope>,
     /// The clients that wait, by token, with the instance that each one asked.
     replies: Slab<(Reply, InstanceId)>,
     /// The clients that wait for the ends of orchestrations. Their tokens are drawn by the runtime and never used twice:
@@ -63,6 +65,7 @@ impl Executor {
             core,
             inbox,
             runtime,
+            envelopes: VecDeque::new(),
             replies: Slab::new(),
             waits: HashMap::new(),
             gauges: Gauges::of_executor(index),
@@ -115,30 +118,24 @@ impl Executor {
         self.runtime.failed().map_or(Ok(()), |error| Err(error.clone()))
     }
 
-    /// Waits for the first envelope, or until the core wants to run, and takes what else is there.
+    /// Waits for an envelope, or until the core wants to run, and takes in what is there.
     fn receive(&mut self) {
         let now = self.runtime.clock.now();
         let wake = self.core.next_wake().into_iter().chain(self.stop_at).min();
-        let inbox = &self.runtime.inboxes[self.index];
         // The clock rounds down, so a wait ends up to a millisecond early; one more keeps it from spinning.
         let timeout = wake.map(|wake| now.until(wake) + Duration::from_millis(1));
-        if let Some(envelope) = self.inbox.receive(inbox, timeout) {
-            self.take_in(envelope);
-        }
+        self.inbox.wait(timeout);
         self.drain();
     }
 
     /// Takes in everything that was sent before the call.
     fn drain(&mut self) {
-        let waiting = self.runtime.inboxes[self.index].len();
-        let mut taken = 0;
-        while taken < waiting
-            && let Some(envelope) = self.inbox.poll()
-        {
+        let mut envelopes = std::mem::take(&mut self.envelopes);
+        self.inbox.take(&mut envelopes);
+        for envelope in envelopes.drain(..) {
             self.take_in(envelope);
-            taken += 1;
         }
-        self.runtime.inboxes[self.index].taken(taken);
+        self.envelopes = envelopes;
     }
 
     fn take_in(&mut self, envelope: Envelope) {
@@ -228,14 +225,13 @@ impl Executor {
             .totals
             .entities_in_memory
             .store(entities as u64, Ordering::Relaxed);
-        let releases: Vec<Release> = std::mem::take(&mut step.outputs)
-            .into_iter()
-            .filter_map(|output| self.release(output))
-            .collect();
+        let mut releases = Vec::with_capacity(step.outputs.len());
+        releases.extend(step.outputs.drain(..).filter_map(|output| self.release(output)));
         if step.batch.is_empty() {
             if !releases.is_empty() {
                 runtime.hold(releases);
             }
+            self.core.reuse(step);
             return Ok(());
         }
         let _span = tracing::debug_span!("commit", executor = self.index, changes = step.batch.len()).entered();
@@ -249,7 +245,10 @@ impl Executor {
             }
         };
         match runtime.order.commit(&mut step.batch, releases, deliver) {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                self.core.reuse(step);
+                Ok(())
+            }
             Err((error, releases)) => {
                 runtime.release(releases, Some(&error));
                 Err(error)
@@ -317,15 +316,19 @@ impl Executor {
             let _ = reply.sender.send(Err(error.clone()));
         }
         while self.stop_at.is_none() {
-            let inbox = &self.runtime.inboxes[self.index];
-            match self.inbox.receive(inbox, None) {
-                Some(
-                    Envelope::Request { reply, .. } | Envelope::Operator { reply, .. } | Envelope::Wait { reply, .. },
-                ) => {
-                    let _ = reply.sender.send(Err(error.clone()));
+            self.inbox.wait(None);
+            let mut envelopes = VecDeque::new();
+            self.inbox.take(&mut envelopes);
+            for envelope in envelopes {
+                match envelope {
+                    Envelope::Request { reply, .. }
+                    | Envelope::Operator { reply, .. }
+                    | Envelope::Wait { reply, .. } => {
+                        let _ = reply.sender.send(Err(error.clone()));
+                    }
+                    Envelope::Stop { patience } => self.stop_at = Some(self.runtime.clock.now().after(patience)),
+                    Envelope::Forget { .. } | Envelope::Input(_) | Envelope::Wake => {}
                 }
-                Some(Envelope::Stop { .. }) | None => return,
-                Some(Envelope::Forget { .. } | Envelope::Input(_) | Envelope::Wake) => {}
             }
         }
     }

@@ -1,7 +1,9 @@
 //! The inbox before each executor.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -53,35 +55,62 @@ pub(crate) struct Reply {
     pub(crate) permit: Option<OwnedSemaphorePermit>,
 }
 
+/// For how many envelopes an inbox keeps memory when it is empty.
+const KEPT: usize = 4 * 1024;
+
 /// The sending side of an executor's inbox.
+///
+/// The executor takes all that is there by changing its own empty queue for the full one: one lock for many envelopes,
+/// and no memory that one thread takes and another gives back.
 #[derive(Debug)]
 pub(crate) struct Inbox {
-    sender: Sender<Envelope>,
-    waiting: AtomicUsize,
+    queue: Mutex<Queue>,
+    /// Wakes the executor.
+    wake: Condvar,
     spilled: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    envelopes: VecDeque<Envelope>,
+    /// Whether the executor waits to be woken.
+    idle: bool,
+    /// Whether the executor is gone.
+    closed: bool,
 }
 
 /// The receiving side. One executor has it.
 #[derive(Debug)]
 pub(crate) struct InboxReceiver {
-    receiver: Receiver<Envelope>,
+    inbox: Arc<Inbox>,
 }
 
 impl Inbox {
-    pub(crate) fn new() -> (Self, InboxReceiver) {
-        let (sender, receiver) = channel();
-        let inbox = Self {
-            sender,
-            waiting: AtomicUsize::new(0),
+    pub(crate) fn new() -> (Arc<Self>, InboxReceiver) {
+        let inbox = Arc::new(Self {
+            queue: Mutex::default(),
+            wake: Condvar::new(),
             spilled: AtomicBool::new(false),
+        });
+        let receiver = InboxReceiver {
+            inbox: Arc::clone(&inbox),
         };
-        (inbox, InboxReceiver { receiver })
+        (inbox, receiver)
     }
 
     /// Puts an envelope in; says whether the executor is still there.
     pub(crate) fn send(&self, envelope: Envelope) -> bool {
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        self.sender.send(envelope).is_ok()
+        let mut queue = self.queue();
+        if queue.closed {
+            return false;
+        }
+        queue.envelopes.push_back(envelope);
+        let idle = std::mem::take(&mut queue.idle);
+        drop(queue);
+        if idle {
+            self.wake.notify_one();
+        }
+        true
     }
 
     /// Brings a message that has a row, or leaves it to its row if there is no room. Called while the commit order is
@@ -90,7 +119,7 @@ impl Inbox {
         if self.spilled.load(Ordering::Relaxed) {
             return;
         }
-        if self.waiting.load(Ordering::Relaxed) >= DELIVERY_LIMIT {
+        if self.len() >= DELIVERY_LIMIT {
             self.spilled.store(true, Ordering::Relaxed);
             self.send(Envelope::Wake);
             return;
@@ -109,32 +138,107 @@ impl Inbox {
         self.spilled.load(Ordering::Relaxed)
     }
 
-    /// Notes that the executor has taken `count` envelopes with [`InboxReceiver::poll`]. The clients count on the same
-    /// word of memory, so this is said once for many.
-    pub(crate) fn taken(&self, count: usize) {
-        self.waiting.fetch_sub(count, Ordering::Relaxed);
-    }
-
     /// How many envelopes wait.
     pub(crate) fn len(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
+        self.queue().envelopes.len()
+    }
+
+    /// A panic while the lock was held cannot have left the queue half-changed.
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl InboxReceiver {
-    /// Waits for an envelope, for at most `timeout`.
-    pub(crate) fn receive(&self, inbox: &Inbox, timeout: Option<Duration>) -> Option<Envelope> {
-        let received = match timeout {
-            Some(timeout) => self.receiver.recv_timeout(timeout).ok(),
-            None => self.receiver.recv().ok(),
+    /// Waits until there is an envelope, for at most `timeout`.
+    pub(crate) fn wait(&self, timeout: Option<Duration>) {
+        let mut queue = self.inbox.queue();
+        queue.idle = true;
+        let empty = |queue: &mut Queue| queue.envelopes.is_empty();
+        let mut queue = match timeout {
+            Some(timeout) => {
+                let waited = self.inbox.wake.wait_timeout_while(queue, timeout, empty);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+            None => {
+                let waited = self.inbox.wake.wait_while(queue, empty);
+                waited.unwrap_or_else(PoisonError::into_inner)
+            }
         };
-        received.inspect(|_| {
-            inbox.waiting.fetch_sub(1, Ordering::Relaxed);
-        })
+        queue.idle = false;
     }
 
-    /// The next envelope if one is there. It counts as waiting until [`Inbox::taken`] says otherwise.
-    pub(crate) fn poll(&self) -> Option<Envelope> {
-        self.receiver.try_recv().ok()
+    /// Takes everything that was sent before the call into `envelopes`, which is empty.
+    pub(crate) fn take(&self, envelopes: &mut VecDeque<Envelope>) {
+        debug_assert!(envelopes.is_empty());
+        envelopes.shrink_to(KEPT);
+        std::mem::swap(&mut self.inbox.queue().envelopes, envelopes);
+    }
+}
+
+impl Drop for InboxReceiver {
+    /// Whoever asked and is not answered by now hears that the hub has ended, when its envelope is dropped.
+    fn drop(&mut self) {
+        let mut queue = self.inbox.queue();
+        queue.closed = true;
+        let envelopes = std::mem::take(&mut queue.envelopes);
+        drop(queue);
+        drop(envelopes);
+    }
+}
+
+impl fmt::Debug for Envelope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Request { .. } => "Request",
+            Self::Operator { .. } => "Operator",
+            Self::Wait { .. } => "Wait",
+            Self::Forget { .. } => "Forget",
+            Self::Input(_) => "Input",
+            Self::Wake => "Wake",
+            Self::Stop { .. } => "Stop",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kinds(receiver: &InboxReceiver) -> Vec<String> {
+        let mut envelopes = VecDeque::new();
+        receiver.take(&mut envelopes);
+        envelopes.iter().map(|envelope| format!("{envelope:?}")).collect()
+    }
+
+    /// What was sent comes once and in order, and a wait ends when there is something or when its time is over.
+    #[test]
+    fn envelopes_come_once_and_in_order() {
+        let (inbox, receiver) = Inbox::new();
+        receiver.wait(Some(Duration::from_millis(1)));
+        assert!(kinds(&receiver).is_empty());
+        let patience = Duration::ZERO;
+        assert!(inbox.send(Envelope::Wake) && inbox.send(Envelope::Stop { patience }));
+        assert_eq!(inbox.len(), 2);
+        receiver.wait(None);
+        assert_eq!(kinds(&receiver), ["Wake", "Stop"]);
+        assert!(kinds(&receiver).is_empty());
+        #[expect(clippy::disallowed_methods, reason = "a second thread sends")]
+        let sender = std::thread::spawn(move || inbox.send(Envelope::Wake));
+        receiver.wait(None);
+        assert!(sender.join().unwrap());
+    }
+
+    /// Who asked an executor that is gone hears of it, and nothing more is taken in.
+    #[test]
+    fn what_an_executor_leaves_behind_is_dropped() {
+        let (inbox, receiver) = Inbox::new();
+        let (sender, mut answer) = oneshot::channel();
+        let reply = Reply { sender, permit: None };
+        let input = Box::new(|_| Input::Spilled);
+        assert!(inbox.send(Envelope::Operator { input, reply }));
+        drop(receiver);
+        assert!(matches!(answer.try_recv(), Err(oneshot::error::TryRecvError::Closed)));
+        assert!(!inbox.send(Envelope::Wake));
     }
 }

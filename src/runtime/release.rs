@@ -173,3 +173,31 @@ impl Release {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::sync::Semaphore;
+
+    /// Whoever hears finds the room again that was taken for it, and nothing is given back twice.
+    #[test]
+    fn room_is_given_back_before_clients_hear() {
+        let room = Arc::new(Semaphore::new(3));
+        let mut items: Vec<Release> = (0..3)
+            .map(|_| {
+                let reply = Reply {
+                    sender: oneshot::channel().0,
+                    permit: Arc::clone(&room).try_acquire_owned().ok(),
+                };
+                let told = Told::Accepted;
+                Release::Reply { reply, told }
+            })
+            .collect();
+        items.push(Release::Read(oneshot::channel().0));
+        assert_eq!(room.available_permits(), 0);
+        give_back_room(&mut items);
+        assert_eq!(room.available_permits(), 3);
+        drop(items);
+        assert_eq!(room.available_permits(), 3);
+    }
+}

@@ -47,7 +47,7 @@ pub(crate) struct Runtime {
     pub(crate) limits: Limits,
     pub(crate) partitions: u16,
     pub(crate) order: Arc<CommitOrder<Release>>,
-    pub(crate) inboxes: Vec<Inbox>,
+    pub(crate) inboxes: Vec<Arc<Inbox>>,
     pub(crate) clock: Clock,
     pub(crate) room: Room,
     pub(crate) totals: Totals,

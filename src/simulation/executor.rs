@@ -98,6 +98,9 @@ impl World {
             core.step(self.now, batch, reader.as_ref(), seen)
         };
         let step = stepped.expect("the model's reads do not fail");
+        for core in self.life.slots.take_news() {
+            self.life.seats[core].inbox.push_back(Envelope::Wake);
+        }
         check::step(&step, self.model.as_ref(), self.climate.orchestrations.is_some());
         self.story
             .tell(|| format!("{} core {index} steps: {}", self.now.0, describe(&step)));

@@ -22,6 +22,7 @@ pub(super) struct Life {
     pub(super) build: Build,
     /// Entities that are held until an operator resumes them.
     pub(super) held: BTreeSet<InstanceId>,
+    pub(super) slots: Arc<ActivitySlots>,
     pub(super) order: Arc<CommitOrder<Released>>,
     pub(super) seats: Vec<Seat>,
     /// How many envelopes an inbox holds before messages are left to their rows.
@@ -155,6 +156,7 @@ impl Life {
         Self {
             build,
             held: held.clone(),
+            slots: Arc::clone(&slots),
             seats: seats.collect(),
             order: Arc::new(CommitOrder::new(model.clone(), last)),
             inbox_limit: random.between(1, 4) as usize,

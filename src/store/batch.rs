@@ -52,6 +52,18 @@ impl Batch {
         })
     }
 
+    /// Forgets all changes and keeps the memory for others.
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.changes.clear();
+    }
+
+    /// Gives back memory over `bytes` for keys and values.
+    pub(crate) fn shrink_to(&mut self, bytes: usize) {
+        self.bytes.shrink_to(bytes);
+        self.changes.shrink_to(bytes / size_of::<Span>());
+    }
+
     /// How many changes there are.
     pub(crate) fn len(&self) -> usize {
         self.changes.len()

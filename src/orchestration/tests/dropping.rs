@@ -1,0 +1,149 @@
+//! What a drop means: a cancel if the code did it, and nothing otherwise.
+
+use std::time::Duration;
+
+use futures::future::join;
+
+use super::driver::{Driver, short};
+use super::stage::{Account, Double, orchestration};
+use crate::prelude::*;
+use crate::store::records::instance::StopKind;
+
+orchestration!(Dropper(ctx, _nothing: ()) -> String, Failure {
+    let early = ctx.call_activity::<Double>(1);
+    drop(ctx.create_timer(Duration::from_secs(1)));
+    let never_sent = ctx.entity::<Account>("a").deposit(5);
+    let read_late = ctx.call_activity::<Double>(2);
+    ctx.wait_for_external_event::<()>("go").await?;
+    drop(early);
+    drop(never_sent);
+    ctx.wait_for_external_event::<()>("on").await?;
+    drop(read_late);
+    ctx.create_timer(Duration::from_secs(1)).await;
+    Ok("done".into())
+});
+
+/// A step of an earlier turn is cancelled by its drop; one of the same turn, and an operation that nobody used, leave only a
+/// gap in the numbers; one that has ended is left alone.
+#[test]
+fn a_dropped_step_is_cancelled_once() {
+    let mut driver = Driver::started::<Dropper>("null");
+    // 2 was dropped at once, 3 was an operation.
+    assert_eq!(
+        short(&driver.history[0].commands),
+        ["activity 1", "activity 4", "event 5"]
+    );
+    assert_eq!(short(&driver.raise("go", "null")), ["cancel 1", "event 6"]);
+    assert!(!driver.wants(1), "nobody wants what was cancelled");
+    driver.answer(4, "4");
+    assert_eq!(short(&driver.raise("on", "null")), ["timer 7"]);
+    assert_eq!(short(&driver.fire(7)), ["complete \"done\""]);
+}
+
+/// Forgetting the live code takes nothing back: the replay stands where the live code stood.
+#[test]
+fn unloading_records_nothing() {
+    let mut driver = Driver::started::<Dropper>("null");
+    driver.unload();
+    assert_eq!(short(&driver.raise("go", "null")), ["cancel 1", "event 6"]);
+    driver.unload();
+    driver.answer(4, "4");
+    assert!(driver.ended().is_none());
+}
+
+orchestration!(Panics(ctx, _nothing: ()) -> (), Failure {
+    let _kept = ctx.call_activity::<Double>(1);
+    ctx.wait_for_external_event::<()>("go").await?;
+    let _fresh = ctx.create_timer(Duration::from_secs(1));
+    panic!("on purpose");
+});
+
+/// What unwinding drops is not cancelled: the turn does not count, and can be tried again.
+#[test]
+fn a_panic_records_nothing() {
+    let mut driver = Driver::started::<Panics>("null");
+    for _ in 0..2 {
+        let stopped = driver.try_turn(vec![super::driver::raised("go", "null")]).unwrap_err();
+        assert_eq!(stopped.kind, StopKind::Panicked);
+        assert!(stopped.message.contains("on purpose"), "{}", stopped.message);
+        assert!(stopped.message.contains("dropping.rs:"), "{}", stopped.message);
+        assert_eq!(driver.history.len(), 1);
+        assert!(driver.open.contains_key(&1));
+    }
+}
+
+orchestration!(Caught(ctx, _nothing: ()) -> String, Failure {
+    use futures::FutureExt;
+    let kept = ctx.call_activity::<Double>(1);
+    ctx.wait_for_external_event::<()>("go").await?;
+    let explosive = std::panic::AssertUnwindSafe(async move {
+        let _dropped_by_unwinding = kept;
+        panic!("on purpose");
+    });
+    let caught: Result<(), _> = explosive.catch_unwind().await;
+    ctx.create_timer(Duration::from_secs(1)).await;
+    Ok(format!("caught {}", caught.is_err()))
+});
+
+/// A panic that the code catches itself is a part of what it does.
+#[test]
+fn a_panic_that_the_code_catches_is_its_own_affair() {
+    let mut driver = Driver::started::<Caught>("null");
+    assert_eq!(short(&driver.raise("go", "null")), ["cancel 1", "timer 3"]);
+    driver.fire(3);
+    assert_eq!(driver.ended().unwrap(), "\"caught true\"");
+}
+
+orchestration!(Leaves(ctx, early: bool) -> (), Failure {
+    let (b, a) = (ctx.create_timer(Duration::from_secs(9)), ctx.call_activity::<Double>(1));
+    let child = ctx.call_sub_orchestration::<Dropper>(());
+    let event = ctx.wait_for_external_event::<()>("go");
+    if early {
+        event.await?;
+        return Err(Failure::message("early"));
+    }
+    drop(join(join(child, a), join(b, event)));
+    Ok(())
+});
+
+/// The end of an execution takes back what is open, in the order of the steps' numbers, whatever the order of the drops.
+#[test]
+fn the_end_takes_back_what_is_open() {
+    let mut driver = Driver::started::<Leaves>("true");
+    assert_eq!(
+        short(&driver.history[0].commands),
+        ["timer 1", "activity 2", "child 3", "event 4"]
+    );
+    assert_eq!(
+        short(&driver.raise("go", "null")),
+        ["cancel 1", "cancel 2", "cancel 3", "fail Failure: early"]
+    );
+    let driver = Driver::started::<Leaves>("false");
+    assert_eq!(short(&driver.history[0].commands), ["complete null"]);
+}
+
+orchestration!(Hot(ctx, _nothing: ()) -> i64, Failure {
+    let first = ctx.call_activity::<Double>(1);
+    let account = ctx.entity::<Account>("a");
+    let operation = account.deposit(1);
+    account.deposit(2).signal();
+    let second = ctx.call_activity::<Double>(2);
+    let (a, b) = (second.await?, operation.await?);
+    Ok(a + b + first.await?)
+});
+
+/// Activities are asked for where they are made, operations where they are used; the numbers are those of the making.
+#[test]
+fn hot_steps_begin_before_anyone_waits() {
+    let mut driver = Driver::started::<Hot>("null");
+    assert_eq!(
+        short(&driver.history[0].commands),
+        ["activity 1", "signal 3", "activity 4"]
+    );
+    assert!(
+        driver.answer(1, "10").is_empty(),
+        "an answer that nobody waits for is kept"
+    );
+    assert_eq!(short(&driver.answer(4, "20")), ["call 2"]);
+    assert_eq!(short(&driver.answer(2, "30")), ["complete 60"]);
+}

@@ -1,0 +1,189 @@
+//! Retries of activities and sub-orchestrations.
+
+use std::time::Duration;
+
+use super::driver::{Driver, short};
+use super::stage::{Double, Stubborn, orchestration};
+use crate::prelude::*;
+use crate::store::records::history::{Command, StepOutcome};
+use crate::{Error, ErrorKind};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+orchestration!(Retrying(ctx, which: String) -> i64, Failure {
+    let policy = RetryPolicy::new(4).first_interval(SECOND).backoff(3.0).max_interval(5 * SECOND);
+    let call = ctx.call_activity::<Double>(1);
+    let answer = match which.as_str() {
+        "plain" => call.retry(policy),
+        "condition" => {
+            let wanted = String::from("busy");
+            call.retry(policy).retry_if(move |failure| failure.message.contains(&wanted))
+        }
+        "overall" => call.timeout(SECOND / 2).retry(policy.timeout(4 * SECOND)),
+        "dropped" => {
+            let call = call.retry(policy);
+            ctx.wait_for_external_event::<()>("drop").await?;
+            drop(call);
+            return Ok(0);
+        }
+        _ => call,
+    };
+    Ok(answer.await?)
+});
+
+/// Fails a step and gives the delay before its next attempt, in seconds, with what was asked for after it.
+fn retry(driver: &mut Driver, outcome: StepOutcome) -> (f64, Vec<Command>) {
+    let before = driver.now;
+    let commands = driver.end(1, outcome);
+    let [Command::CreateTimer { sequence, due }] = commands[..] else {
+        panic!("{commands:?}");
+    };
+    assert!(!driver.wants(1) && driver.wants(sequence));
+    let again = driver.fire(sequence);
+    assert!(driver.wants(1));
+    (before.until(due).as_secs_f64(), again)
+}
+
+fn busy() -> StepOutcome {
+    StepOutcome::Returned(Failure::message("busy"))
+}
+
+/// The delays are `min(first * coefficient^n, max)`, each attempt has the same number and input, and the last failure is
+/// the one that is told.
+#[test]
+fn attempts_follow_the_policy() {
+    for strict in [false, true] {
+        let mut driver = Driver::new::<Retrying>();
+        driver.strict = strict;
+        driver.start("\"plain\"");
+        for (attempt, delay) in [(2, 1.0), (3, 3.0), (4, 5.0)] {
+            let (waited, again) = retry(&mut driver, busy());
+            assert_eq!(waited, delay);
+            let [
+                Command::CallActivity {
+                    sequence: 1,
+                    input,
+                    attempt: made,
+                    ..
+                },
+            ] = &again[..]
+            else {
+                panic!("{again:?}");
+            };
+            assert_eq!((&input[..], *made), (&b"1"[..], attempt));
+        }
+        driver.fail(1, "busy at last");
+        assert_eq!(driver.ended().unwrap(), "!Failure: busy at last");
+    }
+}
+
+/// What no retry mends is told at once; what the runtime met counts as a failure like any other.
+#[test]
+fn only_what_can_be_mended_is_repeated() {
+    let runtime = |kind| StepOutcome::Runtime(Error::new(kind, "met"));
+    for kind in [ErrorKind::TimedOut, ErrorKind::Panicked] {
+        let mut driver = Driver::started::<Retrying>("\"plain\"");
+        assert_eq!(retry(&mut driver, runtime(kind)).0, 1.0);
+    }
+    for kind in [
+        ErrorKind::InvalidArguments,
+        ErrorKind::Serialization,
+        ErrorKind::Unregistered,
+        ErrorKind::Poisonous,
+    ] {
+        let mut driver = Driver::started::<Retrying>("\"plain\"");
+        driver.end(1, runtime(kind));
+        assert!(driver.ended().is_some(), "{kind:?}");
+    }
+    let mut driver = Driver::started::<Retrying>("\"plain\"");
+    driver.end(1, StepOutcome::Returned(Failure::message("broken").non_retriable()));
+    assert_eq!(driver.ended().unwrap(), "!Failure: broken");
+}
+
+/// A condition decides over each failure.
+#[test]
+fn a_condition_decides() {
+    let mut driver = Driver::started::<Retrying>("\"condition\"");
+    retry(&mut driver, busy());
+    driver.fail(1, "broken");
+    assert_eq!(driver.ended().unwrap(), "!Failure: broken");
+}
+
+/// No attempt is begun after the time for all of them is over.
+#[test]
+fn the_time_for_all_attempts_ends() {
+    let mut driver = Driver::started::<Retrying>("\"overall\"");
+    // After one second; the next would begin after four, the one after that after nine.
+    let (_, again) = retry(&mut driver, busy());
+    assert!(
+        matches!(
+            again[0],
+            Command::CallActivity {
+                timeout_ms: Some(500),
+                ..
+            }
+        ),
+        "an attempt keeps its options"
+    );
+    retry(&mut driver, busy());
+    driver.fail(1, "busy");
+    assert!(driver.ended().is_some());
+}
+
+/// A call that is dropped while it waits for its next attempt cancels that wait, and nothing else.
+#[test]
+fn a_dropped_call_is_not_repeated() {
+    let mut driver = Driver::started::<Retrying>("\"dropped\"");
+    assert_eq!(short(&driver.end(1, busy())), ["timer 3"]);
+    assert_eq!(short(&driver.raise("drop", "null")), ["cancel 3", "complete 0"]);
+}
+
+orchestration!(Default(ctx, own: bool) -> i64, Failure {
+    let call = ctx.call_activity::<Stubborn>(1);
+    Ok(if own { call.retry(RetryPolicy::new(1)) } else { call }.await?)
+});
+
+/// An activity's own policy holds where the call says nothing.
+#[test]
+fn an_activity_has_a_policy_of_its_own() {
+    let mut driver = Driver::started::<Default>("false");
+    assert_eq!(retry(&mut driver, busy()).0, 1.0);
+    assert_eq!(retry(&mut driver, busy()).0, 2.0);
+    driver.end(1, busy());
+    assert!(driver.ended().is_some());
+    let mut driver = Driver::started::<Default>("true");
+    driver.end(1, busy());
+    assert!(driver.ended().is_some());
+}
+
+orchestration!(Parent(ctx, _nothing: ()) -> i64, Failure {
+    let child = ctx.call_sub_orchestration::<Default>(true).instance_id("child-1").version("3").tag("k", "v");
+    Ok(child.retry(RetryPolicy::new(2)).await?)
+});
+
+/// A sub-orchestration begins again under the same id, with the same options.
+#[test]
+fn a_child_is_repeated_under_its_id() {
+    let mut driver = Driver::started::<Parent>("null");
+    let (_, again) = retry(&mut driver, busy());
+    let [
+        Command::StartOrchestration {
+            instance,
+            version,
+            tags,
+            attempt,
+            wait,
+            ..
+        },
+    ] = &again[..]
+    else {
+        panic!("{again:?}");
+    };
+    assert_eq!(
+        (instance.as_str(), version.as_deref(), *attempt, *wait),
+        ("child-1", Some("3"), 2, true)
+    );
+    assert_eq!(tags, &[("k".to_owned(), "v".to_owned())]);
+    driver.answer(1, "7");
+    assert_eq!(driver.ended().unwrap(), "7");
+}

@@ -1,0 +1,362 @@
+//! Attempts of activities on a running hub. No orchestration asks for them: their rows are there when the hub opens, and
+//! what their orchestration is told stays as a row, because nobody registers what is named in its place.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use super::*;
+use crate::activity::activity_code;
+use crate::engine::message::ActivityKey;
+use crate::id::{ExecutionId, InstanceId, PartitionId};
+use crate::store::records::history::StepOutcome;
+use crate::store::records::instance::{ActivityRecord, Order};
+use crate::store::records::{self, Action, MessageRecord};
+use crate::store::{Batch, Reader, Store, keys};
+use crate::{Activity, ActivityContext, ActivityOptions, BoxFuture};
+
+const PARTITIONS: u16 = 8;
+
+/// Answers with everything that it knows about itself.
+struct Introduce;
+
+impl Activity for Introduce {
+    const NAME: &'static str = "introduce";
+    const OPTIONS: ActivityOptions = ActivityOptions::new();
+    type Input = String;
+    type Output = Vec<String>;
+    type Error = NoError;
+
+    fn run(context: ActivityContext, input: String) -> BoxFuture<Result<Vec<String>, NoError>> {
+        Box::pin(async move {
+            let own = [context.name(), context.instance_id(), context.idempotency_key()].map(str::to_owned);
+            let attempt = context.attempt().to_string();
+            Ok(own.into_iter().chain([attempt, input]).collect())
+        })
+    }
+}
+
+/// What the input names.
+struct Misbehave;
+
+/// Whether a `linger` has begun, and whether it was told to stop.
+static BEGUN: AtomicBool = AtomicBool::new(false);
+static LINGERED: AtomicBool = AtomicBool::new(false);
+
+impl Activity for Misbehave {
+    const NAME: &'static str = "misbehave";
+    const OPTIONS: ActivityOptions = ActivityOptions::new().timeout(Duration::from_secs(60));
+    type Input = String;
+    type Output = String;
+    type Error = Failure;
+
+    fn run(context: ActivityContext, input: String) -> BoxFuture<Result<String, Failure>> {
+        Box::pin(async move {
+            match input.as_str() {
+                "panic" => panic!("as it was told"),
+                "fail" => Err(Failure::message("no").non_retriable()),
+                "hang" => std::future::pending().await,
+                "linger" => {
+                    BEGUN.store(true, Ordering::SeqCst);
+                    context.canceled().await;
+                    LINGERED.store(true, Ordering::SeqCst);
+                    std::future::pending().await
+                }
+                "obey" => {
+                    context.canceled().await;
+                    Ok(format!("canceled: {}", context.is_canceled()))
+                }
+                other => panic!("unknown: {other}"),
+            }
+        })
+    }
+}
+
+/// Blocks its thread until it is allowed to end.
+struct Block;
+
+static BLOCKING: Mutex<(usize, Vec<String>)> = Mutex::new((0, Vec::new()));
+
+impl Activity for Block {
+    const NAME: &'static str = "block";
+    const OPTIONS: ActivityOptions = ActivityOptions::new()
+        .timeout(Duration::from_millis(20))
+        .limit(1)
+        .blocking();
+    type Input = String;
+    type Output = ();
+    type Error = NoError;
+
+    fn run(context: ActivityContext, input: String) -> BoxFuture<Result<(), NoError>> {
+        Box::pin(async move {
+            BLOCKING.lock().unwrap().1.push(input);
+            while !context.is_canceled() || BLOCKING.lock().unwrap().0 == 0 {
+                std::thread::yield_now();
+            }
+            BLOCKING.lock().unwrap().0 -= 1;
+            Ok(())
+        })
+    }
+}
+
+/// Counts how many of it run at one time.
+struct Count;
+
+static RUNNING: AtomicUsize = AtomicUsize::new(0);
+static MOST: AtomicUsize = AtomicUsize::new(0);
+
+impl Activity for Count {
+    const NAME: &'static str = "count";
+    const OPTIONS: ActivityOptions = ActivityOptions::new().limit(3);
+    type Input = ();
+    type Output = ();
+    type Error = NoError;
+
+    fn run(_: ActivityContext, (): ()) -> BoxFuture<Result<(), NoError>> {
+        Box::pin(async move {
+            MOST.fetch_max(RUNNING.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            for _ in 0..20 {
+                tokio::task::yield_now().await;
+            }
+            RUNNING.fetch_sub(1, Ordering::SeqCst);
+            Ok(())
+        })
+    }
+}
+
+/// The orchestration whose place is number `n`.
+fn orchestration(n: u64) -> InstanceId {
+    InstanceId::trusted(format!("@nobody@{n}"))
+}
+
+fn key(n: u64) -> ActivityKey {
+    ActivityKey {
+        instance: orchestration(n),
+        execution: ExecutionId([7; 16]),
+        sequence: n,
+    }
+}
+
+fn row(n: u64) -> Vec<u8> {
+    let id = orchestration(n);
+    keys::activity(id.partition(PARTITIONS), &id, ExecutionId([7; 16]), n)
+}
+
+/// A hub on `model` that finds these activities when it opens, numbered from 1.
+fn open(
+    model: &Arc<Model>,
+    executors: usize,
+    timeout: Option<Duration>,
+    activities: &[(&str, &str)],
+) -> (Arc<Runtime>, Threads) {
+    let mut batch = Batch::default();
+    for (n, (name, input)) in (1..).zip(activities) {
+        let record = ActivityRecord {
+            name: (*name).to_owned(),
+            input: (*input).into(),
+            attempt: 1,
+            timeout_ms: timeout.map(|timeout| timeout.as_millis() as u64),
+            started: false,
+            crashes: Vec::new(),
+        };
+        batch.put(&row(n), &records::encode(&record).unwrap());
+    }
+    model.write(&batch).unwrap();
+    let mut registry = Registry::default();
+    let codes = [
+        activity_code::<Introduce>(),
+        activity_code::<Misbehave>(),
+        activity_code::<Block>(),
+        activity_code::<Count>(),
+    ];
+    for code in codes {
+        registry.add_activity(code).unwrap();
+    }
+    let config = RuntimeConfig {
+        hub: "hub".into(),
+        registry,
+        limits: Limits {
+            cancel_grace: Duration::from_millis(20),
+            ..Limits::default()
+        },
+        partitions: PARTITIONS,
+        executors,
+        in_flight: 100,
+        held: Default::default(),
+    };
+    let none = CommitRecord {
+        number: 0,
+        next_batch: 1,
+    };
+    let store = Arc::clone(model);
+    Runtime::start(store, none, config, tokio::runtime::Handle::current()).unwrap()
+}
+
+/// Waits for something that another thread brings about.
+async fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
+    let looking = async {
+        loop {
+            if let Some(found) = look() {
+                return found;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let found = tokio::time::timeout(Duration::from_secs(30), looking).await;
+    found.expect("it happens soon")
+}
+
+/// What orchestration `n` was told, if it was told anything.
+fn told(model: &Model, n: u64) -> Option<StepOutcome> {
+    let id = orchestration(n);
+    let range = keys::messages_of(id.partition(PARTITIONS), &id, crate::id::MessageId::MIN);
+    let (_, value) = model.scan(range, 1).unwrap().pop()?;
+    let record: MessageRecord = records::decode(&value, "message").unwrap();
+    let Action::Order(order) = record.action else {
+        panic!("{:?}", record.action)
+    };
+    match *order {
+        Order::Completed { outcome, .. } => Some(outcome),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The kind of error that orchestration `n` is told, and its text.
+async fn refused(model: &Model, n: u64) -> (ErrorKind, String) {
+    match until(|| told(model, n)).await {
+        StepOutcome::Runtime(error) => (error.kind(), error.to_string()),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Ends the hub, and says which rows are left.
+fn close(runtime: &Runtime, threads: Threads, model: &Model) -> usize {
+    runtime.stop(Duration::from_secs(30));
+    threads.join();
+    assert_eq!(runtime.failed(), None);
+    let rows = (0..PARTITIONS).map(|n| model.scan(keys::activities(PartitionId(n)), usize::MAX).unwrap().len());
+    rows.sum()
+}
+
+/// An attempt knows itself, and its answer reaches the orchestration; an input that does not decode is refused with type,
+/// field and position.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_activity_is_run_and_answers() {
+    let model = Arc::new(Model::new());
+    let (runtime, threads) = open(&model, 1, None, &[("introduce", "\"x\""), ("introduce", "5")]);
+    let StepOutcome::Answer(answer) = until(|| told(&model, 1)).await else {
+        panic!("{:?}", told(&model, 1))
+    };
+    let id = format!("@nobody@1/{}/1", ExecutionId([7; 16]));
+    let expected = ["introduce", "@nobody@1", &id, "1", "x"];
+    assert_eq!(serde_json::from_slice::<Vec<String>>(&answer).unwrap(), expected);
+    let (kind, text) = refused(&model, 2).await;
+    assert_eq!(kind, ErrorKind::InvalidArguments);
+    for part in [
+        "`introduce`",
+        "`alloc::string::String`",
+        "integer `5`",
+        "line 1 column 1",
+    ] {
+        assert!(text.contains(part), "{text}");
+    }
+    assert_eq!(close(&runtime, threads, &model), 0);
+}
+
+/// A panic is the end of the attempt and of nothing else; a returned error keeps its flag.
+#[tokio::test]
+async fn a_panic_ends_the_attempt_alone() {
+    let model = Arc::new(Model::new());
+    let (runtime, threads) = open(
+        &model,
+        1,
+        None,
+        &[("misbehave", "\"panic\""), ("misbehave", "\"fail\"")],
+    );
+    let (kind, text) = refused(&model, 1).await;
+    assert_eq!(kind, ErrorKind::Panicked);
+    assert!(
+        text.contains("`misbehave`") && text.contains("as it was told"),
+        "{text}"
+    );
+    let returned = until(|| told(&model, 2)).await;
+    assert_eq!(returned, StepOutcome::Returned(Failure::message("no").non_retriable()));
+    assert_eq!(close(&runtime, threads, &model), 0);
+}
+
+/// The limit of the call counts in the place of the activity's own.
+#[tokio::test]
+async fn an_attempt_runs_no_longer_than_its_timeout() {
+    let model = Arc::new(Model::new());
+    let timeout = Some(Duration::from_millis(20));
+    let (runtime, threads) = open(&model, 1, timeout, &[("misbehave", "\"hang\"")]);
+    let (kind, text) = refused(&model, 1).await;
+    assert_eq!(kind, ErrorKind::TimedOut);
+    assert!(text.contains("20ms"), "{text}");
+    assert_eq!(close(&runtime, threads, &model), 0);
+}
+
+/// An attempt that is told to stop may clean up and end by itself; one that does not is dropped after the grace.
+#[tokio::test]
+async fn a_canceled_attempt_has_a_grace() {
+    let model = Arc::new(Model::new());
+    let (runtime, threads) = open(&model, 1, None, &[("misbehave", "\"obey\""), ("misbehave", "\"hang\"")]);
+    for n in [1, 2] {
+        // Until it is there to be told.
+        until(|| {
+            runtime.cancel_activity(&key(n));
+            told(&model, n)
+        })
+        .await;
+    }
+    let answer = StepOutcome::Answer(b"\"canceled: true\"".to_vec());
+    let canceled_before_it_began = matches!(told(&model, 1), Some(StepOutcome::Runtime(_)));
+    assert!(told(&model, 1) == Some(answer) || canceled_before_it_began);
+    assert_eq!(refused(&model, 2).await.0, ErrorKind::Ended);
+    assert_eq!(close(&runtime, threads, &model), 0);
+}
+
+/// A blocking attempt cannot be ended: its timeout is told at once, and the next one begins when it is really gone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_blocking_attempt_keeps_its_slot_until_it_returns() {
+    let model = Arc::new(Model::new());
+    let (runtime, threads) = open(&model, 1, None, &[("block", "\"a\""), ("block", "\"b\"")]);
+    let begun = || BLOCKING.lock().unwrap().1.clone();
+    until(|| told(&model, 1).or_else(|| told(&model, 2))).await;
+    assert_eq!(begun().len(), 1, "both would be more than the limit");
+    BLOCKING.lock().unwrap().0 = 2;
+    for n in [1, 2] {
+        assert_eq!(refused(&model, n).await.0, ErrorKind::TimedOut);
+    }
+    until(|| (BLOCKING.lock().unwrap().0 == 0).then_some(())).await;
+    assert_eq!(close(&runtime, threads, &model), 0);
+}
+
+/// No more run at one time than the limit says, of whatever executor, and every one has its turn.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_limit_holds_over_all_executors() {
+    let model = Arc::new(Model::new());
+    let (runtime, threads) = open(&model, 3, None, &[("count", "null"); 60]);
+    for n in 1..=60 {
+        assert_eq!(until(|| told(&model, n)).await, StepOutcome::Answer(b"null".to_vec()));
+    }
+    assert_eq!(MOST.load(Ordering::SeqCst), 3);
+    assert_eq!(close(&runtime, threads, &model), 0);
+}
+
+/// A hub that closes before an attempt ends leaves a row that counts no crash, and tells the attempt to stop.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_close_leaves_rows_that_count_no_crash() {
+    let model = Arc::new(Model::new());
+    let (runtime, threads) = open(&model, 1, None, &[("misbehave", "\"linger\"")]);
+    let read = |model: &Model| -> ActivityRecord {
+        records::decode(&model.get(&row(1)).unwrap().unwrap(), "activity").unwrap()
+    };
+    until(|| BEGUN.load(Ordering::SeqCst).then_some(())).await;
+    assert!(read(&model).started);
+    runtime.stop(Duration::from_millis(1));
+    tokio::task::spawn_blocking(|| threads.join()).await.unwrap();
+    assert!(!read(&model).started);
+    assert_eq!(read(&model).crashes, []);
+    drop(runtime);
+    until(|| LINGERED.load(Ordering::SeqCst).then_some(())).await;
+}
