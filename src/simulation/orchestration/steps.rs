@@ -212,7 +212,7 @@ impl Steps {
     /// Sends a signal, unless it would wait for the end of the critical section that sends it.
     pub(super) fn signal(&mut self, target: &str, command: Command) {
         let locked = |section: &Section| {
-            section.granted && section.entities.iter().any(|entity| entity == target) && !section.lost.contains(target)
+            section.entities.iter().any(|entity| entity == target) && !section.lost.contains(target)
         };
         if self.section.as_ref().is_some_and(locked) {
             self.refused.get_or_insert(ErrorKind::SignalToLocked);
