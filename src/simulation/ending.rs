@@ -15,7 +15,11 @@ impl World {
         if !self.life.failed && self.random.chance(30) {
             self.finish();
         }
-        let keep = self.random.index(self.model.unsynced() + 1);
+        let is_orderly = self.climate.orchestrations.is_some() && self.random.chance(20) && self.leave();
+        let keep = match is_orderly {
+            true => self.model.unsynced(),
+            false => self.random.index(self.model.unsynced() + 1),
+        };
         let build = match self.climate.bad_builds && self.random.chance(50) {
             true => self.bad_build(),
             false => Build::Good,

@@ -9,7 +9,7 @@ use crate::simulation::plan::{Kind, key};
 use crate::simulation::sights::Sight;
 use crate::simulation::world::World;
 use crate::store::records::Action;
-use crate::store::records::instance::{LockOrder, Order, ReusePolicy, StartRecord};
+use crate::store::records::instance::{LockOrder, OrchestrationStatus, Order, ReusePolicy, StartRecord};
 use crate::time::Timestamp;
 
 impl World {
@@ -26,21 +26,18 @@ impl World {
         let target = InstanceId::trusted(self.some_id());
         let why = || "as the dice fell".to_owned();
         let (wish, order) = match self.random.below(100) {
-            0..45 => (Wish::Start, self.start()),
-            45..65 => self.raise(),
-            65..75 => return self.wait_for_end(target),
-            75..79 => return self.forget_a_wait(),
-            79..82 if conditions.force => return self.force(),
+            0..40 => (Wish::Start, self.start()),
+            40..62 => self.raise(),
+            62..72 => return self.wait_for_end(target),
+            72..75 => return self.forget_a_wait(),
+            75..82 if conditions.force => return self.force(),
             82..85 if conditions.manage => (Wish::Manage, Order::Suspend { reason: why() }),
             85..88 if conditions.manage => (Wish::Manage, Order::Resume { reason: why() }),
             88..91 if conditions.manage => {
                 let children = self.random.chance(50);
                 (Wish::Manage, Order::Terminate { reason: why(), children })
             }
-            91..95 if conditions.manage => {
-                let parent = None;
-                (Wish::Manage, Order::Rewind { reason: why(), parent })
-            }
+            91..95 if conditions.manage => return self.rewind(target),
             95..97 if conditions.manage => (Wish::Manage, Order::Restart),
             97..100 if conditions.manage => {
                 let children = self.random.chance(50);
@@ -50,6 +47,20 @@ impl World {
         };
         let id = self.draw_request_id();
         self.order(target, wish, order, id);
+    }
+
+    /// A client rewinds an orchestration, most often one that has failed.
+    fn rewind(&mut self, target: InstanceId) {
+        let instances = self.inventory().instances.into_iter();
+        let failed = instances.filter(|(_, record)| record.status == OrchestrationStatus::Failed);
+        let failed: Vec<String> = failed.map(|(id, _)| id).collect();
+        let target = match failed.is_empty() || self.random.chance(10) {
+            true => target,
+            false => InstanceId::trusted(self.random.pick(&failed).as_str()),
+        };
+        let (reason, parent) = ("as the dice fell".to_owned(), None);
+        let id = self.draw_request_id();
+        self.order(target, Wish::Manage, Order::Rewind { reason, parent }, id);
     }
 
     /// Gives an order to an orchestration.

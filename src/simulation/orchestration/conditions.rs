@@ -25,7 +25,7 @@ impl Conditions {
             strict: random.chance(40),
             orders: random.between(3, 40),
             manage: random.chance(60),
-            force: random.chance(30),
+            force: random.chance(40),
             bad_jobs: random.chance(40),
         });
         for (event, weight) in [(Event::Order, 10), (Event::Job, 8)] {

@@ -1,6 +1,8 @@
 //! The last act: whoever has not ended is ended, and then nothing is left of orchestrations but their ends, and after a purge
 //! nothing at all.
 
+use std::sync::Arc;
+
 use super::effects;
 use super::rows;
 use crate::id::InstanceId;
@@ -40,6 +42,32 @@ impl World {
         let inventory = self.inventory();
         let left = (inventory.turns.len(), inventory.ends.len(), inventory.custom_statuses.len(), inventory.index.len());
         assert_eq!(left, (0, 0, 0, 0), "rows are left of orchestrations that were purged");
+    }
+
+    /// Closes the hub as its executors do, with everything left as it is. Says whether that was possible. No activity counts as
+    /// running then, so that none is a suspect when it runs again.
+    pub(in crate::simulation) fn leave(&mut self) -> bool {
+        for index in 0..self.life.seats.len() {
+            self.commit(index);
+            self.life.seats[index].core.begin_no_more_activities();
+        }
+        for index in 0..self.life.seats.len() {
+            let order = Arc::clone(&self.life.order);
+            let batch = order.draw_batch_number();
+            let core = &mut self.life.seats[index].core;
+            let step = core.leave(self.now, batch, order.store().as_ref());
+            if let Some(step) = step.expect("the model's reads do not fail").filter(|_| !self.life.failed) {
+                self.life.seats[index].step = Some(step);
+                self.commit(index);
+            }
+        }
+        if self.life.failed {
+            return false;
+        }
+        let inventory = self.inventory();
+        let running = inventory.activities.iter().find(|(_, record)| record.started);
+        assert!(running.is_none(), "the hub is closed and an activity counts as running: {running:?}");
+        true
     }
 
     /// Gives an order to each orchestration that is so, until there is none.

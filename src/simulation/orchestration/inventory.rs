@@ -161,6 +161,11 @@ fn check_steps(id: &str, turns: &[TurnRecord], clock_was_set_back: bool) {
                 | Command::StartOrchestration { sequence, wait: true, .. }
                 | Command::CallEntity { sequence, .. }
                 | Command::Lock { sequence, .. } => *sequence,
+                // Nobody is told of the end of what was taken back.
+                Command::Cancel { sequence, .. } => {
+                    asked.remove(sequence);
+                    continue;
+                }
                 _ => continue,
             };
             asked.insert(sequence, command.clone());
