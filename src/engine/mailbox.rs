@@ -146,6 +146,8 @@ mod tests {
         };
         let mut mailbox = Mailbox {
             arrivals: vec![message.clone(); 100].into(),
+            urgent: vec![message.clone()].into(),
+            urgent_rows: true,
             waiting: vec![message].into(),
             rows: Some(MessageId::MIN),
             waiting_count: 3,

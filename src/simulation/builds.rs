@@ -79,6 +79,10 @@ impl EntityCode for Changed {
         self.code.find(operation)
     }
 
+    fn check_arguments(&self, spec: OperationSpec, arguments: &[u8]) -> Result<(), String> {
+        self.code.check_arguments(spec, arguments)
+    }
+
     fn create(&self, key: &str) -> Box<dyn EntityObject> {
         self.code.create(key)
     }
