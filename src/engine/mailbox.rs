@@ -146,7 +146,9 @@ mod tests {
         };
         let mut mailbox = Mailbox {
             arrivals: vec![message.clone(); 100].into(),
-            waiting: vec![message.clone()].into(),
+            urgent: vec![message.clone()].into(),
+            urgent_rows: true,
+            waiting: vec![message].into(),
             rows: Some(MessageId::MIN),
             urgent: vec![message].into(),
             urgent_rows: true,
