@@ -150,8 +150,6 @@ mod tests {
             urgent_rows: true,
             waiting: vec![message].into(),
             rows: Some(MessageId::MIN),
-            urgent: vec![message].into(),
-            urgent_rows: true,
             waiting_count: 3,
             block: Block::Held,
             ready: true,
