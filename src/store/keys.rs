@@ -153,6 +153,11 @@ pub(crate) fn messages_of_entities(partition: PartitionId) -> Range<Vec<u8>> {
     beginning_with(entities_of(partition, Table::Message))
 }
 
+/// All messages of a partition for entities that pass their queues.
+pub(crate) fn urgents_of_entities(partition: PartitionId) -> Range<Vec<u8>> {
+    beginning_with(entities_of(partition, Table::Urgent))
+}
+
 /// The names of all scheduled operations of a partition whose receivers are entities.
 pub(crate) fn timer_names_of_entities(partition: PartitionId) -> Range<Vec<u8>> {
     beginning_with(entities_of(partition, Table::TimerName))
@@ -216,11 +221,6 @@ pub(crate) fn timer_name(partition: PartitionId, id: &InstanceId, name: &str) ->
     let mut key = id_row(partition, Table::TimerName, id, name.len());
     key.extend_from_slice(name.as_bytes());
     key
-}
-
-/// The names of all scheduled operations of a partition, by instance.
-pub(crate) fn timer_names(partition: PartitionId) -> Range<Vec<u8>> {
-    beginning_with(table(partition, Table::TimerName, 0))
 }
 
 /// What a request id of a client led to.

@@ -13,7 +13,7 @@ const GENERATIONS: u64 = 2;
 
 /// Draws programs, and numbers what can be told apart in them.
 #[derive(Debug, Default)]
-pub(super) struct Drawer {
+pub(in crate::simulation) struct Drawer {
     labels: u64,
     notes: u64,
 }

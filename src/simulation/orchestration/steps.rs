@@ -212,7 +212,7 @@ impl Steps {
     /// Sends a signal, unless it would wait for the end of the critical section that sends it.
     pub(super) fn signal(&mut self, target: &str, command: Command) {
         let locked = |section: &Section| {
-            section.granted && section.entities.iter().any(|entity| entity == target) && !section.lost.contains(target)
+            section.entities.iter().any(|entity| entity == target) && !section.lost.contains(target)
         };
         if self.section.as_ref().is_some_and(locked) {
             self.refused.get_or_insert(ErrorKind::SignalToLocked);
@@ -502,11 +502,13 @@ pub(super) fn runtime(kind: ErrorKind) -> String {
     format!("runtime: {kind:?}")
 }
 
-/// What a program makes of an outcome. An error that was stored without details is not one of the program's own.
+/// What a program makes of an outcome. A failure of the library's own is none of the types that a program knows.
 fn read(outcome: &StepOutcome) -> Done {
     match outcome {
         StepOutcome::Answer(answer) => Ok(answer.clone()),
-        StepOutcome::Returned(failure) if failure.details.is_none() => Err(runtime(ErrorKind::Serialization)),
+        StepOutcome::Returned(failure) if !["Trouble", "Refused"].contains(&failure.error_type.as_str()) => {
+            Err(runtime(ErrorKind::Serialization))
+        }
         StepOutcome::Returned(failure) => Err(format!("returned: {}", failure.message)),
         StepOutcome::Runtime(error) => Err(runtime(error.kind())),
     }
