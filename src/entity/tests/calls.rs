@@ -99,6 +99,7 @@ impl Loopback {
             arguments,
             request_id,
             refuse_when_full,
+            claim: _,
         } = request.0.map_err(CallFailure::Runtime)?;
         let arguments = String::from_utf8(arguments).unwrap();
         self.asked.lock().unwrap().push(format!(
