@@ -38,9 +38,9 @@ pub enum ErrorKind {
     InvalidArguments,
     /// The operation returned an error of its own; the entity is as it was before.
     OperationFailed,
-    /// The operation panicked; the entity is as it was before.
+    /// The operation or activity panicked; an entity is as it was before.
     Panicked,
-    /// An `async` operation ran longer than its limit; the entity is as it was before.
+    /// An `async` operation or an activity ran longer than its limit; an entity is as it was before.
     TimedOut,
     /// The entity is quarantined or held and takes no calls until an operator resumes it.
     Quarantined,

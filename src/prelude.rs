@@ -2,6 +2,6 @@
 
 pub use crate::{
     ActivityContext, CallError, Client, Entity, EntityContext, EntityId, EntityRef, Failure, FromCallError, Hub, Key,
-    NoError, OrchestrationContext, ReadContext, RetryPolicy, operations,
+    NoError, OrchestrationContext, OrchestrationHandle, ReadContext, RetryPolicy, activity, operations, orchestration,
 };
 pub use serde::{Deserialize, Serialize};

@@ -38,7 +38,10 @@ pub(crate) fn read(output: &ReturnType, kind: Kind, self_type: Option<&Path>, er
         errors,
     );
     if let Type::Never(never) = types::ungrouped(ty) {
-        errors.push(never, format!("{kind} that never returns answers nobody"));
+        errors.push(
+            never,
+            format!("{kind} that never returns answers nobody: leave the return type out"),
+        );
     }
     let ty = match self_type {
         Some(self_type) => types::without_self(ty, self_type),

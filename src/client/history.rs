@@ -494,3 +494,232 @@ impl History {
         HistoryEventKind::StepCanceled { sequence, step }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::info::Payloads;
+    use crate::engine::orchestration::START_TIMER;
+    use crate::id::ExecutionId;
+    use crate::store::records::history::{Parent, Started};
+    use crate::store::records::instance::{InstanceRecord, Order, StartRecord};
+    use crate::store::records::{Action, TimerRecord};
+    use crate::store::{Batch, Model, Store};
+    use crate::time::Timestamp;
+
+    const PARTITIONS: u16 = 4;
+
+    /// A store with one orchestration in it, as the engine would have written it.
+    struct Stored {
+        id: InstanceId,
+        record: InstanceRecord,
+        batch: Batch,
+    }
+
+    impl Stored {
+        fn new(status: OrchestrationStatus) -> Self {
+            Self {
+                id: InstanceId::trusted("order-1"),
+                record: InstanceRecord {
+                    name: "ship".into(),
+                    version: "2".into(),
+                    status,
+                    execution: ExecutionId([7; 16]),
+                    parent: Some(Parent {
+                        instance: "boss".into(),
+                        execution: ExecutionId([1; 16]),
+                        sequence: 3,
+                    }),
+                    tags: vec![("k".into(), "v".into())],
+                    created: Timestamp(1_000),
+                    changed: Timestamp(9_000),
+                    stopped: None,
+                    turns: 0,
+                    events: 0,
+                    bytes: 0,
+                    has_custom_status: false,
+                },
+                batch: Batch::default(),
+            }
+        }
+
+        fn put<R: Serialize>(&mut self, key: &[u8], record: &R) {
+            self.batch.put(key, &records::encode(record).unwrap());
+        }
+
+        fn turn(mut self, time: u64, incoming: Vec<Incoming>, commands: Vec<Command>) -> Self {
+            let (execution, turn) = (self.record.execution, self.record.turns);
+            let key = keys::turn(self.id.partition(PARTITIONS), &self.id, execution, turn);
+            self.record.turns += 1;
+            let time = Timestamp(time);
+            self.put(
+                &key,
+                &TurnRecord {
+                    time,
+                    incoming,
+                    commands,
+                },
+            );
+            self
+        }
+
+        fn end(mut self, end: &EndRecord) -> Self {
+            let key = keys::end(self.id.partition(PARTITIONS), &self.id);
+            self.put(&key, end);
+            self
+        }
+
+        fn store(mut self) -> (Model, InstanceId) {
+            let key = keys::instance(self.id.partition(PARTITIONS), &self.id);
+            let record = self.record.clone();
+            self.put(&key, &record);
+            let store = Model::new();
+            store.write(&self.batch).unwrap();
+            (store, self.id)
+        }
+    }
+
+    fn started() -> Incoming {
+        Incoming::Started(Box::new(Started {
+            name: "ship".into(),
+            version: "2".into(),
+            input: b"5".to_vec(),
+            ..Started::default()
+        }))
+    }
+
+    fn answer(sequence: Sequence, answer: &[u8]) -> Incoming {
+        let outcome = StepOutcome::Answer(answer.to_vec());
+        Incoming::Completed { sequence, outcome }
+    }
+
+    fn call(attempt: u32) -> Command {
+        Command::CallActivity {
+            sequence: 1,
+            name: "charge".into(),
+            input: b"{}".to_vec(),
+            attempt,
+            timeout_ms: None,
+        }
+    }
+
+    /// Every event keeps the time of its turn, and the end of a step names what it was and when its last attempt began,
+    /// also after a retry.
+    #[test]
+    fn a_completion_names_what_it_completes() {
+        let failed = Incoming::Completed {
+            sequence: 1,
+            outcome: StepOutcome::Returned(Failure::message("no")),
+        };
+        let timer = Command::CreateTimer {
+            sequence: 2,
+            due: Timestamp(3_000),
+        };
+        let raised = Incoming::Raised {
+            name: "go".into(),
+            payload: b"true".to_vec(),
+        };
+        let (store, id) = Stored::new(OrchestrationStatus::Completed)
+            .turn(1_000, vec![started()], vec![call(1)])
+            .turn(2_000, vec![failed], vec![timer])
+            .turn(3_000, vec![answer(2, b"null")], vec![call(2)])
+            .turn(
+                4_000,
+                vec![answer(1, b"[1]"), raised, answer(9, b"0")],
+                vec![Command::Complete { output: b"6".to_vec() }],
+            )
+            .end(&EndRecord::Completed(b"6".to_vec()))
+            .store();
+        let events = read(&store, PARTITIONS, &id).unwrap();
+        let shown: Vec<serde_json::Value> = events
+            .iter()
+            .map(|event| serde_json::to_value(event).unwrap())
+            .collect();
+        let second = |second: u32| serde_json::Value::from(format!("1970-01-01T00:00:0{second}Z"));
+        let order = [
+            ("ExecutionStarted", 1, 0),
+            ("StepScheduled", 1, 0),
+            ("StepFailed", 2, 1),
+            ("StepScheduled", 2, 1),
+            ("StepCompleted", 3, 2),
+            ("StepScheduled", 3, 2),
+            ("StepCompleted", 4, 3),
+            ("EventRaised", 4, 3),
+            ("StepCompleted", 4, 3),
+            ("ExecutionCompleted", 4, 3),
+        ];
+        assert_eq!(shown.len(), order.len());
+        for (event, (name, time, turn)) in shown.iter().zip(order) {
+            assert_eq!(event["event"], name);
+            assert_eq!(
+                (&event["time"], &event["turn"]),
+                (&second(time), &turn.into()),
+                "{name}"
+            );
+        }
+        let charge = serde_json::json!({ "kind": "Activity", "name": "charge" });
+        let about = |at: usize| (shown[at]["step"].clone(), shown[at]["scheduled"].clone());
+        assert_eq!(about(2), (charge.clone(), second(1)));
+        assert_eq!(shown[2]["failure"]["message"], "no");
+        assert_eq!(shown[4]["step"]["due"], second(3));
+        assert_eq!(about(6), (charge, second(3)));
+        assert_eq!(shown[6]["result"], serde_json::json!([1]));
+        assert_eq!(about(8), (serde_json::Value::Null, serde_json::Value::Null));
+        assert_eq!(shown[9]["output"], 6);
+    }
+
+    /// What ended an orchestration from outside stands at the end of its history, although no turn of it knows.
+    #[test]
+    fn an_end_from_outside_is_the_last_event() {
+        for (status, by_parent) in [
+            (OrchestrationStatus::Terminated, false),
+            (OrchestrationStatus::Canceled, true),
+        ] {
+            let (store, id) = Stored::new(status)
+                .turn(1_000, vec![started()], Vec::new())
+                .end(&EndRecord::Ended("why".into()))
+                .store();
+            let events = read(&store, PARTITIONS, &id).unwrap();
+            let last = serde_json::json!({
+                "event": "ExecutionTerminated", "reason": "why", "byParent": by_parent,
+                "turn": 1, "time": "1970-01-01T00:00:09Z"
+            });
+            assert_eq!(serde_json::to_value(&events[1]).unwrap(), last);
+        }
+    }
+
+    /// The input comes from the first turn, or while there is none from the timer of the start.
+    #[test]
+    fn an_input_is_found_before_and_after_the_start() {
+        let all = Payloads {
+            input: true,
+            others: true,
+        };
+        let (store, id) = Stored::new(OrchestrationStatus::Running)
+            .turn(1_000, vec![started()], Vec::new())
+            .store();
+        let info = info::read(&store, PARTITIONS, &id, all).unwrap().unwrap();
+        assert_eq!(info.input.as_deref(), Some("5"));
+        assert_eq!(info.parent.as_deref(), Some("boss"));
+
+        let mut pending = Stored::new(OrchestrationStatus::Pending);
+        let (partition, due) = (pending.id.partition(PARTITIONS), Timestamp(80_000));
+        let start = StartRecord {
+            input: b"6".to_vec(),
+            ..StartRecord::default()
+        };
+        let timer = TimerRecord {
+            source: None,
+            action: Action::Order(Box::new(Order::Start(Box::new(start)))),
+        };
+        let key = keys::timer(partition, due, &pending.id, START_TIMER);
+        pending.put(&key, &timer);
+        let name = keys::timer_name(partition, &pending.id, START_TIMER);
+        pending.batch.put(&name, &due.0.to_be_bytes());
+        let (store, id) = pending.store();
+        let info = info::read(&store, PARTITIONS, &id, all).unwrap().unwrap();
+        assert_eq!(info.input.as_deref(), Some("6"));
+        let nobody = InstanceId::trusted("nobody");
+        assert!(info::read(&store, PARTITIONS, &nobody, all).unwrap().is_none());
+    }
+}

@@ -87,13 +87,25 @@ impl<O: 'static> OrchestrationHandle<O> {
         self.order(Order::Restart).await
     }
 
-    /// Starts another orchestration with the name, version, input and tags of this one. Await it, or give it an
-    /// [id](Start::instance_id) before; without one an id is drawn.
+    /// Starts another orchestration with the name, version, input and tags of this one, whether this one has ended or not.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`], and what the hub meets.
+    /// [`ErrorKind::NotFound`], [`ErrorKind::AlreadyExists`] if an orchestration `id` has not ended,
+    /// [`ErrorKind::Unregistered`] if nobody registered the version any more, and what the hub meets.
     pub async fn restart_as(&self, id: impl Into<String>) -> Result<OrchestrationHandle<O>> {
-        let id = id.into();
+        self.again().await?.instance_id(id).await
+    }
+
+    /// As [`restart_as`](Self::restart_as), under an id that is drawn.
+    ///
+    /// # Errors
+    /// As [`restart_as`](Self::restart_as).
+    pub async fn restart_as_new(&self) -> Result<OrchestrationHandle<O>> {
+        self.again().await?.await
+    }
+
+    /// What starts an orchestration like this one.
+    async fn again(&self) -> Result<Start<O>> {
         let instance = self.instance()?.clone();
         let runtime = self.client.runtime()?;
         let known = {
@@ -115,7 +127,7 @@ impl<O: 'static> OrchestrationHandle<O> {
             tags: info.tags,
             ..StartRecord::default()
         };
-        Start::new(self.client.clone(), Ok(record)).instance_id(id).await
+        Ok(Start::new(self.client.clone(), Ok(record)))
     }
 
     /// Forgets an orchestration that has ended: its history, input and output.

@@ -476,3 +476,22 @@ fn read_token(token: &str) -> Result<Place> {
         )
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A token leads back to its place, whatever the id is made of, and anything else is refused and shown.
+    #[test]
+    fn a_token_leads_back_to_its_place() {
+        for (created, id) in [(0, "a"), (7, "a:b"), (u64::MAX, ":")] {
+            let place = (Timestamp(created), InstanceId::trusted(id));
+            assert_eq!(read_token(&token(&place)).unwrap(), place);
+        }
+        for broken in ["", "a", ":a", "1:", "-1:a", "1:@a@b", "x:a"] {
+            let error = read_token(broken).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidId);
+            assert!(error.to_string().contains(&format!("`{broken}`")), "{error}");
+        }
+    }
+}

@@ -149,6 +149,8 @@ impl Core {
             }
             if mailbox.ready || !mailbox.is_idle() {
                 self.mailboxes.insert(id, mailbox);
+            } else {
+                self.keep_spare(mailbox);
             }
         }
         Ok(())
@@ -336,3 +338,6 @@ fn asks_for(message: &Message, owner: &LockId) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

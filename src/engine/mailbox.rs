@@ -53,8 +53,8 @@ pub(crate) enum Block {
     Unregistered,
     /// It is an orchestration that a client suspended.
     Suspended,
-    /// It is an orchestration whose code cannot go on, for this reason.
-    Stopped(String),
+    /// It is an orchestration whose code cannot go on.
+    Stopped,
 }
 
 impl Mailbox {
@@ -146,6 +146,8 @@ mod tests {
         };
         let mut mailbox = Mailbox {
             arrivals: vec![message.clone(); 100].into(),
+            urgent: vec![message.clone()].into(),
+            urgent_rows: true,
             waiting: vec![message].into(),
             rows: Some(MessageId::MIN),
             waiting_count: 3,

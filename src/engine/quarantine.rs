@@ -54,7 +54,7 @@ impl Core {
     pub(super) fn resume(&mut self, id: &InstanceId, token: Token, step: &mut Step) {
         let held = self.held.remove(id);
         let mailbox = self.mailbox(id);
-        let is_blocked = matches!(mailbox.block, Block::Quarantined(_) | Block::Held | Block::Stopped(_));
+        let is_blocked = matches!(mailbox.block, Block::Quarantined(_) | Block::Held | Block::Stopped);
         if is_blocked {
             mailbox.block = Block::Open;
             self.states.remove(id);

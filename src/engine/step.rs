@@ -70,7 +70,7 @@ pub(crate) struct Counts {
 
 impl Step {
     /// A step that has done nothing yet, with the memory of this one.
-    pub(super) fn renewed(mut self, number: u64, now: Timestamp, batch_number: u64) -> Self {
+    pub(in crate::engine) fn renewed(mut self, number: u64, now: Timestamp, batch_number: u64) -> Self {
         self.batch.clear();
         self.batch.shrink_to(KEPT_BYTES);
         self.encodings.clear();
@@ -137,7 +137,8 @@ mod tests {
         step.loaded.insert(id.clone(), None);
         step.encodings.extend(b"{}");
         step.dirty.push(id.clone());
-        step.unsaved.push(id);
+        step.unsaved.push(id.clone());
+        step.behind_locks.push(id);
         step.timers.insert(Vec::new(), None);
         step.letters.insert(Vec::new());
         step.requests.insert(Vec::new(), None);

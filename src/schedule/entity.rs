@@ -1,5 +1,7 @@
 //! The durable entity behind each schedule.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::entity::{EntityContext, EntityRef};
@@ -9,6 +11,10 @@ use crate::schedule::timing::{MissedRuns, Times, Timing, rfc3339};
 use crate::store::records::instance::{ReusePolicy, StartRecord};
 use crate::time::Timestamp;
 use crate::{Entity, operations};
+
+/// How many runs begin in one operation. More of them follow at once, in another one: a payload of each would make a large
+/// commit.
+const RUNS_AT_ONCE: usize = 8;
 
 /// The timer under which a schedule waits for its next run.
 const NEXT: &str = "next";
@@ -96,7 +102,9 @@ impl ScheduleEntity {
         let last = plan
             .until
             .map_or(now, |until| now.min(Timestamp(until.0.saturating_sub(1))));
-        for run in plan.missed.runs(&self.times()?, due, last) {
+        let runs = plan.missed.runs(&self.times()?, due, last);
+        let rest = runs.get(RUNS_AT_ONCE).copied();
+        for run in runs.into_iter().take(RUNS_AT_ONCE) {
             let record = StartRecord {
                 name: plan.orchestration.clone(),
                 version: plan.version.clone(),
@@ -109,7 +117,7 @@ impl ScheduleEntity {
             self.last = Some(run);
             self.runs += 1;
         }
-        self.plan_next(ctx, now.after(std::time::Duration::from_millis(1)))
+        self.plan_next(ctx, rest.unwrap_or(now.after(Duration::from_millis(1))))
     }
 
     /// Waits for the first run at `from` or later.
@@ -149,7 +157,8 @@ pub(super) fn run_id(schedule: &str, run: Timestamp) -> String {
 /// Refuses an id of a schedule that could not be the beginning of the ids of its runs.
 pub(super) fn check_id(schedule: &str) -> Result<()> {
     InstanceId::orchestration(schedule)?;
-    InstanceId::orchestration(&run_id(schedule, Timestamp(u64::MAX))).map(|_| ())
+    // No time is written longer than one with milliseconds.
+    InstanceId::orchestration(&run_id(schedule, Timestamp(1))).map(|_| ())
 }
 
 pub(super) fn not_found(schedule: &str) -> Error {

@@ -25,6 +25,7 @@ mod ending;
 mod executor;
 mod gate;
 mod life;
+mod orchestration;
 mod plan;
 mod random;
 mod runner;

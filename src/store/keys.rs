@@ -153,6 +153,11 @@ pub(crate) fn messages_of_entities(partition: PartitionId) -> Range<Vec<u8>> {
     beginning_with(entities_of(partition, Table::Message))
 }
 
+/// All messages of a partition for entities that pass their queues.
+pub(crate) fn urgents_of_entities(partition: PartitionId) -> Range<Vec<u8>> {
+    beginning_with(entities_of(partition, Table::Urgent))
+}
+
 /// The names of all scheduled operations of a partition whose receivers are entities.
 pub(crate) fn timer_names_of_entities(partition: PartitionId) -> Range<Vec<u8>> {
     beginning_with(entities_of(partition, Table::TimerName))
@@ -216,11 +221,6 @@ pub(crate) fn timer_name(partition: PartitionId, id: &InstanceId, name: &str) ->
     let mut key = id_row(partition, Table::TimerName, id, name.len());
     key.extend_from_slice(name.as_bytes());
     key
-}
-
-/// The names of all scheduled operations of a partition, by instance.
-pub(crate) fn timer_names(partition: PartitionId) -> Range<Vec<u8>> {
-    beginning_with(table(partition, Table::TimerName, 0))
 }
 
 /// What a request id of a client led to.
@@ -419,7 +419,8 @@ mod tests {
         let id = InstanceId::trusted("@a@k");
         let message_id = MessageId { batch: 258, index: 3 };
         let time = Timestamp(0x0102_0304);
-        let pinned: [(Vec<u8>, &[u8]); 9] = [
+        let execution = ExecutionId(*b"0123456789abcdef");
+        let pinned: [(Vec<u8>, &[u8]); 18] = [
             (partition(PARTITION), b"\x00\x07\x01"),
             (state(PARTITION, &id), b"\x00\x07\x10@a@k"),
             (
@@ -441,6 +442,30 @@ mod tests {
                 b"\x00\x07\x50\x00\x00\x00\x00\x00\x00\x01\x02\x00\x00\x00\x03",
             ),
             (quarantine(PARTITION, &id), b"\x00\x07\x60@a@k"),
+            (
+                urgent(PARTITION, &id, message_id),
+                b"\x00\x07\x1f@a@k\x00\x00\x00\x00\x00\x00\x00\x01\x02\x00\x00\x00\x03",
+            ),
+            (lock(PARTITION, &id), b"\x00\x07\x61@a@k"),
+            (instance(PARTITION, &id), b"\x00\x07\x70@a@k"),
+            (
+                turn(PARTITION, &id, execution, 258),
+                b"\x00\x07\x71@a@k\x000123456789abcdef\x00\x00\x01\x02",
+            ),
+            (end(PARTITION, &id), b"\x00\x07\x72@a@k"),
+            (custom_status(PARTITION, &id), b"\x00\x07\x73@a@k"),
+            (
+                status(PARTITION, OrchestrationStatus::Failed, time, &id),
+                b"\x00\x07\x74\x03\x00\x00\x00\x00\x01\x02\x03\x04@a@k",
+            ),
+            (
+                activity(PARTITION, &id, execution, 258),
+                b"\x00\x07\x75@a@k\x000123456789abcdef\x00\x00\x00\x00\x00\x00\x01\x02",
+            ),
+            (
+                early_event(PARTITION, &id, message_id),
+                b"\x00\x07\x76@a@k\x00\x00\x00\x00\x00\x00\x00\x01\x02\x00\x00\x00\x03",
+            ),
         ];
         for (key, bytes) in pinned {
             assert_eq!(key.escape_ascii().to_string(), bytes.escape_ascii().to_string());
@@ -463,6 +488,42 @@ mod tests {
             timer_parts(&timer(PARTITION, Timestamp(9), &id, "a b")),
             Some((Timestamp(9), "@a@k", "a b"))
         );
+        let row = urgent(PARTITION, &id, message_id);
+        assert_eq!((id_of(&row), message_id_of(&row)), (Some("@a@k"), Some(message_id)));
+        assert_eq!(id_of(&lock(PARTITION, &id)), Some("@a@k"));
+        assert_eq!(
+            status_parts(&status(PARTITION, OrchestrationStatus::Failed, Timestamp(9), &id)),
+            Some((Timestamp(9), "@a@k"))
+        );
+        let execution = ExecutionId([0; 16]);
+        assert_eq!(
+            activity_parts(&activity(PARTITION, &id, execution, 5)),
+            Some(("@a@k", execution, 5))
+        );
+    }
+
+    /// Who walks over all messages meets those first that pass the queue, and finds the next instance behind the rows of one.
+    #[test]
+    fn urgent_messages_come_before_the_others() {
+        let (short, long) = (InstanceId::trusted("@a@k"), InstanceId::trusted("@a@kk"));
+        let last = MessageId {
+            batch: u64::MAX,
+            index: u32::MAX,
+        };
+        let walk = [
+            urgent(PARTITION, &short, last),
+            after_id(&urgent(PARTITION, &short, last)),
+            urgent(PARTITION, &long, MessageId::MIN),
+            message(PARTITION, &short, MessageId::MIN),
+            after_id(&message(PARTITION, &short, MessageId::MIN)),
+            message(PARTITION, &long, last),
+        ];
+        assert!(walk.is_sorted());
+        assert!(walk.iter().all(|key| all_messages(PARTITION).contains(key)));
+        assert!(!urgents_of(PARTITION, &short).contains(&walk[1]));
+        assert!(urgents_of(PARTITION, &short).contains(&walk[0]));
+        assert_eq!(walk[1], urgents_of(PARTITION, &short).end);
+        assert_eq!(walk[4], after_messages_of(PARTITION, &short));
     }
 
     /// An id that begins like another has its own messages, and the range of an id ends before the next id.

@@ -193,7 +193,7 @@ mod tests {
     /// The record has these bytes, and these bytes are this record. What was stored once has to be read for ever, so a
     /// line here may be added and none may be changed.
     #[track_caller]
-    fn pinned<R>(record: &R, bytes: &'static [u8])
+    pub(super) fn pinned<R>(record: &R, bytes: &'static [u8])
     where
         R: Serialize + Deserialize<'static> + PartialEq + std::fmt::Debug,
     {
@@ -267,6 +267,23 @@ mod tests {
             request: Some("r".into()),
         };
         pinned(&call, b"\x01\x00\x00\x00\x04note\x07{\"n\":1}\x01\x01\x01r");
+        let step = StepRef {
+            execution: ExecutionId(*b"0123456789abcdef"),
+            sequence: 130,
+            lock: Some(2),
+        };
+        let in_section = MessageRecord {
+            step: Some(step),
+            ..message(operation())
+        };
+        pinned(
+            &in_section,
+            b"\x01\x01\x04@a@b\x010123456789abcdef\x82\x01\x01\x02\x00\x04note\x07{\"n\":1}\x00\x00",
+        );
+        let order = Action::Lock(Box::new(LockOrder::Force));
+        pinned(&message(order), b"\x01\x01\x04@a@b\x00\x03\x02\x00\x00");
+        let order = Action::Order(Box::new(Order::Restart));
+        pinned(&message(order), b"\x01\x01\x04@a@b\x00\x04\x09\x00\x00");
     }
 
     #[test]
@@ -352,6 +369,19 @@ mod tests {
         pinned(&ErrorKind::Copy, b"\x01\x11");
         pinned(&ErrorKind::Configuration, b"\x01\x12");
         pinned(&ErrorKind::Io, b"\x01\x13");
+        pinned(&ErrorKind::NotFound, b"\x01\x14");
+        pinned(&ErrorKind::AlreadyExists, b"\x01\x15");
+        pinned(&ErrorKind::Ended, b"\x01\x16");
+        pinned(&ErrorKind::WrongState, b"\x01\x17");
+        pinned(&ErrorKind::Terminated, b"\x01\x18");
+        pinned(&ErrorKind::LockLost, b"\x01\x19");
+        pinned(&ErrorKind::NestedLock, b"\x01\x1a");
+        pinned(&ErrorKind::ChildInLock, b"\x01\x1b");
+        pinned(&ErrorKind::SignalToLocked, b"\x01\x1c");
+        pinned(&ErrorKind::LockNotGranted, b"\x01\x1d");
+        pinned(&ErrorKind::CallPending, b"\x01\x1e");
+        pinned(&ErrorKind::NotLocked, b"\x01\x1f");
+        pinned(&ErrorKind::Poisonous, b"\x01\x20");
     }
 
     /// Bytes that are no record are an error that names what they should have been, never a panic or a wrong record.

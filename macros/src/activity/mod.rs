@@ -61,3 +61,238 @@ fn check_blocking(item: &ItemFn, attributes: &Attributes, errors: &mut Errors) {
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::function::tests::{assert_same, errors};
+
+    /// The whole of what stands beside the function.
+    #[test]
+    fn the_function_comes_out_untouched_with_its_marker() {
+        let item = quote! {
+            /// Charges a card.
+            #[cfg(unix)]
+            #[deprecated]
+            #[inline]
+            pub(crate) async fn charge_card(ctx: ActivityContext, mut card: Card) -> Result<Receipt, Declined> { todo!() }
+        };
+        let arguments = quote! {
+            name = "charge", timeout = "1m30s", limit = 8, crate = crate::framework,
+            retry(max_attempts = 3, first_interval = "1s", backoff = 2, max_interval = "1m", timeout = "10m"),
+        };
+        let expected = quote! {
+            #item
+
+            #[cfg(unix)]
+            #[deprecated]
+            #[doc(hidden)]
+            #[repr(C)]
+            pub(crate) struct charge_card {}
+
+            #[cfg(unix)]
+            const _: () = {
+                #[automatically_derived]
+                #[allow(deprecated)]
+                impl crate::framework::Activity for charge_card {
+                    const NAME: &'static str = "charge";
+                    const OPTIONS: crate::framework::ActivityOptions = crate::framework::ActivityOptions::new()
+                        .timeout(::core::time::Duration::from_millis(90000u64))
+                        .limit(8usize)
+                        .retry(
+                            crate::framework::RetryPolicy::new(3u32)
+                                .first_interval(::core::time::Duration::from_millis(1000u64))
+                                .backoff(2f64)
+                                .max_interval(::core::time::Duration::from_millis(60000u64))
+                                .timeout(::core::time::Duration::from_millis(600000u64))
+                        );
+                    type Input = Card;
+                    type Output = Receipt;
+                    type Error = Declined;
+
+                    fn run(context: crate::framework::ActivityContext, input: Self::Input) -> ::core::pin::Pin<
+                        ::std::boxed::Box<
+                            dyn ::core::future::Future<
+                                    Output = ::core::result::Result<Self::Output, Self::Error>
+                                > + ::core::marker::Send + 'static
+                        >
+                    > {
+                        ::std::boxed::Box::pin(async move { charge_card(context, input).await })
+                    }
+                }
+            };
+        };
+        assert_same(&expand(arguments, item), &expected);
+    }
+
+    /// What blocks is called without `.await`; what returns no `Result` is wrapped in one.
+    #[test]
+    fn the_call_fits_the_function() {
+        for (arguments, item, call) in [
+            (
+                quote!(blocking),
+                quote!(
+                    fn a() {}
+                ),
+                quote!(::core::result::Result::Ok::<(), ::abide::NoError>(a())),
+            ),
+            (
+                quote!(),
+                quote!(
+                    async fn a(_: ActivityContext) -> u8 {
+                        1
+                    }
+                ),
+                quote!(::core::result::Result::Ok::<u8, ::abide::NoError>(a(context,).await)),
+            ),
+            (
+                quote!(),
+                quote!(
+                    async fn a(one: (u8, u8)) -> Result<u8> {
+                        Ok(1)
+                    }
+                ),
+                quote!(<Result<u8> as ::abide::__private::ResultType>::into_result(
+                    a(input).await
+                )),
+            ),
+        ] {
+            let text = expand(arguments, item).to_string();
+            assert!(text.contains(&call.to_string()), "{text}");
+        }
+    }
+
+    /// Every wrong setting is told, and none of them hides the next or the marker.
+    #[test]
+    fn wrong_settings_are_told_all_at_once() {
+        let item = quote!(
+            async fn a() {}
+        );
+        for (arguments, count) in [
+            (quote!(name = ""), 1),
+            (quote!(name, timeout = 30, limit = 0, limit = -1, limit = "8"), 5),
+            (
+                quote!(
+                    timeout = "0s",
+                    timeout = "5",
+                    unknown(a = 1, b),
+                    other = [1, 2],
+                    version = "2"
+                ),
+                5,
+            ),
+            (quote!(name = "a", name = "b", max_attempts = 3, path::name = "a"), 3),
+            (
+                quote!(retry, retry(), retry(max_attempts = 0, backoff = 0.5, limit = 3)),
+                5,
+            ),
+            (
+                quote!(retry(
+                    max_attempts = 3,
+                    max_attempts = 4,
+                    timeout = 1,
+                    first_interval = true
+                )),
+                3,
+            ),
+            (
+                quote!(retry(max_attempts = 3, first_interval = "2s", max_interval = "1s")),
+                1,
+            ),
+            (quote!(= 3), 1),
+        ] {
+            let text = expand(arguments.clone(), item.clone()).to_string();
+            assert_eq!(errors(&text), count, "{arguments}: {text}");
+            assert!(text.contains("struct a"), "{text}");
+        }
+    }
+
+    /// Whatever is wrong with it, the user's function comes out as it came in, with every error behind it.
+    #[test]
+    fn the_function_comes_out_beside_errors() {
+        for (arguments, item, count) in [
+            (
+                quote!(),
+                quote!(
+                    fn a() {}
+                ),
+                1,
+            ),
+            (
+                quote!(blocking),
+                quote!(
+                    async fn a() {}
+                ),
+                1,
+            ),
+            (
+                quote!(),
+                quote!(
+                    async fn a<'a, T: Clone>(input: &'a T) -> &'a str
+                    where
+                        T: Copy,
+                    {
+                        ""
+                    }
+                ),
+                4,
+            ),
+            (
+                quote!(),
+                quote!(
+                    async fn a(&self, one: u8, two: u8) {}
+                ),
+                2,
+            ),
+            (
+                quote!(),
+                quote!(
+                    async fn a(one: u8, ctx: &ActivityContext) {}
+                ),
+                2,
+            ),
+            (
+                quote!(),
+                quote!(
+                    async fn a(ctx: OrchestrationContext, other: &mut EntityContext) {}
+                ),
+                3,
+            ),
+            (
+                quote!(),
+                quote!(
+                    async unsafe extern "C" fn a((b, c): (u8, u8), d: ...) -> impl Future {}
+                ),
+                5,
+            ),
+            (
+                quote!(),
+                quote!(
+                    const fn a(_: Option<&str>, #[cfg(unix)] b: fn()) -> ! {}
+                ),
+                6,
+            ),
+            (
+                quote!(),
+                quote!(
+                    #[abide::orchestration]
+                    async fn a() {}
+                ),
+                1,
+            ),
+            (
+                quote!(),
+                quote!(
+                    struct a;
+                ),
+                1,
+            ),
+            (quote!(), quote!(fn a), 1),
+        ] {
+            let text = expand(arguments, item.clone()).to_string();
+            assert!(text.contains(&item.to_string()), "{text}");
+            assert!(!text.contains("repr"), "{text}");
+            assert_eq!(errors(&text), count, "{text}");
+        }
+    }
+}

@@ -24,18 +24,19 @@ impl Function {
             ..
         } = self;
         let assertion = self.returns.refuse_hidden_result(krate, cfgs.iter());
+        // Nothing else is allowed here: where a crate forbids a lint, an `allow` for it would be an error.
+        let calls_deprecated = (!shown.is_empty()).then(|| quote!(#[allow(deprecated)]));
         quote! {
             #(#cfgs)*
             #(#shown)*
             #[doc(hidden)]
             #[repr(C)]
-            #[allow(dead_code, unreachable_pub, missing_debug_implementations)]
             #visibility struct #ident {}
 
             #(#cfgs)*
             const _: () = {
                 #[automatically_derived]
-                #[allow(deprecated, clippy::all, clippy::pedantic)]
+                #calls_deprecated
                 #implementation
             };
 
@@ -77,7 +78,7 @@ impl Function {
         quote! {
             fn run(
                 #context: #context_type,
-                #input: Self::Input,
+                #input: Self::Input
             ) -> ::core::pin::Pin<::std::boxed::Box<
                 dyn ::core::future::Future<Output = ::core::result::Result<Self::Output, Self::Error>> #send + 'static
             >> {

@@ -54,3 +54,20 @@ pub(crate) fn parse(item: TokenStream, kind: Kind, errors: &mut Errors) -> Optio
 pub(crate) fn read(item: &ItemFn, kind: Kind, name: Option<&LitStr>, errors: &mut Errors) -> Option<Function> {
     read::read(item, kind, name, errors)
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use proc_macro2::TokenStream;
+
+    /// How many errors an expansion holds.
+    pub(crate) fn errors(text: &str) -> usize {
+        text.matches("compile_error").count()
+    }
+
+    /// Compares expansions as the compiler sees them, without the spacing of their tokens.
+    #[track_caller]
+    pub(crate) fn assert_same(found: &TokenStream, expected: &TokenStream) {
+        let parse = |tokens: &TokenStream| syn::parse2::<syn::File>(tokens.clone()).unwrap();
+        assert!(parse(found) == parse(expected), "found {found}\nexpected {expected}");
+    }
+}

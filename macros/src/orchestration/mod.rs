@@ -57,3 +57,172 @@ fn implement(item: &ItemFn, attributes: &Attributes, errors: &mut Errors) -> Opt
     };
     Some(function.with_marker(krate, &implementation))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::function::tests::{assert_same, errors};
+
+    /// The whole of what stands beside the function.
+    #[test]
+    fn the_function_comes_out_with_its_marker() {
+        let item = quote! {
+            /// Moves money.
+            pub async fn r#move(ctx: OrchestrationContext) -> u8 { ctx.call_activity::<charge>(1).await }
+        };
+        let expected = quote! {
+            #item
+
+            #[doc(hidden)]
+            #[repr(C)]
+            pub struct r#move {}
+
+            const _: () = {
+                #[automatically_derived]
+                impl ::abide::Orchestration for r#move {
+                    const NAME: &'static str = "move";
+                    const VERSION: &'static str = "2";
+                    type Input = ();
+                    type Output = u8;
+                    type Error = ::abide::NoError;
+
+                    fn run(context: ::abide::OrchestrationContext, _input: Self::Input) -> ::core::pin::Pin<
+                        ::std::boxed::Box<
+                            dyn ::core::future::Future<
+                                    Output = ::core::result::Result<Self::Output, Self::Error>
+                                > + 'static
+                        >
+                    > {
+                        ::std::boxed::Box::pin(async move {
+                            ::core::result::Result::Ok::<u8, ::abide::NoError>(r#move(context,).await)
+                        })
+                    }
+                }
+            };
+
+            const _: () = {
+                #[allow(unused_imports)]
+                use ::abide::__private::IsNoResult as _;
+                ::core::assert!(
+                    !::abide::__private::IsResult::<u8>::VALUE,
+                    "this return type is a `Result` behind an alias of another name, and an `Err` in it would count as an answer: name the alias `Result`, or write the `Result` out"
+                );
+            };
+        };
+        assert_same(&expand(quote!(version = "2"), item), &expected);
+    }
+
+    /// Every wrong setting is told; those of activities say where they belong.
+    #[test]
+    fn wrong_settings_are_told_all_at_once() {
+        let item = quote!(
+            async fn o(ctx: OrchestrationContext) {}
+        );
+        for (arguments, count) in [
+            (quote!(name = "a/b", version = "", version = 2), 3),
+            (
+                quote!(
+                    retry(max_attempts = 3),
+                    timeout = "3s",
+                    limit = 3,
+                    blocking,
+                    allow(nondeterminism)
+                ),
+                5,
+            ),
+            (quote!(version = "1", version = "2", unknown), 2),
+        ] {
+            let text = expand(arguments.clone(), item.clone()).to_string();
+            assert_eq!(errors(&text), count, "{arguments}: {text}");
+            assert!(text.contains("struct o"), "{text}");
+        }
+    }
+
+    /// A signature that cannot be has no marker; a body that is refused has one, so that nothing else is missing.
+    #[test]
+    fn the_function_comes_out_beside_errors() {
+        for (item, count, has_marker) in [
+            (
+                quote!(
+                    fn o(ctx: OrchestrationContext) {}
+                ),
+                1,
+                false,
+            ),
+            (
+                quote!(
+                    async fn o() {}
+                ),
+                1,
+                false,
+            ),
+            (
+                quote!(
+                    async fn o(input: u8) {
+                        tokio::spawn(input);
+                    }
+                ),
+                2,
+                false,
+            ),
+            (
+                quote!(
+                    async fn o(ctx: ActivityContext) {}
+                ),
+                1,
+                false,
+            ),
+            (
+                quote!(
+                    async fn o(ctx: OrchestrationContext, a: u8, b: u8) {}
+                ),
+                1,
+                false,
+            ),
+            (
+                quote!(
+                    #[activity]
+                    async fn o(ctx: OrchestrationContext) {}
+                ),
+                1,
+                false,
+            ),
+            (
+                quote!(
+                    async fn o(ctx: OrchestrationContext) {
+                        rand::random();
+                        sleep(1)
+                    }
+                ),
+                2,
+                true,
+            ),
+            (
+                quote!(
+                    const O: u8 = 1;
+                ),
+                1,
+                false,
+            ),
+        ] {
+            let text = expand(TokenStream::new(), item.clone()).to_string();
+            assert!(text.contains(&item.to_string()), "{text}");
+            assert_eq!(text.contains("repr"), has_marker, "{text}");
+            assert_eq!(errors(&text), count, "{text}");
+        }
+    }
+
+    /// The lint cannot be switched off for a whole function.
+    #[test]
+    fn a_whole_function_is_never_let_pass() {
+        let item = quote!(
+            #[allow(nondeterminism)]
+            async fn o(ctx: OrchestrationContext) {
+                sleep(1)
+            }
+        );
+        let text = expand(TokenStream::new(), item).to_string();
+        assert_eq!(errors(&text), 2, "{text}");
+        assert!(!text.contains("allow (nondeterminism)] async"), "{text}");
+    }
+}

@@ -108,10 +108,6 @@ impl Instances {
         }
     }
 
-    pub(super) fn get(&self, id: &InstanceId) -> Option<&Instance> {
-        self.young.get(id).or_else(|| self.old.get(id))
-    }
-
     fn get_mut(&mut self, id: &InstanceId) -> Option<&mut Instance> {
         match self.young.get_mut(id) {
             Some(instance) => Some(instance),

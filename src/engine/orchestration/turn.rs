@@ -356,7 +356,7 @@ impl Core {
             stage.mailbox.return_first(message);
         }
         self.note_stopped(stage.id, &stopped.message, step)?;
-        stage.mailbox.block = Block::Stopped(stopped.message.clone());
+        stage.mailbox.block = Block::Stopped;
         if let Some(instance) = stage.instance.as_mut() {
             instance.run = None;
             instance.record.stopped = Some(stopped);

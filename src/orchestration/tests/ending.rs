@@ -13,7 +13,7 @@ orchestration!(Eternal(ctx, round: u32) -> String, Failure {
     match ctx.wait_for_external_event::<String>("go").await?.as_str() {
         "on" => ctx.continue_as_new(round + 1).await,
         "discard" => ctx.continue_as_new(round + 1).discard_events().await,
-        "version" => return ctx.continue_as_new("text").version("2").await,
+        "version" => ctx.continue_as_new("text").version("2").await,
         "wrong" => {
             ctx.continue_as_new("text").await;
         }

@@ -60,7 +60,7 @@ orchestration!(Impatient(ctx, _nothing: ()) -> (), Failure {
     let request = ctx.lock_entities(&a);
     ctx.create_timer(Duration::from_secs(1)).await;
     drop(request);
-    let ids = vec!["@account@x".parse::<crate::EntityId>()?, "@account@w".parse()?];
+    let ids = vec!["@account@x".parse::<EntityId>()?, "@account@w".parse()?];
     let _kept = ctx.lock_entities(&ids).await?;
     ctx.create_timer(Duration::from_secs(1)).await;
     Ok(())
@@ -108,7 +108,7 @@ orchestration!(Rules(ctx, _nothing: ()) -> Vec<String>, Failure {
     a.deposit(5).await?;
     drop(lock);
     b.deposit(6).await?;
-    let empty: [crate::EntityId; 0] = [];
+    let empty: [EntityId; 0] = [];
     met.push(kind(ctx.lock_entities(empty).await));
     Ok(met.iter().map(|kind| format!("{kind:?}")).collect())
 });

@@ -205,3 +205,6 @@ pub(crate) enum OpenStep {
         granted: bool,
     },
 }
+
+#[cfg(test)]
+mod tests;

@@ -256,3 +256,6 @@ pub(crate) enum LockOrder {
     /// An operator takes it away; the owner is told.
     Force,
 }
+
+#[cfg(test)]
+mod tests;

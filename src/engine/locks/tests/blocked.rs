@@ -1,0 +1,141 @@
+//! Entities that run no operations: held, unreadable, or of a type that nobody registered.
+
+use super::stage::{Setting, Stage};
+use crate::id::InstanceId;
+
+/// Why an entity runs no operations.
+#[derive(Clone, Copy, Debug)]
+enum Cause {
+    Held,
+    Unregistered,
+    Unreadable,
+}
+
+impl Cause {
+    const ALL: [Self; 3] = [Self::Held, Self::Unregistered, Self::Unreadable];
+
+    fn begin(self, stage: &mut Stage, entity: &InstanceId) {
+        match self {
+            Self::Held => {
+                stage.held.insert(entity.clone());
+            }
+            Self::Unregistered => stage.registered = false,
+            Self::Unreadable => stage.damage(entity),
+        }
+        stage.reopen();
+        stage.settle();
+    }
+
+    fn end(self, stage: &mut Stage, entity: &InstanceId) {
+        match self {
+            Self::Held => stage.resume(entity),
+            Self::Unregistered => {
+                stage.registered = true;
+                stage.reopen();
+            }
+            Self::Unreadable => {
+                stage.mend(entity);
+                stage.reopen();
+            }
+        }
+        stage.settle();
+    }
+}
+
+/// Calls of orchestrations wait and are not failed, also where the queue is full; the end of a lock is processed; and when the
+/// entity runs again, everything goes on.
+#[test]
+fn calls_wait_and_releases_do_not() {
+    for setting in Setting::all() {
+        for cause in Cause::ALL {
+            let told = format!("{setting:?} {cause:?}");
+            let mut stage = Stage::new(setting);
+            stage.limits.queue = 1;
+            stage.reopen();
+            let [entity] = stage.entities();
+            let entities = [entity.clone()];
+            stage.take("a", 1, &entities);
+            stage.settle();
+            stage.take("b", 1, &entities);
+            stage.call("c", 1, &entity, "note", "1", None);
+            stage.settle();
+            cause.begin(&mut stage, &entity);
+            assert_eq!(stage.orders(), ["a 1: null"], "{told}");
+            stage.call("c", 2, &entity, "note", "2", None);
+            stage.call("a", 2, &entity, "note", "owner", Some(1));
+            stage.settle();
+            assert_eq!(stage.orders(), [""; 0], "{told}");
+            assert_eq!(stage.locks().len(), 1, "{told}");
+            stage.release("a", 1, &entities);
+            stage.settle();
+            assert_eq!(stage.locks(), [], "{told}");
+            let forced = stage.force(&entity);
+            stage.settle();
+            assert_eq!(stage.told(forced), Some("false"), "{told}");
+            stage.reopen();
+            stage.settle();
+            assert_eq!(stage.orders(), [""; 0], "{told}");
+            cause.end(&mut stage, &entity);
+            assert_eq!(stage.orders(), ["a 2: LockLost", "b 1: null"], "{told}");
+            stage.release("b", 1, &entities);
+            stage.settle();
+            assert_eq!(stage.orders(), ["c 1: 1", "c 2: 2"], "{told}");
+            assert_eq!(stage.lines(&entity).unwrap(), ["1", "2"], "{told}");
+            assert_eq!(stage.left(), [""; 0], "{told}");
+        }
+    }
+}
+
+/// The lock of an entity that was never created ends like any other, and an operator can release it, though nothing else of the
+/// entity can be looked at. Nothing is left.
+#[test]
+fn locks_of_entities_without_a_state_end() {
+    for setting in Setting::all() {
+        for cause in [Cause::Held, Cause::Unregistered] {
+            for force in [false, true] {
+                let told = format!("{setting:?} {cause:?} by force: {force}");
+                let mut stage = Stage::new(setting);
+                let entities: [_; 2] = stage.entities();
+                stage.take("a", 1, &entities);
+                stage.settle();
+                cause.begin(&mut stage, &entities[0]);
+                if force {
+                    stage.force(&entities[0]);
+                    stage.release("a", 1, &entities[1..]);
+                } else {
+                    stage.release("a", 1, &entities);
+                }
+                stage.settle();
+                assert_eq!(stage.left(), [""; 0], "{told}");
+            }
+        }
+    }
+}
+
+/// A request waits at an entity that is blocked, and a release finds it there.
+#[test]
+fn a_request_can_be_taken_back_at_a_blocked_entity() {
+    for setting in Setting::all() {
+        for cause in Cause::ALL {
+            for before in [0, 4] {
+                let told = format!("{setting:?} {cause:?} behind {before}");
+                let mut stage = Stage::new(setting);
+                let entities: [_; 2] = stage.entities();
+                cause.begin(&mut stage, &entities[1]);
+                for line in 0..before {
+                    stage.signal(&entities[1], &line.to_string());
+                }
+                stage.settle();
+                stage.take("b", 1, &entities[1..]);
+                stage.settle();
+                assert_eq!(stage.locks(), [], "{told}");
+                stage.withdraw("b", 1, &entities[1..]);
+                stage.settle();
+                assert_eq!(stage.locks(), [], "{told}");
+                cause.end(&mut stage, &entities[1]);
+                assert_eq!(stage.orders(), [""; 0], "{told}");
+                assert_eq!(stage.left(), [""; 0], "{told}");
+            }
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Draws programs.
+
+use super::program::{Act, Errand, Finish, Job, Program, Retry};
+use crate::simulation::climate::Climate;
+use crate::simulation::plan::{End, Kind, Work, key};
+use crate::simulation::random::Random;
+
+/// How many orchestrations have ids that clients and other orchestrations know.
+pub(super) const KNOWN: u64 = 5;
+
+/// How many levels of programs are in one another.
+const GENERATIONS: u64 = 2;
+
+/// Draws programs, and numbers what can be told apart in them.
+#[derive(Debug, Default)]
+pub(in crate::simulation) struct Drawer {
+    labels: u64,
+    notes: u64,
+}
+
+/// An id that clients and other orchestrations know.
+pub(super) fn known_id(random: &mut Random) -> String {
+    format!("o{}", random.below(KNOWN))
+}
+
+/// The name of an event, in upper or lower case.
+pub(super) fn event_name(random: &mut Random) -> String {
+    (*random.pick(&["go", "GO", "stop", "more"])).to_owned()
+}
+
+impl Drawer {
+    pub(super) fn program(&mut self, climate: &Climate, random: &mut Random) -> Program {
+        self.grow(GENERATIONS, climate, random)
+    }
+
+    /// A number that no other event has.
+    pub(super) fn note(&mut self) -> u64 {
+        self.notes += 1;
+        self.notes
+    }
+
+    fn grow(&mut self, generations: u64, climate: &Climate, random: &mut Random) -> Program {
+        let count = random.between(1, 4);
+        Program {
+            acts: self.acts(count, 2, generations, climate, random),
+            rounds: if random.chance(25) {
+                random.between(1, 3) as u32
+            } else {
+                0
+            },
+            keeps_events: random.chance(70),
+            end: match random.below(100) {
+                0..10 => Finish::Fail,
+                10..12 if climate.failures => Finish::Panic,
+                _ => Finish::Return,
+            },
+        }
+    }
+
+    fn acts(&mut self, count: u64, depth: u64, generations: u64, climate: &Climate, random: &mut Random) -> Vec<Act> {
+        (0..count)
+            .map(|_| self.act(depth, generations, climate, random))
+            .collect()
+    }
+
+    fn act(&mut self, depth: u64, generations: u64, climate: &Climate, random: &mut Random) -> Act {
+        let count = random.between(1, 3);
+        match random.below(100) {
+            0..6 if depth > 0 => Act::Each(self.acts(count, depth - 1, generations, climate, random)),
+            0..14 if depth > 0 => Act::Join(self.acts(count, depth - 1, generations, climate, random)),
+            0..24 if depth > 0 => Act::Race(self.acts(count, depth - 1, generations, climate, random)),
+            0..40 => self.job(random),
+            40..48 => Act::Timer(*random.pick(&[0, 1, 20, 500, 100_000])),
+            48..58 => Act::Event {
+                name: event_name(random),
+                timeout: random.chance(70).then(|| *random.pick(&[0, 10, 5_000])),
+            },
+            58..68 => Act::Call(errand(climate, random)),
+            68..74 => Act::Signal {
+                errand: errand(climate, random),
+                after: (climate.timers && random.chance(30)).then(|| *random.pick(&[0, 3, 2_000])),
+            },
+            74..86 => Act::Lock {
+                entities: (0..random.between(1, 3))
+                    .map(|_| (*random.pick(&Kind::ALL), key(climate, random)))
+                    .collect(),
+                inside: self.acts(count, depth.saturating_sub(1), generations, climate, random),
+            },
+            86..91 if generations > 0 => Act::Child {
+                program: Box::new(self.grow(generations - 1, climate, random)),
+                id: random.chance(20).then(|| known_id(random)),
+                retry: random.chance(30).then(|| retry(random)),
+                fatal: random.chance(30),
+            },
+            91..93 if generations > 0 => Act::Start {
+                program: Box::new(self.grow(generations - 1, climate, random)),
+                id: random.chance(30).then(|| known_id(random)),
+            },
+            93..98 => Act::Send {
+                to: known_id(random),
+                name: event_name(random),
+                note: self.note(),
+            },
+            _ => Act::Status(random.below(1_000)),
+        }
+    }
+
+    fn job(&mut self, random: &mut Random) -> Act {
+        self.labels += 1;
+        Act::Job {
+            job: Job {
+                label: self.labels,
+                fails: *random.pick(&[0, 0, 0, 1, 2]),
+                hard: random.chance(10),
+            },
+            narrow: random.chance(30),
+            retry: random.chance(40).then(|| retry(random)),
+            fatal: random.chance(40),
+        }
+    }
+}
+
+fn retry(random: &mut Random) -> Retry {
+    Retry {
+        attempts: random.between(1, 3) as u32,
+        first: *random.pick(&[0, 5, 1_000]),
+        doubles: random.chance(50),
+        overall: random.chance(20).then(|| *random.pick(&[3, 2_000])),
+    }
+}
+
+fn errand(climate: &Climate, random: &mut Random) -> Errand {
+    let pauses = (climate.slow && random.chance(20)).then(|| random.below(3) as u8);
+    Errand {
+        kind: *random.pick(&Kind::ALL),
+        key: key(climate, random),
+        work: Work {
+            id: 0,
+            end: match random.below(100) {
+                0..6 if climate.failures => End::Refuse,
+                6..9 if climate.failures => End::Panic,
+                9..11 if climate.failures && pauses.is_some() => End::Hang,
+                _ => End::Fine,
+            },
+            dies: climate.deaths && random.chance(5),
+            pauses,
+            sends: Vec::new(),
+        },
+    }
+}

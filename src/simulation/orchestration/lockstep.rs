@@ -1,0 +1,162 @@
+//! The code of the orchestration with the plain reference at its side: at every turn, new or replayed, both have to ask for
+//! the same.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::actor::Play;
+use super::reference::{End, Reference};
+use crate::engine::code::{Begin, OrchestrationCode, OrchestrationRun, TurnEnd};
+use crate::id::Sequence;
+use crate::orchestration::orchestration_code;
+use crate::store::records::history::{Command, Incoming, TurnRecord};
+use crate::store::records::instance::{StopKind, Stopped};
+use crate::time::Timestamp;
+
+/// The code of [`Play`], watched.
+pub(super) struct Lockstep(Arc<dyn OrchestrationCode>);
+
+struct Pair {
+    instance: String,
+    run: Box<dyn OrchestrationRun>,
+    reference: Reference,
+}
+
+impl Lockstep {
+    pub(super) fn new() -> Self {
+        Self(orchestration_code::<Play>())
+    }
+}
+
+impl OrchestrationCode for Lockstep {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn version(&self) -> &str {
+        self.0.version()
+    }
+
+    fn begin(&self, begin: Begin) -> Box<dyn OrchestrationRun> {
+        Box::new(Pair {
+            instance: begin.instance.to_string(),
+            reference: Reference::new(begin.instance.as_str()),
+            run: self.0.begin(begin),
+        })
+    }
+
+    fn check_input(&self, input: &[u8]) -> Result<(), String> {
+        self.0.check_input(input)
+    }
+}
+
+impl OrchestrationRun for Pair {
+    fn turn(&mut self, time: Timestamp, incoming: &[Incoming]) -> Result<TurnEnd, Stopped> {
+        let asked = self.reference.turn(time, incoming);
+        let end = match self.run.turn(time, incoming) {
+            Ok(end) => end,
+            Err(stopped) => {
+                self.is_foreseen(&stopped);
+                return Err(stopped);
+            }
+        };
+        let instance = &self.instance;
+        assert_ne!(
+            self.reference.end,
+            Some(End::Panicked),
+            "{instance} goes on where its program panics"
+        );
+        same(instance, &end.commands, &asked);
+        assert_eq!(
+            end.custom_status, self.reference.steps.status,
+            "the custom status of {instance}"
+        );
+        assert_eq!(
+            end.unread,
+            self.reference.take_unread(),
+            "the events that {instance} takes along"
+        );
+        Ok(end)
+    }
+
+    fn replay(&mut self, number: u32, turn: &TurnRecord) -> Result<(), Stopped> {
+        let asked = self.reference.turn(turn.time, &turn.incoming);
+        let replayed = self.run.replay(number, turn);
+        if let Err(stopped) = &replayed {
+            self.is_foreseen(stopped);
+        }
+        same(&self.instance, &turn.commands, &asked);
+        replayed
+    }
+
+    fn wants(&self, sequence: Sequence) -> bool {
+        let wants = self.run.wants(sequence);
+        assert_eq!(
+            wants,
+            self.reference.steps.wants(sequence),
+            "whether {} waits for its step {sequence}",
+            self.instance
+        );
+        wants
+    }
+
+    fn bytes(&self) -> usize {
+        self.run.bytes()
+    }
+}
+
+impl Pair {
+    fn is_foreseen(&self, stopped: &Stopped) {
+        let foreseen = stopped.kind == StopKind::Panicked && self.reference.end == Some(End::Panicked);
+        assert!(foreseen, "{} is stopped: {stopped:?}", self.instance);
+    }
+}
+
+/// What was asked for is what the reference asks for. Of what is taken back in a row the order does not count.
+pub(super) fn same(instance: &str, commands: &[Command], expected: &[Command]) {
+    let (commands, expected) = (plain(commands), plain(expected));
+    assert_eq!(
+        commands, expected,
+        "{instance} asks for something else than the reference"
+    );
+}
+
+/// Commands in a form in which they can be compared: JSON with sorted keys, failures by what they say.
+fn plain(commands: &[Command]) -> Vec<Command> {
+    let mut commands: Vec<Command> = commands.iter().cloned().map(canonical).collect();
+    let canceled = |command: &Command| match command {
+        Command::Cancel { sequence, .. } => Some(*sequence),
+        _ => None,
+    };
+    for run in commands.chunk_by_mut(|a, b| canceled(a).is_some() && canceled(b).is_some()) {
+        run.sort_by_key(canceled);
+    }
+    commands
+}
+
+fn canonical(mut command: Command) -> Command {
+    let payload = match &mut command {
+        Command::CallActivity { input, .. }
+        | Command::StartOrchestration { input, .. }
+        | Command::ContinueAsNew { input, .. } => input,
+        Command::CallEntity { arguments, .. } | Command::SignalEntity { arguments, .. } => arguments,
+        Command::SendEvent { payload, .. } => payload,
+        Command::Complete { output } => output,
+        Command::Fail { failure } => {
+            // The reference knows why it fails, and of a failure of the library's own only the kind.
+            let is_own = failure.error_type == "Trouble" || failure.error_type == "Failure";
+            let text = if is_own {
+                failure.message.clone()
+            } else {
+                failure.error_type.clone()
+            };
+            *failure = crate::failure::Failure::message(text);
+            return command;
+        }
+        _ => return command,
+    };
+    let value: Value = serde_json::from_slice(payload).expect("what is asked for is JSON");
+    *payload = serde_json::to_vec(&value).expect("what was JSON is JSON");
+    command
+}

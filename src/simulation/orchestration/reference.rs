@@ -1,0 +1,411 @@
+//! The plain reference: what a program asks for, given what it is told. It walks the tree of the program and has neither
+//! futures nor wakers, so that it shares nothing with what it is compared with.
+
+use super::program::{Act, Errand, Finish, Program, Retry, Told, Trouble, number_of};
+use super::steps::{Done, Steps, runtime};
+use crate::error::ErrorKind;
+use crate::failure::Failure;
+use crate::id::Sequence;
+use crate::store::records::history::{Command, Incoming};
+use crate::time::Timestamp;
+
+/// One execution of a program.
+#[derive(Debug, Default)]
+pub(super) struct Reference {
+    instance: String,
+    program: Option<Program>,
+    root: Option<Task>,
+    pub(super) steps: Steps,
+    pub(super) end: Option<End>,
+}
+
+/// How an execution ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Completed,
+    Failed,
+    Continued,
+    /// It panicked, so that it is stopped.
+    Panicked,
+}
+
+/// A part of a program that runs.
+#[derive(Debug)]
+enum Task {
+    /// Not looked at yet.
+    New(Act),
+    Each {
+        rest: std::vec::IntoIter<Act>,
+        told: Vec<Told>,
+        now: Option<Box<Task>>,
+    },
+    Join(Vec<Result<Told, Task>>),
+    Race(Vec<Task>),
+    /// One step, how to read its answer, and whether its failure is trouble.
+    Step(Sequence, Reading, bool),
+    Event(Sequence, Option<Sequence>),
+    Asking(Sequence, Vec<Act>),
+    Holding(Sequence, Box<Task>),
+    Refused(ErrorKind),
+    Failing(Trouble),
+    Done(Told),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Reading {
+    Nothing,
+    Number,
+    Receipt,
+    Told,
+}
+
+type Ended = Result<Told, Trouble>;
+
+impl Reference {
+    pub(super) fn new(instance: &str) -> Self {
+        Self {
+            instance: instance.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// Runs one turn, and gives what the program asks for in it.
+    pub(super) fn turn(&mut self, time: Timestamp, incoming: &[Incoming]) -> Vec<Command> {
+        self.steps.begin_turn(time);
+        for incoming in incoming {
+            self.deliver(incoming);
+        }
+        self.steps.take_asked()
+    }
+
+    fn deliver(&mut self, incoming: &Incoming) {
+        if let Incoming::Started(started) = incoming {
+            self.steps.begin(&self.instance, started);
+            let program: Program = serde_json::from_slice(&started.input).expect("the input is a program");
+            self.root = Some(each(program.acts.clone()));
+            self.program = Some(program);
+        } else {
+            self.steps.deliver(incoming);
+        }
+        loop {
+            self.steps.stirred = false;
+            let Some(root) = &mut self.root else { return };
+            let ended = poll(root, &mut self.steps);
+            if let Some(kind) = self.steps.refused.take() {
+                return self.fail(format!("{kind:?}"));
+            }
+            match ended {
+                Some(Ok(told)) => return self.come_to_end(&told),
+                Some(Err(Trouble(text))) => return self.fail(text),
+                None if !self.steps.stirred => return,
+                None => {}
+            }
+        }
+    }
+
+    fn come_to_end(&mut self, told: &Told) {
+        let program = self.program.as_ref().expect("it has begun");
+        if program.rounds > 0 {
+            let last = Command::ContinueAsNew {
+                input: json(&program.next()),
+                version: None,
+                keep_events: program.keeps_events,
+            };
+            return self.finish(last, End::Continued);
+        }
+        match program.end {
+            Finish::Return => self.finish(Command::Complete { output: json(told) }, End::Completed),
+            Finish::Fail => self.fail("as planned".to_owned()),
+            Finish::Panic => self.end = Some(End::Panicked),
+        }
+    }
+
+    fn fail(&mut self, text: String) {
+        let failure = Failure::message(text);
+        self.finish(Command::Fail { failure }, End::Failed);
+    }
+
+    fn finish(&mut self, last: Command, end: End) {
+        self.root = None;
+        self.steps.finish(last);
+        self.end = Some(end);
+    }
+
+    /// The events that go along when it continues as new.
+    pub(super) fn take_unread(&mut self) -> Vec<(String, Vec<u8>)> {
+        let keeps = self.program.as_ref().is_some_and(|program| program.keeps_events);
+        match self.end {
+            Some(End::Continued) if keeps => self.steps.take_unread(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+fn each(acts: Vec<Act>) -> Task {
+    Task::Each {
+        rest: acts.into_iter(),
+        told: Vec::new(),
+        now: None,
+    }
+}
+
+fn poll(task: &mut Task, steps: &mut Steps) -> Option<Ended> {
+    if let Task::New(act) = task {
+        *task = begin(act.clone(), steps);
+    }
+    match task {
+        Task::New(_) => unreachable!("it was begun above"),
+        Task::Done(told) => Some(Ok(told.clone())),
+        Task::Failing(trouble) => Some(Err(trouble.clone())),
+        Task::Refused(kind) => Some(Ok(Told::Failed(runtime(*kind)))),
+        Task::Each { rest, told, now } => loop {
+            if let Some(act) = now {
+                match poll(act, steps)? {
+                    Ok(done) => told.push(done),
+                    Err(trouble) => return Some(Err(trouble)),
+                }
+            }
+            match rest.next() {
+                Some(next) => *now = Some(Box::new(Task::New(next))),
+                None => return Some(Ok(Told::List(std::mem::take(told)))),
+            }
+        },
+        Task::Join(parts) => {
+            for at in 0..parts.len() {
+                let Err(part) = &mut parts[at] else { continue };
+                match poll(part, steps) {
+                    Some(Ok(told)) => parts[at] = Ok(told),
+                    Some(Err(trouble)) => {
+                        parts.drain(..).for_each(|part| forget_part(part, steps));
+                        return Some(Err(trouble));
+                    }
+                    None => {}
+                }
+            }
+            let told = parts.iter().map(|part| part.as_ref().ok().cloned());
+            told.collect::<Option<Vec<Told>>>().map(|told| Ok(Told::List(told)))
+        }
+        Task::Race(parts) => {
+            for at in 0..parts.len() {
+                if let Some(ended) = poll(&mut parts[at], steps) {
+                    let won = |told| Told::Won(at, Box::new(told));
+                    let losers = parts.drain(..).enumerate().filter(|(loser, _)| *loser != at);
+                    losers.for_each(|(_, loser)| forget(loser, steps));
+                    return Some(ended.map(won));
+                }
+            }
+            None
+        }
+        Task::Step(sequence, reading, fatal) => {
+            let told = reading.read(steps.done(*sequence)?);
+            Some(match told {
+                Ok(told) => Ok(told),
+                Err(failure) if *fatal => Err(Trouble(failure)),
+                Err(failure) => Ok(Told::Failed(failure)),
+            })
+        }
+        Task::Event(event, timer) => {
+            if let Some(payload) = steps.done(*event) {
+                if let Some(timer) = timer {
+                    steps.abandon(*timer);
+                }
+                let note = serde_json::from_slice(&payload.expect("an event has a payload")).expect("of a number");
+                return Some(Ok(Told::Event(Some(note))));
+            }
+            if let Some(timer) = timer {
+                steps.done(*timer)?.expect("a timer does not fail");
+                steps.abandon(*event);
+                return Some(Ok(Told::Event(None)));
+            }
+            None
+        }
+        Task::Asking(sequence, inside) => match steps.done(*sequence)? {
+            Ok(_) => {
+                let (sequence, inside) = (*sequence, std::mem::take(inside));
+                *task = Task::Holding(sequence, Box::new(each(inside)));
+                poll(task, steps)
+            }
+            Err(failure) => Some(Ok(Told::Failed(failure))),
+        },
+        Task::Holding(sequence, inside) => {
+            let ended = poll(inside, steps)?;
+            steps.abandon(*sequence);
+            Some(ended)
+        }
+    }
+}
+
+/// Makes the calls of a part.
+fn begin(act: Act, steps: &mut Steps) -> Task {
+    match act {
+        Act::Each(acts) => each(acts),
+        Act::Join(acts) => Task::Join(acts.into_iter().map(|act| Err(Task::New(act))).collect()),
+        Act::Race(acts) => Task::Race(acts.into_iter().map(Task::New).collect()),
+        Act::Job {
+            job,
+            narrow,
+            retry,
+            fatal,
+        } => {
+            let sequence = steps.claim();
+            let command = Command::CallActivity {
+                sequence,
+                name: if narrow { "narrow" } else { "wide" }.to_owned(),
+                input: json(&job),
+                attempt: 1,
+                timeout_ms: None,
+            };
+            steps.activity(sequence, command, retry);
+            Task::Step(sequence, Reading::Number, fatal)
+        }
+        Act::Timer(millis) => Task::Step(steps.timer(millis), Reading::Nothing, false),
+        Act::Event { name, timeout } => {
+            let event = steps.event(&name);
+            Task::Event(event, timeout.map(|millis| steps.timer(millis)))
+        }
+        Act::Call(errand) => call(&errand, steps),
+        Act::Signal { errand, after } => {
+            signal(&errand, after, steps);
+            Task::Done(Told::Nothing)
+        }
+        Act::Lock { entities, inside } => {
+            let ids = entities.iter().map(|(kind, key)| kind.id(key).as_str().to_owned());
+            match steps.lock(ids.collect()) {
+                Ok(sequence) => Task::Asking(sequence, inside),
+                Err(kind) => Task::Refused(kind),
+            }
+        }
+        Act::Child {
+            program,
+            id,
+            retry,
+            fatal,
+        } => begin_child(&program, id, retry, fatal, steps),
+        Act::Start { program, id } => {
+            let sequence = steps.claim();
+            let id = id.unwrap_or_else(|| steps.derived_id(sequence));
+            steps.send(start(sequence, id, &program, false));
+            Task::Done(Told::Nothing)
+        }
+        Act::Send { to, name, note } => {
+            let sequence = steps.claim();
+            let payload = json(&note);
+            steps.send(Command::SendEvent {
+                sequence,
+                instance: to,
+                name,
+                payload,
+            });
+            Task::Done(Told::Nothing)
+        }
+        Act::Status(status) => {
+            steps.status = Some(json(&status));
+            Task::Done(Told::Nothing)
+        }
+    }
+}
+
+fn begin_child(program: &Program, id: Option<String>, retry: Option<Retry>, fatal: bool, steps: &mut Steps) -> Task {
+    let sequence = steps.claim();
+    let id = id.unwrap_or_else(|| steps.derived_id(sequence));
+    let command = start(sequence, id.clone(), program, true);
+    match steps.child(sequence, id, command, retry) {
+        Ok(()) => Task::Step(sequence, Reading::Told, fatal),
+        Err(kind) if fatal => Task::Failing(Trouble(runtime(kind))),
+        Err(kind) => Task::Refused(kind),
+    }
+}
+
+fn start(sequence: Sequence, instance: String, program: &Program, wait: bool) -> Command {
+    Command::StartOrchestration {
+        sequence,
+        instance,
+        name: "play".to_owned(),
+        version: None,
+        input: json(program),
+        tags: Vec::new(),
+        wait,
+        attempt: 1,
+    }
+}
+
+fn call(errand: &Errand, steps: &mut Steps) -> Task {
+    let work = errand.with(number_of(steps.draw()));
+    let sequence = steps.claim();
+    let target = errand.kind.id(&errand.key).as_str().to_owned();
+    let asked = steps.call(sequence, &target, |lock| Command::CallEntity {
+        sequence,
+        target: target.clone(),
+        operation: work.operation().to_owned(),
+        arguments: json(&serde_json::json!({ "work": work })),
+        lock,
+    });
+    match asked {
+        Ok(()) => Task::Step(sequence, Reading::Receipt, false),
+        Err(kind) => Task::Refused(kind),
+    }
+}
+
+fn signal(errand: &Errand, after: Option<u64>, steps: &mut Steps) {
+    let work = errand.with(number_of(steps.draw()));
+    let sequence = steps.claim();
+    let target = errand.kind.id(&errand.key).as_str().to_owned();
+    let at = after.map(|millis| (steps.derived_id(sequence), Timestamp(steps.now.0 + millis)));
+    let command = Command::SignalEntity {
+        sequence,
+        target: target.clone(),
+        operation: work.operation().to_owned(),
+        arguments: json(&serde_json::json!({ "work": work })),
+        at,
+    };
+    steps.signal(&target, command);
+}
+
+/// Drops a part that has not ended.
+fn forget(task: Task, steps: &mut Steps) {
+    match task {
+        Task::New(_) | Task::Done(_) | Task::Refused(_) | Task::Failing(_) => {}
+        Task::Each { now, .. } => {
+            if let Some(now) = now {
+                forget(*now, steps);
+            }
+        }
+        Task::Join(parts) => parts.into_iter().for_each(|part| forget_part(part, steps)),
+        Task::Race(parts) => parts.into_iter().for_each(|part| forget(part, steps)),
+        Task::Step(sequence, ..) | Task::Asking(sequence, _) => steps.abandon(sequence),
+        Task::Event(event, timer) => {
+            steps.abandon(event);
+            if let Some(timer) = timer {
+                steps.abandon(timer);
+            }
+        }
+        Task::Holding(sequence, inside) => {
+            forget(*inside, steps);
+            steps.abandon(sequence);
+        }
+    }
+}
+
+fn forget_part(part: Result<Told, Task>, steps: &mut Steps) {
+    if let Err(task) = part {
+        forget(task, steps);
+    }
+}
+
+impl Reading {
+    fn read(self, done: Done) -> Result<Told, String> {
+        let answer = done?;
+        let read = match self {
+            Self::Nothing => Ok(Told::Nothing),
+            Self::Number => serde_json::from_slice(&answer).map(Told::Number),
+            Self::Told => serde_json::from_slice(&answer),
+            Self::Receipt => serde_json::from_slice(&answer)
+                .map(|receipt: crate::simulation::workload::Receipt| Told::Number(receipt.id)),
+        };
+        Ok(read.expect("an answer is what its step gives"))
+    }
+}
+
+fn json(value: &impl serde::Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("what the simulation sends serialises")
+}

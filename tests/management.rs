@@ -1,0 +1,788 @@
+//! What a program outside does with orchestrations: start, look, wait, decide over them, list and purge. SEMANTICS,
+//! "Orchestrations", row Management, and the rows named at each test.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, SystemTime};
+
+use abide::prelude::*;
+use abide::{
+    ErrorKind, HistoryEventKind, HistoryStep, MissedRuns, OrchestrationContext, OrchestrationPage, OrchestrationStatus,
+    Retention, ReusePolicy, Timing, orchestration,
+};
+use serde_json::json;
+
+/// Waits for the event `go` and returns what it carries behind its input.
+#[orchestration]
+async fn waits(ctx: OrchestrationContext, prefix: String) -> Result<String, Failure> {
+    ctx.set_custom_status("waiting");
+    let event = ctx.wait_for_external_event::<String>("go").await?;
+    Ok(prefix + &event)
+}
+
+#[orchestration(version = "2")]
+async fn adds(_ctx: OrchestrationContext, n: u32) -> u32 {
+    n + 1
+}
+
+#[derive(Debug, thiserror::Error, Serialize, Deserialize)]
+#[error("refused {n}")]
+struct Refused {
+    n: u32,
+}
+
+#[orchestration]
+async fn refuses(_ctx: OrchestrationContext, n: u32) -> Result<(), Refused> {
+    Err(Refused { n })
+}
+
+#[orchestration]
+async fn parent(ctx: OrchestrationContext, child: String) -> Result<String, Failure> {
+    Ok(ctx
+        .call_sub_orchestration::<waits>(String::new())
+        .instance_id(child)
+        .await?)
+}
+
+/// Locks two accounts until the event `go` comes.
+#[orchestration]
+async fn locks(ctx: OrchestrationContext) -> Result<(), Failure> {
+    let (a, b) = (ctx.entity::<Launcher>("a"), ctx.entity::<Launcher>("b"));
+    let lock = ctx.lock_entities((&a, &b)).await?;
+    ctx.wait_for_external_event::<String>("go").await?;
+    drop(lock);
+    Ok(())
+}
+
+/// Starts orchestrations from inside operations.
+#[derive(Entity, Default, Clone, Serialize, Deserialize)]
+struct Launcher {
+    launched: Vec<String>,
+}
+
+#[operations]
+impl Launcher {
+    pub fn launch(&mut self, ctx: &mut EntityContext, n: u32) -> Vec<String> {
+        self.launched = vec![
+            ctx.start_orchestration::<adds>(n).id(),
+            ctx.start_orchestration::<adds>(n).tag("by", "launcher").id(),
+            ctx.start_orchestration::<adds>(n)
+                .instance_id(format!("launched-{n}"))
+                .id(),
+        ];
+        self.launched.clone()
+    }
+
+    pub fn launch_and_fail(&mut self, ctx: &mut EntityContext, id: &str) -> Result<(), Refused> {
+        ctx.start_orchestration::<adds>(1).instance_id(id);
+        Err(Refused { n: 1 })
+    }
+}
+
+fn builder() -> abide::HubBuilder {
+    Hub::in_memory()
+        .partitions(8)
+        .executors(2)
+        .entity::<Launcher>()
+        .orchestration::<waits>()
+        .orchestration::<adds>()
+        .orchestration::<refuses>()
+        .orchestration::<parent>()
+        .orchestration::<locks>()
+}
+
+async fn open() -> (Hub, Client) {
+    let hub = builder().open().await.unwrap();
+    let client = hub.client();
+    (hub, client)
+}
+
+/// Asks again and again until `found` says yes. Only for what nobody pushes: a start time that comes, a purge by age.
+async fn eventually<T, F: Future<Output = Option<T>>>(mut found: impl FnMut() -> F) -> T {
+    for _ in 0..2_000 {
+        if let Some(found) = found().await {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("it never came to be");
+}
+
+fn kind<T: std::fmt::Debug>(result: abide::Result<T>) -> ErrorKind {
+    result.unwrap_err().kind()
+}
+
+/// A start gives a handle whose result is pushed and has the orchestration's own types, output as well as error; the untyped
+/// handle gives the same as JSON.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_result_comes_with_its_type() {
+    let (hub, client) = open().await;
+    let run = client.start::<waits>("a".into()).instance_id("r").await.unwrap();
+    let (typed, untyped) = (run.clone(), client.instance("r"));
+    let typed = tokio::spawn(async move { typed.result().await });
+    let untyped = tokio::spawn(async move { untyped.result().await });
+    run.raise_event("GO", "b").await.unwrap();
+    assert_eq!(typed.await.unwrap().unwrap(), "ab");
+    assert_eq!(untyped.await.unwrap().unwrap(), json!("ab"));
+    assert_eq!(client.orchestration::<waits>("r").result().await.unwrap(), "ab");
+
+    let failed = client.start::<refuses>(7).await.unwrap();
+    match failed.result().await.unwrap_err() {
+        CallError::Returned(Refused { n }) => assert_eq!(n, 7),
+        other => panic!("{other}"),
+    }
+    match client.instance(failed.id()).result().await.unwrap_err() {
+        CallError::Returned(failure) => assert_eq!(failure.error_type, "Refused"),
+        other => panic!("{other}"),
+    }
+    hub.shutdown().await.unwrap();
+}
+
+/// An id in use is refused, left alone or replaced, as the reuse policy says; one that has ended is always replaced.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_in_use_follows_the_reuse_policy() {
+    let (hub, client) = open().await;
+    let start = || client.start::<waits>("a".into()).instance_id("one");
+    let first = start().await.unwrap();
+    let execution = async || first.status().await.unwrap().unwrap().execution_id;
+    let began = execution().await;
+    assert_eq!(kind(start().await), ErrorKind::AlreadyExists);
+    start().reuse(ReusePolicy::Ignore).await.unwrap();
+    assert_eq!(execution().await, began);
+    start().reuse(ReusePolicy::Terminate).await.unwrap();
+    assert_ne!(execution().await, began);
+    first.raise_event("go", "!").await.unwrap();
+    assert_eq!(first.result().await.unwrap(), "a!");
+    start().await.unwrap();
+    assert_eq!(
+        first.status().await.unwrap().unwrap().status,
+        OrchestrationStatus::Running
+    );
+    hub.shutdown().await.unwrap();
+}
+
+/// "100 concurrent starts of one id make one instance": one is told yes, and 99 that it exists.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_starts_of_one_id_make_one_instance() {
+    let (hub, client) = open().await;
+    let starts: Vec<_> = (0..100)
+        .map(|n| {
+            let client = client.clone();
+            tokio::spawn(async move { client.start::<waits>(n.to_string()).instance_id("only").await })
+        })
+        .collect();
+    let mut started = 0;
+    for start in starts {
+        match start.await.unwrap() {
+            Ok(_) => started += 1,
+            Err(error) => assert_eq!(error.kind(), ErrorKind::AlreadyExists),
+        }
+    }
+    assert_eq!(started, 1);
+    assert_eq!(client.orchestrations().count().await.unwrap(), 1);
+    hub.shutdown().await.unwrap();
+}
+
+/// A name or version that nobody registered, an input that does not decode, an id or a payload that breaks the rules: each is
+/// refused with what it names, and nothing is stored.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_run_is_refused_before_it_is_stored() {
+    let (hub, client) = open().await;
+    let by_name = |name: &str, input| client.start_by_name(name, input).instance_id("x");
+    for (start, expected, text) in [
+        (by_name("nobody", json!(1)), ErrorKind::Unregistered, "`nobody`"),
+        (
+            by_name("adds", json!(1)).version("1"),
+            ErrorKind::Unregistered,
+            "it is in `2`",
+        ),
+        (by_name("adds", json!("one")), ErrorKind::InvalidArguments, "column"),
+        (by_name("adds", json!(1)).instance_id("@x"), ErrorKind::InvalidId, "@x"),
+        (by_name("adds", json!(1)).tag("", "x"), ErrorKind::InvalidId, "tag"),
+        (
+            by_name("waits", json!("x".repeat(3 << 20))),
+            ErrorKind::TooLarge,
+            "payload_limit",
+        ),
+        (
+            client.start_by_name_with_json("adds", "{"),
+            ErrorKind::InvalidArguments,
+            "no JSON",
+        ),
+    ] {
+        let error = start.await.unwrap_err();
+        assert_eq!(error.kind(), expected, "{error}");
+        assert!(error.to_string().contains(text), "{error}");
+    }
+    assert_eq!(client.orchestrations().count().await.unwrap(), 0);
+    assert!(client.instance("x").status().await.unwrap().is_none());
+    let run = client.start_by_name("adds", json!(1)).await.unwrap();
+    assert_eq!(run.result().await.unwrap(), json!(2));
+    hub.shutdown().await.unwrap();
+}
+
+/// The status tells everything of one moment: type, version, tags, input, custom status, and then how it ended.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_status_tells_the_whole_orchestration() {
+    let (hub, client) = open().await;
+    let before = SystemTime::now() - Duration::from_secs(1);
+    let run = client
+        .start::<waits>("in".into())
+        .tag("team", "blue")
+        .tag("team", "red")
+        .await
+        .unwrap();
+    let info = run.status().await.unwrap().unwrap();
+    assert_eq!(
+        (info.name.as_str(), info.version.as_str(), info.id.as_str()),
+        ("waits", "", run.id())
+    );
+    assert_eq!(info.status, OrchestrationStatus::Running);
+    assert_eq!(info.tags, [("team".to_owned(), "red".to_owned())]);
+    assert_eq!(info.input.as_deref(), Some("\"in\""));
+    assert_eq!(info.custom_status.as_deref(), Some("\"waiting\""));
+    assert!(info.created > before && info.last_change >= info.created);
+    assert!(info.history_events > 0 && info.history_bytes > 0 && info.stopped.is_none());
+    assert_eq!((info.output, info.failure, info.reason), (None, None, None));
+    run.raise_event("go", "!").await.unwrap();
+    run.result().await.unwrap();
+    let info = run.status().without_input().await.unwrap().unwrap();
+    assert_eq!((info.output.as_deref(), info.input), (Some("\"in!\""), None));
+    let failed = client.start::<refuses>(3).await.unwrap();
+    let _ = failed.result().await;
+    let info = failed.status().await.unwrap().unwrap();
+    assert_eq!(info.status, OrchestrationStatus::Failed);
+    assert_eq!(info.failure.unwrap().message, "refused 3");
+    assert!(client.instance("nobody").status().await.unwrap().is_none());
+    hub.shutdown().await.unwrap();
+}
+
+/// An orchestration with a start time is `Pending` with its input until then, and begins by itself; terminated before it never
+/// begins.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_time_is_waited_for() {
+    let (hub, client) = open().await;
+    let later = client.start::<adds>(1).after(Duration::from_millis(80)).await.unwrap();
+    let info = later.status().await.unwrap().unwrap();
+    if info.status == OrchestrationStatus::Pending {
+        assert_eq!(info.input.as_deref(), Some("1"));
+        assert!(later.history().await.unwrap().is_empty());
+    }
+    assert_eq!(later.result().await.unwrap(), 2);
+    let never = client
+        .start::<adds>(1)
+        .at(SystemTime::now() + Duration::from_secs(3_600))
+        .await
+        .unwrap();
+    assert_eq!(
+        never.status().await.unwrap().unwrap().status,
+        OrchestrationStatus::Pending
+    );
+    never.terminate("not wanted").await.unwrap();
+    let info = never.status().await.unwrap().unwrap();
+    assert_eq!(info.status, OrchestrationStatus::Terminated);
+    assert_eq!(info.reason.as_deref(), Some("not wanted"));
+    hub.shutdown().await.unwrap();
+}
+
+/// Row Events: to a terminal instance or an unknown id an event is refused, unless it may wait for the start.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_reaches_who_is_there_or_waits_for_the_start() {
+    let (hub, client) = open().await;
+    let early = client.instance("early");
+    assert_eq!(kind(early.raise_event("go", "x").await), ErrorKind::NotFound);
+    let wait = Duration::from_secs(600);
+    early.raise_event("go", "!").before_start(wait).await.unwrap();
+    let run = client.start::<waits>("a".into()).instance_id("early").await.unwrap();
+    assert_eq!(run.result().await.unwrap(), "a!");
+    assert_eq!(kind(run.raise_event("go", "x").await), ErrorKind::Ended);
+    let again = run.raise_event("go", "x").before_start(wait).await;
+    assert_eq!(kind(again), ErrorKind::Ended);
+    hub.shutdown().await.unwrap();
+}
+
+/// Terminating ends children, too, unless they are to be left; who waits hears of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn terminating_ends_the_children_unless_they_are_left() {
+    let (hub, client) = open().await;
+    for (child, left) in [("c-1", false), ("c-2", true)] {
+        let run = client.start::<parent>(child.into()).await.unwrap();
+        let child = client.instance(child);
+        eventually(async || child.status().await.unwrap()).await;
+        let waiting = run.clone();
+        let waiting = tokio::spawn(async move { waiting.result().await });
+        let terminate = run.terminate("enough");
+        if left {
+            terminate.without_children().await.unwrap();
+        } else {
+            terminate.await.unwrap();
+        }
+        match waiting.await.unwrap().unwrap_err() {
+            CallError::Runtime(error) => {
+                assert_eq!(error.kind(), ErrorKind::Terminated);
+                assert!(error.to_string().contains("enough"), "{error}");
+            }
+            other => panic!("{other}"),
+        }
+        assert_eq!(kind(run.terminate("again").await), ErrorKind::Ended);
+        if left {
+            let info = child.status().await.unwrap().unwrap();
+            assert_eq!(info.status, OrchestrationStatus::Running);
+        } else {
+            let Err(CallError::Runtime(error)) = child.result().await else {
+                panic!("the child was terminated with its parent");
+            };
+            assert_eq!(error.kind(), ErrorKind::Terminated);
+        }
+    }
+    assert_eq!(
+        kind(client.instance("nobody").terminate("x").await),
+        ErrorKind::NotFound
+    );
+    hub.shutdown().await.unwrap();
+}
+
+/// Row Suspended: events queue and nothing happens until the orchestration is resumed; both are in its history.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspended_orchestration_rests_until_it_is_resumed() {
+    let (hub, client) = open().await;
+    let run = client.start::<waits>("a".into()).await.unwrap();
+    run.suspend("lunch").await.unwrap();
+    run.raise_event("go", "!").await.unwrap();
+    assert_eq!(
+        run.status().await.unwrap().unwrap().status,
+        OrchestrationStatus::Suspended
+    );
+    let Err(CallError::Runtime(error)) = run.result_within(Duration::from_millis(20)).await else {
+        panic!("it rests");
+    };
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
+    run.resume("back").await.unwrap();
+    assert_eq!(run.result().await.unwrap(), "a!");
+    let history = run.history().await.unwrap();
+    let noted = |event: &HistoryEventKind| match event {
+        HistoryEventKind::ExecutionSuspended { reason } | HistoryEventKind::ExecutionResumed { reason } => {
+            Some(reason.clone())
+        }
+        _ => None,
+    };
+    let noted: Vec<_> = history.iter().filter_map(|event| noted(&event.kind)).collect();
+    assert_eq!(noted, ["lunch", "back"]);
+    assert_eq!(kind(run.suspend("x").await), ErrorKind::Ended);
+    assert_eq!(kind(run.resume("x").await), ErrorKind::Ended);
+    hub.shutdown().await.unwrap();
+}
+
+/// Rewinding is for failed orchestrations in which a step failed, and says so to all others.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rewind_of_what_did_not_fail_is_refused() {
+    let (hub, client) = open().await;
+    let run = client.start::<waits>("a".into()).await.unwrap();
+    assert_eq!(kind(run.rewind("x").await), ErrorKind::WrongState);
+    let done = client.start::<adds>(1).await.unwrap();
+    done.result().await.unwrap();
+    assert_eq!(kind(done.rewind("x").await), ErrorKind::WrongState);
+    assert_eq!(kind(client.instance("nobody").rewind("x").await), ErrorKind::NotFound);
+    hub.shutdown().await.unwrap();
+}
+
+/// A restart runs the same input again under the same id, or under another one with the tags kept.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_takes_the_same_input() {
+    let (hub, client) = open().await;
+    let run = client.start::<waits>("a".into()).tag("k", "v").await.unwrap();
+    assert_eq!(kind(run.restart().await), ErrorKind::WrongState);
+    run.raise_event("go", "1").await.unwrap();
+    assert_eq!(run.result().await.unwrap(), "a1");
+    let began = run.status().await.unwrap().unwrap().execution_id;
+    run.restart().await.unwrap();
+    run.raise_event("go", "2").await.unwrap();
+    assert_eq!(run.result().await.unwrap(), "a2");
+    assert_ne!(run.status().await.unwrap().unwrap().execution_id, began);
+    let other = run.restart_as("other").await.unwrap();
+    assert_eq!(
+        other.status().await.unwrap().unwrap().tags,
+        [("k".to_owned(), "v".to_owned())]
+    );
+    other.raise_event("go", "3").await.unwrap();
+    assert_eq!(other.result().await.unwrap(), "a3");
+    let drawn = run.restart_as_new().await.unwrap();
+    drawn.raise_event("go", "4").await.unwrap();
+    assert_eq!(drawn.result().await.unwrap(), "a4");
+    assert_eq!(
+        kind(client.instance("nobody").restart_as("x").await),
+        ErrorKind::NotFound
+    );
+    hub.shutdown().await.unwrap();
+}
+
+/// A purge forgets an orchestration that has ended, with its children if asked, and refuses one that has not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purge_forgets_what_has_ended() {
+    let (hub, client) = open().await;
+    let run = client.start::<parent>("kid".into()).await.unwrap();
+    let child = client.instance("kid");
+    eventually(async || child.status().await.unwrap()).await;
+    assert_eq!(kind(run.purge().await), ErrorKind::WrongState);
+    child.raise_event("go", "!").await.unwrap();
+    run.result().await.unwrap();
+    run.purge().with_children().await.unwrap();
+    assert!(run.status().await.unwrap().is_none());
+    eventually(async || child.status().await.unwrap().is_none().then_some(())).await;
+    assert_eq!(kind(run.purge().await), ErrorKind::NotFound);
+    assert_eq!(kind(run.history().await), ErrorKind::NotFound);
+    hub.shutdown().await.unwrap();
+}
+
+/// "Client's retry with the same request id takes effect once": a start without an id means the same orchestration, a delay
+/// counts anew, and another input under one request id is an error.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_with_its_request_id_starts_once() {
+    let (hub, client) = open().await;
+    let start = |input: &str| {
+        client
+            .start::<waits>(input.into())
+            .after(Duration::from_millis(5))
+            .request_id("q/1")
+    };
+    let first = start("a").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(3)).await;
+    assert_eq!(start("a").await.unwrap().id(), first.id());
+    assert_eq!(kind(start("b").await), ErrorKind::RequestIdReused);
+    assert_eq!(client.orchestrations().count().await.unwrap(), 1);
+    let raise = || first.raise_event("go", "!").request_id("e");
+    raise().await.unwrap();
+    assert_eq!(first.result().await.unwrap(), "a!");
+    raise().await.unwrap();
+    hub.shutdown().await.unwrap();
+}
+
+/// Waiting for an unknown id fails at once, giving up leaves the orchestration alone, and the result is there for who asks
+/// later.
+#[tokio::test(flavor = "multi_thread")]
+async fn giving_up_on_a_result_does_no_harm() {
+    let (hub, client) = open().await;
+    let Err(CallError::Runtime(error)) = client.instance("nobody").result().await else {
+        panic!("there is none");
+    };
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    let run = client.start::<waits>("a".into()).await.unwrap();
+    for _ in 0..50 {
+        let Err(CallError::Runtime(error)) = run.result_within(Duration::from_millis(1)).await else {
+            panic!("nothing has come");
+        };
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+    }
+    run.raise_event("go", "!").await.unwrap();
+    assert_eq!(run.result_within(Duration::from_secs(60)).await.unwrap(), "a!");
+    let never = client.start::<waits>("b".into()).await.unwrap();
+    let waiting = tokio::spawn(async move { never.result().await });
+    hub.shutdown().await.unwrap();
+    let Err(CallError::Runtime(error)) = waiting.await.unwrap() else {
+        panic!("the hub was closed");
+    };
+    assert_eq!(error.kind(), ErrorKind::Closed);
+}
+
+/// The history shows each event with its time, and a completion names what it completes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_history_names_what_each_event_is_about() {
+    let (hub, client) = open().await;
+    let run = client.start::<parent>("kid".into()).await.unwrap();
+    let child = client.instance("kid");
+    eventually(async || child.status().await.unwrap()).await;
+    child.raise_event("go", "!").await.unwrap();
+    run.result().await.unwrap();
+    let history = run.history().await.unwrap();
+    assert!(history.is_sorted_by_key(|event| (event.turn, event.time)));
+    let HistoryEventKind::ExecutionStarted { name, input, .. } = &history[0].kind else {
+        panic!("{:?}", history[0]);
+    };
+    assert_eq!((name.as_str(), input.as_str()), ("parent", "\"kid\""));
+    let completed = history.iter().find_map(|event| match &event.kind {
+        HistoryEventKind::StepCompleted { step, result, .. } => Some((step.clone().unwrap(), result.clone())),
+        _ => None,
+    });
+    let (step, result) = completed.unwrap();
+    let (name, instance) = ("waits".to_owned(), "kid".to_owned());
+    assert_eq!(step, HistoryStep::SubOrchestration { name, instance });
+    assert_eq!(result, "\"!\"");
+    let last = serde_json::to_value(history.last().unwrap()).unwrap();
+    assert_eq!(
+        (&last["event"], &last["output"]),
+        (&json!("ExecutionCompleted"), &json!("!"))
+    );
+    assert_eq!(client.instance("kid").history().await.unwrap().len(), 4);
+    hub.shutdown().await.unwrap();
+}
+
+/// "List with filters and stable paging": every filter alone and together, pages of any size without a gap or a repeat,
+/// though others come and go meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_are_filtered_and_paged() {
+    let (hub, client) = open().await;
+    for n in 0..30_u32 {
+        let id = format!("run-{n:02}");
+        if n % 3 == 0 {
+            client
+                .start::<waits>(n.to_string())
+                .instance_id(id)
+                .tag("third", "yes")
+                .await
+                .unwrap();
+        } else {
+            let run = client.start::<adds>(n).instance_id(id).await.unwrap();
+            run.result().await.unwrap();
+        }
+    }
+    let middle = client.instance("run-15").status().await.unwrap().unwrap().created;
+    let all = || client.orchestrations();
+    let running = OrchestrationStatus::Running;
+    let completed = OrchestrationStatus::Completed;
+    for (query, count) in [
+        (all(), 30),
+        (all().name("waits"), 10),
+        (all().name("waits").name("adds"), 30),
+        (all().name("nobody"), 0),
+        (all().status(running), 10),
+        (all().status(running).status(completed), 30),
+        (all().status(OrchestrationStatus::Failed), 0),
+        (all().prefix("run-1"), 10),
+        (all().prefix("run-1").status(running), 3),
+        (all().tag("third", "yes"), 10),
+        (all().tag("third", "no"), 0),
+        (all().tag("third", "yes").status(completed), 0),
+        (all().created_from(middle).created_to(middle), 0),
+        (all().created_from(SystemTime::UNIX_EPOCH), 30),
+        (all().changed_to(SystemTime::UNIX_EPOCH), 0),
+    ] {
+        assert_eq!(query.clone().count().await.unwrap(), count, "{query:?}");
+        let mut ids = Vec::new();
+        let mut page = OrchestrationPage::default();
+        loop {
+            let query = query.clone().page(7);
+            let query = match page.next {
+                Some(next) => query.after(next),
+                None => query,
+            };
+            page = query.list().await.unwrap();
+            assert!(page.orchestrations.len() <= 7);
+            ids.extend(page.orchestrations.iter().map(|info| info.id.clone()));
+            if page.next.is_none() {
+                break;
+            }
+        }
+        let unique: BTreeSet<_> = ids.iter().collect();
+        assert_eq!((ids.len() as u64, unique.len() as u64), (count, count), "{query:?}");
+    }
+    let before = all().created_to(middle).count().await.unwrap();
+    let after = all().created_from(middle).count().await.unwrap();
+    assert_eq!(before + after, 30);
+
+    // Between two pages one that was shown and one that was not change their status; the rest is shown once.
+    let first = all().status(running).page(4).list().await.unwrap();
+    for id in ["run-00", "run-27"] {
+        client.instance(id).terminate("x").await.unwrap();
+    }
+    let rest = all()
+        .status(running)
+        .page(100)
+        .after(first.next.clone().unwrap())
+        .list()
+        .await
+        .unwrap();
+    let shown: Vec<_> = first.orchestrations.iter().chain(&rest.orchestrations).collect();
+    assert_eq!(shown.len(), 9);
+
+    let shown = all()
+        .prefix("run-01")
+        .fetch_input()
+        .fetch_output()
+        .list()
+        .await
+        .unwrap();
+    let info = &shown.orchestrations[0];
+    assert_eq!((info.input.as_deref(), info.output.as_deref()), (Some("1"), Some("2")));
+    let counts: Vec<_> = all().counts().await.unwrap();
+    let counts: Vec<_> = counts
+        .iter()
+        .map(|count| (count.name.as_str(), count.status, count.count))
+        .collect();
+    assert_eq!(
+        counts,
+        [
+            ("adds", completed, 20),
+            ("waits", running, 8),
+            ("waits", OrchestrationStatus::Terminated, 2)
+        ]
+    );
+    assert_eq!(kind(all().after("nonsense").list().await), ErrorKind::InvalidId);
+    hub.shutdown().await.unwrap();
+}
+
+/// A purge by filter takes only what has ended and matches, page by page, and says how many.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purge_by_filter_takes_what_has_ended() {
+    let (hub, client) = open().await;
+    for n in 0..20 {
+        let run = client.start::<adds>(n).instance_id(format!("a-{n}")).await.unwrap();
+        run.result().await.unwrap();
+    }
+    client.start::<waits>("x".into()).instance_id("a-live").await.unwrap();
+    let query = || client.orchestrations();
+    assert_eq!(query().prefix("a-1").purge().await.unwrap(), 11);
+    assert_eq!(query().status(OrchestrationStatus::Running).purge().await.unwrap(), 0);
+    let mut told = Vec::new();
+    let purged = query().page(4).purge_with(|purged| told.push(purged)).await.unwrap();
+    assert_eq!(purged, 9);
+    assert_eq!(told, [4, 8, 9]);
+    assert_eq!(query().count().await.unwrap(), 1);
+    hub.shutdown().await.unwrap();
+}
+
+/// Row Retention: what is older than its status may be goes by itself, the rest stays.
+#[tokio::test(flavor = "multi_thread")]
+async fn old_orchestrations_go_by_themselves() {
+    let hub = builder()
+        .retention(Retention::completed(Duration::from_millis(1)))
+        .open()
+        .await
+        .unwrap();
+    let client = hub.client();
+    let done = client.start::<adds>(1).await.unwrap();
+    let failed = client.start::<refuses>(1).await.unwrap();
+    let _ = (done.result().await, failed.result().await);
+    eventually(async || done.status().await.unwrap().is_none().then_some(())).await;
+    assert!(failed.status().await.unwrap().is_some());
+    hub.shutdown().await.unwrap();
+}
+
+/// Row "may do" of entities: an operation starts orchestrations when it succeeds, each under its own id, and none when it
+/// fails.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operation_starts_orchestrations_when_it_succeeds() {
+    let (hub, client) = open().await;
+    let launcher = client.entity::<Launcher>("l");
+    let ids = launcher.launch(5).await.unwrap();
+    assert_eq!(ids[2], "launched-5");
+    assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), 3);
+    for id in &ids {
+        let run = client.orchestration::<adds>(id);
+        eventually(async || run.status().await.unwrap()).await;
+        assert_eq!(run.result().await.unwrap(), 6);
+    }
+    assert_eq!(client.orchestrations().tag("by", "launcher").count().await.unwrap(), 1);
+    assert!(launcher.launch_and_fail("never").await.is_err());
+    assert!(launcher.launch_and_fail("@never").await.is_err());
+    assert_eq!(client.orchestrations().count().await.unwrap(), 3);
+    hub.shutdown().await.unwrap();
+}
+
+/// "Locks are listed by queries (who, since when), and an operator can release one."
+#[tokio::test(flavor = "multi_thread")]
+async fn locks_are_listed_and_released() {
+    let (hub, client) = open().await;
+    let run = client.start::<locks>(()).await.unwrap();
+    let held = eventually(async || Some(client.locks().await.unwrap()).filter(|held| held.len() == 2)).await;
+    for lock in &held {
+        assert_eq!(lock.owner, run.id());
+        assert_eq!(lock.section.len(), 2);
+    }
+    assert!(client.release_lock(&held[0].entity).await.unwrap());
+    assert!(!client.release_lock(&held[0].entity).await.unwrap());
+    assert_eq!(client.locks().await.unwrap().len(), 1);
+    run.raise_event("go", "!").await.unwrap();
+    run.result().await.unwrap();
+    eventually(async || client.locks().await.unwrap().is_empty().then_some(())).await;
+    hub.shutdown().await.unwrap();
+}
+
+/// A schedule starts its orchestration at each of its times under an id made of both, rests while it is paused, and is gone
+/// when it is deleted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schedule_starts_a_run_at_each_of_its_times() {
+    let (hub, client) = open().await;
+    let schedules = client.schedules();
+    let every = Timing::Every(Duration::from_millis(20));
+    let create = || {
+        schedules
+            .create::<adds>("tick", every.clone(), 1)
+            .missed_runs(MissedRuns::RunAll { at_most: 1_000 })
+            .tag("of", "tick")
+    };
+    create().await.unwrap();
+    assert_eq!(kind(create().await), ErrorKind::AlreadyExists);
+    let info = eventually(async || schedules.get("tick").await.unwrap().filter(|info| info.runs >= 3)).await;
+    assert_eq!(
+        (info.orchestration.as_str(), info.version.as_deref()),
+        ("adds", Some("2"))
+    );
+    assert!(info.next_run > info.last_run);
+    let last = client.instance(info.last_instance.unwrap());
+    eventually(async || last.status().await.unwrap()).await;
+    assert_eq!(last.result().await.unwrap(), json!(2));
+
+    schedules.pause("tick").await.unwrap();
+    let paused = schedules.get("tick").await.unwrap().unwrap();
+    assert!(paused.paused && paused.next_run.is_none());
+    let started = eventually(async || {
+        let started = client.orchestrations().tag("of", "tick").count().await.unwrap();
+        (started == paused.runs).then_some(started)
+    });
+    assert_eq!(started.await, paused.runs);
+    tokio::time::sleep(Duration::from_millis(60)).await;
+    assert_eq!(schedules.get("tick").await.unwrap().unwrap().runs, paused.runs);
+
+    schedules
+        .update_by_name("tick", Timing::cron("0 3 * * *"), "adds", json!(2))
+        .await
+        .unwrap();
+    schedules.resume("tick").await.unwrap();
+    let info = &schedules.list().await.unwrap()[0];
+    assert_eq!(
+        (info.timing.clone(), info.runs, info.paused),
+        (Timing::cron("0 3 * * *"), paused.runs, false)
+    );
+    schedules.delete("tick").await.unwrap();
+    assert!(schedules.get("tick").await.unwrap().is_none());
+    assert!(schedules.list().await.unwrap().is_empty());
+    assert_eq!(kind(schedules.delete("tick").await), ErrorKind::NotFound);
+    hub.shutdown().await.unwrap();
+}
+
+/// A schedule that could never run as it is meant is refused, and nothing of it is stored.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schedule_that_cannot_work_is_refused() {
+    let (hub, client) = open().await;
+    let schedules = client.schedules();
+    let hour = || Timing::Every(Duration::from_secs(3_600));
+    for (create, expected) in [
+        (
+            schedules.create::<adds>("s", Timing::cron("99 * * * *"), 1),
+            ErrorKind::InvalidArguments,
+        ),
+        (
+            schedules.create::<adds>("s", Timing::Every(Duration::ZERO), 1),
+            ErrorKind::InvalidArguments,
+        ),
+        (
+            schedules
+                .create::<adds>("s", hour(), 1)
+                .missed_runs(MissedRuns::RunAll { at_most: 0 }),
+            ErrorKind::InvalidArguments,
+        ),
+        (
+            schedules.create_by_name("s", hour(), "adds", json!("x")),
+            ErrorKind::InvalidArguments,
+        ),
+        (
+            schedules.create_by_name("s", hour(), "nobody", json!(1)),
+            ErrorKind::Unregistered,
+        ),
+        (schedules.create::<adds>("a/b", hour(), 1), ErrorKind::InvalidId),
+        (schedules.update::<adds>("s", hour(), 1), ErrorKind::NotFound),
+    ] {
+        assert_eq!(kind(create.await), expected);
+    }
+    assert!(schedules.list().await.unwrap().is_empty());
+    hub.shutdown().await.unwrap();
+}
