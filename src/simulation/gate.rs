@@ -92,6 +92,7 @@ impl World {
         self.see(Sight::MisusedRequestId, misuse);
         self.see(Sight::CancelInTime, heard.contains(&Heard::Canceled(true)));
         self.see(Sight::CancelTooLate, heard.contains(&Heard::Canceled(false)));
+        self.see_answer(index);
         self.hash.update(&(index as u64).to_le_bytes());
         check::heard(self, index);
     }

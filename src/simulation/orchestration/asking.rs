@@ -148,6 +148,18 @@ impl World {
         self.send(self.requests.len() - 1);
     }
 
+    /// Notes what was answered to an order.
+    pub(in crate::simulation) fn see_answer(&mut self, request: usize) {
+        let request = &self.requests[request];
+        let Some(Heard::Text(answer)) = request.heard.last() else {
+            return;
+        };
+        let is_rewind = matches!(&request.action, Action::Order(order) if matches!(**order, Order::Rewind { .. }));
+        let is_forced = request.what == What::Order(Wish::Force) && answer == "true";
+        self.see(Sight::OrchestrationRewound, is_rewind);
+        self.see(Sight::LockForced, is_forced);
+    }
+
     /// A client hears how an orchestration ended that it waited for.
     pub(in crate::simulation) fn tell_end(&mut self, request: usize, settled: &Settled) {
         self.tell(request, settled);
