@@ -171,7 +171,7 @@ impl Core {
             entities: entities.to_vec(),
         };
         let key = keys::lock(self.partition_of(id), id);
-        step.batch.put(&key, &records::encode(&lock)?);
+        step.put(&key, &lock)?;
         self.locks.insert(id.clone(), lock);
         let (target, action) = match entities.get(at as usize + 1) {
             Some(next) => {
