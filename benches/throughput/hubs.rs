@@ -5,6 +5,8 @@ use std::path::Path;
 use abide::prelude::*;
 
 use crate::entities::{Counter, Relay};
+use crate::orchestrations::{Account, chain, fan, long, note_time, nothing, transfer};
+use crate::sleepers::sleeper;
 
 /// The memory budget of every hub that is measured here, and of the stores under the floors.
 pub(crate) const MEMORY_BUDGET_BYTES: usize = 256 << 20;
@@ -22,6 +24,14 @@ pub(crate) async fn open(directory: &Path) -> Hub {
         .memory_budget(MEMORY_BUDGET_BYTES)
         .entity::<Counter>()
         .entity::<Relay>()
+        .entity::<Account>()
+        .activity::<nothing>()
+        .activity::<note_time>()
+        .orchestration::<chain>()
+        .orchestration::<fan>()
+        .orchestration::<transfer>()
+        .orchestration::<long>()
+        .orchestration::<sleeper>()
         .open()
         .await
         .expect("the hub opens")

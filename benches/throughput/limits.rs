@@ -4,6 +4,8 @@ use comfy_table::Table;
 
 use crate::report::{Report, align_right, plain_table, readable};
 
+const MIB: f64 = 1_048_576.0;
+
 /// A bound on one figure: `factor` times another figure of the run, plus `offset`.
 #[derive(Clone, Copy)]
 struct Bound {
@@ -34,7 +36,7 @@ const fn times_plus(factor: f64, offset: f64) -> Bound {
     Bound { factor, offset }
 }
 
-fn limits(memory_budget_mib: f64) -> [Limit; 9] {
+fn limits(memory_budget_mib: f64) -> [Limit; 15] {
     let below = |figure, base, must, aim| Limit {
         figure,
         base,
@@ -84,6 +86,32 @@ fn limits(memory_budget_mib: f64) -> [Limit; 9] {
             at(memory_budget_mib + 32.0),
         ),
         below("store.wal_bytes_per_signal", None, at(220.0), at(110.0)),
+        below(
+            "orchestration.chain5.callers1.p50_us",
+            Some("floor.fdatasync.p50_us"),
+            times_plus(6.0, 600.0),
+            times_plus(6.0, 300.0),
+        ),
+        above(
+            "orchestration.chain5.callers256.per_s",
+            "entity.call.callers256.per_s",
+            1.0 / 25.0,
+            1.0 / 12.0,
+        ),
+        above(
+            "orchestration.transfer.per_s",
+            "entity.call.callers256.per_s",
+            1.0 / 25.0,
+            1.0 / 10.0,
+        ),
+        below("orchestration.history2000.step_ratio", None, at(1.3), at(1.1)),
+        below(
+            "orchestration.sleeping100k.rss_mib",
+            None,
+            at(memory_budget_mib + 100_000.0 * 512.0 / MIB),
+            at(memory_budget_mib + 100_000.0 * 100.0 / MIB),
+        ),
+        below("orchestration.sleeping100k.restart_ms", None, at(2_000.0), at(500.0)),
     ]
 }
 
@@ -105,7 +133,7 @@ impl Limit {
 /// The table of limits for the figures that this run measured, or nothing if it measured none that has one.
 pub(crate) fn table(report: &Report, memory_budget_bytes: usize) -> Option<Table> {
     let mut table = plain_table(["figure", "value", "must", "met", "aim", "met", "ratio"]);
-    for limit in limits(memory_budget_bytes as f64 / f64::from(1 << 20)) {
+    for limit in limits(memory_budget_bytes as f64 / MIB) {
         let (Some(value), Some(must), Some(aim)) = (
             report.value(limit.figure),
             limit.value_of(limit.must, report),
@@ -118,7 +146,7 @@ pub(crate) fn table(report: &Report, memory_budget_bytes: usize) -> Option<Table
             .base
             .and_then(|base| report.value(base).map(|base_value| (base, base_value)))
             .map_or(String::new(), |(base, base_value)| {
-                format!("{:.2} × {base}", value / base_value)
+                format!("{:.3} × {base}", value / base_value)
             });
         table.add_row([
             limit.figure,

@@ -4,14 +4,17 @@
 //! the last table compares it with what it has to reach.
 
 mod arguments;
+mod child;
 mod entities;
 mod floors;
 mod hubs;
 mod limits;
 mod load;
 mod million;
+mod orchestrations;
 mod random;
 mod report;
+mod sleepers;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -27,10 +30,12 @@ fn main() -> ExitCode {
         .build()
         .expect("a runtime");
     let words: Vec<String> = std::env::args().skip(1).collect();
-    if let [word, directory] = words.as_slice()
-        && word == million::CHILD
-    {
-        return runtime.block_on(million::child(Path::new(directory)));
+    if let [word, directory] = words.as_slice() {
+        match word.as_str() {
+            million::CHILD => return runtime.block_on(million::child(Path::new(directory))),
+            sleepers::CHILD => return runtime.block_on(sleepers::child(Path::new(directory))),
+            _ => {}
+        }
     }
     match Arguments::parse(words) {
         Ok(arguments) => runtime.block_on(measure(&arguments)),
@@ -56,10 +61,13 @@ async fn measure(arguments: &Arguments) -> ExitCode {
     // Each figure comes directly after its floor: disks and neighbours change their mood within a minute.
     measure_one_caller(arguments, directory, &mut report).await;
     measure_callers(arguments, directory, &mut report).await;
+    measure_orchestrations(arguments, directory, &mut report).await;
+    measure_long_history(arguments, directory, &mut report).await;
     measure_hot_signals(arguments, directory, &mut report).await;
     measure_spread_signals(arguments, directory, &mut report).await;
     measure_forwarding(arguments, directory, &mut report).await;
     measure_a_million(arguments, directory, &mut report).await;
+    measure_sleepers(arguments, directory, &mut report).await;
 
     println!("{}", report.table());
     if let Some(limits) = limits::table(&report, hubs::MEMORY_BUDGET_BYTES) {
@@ -82,6 +90,9 @@ const SIGNALED: u64 = 100_000;
 
 /// How many signals are in flight.
 const SIGNALS: usize = 1_024;
+
+/// How many orchestrations sleep.
+const SLEEPERS: u64 = 100_000;
 
 async fn measure_one_caller(arguments: &Arguments, directory: &Path, report: &mut Report) {
     const FLOOR: &str = "floor.fdatasync.p50_us";
@@ -197,5 +208,60 @@ async fn measure_a_million(arguments: &Arguments, directory: &Path, report: &mut
         report.add(CLEAN, million.open_clean_ms, "ms", 1);
         report.add(KILLED, million.open_killed_ms, "ms", 1);
         report.add(RSS, million.rss_mib, "MiB", 0);
+    }
+}
+
+async fn measure_orchestrations(arguments: &Arguments, directory: &Path, report: &mut Report) {
+    const ONE: &str = "orchestration.chain5.callers1.p50_us";
+    const MANY: &str = "orchestration.chain5.callers256.per_s";
+    const FAN: &str = "orchestration.fanout1000.p50_ms";
+    const TRANSFER: &str = "orchestration.transfer.per_s";
+    let (warm_up, measured) = (arguments.warm_up(), arguments.measured());
+    if arguments.wants(&[ONE]) {
+        let load = orchestrations::chains(&directory.join("chain-1"), 1, warm_up, measured).await;
+        report.add(ONE, load.quantile_us(0.5), "us", 1);
+    }
+    if arguments.wants(&[MANY]) {
+        let load = orchestrations::chains(&directory.join("chain-256"), 256, warm_up, measured).await;
+        report.add(MANY, load.per_s(), "1/s", 256);
+    }
+    if arguments.wants(&[TRANSFER]) {
+        let load = orchestrations::transfers(&directory.join("transfer"), 64, warm_up, measured).await;
+        report.add(TRANSFER, load.per_s(), "1/s", 64);
+    }
+    if arguments.wants(&[FAN]) {
+        let load = orchestrations::fans(&directory.join("fan"), warm_up, measured).await;
+        report.add(FAN, load.quantile_us(0.5) / 1_000.0, "ms", 1);
+    }
+}
+
+async fn measure_long_history(arguments: &Arguments, directory: &Path, report: &mut Report) {
+    const TOTAL: &str = "orchestration.history2000.ms";
+    const EARLY: &str = "orchestration.history2000.step100_us";
+    const LATE: &str = "orchestration.history2000.step2000_us";
+    const RATIO: &str = "orchestration.history2000.step_ratio";
+    if arguments.wants(&[TOTAL, EARLY, LATE, RATIO]) {
+        let runs = if arguments.quick { 1 } else { 5 };
+        let long = orchestrations::long_histories(&directory.join("long"), 2_000, runs).await;
+        report.add(TOTAL, long.ms, "ms", 1);
+        report.add(EARLY, long.early_step_us, "us", 1);
+        report.add(LATE, long.late_step_us, "us", 1);
+        report.add(RATIO, long.late_step_us / long.early_step_us, "", 1);
+    }
+}
+
+async fn measure_sleepers(arguments: &Arguments, directory: &Path, report: &mut Report) {
+    const RSS: &str = "orchestration.sleeping100k.rss_mib";
+    const EACH: &str = "orchestration.sleeping100k.bytes_each";
+    const RESTART: &str = "orchestration.sleeping100k.restart_ms";
+    if arguments.wants(&[RSS, EACH, RESTART]) {
+        let count = if arguments.quick { SLEEPERS / 10 } else { SLEEPERS };
+        if arguments.quick {
+            eprintln!("  {count} sleepers only, which says little about {SLEEPERS}");
+        }
+        let measured = sleepers::measure(&directory.join("sleepers"), count).await;
+        report.add(RESTART, measured.restart_ms, "ms", 1);
+        report.add(RSS, measured.rss_mib, "MiB", 0);
+        report.add(EACH, measured.bytes_each, "bytes", 0);
     }
 }

@@ -1,15 +1,14 @@
 //! One million entities: what they cost in memory, and how soon a hub that holds them answers.
 //!
-//! The hub is filled by a child process, this program started again, because only a process of its own shows its memory,
-//! and only a process can be killed.
+//! The hub is filled by a child process.
 
-use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use abide::prelude::*;
 
+use crate::child::Child;
 use crate::entities::{Counter, Request, counters, touch_all};
 use crate::hubs;
 
@@ -36,12 +35,12 @@ pub(crate) struct Million {
 
 /// Fills a hub and measures it: at rest, after a clean close, and after a kill with a full log.
 pub(crate) async fn measure(directory: &Path) -> Million {
-    let mut child = Filler::start(directory);
+    let mut child = Child::start(CHILD, directory);
     child.order("fill");
     child.wait_for("filled");
     // Whatever the last requests left to do in the background is done by then.
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let rss_mib = resident_mib(child.process.id());
+    let rss_mib = child.resident_mib();
     child.close();
 
     let mut clean_ms = Vec::new();
@@ -52,7 +51,7 @@ pub(crate) async fn measure(directory: &Path) -> Million {
     }
     clean_ms.sort_by(f64::total_cmp);
 
-    Filler::start(directory).kill_when_the_log_is_full();
+    kill_when_the_log_is_full(Child::start(CHILD, directory));
     let (open_killed_ms, hub) = open_and_ask(directory).await;
     hub.shutdown().await.expect("the hub closes");
     Million {
@@ -71,88 +70,32 @@ async fn open_and_ask(directory: &Path) -> (f64, Hub) {
     (begin.elapsed().as_secs_f64() * 1_000.0, hub)
 }
 
-/// The memory of a process that is in RAM and not in a file only, as the kernel counts it.
-fn resident_mib(process: u32) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("the process lives");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<f64>().ok());
-    kib.expect("the kernel states VmRSS in kB") / 1_024.0
-}
-
-/// The child, as the parent sees it.
-struct Filler {
-    process: Child,
-    orders: ChildStdin,
-    reports: BufReader<ChildStdout>,
-}
-
-impl Filler {
-    fn start(directory: &Path) -> Self {
-        let mut process = Command::new(std::env::current_exe().expect("this program has a path"))
-            .arg(CHILD)
-            .arg(directory)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("this program starts again");
-        let orders = process.stdin.take().expect("stdin is piped");
-        let reports = BufReader::new(process.stdout.take().expect("stdout is piped"));
-        Self {
-            process,
-            orders,
-            reports,
+/// Lets the child write, and kills it when the log that an open would have to read is as long as it gets.
+///
+/// That length rises until the store writes its memory to tables, and falls at once. So a fall shows how long it gets, and
+/// the child is killed when it comes near that again. Peaks differ, since a slow flush lets the log grow on meanwhile; the
+/// lowest one so far is the one that comes again.
+fn kill_when_the_log_is_full(mut child: Child) {
+    child.order("write");
+    let deadline = Instant::now() + LOG_PATIENCE;
+    let (mut lowest_peak, mut last) = (None, 0);
+    let bytes = loop {
+        let bytes: u64 = child.next_report().parse().expect("the child reports bytes");
+        if bytes < last / 2 {
+            lowest_peak = Some(lowest_peak.unwrap_or(u64::MAX).min(last));
         }
-    }
-
-    fn next_report(&mut self) -> String {
-        let mut line = String::new();
-        self.reports.read_line(&mut line).expect("the child reports");
-        assert!(!line.is_empty(), "the child ended early");
-        line.trim_end().to_owned()
-    }
-
-    fn wait_for(&mut self, report: &str) {
-        assert_eq!(self.next_report(), report);
-    }
-
-    fn order(&mut self, order: &str) {
-        writeln!(self.orders, "{order}").expect("the child listens");
-    }
-
-    fn close(mut self) {
-        self.order("close");
-        let status = self.process.wait().expect("the child ends");
-        assert!(status.success(), "the child failed: {status}");
-    }
-
-    /// Lets the child write, and kills it when the log that an open would have to read is as long as it gets.
-    ///
-    /// That length rises until the store writes its memory to tables, and falls at once. So a fall shows how long it
-    /// gets, and the child is killed when it comes near that again. Peaks differ, since a slow flush lets the log grow on
-    /// meanwhile; the lowest one so far is the one that comes again.
-    fn kill_when_the_log_is_full(mut self) {
-        self.order("write");
-        let deadline = Instant::now() + LOG_PATIENCE;
-        let (mut lowest_peak, mut last) = (None, 0);
-        let bytes = loop {
-            let bytes: u64 = self.next_report().parse().expect("the child reports bytes");
-            if bytes < last / 2 {
-                lowest_peak = Some(lowest_peak.unwrap_or(u64::MAX).min(last));
-            }
-            let near_peak = lowest_peak.is_some_and(|peak| bytes >= peak / 10 * 9);
-            if near_peak || Instant::now() >= deadline {
-                break bytes;
-            }
-            last = bytes;
-        };
-        self.process.kill().expect("the child can be killed");
-        self.process.wait().expect("the child ends");
-        let highest = lowest_peak.map_or("unknown".to_owned(), |peak| format!("{} MiB", peak >> 20));
-        eprintln!(
-            "  killed with {} MiB of log; its length before a flush is {highest}",
-            bytes >> 20
-        );
-    }
+        let near_peak = lowest_peak.is_some_and(|peak| bytes >= peak / 10 * 9);
+        if near_peak || Instant::now() >= deadline {
+            break bytes;
+        }
+        last = bytes;
+    };
+    child.kill();
+    let highest = lowest_peak.map_or("unknown".to_owned(), |peak| format!("{} MiB", peak >> 20));
+    eprintln!(
+        "  killed with {} MiB of log; its length before a flush is {highest}",
+        bytes >> 20
+    );
 }
 
 /// What the child does: opens the hub in `directory` and follows the orders of its parent.

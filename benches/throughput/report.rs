@@ -89,6 +89,9 @@ pub(crate) fn align_right(table: &mut Table, columns: impl IntoIterator<Item = u
 
 /// Large numbers with thin groups of three, small ones with the digits that matter.
 pub(crate) fn readable(value: f64) -> String {
+    if value < 10.0 {
+        return format!("{value:.2}");
+    }
     if value < 1_000.0 {
         return format!("{value:.1}");
     }

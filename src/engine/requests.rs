@@ -86,7 +86,7 @@ impl Core {
             expires,
             outcome,
         };
-        step.batch.put(&key, &records::encode(&record)?);
+        step.put(&key, &record)?;
         step.requests.insert(key, Some(record));
         Ok(())
     }

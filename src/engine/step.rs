@@ -2,12 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use serde::Serialize;
+
 use crate::engine::message::{Message, Origin, Output, Settled, Token};
 use crate::engine::states::InstanceMap;
+use crate::error::Result;
 use crate::id::{InstanceId, MessageId};
 use crate::store::Batch;
 use crate::store::records::instance::EarlyEventRecord;
-use crate::store::records::{Action, RequestRecord};
+use crate::store::records::{self, Action, RequestRecord};
 use crate::time::Timestamp;
 
 /// How much memory for rows a step hands on to the next one. Few steps have more.
@@ -34,6 +37,8 @@ pub(crate) struct Step {
     pub(super) loaded: InstanceMap<Option<Vec<u8>>>,
     /// What the operations of the running turn sent, to be routed when the turn is over.
     pub(super) outbound: Vec<Message>,
+    /// Memory for one row at a time.
+    pub(super) row: Vec<u8>,
     /// The newest encodings of changed states.
     pub(super) encodings: Vec<u8>,
     /// Entities whose row this step writes.
@@ -75,6 +80,8 @@ impl Step {
         self.batch.shrink_to(KEPT_BYTES);
         self.encodings.clear();
         self.encodings.shrink_to(KEPT_BYTES);
+        self.row.clear();
+        self.row.shrink_to(KEPT_BYTES);
         self.outputs.clear();
         self.dirty.clear();
         Self {
@@ -83,6 +90,7 @@ impl Step {
             batch_number,
             batch: self.batch,
             outputs: self.outputs,
+            row: self.row,
             encodings: self.encodings,
             dirty: self.dirty,
             ..Self::default()
@@ -116,6 +124,13 @@ impl Step {
         self.batch.bytes() + self.encodings.len()
     }
 
+    /// Writes a record under `key`.
+    pub(super) fn put<R: Serialize>(&mut self, key: &[u8], record: &R) -> Result<()> {
+        records::encode_into(record, &mut self.row)?;
+        self.batch.put(key, &self.row);
+        Ok(())
+    }
+
     pub(super) fn settle(&mut self, token: Token, settled: Settled) {
         self.outputs.push(Output::Settle { token, settled });
     }
@@ -136,6 +151,7 @@ mod tests {
         step.counts.turns = 1;
         step.loaded.insert(id.clone(), None);
         step.encodings.extend(b"{}");
+        step.row.extend(b"{}");
         step.dirty.push(id.clone());
         step.unsaved.push(id.clone());
         step.behind_locks.push(id);

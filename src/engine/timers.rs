@@ -79,7 +79,7 @@ impl Core {
     ) -> Result<()> {
         let name = keys::timer_name(partition, target, timer);
         let row = keys::timer(partition, due, target, timer);
-        step.batch.put(&row, &records::encode(record)?);
+        step.put(&row, record)?;
         step.batch.put(&name, &due.0.to_be_bytes());
         step.timers.insert(name, Some(due));
         self.partition_mut(partition).timer_added(due);

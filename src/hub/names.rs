@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::id::{EntityId, InstanceId, PartitionId};
 use crate::store::{Reader, keys};
 
-/// The names of entity types with states, waiting messages or timers that are not in `registry`. One seek for each name, table
+/// The names of entity types with states, waiting messages, locks or timers that are not in `registry`. One seek for each name, table
 /// and partition, however many entities there are.
 pub(super) fn unregistered(reader: &dyn Reader, partitions: u16, registry: &Registry) -> Result<Vec<String>> {
     let mut names = BTreeSet::new();
@@ -15,6 +15,8 @@ pub(super) fn unregistered(reader: &dyn Reader, partitions: u16, registry: &Regi
         for table in [
             keys::states(partition, "@"),
             keys::messages_of_entities(partition),
+            keys::urgents_of_entities(partition),
+            keys::locks(partition),
             keys::timer_names_of_entities(partition),
         ] {
             collect(reader, table, &mut names)?;

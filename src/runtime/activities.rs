@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinHandle};
 use tracing::Instrument;
 
@@ -34,7 +35,11 @@ pub(crate) struct StartActivity {
 }
 
 /// Tells one attempt that nobody wants its result any more.
-pub(crate) struct Cancellation(watch::Sender<bool>);
+#[derive(Default)]
+pub(crate) struct Cancellation {
+    canceled: AtomicBool,
+    told: Notify,
+}
 
 /// The attempts that were asked for and have not ended.
 #[derive(Debug, Default)]
@@ -45,7 +50,7 @@ pub(crate) struct RunningActivities {
 impl RunningActivities {
     /// Notes an attempt that is about to begin.
     pub(crate) fn add(&self, activity: &ActivityKey) -> Arc<Cancellation> {
-        let canceled = Arc::new(Cancellation(watch::Sender::new(false)));
+        let canceled = Arc::new(Cancellation::default());
         self.attempts().insert(activity.clone(), Arc::clone(&canceled));
         canceled
     }
@@ -84,20 +89,23 @@ impl Drop for RunningActivities {
 
 impl Cancellation {
     fn cancel(&self) {
-        self.0.send_replace(true);
+        self.canceled.store(true, Ordering::Release);
+        self.told.notify_waiters();
     }
 }
 
 impl CancelSignal for Cancellation {
     fn is_canceled(&self) -> bool {
-        *self.0.borrow()
+        self.canceled.load(Ordering::Acquire)
     }
 
     fn canceled(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        let mut receiver = self.0.subscribe();
+        // From its making on it hears what is told, so that nothing is missed between the look and the wait.
+        let told = self.told.notified();
         Box::pin(async move {
-            // The sender is borrowed, so it cannot be gone.
-            let _ = receiver.wait_for(|canceled| *canceled).await;
+            if !self.is_canceled() {
+                told.await;
+            }
         })
     }
 }

@@ -18,7 +18,10 @@ use crate::store::{Change, Model, Reader, keys};
 /// A step consumes messages that are there, once, and makes no row that it consumes itself. `may_go_on` says that instances may
 /// go on within the step that made them wait, so that their messages had a row for a moment.
 pub(super) fn step(step: &Step, store: &Model, may_go_on: bool) {
-    let messages = [keys::messages(PartitionId(0)).start[2], keys::urgents(PartitionId(0)).start[2]];
+    let messages = [
+        keys::messages(PartitionId(0)).start[2],
+        keys::urgents(PartitionId(0)).start[2],
+    ];
     let timer = keys::timer_name(PartitionId(0), &InstanceId::trusted(""), "")[2];
     let mut made = BTreeSet::new();
     let mut gone = BTreeSet::new();
@@ -60,9 +63,7 @@ pub(super) fn heard(world: &World, index: usize) {
     if let Heard::Failed(kind) = heard {
         let possible = match kind {
             ErrorKind::Quarantined | ErrorKind::Unregistered => world.climate.bad_builds,
-            ErrorKind::Overloaded => {
-                request.refuse_when_full || matches!(request.what, What::Order(Wish::Raise(_)))
-            }
+            ErrorKind::Overloaded => request.refuse_when_full || matches!(request.what, What::Order(Wish::Raise(_))),
             ErrorKind::UnknownOperation => world.climate.bad_builds || request.what == What::Unknown,
             ErrorKind::RequestIdReused => matches!(request.what, What::Misuse(_)),
             _ => true,
@@ -133,7 +134,12 @@ pub(super) fn when_idle(world: &mut World) {
     }
     let waits = |request: &&Request| request.open > 0;
     let waits_for_end = |request: &Request| request.what == What::Wait && world.has_not_ended(&request.target);
-    for request in world.requests.iter().filter(waits).filter(|request| !waits_for_end(request)) {
+    for request in world
+        .requests
+        .iter()
+        .filter(waits)
+        .filter(|request| !waits_for_end(request))
+    {
         assert!(blocked(request.target.as_str()), "nobody answers: {request:?}");
     }
     if survey.quarantined.is_empty() && world.life.held.is_empty() && world.life.build == Build::Good {

@@ -153,6 +153,11 @@ pub(crate) fn messages_of_entities(partition: PartitionId) -> Range<Vec<u8>> {
     beginning_with(entities_of(partition, Table::Message))
 }
 
+/// All messages of a partition for entities that pass their queues.
+pub(crate) fn urgents_of_entities(partition: PartitionId) -> Range<Vec<u8>> {
+    beginning_with(entities_of(partition, Table::Urgent))
+}
+
 /// The names of all scheduled operations of a partition whose receivers are entities.
 pub(crate) fn timer_names_of_entities(partition: PartitionId) -> Range<Vec<u8>> {
     beginning_with(entities_of(partition, Table::TimerName))

@@ -5,6 +5,7 @@ pub(crate) mod instance;
 
 use std::borrow::Cow;
 
+use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -149,10 +150,30 @@ pub(crate) struct PartitionRecord {
 pub(crate) fn encode_into<R: Serialize>(record: &R, bytes: &mut Vec<u8>) -> Result<()> {
     bytes.clear();
     bytes.push(VERSION);
-    let taken = std::mem::take(bytes);
-    *bytes = postcard::to_extend(record, taken)
-        .map_err(|error| Error::new(ErrorKind::Serialization, "a record does not serialise").with_source(error))?;
-    Ok(())
+    postcard::serialize_with_flavor(record, Appended(bytes))
+        .map_err(|error| Error::new(ErrorKind::Serialization, "a record does not serialise").with_source(error))
+}
+
+/// Lets `postcard` append to bytes that are there. Its own way to do so appends one piece after the other by way of an
+/// iterator, which costs several times as much.
+struct Appended<'a>(&'a mut Vec<u8>);
+
+impl Flavor for Appended<'_> {
+    type Output = ();
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
 }
 
 /// A record's bytes.
@@ -160,7 +181,8 @@ pub(crate) fn encode_into<R: Serialize>(record: &R, bytes: &mut Vec<u8>) -> Resu
 /// # Errors
 /// As [`encode_into`].
 pub(crate) fn encode<R: Serialize>(record: &R) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+    // Most records are shorter, so that few of them move while they grow.
+    let mut bytes = Vec::with_capacity(128);
     encode_into(record, &mut bytes)?;
     Ok(bytes)
 }

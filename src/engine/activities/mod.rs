@@ -390,7 +390,6 @@ impl Core {
     }
 
     fn write_activity(&self, activity: &ActivityKey, record: &ActivityRecord, step: &mut Step) -> Result<()> {
-        step.batch.put(&self.activity_row(activity), &records::encode(record)?);
-        Ok(())
+        step.put(&self.activity_row(activity), record)
     }
 }

@@ -115,7 +115,7 @@ impl Core {
             instance = instance.replaces(&before);
         }
         step.erased.remove(stage.id);
-        stage.instance = Some(instance);
+        stage.instance = Some(Box::new(instance));
         stage.changed = true;
         tracing::debug!(orchestration = %stage.id, name = start.name, %execution, "an orchestration is made");
         let Some(at) = at else {

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::id::{ExecutionId, InstanceId};
 use crate::store::records::history::{Command, OpenStep, Parent, StepOutcome};
 use crate::store::records::instance::{EndRecord, OrchestrationStatus, Order, StartRecord};
-use crate::store::records::{self, Action};
+use crate::store::records::Action;
 use crate::store::{Reader, keys};
 
 /// Whether a command ends its execution.
@@ -39,7 +39,7 @@ impl Core {
         instance.written_in = step.number;
         let was_stopped = instance.record.stopped.take().is_some();
         stage.changed = true;
-        step.batch.put(&keys::end(partition, stage.id), &records::encode(&end)?);
+        step.put(&keys::end(partition, stage.id), &end)?;
         self.tell_waiters(stage.id, &instance.record, &end, step);
         let parent = instance.parent().cloned();
         instance.end = Some(end.clone());

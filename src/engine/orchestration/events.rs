@@ -91,7 +91,7 @@ impl Core {
             expires: until,
         };
         let key = keys::early_event(partition, stage.id, message.id);
-        step.batch.put(&key, &records::encode(&record)?);
+        step.put(&key, &record)?;
         step.early_events.insert(key, Some(record));
         let counters = self.partition_mut(partition);
         counters.record.early_events += 1;

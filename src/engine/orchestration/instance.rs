@@ -94,8 +94,9 @@ impl Instance {
 /// budget is unloaded: its code is replayed when it is wanted again.
 #[derive(Default)]
 pub(crate) struct Instances {
-    young: InstanceMap<Instance>,
-    old: InstanceMap<Instance>,
+    // In boxes, because they move into every turn and out of it again.
+    young: InstanceMap<Box<Instance>>,
+    old: InstanceMap<Box<Instance>>,
     young_bytes: usize,
     budget: usize,
 }
@@ -111,11 +112,11 @@ impl Instances {
     fn get_mut(&mut self, id: &InstanceId) -> Option<&mut Instance> {
         match self.young.get_mut(id) {
             Some(instance) => Some(instance),
-            None => self.old.get_mut(id),
+            None => self.old.get_mut(id).map(Box::as_mut),
         }
     }
 
-    fn take(&mut self, id: &InstanceId) -> Option<Instance> {
+    fn take(&mut self, id: &InstanceId) -> Option<Box<Instance>> {
         if let Some(instance) = self.young.remove(id) {
             self.young_bytes = self.young_bytes.saturating_sub(instance.counted);
             return Some(instance);
@@ -123,7 +124,7 @@ impl Instances {
         self.old.remove(id)
     }
 
-    fn put(&mut self, id: InstanceId, mut instance: Instance) {
+    fn put(&mut self, id: InstanceId, mut instance: Box<Instance>) {
         instance.counted = instance.weight();
         self.young_bytes += instance.counted;
         self.young.insert(id, instance);
@@ -145,7 +146,7 @@ impl Core {
         id: &InstanceId,
         step: &Step,
         reader: &dyn Reader,
-    ) -> Result<Option<Instance>> {
+    ) -> Result<Option<Box<Instance>>> {
         if let Some(instance) = self.instances.take(id) {
             return Ok(Some(instance));
         }
@@ -153,12 +154,12 @@ impl Core {
             return Ok(None);
         }
         let row = reader.get(&keys::instance(self.partition_of(id), id))?;
-        row.map(|row| records::decode(&row, "orchestration").map(Instance::stored))
+        row.map(|row| records::decode(&row, "orchestration").map(|record| Box::new(Instance::stored(record))))
             .transpose()
     }
 
     /// Puts an orchestration back after its turn; its row is written when the step closes.
-    pub(super) fn put_instance(&mut self, id: &InstanceId, mut instance: Instance, changed: bool, step: &mut Step) {
+    pub(super) fn put_instance(&mut self, id: &InstanceId, mut instance: Box<Instance>, changed: bool, step: &mut Step) {
         if changed {
             instance.record.changed = step.now;
             if !std::mem::replace(&mut instance.dirty, true) {
@@ -205,8 +206,7 @@ impl Core {
                 continue;
             }
             let record = &instance.record;
-            step.batch
-                .put(&keys::instance(partition, &id), &records::encode(record)?);
+            step.put(&keys::instance(partition, &id), record)?;
             let index = (record.status, record.created);
             if instance.indexed != Some(index) {
                 if let Some((status, created)) = instance.indexed.replace(index) {

@@ -393,7 +393,7 @@ impl Stage<'_> {
 
 fn is_child(stage: &Stage<'_>, parent: &Parent) -> bool {
     let is_its = |instance: &Instance| !instance.is_terminal() && instance.parent() == Some(parent);
-    stage.instance.as_ref().is_some_and(is_its)
+    stage.instance.as_deref().is_some_and(is_its)
 }
 
 fn wrong_state(id: &InstanceId, why: &str) -> Error {

@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::id::{ExecutionId, InstanceId, Sequence};
 use crate::store::records::history::{Incoming, TurnRecord};
 use crate::store::records::instance::{OrchestrationStatus, Order, ReusePolicy, StopKind, Stopped};
-use crate::store::records::{self, Action};
+use crate::store::records::Action;
 use crate::store::{Reader, keys};
 
 /// The most that one turn is told. The rest waits for the next one.
@@ -23,7 +23,7 @@ pub(super) struct Stage<'a> {
     pub(super) id: &'a InstanceId,
     pub(super) mailbox: &'a mut Mailbox,
     /// Nothing if there is no such orchestration.
-    pub(super) instance: Option<Instance>,
+    pub(super) instance: Option<Box<Instance>>,
     /// Whether its row has to be written.
     pub(super) changed: bool,
     /// What begins the next execution, before anything else is looked at.
@@ -169,7 +169,7 @@ impl Core {
             _ => true,
         };
         let written = |instance: &Instance| instance.written_in == step.number;
-        reads && stage.instance.as_ref().is_some_and(written)
+        reads && stage.instance.as_deref().is_some_and(written)
     }
 
     /// Takes one message into the turn, or settles it. A stop comes back if the code could not be brought to life; then the
@@ -301,12 +301,11 @@ impl Core {
             return Ok(());
         };
         let record = &mut instance.record;
-        let row = records::encode(turn)?;
         let key = keys::turn(partition, stage.id, record.execution, record.turns);
         record.turns += 1;
         record.events += (turn.incoming.len() + turn.commands.len()) as u64;
-        record.bytes += row.len() as u64;
-        step.batch.put(&key, &row);
+        step.put(&key, turn)?;
+        record.bytes += step.row.len() as u64;
         instance.written_in = step.number;
         stage.changed = true;
         Ok(())
@@ -411,13 +410,13 @@ impl Stage<'_> {
         let unloaded = |instance: &Instance| {
             instance.run.is_none() && instance.written_in == step.number && !instance.is_terminal()
         };
-        self.next.is_none() && self.instance.as_ref().is_some_and(unloaded)
+        self.next.is_none() && self.instance.as_deref().is_some_and(unloaded)
     }
 
     /// Lets a suspended orchestration wait.
     fn look_at_status(&mut self) {
         let suspended = |instance: &Instance| instance.record.status == OrchestrationStatus::Suspended;
-        if matches!(self.mailbox.block, Block::Open) && self.instance.as_ref().is_some_and(suspended) {
+        if matches!(self.mailbox.block, Block::Open) && self.instance.as_deref().is_some_and(suspended) {
             self.mailbox.block = Block::Suspended;
         }
     }

@@ -35,7 +35,13 @@ impl World {
             85..88 if conditions.manage => (Wish::Manage, Order::Resume { reason: why() }),
             88..91 if conditions.manage => {
                 let children = self.random.chance(50);
-                (Wish::Manage, Order::Terminate { reason: why(), children })
+                (
+                    Wish::Manage,
+                    Order::Terminate {
+                        reason: why(),
+                        children,
+                    },
+                )
             }
             91..95 if conditions.manage => return self.rewind(target),
             95..97 if conditions.manage => (Wish::Manage, Order::Restart),
@@ -91,9 +97,12 @@ impl World {
             version: self.random.chance(50).then(String::new),
             input: serde_json::to_vec(&program).expect("a program serialises"),
             at,
-            reuse: *self
-                .random
-                .pick(&[ReusePolicy::Error, ReusePolicy::Error, ReusePolicy::Ignore, ReusePolicy::Terminate]),
+            reuse: *self.random.pick(&[
+                ReusePolicy::Error,
+                ReusePolicy::Error,
+                ReusePolicy::Ignore,
+                ReusePolicy::Terminate,
+            ]),
             ..StartRecord::default()
         }))
     }
@@ -167,6 +176,7 @@ impl World {
         self.tell(request, settled);
         let heard = self.requests[request].heard.last();
         self.see(Sight::EndTold, matches!(heard, Some(Heard::Text(_) | Heard::Refused)));
-        self.chronicle.check_told(self.requests[request].target.as_str(), settled);
+        self.chronicle
+            .check_told(self.requests[request].target.as_str(), settled);
     }
 }

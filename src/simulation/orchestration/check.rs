@@ -21,8 +21,15 @@ use crate::store::{Reader, keys};
 pub(super) fn has_asked(world: &World, activity: &ActivityKey, attempt: u32, input: &[u8]) {
     let id = activity.instance.as_str();
     let told = || format!("the activity {activity} begins with attempt {attempt}");
-    let record = world.instance_record(id).unwrap_or_else(|| panic!("{} for nobody", told()));
-    assert_eq!(record.execution, activity.execution, "{} for an execution that has ended", told());
+    let record = world
+        .instance_record(id)
+        .unwrap_or_else(|| panic!("{} for nobody", told()));
+    assert_eq!(
+        record.execution,
+        activity.execution,
+        "{} for an execution that has ended",
+        told()
+    );
     let mut asked = None;
     for turn in world.history(id, &record) {
         for incoming in &turn.incoming {
@@ -43,12 +50,19 @@ pub(super) fn has_asked(world: &World, activity: &ActivityKey, attempt: u32, inp
             }
         }
     }
-    assert_eq!(asked, Some((attempt, input.to_vec())), "{} and no history asks for it", told());
+    assert_eq!(
+        asked,
+        Some((attempt, input.to_vec())),
+        "{} and no history asks for it",
+        told()
+    );
     let partition = activity.instance.partition(world.climate.partitions);
     let key = keys::activity(partition, &activity.instance, activity.execution, activity.sequence);
     let row = world.model.get(&key).expect("the model's reads do not fail");
     let record: Option<ActivityRecord> = row.map(|row| records::decode(&row, "activity").expect("an activity"));
-    let runs = record.as_ref().is_some_and(|record| record.started && record.attempt == attempt);
+    let runs = record
+        .as_ref()
+        .is_some_and(|record| record.started && record.attempt == attempt);
     assert!(runs, "{} and its row is {record:?}", told());
 }
 
@@ -102,9 +116,8 @@ impl World {
             let lock = keys::lock(id.partition(self.climate.partitions), &id);
             return self.model.get(&lock).expect("the model's reads do not fail").is_some();
         }
-        let waits = |record: InstanceRecord| {
-            record.stopped.is_some() || record.status == OrchestrationStatus::Suspended
-        };
+        let waits =
+            |record: InstanceRecord| record.stopped.is_some() || record.status == OrchestrationStatus::Suspended;
         self.instance_record(id).is_some_and(waits)
     }
 

@@ -14,7 +14,9 @@ use crate::simulation::plan::{End, Work};
 use crate::simulation::sights::Sight;
 use crate::simulation::world::World;
 use crate::store::records::history::{Command, Incoming, StepOutcome, TurnRecord};
-use crate::store::records::instance::{EarlyEventRecord, EndRecord, InstanceRecord, LockRecord, OrchestrationStatus, Order, StartRecord};
+use crate::store::records::instance::{
+    EarlyEventRecord, EndRecord, InstanceRecord, LockRecord, OrchestrationStatus, Order, StartRecord,
+};
 use crate::store::records::{self, Action, MessageRecord, StateRecord};
 use crate::store::{Change, Reader, keys};
 
@@ -135,7 +137,11 @@ impl Chronicle {
 
     /// A client is told only of ends that there were.
     pub(super) fn check_told(&self, instance: &str, settled: &Settled) {
-        let mut ends = self.ends.iter().filter(|(_, of, _)| of == instance).map(|(_, _, end)| end);
+        let mut ends = self
+            .ends
+            .iter()
+            .filter(|(_, of, _)| of == instance)
+            .map(|(_, _, end)| end);
         let is_true = match settled {
             Settled::Answer(answer) => ends.any(|end| matches!(end, EndRecord::Completed(output) if output == answer)),
             Settled::Failed(failure) => match &**failure {
@@ -174,7 +180,9 @@ impl World {
                         shown.ends.push((id(), records::decode(value, "end").expect("an end")));
                     } else if key[2] == tables.early {
                         let event: EarlyEventRecord = records::decode(value, "event").expect("an event");
-                        shown.notes.push(serde_json::from_slice(&event.payload).expect("a note"));
+                        shown
+                            .notes
+                            .push(serde_json::from_slice(&event.payload).expect("a note"));
                     } else if key[2] == tables.message {
                         let message: MessageRecord = records::decode(value, "message").expect("a message");
                         match message.action {
@@ -195,15 +203,24 @@ impl World {
                     }
                 }
                 Change::Delete { key } if key.len() > 3 && key[2] == tables.instance => {
-                    shown.removed.push(keys::id_of(key).expect("a key holds an id").to_owned());
+                    shown
+                        .removed
+                        .push(keys::id_of(key).expect("a key holds an id").to_owned());
                 }
                 _ => {}
             }
         }
         for (id, _, turn) in &shown.turns {
-            let asks = turn.commands.iter().any(|command| !matches!(command, Command::Cancel { .. }));
+            let asks = turn
+                .commands
+                .iter()
+                .any(|command| !matches!(command, Command::Cancel { .. }));
             let is_resumed = |(of, _, turn): &(String, ExecutionId, TurnRecord)| {
-                of == id && turn.incoming.iter().any(|incoming| matches!(incoming, Incoming::Resumed { .. }))
+                of == id
+                    && turn
+                        .incoming
+                        .iter()
+                        .any(|incoming| matches!(incoming, Incoming::Resumed { .. }))
             };
             assert!(
                 !(asks && suspended.contains(id)) || shown.turns.iter().any(is_resumed),
@@ -234,13 +251,18 @@ impl World {
             let instance = InstanceId::trusted(id.as_str());
             let partition = instance.partition(self.climate.partitions);
             let range = keys::turns(partition, &instance, *execution, 0..u32::MAX);
-            let before = self.model.scan(range, usize::MAX).expect("the model's reads do not fail");
+            let before = self
+                .model
+                .scan(range, usize::MAX)
+                .expect("the model's reads do not fail");
             let mut reference = Reference::new(id);
             for (_, row) in before {
                 let turn: TurnRecord = records::decode(&row, "turn").expect("a turn");
                 reference.turn(turn.time, &turn.incoming);
             }
-            let here = shown.turns[..=at].iter().filter(|turn| turn.0 == *id && turn.1 == *execution);
+            let here = shown.turns[..=at]
+                .iter()
+                .filter(|turn| turn.0 == *id && turn.1 == *execution);
             for (_, _, turn) in here {
                 reference.turn(turn.time, &turn.incoming);
             }
@@ -253,7 +275,10 @@ impl World {
                 None => {
                     let start = shown.starts.iter().rfind(|(of, _)| of == id);
                     let events = start.map(|(_, start)| start.events.clone()).unwrap_or_default();
-                    events.into_iter().map(|(name, payload)| (name, payload.to_vec())).collect()
+                    events
+                        .into_iter()
+                        .map(|(name, payload)| (name, payload.to_vec()))
+                        .collect()
                 }
             };
             assert!(
@@ -294,11 +319,19 @@ impl World {
         let changes_lock = step.batch.changes().any(|change| match change {
             Change::Put { key, .. } | Change::Delete { key } => key == lock,
         });
-        let Some(row) = self.model.get(&lock).expect("the model's reads do not fail").filter(|_| !changes_lock) else {
+        let Some(row) = self
+            .model
+            .get(&lock)
+            .expect("the model's reads do not fail")
+            .filter(|_| !changes_lock)
+        else {
             return;
         };
         let lock: LockRecord = records::decode(&row, "lock").expect("a lock");
-        let before = self.model.get(&keys::state(partition, &id)).expect("the model's reads do not fail");
+        let before = self
+            .model
+            .get(&keys::state(partition, &id))
+            .expect("the model's reads do not fail");
         let before = before.map(|row| log_of(&row)).unwrap_or_default();
         for work in log_of(value).into_iter().filter(|work| !before.contains(work)) {
             shown
@@ -325,7 +358,10 @@ impl World {
         for (entity, owner, work) in shown.of_locked {
             let asks = self.chronicle.errands.get(&work).filter(|_| is_of_orchestration(work));
             let is_owners = asks.is_some_and(|asks| asks.iter().any(|ask| ask.instance == owner));
-            assert!(is_owners, "{entity} is locked by {owner} and did the work {work} of another");
+            assert!(
+                is_owners,
+                "{entity} is locked by {owner} and did the work {work} of another"
+            );
         }
         for (activity, attempt, input) in shown.jobs {
             has_asked(self, &activity, attempt, &input);

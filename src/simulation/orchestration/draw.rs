@@ -43,7 +43,11 @@ impl Drawer {
         let count = random.between(1, 4);
         Program {
             acts: self.acts(count, 2, generations, climate, random),
-            rounds: if random.chance(25) { random.between(1, 3) as u32 } else { 0 },
+            rounds: if random.chance(25) {
+                random.between(1, 3) as u32
+            } else {
+                0
+            },
             keeps_events: random.chance(70),
             end: match random.below(100) {
                 0..10 => Finish::Fail,
@@ -53,15 +57,10 @@ impl Drawer {
         }
     }
 
-    fn acts(
-        &mut self,
-        count: u64,
-        depth: u64,
-        generations: u64,
-        climate: &Climate,
-        random: &mut Random,
-    ) -> Vec<Act> {
-        (0..count).map(|_| self.act(depth, generations, climate, random)).collect()
+    fn acts(&mut self, count: u64, depth: u64, generations: u64, climate: &Climate, random: &mut Random) -> Vec<Act> {
+        (0..count)
+            .map(|_| self.act(depth, generations, climate, random))
+            .collect()
     }
 
     fn act(&mut self, depth: u64, generations: u64, climate: &Climate, random: &mut Random) -> Act {

@@ -23,14 +23,21 @@ impl World {
         );
         self.order_each(
             |record| !record.status.is_terminal(),
-            || Order::Terminate { reason: reason(), children: false },
+            || Order::Terminate {
+                reason: reason(),
+                children: false,
+            },
         );
         let inventory = self.inventory();
         let references = self.follow_all(&inventory);
         rows::belong_together(&inventory, &references);
         effects::exactly_once(self, &self.survey());
         assert!(inventory.locks.is_empty(), "locks are left: {:?}", inventory.locks);
-        assert!(inventory.activities.is_empty(), "activities are left: {:?}", inventory.activities);
+        assert!(
+            inventory.activities.is_empty(),
+            "activities are left: {:?}",
+            inventory.activities
+        );
         assert!(inventory.orders.is_empty(), "orders are left: {:?}", inventory.orders);
         assert!(self.life.jobs.is_empty(), "jobs are left: {:?}", self.life.jobs);
         // What is kept for an orchestration that never began is kept for a time.
@@ -40,7 +47,12 @@ impl World {
         assert!(inventory.early.is_empty(), "events are left for {:?}", inventory.early);
         self.order_each(|_| true, || Order::Purge { children: false });
         let inventory = self.inventory();
-        let left = (inventory.turns.len(), inventory.ends.len(), inventory.custom_statuses.len(), inventory.index.len());
+        let left = (
+            inventory.turns.len(),
+            inventory.ends.len(),
+            inventory.custom_statuses.len(),
+            inventory.index.len(),
+        );
         assert_eq!(left, (0, 0, 0, 0), "rows are left of orchestrations that were purged");
     }
 

@@ -69,7 +69,10 @@ impl World {
         let instance = InstanceId::trusted(id);
         let partition = instance.partition(self.climate.partitions);
         let range = keys::turns(partition, &instance, record.execution, 0..record.turns);
-        let rows = self.model.scan(range, usize::MAX).expect("the model's reads do not fail");
+        let rows = self
+            .model
+            .scan(range, usize::MAX)
+            .expect("the model's reads do not fail");
         assert_eq!(rows.len(), record.turns as usize, "the turns of {id}");
         rows.iter()
             .map(|(_, row)| records::decode(row, "turn").expect("a turn"))
@@ -148,7 +151,11 @@ fn check_steps(id: &str, turns: &[TurnRecord], clock_was_set_back: bool) {
                 }
                 Some(Command::CreateTimer { due, .. }) => {
                     let is_early = turn.time < due && !clock_was_set_back;
-                    assert!(!is_early, "{id}: the timer {sequence} was due at {due:?} and fired at {:?}", turn.time);
+                    assert!(
+                        !is_early,
+                        "{id}: the timer {sequence} was due at {due:?} and fired at {:?}",
+                        turn.time
+                    );
                 }
                 Some(_) => {}
                 None => panic!("{id}: the step {sequence} ended twice, or was never begun: {outcome:?}"),
@@ -158,7 +165,9 @@ fn check_steps(id: &str, turns: &[TurnRecord], clock_was_set_back: bool) {
             let sequence = match command {
                 Command::CallActivity { sequence, .. }
                 | Command::CreateTimer { sequence, .. }
-                | Command::StartOrchestration { sequence, wait: true, .. }
+                | Command::StartOrchestration {
+                    sequence, wait: true, ..
+                }
                 | Command::CallEntity { sequence, .. }
                 | Command::Lock { sequence, .. } => *sequence,
                 // Nobody is told of the end of what was taken back.
@@ -211,7 +220,10 @@ impl Inventory {
         }
         let early = scan(keys::early_events(partition));
         self.early.extend(early.iter().map(|(key, _)| id_of(key)));
-        if let Some(row) = reader.get(&keys::partition(partition)).expect("the model's reads do not fail") {
+        if let Some(row) = reader
+            .get(&keys::partition(partition))
+            .expect("the model's reads do not fail")
+        {
             let counters: PartitionRecord = records::decode(&row, "partition").expect("a partition");
             self.early_counted += counters.early_events;
         }

@@ -72,12 +72,13 @@ impl World {
     /// An attempt ends, well or not, by a rule that its input holds.
     pub(in crate::simulation) fn end_job(&mut self, at: usize) {
         let RunningJob {
-            activity,
-            job,
-            attempt,
-            ..
+            activity, job, attempt, ..
         } = self.life.jobs.remove(at);
-        let is_bad = self.climate.orchestrations.as_ref().is_some_and(|conditions| conditions.bad_jobs);
+        let is_bad = self
+            .climate
+            .orchestrations
+            .as_ref()
+            .is_some_and(|conditions| conditions.bad_jobs);
         let ended = match self.random.below(100) {
             0..4 if is_bad => ActivityEnd::Runtime(Error::new(ErrorKind::Panicked, "it panicked")),
             4..8 if is_bad => ActivityEnd::Runtime(Error::new(ErrorKind::TimedOut, "it took too long")),

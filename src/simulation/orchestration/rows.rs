@@ -16,7 +16,11 @@ pub(super) fn belong_together(inventory: &Inventory, references: &BTreeMap<Strin
         .collect();
     assert_eq!(inventory.index, index, "the index of statuses and the orchestrations");
     let ended: BTreeSet<&String> = ids(inventory, |id| instances[id].status.is_terminal());
-    assert_eq!(inventory.ends.keys().collect::<BTreeSet<_>>(), ended, "the ends and who has ended");
+    assert_eq!(
+        inventory.ends.keys().collect::<BTreeSet<_>>(),
+        ended,
+        "the ends and who has ended"
+    );
     let with_status: BTreeSet<&String> = ids(inventory, |id| instances[id].has_custom_status);
     assert_eq!(
         inventory.custom_statuses.iter().collect::<BTreeSet<_>>(),
@@ -65,8 +69,14 @@ fn open_steps_have_rows(inventory: &Inventory, references: &BTreeMap<String, Ref
                 _ => continue,
             };
             let comes = inventory.will_complete(id, record.execution, sequence);
-            assert!(has_row || comes, "{id} waits for its step {sequence} and nothing is there of it: {step:?}");
-            assert!(!(has_row && comes), "the step {sequence} of {id} has ended and its row is there: {step:?}");
+            assert!(
+                has_row || comes,
+                "{id} waits for its step {sequence} and nothing is there of it: {step:?}"
+            );
+            assert!(
+                !(has_row && comes),
+                "the step {sequence} of {id} has ended and its row is there: {step:?}"
+            );
         }
     }
 }
@@ -74,7 +84,10 @@ fn open_steps_have_rows(inventory: &Inventory, references: &BTreeMap<String, Ref
 /// Every row of an activity or a timer is wanted by an orchestration.
 fn rows_have_open_steps(inventory: &Inventory, references: &BTreeMap<String, Reference>) {
     let is_wanted = |id: &String, sequence: u64, execution: &str| {
-        let record = inventory.instances.get(id).filter(|record| !record.status.is_terminal());
+        let record = inventory
+            .instances
+            .get(id)
+            .filter(|record| !record.status.is_terminal());
         let reference = references.get(id).filter(|reference| reference.steps.wants(sequence));
         record.is_some_and(|record| record.execution.to_string() == execution) && reference.is_some()
     };
@@ -88,10 +101,12 @@ fn rows_have_open_steps(inventory: &Inventory, references: &BTreeMap<String, Ref
         let belongs = match name.rsplit_once(':') {
             Some((execution, sequence)) => is_wanted(id, sequence.parse().expect("a number"), execution),
             None => {
-                let begins_later = |status| {
-                    matches!(status, OrchestrationStatus::Pending | OrchestrationStatus::Suspended)
-                };
-                inventory.instances.get(id).is_some_and(|record| record.turns == 0 && begins_later(record.status))
+                let begins_later =
+                    |status| matches!(status, OrchestrationStatus::Pending | OrchestrationStatus::Suspended);
+                inventory
+                    .instances
+                    .get(id)
+                    .is_some_and(|record| record.turns == 0 && begins_later(record.status))
             }
         };
         assert!(belongs, "the timer {name} of {id} belongs to nobody");

@@ -302,7 +302,11 @@ impl Steps {
             return self.settle(sequence, read(outcome));
         };
         let pause = self.claim();
-        self.open(pause, What::Pause(sequence, due), Command::CreateTimer { sequence: pause, due });
+        self.open(
+            pause,
+            What::Pause(sequence, due),
+            Command::CreateTimer { sequence: pause, due },
+        );
         if let Some(attempts) = self.attempts_of(sequence) {
             attempts.pause = Some(pause);
         }
@@ -386,7 +390,11 @@ impl Steps {
         if let Some(section) = &mut self.section {
             section.calls.retain(|_, call| *call != sequence);
         }
-        if self.section.as_ref().is_some_and(|section| section.sequence == sequence) {
+        if self
+            .section
+            .as_ref()
+            .is_some_and(|section| section.sequence == sequence)
+        {
             self.section = None;
         }
         if let Some(pause) = step.what.pause() {
@@ -491,7 +499,11 @@ impl Attempts {
         if !is_worth_it || self.made >= retry.attempts {
             return None;
         }
-        let wait = if retry.doubles { retry.first << (self.made - 1) } else { retry.first };
+        let wait = if retry.doubles {
+            retry.first << (self.made - 1)
+        } else {
+            retry.first
+        };
         let due = Timestamp(now.0 + wait);
         let in_time = |overall| due.0 <= self.begun.0 + overall;
         retry.overall.is_none_or(in_time).then_some(due)

@@ -6,8 +6,8 @@ use super::inventory::Inventory;
 use super::reference::Reference;
 use crate::id::Sequence;
 use crate::store::records::history::OpenStep;
-use crate::time::Timestamp;
 use crate::store::records::instance::{InstanceRecord, OrchestrationStatus, StopKind};
+use crate::time::Timestamp;
 
 /// Every orchestration has ended, or is stopped or waits for a reason. Every lock has an owner that wants it.
 pub(super) fn have_reasons(inventory: &Inventory, references: &BTreeMap<String, Reference>, now: Timestamp) {
@@ -43,7 +43,10 @@ pub(super) fn have_reasons(inventory: &Inventory, references: &BTreeMap<String, 
             };
             reference.steps.open_steps().any(is_lock)
         });
-        assert!(lives && wants, "{entity} is locked by one who does not want it: {lock:?}");
+        assert!(
+            lives && wants,
+            "{entity} is locked by one who does not want it: {lock:?}"
+        );
     }
     sections_hold_their_locks(inventory, references);
 }
@@ -56,7 +59,11 @@ pub(super) fn sections_hold_their_locks(inventory: &Inventory, references: &BTre
             continue;
         }
         for (sequence, step) in reference.steps.open_steps() {
-            let OpenStep::Lock { entities, granted: true } = step else {
+            let OpenStep::Lock {
+                entities,
+                granted: true,
+            } = step
+            else {
                 continue;
             };
             for entity in entities {

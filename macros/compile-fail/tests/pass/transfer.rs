@@ -99,7 +99,7 @@ async fn daily(ctx: OrchestrationContext, day: u64) -> Result<(), Failure> {
         cents: 1,
     };
     ctx.call_sub_orchestration::<transfer>(next).await?;
-    ctx.create_timer(std::time::Duration::from_secs(60)).await?;
+    ctx.create_timer(std::time::Duration::from_secs(60)).await;
     ctx.continue_as_new(day + 1).await
 }
 

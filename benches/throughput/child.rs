@@ -1,0 +1,69 @@
+//! A child process, this program started again: only a process of its own shows its memory, and only a process can be
+//! killed.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+
+/// The child, as the parent sees it. It gets orders and gives reports, a line each.
+pub(crate) struct Child {
+    process: std::process::Child,
+    orders: ChildStdin,
+    reports: BufReader<ChildStdout>,
+}
+
+impl Child {
+    /// Starts this program again. `word` tells it what to do, in `directory`.
+    pub(crate) fn start(word: &str, directory: &Path) -> Self {
+        let mut process = Command::new(std::env::current_exe().expect("this program has a path"))
+            .arg(word)
+            .arg(directory)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("this program starts again");
+        let orders = process.stdin.take().expect("stdin is piped");
+        let reports = BufReader::new(process.stdout.take().expect("stdout is piped"));
+        Self {
+            process,
+            orders,
+            reports,
+        }
+    }
+
+    pub(crate) fn next_report(&mut self) -> String {
+        let mut line = String::new();
+        self.reports.read_line(&mut line).expect("the child reports");
+        assert!(!line.is_empty(), "the child ended early");
+        line.trim_end().to_owned()
+    }
+
+    pub(crate) fn wait_for(&mut self, report: &str) {
+        assert_eq!(self.next_report(), report);
+    }
+
+    pub(crate) fn order(&mut self, order: &str) {
+        writeln!(self.orders, "{order}").expect("the child listens");
+    }
+
+    /// Its memory that is in RAM and not in a file only, as the kernel counts it.
+    pub(crate) fn resident_mib(&self) -> f64 {
+        let path = format!("/proc/{}/status", self.process.id());
+        let status = std::fs::read_to_string(path).expect("the process lives");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<f64>().ok());
+        kib.expect("the kernel states VmRSS in kB") / 1_024.0
+    }
+
+    /// Lets it close its hub and end.
+    pub(crate) fn close(mut self) {
+        self.order("close");
+        let status = self.process.wait().expect("the child ends");
+        assert!(status.success(), "the child failed: {status}");
+    }
+
+    pub(crate) fn kill(mut self) {
+        self.process.kill().expect("the child can be killed");
+        self.process.wait().expect("the child ends");
+    }
+}

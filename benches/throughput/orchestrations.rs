@@ -1,0 +1,202 @@
+//! Orchestrations: chains, fans, transfers under a lock, and one with a long history.
+
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use abide::prelude::*;
+use futures::future::try_join_all;
+
+use crate::hubs;
+use crate::load::{Load, closed_loop};
+use crate::random::Random;
+
+/// The accounts that transfers choose from.
+pub(crate) const ACCOUNTS: u64 = 1_000;
+
+/// The activities of one fan.
+const FAN: u64 = 1_000;
+
+/// The smallest activity. What it costs is what Abide costs.
+#[activity]
+pub(crate) async fn nothing(n: u64) -> u64 {
+    n
+}
+
+/// Five activities, each after the one before it.
+#[orchestration]
+pub(crate) async fn chain(ctx: OrchestrationContext, mut n: u64) -> Result<u64, Failure> {
+    for _ in 0..5 {
+        n = ctx.call_activity::<nothing>(n).await?;
+    }
+    Ok(n)
+}
+
+/// Many activities at once.
+#[orchestration]
+pub(crate) async fn fan(ctx: OrchestrationContext, wide: u64) -> Result<u64, Failure> {
+    let calls = (0..wide).map(|n| ctx.call_activity::<nothing>(n));
+    Ok(try_join_all(calls).await?.into_iter().sum())
+}
+
+/// An account of the transfers. It may be overdrawn, so that every transfer does the same work.
+#[derive(Entity, Default, Clone, Serialize, Deserialize)]
+pub(crate) struct Account {
+    cents: i64,
+}
+
+#[operations]
+impl Account {
+    pub fn change(&mut self, cents: i64) -> i64 {
+        self.cents += cents;
+        self.cents
+    }
+}
+
+/// Moves a cent under a lock on both accounts.
+#[orchestration]
+pub(crate) async fn transfer(ctx: OrchestrationContext, accounts: (u64, u64)) -> Result<(), Failure> {
+    let from = ctx.entity::<Account>(accounts.0);
+    let to = ctx.entity::<Account>(accounts.1);
+    let lock = ctx.lock_entities((&from, &to)).await?;
+    from.change(-1).await?;
+    to.change(1).await?;
+    drop(lock);
+    Ok(())
+}
+
+/// When each step of the long history was carried out. It is outside the history, so that looking costs no turn.
+static STEPS: Mutex<Vec<Instant>> = Mutex::new(Vec::new());
+
+#[activity]
+pub(crate) async fn note_time(step: u64) -> u64 {
+    STEPS.lock().expect("nobody panics with it").push(Instant::now());
+    step
+}
+
+/// One activity after the other in one history.
+#[orchestration]
+pub(crate) async fn long(ctx: OrchestrationContext, steps: u64) -> Result<u64, Failure> {
+    let mut sum = 0;
+    for step in 0..steps {
+        sum += ctx.call_activity::<note_time>(step).await?;
+    }
+    Ok(sum)
+}
+
+/// `callers` tasks that each start a chain and wait for its result, again and again. Nothing is purged.
+pub(crate) async fn chains(directory: &Path, callers: usize, warm_up: Duration, measured: Duration) -> Load {
+    let hub = hubs::open(directory).await;
+    let client = hub.client();
+    let load = closed_loop(callers, warm_up, measured, |caller| {
+        let client = client.clone();
+        let mut number = 0;
+        move || {
+            number += 1;
+            let start = client
+                .start::<chain>(number)
+                .instance_id(format!("chain-{caller}-{number}"));
+            async move {
+                let run = start.await.expect("the start is acknowledged");
+                assert_eq!(run.result().await.expect("the chain ends well"), number);
+            }
+        }
+    })
+    .await;
+    hub.shutdown().await.expect("the hub closes");
+    load
+}
+
+/// One caller whose orchestrations each ask for a thousand activities at once.
+pub(crate) async fn fans(directory: &Path, warm_up: Duration, measured: Duration) -> Load {
+    let hub = hubs::open(directory).await;
+    let client = hub.client();
+    let load = closed_loop(1, warm_up, measured, |_| {
+        let client = client.clone();
+        let mut number = 0;
+        move || {
+            number += 1;
+            let start = client.start::<fan>(FAN).instance_id(format!("fan-{number}"));
+            async move {
+                let run = start.await.expect("the start is acknowledged");
+                assert_eq!(run.result().await.expect("the fan ends well"), FAN * (FAN - 1) / 2);
+            }
+        }
+    })
+    .await;
+    hub.shutdown().await.expect("the hub closes");
+    load
+}
+
+/// `callers` tasks that each move a cent between two accounts, chosen at random, and wait.
+pub(crate) async fn transfers(directory: &Path, callers: usize, warm_up: Duration, measured: Duration) -> Load {
+    let hub = hubs::open(directory).await;
+    let client = hub.client();
+    let load = closed_loop(callers, warm_up, measured, |caller| {
+        let client = client.clone();
+        let mut random = Random::new(caller as u64);
+        let mut number = 0;
+        move || {
+            number += 1;
+            let from = random.below(ACCOUNTS);
+            let to = (from + 1 + random.below(ACCOUNTS - 1)) % ACCOUNTS;
+            let start = client
+                .start::<transfer>((from, to))
+                .instance_id(format!("transfer-{caller}-{number}"));
+            async move {
+                let run = start.await.expect("the start is acknowledged");
+                run.result().await.expect("the transfer ends well");
+            }
+        }
+    })
+    .await;
+    hub.shutdown().await.expect("the hub closes");
+    load
+}
+
+/// What a long history costs.
+#[derive(Debug)]
+pub(crate) struct LongHistory {
+    /// From the start to the result, the median of all runs.
+    pub(crate) ms: f64,
+    /// The median of one step around step 100 of all runs.
+    pub(crate) early_step_us: f64,
+    /// The same around the last one.
+    pub(crate) late_step_us: f64,
+}
+
+/// Runs orchestrations of `steps` activities, one after the other.
+pub(crate) async fn long_histories(directory: &Path, steps: u64, runs: usize) -> LongHistory {
+    /// Wide enough for a median that one slow sync does not move.
+    const WINDOW: usize = 100;
+    let hub = hubs::open(directory).await;
+    let client = hub.client();
+    let (mut total_ms, mut early_us, mut late_us) = (Vec::new(), Vec::new(), Vec::new());
+    for run in 0..runs {
+        STEPS.lock().expect("nobody panics with it").clear();
+        let begin = Instant::now();
+        let start = client.start::<long>(steps).instance_id(format!("long-{run}"));
+        let handle = start.await.expect("the start is acknowledged");
+        let sum = handle.result().await.expect("the loop ends well");
+        total_ms.push(begin.elapsed().as_secs_f64() * 1_000.0);
+        assert_eq!(sum, steps * (steps - 1) / 2);
+        let times = STEPS.lock().expect("nobody panics with it");
+        let step_us: Vec<f64> = times
+            .windows(2)
+            .map(|pair| (pair[1] - pair[0]).as_secs_f64() * 1e6)
+            .collect();
+        early_us.extend_from_slice(&step_us[100 - WINDOW / 2..100 + WINDOW / 2]);
+        late_us.extend_from_slice(&step_us[step_us.len() - WINDOW..]);
+    }
+    hub.shutdown().await.expect("the hub closes");
+    LongHistory {
+        ms: median(total_ms),
+        early_step_us: median(early_us),
+        late_step_us: median(late_us),
+    }
+}
+
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
