@@ -121,12 +121,14 @@ async fn a_version_that_is_gone_waits_visibly() {
 
     let open = || hub(directory.path()).orchestration::<second::greets>();
     let hub = open().open().await.unwrap();
+    assert_eq!(hub.unregistered().len(), 1, "{:?}", hub.unregistered());
     let run = hub.client().instance("run");
     run.raise_event("go", "!").await.unwrap();
     assert_eq!(until_it_stops(&run).await, StopKind::Unregistered);
     hub.shutdown().await.unwrap();
 
     let hub = open().version_match(VersionMatch::CurrentOrOlder).open().await.unwrap();
+    assert!(hub.unregistered().is_empty());
     let run = hub.client().instance("run");
     assert_eq!(run.result().await.unwrap(), "Ann: Good morning!");
     hub.shutdown().await.unwrap();

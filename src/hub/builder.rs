@@ -316,12 +316,19 @@ impl HubBuilder {
             partitions,
             hub,
         } = self.open_store()?;
-        let unregistered = names::unregistered(store.as_ref(), partitions, &self.registry)?;
+        let mut unregistered = names::unregistered(store.as_ref(), partitions, &self.registry)?;
         for name in &unregistered {
             tracing::warn!(
                 name,
                 "the store mentions an entity type that is not registered; its messages wait"
             );
+        }
+        for name in names::unregistered_orchestrations(store.as_ref(), partitions, &self.registry)? {
+            tracing::warn!(
+                name,
+                "the store holds orchestrations of this name that are not registered; they wait"
+            );
+            unregistered.push(name);
         }
         let config = RuntimeConfig {
             hub,
