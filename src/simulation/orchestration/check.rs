@@ -75,7 +75,10 @@ impl World {
         let inventory = self.inventory();
         self.see(Sight::LockInACrash, !inventory.locks.is_empty());
         self.see(Sight::ActivityInACrash, !self.life.jobs.is_empty());
-        self.see(Sight::ActivityThatWaited, inventory.activities.values().any(|record| !record.started));
+        self.see(
+            Sight::ActivityThatWaited,
+            inventory.activities.values().any(|record| !record.started),
+        );
         self.see(Sight::EarlyEvent, !inventory.early.is_empty());
         let references = self.follow_all(&inventory);
         rows::belong_together(&inventory, &references);

@@ -68,7 +68,10 @@ impl World {
             let batch = order.draw_batch_number();
             let core = &mut self.life.seats[index].core;
             let step = core.leave(self.now, batch, order.store().as_ref());
-            if let Some(step) = step.expect("the model's reads do not fail").filter(|_| !self.life.failed) {
+            if let Some(step) = step
+                .expect("the model's reads do not fail")
+                .filter(|_| !self.life.failed)
+            {
                 self.life.seats[index].step = Some(step);
                 self.commit(index);
             }
@@ -78,7 +81,10 @@ impl World {
         }
         let inventory = self.inventory();
         let running = inventory.activities.iter().find(|(_, record)| record.started);
-        assert!(running.is_none(), "the hub is closed and an activity counts as running: {running:?}");
+        assert!(
+            running.is_none(),
+            "the hub is closed and an activity counts as running: {running:?}"
+        );
         true
     }
 
