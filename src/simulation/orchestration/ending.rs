@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::effects;
 use super::rows;
+use crate::engine::message::ActivityKey;
 use crate::id::InstanceId;
 use crate::simulation::clients::Wish;
 use crate::simulation::world::World;
@@ -56,8 +57,8 @@ impl World {
         assert_eq!(left, (0, 0, 0, 0), "rows are left of orchestrations that were purged");
     }
 
-    /// Closes the hub as its executors do, with everything left as it is. Says whether that was possible. No activity counts as
-    /// running then, so that none is a suspect when it runs again.
+    /// Closes the hub as its executors do, with everything left as it is. Says whether that was possible. What runs does not
+    /// count as running then, so that it is no suspect when it runs again.
     pub(in crate::simulation) fn leave(&mut self) -> bool {
         for index in 0..self.life.seats.len() {
             self.commit(index);
@@ -80,11 +81,16 @@ impl World {
             return false;
         }
         let inventory = self.inventory();
-        let running = inventory.activities.iter().find(|(_, record)| record.started);
-        assert!(
-            running.is_none(),
-            "the hub is closed and an activity counts as running: {running:?}"
-        );
+        for job in &self.life.jobs {
+            let ActivityKey {
+                instance,
+                execution,
+                sequence,
+            } = &job.activity;
+            let row = inventory.activities.get(&(instance.to_string(), *execution, *sequence));
+            let counts = row.is_some_and(|record| record.started && record.attempt == job.attempt);
+            assert!(!counts, "the hub is closed and an activity counts as running: {job:?}");
+        }
         true
     }
 
