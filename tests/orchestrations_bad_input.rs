@@ -732,3 +732,63 @@ async fn a_rewind_does_again_only_what_failed() {
     check(&error, ErrorKind::WrongState, &["it is Completed"]);
     hub.shutdown().await.unwrap();
 }
+
+mod plain {
+    use abide::prelude::*;
+
+    #[orchestration(name = "draft")]
+    pub(super) async fn draft(_ctx: OrchestrationContext, n: u32) -> Result<u32, Failure> {
+        Ok(n)
+    }
+}
+
+/// Asks for three things that its hub may not know.
+#[orchestration]
+async fn delegates(ctx: OrchestrationContext) -> Result<(u32, u32), Failure> {
+    let stamps = ctx.call_activity::<stamp>(60);
+    let draft = ctx.call_sub_orchestration::<plain::draft>(1).instance_id("draft");
+    let letter = ctx
+        .call_sub_orchestration::<version_2::letter>(40)
+        .instance_id("letter");
+    let (stamps, draft) = (stamps.await?, draft.await?);
+    letter.await?;
+    Ok((stamps, draft))
+}
+
+/// Row Versions, "an instance whose code is missing waits visibly": an activity and children that nobody registered, of a
+/// type with versions and of one without, wait for a build that knows them, and go on there.
+#[tokio::test]
+async fn what_nobody_registered_waits_for_a_build_that_knows_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let without = Hub::builder(directory.path())
+        .orchestration::<delegates>()
+        .open()
+        .await
+        .unwrap();
+    let client = without.client();
+    client.start::<delegates>(()).instance_id("run").await.unwrap();
+    for id in ["draft", "letter"] {
+        while client.instance(id).status().await.unwrap().is_none() {
+            tokio::task::yield_now().await;
+        }
+        let stopped = until_it_stops(&client.instance(id)).await;
+        assert_eq!(stopped.kind, StopKind::Unregistered);
+        assert!(
+            stopped.message.contains(&format!("registered as `{id}`")),
+            "{}",
+            stopped.message
+        );
+    }
+    without.shutdown().await.unwrap();
+
+    let builder = hub(directory.path())
+        .orchestration::<delegates>()
+        .orchestration::<plain::draft>();
+    let with = builder.orchestration::<version_2::letter>().open().await.unwrap();
+    let client = with.client();
+    client.instance("letter").raise_event("to", "Ulm").await.unwrap();
+    let run = client.orchestration::<delegates>("run");
+    assert_eq!(run.result_within(Duration::from_secs(10)).await.unwrap(), (3, 1));
+    assert_eq!(client.instance("letter").status().await.unwrap().unwrap().version, "2");
+    with.shutdown().await.unwrap();
+}

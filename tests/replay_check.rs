@@ -317,18 +317,23 @@ async fn what_is_not_registered_is_told() {
     let (hub, copy) = busy(place.path()).await;
     let before = files(&copy);
     let report = Hub::inspect(&copy).replay_check().await.unwrap();
-    for id in ["live-1", "live-2", "edition", "later"] {
+    for id in ["live-1", "live-2", "edition"] {
         let stopped = problem(&report, id, "no orchestration is registered");
         assert_eq!(stopped.kind, Some(StopKind::Unregistered));
     }
-    problem(&report, "later", "the orchestration `publish` is not registered");
+    let later = problem(
+        &report,
+        "later",
+        "it waits for its start, and `publish` is not registered",
+    );
+    assert_eq!(later.kind, Some(StopKind::Unregistered));
     problem(&report, "edition", "its activity `print` is not registered");
     problem(&report, "@shelf@a", "its type is not registered");
     problem(&report, "@shelf@b", "its type is not registered");
     problem(&report, "@shelf@b", "a message waits for it");
     problem(&report, "@shelf@held", "a message waits for it");
     // Schedules are the library's own, and always known.
-    assert_eq!(report.problems.len(), 10, "{report}");
+    assert_eq!(report.problems.len(), 9, "{report}");
     assert!(files(&copy) == before, "the check changed the copy");
     close(hub).await;
 }
@@ -443,4 +448,61 @@ async fn a_copy_of_any_moment_is_good() {
         assert_eq!(run.result().await.unwrap(), 40);
     }
     hub.shutdown().await.unwrap();
+}
+
+mod other_leaf {
+    use abide::prelude::*;
+
+    #[orchestration(name = "leaf", version = "2")]
+    pub(super) async fn leaf(_ctx: OrchestrationContext, n: String) -> Result<String, Failure> {
+        Ok(n)
+    }
+}
+
+/// Begins a child that its hub does not know.
+#[orchestration]
+async fn hopes(ctx: OrchestrationContext) -> Result<u64, Failure> {
+    Ok(ctx.call_sub_orchestration::<leaf>(7).instance_id("child").await?)
+}
+
+/// A child that nobody registered waits for its start, without a version: a build that knows its name is good, whatever
+/// the version, unless the input does not decode.
+#[tokio::test]
+async fn a_child_that_waits_for_its_code_is_checked() {
+    let place = tempfile::tempdir().unwrap();
+    let hub = Hub::builder(place.path())
+        .orchestration::<hopes>()
+        .open()
+        .await
+        .unwrap();
+    let client = hub.client();
+    client.start::<hopes>(()).await.unwrap();
+    while client
+        .instance("child")
+        .status()
+        .await
+        .unwrap()
+        .is_none_or(|info| info.stopped.is_none())
+    {
+        tokio::task::yield_now().await;
+    }
+    hub.shutdown().await.unwrap();
+    let check = || Hub::inspect(place.path()).orchestration::<hopes>();
+    let report = check().orchestration::<leaf>().replay_check().await.unwrap();
+    assert!(report.is_good() && report.orchestrations == 2, "{report}");
+    let report = check().replay_check().await.unwrap();
+    let missing = problem(&report, "child", "it waits for its start, and `leaf` is not registered");
+    assert_eq!((missing.kind, report.problems.len()), (Some(StopKind::Unregistered), 1));
+    let report = check()
+        .orchestration::<other_leaf::leaf>()
+        .replay_check()
+        .await
+        .unwrap();
+    let input = problem(
+        &report,
+        "child",
+        "it waits for its start, and its input does not decode",
+    );
+    assert!(input.message.contains("invalid type: integer `7`"), "{report}");
+    assert_eq!((input.kind, report.problems.len()), (None, 1));
 }

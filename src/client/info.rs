@@ -187,13 +187,14 @@ pub(super) fn describe(
         };
         info.input = input.map(json::text);
     }
-    if payloads.others && record.status.is_terminal() {
-        if let Some(row) = reader.get(&keys::end(partition, id))? {
-            match records::decode(&row, "end of an orchestration")? {
-                EndRecord::Completed(output) => info.output = Some(json::text(output)),
-                EndRecord::Failed(failure) => info.failure = Some(failure),
-                EndRecord::Ended(reason) => info.reason = Some(reason),
-            }
+    if payloads.others
+        && record.status.is_terminal()
+        && let Some(row) = reader.get(&keys::end(partition, id))?
+    {
+        match records::decode(&row, "end of an orchestration")? {
+            EndRecord::Completed(output) => info.output = Some(json::text(output)),
+            EndRecord::Failed(failure) => info.failure = Some(failure),
+            EndRecord::Ended(reason) => info.reason = Some(reason),
         }
     }
     if payloads.others && record.has_custom_status {

@@ -7,6 +7,9 @@ use std::ops::Range;
 use crate::error::Result;
 use crate::store::{Reader, Row};
 
+/// A row with its place in the order: the place, the key and the value.
+pub(super) type PlacedRow<P> = (P, Vec<u8>, Vec<u8>);
+
 /// The rows of several ranges, each of which is in order of `P`, in one order. Rows are read in chunks, as many as are
 /// needed.
 pub(super) struct Merged<'a, P> {
@@ -54,7 +57,7 @@ impl<'a, P: Ord> Merged<'a, P> {
     }
 
     /// The next row: its place, its key and its value.
-    pub(super) fn next(&mut self) -> Result<Option<(P, Vec<u8>, Vec<u8>)>> {
+    pub(super) fn next(&mut self) -> Result<Option<PlacedRow<P>>> {
         let Some(Reverse((place, index))) = self.heads.pop() else {
             return Ok(None);
         };

@@ -106,6 +106,9 @@ impl Client {
     }
 }
 
+/// What a page holds, and what the next one comes after.
+type FoundPage = (Vec<(InstanceId, InstanceRecord)>, Option<String>);
+
 impl OrchestrationQuery {
     /// Only orchestrations of the type with this stored name. Several are alternatives.
     pub fn name(mut self, name: impl Into<String>) -> Self {
@@ -318,7 +321,7 @@ impl OrchestrationQuery {
         &self,
         reader: &dyn Reader,
         partitions: u16,
-    ) -> Result<(Vec<(InstanceId, InstanceRecord)>, Option<String>)> {
+    ) -> Result<FoundPage> {
         let after = self.after.as_deref().map(read_token).transpose()?;
         let chunk = (2 * self.page / usize::from(partitions)).clamp(8, 1_024);
         let mut rows = self.rows(reader, partitions, after.as_ref(), chunk)?;

@@ -14,7 +14,7 @@ use crate::hub::builder::HubBuilder;
 use crate::hub::handle::Hub;
 use crate::id::{EntityId, InstanceId, PartitionId};
 use crate::orchestration::Orchestration;
-use crate::store::records::instance::{ActivityRecord, InstanceRecord, Order, StopKind};
+use crate::store::records::instance::{ActivityRecord, InstanceRecord, Order, StartRecord, StopKind};
 use crate::store::records::{self, Action, StateRecord, TimerRecord};
 use crate::store::{Reader, Row, keys};
 
@@ -199,6 +199,10 @@ impl Check<'_> {
                 return Ok(());
             }
             check.report.orchestrations += 1;
+            if record.turns == 0 {
+                // Its start waits for it, among the messages or the timers, and tells whether it can begin.
+                return Ok(());
+            }
             let replayed = replay(
                 &check.registry,
                 &check.limits,
@@ -265,29 +269,40 @@ impl Check<'_> {
             Action::Operation { operation, arguments }
             | Action::Schedule {
                 operation, arguments, ..
-            } => self.operation(id, operation, arguments),
+            } => self.operation(id, operation, arguments).map(|problem| (None, problem)),
             Action::Order(order) => match &**order {
-                Order::Start(start) => {
-                    // Without a version it begins in the newest one.
-                    let code = match start.version.as_deref() {
-                        Some(version) => self.registry.orchestration(&start.name, version),
-                        None => self.registry.versions(&start.name).last().cloned(),
-                    };
-                    match code {
-                        None => Some(format!("the orchestration `{}` is not registered", start.name)),
-                        Some(code) => code
-                            .check_input(&start.input)
-                            .err()
-                            .map(|reason| format!("its input does not decode: {reason}")),
-                    }
-                }
+                Order::Start(start) => self.start(start),
                 _ => None,
             },
             Action::Cancel { .. } | Action::Lock(_) => None,
         };
-        if let Some(problem) = problem {
-            self.problem(id, None, problem);
+        if let Some((kind, problem)) = problem {
+            self.problem(id, kind, problem);
         }
+    }
+
+    fn start(&self, start: &StartRecord) -> Option<(Option<StopKind>, String)> {
+        // Without a version it begins in the newest one.
+        let (code, version) = match start.version.as_deref() {
+            None => (self.registry.versions(&start.name).last().cloned(), String::new()),
+            Some("") => (self.registry.orchestration(&start.name, ""), String::new()),
+            Some(version) => (
+                self.registry.orchestration(&start.name, version),
+                format!(" in the version `{version}`"),
+            ),
+        };
+        let Some(code) = code else {
+            let problem = format!(
+                "it waits for its start, and `{}` is not registered{version}",
+                start.name
+            );
+            return Some((Some(StopKind::Unregistered), problem));
+        };
+        let reason = code.check_input(&start.input).err()?;
+        Some((
+            None,
+            format!("it waits for its start, and its input does not decode: {reason}"),
+        ))
     }
 
     fn operation(&self, id: &InstanceId, operation: &str, arguments: &[u8]) -> Option<String> {

@@ -231,9 +231,9 @@ impl OrchestrationContext {
         }
     }
 
-    /// Ends this execution when it is awaited, and begins the next one with `input` and an empty history:
-    /// `return ctx.continue_as_new(next).await`. Events that nobody has read go along; everything that is under way is
-    /// cancelled.
+    /// Ends this execution when it is awaited, and begins the next one with `input` and an empty history. It is the last
+    /// expression of what it ends, as in `ctx.continue_as_new(next).await`, without a `return`. Events that nobody has read
+    /// go along; everything that is under way is cancelled.
     ///
     /// An input that is none of this orchestration's type fails the orchestration, unless another
     /// [version](ContinueAsNew::version) is to read it.

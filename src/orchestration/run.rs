@@ -238,7 +238,7 @@ impl OrchestrationRun for Run {
     }
 
     fn bytes(&self) -> usize {
-        self.journal.bytes() + self.future.as_deref().map_or(0, |future| size_of_val(future))
+        self.journal.bytes() + self.future.as_deref().map_or(0, size_of_val)
     }
 }
 

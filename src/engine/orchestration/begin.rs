@@ -99,10 +99,7 @@ impl Core {
         message.stored = false;
         message.origin = Origin::of_stored(None);
         start.execution = Some(execution);
-        let newest = self.registry.versions(&start.name).last();
-        start
-            .version
-            .get_or_insert_with(|| newest.map_or_else(String::new, |code| code.version().to_owned()));
+        self.settle_version(&mut start);
         let at = start.at.take().filter(|at| *at > step.now);
         let status = if at.is_some() {
             OrchestrationStatus::Pending
@@ -142,6 +139,17 @@ impl Core {
         }
     }
 
+    /// Gives a start that names no version the newest one, and says whether it did. Where nobody registered the name it
+    /// stays open, until the start is tried again by a build that knows it.
+    fn settle_version(&self, start: &mut StartRecord) -> bool {
+        if start.version.is_some() {
+            return false;
+        }
+        let newest = self.registry.versions(&start.name).last();
+        start.version = newest.map(|code| code.version().to_owned());
+        start.version.is_some()
+    }
+
     /// Runs the first turn of an execution whose record is there.
     fn begin_execution(
         &mut self,
@@ -153,12 +161,16 @@ impl Core {
     ) -> Result<()> {
         self.consume(&message, stage.mailbox, step);
         message.stored = false;
-        self.note_name(stage.id, &start, step);
         let early = self.take_early_events(stage.id, step, reader)?;
         start.events.extend(early);
+        let settled = self.settle_version(&mut start);
+        self.note_name(stage.id, &start, step);
         let Some(instance) = stage.instance.as_mut() else {
             return Ok(());
         };
+        if settled {
+            instance.record.version = start.version.clone().unwrap_or_default();
+        }
         instance.record.status = OrchestrationStatus::Running;
         stage.changed = true;
         let first = started(&start, instance.record.execution);

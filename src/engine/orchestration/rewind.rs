@@ -54,10 +54,10 @@ impl Cut {
         let mut kept = Vec::new();
         for incoming in later.into_iter().flat_map(|turn| turn.incoming) {
             match &incoming {
-                Incoming::Completed { sequence, .. } if open.contains(*sequence) && is_answer(&incoming) => {
-                    if done.insert(*sequence) {
-                        kept.push(incoming);
-                    }
+                Incoming::Completed { sequence, .. }
+                    if open.contains(*sequence) && is_answer(&incoming) && done.insert(*sequence) =>
+                {
+                    kept.push(incoming);
                 }
                 Incoming::Raised { .. } => kept.push(incoming),
                 _ => {}
