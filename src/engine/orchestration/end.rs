@@ -8,9 +8,9 @@ use crate::engine::orchestration::waiters::outcome;
 use crate::engine::step::Step;
 use crate::error::Result;
 use crate::id::{ExecutionId, InstanceId};
+use crate::store::records::Action;
 use crate::store::records::history::{Command, OpenStep, Parent, StepOutcome};
 use crate::store::records::instance::{EndRecord, OrchestrationStatus, Order, StartRecord};
-use crate::store::records::Action;
 use crate::store::{Reader, keys};
 
 /// Whether a command ends its execution.

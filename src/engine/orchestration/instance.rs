@@ -159,7 +159,13 @@ impl Core {
     }
 
     /// Puts an orchestration back after its turn; its row is written when the step closes.
-    pub(super) fn put_instance(&mut self, id: &InstanceId, mut instance: Box<Instance>, changed: bool, step: &mut Step) {
+    pub(super) fn put_instance(
+        &mut self,
+        id: &InstanceId,
+        mut instance: Box<Instance>,
+        changed: bool,
+        step: &mut Step,
+    ) {
         if changed {
             instance.record.changed = step.now;
             if !std::mem::replace(&mut instance.dirty, true) {

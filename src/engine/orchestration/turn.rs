@@ -10,9 +10,9 @@ use crate::engine::queue::Next;
 use crate::engine::step::Step;
 use crate::error::Result;
 use crate::id::{ExecutionId, InstanceId, Sequence};
+use crate::store::records::Action;
 use crate::store::records::history::{Incoming, TurnRecord};
 use crate::store::records::instance::{OrchestrationStatus, Order, ReusePolicy, StopKind, Stopped};
-use crate::store::records::Action;
 use crate::store::{Reader, keys};
 
 /// The most that one turn is told. The rest waits for the next one.
