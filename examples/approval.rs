@@ -10,7 +10,6 @@
 
 use std::time::Duration;
 
-use abide::OrchestrationHandle;
 use abide::prelude::*;
 use futures::future::{Either, select};
 

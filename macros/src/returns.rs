@@ -1,6 +1,6 @@
 //! What an operation, an activity or an orchestration returns.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Attribute, GenericArgument, Path, PathArguments, ReturnType, Type};
@@ -38,7 +38,10 @@ pub(crate) fn read(output: &ReturnType, kind: Kind, self_type: Option<&Path>, er
         errors,
     );
     if let Type::Never(never) = types::ungrouped(ty) {
-        errors.push(never, format!("{kind} that never returns answers nobody"));
+        errors.push(
+            never,
+            format!("{kind} that never returns answers nobody: leave the return type out"),
+        );
     }
     let ty = match self_type {
         Some(self_type) => types::without_self(ty, self_type),
@@ -68,8 +71,11 @@ impl Returns {
             Self::Value(ty) => (quote!(#ty), no_error),
             Self::Result { answer, error } => (quote!(#answer), quote!(#error)),
             Self::Alias(ty) => {
-                let parts = quote_spanned!(ty.span()=> <#ty as #krate::__private::ResultType>);
-                (quote!(#parts::Answer), quote!(#parts::Error))
+                let part = |name: &str| {
+                    let name = Ident::new(name, ty.span());
+                    quote_spanned!(ty.span()=> <#ty as #krate::__private::ResultType>::#name)
+                };
+                (part("Answer"), part("Error"))
             }
         }
     }

@@ -24,7 +24,7 @@ enum Withdrawn {
     Yes,
     /// It does not wait here.
     No,
-    /// This step changed rows that would have to be read.
+    /// This step changed rows of the entity, and the next one will know.
     Later,
 }
 
@@ -244,6 +244,10 @@ impl Core {
         reader: &dyn Reader,
     ) -> Result<Withdrawn> {
         if let Some(at) = mailbox.waiting.iter().position(|message| asks_for(message, owner)) {
+            // It may have got its row in this very step, and no commit makes a row that it consumes.
+            if mailbox.touched_in == step.number {
+                return Ok(Withdrawn::Later);
+            }
             mailbox.waiting_count = mailbox.waiting_count.saturating_sub(1);
             if let Some(message) = mailbox.waiting.remove(at) {
                 self.consume(&message, mailbox, step);

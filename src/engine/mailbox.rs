@@ -146,10 +146,10 @@ mod tests {
         };
         let mut mailbox = Mailbox {
             arrivals: vec![message.clone(); 100].into(),
-            waiting: vec![message.clone()].into(),
-            rows: Some(MessageId::MIN),
-            urgent: vec![message].into(),
+            urgent: vec![message.clone()].into(),
             urgent_rows: true,
+            waiting: vec![message].into(),
+            rows: Some(MessageId::MIN),
             waiting_count: 3,
             block: Block::Held,
             ready: true,

@@ -23,6 +23,8 @@ pub(crate) struct Partition {
     pub(crate) timers_from: Timestamp,
     /// Instances with a quarantine row.
     pub(crate) quarantined: BTreeSet<InstanceId>,
+    /// The rows that say which orchestrations were started here, by name and version.
+    pub(crate) names: BTreeSet<Vec<u8>>,
 }
 
 impl Partition {
@@ -38,8 +40,10 @@ impl Partition {
             .iter()
             .filter_map(|(key, _)| keys::id_of(key).map(InstanceId::trusted))
             .collect();
+        let names = reader.scan(keys::orchestration_names(id), usize::MAX)?;
         let mut partition = Self {
             id,
+            names: names.into_iter().map(|(key, _)| key).collect(),
             record,
             record_changed: false,
             backlog,

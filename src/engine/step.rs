@@ -74,13 +74,8 @@ pub(crate) struct Counts {
 }
 
 impl Step {
-    #[cfg(test)]
-    pub(super) fn new(number: u64, now: Timestamp, batch_number: u64) -> Self {
-        Self::default().renewed(number, now, batch_number)
-    }
-
     /// A step that has done nothing yet, with the memory of this one.
-    pub(super) fn renewed(mut self, number: u64, now: Timestamp, batch_number: u64) -> Self {
+    pub(in crate::engine) fn renewed(mut self, number: u64, now: Timestamp, batch_number: u64) -> Self {
         self.batch.clear();
         self.batch.shrink_to(KEPT_BYTES);
         self.encodings.clear();

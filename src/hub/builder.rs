@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::activity::{Activity, activity_code};
 use crate::client::{Client, Retention};
-use crate::engine::{Limits, Registry};
+use crate::engine::{Limits, Registry, VersionMatch};
 use crate::entity::{Operations, entity_code};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hub::handle::Hub;
@@ -65,7 +65,7 @@ impl HubBuilder {
     }
 
     pub(super) fn memory() -> Self {
-        Self::new(Place::Memory)
+        Self::new(Place::Memory).strict_replay(true)
     }
 
     fn new(place: Place) -> Self {
@@ -121,6 +121,28 @@ impl HubBuilder {
     /// are 512 if nothing else is said.
     pub fn activities(mut self, at_once: usize) -> Self {
         self.limits.activities = at_once;
+        self
+    }
+
+    /// Which code may run an orchestration that was started with a version which is not registered any more. If nothing is
+    /// said, none: it waits, visibly.
+    pub fn version_match(mut self, version_match: VersionMatch) -> Self {
+        self.registry.version_match = version_match;
+        self
+    }
+
+    /// Whether every turn of an orchestration replays its whole history, so that code which is not deterministic shows at
+    /// once. It costs time with the square of a history's length. If nothing is said, a hub [in memory](Hub::in_memory),
+    /// which is one for tests, does so, and one in a directory does not.
+    pub fn strict_replay(mut self, strict: bool) -> Self {
+        self.limits.strict_replay = strict;
+        self
+    }
+
+    /// The longest history of one execution of an orchestration, in events and in bytes; 50 000 and 50 MiB if nothing is
+    /// said. One that has reached it is stopped, visibly. A fifth of the events is warned of in the log.
+    pub fn history_limit(mut self, events: u64, bytes: u64) -> Self {
+        (self.limits.history_events, self.limits.history_bytes) = (events, bytes);
         self
     }
 
@@ -294,12 +316,19 @@ impl HubBuilder {
             partitions,
             hub,
         } = self.open_store()?;
-        let unregistered = names::unregistered(store.as_ref(), partitions, &self.registry)?;
+        let mut unregistered = names::unregistered(store.as_ref(), partitions, &self.registry)?;
         for name in &unregistered {
             tracing::warn!(
                 name,
                 "the store mentions an entity type that is not registered; its messages wait"
             );
+        }
+        for name in names::unregistered_orchestrations(store.as_ref(), partitions, &self.registry)? {
+            tracing::warn!(
+                name,
+                "the store holds orchestrations of this name that are not registered; they wait"
+            );
+            unregistered.push(name);
         }
         let config = RuntimeConfig {
             hub,

@@ -54,8 +54,8 @@ impl Hub {
         self.client.clone()
     }
 
-    /// The names of entity types that the store mentioned when it was opened and that nobody registered. Their messages
-    /// wait.
+    /// The names of entity types that the store mentioned when it was opened and that nobody registered, and of orchestrations
+    /// that had not ended, with their versions. What is for them waits.
     pub fn unregistered(&self) -> &[String] {
         &self.unregistered
     }

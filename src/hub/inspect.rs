@@ -268,8 +268,12 @@ impl Check<'_> {
             } => self.operation(id, operation, arguments),
             Action::Order(order) => match &**order {
                 Order::Start(start) => {
-                    let version = start.version.as_deref().unwrap_or_default();
-                    match self.registry.orchestration(&start.name, version) {
+                    // Without a version it begins in the newest one.
+                    let code = match start.version.as_deref() {
+                        Some(version) => self.registry.orchestration(&start.name, version),
+                        None => self.registry.versions(&start.name).last().cloned(),
+                    };
+                    match code {
                         None => Some(format!("the orchestration `{}` is not registered", start.name)),
                         Some(code) => code
                             .check_input(&start.input)

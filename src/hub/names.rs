@@ -1,13 +1,14 @@
-//! The names of entity types that a store mentions.
+//! The names of entity types and orchestrations that a store mentions.
 
 use std::collections::BTreeSet;
 
 use crate::engine::Registry;
 use crate::error::Result;
 use crate::id::{EntityId, InstanceId, PartitionId};
-use crate::store::{Reader, keys};
+use crate::store::records::instance::InstanceRecord;
+use crate::store::{Reader, keys, records};
 
-/// The names of entity types with states, waiting messages or timers that are not in `registry`. One seek for each name, table
+/// The names of entity types with states, waiting messages, locks or timers that are not in `registry`. One seek for each name, table
 /// and partition, however many entities there are.
 pub(super) fn unregistered(reader: &dyn Reader, partitions: u16, registry: &Registry) -> Result<Vec<String>> {
     let mut names = BTreeSet::new();
@@ -15,6 +16,8 @@ pub(super) fn unregistered(reader: &dyn Reader, partitions: u16, registry: &Regi
         for table in [
             keys::states(partition, "@"),
             keys::messages_of_entities(partition),
+            keys::urgents_of_entities(partition),
+            keys::locks(partition),
             keys::timer_names_of_entities(partition),
         ] {
             collect(reader, table, &mut names)?;
@@ -23,6 +26,55 @@ pub(super) fn unregistered(reader: &dyn Reader, partitions: u16, registry: &Regi
     names.retain(|name| registry.entity(name).is_none());
     Ok(names.into_iter().collect())
 }
+
+/// The names, and versions, of orchestrations that have not ended and that nothing in `registry` runs.
+pub(super) fn unregistered_orchestrations(
+    reader: &dyn Reader,
+    partitions: u16,
+    registry: &Registry,
+) -> Result<Vec<String>> {
+    let mut names = BTreeSet::new();
+    for partition in (0..partitions).map(PartitionId) {
+        for (key, _) in reader.scan(keys::orchestration_names(partition), usize::MAX)? {
+            let Some((name, version)) = keys::orchestration_name_parts(&key) else {
+                continue;
+            };
+            if registry.orchestration(name, version).is_none() && is_live(reader, partition, name, version)? {
+                names.insert(if version.is_empty() {
+                    name.to_owned()
+                } else {
+                    format!("{name} {version}")
+                });
+            }
+        }
+    }
+    Ok(names.into_iter().collect())
+}
+
+/// Whether a partition has an orchestration of this name and version that has not ended. It is asked only of what is not
+/// registered, which is rare, so it may look at all of them.
+fn is_live(reader: &dyn Reader, partition: PartitionId, name: &str, version: &str) -> Result<bool> {
+    let mut range = keys::instances(partition, "");
+    loop {
+        let rows = reader.scan(range.clone(), PAGE)?;
+        for (_, value) in &rows {
+            let record: InstanceRecord = records::decode(value, "orchestration")?;
+            if !record.status.is_terminal() && record.name == name && record.version == version {
+                return Ok(true);
+            }
+        }
+        match rows.last() {
+            Some((key, _)) if rows.len() == PAGE => {
+                range.start.clone_from(key);
+                range.start.push(0);
+            }
+            _ => return Ok(false),
+        }
+    }
+}
+
+/// How many rows are read at one time.
+const PAGE: usize = 256;
 
 fn collect(reader: &dyn Reader, mut table: std::ops::Range<Vec<u8>>, names: &mut BTreeSet<String>) -> Result<()> {
     while let Some((key, _)) = reader.scan(table.clone(), 1)?.pop() {

@@ -68,13 +68,14 @@ impl Section {
     /// Whether an entity may be signaled.
     ///
     /// # Errors
-    /// The signal would wait for the end of the section.
+    /// The signal would wait for the end of the section. That is so from the asking on: the signal stands behind the request
+    /// for the lock, and the calls of the section would overtake it.
     pub(super) fn check_signal(&self, target: &str) -> Result<()> {
-        if self.granted && self.locks(target) && !self.lost.contains(target) {
+        if self.locks(target) && !self.lost.contains(target) {
             return Err(Error::new(
                 ErrorKind::SignalToLocked,
                 format!(
-                    "`{target}` was signaled inside the critical section that has locked it; call it, or signal it afterwards"
+                    "`{target}` was signaled inside the critical section that locks it; call it, or signal it before or afterwards"
                 ),
             ));
         }

@@ -42,6 +42,9 @@ pub enum MissedRuns {
 /// How late a run may be that is not skipped.
 const GRACE: Duration = Duration::from_secs(60);
 
+/// In milliseconds.
+const SECOND: u64 = 1_000;
+
 /// The most runs that may begin at one time. Each is a message of one operation.
 const MAX_CATCH_UP: u32 = 1_000;
 
@@ -125,7 +128,12 @@ impl Times {
                 let periods = from.0.saturating_sub(anchor.0).div_ceil(*period);
                 Some(Timestamp(anchor.0.checked_add(periods.checked_mul(*period)?)?))
             }
-            Self::Cron(cron) => cron.find_next_occurrence(&zoned(from)?, true).ok().and_then(timestamp),
+            // croner takes a time within a second for the second's beginning.
+            Self::Cron(cron) => {
+                let second = Timestamp(from.0.div_ceil(SECOND).checked_mul(SECOND)?);
+                let next = cron.find_next_occurrence(&zoned(second)?, true);
+                next.ok().and_then(timestamp)
+            }
         }
     }
 
@@ -149,10 +157,11 @@ impl Times {
                 let to = if inclusive { to.0 } else { to.0.checked_sub(1)? };
                 Some(Timestamp(to - to.checked_sub(anchor.0)? % period))
             }
-            Self::Cron(cron) => cron
-                .find_previous_occurrence(&zoned(to)?, inclusive)
-                .ok()
-                .and_then(timestamp),
+            Self::Cron(cron) => {
+                let second = Timestamp(to.0 - to.0 % SECOND);
+                let last = cron.find_previous_occurrence(&zoned(second)?, inclusive || second < to);
+                last.ok().and_then(timestamp)
+            }
         }
     }
 }

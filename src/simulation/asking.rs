@@ -49,7 +49,7 @@ impl World {
         }
     }
 
-    fn request(&mut self, target: InstanceId, what: What, action: Action, call: bool) -> Request {
+    pub(super) fn request(&mut self, target: InstanceId, what: What, action: Action, call: bool) -> Request {
         Request {
             client: self.random.below(CLIENTS),
             target,
@@ -66,7 +66,7 @@ impl World {
         }
     }
 
-    fn draw_request_id(&mut self) -> Option<String> {
+    pub(super) fn draw_request_id(&mut self) -> Option<String> {
         let wanted = self.climate.request_ids && self.random.chance(50);
         wanted.then(|| format!("r{}", self.requests.len()))
     }

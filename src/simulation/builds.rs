@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::orchestration;
 use super::workload::{Archive, Ledger, Register};
 use crate::engine::Registry;
 use crate::engine::code::{EntityCode, EntityObject, OperationSpec};
@@ -21,6 +22,10 @@ pub(super) enum Build {
     LacksRegisters,
     /// Nobody registered the archive.
     LacksTheArchive,
+    /// Nobody registered the orchestration.
+    LacksOrchestrations,
+    /// Nobody registered the activities.
+    LacksActivities,
 }
 
 impl Build {
@@ -31,6 +36,9 @@ impl Build {
         Self::LacksRegisters,
         Self::LacksTheArchive,
     ];
+
+    /// Those that lack something of orchestrations only.
+    pub(super) const BAD_FOR_ORCHESTRATIONS: [Self; 2] = [Self::LacksOrchestrations, Self::LacksActivities];
 
     /// Whether it does not know a type of entities.
     pub(super) fn lacks(self, name: &str) -> bool {
@@ -53,6 +61,7 @@ impl Build {
                 registry.add_entity(Arc::new(Changed { code, build: self })).unwrap();
             }
         }
+        orchestration::register(&mut registry, self);
         Arc::new(registry)
     }
 }

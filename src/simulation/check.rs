@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::builds::Build;
-use super::clients::{Effect, Heard, Request, What};
+use super::clients::{Effect, Heard, Request, What, Wish};
+use super::life::Asked;
+use super::orchestration::is_of_orchestration;
 use super::plan::{End, How, Node};
 use super::survey::Survey;
 use super::workload::{self, Entry, Peek, Receipt};
@@ -13,29 +15,34 @@ use crate::error::ErrorKind;
 use crate::id::{InstanceId, PartitionId};
 use crate::store::{Change, Model, Reader, keys};
 
-/// A step consumes messages that are there, once, and makes no row that it consumes itself.
-pub(super) fn step(step: &Step, store: &Model) {
-    let message = keys::messages(PartitionId(0)).start[2];
+/// A step consumes messages that are there, once, and makes no row that it consumes itself. `may_go_on` says that instances may
+/// go on within the step that made them wait, so that their messages had a row for a moment.
+pub(super) fn step(step: &Step, store: &Model, may_go_on: bool) {
+    let messages = [
+        keys::messages(PartitionId(0)).start[2],
+        keys::urgents(PartitionId(0)).start[2],
+    ];
     let timer = keys::timer_name(PartitionId(0), &InstanceId::trusted(""), "")[2];
     let mut made = BTreeSet::new();
     let mut gone = BTreeSet::new();
     for change in step.batch.changes() {
         match change {
-            Change::Put { key, .. } if key.len() > 3 && [message, timer].contains(&key[2]) => {
+            Change::Put { key, .. } if key.len() > 3 && (key[2] == timer || messages.contains(&key[2])) => {
                 made.insert(key.to_vec());
                 gone.remove(key);
             }
-            Change::Delete { key } if key[2] == message => {
+            Change::Delete { key } if messages.contains(&key[2]) => {
                 let shown = key.escape_ascii();
+                let was_made = made.remove(key);
                 assert!(
-                    !made.contains(key),
+                    !was_made || may_go_on,
                     "the message {shown} became a row in the commit that consumes it"
                 );
                 assert!(
                     gone.insert(key.to_vec()),
                     "the message {shown} is consumed twice in one commit"
                 );
-                let there = store.get(key).unwrap().is_some();
+                let there = was_made || store.get(key).unwrap().is_some();
                 assert!(there, "the message {shown} is consumed and there is none");
             }
             Change::Delete { key } if key[2] == timer => {
@@ -56,7 +63,7 @@ pub(super) fn heard(world: &World, index: usize) {
     if let Heard::Failed(kind) = heard {
         let possible = match kind {
             ErrorKind::Quarantined | ErrorKind::Unregistered => world.climate.bad_builds,
-            ErrorKind::Overloaded => request.refuse_when_full,
+            ErrorKind::Overloaded => request.refuse_when_full || matches!(request.what, What::Order(Wish::Raise(_))),
             ErrorKind::UnknownOperation => world.climate.bad_builds || request.what == What::Unknown,
             ErrorKind::RequestIdReused => matches!(request.what, What::Misuse(_)),
             _ => true,
@@ -70,6 +77,7 @@ pub(super) fn heard(world: &World, index: usize) {
         What::Peek => matches!(heard, Heard::Seen(_) | Heard::Failed(_)),
         What::Unknown => matches!(heard, Heard::Failed(_)) || (!request.call && *heard == Heard::Accepted),
         What::Misuse(_) => matches!(heard, Heard::Failed(_)),
+        What::Order(_) | What::Wait => matches!(heard, Heard::Text(_) | Heard::Refused | Heard::Failed(_)),
     };
     assert!(fits, "{}", told());
     if let (Heard::Done(receipt), What::Work(work)) = (heard, request.what) {
@@ -113,21 +121,32 @@ pub(super) fn after_crash(world: &World) {
 }
 
 /// When nothing is left to do, only those messages wait whose entities cannot take them in.
-pub(super) fn when_idle(world: &World) {
+pub(super) fn when_idle(world: &mut World) {
     let survey = world.survey();
     let blocked = |id: &str| {
-        survey.quarantined.iter().any(|quarantined| quarantined == id)
+        world.may_wait(id)
+            || survey.quarantined.iter().any(|quarantined| quarantined == id)
             || world.life.held.iter().any(|held| held.as_str() == id)
             || id.split('@').nth(1).is_some_and(|name| world.life.build.lacks(name))
     };
     for (target, message) in &survey.messages {
         assert!(blocked(target), "nobody looks at a message any more: {message}");
     }
-    for request in world.requests.iter().filter(|request| request.open > 0) {
+    let waits = |request: &&Request| request.open > 0;
+    let waits_for_end = |request: &Request| request.what == What::Wait && world.has_not_ended(&request.target);
+    for request in world
+        .requests
+        .iter()
+        .filter(waits)
+        .filter(|request| !waits_for_end(request))
+    {
         assert!(blocked(request.target.as_str()), "nobody answers: {request:?}");
     }
     if survey.quarantined.is_empty() && world.life.held.is_empty() && world.life.build == Build::Good {
-        nothing_waits(world);
+        match world.climate.orchestrations {
+            Some(_) => world.check_when_idle(),
+            None => nothing_waits(world),
+        }
     }
 }
 
@@ -161,8 +180,9 @@ pub(super) fn at_rest(world: &mut World) {
 fn nothing_waits(world: &World) {
     let open: Vec<&Request> = world.requests.iter().filter(|request| request.open > 0).collect();
     assert!(open.is_empty(), "clients wait for ever: {open:?}");
+    let mut waiting = world.life.waiting.values();
     assert!(
-        world.life.waiting.is_empty(),
+        waiting.all(|asked| matches!(asked, Asked::Nobody)),
         "operators wait for ever: {:?}",
         world.life.waiting
     );
@@ -182,7 +202,7 @@ fn paired(survey: &Survey) {
 fn work_was_done_once(world: &World, survey: &Survey) {
     let done = survey.done();
     for (id, log) in &survey.logs {
-        for entry in log.iter().flatten() {
+        for entry in log.iter().flatten().filter(|entry| !is_of_orchestration(entry.id)) {
             let node = &world.plans.nodes[&entry.id];
             assert_eq!(node.target.as_str(), id, "the work {} was done by another", entry.id);
         }
@@ -272,7 +292,10 @@ fn order_was_kept(world: &World, survey: &Survey) {
         let node = &nodes[work];
         node.how == How::Now && node.end == End::Fine && !world.disordered.contains(work)
     };
-    let work_of = |id: &String| survey.logs[id].iter().flatten().map(|entry| entry.id);
+    let work_of = |id: &String| {
+        let work = survey.logs[id].iter().flatten().map(|entry| entry.id);
+        work.filter(|work| !is_of_orchestration(*work))
+    };
     let known: Vec<&String> = survey
         .logs
         .keys()
@@ -324,6 +347,7 @@ fn nothing_was_early(world: &World, survey: &Survey) {
         .values()
         .flatten()
         .flatten()
+        .filter(|entry| !is_of_orchestration(entry.id))
         .map(|entry| (entry.id, entry.at))
         .collect();
     for (id, at) in &times {

@@ -42,6 +42,23 @@ pub(super) enum What {
     Unknown,
     /// The request id of the request at this place with other arguments.
     Misuse(usize),
+    /// Something of an orchestration, or of the lock of an entity.
+    Order(Wish),
+    /// The end of an orchestration.
+    Wait,
+}
+
+/// What an order to an orchestration wishes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    Start,
+    /// An event with this note.
+    Raise(u64),
+    /// It is ended, held up, or made to go on.
+    Manage,
+    Purge,
+    /// The release of the lock of an entity.
+    Force,
 }
 
 /// What a client heard.
@@ -50,6 +67,8 @@ pub(super) enum Heard {
     Done(Receipt),
     Seen(Peek),
     Canceled(bool),
+    /// The answer to an order, or the output of an orchestration.
+    Text(String),
     Accepted,
     /// The operation returned its error.
     Refused,
@@ -73,6 +92,7 @@ impl Request {
         match settled {
             Settled::Answer(answer) => match self.what {
                 What::Cancel(_) => Heard::Canceled(serde_json::from_slice(answer).unwrap()),
+                What::Order(_) | What::Wait => Heard::Text(String::from_utf8_lossy(answer).into_owned()),
                 What::Peek => Heard::Seen(serde_json::from_slice(answer).unwrap()),
                 _ => Heard::Done(serde_json::from_slice(answer).unwrap()),
             },
@@ -125,7 +145,7 @@ impl Heard {
             Self::Failed(ErrorKind::Serialization) => call && node.end == End::Unwritable,
             Self::Failed(ErrorKind::TimedOut) => call && node.end == End::Hang,
             Self::Failed(_) => true,
-            Self::Seen(_) | Self::Canceled(_) => false,
+            Self::Seen(_) | Self::Canceled(_) | Self::Text(_) => false,
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::orchestration::Conditions;
 use super::random::Random;
 use crate::engine::Limits;
 
@@ -24,6 +25,10 @@ pub(super) enum Event {
     Operator,
     /// A client that waited for room asks again.
     Door,
+    /// A client asks something of an orchestration.
+    Order,
+    /// An activity ends.
+    Job,
 }
 
 /// What can happen in a run, and how often.
@@ -55,6 +60,8 @@ pub(super) struct Climate {
     pub(super) weights: Vec<(Event, u64)>,
     /// Whether request ids are remembered for a short time only; they are not used twice then.
     pub(super) forgetful: bool,
+    /// Nothing if there are entities only.
+    pub(super) orchestrations: Option<Conditions>,
 }
 
 impl Climate {
@@ -91,6 +98,7 @@ impl Climate {
             .map(|(event, weight)| (event, (weight * random.pick(&[10, 10, 10, 30, 3, 1])).max(1)))
             .into(),
             forgetful: random.chance(10),
+            orchestrations: None,
         }
     }
 

@@ -15,9 +15,13 @@ impl World {
         if !self.life.failed && self.random.chance(30) {
             self.finish();
         }
-        let keep = self.random.index(self.model.unsynced() + 1);
+        let is_orderly = self.climate.orchestrations.is_some() && self.random.chance(20) && self.leave();
+        let keep = match is_orderly {
+            true => self.model.unsynced(),
+            false => self.random.index(self.model.unsynced() + 1),
+        };
         let build = match self.climate.bad_builds && self.random.chance(50) {
-            true => *self.random.pick(&Build::BAD),
+            true => self.bad_build(),
             false => Build::Good,
         };
         match self.random.chance(10) {
@@ -51,7 +55,9 @@ impl World {
         for request in &mut self.requests {
             request.lost += std::mem::take(&mut request.open);
         }
+        self.chronicle.forget_after(last);
         check::after_crash(self);
+        self.check_after_crash();
         self.life = Life::open(&self.model, build, &self.climate, &mut self.random);
     }
 
@@ -65,10 +71,25 @@ impl World {
                 self.resume(kind.id(&format!("k{number}")));
             }
         }
+        self.settle_all();
+        if self.climate.orchestrations.is_some() {
+            self.end_orchestrations();
+        }
+    }
+
+    /// Lets everything happen that time and operators bring about.
+    pub(super) fn settle_all(&mut self) {
         self.finish();
         while self.redeliver_one() || self.wake() {
             self.finish();
         }
+    }
+
+    fn bad_build(&mut self) -> Build {
+        if self.climate.orchestrations.is_some() && self.random.chance(50) {
+            return *self.random.pick(&Build::BAD_FOR_ORCHESTRATIONS);
+        }
+        *self.random.pick(&Build::BAD)
     }
 
     /// Lets everything happen that needs no time and no operator.
@@ -104,6 +125,10 @@ impl World {
         while !self.life.running.is_empty() {
             busy = true;
             self.poll(0);
+        }
+        while !self.life.jobs.is_empty() {
+            busy = true;
+            self.end_job(0);
         }
         while self
             .life

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::check;
 use super::life::{Asked, Envelope, Leaving, Released, Told};
+use super::orchestration::RunningJob;
 use super::sights::Sight;
 use super::world::World;
 use crate::commit::Gated;
@@ -28,7 +29,10 @@ impl World {
                 Envelope::Wake => continue,
                 Envelope::Input(input) => *input,
                 Envelope::Asked(asked) => {
-                    let token = Token(self.life.next_token);
+                    let token = match &asked {
+                        Asked::Wait(_) => Token::of_wait(self.life.next_token),
+                        _ => Token(self.life.next_token),
+                    };
                     self.life.next_token += 1;
                     self.life.waiting.insert((index, token), asked.clone());
                     self.input_of(asked, token)
@@ -54,6 +58,11 @@ impl World {
                     },
                 }
             }
+            Asked::Wait(request) => Input::Wait {
+                instance: self.requests[request].target.clone(),
+                token,
+            },
+            Asked::Nobody => unreachable!("nobody asks nothing"),
             Asked::Resume(instance) => Input::Resume { instance, token },
             Asked::DeadLetter(partition, id, redeliver) => Input::DeadLetter {
                 partition,
@@ -92,7 +101,7 @@ impl World {
         for core in self.life.slots.take_news() {
             self.life.seats[core].inbox.push_back(Envelope::Wake);
         }
-        check::step(&step, self.model.as_ref());
+        check::step(&step, self.model.as_ref(), self.climate.orchestrations.is_some());
         self.story
             .tell(|| format!("{} core {index} steps: {}", self.now.0, describe(&step)));
         for change in step.batch.changes() {
@@ -115,6 +124,7 @@ impl World {
         };
         let ticket = self.life.next_ticket;
         self.life.next_ticket += 1;
+        let shown = self.look_at(&step);
         let outputs = std::mem::take(&mut step.outputs);
         let items: Vec<Released> = outputs
             .into_iter()
@@ -147,6 +157,7 @@ impl World {
                 );
                 self.life.written = number;
                 self.life.tickets.insert(ticket, number);
+                self.note_commit(shown, number);
                 for message in std::mem::take(&mut step.deliveries) {
                     self.deliver(message, number);
                 }
@@ -165,7 +176,14 @@ impl World {
                 operation,
             } => return Leaving::Start(instance, message, operation),
             Output::Room { instance } => return Leaving::Room(instance),
-            Output::StartActivity { .. } | Output::CancelActivity { .. } => panic!("nobody asks for activities here"),
+            Output::StartActivity {
+                activity,
+                name,
+                input,
+                attempt,
+                ..
+            } => return Leaving::StartJob(RunningJob::new(activity, name, &input, attempt)),
+            Output::CancelActivity { activity } => return Leaving::CancelJob(activity),
         };
         let asked = self.life.waiting.remove(&(index, token));
         let asked = asked.expect("a client is told once, and only if it asked");

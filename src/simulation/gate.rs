@@ -48,17 +48,24 @@ impl World {
             match what {
                 Leaving::Told(Asked::Client(request), Told::Settled(settled)) => self.tell(request, &settled),
                 Leaving::Told(Asked::Client(request), Told::Full(door)) => self.life.at_door.push((request, door)),
+                Leaving::Told(Asked::Wait(request), Told::Settled(settled)) => self.tell_end(request, &settled),
                 Leaving::Told(..) => {}
+                Leaving::StartJob(job) => self.start_job(job),
+                Leaving::CancelJob(activity) => self.cancel_job(&activity),
                 Leaving::Room(instance) => {
                     if let Some(door) = self.life.doors.remove(&instance) {
                         self.life.open_doors.insert(door);
                     }
                 }
                 Leaving::Start(instance, message, operation) => {
-                    let row = keys::message(instance.partition(self.climate.partitions), &instance, message);
-                    let durable = self.model.crash(0).get(&row).unwrap();
+                    let partition = instance.partition(self.climate.partitions);
+                    let durable = self.model.crash(0);
+                    let rows = [
+                        keys::message(partition, &instance, message),
+                        keys::urgent(partition, &instance, message),
+                    ];
                     assert!(
-                        durable.is_some(),
+                        rows.iter().any(|row| durable.get(row).unwrap().is_some()),
                         "{instance} runs an async operation whose message is not durable"
                     );
                     self.life.running.push(Running {
@@ -85,6 +92,7 @@ impl World {
         self.see(Sight::MisusedRequestId, misuse);
         self.see(Sight::CancelInTime, heard.contains(&Heard::Canceled(true)));
         self.see(Sight::CancelTooLate, heard.contains(&Heard::Canceled(false)));
+        self.see_answer(index);
         self.hash.update(&(index as u64).to_le_bytes());
         check::heard(self, index);
     }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use super::builds::Build;
 use super::climate::Climate;
+use super::orchestration::RunningJob;
 use super::plan::{Kind, key};
 use super::random::Random;
 use crate::commit::CommitOrder;
 use crate::engine::code::AsyncOperation;
-use crate::engine::message::{Input, Settled, Token};
+use crate::engine::message::{ActivityKey, Input, Settled, Token};
 use crate::engine::{ActivitySlots, Core, CoreConfig, Progress, Step};
 use crate::id::{InstanceId, MessageId, PartitionId};
 use crate::store::records::{self, CommitRecord};
@@ -31,6 +32,8 @@ pub(super) struct Life {
     pub(super) next_token: u64,
     /// The running `async` operations.
     pub(super) running: Vec<Running>,
+    /// The running attempts of activities.
+    pub(super) jobs: Vec<RunningJob>,
     /// Clients that wait until there is room, by instance; the door that they wait at has a number.
     pub(super) doors: BTreeMap<InstanceId, u64>,
     pub(super) next_door: u64,
@@ -65,6 +68,10 @@ pub(super) enum Envelope {
 #[derive(Clone, Debug)]
 pub(super) enum Asked {
     Client(usize),
+    /// A client waits for the end of an orchestration.
+    Wait(usize),
+    /// A client that does not wait any more.
+    Nobody,
     Resume(InstanceId),
     DeadLetter(PartitionId, MessageId, bool),
 }
@@ -86,6 +93,8 @@ pub(super) struct Released {
 pub(super) enum Leaving {
     Told(Asked, Told),
     Start(InstanceId, MessageId, AsyncOperation),
+    StartJob(RunningJob),
+    CancelJob(ActivityKey),
     Room(InstanceId),
 }
 
@@ -105,7 +114,10 @@ impl Life {
             },
         };
         let cores = random.between(1, climate.most_cores).min(u64::from(climate.partitions)) as usize;
-        let limits = climate.limits(random);
+        let mut limits = climate.limits(random);
+        if let Some(conditions) = &climate.orchestrations {
+            conditions.bound(&mut limits, random);
+        }
         let registry = build.registry();
         let mut held: BTreeSet<InstanceId> = BTreeSet::new();
         if climate.bad_builds && random.chance(20) {
@@ -151,6 +163,7 @@ impl Life {
             waiting: BTreeMap::new(),
             next_token: 0,
             running: Vec::new(),
+            jobs: Vec::new(),
             doors: BTreeMap::new(),
             next_door: 0,
             at_door: Vec::new(),

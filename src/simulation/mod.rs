@@ -13,8 +13,8 @@
 //! ```
 //!
 //! What may happen in a run is in `climate`, how it happens in `world` and the files that it leads to, and what has to be true in
-//! `check`. A seed that
-//! finds a bug goes into `corpus.txt`.
+//! `check`. Orchestrations have all that once more in `orchestration`; half of the tests run without them. A seed that finds a
+//! bug goes into `corpus.txt`.
 
 mod asking;
 mod builds;
@@ -25,6 +25,7 @@ mod ending;
 mod executor;
 mod gate;
 mod life;
+mod orchestration;
 mod plan;
 mod random;
 mod runner;

@@ -5,28 +5,30 @@ use std::env;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::sights::Sight;
-use super::world::World;
+use super::world::{Cast, World};
 use crate::engine::panic_text;
 
-/// How many seeds a plain `cargo test` runs.
+/// How many seeds a plain `cargo test` runs with entities only, and how many with orchestrations.
 const SEEDS: u64 = 3_000;
+const ORCHESTRATED_SEEDS: u64 = 1_500;
 
 /// Seeds that found bugs.
 const CORPUS: &str = include_str!("corpus.txt");
+const ORCHESTRATED_CORPUS: &str = include_str!("orchestration/corpus.txt");
 
 /// How many failing seeds are looked for before the test gives up.
 const ENOUGH: usize = 10;
 
 /// Runs one seed.
-fn run(seed: u64) -> Result<(u64, BTreeSet<Sight>), String> {
+pub(super) fn run(cast: Cast, seed: u64) -> Result<(u64, BTreeSet<Sight>), String> {
     let told = env::var("ABIDE_SEED").is_ok();
-    catch_unwind(AssertUnwindSafe(|| World::new(seed, told).run())).map_err(|panic| panic_text(panic.as_ref()))
+    catch_unwind(AssertUnwindSafe(|| World::new(seed, told, cast).run())).map_err(|panic| panic_text(panic.as_ref()))
 }
 
 /// Runs seeds; the failure names those that failed and how to see one again.
-fn run_all(seeds: impl Iterator<Item = u64>) {
+fn run_all(cast: Cast, seeds: impl Iterator<Item = u64>) {
     let failed: Vec<(u64, String)> = seeds
-        .filter_map(|seed| run(seed).err().map(|reason| (seed, reason)))
+        .filter_map(|seed| run(cast, seed).err().map(|reason| (seed, reason)))
         .take(ENOUGH)
         .collect();
     let Some((first, _)) = failed.first() else {
@@ -52,19 +54,35 @@ fn number(name: &str) -> Option<u64> {
 /// left no trace, nothing left the process too early, and at rest nothing is left. Runs many seeds.
 #[test]
 fn what_was_acknowledged_takes_effect_once_whatever_happens() {
+    run_many(Cast::EntitiesOnly, SEEDS);
+}
+
+/// The same with orchestrations: their steps, timers, activities, locks, children and ends are what their histories and the
+/// plain reference say, whatever crashes, and at rest nothing is left of them. Runs many seeds.
+#[test]
+fn orchestrations_do_what_their_histories_say_whatever_happens() {
+    run_many(Cast::WithOrchestrations, ORCHESTRATED_SEEDS);
+}
+
+fn run_many(cast: Cast, seeds: u64) {
     if let Some(seed) = number("ABIDE_SEED") {
-        return run_all([seed].into_iter());
+        return run_all(cast, [seed].into_iter());
     }
     let first = number("ABIDE_FIRST_SEED").unwrap_or(1);
-    run_all(first..first + number("ABIDE_SEEDS").unwrap_or(SEEDS));
+    run_all(cast, first..first + number("ABIDE_SEEDS").unwrap_or(seeds));
 }
 
 /// The simulation comes to all the places that it is there for. Runs seeds until it has.
 #[test]
 fn the_simulation_comes_to_every_place() {
-    let mut missing = BTreeSet::from(Sight::ALL);
+    see_all(Cast::EntitiesOnly, &Sight::ALL);
+    see_all(Cast::WithOrchestrations, &Sight::OF_ORCHESTRATIONS);
+}
+
+fn see_all(cast: Cast, sights: &[Sight]) {
+    let mut missing: BTreeSet<Sight> = sights.iter().copied().collect();
     for seed in 1..=1_000 {
-        let (_, sights) = run(seed).unwrap_or_default();
+        let (_, sights) = run(cast, seed).unwrap_or_default();
         missing.retain(|sight| !sights.contains(sight));
         if missing.is_empty() {
             return;
@@ -76,17 +94,27 @@ fn the_simulation_comes_to_every_place() {
 /// Seeds that once found a bug find none now.
 #[test]
 fn seeds_that_found_a_bug_find_none_now() {
-    let seeds = CORPUS
-        .lines()
-        .map(|line| line.split('#').next().unwrap_or_default().trim());
-    let seeds = seeds.filter(|seed| !seed.is_empty());
-    run_all(seeds.map(|seed| seed.parse().expect("a line of the corpus begins with a seed")));
+    for (cast, corpus) in [
+        (Cast::EntitiesOnly, CORPUS),
+        (Cast::WithOrchestrations, ORCHESTRATED_CORPUS),
+    ] {
+        let seeds = corpus
+            .lines()
+            .map(|line| line.split('#').next().unwrap_or_default().trim());
+        let seeds = seeds.filter(|seed| !seed.is_empty());
+        run_all(
+            cast,
+            seeds.map(|seed| seed.parse().expect("a line of the corpus begins with a seed")),
+        );
+    }
 }
 
 /// One seed gives one run, bit for bit: every commit, every output, every answer.
 #[test]
 fn one_seed_gives_one_run() {
-    for seed in 1..=20 {
-        assert_eq!(run(seed), run(seed), "seed {seed}");
+    for cast in [Cast::EntitiesOnly, Cast::WithOrchestrations] {
+        for seed in 1..=20 {
+            assert_eq!(run(cast, seed), run(cast, seed), "seed {seed}, {cast:?}");
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::orchestration::is_of_orchestration;
 use super::plan::Work;
 use super::workload::{Archive, Entry, UNKNOWN};
 use crate::id::{InstanceId, MessageId, PartitionId};
@@ -28,8 +29,10 @@ pub(super) struct Survey {
     /// Dead letters, and whether the good build knows their operations.
     pub(super) letters: Vec<(PartitionId, MessageId, bool)>,
     pub(super) quarantined: Vec<String>,
-    /// Work that waits in a message, a timer or a dead letter.
+    /// Work that waits in a message, a timer or a dead letter, but for that of orchestrations.
     pub(super) waiting_work: Vec<u64>,
+    /// The same of orchestrations.
+    pub(super) waiting_errands: Vec<u64>,
     /// Work in dead letters.
     pub(super) dead_work: Vec<u64>,
     /// Entities of which a log is on its way to the archive as a dead letter.
@@ -102,7 +105,9 @@ impl Survey {
     }
 
     fn look_at_messages(&mut self, partition: PartitionId, reader: &dyn Reader) {
-        for row in reader.scan(keys::messages(partition), usize::MAX).unwrap() {
+        let urgent = reader.scan(keys::urgents(partition), usize::MAX).unwrap();
+        let others = reader.scan(keys::messages(partition), usize::MAX).unwrap();
+        for row in urgent.into_iter().chain(others) {
             let record: MessageRecord = records::decode(&row.1, "message").unwrap();
             let what = match &record.action {
                 Action::Operation { operation, arguments }
@@ -110,10 +115,11 @@ impl Survey {
                     operation, arguments, ..
                 } => {
                     self.look_at_arguments(operation, arguments);
-                    operation.as_ref()
+                    operation.to_string()
                 }
-                Action::Cancel { .. } => "cancel",
-                Action::Lock(_) | Action::Order(_) => panic!("nobody sends orders here"),
+                Action::Cancel { .. } => "cancel".to_owned(),
+                Action::Lock(order) => format!("{order:?}"),
+                Action::Order(order) => format!("{order:?}"),
             };
             let source = record.source.as_deref().unwrap_or("a client");
             let target = id_of(&row);
@@ -127,10 +133,9 @@ impl Survey {
         for (key, value) in reader.scan(keys::timers(partition), usize::MAX).unwrap() {
             let (due, _, _) = keys::timer_parts(&key).unwrap();
             let record: TimerRecord = records::decode(&value, "timer").unwrap();
-            let Action::Operation { operation, arguments } = &record.action else {
-                panic!("a timer of something else than an operation");
-            };
-            self.look_at_arguments(operation, arguments);
+            if let Action::Operation { operation, arguments } = &record.action {
+                self.look_at_arguments(operation, arguments);
+            }
             self.timers.push(due);
             timers += 1;
         }
@@ -142,9 +147,11 @@ impl Survey {
         let rows = reader.scan(keys::dead_letters(partition), usize::MAX).unwrap();
         for (key, value) in &rows {
             let record: DeadLetterRecord = records::decode(value, "dead letter").unwrap();
-            let (waiting, moving) = (self.waiting_work.len(), self.moving.len());
+            let (waiting, errands) = (self.waiting_work.len(), self.waiting_errands.len());
+            let moving = self.moving.len();
             self.look_at_arguments(&record.operation, &record.arguments);
             self.dead_work.extend(&self.waiting_work[waiting..]);
+            self.dead_work.extend(&self.waiting_errands[errands..]);
             if self.moving.len() > moving {
                 let arguments: KeepArguments = serde_json::from_slice(&record.arguments).unwrap();
                 self.dead_logs.push(arguments.of);
@@ -172,7 +179,10 @@ impl Survey {
         match operation {
             "work" | "work_slowly" => {
                 let arguments: WorkArguments = serde_json::from_slice(arguments).unwrap();
-                self.waiting_work.push(arguments.work.id);
+                match is_of_orchestration(arguments.work.id) {
+                    true => self.waiting_errands.push(arguments.work.id),
+                    false => self.waiting_work.push(arguments.work.id),
+                }
             }
             "keep" => {
                 let arguments: KeepArguments = serde_json::from_slice(arguments).unwrap();
@@ -182,11 +192,20 @@ impl Survey {
         }
     }
 
-    /// How often each piece of work is in a log.
+    /// How often each piece of work is in a log, but for that of orchestrations.
     pub(super) fn done(&self) -> BTreeMap<u64, usize> {
+        self.count(|work| !is_of_orchestration(work))
+    }
+
+    /// How often each piece of work of orchestrations is in a log.
+    pub(super) fn errands_done(&self) -> BTreeMap<u64, usize> {
+        self.count(is_of_orchestration)
+    }
+
+    fn count(&self, counts: impl Fn(u64) -> bool) -> BTreeMap<u64, usize> {
         let mut done = BTreeMap::new();
         let logged = self.logs.values().flatten().flatten();
-        for entry in logged.chain(&self.moving) {
+        for entry in logged.chain(&self.moving).filter(|entry| counts(entry.id)) {
             *done.entry(entry.id).or_default() += 1;
         }
         done

@@ -7,9 +7,10 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::builds::Build;
 use super::check;
-use super::clients::Request;
+use super::clients::{Request, What};
 use super::climate::{Climate, Event};
 use super::life::{Asked, Envelope, Life};
+use super::orchestration::{Chronicle, Conditions, Drawer};
 use super::plan::{Kind, Plans, key};
 use super::random::Random;
 use super::sights::{Sight, Story};
@@ -19,6 +20,13 @@ use crate::id::InstanceId;
 use crate::store::Model;
 use crate::time::Timestamp;
 
+/// Who plays in a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cast {
+    EntitiesOnly,
+    WithOrchestrations,
+}
+
 /// The world of one run.
 pub(super) struct World {
     pub(super) random: Random,
@@ -27,6 +35,8 @@ pub(super) struct World {
     pub(super) model: Arc<Model>,
     pub(super) plans: Plans,
     pub(super) requests: Vec<Request>,
+    pub(super) drawer: Drawer,
+    pub(super) chronicle: Chronicle,
     /// Work that was sent again from a dead letter, and entities whose logs were: their order is lost.
     pub(super) disordered: BTreeSet<u64>,
     pub(super) disordered_logs: BTreeSet<String>,
@@ -39,10 +49,13 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new(seed: u64, told: bool) -> Self {
+    pub(super) fn new(seed: u64, told: bool, cast: Cast) -> Self {
         workload::reset_service();
         let mut random = Random::new(seed);
-        let climate = Climate::draw(&mut random);
+        let mut climate = Climate::draw(&mut random);
+        if cast == Cast::WithOrchestrations {
+            Conditions::add_to(&mut climate, &mut random);
+        }
         let model = Arc::new(Model::new());
         let story = Story { told };
         story.tell(|| format!("{climate:?}"));
@@ -55,6 +68,8 @@ impl World {
             model,
             plans: Plans::default(),
             requests: Vec::new(),
+            drawer: Drawer::default(),
+            chronicle: Chronicle::default(),
             disordered: BTreeSet::new(),
             disordered_logs: BTreeSet::new(),
             clock_was_set_back: false,
@@ -106,6 +121,8 @@ impl World {
             Event::Time => self.let_time_pass(),
             Event::Operator => self.operate(),
             Event::Door => self.open_a_door(),
+            Event::Order => self.ask_of_an_orchestration(),
+            Event::Job => self.end_some_job(),
         }
     }
 
@@ -170,7 +187,11 @@ impl World {
         asked.attempts += 1;
         asked.open += 1;
         let target = asked.target.clone();
-        self.send_to(target, Asked::Client(request));
+        let asked = match asked.what {
+            What::Wait => Asked::Wait(request),
+            _ => Asked::Client(request),
+        };
+        self.send_to(target, asked);
     }
 
     pub(super) fn send_to(&mut self, target: InstanceId, asked: Asked) {

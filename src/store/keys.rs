@@ -38,6 +38,7 @@ enum Table {
     Status = 0x74,
     Activity = 0x75,
     EarlyEvent = 0x76,
+    OrchestrationName = 0x77,
 }
 
 fn table(partition: PartitionId, table: Table, capacity: usize) -> Vec<u8> {
@@ -151,6 +152,11 @@ pub(crate) fn after_id(key: &[u8]) -> Vec<u8> {
 /// All messages of a partition whose receivers are entities.
 pub(crate) fn messages_of_entities(partition: PartitionId) -> Range<Vec<u8>> {
     beginning_with(entities_of(partition, Table::Message))
+}
+
+/// All messages of a partition for entities that pass their queues.
+pub(crate) fn urgents_of_entities(partition: PartitionId) -> Range<Vec<u8>> {
+    beginning_with(entities_of(partition, Table::Urgent))
 }
 
 /// The names of all scheduled operations of a partition whose receivers are entities.
@@ -383,6 +389,25 @@ pub(crate) fn activity_parts(key: &[u8]) -> Option<(&str, ExecutionId, Sequence)
         ExecutionId(execution.try_into().ok()?),
         Sequence::from_be_bytes(sequence.try_into().ok()?),
     ))
+}
+
+/// A name and a version of which orchestrations were started in this partition.
+pub(crate) fn orchestration_name(partition: PartitionId, name: &str, version: &str) -> Vec<u8> {
+    let mut key = table(partition, Table::OrchestrationName, name.len() + 1 + version.len());
+    key.extend_from_slice(name.as_bytes());
+    key.push(END);
+    key.extend_from_slice(version.as_bytes());
+    key
+}
+
+/// All names and versions of which orchestrations were started in a partition.
+pub(crate) fn orchestration_names(partition: PartitionId) -> Range<Vec<u8>> {
+    beginning_with(table(partition, Table::OrchestrationName, 0))
+}
+
+/// Name and version in the key of such a row.
+pub(crate) fn orchestration_name_parts(key: &[u8]) -> Option<(&str, &str)> {
+    std::str::from_utf8(key.get(3..)?).ok()?.split_once('\0')
 }
 
 /// An event for an orchestration that does not exist yet.

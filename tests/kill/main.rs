@@ -4,8 +4,11 @@
 //! again what was not acknowledged, with its request id. At the end the states have to agree with the ledger.
 #![cfg(feature = "rocksdb")]
 
+mod books;
 mod entities;
 mod ledger;
+mod orders;
+mod saga;
 #[path = "../worker/mod.rs"]
 mod worker;
 
@@ -38,12 +41,16 @@ fn builder(directory: &Path) -> abide::HubBuilder {
 
 #[test]
 fn worker() {
-    if let Some((_, directory)) = worker::role() {
+    if let Some((role, directory)) = worker::role() {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
             .build();
-        runtime.unwrap().block_on(work(&directory)).unwrap();
+        let runtime = runtime.unwrap();
+        match role.as_str() {
+            saga::ROLE => runtime.block_on(saga::work(&directory)).unwrap(),
+            _ => runtime.block_on(work(&directory)).unwrap(),
+        }
     }
 }
 

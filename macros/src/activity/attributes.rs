@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use proc_macro2::TokenStream;
 use syn::meta::ParseNestedMeta;
+use syn::token::Paren;
 use syn::{Lit, LitStr};
 
 use super::duration;
@@ -55,7 +56,8 @@ pub(super) fn read(arguments: TokenStream, errors: &mut Errors) -> Attributes {
                 Err(meta
                     .error("an activity has no version: what it does differently gets a new function, or a new `name`"))
             }
-            "max_attempts" | "first_interval" | "backoff" | "max_interval" => Err(meta.error(format!(
+            "max_attempts" => Err(meta.error("`max_attempts` belongs into `retry(...)`: `retry(max_attempts = 3)`")),
+            "first_interval" | "backoff" | "max_interval" => Err(meta.error(format!(
                 "`{name}` belongs into `retry(...)`: `retry(max_attempts = 3, {name} = ...)`"
             ))),
             _ => Err(unknown(meta)),
@@ -74,6 +76,9 @@ fn unknown(meta: &ParseNestedMeta<'_>) -> syn::Error {
 
 /// Reads `retry(...)`; `None` if its parts are refused.
 fn retry(meta: &ParseNestedMeta<'_>, errors: &mut Errors) -> syn::Result<Option<Retry>> {
+    if !meta.input.peek(Paren) {
+        return Err(meta.error("`retry` says how often and when: `retry(max_attempts = 3, first_interval = \"1s\")`"));
+    }
     let (mut max_attempts, mut first_interval, mut backoff) = (None, None, None);
     let (mut max_interval, mut timeout) = (None, None);
     let errors_before = errors.count();

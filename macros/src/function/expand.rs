@@ -44,18 +44,21 @@ impl Function {
         }
     }
 
-    /// `Input`, `Output` and `Error`. They are the user's tokens, so that a type that cannot be one is told there.
+    /// `Input`, `Output` and `Error`. They stand where the user's types stand, so that one that cannot be stored, or that is
+    /// too private, is told there.
     pub(crate) fn associated_types(&self, krate: &CratePath) -> TokenStream {
         let input = match &self.input {
             Some(input) => quote!(#input),
             None => quote!(()),
         };
         let (output, error) = self.returns.parts(krate);
-        quote! {
-            type Input = #input;
-            type Output = #output;
-            type Error = #error;
-        }
+        let of_type = |name: &str, ty: TokenStream| {
+            let span = located(&ty);
+            let name = Ident::new(name, span);
+            quote_spanned!(span=> type #name = #ty;)
+        };
+        let types = [("Input", input), ("Output", output), ("Error", error)];
+        types.into_iter().map(|(name, ty)| of_type(name, ty)).collect()
     }
 
     /// `fn run`, whose future is `Send` or not.

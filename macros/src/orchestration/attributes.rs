@@ -34,9 +34,10 @@ pub(super) fn read(arguments: TokenStream, errors: &mut Errors) -> Attributes {
             "timeout" => Err(meta.error(
                 "an orchestration may run for years; where it waits for one thing for a limited time, it gives that step a `.timeout(...)`",
             )),
-            "limit" | "blocking" => Err(meta.error(format!(
-                "`{name}` belongs to an activity, `#[activity({name}...)]`: orchestrations wait without taking a thread"
-            ))),
+            "limit" => Err(meta.error("`limit` belongs to an activity, `#[activity(limit = 8)]`: that is what takes resources")),
+            "blocking" => Err(meta.error(
+                "an orchestration never blocks its thread: what blocks is an activity, `#[activity(blocking)]`",
+            )),
             "allow" => Err(meta.error(
                 "what the determinism lint lets pass is marked at its statement: `#[allow(nondeterminism)]`",
             )),

@@ -70,7 +70,8 @@ impl Core {
         !activities.closing && (activities.unread.opening || activities.unread.left.iter().any(is_short))
     }
 
-    /// Reads the next rows, at most a page. The reader shows what this step has not changed yet.
+    /// Reads the next rows, at most a page and at most to the end of the lap: the next lap may change what this one has
+    /// changed, which the reader does not show in this step.
     pub(super) fn read_activities(&mut self, step: &mut Step, reader: &dyn Reader) -> Result<()> {
         let mut page = self.limits.page;
         while page > 0 && self.wants_activity_rows() {
@@ -93,6 +94,7 @@ impl Core {
             if unread.ahead.is_empty() {
                 unread.opening = false;
                 unread.left = std::mem::take(&mut unread.missed);
+                break;
             }
         }
         Ok(())

@@ -102,7 +102,7 @@ impl Stage {
     /// What an orchestration's turn does: it asks for activities in one commit. Tells what begins.
     fn request(&mut self, name: &str, sequences: impl IntoIterator<Item = u64>) -> Vec<u64> {
         self.batch += 1;
-        let mut step = Step::new(self.batch, Timestamp(self.now), self.batch);
+        let mut step = self.core.new_step(Timestamp(self.now), self.batch);
         for sequence in sequences {
             let request = ActivityRequest {
                 activity: key(sequence),
@@ -120,7 +120,7 @@ impl Stage {
     /// What an orchestration's turn does when its futures are dropped.
     fn drop(&mut self, sequence: u64) -> Vec<String> {
         self.batch += 1;
-        let mut step = Step::new(self.batch, Timestamp(self.now), self.batch);
+        let mut step = self.core.new_step(Timestamp(self.now), self.batch);
         self.core.drop_activity(&key(sequence), &mut step).unwrap();
         self.write(&step.batch);
         step.outputs.iter().map(|output| format!("{output:?}")).collect()
@@ -282,7 +282,7 @@ fn a_dropped_activity_ends_unheard() {
 #[test]
 fn what_is_dropped_within_its_step_never_begins() {
     let mut stage = Stage::open(Model::new(), &narrow(1));
-    let mut step = Step::new(1, Timestamp(1), 1);
+    let mut step = stage.core.new_step(Timestamp(1), 1);
     let request = ActivityRequest {
         activity: key(1),
         name: "mail".into(),

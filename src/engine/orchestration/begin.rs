@@ -7,11 +7,11 @@ use crate::engine::orchestration::instance::Instance;
 use crate::engine::orchestration::turn::{Gathered, Stage};
 use crate::engine::step::Step;
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::ExecutionId;
-use crate::store::Reader;
+use crate::id::{ExecutionId, InstanceId};
 use crate::store::records::history::{Incoming, SEMANTICS, Started, StepOutcome};
 use crate::store::records::instance::{OrchestrationStatus, Order, ReusePolicy, StartRecord};
 use crate::store::records::{Action, RequestOutcome, TimerRecord};
+use crate::store::{Reader, keys};
 
 /// The timer of an orchestration that waits for its start time.
 pub(crate) const START_TIMER: &str = "start";
@@ -121,6 +121,7 @@ impl Core {
         let Some(at) = at else {
             return self.begin_execution(stage, message, start, step, reader);
         };
+        self.note_name(stage.id, &start, step);
         let record = TimerRecord {
             source: None,
             action: Action::Order(Box::new(Order::Start(Box::new(start)))),
@@ -128,6 +129,17 @@ impl Core {
         // One that a former start left is gone with it; a restart within one step finds none.
         self.remove_timer(stage.id, START_TIMER, step, reader)?;
         self.set_timer(self.partition_of(stage.id), stage.id, START_TIMER, at, &record, step)
+    }
+
+    /// Notes for the next open which orchestrations there are. There are few names, so they stay when their orchestrations go.
+    fn note_name(&mut self, id: &InstanceId, start: &StartRecord, step: &mut Step) {
+        let partition = self.partition_of(id);
+        let key = keys::orchestration_name(partition, &start.name, start.version.as_deref().unwrap_or_default());
+        let names = &mut self.partition_mut(partition).names;
+        if !names.contains(&key) {
+            step.batch.put(&key, &[]);
+            names.insert(key);
+        }
     }
 
     /// Runs the first turn of an execution whose record is there.
@@ -141,6 +153,7 @@ impl Core {
     ) -> Result<()> {
         self.consume(&message, stage.mailbox, step);
         message.stored = false;
+        self.note_name(stage.id, &start, step);
         let early = self.take_early_events(stage.id, step, reader)?;
         start.events.extend(early);
         let Some(instance) = stage.instance.as_mut() else {

@@ -173,7 +173,7 @@ mod after {
     use super::*;
 
     #[derive(Serialize, Deserialize)]
-    struct Order {
+    pub(super) struct Order {
         #[serde(default)]
         urgent: bool,
         item: String,

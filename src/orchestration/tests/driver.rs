@@ -88,12 +88,15 @@ impl Driver {
                 return Err(stopped);
             }
         };
+        // What was under way when the turn began may be taken back in it before its end is delivered.
+        let told = Told::of(&incoming);
+        for command in &end.commands {
+            self.note_command(command, &told);
+        }
         for incoming in &incoming {
             self.note_incoming(incoming);
         }
-        for command in &end.commands {
-            self.note_command(command);
-        }
+        self.open.retain(|_, command| !told.is_lost(command));
         if let Some(status) = end.custom_status {
             self.status = Some(text(&status));
         }
@@ -193,7 +196,7 @@ impl Driver {
     }
 
     /// Every cancel names a step that is open, and the end leaves none.
-    fn note_command(&mut self, command: &Command) {
+    fn note_command(&mut self, command: &Command, told: &Told) {
         match command {
             Command::CallActivity { sequence, .. }
             | Command::CreateTimer { sequence, .. }
@@ -223,15 +226,21 @@ impl Driver {
                             entities: canceled,
                             granted,
                         },
-                    ) => entities == canceled && self.granted.contains(sequence) == *granted,
+                    ) => {
+                        let is_known = self.granted.contains(sequence) == *granted;
+                        entities == canceled && (is_known || told.ended.contains(sequence))
+                    }
                     _ => false,
                 };
                 assert!(fits, "{canceled:?} was cancelled as {step:?}");
             }
             Command::Complete { .. } | Command::Fail { .. } | Command::ContinueAsNew { .. } => {
                 // Which of several waiters an event went to is not seen from here.
-                self.open
-                    .retain(|_, command| !matches!(command, Command::WaitForEvent { .. }));
+                self.open.retain(|sequence, command| match command {
+                    Command::WaitForEvent { .. } => false,
+                    Command::Lock { .. } => true,
+                    command => !told.ended.contains(sequence) && !told.is_lost(command),
+                });
                 assert!(self.open.is_empty(), "the execution ended and left {:?}", self.open);
             }
             _ => {}
@@ -249,6 +258,34 @@ impl Driver {
                 "{command:?}"
             );
         }
+    }
+}
+
+/// What the code was told in one turn.
+struct Told {
+    ended: BTreeSet<Sequence>,
+    /// Entities whose locks were released by force: calls of them are over for the code.
+    lost: BTreeSet<String>,
+}
+
+impl Told {
+    fn of(incoming: &[Incoming]) -> Self {
+        let ended = incoming.iter().filter_map(|incoming| match incoming {
+            Incoming::Completed { sequence, .. } => Some(*sequence),
+            _ => None,
+        });
+        let lost = incoming.iter().filter_map(|incoming| match incoming {
+            Incoming::LockLost { entity, .. } => Some(entity.clone()),
+            _ => None,
+        });
+        Self {
+            ended: ended.collect(),
+            lost: lost.collect(),
+        }
+    }
+
+    fn is_lost(&self, command: &Command) -> bool {
+        matches!(command, Command::CallEntity { target, lock: Some(_), .. } if self.lost.contains(target))
     }
 }
 

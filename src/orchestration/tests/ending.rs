@@ -13,7 +13,7 @@ orchestration!(Eternal(ctx, round: u32) -> String, Failure {
     match ctx.wait_for_external_event::<String>("go").await?.as_str() {
         "on" => ctx.continue_as_new(round + 1).await,
         "discard" => ctx.continue_as_new(round + 1).discard_events().await,
-        "version" => return ctx.continue_as_new("text").version("2").await,
+        "version" => ctx.continue_as_new("text").version("2").await,
         "wrong" => {
             ctx.continue_as_new("text").await;
         }
@@ -213,4 +213,35 @@ orchestration!(BadSignal(ctx, _nothing: ()) -> (), Failure {
 fn a_signal_that_cannot_be_sent_fails() {
     let driver = Driver::started::<BadSignal>("null");
     assert!(driver.ended().unwrap().starts_with("!InvalidId"));
+}
+
+orchestration!(Talker(ctx, _nothing: ()) -> (), Failure {
+    tracing::info!(replaying = ctx.is_replaying(), "begun");
+    ctx.create_timer(Duration::from_secs(1)).await;
+    tracing::info!(replaying = ctx.is_replaying(), "done");
+    Ok(())
+});
+
+/// What the code logs is said once, with the orchestration's name, however often it is replayed.
+#[test]
+fn a_replay_is_silent() {
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let writer = std::sync::Arc::new(log.reopen().unwrap());
+    let subscriber = tracing_subscriber::fmt().with_writer(writer).with_ansi(false).finish();
+    tracing::subscriber::with_default(subscriber, || {
+        let mut driver = Driver::started::<Talker>("null");
+        driver.unload();
+        driver.fire(1);
+        driver.replayed(2).unwrap();
+    });
+    let log = std::fs::read_to_string(log.path()).unwrap();
+    let lines: Vec<&str> = log.lines().collect();
+    assert_eq!(lines.len(), 2, "{log}");
+    for (line, text) in lines.iter().zip(["begun", "done"]) {
+        assert!(line.contains(text) && line.contains("replaying=false"), "{line}");
+        assert!(
+            line.contains("instance=order-1") && line.contains("name=\"Talker\""),
+            "{line}"
+        );
+    }
 }

@@ -169,8 +169,6 @@ fn a_lost_lock_is_told_at_the_next_call() {
         lock: 1,
         entity: entity.into(),
     };
-    // The lost call is over for the code, so the driver has to forget it as well.
-    driver.open.remove(&2);
     assert_eq!(short(&driver.turn(vec![lost("@account@a")])), ["call 4"]);
     assert!(!driver.wants(2));
     assert_eq!(short(&driver.answer(4, "2")), ["signal 5", "cancel 1", "call 6"]);

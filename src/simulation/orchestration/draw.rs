@@ -13,7 +13,7 @@ const GENERATIONS: u64 = 2;
 
 /// Draws programs, and numbers what can be told apart in them.
 #[derive(Debug, Default)]
-pub(super) struct Drawer {
+pub(in crate::simulation) struct Drawer {
     labels: u64,
     notes: u64,
 }
@@ -25,7 +25,7 @@ pub(super) fn known_id(random: &mut Random) -> String {
 
 /// The name of an event, in upper or lower case.
 pub(super) fn event_name(random: &mut Random) -> String {
-    (*random.pick(&["go", "GO", "stop", "more"])).to_owned()
+    (*random.pick(&["go", "GO", "go", "stop"])).to_owned()
 }
 
 impl Drawer {
@@ -43,7 +43,11 @@ impl Drawer {
         let count = random.between(1, 4);
         Program {
             acts: self.acts(count, 2, generations, climate, random),
-            rounds: if random.chance(25) { random.between(1, 3) as u32 } else { 0 },
+            rounds: if random.chance(25) {
+                random.between(1, 3) as u32
+            } else {
+                0
+            },
             keeps_events: random.chance(70),
             end: match random.below(100) {
                 0..10 => Finish::Fail,
@@ -53,15 +57,10 @@ impl Drawer {
         }
     }
 
-    fn acts(
-        &mut self,
-        count: u64,
-        depth: u64,
-        generations: u64,
-        climate: &Climate,
-        random: &mut Random,
-    ) -> Vec<Act> {
-        (0..count).map(|_| self.act(depth, generations, climate, random)).collect()
+    fn acts(&mut self, count: u64, depth: u64, generations: u64, climate: &Climate, random: &mut Random) -> Vec<Act> {
+        (0..count)
+            .map(|_| self.act(depth, generations, climate, random))
+            .collect()
     }
 
     fn act(&mut self, depth: u64, generations: u64, climate: &Climate, random: &mut Random) -> Act {
@@ -71,8 +70,8 @@ impl Drawer {
             0..14 if depth > 0 => Act::Join(self.acts(count, depth - 1, generations, climate, random)),
             0..24 if depth > 0 => Act::Race(self.acts(count, depth - 1, generations, climate, random)),
             0..40 => self.job(random),
-            40..48 => Act::Timer(*random.pick(&[0, 1, 20, 500, 100_000])),
-            48..58 => Act::Event {
+            40..46 => Act::Timer(*random.pick(&[0, 1, 20, 500, 100_000])),
+            46..58 => Act::Event {
                 name: event_name(random),
                 timeout: random.chance(70).then(|| *random.pick(&[0, 10, 5_000])),
             },
@@ -81,12 +80,7 @@ impl Drawer {
                 errand: errand(climate, random),
                 after: (climate.timers && random.chance(30)).then(|| *random.pick(&[0, 3, 2_000])),
             },
-            74..86 => Act::Lock {
-                entities: (0..random.between(1, 3))
-                    .map(|_| (*random.pick(&Kind::ALL), key(climate, random)))
-                    .collect(),
-                inside: self.acts(count, depth.saturating_sub(1), generations, climate, random),
-            },
+            74..86 => self.section(count, depth.saturating_sub(1), generations, climate, random),
             86..91 if generations > 0 => Act::Child {
                 program: Box::new(self.grow(generations - 1, climate, random)),
                 id: random.chance(20).then(|| known_id(random)),
@@ -104,6 +98,24 @@ impl Drawer {
             },
             _ => Act::Status(random.below(1_000)),
         }
+    }
+
+    /// A critical section, in which most calls are to what it locks.
+    fn section(&mut self, count: u64, depth: u64, generations: u64, climate: &Climate, random: &mut Random) -> Act {
+        let entities: Vec<(Kind, String)> = (0..random.between(1, 3))
+            .map(|_| (*random.pick(&Kind::ALL), key(climate, random)))
+            .collect();
+        let mut inside = self.acts(count, depth, generations, climate, random);
+        for _ in 0..random.below(3) {
+            let (kind, key) = random.pick(&entities).clone();
+            let call = Act::Call(Errand {
+                kind,
+                key,
+                ..errand(climate, random)
+            });
+            inside.insert(random.index(inside.len() + 1), call);
+        }
+        Act::Lock { entities, inside }
     }
 
     fn job(&mut self, random: &mut Random) -> Act {

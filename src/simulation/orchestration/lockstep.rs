@@ -68,7 +68,10 @@ impl OrchestrationRun for Pair {
             "{instance} goes on where its program panics"
         );
         same(instance, &end.commands, &asked);
-        assert_eq!(end.custom_status, self.reference.steps.status, "the custom status of {instance}");
+        assert_eq!(
+            end.custom_status, self.reference.steps.status,
+            "the custom status of {instance}"
+        );
         assert_eq!(
             end.unread,
             self.reference.take_unread(),
@@ -113,7 +116,10 @@ impl Pair {
 /// What was asked for is what the reference asks for. Of what is taken back in a row the order does not count.
 pub(super) fn same(instance: &str, commands: &[Command], expected: &[Command]) {
     let (commands, expected) = (plain(commands), plain(expected));
-    assert_eq!(commands, expected, "{instance} asks for something else than the reference");
+    assert_eq!(
+        commands, expected,
+        "{instance} asks for something else than the reference"
+    );
 }
 
 /// Commands in a form in which they can be compared: JSON with sorted keys, failures by what they say.
@@ -140,7 +146,11 @@ fn canonical(mut command: Command) -> Command {
         Command::Fail { failure } => {
             // The reference knows why it fails, and of a failure of the library's own only the kind.
             let is_own = failure.error_type == "Trouble" || failure.error_type == "Failure";
-            let text = if is_own { failure.message.clone() } else { failure.error_type.clone() };
+            let text = if is_own {
+                failure.message.clone()
+            } else {
+                failure.error_type.clone()
+            };
             *failure = crate::failure::Failure::message(text);
             return command;
         }

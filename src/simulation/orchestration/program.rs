@@ -83,8 +83,15 @@ pub(super) enum Act {
         fatal: bool,
     },
     /// An orchestration that nobody waits for.
-    Start { program: Box<Program>, id: Option<String> },
-    Send { to: String, name: String, note: u64 },
+    Start {
+        program: Box<Program>,
+        id: Option<String>,
+    },
+    Send {
+        to: String,
+        name: String,
+        note: u64,
+    },
     Status(u64),
 }
 

@@ -212,7 +212,7 @@ impl Steps {
     /// Sends a signal, unless it would wait for the end of the critical section that sends it.
     pub(super) fn signal(&mut self, target: &str, command: Command) {
         let locked = |section: &Section| {
-            section.granted && section.entities.iter().any(|entity| entity == target) && !section.lost.contains(target)
+            section.entities.iter().any(|entity| entity == target) && !section.lost.contains(target)
         };
         if self.section.as_ref().is_some_and(locked) {
             self.refused.get_or_insert(ErrorKind::SignalToLocked);
@@ -302,7 +302,11 @@ impl Steps {
             return self.settle(sequence, read(outcome));
         };
         let pause = self.claim();
-        self.open(pause, What::Pause(sequence, due), Command::CreateTimer { sequence: pause, due });
+        self.open(
+            pause,
+            What::Pause(sequence, due),
+            Command::CreateTimer { sequence: pause, due },
+        );
         if let Some(attempts) = self.attempts_of(sequence) {
             attempts.pause = Some(pause);
         }
@@ -386,7 +390,11 @@ impl Steps {
         if let Some(section) = &mut self.section {
             section.calls.retain(|_, call| *call != sequence);
         }
-        if self.section.as_ref().is_some_and(|section| section.sequence == sequence) {
+        if self
+            .section
+            .as_ref()
+            .is_some_and(|section| section.sequence == sequence)
+        {
             self.section = None;
         }
         if let Some(pause) = step.what.pause() {
@@ -491,7 +499,11 @@ impl Attempts {
         if !is_worth_it || self.made >= retry.attempts {
             return None;
         }
-        let wait = if retry.doubles { retry.first << (self.made - 1) } else { retry.first };
+        let wait = if retry.doubles {
+            retry.first << (self.made - 1)
+        } else {
+            retry.first
+        };
         let due = Timestamp(now.0 + wait);
         let in_time = |overall| due.0 <= self.begun.0 + overall;
         retry.overall.is_none_or(in_time).then_some(due)
@@ -502,11 +514,13 @@ pub(super) fn runtime(kind: ErrorKind) -> String {
     format!("runtime: {kind:?}")
 }
 
-/// What a program makes of an outcome. An error that was stored without details is not one of the program's own.
+/// What a program makes of an outcome. A failure of the library's own is none of the types that a program knows.
 fn read(outcome: &StepOutcome) -> Done {
     match outcome {
         StepOutcome::Answer(answer) => Ok(answer.clone()),
-        StepOutcome::Returned(failure) if failure.details.is_none() => Err(runtime(ErrorKind::Serialization)),
+        StepOutcome::Returned(failure) if !["Trouble", "Refused"].contains(&failure.error_type.as_str()) => {
+            Err(runtime(ErrorKind::Serialization))
+        }
         StepOutcome::Returned(failure) => Err(format!("returned: {}", failure.message)),
         StepOutcome::Runtime(error) => Err(runtime(error.kind())),
     }

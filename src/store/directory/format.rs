@@ -61,6 +61,22 @@ impl Format {
         }
     }
 
+    /// The next life of this hub. A copy becomes a hub of its own with a new id: two copies of one hub may both be released,
+    /// and what either does outside must not be taken for what the other did.
+    pub(crate) fn next_life(&self) -> Self {
+        let hub = if self.copy {
+            Self::new(self.partitions).hub
+        } else {
+            self.hub
+        };
+        Self {
+            hub,
+            copy: false,
+            incarnation: self.incarnation + 1,
+            ..self.clone()
+        }
+    }
+
     /// Reads who the hub in `directory` is and touches nothing; `None` if a new hub may be made there.
     pub(crate) fn find(directory: &Path) -> Result<Option<Self>> {
         if let Some(bytes) = read_if_present(&directory.join(FORMAT))? {

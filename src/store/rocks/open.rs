@@ -186,10 +186,10 @@ fn open_existing(directory: &Path, format: Format, lock: DirectoryLock, how: &Op
     make_private(&path)?;
     // The numbers of lost commits are given out again, and what the lost ones did outside must not count for the new ones.
     let is_new_life = format.copy || promise.is_broken(number(last_commit));
-    let released = Format {
-        copy: false,
-        incarnation: format.incarnation + u64::from(is_new_life),
-        ..format.clone()
+    let released = if is_new_life {
+        format.next_life()
+    } else {
+        format.clone()
     };
     if released != format {
         // Before the new promise, with which nobody would see the loss any more.

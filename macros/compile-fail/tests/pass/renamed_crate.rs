@@ -36,6 +36,18 @@ impl Account {
     }
 }
 
+#[activity(crate = crate::framework::inner, timeout = "1s", retry(max_attempts = 2))]
+async fn parse(ctx: ActivityContext, text: String) -> Result<i64> {
+    drop(ctx);
+    Ok(text.parse()?)
+}
+
+#[orchestration(crate = framework::inner)]
+async fn forward(ctx: OrchestrationContext, text: String) -> String {
+    drop(ctx);
+    text
+}
+
 #[derive(Debug, thiserror::Error, FromCallError)]
 #[from_call_error(crate = crate::framework::inner)]
 enum TransferError {
@@ -50,6 +62,7 @@ enum TransferError {
 
 fn main() {
     assert!(Account::default().deposit_twice(2).is_ok());
+    let _ = (parse, forward);
 }
 
 impl Account {

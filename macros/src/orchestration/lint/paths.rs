@@ -6,7 +6,7 @@ const ID: &str = "makes another id in every replay: use `ctx.new_guid()`, which 
 const RANDOM: &str =
     "is random, and a replay would draw something else: use `ctx.random()`, which draws the same again";
 const TIMER: &str = "waits outside of the history: use `ctx.create_timer(duration)`, which survives a restart";
-const TIMEOUT: &str = "measures a time that is in no history: race the step with `ctx.create_timer(duration)`, in `futures::select_biased!`";
+const TIMEOUT: &str = "measures a time that is in no history: give the step a `.timeout(duration)`, or race it with `ctx.create_timer(duration)` in `futures::select_biased!`";
 const TASK: &str = "runs code that no history knows of: call an activity with `ctx.call_activity`, or start a sub-orchestration; both run from the call on, and `futures::future::join_all` waits for several";
 const CHANNEL: &str = "waits for what no history knows of: wait for an event with `ctx.wait_for_external_event`, or lock entities with `ctx.lock_entities`";
 const FILE: &str = "does I/O, which every replay would do again: do it in an activity";

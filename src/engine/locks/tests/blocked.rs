@@ -139,3 +139,26 @@ fn a_request_can_be_taken_back_at_a_blocked_entity() {
         }
     }
 }
+
+/// A request that became a row in the same step, and nothing else, is found in the next one.
+#[test]
+fn a_request_that_has_just_become_a_row_is_found() {
+    for setting in Setting::all() {
+        let mut stage = Stage::new(setting);
+        let entities: [_; 3] = stage.entities();
+        let (through, held) = (&entities[0], &entities[2]);
+        Cause::Held.begin(&mut stage, held);
+        for line in ["1", "2", "3"] {
+            stage.signal(held, line);
+        }
+        stage.settle();
+        stage.take("b", 1, std::slice::from_ref(held));
+        // The release comes through another entity, whose turn is after that of the held one and in the same step.
+        stage.withdraw("b", 1, &[through.clone(), held.clone()]);
+        stage.settle();
+        Cause::Held.end(&mut stage, held);
+        assert_eq!(stage.orders(), [""; 0], "{setting:?}");
+        assert_eq!(stage.lines(held).unwrap(), ["1", "2", "3"]);
+        assert_eq!(stage.left(), [""; 0], "{setting:?}");
+    }
+}

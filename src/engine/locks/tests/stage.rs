@@ -365,7 +365,8 @@ impl Stage {
     /// Lets the cores step until nothing is left to do.
     pub(super) fn settle(&mut self) {
         let mut steps = 0;
-        while (0..self.cores.len()).fold(false, |stepped, core| self.step(core) || stepped) {
+        // Every core gets its turn, also after one that stepped.
+        while (0..self.cores.len()).filter(|core| self.step(*core)).count() > 0 {
             steps += 1;
             assert!(steps < 100_000, "the cores do not come to rest");
         }

@@ -1,0 +1,8 @@
+use abide::prelude::*;
+
+mod charge {}
+
+#[activity]
+async fn charge() {}
+
+fn main() {}

@@ -1,0 +1,182 @@
+//! What clients ask of orchestrations, and what operators do to them.
+
+use super::draw::{event_name, known_id};
+use crate::engine::message::{Input, Settled};
+use crate::id::InstanceId;
+use crate::simulation::clients::{Heard, What, Wish};
+use crate::simulation::life::{Asked, Envelope};
+use crate::simulation::plan::{Kind, key};
+use crate::simulation::sights::Sight;
+use crate::simulation::world::World;
+use crate::store::records::Action;
+use crate::store::records::instance::{LockOrder, OrchestrationStatus, Order, ReusePolicy, StartRecord};
+use crate::time::Timestamp;
+
+impl World {
+    /// A client asks something of an orchestration.
+    pub(in crate::simulation) fn ask_of_an_orchestration(&mut self) {
+        let Some(conditions) = self.climate.orchestrations.clone() else {
+            return;
+        };
+        let is_order = |what: &What| matches!(what, What::Order(_) | What::Wait);
+        let asked = self.requests.iter().filter(|request| is_order(&request.what)).count();
+        if asked as u64 >= conditions.orders || self.life.failed {
+            return;
+        }
+        let target = InstanceId::trusted(self.some_id());
+        let why = || "as the dice fell".to_owned();
+        let (wish, order) = match self.random.below(100) {
+            0..40 => (Wish::Start, self.start()),
+            40..62 => self.raise(),
+            62..72 => return self.wait_for_end(target),
+            72..75 => return self.forget_a_wait(),
+            75..82 if conditions.force => return self.force(),
+            82..85 if conditions.manage => (Wish::Manage, Order::Suspend { reason: why() }),
+            85..88 if conditions.manage => (Wish::Manage, Order::Resume { reason: why() }),
+            88..91 if conditions.manage => {
+                let children = self.random.chance(50);
+                (
+                    Wish::Manage,
+                    Order::Terminate {
+                        reason: why(),
+                        children,
+                    },
+                )
+            }
+            91..95 if conditions.manage => return self.rewind(target),
+            95..97 if conditions.manage => (Wish::Manage, Order::Restart),
+            97..100 if conditions.manage => {
+                let children = self.random.chance(50);
+                (Wish::Purge, Order::Purge { children })
+            }
+            _ => (Wish::Start, self.start()),
+        };
+        let id = self.draw_request_id();
+        self.order(target, wish, order, id);
+    }
+
+    /// A client rewinds an orchestration, most often one that has failed.
+    fn rewind(&mut self, target: InstanceId) {
+        let instances = self.inventory().instances.into_iter();
+        let failed = instances.filter(|(_, record)| record.status == OrchestrationStatus::Failed);
+        let failed: Vec<String> = failed.map(|(id, _)| id).collect();
+        let target = match failed.is_empty() || self.random.chance(10) {
+            true => target,
+            false => InstanceId::trusted(self.random.pick(&failed).as_str()),
+        };
+        let (reason, parent) = ("as the dice fell".to_owned(), None);
+        let id = self.draw_request_id();
+        self.order(target, Wish::Manage, Order::Rewind { reason, parent }, id);
+    }
+
+    /// Gives an order to an orchestration.
+    pub(super) fn order(&mut self, target: InstanceId, wish: Wish, order: Order, id: Option<String>) {
+        let mut request = self.request(target, What::Order(wish), Action::Order(Box::new(order)), true);
+        request.id = id;
+        self.requests.push(request);
+        self.send(self.requests.len() - 1);
+    }
+
+    /// An id that is known, or now and then one that an orchestration has of its parent.
+    fn some_id(&mut self) -> String {
+        if self.random.chance(15) {
+            let ids = self.inventory().instances.into_keys().collect::<Vec<_>>();
+            if !ids.is_empty() {
+                return self.random.pick(&ids).clone();
+            }
+        }
+        known_id(&mut self.random)
+    }
+
+    fn start(&mut self) -> Order {
+        let program = self.drawer.program(&self.climate, &mut self.random);
+        let later = self.random.chance(15);
+        let at = later.then(|| Timestamp(self.now.0 + self.random.pick(&[0, 1, 400, 60_000])));
+        Order::Start(Box::new(StartRecord {
+            name: "play".to_owned(),
+            version: self.random.chance(50).then(String::new),
+            input: serde_json::to_vec(&program).expect("a program serialises"),
+            at,
+            reuse: *self.random.pick(&[
+                ReusePolicy::Error,
+                ReusePolicy::Error,
+                ReusePolicy::Ignore,
+                ReusePolicy::Terminate,
+            ]),
+            ..StartRecord::default()
+        }))
+    }
+
+    fn raise(&mut self) -> (Wish, Order) {
+        let note = self.drawer.note();
+        let early = self.random.chance(30);
+        let keep_until = early.then(|| Timestamp(self.now.0 + self.random.pick(&[1, 1_000, 1_000_000])));
+        let order = Order::Raise {
+            name: event_name(&mut self.random),
+            payload: note.to_string().into_bytes(),
+            keep_until,
+        };
+        (Wish::Raise(note), order)
+    }
+
+    fn wait_for_end(&mut self, target: InstanceId) {
+        // The action is of no use: a wait is no message.
+        let action = Action::Order(Box::new(Order::Restart));
+        let request = self.request(target, What::Wait, action, true);
+        self.requests.push(request);
+        self.send(self.requests.len() - 1);
+    }
+
+    /// A client goes away that waits for an end.
+    fn forget_a_wait(&mut self) {
+        let waiting = self.life.waiting.iter().filter_map(|(place, asked)| match asked {
+            Asked::Wait(request) => Some((*place, *request)),
+            _ => None,
+        });
+        let waiting: Vec<_> = waiting.collect();
+        if waiting.is_empty() {
+            return;
+        }
+        let ((seat, token), request) = *self.random.pick(&waiting);
+        // It may be on its way out already; then it is told to nobody.
+        self.life.waiting.insert((seat, token), Asked::Nobody);
+        self.requests[request].open -= 1;
+        let instance = self.requests[request].target.clone();
+        let input = Input::Forget { instance, token };
+        self.life.seats[seat].inbox.push_back(Envelope::Input(Box::new(input)));
+    }
+
+    /// An operator releases the lock of an entity by force.
+    fn force(&mut self) {
+        let locked: Vec<String> = self.inventory().locks.into_keys().collect();
+        let target = match self.random.chance(80) && !locked.is_empty() {
+            true => InstanceId::trusted(self.random.pick(&locked).as_str()),
+            false => self.random.pick(&Kind::ALL).id(&key(&self.climate, &mut self.random)),
+        };
+        let action = Action::Lock(Box::new(LockOrder::Force));
+        let request = self.request(target, What::Order(Wish::Force), action, true);
+        self.requests.push(request);
+        self.send(self.requests.len() - 1);
+    }
+
+    /// Notes what was answered to an order.
+    pub(in crate::simulation) fn see_answer(&mut self, request: usize) {
+        let request = &self.requests[request];
+        let Some(Heard::Text(answer)) = request.heard.last() else {
+            return;
+        };
+        let is_rewind = matches!(&request.action, Action::Order(order) if matches!(**order, Order::Rewind { .. }));
+        let is_forced = request.what == What::Order(Wish::Force) && answer == "true";
+        self.see(Sight::OrchestrationRewound, is_rewind);
+        self.see(Sight::LockForced, is_forced);
+    }
+
+    /// A client hears how an orchestration ended that it waited for.
+    pub(in crate::simulation) fn tell_end(&mut self, request: usize, settled: &Settled) {
+        self.tell(request, settled);
+        let heard = self.requests[request].heard.last();
+        self.see(Sight::EndTold, matches!(heard, Some(Heard::Text(_) | Heard::Refused)));
+        self.chronicle
+            .check_told(self.requests[request].target.as_str(), settled);
+    }
+}

@@ -1,0 +1,162 @@
+//! What has to be true of orchestrations: when an activity begins, after every crash, when all is idle, and at rest.
+
+use std::collections::BTreeMap;
+
+use super::effects;
+use super::inventory::Inventory;
+use super::reference::Reference;
+use super::{rows, waits};
+use crate::engine::message::ActivityKey;
+use crate::id::InstanceId;
+use crate::simulation::clients::{Heard, Request, What, Wish};
+use crate::simulation::life::Asked;
+use crate::simulation::sights::Sight;
+use crate::simulation::world::World;
+use crate::store::records::history::{Command, Incoming};
+use crate::store::records::instance::{ActivityRecord, InstanceRecord, OrchestrationStatus, Order};
+use crate::store::records::{self, Action};
+use crate::store::{Reader, keys};
+
+/// An attempt of an activity begins only if a history asks for it that has no end of it, and its row says that it runs.
+pub(super) fn has_asked(world: &World, activity: &ActivityKey, attempt: u32, input: &[u8]) {
+    let id = activity.instance.as_str();
+    let told = || format!("the activity {activity} begins with attempt {attempt}");
+    let record = world
+        .instance_record(id)
+        .unwrap_or_else(|| panic!("{} for nobody", told()));
+    assert_eq!(
+        record.execution,
+        activity.execution,
+        "{} for an execution that has ended",
+        told()
+    );
+    let mut asked = None;
+    for turn in world.history(id, &record) {
+        for incoming in &turn.incoming {
+            if matches!(incoming, Incoming::Completed { sequence, .. } if *sequence == activity.sequence) {
+                asked = None;
+            }
+        }
+        for command in turn.commands {
+            if let Command::CallActivity {
+                sequence,
+                attempt,
+                input,
+                ..
+            } = command
+                && sequence == activity.sequence
+            {
+                asked = Some((attempt, input));
+            }
+        }
+    }
+    assert_eq!(
+        asked,
+        Some((attempt, input.to_vec())),
+        "{} and no history asks for it",
+        told()
+    );
+    let partition = activity.instance.partition(world.climate.partitions);
+    let key = keys::activity(partition, &activity.instance, activity.execution, activity.sequence);
+    let row = world.model.get(&key).expect("the model's reads do not fail");
+    let record: Option<ActivityRecord> = row.map(|row| records::decode(&row, "activity").expect("an activity"));
+    let runs = record
+        .as_ref()
+        .is_some_and(|record| record.started && record.attempt == attempt);
+    assert!(runs, "{} and its row is {record:?}", told());
+}
+
+impl World {
+    /// After a crash everything that was released is still true, and rows belong together.
+    pub(in crate::simulation) fn check_after_crash(&mut self) {
+        if self.climate.orchestrations.is_none() {
+            return;
+        }
+        let inventory = self.inventory();
+        self.see(Sight::LockInACrash, !inventory.locks.is_empty());
+        self.see(Sight::ActivityInACrash, !self.life.jobs.is_empty());
+        self.see(
+            Sight::ActivityThatWaited,
+            inventory.activities.values().any(|record| !record.started),
+        );
+        self.see(Sight::EarlyEvent, !inventory.early.is_empty());
+        let references = self.follow_all(&inventory);
+        rows::belong_together(&inventory, &references);
+        waits::sections_hold_their_locks(&inventory, &references);
+        effects::at_most_once(self, &self.survey());
+        for request in &self.requests {
+            self.is_still_true(request, &inventory);
+        }
+    }
+
+    pub(super) fn follow_all(&self, inventory: &Inventory) -> BTreeMap<String, Reference> {
+        let follow = |(id, record): (&String, &InstanceRecord)| (id.clone(), self.follow(id, record, inventory));
+        inventory.instances.iter().map(follow).collect()
+    }
+
+    /// An orchestration whose start was acknowledged is there, and so is an event.
+    fn is_still_true(&self, request: &Request, inventory: &Inventory) {
+        let acknowledged = request.heard.iter().any(|heard| matches!(heard, Heard::Text(_)));
+        let id = request.target.as_str();
+        let is_there = match request.what {
+            _ if !acknowledged => true,
+            What::Order(Wish::Start) => {
+                inventory.instances.contains_key(id) || self.chronicle.removed.iter().any(|(_, removed)| removed == id)
+            }
+            What::Order(Wish::Raise(note)) => self.chronicle.notes.contains_key(&note),
+            _ => true,
+        };
+        assert!(is_there, "what was acknowledged is lost: {request:?}");
+    }
+
+    /// Whether messages and clients may wait for an instance for a while: it is locked, suspended or stopped.
+    pub(in crate::simulation) fn may_wait(&self, id: &str) -> bool {
+        if self.climate.orchestrations.is_none() {
+            return false;
+        }
+        if id.starts_with('@') {
+            let id = InstanceId::trusted(id);
+            let lock = keys::lock(id.partition(self.climate.partitions), &id);
+            return self.model.get(&lock).expect("the model's reads do not fail").is_some();
+        }
+        let waits =
+            |record: InstanceRecord| record.stopped.is_some() || record.status == OrchestrationStatus::Suspended;
+        self.instance_record(id).is_some_and(waits)
+    }
+
+    /// Whether an orchestration is there and has not ended, so that clients may wait for its end.
+    pub(in crate::simulation) fn has_not_ended(&self, id: &InstanceId) -> bool {
+        let record = self.instance_record(id.as_str());
+        record.is_some_and(|record| !record.status.is_terminal())
+    }
+
+    /// When nothing is left to do, and no build or operator holds anything back: whoever has not ended waits for a reason.
+    pub(in crate::simulation) fn check_when_idle(&mut self) {
+        let inventory = self.inventory();
+        self.see(Sight::LockHeld, !inventory.locks.is_empty());
+        let references = self.follow_all(&inventory);
+        rows::belong_together(&inventory, &references);
+        let suspended = |record: &InstanceRecord| record.status == OrchestrationStatus::Suspended;
+        match inventory.instances.values().any(suspended) {
+            // One that is suspended holds others up.
+            true => waits::sections_hold_their_locks(&inventory, &references),
+            false => waits::have_reasons(&inventory, &references, self.now),
+        }
+        for asked in self.life.waiting.values() {
+            if let Asked::Wait(request) = asked {
+                let target = &self.requests[*request].target;
+                assert!(self.has_not_ended(target), "nobody tells of the end of {target}");
+            }
+        }
+    }
+}
+
+impl Inventory {
+    /// Whether an orchestration is about to hear that the lock of an entity was released by force.
+    pub(super) fn will_lose(&self, id: &str, entity: &str) -> bool {
+        self.orders.iter().any(|(target, action)| {
+            let Action::Order(order) = action else { return false };
+            target == id && matches!(&**order, Order::LockLost { entity: lost, .. } if lost == entity)
+        })
+    }
+}

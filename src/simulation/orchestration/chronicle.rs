@@ -1,0 +1,412 @@
+//! What commits have shown of orchestrations, for as long as they count: a crash takes back what it loses.
+
+use std::collections::BTreeMap;
+
+use super::check::has_asked;
+use super::program::is_of_orchestration;
+use super::reference::Reference;
+use crate::engine::Step;
+use crate::engine::message::{ActivityKey, Output, Settled};
+use crate::error::ErrorKind;
+use crate::failure::CallFailure;
+use crate::id::{ExecutionId, InstanceId, PartitionId, Sequence};
+use crate::simulation::plan::{End, Work};
+use crate::simulation::sights::Sight;
+use crate::simulation::world::World;
+use crate::store::records::history::{Command, Incoming, StepOutcome, TurnRecord};
+use crate::store::records::instance::{
+    EarlyEventRecord, EndRecord, InstanceRecord, LockRecord, OrchestrationStatus, Order, StartRecord,
+};
+use crate::store::records::{self, Action, MessageRecord, StateRecord};
+use crate::store::{Change, Reader, keys};
+
+/// What commits have shown of orchestrations.
+#[derive(Debug, Default)]
+pub(in crate::simulation) struct Chronicle {
+    /// Who asked for which work, by its number. More than once only where a history was copied.
+    pub(super) errands: BTreeMap<u64, Vec<Ask>>,
+    /// How calls of entities ended: whether they were answered.
+    pub(super) answers: BTreeMap<(String, ExecutionId, Sequence), (u64, bool)>,
+    ends: Vec<(u64, String, EndRecord)>,
+    /// Orchestrations whose rows were removed.
+    pub(super) removed: Vec<(u64, String)>,
+    /// Where the notes of events were first seen.
+    pub(super) notes: BTreeMap<u64, u64>,
+    serial: u64,
+}
+
+/// An orchestration asked an entity for work.
+#[derive(Clone, Debug)]
+pub(super) struct Ask {
+    commit: u64,
+    /// Its place among all that was ever asked for.
+    pub(super) serial: u64,
+    pub(super) instance: String,
+    pub(super) execution: ExecutionId,
+    pub(super) sequence: Sequence,
+    pub(super) target: String,
+    pub(super) end: End,
+    /// Whether it was asked for inside of a critical section.
+    pub(super) locked: bool,
+    /// Not before this time, if it was scheduled.
+    pub(super) at: Option<u64>,
+}
+
+/// What one commit shows.
+#[derive(Debug, Default)]
+pub(in crate::simulation) struct Shown {
+    turns: Vec<(String, ExecutionId, TurnRecord)>,
+    /// Executions that follow on others and are still to begin.
+    starts: Vec<(String, StartRecord)>,
+    ends: Vec<(String, EndRecord)>,
+    removed: Vec<String>,
+    notes: Vec<u64>,
+    jobs: Vec<(ActivityKey, u32, Vec<u8>)>,
+    /// Entries that a locked entity wrote, with the instance that holds the lock.
+    of_locked: Vec<(String, String, u64)>,
+}
+
+#[derive(serde::Deserialize)]
+struct WorkArguments {
+    work: Work,
+}
+
+impl Chronicle {
+    /// A crash has taken back every commit after `last`.
+    pub(in crate::simulation) fn forget_after(&mut self, last: u64) {
+        self.errands.retain(|_, asks| {
+            asks.retain(|ask| ask.commit <= last);
+            !asks.is_empty()
+        });
+        self.answers.retain(|_, (commit, _)| *commit <= last);
+        self.ends.retain(|(commit, ..)| *commit <= last);
+        self.removed.retain(|(commit, _)| *commit <= last);
+        self.notes.retain(|_, commit| *commit <= last);
+    }
+
+    fn note_turn(&mut self, instance: &str, execution: ExecutionId, turn: &TurnRecord, commit: u64) {
+        for incoming in &turn.incoming {
+            match incoming {
+                Incoming::Completed { sequence, outcome } => {
+                    let answered = matches!(outcome, StepOutcome::Answer(_));
+                    self.answers
+                        .insert((instance.to_owned(), execution, *sequence), (commit, answered));
+                }
+                Incoming::Raised { payload, .. } => self.note_event(payload, commit),
+                _ => {}
+            }
+        }
+        for command in &turn.commands {
+            let (target, sequence, arguments, locked, at) = match command {
+                Command::CallEntity {
+                    target,
+                    sequence,
+                    arguments,
+                    lock,
+                    ..
+                } => (target, sequence, arguments, lock.is_some(), None),
+                Command::SignalEntity {
+                    target,
+                    sequence,
+                    arguments,
+                    at,
+                    ..
+                } => (target, sequence, arguments, false, at.as_ref().map(|(_, due)| due.0)),
+                _ => continue,
+            };
+            let WorkArguments { work } = serde_json::from_slice(arguments).expect("an entity is asked for work");
+            self.serial += 1;
+            self.errands.entry(work.id).or_default().push(Ask {
+                commit,
+                serial: self.serial,
+                instance: instance.to_owned(),
+                execution,
+                sequence: *sequence,
+                target: target.clone(),
+                end: work.end,
+                locked,
+                at,
+            });
+        }
+    }
+
+    fn note_event(&mut self, payload: &[u8], commit: u64) {
+        let note = serde_json::from_slice(payload).expect("an event brings a number");
+        self.notes.entry(note).or_insert(commit);
+    }
+
+    /// A client is told only of ends that there were.
+    pub(super) fn check_told(&self, instance: &str, settled: &Settled) {
+        let mut ends = self
+            .ends
+            .iter()
+            .filter(|(_, of, _)| of == instance)
+            .map(|(_, _, end)| end);
+        let is_true = match settled {
+            Settled::Answer(answer) => ends.any(|end| matches!(end, EndRecord::Completed(output) if output == answer)),
+            Settled::Failed(failure) => match &**failure {
+                CallFailure::Returned(failure) => {
+                    ends.any(|end| matches!(end, EndRecord::Failed(ended) if ended == failure))
+                }
+                CallFailure::Runtime(error) if error.kind() == ErrorKind::Terminated => {
+                    ends.any(|end| matches!(end, EndRecord::Ended(_)))
+                }
+                CallFailure::Runtime(error) => error.kind() == ErrorKind::NotFound,
+            },
+            Settled::Accepted | Settled::Full(_) => false,
+        };
+        assert!(is_true, "who waits for {instance} is told what never was: {settled:?}");
+    }
+}
+
+impl World {
+    /// Reads what a step is about to commit, and checks it against what is there before.
+    pub(in crate::simulation) fn look_at(&mut self, step: &Step) -> Shown {
+        let mut shown = Shown::default();
+        if self.climate.orchestrations.is_none() {
+            return shown;
+        }
+        let tables = Tables::new();
+        let mut suspended = Vec::new();
+        for change in step.batch.changes() {
+            match change {
+                Change::Put { key, value } if key.len() > 3 => {
+                    let id = || keys::id_of(key).expect("a key holds an id").to_owned();
+                    if key[2] == tables.history {
+                        let execution = ExecutionId(key[key.len() - 20..key.len() - 4].try_into().expect("16 bytes"));
+                        let turn: TurnRecord = records::decode(value, "turn").expect("a turn");
+                        shown.turns.push((id(), execution, turn));
+                    } else if key[2] == tables.end {
+                        shown.ends.push((id(), records::decode(value, "end").expect("an end")));
+                    } else if key[2] == tables.early {
+                        let event: EarlyEventRecord = records::decode(value, "event").expect("an event");
+                        shown
+                            .notes
+                            .push(serde_json::from_slice(&event.payload).expect("a note"));
+                    } else if key[2] == tables.message {
+                        let message: MessageRecord = records::decode(value, "message").expect("a message");
+                        match message.action {
+                            Action::Order(order) => match *order {
+                                Order::Raise { payload, .. } => {
+                                    shown.notes.push(serde_json::from_slice(&payload).expect("a note"));
+                                }
+                                Order::Start(start) if start.execution.is_some() => shown.starts.push((id(), *start)),
+                                _ => {}
+                            },
+                            _ => {}
+                        }
+                    } else if key[2] == tables.instance {
+                        let record: InstanceRecord = records::decode(value, "instance").expect("an instance");
+                        self.note_status(&id(), &record, &mut suspended);
+                    } else if key[2] == tables.state {
+                        self.look_at_state(&id(), value, step, &mut shown);
+                    }
+                }
+                Change::Delete { key } if key.len() > 3 && key[2] == tables.instance => {
+                    shown
+                        .removed
+                        .push(keys::id_of(key).expect("a key holds an id").to_owned());
+                }
+                _ => {}
+            }
+        }
+        for (id, _, turn) in &shown.turns {
+            let asks = turn
+                .commands
+                .iter()
+                .any(|command| !matches!(command, Command::Cancel { .. }));
+            let is_resumed = |(of, _, turn): &(String, ExecutionId, TurnRecord)| {
+                of == id
+                    && turn
+                        .incoming
+                        .iter()
+                        .any(|incoming| matches!(incoming, Incoming::Resumed { .. }))
+            };
+            assert!(
+                !(asks && suspended.contains(id)) || shown.turns.iter().any(is_resumed),
+                "{id} is suspended and asks for something: {turn:?}"
+            );
+        }
+        self.check_what_is_carried(&shown);
+        for output in &step.outputs {
+            if let Output::StartActivity {
+                activity,
+                attempt,
+                input,
+                ..
+            } = output
+            {
+                shown.jobs.push((activity.clone(), *attempt, input.clone()));
+            }
+        }
+        shown
+    }
+
+    /// Whoever continues as new takes along what it has not read, in order.
+    fn check_what_is_carried(&self, shown: &Shown) {
+        for (at, (id, execution, turn)) in shown.turns.iter().enumerate() {
+            if !matches!(turn.commands.last(), Some(Command::ContinueAsNew { .. })) {
+                continue;
+            }
+            let instance = InstanceId::trusted(id.as_str());
+            let partition = instance.partition(self.climate.partitions);
+            let range = keys::turns(partition, &instance, *execution, 0..u32::MAX);
+            let before = self
+                .model
+                .scan(range, usize::MAX)
+                .expect("the model's reads do not fail");
+            let mut reference = Reference::new(id);
+            for (_, row) in before {
+                let turn: TurnRecord = records::decode(&row, "turn").expect("a turn");
+                reference.turn(turn.time, &turn.incoming);
+            }
+            let here = shown.turns[..=at]
+                .iter()
+                .filter(|turn| turn.0 == *id && turn.1 == *execution);
+            for (_, _, turn) in here {
+                reference.turn(turn.time, &turn.incoming);
+            }
+            let unread = reference.take_unread();
+            let begins = |(of, _, turn): &&(String, ExecutionId, TurnRecord)| {
+                of == id && matches!(turn.incoming.first(), Some(Incoming::Started(_)))
+            };
+            let carried: Vec<(String, Vec<u8>)> = match shown.turns[at + 1..].iter().find(begins) {
+                Some((_, _, turn)) => turn.incoming.iter().filter_map(raised).collect(),
+                None => {
+                    let start = shown.starts.iter().rfind(|(of, _)| of == id);
+                    let events = start.map(|(_, start)| start.events.clone()).unwrap_or_default();
+                    events
+                        .into_iter()
+                        .map(|(name, payload)| (name, payload.to_vec()))
+                        .collect()
+                }
+            };
+            assert!(
+                carried.starts_with(&unread),
+                "{id} continues as new with {carried:?} and has not read {unread:?}"
+            );
+        }
+    }
+
+    /// Notes where an orchestration comes to stand, and whether it was suspended before and is so still.
+    fn note_status(&mut self, id: &str, record: &InstanceRecord, suspended: &mut Vec<String>) {
+        self.see(
+            match record.status {
+                OrchestrationStatus::Completed => Sight::OrchestrationCompleted,
+                OrchestrationStatus::Failed => Sight::OrchestrationFailed,
+                OrchestrationStatus::Terminated => Sight::OrchestrationTerminated,
+                OrchestrationStatus::Canceled => Sight::OrchestrationCanceled,
+                OrchestrationStatus::Suspended => Sight::OrchestrationSuspended,
+                _ if record.stopped.is_some() => Sight::OrchestrationStopped,
+                _ => return,
+            },
+            true,
+        );
+        let before = self.instance_record(id);
+        let was = before.is_some_and(|before| {
+            before.status == OrchestrationStatus::Suspended && before.execution == record.execution
+        });
+        if was && record.status == OrchestrationStatus::Suspended {
+            suspended.push(id.to_owned());
+        }
+    }
+
+    /// What an entity writes that is locked before this step and after it.
+    fn look_at_state(&self, id: &str, value: &[u8], step: &Step, shown: &mut Shown) {
+        let id = InstanceId::trusted(id);
+        let partition = id.partition(self.climate.partitions);
+        let lock = keys::lock(partition, &id);
+        let changes_lock = step.batch.changes().any(|change| match change {
+            Change::Put { key, .. } | Change::Delete { key } => key == lock,
+        });
+        let Some(row) = self
+            .model
+            .get(&lock)
+            .expect("the model's reads do not fail")
+            .filter(|_| !changes_lock)
+        else {
+            return;
+        };
+        let lock: LockRecord = records::decode(&row, "lock").expect("a lock");
+        let before = self
+            .model
+            .get(&keys::state(partition, &id))
+            .expect("the model's reads do not fail");
+        let before = before.map(|row| log_of(&row)).unwrap_or_default();
+        for work in log_of(value).into_iter().filter(|work| !before.contains(work)) {
+            shown
+                .of_locked
+                .push((id.as_str().to_owned(), lock.owner.instance.clone(), work));
+        }
+    }
+
+    /// Takes in what a commit showed, now that it is written.
+    pub(in crate::simulation) fn note_commit(&mut self, shown: Shown, commit: u64) {
+        for (instance, execution, turn) in &shown.turns {
+            let continues = matches!(turn.commands.last(), Some(Command::ContinueAsNew { .. }));
+            self.see(Sight::OrchestrationContinued, continues);
+            self.chronicle.note_turn(instance, *execution, turn, commit);
+        }
+        let ends = shown.ends.into_iter().map(|(instance, end)| (commit, instance, end));
+        self.chronicle.ends.extend(ends);
+        self.see(Sight::OrchestrationPurged, !shown.removed.is_empty());
+        let removed = shown.removed.into_iter().map(|instance| (commit, instance));
+        self.chronicle.removed.extend(removed);
+        for note in shown.notes {
+            self.chronicle.notes.entry(note).or_insert(commit);
+        }
+        for (entity, owner, work) in shown.of_locked {
+            let asks = self.chronicle.errands.get(&work).filter(|_| is_of_orchestration(work));
+            let is_owners = asks.is_some_and(|asks| asks.iter().any(|ask| ask.instance == owner));
+            assert!(
+                is_owners,
+                "{entity} is locked by {owner} and did the work {work} of another"
+            );
+        }
+        for (activity, attempt, input) in shown.jobs {
+            has_asked(self, &activity, attempt, &input);
+        }
+    }
+}
+
+fn raised(incoming: &Incoming) -> Option<(String, Vec<u8>)> {
+    match incoming {
+        Incoming::Raised { name, payload } => Some((name.clone(), payload.clone())),
+        _ => None,
+    }
+}
+
+/// The numbers of the work in the log of an entity's state.
+fn log_of(row: &[u8]) -> Vec<u64> {
+    let record: StateRecord<'_> = records::decode(row, "state").expect("a state");
+    let state: serde_json::Value = serde_json::from_slice(record.state).expect("a state is JSON");
+    let log = state.get("log").and_then(serde_json::Value::as_array);
+    log.into_iter()
+        .flatten()
+        .filter_map(|entry| entry.get("id").and_then(serde_json::Value::as_u64))
+        .collect()
+}
+
+/// The bytes by which keys tell their tables.
+struct Tables {
+    history: u8,
+    end: u8,
+    early: u8,
+    message: u8,
+    instance: u8,
+    state: u8,
+}
+
+impl Tables {
+    fn new() -> Self {
+        let (partition, id) = (PartitionId(0), InstanceId::trusted("x"));
+        Self {
+            history: keys::turn(partition, &id, ExecutionId::default(), 0)[2],
+            end: keys::end(partition, &id)[2],
+            early: keys::early_events(partition).start[2],
+            message: keys::messages(partition).start[2],
+            instance: keys::instance(partition, &id)[2],
+            state: keys::state(partition, &id)[2],
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! What can happen to orchestrations in a run.
+
+use crate::engine::Limits;
+use crate::simulation::climate::{Climate, Event};
+use crate::simulation::random::Random;
+
+/// What can happen to orchestrations in a run.
+#[derive(Clone, Debug)]
+pub(in crate::simulation) struct Conditions {
+    /// Whether every turn replays the whole history.
+    strict: bool,
+    /// How many orders clients give.
+    pub(super) orders: u64,
+    /// Whether clients terminate, suspend, rewind, restart and purge.
+    pub(super) manage: bool,
+    /// Whether operators release locks by force.
+    pub(super) force: bool,
+    /// Whether activities now and then panic or run out of time.
+    pub(super) bad_jobs: bool,
+}
+
+impl Conditions {
+    pub(in crate::simulation) fn add_to(climate: &mut Climate, random: &mut Random) {
+        climate.orchestrations = Some(Self {
+            strict: random.chance(40),
+            orders: random.between(3, 40),
+            manage: random.chance(60),
+            force: random.chance(40),
+            bad_jobs: random.chance(40),
+        });
+        for (event, weight) in [(Event::Order, 10), (Event::Job, 8)] {
+            let weight = (weight * random.pick(&[10, 10, 30, 3, 1])).max(1);
+            climate.weights.push((event, weight));
+        }
+        // In half of the runs clients leave the entities to the orchestrations.
+        if random.chance(50) {
+            climate.requests = random.below(4);
+        }
+    }
+
+    /// Bounds one life of the hub.
+    pub(in crate::simulation) fn bound(&self, limits: &mut Limits, random: &mut Random) {
+        limits.strict_replay = self.strict;
+        limits.live_bytes = *random.pick(&[0, 4_000, 1 << 20]);
+        limits.activities = *random.pick(&[1, 2, 256]);
+        limits.activities_in_memory = *random.pick(&[1, 2, 256]);
+        limits.early_events = *random.pick(&[1, 10_000, 10_000]);
+        limits.crashes = *random.pick(&[1, 2, 5, 5]);
+    }
+}

@@ -1,0 +1,95 @@
+//! What orchestrations asked of entities took effect once, and in order.
+
+use std::collections::BTreeMap;
+
+use super::chronicle::{Ask, Chronicle};
+use super::program::is_of_orchestration;
+use crate::simulation::plan::End;
+use crate::simulation::survey::Survey;
+use crate::simulation::world::World;
+
+/// No work was done that nobody asked for, and none more often than that.
+pub(super) fn at_most_once(world: &World, survey: &Survey) {
+    let errands = &world.chronicle.errands;
+    for (work, count) in survey.errands_done() {
+        let asks = errands.get(&work).map(Vec::as_slice).unwrap_or_default();
+        assert!(!asks.is_empty(), "the work {work} was done and no history asks for it");
+        assert!(
+            count <= asks.len() && asks[0].end == End::Fine,
+            "the work {work} was done {count} times: {asks:?}"
+        );
+    }
+    for (id, log) in &survey.logs {
+        for entry in log.iter().flatten().filter(|entry| is_of_orchestration(entry.id)) {
+            let target = &errands[&entry.id][0].target;
+            assert_eq!(target, id, "the work {} was done by another", entry.id);
+        }
+    }
+}
+
+/// What was asked for was done.
+pub(super) fn exactly_once(world: &World, survey: &Survey) {
+    at_most_once(world, survey);
+    let done = survey.errands_done();
+    for (work, asks) in &world.chronicle.errands {
+        let answers: Vec<bool> = asks.iter().filter_map(|ask| world.chronicle.answer(ask)).collect();
+        let is_sure = match asks[0].end {
+            End::Fine if answers.contains(&true) => true,
+            // Inside of a critical section a call may come after the end of the lock, and a bad build may have refused it.
+            End::Fine => answers.is_empty() && !asks[0].locked && !world.climate.bad_builds,
+            _ => false,
+        };
+        assert!(
+            !is_sure || done.contains_key(work),
+            "the work {work} was not done: {asks:?} {answers:?}"
+        );
+    }
+    in_order(world, survey);
+    not_early(world, survey);
+}
+
+/// What one orchestration asked of one entity was done in the order of asking.
+fn in_order(world: &World, survey: &Survey) {
+    let errands = &world.chronicle.errands;
+    for (receiver, log) in &survey.logs {
+        if world.disordered_logs.contains(receiver) {
+            continue;
+        }
+        let mut last: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+        for entry in log.iter().flatten().filter(|entry| is_of_orchestration(entry.id)) {
+            let asks = &errands[&entry.id];
+            // What a rewound history asks for again, what was scheduled, and what was a dead letter has no place in the order.
+            let [ask] = asks.as_slice() else { continue };
+            if ask.at.is_some() || world.disordered.contains(&entry.id) {
+                continue;
+            }
+            let place = (ask.serial, entry.id);
+            if let Some(before) = last.insert(&ask.instance, place) {
+                assert!(
+                    before < place,
+                    "the order from {} to {receiver}: {before:?} before {place:?}",
+                    ask.instance
+                );
+            }
+        }
+    }
+}
+
+/// Nothing that was scheduled was done before its time.
+fn not_early(world: &World, survey: &Survey) {
+    for entry in survey.logs.values().flatten().flatten() {
+        let Some([ask]) = world.chronicle.errands.get(&entry.id).map(Vec::as_slice) else {
+            continue;
+        };
+        let is_early = ask.at.is_some_and(|due| entry.at < due) && !world.clock_was_set_back;
+        assert!(!is_early, "the work {} was done at {} and {ask:?}", entry.id, entry.at);
+    }
+}
+
+impl Chronicle {
+    /// Whether a call was answered, if it has ended.
+    fn answer(&self, ask: &Ask) -> Option<bool> {
+        let step = (ask.instance.clone(), ask.execution, ask.sequence);
+        self.answers.get(&step).map(|(_, answered)| *answered)
+    }
+}

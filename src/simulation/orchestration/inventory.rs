@@ -1,0 +1,262 @@
+//! The rows of orchestrations in a store.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::lockstep::same;
+use super::program::Job;
+use super::reference::{End, Reference};
+use crate::id::{ExecutionId, InstanceId, PartitionId, Sequence};
+use crate::simulation::world::World;
+use crate::store::records::history::{Command, Incoming, StepOutcome, TurnRecord};
+use crate::store::records::instance::{
+    ActivityRecord, EndRecord, InstanceRecord, LockRecord, OrchestrationStatus, Order, StopKind,
+};
+use crate::store::records::{self, Action, MessageRecord, PartitionRecord};
+use crate::store::{Reader, keys};
+
+/// The rows of orchestrations in a store.
+#[derive(Debug, Default)]
+pub(super) struct Inventory {
+    pub(super) instances: BTreeMap<String, InstanceRecord>,
+    pub(super) ends: BTreeMap<String, EndRecord>,
+    pub(super) custom_statuses: BTreeSet<String>,
+    /// Status, time of creation and id, as the index has them.
+    pub(super) index: BTreeSet<(OrchestrationStatus, u64, String)>,
+    pub(super) locks: BTreeMap<String, LockRecord>,
+    pub(super) activities: BTreeMap<(String, ExecutionId, Sequence), ActivityRecord>,
+    /// The timers of orchestrations, by id and name.
+    pub(super) timers: BTreeSet<(String, String)>,
+    /// How many events wait for an orchestration that is to begin, and for which ones.
+    pub(super) early: Vec<String>,
+    pub(super) early_counted: u64,
+    /// How many turns there are of each execution.
+    pub(super) turns: BTreeMap<(String, ExecutionId), u32>,
+    /// Messages for orchestrations, and about locks.
+    pub(super) orders: Vec<(String, Action)>,
+    /// Steps of orchestrations that wait in the queue of an entity.
+    pub(super) calls: BTreeSet<(String, ExecutionId, Sequence)>,
+}
+
+const STATUSES: [OrchestrationStatus; 8] = [
+    OrchestrationStatus::Pending,
+    OrchestrationStatus::Running,
+    OrchestrationStatus::Completed,
+    OrchestrationStatus::Failed,
+    OrchestrationStatus::Terminated,
+    OrchestrationStatus::Canceled,
+    OrchestrationStatus::ContinuedAsNew,
+    OrchestrationStatus::Suspended,
+];
+
+impl World {
+    pub(super) fn inventory(&self) -> Inventory {
+        let mut inventory = Inventory::default();
+        for partition in (0..self.climate.partitions).map(PartitionId) {
+            inventory.read(partition, self.model.as_ref());
+        }
+        inventory
+    }
+
+    pub(super) fn instance_record(&self, id: &str) -> Option<InstanceRecord> {
+        let id = InstanceId::trusted(id);
+        let key = keys::instance(id.partition(self.climate.partitions), &id);
+        let row = self.model.get(&key).expect("the model's reads do not fail");
+        row.map(|row| records::decode(&row, "instance").expect("an instance"))
+    }
+
+    /// The turns of the execution that an orchestration is in.
+    pub(super) fn history(&self, id: &str, record: &InstanceRecord) -> Vec<TurnRecord> {
+        let instance = InstanceId::trusted(id);
+        let partition = instance.partition(self.climate.partitions);
+        let range = keys::turns(partition, &instance, record.execution, 0..record.turns);
+        let rows = self
+            .model
+            .scan(range, usize::MAX)
+            .expect("the model's reads do not fail");
+        assert_eq!(rows.len(), record.turns as usize, "the turns of {id}");
+        rows.iter()
+            .map(|(_, row)| records::decode(row, "turn").expect("a turn"))
+            .collect()
+    }
+
+    /// Lets the reference follow the history of an orchestration: it has to ask for what is recorded, and to end as it did.
+    pub(super) fn follow(&self, id: &str, record: &InstanceRecord, inventory: &Inventory) -> Reference {
+        let mut reference = Reference::new(id);
+        let turns = self.history(id, record);
+        for turn in &turns {
+            let asked = reference.turn(turn.time, &turn.incoming);
+            same(id, &turn.commands, &asked);
+        }
+        check_steps(id, &turns, self.clock_was_set_back);
+        let end = inventory.ends.get(id);
+        let fits = match record.status {
+            OrchestrationStatus::Completed => {
+                reference.end == Some(End::Completed) && matches!(end, Some(EndRecord::Completed(_)))
+            }
+            OrchestrationStatus::Failed => {
+                reference.end == Some(End::Failed) && matches!(end, Some(EndRecord::Failed(_)))
+            }
+            OrchestrationStatus::Terminated | OrchestrationStatus::Canceled => {
+                reference.end.is_none() && matches!(end, Some(EndRecord::Ended(_)))
+            }
+            OrchestrationStatus::Running | OrchestrationStatus::Suspended => reference.end.is_none() && end.is_none(),
+            OrchestrationStatus::Pending | OrchestrationStatus::ContinuedAsNew => turns.is_empty() && end.is_none(),
+        };
+        assert!(
+            fits,
+            "{id} is {record:?} and ended with {end:?}, and the reference ended with {:?}",
+            reference.end
+        );
+        let last = turns.last().and_then(|turn| turn.commands.last());
+        match (end, last) {
+            (Some(EndRecord::Completed(output)), Some(Command::Complete { output: recorded })) => {
+                assert_eq!(output, recorded, "the output of {id}");
+            }
+            (Some(EndRecord::Failed(failure)), Some(Command::Fail { failure: recorded })) => {
+                assert_eq!(failure, recorded, "the failure of {id}");
+            }
+            (Some(EndRecord::Ended(_)) | None, _) => {}
+            other => panic!("{id} ended otherwise than its history: {other:?}"),
+        }
+        if let Some(stopped) = &record.stopped {
+            let foreseen = match stopped.kind {
+                StopKind::Unregistered => self.climate.bad_builds,
+                StopKind::Panicked => true,
+                _ => false,
+            };
+            assert!(foreseen, "{id} is stopped: {stopped:?}");
+        }
+        reference
+    }
+}
+
+/// What is recorded of steps is what came of them: the ends of activities follow from their inputs, and no timer is early.
+fn check_steps(id: &str, turns: &[TurnRecord], clock_was_set_back: bool) {
+    let mut asked: BTreeMap<Sequence, Command> = BTreeMap::new();
+    for turn in turns {
+        for incoming in &turn.incoming {
+            let Incoming::Completed { sequence, outcome } = incoming else {
+                continue;
+            };
+            match asked.remove(sequence) {
+                Some(Command::CallActivity { input, attempt, .. }) => {
+                    let job: Job = serde_json::from_slice(&input).expect("a job");
+                    let fits = match (outcome, job.result(attempt)) {
+                        (StepOutcome::Answer(answer), Ok(result)) => *answer == result.to_string().into_bytes(),
+                        (StepOutcome::Returned(failure), Err(trouble)) => failure.message == trouble.0,
+                        (StepOutcome::Runtime(_), _) => true,
+                        _ => false,
+                    };
+                    assert!(fits, "{id}: attempt {attempt} of {job:?} ended with {outcome:?}");
+                }
+                Some(Command::CreateTimer { due, .. }) => {
+                    let is_early = turn.time < due && !clock_was_set_back;
+                    assert!(
+                        !is_early,
+                        "{id}: the timer {sequence} was due at {due:?} and fired at {:?}",
+                        turn.time
+                    );
+                }
+                Some(_) => {}
+                None => panic!("{id}: the step {sequence} ended twice, or was never begun: {outcome:?}"),
+            }
+        }
+        for command in &turn.commands {
+            let sequence = match command {
+                Command::CallActivity { sequence, .. }
+                | Command::CreateTimer { sequence, .. }
+                | Command::StartOrchestration {
+                    sequence, wait: true, ..
+                }
+                | Command::CallEntity { sequence, .. }
+                | Command::Lock { sequence, .. } => *sequence,
+                // Nobody is told of the end of what was taken back.
+                Command::Cancel { sequence, .. } => {
+                    asked.remove(sequence);
+                    continue;
+                }
+                _ => continue,
+            };
+            asked.insert(sequence, command.clone());
+        }
+    }
+}
+
+impl Inventory {
+    fn read(&mut self, partition: PartitionId, reader: &dyn Reader) {
+        let scan = |range| reader.scan(range, usize::MAX).expect("the model's reads do not fail");
+        let id_of = |key: &[u8]| keys::id_of(key).expect("a key holds an id").to_owned();
+        for (key, row) in scan(keys::instances(partition, "")) {
+            let record = records::decode(&row, "instance").expect("an instance");
+            self.instances.insert(id_of(&key), record);
+        }
+        let any = InstanceId::trusted("");
+        for (key, row) in scan(table_of(&keys::end(partition, &any))) {
+            let end = records::decode(&row, "end").expect("an end");
+            self.ends.insert(id_of(&key), end);
+        }
+        let statuses = scan(table_of(&keys::custom_status(partition, &any)));
+        self.custom_statuses.extend(statuses.iter().map(|(key, _)| id_of(key)));
+        for status in STATUSES {
+            for (key, _) in scan(keys::statuses(partition, status)) {
+                let (created, id) = keys::status_parts(&key).expect("the key of a status");
+                self.index.insert((status, created.0, id.to_owned()));
+            }
+        }
+        for (key, row) in scan(keys::locks(partition)) {
+            let lock = records::decode(&row, "lock").expect("a lock");
+            self.locks.insert(id_of(&key), lock);
+        }
+        for (key, row) in scan(keys::activities(partition)) {
+            let (id, execution, sequence) = keys::activity_parts(&key).expect("the key of an activity");
+            let record = records::decode(&row, "activity").expect("an activity");
+            self.activities.insert((id.to_owned(), execution, sequence), record);
+        }
+        for (key, _) in scan(keys::timers(partition)) {
+            let (_, id, name) = keys::timer_parts(&key).expect("the key of a timer");
+            if !id.starts_with('@') {
+                self.timers.insert((id.to_owned(), name.to_owned()));
+            }
+        }
+        let early = scan(keys::early_events(partition));
+        self.early.extend(early.iter().map(|(key, _)| id_of(key)));
+        if let Some(row) = reader
+            .get(&keys::partition(partition))
+            .expect("the model's reads do not fail")
+        {
+            let counters: PartitionRecord = records::decode(&row, "partition").expect("a partition");
+            self.early_counted += counters.early_events;
+        }
+        for (key, _) in scan(table_of(&keys::turn(partition, &any, ExecutionId::default(), 0))) {
+            let execution = ExecutionId(key[key.len() - 20..key.len() - 4].try_into().expect("16 bytes"));
+            *self.turns.entry((id_of(&key), execution)).or_default() += 1;
+        }
+        for (key, row) in scan(keys::all_messages(partition)) {
+            let message: MessageRecord = records::decode(&row, "message").expect("a message");
+            if let (Some(source), Some(step)) = (message.source, message.step) {
+                self.calls.insert((source, step.execution, step.sequence));
+            }
+            if matches!(message.action, Action::Order(_) | Action::Lock(_)) {
+                self.orders.push((id_of(&key), message.action));
+            }
+        }
+    }
+
+    /// Whether an orchestration is about to be told that this step has ended.
+    pub(super) fn will_complete(&self, id: &str, execution: ExecutionId, sequence: Sequence) -> bool {
+        self.orders.iter().any(|(target, action)| {
+            let Action::Order(order) = action else { return false };
+            let completes = matches!(&**order, Order::Completed { execution: of, sequence: step, .. }
+                if *of == execution && *step == sequence);
+            completes && target == id
+        })
+    }
+}
+
+/// The range of the table to which `key` belongs.
+fn table_of(key: &[u8]) -> std::ops::Range<Vec<u8>> {
+    let start = key[..3].to_vec();
+    let mut end = start.clone();
+    end[2] += 1;
+    start..end
+}

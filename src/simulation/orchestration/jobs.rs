@@ -1,0 +1,108 @@
+//! The pool of activities, which the simulation plays: an attempt runs from its start at the gate until it ends at some time,
+//! or until the process dies.
+
+use super::program::{Job, Trouble};
+use crate::engine::message::{ActivityEnd, ActivityKey, Input};
+use crate::entity::OperationError;
+use crate::error::{Error, ErrorKind};
+use crate::simulation::life::Envelope;
+use crate::simulation::sights::Sight;
+use crate::simulation::world::World;
+
+/// A running attempt of an activity.
+#[derive(Debug)]
+pub(in crate::simulation) struct RunningJob {
+    pub(super) activity: ActivityKey,
+    pub(super) name: String,
+    pub(super) job: Job,
+    pub(super) attempt: u32,
+    canceled: bool,
+}
+
+impl RunningJob {
+    pub(in crate::simulation) fn new(activity: ActivityKey, name: String, input: &[u8], attempt: u32) -> Self {
+        Self {
+            activity,
+            name,
+            job: serde_json::from_slice(input).expect("the input of an activity is a job"),
+            attempt,
+            canceled: false,
+        }
+    }
+}
+
+impl World {
+    /// An attempt begins. What asked for it is durable, as of all that leaves the gate.
+    pub(in crate::simulation) fn start_job(&mut self, job: RunningJob) {
+        self.story.tell(|| format!("{} begins {job:?}", self.now.0));
+        let twice = self
+            .life
+            .jobs
+            .iter()
+            .any(|other| other.activity == job.activity && !other.canceled);
+        assert!(!twice, "two attempts run at one time: {job:?}");
+        if job.name == "narrow" {
+            let narrow = |other: &&RunningJob| other.name == "narrow";
+            assert!(
+                self.life.jobs.iter().find(narrow).is_none(),
+                "more than one narrow activity at a time: {job:?}"
+            );
+        }
+        self.see(Sight::ActivityRetried, job.attempt > 1);
+        self.life.jobs.push(job);
+    }
+
+    /// Nobody wants the end of an activity any more. The one that runs may end all the same.
+    pub(in crate::simulation) fn cancel_job(&mut self, activity: &ActivityKey) {
+        self.see(Sight::ActivityCanceled, true);
+        let running = self.life.jobs.iter_mut().rev().find(|job| job.activity == *activity);
+        // It may have ended, and nobody has heard of that.
+        if let Some(running) = running {
+            running.canceled = true;
+        }
+    }
+
+    pub(in crate::simulation) fn end_some_job(&mut self) {
+        if !self.life.jobs.is_empty() {
+            let at = self.random.index(self.life.jobs.len());
+            self.end_job(at);
+        }
+    }
+
+    /// An attempt ends, well or not, by a rule that its input holds.
+    pub(in crate::simulation) fn end_job(&mut self, at: usize) {
+        let RunningJob {
+            activity, job, attempt, ..
+        } = self.life.jobs.remove(at);
+        let is_bad = self
+            .climate
+            .orchestrations
+            .as_ref()
+            .is_some_and(|conditions| conditions.bad_jobs);
+        let ended = match self.random.below(100) {
+            0..4 if is_bad => ActivityEnd::Runtime(Error::new(ErrorKind::Panicked, "it panicked")),
+            4..8 if is_bad => ActivityEnd::Runtime(Error::new(ErrorKind::TimedOut, "it took too long")),
+            _ => match job.result(attempt) {
+                Ok(answer) => ActivityEnd::Answer(answer.to_string().into_bytes()),
+                Err(trouble) => ActivityEnd::Returned(failure(&trouble, job.hard)),
+            },
+        };
+        self.story
+            .tell(|| format!("{} ends {activity} attempt {attempt}: {ended:?}", self.now.0));
+        let seat = self.life.seat_of(&activity.instance, self.climate.partitions);
+        let input = Input::ActivityEnded {
+            activity,
+            attempt,
+            ended,
+        };
+        self.life.seats[seat].inbox.push_back(Envelope::Input(Box::new(input)));
+    }
+}
+
+fn failure(trouble: &Trouble, hard: bool) -> crate::failure::Failure {
+    let failure = trouble.to_failure();
+    match hard {
+        true => failure.non_retriable(),
+        false => failure,
+    }
+}

@@ -1,0 +1,114 @@
+//! Rows that belong together: after every commit no row is without what it belongs to, and nothing lacks its row.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::inventory::Inventory;
+use super::reference::Reference;
+use crate::store::records::history::OpenStep;
+use crate::store::records::instance::OrchestrationStatus;
+
+/// Checks the rows of orchestrations against each other. `references` have followed the histories.
+pub(super) fn belong_together(inventory: &Inventory, references: &BTreeMap<String, Reference>) {
+    let instances = &inventory.instances;
+    let index: BTreeSet<_> = instances
+        .iter()
+        .map(|(id, record)| (record.status, record.created.0, id.clone()))
+        .collect();
+    assert_eq!(inventory.index, index, "the index of statuses and the orchestrations");
+    let ended: BTreeSet<&String> = ids(inventory, |id| instances[id].status.is_terminal());
+    assert_eq!(
+        inventory.ends.keys().collect::<BTreeSet<_>>(),
+        ended,
+        "the ends and who has ended"
+    );
+    let with_status: BTreeSet<&String> = ids(inventory, |id| instances[id].has_custom_status);
+    assert_eq!(
+        inventory.custom_statuses.iter().collect::<BTreeSet<_>>(),
+        with_status,
+        "the custom statuses and who has one"
+    );
+    let turns: BTreeMap<_, u32> = instances
+        .iter()
+        .filter(|(_, record)| record.turns > 0)
+        .map(|(id, record)| ((id.clone(), record.execution), record.turns))
+        .collect();
+    assert_eq!(inventory.turns, turns, "the rows of histories and the orchestrations");
+    assert_eq!(
+        inventory.early.len() as u64,
+        inventory.early_counted,
+        "events that are kept and their count"
+    );
+    for id in &inventory.early {
+        let has_begun = instances.get(id).is_some_and(|record| record.turns > 0);
+        assert!(!has_begun, "an event is kept for {id}, which has begun");
+    }
+    open_steps_have_rows(inventory, references);
+    rows_have_open_steps(inventory, references);
+}
+
+fn ids(inventory: &Inventory, is: impl Fn(&String) -> bool) -> BTreeSet<&String> {
+    inventory.instances.keys().filter(|id| is(id)).collect()
+}
+
+/// Whoever waits for an activity or a timer has its row, or is about to be told of its end.
+fn open_steps_have_rows(inventory: &Inventory, references: &BTreeMap<String, Reference>) {
+    for (id, reference) in references {
+        let record = &inventory.instances[id];
+        if record.status.is_terminal() {
+            continue;
+        }
+        for (sequence, step) in reference.steps.open_steps() {
+            let key = (id.clone(), record.execution, sequence);
+            let has_row = match step {
+                _ if !reference.steps.wants(sequence) => continue,
+                OpenStep::Activity => inventory.activities.contains_key(&key),
+                OpenStep::Timer { .. } => {
+                    let name = format!("{}:{sequence}", record.execution);
+                    inventory.timers.contains(&(id.clone(), name))
+                }
+                _ => continue,
+            };
+            let comes = inventory.will_complete(id, record.execution, sequence);
+            assert!(
+                has_row || comes,
+                "{id} waits for its step {sequence} and nothing is there of it: {step:?}"
+            );
+            assert!(
+                !(has_row && comes),
+                "the step {sequence} of {id} has ended and its row is there: {step:?}"
+            );
+        }
+    }
+}
+
+/// Every row of an activity or a timer is wanted by an orchestration.
+fn rows_have_open_steps(inventory: &Inventory, references: &BTreeMap<String, Reference>) {
+    let is_wanted = |id: &String, sequence: u64, execution: &str| {
+        let record = inventory
+            .instances
+            .get(id)
+            .filter(|record| !record.status.is_terminal());
+        let reference = references.get(id).filter(|reference| reference.steps.wants(sequence));
+        record.is_some_and(|record| record.execution.to_string() == execution) && reference.is_some()
+    };
+    for (id, execution, sequence) in inventory.activities.keys() {
+        assert!(
+            is_wanted(id, *sequence, &execution.to_string()),
+            "the activity {sequence} of {id} in {execution} belongs to nobody"
+        );
+    }
+    for (id, name) in &inventory.timers {
+        let belongs = match name.rsplit_once(':') {
+            Some((execution, sequence)) => is_wanted(id, sequence.parse().expect("a number"), execution),
+            None => {
+                let begins_later =
+                    |status| matches!(status, OrchestrationStatus::Pending | OrchestrationStatus::Suspended);
+                inventory
+                    .instances
+                    .get(id)
+                    .is_some_and(|record| record.turns == 0 && begins_later(record.status))
+            }
+        };
+        assert!(belongs, "the timer {name} of {id} belongs to nobody");
+    }
+}

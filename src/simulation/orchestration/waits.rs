@@ -1,0 +1,111 @@
+//! When everything has happened: whoever has not ended waits for something that nobody sends.
+
+use std::collections::BTreeMap;
+
+use super::inventory::Inventory;
+use super::reference::Reference;
+use crate::id::Sequence;
+use crate::store::records::history::OpenStep;
+use crate::store::records::instance::{InstanceRecord, OrchestrationStatus, StopKind};
+use crate::time::Timestamp;
+
+/// Every orchestration has ended, or is stopped or waits for a reason. Every lock has an owner that wants it.
+pub(super) fn have_reasons(inventory: &Inventory, references: &BTreeMap<String, Reference>, now: Timestamp) {
+    for (id, record) in &inventory.instances {
+        if record.status.is_terminal() || record.status == OrchestrationStatus::Suspended {
+            continue;
+        }
+        if let Some(stopped) = &record.stopped {
+            assert_eq!(stopped.kind, StopKind::Panicked, "{id} is stopped: {stopped:?}");
+            continue;
+        }
+        if record.turns == 0 {
+            let begins_later = inventory.timers.iter().any(|(of, _)| of == id);
+            assert!(begins_later, "{id} does not begin: {record:?}");
+            continue;
+        }
+        let mut open = references[id].steps.open_steps().peekable();
+        assert!(open.peek().is_some(), "{id} waits for nothing: {record:?}");
+        for (sequence, step) in open {
+            let waits = references[id].steps.wants(sequence) || matches!(step, OpenStep::Event);
+            assert!(
+                !waits || has_reason(inventory, id, record, sequence, &step, now),
+                "{id} waits for its step {sequence} for no reason: {step:?}"
+            );
+        }
+    }
+    for (entity, lock) in &inventory.locks {
+        let owner = inventory.instances.get(&lock.owner.instance);
+        let lives = owner.is_some_and(|owner| !owner.status.is_terminal() && owner.execution == lock.owner.execution);
+        let wants = references.get(&lock.owner.instance).is_some_and(|reference| {
+            let is_lock = |(sequence, step): (Sequence, OpenStep)| {
+                sequence == lock.owner.sequence && matches!(step, OpenStep::Lock { .. })
+            };
+            reference.steps.open_steps().any(is_lock)
+        });
+        assert!(
+            lives && wants,
+            "{entity} is locked by one who does not want it: {lock:?}"
+        );
+    }
+    sections_hold_their_locks(inventory, references);
+}
+
+/// Who was granted locks holds all of them, but for those that were released by force. So no two hold one.
+pub(super) fn sections_hold_their_locks(inventory: &Inventory, references: &BTreeMap<String, Reference>) {
+    for (id, reference) in references {
+        let record = &inventory.instances[id];
+        if record.status.is_terminal() {
+            continue;
+        }
+        for (sequence, step) in reference.steps.open_steps() {
+            let OpenStep::Lock {
+                entities,
+                granted: true,
+            } = step
+            else {
+                continue;
+            };
+            for entity in entities {
+                let owner = inventory.locks.get(&entity).map(|lock| &lock.owner);
+                let holds = owner.is_some_and(|owner| {
+                    owner.instance == *id && owner.execution == record.execution && owner.sequence == sequence
+                });
+                let was_forced = reference.steps.lost().contains(&entity) || inventory.will_lose(id, &entity);
+                assert!(
+                    holds || was_forced,
+                    "{id} was granted the lock of {entity}, which {owner:?} holds"
+                );
+            }
+        }
+    }
+}
+
+fn has_reason(
+    inventory: &Inventory,
+    id: &str,
+    record: &InstanceRecord,
+    sequence: Sequence,
+    step: &OpenStep,
+    now: Timestamp,
+) -> bool {
+    let is_locked_by_another = |entity: &String| {
+        let lock = inventory.locks.get(entity);
+        lock.is_some_and(|lock| lock.owner.instance != id || lock.owner.sequence != sequence)
+    };
+    match step {
+        OpenStep::Event => true,
+        OpenStep::Timer { due } => *due > now,
+        OpenStep::Activity => false,
+        OpenStep::Child { instance } => inventory.instances.get(instance).is_some_and(|child| {
+            let is_parents = child.parent.as_ref().is_some_and(|parent| {
+                parent.instance == id && parent.execution == record.execution && parent.sequence == sequence
+            });
+            is_parents && !child.status.is_terminal()
+        }),
+        OpenStep::Call { target } => {
+            is_locked_by_another(target) && inventory.calls.contains(&(id.to_owned(), record.execution, sequence))
+        }
+        OpenStep::Lock { entities, granted } => *granted || entities.iter().any(is_locked_by_another),
+    }
+}

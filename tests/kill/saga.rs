@@ -1,0 +1,210 @@
+//! Orders under SIGKILL: the worker's side and the test.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use abide::prelude::*;
+use abide::{HistoryEventKind, HistoryStep, OrchestrationStatus};
+
+use crate::books::{Audit, BOOKS, order_of};
+use crate::orders::{Order, STOCK, Stock, Till, builder, foreseen, order, process_order};
+use crate::worker::{self, Worker};
+use crate::{draw, end, kills};
+
+/// What the worker is called that processes orders.
+pub(crate) const ROLE: &str = "orders";
+
+/// How many orders come in between two kills.
+const NEW_A_ROUND: u64 = 24;
+
+/// The worker: it starts the orders that it is told of, or waits for those whose start was acknowledged before.
+pub(crate) async fn work(place: &Path) -> abide::Result<()> {
+    let (sender, mut orders) = tokio::sync::mpsc::unbounded_channel();
+    std::thread::spawn(move || std::iter::from_fn(worker::order).try_for_each(|order| sender.send(order)));
+    BOOKS.open(place, &orders.recv().await.unwrap_or_default());
+    let hub = builder(&place.join("hub")).executors(2).open().await?;
+    let client = hub.client();
+    for (article, n) in STOCK {
+        let put = client.entity::<Stock>(article).put(n);
+        put.request_id(format!("stock {article}")).await?;
+    }
+    worker::tell("open");
+    while let Some(told) = orders.recv().await {
+        if told == "shut down" {
+            return hub.shutdown().await;
+        }
+        let client = client.clone();
+        tokio::spawn(async move {
+            if let Err(error) = obey(&client, &told).await {
+                end(&format!("{told}: {error}"));
+            }
+        });
+    }
+    Ok(())
+}
+
+async fn obey(client: &Client, told: &str) -> abide::Result<()> {
+    let (what, id) = told.split_once(' ').expect("an order has a verb");
+    let run = client.orchestration::<process_order>(id);
+    if what == "start" {
+        let start = client.start::<process_order>(order(number(id)));
+        // What was not acknowledged may be there all the same.
+        start.instance_id(id).request_id(id).await?;
+        BOOKS.acknowledged(id);
+        worker::tell(format!("acknowledged {id}"));
+    }
+    let outcome = match run.result().await {
+        Ok(_) => "confirmed".to_owned(),
+        Err(error) => error.into_returned()?.to_string(),
+    };
+    BOOKS.ended(id, &outcome);
+    worker::tell(format!("ended {id}"));
+    Ok(())
+}
+
+/// The number of the order of this id.
+fn number(id: &str) -> u64 {
+    let number = id.strip_prefix("order-").expect("the id of an order");
+    number.parse().expect("an order has a number")
+}
+
+/// SEMANTICS, "Delivery", rows "orchestration step", "activity" and "client's signal or start, acknowledged": the worker is
+/// killed at any moment while it processes orders, and the ledger outside of the hub agrees with the histories. No activity
+/// whose result was recorded ran again; none ran that no history asked for; no acknowledged start was lost; every order
+/// ended as its input foresees; stock and money add up.
+#[test]
+fn orders_survive_any_kill() {
+    let mut seed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
+    println!("seed {seed}");
+    let place = tempfile::tempdir().unwrap();
+    let kills = kills().div_ceil(2);
+    let mut known = 0;
+    for round in 0..=kills {
+        let mut worker = Worker::start(ROLE, place.path());
+        worker.say(round);
+        if round % 4 == 2 && round < kills {
+            // This one is killed while it opens, or soon after; the kernel's clock is chance enough.
+            std::thread::sleep(Duration::from_micros(draw(&mut seed, 60_000) as u64));
+            worker.kill();
+            continue;
+        }
+        worker.expect("open");
+        let audit = Audit::read(place.path()).unwrap();
+        known += if round < kills { NEW_A_ROUND } else { 0 };
+        let open: Vec<String> = (0..known)
+            .map(|n| format!("order-{n}"))
+            .filter(|id| !audit.ended.contains_key(id))
+            .collect();
+        let mut answers = 0;
+        for id in &open {
+            let is_acknowledged = audit.acknowledged.contains(id);
+            worker.say(format!("{} {id}", if is_acknowledged { "wait" } else { "start" }));
+            answers += if is_acknowledged { 1 } else { 2 };
+        }
+        if round < kills {
+            for _ in 0..draw(&mut seed, answers) {
+                worker.hear().expect("the worker goes on");
+            }
+            std::thread::sleep(Duration::from_micros(draw(&mut seed, 3_000) as u64));
+            worker.kill();
+        } else {
+            for _ in 0..answers {
+                worker.hear().expect("the worker goes on");
+            }
+            worker.say("shut down");
+            assert!(worker.wait().success());
+        }
+    }
+    let audit = Audit::read(place.path()).unwrap();
+    println!(
+        "{known} orders, {} steps, {} runs that were cut off",
+        audit.steps.len(),
+        audit.repeated
+    );
+    assert!(audit.repeated > 0, "no kill found an activity at work");
+    let all: BTreeSet<String> = (0..known).map(|n| format!("order-{n}")).collect();
+    assert_eq!(audit.acknowledged, all);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let hub = builder(&place.path().join("hub")).open().await.unwrap();
+        agrees(&hub.client(), &audit).await;
+        hub.shutdown().await.unwrap();
+    });
+}
+
+/// Compares the hub with the ledger.
+async fn agrees(client: &Client, audit: &Audit) {
+    let mut stock: BTreeMap<&str, u32> = STOCK.into();
+    let mut earned = 0;
+    for id in &audit.acknowledged {
+        let order = order(number(id));
+        let outcome = audit.ended[id].as_str();
+        assert!(foreseen(&order).contains(&outcome), "{id} {outcome}");
+        if outcome == "confirmed" {
+            for (article, n) in &order.lines {
+                *stock.get_mut(article.as_str()).unwrap() -= n;
+            }
+            earned += order.cents as i64;
+        }
+        history_agrees(client, audit, id, &order).await;
+    }
+    for (article, free) in stock {
+        let state = client.entity::<Stock>(article).state().await.unwrap().unwrap();
+        assert_eq!(state.free, free, "{article}");
+    }
+    // Outside, the provider counts each idempotency key once; inside, the till counts each signal once.
+    let booked: i64 = audit.steps.values().map(|step| step.cents).sum();
+    assert_eq!(booked, earned);
+    let till = client.entity::<Till>("till").state().await.unwrap().unwrap();
+    assert_eq!(till.cents, earned);
+    assert!(client.dead_letters().await.unwrap().is_empty());
+}
+
+/// Compares the history of one order with the ledger: what ran was asked for, and what it answered is what was recorded.
+async fn history_agrees(client: &Client, audit: &Audit, id: &str, order: &Order) {
+    let run = client.instance(id);
+    let info = run.status().await.unwrap().expect("an acknowledged start is there");
+    let status = match audit.ended[id].as_str() {
+        "confirmed" => OrchestrationStatus::Completed,
+        _ => OrchestrationStatus::Failed,
+    };
+    assert_eq!(info.status, status, "{id}");
+    // What the history asked for, by idempotency key: the name and the last attempt.
+    let mut asked = BTreeMap::new();
+    let mut answered = BTreeMap::new();
+    for event in run.history().await.unwrap() {
+        let key = |sequence| format!("{id}/{}/{sequence}", info.execution_id);
+        match event.kind {
+            HistoryEventKind::ExecutionStarted { input, .. } => {
+                assert_eq!(input, serde_json::to_string(order).unwrap(), "{id}");
+            }
+            HistoryEventKind::StepScheduled {
+                sequence,
+                step: HistoryStep::Activity { name },
+                attempt,
+                ..
+            } => drop(asked.insert(key(sequence), (name, attempt))),
+            HistoryEventKind::StepCompleted {
+                sequence,
+                step: Some(HistoryStep::Activity { .. }),
+                result,
+                ..
+            } => drop(answered.insert(key(sequence), result)),
+            HistoryEventKind::StepFailed { error: Some(error), .. } => panic!("{id}: {error}"),
+            _ => {}
+        }
+    }
+    let ran = audit.steps.iter().filter(|(key, _)| order_of(key) == id);
+    let ran: BTreeMap<_, _> = ran
+        .map(|(key, step)| (key.clone(), (step.name.clone(), step.attempt)))
+        .collect();
+    // In both directions: the order has ended, so that all it asked for has run.
+    assert_eq!(ran, asked, "{id}");
+    for (key, result) in answered {
+        let step = &audit.steps[&key];
+        let names = |run: &String| result.contains(&format!("\"{run}\""));
+        assert!(step.done.iter().any(names), "{key} was recorded as {result}");
+        assert!(step.recorded.iter().all(names), "{key} was recorded as {result}");
+    }
+}

@@ -1,0 +1,734 @@
+//! Bad input and what it gets: a typed error or a visible stop, never an orchestration that is stuck. SEMANTICS,
+//! "Orchestrations"; the row is named at each test.
+#![cfg(feature = "rocksdb")]
+
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use abide::prelude::*;
+use abide::{
+    Error, ErrorKind, HistoryEventKind, HubBuilder, InstanceHandle, OrchestrationInfo, OrchestrationStatus, StopKind,
+    Stopped, VersionMatch,
+};
+use serde_json::json;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Parcel {
+    grams: u32,
+    to: String,
+}
+
+#[activity]
+async fn weigh(parcel: Parcel) -> u32 {
+    parcel.grams
+}
+
+#[activity]
+async fn stamp(grams: u32) -> u32 {
+    grams / 20
+}
+
+#[orchestration]
+async fn ship(ctx: OrchestrationContext, parcel: Parcel) -> Result<u32, Failure> {
+    Ok(ctx.call_activity::<weigh>(parcel).await?)
+}
+
+/// Reads the status until the orchestration has ended or is stopped, and gives what it is then.
+async fn until_it_rests(run: &InstanceHandle) -> OrchestrationInfo {
+    loop {
+        let info = run.status().await.unwrap().unwrap();
+        if info.status.is_terminal() || info.stopped.is_some() {
+            return info;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn until_it_stops(run: &InstanceHandle) -> Stopped {
+    let info = until_it_rests(run).await;
+    assert_eq!(info.status, OrchestrationStatus::Running, "{info:?}");
+    info.stopped.unwrap()
+}
+
+async fn until_it_waits(run: &InstanceHandle) {
+    while run.status().await.unwrap().unwrap().custom_status.is_none() {
+        tokio::task::yield_now().await;
+    }
+}
+
+fn check(error: &Error, kind: ErrorKind, parts: &[&str]) {
+    assert_eq!(error.kind(), kind, "{error}");
+    for part in parts {
+        assert!(error.to_string().contains(part), "`{part}` is missing: {error}");
+    }
+}
+
+/// Row Management, start: an input that does not decode is refused where the type is known, with type, field and position,
+/// and nothing is stored under the id.
+#[tokio::test]
+async fn a_start_with_a_bad_input_is_refused() {
+    let builder = Hub::in_memory().activity::<weigh>();
+    let hub = builder.orchestration::<ship>().open().await.unwrap();
+    let client = hub.client();
+    for (input, parts) in [
+        (r#"{"grams": 5}"#, ["`to`", "column 12"]),
+        (r#"{"grams": -5, "to": "Ulm"}"#, ["`-5`", "column 12"]),
+        ("{\"grams\": 5,\n\"to\": 7}", ["invalid type", "line 2 column 7"]),
+        ("null", ["invalid type: null", "column 4"]),
+        (r#"{"grams": 5, "to": "Ulm"} 6"#, ["something follows", "byte 26"]),
+    ] {
+        let start = client.start_by_name_with_json("ship", input).instance_id("run");
+        let error = start.await.unwrap_err();
+        let text = error.to_string();
+        let is_no_json = text.contains("is no JSON");
+        assert_eq!(is_no_json, input.ends_with('6'), "{text}");
+        let parts = if is_no_json { ["trailing", "column 27"] } else { parts };
+        check(&error, ErrorKind::InvalidArguments, &parts);
+        assert!(text.contains("`ship`"), "{text}");
+        assert!(is_no_json || text.contains("Parcel"), "{text}");
+    }
+    assert!(client.instance("run").status().await.unwrap().is_none());
+    let good = client
+        .start_by_name("ship", json!({ "grams": 5, "to": "Ulm" }))
+        .instance_id("run");
+    assert_eq!(good.await.unwrap().result().await.unwrap(), json!(5));
+    hub.shutdown().await.unwrap();
+}
+
+/// The build of the parent believes that the child takes a number.
+mod believed {
+    use abide::prelude::*;
+
+    #[orchestration(name = "child")]
+    pub(super) async fn child(_ctx: OrchestrationContext, grams: u32) -> Result<u32, Failure> {
+        Ok(grams)
+    }
+}
+
+/// The child takes a parcel.
+mod real {
+    use abide::prelude::*;
+
+    #[orchestration(name = "child")]
+    pub(super) async fn child(_ctx: OrchestrationContext, parcel: super::Parcel) -> Result<u32, Failure> {
+        Ok(parcel.grams)
+    }
+}
+
+#[orchestration]
+async fn misunderstands(ctx: OrchestrationContext) -> Result<String, Failure> {
+    match ctx
+        .call_sub_orchestration::<believed::child>(5)
+        .instance_id("child")
+        .await
+    {
+        Ok(grams) => Ok(grams.to_string()),
+        Err(error) => Ok(error.to_string()),
+    }
+}
+
+/// An input that does not decode where nobody could check it before fails the child with type and position; the parent is
+/// told, and neither is stuck.
+#[tokio::test]
+async fn a_child_with_a_bad_input_fails() {
+    let builder = Hub::in_memory().orchestration::<misunderstands>();
+    let hub = builder.orchestration::<real::child>().open().await.unwrap();
+    let client = hub.client();
+    let run = client.start::<misunderstands>(()).await.unwrap();
+    let told = run.result().await.unwrap();
+    for part in ["`child`", "Parcel", "invalid type: integer `5`", "column 1"] {
+        assert!(told.contains(part), "`{part}` is missing: {told}");
+    }
+    let child = client.instance("child").status().await.unwrap().unwrap();
+    assert_eq!(child.status, OrchestrationStatus::Failed);
+    let failure = child.failure.unwrap();
+    assert_eq!(failure.error_type, "InvalidArguments");
+    assert!(failure.non_retriable, "no retry mends it");
+    hub.shutdown().await.unwrap();
+}
+
+/// The good build: weighs, then stamps after the event.
+mod good {
+    use abide::prelude::*;
+
+    #[orchestration(name = "post")]
+    pub(super) async fn post(ctx: OrchestrationContext, grams: u32) -> Result<u32, Failure> {
+        let to = "Ulm".to_owned();
+        let weight = ctx.call_activity::<super::weigh>(super::Parcel { grams, to }).await?;
+        ctx.set_custom_status("waiting");
+        ctx.wait_for_external_event::<()>("go").await?;
+        Ok(ctx.call_activity::<super::stamp>(weight).await?)
+    }
+}
+
+/// A build that asks for something else, of the same kind.
+mod other_input {
+    use abide::prelude::*;
+
+    #[orchestration(name = "post")]
+    pub(super) async fn post(ctx: OrchestrationContext, grams: u32) -> Result<u32, Failure> {
+        let to = "Bonn".to_owned();
+        let weight = ctx.call_activity::<super::weigh>(super::Parcel { grams, to }).await?;
+        ctx.wait_for_external_event::<()>("go").await?;
+        Ok(ctx.call_activity::<super::stamp>(weight).await?)
+    }
+}
+
+/// A build that asks for less.
+mod one_step_less {
+    use abide::prelude::*;
+
+    #[orchestration(name = "post")]
+    pub(super) async fn post(ctx: OrchestrationContext, grams: u32) -> Result<u32, Failure> {
+        let to = "Ulm".to_owned();
+        Ok(ctx.call_activity::<super::weigh>(super::Parcel { grams, to }).await?)
+    }
+}
+
+/// A build that asks for more.
+mod one_step_more {
+    use abide::prelude::*;
+
+    #[orchestration(name = "post")]
+    pub(super) async fn post(ctx: OrchestrationContext, grams: u32) -> Result<u32, Failure> {
+        let to = "Ulm".to_owned();
+        let call = ctx.call_activity::<super::weigh>(super::Parcel { grams, to });
+        let more = ctx.call_activity::<super::stamp>(grams);
+        let weight = call.await?;
+        more.await?;
+        ctx.wait_for_external_event::<()>("go").await?;
+        Ok(ctx.call_activity::<super::stamp>(weight).await?)
+    }
+}
+
+/// A build that panics where the good one went on.
+mod panicking {
+    use abide::prelude::*;
+
+    #[orchestration(name = "post")]
+    pub(super) async fn post(ctx: OrchestrationContext, grams: u32) -> Result<u32, Failure> {
+        let to = "Ulm".to_owned();
+        let weight = ctx.call_activity::<super::weigh>(super::Parcel { grams, to }).await?;
+        ctx.wait_for_external_event::<()>("go").await?;
+        panic!("no stamps for {weight} g");
+    }
+}
+
+fn hub(directory: &Path) -> HubBuilder {
+    Hub::builder(directory).activity::<weigh>().activity::<stamp>()
+}
+
+/// Leaves a hub behind in which the good build waits for its event.
+async fn leave_one_waiting(directory: &Path) {
+    let hub = hub(directory).orchestration::<good::post>().open().await.unwrap();
+    let run = hub.client().start::<good::post>(100).instance_id("run").await.unwrap();
+    until_it_waits(&run.untyped()).await;
+    hub.shutdown().await.unwrap();
+}
+
+/// Opens a build that cannot go on, sends the event, and gives why it stops. It is stopped at a second open of the same
+/// build as well, and takes the event to the good build, which completes.
+async fn stops_and_completes(directory: &Path, bad: impl Fn(HubBuilder) -> HubBuilder) -> Stopped {
+    leave_one_waiting(directory).await;
+    let first = bad(hub(directory)).open().await.unwrap();
+    let run = first.client().instance("run");
+    run.raise_event("go", ()).await.unwrap();
+    let stopped = until_it_stops(&run).await;
+    let before = run.history().await.unwrap().len();
+    // To resume it without mending it stops it again, and nothing is recorded.
+    run.resume("again").await.unwrap();
+    assert_eq!(until_it_stops(&run).await.kind, stopped.kind);
+    assert_eq!(run.history().await.unwrap().len(), before);
+    first.shutdown().await.unwrap();
+
+    let second = bad(hub(directory)).open().await.unwrap();
+    let again = until_it_stops(&second.client().instance("run")).await;
+    assert_eq!(again.kind, stopped.kind);
+    second.shutdown().await.unwrap();
+
+    let good = hub(directory).orchestration::<good::post>().open().await.unwrap();
+    let run = good.client().instance("run");
+    assert_eq!(run.result().await.unwrap(), json!(5));
+    assert!(run.status().await.unwrap().unwrap().stopped.is_none());
+    good.shutdown().await.unwrap();
+    stopped
+}
+
+/// Row "Panic or non-determinism": another input of the same activity. It stops with the turn, the index and both sides.
+#[tokio::test]
+async fn a_build_that_asks_for_something_else_stops() {
+    let directory = tempfile::tempdir().unwrap();
+    let stopped = stops_and_completes(directory.path(), |hub| hub.orchestration::<other_input::post>()).await;
+    assert_eq!(stopped.kind, StopKind::NonDeterministic);
+    let lines: Vec<&str> = stopped.message.lines().collect();
+    assert!(lines[0].contains("in turn 0, command 1 of 1"), "{}", stopped.message);
+    assert!(lines[1].contains("expected") && lines[1].contains("weigh") && lines[1].contains("Ulm"));
+    assert!(lines[2].contains("asked for") && lines[2].contains("weigh") && lines[2].contains("Bonn"));
+    assert!(
+        lines[3].contains("tests/orchestrations_bad_input.rs"),
+        "{}",
+        stopped.message
+    );
+}
+
+/// Row "Panic or non-determinism": the code ends where the history goes on.
+#[tokio::test]
+async fn a_build_that_asks_for_less_stops() {
+    let directory = tempfile::tempdir().unwrap();
+    let stopped = stops_and_completes(directory.path(), |hub| hub.orchestration::<one_step_less::post>()).await;
+    assert_eq!(stopped.kind, StopKind::NonDeterministic);
+    assert!(
+        stopped.message.contains("in turn 1, command 1 of 1"),
+        "{}",
+        stopped.message
+    );
+    let wait = "wait for an event, step 2, name go";
+    assert!(stopped.message.contains(wait), "{}", stopped.message);
+}
+
+/// Row "Panic or non-determinism": the code asks for something where the history has nothing more.
+#[tokio::test]
+async fn a_build_that_asks_for_more_stops() {
+    let directory = tempfile::tempdir().unwrap();
+    let stopped = stops_and_completes(directory.path(), |hub| hub.orchestration::<one_step_more::post>()).await;
+    assert_eq!(stopped.kind, StopKind::NonDeterministic);
+    assert!(
+        stopped.message.contains("in turn 0, command 2 of 2"),
+        "{}",
+        stopped.message
+    );
+    assert!(stopped.message.contains("nothing more"), "{}", stopped.message);
+    assert!(stopped.message.contains("stamp"), "{}", stopped.message);
+}
+
+/// Row "Panic": it is visible with its text and not failed for good; a fixed build goes on, and what was done is kept.
+#[tokio::test]
+async fn a_panic_is_mended_by_a_fixed_build() {
+    let directory = tempfile::tempdir().unwrap();
+    let stopped = stops_and_completes(directory.path(), |hub| hub.orchestration::<panicking::post>()).await;
+    assert_eq!(stopped.kind, StopKind::Panicked);
+    assert!(stopped.message.contains("no stamps for 100 g"), "{}", stopped.message);
+}
+
+/// Row "Panic or non-determinism": an instance that is stopped can be ended by an operator.
+#[tokio::test]
+async fn a_stopped_one_can_be_terminated() {
+    let directory = tempfile::tempdir().unwrap();
+    leave_one_waiting(directory.path()).await;
+    let bad = hub(directory.path())
+        .orchestration::<panicking::post>()
+        .open()
+        .await
+        .unwrap();
+    let run = bad.client().instance("run");
+    run.raise_event("go", ()).await.unwrap();
+    until_it_stops(&run).await;
+    run.terminate("nobody mends it").await.unwrap();
+    let info = until_it_rests(&run).await;
+    assert_eq!((info.status, info.stopped), (OrchestrationStatus::Terminated, None));
+    let error = run.result().await.unwrap_err().into_returned().unwrap_err();
+    check(&error, ErrorKind::Terminated, &["`run`", "nobody mends it"]);
+    bad.shutdown().await.unwrap();
+}
+
+static IS_BROKEN: AtomicBool = AtomicBool::new(true);
+static TRIES: AtomicU32 = AtomicU32::new(0);
+
+#[orchestration]
+async fn breaks(ctx: OrchestrationContext) -> Result<u32, Failure> {
+    let first = ctx.call_activity::<stamp>(40).await?;
+    TRIES.fetch_add(1, Ordering::Relaxed);
+    assert!(!IS_BROKEN.load(Ordering::Relaxed), "the machine is broken");
+    Ok(first + ctx.call_activity::<stamp>(60).await?)
+}
+
+/// Row "Panic": `resume` tries it again in the same process, as often as it takes.
+#[tokio::test]
+async fn a_panic_is_mended_by_a_resume() {
+    let builder = Hub::in_memory().activity::<stamp>();
+    let hub = builder.orchestration::<breaks>().open().await.unwrap();
+    let run = hub.client().start::<breaks>(()).await.unwrap();
+    let mut tries = 0;
+    for _ in 0..3 {
+        let stopped = until_it_stops(&run.clone().untyped()).await;
+        assert_eq!(stopped.kind, StopKind::Panicked);
+        assert!(stopped.message.contains("the machine is broken"), "{}", stopped.message);
+        assert!(TRIES.load(Ordering::Relaxed) > tries, "it was not tried again");
+        tries = TRIES.load(Ordering::Relaxed);
+        run.resume("perhaps it is mended").await.unwrap();
+        while TRIES.load(Ordering::Relaxed) == tries {
+            tokio::task::yield_now().await;
+        }
+    }
+    IS_BROKEN.store(false, Ordering::Relaxed);
+    run.resume("it is mended").await.unwrap();
+    assert_eq!(run.result().await.unwrap(), 5);
+    hub.shutdown().await.unwrap();
+}
+
+#[derive(Entity, Default, Clone, Serialize, Deserialize)]
+struct Tally {
+    n: u64,
+}
+
+#[operations]
+impl Tally {
+    pub fn add(&mut self) {
+        self.n += 1;
+    }
+}
+
+/// Signals for ever and never awaits.
+#[orchestration]
+async fn signals_for_ever(ctx: OrchestrationContext) -> Result<(), Failure> {
+    loop {
+        ctx.entity::<Tally>("t").add().signal();
+    }
+}
+
+/// Waits for nothing, again and again.
+#[orchestration]
+async fn wakes_itself(_ctx: OrchestrationContext) -> Result<(), Failure> {
+    std::future::poll_fn(|cx| {
+        cx.waker().wake_by_ref();
+        std::task::Poll::<()>::Pending
+    })
+    .await;
+    Ok(())
+}
+
+/// Row Limits, "10 000 actions a turn": a loop that asks without awaiting is stopped by the limit, and nothing of what it
+/// asked for happens; the hub goes on with the others. A loop that only wakes itself is stopped, too.
+#[tokio::test]
+async fn a_loop_without_awaiting_is_stopped() {
+    let builder = Hub::in_memory().entity::<Tally>().activity::<stamp>().action_limit(100);
+    let builder = builder
+        .orchestration::<signals_for_ever>()
+        .orchestration::<wakes_itself>();
+    let hub = builder.orchestration::<breaks>().open().await.unwrap();
+    let client = hub.client();
+    let run = client.start::<signals_for_ever>(()).await.unwrap().untyped();
+    let stopped = until_it_stops(&run).await;
+    assert_eq!(stopped.kind, StopKind::TurnLimit);
+    assert!(
+        stopped.message.contains("more than 100 things in one turn"),
+        "{}",
+        stopped.message
+    );
+    assert!(
+        stopped.message.contains("tests/orchestrations_bad_input.rs"),
+        "{}",
+        stopped.message
+    );
+
+    let run = client.start::<wakes_itself>(()).await.unwrap().untyped();
+    let stopped = until_it_stops(&run).await;
+    assert_eq!(stopped.kind, StopKind::TurnLimit);
+    assert!(stopped.message.contains("woke itself"), "{}", stopped.message);
+
+    client.entity::<Tally>("t").add().await.unwrap();
+    assert_eq!(client.entity::<Tally>("t").state().await.unwrap().unwrap().n, 1);
+    hub.shutdown().await.unwrap();
+}
+
+/// Waits for its event.
+#[orchestration]
+async fn waits(ctx: OrchestrationContext) -> Result<u32, Failure> {
+    ctx.set_custom_status("waiting");
+    Ok(ctx.wait_for_external_event::<u32>("go").await?)
+}
+
+/// Rows Events and Management: what comes too late, too early or twice is a typed error that names the instance and what is
+/// wrong with it.
+#[tokio::test]
+async fn what_cannot_be_done_to_an_instance_is_a_typed_error() {
+    let hub = Hub::in_memory().orchestration::<waits>().open().await.unwrap();
+    let client = hub.client();
+    let nobody = client.instance("nobody");
+    let not_found = ["`nobody`", "never started"];
+    check(
+        &nobody.raise_event("go", 1).await.unwrap_err(),
+        ErrorKind::NotFound,
+        &not_found,
+    );
+    check(&nobody.rewind("x").await.unwrap_err(), ErrorKind::NotFound, &not_found);
+    check(&nobody.resume("x").await.unwrap_err(), ErrorKind::NotFound, &not_found);
+    check(
+        &nobody.terminate("x").await.unwrap_err(),
+        ErrorKind::NotFound,
+        &not_found,
+    );
+    check(&nobody.history().await.unwrap_err(), ErrorKind::NotFound, &not_found);
+
+    let run = client.start::<waits>(()).instance_id("run").await.unwrap();
+    until_it_waits(&run.clone().untyped()).await;
+    let again = client.start::<waits>(()).instance_id("run").await.unwrap_err();
+    check(
+        &again,
+        ErrorKind::AlreadyExists,
+        &["`run`", "has not ended", "another id"],
+    );
+    let rewound = run.rewind("x").await.unwrap_err();
+    check(&rewound, ErrorKind::WrongState, &["`run`", "it is Running", "failed"]);
+    check(
+        &run.restart().await.unwrap_err(),
+        ErrorKind::WrongState,
+        &["`run`", "Running", "terminate"],
+    );
+    check(
+        &run.purge().await.unwrap_err(),
+        ErrorKind::WrongState,
+        &["`run`", "Running", "terminate"],
+    );
+
+    // None of this has disturbed it.
+    run.raise_event("go", 7).await.unwrap();
+    assert_eq!(run.result().await.unwrap(), 7);
+    let ended = ["`run`", "has ended", "Completed"];
+    check(&run.raise_event("go", 1).await.unwrap_err(), ErrorKind::Ended, &ended);
+    check(&run.terminate("x").await.unwrap_err(), ErrorKind::Ended, &ended);
+    check(&run.suspend("x").await.unwrap_err(), ErrorKind::Ended, &ended);
+    check(&run.resume("x").await.unwrap_err(), ErrorKind::Ended, &ended);
+    let rewound = run.rewind("x").await.unwrap_err();
+    check(&rewound, ErrorKind::WrongState, &["`run`", "it is Completed"]);
+    for id in ["@run", "a/b", ""] {
+        check(
+            &client.start::<waits>(()).instance_id(id).await.unwrap_err(),
+            ErrorKind::InvalidId,
+            &[],
+        );
+        check(
+            &client.instance(id).raise_event("go", 1).await.unwrap_err(),
+            ErrorKind::InvalidId,
+            &[],
+        );
+    }
+    hub.shutdown().await.unwrap();
+}
+
+/// Row Events: a payload that is none of the type that is waited for is an error of the wait, with type and position.
+#[tokio::test]
+async fn an_event_of_another_type_is_an_error_of_the_wait() {
+    let hub = Hub::in_memory().orchestration::<waits>().open().await.unwrap();
+    let run = hub.client().start::<waits>(()).await.unwrap();
+    run.raise_event("go", "seven").await.unwrap();
+    let text = run.result().await.unwrap_err().to_string();
+    for part in ["`go`", "u32", "\"seven\"", "column 7"] {
+        assert!(text.contains(part), "`{part}` is missing: {text}");
+    }
+    hub.shutdown().await.unwrap();
+}
+
+#[activity(timeout = "30ms")]
+async fn hangs() {
+    std::future::pending::<()>().await;
+}
+
+#[activity]
+async fn hangs_without_a_limit() {
+    std::future::pending::<()>().await;
+}
+
+#[orchestration]
+async fn waits_for_what_hangs(ctx: OrchestrationContext) -> Result<Vec<String>, Failure> {
+    let own = ctx.call_activity::<hangs>(()).await.unwrap_err();
+    let longer = ctx
+        .call_activity::<hangs>(())
+        .timeout(Duration::from_millis(60))
+        .await
+        .unwrap_err();
+    let call = ctx
+        .call_activity::<hangs_without_a_limit>(())
+        .timeout(Duration::from_millis(20));
+    let called = call.await.unwrap_err();
+    let policy = RetryPolicy::new(2).first_interval(Duration::from_millis(1));
+    let retried = ctx.call_activity::<hangs>(()).retry(policy).await.unwrap_err();
+    let errors = [own, longer, called, retried].map(|error| match error {
+        CallError::Runtime(error) => format!("{:?}: {error}", error.kind()),
+        other => other.to_string(),
+    });
+    Ok(errors.to_vec())
+}
+
+/// Row "Retry policy" and DESIGN's activities: one that never returns times out, by its own limit or by the call's, as an
+/// error that names it; a retry has the limit anew for each attempt.
+#[tokio::test]
+async fn an_activity_that_never_returns_times_out() {
+    let builder = Hub::in_memory().activity::<hangs>().activity::<hangs_without_a_limit>();
+    let hub = builder.orchestration::<waits_for_what_hangs>().open().await.unwrap();
+    let run = hub.client().start::<waits_for_what_hangs>(()).await.unwrap();
+    let errors = run.result().await.unwrap();
+    for (error, limit) in errors.iter().zip(["30ms", "60ms", "20ms", "30ms"]) {
+        assert!(error.starts_with("TimedOut") && error.contains("`hangs"), "{error}");
+        assert!(error.contains(limit), "{error}");
+    }
+    let events = run.history().await.unwrap();
+    let failed = events
+        .iter()
+        .filter(|event| matches!(event.kind, HistoryEventKind::StepFailed { .. }));
+    assert_eq!(failed.count(), 5);
+    hub.shutdown().await.unwrap();
+}
+
+mod version_1 {
+    use abide::prelude::*;
+
+    #[orchestration(name = "letter", version = "1")]
+    pub(super) async fn letter(ctx: OrchestrationContext, grams: u32) -> Result<String, Failure> {
+        let stamps = ctx.call_activity::<super::stamp>(grams).await?;
+        ctx.set_custom_status("waiting");
+        let to = ctx.wait_for_external_event::<String>("to").await?;
+        Ok(format!("{stamps} stamps to {to}"))
+    }
+}
+
+mod version_2 {
+    use abide::prelude::*;
+
+    #[orchestration(name = "letter", version = "2")]
+    pub(super) async fn letter(ctx: OrchestrationContext, grams: u32) -> Result<String, Failure> {
+        let stamps = ctx.call_activity::<super::stamp>(grams).await?;
+        let to = ctx.wait_for_external_event::<String>("to").await?;
+        Ok(format!("to {to}: {stamps} stamps"))
+    }
+}
+
+/// Row Versions: an instance whose version is not registered waits visibly and names those that are; it goes on when its own
+/// is registered again, or when the hub may run it by a newer one.
+#[tokio::test]
+async fn an_unregistered_version_waits_until_it_is_there() {
+    for take_over in [false, true] {
+        let directory = tempfile::tempdir().unwrap();
+        let open = |builder: HubBuilder| builder.open();
+        let old = open(hub(directory.path()).orchestration::<version_1::letter>())
+            .await
+            .unwrap();
+        let run = old
+            .client()
+            .start::<version_1::letter>(60)
+            .instance_id("run")
+            .await
+            .unwrap();
+        until_it_waits(&run.untyped()).await;
+        old.shutdown().await.unwrap();
+
+        let new = open(hub(directory.path()).orchestration::<version_2::letter>())
+            .await
+            .unwrap();
+        let run = new.client().instance("run");
+        run.raise_event("to", "Ulm").await.unwrap();
+        let stopped = until_it_stops(&run).await;
+        assert_eq!(stopped.kind, StopKind::Unregistered);
+        for part in ["`letter`", "`1`", "only `2`", "VersionMatch::CurrentOrOlder"] {
+            assert!(stopped.message.contains(part), "{}", stopped.message);
+        }
+        new.shutdown().await.unwrap();
+
+        let builder = hub(directory.path()).orchestration::<version_2::letter>();
+        let (builder, expected) = match take_over {
+            true => (builder.version_match(VersionMatch::CurrentOrOlder), "to Ulm: 3 stamps"),
+            false => (builder.orchestration::<version_1::letter>(), "3 stamps to Ulm"),
+        };
+        let hub = open(builder).await.unwrap();
+        assert_eq!(hub.client().instance("run").result().await.unwrap(), json!(expected));
+        hub.shutdown().await.unwrap();
+    }
+}
+
+/// What the activities of the rewind did, in order.
+static DID: Mutex<Vec<String>> = Mutex::new(Vec::new());
+static RUNS_OF_PAY: AtomicU32 = AtomicU32::new(0);
+
+fn did(what: &str) {
+    DID.lock().unwrap().push(what.to_owned());
+}
+
+#[activity]
+async fn reserve(article: String) -> String {
+    did(&format!("reserve {article}"));
+    format!("reserved {article}")
+}
+
+/// Fails in both attempts of the first execution.
+#[activity(retry(max_attempts = 2, first_interval = "1ms"))]
+async fn pay(ctx: ActivityContext, cents: u32) -> Result<String, Failure> {
+    did(&format!("pay attempt {}", ctx.attempt()));
+    match RUNS_OF_PAY.fetch_add(1, Ordering::Relaxed) {
+        0 | 1 => Err(Failure::message("the bank is closed")),
+        _ => Ok(format!("paid {cents}")),
+    }
+}
+
+#[activity]
+async fn confirm(of: String) -> String {
+    did(&format!("confirm {of}"));
+    of
+}
+
+#[orchestration]
+async fn buys(ctx: OrchestrationContext) -> Result<String, Failure> {
+    let lamp = ctx.call_activity::<reserve>("lamp".into()).await?;
+    let color = ctx.wait_for_external_event::<String>("color").await?;
+    // One that begins beside the one that fails, and ends well before the failure or after it.
+    let (bulb, paid) = (ctx.call_activity::<reserve>("bulb".into()), ctx.call_activity::<pay>(7));
+    let paid = paid.await?;
+    let confirmed = ctx.call_activity::<confirm>(format!("{lamp} {color}, {}, {paid}", bulb.await?));
+    Ok(confirmed.await?)
+}
+
+/// Row Management, rewind: a new execution from before the first delivered failure. The step that failed is done again, from
+/// its first attempt on; what was done keeps its result and does not run again; events that were read are kept. It holds
+/// over a restart between the failure and the rewind.
+#[tokio::test]
+async fn a_rewind_does_again_only_what_failed() {
+    let directory = tempfile::tempdir().unwrap();
+    let open = || {
+        let builder = Hub::builder(directory.path()).activity::<reserve>().activity::<pay>();
+        builder.activity::<confirm>().orchestration::<buys>().open()
+    };
+    let hub = open().await.unwrap();
+    let run = hub.client().start::<buys>(()).instance_id("run").await.unwrap();
+    run.raise_event("color", "red").await.unwrap();
+    assert_eq!(run.result().await.unwrap_err().to_string(), "the bank is closed");
+    let failed = run.status().await.unwrap().unwrap();
+    assert_eq!(failed.status, OrchestrationStatus::Failed);
+    let is_bulb = |kind: &HistoryEventKind| matches!(kind, HistoryEventKind::StepCompleted { result, .. } if result.contains("reserved bulb"));
+    let is_bulb_done = run.history().await.unwrap().iter().any(|event| is_bulb(&event.kind));
+    hub.shutdown().await.unwrap();
+    let before = std::mem::take(&mut *DID.lock().unwrap());
+    assert_eq!(before[0], "reserve lamp");
+    let count = |done: &[String], what: &str| done.iter().filter(|did| *did == what).count();
+    assert_eq!(
+        (count(&before, "pay attempt 1"), count(&before, "pay attempt 2")),
+        (1, 1)
+    );
+
+    let hub = open().await.unwrap();
+    let run = hub.client().orchestration::<buys>("run");
+    run.rewind("the bank is open").await.unwrap();
+    let confirmed = run.result().await.unwrap();
+    assert_eq!(confirmed, "reserved lamp red, reserved bulb, paid 7");
+    let after = DID.lock().unwrap().clone();
+    assert_eq!(count(&after, "reserve lamp"), 0, "{after:?}");
+    assert_eq!(count(&after, "pay attempt 1"), 1, "{after:?}");
+    assert_eq!(count(&after, &format!("confirm {confirmed}")), 1, "{after:?}");
+    // Without a recorded result it is done again, and with one it is not.
+    assert_eq!(count(&after, "reserve bulb"), usize::from(!is_bulb_done), "{after:?}");
+
+    let info = run.status().await.unwrap().unwrap();
+    assert_eq!(info.status, OrchestrationStatus::Completed);
+    assert_ne!(info.execution_id, failed.execution_id);
+    assert_eq!(info.created, failed.created);
+    let events = run.history().await.unwrap();
+    let is_failed = |kind: &HistoryEventKind| matches!(kind, HistoryEventKind::StepFailed { .. });
+    assert!(
+        !events.iter().any(|event| is_failed(&event.kind)),
+        "the failure is gone"
+    );
+    // What was rewound is done: it cannot be rewound again.
+    let error = run.rewind("again").await.unwrap_err();
+    check(&error, ErrorKind::WrongState, &["it is Completed"]);
+    hub.shutdown().await.unwrap();
+}

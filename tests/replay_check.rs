@@ -1,0 +1,446 @@
+//! Whether a build can go on with everything that is stored, before it is deployed. SEMANTICS, "Orchestrations", row
+//! Versions: replay check of all live histories against a new build; and the rows of entities whose state or arguments no
+//! longer decode.
+#![cfg(feature = "rocksdb")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use abide::prelude::*;
+use abide::{ErrorKind, HubBuilder, Inspection, InstanceHandle, ReplayProblem, ReplayReport, StopKind, Timing};
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
+/// The build that writes what is checked.
+mod good {
+    use abide::prelude::*;
+
+    use super::HOUR;
+
+    #[derive(Entity, Default, Clone, Serialize, Deserialize)]
+    #[entity(name = "shelf")]
+    pub(super) struct Shelf {
+        pub(super) books: u32,
+    }
+
+    #[operations]
+    impl Shelf {
+        pub fn put(&mut self, books: u32) -> u32 {
+            self.books += books;
+            self.books
+        }
+    }
+
+    #[activity(name = "bind")]
+    pub(super) async fn bind(title: String) -> String {
+        title
+    }
+
+    #[activity(name = "print")]
+    pub(super) async fn print(copies: u32) -> u32 {
+        std::future::pending::<()>().await;
+        copies
+    }
+
+    /// Has a history of three turns, and waits for an event.
+    #[orchestration(name = "publish")]
+    pub(super) async fn publish(ctx: OrchestrationContext, title: String) -> Result<String, Failure> {
+        let bound = ctx.call_activity::<bind>(title).await?;
+        let books = ctx.entity::<Shelf>("a").put(1).await?;
+        ctx.set_custom_status("waiting");
+        ctx.wait_for_external_event::<()>("go").await?;
+        Ok(format!("{bound} {books}"))
+    }
+
+    /// Waits for a timer and for an activity that runs.
+    #[orchestration(name = "edition")]
+    pub(super) async fn edition(ctx: OrchestrationContext, copies: u32) -> Result<u32, Failure> {
+        let timer = ctx.create_timer(HOUR);
+        let printed = ctx.call_activity::<print>(copies);
+        ctx.set_custom_status("waiting");
+        timer.await;
+        Ok(printed.await?)
+    }
+}
+
+/// A build in which all of it was changed.
+mod changed {
+    use abide::prelude::*;
+
+    #[derive(Entity, Default, Clone, Serialize, Deserialize)]
+    #[entity(name = "shelf")]
+    pub(super) struct Shelf {
+        books: Vec<String>,
+    }
+
+    #[operations]
+    impl Shelf {
+        pub fn put(&mut self, books: Vec<String>) -> u32 {
+            self.books.extend(books);
+            self.books.len() as u32
+        }
+    }
+
+    #[activity(name = "print")]
+    pub(super) async fn print(copies: String) -> u32 {
+        copies.len() as u32
+    }
+
+    /// Counts on the shelf before it binds.
+    #[orchestration(name = "publish")]
+    pub(super) async fn publish(ctx: OrchestrationContext, title: String) -> Result<String, Failure> {
+        let bound = ctx.call_activity::<super::good::bind>(title).await?;
+        ctx.wait_for_external_event::<()>("go").await?;
+        Ok(bound)
+    }
+
+    #[orchestration(name = "edition")]
+    pub(super) async fn edition(ctx: OrchestrationContext, copies: String) -> Result<u32, Failure> {
+        Ok(ctx.call_activity::<print>(copies).await?)
+    }
+}
+
+/// A build whose entity lost an operation, and whose orchestration panics where it did not.
+mod broken {
+    use abide::prelude::*;
+
+    #[derive(Entity, Default, Clone, Serialize, Deserialize)]
+    #[entity(name = "shelf")]
+    pub(super) struct Shelf {
+        books: u32,
+    }
+
+    #[operations]
+    impl Shelf {
+        pub fn books(&self) -> u32 {
+            self.books
+        }
+    }
+
+    #[orchestration(name = "publish")]
+    pub(super) async fn publish(_ctx: OrchestrationContext, title: String) -> Result<String, Failure> {
+        panic!("no more books about {title}");
+    }
+}
+
+fn builder(directory: &Path) -> HubBuilder {
+    Hub::builder(directory)
+        .entity::<good::Shelf>()
+        .activity::<good::bind>()
+        .activity::<good::print>()
+        .orchestration::<good::publish>()
+        .orchestration::<good::edition>()
+}
+
+/// The good build, to check with.
+fn good(directory: &Path) -> Inspection {
+    Hub::inspect(directory)
+        .entity::<good::Shelf>()
+        .activity::<good::bind>()
+        .activity::<good::print>()
+        .orchestration::<good::publish>()
+        .orchestration::<good::edition>()
+}
+
+async fn until_it_waits(run: &InstanceHandle) {
+    while run.status().await.unwrap().unwrap().custom_status.is_none() {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Opens a hub with something of every kind in it, which stays open, and makes a copy of it.
+async fn busy(directory: &Path) -> (Hub, PathBuf) {
+    let hub = builder(&directory.join("hub"))
+        .hold("@shelf@held")
+        .open()
+        .await
+        .unwrap();
+    let client = hub.client();
+    client.entity::<good::Shelf>("a").put(1).await.unwrap();
+    client.entity::<good::Shelf>("b").put(1).await.unwrap();
+    let publish = |id: &str| client.start::<good::publish>("Abide".into()).instance_id(id);
+    let done = publish("done").await.unwrap();
+    done.raise_event("go", ()).await.unwrap();
+    done.result().await.unwrap();
+    for id in ["live-1", "live-2"] {
+        until_it_waits(&publish(id).await.unwrap().untyped()).await;
+    }
+    publish("later").after(HOUR).await.unwrap();
+    let edition = client.start::<good::edition>(5).instance_id("edition").await.unwrap();
+    until_it_waits(&edition.untyped()).await;
+    let held = client.entity::<good::Shelf>("held");
+    held.put(3).signal().await.unwrap();
+    client
+        .entity::<good::Shelf>("b")
+        .put(4)
+        .signal_after(HOUR)
+        .await
+        .unwrap();
+    let schedules = client.schedules();
+    let schedule = schedules.create::<good::edition>("yearly", Timing::cron("0 0 1 1 *"), 5);
+    schedule.await.unwrap();
+    let copy = directory.join("copy");
+    hub.checkpoint(&copy).await.unwrap();
+    (hub, copy)
+}
+
+/// Closes a hub without waiting for the activity that never ends.
+async fn close(hub: Hub) {
+    hub.shutdown_within(Duration::ZERO).await.unwrap();
+}
+
+/// All files below a directory, with what is in them.
+fn files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(self::files(&path));
+            files.insert(path, Vec::new());
+        } else {
+            let bytes = std::fs::read(&path).unwrap();
+            files.insert(path, bytes);
+        }
+    }
+    files
+}
+
+/// The only problem of an instance.
+fn problem<'a>(report: &'a ReplayReport, id: &str, about: &str) -> &'a ReplayProblem {
+    let mut all = report.problems.iter().filter(|problem| problem.instance == id);
+    let found = all.find(|problem| problem.message.contains(about));
+    found.unwrap_or_else(|| panic!("nothing about `{about}` of `{id}` in {report}"))
+}
+
+/// The build that wrote a hub has no problem with a copy of it, everything alive is counted, and no byte of the copy
+/// changes, whatever the check finds; the hub goes on meanwhile.
+#[tokio::test]
+async fn the_build_that_wrote_it_is_good() {
+    let place = tempfile::tempdir().unwrap();
+    let (hub, copy) = busy(place.path()).await;
+    let before = files(&copy);
+    let report = good(&copy).replay_check().await.unwrap();
+    assert!(report.is_good(), "{report}");
+    // Two that wait, one that waits for its start, and the edition; the one that has ended is no matter.
+    assert_eq!(report.orchestrations, 4);
+    // Two shelves and the schedule. The one that is held was never processed.
+    assert_eq!(report.entities, 3);
+    // The signal of the one that is held, the one for later, the start, the edition's timer and activity, the schedule's
+    // next run.
+    assert_eq!(report.messages, 6);
+    assert_eq!(
+        report.to_string(),
+        "4 orchestrations, 3 entities and 6 messages were checked, 0 problems"
+    );
+    let report = Hub::inspect(&copy).replay_check().await.unwrap();
+    assert!(!report.is_good());
+    assert!(files(&copy) == before, "the check changed the copy");
+
+    // The same by way of the builder that a program opens its hub with.
+    let report = Hub::inspect(&copy).build(builder(&copy)).replay_check().await.unwrap();
+    assert!(report.is_good(), "{report}");
+    hub.client().instance("live-1").raise_event("go", ()).await.unwrap();
+    hub.client().instance("live-1").result().await.unwrap();
+    close(hub).await;
+
+    // And of the closed hub itself.
+    let report = good(&place.path().join("hub")).replay_check().await.unwrap();
+    assert!(report.is_good() && report.orchestrations == 3, "{report}");
+}
+
+/// A build that asks for something else is told for every live history, with turn, index and both sides, and whoever is not
+/// affected is not named.
+#[tokio::test]
+async fn another_step_is_told_with_both_sides() {
+    let place = tempfile::tempdir().unwrap();
+    let (hub, copy) = busy(place.path()).await;
+    let before = files(&copy);
+    let check = Hub::inspect(&copy).entity::<good::Shelf>().activity::<good::bind>();
+    let check = check.activity::<good::print>().orchestration::<good::edition>();
+    let report = check.orchestration::<changed::publish>().replay_check().await.unwrap();
+    assert_eq!(report.problems.len(), 2, "{report}");
+    for id in ["live-1", "live-2"] {
+        let problem = problem(&report, id, "turn");
+        assert_eq!(problem.kind, Some(StopKind::NonDeterministic));
+        let lines: Vec<&str> = problem.message.lines().collect();
+        assert!(lines[0].contains("in turn 1, command 1 of 1"), "{report}");
+        assert!(lines[1].contains("expected") && lines[1].contains("put") && lines[1].contains("@shelf@a"));
+        assert!(lines[2].contains("asked for") && lines[2].contains("go"), "{report}");
+        assert!(lines[3].contains("tests/replay_check.rs"), "{report}");
+        assert!(
+            report
+                .to_string()
+                .contains(&format!("`{id}`: the code asks for something else"))
+        );
+    }
+    assert!(files(&copy) == before, "the check changed the copy");
+    close(hub).await;
+}
+
+/// States, arguments and inputs that do not decode into today's types are told, each with its place.
+#[tokio::test]
+async fn what_does_not_decode_is_told() {
+    let place = tempfile::tempdir().unwrap();
+    let (hub, copy) = busy(place.path()).await;
+    let before = files(&copy);
+    let check = Hub::inspect(&copy).entity::<changed::Shelf>().activity::<good::bind>();
+    let check = check.activity::<changed::print>().orchestration::<changed::edition>();
+    let report = check.orchestration::<good::publish>().replay_check().await.unwrap();
+    assert_eq!((report.orchestrations, report.entities, report.messages), (4, 3, 6));
+    for id in ["@shelf@a", "@shelf@b"] {
+        let state = problem(&report, id, "its state does not decode");
+        assert!(
+            state.message.contains("invalid type") && state.message.contains("column"),
+            "{report}"
+        );
+        assert_eq!(state.kind, None);
+    }
+    for id in ["@shelf@held", "@shelf@b"] {
+        let arguments = problem(&report, id, "the arguments of a waiting `put`");
+        assert!(arguments.message.contains("books"), "{report}");
+    }
+    let input = problem(&report, "edition", "the input of its activity `print` does not decode");
+    assert!(input.message.contains("invalid type: integer `5`"), "{report}");
+    let replayed = problem(&report, "edition", "turn 0");
+    assert_eq!(replayed.kind, Some(StopKind::NonDeterministic), "{report}");
+    assert_eq!(report.problems.len(), 6, "{report}");
+    assert!(files(&copy) == before, "the check changed the copy");
+    close(hub).await;
+}
+
+/// What is not registered any more is told of everything that needs it: live orchestrations, one that waits for its start,
+/// states, waiting messages and activities.
+#[tokio::test]
+async fn what_is_not_registered_is_told() {
+    let place = tempfile::tempdir().unwrap();
+    let (hub, copy) = busy(place.path()).await;
+    let before = files(&copy);
+    let report = Hub::inspect(&copy).replay_check().await.unwrap();
+    for id in ["live-1", "live-2", "edition", "later"] {
+        let stopped = problem(&report, id, "no orchestration is registered");
+        assert_eq!(stopped.kind, Some(StopKind::Unregistered));
+    }
+    problem(&report, "later", "the orchestration `publish` is not registered");
+    problem(&report, "edition", "its activity `print` is not registered");
+    problem(&report, "@shelf@a", "its type is not registered");
+    problem(&report, "@shelf@b", "its type is not registered");
+    problem(&report, "@shelf@b", "a message waits for it");
+    problem(&report, "@shelf@held", "a message waits for it");
+    // Schedules are the library's own, and always known.
+    assert_eq!(report.problems.len(), 10, "{report}");
+    assert!(files(&copy) == before, "the check changed the copy");
+    close(hub).await;
+}
+
+/// A panic in the code that is checked is a problem of its orchestration and does not end the check; an operation that is
+/// gone is told for the messages that wait for it.
+#[tokio::test]
+async fn a_panic_is_a_problem_among_others() {
+    let place = tempfile::tempdir().unwrap();
+    let (hub, copy) = busy(place.path()).await;
+    let check = Hub::inspect(&copy).entity::<broken::Shelf>().activity::<good::bind>();
+    let check = check.activity::<good::print>().orchestration::<good::edition>();
+    let report = check.orchestration::<broken::publish>().replay_check().await.unwrap();
+    for id in ["live-1", "live-2"] {
+        let panicked = problem(&report, id, "no more books about Abide");
+        assert_eq!(panicked.kind, Some(StopKind::Panicked));
+    }
+    for id in ["@shelf@held", "@shelf@b"] {
+        problem(&report, id, "its operation `put`, which it has not");
+    }
+    assert_eq!(report.problems.len(), 4, "{report}");
+    close(hub).await;
+}
+
+/// A hub that is open is refused with the process that has it, what is no hub with what is missing, and a build that could
+/// not open is refused as it would be then.
+#[tokio::test]
+async fn what_cannot_be_checked_is_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let (hub, copy) = busy(place.path()).await;
+    let error = good(&place.path().join("hub")).replay_check().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Locked);
+    let holder = format!("is held by process {}", std::process::id());
+    assert!(error.to_string().contains(&holder), "{error}");
+
+    let empty = tempfile::tempdir().unwrap();
+    for path in [empty.path().to_owned(), empty.path().join("nowhere")] {
+        let error = good(&path).replay_check().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Format);
+        assert!(error.to_string().contains("is not a hub"), "{error}");
+    }
+    assert!(files(empty.path()).is_empty(), "the check made something");
+
+    let twice = good(&copy).orchestration::<good::publish>().replay_check();
+    assert_eq!(twice.await.unwrap_err().kind(), ErrorKind::Configuration);
+    close(hub).await;
+}
+
+mod first {
+    use abide::prelude::*;
+
+    #[orchestration(name = "leaf", version = "1")]
+    pub(super) async fn leaf(_ctx: OrchestrationContext, n: u64) -> Result<u64, Failure> {
+        Ok(n)
+    }
+}
+
+/// Adds what it is given on a shelf that it locks.
+#[orchestration(name = "leaf", version = "2")]
+async fn leaf(ctx: OrchestrationContext, n: u64) -> Result<u64, Failure> {
+    let shelf = ctx.entity::<good::Shelf>(n % 3);
+    let lock = ctx.lock_entities(&shelf).await?;
+    shelf.put(1).await?;
+    drop(lock);
+    ctx.call_activity::<good::bind>(n.to_string()).await?;
+    Ok(n)
+}
+
+/// Begins children without naming a version, waits for some, and goes on as new.
+#[orchestration]
+async fn tree(ctx: OrchestrationContext, round: u64) -> Result<u64, Failure> {
+    for n in 0..20 {
+        ctx.start_orchestration::<leaf>(n);
+    }
+    let children = (0..40).map(|n| ctx.call_sub_orchestration::<leaf>(n));
+    let done = futures::future::try_join_all(children.collect::<Vec<_>>()).await?;
+    ctx.create_timer(Duration::from_millis(2)).await;
+    match round {
+        0 => Ok(done.len() as u64),
+        _ => ctx.continue_as_new(round - 1).await,
+    }
+}
+
+/// A copy that is made at any moment of a busy hub is good for its own build: whatever is on its way decodes, and every
+/// history replays, also where children begin in the newest of several versions.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_of_any_moment_is_good() {
+    let place = tempfile::tempdir().unwrap();
+    let build = |directory: &Path| {
+        let builder = builder(directory)
+            .orchestration::<first::leaf>()
+            .orchestration::<leaf>();
+        builder.orchestration::<tree>().executors(2)
+    };
+    let hub = build(&place.path().join("hub")).open().await.unwrap();
+    let mut runs = Vec::new();
+    for _ in 0..4 {
+        runs.push(hub.client().start::<tree>(6).await.unwrap());
+    }
+    let (mut live, mut on_their_way) = (0, 0);
+    for n in 0..12 {
+        let copy = place.path().join(format!("copy-{n}"));
+        hub.checkpoint(&copy).await.unwrap();
+        let report = Hub::inspect(&copy).build(build(&copy)).replay_check().await.unwrap();
+        assert!(report.is_good(), "{report}");
+        live += report.orchestrations;
+        on_their_way += report.messages;
+    }
+    println!("{live} live orchestrations and {on_their_way} messages were checked");
+    assert!(live > 0 && on_their_way > 0);
+    for run in runs {
+        assert_eq!(run.result().await.unwrap(), 40);
+    }
+    hub.shutdown().await.unwrap();
+}

@@ -1,0 +1,258 @@
+//! Schedules over the end of their hub. SEMANTICS, "Orchestrations", row Management: schedules as durable entities (create,
+//! update, pause, resume, delete; missed runs), and "Delivery", row timer: not before its time, not lost over restarts.
+//!
+//! The clock here is the real one, so a test waits until a time has come where nothing but time is to come. Ids of runs are
+//! made of the time at which they were due, so that each test knows exactly which runs there must be.
+#![cfg(feature = "rocksdb")]
+
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use abide::prelude::*;
+use abide::{MissedRuns, OrchestrationQuery, OrchestrationStatus, ScheduleInfo, Timing};
+
+/// Says when it ran.
+#[orchestration]
+async fn report(ctx: OrchestrationContext, of: String) -> (String, SystemTime) {
+    (of, ctx.current_utc_time())
+}
+
+/// The period of all schedules here.
+const PERIOD: Duration = Duration::from_millis(50);
+
+/// How many runs each schedule has that ends.
+const RUNS: u32 = 10;
+
+async fn open(directory: &Path) -> Hub {
+    Hub::builder(directory).orchestration::<report>().open().await.unwrap()
+}
+
+/// Waits until a time has come.
+async fn until(time: SystemTime) {
+    while let Ok(rest) = time.duration_since(SystemTime::now()) {
+        tokio::time::sleep(rest + Duration::from_millis(1)).await;
+    }
+}
+
+/// A time in whole milliseconds, as schedules have them, this much later than now.
+fn soon(after: Duration) -> SystemTime {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + after;
+    UNIX_EPOCH + Duration::from_millis(now.as_millis() as u64)
+}
+
+async fn schedule(client: &Client, id: &str) -> ScheduleInfo {
+    client.schedules().get(id).await.unwrap().unwrap()
+}
+
+/// Waits until a schedule is as wanted.
+async fn until_it(client: &Client, id: &str, is_so: impl Fn(&ScheduleInfo) -> bool) -> ScheduleInfo {
+    loop {
+        let info = schedule(client, id).await;
+        if is_so(&info) {
+            return info;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+fn runs_of(client: &Client, id: &str) -> OrchestrationQuery {
+    client.orchestrations().prefix(format!("{id}-")).page(1_000)
+}
+
+/// When the runs of a schedule were due, by their ids, oldest first. Waits for as many as the schedule says it started, and
+/// for the end of each, which has to be no earlier than it was due.
+async fn due_times(client: &Client, id: &str) -> Vec<SystemTime> {
+    let started = schedule(client, id).await.runs as usize;
+    let runs = loop {
+        let page = runs_of(client, id).list().await.unwrap();
+        if page.orchestrations.len() >= started {
+            break page.orchestrations;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(runs.len(), started);
+    let mut times = Vec::new();
+    for run in runs {
+        let due: jiff::Timestamp = run.id[id.len() + 1..].parse().unwrap();
+        let due = SystemTime::from(due);
+        let (of, ran) = client.orchestration::<report>(&run.id).result().await.unwrap();
+        assert_eq!(of, id);
+        assert!(ran >= due, "{} ran early", run.id);
+        times.push(due);
+    }
+    times.sort();
+    times
+}
+
+/// Every run of a schedule was due while the hub was closed: after the open each policy starts what it promises, once, and
+/// a second restart adds nothing. Runs that are less than a minute late are not too late for any policy; what is older is
+/// tested beside the policies, where time can be made up.
+#[tokio::test]
+async fn each_policy_makes_up_for_the_runs_of_a_closed_hub() {
+    let directory = tempfile::tempdir().unwrap();
+    let policies = [
+        ("skip", MissedRuns::Skip, 1),
+        ("once", MissedRuns::RunOnce, 1),
+        ("three", MissedRuns::RunAll { at_most: 3 }, 3),
+        // More than begin in one operation of the schedule.
+        ("all", MissedRuns::RunAll { at_most: 1_000 }, RUNS),
+    ];
+    let from = soon(Duration::from_millis(1_500));
+    let end = from + PERIOD * RUNS;
+    let hub = open(directory.path()).await;
+    for (id, policy, _) in policies {
+        let schedules = hub.client().schedules();
+        let create = schedules.create::<report>(id, Timing::Every(PERIOD), id.to_owned());
+        create.from(from).until(end).missed_runs(policy).await.unwrap();
+        assert_eq!(schedule(&hub.client(), id).await.next_run, Some(from));
+    }
+    hub.shutdown().await.unwrap();
+    assert!(SystemTime::now() < from, "the hub was closed too late for this test");
+    until(end).await;
+
+    for _ in 0..2 {
+        let hub = open(directory.path()).await;
+        let client = hub.client();
+        for (id, _, runs) in policies {
+            let info = until_it(&client, id, |info| info.next_run.is_none()).await;
+            assert_eq!(info.runs, u64::from(runs), "{id}");
+            assert_eq!(info.last_run, Some(end - PERIOD), "{id}");
+            let expected: Vec<_> = (RUNS - runs..RUNS).map(|n| from + PERIOD * n).collect();
+            assert_eq!(due_times(&client, id).await, expected, "{id}");
+        }
+        hub.shutdown().await.unwrap();
+    }
+}
+
+/// A schedule that runs while its hub is closed and opened again keeps its grid, and makes up for everything: no time of the
+/// grid is missing and none is there twice.
+#[tokio::test]
+async fn a_schedule_keeps_its_grid_over_restarts() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut hub = open(directory.path()).await;
+    let from = soon(Duration::from_millis(300));
+    let end = from + PERIOD * 2 * RUNS;
+    let create = hub.client().schedules();
+    let create = create.create::<report>("grid", Timing::Every(PERIOD), "grid".into());
+    let create = create
+        .from(from)
+        .until(end)
+        .missed_runs(MissedRuns::RunAll { at_most: 1_000 });
+    create.await.unwrap();
+    assert!(SystemTime::now() < from, "the schedule was made too late for this test");
+    for round in 1..=3 {
+        until_it(&hub.client(), "grid", |info| {
+            info.runs >= 3 * round || info.next_run.is_none()
+        })
+        .await;
+        hub.shutdown().await.unwrap();
+        hub = open(directory.path()).await;
+    }
+    let client = hub.client();
+    until_it(&client, "grid", |info| info.next_run.is_none()).await;
+    let expected: Vec<_> = (0..2 * RUNS).map(|n| from + PERIOD * n).collect();
+    assert_eq!(due_times(&client, "grid").await, expected);
+    hub.shutdown().await.unwrap();
+}
+
+/// A schedule that rests goes on resting after a restart, and starts nothing. Resumed, it goes on with the first time of its
+/// grid from then on: what was due while it rested is not made up for, whatever its policy.
+#[tokio::test]
+async fn a_rest_outlives_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let hub = open(directory.path()).await;
+    let client = hub.client();
+    let create = client.schedules();
+    let create = create.create::<report>("rests", Timing::Every(PERIOD), "rests".into());
+    let create = create.missed_runs(MissedRuns::RunAll { at_most: 1_000 });
+    create.await.unwrap();
+    until_it(&client, "rests", |info| info.runs >= 2).await;
+    client.schedules().pause("rests").await.unwrap();
+    let paused = schedule(&client, "rests").await;
+    assert!(paused.paused && paused.next_run.is_none());
+    hub.shutdown().await.unwrap();
+
+    // Some runs would be due while the hub is closed, and some after it is open.
+    until(SystemTime::now() + 3 * PERIOD).await;
+    let hub = open(directory.path()).await;
+    let client = hub.client();
+    until(SystemTime::now() + 3 * PERIOD).await;
+    let rested = schedule(&client, "rests").await;
+    assert_eq!((rested.paused, rested.runs, rested.next_run), (true, paused.runs, None));
+    assert_eq!(due_times(&client, "rests").await.len() as u64, paused.runs);
+
+    let resumed_at = SystemTime::now();
+    client.schedules().resume("rests").await.unwrap();
+    let resumed = until_it(&client, "rests", |info| info.runs >= paused.runs + 2).await;
+    client.schedules().pause("rests").await.unwrap();
+    let times = due_times(&client, "rests").await;
+    let (before, after) = times.split_at(paused.runs as usize);
+    assert!(before.iter().all(|time| Some(*time) <= paused.last_run));
+    // A time of the grid may have come in the millisecond of the resume.
+    assert!(after[0] + Duration::from_millis(1) >= resumed_at && after[0] < resumed_at + 2 * PERIOD);
+    for time in times {
+        let since = time.duration_since(resumed.created).unwrap().as_millis();
+        assert_eq!(since % PERIOD.as_millis(), 0, "a run beside the grid");
+    }
+    hub.shutdown().await.unwrap();
+}
+
+/// A schedule that is deleted, and one that is given another plan, do not run by the old plan after a restart.
+#[tokio::test]
+async fn what_was_deleted_or_changed_stays_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let from = soon(Duration::from_millis(1_000));
+    let hub = open(directory.path()).await;
+    let schedules = hub.client().schedules();
+    for id in ["gone", "later"] {
+        let create = schedules.create::<report>(id, Timing::Every(PERIOD), id.to_owned());
+        create.from(from).until(from + PERIOD).await.unwrap();
+    }
+    schedules.delete("gone").await.unwrap();
+    let later = from + 4 * PERIOD;
+    let update = schedules.update::<report>("later", Timing::Every(PERIOD), "later".into());
+    update.from(later).until(later + PERIOD).await.unwrap();
+    hub.shutdown().await.unwrap();
+    assert!(SystemTime::now() < from, "the hub was closed too late for this test");
+
+    let hub = open(directory.path()).await;
+    let client = hub.client();
+    until_it(&client, "later", |info| info.next_run.is_none()).await;
+    assert_eq!(due_times(&client, "later").await, [later]);
+    assert!(client.schedules().get("gone").await.unwrap().is_none());
+    assert_eq!(runs_of(&client, "gone").count().await.unwrap(), 0);
+    hub.shutdown().await.unwrap();
+}
+
+/// A schedule whose orchestration is not registered after a restart does not lose its run: the run is there, stopped
+/// visibly, and ends in a build that knows it.
+#[tokio::test]
+async fn a_run_of_an_unknown_orchestration_waits_for_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let from = soon(Duration::from_millis(1_000));
+    let hub = open(directory.path()).await;
+    let create = hub.client().schedules();
+    let create = create.create::<report>("orphan", Timing::Every(PERIOD), "orphan".into());
+    create.from(from).until(from + PERIOD).await.unwrap();
+    hub.shutdown().await.unwrap();
+    assert!(SystemTime::now() < from, "the hub was closed too late for this test");
+
+    let without = Hub::builder(directory.path()).open().await.unwrap();
+    let client = without.client();
+    let info = until_it(&client, "orphan", |info| info.runs == 1).await;
+    let run = client.instance(info.last_instance.unwrap());
+    loop {
+        if let Some(info) = run.status().await.unwrap()
+            && info.stopped.is_some()
+        {
+            assert_eq!(info.status, OrchestrationStatus::Running);
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    without.shutdown().await.unwrap();
+
+    let hub = open(directory.path()).await;
+    assert_eq!(due_times(&hub.client(), "orphan").await, [from]);
+    hub.shutdown().await.unwrap();
+}

@@ -1,0 +1,268 @@
+//! Several versions of one orchestration in one hub. SEMANTICS, "Orchestrations", row Versions: several side by side; an
+//! instance keeps the one that it started with; `Strict` and `CurrentOrOlder`; continue-as-new may move to a new version.
+#![cfg(feature = "rocksdb")]
+
+use std::path::Path;
+
+use abide::prelude::*;
+use abide::{ErrorKind, HubBuilder, InstanceHandle, OrchestrationStatus, StopKind, VersionMatch};
+use serde_json::json;
+
+#[activity]
+async fn weigh(grams: u32) -> u32 {
+    grams + 1
+}
+
+#[activity]
+async fn weigh_twice(grams: u32) -> u32 {
+    2 * grams
+}
+
+/// Version 1 weighs once, before the event and after it.
+mod one {
+    use abide::prelude::*;
+
+    #[orchestration(name = "parcel", version = "1")]
+    pub(super) async fn parcel(ctx: OrchestrationContext, grams: u32) -> Result<String, Failure> {
+        let first = ctx.call_activity::<super::weigh>(grams).await?;
+        ctx.set_custom_status("waiting");
+        let go = ctx.wait_for_external_event::<String>("go").await?;
+        if go == "move on" {
+            // The next version takes another input.
+            let next = ctx.continue_as_new(serde_json::json!({ "grams": first, "to": "Bonn" }));
+            next.version("2").await
+        }
+        let second = ctx.call_activity::<super::weigh>(first).await?;
+        Ok(format!("v{}: {second} g", ctx.version()))
+    }
+}
+
+/// Version 2 takes another input and other steps.
+mod two {
+    use abide::prelude::*;
+
+    #[derive(Debug, Serialize, Deserialize)]
+    pub(super) struct Parcel {
+        pub(super) grams: u32,
+        pub(super) to: String,
+    }
+
+    #[orchestration(name = "parcel", version = "2")]
+    pub(super) async fn parcel(ctx: OrchestrationContext, parcel: Parcel) -> Result<String, Failure> {
+        ctx.set_custom_status("waiting");
+        let go = ctx.wait_for_external_event::<String>("go").await?;
+        let weight = ctx.call_activity::<super::weigh_twice>(parcel.grams).await?;
+        Ok(format!("v{}: {weight} g to {} {go}", ctx.version(), parcel.to))
+    }
+}
+
+/// Version 10 is newer than 2, although its text is smaller.
+mod ten {
+    use abide::prelude::*;
+
+    #[orchestration(name = "parcel", version = "10")]
+    pub(super) async fn parcel(ctx: OrchestrationContext, grams: u32) -> Result<String, Failure> {
+        Ok(format!("v{}: {grams} g", ctx.version()))
+    }
+}
+
+/// Starts parcels as a sub-orchestration, in one version and in the newest.
+#[orchestration]
+async fn post_office(ctx: OrchestrationContext, grams: u32) -> Result<(String, String), Failure> {
+    let newest = ctx.call_sub_orchestration::<ten::parcel>(grams).await?;
+    let old = ctx
+        .call_sub_orchestration::<one::parcel>(grams)
+        .version("1")
+        .instance_id("old");
+    ctx.send_event("old", "go", "now");
+    Ok((old.await?, newest))
+}
+
+fn hub(directory: &Path) -> HubBuilder {
+    Hub::builder(directory).activity::<weigh>().activity::<weigh_twice>()
+}
+
+async fn until_it_waits(run: &InstanceHandle) {
+    loop {
+        let info = run.status().await.unwrap().unwrap();
+        if info.custom_status.as_deref() == Some("\"waiting\"") {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Each instance keeps the version that it started with, over a restart of the hub and although a newer one is registered
+/// then; starts without a version take the newest; the versions share nothing but the name.
+#[tokio::test]
+async fn an_instance_keeps_its_version_over_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let before = hub(directory.path())
+        .orchestration::<one::parcel>()
+        .open()
+        .await
+        .unwrap();
+    let old = before.client().start_by_name("parcel", json!(5)).instance_id("old");
+    until_it_waits(&old.await.unwrap()).await;
+    before.shutdown().await.unwrap();
+
+    for _ in 0..2 {
+        let builder = hub(directory.path()).orchestration::<one::parcel>();
+        let builder = builder.orchestration::<two::parcel>().orchestration::<ten::parcel>();
+        let hub = builder.open().await.unwrap();
+        let client = hub.client();
+        let version = async |id: &str| client.instance(id).status().await.unwrap().unwrap().version;
+        assert_eq!(version("old").await, "1");
+        let input = two::Parcel {
+            grams: 5,
+            to: "Ulm".into(),
+        };
+        let new = client.start::<two::parcel>(input).instance_id("new");
+        let new = new.reuse(abide::ReusePolicy::Ignore).await.unwrap();
+        until_it_waits(&new.untyped()).await;
+        assert_eq!(version("new").await, "2");
+        let newest = client.start_by_name("parcel", json!(5)).await.unwrap();
+        assert_eq!(newest.result().await.unwrap(), json!("v10: 5 g"));
+        hub.shutdown().await.unwrap();
+    }
+
+    let builder = hub(directory.path()).orchestration::<ten::parcel>();
+    let builder = builder.orchestration::<two::parcel>().orchestration::<one::parcel>();
+    let hub = builder.open().await.unwrap();
+    let client = hub.client();
+    for (id, ended) in [("old", "v1: 7 g"), ("new", "v2: 10 g to Ulm now")] {
+        client.instance(id).raise_event("go", "now").await.unwrap();
+        assert_eq!(client.instance(id).result().await.unwrap(), json!(ended));
+    }
+    hub.shutdown().await.unwrap();
+}
+
+/// A continue-as-new moves to another version with another input, keeps the events that came before, and the instance has
+/// the new version from then on.
+#[tokio::test]
+async fn a_continue_as_new_moves_to_a_new_version() {
+    let directory = tempfile::tempdir().unwrap();
+    let builder = hub(directory.path()).orchestration::<one::parcel>();
+    let hub = builder.orchestration::<two::parcel>().open().await.unwrap();
+    let run = hub.client().start::<one::parcel>(5).instance_id("run").await.unwrap();
+    let first = run.status().await.unwrap().unwrap();
+    run.raise_event("go", "move on").await.unwrap();
+    run.raise_event("go", "by train").await.unwrap();
+    assert_eq!(run.result().await.unwrap(), "v2: 12 g to Bonn by train");
+    let second = run.status().await.unwrap().unwrap();
+    assert_eq!((first.version.as_str(), second.version.as_str()), ("1", "2"));
+    assert_ne!(first.execution_id, second.execution_id);
+    assert_eq!(first.created, second.created);
+    hub.shutdown().await.unwrap();
+}
+
+/// One that continues as new into a version which nobody registered waits visibly, and goes on where that version is.
+#[tokio::test]
+async fn a_move_to_a_missing_version_waits_for_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let old = hub(directory.path())
+        .orchestration::<one::parcel>()
+        .open()
+        .await
+        .unwrap();
+    let run = old.client().start::<one::parcel>(5).instance_id("run").await.unwrap();
+    run.raise_event("go", "move on").await.unwrap();
+    let stopped = loop {
+        let info = run.status().await.unwrap().unwrap();
+        assert!(!info.status.is_terminal(), "it ended: {info:?}");
+        if let Some(stopped) = info.stopped {
+            assert_eq!(
+                (info.status, info.version.as_str()),
+                (OrchestrationStatus::Running, "2")
+            );
+            break stopped;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(stopped.kind, StopKind::Unregistered);
+    assert!(
+        stopped.message.contains("`2`") && stopped.message.contains("only `1`"),
+        "{}",
+        stopped.message
+    );
+    run.raise_event("go", "by ship").await.unwrap();
+    old.shutdown().await.unwrap();
+
+    let builder = hub(directory.path()).orchestration::<one::parcel>();
+    let new = builder.orchestration::<two::parcel>().open().await.unwrap();
+    let run = new.client().instance("run");
+    assert_eq!(run.result().await.unwrap(), json!("v2: 12 g to Bonn by ship"));
+    new.shutdown().await.unwrap();
+}
+
+/// A sub-orchestration runs in the version that its parent names, and in the newest one without.
+#[tokio::test]
+async fn a_child_has_the_version_that_its_parent_names() {
+    let builder = Hub::in_memory().activity::<weigh>().orchestration::<post_office>();
+    let builder = builder.orchestration::<one::parcel>().orchestration::<ten::parcel>();
+    let hub = builder.open().await.unwrap();
+    let run = hub.client().start::<post_office>(5).await.unwrap();
+    assert_eq!(
+        run.result().await.unwrap(),
+        ("v1: 7 g".to_owned(), "v10: 5 g".to_owned())
+    );
+    hub.shutdown().await.unwrap();
+}
+
+/// A start in a version that is not registered is refused and names those that are; nothing is stored.
+#[tokio::test]
+async fn a_start_in_an_unknown_version_is_refused() {
+    let builder = Hub::in_memory().orchestration::<one::parcel>();
+    let hub = builder.orchestration::<ten::parcel>().open().await.unwrap();
+    let start = hub.client().start_by_name("parcel", json!(5)).instance_id("run");
+    let error = start.version("3").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unregistered);
+    let text = error.to_string();
+    assert!(text.contains("`3`") && text.contains("`1`, `10`"), "{text}");
+    assert!(hub.client().instance("run").status().await.unwrap().is_none());
+    hub.shutdown().await.unwrap();
+}
+
+/// `CurrentOrOlder` lets the newest code run what an older version began, and never what a newer one began.
+#[tokio::test]
+async fn only_older_instances_are_taken_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let builder = hub(directory.path()).orchestration::<one::parcel>();
+    let both = builder.orchestration::<two::parcel>().open().await.unwrap();
+    let input = two::Parcel {
+        grams: 5,
+        to: "Ulm".into(),
+    };
+    let new = both
+        .client()
+        .start::<two::parcel>(input)
+        .instance_id("new")
+        .await
+        .unwrap();
+    until_it_waits(&new.untyped()).await;
+    both.shutdown().await.unwrap();
+
+    let builder = hub(directory.path()).version_match(VersionMatch::CurrentOrOlder);
+    let rolled_back = builder.orchestration::<one::parcel>().open().await.unwrap();
+    let run = rolled_back.client().instance("new");
+    run.raise_event("go", "now").await.unwrap();
+    let stopped = loop {
+        let info = run.status().await.unwrap().unwrap();
+        assert!(!info.status.is_terminal(), "it ended: {info:?}");
+        if let Some(stopped) = info.stopped {
+            break stopped;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(stopped.kind, StopKind::Unregistered);
+    rolled_back.shutdown().await.unwrap();
+
+    let again = hub(directory.path())
+        .orchestration::<two::parcel>()
+        .open()
+        .await
+        .unwrap();
+    let run = again.client().instance("new");
+    assert_eq!(run.result().await.unwrap(), json!("v2: 10 g to Ulm now"));
+    again.shutdown().await.unwrap();
+}
