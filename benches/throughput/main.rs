@@ -241,7 +241,7 @@ async fn measure_long_history(arguments: &Arguments, directory: &Path, report: &
     const LATE: &str = "orchestration.history2000.step2000_us";
     const RATIO: &str = "orchestration.history2000.step_ratio";
     if arguments.wants(&[TOTAL, EARLY, LATE, RATIO]) {
-        let runs = if arguments.quick { 1 } else { 5 };
+        let runs = if arguments.quick { 2 } else { 15 };
         let long = orchestrations::long_histories(&directory.join("long"), 2_000, runs).await;
         report.add(TOTAL, long.ms, "ms", 1);
         report.add(EARLY, long.early_step_us, "us", 1);
