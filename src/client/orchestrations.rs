@@ -317,11 +317,7 @@ impl OrchestrationQuery {
     }
 
     /// One page, and what the next one comes after.
-    fn read(
-        &self,
-        reader: &dyn Reader,
-        partitions: u16,
-    ) -> Result<FoundPage> {
+    fn read(&self, reader: &dyn Reader, partitions: u16) -> Result<FoundPage> {
         let after = self.after.as_deref().map(read_token).transpose()?;
         let chunk = (2 * self.page / usize::from(partitions)).clamp(8, 1_024);
         let mut rows = self.rows(reader, partitions, after.as_ref(), chunk)?;

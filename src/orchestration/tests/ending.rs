@@ -19,7 +19,7 @@ orchestration!(Eternal(ctx, round: u32) -> String, Failure {
         }
         _ => {
             // Made and not awaited, it does nothing.
-            let _ = ctx.continue_as_new(round + 1);
+            drop(ctx.continue_as_new(round + 1));
         }
     }
     drop(unread);
