@@ -18,6 +18,8 @@ mod engine;
 mod entity;
 mod error;
 mod failure;
+#[cfg(feature = "http-client")]
+mod http_client;
 mod hub;
 mod id;
 mod orchestration;
@@ -46,6 +48,8 @@ pub use entity::{
 };
 pub use error::{Error, ErrorKind, Result};
 pub use failure::Failure;
+#[cfg(feature = "http-client")]
+pub use http_client::{HttpCall, HttpError, HttpRequest, HttpResponse};
 pub use hub::{Hub, HubBuilder, HubStats};
 #[cfg(feature = "rocksdb")]
 pub use hub::{Inspection, ReplayProblem, ReplayReport};

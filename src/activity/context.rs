@@ -42,6 +42,12 @@ impl ActivityContext {
         self.attempt.number
     }
 
+    /// The most bytes that the answer may have as JSON. A larger one fails the attempt with
+    /// [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge).
+    pub fn payload_limit(&self) -> usize {
+        self.attempt.payload_bytes
+    }
+
     /// Whether nobody wants the result any more: the orchestration dropped the call or ended, the attempt ran out of time, or
     /// the hub has closed without waiting any longer. Blocking code asks from time to time.
     pub fn is_canceled(&self) -> bool {

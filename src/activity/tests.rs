@@ -85,6 +85,7 @@ async fn run<A: Activity>(input: &str) -> ActivityEnd {
             sequence: 3,
         },
         number: 1,
+        payload_bytes: 1_000,
         canceled: Arc::new(Never),
     };
     activity_code::<A>().run(input.into(), attempt).await

@@ -216,6 +216,8 @@ pub(crate) struct Attempt {
     pub(crate) activity: ActivityKey,
     /// 1 for the first.
     pub(crate) number: u32,
+    /// The largest answer, in bytes.
+    pub(crate) payload_bytes: usize,
     pub(crate) canceled: Canceled,
 }
 

@@ -70,7 +70,7 @@ impl HubBuilder {
 
     fn new(place: Place) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self {
+        let builder = Self {
             place,
             registry: Registry::default(),
             error: None,
@@ -85,9 +85,12 @@ impl HubBuilder {
             held: Vec::new(),
             restore: false,
             accept_loss: false,
-        }
+        };
         // Every hub knows its own schedules.
-        .entity::<ScheduleEntity>()
+        let builder = builder.entity::<ScheduleEntity>();
+        #[cfg(feature = "http-client")]
+        let builder = builder.activity::<crate::http_client::http_exchange>();
+        builder
     }
 
     /// Registers an entity type. Two types with one name are an error when the hub is opened.

@@ -127,6 +127,7 @@ impl Runtime {
         let attempt = Attempt {
             activity: start.activity.clone(),
             number: start.attempt,
+            payload_bytes: self.limits.payload_bytes,
             canceled: Arc::clone(&start.canceled) as _,
         };
         let future = code.run(start.input, attempt);
