@@ -10,6 +10,7 @@ use crate::engine::core::Core;
 use crate::engine::mailbox::{Block, Mailbox};
 use crate::engine::message::{Message, Origin, Settled};
 use crate::engine::outcome::{Unanswered, lock_lost};
+use crate::engine::queue::Withdrawn;
 use crate::engine::step::Step;
 use crate::engine::turn::Turn;
 use crate::error::Result;
@@ -18,15 +19,6 @@ use crate::store::records::history::StepOutcome;
 use crate::store::records::instance::{LockId, LockOrder, LockRecord, Order};
 use crate::store::records::{self, Action, RequestOutcome};
 use crate::store::{Reader, keys};
-
-/// What became of the search for a request that waits in line.
-enum Withdrawn {
-    Yes,
-    /// It does not wait here.
-    No,
-    /// This step changed rows of the entity, and the next one will know.
-    Later,
-}
 
 impl Core {
     /// Reads which entities of a partition are locked.
@@ -216,7 +208,7 @@ impl Core {
         if self.locks.get(id).is_some_and(|lock| lock.owner == *owner) {
             self.unlock(id, step);
         } else {
-            match self.withdraw_request(id, mailbox, owner, step, reader)? {
+            match self.withdraw(id, mailbox, |message| asks_for(message, owner), step, reader)? {
                 Withdrawn::Yes => return Ok(true),
                 Withdrawn::Later => return Ok(false),
                 // An operator released this lock by force, after the request had gone on.
@@ -232,57 +224,6 @@ impl Core {
             step.send(id, InstanceId::trusted(next.as_str()), Action::Lock(Box::new(order)));
         }
         Ok(true)
-    }
-
-    /// Removes a request for locks from the line in which it waits.
-    fn withdraw_request(
-        &self,
-        id: &InstanceId,
-        mailbox: &mut Mailbox,
-        owner: &LockId,
-        step: &mut Step,
-        reader: &dyn Reader,
-    ) -> Result<Withdrawn> {
-        if let Some(at) = mailbox.waiting.iter().position(|message| asks_for(message, owner)) {
-            // It may have got its row in this very step, and no commit makes a row that it consumes.
-            if mailbox.touched_in == step.number {
-                return Ok(Withdrawn::Later);
-            }
-            mailbox.waiting_count = mailbox.waiting_count.saturating_sub(1);
-            if let Some(message) = mailbox.waiting.remove(at) {
-                self.consume(&message, mailbox, step);
-            }
-            return Ok(Withdrawn::Yes);
-        }
-        if let Some(at) = mailbox.arrivals.iter().position(|message| asks_for(message, owner)) {
-            if let Some(message) = mailbox.arrivals.remove(at) {
-                self.consume(&message, mailbox, step);
-            }
-            return Ok(Withdrawn::Yes);
-        }
-        let Some(mut first) = mailbox.rows else {
-            return Ok(Withdrawn::No);
-        };
-        if mailbox.touched_in == step.number {
-            return Ok(Withdrawn::Later);
-        }
-        loop {
-            let range = keys::messages_of(self.partition_of(id), id, first);
-            let rows = reader.scan(range, self.limits.page)?;
-            let last = rows.len() < self.limits.page;
-            for (key, value) in &rows {
-                let message = Message::from_row(id, key, value)?;
-                first = message.id.next();
-                if asks_for(&message, owner) {
-                    mailbox.waiting_count = mailbox.waiting_count.saturating_sub(1);
-                    self.consume(&message, mailbox, step);
-                    return Ok(Withdrawn::Yes);
-                }
-            }
-            if last {
-                return Ok(Withdrawn::No);
-            }
-        }
     }
 
     /// Releases a lock for an operator, who hears whether there was one.

@@ -107,19 +107,17 @@ impl Message {
             Action::Operation { .. } => matches!(&self.origin, Origin::Step(_, step) if step.lock.is_some()),
             Action::Schedule { .. } | Action::Cancel { .. } => false,
             Action::Lock(order) => !matches!(**order, LockOrder::Take { .. }),
-            // What an orchestration is told by another one keeps its order, so that a start comes before a cancellation.
+            // What an orchestration is told by another one keeps its order. A cancellation passes it, because a child that is
+            // suspended or stopped has to hear of it; it takes a start that still waits along.
             Action::Order(order) => match **order {
+                Order::CancelChild { .. } => true,
                 Order::Terminate { .. }
                 | Order::Suspend { .. }
                 | Order::Resume { .. }
                 | Order::Rewind { .. }
                 | Order::Restart
                 | Order::Purge { .. } => self.client().is_some(),
-                Order::Start(_)
-                | Order::Completed { .. }
-                | Order::Raise { .. }
-                | Order::LockLost { .. }
-                | Order::CancelChild { .. } => false,
+                Order::Start(_) | Order::Completed { .. } | Order::Raise { .. } | Order::LockLost { .. } => false,
             },
         }
     }

@@ -17,6 +17,15 @@ pub(super) enum Next {
     Nothing,
 }
 
+/// What became of the search for a request that waits in line.
+pub(super) enum Withdrawn {
+    Yes,
+    /// It does not wait here.
+    No,
+    /// This step changed rows of the entity, and the next one will know.
+    Later,
+}
+
 impl Core {
     /// Takes the next message of an instance: those that pass the queue first, then the others, each in their order.
     pub(super) fn next_message(
@@ -104,6 +113,57 @@ impl Core {
         }
         mailbox.urgent_rows = false;
         Ok(true)
+    }
+
+    /// Removes the first message that is `wanted` from the line in which it waits.
+    pub(super) fn withdraw(
+        &self,
+        id: &InstanceId,
+        mailbox: &mut Mailbox,
+        wanted: impl Fn(&Message) -> bool,
+        step: &mut Step,
+        reader: &dyn Reader,
+    ) -> Result<Withdrawn> {
+        if let Some(at) = mailbox.waiting.iter().position(&wanted) {
+            // It may have got its row in this very step, and no commit makes a row that it consumes.
+            if mailbox.touched_in == step.number {
+                return Ok(Withdrawn::Later);
+            }
+            mailbox.waiting_count = mailbox.waiting_count.saturating_sub(1);
+            if let Some(message) = mailbox.waiting.remove(at) {
+                self.consume(&message, mailbox, step);
+            }
+            return Ok(Withdrawn::Yes);
+        }
+        if let Some(at) = mailbox.arrivals.iter().position(&wanted) {
+            if let Some(message) = mailbox.arrivals.remove(at) {
+                self.consume(&message, mailbox, step);
+            }
+            return Ok(Withdrawn::Yes);
+        }
+        let Some(mut first) = mailbox.rows else {
+            return Ok(Withdrawn::No);
+        };
+        if mailbox.touched_in == step.number {
+            return Ok(Withdrawn::Later);
+        }
+        loop {
+            let range = keys::messages_of(self.partition_of(id), id, first);
+            let rows = reader.scan(range, self.limits.page)?;
+            let last = rows.len() < self.limits.page;
+            for (key, value) in &rows {
+                let message = Message::from_row(id, key, value)?;
+                first = message.id.next();
+                if wanted(&message) {
+                    mailbox.waiting_count = mailbox.waiting_count.saturating_sub(1);
+                    self.consume(&message, mailbox, step);
+                    return Ok(Withdrawn::Yes);
+                }
+            }
+            if last {
+                return Ok(Withdrawn::No);
+            }
+        }
     }
 
     /// Brings the next rows of an instance into memory.

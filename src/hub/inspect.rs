@@ -250,8 +250,8 @@ impl Check<'_> {
             let name = &record.name;
             let problem = match check.registry.activity(name) {
                 None => Some(format!("its activity `{name}` is not registered")),
-                Some(code) => code
-                    .check_input(&record.input)
+                Some(code) => caught(|| code.check_input(&record.input))
+                    .unwrap_or_else(|panic| Err(format!("its decoder panicked: {panic}")))
                     .err()
                     .map(|reason| format!("the input of its activity `{name}` does not decode: {reason}")),
             };
@@ -298,7 +298,9 @@ impl Check<'_> {
             );
             return Some((Some(StopKind::Unregistered), problem));
         };
-        let reason = code.check_input(&start.input).err()?;
+        let reason = caught(|| code.check_input(&start.input))
+            .unwrap_or_else(|panic| Err(format!("its decoder panicked: {panic}")))
+            .err()?;
         Some((
             None,
             format!("it waits for its start, and its input does not decode: {reason}"),

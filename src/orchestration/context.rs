@@ -83,9 +83,13 @@ impl OrchestrationContext {
         self.journal.begin.instance.as_str()
     }
 
-    /// The id of this execution of it: another one after every restart, rewind or continuing as new.
+    /// The id of this execution of it: another one after every restart or continuing as new. One that goes on by a rewind
+    /// keeps it, so that its code asks for the same again.
     pub fn execution_id(&self) -> String {
-        self.journal.begin.execution.to_string()
+        let seed = self
+            .started()
+            .map_or(self.journal.begin.execution, |started| started.seed);
+        seed.to_string()
     }
 
     /// Who waits for this orchestration, if it was called as a sub-orchestration.

@@ -46,6 +46,8 @@ pub(super) struct State {
     pub(super) now: Timestamp,
     /// The number that was claimed last.
     pub(super) sequence: Sequence,
+    /// The one before the first that this turn claimed.
+    pub(super) first_claim: Sequence,
     pub(super) steps: BTreeMap<Sequence, Step>,
     pub(super) commands: Commands,
     pub(super) events: Events,
@@ -91,6 +93,7 @@ impl Journal {
     pub(super) fn begin_turn(&self, now: Timestamp, replayed: Option<Replayed>) {
         let mut state = self.state.borrow_mut();
         state.awake = true;
+        state.first_claim = state.sequence;
         state.now = now;
         state.replayed = replayed;
         state.commands.begin_turn();
@@ -104,6 +107,11 @@ impl Journal {
     /// From here on nothing is recorded.
     pub(super) fn close(&self) {
         self.state.borrow_mut().closed = true;
+    }
+
+    /// Takes out what holds values of the user's: wakers and conditions.
+    pub(super) fn take_steps(&self) -> BTreeMap<Sequence, Step> {
+        std::mem::take(&mut self.state.borrow_mut().steps)
     }
 
     /// Claims the number of a step, at the moment of its call.
@@ -124,6 +132,13 @@ impl Journal {
         }
         state.sequence += 1;
         state.last_call = Some(place);
+        // Of what is made and dropped at once nothing is ever asked for, so a loop of that meets this limit only.
+        if state.sequence - state.first_claim > CLAIMS_PER_ACTION * self.begin.actions as u64 {
+            state.overflown = true;
+            drop(state);
+            overflow();
+            return Claim { sequence: 0, place };
+        }
         Claim {
             sequence: state.sequence,
             place,
@@ -175,7 +190,7 @@ impl Journal {
         if state.commands.asked() > self.begin.actions.max(recorded) {
             state.overflown = true;
             drop(state);
-            resume_unwind(Box::new(Overflow));
+            overflow();
         }
     }
 
@@ -292,6 +307,17 @@ impl Journal {
     /// A number of the execution's own stream.
     pub(super) fn draw(&self) -> u64 {
         self.state.borrow_mut().random.next()
+    }
+}
+
+/// So many steps may a turn make for each that it may ask for.
+const CLAIMS_PER_ACTION: u64 = 10;
+
+/// Ends a turn that asks for too much. What is dropped while its code unwinds may ask for more, and a second unwinding would
+/// end the process.
+fn overflow() {
+    if !std::thread::panicking() {
+        resume_unwind(Box::new(Overflow));
     }
 }
 

@@ -229,7 +229,10 @@ impl OrchestrationRun for Run {
         let replayed = replayed(&turn.commands, self.journal.begin.payload_bytes);
         let asked = self.run(turn.time, &turn.incoming, Some(replayed))?;
         self.journal.state.borrow_mut().custom_status = None;
-        compare(number, &turn.commands, &asked).inspect_err(|_| self.journal.close())
+        // Payloads that differ are read and written by the user's types.
+        let compared = catch_unwind(AssertUnwindSafe(|| compare(number, &turn.commands, &asked)))
+            .unwrap_or_else(|panic| Err(self.panicked(panic.as_ref())));
+        compared.inspect_err(|_| self.journal.close())
     }
 
     fn wants(&self, sequence: Sequence) -> bool {
@@ -247,7 +250,12 @@ impl Drop for Run {
         self.journal.close();
         // A destructor of the user's may panic; that is nothing to whoever drops the run.
         let future = self.future.take();
-        if catch_unwind(AssertUnwindSafe(|| drop(future))).is_err() {
+        let steps = self.journal.take_steps();
+        let drop_both = || {
+            drop(future);
+            drop(steps);
+        };
+        if catch_unwind(AssertUnwindSafe(drop_both)).is_err() {
             tracing::error!(
                 instance = %self.journal.begin.instance,
                 "the code of an orchestration panicked while it was unloaded"

@@ -1,5 +1,6 @@
 //! What leaves the process once it is durable.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 
 use tokio::runtime::RuntimeFlavor;
@@ -59,10 +60,17 @@ impl Runtime {
     #[expect(clippy::disallowed_methods, reason = "tasks are spawned here")]
     fn release_from_worker(self: &Arc<Self>, items: Vec<Release>) {
         let runtime = Arc::clone(self);
+        // A task that tokio drops before it runs would keep everything in for ever.
+        let lost = Lost(Arc::downgrade(self));
         self.tokio.spawn(async move {
             for item in items {
-                runtime.release_one(item);
+                // A waker of the user's may panic. The others must go out all the same.
+                if let Err(panic) = catch_unwind(AssertUnwindSafe(|| runtime.release_one(item))) {
+                    let text = panic_text(panic.as_ref());
+                    tracing::error!(text, "something panicked that was let out of the gate");
+                }
             }
+            lost.call_off();
         });
     }
 

@@ -70,13 +70,7 @@ impl Core {
         step: &mut Step,
         reader: &dyn Reader,
     ) -> Result<()> {
-        let error = Error::new(
-            ErrorKind::AlreadyExists,
-            format!(
-                "an orchestration `{}` exists and has not ended; choose another id, or start it with another reuse policy",
-                stage.id
-            ),
-        );
+        let error = exists_already(stage.id);
         if let Some(parent) = &start.parent {
             self.tell_parent(stage.id, parent, StepOutcome::Runtime(error.clone()), step);
         }
@@ -186,6 +180,7 @@ impl Core {
         let gathered = Gathered {
             incoming,
             messages: vec![message],
+            bytes: 0,
         };
         self.run_turn(stage, gathered, step, reader)
     }
@@ -221,6 +216,16 @@ fn started(start: &StartRecord, execution: ExecutionId) -> Started {
         tags: start.tags.clone(),
         seed: execution,
     }
+}
+
+/// What is said of an id that is in use.
+pub(super) fn exists_already(id: &InstanceId) -> Error {
+    Error::new(
+        ErrorKind::AlreadyExists,
+        format!(
+            "an orchestration `{id}` exists and has not ended; choose another id, or start it with another reuse policy"
+        ),
+    )
 }
 
 /// The id of an execution as JSON, which is what a start answers.

@@ -223,7 +223,12 @@ impl Core {
                     execution,
                     sequence,
                 };
-                self.send(id, InstanceId::trusted(instance), Order::CancelChild { parent }, step);
+                self.send(
+                    id,
+                    InstanceId::trusted(instance),
+                    Order::CancelChild { parent, reason: None },
+                    step,
+                );
                 Ok(())
             }
             OpenStep::Lock { entities, granted } => {

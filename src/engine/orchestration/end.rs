@@ -91,6 +91,7 @@ impl Core {
         let Some(instance) = stage.instance.as_ref() else {
             return Ok(());
         };
+        let execution = instance.record.execution;
         let mut open = OpenSteps::default();
         self.read_turns(stage.id, &instance.record, reader, |_, turn| {
             open.follow(&turn);
@@ -104,9 +105,14 @@ impl Core {
         for (sequence, open) in open.into_steps() {
             if let OpenStep::Child { instance } = &open {
                 if children {
-                    let order = Order::Terminate {
-                        reason: format!("its parent `{}` was ended: {reason}", stage.id),
-                        children: true,
+                    let parent = Parent {
+                        instance: stage.id.as_str().to_owned(),
+                        execution,
+                        sequence,
+                    };
+                    let order = Order::CancelChild {
+                        parent,
+                        reason: Some(format!("its parent `{}` was ended: {reason}", stage.id)),
                     };
                     self.send(stage.id, InstanceId::trusted(instance.as_str()), order, step);
                 }

@@ -69,7 +69,8 @@ impl Core {
         reader: &dyn Reader,
     ) -> Result<Option<Message>> {
         let partition = self.partition_of(stage.id);
-        if self.partition(partition).record.early_events >= self.limits.early_events {
+        // One that has a row was taken in before, and its sender was told so.
+        if !message.stored && self.partition(partition).record.early_events >= self.limits.early_events {
             let limit = self.limits.early_events;
             let error = Error::new(
                 ErrorKind::Overloaded,

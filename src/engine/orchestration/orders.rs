@@ -3,6 +3,7 @@
 use crate::engine::core::Core;
 use crate::engine::mailbox::Block;
 use crate::engine::message::{Message, Origin};
+use crate::engine::orchestration::begin::exists_already;
 use crate::engine::orchestration::instance::Instance;
 use crate::engine::orchestration::open_steps::opened_by;
 use crate::engine::orchestration::rewind::Cut;
@@ -34,10 +35,14 @@ impl Core {
         let refused = match order {
             Order::Start(_) => return self.start(stage, message, step, reader),
             Order::Restart => return self.restart(stage, message, step, reader),
-            Order::CancelChild { parent } => {
+            Order::CancelChild { parent, reason } => {
                 if is_child(stage, parent) {
-                    let reason = format!("`{}` does not want it any more", parent.instance);
-                    self.end_from_outside(stage, OrchestrationStatus::Canceled, &reason, true, step, reader)?;
+                    let unwanted = || format!("`{}` does not want it any more", parent.instance);
+                    let (status, reason) = match reason {
+                        Some(reason) => (OrchestrationStatus::Terminated, reason.clone()),
+                        None => (OrchestrationStatus::Canceled, unwanted()),
+                    };
+                    self.end_from_outside(stage, status, &reason, true, step, reader)?;
                     stage.mailbox.block = Block::Open;
                 }
                 Ok(())
@@ -53,7 +58,8 @@ impl Core {
             Order::Suspend { reason } => self.suspend(stage, reason, step)?,
             Order::Resume { reason } => self.resume_orchestration(stage, reason, step)?,
             Order::Rewind { reason, parent } => self.rewind(stage, reason, parent.clone(), step, reader)?,
-            Order::Purge { children } => self.purge(stage, *children, step, reader)?,
+            Order::Purge { children } if may_purge(stage, &message) => self.purge(stage, *children, step, reader)?,
+            Order::Purge { .. } => Ok(()),
             Order::Completed { .. } | Order::Raise { .. } | Order::LockLost { .. } => Ok(()),
         };
         let outcome = match refused {
@@ -273,6 +279,12 @@ impl Core {
         let Some(instance) = stage.instance.as_mut() else {
             return Ok(());
         };
+        if instance.parent().is_none_or(|known| known.instance != parent.instance) {
+            // Its id was taken when the parent wanted to start it, and still is.
+            let error = exists_already(stage.id);
+            self.tell_parent(stage.id, &parent, StepOutcome::Runtime(error), step);
+            return Ok(());
+        }
         instance.record.parent = Some(parent.clone());
         stage.changed = true;
         let status = instance.record.status;
@@ -325,13 +337,6 @@ impl Core {
                     self.drop_stranger(stage, &message, step);
                     continue;
                 }
-                Some(Order::CancelChild { .. }) => {
-                    self.order(stage, message, step, reader)?;
-                    if matches!(stage.mailbox.block, Block::Open) {
-                        return Ok(Round::Again);
-                    }
-                    continue;
-                }
                 Some(Order::Start(start)) if start.execution.is_none() => {
                     self.start(stage, message, step, reader)?;
                     if matches!(stage.mailbox.block, Block::Open) {
@@ -343,7 +348,14 @@ impl Core {
                     Some(message) => message,
                     None => continue,
                 },
-                Some(_) => message,
+                Some(Order::Start(_) | Order::Completed { .. } | Order::LockLost { .. }) => message,
+                Some(_) => {
+                    self.order(stage, message, step, reader)?;
+                    if matches!(stage.mailbox.block, Block::Open) {
+                        return Ok(Round::Again);
+                    }
+                    continue;
+                }
             };
             let message = self.keep_waiting(stage, message, step)?;
             stage.mailbox.park(message, in_memory);
@@ -391,7 +403,16 @@ impl Stage<'_> {
     }
 }
 
-fn is_child(stage: &Stage<'_>, parent: &Parent) -> bool {
+/// Whether who wants an orchestration removed may: an operator, or the parent that started it.
+fn may_purge(stage: &Stage<'_>, message: &Message) -> bool {
+    let Origin::Instance(from) = &message.origin else {
+        return true;
+    };
+    let parent = stage.instance.as_ref().and_then(|instance| instance.parent());
+    parent.is_some_and(|parent| parent.instance == from.as_str())
+}
+
+pub(super) fn is_child(stage: &Stage<'_>, parent: &Parent) -> bool {
     let is_its = |instance: &Instance| !instance.is_terminal() && instance.parent() == Some(parent);
     stage.instance.as_deref().is_some_and(is_its)
 }

@@ -50,6 +50,15 @@ impl Cut {
         if open.has_lock() {
             return Err("its first failure was inside a critical section, whose locks are gone; restart it");
         }
+        let later_answers: BTreeSet<Sequence> = later
+            .iter()
+            .flat_map(|turn| &turn.incoming)
+            .filter(|incoming| is_answer(incoming))
+            .filter_map(|incoming| match incoming {
+                Incoming::Completed { sequence, .. } => Some(*sequence),
+                _ => None,
+            })
+            .collect();
         let mut done = BTreeSet::new();
         let mut kept = Vec::new();
         for incoming in later.into_iter().flat_map(|turn| turn.incoming) {
@@ -62,6 +71,24 @@ impl Cut {
                 Incoming::Raised { .. } => kept.push(incoming),
                 _ => {}
             }
+        }
+        if commands.iter().any(|(sequence, command)| {
+            matches!(command, Command::CallEntity { .. })
+                && open.contains(*sequence)
+                && !done.contains(sequence)
+                && !failed.contains(sequence)
+        }) {
+            return Err(
+                "it called an entity whose answer it never got, so that the operation might be done twice; restart it",
+            );
+        }
+        if commands
+            .keys()
+            .any(|sequence| !open.contains(*sequence) && later_answers.contains(sequence))
+        {
+            return Err(
+                "a step that was about to be tried again had ended well by then, and would be done twice; restart it",
+            );
         }
         commands.retain(|sequence, _| open.contains(*sequence) && !done.contains(sequence));
         Ok(Self {
@@ -106,11 +133,13 @@ impl Core {
         let Some(mut instance) = stage.instance.take() else {
             return Ok(());
         };
+        // Its custom status was set by a turn that may be kept, and stays until its code sets another.
+        let has_custom_status = std::mem::take(&mut instance.record.has_custom_status);
         self.erase_execution(stage.id, &instance, step);
         let record = &mut instance.record;
         record.execution = execution;
         record.status = OrchestrationStatus::Running;
-        record.has_custom_status = false;
+        record.has_custom_status = has_custom_status;
         (record.turns, record.events, record.bytes) = (0, 0, 0);
         instance.end = None;
         instance.run = None;

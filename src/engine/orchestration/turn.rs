@@ -6,12 +6,13 @@ use crate::engine::mailbox::{Block, Mailbox};
 use crate::engine::message::Message;
 use crate::engine::orchestration::end::is_end;
 use crate::engine::orchestration::instance::{Instance, stopped};
-use crate::engine::queue::Next;
+use crate::engine::orchestration::orders::is_child;
+use crate::engine::queue::{Next, Withdrawn};
 use crate::engine::step::Step;
 use crate::error::Result;
 use crate::id::{ExecutionId, InstanceId, Sequence};
 use crate::store::records::Action;
-use crate::store::records::history::{Incoming, TurnRecord};
+use crate::store::records::history::{Incoming, Parent, StepOutcome, TurnRecord};
 use crate::store::records::instance::{OrchestrationStatus, Order, ReusePolicy, StopKind, Stopped};
 use crate::store::{Reader, keys};
 
@@ -45,6 +46,8 @@ pub(super) enum Round {
 pub(super) struct Gathered {
     pub(super) incoming: Vec<Incoming>,
     pub(super) messages: Vec<Message>,
+    /// The bytes of all payloads.
+    pub(super) bytes: usize,
 }
 
 impl Core {
@@ -80,7 +83,10 @@ impl Core {
     fn rounds(&mut self, stage: &mut Stage<'_>, step: &mut Step, reader: &dyn Reader) -> Result<bool> {
         loop {
             if self.is_full(step) || stage.has_to_replay(step) {
-                return Ok(stage.next.is_some() || !stage.mailbox.is_idle());
+                let is_stopped = |instance: &Instance| instance.record.stopped.is_some();
+                let stopped =
+                    matches!(stage.mailbox.block, Block::Open) && stage.instance.as_deref().is_some_and(is_stopped);
+                return Ok(stopped || stage.next.is_some() || !stage.mailbox.is_idle());
             }
             match self.round(stage, step, reader)? {
                 Round::Again => {}
@@ -98,7 +104,7 @@ impl Core {
         }
         let mut gathered = Gathered::default();
         let mut next = Round::Done;
-        while gathered.incoming.len() < EVENTS_OF_A_TURN {
+        while gathered.incoming.len() < EVENTS_OF_A_TURN && gathered.bytes < self.limits.batch_bytes {
             let found = if matches!(stage.mailbox.block, Block::Open) {
                 self.next_message(stage.id, stage.mailbox, step, reader)?
             } else {
@@ -141,6 +147,20 @@ impl Core {
             if self.needs_history(stage, &message, step) {
                 stage.mailbox.return_first(message);
                 return Ok(Round::NextStep);
+            }
+            if let Some(Order::CancelChild { parent, .. }) = message.order()
+                && !is_child(stage, parent)
+            {
+                // Its start may wait in the line that it has passed; then the start goes, and nothing ever begins.
+                let is_its_start = |waits: &Message| starts_for(waits, parent);
+                match self.withdraw(stage.id, stage.mailbox, is_its_start, step, reader)? {
+                    Withdrawn::Later => {
+                        stage.mailbox.return_first(message);
+                        return Ok(Round::NextStep);
+                    }
+                    Withdrawn::Yes | Withdrawn::No => self.consume(&message, stage.mailbox, step),
+                }
+                continue;
             }
             self.order(stage, message, step, reader)?;
             return Ok(Round::Again);
@@ -220,6 +240,7 @@ impl Core {
         };
         let stopped = wanted.as_ref().err().cloned();
         if wanted.unwrap_or(true) {
+            gathered.bytes += payload_bytes(&incoming);
             gathered.incoming.push(incoming);
             gathered.messages.push(message);
         } else {
@@ -402,6 +423,22 @@ impl Core {
         }
         Ok(())
     }
+}
+
+fn payload_bytes(incoming: &Incoming) -> usize {
+    match incoming {
+        Incoming::Raised { payload, .. } => payload.len(),
+        Incoming::Completed {
+            outcome: StepOutcome::Answer(answer),
+            ..
+        } => answer.len(),
+        _ => 0,
+    }
+}
+
+/// Whether a message starts a sub-orchestration for this step of a parent.
+fn starts_for(message: &Message, parent: &Parent) -> bool {
+    matches!(message.order(), Some(Order::Start(start)) if start.parent.as_ref() == Some(parent))
 }
 
 impl Stage<'_> {

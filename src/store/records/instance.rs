@@ -212,6 +212,8 @@ pub(crate) enum Order {
     /// The parent does not want it any more.
     CancelChild {
         parent: Parent,
+        /// Why, where the parent was terminated.
+        reason: Option<String>,
     },
     /// End at once.
     Terminate {

@@ -128,8 +128,11 @@ fn orders_of_every_kind_are_pinned() {
     pinned(&lost, b"\x01\x030123456789abcdef\x01\x04@a@b");
     let reason = || "r".to_owned();
     pinned(
-        &Order::CancelChild { parent: parent() },
-        b"\x01\x04\x01p0123456789abcdef\x03",
+        &Order::CancelChild {
+            parent: parent(),
+            reason: None,
+        },
+        b"\x01\x04\x01p0123456789abcdef\x03\x00",
     );
     pinned(
         &Order::Terminate {
