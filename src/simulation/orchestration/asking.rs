@@ -31,9 +31,9 @@ impl World {
             62..72 => return self.wait_for_end(target),
             72..75 => return self.forget_a_wait(),
             75..82 if conditions.force => return self.force(),
-            82..85 if conditions.manage => (Wish::Manage, Order::Suspend { reason: why() }),
-            85..88 if conditions.manage => (Wish::Manage, Order::Resume { reason: why() }),
-            88..91 if conditions.manage => {
+            82..84 if conditions.manage => (Wish::Manage, Order::Suspend { reason: why() }),
+            84..86 if conditions.manage => (Wish::Manage, Order::Resume { reason: why() }),
+            86..89 if conditions.manage => {
                 let children = self.random.chance(50);
                 (
                     Wish::Manage,
@@ -43,7 +43,7 @@ impl World {
                     },
                 )
             }
-            91..95 if conditions.manage => return self.rewind(target),
+            89..95 if conditions.manage => return self.rewind(target),
             95..97 if conditions.manage => (Wish::Manage, Order::Restart),
             97..100 if conditions.manage => {
                 let children = self.random.chance(50);
@@ -90,7 +90,7 @@ impl World {
 
     fn start(&mut self) -> Order {
         let program = self.drawer.program(&self.climate, &mut self.random);
-        let later = self.random.chance(15);
+        let later = self.random.chance(20);
         let at = later.then(|| Timestamp(self.now.0 + self.random.pick(&[0, 1, 400, 60_000])));
         Order::Start(Box::new(StartRecord {
             name: "play".to_owned(),

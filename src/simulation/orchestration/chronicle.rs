@@ -48,6 +48,8 @@ pub(super) struct Ask {
     pub(super) end: End,
     /// Whether it was asked for inside of a critical section.
     pub(super) locked: bool,
+    /// Whether an `async` operation does it.
+    slow: bool,
     /// Not before this time, if it was scheduled.
     pub(super) at: Option<u64>,
 }
@@ -64,6 +66,8 @@ pub(in crate::simulation) struct Shown {
     jobs: Vec<(ActivityKey, u32, Vec<u8>)>,
     /// Entries that a locked entity wrote, with the instance that holds the lock.
     of_locked: Vec<(String, String, u64)>,
+    /// Entries that an entity wrote which was not locked.
+    of_free: Vec<(String, u64)>,
 }
 
 #[derive(serde::Deserialize)]
@@ -125,6 +129,7 @@ impl Chronicle {
                 target: target.clone(),
                 end: work.end,
                 locked,
+                slow: work.pauses.is_some(),
                 at,
             });
         }
@@ -311,7 +316,7 @@ impl World {
         }
     }
 
-    /// What an entity writes that is locked before this step and after it.
+    /// What an entity writes that is locked, or not locked, before this step and after it.
     fn look_at_state(&self, id: &str, value: &[u8], step: &Step, shown: &mut Shown) {
         let id = InstanceId::trusted(id);
         let partition = id.partition(self.climate.partitions);
@@ -319,24 +324,22 @@ impl World {
         let changes_lock = step.batch.changes().any(|change| match change {
             Change::Put { key, .. } | Change::Delete { key } => key == lock,
         });
-        let Some(row) = self
-            .model
-            .get(&lock)
-            .expect("the model's reads do not fail")
-            .filter(|_| !changes_lock)
-        else {
+        if changes_lock {
             return;
-        };
-        let lock: LockRecord = records::decode(&row, "lock").expect("a lock");
-        let before = self
-            .model
-            .get(&keys::state(partition, &id))
-            .expect("the model's reads do not fail");
+        }
+        let read = |key: &[u8]| self.model.get(key).expect("the model's reads do not fail");
+        let before = read(&keys::state(partition, &id));
         let before = before.map(|row| log_of(&row)).unwrap_or_default();
-        for work in log_of(value).into_iter().filter(|work| !before.contains(work)) {
-            shown
-                .of_locked
-                .push((id.as_str().to_owned(), lock.owner.instance.clone(), work));
+        let new = log_of(value).into_iter().filter(|work| !before.contains(work));
+        let entity = id.as_str();
+        match read(&lock) {
+            None => shown.of_free.extend(new.map(|work| (entity.to_owned(), work))),
+            Some(row) => {
+                let lock: LockRecord = records::decode(&row, "lock").expect("a lock");
+                let owner = lock.owner.instance;
+                let new = new.map(|work| (entity.to_owned(), owner.clone(), work));
+                shown.of_locked.extend(new);
+            }
         }
     }
 
@@ -361,6 +364,15 @@ impl World {
             assert!(
                 is_owners,
                 "{entity} is locked by {owner} and did the work {work} of another"
+            );
+        }
+        for (entity, work) in shown.of_free {
+            let asks = self.chronicle.errands.get(&work);
+            // What an `async` operation began under a lock stays its own when the lock is released by force meanwhile.
+            let is_locked = asks.is_some_and(|asks| asks.iter().all(|ask| ask.locked && !ask.slow));
+            assert!(
+                !is_locked,
+                "{entity} is not locked and did the work {work} of a critical section"
             );
         }
         for (activity, attempt, input) in shown.jobs {

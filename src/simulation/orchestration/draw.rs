@@ -50,8 +50,8 @@ impl Drawer {
             },
             keeps_events: random.chance(70),
             end: match random.below(100) {
-                0..10 => Finish::Fail,
-                10..12 if climate.failures => Finish::Panic,
+                0..16 => Finish::Fail,
+                16..18 if climate.failures => Finish::Panic,
                 _ => Finish::Return,
             },
         }

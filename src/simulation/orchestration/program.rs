@@ -162,9 +162,9 @@ impl Errand {
 }
 
 impl Program {
-    /// Whether this program, or one that it starts, panics.
+    /// Whether it panics when it comes to its end.
     pub(super) fn panics(&self) -> bool {
-        self.end == Finish::Panic
+        self.rounds == 0 && self.end == Finish::Panic
     }
 
     /// What the next execution is begun with.

@@ -91,6 +91,11 @@ impl Reference {
             self.steps.stirred = false;
             let Some(root) = &mut self.root else { return };
             let ended = poll(root, &mut self.steps);
+            // A panic unwinds before anybody looks whether something was refused.
+            if matches!(ended, Some(Ok(_))) && self.program.as_ref().is_some_and(Program::panics) {
+                self.end = Some(End::Panicked);
+                return;
+            }
             if let Some(kind) = self.steps.refused.take() {
                 return self.fail(format!("{kind:?}"));
             }
@@ -116,7 +121,7 @@ impl Reference {
         match program.end {
             Finish::Return => self.finish(Command::Complete { output: json(told) }, End::Completed),
             Finish::Fail => self.fail("as planned".to_owned()),
-            Finish::Panic => self.end = Some(End::Panicked),
+            Finish::Panic => unreachable!("it was seen above"),
         }
     }
 

@@ -34,6 +34,7 @@ pub(super) fn have_reasons(inventory: &Inventory, references: &BTreeMap<String, 
             );
         }
     }
+    no_orphans(inventory, references);
     for (entity, lock) in &inventory.locks {
         let owner = inventory.instances.get(&lock.owner.instance);
         let lives = owner.is_some_and(|owner| !owner.status.is_terminal() && owner.execution == lock.owner.execution);
@@ -49,6 +50,30 @@ pub(super) fn have_reasons(inventory: &Inventory, references: &BTreeMap<String, 
         );
     }
     sections_hold_their_locks(inventory, references);
+}
+
+/// Whoever has not ended and has a parent is still wanted by it. The parent may have been ended without its children, or have
+/// gone on in another execution; and one that was rewound goes on for itself.
+fn no_orphans(inventory: &Inventory, references: &BTreeMap<String, Reference>) {
+    for (id, record) in &inventory.instances {
+        let Some(parent) = record.parent.as_ref().filter(|_| !record.status.is_terminal()) else {
+            continue;
+        };
+        let was_rewound = references[id].steps.seed != record.execution;
+        let of_parent = inventory
+            .instances
+            .get(&parent.instance)
+            .filter(|of| of.execution == parent.execution);
+        let ended_itself = |status| !matches!(status, OrchestrationStatus::Terminated | OrchestrationStatus::Canceled);
+        let Some(of_parent) = of_parent.filter(|of| ended_itself(of.status) && !was_rewound) else {
+            continue;
+        };
+        let waits = references[&parent.instance].steps.wants(parent.sequence);
+        assert!(
+            waits,
+            "{id} goes on and its parent does not want it: {parent:?} {of_parent:?}"
+        );
+    }
 }
 
 /// Who was granted locks holds all of them, but for those that were released by force. So no two hold one.
