@@ -31,7 +31,9 @@ mod waiting;
 pub(crate) use self::core::{Core, CoreConfig};
 pub(crate) use activities::ActivitySlots;
 pub(crate) use limits::Limits;
-pub(crate) use operation::{caught, panic_text};
+#[cfg(feature = "rocksdb")]
+pub(crate) use operation::caught;
+pub(crate) use operation::panic_text;
 pub(crate) use progress::Progress;
 pub(crate) use registry::Registry;
 pub use registry::VersionMatch;

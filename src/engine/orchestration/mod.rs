@@ -17,4 +17,5 @@ mod waiters;
 
 pub(crate) use begin::START_TIMER;
 pub(super) use instance::Instances;
+#[cfg(feature = "rocksdb")]
 pub(crate) use replay::replay;

@@ -190,15 +190,14 @@ impl World {
                             .push(serde_json::from_slice(&event.payload).expect("a note"));
                     } else if key[2] == tables.message {
                         let message: MessageRecord = records::decode(value, "message").expect("a message");
-                        match message.action {
-                            Action::Order(order) => match *order {
+                        if let Action::Order(order) = message.action {
+                            match *order {
                                 Order::Raise { payload, .. } => {
                                     shown.notes.push(serde_json::from_slice(&payload).expect("a note"));
                                 }
                                 Order::Start(start) if start.execution.is_some() => shown.starts.push((id(), *start)),
                                 _ => {}
-                            },
-                            _ => {}
+                            }
                         }
                     } else if key[2] == tables.instance {
                         let record: InstanceRecord = records::decode(value, "instance").expect("an instance");
