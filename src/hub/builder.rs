@@ -28,8 +28,10 @@ pub(crate) fn memory_of_store(memory_budget: usize) -> usize {
     memory_budget - memory_of_instances(memory_budget)
 }
 
+/// Measured: with an eighth for entities 100 000 of them did not stay in memory, and signals spread over them were 228 000 a
+/// second in the place of the figure that the readme prints.
 fn memory_of_instances(memory_budget: usize) -> usize {
-    memory_budget / 4
+    memory_budget / 2
 }
 
 /// How a hub is configured. Made by [`Hub::builder`] and [`Hub::in_memory`].
@@ -337,9 +339,9 @@ impl HubBuilder {
             hub,
             registry: self.registry,
             limits: Limits {
-                // Entities and the code of orchestrations have half each of what is not the store's.
-                cache_bytes: memory_of_instances(self.memory_budget) / 2,
-                live_bytes: memory_of_instances(self.memory_budget) / 2,
+                // What is not the store's: three quarters for entities, and one for the code of orchestrations.
+                cache_bytes: memory_of_instances(self.memory_budget) / 4 * 3,
+                live_bytes: memory_of_instances(self.memory_budget) / 4,
                 ..self.limits
             },
             partitions,
