@@ -111,10 +111,15 @@ impl Mailbox {
     pub(crate) fn park(&mut self, message: Message, in_memory: usize) {
         debug_assert!(message.stored);
         self.waiting_count += 1;
-        match &mut self.rows {
-            Some(first) => *first = (*first).min(message.id),
+        match self.rows {
             None if self.waiting.len() < in_memory => self.waiting.push_back(message),
-            None => self.rows = Some(message.id),
+            Some(first) if first <= message.id => {}
+            _ => {
+                // It may have been on its way for longer than what is in memory, which is then read again behind it. In both
+                // places it would be processed twice.
+                self.waiting.retain(|waiting| waiting.id < message.id);
+                self.rows = Some(message.id);
+            }
         }
     }
 

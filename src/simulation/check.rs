@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::builds::Build;
 use super::clients::{Effect, Heard, Request, What, Wish};
 use super::life::Asked;
-use super::orchestration::is_of_orchestration;
+use super::orchestration::{is_of_orchestration, repeated};
 use super::plan::{End, How, Node};
 use super::survey::Survey;
 use super::workload::{self, Entry, Peek, Receipt};
@@ -168,7 +168,8 @@ pub(super) fn at_rest(world: &mut World) {
     order_was_kept(world, &survey);
     nothing_was_early(world, &survey);
     // A dead letter that is sent again is a new message.
-    let complaint = workload::service_complaint(&world.disordered);
+    let repeated = world.disordered.iter().copied().chain(repeated(world)).collect();
+    let complaint = workload::service_complaint(&repeated);
     assert_eq!(complaint, None, "an attempt came with another idempotency key");
     world.forget_requests();
     let survey = world.survey();

@@ -10,7 +10,7 @@ use crate::engine::panic_text;
 
 /// How many seeds a plain `cargo test` runs with entities only, and how many with orchestrations.
 const SEEDS: u64 = 3_000;
-const ORCHESTRATED_SEEDS: u64 = 1_500;
+const ORCHESTRATED_SEEDS: u64 = 4_000;
 
 /// Seeds that found bugs.
 const CORPUS: &str = include_str!("corpus.txt");

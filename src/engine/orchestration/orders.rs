@@ -285,6 +285,19 @@ impl Core {
             self.tell_parent(stage.id, &parent, StepOutcome::Runtime(error), step);
             return Ok(());
         }
+        // Its id belongs to another by now, or always did: then it was no child of this parent.
+        let is_its = |known: &Parent| known.instance == parent.instance && known.sequence == parent.sequence;
+        if !instance.parent().is_some_and(is_its) {
+            let error = Error::new(
+                ErrorKind::AlreadyExists,
+                format!(
+                    "the orchestration `{}` exists and is not one that `{}` has started; restart that instead",
+                    stage.id, parent.instance
+                ),
+            );
+            self.tell_parent(stage.id, &parent, StepOutcome::Runtime(error), step);
+            return Ok(());
+        }
         instance.record.parent = Some(parent.clone());
         stage.changed = true;
         let status = instance.record.status;

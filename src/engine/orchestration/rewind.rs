@@ -6,7 +6,7 @@ use crate::engine::core::Core;
 use crate::engine::orchestration::open_steps::{OpenSteps, opened_by};
 use crate::engine::orchestration::turn::Stage;
 use crate::engine::step::Step;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::id::{ExecutionId, InstanceId, Sequence};
 use crate::store::records::history::{Command, Incoming, Parent, StepOutcome, TurnRecord};
 use crate::store::records::instance::{OrchestrationStatus, Order};
@@ -20,6 +20,8 @@ pub(super) struct Cut {
     kept: Vec<Incoming>,
     /// The steps that had begun before and have no good end: the last command of each, by sequence.
     again: BTreeMap<Sequence, Command>,
+    /// Those of them that were sub-orchestrations and never began, because their ids were taken.
+    refused: BTreeSet<Sequence>,
 }
 
 impl Cut {
@@ -60,6 +62,7 @@ impl Cut {
             })
             .collect();
         let mut done = BTreeSet::new();
+        let mut refused = BTreeSet::new();
         let mut kept = Vec::new();
         for incoming in later.into_iter().flat_map(|turn| turn.incoming) {
             match &incoming {
@@ -95,6 +98,7 @@ impl Cut {
             turns,
             kept,
             again: commands,
+            refused,
         })
     }
 }
@@ -150,7 +154,9 @@ impl Core {
         }
         for (sequence, command) in cut.again {
             let child = match &command {
-                Command::StartOrchestration { instance, .. } => Some(InstanceId::trusted(instance.as_str())),
+                Command::StartOrchestration { instance, .. } if !cut.refused.contains(&sequence) => {
+                    Some(InstanceId::trusted(instance.as_str()))
+                }
                 _ => None,
             };
             let Some(child) = child else {

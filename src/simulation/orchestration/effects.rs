@@ -27,6 +27,12 @@ pub(super) fn at_most_once(world: &World, survey: &Survey) {
     }
 }
 
+/// Work that was asked for again, so that it is another message.
+pub(in crate::simulation) fn repeated(world: &World) -> impl Iterator<Item = u64> {
+    let errands = world.chronicle.errands.iter();
+    errands.filter(|(_, asks)| asks.len() > 1).map(|(work, _)| *work)
+}
+
 /// What was asked for was done.
 pub(super) fn exactly_once(world: &World, survey: &Survey) {
     at_most_once(world, survey);

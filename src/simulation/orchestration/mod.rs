@@ -30,6 +30,7 @@ use crate::engine::Registry;
 pub(super) use chronicle::Chronicle;
 pub(super) use conditions::Conditions;
 pub(super) use draw::Drawer;
+pub(super) use effects::repeated;
 pub(super) use jobs::RunningJob;
 pub(super) use program::is_of_orchestration;
 
