@@ -28,8 +28,8 @@ pub(crate) fn memory_of_store(memory_budget: usize) -> usize {
     memory_budget - memory_of_instances(memory_budget)
 }
 
-/// Measured: with an eighth for entities 100 000 of them did not stay in memory, and signals spread over them were 228 000 a
-/// second in the place of the figure that the readme prints.
+/// The share of the budget that is not the store's. Measured with 256 MiB: an eighth of it holds fewer than 100 000 small
+/// entities, so that signals spread over so many read them again and again.
 fn memory_of_instances(memory_budget: usize) -> usize {
     memory_budget / 2
 }
