@@ -31,7 +31,7 @@ mod waiting;
 pub(crate) use self::core::{Core, CoreConfig};
 pub(crate) use activities::ActivitySlots;
 pub(crate) use limits::Limits;
-#[cfg(feature = "rocksdb")]
+#[allow(unused_imports, reason = "only who looks at a directory asks for it")]
 pub(crate) use operation::caught;
 pub(crate) use operation::panic_text;
 pub(crate) use progress::Progress;

@@ -17,5 +17,5 @@ mod waiters;
 
 pub(crate) use begin::START_TIMER;
 pub(super) use instance::Instances;
-#[cfg(feature = "rocksdb")]
+#[allow(unused_imports, reason = "only who looks at a directory asks for it")]
 pub(crate) use replay::replay;
