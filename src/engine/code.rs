@@ -28,10 +28,7 @@ pub(crate) trait EntityCode: Send + Sync {
     ///
     /// # Errors
     /// The text of the decoder's error.
-    #[cfg_attr(
-        not(feature = "rocksdb"),
-        expect(dead_code, reason = "only who looks at a directory asks for it")
-    )]
+    #[allow(dead_code, reason = "only who looks at a directory asks for it")]
     fn check_arguments(&self, spec: OperationSpec, arguments: &[u8]) -> Result<(), String>;
 
     /// Makes the state of an entity that is touched for the first time. Runs user code, so it may panic.
@@ -205,10 +202,7 @@ pub(crate) trait ActivityCode: Send + Sync {
     ///
     /// # Errors
     /// The text of the decoder's error, with field and position.
-    #[cfg_attr(
-        not(feature = "rocksdb"),
-        expect(dead_code, reason = "only who looks at a directory asks for it")
-    )]
+    #[allow(dead_code, reason = "only who looks at a directory asks for it")]
     fn check_input(&self, input: &[u8]) -> Result<(), String>;
 
     /// Makes one attempt. The future catches no panic.

@@ -71,6 +71,12 @@ impl Cut {
                 {
                     kept.push(incoming);
                 }
+                Incoming::Completed {
+                    sequence,
+                    outcome: StepOutcome::Runtime(error),
+                } if error.kind() == ErrorKind::AlreadyExists => {
+                    refused.insert(*sequence);
+                }
                 Incoming::Raised { .. } => kept.push(incoming),
                 _ => {}
             }
