@@ -114,13 +114,21 @@ impl Mailbox {
         match self.rows {
             None if self.waiting.len() < in_memory => self.waiting.push_back(message),
             Some(first) if first <= message.id => {}
-            _ => {
-                // It may have been on its way for longer than what is in memory, which is then read again behind it. In both
-                // places it would be processed twice.
-                self.waiting.retain(|waiting| waiting.id < message.id);
-                self.rows = Some(message.id);
-            }
+            _ => self.leave_to_rows(message.id),
         }
+    }
+
+    /// Leaves every message from `id` on to its row, and what has arrived with one as well: what stays in memory beside a row
+    /// that is still to be read would be processed twice. A message may have a lower id than what is in memory already, since it
+    /// may have been on its way for longer.
+    fn leave_to_rows(&mut self, id: MessageId) {
+        let arrived = self.arrivals.iter().filter(|message| message.stored).map(|message| message.id);
+        let first = arrived.chain([id]).min().unwrap_or(id);
+        let before = self.arrivals.len();
+        self.arrivals.retain(|message| !message.stored);
+        self.waiting_count += before - self.arrivals.len();
+        self.waiting.retain(|message| message.id < first);
+        self.rows = Some(first);
     }
 
     /// Forgets what is in memory of the messages that have rows: they are read again, in order, when they are wanted.
