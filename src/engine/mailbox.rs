@@ -122,7 +122,11 @@ impl Mailbox {
     /// that is still to be read would be processed twice. A message may have a lower id than what is in memory already, since it
     /// may have been on its way for longer.
     fn leave_to_rows(&mut self, id: MessageId) {
-        let arrived = self.arrivals.iter().filter(|message| message.stored).map(|message| message.id);
+        let arrived = self
+            .arrivals
+            .iter()
+            .filter(|message| message.stored)
+            .map(|message| message.id);
         let first = arrived.chain([id]).min().unwrap_or(id);
         let before = self.arrivals.len();
         self.arrivals.retain(|message| !message.stored);
