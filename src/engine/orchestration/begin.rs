@@ -180,7 +180,7 @@ impl Core {
         let gathered = Gathered {
             incoming,
             messages: vec![message],
-            bytes: 0,
+            ..Gathered::default()
         };
         self.run_turn(stage, gathered, step, reader)
     }

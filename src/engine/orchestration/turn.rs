@@ -1,5 +1,7 @@
 //! A turn of an orchestration: it is told what came in, and what it asks for is carried out.
 
+use std::collections::BTreeSet;
+
 use crate::engine::code::TurnEnd;
 use crate::engine::core::Core;
 use crate::engine::mailbox::{Block, Mailbox};
@@ -48,6 +50,8 @@ pub(super) struct Gathered {
     pub(super) messages: Vec<Message>,
     /// The bytes of all payloads.
     pub(super) bytes: usize,
+    /// The steps whose ends are among it.
+    pub(super) ended: BTreeSet<Sequence>,
 }
 
 impl Core {
@@ -239,7 +243,13 @@ impl Core {
             _ => return Ok(None),
         };
         let stopped = wanted.as_ref().err().cloned();
-        if wanted.unwrap_or(true) {
+        // Nobody waits for a second end of one step, and the code does not know yet that it is about to be told the first: a
+        // sub-orchestration that was rewound ends twice.
+        let mut is_second = || match &incoming {
+            Incoming::Completed { sequence, .. } => !gathered.ended.insert(*sequence),
+            _ => false,
+        };
+        if wanted.unwrap_or(true) && !is_second() {
             gathered.bytes += payload_bytes(&incoming);
             gathered.incoming.push(incoming);
             gathered.messages.push(message);
