@@ -18,6 +18,8 @@ mod engine;
 mod entity;
 mod error;
 mod failure;
+#[cfg(feature = "http")]
+pub mod http;
 #[cfg(feature = "http-client")]
 mod http_client;
 mod hub;
