@@ -187,7 +187,9 @@ fn asked(order: &Order) -> Order {
     match &mut order {
         Order::Start(start) => {
             start.at = None;
-            start.tags.retain(|(name, _)| name != TRACE_PARENT && name != TRACE_STATE);
+            start
+                .tags
+                .retain(|(name, _)| name != TRACE_PARENT && name != TRACE_STATE);
         }
         Order::Raise { keep_until, .. } => *keep_until = None,
         _ => {}

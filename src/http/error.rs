@@ -24,11 +24,7 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    pub(super) fn new(
-        status: StatusCode,
-        code: impl Into<Cow<'static, str>>,
-        message: impl Into<String>,
-    ) -> Self {
+    pub(super) fn new(status: StatusCode, code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         Self {
             status,
             code: code.into(),
@@ -84,7 +80,11 @@ impl IntoResponse for Problem {
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
-        Self::new(status_of(error.kind()), format!("{:?}", error.kind()), error.to_string())
+        Self::new(
+            status_of(error.kind()),
+            format!("{:?}", error.kind()),
+            error.to_string(),
+        )
     }
 }
 
@@ -109,6 +109,7 @@ fn status_of(kind: ErrorKind) -> StatusCode {
         | ErrorKind::Serialization
         | ErrorKind::Unregistered
         | ErrorKind::UnknownOperation => StatusCode::BAD_REQUEST,
+        ErrorKind::ReadOnly => StatusCode::FORBIDDEN,
         ErrorKind::NotFound => StatusCode::NOT_FOUND,
         ErrorKind::AlreadyExists | ErrorKind::WrongState | ErrorKind::Quarantined | ErrorKind::Terminated => {
             StatusCode::CONFLICT

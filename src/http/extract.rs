@@ -5,7 +5,7 @@ use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
 use crate::http::error::Problem;
-use crate::id::check_name;
+use crate::id::{EntityId, check_name};
 
 /// The parts of the path that a route names, percent-decoded.
 pub(super) struct Path<T>(pub(super) T);
@@ -21,6 +21,19 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
     }
 }
 
+/// The entity that the path names, by its type and its key. `$` is the empty key.
+pub(super) struct EntityPath(pub(super) EntityId);
+
+impl<S: Send + Sync> FromRequestParts<S> for EntityPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Path((name, key)) = Path::<(String, String)>::from_request_parts(parts, state).await?;
+        let key = if key == "$" { "" } else { &key };
+        Ok(Self(EntityId::new(&name, key)?))
+    }
+}
+
 /// What makes a retry of a request take effect once, if the client sent it in the header `Idempotency-Key`.
 pub(super) struct IdempotencyKey(pub(super) Option<String>);
 
@@ -32,7 +45,9 @@ impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
         let Some(value) = values.next() else {
             return Ok(Self(None));
         };
-        let text = std::str::from_utf8(value.as_bytes()).ok().filter(|_| values.next().is_none());
+        let text = std::str::from_utf8(value.as_bytes())
+            .ok()
+            .filter(|_| values.next().is_none());
         let Some(text) = text else {
             return Err(Problem::bad_request(
                 "InvalidHeader",

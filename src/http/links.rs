@@ -47,9 +47,10 @@ impl ManagementUrls {
     /// The URLs as the client of a request with these headers reaches them: under the configured public URL, or else on
     /// the `Host` that the request names.
     pub fn of(config: &HttpConfig, headers: &HeaderMap) -> Self {
-        let origin = match &config.public_url {
-            Some(url) => url.trim_end_matches('/').to_owned(),
-            None => host(headers, None).map_or_else(String::new, |host| format!("http://{host}")),
+        let origin = match config.public() {
+            Ok(Some(url)) => url.as_str().to_owned(),
+            // One that is none is told where the router is made.
+            _ => host(headers, None).map_or_else(String::new, |host| format!("http://{host}")),
         };
         Self {
             base: format!("{origin}{BASE_PATH}"),
@@ -118,14 +119,18 @@ impl FromRequestParts<Arc<Api>> for ManagementUrls {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
-        let whole = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |OriginalUri(uri)| uri);
+        let whole = parts
+            .extensions
+            .get::<OriginalUri>()
+            .map_or(&parts.uri, |OriginalUri(uri)| uri);
         let base = match &api.public_url {
             Some(url) => format!("{url}{BASE_PATH}"),
             None => {
                 // Where the program has mounted the router.
                 let path = whole.path();
                 let prefix = path.find(BASE_PATH).map_or("", |at| &path[..at]);
-                let origin = host(&parts.headers, Some(whole)).map_or_else(String::new, |host| format!("http://{host}"));
+                let origin =
+                    host(&parts.headers, Some(whole)).map_or_else(String::new, |host| format!("http://{host}"));
                 format!("{origin}{prefix}{BASE_PATH}")
             }
         };
@@ -159,7 +164,9 @@ impl fmt::Debug for ManagementUrls {
 
 /// The host that a request is for, if it names one that is one.
 fn host(headers: &HeaderMap, uri: Option<&Uri>) -> Option<Authority> {
-    let named = headers.get(header::HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok());
+    let named = headers
+        .get(header::HOST)
+        .and_then(|host| Authority::try_from(host.as_bytes()).ok());
     let named = named.or_else(|| uri.and_then(Uri::authority).cloned());
     named.filter(|host| !host.as_str().contains('@'))
 }

@@ -11,6 +11,9 @@ use crate::http::error::Problem;
 /// The header that a page gives and the request for the next one sends.
 const CONTINUATION: HeaderName = HeaderName::from_static("x-ms-continuation-token");
 
+/// How many things a page of a list holds if nothing is said.
+pub(super) const DEFAULT: usize = 100;
+
 /// A list whose pages follow each other.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum List {

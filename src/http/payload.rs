@@ -66,10 +66,11 @@ impl Payload {
         Ok(self.inputs()?.swap_remove(0))
     }
 
-    /// JSON if the request says so, or says nothing and it is; other text as a JSON string; or nothing.
-    pub(super) fn operation_input(&self) -> Result<Vec<u8>, Problem> {
+    /// JSON if the request says so, or says nothing and it is; other text as a JSON string; or nothing. Of several the first
+    /// that fits is meant.
+    pub(super) fn operation_inputs(&self) -> Result<Vec<Vec<u8>>, Problem> {
         if self.is_empty() {
-            return Ok(Vec::new());
+            return Ok(vec![Vec::new()]);
         }
         let is_json = match self.says {
             ContentType::Json => true,
@@ -77,11 +78,11 @@ impl Payload {
             ContentType::Other => false,
         };
         if is_json {
-            return self.event();
+            return self.inputs();
         }
         let text = std::str::from_utf8(&self.bytes)
             .map_err(|_| Problem::bad_request("InvalidBody", "the body is neither JSON nor text in UTF-8"))?;
-        Ok(serde_json::Value::from(text).to_string().into_bytes())
+        Ok(vec![serde_json::Value::from(text).to_string().into_bytes()])
     }
 
     fn is_empty(&self) -> bool {
@@ -91,7 +92,9 @@ impl Payload {
 
 impl ContentType {
     fn of(headers: &HeaderMap) -> Result<Self, Problem> {
-        let encoded = headers.get(header::CONTENT_ENCODING).map(|encoding| encoding.as_bytes());
+        let encoded = headers
+            .get(header::CONTENT_ENCODING)
+            .map(|encoding| encoding.as_bytes());
         if encoded.is_some_and(|encoding| !encoding.is_empty() && !encoding.eq_ignore_ascii_case(b"identity")) {
             return Err(Problem::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,

@@ -74,9 +74,8 @@ impl Query {
 
     /// A point in time.
     pub(super) fn time(&self, name: &str) -> Result<Option<SystemTime>, Problem> {
-        let parse = |text: &str| {
-            time(text).ok_or_else(|| wrong(name, text, "no time such as `2026-11-20T13:40:21.5Z`"))
-        };
+        let parse =
+            |text: &str| time(text).ok_or_else(|| wrong(name, text, "no time such as `2026-11-20T13:40:21.5Z`"));
         self.text(name).map(parse).transpose()
     }
 
@@ -115,7 +114,8 @@ fn status(text: &str) -> Option<OrchestrationStatus> {
         OrchestrationStatus::ContinuedAsNew,
         OrchestrationStatus::Suspended,
     ];
-    ALL.into_iter().find(|status| status.as_str().eq_ignore_ascii_case(text))
+    ALL.into_iter()
+        .find(|status| status.as_str().eq_ignore_ascii_case(text))
 }
 
 /// Reads a time as RFC 3339 writes it, with any fraction and offset. One without an offset is in UTC, as is a bare date.

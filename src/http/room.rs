@@ -133,7 +133,12 @@ fn written(document: &impl Serialize) -> Result<Vec<u8>, Problem> {
 }
 
 fn response(status: StatusCode, body: Body) -> Response {
-    (status, [(header::CONTENT_TYPE, HeaderValue::from_static(APPLICATION_JSON))], body).into_response()
+    (
+        status,
+        [(header::CONTENT_TYPE, HeaderValue::from_static(APPLICATION_JSON))],
+        body,
+    )
+        .into_response()
 }
 
 fn full() -> Problem {

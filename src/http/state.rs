@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::client::Client;
+use crate::error::Result;
 use crate::http::config::{HttpConfig, MetricsText};
 use crate::http::room::Room;
 
@@ -20,14 +21,14 @@ pub(super) struct Api {
 }
 
 impl Api {
-    pub(super) fn new(client: Client, config: &HttpConfig) -> Self {
-        Self {
+    pub(super) fn new(client: Client, config: &HttpConfig) -> Result<Self> {
+        Ok(Self {
             client,
-            public_url: config.public_url.as_deref().map(|url| url.trim_end_matches('/').to_owned()),
+            public_url: config.public()?.map(|url| url.as_str().to_owned()),
             wait_limit: config.wait_limit,
             metrics: config.metrics.clone(),
             room: Room::new(),
-        }
+        })
     }
 }
 

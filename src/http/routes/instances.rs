@@ -63,8 +63,7 @@ pub(super) async fn get_instance(
     let standing = info.status;
     let code = wait::of_end(&query, standing)?;
     let mut response = if show_history {
-        let bytes = usize::try_from(info.history_bytes).unwrap_or(usize::MAX);
-        let share = api.room.take(bytes.saturating_mul(HISTORY_GROWTH).max(room::PAGE)).await?;
+        let share = api.room.take(history_room(info.history_bytes)).await?;
         let events = history(run.history().await?, shown);
         share.answer(&StatusDocument::from(info).with_history(events))?
     } else {
@@ -118,6 +117,66 @@ pub(super) async fn list_instances(
     page(&api, &query, &headers, List::Instances, wanted).await
 }
 
+/// Lists orchestrations that cannot go on
+///
+/// They have not ended, and `stopped` says why: their code panicked, is another one now, or is not there. They go on when
+/// they are resumed.
+#[utoipa::path(
+    get,
+    path = "/stopped",
+    tag = "orchestrations",
+    params(
+        ("createdTimeFrom" = Option<String>, Query, description = "Only those that were started at this time or later."),
+        ("createdTimeTo" = Option<String>, Query, description = "Only those that were started at this time or before."),
+        ("showInput" = Option<bool>, Query, description = "Whether to show inputs; they are if nothing is said."),
+        ("top" = Option<u32>, Query, description = "The most on one page; 100 if nothing is said, 10 000 at most."),
+        ("x-ms-continuation-token" = Option<String>, Header, description = "What the page before gave.")
+    ),
+    responses(
+        (status = 200, description = "A page.", body = [StatusDocument], headers(
+            ("x-ms-continuation-token" = String, description = "Leads to the next page, if there is one.")
+        )),
+        (status = 400, description = "An argument or the token is wrong.", body = ErrorDocument),
+        (status = 503, description = "There is no room for the answer now.", body = ErrorDocument)
+    )
+)]
+pub(super) async fn list_stopped(
+    State(api): State<Arc<Api>>,
+    query: Query,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let wanted = matching(&api, &query)?.stopped();
+    page(&api, &query, &headers, List::Stopped, wanted).await
+}
+
+/// Shows what happened to an orchestration
+///
+/// Event by event as the hub keeps them, with all payloads: what came in and what its code asked for, turn by turn.
+#[utoipa::path(
+    get,
+    path = "/instances/{instanceId}/history",
+    tag = "orchestrations",
+    params(("instanceId" = String, Path, description = "The id of the orchestration.")),
+    responses(
+        (status = 200, description = "The events of its newest execution, oldest first.", body = [serde_json::Value]),
+        (status = 400, description = "The id is wrong.", body = ErrorDocument),
+        (status = 404, description = "There is none of this id.", body = ErrorDocument),
+        (status = 503, description = "There is no room for the answer now.", body = ErrorDocument)
+    )
+)]
+pub(super) async fn get_history(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<Response, Problem> {
+    let run = api.client.instance(&id);
+    let info = run.status().without_input().await?.ok_or_else(|| nobody(&id))?;
+    let share = api.room.take(history_room(info.history_bytes)).await?;
+    share.answer(&run.history().await?)
+}
+
+/// The room that a history takes as a document.
+fn history_room(bytes: u64) -> usize {
+    let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+    bytes.saturating_mul(HISTORY_GROWTH).max(room::PAGE)
+}
+
 /// One page of orchestrations.
 async fn page(
     api: &Api,
@@ -155,10 +214,7 @@ async fn page(
         (status = 409, description = "It has not ended.", body = ErrorDocument)
     )
 )]
-pub(super) async fn purge_instance(
-    State(api): State<Arc<Api>>,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
+pub(super) async fn purge_instance(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<Response, Problem> {
     api.client.instance(&id).purge().await?;
     Ok(json(StatusCode::OK, &InstancesDeleted { instances_deleted: 1 }))
 }

@@ -46,8 +46,8 @@ pub(super) async fn raise_event(
     IdempotencyKey(key): IdempotencyKey,
     payload: Payload,
 ) -> Result<StatusCode, Problem> {
-    let json: serde_json::Value = serde_json::from_slice(&payload.event()?).unwrap_or_default();
-    let mut raise = api.client.instance(id).raise_event(event, json);
+    let run = api.client.instance(id);
+    let mut raise = run.raise_event_with_json(event, payload.event()?).refuse_when_full();
     if let Some(key) = key {
         raise = raise.request_id(key);
     }

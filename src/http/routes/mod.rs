@@ -1,15 +1,18 @@
 //! The routes, and the router that they make.
 
+mod dead_letters;
 mod entities;
-mod health;
+mod entity;
+mod hub;
 mod instances;
+mod locks;
 mod manage;
+mod quarantine;
 mod start;
 mod wait;
 
 use std::sync::{Arc, LazyLock};
 
-use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
@@ -23,29 +26,31 @@ use crate::http::BASE_PATH;
 use crate::http::config::HttpConfig;
 use crate::http::error::{Problem, problem};
 use crate::http::normalise::WithoutTrailingSlash;
+use crate::http::security::{Guard, protect, protect_open};
 use crate::http::state::Api;
 
 /// The document that describes the routes, but for where they are served.
-static DOCUMENT: LazyLock<OpenApi> = LazyLock::new(|| routes().into_openapi());
+static DOCUMENT: LazyLock<OpenApi> = LazyLock::new(|| routes().merge(open_routes()).into_openapi());
 
 /// The router of the management API of the hub that `client` belongs to, for a program's own server: every route lies under
 /// `/runtime/webhooks/durabletask`, and nothing outside of that is touched, so it can be merged and nested.
 ///
 /// # Errors
-/// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if the configuration cannot work.
+/// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if the configuration cannot work, or names no token and
+/// does not say that none is meant.
 pub fn router(client: Client, config: &HttpConfig) -> Result<axum::Router> {
-    let api = Arc::new(Api::new(client, config));
-    let (router, _) = routes().split_for_parts();
-    let router = router
-        .fallback(unmatched)
-        .layer(map_response(explain))
-        .layer(DefaultBodyLimit::max(config.body_limit))
-        .with_state(api);
+    let api = Arc::new(Api::new(client, config)?);
+    let guard = Arc::new(Guard::new(config)?);
+    let (routes, _) = routes().split_for_parts();
+    let (open, _) = open_routes().split_for_parts();
+    let routes = routes.fallback(unmatched).with_state(Arc::clone(&api));
+    let router = protect(routes, Arc::clone(&guard)).merge(protect_open(open.with_state(api), guard));
+    let router = router.layer(map_response(explain));
     Ok(axum::Router::new().nest_service(BASE_PATH, WithoutTrailingSlash(router)))
 }
 
-/// Every route with its description.
-pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
+/// Every route that needs a token, if the configuration has some, with its description.
+fn routes() -> OpenApiRouter<Arc<Api>> {
     let info = InfoBuilder::new()
         .title("Abide management API")
         .description(Some(
@@ -58,6 +63,8 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(start::start_with_id))
         .routes(routes!(instances::list_instances, instances::purge_instances))
         .routes(routes!(instances::get_instance, instances::purge_instance))
+        .routes(routes!(instances::get_history))
+        .routes(routes!(instances::list_stopped))
         .routes(routes!(manage::raise_event))
         .routes(routes!(manage::terminate))
         .routes(routes!(manage::suspend))
@@ -66,7 +73,23 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(manage::restart))
         .routes(routes!(entities::list_entities))
         .routes(routes!(entities::list_entities_of))
-        .routes(routes!(health::openapi))
+        .routes(routes!(entity::get_entity, entity::ask_entity, entity::delete_entity))
+        .routes(routes!(locks::list_locks))
+        .routes(routes!(locks::release_lock))
+        .routes(routes!(dead_letters::list_dead_letters))
+        .routes(routes!(dead_letters::redeliver))
+        .routes(routes!(dead_letters::drop_dead_letter))
+        .routes(routes!(quarantine::list_quarantine))
+        .routes(routes!(quarantine::resume_entity))
+        .routes(routes!(hub::counts))
+        .routes(routes!(hub::stats))
+        .routes(routes!(hub::metrics))
+        .routes(routes!(hub::openapi))
+}
+
+/// Every route that needs no token.
+fn open_routes() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new().routes(routes!(hub::health))
 }
 
 async fn unmatched(method: Method, uri: Uri) -> Problem {

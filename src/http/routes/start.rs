@@ -104,7 +104,9 @@ async fn begin(
 ) -> Result<Response, Problem> {
     let mut refused = None;
     for input in payload.inputs()? {
-        let mut start = trace.tag(api.client.start_by_name_with_json(name.as_str(), input));
+        let mut start = trace
+            .tag(api.client.start_by_name_with_json(name.as_str(), input))
+            .refuse_when_full();
         if let Some(id) = &id {
             start = start.instance_id(id);
         }

@@ -1,11 +1,11 @@
 //! What follows a start: the links to look at the orchestration, or its end.
 
-use axum::response::Response;
 use axum::http::StatusCode;
+use axum::response::Response;
 
 use crate::client::InstanceHandle;
-use crate::error::{Error, ErrorKind};
 use crate::entity::CallError;
+use crate::error::{Error, ErrorKind};
 use crate::http::documents::StatusDocument;
 use crate::http::error::Problem;
 use crate::http::links::ManagementUrls;
@@ -36,13 +36,19 @@ pub(super) async fn answer(
         _ => {}
     }
     let Some(info) = run.status().await? else {
-        return Err(Problem::not_found(format!("`{}` was purged while it was waited for", run.id())));
+        return Err(Problem::not_found(format!(
+            "`{}` was purged while it was waited for",
+            run.id()
+        )));
     };
     match (info.status, info.output) {
         (OrchestrationStatus::Completed, Some(output)) => api.room.answer_text(StatusCode::OK, output.into_bytes()),
         (status, output) if status.is_terminal() => {
             let status = of_end(query, status)?;
-            let document = serde_json::to_vec(&StatusDocument::from(crate::client::OrchestrationInfo { output, ..info }));
+            let document = serde_json::to_vec(&StatusDocument::from(crate::client::OrchestrationInfo {
+                output,
+                ..info
+            }));
             let document = document.map_err(|reason| {
                 Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Serialization", reason.to_string())
             })?;
