@@ -16,10 +16,7 @@ pub(super) fn at_most_once(world: &World, survey: &Survey) {
         assert!(!asks.is_empty(), "the work {work} was done and no history asks for it");
         // What a rewound history draws once more it may ask of another, who may do it otherwise.
         let fine = asks.iter().filter(|ask| ask.end == End::Fine).count();
-        assert!(
-            count <= fine,
-            "the work {work} was done {count} times: {asks:?}"
-        );
+        assert!(count <= fine, "the work {work} was done {count} times: {asks:?}");
     }
     for (id, log) in &survey.logs {
         for entry in log.iter().flatten().filter(|entry| is_of_orchestration(entry.id)) {
