@@ -82,6 +82,7 @@ fn the_lower_folders_know_nothing_above_them() {
             "client",
             &["client", "orchestration", "runtime", "entity", "engine", "store"],
         ),
+        ("http", &["http", "hub", "client", "orchestration", "entity", "store"]),
         ("http_client", &["http_client", "orchestration", "activity", "entity"]),
         ("schedule", &["schedule", "client", "orchestration", "entity", "store"]),
     ]

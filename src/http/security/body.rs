@@ -1,0 +1,107 @@
+//! The body of a request, read whole and within bounds before a route sees it.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use http_body::Body as _;
+use http_body_util::BodyExt;
+
+use crate::http::security::refusal::Refusal;
+
+/// The memory that the bodies of all requests may take at one time.
+#[derive(Debug)]
+pub(super) struct Room {
+    used: AtomicUsize,
+    bytes: usize,
+}
+
+impl Room {
+    pub(super) fn new(bytes: usize) -> Self {
+        Self {
+            used: AtomicUsize::new(0),
+            bytes,
+        }
+    }
+
+    /// The share of one request, of nothing yet.
+    pub(super) fn share(&self) -> Share<'_> {
+        Share { room: self, bytes: 0 }
+    }
+}
+
+/// What one request has of the room. Given back when it is dropped.
+#[derive(Debug)]
+pub(super) struct Share<'a> {
+    room: &'a Room,
+    bytes: usize,
+}
+
+impl Share<'_> {
+    fn grow(&mut self, bytes: usize) -> Result<(), Refusal> {
+        let used = self.room.used.fetch_add(bytes, Ordering::Relaxed);
+        self.bytes += bytes;
+        if used.saturating_add(bytes) > self.room.bytes {
+            return Err(Refusal::NO_ROOM);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Share<'_> {
+    fn drop(&mut self) {
+        self.room.used.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// Reads a body of at most `limit` bytes, for which `share` grows as they arrive.
+pub(super) async fn read(mut body: Body, limit: usize, share: &mut Share<'_>) -> Result<Bytes, Refusal> {
+    if body.size_hint().lower() > limit as u64 {
+        return Err(Refusal::LARGE_BODY);
+    }
+    let mut whole = Whole::default();
+    while let Some(frame) = body.frame().await {
+        // Trailers say nothing here.
+        let Ok(piece) = frame.map_err(|_| Refusal::BROKEN_BODY)?.into_data() else {
+            continue;
+        };
+        if piece.len() > limit - whole.len() {
+            return Err(Refusal::LARGE_BODY);
+        }
+        share.grow(piece.len())?;
+        whole.push(piece);
+    }
+    Ok(whole.into_bytes())
+}
+
+/// A body as it arrives: mostly in one piece, which is then not copied.
+#[derive(Default)]
+struct Whole {
+    first: Bytes,
+    all: BytesMut,
+}
+
+impl Whole {
+    fn len(&self) -> usize {
+        self.first.len().max(self.all.len())
+    }
+
+    fn push(&mut self, piece: Bytes) {
+        if self.first.is_empty() && self.all.is_empty() {
+            self.first = piece;
+            return;
+        }
+        if self.all.is_empty() {
+            self.all.extend_from_slice(&std::mem::take(&mut self.first));
+        }
+        self.all.extend_from_slice(&piece);
+    }
+
+    fn into_bytes(self) -> Bytes {
+        if self.all.is_empty() {
+            self.first
+        } else {
+            self.all.freeze()
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! How a request is refused before anything of the hub sees it.
+
+use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+
+use crate::http::error::problem;
+
+/// Why a request is not answered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Refusal {
+    status: StatusCode,
+    code: &'static str,
+    message: &'static str,
+}
+
+impl Refusal {
+    const fn new(status: StatusCode, code: &'static str, message: &'static str) -> Self {
+        Self { status, code, message }
+    }
+
+    pub(super) const NO_HOST: Self = Self::new(
+        StatusCode::BAD_REQUEST,
+        "InvalidHost",
+        "the request needs exactly one `Host` header that names a host",
+    );
+
+    pub(super) const FOREIGN_HOST: Self = Self::new(
+        StatusCode::MISDIRECTED_REQUEST,
+        "ForeignHost",
+        "this server does not answer for the host that the request names; if it should, name the host in its configuration, \
+         with `allow_host` or `public_url`",
+    );
+
+    pub(super) const FOREIGN_ORIGIN: Self = Self::new(
+        StatusCode::FORBIDDEN,
+        "ForeignOrigin",
+        "the request comes from a page of another site, which may not use this server",
+    );
+
+    pub(super) const NO_TOKEN: Self = Self::new(
+        StatusCode::UNAUTHORIZED,
+        "Unauthorized",
+        "the request needs a token: `Authorization: Bearer …`, the header `x-functions-key` or `code` in the query",
+    );
+
+    pub(super) const SMALL_SCOPE: Self = Self::new(
+        StatusCode::FORBIDDEN,
+        "Forbidden",
+        "the token allows to read; this request needs one that allows to operate",
+    );
+
+    pub(super) const LARGE_BODY: Self = Self::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "PayloadTooLarge",
+        "the body is larger than this server takes",
+    );
+
+    pub(super) const SLOW_BODY: Self = Self::new(
+        StatusCode::REQUEST_TIMEOUT,
+        "RequestTimeout",
+        "the body did not arrive in time",
+    );
+
+    pub(super) const BROKEN_BODY: Self = Self::new(
+        StatusCode::BAD_REQUEST,
+        "InvalidBody",
+        "the body ended early or is badly framed",
+    );
+
+    pub(super) const NO_ROOM: Self = Self::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "Overloaded",
+        "the bodies of other requests take all room there is; try again",
+    );
+
+    pub(super) const SLOW_ANSWER: Self = Self::new(
+        StatusCode::GATEWAY_TIMEOUT,
+        "Timeout",
+        "there was no answer in time; what was asked for may or may not happen",
+    );
+
+    pub(super) const PANIC: Self = Self::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "InternalError",
+        "the request met a defect of this server, which is in its log",
+    );
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut response = problem(self.status, self.code, self.message);
+        let headers = response.headers_mut();
+        match self.status {
+            StatusCode::UNAUTHORIZED => {
+                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            StatusCode::SERVICE_UNAVAILABLE => {
+                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            _ => {}
+        }
+        response
+    }
+}
