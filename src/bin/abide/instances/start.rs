@@ -21,9 +21,10 @@ pub(crate) struct Arguments {
     #[arg(long)]
     id: Option<String>,
 
-    /// The version to start; the newest if nothing is said. Named so that `--version` stays what it is.
-    #[arg(long = "of-version", value_name = "VERSION")]
-    version: Option<String>,
+    /// The version to start; the newest if nothing is said.
+    // `--version` is that of the program.
+    #[arg(long, value_name = "VERSION")]
+    of_version: Option<String>,
 
     /// Makes a retry mean the same orchestration.
     #[arg(long, value_name = "KEY")]
@@ -41,7 +42,7 @@ pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
     let mut path = vec!["orchestrators", &arguments.name];
     path.extend(arguments.id.as_deref());
     let request = Request::post(&path)
-        .query("version", arguments.version.as_deref())
+        .query("version", arguments.of_version.as_deref())
         .idempotency_key(arguments.idempotency_key.as_ref())
         .body(input::read(arguments.input.as_deref())?);
     let hub = session.hub()?;
