@@ -232,8 +232,13 @@ impl Api {
     }
 
     pub async fn post(&self, path: &str, body: &str) -> Answer {
-        self.send(Method::POST, path, &[("content-type", "application/json")], body.to_owned())
-            .await
+        self.send(
+            Method::POST,
+            path,
+            &[("content-type", "application/json")],
+            body.to_owned(),
+        )
+        .await
     }
 
     pub async fn delete(&self, path: &str) -> Answer {
@@ -253,7 +258,8 @@ impl Api {
 
     /// Starts an orchestration and waits for its end.
     pub async fn run(&self, name: &str, id: &str, input: &str) -> Answer {
-        self.post(&format!("/orchestrators/{name}/{id}?timeout=30"), input).await
+        self.post(&format!("/orchestrators/{name}/{id}?timeout=30"), input)
+            .await
     }
 
     /// Waits until the orchestration has said this of itself.
@@ -286,7 +292,8 @@ pub fn redacted(mut value: Value) -> Value {
             Value::Object(fields) => {
                 for (name, field) in fields {
                     let name = name.to_lowercase();
-                    let is_time = name.ends_with("time") || ["timestamp", "fireat", "since", "died"].contains(&name.as_str());
+                    let is_time =
+                        name.ends_with("time") || ["timestamp", "fireat", "since", "died"].contains(&name.as_str());
                     if is_time && let Some(text) = field.as_str() {
                         assert!(text.ends_with('Z') && text.contains('T'), "{name}: {text}");
                         *field = "[time]".into();

@@ -30,12 +30,14 @@ pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
     let report = check(&directory)?;
     let output = &mut session.output;
     if output.json() {
-        let document = serde_json::to_value(&report).map_err(|error| {
-            Failure::new(Exit::Failed, "Io", format!("the report cannot be written: {error}"))
-        })?;
+        let document = serde_json::to_value(&report)
+            .map_err(|error| Failure::new(Exit::Failed, "Io", format!("the report cannot be written: {error}")))?;
         output.document(&document)?;
     } else {
-        let records = report.tables.iter().map(|table| (table.table, Some(table.records.to_string())));
+        let records = report
+            .tables
+            .iter()
+            .map(|table| (table.table, Some(table.records.to_string())));
         let records: Vec<_> = records.collect();
         output.fields(&[
             ("hub", (!report.hub.is_empty()).then(|| report.hub.clone())),

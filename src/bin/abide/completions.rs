@@ -15,6 +15,11 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
     let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut arguments::Arguments::command(), "abide", &mut script);
+    clap_complete::generate(
+        arguments.shell,
+        &mut arguments::Arguments::command(),
+        "abide",
+        &mut script,
+    );
     Ok(std::io::Write::write_all(session.output.raw(), &script)?)
 }

@@ -41,7 +41,9 @@ pub(crate) fn run(session: &mut Session, command: Command) -> Result {
         Command::Redeliver(some) => each(session, &some.ids, "redelivered", |id| {
             Request::post(&["dead-letters", id, "redeliver"])
         }),
-        Command::Drop(some) => each(session, &some.ids, "dropped", |id| Request::delete(&["dead-letters", id])),
+        Command::Drop(some) => each(session, &some.ids, "dropped", |id| {
+            Request::delete(&["dead-letters", id])
+        }),
     }
 }
 
@@ -49,19 +51,24 @@ fn list(session: &mut Session, list: &List) -> Result {
     let hub = session.hub()?;
     let header = &["ID", "ENTITY", "OPERATION", "INPUT", "FROM", "DIED", "REASON"];
     let mut listing = Listing::begin(&mut session.output, header);
-    pages::each(&hub, list.limit, || Request::get(&["dead-letters"]), |document| {
-        listing.add(document, |document| {
-            vec![
-                cell_of(&document["id"]),
-                Cell::new(id_of(&document["entityId"])),
-                cell_of(&document["operation"]),
-                Cell::new(brief(&document["input"])),
-                cell_of(&document["source"]),
-                Cell::new(moment(&document["died"])),
-                cell_of(&document["reason"]),
-            ]
-        })
-    })?;
+    pages::each(
+        &hub,
+        list.limit,
+        || Request::get(&["dead-letters"]),
+        |document| {
+            listing.add(document, |document| {
+                vec![
+                    cell_of(&document["id"]),
+                    Cell::new(id_of(&document["entityId"])),
+                    cell_of(&document["operation"]),
+                    Cell::new(brief(&document["input"])),
+                    cell_of(&document["source"]),
+                    Cell::new(moment(&document["died"])),
+                    cell_of(&document["reason"]),
+                ]
+            })
+        },
+    )?;
     listing.end("there are no dead letters")
 }
 

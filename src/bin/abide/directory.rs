@@ -55,7 +55,11 @@ impl Directory {
             let (head, body) = answer.into_parts();
             let continuation = head.headers.get(CONTINUATION);
             let body = body.collect().await.map_err(|error| {
-                Failure::new(Exit::Failed, "Io", format!("the answer was not made to its end: {error}"))
+                Failure::new(
+                    Exit::Failed,
+                    "Io",
+                    format!("the answer was not made to its end: {error}"),
+                )
             })?;
             Ok(Answer {
                 status: head.status.as_u16(),

@@ -64,9 +64,11 @@ pub(crate) struct Operation {
     operation: String,
 
     #[arg(help = input::HELP, allow_hyphen_values = true)]
-    #[arg(long_help = "JSON as text; `-` reads it from the standard input, `@FILE` from a file.\n\n\
+    #[arg(
+        long_help = "JSON as text; `-` reads it from the standard input, `@FILE` from a file.\n\n\
                        An operation with one parameter takes its value, one with several an object by their names, and one \
-                       without takes nothing.")]
+                       without takes nothing."
+    )]
     input: Option<String>,
 
     /// Makes a retry take effect once.
@@ -83,7 +85,11 @@ pub(crate) fn run(session: &mut Session, command: Command) -> Result {
         Command::Delete(One { entity }) => {
             let request = Request::of_entity("DELETE", "entities", &entity);
             let document = json!({"entityId": entity.to_string(), "done": "signaled"});
-            session.act(&request, &format!("{} is told to delete its state", clean(&entity.to_string())), document)
+            session.act(
+                &request,
+                &format!("{} is told to delete its state", clean(&entity.to_string())),
+                document,
+            )
         }
     }
 }
@@ -92,7 +98,11 @@ fn list(session: &mut Session, list: &List) -> Result {
     let hub = session.hub()?;
     let mut listing = Listing::begin(
         &mut session.output,
-        if list.states { &["ID", "CHANGED", "STATE"] } else { &["ID", "CHANGED"] },
+        if list.states {
+            &["ID", "CHANGED", "STATE"]
+        } else {
+            &["ID", "CHANGED"]
+        },
     );
     let request = || {
         let mut path = vec!["entities"];
@@ -128,7 +138,11 @@ fn signal(session: &mut Session, operation: &Operation) -> Result {
     let Operation { entity, operation, .. } = operation;
     let entity = entity.to_string();
     let document = json!({"entityId": entity, "operation": operation, "done": "signaled"});
-    session.act(&request, &format!("{} is signaled to {}", clean(operation), clean(&entity)), document)
+    session.act(
+        &request,
+        &format!("{} is signaled to {}", clean(operation), clean(&entity)),
+        document,
+    )
 }
 
 fn call(session: &mut Session, operation: &Operation) -> Result {

@@ -35,25 +35,30 @@ pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
     let progress = spinner("orchestrations");
     let limit = arguments.limit.map_or(Limit::NONE, Limit::of);
     let mut gone = 0_u64;
-    let exported = pages::each(&hub, limit, || arguments.filter.request(true), |document| {
-        let id = document["instanceId"].as_str().unwrap_or_default();
-        let answer = hub.send(&Request::get(&["instances", id, "history"]))?;
-        // It was purged since the page was read.
-        if answer.status == 404 {
-            gone += 1;
-            return Ok(());
-        }
-        if !answer.is_good() {
-            return Err(answer.into_failure(true).into());
-        }
-        let line = with_history(document.clone(), answer.json()?);
-        match &mut file {
-            Some(file) => writeln!(file, "{line}")?,
-            None => session.output.json_line(&line)?,
-        }
-        progress.inc(1);
-        Ok(())
-    });
+    let exported = pages::each(
+        &hub,
+        limit,
+        || arguments.filter.request(true),
+        |document| {
+            let id = document["instanceId"].as_str().unwrap_or_default();
+            let answer = hub.send(&Request::get(&["instances", id, "history"]))?;
+            // It was purged since the page was read.
+            if answer.status == 404 {
+                gone += 1;
+                return Ok(());
+            }
+            if !answer.is_good() {
+                return Err(answer.into_failure(true).into());
+            }
+            let line = with_history(document.clone(), answer.json()?);
+            match &mut file {
+                Some(file) => writeln!(file, "{line}")?,
+                None => session.output.json_line(&line)?,
+            }
+            progress.inc(1);
+            Ok(())
+        },
+    );
     let count = progress.position();
     progress.finish_and_clear();
     exported?;

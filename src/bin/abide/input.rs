@@ -7,7 +7,8 @@ use serde::de::IgnoredAny;
 use crate::exit::{Exit, Failure, Result};
 
 /// What the arguments that hold JSON say in their help.
-pub(crate) const HELP: &str = "JSON as text; `-` reads it from the standard input, `@FILE` from a file. A text needs its quotes: '\"text\"'";
+pub(crate) const HELP: &str =
+    "JSON as text; `-` reads it from the standard input, `@FILE` from a file. A text needs its quotes: '\"text\"'";
 
 /// Reads an input, and checks that it is JSON. Nothing is nothing.
 pub(crate) fn read(input: Option<&str>) -> Result<Vec<u8>> {

@@ -39,7 +39,11 @@ pub(crate) fn run(session: &mut Session, command: Command) -> Result {
         Command::Release(Release { entity }) => {
             let request = Request::of_entity("DELETE", "locks", &entity);
             let document = json!({"entityId": entity.to_string(), "done": "released"});
-            session.act(&request, &format!("the lock of {} is released", clean(&entity.to_string())), document)
+            session.act(
+                &request,
+                &format!("the lock of {} is released", clean(&entity.to_string())),
+                document,
+            )
         }
     }
 }
@@ -47,16 +51,21 @@ pub(crate) fn run(session: &mut Session, command: Command) -> Result {
 fn list(session: &mut Session, list: &List) -> Result {
     let hub = session.hub()?;
     let mut listing = Listing::begin(&mut session.output, &["ENTITY", "OWNER", "SINCE", "SECTION"]);
-    pages::each(&hub, list.limit, || Request::get(&["locks"]), |document| {
-        listing.add(document, |document| {
-            let section = document["section"].as_array().into_iter().flatten();
-            vec![
-                Cell::new(id_of(&document["entityId"])),
-                cell_of(&document["owner"]),
-                Cell::new(moment(&document["since"])),
-                Cell::new(section.map(id_of).collect::<Vec<_>>().join(" ")),
-            ]
-        })
-    })?;
+    pages::each(
+        &hub,
+        list.limit,
+        || Request::get(&["locks"]),
+        |document| {
+            listing.add(document, |document| {
+                let section = document["section"].as_array().into_iter().flatten();
+                vec![
+                    Cell::new(id_of(&document["entityId"])),
+                    cell_of(&document["owner"]),
+                    Cell::new(moment(&document["since"])),
+                    Cell::new(section.map(id_of).collect::<Vec<_>>().join(" ")),
+                ]
+            })
+        },
+    )?;
     listing.end("no entity is locked")
 }

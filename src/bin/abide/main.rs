@@ -56,7 +56,7 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> Result {
     let mut session = Session {
         place: arguments.hub,
-        token: arguments.token,
+        token: arguments.token.filter(|token| !token.reveal().is_empty()),
         output: Output::new(arguments.json),
     };
     match arguments.command {

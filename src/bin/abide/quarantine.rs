@@ -39,7 +39,11 @@ pub(crate) fn run(session: &mut Session, command: Command) -> Result {
         Command::Resume(Resume { entity }) => {
             let request = Request::of_entity("POST", "quarantine", &entity).then("resume");
             let document = json!({"entityId": entity.to_string(), "done": "resumed"});
-            session.act(&request, &format!("{} is resumed", clean(&entity.to_string())), document)
+            session.act(
+                &request,
+                &format!("{} is resumed", clean(&entity.to_string())),
+                document,
+            )
         }
     }
 }
@@ -47,14 +51,19 @@ pub(crate) fn run(session: &mut Session, command: Command) -> Result {
 fn list(session: &mut Session, list: &List) -> Result {
     let hub = session.hub()?;
     let mut listing = Listing::begin(&mut session.output, &["ENTITY", "SINCE", "REASON"]);
-    pages::each(&hub, list.limit, || Request::get(&["quarantine"]), |document| {
-        listing.add(document, |document| {
-            vec![
-                Cell::new(id_of(&document["entityId"])),
-                Cell::new(moment(&document["since"])),
-                cell_of(&document["reason"]),
-            ]
-        })
-    })?;
+    pages::each(
+        &hub,
+        list.limit,
+        || Request::get(&["quarantine"]),
+        |document| {
+            listing.add(document, |document| {
+                vec![
+                    Cell::new(id_of(&document["entityId"])),
+                    Cell::new(moment(&document["since"])),
+                    cell_of(&document["reason"]),
+                ]
+            })
+        },
+    )?;
     listing.end("no entity is quarantined")
 }

@@ -67,9 +67,10 @@ impl Remote {
     }
 
     pub(crate) fn send(&self, request: &Request) -> std::result::Result<Answer, Failure> {
-        let mut head = ureq::http::Request::builder()
-            .method(request.method)
-            .uri(format!("{}{}", self.url, request.target()));
+        let mut head =
+            ureq::http::Request::builder()
+                .method(request.method)
+                .uri(format!("{}{}", self.url, request.target()));
         for (name, value) in &request.headers {
             head = head.header(*name, value);
         }

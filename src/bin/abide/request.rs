@@ -179,7 +179,9 @@ mod tests {
     /// Whatever an id is made of stays one part of the path, and the empty key has a name.
     #[test]
     fn a_path_holds_any_id() {
-        let request = Request::get(&["instances", "a b/ü%"]).query("reason", Some("x&y=z")).flag("f", true);
+        let request = Request::get(&["instances", "a b/ü%"])
+            .query("reason", Some("x&y=z"))
+            .flag("f", true);
         assert_eq!(
             request.target(),
             format!("{BASE}/instances/a%20b%2F%C3%BC%25?reason=x%26y%3Dz&f=true")

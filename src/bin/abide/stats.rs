@@ -32,7 +32,10 @@ pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
         .flatten()
         .map(|(name, value)| (words(name), Some(clean(&value.to_string()))))
         .collect();
-    let numbers: Vec<_> = numbers.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
+    let numbers: Vec<_> = numbers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.clone()))
+        .collect();
     output.fields(&numbers)
 }
 
@@ -44,7 +47,10 @@ fn counts(session: &mut Session) -> Result {
     let style = session.output.style();
     let mut listing = Listing::begin(&mut session.output, &["WHAT", "NAME", "STATUS", "COUNT"]);
     let list = |name: &str| document[name].as_array().cloned().unwrap_or_default();
-    for (what, counts) in [("orchestrations", list("orchestrations")), ("entities", list("entities"))] {
+    for (what, counts) in [
+        ("orchestrations", list("orchestrations")),
+        ("entities", list("entities")),
+    ] {
         for count in &counts {
             listing.add(count, |count: &Value| {
                 vec![

@@ -48,9 +48,12 @@ pub(crate) fn time(text: &str) -> Result<String, String> {
     if let Ok(date) = text.parse::<jiff::civil::Date>() {
         return Ok(format!("{date}T00:00:00Z"));
     }
-    let ago = duration(text)
-        .map_err(|_| format!("`{text}` is no time such as `2026-11-20T13:40:21Z`, `2026-11-20`, or `2h` for two hours ago"))?;
-    let then = SystemTime::now().checked_sub(ago).and_then(|time| Timestamp::try_from(time).ok());
+    let ago = duration(text).map_err(|_| {
+        format!("`{text}` is no time such as `2026-11-20T13:40:21Z`, `2026-11-20`, or `2h` for two hours ago")
+    })?;
+    let then = SystemTime::now()
+        .checked_sub(ago)
+        .and_then(|time| Timestamp::try_from(time).ok());
     then.map(|time| time.to_string())
         .ok_or_else(|| format!("`{text}` is longer ago than times go back"))
 }
@@ -66,7 +69,16 @@ mod tests {
         assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5_400)));
         assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!(duration("2w1d"), Ok(Duration::from_secs(15 * 86_400)));
-        for wrong in ["", "5", "s", "5x", "-5s", "99999999999999999999s", "9999999999999999d", "1,5s"] {
+        for wrong in [
+            "",
+            "5",
+            "s",
+            "5x",
+            "-5s",
+            "99999999999999999999s",
+            "9999999999999999d",
+            "1,5s",
+        ] {
             assert!(duration(wrong).unwrap_err().contains("`90s`"), "{wrong}");
         }
     }

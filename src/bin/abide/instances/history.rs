@@ -21,7 +21,10 @@ pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
     let Some(events) = events.as_array() else {
         return Err(Failure::new(Exit::Failed, "NoList", "the hub did not answer with a history").into());
     };
-    let mut listing = Listing::begin(&mut session.output, &["TIME", "TURN", "EVENT", "STEP", "WHAT", "PAYLOAD"]);
+    let mut listing = Listing::begin(
+        &mut session.output,
+        &["TIME", "TURN", "EVENT", "STEP", "WHAT", "PAYLOAD"],
+    );
     for event in events {
         listing.add(event, |event| {
             vec![
@@ -30,7 +33,7 @@ pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
                 cell_of(&event["event"]),
                 cell_of(&event["sequence"]),
                 Cell::new(what(event)),
-                Cell::new(payload(event)),
+                Cell::new(carried(event)),
             ]
         })?;
     }
@@ -42,7 +45,11 @@ fn what(event: &Value) -> String {
     let step = event["step"].as_object();
     let mut parts: Vec<String> = step.map(step_of).into_iter().collect();
     let texts = ["name", "instance", "entity", "operation", "timer", "reason"];
-    parts.extend(texts.into_iter().filter_map(|name| event[name].as_str().map(crate::output::clean)));
+    parts.extend(
+        texts
+            .into_iter()
+            .filter_map(|name| event[name].as_str().map(crate::output::clean)),
+    );
     if event["due"].is_string() {
         parts.push(format!("due {}", moment(&event["due"])));
     }
@@ -51,7 +58,12 @@ fn what(event: &Value) -> String {
 
 /// A step: its kind, and what tells it from others of its kind.
 fn step_of(step: &Map<String, Value>) -> String {
-    let mut parts = vec![step.get("kind").and_then(Value::as_str).unwrap_or_default().to_lowercase()];
+    let mut parts = vec![
+        step.get("kind")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_lowercase(),
+    ];
     for (name, value) in step.iter().filter(|(name, _)| *name != "kind") {
         parts.push(match (name.as_str(), value) {
             ("due", due) => moment(due),
@@ -62,8 +74,13 @@ fn step_of(step: &Map<String, Value>) -> String {
     parts.join(" ")
 }
 
-fn payload(event: &Value) -> String {
+/// What an event carries.
+fn carried(event: &Value) -> String {
     let names = ["input", "result", "payload", "output", "failure", "error"];
     let values = names.into_iter().map(|name| &event[name]);
-    values.filter(|value| !value.is_null()).map(brief).collect::<Vec<_>>().join(" ")
+    values
+        .filter(|value| !value.is_null())
+        .map(brief)
+        .collect::<Vec<_>>()
+        .join(" ")
 }

@@ -28,7 +28,11 @@ pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
     let request = || arguments.filter.request(show_input);
     pages::each(&hub, arguments.limit, request, |document| {
         listing.add(document, |document| {
-            let says = [&document["stopped"]["message"], &document["output"], &document["customStatus"]];
+            let says = [
+                &document["stopped"]["message"],
+                &document["output"],
+                &document["customStatus"],
+            ];
             let says = says.into_iter().find(|value| !value.is_null());
             vec![
                 cell_of(&document["instanceId"]),

@@ -49,7 +49,11 @@ pub(crate) fn raise_event(session: &mut Session, arguments: &RaiseEvent) -> Resu
         .idempotency_key(arguments.idempotency_key.as_ref())
         .body(input::read(arguments.payload.as_deref())?);
     let document = json!({"instanceId": id, "event": event, "done": "raised"});
-    session.act(&request, &format!("{} is raised for {}", clean(event), clean(id)), document)
+    session.act(
+        &request,
+        &format!("{} is raised for {}", clean(event), clean(id)),
+        document,
+    )
 }
 
 #[derive(Debug, Args)]

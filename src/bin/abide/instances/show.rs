@@ -1,11 +1,10 @@
 //! `abide instances show`
 
 use clap::Args;
-use serde_json::Value;
 
 use crate::exit::Result;
 use crate::instances::filter::standing;
-use crate::output::{clean, moment};
+use crate::output::{clean, moment, payload};
 use crate::request::Request;
 use crate::session::Session;
 
@@ -23,10 +22,12 @@ pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
         return output.document(&document);
     }
     let text = |name: &str| document[name].as_str().map(clean);
-    let json = |name: &str| payload(&document[name]);
+    let json = |name: &str| Some(&document[name]).filter(|value| !value.is_null()).map(payload);
     let stopped = &document["stopped"];
     let tags = document["tags"].as_object().map(|tags| {
-        let tags = tags.iter().map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default()));
+        let tags = tags
+            .iter()
+            .map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default()));
         clean(&tags.collect::<Vec<_>>().join(", "))
     });
     output.fields(&[
@@ -45,8 +46,4 @@ pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
         ("output", json("output")),
         ("failure", json("failure")),
     ])
-}
-
-fn payload(value: &Value) -> Option<String> {
-    (!value.is_null()).then(|| clean(&value.to_string()))
 }

@@ -48,7 +48,12 @@ pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
     let hub = session.hub()?;
     let document = hub.ask(&request)?.json()?;
     let Some(id) = document["id"].as_str() else {
-        return Err(Failure::new(Exit::Failed, "NoId", "the hub did not answer with the id of the orchestration").into());
+        return Err(Failure::new(
+            Exit::Failed,
+            "NoId",
+            "the hub did not answer with the id of the orchestration",
+        )
+        .into());
     };
     if arguments.wait {
         return wait::until_it_ends(session, &hub, id, arguments.patience);

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::exit::{Exit, Failure, Result};
 use crate::hub::Hub;
-use crate::output::{clean, spinner};
+use crate::output::{clean, payload, spinner};
 use crate::request::Request;
 use crate::session::Session;
 use crate::times;
@@ -71,7 +71,7 @@ pub(crate) fn until_it_ends(session: &mut Session, hub: &Hub, id: &str, patience
     if session.output.json() {
         session.output.document(&document)?;
     } else if status == "Completed" {
-        session.output.line(clean(&document["output"].to_string()))?;
+        session.output.line(payload(&document["output"]))?;
     }
     if status == "Completed" {
         return Ok(());

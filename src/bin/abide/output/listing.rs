@@ -5,7 +5,7 @@ use comfy_table::{Cell, ContentArrangement, Table};
 use serde_json::Value;
 
 use crate::exit::Result;
-use crate::output::Output;
+use crate::output::{Output, payload};
 
 /// How many rows make one table. Behind that another one begins, with columns of its own.
 const ROWS: usize = 1_000;
@@ -32,7 +32,7 @@ impl<'a> Listing<'a> {
     pub(crate) fn add(&mut self, document: &Value, row: impl FnOnce(&Value) -> Vec<Cell>) -> Result {
         if self.output.json() {
             let before = if self.printed == 0 { "[\n" } else { ",\n" };
-            let line = format!("{before}  {document}");
+            let line = format!("{before}  {}", payload(document));
             std::io::Write::write_all(self.output.raw(), line.as_bytes())?;
         } else {
             self.rows.push(row(document));

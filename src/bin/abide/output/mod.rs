@@ -12,7 +12,7 @@ use serde_json::Value;
 pub(crate) use listing::Listing;
 pub(crate) use progress::{bar, spinner};
 pub(crate) use style::Style;
-pub(crate) use text::{brief, clean, cell_of, moment};
+pub(crate) use text::{brief, cell_of, clean, moment, payload};
 
 use crate::exit::{Failure, Result};
 
@@ -47,14 +47,17 @@ impl Output {
         Ok(writeln!(self.stdout, "{}", line.as_ref())?)
     }
 
-    /// A document for scripts, over several lines.
+    /// A document over several lines.
     pub(crate) fn document(&mut self, document: &Value) -> Result {
-        Ok(writeln!(self.stdout, "{document:#}")?)
+        for line in format!("{document:#}").lines() {
+            writeln!(self.stdout, "{}", clean(line))?;
+        }
+        Ok(())
     }
 
     /// A document in one line.
     pub(crate) fn json_line(&mut self, document: &Value) -> Result {
-        Ok(writeln!(self.stdout, "{document}")?)
+        Ok(writeln!(self.stdout, "{}", payload(document))?)
     }
 
     /// Bytes as they are.

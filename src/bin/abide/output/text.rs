@@ -6,18 +6,25 @@ use serde_json::Value;
 /// The most characters of a payload in a table.
 const BRIEF: usize = 80;
 
-/// A text without anything that a terminal would obey, or that turns the direction of what follows.
+/// A text without anything that a terminal would obey, or that turns the direction of what follows. Both are shown as JSON
+/// escapes them, so that JSON stays the same JSON.
 pub(crate) fn clean(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     for c in text.chars() {
         let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if c.is_control() || turns {
-            clean.extend(c.escape_default());
-        } else {
-            clean.push(c);
+        match c {
+            '\n' => clean.push_str("\\n"),
+            '\t' => clean.push_str("\\t"),
+            _ if c.is_control() || turns => clean.push_str(&format!("\\u{:04x}", u32::from(c))),
+            _ => clean.push(c),
         }
     }
     clean
+}
+
+/// A payload in one line.
+pub(crate) fn payload(value: &Value) -> String {
+    clean(&value.to_string())
 }
 
 /// A payload in a table: its JSON, cut where it is long. Nothing for `null`.
@@ -25,7 +32,7 @@ pub(crate) fn brief(value: &Value) -> String {
     if value.is_null() {
         return String::new();
     }
-    let text = clean(&value.to_string());
+    let text = payload(value);
     match text.char_indices().nth(BRIEF) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
@@ -59,8 +66,10 @@ mod tests {
     /// Escape sequences and characters that turn the direction of text are shown, not obeyed.
     #[test]
     fn nothing_reaches_the_terminal_as_a_command() {
-        assert_eq!(clean("a\u{1b}[31mb\n\u{202e}ü"), "a\\u{1b}[31mb\\n\\u{202e}ü");
-        assert_eq!(brief(&json!("\u{9b}1m")), "\"\\u{9b}1m\"");
+        assert_eq!(clean("a\u{1b}[31mb\n\u{202e}ü"), r"a\u001b[31mb\n\u202eü");
+        let text = json!("\u{9b}1m");
+        assert_eq!(payload(&text), r#""\u009b1m""#);
+        assert_eq!(payload(&text).parse::<Value>().unwrap(), text);
     }
 
     /// A long payload is cut between two characters, and a time loses its fraction.
