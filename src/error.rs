@@ -90,6 +90,8 @@ pub enum ErrorKind {
     NotLocked,
     /// An activity was running in too many crashes of the process.
     Poisonous,
+    /// The hub is only looked at: its directory is not open for work, and nothing in it can be changed.
+    ReadOnly,
 }
 
 impl Error {

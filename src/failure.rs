@@ -36,6 +36,13 @@ impl Failure {
         }
     }
 
+    /// How many bytes its texts have.
+    pub(crate) fn bytes(&self) -> usize {
+        let details = self.details.as_ref().map_or(0, String::len);
+        let sources: usize = self.sources.iter().map(String::len).sum();
+        self.error_type.len() + self.message.len() + details + sources
+    }
+
     /// Describes any error, with its source chain.
     pub(crate) fn describe<E: std::error::Error + ?Sized>(error: &E, error_type: &str) -> Self {
         let mut sources = Vec::new();

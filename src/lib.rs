@@ -38,10 +38,11 @@ mod time;
 pub use abide_macros::{Entity, FromCallError, activity, operations, orchestration};
 pub use activity::{Activity, ActivityContext, ActivityOptions, BoxFuture};
 pub use client::{
-    Cancel, Cancellation, Client, DeadLetter, EntityInfo, EntityLock, EntityPage, EntityQuery, HistoryEvent,
-    HistoryEventKind, HistoryStep, InstanceHandle, OrchestrationCount, OrchestrationHandle, OrchestrationInfo,
-    OrchestrationPage, OrchestrationQuery, Purge, Quarantined, RaiseEvent, Retention, Schedule, Signal, Start, Status,
-    Terminate, Untyped,
+    Cancel, Cancellation, Client, DeadLetter, DeadLetterPage, EntityCall, EntityHandle, EntityInfo, EntityLock,
+    EntityPage, EntityQuery, EntitySignal, HistoryEvent, HistoryEventKind, HistoryStep, InstanceHandle, LockPage,
+    OrchestrationCount, OrchestrationHandle, OrchestrationInfo, OrchestrationPage, OrchestrationQuery, Purge,
+    QuarantinePage, Quarantined, RaiseEvent, Registered, RegisteredEntity, RegisteredOperation,
+    RegisteredOrchestration, Retention, Schedule, Signal, Start, Status, Terminate, Untyped,
 };
 pub use engine::VersionMatch;
 pub use entity::{
@@ -52,9 +53,9 @@ pub use error::{Error, ErrorKind, Result};
 pub use failure::Failure;
 #[cfg(feature = "http-client")]
 pub use http_client::{HttpCall, HttpError, HttpRequest, HttpResponse};
-pub use hub::{Hub, HubBuilder, HubStats};
 #[cfg(feature = "rocksdb")]
-pub use hub::{Inspection, ReplayProblem, ReplayReport};
+pub use hub::{CheckProblem, CheckReport, CheckedTable, Inspection, ReplayProblem, ReplayReport};
+pub use hub::{Hub, HubBuilder, HubStats};
 pub use id::{EntityId, MAX_ID_BYTES};
 pub use orchestration::{
     ActivityCall, ChildCall, ChildStart, ContinueAsNew, EntityStart, EventOr, EventTimeout, EventWait, LocalBoxFuture,

@@ -6,13 +6,14 @@ use std::task::{Context, Poll, ready};
 
 use crate::client::handle::Client;
 use crate::client::signal::{Cancel, Cancellation, Schedule, Signal};
+use crate::client::source::View;
 use crate::client::submit::{Sending, Submission};
 use crate::entity::caller::When;
 use crate::entity::caller::sealed::{Due, Prepared, Sealed};
 use crate::entity::{CallFailure, Caller, CanCall, ClientCaller};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::EntityId;
-use crate::runtime::{Runtime, Told};
+use crate::runtime::Told;
 use crate::store::keys;
 use crate::store::records::{self, Action, StateRecord};
 
@@ -102,18 +103,18 @@ impl ClientCaller for Client {
     fn read_state(self, target: Result<EntityId>) -> ReadingState {
         Box::pin(async move {
             let target = target?;
-            let runtime = self.runtime()?;
-            let state = read_state(&runtime, &target)?;
-            runtime.durable().await?;
+            let source = self.source()?;
+            let state = source.newest(|view| read_state(view, &target))?;
+            source.durable().await?;
             Ok(state)
         })
     }
 }
 
 /// Reads the newest written state. It may only be told when everything written is durable.
-fn read_state(runtime: &Runtime, target: &EntityId) -> Result<Option<Vec<u8>>> {
-    let partition = target.instance().partition(runtime.partitions);
-    let row = runtime.order.store().get(&keys::state(partition, target.instance()))?;
+fn read_state(view: View<'_>, target: &EntityId) -> Result<Option<Vec<u8>>> {
+    let partition = target.instance().partition(view.partitions);
+    let row = view.reader.get(&keys::state(partition, target.instance()))?;
     let Some(row) = row else { return Ok(None) };
     let record: StateRecord<'_> = records::decode(&row, "state")?;
     Ok(Some(record.state.to_vec()))

@@ -4,6 +4,7 @@ use std::str::FromStr;
 use std::time::SystemTime;
 
 use crate::client::handle::Client;
+use crate::client::pages::{MAX_PAGE, page};
 use crate::client::submit::ask;
 use crate::engine::message::Input;
 use crate::error::{Error, ErrorKind, Result};
@@ -31,22 +32,51 @@ pub struct DeadLetter {
     pub died: SystemTime,
 }
 
+/// One page of a list of dead letters. Made by [`Client::dead_letters_page`].
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct DeadLetterPage {
+    /// The dead letters.
+    pub dead_letters: Vec<DeadLetter>,
+    /// What the next page comes after; nothing if this is the last one.
+    pub next: Option<String>,
+}
+
 impl Client {
     /// All dead letters, partition by partition, oldest first.
     ///
     /// # Errors
     /// What the hub meets.
     pub async fn dead_letters(&self) -> Result<Vec<DeadLetter>> {
-        let runtime = self.runtime()?;
-        let mut letters = Vec::new();
-        for partition in (0..runtime.partitions).map(PartitionId) {
-            for (key, value) in runtime.order.store().scan(keys::dead_letters(partition), usize::MAX)? {
-                let id = keys::message_id_of(&key).unwrap_or(MessageId::MIN);
-                letters.push(DeadLetter::new(partition, id, records::decode(&value, "dead letter")?));
+        let (mut letters, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.dead_letters_page(after, MAX_PAGE).await?;
+            letters.extend(page.dead_letters);
+            after = page.next;
+            if after.is_none() {
+                return Ok(letters);
             }
         }
-        runtime.durable().await?;
-        Ok(letters)
+    }
+
+    /// Up to `at_most` dead letters, 10 000 at most, behind the page whose `next` is `after`. A page also ends when it holds
+    /// more than 4 MiB. In the same order as [`dead_letters`](Self::dead_letters).
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidId`] if `after` is not one of [`DeadLetter::id`], and what the hub meets.
+    pub async fn dead_letters_page(&self, after: Option<String>, at_most: usize) -> Result<DeadLetterPage> {
+        let after: Option<LetterId> = after.map(|after| after.parse()).transpose()?;
+        self.on_blocking_thread(move |view| {
+            let after = after.map(|LetterId { partition, message }| (partition, keys::dead_letter(partition, message)));
+            let (dead_letters, more) = page(view, keys::dead_letters, after, at_most, |partition, key, value| {
+                let id = keys::message_id_of(key).unwrap_or(MessageId::MIN);
+                let record = records::decode(value, "dead letter")?;
+                Ok(Some(DeadLetter::new(partition, id, record)))
+            })?;
+            let next = dead_letters.last().filter(|_| more).map(|letter| letter.id.clone());
+            Ok(DeadLetterPage { dead_letters, next })
+        })
+        .await
     }
 
     /// Sends a dead letter again, as a new message at the end of its entity's queue. Says whether there was one.
@@ -66,8 +96,8 @@ impl Client {
     }
 
     async fn settle_dead_letter(&self, id: &str, redeliver: bool) -> Result<bool> {
-        let runtime = self.runtime()?;
         let LetterId { partition, message } = id.parse()?;
+        let runtime = self.runtime()?;
         let key = keys::dead_letter(partition, message);
         let Some(row) = runtime.order.store().get(&key)? else {
             runtime.durable().await?;

@@ -4,11 +4,12 @@ use std::time::SystemTime;
 
 use crate::client::handle::Client;
 use crate::client::merged::{Merged, behind};
+use crate::client::orchestrations::BYTES_A_PAGE;
+use crate::client::source::View;
 use crate::error::Result;
 use crate::id::{EntityId, InstanceId, PartitionId};
-use crate::runtime::Runtime;
+use crate::store::keys;
 use crate::store::records::{self, StateRecord};
-use crate::store::{Reader, keys};
 use crate::time::Timestamp;
 
 /// How many rows one page may look at before it ends early: a filter that matches little must not read for ever.
@@ -118,7 +119,7 @@ impl EntityQuery {
             after.parse::<EntityId>()?;
         }
         let client = self.client.clone();
-        client.on_blocking_thread(move |runtime| self.read(runtime)).await
+        client.on_blocking_thread(move |view| self.read(view)).await
     }
 
     /// Counts. It reads every row that matches name and prefix, about a million in a second.
@@ -128,9 +129,8 @@ impl EntityQuery {
     pub async fn count(self) -> Result<u64> {
         let client = self.client.clone();
         client
-            .on_blocking_thread(move |runtime| {
-                let (_, reader, ()) = runtime.order.snapshot(|| ());
-                let mut merged = self.rows(reader.as_ref(), runtime.partitions, 4_096)?;
+            .on_blocking_thread(move |view| {
+                let mut merged = self.rows(view, 4_096)?;
                 let mut count = 0;
                 while let Some((_, _, row)) = merged.next()? {
                     let record: StateRecord<'_> = records::decode(&row, "state")?;
@@ -141,10 +141,10 @@ impl EntityQuery {
             .await
     }
 
-    fn read(&self, runtime: &Runtime) -> Result<EntityPage> {
-        let (_, reader, ()) = runtime.order.snapshot(|| ());
-        let chunk = (2 * self.page / usize::from(runtime.partitions)).clamp(8, 1_024);
-        let mut merged = self.rows(reader.as_ref(), runtime.partitions, chunk)?;
+    fn read(&self, view: View<'_>) -> Result<EntityPage> {
+        let chunk = (2 * self.page / usize::from(view.partitions)).clamp(8, 1_024);
+        let mut merged = self.rows(view, chunk)?;
+        let mut bytes = 0;
         let mut page = EntityPage::default();
         for _ in 0..ROWS_A_PAGE {
             let Some((id, _, row)) = merged.next()? else {
@@ -153,6 +153,7 @@ impl EntityQuery {
             let record: StateRecord<'_> = records::decode(&row, "state")?;
             page.next = Some(id.as_str().to_owned());
             if self.matches(&record) {
+                bytes += if self.fetch_state { record.state.len() } else { 0 };
                 page.entities.push(EntityInfo {
                     id: EntityId::from_instance(id),
                     last_change: record.changed.into(),
@@ -161,7 +162,7 @@ impl EntityQuery {
                         .then(|| String::from_utf8_lossy(record.state).into_owned()),
                 });
             }
-            if page.entities.len() == self.page {
+            if page.entities.len() == self.page || bytes > BYTES_A_PAGE {
                 break;
             }
         }
@@ -172,7 +173,8 @@ impl EntityQuery {
     }
 
     /// The states in the order of their ids, behind the page before.
-    fn rows<'a>(&self, reader: &'a dyn Reader, partitions: u16, chunk: usize) -> Result<Merged<'a, InstanceId>> {
+    fn rows<'a>(&self, view: View<'a>, chunk: usize) -> Result<Merged<'a, InstanceId>> {
+        let View { reader, partitions } = view;
         let prefix = self.id_prefix();
         let ranges = (0..partitions).map(PartitionId).map(|partition| {
             let mut range = keys::states(partition, &prefix);
@@ -183,7 +185,9 @@ impl EntityQuery {
             }
             range
         });
-        Merged::open(reader, ranges, chunk, |key| keys::id_of(key).map(InstanceId::trusted))
+        Merged::open(reader, ranges, 1, chunk, |key| {
+            keys::id_of(key).map(InstanceId::trusted)
+        })
     }
 
     fn matches(&self, record: &StateRecord<'_>) -> bool {

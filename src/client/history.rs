@@ -249,10 +249,7 @@ impl<O> OrchestrationHandle<O> {
     pub async fn history(&self) -> Result<Vec<HistoryEvent>> {
         let instance = self.instance()?.clone();
         self.client
-            .on_blocking_thread(move |runtime| {
-                let (_, reader, ()) = runtime.order.snapshot(|| ());
-                read(reader.as_ref(), runtime.partitions, &instance)
-            })
+            .on_blocking_thread(move |view| read(view.reader, view.partitions, &instance))
             .await
     }
 }

@@ -64,6 +64,16 @@ pub struct OrchestrationInfo {
     pub history_bytes: u64,
 }
 
+impl OrchestrationInfo {
+    /// How many bytes its payloads have, about.
+    pub(super) fn payload_bytes(&self) -> usize {
+        let texts = [&self.input, &self.output, &self.reason, &self.custom_status];
+        let texts: usize = texts.into_iter().flatten().map(String::len).sum();
+        let failure = self.failure.as_ref().map_or(0, Failure::bytes);
+        texts + failure + self.stopped.as_ref().map_or(0, |stopped| stopped.message.len())
+    }
+}
+
 /// Which of the larger rows of an orchestration are read along.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Payloads {
@@ -101,12 +111,9 @@ impl<O> Status<O> {
 
     async fn read(self) -> Result<Option<OrchestrationInfo>> {
         let instance = self.handle.instance()?.clone();
-        let runtime = self.handle.client.runtime()?;
-        let info = {
-            let (_, reader, ()) = runtime.order.snapshot(|| ());
-            read(reader.as_ref(), runtime.partitions, &instance, self.payloads)?
-        };
-        runtime.durable().await?;
+        let source = self.handle.client.source()?;
+        let info = source.snapshot(|view| read(view.reader, view.partitions, &instance, self.payloads))?;
+        source.durable().await?;
         Ok(info)
     }
 }

@@ -2,26 +2,35 @@
 
 use std::time::SystemTime;
 
+use serde::de::IgnoredAny;
 use serde::{Serialize, Serializer};
 
+use crate::error::{Error, ErrorKind, Result};
+
 /// A time, `2026-11-20T13:40:21.5Z`.
-pub(super) fn time<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn time<S: Serializer>(time: &SystemTime, serializer: S) -> std::result::Result<S::Ok, S::Error> {
     serializer.collect_str(&rfc3339(*time))
 }
 
-pub(super) fn optional_time<S: Serializer>(time: &Option<SystemTime>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn optional_time<S: Serializer>(
+    time: &Option<SystemTime>,
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
     time.map(rfc3339).serialize(serializer)
 }
 
 /// A payload that is JSON as a text becomes a part of the document, not a text within it.
-pub(super) fn payload<S: Serializer>(json: &str, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn payload<S: Serializer>(json: &str, serializer: S) -> std::result::Result<S::Ok, S::Error> {
     match serde_json::from_str::<serde_json::Value>(json) {
         Ok(value) => value.serialize(serializer),
         Err(_) => json.serialize(serializer),
     }
 }
 
-pub(super) fn optional_payload<S: Serializer>(json: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn optional_payload<S: Serializer>(
+    json: &Option<String>,
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
     match json {
         Some(json) => payload(json, serializer),
         None => serializer.serialize_none(),
@@ -31,6 +40,23 @@ pub(super) fn optional_payload<S: Serializer>(json: &Option<String>, serializer:
 /// Payloads were JSON when they were stored, which is UTF-8; a damaged one is still shown.
 pub(super) fn text(json: Vec<u8>) -> String {
     String::from_utf8(json).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+/// JSON that a caller gave as text; an empty one stands for `null`. `what` names it in the error.
+///
+/// # Errors
+/// [`ErrorKind::InvalidArguments`] if it is no JSON.
+pub(super) fn checked(mut json: Vec<u8>, what: impl FnOnce() -> String) -> Result<Vec<u8>> {
+    if json.is_empty() {
+        json.extend_from_slice(b"null");
+    }
+    match serde_json::from_slice::<IgnoredAny>(&json) {
+        Ok(_) => Ok(json),
+        Err(reason) => Err(Error::new(
+            ErrorKind::InvalidArguments,
+            format!("{} is no JSON: {reason}", what()),
+        )),
+    }
 }
 
 fn rfc3339(time: SystemTime) -> String {

@@ -4,9 +4,10 @@ use std::time::SystemTime;
 
 use crate::client::caller::{into_error, unexpected};
 use crate::client::handle::Client;
+use crate::client::pages::{MAX_PAGE, page};
 use crate::client::submit::Submission;
 use crate::error::Result;
-use crate::id::{EntityId, InstanceId, PartitionId};
+use crate::id::{EntityId, InstanceId};
 use crate::runtime::Told;
 use crate::store::keys;
 use crate::store::records::instance::{LockOrder, LockRecord};
@@ -28,29 +29,58 @@ pub struct EntityLock {
     pub section: Vec<EntityId>,
 }
 
+/// One page of a list of locks. Made by [`Client::locks_page`].
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct LockPage {
+    /// The locks.
+    pub locks: Vec<EntityLock>,
+    /// What the next page comes after; nothing if this is the last one.
+    pub next: Option<String>,
+}
+
 impl Client {
     /// All entities that are locked, partition by partition.
     ///
     /// # Errors
     /// What the hub meets.
     pub async fn locks(&self) -> Result<Vec<EntityLock>> {
-        self.on_blocking_thread(|runtime| {
-            let (_, reader, ()) = runtime.order.snapshot(|| ());
-            let mut locks = Vec::new();
-            for partition in (0..runtime.partitions).map(PartitionId) {
-                for (key, value) in reader.scan(keys::locks(partition), usize::MAX)? {
-                    let Some(id) = keys::id_of(&key) else { continue };
-                    let record: LockRecord = records::decode(&value, "lock")?;
-                    locks.push(EntityLock {
-                        entity: entity(id),
-                        owner: record.owner.instance,
-                        execution_id: record.owner.execution.to_string(),
-                        since: record.since.into(),
-                        section: record.entities.iter().map(|id| entity(id)).collect(),
-                    });
-                }
+        let (mut locks, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.locks_page(after, MAX_PAGE).await?;
+            locks.extend(page.locks);
+            after = page.next;
+            if after.is_none() {
+                return Ok(locks);
             }
-            Ok(locks)
+        }
+    }
+
+    /// Up to `at_most` entities that are locked, 10 000 at most, behind the page whose `next` is `after`. In the same order
+    /// as [`locks`](Self::locks).
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidId`](crate::ErrorKind::InvalidId) if `after` is no id of an entity, and what the hub meets.
+    pub async fn locks_page(&self, after: Option<String>, at_most: usize) -> Result<LockPage> {
+        let after: Option<EntityId> = after.map(|after| after.parse()).transpose()?;
+        self.on_blocking_thread(move |view| {
+            let after = after.map(|id| {
+                let partition = id.instance().partition(view.partitions);
+                (partition, keys::lock(partition, id.instance()))
+            });
+            let (locks, more) = page(view, keys::locks, after, at_most, |_, key, value| {
+                let Some(id) = keys::id_of(key) else { return Ok(None) };
+                let record: LockRecord = records::decode(value, "lock")?;
+                Ok(Some(EntityLock {
+                    entity: entity(id),
+                    owner: record.owner.instance,
+                    execution_id: record.owner.execution.to_string(),
+                    since: record.since.into(),
+                    section: record.entities.iter().map(|id| entity(id)).collect(),
+                }))
+            })?;
+            let next = locks.last().filter(|_| more).map(|lock| lock.entity.to_string());
+            Ok(LockPage { locks, next })
         })
         .await
     }

@@ -9,9 +9,10 @@ use serde::Serialize;
 use crate::client::caller::{into_error, unexpected};
 use crate::client::handle::Client;
 use crate::client::info::{self, Payloads};
+use crate::client::json;
 use crate::client::orchestration::OrchestrationHandle;
 use crate::client::start::Start;
-use crate::client::submit::Submission;
+use crate::client::submit::{SendOptions, Submission};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::InstanceId;
 use crate::runtime::Told;
@@ -33,7 +34,20 @@ impl<O: 'static> OrchestrationHandle<O> {
             name,
             payload,
             keep: None,
-            request_id: None,
+            sending: SendOptions::default(),
+        }
+    }
+
+    /// As [`raise_event`](Self::raise_event), with a payload that is JSON already; an empty one stands for `null`.
+    pub fn raise_event_with_json(&self, name: impl Into<String>, json: impl Into<Vec<u8>>) -> RaiseEvent {
+        let name = name.into();
+        let payload = json::checked(json.into(), || format!("the payload of the event `{name}`"));
+        RaiseEvent {
+            target: self.clone().untyped(),
+            name,
+            payload,
+            keep: None,
+            sending: SendOptions::default(),
         }
     }
 
@@ -107,16 +121,13 @@ impl<O: 'static> OrchestrationHandle<O> {
     /// What starts an orchestration like this one.
     async fn again(&self) -> Result<Start<O>> {
         let instance = self.instance()?.clone();
-        let runtime = self.client.runtime()?;
-        let known = {
-            let (_, reader, ()) = runtime.order.snapshot(|| ());
-            let payloads = Payloads {
-                input: true,
-                others: false,
-            };
-            info::read(reader.as_ref(), runtime.partitions, &instance, payloads)?
+        let source = self.client.source()?;
+        let payloads = Payloads {
+            input: true,
+            others: false,
         };
-        runtime.durable().await?;
+        let known = source.snapshot(|view| info::read(view.reader, view.partitions, &instance, payloads))?;
+        source.durable().await?;
         let Some(info) = known else {
             return Err(not_found(&instance));
         };
@@ -139,13 +150,13 @@ impl<O: 'static> OrchestrationHandle<O> {
     }
 
     async fn order(&self, order: Order) -> Result<()> {
-        give(self.client.clone(), self.instance()?.clone(), order, None).await
+        let submission = Submission::order(self.instance()?.clone(), order);
+        give(self.client.clone(), submission).await
     }
 }
 
 /// Gives an order that is answered with yes or an error.
-pub(super) async fn give(client: Client, target: InstanceId, order: Order, request_id: Option<String>) -> Result<()> {
-    let submission = Submission::order(target, order, request_id);
+pub(super) async fn give(client: Client, submission: Submission) -> Result<()> {
     match submission.run(client.weak()).await.map_err(into_error)? {
         Told::Answer(_) => Ok(()),
         other => Err(unexpected(&other)),
@@ -167,7 +178,7 @@ pub struct RaiseEvent {
     name: String,
     payload: Result<Vec<u8>>,
     keep: Option<Duration>,
-    request_id: Option<String>,
+    sending: SendOptions,
 }
 
 impl RaiseEvent {
@@ -180,7 +191,13 @@ impl RaiseEvent {
 
     /// Makes a retry take effect once: the same request id gives the same answer again.
     pub fn request_id(mut self, request_id: impl Into<String>) -> Self {
-        self.request_id = Some(request_id.into());
+        self.sending.request_id = Some(request_id.into());
+        self
+    }
+
+    /// Fails with [`ErrorKind::Overloaded`] instead of waiting for room.
+    pub fn refuse_when_full(mut self) -> Self {
+        self.sending.refuse_when_full = true;
         self
     }
 
@@ -195,7 +212,7 @@ impl RaiseEvent {
                 None => None,
             },
         };
-        give(client, instance, order, self.request_id).await
+        give(client, Submission::order(instance, order).with(self.sending)).await
     }
 }
 
@@ -207,7 +224,8 @@ impl IntoFuture for RaiseEvent {
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] if there is no such orchestration and the event may not wait for it, [`ErrorKind::Ended`],
-    /// [`ErrorKind::TooLarge`], [`ErrorKind::RequestIdReused`], and what the hub meets.
+    /// [`ErrorKind::TooLarge`], [`ErrorKind::InvalidArguments`] if the payload was given as JSON and is none,
+    /// [`ErrorKind::RequestIdReused`], and what the hub meets.
     fn into_future(self) -> Done {
         Box::pin(self.run())
     }

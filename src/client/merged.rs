@@ -22,25 +22,32 @@ pub(super) struct Merged<'a, P> {
     heads: BinaryHeap<Reverse<(P, usize)>>,
 }
 
+/// How many bytes a range should hold of rows that were read ahead. Where rows are large, fewer are read at once.
+const BYTES_AHEAD: usize = 64 << 10;
+
 /// The rows of one range.
 struct Stream {
     rest: Range<Vec<u8>>,
+    /// How many rows to read next.
+    chunk: usize,
     /// Rows that were read, the next one last.
     rows: Vec<Row>,
     ended: bool,
 }
 
 impl<'a, P: Ord> Merged<'a, P> {
-    /// Reads up to `chunk` rows of a range at once.
+    /// Reads up to `chunk` rows of a range at once, and `first` the first time: one, if the rows may be large.
     pub(super) fn open(
         reader: &'a dyn Reader,
         ranges: impl Iterator<Item = Range<Vec<u8>>>,
+        first: usize,
         chunk: usize,
         place: fn(&[u8]) -> Option<P>,
     ) -> Result<Self> {
         let streams = ranges.map(|rest| Stream {
             ended: rest.start >= rest.end,
             rest,
+            chunk: first,
             rows: Vec::new(),
         });
         let mut merged = Self {
@@ -70,8 +77,10 @@ impl<'a, P: Ord> Merged<'a, P> {
     fn advance(&mut self, index: usize) -> Result<()> {
         let stream = &mut self.streams[index];
         if stream.rows.is_empty() && !stream.ended {
-            let rows = self.reader.scan(stream.rest.clone(), self.chunk)?;
-            stream.ended = rows.len() < self.chunk;
+            let rows = self.reader.scan(stream.rest.clone(), stream.chunk)?;
+            stream.ended = rows.len() < stream.chunk;
+            let bytes: usize = rows.iter().map(|(key, value)| key.len() + value.len()).sum();
+            stream.chunk = (BYTES_AHEAD * rows.len() / bytes.max(1)).clamp(1, self.chunk);
             if let Some((last, _)) = rows.last() {
                 stream.rest.start = behind(last.clone());
             }

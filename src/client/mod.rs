@@ -1,5 +1,6 @@
 //! The handle from outside: it signals, calls, reads, lists and repairs.
 
+mod arguments;
 mod caller;
 mod dead_letters;
 mod entities;
@@ -12,22 +13,30 @@ mod manage;
 mod merged;
 mod orchestration;
 mod orchestrations;
+mod pages;
 mod quarantine;
+mod registered;
 mod retention;
 mod signal;
+mod source;
 mod start;
 mod submit;
+mod untyped;
 
-pub use dead_letters::DeadLetter;
+pub use dead_letters::{DeadLetter, DeadLetterPage};
 pub use entities::{EntityInfo, EntityPage, EntityQuery};
 pub use handle::Client;
 pub use history::{HistoryEvent, HistoryEventKind, HistoryStep};
 pub use info::{OrchestrationInfo, Status};
-pub use locks::EntityLock;
+pub use locks::{EntityLock, LockPage};
 pub use manage::{Purge, RaiseEvent, Terminate};
 pub use orchestration::{InstanceHandle, OrchestrationHandle, Untyped};
 pub use orchestrations::{OrchestrationCount, OrchestrationPage, OrchestrationQuery};
-pub use quarantine::Quarantined;
+pub use quarantine::{QuarantinePage, Quarantined};
+pub use registered::{Registered, RegisteredEntity, RegisteredOperation, RegisteredOrchestration};
 pub use retention::Retention;
 pub use signal::{Cancel, Cancellation, Schedule, Signal};
+#[cfg(feature = "rocksdb")]
+pub(crate) use source::Inspected;
 pub use start::Start;
+pub use untyped::{EntityCall, EntityHandle, EntitySignal};

@@ -10,11 +10,12 @@ use crate::client::handle::Client;
 use crate::client::info::{self, OrchestrationInfo, Payloads};
 use crate::client::manage::give;
 use crate::client::merged::{Merged, behind};
+use crate::client::source::View;
+use crate::client::submit::Submission;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, PartitionId};
-use crate::runtime::Runtime;
 use crate::store::records::instance::{InstanceRecord, OrchestrationStatus, Order};
-use crate::store::{Reader, keys, records};
+use crate::store::{keys, records};
 use crate::time::Timestamp;
 
 /// How many rows one page may look at before it ends early: a filter that matches little must not read for ever.
@@ -22,6 +23,9 @@ const ROWS_A_PAGE: usize = 100_000;
 
 /// The most orchestrations on one page.
 const MAX_PAGE: usize = 10_000;
+
+/// A page ends when its payloads have more bytes than this: what is held for a slow reader is bounded.
+pub(super) const BYTES_A_PAGE: usize = 4 << 20;
 
 /// How many purges are on their way at one time: enough to share a sync, too few to crowd out the hub's other clients.
 const PURGES_AT_ONCE: usize = 256;
@@ -31,6 +35,13 @@ const TERMINAL: [OrchestrationStatus; 4] = [
     OrchestrationStatus::Failed,
     OrchestrationStatus::Terminated,
     OrchestrationStatus::Canceled,
+];
+
+const LIVE: [OrchestrationStatus; 4] = [
+    OrchestrationStatus::Pending,
+    OrchestrationStatus::Running,
+    OrchestrationStatus::ContinuedAsNew,
+    OrchestrationStatus::Suspended,
 ];
 
 const ALL: [OrchestrationStatus; 8] = [
@@ -52,6 +63,7 @@ pub struct OrchestrationQuery {
     names: Vec<String>,
     statuses: Vec<OrchestrationStatus>,
     prefix: String,
+    only_stopped: bool,
     created: Range<Timestamp>,
     changed: Range<Timestamp>,
     tags: Vec<(String, String)>,
@@ -93,6 +105,7 @@ impl Client {
             names: Vec::new(),
             statuses: Vec::new(),
             prefix: String::new(),
+            only_stopped: false,
             created: Timestamp(0)..Timestamp(u64::MAX),
             changed: Timestamp(0)..Timestamp(u64::MAX),
             tags: Vec::new(),
@@ -107,7 +120,7 @@ impl Client {
 }
 
 /// What a page holds, and what the next one comes after.
-type FoundPage = (Vec<(InstanceId, InstanceRecord)>, Option<String>);
+type FoundPage = (Vec<(Place, InstanceRecord)>, Option<String>);
 
 impl OrchestrationQuery {
     /// Only orchestrations of the type with this stored name. Several are alternatives.
@@ -121,6 +134,13 @@ impl OrchestrationQuery {
         if !self.statuses.contains(&status) {
             self.statuses.push(status);
         }
+        self
+    }
+
+    /// Only orchestrations that cannot go on, though they have not ended: those of which [`OrchestrationInfo::stopped`] tells
+    /// why. The order is that of creation.
+    pub fn stopped(mut self) -> Self {
+        self.only_stopped = true;
         self
     }
 
@@ -195,16 +215,9 @@ impl OrchestrationQuery {
     pub async fn list(self) -> Result<OrchestrationPage> {
         let client = self.client.clone();
         client
-            .on_blocking_thread(move |runtime| {
-                let (_, reader, ()) = runtime.order.snapshot(|| ());
-                let (found, next) = self.read(reader.as_ref(), runtime.partitions)?;
-                let describe = |(id, record): (InstanceId, InstanceRecord)| {
-                    info::describe(reader.as_ref(), runtime.partitions, &id, record, self.payloads)
-                };
-                Ok(OrchestrationPage {
-                    orchestrations: found.into_iter().map(describe).collect::<Result<_>>()?,
-                    next,
-                })
+            .on_blocking_thread(move |view| {
+                let (found, next) = self.read(view)?;
+                self.describe(view, found, next)
             })
             .await
     }
@@ -260,10 +273,7 @@ impl OrchestrationQuery {
         let mut purged = 0;
         loop {
             let query = self.clone();
-            let page = self.client.on_blocking_thread(move |runtime| {
-                let (_, reader, ()) = runtime.order.snapshot(|| ());
-                query.read(reader.as_ref(), runtime.partitions)
-            });
+            let page = self.client.on_blocking_thread(move |view| query.read(view));
             let (found, next) = page.await?;
             for some in found.chunks(PURGES_AT_ONCE) {
                 purged += purge_some(&self.client, some).await?;
@@ -279,9 +289,8 @@ impl OrchestrationQuery {
     async fn count_keys(self) -> Result<u64> {
         let client = self.client.clone();
         client
-            .on_blocking_thread(move |runtime| {
-                let (_, reader, ()) = runtime.order.snapshot(|| ());
-                let mut rows = self.rows(reader.as_ref(), runtime.partitions, None, 4_096)?;
+            .on_blocking_thread(move |view| {
+                let mut rows = self.rows(view, None, 4_096)?;
                 let mut count = 0;
                 while let Some(((_, id), ..)) = rows.next()? {
                     count += u64::from(id.as_str().starts_with(&self.prefix));
@@ -299,12 +308,11 @@ impl OrchestrationQuery {
     ) -> Result<R> {
         let client = self.client.clone();
         client
-            .on_blocking_thread(move |runtime: &Runtime| {
-                let (_, reader, ()) = runtime.order.snapshot(|| ());
-                let mut rows = self.rows(reader.as_ref(), runtime.partitions, None, 4_096)?;
+            .on_blocking_thread(move |view| {
+                let mut rows = self.rows(view, None, 4_096)?;
                 let mut folded = start;
                 while let Some(((_, id), _, row)) = rows.next()? {
-                    let Some(record) = self.record(reader.as_ref(), runtime.partitions, &id, &row)? else {
+                    let Some(record) = self.record(view, &id, &row)? else {
                         continue;
                     };
                     if self.matches(&id, &record) {
@@ -317,20 +325,20 @@ impl OrchestrationQuery {
     }
 
     /// One page, and what the next one comes after.
-    fn read(&self, reader: &dyn Reader, partitions: u16) -> Result<FoundPage> {
+    fn read(&self, view: View<'_>) -> Result<FoundPage> {
         let after = self.after.as_deref().map(read_token).transpose()?;
-        let chunk = (2 * self.page / usize::from(partitions)).clamp(8, 1_024);
-        let mut rows = self.rows(reader, partitions, after.as_ref(), chunk)?;
+        let chunk = (2 * self.page / usize::from(view.partitions)).clamp(8, 1_024);
+        let mut rows = self.rows(view, after.as_ref(), chunk)?;
         let mut found = Vec::new();
         let mut last = None;
         for _ in 0..ROWS_A_PAGE {
             let Some((place, _, row)) = rows.next()? else {
                 return Ok((found, None));
             };
-            if let Some(record) = self.record(reader, partitions, &place.1, &row)?
+            if let Some(record) = self.record(view, &place.1, &row)?
                 && self.matches(&place.1, &record)
             {
-                found.push((place.1.clone(), record));
+                found.push((place.clone(), record));
             }
             last = Some(place);
             if found.len() == self.page {
@@ -341,33 +349,67 @@ impl OrchestrationQuery {
         Ok((found, last.filter(|_| more).as_ref().map(token)))
     }
 
+    /// Makes a page of what was found, reading what the query fetches. What would be too much for one page is left to the
+    /// next.
+    fn describe(
+        &self,
+        view: View<'_>,
+        found: Vec<(Place, InstanceRecord)>,
+        next: Option<String>,
+    ) -> Result<OrchestrationPage> {
+        let mut page = OrchestrationPage {
+            orchestrations: Vec::with_capacity(found.len()),
+            next,
+        };
+        let mut found = found.into_iter();
+        let mut bytes = 0;
+        while let Some((place, record)) = found.next() {
+            let info = info::describe(view.reader, view.partitions, &place.1, record, self.payloads)?;
+            bytes += info.payload_bytes();
+            page.orchestrations.push(info);
+            if bytes > BYTES_A_PAGE && found.len() > 0 {
+                page.next = Some(token(&place));
+                break;
+            }
+        }
+        Ok(page)
+    }
+
     /// Whether a condition looks at more than the index holds.
     fn needs_record(&self) -> bool {
-        !self.names.is_empty() || !self.tags.is_empty() || self.changed != (Timestamp(0)..Timestamp(u64::MAX))
+        self.only_stopped
+            || !self.names.is_empty()
+            || !self.tags.is_empty()
+            || self.changed != (Timestamp(0)..Timestamp(u64::MAX))
     }
 
     /// Whether the index of statuses is read, which is in the order of creation.
     fn is_indexed(&self) -> bool {
-        !self.statuses.is_empty() || self.created != (Timestamp(0)..Timestamp(u64::MAX))
+        self.only_stopped || !self.statuses.is_empty() || self.created != (Timestamp(0)..Timestamp(u64::MAX))
+    }
+
+    /// The statuses in the index that can match.
+    fn indexed_statuses(&self) -> &[OrchestrationStatus] {
+        match (self.statuses.as_slice(), self.only_stopped) {
+            ([], false) => &ALL,
+            // What has ended is not stopped, and may be much.
+            ([], true) => &LIVE,
+            (statuses, _) => statuses,
+        }
     }
 
     /// The rows that can match, in order, behind `after`.
-    fn rows<'a>(
-        &self,
-        reader: &'a dyn Reader,
-        partitions: u16,
-        after: Option<&Place>,
-        chunk: usize,
-    ) -> Result<Merged<'a, Place>> {
+    fn rows<'a>(&self, view: View<'a>, after: Option<&Place>, chunk: usize) -> Result<Merged<'a, Place>> {
+        let View { reader, partitions } = view;
         let partitions = (0..partitions).map(PartitionId);
         if self.is_indexed() {
-            let statuses: &[_] = if self.statuses.is_empty() { &ALL } else { &self.statuses };
+            let statuses = self.indexed_statuses();
             let ranges = partitions.flat_map(|partition| {
                 statuses
                     .iter()
                     .map(move |status| self.index_range(partition, *status, after))
             });
-            return Merged::open(reader, ranges, chunk, |key| {
+            return Merged::open(reader, ranges, chunk, chunk, |key| {
                 keys::status_parts(key).map(|(created, id)| (created, InstanceId::trusted(id)))
             });
         }
@@ -378,7 +420,7 @@ impl OrchestrationQuery {
             }
             range
         });
-        Merged::open(reader, ranges, chunk, |key| {
+        Merged::open(reader, ranges, chunk, chunk, |key| {
             keys::id_of(key).map(|id| (Timestamp(0), InstanceId::trusted(id)))
         })
     }
@@ -405,18 +447,12 @@ impl OrchestrationQuery {
     }
 
     /// The record of a row: the row itself, or what the index points to.
-    fn record(
-        &self,
-        reader: &dyn Reader,
-        partitions: u16,
-        id: &InstanceId,
-        row: &[u8],
-    ) -> Result<Option<InstanceRecord>> {
+    fn record(&self, view: View<'_>, id: &InstanceId, row: &[u8]) -> Result<Option<InstanceRecord>> {
         if !self.is_indexed() {
             return records::decode(row, "orchestration").map(Some);
         }
         if id.as_str().starts_with(&self.prefix) {
-            info::record(reader, partitions, id)
+            info::record(view.reader, view.partitions, id)
         } else {
             Ok(None)
         }
@@ -428,17 +464,18 @@ impl OrchestrationQuery {
             && (self.statuses.is_empty() || self.statuses.contains(&record.status))
             && self.created.contains(&record.created)
             && self.changed.contains(&record.changed)
+            && (!self.only_stopped || record.stopped.is_some())
             && self.tags.iter().all(|tag| record.tags.contains(tag))
     }
 }
 
 /// Purges what a page found, and says how many of them were still there to be purged.
-async fn purge_some(client: &Client, found: &[(InstanceId, InstanceRecord)]) -> Result<u64> {
+async fn purge_some(client: &Client, found: &[(Place, InstanceRecord)]) -> Result<u64> {
     let tokio = client.runtime()?.tokio.clone();
     let mut purges = JoinSet::new();
-    for (id, _) in found {
-        let order = Order::Purge { children: false };
-        purges.spawn_on(give(client.clone(), id.clone(), order, None), &tokio);
+    for ((_, id), _) in found {
+        let submission = Submission::order(id.clone(), Order::Purge { children: false });
+        purges.spawn_on(give(client.clone(), submission), &tokio);
     }
     let mut purged = 0;
     while let Some(ended) = purges.join_next().await {

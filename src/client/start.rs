@@ -11,8 +11,9 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::client::caller::{into_error, unexpected};
 use crate::client::handle::Client;
+use crate::client::json;
 use crate::client::orchestration::{OrchestrationHandle, Untyped};
-use crate::client::submit::Submission;
+use crate::client::submit::{SendOptions, Submission};
 use crate::entity::Argument;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::InstanceId;
@@ -28,7 +29,7 @@ use crate::time::Timestamp;
 pub struct Start<O = Untyped> {
     client: Client,
     instance: Option<String>,
-    request_id: Option<String>,
+    sending: SendOptions,
     after: Option<Duration>,
     /// What to start, or why its input could not be made.
     record: Result<StartRecord>,
@@ -75,22 +76,12 @@ impl Client {
 
     /// As [`start_by_name`](Self::start_by_name), with an input that is JSON already; an empty one stands for `null`.
     pub fn start_by_name_with_json(&self, name: impl Into<String>, input: impl Into<Vec<u8>>) -> Start {
-        let mut input = input.into();
-        if input.is_empty() {
-            input.extend_from_slice(b"null");
-        }
         let name = name.into();
-        let record = match serde_json::from_slice::<serde::de::IgnoredAny>(&input) {
-            Ok(_) => Ok(StartRecord {
-                name,
-                input,
-                ..StartRecord::default()
-            }),
-            Err(reason) => Err(Error::new(
-                ErrorKind::InvalidArguments,
-                format!("the input of `{name}` is no JSON: {reason}"),
-            )),
-        };
+        let record = json::checked(input.into(), || format!("the input of `{name}`")).map(|input| StartRecord {
+            name: name.clone(),
+            input,
+            ..StartRecord::default()
+        });
         Start::new(self.clone(), record)
     }
 }
@@ -100,7 +91,7 @@ impl<O> Start<O> {
         Self {
             client,
             instance: None,
-            request_id: None,
+            sending: SendOptions::default(),
             after: None,
             record,
             of: PhantomData,
@@ -151,7 +142,13 @@ impl<O> Start<O> {
 
     /// Makes a retry take effect once: the same request id gives the same answer again.
     pub fn request_id(mut self, request_id: impl Into<String>) -> Self {
-        self.request_id = Some(request_id.into());
+        self.sending.request_id = Some(request_id.into());
+        self
+    }
+
+    /// Fails with [`ErrorKind::Overloaded`] instead of waiting for room.
+    pub fn refuse_when_full(mut self) -> Self {
+        self.sending.refuse_when_full = true;
         self
     }
 
@@ -168,9 +165,9 @@ impl<O> Start<O> {
         }
         let id = match &self.instance {
             Some(id) => InstanceId::orchestration(id)?,
-            None => draw_instance_id(self.request_id.as_deref()),
+            None => draw_instance_id(self.sending.request_id.as_deref()),
         };
-        let submission = Submission::order(id.clone(), Order::Start(Box::new(record)), self.request_id);
+        let submission = Submission::order(id.clone(), Order::Start(Box::new(record))).with(self.sending);
         match submission.run(self.client.weak()).await.map_err(into_error)? {
             Told::Answer(_) => Ok(OrchestrationHandle::new(self.client, Ok(id))),
             other => Err(unexpected(&other)),

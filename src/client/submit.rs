@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, TryAcquireError, oneshot};
 
 use crate::client::handle::Client;
+use crate::client::source::no_runtime;
 use crate::engine::Registry;
 use crate::engine::code::{EntityCode, OrchestrationCode};
 use crate::engine::message::{ClientOrigin, Input, Token};
@@ -16,7 +17,7 @@ use crate::entity::caller::Request;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::CallFailure;
 use crate::id::{InstanceId, check_name};
-use crate::runtime::{Envelope, Reply, Runtime, Told, closed};
+use crate::runtime::{Envelope, Reply, Runtime, Told};
 use crate::store::records::Action;
 use crate::store::records::instance::{Order, StartRecord};
 
@@ -28,6 +29,15 @@ pub(crate) struct Submission {
     /// Whether the answer is wanted, or only that the message is durable.
     pub(crate) call: bool,
     pub(crate) request_id: Option<String>,
+    pub(crate) refuse_when_full: bool,
+}
+
+/// What a sender may say about the sending of anything.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SendOptions {
+    /// Makes a retry take effect once.
+    pub(crate) request_id: Option<String>,
+    /// Fail instead of waiting for room.
     pub(crate) refuse_when_full: bool,
 }
 
@@ -47,13 +57,22 @@ impl Submission {
     }
 
     /// Gives an order to an orchestration, whose answer is waited for.
-    pub(crate) fn order(target: InstanceId, order: Order, request_id: Option<String>) -> Self {
+    pub(crate) fn order(target: InstanceId, order: Order) -> Self {
         Self {
             target,
             action: Action::Order(Box::new(order)),
             call: true,
-            request_id,
+            request_id: None,
             refuse_when_full: false,
+        }
+    }
+
+    /// As the sender wants it to be sent.
+    pub(crate) fn with(self, sending: SendOptions) -> Self {
+        Self {
+            request_id: sending.request_id,
+            refuse_when_full: sending.refuse_when_full,
+            ..self
         }
     }
 
@@ -311,7 +330,7 @@ impl Future for Sending {
                 }
             };
             // Upgraded once for everything: every client counts on the same word of memory.
-            let open = runtime.upgrade().ok_or_else(closed)?;
+            let open = runtime.upgrade().ok_or_else(|| no_runtime(runtime))?;
             if check {
                 submission.check(&open)?;
             }
@@ -357,10 +376,16 @@ pub(crate) async fn ask(
         input: Box::new(input),
         reply: Reply { sender, permit: None },
     };
-    runtime.upgrade().ok_or_else(closed)?.send(&instance, envelope)?;
+    runtime
+        .upgrade()
+        .ok_or_else(|| no_runtime(&runtime))?
+        .send(&instance, envelope)?;
     Ok(matches!(answer(receiver, &runtime).await?, Told::Answer(answer) if answer == b"true"))
 }
 
 pub(super) fn end_reason(runtime: &Weak<Runtime>) -> Error {
-    runtime.upgrade().map_or_else(closed, |runtime| runtime.end_reason())
+    match runtime.upgrade() {
+        Some(open) => open.end_reason(),
+        None => no_runtime(runtime),
+    }
 }

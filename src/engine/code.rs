@@ -24,11 +24,13 @@ pub(crate) trait EntityCode: Send + Sync {
     /// Looks up an operation; names compare exactly.
     fn find(&self, operation: &str) -> Option<OperationSpec>;
 
+    /// The stored names of an operation's parameters, in their order.
+    fn parameters(&self, spec: OperationSpec) -> &'static [&'static str];
+
     /// Whether stored arguments decode into the parameters of an operation. Runs user code, so it may panic.
     ///
     /// # Errors
     /// The text of the decoder's error.
-    #[allow(dead_code, reason = "only who looks at a directory asks for it")]
     fn check_arguments(&self, spec: OperationSpec, arguments: &[u8]) -> Result<(), String>;
 
     /// Makes the state of an entity that is touched for the first time. Runs user code, so it may panic.

@@ -135,6 +135,23 @@ impl Registry {
         self.entities.get(name)
     }
 
+    /// The code of all entity types, in the order of their names.
+    pub(crate) fn entities(&self) -> impl Iterator<Item = &dyn EntityCode> {
+        self.entities.values().map(AsRef::as_ref)
+    }
+
+    /// The names of all orchestrations with their versions, the newest last.
+    pub(crate) fn orchestrations(&self) -> impl Iterator<Item = (&str, &[Arc<dyn OrchestrationCode>])> {
+        self.orchestrations
+            .iter()
+            .map(|(name, versions)| (name.as_str(), versions.as_slice()))
+    }
+
+    /// The names of all activities.
+    pub(crate) fn activity_names(&self) -> impl Iterator<Item = &str> {
+        self.activities.keys().map(String::as_str)
+    }
+
     /// The names of all entity types, in order.
     pub(crate) fn entity_names(&self) -> impl Iterator<Item = &str> {
         self.entities.keys().map(String::as_str)

@@ -31,6 +31,10 @@ impl<E: Operations> EntityCode for TypedCode<E> {
         E::find(operation)
     }
 
+    fn parameters(&self, spec: OperationSpec) -> &'static [&'static str] {
+        E::parameters(spec.index)
+    }
+
     fn check_arguments(&self, spec: OperationSpec, arguments: &[u8]) -> Result<(), String> {
         match E::check(spec.index, arguments) {
             Err(OperationFailure::Arguments(reason)) => Err(reason),

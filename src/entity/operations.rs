@@ -39,6 +39,10 @@ pub trait Operations: Entity {
     #[doc(hidden)]
     fn find(operation: &str) -> Option<OperationSpec>;
 
+    /// The stored names of an operation's parameters, in their order.
+    #[doc(hidden)]
+    fn parameters(operation: usize) -> &'static [&'static str];
+
     /// Whether stored arguments decode into an operation's parameters; the answer in `Ok` means nothing.
     #[doc(hidden)]
     fn check(operation: usize, arguments: &[u8]) -> OperationOutcome;

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use crate::activity::Activity;
+use crate::client::{Client, Inspected};
 use crate::engine::message::Message;
 use crate::engine::orchestration::replay;
 use crate::engine::{Limits, Registry, caught};
@@ -22,7 +23,7 @@ use crate::store::{Reader, Row, keys};
 const PAGE: usize = 256;
 
 /// The store's memory while it is looked at, in bytes.
-const MEMORY: usize = 64 << 20;
+pub(super) const MEMORY: usize = 64 << 20;
 
 /// A hub's directory that is looked at and not changed. Made by [`Hub::inspect`].
 ///
@@ -31,7 +32,7 @@ const MEMORY: usize = 64 << 20;
 #[must_use = "an inspection does nothing until it is asked something"]
 #[derive(Debug)]
 pub struct Inspection {
-    directory: PathBuf,
+    pub(super) directory: PathBuf,
     build: HubBuilder,
 }
 
@@ -122,6 +123,31 @@ impl Inspection {
         self
     }
 
+    /// A client that reads the directory: it lists, counts and shows what a client of the running hub would. Whatever would
+    /// change something, or wait for something, fails with [`ErrorKind::ReadOnly`]. The directory stays open while the client
+    /// or a clone of it lives, and nobody should open the hub meanwhile.
+    ///
+    /// It needs no registered types.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Locked`] if a process has the hub open, [`ErrorKind::Format`] if the directory is no hub,
+    /// [`ErrorKind::Corrupted`] if acknowledged commits are missing, [`ErrorKind::Configuration`] outside a tokio runtime, and
+    /// what the store meets.
+    pub async fn client(self) -> Result<Client> {
+        let tokio = current_runtime()?;
+        let directory = self.directory;
+        let opening = tokio.spawn_blocking(move || crate::store::open_read_only(&directory, MEMORY));
+        let opened = opening
+            .await
+            .map_err(|error| Error::new(ErrorKind::Closed, "the tokio runtime ends").with_source(error))??;
+        Ok(Client::inspecting(Inspected {
+            store: Box::new(opened.store),
+            partitions: opened.partitions,
+            last_commit: opened.last_commit,
+            tokio,
+        }))
+    }
+
     /// Replays the history of every live orchestration, and decodes every state of an entity and everything that waits,
     /// against the types that are registered here: whether a new build can be deployed.
     ///
@@ -133,8 +159,6 @@ impl Inspection {
         let checked = tokio.spawn_blocking(move || {
             let (registry, limits) = self.build.into_code()?;
             let inspected = crate::store::open_read_only(&self.directory, MEMORY)?;
-            let partitions = u16::try_from(inspected.partitions)
-                .map_err(|_| Error::new(ErrorKind::Format, "the hub has more partitions than this build knows"))?;
             let mut check = Check {
                 registry,
                 limits,
@@ -142,7 +166,7 @@ impl Inspection {
                 partition: PartitionId(0),
                 report: ReplayReport::default(),
             };
-            for partition in 0..partitions {
+            for partition in 0..inspected.partitions {
                 check.partition = PartitionId(partition);
                 check.all()?;
             }
@@ -152,6 +176,12 @@ impl Inspection {
             .await
             .map_err(|error| Error::new(ErrorKind::Closed, "the check was not finished").with_source(error))?
     }
+}
+
+pub(super) fn current_runtime() -> Result<tokio::runtime::Handle> {
+    tokio::runtime::Handle::try_current().map_err(|error| {
+        Error::new(ErrorKind::Configuration, "a hub is looked at inside a tokio runtime").with_source(error)
+    })
 }
 
 /// The check of one partition.

@@ -2,10 +2,15 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use serde::Serialize;
+
+use crate::client::Client;
+use crate::error::Result;
 use crate::runtime::Runtime;
 
 /// What a hub has done since it was opened, and what it holds. A snapshot whose numbers were read one after the other.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct HubStats {
     /// Turns: executions of one instance.
@@ -40,6 +45,24 @@ pub struct HubStats {
     pub memtable_bytes: u64,
     /// Memory for cached blocks, in bytes.
     pub block_cache_bytes: u64,
+}
+
+impl Client {
+    /// What the hub has done since it was opened, and what it holds: see [`Hub::stats`](crate::Hub::stats). Of a directory
+    /// that is only looked at no more is known than its newest commit.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Closed`](crate::ErrorKind::Closed).
+    pub fn stats(&self) -> Result<HubStats> {
+        match self.inspected() {
+            Some(inspected) => Ok(HubStats {
+                written: inspected.last_commit,
+                durable: inspected.last_commit,
+                ..HubStats::default()
+            }),
+            None => self.runtime().map(|runtime| HubStats::of(&runtime)),
+        }
+    }
 }
 
 impl HubStats {

@@ -266,6 +266,18 @@ impl Runtime {
         }
     }
 
+    /// Whether it still takes in what clients send.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Closed`] or the error that poisoned the hub.
+    pub(crate) fn health(&self) -> Result<()> {
+        match self.failure() {
+            Some(error) => Err(error),
+            None if self.closed.load(Ordering::Acquire) => Err(closed()),
+            None => Ok(()),
+        }
+    }
+
     /// Takes in nothing more from clients and lets the executors end.
     pub(crate) fn stop(&self, patience: Duration) {
         self.closed.store(true, Ordering::Release);

@@ -88,6 +88,10 @@ impl EntityCode for Changed {
         self.code.find(operation)
     }
 
+    fn parameters(&self, spec: OperationSpec) -> &'static [&'static str] {
+        self.code.parameters(spec)
+    }
+
     fn check_arguments(&self, spec: OperationSpec, arguments: &[u8]) -> Result<(), String> {
         self.code.check_arguments(spec, arguments)
     }

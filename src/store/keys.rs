@@ -18,7 +18,7 @@ const END: u8 = 0;
 /// The tables of a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-enum Table {
+pub(crate) enum Table {
     Partition = 0x01,
     State = 0x10,
     /// Messages that pass the queue: see `Message::is_urgent`. They stand before the others and are looked at first.
@@ -39,6 +39,49 @@ enum Table {
     Activity = 0x75,
     EarlyEvent = 0x76,
     OrchestrationName = 0x77,
+}
+
+impl Table {
+    /// All of them, in the order of their bytes.
+    pub(crate) const ALL: [Self; 19] = [
+        Self::Partition,
+        Self::State,
+        Self::Urgent,
+        Self::Message,
+        Self::Timer,
+        Self::TimerName,
+        Self::Request,
+        Self::RequestExpiry,
+        Self::DeadLetter,
+        Self::Quarantine,
+        Self::Lock,
+        Self::Instance,
+        Self::History,
+        Self::End,
+        Self::CustomStatus,
+        Self::Status,
+        Self::Activity,
+        Self::EarlyEvent,
+        Self::OrchestrationName,
+    ];
+}
+
+/// Partition and table of a key; nothing if it is of no table.
+pub(crate) fn partition_and_table(key: &[u8]) -> Option<(PartitionId, Table)> {
+    let (partition, rest) = key.split_first_chunk()?;
+    let byte = rest.first()?;
+    let table = Table::ALL.into_iter().find(|table| *table as u8 == *byte)?;
+    Some((PartitionId(u16::from_be_bytes(*partition)), table))
+}
+
+/// All rows of a partition, of whatever table.
+pub(crate) fn rows_of(partition: PartitionId) -> Range<Vec<u8>> {
+    let first = partition.0.to_be_bytes().to_vec();
+    let behind = match partition.0.checked_add(1) {
+        Some(next) => next.to_be_bytes().to_vec(),
+        None => vec![u8::MAX; 3],
+    };
+    first..behind
 }
 
 fn table(partition: PartitionId, table: Table, capacity: usize) -> Vec<u8> {

@@ -16,7 +16,9 @@ use std::path::Path;
 pub(crate) use batch::{Batch, Change};
 pub(crate) use model::Model;
 #[cfg(feature = "rocksdb")]
-pub(crate) use rocks::{OpenOptions, open, open_read_only, options};
+pub(crate) use rocks::{
+    Inspected, OpenOptions, ReadOnlyStore, is_no_hub, open, open_read_only, open_unchecked, options,
+};
 
 use crate::error::Result;
 

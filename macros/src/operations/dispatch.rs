@@ -23,6 +23,11 @@ pub(super) fn expand(entity: &EntityImpl) -> TokenStream {
             quote!(#(#cfgs)* #index => #run)
         })
     };
+    let parameters = operations().map(|(index, operation)| {
+        let cfgs = &operation.cfgs;
+        let names = arguments(operation).map(|(_, argument)| &argument.names[0]);
+        quote!(#(#cfgs)* #index => &[#(#names),*],)
+    });
     let checks = operations().map(|(index, operation)| {
         let cfgs = &operation.cfgs;
         let decode = decode(entity, operation);
@@ -47,6 +52,13 @@ pub(super) fn expand(entity: &EntityImpl) -> TokenStream {
                     _ => return ::core::option::Option::None,
                 };
                 ::core::option::Option::Some(#private::OperationSpec { index, mode })
+            }
+
+            fn parameters(operation: usize) -> &'static [&'static str] {
+                match operation {
+                    #(#parameters)*
+                    _ => #private::not_in_table(operation),
+                }
             }
 
             fn check(operation: usize, arguments: &[u8]) -> #private::OperationOutcome {

@@ -95,6 +95,11 @@ impl Format {
         ))
     }
 
+    /// Whether `directory` has the file, whatever is in it.
+    pub(crate) fn is_marked(directory: &Path) -> bool {
+        directory.join(FORMAT).exists()
+    }
+
     /// Writes the file so that a crash leaves the old one or the new one.
     pub(crate) fn write(&self, directory: &Path) -> Result<()> {
         replace(&directory.join(FORMAT), self.encode()?.as_bytes())

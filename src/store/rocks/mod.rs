@@ -17,6 +17,6 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use open::{OpenOptions, open, open_read_only};
+pub(crate) use open::{Inspected, OpenOptions, ReadOnlyStore, is_no_hub, open, open_read_only, open_unchecked};
 pub(crate) use options::options;
 pub(crate) use store::RocksStore;

@@ -88,7 +88,13 @@ pub(crate) fn open(directory: &Path, how: &OpenOptions) -> Result<Opened> {
 /// A directory that is only looked at.
 pub(crate) struct Inspected {
     pub(crate) store: ReadOnlyStore,
-    pub(crate) partitions: u32,
+    pub(crate) partitions: u16,
+    pub(crate) hub: Uuid,
+    pub(crate) incarnation: u64,
+    /// Whether it is a copy made by a checkpoint that was not released for work.
+    pub(crate) copy: bool,
+    /// The newest commit that is there, 0 for none.
+    pub(crate) last_commit: u64,
 }
 
 /// Opens a hub's directory, or a checkpoint of one, to look at it. Nothing in it changes.
@@ -97,6 +103,13 @@ pub(crate) struct Inspected {
 /// [`ErrorKind::Locked`] if a process has it open: a checkpoint of it can be looked at. [`ErrorKind::Format`] if it is no
 /// hub, and [`ErrorKind::Corrupted`] if acknowledged commits are missing.
 pub(crate) fn open_read_only(directory: &Path, memory_budget: usize) -> Result<Inspected> {
+    let (inspected, promise) = open_unchecked(directory, memory_budget)?;
+    promise?;
+    Ok(inspected)
+}
+
+/// As [`open_read_only`], also where acknowledged commits are missing or nobody can tell: that is told beside.
+pub(crate) fn open_unchecked(directory: &Path, memory_budget: usize) -> Result<(Inspected, Result<()>)> {
     let Some(format) = Format::find(directory)? else {
         return Err(Error::new(
             ErrorKind::Format,
@@ -104,17 +117,36 @@ pub(crate) fn open_read_only(directory: &Path, memory_budget: usize) -> Result<I
         ));
     };
     check_free(directory)?;
-    let promise = Promise::read(directory, false)?;
+    let partitions = u16::try_from(format.partitions)
+        .map_err(|_| Error::new(ErrorKind::Format, "the hub has more partitions than this build knows"))?;
+    let promise = Promise::read(directory, false);
     let path = database(directory);
     let options = options(memory_budget, OpenOptions::default().wal_limit);
     let family = ColumnFamilyDescriptor::new(rocksdb::DEFAULT_COLUMN_FAMILY_NAME, options.clone());
-    let db = DB::open_cf_descriptors_read_only(&options, &path, [family], false)
-        .map_err(|failed| open_error(&path, failed))?;
-    promise.check(directory, number(last_commit(&db)?))?;
-    Ok(Inspected {
-        store: ReadOnlyStore(db),
-        partitions: format.partitions,
-    })
+    let opened = DB::open_cf_descriptors_read_only(&options, &path, [family], false);
+    let db = match opened {
+        Ok(db) => db,
+        // What the promise says of a store that does not open says more.
+        Err(failed) => return Err(promise.err().unwrap_or_else(|| open_error(&path, failed))),
+    };
+    let last_commit = last_commit(&db).map(number);
+    let promise = promise.and_then(|promise| promise.check(directory, last_commit.clone()?));
+    Ok((
+        Inspected {
+            store: ReadOnlyStore(db),
+            partitions,
+            hub: format.hub,
+            incarnation: format.incarnation,
+            copy: format.copy,
+            last_commit: last_commit.unwrap_or_default(),
+        },
+        promise,
+    ))
+}
+
+/// Whether there is no hub in `directory`, not even a broken one.
+pub(crate) fn is_no_hub(directory: &Path) -> bool {
+    !Format::is_marked(directory) && !database(directory).exists()
 }
 
 /// A database that is only read.

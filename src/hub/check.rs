@@ -1,0 +1,374 @@
+//! Checking a directory: whether everything in it can be read. It needs none of the types of the program that wrote it.
+
+use std::fmt;
+use std::path::Path;
+
+use serde::Serialize;
+use serde::de::IgnoredAny;
+
+use crate::engine::message::Message;
+use crate::error::{Error, ErrorKind, Result};
+use crate::hub::inspect::{Inspection, MEMORY, current_runtime};
+use crate::id::{InstanceId, PartitionId};
+use crate::store::keys::{self, Table};
+use crate::store::records::history::TurnRecord;
+use crate::store::records::instance::{ActivityRecord, EarlyEventRecord, EndRecord, InstanceRecord, LockRecord};
+use crate::store::records::{
+    self, DeadLetterRecord, PartitionRecord, QuarantineRecord, RequestRecord, StateRecord, TimerRecord,
+};
+use crate::store::{Inspected, ReadOnlyStore, Reader};
+
+/// How many rows are read at one time.
+const ROWS_AT_ONCE: usize = 256;
+
+/// How many problems are described; the others are only counted.
+const PROBLEMS: usize = 1_000;
+
+/// What [`Inspection::check`] found.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct CheckReport {
+    /// The id of the hub; empty if the directory does not say.
+    pub hub: String,
+    /// 1 at the hub's creation, one more whenever a copy was released for work.
+    pub incarnation: u64,
+    /// Whether it is a copy made by a checkpoint that was not released for work.
+    pub copy: bool,
+    /// Over how many partitions instances are spread.
+    pub partitions: u16,
+    /// The newest commit that is there.
+    pub last_commit: u64,
+    /// How many records were looked at.
+    pub records: u64,
+    /// How many they were of each kind, for those of which there are some.
+    pub tables: Vec<CheckedTable>,
+    /// How many problems there are.
+    pub problem_count: u64,
+    /// The first thousand of them.
+    pub problems: Vec<CheckProblem>,
+}
+
+/// What was looked at of one kind of records.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct CheckedTable {
+    /// What the records are.
+    pub table: &'static str,
+    /// How many were looked at.
+    pub records: u64,
+    /// How many bytes they have, with their keys.
+    pub bytes: u64,
+}
+
+/// Something in a directory that cannot be read, or that does not fit the rest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct CheckProblem {
+    /// Of what kind the record is; nothing if it is about the directory as a whole.
+    pub table: Option<&'static str>,
+    /// The entity or the orchestration that it belongs to, if it is one's.
+    pub instance: Option<String>,
+    /// The key of the record as hexadecimal digits.
+    pub key: Option<String>,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+impl CheckReport {
+    /// Whether everything can be read.
+    pub fn is_good(&self) -> bool {
+        self.problem_count == 0
+    }
+}
+
+impl fmt::Display for CheckReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} records were checked, {} problems",
+            self.records, self.problem_count
+        )?;
+        for problem in &self.problems {
+            write!(f, "\n{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for CheckProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.table, &self.instance) {
+            (Some(table), Some(instance)) => write!(f, "{table} of `{instance}`: ")?,
+            (Some(table), None) => write!(f, "{table}: ")?,
+            (None, _) => {}
+        }
+        f.write_str(&self.message)
+    }
+}
+
+impl Inspection {
+    /// Reads every record of the directory and decodes it; compares the newest commit with what was acknowledged, and the
+    /// place of each record with the one it should have. It needs no registered types, and changes nothing.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Locked`] if a process has the hub open, [`ErrorKind::Format`] if there is no hub, and
+    /// [`ErrorKind::Io`]. Whatever is broken is no error but part of the report.
+    pub async fn check(self) -> Result<CheckReport> {
+        self.check_with(|_, _| ()).await
+    }
+
+    /// As [`check`](Self::check), telling again and again how many partitions are done, and of how many.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub async fn check_with(self, progress: impl FnMut(u16, u16) + Send + 'static) -> Result<CheckReport> {
+        let checked = current_runtime()?.spawn_blocking(move || check(&self.directory, progress));
+        checked
+            .await
+            .map_err(|error| Error::new(ErrorKind::Closed, "the check was not finished").with_source(error))?
+    }
+}
+
+fn check(directory: &Path, mut progress: impl FnMut(u16, u16)) -> Result<CheckReport> {
+    let mut check = Check::default();
+    if crate::store::is_no_hub(directory) {
+        let text = format!(
+            "{} is not a hub: there is nothing in it, or something else; name a hub's directory",
+            directory.display()
+        );
+        return Err(Error::new(ErrorKind::Format, text));
+    }
+    let (inspected, promise) = match crate::store::open_unchecked(directory, MEMORY) {
+        Ok(opened) => opened,
+        // Nothing of it can be read, which is what the caller wants to know.
+        Err(error) if matches!(error.kind(), ErrorKind::Format | ErrorKind::Corrupted) => {
+            check.problem(None, None, error.to_string());
+            return Ok(check.report);
+        }
+        Err(error) => return Err(error),
+    };
+    if let Err(error) = promise {
+        check.problem(None, None, error.to_string());
+    }
+    let Inspected {
+        store,
+        partitions,
+        hub,
+        incarnation,
+        copy,
+        last_commit,
+    } = inspected;
+    check.report = CheckReport {
+        hub: hub.to_string(),
+        incarnation,
+        copy,
+        partitions,
+        last_commit,
+        ..check.report
+    };
+    for partition in 0..partitions {
+        check.rows(&store, PartitionId(partition));
+        progress(partition + 1, partitions);
+    }
+    check.others(&store, partitions);
+    Ok(check.finish())
+}
+
+/// A check under way.
+#[derive(Default)]
+struct Check {
+    report: CheckReport,
+    /// How many records there are of each table, and how many bytes.
+    counts: [(u64, u64); Table::ALL.len()],
+}
+
+impl Check {
+    /// Looks at all rows of one partition.
+    fn rows(&mut self, store: &ReadOnlyStore, partition: PartitionId) {
+        let mut range = keys::rows_of(partition);
+        loop {
+            let rows = match store.scan(range.clone(), ROWS_AT_ONCE) {
+                Ok(rows) => rows,
+                Err(error) => {
+                    let text = format!("the rest of partition {} cannot be read: {error}", partition.0);
+                    return self.problem(None, Some(&range.start), text);
+                }
+            };
+            for (key, value) in &rows {
+                self.row(key, value);
+            }
+            match rows.last() {
+                Some((last, _)) if rows.len() == ROWS_AT_ONCE => {
+                    range.start.clone_from(last);
+                    range.start.push(0);
+                }
+                _ => return,
+            }
+        }
+    }
+
+    fn row(&mut self, key: &[u8], value: &[u8]) {
+        self.report.records += 1;
+        let Some((partition, table)) = keys::partition_and_table(key) else {
+            return self.problem(
+                None,
+                Some(key),
+                "a record is of no kind that this build knows".to_owned(),
+            );
+        };
+        if let Some(place) = Table::ALL.iter().position(|known| *known == table) {
+            let (records, bytes) = &mut self.counts[place];
+            *records += 1;
+            *bytes += (key.len() + value.len()) as u64;
+        }
+        if let Err(reason) = decode(table, key, value) {
+            return self.problem(Some(table), Some(key), reason);
+        }
+        if let Some(id) = instance(table, key)
+            && InstanceId::trusted(id).partition(self.report.partitions) != partition
+        {
+            let text = format!("it is in partition {}, where nobody looks for it", partition.0);
+            self.problem(Some(table), Some(key), text);
+        }
+    }
+
+    /// Rows behind the last partition are of no hub with so many partitions.
+    fn others(&mut self, store: &ReadOnlyStore, partitions: u16) {
+        let behind = keys::rows_of(PartitionId(partitions)).start..vec![u8::MAX; 3];
+        match store.scan(behind, 1).as_deref() {
+            Ok([]) => {}
+            Ok([(key, _), ..]) => {
+                let text = format!("there are records of more partitions than the {partitions} that FORMAT names");
+                self.problem(None, Some(key), text);
+            }
+            Err(error) => self.problem(None, None, format!("the end of the store cannot be read: {error}")),
+        }
+    }
+
+    fn problem(&mut self, table: Option<Table>, key: Option<&[u8]>, message: String) {
+        self.report.problem_count += 1;
+        if self.report.problems.len() < PROBLEMS {
+            let instance = table.zip(key).and_then(|(table, key)| instance(table, key));
+            self.report.problems.push(CheckProblem {
+                table: table.map(name),
+                instance: instance.map(str::to_owned),
+                key: key.map(|key| key.iter().map(|byte| format!("{byte:02x}")).collect()),
+                message,
+            });
+        }
+    }
+
+    fn finish(mut self) -> CheckReport {
+        let counted = Table::ALL.into_iter().zip(self.counts);
+        self.report.tables = counted
+            .filter(|(_, (records, _))| *records > 0)
+            .map(|(table, (records, bytes))| CheckedTable {
+                table: name(table),
+                records,
+                bytes,
+            })
+            .collect();
+        self.report
+    }
+}
+
+/// Decodes a record, and says why it cannot.
+fn decode(table: Table, key: &[u8], value: &[u8]) -> Result<(), String> {
+    fn record<'a, R: serde::Deserialize<'a>>(value: &'a [u8], what: &str) -> Result<R, String> {
+        records::decode(value, what).map_err(|error| error.to_string())
+    }
+    let what = name(table);
+    match table {
+        Table::Partition => record::<PartitionRecord>(value, what).map(drop),
+        Table::State => json(record::<StateRecord<'_>>(value, what)?.state),
+        Table::Urgent | Table::Message => {
+            let id = InstanceId::trusted(keys::id_of(key).ok_or(BROKEN_KEY)?);
+            Message::from_row(&id, key, value)
+                .map(drop)
+                .map_err(|error| error.to_string())
+        }
+        Table::Timer => {
+            keys::timer_parts(key).ok_or(BROKEN_KEY)?;
+            record::<TimerRecord>(value, what).map(drop)
+        }
+        Table::TimerName => length(value, 8),
+        Table::Request => record::<RequestRecord>(value, what).map(drop),
+        Table::RequestExpiry => keys::request_expiry_parts(key).map(drop).ok_or(BROKEN_KEY.to_owned()),
+        Table::DeadLetter => {
+            keys::message_id_of(key).ok_or(BROKEN_KEY)?;
+            record::<DeadLetterRecord>(value, what).map(drop)
+        }
+        Table::Quarantine => record::<QuarantineRecord>(value, what).map(drop),
+        Table::Lock => record::<LockRecord>(value, what).map(drop),
+        Table::Instance => record::<InstanceRecord>(value, what).map(drop),
+        Table::History => record::<TurnRecord>(value, what).map(drop),
+        Table::End => match record::<EndRecord>(value, what)? {
+            EndRecord::Completed(output) => json(&output),
+            EndRecord::Failed(_) | EndRecord::Ended(_) => Ok(()),
+        },
+        Table::CustomStatus => json(value),
+        Table::Status => keys::status_parts(key).map(drop).ok_or(BROKEN_KEY.to_owned()),
+        Table::Activity => {
+            keys::activity_parts(key).ok_or(BROKEN_KEY)?;
+            record::<ActivityRecord>(value, what).map(drop)
+        }
+        Table::EarlyEvent => {
+            keys::message_id_of(key).ok_or(BROKEN_KEY)?;
+            record::<EarlyEventRecord>(value, what).map(drop)
+        }
+        Table::OrchestrationName => keys::orchestration_name_parts(key)
+            .map(drop)
+            .ok_or(BROKEN_KEY.to_owned()),
+    }
+}
+
+const BROKEN_KEY: &str = "its key is not one of such a record";
+
+fn json(value: &[u8]) -> Result<(), String> {
+    let read = serde_json::from_slice::<IgnoredAny>(value);
+    read.map(drop).map_err(|reason| format!("it is no JSON: {reason}"))
+}
+
+fn length(value: &[u8], wanted: usize) -> Result<(), String> {
+    match value.len() {
+        length if length == wanted => Ok(()),
+        length => Err(format!("it has {length} bytes instead of {wanted}")),
+    }
+}
+
+/// The instance that a record belongs to, where its key says so.
+fn instance(table: Table, key: &[u8]) -> Option<&str> {
+    match table {
+        Table::Partition | Table::DeadLetter | Table::OrchestrationName => None,
+        Table::Timer => keys::timer_parts(key).map(|(_, id, _)| id),
+        Table::RequestExpiry => keys::request_expiry_parts(key).map(|(_, id, _)| id),
+        Table::Status => keys::status_parts(key).map(|(_, id)| id),
+        _ => keys::id_of(key),
+    }
+}
+
+/// What the records of a table are called.
+fn name(table: Table) -> &'static str {
+    match table {
+        Table::Partition => "counters",
+        Table::State => "state",
+        Table::Urgent => "urgent message",
+        Table::Message => "message",
+        Table::Timer => "timer",
+        Table::TimerName => "name of a timer",
+        Table::Request => "request id",
+        Table::RequestExpiry => "expiry of a request id",
+        Table::DeadLetter => "dead letter",
+        Table::Quarantine => "quarantine",
+        Table::Lock => "lock",
+        Table::Instance => "orchestration",
+        Table::History => "turn of a history",
+        Table::End => "end of an orchestration",
+        Table::CustomStatus => "custom status",
+        Table::Status => "index by status",
+        Table::Activity => "activity",
+        Table::EarlyEvent => "early event",
+        Table::OrchestrationName => "name of orchestrations",
+    }
+}
