@@ -185,9 +185,7 @@ impl AsyncRead for Stream {
 impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.poll_write_refusal(cx))?;
-        if !self.exchange.is_open()
-            && let Some((start, refusal)) = refusal::of_hyper(bytes)
-        {
+        if let Some((start, refusal)) = refusal::of_hyper(bytes) {
             if start == 0 {
                 self.refusal = refusal;
                 self.refused = true;
