@@ -9,7 +9,7 @@ use crate::engine::message::{Message, Settled, Token};
 use crate::engine::step::Step;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::CallFailure;
-use crate::store::records::instance::Order;
+use crate::store::records::instance::{Order, TRACE_PARENT, TRACE_STATE};
 use crate::store::records::{self, Action, RequestOutcome, RequestRecord};
 use crate::store::{Reader, keys};
 use crate::time::Timestamp;
@@ -174,18 +174,23 @@ fn fingerprint(action: &Action) -> u64 {
         }
         Action::Order(order) => {
             part(b"order");
-            part(&postcard::to_stdvec(&without_times(order)).unwrap_or_default());
+            part(&postcard::to_stdvec(&asked(order)).unwrap_or_default());
         }
     }
     hash.digest()
 }
 
-/// An order without the times that its client counted from when it asked: a retry of "in five minutes" comes later and means
-/// the same.
-fn without_times(order: &Order) -> Order {
+/// What an order asks for, without what differs from one try to the next: the times that its client counted from when it
+/// asked, because a retry of "in five minutes" comes later and means the same, and the trace that the try belongs to.
+fn asked(order: &Order) -> Order {
     let mut order = order.clone();
     match &mut order {
-        Order::Start(start) => start.at = None,
+        Order::Start(start) => {
+            start.at = None;
+            start
+                .tags
+                .retain(|(name, _)| name != TRACE_PARENT && name != TRACE_STATE);
+        }
         Order::Raise { keep_until, .. } => *keep_until = None,
         _ => {}
     }

@@ -19,7 +19,7 @@ use crate::orchestration::kind::LocalBoxFuture;
 use crate::orchestration::program::Program;
 use crate::orchestration::waker::RootWaker;
 use crate::store::records::history::{Command, Incoming, Started, TurnRecord};
-use crate::store::records::instance::{StopKind, Stopped};
+use crate::store::records::instance::{StopKind, Stopped, TRACE_PARENT};
 use crate::time::Timestamp;
 
 /// How often a future may wake itself and be polled again before something new is delivered. Combinators such as
@@ -42,7 +42,12 @@ impl Run {
         Self {
             waker: Waker::from(Arc::clone(&root)),
             root,
-            span: tracing::info_span!("orchestration", instance = %begin.instance, name = program.name),
+            span: tracing::info_span!(
+                "orchestration",
+                instance = %begin.instance,
+                name = program.name,
+                traceparent = tracing::field::Empty
+            ),
             journal: Rc::new(Journal::new(program, begin)),
             future: None,
             ended: false,
@@ -98,6 +103,10 @@ impl Run {
     fn start(&mut self, started: &Started) {
         if self.journal.started.set(Box::new(started.clone())).is_err() {
             return;
+        }
+        // So that a subscriber which knows W3C Trace Context can go on with its caller's trace.
+        if let Some((_, trace)) = started.tags.iter().find(|(name, _)| name == TRACE_PARENT) {
+            self.span.record("traceparent", trace.as_str());
         }
         self.journal.state.borrow_mut().random = Stream::new(&self.journal.begin.instance, started.seed);
         let context = OrchestrationContext::new(Rc::clone(&self.journal));

@@ -111,6 +111,12 @@ pub(crate) enum EndRecord {
     Ended(String),
 }
 
+/// The tag that holds the trace which an orchestration belongs to. Source: W3C Trace Context, the header of this name.
+pub(crate) const TRACE_PARENT: &str = "traceparent";
+
+/// The tag that holds what the tracing systems of its caller add to the trace. Source: as [`TRACE_PARENT`].
+pub(crate) const TRACE_STATE: &str = "tracestate";
+
 /// What begins an execution.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct StartRecord {

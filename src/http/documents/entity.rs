@@ -1,0 +1,136 @@
+//! Entities, and what may be wrong with them.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::client::{DeadLetter, EntityInfo, EntityLock, Quarantined};
+use crate::http::documents::{Raw, time};
+use crate::id::EntityId;
+
+/// The id of an entity.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct EntityIdDocument {
+    /// The name of its type, in small letters.
+    name: String,
+    /// Its key within the type, which may be empty.
+    key: String,
+}
+
+/// An entity of a list.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::http) struct EntityDocument {
+    entity_id: EntityIdDocument,
+    /// When its state was last written.
+    #[schema(format = DateTime)]
+    last_operation_time: String,
+    /// Its state, if it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<Raw>,
+}
+
+/// An entity that is locked by a critical section.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::http) struct LockDocument {
+    entity_id: EntityIdDocument,
+    /// The orchestration that holds the lock.
+    owner: String,
+    /// The execution of it that does.
+    execution_id: String,
+    /// Since when.
+    #[schema(format = DateTime)]
+    since: String,
+    /// All entities of the critical section, in the order in which they are locked.
+    section: Vec<EntityIdDocument>,
+}
+
+/// A message that nobody could process.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::http) struct DeadLetterDocument {
+    /// Names it where it is redelivered or dropped.
+    id: String,
+    /// The entity it was for.
+    entity_id: EntityIdDocument,
+    /// The operation it asked for.
+    operation: String,
+    /// The operation's arguments.
+    #[schema(required = true)]
+    input: Option<Raw>,
+    /// Who sent it; nothing for a client.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<String>,
+    /// Why it could not be processed.
+    reason: String,
+    /// When it was given up.
+    #[schema(format = DateTime)]
+    died: String,
+}
+
+/// An entity whose messages wait because its state cannot be used.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::http) struct QuarantineDocument {
+    entity_id: EntityIdDocument,
+    /// Why it is quarantined.
+    reason: String,
+    /// Since when.
+    #[schema(format = DateTime)]
+    since: String,
+}
+
+impl From<&EntityId> for EntityIdDocument {
+    fn from(id: &EntityId) -> Self {
+        Self {
+            name: id.name().to_owned(),
+            key: id.key().to_owned(),
+        }
+    }
+}
+
+impl From<EntityInfo> for EntityDocument {
+    fn from(info: EntityInfo) -> Self {
+        Self {
+            entity_id: (&info.id).into(),
+            last_operation_time: time(info.last_change),
+            state: info.state.map(Raw::new),
+        }
+    }
+}
+
+impl From<EntityLock> for LockDocument {
+    fn from(lock: EntityLock) -> Self {
+        Self {
+            entity_id: (&lock.entity).into(),
+            owner: lock.owner,
+            execution_id: lock.execution_id,
+            since: time(lock.since),
+            section: lock.section.iter().map(EntityIdDocument::from).collect(),
+        }
+    }
+}
+
+impl From<DeadLetter> for DeadLetterDocument {
+    fn from(letter: DeadLetter) -> Self {
+        Self {
+            id: letter.id,
+            entity_id: (&letter.target).into(),
+            operation: letter.operation,
+            input: (!letter.arguments.is_empty()).then(|| Raw::new(letter.arguments)),
+            source: letter.source,
+            reason: letter.reason,
+            died: time(letter.died),
+        }
+    }
+}
+
+impl From<Quarantined> for QuarantineDocument {
+    fn from(quarantined: Quarantined) -> Self {
+        Self {
+            entity_id: (&quarantined.id).into(),
+            reason: quarantined.reason,
+            since: time(quarantined.since),
+        }
+    }
+}

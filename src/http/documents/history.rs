@@ -1,0 +1,322 @@
+//! Histories in the form of Azure's API: what ends a step tells also what began it.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::client::{HistoryEvent, HistoryEventKind, HistoryStep};
+use crate::failure::Failure;
+use crate::http::documents::{FailureDocument, Raw, time};
+
+/// One event of a history. What its kind does not have is left out.
+#[derive(Debug, Default, Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+pub(in crate::http) struct HistoryEventDocument {
+    /// Its kind, such as `ExecutionStarted`, `TaskCompleted` or `EventRaised`.
+    event_type: &'static str,
+    /// When it happened.
+    #[schema(format = DateTime)]
+    timestamp: String,
+    /// The orchestration, activity or operation that began or has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    function_name: Option<String>,
+    /// What was asked for and has not ended, or the event that was raised or sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    /// The other orchestration or the entity.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance_id: Option<String>,
+    /// The entities of a critical section.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    entities: Vec<String>,
+    /// Which attempt it is, from the second one on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempt: Option<u32>,
+    /// What it began with, or what an event carries.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input: Option<Raw>,
+    /// When a step that has ended was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    scheduled_time: Option<String>,
+    /// When a timer or a scheduled signal is due.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    fire_at: Option<String>,
+    /// How the orchestration ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    orchestration_status: Option<&'static str>,
+    /// What it answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<Raw>,
+    /// Why it failed, was suspended, resumed or ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// The whole error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure_details: Option<FailureDocument>,
+}
+
+/// Which payloads of a history are shown.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::http) struct Shown {
+    pub(in crate::http) inputs: bool,
+    pub(in crate::http) outputs: bool,
+}
+
+/// The events in the form of Azure's API, in their order.
+pub(in crate::http) fn history(events: Vec<HistoryEvent>, shown: Shown) -> Vec<HistoryEventDocument> {
+    let mut history = History {
+        shown,
+        events: Vec::with_capacity(events.len()),
+        open: HashMap::new(),
+    };
+    for event in events {
+        history.add(event);
+    }
+    history.events.into_iter().flatten().collect()
+}
+
+/// A history while it is made.
+struct History {
+    shown: Shown,
+    /// The events; nothing where one was merged into another.
+    events: Vec<Option<HistoryEventDocument>>,
+    /// Where the steps stand that have not ended.
+    open: HashMap<u64, usize>,
+}
+
+impl History {
+    fn add(&mut self, event: HistoryEvent) {
+        let timestamp = time(event.time);
+        if let Some(document) = self.document(event.kind) {
+            self.events.push(Some(HistoryEventDocument { timestamp, ..document }));
+        }
+    }
+
+    /// The event, but for its time; nothing if Azure's API has none for it.
+    fn document(&mut self, kind: HistoryEventKind) -> Option<HistoryEventDocument> {
+        let document = match kind {
+            HistoryEventKind::ExecutionStarted { name, input, .. } => HistoryEventDocument {
+                event_type: "ExecutionStarted",
+                function_name: Some(name),
+                input: self.input(input),
+                ..HistoryEventDocument::default()
+            },
+            HistoryEventKind::StepScheduled {
+                sequence,
+                step,
+                input,
+                attempt,
+            } => {
+                let document = self.scheduled(step, input, attempt)?;
+                self.open.insert(sequence, self.events.len());
+                document
+            }
+            HistoryEventKind::StepCompleted { sequence, result, .. } => {
+                let ended = self.end(sequence, "Completed")?;
+                HistoryEventDocument {
+                    result: ended.answers().then(|| self.output(result)).flatten(),
+                    ..ended
+                }
+            }
+            HistoryEventKind::StepFailed {
+                sequence,
+                failure,
+                error,
+                ..
+            } => {
+                let (reason, details) = match (failure, error) {
+                    (Some(failure), _) => failed(failure),
+                    (None, Some(error)) => (error.to_string(), FailureDocument::from(error)),
+                    (None, None) => failed(Failure::message("")),
+                };
+                HistoryEventDocument {
+                    reason: Some(reason),
+                    failure_details: Some(details),
+                    ..self.end(sequence, "Failed")?
+                }
+            }
+            // A lock that was granted has left the open steps.
+            HistoryEventKind::StepCanceled {
+                sequence,
+                step: Some(HistoryStep::Lock { entities }),
+            } if !self.open.contains_key(&sequence) => HistoryEventDocument {
+                event_type: "EntityLockReleased",
+                entities,
+                ..HistoryEventDocument::default()
+            },
+            HistoryEventKind::StepCanceled { sequence, .. } => self.end(sequence, "Canceled")?,
+            HistoryEventKind::EventRaised { name, payload } => HistoryEventDocument {
+                event_type: "EventRaised",
+                name: Some(name),
+                input: self.input(payload),
+                ..HistoryEventDocument::default()
+            },
+            HistoryEventKind::EventSent {
+                instance,
+                name,
+                payload,
+                ..
+            } => self.sent("EventSent", instance, name, payload),
+            HistoryEventKind::OrchestrationStarted {
+                instance, name, input, ..
+            } => self.sent("SubOrchestrationInstanceCreated", instance, name, input),
+            HistoryEventKind::EntitySignaled {
+                entity,
+                operation,
+                input,
+                due,
+                ..
+            } => HistoryEventDocument {
+                fire_at: due.map(time),
+                ..self.sent("EntityOperationSignaled", entity, operation, input)
+            },
+            HistoryEventKind::SignalCanceled { entity, timer, .. } => HistoryEventDocument {
+                event_type: "EntityOperationSignalCanceled",
+                instance_id: Some(entity),
+                name: Some(timer),
+                ..HistoryEventDocument::default()
+            },
+            HistoryEventKind::LockLost { entity, .. } => HistoryEventDocument {
+                event_type: "EntityLockLost",
+                instance_id: Some(entity),
+                ..HistoryEventDocument::default()
+            },
+            HistoryEventKind::ExecutionSuspended { reason } => because("ExecutionSuspended", reason),
+            HistoryEventKind::ExecutionResumed { reason } => because("ExecutionResumed", reason),
+            HistoryEventKind::ContinuedAsNew { input, .. } => HistoryEventDocument {
+                event_type: "ContinueAsNew",
+                orchestration_status: Some("ContinuedAsNew"),
+                result: self.output(input),
+                ..HistoryEventDocument::default()
+            },
+            HistoryEventKind::ExecutionCompleted { output } => HistoryEventDocument {
+                event_type: "ExecutionCompleted",
+                orchestration_status: Some("Completed"),
+                result: self.output(output),
+                ..HistoryEventDocument::default()
+            },
+            HistoryEventKind::ExecutionFailed { failure } => {
+                let (text, details) = failed(failure);
+                HistoryEventDocument {
+                    event_type: "ExecutionCompleted",
+                    orchestration_status: Some("Failed"),
+                    result: Some(Raw::text(&text)),
+                    failure_details: Some(details),
+                    ..HistoryEventDocument::default()
+                }
+            }
+            HistoryEventKind::ExecutionTerminated { reason, by_parent } => HistoryEventDocument {
+                orchestration_status: Some(if by_parent { "Canceled" } else { "Terminated" }),
+                ..because("ExecutionTerminated", reason)
+            },
+        };
+        Some(document)
+    }
+
+    /// A step that was asked for. The wait for an event has none: the event itself shows.
+    fn scheduled(&self, step: HistoryStep, input: Option<String>, attempt: u32) -> Option<HistoryEventDocument> {
+        let document = HistoryEventDocument {
+            attempt: (attempt > 1).then_some(attempt),
+            input: input.and_then(|input| self.input(input)),
+            ..HistoryEventDocument::default()
+        };
+        Some(match step {
+            HistoryStep::Activity { name } => HistoryEventDocument {
+                event_type: "TaskScheduled",
+                name: Some(name),
+                ..document
+            },
+            HistoryStep::Timer { due } => HistoryEventDocument {
+                event_type: "TimerCreated",
+                fire_at: Some(time(due)),
+                ..document
+            },
+            HistoryStep::SubOrchestration { name, instance } => HistoryEventDocument {
+                event_type: "SubOrchestrationInstanceCreated",
+                name: Some(name),
+                instance_id: Some(instance),
+                ..document
+            },
+            HistoryStep::EntityCall { entity, operation } => HistoryEventDocument {
+                event_type: "EntityOperationCalled",
+                name: Some(operation),
+                instance_id: Some(entity),
+                ..document
+            },
+            HistoryStep::Lock { entities } => HistoryEventDocument {
+                event_type: "EntityLockRequested",
+                entities,
+                ..document
+            },
+            HistoryStep::Event { .. } => return None,
+        })
+    }
+
+    /// The end of a step, made of what began it, which leaves the history.
+    fn end(&mut self, sequence: u64, how: &'static str) -> Option<HistoryEventDocument> {
+        let begun = self.events[self.open.remove(&sequence)?].take()?;
+        let event_type = match (begun.event_type, how) {
+            ("TaskScheduled", "Completed") => "TaskCompleted",
+            ("TaskScheduled", "Failed") => "TaskFailed",
+            ("TaskScheduled", _) => "TaskCanceled",
+            ("TimerCreated", "Completed") => "TimerFired",
+            ("TimerCreated", _) => "TimerCanceled",
+            ("SubOrchestrationInstanceCreated", "Completed") => "SubOrchestrationInstanceCompleted",
+            ("SubOrchestrationInstanceCreated", "Failed") => "SubOrchestrationInstanceFailed",
+            ("SubOrchestrationInstanceCreated", _) => "SubOrchestrationInstanceCanceled",
+            ("EntityOperationCalled", "Completed") => "EntityOperationCompleted",
+            ("EntityOperationCalled", "Failed") => "EntityOperationFailed",
+            ("EntityOperationCalled", _) => "EntityOperationCanceled",
+            (_, "Completed") => "EntityLockGranted",
+            (_, _) => "EntityLockReleased",
+        };
+        Some(HistoryEventDocument {
+            event_type,
+            timestamp: String::new(),
+            function_name: begun.name.clone(),
+            name: None,
+            scheduled_time: Some(begun.timestamp),
+            ..begun
+        })
+    }
+
+    fn sent(&self, event_type: &'static str, instance: String, name: String, input: String) -> HistoryEventDocument {
+        HistoryEventDocument {
+            event_type,
+            instance_id: Some(instance),
+            name: Some(name),
+            input: self.input(input),
+            ..HistoryEventDocument::default()
+        }
+    }
+
+    fn input(&self, json: String) -> Option<Raw> {
+        self.shown.inputs.then(|| Raw::new(json))
+    }
+
+    fn output(&self, json: String) -> Option<Raw> {
+        self.shown.outputs.then(|| Raw::new(json))
+    }
+}
+
+impl HistoryEventDocument {
+    /// Whether the end of the step tells more than that it has come.
+    fn answers(&self) -> bool {
+        !matches!(self.event_type, "TimerFired" | "EntityLockGranted")
+    }
+}
+
+fn because(event_type: &'static str, reason: String) -> HistoryEventDocument {
+    HistoryEventDocument {
+        event_type,
+        reason: Some(reason),
+        ..HistoryEventDocument::default()
+    }
+}
+
+fn failed(failure: Failure) -> (String, FailureDocument) {
+    (failure.to_string(), failure.into())
+}

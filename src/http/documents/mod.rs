@@ -1,0 +1,44 @@
+//! The documents that the API answers with.
+
+mod entity;
+mod error;
+mod history;
+mod hub;
+mod instance;
+mod raw;
+
+pub(super) use entity::{DeadLetterDocument, EntityDocument, LockDocument, QuarantineDocument};
+pub(super) use error::{ErrorBody, ErrorDocument, FailureDocument};
+pub(super) use history::{HistoryEventDocument, Shown, history};
+pub(super) use hub::{CountsDocument, EntityCountDocument, Health, OrchestrationCountDocument, StatsDocument};
+pub(super) use instance::{CheckStatus, InstancesDeleted, StatusDocument};
+pub(super) use raw::Raw;
+
+use std::time::SystemTime;
+
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+/// The content type of every document.
+pub(super) const APPLICATION_JSON: &str = "application/json";
+
+/// An answer that is a small document.
+pub(super) fn json(status: StatusCode, document: &impl Serialize) -> Response {
+    let text = serde_json::to_vec(document).unwrap_or_default();
+    (
+        status,
+        [(header::CONTENT_TYPE, HeaderValue::from_static(APPLICATION_JSON))],
+        Body::from(text),
+    )
+        .into_response()
+}
+
+/// A time as RFC 3339 writes it: `2026-11-20T13:40:21.5Z`.
+fn time(time: SystemTime) -> String {
+    // Times beyond what jiff holds show as its last one.
+    jiff::Timestamp::try_from(time)
+        .unwrap_or(jiff::Timestamp::MAX)
+        .to_string()
+}

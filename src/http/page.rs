@@ -1,0 +1,68 @@
+//! Pages of lists: where the next one goes on, told in a header.
+
+use std::fmt::Write;
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::response::Response;
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+use crate::http::error::Problem;
+
+/// The header that a page gives and the request for the next one sends.
+const CONTINUATION: HeaderName = HeaderName::from_static("x-ms-continuation-token");
+
+/// How many things a page of a list holds if nothing is said.
+pub(super) const DEFAULT: usize = 100;
+
+/// A list whose pages follow each other.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum List {
+    Instances,
+    Stopped,
+    Entities,
+    Locks,
+    DeadLetters,
+    Quarantine,
+}
+
+impl List {
+    /// What the page that is asked for comes after.
+    pub(super) fn after(self, headers: &HeaderMap) -> Result<Option<String>, Problem> {
+        let token = headers.get(CONTINUATION).map(|value| value.as_bytes().trim_ascii());
+        let Some(token) = token.filter(|token| !token.is_empty()) else {
+            return Ok(None);
+        };
+        let read = || {
+            let token = std::str::from_utf8(token).ok()?;
+            let (sum, next) = token.split_once('.')?;
+            let next = percent_decode_str(next).decode_utf8().ok()?;
+            (sum == self.sum(&next)).then(|| next.into_owned())
+        };
+        let after = read().ok_or_else(|| {
+            Problem::bad_request(
+                "InvalidContinuationToken",
+                "the header `x-ms-continuation-token` is not what a page of this list gave",
+            )
+        })?;
+        Ok(Some(after))
+    }
+
+    /// Tells where the next page goes on, if there is one.
+    pub(super) fn more(self, next: Option<&str>, mut response: Response) -> Response {
+        if let Some(next) = next {
+            let token = format!("{}.{}", self.sum(next), utf8_percent_encode(next, NON_ALPHANUMERIC));
+            if let Ok(token) = HeaderValue::try_from(token) {
+                response.headers_mut().insert(CONTINUATION, token);
+            }
+        }
+        response
+    }
+
+    /// Tells a token of this list from one of another, or of nobody's.
+    fn sum(self, next: &str) -> String {
+        let mut text = String::new();
+        let sum = crc32fast::hash(format!("{self:?}:{next}").as_bytes());
+        let _ = write!(text, "{sum:08x}");
+        text
+    }
+}

@@ -1,0 +1,125 @@
+//! The payload in the body of a request.
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, StatusCode, header};
+use serde::de::IgnoredAny;
+
+use crate::http::error::Problem;
+use crate::http::twice;
+
+/// The body of a request, read as far as the limit allows.
+pub(super) struct Payload {
+    bytes: Bytes,
+    says: ContentType,
+    /// Whether it comes from a client that encodes payloads twice.
+    is_twice: bool,
+}
+
+/// What a request says of its body.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ContentType {
+    Json,
+    /// Nothing, or what `curl -d` says if it is not told anything.
+    Nothing,
+    Other,
+}
+
+impl<S: Send + Sync> FromRequest<S> for Payload {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let says = ContentType::of(request.headers())?;
+        let is_twice = twice::is_sent(request.headers());
+        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
+            let (status, text) = (rejection.status(), rejection.body_text());
+            let code = if status == StatusCode::PAYLOAD_TOO_LARGE {
+                "TooLarge"
+            } else {
+                "InvalidBody"
+            };
+            Problem::new(status, code, text)
+        })?;
+        Ok(Self { bytes, says, is_twice })
+    }
+}
+
+impl Payload {
+    /// JSON, whatever the request says of it; nothing is `null`. Of several the first that fits is meant.
+    pub(super) fn inputs(&self) -> Result<Vec<Vec<u8>>, Problem> {
+        if self.is_empty() {
+            return Ok(vec![b"null".to_vec()]);
+        }
+        check_json(&self.bytes)?;
+        let twice = self.is_twice.then(|| twice::decode(&self.bytes)).flatten();
+        Ok(twice.into_iter().chain([self.bytes.to_vec()]).collect())
+    }
+
+    /// JSON that the request does not say to be something else; nothing is `null`.
+    pub(super) fn event(&self) -> Result<Vec<u8>, Problem> {
+        if self.says == ContentType::Other {
+            return Err(Problem::bad_request(
+                "UnsupportedContentType",
+                "the payload of an event is JSON: send it with `Content-Type: application/json`",
+            ));
+        }
+        Ok(self.inputs()?.swap_remove(0))
+    }
+
+    /// JSON if the request says so, or says nothing and it is; other text as a JSON string; or nothing. Of several the first
+    /// that fits is meant.
+    pub(super) fn operation_inputs(&self) -> Result<Vec<Vec<u8>>, Problem> {
+        if self.is_empty() {
+            return Ok(vec![Vec::new()]);
+        }
+        let is_json = match self.says {
+            ContentType::Json => true,
+            ContentType::Nothing => check_json(&self.bytes).is_ok(),
+            ContentType::Other => false,
+        };
+        if is_json {
+            return self.inputs();
+        }
+        let text = std::str::from_utf8(&self.bytes)
+            .map_err(|_| Problem::bad_request("InvalidBody", "the body is neither JSON nor text in UTF-8"))?;
+        Ok(vec![serde_json::Value::from(text).to_string().into_bytes()])
+    }
+
+    fn is_empty(&self) -> bool {
+        self.bytes.trim_ascii().is_empty()
+    }
+}
+
+impl ContentType {
+    fn of(headers: &HeaderMap) -> Result<Self, Problem> {
+        let encoded = headers
+            .get(header::CONTENT_ENCODING)
+            .map(|encoding| encoding.as_bytes());
+        if encoded.is_some_and(|encoding| !encoding.is_empty() && !encoding.eq_ignore_ascii_case(b"identity")) {
+            return Err(Problem::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "UnsupportedContentEncoding",
+                "the body is compressed or otherwise encoded; send it as it is",
+            ));
+        }
+        let Some(value) = headers.get(header::CONTENT_TYPE) else {
+            return Ok(Self::Nothing);
+        };
+        let value = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
+        let name = value.split(';').next().unwrap_or_default().trim();
+        Ok(match name {
+            "" | "application/x-www-form-urlencoded" => Self::Nothing,
+            "application/json" | "text/json" => Self::Json,
+            _ if name.starts_with("application/") && name.ends_with("+json") => Self::Json,
+            _ => Self::Other,
+        })
+    }
+}
+
+fn check_json(bytes: &[u8]) -> Result<(), Problem> {
+    let text = std::str::from_utf8(bytes)
+        .map_err(|reason| Problem::bad_request("InvalidJson", format!("the body is no JSON: {reason}")))?;
+    serde_json::from_str::<IgnoredAny>(text)
+        .map(|_| ())
+        .map_err(|reason| Problem::bad_request("InvalidJson", format!("the body is no JSON: {reason}")))
+}

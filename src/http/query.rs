@@ -1,0 +1,161 @@
+//! The arguments in the query of a request.
+
+use std::str::FromStr;
+use std::time::{Duration, SystemTime};
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use jiff::civil;
+use jiff::tz::TimeZone;
+
+use crate::http::error::Problem;
+use crate::store::records::instance::OrchestrationStatus;
+
+/// The arguments of a query in their order. Names do not depend on case; an empty value counts as none.
+pub(super) struct Query(Vec<(String, String)>);
+
+impl<S: Sync> FromRequestParts<S> for Query {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        axum::extract::Query::try_from_uri(&parts.uri)
+            .map(|axum::extract::Query(pairs)| Self(pairs))
+            .map_err(|rejection| Problem::bad_request("InvalidQuery", rejection.body_text()))
+    }
+}
+
+impl Query {
+    /// The first value of this name.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.texts(name).next()
+    }
+
+    fn texts(&self, name: &str) -> impl Iterator<Item = &str> {
+        let named = self.0.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(name));
+        named.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    }
+
+    /// `true` or `false`, in any case: clients write them as their languages do.
+    pub(super) fn flag(&self, name: &str, default: bool) -> Result<bool, Problem> {
+        match self.text(name) {
+            None => Ok(default),
+            Some(text) if text.eq_ignore_ascii_case("true") || text == "1" => Ok(true),
+            Some(text) if text.eq_ignore_ascii_case("false") || text == "0" => Ok(false),
+            Some(text) => Err(wrong(name, text, "neither `true` nor `false`")),
+        }
+    }
+
+    /// A number of things.
+    pub(super) fn number<T: FromStr>(&self, name: &str) -> Result<Option<T>, Problem> {
+        let parse = |text: &str| text.parse().map_err(|_| wrong(name, text, "no whole number"));
+        self.text(name).map(parse).transpose()
+    }
+
+    /// How many things a page may hold.
+    pub(super) fn top(&self) -> Result<Option<usize>, Problem> {
+        match self.number("top")? {
+            Some(0) => Err(wrong("top", "0", "not one thing")),
+            top => Ok(top),
+        }
+    }
+
+    /// A time in seconds, which may have a fraction.
+    pub(super) fn seconds(&self, name: &str) -> Result<Option<Duration>, Problem> {
+        let parse = |text: &str| {
+            let seconds = text.parse().ok().filter(|seconds: &f64| !seconds.is_nan());
+            match seconds {
+                // Longer than anybody waits, but not too long for what is done with it.
+                Some(seconds) if seconds >= 0.0 => Ok(Duration::from_secs_f64(seconds.min(1e9))),
+                _ => Err(wrong(name, text, "no number of seconds")),
+            }
+        };
+        self.text(name).map(parse).transpose()
+    }
+
+    /// A point in time.
+    pub(super) fn time(&self, name: &str) -> Result<Option<SystemTime>, Problem> {
+        let parse =
+            |text: &str| time(text).ok_or_else(|| wrong(name, text, "no time such as `2026-11-20T13:40:21.5Z`"));
+        self.text(name).map(parse).transpose()
+    }
+
+    /// The end of a range of times that holds its end. Times are kept in milliseconds, and ranges without their ends.
+    pub(super) fn time_to(&self, name: &str) -> Result<Option<SystemTime>, Problem> {
+        let behind = |time: SystemTime| time.checked_add(Duration::from_nanos(1)).unwrap_or(time);
+        Ok(self.time(name)?.map(behind))
+    }
+
+    /// Names of statuses, separated by commas.
+    pub(super) fn statuses(&self, name: &str) -> Result<Vec<OrchestrationStatus>, Problem> {
+        let names = self.texts(name).flat_map(|text| text.split(',')).map(str::trim);
+        names
+            .filter(|text| !text.is_empty())
+            .map(|text| status(text).ok_or_else(|| wrong(name, text, "no status such as `Running` or `Completed`")))
+            .collect()
+    }
+}
+
+fn wrong(name: &str, text: &str, why: &str) -> Problem {
+    let shown: String = text.chars().take(64).collect();
+    Problem::bad_request(
+        "InvalidQuery",
+        format!("the argument `{name}` is `{}`, which is {why}", shown.escape_debug()),
+    )
+}
+
+fn status(text: &str) -> Option<OrchestrationStatus> {
+    const ALL: [OrchestrationStatus; 8] = [
+        OrchestrationStatus::Pending,
+        OrchestrationStatus::Running,
+        OrchestrationStatus::Completed,
+        OrchestrationStatus::Failed,
+        OrchestrationStatus::Terminated,
+        OrchestrationStatus::Canceled,
+        OrchestrationStatus::ContinuedAsNew,
+        OrchestrationStatus::Suspended,
+    ];
+    ALL.into_iter()
+        .find(|status| status.as_str().eq_ignore_ascii_case(text))
+}
+
+/// Reads a time as RFC 3339 writes it, with any fraction and offset. One without an offset is in UTC, as is a bare date.
+fn time(text: &str) -> Option<SystemTime> {
+    // The plus sign of an offset, written as it is, is a space in a query.
+    let text = if text.contains(['T', 't']) {
+        text.replace(' ', "+")
+    } else {
+        text.to_owned()
+    };
+    let time = text.parse::<jiff::Timestamp>().ok().or_else(|| {
+        let local = text.parse::<civil::DateTime>().ok()?;
+        Some(local.to_zoned(TimeZone::UTC).ok()?.timestamp())
+    });
+    time.map(SystemTime::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fractions, offsets and a plus sign that a query took for a space lead to the same moment.
+    #[test]
+    fn a_time_is_read_however_it_is_written() {
+        let moment = time("2026-11-20T13:40:21.5Z").unwrap();
+        for same in [
+            "2026-11-20T13:40:21.500000Z",
+            "2026-11-20T15:40:21.5+02:00",
+            "2026-11-20T15:40:21.5 02:00",
+            "2026-11-20T11:10:21.5-02:30",
+            "2026-11-20t13:40:21.5z",
+            "2026-11-20T13:40:21.5",
+            "2026-11-20 13:40:21.5Z",
+        ] {
+            assert_eq!(time(same), Some(moment), "{same}");
+        }
+        assert_eq!(time("2026-11-20"), time("2026-11-20T00:00:00Z"));
+        assert!(time("1960-01-01T00:00:00Z").is_some());
+        for wrong in ["", "yesterday", "2026-13-01T00:00:00Z", "1700000000"] {
+            assert_eq!(time(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Messages that nobody could process.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+
+use crate::http::documents::{DeadLetterDocument, ErrorDocument};
+use crate::http::error::Problem;
+use crate::http::extract::Path;
+use crate::http::page::{self, List};
+use crate::http::query::Query;
+use crate::http::room;
+use crate::http::state::Api;
+
+/// Lists messages that nobody could process
+#[utoipa::path(
+    get,
+    path = "/dead-letters",
+    tag = "repair",
+    params(
+        ("top" = Option<u32>, Query, description = "The most on one page; 100 if nothing is said, 10 000 at most."),
+        ("x-ms-continuation-token" = Option<String>, Header, description = "What the page before gave.")
+    ),
+    responses(
+        (status = 200, description = "A page.", body = [DeadLetterDocument], headers(
+            ("x-ms-continuation-token" = String, description = "Leads to the next page, if there is one.")
+        )),
+        (status = 400, description = "An argument or the token is wrong.", body = ErrorDocument),
+        (status = 503, description = "There is no room for the answer now.", body = ErrorDocument)
+    )
+)]
+pub(super) async fn list_dead_letters(
+    State(api): State<Arc<Api>>,
+    query: Query,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let (after, top) = (
+        List::DeadLetters.after(&headers)?,
+        query.top()?.unwrap_or(page::DEFAULT),
+    );
+    let share = api.room.take(room::PAGE).await?;
+    let page = api.client.dead_letters_page(after, top).await?;
+    let documents: Vec<_> = page.dead_letters.into_iter().map(DeadLetterDocument::from).collect();
+    Ok(List::DeadLetters.more(page.next.as_deref(), share.answer(&documents)?))
+}
+
+/// Sends a dead letter again
+///
+/// As a new message at the end of its entity's queue.
+#[utoipa::path(
+    post,
+    path = "/dead-letters/{id}/redeliver",
+    tag = "repair",
+    params(("id" = String, Path, description = "The id of the dead letter.")),
+    responses(
+        (status = 202, description = "It is sent."),
+        (status = 400, description = "The id is none of a dead letter.", body = ErrorDocument),
+        (status = 404, description = "There is none of this id.", body = ErrorDocument)
+    )
+)]
+pub(super) async fn redeliver(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+    if api.client.redeliver(&id).await? {
+        Ok(StatusCode::ACCEPTED)
+    } else {
+        Err(nobody(&id))
+    }
+}
+
+/// Forgets a dead letter
+#[utoipa::path(
+    delete,
+    path = "/dead-letters/{id}",
+    tag = "repair",
+    params(("id" = String, Path, description = "The id of the dead letter.")),
+    responses(
+        (status = 204, description = "It is forgotten."),
+        (status = 400, description = "The id is none of a dead letter.", body = ErrorDocument),
+        (status = 404, description = "There is none of this id.", body = ErrorDocument)
+    )
+)]
+pub(super) async fn drop_dead_letter(
+    State(api): State<Arc<Api>>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    if api.client.drop_dead_letter(&id).await? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(nobody(&id))
+    }
+}
+
+fn nobody(id: &str) -> Problem {
+    Problem::not_found(format!(
+        "there is no dead letter `{id}`; it was redelivered, dropped or is too old"
+    ))
+}

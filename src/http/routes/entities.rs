@@ -1,0 +1,100 @@
+//! Entities.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+
+use crate::client::EntityQuery;
+use crate::http::documents::{EntityDocument, ErrorDocument};
+use crate::http::error::Problem;
+use crate::http::extract::Path;
+use crate::http::page::List;
+use crate::http::query::Query;
+use crate::http::room;
+use crate::http::state::Api;
+
+/// Lists entities
+///
+/// A page may hold fewer than were asked for although more follow: as long as there is a continuation token, they do.
+#[utoipa::path(
+    get,
+    path = "/entities",
+    tag = "entities",
+    params(
+        ("lastOperationTimeFrom" = Option<String>, Query, description = "Only those whose state was written at this time or later."),
+        ("lastOperationTimeTo" = Option<String>, Query, description = "Only those whose state was written at this time or before."),
+        ("fetchState" = Option<bool>, Query, description = "Whether to show states."),
+        ("top" = Option<u32>, Query, description = "The most on one page; 100 if nothing is said, 10 000 at most."),
+        ("x-ms-continuation-token" = Option<String>, Header, description = "What the page before gave.")
+    ),
+    responses(
+        (status = 200, description = "A page.", body = [EntityDocument], headers(
+            ("x-ms-continuation-token" = String, description = "Leads to the next page, if there is one.")
+        )),
+        (status = 400, description = "An argument or the token is wrong.", body = ErrorDocument),
+        (status = 503, description = "There is no room for the answer now.", body = ErrorDocument)
+    )
+)]
+pub(super) async fn list_entities(
+    State(api): State<Arc<Api>>,
+    query: Query,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    page(&api, &query, &headers, api.client.entities()).await
+}
+
+/// Lists the entities of one type
+///
+/// As the list of all.
+#[utoipa::path(
+    get,
+    path = "/entities/{name}",
+    tag = "entities",
+    params(
+        ("name" = String, Path, description = "The name of the type."),
+        ("lastOperationTimeFrom" = Option<String>, Query, description = "Only those whose state was written at this time or later."),
+        ("lastOperationTimeTo" = Option<String>, Query, description = "Only those whose state was written at this time or before."),
+        ("fetchState" = Option<bool>, Query, description = "Whether to show states."),
+        ("top" = Option<u32>, Query, description = "The most on one page; 100 if nothing is said, 10 000 at most."),
+        ("x-ms-continuation-token" = Option<String>, Header, description = "What the page before gave.")
+    ),
+    responses(
+        (status = 200, description = "A page.", body = [EntityDocument], headers(
+            ("x-ms-continuation-token" = String, description = "Leads to the next page, if there is one.")
+        )),
+        (status = 400, description = "An argument or the token is wrong.", body = ErrorDocument),
+        (status = 503, description = "There is no room for the answer now.", body = ErrorDocument)
+    )
+)]
+pub(super) async fn list_entities_of(
+    State(api): State<Arc<Api>>,
+    Path(name): Path<String>,
+    query: Query,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    page(&api, &query, &headers, api.client.entities().name(name)).await
+}
+
+async fn page(api: &Api, query: &Query, headers: &HeaderMap, mut wanted: EntityQuery) -> Result<Response, Problem> {
+    if let Some(time) = query.time("lastOperationTimeFrom")? {
+        wanted = wanted.changed_from(time);
+    }
+    if let Some(time) = query.time_to("lastOperationTimeTo")? {
+        wanted = wanted.changed_to(time);
+    }
+    if query.flag("fetchState", false)? {
+        wanted = wanted.fetch_state();
+    }
+    if let Some(top) = query.top()? {
+        wanted = wanted.page(top);
+    }
+    if let Some(after) = List::Entities.after(headers)? {
+        wanted = wanted.after(after);
+    }
+    let share = api.room.take(room::PAGE).await?;
+    let page = wanted.list().await?;
+    let documents: Vec<_> = page.entities.into_iter().map(EntityDocument::from).collect();
+    Ok(List::Entities.more(page.next.as_deref(), share.answer(&documents)?))
+}

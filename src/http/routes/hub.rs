@@ -1,0 +1,109 @@
+//! The hub as a whole.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use utoipa::openapi::Server;
+
+use crate::http::documents::{
+    CountsDocument, EntityCountDocument, ErrorDocument, Health, OrchestrationCountDocument, StatsDocument, json,
+};
+use crate::http::error::Problem;
+use crate::http::links::ManagementUrls;
+use crate::http::routes::DOCUMENT;
+use crate::http::state::Api;
+
+/// The content type of metrics. Source: the Prometheus text exposition format.
+const METRICS: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+
+/// Says whether the hub works
+///
+/// It needs no token.
+#[utoipa::path(
+    get,
+    path = "/health",
+    tag = "hub",
+    responses(
+        (status = 200, description = "It does.", body = Health),
+        (status = 503, description = "It is closed, or a write has failed and it has to be opened again.", body = ErrorDocument)
+    )
+)]
+pub(super) async fn health(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
+    match api.client.health() {
+        Ok(()) => Ok(json(StatusCode::OK, &Health { status: "ok" })),
+        Err(error) => Err(Problem::from(error).with_status(StatusCode::SERVICE_UNAVAILABLE)),
+    }
+}
+
+/// Counts orchestrations by name and status, and entities by name
+///
+/// It reads every orchestration's record and every entity's state, which takes seconds where there are millions. Entities
+/// count whose types are registered.
+#[utoipa::path(
+    get,
+    path = "/counts",
+    tag = "hub",
+    responses((status = 200, description = "How many there are.", body = CountsDocument))
+)]
+pub(super) async fn counts(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
+    let orchestrations = api.client.orchestrations().counts().await?;
+    let mut entities = Vec::new();
+    for registered in api.client.registered()?.entities {
+        let count = api.client.entities().name(&registered.name).count().await?;
+        if count > 0 {
+            let name = registered.name;
+            entities.push(EntityCountDocument { name, count });
+        }
+    }
+    let document = CountsDocument {
+        orchestrations: orchestrations
+            .into_iter()
+            .map(OrchestrationCountDocument::from)
+            .collect(),
+        entities,
+    };
+    Ok(json(StatusCode::OK, &document))
+}
+
+/// Shows what the hub has done since it was opened, and what it holds
+#[utoipa::path(
+    get,
+    path = "/stats",
+    tag = "hub",
+    responses((status = 200, description = "The numbers.", body = StatsDocument))
+)]
+pub(super) async fn stats(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
+    Ok(json(StatusCode::OK, &StatsDocument::from(api.client.stats()?)))
+}
+
+/// Shows metrics for Prometheus
+///
+/// The hub's numbers, and behind them what the program adds.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "hub",
+    responses((status = 200, description = "Metrics in the text format of Prometheus.", body = String, content_type = "text/plain"))
+)]
+pub(super) async fn metrics(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
+    let mut text = StatsDocument::from(api.client.stats()?).prometheus();
+    if let Some(more) = &api.metrics {
+        text.push_str(&more());
+    }
+    Ok(([(header::CONTENT_TYPE, METRICS)], text).into_response())
+}
+
+/// Describes this API
+#[utoipa::path(
+    get,
+    path = "/openapi.json",
+    tag = "hub",
+    responses((status = 200, description = "The description in the form of OpenAPI 3.1.", body = serde_json::Value))
+)]
+pub(super) async fn openapi(urls: ManagementUrls) -> Response {
+    let mut document = DOCUMENT.clone();
+    document.servers = Some(vec![Server::new(urls.base())]);
+    json(StatusCode::OK, &document)
+}

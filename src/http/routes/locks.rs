@@ -1,0 +1,72 @@
+//! Locks of entities.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+
+use crate::http::documents::{ErrorDocument, LockDocument};
+use crate::http::error::Problem;
+use crate::http::extract::EntityPath;
+use crate::http::page::{self, List};
+use crate::http::query::Query;
+use crate::http::room;
+use crate::http::state::Api;
+
+/// Lists locked entities
+#[utoipa::path(
+    get,
+    path = "/locks",
+    tag = "repair",
+    params(
+        ("top" = Option<u32>, Query, description = "The most on one page; 100 if nothing is said, 10 000 at most."),
+        ("x-ms-continuation-token" = Option<String>, Header, description = "What the page before gave.")
+    ),
+    responses(
+        (status = 200, description = "A page.", body = [LockDocument], headers(
+            ("x-ms-continuation-token" = String, description = "Leads to the next page, if there is one.")
+        )),
+        (status = 400, description = "An argument or the token is wrong.", body = ErrorDocument),
+        (status = 503, description = "There is no room for the answer now.", body = ErrorDocument)
+    )
+)]
+pub(super) async fn list_locks(
+    State(api): State<Arc<Api>>,
+    query: Query,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let (after, top) = (List::Locks.after(&headers)?, query.top()?.unwrap_or(page::DEFAULT));
+    let share = api.room.take(room::PAGE).await?;
+    let page = api.client.locks_page(after, top).await?;
+    let documents: Vec<_> = page.locks.into_iter().map(LockDocument::from).collect();
+    Ok(List::Locks.more(page.next.as_deref(), share.answer(&documents)?))
+}
+
+/// Takes the lock of an entity away from its owner
+///
+/// A way out where the owner will never go on. It hears of it at its next call.
+#[utoipa::path(
+    delete,
+    path = "/locks/{name}/{key}",
+    tag = "repair",
+    params(
+        ("name" = String, Path, description = "The name of the entity's type."),
+        ("key" = String, Path, description = "The entity's key; `$` for the empty one.")
+    ),
+    responses(
+        (status = 204, description = "The entity is not locked any more."),
+        (status = 400, description = "The name or the key is wrong.", body = ErrorDocument),
+        (status = 404, description = "The entity was not locked.", body = ErrorDocument)
+    )
+)]
+pub(super) async fn release_lock(
+    State(api): State<Arc<Api>>,
+    EntityPath(id): EntityPath,
+) -> Result<StatusCode, Problem> {
+    if api.client.release_lock(&id).await? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(Problem::not_found(format!("the entity `{id}` is not locked")))
+    }
+}

@@ -1,0 +1,118 @@
+//! The routes, and the router that they make.
+
+mod dead_letters;
+mod entities;
+mod entity;
+mod hub;
+mod instances;
+mod locks;
+mod manage;
+mod quarantine;
+mod start;
+mod wait;
+
+use std::sync::{Arc, LazyLock};
+
+use axum::http::{Method, StatusCode, Uri};
+use axum::middleware::map_response;
+use axum::response::{IntoResponse, Response};
+use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::client::Client;
+use crate::error::Result;
+use crate::http::BASE_PATH;
+use crate::http::config::HttpConfig;
+use crate::http::error::{Problem, problem};
+use crate::http::normalise::WithoutTrailingSlash;
+use crate::http::security::{Guard, protect, protect_open};
+use crate::http::state::Api;
+
+/// The document that describes the routes, but for where they are served.
+static DOCUMENT: LazyLock<OpenApi> = LazyLock::new(|| routes().merge(open_routes()).into_openapi());
+
+/// The router of the management API of the hub that `client` belongs to, for a program's own server: every route lies under
+/// `/runtime/webhooks/durabletask`, and nothing outside of that is touched, so it can be merged and nested.
+///
+/// # Errors
+/// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if the configuration cannot work, or names no token and
+/// does not say that none is meant.
+pub fn router(client: Client, config: &HttpConfig) -> Result<axum::Router> {
+    let api = Arc::new(Api::new(client, config)?);
+    let guard = Arc::new(Guard::new(config)?);
+    let (routes, _) = routes().split_for_parts();
+    let (open, _) = open_routes().split_for_parts();
+    let routes = routes.fallback(unmatched).with_state(Arc::clone(&api));
+    let router = protect(routes, Arc::clone(&guard)).merge(protect_open(open.with_state(api), guard));
+    let router = router.layer(map_response(explain));
+    Ok(axum::Router::new().nest_service(BASE_PATH, WithoutTrailingSlash(router)))
+}
+
+/// Every route that needs a token, if the configuration has some, with its description.
+fn routes() -> OpenApiRouter<Arc<Api>> {
+    let info = InfoBuilder::new()
+        .title("Abide management API")
+        .description(Some(
+            "The management API of Azure Durable Functions, served by an Abide hub, and what that API lacks.",
+        ))
+        .version(env!("CARGO_PKG_VERSION"))
+        .build();
+    OpenApiRouter::with_openapi(OpenApiBuilder::new().info(info).build())
+        .routes(routes!(start::start))
+        .routes(routes!(start::start_with_id))
+        .routes(routes!(instances::list_instances, instances::purge_instances))
+        .routes(routes!(instances::get_instance, instances::purge_instance))
+        .routes(routes!(instances::get_history))
+        .routes(routes!(instances::list_stopped))
+        .routes(routes!(manage::raise_event))
+        .routes(routes!(manage::terminate))
+        .routes(routes!(manage::suspend))
+        .routes(routes!(manage::resume))
+        .routes(routes!(manage::rewind))
+        .routes(routes!(manage::restart))
+        .routes(routes!(entities::list_entities))
+        .routes(routes!(entities::list_entities_of))
+        .routes(routes!(entity::get_entity, entity::ask_entity, entity::delete_entity))
+        .routes(routes!(locks::list_locks))
+        .routes(routes!(locks::release_lock))
+        .routes(routes!(dead_letters::list_dead_letters))
+        .routes(routes!(dead_letters::redeliver))
+        .routes(routes!(dead_letters::drop_dead_letter))
+        .routes(routes!(quarantine::list_quarantine))
+        .routes(routes!(quarantine::resume_entity))
+        .routes(routes!(hub::counts))
+        .routes(routes!(hub::stats))
+        .routes(routes!(hub::metrics))
+        .routes(routes!(hub::openapi))
+}
+
+/// Every route that needs no token.
+fn open_routes() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new().routes(routes!(hub::health))
+}
+
+async fn unmatched(method: Method, uri: Uri) -> Problem {
+    let path: String = uri.path().chars().take(128).collect();
+    Problem::not_found(format!(
+        "there is no route `{method} {path}`; `{BASE_PATH}/openapi.json` lists what there is"
+    ))
+}
+
+/// Gives the refusals of the router itself the body that all others have.
+async fn explain(response: Response) -> Response {
+    if response.status() != StatusCode::METHOD_NOT_ALLOWED {
+        return response;
+    }
+    let (mut refusal, _) = response.into_parts();
+    let (head, body) = problem(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "MethodNotAllowed",
+        "this route does not take this verb; the header `Allow` names those that it takes",
+    )
+    .into_parts();
+    // The length of the body that it had.
+    refusal.headers.remove(axum::http::header::CONTENT_LENGTH);
+    refusal.headers.extend(head.headers);
+    (refusal, body).into_response()
+}

@@ -1,0 +1,74 @@
+//! Entities that are quarantined.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+
+use crate::http::documents::{ErrorDocument, QuarantineDocument};
+use crate::http::error::Problem;
+use crate::http::extract::EntityPath;
+use crate::http::page::{self, List};
+use crate::http::query::Query;
+use crate::http::room;
+use crate::http::state::Api;
+
+/// Lists quarantined entities
+///
+/// Their messages wait, because their states cannot be used by this build.
+#[utoipa::path(
+    get,
+    path = "/quarantine",
+    tag = "repair",
+    params(
+        ("top" = Option<u32>, Query, description = "The most on one page; 100 if nothing is said, 10 000 at most."),
+        ("x-ms-continuation-token" = Option<String>, Header, description = "What the page before gave.")
+    ),
+    responses(
+        (status = 200, description = "A page.", body = [QuarantineDocument], headers(
+            ("x-ms-continuation-token" = String, description = "Leads to the next page, if there is one.")
+        )),
+        (status = 400, description = "An argument or the token is wrong.", body = ErrorDocument),
+        (status = 503, description = "There is no room for the answer now.", body = ErrorDocument)
+    )
+)]
+pub(super) async fn list_quarantine(
+    State(api): State<Arc<Api>>,
+    query: Query,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let (after, top) = (List::Quarantine.after(&headers)?, query.top()?.unwrap_or(page::DEFAULT));
+    let share = api.room.take(room::PAGE).await?;
+    let page = api.client.quarantined_page(after, top).await?;
+    let documents: Vec<_> = page.quarantined.into_iter().map(QuarantineDocument::from).collect();
+    Ok(List::Quarantine.more(page.next.as_deref(), share.answer(&documents)?))
+}
+
+/// Lets a quarantined or held entity go on with its messages
+#[utoipa::path(
+    post,
+    path = "/quarantine/{name}/{key}/resume",
+    tag = "repair",
+    params(
+        ("name" = String, Path, description = "The name of the entity's type."),
+        ("key" = String, Path, description = "The entity's key; `$` for the empty one.")
+    ),
+    responses(
+        (status = 202, description = "It goes on."),
+        (status = 400, description = "The name or the key is wrong.", body = ErrorDocument),
+        (status = 404, description = "It is neither quarantined nor held.", body = ErrorDocument)
+    )
+)]
+pub(super) async fn resume_entity(
+    State(api): State<Arc<Api>>,
+    EntityPath(id): EntityPath,
+) -> Result<StatusCode, Problem> {
+    if api.client.resume(&id).await? {
+        Ok(StatusCode::ACCEPTED)
+    } else {
+        Err(Problem::not_found(format!(
+            "the entity `{id}` is neither quarantined nor held"
+        )))
+    }
+}

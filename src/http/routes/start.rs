@@ -1,0 +1,128 @@
+//! Starting orchestrations.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+
+use crate::error::{Error, ErrorKind};
+use crate::http::documents::{CheckStatus, ErrorDocument};
+use crate::http::error::Problem;
+use crate::http::extract::{IdempotencyKey, Path};
+use crate::http::links::ManagementUrls;
+use crate::http::payload::Payload;
+use crate::http::query::Query;
+use crate::http::routes::wait;
+use crate::http::state::Api;
+use crate::http::trace::Trace;
+
+/// What a start takes from its request beside the path and the body.
+type Head = (State<Arc<Api>>, ManagementUrls, Query, Trace, IdempotencyKey);
+
+/// Starts an orchestration
+///
+/// The input is JSON, whatever the content type; an empty body is `null`. The id is drawn.
+#[utoipa::path(
+    post,
+    path = "/orchestrators/{name}",
+    tag = "orchestrations",
+    params(
+        ("name" = String, Path, description = "The stored name of the orchestration's type."),
+        ("version" = Option<String>, Query, description = "The version to start; the newest if nothing is said."),
+        ("timeout" = Option<f64>, Query, description = "Waits for the end, at most so many seconds."),
+        ("pollingInterval" = Option<f64>, Query, description = "Accepted and of no effect: the end is not polled."),
+        ("returnInternalServerErrorOnFailure" = Option<bool>, Query, description = "With `timeout`: 500 if it failed."),
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes a retry mean the same orchestration."),
+        ("traceparent" = Option<String>, Header, description = "The trace that the orchestration goes on with."),
+        ("tracestate" = Option<String>, Header, description = "Belongs to `traceparent`.")
+    ),
+    request_body(content = Option<serde_json::Value>, description = "The input."),
+    responses(
+        (status = 202, description = "It was started.", body = CheckStatus, headers(
+            ("Location" = String, description = "Where to ask how it stands."),
+            ("Retry-After" = u32, description = "When to ask, in seconds.")
+        )),
+        (status = 200, description = "With `timeout`: its output, or how it stands if it failed or was terminated.", body = serde_json::Value),
+        (status = 400, description = "The name is unknown, or an argument or the input is wrong.", body = ErrorDocument),
+        (status = 409, description = "An orchestration of this id has not ended.", body = ErrorDocument),
+        (status = 413, description = "The input is too large.", body = ErrorDocument),
+        (status = 422, description = "The idempotency key was used for another start.", body = ErrorDocument),
+        (status = 500, description = "With `returnInternalServerErrorOnFailure`: it failed.", body = serde_json::Value),
+        (status = 503, description = "The hub has no room now.", body = ErrorDocument)
+    )
+)]
+pub(super) async fn start(head: Head, Path(name): Path<String>, payload: Payload) -> Result<Response, Problem> {
+    begin(head, name, None, payload).await
+}
+
+/// Starts an orchestration with an id
+///
+/// As the start without one.
+#[utoipa::path(
+    post,
+    path = "/orchestrators/{name}/{instanceId}",
+    tag = "orchestrations",
+    params(
+        ("name" = String, Path, description = "The stored name of the orchestration's type."),
+        ("instanceId" = String, Path, description = "The id of the new orchestration."),
+        ("version" = Option<String>, Query, description = "The version to start; the newest if nothing is said."),
+        ("timeout" = Option<f64>, Query, description = "Waits for the end, at most so many seconds."),
+        ("pollingInterval" = Option<f64>, Query, description = "Accepted and of no effect: the end is not polled."),
+        ("returnInternalServerErrorOnFailure" = Option<bool>, Query, description = "With `timeout`: 500 if it failed."),
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes a retry mean the same orchestration."),
+        ("traceparent" = Option<String>, Header, description = "The trace that the orchestration goes on with."),
+        ("tracestate" = Option<String>, Header, description = "Belongs to `traceparent`.")
+    ),
+    request_body(content = Option<serde_json::Value>, description = "The input."),
+    responses(
+        (status = 202, description = "It was started.", body = CheckStatus, headers(
+            ("Location" = String, description = "Where to ask how it stands."),
+            ("Retry-After" = u32, description = "When to ask, in seconds.")
+        )),
+        (status = 200, description = "With `timeout`: its output, or how it stands if it failed or was terminated.", body = serde_json::Value),
+        (status = 400, description = "The name is unknown, or an argument or the input is wrong.", body = ErrorDocument),
+        (status = 409, description = "An orchestration of this id has not ended.", body = ErrorDocument),
+        (status = 413, description = "The input is too large.", body = ErrorDocument),
+        (status = 422, description = "The idempotency key was used for another start.", body = ErrorDocument),
+        (status = 500, description = "With `returnInternalServerErrorOnFailure`: it failed.", body = serde_json::Value),
+        (status = 503, description = "The hub has no room now.", body = ErrorDocument)
+    )
+)]
+pub(super) async fn start_with_id(
+    head: Head,
+    Path((name, id)): Path<(String, String)>,
+    payload: Payload,
+) -> Result<Response, Problem> {
+    begin(head, name, Some(id), payload).await
+}
+
+async fn begin(
+    (State(api), urls, query, trace, IdempotencyKey(key)): Head,
+    name: String,
+    id: Option<String>,
+    payload: Payload,
+) -> Result<Response, Problem> {
+    let mut refused = None;
+    for input in payload.inputs()? {
+        let mut start = trace
+            .tag(api.client.start_by_name_with_json(name.as_str(), input))
+            .refuse_when_full();
+        if let Some(id) = &id {
+            start = start.instance_id(id);
+        }
+        if let Some(version) = query.text("version") {
+            start = start.version(version);
+        }
+        if let Some(key) = &key {
+            start = start.request_id(key);
+        }
+        match start.await {
+            Ok(run) => return wait::answer(&api, &urls, &query, &run).await,
+            // Nothing was stored. If the input can be understood in another way, that may fit.
+            Err(error) if error.kind() == ErrorKind::InvalidArguments => refused = Some(error),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let none = || Error::new(ErrorKind::InvalidArguments, "there is no input");
+    Err(refused.unwrap_or_else(none).into())
+}

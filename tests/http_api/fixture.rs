@@ -1,0 +1,318 @@
+//! A hub in memory, its router, and a client of both.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use abide::http::{HttpConfig, router};
+use abide::prelude::*;
+use abide::{ErrorKind, OrchestrationContext, activity, orchestration};
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::http::{Method, Request, StatusCode};
+use http_body_util::BodyExt;
+use serde_json::Value;
+use tower::ServiceExt;
+
+/// Where everything lies.
+pub const BASE: &str = "/runtime/webhooks/durabletask";
+
+/// The host that requests are for.
+pub const HOST: &str = "localhost:7071";
+
+#[derive(Debug, thiserror::Error, Serialize, Deserialize)]
+#[error("below {limit}")]
+pub struct Below {
+    limit: i64,
+}
+
+#[derive(Entity, Default, Clone, Serialize, Deserialize)]
+pub struct Counter {
+    value: i64,
+    note: String,
+}
+
+#[operations]
+impl Counter {
+    pub fn add(&mut self, n: i64) -> i64 {
+        self.value += n;
+        self.value
+    }
+
+    pub fn take(&mut self, n: i64) -> Result<i64, Below> {
+        if self.value < n {
+            return Err(Below { limit: n });
+        }
+        self.value -= n;
+        Ok(self.value)
+    }
+
+    pub fn note(&mut self, text: &str) {
+        text.clone_into(&mut self.note);
+    }
+
+    pub fn set(&mut self, value: i64, note: &str) {
+        (self.value, self.note) = (value, note.to_owned());
+    }
+
+    pub fn get(&self) -> i64 {
+        self.value
+    }
+
+    pub fn crash(&mut self) {
+        panic!("as asked");
+    }
+}
+
+#[activity]
+pub async fn greet(name: String) -> Result<String, Failure> {
+    if name.is_empty() {
+        return Err(Failure::message("nobody to greet"));
+    }
+    Ok(format!("Hello {name}!"))
+}
+
+/// Greets one after the other.
+#[orchestration]
+pub async fn greets(ctx: OrchestrationContext, names: Vec<String>) -> Result<Vec<String>, Failure> {
+    let mut greetings = Vec::new();
+    for name in names {
+        greetings.push(ctx.call_activity::<greet>(name).await?);
+    }
+    Ok(greetings)
+}
+
+/// Waits for the event `go` and returns what it carries.
+#[orchestration]
+pub async fn waits(ctx: OrchestrationContext, _input: Value) -> Result<Value, Failure> {
+    ctx.set_custom_status("waiting");
+    Ok(ctx.wait_for_external_event::<Value>("go").await?)
+}
+
+#[orchestration]
+pub async fn echoes(_ctx: OrchestrationContext, input: Value) -> Value {
+    input
+}
+
+#[orchestration(version = "1")]
+pub async fn adds(_ctx: OrchestrationContext, n: u32) -> u32 {
+    n + 1
+}
+
+pub mod newer {
+    use super::*;
+
+    #[orchestration(version = "2")]
+    pub async fn adds(_ctx: OrchestrationContext, n: u32) -> u32 {
+        n + 2
+    }
+}
+
+/// Does one thing of each kind.
+#[orchestration]
+pub async fn does_all(ctx: OrchestrationContext, name: String) -> Result<i64, Failure> {
+    ctx.call_activity::<greet>(name).await?;
+    ctx.create_timer(Duration::from_millis(1)).await;
+    ctx.call_sub_orchestration::<adds>(1).instance_id("child").await?;
+    let counter = ctx.entity::<Counter>("all");
+    counter.note("seen").signal();
+    Ok(counter.add(7).await?)
+}
+
+/// Locks a counter until the event `go` comes.
+#[orchestration]
+pub async fn locks(ctx: OrchestrationContext, key: String) -> Result<(), Failure> {
+    let counter = ctx.entity::<Counter>(key.as_str());
+    let lock = ctx.lock_entities(&counter).await?;
+    ctx.set_custom_status("locked");
+    ctx.wait_for_external_event::<Value>("go").await?;
+    drop(lock);
+    Ok(())
+}
+
+/// Its code breaks as long as there is nothing to divide by.
+#[orchestration]
+pub async fn breaks(_ctx: OrchestrationContext, by: u32) -> u32 {
+    1 / by
+}
+
+/// A hub, and what its API answers.
+pub struct Api {
+    pub hub: Hub,
+    pub router: Router,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: BTreeMap<String, String>,
+    pub body: Bytes,
+}
+
+impl Answer {
+    pub async fn of(response: axum::response::Response) -> Self {
+        let (head, body) = response.into_parts();
+        let headers = head.headers.iter();
+        Self {
+            status: head.status,
+            headers: headers
+                .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
+                .collect(),
+            body: body.collect().await.unwrap().to_bytes(),
+        }
+    }
+
+    /// The body as JSON; nothing for an empty one.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        assert_eq!(self.header("content-type"), "application/json", "{self:?}");
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    /// The header's value, empty if it is not there.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", String::as_str)
+    }
+
+    /// That it is an error of this status and code, of the one form that all errors have.
+    #[track_caller]
+    pub fn is_error(&self, status: u16, code: &str) -> &Self {
+        assert_eq!(self.status, status, "{self:?}");
+        let body = self.json();
+        assert_eq!(body["error"]["code"], code, "{self:?}");
+        assert!(!body["error"]["message"].as_str().unwrap().is_empty(), "{self:?}");
+        assert_eq!(body["ExceptionMessage"].is_string(), status == 400, "{self:?}");
+        self
+    }
+
+    /// That it has this status.
+    #[track_caller]
+    pub fn is(&self, status: u16) -> &Self {
+        assert_eq!(self.status, status, "{self:?}");
+        self
+    }
+}
+
+impl Api {
+    pub async fn open() -> Self {
+        Self::with(HttpConfig::new().without_token()).await
+    }
+
+    pub async fn with(config: HttpConfig) -> Self {
+        let hub = Hub::in_memory()
+            .entity::<Counter>()
+            .activity::<greet>()
+            .orchestration::<greets>()
+            .orchestration::<waits>()
+            .orchestration::<echoes>()
+            .orchestration::<adds>()
+            .orchestration::<newer::adds>()
+            .orchestration::<does_all>()
+            .orchestration::<locks>()
+            .orchestration::<breaks>()
+            .strict_replay(false)
+            .open()
+            .await
+            .unwrap();
+        let router = router(hub.client(), &config).unwrap();
+        Self { hub, router }
+    }
+
+    /// Sends a request; `path` is behind the base path.
+    pub async fn send(&self, verb: Method, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {
+        send(&self.router, verb, &format!("{BASE}{path}"), headers, body).await
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, &[], "").await
+    }
+
+    pub async fn post(&self, path: &str, body: &str) -> Answer {
+        self.send(
+            Method::POST,
+            path,
+            &[("content-type", "application/json")],
+            body.to_owned(),
+        )
+        .await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.send(Method::DELETE, path, &[], "").await
+    }
+
+    /// Waits until the orchestration has this status, as a client of Azure's API would.
+    pub async fn until(&self, id: &str, status: &str) -> Value {
+        loop {
+            let shown = self.get(&format!("/instances/{id}")).await;
+            if shown.status.is_success() && shown.json()["runtimeStatus"] == status {
+                return shown.json();
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// Starts an orchestration and waits for its end.
+    pub async fn run(&self, name: &str, id: &str, input: &str) -> Answer {
+        self.post(&format!("/orchestrators/{name}/{id}?timeout=30"), input)
+            .await
+    }
+
+    /// Waits until the orchestration has said this of itself.
+    pub async fn until_it_says(&self, id: &str, text: &str) {
+        while self.get(&format!("/instances/{id}")).await.json()["customStatus"] != text {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+}
+
+pub async fn send(
+    router: &Router,
+    verb: Method,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: impl Into<Body>,
+) -> Answer {
+    let mut request = Request::builder().method(verb).uri(path).header("host", HOST);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(body.into()).unwrap();
+    Answer::of(router.clone().oneshot(request).await.unwrap()).await
+}
+
+/// Hides what differs from one run to the next: times, executions, drawn ids.
+pub fn redacted(mut value: Value) -> Value {
+    fn hide(value: &mut Value) {
+        match value {
+            Value::Object(fields) => {
+                for (name, field) in fields {
+                    let name = name.to_lowercase();
+                    let is_time =
+                        name.ends_with("time") || ["timestamp", "fireat", "since", "died"].contains(&name.as_str());
+                    if is_time && let Some(text) = field.as_str() {
+                        assert!(text.ends_with('Z') && text.contains('T'), "{name}: {text}");
+                        *field = "[time]".into();
+                    } else if name == "executionid" {
+                        *field = "[execution]".into();
+                    } else {
+                        hide(field);
+                    }
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(hide),
+            _ => {}
+        }
+    }
+    hide(&mut value);
+    value
+}
+
+/// Takes for granted that nothing else than what is meant went wrong.
+pub fn kind<T>(result: abide::Result<T>) -> ErrorKind {
+    result.map(drop).unwrap_err().kind()
+}

@@ -1,0 +1,8 @@
+//! The management API: every row of its specification, every status code, and its documents.
+//!
+//! The router is driven in memory, without a socket.
+//!
+#![cfg(feature = "http")]
+
+mod fixture;
+mod starting;
