@@ -54,9 +54,9 @@ impl Arguments {
     }
 
     /// Whether any of `names` was asked for.
-    pub(crate) fn wants(&self, names: &[&str]) -> bool {
-        let is_named = |name: &&str| self.only.iter().any(|prefix| name.starts_with(prefix));
-        self.only.is_empty() || names.iter().any(is_named)
+    pub(crate) fn wants(&self, names: &[impl AsRef<str>]) -> bool {
+        let is_named = |name: &str| self.only.iter().any(|prefix| name.starts_with(prefix));
+        self.only.is_empty() || names.iter().any(|name| is_named(name.as_ref()))
     }
 
     /// How often the figures are measured that are compared with each other. They are measured by turns, and of each the

@@ -15,6 +15,7 @@ mod query;
 mod room;
 mod routes;
 mod security;
+mod server;
 mod state;
 mod trace;
 mod twice;
@@ -23,6 +24,7 @@ pub use config::HttpConfig;
 pub use links::ManagementUrls;
 pub use routes::router;
 pub use security::{Scope, Token};
+pub use server::HttpServer;
 
 /// The path under which everything lies. Source: Azure Durable Functions.
 const BASE_PATH: &str = "/runtime/webhooks/durabletask";

@@ -1,0 +1,85 @@
+//! One connection: requests of HTTP/1.1, one after the other, until one side has had enough.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::header::{CONNECTION, TRANSFER_ENCODING};
+use axum::http::{HeaderValue, Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tower::Service;
+
+use crate::http::security::LocalAddress;
+use crate::http::server::accept::{Stop, told_to_stop};
+use crate::http::server::exchange::{self, Answer, Exchange};
+use crate::http::server::stream::{Patience, Stream};
+
+/// The largest head of a request, in bytes.
+const HEAD_BYTES: usize = 32 << 10;
+
+/// The most that hyper holds of what was read and is not understood, and of what is to be written, in bytes each.
+const BUFFER_BYTES: usize = 64 << 10;
+
+/// Answers the requests of a connection until it ends. Told to stop, it answers the one that has begun and closes.
+pub(super) async fn serve(socket: TcpStream, router: Router, patience: Patience, mut stop: watch::Receiver<Stop>) {
+    // An answer is sent when it is there, not when a second one fills the packet. If that cannot be had, it is only slower.
+    let _ = socket.set_nodelay(true);
+    let Ok(local) = socket.local_addr() else {
+        return;
+    };
+    let exchange = Arc::new(Exchange::default());
+    let stream = Stream::new(socket, Arc::clone(&exchange), patience);
+    let service = service_fn(|request| answer(router.clone(), Arc::clone(&exchange), LocalAddress(local), request));
+    let mut connection = pin!(builder().serve_connection(TokioIo::new(stream), service));
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = told_to_stop(&mut stop) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        // What clients do wrong is theirs to see; they have been told.
+        tracing::debug!(%error, "a connection of the management API ended badly");
+    }
+}
+
+fn builder() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        // A client may close its side after its request and still read the answer.
+        .half_close(true)
+        // The stream watches over the time, and writes one buffer.
+        .header_read_timeout(None)
+        .writev(false)
+        .max_header_size(HEAD_BYTES)
+        .max_buf_size(BUFFER_BYTES);
+    builder
+}
+
+async fn answer(
+    mut router: Router,
+    exchange: Arc<Exchange>,
+    local: LocalAddress,
+    request: Request<Incoming>,
+) -> Result<Response<Answer>, std::convert::Infallible> {
+    let open = exchange.begin();
+    // If the request also had a length, hyper has ignored it. Whoever sent it may have counted by it, so that what it took for
+    // the next request is not one: a connection ends with such a request. Source: RFC 9112, 6.1.
+    let is_last = request.headers().contains_key(TRANSFER_ENCODING);
+    let mut request = request.map(|body| Body::new(exchange::Request::new(body, Arc::clone(&exchange))));
+    request.extensions_mut().insert(local);
+    let mut response = router.call(request).await?;
+    if is_last {
+        response
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response.map(|body| Answer::new(body, open)))
+}

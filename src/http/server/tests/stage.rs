@@ -1,0 +1,118 @@
+//! A server with routes that behave in the ways a test needs, and clients that send bytes.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::{get, post};
+use bytes::Bytes;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::http::config::HttpConfig;
+use crate::http::security::{Guard, protect};
+use crate::http::server::handle::HttpServer;
+use crate::http::server::serve::listen;
+
+/// More than sockets hold on their way.
+pub(super) const LARGE: usize = 32 << 20;
+
+/// A configuration for tests: any port, little patience.
+pub(super) fn config() -> HttpConfig {
+    HttpConfig::new()
+        .bind(([127, 0, 0, 1], 0))
+        .without_token()
+        .body_limit(1 << 20)
+        .client_timeout(Duration::from_millis(400))
+        .idle_timeout(Duration::from_secs(20))
+}
+
+/// Serves `/` (at once), `/echo`, `/slow` (half a second), `/never`, `/large` and `/panic`.
+pub(super) async fn serve(config: HttpConfig) -> HttpServer {
+    let slow = || async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        "slow"
+    };
+    let router = Router::new()
+        .route("/", get(|| async { "here" }))
+        .route("/echo", post(|body: Bytes| async { body }))
+        .route("/slow", get(slow))
+        .route("/never", get(std::future::pending::<()>))
+        .route("/large", get(|| async { vec![b'x'; LARGE] }))
+        .route("/panic", get(panics));
+    let guard = Arc::new(Guard::new(&config).unwrap());
+    listen(protect(router, guard), &config).await.unwrap()
+}
+
+async fn panics() {
+    panic!("this route panics");
+}
+
+/// A client that sends bytes.
+pub(super) struct Raw(pub(super) TcpStream);
+
+impl Raw {
+    pub(super) async fn connect(address: SocketAddr) -> Self {
+        Self(TcpStream::connect(address).await.unwrap())
+    }
+
+    pub(super) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.0.write_all(bytes.as_ref()).await.unwrap();
+    }
+
+    /// Everything until the server closes its side.
+    pub(super) async fn rest(&mut self) -> String {
+        let mut rest = Vec::new();
+        let reading = self.0.read_to_end(&mut rest);
+        timeout(Duration::from_secs(20), reading)
+            .await
+            .expect("the server closes")
+            .unwrap();
+        String::from_utf8(rest).unwrap()
+    }
+
+    /// The next answer, by its length.
+    pub(super) async fn answer(&mut self) -> String {
+        let reading = async {
+            let mut read = Vec::new();
+            loop {
+                let mut piece = [0; 4096];
+                let length = self.0.read(&mut piece).await.unwrap();
+                assert!(
+                    length > 0,
+                    "the server closed after {:?}",
+                    String::from_utf8_lossy(&read)
+                );
+                read.extend_from_slice(&piece[..length]);
+                let text = String::from_utf8_lossy(&read).to_ascii_lowercase();
+                let Some((head, body)) = text.split_once("\r\n\r\n") else {
+                    continue;
+                };
+                let (_, length) = head.split_once("content-length: ").unwrap();
+                let length: usize = length.lines().next().unwrap().parse().unwrap();
+                if body.len() == length {
+                    return String::from_utf8(read).unwrap();
+                }
+            }
+        };
+        timeout(Duration::from_secs(20), reading).await.expect("an answer")
+    }
+}
+
+/// Asserts that an answer has this status and an error as its body.
+#[track_caller]
+pub(super) fn assert_error(answer: &str, status: u16) {
+    assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(
+        head.to_ascii_lowercase().contains("content-type: application/json"),
+        "{answer}"
+    );
+    let body: serde_json::Value = serde_json::from_str(body).unwrap();
+    assert!(
+        body["error"]["code"].is_string() && body["error"]["message"].is_string(),
+        "{answer}"
+    );
+}
