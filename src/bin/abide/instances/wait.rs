@@ -53,11 +53,12 @@ pub(crate) fn until_it_ends(session: &mut Session, hub: &Hub, id: &str, timeout:
         }
         if let Some(reason) = document["stopped"]["message"].as_str().filter(|_| !told) {
             told = true;
-            note(&format!(
+            let text = format!(
                 "{} is stopped and goes on when it is resumed: {}",
                 clean(id),
                 clean(reason)
-            ));
+            );
+            progress.suspend(|| note(&text));
         }
         let left = timeout.map(|timeout| timeout.saturating_sub(began.elapsed()));
         if left.is_some_and(|left| left.is_zero()) {
