@@ -5,8 +5,11 @@ CARGO ?= cargo
 # Finds or installs what the build lacks, then runs the command that follows it.
 SETUP := scripts/setup
 
+# Everything that is not in by default.
+FEATURES := --features abide/cli,abide/http-client
+
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench
+.PHONY: help setup demo serve test bench
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
@@ -17,8 +20,11 @@ setup: ## Find or install the C++ compiler and libclang that RocksDB's build nee
 demo: ## Run the bank: 20 000 transfers while its worker is killed again and again.
 	@$(SETUP) $(CARGO) run --example bank
 
+serve: ## Serve the order hub over HTTP on port 7071, until ctrl-c.
+	@$(SETUP) $(CARGO) run --features http --example service
+
 test: ## Run every test of the workspace.
-	@$(SETUP) $(CARGO) test --workspace
+	@$(SETUP) $(CARGO) test --workspace $(FEATURES)
 
 bench: ## Measure throughput and latency beside the floors of this machine (builds RocksDB once more, for release).
-	@$(SETUP) $(CARGO) bench --bench throughput
+	@$(SETUP) $(CARGO) bench --features http --bench throughput

@@ -54,7 +54,7 @@ pub use failure::Failure;
 #[cfg(feature = "http-client")]
 pub use http_client::{HttpCall, HttpError, HttpRequest, HttpResponse};
 #[cfg(feature = "rocksdb")]
-pub use hub::{CheckProblem, CheckReport, CheckedTable, Inspection, ReplayProblem, ReplayReport};
+pub use hub::{CheckProblem, CheckReport, CheckedTable, HubSummary, Inspection, ReplayProblem, ReplayReport};
 pub use hub::{Hub, HubBuilder, HubStats};
 pub use id::{EntityId, MAX_ID_BYTES};
 pub use orchestration::{

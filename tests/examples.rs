@@ -310,3 +310,186 @@ fn counted_by_the_shell(texts: impl IntoIterator<Item = impl AsRef<OsStr>>) -> S
         r#"cat "$@" | LC_ALL=C tr -cs A-Za-z '\n' | LC_ALL=C tr A-Z a-z | sed '/^$/d' | LC_ALL=C sort | uniq -c"#;
     run(Command::new("sh").args(["-c", pipeline, "sh"]).args(texts))
 }
+
+/// The examples that serve HTTP are asked over a real socket, and are ended as a terminal or a crash would end them.
+#[cfg(feature = "http")]
+mod served {
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::net::TcpStream;
+    use std::path::Path;
+    use std::process::{Child, Command, Stdio};
+    use std::time::{Duration, Instant};
+
+    use serde_json::{Value, json};
+
+    /// The process of an example, and where it listens.
+    struct Served {
+        process: Child,
+        stdout: BufReader<std::process::ChildStdout>,
+        /// Everything before a route, as the example printed it.
+        url: String,
+    }
+
+    /// What was answered.
+    struct Answer {
+        status: u16,
+        head: String,
+        body: String,
+    }
+
+    impl Served {
+        /// Starts it, and reads the URL from its first line: the word that begins with `http://`, without `end`.
+        fn start(command: &mut Command, end: &str) -> Self {
+            let command = command.stdin(Stdio::null()).stdout(Stdio::piped());
+            let mut process = command.spawn().unwrap();
+            let mut stdout = BufReader::new(process.stdout.take().unwrap());
+            let mut line = String::new();
+            stdout.read_line(&mut line).unwrap();
+            let url = line.split_whitespace().find(|word| word.starts_with("http://"));
+            let url = url.unwrap_or_else(|| panic!("no URL in {line:?}"));
+            let url = url.strip_suffix(end).unwrap().to_owned();
+            Self { process, stdout, url }
+        }
+
+        fn service(data: &Path) -> Self {
+            let mut command = super::example("service");
+            Self::start(command.args(["--port", "0", "--data"]).arg(data), "")
+        }
+
+        /// Sends a request to a route, or to a whole URL as a `Location` has it.
+        fn ask(&self, verb: &str, route: &str, body: &str) -> Answer {
+            let url = match route.starts_with("http://") {
+                true => route.to_owned(),
+                false => format!("{}{route}", self.url),
+            };
+            let (host, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
+            let mut stream = TcpStream::connect(host).unwrap();
+            stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+            let length = body.len();
+            write!(
+                stream,
+                "{verb} /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\
+                 content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+            )
+            .unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+            Answer {
+                status: head.split(' ').nth(1).unwrap().parse().unwrap(),
+                head: head.to_owned(),
+                body: body.to_owned(),
+            }
+        }
+
+        /// Follows the `Location` of a start, as clients of this exchange do, until the answer is no longer 202.
+        fn follow(&self, started: &Answer) -> Answer {
+            assert_eq!(started.status, 202, "{}", started.body);
+            assert!(started.header("retry-after").is_some(), "{}", started.head);
+            let location = started.header("location").unwrap();
+            let deadline = Instant::now() + Duration::from_secs(30);
+            loop {
+                let answer = self.ask("GET", location, "");
+                if answer.status != 202 {
+                    return answer;
+                }
+                assert!(Instant::now() < deadline, "it is not done: {}", answer.body);
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+
+        /// Kills it, as a crash would.
+        fn kill(mut self) {
+            self.process.kill().unwrap();
+            self.process.wait().unwrap();
+        }
+
+        /// Does what ctrl-c does, and waits for its end.
+        fn interrupt(mut self) {
+            let process = self.process.id().to_string();
+            let sent = Command::new("kill").args(["-INT", &process]).status().unwrap();
+            assert!(sent.success());
+            let mut rest = String::new();
+            self.stdout.read_to_string(&mut rest).unwrap();
+            assert!(self.process.wait().unwrap().success(), "{rest}");
+            assert!(rest.ends_with("closed\n"), "{rest}");
+        }
+    }
+
+    /// A test that fails leaves no process behind.
+    impl Drop for Served {
+        fn drop(&mut self) {
+            let _ = self.process.kill();
+            let _ = self.process.wait();
+        }
+    }
+
+    impl Answer {
+        fn header(&self, name: &str) -> Option<&str> {
+            self.head.lines().find_map(|line| {
+                let (found, value) = line.split_once(':')?;
+                found.eq_ignore_ascii_case(name).then(|| value.trim())
+            })
+        }
+
+        fn json(&self) -> Value {
+            serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+        }
+    }
+
+    /// Orders are placed, watched, approved and paid over HTTP, and what was placed goes on after a crash.
+    #[test]
+    fn the_service_keeps_its_orders() {
+        let directory = tempfile::tempdir().unwrap();
+        let service = Served::service(directory.path());
+        let order = |customer: &str, n: u32| json!({"customer": customer, "article": "lamp", "n": n}).to_string();
+
+        let small = service.ask("POST", "/orchestrators/process_order/small", &order("Alice", 2));
+        let paid = service.follow(&small);
+        assert_eq!(paid.status, 200);
+        assert_eq!(paid.json()["output"], json!({"paid_cents": 3_000, "left_in_stock": 98}));
+
+        let declined = service.ask("POST", "/orchestrators/process_order/declined", &order("Mallory", 3));
+        assert_eq!(service.follow(&declined).json()["runtimeStatus"], "Failed");
+
+        // The large order waits for somebody, and finds that its process was killed meanwhile.
+        let large = service.ask("POST", "/orchestrators/process_order/large", &order("Bob", 40));
+        assert_eq!(large.status, 202);
+        service.kill();
+        let service = Served::service(directory.path());
+        let approved = service.ask("POST", "/instances/large/raiseEvent/approved", "true");
+        assert_eq!(approved.status, 202);
+        let large = service.ask("GET", "/instances/large", "");
+        let paid = match large.status {
+            202 => service.follow(&large),
+            _ => large,
+        };
+        assert_eq!(
+            paid.json()["output"],
+            json!({"paid_cents": 60_000, "left_in_stock": 58})
+        );
+
+        let stock = service.ask("GET", "/entities/stock/lamp", "");
+        assert_eq!(stock.json(), json!({"free": 58}));
+        let metrics = service.ask("GET", "/metrics", "");
+        assert!(metrics.body.contains("abide_commits"), "{}", metrics.body);
+        service.interrupt();
+    }
+
+    /// A handler of the program's own answers 202 with a `Location`, which leads to the output.
+    #[test]
+    fn a_handler_answers_with_where_to_look() {
+        let service = Served::start(&mut super::example("async_http"), "/orders");
+        let order = json!({"customer": "Alice", "pieces": 10}).to_string();
+        let placed = service.ask("POST", "/orders", &order);
+        let done = service.follow(&placed);
+        assert_eq!(done.status, 200);
+        assert_eq!(done.json()["output"], "3 boxes for Alice");
+        assert_eq!(placed.json()["id"], done.json()["instanceId"]);
+
+        // What the program does not know is an error of its own router, and nothing that the hub's router took.
+        assert_eq!(service.ask("POST", "/orders", "no order").status, 400);
+        assert_eq!(service.ask("GET", "/nothing", "").status, 404);
+        service.interrupt();
+    }
+}

@@ -54,10 +54,10 @@ impl Arguments {
     }
 
     /// Whether any of `names` was asked for.
-    pub(crate) fn wants(&self, names: &[&str]) -> bool {
+    pub(crate) fn wants(&self, names: &[impl AsRef<str>]) -> bool {
         match &self.only {
             None => true,
-            Some(prefix) => names.iter().any(|name| name.starts_with(prefix.as_str())),
+            Some(prefix) => names.iter().any(|name| name.as_ref().starts_with(prefix.as_str())),
         }
     }
 

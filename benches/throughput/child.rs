@@ -1,8 +1,8 @@
 //! A child process, this program started again: only a process of its own shows its memory, and only a process can be
 //! killed.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 
 /// The child, as the parent sees it. It gets orders and gives reports, a line each.
@@ -13,11 +13,28 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    /// Starts this program again. `word` tells it what to do, in `directory`.
-    pub(crate) fn start(word: &str, directory: &Path) -> Self {
-        let mut process = Command::new(std::env::current_exe().expect("this program has a path"))
-            .arg(word)
-            .arg(directory)
+    /// Starts this program again. `word` tells it what to do, with `argument`: the directory of a hub, or another place.
+    pub(crate) fn start(word: &str, argument: impl AsRef<OsStr>) -> Self {
+        let program = std::env::current_exe().expect("this program has a path");
+        Self::spawn(Command::new(program).arg(word).arg(argument))
+    }
+
+    /// The same, with as many open files as the system lets a process ask for. A shell asks, and becomes the program.
+    pub(crate) fn start_with_many_files(word: &str, argument: impl AsRef<OsStr>) -> Self {
+        const SCRIPT: &str = r#"ulimit -n "$(ulimit -Hn)"; exec "$0" "$@""#;
+        let program = std::env::current_exe().expect("this program has a path");
+        Self::spawn(
+            Command::new("sh")
+                .arg("-c")
+                .arg(SCRIPT)
+                .arg(program)
+                .arg(word)
+                .arg(argument),
+        )
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        let mut process = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -5,6 +5,7 @@ use std::path::Path;
 use abide::prelude::*;
 
 use crate::entities::{Counter, Relay};
+use crate::http::at_once;
 use crate::orchestrations::{Account, chain, fan, long, note_time, nothing, transfer};
 use crate::sleepers::sleeper;
 
@@ -32,6 +33,7 @@ pub(crate) async fn open(directory: &Path) -> Hub {
         .orchestration::<transfer>()
         .orchestration::<long>()
         .orchestration::<sleeper>()
+        .orchestration::<at_once>()
         .open()
         .await
         .expect("the hub opens")

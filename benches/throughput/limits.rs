@@ -36,7 +36,7 @@ const fn times_plus(factor: f64, offset: f64) -> Bound {
     Bound { factor, offset }
 }
 
-fn limits(memory_budget_mib: f64) -> [Limit; 15] {
+fn limits(memory_budget_mib: f64) -> [Limit; 20] {
     let below = |figure, base, must, aim| Limit {
         figure,
         base,
@@ -112,6 +112,27 @@ fn limits(memory_budget_mib: f64) -> [Limit; 15] {
             at(memory_budget_mib + 100_000.0 * 100.0 / MIB),
         ),
         below("orchestration.sleeping100k.restart_ms", None, at(2_000.0), at(500.0)),
+        above(
+            "http.entity.call.connections256.per_s",
+            "http.health.connections256.per_s",
+            0.4,
+            0.7,
+        ),
+        Limit {
+            figure: "http.entity.call.connections256.per_s",
+            base: None,
+            below: false,
+            must: at(12_000.0),
+            aim: at(25_000.0),
+        },
+        below(
+            "http.entity.call.connections256.p99_us",
+            None,
+            at(60_000.0),
+            at(60_000.0),
+        ),
+        below("http.list.first_page.p99_us", None, at(20_000.0), at(20_000.0)),
+        below("http.idle.rss_mib", None, at(200.0), at(200.0)),
     ]
 }
 

@@ -5,8 +5,11 @@
 
 mod arguments;
 mod child;
+mod connection;
 mod entities;
 mod floors;
+mod http;
+mod http_load;
 mod hubs;
 mod limits;
 mod load;
@@ -20,20 +23,28 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use arguments::Arguments;
-use entities::Request;
+use http::Served;
+use http_load::Request;
 use load::Load;
 use report::Report;
 
 fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if let [word, url] = words.as_slice()
+        && word == http_load::CHILD
+    {
+        // It has a runtime of its own, of one thread.
+        return http_load::child(url);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .expect("a runtime");
-    let words: Vec<String> = std::env::args().skip(1).collect();
     if let [word, directory] = words.as_slice() {
         match word.as_str() {
             million::CHILD => return runtime.block_on(million::child(Path::new(directory))),
             sleepers::CHILD => return runtime.block_on(sleepers::child(Path::new(directory))),
+            http::CHILD => return runtime.block_on(http::child(Path::new(directory))),
             _ => {}
         }
     }
@@ -68,6 +79,9 @@ async fn measure(arguments: &Arguments) -> ExitCode {
     measure_forwarding(arguments, directory, &mut report).await;
     measure_a_million(arguments, directory, &mut report).await;
     measure_sleepers(arguments, directory, &mut report).await;
+    measure_http(arguments, directory, &mut report);
+    measure_first_page(arguments, directory, &mut report);
+    measure_idle_connections(arguments, directory, &mut report);
 
     println!("{}", report.table());
     if let Some(limits) = limits::table(&report, hubs::MEMORY_BUDGET_BYTES) {
@@ -93,6 +107,12 @@ const SIGNALS: usize = 1_024;
 
 /// How many orchestrations sleep.
 const SLEEPERS: u64 = 100_000;
+
+/// The instances of which a page is listed.
+const LISTED: u64 = 1_000_000;
+
+/// The connections that do nothing.
+const IDLE: usize = 10_000;
 
 async fn measure_one_caller(arguments: &Arguments, directory: &Path, report: &mut Report) {
     const FLOOR: &str = "floor.fdatasync.p50_us";
@@ -138,7 +158,15 @@ async fn measure_callers(arguments: &Arguments, directory: &Path, report: &mut R
 async fn load_of_calls(arguments: &Arguments, directory: &Path, callers: usize) -> Load {
     let hub = hubs::open(&directory.join(format!("calls-{callers}"))).await;
     let (warm_up, measured) = (arguments.warm_up(), arguments.measured());
-    let load = entities::counters(&hub.client(), Request::Call, callers, CALLED, warm_up, measured).await;
+    let load = entities::counters(
+        &hub.client(),
+        entities::Request::Call,
+        callers,
+        CALLED,
+        warm_up,
+        measured,
+    )
+    .await;
     hub.shutdown().await.expect("the hub closes");
     load
 }
@@ -160,7 +188,7 @@ async fn measure_hot_signals(arguments: &Arguments, directory: &Path, report: &m
     }
     if arguments.wants(&[HOT]) {
         let hub = hubs::open(&directory.join("hot")).await;
-        let load = entities::counters(&hub.client(), Request::Signal, SIGNALS, 1, warm_up, measured).await;
+        let load = entities::counters(&hub.client(), entities::Request::Signal, SIGNALS, 1, warm_up, measured).await;
         hub.shutdown().await.expect("the hub closes");
         report.add(HOT, load.per_s(), "1/s", SIGNALS);
     }
@@ -182,7 +210,7 @@ async fn measure_spread_signals(arguments: &Arguments, directory: &Path, report:
         entities::touch_all(&client, SIGNALED, SIGNALS as u64).await;
         let before = hub.stats().wal_bytes;
         let (warm_up, measured) = (arguments.warm_up(), arguments.measured());
-        let load = entities::counters(&client, Request::Signal, SIGNALS, SIGNALED, warm_up, measured).await;
+        let load = entities::counters(&client, entities::Request::Signal, SIGNALS, SIGNALED, warm_up, measured).await;
         let wal_bytes = (hub.stats().wal_bytes - before) as f64;
         hub.shutdown().await.expect("the hub closes");
         report.add(SPREAD, load.per_s(), "1/s", SIGNALS);
@@ -264,4 +292,74 @@ async fn measure_sleepers(arguments: &Arguments, directory: &Path, report: &mut 
         report.add(RSS, measured.rss_mib, "MiB", 0);
         report.add(EACH, measured.bytes_each, "bytes", 0);
     }
+}
+
+/// The requests over HTTP, as the figures name them. What the first one does is the floor of the others: the same server
+/// answers it from no hub.
+const HTTP: [(&str, Request); 4] = [
+    ("http.health", Request::Health),
+    ("http.entity.signal", Request::Signal),
+    ("http.entity.call", Request::Call),
+    ("http.start", Request::Start),
+];
+
+fn measure_http(arguments: &Arguments, directory: &Path, report: &mut Report) {
+    let mut served = None;
+    for connections in [64, 256] {
+        for (name, request) in HTTP {
+            let names = ["per_s", "p50_us", "p99_us"].map(|figure| format!("{name}.connections{connections}.{figure}"));
+            if !arguments.wants(&names) {
+                continue;
+            }
+            let served = served.get_or_insert_with(|| Served::start(&directory.join("http")));
+            let answers = served.load(request, connections, arguments.warm_up(), arguments.measured());
+            let [per_s, p50_us, p99_us] = names;
+            report.add(per_s, answers.per_s, "1/s", connections);
+            report.add(p50_us, answers.p50_us, "us", connections);
+            report.add(p99_us, answers.p99_us, "us", connections);
+        }
+    }
+    if let Some(served) = served {
+        served.close();
+    }
+}
+
+fn measure_first_page(arguments: &Arguments, directory: &Path, report: &mut Report) {
+    const COMPLETED: &str = "http.list.first_page.p50_us";
+    const COMPLETED_P99: &str = "http.list.first_page.p99_us";
+    const RUNNING: &str = "http.list.first_page.running.p50_us";
+    if !arguments.wants(&[COMPLETED, COMPLETED_P99, RUNNING]) {
+        return;
+    }
+    let count = if arguments.quick { LISTED / 20 } else { LISTED };
+    if arguments.quick {
+        eprintln!("  {count} instances only, which says little about {LISTED}");
+    }
+    let mut served = Served::start(&directory.join("http-list"));
+    served.fill(count);
+    let (warm_up, measured) = (arguments.warm_up(), arguments.measured());
+    let completed = served.load(Request::Completed, 1, warm_up, measured);
+    let running = served.load(Request::Running, 1, warm_up, measured);
+    served.close();
+    report.add(COMPLETED, completed.p50_us, "us", 1);
+    report.add(COMPLETED_P99, completed.p99_us, "us", 1);
+    report.add(RUNNING, running.p50_us, "us", 1);
+}
+
+fn measure_idle_connections(arguments: &Arguments, directory: &Path, report: &mut Report) {
+    const CONNECTIONS: &str = "http.idle.connections";
+    const RSS: &str = "http.idle.rss_mib";
+    if !arguments.wants(&[CONNECTIONS, RSS]) {
+        return;
+    }
+    let mut served = Served::start(&directory.join("http-idle"));
+    let opened = served.hold_idle(IDLE);
+    if opened < IDLE {
+        eprintln!("  {opened} connections only: the limit on open files allows no more");
+    }
+    let rss_mib = served.resident_mib();
+    let kept = served.idle();
+    served.close();
+    report.add(CONNECTIONS, kept as f64, "", kept);
+    report.add(RSS, rss_mib, "MiB", kept);
 }

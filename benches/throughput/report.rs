@@ -9,7 +9,7 @@ use serde::Serialize;
 /// One measured figure.
 #[derive(Debug, Serialize)]
 struct Figure {
-    name: &'static str,
+    name: String,
     value: f64,
     unit: &'static str,
     /// How many requests were in flight. The lines for programs keep to three fields.
@@ -25,7 +25,8 @@ pub(crate) struct Report {
 
 impl Report {
     /// Adds a figure, and says so at once: a run takes minutes. `callers` is how many requests were in flight.
-    pub(crate) fn add(&mut self, name: &'static str, value: f64, unit: &'static str, callers: usize) {
+    pub(crate) fn add(&mut self, name: impl Into<String>, value: f64, unit: &'static str, callers: usize) {
+        let name = name.into();
         eprintln!("  {name} = {} {unit}, {callers} in flight", readable(value));
         self.figures.push(Figure {
             name,
@@ -48,7 +49,7 @@ impl Report {
         let mut table = plain_table(["figure", "value", "unit", "in flight"]);
         for figure in &self.figures {
             let callers = figure.callers.to_string();
-            table.add_row([figure.name, &readable(figure.value), figure.unit, &callers]);
+            table.add_row([figure.name.as_str(), &readable(figure.value), figure.unit, &callers]);
         }
         align_right(&mut table, [1, 3]);
         table

@@ -86,7 +86,8 @@ pub(crate) async fn child(directory: &Path) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-async fn start_all(client: &Client, sleepers: u64) {
+/// Starts `sleepers` of them.
+pub(crate) async fn start_all(client: &Client, sleepers: u64) {
     let mut tasks = tokio::task::JoinSet::new();
     for caller in 0..IN_FLIGHT {
         let client = client.clone();

@@ -148,6 +148,7 @@ impl EntityQuery {
         let mut page = EntityPage::default();
         for _ in 0..ROWS_A_PAGE {
             let Some((id, _, row)) = merged.next()? else {
+                page.next = None;
                 return Ok(page);
             };
             let record: StateRecord<'_> = records::decode(&row, "state")?;

@@ -8,7 +8,8 @@ use crate::engine::Registry;
 use crate::engine::code::EntityCode;
 use crate::error::Result;
 
-/// What a hub's program has registered: what can be started, called and signaled. Made by [`Client::registered`].
+/// What a hub's program has registered: what can be started, called and signaled, what the library itself brings included.
+/// Made by [`Client::registered`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Registered {

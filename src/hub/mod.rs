@@ -8,6 +8,8 @@ mod handle;
 mod inspect;
 mod names;
 mod stats;
+#[cfg(feature = "rocksdb")]
+mod summary;
 
 pub use builder::HubBuilder;
 #[cfg(feature = "rocksdb")]
@@ -18,3 +20,5 @@ pub use handle::Hub;
 #[cfg(feature = "rocksdb")]
 pub use inspect::{Inspection, ReplayProblem, ReplayReport};
 pub use stats::HubStats;
+#[cfg(feature = "rocksdb")]
+pub use summary::HubSummary;

@@ -41,6 +41,7 @@ pub(crate) enum Table {
     OrchestrationName = 0x77,
 }
 
+#[cfg(feature = "rocksdb")]
 impl Table {
     /// All of them, in the order of their bytes.
     pub(crate) const ALL: [Self; 19] = [
@@ -67,6 +68,7 @@ impl Table {
 }
 
 /// Partition and table of a key; nothing if it is of no table.
+#[cfg(feature = "rocksdb")]
 pub(crate) fn partition_and_table(key: &[u8]) -> Option<(PartitionId, Table)> {
     let (partition, rest) = key.split_first_chunk()?;
     let byte = rest.first()?;
@@ -75,6 +77,7 @@ pub(crate) fn partition_and_table(key: &[u8]) -> Option<(PartitionId, Table)> {
 }
 
 /// All rows of a partition, of whatever table.
+#[cfg(feature = "rocksdb")]
 pub(crate) fn rows_of(partition: PartitionId) -> Range<Vec<u8>> {
     let first = partition.0.to_be_bytes().to_vec();
     let behind = match partition.0.checked_add(1) {

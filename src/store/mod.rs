@@ -2,7 +2,7 @@
 
 mod batch;
 #[cfg(feature = "rocksdb")]
-mod directory;
+pub(crate) mod directory;
 pub(crate) mod keys;
 mod model;
 pub(crate) mod records;

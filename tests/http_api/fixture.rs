@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use abide::http::{HttpConfig, router};
 use abide::prelude::*;
-use abide::{ErrorKind, OrchestrationContext, activity, orchestration};
+use abide::{OrchestrationContext, activity, orchestration};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{Method, Request, StatusCode};
@@ -14,19 +14,19 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 /// Where everything lies.
-pub const BASE: &str = "/runtime/webhooks/durabletask";
+pub(crate) const BASE: &str = "/runtime/webhooks/durabletask";
 
 /// The host that requests are for.
-pub const HOST: &str = "localhost:7071";
+pub(crate) const HOST: &str = "localhost:7071";
 
 #[derive(Debug, thiserror::Error, Serialize, Deserialize)]
 #[error("below {limit}")]
-pub struct Below {
+pub(crate) struct Below {
     limit: i64,
 }
 
 #[derive(Entity, Default, Clone, Serialize, Deserialize)]
-pub struct Counter {
+pub(crate) struct Counter {
     value: i64,
     note: String,
 }
@@ -64,7 +64,7 @@ impl Counter {
 }
 
 #[activity]
-pub async fn greet(name: String) -> Result<String, Failure> {
+pub(crate) async fn greet(name: String) -> Result<String, Failure> {
     if name.is_empty() {
         return Err(Failure::message("nobody to greet"));
     }
@@ -73,7 +73,7 @@ pub async fn greet(name: String) -> Result<String, Failure> {
 
 /// Greets one after the other.
 #[orchestration]
-pub async fn greets(ctx: OrchestrationContext, names: Vec<String>) -> Result<Vec<String>, Failure> {
+pub(crate) async fn greets(ctx: OrchestrationContext, names: Vec<String>) -> Result<Vec<String>, Failure> {
     let mut greetings = Vec::new();
     for name in names {
         greetings.push(ctx.call_activity::<greet>(name).await?);
@@ -83,33 +83,33 @@ pub async fn greets(ctx: OrchestrationContext, names: Vec<String>) -> Result<Vec
 
 /// Waits for the event `go` and returns what it carries.
 #[orchestration]
-pub async fn waits(ctx: OrchestrationContext, _input: Value) -> Result<Value, Failure> {
+pub(crate) async fn waits(ctx: OrchestrationContext, _input: Value) -> Result<Value, Failure> {
     ctx.set_custom_status("waiting");
     Ok(ctx.wait_for_external_event::<Value>("go").await?)
 }
 
 #[orchestration]
-pub async fn echoes(_ctx: OrchestrationContext, input: Value) -> Value {
+pub(crate) async fn echoes(_ctx: OrchestrationContext, input: Value) -> Value {
     input
 }
 
 #[orchestration(version = "1")]
-pub async fn adds(_ctx: OrchestrationContext, n: u32) -> u32 {
+pub(crate) async fn adds(_ctx: OrchestrationContext, n: u32) -> u32 {
     n + 1
 }
 
-pub mod newer {
+pub(crate) mod newer {
     use super::*;
 
     #[orchestration(version = "2")]
-    pub async fn adds(_ctx: OrchestrationContext, n: u32) -> u32 {
+    pub(crate) async fn adds(_ctx: OrchestrationContext, n: u32) -> u32 {
         n + 2
     }
 }
 
 /// Does one thing of each kind.
 #[orchestration]
-pub async fn does_all(ctx: OrchestrationContext, name: String) -> Result<i64, Failure> {
+pub(crate) async fn does_all(ctx: OrchestrationContext, name: String) -> Result<i64, Failure> {
     ctx.call_activity::<greet>(name).await?;
     ctx.create_timer(Duration::from_millis(1)).await;
     ctx.call_sub_orchestration::<adds>(1).instance_id("child").await?;
@@ -120,7 +120,7 @@ pub async fn does_all(ctx: OrchestrationContext, name: String) -> Result<i64, Fa
 
 /// Locks a counter until the event `go` comes.
 #[orchestration]
-pub async fn locks(ctx: OrchestrationContext, key: String) -> Result<(), Failure> {
+pub(crate) async fn locks(ctx: OrchestrationContext, key: String) -> Result<(), Failure> {
     let counter = ctx.entity::<Counter>(key.as_str());
     let lock = ctx.lock_entities(&counter).await?;
     ctx.set_custom_status("locked");
@@ -129,28 +129,50 @@ pub async fn locks(ctx: OrchestrationContext, key: String) -> Result<(), Failure
     Ok(())
 }
 
+/// The counter as the author of `misdirects` believes it to be.
+mod believed {
+    use super::*;
+
+    #[derive(Entity, Default, Clone, Serialize, Deserialize)]
+    pub(super) struct Counter;
+
+    #[operations]
+    impl Counter {
+        pub fn multiply(&mut self, n: i64) {
+            let _ = n;
+        }
+    }
+}
+
+/// Signals what a counter cannot do.
+#[orchestration]
+pub(crate) async fn misdirects(ctx: OrchestrationContext, n: i64) {
+    ctx.entity::<believed::Counter>("lost").multiply(n).signal();
+}
+
 /// Its code breaks as long as there is nothing to divide by.
 #[orchestration]
-pub async fn breaks(_ctx: OrchestrationContext, by: u32) -> u32 {
+pub(crate) async fn breaks(ctx: OrchestrationContext, by: u32) -> u32 {
+    ctx.create_timer(Duration::from_millis(1)).await;
     1 / by
 }
 
 /// A hub, and what its API answers.
-pub struct Api {
-    pub hub: Hub,
-    pub router: Router,
+pub(crate) struct Api {
+    pub(crate) hub: Hub,
+    pub(crate) router: Router,
 }
 
 /// An answer.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: BTreeMap<String, String>,
-    pub body: Bytes,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: Bytes,
 }
 
 impl Answer {
-    pub async fn of(response: axum::response::Response) -> Self {
+    pub(crate) async fn of(response: axum::response::Response) -> Self {
         let (head, body) = response.into_parts();
         let headers = head.headers.iter();
         Self {
@@ -164,23 +186,23 @@ impl Answer {
 
     /// The body as JSON; nothing for an empty one.
     #[track_caller]
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         assert_eq!(self.header("content-type"), "application/json", "{self:?}");
         serde_json::from_slice(&self.body).unwrap()
     }
 
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
     }
 
     /// The header's value, empty if it is not there.
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", String::as_str)
     }
 
     /// That it is an error of this status and code, of the one form that all errors have.
     #[track_caller]
-    pub fn is_error(&self, status: u16, code: &str) -> &Self {
+    pub(crate) fn is_error(&self, status: u16, code: &str) -> &Self {
         assert_eq!(self.status, status, "{self:?}");
         let body = self.json();
         assert_eq!(body["error"]["code"], code, "{self:?}");
@@ -191,18 +213,18 @@ impl Answer {
 
     /// That it has this status.
     #[track_caller]
-    pub fn is(&self, status: u16) -> &Self {
+    pub(crate) fn is(&self, status: u16) -> &Self {
         assert_eq!(self.status, status, "{self:?}");
         self
     }
 }
 
 impl Api {
-    pub async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         Self::with(HttpConfig::new().without_token()).await
     }
 
-    pub async fn with(config: HttpConfig) -> Self {
+    pub(crate) async fn with(config: HttpConfig) -> Self {
         let hub = Hub::in_memory()
             .entity::<Counter>()
             .activity::<greet>()
@@ -214,6 +236,8 @@ impl Api {
             .orchestration::<does_all>()
             .orchestration::<locks>()
             .orchestration::<breaks>()
+            .orchestration::<misdirects>()
+            .hold("@counter@held")
             .strict_replay(false)
             .open()
             .await
@@ -223,15 +247,21 @@ impl Api {
     }
 
     /// Sends a request; `path` is behind the base path.
-    pub async fn send(&self, verb: Method, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {
+    pub(crate) async fn send(
+        &self,
+        verb: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Body>,
+    ) -> Answer {
         send(&self.router, verb, &format!("{BASE}{path}"), headers, body).await
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(Method::GET, path, &[], "").await
     }
 
-    pub async fn post(&self, path: &str, body: &str) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: &str) -> Answer {
         self.send(
             Method::POST,
             path,
@@ -241,12 +271,12 @@ impl Api {
         .await
     }
 
-    pub async fn delete(&self, path: &str) -> Answer {
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
         self.send(Method::DELETE, path, &[], "").await
     }
 
     /// Waits until the orchestration has this status, as a client of Azure's API would.
-    pub async fn until(&self, id: &str, status: &str) -> Value {
+    pub(crate) async fn until(&self, id: &str, status: &str) -> Value {
         loop {
             let shown = self.get(&format!("/instances/{id}")).await;
             if shown.status.is_success() && shown.json()["runtimeStatus"] == status {
@@ -257,20 +287,20 @@ impl Api {
     }
 
     /// Starts an orchestration and waits for its end.
-    pub async fn run(&self, name: &str, id: &str, input: &str) -> Answer {
+    pub(crate) async fn run(&self, name: &str, id: &str, input: &str) -> Answer {
         self.post(&format!("/orchestrators/{name}/{id}?timeout=30"), input)
             .await
     }
 
     /// Waits until the orchestration has said this of itself.
-    pub async fn until_it_says(&self, id: &str, text: &str) {
+    pub(crate) async fn until_it_says(&self, id: &str, text: &str) {
         while self.get(&format!("/instances/{id}")).await.json()["customStatus"] != text {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
 }
 
-pub async fn send(
+pub(crate) async fn send(
     router: &Router,
     verb: Method,
     path: &str,
@@ -286,7 +316,7 @@ pub async fn send(
 }
 
 /// Hides what differs from one run to the next: times, executions, drawn ids.
-pub fn redacted(mut value: Value) -> Value {
+pub(crate) fn redacted(mut value: Value) -> Value {
     fn hide(value: &mut Value) {
         match value {
             Value::Object(fields) => {
@@ -310,9 +340,4 @@ pub fn redacted(mut value: Value) -> Value {
     }
     hide(&mut value);
     value
-}
-
-/// Takes for granted that nothing else than what is meant went wrong.
-pub fn kind<T>(result: abide::Result<T>) -> ErrorKind {
-    result.map(drop).unwrap_err().kind()
 }

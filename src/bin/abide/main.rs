@@ -1,2 +1,75 @@
-//! t
-fn main() {}
+//! `abide`: looks into a hub and acts on it, on a running one by its URL and on a stopped one in its directory.
+//!
+//! Every command is a request of the management API. To a running hub it goes by HTTP; for a directory the same router
+//! answers within this process, so that both know the same and say the same.
+
+mod arguments;
+mod check;
+mod completions;
+mod dead_letters;
+mod directory;
+mod entities;
+mod exit;
+mod export;
+mod hub;
+mod hubs;
+mod input;
+mod instances;
+mod locks;
+mod output;
+mod pages;
+mod quarantine;
+mod remote;
+mod request;
+mod session;
+mod stats;
+mod times;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::arguments::{Arguments, Command};
+use crate::exit::{End, Result};
+use crate::output::{Output, report};
+use crate::session::Session;
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help that nobody reads to its end is as good as read.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let json = arguments.json;
+    match run(arguments) {
+        Ok(()) | Err(End::NobodyReads) => ExitCode::SUCCESS,
+        Err(End::Failed(failure)) => {
+            report(&failure, json);
+            ExitCode::from(failure.exit as u8)
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result {
+    let mut session = Session {
+        place: arguments.hub,
+        token: arguments.token.filter(|token| !token.reveal().is_empty()),
+        output: Output::new(arguments.json),
+    };
+    match arguments.command {
+        Command::Hubs(command) => hubs::run(&mut session, &command),
+        Command::Instances(command) => instances::run(&mut session, command),
+        Command::Entities(command) => entities::run(&mut session, command),
+        Command::Locks(command) => locks::run(&mut session, command),
+        Command::DeadLetters(command) => dead_letters::run(&mut session, command),
+        Command::Quarantine(command) => quarantine::run(&mut session, command),
+        Command::Stats(command) => stats::run(&mut session, &command),
+        Command::Export(command) => export::run(&mut session, &command),
+        Command::Check(command) => check::run(&mut session, &command),
+        Command::Completions(command) => completions::run(&mut session, &command),
+    }?;
+    session.output.flush()
+}

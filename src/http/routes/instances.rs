@@ -16,6 +16,7 @@ use crate::http::query::Query;
 use crate::http::room;
 use crate::http::routes::wait;
 use crate::http::state::Api;
+use crate::store::records::instance::OrchestrationStatus;
 
 /// How many bytes a history has as a document for each that is stored, about.
 const HISTORY_GROWTH: usize = 3;
@@ -56,12 +57,12 @@ pub(super) async fn get_instance(
         outputs: query.flag("showHistoryOutput", false)?,
     };
     let show_history = query.flag("showHistory", false)?;
+    let failure = wait::failure_code(&query)?;
     let run = api.client.instance(&id);
     let status = run.status();
     let status = if shown.inputs { status } else { status.without_input() };
     let info = status.await?.ok_or_else(|| nobody(&id))?;
     let standing = info.status;
-    let code = wait::of_end(&query, standing)?;
     let mut response = if show_history {
         let share = api.room.take(history_room(info.history_bytes)).await?;
         let events = history(run.history().await?, shown);
@@ -69,7 +70,9 @@ pub(super) async fn get_instance(
     } else {
         api.room.answer(&StatusDocument::from(info))?
     };
-    *response.status_mut() = code;
+    if standing == OrchestrationStatus::Failed {
+        *response.status_mut() = failure;
+    }
     if !standing.is_terminal() {
         *response.status_mut() = StatusCode::ACCEPTED;
         urls.look_again(&id, raw.as_deref(), &mut response);

@@ -13,7 +13,7 @@ use crate::http::extract::{IdempotencyKey, Path};
 use crate::http::links::ManagementUrls;
 use crate::http::payload::Payload;
 use crate::http::query::Query;
-use crate::http::routes::wait;
+use crate::http::routes::wait::{self, Wait};
 use crate::http::state::Api;
 use crate::store::records::instance::OrchestrationStatus;
 
@@ -200,13 +200,14 @@ pub(super) async fn restart(
     urls: ManagementUrls,
     query: Query,
 ) -> Result<Response, Problem> {
+    let wait = Wait::of(&query, &api)?;
     let mut run = api.client.instance(id);
     if query.flag("restartWithNewInstanceId", true)? {
         run = run.restart_as_new().await?;
     } else {
         run.restart().await?;
     }
-    wait::answer(&api, &urls, &query, &run).await
+    wait::answer(&api, &urls, wait, &run).await
 }
 
 fn reason(query: &Query) -> &str {

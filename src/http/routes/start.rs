@@ -12,7 +12,7 @@ use crate::http::extract::{IdempotencyKey, Path};
 use crate::http::links::ManagementUrls;
 use crate::http::payload::Payload;
 use crate::http::query::Query;
-use crate::http::routes::wait;
+use crate::http::routes::wait::{self, Wait};
 use crate::http::state::Api;
 use crate::http::trace::Trace;
 
@@ -102,6 +102,7 @@ async fn begin(
     id: Option<String>,
     payload: Payload,
 ) -> Result<Response, Problem> {
+    let wait = Wait::of(&query, &api)?;
     let mut refused = None;
     for input in payload.inputs()? {
         let mut start = trace
@@ -117,7 +118,7 @@ async fn begin(
             start = start.request_id(key);
         }
         match start.await {
-            Ok(run) => return wait::answer(&api, &urls, &query, &run).await,
+            Ok(run) => return wait::answer(&api, &urls, wait, &run).await,
             // Nothing was stored. If the input can be understood in another way, that may fit.
             Err(error) if error.kind() == ErrorKind::InvalidArguments => refused = Some(error),
             Err(error) => return Err(error.into()),

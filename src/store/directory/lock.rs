@@ -23,7 +23,7 @@ impl DirectoryLock {
         let file = open_private(&path)?;
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(held(directory, &file)),
+            Err(TryLockError::WouldBlock) => return Err(held(directory, &named(&file))),
             Err(TryLockError::Error(error)) => return Err(io_error("lock", &path, error)),
         }
         let written = file.set_len(0).and_then(|()| writeln!(&file, "{}", std::process::id()));
@@ -34,26 +34,37 @@ impl DirectoryLock {
 
 /// Refuses a directory that somebody holds, and changes nothing.
 pub(crate) fn check_free(directory: &Path) -> Result<()> {
+    match holder(directory)? {
+        Some(holder) => Err(held(directory, &holder)),
+        None => Ok(()),
+    }
+}
+
+/// Who holds a directory, in words; nothing if it is free. Changes nothing.
+pub(crate) fn holder(directory: &Path) -> Result<Option<String>> {
     let path = directory.join(LOCK);
     let file = match File::open(&path) {
         Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(io_error("open", &path, error)),
     };
     match file.try_lock_shared() {
-        Ok(()) => Ok(()),
-        Err(TryLockError::WouldBlock) => Err(held(directory, &file)),
+        Ok(()) => Ok(None),
+        Err(TryLockError::WouldBlock) => Ok(Some(named(&file))),
         Err(TryLockError::Error(error)) => Err(io_error("lock", &path, error)),
     }
 }
 
-fn held(directory: &Path, mut file: &File) -> Error {
+fn named(mut file: &File) -> String {
     let mut holder = String::new();
     // The holder may be about to write its id; the refusal is right without it.
-    let holder = match file.read_to_string(&mut holder) {
+    match file.read_to_string(&mut holder) {
         Ok(_) if !holder.trim().is_empty() => format!("process {}", holder.trim()),
         _ => "another process".to_owned(),
-    };
+    }
+}
+
+fn held(directory: &Path, holder: &str) -> Error {
     Error::new(
         ErrorKind::Locked,
         format!(

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use files::{create_private_directory, is_absent_or_empty, make_private, sync_directory, sync_parent};
 pub(crate) use format::Format;
-pub(crate) use lock::{DirectoryLock, check_free};
+pub(crate) use lock::{DirectoryLock, check_free, holder};
 pub(crate) use sidecar::{Acknowledged, Manifest, Sidecar};
 
 /// RocksDB's directory within the hub's.

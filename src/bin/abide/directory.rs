@@ -1,0 +1,109 @@
+//! The directory of a stopped hub: the management API answers within this process, and changes nothing.
+
+use std::path::Path;
+
+use abide::http::HttpConfig;
+use abide::{Error, ErrorKind, Hub};
+use axum::Router;
+use axum::body::Body;
+use http_body_util::BodyExt;
+use tokio::runtime::{Builder, Runtime};
+use tower::ServiceExt;
+
+use crate::exit::{Exit, Failure, Result};
+use crate::request::{Answer, CONTINUATION, Request};
+
+/// A stopped hub.
+pub(crate) struct Directory {
+    router: Router,
+    runtime: Runtime,
+}
+
+impl Directory {
+    pub(crate) fn open(directory: &Path) -> Result<Self> {
+        let runtime = runtime()?;
+        let opened = runtime.block_on(async {
+            let client = Hub::inspect(directory).client().await?;
+            abide::http::router(client, &HttpConfig::new().without_token())
+        });
+        Ok(Self {
+            router: opened.map_err(|error| refused(directory, &error))?,
+            runtime,
+        })
+    }
+
+    pub(crate) fn send(&self, request: &Request) -> std::result::Result<Answer, Failure> {
+        let mut head = axum::http::Request::builder()
+            .method(request.method)
+            .uri(request.target())
+            .header("host", "localhost");
+        for (name, value) in &request.headers {
+            head = head.header(*name, value);
+        }
+        if !request.body.is_empty() {
+            head = head.header("content-type", "application/json");
+        }
+        let request = head
+            .body(Body::from(request.body.clone()))
+            .map_err(|error| Failure::usage(format!("this cannot be sent: {error}")))?;
+        let router = self.router.clone();
+        self.runtime.block_on(async move {
+            let answer = match router.oneshot(request).await {
+                Ok(answer) => answer,
+                Err(never) => match never {},
+            };
+            let (head, body) = answer.into_parts();
+            let continuation = head.headers.get(CONTINUATION);
+            let body = body.collect().await.map_err(|error| {
+                Failure::new(
+                    Exit::Failed,
+                    "Io",
+                    format!("the answer was not made to its end: {error}"),
+                )
+            })?;
+            Ok(Answer {
+                status: head.status.as_u16(),
+                continuation: continuation.and_then(|token| token.to_str().ok()).map(str::to_owned),
+                body: body.to_bytes().into(),
+            })
+        })
+    }
+}
+
+/// The runtime on which a directory is read.
+pub(crate) fn runtime() -> Result<Runtime> {
+    let runtime = Builder::new_current_thread().enable_all().build();
+    Ok(runtime.map_err(|error| Failure::new(Exit::Failed, "Io", format!("no thread can be started: {error}")))?)
+}
+
+/// Why a directory is not opened, and the way out.
+pub(crate) fn refused(directory: &Path, error: &Error) -> Failure {
+    let code = format!("{:?}", error.kind());
+    match error.kind() {
+        ErrorKind::Locked => Failure::new(Exit::Unreachable, code, error.to_string()).advise(
+            "give the URL at which that program serves its hub, such as --hub http://127.0.0.1:7071, or the directory of a \
+             checkpoint that it made with `hub.checkpoint(..)`",
+        ),
+        ErrorKind::Format | ErrorKind::Io if !directory.join("FORMAT").exists() => {
+            let failure = Failure::new(Exit::NotFound, "NoHub", format!("no hub in {}", directory.display()));
+            if looks_like_an_address(directory) {
+                failure.advise(format!("for a running hub write http://{}", directory.display()))
+            } else {
+                failure.advise("`abide hubs DIRECTORY` looks for hubs below a directory")
+            }
+        }
+        ErrorKind::Corrupted => Failure::new(Exit::Failed, code, error.to_string())
+            .advise(format!("`abide check {}` says more", directory.display())),
+        _ => Failure::new(Exit::Failed, code, error.to_string()),
+    }
+}
+
+/// Whether somebody forgot the scheme of a URL.
+fn looks_like_an_address(directory: &Path) -> bool {
+    let text = directory.to_string_lossy();
+    let host = text.split('/').next().unwrap_or_default();
+    host == "localhost"
+        || host
+            .rsplit_once(':')
+            .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+}

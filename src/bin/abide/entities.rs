@@ -1,0 +1,167 @@
+//! `abide entities`
+
+use abide::EntityId;
+use clap::{Args, Subcommand};
+use comfy_table::Cell;
+use serde_json::json;
+
+use crate::exit::Result;
+use crate::input;
+use crate::output::{Listing, brief, clean, moment};
+use crate::pages::{self, Limit};
+use crate::request::Request;
+use crate::session::Session;
+use crate::times;
+
+/// What to do with entities.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Lists entities.
+    List(List),
+    /// Prints the state of an entity.
+    Show(One),
+    /// Signals an operation: one-way.
+    Signal(Operation),
+    /// Calls an operation and prints the answer.
+    Call(Operation),
+    /// Deletes the state of an entity, by a signal.
+    Delete(One),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Only those of the type with this name.
+    name: Option<String>,
+
+    /// Shows the states, too.
+    #[arg(long)]
+    states: bool,
+
+    /// Only those whose state was written at this time or later: `2026-11-20T13:40:21Z`, or `2h` for two hours ago.
+    #[arg(long, value_name = "TIME", value_parser = times::time)]
+    changed_from: Option<String>,
+
+    /// Only those whose state was written at this time or before.
+    #[arg(long, value_name = "TIME", value_parser = times::time)]
+    changed_to: Option<String>,
+
+    #[command(flatten)]
+    limit: Limit,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct One {
+    /// The id of the entity, `@name@key`.
+    entity: EntityId,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Operation {
+    /// The id of the entity, `@name@key`.
+    entity: EntityId,
+
+    /// The name of the operation.
+    operation: String,
+
+    #[arg(help = input::HELP, allow_hyphen_values = true)]
+    #[arg(
+        long_help = "JSON as text; `-` reads it from the standard input, `@FILE` from a file.\n\n\
+                       An operation with one parameter takes its value, one with several an object by their names, and one \
+                       without takes nothing."
+    )]
+    input: Option<String>,
+
+    /// Makes a retry take effect once.
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
+}
+
+pub(crate) fn run(session: &mut Session, command: Command) -> Result {
+    match command {
+        Command::List(list) => self::list(session, &list),
+        Command::Show(One { entity }) => show(session, &entity),
+        Command::Signal(operation) => signal(session, &operation),
+        Command::Call(operation) => call(session, &operation),
+        Command::Delete(One { entity }) => {
+            let request = Request::of_entity("DELETE", "entities", &entity);
+            let document = json!({"entityId": entity.to_string(), "done": "signaled"});
+            session.act(
+                &request,
+                &format!("{} is told to delete its state", clean(&entity.to_string())),
+                document,
+            )
+        }
+    }
+}
+
+fn list(session: &mut Session, list: &List) -> Result {
+    let hub = session.hub()?;
+    let mut listing = Listing::begin(
+        &mut session.output,
+        if list.states {
+            &["ID", "CHANGED", "STATE"]
+        } else {
+            &["ID", "CHANGED"]
+        },
+    );
+    let request = || {
+        let mut path = vec!["entities"];
+        path.extend(list.name.as_deref());
+        Request::get(&path)
+            .query("lastOperationTimeFrom", list.changed_from.as_deref())
+            .query("lastOperationTimeTo", list.changed_to.as_deref())
+            .flag("fetchState", list.states)
+    };
+    pages::each(&hub, list.limit, request, |document| {
+        listing.add(document, |document| {
+            let mut row = vec![
+                Cell::new(id_of(&document["entityId"])),
+                Cell::new(moment(&document["lastOperationTime"])),
+            ];
+            if list.states {
+                row.push(Cell::new(brief(&document["state"])));
+            }
+            row
+        })
+    })?;
+    listing.end("no entities match")
+}
+
+fn show(session: &mut Session, entity: &EntityId) -> Result {
+    let request = Request::of_entity("GET", "entities", entity);
+    let state = session.hub()?.ask(&request)?.json()?;
+    session.output.document(&state)
+}
+
+fn signal(session: &mut Session, operation: &Operation) -> Result {
+    let request = operation.request()?;
+    let Operation { entity, operation, .. } = operation;
+    let entity = entity.to_string();
+    let document = json!({"entityId": entity, "operation": operation, "done": "signaled"});
+    session.act(
+        &request,
+        &format!("{} is signaled to {}", clean(operation), clean(&entity)),
+        document,
+    )
+}
+
+fn call(session: &mut Session, operation: &Operation) -> Result {
+    let request = operation.request()?.flag("wait", true);
+    let answer = session.hub()?.ask(&request)?.json()?;
+    session.output.document(&answer)
+}
+
+impl Operation {
+    fn request(&self) -> Result<Request> {
+        let request = Request::of_entity("POST", "entities", &self.entity)
+            .query("op", Some(&self.operation))
+            .idempotency_key(self.idempotency_key.as_ref());
+        Ok(request.body(input::read(self.input.as_deref())?))
+    }
+}
+
+/// The id of an entity in a document, `@name@key`.
+pub(crate) fn id_of(document: &serde_json::Value) -> String {
+    let part = |name: &str| document[name].as_str().unwrap_or_default();
+    clean(&format!("@{}@{}", part("name"), part("key")))
+}

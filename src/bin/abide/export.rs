@@ -1,0 +1,95 @@
+//! `abide export`
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::exit::{Exit, Failure, Result};
+use crate::instances::Filter;
+use crate::output::{note, spinner};
+use crate::pages::{self, Limit};
+use crate::request::Request;
+use crate::session::Session;
+
+/// Each line is what `instances show --json` prints, with the events of `instances history --json` as `history`.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    filter: Filter,
+
+    /// At most so many orchestrations; all of them if nothing is said.
+    #[arg(long)]
+    limit: Option<u64>,
+
+    /// Writes into this file, which must not exist yet; to the standard output if nothing is said.
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
+    let hub = session.hub()?;
+    let mut file = arguments.output.as_ref().map(create).transpose()?;
+    let progress = spinner("orchestrations");
+    let limit = arguments.limit.map_or(Limit::NONE, Limit::of);
+    let mut gone = 0_u64;
+    let exported = pages::each(
+        &hub,
+        limit,
+        || arguments.filter.request(true),
+        |document| {
+            let id = document["instanceId"].as_str().unwrap_or_default();
+            let answer = hub.send(&Request::get(&["instances", id, "history"]))?;
+            // It was purged since the page was read.
+            if answer.status == 404 {
+                gone += 1;
+                return Ok(());
+            }
+            if !answer.is_good() {
+                return Err(answer.into_failure(true).into());
+            }
+            let line = with_history(document.clone(), answer.json()?);
+            match &mut file {
+                Some(file) => writeln!(file, "{line}")?,
+                None => session.output.json_line(&line)?,
+            }
+            progress.inc(1);
+            Ok(())
+        },
+    );
+    let count = progress.position();
+    progress.finish_and_clear();
+    exported?;
+    if gone > 0 {
+        note(&format!("{gone} orchestrations were purged meanwhile and are left out"));
+    }
+    if let (Some(mut file), Some(path)) = (file, &arguments.output) {
+        file.flush()?;
+        let path = path.display().to_string();
+        let done = format!("{count} orchestrations are in {path}");
+        return session.done(&done, &json!({"file": path, "instances": count}));
+    }
+    Ok(())
+}
+
+fn with_history(mut document: Value, history: Value) -> Value {
+    if let Some(fields) = document.as_object_mut() {
+        fields.insert("history".to_owned(), history);
+    }
+    document
+}
+
+/// Makes the file. What is exported may be secret, so it is for its owner alone.
+fn create(path: &PathBuf) -> Result<BufWriter<File>> {
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path).map_err(|error| {
+        let text = format!("{} cannot be made: {error}", path.display());
+        Failure::new(Exit::Failed, "Io", text)
+    })?;
+    Ok(BufWriter::new(file))
+}

@@ -1,0 +1,76 @@
+//! What is done to one orchestration.
+
+use clap::Args;
+use serde_json::json;
+
+use crate::exit::Result;
+use crate::input;
+use crate::output::clean;
+use crate::request::Request;
+use crate::session::Session;
+
+/// What is done for a reason.
+#[derive(Debug, Args)]
+pub(crate) struct Because {
+    /// The id of the orchestration.
+    id: String,
+
+    /// Why; it is kept with the orchestration.
+    #[arg(long)]
+    reason: Option<String>,
+}
+
+pub(crate) fn because(session: &mut Session, verb: &str, done: &str, arguments: &Because) -> Result {
+    let id = &arguments.id;
+    let request = Request::post(&["instances", id, verb]).query("reason", arguments.reason.as_deref());
+    let document = json!({"instanceId": id, "done": done});
+    session.act(&request, &format!("{} is {done}", clean(id)), document)
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RaiseEvent {
+    /// The id of the orchestration.
+    id: String,
+
+    /// The name of the event, whose case does not matter.
+    event: String,
+
+    #[arg(help = input::HELP, allow_hyphen_values = true)]
+    payload: Option<String>,
+
+    /// Makes a retry mean the same event.
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
+}
+
+pub(crate) fn raise_event(session: &mut Session, arguments: &RaiseEvent) -> Result {
+    let RaiseEvent { id, event, .. } = arguments;
+    let request = Request::post(&["instances", id, "raiseEvent", event])
+        .idempotency_key(arguments.idempotency_key.as_ref())
+        .body(input::read(arguments.payload.as_deref())?);
+    let document = json!({"instanceId": id, "event": event, "done": "raised"});
+    session.act(
+        &request,
+        &format!("{} is raised for {}", clean(event), clean(id)),
+        document,
+    )
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Restart {
+    /// The id of the orchestration.
+    id: String,
+
+    /// Keeps its id, and forgets its history so far; it has to have ended.
+    #[arg(long)]
+    same_id: bool,
+}
+
+pub(crate) fn restart(session: &mut Session, arguments: &Restart) -> Result {
+    let keeps = (!arguments.same_id).to_string();
+    let request =
+        Request::post(&["instances", &arguments.id, "restart"]).query("restartWithNewInstanceId", Some(keeps));
+    let document = session.hub()?.ask(&request)?.json()?;
+    let id = document["id"].as_str().unwrap_or(&arguments.id);
+    session.done(&clean(id), &document)
+}

@@ -1,0 +1,78 @@
+//! `abide instances purge`
+
+use std::io::{BufRead, IsTerminal, Write};
+
+use clap::Args;
+
+use crate::exit::{Exit, Failure, Result};
+use crate::instances::filter::{Status, statuses};
+use crate::output::{clean, spinner};
+use crate::request::Request;
+use crate::session::Session;
+use crate::times;
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The id of the orchestration; or say which ones with the options.
+    #[arg(required_unless_present = "created_from", conflicts_with_all = ["created_from", "created_to", "status"])]
+    id: Option<String>,
+
+    /// Those that were started at this time or later: `2026-11-20T13:40:21Z`, or `2h` for two hours ago.
+    #[arg(long, value_name = "TIME", value_parser = times::time)]
+    created_from: Option<String>,
+
+    /// Those that were started at this time or before.
+    #[arg(long, value_name = "TIME", value_parser = times::time, requires = "created_from")]
+    created_to: Option<String>,
+
+    /// Those that ended with this status; several are alternatives.
+    #[arg(long, value_delimiter = ',', ignore_case = true, requires = "created_from")]
+    status: Vec<Status>,
+
+    /// Does not ask.
+    #[arg(long, short)]
+    yes: bool,
+}
+
+pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
+    let request = match &arguments.id {
+        Some(id) => Request::delete(&["instances", id]),
+        None => Request::delete(&["instances"])
+            .query("createdTimeFrom", arguments.created_from.as_deref())
+            .query("createdTimeTo", arguments.created_to.as_deref())
+            .query("runtimeStatus", statuses(&arguments.status)),
+    };
+    let hub = session.hub()?;
+    if arguments.id.is_none() && !arguments.yes {
+        confirm()?;
+    }
+    let progress = spinner("answers");
+    let answer = hub.ask(&request);
+    progress.finish_and_clear();
+    let document = answer?.json()?;
+    let done = match (&arguments.id, document["instancesDeleted"].as_u64()) {
+        (Some(id), _) => format!("{} is purged", clean(id)),
+        (None, Some(1)) => "1 orchestration is purged".to_owned(),
+        (None, purged) => format!("{} orchestrations are purged", purged.unwrap_or_default()),
+    };
+    session.done(&done, &document)
+}
+
+/// Asks whether many orchestrations are to be forgotten.
+fn confirm() -> Result {
+    let refused = |message: &str| Failure::new(Exit::Usage, "NotConfirmed", message);
+    if !std::io::stdin().is_terminal() {
+        return Err(refused("this forgets every orchestration that has ended and matches")
+            .advise("say --yes if that is meant")
+            .into());
+    }
+    let mut stderr = std::io::stderr();
+    let _ = write!(stderr, "Forget every orchestration that has ended and matches? [y/N] ");
+    let _ = stderr.flush();
+    let mut answer = String::new();
+    let read = std::io::stdin().lock().read_line(&mut answer);
+    match read {
+        Ok(_) if matches!(answer.trim(), "y" | "Y" | "yes") => Ok(()),
+        _ => Err(refused("nothing was forgotten").into()),
+    }
+}

@@ -1,0 +1,62 @@
+//! `abide instances start`
+
+use clap::Args;
+
+use crate::exit::{Exit, Failure, Result};
+use crate::input;
+use crate::instances::wait::{self, Patience};
+use crate::output::clean;
+use crate::request::Request;
+use crate::session::Session;
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The stored name of the orchestration's type.
+    name: String,
+
+    #[arg(help = input::HELP, allow_hyphen_values = true)]
+    input: Option<String>,
+
+    /// The id of the new orchestration; one is drawn if nothing is said.
+    #[arg(long)]
+    id: Option<String>,
+
+    /// The version to start; the newest if nothing is said.
+    // `--version` is that of the program.
+    #[arg(long, value_name = "VERSION")]
+    of_version: Option<String>,
+
+    /// Makes a retry mean the same orchestration.
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
+
+    /// Waits for the end and prints the output.
+    #[arg(long)]
+    wait: bool,
+
+    #[command(flatten)]
+    patience: Patience,
+}
+
+pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
+    let mut path = vec!["orchestrators", &arguments.name];
+    path.extend(arguments.id.as_deref());
+    let request = Request::post(&path)
+        .query("version", arguments.of_version.as_deref())
+        .idempotency_key(arguments.idempotency_key.as_ref())
+        .body(input::read(arguments.input.as_deref())?);
+    let hub = session.hub()?;
+    let document = hub.ask(&request)?.json()?;
+    let Some(id) = document["id"].as_str() else {
+        return Err(Failure::new(
+            Exit::Failed,
+            "NoId",
+            "the hub did not answer with the id of the orchestration",
+        )
+        .into());
+    };
+    if arguments.wait {
+        return wait::until_it_ends(session, &hub, id, arguments.patience);
+    }
+    session.done(&clean(id), &document)
+}

@@ -1,0 +1,71 @@
+//! `abide locks`
+
+use abide::EntityId;
+use clap::{Args, Subcommand};
+use comfy_table::Cell;
+use serde_json::json;
+
+use crate::entities::id_of;
+use crate::exit::Result;
+use crate::output::{Listing, cell_of, clean, moment};
+use crate::pages::{self, Limit};
+use crate::request::Request;
+use crate::session::Session;
+
+/// What to do with locks.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Lists the entities that are locked, and by whom.
+    List(List),
+    /// Takes a lock away from its owner, where it will never go on. What the owner took for granted does not hold any more.
+    Release(Release),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    #[command(flatten)]
+    limit: Limit,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Release {
+    /// The id of the entity, `@name@key`.
+    entity: EntityId,
+}
+
+pub(crate) fn run(session: &mut Session, command: Command) -> Result {
+    match command {
+        Command::List(list) => self::list(session, &list),
+        Command::Release(Release { entity }) => {
+            let request = Request::of_entity("DELETE", "locks", &entity);
+            let document = json!({"entityId": entity.to_string(), "done": "released"});
+            session.act(
+                &request,
+                &format!("the lock of {} is released", clean(&entity.to_string())),
+                document,
+            )
+        }
+    }
+}
+
+fn list(session: &mut Session, list: &List) -> Result {
+    let hub = session.hub()?;
+    let mut listing = Listing::begin(&mut session.output, &["ENTITY", "OWNER", "SINCE", "SECTION"]);
+    pages::each(
+        &hub,
+        list.limit,
+        || Request::get(&["locks"]),
+        |document| {
+            listing.add(document, |document| {
+                let section = document["section"].as_array().into_iter().flatten();
+                vec![
+                    Cell::new(id_of(&document["entityId"])),
+                    cell_of(&document["owner"]),
+                    Cell::new(moment(&document["since"])),
+                    Cell::new(section.map(id_of).collect::<Vec<_>>().join(" ")),
+                ]
+            })
+        },
+    )?;
+    listing.end("no entity is locked")
+}

@@ -1,0 +1,110 @@
+//! What commands print: tables for people, JSON for scripts.
+
+mod listing;
+mod progress;
+mod style;
+mod text;
+
+use std::io::{BufWriter, IsTerminal, Stdout, Write};
+
+use serde_json::Value;
+
+pub(crate) use listing::Listing;
+pub(crate) use progress::{bar, spinner};
+pub(crate) use style::Style;
+pub(crate) use text::{brief, cell_of, clean, moment, payload};
+
+use crate::exit::{Failure, Result};
+
+/// Where a command prints, and how.
+pub(crate) struct Output {
+    stdout: BufWriter<Stdout>,
+    json: bool,
+    style: Style,
+}
+
+impl Output {
+    pub(crate) fn new(json: bool) -> Self {
+        let stdout = std::io::stdout();
+        Self {
+            style: Style::of(stdout.is_terminal()),
+            stdout: BufWriter::new(stdout),
+            json,
+        }
+    }
+
+    /// Whether JSON is wanted.
+    pub(crate) fn json(&self) -> bool {
+        self.json
+    }
+
+    pub(crate) fn style(&self) -> Style {
+        self.style
+    }
+
+    /// A line for people, whatever is in it.
+    pub(crate) fn line(&mut self, line: impl AsRef<str>) -> Result {
+        Ok(writeln!(self.stdout, "{}", line.as_ref())?)
+    }
+
+    /// A document over several lines.
+    pub(crate) fn document(&mut self, document: &Value) -> Result {
+        for line in format!("{document:#}").lines() {
+            writeln!(self.stdout, "{}", clean(line))?;
+        }
+        Ok(())
+    }
+
+    /// A document in one line.
+    pub(crate) fn json_line(&mut self, document: &Value) -> Result {
+        Ok(writeln!(self.stdout, "{}", payload(document))?)
+    }
+
+    /// Bytes as they are.
+    pub(crate) fn raw(&mut self) -> &mut impl Write {
+        &mut self.stdout
+    }
+
+    /// Names and values, one a line; values that are not there are left out.
+    pub(crate) fn fields(&mut self, fields: &[(&str, Option<String>)]) -> Result {
+        let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+        for (name, value) in fields {
+            if let Some(value) = value {
+                let name = self.style.dim(&format!("{name:width$}"));
+                writeln!(self.stdout, "{name}  {value}")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings everything to whoever reads it.
+    pub(crate) fn flush(&mut self) -> Result {
+        Ok(self.stdout.flush()?)
+    }
+}
+
+/// A remark beside what is printed, for people.
+pub(crate) fn note(text: &str) {
+    // Nobody has to read it.
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Tells why a command was not done.
+pub(crate) fn report(failure: &Failure, json: bool) {
+    let mut stderr = std::io::stderr();
+    if json {
+        let document = serde_json::json!({"error": {
+            "code": failure.code,
+            "message": failure.message,
+            "advice": failure.advice,
+            "exitCode": failure.exit as u8,
+        }});
+        let _ = writeln!(stderr, "{document}");
+        return;
+    }
+    let style = Style::of(stderr.is_terminal());
+    let _ = writeln!(stderr, "{} {}", style.bad("abide:"), clean(&failure.message));
+    if let Some(advice) = &failure.advice {
+        let _ = writeln!(stderr, "  {advice}");
+    }
+}

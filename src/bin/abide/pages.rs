@@ -1,0 +1,70 @@
+//! Following the pages of a list.
+
+use clap::Args;
+use serde_json::Value;
+
+use crate::exit::{Exit, Failure, Result};
+use crate::hub::Hub;
+use crate::output::note;
+use crate::request::{CONTINUATION, Request};
+
+/// The most that one request asks for.
+const PAGE: u64 = 1_000;
+
+/// How much of a list is wanted.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Limit {
+    /// At most so many.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
+    limit: u64,
+
+    /// All of them, however many.
+    #[arg(long, conflicts_with = "limit")]
+    all: bool,
+}
+
+impl Limit {
+    /// No limit.
+    pub(crate) const NONE: Self = Self { limit: 0, all: true };
+
+    pub(crate) fn of(limit: u64) -> Self {
+        Self { limit, all: false }
+    }
+
+    fn most(self) -> u64 {
+        if self.all { u64::MAX } else { self.limit }
+    }
+}
+
+/// Gives every document of a list to `each`, page by page, up to the limit. `page` makes the request for a page.
+pub(crate) fn each(
+    hub: &Hub,
+    limit: Limit,
+    page: impl Fn() -> Request,
+    mut each: impl FnMut(&Value) -> Result,
+) -> Result {
+    let (mut left, mut after) = (limit.most(), None);
+    loop {
+        let request = page()
+            .query("top", Some(left.min(PAGE).to_string()))
+            .header(CONTINUATION, after);
+        let answer = hub.ask(&request)?;
+        let documents = answer.json()?;
+        let Some(documents) = documents.as_array() else {
+            let text = "the hub did not answer with a list; is it of another version?";
+            return Err(Failure::new(Exit::Failed, "NoList", text).into());
+        };
+        for document in documents.iter().take(usize::try_from(left).unwrap_or(usize::MAX)) {
+            each(document)?;
+        }
+        left = left.saturating_sub(documents.len() as u64);
+        after = answer.continuation;
+        if after.is_none() {
+            return Ok(());
+        }
+        if left == 0 {
+            note("there are more: show them with --limit N, or with --all");
+            return Ok(());
+        }
+    }
+}

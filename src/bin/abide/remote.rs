@@ -1,0 +1,121 @@
+//! A running hub, asked by HTTP.
+
+use std::time::Duration;
+
+use ureq::http::Uri;
+use ureq::{Agent, Error};
+
+use crate::arguments::Secret;
+use crate::exit::{Exit, Failure, Result};
+use crate::request::{Answer, BASE, CONTINUATION, Request};
+
+/// How long it may take to find the host, and then to connect to it.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long an answer may take in all. The longest is that of a call that a server lets wait for 230 seconds.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// The largest answer, in bytes: a history with all its payloads.
+const ANSWER_LIMIT: u64 = 2 << 30;
+
+/// A running hub.
+pub(crate) struct Remote {
+    agent: Agent,
+    /// The URL without the path of the API.
+    url: String,
+    authorization: Option<String>,
+}
+
+impl Remote {
+    pub(crate) fn new(url: &str, token: Option<&Secret>) -> Result<Self> {
+        let url = url.strip_suffix(BASE).unwrap_or(url);
+        let parsed: Uri = url
+            .parse()
+            .map_err(|reason| Failure::usage(format!("`{url}` is no URL: {reason}")))?;
+        if !matches!(parsed.scheme_str(), Some("http" | "https")) || parsed.host().is_none_or(str::is_empty) {
+            return Err(Failure::usage(format!("`{url}` is not the URL of a hub"))
+                .advise("a URL begins with `http://` or `https://` and names a host, such as http://127.0.0.1:7071")
+                .into());
+        }
+        if parsed.query().is_some() {
+            return Err(Failure::usage("the URL of a hub has no query")
+                .advise("give the token in the environment variable ABIDE_TOKEN, or with --token")
+                .into());
+        }
+        let authorization = token.map(|token| format!("Bearer {}", token.reveal()));
+        if let Some(text) = &authorization
+            && !text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+        {
+            return Err(Failure::usage("the token has characters that a header cannot hold").into());
+        }
+        let mut config = Agent::config_builder()
+            .http_status_as_error(false)
+            // A token is for the host that was named and for no other.
+            .max_redirects(0)
+            .user_agent(concat!("abide/", env!("CARGO_PKG_VERSION")))
+            .timeout_global(Some(ANSWER_TIMEOUT))
+            .timeout_resolve(Some(CONNECT_TIMEOUT))
+            .timeout_connect(Some(CONNECT_TIMEOUT));
+        if parsed.host().is_some_and(is_this_machine) {
+            config = config.proxy(None);
+        }
+        Ok(Self {
+            agent: Agent::new_with_config(config.build()),
+            url: url.to_owned(),
+            authorization,
+        })
+    }
+
+    pub(crate) fn send(&self, request: &Request) -> std::result::Result<Answer, Failure> {
+        let mut head =
+            ureq::http::Request::builder()
+                .method(request.method)
+                .uri(format!("{}{}", self.url, request.target()));
+        for (name, value) in &request.headers {
+            head = head.header(*name, value);
+        }
+        if let Some(authorization) = &self.authorization {
+            head = head.header("authorization", authorization);
+        }
+        let invalid = |error| Failure::usage(format!("this cannot be sent: {error}"));
+        let answered = if request.method == "POST" {
+            let head = if request.body.is_empty() {
+                head
+            } else {
+                head.header("content-type", "application/json")
+            };
+            let request = head.body(request.body.as_slice()).map_err(invalid)?;
+            self.agent.run(request)
+        } else {
+            self.agent.run(head.body(()).map_err(invalid)?)
+        };
+        let mut answer = answered.map_err(|error| self.unreachable(&error))?;
+        let continuation = answer.headers().get(CONTINUATION);
+        Ok(Answer {
+            status: answer.status().as_u16(),
+            continuation: continuation.and_then(|token| token.to_str().ok()).map(str::to_owned),
+            body: answer
+                .body_mut()
+                .with_config()
+                .limit(ANSWER_LIMIT)
+                .read_to_vec()
+                .map_err(|error| self.unreachable(&error))?,
+        })
+    }
+
+    fn unreachable(&self, error: &Error) -> Failure {
+        let failure = Failure::new(
+            Exit::Unreachable,
+            "Unreachable",
+            format!("no answer from {}: {error}", self.url),
+        );
+        failure.advise(
+            "is the program running, and does it serve its hub there? Name another hub with --hub or ABIDE_HUB: its URL, or, \
+             of a stopped hub, its directory",
+        )
+    }
+}
+
+fn is_this_machine(host: &str) -> bool {
+    host == "localhost" || host == "[::1]" || host.starts_with("127.")
+}

@@ -1,0 +1,882 @@
+//! The command line: every command on a running hub and on a stopped one's directory, what it prints for people and for
+//! scripts, the codes that it ends with, and what it says when something is wrong.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use abide::http::{HttpConfig, HttpServer, Token};
+use abide::prelude::*;
+use abide::{OrchestrationContext, OrchestrationStatus, orchestration};
+use serde_json::{Value, json};
+
+const TOKEN: &str = "operator-of-the-test-hub";
+
+#[derive(Debug, thiserror::Error, Serialize, Deserialize)]
+#[error("no more than {most}")]
+struct TooMuch {
+    most: u32,
+}
+
+#[derive(Entity, Default, Clone, Serialize, Deserialize)]
+struct Counter {
+    n: u32,
+}
+
+#[operations]
+impl Counter {
+    pub fn add(&mut self, n: u32) -> Result<u32, TooMuch> {
+        if n > 1_000 {
+            return Err(TooMuch { most: 1_000 });
+        }
+        self.n += n;
+        Ok(self.n)
+    }
+
+    pub fn set(&mut self, n: u32, factor: u32) {
+        self.n = n * factor;
+    }
+}
+
+/// An entity whose state another build cannot read.
+mod before {
+    use abide::prelude::*;
+
+    #[derive(Entity, Default, Clone, Serialize, Deserialize)]
+    pub(super) struct Shelf {
+        books: u32,
+    }
+
+    #[operations]
+    impl Shelf {
+        pub fn put(&mut self, books: u32) {
+            self.books += books;
+        }
+    }
+}
+
+mod after {
+    use abide::prelude::*;
+
+    #[derive(Entity, Default, Clone, Serialize, Deserialize)]
+    pub(super) struct Shelf {
+        books: Vec<String>,
+    }
+
+    #[operations]
+    impl Shelf {
+        pub fn put(&mut self, books: u32) {
+            self.books.push(books.to_string());
+        }
+    }
+}
+
+/// Sends what no operation takes.
+mod believed {
+    use abide::prelude::*;
+
+    #[derive(Entity, Default, Clone, Serialize, Deserialize)]
+    pub(super) struct Counter;
+
+    #[operations]
+    impl Counter {
+        pub fn lose(&mut self, n: u32) {
+            let _ = n;
+        }
+    }
+}
+
+#[derive(Entity, Default, Clone, Serialize, Deserialize)]
+struct Sender;
+
+#[operations]
+impl Sender {
+    pub fn send(&mut self, ctx: &mut EntityContext, n: u32) {
+        ctx.entity::<believed::Counter>("lost").lose(n).signal();
+    }
+}
+
+/// Locks a counter, waits for the event `go` and returns what it carries behind its input.
+#[orchestration]
+async fn waits(ctx: OrchestrationContext, prefix: String) -> Result<String, Failure> {
+    let counter = ctx.entity::<Counter>(&prefix);
+    let lock = ctx.lock_entities(&counter).await?;
+    ctx.set_custom_status("waiting");
+    let event = ctx.wait_for_external_event::<String>("go").await?;
+    drop(lock);
+    Ok(prefix + &event)
+}
+
+#[orchestration]
+async fn refuses(_ctx: OrchestrationContext, n: u32) -> Result<(), TooMuch> {
+    Err(TooMuch { most: n })
+}
+
+/// Does what it is asked for with an activity that fails the first time.
+#[orchestration]
+async fn fails_at_first(ctx: OrchestrationContext, file: PathBuf) -> Result<u32, Failure> {
+    Ok(ctx.call_activity::<needs_a_file>(file).await?)
+}
+
+#[activity]
+async fn needs_a_file(file: PathBuf) -> Result<u32, Failure> {
+    match fs::exists(&file) {
+        Ok(true) => Ok(7),
+        _ => Err(Failure::message("there is no file")),
+    }
+}
+
+fn builder(directory: &Path) -> abide::HubBuilder {
+    Hub::builder(directory)
+        .partitions(4)
+        .executors(2)
+        .entity::<Counter>()
+        .entity::<Sender>()
+        .entity::<after::Shelf>()
+        .orchestration::<waits>()
+        .orchestration::<refuses>()
+        .orchestration::<fails_at_first>()
+        .activity::<needs_a_file>()
+}
+
+/// A hub with something of everything, served on loopback.
+struct Served {
+    place: tempfile::TempDir,
+    hub: Hub,
+    server: HttpServer,
+}
+
+impl Served {
+    async fn open() -> Self {
+        let place = tempfile::tempdir().unwrap();
+        let old = Hub::builder(place.path()).partitions(4).entity::<before::Shelf>();
+        let old = old.open().await.unwrap();
+        old.client().entity::<before::Shelf>("a").put(1).await.unwrap();
+        old.shutdown().await.unwrap();
+
+        let hub = builder(place.path()).open().await.unwrap();
+        let client = hub.client();
+        for n in 0..5 {
+            client.entity::<Counter>(n.to_string()).add(n).await.unwrap();
+        }
+        client.entity::<Sender>("s").send(3).await.unwrap();
+        client.entity::<after::Shelf>("a").put(1).await.unwrap_err();
+        for n in 0..3 {
+            let start = client.start::<waits>(format!("p{n}")).instance_id(format!("w-{n}"));
+            start.tag("n", n.to_string()).await.unwrap();
+        }
+        client
+            .start::<refuses>(3)
+            .instance_id("f")
+            .await
+            .unwrap()
+            .result()
+            .await
+            .unwrap_err();
+        while client.locks().await.unwrap().len() < 3
+            || client.dead_letters().await.unwrap().is_empty()
+            || client.quarantined().await.unwrap().is_empty()
+        {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        let config = HttpConfig::new()
+            .bind(([127, 0, 0, 1], 0))
+            .token(Token::operate(TOKEN))
+            .token(Token::read("only-reads-the-test-hub"));
+        let server = hub.serve_http(config).await.unwrap();
+        Self { place, hub, server }
+    }
+
+    fn abide(&self) -> Abide {
+        Abide {
+            hub: format!("http://{}", self.server.address()),
+            token: Some(TOKEN.to_owned()),
+        }
+    }
+
+    /// Stops the hub and leaves its directory.
+    async fn stop(self) -> tempfile::TempDir {
+        self.server.shutdown().await.unwrap();
+        self.hub.shutdown().await.unwrap();
+        self.place
+    }
+}
+
+/// The program, for one hub.
+struct Abide {
+    hub: String,
+    token: Option<String>,
+}
+
+/// What the program left.
+#[derive(Debug)]
+struct Ran {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Abide {
+    fn of(directory: &Path) -> Self {
+        Self {
+            hub: directory.to_str().unwrap().to_owned(),
+            token: None,
+        }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_abide"));
+        command
+            .env_clear()
+            .env("RUST_BACKTRACE", "0")
+            .env("ABIDE_HUB", &self.hub);
+        if let Some(token) = &self.token {
+            command.env("ABIDE_TOKEN", token);
+        }
+        command.args(arguments).stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ran {
+        let ran = self.command(arguments).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        let ran = Ran {
+            code: ran.status.code().unwrap(),
+            out: text(ran.stdout),
+            err: text(ran.stderr),
+        };
+        assert!(!ran.err.contains("panicked"), "{arguments:?}: {}", ran.err);
+        assert!(
+            !ran.out.contains(TOKEN) && !ran.err.contains(TOKEN),
+            "{arguments:?} printed the token"
+        );
+        assert!(!ran.out.contains('\u{1b}'), "{arguments:?} coloured a pipe");
+        ran
+    }
+
+    /// What a command prints that is done.
+    fn out(&self, arguments: &[&str]) -> String {
+        let ran = self.run(arguments);
+        assert_eq!(ran.code, 0, "{arguments:?}: {ran:?}");
+        ran.out
+    }
+
+    /// What it prints for scripts.
+    fn json(&self, arguments: &[&str]) -> Value {
+        let out = self.out(&[arguments, &["--json"]].concat());
+        serde_json::from_str(&out).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {out}"))
+    }
+
+    /// What it says of why it is not done, to people; and it says the same to scripts.
+    fn refused(&self, arguments: &[&str], code: i32) -> String {
+        let ran = self.run(arguments);
+        assert_eq!(ran.code, code, "{arguments:?}: {ran:?}");
+        let scripted = self.run(&[arguments, &["--json"]].concat());
+        assert_eq!(scripted.code, code, "{arguments:?}: {scripted:?}");
+        let last = scripted.err.lines().last().unwrap_or_default();
+        let document: Value = serde_json::from_str(last).unwrap_or_else(|_| panic!("{arguments:?}: {scripted:?}"));
+        assert_eq!(document["error"]["exitCode"], json!(code));
+        ran.err
+    }
+}
+
+/// Every file with its bytes.
+fn contents(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut folders = vec![directory.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files.insert(path.clone(), fs::read(path).unwrap());
+            }
+        }
+    }
+    files
+}
+
+/// What looks and changes nothing prints the same of a running hub and of its directory.
+fn everything_that_reads(abide: &Abide) {
+    let instances = abide.json(&["instances", "list"]);
+    assert_eq!(instances.as_array().unwrap().len(), 4);
+    let table = abide.out(&["instances", "list", "--prefix", "w-"]);
+    assert!(table.lines().next().unwrap().trim_start().starts_with("ID"), "{table}");
+    assert_eq!(table.lines().count(), 4, "{table}");
+    assert!(
+        table.contains("w-1") && table.contains("waits") && table.contains("\"waiting\""),
+        "{table}"
+    );
+    let failed = abide.json(&["instances", "list", "--status", "failed,completed"]);
+    assert_eq!(failed[0]["instanceId"], "f");
+    assert_eq!(
+        abide
+            .json(&["instances", "list", "--name", "refuses"])
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    assert_eq!(
+        abide
+            .json(&["instances", "list", "--created-from", "1h"])
+            .as_array()
+            .unwrap()
+            .len(),
+        4
+    );
+    assert_eq!(abide.json(&["instances", "list", "--created-to", "1h"]), json!([]));
+    assert_eq!(abide.json(&["instances", "list", "--stopped"]), json!([]));
+    assert_eq!(
+        abide.out(&["instances", "list", "--created-to", "1h"]),
+        "no orchestrations match\n"
+    );
+
+    let shown = abide.json(&["instances", "show", "w-1"]);
+    assert_eq!(
+        (&shown["input"], &shown["runtimeStatus"]),
+        (&json!("p1"), &json!("Running"))
+    );
+    let shown = abide.out(&["instances", "show", "w-1"]);
+    for part in ["Running", "input", "\"p1\"", "n=1", "\"waiting\""] {
+        assert!(shown.contains(part), "{shown}");
+    }
+    let history = abide.json(&["instances", "history", "w-1"]);
+    assert_eq!(history[0]["event"], "ExecutionStarted");
+    let history = abide.out(&["instances", "history", "w-1"]);
+    assert!(
+        history.contains("lock @counter@p1") || history.contains("@counter@p1"),
+        "{history}"
+    );
+    assert!(history.contains("event go"), "{history}");
+
+    assert_eq!(
+        abide.json(&["entities", "list", "counter"]).as_array().unwrap().len(),
+        5
+    );
+    let states = abide.out(&["entities", "list", "--states"]);
+    assert!(
+        states.contains("@counter@3") && states.contains("{\"n\":3}"),
+        "{states}"
+    );
+    assert_eq!(abide.json(&["entities", "show", "@counter@3"]), json!({"n": 3}));
+
+    assert_eq!(abide.json(&["locks", "list"]).as_array().unwrap().len(), 3);
+    let locks = abide.out(&["locks", "list"]);
+    assert!(locks.contains("@counter@p2") && locks.contains("w-2"), "{locks}");
+    let letters = abide.json(&["dead-letters", "list"]);
+    assert_eq!(letters[0]["operation"], "lose");
+    let letters = abide.out(&["dead-letters", "list"]);
+    assert!(
+        letters.contains("@counter@lost") && letters.contains("@sender@s"),
+        "{letters}"
+    );
+    let quarantine = abide.json(&["quarantine", "list"]);
+    assert_eq!(quarantine[0]["entityId"], json!({"name": "shelf", "key": "a"}));
+    assert!(abide.out(&["quarantine", "list"]).contains("@shelf@a"));
+
+    assert!(abide.json(&["stats"])["durable"].as_u64().unwrap() > 0);
+    assert!(abide.out(&["stats"]).contains("wal live bytes"));
+    let counts = abide.json(&["stats", "--counts"]);
+    assert!(counts.to_string().contains("\"refuses\""), "{counts}");
+    assert!(abide.out(&["stats", "--counts"]).contains("refuses"));
+
+    let export = abide.out(&["export"]);
+    assert_eq!(export.lines().count(), 4);
+    for line in export.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(line["history"][0]["event"], "ExecutionStarted", "{line}");
+        assert!(line["input"] != Value::Null);
+    }
+    assert_eq!(
+        abide
+            .out(&["export", "--limit", "1", "--name", "refuses"])
+            .lines()
+            .count(),
+        1
+    );
+
+    for (arguments, code, text) in [
+        (&["instances", "show", "nobody"][..], 3, "`nobody`"),
+        (&["instances", "history", "nobody"], 3, "`nobody`"),
+        (&["instances", "wait", "nobody"], 3, "`nobody`"),
+        (&["entities", "show", "@counter@nobody"], 3, "@counter@nobody"),
+        (&["instances", "show", "@counter@3"], 2, "`@`"),
+        (&["instances", "wait", "f"], 8, "no more than 3"),
+    ] {
+        let told = abide.refused(arguments, code);
+        assert!(told.contains(text), "{arguments:?}: {told}");
+    }
+}
+
+/// Everything that can be read of a running hub is told, to people and to scripts.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_hub_is_read() {
+    let served = Served::open().await;
+    everything_that_reads(&served.abide());
+    let with_path = Abide {
+        hub: served.server.url() + "/",
+        ..served.abide()
+    };
+    assert_eq!(with_path.json(&["entities", "show", "@counter@3"]), json!({"n": 3}));
+    served.stop().await;
+}
+
+/// The same of its directory once it is stopped, and no byte of it changes; what would change something is refused with the
+/// way out, and so is the directory of a hub that is open.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_is_read_and_not_changed() {
+    let served = Served::open().await;
+    let abide = Abide::of(served.place.path());
+    let told = abide.refused(&["instances", "list"], 5);
+    assert!(told.contains(&format!("process {}", std::process::id())), "{told}");
+    assert!(
+        told.contains("--hub http://127.0.0.1:7071") && told.contains("checkpoint"),
+        "{told}"
+    );
+    let told = abide.refused(&["check"], 5);
+    assert!(told.contains("checkpoint"), "{told}");
+
+    let place = served.stop().await;
+    let before = contents(place.path());
+    everything_that_reads(&abide);
+    let letter = abide.json(&["dead-letters", "list"])[0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    for arguments in [
+        &["instances", "start", "waits", "\"x\""][..],
+        &["instances", "raise-event", "w-1", "go", "\"x\""],
+        &["instances", "terminate", "w-1"],
+        &["instances", "suspend", "w-1"],
+        &["instances", "resume", "w-1"],
+        &["instances", "rewind", "f"],
+        &["instances", "restart", "f"],
+        &["instances", "restart", "f", "--same-id"],
+        &["instances", "purge", "f"],
+        &["instances", "purge", "--created-from", "1h", "--yes"],
+        &["entities", "signal", "@counter@3", "add", "1"],
+        &["entities", "call", "@counter@3", "add", "1"],
+        &["entities", "delete", "@counter@3"],
+        &["locks", "release", "@counter@p1"],
+        &["dead-letters", "redeliver", letter.as_str()],
+        &["dead-letters", "drop", letter.as_str()],
+        &["quarantine", "resume", "@shelf@a"],
+    ] {
+        let told = abide.refused(arguments, 4);
+        assert!(
+            told.contains("start the program that opens the hub"),
+            "{arguments:?}: {told}"
+        );
+    }
+    let told = abide.refused(&["instances", "wait", "w-1"], 4);
+    assert!(told.contains("nothing ends"), "{told}");
+    let checked = abide.out(&["check"]);
+    assert!(checked.contains("everything can be read"), "{checked}");
+    let report = abide.json(&["check", place.path().to_str().unwrap()]);
+    assert_eq!((&report["partitions"], &report["problemCount"]), (&json!(4), &json!(0)));
+    assert!(report["records"].as_u64().unwrap() > 20);
+    assert!(contents(place.path()) == before, "a file was changed");
+
+    // What is broken is told as a problem.
+    fs::remove_file(place.path().join("ACKNOWLEDGED")).unwrap();
+    let told = abide.run(&["check"]);
+    assert_eq!(told.code, 6);
+    assert!(
+        told.err.contains("ACKNOWLEDGED is missing") && told.err.contains("1 problem"),
+        "{}",
+        told.err
+    );
+    let told = abide.run(&["check", "--json"]);
+    assert_eq!(told.code, 6);
+    assert_eq!(serde_json::from_str::<Value>(&told.out).unwrap()["problemCount"], 1);
+    let told = abide.refused(&["instances", "list"], 1);
+    assert!(told.contains("abide check"), "{told}");
+}
+
+/// Orchestrations are started, waited for and managed.
+#[tokio::test(flavor = "multi_thread")]
+async fn orchestrations_are_managed() {
+    let served = Served::open().await;
+    let (abide, client) = (served.abide(), served.hub.client());
+    let status = async |id: &str| client.instance(id).status().await.unwrap().unwrap();
+
+    let started = abide.json(&[
+        "instances",
+        "start",
+        "waits",
+        "\"x\"",
+        "--id",
+        "one",
+        "--idempotency-key",
+        "k",
+    ]);
+    assert_eq!(started["id"], "one");
+    let again = abide.out(&[
+        "instances",
+        "start",
+        "waits",
+        "\"x\"",
+        "--id",
+        "one",
+        "--idempotency-key",
+        "k",
+    ]);
+    assert_eq!(again, "one\n");
+    let told = abide.refused(&["instances", "start", "waits", "\"x\"", "--id", "one"], 4);
+    assert!(told.contains("one"), "{told}");
+    let drawn = abide.out(&["instances", "start", "waits", "\"y\""]);
+    assert_eq!(status(drawn.trim()).await.status, OrchestrationStatus::Running);
+
+    let told = abide.refused(&["instances", "wait", "one", "--timeout", "100ms"], 7);
+    assert!(told.contains("can be waited for again"), "{told}");
+    let waiting = abide
+        .command(&["instances", "wait", "one"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    assert_eq!(
+        abide.json(&["instances", "raise-event", "one", "go", "\"!\""])["event"],
+        "go"
+    );
+    let waited = waiting.wait_with_output().unwrap();
+    assert_eq!(
+        (waited.status.code(), waited.stdout.as_slice()),
+        (Some(0), b"\"x!\"\n".as_slice())
+    );
+    assert_eq!(abide.json(&["instances", "wait", "one"])["output"], "x!");
+    let told = abide.refused(&["instances", "raise-event", "one", "go"], 4);
+    assert!(told.contains("one"), "{told}");
+    let told = abide.refused(&["instances", "start", "refuses", "9", "--wait"], 8);
+    assert!(told.contains("no more than 9"), "{told}");
+
+    abide.out(&["instances", "suspend", "w-0", "--reason", "lunch & a nap"]);
+    assert_eq!(status("w-0").await.status, OrchestrationStatus::Suspended);
+    abide.out(&["instances", "resume", "w-0"]);
+    assert_eq!(status("w-0").await.status, OrchestrationStatus::Running);
+    let done = abide.json(&["instances", "terminate", "w-0", "--reason", "no more"]);
+    assert_eq!(done, json!({"instanceId": "w-0", "done": "terminated"}));
+    assert_eq!(status("w-0").await.reason.as_deref(), Some("no more"));
+    let told = abide.refused(&["instances", "wait", "w-0"], 8);
+    assert!(told.contains("Terminated") && told.contains("no more"), "{told}");
+    abide.refused(&["instances", "terminate", "w-0"], 4);
+    abide.refused(&["instances", "rewind", "w-0"], 4);
+
+    // A rewind goes on where it failed, with the file that was missing.
+    let file = served.place.path().join("now it is there");
+    let input = json!(file).to_string();
+    abide.refused(
+        &["instances", "start", "fails_at_first", &input, "--id", "r", "--wait"],
+        8,
+    );
+    fs::write(&file, "").unwrap();
+    abide.out(&["instances", "rewind", "r", "--reason", "it is there"]);
+    assert_eq!(abide.out(&["instances", "wait", "r"]), "7\n");
+
+    let restarted = abide.json(&["instances", "restart", "r"])["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert_ne!(restarted, "r");
+    assert_eq!(abide.out(&["instances", "wait", &restarted]), "7\n");
+    assert_eq!(abide.out(&["instances", "restart", "r", "--same-id"]), "r\n");
+    assert_eq!(abide.out(&["instances", "wait", "r"]), "7\n");
+
+    abide.refused(&["instances", "purge", "w-1"], 4);
+    assert_eq!(abide.out(&["instances", "purge", "r"]), "r is purged\n");
+    abide.refused(&["instances", "purge", "r"], 3);
+    let told = abide.refused(&["instances", "purge", "--created-from", "1h"], 2);
+    assert!(told.contains("--yes"), "{told}");
+    let purged = abide.json(&[
+        "instances",
+        "purge",
+        "--created-from",
+        "1h",
+        "--status",
+        "failed",
+        "--yes",
+    ]);
+    assert!(purged["instancesDeleted"].as_u64().unwrap() >= 2);
+    abide.refused(
+        &[
+            "instances",
+            "purge",
+            "--created-from",
+            "1h",
+            "--status",
+            "failed",
+            "--yes",
+        ],
+        3,
+    );
+    served.stop().await;
+}
+
+/// Entities are signaled and called, and what an operator does for them is done.
+#[tokio::test(flavor = "multi_thread")]
+async fn entities_are_managed() {
+    let served = Served::open().await;
+    let (abide, client) = (served.abide(), served.hub.client());
+    assert_eq!(abide.out(&["entities", "call", "@counter@3", "add", "4"]), "7\n");
+    abide.out(&["entities", "signal", "@counter@3", "set", "{\"n\": 6, \"factor\": 7}"]);
+    assert_eq!(abide.json(&["entities", "call", "@counter@3", "add", "0"]), json!(42));
+    for _ in 0..2 {
+        let arguments = ["entities", "call", "@counter@3", "add", "1", "--idempotency-key", "k"];
+        assert_eq!(abide.out(&arguments), "43\n");
+    }
+    let told = abide.refused(
+        &["entities", "call", "@counter@3", "add", "2", "--idempotency-key", "k"],
+        4,
+    );
+    assert!(told.contains("new"), "{told}");
+    let told = abide.refused(&["entities", "call", "@counter@3", "add", "2000"], 8);
+    assert!(told.contains("no more than 1000"), "{told}");
+    let told = abide.refused(&["entities", "call", "@counter@3", "add"], 2);
+    assert!(told.contains("the value of `n` as JSON"), "{told}");
+    let told = abide.refused(&["entities", "signal", "@counter@3", "steal", "1"], 2);
+    assert!(told.contains("it has add, set"), "{told}");
+    let told = abide.refused(&["entities", "call", "@counter@3", "add", "one"], 2);
+    assert!(told.contains("a text needs its quotes"), "{told}");
+
+    // An empty key, and an input from a file and from the standard input.
+    assert_eq!(abide.out(&["entities", "call", "@counter@", "add", "1"]), "1\n");
+    let file = served.place.path().join("input.json");
+    fs::write(&file, "2").unwrap();
+    let input = format!("@{}", file.display());
+    assert_eq!(abide.out(&["entities", "call", "@counter@", "add", &input]), "3\n");
+    let mut piped = abide.command(&["entities", "call", "@counter@", "add", "-"]);
+    let ran = piped.stdin(fs::File::open(&file).unwrap()).output().unwrap();
+    assert_eq!(ran.stdout, b"5\n");
+
+    abide.out(&["entities", "delete", "@counter@3"]);
+    client.entity::<Counter>("4").add(0).await.unwrap();
+    while client.entity::<Counter>("3").state().await.unwrap().is_some() {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    abide.refused(&["entities", "show", "@counter@3"], 3);
+
+    let released = abide.json(&["locks", "release", "@counter@p1"]);
+    assert_eq!(released["done"], "released");
+    assert_eq!(client.locks().await.unwrap().len(), 2);
+    abide.refused(&["locks", "release", "@counter@p1"], 3);
+
+    let letter = client.dead_letters().await.unwrap().remove(0).id;
+    abide.out(&["dead-letters", "redeliver", &letter]);
+    let letter = loop {
+        // It dies again, since nothing was mended.
+        if let Some(letter) = client
+            .dead_letters()
+            .await
+            .unwrap()
+            .into_iter()
+            .find(|other| other.id != letter)
+        {
+            break letter.id;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    };
+    assert_eq!(
+        abide.out(&["dead-letters", "drop", &letter]),
+        format!("{letter} is dropped\n")
+    );
+    assert!(client.dead_letters().await.unwrap().is_empty());
+    abide.refused(&["dead-letters", "drop", &letter], 3);
+    abide.refused(&["dead-letters", "drop", "nonsense"], 2);
+
+    assert_eq!(abide.json(&["quarantine", "resume", "@shelf@a"])["done"], "resumed");
+    abide.refused(&["quarantine", "resume", "@counter@4"], 3);
+    served.stop().await;
+}
+
+/// A list follows its pages up to the limit and says when there is more; whoever stops reading does not make it panic.
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_end_where_they_are_told() {
+    let served = Served::open().await;
+    let (abide, client) = (served.abide(), served.hub.client());
+    let mut adding = tokio::task::JoinSet::new();
+    for n in 0..2_300 {
+        let add = client.entity::<Counter>(format!("many-{n:05}")).add(1);
+        adding.spawn(async move { add.await.map(drop) });
+    }
+    while let Some(added) = adding.join_next().await {
+        added.unwrap().unwrap();
+    }
+    let length = |list: Value| list.as_array().unwrap().len();
+    let ran = abide.run(&["entities", "list", "counter", "--json"]);
+    assert_eq!(length(serde_json::from_str(&ran.out).unwrap()), 100);
+    assert!(ran.err.contains("--all"), "{}", ran.err);
+    assert_eq!(
+        length(abide.json(&["entities", "list", "counter", "--limit", "2100"])),
+        2_100
+    );
+    let all = abide.json(&["entities", "list", "counter", "--all"]);
+    let ids: Vec<&str> = all
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entity| entity["entityId"]["key"].as_str().unwrap())
+        .collect();
+    assert_eq!(ids.iter().filter(|key| key.starts_with("many-")).count(), 2_300);
+    assert!(ids.is_sorted());
+
+    for arguments in [
+        &["entities", "list", "--all"][..],
+        &["entities", "list", "--all", "--json"],
+    ] {
+        let mut head = abide
+            .command(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(head.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let mut told = String::new();
+        head.stderr.take().unwrap().read_to_string(&mut told).unwrap();
+        assert_eq!((head.wait().unwrap().code(), told.as_str()), (Some(0), ""));
+    }
+    served.stop().await;
+}
+
+/// What is wrong is said with what to do, and ends with the code that it has.
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_say_what_to_do() {
+    let served = Served::open().await;
+    let abide = served.abide();
+    let with = |hub: &str, token: Option<&str>| Abide {
+        hub: hub.to_owned(),
+        token: token.map(str::to_owned),
+    };
+
+    let told = with(&abide.hub, None).refused(&["stats"], 5);
+    assert!(told.contains("ABIDE_TOKEN"), "{told}");
+    let told = with(&abide.hub, Some("a-token-of-somebody-else")).refused(&["stats"], 5);
+    assert!(
+        told.contains("ABIDE_TOKEN") && !told.contains("somebody-else"),
+        "{told}"
+    );
+    let reader = with(&abide.hub, Some("only-reads-the-test-hub"));
+    assert!(reader.json(&["stats"]).is_object());
+    let told = reader.refused(&["instances", "terminate", "w-1"], 5);
+    assert!(told.contains("operate"), "{told}");
+
+    let nowhere = tempfile::tempdir().unwrap();
+    let directory = nowhere.path().to_str().unwrap();
+    let told = with(directory, None).refused(&["instances", "list"], 3);
+    assert!(told.contains("no hub in") && told.contains("abide hubs"), "{told}");
+    assert_eq!(fs::read_dir(directory).unwrap().count(), 0);
+    with(directory, None).refused(&["check"], 3);
+    let told = with("localhost:7071", None).refused(&["stats"], 3);
+    assert!(told.contains("http://localhost:7071"), "{told}");
+    let told = with("ftp://localhost", None).refused(&["stats"], 2);
+    assert!(told.contains("http://"), "{told}");
+    let told = abide.refused(&["check"], 2);
+    assert!(told.contains("abide check DIRECTORY"), "{told}");
+
+    // Nobody listens on a port that was just given back.
+    let free = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let told = with(&format!("http://{free}"), None).refused(&["stats"], 5);
+    assert!(told.contains("is the program running"), "{told}");
+    // Something answers that is no hub.
+    let told = with(&format!("{}/elsewhere", abide.hub), None).refused(&["stats"], 5);
+    assert!(told.contains("--hub") || told.contains("ABIDE_TOKEN"), "{told}");
+
+    for wrong in [
+        &["instances", "show"][..],
+        &["instances", "list", "--status", "asleep"],
+        &["instances", "list", "--limit", "0"],
+        &["instances", "list", "--created-from", "yesterday"],
+        &["entities", "show", "counter"],
+        &["instances", "wait", "w-1", "--timeout", "5"],
+        &["nonsense"],
+        &[],
+    ] {
+        let ran = abide.run(wrong);
+        assert_eq!(ran.code, 2, "{wrong:?}");
+        assert!(
+            ran.err.contains("Usage") || ran.err.contains("--help"),
+            "{wrong:?}: {}",
+            ran.err
+        );
+    }
+    served.stop().await;
+}
+
+/// Hubs are found where they are, whoever has them open, and nothing else is taken for one.
+#[tokio::test(flavor = "multi_thread")]
+async fn hubs_are_found() {
+    let place = tempfile::tempdir().unwrap();
+    let below = place.path().join("a").join("b");
+    fs::create_dir_all(&below).unwrap();
+    fs::create_dir_all(place.path().join("empty")).unwrap();
+    let open = builder(&below.join("open")).open().await.unwrap();
+    builder(&place.path().join("closed"))
+        .open()
+        .await
+        .unwrap()
+        .shutdown()
+        .await
+        .unwrap();
+    open.checkpoint(place.path().join("copy")).await.unwrap();
+    fs::create_dir_all(place.path().join("broken")).unwrap();
+    fs::write(place.path().join("broken").join("FORMAT"), "nonsense").unwrap();
+
+    let abide = Abide::of(place.path());
+    let hubs = abide.json(&["hubs"]);
+    let states: Vec<_> = hubs
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|hub| hub["state"].as_str().unwrap())
+        .collect();
+    assert_eq!(states, ["open", "broken", "closed", "copy"]);
+    assert_eq!(hubs[0]["openBy"], format!("process {}", std::process::id()));
+    let table = abide.out(&["hubs", place.path().to_str().unwrap()]);
+    assert!(
+        table.contains("open by process") && table.contains("broken:"),
+        "{table}"
+    );
+    assert_eq!(abide.json(&["hubs", "--depth", "1"]).as_array().unwrap().len(), 3);
+    assert_eq!(
+        abide.out(&["hubs", place.path().join("empty").to_str().unwrap()]),
+        "no hub was found\n"
+    );
+    abide.refused(&["hubs", "/nowhere/at/all"], 3);
+    open.shutdown().await.unwrap();
+}
+
+/// The help tells the codes and not the token; each shell gets its completions; a token in the environment is not shown.
+#[test]
+fn the_help_helps() {
+    let abide = Abide {
+        hub: "http://127.0.0.1:9".to_owned(),
+        token: Some(TOKEN.to_owned()),
+    };
+    let help = abide.out(&["--help"]);
+    for part in [
+        "Exit codes:",
+        "7  `wait` ran out of time",
+        "ABIDE_TOKEN",
+        "ABIDE_HUB",
+        "dead-letters",
+    ] {
+        assert!(help.contains(part), "{help}");
+    }
+    for noun in ["instances", "entities", "locks", "dead-letters", "quarantine"] {
+        assert!(abide.out(&[noun, "--help"]).contains("list"));
+    }
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = abide.out(&["completions", shell]);
+        assert!(script.contains("raise-event") && script.contains("abide"), "{shell}");
+    }
+    assert!(abide.out(&["--version"]).contains(env!("CARGO_PKG_VERSION")));
+}
