@@ -123,7 +123,13 @@ impl Sequence {
 
 /// Breaks a request in one place, or joins it with another.
 fn mutate(input: &mut Vec<u8>, other: &[u8], chance: &mut Sequence) {
-    let at = chance.below(input.len() + 1);
+    // Half of the time behind the path, so that not most of them miss every route.
+    let path = input
+        .iter()
+        .position(|byte| b"?\n".contains(byte))
+        .unwrap_or(input.len());
+    let from = if chance.below(2) == 0 { path } else { 0 };
+    let at = from + chance.below(input.len() + 1 - from);
     let to = (at + chance.below(12)).min(input.len());
     match chance.below(8) {
         0 => drop(input.drain(at..to)),
@@ -165,7 +171,7 @@ async fn any_bytes_are_answered_properly() {
     let mut statuses = BTreeMap::new();
     let mut driven = 0;
     // A new hub now and then, so that lists stay short.
-    for _ in 0..15 {
+    for _ in 0..20 {
         let (hub, router) = fuzzed::open().await;
         for seed in &seeds {
             let status = drive(&router, seed).await.expect("a seed is a request");

@@ -54,7 +54,8 @@ pub async fn drive(router: &Router, bytes: &[u8]) -> Option<StatusCode> {
     let wishes = request.uri().query().unwrap_or_default().to_ascii_lowercase();
     let may_fail = wishes.contains("returninternalservererroronfailure");
     // What lies outside is answered by the program that mounts the router.
-    let is_ours = request.uri().path().starts_with(BASE_PATH);
+    let below = request.uri().path().strip_prefix(BASE_PATH);
+    let is_ours = below.is_some_and(|below| below.is_empty() || below.starts_with('/'));
     let has_body = is_ours && request.method() != Method::HEAD;
     let Ok(response) = router.clone().oneshot(request).await;
     let (head, body) = response.into_parts();
