@@ -181,7 +181,8 @@ pub(super) async fn rewind(
         ("instanceId" = String, Path, description = "The id of the orchestration."),
         ("restartWithNewInstanceId" = Option<bool>, Query, description = "Whether the new one gets an id of its own; it does if nothing is said."),
         ("timeout" = Option<f64>, Query, description = "Waits for the end, at most so many seconds."),
-        ("pollingInterval" = Option<f64>, Query, description = "Accepted and of no effect: the end is not polled.")
+        ("pollingInterval" = Option<f64>, Query, description = "Accepted and of no effect: the end is not polled."),
+        ("returnInternalServerErrorOnFailure" = Option<bool>, Query, description = "With `timeout`: 500 if it failed.")
     ),
     responses(
         (status = 202, description = "It was started.", body = CheckStatus, headers(
@@ -191,7 +192,8 @@ pub(super) async fn rewind(
         (status = 200, description = "With `timeout`: its output, or how it stands if it failed or was terminated.", body = serde_json::Value),
         (status = 400, description = "An argument is wrong, or its type is not registered any more.", body = ErrorDocument),
         (status = 404, description = "There is none of this id.", body = ErrorDocument),
-        (status = 409, description = "It keeps its id and has not ended.", body = ErrorDocument)
+        (status = 409, description = "It keeps its id and has not ended.", body = ErrorDocument),
+        (status = 500, description = "With `returnInternalServerErrorOnFailure`: it failed.", body = serde_json::Value)
     )
 )]
 pub(super) async fn restart(

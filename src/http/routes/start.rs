@@ -44,7 +44,6 @@ type Head = (State<Arc<Api>>, ManagementUrls, Query, Trace, IdempotencyKey);
         )),
         (status = 200, description = "With `timeout`: its output, or how it stands if it failed or was terminated.", body = serde_json::Value),
         (status = 400, description = "The name is unknown, or an argument or the input is wrong.", body = ErrorDocument),
-        (status = 409, description = "An orchestration of this id has not ended.", body = ErrorDocument),
         (status = 413, description = "The input is too large.", body = ErrorDocument),
         (status = 422, description = "The idempotency key was used for another start.", body = ErrorDocument),
         (status = 500, description = "With `returnInternalServerErrorOnFailure`: it failed.", body = serde_json::Value),
