@@ -156,6 +156,7 @@ impl Served {
         let old = old.open().await.unwrap();
         old.client().entity::<before::Shelf>("a").put(1).await.unwrap();
         old.shutdown().await.unwrap();
+        free(place.path());
 
         let hub = builder(place.path()).open().await.unwrap();
         let client = hub.client();
@@ -201,7 +202,16 @@ impl Served {
     async fn stop(self) -> tempfile::TempDir {
         self.server.shutdown().await.unwrap();
         self.hub.shutdown().await.unwrap();
+        free(self.place.path());
         self.place
+    }
+}
+
+/// Waits until nobody holds a hub that was closed. A process that another test starts at this moment has the lock's file open
+/// as well, until it is the program that it is to be.
+fn free(directory: &Path) {
+    while Hub::inspect(directory).summary().unwrap().open_by.is_some() {
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 
@@ -797,6 +807,7 @@ async fn errors_say_what_to_do() {
         &["instances", "list", "--created-from", "yesterday"],
         &["entities", "show", "counter"],
         &["instances", "wait", "w-1", "--timeout", "5"],
+        &["instances", "start", "waits", "--timeout", "5s"],
         &["nonsense"],
         &[],
     ] {
@@ -826,6 +837,7 @@ async fn hubs_are_found() {
         .shutdown()
         .await
         .unwrap();
+    free(&place.path().join("closed"));
     open.checkpoint(place.path().join("copy")).await.unwrap();
     fs::create_dir_all(place.path().join("broken")).unwrap();
     fs::write(place.path().join("broken").join("FORMAT"), "nonsense").unwrap();

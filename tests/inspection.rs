@@ -277,6 +277,43 @@ async fn a_sound_directory_has_no_problems() {
     assert!(contents(place.path()) == before, "a file was changed");
 }
 
+/// A file of the store that lost some bytes, or is missing, is a problem of the report, wherever it is broken, and what can
+/// be read is looked at all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_store_is_told_as_a_problem() {
+    let place = tempfile::tempdir().unwrap();
+    fill(place.path()).await;
+    let files = contents(place.path());
+    let tables: Vec<_> = files
+        .iter()
+        .filter(|(path, _)| path.extension().is_some_and(|extension| extension == "sst"))
+        .collect();
+    assert!(!tables.is_empty());
+    for (path, bytes) in tables {
+        let half = bytes.len() / 2;
+        let ends: [(&str, Vec<u8>); 4] = [
+            ("overwritten at its beginning", [&[0xff; 64], &bytes[64..]].concat()),
+            ("cut in half", bytes[..half].to_vec()),
+            ("emptied", Vec::new()),
+            (
+                "overwritten at its end",
+                [&bytes[..bytes.len() - 64], &[0xff; 64]].concat(),
+            ),
+        ];
+        for (how, broken) in ends {
+            fs::write(path, broken).unwrap();
+            let report = Hub::inspect(place.path()).check().await.unwrap();
+            assert!(!report.is_good(), "{} was {how}", path.display());
+        }
+        fs::remove_file(path).unwrap();
+        let report = Hub::inspect(place.path()).check().await.unwrap();
+        assert!(!report.is_good(), "{} was removed", path.display());
+        fs::write(path, bytes).unwrap();
+    }
+    let report = Hub::inspect(place.path()).check().await.unwrap();
+    assert!(report.is_good(), "{report}");
+}
+
 /// A directory says who its hub is, also while a process has it open.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_directory_says_who_its_hub_is() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 /// How one run measures.
 #[derive(Debug)]
 pub(crate) struct Arguments {
-    /// Measures shortly, to see in under 40 seconds whether something broke.
+    /// Measures shortly, to see in about a minute whether something broke.
     pub(crate) quick: bool,
     /// Where to write one JSON object a line.
     pub(crate) json: Option<PathBuf>,
@@ -17,9 +17,9 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) const USAGE: &str = "\
-usage: cargo bench --bench throughput [-- OPTIONS]
+usage: cargo bench --features http --bench throughput [-- OPTIONS]
 
-  --quick          measure shortly; done in under 40 seconds
+  --quick          measure shortly; done in about a minute
   --json FILE      also write one JSON object a line: {\"name\", \"value\", \"unit\"}
   --only PREFIX    measure only the figures whose name begins with PREFIX; may be repeated
   --dir DIRECTORY  put the stores there (default: the target directory)";

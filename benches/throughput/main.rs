@@ -1,6 +1,6 @@
 //! The large measurements: a closed loop over whole hubs, beside the floors of the same machine in the same run.
 //!
-//! `cargo bench --bench throughput -- --help` lists the options. Every figure has the name that the documents use, and
+//! `cargo bench --features http --bench throughput -- --help` lists the options. Every figure has the name that the documents use, and
 //! the last table compares it with what it has to reach.
 
 mod arguments;

@@ -112,8 +112,8 @@ impl Inspection {
     /// place of each record with the one it should have. It needs no registered types, and changes nothing.
     ///
     /// # Errors
-    /// [`ErrorKind::Locked`] if a process has the hub open, [`ErrorKind::Format`] if there is no hub, and
-    /// [`ErrorKind::Io`]. Whatever is broken is no error but part of the report.
+    /// [`ErrorKind::Locked`] if a process has the hub open, and [`ErrorKind::Format`] if there is no hub. Whatever is broken is
+    /// no error but part of the report.
     pub async fn check(self) -> Result<CheckReport> {
         self.check_with(|_, _| ()).await
     }
@@ -141,12 +141,12 @@ fn check(directory: &Path, mut progress: impl FnMut(u16, u16)) -> Result<CheckRe
     }
     let (inspected, promise) = match crate::store::open_unchecked(directory, MEMORY) {
         Ok(opened) => opened,
+        Err(error) if error.kind() == ErrorKind::Locked => return Err(error),
         // Nothing of it can be read, which is what the caller wants to know.
-        Err(error) if matches!(error.kind(), ErrorKind::Format | ErrorKind::Corrupted) => {
+        Err(error) => {
             check.problem(None, None, error.to_string());
             return Ok(check.report);
         }
-        Err(error) => return Err(error),
     };
     if let Err(error) = promise {
         check.problem(None, None, error.to_string());
@@ -370,5 +370,122 @@ fn name(table: Table) -> &'static str {
         Table::Activity => "activity",
         Table::EarlyEvent => "early event",
         Table::OrchestrationName => "name of orchestrations",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::records::CommitRecord;
+    use crate::store::records::instance::OrchestrationStatus;
+    use crate::store::{Batch, OpenOptions, Store};
+    use crate::time::Timestamp;
+
+    const PARTITIONS: u16 = 4;
+
+    /// Records that do not decode, stand where nobody looks for them, or are of no kind that is known: each is told with its
+    /// kind and its instance, and none hides another.
+    #[test]
+    fn every_broken_record_is_told() {
+        let place = tempfile::tempdir().unwrap();
+        let id = InstanceId::trusted("@a@k");
+        let (here, elsewhere) = {
+            let here = id.partition(PARTITIONS);
+            (here, PartitionId((here.0 + 1) % PARTITIONS))
+        };
+        let state = |state: &[u8]| {
+            let record = StateRecord {
+                changed: Timestamp(1),
+                state,
+            };
+            records::encode(&record).unwrap()
+        };
+        let unknown = [here.0.to_be_bytes().as_slice(), &[0xee, 1]].concat();
+        let execution = crate::id::ExecutionId([0; 16]);
+        let broken: [(Vec<u8>, Vec<u8>, &str); 8] = [
+            (
+                keys::state(here, &id),
+                vec![1, 0xff],
+                "state of `@a@k`: a stored state does not decode",
+            ),
+            (
+                keys::state(here, &InstanceId::trusted("@a@l")),
+                state(b"{"),
+                "it is no JSON",
+            ),
+            (
+                keys::lock(here, &id),
+                vec![9, 9],
+                "lock of `@a@k`: a stored lock has record version 9",
+            ),
+            (keys::state(elsewhere, &id), state(b"1"), "where nobody looks for it"),
+            (
+                keys::turn(here, &id, execution, 3),
+                Vec::new(),
+                "turn of a history of `@a@k`",
+            ),
+            (
+                keys::timer_name(here, &id, "t"),
+                vec![1, 2],
+                "name of a timer of `@a@k`: it has 2 bytes instead of 8",
+            ),
+            (unknown, vec![1], "of no kind that this build knows"),
+            (
+                keys::state(PartitionId(PARTITIONS), &id),
+                state(b"1"),
+                "more partitions than the 4",
+            ),
+        ];
+        let how = OpenOptions {
+            partitions: PARTITIONS.into(),
+            ..OpenOptions::default()
+        };
+        let opened = crate::store::open(place.path(), &how).unwrap();
+        let mut batch = Batch::default();
+        let commit = CommitRecord {
+            number: 1,
+            next_batch: 1,
+        };
+        batch.put(&keys::COMMIT, &records::encode(&commit).unwrap());
+        let status = keys::status(here, OrchestrationStatus::Running, Timestamp(1), &id);
+        batch.put(&status, &[]);
+        for (key, value, _) in &broken {
+            batch.put(key, value);
+        }
+        opened.store.write(&batch).unwrap();
+        opened.store.sync().unwrap();
+        opened.store.acknowledge(1).unwrap();
+        opened.store.close(1).unwrap();
+        drop(opened);
+
+        let mut seen = Vec::new();
+        let report = check(place.path(), |done, of| seen.push((done, of))).unwrap();
+        assert_eq!(seen, [(1, 4), (2, 4), (3, 4), (4, 4)]);
+        for (key, _, text) in &broken {
+            let problems: Vec<String> = report.problems.iter().map(ToString::to_string).collect();
+            assert!(
+                problems.iter().any(|problem| problem.contains(text)),
+                "{}: {text}: {problems:#?}",
+                key.escape_ascii()
+            );
+        }
+        assert_eq!(report.problem_count, broken.len() as u64);
+        assert_eq!(report.last_commit, 1);
+        assert_eq!(
+            report.records,
+            broken.len() as u64,
+            "the index row counts, the one behind the last partition does not"
+        );
+    }
+
+    /// Every table has a name of its own and a place in the list of all of them.
+    #[test]
+    fn tables_have_names() {
+        let names: std::collections::BTreeSet<&str> = Table::ALL.into_iter().map(name).collect();
+        assert_eq!(names.len(), Table::ALL.len());
+        for table in Table::ALL {
+            let key = [&[0, 1, table as u8][..], b"x"].concat();
+            assert_eq!(keys::partition_and_table(&key), Some((PartitionId(1), table)));
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The directory of a stopped hub: the management API answers within this process, and changes nothing.
 
 use std::path::Path;
+use std::time::Duration;
 
 use abide::http::HttpConfig;
 use abide::{Error, ErrorKind, Hub};
@@ -13,6 +14,9 @@ use tower::ServiceExt;
 use crate::exit::{Exit, Failure, Result};
 use crate::request::{Answer, CONTINUATION, Request};
 
+/// How long an answer may take. Nobody else waits for the directory, and counting much takes its time.
+const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// A stopped hub.
 pub(crate) struct Directory {
     router: Router,
@@ -24,7 +28,7 @@ impl Directory {
         let runtime = runtime()?;
         let opened = runtime.block_on(async {
             let client = Hub::inspect(directory).client().await?;
-            abide::http::router(client, &HttpConfig::new().without_token())
+            abide::http::router(client, &HttpConfig::new().without_token().request_timeout(PATIENCE))
         });
         Ok(Self {
             router: opened.map_err(|error| refused(directory, &error))?,

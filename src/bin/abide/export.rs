@@ -5,6 +5,7 @@ use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
 use clap::Args;
+use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
 use crate::exit::{Exit, Failure, Result};
@@ -32,7 +33,13 @@ pub(crate) struct Arguments {
 pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
     let hub = session.hub()?;
     let mut file = arguments.output.as_ref().map(create).transpose()?;
-    let progress = spinner("orchestrations");
+    // Lines and progress on one screen would be in each other's way.
+    let is_seen = file.is_none() && session.output.is_terminal();
+    let progress = if is_seen {
+        ProgressBar::hidden()
+    } else {
+        spinner("orchestrations")
+    };
     let limit = arguments.limit.map_or(Limit::NONE, Limit::of);
     let mut gone = 0_u64;
     let exported = pages::each(

@@ -7,6 +7,7 @@ use ureq::{Agent, Error};
 
 use crate::arguments::Secret;
 use crate::exit::{Exit, Failure, Result};
+use crate::output::note;
 use crate::request::{Answer, BASE, CONTINUATION, Request};
 
 /// How long it may take to find the host, and then to connect to it.
@@ -58,6 +59,8 @@ impl Remote {
             .timeout_connect(Some(CONNECT_TIMEOUT));
         if parsed.host().is_some_and(is_this_machine) {
             config = config.proxy(None);
+        } else if authorization.is_some() && parsed.scheme_str() == Some("http") {
+            note("the token goes over the network as it is; with an `https` URL nobody can read it on its way");
         }
         Ok(Self {
             agent: Agent::new_with_config(config.build()),

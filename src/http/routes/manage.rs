@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use crate::error::ErrorKind;
-use crate::http::documents::{CheckStatus, ErrorDocument};
+use crate::http::documents::{CheckStatus, ErrorDocument, OrderRefused, ReasonArguments, WaitArguments};
 use crate::http::error::Problem;
 use crate::http::extract::{IdempotencyKey, Path};
 use crate::http::links::ManagementUrls;
@@ -62,13 +62,11 @@ pub(super) async fn raise_event(
     tag = "orchestrations",
     params(
         ("instanceId" = String, Path, description = "The id of the orchestration."),
-        ("reason" = Option<String>, Query, description = "Why.")
+        ReasonArguments
     ),
     responses(
         (status = 202, description = "It ends."),
-        (status = 400, description = "The id is wrong.", body = ErrorDocument),
-        (status = 404, description = "There is none of this id.", body = ErrorDocument),
-        (status = 410, description = "It has ended.", body = ErrorDocument)
+        OrderRefused
     )
 )]
 pub(super) async fn terminate(
@@ -89,13 +87,11 @@ pub(super) async fn terminate(
     tag = "orchestrations",
     params(
         ("instanceId" = String, Path, description = "The id of the orchestration."),
-        ("reason" = Option<String>, Query, description = "Why.")
+        ReasonArguments
     ),
     responses(
         (status = 202, description = "It rests."),
-        (status = 400, description = "The id is wrong.", body = ErrorDocument),
-        (status = 404, description = "There is none of this id.", body = ErrorDocument),
-        (status = 410, description = "It has ended.", body = ErrorDocument)
+        OrderRefused
     )
 )]
 pub(super) async fn suspend(
@@ -116,13 +112,11 @@ pub(super) async fn suspend(
     tag = "orchestrations",
     params(
         ("instanceId" = String, Path, description = "The id of the orchestration."),
-        ("reason" = Option<String>, Query, description = "Why.")
+        ReasonArguments
     ),
     responses(
         (status = 202, description = "It goes on."),
-        (status = 400, description = "The id is wrong.", body = ErrorDocument),
-        (status = 404, description = "There is none of this id.", body = ErrorDocument),
-        (status = 410, description = "It has ended.", body = ErrorDocument)
+        OrderRefused
     )
 )]
 pub(super) async fn resume(
@@ -143,7 +137,7 @@ pub(super) async fn resume(
     tag = "orchestrations",
     params(
         ("instanceId" = String, Path, description = "The id of the orchestration."),
-        ("reason" = Option<String>, Query, description = "Why.")
+        ReasonArguments
     ),
     responses(
         (status = 202, description = "It goes on."),
@@ -180,8 +174,7 @@ pub(super) async fn rewind(
     params(
         ("instanceId" = String, Path, description = "The id of the orchestration."),
         ("restartWithNewInstanceId" = Option<bool>, Query, description = "Whether the new one gets an id of its own; it does if nothing is said."),
-        ("timeout" = Option<f64>, Query, description = "Waits for the end, at most so many seconds."),
-        ("pollingInterval" = Option<f64>, Query, description = "Accepted and of no effect: the end is not polled.")
+        WaitArguments
     ),
     responses(
         (status = 202, description = "It was started.", body = CheckStatus, headers(
@@ -191,7 +184,8 @@ pub(super) async fn rewind(
         (status = 200, description = "With `timeout`: its output, or how it stands if it failed or was terminated.", body = serde_json::Value),
         (status = 400, description = "An argument is wrong, or its type is not registered any more.", body = ErrorDocument),
         (status = 404, description = "There is none of this id.", body = ErrorDocument),
-        (status = 409, description = "It keeps its id and has not ended.", body = ErrorDocument)
+        (status = 409, description = "It keeps its id and has not ended.", body = ErrorDocument),
+        (status = 500, description = "With `returnInternalServerErrorOnFailure`: it failed.", body = serde_json::Value)
     )
 )]
 pub(super) async fn restart(

@@ -1,6 +1,7 @@
 //! The routes, and the router that they make.
 
 mod dead_letters;
+mod description;
 mod entities;
 mod entity;
 mod hub;
@@ -16,7 +17,7 @@ use std::sync::{Arc, LazyLock};
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
-use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
+use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -26,11 +27,12 @@ use crate::http::BASE_PATH;
 use crate::http::config::HttpConfig;
 use crate::http::error::{Problem, problem};
 use crate::http::normalise::WithoutTrailingSlash;
+use crate::http::routes::description::complete;
 use crate::http::security::{Guard, protect, protect_open};
 use crate::http::state::Api;
 
 /// The document that describes the routes, but for where they are served.
-static DOCUMENT: LazyLock<OpenApi> = LazyLock::new(|| routes().merge(open_routes()).into_openapi());
+static DOCUMENT: LazyLock<OpenApi> = LazyLock::new(|| complete(routes().into_openapi(), open_routes().into_openapi()));
 
 /// The router of the management API of the hub that `client` belongs to, for a program's own server: every route lies under
 /// `/runtime/webhooks/durabletask`, and nothing outside of that is touched, so it can be merged and nested.
@@ -51,14 +53,7 @@ pub fn router(client: Client, config: &HttpConfig) -> Result<axum::Router> {
 
 /// Every route that needs a token, if the configuration has some, with its description.
 fn routes() -> OpenApiRouter<Arc<Api>> {
-    let info = InfoBuilder::new()
-        .title("Abide management API")
-        .description(Some(
-            "The management API of Azure Durable Functions, served by an Abide hub, and what that API lacks.",
-        ))
-        .version(env!("CARGO_PKG_VERSION"))
-        .build();
-    OpenApiRouter::with_openapi(OpenApiBuilder::new().info(info).build())
+    OpenApiRouter::new()
         .routes(routes!(start::start))
         .routes(routes!(start::start_with_id))
         .routes(routes!(instances::list_instances, instances::purge_instances))

@@ -42,6 +42,7 @@ pub(crate) enum Status {
     Failed,
     Terminated,
     Canceled,
+    #[value(alias = "ContinuedAsNew")]
     ContinuedAsNew,
     Suspended,
 }

@@ -3,13 +3,18 @@
 use std::io::{BufRead, IsTerminal, Write};
 
 use clap::Args;
+use serde_json::{Value, json};
 
 use crate::exit::{Exit, Failure, Result};
+use crate::hub::Hub;
 use crate::instances::filter::{Status, statuses};
 use crate::output::{clean, spinner};
 use crate::request::Request;
 use crate::session::Session;
 use crate::times;
+
+/// How often a server is asked that gives up again and again.
+const MOST_REQUESTS: u64 = 1_000;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -46,16 +51,38 @@ pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
     if arguments.id.is_none() && !arguments.yes {
         confirm()?;
     }
-    let progress = spinner("answers");
-    let answer = hub.ask(&request);
-    progress.finish_and_clear();
-    let document = answer?.json()?;
+    let document = purge(&hub, &request)?;
     let done = match (&arguments.id, document["instancesDeleted"].as_u64()) {
         (Some(id), _) => format!("{} is purged", clean(id)),
         (None, Some(1)) => "1 orchestration is purged".to_owned(),
-        (None, purged) => format!("{} orchestrations are purged", purged.unwrap_or_default()),
+        (None, Some(purged)) => format!("{purged} orchestrations are purged"),
+        (None, None) => "all that match are purged".to_owned(),
     };
     session.done(&done, &document)
+}
+
+/// Purges. A server gives up on what takes long, with a part of it done, and is asked for the rest.
+fn purge(hub: &Hub, request: &Request) -> Result<Value> {
+    let progress = spinner("requests");
+    let mut partly = false;
+    let answer = loop {
+        progress.inc(1);
+        let answer = hub.send(request)?;
+        match answer.status {
+            504 if progress.position() < MOST_REQUESTS => partly = true,
+            // The rest was none.
+            404 if partly => break Ok(json!({"instancesDeleted": null})),
+            _ if answer.is_good() => break answer.json(),
+            _ => break Err(answer.into_failure(true)),
+        }
+    };
+    progress.finish_and_clear();
+    let mut document = answer?;
+    if partly {
+        // The numbers of those before are not known.
+        document["instancesDeleted"] = Value::Null;
+    }
+    Ok(document)
 }
 
 /// Asks whether many orchestrations are to be forgotten.

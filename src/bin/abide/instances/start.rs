@@ -1,13 +1,16 @@
 //! `abide instances start`
 
+use std::time::Duration;
+
 use clap::Args;
 
 use crate::exit::{Exit, Failure, Result};
 use crate::input;
-use crate::instances::wait::{self, Patience};
+use crate::instances::wait;
 use crate::output::clean;
 use crate::request::Request;
 use crate::session::Session;
+use crate::times;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -34,8 +37,9 @@ pub(crate) struct Arguments {
     #[arg(long)]
     wait: bool,
 
-    #[command(flatten)]
-    patience: Patience,
+    /// Waits so long at most, such as `90s` or `2h`; for ever if nothing is said.
+    #[arg(long, value_name = "DURATION", value_parser = times::duration, requires = "wait")]
+    timeout: Option<Duration>,
 }
 
 pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
@@ -56,7 +60,7 @@ pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
         .into());
     };
     if arguments.wait {
-        return wait::until_it_ends(session, &hub, id, arguments.patience);
+        return wait::until_it_ends(session, &hub, id, arguments.timeout);
     }
     session.done(&clean(id), &document)
 }

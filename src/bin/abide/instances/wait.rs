@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::exit::{Exit, Failure, Result};
 use crate::hub::Hub;
-use crate::output::{clean, payload, spinner};
+use crate::output::{clean, note, payload, spinner};
 use crate::request::Request;
 use crate::session::Session;
 use crate::times;
@@ -23,13 +23,6 @@ pub(crate) struct Arguments {
     /// The id of the orchestration.
     id: String,
 
-    #[command(flatten)]
-    patience: Patience,
-}
-
-/// How long to wait.
-#[derive(Clone, Copy, Debug, Args)]
-pub(crate) struct Patience {
     /// Waits so long at most, such as `90s` or `2h`; for ever if nothing is said.
     #[arg(long, value_name = "DURATION", value_parser = times::duration)]
     timeout: Option<Duration>,
@@ -37,16 +30,16 @@ pub(crate) struct Patience {
 
 pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
     let hub = session.hub()?;
-    until_it_ends(session, &hub, &arguments.id, arguments.patience)
+    until_it_ends(session, &hub, &arguments.id, arguments.timeout)
 }
 
 /// Asks again and again until the orchestration has ended, and prints its output. The orchestration goes on whatever
 /// becomes of the wait.
-pub(crate) fn until_it_ends(session: &mut Session, hub: &Hub, id: &str, patience: Patience) -> Result {
+pub(crate) fn until_it_ends(session: &mut Session, hub: &Hub, id: &str, timeout: Option<Duration>) -> Result {
     let began = Instant::now();
     let request = Request::get(&["instances", id]).query("showInput", Some("false"));
     let progress = spinner("looks");
-    let mut pause = FIRST_PAUSE;
+    let (mut pause, mut told) = (FIRST_PAUSE, false);
     let document = loop {
         let answer = hub.ask(&request)?;
         progress.inc(1);
@@ -58,7 +51,16 @@ pub(crate) fn until_it_ends(session: &mut Session, hub: &Hub, id: &str, patience
         if matches!(hub, Hub::Directory(_)) {
             return Err(not_ended(id, &document).into());
         }
-        let left = patience.timeout.map(|timeout| timeout.saturating_sub(began.elapsed()));
+        if let Some(reason) = document["stopped"]["message"].as_str().filter(|_| !told) {
+            told = true;
+            let text = format!(
+                "{} is stopped and goes on when it is resumed: {}",
+                clean(id),
+                clean(reason)
+            );
+            progress.suspend(|| note(&text));
+        }
+        let left = timeout.map(|timeout| timeout.saturating_sub(began.elapsed()));
         if left.is_some_and(|left| left.is_zero()) {
             progress.finish_and_clear();
             return Err(out_of_time(id, &document).into());

@@ -19,6 +19,7 @@ use crate::exit::{Failure, Result};
 /// Where a command prints, and how.
 pub(crate) struct Output {
     stdout: BufWriter<Stdout>,
+    is_terminal: bool,
     json: bool,
     style: Style,
 }
@@ -26,8 +27,10 @@ pub(crate) struct Output {
 impl Output {
     pub(crate) fn new(json: bool) -> Self {
         let stdout = std::io::stdout();
+        let is_terminal = stdout.is_terminal();
         Self {
-            style: Style::of(stdout.is_terminal()),
+            style: Style::of(is_terminal),
+            is_terminal,
             stdout: BufWriter::new(stdout),
             json,
         }
@@ -36,6 +39,11 @@ impl Output {
     /// Whether JSON is wanted.
     pub(crate) fn json(&self) -> bool {
         self.json
+    }
+
+    /// Whether somebody watches what is printed.
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.is_terminal
     }
 
     pub(crate) fn style(&self) -> Style {
