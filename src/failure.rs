@@ -1,5 +1,6 @@
 //! What went wrong, in the form that is stored and that survives every hop.
 
+use std::cell::RefCell;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -65,6 +66,32 @@ impl Failure {
     pub fn non_retriable(mut self) -> Self {
         self.non_retriable = true;
         self
+    }
+}
+
+thread_local! {
+    /// While a failure is made of an error: what the error says it was before, once it has said so.
+    static BEFORE: RefCell<Option<Option<Failure>>> = const { RefCell::new(None) };
+}
+
+/// The record of an error that came out of a call, with its type and details.
+///
+/// `?` turns an error of any type into a [`Failure`], and of any type nothing is known but that it is an `Error`. So one that
+/// came out of a call [tells](tell_record) while it is asked for its source.
+pub(crate) fn record_of(error: &dyn std::error::Error) -> Option<Failure> {
+    BEFORE.set(Some(None));
+    let _ = error.source();
+    let told = BEFORE.take().flatten();
+    // An error that wraps it may say something of its own.
+    let text = error.to_string();
+    told.filter(|failure| failure.message == text || failure.to_string() == text)
+}
+
+/// Tells the record, if somebody wants to know.
+pub(crate) fn tell_record(record: impl FnOnce() -> Failure) {
+    // Taken out meanwhile, because the sources of the error are asked now.
+    if let Some(None) = BEFORE.take() {
+        BEFORE.set(Some(Some(record())));
     }
 }
 

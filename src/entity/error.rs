@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::entity::operation_error::OperationError;
 use crate::error::{Error, ErrorKind};
 pub(crate) use crate::failure::CallFailure;
+use crate::failure::tell_record;
 
 /// Why a call has no answer.
 ///
@@ -58,7 +59,10 @@ impl<E: fmt::Display> fmt::Display for CallError<E> {
 impl<E: OperationError> StdError for CallError<E> {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
-            Self::Returned(error) => error.cause(),
+            Self::Returned(error) => {
+                tell_record(|| error.to_failure());
+                error.cause()
+            }
             Self::Runtime(error) => error.source(),
         }
     }

@@ -1,14 +1,12 @@
 //! What an operation may return as its error.
 
-use std::any::Any;
 use std::fmt;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::entity::error::CallError;
 use crate::error::{Error, ErrorKind};
-use crate::failure::Failure;
+use crate::failure::{Failure, record_of};
 
 /// What an operation may return as its error: a `std::error::Error` that serde writes and reads, or a [`Failure`].
 ///
@@ -77,11 +75,7 @@ impl OperationError for Failure {
 
 impl<E: std::error::Error + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
-        // `?` on a call hands a failure over within a `CallError`; it goes on whole, with its type and details.
-        let any: &dyn Any = &error;
-        match any.downcast_ref::<CallError<Self>>() {
-            Some(CallError::Returned(failure)) => failure.clone(),
-            _ => Self::describe(&error, std::any::type_name::<E>()),
-        }
+        // `?` on a call hands over what was returned there: it goes on whole, with its type and details.
+        record_of(&error).unwrap_or_else(|| Self::describe(&error, std::any::type_name::<E>()))
     }
 }

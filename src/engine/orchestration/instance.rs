@@ -174,10 +174,9 @@ impl Core {
         if changed {
             instance.record.changed = step.now;
         }
-        if changed || instance.record.turns >= instance.turns_in_row.saturating_add(TURNS_AHEAD) {
-            if !std::mem::replace(&mut instance.dirty, true) {
-                step.instances.push(id.clone());
-            }
+        let is_behind = instance.record.turns >= instance.turns_in_row.saturating_add(TURNS_AHEAD);
+        if (changed || is_behind) && !std::mem::replace(&mut instance.dirty, true) {
+            step.instances.push(id.clone());
         }
         self.instances.put(id.clone(), instance);
     }
