@@ -492,4 +492,67 @@ mod served {
         assert_eq!(service.ask("GET", "/nothing", "").status, 404);
         service.interrupt();
     }
+    /// The session that the README shows is what a reader sees who types it.
+    #[test]
+    fn the_session_of_the_readme_works() {
+        const PORT: &str = "127.0.0.1:7071";
+        let curl = Command::new("curl").args(["--help", "all"]).output();
+        if !curl.is_ok_and(|help| String::from_utf8_lossy(&help.stdout).contains("--json")) {
+            // Past the capture of a test's output: that nothing was tested has to be seen.
+            let said = b"\nNOT TESTED: the session of the README, since there is no curl with --json\n";
+            std::io::stderr().write_all(said).unwrap();
+            return;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let service = Served::service(directory.path());
+        let here = service.url.strip_prefix("http://").unwrap().split('/').next().unwrap();
+        let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+        let readme = std::fs::read_to_string(readme).unwrap();
+        let session = readme.split("```").find(|block| block.contains("$ URL=")).unwrap();
+        // Each part is a command and what it printed.
+        let (_, session) = session.split_once("$ ").unwrap();
+        let (url, session) = session.split_once("\n$ ").unwrap();
+        let url = url.replace(PORT, here);
+        for part in session.split("\n$ ") {
+            let (command, shown) = part.split_once('\n').unwrap_or((part, ""));
+            let shown = unchanging(shown);
+            // What a start leads to may take a moment. A reader who types is slower; a request that only reads is repeated.
+            let reads = !command.contains("--json");
+            let deadline = Instant::now() + Duration::from_secs(30);
+            loop {
+                let script = format!("{url}; {}", command.replacen("curl", "curl -s", 1));
+                let printed = super::run(Command::new("sh").args(["-c", &script]));
+                let printed = unchanging(&printed.replace(here, PORT));
+                let is_shown = match shown.split_once('…') {
+                    Some((beginning, _)) => printed.starts_with(beginning),
+                    None => printed == shown,
+                };
+                if is_shown {
+                    break;
+                }
+                assert!(
+                    reads && Instant::now() < deadline,
+                    "{command}\n{printed}\nis not\n{shown}"
+                );
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+        service.interrupt();
+    }
+
+    /// A text without what differs from run to run: dates, times, lengths that depend on the port, ids of executions.
+    fn unchanging(text: &str) -> String {
+        let is_time = |word: &str| word.starts_with("20") && word.ends_with('Z');
+        let is_execution = |word: &str| word.len() == 32 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let lines = text.trim_end().lines().filter(|line| {
+            let line = line.trim_end();
+            !line.starts_with("date: ") && !line.starts_with("content-length: ")
+        });
+        let lines = lines.map(|line| {
+            let words = line.trim_end().split('"');
+            let words = words.map(|word| if is_time(word) || is_execution(word) { "~" } else { word });
+            words.collect::<Vec<_>>().join("\"")
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    }
 }
