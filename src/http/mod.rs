@@ -7,6 +7,8 @@ mod config;
 mod documents;
 mod error;
 mod extract;
+#[doc(hidden)]
+pub mod fuzz;
 mod links;
 mod normalise;
 mod page;

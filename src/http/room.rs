@@ -147,3 +147,54 @@ fn full() -> Problem {
          less at once",
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    fn free(room: &Room) -> usize {
+        room.0.available_permits()
+    }
+
+    /// A large answer keeps its room until its last byte is out of memory, however slowly it is read. What it took too much
+    /// while it was made it gives back at once.
+    #[tokio::test]
+    async fn an_answer_keeps_its_room_until_it_is_read() {
+        let room = Room::new();
+        let all = free(&room);
+        let share = room.take(PAGE).await.unwrap();
+        assert_eq!(free(&room), all - PAGE / UNIT);
+        let document = "x".repeat(1 << 20);
+        let mut body = share.answer(&document).unwrap().into_body();
+        assert_eq!(free(&room), all - (1 << 20) / UNIT - 1);
+        let mut pieces = Vec::new();
+        while let Some(frame) = body.frame().await {
+            pieces.push(frame.unwrap().into_data().unwrap());
+            assert!(pieces.last().unwrap().len() <= PIECE);
+            assert!(free(&room) < all);
+        }
+        assert_eq!(pieces.iter().map(Bytes::len).sum::<usize>(), document.len() + 2);
+        drop(body);
+        let last = pieces.pop();
+        drop(pieces);
+        assert!(free(&room) < all);
+        drop(last);
+        assert_eq!(free(&room), all);
+    }
+
+    /// Where slow readers hold all the room there is, small answers are given and large ones are refused.
+    #[tokio::test]
+    async fn without_room_only_large_answers_are_refused() {
+        let room = Room::new();
+        let held = room.take(usize::MAX).await.unwrap();
+        assert_eq!(free(&room), 0);
+        assert_eq!(room.answer(&"x".repeat(100)).unwrap().status(), StatusCode::OK);
+        let refused = room.answer(&"x".repeat(2 * SMALL)).unwrap_err().into_response();
+        assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(refused.headers().contains_key(header::RETRY_AFTER));
+        let (taken, ()) = tokio::join!(room.take(PAGE), async { drop(held) });
+        taken.unwrap();
+    }
+}

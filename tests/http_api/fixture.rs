@@ -81,6 +81,12 @@ pub(crate) async fn greets(ctx: OrchestrationContext, names: Vec<String>) -> Res
     Ok(greetings)
 }
 
+/// Says something in the log.
+#[orchestration]
+pub(crate) async fn tells(_ctx: OrchestrationContext) {
+    tracing::info!("told");
+}
+
 /// Waits for the event `go` and returns what it carries.
 #[orchestration]
 pub(crate) async fn waits(ctx: OrchestrationContext, _input: Value) -> Result<Value, Failure> {
@@ -229,6 +235,7 @@ impl Api {
             .entity::<Counter>()
             .activity::<greet>()
             .orchestration::<greets>()
+            .orchestration::<tells>()
             .orchestration::<waits>()
             .orchestration::<echoes>()
             .orchestration::<adds>()

@@ -20,7 +20,7 @@
 //! | `DELETE /entities/{name}/{key}` | `an_entity_is_deleted` |
 //! | `GET /entities[/{name}]` | `entities_are_listed` |
 //! | `taskHub`, `connection`, `code`; `version`; trailing slash | `links_carry_what_the_request_carried`, `a_start_chooses_a_version`, `instances_are_filtered`, `the_router_can_be_mounted` |
-//! | `traceparent`, `tracestate` | `a_start_goes_on_with_its_callers_trace` |
+//! | `traceparent`, `tracestate` | `a_start_goes_on_with_its_callers_trace`, `the_span_of_an_orchestration_names_its_trace` |
 //! | `ExceptionMessage`, `null` as input, times in queries | `a_start_that_cannot_succeed_is_refused`, `the_input_is_json_or_nothing`, `instances_are_filtered` |
 //! | 404, 405, 413, 415, 503, the form of errors | [`routing`]: all, `health_tells_whether_the_hub_works`, `answers_are_as_described` |
 //! | `wait=true` | `a_call_answers_with_the_result` |
@@ -42,3 +42,4 @@ mod openapi;
 mod repairing;
 mod routing;
 mod starting;
+mod tracing;

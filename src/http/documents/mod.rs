@@ -1,5 +1,6 @@
 //! The documents that the API answers with.
 
+mod described;
 mod entity;
 mod error;
 mod history;
@@ -7,6 +8,10 @@ mod hub;
 mod instance;
 mod raw;
 
+pub(super) use described::{
+    CreatedArguments, EntitiesArguments, EntityArguments, OrderRefused, PageArguments, PageHeaders, PageRefused,
+    ReasonArguments, StartHeaders, StartRefused, WaitArguments,
+};
 pub(super) use entity::{DeadLetterDocument, EntityDocument, LockDocument, QuarantineDocument};
 pub(super) use error::{ErrorBody, ErrorDocument, FailureDocument};
 pub(super) use history::{HistoryEventDocument, Shown, history};

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
-use crate::http::documents::{DeadLetterDocument, ErrorDocument};
+use crate::http::documents::{DeadLetterDocument, ErrorDocument, PageArguments, PageHeaders, PageRefused};
 use crate::http::error::Problem;
 use crate::http::extract::Path;
 use crate::http::page::{self, List};
@@ -20,15 +20,14 @@ use crate::http::state::Api;
     path = "/dead-letters",
     tag = "repair",
     params(
-        ("top" = Option<u32>, Query, description = "The most on one page; 100 if nothing is said, 10 000 at most."),
-        ("x-ms-continuation-token" = Option<String>, Header, description = "What the page before gave.")
+        PageArguments,
+        PageHeaders
     ),
     responses(
         (status = 200, description = "A page.", body = [DeadLetterDocument], headers(
             ("x-ms-continuation-token" = String, description = "Leads to the next page, if there is one.")
         )),
-        (status = 400, description = "An argument or the token is wrong.", body = ErrorDocument),
-        (status = 503, description = "There is no room for the answer now.", body = ErrorDocument)
+        PageRefused
     )
 )]
 pub(super) async fn list_dead_letters(

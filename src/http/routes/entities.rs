@@ -7,7 +7,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 
 use crate::client::EntityQuery;
-use crate::http::documents::{EntityDocument, ErrorDocument};
+use crate::http::documents::{EntitiesArguments, EntityDocument, PageArguments, PageHeaders, PageRefused};
 use crate::http::error::Problem;
 use crate::http::extract::Path;
 use crate::http::page::List;
@@ -23,18 +23,15 @@ use crate::http::state::Api;
     path = "/entities",
     tag = "entities",
     params(
-        ("lastOperationTimeFrom" = Option<String>, Query, description = "Only those whose state was written at this time or later."),
-        ("lastOperationTimeTo" = Option<String>, Query, description = "Only those whose state was written at this time or before."),
-        ("fetchState" = Option<bool>, Query, description = "Whether to show states."),
-        ("top" = Option<u32>, Query, description = "The most on one page; 100 if nothing is said, 10 000 at most."),
-        ("x-ms-continuation-token" = Option<String>, Header, description = "What the page before gave.")
+        EntitiesArguments,
+        PageArguments,
+        PageHeaders
     ),
     responses(
         (status = 200, description = "A page.", body = [EntityDocument], headers(
             ("x-ms-continuation-token" = String, description = "Leads to the next page, if there is one.")
         )),
-        (status = 400, description = "An argument or the token is wrong.", body = ErrorDocument),
-        (status = 503, description = "There is no room for the answer now.", body = ErrorDocument)
+        PageRefused
     )
 )]
 pub(super) async fn list_entities(
@@ -54,18 +51,15 @@ pub(super) async fn list_entities(
     tag = "entities",
     params(
         ("name" = String, Path, description = "The name of the type."),
-        ("lastOperationTimeFrom" = Option<String>, Query, description = "Only those whose state was written at this time or later."),
-        ("lastOperationTimeTo" = Option<String>, Query, description = "Only those whose state was written at this time or before."),
-        ("fetchState" = Option<bool>, Query, description = "Whether to show states."),
-        ("top" = Option<u32>, Query, description = "The most on one page; 100 if nothing is said, 10 000 at most."),
-        ("x-ms-continuation-token" = Option<String>, Header, description = "What the page before gave.")
+        EntitiesArguments,
+        PageArguments,
+        PageHeaders
     ),
     responses(
         (status = 200, description = "A page.", body = [EntityDocument], headers(
             ("x-ms-continuation-token" = String, description = "Leads to the next page, if there is one.")
         )),
-        (status = 400, description = "An argument or the token is wrong.", body = ErrorDocument),
-        (status = 503, description = "There is no room for the answer now.", body = ErrorDocument)
+        PageRefused
     )
 )]
 pub(super) async fn list_entities_of(

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::entity::CallError;
 use crate::error::{Error, ErrorKind};
-use crate::http::documents::ErrorDocument;
+use crate::http::documents::{EntityArguments, ErrorDocument};
 use crate::http::error::Problem;
 use crate::http::extract::{EntityPath, IdempotencyKey};
 use crate::http::payload::Payload;
@@ -23,8 +23,7 @@ use crate::id::EntityId;
     path = "/entities/{name}/{key}",
     tag = "entities",
     params(
-        ("name" = String, Path, description = "The name of the type."),
-        ("key" = String, Path, description = "The key; `$` for the empty one.")
+        EntityArguments
     ),
     responses(
         (status = 200, description = "Its state.", body = serde_json::Value),
@@ -53,8 +52,7 @@ pub(super) async fn get_entity(State(api): State<Arc<Api>>, EntityPath(id): Enti
     path = "/entities/{name}/{key}",
     tag = "entities",
     params(
-        ("name" = String, Path, description = "The name of the type."),
-        ("key" = String, Path, description = "The key; `$` for the empty one."),
+        EntityArguments,
         ("op" = String, Query, description = "The name of the operation."),
         ("wait" = Option<bool>, Query, description = "Whether to call the operation and wait for its result."),
         ("Idempotency-Key" = Option<String>, Header, description = "Makes a retry take effect once, with the same answer.")
@@ -123,8 +121,7 @@ pub(super) async fn ask_entity(
     path = "/entities/{name}/{key}",
     tag = "entities",
     params(
-        ("name" = String, Path, description = "The name of the type."),
-        ("key" = String, Path, description = "The key; `$` for the empty one."),
+        EntityArguments,
         ("Idempotency-Key" = Option<String>, Header, description = "Makes a retry take effect once.")
     ),
     responses(

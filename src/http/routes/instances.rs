@@ -7,7 +7,10 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
 use crate::client::OrchestrationQuery;
-use crate::http::documents::{ErrorDocument, InstancesDeleted, Shown, StatusDocument, history, json};
+use crate::http::documents::{
+    CreatedArguments, ErrorDocument, InstancesDeleted, PageArguments, PageHeaders, PageRefused, Shown, StatusDocument,
+    history, json,
+};
 use crate::http::error::Problem;
 use crate::http::extract::Path;
 use crate::http::links::ManagementUrls;
@@ -88,21 +91,19 @@ pub(super) async fn get_instance(
     path = "/instances",
     tag = "orchestrations",
     params(
-        ("createdTimeFrom" = Option<String>, Query, description = "Only those that were started at this time or later."),
-        ("createdTimeTo" = Option<String>, Query, description = "Only those that were started at this time or before."),
+        CreatedArguments,
         ("runtimeStatus" = Option<String>, Query, description = "Only those with one of these statuses, separated by commas."),
         ("instanceIdPrefix" = Option<String>, Query, description = "Only those whose ids begin with this."),
         ("name" = Option<String>, Query, description = "Only those of the type with this stored name."),
         ("showInput" = Option<bool>, Query, description = "Whether to show inputs; they are if nothing is said."),
-        ("top" = Option<u32>, Query, description = "The most on one page; 100 if nothing is said, 10 000 at most."),
-        ("x-ms-continuation-token" = Option<String>, Header, description = "What the page before gave.")
+        PageArguments,
+        PageHeaders
     ),
     responses(
         (status = 200, description = "A page.", body = [StatusDocument], headers(
             ("x-ms-continuation-token" = String, description = "Leads to the next page, if there is one.")
         )),
-        (status = 400, description = "An argument or the token is wrong.", body = ErrorDocument),
-        (status = 503, description = "There is no room for the answer now.", body = ErrorDocument)
+        PageRefused
     )
 )]
 pub(super) async fn list_instances(
@@ -129,18 +130,16 @@ pub(super) async fn list_instances(
     path = "/stopped",
     tag = "orchestrations",
     params(
-        ("createdTimeFrom" = Option<String>, Query, description = "Only those that were started at this time or later."),
-        ("createdTimeTo" = Option<String>, Query, description = "Only those that were started at this time or before."),
+        CreatedArguments,
         ("showInput" = Option<bool>, Query, description = "Whether to show inputs; they are if nothing is said."),
-        ("top" = Option<u32>, Query, description = "The most on one page; 100 if nothing is said, 10 000 at most."),
-        ("x-ms-continuation-token" = Option<String>, Header, description = "What the page before gave.")
+        PageArguments,
+        PageHeaders
     ),
     responses(
         (status = 200, description = "A page.", body = [StatusDocument], headers(
             ("x-ms-continuation-token" = String, description = "Leads to the next page, if there is one.")
         )),
-        (status = 400, description = "An argument or the token is wrong.", body = ErrorDocument),
-        (status = 503, description = "There is no room for the answer now.", body = ErrorDocument)
+        PageRefused
     )
 )]
 pub(super) async fn list_stopped(

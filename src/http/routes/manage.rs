@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use crate::error::ErrorKind;
-use crate::http::documents::{CheckStatus, ErrorDocument};
+use crate::http::documents::{CheckStatus, ErrorDocument, OrderRefused, ReasonArguments, WaitArguments};
 use crate::http::error::Problem;
 use crate::http::extract::{IdempotencyKey, Path};
 use crate::http::links::ManagementUrls;
@@ -62,13 +62,11 @@ pub(super) async fn raise_event(
     tag = "orchestrations",
     params(
         ("instanceId" = String, Path, description = "The id of the orchestration."),
-        ("reason" = Option<String>, Query, description = "Why.")
+        ReasonArguments
     ),
     responses(
         (status = 202, description = "It ends."),
-        (status = 400, description = "The id is wrong.", body = ErrorDocument),
-        (status = 404, description = "There is none of this id.", body = ErrorDocument),
-        (status = 410, description = "It has ended.", body = ErrorDocument)
+        OrderRefused
     )
 )]
 pub(super) async fn terminate(
@@ -89,13 +87,11 @@ pub(super) async fn terminate(
     tag = "orchestrations",
     params(
         ("instanceId" = String, Path, description = "The id of the orchestration."),
-        ("reason" = Option<String>, Query, description = "Why.")
+        ReasonArguments
     ),
     responses(
         (status = 202, description = "It rests."),
-        (status = 400, description = "The id is wrong.", body = ErrorDocument),
-        (status = 404, description = "There is none of this id.", body = ErrorDocument),
-        (status = 410, description = "It has ended.", body = ErrorDocument)
+        OrderRefused
     )
 )]
 pub(super) async fn suspend(
@@ -116,13 +112,11 @@ pub(super) async fn suspend(
     tag = "orchestrations",
     params(
         ("instanceId" = String, Path, description = "The id of the orchestration."),
-        ("reason" = Option<String>, Query, description = "Why.")
+        ReasonArguments
     ),
     responses(
         (status = 202, description = "It goes on."),
-        (status = 400, description = "The id is wrong.", body = ErrorDocument),
-        (status = 404, description = "There is none of this id.", body = ErrorDocument),
-        (status = 410, description = "It has ended.", body = ErrorDocument)
+        OrderRefused
     )
 )]
 pub(super) async fn resume(
@@ -143,7 +137,7 @@ pub(super) async fn resume(
     tag = "orchestrations",
     params(
         ("instanceId" = String, Path, description = "The id of the orchestration."),
-        ("reason" = Option<String>, Query, description = "Why.")
+        ReasonArguments
     ),
     responses(
         (status = 202, description = "It goes on."),
@@ -180,9 +174,7 @@ pub(super) async fn rewind(
     params(
         ("instanceId" = String, Path, description = "The id of the orchestration."),
         ("restartWithNewInstanceId" = Option<bool>, Query, description = "Whether the new one gets an id of its own; it does if nothing is said."),
-        ("timeout" = Option<f64>, Query, description = "Waits for the end, at most so many seconds."),
-        ("pollingInterval" = Option<f64>, Query, description = "Accepted and of no effect: the end is not polled."),
-        ("returnInternalServerErrorOnFailure" = Option<bool>, Query, description = "With `timeout`: 500 if it failed.")
+        WaitArguments
     ),
     responses(
         (status = 202, description = "It was started.", body = CheckStatus, headers(

@@ -6,7 +6,9 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
-use crate::http::documents::{ErrorDocument, QuarantineDocument};
+use crate::http::documents::{
+    EntityArguments, ErrorDocument, PageArguments, PageHeaders, PageRefused, QuarantineDocument,
+};
 use crate::http::error::Problem;
 use crate::http::extract::EntityPath;
 use crate::http::page::{self, List};
@@ -22,15 +24,14 @@ use crate::http::state::Api;
     path = "/quarantine",
     tag = "repair",
     params(
-        ("top" = Option<u32>, Query, description = "The most on one page; 100 if nothing is said, 10 000 at most."),
-        ("x-ms-continuation-token" = Option<String>, Header, description = "What the page before gave.")
+        PageArguments,
+        PageHeaders
     ),
     responses(
         (status = 200, description = "A page.", body = [QuarantineDocument], headers(
             ("x-ms-continuation-token" = String, description = "Leads to the next page, if there is one.")
         )),
-        (status = 400, description = "An argument or the token is wrong.", body = ErrorDocument),
-        (status = 503, description = "There is no room for the answer now.", body = ErrorDocument)
+        PageRefused
     )
 )]
 pub(super) async fn list_quarantine(
@@ -51,8 +52,7 @@ pub(super) async fn list_quarantine(
     path = "/quarantine/{name}/{key}/resume",
     tag = "repair",
     params(
-        ("name" = String, Path, description = "The name of the entity's type."),
-        ("key" = String, Path, description = "The entity's key; `$` for the empty one.")
+        EntityArguments
     ),
     responses(
         (status = 202, description = "It goes on."),

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::response::Response;
 
 use crate::error::{Error, ErrorKind};
-use crate::http::documents::{CheckStatus, ErrorDocument};
+use crate::http::documents::{CheckStatus, ErrorDocument, StartHeaders, StartRefused, WaitArguments};
 use crate::http::error::Problem;
 use crate::http::extract::{IdempotencyKey, Path};
 use crate::http::links::ManagementUrls;
@@ -29,12 +29,8 @@ type Head = (State<Arc<Api>>, ManagementUrls, Query, Trace, IdempotencyKey);
     params(
         ("name" = String, Path, description = "The stored name of the orchestration's type."),
         ("version" = Option<String>, Query, description = "The version to start; the newest if nothing is said."),
-        ("timeout" = Option<f64>, Query, description = "Waits for the end, at most so many seconds."),
-        ("pollingInterval" = Option<f64>, Query, description = "Accepted and of no effect: the end is not polled."),
-        ("returnInternalServerErrorOnFailure" = Option<bool>, Query, description = "With `timeout`: 500 if it failed."),
-        ("Idempotency-Key" = Option<String>, Header, description = "Makes a retry mean the same orchestration."),
-        ("traceparent" = Option<String>, Header, description = "The trace that the orchestration goes on with."),
-        ("tracestate" = Option<String>, Header, description = "Belongs to `traceparent`.")
+        WaitArguments,
+        StartHeaders
     ),
     request_body(content = Option<serde_json::Value>, description = "The input."),
     responses(
@@ -43,11 +39,8 @@ type Head = (State<Arc<Api>>, ManagementUrls, Query, Trace, IdempotencyKey);
             ("Retry-After" = u32, description = "When to ask, in seconds.")
         )),
         (status = 200, description = "With `timeout`: its output, or how it stands if it failed or was terminated.", body = serde_json::Value),
-        (status = 400, description = "The name is unknown, or an argument or the input is wrong.", body = ErrorDocument),
-        (status = 413, description = "The input is too large.", body = ErrorDocument),
-        (status = 422, description = "The idempotency key was used for another start.", body = ErrorDocument),
         (status = 500, description = "With `returnInternalServerErrorOnFailure`: it failed.", body = serde_json::Value),
-        (status = 503, description = "The hub has no room now.", body = ErrorDocument)
+        StartRefused
     )
 )]
 pub(super) async fn start(head: Head, Path(name): Path<String>, payload: Payload) -> Result<Response, Problem> {
@@ -65,12 +58,8 @@ pub(super) async fn start(head: Head, Path(name): Path<String>, payload: Payload
         ("name" = String, Path, description = "The stored name of the orchestration's type."),
         ("instanceId" = String, Path, description = "The id of the new orchestration."),
         ("version" = Option<String>, Query, description = "The version to start; the newest if nothing is said."),
-        ("timeout" = Option<f64>, Query, description = "Waits for the end, at most so many seconds."),
-        ("pollingInterval" = Option<f64>, Query, description = "Accepted and of no effect: the end is not polled."),
-        ("returnInternalServerErrorOnFailure" = Option<bool>, Query, description = "With `timeout`: 500 if it failed."),
-        ("Idempotency-Key" = Option<String>, Header, description = "Makes a retry mean the same orchestration."),
-        ("traceparent" = Option<String>, Header, description = "The trace that the orchestration goes on with."),
-        ("tracestate" = Option<String>, Header, description = "Belongs to `traceparent`.")
+        WaitArguments,
+        StartHeaders
     ),
     request_body(content = Option<serde_json::Value>, description = "The input."),
     responses(
@@ -79,12 +68,9 @@ pub(super) async fn start(head: Head, Path(name): Path<String>, payload: Payload
             ("Retry-After" = u32, description = "When to ask, in seconds.")
         )),
         (status = 200, description = "With `timeout`: its output, or how it stands if it failed or was terminated.", body = serde_json::Value),
-        (status = 400, description = "The name is unknown, or an argument or the input is wrong.", body = ErrorDocument),
         (status = 409, description = "An orchestration of this id has not ended.", body = ErrorDocument),
-        (status = 413, description = "The input is too large.", body = ErrorDocument),
-        (status = 422, description = "The idempotency key was used for another start.", body = ErrorDocument),
         (status = 500, description = "With `returnInternalServerErrorOnFailure`: it failed.", body = serde_json::Value),
-        (status = 503, description = "The hub has no room now.", body = ErrorDocument)
+        StartRefused
     )
 )]
 pub(super) async fn start_with_id(

@@ -95,10 +95,9 @@ impl Guard {
 
 /// Whether the query says that the answer may take long: the routes cut the wish to the limit.
 fn asks_to_wait(request: &Parts) -> bool {
-    let query = request.uri.query().unwrap_or_default();
-    query
-        .split('&')
-        .any(|pair| pair.starts_with("timeout=") || pair.starts_with("wait="))
+    let names = request.uri.query().into_iter().flat_map(|query| query.split('&'));
+    let mut names = names.filter_map(|pair| pair.split('=').next());
+    names.any(|name| name.eq_ignore_ascii_case("timeout") || name.eq_ignore_ascii_case("wait"))
 }
 
 /// Puts the guard before every route of `router` and before its fallback.

@@ -198,3 +198,136 @@ fn named(request: &Parts) -> Result<Host, Refusal> {
         _ => Err(Refusal::NO_HOST),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::http::Request;
+
+    use super::*;
+
+    /// Whether a request to `local` with these headers is taken by a configuration with a public URL and two hosts.
+    fn told(local: Option<&str>, headers: &[(&str, &str)]) -> Option<u16> {
+        let config = HttpConfig::new()
+            .public_url("https://hub.example.com/abide")
+            .allow_host("internal")
+            .allow_host("exact:8080");
+        let mut request = Request::builder().uri("/");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if let Some(local) = local {
+            request = request.extension(LocalAddress(local.parse().unwrap()));
+        }
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        let refusal = Hosts::new(&config).unwrap().check(&parts).err()?;
+        Some(axum::response::IntoResponse::into_response(refusal).status().as_u16())
+    }
+
+    /// The names of this machine count where only this machine asks; the address of the connection always does.
+    #[test]
+    fn only_own_hosts_are_answered() {
+        let here = Some("127.0.0.1:7071");
+        let outside = Some("192.0.2.7:7071");
+        for (local, host, expected) in [
+            (here, "localhost", None),
+            (here, "LocalHost.:7071", None),
+            (here, "127.0.0.1:1", None),
+            (here, "127.9.9.9", None),
+            (here, "[::1]:7071", None),
+            (here, "192.0.2.7", Some(421)),
+            (here, "hub.example.com", None),
+            (here, "internal:99", None),
+            (here, "exact:8080", None),
+            (here, "exact:8081", Some(421)),
+            (here, "exact", Some(421)),
+            (here, "evil.example.com", Some(421)),
+            (here, "localhost.evil.example.com", Some(421)),
+            (here, "127.0.0.1.evil.example.com", Some(421)),
+            (here, "hub.example.com.evil.example.com", Some(421)),
+            (here, "0.0.0.0", Some(421)),
+            (here, "", Some(400)),
+            (here, "a b", Some(400)),
+            (here, "user@localhost", Some(400)),
+            (here, "localhost/path", Some(400)),
+            (here, "localhost:99999", Some(400)),
+            (outside, "192.0.2.7:7071", None),
+            (outside, "[::ffff:192.0.2.7]", None),
+            (outside, "192.0.2.8", Some(421)),
+            (outside, "localhost", Some(421)),
+            (outside, "127.0.0.1", Some(421)),
+            (outside, "hub.example.com", None),
+            (Some("[::ffff:127.0.0.1]:7071"), "localhost", None),
+            (None, "localhost", None),
+            (None, "127.0.0.1:80", None),
+            (None, "192.0.2.7", Some(421)),
+        ] {
+            assert_eq!(told(local, &[("host", host)]), expected, "{local:?} {host}");
+        }
+        assert_eq!(told(here, &[]), Some(400));
+        assert_eq!(told(here, &[("host", "localhost"), ("host", "localhost")]), Some(400));
+    }
+
+    /// A page may ask the server that it came from. Another port of the same machine is another site.
+    #[test]
+    fn only_own_pages_may_ask() {
+        let here = Some("127.0.0.1:7071");
+        for (header, value, expected) in [
+            ("origin", "http://localhost:7071", None),
+            ("origin", "https://hub.example.com", None),
+            ("origin", "https://hub.example.com:443", None),
+            ("origin", "http://hub.example.com", Some(403)),
+            ("origin", "http://internal:3000", None),
+            ("origin", "http://localhost:3000", Some(403)),
+            ("origin", "http://localhost", Some(403)),
+            ("origin", "https://evil.example.com", Some(403)),
+            ("origin", "http://localhost:7071.evil.example.com", Some(403)),
+            ("origin", "null", Some(403)),
+            ("origin", "", Some(403)),
+            ("origin", "file://", Some(403)),
+            ("sec-fetch-site", "cross-site", Some(403)),
+            ("sec-fetch-site", "Cross-Site", Some(403)),
+            ("sec-fetch-site", "same-origin", None),
+            ("sec-fetch-site", "none", None),
+            ("x-forwarded-host", "evil.example.com", None),
+        ] {
+            assert_eq!(
+                told(here, &[("host", "localhost:7071"), (header, value)]),
+                expected,
+                "{header}: {value}"
+            );
+        }
+        let both = [
+            ("host", "localhost:7071"),
+            ("origin", "http://localhost:7071"),
+            ("origin", "http://evil.example.com"),
+        ];
+        assert_eq!(told(here, &both), Some(403));
+        assert_eq!(
+            told(here, &[("host", "evil.example.com"), ("x-forwarded-host", "localhost")]),
+            Some(421)
+        );
+    }
+
+    /// A public URL is a whole one, and a host is no URL.
+    #[test]
+    fn what_names_no_host_is_refused() {
+        for url in [
+            "hub.example.com",
+            "ftp://hub.example.com",
+            "https://",
+            "https://h/?a",
+            "https://h/#a",
+            "/path",
+            "",
+        ] {
+            assert!(PublicUrl::parse(url).is_err(), "{url}");
+        }
+        for host in ["", "http://localhost", "a/b", "a b", "user@host", "host:port"] {
+            assert!(Hosts::new(&HttpConfig::new().allow_host(host)).is_err(), "{host}");
+        }
+        assert_eq!(
+            PublicUrl::parse("https://h/prefix//").unwrap().as_str(),
+            "https://h/prefix"
+        );
+    }
+}

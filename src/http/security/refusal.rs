@@ -52,7 +52,7 @@ impl Refusal {
 
     pub(super) const LARGE_BODY: Self = Self::new(
         StatusCode::PAYLOAD_TOO_LARGE,
-        "PayloadTooLarge",
+        "TooLarge",
         "the body is larger than this server takes",
     );
 
@@ -76,7 +76,7 @@ impl Refusal {
 
     pub(super) const SLOW_ANSWER: Self = Self::new(
         StatusCode::GATEWAY_TIMEOUT,
-        "Timeout",
+        "TimedOut",
         "there was no answer in time; what was asked for may or may not happen",
     );
 

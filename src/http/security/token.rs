@@ -183,6 +183,88 @@ fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
 
 /// The first `code` of a query, decoded.
 fn code(query: &str) -> Option<Vec<u8>> {
-    let value = query.split('&').find_map(|pair| pair.strip_prefix("code="))?;
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let (_, value) = pairs.find(|(name, _)| name.eq_ignore_ascii_case("code"))?;
     Some(percent_decode_str(value).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::Request;
+
+    use super::*;
+
+    const READ: &str = "a-token-to-read-with";
+    const OPERATE: &str = "a-token-to-operate-with";
+
+    fn scope(target: &str, headers: &[(&str, &str)]) -> Option<Scope> {
+        let mut request = Request::builder().uri(target);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        Tokens::new(&[Token::read(READ), Token::operate(OPERATE)]).scope(&parts)
+    }
+
+    /// A token counts in each of its places, and only whole.
+    #[test]
+    fn a_token_counts_in_each_of_its_places() {
+        let long = READ.repeat(30);
+        let encoded = format!("/?code={}", OPERATE.replace('-', "%2D"));
+        for (target, headers, expected) in [
+            ("/", vec![], None),
+            (
+                "/",
+                vec![("authorization", format!("Bearer {READ}"))],
+                Some(Scope::Read),
+            ),
+            (
+                "/",
+                vec![("authorization", format!("bearer  {OPERATE} "))],
+                Some(Scope::Operate),
+            ),
+            ("/", vec![("authorization", OPERATE.to_owned())], None),
+            ("/", vec![("authorization", format!("Basic {OPERATE}"))], None),
+            ("/", vec![("authorization", "Bearer".to_owned())], None),
+            ("/", vec![("authorization", "Bearer ".to_owned())], None),
+            ("/", vec![("x-functions-key", READ.to_owned())], Some(Scope::Read)),
+            ("/", vec![("x-functions-key", READ[1..].to_owned())], None),
+            ("/", vec![("x-functions-key", format!("{READ}x"))], None),
+            ("/", vec![("x-functions-key", format!("{READ}\t"))], None),
+            ("/", vec![("x-functions-key", long)], None),
+            ("/", vec![("x-functions-key", String::new())], None),
+            (&*encoded, vec![], Some(Scope::Operate)),
+            ("/?taskHub=x&Code=a-token-to-read-with&top=1", vec![], Some(Scope::Read)),
+            ("/?code=&code=a-token-to-read-with", vec![], None),
+            ("/?code", vec![], None),
+            (
+                "/?code=a-token-to-read-with",
+                vec![("x-functions-key", OPERATE.to_owned())],
+                Some(Scope::Operate),
+            ),
+            (
+                "/?code=a-token-to-read-with",
+                vec![("x-functions-key", "wrong".to_owned())],
+                Some(Scope::Read),
+            ),
+        ] {
+            let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            assert_eq!(scope(target, &headers), expected, "{target} {headers:?}");
+        }
+    }
+
+    /// The longest token is compared to its last byte.
+    #[test]
+    fn tokens_differ_at_their_ends() {
+        let longest = "x".repeat(MAX_BYTES);
+        let tokens = Tokens::new(&[Token::operate(longest.clone())]);
+        assert_eq!(tokens.scope_of(longest.as_bytes()), Some(Scope::Operate));
+        for other in [
+            "x".repeat(MAX_BYTES - 1) + "y",
+            "x".repeat(MAX_BYTES - 1),
+            "x".repeat(MAX_BYTES + 1),
+        ] {
+            assert_eq!(tokens.scope_of(other.as_bytes()), None);
+        }
+    }
 }

@@ -1,0 +1,61 @@
+//! Requests of any bytes to the management API of a hub in memory: no handler panics, nothing is a defect of the server, and
+//! each error has the body that all errors have.
+//!
+//! `cargo +nightly fuzz run http_requests`. The test `http_requests` drives the same function with a fixed choice of inputs.
+
+#![no_main]
+
+#[path = "../../tests/fuzzed/mod.rs"]
+mod fuzzed;
+
+use std::cell::RefCell;
+
+use abide::Hub;
+use abide::http::fuzz::drive;
+use axum::Router;
+use libfuzzer_sys::fuzz_target;
+use tokio::runtime::Runtime;
+
+/// After so many requests the hub is a new one, so that what they stored does not slow down the next.
+const REQUESTS: u32 = 1_000;
+
+struct Target {
+    tokio: Runtime,
+    hub: Hub,
+    router: Router,
+    left: u32,
+}
+
+impl Target {
+    fn open() -> Self {
+        let tokio = Runtime::new().expect("threads");
+        let (hub, router) = tokio.block_on(fuzzed::open());
+        Self {
+            tokio,
+            hub,
+            router,
+            left: REQUESTS,
+        }
+    }
+
+    fn drive(mut self, bytes: &[u8]) -> Option<Self> {
+        self.tokio.block_on(drive(&self.router, bytes));
+        self.left -= 1;
+        if self.left > 0 {
+            return Some(self);
+        }
+        self.tokio.block_on(self.hub.shutdown()).expect("the hub closes");
+        None
+    }
+}
+
+thread_local! {
+    static TARGET: RefCell<Option<Target>> = const { RefCell::new(None) };
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    TARGET.with_borrow_mut(|target| {
+        let current = target.take().unwrap_or_else(Target::open);
+        *target = current.drive(bytes);
+    });
+});

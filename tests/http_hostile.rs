@@ -1,0 +1,366 @@
+//! Clients that mean harm, or know no better, over real sockets: each hears what is wrong, nothing is stored, nothing is
+//! kept, and a well-behaved client beside them is served as before.
+#![cfg(feature = "http")]
+
+mod wire;
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use abide::http::{HttpConfig, HttpServer, Token};
+use abide::prelude::*;
+use abide::{Client, OrchestrationContext, orchestration};
+use serde_json::Value;
+use tokio::io::AsyncWriteExt;
+use wire::{BASE, Wire, request, told};
+
+const OPERATE: &str = "a-token-that-operates";
+
+/// The token as a header.
+const KEY: (&str, &str) = ("x-functions-key", OPERATE);
+
+#[derive(Entity, Default, Clone, Serialize, Deserialize)]
+struct Counter {
+    value: i64,
+}
+
+#[operations]
+impl Counter {
+    pub fn add(&mut self, n: i64) -> i64 {
+        self.value += n;
+        self.value
+    }
+}
+
+#[orchestration]
+async fn echoes(_ctx: OrchestrationContext, input: Value) -> Value {
+    input
+}
+
+/// A hub behind a server that has little patience.
+async fn serve() -> (Hub, HttpServer) {
+    let hub = Hub::in_memory()
+        .entity::<Counter>()
+        .orchestration::<echoes>()
+        .open()
+        .await
+        .unwrap();
+    let config = HttpConfig::new()
+        .bind(([127, 0, 0, 1], 0))
+        .token(Token::operate(OPERATE))
+        .body_limit(1 << 20)
+        .client_timeout(Duration::from_millis(800));
+    let server = hub.serve_http(config).await.unwrap();
+    (hub, server)
+}
+
+/// Everything that a request could have stored.
+async fn stored(client: &Client) -> (u64, u64, u64) {
+    let instances = client.orchestrations().count().await.unwrap();
+    let entities = client.entities().list().await.unwrap().entities.len() as u64;
+    (client.stats().unwrap().commits, instances, entities)
+}
+
+/// A request that has its token.
+fn allowed(verb: &str, path: &str, headers: &[(&str, &str)], body: &str) -> String {
+    let headers: Vec<_> = [KEY].into_iter().chain(headers.iter().copied()).collect();
+    request(verb, path, &headers, body)
+}
+
+/// What routes refuse: wrong payloads, unknown names and ids, ids that are none, tokens of pages that are none.
+#[tokio::test]
+async fn what_makes_no_sense_is_refused_and_stores_nothing() {
+    let (hub, server) = serve().await;
+    let before = stored(&hub.client()).await;
+    let json = [("content-type", "application/json")];
+    let text = [("content-type", "text/plain")];
+    let page = |token: &'static str| [("x-ms-continuation-token", token)];
+    let long = "x".repeat(3_000);
+    let many: String = (0..2_000).map(|n| format!("a{n}=b&")).collect();
+    let deep = "[".repeat(100_000);
+    let cases: Vec<(String, u16)> = vec![
+        (allowed("POST", "/orchestrators/echoes", &json, "{\"a\":"), 400),
+        (allowed("POST", "/orchestrators/echoes", &json, "\u{0}"), 400),
+        (allowed("POST", "/orchestrators/echoes", &json, &deep), 400),
+        (allowed("POST", "/orchestrators/unknown", &json, "1"), 400),
+        (allowed("POST", "/orchestrators/echoes?timeout=soon", &json, "1"), 400),
+        (
+            allowed("POST", &format!("/orchestrators/echoes/{long}"), &json, "1"),
+            400,
+        ),
+        (allowed("POST", "/orchestrators/echoes/a%00b", &json, "1"), 400),
+        (allowed("POST", "/orchestrators/echoes/a%FFb", &json, "1"), 400),
+        (allowed("POST", "/entities/Counter/one?op=add", &json, "{"), 400),
+        (allowed("POST", "/entities/Counter/one?op=add", &json, "\"text\""), 400),
+        (allowed("POST", "/entities/Counter/one?op=unknown", &json, "1"), 400),
+        (allowed("POST", "/entities/Counter/one", &json, "1"), 400),
+        (allowed("POST", "/entities/Unknown/one?op=add", &json, "1"), 400),
+        (
+            allowed("POST", &format!("/entities/Counter/{long}?op=add"), &json, "1"),
+            400,
+        ),
+        (allowed("POST", "/instances/one/raiseEvent/go", &text, "hello"), 400),
+        (allowed("POST", "/instances/unknown/raiseEvent/go", &json, "1"), 404),
+        (allowed("POST", "/instances/unknown/terminate", &[], ""), 404),
+        (allowed("POST", "/instances/unknown/rewind", &[], ""), 404),
+        (allowed("POST", "/instances/unknown/restart", &[], ""), 404),
+        (allowed("DELETE", "/instances/unknown", &[], ""), 404),
+        (allowed("DELETE", "/instances", &[], ""), 400),
+        (allowed("GET", "/instances/unknown", &[], ""), 404),
+        (allowed("GET", "/instances/a%2Fb%2F..%2Fc", &[], ""), 400),
+        (
+            allowed("GET", "/instances/%2e%2e%2f%2e%2e%2fetc%2fpasswd", &[], ""),
+            400,
+        ),
+        (allowed("GET", "/instances/%FF%FE", &[], ""), 400),
+        (allowed("GET", "/entities/Counter/a%2Fb", &[], ""), 400),
+        (allowed("GET", "/entities/Counter/%C0%80", &[], ""), 400),
+        (allowed("GET", "/instances?top=many", &[], ""), 400),
+        (allowed("GET", "/instances?top=-1", &[], ""), 400),
+        (allowed("GET", "/instances?runtimeStatus=Asleep", &[], ""), 400),
+        (allowed("GET", "/instances?createdTimeFrom=yesterday", &[], ""), 400),
+        (allowed("GET", "/instances", &page("no-page"), ""), 400),
+        (allowed("GET", "/instances", &page("%%%\u{e9}"), ""), 400),
+        (allowed("GET", "/entities", &page("AAAA"), ""), 400),
+        (allowed("GET", &format!("/instances?{many}top=no"), &[], ""), 400),
+        (allowed("POST", "/dead-letters/unknown/redeliver", &[], ""), 400),
+        (allowed("GET", "/nothing/here", &[], ""), 404),
+        (allowed("GET", "/instances/a/b/c/d", &[], ""), 404),
+        (allowed("PUT", "/instances/one", &[], ""), 405),
+        (allowed("BREW", "/instances", &[], ""), 405),
+        (allowed("PATCH", "/stats", &json, "1"), 405),
+        (
+            request(
+                "GET",
+                "/instances",
+                &[("authorization", "Bearer \u{e9}\u{e9}\u{e9}")],
+                "",
+            ),
+            401,
+        ),
+        (request("GET", "/instances", &[("authorization", "Bearer")], ""), 401),
+        (
+            request("GET", "/instances?code=%%%&code=x", &[("x-functions-key", "")], ""),
+            401,
+        ),
+        (
+            format!("GET /etc/passwd HTTP/1.1\r\nhost: localhost\r\nx-functions-key: {OPERATE}\r\n\r\n"),
+            404,
+        ),
+        (
+            format!("GET {BASE}/../../stats HTTP/1.1\r\nhost: localhost\r\nx-functions-key: {OPERATE}\r\n\r\n"),
+            404,
+        ),
+        (
+            format!("CONNECT localhost:22 HTTP/1.1\r\nhost: localhost:22\r\nx-functions-key: {OPERATE}\r\n\r\n"),
+            404,
+        ),
+        (
+            format!("OPTIONS * HTTP/1.1\r\nhost: localhost\r\nx-functions-key: {OPERATE}\r\n\r\n"),
+            404,
+        ),
+    ];
+    let mut wrong = Vec::new();
+    for (bytes, status) in &cases {
+        let answer = told(server.address(), bytes).await;
+        if answer.status == *status {
+            answer.is_error(*status);
+        } else {
+            let shown: String = bytes.chars().take(120).collect();
+            wrong.push((
+                shown,
+                *status,
+                answer.status,
+                String::from_utf8_lossy(&answer.body).into_owned(),
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert_eq!(stored(&hub.client()).await, before, "something was stored");
+    server.shutdown().await.unwrap();
+    hub.shutdown().await.unwrap();
+}
+
+/// What the server refuses before a route hears of it: sizes, slowness, what is framed badly or is no HTTP at all.
+#[tokio::test]
+async fn what_is_badly_sent_is_refused_and_stores_nothing() {
+    let (hub, server) = serve().await;
+    let before = stored(&hub.client()).await;
+    let address = server.address();
+    let start =
+        format!("POST {BASE}/orchestrators/echoes HTTP/1.1\r\nhost: localhost\r\nx-functions-key: {OPERATE}\r\n");
+    let large = "1".repeat(2 << 20);
+    let chunk = format!("8000\r\n{}\r\n", "1".repeat(0x8000));
+    let headers: String = (0..10_000).map(|n| format!("x-{n}: y\r\n")).collect();
+    for (bytes, status) in [
+        (format!("{start}content-length: {}\r\n\r\n{large}", large.len()), 413),
+        (format!("{start}content-length: 99999999999999\r\n\r\n1"), 413),
+        (
+            format!("{start}transfer-encoding: chunked\r\n\r\n{}0\r\n\r\n", chunk.repeat(64)),
+            413,
+        ),
+        (format!("{start}{headers}\r\n"), 431),
+        (format!("{start}x: {}\r\n\r\n", "y".repeat(100_000)), 431),
+        (format!("{start}content-length: 1\r\ncontent-length: 2\r\n\r\n1"), 400),
+        (format!("{start}content-length: 1, 2\r\n\r\n1"), 400),
+        (format!("{start}content-length: +1\r\n\r\n1"), 400),
+        (format!("{start}transfer-encoding: identity\r\n\r\n1"), 400),
+        (
+            format!("{start}transfer-encoding: chunked\r\n\r\nffffffffffffffffff\r\n1"),
+            400,
+        ),
+        (format!("{start}transfer-encoding: chunked\r\n\r\n1;\n\r\n1\r\n"), 400),
+        (format!("{start} folded: yes\r\n\r\n"), 400),
+        (format!("{start}a\u{0}b: c\r\n\r\n"), 400),
+        ("\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}\u{0}\u{1}\r\n\r\n".to_owned(), 400),
+        ("GET\r\n\r\n".to_owned(), 400),
+        (format!("{} / HTTP/1.1\r\n\r\n", "G".repeat(70_000)), 431),
+        // Slow with the head, with the body, and with the rest of a chunk.
+        (start.clone(), 408),
+        (format!("{start}content-length: 10\r\n\r\n1"), 408),
+        (format!("{start}transfer-encoding: chunked\r\n\r\n5\r\n1"), 408),
+    ] {
+        let answer = told(address, &bytes).await;
+        let shown: String = bytes.chars().skip(start.len().min(60)).take(160).collect();
+        assert_eq!(answer.status, status, "{shown}: {answer:?}");
+        answer.is_error(status);
+    }
+    // A side that is closed in the middle of a body.
+    let mut half = Wire::connect(address).await;
+    half.send(format!("{start}content-length: 10\r\n\r\n1")).await;
+    half.0.shutdown().await.unwrap();
+    half.answer().await.expect("an answer").is_error(400);
+    // And in the middle of a head: there is nobody to answer.
+    let mut half = Wire::connect(address).await;
+    half.send(&start).await;
+    half.0.shutdown().await.unwrap();
+    assert!(
+        half.answer()
+            .await
+            .is_none_or(|answer| answer.status == 400 || answer.status == 408)
+    );
+    assert_eq!(stored(&hub.client()).await, before, "something was stored");
+    server.shutdown().await.unwrap();
+    hub.shutdown().await.unwrap();
+}
+
+/// What is hidden behind a request with two lengths is not taken for a request.
+#[tokio::test]
+async fn no_request_is_smuggled() {
+    let (hub, server) = serve().await;
+    let hidden = allowed("POST", "/orchestrators/echoes/smuggled", &[], "1");
+    for lengths in [
+        "content-length: 400\r\ntransfer-encoding: chunked",
+        "transfer-encoding: chunked\r\ncontent-length: 400",
+    ] {
+        let outer = format!(
+            "GET {BASE}/stats HTTP/1.1\r\nhost: localhost\r\nx-functions-key: {OPERATE}\r\n{lengths}\r\n\r\n0\r\n\r\n{hidden}"
+        );
+        let mut wire = Wire::connect(server.address()).await;
+        wire.send(outer).await;
+        let answer = wire.answer().await.unwrap();
+        assert!(answer.head.contains("\r\nconnection: close"), "{answer:?}");
+        assert!(wire.answer().await.is_none());
+    }
+    for odd in [
+        "transfer-encoding: xchunked",
+        "transfer-encoding:\u{b}chunked",
+        "transfer-encoding : chunked",
+    ] {
+        let outer = format!(
+            "POST {BASE}/orchestrators/echoes HTTP/1.1\r\nhost: localhost\r\nx-functions-key: {OPERATE}\r\n{odd}\r\n\r\n{hidden}"
+        );
+        told(server.address(), outer).await.is_error(400);
+    }
+    assert_eq!(hub.client().orchestrations().count().await.unwrap(), 0);
+}
+
+/// One after the other, what an attacker sends on a connection of his own; some are left open and silent.
+async fn attack(address: SocketAddr, turn: usize) -> Option<Wire> {
+    let mut wire = Wire::connect(address).await;
+    let start =
+        format!("POST {BASE}/orchestrators/echoes HTTP/1.1\r\nhost: localhost\r\nx-functions-key: {OPERATE}\r\n");
+    let bytes = match turn % 8 {
+        0 => format!("{start}{}\r\n", "a: b\r\n".repeat(10_000)),
+        1 => format!("{start}content-length: 4000000\r\n\r\n{}", "1".repeat(200_000)),
+        2 => format!("{start}content-length: 10\r\n\r\n"),
+        3 => start[..turn % start.len()].to_owned(),
+        4 => "\u{1}garbage\r\n\r\n".repeat(200),
+        5 => request("GET", "/instances?code=wrong", &[], ""),
+        6 => allowed("POST", "/orchestrators/echoes", &[], &"[".repeat(50_000)),
+        _ => String::new(),
+    };
+    wire.send(bytes).await;
+    (turn % 8 != 4).then_some(wire)
+}
+
+/// The middle of what a well-behaved client waits for its answers, on one connection.
+async fn latency(address: SocketAddr, requests: usize) -> Duration {
+    let mut wire = Wire::connect(address).await;
+    let add = allowed("POST", "/entities/Counter/good?op=add&wait=true", &[], "1");
+    let mut waits = Vec::with_capacity(requests);
+    for _ in 0..requests {
+        let began = Instant::now();
+        wire.send(&add).await;
+        assert_eq!(wire.answer().await.unwrap().status, 200);
+        waits.push(began.elapsed());
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    waits.sort();
+    waits[requests / 2]
+}
+
+/// How many files this process has open, and its memory in bytes.
+#[cfg(target_os = "linux")]
+fn held() -> (usize, usize) {
+    let files = std::fs::read_dir("/proc/self/fd").unwrap().count();
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: usize = pages.split(' ').nth(1).unwrap().parse().unwrap();
+    (files, pages * 4096)
+}
+
+/// Attackers on many connections leave nothing behind, and a well-behaved client hardly feels them.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn others_are_served_while_some_attack() {
+    let (hub, server) = serve().await;
+    let address = server.address();
+    let alone = latency(address, 200).await;
+    let before = stored(&hub.client()).await;
+    let mut memory = Vec::new();
+    let mut during = Vec::new();
+    for round in 0..3 {
+        let attackers = tokio::spawn(async move {
+            let mut open = Vec::new();
+            for turn in 0..300 {
+                open.push(attack(address, round + turn).await);
+                // Enough to have hundreds at one time, not enough to take the processor for themselves.
+                tokio::time::sleep(Duration::from_millis(3)).await;
+            }
+            open.len()
+        });
+        during.push(latency(address, 200).await);
+        assert_eq!(attackers.await.unwrap(), 300);
+        memory.push(held().1);
+    }
+    let during = during.into_iter().min().unwrap();
+    println!("a call waits {alone:?} alone and {during:?} beside attackers; memory after each round: {memory:?}");
+    // The machine does other things too, so that only a client that waits for attackers is told from one that does not.
+    assert!(
+        during < alone * 10 + Duration::from_millis(20),
+        "{alone:?} became {during:?}"
+    );
+    assert!(memory[2] < memory[1] + (48 << 20), "{memory:?}");
+    let (commits, instances, entities) = stored(&hub.client()).await;
+    assert_eq!((instances, entities), (before.1, before.2));
+    assert!(commits - before.0 <= 600, "attackers made commits");
+    // What was left open has ended by now, or does when its patience ends.
+    let (mut files, deadline) = (held().0, Instant::now() + Duration::from_secs(10));
+    server.shutdown().await.unwrap();
+    while files > 60 && Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        files = held().0;
+    }
+    assert!(files <= 60, "{files} files are open");
+    hub.shutdown().await.unwrap();
+}
