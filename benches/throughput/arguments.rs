@@ -10,8 +10,8 @@ pub(crate) struct Arguments {
     pub(crate) quick: bool,
     /// Where to write one JSON object a line.
     pub(crate) json: Option<PathBuf>,
-    /// Measures only the figures whose name begins with this.
-    pub(crate) only: Option<String>,
+    /// Measures only the figures whose name begins with one of these, if there are any.
+    pub(crate) only: Vec<String>,
     /// Where the stores are made. Floors and figures are comparable because both lie here.
     pub(crate) directory: PathBuf,
 }
@@ -21,7 +21,7 @@ usage: cargo bench --features http --bench throughput [-- OPTIONS]
 
   --quick          measure shortly; done in about a minute
   --json FILE      also write one JSON object a line: {\"name\", \"value\", \"unit\"}
-  --only PREFIX    measure only the figures whose name begins with PREFIX
+  --only PREFIX    measure only the figures whose name begins with PREFIX; may be repeated
   --dir DIRECTORY  put the stores there (default: the target directory)";
 
 impl Arguments {
@@ -33,7 +33,7 @@ impl Arguments {
         let mut parsed = Self {
             quick: false,
             json: None,
-            only: None,
+            only: Vec::new(),
             directory: PathBuf::from(env!("CARGO_TARGET_TMPDIR")),
         };
         let mut arguments = arguments.into_iter();
@@ -42,7 +42,7 @@ impl Arguments {
             match argument.as_str() {
                 "--quick" => parsed.quick = true,
                 "--json" => parsed.json = Some(value()?.into()),
-                "--only" => parsed.only = Some(value()?),
+                "--only" => parsed.only.push(value()?),
                 "--dir" => parsed.directory = value()?.into(),
                 // cargo passes this to every bench.
                 "--bench" => {}
@@ -55,19 +55,23 @@ impl Arguments {
 
     /// Whether any of `names` was asked for.
     pub(crate) fn wants(&self, names: &[impl AsRef<str>]) -> bool {
-        match &self.only {
-            None => true,
-            Some(prefix) => names.iter().any(|name| name.as_ref().starts_with(prefix.as_str())),
-        }
+        let is_named = |name: &str| self.only.iter().any(|prefix| name.starts_with(prefix));
+        self.only.is_empty() || names.iter().any(|name| is_named(name.as_ref()))
+    }
+
+    /// How often the figures are measured that are compared with each other. They are measured by turns, and of each the
+    /// median counts: disks and neighbours change their mood within a minute.
+    pub(crate) fn rounds(&self) -> usize {
+        if self.quick { 1 } else { 3 }
     }
 
     /// The time before measuring, in which caches fill and threads wake up.
     pub(crate) fn warm_up(&self) -> Duration {
-        Duration::from_millis(if self.quick { 300 } else { 2_000 })
+        Duration::from_millis(if self.quick { 300 } else { 1_000 })
     }
 
     /// The time of one measurement.
     pub(crate) fn measured(&self) -> Duration {
-        Duration::from_millis(if self.quick { 1_200 } else { 5_000 })
+        Duration::from_millis(if self.quick { 1_200 } else { 3_000 })
     }
 }

@@ -19,7 +19,7 @@ mod random;
 mod report;
 mod sleepers;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use arguments::Arguments;
@@ -27,6 +27,10 @@ use http::Served;
 use http_load::Request;
 use load::Load;
 use report::Report;
+
+/// A hub's threads allocate what others free, which the system's allocator does slowly; a server would choose one, too.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -69,13 +73,23 @@ async fn measure(arguments: &Arguments) -> ExitCode {
         hubs::MEMORY_BUDGET_BYTES >> 20
     );
     let directory = directory.path();
-    // Each figure comes directly after its floor: disks and neighbours change their mood within a minute.
-    measure_one_caller(arguments, directory, &mut report).await;
-    measure_callers(arguments, directory, &mut report).await;
-    measure_orchestrations(arguments, directory, &mut report).await;
+    // What is compared stands together, and is measured by turns.
+    for _ in 0..arguments.rounds() {
+        measure_one_caller(arguments, directory, &mut report).await;
+        measure_one_chain(arguments, directory, &mut report).await;
+    }
+    for _ in 0..arguments.rounds() {
+        measure_callers(arguments, directory, &mut report).await;
+        measure_chains(arguments, directory, &mut report).await;
+    }
+    for _ in 0..arguments.rounds() {
+        measure_hot_signals(arguments, directory, &mut report).await;
+    }
+    for _ in 0..arguments.rounds() {
+        measure_spread_signals(arguments, directory, &mut report).await;
+    }
+    measure_fans(arguments, directory, &mut report).await;
     measure_long_history(arguments, directory, &mut report).await;
-    measure_hot_signals(arguments, directory, &mut report).await;
-    measure_spread_signals(arguments, directory, &mut report).await;
     measure_forwarding(arguments, directory, &mut report).await;
     measure_a_million(arguments, directory, &mut report).await;
     measure_sleepers(arguments, directory, &mut report).await;
@@ -156,7 +170,7 @@ async fn measure_callers(arguments: &Arguments, directory: &Path, report: &mut R
 }
 
 async fn load_of_calls(arguments: &Arguments, directory: &Path, callers: usize) -> Load {
-    let hub = hubs::open(&directory.join(format!("calls-{callers}"))).await;
+    let hub = hubs::open(&fresh(directory, &format!("calls-{callers}"))).await;
     let (warm_up, measured) = (arguments.warm_up(), arguments.measured());
     let load = entities::counters(
         &hub.client(),
@@ -187,7 +201,7 @@ async fn measure_hot_signals(arguments: &Arguments, directory: &Path, report: &m
         report.add(FLOOR, load.per_s(), "1/s", 256);
     }
     if arguments.wants(&[HOT]) {
-        let hub = hubs::open(&directory.join("hot")).await;
+        let hub = hubs::open(&fresh(directory, "hot")).await;
         let load = entities::counters(&hub.client(), entities::Request::Signal, SIGNALS, 1, warm_up, measured).await;
         hub.shutdown().await.expect("the hub closes");
         report.add(HOT, load.per_s(), "1/s", SIGNALS);
@@ -205,7 +219,7 @@ async fn measure_spread_signals(arguments: &Arguments, directory: &Path, report:
         SIGNALED,
     );
     if arguments.wants(&[SPREAD, WAL_BYTES]) {
-        let hub = hubs::open(&directory.join("spread")).await;
+        let hub = hubs::open(&fresh(directory, "spread")).await;
         let client = hub.client();
         entities::touch_all(&client, SIGNALED, SIGNALS as u64).await;
         let before = hub.stats().wal_bytes;
@@ -239,28 +253,45 @@ async fn measure_a_million(arguments: &Arguments, directory: &Path, report: &mut
     }
 }
 
-async fn measure_orchestrations(arguments: &Arguments, directory: &Path, report: &mut Report) {
+async fn measure_one_chain(arguments: &Arguments, directory: &Path, report: &mut Report) {
     const ONE: &str = "orchestration.chain5.callers1.p50_us";
-    const MANY: &str = "orchestration.chain5.callers256.per_s";
-    const FAN: &str = "orchestration.fanout1000.p50_ms";
-    const TRANSFER: &str = "orchestration.transfer.per_s";
-    let (warm_up, measured) = (arguments.warm_up(), arguments.measured());
     if arguments.wants(&[ONE]) {
-        let load = orchestrations::chains(&directory.join("chain-1"), 1, warm_up, measured).await;
+        let (warm_up, measured) = (arguments.warm_up(), arguments.measured());
+        let load = orchestrations::chains(&fresh(directory, "chain-1"), 1, warm_up, measured).await;
         report.add(ONE, load.quantile_us(0.5), "us", 1);
     }
+}
+
+async fn measure_chains(arguments: &Arguments, directory: &Path, report: &mut Report) {
+    const MANY: &str = "orchestration.chain5.callers256.per_s";
+    const TRANSFER: &str = "orchestration.transfer.per_s";
+    let (warm_up, measured) = (arguments.warm_up(), arguments.measured());
     if arguments.wants(&[MANY]) {
-        let load = orchestrations::chains(&directory.join("chain-256"), 256, warm_up, measured).await;
+        let load = orchestrations::chains(&fresh(directory, "chain-256"), 256, warm_up, measured).await;
         report.add(MANY, load.per_s(), "1/s", 256);
     }
     if arguments.wants(&[TRANSFER]) {
-        let load = orchestrations::transfers(&directory.join("transfer"), 64, warm_up, measured).await;
+        let load = orchestrations::transfers(&fresh(directory, "transfer"), 64, warm_up, measured).await;
         report.add(TRANSFER, load.per_s(), "1/s", 64);
     }
+}
+
+async fn measure_fans(arguments: &Arguments, directory: &Path, report: &mut Report) {
+    const FAN: &str = "orchestration.fanout1000.p50_ms";
     if arguments.wants(&[FAN]) {
+        let (warm_up, measured) = (arguments.warm_up(), arguments.measured());
         let load = orchestrations::fans(&directory.join("fan"), warm_up, measured).await;
         report.add(FAN, load.quantile_us(0.5) / 1_000.0, "ms", 1);
     }
+}
+
+/// The directory of a hub that begins anew in each round.
+fn fresh(directory: &Path, name: &str) -> PathBuf {
+    let directory = directory.join(name);
+    if directory.exists() {
+        std::fs::remove_dir_all(&directory).expect("the last round's hub can be removed");
+    }
+    directory
 }
 
 async fn measure_long_history(arguments: &Arguments, directory: &Path, report: &mut Report) {

@@ -10,11 +10,14 @@ use serde::Serialize;
 #[derive(Debug, Serialize)]
 struct Figure {
     name: String,
+    /// The median of what was measured.
     value: f64,
     unit: &'static str,
     /// How many requests were in flight. The lines for programs keep to three fields.
     #[serde(skip)]
     callers: usize,
+    #[serde(skip)]
+    samples: Vec<f64>,
 }
 
 /// The figures of one run, in the order of their measurement.
@@ -24,16 +27,24 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// Adds a figure, and says so at once: a run takes minutes. `callers` is how many requests were in flight.
+    /// Adds what was measured of a figure, and says so at once: a run takes minutes. Of one that is measured several times
+    /// the median counts. `callers` is how many requests were in flight.
     pub(crate) fn add(&mut self, name: impl Into<String>, value: f64, unit: &'static str, callers: usize) {
         let name = name.into();
         eprintln!("  {name} = {} {unit}, {callers} in flight", readable(value));
-        self.figures.push(Figure {
-            name,
-            value,
-            unit,
-            callers,
-        });
+        match self.figures.iter_mut().find(|figure| figure.name == name) {
+            Some(figure) => {
+                figure.samples.push(value);
+                figure.value = median(&figure.samples);
+            }
+            None => self.figures.push(Figure {
+                name,
+                value,
+                unit,
+                callers,
+                samples: vec![value],
+            }),
+        }
     }
 
     /// The value of a figure, where this run measured it.
@@ -66,6 +77,18 @@ impl Report {
             writeln!(file)?;
         }
         file.flush()
+    }
+}
+
+/// The middle one of an odd number of values; of an even number the mean of the two in the middle.
+fn median(values: &[f64]) -> f64 {
+    let mut values = values.to_vec();
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    if values.len() % 2 == 1 {
+        values[middle]
+    } else {
+        (values[middle - 1] + values[middle]) / 2.0
     }
 }
 

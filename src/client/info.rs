@@ -16,7 +16,7 @@ use crate::id::InstanceId;
 use crate::store::records::history::{Incoming, Started, TurnRecord};
 use crate::store::records::instance::{EndRecord, InstanceRecord, OrchestrationStatus, Order, Stopped};
 use crate::store::records::{self, Action, TimerRecord};
-use crate::store::{Reader, keys};
+use crate::store::{Reader, instances, keys};
 use crate::time::Timestamp;
 
 /// What is known of one orchestration.
@@ -150,7 +150,7 @@ pub(super) fn read(
     }
 }
 
-/// The row of one orchestration.
+/// The row of one orchestration, which turns may be ahead of.
 pub(super) fn record(reader: &dyn Reader, partitions: u16, id: &InstanceId) -> Result<Option<InstanceRecord>> {
     match reader.get(&keys::instance(id.partition(partitions), id))? {
         Some(row) => records::decode(&row, "orchestration").map(Some),
@@ -163,10 +163,11 @@ pub(super) fn describe(
     reader: &dyn Reader,
     partitions: u16,
     id: &InstanceId,
-    record: InstanceRecord,
+    mut record: InstanceRecord,
     payloads: Payloads,
 ) -> Result<OrchestrationInfo> {
     let partition = id.partition(partitions);
+    instances::catch_up(reader, partition, id, &mut record)?;
     let mut info = OrchestrationInfo {
         id: id.as_str().to_owned(),
         name: record.name,

@@ -15,7 +15,7 @@ use crate::client::submit::Submission;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, PartitionId};
 use crate::store::records::instance::{InstanceRecord, OrchestrationStatus, Order};
-use crate::store::{keys, records};
+use crate::store::{instances, keys, records};
 use crate::time::Timestamp;
 
 /// How many rows one page may look at before it ends early: a filter that matches little must not read for ever.
@@ -43,6 +43,9 @@ const LIVE: [OrchestrationStatus; 4] = [
     OrchestrationStatus::ContinuedAsNew,
     OrchestrationStatus::Suspended,
 ];
+
+/// A range of times that leaves nothing out.
+const ALWAYS: Range<Timestamp> = Timestamp(0)..Timestamp(u64::MAX);
 
 const ALL: [OrchestrationStatus; 8] = [
     OrchestrationStatus::Pending,
@@ -106,8 +109,8 @@ impl Client {
             statuses: Vec::new(),
             prefix: String::new(),
             only_stopped: false,
-            created: Timestamp(0)..Timestamp(u64::MAX),
-            changed: Timestamp(0)..Timestamp(u64::MAX),
+            created: ALWAYS,
+            changed: ALWAYS,
             tags: Vec::new(),
             payloads: Payloads {
                 input: false,
@@ -377,15 +380,12 @@ impl OrchestrationQuery {
 
     /// Whether a condition looks at more than the index holds.
     fn needs_record(&self) -> bool {
-        self.only_stopped
-            || !self.names.is_empty()
-            || !self.tags.is_empty()
-            || self.changed != (Timestamp(0)..Timestamp(u64::MAX))
+        self.only_stopped || !self.names.is_empty() || !self.tags.is_empty() || self.changed != ALWAYS
     }
 
     /// Whether the index of statuses is read, which is in the order of creation.
     fn is_indexed(&self) -> bool {
-        self.only_stopped || !self.statuses.is_empty() || self.created != (Timestamp(0)..Timestamp(u64::MAX))
+        self.only_stopped || !self.statuses.is_empty() || self.created != ALWAYS
     }
 
     /// The statuses in the index that can match.
@@ -448,14 +448,19 @@ impl OrchestrationQuery {
 
     /// The record of a row: the row itself, or what the index points to.
     fn record(&self, view: View<'_>, id: &InstanceId, row: &[u8]) -> Result<Option<InstanceRecord>> {
-        if !self.is_indexed() {
-            return records::decode(row, "orchestration").map(Some);
-        }
-        if id.as_str().starts_with(&self.prefix) {
-            info::record(view.reader, view.partitions, id)
+        let mut record = if !self.is_indexed() {
+            records::decode(row, "orchestration").map(Some)?
+        } else if id.as_str().starts_with(&self.prefix) {
+            info::record(view.reader, view.partitions, id)?
         } else {
-            Ok(None)
+            None
+        };
+        if let Some(record) = &mut record
+            && self.changed != ALWAYS
+        {
+            instances::catch_up(view.reader, id.partition(view.partitions), id, record)?;
         }
+        Ok(record)
     }
 
     fn matches(&self, id: &InstanceId, record: &InstanceRecord) -> bool {

@@ -17,7 +17,7 @@ use crate::id::{EntityId, InstanceId, PartitionId};
 use crate::orchestration::Orchestration;
 use crate::store::records::instance::{ActivityRecord, InstanceRecord, Order, StartRecord, StopKind};
 use crate::store::records::{self, Action, StateRecord, TimerRecord};
-use crate::store::{Reader, Row, keys};
+use crate::store::{Reader, Row, instances, keys};
 
 /// How many rows are read at one time.
 const PAGE: usize = 256;
@@ -221,7 +221,7 @@ impl Check<'_> {
 
     fn orchestrations(&mut self) -> Result<()> {
         self.rows(keys::instances(self.partition, ""), |check, (key, value)| {
-            let record: InstanceRecord = records::decode(value, "orchestration")?;
+            let mut record: InstanceRecord = records::decode(value, "orchestration")?;
             let Some(id) = keys::id_of(key).map(InstanceId::trusted) else {
                 return Ok(());
             };
@@ -229,6 +229,7 @@ impl Check<'_> {
                 return Ok(());
             }
             check.report.orchestrations += 1;
+            instances::catch_up(check.reader, check.partition, &id, &mut record)?;
             if record.turns == 0 {
                 // Its start waits for it, among the messages or the timers, and tells whether it can begin.
                 return Ok(());

@@ -3,6 +3,7 @@
 mod batch;
 #[cfg(feature = "rocksdb")]
 pub(crate) mod directory;
+pub(crate) mod instances;
 pub(crate) mod keys;
 mod model;
 pub(crate) mod records;

@@ -6,7 +6,7 @@ use crate::engine::states::InstanceMap;
 use crate::engine::step::Step;
 use crate::error::Result;
 use crate::id::{ExecutionId, InstanceId};
-use crate::store::records;
+use crate::store::instances::{self, TURNS_AHEAD};
 use crate::store::records::history::{Parent, Started};
 use crate::store::records::instance::{EndRecord, InstanceRecord, OrchestrationStatus, StopKind, Stopped};
 use crate::store::{Reader, keys};
@@ -23,6 +23,8 @@ pub(crate) struct Instance {
     indexed: Option<(OrchestrationStatus, Timestamp)>,
     /// Whether this step has to write its row.
     dirty: bool,
+    /// How many turns its row knows of.
+    turns_in_row: u32,
     /// What it was counted with when it was put into the cache.
     counted: usize,
     /// The step that last changed its history, which a reader of that step does not show.
@@ -52,6 +54,7 @@ impl Instance {
             end: None,
             indexed: None,
             dirty: false,
+            turns_in_row: 0,
             counted: 0,
             written_in: 0,
         }
@@ -60,6 +63,8 @@ impl Instance {
     fn stored(record: InstanceRecord) -> Self {
         Self {
             indexed: Some((record.status, record.created)),
+            // Of those that its row does not know it may be all that are allowed: the next turn writes the row.
+            turns_in_row: 0,
             record,
             run: None,
             end: None,
@@ -153,12 +158,12 @@ impl Core {
         if step.erased.contains(id) {
             return Ok(None);
         }
-        let row = reader.get(&keys::instance(self.partition_of(id), id))?;
-        row.map(|row| records::decode(&row, "orchestration").map(|record| Box::new(Instance::stored(record))))
-            .transpose()
+        let record = instances::instance(reader, self.partition_of(id), id)?;
+        Ok(record.map(|record| Box::new(Instance::stored(record))))
     }
 
-    /// Puts an orchestration back after its turn; its row is written when the step closes.
+    /// Puts an orchestration back after its turn. Its row is written when the step closes, if more has `changed` of it than
+    /// turns say, or if many turns are ahead of it.
     pub(super) fn put_instance(
         &mut self,
         id: &InstanceId,
@@ -168,6 +173,8 @@ impl Core {
     ) {
         if changed {
             instance.record.changed = step.now;
+        }
+        if changed || instance.record.turns >= instance.turns_in_row.saturating_add(TURNS_AHEAD) {
             if !std::mem::replace(&mut instance.dirty, true) {
                 step.instances.push(id.clone());
             }
@@ -212,6 +219,7 @@ impl Core {
                 continue;
             }
             let record = &instance.record;
+            instance.turns_in_row = record.turns;
             step.put(&keys::instance(partition, &id), record)?;
             let index = (record.status, record.created);
             if instance.indexed != Some(index) {

@@ -154,6 +154,7 @@ impl Core {
         instance.end = None;
         instance.run = None;
         stage.instance = Some(instance);
+        stage.changed = true;
         tracing::info!(orchestration = %stage.id, %execution, reason, "an orchestration is rewound");
         for turn in &cut.turns {
             self.write_turn(stage, turn, step)?;

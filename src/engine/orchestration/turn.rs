@@ -313,7 +313,7 @@ impl Core {
             let key = keys::custom_status(self.partition_of(stage.id), stage.id);
             step.batch.put(&key, &status);
             if let Some(instance) = stage.instance.as_mut() {
-                instance.record.has_custom_status = true;
+                stage.changed |= !std::mem::replace(&mut instance.record.has_custom_status, true);
             }
         }
         self.carry_out(stage, turn.commands, end.unread, step, reader)?;
@@ -333,12 +333,10 @@ impl Core {
         };
         let record = &mut instance.record;
         let key = keys::turn(partition, stage.id, record.execution, record.turns);
-        record.turns += 1;
-        record.events += (turn.incoming.len() + turn.commands.len()) as u64;
         step.put(&key, turn)?;
-        record.bytes += step.row.len() as u64;
+        record.count(turn, step.row.len());
+        record.changed = step.now;
         instance.written_in = step.number;
-        stage.changed = true;
         Ok(())
     }
 

