@@ -53,7 +53,6 @@ impl Accepting {
         }
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the task of a connection is spawned here")]
     async fn accept(&mut self, connections: &mut JoinSet<()>) {
         let room = Arc::new(Semaphore::new(self.max_connections.min(Semaphore::MAX_PERMITS)));
         let mut stop = self.stop.clone();
