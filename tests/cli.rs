@@ -786,6 +786,10 @@ async fn errors_say_what_to_do() {
     assert!(told.contains("http://localhost:7071"), "{told}");
     let told = with("ftp://localhost", None).refused(&["stats"], 2);
     assert!(told.contains("http://"), "{told}");
+    for secret in ["http://me:secret@localhost:1", "http://localhost:1?code=secret"] {
+        let told = with(secret, None).refused(&["stats"], 2);
+        assert!(told.contains("ABIDE_TOKEN") && !told.contains("secret"), "{told}");
+    }
     let told = abide.refused(&["check"], 2);
     assert!(told.contains("abide check DIRECTORY"), "{told}");
 

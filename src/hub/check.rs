@@ -356,7 +356,7 @@ fn name(table: Table) -> &'static str {
         Table::Urgent => "urgent message",
         Table::Message => "message",
         Table::Timer => "timer",
-        Table::TimerName => "name of a timer",
+        Table::TimerName => "timer name",
         Table::Request => "request id",
         Table::RequestExpiry => "expiry of a request id",
         Table::DeadLetter => "dead letter",
@@ -369,7 +369,7 @@ fn name(table: Table) -> &'static str {
         Table::Status => "index by status",
         Table::Activity => "activity",
         Table::EarlyEvent => "early event",
-        Table::OrchestrationName => "name of orchestrations",
+        Table::OrchestrationName => "orchestration name",
     }
 }
 
@@ -427,7 +427,7 @@ mod tests {
             (
                 keys::timer_name(here, &id, "t"),
                 vec![1, 2],
-                "name of a timer of `@a@k`: it has 2 bytes instead of 8",
+                "timer name of `@a@k`: it has 2 bytes instead of 8",
             ),
             (unknown, vec![1], "of no kind that this build knows"),
             (

@@ -51,7 +51,7 @@ fn list(session: &mut Session, list: &List) -> Result {
     let hub = session.hub()?;
     let header = &["ID", "ENTITY", "OPERATION", "INPUT", "FROM", "DIED", "REASON"];
     let mut listing = Listing::begin(&mut session.output, header);
-    pages::each(
+    let more = pages::each(
         &hub,
         list.limit,
         || Request::get(&["dead-letters"]),
@@ -69,7 +69,7 @@ fn list(session: &mut Session, list: &List) -> Result {
             })
         },
     )?;
-    listing.end("there are no dead letters")
+    listing.end(more, "there are no dead letters")
 }
 
 /// Does the same with each of several dead letters. The first that cannot be done ends it; those before are done.

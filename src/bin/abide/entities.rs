@@ -112,7 +112,7 @@ fn list(session: &mut Session, list: &List) -> Result {
             .query("lastOperationTimeTo", list.changed_to.as_deref())
             .flag("fetchState", list.states)
     };
-    pages::each(&hub, list.limit, request, |document| {
+    let more = pages::each(&hub, list.limit, request, |document| {
         listing.add(document, |document| {
             let mut row = vec![
                 Cell::new(id_of(&document["entityId"])),
@@ -124,7 +124,7 @@ fn list(session: &mut Session, list: &List) -> Result {
             row
         })
     })?;
-    listing.end("no entities match")
+    listing.end(more, "no entities match")
 }
 
 fn show(session: &mut Session, entity: &EntityId) -> Result {

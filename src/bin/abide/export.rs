@@ -68,7 +68,11 @@ pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
     );
     let count = progress.position();
     progress.finish_and_clear();
-    exported?;
+    let more = exported?;
+    if more {
+        session.output.flush()?;
+        note("there are more: export them with another --limit, or with none");
+    }
     if gone > 0 {
         note(&format!("{gone} orchestrations were purged meanwhile and are left out"));
     }

@@ -53,7 +53,7 @@ pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
             ]
         })?;
     }
-    listing.end("no hub was found")
+    listing.end(false, "no hub was found")
 }
 
 /// Adds the hubs in a directory and below it, by name. A hub is not looked into, and links are not followed.

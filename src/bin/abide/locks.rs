@@ -51,7 +51,7 @@ pub(crate) fn run(session: &mut Session, command: Command) -> Result {
 fn list(session: &mut Session, list: &List) -> Result {
     let hub = session.hub()?;
     let mut listing = Listing::begin(&mut session.output, &["ENTITY", "OWNER", "SINCE", "SECTION"]);
-    pages::each(
+    let more = pages::each(
         &hub,
         list.limit,
         || Request::get(&["locks"]),
@@ -67,5 +67,5 @@ fn list(session: &mut Session, list: &List) -> Result {
             })
         },
     )?;
-    listing.end("no entity is locked")
+    listing.end(more, "no entity is locked")
 }

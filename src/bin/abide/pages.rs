@@ -5,7 +5,6 @@ use serde_json::Value;
 
 use crate::exit::{Exit, Failure, Result};
 use crate::hub::Hub;
-use crate::output::note;
 use crate::request::{CONTINUATION, Request};
 
 /// The most that one request asks for.
@@ -36,13 +35,14 @@ impl Limit {
     }
 }
 
-/// Gives every document of a list to `each`, page by page, up to the limit. `page` makes the request for a page.
+/// Gives every document of a list to `each`, page by page, up to the limit, and says whether there are more. `page` makes the
+/// request for a page.
 pub(crate) fn each(
     hub: &Hub,
     limit: Limit,
     page: impl Fn() -> Request,
     mut each: impl FnMut(&Value) -> Result,
-) -> Result {
+) -> Result<bool> {
     let (mut left, mut after) = (limit.most(), None);
     loop {
         let request = page()
@@ -59,12 +59,8 @@ pub(crate) fn each(
         }
         left = left.saturating_sub(documents.len() as u64);
         after = answer.continuation;
-        if after.is_none() {
-            return Ok(());
-        }
-        if left == 0 {
-            note("there are more: show them with --limit N, or with --all");
-            return Ok(());
+        if after.is_none() || left == 0 {
+            return Ok(after.is_some());
         }
     }
 }

@@ -51,7 +51,7 @@ pub(crate) fn run(session: &mut Session, command: Command) -> Result {
 fn list(session: &mut Session, list: &List) -> Result {
     let hub = session.hub()?;
     let mut listing = Listing::begin(&mut session.output, &["ENTITY", "SINCE", "REASON"]);
-    pages::each(
+    let more = pages::each(
         &hub,
         list.limit,
         || Request::get(&["quarantine"]),
@@ -65,5 +65,5 @@ fn list(session: &mut Session, list: &List) -> Result {
             })
         },
     )?;
-    listing.end("no entity is quarantined")
+    listing.end(more, "no entity is quarantined")
 }

@@ -38,8 +38,12 @@ impl Remote {
                 .advise("a URL begins with `http://` or `https://` and names a host, such as http://127.0.0.1:7071")
                 .into());
         }
-        if parsed.query().is_some() {
-            return Err(Failure::usage("the URL of a hub has no query")
+        let has_user = parsed
+            .authority()
+            .is_some_and(|authority| authority.as_str().contains('@'));
+        if parsed.query().is_some() || has_user {
+            // It is not shown, because what stands there is meant to be a secret.
+            return Err(Failure::usage("the URL of a hub has neither a query nor a user")
                 .advise("give the token in the environment variable ABIDE_TOKEN, or with --token")
                 .into());
         }

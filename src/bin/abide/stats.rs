@@ -62,7 +62,7 @@ fn counts(session: &mut Session) -> Result {
             })?;
         }
     }
-    listing.end("the hub is empty")
+    listing.end(false, "the hub is empty")
 }
 
 /// The name of a number as people read it: `walLiveBytes` is `wal live bytes`.

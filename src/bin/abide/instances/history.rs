@@ -37,7 +37,7 @@ pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
             ]
         })?;
     }
-    listing.end("nothing has happened yet")
+    listing.end(false, "nothing has happened yet")
 }
 
 /// What an event is about, in a few words.

@@ -26,7 +26,7 @@ pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
     let header = &["ID", "NAME", "STATUS", "CREATED", "CHANGED", "SAYS"];
     let mut listing = Listing::begin(&mut session.output, header);
     let request = || arguments.filter.request(show_input);
-    pages::each(&hub, arguments.limit, request, |document| {
+    let more = pages::each(&hub, arguments.limit, request, |document| {
         listing.add(document, |document| {
             let says = [
                 &document["stopped"]["message"],
@@ -44,5 +44,5 @@ pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
             ]
         })
     })?;
-    listing.end("no orchestrations match")
+    listing.end(more, "no orchestrations match")
 }

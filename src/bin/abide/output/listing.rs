@@ -5,10 +5,13 @@ use comfy_table::{Cell, ContentArrangement, Table};
 use serde_json::Value;
 
 use crate::exit::Result;
-use crate::output::{Output, payload};
+use crate::output::{Output, note, payload};
 
 /// How many rows make one table. Behind that another one begins, with columns of its own.
 const ROWS: usize = 1_000;
+
+/// Narrower than this, a terminal has no room for columns, or does not tell its width.
+const NARROW: u16 = 40;
 
 /// A list that is printed while it is read.
 pub(crate) struct Listing<'a> {
@@ -44,14 +47,20 @@ impl<'a> Listing<'a> {
         Ok(())
     }
 
-    /// Ends the list; `nothing` is what people are told of an empty one.
-    pub(crate) fn end(mut self, nothing: &str) -> Result {
+    /// Ends the list. `more` tells that it is not all of it; `nothing` is what people are told of an empty one.
+    pub(crate) fn end(mut self, more: bool, nothing: &str) -> Result {
         match (self.output.json(), self.printed) {
             (true, 0) => self.output.line("[]"),
             (true, _) => self.output.line("\n]"),
             (false, 0) => self.output.line(nothing),
             (false, _) => self.print(),
+        }?;
+        if more {
+            // Behind the list, where somebody looks who has read it.
+            self.output.flush()?;
+            note("there are more: show them with --limit N, or with --all");
         }
+        Ok(())
     }
 
     fn print(&mut self) -> Result {
@@ -60,7 +69,7 @@ impl<'a> Listing<'a> {
         }
         let mut table = Table::new();
         // On a terminal the columns share its width; elsewhere a row stays a line, for whoever searches it.
-        if table.is_tty() {
+        if table.is_tty() && table.width().is_some_and(|width| width >= NARROW) {
             table.load_preset(UTF8_FULL_CONDENSED);
             table.set_content_arrangement(ContentArrangement::Dynamic);
         } else {
