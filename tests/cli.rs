@@ -115,6 +115,11 @@ async fn refuses(_ctx: OrchestrationContext, n: u32) -> Result<(), TooMuch> {
     Err(TooMuch { most: n })
 }
 
+#[orchestration]
+async fn panics(_ctx: OrchestrationContext) {
+    panic!("this code is broken");
+}
+
 /// Does what it is asked for with an activity that fails the first time.
 #[orchestration]
 async fn fails_at_first(ctx: OrchestrationContext, file: PathBuf) -> Result<u32, Failure> {
@@ -138,6 +143,7 @@ fn builder(directory: &Path) -> abide::HubBuilder {
         .entity::<after::Shelf>()
         .orchestration::<waits>()
         .orchestration::<refuses>()
+        .orchestration::<panics>()
         .orchestration::<fails_at_first>()
         .activity::<needs_a_file>()
 }
@@ -258,7 +264,7 @@ impl Abide {
             out: text(ran.stdout),
             err: text(ran.stderr),
         };
-        assert!(!ran.err.contains("panicked"), "{arguments:?}: {}", ran.err);
+        assert!(!ran.err.contains("panicked at"), "{arguments:?}: {}", ran.err);
         assert!(
             !ran.out.contains(TOKEN) && !ran.err.contains(TOKEN),
             "{arguments:?} printed the token"
@@ -575,6 +581,24 @@ async fn orchestrations_are_managed() {
     assert!(told.contains("Terminated") && told.contains("no more"), "{told}");
     abide.refused(&["instances", "terminate", "w-0"], 4);
     abide.refused(&["instances", "rewind", "w-0"], 4);
+
+    // One that is stopped is told from one that runs.
+    abide.out(&["instances", "start", "panics", "--id", "s"]);
+    while status("s").await.stopped.is_none() {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    let table = abide.out(&["instances", "list", "--stopped"]);
+    assert!(
+        table.contains("Stopped") && table.contains("this code is broken"),
+        "{table}"
+    );
+    let ran = abide.run(&["instances", "wait", "s", "--timeout", "100ms"]);
+    assert_eq!(ran.code, 7);
+    assert!(
+        ran.err.contains("goes on when it is resumed") && ran.err.contains("will not end by itself"),
+        "{}",
+        ran.err
+    );
 
     // A rewind goes on where it failed, with the file that was missing.
     let file = served.place.path().join("now it is there");

@@ -62,6 +62,12 @@ async fn waits_second(ctx: OrchestrationContext) -> Result<serde_json::Value, Fa
     Ok(ctx.wait_for_external_event::<serde_json::Value>("go").await?)
 }
 
+/// Stops, for everybody to see.
+#[orchestration]
+async fn panics(_ctx: OrchestrationContext) {
+    panic!("this code is broken");
+}
+
 #[activity]
 async fn nothing() {}
 
@@ -71,6 +77,7 @@ fn builder() -> abide::HubBuilder {
         .entity::<Till>()
         .orchestration::<waits_first>()
         .orchestration::<waits_second>()
+        .orchestration::<panics>()
         .activity::<nothing>()
 }
 
@@ -266,8 +273,8 @@ async fn a_client_knows_what_its_hub_can_do() {
             "slow(millis)"
         ]
     );
-    assert_eq!(registered.orchestrations[0].name, "waits");
-    assert_eq!(registered.orchestrations[0].versions, ["1", "2"]);
+    assert_eq!(registered.orchestrations[1].name, "waits");
+    assert_eq!(registered.orchestrations[1].versions, ["1", "2"]);
     assert!(registered.activities.contains(&"nothing".to_owned()));
 
     client.health().unwrap();
@@ -342,5 +349,59 @@ async fn a_page_of_large_states_ends_early() {
         assert_eq!(seen.len(), 12);
         assert!(seen.is_sorted(), "{seen:?}");
     }
+    hub.shutdown().await.unwrap();
+}
+
+/// Those that cannot go on are found among those that wait, run, rest or have ended, page by page, until they are ended.
+#[tokio::test(flavor = "multi_thread")]
+async fn stopped_orchestrations_are_found() {
+    let hub = builder().open().await.unwrap();
+    let client = hub.client();
+    let start = |name: &str, id: String| client.start_by_name_with_json(name, "").instance_id(id);
+    for n in 0..5 {
+        start("panics", format!("p-{n}")).await.unwrap();
+        start("waits", format!("w-{n}")).await.unwrap();
+    }
+    start("waits", "later".into())
+        .after(Duration::from_secs(3_600))
+        .await
+        .unwrap();
+    client.instance("w-0").terminate("").await.unwrap();
+    client.instance("w-1").suspend("").await.unwrap();
+    let stopped = || client.orchestrations().stopped();
+    while stopped().count().await.unwrap() < 5 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let (mut found, mut after) = (Vec::new(), None::<String>);
+    loop {
+        let query = stopped().page(2);
+        let page = match after {
+            Some(after) => query.after(after).list().await.unwrap(),
+            None => query.list().await.unwrap(),
+        };
+        assert!(page.orchestrations.len() <= 2);
+        for info in page.orchestrations {
+            assert!(info.stopped.unwrap().message.contains("this code is broken"));
+            found.push(info.id);
+        }
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(found, ["p-0", "p-1", "p-2", "p-3", "p-4"]);
+    assert_eq!(stopped().prefix("p-3").count().await.unwrap(), 1);
+    assert_eq!(
+        stopped()
+            .status(abide::OrchestrationStatus::Suspended)
+            .count()
+            .await
+            .unwrap(),
+        0
+    );
+    for id in found {
+        client.instance(id).terminate("").await.unwrap();
+    }
+    assert_eq!(stopped().count().await.unwrap(), 0);
     hub.shutdown().await.unwrap();
 }

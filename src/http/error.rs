@@ -124,3 +124,55 @@ fn status_of(kind: ErrorKind) -> StatusCode {
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a client can do something about is no fault of the server, and what comes from within the hub is.
+    #[test]
+    fn each_kind_of_error_has_its_code() {
+        for (status, kinds) in [
+            (
+                400,
+                &[
+                    ErrorKind::InvalidId,
+                    ErrorKind::InvalidArguments,
+                    ErrorKind::Serialization,
+                    ErrorKind::Unregistered,
+                    ErrorKind::UnknownOperation,
+                ] as &[_],
+            ),
+            (403, &[ErrorKind::ReadOnly]),
+            (404, &[ErrorKind::NotFound]),
+            (
+                409,
+                &[ErrorKind::AlreadyExists, ErrorKind::WrongState, ErrorKind::Quarantined],
+            ),
+            (410, &[ErrorKind::Ended]),
+            (413, &[ErrorKind::TooLarge]),
+            (422, &[ErrorKind::OperationFailed, ErrorKind::RequestIdReused]),
+            (
+                500,
+                &[
+                    ErrorKind::Panicked,
+                    ErrorKind::Corrupted,
+                    ErrorKind::Io,
+                    ErrorKind::LockLost,
+                ],
+            ),
+            (503, &[ErrorKind::Overloaded, ErrorKind::Closed, ErrorKind::Poisoned]),
+            (504, &[ErrorKind::TimedOut]),
+        ] {
+            for kind in kinds {
+                let response = Problem::from(Error::new(*kind, "why")).into_response();
+                assert_eq!(response.status(), status, "{kind:?}");
+                assert_eq!(
+                    response.headers().contains_key(header::RETRY_AFTER),
+                    status == 503,
+                    "{kind:?}"
+                );
+            }
+        }
+    }
+}

@@ -45,7 +45,8 @@ pub struct ManagementUrls {
 
 impl ManagementUrls {
     /// The URLs as the client of a request with these headers reaches them: under the configured public URL, or else on
-    /// the `Host` that the request names.
+    /// the `Host` that the request names. A program that nests the router under a path of its own names a public URL with that
+    /// path.
     pub fn of(config: &HttpConfig, headers: &HeaderMap) -> Self {
         let origin = match config.public() {
             Ok(Some(url)) => url.as_str().to_owned(),

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
+
 use crate::client::Client;
 use crate::error::Result;
 use crate::http::config::{HttpConfig, MetricsText};
@@ -18,6 +20,8 @@ pub(super) struct Api {
     pub(super) metrics: Option<MetricsText>,
     /// Memory for large answers.
     pub(super) room: Room,
+    /// Whose turn it is to count everything there is.
+    pub(super) counting: Semaphore,
 }
 
 impl Api {
@@ -28,6 +32,7 @@ impl Api {
             wait_limit: config.wait_limit,
             metrics: config.metrics.clone(),
             room: Room::new(),
+            counting: Semaphore::new(1),
         })
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use abide::http::{HttpConfig, router};
 use abide::prelude::*;
-use abide::{OrchestrationContext, activity, orchestration};
+use abide::{HubBuilder, OrchestrationContext, activity, orchestration};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{Method, Request, StatusCode};
@@ -136,11 +136,11 @@ pub(crate) async fn locks(ctx: OrchestrationContext, key: String) -> Result<(), 
 }
 
 /// The counter as the author of `misdirects` believes it to be.
-mod believed {
+pub(crate) mod believed {
     use super::*;
 
     #[derive(Entity, Default, Clone, Serialize, Deserialize)]
-    pub(super) struct Counter;
+    pub(crate) struct Counter;
 
     #[operations]
     impl Counter {
@@ -231,7 +231,12 @@ impl Api {
     }
 
     pub(crate) async fn with(config: HttpConfig) -> Self {
-        let hub = Hub::in_memory()
+        Self::build(Hub::in_memory(), config).await
+    }
+
+    /// Opens a hub that is configured like this, with everything registered.
+    pub(crate) async fn build(builder: HubBuilder, config: HttpConfig) -> Self {
+        let hub = builder
             .entity::<Counter>()
             .activity::<greet>()
             .orchestration::<greets>()

@@ -174,5 +174,8 @@ async fn entities_are_listed() {
     );
     assert_eq!(all(&api, "/entities?lastOperationTimeFrom=2999-01-01").await.0.len(), 0);
     assert_eq!(all(&api, "/entities/nobody").await.0.len(), 0);
+    for name in ["counter%40a", "a%2Fb", "a%00"] {
+        api.get(&format!("/entities/{name}")).await.is_error(400, "InvalidId");
+    }
     api.get("/entities?fetchState=x").await.is_error(400, "InvalidQuery");
 }

@@ -96,3 +96,43 @@ async fn a_held_entity_is_resumed() {
         .await
         .is_error(404, "NotFound");
 }
+
+/// An entity whose state this build cannot read is listed with the reason, and is still one after it was resumed.
+#[cfg(feature = "rocksdb")]
+#[tokio::test]
+async fn quarantined_entities_are_listed() {
+    use abide::http::HttpConfig;
+    use abide::prelude::*;
+
+    use crate::fixture::believed;
+
+    let directory = tempfile::tempdir().unwrap();
+    let before = Hub::builder(directory.path())
+        .entity::<believed::Counter>()
+        .open()
+        .await
+        .unwrap();
+    before
+        .client()
+        .entity::<believed::Counter>("q")
+        .multiply(2)
+        .await
+        .unwrap();
+    before.shutdown().await.unwrap();
+
+    let api = Api::build(Hub::builder(directory.path()), HttpConfig::new().without_token()).await;
+    api.post("/entities/counter/q?op=add", "5").await.is(202);
+    let mut shown = redacted(listed(&api, "/quarantine", 1).await);
+    let reason = shown[0]["reason"].take();
+    assert!(reason.as_str().unwrap().contains("expected struct Counter"), "{reason}");
+    assert_eq!(
+        shown,
+        json!([{ "entityId": { "name": "counter", "key": "q" }, "reason": null, "since": "[time]" }])
+    );
+    api.post("/entities/counter/q?op=get&wait=true", "")
+        .await
+        .is_error(409, "Quarantined");
+    api.post("/quarantine/counter/q/resume", "").await.is(202);
+    listed(&api, "/quarantine", 1).await;
+    api.hub.shutdown().await.unwrap();
+}

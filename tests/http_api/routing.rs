@@ -1,5 +1,6 @@
 //! What is common to all routes, and where the router stands.
 
+use abide::Hub;
 use abide::http::HttpConfig;
 use axum::Router;
 use axum::http::Method;
@@ -59,7 +60,7 @@ async fn a_body_has_bounds() {
         "/instances/a/suspend",
     ] {
         let refused = api.post(path, &body).await;
-        refused.is_error(413, "PayloadTooLarge");
+        refused.is_error(413, "TooLarge");
     }
     for path in [
         "/orchestrators/echoes",
@@ -70,6 +71,36 @@ async fn a_body_has_bounds() {
         api.send(Method::POST, path, &headers, "1")
             .await
             .is_error(415, "UnsupportedContentEncoding");
+    }
+}
+
+/// A hub that has taken in all that it may hold refuses more at once, and says when to come again. It still shows what there
+/// is.
+#[tokio::test]
+async fn a_full_hub_refuses_at_once() {
+    let api = Api::build(Hub::in_memory().in_flight_limit(1), HttpConfig::new().without_token()).await;
+    api.post("/orchestrators/locks/owner", r#""k""#).await.is(202);
+    api.until_it_says("owner", "locked").await;
+    // It waits for the lock, and holds all the room there is.
+    let waiting = api.post("/entities/counter/k?op=add&wait=true", "1");
+    let refused = async {
+        for path in [
+            "/orchestrators/echoes",
+            "/entities/counter/a?op=add",
+            "/entities/counter/a?op=add&wait=true",
+            "/instances/owner/raiseEvent/other",
+        ] {
+            let refused = api.post(path, "1").await;
+            refused.is_error(503, "Overloaded");
+            assert_eq!(refused.header("retry-after"), "1");
+        }
+        api.delete("/entities/counter/a").await.is_error(503, "Overloaded");
+        api.get("/instances/owner").await.is(202);
+    };
+    tokio::select! {
+        biased;
+        answered = waiting => panic!("the lock was not kept: {answered:?}"),
+        () = refused => {}
     }
 }
 

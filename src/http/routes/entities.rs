@@ -14,6 +14,7 @@ use crate::http::page::List;
 use crate::http::query::Query;
 use crate::http::room;
 use crate::http::state::Api;
+use crate::id::EntityId;
 
 /// Lists entities
 ///
@@ -68,6 +69,8 @@ pub(super) async fn list_entities_of(
     query: Query,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    // A name that cannot be one would be a part of others' ids.
+    let name = EntityId::new(&name, "")?.name().to_owned();
     page(&api, &query, &headers, api.client.entities().name(name)).await
 }
 

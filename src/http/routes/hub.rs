@@ -1,6 +1,7 @@
 //! The hub as a whole.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -17,6 +18,9 @@ use crate::http::state::Api;
 
 /// The content type of metrics. Source: the Prometheus text exposition format.
 const METRICS: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+
+/// How long a request waits until others have had everything counted.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Says whether the hub works
 ///
@@ -39,8 +43,8 @@ pub(super) async fn health(State(api): State<Arc<Api>>) -> Result<Response, Prob
 
 /// Counts orchestrations by name and status, and entities by name
 ///
-/// It reads every orchestration's record and every entity's state, which takes seconds where there are millions. Entities
-/// count whose types are registered.
+/// It reads every orchestration's record and every entity's state, which takes seconds where there are millions, and is done
+/// for one request at a time. Entities count whose types are registered.
 #[utoipa::path(
     get,
     path = "/counts",
@@ -48,6 +52,10 @@ pub(super) async fn health(State(api): State<Arc<Api>>) -> Result<Response, Prob
     responses((status = 200, description = "How many there are.", body = CountsDocument))
 )]
 pub(super) async fn counts(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
+    let turn = tokio::time::timeout(PATIENCE, api.counting.acquire());
+    let Ok(Ok(_turn)) = turn.await else {
+        return Err(Problem::overloaded("others have everything counted; try again"));
+    };
     let orchestrations = api.client.orchestrations().counts().await?;
     let mut entities = Vec::new();
     for registered in api.client.registered()?.entities {
