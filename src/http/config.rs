@@ -130,8 +130,8 @@ impl HttpConfig {
         self
     }
 
-    /// The most connections at one time; 10 240 if nothing is said. More wait until one closes. Of no meaning to a router
-    /// that a program mounts itself.
+    /// The most connections at one time; 10 240 if nothing is said. More wait until one closes, as they do when the process
+    /// may not open as many files (`ulimit -n`). Of no meaning to a router that a program mounts itself.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.max_connections = connections;
         self

@@ -105,3 +105,45 @@ impl Whole {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bodies share their room, are refused when it is full, and give it back.
+    #[tokio::test]
+    async fn bodies_share_their_room() {
+        let room = Room::new(10);
+        let body = |bytes: &'static str| Body::from(bytes);
+        let (mut first, mut second) = (room.share(), room.share());
+        assert_eq!(&read(body("123456"), 8, &mut first).await.unwrap()[..], b"123456");
+        assert_eq!(read(body("12345"), 8, &mut second).await.unwrap_err(), Refusal::NO_ROOM);
+        assert_eq!(
+            read(body("123456789"), 8, &mut room.share()).await.unwrap_err(),
+            Refusal::LARGE_BODY
+        );
+        drop((first, second));
+        assert_eq!(
+            &read(body("12345678"), 8, &mut room.share()).await.unwrap()[..],
+            b"12345678"
+        );
+        assert_eq!(room.used.load(Ordering::Relaxed), 0);
+    }
+
+    /// A body in pieces is put together, and bounded though nobody says how long it is.
+    #[tokio::test]
+    async fn a_body_in_pieces_is_bounded() {
+        let pieces = |number: usize| {
+            let pieces = (0..number).map(|piece| Ok::<_, std::io::Error>(Bytes::from(format!("{piece},"))));
+            Body::from_stream(futures::stream::iter(pieces))
+        };
+        let room = Room::new(100);
+        assert_eq!(&read(pieces(0), 8, &mut room.share()).await.unwrap()[..], b"");
+        assert_eq!(&read(pieces(4), 8, &mut room.share()).await.unwrap()[..], b"0,1,2,3,");
+        assert_eq!(
+            read(pieces(5), 8, &mut room.share()).await.unwrap_err(),
+            Refusal::LARGE_BODY
+        );
+        assert_eq!(room.used.load(Ordering::Relaxed), 0);
+    }
+}

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use crate::http::error::problem;
 
 /// Why a request is not answered.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
     status: StatusCode,
     code: &'static str,

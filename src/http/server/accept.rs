@@ -56,6 +56,8 @@ impl Accepting {
     async fn accept(&mut self, connections: &mut JoinSet<()>) {
         let room = Arc::new(Semaphore::new(self.max_connections.min(Semaphore::MAX_PERMITS)));
         let mut stop = self.stop.clone();
+        // A trouble that stays is told once.
+        let mut troubled = false;
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -65,6 +67,7 @@ impl Accepting {
             };
             match accepted {
                 Ok((socket, permit)) => {
+                    troubled = false;
                     let serving = connection::serve(socket, self.router.clone(), self.patience, self.stop.clone());
                     connections.spawn(async move {
                         serving.await;
@@ -73,7 +76,10 @@ impl Accepting {
                 }
                 Err(error) if is_of_one(&error) => {}
                 Err(error) => {
-                    tracing::warn!(%error, "the management API cannot take in a connection");
+                    if !troubled {
+                        tracing::warn!(%error, "the management API cannot take in a connection, and tries again and again");
+                    }
+                    troubled = true;
                     sleep(PAUSE).await;
                 }
             }

@@ -29,6 +29,8 @@ impl Exchange {
     pub(super) fn begin(self: &Arc<Self>) -> Open {
         self.begun.fetch_add(1, Ordering::Relaxed);
         self.open.store(true, Ordering::Relaxed);
+        // What was left of the body before this request has come meanwhile.
+        self.unread.store(false, Ordering::Relaxed);
         Open(Arc::clone(self))
     }
 

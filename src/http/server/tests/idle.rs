@@ -13,7 +13,6 @@ fn resident() -> usize {
 
 /// Ten thousand connections that were used once and do nothing stay under 200 MiB together, both sides of them. Run with
 /// `--ignored`; it opens as many as the process may have files for.
-#[cfg(target_os = "linux")]
 #[tokio::test]
 #[ignore = "opens up to ten thousand connections"]
 async fn idle_connections_cost_little() {

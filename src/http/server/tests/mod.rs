@@ -2,6 +2,9 @@
 
 mod clients;
 mod ending;
+#[cfg(target_os = "linux")]
+mod files;
+#[cfg(target_os = "linux")]
 mod idle;
 mod refusals;
 mod stage;
