@@ -65,6 +65,13 @@ impl Till {
     }
 }
 
+/// Holds the till until the event `go` comes.
+#[orchestration]
+async fn hold(ctx: OrchestrationContext) -> Result<(), Failure> {
+    let _lock = ctx.lock_entities(&ctx.entity::<Till>("t")).await?;
+    Ok(ctx.wait_for_external_event::<()>("go").await?)
+}
+
 /// Collects numbers until a zero comes.
 #[orchestration]
 async fn collect(ctx: OrchestrationContext) -> Result<Vec<u32>, Failure> {
@@ -113,6 +120,7 @@ fn register(builder: abide::HubBuilder) -> abide::HubBuilder {
         .orchestration::<buy>()
         .orchestration::<pay_under_lock>()
         .orchestration::<collect>()
+        .orchestration::<hold>()
 }
 
 /// Asks until it is so. The end of the test run ends it otherwise.
@@ -244,5 +252,29 @@ async fn an_event_before_a_start_has_a_time_to_live() {
     client.start::<collect>(()).instance_id("o").await.unwrap();
     run.raise_event("number", 0).await.unwrap();
     assert_eq!(run.result().await.unwrap(), [6]);
+    hub.shutdown().await.unwrap();
+}
+
+/// SEMANTICS, "Management": a hub that is full of calls which wait for a lock can still be put in order by an operator.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_hub_takes_orders_of_operators() {
+    let hub = register(Hub::in_memory().in_flight_limit(4)).open().await.unwrap();
+    let client = hub.client();
+    let holder = client.start::<hold>(()).instance_id("holder").await.unwrap();
+    eventually(|| async { client.locks().await.unwrap().len() == 1 }).await;
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let till = client.entity::<Till>("t");
+        calls.spawn(async move { till.count().await });
+    }
+    let full = || async {
+        let other = client.entity::<Till>("u").count().try_call().await;
+        matches!(other, Err(CallError::Runtime(error)) if error.kind() == ErrorKind::Overloaded)
+    };
+    eventually(full).await;
+    holder.terminate("it holds everybody up").await.unwrap();
+    let mut counted: Vec<u32> = calls.join_all().await.into_iter().map(Result::unwrap).collect();
+    counted.sort_unstable();
+    assert_eq!(counted, [1, 2, 3, 4]);
     hub.shutdown().await.unwrap();
 }

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 
-use tokio::sync::{AcquireError, OwnedSemaphorePermit, TryAcquireError, oneshot};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot};
 
 use crate::client::handle::Client;
 use crate::client::source::no_runtime;
@@ -85,12 +85,12 @@ impl Submission {
     fn send(&mut self, runtime: &Runtime, permit: Option<OwnedSemaphorePermit>) -> Result<Stage> {
         let permit = match permit {
             Some(permit) => permit,
-            None => match Arc::clone(&runtime.permits).try_acquire_owned() {
+            None => match Arc::clone(self.room(runtime)).try_acquire_owned() {
                 Ok(permit) => permit,
                 Err(TryAcquireError::Closed) => return Err(runtime.end_reason()),
                 Err(TryAcquireError::NoPermits) if self.refuse_when_full => return Err(no_room()),
                 Err(TryAcquireError::NoPermits) => {
-                    let permits = Arc::clone(&runtime.permits);
+                    let permits = Arc::clone(self.room(runtime));
                     return Ok(Stage::NoRoom(Box::pin(permits.acquire_owned())));
                 }
             },
@@ -114,6 +114,16 @@ impl Submission {
         };
         runtime.send(&target, envelope)?;
         Ok(Stage::Sent(receiver))
+    }
+
+    /// The room that it takes a share of.
+    fn room<'a>(&self, runtime: &'a Runtime) -> &'a Arc<Semaphore> {
+        let is_of_operator = match &self.action {
+            Action::Order(order) => !matches!(**order, Order::Start(_) | Order::Raise { .. }),
+            Action::Lock(_) => true,
+            _ => false,
+        };
+        if is_of_operator { &runtime.operator_permits } else { &runtime.permits }
     }
 
     /// Refuses what cannot succeed, before anything is stored.

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 
 use tokio::runtime::RuntimeFlavor;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::engine::code::AsyncOperation;
 use crate::engine::message::{ActivityKey, AsyncEnded, Input};
@@ -161,10 +161,15 @@ fn give_back_room(items: &mut [Release]) {
         Release::Reply { reply, .. } => reply.permit.take(),
         _ => None,
     });
-    drop(permits.reduce(|mut all, permit| {
-        all.merge(permit);
-        all
-    }));
+    let mut all: Option<OwnedSemaphorePermit> = None;
+    for permit in permits {
+        match &mut all {
+            Some(all) if Arc::ptr_eq(all.semaphore(), permit.semaphore()) => all.merge(permit),
+            // That of an operator, among those of clients.
+            Some(_) => drop(permit),
+            None => all = Some(permit),
+        }
+    }
 }
 
 impl Release {
@@ -201,9 +206,18 @@ mod tests {
                 Release::Reply { reply, told }
             })
             .collect();
+        let operators = Arc::new(Semaphore::new(1));
+        items.push(Release::Reply {
+            reply: Reply {
+                sender: oneshot::channel().0,
+                permit: Arc::clone(&operators).try_acquire_owned().ok(),
+            },
+            told: Told::Accepted,
+        });
         items.push(Release::Read(oneshot::channel().0));
-        assert_eq!(room.available_permits(), 0);
+        assert_eq!((room.available_permits(), operators.available_permits()), (0, 0));
         give_back_room(&mut items);
+        assert_eq!(operators.available_permits(), 1);
         assert_eq!(room.available_permits(), 3);
         drop(items);
         assert_eq!(room.available_permits(), 3);

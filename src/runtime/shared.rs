@@ -27,6 +27,9 @@ use crate::store::Store;
 use crate::store::records::CommitRecord;
 use crate::time::Clock;
 
+/// How many orders of operators are taken in and not settled, for the whole hub. A purge by filter has 256 on their way.
+const OPERATORS: usize = 1_024;
+
 /// How a runtime is set up.
 pub(crate) struct RuntimeConfig {
     /// Who the hub is: its id and incarnation, as one text.
@@ -55,6 +58,8 @@ pub(crate) struct Runtime {
     pub(crate) activities: RunningActivities,
     /// The room for messages of clients, for the whole hub.
     pub(crate) permits: Arc<Semaphore>,
+    /// The room for orders of operators, so that a hub that is full of clients can still be put in order.
+    pub(crate) operator_permits: Arc<Semaphore>,
     pub(crate) tokio: tokio::runtime::Handle,
     /// How many waits for the ends of orchestrations began.
     waits: AtomicU64,
@@ -101,6 +106,7 @@ impl Runtime {
             slots: Arc::new(ActivitySlots::new(config.limits.activities, executors)),
             activities: RunningActivities::default(),
             permits: Arc::new(Semaphore::new(config.in_flight)),
+            operator_permits: Arc::new(Semaphore::new(OPERATORS)),
             tokio,
             waits: AtomicU64::new(0),
             closed: AtomicBool::new(false),
@@ -282,6 +288,7 @@ impl Runtime {
     pub(crate) fn stop(&self, patience: Duration) {
         self.closed.store(true, Ordering::Release);
         self.permits.close();
+        self.operator_permits.close();
         self.room.open_all();
         for inbox in &self.inboxes {
             inbox.send(Envelope::Stop { patience });
