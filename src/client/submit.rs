@@ -123,7 +123,11 @@ impl Submission {
             Action::Lock(_) => true,
             _ => false,
         };
-        if is_of_operator { &runtime.operator_permits } else { &runtime.permits }
+        if is_of_operator {
+            &runtime.operator_permits
+        } else {
+            &runtime.permits
+        }
     }
 
     /// Refuses what cannot succeed, before anything is stored.

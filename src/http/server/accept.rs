@@ -69,6 +69,8 @@ impl Accepting {
                 Ok((socket, permit)) => {
                     troubled = false;
                     let serving = connection::serve(socket, self.router.clone(), self.patience, self.stop.clone());
+                    // In a box, because the task would have room for it twice.
+                    let serving = Box::pin(serving);
                     connections.spawn(async move {
                         serving.await;
                         drop(permit);

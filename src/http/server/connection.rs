@@ -35,7 +35,15 @@ pub(super) async fn serve(socket: TcpStream, router: Router, patience: Patience,
     };
     let exchange = Arc::new(Exchange::default());
     let stream = Stream::new(socket, Arc::clone(&exchange), patience);
-    let service = service_fn(|request| answer(router.clone(), Arc::clone(&exchange), LocalAddress(local), request));
+    // In a box of its own, because a connection keeps room for it while it is idle.
+    let service = service_fn(|request| {
+        Box::pin(answer(
+            router.clone(),
+            Arc::clone(&exchange),
+            LocalAddress(local),
+            request,
+        ))
+    });
     let mut connection = pin!(builder().serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
