@@ -89,10 +89,11 @@ pub(crate) fn record_of(error: &dyn std::error::Error) -> Option<Failure> {
 
 /// Tells the record, if somebody wants to know.
 pub(crate) fn tell_record(record: impl FnOnce() -> Failure) {
-    // Taken out meanwhile, because the sources of the error are asked now.
-    if let Some(None) = BEFORE.take() {
-        BEFORE.set(Some(Some(record())));
-    }
+    // Taken out meanwhile, because the sources of the error are asked now. What was told first stays: it wraps the rest.
+    BEFORE.set(match BEFORE.take() {
+        Some(None) => Some(Some(record())),
+        told => told,
+    });
 }
 
 /// `a::b::Overdrawn` is stored as `Overdrawn`: module paths change more often than names.

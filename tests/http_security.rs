@@ -211,6 +211,19 @@ async fn every_route_asks_for_its_token() {
     hub.shutdown().await.unwrap();
 }
 
+/// A stranger has a route to ask, and no room for bodies there: it is shared with those who may send some.
+#[tokio::test]
+async fn a_stranger_takes_no_room() {
+    let (hub, server) = guarded().await;
+    let body = "x".repeat(4_000);
+    let health = request("GET", "/health", &[], &body);
+    told(server.address(), health).await.is_error(413);
+    let health = request("GET", "/health", &[], "{}");
+    assert_eq!(told(server.address(), health).await.status, 200);
+    server.shutdown().await.unwrap();
+    hub.shutdown().await.unwrap();
+}
+
 /// A page in a browser that gives its own name the address of this machine, or that simply asks, hears nothing and does
 /// nothing, on every route.
 #[tokio::test]

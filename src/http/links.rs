@@ -15,6 +15,7 @@ use crate::http::config::HttpConfig;
 use crate::http::documents::{CheckStatus, json};
 use crate::http::error::Problem;
 use crate::http::query::Query;
+use crate::http::security::code;
 use crate::http::state::Api;
 
 /// What is not written as itself in a part of a path or a query. Source: RFC 3986, 2.3.
@@ -140,11 +141,14 @@ impl FromRequestParts<Arc<Api>> for ManagementUrls {
             carried: String::new(),
         };
         let query = Query::from_request_parts(parts, api).await?;
+        // As the guard has read it, so that the links are good for the token that was.
+        let code = parts.uri.query().and_then(code);
+        let code = code.and_then(|code| String::from_utf8(code).ok());
         let connection = query.text("connection").or_else(|| query.text("connectionName"));
         for (name, value) in [
             ("taskHub", query.text("taskHub")),
             ("connection", connection),
-            ("code", query.text("code")),
+            ("code", code.as_deref().filter(|code| !code.is_empty())),
         ] {
             if let Some(value) = value {
                 urls.carry(name, value);

@@ -1,6 +1,7 @@
 //! What the routes share.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -21,7 +22,7 @@ pub(super) struct Api {
     /// Memory for large answers.
     pub(super) room: Room,
     /// Whose turn it is to count everything there is.
-    pub(super) counting: Semaphore,
+    pub(super) counting: Arc<Semaphore>,
 }
 
 impl Api {
@@ -32,7 +33,7 @@ impl Api {
             wait_limit: config.wait_limit,
             metrics: config.metrics.clone(),
             room: Room::new(),
-            counting: Semaphore::new(1),
+            counting: Arc::new(Semaphore::new(1)),
         })
     }
 }

@@ -84,6 +84,12 @@ async fn links_carry_what_the_request_carried() {
     assert_eq!(looked.header("location"), started.header("location"));
     assert_eq!(looked.header("retry-after"), "5");
     api.get("/instances/a").await.is_error(401, "Unauthorized");
+
+    // A plus sign that is written as it is stands for itself in a token, and so it does in the links.
+    let bare = code.replace("%2B", "+");
+    let started = api.post(&format!("/orchestrators/waits/b?code={bare}"), "1").await;
+    let carried = format!("code={code}");
+    is_check_status(&started, &links(&format!("http://{HOST}{BASE}"), "b", &carried));
 }
 
 /// Behind a reverse proxy links begin with the configured URL, whatever the request's host; where a program has nested the

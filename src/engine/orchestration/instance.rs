@@ -63,8 +63,9 @@ impl Instance {
     fn stored(record: InstanceRecord) -> Self {
         Self {
             indexed: Some((record.status, record.created)),
-            // Of those that its row does not know it may be all that are allowed: the next turn writes the row.
-            turns_in_row: 0,
+            // Of those that its row does not know it may be all that are allowed: the next turn writes the row. The row of
+            // one that has ended knows all, and who waits for its end is told without a write.
+            turns_in_row: if record.status.is_terminal() { record.turns } else { 0 },
             record,
             run: None,
             end: None,

@@ -309,6 +309,19 @@ fn a_call_error_converts() {
     assert_eq!(boxed.to_string(), "no");
 }
 
+/// An error that hands another call's error through, and came out of a call itself, keeps its own type and details.
+#[test]
+fn the_outermost_record_goes_on() {
+    #[derive(Debug, thiserror::Error, Serialize, Deserialize)]
+    #[error(transparent)]
+    struct Passed(#[from] CallError<Overdrawn>);
+
+    let inner = CallError::Returned(Overdrawn { short_by: 8 });
+    let failure = Failure::from(CallError::Returned(Passed(inner)));
+    assert_eq!((&*failure.error_type, &*failure.message), ("Passed", "short by 8"));
+    assert_eq!(failure.details.as_deref(), Some(r#"{"Returned":{"short_by":8}}"#));
+}
+
 /// A `CallError` is stored within an error of the user's and comes back with its kind and its sources.
 #[test]
 fn a_call_error_is_stored() {

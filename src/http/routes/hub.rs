@@ -8,6 +8,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use utoipa::openapi::Server;
 
+use crate::error::{Error, ErrorKind};
 use crate::http::documents::{
     CountsDocument, EntityCountDocument, ErrorDocument, Health, OrchestrationCountDocument, StatsDocument, json,
 };
@@ -52,10 +53,26 @@ pub(super) async fn health(State(api): State<Arc<Api>>) -> Result<Response, Prob
     responses((status = 200, description = "How many there are.", body = CountsDocument))
 )]
 pub(super) async fn counts(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
-    let turn = tokio::time::timeout(PATIENCE, api.counting.acquire());
-    let Ok(Ok(_turn)) = turn.await else {
+    let turn = tokio::time::timeout(PATIENCE, Arc::clone(&api.counting).acquire_owned());
+    let Ok(Ok(turn)) = turn.await else {
         return Err(Problem::overloaded("others have everything counted; try again"));
     };
+    // A client that gives up, and a request that is out of time, do not stop what is being read. So it is counted to the end,
+    // and then it is the next one's turn.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "what goes on without its request is spawned here"
+    )]
+    let counted = tokio::spawn(async move {
+        let counted = count(&api).await;
+        drop(turn);
+        counted
+    });
+    let lost = |error| Error::new(ErrorKind::Closed, "the tokio runtime ends").with_source(error);
+    Ok(json(StatusCode::OK, &counted.await.map_err(lost)??))
+}
+
+async fn count(api: &Api) -> Result<CountsDocument, Problem> {
     let orchestrations = api.client.orchestrations().counts().await?;
     let mut entities = Vec::new();
     for registered in api.client.registered()?.entities {
@@ -65,14 +82,13 @@ pub(super) async fn counts(State(api): State<Arc<Api>>) -> Result<Response, Prob
             entities.push(EntityCountDocument { name, count });
         }
     }
-    let document = CountsDocument {
+    Ok(CountsDocument {
         orchestrations: orchestrations
             .into_iter()
             .map(OrchestrationCountDocument::from)
             .collect(),
         entities,
-    };
-    Ok(json(StatusCode::OK, &document))
+    })
 }
 
 /// Shows what the hub has done since it was opened, and what it holds

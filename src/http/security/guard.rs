@@ -23,6 +23,10 @@ use crate::http::security::token::{Scope, Tokens};
 /// The least memory that bodies of requests may take together.
 const ROOM_BYTES: usize = 64 << 20;
 
+/// The largest body of a request that shows no token, in bytes. No such request needs one, and whoever reaches the server may
+/// send it: the room is for those who show one.
+const OPEN_BODY_BYTES: usize = 1 << 10;
+
 /// What every request passes: host and origin, token, bounds of size and time.
 pub(in crate::http) struct Guard {
     hosts: Hosts,
@@ -72,11 +76,11 @@ impl Guard {
         }
     }
 
-    /// Lets the routes answer, within bounds.
-    async fn answer(&self, parts: Parts, body: Body, next: Next) -> Result<Response, Refusal> {
+    /// Lets the routes answer, within bounds; the body has at most `limit` bytes.
+    async fn answer(&self, parts: Parts, body: Body, limit: usize, next: Next) -> Result<Response, Refusal> {
         // The share is held until the answer is there, because a route holds the body for about as long.
         let mut share = self.room.share();
-        let reading = timeout(self.client_timeout, body::read(body, self.body_limit, &mut share));
+        let reading = timeout(self.client_timeout, body::read(body, limit, &mut share));
         let body = reading.await.map_err(|_| Refusal::SLOW_BODY)??;
         let patience = if asks_to_wait(&parts) {
             self.request_timeout.saturating_add(self.wait_limit)
@@ -119,13 +123,14 @@ async fn protected(State(guard): State<Arc<Guard>>, request: Request, next: Next
     let (parts, body) = request.into_parts();
     guard.hosts.check(&parts)?;
     guard.admit(&parts)?;
-    guard.answer(parts, body, next).await
+    guard.answer(parts, body, guard.body_limit, next).await
 }
 
 async fn open(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Result<Response, Refusal> {
     let (parts, body) = request.into_parts();
     guard.hosts.check(&parts)?;
-    guard.answer(parts, body, next).await
+    let limit = guard.body_limit.min(OPEN_BODY_BYTES);
+    guard.answer(parts, body, limit, next).await
 }
 
 impl fmt::Debug for Guard {

@@ -9,4 +9,5 @@ mod token;
 
 pub(super) use guard::{Guard, protect, protect_open};
 pub(super) use host::{LocalAddress, PublicUrl};
+pub(super) use token::code;
 pub use token::{Scope, Token};

@@ -181,8 +181,8 @@ fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     kind.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii())
 }
 
-/// The first `code` of a query, decoded.
-fn code(query: &str) -> Option<Vec<u8>> {
+/// The first `code` of a query, decoded. A plus sign is one, as in the tokens that hold it, and not the space of a form.
+pub(in crate::http) fn code(query: &str) -> Option<Vec<u8>> {
     let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
     let (_, value) = pairs.find(|(name, _)| name.eq_ignore_ascii_case("code"))?;
     Some(percent_decode_str(value).collect())

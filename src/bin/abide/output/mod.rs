@@ -107,12 +107,12 @@ pub(crate) fn report(failure: &Failure, json: bool) {
             "advice": failure.advice,
             "exitCode": failure.exit as u8,
         }});
-        let _ = writeln!(stderr, "{document}");
+        let _ = writeln!(stderr, "{}", payload(&document));
         return;
     }
     let style = Style::of(stderr.is_terminal());
     let _ = writeln!(stderr, "{} {}", style.bad("abide:"), clean(&failure.message));
     if let Some(advice) = &failure.advice {
-        let _ = writeln!(stderr, "  {advice}");
+        let _ = writeln!(stderr, "  {}", clean(advice));
     }
 }

@@ -3,6 +3,8 @@
 use anstyle::{AnsiColor, Effects};
 use comfy_table::{Cell, Color};
 
+use crate::output::clean;
+
 /// Whether to colour: only on a terminal, and not against the wish of <https://no-color.org>.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Style {
@@ -46,12 +48,12 @@ impl Style {
             "Terminated" | "Canceled" | "Suspended" => AnsiColor::Yellow,
             _ => AnsiColor::Cyan,
         };
-        self.paint(colour.on_default(), status)
+        self.paint(colour.on_default(), &clean(status))
     }
 
     /// The status of an orchestration in a table.
     pub(crate) fn status_cell(self, status: &str) -> Cell {
-        let cell = Cell::new(status);
+        let cell = Cell::new(clean(status));
         if !self.colours {
             return cell;
         }
