@@ -13,6 +13,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::time::sleep;
 use tower::Service;
 
 use crate::http::security::LocalAddress;
@@ -33,6 +34,9 @@ pub(super) async fn serve(socket: TcpStream, router: Router, patience: Patience,
     let Ok(local) = socket.local_addr() else {
         return;
     };
+    if !begins(&socket, patience, &mut stop).await {
+        return;
+    }
     let exchange = Arc::new(Exchange::default());
     let stream = Stream::new(socket, Arc::clone(&exchange), patience);
     // In a box of its own, because a connection keeps room for it while it is idle.
@@ -55,6 +59,15 @@ pub(super) async fn serve(socket: TcpStream, router: Router, patience: Patience,
     if let Err(error) = ended {
         // What clients do wrong is theirs to see; they have been told.
         tracing::debug!(%error, "a connection of the management API ended badly");
+    }
+}
+
+/// Waits for the first byte; says whether one came in time. Until then the connection has no buffers.
+async fn begins(socket: &TcpStream, patience: Patience, stop: &mut watch::Receiver<Stop>) -> bool {
+    tokio::select! {
+        readable = socket.readable() => readable.is_ok(),
+        () = sleep(patience.idle) => false,
+        () = told_to_stop(stop) => false,
     }
 }
 
