@@ -2,8 +2,8 @@
 
 use std::time::SystemTime;
 
-use serde::de::IgnoredAny;
 use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -19,9 +19,9 @@ pub(super) fn optional_time<S: Serializer>(
     time.map(rfc3339).serialize(serializer)
 }
 
-/// A payload that is JSON as a text becomes a part of the document, not a text within it.
+/// A payload that is JSON as a text becomes a part of the document as it is, not a text within it.
 pub(super) fn payload<S: Serializer>(json: &str, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-    match serde_json::from_str::<serde_json::Value>(json) {
+    match serde_json::from_str::<&RawValue>(json) {
         Ok(value) => value.serialize(serializer),
         Err(_) => json.serialize(serializer),
     }
@@ -50,7 +50,8 @@ pub(super) fn checked(mut json: Vec<u8>, what: impl FnOnce() -> String) -> Resul
     if json.is_empty() {
         json.extend_from_slice(b"null");
     }
-    match serde_json::from_slice::<IgnoredAny>(&json) {
+    // Into a value, which refuses what no tool could read again: numbers beyond all, half a character, endless nesting.
+    match serde_json::from_slice::<serde_json::Value>(&json) {
         Ok(_) => Ok(json),
         Err(reason) => Err(Error::new(
             ErrorKind::InvalidArguments,

@@ -48,6 +48,9 @@ impl ManagementUrls {
     /// The URLs as the client of a request with these headers reaches them: under the configured public URL, or else on
     /// the `Host` that the request names. A program that nests the router under a path of its own names a public URL with that
     /// path.
+    ///
+    /// In a handler of the program's own nobody has checked that `Host`: where clients are not trusted, or the links carry a
+    /// token, configure a [public URL](HttpConfig::public_url).
     pub fn of(config: &HttpConfig, headers: &HeaderMap) -> Self {
         let origin = match config.public() {
             Ok(Some(url)) => url.as_str().to_owned(),

@@ -124,5 +124,6 @@ impl Remote {
 }
 
 fn is_this_machine(host: &str) -> bool {
-    host == "localhost" || host == "[::1]" || host.starts_with("127.")
+    let is_loopback = |address: std::net::Ipv4Addr| address.is_loopback();
+    host == "localhost" || host == "[::1]" || host.parse().is_ok_and(is_loopback)
 }

@@ -10,6 +10,7 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::request::Parts;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
+use percent_encoding::percent_decode_str;
 use tokio::time::timeout;
 
 use crate::error::Result;
@@ -78,11 +79,13 @@ impl Guard {
 
     /// Lets the routes answer, within bounds; the body has at most `limit` bytes.
     async fn answer(&self, parts: Parts, body: Body, limit: usize, next: Next) -> Result<Response, Refusal> {
-        // The share is held until the answer is there, because a route holds the body for about as long.
+        // The share is held until the answer is there, because a route holds the body for about as long; not so one that waits,
+        // which has long handed it to the hub.
         let mut share = self.room.share();
         let reading = timeout(self.client_timeout, body::read(body, limit, &mut share));
         let body = reading.await.map_err(|_| Refusal::SLOW_BODY)??;
         let patience = if asks_to_wait(&parts) {
+            drop(share);
             self.request_timeout.saturating_add(self.wait_limit)
         } else {
             self.request_timeout
@@ -101,7 +104,10 @@ impl Guard {
 fn asks_to_wait(request: &Parts) -> bool {
     let names = request.uri.query().into_iter().flat_map(|query| query.split('&'));
     let mut names = names.filter_map(|pair| pair.split('=').next());
-    names.any(|name| name.eq_ignore_ascii_case("timeout") || name.eq_ignore_ascii_case("wait"))
+    names.any(|name| {
+        let name = percent_decode_str(name).decode_utf8_lossy();
+        name.eq_ignore_ascii_case("timeout") || name.eq_ignore_ascii_case("wait")
+    })
 }
 
 /// Puts the guard before every route of `router` and before its fallback.

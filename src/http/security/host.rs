@@ -69,9 +69,11 @@ pub(in crate::http) struct PublicUrl {
 
 impl PublicUrl {
     pub(in crate::http) fn parse(url: &str) -> Result<Self> {
+        // What stands before an `@` may be a secret.
+        let shown = url.rsplit('@').next().unwrap_or_default();
         let wrong = |why: &str| {
             refused(format!(
-                "the public URL `{url}` {why}: give one such as `https://example.com/hub`"
+                "the public URL `{shown}` {why}: give one such as `https://example.com/hub`"
             ))
         };
         let uri: Uri = url.parse().map_err(|_| wrong("is none"))?;

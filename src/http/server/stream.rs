@@ -28,6 +28,10 @@ const LINGER: Duration = Duration::from_secs(2);
 /// How much of it is taken, in bytes. A client that sends more was told long ago.
 const LINGER_BYTES: usize = 64 << 20;
 
+/// What a client has to take of an answer while it may take time, in bytes, if there is so much: who reads a byte now and then
+/// holds memory as one does who reads nothing.
+const LEAST_TAKEN: usize = 64 << 10;
+
 /// How long a client may take.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Patience {
@@ -55,8 +59,10 @@ pub(super) struct Stream {
     since: Stopwatch,
     /// Rings at the earliest when the wait is over. Of an idle connection it is not set anew for each request.
     alarm: Option<Pin<Box<Sleep>>>,
-    /// Rings when the client has not read for too long.
+    /// Rings when the client has read too little for too long.
     stalled: Option<Pin<Box<Sleep>>>,
+    /// What it took since that was set, in bytes.
+    taken: usize,
     /// What is still to be written in the place of what hyper wrote.
     refusal: Bytes,
     /// Whether something was.
@@ -76,6 +82,7 @@ impl Stream {
             since: Stopwatch::start(),
             alarm: None,
             stalled: None,
+            taken: 0,
             refusal: Bytes::new(),
             refused: false,
             lingering: None,
@@ -101,6 +108,7 @@ impl Stream {
         }
         self.awaited = awaited;
         self.since = Stopwatch::start();
+        self.read_anew();
     }
 
     /// Ready when the client has taken too long. While a request is served its own bounds hold.
@@ -128,13 +136,25 @@ impl Stream {
     /// Writes to the socket, unless the client has not read for too long.
     fn poll_write_within(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if let Poll::Ready(written) = Pin::new(&mut self.socket).poll_write(cx, bytes) {
-            self.stalled = None;
+            self.taken += written.as_ref().copied().unwrap_or(0);
+            if self.taken >= LEAST_TAKEN {
+                self.read_anew();
+            }
             return Poll::Ready(written);
         }
         let patience = self.patience.client;
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(patience)));
+        let stalled = self.stalled.get_or_insert_with(|| {
+            self.taken = 0;
+            Box::pin(sleep(patience))
+        });
         ready!(stalled.as_mut().poll(cx));
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read")))
+    }
+
+    /// Gives the client all the time again to read on.
+    fn read_anew(&mut self) {
+        self.stalled = None;
+        self.taken = 0;
     }
 
     fn poll_write_refusal(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
