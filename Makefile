@@ -17,7 +17,7 @@ help: ## Show this list.
 setup: ## Find or install the C++ compiler and libclang that RocksDB's build needs.
 	@$(SETUP)
 
-demo: ## Run the bank: 20 000 transfers while its worker is killed again and again.
+demo: ## Run the bank: 50 000 transfers while its worker is killed again and again.
 	@$(SETUP) $(CARGO) run --example bank
 
 serve: ## Serve the order hub over HTTP on port 7071, until ctrl-c.

@@ -4,7 +4,7 @@
 //! cargo run --example bank        (or `make demo`)
 //! ```
 //!
-//! 1 000 accounts, 20 000 random transfers, 256 at a time. Each transfer is an orchestration: it locks both accounts,
+//! 1 000 accounts, 50 000 random transfers, 256 at a time. Each transfer is an orchestration: it locks both accounts,
 //! takes the money from one, has the transfer cleared outside of the bank, and gives the money to the other. The program
 //! starts itself a second time as a worker and kills that worker with SIGKILL in the middle, several times, while money is
 //! on its way and accounts are locked. A new worker goes on, and so does every transfer that had begun.
@@ -38,7 +38,7 @@ use tokio::task::JoinSet;
 
 const ACCOUNTS: u64 = 1_000;
 const OPENING_CENTS: i64 = 100_000;
-const TRANSFERS: u64 = 20_000;
+const TRANSFERS: u64 = 50_000;
 const CALLERS: usize = 256;
 const KILLS: u64 = 5;
 

@@ -336,7 +336,8 @@ const HTTP: [(&str, Request); 4] = [
 
 fn measure_http(arguments: &Arguments, directory: &Path, report: &mut Report) {
     let mut served = None;
-    for connections in [64, 256] {
+    let connections: &[usize] = if arguments.quick { &[256] } else { &[64, 256] };
+    for &connections in connections {
         for (name, request) in HTTP {
             let names = ["per_s", "p50_us", "p99_us"].map(|figure| format!("{name}.connections{connections}.{figure}"));
             if !arguments.wants(&names) {
