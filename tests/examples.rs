@@ -208,7 +208,7 @@ fn the_bank_survives_its_kills() {
             .trim_matches(['│', ' '])
             .to_owned()
     };
-    assert!(row("transfers answered").starts_with("20000 "), "{printed}");
+    assert!(row("transfers answered").starts_with("50000 "), "{printed}");
     assert_eq!(row("kills survived"), "5", "{printed}");
     // The kills came while accounts were locked and money was in neither of two.
     assert_ne!(row("transfers found in the middle"), "0", "{printed}");
