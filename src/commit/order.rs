@@ -20,6 +20,9 @@ const QUIET: Duration = Duration::from_millis(1_050);
 /// hub is poisoned and nothing of it may be claimed.
 pub(crate) struct CommitOrder<T> {
     store: Arc<dyn Store>,
+    /// Held from the drawing of a commit's number until it is delivered. A write takes long, so whoever only wants to know
+    /// how far things are does not wait for it.
+    writing: Mutex<()>,
     state: Mutex<State<T>>,
     /// Wakes the syncer.
     wake: Condvar,
@@ -29,7 +32,9 @@ pub(crate) struct CommitOrder<T> {
 }
 
 struct State<T> {
-    /// The newest commit that is written.
+    /// The newest commit whose write has begun: reads may show it.
+    begun: u64,
+    /// The newest commit that is written and delivered.
     written: u64,
     /// The newest commit that is known to be on disk.
     durable: u64,
@@ -79,7 +84,9 @@ impl<T> CommitOrder<T> {
     pub(crate) fn new(store: Arc<dyn Store>, last: CommitRecord) -> Self {
         Self {
             store,
+            writing: Mutex::new(()),
             state: Mutex::new(State {
+                begun: last.number,
                 written: last.number,
                 durable: last.number,
                 gate: VecDeque::new(),
@@ -101,7 +108,7 @@ impl<T> CommitOrder<T> {
     }
 
     /// Writes one commit and holds `items` until it is durable. `deliver` runs with the commit's number as soon as it is
-    /// written, before any later commit is.
+    /// written: before any later commit is, and before anything of it is let out.
     ///
     /// # Errors
     /// The store's error, which poisons the order, or the one that did so before. The items come back with it.
@@ -111,12 +118,17 @@ impl<T> CommitOrder<T> {
         items: Vec<T>,
         deliver: impl FnOnce(u64),
     ) -> Result<u64, (Error, Vec<T>)> {
-        let mut state = self.state();
-        if let Some(error) = &state.poison {
-            return Err((error.clone(), items));
-        }
+        let _writing = self.writing();
+        let number = {
+            let mut state = self.state();
+            if let Some(error) = &state.poison {
+                return Err((error.clone(), items));
+            }
+            state.begun += 1;
+            state.begun
+        };
         let record = CommitRecord {
-            number: state.written + 1,
+            number,
             next_batch: self.next_batch.load(Ordering::Relaxed),
         };
         let written = records::encode(&record).and_then(|value| {
@@ -124,23 +136,28 @@ impl<T> CommitOrder<T> {
             self.store.write(batch)
         });
         if let Err(error) = written {
-            // While a sync fails, writes fail because of it and do not say why. Then its error is the one to tell.
-            while state.syncing {
-                state = self.synced.wait(state).unwrap_or_else(PoisonError::into_inner);
-            }
-            let error = state.poison.get_or_insert_with(|| poisoned("a write", error)).clone();
-            self.wake.notify_one();
-            return Err((error, items));
+            return Err((self.fail_to_write(error), items));
         }
-        state.written = record.number;
-        deliver(record.number);
+        deliver(number);
+        let mut state = self.state();
+        state.written = number;
         if !items.is_empty() {
-            state.gate.push_back((record.number, items));
+            state.gate.push_back((number, items));
         }
-        if state.syncer_idle {
-            self.wake.notify_one();
+        self.wake_syncer(state);
+        Ok(number)
+    }
+
+    /// Poisons the order, and says with what.
+    fn fail_to_write(&self, error: Error) -> Error {
+        let mut state = self.state();
+        // While a sync fails, writes fail because of it and do not say why. Then its error is the one to tell.
+        while state.syncing {
+            state = self.synced.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        Ok(record.number)
+        let error = state.poison.get_or_insert_with(|| poisoned("a write", error)).clone();
+        self.wake_syncer(state);
+        error
     }
 
     /// Holds `items`, which were derived from reads only, until every commit that the reads may have shown is durable.
@@ -152,19 +169,20 @@ impl<T> CommitOrder<T> {
         if let Some(error) = &state.poison {
             return Err((error.clone(), items));
         }
-        if state.durable >= state.written {
+        if state.durable >= state.begun {
             return Ok(Gated::Open(items));
         }
-        let written = state.written;
-        state.gate.push_back((written, items));
+        let begun = state.begun;
+        state.gate.push_back((begun, items));
         Ok(Gated::Waiting)
     }
 
     /// The newest commit that is written, a view of the store that shows exactly the commits up to it, and what `look`
     /// found while no other could be written.
     pub(crate) fn snapshot<R>(&self, look: impl FnOnce() -> R) -> (u64, Box<dyn Reader + '_>, R) {
-        let state = self.state();
-        (state.written, self.store.snapshot(), look())
+        let _writing = self.writing();
+        let written = self.state().written;
+        (written, self.store.snapshot(), look())
     }
 
     /// The newest commit that is written and the newest that is durable.
@@ -186,8 +204,7 @@ impl<T> CommitOrder<T> {
     pub(crate) fn wait_for_work(&self) -> Work {
         let mut state = self.state();
         loop {
-            let poisoned = state.poison.is_some() && !state.gate.is_empty();
-            if poisoned || (state.poison.is_none() && state.written > state.durable) {
+            if state.has_to_sync() {
                 return Work::Sync;
             }
             if state.stopping {
@@ -254,17 +271,23 @@ impl<T> CommitOrder<T> {
         // A write may have failed meanwhile. What is durable by now may still be told.
         state.durable = state.durable.max(target);
         state.unsettled = true;
-        let mut items = Vec::new();
-        while state.gate.front().is_some_and(|(commit, _)| *commit <= target) {
-            if let Some((_, gated)) = state.gate.pop_front() {
-                if items.is_empty() {
-                    items = gated;
-                } else {
-                    items.extend(gated);
-                }
-            }
-        }
+        let gated = state.take_durable();
+        drop(state);
+        let items = match <[_; 1]>::try_from(gated) {
+            Ok([items]) => items,
+            Err(gated) => gated.into_iter().flatten().collect(),
+        };
         Released { items, error: None }
+    }
+
+    /// Wakes the syncer if it waits and there is something to do. The lock is given back before, because the syncer needs
+    /// it at once.
+    fn wake_syncer(&self, mut state: MutexGuard<'_, State<T>>) {
+        let is_needed = state.has_to_sync() && std::mem::take(&mut state.syncer_idle);
+        drop(state);
+        if is_needed {
+            self.wake.notify_one();
+        }
     }
 
     /// Lets the syncer end once everything is durable.
@@ -273,9 +296,29 @@ impl<T> CommitOrder<T> {
         self.wake.notify_all();
     }
 
+    fn writing(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A panic while the lock was held cannot have left the state half-changed: every change of it is one assignment.
     fn state(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> State<T> {
+    /// Whether something is to be made durable, or to be taken back.
+    fn has_to_sync(&self) -> bool {
+        match self.poison {
+            Some(_) => !self.gate.is_empty(),
+            None => self.written > self.durable,
+        }
+    }
+
+    /// Takes everything from the gate that is durable.
+    fn take_durable(&mut self) -> Vec<Vec<T>> {
+        let held = self.gate.partition_point(|(commit, _)| *commit <= self.durable);
+        self.gate.drain(..held).map(|(_, items)| items).collect()
     }
 }
 
@@ -359,6 +402,23 @@ mod tests {
         );
         assert_eq!((model.unsynced(), model.acknowledged()), (0, 1));
         assert_eq!(order.watermarks(), (1, 1));
+    }
+
+    /// While a commit is being written, earlier ones are synced and let out, and a read that may have shown it waits for it.
+    #[test]
+    fn a_write_keeps_nobody_from_syncing() {
+        let (_, order) = order();
+        commit(&order, "first");
+        let mut batch = Batch::default();
+        let written = order.commit(&mut batch, vec!["second"], |_| {
+            assert!(matches!(order.hold(vec!["read"]), Ok(Gated::Waiting)));
+            assert_eq!(order.sync().items, ["first"]);
+            assert_eq!(order.watermarks(), (1, 1));
+            assert!(matches!(order.hold(vec!["late read"]), Ok(Gated::Waiting)));
+        });
+        assert_eq!(written.unwrap(), 2);
+        assert_eq!(order.sync().items, ["read", "late read", "second"]);
+        assert_eq!(order.watermarks(), (2, 2));
     }
 
     /// After a failed sync nothing is released, everything that waited comes back with the error, nothing more is taken,
