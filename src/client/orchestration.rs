@@ -168,7 +168,7 @@ impl End {
             token,
             reply: Reply { sender, permit: None },
         };
-        runtime.send(&instance, envelope)?;
+        runtime.send(runtime.partition_of(&instance), envelope)?;
         Ok(Self {
             runtime: client.weak(),
             instance,
@@ -209,7 +209,7 @@ impl Drop for End {
                 token: self.token,
             };
             // A hub that is closed has forgotten everyone.
-            let _ = runtime.send(&self.instance, envelope);
+            let _ = runtime.send(runtime.partition_of(&self.instance), envelope);
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::client::handle::Client;
 use crate::client::source::no_runtime;
 use crate::engine::Registry;
 use crate::engine::code::{EntityCode, OrchestrationCode};
-use crate::engine::message::{ClientOrigin, Input, Token};
+use crate::engine::message::{ClientOrigin, Input, Message, Origin, Token};
 use crate::entity::caller::Request;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::CallFailure;
@@ -81,8 +81,23 @@ impl Submission {
         Sending::new(Ok(self), runtime)
     }
 
-    /// Sends it with the share of the hub's room that `permit` is, or with one that is free. The action goes with it.
-    fn send(&mut self, runtime: &Runtime, permit: Option<OwnedSemaphorePermit>) -> Result<Stage> {
+    /// What a client sends again that found the queue of its instance full.
+    fn again(message: Message) -> Self {
+        let client = match message.origin {
+            Origin::Client(client) => client,
+            Origin::Instance(_) | Origin::Step(..) => ClientOrigin::default(),
+        };
+        Self {
+            target: message.target,
+            action: message.action,
+            call: client.call,
+            request_id: client.request,
+            refuse_when_full: client.refuse_when_full,
+        }
+    }
+
+    /// Sends it with the share of the hub's room that `permit` is, or with one that is free.
+    fn send(self, runtime: &Runtime, permit: Option<OwnedSemaphorePermit>) -> Result<Stage> {
         let permit = match permit {
             Some(permit) => permit,
             None => match Arc::clone(self.room(runtime)).try_acquire_owned() {
@@ -91,19 +106,19 @@ impl Submission {
                 Err(TryAcquireError::NoPermits) if self.refuse_when_full => return Err(no_room()),
                 Err(TryAcquireError::NoPermits) => {
                     let permits = Arc::clone(self.room(runtime));
-                    return Ok(Stage::NoRoom(Box::pin(permits.acquire_owned())));
+                    return Ok(Stage::NoRoom(self, Box::pin(permits.acquire_owned())));
                 }
             },
         };
         let (sender, receiver) = oneshot::channel();
-        let target = self.target.clone();
+        let partition = runtime.partition_of(&self.target);
         let envelope = Envelope::Request {
-            target: target.clone(),
-            action: std::mem::replace(&mut self.action, Action::Cancel { timer: String::new() }),
+            target: self.target,
+            action: self.action,
             client: ClientOrigin {
                 token: None,
                 call: self.call,
-                request: self.request_id.clone(),
+                request: self.request_id,
                 refuse_when_full: self.refuse_when_full,
                 must_store: false,
             },
@@ -112,7 +127,7 @@ impl Submission {
                 permit: Some(permit),
             },
         };
-        runtime.send(&target, envelope)?;
+        runtime.send(partition, envelope)?;
         Ok(Stage::Sent(receiver))
     }
 
@@ -278,21 +293,23 @@ fn check_payload(payload: &[u8], what: impl FnOnce() -> String, runtime: &Runtim
 /// Written by hand because every request in flight has one: it is small, and needs no memory but its own.
 #[derive(Debug)]
 pub(crate) struct Sending {
-    submission: Result<Submission>,
-    runtime: Weak<Runtime>,
     stage: Stage,
+    runtime: Weak<Runtime>,
 }
 
 /// How far a submission has come. No stage keeps the runtime: a client that waits must not hold a closed hub's store open.
+/// What was sent is with the hub, and comes back if it has to be sent again: nothing of it is shared between threads.
 enum Stage {
-    /// It was not looked at yet.
-    New,
+    /// It was not looked at yet, or could not be made.
+    New(Result<Submission>),
     /// The hub has no room for it.
-    NoRoom(Waiting<Result<OwnedSemaphorePermit, AcquireError>>),
+    NoRoom(Submission, Waiting<Result<OwnedSemaphorePermit, AcquireError>>),
     /// It is on its way, and the reply comes here.
     Sent(oneshot::Receiver<Result<Told>>),
     /// The queue of its instance was full.
-    Full(Waiting<()>),
+    Full(Submission, Waiting<()>),
+    /// It is settled.
+    Done,
 }
 
 /// Waiting for room, which is rare.
@@ -302,9 +319,47 @@ impl Sending {
     /// Sends `submission` when it is polled, or tells why it could not be made.
     pub(crate) fn new(submission: Result<Submission>, runtime: Weak<Runtime>) -> Self {
         Self {
-            submission,
+            stage: Stage::New(submission),
             runtime,
-            stage: Stage::New,
+        }
+    }
+
+    /// Goes on until it has to wait.
+    fn advance(&mut self, cx: &mut Context<'_>) -> Poll<std::result::Result<Told, CallFailure>> {
+        loop {
+            let permit = match &mut self.stage {
+                Stage::New(_) | Stage::Done => None,
+                Stage::NoRoom(_, room) => Some(ready!(room.as_mut().poll(cx)).map_err(|_| end_reason(&self.runtime))?),
+                Stage::Full(_, door) => {
+                    ready!(door.as_mut().poll(cx));
+                    None
+                }
+                Stage::Sent(receiver) => {
+                    let told =
+                        ready!(Pin::new(receiver).poll(cx)).unwrap_or_else(|_| Err(end_reason(&self.runtime)))?;
+                    match told {
+                        Told::Failed(failure) => return Poll::Ready(Err(*failure)),
+                        Told::Full { message, door } => {
+                            let door = Box::pin(async move { door.opened().await });
+                            self.stage = Stage::Full(Submission::again(*message), door);
+                            continue;
+                        }
+                        told => return Poll::Ready(Ok(told)),
+                    }
+                }
+            };
+            // Upgraded once for everything: every client counts on the same word of memory.
+            let open = self.runtime.upgrade().ok_or_else(|| no_runtime(&self.runtime))?;
+            let submission = match std::mem::replace(&mut self.stage, Stage::Done) {
+                Stage::New(submission) => {
+                    let submission = submission?;
+                    submission.check(&open)?;
+                    submission
+                }
+                Stage::NoRoom(submission, _) | Stage::Full(submission, _) => submission,
+                Stage::Sent(_) | Stage::Done => panic!("a submission was polled after it was settled"),
+            };
+            self.stage = submission.send(&open, permit)?;
         }
     }
 }
@@ -313,53 +368,20 @@ impl Future for Sending {
     type Output = std::result::Result<Told, CallFailure>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self {
-            submission,
-            runtime,
-            stage,
-        } = &mut *self;
-        let submission = submission.as_mut().map_err(|error| error.clone())?;
-        loop {
-            let (check, permit) = match stage {
-                Stage::New => (true, None),
-                Stage::NoRoom(room) => {
-                    let permit = ready!(room.as_mut().poll(cx)).map_err(|_| end_reason(runtime))?;
-                    (false, Some(permit))
-                }
-                Stage::Full(door) => {
-                    ready!(door.as_mut().poll(cx));
-                    (false, None)
-                }
-                Stage::Sent(receiver) => {
-                    let told = ready!(Pin::new(receiver).poll(cx)).unwrap_or_else(|_| Err(end_reason(runtime)))?;
-                    match told {
-                        Told::Failed(failure) => return Poll::Ready(Err(*failure)),
-                        Told::Full { action, door } => {
-                            submission.action = *action;
-                            *stage = Stage::Full(Box::pin(async move { door.opened().await }));
-                            continue;
-                        }
-                        told => return Poll::Ready(Ok(told)),
-                    }
-                }
-            };
-            // Upgraded once for everything: every client counts on the same word of memory.
-            let open = runtime.upgrade().ok_or_else(|| no_runtime(runtime))?;
-            if check {
-                submission.check(&open)?;
-            }
-            *stage = submission.send(&open, permit)?;
-        }
+        let settled = ready!(self.advance(cx));
+        self.stage = Stage::Done;
+        Poll::Ready(settled)
     }
 }
 
 impl fmt::Debug for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::New => "New",
-            Self::NoRoom(_) => "NoRoom",
+            Self::New(_) => "New",
+            Self::NoRoom(..) => "NoRoom",
             Self::Sent(_) => "Sent",
-            Self::Full(_) => "Full",
+            Self::Full(..) => "Full",
+            Self::Done => "Done",
         })
     }
 }
@@ -390,10 +412,9 @@ pub(crate) async fn ask(
         input: Box::new(input),
         reply: Reply { sender, permit: None },
     };
-    runtime
-        .upgrade()
-        .ok_or_else(|| no_runtime(&runtime))?
-        .send(&instance, envelope)?;
+    let open = runtime.upgrade().ok_or_else(|| no_runtime(&runtime))?;
+    open.send(open.partition_of(&instance), envelope)?;
+    drop(open);
     Ok(matches!(answer(receiver, &runtime).await?, Told::Answer(answer) if answer == b"true"))
 }
 

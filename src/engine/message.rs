@@ -317,8 +317,8 @@ pub(crate) enum Settled {
     Accepted,
     /// There is no answer. Boxed, because it is rare and large.
     Failed(Box<CallFailure>),
-    /// The instance's queue is full: come again with the action when there is room.
-    Full(Box<Action>),
+    /// The instance's queue is full: come again with the message when there is room.
+    Full(Box<Message>),
 }
 
 impl Settled {

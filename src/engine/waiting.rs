@@ -84,7 +84,7 @@ impl Core {
                 overloaded(id, self.limits.queue)
             } else {
                 mailbox.refused = true;
-                Settled::Full(Box::new(message.action))
+                Settled::Full(Box::new(message))
             };
             if let Some(token) = token {
                 step.settle(token, settled);

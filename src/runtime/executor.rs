@@ -13,7 +13,6 @@ use slab::Slab;
 use crate::engine::message::{ClientOrigin, Input, Output, Token};
 use crate::engine::{Core, CoreConfig, Step, panic_text};
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::InstanceId;
 use crate::runtime::activities::StartActivity;
 use crate::runtime::gauges::Gauges;
 use crate::runtime::inbox::{Envelope, InboxReceiver, Reply};
@@ -29,8 +28,8 @@ pub(crate) struct Executor {
     runtime: Arc<Runtime>,
     /// Memory for the envelopes that are taken in.
     envelopes: VecDeque<Envelope>,
-    /// The clients that wait, by token, with the instance that each one asked.
-    replies: Slab<(Reply, InstanceId)>,
+    /// The clients that wait, by token.
+    replies: Slab<Reply>,
     /// The clients that wait for the ends of orchestrations. Their tokens are drawn by the runtime and never used twice:
     /// one that is forgotten here may still be settled by the core.
     waits: HashMap<Token, Reply>,
@@ -146,7 +145,7 @@ impl Executor {
                 client,
                 reply,
             } => {
-                let token = self.token(reply, target.clone());
+                let token = self.token(reply);
                 let client = ClientOrigin {
                     token: Some(token),
                     ..client
@@ -154,7 +153,7 @@ impl Executor {
                 self.core.accept(Input::Request { target, action, client });
             }
             Envelope::Operator { input, reply } => {
-                let token = self.token(reply, InstanceId::trusted(""));
+                let token = self.token(reply);
                 self.core.accept(input(token));
             }
             Envelope::Wait { instance, token, reply } => {
@@ -176,8 +175,8 @@ impl Executor {
         }
     }
 
-    fn token(&mut self, reply: Reply, target: InstanceId) -> Token {
-        Token(self.replies.insert((reply, target)) as u64)
+    fn token(&mut self, reply: Reply) -> Token {
+        Token(self.replies.insert(reply) as u64)
     }
 
     /// One step of the core, and what follows from it.
@@ -258,14 +257,13 @@ impl Executor {
 
     fn release(&mut self, output: Output) -> Option<Release> {
         Some(match output {
-            Output::Settle { token, settled } if token.is_wait() => {
-                let reply = self.waits.remove(&token)?;
-                let told = self.runtime.room.told(&InstanceId::trusted(""), settled);
-                Release::Reply { reply, told }
-            }
             Output::Settle { token, settled } => {
-                let (reply, target) = self.replies.try_remove(token.0 as usize)?;
-                let told = self.runtime.room.told(&target, settled);
+                let reply = if token.is_wait() {
+                    self.waits.remove(&token)?
+                } else {
+                    self.replies.try_remove(token.0 as usize)?
+                };
+                let told = self.runtime.room.told(settled);
                 Release::Reply { reply, told }
             }
             Output::Start {
@@ -312,7 +310,7 @@ impl Executor {
         // Whoever was told of a full queue lately has to come and hear it, too.
         self.runtime.room.open_all();
         let waits = self.waits.drain().map(|(_, reply)| reply);
-        for reply in self.replies.drain().map(|(reply, _)| reply).chain(waits) {
+        for reply in self.replies.drain().chain(waits) {
             let _ = reply.sender.send(Err(error.clone()));
         }
         while self.stop_at.is_none() {

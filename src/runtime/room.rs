@@ -5,10 +5,9 @@ use std::sync::Arc;
 use dashmap::DashMap;
 use tokio::sync::Semaphore;
 
-use crate::engine::message::Settled;
+use crate::engine::message::{Message, Settled};
 use crate::failure::CallFailure;
 use crate::id::InstanceId;
-use crate::store::records::Action;
 
 /// What a client hears.
 #[derive(Debug)]
@@ -19,8 +18,8 @@ pub(crate) enum Told {
     Accepted,
     /// There is no answer. Boxed, because it is rare and large.
     Failed(Box<CallFailure>),
-    /// The queue is full: ask again, with the action, when the door has opened.
-    Full { action: Box<Action>, door: Door },
+    /// The queue is full: send the message again when the door has opened.
+    Full { message: Box<Message>, door: Door },
 }
 
 /// Opens when there is room.
@@ -42,16 +41,16 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    /// What a client hears of `settled`, which is about `target`.
-    pub(crate) fn told(&self, target: &InstanceId, settled: Settled) -> Told {
+    /// What a client hears of `settled`.
+    pub(crate) fn told(&self, settled: Settled) -> Told {
         match settled {
             Settled::Answer(answer) => Told::Answer(answer),
             Settled::Accepted => Told::Accepted,
             Settled::Failed(failure) => Told::Failed(failure),
-            Settled::Full(action) => {
-                let door = self.doors.entry(target.clone());
+            Settled::Full(message) => {
+                let door = self.doors.entry(message.target.clone());
                 let door = door.or_insert_with(|| Door(Arc::new(Semaphore::new(0)))).clone();
-                Told::Full { action, door }
+                Told::Full { message, door }
             }
         }
     }

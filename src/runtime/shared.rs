@@ -191,22 +191,26 @@ impl Runtime {
 
     /// The inbox of the executor that runs `instance`.
     pub(crate) fn inbox_of(&self, instance: &InstanceId) -> &Inbox {
-        self.inbox_of_partition(instance.partition(self.partitions))
+        self.inbox_of_partition(self.partition_of(instance))
+    }
+
+    pub(crate) fn partition_of(&self, instance: &InstanceId) -> PartitionId {
+        instance.partition(self.partitions)
     }
 
     pub(crate) fn inbox_of_partition(&self, partition: PartitionId) -> &Inbox {
         &self.inboxes[usize::from(partition.0) % self.inboxes.len()]
     }
 
-    /// Sends an envelope, or says why nobody will look at it.
+    /// Sends an envelope for an instance of `partition`, or says why nobody will look at it.
     ///
     /// # Errors
     /// [`ErrorKind::Closed`] or the error that poisoned the hub.
-    pub(crate) fn send(&self, instance: &InstanceId, envelope: Envelope) -> Result<()> {
+    pub(crate) fn send(&self, partition: PartitionId, envelope: Envelope) -> Result<()> {
         if self.closed.load(Ordering::Acquire) {
             return Err(self.end_reason());
         }
-        if self.inbox_of(instance).send(envelope) {
+        if self.inbox_of_partition(partition).send(envelope) {
             Ok(())
         } else {
             Err(self.end_reason())

@@ -188,10 +188,11 @@ impl World {
         let asked = self.life.waiting.remove(&(index, token));
         let asked = asked.expect("a client is told once, and only if it asked");
         let told = match (settled, &asked) {
-            (Settled::Full(action), Asked::Client(request)) => {
+            (Settled::Full(message), Asked::Client(request)) => {
                 self.sights.insert(Sight::FullQueue);
                 let request = &self.requests[*request];
-                assert_eq!(*action, request.action, "the client gets its own action back");
+                assert_eq!(message.target, request.target, "the client gets its own message back");
+                assert_eq!(message.action, request.action, "the client gets its own message back");
                 let life = &mut self.life;
                 let door = life.doors.entry(request.target.clone()).or_insert_with(|| {
                     life.next_door += 1;
