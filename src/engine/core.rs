@@ -214,20 +214,22 @@ impl Core {
         let mut later = Vec::new();
         while !self.ready.is_empty() && !self.is_full(step) {
             let count = self.ready.len().min(self.limits.page);
-            let page: Vec<InstanceId> = self.ready.drain(..count).collect();
+            let page: Arc<[InstanceId]> = self.ready.drain(..count).collect();
             self.load(&page, step, reader)?;
-            let mut page = page.into_iter();
-            for id in page.by_ref() {
-                if self.turn(&id, step, reader)? {
-                    later.push(id);
+            self.progress.take_up(&page);
+            let mut turns = 0;
+            while turns < count && !self.is_full(step) {
+                let id = &page[turns];
+                self.progress.enter(turns);
+                if self.turn(id, step, reader)? {
+                    later.push(id.clone());
                 }
-                if self.is_full(step) {
-                    break;
-                }
+                self.progress.leave();
+                turns += 1;
             }
             // Who got no turn is still ready, and first in the next step.
-            for id in page.rev() {
-                self.ready.push_front(id);
+            for id in page[turns..].iter().rev() {
+                self.ready.push_front(id.clone());
             }
         }
         for id in later {

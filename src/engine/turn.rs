@@ -31,14 +31,12 @@ impl Core {
         };
         mailbox.ready = false;
         step.counts.turns += 1;
-        self.progress.enter(id);
         let (mut mailbox, again) = if id.is_entity() {
             self.entity_turn(id, mailbox, step, reader)?
         } else {
             let again = self.orchestrate(id, &mut mailbox, step, reader)?;
             (mailbox, again)
         };
-        self.progress.leave();
         // Of a blocked instance nobody knows when there is room: who waits for it comes again, and hears why not.
         let has_room = mailbox.waiting_count <= self.limits.queue / 2;
         if mailbox.refused && (has_room || !matches!(mailbox.block, Block::Open | Block::Running(_))) {
