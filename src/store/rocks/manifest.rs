@@ -154,3 +154,36 @@ fn has_lost(manifest: &Path, what: &str) -> Error {
         ),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(database: &Path, number: u64, edits: &[u8]) {
+        let name = format!("MANIFEST-{number:06}");
+        fs::write(database.join(&name), edits).unwrap();
+        fs::write(database.join("CURRENT"), format!("{name}\n")).unwrap();
+    }
+
+    /// The watch follows a MANIFEST that grows, and goes over to the next one, also where the old one lives on by another name.
+    #[test]
+    fn the_next_manifest_is_followed() {
+        for linked in [false, true] {
+            let directory = tempfile::tempdir().unwrap();
+            let database = directory.path();
+            put(database, 1, b"edit");
+            let first = database.join("MANIFEST-000001");
+            let mut watch = ManifestWatch::new(database).unwrap();
+            assert_eq!(watch.durable().unwrap(), Manifest { number: 1, length: 4 });
+            fs::write(&first, b"edit edit").unwrap();
+            assert_eq!(watch.durable().unwrap(), Manifest { number: 1, length: 9 });
+            if linked {
+                fs::hard_link(&first, database.join("backup")).unwrap();
+                assert_eq!(watch.durable().unwrap(), Manifest { number: 1, length: 9 });
+            }
+            put(database, 2, b"all edits");
+            fs::remove_file(&first).unwrap();
+            assert_eq!(watch.durable().unwrap(), Manifest { number: 2, length: 9 });
+        }
+    }
+}
