@@ -119,6 +119,10 @@ impl<T> CommitOrder<T> {
         deliver: impl FnOnce(u64),
     ) -> Result<u64, (Error, Vec<T>)> {
         let _writing = self.writing();
+        let _panic = Panic {
+            order: self,
+            syncing: false,
+        };
         let number = {
             let mut state = self.state();
             if let Some(error) = &state.poison {
@@ -142,7 +146,7 @@ impl<T> CommitOrder<T> {
         let mut state = self.state();
         state.written = number;
         if !items.is_empty() {
-            state.gate.push_back((number, items));
+            state.hold(items);
         }
         self.wake_syncer(state);
         Ok(number)
@@ -172,8 +176,7 @@ impl<T> CommitOrder<T> {
         if state.durable >= state.begun {
             return Ok(Gated::Open(items));
         }
-        let begun = state.begun;
-        state.gate.push_back((begun, items));
+        state.hold(items);
         Ok(Gated::Waiting)
     }
 
@@ -259,7 +262,12 @@ impl<T> CommitOrder<T> {
             state.syncing = true;
             state.written
         };
+        let panic = Panic {
+            order: self,
+            syncing: true,
+        };
         let synced = self.store.sync().and_then(|()| self.store.acknowledge(target));
+        drop(panic);
         let mut state = self.state();
         state.syncing = false;
         self.synced.notify_all();
@@ -300,13 +308,47 @@ impl<T> CommitOrder<T> {
         self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A panic while the lock was held cannot have left the state half-changed: every change of it is one assignment.
+    /// A panic while the lock was held cannot have left the state half-changed: every change of it is one assignment. One
+    /// between two changes poisons the order, see [`Panic`].
     fn state(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+/// Poisons the order when it goes away in a panic: the store is broken, or an inbox is. What was begun is not finished, and
+/// nobody may wait for it, or build on it.
+struct Panic<'a, T> {
+    order: &'a CommitOrder<T>,
+    /// Whether it is a sync that panics, and not a write.
+    syncing: bool,
+}
+
+impl<T> Drop for Panic<'_, T> {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        let mut state = self.order.state();
+        let what = if self.syncing {
+            state.syncing = false;
+            self.order.synced.notify_all();
+            "a sync"
+        } else {
+            "a write"
+        };
+        let panic = Error::new(ErrorKind::Poisoned, "it panicked");
+        state.poison.get_or_insert_with(|| poisoned(what, panic));
+        self.order.wake_syncer(state);
+    }
+}
+
 impl<T> State<T> {
+    /// Puts items into the gate, until every commit is durable whose write has begun. So the gate stays in order, whoever puts
+    /// something in.
+    fn hold(&mut self, items: Vec<T>) {
+        self.gate.push_back((self.begun, items));
+    }
+
     /// Whether something is to be made durable, or to be taken back.
     fn has_to_sync(&self) -> bool {
         match self.poison {
@@ -351,8 +393,16 @@ impl<T> fmt::Debug for CommitOrder<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::Range;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::path::Path;
+    use std::sync::{OnceLock, Weak};
+    use std::thread;
+
     use super::*;
-    use crate::store::Model;
+    use crate::commit::Syncer;
+    use crate::error::Result;
+    use crate::store::{Model, Row, StoreStats};
 
     const NONE: CommitRecord = CommitRecord {
         number: 0,
@@ -404,21 +454,161 @@ mod tests {
         assert_eq!(order.watermarks(), (1, 1));
     }
 
+    /// A model that looks at the order in the middle of a write.
+    #[derive(Debug, Default)]
+    struct Watched {
+        model: Model,
+        order: OnceLock<Weak<CommitOrder<&'static str>>>,
+        let_out: Mutex<Vec<&'static str>>,
+    }
+
+    impl Reader for Watched {
+        fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+            self.model.get(key)
+        }
+
+        fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
+            self.model.get_many(keys)
+        }
+
+        fn scan(&self, range: Range<Vec<u8>>, limit: usize) -> Result<Vec<Row>> {
+            self.model.scan(range, limit)
+        }
+    }
+
+    impl Store for Watched {
+        fn write(&self, batch: &Batch) -> Result<()> {
+            if let Some(order) = self.order.get().and_then(Weak::upgrade) {
+                assert!(matches!(order.hold(vec!["early read"]), Ok(Gated::Waiting)));
+                self.let_out.lock().unwrap().extend(order.sync().items);
+                self.model.write(batch)?;
+                assert!(matches!(order.hold(vec!["late read"]), Ok(Gated::Waiting)));
+                self.let_out.lock().unwrap().extend(order.sync().items);
+                return Ok(());
+            }
+            self.model.write(batch)
+        }
+
+        fn sync(&self) -> Result<()> {
+            self.model.sync()
+        }
+
+        fn acknowledge(&self, commit: u64) -> Result<()> {
+            self.model.acknowledge(commit)
+        }
+
+        fn snapshot(&self) -> Box<dyn Reader + '_> {
+            self.model.snapshot()
+        }
+
+        fn checkpoint(&self, directory: &Path, commit: u64) -> Result<()> {
+            self.model.checkpoint(directory, commit)
+        }
+
+        fn stats(&self) -> StoreStats {
+            self.model.stats()
+        }
+
+        fn close(&self, commit: u64) -> Result<()> {
+            self.model.close(commit)
+        }
+    }
+
     /// While a commit is being written, earlier ones are synced and let out, and a read that may have shown it waits for it.
     #[test]
     fn a_write_keeps_nobody_from_syncing() {
-        let (_, order) = order();
+        let store = Arc::new(Watched::default());
+        let order = Arc::new(CommitOrder::new(Arc::clone(&store) as Arc<dyn Store>, NONE));
         commit(&order, "first");
-        let mut batch = Batch::default();
-        let written = order.commit(&mut batch, vec!["second"], |_| {
-            assert!(matches!(order.hold(vec!["read"]), Ok(Gated::Waiting)));
-            assert_eq!(order.sync().items, ["first"]);
-            assert_eq!(order.watermarks(), (1, 1));
-            assert!(matches!(order.hold(vec!["late read"]), Ok(Gated::Waiting)));
-        });
-        assert_eq!(written.unwrap(), 2);
-        assert_eq!(order.sync().items, ["read", "late read", "second"]);
+        store.order.set(Arc::downgrade(&order)).unwrap();
+        commit(&order, "second");
+        assert_eq!(*store.let_out.lock().unwrap(), ["first"]);
+        assert_eq!(order.watermarks(), (2, 1));
+        assert_eq!(order.sync().items, ["early read", "late read", "second"]);
         assert_eq!(order.watermarks(), (2, 2));
+    }
+
+    /// After a panic in the middle of a commit nobody waits for that commit or builds on it.
+    #[test]
+    fn a_panic_within_a_commit_poisons() {
+        let (_, order) = order();
+        commit(&order, "kept");
+        let panics = || order.commit(&mut Batch::default(), vec!["lost"], |_| panic!("a broken inbox"));
+        assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
+        let (error, items) = order.hold(vec!["read"]).unwrap_err();
+        assert_eq!((error.kind(), items), (ErrorKind::Poisoned, vec!["read"]));
+        assert!(error.to_string().contains("a write failed"), "{error}");
+        assert!(order.commit(&mut Batch::default(), vec!["late"], |_| {}).is_err());
+        assert_eq!(order.sync().items, ["kept"]);
+    }
+
+    /// Several threads commit and read while the syncer works, and a write or a sync fails at some time. Nothing is let out
+    /// before what it was derived from is durable, and everything that was brought to the gate comes back once.
+    #[test]
+    fn nothing_leaves_early_whatever_the_threads_do() {
+        const THREADS: usize = 4;
+        const COMMITS: u64 = 200;
+        for round in 0..40 {
+            let model = Arc::new(Model::new());
+            match round % 4 {
+                1 => model.fail_write_after(round * 17),
+                2 => model.fail_sync_after(round),
+                _ => {}
+            }
+            let order = Arc::new(CommitOrder::new(Arc::clone(&model) as Arc<dyn Store>, NONE));
+            let back = Arc::new(AtomicU64::new(0));
+            let heard = {
+                let (model, back) = (Arc::clone(&model), Arc::clone(&back));
+                move |items: Vec<Arc<AtomicU64>>, error: Option<Error>| {
+                    for item in items {
+                        let commit = item.load(Ordering::SeqCst);
+                        assert!(
+                            error.is_some() || commit <= model.acknowledged(),
+                            "commit {commit} left early"
+                        );
+                        back.fetch_add(1, Ordering::SeqCst);
+                    }
+                }
+            };
+            let syncer = Syncer::start(Arc::clone(&order), heard.clone()).unwrap();
+            let made: u64 = thread::scope(|scope| {
+                let workers = (0..THREADS).map(|number| {
+                    let (order, model, heard) = (&order, &model, &heard);
+                    scope.spawn(move || {
+                        for _ in 0..COMMITS {
+                            let item = Arc::new(AtomicU64::new(0));
+                            let gone = if number % 2 == 0 {
+                                let mut batch = Batch::default();
+                                let tell = |commit| item.store(commit, Ordering::SeqCst);
+                                order.commit(&mut batch, vec![Arc::clone(&item)], tell).err()
+                            } else {
+                                // What a read shows may be of a commit whose write has not come back.
+                                let row = model.get(&keys::COMMIT).unwrap();
+                                let shown = row.map(|row| records::decode::<CommitRecord>(&row, "commit").unwrap());
+                                item.store(shown.map_or(0, |shown| shown.number), Ordering::SeqCst);
+                                match order.hold(vec![item]) {
+                                    Ok(Gated::Waiting) => None,
+                                    Ok(Gated::Open(items)) => {
+                                        heard(items, None);
+                                        None
+                                    }
+                                    Err(refused) => Some(refused),
+                                }
+                            };
+                            if let Some((error, items)) = gone {
+                                heard(items, Some(error));
+                            }
+                        }
+                        COMMITS
+                    })
+                });
+                let workers: Vec<_> = workers.collect();
+                workers.into_iter().map(|worker| worker.join().unwrap()).sum()
+            });
+            order.stop();
+            syncer.join();
+            assert_eq!(back.load(Ordering::SeqCst), made, "round {round}");
+        }
     }
 
     /// After a failed sync nothing is released, everything that waited comes back with the error, nothing more is taken,

@@ -113,8 +113,8 @@ impl Inbox {
         true
     }
 
-    /// Brings a message that has a row, or leaves it to its row if there is no room. Called while the commit order is
-    /// locked, so that deliveries come in the order of their commits.
+    /// Brings a message that has a row, or leaves it to its row if there is no room. Called while no other commit can be
+    /// written, so that deliveries come in the order of their commits.
     pub(crate) fn deliver(&self, message: Message, commit: u64) {
         if self.spilled.load(Ordering::Relaxed) {
             return;
@@ -128,7 +128,7 @@ impl Inbox {
         self.send(Envelope::Input(Box::new(Input::Delivery { message, commit })));
     }
 
-    /// Whether deliveries were left to their rows since the last call. Called while the commit order is locked.
+    /// Whether deliveries were left to their rows since the last call. Called while no commit can be written.
     pub(crate) fn take_spilled(&self) -> bool {
         self.spilled.swap(false, Ordering::Relaxed)
     }
