@@ -328,7 +328,9 @@ impl Sending {
     fn advance(&mut self, cx: &mut Context<'_>) -> Poll<std::result::Result<Told, CallFailure>> {
         loop {
             let permit = match &mut self.stage {
-                Stage::New(_) | Stage::Done => None,
+                // What could not be made is told of, also where no hub is there any more.
+                Stage::New(Err(error)) => return Poll::Ready(Err(error.clone().into())),
+                Stage::New(Ok(_)) | Stage::Done => None,
                 Stage::NoRoom(_, room) => Some(ready!(room.as_mut().poll(cx)).map_err(|_| end_reason(&self.runtime))?),
                 Stage::Full(_, door) => {
                     ready!(door.as_mut().poll(cx));

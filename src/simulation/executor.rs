@@ -193,6 +193,12 @@ impl World {
                 let request = &self.requests[*request];
                 assert_eq!(message.target, request.target, "the client gets its own message back");
                 assert_eq!(message.action, request.action, "the client gets its own message back");
+                let client = message.client().expect("the client gets its own message back");
+                assert_eq!(
+                    (client.call, client.refuse_when_full, &client.request),
+                    (request.call, request.refuse_when_full, &request.id),
+                    "the client gets its own message back"
+                );
                 let life = &mut self.life;
                 let door = life.doors.entry(request.target.clone()).or_insert_with(|| {
                     life.next_door += 1;
