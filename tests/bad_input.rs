@@ -136,6 +136,17 @@ async fn a_key_that_breaks_the_rules_is_refused() {
     }
     assert_nothing_stored(&hub).await;
     client.entity::<Account>("k".repeat(503)).deposit(1).await.unwrap();
+
+    // Also where there is no hub any more.
+    hub.shutdown().await.unwrap();
+    let account = client.entity::<Account>("a/b");
+    let errors = [
+        refusal(account.deposit(1).await),
+        account.deposit(1).signal().await.unwrap_err(),
+    ];
+    for error in errors {
+        assert_error(&error, ErrorKind::InvalidId, &["@account@a/b", "contains '/'"]);
+    }
 }
 
 /// An id that an operation makes is checked, too: the operation fails and is rolled back.
