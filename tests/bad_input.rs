@@ -39,6 +39,11 @@ impl Account {
         self.cents = -1;
         "x".repeat(bytes)
     }
+
+    /// Answers with so many bytes and changes nothing.
+    pub fn imagine(&self, bytes: usize) -> String {
+        "x".repeat(bytes)
+    }
 }
 
 /// The same entity as another build of the program knows it: other arguments, another answer and another operation.
@@ -268,6 +273,10 @@ async fn what_an_operation_makes_is_bounded() {
         ),
         (
             refusal(alice.recite(1_000).await),
+            "made a payload of 1002 bytes and 1000 is the limit",
+        ),
+        (
+            refusal(alice.imagine(1_000).await),
             "made a payload of 1002 bytes and 1000 is the limit",
         ),
     ] {

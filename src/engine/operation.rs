@@ -72,7 +72,10 @@ impl Core {
         };
         let scope = self.scope(turn.id, &message, step);
         let outcome = match spec.mode {
-            OperationMode::Read => turn.read(spec, arguments, &scope),
+            OperationMode::Read => {
+                let outcome = turn.read(spec, arguments, &scope);
+                outcome.and_then(|answer| self.check_payload(answer.len(), &scope).map(|()| answer))
+            }
             OperationMode::Write => self.write(turn, spec, arguments, &scope, step, reader)?,
             OperationMode::Async => match turn.start(spec, arguments, &scope) {
                 Ok(future) => return self.begin_async(turn, message, future, step, reader),
@@ -144,12 +147,13 @@ impl Core {
             },
             Action::Cancel { .. } | Action::Lock(_) => 0,
         });
-        let largest = largest.chain([answer.len()]).max().unwrap_or(0);
-        if largest > self.limits.payload_bytes {
-            let what = format!(
-                "made a payload of {largest} bytes and {} is the limit",
-                self.limits.payload_bytes
-            );
+        self.check_payload(largest.chain([answer.len()]).max().unwrap_or(0), scope)
+    }
+
+    fn check_payload(&self, bytes: usize, scope: &Scope) -> std::result::Result<(), Unanswered> {
+        let limit = self.limits.payload_bytes;
+        if bytes > limit {
+            let what = format!("made a payload of {bytes} bytes and {limit} is the limit");
             return Err(over_limit(scope, &what));
         }
         Ok(())
