@@ -129,6 +129,14 @@ impl HubBuilder {
         self
     }
 
+    /// In how many crashes one activity may have been running before it fails as
+    /// [`Poisonous`](crate::ErrorKind::Poisonous); 5 if nothing is said, and 1 at least. Where processes are killed in the
+    /// course of things, as on machines that may be taken away, long activities need more.
+    pub fn activity_crash_limit(mut self, crashes: usize) -> Self {
+        self.limits.crashes = crashes.max(1);
+        self
+    }
+
     /// Which code may run an orchestration that was started with a version which is not registered any more. If nothing is
     /// said, none: it waits, visibly.
     pub fn version_match(mut self, version_match: VersionMatch) -> Self {
