@@ -1,0 +1,273 @@
+//! The order of commits, one thread at a time and several against each other.
+
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::{OnceLock, Weak};
+use std::thread;
+
+use super::*;
+use crate::commit::Syncer;
+use crate::error::Result;
+use crate::store::{Model, Row, StoreStats};
+
+const NONE: CommitRecord = CommitRecord {
+    number: 0,
+    next_batch: 1,
+};
+
+fn order() -> (Arc<Model>, CommitOrder<&'static str>) {
+    let model = Arc::new(Model::new());
+    let order = CommitOrder::new(Arc::clone(&model) as Arc<dyn Store>, NONE);
+    (model, order)
+}
+
+fn commit(order: &CommitOrder<&'static str>, item: &'static str) -> u64 {
+    let mut batch = Batch::default();
+    batch.put(b"key", b"value");
+    order.commit(&mut batch, vec![item], |_| {}).unwrap()
+}
+
+/// Commits are numbered without gaps, and each is delivered before the next one can be written.
+#[test]
+fn numbers_have_no_gaps() {
+    let (model, order) = order();
+    let mut delivered = Vec::new();
+    for expected in 1..=5 {
+        let mut batch = Batch::default();
+        let number = order.commit(&mut batch, Vec::new(), |number| delivered.push(number));
+        assert_eq!(number.unwrap(), expected);
+        let row = model.get(&keys::COMMIT).unwrap().unwrap();
+        let record: CommitRecord = records::decode(&row, "commit").unwrap();
+        assert_eq!(record.number, expected);
+    }
+    assert_eq!(delivered, [1, 2, 3, 4, 5]);
+}
+
+/// The gate holds everything until its commit is synced and acknowledged to the store; reads wait for what they saw.
+#[test]
+fn nothing_leaves_before_it_is_durable() {
+    let (model, order) = order();
+    assert!(matches!(order.hold(vec!["early read"]), Ok(Gated::Open(items)) if items == ["early read"]));
+    commit(&order, "first");
+    assert!(matches!(order.hold(vec!["read"]), Ok(Gated::Waiting)));
+    assert_eq!((model.unsynced(), model.acknowledged()), (1, 0));
+    let released = order.sync();
+    assert_eq!(
+        (released.items, released.error.is_none()),
+        (vec!["first", "read"], true)
+    );
+    assert_eq!((model.unsynced(), model.acknowledged()), (0, 1));
+    assert_eq!(order.watermarks(), (1, 1));
+}
+
+/// A model that looks at the order in the middle of a write.
+#[derive(Debug, Default)]
+struct Watched {
+    model: Model,
+    order: OnceLock<Weak<CommitOrder<&'static str>>>,
+    let_out: Mutex<Vec<&'static str>>,
+}
+
+impl Reader for Watched {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.model.get(key)
+    }
+
+    fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
+        self.model.get_many(keys)
+    }
+
+    fn scan(&self, range: Range<Vec<u8>>, limit: usize) -> Result<Vec<Row>> {
+        self.model.scan(range, limit)
+    }
+}
+
+impl Store for Watched {
+    fn write(&self, batch: &Batch) -> Result<()> {
+        if let Some(order) = self.order.get().and_then(Weak::upgrade) {
+            assert!(matches!(order.hold(vec!["early read"]), Ok(Gated::Waiting)));
+            self.let_out.lock().unwrap().extend(order.sync().items);
+            self.model.write(batch)?;
+            assert!(matches!(order.hold(vec!["late read"]), Ok(Gated::Waiting)));
+            self.let_out.lock().unwrap().extend(order.sync().items);
+            return Ok(());
+        }
+        self.model.write(batch)
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.model.sync()
+    }
+
+    fn acknowledge(&self, commit: u64) -> Result<()> {
+        self.model.acknowledge(commit)
+    }
+
+    fn snapshot(&self) -> Box<dyn Reader + '_> {
+        self.model.snapshot()
+    }
+
+    fn checkpoint(&self, directory: &Path, commit: u64) -> Result<()> {
+        self.model.checkpoint(directory, commit)
+    }
+
+    fn stats(&self) -> StoreStats {
+        self.model.stats()
+    }
+
+    fn close(&self, commit: u64) -> Result<()> {
+        self.model.close(commit)
+    }
+}
+
+/// While a commit is being written, earlier ones are synced and let out, and a read that may have shown it waits for it.
+#[test]
+fn a_write_keeps_nobody_from_syncing() {
+    let store = Arc::new(Watched::default());
+    let order = Arc::new(CommitOrder::new(Arc::clone(&store) as Arc<dyn Store>, NONE));
+    commit(&order, "first");
+    store.order.set(Arc::downgrade(&order)).unwrap();
+    commit(&order, "second");
+    assert_eq!(*store.let_out.lock().unwrap(), ["first"]);
+    assert_eq!(order.watermarks(), (2, 1));
+    assert_eq!(order.sync().items, ["early read", "late read", "second"]);
+    assert_eq!(order.watermarks(), (2, 2));
+}
+
+/// After a panic in the middle of a commit nobody waits for that commit or builds on it.
+#[test]
+fn a_panic_within_a_commit_poisons() {
+    let (_, order) = order();
+    commit(&order, "kept");
+    let panics = || order.commit(&mut Batch::default(), vec!["lost"], |_| panic!("a broken inbox"));
+    assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
+    let (error, items) = order.hold(vec!["read"]).unwrap_err();
+    assert_eq!((error.kind(), items), (ErrorKind::Poisoned, vec!["read"]));
+    assert!(error.to_string().contains("a write failed"), "{error}");
+    assert!(order.commit(&mut Batch::default(), vec!["late"], |_| {}).is_err());
+    assert_eq!(order.sync().items, ["kept"]);
+}
+
+/// Several threads commit and read while the syncer works, and a write or a sync fails at some time. Nothing is let out
+/// before what it was derived from is durable, and everything that was brought to the gate comes back once.
+#[test]
+fn nothing_leaves_early_whatever_the_threads_do() {
+    const THREADS: usize = 4;
+    const COMMITS: u64 = 200;
+    for round in 0..40 {
+        let model = Arc::new(Model::new());
+        match round % 4 {
+            1 => model.fail_write_after(round * 17),
+            2 => model.fail_sync_after(round),
+            _ => {}
+        }
+        let order = Arc::new(CommitOrder::new(Arc::clone(&model) as Arc<dyn Store>, NONE));
+        let back = Arc::new(AtomicU64::new(0));
+        let heard = {
+            let (model, back) = (Arc::clone(&model), Arc::clone(&back));
+            move |items: Vec<Arc<AtomicU64>>, error: Option<Error>| {
+                for item in items {
+                    let commit = item.load(Ordering::SeqCst);
+                    assert!(
+                        error.is_some() || commit <= model.acknowledged(),
+                        "commit {commit} left early"
+                    );
+                    back.fetch_add(1, Ordering::SeqCst);
+                }
+            }
+        };
+        let syncer = Syncer::start(Arc::clone(&order), heard.clone()).unwrap();
+        let made: u64 = thread::scope(|scope| {
+            let workers = (0..THREADS).map(|number| {
+                let (order, model, heard) = (&order, &model, &heard);
+                scope.spawn(move || {
+                    for _ in 0..COMMITS {
+                        let item = Arc::new(AtomicU64::new(0));
+                        let gone = if number % 2 == 0 {
+                            let mut batch = Batch::default();
+                            let tell = |commit| item.store(commit, Ordering::SeqCst);
+                            order.commit(&mut batch, vec![Arc::clone(&item)], tell).err()
+                        } else {
+                            // What a read shows may be of a commit whose write has not come back.
+                            let row = model.get(&keys::COMMIT).unwrap();
+                            let shown = row.map(|row| records::decode::<CommitRecord>(&row, "commit").unwrap());
+                            item.store(shown.map_or(0, |shown| shown.number), Ordering::SeqCst);
+                            match order.hold(vec![item]) {
+                                Ok(Gated::Waiting) => None,
+                                Ok(Gated::Open(items)) => {
+                                    heard(items, None);
+                                    None
+                                }
+                                Err(refused) => Some(refused),
+                            }
+                        };
+                        if let Some((error, items)) = gone {
+                            heard(items, Some(error));
+                        }
+                    }
+                    COMMITS
+                })
+            });
+            let workers: Vec<_> = workers.collect();
+            workers.into_iter().map(|worker| worker.join().unwrap()).sum()
+        });
+        order.stop();
+        syncer.join();
+        assert_eq!(back.load(Ordering::SeqCst), made, "round {round}");
+    }
+}
+
+/// After a failed sync nothing is released, everything that waited comes back with the error, nothing more is taken,
+/// and no sync is tried again.
+#[test]
+fn a_failed_sync_stops_everything() {
+    let (model, order) = order();
+    commit(&order, "lost");
+    model.fail_sync_after(0);
+    let released = order.sync();
+    assert_eq!(released.items, ["lost"]);
+    assert_eq!(released.error.unwrap().kind(), ErrorKind::Poisoned);
+    let (error, items) = order.commit(&mut Batch::default(), vec!["late"], |_| {}).unwrap_err();
+    assert_eq!((error.kind(), items), (ErrorKind::Poisoned, vec!["late"]));
+    assert!(order.hold(vec!["read"]).is_err());
+    assert!(error.to_string().contains("open it again"), "{error}");
+    assert_eq!((order.watermarks().1, model.acknowledged()), (0, 0));
+}
+
+/// A failed write gives back what it would have released, and what was synced before stays true.
+#[test]
+fn a_failed_write_takes_back_only_what_is_not_durable() {
+    let (model, order) = order();
+    commit(&order, "kept");
+    assert_eq!(order.sync().items, ["kept"]);
+    model.fail_write_after(0);
+    let (error, items) = order.commit(&mut Batch::default(), vec!["lost"], |_| {}).unwrap_err();
+    assert_eq!((error.kind(), items), (ErrorKind::Poisoned, vec!["lost"]));
+    assert_eq!(order.watermarks(), (1, 1));
+}
+
+/// A batch number is never given out twice, also not by an order that goes on after a restart.
+#[test]
+fn batch_numbers_are_drawn_once() {
+    let (model, order) = order();
+    let drawn: Vec<u64> = (0..3).map(|_| order.draw_batch_number()).collect();
+    assert_eq!(drawn, [1, 2, 3]);
+    commit(&order, "");
+    let row = model.get(&keys::COMMIT).unwrap().unwrap();
+    let again: CommitOrder<()> = CommitOrder::new(model, records::decode(&row, "commit").unwrap());
+    assert_eq!(again.draw_batch_number(), 4);
+}
+
+/// The syncer settles the newest acknowledgement once after a quiet spell, and ends when it is asked to.
+#[test]
+fn a_quiet_spell_is_settled_once() {
+    let (_, order) = order();
+    commit(&order, "");
+    assert_eq!(order.wait_for_work(), Work::Sync);
+    order.sync();
+    assert_eq!(order.wait_for_work(), Work::Settle);
+    assert!(order.settle().error.is_none());
+    order.stop();
+    assert_eq!(order.wait_for_work(), Work::End);
+}
