@@ -12,6 +12,7 @@ pub mod __bench;
 #[path = "private.rs"]
 pub mod __private;
 mod activity;
+mod canonical;
 mod client;
 mod commit;
 mod engine;

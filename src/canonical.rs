@@ -1,0 +1,145 @@
+//! The canonical form of JSON: all texts of the same value have the same bytes in it.
+//!
+//! Members of objects are sorted by name, blanks between tokens are left out, strings are escaped as little as possible, and
+//! numbers are written in one way each. Numbers are compared by their digits, so that none is rounded: an integer of any
+//! length stays exact, and `1` differs from `1.0`, as it does for Serde.
+//!
+//! Nothing here recurses, so that no depth of nesting exhausts the stack.
+
+mod number;
+mod reader;
+mod string;
+
+use std::borrow::Cow;
+
+/// A JSON text that was read, ready to be written in its canonical form.
+#[derive(Debug)]
+pub(crate) struct Canonical<'a> {
+    /// All values in the order of the text. A container comes before its contents, a name before its value.
+    nodes: Vec<Node<'a>>,
+}
+
+#[derive(Debug)]
+enum Node<'a> {
+    /// A value without contents, or the name of a member, in its canonical form.
+    Scalar(Cow<'a, str>),
+    /// An array whose contents end before the node of this index.
+    Array { end: usize },
+    /// An object whose contents end before the node of this index.
+    Object { end: usize },
+}
+
+/// What is still to be written.
+enum Pending {
+    Node(usize),
+    Text(&'static str),
+}
+
+impl<'a> Canonical<'a> {
+    /// Reads a text. `None` if it is not valid JSON.
+    pub(crate) fn read(json: &'a [u8]) -> Option<Self> {
+        let nodes = reader::read(std::str::from_utf8(json).ok()?)?;
+        Some(Self { nodes })
+    }
+
+    /// Writes the canonical form, piece by piece.
+    pub(crate) fn write(&self, mut sink: impl FnMut(&[u8])) {
+        let mut pending = vec![Pending::Node(0)];
+        while let Some(next) = pending.pop() {
+            match next {
+                Pending::Text(text) => sink(text.as_bytes()),
+                Pending::Node(at) => match self.nodes.get(at) {
+                    Some(Node::Scalar(text)) => sink(text.as_bytes()),
+                    Some(Node::Array { end }) => {
+                        sink(b"[");
+                        self.push_array(at + 1, *end, &mut pending);
+                    }
+                    Some(Node::Object { end }) => {
+                        sink(b"{");
+                        self.push_object(at + 1, *end, &mut pending);
+                    }
+                    None => {}
+                },
+            }
+        }
+    }
+
+    /// The canonical form in one piece.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.write(|piece| bytes.extend_from_slice(piece));
+        bytes
+    }
+
+    /// Pushes what follows an opening bracket, the first piece last.
+    fn push_array(&self, first: usize, end: usize, pending: &mut Vec<Pending>) {
+        let bottom = pending.len();
+        let mut at = first;
+        while at < end {
+            if at > first {
+                pending.push(Pending::Text(","));
+            }
+            pending.push(Pending::Node(at));
+            at = self.after(at);
+        }
+        pending.push(Pending::Text("]"));
+        pending[bottom..].reverse();
+    }
+
+    /// Pushes what follows an opening brace, the first piece last. Members of one name keep their order: with some readers
+    /// the first one counts, with others the last.
+    fn push_object(&self, first: usize, end: usize, pending: &mut Vec<Pending>) {
+        let mut members = Vec::new();
+        let mut at = first;
+        while at < end {
+            members.push(at);
+            at = self.after(at + 1);
+        }
+        members.sort_by_key(|at| self.name(*at));
+        pending.push(Pending::Text("}"));
+        for (index, at) in members.into_iter().enumerate().rev() {
+            let pieces = [Pending::Node(at + 1), Pending::Text(":"), Pending::Node(at)];
+            pending.extend(pieces);
+            if index > 0 {
+                pending.push(Pending::Text(","));
+            }
+        }
+    }
+
+    fn name(&self, at: usize) -> &str {
+        match self.nodes.get(at) {
+            Some(Node::Scalar(name)) => name,
+            _ => "",
+        }
+    }
+
+    /// The index of the node that follows a value with all its contents.
+    fn after(&self, at: usize) -> usize {
+        match self.nodes.get(at) {
+            Some(Node::Array { end } | Node::Object { end }) => *end,
+            _ => at + 1,
+        }
+    }
+}
+
+/// Writes the canonical form of a text into `sink`. Bytes that are not valid JSON are written as they are.
+pub(crate) fn write_canonical(json: &[u8], mut sink: impl FnMut(&[u8])) {
+    match Canonical::read(json) {
+        Some(canonical) => canonical.write(sink),
+        None => sink(json),
+    }
+}
+
+/// Whether two texts are the same value. Bytes that are not valid JSON are the same only as themselves.
+pub(crate) fn same(one: &[u8], other: &[u8]) -> bool {
+    if one == other {
+        return true;
+    }
+    match (Canonical::read(one), Canonical::read(other)) {
+        (Some(one), Some(other)) => one.to_bytes() == other.to_bytes(),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;
