@@ -24,6 +24,8 @@ mod settle;
 mod states;
 mod step;
 mod sweep;
+#[cfg(test)]
+mod tests;
 mod timers;
 mod turn;
 mod waiting;

@@ -137,11 +137,11 @@ impl Core {
         let partition = self.partition_mut(id);
         if full {
             partition.timers_from = last.unwrap_or_default();
-            return Ok(());
+        } else {
+            partition.timers_from = Timestamp(step.now.0.saturating_add(1));
+            partition.find_next_due(reader)?;
         }
-        partition.timers_from = Timestamp(step.now.0.saturating_add(1));
-        partition.find_next_due(reader)?;
-        // Timers that this very step set are not seen by the reader yet.
+        // The reader does not show the timers that this very step set, and they may be due before those that have just fired.
         let prefix = keys::timer_name(id, &InstanceId::trusted(""), "");
         let own = |(name, due): (&Vec<u8>, &Option<Timestamp>)| due.filter(|_| name[..3] == prefix[..3]);
         if let Some(due) = step.timers.iter().filter_map(own).min() {

@@ -1,0 +1,4 @@
+//! Properties of the core that no folder of it has for itself.
+
+mod stage;
+mod timers;

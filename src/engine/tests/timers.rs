@@ -1,0 +1,49 @@
+//! Timers that are set in the step in which others become due.
+
+use super::stage::{Stage, tally};
+use crate::engine::Limits;
+
+fn stage(page: usize) -> Stage {
+    Stage::new(Limits {
+        page,
+        ..Limits::default()
+    })
+}
+
+/// More timers are due than one page holds, and the step that fires the first of them sets another one, which is due before,
+/// among or behind those. It fires in the same life.
+#[test]
+fn a_timer_set_while_a_full_page_fires_is_not_passed_over() {
+    for page in [1, 2, 3, 10] {
+        for due in [900, 1_001, 1_004, 1_010, 1_020] {
+            let mut stage = stage(page);
+            let a = tally("a");
+            for n in 0..10 {
+                stage.schedule(&a, &format!("t{n}"), 1_001 + n, 1);
+            }
+            stage.settle();
+            stage.now = 1_020;
+            stage.schedule(&a, "late", due, 100);
+            stage.settle();
+            assert_eq!(stage.sum(&a), 110, "page {page}, due {due}");
+        }
+    }
+}
+
+/// Many timers for times that have passed, a few in each step, beside a page that is always full.
+#[test]
+fn timers_set_for_the_past_all_fire_in_the_same_life() {
+    let mut stage = stage(2);
+    let (a, b) = (tally("a"), tally("b"));
+    for n in 0..100 {
+        stage.schedule(&a, &format!("t{n}"), 1_001 + n, 1);
+    }
+    stage.settle();
+    stage.now = 2_000;
+    for n in 0..100 {
+        stage.schedule(&b, &format!("t{n}"), 1_001 + n, 1);
+        stage.step();
+    }
+    stage.settle();
+    assert_eq!((stage.sum(&a), stage.sum(&b)), (100, 100));
+}

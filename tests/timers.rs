@@ -1,0 +1,67 @@
+//! Scheduled signals under load, on a whole hub.
+
+use std::time::{Duration, Instant};
+
+use abide::prelude::*;
+
+const ENTITIES: u64 = 8;
+const ROUNDS: u64 = 10;
+const SIGNALS: u64 = 500;
+
+#[derive(Entity, Default, Clone, Serialize, Deserialize)]
+struct Meter {
+    ticks: u64,
+}
+
+#[operations]
+impl Meter {
+    /// Schedules many signals, for the meters in turn, all of them soon.
+    pub fn spread(&mut self, ctx: &mut EntityContext, seed: u64) {
+        for n in 0..SIGNALS {
+            let to = format!("m{}", (seed + n) % ENTITIES);
+            let soon = Duration::from_millis(1 + (seed + n * 5) % 7);
+            ctx.entity::<Meter>(&to).tick().signal_after(soon);
+        }
+    }
+
+    pub fn tick(&mut self) {
+        self.ticks += 1;
+    }
+
+    pub fn ticks(&self) -> u64 {
+        self.ticks
+    }
+}
+
+/// Several executors set timers for each other that become due while the pages of due ones are full. All of them fire in this
+/// life of the hub: nothing may wait for the next open.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_scheduled_signal_fires_in_the_same_life() {
+    let hub = Hub::in_memory().executors(4).entity::<Meter>().open().await.unwrap();
+    let client = hub.client();
+    for round in 0..ROUNDS {
+        for n in 0..ENTITIES {
+            client
+                .entity::<Meter>(format!("m{n}"))
+                .spread(round * ENTITIES + n)
+                .signal()
+                .await
+                .unwrap();
+        }
+    }
+    let expected = ENTITIES * ROUNDS * SIGNALS;
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let mut ticks = 0;
+        for n in 0..ENTITIES {
+            ticks += client.entity::<Meter>(format!("m{n}")).ticks().await.unwrap();
+        }
+        assert!(ticks <= expected, "{ticks} of {expected} signals fired");
+        if ticks == expected {
+            break;
+        }
+        assert!(Instant::now() < deadline, "only {ticks} of {expected} signals fired");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    hub.shutdown().await.unwrap();
+}
