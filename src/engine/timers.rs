@@ -162,8 +162,9 @@ impl Core {
         reader: &dyn Reader,
     ) -> Result<()> {
         let name = keys::timer_name(partition, instance, timer);
-        // A message of this very step may have cancelled it or set it anew.
-        if step.timers.get(&name).is_some_and(|now| *now != Some(due)) {
+        // A message of this very step has canceled it or set it anew, perhaps for the same time. The reader still shows the row
+        // that was there before; the new one fires in the next step.
+        if step.timers.contains_key(&name) {
             return Ok(());
         }
         let record: TimerRecord = records::decode(value, "timer")?;

@@ -1,7 +1,8 @@
-//! Timers that are set in the step in which others become due.
+//! Timers that are set, replaced or canceled in the step in which others become due.
 
 use super::stage::{Stage, tally};
 use crate::engine::Limits;
+use crate::store::records::Action;
 
 fn stage(page: usize) -> Stage {
     Stage::new(Limits {
@@ -46,4 +47,46 @@ fn timers_set_for_the_past_all_fire_in_the_same_life() {
     }
     stage.settle();
     assert_eq!((stage.sum(&a), stage.sum(&b)), (100, 100));
+}
+
+/// A timer is replaced by one of the same name in the step in which it becomes due, for the same time or another: only the
+/// new one fires, and it does so once.
+#[test]
+fn a_timer_that_is_replaced_when_it_is_due_fires_as_the_new_one() {
+    for page in [1, 256] {
+        for due in [900, 1_001, 1_002, 1_500] {
+            let mut stage = stage(page);
+            let a = tally("a");
+            stage.schedule(&a, "t", 1_001, 1);
+            stage.schedule(&a, "other", 1_001, 10);
+            stage.settle();
+            stage.now = 1_001;
+            stage.schedule(&a, "t", due, 100);
+            stage.settle();
+            stage.now = 2_000;
+            stage.settle();
+            assert_eq!(stage.sum(&a), 110, "page {page}, due {due}");
+            stage.reopen();
+            stage.settle();
+            assert_eq!(stage.sum(&a), 110, "page {page}, due {due}, opened again");
+        }
+    }
+}
+
+/// The same with a cancellation between the old timer and the new one.
+#[test]
+fn a_timer_that_is_canceled_and_set_again_when_it_is_due_fires_as_the_new_one() {
+    let mut stage = stage(256);
+    let a = tally("a");
+    stage.schedule(&a, "t", 1_001, 1);
+    stage.settle();
+    stage.now = 1_001;
+    stage.signal(&a, Action::Cancel { timer: "t".into() });
+    stage.schedule(&a, "t", 1_001, 100);
+    stage.settle();
+    assert_eq!(stage.sum(&a), 100);
+    stage.schedule(&a, "t", 1_001, 1_000);
+    stage.signal(&a, Action::Cancel { timer: "t".into() });
+    stage.settle();
+    assert_eq!(stage.sum(&a), 100);
 }
