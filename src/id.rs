@@ -11,7 +11,8 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// The longest id in bytes, `@name@key` in all. Source: Azure Durable Functions stores ids in columns of this order.
+/// Maximum length of an id in bytes; for an entity that of the whole `@name@key`. Source: Azure Durable Functions stores ids
+/// in columns of this order.
 pub const MAX_ID_BYTES: usize = 512;
 
 thread_local! {
@@ -38,7 +39,7 @@ impl InstanceId {
     /// The id of an orchestration.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidId`] if it is empty, begins with `@` or breaks the rules for ids.
+    /// [`ErrorKind::InvalidId`] if it is empty, begins with `@`, is a dot segment or breaks the rules for ids.
     pub(crate) fn orchestration(text: &str) -> Result<Self> {
         if text.is_empty() {
             return Err(invalid(text, "the id of an orchestration is empty"));
@@ -50,6 +51,7 @@ impl InstanceId {
             ));
         }
         check(text)?;
+        check_segment(text, text)?;
         Ok(Self::trusted(text))
     }
 
@@ -114,8 +116,9 @@ impl fmt::Display for InstanceId {
 
 /// The id of an entity, written `@name@key`.
 ///
-/// The name is lower-case, not empty and without `@`. The key is any text, also the empty one. Neither holds `/`, `\`,
-/// `#`, `?` or control characters, and the whole is at most [`MAX_ID_BYTES`] bytes long.
+/// The name is lower-case, not empty and without `@`. The key is any text, also the empty one, but not `$`, which stands for
+/// the empty key in URLs. Neither contains `/`, `\`, `#`, `?` or control characters, neither is a dot segment of a URL (`.`,
+/// `..`, also with dots written as `%2e`), and the whole is at most [`MAX_ID_BYTES`] bytes long.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EntityId(InstanceId);
 
@@ -136,6 +139,7 @@ impl EntityId {
         if name.contains('@') {
             return Err(invalid(&name, "an entity name cannot contain `@`"));
         }
+        check_segment(&name, &name)?;
         Self::with_key(&name, |text| text.push_str(key))
     }
 
@@ -149,7 +153,8 @@ impl EntityId {
         text.push_str(name);
         text.push('@');
         write_key(&mut text);
-        let id = check(&text).map(|()| Self(InstanceId::trusted(&*text)));
+        let checked = check(&text).and_then(|()| check_key(&text, name.len() + 2));
+        let id = checked.map(|()| Self(InstanceId::trusted(&*text)));
         if text.capacity() <= 2 * MAX_ID_BYTES {
             SCRATCH.set(text);
         }
@@ -179,14 +184,21 @@ impl EntityId {
         self.0
     }
 
-    /// Reads an instance id that is known to be an entity's.
+    /// Takes an instance that is known to be an entity.
     pub(crate) fn from_instance(instance: InstanceId) -> Self {
-        debug_assert!(instance.as_str().starts_with('@'));
+        debug_assert!(!instance.entity_name().is_empty());
         Self(instance)
     }
 
+    /// The id of a stored instance, if that is an entity.
+    pub(crate) fn of_stored(text: &str) -> Option<Self> {
+        let instance = InstanceId::trusted(text);
+        (!instance.entity_name().is_empty()).then_some(Self(instance))
+    }
+
     fn split(&self) -> (&str, &str) {
-        self.0.as_str()[1..].split_once('@').unwrap_or_default()
+        let parts = self.0.as_str().strip_prefix('@').and_then(|rest| rest.split_once('@'));
+        parts.unwrap_or_default()
     }
 }
 
@@ -235,12 +247,36 @@ fn check(text: &str) -> Result<()> {
     }
 }
 
+/// Refuses what stands for something else in the path of a URL: clients resolve dot segments before they send a request.
+/// Source: RFC 3986, 5.2.4, and the WHATWG URL standard for dots that are written as `%2e`.
+fn check_segment(segment: &str, text: &str) -> Result<()> {
+    // Three times the length of a dot that is encoded, for two of them.
+    if segment.len() <= 6 && matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..") {
+        let reason = format!("`{segment}` is a dot segment, which no URL can carry");
+        return Err(invalid(text, &reason));
+    }
+    Ok(())
+}
+
+/// Refuses a key that a URL cannot name. It begins at this byte of `text`.
+fn check_key(text: &str, begin: usize) -> Result<()> {
+    let key = text.get(begin..).unwrap_or_default();
+    match key.as_bytes().first() {
+        Some(b'.' | b'%') => check_segment(key, text),
+        Some(b'$') if key.len() == 1 => Err(invalid(
+            text,
+            "`$` stands for the empty key in URLs; use the empty key itself",
+        )),
+        _ => Ok(()),
+    }
+}
+
 fn invalid(text: &str, reason: &str) -> Error {
     let shown: String = text.chars().take(64).collect();
     Error::new(
         ErrorKind::InvalidId,
         format!(
-            "the id `{}` is not valid: {reason}; ids hold no `/`, `\\`, `#`, `?` or control characters and at most {MAX_ID_BYTES} bytes",
+            "the id `{}` is not valid: {reason}; ids contain no `/`, `\\`, `#`, `?` or control characters and at most {MAX_ID_BYTES} bytes",
             shown.escape_debug()
         ),
     )
@@ -261,6 +297,19 @@ pub(crate) fn check_name(what: &str, name: &str) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// Whether the name of an event or of an orchestration can be part of a key, and of the path of a URL.
+pub(crate) fn check_path_name(what: &str, name: &str) -> Result<()> {
+    check_name(what, name)?;
+    check_segment(name, name).map_err(|_| {
+        Error::new(
+            ErrorKind::InvalidId,
+            format!(
+                "the {what} `{name}` is not valid: it is a dot segment, which no URL can carry; choose another name"
+            ),
+        )
+    })
 }
 
 /// One execution of an orchestration: a start, a continue-as-new, a restart, a rewind.
@@ -363,6 +412,58 @@ mod tests {
         }
         assert!(EntityId::new("a", &"k".repeat(509)).is_ok());
         assert!("account".parse::<EntityId>().is_err());
+    }
+
+    /// An id, a name or a key that a URL cannot carry is refused wherever it is made, and what only looks like one is not.
+    #[test]
+    fn what_a_url_cannot_carry_is_no_id() {
+        for dots in [".", "..", "%2e", "%2E", ".%2e", "%2e.", "%2E%2e", "%2e%2E"] {
+            for error in [
+                InstanceId::orchestration(dots).unwrap_err(),
+                EntityId::new("a", dots).unwrap_err(),
+                EntityId::with_key("a", |text| text.push_str(dots)).unwrap_err(),
+                EntityId::new(dots, "k").unwrap_err(),
+                format!("@a@{dots}").parse::<EntityId>().unwrap_err(),
+                check_path_name("event name", dots).unwrap_err(),
+            ] {
+                assert_eq!(error.kind(), ErrorKind::InvalidId);
+                assert!(error.to_string().contains("is a dot segment"), "{dots}: {error}");
+                assert!(
+                    error.to_string().to_lowercase().contains(&dots.to_lowercase()),
+                    "{error}"
+                );
+            }
+        }
+        let error = EntityId::new("a", "$").unwrap_err();
+        assert!(error.to_string().contains("`$` stands for the empty key"), "{error}");
+        for fine in [
+            "...",
+            ".a",
+            "a.",
+            "..a",
+            "%2e%2e%2e",
+            "%2f",
+            "%",
+            "$$",
+            "$a",
+            "a$",
+            "%24",
+        ] {
+            assert_eq!(EntityId::new("a", fine).unwrap().key(), fine);
+            assert_eq!(InstanceId::orchestration(fine).unwrap().as_str(), fine);
+            check_path_name("event name", fine).unwrap();
+        }
+        assert_eq!(InstanceId::orchestration("$").unwrap().as_str(), "$");
+    }
+
+    /// Only an entity's id is taken for one, wherever the first character of another ends.
+    #[test]
+    fn an_orchestration_is_never_taken_for_an_entity() {
+        for text in ["order-1", "éclair", "日本", "@", "@a", "@@a", ""] {
+            assert_eq!(EntityId::of_stored(text), None, "{text}");
+        }
+        let id = EntityId::of_stored("@éclair@日@本").unwrap();
+        assert_eq!((id.name(), id.key()), ("éclair", "日@本"));
     }
 
     /// Placement is part of the stored format: these values may never change.

@@ -16,7 +16,7 @@ use crate::engine::message::{ClientOrigin, Input, Message, Origin, Token};
 use crate::entity::caller::Request;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::CallFailure;
-use crate::id::{InstanceId, check_name};
+use crate::id::{InstanceId, check_name, check_path_name};
 use crate::runtime::{Envelope, Reply, Runtime, Told};
 use crate::store::records::Action;
 use crate::store::records::instance::{Order, StartRecord};
@@ -207,7 +207,7 @@ fn check_order(target: &InstanceId, order: &Order, runtime: &Runtime) -> Result<
     match order {
         Order::Start(start) => check_start(target, start, runtime),
         Order::Raise { name, payload, .. } => {
-            check_name("event name", name)?;
+            check_path_name("event name", name)?;
             check_payload(payload, || format!("the payload of `{name}` for `{target}`"), runtime)
         }
         Order::Terminate { reason, .. }

@@ -159,7 +159,7 @@ impl Registry {
 }
 
 fn check_code_name(what: &str, name: &str) -> Result<()> {
-    crate::id::check_name(what, name).map_err(|error| {
+    crate::id::check_path_name(what, name).map_err(|error| {
         Error::new(
             ErrorKind::Configuration,
             format!("an {what} cannot be registered: {error}"),

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::activity::Activity;
 use crate::entity::{Answer, Entity, Key, reference};
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::InstanceId;
+use crate::id::{InstanceId, check_path_name};
 use crate::orchestration::activity_call::ActivityCall;
 use crate::orchestration::caller::OrchestrationCaller;
 use crate::orchestration::chance::Random;
@@ -209,7 +209,7 @@ impl OrchestrationContext {
 
     /// Raises an external event at another orchestration. If there is none of this id, or it has ended, nothing happens.
     ///
-    /// An id that breaks the rules, or a payload that does not become JSON or is too large, fails this orchestration.
+    /// An id or a name that breaks the rules, or a payload that does not become JSON or is too large, fails this orchestration.
     #[track_caller]
     pub fn send_event(&self, instance_id: impl AsRef<str>, name: impl Into<String>, payload: impl Serialize) {
         let claim = self.journal.claim();
@@ -217,6 +217,7 @@ impl OrchestrationContext {
         let what = || format!("the event `{name}` for `{}`", instance_id.as_ref());
         let checked = || -> Result<(InstanceId, Vec<u8>)> {
             let instance = InstanceId::orchestration(instance_id.as_ref())?;
+            check_path_name("event name", &name)?;
             let payload = encode(&what(), &payload)?;
             self.journal.check_size(claim.sequence, what, payload.len())?;
             Ok((instance, payload))
