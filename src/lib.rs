@@ -43,7 +43,7 @@ pub use client::{
     EntityPage, EntityQuery, EntitySignal, HistoryEvent, HistoryEventKind, HistoryStep, InstanceHandle, LockPage,
     OrchestrationCount, OrchestrationHandle, OrchestrationInfo, OrchestrationPage, OrchestrationQuery, Purge,
     QuarantinePage, Quarantined, RaiseEvent, Registered, RegisteredEntity, RegisteredOperation,
-    RegisteredOrchestration, Retention, Schedule, Signal, Start, Status, Terminate, Untyped,
+    RegisteredOrchestration, Retention, Schedule, Signal, Start, Status, Terminate, Unreadable, Untyped,
 };
 pub use engine::VersionMatch;
 pub use entity::{
@@ -64,5 +64,5 @@ pub use orchestration::{
     Timer,
 };
 pub use retry::RetryPolicy;
-pub use schedule::{CreateSchedule, MissedRuns, ScheduleInfo, Schedules, Timing};
+pub use schedule::{CreateSchedule, MissedRuns, ScheduleInfo, SchedulePage, Schedules, Timing};
 pub use store::records::instance::{OrchestrationStatus, ReusePolicy, StopKind, Stopped};

@@ -1,11 +1,13 @@
 //! Dead letters: messages that nobody could process.
 
+use std::fmt;
 use std::str::FromStr;
 use std::time::SystemTime;
 
 use crate::client::handle::Client;
-use crate::client::pages::{MAX_PAGE, page};
+use crate::client::pages::{MAX_PAGE, page, stored_entity};
 use crate::client::submit::ask;
+use crate::client::unreadable::Unreadable;
 use crate::engine::message::Input;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{EntityId, InstanceId, MessageId, PartitionId};
@@ -38,6 +40,8 @@ pub struct DeadLetter {
 pub struct DeadLetterPage {
     /// The dead letters.
     pub dead_letters: Vec<DeadLetter>,
+    /// Further dead letters, whose rows cannot be read. They can be dropped by their ids.
+    pub unreadable: Vec<Unreadable>,
     /// What the next page comes after; nothing if this is the last one.
     pub next: Option<String>,
 }
@@ -68,13 +72,18 @@ impl Client {
         let after: Option<LetterId> = after.map(|after| after.parse()).transpose()?;
         self.on_blocking_thread(move |view| {
             let after = after.map(|LetterId { partition, message }| (partition, keys::dead_letter(partition, message)));
-            let (dead_letters, more) = page(view, keys::dead_letters, after, at_most, |partition, key, value| {
-                let id = keys::message_id_of(key).unwrap_or(MessageId::MIN);
-                let record = records::decode(value, "dead letter")?;
-                Ok(Some(DeadLetter::new(partition, id, record)))
+            let id = |partition: PartitionId, key: &[u8]| {
+                let message = keys::message_id_of(key)?;
+                Some(LetterId { partition, message }.to_string())
+            };
+            let found = page(view, keys::dead_letters, after, at_most, id, |id, (_, _, value)| {
+                DeadLetter::new(id, records::decode(value, "dead letter")?)
             })?;
-            let next = dead_letters.last().filter(|_| more).map(|letter| letter.id.clone());
-            Ok(DeadLetterPage { dead_letters, next })
+            Ok(DeadLetterPage {
+                dead_letters: found.rows,
+                unreadable: found.unreadable,
+                next: found.next,
+            })
         })
         .await
     }
@@ -116,22 +125,28 @@ impl Client {
 }
 
 impl DeadLetter {
-    fn new(partition: PartitionId, message: MessageId, record: DeadLetterRecord) -> Self {
-        Self {
-            id: format!("{}-{message}", partition.0),
-            target: EntityId::from_instance(InstanceId::trusted(record.target)),
+    fn new(id: &str, record: DeadLetterRecord) -> Result<Self> {
+        Ok(Self {
+            id: id.to_owned(),
+            target: stored_entity(&record.target)?,
             operation: record.operation.into_owned(),
             arguments: String::from_utf8_lossy(&record.arguments).into_owned(),
             source: record.source,
             reason: record.reason,
             died: record.died.into(),
-        }
+        })
     }
 }
 
 struct LetterId {
     partition: PartitionId,
     message: MessageId,
+}
+
+impl fmt::Display for LetterId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.partition.0, self.message)
+    }
 }
 
 impl FromStr for LetterId {

@@ -5,7 +5,9 @@ use std::time::SystemTime;
 use crate::client::handle::Client;
 use crate::client::merged::{Merged, behind};
 use crate::client::orchestrations::BYTES_A_PAGE;
+use crate::client::pages::stored_entity;
 use crate::client::source::View;
+use crate::client::unreadable::Unreadable;
 use crate::error::Result;
 use crate::id::{EntityId, InstanceId, PartitionId};
 use crate::store::keys;
@@ -38,6 +40,8 @@ pub struct EntityQuery {
 pub struct EntityPage {
     /// The entities. A page may hold fewer than were asked for, even none, although more follow.
     pub entities: Vec<EntityInfo>,
+    /// Further entities, whose rows cannot be read, whether or not they match the times of the query.
+    pub unreadable: Vec<Unreadable>,
     /// What the next page comes after; nothing if this is the last one.
     pub next: Option<String>,
 }
@@ -133,8 +137,9 @@ impl EntityQuery {
                 let mut merged = self.rows(view, 4_096)?;
                 let mut count = 0;
                 while let Some((_, _, row)) = merged.next()? {
-                    let record: StateRecord<'_> = records::decode(&row, "state")?;
-                    count += u64::from(self.matches(&record));
+                    // One that cannot be read is there all the same.
+                    let matches = records::decode(&row, "state").map_or(true, |record| self.matches(&record));
+                    count += u64::from(matches);
                 }
                 Ok(count)
             })
@@ -151,19 +156,16 @@ impl EntityQuery {
                 page.next = None;
                 return Ok(page);
             };
-            let record: StateRecord<'_> = records::decode(&row, "state")?;
             page.next = Some(id.as_str().to_owned());
-            if self.matches(&record) {
-                bytes += if self.fetch_state { record.state.len() } else { 0 };
-                page.entities.push(EntityInfo {
-                    id: EntityId::from_instance(id),
-                    last_change: record.changed.into(),
-                    state: self
-                        .fetch_state
-                        .then(|| String::from_utf8_lossy(record.state).into_owned()),
-                });
+            match self.info(&id, &row) {
+                Ok(Some(info)) => {
+                    bytes += info.state.as_ref().map_or(0, String::len);
+                    page.entities.push(info);
+                }
+                Ok(None) => {}
+                Err(reason) => page.unreadable.push(Unreadable::new(id.as_str(), &reason)),
             }
-            if page.entities.len() == self.page || bytes > BYTES_A_PAGE {
+            if page.entities.len() + page.unreadable.len() >= self.page || bytes > BYTES_A_PAGE {
                 break;
             }
         }
@@ -171,6 +173,20 @@ impl EntityQuery {
             page.next = None;
         }
         Ok(page)
+    }
+
+    /// What the list says of an entity, if it matches.
+    fn info(&self, id: &InstanceId, row: &[u8]) -> Result<Option<EntityInfo>> {
+        let record: StateRecord<'_> = records::decode(row, "state")?;
+        if !self.matches(&record) {
+            return Ok(None);
+        }
+        let state = || String::from_utf8_lossy(record.state).into_owned();
+        Ok(Some(EntityInfo {
+            id: stored_entity(id.as_str())?,
+            last_change: record.changed.into(),
+            state: self.fetch_state.then(state),
+        }))
     }
 
     /// The states in the order of their ids, behind the page before.

@@ -4,10 +4,11 @@ use std::time::SystemTime;
 
 use crate::client::caller::{into_error, unexpected};
 use crate::client::handle::Client;
-use crate::client::pages::{MAX_PAGE, page};
+use crate::client::pages::{MAX_PAGE, page, stored_entity};
 use crate::client::submit::Submission;
+use crate::client::unreadable::Unreadable;
 use crate::error::Result;
-use crate::id::{EntityId, InstanceId};
+use crate::id::EntityId;
 use crate::runtime::Told;
 use crate::store::keys;
 use crate::store::records::instance::{LockOrder, LockRecord};
@@ -35,6 +36,8 @@ pub struct EntityLock {
 pub struct LockPage {
     /// The locks.
     pub locks: Vec<EntityLock>,
+    /// Entities that are locked as well, whose rows cannot be read.
+    pub unreadable: Vec<Unreadable>,
     /// What the next page comes after; nothing if this is the last one.
     pub next: Option<String>,
 }
@@ -68,19 +71,26 @@ impl Client {
                 let partition = id.instance().partition(view.partitions);
                 (partition, keys::lock(partition, id.instance()))
             });
-            let (locks, more) = page(view, keys::locks, after, at_most, |_, key, value| {
-                let Some(id) = keys::id_of(key) else { return Ok(None) };
+            let id = |_, key: &[u8]| keys::id_of(key).map(str::to_owned);
+            let found = page(view, keys::locks, after, at_most, id, |id, (_, _, value)| {
                 let record: LockRecord = records::decode(value, "lock")?;
-                Ok(Some(EntityLock {
-                    entity: entity(id),
+                Ok(EntityLock {
+                    entity: stored_entity(id)?,
                     owner: record.owner.instance,
                     execution_id: record.owner.execution.to_string(),
                     since: record.since.into(),
-                    section: record.entities.iter().map(|id| entity(id)).collect(),
-                }))
+                    section: record
+                        .entities
+                        .iter()
+                        .map(|id| stored_entity(id))
+                        .collect::<Result<_>>()?,
+                })
             })?;
-            let next = locks.last().filter(|_| more).map(|lock| lock.entity.to_string());
-            Ok(LockPage { locks, next })
+            Ok(LockPage {
+                locks: found.rows,
+                unreadable: found.unreadable,
+                next: found.next,
+            })
         })
         .await
     }
@@ -104,8 +114,4 @@ impl Client {
             other => Err(unexpected(&other)),
         }
     }
-}
-
-fn entity(id: &str) -> EntityId {
-    EntityId::from_instance(InstanceId::trusted(id))
 }

@@ -76,7 +76,7 @@ impl<'a, P: Ord> Merged<'a, P> {
     /// Puts the next place of a stream among the heads, reading on if need be.
     fn advance(&mut self, index: usize) -> Result<()> {
         let stream = &mut self.streams[index];
-        if stream.rows.is_empty() && !stream.ended {
+        while stream.rows.is_empty() && !stream.ended {
             let rows = self.reader.scan(stream.rest.clone(), stream.chunk)?;
             stream.ended = rows.len() < stream.chunk;
             let bytes: usize = rows.iter().map(|(key, value)| key.len() + value.len()).sum();
@@ -84,8 +84,12 @@ impl<'a, P: Ord> Merged<'a, P> {
             if let Some((last, _)) = rows.last() {
                 stream.rest.start = behind(last.clone());
             }
-            stream.rows = rows;
-            stream.rows.reverse();
+            // A key that no build has written has no place.
+            stream.rows = rows
+                .into_iter()
+                .rev()
+                .filter(|(key, _)| (self.place)(key).is_some())
+                .collect();
         }
         if let Some(place) = stream.rows.last().and_then(|(key, _)| (self.place)(key)) {
             self.heads.push(Reverse((place, index)));

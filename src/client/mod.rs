@@ -21,6 +21,9 @@ mod signal;
 mod source;
 mod start;
 mod submit;
+#[cfg(test)]
+mod tests;
+mod unreadable;
 mod untyped;
 
 pub use dead_letters::{DeadLetter, DeadLetterPage};
@@ -39,4 +42,5 @@ pub use signal::{Cancel, Cancellation, Schedule, Signal};
 #[cfg(feature = "rocksdb")]
 pub(crate) use source::Inspected;
 pub use start::Start;
+pub use unreadable::Unreadable;
 pub use untyped::{EntityCall, EntityHandle, EntitySignal};

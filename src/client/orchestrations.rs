@@ -12,6 +12,7 @@ use crate::client::manage::give;
 use crate::client::merged::{Merged, behind};
 use crate::client::source::View;
 use crate::client::submit::Submission;
+use crate::client::unreadable::Unreadable;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, PartitionId};
 use crate::store::records::instance::{InstanceRecord, OrchestrationStatus, Order};
@@ -81,6 +82,8 @@ pub struct OrchestrationQuery {
 pub struct OrchestrationPage {
     /// The orchestrations. A page may hold fewer than were asked for, even none, although more follow.
     pub orchestrations: Vec<OrchestrationInfo>,
+    /// Further orchestrations, whose rows cannot be read, whether or not they match all of the query.
+    pub unreadable: Vec<Unreadable>,
     /// What the next page comes after; nothing if this is the last one.
     pub next: Option<String>,
 }
@@ -123,7 +126,12 @@ impl Client {
 }
 
 /// What a page holds, and what the next one comes after.
-type FoundPage = (Vec<(Place, InstanceRecord)>, Option<String>);
+#[derive(Default)]
+struct FoundPage {
+    found: Vec<(Place, InstanceRecord)>,
+    unreadable: Vec<Unreadable>,
+    next: Option<String>,
+}
 
 impl OrchestrationQuery {
     /// Only orchestrations of the type with this stored name. Several are alternatives.
@@ -219,8 +227,8 @@ impl OrchestrationQuery {
         let client = self.client.clone();
         client
             .on_blocking_thread(move |view| {
-                let (found, next) = self.read(view)?;
-                self.describe(view, found, next)
+                let page = self.read(view)?;
+                self.describe(view, page)
             })
             .await
     }
@@ -277,7 +285,7 @@ impl OrchestrationQuery {
         loop {
             let query = self.clone();
             let page = self.client.on_blocking_thread(move |view| query.read(view));
-            let (found, next) = page.await?;
+            let FoundPage { found, next, .. } = page.await?;
             for some in found.chunks(PURGES_AT_ONCE) {
                 purged += purge_some(&self.client, some).await?;
             }
@@ -315,11 +323,11 @@ impl OrchestrationQuery {
                 let mut rows = self.rows(view, None, 4_096)?;
                 let mut folded = start;
                 while let Some(((_, id), _, row)) = rows.next()? {
-                    let Some(record) = self.record(view, &id, &row)? else {
-                        continue;
-                    };
-                    if self.matches(&id, &record) {
-                        add(&mut folded, record);
+                    match readable(self.record(view, &id, &row))? {
+                        Ok(Some(record)) if self.matches(&id, &record) => add(&mut folded, record),
+                        Ok(_) => {}
+                        // A count says nothing of it, so at least the log does.
+                        Err(reason) => drop(Unreadable::new(id.as_str(), &reason)),
                     }
                 }
                 Ok(folded)
@@ -332,44 +340,51 @@ impl OrchestrationQuery {
         let after = self.after.as_deref().map(read_token).transpose()?;
         let chunk = (2 * self.page / usize::from(view.partitions)).clamp(8, 1_024);
         let mut rows = self.rows(view, after.as_ref(), chunk)?;
-        let mut found = Vec::new();
+        let mut page = FoundPage::default();
         let mut last = None;
         for _ in 0..ROWS_A_PAGE {
             let Some((place, _, row)) = rows.next()? else {
-                return Ok((found, None));
+                return Ok(page);
             };
-            if let Some(record) = self.record(view, &place.1, &row)?
-                && self.matches(&place.1, &record)
-            {
-                found.push((place.clone(), record));
+            match readable(self.record(view, &place.1, &row))? {
+                Ok(Some(record)) if self.matches(&place.1, &record) => page.found.push((place.clone(), record)),
+                Ok(_) => {}
+                Err(reason) => page.unreadable.push(Unreadable::new(place.1.as_str(), &reason)),
             }
             last = Some(place);
-            if found.len() == self.page {
+            if page.found.len() + page.unreadable.len() >= self.page {
                 break;
             }
         }
         let more = rows.next()?.is_some();
-        Ok((found, last.filter(|_| more).as_ref().map(token)))
+        page.next = last.filter(|_| more).as_ref().map(token);
+        Ok(page)
     }
 
     /// Makes a page of what was found, reading what the query fetches. What would be too much for one page is left to the
     /// next.
-    fn describe(
-        &self,
-        view: View<'_>,
-        found: Vec<(Place, InstanceRecord)>,
-        next: Option<String>,
-    ) -> Result<OrchestrationPage> {
+    fn describe(&self, view: View<'_>, page: FoundPage) -> Result<OrchestrationPage> {
+        let FoundPage {
+            found,
+            unreadable,
+            next,
+        } = page;
         let mut page = OrchestrationPage {
             orchestrations: Vec::with_capacity(found.len()),
+            unreadable,
             next,
         };
         let mut found = found.into_iter();
         let mut bytes = 0;
         while let Some((place, record)) = found.next() {
-            let info = info::describe(view.reader, view.partitions, &place.1, record, self.payloads)?;
-            bytes += info.payload_bytes();
-            page.orchestrations.push(info);
+            let info = info::describe(view.reader, view.partitions, &place.1, record, self.payloads);
+            match readable(info)? {
+                Ok(info) => {
+                    bytes += info.payload_bytes();
+                    page.orchestrations.push(info);
+                }
+                Err(reason) => page.unreadable.push(Unreadable::new(place.1.as_str(), &reason)),
+            }
             if bytes > BYTES_A_PAGE && found.len() > 0 {
                 page.next = Some(token(&place));
                 break;
@@ -471,6 +486,14 @@ impl OrchestrationQuery {
             && self.changed.contains(&record.changed)
             && (!self.only_stopped || record.stopped.is_some())
             && self.tags.iter().all(|tag| record.tags.contains(tag))
+    }
+}
+
+/// What was read, or why just this row cannot be read; another error is the store's.
+fn readable<T>(read: Result<T>) -> Result<Result<T>> {
+    match read {
+        Err(error) if error.kind() != ErrorKind::Corrupted => Err(error),
+        read => Ok(read),
     }
 }
 

@@ -4,8 +4,9 @@ use std::ops::Range;
 
 use crate::client::merged::behind;
 use crate::client::source::View;
-use crate::error::Result;
-use crate::id::PartitionId;
+use crate::client::unreadable::Unreadable;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{EntityId, PartitionId};
 
 /// The most rows on one page.
 pub(super) const MAX_PAGE: usize = 10_000;
@@ -22,20 +23,39 @@ const BYTES_A_PAGE: usize = 4 << 20;
 /// Where a page begins: in this partition behind this key.
 pub(super) type After = (PartitionId, Vec<u8>);
 
-/// Reads up to `at_most` rows that `read` makes something of, and says whether more follow.
+/// The rows of one page.
+pub(super) struct Found<T> {
+    pub(super) rows: Vec<T>,
+    /// Those that cannot be read.
+    pub(super) unreadable: Vec<Unreadable>,
+    /// What the next page comes after; nothing if this is the last one.
+    pub(super) next: Option<String>,
+}
+
+/// A row: its partition, its key and its value.
+pub(super) type Placed<'a> = (PartitionId, &'a [u8], &'a [u8]);
+
+/// Reads up to `at_most` rows. `id` names a row by its key, and the next page comes after such a name; `read` makes something
+/// of a row with its name.
 pub(super) fn page<T>(
     view: View<'_>,
     table: impl Fn(PartitionId) -> Range<Vec<u8>>,
     after: Option<After>,
     at_most: usize,
-    read: impl Fn(PartitionId, &[u8], &[u8]) -> Result<Option<T>>,
-) -> Result<(Vec<T>, bool)> {
+    id: impl Fn(PartitionId, &[u8]) -> Option<String>,
+    read: impl Fn(&str, Placed<'_>) -> Result<T>,
+) -> Result<Found<T>> {
     let at_most = at_most.clamp(1, MAX_PAGE);
     let (first, mut after) = match after {
         Some((partition, key)) => (partition.0, Some(key)),
         None => (0, None),
     };
-    let (mut found, mut bytes) = (Vec::new(), 0);
+    let mut found = Found {
+        rows: Vec::new(),
+        unreadable: Vec::new(),
+        next: None,
+    };
+    let (mut bytes, mut last_id) = (0, None);
     let mut at_once = 1;
     for partition in (first..view.partitions).map(PartitionId) {
         let mut range = table(partition);
@@ -47,11 +67,18 @@ pub(super) fn page<T>(
             let read_bytes: usize = rows.iter().map(|(_, value)| value.len()).sum();
             for (key, value) in &rows {
                 // One row is looked at beyond the page, to know whether there is another page.
-                if found.len() == at_most || bytes > BYTES_A_PAGE {
-                    return Ok((found, true));
+                if found.rows.len() + found.unreadable.len() >= at_most || bytes > BYTES_A_PAGE {
+                    found.next = last_id;
+                    return Ok(found);
                 }
+                // A key that no build has written names nothing.
+                let Some(id) = id(partition, key) else { continue };
                 bytes += value.len();
-                found.extend(read(partition, key, value)?);
+                match read(&id, (partition, key, value)) {
+                    Ok(row) => found.rows.push(row),
+                    Err(reason) => found.unreadable.push(Unreadable::new(&id, &reason)),
+                }
+                last_id = Some(id);
             }
             match rows.last() {
                 Some((last, _)) if rows.len() == at_once => range.start = behind(last.clone()),
@@ -60,5 +87,15 @@ pub(super) fn page<T>(
             at_once = (BYTES_AT_ONCE * rows.len() / read_bytes.max(1)).clamp(1, ROWS_AT_ONCE);
         }
     }
-    Ok((found, false))
+    Ok(found)
+}
+
+/// The id of an entity that a row names.
+pub(super) fn stored_entity(id: &str) -> Result<EntityId> {
+    EntityId::of_stored(id).ok_or_else(|| {
+        Error::new(
+            ErrorKind::Corrupted,
+            format!("a stored id of an entity, `{}`, is none", id.escape_debug()),
+        )
+    })
 }

@@ -3,11 +3,12 @@
 use std::time::SystemTime;
 
 use crate::client::handle::Client;
-use crate::client::pages::{MAX_PAGE, page};
+use crate::client::pages::{MAX_PAGE, page, stored_entity};
 use crate::client::submit::ask;
+use crate::client::unreadable::Unreadable;
 use crate::engine::message::Input;
 use crate::error::Result;
-use crate::id::{EntityId, InstanceId};
+use crate::id::EntityId;
 use crate::store::keys;
 use crate::store::records::{self, QuarantineRecord};
 
@@ -29,12 +30,15 @@ pub struct Quarantined {
 pub struct QuarantinePage {
     /// The entities.
     pub quarantined: Vec<Quarantined>,
+    /// Entities that are quarantined as well, whose rows cannot be read.
+    pub unreadable: Vec<Unreadable>,
     /// What the next page comes after; nothing if this is the last one.
     pub next: Option<String>,
 }
 
 impl Client {
-    /// All quarantined entities. An entity leaves the list when a build can read its state again.
+    /// All quarantined entities. An entity leaves the list when a build can read its state again. Orchestrations that are
+    /// stopped are listed by [`OrchestrationQuery::stopped`](crate::OrchestrationQuery::stopped).
     ///
     /// # Errors
     /// What the hub meets.
@@ -62,17 +66,27 @@ impl Client {
                 let partition = id.instance().partition(view.partitions);
                 (partition, keys::quarantine(partition, id.instance()))
             });
-            let (quarantined, more) = page(view, keys::quarantines, after, at_most, |_, key, value| {
-                let Some(id) = keys::id_of(key) else { return Ok(None) };
-                let record: QuarantineRecord = records::decode(value, "quarantine")?;
-                Ok(Some(Quarantined {
-                    id: EntityId::from_instance(InstanceId::trusted(id)),
-                    reason: record.reason,
-                    since: record.since.into(),
-                }))
-            })?;
-            let next = quarantined.last().filter(|_| more).map(|entity| entity.id.to_string());
-            Ok(QuarantinePage { quarantined, next })
+            let id = |_, key: &[u8]| keys::id_of(key).map(str::to_owned);
+            let found = page(
+                view,
+                keys::quarantined_entities,
+                after,
+                at_most,
+                id,
+                |id, (_, _, value)| {
+                    let record: QuarantineRecord = records::decode(value, "quarantine")?;
+                    Ok(Quarantined {
+                        id: stored_entity(id)?,
+                        reason: record.reason,
+                        since: record.since.into(),
+                    })
+                },
+            )?;
+            Ok(QuarantinePage {
+                quarantined: found.rows,
+                unreadable: found.unreadable,
+                next: found.next,
+            })
         })
         .await
     }

@@ -13,7 +13,7 @@ use crate::entity::Operations;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hub::builder::HubBuilder;
 use crate::hub::handle::Hub;
-use crate::id::{EntityId, InstanceId, PartitionId};
+use crate::id::{InstanceId, PartitionId};
 use crate::orchestration::Orchestration;
 use crate::store::records::instance::{ActivityRecord, InstanceRecord, Order, StartRecord, StopKind};
 use crate::store::records::{self, Action, StateRecord, TimerRecord};
@@ -256,8 +256,7 @@ impl Check<'_> {
             };
             check.report.entities += 1;
             let record: StateRecord<'_> = records::decode(value, "state")?;
-            let name = EntityId::from_instance(id.clone());
-            let problem = match check.registry.entity(name.name()) {
+            let problem = match check.registry.entity(id.entity_name()) {
                 None => Some("its type is not registered".to_owned()),
                 Some(code) => caught(|| code.decode(record.state).map(drop))
                     .unwrap_or_else(|panic| Err(format!("its decoder panicked: {panic}")))
@@ -339,8 +338,7 @@ impl Check<'_> {
     }
 
     fn operation(&self, id: &InstanceId, operation: &str, arguments: &[u8]) -> Option<String> {
-        let name = EntityId::from_instance(id.clone());
-        let Some(code) = self.registry.entity(name.name()) else {
+        let Some(code) = self.registry.entity(id.entity_name()) else {
             return Some("a message waits for it and its type is not registered".to_owned());
         };
         let Some(spec) = code.find(operation) else {

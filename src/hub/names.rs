@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::engine::Registry;
 use crate::error::Result;
-use crate::id::{EntityId, InstanceId, PartitionId};
+use crate::id::{InstanceId, PartitionId};
 use crate::store::records::instance::InstanceRecord;
 use crate::store::{Reader, keys, records};
 
@@ -79,7 +79,7 @@ const PAGE: usize = 256;
 fn collect(reader: &dyn Reader, mut table: std::ops::Range<Vec<u8>>, names: &mut BTreeSet<String>) -> Result<()> {
     while let Some((key, _)) = reader.scan(table.clone(), 1)?.pop() {
         let Some(id) = keys::id_of(&key) else { return Ok(()) };
-        let name = EntityId::from_instance(InstanceId::trusted(id)).name().to_owned();
+        let name = InstanceId::trusted(id).entity_name().to_owned();
         table.start = keys::after_name(&key, &name);
         names.insert(name);
     }

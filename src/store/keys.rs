@@ -314,6 +314,13 @@ pub(crate) fn quarantine(partition: PartitionId, id: &InstanceId) -> Vec<u8> {
     whole_id(partition, Table::Quarantine, id)
 }
 
+/// The quarantined entities of a partition: of its quarantined instances those that are no orchestrations.
+pub(crate) fn quarantined_entities(partition: PartitionId) -> Range<Vec<u8>> {
+    let mut key = table(partition, Table::Quarantine, 1);
+    key.push(b'@');
+    beginning_with(key)
+}
+
 /// The quarantined instances of a partition.
 pub(crate) fn quarantines(partition: PartitionId) -> Range<Vec<u8>> {
     beginning_with(table(partition, Table::Quarantine, 0))

@@ -1,0 +1,166 @@
+use std::sync::Arc;
+
+use crate::client::Client;
+use crate::id::{EntityId, ExecutionId, InstanceId, MessageId, PartitionId};
+use crate::store::records::instance::{LockId, LockRecord, OrchestrationStatus};
+use crate::store::records::{self, DeadLetterRecord, QuarantineRecord, StateRecord};
+use crate::store::{Batch, keys};
+use crate::time::Timestamp;
+use crate::{CallError, Hub, OrchestrationContext, Unreadable, orchestration};
+
+const PARTITION: PartitionId = PartitionId(0);
+
+/// A row that no build can read.
+const GARBAGE: &[u8] = b"\xffgarbage";
+
+/// Waits for ever.
+#[orchestration]
+async fn waits(ctx: OrchestrationContext) -> Result<(), CallError> {
+    ctx.wait_for_external_event("never").await
+}
+
+/// A hub of one partition with three orchestrations, into whose store `fill` then puts something.
+async fn filled(fill: impl FnOnce(&mut Batch)) -> (Hub, Client) {
+    let hub = Hub::in_memory().partitions(1).orchestration::<waits>();
+    let hub = hub.open().await.unwrap();
+    let client = hub.client();
+    for id in ["o-1", "o-2", "o-3"] {
+        client.start::<waits>(()).instance_id(id).await.unwrap();
+    }
+    let mut batch = Batch::default();
+    fill(&mut batch);
+    let runtime = client.runtime().unwrap();
+    Arc::clone(runtime.order.store()).write(&batch).unwrap();
+    (hub, client)
+}
+
+fn ids(unreadable: &[Unreadable]) -> Vec<&str> {
+    unreadable.iter().map(|row| row.id.as_str()).collect()
+}
+
+/// Entities and orchestrations stand side by side in the table of what cannot go on. The list of quarantined entities holds the
+/// entities alone, page by page, whatever the ids of the orchestrations begin with; a row that cannot be read is told of.
+#[tokio::test]
+async fn quarantined_entities_are_told_from_stopped_orchestrations() {
+    let record = QuarantineRecord {
+        reason: "why".to_owned(),
+        since: Timestamp(7),
+    };
+    let entities = ["@a@1", "@a@2", "@a@broken", "@b@", "@é@k"];
+    let (hub, client) = filled(|batch| {
+        for id in entities.iter().chain(&["order-1", "éclair", "!", "日本", "z"]) {
+            let row = records::encode(&record).unwrap();
+            let value = if id.contains("broken") { GARBAGE } else { &row };
+            batch.put(&keys::quarantine(PARTITION, &InstanceId::trusted(*id)), value);
+        }
+    })
+    .await;
+    for at_most in 1..=6 {
+        let (mut found, mut broken, mut after) = (Vec::new(), Vec::new(), None);
+        loop {
+            let page = client.quarantined_page(after, at_most).await.unwrap();
+            assert!(page.quarantined.len() + page.unreadable.len() <= at_most);
+            found.extend(page.quarantined.iter().map(|entity| entity.id.to_string()));
+            broken.extend(page.unreadable);
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(found, ["@a@1", "@a@2", "@b@", "@é@k"]);
+        assert_eq!(ids(&broken), ["@a@broken"]);
+        assert!(broken[0].reason.contains("a stored quarantine"), "{broken:?}");
+    }
+    assert_eq!(client.quarantined().await.unwrap().len(), 4);
+    hub.shutdown().await.unwrap();
+}
+
+/// One row of each list cannot be read, and every list shows the others and tells of that one.
+#[tokio::test]
+async fn no_list_breaks_because_something_is_broken() {
+    let id = |text: &str| InstanceId::trusted(text);
+    let (hub, client) = filled(|batch| {
+        let mut put = |key: Vec<u8>, row: Option<Vec<u8>>| batch.put(&key, row.as_deref().unwrap_or(GARBAGE));
+        let state = StateRecord {
+            changed: Timestamp(7),
+            state: b"1",
+        };
+        put(
+            keys::state(PARTITION, &id("@a@1")),
+            Some(records::encode(&state).unwrap()),
+        );
+        put(keys::state(PARTITION, &id("@a@2")), None);
+
+        let lock = |entity: &str| LockRecord {
+            owner: LockId {
+                instance: "owner".to_owned(),
+                execution: ExecutionId::default(),
+                sequence: 1,
+            },
+            since: Timestamp(7),
+            entities: vec![entity.to_owned()],
+        };
+        put(
+            keys::lock(PARTITION, &id("@a@1")),
+            Some(records::encode(&lock("@a@1")).unwrap()),
+        );
+        put(
+            keys::lock(PARTITION, &id("@a@2")),
+            Some(records::encode(&lock("éclair")).unwrap()),
+        );
+        put(keys::lock(PARTITION, &id("@a@3")), None);
+
+        let letter = |target: &str| DeadLetterRecord {
+            source: None,
+            target: target.to_owned(),
+            operation: "add".into(),
+            arguments: Vec::new(),
+            reason: "why".to_owned(),
+            died: Timestamp(7),
+        };
+        for (batch_number, target) in [(1, Some("@a@1")), (2, Some("éclair")), (3, None), (4, Some("@a@1"))] {
+            let message = MessageId {
+                batch: batch_number,
+                index: 0,
+            };
+            let row = target.map(|target| records::encode(&letter(target)).unwrap());
+            put(keys::dead_letter(PARTITION, message), row);
+        }
+
+        put(keys::instance(PARTITION, &id("o-2")), None);
+    })
+    .await;
+
+    let entities = client.entities().list().await.unwrap();
+    assert_eq!(entities.entities[0].id, EntityId::new("a", "1").unwrap());
+    assert_eq!((entities.entities.len(), ids(&entities.unreadable)), (1, vec!["@a@2"]));
+    assert_eq!(client.entities().count().await.unwrap(), 2);
+
+    let locks = client.locks_page(None, 10).await.unwrap();
+    assert_eq!((locks.locks.len(), ids(&locks.unreadable)), (1, vec!["@a@2", "@a@3"]));
+
+    let mut after = None;
+    let mut shown = Vec::new();
+    for _ in 0..4 {
+        let page = client.dead_letters_page(after, 1).await.unwrap();
+        shown.extend(page.dead_letters.into_iter().map(|letter| letter.id));
+        shown.extend(page.unreadable.into_iter().map(|row| format!("{} is broken", row.id)));
+        after = page.next;
+    }
+    assert_eq!(after, None);
+    assert_eq!(shown, ["0-1-0", "0-2-0 is broken", "0-3-0 is broken", "0-4-0"]);
+
+    for query in [
+        client.orchestrations(),
+        client.orchestrations().status(OrchestrationStatus::Running),
+    ] {
+        let page = query.clone().list().await.unwrap();
+        assert_eq!((page.orchestrations.len(), ids(&page.unreadable)), (2, vec!["o-2"]));
+        assert_eq!(query.clone().counts().await.unwrap()[0].count, 2);
+        let first = query.clone().page(1).list().await.unwrap();
+        let second = query.page(1).after(first.next.unwrap()).list().await.unwrap();
+        assert_eq!((second.orchestrations.len(), ids(&second.unreadable)), (0, vec!["o-2"]));
+        assert!(second.next.is_some());
+    }
+    hub.shutdown().await.unwrap();
+}
