@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use abide::prelude::*;
-use abide::{MissedRuns, OrchestrationQuery, OrchestrationStatus, ScheduleInfo, Timing};
+use abide::{EntityId, MissedRuns, OrchestrationQuery, OrchestrationStatus, ScheduleInfo, Timing};
 
 /// Says when it ran.
 #[orchestration]
@@ -254,5 +254,115 @@ async fn a_run_of_an_unknown_orchestration_waits_for_it() {
 
     let hub = open(directory.path()).await;
     assert_eq!(due_times(&hub.client(), "orphan").await, [from]);
+    hub.shutdown().await.unwrap();
+}
+
+/// Schedules are updated and resumed again and again around the millisecond of their runs, and each run begins once: by the
+/// ids of the runs there is one for each time of the grid, and no more of them have begun than there are ids.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_at_the_time_of_a_run_neither_repeats_nor_loses_it() {
+    let hub = Hub::in_memory().orchestration::<report>().open().await.unwrap();
+    let client = hub.client();
+    let step = Duration::from_millis(5);
+    let from = soon(Duration::from_millis(100));
+    let end = from + step * 40;
+    let plan = move |create: abide::CreateSchedule| {
+        let create = create.from(from).until(end);
+        create.missed_runs(MissedRuns::RunAll { at_most: 1_000 })
+    };
+    let all = ["updated", "resumed", "both"];
+    let mut tasks = Vec::new();
+    for id in all {
+        let schedules = client.schedules();
+        plan(schedules.create::<report>(id, Timing::Every(step), id.to_owned()))
+            .await
+            .unwrap();
+        tasks.push(tokio::spawn(async move {
+            while SystemTime::now() < end {
+                if id != "resumed" {
+                    let update = schedules.update::<report>(id, Timing::Every(step), id.to_owned());
+                    plan(update).await.unwrap();
+                }
+                if id != "updated" {
+                    schedules.resume(id).await.unwrap();
+                }
+            }
+        }));
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let expected: Vec<_> = (0..40).map(|n| from + step * n).collect();
+    for id in all {
+        let info = until_it(&client, id, |info| info.next_run.is_none()).await;
+        assert_eq!(info.runs, 40, "{id}");
+        assert_eq!(due_times(&client, id).await, expected, "{id}");
+    }
+    hub.shutdown().await.unwrap();
+}
+
+/// The operations of a schedule are open to tools that know only its id, and refuse what the builder of a client would: a
+/// policy without bounds, a pattern that is none, an id that leaves no room for the ids of its runs.
+#[tokio::test]
+async fn a_schedule_checks_itself_what_it_is_told() {
+    let hub = Hub::in_memory().orchestration::<report>().open().await.unwrap();
+    let client = hub.client();
+    let plan = |missed: serde_json::Value, timing: serde_json::Value| {
+        serde_json::json!({
+            "orchestration": "report", "version": null, "input": "\"x\"", "tags": [],
+            "timing": timing, "from": null, "until": null, "missed": missed
+        })
+    };
+    let period = || serde_json::json!({"Every": {"secs": 3_600, "nanos": 0}});
+    let create = async |id: &str, plan: serde_json::Value| {
+        let entity = client.untyped_entity(&EntityId::new("abide-schedule", id).unwrap());
+        let input = serde_json::json!({"plan": plan, "paused": false}).to_string();
+        entity.call("create", input).await
+    };
+    let long = "x".repeat(488);
+    for (id, plan, reason) in [
+        (
+            "a",
+            plan(serde_json::json!({"RunAll": {"at_most": 4_000_000_000_u32}}), period()),
+            "not for 4000000000",
+        ),
+        (
+            "a",
+            plan(serde_json::json!("Skip"), serde_json::json!({"Cron": "every day"})),
+            "the cron pattern `every day`",
+        ),
+        (
+            "a",
+            plan(
+                serde_json::json!("Skip"),
+                serde_json::json!({"Every": {"secs": 0, "nanos": 5}}),
+            ),
+            "every 0 ms",
+        ),
+        (
+            &long,
+            plan(serde_json::json!("Skip"), period()),
+            "is 488 bytes long and 487 is the limit",
+        ),
+    ] {
+        let error = create(id, plan).await.unwrap_err();
+        assert!(error.to_string().contains(reason), "{error}");
+    }
+    assert!(client.schedules().list().await.unwrap().is_empty());
+    let error = client.schedules().get(&long).await.unwrap_err();
+    assert!(error.to_string().contains("487 is the limit"), "{error}");
+
+    create(&long[..487], plan(serde_json::json!("Skip"), period()))
+        .await
+        .unwrap();
+    let schedules = client.schedules();
+    assert_eq!(schedules.list().await.unwrap().len(), 1);
+    let first = schedules.page(None, 1).await.unwrap();
+    assert_eq!((first.schedules.len(), first.next), (1, None));
+    create("a", plan(serde_json::json!("Skip"), period())).await.unwrap();
+    let first = schedules.page(None, 1).await.unwrap();
+    assert_eq!(first.schedules[0].id, "a");
+    let second = schedules.page(first.next, 1).await.unwrap();
+    assert_eq!((second.schedules[0].id.as_str(), second.next), (&long[..487], None));
     hub.shutdown().await.unwrap();
 }

@@ -15,9 +15,10 @@ use crate::hub::names;
 use crate::id::EntityId;
 use crate::orchestration::{Orchestration, orchestration_code};
 use crate::runtime::{Runtime, RuntimeConfig};
-use crate::schedule::ScheduleEntity;
+use crate::schedule::{self, ScheduleEntity};
 use crate::store::records::CommitRecord;
 use crate::store::{Model, Store};
+use crate::time::Clock;
 
 /// How many bytes of log an open after a kill may have to read, if nothing is said.
 pub(crate) const WAL_LIMIT: u64 = 64 << 20;
@@ -343,6 +344,7 @@ impl HubBuilder {
             );
             unregistered.push(name);
         }
+        let astray = schedule::astray(store.as_ref(), partitions, Clock::start().now())?;
         let config = RuntimeConfig {
             hub,
             registry: self.registry,
@@ -361,6 +363,7 @@ impl HubBuilder {
         let (runtime, threads) = Runtime::start(store, last, config, tokio)?;
         let hub = Hub::new(runtime, threads, unregistered);
         purge_by_age(&runtime_of_tokio, self.retention, hub.client());
+        wake_schedules(&runtime_of_tokio, hub.client(), astray);
         Ok(hub)
     }
 
@@ -420,6 +423,14 @@ struct OpenStore {
 fn purge_by_age(tokio: &tokio::runtime::Handle, retention: Retention, client: Client) {
     if retention != Retention::default() {
         tokio.spawn(retention.keep(client));
+    }
+}
+
+/// Wakes schedules that were planned under another clock.
+#[expect(clippy::disallowed_methods, reason = "the task that wakes schedules is spawned here")]
+fn wake_schedules(tokio: &tokio::runtime::Handle, client: Client, schedules: Vec<String>) {
+    if !schedules.is_empty() {
+        tokio.spawn(schedule::plan_again(client, schedules));
     }
 }
 

@@ -1,85 +1,56 @@
 //! The durable entity behind each schedule.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
 use crate::entity::{EntityContext, EntityRef};
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::InstanceId;
-use crate::schedule::timing::{MissedRuns, Times, Timing, rfc3339};
+use crate::id::{InstanceId, MAX_ID_BYTES};
+use crate::schedule::course::{Course, Run};
+use crate::schedule::plan::Plan;
+use crate::schedule::timing::rfc3339;
 use crate::store::records::instance::{ReusePolicy, StartRecord};
 use crate::time::Timestamp;
 use crate::{Entity, operations};
 
-/// How many runs begin in one operation. More of them follow at once, in another one: a payload of each would make a large
-/// commit.
-const RUNS_AT_ONCE: usize = 8;
-
 /// The timer under which a schedule waits for its next run.
 const NEXT: &str = "next";
 
-/// What a schedule starts, and when.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Plan {
-    pub(crate) orchestration: String,
-    /// The newest registered one if there is none.
-    pub(crate) version: Option<String>,
-    /// JSON as text, so that it is handed on as it was given.
-    pub(crate) input: String,
-    pub(crate) tags: Vec<(String, String)>,
-    pub(crate) timing: Timing,
-    pub(crate) from: Option<Timestamp>,
-    pub(crate) until: Option<Timestamp>,
-    pub(crate) missed: MissedRuns,
-}
-
 /// A schedule: it signals itself for its next run, and starts the orchestration then.
 ///
-/// All of it is messages of a durable entity, so that no run is started twice and none is lost in a crash.
+/// All of it is messages of a durable entity, so that no run is started twice and none is lost in a crash. Its operations are
+/// open to everybody who knows its id, so that it checks itself what it is told.
 #[derive(Entity, Clone, Debug, Default, Serialize, Deserialize)]
 #[entity(name = "abide-schedule")]
+#[serde(transparent)]
 pub(crate) struct ScheduleEntity {
-    pub(crate) plan: Option<Plan>,
-    pub(crate) paused: bool,
-    pub(crate) created: Timestamp,
-    /// When the next run is due; nothing if there is none, or while it is paused.
-    pub(crate) next: Option<Timestamp>,
-    pub(crate) last: Option<Timestamp>,
-    pub(crate) runs: u64,
+    pub(crate) course: Course,
 }
 
 #[operations]
 impl ScheduleEntity {
     pub fn create(&mut self, ctx: &mut EntityContext, plan: Plan, paused: bool) -> Result<(), Error> {
-        if self.plan.is_some() {
+        if self.course.plan.is_some() {
             return Err(Error::new(
                 ErrorKind::AlreadyExists,
                 format!("there is a schedule `{}`; update it, or delete it first", ctx.key()),
             ));
         }
-        self.created = ctx.now().into();
-        self.paused = paused;
-        self.plan = Some(plan);
-        self.plan_next(ctx, ctx.now().into())
+        check_id(ctx.key())?;
+        self.course = Course::create(plan, paused, ctx.now().into())?;
+        self.go_on(ctx, Vec::new());
+        Ok(())
     }
 
     pub fn update(&mut self, ctx: &mut EntityContext, plan: Plan) -> Result<(), Error> {
-        self.there(ctx)?;
-        self.plan = Some(plan);
-        self.plan_next(ctx, ctx.now().into())
+        self.change(ctx, |course, now| course.update(plan, now))
     }
 
     pub fn pause(&mut self, ctx: &mut EntityContext) -> Result<(), Error> {
-        self.there(ctx)?;
-        self.paused = true;
-        self.plan_next(ctx, ctx.now().into())
+        self.change(ctx, |course, now| course.set_paused(true, now))
     }
 
     pub fn resume(&mut self, ctx: &mut EntityContext) -> Result<(), Error> {
-        self.there(ctx)?;
-        self.paused = false;
-        self.plan_next(ctx, ctx.now().into())
+        self.change(ctx, |course, now| course.set_paused(false, now))
     }
 
     pub fn remove(&mut self, ctx: &mut EntityContext) -> Result<(), Error> {
@@ -89,63 +60,50 @@ impl ScheduleEntity {
         Ok(())
     }
 
-    /// The time of a run has come.
-    pub fn tick(&mut self, ctx: &mut EntityContext, due: Timestamp) -> Result<(), Error> {
-        // The timer of an earlier plan, or of a schedule that was deleted, may have fired already.
-        let (Some(plan), true) = (self.plan.clone(), self.next == Some(due)) else {
-            if self.plan.is_none() {
-                ctx.delete_state();
-            }
+    /// The time of a run has come, or may have come: the timer of an earlier plan may have fired already.
+    pub fn tick(&mut self, ctx: &mut EntityContext) -> Result<(), Error> {
+        if self.course.plan.is_none() {
+            // It was deleted meanwhile.
+            ctx.delete_state();
             return Ok(());
-        };
-        let now = Timestamp::from(ctx.now());
-        let last = plan
-            .until
-            .map_or(now, |until| now.min(Timestamp(until.0.saturating_sub(1))));
-        let runs = plan.missed.runs(&self.times()?, due, last);
-        let rest = runs.get(RUNS_AT_ONCE).copied();
-        for run in runs.into_iter().take(RUNS_AT_ONCE) {
-            let record = StartRecord {
-                name: plan.orchestration.clone(),
-                version: plan.version.clone(),
-                input: plan.input.clone().into_bytes(),
-                tags: plan.tags.clone(),
-                reuse: ReusePolicy::Ignore,
-                ..StartRecord::default()
-            };
-            ctx.start_record(Ok(record)).instance_id(run_id(ctx.key(), run));
-            self.last = Some(run);
-            self.runs += 1;
         }
-        self.plan_next(ctx, rest.unwrap_or(now.after(Duration::from_millis(1))))
+        self.change(ctx, Course::advance)
     }
 
-    /// Waits for the first run at `from` or later.
-    fn plan_next(&mut self, ctx: &EntityContext, from: Timestamp) -> Result<(), Error> {
-        let plan = self.there(ctx)?;
-        let from = plan.from.map_or(from, |start| from.max(start));
-        let next = self.times()?.first(from);
-        let next = next.filter(|next| plan.until.is_none_or(|until| *next < until));
-        self.next = next.filter(|_| !self.paused);
-        let own = ctx.entity::<Self>(ctx.key());
-        match self.next {
-            Some(next) => {
-                own.tick(next).timer_id(NEXT).signal_at(next.into());
-            }
-            None => own.cancel_signal(NEXT),
-        }
+    fn change(
+        &mut self,
+        ctx: &EntityContext,
+        change: impl FnOnce(&mut Course, Timestamp) -> Result<Vec<Run>>,
+    ) -> Result<()> {
+        self.there(ctx)?;
+        let runs = change(&mut self.course, ctx.now().into())?;
+        self.go_on(ctx, runs);
         Ok(())
     }
 
-    fn times(&self) -> Result<Times> {
-        match &self.plan {
-            Some(plan) => plan.timing.parse(plan.from.unwrap_or(self.created)),
-            None => Err(Error::new(ErrorKind::NotFound, "there is no such schedule")),
+    /// Starts what begins, and waits for what is next.
+    fn go_on(&self, ctx: &EntityContext, runs: Vec<Run>) {
+        for run in runs {
+            let record = StartRecord {
+                reuse: ReusePolicy::Ignore,
+                ..run.plan.start()
+            };
+            ctx.start_record(Ok(record)).instance_id(run_id(ctx.key(), run.time));
+        }
+        let own = ctx.entity::<Self>(ctx.key());
+        match self.course.wakes() {
+            Some(time) => {
+                own.tick().timer_id(NEXT).signal_at(time.into());
+            }
+            None => own.cancel_signal(NEXT),
         }
     }
 
-    fn there(&self, ctx: &EntityContext) -> Result<&Plan> {
-        self.plan.as_ref().ok_or_else(|| not_found(ctx.key()))
+    fn there(&self, ctx: &EntityContext) -> Result<()> {
+        match self.course.plan {
+            Some(_) => Ok(()),
+            None => Err(not_found(ctx.key())),
+        }
     }
 }
 
@@ -158,12 +116,27 @@ pub(super) fn run_id(schedule: &str, run: Timestamp) -> String {
 pub(super) fn check_id(schedule: &str) -> Result<()> {
     InstanceId::orchestration(schedule)?;
     // No time is written longer than one with milliseconds.
-    InstanceId::orchestration(&run_id(schedule, Timestamp(1))).map(|_| ())
+    let added = run_id("", Timestamp(1)).len();
+    if schedule.len() + added > MAX_ID_BYTES {
+        return Err(Error::new(
+            ErrorKind::InvalidId,
+            format!(
+                "the id of a schedule, `{}…`, is {} bytes long and {} is the limit: the ids of its runs add a time",
+                schedule.chars().take(64).collect::<String>().escape_debug(),
+                schedule.len(),
+                MAX_ID_BYTES - added
+            ),
+        ));
+    }
+    Ok(())
 }
 
 pub(super) fn not_found(schedule: &str) -> Error {
     Error::new(
         ErrorKind::NotFound,
-        format!("there is no schedule `{schedule}`; it was never created, or it was deleted"),
+        format!(
+            "there is no schedule `{}`; it was never created, or it was deleted",
+            schedule.escape_debug()
+        ),
     )
 }

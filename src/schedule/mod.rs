@@ -1,9 +1,13 @@
 //! Schedules: orchestrations that start again and again, by the clock.
 
+mod course;
 mod entity;
+mod plan;
+mod repair;
 mod schedules;
 mod timing;
 
 pub(crate) use entity::ScheduleEntity;
-pub use schedules::{CreateSchedule, ScheduleInfo, Schedules};
+pub(crate) use repair::{astray, plan_again};
+pub use schedules::{CreateSchedule, ScheduleInfo, SchedulePage, Schedules};
 pub use timing::{MissedRuns, Timing};

@@ -5,14 +5,14 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::time::SystemTime;
 
-use crate::client::Client;
+use crate::client::{Client, Unreadable};
 use crate::entity::{Argument, EntityRef};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::InstanceId;
 use crate::orchestration::Orchestration;
-use crate::schedule::entity::{Plan, ScheduleEntity, check_id, run_id};
+use crate::schedule::entity::{ScheduleEntity, check_id, run_id};
+use crate::schedule::plan::Plan;
 use crate::schedule::timing::{MissedRuns, Timing};
-use crate::store::records::instance::StartRecord;
 use crate::time::Timestamp;
 use crate::{CallError, Entity};
 
@@ -65,6 +65,18 @@ pub struct ScheduleInfo {
     pub runs: u64,
 }
 
+/// One page of a list of schedules. Made by [`Schedules::page`].
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct SchedulePage {
+    /// The schedules, in the order of their ids. A page may hold fewer than were asked for although more follow.
+    pub schedules: Vec<ScheduleInfo>,
+    /// Further schedules, which this build cannot read.
+    pub unreadable: Vec<Unreadable>,
+    /// What the next page comes after; nothing if this is the last one.
+    pub next: Option<String>,
+}
+
 /// A schedule that is to be created, or given a new plan. Made by [`Schedules::create`], [`Schedules::update`] and their
 /// forms by name.
 #[must_use = "a schedule is created when this is awaited"]
@@ -91,7 +103,7 @@ impl Schedules {
         let written = (<O::Input as Argument>::CODE.write)(&input, &mut json);
         let plan = written.map(|()| Plan {
             version: Some(O::VERSION.to_owned()),
-            ..plan(O::NAME, timing, String::from_utf8_lossy(&json).into_owned())
+            ..Plan::new(O::NAME, timing, String::from_utf8_lossy(&json).into_owned())
         });
         let plan = plan.map_err(|reason| {
             let text = format!("the input of `{}` does not serialise: {reason}", O::NAME);
@@ -109,10 +121,11 @@ impl Schedules {
         name: impl AsRef<str>,
         input: serde_json::Value,
     ) -> CreateSchedule {
-        self.prepare(id, Ok(plan(name.as_ref(), timing, input.to_string())), false)
+        self.prepare(id, Ok(Plan::new(name.as_ref(), timing, input.to_string())), false)
     }
 
-    /// Gives a schedule another plan, all of it. Whether it is paused, and what it counts, stays.
+    /// Gives a schedule another plan, all of it. Whether it is paused, and what it counts, stays. Runs that are due by now begin
+    /// by the former plan.
     pub fn update<O: Orchestration>(&self, id: impl Into<String>, timing: Timing, input: O::Input) -> CreateSchedule {
         let mut update = self.create::<O>(id, timing, input);
         update.update = true;
@@ -127,7 +140,7 @@ impl Schedules {
         name: impl AsRef<str>,
         input: serde_json::Value,
     ) -> CreateSchedule {
-        self.prepare(id, Ok(plan(name.as_ref(), timing, input.to_string())), true)
+        self.prepare(id, Ok(Plan::new(name.as_ref(), timing, input.to_string())), true)
     }
 
     fn prepare(&self, id: impl Into<String>, plan: Result<Plan>, update: bool) -> CreateSchedule {
@@ -140,7 +153,7 @@ impl Schedules {
         }
     }
 
-    /// Lets a schedule rest. Runs that would be due meanwhile are not made up for.
+    /// Lets a schedule rest. Runs that are due by now begin; those that would be due meanwhile are not made up for.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`], and what the hub meets.
@@ -181,37 +194,47 @@ impl Schedules {
         Ok(state.and_then(|state| ScheduleInfo::new(id, state)))
     }
 
-    /// Reads all schedules, in the order of their ids. Those that are created or deleted meanwhile may be missing.
+    /// Reads all schedules, in the order of their ids. Those that are created or deleted meanwhile may be missing, and those
+    /// that this build cannot read are: [`page`](Self::page) tells of them.
     ///
     /// # Errors
     /// What the hub meets.
     pub async fn list(&self) -> Result<Vec<ScheduleInfo>> {
-        let query = self
-            .client
-            .entities()
-            .name(ScheduleEntity::NAME)
-            .fetch_state()
-            .page(PAGE);
-        let mut schedules = Vec::new();
-        let mut next = None;
+        let (mut schedules, mut after) = (Vec::new(), None);
         loop {
-            let page = match next {
-                Some(next) => query.clone().after(next).list().await?,
-                None => query.clone().list().await?,
-            };
-            for entity in page.entities {
-                let state = entity.state.unwrap_or_default();
-                let state: ScheduleEntity = serde_json::from_str(&state).map_err(|reason| {
-                    let text = format!("the stored schedule `{}` does not decode: {reason}", entity.id.key());
-                    Error::new(ErrorKind::Serialization, text).with_source(reason)
-                })?;
-                schedules.extend(ScheduleInfo::new(entity.id.key(), state));
-            }
-            match page.next {
-                Some(after) => next = Some(after),
-                None => return Ok(schedules),
+            let page = self.page(after, PAGE).await?;
+            schedules.extend(page.schedules);
+            after = page.next;
+            if after.is_none() {
+                return Ok(schedules);
             }
         }
+    }
+
+    /// Reads up to `at_most` schedules, behind the page whose `next` is `after`, in the order of their ids.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidId`] if `after` is not the `next` of a page, and what the hub meets.
+    pub async fn page(&self, after: Option<String>, at_most: usize) -> Result<SchedulePage> {
+        let query = self.client.entities().name(ScheduleEntity::NAME).fetch_state();
+        let mut query = query.page(at_most);
+        if let Some(after) = after {
+            query = query.after(after);
+        }
+        let read = query.list().await?;
+        let mut page = SchedulePage {
+            schedules: Vec::new(),
+            unreadable: read.unreadable,
+            next: read.next,
+        };
+        for entity in read.entities {
+            let id = entity.id.key();
+            match serde_json::from_str(&entity.state.unwrap_or_default()) {
+                Ok(state) => page.schedules.extend(ScheduleInfo::new(id, state)),
+                Err(reason) => page.unreadable.push(Unreadable::new(id, &undecodable(id, reason))),
+            }
+        }
+        Ok(page)
     }
 }
 
@@ -265,17 +288,9 @@ impl CreateSchedule {
     async fn run(self) -> Result<()> {
         check_id(&self.id)?;
         let plan = self.plan?;
-        plan.timing.parse(Timestamp(0))?;
-        plan.missed.check()?;
-        let record = StartRecord {
-            name: plan.orchestration.clone(),
-            version: plan.version.clone(),
-            input: plan.input.clone().into_bytes(),
-            tags: plan.tags.clone(),
-            ..StartRecord::default()
-        };
+        plan.check()?;
         self.client
-            .check_start(&InstanceId::orchestration(&self.id)?, &record)?;
+            .check_start(&InstanceId::orchestration(&self.id)?, &plan.start())?;
         let entity = self.client.entity::<ScheduleEntity>(&self.id);
         if self.update {
             flat(entity.update(plan).await)
@@ -310,8 +325,9 @@ impl fmt::Debug for CreateSchedule {
 }
 
 impl ScheduleInfo {
-    fn new(id: &str, state: ScheduleEntity) -> Option<Self> {
-        let plan = state.plan?;
+    fn new(id: &str, ScheduleEntity { course }: ScheduleEntity) -> Option<Self> {
+        let next = course.wakes();
+        let plan = course.plan?;
         Some(Self {
             id: id.to_owned(),
             orchestration: plan.orchestration,
@@ -322,27 +338,19 @@ impl ScheduleInfo {
             from: plan.from.map(SystemTime::from),
             until: plan.until.map(SystemTime::from),
             missed: plan.missed,
-            paused: state.paused,
-            created: state.created.into(),
-            next_run: state.next.map(SystemTime::from),
-            last_run: state.last.map(SystemTime::from),
-            last_instance: state.last.map(|run| run_id(id, run)),
-            runs: state.runs,
+            paused: course.paused,
+            created: course.created.into(),
+            next_run: next.map(SystemTime::from),
+            last_run: course.last.map(SystemTime::from),
+            last_instance: course.last.map(|run| run_id(id, run)),
+            runs: course.runs,
         })
     }
 }
 
-fn plan(name: &str, timing: Timing, input: String) -> Plan {
-    Plan {
-        orchestration: name.to_owned(),
-        version: None,
-        input,
-        tags: Vec::new(),
-        timing,
-        from: None,
-        until: None,
-        missed: MissedRuns::default(),
-    }
+fn undecodable(id: &str, reason: serde_json::Error) -> Error {
+    let text = format!("the stored schedule `{id}` does not decode: {reason}");
+    Error::new(ErrorKind::Serialization, text).with_source(reason)
 }
 
 /// What the entity says is an error of ours already.

@@ -46,7 +46,7 @@ const GRACE: Duration = Duration::from_secs(60);
 const SECOND: u64 = 1_000;
 
 /// The most runs that may begin at one time. Each is a message of one operation.
-const MAX_CATCH_UP: u32 = 1_000;
+pub(super) const MAX_CATCH_UP: u32 = 1_000;
 
 impl Timing {
     /// A cron pattern, in UTC: see [`Timing::Cron`]. It is checked when the schedule is created.
@@ -99,7 +99,7 @@ impl MissedRuns {
     pub(super) fn runs(self, times: &Times, due: Timestamp, now: Timestamp) -> Vec<Timestamp> {
         let at_most = match self {
             Self::Skip | Self::RunOnce => 1,
-            Self::RunAll { at_most } => at_most as usize,
+            Self::RunAll { at_most } => at_most.min(MAX_CATCH_UP) as usize,
         };
         let mut runs = times.newest(due, now, at_most);
         if self == Self::Skip {
@@ -112,6 +112,8 @@ impl MissedRuns {
 /// The times of a [`Timing`], ready to be asked.
 #[derive(Debug)]
 pub(super) enum Times {
+    /// All times that are a multiple of the period away from the anchor, before it as well: a schedule may have been created
+    /// under a clock that was ahead.
     Every {
         anchor: Timestamp,
         /// In milliseconds.
@@ -125,8 +127,9 @@ impl Times {
     pub(super) fn first(&self, from: Timestamp) -> Option<Timestamp> {
         match self {
             Self::Every { anchor, period } => {
-                let periods = from.0.saturating_sub(anchor.0).div_ceil(*period);
-                Some(Timestamp(anchor.0.checked_add(periods.checked_mul(*period)?)?))
+                let phase = anchor.0 % period;
+                let periods = from.0.saturating_sub(phase).div_ceil(*period);
+                Some(Timestamp(phase.checked_add(periods.checked_mul(*period)?)?))
             }
             // croner takes a time within a second for the second's beginning.
             Self::Cron(cron) => {
@@ -155,7 +158,7 @@ impl Times {
         match self {
             Self::Every { anchor, period } => {
                 let to = if inclusive { to.0 } else { to.0.checked_sub(1)? };
-                Some(Timestamp(to - to.checked_sub(anchor.0)? % period))
+                Some(Timestamp(to - to.checked_sub(anchor.0 % period)? % period))
             }
             Self::Cron(cron) => {
                 let second = Timestamp(to.0 - to.0 % SECOND);
@@ -199,12 +202,13 @@ mod tests {
         timing.parse(at(anchor)).unwrap()
     }
 
-    /// The next run of a period lies on the grid that begins with the schedule, and a time on the grid counts itself.
+    /// The next run of a period lies on the grid that the schedule's beginning is on, and a time on the grid counts itself.
     #[test]
     fn a_period_keeps_its_grid() {
         let times = times(&Timing::Every(Duration::from_secs(90)), "2026-01-01T00:00:00Z");
         for (from, next) in [
-            ("2025-06-01T00:00:00Z", "2026-01-01T00:00:00Z"),
+            ("2025-12-31T23:58:31Z", "2026-01-01T00:00:00Z"),
+            ("2025-12-31T23:58:29.999Z", "2025-12-31T23:58:30Z"),
             ("2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z"),
             ("2026-01-01T00:00:00.001Z", "2026-01-01T00:01:30Z"),
             ("2026-01-01T00:04:30Z", "2026-01-01T00:04:30Z"),

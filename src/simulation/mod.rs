@@ -27,7 +27,7 @@ mod gate;
 mod life;
 mod orchestration;
 mod plan;
-mod random;
+pub(crate) mod random;
 mod runner;
 mod sights;
 mod survey;

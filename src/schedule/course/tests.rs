@@ -1,0 +1,304 @@
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::schedule::timing::{MissedRuns, Timing};
+use crate::simulation::random::Random;
+
+fn plan(timing: Timing) -> Plan {
+    Plan {
+        missed: MissedRuns::RunAll { at_most: MAX_CATCH_UP },
+        ..Plan::new("report", timing, "null".to_owned())
+    }
+}
+
+fn every(millis: u64) -> Plan {
+    plan(Timing::Every(Duration::from_millis(millis)))
+}
+
+fn times(runs: &[Run]) -> Vec<u64> {
+    runs.iter().map(|run| run.time.0).collect()
+}
+
+/// A course with the timer that wakes it, and what has begun.
+struct World {
+    course: Course,
+    now: Timestamp,
+    begun: Vec<(u64, String)>,
+}
+
+impl World {
+    fn new(plan: Plan, now: u64) -> Self {
+        let now = Timestamp(now);
+        Self {
+            course: Course::create(plan, false, now).unwrap(),
+            now,
+            begun: Vec::new(),
+        }
+    }
+
+    fn did(&mut self, runs: Result<Vec<Run>>) {
+        let runs = runs.unwrap();
+        assert!(runs.len() <= RUNS_AT_ONCE);
+        assert!(runs.iter().all(|run| run.time <= self.now), "a run began early");
+        self.begun
+            .extend(runs.into_iter().map(|run| (run.time.0, run.plan.input)));
+    }
+
+    /// Lets the timer ring until it has nothing more to ring for by now.
+    fn ring(&mut self) {
+        while self.course.wakes().is_some_and(|time| time <= self.now) {
+            let runs = self.course.advance(self.now);
+            self.did(runs);
+        }
+    }
+}
+
+/// Whatever is given to a schedule at whatever millisecond, every time of its grid runs once that came while the grid held,
+/// by the plan of then: random updates, with the same plan and with others, rests and early and late timers are compared with
+/// the grids themselves.
+#[test]
+fn each_run_begins_once_whatever_is_given_when() {
+    for seed in 0..2_000 {
+        let mut random = Random::new(seed);
+        let start = 1_700_000_000_000 + random.below(1_000);
+        let mut period = 10 + random.below(40);
+        let named = |period: u64, input: u64| Plan {
+            input: input.to_string(),
+            ..every(period)
+        };
+        let mut input = 0;
+        let mut world = World::new(named(period, input), start);
+        let (mut expected, mut since) = (BTreeSet::new(), Some(start));
+        // The times from when a plan began to hold until it did not, both included.
+        let mut holds = |since: Option<u64>, until: u64, period: u64, input: u64| {
+            let Some(since) = since else { return };
+            for time in (since..=until).filter(|time| (time - start) % period == 0) {
+                if !expected.iter().any(|(known, _): &(u64, String)| *known == time) {
+                    expected.insert((time, input.to_string()));
+                }
+            }
+        };
+        for _ in 0..40 {
+            // Often nothing, so that several things happen in one millisecond.
+            world.now.0 += [0, 0, 1, random.below(30), random.below(200)][random.below(5) as usize];
+            let now = world.now;
+            match random.below(6) {
+                0 | 1 => world.ring(),
+                // A timer of an earlier plan.
+                2 => {
+                    let runs = world.course.advance(now);
+                    world.did(runs);
+                }
+                3 => {
+                    let same = world.course.plan.clone().unwrap();
+                    let runs = world.course.update(same, now);
+                    world.did(runs);
+                }
+                4 => {
+                    holds(since, now.0, period, input);
+                    (period, input) = (10 + random.below(40), input + 1);
+                    since = since.map(|_| now.0);
+                    let runs = world.course.update(named(period, input), now);
+                    world.did(runs);
+                }
+                _ => {
+                    if since.is_none() {
+                        since = Some(now.0);
+                    } else if random.below(2) == 0 {
+                        holds(since.take(), now.0, period, input);
+                    }
+                    let runs = world.course.set_paused(since.is_none(), now);
+                    world.did(runs);
+                }
+            }
+        }
+        let now = world.now;
+        if since.is_none() {
+            since = Some(now.0);
+            let runs = world.course.set_paused(false, now);
+            world.did(runs);
+        }
+        holds(since, now.0, period, input);
+        world.ring();
+        let begun: BTreeSet<_> = world.begun.iter().cloned().collect();
+        assert_eq!(begun.len(), world.begun.len(), "seed {seed}: a run began twice");
+        assert_eq!(begun, expected, "seed {seed}");
+        assert_eq!(world.course.runs, world.begun.len() as u64);
+    }
+}
+
+/// With a policy that leaves late runs out nothing begins twice either, and the newest of what is due always begins.
+#[test]
+fn the_newest_run_that_is_due_begins_once() {
+    for policy in [MissedRuns::RunOnce, MissedRuns::Skip, MissedRuns::RunAll { at_most: 2 }] {
+        for seed in 0..500 {
+            let mut random = Random::new(seed);
+            let start = 1_700_000_000_000;
+            let period = 1 + random.below(20);
+            let plan = Plan {
+                missed: policy,
+                ..every(period)
+            };
+            let mut world = World::new(plan.clone(), start);
+            for _ in 0..40 {
+                world.now.0 += [0, 1, random.below(50)][random.below(3) as usize];
+                let now = world.now;
+                let runs = match random.below(3) {
+                    0 => world.course.advance(now),
+                    1 => world.course.update(plan.clone(), now),
+                    _ => world.course.set_paused(false, now),
+                };
+                world.did(runs);
+                let newest = now.0 - (now.0 - start) % period;
+                assert_eq!(
+                    world.course.last.map(|last| last.0),
+                    Some(newest),
+                    "{policy:?}, seed {seed}"
+                );
+            }
+            let begun: BTreeSet<_> = world.begun.iter().collect();
+            assert_eq!(begun.len(), world.begun.len(), "{policy:?}, seed {seed}");
+        }
+    }
+}
+
+/// A pattern of cron is updated and resumed in the very second of its run, and just behind it.
+#[test]
+fn a_cron_pattern_runs_once_in_its_second() {
+    let plan = plan(Timing::cron("*/5 * * * * *"));
+    let due = 1_700_000_000_000;
+    for delay in [0, 1, 3, 999, 1_000, 4_999] {
+        let mut world = World::new(plan.clone(), due - 2_000);
+        assert_eq!(world.course.wakes(), Some(Timestamp(due)));
+        world.now.0 = due + delay;
+        for _ in 0..3 {
+            let runs = world.course.update(plan.clone(), world.now);
+            world.did(runs);
+            let runs = world.course.set_paused(false, world.now);
+            world.did(runs);
+        }
+        assert_eq!(world.begun, [(due, "null".to_owned())], "{delay} ms late");
+        assert_eq!(world.course.wakes(), Some(Timestamp(due + 5_000)));
+    }
+}
+
+/// More runs are due than may begin at once: they begin in their order by their own plan, whatever the schedule is given
+/// meanwhile, and those that a rest interrupts begin behind it.
+#[test]
+fn what_is_due_begins_by_its_own_plan() {
+    let mut world = World::new(every(10), 1_000);
+    world.now.0 = 1_200;
+    let runs = world.course.update(every(1_000), world.now).unwrap();
+    assert_eq!(times(&runs), [1_000, 1_010, 1_020, 1_030, 1_040, 1_050, 1_060, 1_070]);
+    assert_eq!(world.course.wakes(), Some(Timestamp(1_080)));
+    let runs = world.course.set_paused(true, world.now).unwrap();
+    assert_eq!(times(&runs).first(), Some(&1_080));
+    assert_eq!(world.course.wakes(), None);
+    assert!(world.course.advance(world.now).unwrap().is_empty(), "it rests");
+    world.now.0 = 2_500;
+    world.course.set_paused(false, world.now).unwrap();
+    world.ring();
+    let begun: Vec<u64> = world.begun.iter().map(|(time, _)| *time).collect();
+    assert_eq!(begun, [1_160, 1_170, 1_180, 1_190, 1_200]);
+    assert_eq!(world.course.wakes(), Some(Timestamp(3_000)));
+}
+
+/// A clock that is set back a little between two opens gives no time to two runs; after a life that was years ahead the
+/// schedule runs by the right time again, also one that was created in that life.
+#[test]
+fn a_clock_that_is_set_back_neither_repeats_nor_ends_a_schedule() {
+    let (start, year) = (1_700_000_000_000, 365 * 86_400_000);
+    let mut world = World::new(every(1_000), start);
+    world.now.0 = start + 5_500;
+    world.ring();
+    assert_eq!(world.course.runs, 6);
+    // Back to where four of its runs have begun already.
+    world.now.0 = start + 1_500;
+    assert!(!world.course.is_astray(world.now));
+    let runs = world.course.update(every(1_000), world.now).unwrap();
+    assert!(runs.is_empty());
+    assert_eq!(world.course.wakes(), Some(Timestamp(start + 6_000)));
+
+    world.now.0 = start + 10 * year + 250;
+    let plan = Plan {
+        missed: MissedRuns::RunOnce,
+        ..every(1_000)
+    };
+    let runs = world.course.update(plan, world.now).unwrap();
+    world.did(Ok(runs));
+    world.ring();
+    assert!(world.course.wakes().unwrap().0 > start + 10 * year);
+    let mut created_ahead = World::new(every(1_000), start + 10 * year);
+    for world in [&mut world, &mut created_ahead] {
+        world.begun.clear();
+        world.now.0 = start + 7_300;
+        assert!(world.course.is_astray(world.now));
+        world.ring();
+        let runs = world.course.advance(world.now);
+        world.did(runs);
+        assert_eq!(world.course.wakes(), Some(Timestamp(start + 8_000)));
+        assert!(!world.course.is_astray(world.now));
+        for time in [start + 8_000, start + 9_000] {
+            world.now.0 = time;
+            world.ring();
+        }
+        assert_eq!(
+            world.begun.iter().map(|(time, _)| *time).collect::<Vec<_>>(),
+            [start + 8_000, start + 9_000]
+        );
+    }
+}
+
+/// What no client's builder lets through is refused by the schedule itself as well.
+#[test]
+fn a_plan_that_cannot_be_kept_is_refused() {
+    let good = every(1_000);
+    let policy = |at_most| MissedRuns::RunAll { at_most };
+    for (plan, reason) in [
+        (every(0), "every 0 ms"),
+        (plan(Timing::cron("61 * * * *")), "the cron pattern `61 * * * *`"),
+        (
+            Plan {
+                missed: policy(4_000_000_000),
+                ..good.clone()
+            },
+            "not for 4000000000",
+        ),
+        (
+            Plan {
+                missed: policy(0),
+                ..good.clone()
+            },
+            "not for 0",
+        ),
+        (
+            Plan {
+                input: "{".to_owned(),
+                ..good.clone()
+            },
+            "is no JSON",
+        ),
+        (
+            Plan {
+                orchestration: String::new(),
+                ..good.clone()
+            },
+            "name of an orchestration",
+        ),
+        (
+            Plan {
+                tags: vec![("a\nb".to_owned(), String::new())],
+                ..good.clone()
+            },
+            "name of a tag",
+        ),
+    ] {
+        let now = Timestamp(1_000);
+        let error = Course::create(plan.clone(), false, now).unwrap_err();
+        assert!(error.to_string().contains(reason), "{error}");
+        let mut course = Course::create(good.clone(), false, now).unwrap();
+        let error = course.update(plan, now).unwrap_err();
+        assert!(error.to_string().contains(reason), "{error}");
+        assert_eq!(course.plan, Some(good.clone()));
+    }
+}

@@ -1,0 +1,57 @@
+//! Schedules that were planned under another clock.
+
+use crate::Entity;
+use crate::client::Client;
+use crate::error::{ErrorKind, Result};
+use crate::id::PartitionId;
+use crate::schedule::entity::ScheduleEntity;
+use crate::store::records::{self, StateRecord};
+use crate::store::{Reader, keys};
+use crate::time::Timestamp;
+
+/// How many schedules are read at once.
+const PAGE: usize = 256;
+
+/// The keys of all schedules that wait for a time although they would run earlier if they were planned now. A hub that was
+/// open while the clock was ahead leaves such schedules, and their timers ring only when that time comes.
+pub(crate) fn astray(reader: &dyn Reader, partitions: u16, now: Timestamp) -> Result<Vec<String>> {
+    let mut astray = Vec::new();
+    let prefix = format!("@{}@", ScheduleEntity::NAME);
+    for partition in (0..partitions).map(PartitionId) {
+        let mut range = keys::states(partition, &prefix);
+        loop {
+            let rows = reader.scan(range.clone(), PAGE)?;
+            astray.extend(rows.iter().filter_map(|(key, value)| {
+                let key = keys::id_of(key)?.strip_prefix(&prefix)?;
+                // One that cannot be read is told of where schedules are listed.
+                let record: StateRecord<'_> = records::decode(value, "state").ok()?;
+                let schedule: ScheduleEntity = serde_json::from_slice(record.state).ok()?;
+                schedule.course.is_astray(now).then(|| key.to_owned())
+            }));
+            match rows.last() {
+                Some((last, _)) if rows.len() == PAGE => {
+                    range.start.clone_from(last);
+                    range.start.push(0);
+                }
+                _ => break,
+            }
+        }
+    }
+    Ok(astray)
+}
+
+/// Wakes the schedules with these keys, so that they plan anew.
+pub(crate) async fn plan_again(client: Client, schedules: Vec<String>) {
+    for schedule in schedules {
+        tracing::warn!(
+            schedule,
+            "a schedule was planned under another clock, and is planned anew"
+        );
+        let woken = client.entity::<ScheduleEntity>(&schedule).tick().signal().await;
+        match woken {
+            Err(error) if matches!(error.kind(), ErrorKind::Closed | ErrorKind::Poisoned) => return,
+            Err(error) => tracing::warn!(schedule, %error, "a schedule could not be planned anew"),
+            Ok(()) => {}
+        }
+    }
+}
