@@ -63,12 +63,7 @@ impl Account {
 }
 
 async fn hub() -> Hub {
-    Hub::in_memory()
-        .entity::<Account>()
-        .operation_timeout(Duration::from_millis(200))
-        .open()
-        .await
-        .unwrap()
+    Hub::in_memory().entity::<Account>().open().await.unwrap()
 }
 
 /// A call answers with the operation's result, and a signal has taken effect when a later call is answered.
@@ -167,6 +162,17 @@ async fn an_async_operation_runs_alone() {
     assert_eq!(later.unwrap(), 111);
     assert_eq!(read.unwrap(), 1);
     assert_eq!(client.entity::<Account>("audit").balance().await.unwrap(), 1);
+}
+
+/// An `async` operation that is stopped at its limit leaves its entity as it was.
+#[tokio::test]
+async fn an_operation_that_is_stopped_leaves_nothing() {
+    let hub = Hub::in_memory()
+        .entity::<Account>()
+        .operation_timeout(Duration::from_millis(20));
+    let hub = hub.open().await.unwrap();
+    let alice = hub.client().entity::<Account>("alice");
+    alice.deposit(111).await.unwrap();
     let error = alice.endless().await.unwrap_err().into_returned().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TimedOut);
     assert_eq!(alice.balance().await.unwrap(), 111);

@@ -434,8 +434,10 @@ async fn a_hub_ends_before_its_server() {
             "1",
         ))
         .await;
-    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    let closing = tokio::time::timeout(std::time::Duration::from_secs(20), hub.shutdown());
+    while hub.client().orchestrations().count().await.unwrap() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let closing = tokio::time::timeout(std::time::Duration::from_secs(60), hub.shutdown());
     closing.await.expect("the hub closes").unwrap();
     for path in ["/stats", "/health", "/instances/one", "/entities/Counter/one"] {
         wire.send(request("GET", path, &[("x-functions-key", READ)], "")).await;

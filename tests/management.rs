@@ -98,7 +98,7 @@ async fn open() -> (Hub, Client) {
 
 /// Asks again and again until `found` says yes. Only for what nobody pushes: a start time that comes, a purge by age.
 async fn eventually<T, F: Future<Output = Option<T>>>(mut found: impl FnMut() -> F) -> T {
-    for _ in 0..2_000 {
+    for _ in 0..20_000 {
         if let Some(found) = found().await {
             return found;
         }

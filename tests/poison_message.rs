@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use abide::ErrorKind;
 use abide::prelude::*;
+use tokio::sync::Semaphore;
 use worker::Worker;
 
 /// The build in which the bomb is fixed is this process; the worker is the one in which it is not.
@@ -26,10 +27,10 @@ impl Bomb {
         self.notes.push(n);
     }
 
-    /// Keeps the entity busy, so that what comes after it is stored.
+    /// Keeps the entity busy until everything behind it is stored.
     pub async fn wait(&mut self) {
         if !is_mended() {
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            let _permit = STORED.acquire().await.unwrap();
         }
     }
 
@@ -41,6 +42,9 @@ impl Bomb {
         }
     }
 }
+
+/// Has a permit once everything behind `wait` is stored.
+static STORED: Semaphore = Semaphore::const_new(0);
 
 /// Needs more stack than there is.
 #[allow(unconditional_recursion)]
@@ -78,6 +82,7 @@ fn worker() {
             bomb.note(2).signal().await.unwrap();
             worker::tell("acknowledged");
         }
+        STORED.add_permits(1);
         // The bomb ends this.
         tokio::time::sleep(Duration::from_secs(60)).await;
     });

@@ -1,10 +1,16 @@
 //! What a hub that stops, by itself or because it is asked to, owes to those who wait for it.
 
+use std::pin::pin;
+use std::sync::{Condvar, LazyLock, Mutex};
 use std::time::Duration;
 
 use abide::ErrorKind;
 use abide::prelude::*;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
+
+/// After this long something hangs. Nothing here depends on it but how soon a failure shows.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Entity, Default, Serialize, Deserialize)]
 struct Grenade {
@@ -36,9 +42,13 @@ impl Desk {
         self.notes
     }
 
+    /// Holds up the executor's thread until the test lets it continue.
     pub fn hang(&mut self) {
-        #[expect(clippy::disallowed_methods, reason = "the thread is meant to hang")]
-        std::thread::sleep(Duration::from_millis(300));
+        HANG.begun.add_permits(1);
+        let mut may_end = HANG.may_end.lock().unwrap();
+        while !*may_end {
+            may_end = HANG.changed.wait(may_end).unwrap();
+        }
     }
 
     pub async fn endless(&mut self) {
@@ -46,6 +56,20 @@ impl Desk {
     }
 }
 
+/// What the operation `hang` and its test tell each other.
+struct Hang {
+    begun: Semaphore,
+    may_end: Mutex<bool>,
+    changed: Condvar,
+}
+
+static HANG: LazyLock<Hang> = LazyLock::new(|| Hang {
+    begun: Semaphore::new(0),
+    may_end: Mutex::new(false),
+    changed: Condvar::new(),
+});
+
+/// A panic that no operation is blamed for ends the executor and the hub: every caller gets the reason, on all executors,
 /// and the shutdown comes to an end.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_executor_that_panics_ends_its_hub_and_hangs_nobody() {
@@ -59,18 +83,18 @@ async fn an_executor_that_panics_ends_its_hub_and_hangs_nobody() {
     let client = hub.client();
     let grenade = client.entity::<Grenade>("g");
     grenade.arm().await.unwrap();
-    timeout(Duration::from_secs(10), grenade.delete())
+    timeout(PATIENCE, grenade.delete())
         .await
         .unwrap()
         .unwrap_err();
     for key in 0..8 {
-        let noted = timeout(Duration::from_secs(10), client.entity::<Desk>(key).note())
+        let noted = timeout(PATIENCE, client.entity::<Desk>(key).note())
             .await
             .unwrap();
         let error = noted.unwrap_err().into_returned().unwrap_err();
         assert!(error.to_string().contains("the grenade goes off"), "{error}");
     }
-    timeout(Duration::from_secs(10), hub.shutdown())
+    timeout(PATIENCE, hub.shutdown())
         .await
         .unwrap()
         .unwrap_err();
@@ -92,15 +116,16 @@ async fn who_waits_for_room_hears_that_the_hub_ends() {
     busy.note().signal().await.unwrap();
     // While the executor hangs, the message and the stop come in behind each other.
     let hanging = tokio::spawn(client.entity::<Desk>("other").hang());
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    let waiting = tokio::spawn(busy.note());
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    hub.shutdown_within(Duration::from_millis(600)).await.unwrap();
+    HANG.begun.acquire().await.unwrap().forget();
+    let mut waiting = pin!(busy.note());
+    assert!(futures::poll!(waiting.as_mut()).is_pending());
+    let mut closing = pin!(hub.shutdown_within(Duration::from_millis(600)));
+    assert!(futures::poll!(closing.as_mut()).is_pending());
+    *HANG.may_end.lock().unwrap() = true;
+    HANG.changed.notify_all();
+    closing.await.unwrap();
     hanging.await.unwrap().unwrap();
-    let told = timeout(Duration::from_secs(5), waiting)
-        .await
-        .expect("the client hangs")
-        .unwrap();
+    let told = timeout(PATIENCE, waiting).await.expect("the client hangs");
     assert_eq!(told.unwrap_err().into_returned().unwrap_err().kind(), ErrorKind::Closed);
 }
 

@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 
-use super::stage::{Raw, config, serve};
+use super::stage::{Raw, config, serve_and_tell};
 
 /// A shutdown lets answers that have begun come to their end, closes idle connections, and takes in no new ones.
 #[tokio::test]
 async fn a_shutdown_waits_for_answers_and_not_for_idle_clients() {
-    let server = serve(config()).await;
+    let (server, begun) = serve_and_tell(config()).await;
     let address = server.address();
     let mut idle = Raw::connect(address).await;
     let mut used = Raw::connect(address).await;
@@ -17,10 +17,10 @@ async fn a_shutdown_waits_for_answers_and_not_for_idle_clients() {
     used.answer().await;
     let mut waiting = Raw::connect(address).await;
     waiting.send("GET /slow HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    begun.acquire().await.unwrap().forget();
     let began = Instant::now();
     server.shutdown().await.unwrap();
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
     assert!(waiting.rest().await.ends_with("slow"));
     assert_eq!(idle.rest().await, "");
     assert_eq!(used.rest().await, "");
@@ -30,24 +30,24 @@ async fn a_shutdown_waits_for_answers_and_not_for_idle_clients() {
 /// What takes longer than the shutdown waits is cut off.
 #[tokio::test]
 async fn a_shutdown_does_not_wait_for_ever() {
-    let server = serve(config()).await;
+    let (server, begun) = serve_and_tell(config()).await;
     let mut waiting = Raw::connect(server.address()).await;
     waiting.send("GET /never HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    begun.acquire().await.unwrap().forget();
     let began = Instant::now();
     server.shutdown_within(Duration::from_millis(100)).await.unwrap();
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
     assert_eq!(waiting.rest().await, "");
 }
 
 /// A server that is dropped ends with its connections.
 #[tokio::test]
 async fn a_dropped_server_ends() {
-    let server = serve(config()).await;
+    let (server, begun) = serve_and_tell(config()).await;
     let address = server.address();
     let mut waiting = Raw::connect(address).await;
     waiting.send("GET /never HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    begun.acquire().await.unwrap().forget();
     drop(server);
     assert_eq!(waiting.rest().await, "");
     // The task ends when it is next scheduled.

@@ -9,6 +9,7 @@ use axum::routing::{get, post};
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::http::config::HttpConfig;
@@ -31,19 +32,31 @@ pub(super) fn config() -> HttpConfig {
 
 /// Serves `/` (at once), `/echo`, `/slow` (half a second), `/never`, `/large` and `/panic`.
 pub(super) async fn serve(config: HttpConfig) -> HttpServer {
-    let slow = || async {
+    serve_and_tell(config).await.0
+}
+
+/// The same, with a semaphore that has a permit for each request of `/slow` or `/never` that has begun.
+pub(super) async fn serve_and_tell(config: HttpConfig) -> (HttpServer, Arc<Semaphore>) {
+    let begun = Arc::new(Semaphore::new(0));
+    let (of_slow, of_never) = (begun.clone(), begun.clone());
+    let slow = move || async move {
+        of_slow.add_permits(1);
         tokio::time::sleep(Duration::from_millis(500)).await;
         "slow"
+    };
+    let never = move || async move {
+        of_never.add_permits(1);
+        std::future::pending::<()>().await;
     };
     let router = Router::new()
         .route("/", get(|| async { "here" }))
         .route("/echo", post(|body: Bytes| async { body }))
         .route("/slow", get(slow))
-        .route("/never", get(std::future::pending::<()>))
+        .route("/never", get(never))
         .route("/large", get(|| async { vec![b'x'; LARGE] }))
         .route("/panic", get(panics));
     let guard = Arc::new(Guard::new(&config).unwrap());
-    listen(protect(router, guard), &config).await.unwrap()
+    (listen(protect(router, guard), &config).await.unwrap(), begun)
 }
 
 async fn panics() {
