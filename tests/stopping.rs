@@ -83,21 +83,13 @@ async fn an_executor_that_panics_ends_its_hub_and_hangs_nobody() {
     let client = hub.client();
     let grenade = client.entity::<Grenade>("g");
     grenade.arm().await.unwrap();
-    timeout(PATIENCE, grenade.delete())
-        .await
-        .unwrap()
-        .unwrap_err();
+    timeout(PATIENCE, grenade.delete()).await.unwrap().unwrap_err();
     for key in 0..8 {
-        let noted = timeout(PATIENCE, client.entity::<Desk>(key).note())
-            .await
-            .unwrap();
+        let noted = timeout(PATIENCE, client.entity::<Desk>(key).note()).await.unwrap();
         let error = noted.unwrap_err().into_returned().unwrap_err();
         assert!(error.to_string().contains("the grenade goes off"), "{error}");
     }
-    timeout(PATIENCE, hub.shutdown())
-        .await
-        .unwrap()
-        .unwrap_err();
+    timeout(PATIENCE, hub.shutdown()).await.unwrap().unwrap_err();
 }
 
 /// A client that finds a full queue while the hub is stopping waits for room that never comes: it hears of the end.
