@@ -34,16 +34,16 @@ impl Partition {
             Some(bytes) => records::decode(&bytes, "partition")?,
             None => PartitionRecord::default(),
         };
-        let backlog = reader.scan(keys::all_messages(id), 1)?.pop().map(|(key, _)| key);
+        let backlog = reader.first_key(keys::all_messages(id))?;
         let quarantined = reader
-            .scan(keys::quarantines(id), usize::MAX)?
+            .keys(keys::quarantines(id), usize::MAX)?
             .iter()
-            .filter_map(|(key, _)| keys::id_of(key).map(InstanceId::trusted))
+            .filter_map(|key| keys::id_of(key).map(InstanceId::trusted))
             .collect();
-        let names = reader.scan(keys::orchestration_names(id), usize::MAX)?;
+        let names = reader.keys(keys::orchestration_names(id), usize::MAX)?;
         let mut partition = Self {
             id,
-            names: names.into_iter().map(|(key, _)| key).collect(),
+            names: names.into_iter().collect(),
             record,
             record_changed: false,
             backlog,
@@ -59,8 +59,8 @@ impl Partition {
     pub(crate) fn find_next_due(&mut self, reader: &dyn Reader) -> Result<()> {
         let mut range = keys::timers(self.id);
         range.start = keys::timers_before(self.id, self.timers_from).end;
-        let first = reader.scan(range, 1)?.pop();
-        self.next_due = first.and_then(|(key, _)| keys::timer_parts(&key).map(|(due, _, _)| due));
+        let first = reader.first_key(range)?;
+        self.next_due = first.and_then(|key| keys::timer_parts(&key).map(|(due, _, _)| due));
         Ok(())
     }
 

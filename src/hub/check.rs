@@ -16,10 +16,7 @@ use crate::store::records::instance::{ActivityRecord, EarlyEventRecord, EndRecor
 use crate::store::records::{
     self, DeadLetterRecord, PartitionRecord, QuarantineRecord, RequestRecord, StateRecord, TimerRecord,
 };
-use crate::store::{Inspected, ReadOnlyStore, Reader};
-
-/// How many rows are read at one time.
-const ROWS_AT_ONCE: usize = 256;
+use crate::store::{Inspected, PageBounds, ReadOnlyStore, Reader};
 
 /// How many problems are described; the others are only counted.
 const PROBLEMS: usize = 1_000;
@@ -188,18 +185,18 @@ impl Check {
     fn rows(&mut self, store: &ReadOnlyStore, partition: PartitionId) {
         let mut range = keys::rows_of(partition);
         loop {
-            let rows = match store.scan(range.clone(), ROWS_AT_ONCE) {
-                Ok(rows) => rows,
+            let page = match store.page(range.clone(), PageBounds::USUAL) {
+                Ok(page) => page,
                 Err(error) => {
                     let text = format!("the rest of partition {} cannot be read: {error}", partition.0);
                     return self.problem(None, Some(&range.start), text);
                 }
             };
-            for (key, value) in &rows {
+            for (key, value) in &page.rows {
                 self.row(key, value);
             }
-            match rows.last() {
-                Some((last, _)) if rows.len() == ROWS_AT_ONCE => {
+            match page.rows.last() {
+                Some((last, _)) if page.full => {
                     range.start.clone_from(last);
                     range.start.push(0);
                 }
@@ -236,11 +233,11 @@ impl Check {
     /// Rows behind the last partition are of no hub with so many partitions.
     fn others(&mut self, store: &ReadOnlyStore, partitions: u16) {
         let behind = keys::rows_of(PartitionId(partitions)).start..vec![u8::MAX; 3];
-        match store.scan(behind, 1).as_deref() {
-            Ok([]) => {}
-            Ok([(key, _), ..]) => {
+        match store.first_key(behind) {
+            Ok(None) => {}
+            Ok(Some(key)) => {
                 let text = format!("there are records of more partitions than the {partitions} that FORMAT names");
-                self.problem(None, Some(key), text);
+                self.problem(None, Some(&key), text);
             }
             Err(error) => self.problem(None, None, format!("the end of the store cannot be read: {error}")),
         }

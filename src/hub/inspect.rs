@@ -17,10 +17,7 @@ use crate::id::{InstanceId, PartitionId};
 use crate::orchestration::Orchestration;
 use crate::store::records::instance::{ActivityRecord, InstanceRecord, Order, StartRecord, StopKind};
 use crate::store::records::{self, Action, StateRecord, TimerRecord};
-use crate::store::{Reader, Row, instances, keys};
-
-/// How many rows are read at one time.
-const PAGE: usize = 256;
+use crate::store::{PageBounds, Reader, instances, keys};
 
 /// The store's memory while it is looked at, in bytes.
 pub(super) const MEMORY: usize = 64 << 20;
@@ -367,12 +364,12 @@ impl Check<'_> {
         mut look: impl FnMut(&mut Self, (&[u8], &[u8])) -> Result<()>,
     ) -> Result<()> {
         loop {
-            let rows: Vec<Row> = self.reader.scan(range.clone(), PAGE)?;
-            for (key, value) in &rows {
+            let page = self.reader.page(range.clone(), PageBounds::USUAL)?;
+            for (key, value) in &page.rows {
                 look(self, (key, value))?;
             }
-            match rows.last() {
-                Some((key, _)) if rows.len() == PAGE => {
+            match page.rows.last() {
+                Some((key, _)) if page.full => {
                     range.start.clone_from(key);
                     range.start.push(0);
                 }

@@ -1,6 +1,7 @@
 //! The names of entity types and orchestrations that a store mentions.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 
 use crate::engine::Registry;
 use crate::error::Result;
@@ -35,7 +36,7 @@ pub(super) fn unregistered_orchestrations(
 ) -> Result<Vec<String>> {
     let mut names = BTreeSet::new();
     for partition in (0..partitions).map(PartitionId) {
-        for (key, _) in reader.scan(keys::orchestration_names(partition), usize::MAX)? {
+        for key in reader.keys(keys::orchestration_names(partition), usize::MAX)? {
             let Some((name, version)) = keys::orchestration_name_parts(&key) else {
                 continue;
             };
@@ -54,30 +55,21 @@ pub(super) fn unregistered_orchestrations(
 /// Whether a partition has an orchestration of this name and version that has not ended. It is asked only of what is not
 /// registered, which is rare, so it may look at all of them.
 fn is_live(reader: &dyn Reader, partition: PartitionId, name: &str, version: &str) -> Result<bool> {
-    let mut range = keys::instances(partition, "");
-    loop {
-        let rows = reader.scan(range.clone(), PAGE)?;
-        for (_, value) in &rows {
-            let record: InstanceRecord = records::decode(value, "orchestration")?;
-            if !record.status.is_terminal() && record.name == name && record.version == version {
-                return Ok(true);
-            }
+    let mut found = Ok(false);
+    reader.visit(keys::instances(partition, ""), &mut |_, value| {
+        found = records::decode(value, "orchestration").map(|record: InstanceRecord| {
+            !record.status.is_terminal() && record.name == name && record.version == version
+        });
+        match found {
+            Ok(false) => ControlFlow::Continue(()),
+            Ok(true) | Err(_) => ControlFlow::Break(()),
         }
-        match rows.last() {
-            Some((key, _)) if rows.len() == PAGE => {
-                range.start.clone_from(key);
-                range.start.push(0);
-            }
-            _ => return Ok(false),
-        }
-    }
+    })?;
+    found
 }
 
-/// How many rows are read at one time.
-const PAGE: usize = 256;
-
 fn collect(reader: &dyn Reader, mut table: std::ops::Range<Vec<u8>>, names: &mut BTreeSet<String>) -> Result<()> {
-    while let Some((key, _)) = reader.scan(table.clone(), 1)?.pop() {
+    while let Some(key) = reader.first_key(table.clone())? {
         let Some(id) = keys::id_of(&key) else { return Ok(()) };
         let name = InstanceId::trusted(id).entity_name().to_owned();
         table.start = keys::after_name(&key, &name);

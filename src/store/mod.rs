@@ -11,7 +11,7 @@ pub(crate) mod records;
 mod rocks;
 
 use std::fmt;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::path::Path;
 
 pub(crate) use batch::{Batch, Change};
@@ -34,8 +34,89 @@ pub(crate) trait Reader {
     /// The values of `keys`, in their order.
     fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>>;
 
-    /// The first `limit` rows of `range`, in key order.
-    fn scan(&self, range: Range<Vec<u8>>, limit: usize) -> Result<Vec<Row>>;
+    /// Shows the rows of `range` to `visitor`, in key order, until it has seen enough. Nothing is copied.
+    /// The visitor must not use the store: it may be locked meanwhile.
+    fn visit(&self, range: Range<Vec<u8>>, visitor: &mut Visitor<'_>) -> Result<()>;
+
+    /// Returns the first `limit` rows of `range`, in key order. Only for tables whose rows are small or whose number is: where
+    /// rows may be as large as a payload, [`page`](Self::page) bounds the memory.
+    fn scan(&self, range: Range<Vec<u8>>, limit: usize) -> Result<Vec<Row>> {
+        let bounds = PageBounds {
+            rows: limit,
+            bytes: usize::MAX,
+        };
+        Ok(self.page(range, bounds)?.rows)
+    }
+
+    /// Returns the first rows of `range`, in key order, as far as `bounds` allow.
+    fn page(&self, range: Range<Vec<u8>>, bounds: PageBounds) -> Result<Page> {
+        let mut page = Page::default();
+        if bounds.rows == 0 {
+            return Ok(page);
+        }
+        self.visit(range, &mut |key, value| {
+            page.bytes += key.len() + value.len();
+            page.rows.push((key.to_vec(), value.to_vec()));
+            page.full = page.rows.len() >= bounds.rows || page.bytes >= bounds.bytes;
+            if page.full {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        })?;
+        Ok(page)
+    }
+
+    /// Returns the first `limit` keys of `range`, in order, whatever their values weigh.
+    fn keys(&self, range: Range<Vec<u8>>, limit: usize) -> Result<Vec<Vec<u8>>> {
+        let mut keys = Vec::new();
+        if limit == 0 {
+            return Ok(keys);
+        }
+        self.visit(range, &mut |key, _| {
+            keys.push(key.to_vec());
+            if keys.len() < limit {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        })?;
+        Ok(keys)
+    }
+
+    /// Returns the first key of `range`.
+    fn first_key(&self, range: Range<Vec<u8>>) -> Result<Option<Vec<u8>>> {
+        Ok(self.keys(range, 1)?.pop())
+    }
+}
+
+/// Looks at a key and its value, and says whether it wants to see the next ones.
+pub(crate) type Visitor<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
+
+/// The most that one read brings into memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PageBounds {
+    pub(crate) rows: usize,
+    /// A page ends with the row that reaches this size, so that there is always one row.
+    pub(crate) bytes: usize,
+}
+
+impl PageBounds {
+    /// A page that is worth a read and does not weigh on the memory.
+    pub(crate) const USUAL: Self = Self {
+        rows: 256,
+        bytes: 1 << 20,
+    };
+}
+
+/// The rows that one read brought.
+#[derive(Debug, Default)]
+pub(crate) struct Page {
+    pub(crate) rows: Vec<Row>,
+    /// The size of all keys and values.
+    pub(crate) bytes: usize,
+    /// Whether the bounds ended it, so that more rows may follow.
+    pub(crate) full: bool,
 }
 
 /// The store under a hub. Every error of `write`, `sync` and `acknowledge` is final: the caller poisons the hub and never

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Batch, Change, Reader, Row, Store, StoreStats};
+use super::{Batch, Change, Reader, Store, StoreStats, Visitor};
 use crate::error::{Error, ErrorKind, Result};
 
 /// All rows, shared with the snapshots: a write copies them only while a snapshot is alive.
@@ -203,8 +203,9 @@ impl Reader for Model {
         get_many(&self.state().rows, keys)
     }
 
-    fn scan(&self, range: Range<Vec<u8>>, limit: usize) -> Result<Vec<Row>> {
-        scan(&self.state().rows, range, limit)
+    fn visit(&self, range: Range<Vec<u8>>, visitor: &mut Visitor<'_>) -> Result<()> {
+        visit(&self.state().rows, range, visitor);
+        Ok(())
     }
 }
 
@@ -220,8 +221,9 @@ impl Reader for Snapshot {
         get_many(&self.0, keys)
     }
 
-    fn scan(&self, range: Range<Vec<u8>>, limit: usize) -> Result<Vec<Row>> {
-        scan(&self.0, range, limit)
+    fn visit(&self, range: Range<Vec<u8>>, visitor: &mut Visitor<'_>) -> Result<()> {
+        visit(&self.0, range, visitor);
+        Ok(())
     }
 }
 
@@ -229,13 +231,16 @@ fn get_many(rows: &Rows, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
     Ok(keys.iter().map(|key| rows.get(key).cloned()).collect())
 }
 
-fn scan(rows: &Rows, range: Range<Vec<u8>>, limit: usize) -> Result<Vec<Row>> {
+fn visit(rows: &Rows, range: Range<Vec<u8>>, visitor: &mut Visitor<'_>) {
     // `BTreeMap::range` panics on a range that ends before it begins; RocksDB finds nothing in it, and so do we.
     if range.is_empty() {
-        return Ok(Vec::new());
+        return;
     }
-    let rows = rows.range(range).take(limit);
-    Ok(rows.map(|(key, value)| (key.clone(), value.clone())).collect())
+    for (key, value) in rows.range(range) {
+        if visitor(key, value).is_break() {
+            break;
+        }
+    }
 }
 
 #[cfg(test)]

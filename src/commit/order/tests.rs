@@ -9,7 +9,7 @@ use std::thread;
 use super::*;
 use crate::commit::Syncer;
 use crate::error::Result;
-use crate::store::{Model, Row, StoreStats};
+use crate::store::{Model, StoreStats, Visitor};
 
 const NONE: CommitRecord = CommitRecord {
     number: 0,
@@ -78,8 +78,8 @@ impl Reader for Watched {
         self.model.get_many(keys)
     }
 
-    fn scan(&self, range: Range<Vec<u8>>, limit: usize) -> Result<Vec<Row>> {
-        self.model.scan(range, limit)
+    fn visit(&self, range: Range<Vec<u8>>, visitor: &mut Visitor<'_>) -> Result<()> {
+        self.model.visit(range, visitor)
     }
 }
 

@@ -37,7 +37,7 @@ impl UnreadRows {
         let mut ahead = VecDeque::new();
         for partition in owned {
             let range = keys::activities(*partition);
-            if let Some((first, _)) = reader.scan(range.clone(), 1)?.pop() {
+            if let Some(first) = reader.first_key(range.clone())? {
                 ahead.push_back(first..range.end);
             }
         }

@@ -11,7 +11,7 @@ use crate::id::{InstanceId, PartitionId};
 use crate::store::records;
 use crate::store::records::history::TurnRecord;
 use crate::store::records::instance::{InstanceRecord, StopKind, Stopped};
-use crate::store::{Reader, keys};
+use crate::store::{PageBounds, Reader, keys};
 
 impl Core {
     /// The code of an orchestration as its history left it, from memory or replayed. The inner error says why it cannot be.
@@ -53,9 +53,6 @@ impl Core {
     }
 }
 
-/// How many turns are read at one time.
-const PAGE: u32 = 256;
-
 /// Reads the turns of an execution in order, a page at a time, until `take` wants no more.
 pub(crate) fn read_turns(
     reader: &dyn Reader,
@@ -64,25 +61,31 @@ pub(crate) fn read_turns(
     record: &InstanceRecord,
     mut take: impl FnMut(u32, TurnRecord) -> bool,
 ) -> Result<()> {
-    let mut first = 0;
-    while first < record.turns {
-        let end = record.turns.min(first.saturating_add(PAGE));
-        let range = keys::turns(partition, id, record.execution, first..end);
-        let rows = reader.scan(range, PAGE as usize)?;
-        if rows.len() != (end - first) as usize {
-            return Err(Error::new(
-                ErrorKind::Corrupted,
-                format!("the history of `{id}` lacks turns between {first} and {end}"),
-            ));
-        }
-        for (number, (_, row)) in (first..end).zip(&rows) {
-            if !take(number, records::decode(row, "turn")?) {
+    let mut next = 0;
+    while next < record.turns {
+        let range = keys::turns(partition, id, record.execution, next..record.turns);
+        let page = reader.page(range, PageBounds::USUAL)?;
+        for (key, row) in &page.rows {
+            if !key.ends_with(&next.to_be_bytes()) {
+                return Err(lacks(id, next));
+            }
+            if !take(next, records::decode(row, "turn")?) {
                 return Ok(());
             }
+            next += 1;
         }
-        first = end;
+        if next < record.turns && !page.full {
+            return Err(lacks(id, next));
+        }
     }
     Ok(())
+}
+
+fn lacks(id: &InstanceId, turn: u32) -> Error {
+    Error::new(
+        ErrorKind::Corrupted,
+        format!("the history of `{id}` lacks the turn {turn}; open a checkpoint that has it"),
+    )
 }
 
 /// Why no code of this build can run an orchestration of this record.

@@ -1,6 +1,7 @@
 //! The crashes and failures of the in-memory store.
 
 use super::*;
+use crate::store::PageBounds;
 
 /// Writes a batch that sets `key` to `number`.
 fn put(store: &Model, key: &str, number: u8) {
@@ -128,4 +129,37 @@ fn a_close_is_remembered() {
         (model.acknowledged(), model.closed(), model.unsynced()),
         (2, Some(2), 0)
     );
+}
+
+/// A page ends at its number of rows or with the row that reaches its size, and says whether more may follow; it always has
+/// a row if there is one.
+#[test]
+fn a_page_is_bounded_by_rows_and_by_bytes() {
+    let model = Model::new();
+    let mut batch = Batch::default();
+    for (key, bytes) in [("a", 10), ("b", 10), ("c", 1_000), ("d", 10)] {
+        batch.put(key.as_bytes(), &vec![0; bytes]);
+    }
+    model.write(&batch).unwrap();
+    let page = |from: &str, rows, bytes| {
+        let range = from.as_bytes().to_vec()..vec![0xff];
+        let page = model.page(range, PageBounds { rows, bytes }).unwrap();
+        let keys: Vec<u8> = page.rows.iter().flat_map(|(key, _)| key.clone()).collect();
+        (String::from_utf8(keys).unwrap(), page.bytes, page.full)
+    };
+    assert_eq!(page("a", 9, 9_999), ("abcd".into(), 1_034, false));
+    assert_eq!(page("a", 4, 9_999), ("abcd".into(), 1_034, true));
+    assert_eq!(page("a", 2, 9_999), ("ab".into(), 22, true));
+    assert_eq!(page("a", 9, 1), ("a".into(), 11, true));
+    assert_eq!(page("a", 9, 12), ("ab".into(), 22, true));
+    assert_eq!(page("b", 9, 500), ("bc".into(), 1_012, true));
+    assert_eq!(page("d", 9, 500), ("d".into(), 11, false));
+    assert_eq!(page("e", 9, 500), (String::new(), 0, false));
+    assert_eq!(page("a", 0, 500), (String::new(), 0, false));
+    assert_eq!(model.keys(b"b".to_vec()..b"d".to_vec(), 9).unwrap(), [b"b", b"c"]);
+    assert_eq!(
+        model.first_key(b"b".to_vec()..b"d".to_vec()).unwrap(),
+        Some(b"b".to_vec())
+    );
+    assert_eq!(model.first_key(b"x".to_vec()..b"z".to_vec()).unwrap(), None);
 }

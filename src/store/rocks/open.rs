@@ -17,7 +17,7 @@ use crate::store::directory::{
     DirectoryLock, Format, check_free, create_private_directory, database, make_private, sync_parent,
 };
 use crate::store::records::{self, CommitRecord};
-use crate::store::{Reader, Row, keys};
+use crate::store::{Reader, Visitor, keys};
 
 /// How a directory is opened.
 #[derive(Clone, Debug)]
@@ -161,8 +161,8 @@ impl Reader for ReadOnlyStore {
         reader::get_many(&self.0, keys, &ReadOptions::default())
     }
 
-    fn scan(&self, range: Range<Vec<u8>>, limit: usize) -> Result<Vec<Row>> {
-        reader::scan(&self.0, range, limit, ReadOptions::default())
+    fn visit(&self, range: Range<Vec<u8>>, visitor: &mut Visitor<'_>) -> Result<()> {
+        reader::visit(&self.0, range, visitor, ReadOptions::default())
     }
 }
 

@@ -6,7 +6,7 @@ use rocksdb::{DB, ReadOptions, SnapshotWithThreadMode};
 
 use super::error::error;
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::{Reader, Row};
+use crate::store::{Reader, Visitor};
 
 /// A snapshot and the database that it is of. The borrow keeps the database open, and every iterator ends within the
 /// call that made it, so none outlives the snapshot.
@@ -39,8 +39,8 @@ impl Reader for Snapshot<'_> {
         get_many(self.database, keys, &self.options())
     }
 
-    fn scan(&self, range: Range<Vec<u8>>, limit: usize) -> Result<Vec<Row>> {
-        scan(self.database, range, limit, self.options())
+    fn visit(&self, range: Range<Vec<u8>>, visitor: &mut Visitor<'_>) -> Result<()> {
+        visit(self.database, range, visitor, self.options())
     }
 }
 
@@ -66,23 +66,25 @@ pub(super) fn get_many(database: &DB, keys: &[Vec<u8>], options: &ReadOptions) -
     values.collect()
 }
 
-pub(super) fn scan(database: &DB, range: Range<Vec<u8>>, limit: usize, mut options: ReadOptions) -> Result<Vec<Row>> {
+pub(super) fn visit(
+    database: &DB,
+    range: Range<Vec<u8>>,
+    visitor: &mut Visitor<'_>,
+    mut options: ReadOptions,
+) -> Result<()> {
     if range.is_empty() {
-        return Ok(Vec::new());
+        return Ok(());
     }
     // The bound also keeps RocksDB from reading ahead into the next table and over its tombstones.
     options.set_iterate_upper_bound(range.end);
     let mut iterator = database.raw_iterator_opt(options);
     iterator.seek(range.start);
-    let mut rows = Vec::new();
-    while rows.len() < limit {
-        let Some((key, value)) = iterator.item() else {
-            break;
-        };
-        rows.push((key.to_vec(), value.to_vec()));
+    while let Some((key, value)) = iterator.item() {
+        if visitor(key, value).is_break() {
+            return Ok(());
+        }
         iterator.next();
     }
     // An iterator that met a broken block looks like one at its end, except here.
-    iterator.status().map_err(|failed| error("scan rows", failed))?;
-    Ok(rows)
+    iterator.status().map_err(|failed| error("scan rows", failed))
 }

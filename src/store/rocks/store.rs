@@ -12,7 +12,7 @@ use super::manifest::ManifestWatch;
 use super::{checkpoint, reader};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::directory::{Acknowledged, DirectoryLock, Format, Sidecar};
-use crate::store::{Batch, Change, Reader, Row, Store, StoreStats};
+use crate::store::{Batch, Change, Reader, Store, StoreStats, Visitor};
 
 /// What a write batch holds besides keys and values, for each change: its tag and two lengths. Only a guess for memory.
 const CHANGE_OVERHEAD: usize = 8;
@@ -181,7 +181,7 @@ impl Reader for RocksStore {
         reader::get_many(&self.database, keys, &ReadOptions::default())
     }
 
-    fn scan(&self, range: Range<Vec<u8>>, limit: usize) -> Result<Vec<Row>> {
-        reader::scan(&self.database, range, limit, ReadOptions::default())
+    fn visit(&self, range: Range<Vec<u8>>, visitor: &mut Visitor<'_>) -> Result<()> {
+        reader::visit(&self.database, range, visitor, ReadOptions::default())
     }
 }

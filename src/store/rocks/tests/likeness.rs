@@ -5,7 +5,7 @@ use std::ops::Range;
 use proptest::prelude::*;
 
 use super::*;
-use crate::store::Model;
+use crate::store::{Model, PageBounds};
 
 /// Something that a caller does.
 #[derive(Clone, Debug)]
@@ -62,7 +62,15 @@ fn answer(store: &impl Store, step: &Step) -> String {
         Step::Sync | Step::Flush => format!("{:?}", store.sync()),
         Step::Get(key) => format!("{:?}", store.get(key)),
         Step::GetMany(keys) => format!("{:?}", store.get_many(keys)),
-        Step::Scan(range, limit) => format!("{:?}", store.scan(range.clone(), *limit)),
+        Step::Scan(range, limit) => {
+            let bounds = PageBounds { rows: *limit, bytes: 9 };
+            let seen = (
+                store.scan(range.clone(), *limit),
+                store.keys(range.clone(), *limit),
+                store.page(range.clone(), bounds),
+            );
+            format!("{seen:?}")
+        }
         Step::ScanBefore(range, key) => {
             let snapshot = store.snapshot();
             let mut batch = Batch::default();
