@@ -350,7 +350,7 @@ pub(crate) struct PartitionId(pub(crate) u16);
 ///
 /// Ids of one sender rise. An id that was not durable never leaves the process, so a batch number that a crash took
 /// back may be used again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct MessageId {
     pub(crate) batch: u64,
     pub(crate) index: u32,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::engine::code::Attempt;
+use crate::engine::message::ActivityKey;
 
 /// What an attempt of an activity may know about itself. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -14,9 +15,13 @@ pub struct ActivityContext {
 
 impl ActivityContext {
     pub(crate) fn new(name: &'static str, attempt: Attempt) -> Self {
+        let first = ActivityKey {
+            execution: attempt.asked_by,
+            ..attempt.activity.clone()
+        };
         Self {
             name,
-            idempotency_key: attempt.activity.to_string().into(),
+            idempotency_key: first.to_string().into(),
             attempt,
         }
     }
@@ -31,8 +36,9 @@ impl ActivityContext {
         self.attempt.activity.instance.as_str()
     }
 
-    /// Names what was asked for: `instance/execution/sequence`. It is the same in every attempt and after every restart, and
-    /// no other call has it. Give it to the other side, so that what is done twice counts once.
+    /// Names what was asked for: `instance/execution/sequence`, with the execution that first asked for it. It is the same in
+    /// every attempt, after every open of the hub, and when a rewind asks for the activity again; no other call has it. Pass
+    /// it to the external service, so that what is done twice counts once.
     pub fn idempotency_key(&self) -> &str {
         &self.idempotency_key
     }

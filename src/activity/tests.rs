@@ -84,6 +84,7 @@ async fn run<A: Activity>(input: &str) -> ActivityEnd {
             execution: ExecutionId::default(),
             sequence: 3,
         },
+        asked_by: ExecutionId([7; 16]),
         number: 1,
         payload_bytes: 1_000,
         canceled: Arc::new(Never),

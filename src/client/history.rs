@@ -496,11 +496,9 @@ impl History {
 mod tests {
     use super::*;
     use crate::client::info::Payloads;
-    use crate::engine::orchestration::START_TIMER;
     use crate::id::ExecutionId;
     use crate::store::records::history::{Parent, Started};
-    use crate::store::records::instance::{InstanceRecord, Order, StartRecord};
-    use crate::store::records::{Action, TimerRecord};
+    use crate::store::records::instance::{InstanceRecord, StartRecord};
     use crate::store::{Batch, Model, Store};
     use crate::time::Timestamp;
 
@@ -530,11 +528,7 @@ mod tests {
                     tags: vec![("k".into(), "v".into())],
                     created: Timestamp(1_000),
                     changed: Timestamp(9_000),
-                    stopped: None,
-                    turns: 0,
-                    events: 0,
-                    bytes: 0,
-                    has_custom_status: false,
+                    ..InstanceRecord::default()
                 },
                 batch: Batch::default(),
             }
@@ -685,7 +679,7 @@ mod tests {
         }
     }
 
-    /// The input comes from the first turn, or while there is none from the timer of the start.
+    /// The input comes from the first turn, or while there is none from the row of the start.
     #[test]
     fn an_input_is_found_before_and_after_the_start() {
         let all = Payloads {
@@ -700,19 +694,12 @@ mod tests {
         assert_eq!(info.parent.as_deref(), Some("boss"));
 
         let mut pending = Stored::new(OrchestrationStatus::Pending);
-        let (partition, due) = (pending.id.partition(PARTITIONS), Timestamp(80_000));
         let start = StartRecord {
             input: b"6".to_vec(),
             ..StartRecord::default()
         };
-        let timer = TimerRecord {
-            source: None,
-            action: Action::Order(Box::new(Order::Start(Box::new(start)))),
-        };
-        let key = keys::timer(partition, due, &pending.id, START_TIMER);
-        pending.put(&key, &timer);
-        let name = keys::timer_name(partition, &pending.id, START_TIMER);
-        pending.batch.put(&name, &due.0.to_be_bytes());
+        let key = keys::start(pending.id.partition(PARTITIONS), &pending.id);
+        pending.put(&key, &start);
         let (store, id) = pending.store();
         let info = info::read(&store, PARTITIONS, &id, all).unwrap().unwrap();
         assert_eq!(info.input.as_deref(), Some("6"));

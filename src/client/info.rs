@@ -9,15 +9,12 @@ use serde::Serialize;
 
 use crate::client::json;
 use crate::client::orchestration::OrchestrationHandle;
-use crate::engine::orchestration::START_TIMER;
 use crate::error::Result;
 use crate::failure::Failure;
 use crate::id::InstanceId;
-use crate::store::records::history::{Incoming, Started, TurnRecord};
-use crate::store::records::instance::{EndRecord, InstanceRecord, OrchestrationStatus, Order, Stopped};
-use crate::store::records::{self, Action, TimerRecord};
+use crate::store::records;
+use crate::store::records::instance::{EndRecord, InstanceRecord, OrchestrationStatus, StartRecord, Stopped};
 use crate::store::{Reader, instances, keys};
-use crate::time::Timestamp;
 
 /// What is known of one orchestration.
 #[derive(Clone, Debug, Serialize)]
@@ -39,13 +36,13 @@ pub struct OrchestrationInfo {
     pub parent: Option<String>,
     /// Its tags.
     pub tags: Vec<(String, String)>,
-    /// When it was started first; later executions keep the time.
+    /// When it was started. Later executions of it keep the time, also after a restart; a new start under its id does not.
     #[serde(serialize_with = "json::time")]
     pub created: SystemTime,
     /// When something last happened to it.
     #[serde(serialize_with = "json::time")]
     pub last_change: SystemTime,
-    /// What its execution began with, as JSON; nothing if it was not asked for.
+    /// The input of its execution as JSON, whether that has begun or not. `None` only if the input was not asked for.
     #[serde(serialize_with = "json::optional_payload")]
     pub input: Option<String>,
     /// What it returned, as JSON, if it is `Completed`.
@@ -150,6 +147,15 @@ pub(super) fn read(
     }
 }
 
+/// What would start one orchestration as it was started; nothing if there is none.
+pub(super) fn start(reader: &dyn Reader, partitions: u16, id: &InstanceId) -> Result<Option<StartRecord>> {
+    let partition = id.partition(partitions);
+    match instances::instance(reader, partition, id)? {
+        Some(record) => instances::start_of(reader, partition, id, &record).map(Some),
+        None => Ok(None),
+    }
+}
+
 /// The row of one orchestration, which turns may be ahead of.
 pub(super) fn record(reader: &dyn Reader, partitions: u16, id: &InstanceId) -> Result<Option<InstanceRecord>> {
     match reader.get(&keys::instance(id.partition(partitions), id))? {
@@ -168,6 +174,10 @@ pub(super) fn describe(
 ) -> Result<OrchestrationInfo> {
     let partition = id.partition(partitions);
     instances::catch_up(reader, partition, id, &mut record)?;
+    let input = match payloads.input {
+        true => instances::start_of(reader, partition, id, &record)?.input,
+        false => Vec::new(),
+    };
     let mut info = OrchestrationInfo {
         id: id.as_str().to_owned(),
         name: record.name,
@@ -188,12 +198,7 @@ pub(super) fn describe(
         history_bytes: record.bytes,
     };
     if payloads.input {
-        let first = reader.get(&keys::turn(partition, id, record.execution, 0))?;
-        let input = match first {
-            Some(row) => started(&row)?.map(|started| started.input),
-            None => pending_input(reader, partitions, id)?,
-        };
-        info.input = input.map(json::text);
+        info.input = Some(json::text(input));
     }
     if payloads.others
         && record.status.is_terminal()
@@ -209,33 +214,4 @@ pub(super) fn describe(
         info.custom_status = reader.get(&keys::custom_status(partition, id))?.map(json::text);
     }
     Ok(info)
-}
-
-/// How the execution began whose first turn this is.
-fn started(row: &[u8]) -> Result<Option<Started>> {
-    let turn: TurnRecord = records::decode(row, "turn of an orchestration")?;
-    Ok(turn.incoming.into_iter().find_map(|incoming| match incoming {
-        Incoming::Started(started) => Some(*started),
-        _ => None,
-    }))
-}
-
-/// The input of an orchestration that waits for its start time: its timer holds it.
-fn pending_input(reader: &dyn Reader, partitions: u16, id: &InstanceId) -> Result<Option<Vec<u8>>> {
-    let partition = id.partition(partitions);
-    let Some(due) = reader.get(&keys::timer_name(partition, id, START_TIMER))? else {
-        return Ok(None);
-    };
-    let due = Timestamp(due.try_into().map(u64::from_be_bytes).unwrap_or_default());
-    let Some(row) = reader.get(&keys::timer(partition, due, id, START_TIMER))? else {
-        return Ok(None);
-    };
-    let timer: TimerRecord = records::decode(&row, "timer")?;
-    match timer.action {
-        Action::Order(order) => match *order {
-            Order::Start(start) => Ok(Some(start.input)),
-            _ => Ok(None),
-        },
-        _ => Ok(None),
-    }
 }

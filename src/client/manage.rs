@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::client::caller::{into_error, unexpected};
 use crate::client::handle::Client;
-use crate::client::info::{self, Payloads};
+use crate::client::info;
 use crate::client::json;
 use crate::client::orchestration::OrchestrationHandle;
 use crate::client::start::Start;
@@ -82,18 +82,26 @@ impl<O: 'static> OrchestrationHandle<O> {
     /// Begins a failed orchestration again from before its first failure: a new execution that keeps the results of the
     /// steps that were done.
     ///
+    /// Its failed sub-orchestrations are rewound with it. One that cannot be rewound, because it was terminated, canceled or
+    /// purged or because another one has ended under its id, begins anew. One that was rewound or restarted before goes on,
+    /// and one that has completed meanwhile counts as done.
+    ///
     /// # Errors
     /// [`ErrorKind::NotFound`], [`ErrorKind::WrongState`] if it is not `Failed` or no step of it failed, and what the hub
     /// meets.
     pub async fn rewind(&self, reason: impl Into<String>) -> Result<()> {
         let order = Order::Rewind {
             reason: reason.into(),
-            parent: None,
+            start: None,
         };
         self.order(order).await
     }
 
-    /// Begins the orchestration again with its input, under its own id. Its history so far is forgotten.
+    /// Begins the orchestration again with the input of its last execution, under its own id. Its history so far is
+    /// forgotten. It keeps its time of creation, and a sub-orchestration its parent.
+    ///
+    /// After [continuing as new](crate::OrchestrationContext::continue_as_new), the last execution's input is the one that it
+    /// continued with: earlier inputs are not kept.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`], [`ErrorKind::WrongState`] if it has not ended, and what the hub meets.
@@ -102,6 +110,7 @@ impl<O: 'static> OrchestrationHandle<O> {
     }
 
     /// Starts another orchestration with the name, version, input and tags of this one, whether this one has ended or not.
+    /// The input is that of the last execution, as for [`restart`](Self::restart).
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`], [`ErrorKind::AlreadyExists`] if an orchestration `id` has not ended,
@@ -122,20 +131,16 @@ impl<O: 'static> OrchestrationHandle<O> {
     async fn again(&self) -> Result<Start<O>> {
         let instance = self.instance()?.clone();
         let source = self.client.source()?;
-        let payloads = Payloads {
-            input: true,
-            others: false,
-        };
-        let known = source.snapshot(|view| info::read(view.reader, view.partitions, &instance, payloads))?;
+        let known = source.snapshot(|view| info::start(view.reader, view.partitions, &instance))?;
         source.durable().await?;
-        let Some(info) = known else {
+        let Some(start) = known else {
             return Err(not_found(&instance));
         };
         let record = StartRecord {
-            name: info.name,
-            version: Some(info.version),
-            input: info.input.unwrap_or_else(|| "null".into()).into_bytes(),
-            tags: info.tags,
+            name: start.name,
+            version: start.version,
+            input: start.input,
+            tags: start.tags,
             ..StartRecord::default()
         };
         Ok(Start::new(self.client.clone(), Ok(record)))
@@ -295,6 +300,7 @@ impl IntoFuture for Purge {
         Box::pin(async move {
             let order = Order::Purge {
                 children: self.children,
+                seen: None,
             };
             self.target.order(order).await
         })

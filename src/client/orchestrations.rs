@@ -501,8 +501,12 @@ fn readable<T>(read: Result<T>) -> Result<Result<T>> {
 async fn purge_some(client: &Client, found: &[(Place, InstanceRecord)]) -> Result<u64> {
     let tokio = client.runtime()?.tokio.clone();
     let mut purges = JoinSet::new();
-    for ((_, id), _) in found {
-        let submission = Submission::order(id.clone(), Order::Purge { children: false });
+    for ((_, id), record) in found {
+        let order = Order::Purge {
+            children: false,
+            seen: Some((record.execution, record.changed)),
+        };
+        let submission = Submission::order(id.clone(), order);
         purges.spawn_on(give(client.clone(), submission), &tokio);
     }
     let mut purged = 0;
@@ -511,7 +515,7 @@ async fn purge_some(client: &Client, found: &[(Place, InstanceRecord)]) -> Resul
             ended.map_err(|error| Error::new(ErrorKind::Closed, "the tokio runtime ends").with_source(error))?;
         match ended {
             Ok(()) => purged += 1,
-            // Somebody else purged it, or started it anew, since the page was read.
+            // Someone else purged it, or something happened to it, since the page was read.
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::WrongState) => {}
             Err(error) => return Err(error),
         }

@@ -134,7 +134,7 @@ impl<O> Start<O> {
         self
     }
 
-    /// What to do if an orchestration of this id is there and has not ended: [`ReusePolicy::Error`] if nothing is said.
+    /// What to do if an orchestration of this id exists (default: [`ReusePolicy::Error`]).
     pub fn reuse(mut self, policy: ReusePolicy) -> Self {
         self.set(|record| record.reuse = policy);
         self
@@ -184,7 +184,7 @@ impl<O: 'static> IntoFuture for Start<O> {
     /// # Errors
     /// [`ErrorKind::Unregistered`] if nobody registered the name or the version, [`ErrorKind::InvalidArguments`] if the
     /// input does not decode into the type's, [`ErrorKind::InvalidId`], [`ErrorKind::TooLarge`],
-    /// [`ErrorKind::AlreadyExists`] if an orchestration of this id has not ended, [`ErrorKind::RequestIdReused`], and what
+    /// [`ErrorKind::AlreadyExists`] if the [reuse policy](Self::reuse) forbids the id, [`ErrorKind::RequestIdReused`], and what
     /// the hub meets.
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.run())

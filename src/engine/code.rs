@@ -220,6 +220,8 @@ pub(crate) struct Attempt {
     pub(crate) activity: ActivityKey,
     /// 1 for the first.
     pub(crate) number: u32,
+    /// The execution that first asked for it.
+    pub(crate) asked_by: ExecutionId,
     /// The largest answer, in bytes.
     pub(crate) payload_bytes: usize,
     pub(crate) canceled: Canceled,

@@ -209,7 +209,7 @@ impl Core {
             self.unlock(id, step);
         } else {
             match self.withdraw(id, mailbox, |message| asks_for(message, owner), step, reader)? {
-                Withdrawn::Yes => return Ok(true),
+                Withdrawn::Yes(_) => return Ok(true),
                 Withdrawn::Later => return Ok(false),
                 // An operator released this lock by force, after the request had gone on.
                 Withdrawn::No => {}

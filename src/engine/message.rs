@@ -117,7 +117,11 @@ impl Message {
                 | Order::Rewind { .. }
                 | Order::Restart
                 | Order::Purge { .. } => self.client().is_some(),
-                Order::Start(_) | Order::Completed { .. } | Order::Raise { .. } | Order::LockLost { .. } => false,
+                Order::Start(_)
+                | Order::Begin { .. }
+                | Order::Completed { .. }
+                | Order::Raise { .. }
+                | Order::LockLost { .. } => false,
             },
         }
     }
@@ -246,7 +250,7 @@ pub(crate) enum Input {
     },
 }
 
-/// Names one activity, whatever the attempt: its idempotency key.
+/// Names one activity of one execution, whatever the attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct ActivityKey {
     pub(crate) instance: InstanceId,
@@ -299,6 +303,8 @@ pub(crate) enum Output {
         name: String,
         input: Vec<u8>,
         attempt: u32,
+        /// The execution that first asked for it.
+        asked_by: ExecutionId,
         /// The limit of this call, if it has one of its own.
         timeout: Option<Duration>,
     },

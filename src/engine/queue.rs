@@ -19,7 +19,7 @@ pub(super) enum Next {
 
 /// What became of the search for a request that waits in line.
 pub(super) enum Withdrawn {
-    Yes,
+    Yes(Box<Message>),
     /// It does not wait here.
     No,
     /// This step changed rows of the entity, and the next one will know.
@@ -130,16 +130,18 @@ impl Core {
                 return Ok(Withdrawn::Later);
             }
             mailbox.waiting_count = mailbox.waiting_count.saturating_sub(1);
-            if let Some(message) = mailbox.waiting.remove(at) {
-                self.consume(&message, mailbox, step);
-            }
-            return Ok(Withdrawn::Yes);
+            let Some(message) = mailbox.waiting.remove(at) else {
+                return Ok(Withdrawn::No);
+            };
+            self.consume(&message, mailbox, step);
+            return Ok(Withdrawn::Yes(Box::new(message)));
         }
         if let Some(at) = mailbox.arrivals.iter().position(&wanted) {
-            if let Some(message) = mailbox.arrivals.remove(at) {
-                self.consume(&message, mailbox, step);
-            }
-            return Ok(Withdrawn::Yes);
+            let Some(message) = mailbox.arrivals.remove(at) else {
+                return Ok(Withdrawn::No);
+            };
+            self.consume(&message, mailbox, step);
+            return Ok(Withdrawn::Yes(Box::new(message)));
         }
         let Some(mut first) = mailbox.rows else {
             return Ok(Withdrawn::No);
@@ -157,7 +159,7 @@ impl Core {
                 if wanted(&message) {
                     mailbox.waiting_count = mailbox.waiting_count.saturating_sub(1);
                     self.consume(&message, mailbox, step);
-                    return Ok(Withdrawn::Yes);
+                    return Ok(Withdrawn::Yes(Box::new(message)));
                 }
             }
             if last {

@@ -12,7 +12,9 @@ use crate::hub::inspect::{Inspection, MEMORY, current_runtime};
 use crate::id::{InstanceId, PartitionId};
 use crate::store::keys::{self, Table};
 use crate::store::records::history::TurnRecord;
-use crate::store::records::instance::{ActivityRecord, EarlyEventRecord, EndRecord, InstanceRecord, LockRecord};
+use crate::store::records::instance::{
+    ActivityRecord, EarlyEventRecord, EndRecord, InstanceRecord, LockRecord, StartRecord,
+};
 use crate::store::records::{
     self, DeadLetterRecord, PartitionRecord, QuarantineRecord, RequestRecord, StateRecord, TimerRecord,
 };
@@ -310,6 +312,7 @@ fn decode(table: Table, key: &[u8], value: &[u8]) -> Result<(), String> {
             keys::activity_parts(key).ok_or(BROKEN_KEY)?;
             record::<ActivityRecord>(value, what).map(drop)
         }
+        Table::Start => record::<StartRecord>(value, what).map(drop),
         Table::EarlyEvent => {
             keys::message_id_of(key).ok_or(BROKEN_KEY)?;
             record::<EarlyEventRecord>(value, what).map(drop)
@@ -367,6 +370,7 @@ fn name(table: Table) -> &'static str {
         Table::Activity => "activity",
         Table::EarlyEvent => "early event",
         Table::OrchestrationName => "orchestration name",
+        Table::Start => "start of an orchestration",
     }
 }
 

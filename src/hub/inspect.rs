@@ -228,7 +228,10 @@ impl Check<'_> {
             check.report.orchestrations += 1;
             instances::catch_up(check.reader, check.partition, &id, &mut record)?;
             if record.turns == 0 {
-                // Its start waits for it, among the messages or the timers, and tells whether it can begin.
+                let start = instances::start_of(check.reader, check.partition, &id, &record)?;
+                if let Some((kind, problem)) = check.start(&start) {
+                    check.problem(&id, kind, problem);
+                }
                 return Ok(());
             }
             let replayed = replay(

@@ -17,6 +17,7 @@ use crate::engine::code::{ActivityFuture, Attempt, CancelSignal};
 use crate::engine::message::{ActivityEnd, ActivityKey, Input};
 use crate::engine::panic_text;
 use crate::error::{Error, ErrorKind};
+use crate::id::ExecutionId;
 use crate::runtime::inbox::Envelope;
 use crate::runtime::release::Lost;
 use crate::runtime::shared::Runtime;
@@ -28,6 +29,8 @@ pub(crate) struct StartActivity {
     pub(crate) name: String,
     pub(crate) input: Vec<u8>,
     pub(crate) attempt: u32,
+    /// The execution that first asked for it.
+    pub(crate) asked_by: ExecutionId,
     /// The limit of this call, if it has one of its own.
     pub(crate) timeout: Option<Duration>,
     /// Made before the gate, so that a cancellation that passes the start on its way out is not lost.
@@ -127,6 +130,7 @@ impl Runtime {
         let attempt = Attempt {
             activity: start.activity.clone(),
             number: start.attempt,
+            asked_by: start.asked_by,
             payload_bytes: self.limits.payload_bytes,
             canceled: Arc::clone(&start.canceled) as _,
         };

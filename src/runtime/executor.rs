@@ -280,6 +280,7 @@ impl Executor {
                 name,
                 input,
                 attempt,
+                asked_by,
                 timeout,
             } => Release::StartActivity(Box::new(StartActivity {
                 canceled: self.runtime.activities.add(&activity),
@@ -287,6 +288,7 @@ impl Executor {
                 name,
                 input,
                 attempt,
+                asked_by,
                 timeout,
             })),
             Output::CancelActivity { activity } => Release::CancelActivity { activity },

@@ -1,9 +1,9 @@
 //! Reading the row of an orchestration together with the turns that were written after it.
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, PartitionId};
-use crate::store::records::history::TurnRecord;
-use crate::store::records::instance::{InstanceRecord, OrchestrationStatus};
+use crate::store::records::history::{Incoming, TurnRecord};
+use crate::store::records::instance::{InstanceRecord, OrchestrationStatus, StartRecord};
 use crate::store::{Reader, keys, records};
 
 /// How many turns of an orchestration may be ahead of its row. A turn that changes nothing else leaves the row as it is,
@@ -18,6 +18,37 @@ pub(crate) fn instance(reader: &dyn Reader, partition: PartitionId, id: &Instanc
     let mut record = records::decode(&row, "orchestration")?;
     catch_up(reader, partition, id, &mut record)?;
     Ok(Some(record))
+}
+
+/// What began, or will begin, the execution that an orchestration is in. It is known for as long as there is an orchestration:
+/// from the first turn, and while there is none from a row of its own.
+///
+/// # Errors
+/// [`ErrorKind::Corrupted`] if neither is there.
+pub(crate) fn start_of(
+    reader: &dyn Reader,
+    partition: PartitionId,
+    id: &InstanceId,
+    record: &InstanceRecord,
+) -> Result<StartRecord> {
+    let start = if record.turns == 0 {
+        let row = reader.get(&keys::start(partition, id))?;
+        row.map(|row| records::decode(&row, "start")).transpose()?
+    } else {
+        let row = reader.get(&keys::turn(partition, id, record.execution, 0))?;
+        let turn: Option<TurnRecord> = row.map(|row| records::decode(&row, "turn")).transpose()?;
+        turn.and_then(|turn| turn.incoming.into_iter().next())
+            .and_then(|first| match first {
+                Incoming::Started(started) => Some(StartRecord::from(*started)),
+                _ => None,
+            })
+    };
+    start.ok_or_else(|| {
+        Error::new(
+            ErrorKind::Corrupted,
+            format!("what began the orchestration `{id}` is missing"),
+        )
+    })
 }
 
 /// Adds to a row what the turns say that were written after it.
@@ -52,7 +83,6 @@ pub(crate) fn catch_up(
 mod tests {
     use super::*;
     use crate::id::ExecutionId;
-    use crate::store::records::history::Incoming;
     use crate::store::{Batch, Model, Store};
     use crate::time::Timestamp;
 
@@ -64,18 +94,11 @@ mod tests {
             let model = Model::new();
             let mut now = InstanceRecord {
                 name: "order".to_owned(),
-                version: String::new(),
                 status: OrchestrationStatus::Running,
                 execution: ExecutionId::derive("hub", &id, crate::id::MessageId::MIN),
-                parent: None,
-                tags: Vec::new(),
                 created: Timestamp(1),
                 changed: Timestamp(1),
-                stopped: None,
-                turns: 0,
-                events: 0,
-                bytes: 0,
-                has_custom_status: false,
+                ..InstanceRecord::default()
             };
             let mut row = now.clone();
             let mut batch = Batch::default();

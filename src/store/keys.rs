@@ -39,12 +39,13 @@ pub(crate) enum Table {
     Activity = 0x75,
     EarlyEvent = 0x76,
     OrchestrationName = 0x77,
+    Start = 0x78,
 }
 
 #[cfg(feature = "rocksdb")]
 impl Table {
     /// All of them, in the order of their bytes.
-    pub(crate) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::Partition,
         Self::State,
         Self::Urgent,
@@ -64,6 +65,7 @@ impl Table {
         Self::Activity,
         Self::EarlyEvent,
         Self::OrchestrationName,
+        Self::Start,
     ];
 }
 
@@ -365,6 +367,11 @@ pub(crate) fn instances(partition: PartitionId, prefix: &str) -> Range<Vec<u8>> 
     beginning_with(key)
 }
 
+/// What an orchestration began with, or will begin with, while its execution has no turn.
+pub(crate) fn start(partition: PartitionId, id: &InstanceId) -> Vec<u8> {
+    whole_id(partition, Table::Start, id)
+}
+
 /// One turn in the history of an execution.
 pub(crate) fn turn(partition: PartitionId, id: &InstanceId, execution: ExecutionId, turn: u32) -> Vec<u8> {
     let mut key = id_row(partition, Table::History, id, 20);
@@ -493,7 +500,7 @@ mod tests {
         let message_id = MessageId { batch: 258, index: 3 };
         let time = Timestamp(0x0102_0304);
         let execution = ExecutionId(*b"0123456789abcdef");
-        let pinned: [(Vec<u8>, &[u8]); 18] = [
+        let pinned: [(Vec<u8>, &[u8]); 19] = [
             (partition(PARTITION), b"\x00\x07\x01"),
             (state(PARTITION, &id), b"\x00\x07\x10@a@k"),
             (
@@ -525,6 +532,7 @@ mod tests {
                 turn(PARTITION, &id, execution, 258),
                 b"\x00\x07\x71@a@k\x000123456789abcdef\x00\x00\x01\x02",
             ),
+            (start(PARTITION, &id), b"\x00\x07\x78@a@k"),
             (end(PARTITION, &id), b"\x00\x07\x72@a@k"),
             (custom_status(PARTITION, &id), b"\x00\x07\x73@a@k"),
             (

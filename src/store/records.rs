@@ -333,10 +333,11 @@ mod tests {
             input: b"5".to_vec(),
             attempt: 2,
             timeout_ms: Some(130),
+            asked_by: ExecutionId(*b"0123456789abcdef"),
             started: true,
             crashes: vec![Timestamp(1)],
         };
-        pinned(&activity, b"\x01\x01a\x015\x02\x01\x82\x01\x01\x01\x01");
+        pinned(&activity, b"\x01\x01a\x015\x02\x01\x82\x010123456789abcdef\x01\x01\x01");
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::engine::core::Core;
 use crate::engine::message::{ActivityEnd, ActivityKey, Message, Origin, Output};
 use crate::engine::step::Step;
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::PartitionId;
+use crate::id::{ExecutionId, PartitionId};
 use crate::store::records::history::StepOutcome;
 use crate::store::records::instance::{ActivityRecord, Order};
 use crate::store::records::{self, Action};
@@ -34,6 +34,8 @@ pub(super) struct ActivityRequest {
     pub(super) name: String,
     pub(super) input: Vec<u8>,
     pub(super) attempt: u32,
+    /// The execution that first asked for it.
+    pub(super) asked_by: ExecutionId,
     pub(super) timeout: Option<Duration>,
 }
 
@@ -137,6 +139,7 @@ impl Core {
             name,
             input,
             attempt,
+            asked_by,
             timeout,
         } = request;
         let begins = self.finds_room(&activity, &name);
@@ -145,6 +148,7 @@ impl Core {
             input,
             attempt,
             timeout_ms: timeout.map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)),
+            asked_by,
             started: begins,
             crashes: Vec::new(),
         };
@@ -191,6 +195,7 @@ impl Core {
             name: record.name,
             input: record.input,
             attempt: record.attempt,
+            asked_by: record.asked_by,
             timeout: record.timeout_ms.map(Duration::from_millis),
         });
     }

@@ -105,6 +105,7 @@ impl Stage {
         let mut step = self.core.new_step(Timestamp(self.now), self.batch);
         for sequence in sequences {
             let request = ActivityRequest {
+                asked_by: ExecutionId([7; 16]),
                 activity: key(sequence),
                 name: name.to_owned(),
                 input: sequence.to_string().into(),
@@ -284,6 +285,7 @@ fn what_is_dropped_within_its_step_never_begins() {
     let mut stage = Stage::open(Model::new(), &narrow(1));
     let mut step = stage.core.new_step(Timestamp(1), 1);
     let request = ActivityRequest {
+        asked_by: ExecutionId([7; 16]),
         activity: key(1),
         name: "mail".into(),
         input: b"1".to_vec(),

@@ -7,14 +7,16 @@ use crate::engine::orchestration::instance::Instance;
 use crate::engine::orchestration::turn::{Gathered, Stage};
 use crate::engine::step::Step;
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::{ExecutionId, InstanceId};
+use crate::id::{ExecutionId, InstanceId, MessageId};
+use crate::store::instances::start_of;
 use crate::store::records::history::{Incoming, SEMANTICS, Started, StepOutcome};
 use crate::store::records::instance::{OrchestrationStatus, Order, ReusePolicy, StartRecord};
 use crate::store::records::{Action, RequestOutcome, TimerRecord};
 use crate::store::{Reader, keys};
+use crate::time::Timestamp;
 
 /// The timer of an orchestration that waits for its start time.
-pub(crate) const START_TIMER: &str = "start";
+pub(super) const START_TIMER: &str = "start";
 
 impl Core {
     /// Processes a message that asks for a start.
@@ -29,37 +31,32 @@ impl Core {
             return Ok(());
         };
         let start = StartRecord::clone(start);
-        if let Some(instance) = stage.instance.as_ref().filter(|instance| !instance.is_terminal()) {
-            let record = &instance.record;
-            if start.execution.is_some() {
-                let awaited = start.execution == Some(record.execution) && record.turns == 0;
-                return if awaited {
-                    self.begin_execution(stage, message, start, step, reader)
-                } else {
-                    // Its execution has ended before it could begin.
-                    self.consume(&message, stage.mailbox, step);
-                    Ok(())
-                };
+        let Some(instance) = stage.instance.as_deref() else {
+            return self.create(stage, message, start, step.now, step, reader);
+        };
+        let record = &instance.record;
+        match start.reuse {
+            ReusePolicy::RejectDuplicate => return self.refuse_start(stage, message, &start, step, reader),
+            _ if instance.is_terminal() => {}
+            // A client rewound or restarted it before its parent did.
+            _ if start.parent.is_some() && record.parent == start.parent => {
+                self.consume(&message, stage.mailbox, step);
+                return Ok(());
             }
-            match start.reuse {
-                ReusePolicy::Ignore if start.parent.is_none() => {
-                    let answer = execution_json(record.execution);
-                    return self.finish(stage.id, stage.mailbox, message, Ok(answer), step, reader);
-                }
-                ReusePolicy::Terminate => {
-                    let reason = "a new start took its place";
-                    self.end_from_outside(stage, OrchestrationStatus::Terminated, reason, true, step, reader)?;
-                    stage.mailbox.block = Block::Open;
-                }
-                ReusePolicy::Error | ReusePolicy::Ignore => {
-                    return self.refuse_start(stage, message, &start, step, reader);
-                }
+            ReusePolicy::Ignore if start.parent.is_none() => {
+                let answer = execution_json(record.execution);
+                return self.finish(stage.id, stage.mailbox, message, Ok(answer), step, reader);
             }
-        } else if start.execution.is_some() {
-            self.consume(&message, stage.mailbox, step);
-            return Ok(());
+            ReusePolicy::Terminate => {
+                let reason = "a new start took its place";
+                self.end_from_outside(stage, OrchestrationStatus::Terminated, reason, true, step, reader)?;
+                stage.mailbox.block = Block::Open;
+            }
+            ReusePolicy::Error | ReusePolicy::Ignore => {
+                return self.refuse_start(stage, message, &start, step, reader);
+            }
         }
-        self.create(stage, message, start, step, reader)
+        self.create(stage, message, start, step.now, step, reader)
     }
 
     fn refuse_start(
@@ -70,56 +67,78 @@ impl Core {
         step: &mut Step,
         reader: &dyn Reader,
     ) -> Result<()> {
-        let error = exists_already(stage.id);
+        let error = exists_already(stage);
         if let Some(parent) = &start.parent {
             self.tell_parent(stage.id, parent, StepOutcome::Runtime(error.clone()), step);
         }
         self.finish(stage.id, stage.mailbox, message, Err(error.into()), step, reader)
     }
 
-    /// Makes the orchestration, in the place of one that has ended under its id.
-    fn create(
+    /// Makes the orchestration, in the place of one that has ended under its id, and lets it begin.
+    pub(super) fn create(
         &mut self,
         stage: &mut Stage<'_>,
         mut message: Message,
         mut start: StartRecord,
+        created: Timestamp,
         step: &mut Step,
         reader: &dyn Reader,
     ) -> Result<()> {
         let execution = ExecutionId::derive(&self.hub, stage.id, message.id);
         self.acknowledge(&message, execution_json(execution), step, reader)?;
-        // From here on it is a message of the hub's own, which the record waits for.
         self.consume(&message, stage.mailbox, step);
+        let at = start.at.take().filter(|at| *at > step.now);
+        self.make(stage, message.id, start, created, step);
+        let begin = Order::Begin { execution };
+        if let Some(at) = at {
+            let record = TimerRecord {
+                source: None,
+                action: Action::Order(Box::new(begin)),
+            };
+            // One that a former start left is gone with it; a restart within one step finds none.
+            self.remove_timer(stage.id, START_TIMER, step, reader)?;
+            return self.set_timer(self.partition_of(stage.id), stage.id, START_TIMER, at, &record, step);
+        }
+        // From here on it is a message of the hub's own.
         message.stored = false;
         message.origin = Origin::of_stored(None);
-        start.execution = Some(execution);
+        message.action = Action::Order(Box::new(begin));
+        self.begin(stage, message, step, reader)
+    }
+
+    /// Makes the orchestration, which waits for its first turn, in the place of one that has ended under its id.
+    fn make(
+        &mut self,
+        stage: &mut Stage<'_>,
+        message: MessageId,
+        mut start: StartRecord,
+        created: Timestamp,
+        step: &mut Step,
+    ) {
+        let execution = ExecutionId::derive(&self.hub, stage.id, message);
         self.settle_version(&mut start);
-        let at = start.at.take().filter(|at| *at > step.now);
-        let status = if at.is_some() {
-            OrchestrationStatus::Pending
-        } else {
-            OrchestrationStatus::Running
-        };
-        let mut instance = Instance::new(execution, &started(&start, execution), status, step.now);
+        self.note_name(stage.id, &start, step);
+        tracing::debug!(orchestration = %stage.id, name = start.name, %execution, "an orchestration is made");
+        let mut instance = Instance::new(execution, start, OrchestrationStatus::Pending, step.now);
+        instance.record.created = created;
         if let Some(before) = stage.instance.take() {
             self.erase_execution(stage.id, &before, step);
-            instance = instance.replaces(&before);
+            instance = instance.replaces(&before, message);
         }
         step.erased.remove(stage.id);
         stage.instance = Some(Box::new(instance));
         stage.changed = true;
-        tracing::debug!(orchestration = %stage.id, name = start.name, %execution, "an orchestration is made");
-        let Some(at) = at else {
-            return self.begin_execution(stage, message, start, step, reader);
-        };
-        self.note_name(stage.id, &start, step);
-        let record = TimerRecord {
-            source: None,
-            action: Action::Order(Box::new(Order::Start(Box::new(start)))),
-        };
-        // One that a former start left is gone with it; a restart within one step finds none.
-        self.remove_timer(stage.id, START_TIMER, step, reader)?;
-        self.set_timer(self.partition_of(stage.id), stage.id, START_TIMER, at, &record, step)
+    }
+
+    /// Makes a sub-orchestration whose parent cancels it before its start was taken in, so that it can end like any other.
+    /// Where its id is in use it was never to begin.
+    pub(super) fn make_to_cancel(&mut self, stage: &mut Stage<'_>, message: Message, step: &mut Step) {
+        let is_in_use = stage.instance.as_ref().is_some_and(|instance| !instance.is_terminal());
+        if let (Action::Order(order), false) = (message.action, is_in_use)
+            && let Order::Start(start) = *order
+        {
+            self.make(stage, message.id, *start, step.now, step);
+        }
     }
 
     /// Notes for the next open which orchestrations there are. There are few names, so they stay when their orchestrations go.
@@ -144,27 +163,36 @@ impl Core {
         start.version.is_some()
     }
 
-    /// Runs the first turn of an execution whose record is there.
-    fn begin_execution(
+    /// Runs the first turn of an execution whose record is there. If its code cannot run, its start is kept with what it was
+    /// about to be told.
+    pub(super) fn begin(
         &mut self,
         stage: &mut Stage<'_>,
         mut message: Message,
-        mut start: StartRecord,
         step: &mut Step,
         reader: &dyn Reader,
     ) -> Result<()> {
         self.consume(&message, stage.mailbox, step);
         message.stored = false;
+        let partition = self.partition_of(stage.id);
+        // Its execution may have ended before it could begin.
+        let Some(instance) = stage.instance.as_mut().filter(|instance| instance.awaits(&message)) else {
+            return Ok(());
+        };
+        let known = instance.start.take();
+        let is_row = known.is_none();
+        let mut start = match known {
+            Some(start) => *start,
+            None => start_of(reader, partition, stage.id, &instance.record)?,
+        };
         let early = self.take_early_events(stage.id, step, reader)?;
+        let is_same = early.is_empty() && !self.settle_version(&mut start);
         start.events.extend(early);
-        let settled = self.settle_version(&mut start);
         self.note_name(stage.id, &start, step);
         let Some(instance) = stage.instance.as_mut() else {
             return Ok(());
         };
-        if settled {
-            instance.record.version = start.version.clone().unwrap_or_default();
-        }
+        instance.record.version = start.version.clone().unwrap_or_default();
         instance.record.status = OrchestrationStatus::Running;
         stage.changed = true;
         let first = started(&start, instance.record.execution);
@@ -176,13 +204,23 @@ impl Core {
         let incoming = std::iter::once(Incoming::Started(Box::new(first)))
             .chain(raised)
             .collect();
-        message.action = Action::Order(Box::new(Order::Start(Box::new(start))));
         let gathered = Gathered {
             incoming,
             messages: vec![message],
             ..Gathered::default()
         };
-        self.run_turn(stage, gathered, step, reader)
+        let execution = instance.record.execution;
+        self.run_turn(stage, gathered, step, reader)?;
+        let Some(instance) = stage.instance.as_mut() else {
+            return Ok(());
+        };
+        if instance.record.execution == execution && instance.record.turns == 0 {
+            // It is stopped. A row that says the same need not be written again.
+            instance.start = (!(is_row && is_same)).then(|| Box::new(start));
+        } else if is_row {
+            step.batch.delete(&keys::start(partition, stage.id));
+        }
+        Ok(())
     }
 
     /// Tells a client, and whoever repeats its request, that what it asked for is taken in.
@@ -218,12 +256,21 @@ fn started(start: &StartRecord, execution: ExecutionId) -> Started {
     }
 }
 
-/// What is said of an id that is in use.
-pub(super) fn exists_already(id: &InstanceId) -> Error {
+/// What is said of an id that is in use, or that was used and is not to be used again.
+pub(super) fn exists_already(stage: &Stage<'_>) -> Error {
+    let ended = stage.instance.as_ref().filter(|instance| instance.is_terminal());
+    let (how, way_out) = match ended {
+        Some(instance) => (
+            format!("has ended ({})", instance.record.status.as_str()),
+            "choose another id, purge it,",
+        ),
+        None => ("has not ended".to_owned(), "choose another id,"),
+    };
     Error::new(
         ErrorKind::AlreadyExists,
         format!(
-            "an orchestration `{id}` exists and has not ended; choose another id, or start it with another reuse policy"
+            "an orchestration `{}` exists and {how}; {way_out} or start it with another reuse policy",
+            stage.id
         ),
     )
 }

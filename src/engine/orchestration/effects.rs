@@ -11,7 +11,9 @@ use crate::error::Result;
 use crate::id::{ExecutionId, InstanceId, Sequence};
 use crate::store::Reader;
 use crate::store::records::history::{Command, OpenStep, Parent, StepOutcome};
-use crate::store::records::instance::{EndRecord, LockId, LockOrder, OrchestrationStatus, Order, StartRecord};
+use crate::store::records::instance::{
+    EndRecord, InstanceRecord, LockId, LockOrder, OrchestrationStatus, Order, StartRecord,
+};
 use crate::store::records::{Action, StepRef, TimerRecord};
 use crate::time::Timestamp;
 
@@ -49,8 +51,9 @@ impl Core {
                 }
                 Command::Cancel { sequence, step: open } => self.take_back(stage, sequence, open, step, reader)?,
                 command => {
-                    let execution = stage.instance.as_ref().map(|instance| instance.record.execution);
-                    self.begin_step(stage.id, execution.unwrap_or_default(), command, step)?;
+                    if let Some(instance) = &stage.instance {
+                        self.begin_step(stage.id, &instance.record, command, step)?;
+                    }
                 }
             }
         }
@@ -61,10 +64,11 @@ impl Core {
     pub(super) fn begin_step(
         &mut self,
         id: &InstanceId,
-        execution: ExecutionId,
+        record: &InstanceRecord,
         command: Command,
         step: &mut Step,
     ) -> Result<()> {
+        let execution = record.execution;
         match command {
             Command::CallActivity {
                 sequence,
@@ -82,35 +86,16 @@ impl Core {
                     name,
                     input,
                     attempt,
+                    asked_by: record.asked_by(sequence),
                     timeout: timeout_ms.map(Duration::from_millis),
                 };
                 self.request_activity(request, step)
             }
             Command::CreateTimer { sequence, due } => self.set_step_timer(id, execution, sequence, due, step),
-            Command::StartOrchestration {
-                sequence,
-                instance,
-                name,
-                version,
-                input,
-                tags,
-                wait,
-                ..
-            } => {
-                let parent = wait.then(|| Parent {
-                    instance: id.as_str().to_owned(),
-                    execution,
-                    sequence,
-                });
-                let start = StartRecord {
-                    name,
-                    version,
-                    input,
-                    tags,
-                    parent,
-                    ..StartRecord::default()
-                };
-                self.send(id, InstanceId::trusted(instance), Order::Start(Box::new(start)), step);
+            command @ Command::StartOrchestration { .. } => {
+                if let Some((child, start)) = to_start(id, execution, command) {
+                    self.send(id, child, Order::Start(start), step);
+                }
                 Ok(())
             }
             Command::CallEntity {
@@ -226,7 +211,11 @@ impl Core {
                 self.send(
                     id,
                     InstanceId::trusted(instance),
-                    Order::CancelChild { parent, reason: None },
+                    Order::CancelChild {
+                        parent,
+                        reason: None,
+                        terminated: false,
+                    },
                     step,
                 );
                 Ok(())
@@ -260,6 +249,41 @@ impl Core {
         let name = timer_name(execution, sequence);
         self.set_timer(self.partition_of(id), id, &name, due, &record, step)
     }
+}
+
+/// The orchestration that a command starts, and how.
+pub(super) fn to_start(
+    id: &InstanceId,
+    execution: ExecutionId,
+    command: Command,
+) -> Option<(InstanceId, Box<StartRecord>)> {
+    let Command::StartOrchestration {
+        sequence,
+        instance,
+        name,
+        version,
+        input,
+        tags,
+        wait,
+        ..
+    } = command
+    else {
+        return None;
+    };
+    let parent = wait.then(|| Parent {
+        instance: id.as_str().to_owned(),
+        execution,
+        sequence,
+    });
+    let start = StartRecord {
+        name,
+        version,
+        input,
+        tags,
+        parent,
+        ..StartRecord::default()
+    };
+    Some((InstanceId::trusted(instance), Box::new(start)))
 }
 
 /// Gives locks back. Granted ones go back at once; a request that is still on its way is followed along its path.

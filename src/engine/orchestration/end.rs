@@ -113,6 +113,7 @@ impl Core {
                     let order = Order::CancelChild {
                         parent,
                         reason: Some(format!("its parent `{}` was ended: {reason}", stage.id)),
+                        terminated: status == OrchestrationStatus::Terminated,
                     };
                     self.send(stage.id, InstanceId::trusted(instance.as_str()), order, step);
                 }
@@ -144,7 +145,6 @@ impl Core {
             input,
             tags: record.tags.clone(),
             parent: record.parent.clone(),
-            execution: Some(next),
             events: events
                 .into_iter()
                 .map(|(name, payload)| (name, payload.into()))
@@ -157,15 +157,17 @@ impl Core {
                 .delete(&keys::turn(partition, stage.id, record.execution, turn));
         }
         record.execution = next;
+        record.rewound.clear();
         record.version = start.version.clone().unwrap_or_default();
         record.status = OrchestrationStatus::ContinuedAsNew;
         (record.turns, record.events, record.bytes) = (0, 0, 0);
         instance.run = None;
+        instance.start = Some(Box::new(start));
         stage.changed = true;
         stage.next = Some(Message {
             id,
             target: stage.id.clone(),
-            action: Action::Order(Box::new(Order::Start(Box::new(start)))),
+            action: Action::Order(Box::new(Order::Begin { execution: next })),
             origin: Origin::Instance(stage.id.clone()),
             stored: false,
         });

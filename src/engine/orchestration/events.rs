@@ -31,6 +31,13 @@ impl Core {
             _ => None,
         };
         let refused = match &stage.instance {
+            Some(instance) if message.id < instance.record.since => Error::new(
+                ErrorKind::Ended,
+                format!(
+                    "the event was raised at an orchestration `{}` that has ended and in whose place another one is",
+                    stage.id
+                ),
+            ),
             Some(instance) if instance.is_terminal() => Error::new(
                 ErrorKind::Ended,
                 format!(

@@ -2,13 +2,16 @@
 
 use crate::engine::code::OrchestrationRun;
 use crate::engine::core::Core;
+use crate::engine::message::Message;
 use crate::engine::states::InstanceMap;
 use crate::engine::step::Step;
 use crate::error::Result;
-use crate::id::{ExecutionId, InstanceId};
+use crate::id::{ExecutionId, InstanceId, MessageId};
 use crate::store::instances::{self, TURNS_AHEAD};
-use crate::store::records::history::{Parent, Started};
-use crate::store::records::instance::{EndRecord, InstanceRecord, OrchestrationStatus, StopKind, Stopped};
+use crate::store::records::history::Parent;
+use crate::store::records::instance::{
+    EndRecord, InstanceRecord, OrchestrationStatus, Order, StartRecord, StopKind, Stopped,
+};
 use crate::store::{Reader, keys};
 use crate::time::Timestamp;
 
@@ -17,6 +20,8 @@ pub(crate) struct Instance {
     pub(super) record: InstanceRecord,
     /// Its code, alive, if it was not unloaded since the last turn.
     pub(super) run: Option<Box<dyn OrchestrationRun>>,
+    /// What its execution begins with, until its first turn or until it is a row.
+    pub(super) start: Option<Box<StartRecord>>,
     /// How it ended, if it did so while it was in memory.
     pub(super) end: Option<EndRecord>,
     /// Under which status and time of creation the store's index has it.
@@ -33,24 +38,21 @@ pub(crate) struct Instance {
 
 impl Instance {
     /// An orchestration that is new to the store.
-    pub(super) fn new(execution: ExecutionId, started: &Started, status: OrchestrationStatus, now: Timestamp) -> Self {
+    pub(super) fn new(execution: ExecutionId, start: StartRecord, status: OrchestrationStatus, now: Timestamp) -> Self {
         Self {
             record: InstanceRecord {
-                name: started.name.clone(),
-                version: started.version.clone(),
+                name: start.name.clone(),
+                version: start.version.clone().unwrap_or_default(),
                 status,
                 execution,
-                parent: started.parent.clone(),
-                tags: started.tags.clone(),
+                parent: start.parent.clone(),
+                tags: start.tags.clone(),
                 created: now,
                 changed: now,
-                stopped: None,
-                turns: 0,
-                events: 0,
-                bytes: 0,
-                has_custom_status: false,
+                ..InstanceRecord::default()
             },
             run: None,
+            start: Some(Box::new(start)),
             end: None,
             indexed: None,
             dirty: false,
@@ -68,6 +70,7 @@ impl Instance {
             turns_in_row: if record.status.is_terminal() { record.turns } else { 0 },
             record,
             run: None,
+            start: None,
             end: None,
             dirty: false,
             counted: 0,
@@ -75,9 +78,10 @@ impl Instance {
         }
     }
 
-    /// The same place in the store for what follows on this orchestration under its id.
-    pub(super) fn replaces(mut self, before: &Self) -> Self {
+    /// The same place in the store for what follows on this orchestration under its id, from the message `since` on.
+    pub(super) fn replaces(mut self, before: &Self, since: MessageId) -> Self {
         self.indexed = before.indexed;
+        self.record.since = since;
         self
     }
 
@@ -87,6 +91,12 @@ impl Instance {
 
     pub(super) fn is_terminal(&self) -> bool {
         self.record.status.is_terminal()
+    }
+
+    /// Whether it waits for this message to run the first turn of its execution.
+    pub(super) fn awaits(&self, message: &Message) -> bool {
+        let begins = matches!(message.order(), Some(Order::Begin { execution }) if *execution == self.record.execution);
+        begins && self.record.turns == 0 && !self.is_terminal()
     }
 
     /// Its memory, in bytes, about.
@@ -171,15 +181,20 @@ impl Core {
         mut instance: Box<Instance>,
         changed: bool,
         step: &mut Step,
-    ) {
+    ) -> Result<()> {
         if changed {
             instance.record.changed = step.now;
+        }
+        if let Some(start) = instance.start.take() {
+            step.put(&keys::start(self.partition_of(id), id), &*start)?;
+            instance.written_in = step.number;
         }
         let is_behind = instance.record.turns >= instance.turns_in_row.saturating_add(TURNS_AHEAD);
         if (changed || is_behind) && !std::mem::replace(&mut instance.dirty, true) {
             step.instances.push(id.clone());
         }
         self.instances.put(id.clone(), instance);
+        Ok(())
     }
 
     /// Removes every row of an orchestration that has ended.
@@ -199,6 +214,9 @@ impl Core {
         let record = &instance.record;
         for turn in 0..record.turns {
             step.batch.delete(&keys::turn(partition, id, record.execution, turn));
+        }
+        if record.turns == 0 && instance.start.is_none() {
+            step.batch.delete(&keys::start(partition, id));
         }
         if record.status.is_terminal() {
             step.batch.delete(&keys::end(partition, id));

@@ -12,10 +12,11 @@ mod open_steps;
 mod orders;
 mod replay;
 mod rewind;
+#[cfg(test)]
+mod tests;
 mod turn;
 mod waiters;
 
-pub(crate) use begin::START_TIMER;
 pub(super) use instance::Instances;
 #[allow(unused_imports, reason = "only who looks at a directory asks for it")]
 pub(crate) use replay::replay;

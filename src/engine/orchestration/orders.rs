@@ -11,11 +11,13 @@ use crate::engine::orchestration::turn::{Round, Stage};
 use crate::engine::orchestration::waiters::{not_found, outcome};
 use crate::engine::step::Step;
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::InstanceId;
+use crate::id::{ExecutionId, InstanceId};
 use crate::store::Reader;
+use crate::store::instances::start_of;
 use crate::store::records::Action;
 use crate::store::records::history::{Incoming, OpenStep, Parent, StepOutcome, TurnRecord};
-use crate::store::records::instance::{InstanceRecord, OrchestrationStatus, Order, ReusePolicy, StartRecord};
+use crate::store::records::instance::{OrchestrationStatus, Order, StartRecord};
+use crate::time::Timestamp;
 
 /// Why an order was not carried out.
 type Refused = std::result::Result<(), Error>;
@@ -34,14 +36,20 @@ impl Core {
         };
         let refused = match order {
             Order::Start(_) => return self.start(stage, message, step, reader),
+            Order::Begin { .. } => return self.begin(stage, message, step, reader),
             Order::Restart => return self.restart(stage, message, step, reader),
-            Order::CancelChild { parent, reason } => {
+            Order::CancelChild {
+                parent,
+                reason,
+                terminated,
+            } => {
                 if is_child(stage, parent) {
                     let unwanted = || format!("`{}` does not want it any more", parent.instance);
-                    let (status, reason) = match reason {
-                        Some(reason) => (OrchestrationStatus::Terminated, reason.clone()),
-                        None => (OrchestrationStatus::Canceled, unwanted()),
+                    let status = match terminated {
+                        true => OrchestrationStatus::Terminated,
+                        false => OrchestrationStatus::Canceled,
                     };
+                    let reason = reason.clone().unwrap_or_else(unwanted);
                     self.end_from_outside(stage, status, &reason, true, step, reader)?;
                     stage.mailbox.block = Block::Open;
                 }
@@ -57,8 +65,14 @@ impl Core {
             },
             Order::Suspend { reason } => self.suspend(stage, reason, step)?,
             Order::Resume { reason } => self.resume_orchestration(stage, reason, step)?,
-            Order::Rewind { reason, parent } => self.rewind(stage, reason, parent.clone(), step, reader)?,
-            Order::Purge { children } if may_purge(stage, &message) => self.purge(stage, *children, step, reader)?,
+            Order::Rewind { reason, start: None } => self.rewind(stage, reason, step, reader)?,
+            Order::Rewind {
+                reason,
+                start: Some(start),
+            } => self.rewind_child(stage, reason, start, step, reader).map(Ok)?,
+            Order::Purge { children, seen } if may_purge(stage, &message) => {
+                self.purge(stage, *children, *seen, step, reader)?
+            }
             Order::Purge { .. } => Ok(()),
             Order::Completed { .. } | Order::Raise { .. } | Order::LockLost { .. } => Ok(()),
         };
@@ -138,54 +152,23 @@ impl Core {
         self.write_turn(stage, &turn, step)
     }
 
-    /// Begins again with the input of the execution that has ended.
+    /// Begins again with the input of the execution that has ended. It stays the same orchestration: it keeps its parent and
+    /// the time at which it was created.
     fn restart(&mut self, stage: &mut Stage<'_>, message: Message, step: &mut Step, reader: &dyn Reader) -> Result<()> {
-        let start = match stage.ended() {
-            Ok(instance) => self.first_start(stage.id, &instance.record, reader)?,
-            Err(refused) => Err(refused),
+        let record = match stage.ended() {
+            Ok(instance) => &instance.record,
+            Err(refused) => return self.finish(stage.id, stage.mailbox, message, Err(refused.into()), step, reader),
         };
-        match start {
-            Ok(start) => {
-                self.acknowledge(&message, b"true".to_vec(), step, reader)?;
-                self.consume(&message, stage.mailbox, step);
-                let begin = Message {
-                    action: Action::Order(Box::new(Order::Start(Box::new(start)))),
-                    origin: Origin::of_stored(None),
-                    stored: false,
-                    ..message
-                };
-                self.start(stage, begin, step, reader)
-            }
-            Err(error) => self.finish(stage.id, stage.mailbox, message, Err(error.into()), step, reader),
-        }
-    }
-
-    /// What would begin an orchestration again as it was begun.
-    pub(super) fn first_start(
-        &self,
-        id: &InstanceId,
-        record: &InstanceRecord,
-        reader: &dyn Reader,
-    ) -> Result<std::result::Result<StartRecord, Error>> {
-        let mut start = None;
-        self.read_turns(id, record, reader, |_, turn| {
-            if let Some(Incoming::Started(started)) = turn.incoming.into_iter().next() {
-                start = Some(StartRecord {
-                    name: started.name,
-                    version: Some(started.version),
-                    input: started.input,
-                    tags: started.tags,
-                    ..StartRecord::default()
-                });
-            }
-            false
-        })?;
-        Ok(start.ok_or_else(|| {
-            wrong_state(
-                id,
-                "it ended before it began, so that its input is not known any more; start it anew",
-            )
-        }))
+        let created = record.created;
+        let start = start_of(reader, self.partition_of(stage.id), stage.id, record)?;
+        self.acknowledge(&message, b"true".to_vec(), step, reader)?;
+        self.consume(&message, stage.mailbox, step);
+        let begin = Message {
+            origin: Origin::of_stored(None),
+            stored: false,
+            ..message
+        };
+        self.create(stage, begin, start, created, step, reader)
     }
 
     /// Removes an orchestration that has ended, and its sub-orchestrations if `children`.
@@ -193,6 +176,7 @@ impl Core {
         &mut self,
         stage: &mut Stage<'_>,
         children: bool,
+        seen: Option<(ExecutionId, Timestamp)>,
         step: &mut Step,
         reader: &dyn Reader,
     ) -> Result<Refused> {
@@ -200,6 +184,12 @@ impl Core {
             Ok(instance) => instance,
             Err(refused) => return Ok(Err(refused)),
         };
+        if seen.is_some_and(|seen| seen != (instance.record.execution, instance.record.changed)) {
+            return Ok(Err(wrong_state(
+                stage.id,
+                "something has happened to it since it was found to be purged; look at it again",
+            )));
+        }
         if children {
             let mut ids = std::collections::BTreeSet::new();
             self.read_turns(stage.id, &instance.record, reader, |_, turn| {
@@ -218,7 +208,10 @@ impl Core {
                 self.send(
                     stage.id,
                     InstanceId::trusted(child),
-                    Order::Purge { children: true },
+                    Order::Purge {
+                        children: true,
+                        seen: None,
+                    },
                     step,
                 );
             }
@@ -230,23 +223,10 @@ impl Core {
     }
 
     /// Begins a failed orchestration again from before its first failure.
-    fn rewind(
-        &mut self,
-        stage: &mut Stage<'_>,
-        reason: &str,
-        parent: Option<Parent>,
-        step: &mut Step,
-        reader: &dyn Reader,
-    ) -> Result<Refused> {
+    fn rewind(&mut self, stage: &mut Stage<'_>, reason: &str, step: &mut Step, reader: &dyn Reader) -> Result<Refused> {
         let Some(instance) = stage.instance.as_mut() else {
-            if let Some(parent) = parent {
-                self.tell_parent(stage.id, &parent, StepOutcome::Runtime(not_found(stage.id)), step);
-            }
             return Ok(Err(not_found(stage.id)));
         };
-        if let Some(parent) = parent {
-            return self.rewind_for(stage, reason, parent, step, reader).map(Ok);
-        }
         if instance.record.status != OrchestrationStatus::Failed {
             let status = instance.record.status.as_str();
             return Ok(Err(wrong_state(
@@ -266,71 +246,59 @@ impl Core {
         }
     }
 
-    /// A sub-orchestration of one that is rewound: its failed end is rewound as well, a good one is told again, and any
-    /// other begins anew.
-    fn rewind_for(
+    /// A sub-orchestration of one that is rewound, which asked for `start`. One that has not ended goes on and one that has
+    /// completed is told again. Its failed end is rewound as well. Any other begins anew, and so does one that is not there:
+    /// it was purged, or another one has ended under its id.
+    fn rewind_child(
         &mut self,
         stage: &mut Stage<'_>,
         reason: &str,
-        parent: Parent,
+        start: &StartRecord,
         step: &mut Step,
         reader: &dyn Reader,
     ) -> Result<()> {
-        let Some(instance) = stage.instance.as_mut() else {
+        let Some(parent) = &start.parent else {
             return Ok(());
         };
-        if instance.parent().is_none_or(|known| known.instance != parent.instance) {
-            // Its id was taken when the parent wanted to start it, and still is.
-            let error = exists_already(stage.id);
-            self.tell_parent(stage.id, &parent, StepOutcome::Runtime(error), step);
-            return Ok(());
-        }
-        // Its id belongs to another by now, or always did: then it was no child of this parent.
         let is_its = |known: &Parent| known.instance == parent.instance && known.sequence == parent.sequence;
-        if !instance.parent().is_some_and(is_its) {
-            let error = Error::new(
-                ErrorKind::AlreadyExists,
-                format!(
-                    "the orchestration `{}` exists and is not one that `{}` has started; restart that instead",
-                    stage.id, parent.instance
-                ),
-            );
-            self.tell_parent(stage.id, &parent, StepOutcome::Runtime(error), step);
-            return Ok(());
-        }
-        instance.record.parent = Some(parent.clone());
-        stage.changed = true;
-        let status = instance.record.status;
-        if !status.is_terminal() {
-            return Ok(());
-        }
-        if status == OrchestrationStatus::Completed {
-            let end = match instance.end.clone() {
-                Some(end) => Some(end),
-                None => self.read_end(stage.id, reader)?,
-            };
-            let outcome = outcome(stage.id, status, end).into();
-            self.tell_parent(stage.id, &parent, outcome, step);
-            return Ok(());
-        }
-        if status == OrchestrationStatus::Failed && self.rewind(stage, reason, None, step, reader)?.is_ok() {
-            return Ok(());
-        }
-        let Some(instance) = stage.instance.as_ref() else {
-            return Ok(());
-        };
-        match self.first_start(stage.id, &instance.record, reader)? {
-            Ok(start) => {
-                let start = StartRecord {
-                    parent: Some(parent),
-                    reuse: ReusePolicy::Error,
-                    ..start
-                };
-                self.send(stage.id, stage.id.clone(), Order::Start(Box::new(start)), step);
+        let mut created = step.now;
+        if let Some(instance) = stage.instance.as_mut() {
+            let status = instance.record.status;
+            if !instance.parent().is_some_and(is_its) {
+                if !status.is_terminal() {
+                    let error = exists_already(stage);
+                    self.tell_parent(stage.id, parent, StepOutcome::Runtime(error), step);
+                    return Ok(());
+                }
+            } else {
+                instance.record.parent = Some(parent.clone());
+                stage.changed = true;
+                created = instance.record.created;
+                if status == OrchestrationStatus::Completed {
+                    let end = match instance.end.clone() {
+                        Some(end) => Some(end),
+                        None => self.read_end(stage.id, reader)?,
+                    };
+                    let outcome = outcome(stage.id, status, end).into();
+                    self.tell_parent(stage.id, parent, outcome, step);
+                    return Ok(());
+                }
+                if !status.is_terminal() {
+                    return Ok(());
+                }
+                if status == OrchestrationStatus::Failed && self.rewind(stage, reason, step, reader)?.is_ok() {
+                    return Ok(());
+                }
             }
-            Err(error) => self.tell_parent(stage.id, &parent, StepOutcome::Runtime(error), step),
         }
-        Ok(())
+        let message = Message {
+            id: step.next_id(),
+            target: stage.id.clone(),
+            action: Action::Order(Box::new(Order::Restart)),
+            origin: Origin::of_stored(None),
+            stored: false,
+        };
+        self.create(stage, message, start.clone(), created, step, reader)
     }
 
     /// Processes what arrived at an orchestration that is suspended or stopped, as far as that needs none of its code, and
@@ -350,7 +318,7 @@ impl Core {
                     self.drop_stranger(stage, &message, step);
                     continue;
                 }
-                Some(Order::Start(start)) if start.execution.is_none() => {
+                Some(Order::Start(_)) => {
                     self.start(stage, message, step, reader)?;
                     if matches!(stage.mailbox.block, Block::Open) {
                         return Ok(Round::Again);
@@ -361,7 +329,7 @@ impl Core {
                     Some(message) => message,
                     None => continue,
                 },
-                Some(Order::Start(_) | Order::Completed { .. } | Order::LockLost { .. }) => message,
+                Some(Order::Begin { .. } | Order::Completed { .. } | Order::LockLost { .. }) => message,
                 Some(_) => {
                     self.order(stage, message, step, reader)?;
                     if matches!(stage.mailbox.block, Block::Open) {

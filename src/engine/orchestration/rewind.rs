@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::core::Core;
+use crate::engine::orchestration::effects::to_start;
 use crate::engine::orchestration::open_steps::{OpenSteps, opened_by};
 use crate::engine::orchestration::turn::Stage;
 use crate::engine::step::Step;
 use crate::error::{ErrorKind, Result};
-use crate::id::{ExecutionId, InstanceId, Sequence};
-use crate::store::records::history::{Command, Incoming, Parent, StepOutcome, TurnRecord};
+use crate::id::{ExecutionId, Sequence};
+use crate::store::records::history::{Command, Incoming, StepOutcome, TurnRecord};
 use crate::store::records::instance::{OrchestrationStatus, Order};
 
 /// What is kept of a history, and what has to be done again.
@@ -109,6 +110,18 @@ impl Cut {
     }
 }
 
+impl Cut {
+    /// The number below which the activities lie that were asked for before the cut.
+    fn asked_below(&self) -> Sequence {
+        let commands = self.turns.iter().flat_map(|turn| &turn.commands);
+        let activities = commands.filter_map(|command| match command {
+            Command::CallActivity { sequence, .. } => Some(*sequence),
+            _ => None,
+        });
+        activities.max().map_or(0, |last| last + 1)
+    }
+}
+
 fn is_answer(incoming: &Incoming) -> bool {
     matches!(
         incoming,
@@ -147,7 +160,7 @@ impl Core {
         let has_custom_status = std::mem::take(&mut instance.record.has_custom_status);
         self.erase_execution(stage.id, &instance, step);
         let record = &mut instance.record;
-        record.execution = execution;
+        record.rewind(execution, cut.asked_below());
         record.status = OrchestrationStatus::Running;
         record.has_custom_status = has_custom_status;
         (record.turns, record.events, record.bytes) = (0, 0, 0);
@@ -160,25 +173,19 @@ impl Core {
             self.write_turn(stage, turn, step)?;
         }
         for (sequence, command) in cut.again {
-            let child = match &command {
-                Command::StartOrchestration { instance, .. } if !cut.refused.contains(&sequence) => {
-                    Some(InstanceId::trusted(instance.as_str()))
+            let is_child = matches!(command, Command::StartOrchestration { .. }) && !cut.refused.contains(&sequence);
+            if !is_child {
+                if let Some(instance) = &stage.instance {
+                    self.begin_step(stage.id, &instance.record, command, step)?;
                 }
-                _ => None,
-            };
-            let Some(child) = child else {
-                self.begin_step(stage.id, execution, command, step)?;
-                continue;
-            };
-            let order = Order::Rewind {
-                reason: reason.to_owned(),
-                parent: Some(Parent {
-                    instance: stage.id.as_str().to_owned(),
-                    execution,
-                    sequence,
-                }),
-            };
-            self.send(stage.id, child, order, step);
+            } else if let Some((child, start)) = to_start(stage.id, execution, command) {
+                // What is there under its id decides how it goes on.
+                let order = Order::Rewind {
+                    reason: reason.to_owned(),
+                    start: Some(start),
+                };
+                self.send(stage.id, child, order, step);
+            }
         }
         for incoming in cut.kept {
             let order = match incoming {

@@ -79,7 +79,7 @@ impl Core {
         }
         let Stage { instance, changed, .. } = stage;
         if let Some(instance) = instance {
-            self.put_instance(id, instance, changed, step);
+            self.put_instance(id, instance, changed, step)?;
         }
         Ok(again)
     }
@@ -103,7 +103,7 @@ impl Core {
     /// Takes the messages up to the next that needs a turn of its own, and runs the turn.
     fn round(&mut self, stage: &mut Stage<'_>, step: &mut Step, reader: &dyn Reader) -> Result<Round> {
         if let Some(message) = stage.next.take() {
-            self.start(stage, message, step, reader)?;
+            self.begin(stage, message, step, reader)?;
             return Ok(Round::Again);
         }
         let mut gathered = Gathered::default();
@@ -155,16 +155,20 @@ impl Core {
             if let Some(Order::CancelChild { parent, .. }) = message.order()
                 && !is_child(stage, parent)
             {
-                // Its start may wait in the line that it has passed; then the start goes, and nothing ever begins.
+                // Its start may wait in the line that it has passed; then it is made, and ends before it begins.
                 let is_its_start = |waits: &Message| starts_for(waits, parent);
                 match self.withdraw(stage.id, stage.mailbox, is_its_start, step, reader)? {
                     Withdrawn::Later => {
                         stage.mailbox.return_first(message);
                         return Ok(Round::NextStep);
                     }
-                    Withdrawn::Yes | Withdrawn::No => self.consume(&message, stage.mailbox, step),
+                    Withdrawn::Yes(start) => self.make_to_cancel(stage, *start, step),
+                    Withdrawn::No => {}
                 }
-                continue;
+                if !is_child(stage, parent) {
+                    self.consume(&message, stage.mailbox, step);
+                    continue;
+                }
             }
             self.order(stage, message, step, reader)?;
             return Ok(Round::Again);

@@ -33,8 +33,7 @@ impl Core {
         } else {
             self.waiters.entry(id.clone()).or_default().push(token);
         }
-        self.put_instance(&id, instance, false, step);
-        Ok(())
+        self.put_instance(&id, instance, false, step)
     }
 
     /// Forgets a client that does not wait any more.

@@ -154,6 +154,7 @@ fn open(
             input: (*input).into(),
             attempt: 1,
             timeout_ms: timeout.map(|timeout| timeout.as_millis() as u64),
+            asked_by: ExecutionId([7; 16]),
             started: false,
             crashes: Vec::new(),
         };

@@ -47,7 +47,7 @@ impl World {
             95..97 if conditions.manage => (Wish::Manage, Order::Restart),
             97..100 if conditions.manage => {
                 let children = self.random.chance(50);
-                (Wish::Purge, Order::Purge { children })
+                (Wish::Purge, Order::Purge { children, seen: None })
             }
             _ => (Wish::Start, self.start()),
         };
@@ -64,9 +64,9 @@ impl World {
             true => target,
             false => InstanceId::trusted(self.random.pick(&failed).as_str()),
         };
-        let (reason, parent) = ("as the dice fell".to_owned(), None);
+        let (reason, start) = ("as the dice fell".to_owned(), None);
         let id = self.draw_request_id();
-        self.order(target, Wish::Manage, Order::Rewind { reason, parent }, id);
+        self.order(target, Wish::Manage, Order::Rewind { reason, start }, id);
     }
 
     /// Gives an order to an orchestration.
@@ -102,6 +102,7 @@ impl World {
                 ReusePolicy::Error,
                 ReusePolicy::Ignore,
                 ReusePolicy::Terminate,
+                ReusePolicy::RejectDuplicate,
             ]),
             ..StartRecord::default()
         }))

@@ -191,14 +191,14 @@ impl World {
                     } else if key[2] == tables.message {
                         let message: MessageRecord = records::decode(value, "message").expect("a message");
                         if let Action::Order(order) = message.action {
-                            match *order {
-                                Order::Raise { payload, .. } => {
-                                    shown.notes.push(serde_json::from_slice(&payload).expect("a note"));
-                                }
-                                Order::Start(start) if start.execution.is_some() => shown.starts.push((id(), *start)),
-                                _ => {}
+                            if let Order::Raise { payload, .. } = *order {
+                                shown.notes.push(serde_json::from_slice(&payload).expect("a note"));
                             }
                         }
+                    } else if key[2] == tables.start {
+                        shown
+                            .starts
+                            .push((id(), records::decode(value, "start").expect("a start")));
                     } else if key[2] == tables.instance {
                         let record: InstanceRecord = records::decode(value, "instance").expect("an instance");
                         self.note_status(&id(), &record, &mut suspended);
@@ -405,6 +405,7 @@ struct Tables {
     early: u8,
     message: u8,
     instance: u8,
+    start: u8,
     state: u8,
 }
 
@@ -417,6 +418,7 @@ impl Tables {
             early: keys::early_events(partition).start[2],
             message: keys::messages(partition).start[2],
             instance: keys::instance(partition, &id)[2],
+            start: keys::start(partition, &id)[2],
             state: keys::state(partition, &id)[2],
         }
     }

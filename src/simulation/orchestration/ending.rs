@@ -46,7 +46,13 @@ impl World {
         self.settle_all();
         let inventory = self.inventory();
         assert!(inventory.early.is_empty(), "events are left for {:?}", inventory.early);
-        self.order_each(|_| true, || Order::Purge { children: false });
+        self.order_each(
+            |_| true,
+            || Order::Purge {
+                children: false,
+                seen: None,
+            },
+        );
         let inventory = self.inventory();
         let left = (
             inventory.turns.len(),

@@ -14,6 +14,7 @@ use crate::store::records::instance::{
 };
 use crate::store::records::{self, Action, MessageRecord, PartitionRecord};
 use crate::store::{Reader, keys};
+use crate::time::Timestamp;
 
 /// The rows of orchestrations in a store.
 #[derive(Debug, Default)]
@@ -21,6 +22,7 @@ pub(super) struct Inventory {
     pub(super) instances: BTreeMap<String, InstanceRecord>,
     pub(super) ends: BTreeMap<String, EndRecord>,
     pub(super) custom_statuses: BTreeSet<String>,
+    pub(super) starts: BTreeSet<String>,
     /// Status, time of creation and id, as the index has them.
     pub(super) index: BTreeSet<(OrchestrationStatus, u64, String)>,
     pub(super) locks: BTreeMap<String, LockRecord>,
@@ -32,6 +34,8 @@ pub(super) struct Inventory {
     pub(super) early_counted: u64,
     /// How many turns there are of each execution.
     pub(super) turns: BTreeMap<(String, ExecutionId), u32>,
+    /// When each execution had its first turn.
+    pub(super) begun: BTreeMap<(String, ExecutionId), Timestamp>,
     /// Messages for orchestrations, and about locks.
     pub(super) orders: Vec<(String, Action)>,
     /// Steps of orchestrations that wait in the queue of an entity.
@@ -199,6 +203,8 @@ impl Inventory {
         }
         let statuses = scan(table_of(&keys::custom_status(partition, &any)));
         self.custom_statuses.extend(statuses.iter().map(|(key, _)| id_of(key)));
+        let starts = scan(table_of(&keys::start(partition, &any)));
+        self.starts.extend(starts.iter().map(|(key, _)| id_of(key)));
         for status in STATUSES {
             for (key, _) in scan(keys::statuses(partition, status)) {
                 let (created, id) = keys::status_parts(&key).expect("the key of a status");
@@ -229,8 +235,10 @@ impl Inventory {
             let counters: PartitionRecord = records::decode(&row, "partition").expect("a partition");
             self.early_counted += counters.early_events;
         }
-        for (key, _) in scan(table_of(&keys::turn(partition, &any, ExecutionId::default(), 0))) {
+        for (key, row) in scan(table_of(&keys::turn(partition, &any, ExecutionId::default(), 0))) {
             let execution = ExecutionId(key[key.len() - 20..key.len() - 4].try_into().expect("16 bytes"));
+            let turn: TurnRecord = records::decode(&row, "turn").expect("a turn");
+            self.begun.entry((id_of(&key), execution)).or_insert(turn.time);
             *self.turns.entry((id_of(&key), execution)).or_default() += 1;
         }
         for (key, row) in scan(keys::all_messages(partition)) {

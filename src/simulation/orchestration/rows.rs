@@ -27,6 +27,12 @@ pub(super) fn belong_together(inventory: &Inventory, references: &BTreeMap<Strin
         with_status,
         "the custom statuses and who has one"
     );
+    let without_turns: BTreeSet<&String> = ids(inventory, |id| instances[id].turns == 0);
+    assert_eq!(
+        inventory.starts.iter().collect::<BTreeSet<_>>(),
+        without_turns,
+        "the starts and whose execution has no turn"
+    );
     let turns: BTreeMap<_, u32> = instances
         .iter()
         .filter(|(_, record)| record.turns > 0)

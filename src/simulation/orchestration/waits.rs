@@ -53,13 +53,16 @@ pub(super) fn have_reasons(inventory: &Inventory, references: &BTreeMap<String, 
 }
 
 /// Whoever has not ended and has a parent is still wanted by it. The parent may have been ended without its children, or have
-/// gone on in another execution; and one that was rewound goes on for itself.
+/// gone on in another execution; and one that was rewound or restarted goes on for itself.
 fn no_orphans(inventory: &Inventory, references: &BTreeMap<String, Reference>) {
     for (id, record) in &inventory.instances {
         let Some(parent) = record.parent.as_ref().filter(|_| !record.status.is_terminal()) else {
             continue;
         };
-        let was_rewound = references[id].steps.seed != record.execution;
+        // A restart keeps the time of creation.
+        let begun = inventory.begun.get(&(id.clone(), record.execution));
+        let was_restarted = begun.is_some_and(|begun| *begun != record.created);
+        let was_rewound = references[id].steps.seed != record.execution || was_restarted;
         let of_parent = inventory
             .instances
             .get(&parent.instance)

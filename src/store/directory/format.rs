@@ -17,7 +17,7 @@ const CREATING: &str = "CREATING";
 const MAGIC: &str = "abide hub";
 
 /// The version of everything that is stored, keys and records included.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// Who a hub is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

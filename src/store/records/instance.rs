@@ -3,16 +3,17 @@
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
-use crate::id::{ExecutionId, Sequence};
-use crate::store::records::history::{Parent, StepOutcome, TurnRecord};
+use crate::id::{ExecutionId, MessageId, Sequence};
+use crate::store::records::history::{Parent, Started, StepOutcome, TurnRecord};
 use crate::time::Timestamp;
 
 /// Where an orchestration stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[non_exhaustive]
 #[repr(u8)]
 pub enum OrchestrationStatus {
     /// It waits for its start time.
+    #[default]
     Pending = 0,
     /// It runs, or waits for something, or is stopped visibly.
     Running = 1,
@@ -82,7 +83,7 @@ pub struct Stopped {
 /// One orchestration, without its history, input, output and custom status.
 ///
 /// Turns may have been written after it: see [`instances`](crate::store::instances), which reads both.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct InstanceRecord {
     pub(crate) name: String,
     pub(crate) version: String,
@@ -101,9 +102,31 @@ pub(crate) struct InstanceRecord {
     pub(crate) bytes: u64,
     /// Whether there is a row of its custom status.
     pub(crate) has_custom_status: bool,
+    /// The message that put it in the place of another orchestration of this id. Events with lower ids were raised for that
+    /// one. [`MessageId::MIN`] if there was none.
+    pub(crate) since: MessageId,
+    /// The executions that this one continues after rewinds, oldest first: steps below the number were first asked for by
+    /// that execution, and by no earlier one.
+    pub(crate) rewound: Vec<(Sequence, ExecutionId)>,
 }
 
 impl InstanceRecord {
+    /// The execution that first asked for a step. It stays the same when a rewind asks for the step again.
+    pub(crate) fn asked_by(&self, sequence: Sequence) -> ExecutionId {
+        let earlier = self.rewound.iter().find(|(below, _)| sequence < *below);
+        earlier.map_or(self.execution, |(_, execution)| *execution)
+    }
+
+    /// Goes on as another execution, which keeps the steps below `below`.
+    pub(crate) fn rewind(&mut self, execution: ExecutionId, below: Sequence) {
+        for (known, _) in &mut self.rewound {
+            *known = below.min(*known);
+        }
+        self.rewound.push((below, self.execution));
+        self.rewound.dedup_by_key(|(below, _)| *below);
+        self.execution = execution;
+    }
+
     /// Counts a turn, whose row has so many bytes, to the history.
     pub(crate) fn count(&mut self, turn: &TurnRecord, bytes: usize) {
         self.turns += 1;
@@ -141,23 +164,36 @@ pub(crate) struct StartRecord {
     /// Not before this time.
     pub(crate) at: Option<Timestamp>,
     pub(crate) reuse: ReusePolicy,
-    /// Set where the instance exists already and waits for just this: its start time has come, or it continues as new.
-    pub(crate) execution: Option<ExecutionId>,
     /// Events that go along, by name and payload.
     pub(crate) events: Vec<(String, serde_bytes::ByteBuf)>,
 }
 
-/// What a start does when an orchestration of its id exists and has not ended. One that has ended is always replaced.
+impl From<Started> for StartRecord {
+    fn from(started: Started) -> Self {
+        Self {
+            name: started.name,
+            version: Some(started.version),
+            input: started.input,
+            tags: started.tags,
+            parent: started.parent,
+            ..Self::default()
+        }
+    }
+}
+
+/// What a start does when an orchestration of its id exists.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum ReusePolicy {
-    /// The start fails.
+    /// The start fails if the orchestration has not ended. One that has ended is replaced.
     #[default]
     Error,
-    /// Nothing happens, and the handle is one of the orchestration that is there.
+    /// Nothing happens if the orchestration has not ended, and the handle is one of it. One that has ended is replaced.
     Ignore,
-    /// The orchestration that is there is terminated, and a new one takes its place.
+    /// The orchestration is terminated if it has not ended, and a new one takes its place.
     Terminate,
+    /// The start fails, whether the orchestration has ended or not. So each id runs once, until it is purged.
+    RejectDuplicate,
 }
 
 /// An activity that was asked for and has not ended.
@@ -168,6 +204,8 @@ pub(crate) struct ActivityRecord {
     pub(crate) input: Vec<u8>,
     pub(crate) attempt: u32,
     pub(crate) timeout_ms: Option<u64>,
+    /// The execution that first asked for it, which its idempotency key names.
+    pub(crate) asked_by: ExecutionId,
     /// Whether it was recorded as started in a life of the hub that is not over, as far as this row knows.
     pub(crate) started: bool,
     /// When it was running while the hub went down, one for each time.
@@ -229,8 +267,10 @@ pub(crate) enum Order {
     /// The parent does not want it any more.
     CancelChild {
         parent: Parent,
-        /// Why, where the parent was terminated.
+        /// Why, where the parent was ended from outside.
         reason: Option<String>,
+        /// Whether a client terminated the parent, and its sub-orchestrations with it.
+        terminated: bool,
     },
     /// End at once.
     Terminate {
@@ -244,16 +284,24 @@ pub(crate) enum Order {
     Resume {
         reason: String,
     },
-    /// Begin a failed one again from before its first failure. `parent` is who waits now, if a parent rewinds.
+    /// Begin a failed one again from before its first failure. `start` is what the parent asked for, if a parent rewinds: what
+    /// is not there any more, or cannot be rewound, begins anew with it.
     Rewind {
         reason: String,
-        parent: Option<Parent>,
+        start: Option<Box<StartRecord>>,
     },
     /// Begin again with the same input.
     Restart,
     /// Forget one that has ended.
     Purge {
         children: bool,
+        /// The execution that is meant, and when it last changed, where it was found in a list: nothing that has happened
+        /// since is forgotten with it.
+        seen: Option<(ExecutionId, Timestamp)>,
+    },
+    /// Run the first turn of this execution, whose start is a row or in memory.
+    Begin {
+        execution: ExecutionId,
     },
 }
 

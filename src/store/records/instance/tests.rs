@@ -65,8 +65,10 @@ fn orchestrations_and_their_ends_are_pinned() {
         events: 4,
         bytes: 5,
         has_custom_status: true,
+        since: MessageId { batch: 6, index: 7 },
+        rewound: vec![(8, EXECUTION)],
     };
-    pinned(&instance, b"\x01\x01n\x01v\x070123456789abcdef\x01\x01p0123456789abcdef\x03\x01\x01k\x01t\x01\x02\x01\x05\x01m\x03\x04\x05\x01");
+    pinned(&instance, b"\x01\x01n\x01v\x070123456789abcdef\x01\x01p0123456789abcdef\x03\x01\x01k\x01t\x01\x02\x01\x05\x01m\x03\x04\x05\x01\x06\x07\x01\x080123456789abcdef");
     pinned(&EndRecord::Completed(b"5".to_vec()), b"\x01\x00\x015");
     pinned(
         &EndRecord::Failed(Failure::message("m")),
@@ -82,10 +84,11 @@ fn activities_and_early_events_are_pinned() {
         input: b"1".to_vec(),
         attempt: 2,
         timeout_ms: Some(3),
+        asked_by: EXECUTION,
         started: true,
         crashes: vec![Timestamp(4)],
     };
-    pinned(&activity, b"\x01\x01n\x011\x02\x01\x03\x01\x01\x04");
+    pinned(&activity, b"\x01\x01n\x011\x02\x01\x030123456789abcdef\x01\x01\x04");
     let event = EarlyEventRecord {
         name: "n".into(),
         payload: b"1".to_vec(),
@@ -104,10 +107,12 @@ fn orders_of_every_kind_are_pinned() {
         parent: Some(parent()),
         at: Some(Timestamp(2)),
         reuse: ReusePolicy::Terminate,
-        execution: Some(EXECUTION),
         events: vec![("e".into(), serde_bytes::ByteBuf::from(b"2".to_vec()))],
     };
-    pinned(&Order::Start(Box::new(start)), b"\x01\x00\x01n\x01\x01v\x011\x01\x01k\x01t\x01\x01p0123456789abcdef\x03\x01\x02\x02\x010123456789abcdef\x01\x01e\x012");
+    pinned(
+        &Order::Start(Box::new(start)),
+        b"\x01\x00\x01n\x01\x01v\x011\x01\x01k\x01t\x01\x01p0123456789abcdef\x03\x01\x02\x02\x01\x01e\x012",
+    );
     let completed = Order::Completed {
         execution: EXECUTION,
         sequence: 1,
@@ -131,8 +136,9 @@ fn orders_of_every_kind_are_pinned() {
         &Order::CancelChild {
             parent: parent(),
             reason: None,
+            terminated: true,
         },
-        b"\x01\x04\x01p0123456789abcdef\x03\x00",
+        b"\x01\x04\x01p0123456789abcdef\x03\x00\x01",
     );
     pinned(
         &Order::Terminate {
@@ -146,12 +152,20 @@ fn orders_of_every_kind_are_pinned() {
     pinned(
         &Order::Rewind {
             reason: reason(),
-            parent: Some(parent()),
+            start: Some(Box::new(StartRecord {
+                parent: Some(parent()),
+                ..StartRecord::default()
+            })),
         },
-        b"\x01\x08\x01r\x01\x01p0123456789abcdef\x03",
+        b"\x01\x08\x01r\x01\x00\x00\x00\x00\x01\x01p0123456789abcdef\x03\x00\x00\x00",
     );
     pinned(&Order::Restart, b"\x01\t");
-    pinned(&Order::Purge { children: true }, b"\x01\n\x01");
+    let purge = Order::Purge {
+        children: true,
+        seen: Some((EXECUTION, Timestamp(2))),
+    };
+    pinned(&purge, b"\x01\n\x01\x010123456789abcdef\x02");
+    pinned(&Order::Begin { execution: EXECUTION }, b"\x01\x0b0123456789abcdef");
 }
 
 /// What is stored as its place in a list gets no other place: a new one goes to the end.
@@ -183,7 +197,34 @@ fn the_places_in_lists_are_pinned() {
     ];
     let encoded = stops.map(|stop| place(crate::store::records::encode(&stop).unwrap()));
     assert_eq!(encoded, [0, 1, 2, 3, 4, 5]);
-    let policies = [ReusePolicy::Error, ReusePolicy::Ignore, ReusePolicy::Terminate];
+    let policies = [
+        ReusePolicy::Error,
+        ReusePolicy::Ignore,
+        ReusePolicy::Terminate,
+        ReusePolicy::RejectDuplicate,
+    ];
     let encoded = policies.map(|policy| place(crate::store::records::encode(&policy).unwrap()));
-    assert_eq!(encoded, [0, 1, 2]);
+    assert_eq!(encoded, [0, 1, 2, 3]);
+}
+
+/// Steps that a rewind keeps belong to the execution that first asked for them, however often it is rewound, and what comes
+/// after the cut belongs to the new one.
+#[test]
+fn a_rewound_execution_knows_who_asked_first() {
+    let execution = |number| ExecutionId([number; 16]);
+    let mut record = InstanceRecord {
+        execution: execution(1),
+        ..InstanceRecord::default()
+    };
+    let asked = |record: &InstanceRecord| [1, 2, 3, 4, 5].map(|sequence| record.asked_by(sequence).0[0]);
+    assert_eq!(asked(&record), [1, 1, 1, 1, 1]);
+    record.rewind(execution(2), 3);
+    assert_eq!(asked(&record), [1, 1, 2, 2, 2]);
+    record.rewind(execution(3), 5);
+    assert_eq!(asked(&record), [1, 1, 2, 2, 3]);
+    record.rewind(execution(4), 5);
+    assert_eq!(asked(&record), [1, 1, 2, 2, 4]);
+    record.rewind(execution(5), 2);
+    assert_eq!(asked(&record), [1, 5, 5, 5, 5]);
+    assert_eq!(record.rewound, [(2, execution(1))]);
 }

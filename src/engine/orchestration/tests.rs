@@ -1,0 +1,265 @@
+//! A core on the model store, with orchestrations whose messages and activities are driven by hand.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::engine::core::CoreConfig;
+use crate::engine::message::{ClientOrigin, Input, Message, Origin, Output, Settled, Token};
+use crate::engine::{ActivitySlots, Core, Limits, Progress, Registry};
+use crate::error::{Error, ErrorKind};
+use crate::failure::CallFailure;
+use crate::id::{ExecutionId, InstanceId, MessageId, PartitionId};
+use crate::orchestration::orchestration_code;
+use crate::prelude::*;
+use crate::store::instances::{instance, start_of};
+use crate::store::records::Action;
+use crate::store::records::history::Parent;
+use crate::store::records::instance::{InstanceRecord, OrchestrationStatus, Order, StartRecord};
+use crate::store::{Batch, Model, Store};
+use crate::time::Timestamp;
+use crate::{OrchestrationContext, orchestration};
+
+const PARTITIONS: u16 = 4;
+
+/// Returns what it was given, after the event `go` if that is 0.
+#[orchestration]
+async fn echo(ctx: OrchestrationContext, n: u32) -> Result<u32, Failure> {
+    if n == 0 {
+        ctx.wait_for_external_event::<()>("go").await?;
+    }
+    Ok(n)
+}
+
+/// A hub of one core, without threads.
+struct Stage {
+    model: Model,
+    core: Core,
+    now: u64,
+    batch: u64,
+    tokens: u64,
+    answers: BTreeMap<Token, Settled>,
+}
+
+impl Stage {
+    fn open() -> Self {
+        let mut registry = Registry::default();
+        registry.add_orchestration(orchestration_code::<echo>()).unwrap();
+        let (model, limits) = (Model::new(), Limits::default());
+        let config = CoreConfig {
+            hub: "hub".into(),
+            slots: Arc::new(ActivitySlots::new(limits.activities, 1)),
+            limits,
+            registry: Arc::new(registry),
+            progress: Arc::new(Progress::default()),
+            index: 0,
+            partitions: PARTITIONS,
+            owned: (0..PARTITIONS).map(PartitionId).collect(),
+            held: BTreeSet::new(),
+        };
+        Self {
+            core: Core::open(config, &model).unwrap(),
+            model,
+            now: 1_000,
+            batch: 1,
+            tokens: 0,
+            answers: BTreeMap::new(),
+        }
+    }
+
+    /// Steps until there is nothing to do.
+    fn run(&mut self) {
+        while self.core.has_work(Timestamp(self.now)) {
+            self.now += 1;
+            self.batch += 1;
+            let now = Timestamp(self.now);
+            let step = self.core.step(now, self.batch, &self.model, u64::MAX).unwrap();
+            if !step.batch.is_empty() {
+                self.model.write(&step.batch).unwrap();
+            }
+            for output in step.outputs {
+                if let Output::Settle { token, settled } = output {
+                    self.answers.insert(token, settled);
+                }
+            }
+        }
+    }
+
+    /// A client gives an order and is told what came of it.
+    fn tell(&mut self, id: &str, order: Order) -> Result<(), Error> {
+        self.tokens += 1;
+        let token = Token(self.tokens);
+        self.core.accept(Input::Request {
+            target: InstanceId::trusted(id),
+            action: Action::Order(Box::new(order)),
+            client: ClientOrigin {
+                token: Some(token),
+                call: true,
+                ..ClientOrigin::default()
+            },
+        });
+        self.run();
+        match self.answers.remove(&token) {
+            Some(Settled::Failed(failure)) => match *failure {
+                CallFailure::Runtime(error) => Err(error),
+                failure => panic!("{failure:?}"),
+            },
+            Some(_) => Ok(()),
+            None => panic!("nobody answered"),
+        }
+    }
+
+    /// Another core has written messages of `from` in one commit, and delivers them.
+    fn deliver(&mut self, from: &str, id: &str, orders: Vec<Order>) {
+        self.batch += 1;
+        let target = InstanceId::trusted(id);
+        let mut batch = Batch::default();
+        for (index, order) in (0..).zip(orders) {
+            let message = Message {
+                id: MessageId {
+                    batch: self.batch,
+                    index,
+                },
+                target: target.clone(),
+                action: Action::Order(Box::new(order)),
+                origin: Origin::Instance(InstanceId::trusted(from)),
+                stored: true,
+            };
+            let (key, value) = message.row(target.partition(PARTITIONS)).unwrap();
+            batch.put(&key, &value);
+            self.core.accept(Input::Delivery { message, commit: 0 });
+        }
+        self.model.write(&batch).unwrap();
+        self.run();
+    }
+
+    fn record(&self, id: &str) -> Option<InstanceRecord> {
+        let id = InstanceId::trusted(id);
+        instance(&self.model, id.partition(PARTITIONS), &id).unwrap()
+    }
+
+    fn status(&self, id: &str) -> OrchestrationStatus {
+        self.record(id).unwrap().status
+    }
+}
+
+fn start(n: u32) -> StartRecord {
+    StartRecord {
+        name: "echo".into(),
+        input: n.to_string().into_bytes(),
+        ..StartRecord::default()
+    }
+}
+
+fn begin(n: u32) -> Order {
+    Order::Start(Box::new(start(n)))
+}
+
+/// What a parent asks for with its step of this number, in an execution of this number.
+fn wanted(n: u32, execution: u8) -> StartRecord {
+    StartRecord {
+        parent: Some(Parent {
+            instance: "parent".into(),
+            execution: ExecutionId([execution; 16]),
+            sequence: 3,
+        }),
+        ..start(n)
+    }
+}
+
+fn unwanted(execution: u8) -> Order {
+    Order::CancelChild {
+        parent: wanted(0, execution).parent.unwrap(),
+        reason: None,
+        terminated: false,
+    }
+}
+
+fn rewind(start: StartRecord) -> Order {
+    Order::Rewind {
+        reason: "mended".into(),
+        start: Some(Box::new(start)),
+    }
+}
+
+/// A sub-orchestration that is canceled before its start was taken in is there, canceled, with its input, and begins anew
+/// when its parent is rewound. So does one that is not there at all.
+#[test]
+fn a_child_that_never_began_is_there_and_can_begin() {
+    let mut stage = Stage::open();
+    stage.deliver("parent", "kid", vec![Order::Start(Box::new(wanted(7, 1))), unwanted(1)]);
+    let record = stage.record("kid").unwrap();
+    assert_eq!((record.status, record.turns), (OrchestrationStatus::Canceled, 0));
+    let id = InstanceId::trusted("kid");
+    let known = start_of(&stage.model, id.partition(PARTITIONS), &id, &record).unwrap();
+    assert_eq!(
+        known,
+        StartRecord {
+            version: Some(String::new()),
+            ..wanted(7, 1)
+        }
+    );
+    for id in ["kid", "purged"] {
+        stage.deliver("parent", id, vec![rewind(wanted(7, 2))]);
+        let record = stage.record(id).unwrap();
+        assert_eq!(record.status, OrchestrationStatus::Completed, "{id}");
+        assert_eq!(record.parent, wanted(7, 2).parent, "{id}");
+    }
+}
+
+/// The start that its parent takes back does nothing to another that lives under the id.
+#[test]
+fn a_start_that_is_taken_back_leaves_others_alone() {
+    let mut stage = Stage::open();
+    stage.tell("kid", begin(0)).unwrap();
+    let before = stage.record("kid");
+    stage.deliver("parent", "kid", vec![Order::Start(Box::new(wanted(7, 1))), unwanted(1)]);
+    assert_eq!(stage.record("kid"), before);
+}
+
+/// A child that a client has restarted is the one that its parent asks for when it tries again.
+#[test]
+fn a_child_that_was_restarted_is_not_in_the_way_of_its_parent() {
+    let mut stage = Stage::open();
+    stage.deliver("parent", "kid", vec![Order::Start(Box::new(wanted(0, 1)))]);
+    let end = Order::Terminate {
+        reason: "a client".into(),
+        children: true,
+    };
+    stage.tell("kid", end).unwrap();
+    stage.tell("kid", Order::Restart).unwrap();
+    let before = stage.record("kid").unwrap();
+    assert_eq!(
+        (before.status, &before.parent),
+        (OrchestrationStatus::Running, &wanted(0, 1).parent)
+    );
+    stage.deliver("parent", "kid", vec![Order::Start(Box::new(wanted(0, 1)))]);
+    assert_eq!(stage.record("kid").unwrap(), before);
+    stage.deliver("parent", "kid", vec![unwanted(1)]);
+    assert_eq!(stage.status("kid"), OrchestrationStatus::Canceled);
+}
+
+/// What was found in a list is purged only as it was found: not if it was started anew and has ended again, and not if
+/// anything has happened to it.
+#[test]
+fn only_what_was_seen_is_purged() {
+    let mut stage = Stage::open();
+    stage.tell("daily", begin(1)).unwrap();
+    let seen = |stage: &Stage| {
+        let record = stage.record("daily").unwrap();
+        Order::Purge {
+            children: false,
+            seen: Some((record.execution, record.changed)),
+        }
+    };
+    let old = seen(&stage);
+    stage.tell("daily", begin(2)).unwrap();
+    let error = stage.tell("daily", old).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::WrongState);
+    assert!(error.to_string().contains("look at it again"), "{error}");
+    let old = seen(&stage);
+    stage.tell("daily", Order::Restart).unwrap();
+    assert_eq!(stage.tell("daily", old).unwrap_err().kind(), ErrorKind::WrongState);
+    let now = seen(&stage);
+    stage.tell("daily", now).unwrap();
+    assert_eq!(stage.record("daily"), None);
+}

@@ -1,0 +1,495 @@
+//! The life of an orchestration from its start to its purge, over all its executions: what it begins with, what reaches which
+//! execution, and what becomes of sub-orchestrations.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::Duration;
+
+use abide::prelude::*;
+use abide::{
+    ErrorKind, HistoryEventKind, InstanceHandle, OrchestrationContext, OrchestrationHandle, OrchestrationStatus,
+    ReusePolicy, StopKind, activity, orchestration,
+};
+
+/// Waits until something is so that a hub pushes to nobody.
+async fn until<F: Future<Output = bool>>(mut so: impl FnMut() -> F) {
+    for _ in 0..5_000 {
+        if so().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    panic!("it never came to be");
+}
+
+async fn until_stopped(run: &InstanceHandle) -> StopKind {
+    let stopped = || async { run.status().await.unwrap().unwrap().stopped };
+    until(|| async { stopped().await.is_some() }).await;
+    stopped().await.unwrap().kind
+}
+
+async fn input(run: &InstanceHandle) -> Option<String> {
+    run.status().await.unwrap().unwrap().input
+}
+
+async fn status(client: &Client, id: &str) -> OrchestrationStatus {
+    client.instance(id).status().await.unwrap().unwrap().status
+}
+
+/// Says what it was given.
+#[orchestration]
+async fn echo(_ctx: OrchestrationContext, word: Option<u32>) -> Option<u32> {
+    word
+}
+
+/// Returns the first event `go`.
+#[orchestration]
+async fn waits(ctx: OrchestrationContext) -> Result<String, Failure> {
+    Ok(ctx.wait_for_external_event::<String>("go").await?)
+}
+
+mod broken_once {
+    use super::*;
+
+    pub(crate) static BROKEN: AtomicBool = AtomicBool::new(true);
+
+    #[orchestration]
+    pub(crate) async fn first(_ctx: OrchestrationContext, order: Option<u32>) -> Option<u32> {
+        assert!(!BROKEN.load(SeqCst), "a bug of the first line");
+        order
+    }
+}
+
+/// An orchestration whose first turn panics shows its input, can be started anew with it, and after its end too.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_input_outlives_a_first_turn_that_panics() {
+    use broken_once::{BROKEN, first};
+    let hub = Hub::in_memory().orchestration::<first>().open().await.unwrap();
+    let client = hub.client();
+    let run = client
+        .start::<first>(Some(42))
+        .instance_id("f")
+        .tag("k", "v")
+        .await
+        .unwrap();
+    assert_eq!(until_stopped(&run.clone().untyped()).await, StopKind::Panicked);
+    assert_eq!(input(&run.clone().untyped()).await.as_deref(), Some("42"));
+    let listed = client
+        .orchestrations()
+        .fetch_input()
+        .list()
+        .await
+        .unwrap()
+        .orchestrations;
+    assert_eq!(listed[0].input.as_deref(), Some("42"));
+    let created = run.status().await.unwrap().unwrap().created;
+    BROKEN.store(false, SeqCst);
+    let again = run.restart_as_new().await.unwrap();
+    assert_eq!(again.result().await.unwrap(), Some(42));
+    assert_eq!(
+        again.status().await.unwrap().unwrap().tags,
+        [("k".to_owned(), "v".to_owned())]
+    );
+    run.terminate("it hangs").await.unwrap();
+    assert_eq!(input(&run.clone().untyped()).await.as_deref(), Some("42"));
+    run.restart().await.unwrap();
+    assert_eq!(run.result().await.unwrap(), Some(42));
+    // It is the same orchestration.
+    assert_eq!(run.status().await.unwrap().unwrap().created, created);
+    run.purge().await.unwrap();
+    assert_eq!(run.restart_as_new().await.unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+/// One that was terminated before its time had come shows its input and is restarted with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_input_outlives_a_start_that_never_came() {
+    let hub = Hub::in_memory().orchestration::<echo>().open().await.unwrap();
+    let client = hub.client();
+    let hour = Duration::from_secs(3_600);
+    let run = client.start::<echo>(Some(5)).after(hour).await.unwrap();
+    assert_eq!(input(&run.clone().untyped()).await.as_deref(), Some("5"));
+    run.suspend("wait").await.unwrap();
+    assert_eq!(input(&run.clone().untyped()).await.as_deref(), Some("5"));
+    run.terminate("never mind").await.unwrap();
+    assert_eq!(input(&run.clone().untyped()).await.as_deref(), Some("5"));
+    assert_eq!(run.restart_as_new().await.unwrap().result().await.unwrap(), Some(5));
+    run.restart().await.unwrap();
+    assert_eq!(run.result().await.unwrap(), Some(5));
+}
+
+mod next {
+    use super::*;
+
+    #[orchestration(name = "moves", version = "1")]
+    pub(crate) async fn one(ctx: OrchestrationContext, n: u32) -> u32 {
+        ctx.continue_as_new(n + 1).version("2").await
+    }
+
+    #[orchestration(name = "moves", version = "2")]
+    pub(crate) async fn two(ctx: OrchestrationContext, n: u32) -> Result<(u32, String), Failure> {
+        Ok((n, ctx.wait_for_external_event::<String>("go").await?))
+    }
+}
+
+/// One that continued as new into a version that this build lacks shows the input of that execution, takes it along into a
+/// restart, and the build that has the version goes on with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_input_outlives_a_version_that_is_not_there() {
+    let place = tempfile::tempdir().unwrap();
+    let hub = Hub::builder(place.path())
+        .orchestration::<next::one>()
+        .open()
+        .await
+        .unwrap();
+    let run = hub
+        .client()
+        .start::<next::one>(6)
+        .instance_id("m")
+        .await
+        .unwrap()
+        .untyped();
+    hub.client().start::<next::one>(6).instance_id("ended").await.unwrap();
+    assert_eq!(until_stopped(&run).await, StopKind::Unregistered);
+    run.raise_event("go", "x").await.unwrap();
+    assert_eq!(input(&run).await.as_deref(), Some("7"));
+    let ended = hub.client().instance("ended");
+    until_stopped(&ended).await;
+    ended.terminate("enough").await.unwrap();
+    hub.shutdown().await.unwrap();
+    let builder = Hub::builder(place.path()).orchestration::<next::one>();
+    let hub = builder.orchestration::<next::two>().open().await.unwrap();
+    let run = hub.client().orchestration::<next::two>("m");
+    assert_eq!(run.result().await.unwrap(), (7, "x".to_owned()));
+    let ended = hub.client().orchestration::<next::two>("ended");
+    assert_eq!(input(&ended.clone().untyped()).await.as_deref(), Some("7"));
+    ended.restart().await.unwrap();
+    ended.raise_event("go", "y").await.unwrap();
+    assert_eq!(ended.result().await.unwrap(), (7, "y".to_owned()));
+}
+
+/// What was raised at an orchestration is not told to one that takes its place; what is raised afterwards is.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_reaches_no_later_orchestration() {
+    let hub = Hub::in_memory().orchestration::<waits>().open().await.unwrap();
+    let client = hub.client();
+    let start = || client.start::<waits>(()).instance_id("w").reuse(ReusePolicy::Terminate);
+    let run = start().await.unwrap();
+    let replace = async |how: &str| {
+        run.suspend("so that events wait").await.unwrap();
+        for _ in 0..100 {
+            run.raise_event("go", "for the one before").await.unwrap();
+        }
+        match how {
+            "start" => drop(start().await.unwrap()),
+            _ => {
+                run.terminate("it is in the way").await.unwrap();
+                run.restart().await.unwrap();
+            }
+        }
+        run.raise_event("go", how).await.unwrap();
+        assert_eq!(run.result().await.unwrap(), how);
+    };
+    replace("start").await;
+    start().await.unwrap();
+    replace("restart").await;
+}
+
+mod charging {
+    use super::*;
+
+    pub(crate) static KEYS: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
+    pub(crate) static BROKEN: AtomicBool = AtomicBool::new(true);
+
+    fn note(what: &str, ctx: &ActivityContext) {
+        KEYS.lock()
+            .unwrap()
+            .push((what.to_owned(), ctx.idempotency_key().to_owned()));
+    }
+
+    pub(crate) fn keys(of: &str) -> Vec<String> {
+        let keys = KEYS.lock().unwrap();
+        keys.iter()
+            .filter(|(what, _)| what == of)
+            .map(|(_, key)| key.clone())
+            .collect()
+    }
+
+    /// Takes until it is canceled while the other is broken.
+    #[activity]
+    pub(crate) async fn charge(ctx: ActivityContext, n: u32) -> u32 {
+        note("charge", &ctx);
+        if BROKEN.load(SeqCst) {
+            ctx.canceled().await;
+        }
+        n
+    }
+
+    #[activity]
+    pub(crate) async fn breaks(ctx: ActivityContext) -> Result<(), Failure> {
+        note("breaks", &ctx);
+        match BROKEN.load(SeqCst) {
+            true => Err(Failure::message("it broke")),
+            false => Ok(()),
+        }
+    }
+
+    #[activity]
+    pub(crate) async fn undo(ctx: ActivityContext) {
+        note("undo", &ctx);
+    }
+
+    #[activity]
+    pub(crate) async fn ship(ctx: ActivityContext) {
+        note("ship", &ctx);
+    }
+
+    #[orchestration]
+    pub(crate) async fn sells(ctx: OrchestrationContext, n: u32) -> Result<u32, Failure> {
+        let charged = ctx.call_activity::<charge>(n);
+        if let Err(error) = ctx.call_activity::<breaks>(()).await {
+            drop(charged);
+            ctx.call_activity::<undo>(()).await?;
+            return Err(error.into());
+        }
+        let charged = charged.await?;
+        ctx.call_activity::<ship>(()).await?;
+        Ok(charged)
+    }
+}
+
+/// An activity that a rewind asks for again has the key that it had; one that the code asks for instead of another has a key
+/// of its own, and so has every activity after a restart.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rewind_keeps_the_idempotency_key() {
+    use charging::{BROKEN, breaks, charge, keys, sells, ship, undo};
+    let builder = Hub::in_memory().orchestration::<sells>().activity::<charge>();
+    let builder = builder.activity::<breaks>().activity::<undo>().activity::<ship>();
+    let hub = builder.open().await.unwrap();
+    let run = hub.client().start::<sells>(3).await.unwrap();
+    run.result().await.unwrap_err();
+    run.rewind("once more").await.unwrap();
+    run.result().await.unwrap_err();
+    BROKEN.store(false, SeqCst);
+    run.rewind("mended").await.unwrap();
+    assert_eq!(run.result().await.unwrap(), 3);
+    let of = |what: &str, times: usize| {
+        let keys = keys(what);
+        assert_eq!(keys.len(), times, "{what}: {keys:?}");
+        keys
+    };
+    for again in ["charge", "breaks"] {
+        let keys = of(again, 3);
+        assert!(keys.iter().all(|key| *key == keys[0]), "{again}: {keys:?}");
+    }
+    // Each rewind takes back what came after the failure, so that each of these was asked for anew.
+    let mut own = [
+        of("undo", 2),
+        of("ship", 1),
+        of("charge", 3)[..1].to_vec(),
+        of("breaks", 3)[..1].to_vec(),
+    ]
+    .concat();
+    run.restart().await.unwrap();
+    run.result().await.unwrap();
+    own.extend([
+        of("charge", 4).remove(3),
+        of("breaks", 4).remove(3),
+        of("ship", 2).remove(1),
+    ]);
+    let all = own.len();
+    own.sort();
+    own.dedup();
+    assert_eq!(own.len(), all, "{own:?}");
+}
+
+mod families {
+    use super::*;
+
+    pub(crate) static BROKEN: AtomicBool = AtomicBool::new(true);
+
+    #[activity]
+    pub(crate) async fn mends(of: String) -> Result<u32, Failure> {
+        match BROKEN.load(SeqCst) && of != "good" {
+            true => Err(Failure::message("it broke")),
+            false => Ok(8),
+        }
+    }
+
+    #[orchestration]
+    pub(crate) async fn child(ctx: OrchestrationContext, of: String) -> Result<u32, Failure> {
+        Ok(ctx.call_activity::<mends>(of).await?)
+    }
+
+    #[orchestration]
+    pub(crate) async fn parent(ctx: OrchestrationContext, id: String) -> Result<u32, Failure> {
+        Ok(ctx.call_sub_orchestration::<child>(id.clone()).instance_id(id).await?)
+    }
+
+    /// Waits for an event under the id that it is told.
+    #[orchestration]
+    pub(crate) async fn strange(ctx: OrchestrationContext) -> Result<(), Failure> {
+        Ok(ctx.wait_for_external_event::<()>("go").await?)
+    }
+
+    /// Waits for a child of a child.
+    #[orchestration]
+    pub(crate) async fn grandparent(ctx: OrchestrationContext) -> Result<(), Failure> {
+        Ok(ctx.call_sub_orchestration::<middle>(()).instance_id("middle").await?)
+    }
+
+    #[orchestration]
+    pub(crate) async fn middle(ctx: OrchestrationContext) -> Result<(), Failure> {
+        Ok(ctx.call_sub_orchestration::<strange>(()).instance_id("leaf").await?)
+    }
+
+    /// Waits for the event `go`, and then no longer for its child.
+    #[orchestration]
+    pub(crate) async fn gives_up(ctx: OrchestrationContext) -> Result<(), Failure> {
+        let child = ctx.call_sub_orchestration::<grandparent>(()).instance_id("child");
+        ctx.wait_for_external_event::<()>("go").await?;
+        drop(child);
+        Ok(())
+    }
+}
+
+/// A parent can be rewound whatever has become of its failed child: purged, terminated, rewound or restarted alone, replaced
+/// by another that has ended. One that lives under the id is in the way only as long as it lives.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_parent_is_rewound_whatever_became_of_its_child() {
+    use families::{BROKEN, child, mends, parent, strange};
+    let builder = Hub::in_memory().orchestration::<parent>().orchestration::<child>();
+    let hub = builder
+        .orchestration::<strange>()
+        .activity::<mends>()
+        .open()
+        .await
+        .unwrap();
+    let client = hub.client();
+    let failed = async |id: &str| -> (OrchestrationHandle<parent>, OrchestrationHandle<child>) {
+        let run = client
+            .start::<parent>(id.to_owned())
+            .instance_id(format!("{id}-parent"))
+            .await
+            .unwrap();
+        run.result().await.unwrap_err();
+        (run, client.orchestration::<child>(id))
+    };
+    let (purged, child_of_purged) = failed("purged").await;
+    child_of_purged.purge().await.unwrap();
+    let (replaced, _) = failed("replaced").await;
+    let start = || client.start::<strange>(());
+    start()
+        .instance_id("replaced")
+        .await
+        .unwrap()
+        .terminate("it ends")
+        .await
+        .unwrap();
+    let (in_use, _) = failed("in-use").await;
+    let stranger = start().instance_id("in-use").await.unwrap();
+    let (rewound, rewound_alone) = failed("rewound").await;
+    let (restarted, restarted_alone) = failed("restarted").await;
+    let (both, child_of_both) = failed("both").await;
+    let (plain, _) = failed("plain").await;
+
+    BROKEN.store(false, SeqCst);
+    rewound_alone.rewind("mended").await.unwrap();
+    assert_eq!(rewound_alone.result().await.unwrap(), 8);
+    restarted_alone.restart().await.unwrap();
+    assert_eq!(restarted_alone.result().await.unwrap(), 8);
+    let of_child = restarted_alone.status().await.unwrap().unwrap();
+    assert_eq!(of_child.parent.as_deref(), Some("restarted-parent"));
+    child_of_both.rewind("mended").await.unwrap();
+    for run in [&purged, &replaced, &rewound, &restarted, &both, &plain] {
+        run.rewind("mended").await.unwrap();
+        assert_eq!(run.result().await.unwrap(), 8, "{}", run.id());
+    }
+    in_use.rewind("mended").await.unwrap();
+    let error = in_use.result().await.unwrap_err().to_string();
+    assert!(
+        error.contains("an orchestration `in-use` exists and has not ended"),
+        "{error}"
+    );
+    stranger.terminate("it is in the way").await.unwrap();
+    in_use.rewind("mended").await.unwrap();
+    assert_eq!(in_use.result().await.unwrap(), 8);
+}
+
+/// Whoever is no longer wanted takes its children along, and theirs: they are canceled, by their parents. Where a client
+/// terminates the first, all are terminated.
+#[tokio::test(flavor = "multi_thread")]
+async fn children_end_as_their_parents_do() {
+    use families::{gives_up, grandparent, middle, strange};
+    let builder = Hub::in_memory()
+        .orchestration::<gives_up>()
+        .orchestration::<grandparent>();
+    let hub = builder
+        .orchestration::<middle>()
+        .orchestration::<strange>()
+        .open()
+        .await
+        .unwrap();
+    let client = hub.client();
+    for (terminates, ends, by_parent) in [
+        (false, OrchestrationStatus::Canceled, true),
+        (true, OrchestrationStatus::Terminated, false),
+    ] {
+        let run = client.start::<gives_up>(()).await.unwrap();
+        let begun = || async {
+            let leaf = client.instance("leaf").status().await.unwrap();
+            leaf.is_some_and(|leaf| leaf.status == OrchestrationStatus::Running)
+        };
+        until(begun).await;
+        match terminates {
+            true => run.terminate("enough").await.unwrap(),
+            false => run.raise_event("go", ()).await.unwrap(),
+        }
+        for id in ["child", "middle", "leaf"] {
+            client.instance(id).result().await.unwrap_err();
+            assert_eq!(status(&client, id).await, ends, "{id}");
+            let history = client.instance(id).history().await.unwrap();
+            let last = &history.last().unwrap().kind;
+            assert!(
+                matches!(last, HistoryEventKind::ExecutionTerminated { by_parent: by, .. } if *by == by_parent),
+                "{id}: {last:?}"
+            );
+        }
+    }
+}
+
+/// An id that has run is refused where it is to run once, until it is purged.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_that_runs_once_is_refused_after_its_end() {
+    let hub = Hub::in_memory()
+        .orchestration::<echo>()
+        .orchestration::<waits>()
+        .open()
+        .await
+        .unwrap();
+    let client = hub.client();
+    let start = || {
+        client
+            .start::<echo>(Some(1))
+            .instance_id("once")
+            .reuse(ReusePolicy::RejectDuplicate)
+    };
+    let run = start().await.unwrap();
+    run.result().await.unwrap();
+    let before = run.status().await.unwrap().unwrap().execution_id;
+    let error = start().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+    assert!(
+        error.to_string().contains("has ended (Completed)") && error.to_string().contains("purge it"),
+        "{error}"
+    );
+    assert_eq!(run.status().await.unwrap().unwrap().execution_id, before);
+    run.purge().await.unwrap();
+    start().await.unwrap().result().await.unwrap();
+    client.start::<waits>(()).instance_id("lives").await.unwrap();
+    let live = client
+        .start::<waits>(())
+        .instance_id("lives")
+        .reuse(ReusePolicy::RejectDuplicate)
+        .await;
+    assert!(live.unwrap_err().to_string().contains("has not ended"));
+}
