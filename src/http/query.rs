@@ -9,7 +9,7 @@ use jiff::civil;
 use jiff::tz::TimeZone;
 
 use crate::http::error::Problem;
-use crate::store::records::instance::OrchestrationStatus;
+use crate::store::records::instance::{OrchestrationStatus, ReusePolicy};
 
 /// The arguments of a query in their order. Names do not depend on case; an empty value counts as none.
 pub(super) struct Query(Vec<(String, String)>);
@@ -85,6 +85,24 @@ impl Query {
         Ok(self.time(name)?.map(behind))
     }
 
+    /// What a start does if its id is in use.
+    pub(super) fn reuse(&self, name: &str) -> Result<ReusePolicy, Problem> {
+        let Some(text) = self.text(name) else {
+            return Ok(ReusePolicy::default());
+        };
+        REUSE
+            .into_iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(text))
+            .map(|(_, policy)| policy)
+            .ok_or_else(|| {
+                wrong(
+                    name,
+                    text,
+                    "not one of `error`, `ignore`, `terminate` and `rejectDuplicate`",
+                )
+            })
+    }
+
     /// Names of statuses, separated by commas.
     pub(super) fn statuses(&self, name: &str) -> Result<Vec<OrchestrationStatus>, Problem> {
         let names = self.texts(name).flat_map(|text| text.split(',')).map(str::trim);
@@ -94,6 +112,14 @@ impl Query {
             .collect()
     }
 }
+
+/// The reuse policies by their names.
+const REUSE: [(&str, ReusePolicy); 4] = [
+    ("error", ReusePolicy::Error),
+    ("ignore", ReusePolicy::Ignore),
+    ("terminate", ReusePolicy::Terminate),
+    ("rejectDuplicate", ReusePolicy::RejectDuplicate),
+];
 
 fn wrong(name: &str, text: &str, why: &str) -> Problem {
     let shown: String = text.chars().take(64).collect();

@@ -341,3 +341,29 @@ async fn payloads_of_the_python_client_are_decoded_once_more() {
         json!({"value": 5, "note": "5"})
     );
 }
+
+/// The same start of one id twice makes one execution where that is asked for, also after its end; any other policy can be
+/// asked for as well, and one that does not exist is refused.
+#[tokio::test]
+async fn an_id_in_use_follows_the_policy_of_the_request() {
+    let api = Api::open().await;
+    let start = async |reuse: &str| {
+        api.post(&format!("/orchestrators/waits/once?reuse={reuse}"), "{}")
+            .await
+    };
+    let execution = async || api.get("/instances/once").await.json()["executionId"].clone();
+    start("rejectDuplicate").await.is(202);
+    let first = execution().await;
+    start("rejectDuplicate").await.is_error(409, "AlreadyExists");
+    start("IGNORE").await.is(202);
+    assert_eq!(execution().await, first);
+    api.post("/instances/once/terminate?reason=x", "").await.is(202);
+    start("rejectduplicate").await.is_error(409, "AlreadyExists");
+    assert_eq!(execution().await, first);
+    start("error").await.is(202);
+    let second = execution().await;
+    assert_ne!(second, first);
+    start("terminate").await.is(202);
+    assert_ne!(execution().await, second);
+    start("never").await.is_error(400, "InvalidQuery");
+}

@@ -58,6 +58,7 @@ pub(super) async fn start(head: Head, Path(name): Path<String>, payload: Payload
         ("name" = String, Path, description = "The stored name of the orchestration's type."),
         ("instanceId" = String, Path, description = "The id of the new orchestration."),
         ("version" = Option<String>, Query, description = "The version to start; the newest if nothing is said."),
+        ("reuse" = Option<String>, Query, description = "What to do if the id is in use: `error`, `ignore` or `terminate` if the orchestration has not ended; `rejectDuplicate` refuses the start also if it has ended (default: `error`)."),
         WaitArguments,
         StartHeaders
     ),
@@ -68,7 +69,7 @@ pub(super) async fn start(head: Head, Path(name): Path<String>, payload: Payload
             ("Retry-After" = u32, description = "When to ask, in seconds.")
         )),
         (status = 200, description = "With `timeout`: its output, or how it stands if it failed or was terminated.", body = serde_json::Value),
-        (status = 409, description = "An orchestration of this id has not ended.", body = ErrorDocument),
+        (status = 409, description = "An orchestration of this id has not ended; or it has ended, and `reuse` is `rejectDuplicate`.", body = ErrorDocument),
         (status = 500, description = "With `returnInternalServerErrorOnFailure`: it failed.", body = serde_json::Value),
         StartRefused
     )
@@ -88,13 +89,14 @@ async fn begin(
     payload: Payload,
 ) -> Result<Response, Problem> {
     let wait = Wait::of(&query, &api)?;
+    let reuse = query.reuse("reuse")?;
     let mut refused = None;
     for input in payload.inputs()? {
         let mut start = trace
             .tag(api.client.start_by_name_with_json(name.as_str(), input))
             .refuse_when_full();
         if let Some(id) = &id {
-            start = start.instance_id(id);
+            start = start.instance_id(id).reuse(reuse);
         }
         if let Some(version) = query.text("version") {
             start = start.version(version);
