@@ -134,6 +134,25 @@ async fn needs_a_file(file: PathBuf) -> Result<u32, Failure> {
     }
 }
 
+#[derive(Entity, Default, Clone, Serialize, Deserialize)]
+struct Ledger {
+    total: u128,
+}
+
+#[operations]
+impl Ledger {
+    pub fn put(&mut self, total: u128) -> u128 {
+        self.total = total;
+        total
+    }
+}
+
+#[orchestration]
+async fn echoes(ctx: OrchestrationContext, n: u128) -> u128 {
+    ctx.set_custom_status(n);
+    n
+}
+
 fn builder(directory: &Path) -> abide::HubBuilder {
     Hub::builder(directory)
         .partitions(4)
@@ -141,6 +160,8 @@ fn builder(directory: &Path) -> abide::HubBuilder {
         .entity::<Counter>()
         .entity::<Sender>()
         .entity::<after::Shelf>()
+        .entity::<Ledger>()
+        .orchestration::<echoes>()
         .orchestration::<waits>()
         .orchestration::<refuses>()
         .orchestration::<panics>()
@@ -440,6 +461,40 @@ async fn a_running_hub_is_read() {
     };
     assert_eq!(with_path.json(&["entities", "show", "@counter@3"]), json!({"n": 3}));
     served.stop().await;
+}
+
+/// Every number is printed with the digits that the hub holds, wherever a payload is shown, of a running hub and of a
+/// directory.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_digit_is_printed() {
+    let shown = |abide: &Abide| {
+        let digits = u128::MAX.to_string();
+        for (arguments, times) in [
+            (&["instances", "show", "large"][..], 3),
+            (&["instances", "list", "--name", "echoes"], 1),
+            (&["instances", "wait", "large"], 1),
+            (&["instances", "history", "large"], 2),
+            (&["entities", "show", "@ledger@l"], 1),
+            (&["entities", "list", "ledger", "--states"], 1),
+            (&["export", "--name", "echoes"], 5),
+        ] {
+            for format in [&[][..], &["--json"]] {
+                let printed = abide.out(&[format, arguments].concat());
+                assert!(printed.matches(&digits).count() >= times, "{arguments:?}: {printed}");
+                assert!(!printed.contains("e+"), "{arguments:?}: {printed}");
+            }
+        }
+    };
+    let served = Served::open().await;
+    let client = served.hub.client();
+    client.entity::<Ledger>("l").put(u128::MAX).await.unwrap();
+    let run = client.start::<echoes>(u128::MAX).instance_id("large").await.unwrap();
+    assert_eq!(run.result().await.unwrap(), u128::MAX);
+    shown(&served.abide());
+    let put = &["entities", "call", "@ledger@m", "put", &u128::MAX.to_string()];
+    assert_eq!(served.abide().out(put).trim(), u128::MAX.to_string());
+    let place = served.stop().await;
+    shown(&Abide::of(place.path()));
 }
 
 /// The same of its directory once it is stopped, and no byte of it changes; what would change something is refused with the

@@ -12,6 +12,7 @@ use crate::pages::{self, Limit};
 use crate::request::Request;
 use crate::session::Session;
 use crate::times;
+use crate::value::Value;
 
 /// What to do with entities.
 #[derive(Debug, Subcommand)]
@@ -161,7 +162,7 @@ impl Operation {
 }
 
 /// The id of an entity in a document, `@name@key`.
-pub(crate) fn id_of(document: &serde_json::Value) -> String {
+pub(crate) fn id_of(document: &Value) -> String {
     let part = |name: &str| document[name].as_str().unwrap_or_default();
     clean(&format!("@{}@{}", part("name"), part("key")))
 }

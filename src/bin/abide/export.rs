@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use indicatif::ProgressBar;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::exit::{Exit, Failure, Result};
 use crate::instances::Filter;
@@ -14,6 +14,7 @@ use crate::output::{note, spinner};
 use crate::pages::{self, Limit};
 use crate::request::Request;
 use crate::session::Session;
+use crate::value::Value;
 
 /// Each line is what `instances show --json` prints, with the events of `instances history --json` as `history`.
 #[derive(Debug, Args)]
@@ -86,9 +87,7 @@ pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
 }
 
 fn with_history(mut document: Value, history: Value) -> Value {
-    if let Some(fields) = document.as_object_mut() {
-        fields.insert("history".to_owned(), history);
-    }
+    document.set("history", history);
     document
 }
 

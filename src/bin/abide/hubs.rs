@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use abide::{Hub, HubSummary};
 use clap::Args;
 use comfy_table::Cell;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::exit::{Exit, Failure, Result};
 use crate::hub::Place;
 use crate::output::{Listing, cell_of, clean};
 use crate::session::Session;
+use crate::value::Value;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -83,7 +84,7 @@ fn document(directory: &Path) -> Value {
     };
     document["directory"] = json!(directory.display().to_string());
     document["state"] = json!(summary.map_or("broken", |summary| state_of(&summary)));
-    document
+    document.into()
 }
 
 fn state_of(summary: &HubSummary) -> &'static str {

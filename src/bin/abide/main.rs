@@ -24,6 +24,7 @@ mod request;
 mod session;
 mod stats;
 mod times;
+mod value;
 
 use std::process::ExitCode;
 

@@ -1,11 +1,11 @@
 //! Following the pages of a list.
 
 use clap::Args;
-use serde_json::Value;
 
 use crate::exit::{Exit, Failure, Result};
 use crate::hub::Hub;
 use crate::request::{CONTINUATION, Request};
+use crate::value::Value;
 
 /// The most that one request asks for.
 const PAGE: u64 = 1_000;

@@ -2,9 +2,9 @@
 
 use abide::EntityId;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde_json::Value;
 
 use crate::exit::{Exit, Failure};
+use crate::value::Value;
 
 /// What every path begins with.
 pub(crate) const BASE: &str = "/runtime/webhooks/durabletask";
@@ -125,12 +125,12 @@ impl Answer {
     /// # Errors
     /// That it is none: then it is no hub that answered.
     pub(crate) fn json(&self) -> Result<Value, Failure> {
-        serde_json::from_slice(&self.body).map_err(|_| no_hub(self.status))
+        Value::parse(&self.body).map_err(|_| no_hub(self.status))
     }
 
     /// Why the request was not done. `running` tells whether a process answered.
     pub(crate) fn into_failure(self, running: bool) -> Failure {
-        let Ok(document) = serde_json::from_slice::<Value>(&self.body) else {
+        let Ok(document) = Value::parse(&self.body) else {
             return no_hub(self.status);
         };
         let error = &document["error"];

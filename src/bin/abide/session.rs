@@ -1,6 +1,6 @@
 //! What all commands share.
 
-use serde_json::Value;
+use std::fmt::Display;
 
 use crate::arguments::Secret;
 use crate::exit::Result;
@@ -22,13 +22,13 @@ impl Session {
     }
 
     /// Does what is one request and has no answer of interest: says `done` to people, and the document to scripts.
-    pub(crate) fn act(&mut self, request: &Request, done: &str, document: Value) -> Result {
+    pub(crate) fn act(&mut self, request: &Request, done: &str, document: impl Display) -> Result {
         self.hub()?.ask(request)?;
         self.done(done, &document)
     }
 
     /// Says what was done.
-    pub(crate) fn done(&mut self, done: &str, document: &Value) -> Result {
+    pub(crate) fn done(&mut self, done: &str, document: &impl Display) -> Result {
         if self.output.json() {
             self.output.document(document)
         } else {

@@ -2,12 +2,12 @@
 
 use clap::Args;
 use comfy_table::Cell;
-use serde_json::Value;
 
 use crate::exit::Result;
 use crate::output::{Listing, cell_of, clean};
 use crate::request::Request;
 use crate::session::Session;
+use crate::value::Value;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -46,7 +46,7 @@ fn counts(session: &mut Session) -> Result {
     }
     let style = session.output.style();
     let mut listing = Listing::begin(&mut session.output, &["WHAT", "NAME", "STATUS", "COUNT"]);
-    let list = |name: &str| document[name].as_array().cloned().unwrap_or_default();
+    let list = |name: &str| document[name].as_array().map(<[Value]>::to_vec).unwrap_or_default();
     for (what, counts) in [
         ("orchestrations", list("orchestrations")),
         ("entities", list("entities")),

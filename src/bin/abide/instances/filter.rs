@@ -4,6 +4,7 @@ use clap::{Args, ValueEnum};
 
 use crate::request::Request;
 use crate::times;
+use crate::value::Value;
 
 /// Conditions that all have to hold.
 #[derive(Clone, Debug, Args)]
@@ -68,8 +69,8 @@ pub(crate) fn statuses(statuses: &[Status]) -> Option<String> {
 }
 
 /// `Stopped`, or the status that a document tells.
-pub(crate) fn standing(document: &serde_json::Value) -> &str {
-    if document["stopped"].is_object() {
+pub(crate) fn standing(document: &Value) -> &str {
+    if document["stopped"].as_object().is_some() {
         "Stopped"
     } else {
         document["runtimeStatus"].as_str().unwrap_or_default()

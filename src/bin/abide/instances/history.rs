@@ -1,13 +1,15 @@
 //! `abide instances history`
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use comfy_table::Cell;
-use serde_json::{Map, Value};
 
 use crate::exit::{Exit, Failure, Result};
 use crate::output::{Listing, brief, cell_of, moment};
 use crate::request::Request;
 use crate::session::Session;
+use crate::value::Value;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -50,14 +52,14 @@ fn what(event: &Value) -> String {
             .into_iter()
             .filter_map(|name| event[name].as_str().map(crate::output::clean)),
     );
-    if event["due"].is_string() {
+    if event["due"].as_str().is_some() {
         parts.push(format!("due {}", moment(&event["due"])));
     }
     parts.join(" ")
 }
 
 /// A step: its kind, and what tells it from others of its kind.
-fn step_of(step: &Map<String, Value>) -> String {
+fn step_of(step: &BTreeMap<String, Value>) -> String {
     let mut parts = vec![
         step.get("kind")
             .and_then(Value::as_str)

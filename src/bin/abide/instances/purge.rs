@@ -3,7 +3,6 @@
 use std::io::{BufRead, IsTerminal, Write};
 
 use clap::Args;
-use serde_json::{Value, json};
 
 use crate::exit::{Exit, Failure, Result};
 use crate::hub::Hub;
@@ -12,6 +11,7 @@ use crate::output::{clean, spinner};
 use crate::request::Request;
 use crate::session::Session;
 use crate::times;
+use crate::value::Value;
 
 /// How often a server is asked that gives up again and again.
 const MOST_REQUESTS: u64 = 1_000;
@@ -71,7 +71,7 @@ fn purge(hub: &Hub, request: &Request) -> Result<Value> {
         match answer.status {
             504 if progress.position() < MOST_REQUESTS => partly = true,
             // The rest was none.
-            404 if partly => break Ok(json!({"instancesDeleted": null})),
+            404 if partly => break Ok(Value::Object([("instancesDeleted".to_owned(), Value::Null)].into())),
             _ if answer.is_good() => break answer.json(),
             _ => break Err(answer.into_failure(true)),
         }
@@ -80,7 +80,7 @@ fn purge(hub: &Hub, request: &Request) -> Result<Value> {
     let mut document = answer?;
     if partly {
         // The numbers of those before are not known.
-        document["instancesDeleted"] = Value::Null;
+        document.set("instancesDeleted", Value::Null);
     }
     Ok(document)
 }

@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use serde_json::Value;
 
 use crate::exit::{Exit, Failure, Result};
 use crate::hub::Hub;
@@ -11,6 +10,7 @@ use crate::output::{clean, note, payload, spinner};
 use crate::request::Request;
 use crate::session::Session;
 use crate::times;
+use crate::value::Value;
 
 /// The first pause between two looks. Each further one is longer.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);

@@ -2,10 +2,10 @@
 
 use comfy_table::presets::{NOTHING, UTF8_FULL_CONDENSED};
 use comfy_table::{Cell, ContentArrangement, Table};
-use serde_json::Value;
 
 use crate::exit::Result;
 use crate::output::{Output, note, payload};
+use crate::value::Value;
 
 /// How many rows make one table. Behind that another one begins, with columns of its own.
 const ROWS: usize = 1_000;

@@ -5,9 +5,8 @@ mod progress;
 mod style;
 mod text;
 
+use std::fmt::Display;
 use std::io::{BufWriter, IsTerminal, Stdout, Write};
-
-use serde_json::Value;
 
 pub(crate) use listing::Listing;
 pub(crate) use progress::{bar, spinner};
@@ -55,16 +54,16 @@ impl Output {
         Ok(writeln!(self.stdout, "{}", line.as_ref())?)
     }
 
-    /// A document over several lines.
-    pub(crate) fn document(&mut self, document: &Value) -> Result {
+    /// A JSON document over several lines.
+    pub(crate) fn document(&mut self, document: &impl Display) -> Result {
         for line in format!("{document:#}").lines() {
             writeln!(self.stdout, "{}", clean(line))?;
         }
         Ok(())
     }
 
-    /// A document in one line.
-    pub(crate) fn json_line(&mut self, document: &Value) -> Result {
+    /// A JSON document in one line.
+    pub(crate) fn json_line(&mut self, document: &impl Display) -> Result {
         Ok(writeln!(self.stdout, "{}", payload(document))?)
     }
 
