@@ -619,6 +619,42 @@ async fn lists_are_filtered_and_paged() {
     hub.shutdown().await.unwrap();
 }
 
+/// A page ends where its bytes do, whichever part of the orchestrations has them, and the pages together have all.
+#[tokio::test]
+async fn pages_end_where_their_bytes_do() {
+    let (hub, client) = open().await;
+    for n in 0..30 {
+        let start = client.start::<waits>("w".into()).instance_id(format!("page-{n:02}"));
+        start.tag("large", "x".repeat(1_000_000)).await.unwrap();
+    }
+    for indexed in [false, true] {
+        let (mut after, mut pages, mut seen) = (None, 0, Vec::new());
+        loop {
+            let mut query = client.orchestrations().prefix("page-").page(1_000);
+            if indexed {
+                query = query.created_to(SystemTime::now() + Duration::from_secs(60));
+            }
+            if let Some(after) = after.take() {
+                query = query.after(after);
+            }
+            let page: OrchestrationPage = query.list().await.unwrap();
+            let bytes = |info: &abide::OrchestrationInfo| info.tags.iter().map(|(_, value)| value.len()).sum::<usize>();
+            let bytes: usize = page.orchestrations.iter().map(bytes).sum();
+            assert!(bytes <= (4 << 20) + 1_000_000, "{bytes}");
+            seen.extend(page.orchestrations.into_iter().map(|info| info.id));
+            pages += 1;
+            match page.next {
+                Some(next) => after = Some(next),
+                None => break,
+            }
+        }
+        seen.sort();
+        assert_eq!(seen, (0..30).map(|n| format!("page-{n:02}")).collect::<Vec<_>>());
+        assert!(pages >= 6, "{pages} pages");
+    }
+    hub.shutdown().await.unwrap();
+}
+
 /// A purge by filter takes only what has ended and matches, page by page, and says how many.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_purge_by_filter_takes_what_has_ended() {

@@ -202,9 +202,7 @@ impl EntityQuery {
             }
             range
         });
-        Merged::open(reader, ranges, 1, chunk, |key| {
-            keys::id_of(key).map(InstanceId::trusted)
-        })
+        Merged::open(reader, ranges, chunk, |key| keys::id_of(key).map(InstanceId::trusted))
     }
 
     fn matches(&self, record: &StateRecord<'_>) -> bool {

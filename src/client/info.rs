@@ -62,12 +62,20 @@ pub struct OrchestrationInfo {
 }
 
 impl OrchestrationInfo {
-    /// How many bytes its payloads have, about.
-    pub(super) fn payload_bytes(&self) -> usize {
-        let texts = [&self.input, &self.output, &self.reason, &self.custom_status];
+    /// How many bytes its texts have, of which each may be large.
+    pub(super) fn text_bytes(&self) -> usize {
+        let texts = [
+            &self.input,
+            &self.output,
+            &self.reason,
+            &self.custom_status,
+            &self.parent,
+        ];
         let texts: usize = texts.into_iter().flatten().map(String::len).sum();
+        let tags: usize = self.tags.iter().map(|(name, value)| name.len() + value.len()).sum();
         let failure = self.failure.as_ref().map_or(0, Failure::bytes);
-        texts + failure + self.stopped.as_ref().map_or(0, |stopped| stopped.message.len())
+        let stopped = self.stopped.as_ref().map_or(0, |stopped| stopped.message.len());
+        self.name.len() + self.id.len() + self.version.len() + texts + tags + failure + stopped
     }
 }
 

@@ -341,18 +341,21 @@ impl OrchestrationQuery {
         let chunk = (2 * self.page / usize::from(view.partitions)).clamp(8, 1_024);
         let mut rows = self.rows(view, after.as_ref(), chunk)?;
         let mut page = FoundPage::default();
-        let mut last = None;
+        let (mut last, mut bytes) = (None, 0);
         for _ in 0..ROWS_A_PAGE {
             let Some((place, _, row)) = rows.next()? else {
                 return Ok(page);
             };
             match readable(self.record(view, &place.1, &row))? {
-                Ok(Some(record)) if self.matches(&place.1, &record) => page.found.push((place.clone(), record)),
+                Ok(Some(record)) if self.matches(&place.1, &record) => {
+                    bytes += record.text_bytes();
+                    page.found.push((place.clone(), record));
+                }
                 Ok(_) => {}
                 Err(reason) => page.unreadable.push(Unreadable::new(place.1.as_str(), &reason)),
             }
             last = Some(place);
-            if page.found.len() + page.unreadable.len() >= self.page {
+            if page.found.len() + page.unreadable.len() >= self.page || bytes > BYTES_A_PAGE {
                 break;
             }
         }
@@ -380,7 +383,7 @@ impl OrchestrationQuery {
             let info = info::describe(view.reader, view.partitions, &place.1, record, self.payloads);
             match readable(info)? {
                 Ok(info) => {
-                    bytes += info.payload_bytes();
+                    bytes += info.text_bytes();
                     page.orchestrations.push(info);
                 }
                 Err(reason) => page.unreadable.push(Unreadable::new(place.1.as_str(), &reason)),
@@ -424,7 +427,7 @@ impl OrchestrationQuery {
                     .iter()
                     .map(move |status| self.index_range(partition, *status, after))
             });
-            return Merged::open(reader, ranges, chunk, chunk, |key| {
+            return Merged::open(reader, ranges, chunk, |key| {
                 keys::status_parts(key).map(|(created, id)| (created, InstanceId::trusted(id)))
             });
         }
@@ -435,7 +438,7 @@ impl OrchestrationQuery {
             }
             range
         });
-        Merged::open(reader, ranges, chunk, chunk, |key| {
+        Merged::open(reader, ranges, chunk, |key| {
             keys::id_of(key).map(|id| (Timestamp(0), InstanceId::trusted(id)))
         })
     }

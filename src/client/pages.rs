@@ -7,15 +7,16 @@ use crate::client::source::View;
 use crate::client::unreadable::Unreadable;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{EntityId, PartitionId};
+use crate::store::PageBounds;
 
 /// The most rows on one page.
 pub(super) const MAX_PAGE: usize = 10_000;
 
-/// The most rows that are read at once.
-const ROWS_AT_ONCE: usize = 64;
-
-/// How many bytes the rows should have that are read at once. What is listed here may be as large as a message.
-const BYTES_AT_ONCE: usize = 256 << 10;
+/// What is read at once. What is listed here may be as large as a message.
+const AT_ONCE: PageBounds = PageBounds {
+    rows: 64,
+    bytes: 256 << 10,
+};
 
 /// A page ends when its rows have more bytes than this.
 const BYTES_A_PAGE: usize = 4 << 20;
@@ -56,16 +57,14 @@ pub(super) fn page<T>(
         next: None,
     };
     let (mut bytes, mut last_id) = (0, None);
-    let mut at_once = 1;
     for partition in (first..view.partitions).map(PartitionId) {
         let mut range = table(partition);
         if let Some(key) = after.take() {
             range.start = range.start.max(behind(key));
         }
         loop {
-            let rows = view.reader.scan(range.clone(), at_once)?;
-            let read_bytes: usize = rows.iter().map(|(_, value)| value.len()).sum();
-            for (key, value) in &rows {
+            let page = view.reader.page(range.clone(), AT_ONCE)?;
+            for (key, value) in &page.rows {
                 // One row is looked at beyond the page, to know whether there is another page.
                 if found.rows.len() + found.unreadable.len() >= at_most || bytes > BYTES_A_PAGE {
                     found.next = last_id;
@@ -80,11 +79,10 @@ pub(super) fn page<T>(
                 }
                 last_id = Some(id);
             }
-            match rows.last() {
-                Some((last, _)) if rows.len() == at_once => range.start = behind(last.clone()),
+            match page.rows.last() {
+                Some((last, _)) if page.full => range.start = behind(last.clone()),
                 _ => break,
             }
-            at_once = (BYTES_AT_ONCE * rows.len() / read_bytes.max(1)).clamp(1, ROWS_AT_ONCE);
         }
     }
     Ok(found)

@@ -127,6 +127,15 @@ impl InstanceRecord {
         self.execution = execution;
     }
 
+    /// How many bytes its texts and lists have, of which each may be large.
+    pub(crate) fn text_bytes(&self) -> usize {
+        let tags: usize = self.tags.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let parent = self.parent.as_ref().map_or(0, |parent| parent.instance.len());
+        let stopped = self.stopped.as_ref().map_or(0, |stopped| stopped.message.len());
+        let rewound = size_of_val(self.rewound.as_slice());
+        self.name.len() + self.version.len() + tags + parent + stopped + rewound
+    }
+
     /// Counts a turn, whose row has so many bytes, to the history.
     pub(crate) fn count(&mut self, turn: &TurnRecord, bytes: usize) {
         self.turns += 1;
