@@ -14,6 +14,7 @@ use crate::engine::outcome::{
     Outcome, Unanswered, described, init_panicked, over_limit, panicked, unanswered, unknown_operation,
 };
 use crate::engine::scope::Scope;
+use crate::engine::states::memory_of;
 use crate::engine::step::Step;
 use crate::engine::turn::Turn;
 use crate::error::{ErrorKind, Result};
@@ -284,7 +285,7 @@ impl Turn<'_> {
         let failed = match encoded {
             Ok(Ok(())) if bytes <= limit => {
                 self.entity.encoding = start..step.encodings.len();
-                self.entity.bytes = bytes;
+                self.entity.bytes = memory_of(&step.encodings[start..]);
                 self.mark_dirty(step);
                 return Ok(());
             }

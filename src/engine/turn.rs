@@ -142,7 +142,7 @@ impl Core {
         };
         let decoded =
             caught(|| code.decode(state)).unwrap_or_else(|panic| Err(format!("its decoder panicked: {panic}")));
-        Ok(decoded.map(|object| Entity::present(object, state.len())))
+        Ok(decoded.map(|object| Entity::present(object, state)))
     }
 
     /// Reads the states that the turns of `page` will want, all at once.

@@ -95,7 +95,9 @@ impl State {
                 section.granted = outcome.is_ok();
             }
         }
+        let before = step.held_bytes();
         step.outcome = Some(outcome);
+        self.held_bytes += step.held_bytes() - before;
         step.waker.take()
     }
 
@@ -110,6 +112,7 @@ impl State {
         if let What::Event { given, .. } = &mut step.what {
             *given = Some(event);
         }
+        self.held_bytes += step.held_bytes();
         step.waker.take()
     }
 

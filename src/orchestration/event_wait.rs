@@ -167,6 +167,7 @@ impl Journal {
             && let What::Event { given, .. } = &mut step.what
         {
             *given = state.events.read_or_wait(name, sequence);
+            state.held_bytes += step.held_bytes();
         }
     }
 

@@ -49,6 +49,8 @@ pub(super) struct State {
     /// The one before the first that this turn claimed.
     pub(super) first_claim: Sequence,
     pub(super) steps: BTreeMap<Sequence, Step>,
+    /// How many bytes of payloads the steps hold.
+    pub(super) held_bytes: usize,
     pub(super) commands: Commands,
     pub(super) events: Events,
     pub(super) section: Option<Section>,
@@ -227,16 +229,19 @@ impl Journal {
         let Some(step) = state.steps.get_mut(&sequence) else {
             return Poll::Pending;
         };
+        let held = step.held_bytes();
         let outcome = match &mut step.what {
             What::Event { given, .. } => given.take().map(|event| Ok(event.payload)),
             _ => step.outcome.take(),
         };
         let old = match outcome {
             Some(outcome) => {
-                let done = match step.what {
-                    What::Lock { .. } => None,
-                    _ => state.steps.remove(&sequence),
+                let left = step.held_bytes();
+                let (done, freed) = match step.what {
+                    What::Lock { .. } => (None, held - left),
+                    _ => (state.steps.remove(&sequence), held),
                 };
+                state.held_bytes = state.held_bytes.saturating_sub(freed);
                 drop(state);
                 drop(done);
                 return Poll::Ready(outcome);
@@ -298,10 +303,14 @@ impl Journal {
     /// The memory that it takes, in bytes, about.
     pub(super) fn bytes(&self) -> usize {
         let state = self.state.borrow();
-        let input = self.started.get().map_or(0, |started| started.input.len());
+        // The input is there as JSON and, most often, as the value that the code began with.
+        let started = self.started.get().map_or(0, |started| {
+            let tags = started.tags.iter().map(|(name, value)| name.len() + value.len());
+            2 * started.input.len() + tags.sum::<usize>()
+        });
         // A step with its place in the map and the future that waits for it.
         let step = 2 * size_of::<Step>();
-        1_024 + input + state.steps.len() * step + state.events.bytes()
+        1_024 + started + state.steps.len() * step + state.held_bytes + state.events.bytes()
     }
 
     /// A number of the execution's own stream.
@@ -325,6 +334,7 @@ impl State {
     /// Removes a step, and takes back what it asked for: from the list if that is of this turn, with a command otherwise.
     pub(super) fn take_back(&mut self, sequence: Sequence) -> Option<Step> {
         let mut step = self.steps.remove(&sequence)?;
+        self.held_bytes = self.held_bytes.saturating_sub(step.held_bytes());
         if let What::Event { name, given: None } = &step.what {
             self.events.forget(name, sequence);
         }

@@ -25,10 +25,12 @@ impl Journal {
         let Some(command) = state.commands.get_mut(step.emitted) else {
             too_late();
         };
+        let before = step.held_bytes();
         change(&mut step.what, command);
         if let Some(retry) = step.what.attempts().and_then(|attempts| attempts.retry.as_mut()) {
             retry.command = command.clone();
         }
+        state.held_bytes = (state.held_bytes + step.held_bytes()).saturating_sub(before);
     }
 
     /// Changes what was asked for without a step.

@@ -104,6 +104,17 @@ impl What {
         }
     }
 
+    /// How many bytes the input of further attempts has.
+    fn input_bytes(&self) -> usize {
+        let (Self::Activity(attempts) | Self::Child { attempts, .. }) = self else {
+            return 0;
+        };
+        match attempts.retry.as_deref().map(|retry| &retry.command) {
+            Some(Command::CallActivity { input, .. } | Command::StartOrchestration { input, .. }) => input.len(),
+            _ => 0,
+        }
+    }
+
     /// Which step waits before the next attempt of this one.
     fn backoff(&self) -> Option<Sequence> {
         match self {
@@ -131,6 +142,21 @@ impl What {
 }
 
 impl Step {
+    /// How many bytes of payloads it holds: what nobody has read yet, and the input of further attempts.
+    pub(super) fn held_bytes(&self) -> usize {
+        let outcome = match &self.outcome {
+            None => 0,
+            Some(Ok(answer)) => answer.len(),
+            Some(Err(CallFailure::Returned(failure))) => failure.bytes(),
+            Some(Err(CallFailure::Runtime(error))) => error.message().len(),
+        };
+        let event = match &self.what {
+            What::Event { given: Some(event), .. } => event.name.len() + event.payload.len(),
+            _ => 0,
+        };
+        outcome + event + self.what.input_bytes()
+    }
+
     /// Whether a completion of this step is of any use.
     pub(super) fn is_wanted(&self) -> bool {
         match &self.what {

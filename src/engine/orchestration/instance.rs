@@ -22,7 +22,7 @@ pub(crate) struct Instance {
     pub(super) run: Option<Box<dyn OrchestrationRun>>,
     /// What its execution begins with, until its first turn or until it is a row.
     pub(super) start: Option<Box<StartRecord>>,
-    /// How it ended, if it did so while it was in memory.
+    /// How it ended, if it did so in this step, whose reader does not show it. Later it is read from its row.
     pub(super) end: Option<EndRecord>,
     /// Under which status and time of creation the store's index has it.
     indexed: Option<(OrchestrationStatus, Timestamp)>,
@@ -99,12 +99,20 @@ impl Instance {
         begins && self.record.turns == 0 && !self.is_terminal()
     }
 
-    /// Its memory, in bytes, about.
+    /// Its memory between two steps, in bytes, about.
     fn weight(&self) -> usize {
-        let run = self.run.as_ref().map_or(0, |run| run.bytes());
-        512 + self.record.name.len() + run
+        let record = &self.record;
+        let code = self.run.as_ref().map_or(0, |run| {
+            // What the future keeps on the heap cannot be seen. It comes from the history, which is rarely kept whole.
+            let kept = record.bytes.min(KEPT_BYTES) as usize;
+            run.bytes() + kept
+        });
+        640 + size_of::<(String, String)>() * record.tags.len() + record.text_bytes() + code
     }
 }
+
+/// How much of a history a live execution is taken to keep, at most.
+const KEPT_BYTES: u64 = 256 << 10;
 
 /// The orchestrations in memory, bounded in bytes. What was not touched while the younger generation filled half of the
 /// budget is unloaded: its code is replayed when it is wanted again.
@@ -146,6 +154,17 @@ impl Instances {
         self.young.insert(id, instance);
     }
 
+    /// What is held, measured in another way than it is counted: what would be written of it, and the code.
+    #[cfg(test)]
+    pub(in crate::engine) fn held_bytes(&self) -> usize {
+        let instances = self.young.values().chain(self.old.values());
+        let bytes = instances.map(|instance| {
+            let end = instance.end.as_ref().map_or(0, |end| encoded(end));
+            encoded(&instance.record) + end + instance.run.as_ref().map_or(0, |run| run.bytes())
+        });
+        bytes.sum()
+    }
+
     /// Unloads what was not used lately, if the budget is used up. Only between steps.
     pub(crate) fn age(&mut self) {
         if self.young_bytes > self.budget / 2 {
@@ -153,6 +172,11 @@ impl Instances {
             self.young_bytes = 0;
         }
     }
+}
+
+#[cfg(test)]
+fn encoded(record: &impl serde::Serialize) -> usize {
+    crate::store::records::encode(record).map_or(0, |row| row.len())
 }
 
 impl Core {
@@ -236,6 +260,7 @@ impl Core {
             if !std::mem::take(&mut instance.dirty) {
                 continue;
             }
+            instance.end = None;
             let record = &instance.record;
             instance.turns_in_row = record.turns;
             step.put(&keys::instance(partition, &id), record)?;

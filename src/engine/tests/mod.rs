@@ -1,4 +1,5 @@
 //! Properties of the core that no folder of it has for itself.
 
+mod memory;
 mod stage;
 mod timers;

@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::memory;
 use crate::engine::message::{ClientOrigin, Input, Output, Settled, Token};
 use crate::engine::{ActivitySlots, Core, CoreConfig, Limits, Progress, Registry};
 use crate::entity::entity_code;
 use crate::id::{InstanceId, PartitionId};
+use crate::orchestration::orchestration_code;
 use crate::prelude::*;
 use crate::store::records::{self, Action, StateRecord};
 use crate::store::{Model, Store, keys};
@@ -105,6 +107,14 @@ impl Stage {
         }
     }
 
+    /// How many orchestrations have a row.
+    pub(super) fn ended_or_alive(&self) -> usize {
+        let range = keys::instances(PartitionId(0), "");
+        crate::store::Reader::scan(&self.model, range, usize::MAX)
+            .unwrap()
+            .len()
+    }
+
     /// The stored sum of an entity.
     pub(super) fn sum(&self, id: &InstanceId) -> u64 {
         let key = keys::state(PartitionId(0), id);
@@ -119,6 +129,13 @@ impl Stage {
 fn open(limits: &Limits, model: &Model) -> Core {
     let mut registry = Registry::default();
     registry.add_entity(entity_code::<Tally>()).unwrap();
+    for code in [
+        orchestration_code::<memory::returns>(),
+        orchestration_code::<memory::rests>(),
+        orchestration_code::<memory::stops>(),
+    ] {
+        registry.add_orchestration(code).unwrap();
+    }
     let config = CoreConfig {
         hub: "hub-1".into(),
         limits: limits.clone(),

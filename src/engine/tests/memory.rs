@@ -1,0 +1,85 @@
+//! What the cache of orchestrations counts is what it holds.
+
+use super::stage::Stage;
+use crate::engine::Limits;
+use crate::id::InstanceId;
+use crate::prelude::*;
+use crate::store::records::Action;
+use crate::store::records::instance::{Order, StartRecord};
+
+/// Ends with so many bytes.
+#[orchestration]
+pub(super) async fn returns(_ctx: OrchestrationContext, bytes: usize) -> String {
+    "x".repeat(bytes)
+}
+
+/// Waits for ever.
+#[orchestration]
+pub(super) async fn rests(ctx: OrchestrationContext, text: String) -> Result<(), Failure> {
+    ctx.wait_for_external_event::<()>("go").await?;
+    drop(text);
+    Ok(())
+}
+
+/// Stops with a long text.
+#[orchestration]
+pub(super) async fn stops(_ctx: OrchestrationContext, bytes: usize) {
+    std::panic::resume_unwind(Box::new("x".repeat(bytes)));
+}
+
+const BUDGET: usize = 1 << 20;
+const LARGE: usize = 100_000;
+
+/// The most that was held between two steps while `count` orchestrations were started one after the other.
+fn held(count: usize, start: impl Fn() -> StartRecord) -> usize {
+    let mut stage = Stage::new(Limits {
+        live_bytes: BUDGET,
+        ..Limits::default()
+    });
+    let mut most = 0;
+    for number in 0..count {
+        let order = Order::Start(Box::new(start()));
+        stage.signal(
+            &InstanceId::trusted(format!("o-{number}")),
+            Action::Order(Box::new(order)),
+        );
+        stage.settle();
+        most = most.max(stage.core.instances.held_bytes());
+    }
+    assert_eq!(stage.ended_or_alive(), count);
+    most
+}
+
+fn start(name: &str, input: &str) -> StartRecord {
+    StartRecord {
+        name: name.to_owned(),
+        input: input.as_bytes().to_vec(),
+        ..StartRecord::default()
+    }
+}
+
+/// Whatever is large in an orchestration, an end, a tag, an input or the reason of a stop, the cache keeps its budget.
+#[test]
+fn the_cache_keeps_its_budget() {
+    let bytes = LARGE.to_string();
+    let tagged = || StartRecord {
+        tags: vec![("t".to_owned(), "x".repeat(LARGE))],
+        ..start("rests", "\"\"")
+    };
+    let text = format!("\"{}\"", "x".repeat(LARGE));
+    for most in [
+        held(60, || start("returns", &bytes)),
+        held(60, tagged),
+        held(60, || start("rests", &text)),
+        held(60, || start("stops", &bytes)),
+    ] {
+        assert!(most <= BUDGET + 4 * LARGE, "{most} bytes are held");
+    }
+}
+
+/// Small ones are kept, as many as the budget is for.
+#[test]
+fn small_orchestrations_stay_in_memory() {
+    let most = held(100, || start("rests", "\"\""));
+    assert!(most > 100 * 500, "{most} bytes are held");
+}
