@@ -25,6 +25,7 @@ pub mod http;
 mod http_client;
 mod hub;
 mod id;
+mod json;
 mod orchestration;
 pub mod prelude;
 mod retry;

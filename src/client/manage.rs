@@ -15,6 +15,7 @@ use crate::client::start::Start;
 use crate::client::submit::{SendOptions, Submission};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::InstanceId;
+use crate::json::write_value;
 use crate::runtime::Told;
 use crate::store::records::instance::{Order, StartRecord};
 
@@ -25,10 +26,14 @@ impl<O: 'static> OrchestrationHandle<O> {
     /// it. Names of events do not depend on case.
     pub fn raise_event(&self, name: impl Into<String>, payload: impl Serialize) -> RaiseEvent {
         let name = name.into();
-        let payload = serde_json::to_vec(&payload).map_err(|reason| {
-            let text = format!("the payload of the event `{name}` does not serialise: {reason}");
-            Error::new(ErrorKind::Serialization, text).with_source(reason)
-        });
+        let mut json = Vec::new();
+        let payload = match write_value(&payload, &mut json) {
+            Ok(()) => Ok(json),
+            Err(reason) => {
+                let text = format!("the payload of the event `{name}` does not serialise: {reason}");
+                Err(Error::new(ErrorKind::Serialization, text).with_source(reason))
+            }
+        };
         RaiseEvent {
             target: self.clone().untyped(),
             name,

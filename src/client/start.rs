@@ -17,6 +17,7 @@ use crate::client::submit::{SendOptions, Submission};
 use crate::entity::Argument;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::InstanceId;
+use crate::json::write_value;
 use crate::orchestration::Orchestration;
 use crate::runtime::Told;
 use crate::store::records::instance::{Order, ReusePolicy, StartRecord};
@@ -64,10 +65,11 @@ impl Client {
     /// `input` is checked against the type before anything is stored.
     pub fn start_by_name(&self, name: impl Into<String>, input: serde_json::Value) -> Start {
         let name = name.into();
-        let record = serde_json::to_vec(&input)
-            .map(|input| StartRecord {
+        let mut json = Vec::new();
+        let record = write_value(&input, &mut json)
+            .map(|()| StartRecord {
                 name: name.clone(),
-                input,
+                input: json,
                 ..StartRecord::default()
             })
             .map_err(|reason| not_serialised(&name, reason));

@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 
 use crate::engine::code::{OperationFailure, OperationOutcome};
 use crate::entity::operation_error::OperationError;
+use crate::json;
 
 /// What an operation may answer: anything owned that serde writes and reads.
 #[diagnostic::on_unimplemented(
@@ -27,7 +28,7 @@ pub trait Answer: Sized + Send + 'static {
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned + Send + 'static> Answer for T {
     fn to_json(&self, json: &mut Vec<u8>) -> serde_json::Result<()> {
-        serde_json::to_writer(json, self)
+        json::write(self, json)
     }
 
     fn from_json(json: &[u8]) -> serde_json::Result<Self> {

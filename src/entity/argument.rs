@@ -4,6 +4,8 @@ use serde::Serialize;
 use serde::de::value::Error as AbsentError;
 use serde::de::{DeserializeOwned, Deserializer, Error as _, Visitor};
 
+use crate::json;
+
 /// What can be an argument of an operation: anything owned that serde writes and reads.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of an operation",
@@ -18,8 +20,8 @@ pub trait Argument: Sized + Send + 'static {
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned + Send + 'static> Argument for T {
     const CODE: ArgumentCode<T> = ArgumentCode {
-        write: |value, json| serde_json::to_writer(json, value),
-        write_slice: |slice, json| serde_json::to_writer(json, slice),
+        write: json::write::<T>,
+        write_slice: json::write_list::<T>,
         read: read::<T>,
         read_list: read::<Vec<T>>,
         absent: || T::deserialize(Absent).ok(),

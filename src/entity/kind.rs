@@ -9,6 +9,12 @@ use crate::entity::state::StateCode;
 /// An entity is one instance of the type, found by its key. Its state comes into being when it is touched for the first
 /// time: by `Default`, or by the function that `#[entity(init = path)]` names, which gets the key.
 ///
+/// The state is stored as JSON and read back at every operation, so that an operation whose state could not be read later
+/// fails with [`Serialization`](crate::ErrorKind::Serialization): a float that is not finite, more than 127 levels of
+/// nesting, a field with `skip_serializing_if` and without `default`. JSON has one `null`, so that `Some(None)` is `None` when
+/// it is read. A field with `#[serde(skip)]` is not stored and is reset by a restart; if the type is not `Clone`, also by an
+/// operation that fails. Derive `Clone` to keep it, and because it is faster.
+///
 /// Attributes:
 /// * `#[entity(name = "...")]` sets the stored name; it is the struct's name otherwise. Names are lower-cased.
 /// * `#[entity(init = path)]` names the `fn(&str) -> Self` that makes the first state.

@@ -10,6 +10,7 @@ use crate::engine::outbox::Outbox;
 use crate::engine::scope::Scope;
 use crate::entity::context::EntityContext;
 use crate::entity::operations::{Operations, ReadTurn, Turn};
+use crate::json;
 
 /// The code of the entity type `E`, as the engine runs it.
 pub(crate) fn entity_code<E: Operations>() -> Arc<dyn EntityCode> {
@@ -121,6 +122,11 @@ impl<E: Operations> EntityObject for TypedObject<E> {
     }
 
     fn encode(&self, json: &mut Vec<u8>) -> Result<(), String> {
-        self.state.encode(json).map_err(|reason| reason.to_string())
+        let start = json.len();
+        let written = self.state.encode(json);
+        // Now, while the operation can still fail: later the state would be lost.
+        written
+            .and_then(|()| json::read_back(|| E::decode(&json[start..])))
+            .map_err(|reason| reason.to_string())
     }
 }

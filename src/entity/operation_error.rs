@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{Error, ErrorKind};
 use crate::failure::{Failure, record_of};
+use crate::json;
 
 /// What an operation may return as its error: a `std::error::Error` that serde writes and reads, or a [`Failure`].
 ///
@@ -35,7 +36,9 @@ impl<E: std::error::Error + Serialize + DeserializeOwned + Send + 'static> Opera
     fn to_failure(&self) -> Failure {
         let mut failure = Failure::describe(self, std::any::type_name::<E>());
         // An error that does not serialise still tells its text; only its type is lost to the caller.
-        failure.details = serde_json::to_string(self).ok();
+        let mut details = Vec::new();
+        let written = json::write(self, &mut details);
+        failure.details = written.ok().and_then(|()| String::from_utf8(details).ok());
         failure
     }
 

@@ -3,6 +3,8 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::json;
+
 /// The state of an entity as the adaptor needs it. Implemented by `#[derive(Entity)]`.
 ///
 /// It stands apart from [`Entity`](crate::Entity) so that its functions do not appear among the user's own methods.
@@ -51,7 +53,7 @@ pub trait State: Sized + Send + 'static {
 #[diagnostic::do_not_recommend]
 impl<S: Serialize + DeserializeOwned + Send + 'static> State for S {
     fn to_json(&self, json: &mut Vec<u8>) -> serde_json::Result<()> {
-        serde_json::to_writer(json, self)
+        json::write_value(self, json)
     }
 
     fn from_json(json: &[u8]) -> serde_json::Result<Self> {

@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::entity::argument::read_whole;
 use crate::entity::{Answer, Argument};
 use crate::error::{Error, ErrorKind, Result};
+use crate::json;
 
 /// Passes a recorded payload through today's type, so that what a later version added with a default does not count as a
 /// difference. Nothing comes back if it does not decode.
@@ -36,7 +37,11 @@ pub(super) fn encode_argument<T: Argument>(what: &str, name: &str, input: &T) ->
 
 /// Writes any value, which `what` names.
 pub(super) fn encode(what: &str, value: &impl Serialize) -> Result<Vec<u8>> {
-    serde_json::to_vec(value).map_err(|reason| unserializable(what, reason))
+    let mut json = Vec::with_capacity(64);
+    match json::write_value(value, &mut json) {
+        Ok(()) => Ok(json),
+        Err(reason) => Err(unserializable(what, reason)),
+    }
 }
 
 fn unserializable(what: &str, reason: serde_json::Error) -> Error {

@@ -1,0 +1,8 @@
+//! The JSON of the user's values. What is acknowledged can be read later, and is equal to what was given.
+
+mod lossless;
+#[cfg(test)]
+mod tests;
+mod write;
+
+pub(crate) use write::{read_back, write, write_list, write_value};

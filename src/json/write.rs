@@ -1,0 +1,126 @@
+//! Writing values that are stored now and read later.
+
+use std::any::TypeId;
+use std::io;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde::ser::Error as _;
+use serde_json::ser::Formatter;
+use serde_json::{Error, Result, Serializer};
+
+use crate::json::lossless;
+
+/// Maximum depth of nesting that a reader accepts: the recursion limit of serde_json, less one.
+const LEVELS: u32 = 127;
+
+/// Appends a value whose reader is not known.
+///
+/// # Errors
+/// The encoder's error, and a value that no reader would find again: a float that is not finite, or nesting beyond what a
+/// reader accepts.
+pub(crate) fn write_value<T: Serialize + ?Sized>(value: &T, json: &mut Vec<u8>) -> Result<()> {
+    let mut watch = Watch::default();
+    value.serialize(&mut Serializer::with_formatter(&mut *json, Watching(&mut watch)))?;
+    if watch.has_null {
+        // An absent option is a null, and so is a NaN.
+        lossless::check(value)?;
+    }
+    Ok(())
+}
+
+/// Appends a value that is read as the same type.
+///
+/// # Errors
+/// As [`write_value`], and a value that its own type does not read.
+pub(crate) fn write<T: Serialize + DeserializeOwned + 'static>(value: &T, json: &mut Vec<u8>) -> Result<()> {
+    let start = json.len();
+    write_value(value, json)?;
+    if is_always_readable::<T>() {
+        return Ok(());
+    }
+    read_back(|| serde_json::from_slice::<T>(&json[start..]))
+}
+
+/// Appends values that are read as a list of the same type.
+///
+/// # Errors
+/// As [`write`].
+pub(crate) fn write_list<T: Serialize + DeserializeOwned + 'static>(values: &[T], json: &mut Vec<u8>) -> Result<()> {
+    let start = json.len();
+    write_value(values, json)?;
+    if is_always_readable::<T>() {
+        return Ok(());
+    }
+    read_back(|| serde_json::from_slice::<Vec<T>>(&json[start..]))
+}
+
+/// Makes sure that a value which was written can be read.
+///
+/// # Errors
+/// What `read` found.
+pub(crate) fn read_back<T>(read: impl FnOnce() -> Result<T>) -> Result<()> {
+    match read() {
+        Ok(_) => Ok(()),
+        Err(reason) => Err(Error::custom(format_args!(
+            "its type does not deserialize what it serializes ({reason}); change the value, or the type"
+        ))),
+    }
+}
+
+/// Whether every value of a type that [`write_value`] accepts can be read, so that there is no need to try.
+fn is_always_readable<T: 'static>() -> bool {
+    macro_rules! is_one_of {
+        ($($known:ty)*) => { $(TypeId::of::<T>() == TypeId::of::<$known>())||* };
+    }
+    is_one_of!(() bool char String f32 f64 u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize Vec<u8> serde_json::Value)
+}
+
+/// What was seen while a value was written.
+#[derive(Default)]
+struct Watch {
+    depth: u32,
+    has_null: bool,
+}
+
+impl Watch {
+    fn enter(&mut self) -> io::Result<()> {
+        self.depth += 1;
+        if self.depth > LEVELS {
+            return Err(io::Error::other(format!(
+                "it is nested more than {LEVELS} levels deep, which cannot be read again; keep it as a list, or flatter"
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// Writes compact JSON, and watches.
+struct Watching<'a>(&'a mut Watch);
+
+impl Formatter for Watching<'_> {
+    fn write_null<W: io::Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.has_null = true;
+        writer.write_all(b"null")
+    }
+
+    fn begin_array<W: io::Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.enter()?;
+        writer.write_all(b"[")
+    }
+
+    fn end_array<W: io::Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.depth -= 1;
+        writer.write_all(b"]")
+    }
+
+    fn begin_object<W: io::Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.enter()?;
+        writer.write_all(b"{")
+    }
+
+    fn end_object<W: io::Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.depth -= 1;
+        writer.write_all(b"}")
+    }
+}
