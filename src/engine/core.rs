@@ -166,6 +166,13 @@ impl Core {
         operations.count() + self.activities.running()
     }
 
+    /// What is in memory of instances that have something to remember.
+    #[cfg(test)]
+    pub(crate) fn remembered(&self) -> Vec<String> {
+        let shown = self.mailboxes.iter().map(|(id, mailbox)| format!("{id}: {mailbox:?}"));
+        shown.collect()
+    }
+
     /// How many instances have messages that wait, and how many entities are in memory.
     pub(crate) fn sizes(&self) -> (usize, usize) {
         (self.mailboxes.len(), self.states.len())

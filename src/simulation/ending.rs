@@ -1,5 +1,6 @@
 //! How a life of the hub ends: by a crash, or at rest.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::builds::Build;
@@ -8,12 +9,16 @@ use super::life::Life;
 use super::plan::{Kind, NEVER_MS};
 use super::sights::Sight;
 use super::world::World;
+use crate::store::keys::{self, Table};
 
 impl World {
     /// The process dies, any prefix of what was not synced survives, and the hub is opened again.
     pub(super) fn crash(&mut self) {
         if !self.life.failed && self.random.chance(30) {
             self.finish();
+        }
+        if self.may_rest_in_this_life() && self.aside.chance(20) {
+            self.rest_in_this_life();
         }
         let is_orderly = self.climate.orchestrations.is_some() && self.random.chance(20) && self.leave();
         let keep = match is_orderly {
@@ -61,15 +66,37 @@ impl World {
         self.life = Life::open(&self.model, build, &self.climate, &mut self.random);
     }
 
-    /// Opens the hub with the good build and lets everything come to its end.
+    /// Whether everything can come to its end without an open, which would take up again whatever this life has forgotten.
+    fn may_rest_in_this_life(&self) -> bool {
+        !self.life.failed && self.life.build == Build::Good
+    }
+
+    /// Lets time pass until no timer is left, in the life that set them: whatever is due, ready or waiting goes on by itself.
+    fn rest_in_this_life(&mut self) {
+        self.model.withdraw_faults();
+        self.finish();
+        while self.wake() {
+            self.finish();
+        }
+        self.see(Sight::RestWithoutAnOpen, true);
+    }
+
+    /// Lets everything come to its end: in this life, or after an open with the good build.
     pub(super) fn rest(&mut self) {
         let keep = self.random.index(self.model.unsynced() + 1);
-        self.reopen(keep, Build::Good);
+        let in_this_life = self.may_rest_in_this_life() && self.aside.chance(50);
+        if !in_this_life {
+            self.reopen(keep, Build::Good);
+        }
         // Whoever was held is let go; the good build leaves nobody else waiting.
         for kind in Kind::ALL {
             for number in 0..self.climate.keys {
                 self.resume(kind.id(&format!("k{number}")));
             }
+        }
+        if in_this_life {
+            self.rest_in_this_life();
+            self.reopen_at_rest();
         }
         self.settle_all();
         if self.climate.orchestrations.is_some() {
@@ -83,6 +110,44 @@ impl World {
         while self.redeliver_one() || self.wake() {
             self.finish();
         }
+    }
+
+    /// Opens a hub that has come to rest once more: that changes nothing but what is in memory.
+    pub(super) fn reopen_at_rest(&mut self) {
+        if self.has_stopped_orchestrations() {
+            // An open tries them again.
+            return;
+        }
+        let before = self.lasting_rows();
+        // Nothing is held, since nobody would let it go.
+        let bad_builds = std::mem::take(&mut self.climate.bad_builds);
+        self.reopen(self.model.unsynced(), Build::Good);
+        self.climate.bad_builds = bad_builds;
+        self.finish();
+        let after = self.lasting_rows();
+        if let Some((key, _)) = before.iter().find(|(key, value)| after.get(*key) != Some(*value)) {
+            panic!(
+                "an open changed or removed the row {} of a hub at rest",
+                key.escape_ascii()
+            );
+        }
+        if let Some(key) = after.keys().find(|key| !before.contains_key(*key)) {
+            panic!("an open made the row {} of a hub at rest", key.escape_ascii());
+        }
+    }
+
+    /// All rows but those that go by themselves when their time is over, which an open notices at once.
+    fn lasting_rows(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
+        let mut rows = self.model.rows();
+        rows.retain(|key, _| {
+            keys::partition_and_table(key).is_some_and(|(_, table)| {
+                !matches!(
+                    table,
+                    Table::Partition | Table::Request | Table::RequestExpiry | Table::DeadLetter | Table::EarlyEvent
+                )
+            })
+        });
+        rows
     }
 
     fn bad_build(&mut self) -> Build {

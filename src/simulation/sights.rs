@@ -20,6 +20,7 @@ pub(super) enum Sight {
     MisusedRequestId,
     CancelInTime,
     CancelTooLate,
+    RestWithoutAnOpen,
     OrchestrationCompleted,
     OrchestrationFailed,
     OrchestrationTerminated,
@@ -62,7 +63,7 @@ impl Sight {
         Self::EndTold,
     ];
 
-    pub(super) const ALL: [Self; 17] = [
+    pub(super) const ALL: [Self; 18] = [
         Self::CrashThatLosesCommits,
         Self::CrashWithWaitingMessages,
         Self::CrashWhileOperationsRun,
@@ -80,6 +81,7 @@ impl Sight {
         Self::MisusedRequestId,
         Self::CancelInTime,
         Self::CancelTooLate,
+        Self::RestWithoutAnOpen,
     ];
 }
 

@@ -30,6 +30,8 @@ pub(super) enum Cast {
 /// The world of one run.
 pub(super) struct World {
     pub(super) random: Random,
+    /// Decides what was added after the first seeds were kept in the corpus, so that those still tell their stories.
+    pub(super) aside: Random,
     pub(super) climate: Climate,
     pub(super) now: Timestamp,
     pub(super) model: Arc<Model>,
@@ -63,6 +65,7 @@ impl World {
         let life = Life::open(&model, Build::Good, &climate, &mut random);
         Self {
             random,
+            aside: Random::new(!seed),
             climate,
             now,
             model,
@@ -87,6 +90,7 @@ impl World {
         }
         self.rest();
         check::at_rest(&mut self);
+        self.reopen_at_rest();
         (self.hash.digest(), self.sights)
     }
 

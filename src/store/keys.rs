@@ -42,7 +42,7 @@ pub(crate) enum Table {
     Start = 0x78,
 }
 
-#[cfg(feature = "rocksdb")]
+#[cfg(any(feature = "rocksdb", test))]
 impl Table {
     /// All of them, in the order of their bytes.
     pub(crate) const ALL: [Self; 20] = [
@@ -70,7 +70,7 @@ impl Table {
 }
 
 /// Partition and table of a key; nothing if it is of no table.
-#[cfg(feature = "rocksdb")]
+#[cfg(any(feature = "rocksdb", test))]
 pub(crate) fn partition_and_table(key: &[u8]) -> Option<(PartitionId, Table)> {
     let (partition, rest) = key.split_first_chunk()?;
     let byte = rest.first()?;

@@ -136,6 +136,16 @@ impl Model {
         self.state().faults.writes = Some(succeed);
     }
 
+    /// Takes back the failures that were ordered and have not happened.
+    pub(crate) fn withdraw_faults(&self) {
+        let faults = &mut self.state().faults;
+        (faults.writes, faults.syncs) = (None, None);
+    }
+
+    pub(crate) fn rows(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
+        BTreeMap::clone(&self.state().rows)
+    }
+
     /// Lets `succeed` more syncs through; the one after them fails, and from then on everything that writes.
     pub(crate) fn fail_sync_after(&self, succeed: u64) {
         self.state().faults.syncs = Some(succeed);

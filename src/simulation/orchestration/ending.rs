@@ -63,6 +63,14 @@ impl World {
         assert_eq!(left, (0, 0, 0, 0), "rows are left of orchestrations that were purged");
     }
 
+    /// Whether there are orchestrations that wait for another build or for an operator.
+    pub(in crate::simulation) fn has_stopped_orchestrations(&self) -> bool {
+        self.inventory()
+            .instances
+            .values()
+            .any(|record| record.stopped.is_some())
+    }
+
     /// Closes the hub as its executors do, with everything left as it is. Says whether that was possible. What runs does not
     /// count as running then, so that it is no suspect when it runs again.
     pub(in crate::simulation) fn leave(&mut self) -> bool {
