@@ -67,6 +67,11 @@ impl Journal {
         gate.open.acquire().await.unwrap().forget();
     }
 
+    /// Keeps its thread until the test lets it go on.
+    pub fn block(&mut self, ctx: &mut EntityContext) {
+        futures::executor::block_on(gate(ctx.key()).acquire()).unwrap().forget();
+    }
+
     /// Sends so many notes to another journal.
     pub fn send(&mut self, ctx: &mut EntityContext, to: &str, notes: u32) {
         for n in 0..notes {
@@ -210,16 +215,15 @@ async fn a_full_queue_lets_its_clients_wait() {
 async fn a_full_hub_lets_its_clients_wait() {
     let hub = Hub::in_memory()
         .entity::<Journal>()
+        .executors(1)
         .in_flight_limit(1)
         .open()
         .await
         .unwrap();
     let client = hub.client();
     let (busy, other) = (client.entity::<Journal>("room"), client.entity::<Journal>("other"));
-    let held = tokio::spawn(busy.hold());
-    while hub.stats().operations == 0 {
-        tokio::task::yield_now().await;
-    }
+    let held = tokio::spawn(busy.block());
+    tokio::task::yield_now().await;
     let error = other.note(0).try_signal().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Overloaded);
     assert!(
@@ -240,4 +244,105 @@ async fn a_full_hub_lets_its_clients_wait() {
     held.await.unwrap().unwrap();
     signals.await.unwrap();
     assert_eq!(notes(&client, "other").await, (0..10).collect::<Vec<_>>());
+}
+
+/// Polls a call until it is on its way, and gives up.
+async fn give_up<T>(call: impl IntoFuture<Output = T>) {
+    let mut call = Box::pin(call.into_future());
+    let sent = std::future::poll_fn(|cx| {
+        let _ = call.as_mut().poll(cx);
+        std::task::Poll::Ready(())
+    });
+    sent.await;
+}
+
+/// Waits for something that has to come soon.
+async fn soon<T>(waiting: impl IntoFuture<Output = T>) -> T {
+    let ended = tokio::time::timeout(Duration::from_secs(30), waiting.into_future()).await;
+    ended.expect("somebody keeps the hub's room")
+}
+
+/// A call that waits for its entity takes no room from others, whether its client waits or has given up.
+#[tokio::test]
+async fn calls_of_a_stuck_entity_leave_the_room_to_others() {
+    let hub = Hub::in_memory().entity::<Journal>().executors(1).in_flight_limit(4);
+    let hub = hub.open().await.unwrap();
+    let client = hub.client();
+    let (stuck, other) = (client.entity::<Journal>("calls"), client.entity::<Journal>("other"));
+    let held = tokio::spawn(stuck.hold());
+    let mut waiting = tokio::task::JoinSet::new();
+    // So many that those who have given up are looked for, and others take their places.
+    for n in 0..300 {
+        if n % 3 == 0 {
+            waiting.spawn(stuck.note(n).into_future());
+        } else {
+            give_up(stuck.note(n)).await;
+        }
+        tokio::task::yield_now().await;
+    }
+    for n in 1..=20 {
+        assert_eq!(soon(other.note(n)).await.unwrap(), n as usize);
+    }
+    gate("calls").add_permits(1);
+    held.await.unwrap().unwrap();
+    while let Some(answer) = soon(waiting.join_next()).await {
+        answer.unwrap().unwrap();
+    }
+    hub.shutdown().await.unwrap();
+}
+
+/// A client that repeats a request again and again, each time for a while only, takes neither room nor memory: what it
+/// asked for happens once, and whoever waits at the end has the answer.
+#[tokio::test]
+async fn a_request_that_is_repeated_for_ever_takes_no_room() {
+    let hub = Hub::in_memory().entity::<Journal>().executors(1).in_flight_limit(4);
+    let hub = hub.open().await.unwrap();
+    let client = hub.client();
+    let (stuck, other) = (client.entity::<Journal>("again"), client.entity::<Journal>("other"));
+    let held = tokio::spawn(stuck.hold());
+    tokio::task::yield_now().await;
+    for n in 1..=1_000 {
+        give_up(stuck.note(7).request_id("r")).await;
+        if n % 4 == 0 {
+            assert_eq!(soon(other.note(n)).await.unwrap(), n as usize / 4);
+        }
+    }
+    let waiting = hub.stats().waiting_clients;
+    assert!(waiting < 200, "{waiting} clients wait, of whom one is there");
+    let last = tokio::spawn(stuck.note(7).request_id("r").into_future());
+    soon(other.note(0)).await.unwrap();
+    gate("again").add_permits(1);
+    held.await.unwrap().unwrap();
+    assert_eq!(soon(last).await.unwrap().unwrap(), 1);
+    assert_eq!(notes(&client, "again").await, [7]);
+    hub.shutdown().await.unwrap();
+}
+
+/// One executor that hangs takes the room of its own instances only, whatever their clients do.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hanging_executor_leaves_their_room_to_the_others() {
+    let hub = Hub::in_memory().entity::<Journal>().executors(2).in_flight_limit(4);
+    let hub = hub.open().await.unwrap();
+    let client = hub.client();
+    let hanging = client.entity::<Journal>("hang");
+    let blocked = tokio::spawn(hanging.block());
+    for n in 0..20 {
+        give_up(hanging.note(n)).await;
+    }
+    // Keys of both executors: those of the other one are answered.
+    let mut calls = tokio::task::JoinSet::new();
+    for key in 0..64 {
+        let journal = client.entity::<Journal>(key);
+        calls.spawn(async move { journal.note(key).await });
+    }
+    for _ in 0..8 {
+        soon(calls.join_next()).await.unwrap().unwrap().unwrap();
+    }
+    assert!(!blocked.is_finished());
+    gate("hang").add_permits(1);
+    blocked.await.unwrap().unwrap();
+    while let Some(answer) = soon(calls.join_next()).await {
+        answer.unwrap().unwrap();
+    }
+    hub.shutdown().await.unwrap();
 }

@@ -1,16 +1,22 @@
 //! Entities by their ids, for tools that know no types: what an input becomes, what is refused, and what can be asked of a
 //! hub without a type.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use abide::prelude::*;
 use abide::{EntityId, ErrorKind, OrchestrationContext, orchestration};
+use tokio::sync::Semaphore;
 
 #[derive(Debug, thiserror::Error, Serialize, Deserialize)]
 #[error("{missing} are missing")]
 struct Missing {
     missing: i64,
 }
+
+/// Whether a `block` has begun, and what lets it end. One test uses it.
+static BEGUN: AtomicBool = AtomicBool::new(false);
+static MAY_END: Semaphore = Semaphore::const_new(0);
 
 #[derive(Entity, Default, Clone, Serialize, Deserialize)]
 struct Till {
@@ -42,6 +48,12 @@ impl Till {
 
     pub fn clear(&mut self) {
         self.cents = 0;
+    }
+
+    /// Keeps its thread until [`MAY_END`] has room.
+    pub fn block(&mut self) {
+        BEGUN.store(true, Ordering::SeqCst);
+        futures::executor::block_on(MAY_END.acquire()).unwrap().forget();
     }
 
     pub async fn slow(&mut self, ctx: &mut EntityContext, millis: u64) -> String {
@@ -201,15 +213,15 @@ async fn a_request_id_takes_effect_once() {
 /// Everything that a client sends can refuse to wait for room.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_hub_refuses_who_does_not_wait() {
-    let hub = builder().in_flight_limit(1).open().await.unwrap();
+    let hub = builder().executors(1).in_flight_limit(1).open().await.unwrap();
     let client = hub.client();
     let entity = client.untyped_entity(&till("a"));
     let blocking = {
         let entity = entity.clone();
-        tokio::spawn(async move { entity.call("slow", "300").await })
+        tokio::spawn(async move { entity.call("block", "null").await })
     };
-    while hub.stats().turns == 0 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
+    while !BEGUN.load(Ordering::SeqCst) {
+        tokio::task::yield_now().await;
     }
     let call: abide::Error = entity.call("add", "1").refuse_when_full().await.unwrap_err().into();
     let signal = entity.signal("add", "1").refuse_when_full().await.unwrap_err();
@@ -227,6 +239,7 @@ async fn a_full_hub_refuses_who_does_not_wait() {
     for error in [call, signal, start, event] {
         assert_eq!(error.kind(), ErrorKind::Overloaded, "{error}");
     }
+    MAY_END.add_permits(1);
     blocking.await.unwrap().unwrap();
     hub.shutdown().await.unwrap();
 }

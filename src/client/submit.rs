@@ -16,7 +16,7 @@ use crate::engine::message::{ClientOrigin, Input, Message, Origin, Token};
 use crate::entity::caller::Request;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::CallFailure;
-use crate::id::{InstanceId, check_name, check_path_name};
+use crate::id::{InstanceId, PartitionId, check_name, check_path_name};
 use crate::runtime::{Envelope, Reply, Runtime, Told};
 use crate::store::records::Action;
 use crate::store::records::instance::{Order, StartRecord};
@@ -98,20 +98,20 @@ impl Submission {
 
     /// Sends it with the share of the hub's room that `permit` is, or with one that is free.
     fn send(self, runtime: &Runtime, permit: Option<OwnedSemaphorePermit>) -> Result<Stage> {
+        let partition = runtime.partition_of(&self.target);
         let permit = match permit {
             Some(permit) => permit,
-            None => match Arc::clone(self.room(runtime)).try_acquire_owned() {
+            None => match Arc::clone(self.room(runtime, partition)).try_acquire_owned() {
                 Ok(permit) => permit,
                 Err(TryAcquireError::Closed) => return Err(runtime.end_reason()),
                 Err(TryAcquireError::NoPermits) if self.refuse_when_full => return Err(no_room()),
                 Err(TryAcquireError::NoPermits) => {
-                    let permits = Arc::clone(self.room(runtime));
+                    let permits = Arc::clone(self.room(runtime, partition));
                     return Ok(Stage::NoRoom(self, Box::pin(permits.acquire_owned())));
                 }
             },
         };
         let (sender, receiver) = oneshot::channel();
-        let partition = runtime.partition_of(&self.target);
         let envelope = Envelope::Request {
             target: self.target,
             action: self.action,
@@ -128,20 +128,21 @@ impl Submission {
             },
         };
         runtime.send(partition, envelope)?;
-        Ok(Stage::Sent(receiver))
+        Ok(Stage::Sent(receiver, partition))
     }
 
-    /// The room that it takes a share of.
-    fn room<'a>(&self, runtime: &'a Runtime) -> &'a Arc<Semaphore> {
+    /// The room that it takes a part of.
+    fn room<'a>(&self, runtime: &'a Runtime, partition: PartitionId) -> &'a Arc<Semaphore> {
         let is_of_operator = match &self.action {
             Action::Order(order) => !matches!(**order, Order::Start(_) | Order::Raise { .. }),
             Action::Lock(_) => true,
             _ => false,
         };
+        let share = runtime.share_of(partition);
         if is_of_operator {
-            &runtime.operator_permits
+            &share.operators
         } else {
-            &runtime.permits
+            &share.clients
         }
     }
 
@@ -302,10 +303,10 @@ pub(crate) struct Sending {
 enum Stage {
     /// It was not looked at yet, or could not be made.
     New(Result<Submission>),
-    /// The hub has no room for it.
+    /// The executor of its instance has no room for it.
     NoRoom(Submission, Waiting<Result<OwnedSemaphorePermit, AcquireError>>),
-    /// It is on its way, and the reply comes here.
-    Sent(oneshot::Receiver<Result<Told>>),
+    /// It is on its way to an instance of this partition, and the reply comes here.
+    Sent(oneshot::Receiver<Result<Told>>, PartitionId),
     /// The queue of its instance was full.
     Full(Submission, Waiting<()>),
     /// It is settled.
@@ -336,7 +337,7 @@ impl Sending {
                     ready!(door.as_mut().poll(cx));
                     None
                 }
-                Stage::Sent(receiver) => {
+                Stage::Sent(receiver, _) => {
                     let told =
                         ready!(Pin::new(receiver).poll(cx)).unwrap_or_else(|_| Err(end_reason(&self.runtime)))?;
                     match told {
@@ -359,7 +360,7 @@ impl Sending {
                     submission
                 }
                 Stage::NoRoom(submission, _) | Stage::Full(submission, _) => submission,
-                Stage::Sent(_) | Stage::Done => panic!("a submission was polled after it was settled"),
+                Stage::Sent(..) | Stage::Done => panic!("a submission was polled after it was settled"),
             };
             self.stage = submission.send(&open, permit)?;
         }
@@ -376,12 +377,24 @@ impl Future for Sending {
     }
 }
 
+impl Drop for Sending {
+    /// Whoever gives up says so, when nothing can reach it any more: its executor forgets it sooner or later.
+    fn drop(&mut self) {
+        if let Stage::Sent(receiver, partition) = std::mem::replace(&mut self.stage, Stage::Done) {
+            drop(receiver);
+            if let Some(open) = self.runtime.upgrade() {
+                open.inbox_of_partition(partition).note_given_up();
+            }
+        }
+    }
+}
+
 impl fmt::Debug for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::New(_) => "New",
             Self::NoRoom(..) => "NoRoom",
-            Self::Sent(_) => "Sent",
+            Self::Sent(..) => "Sent",
             Self::Full(..) => "Full",
             Self::Done => "Done",
         })
@@ -391,7 +404,8 @@ impl fmt::Debug for Stage {
 fn no_room() -> Error {
     Error::new(
         ErrorKind::Overloaded,
-        "the hub has taken in as many messages as it may hold; try later, or use the form that waits",
+        "the hub has taken in as many messages as it may hold for this executor; try later, use the form that waits, or raise \
+         `in_flight_limit`",
     )
 }
 

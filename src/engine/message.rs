@@ -150,6 +150,14 @@ impl Message {
         self.client().and_then(|client| client.token)
     }
 
+    /// Takes out who waits, if the client is still there.
+    pub(crate) fn take_token(&mut self) -> Option<Token> {
+        match &mut self.origin {
+            Origin::Client(client) => client.token.take(),
+            Origin::Instance(_) | Origin::Step(..) => None,
+        }
+    }
+
     /// The sender as it is stored.
     pub(crate) fn source(&self) -> Option<String> {
         match &self.origin {

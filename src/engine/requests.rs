@@ -43,7 +43,10 @@ impl Core {
         }
         match settled(record.outcome) {
             Some(settled) => step.settle(token, settled),
-            None => self.attached.entry(key).or_default().push(token),
+            None => {
+                self.attached.entry(key).or_default().push(token);
+                step.stored_calls.push(token);
+            }
         }
         Ok(true)
     }
@@ -109,6 +112,25 @@ impl Core {
         self.request_key(message)
             .and_then(|key| self.attached.remove(&key))
             .unwrap_or_default()
+    }
+
+    /// Forgets the calls of clients that do not wait any more, as far as they wait as rows or for one that does, and names
+    /// their tokens: nothing is told to these from here on.
+    pub(crate) fn forget_callers(&mut self, is_gone: impl Fn(Token) -> bool) -> Vec<Token> {
+        let mut forgotten = Vec::new();
+        let mut stays = |token: Token| {
+            let gone = is_gone(token);
+            if gone {
+                forgotten.push(token);
+            }
+            !gone
+        };
+        self.callers.retain(|_, (token, _)| stays(*token));
+        self.attached.retain(|_, tokens| {
+            tokens.retain(|token| stays(*token));
+            !tokens.is_empty()
+        });
+        forgotten
     }
 
     fn request_key(&self, message: &Message) -> Option<Vec<u8>> {

@@ -29,6 +29,9 @@ pub(crate) struct Step {
     pub(crate) outputs: Vec<Output>,
     /// Messages with rows, for instances of other cores, to be delivered once the commit is written.
     pub(crate) deliveries: Vec<Message>,
+    /// Clients whose calls wait as rows from here on, or for one that does. They are still owed an answer, but no memory of
+    /// the hub depends on them any more.
+    pub(crate) stored_calls: Vec<Token>,
     pub(crate) counts: Counts,
 
     batch_number: u64,
@@ -155,6 +158,7 @@ mod tests {
         step.dirty.push(id.clone());
         step.unsaved.push(id.clone());
         step.behind_locks.push(id);
+        step.stored_calls.push(Token(1));
         step.timers.insert(Vec::new(), None);
         step.letters.insert(Vec::new());
         step.requests.insert(Vec::new(), None);

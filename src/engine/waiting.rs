@@ -110,9 +110,11 @@ impl Core {
         }
         mailbox.give_row(&mut message, self.partition_of(id), step)?;
         self.remember_waiting(&message, step, reader)?;
-        if let Some(token) = message.token() {
+        // The row stays, the client may not: so the message does not name it any more, whatever becomes of its copies.
+        if let Some(token) = message.take_token() {
             if message.is_call() {
                 self.callers.insert(message.id, (token, id.clone()));
+                step.stored_calls.push(token);
             } else {
                 step.settle(token, Settled::Accepted);
             }

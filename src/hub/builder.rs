@@ -187,8 +187,12 @@ impl HubBuilder {
         self
     }
 
-    /// How many messages of clients may be taken in and not settled, for the whole hub; 16 384 if nothing is said. More
-    /// have to wait, or hear [`ErrorKind::Overloaded`] if they used a `try_` form.
+    /// Maximum number of messages of clients that are taken in and neither settled nor stored (default: 16 384). More
+    /// messages wait, or fail with [`ErrorKind::Overloaded`] if they were sent by a `try_` form.
+    ///
+    /// Each executor has an equal share, so that one that hangs keeps nobody from the others. A message that has to wait for
+    /// its instance is stored and counts in [`queue_limit`](Self::queue_limit) from then on; a client that gives up
+    /// takes no room.
     pub fn in_flight_limit(mut self, messages: usize) -> Self {
         self.in_flight = messages;
         self

@@ -37,6 +37,8 @@ pub struct HubStats {
     pub waiting_instances: u64,
     /// Entities in memory, of the executor that committed last.
     pub entities_in_memory: u64,
+    /// Clients that wait for an answer, of the executor that committed last. Some of them may have given up.
+    pub waiting_clients: u64,
     /// Bytes that were appended to the write-ahead log.
     pub wal_bytes: u64,
     /// Bytes of log that an open after a kill would have to read, about.
@@ -84,6 +86,7 @@ impl HubStats {
             queued: runtime.inboxes.iter().map(|inbox| inbox.len() as u64).sum(),
             waiting_instances: read(&totals.mailboxes),
             entities_in_memory: read(&totals.entities_in_memory),
+            waiting_clients: read(&totals.callers),
             wal_bytes: store.wal_bytes,
             wal_live_bytes: store.wal_live_bytes,
             memtable_bytes: store.memtable_bytes,

@@ -8,12 +8,11 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use slab::Slab;
-
 use crate::engine::message::{ClientOrigin, Input, Output, Token};
 use crate::engine::{Core, CoreConfig, Step, panic_text};
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::activities::StartActivity;
+use crate::runtime::callers::Callers;
 use crate::runtime::gauges::Gauges;
 use crate::runtime::inbox::{Envelope, InboxReceiver, Reply};
 use crate::runtime::release::Release;
@@ -28,8 +27,7 @@ pub(crate) struct Executor {
     runtime: Arc<Runtime>,
     /// Memory for the envelopes that are taken in.
     envelopes: VecDeque<Envelope>,
-    /// The clients that wait, by token.
-    replies: Slab<Reply>,
+    callers: Callers,
     /// The clients that wait for the ends of orchestrations. Their tokens are drawn by the runtime and never used twice:
     /// one that is forgotten here may still be settled by the core.
     waits: HashMap<Token, Reply>,
@@ -65,7 +63,7 @@ impl Executor {
             inbox,
             runtime,
             envelopes: VecDeque::new(),
-            replies: Slab::new(),
+            callers: Callers::default(),
             waits: HashMap::new(),
             gauges: Gauges::of_executor(index),
             stop_at: None,
@@ -135,6 +133,13 @@ impl Executor {
             self.take_in(envelope);
         }
         self.envelopes = envelopes;
+        let inbox = &self.runtime.inboxes[self.index];
+        if self.callers.is_worth_a_look(inbox.given_up()) {
+            inbox.forget_given_up();
+            for token in self.core.forget_callers(|token| self.callers.is_gone(token)) {
+                self.callers.remove(token);
+            }
+        }
     }
 
     fn take_in(&mut self, envelope: Envelope) {
@@ -145,7 +150,7 @@ impl Executor {
                 client,
                 reply,
             } => {
-                let token = self.token(reply);
+                let token = self.callers.add(reply);
                 let client = ClientOrigin {
                     token: Some(token),
                     ..client
@@ -153,7 +158,7 @@ impl Executor {
                 self.core.accept(Input::Request { target, action, client });
             }
             Envelope::Operator { input, reply } => {
-                let token = self.token(reply);
+                let token = self.callers.add(reply);
                 self.core.accept(input(token));
             }
             Envelope::Wait { instance, token, reply } => {
@@ -173,10 +178,6 @@ impl Executor {
                 self.stop_at = Some(self.runtime.clock.now().after(patience));
             }
         }
-    }
-
-    fn token(&mut self, reply: Reply) -> Token {
-        Token(self.replies.insert(reply) as u64)
     }
 
     /// One step of the core, and what follows from it.
@@ -224,6 +225,13 @@ impl Executor {
             .totals
             .entities_in_memory
             .store(entities as u64, Ordering::Relaxed);
+        runtime
+            .totals
+            .callers
+            .store(self.callers.len() as u64, Ordering::Relaxed);
+        for token in step.stored_calls.drain(..) {
+            self.callers.give_back_room(token);
+        }
         let mut releases = Vec::with_capacity(step.outputs.len());
         releases.extend(step.outputs.drain(..).filter_map(|output| self.release(output)));
         if step.batch.is_empty() {
@@ -261,7 +269,7 @@ impl Executor {
                 let reply = if token.is_wait() {
                     self.waits.remove(&token)?
                 } else {
-                    self.replies.try_remove(token.0 as usize)?
+                    self.callers.remove(token)?
                 };
                 let told = self.runtime.room.told(settled);
                 Release::Reply { reply, told }
@@ -311,8 +319,8 @@ impl Executor {
     fn refuse_until_stopped(&mut self, error: &Error) {
         // Whoever was told of a full queue lately has to come and hear it, too.
         self.runtime.room.open_all();
-        let waits = self.waits.drain().map(|(_, reply)| reply);
-        for reply in self.replies.drain().chain(waits) {
+        self.callers.refuse(error);
+        for (_, reply) in self.waits.drain() {
             let _ = reply.sender.send(Err(error.clone()));
         }
         while self.stop_at.is_none() {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ pub(crate) enum Envelope {
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) sender: oneshot::Sender<Result<Told, Error>>,
-    /// Held until the client hears.
+    /// Held until the client hears, or its message waits as a row.
     pub(crate) permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -68,6 +68,8 @@ pub(crate) struct Inbox {
     /// Wakes the executor.
     wake: Condvar,
     spilled: AtomicBool,
+    /// How many clients have given up since the executor looked for them.
+    gave_up: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -91,6 +93,7 @@ impl Inbox {
             queue: Mutex::default(),
             wake: Condvar::new(),
             spilled: AtomicBool::new(false),
+            gave_up: AtomicUsize::new(0),
         });
         let receiver = InboxReceiver {
             inbox: Arc::clone(&inbox),
@@ -136,6 +139,20 @@ impl Inbox {
     /// Whether deliveries were left to their rows. The envelope that wakes the executor comes after it is set.
     pub(crate) fn has_spilled(&self) -> bool {
         self.spilled.load(Ordering::Relaxed)
+    }
+
+    /// A client does not wait any more for what it has sent. It wakes nobody: who is gone takes only memory.
+    pub(crate) fn note_given_up(&self) {
+        self.gave_up.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many clients have given up since [`forget_given_up`](Self::forget_given_up).
+    pub(super) fn given_up(&self) -> usize {
+        self.gave_up.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn forget_given_up(&self) {
+        self.gave_up.store(0, Ordering::Relaxed);
     }
 
     /// How many envelopes wait.

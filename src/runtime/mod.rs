@@ -1,12 +1,14 @@
 //! The machine around the engine: the threads that run cores, the inboxes before them, and what leaves them.
 
 mod activities;
+mod callers;
 mod executor;
 mod gauges;
 mod inbox;
 mod release;
 mod room;
 mod shared;
+mod shares;
 #[cfg(test)]
 mod tests;
 mod totals;

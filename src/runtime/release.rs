@@ -161,13 +161,13 @@ fn give_back_room(items: &mut [Release]) {
         Release::Reply { reply, .. } => reply.permit.take(),
         _ => None,
     });
-    let mut all: Option<OwnedSemaphorePermit> = None;
+    // One for each share of the room that has something coming, which are few.
+    let mut all: Vec<OwnedSemaphorePermit> = Vec::new();
     for permit in permits {
-        match &mut all {
-            Some(all) if Arc::ptr_eq(all.semaphore(), permit.semaphore()) => all.merge(permit),
-            // That of an operator, among those of clients.
-            Some(_) => drop(permit),
-            None => all = Some(permit),
+        let same = |all: &&mut OwnedSemaphorePermit| Arc::ptr_eq(all.semaphore(), permit.semaphore());
+        match all.iter_mut().find(same) {
+            Some(all) => all.merge(permit),
+            None => all.push(permit),
         }
     }
 }

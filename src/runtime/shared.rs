@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 use crate::commit::{CommitOrder, Gated, Syncer};
 use crate::engine::message::Token;
@@ -20,15 +20,13 @@ use crate::runtime::executor::Executor;
 use crate::runtime::inbox::{Envelope, Inbox, InboxReceiver};
 use crate::runtime::release::Release;
 use crate::runtime::room::Room;
+use crate::runtime::shares::Share;
 use crate::runtime::totals::Totals;
 use crate::runtime::watchdog;
 use crate::spawn::spawn;
 use crate::store::Store;
 use crate::store::records::CommitRecord;
 use crate::time::Clock;
-
-/// How many orders of operators are taken in and not settled, for the whole hub. A purge by filter has 256 on their way.
-const OPERATORS: usize = 1_024;
 
 /// How a runtime is set up.
 pub(crate) struct RuntimeConfig {
@@ -38,7 +36,7 @@ pub(crate) struct RuntimeConfig {
     pub(crate) limits: Limits,
     pub(crate) partitions: u16,
     pub(crate) executors: usize,
-    /// The most messages of clients that are taken in and not settled, for the whole hub.
+    /// The most messages of clients that are taken in and neither settled nor stored, over all executors.
     pub(crate) in_flight: usize,
     pub(crate) held: BTreeSet<InstanceId>,
 }
@@ -56,10 +54,8 @@ pub(crate) struct Runtime {
     pub(crate) totals: Totals,
     pub(crate) slots: Arc<ActivitySlots>,
     pub(crate) activities: RunningActivities,
-    /// The room for messages of clients, for the whole hub.
-    pub(crate) permits: Arc<Semaphore>,
-    /// The room for orders of operators, so that a hub that is full of clients can still be put in order.
-    pub(crate) operator_permits: Arc<Semaphore>,
+    /// The room of each executor for what is sent to it.
+    pub(crate) shares: Vec<Share>,
     pub(crate) tokio: tokio::runtime::Handle,
     /// How many waits for the ends of orchestrations began.
     waits: AtomicU64,
@@ -105,8 +101,7 @@ impl Runtime {
             totals: Totals::default(),
             slots: Arc::new(ActivitySlots::new(config.limits.activities, executors)),
             activities: RunningActivities::default(),
-            permits: Arc::new(Semaphore::new(config.in_flight)),
-            operator_permits: Arc::new(Semaphore::new(OPERATORS)),
+            shares: Share::divide(config.in_flight, executors),
             tokio,
             waits: AtomicU64::new(0),
             closed: AtomicBool::new(false),
@@ -199,7 +194,16 @@ impl Runtime {
     }
 
     pub(crate) fn inbox_of_partition(&self, partition: PartitionId) -> &Inbox {
-        &self.inboxes[usize::from(partition.0) % self.inboxes.len()]
+        &self.inboxes[self.executor_of(partition)]
+    }
+
+    /// The room of the executor that runs the instances of `partition`.
+    pub(crate) fn share_of(&self, partition: PartitionId) -> &Share {
+        &self.shares[self.executor_of(partition)]
+    }
+
+    fn executor_of(&self, partition: PartitionId) -> usize {
+        usize::from(partition.0) % self.inboxes.len()
     }
 
     /// Sends an envelope for an instance of `partition`, or says why nobody will look at it.
@@ -291,8 +295,7 @@ impl Runtime {
     /// Takes in nothing more from clients and lets the executors end.
     pub(crate) fn stop(&self, patience: Duration) {
         self.closed.store(true, Ordering::Release);
-        self.permits.close();
-        self.operator_permits.close();
+        self.shares.iter().for_each(Share::close);
         self.room.open_all();
         for inbox in &self.inboxes {
             inbox.send(Envelope::Stop { patience });

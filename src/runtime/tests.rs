@@ -63,6 +63,21 @@ async fn refused<T: std::fmt::Debug>(waiting: impl Future<Output = Result<T>>) {
     assert_eq!(error.kind(), ErrorKind::Poisoned, "{error}");
 }
 
+/// Operators are heard by a hub that is full of clients.
+#[tokio::test]
+async fn a_full_hub_takes_orders_of_operators() {
+    let (runtime, threads, client) = start(&Arc::new(Model::new()), 1);
+    let full = Arc::clone(&runtime.shares[0].clients).acquire_many_owned(100).await;
+    let refused = client.entity::<Busy>("a").note().try_signal().await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Overloaded);
+    let refused = client.instance("nobody").terminate("it is in the way").await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::NotFound, "it was looked for");
+    drop(full);
+    client.entity::<Busy>("a").note().try_signal().await.unwrap();
+    runtime.stop(Duration::ZERO);
+    threads.join();
+}
+
 async fn call(operation: impl Future<Output = Result<(), CallError>>) -> Result<()> {
     Ok(operation.await?)
 }

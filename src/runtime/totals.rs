@@ -16,6 +16,7 @@ pub(crate) struct Totals {
     pub(crate) commits: AtomicU64,
     pub(crate) mailboxes: AtomicU64,
     pub(crate) entities_in_memory: AtomicU64,
+    pub(crate) callers: AtomicU64,
 }
 
 impl Totals {

@@ -1,10 +1,11 @@
 //! What is common to all routes, and where the router stands.
 
-use abide::Hub;
 use abide::http::HttpConfig;
+use abide::prelude::*;
 use axum::Router;
 use axum::http::Method;
 use axum::routing::get;
+use tokio::sync::Semaphore;
 
 use crate::fixture::{Api, BASE, HOST, send};
 
@@ -74,15 +75,30 @@ async fn a_body_has_bounds() {
     }
 }
 
+/// What lets an operation of a turnstile end.
+static MAY_END: Semaphore = Semaphore::const_new(0);
+
+#[derive(Entity, Default, Clone, Serialize, Deserialize)]
+struct Turnstile;
+
+#[operations]
+impl Turnstile {
+    /// Keeps its thread until [`MAY_END`] has room.
+    pub fn block(&self) {
+        futures::executor::block_on(MAY_END.acquire()).unwrap().forget();
+    }
+}
+
 /// A hub that has taken in all that it may hold refuses more at once, and says when to come again. It still shows what there
 /// is.
 #[tokio::test]
 async fn a_full_hub_refuses_at_once() {
-    let api = Api::build(Hub::in_memory().in_flight_limit(1), HttpConfig::new().without_token()).await;
+    let builder = Hub::in_memory().executors(1).in_flight_limit(1).entity::<Turnstile>();
+    let api = Api::build(builder, HttpConfig::new().without_token()).await;
     api.post("/orchestrators/locks/owner", r#""k""#).await.is(202);
     api.until_it_says("owner", "locked").await;
-    // It waits for the lock, and holds all the room there is.
-    let waiting = api.post("/entities/counter/k?op=add&wait=true", "1");
+    // Its thread hangs, and it holds all the room that the thread has.
+    let waiting = api.post("/entities/turnstile/k?op=block&wait=true", "null");
     let refused = async {
         for path in [
             "/orchestrators/echoes",
@@ -99,9 +115,10 @@ async fn a_full_hub_refuses_at_once() {
     };
     tokio::select! {
         biased;
-        answered = waiting => panic!("the lock was not kept: {answered:?}"),
+        answered = waiting => panic!("the turnstile has let somebody through: {answered:?}"),
         () = refused => {}
     }
+    MAY_END.add_permits(1);
 }
 
 /// In a program's own router, merged or nested, the routes are where they belong, and the program's fallback stays its own.

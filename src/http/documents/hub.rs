@@ -111,6 +111,8 @@ statistics! {
     gauge waiting_instances,
     /// Entities in memory, of the executor that committed last.
     gauge entities_in_memory,
+    /// Clients that wait for an answer, of the executor that committed last. Some of them may have given up.
+    gauge waiting_clients,
     /// Bytes that were appended to the write-ahead log.
     counter wal_bytes,
     /// Bytes of log that an open after a kill would have to read, about.
