@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 /// A point in time: milliseconds since the Unix epoch. Earlier ones count as the epoch.
@@ -72,27 +73,112 @@ impl From<Timestamp> for SystemTime {
     }
 }
 
-/// The clock of an open hub: the wall clock when it was opened, monotonic from there on. A jump of the wall clock is
-/// seen at the next open.
+/// The clock of an open hub: the wall clock when it was opened, and from there on one that never jumps and goes on while the
+/// computer sleeps. A jump of the wall clock is seen at the next open.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
-    wall: Timestamp,
-    opened: Stopwatch,
+    opened: Timestamp,
+    /// What the clock that never jumps showed then.
+    started: Duration,
+    /// The newest time that the hub had stored when it was opened; 0 if it had stored none.
+    known: Timestamp,
 }
 
 impl Clock {
-    /// Reads the wall clock, once.
+    /// Reads the wall clock, once. `known` is the newest time that the hub has stored, 0 if there is none.
     #[expect(clippy::disallowed_methods, reason = "time enters here")]
-    pub(crate) fn start() -> Self {
+    pub(crate) fn start(known: Timestamp) -> Self {
+        Self::start_at(Timestamp::before(SystemTime::now()), known)
+    }
+
+    /// As [`start`](Self::start), with what the wall clock shows.
+    pub(crate) fn start_at(opened: Timestamp, known: Timestamp) -> Self {
         Self {
-            wall: Timestamp::before(SystemTime::now()),
-            opened: Stopwatch::start(),
+            opened,
+            started: since_boot(),
+            known,
         }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
         // Rounded down, unlike due times, so that nothing is early.
-        Timestamp(self.wall.0.saturating_add(self.opened.elapsed().as_millis() as u64))
+        let open = since_boot().saturating_sub(self.started);
+        Timestamp(self.opened.0.saturating_add(open.as_millis() as u64))
+    }
+
+    /// By what it is decided how old something is that is deleted for its age.
+    pub(crate) fn aging(&self) -> Aging {
+        Aging::new(self.opened, self.known)
+    }
+
+    /// How far the wall clock was ahead of the newest stored time when the hub was opened: for so long the hub was closed,
+    /// or nothing happened in it, or the clock was set forward.
+    pub(crate) fn ahead(&self) -> Duration {
+        match self.known {
+            Timestamp(0) => Duration::ZERO,
+            known => known.until(self.opened),
+        }
+    }
+
+    /// How far the wall clock was behind the newest stored time when the hub was opened: it was set back.
+    pub(crate) fn behind(&self) -> Duration {
+        self.opened.until(self.known)
+    }
+}
+
+/// The time since the computer was started, as far as the platform tells: with the time that it slept.
+fn since_boot() -> Duration {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    const CLOCK: ClockId = ClockId::Boottime;
+    // On macOS it goes on while the computer sleeps; elsewhere it may not.
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    const CLOCK: ClockId = ClockId::Monotonic;
+    let time = clock_gettime(CLOCK);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    let nanoseconds = u32::try_from(time.tv_nsec).unwrap_or_default();
+    Duration::new(seconds, nanoseconds)
+}
+
+/// The time by which it is decided how old something is that is deleted for its age.
+///
+/// A clock that is wrong for one open must not delete what nobody can bring back. When the clock is far ahead of everything
+/// that the hub has stored, nobody can tell whether the hub was closed for so long. So for an hour only the time counts for
+/// which the hub is open, and whoever sees the warning can close it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Aging {
+    until: Timestamp,
+    behind: u64,
+}
+
+/// How far a clock may be ahead of what is stored without a doubt.
+const DOUBT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long nothing is deleted because of a clock that is in doubt.
+const HOLD: Duration = Duration::from_secs(60 * 60);
+
+impl Aging {
+    fn new(opened: Timestamp, known: Timestamp) -> Self {
+        if known == Timestamp(0) || known.until(opened) <= DOUBT {
+            return Self::default();
+        }
+        Self {
+            until: opened.after(HOLD),
+            behind: opened.0 - known.0,
+        }
+    }
+
+    /// By what ages are counted when the hub's clock shows `now`.
+    pub(crate) fn at(&self, now: Timestamp) -> Timestamp {
+        if now < self.until {
+            Timestamp(now.0.saturating_sub(self.behind))
+        } else {
+            now
+        }
+    }
+
+    /// Whether ages are not counted by the clock yet.
+    pub(crate) fn is_held(&self, now: Timestamp) -> bool {
+        now < self.until
     }
 }
 
@@ -137,8 +223,29 @@ mod tests {
     #[expect(clippy::disallowed_methods, reason = "the clock is compared with what it reads")]
     fn the_clock_is_never_ahead_of_the_wall_clock() {
         for _ in 0..1_000 {
-            let now = Clock::start().now();
+            let now = Clock::start(Timestamp(0)).now();
             assert!(SystemTime::from(now) <= SystemTime::now());
         }
+    }
+
+    /// A clock that is far ahead of what is stored makes nothing old for an hour; one that is behind, or that went on while
+    /// the hub was closed for a while, is taken as it is.
+    #[test]
+    fn a_clock_in_doubt_makes_nothing_old_for_a_while() {
+        let day = 86_400_000;
+        let aging = |opened: u64, known: u64| Clock::start_at(Timestamp(opened), Timestamp(known)).aging();
+        for (opened, known) in [(100 * day, 0), (100 * day, 99 * day), (100 * day, 100 * day), (1, 2)] {
+            assert!(!aging(opened, known).is_held(Timestamp(opened)));
+            assert_eq!(aging(opened, known).at(Timestamp(opened + 5)), Timestamp(opened + 5));
+        }
+        let held = aging(100 * day, 98 * day);
+        let hour = 3_600_000;
+        assert_eq!(held.at(Timestamp(100 * day + 5)), Timestamp(98 * day + 5));
+        assert!(held.is_held(Timestamp(100 * day + hour - 1)) && !held.is_held(Timestamp(100 * day + hour)));
+        assert_eq!(held.at(Timestamp(100 * day + hour)), Timestamp(100 * day + hour));
+        let clock = |opened, known| Clock::start_at(Timestamp(opened), Timestamp(known));
+        assert_eq!(clock(5_000, 9_000).behind(), Duration::from_secs(4));
+        assert_eq!(clock(9_000, 5_000).ahead(), Duration::from_secs(4));
+        assert_eq!(clock(9_000, 0).ahead(), Duration::ZERO);
     }
 }

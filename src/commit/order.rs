@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::error::{Error, ErrorKind};
 use crate::store::records::{self, CommitRecord};
 use crate::store::{Batch, Reader, Store, keys};
+use crate::time::Timestamp;
 
 /// How long nothing has to be written before the newest acknowledgement is settled. A store notes it on disk when a
 /// second has passed since the last time, so this is a little more.
@@ -29,6 +30,7 @@ pub(crate) struct CommitOrder<T> {
     /// Tells that a sync has ended.
     synced: Condvar,
     next_batch: AtomicU64,
+    partitions: u16,
 }
 
 struct State<T> {
@@ -38,6 +40,8 @@ struct State<T> {
     written: u64,
     /// The newest commit that is known to be on disk.
     durable: u64,
+    /// The newest time of a commit.
+    time: Timestamp,
     /// What waits for a commit to be durable, in the order of commits.
     gate: VecDeque<(u64, Vec<T>)>,
     /// Why nothing more is released.
@@ -89,6 +93,7 @@ impl<T> CommitOrder<T> {
                 begun: last.number,
                 written: last.number,
                 durable: last.number,
+                time: last.time,
                 gate: VecDeque::new(),
                 poison: None,
                 syncer_idle: false,
@@ -99,6 +104,7 @@ impl<T> CommitOrder<T> {
             wake: Condvar::new(),
             synced: Condvar::new(),
             next_batch: AtomicU64::new(last.next_batch.max(1)),
+            partitions: last.partitions,
         }
     }
 
@@ -107,13 +113,14 @@ impl<T> CommitOrder<T> {
         self.next_batch.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Writes one commit and holds `items` until it is durable. `deliver` runs with the commit's number as soon as it is
+    /// Writes one commit that was made at `now`, and holds `items` until it is durable. `deliver` runs with the commit's number as soon as it is
     /// written: before any later commit is, and before anything of it is let out.
     ///
     /// # Errors
     /// The store's error, which poisons the order, or the one that did so before. The items come back with it.
     pub(crate) fn commit(
         &self,
+        now: Timestamp,
         batch: &mut Batch,
         items: Vec<T>,
         deliver: impl FnOnce(u64),
@@ -123,17 +130,20 @@ impl<T> CommitOrder<T> {
             order: self,
             syncing: false,
         };
-        let number = {
+        let (number, time) = {
             let mut state = self.state();
             if let Some(error) = &state.poison {
                 return Err((error.clone(), items));
             }
             state.begun += 1;
-            state.begun
+            state.time = state.time.max(now);
+            (state.begun, state.time)
         };
         let record = CommitRecord {
             number,
             next_batch: self.next_batch.load(Ordering::Relaxed),
+            time,
+            partitions: self.partitions,
         };
         let written = records::encode(&record).and_then(|value| {
             batch.put(&keys::COMMIT, &value);
@@ -186,6 +196,12 @@ impl<T> CommitOrder<T> {
         let _writing = self.writing();
         let written = self.state().written;
         (written, self.store.snapshot(), look())
+    }
+
+    /// The newest commit whose write has begun.
+    #[cfg(test)]
+    pub(crate) fn begun(&self) -> u64 {
+        self.state().begun
     }
 
     /// The newest commit that is written and the newest that is durable.
@@ -285,6 +301,17 @@ impl<T> CommitOrder<T> {
         let mut items = gated.next().unwrap_or_default();
         items.extend(gated.flatten());
         Released { items, error: None }
+    }
+
+    /// Takes everything back that waits, because whoever makes it durable and lets it out has panicked with this text.
+    pub(crate) fn give_up(&self, text: &str) -> Released<T> {
+        let mut state = self.state();
+        let panic = Error::new(ErrorKind::Poisoned, format!("its thread panicked: {text}"));
+        let error = state
+            .poison
+            .get_or_insert_with(|| poisoned("the syncer", panic))
+            .clone();
+        take_back(&mut state, error)
     }
 
     /// Wakes the syncer if it waits and there is something to do. The lock is given back before, because the syncer needs

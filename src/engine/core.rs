@@ -17,7 +17,7 @@ use crate::error::Result;
 use crate::id::{InstanceId, MessageId, PartitionId};
 use crate::store::records::instance::LockRecord;
 use crate::store::{Reader, keys, records};
-use crate::time::Timestamp;
+use crate::time::{Aging, Timestamp};
 
 /// What a core is made of.
 pub(crate) struct CoreConfig {
@@ -36,6 +36,10 @@ pub(crate) struct CoreConfig {
     pub(crate) owned: Vec<PartitionId>,
     /// Instances that the operator holds.
     pub(crate) held: BTreeSet<InstanceId>,
+    /// What an earlier life began in this batch or later was not running in a crash.
+    pub(crate) calm_since: u64,
+    /// By what time it is decided how old something is that is deleted for its age.
+    pub(crate) aging: Aging,
 }
 
 /// The partitions that one thread executes. It performs no I/O but reads, reads no clock and draws no chance: the same
@@ -68,6 +72,8 @@ pub(crate) struct Core {
     /// Instances that the operator holds.
     pub(super) held: BTreeSet<InstanceId>,
     pub(super) next_sweep: Timestamp,
+    /// By what time it is decided how old something is that is deleted for its age.
+    pub(super) aging: Aging,
     inputs: VecDeque<Input>,
     ready: VecDeque<InstanceId>,
     /// Partitions with a backlog.
@@ -90,8 +96,10 @@ impl Core {
             partitions,
             owned,
             held,
+            calm_since,
+            aging,
         } = config;
-        let activities = Activities::open(index, activity_slots, &owned, reader)?;
+        let activities = Activities::open(index, activity_slots, &owned, calm_since, reader)?;
         let mut slots: Vec<Option<Partition>> = (0..partitions).map(|_| None).collect();
         let mut backlogs = VecDeque::new();
         let mut quarantined = Vec::new();
@@ -122,6 +130,7 @@ impl Core {
             attached: HashMap::new(),
             held,
             next_sweep: Timestamp::default(),
+            aging,
             inputs: VecDeque::new(),
             ready: VecDeque::new(),
             backlogs,

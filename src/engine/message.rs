@@ -283,6 +283,8 @@ pub(crate) enum ActivityEnd {
     Runtime(Error),
     /// It ran out of time and cannot be ended. It keeps its slot until it ends once more.
     Lingers(Error),
+    /// It was told to end because the hub closes, and did: the next open runs it again.
+    Abandoned,
 }
 
 /// How an `async` operation ended.

@@ -100,6 +100,11 @@ impl Step {
         }
     }
 
+    /// The number of the batch that this step becomes.
+    pub(super) fn batch_number(&self) -> u64 {
+        self.batch_number
+    }
+
     /// The next message id of this step.
     pub(super) fn next_id(&mut self) -> MessageId {
         let id = MessageId {

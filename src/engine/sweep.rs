@@ -52,7 +52,7 @@ impl Core {
             let Some((expires, instance, request)) = keys::request_expiry_parts(key) else {
                 continue;
             };
-            if expires > step.now && over == 0 {
+            if expires > self.aging.at(step.now) && over == 0 {
                 break;
             }
             over = over.saturating_sub(1);
@@ -82,7 +82,7 @@ impl Core {
         let mut removed = 0;
         for (key, value) in &rows {
             let record: DeadLetterRecord = records::decode(value, "dead letter")?;
-            let expired = record.died.after(self.limits.dead_letter_retention) <= step.now;
+            let expired = record.died.after(self.limits.dead_letter_retention) <= self.aging.at(step.now);
             if !expired && over == 0 {
                 break;
             }

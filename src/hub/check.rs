@@ -438,14 +438,14 @@ mod tests {
             ),
         ];
         let how = OpenOptions {
-            partitions: PARTITIONS.into(),
+            partitions: PARTITIONS,
             ..OpenOptions::default()
         };
         let opened = crate::store::open(place.path(), &how).unwrap();
         let mut batch = Batch::default();
         let commit = CommitRecord {
             number: 1,
-            next_batch: 1,
+            ..CommitRecord::before_the_first(PARTITIONS)
         };
         batch.put(&keys::COMMIT, &records::encode(&commit).unwrap());
         let status = keys::status(here, OrchestrationStatus::Running, Timestamp(1), &id);

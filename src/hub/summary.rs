@@ -43,7 +43,7 @@ impl Inspection {
         Ok(HubSummary {
             hub: format.hub.to_string(),
             incarnation: format.incarnation,
-            partitions: format.partitions,
+            partitions: format.partitions.into(),
             copy: format.copy,
             open_by: holder(directory)?,
             acknowledged: acknowledged.map(|acknowledged| acknowledged.commit),

@@ -147,7 +147,7 @@ impl World {
         let committed = self
             .life
             .order
-            .commit(&mut step.batch, items, |commit| delivered = commit);
+            .commit(step.now, &mut step.batch, items, |commit| delivered = commit);
         match committed {
             Ok(number) => {
                 assert_eq!(number, self.life.written + 1, "commit numbers have no gaps");

@@ -108,10 +108,7 @@ impl Life {
     pub(super) fn open(model: &Arc<Model>, build: Build, climate: &Climate, random: &mut Random) -> Self {
         let last = match model.get(&keys::COMMIT).unwrap() {
             Some(row) => records::decode(&row, "commit").unwrap(),
-            None => CommitRecord {
-                number: 0,
-                next_batch: 1,
-            },
+            None => CommitRecord::before_the_first(climate.partitions),
         };
         let cores = random.between(1, climate.most_cores).min(u64::from(climate.partitions)) as usize;
         let mut limits = climate.limits(random);
@@ -144,6 +141,9 @@ impl Life {
                 partitions: climate.partitions,
                 owned,
                 held,
+                // A life ends in a crash.
+                calm_since: last.next_batch,
+                aging: Default::default(),
             };
             Core::open(config, model.as_ref()).unwrap()
         };

@@ -145,6 +145,12 @@ pub(crate) trait Store: Reader + Send + Sync + fmt::Debug {
     /// What the store has done and holds.
     fn stats(&self) -> StoreStats;
 
+    /// Remembers outside the log, for the next open, that the process has let go of the store by itself: whatever ran was
+    /// not running in a crash. It is called for a store that is not closed, also for one that has failed.
+    fn leave(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Writes what is in memory to its place and marks the store as closed cleanly; `commit` is the newest one.
     fn close(&self, commit: u64) -> Result<()>;
 }

@@ -21,6 +21,8 @@ type Undo = Vec<(Vec<u8>, Option<Vec<u8>>)>;
 #[derive(Debug, Default)]
 pub(crate) struct Model {
     state: Mutex<State>,
+    /// Held by a test while writes are to take long.
+    stall: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -128,6 +130,7 @@ impl Model {
         };
         Self {
             state: Mutex::new(crashed),
+            stall: Mutex::default(),
         }
     }
 
@@ -146,6 +149,11 @@ impl Model {
         BTreeMap::clone(&self.state().rows)
     }
 
+    /// Keeps writes waiting until the guard is dropped.
+    pub(crate) fn stall(&self) -> MutexGuard<'_, ()> {
+        self.stall.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Lets `succeed` more syncs through; the one after them fails, and from then on everything that writes.
     pub(crate) fn fail_sync_after(&self, succeed: u64) {
         self.state().faults.syncs = Some(succeed);
@@ -154,6 +162,7 @@ impl Model {
 
 impl Store for Model {
     fn write(&self, batch: &Batch) -> Result<()> {
+        drop(self.stall.lock());
         let mut state = self.state();
         state.faults.before_write()?;
         let rows = Arc::make_mut(&mut state.rows);

@@ -24,6 +24,22 @@ pub(crate) struct CommitRecord {
     pub(crate) number: u64,
     /// The first batch number that was not given out when the commit was written.
     pub(crate) next_batch: u64,
+    /// The newest time that the hub's clock had told when the commit was written.
+    pub(crate) time: Timestamp,
+    /// The number of partitions, by which all rows are placed.
+    pub(crate) partitions: u16,
+}
+
+impl CommitRecord {
+    /// What comes before the first commit of a hub with so many partitions.
+    pub(crate) fn before_the_first(partitions: u16) -> Self {
+        Self {
+            number: 0,
+            next_batch: 1,
+            time: Timestamp(0),
+            partitions,
+        }
+    }
 }
 
 /// The state of an entity.
@@ -236,8 +252,10 @@ mod tests {
         let commit = CommitRecord {
             number: 300,
             next_batch: 5,
+            time: Timestamp(128),
+            partitions: 64,
         };
-        pinned(&commit, b"\x01\xac\x02\x05");
+        pinned(&commit, b"\x01\xac\x02\x05\x80\x01\x40");
         let state = StateRecord {
             changed: Timestamp(1_700_000_000_000),
             state: b"{}",
@@ -334,10 +352,13 @@ mod tests {
             attempt: 2,
             timeout_ms: Some(130),
             asked_by: ExecutionId(*b"0123456789abcdef"),
-            started: true,
+            started: Some(7),
             crashes: vec![Timestamp(1)],
         };
-        pinned(&activity, b"\x01\x01a\x015\x02\x01\x82\x010123456789abcdef\x01\x01\x01");
+        pinned(
+            &activity,
+            b"\x01\x01a\x015\x02\x01\x82\x010123456789abcdef\x01\x07\x01\x01",
+        );
     }
 
     #[test]

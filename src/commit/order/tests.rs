@@ -14,7 +14,11 @@ use crate::store::{Model, StoreStats, Visitor};
 const NONE: CommitRecord = CommitRecord {
     number: 0,
     next_batch: 1,
+    time: Timestamp(0),
+    partitions: 64,
 };
+
+const NOW: Timestamp = Timestamp(1);
 
 fn order() -> (Arc<Model>, CommitOrder<&'static str>) {
     let model = Arc::new(Model::new());
@@ -25,7 +29,7 @@ fn order() -> (Arc<Model>, CommitOrder<&'static str>) {
 fn commit(order: &CommitOrder<&'static str>, item: &'static str) -> u64 {
     let mut batch = Batch::default();
     batch.put(b"key", b"value");
-    order.commit(&mut batch, vec![item], |_| {}).unwrap()
+    order.commit(NOW, &mut batch, vec![item], |_| {}).unwrap()
 }
 
 /// Commits are numbered without gaps, and each is delivered before the next one can be written.
@@ -35,7 +39,7 @@ fn numbers_have_no_gaps() {
     let mut delivered = Vec::new();
     for expected in 1..=5 {
         let mut batch = Batch::default();
-        let number = order.commit(&mut batch, Vec::new(), |number| delivered.push(number));
+        let number = order.commit(NOW, &mut batch, Vec::new(), |number| delivered.push(number));
         assert_eq!(number.unwrap(), expected);
         let row = model.get(&keys::COMMIT).unwrap().unwrap();
         let record: CommitRecord = records::decode(&row, "commit").unwrap();
@@ -140,12 +144,12 @@ fn a_write_keeps_nobody_from_syncing() {
 fn a_panic_within_a_commit_poisons() {
     let (_, order) = order();
     commit(&order, "kept");
-    let panics = || order.commit(&mut Batch::default(), vec!["lost"], |_| panic!("a broken inbox"));
+    let panics = || order.commit(NOW, &mut Batch::default(), vec!["lost"], |_| panic!("a broken inbox"));
     assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
     let (error, items) = order.hold(vec!["read"]).unwrap_err();
     assert_eq!((error.kind(), items), (ErrorKind::Poisoned, vec!["read"]));
     assert!(error.to_string().contains("a write failed"), "{error}");
-    assert!(order.commit(&mut Batch::default(), vec!["late"], |_| {}).is_err());
+    assert!(order.commit(NOW, &mut Batch::default(), vec!["late"], |_| {}).is_err());
     assert_eq!(order.sync().items, ["kept"]);
 }
 
@@ -187,7 +191,7 @@ fn nothing_leaves_early_whatever_the_threads_do() {
                         let gone = if number % 2 == 0 {
                             let mut batch = Batch::default();
                             let tell = |commit| item.store(commit, Ordering::SeqCst);
-                            order.commit(&mut batch, vec![Arc::clone(&item)], tell).err()
+                            order.commit(NOW, &mut batch, vec![Arc::clone(&item)], tell).err()
                         } else {
                             // What a read shows may be of a commit whose write has not come back.
                             let row = model.get(&keys::COMMIT).unwrap();
@@ -228,7 +232,9 @@ fn a_failed_sync_stops_everything() {
     let released = order.sync();
     assert_eq!(released.items, ["lost"]);
     assert_eq!(released.error.unwrap().kind(), ErrorKind::Poisoned);
-    let (error, items) = order.commit(&mut Batch::default(), vec!["late"], |_| {}).unwrap_err();
+    let (error, items) = order
+        .commit(NOW, &mut Batch::default(), vec!["late"], |_| {})
+        .unwrap_err();
     assert_eq!((error.kind(), items), (ErrorKind::Poisoned, vec!["late"]));
     assert!(order.hold(vec!["read"]).is_err());
     assert!(error.to_string().contains("open it again"), "{error}");
@@ -242,7 +248,9 @@ fn a_failed_write_takes_back_only_what_is_not_durable() {
     commit(&order, "kept");
     assert_eq!(order.sync().items, ["kept"]);
     model.fail_write_after(0);
-    let (error, items) = order.commit(&mut Batch::default(), vec!["lost"], |_| {}).unwrap_err();
+    let (error, items) = order
+        .commit(NOW, &mut Batch::default(), vec!["lost"], |_| {})
+        .unwrap_err();
     assert_eq!((error.kind(), items), (ErrorKind::Poisoned, vec!["lost"]));
     assert_eq!(order.watermarks(), (1, 1));
 }

@@ -56,6 +56,8 @@ pub(super) struct Activities {
     strangers: BTreeSet<String>,
     /// Whether the hub closes, so that nothing begins any more.
     closing: bool,
+    /// What an earlier life began in this batch or later was not running in a crash.
+    calm_since: u64,
 }
 
 /// An attempt that holds a slot.
@@ -73,6 +75,7 @@ impl Activities {
         core: usize,
         slots: Arc<ActivitySlots>,
         owned: &[PartitionId],
+        calm_since: u64,
         reader: &dyn Reader,
     ) -> Result<Self> {
         Ok(Self {
@@ -84,6 +87,7 @@ impl Activities {
             unread: UnreadRows::open(owned, reader)?,
             strangers: BTreeSet::new(),
             closing: false,
+            calm_since,
         })
     }
 
@@ -120,6 +124,11 @@ impl Activities {
         true
     }
 
+    /// Whether an attempt that an earlier life began in this batch was running in a crash.
+    fn is_crash(&self, started: Option<u64>) -> bool {
+        started.is_some_and(|batch| batch < self.calm_since)
+    }
+
     /// Tells once that an activity waits for a build that knows it.
     fn note_stranger(&mut self, name: &str) {
         if self.strangers.insert(name.to_owned()) {
@@ -149,7 +158,7 @@ impl Core {
             attempt,
             timeout_ms: timeout.map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)),
             asked_by,
-            started: begins,
+            started: begins.then_some(step.batch_number()),
             crashes: Vec::new(),
         };
         self.write_activity(&activity, &record, step)?;
@@ -214,10 +223,10 @@ impl Core {
                     format!("the activity {} waits and has no row", wish.activity),
                 ));
             };
-            if record.started {
+            if self.activities.is_crash(record.started) {
                 record.crashes.push(step.now);
             }
-            record.started = true;
+            record.started = Some(step.batch_number());
             self.write_activity(&wish.activity, &record, step)?;
             self.begin_activity(wish.activity, record, wish.suspect, step);
         }
@@ -288,6 +297,7 @@ impl Core {
             ActivityEnd::Answer(answer) => StepOutcome::Answer(answer),
             ActivityEnd::Returned(failure) => StepOutcome::Returned(failure),
             ActivityEnd::Runtime(error) | ActivityEnd::Lingers(error) => StepOutcome::Runtime(error),
+            ActivityEnd::Abandoned => return self.leave_to_next_open(&key.0, step, reader),
         };
         let outcome = self.within_limit(&key.0, outcome);
         self.complete_activity(key.0, outcome, step, reader)
@@ -376,12 +386,19 @@ impl Core {
             if !running.wanted {
                 continue;
             }
-            if let Some(mut record) = self.read_activity(&activity, reader)? {
-                record.started = false;
-                self.write_activity(&activity, &record, &mut step)?;
-            }
+            self.leave_to_next_open(&activity, &mut step, reader)?;
         }
         Ok((!step.batch.is_empty()).then_some(step))
+    }
+
+    /// Notes that no attempt of an activity runs, though it has not ended.
+    fn leave_to_next_open(&mut self, activity: &ActivityKey, step: &mut Step, reader: &dyn Reader) -> Result<()> {
+        // The row of one whose commit failed is not there.
+        if let Some(mut record) = self.read_activity(activity, reader)? {
+            record.started = None;
+            self.write_activity(activity, &record, step)?;
+        }
+        Ok(())
     }
 
     fn activity_row(&self, activity: &ActivityKey) -> Vec<u8> {

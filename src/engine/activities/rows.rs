@@ -116,7 +116,8 @@ impl Core {
         let (activity, _) = attempt;
         // What is recorded as started was so in a life that ended without saying goodbye. That is written down when it
         // starts again: until then this row tells it, however often the process goes down meanwhile.
-        let crashes = record.crashes.len() + usize::from(record.started);
+        let crashed = activities.is_crash(record.started);
+        let crashes = record.crashes.len() + usize::from(crashed);
         if crashes >= self.limits.crashes {
             record.crashes.push(step.now);
             let outcome = StepOutcome::Runtime(poisonous(&activity, &record));
@@ -130,7 +131,14 @@ impl Core {
             activities.unread.missed.insert(record.name);
             return Ok(());
         }
-        activities.wait(activity, &record.name, code.limit(), crashes >= SUSPICIOUS);
+        let limit = code.limit();
+        if record.started.is_some() && !crashed {
+            // Only now it is known: if this life ends in a crash, nobody can tell any more.
+            record.started = None;
+            step.put(&key.to_vec(), &record)?;
+        }
+        self.activities
+            .wait(activity, &record.name, limit, crashes >= SUSPICIOUS);
         Ok(())
     }
 }

@@ -48,10 +48,10 @@ struct Stage {
 impl Stage {
     /// Opens a core on `model` that knows `mail` and, one at a time, `print`.
     fn open(model: Model, limits: &Limits) -> Self {
-        Self::open_with(model, limits, &[Known("mail", None), Known("print", Some(1))])
+        Self::open_with(model, limits, &[Known("mail", None), Known("print", Some(1))], u64::MAX)
     }
 
-    fn open_with(model: Model, limits: &Limits, known: &[Known]) -> Self {
+    fn open_with(model: Model, limits: &Limits, known: &[Known], calm_since: u64) -> Self {
         let mut registry = Registry::default();
         for Known(name, limit) in known {
             registry.add_activity(Arc::new(Known(name, *limit))).unwrap();
@@ -66,6 +66,8 @@ impl Stage {
             partitions: 4,
             owned: (0..4).map(PartitionId).collect(),
             held: BTreeSet::new(),
+            calm_since,
+            aging: Default::default(),
         };
         let core = Core::open(config, &model).unwrap();
         Self {
@@ -81,6 +83,15 @@ impl Stage {
         Self {
             now: self.now + 1_000,
             ..Self::open(self.model.crash(usize::MAX), limits)
+        }
+    }
+
+    /// The hub fails, its process lets go of it, and another one opens what it left.
+    fn fail(self, limits: &Limits) -> Self {
+        let known = [Known("mail", None), Known("print", Some(1))];
+        Self {
+            now: self.now + 1_000,
+            ..Self::open_with(self.model.crash(usize::MAX), limits, &known, 0)
         }
     }
 
@@ -218,7 +229,11 @@ fn narrow(activities: usize) -> Limits {
 fn activities_begin_as_slots_become_free() {
     let mut stage = Stage::open(Model::new(), &narrow(2));
     assert_eq!(stage.request("mail", 1..=5), [1, 2]);
-    let started = |stage: &Stage| (1..=5).map(|n| stage.row(n).map(|row| row.started)).collect::<Vec<_>>();
+    let started = |stage: &Stage| {
+        (1..=5)
+            .map(|n| stage.row(n).map(|row| row.started.is_some()))
+            .collect::<Vec<_>>()
+    };
     let (yes, no) = (Some(true), Some(false));
     assert_eq!(started(&stage), [yes, yes, no, no, no]);
     assert_eq!(stage.core.running(), 2);
@@ -432,7 +447,7 @@ fn a_clean_close_is_no_crash() {
     assert_eq!(stage.request("mail", 1..=2), [1]);
     for _ in 0..9 {
         stage = stage.close(&limits);
-        assert!(!stage.row(1).unwrap().started);
+        assert_eq!(stage.row(1).unwrap().started, None);
         assert_eq!(stage.run(), [1]);
         assert_eq!(stage.row(1).unwrap().crashes, []);
     }
@@ -442,6 +457,55 @@ fn a_clean_close_is_no_crash() {
     let mut stage = stage.close(&limits);
     assert_eq!(stage.run(), [2]);
     assert_eq!(stage.answer(2), [3]);
+}
+
+/// A hub that failed and was let go of by its process did not crash, however often; what it left is as if it had not begun,
+/// also if a later life does not come to it before it crashes.
+#[test]
+fn a_failure_of_the_hub_is_no_crash() {
+    let limits = narrow(1);
+    let mut stage = Stage::open(Model::new(), &limits);
+    assert_eq!(stage.request("mail", 1..=2), [1]);
+    for _ in 0..9 {
+        stage = stage.fail(&limits);
+        assert_eq!(stage.run(), [1]);
+        assert_eq!(stage.row(1).unwrap().crashes, []);
+    }
+    // The second one of the last life waits for its turn when that life crashes, and has nothing to do with it.
+    let mut stage = stage.crash(&limits);
+    assert_eq!(stage.run(), [1]);
+    assert_eq!([1, 2].map(|n| stage.row(n).unwrap().crashes.len()), [1, 0]);
+    // What ran when the hub failed is known to be innocent once the row was read, although it waits.
+    let wide = narrow(2);
+    let mut stage = Stage::open(Model::new(), &wide);
+    assert_eq!(stage.request("mail", 1..=2), [1, 2]);
+    let mut stage = stage.fail(&limits);
+    assert_eq!(stage.run(), [1]);
+    assert_eq!(stage.row(2).unwrap().started, None);
+    let mut stage = stage.crash(&wide);
+    assert_eq!(stage.run(), [1, 2]);
+    assert_eq!([1, 2].map(|n| stage.row(n).unwrap().crashes.len()), [1, 0]);
+}
+
+/// What ends because the hub closes has neither ended nor crashed: its row stays, and the next open runs it again.
+#[test]
+fn what_is_abandoned_stays_to_be_done() {
+    let limits = narrow(2);
+    let mut stage = Stage::open(Model::new(), &limits);
+    assert_eq!(stage.request("mail", 1..=3), [1, 2]);
+    stage.core.begin_no_more_activities();
+    assert_eq!(stage.end(1, ActivityEnd::Abandoned), NONE);
+    assert_eq!(stage.core.running(), 1);
+    assert_eq!(
+        stage.drop(2),
+        ["cancel activity @nobody@here/07070707070707070707070707070707/2"]
+    );
+    assert_eq!(stage.end(2, ActivityEnd::Abandoned), NONE);
+    assert_eq!(stage.core.running(), 0);
+    assert_eq!(stage.told(), []);
+    let mut stage = stage.crash(&limits);
+    assert_eq!(stage.run(), [1, 3]);
+    assert_eq!(stage.row(1).unwrap().crashes, []);
 }
 
 /// What is not registered waits as a row and delays nothing, until a build knows it.
@@ -454,8 +518,8 @@ fn an_unregistered_activity_waits_for_a_build() {
     assert_eq!(stage.answer(3), NONE);
     let mut stage = stage.crash(&limits);
     assert_eq!(stage.run(), NONE);
-    assert_eq!(stage.row(1).map(|row| row.started), Some(false));
+    assert_eq!(stage.row(1).map(|row| row.started), Some(None));
     assert_eq!(stage.drop(2), Vec::<String>::new());
-    let mut stage = Stage::open_with(stage.model, &limits, &[Known("fax", None)]);
+    let mut stage = Stage::open_with(stage.model, &limits, &[Known("fax", None)], u64::MAX);
     assert_eq!(stage.run(), [1]);
 }

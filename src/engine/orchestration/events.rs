@@ -162,7 +162,7 @@ impl Core {
         // They are few: their number is bounded, and most are taken soon.
         for (key, value) in reader.scan(keys::early_events(id), usize::MAX)? {
             let record: EarlyEventRecord = records::decode(&value, "early event")?;
-            if record.expires <= step.now && !step.early_events.contains_key(&key) {
+            if record.expires <= self.aging.at(step.now) && !step.early_events.contains_key(&key) {
                 tracing::warn!(
                     event = record.name,
                     "an event is forgotten, because its orchestration never began"

@@ -55,6 +55,8 @@ impl Stage {
             partitions: PARTITIONS,
             owned: (0..PARTITIONS).map(PartitionId).collect(),
             held: BTreeSet::new(),
+            calm_since: 0,
+            aging: Default::default(),
         };
         Self {
             core: Core::open(config, &model).unwrap(),

@@ -12,7 +12,7 @@ use crate::orchestration::orchestration_code;
 use crate::prelude::*;
 use crate::store::records::{self, Action, StateRecord};
 use crate::store::{Model, Store, keys};
-use crate::time::Timestamp;
+use crate::time::{Aging, Clock, Timestamp};
 
 /// Adds up what it is given.
 #[derive(Clone, Debug, Entity, Default, Serialize, Deserialize)]
@@ -43,7 +43,7 @@ impl Stage {
     pub(super) fn new(limits: Limits) -> Self {
         let model = Model::new();
         Self {
-            core: open(&limits, &model),
+            core: open(&limits, &model, Aging::default()),
             model,
             now: 1_000,
             limits,
@@ -55,7 +55,15 @@ impl Stage {
 
     /// The hub goes down and is opened again. What was written is there.
     pub(super) fn reopen(&mut self) {
-        self.core = open(&self.limits, &self.model);
+        self.core = open(&self.limits, &self.model, Aging::default());
+    }
+
+    /// As [`reopen`](Self::reopen), so many milliseconds later by the clock.
+    pub(super) fn reopen_after(&mut self, millis: u64) {
+        let known = Timestamp(self.now);
+        self.now += millis;
+        let aging = Clock::start_at(Timestamp(self.now), known).aging();
+        self.core = open(&self.limits, &self.model, aging);
     }
 
     /// A client sends something and waits until it is stored.
@@ -71,6 +79,21 @@ impl Stage {
             },
         });
         token
+    }
+
+    /// A client sends something under a request id.
+    pub(super) fn request(&mut self, target: &InstanceId, action: Action, request: &str) {
+        self.next_token += 1;
+        self.core.accept(Input::Request {
+            target: target.clone(),
+            action,
+            client: ClientOrigin {
+                token: Some(Token(self.next_token)),
+                call: true,
+                request: Some(request.to_owned()),
+                ..ClientOrigin::default()
+            },
+        });
     }
 
     /// A client schedules `add(n)` under the name of a timer.
@@ -126,7 +149,7 @@ impl Stage {
     }
 }
 
-fn open(limits: &Limits, model: &Model) -> Core {
+fn open(limits: &Limits, model: &Model, aging: Aging) -> Core {
     let mut registry = Registry::default();
     registry.add_entity(entity_code::<Tally>()).unwrap();
     for code in [
@@ -146,6 +169,8 @@ fn open(limits: &Limits, model: &Model) -> Core {
         partitions: 1,
         owned: vec![PartitionId(0)],
         held: BTreeSet::new(),
+        calm_since: 0,
+        aging,
     };
     Core::open(config, model).unwrap()
 }

@@ -62,7 +62,7 @@ pub(super) fn has_asked(world: &World, activity: &ActivityKey, attempt: u32, inp
     let record: Option<ActivityRecord> = row.map(|row| records::decode(&row, "activity").expect("an activity"));
     let runs = record
         .as_ref()
-        .is_some_and(|record| record.started && record.attempt == attempt);
+        .is_some_and(|record| record.started.is_some() && record.attempt == attempt);
     assert!(runs, "{} and its row is {record:?}", told());
 }
 
@@ -77,7 +77,7 @@ impl World {
         self.see(Sight::ActivityInACrash, !self.life.jobs.is_empty());
         self.see(
             Sight::ActivityThatWaited,
-            inventory.activities.values().any(|record| !record.started),
+            inventory.activities.values().any(|record| record.started.is_none()),
         );
         self.see(Sight::EarlyEvent, !inventory.early.is_empty());
         let references = self.follow_all(&inventory);

@@ -102,7 +102,7 @@ impl World {
                 sequence,
             } = &job.activity;
             let row = inventory.activities.get(&(instance.to_string(), *execution, *sequence));
-            let counts = row.is_some_and(|record| record.started && record.attempt == job.attempt);
+            let counts = row.is_some_and(|record| record.started.is_some() && record.attempt == job.attempt);
             assert!(!counts, "the hub is closed and an activity counts as running: {job:?}");
         }
         true

@@ -1,5 +1,6 @@
 //! The `FORMAT` file: who a hub is, and in which format it is stored.
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::{fs, io};
 
@@ -19,13 +20,16 @@ const MAGIC: &str = "abide hub";
 /// The version of everything that is stored, keys and records included.
 const VERSION: u32 = 4;
 
+/// How many partitions a hub may have.
+const PARTITIONS: RangeInclusive<u16> = 1..=4096;
+
 /// Who a hub is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Format {
     /// Drawn at the hub's creation; its copies have the same.
     pub(crate) hub: Uuid,
     /// The number of partitions, fixed at creation because instances are placed by it.
-    pub(crate) partitions: u32,
+    pub(crate) partitions: u16,
     /// 1 at creation, one more whenever a copy is released for work.
     pub(crate) incarnation: u64,
     /// Whether this is a copy made by a checkpoint that was not released for work.
@@ -34,12 +38,15 @@ pub(crate) struct Format {
 
 /// The file as it is written: readable for people, and guarded against a changed digit.
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Document {
     magic: String,
     version: u32,
-    #[serde(flatten)]
-    format: Format,
-    /// CRC-32 of [`Document::guarded`].
+    hub: Uuid,
+    partitions: u16,
+    incarnation: u64,
+    copy: bool,
+    /// CRC-32 of the other fields.
     crc32: u32,
 }
 
@@ -52,7 +59,7 @@ struct Preamble {
 
 impl Format {
     #[expect(clippy::disallowed_methods, reason = "a hub's id is drawn here")]
-    pub(crate) fn new(partitions: u32) -> Self {
+    pub(crate) fn new(partitions: u16) -> Self {
         Self {
             hub: Uuid::new_v4(),
             partitions,
@@ -121,13 +128,15 @@ impl Format {
     }
 
     fn encode(&self) -> Result<String> {
-        let mut document = Document {
+        let document = Document {
             magic: MAGIC.to_owned(),
             version: VERSION,
-            format: self.clone(),
-            crc32: 0,
+            hub: self.hub,
+            partitions: self.partitions,
+            incarnation: self.incarnation,
+            copy: self.copy,
+            crc32: self.checksum(),
         };
-        document.crc32 = document.checksum();
         let text = serde_json::to_string_pretty(&document).map_err(|error| {
             Error::new(ErrorKind::Serialization, format!("{FORMAT} cannot be encoded")).with_source(error)
         })?;
@@ -151,26 +160,52 @@ impl Format {
             return Err(other_version(directory, preamble.version));
         }
         let document: Document = serde_json::from_slice(bytes).map_err(broken)?;
-        if document.crc32 != document.checksum() {
+        let format = Self {
+            hub: document.hub,
+            partitions: document.partitions,
+            incarnation: document.incarnation,
+            copy: document.copy,
+        };
+        if document.crc32 != format.checksum() {
             let message = format!(
                 "{}/{FORMAT} is broken: its checksum does not match; take it from a backup of this hub",
                 directory.display()
             );
             return Err(Error::new(ErrorKind::Corrupted, message));
         }
-        Ok(document.format)
+        format.check(directory)?;
+        Ok(format)
     }
-}
 
-impl Document {
+    /// Whether each field has a value that a hub can have.
+    fn check(&self, directory: &Path) -> Result<()> {
+        let wrong = if !PARTITIONS.contains(&self.partitions) {
+            let (fewest, most) = (PARTITIONS.start(), PARTITIONS.end());
+            format!("{} partitions, and a hub has {fewest} to {most}", self.partitions)
+        } else if self.incarnation == 0 {
+            "incarnation 0, and a hub's first one is 1".to_owned()
+        } else if self.hub.is_nil() {
+            "no hub's id".to_owned()
+        } else {
+            return Ok(());
+        };
+        Err(Error::new(
+            ErrorKind::Corrupted,
+            format!(
+                "{}/{FORMAT} is broken: it says {wrong}; take it from a backup of this hub",
+                directory.display()
+            ),
+        ))
+    }
+
     /// The fields in one line, whatever the layout of the file; a person who edits the file meets the checksum.
     fn checksum(&self) -> u32 {
-        let Format {
+        let Self {
             hub,
             partitions,
             incarnation,
             copy,
-        } = &self.format;
+        } = self;
         let guarded = format!("{VERSION} {hub} {partitions} {incarnation} {copy}");
         crc32fast::hash(guarded.as_bytes())
     }

@@ -55,11 +55,15 @@ pub(crate) fn holder(directory: &Path) -> Result<Option<String>> {
     }
 }
 
-fn named(mut file: &File) -> String {
+/// More bytes than a process id has.
+const LONGEST_ID: u64 = 16;
+
+fn named(file: &File) -> String {
     let mut holder = String::new();
-    // The holder may be about to write its id; the refusal is right without it.
-    match file.read_to_string(&mut holder) {
-        Ok(_) if !holder.trim().is_empty() => format!("process {}", holder.trim()),
+    // The holder may be about to write its id, and whatever else stands there is nobody's; the refusal is right without it.
+    let read = file.take(LONGEST_ID).read_to_string(&mut holder);
+    match (read, holder.trim().parse::<u32>()) {
+        (Ok(_), Ok(id)) => format!("process {id}"),
         _ => "another process".to_owned(),
     }
 }

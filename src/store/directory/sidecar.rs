@@ -16,9 +16,12 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::time::Stopwatch;
 
 const ACKNOWLEDGED: &str = "ACKNOWLEDGED";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// The store was closed.
 const CLEAN: u8 = 1;
-const SLOT_BYTES: usize = 40;
+/// The process has let go of the store by itself.
+const LEFT: u8 = 2;
+const SLOT_BYTES: usize = 48;
 const SLOT_OFFSETS: [u64; 2] = [0, 4096];
 
 /// How far the file on disk may be behind: a power loss hides at most so much of what was acknowledged.
@@ -33,6 +36,17 @@ pub(crate) struct Acknowledged {
     pub(crate) clean: bool,
     /// How much of RocksDB's MANIFEST there was at least.
     pub(crate) manifest: Manifest,
+    /// Whether the process has let go of the store by itself, closed or not: it was neither killed nor did it crash.
+    pub(crate) left: bool,
+    /// The first batch of the life that wrote this, or of the first of those before it which all ended by themselves.
+    pub(crate) calm_since: u64,
+}
+
+impl Acknowledged {
+    /// From which batch on nothing was running in a crash, for a life that begins with batch `first`.
+    pub(crate) fn calm_since(&self, first: u64) -> u64 {
+        if self.left { self.calm_since.min(first) } else { first }
+    }
 }
 
 /// RocksDB's list of its files: the number in its name and its length.
@@ -103,6 +117,15 @@ impl Sidecar {
         self.write_slot(acknowledged)
     }
 
+    /// Says of the newest slot that the process lets go of the store by itself. The file has its size already, so that this
+    /// works on a full disk.
+    pub(crate) fn leave(&mut self) -> Result<()> {
+        self.write(Acknowledged {
+            left: true,
+            ..self.newest
+        })
+    }
+
     fn write_slot(&mut self, acknowledged: Acknowledged) -> Result<()> {
         let generation = self.generation + 1;
         let slot = encode(generation, acknowledged);
@@ -142,15 +165,16 @@ fn newest_slot(bytes: &[u8]) -> Option<(u64, Acknowledged)> {
     slots.max_by_key(|(generation, _)| *generation)
 }
 
-/// One slot: CRC-32 of the rest, version, flags, two zero bytes, then four big-endian numbers.
+/// One slot: CRC-32 of the rest, version, flags, two zero bytes, then five big-endian numbers.
 fn encode(generation: u64, acknowledged: Acknowledged) -> [u8; SLOT_BYTES] {
     let mut slot = [0; SLOT_BYTES];
     slot[4] = VERSION;
-    slot[5] = if acknowledged.clean { CLEAN } else { 0 };
+    slot[5] = if acknowledged.clean { CLEAN } else { 0 } | if acknowledged.left { LEFT } else { 0 };
     slot[8..16].copy_from_slice(&generation.to_be_bytes());
     slot[16..24].copy_from_slice(&acknowledged.commit.to_be_bytes());
     slot[24..32].copy_from_slice(&acknowledged.manifest.number.to_be_bytes());
     slot[32..40].copy_from_slice(&acknowledged.manifest.length.to_be_bytes());
+    slot[40..48].copy_from_slice(&acknowledged.calm_since.to_be_bytes());
     let crc = crc32fast::hash(&slot[4..]);
     slot[..4].copy_from_slice(&crc.to_be_bytes());
     slot
@@ -162,6 +186,10 @@ fn decode(slot: &[u8]) -> Option<(u64, Acknowledged)> {
     if crc != crc32fast::hash(slot.get(4..SLOT_BYTES)?) || slot[4] != VERSION {
         return None;
     }
+    // Whoever set another bit meant something that this build does not know.
+    if slot[5] & !(CLEAN | LEFT) != 0 || slot[6..8] != [0, 0] {
+        return None;
+    }
     let acknowledged = Acknowledged {
         commit: number(16)?,
         clean: slot[5] & CLEAN != 0,
@@ -169,6 +197,8 @@ fn decode(slot: &[u8]) -> Option<(u64, Acknowledged)> {
             number: number(24)?,
             length: number(32)?,
         },
+        left: slot[5] & LEFT != 0,
+        calm_since: number(40)?,
     };
     Some((number(8)?, acknowledged))
 }

@@ -215,8 +215,8 @@ pub(crate) struct ActivityRecord {
     pub(crate) timeout_ms: Option<u64>,
     /// The execution that first asked for it, which its idempotency key names.
     pub(crate) asked_by: ExecutionId,
-    /// Whether it was recorded as started in a life of the hub that is not over, as far as this row knows.
-    pub(crate) started: bool,
+    /// The batch in which an attempt was recorded as started that has not ended, as far as this row knows.
+    pub(crate) started: Option<u64>,
     /// When it was running while the hub went down, one for each time.
     pub(crate) crashes: Vec<Timestamp>,
 }

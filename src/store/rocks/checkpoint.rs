@@ -36,6 +36,9 @@ pub(super) fn create(source: &DB, format: &Format, directory: &Path, commit: u64
             commit,
             clean: true,
             manifest: ManifestWatch::new(&copy)?.durable()?,
+            // What runs in the original was not running in a crash.
+            left: true,
+            calm_since: 0,
         },
     )?;
     sync_directory(directory)?;

@@ -9,6 +9,7 @@
 //! A MANIFEST is never recycled. RocksDB's reader does not come to an end at a fragment that says that it is.
 
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::log::Log;
@@ -30,45 +31,82 @@ impl ManifestWatch {
             path: PathBuf::new(),
             durable: Manifest::default(),
         };
-        watch.turn_over()?;
+        watch.turn_over(sync)?;
         Ok(watch)
     }
 
     /// The MANIFEST as far as it is durable. It costs one `stat`, except after a flush or a compaction.
     pub(super) fn durable(&mut self) -> Result<Manifest> {
+        self.durable_by(sync)
+    }
+
+    /// As [`durable`](Self::durable), where `sync` makes a file durable and says how long it is. RocksDB may begin a new
+    /// MANIFEST and remove this one at any time, also between two of these lines.
+    fn durable_by(&mut self, mut sync: impl FnMut(&Path) -> io::Result<u64>) -> Result<Manifest> {
         match fs::metadata(&self.path) {
-            Ok(metadata) if metadata.len() == self.durable.length => {}
+            Ok(metadata) if metadata.len() == self.durable.length => return Ok(self.durable),
             // What RocksDB has just appended it may not have synced yet, and a promise must not run ahead of the disk.
-            Ok(_) => self.durable.length = sync(&self.path)?,
-            // RocksDB has begun a new one and removed this.
-            Err(_) => self.turn_over()?,
+            Ok(_) => match sync(&self.path) {
+                Ok(length) => {
+                    self.durable.length = length;
+                    return Ok(self.durable);
+                }
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(sync_error(&self.path, error)),
+                Err(_) => {}
+            },
+            Err(_) => {}
         }
+        self.turn_over(sync)?;
         Ok(self.durable)
     }
 
-    fn turn_over(&mut self) -> Result<()> {
-        let (path, manifest) = current(&self.database)?;
-        let length = sync(&path)?;
-        self.path = path;
-        self.durable = Manifest { length, ..manifest };
-        Ok(())
+    /// Goes over to the MANIFEST that is current, which may change meanwhile.
+    fn turn_over(&mut self, mut sync: impl FnMut(&Path) -> io::Result<u64>) -> Result<()> {
+        for _ in 0..TURNS {
+            let (path, number) = named(&self.database)?;
+            match sync(&path) {
+                Ok(length) => {
+                    self.path = path;
+                    self.durable = Manifest { number, length };
+                    return Ok(());
+                }
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(sync_error(&path, error)),
+                Err(_) => {}
+            }
+        }
+        // It is not there, however often one looks: `current` says so.
+        current(&self.database).map(drop)
     }
 }
 
+/// How often a MANIFEST that is gone when it is opened may be a sign of a newer one. RocksDB begins one after a GiB.
+const TURNS: usize = 8;
+
 /// Makes durable what the file holds now, and says how much that is.
-fn sync(path: &Path) -> Result<u64> {
-    let length = File::open(path).and_then(|file| {
-        let length = file.metadata()?.len();
-        file.sync_data()?;
-        Ok(length)
-    });
-    length.map_err(|error| {
-        Error::new(ErrorKind::Io, format!("cannot sync {}: {error}", path.display())).with_source(error)
-    })
+fn sync(path: &Path) -> io::Result<u64> {
+    let file = File::open(path)?;
+    let length = file.metadata()?.len();
+    file.sync_data()?;
+    Ok(length)
+}
+
+fn sync_error(path: &Path, error: io::Error) -> Error {
+    Error::new(ErrorKind::Io, format!("cannot sync {}: {error}", path.display())).with_source(error)
 }
 
 /// The MANIFEST that is current, and its length now.
 fn current(database: &Path) -> Result<(PathBuf, Manifest)> {
+    let (manifest, number) = named(database)?;
+    let metadata = fs::metadata(&manifest).map_err(|error| {
+        let message = format!("cannot find {}, which CURRENT names: {error}", manifest.display());
+        Error::new(ErrorKind::Corrupted, message).with_source(error)
+    })?;
+    let length = metadata.len();
+    Ok((manifest, Manifest { number, length }))
+}
+
+/// The MANIFEST that CURRENT names, and its number. It need not be there.
+fn named(database: &Path) -> Result<(PathBuf, u64)> {
     let path = database.join("CURRENT");
     let name = fs::read_to_string(&path).map_err(|error| {
         let message = format!("cannot read {}, which names the MANIFEST: {error}", path.display());
@@ -80,13 +118,7 @@ fn current(database: &Path) -> Result<(PathBuf, Manifest)> {
         let message = format!("{} is broken: it does not name a MANIFEST", path.display());
         Error::new(ErrorKind::Corrupted, message)
     })?;
-    let manifest = database.join(name);
-    let metadata = fs::metadata(&manifest).map_err(|error| {
-        let message = format!("cannot find {}, which CURRENT names: {error}", manifest.display());
-        Error::new(ErrorKind::Corrupted, message).with_source(error)
-    })?;
-    let length = metadata.len();
-    Ok((manifest, Manifest { number, length }))
+    Ok((database.join(name), number))
 }
 
 /// Whether RocksDB's reader would come to an end with the current MANIFEST.
@@ -185,5 +217,30 @@ mod tests {
             fs::remove_file(&first).unwrap();
             assert_eq!(watch.durable().unwrap(), Manifest { number: 2, length: 9 });
         }
+    }
+
+    /// RocksDB goes over to the next MANIFEST between the look at the old one and its sync, and again between the look at
+    /// CURRENT and the sync of what it names: the watch follows both times.
+    #[test]
+    fn a_manifest_may_go_while_it_is_looked_at() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = directory.path();
+        put(database, 1, b"edit");
+        let mut watch = ManifestWatch::new(database).unwrap();
+        fs::write(database.join("MANIFEST-000001"), b"edit edit").unwrap();
+        let mut turns = 0;
+        let sync_late = |path: &Path| {
+            turns += 1;
+            if turns < 3 {
+                put(database, turns + 1, b"all edits");
+                fs::remove_file(path).unwrap();
+            }
+            sync(path)
+        };
+        assert_eq!(watch.durable_by(sync_late).unwrap(), Manifest { number: 3, length: 9 });
+        fs::remove_file(database.join("MANIFEST-000003")).unwrap();
+        let error = watch.durable().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupted);
+        assert!(error.to_string().contains("MANIFEST-000003"), "{error}");
     }
 }

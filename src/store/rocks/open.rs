@@ -27,7 +27,7 @@ pub(crate) struct OpenOptions {
     /// Bytes of log that an open after a crash may have to replay.
     pub(crate) wal_limit: u64,
     /// The number of partitions of a hub that is created; an existing one keeps its own.
-    pub(crate) partitions: u32,
+    pub(crate) partitions: u16,
     /// Releases a copy for work. On a hub that is no copy it does nothing.
     pub(crate) restore: bool,
     /// Opens although acknowledged commits are missing: the way out after a disk lost them.
@@ -57,8 +57,10 @@ pub(crate) struct Opened {
     /// The newest commit, if there is one.
     pub(crate) last_commit: Option<CommitRecord>,
     pub(crate) hub: Uuid,
-    pub(crate) partitions: u32,
+    pub(crate) partitions: u16,
     pub(crate) incarnation: u64,
+    /// Whatever began in this batch or later was not running in a crash.
+    pub(crate) calm_since: u64,
     /// Whether the hub was made by this call.
     pub(crate) created: bool,
     /// Whether the last process closed the hub; else it was killed, or the machine stopped.
@@ -117,8 +119,6 @@ pub(crate) fn open_unchecked(directory: &Path, memory_budget: usize) -> Result<(
         ));
     };
     check_free(directory)?;
-    let partitions = u16::try_from(format.partitions)
-        .map_err(|_| Error::new(ErrorKind::Format, "the hub has more partitions than this build knows"))?;
     let promise = Promise::read(directory, false);
     let path = database(directory);
     let options = options(memory_budget, OpenOptions::default().wal_limit);
@@ -129,12 +129,12 @@ pub(crate) fn open_unchecked(directory: &Path, memory_budget: usize) -> Result<(
         // What the promise says of a store that does not open says more.
         Err(failed) => return Err(promise.err().unwrap_or_else(|| open_error(&path, failed))),
     };
-    let last_commit = last_commit(&db).map(number);
+    let last_commit = last_commit(&db, directory, &format).map(number);
     let promise = promise.and_then(|promise| promise.check(directory, last_commit.clone()?));
     Ok((
         Inspected {
             store: ReadOnlyStore(db),
-            partitions,
+            partitions: format.partitions,
             hub: format.hub,
             incarnation: format.incarnation,
             copy: format.copy,
@@ -188,15 +188,16 @@ fn create(directory: &Path, lock: DirectoryLock, how: &OpenOptions) -> Result<Op
     let mut options = options(how.memory_budget, how.wal_limit);
     options.create_if_missing(true);
     let db = open_writable(&path, &options)?;
-    let last_commit = last_commit(&db)?;
     let format = Format::new(how.partitions);
-    let store = RocksStore::new(directory, db, number(last_commit), format.clone(), lock)?;
+    let last_commit = last_commit(&db, directory, &format)?;
+    let calm_since = first_batch(last_commit);
+    let store = RocksStore::new(directory, db, number(last_commit), calm_since, format.clone(), lock)?;
     format.write(directory)?;
     Format::finish(directory)?;
     sync_parent(directory)?;
     Ok(Opened {
         created: true,
-        ..opened(store, last_commit, &format)
+        ..opened(store, last_commit, calm_since, &format)
     })
 }
 
@@ -207,13 +208,13 @@ fn open_existing(directory: &Path, format: Format, lock: DirectoryLock, how: &Op
         options = forgetting_logs(&options);
     }
     let promise = Promise::read(directory, how.accept_loss)?;
-    if let Some(gap) = check_untouched(directory, &options, &promise)? {
+    if let Some(gap) = check_untouched(directory, &format, &options, &promise)? {
         gap.cut()?;
         options = forgetting_logs(&options);
     }
 
     let db = open_writable(&path, &options)?;
-    let last_commit = last_commit(&db)?;
+    let last_commit = last_commit(&db, directory, &format)?;
     promise.check(directory, number(last_commit))?;
     make_private(&path)?;
     // The numbers of lost commits are given out again, and what the lost ones did outside must not count for the new ones.
@@ -227,10 +228,11 @@ fn open_existing(directory: &Path, format: Format, lock: DirectoryLock, how: &Op
         // Before the new promise, with which nobody would see the loss any more.
         released.write(directory)?;
     }
-    let store = RocksStore::new(directory, db, number(last_commit), released.clone(), lock)?;
+    let calm_since = promise.calm_since(first_batch(last_commit));
+    let store = RocksStore::new(directory, db, number(last_commit), calm_since, released.clone(), lock)?;
     Ok(Opened {
         clean: promise.was_closed(),
-        ..opened(store, last_commit, &released)
+        ..opened(store, last_commit, calm_since, &released)
     })
 }
 
@@ -238,10 +240,10 @@ fn open_existing(directory: &Path, format: Format, lock: DirectoryLock, how: &Op
 ///
 /// A writable open would cut the log at its first broken byte and delete the rest, and a refusal would come too late
 /// for whoever could mend it. A read-only one replays the log into memory.
-fn check_untouched(directory: &Path, options: &Options, promise: &Promise) -> Result<Option<Gap>> {
+fn check_untouched(directory: &Path, format: &Format, options: &Options, promise: &Promise) -> Result<Option<Gap>> {
     let path = database(directory);
     let db = DB::open_for_read_only(options, &path, false).map_err(|failed| open_error(&path, failed))?;
-    promise.check(directory, number(last_commit(&db)?))?;
+    promise.check(directory, number(last_commit(&db, directory, format)?))?;
     let first_log = db.property_int_value(rocksdb::properties::MIN_LOG_NUMBER_TO_KEEP);
     let first_log = first_log.map_err(|failed| error("name its first log", failed))?;
     drop(db);
@@ -262,12 +264,31 @@ fn open_writable(path: &Path, options: &Options) -> Result<DB> {
     DB::open_cf_descriptors(options, path, [family]).map_err(|failed| open_error(path, failed))
 }
 
-fn last_commit(db: &DB) -> Result<Option<CommitRecord>> {
+/// The newest commit. Its rows lie where the number of partitions put them, so it has to be the one that `format` says.
+fn last_commit(db: &DB, directory: &Path, format: &Format) -> Result<Option<CommitRecord>> {
     let row = db.get(keys::COMMIT);
-    match row.map_err(|failed| error("read the commit row", failed))? {
-        Some(row) => records::decode(&row, "commit").map(Some),
-        None => Ok(None),
+    let Some(row) = row.map_err(|failed| error("read the commit row", failed))? else {
+        return Ok(None);
+    };
+    let commit: CommitRecord = records::decode(&row, "commit")?;
+    if commit.partitions == format.partitions {
+        return Ok(Some(commit));
     }
+    Err(Error::new(
+        ErrorKind::Corrupted,
+        format!(
+            "the FORMAT file of {} says {} partitions and its store was written with {}; put the FORMAT file of this hub \
+             back, or restore a backup",
+            directory.display(),
+            format.partitions,
+            commit.partitions
+        ),
+    ))
+}
+
+/// The first batch of the life that begins after this commit.
+fn first_batch(last: Option<CommitRecord>) -> u64 {
+    last.map_or(1, |commit| commit.next_batch)
 }
 
 /// The number of the newest commit; before the first one it is 0.
@@ -275,13 +296,14 @@ fn number(commit: Option<CommitRecord>) -> u64 {
     commit.map_or(0, |commit| commit.number)
 }
 
-fn opened(store: RocksStore, last_commit: Option<CommitRecord>, format: &Format) -> Opened {
+fn opened(store: RocksStore, last_commit: Option<CommitRecord>, calm_since: u64, format: &Format) -> Opened {
     Opened {
         store,
         last_commit,
         hub: format.hub,
         partitions: format.partitions,
         incarnation: format.incarnation,
+        calm_since,
         created: false,
         clean: true,
     }

@@ -36,6 +36,12 @@ impl Promise {
         self.acknowledged.is_some_and(|acknowledged| acknowledged.clean)
     }
 
+    /// From which batch on nothing was running in a crash, for a life that begins with batch `first`.
+    pub(super) fn calm_since(&self, first: u64) -> u64 {
+        self.acknowledged
+            .map_or(first, |acknowledged| acknowledged.calm_since(first))
+    }
+
     /// Whether acknowledged commits are missing, or may be, in a store whose newest commit is this one.
     pub(super) fn is_broken(&self, newest: u64) -> bool {
         self.acknowledged

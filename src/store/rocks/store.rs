@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use rocksdb::{DB, ReadOptions, WriteBatch, WriteOptions, properties};
 
@@ -38,14 +38,32 @@ pub(crate) struct RocksStore {
 struct Promised {
     sidecar: Sidecar,
     manifest: ManifestWatch,
+    /// What [`Acknowledged`] says of the same name; the first stays once it is said.
+    left: bool,
+    calm_since: u64,
+}
+
+impl Promised {
+    fn acknowledge(&mut self, commit: u64, clean: bool) -> Result<()> {
+        let acknowledged = Acknowledged {
+            commit,
+            clean,
+            manifest: self.manifest.durable()?,
+            left: self.left,
+            calm_since: self.calm_since,
+        };
+        self.sidecar.write(acknowledged)
+    }
 }
 
 impl RocksStore {
-    /// Takes over a database that was just opened and of which `commit` is the newest and durable.
+    /// Takes over a database that was just opened and of which `commit` is the newest and durable. Whatever began in the
+    /// batch `calm_since` or later was not running in a crash.
     pub(super) fn new(
         directory: &Path,
         database: DB,
         commit: u64,
+        calm_since: u64,
         format: Format,
         lock: DirectoryLock,
     ) -> Result<Self> {
@@ -54,11 +72,18 @@ impl RocksStore {
             commit,
             clean: false,
             manifest: manifest.durable()?,
+            left: false,
+            calm_since,
         };
         let sidecar = Sidecar::begin(directory, acknowledged)?;
         Ok(Self {
             database,
-            promise: Mutex::new(Promised { sidecar, manifest }),
+            promise: Mutex::new(Promised {
+                sidecar,
+                manifest,
+                left: false,
+                calm_since,
+            }),
             closed: AtomicBool::new(false),
             sync_failed: AtomicBool::new(false),
             wal_bytes: AtomicU64::new(0),
@@ -124,12 +149,7 @@ impl Store for RocksStore {
     fn acknowledge(&self, commit: u64) -> Result<()> {
         self.still_open()?;
         let mut promise = self.promise();
-        let acknowledged = Acknowledged {
-            commit,
-            clean: false,
-            manifest: promise.manifest.durable()?,
-        };
-        promise.sidecar.write(acknowledged)?;
+        promise.acknowledge(commit, false)?;
         promise.sidecar.sync_if_due()
     }
 
@@ -162,12 +182,23 @@ impl Store for RocksStore {
             .map_err(|failed| error("flush its memory", failed))?;
         self.closed.store(true, Ordering::Release);
         let mut promise = self.promise();
-        let acknowledged = Acknowledged {
-            commit,
-            clean: true,
-            manifest: promise.manifest.durable()?,
+        promise.left = true;
+        promise.acknowledge(commit, true)?;
+        promise.sidecar.sync()
+    }
+
+    fn leave(&self) -> Result<()> {
+        // A thread that hangs in a write to a broken disk may hold it, and nobody waits for that one.
+        let mut promise = match self.promise.try_lock() {
+            Ok(promise) => promise,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => {
+                let text = "the note of what is durable is being written";
+                return Err(Error::new(ErrorKind::Io, text));
+            }
         };
-        promise.sidecar.write(acknowledged)?;
+        promise.left = true;
+        promise.sidecar.leave()?;
         promise.sidecar.sync()
     }
 }

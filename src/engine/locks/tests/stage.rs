@@ -163,6 +163,8 @@ impl Stage {
                 .filter(|id| id.partition(self.partitions()) == owned)
                 .cloned()
                 .collect(),
+            calm_since: 0,
+            aging: Default::default(),
         };
         Core::open(config, &self.model).unwrap()
     }

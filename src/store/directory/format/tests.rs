@@ -83,3 +83,59 @@ fn another_content_is_refused() {
         assert_eq!(fs::read_to_string(place.path().join(FORMAT)).unwrap(), content);
     }
 }
+
+/// A file whose checksum is right may still say what no hub can be: each such field is named, and nothing else happens.
+#[test]
+fn every_field_is_checked() {
+    let crafted = [
+        (
+            Format {
+                partitions: 0,
+                ..fixed()
+            },
+            "0 partitions, and a hub has 1 to 4096",
+        ),
+        (
+            Format {
+                partitions: u16::MAX,
+                ..fixed()
+            },
+            "65535 partitions",
+        ),
+        (
+            Format {
+                incarnation: 0,
+                ..fixed()
+            },
+            "incarnation 0",
+        ),
+        (
+            Format {
+                hub: Uuid::nil(),
+                ..fixed()
+            },
+            "no hub's id",
+        ),
+    ];
+    let place = tempfile::tempdir().unwrap();
+    for (format, says) in crafted {
+        format.write(place.path()).unwrap();
+        let error = Format::find(place.path()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupted, "{error}");
+        assert!(error.to_string().contains(says), "{error}");
+        assert!(error.to_string().contains("a backup of this hub"), "{error}");
+    }
+    let good = fixed().encode().unwrap();
+    for (from, to) in [
+        ("\"copy\": true", "\"copy\": true, \"more\": 1"),
+        ("\"partitions\": 64", "\"partitions\": 65600"),
+        ("\"partitions\": 64", "\"partitions\": -1"),
+        ("\"copy\": true", "\"copy\": 1"),
+        ("\"incarnation\": 2,", ""),
+    ] {
+        fs::write(place.path().join(FORMAT), good.replace(from, to)).unwrap();
+        let error = Format::find(place.path()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Format, "{error}");
+        assert!(error.to_string().contains("is broken or not a hub's"), "{error}");
+    }
+}

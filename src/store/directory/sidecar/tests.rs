@@ -12,24 +12,34 @@ fn at(commit: u64) -> Acknowledged {
             number: 5,
             length: 1 << 20,
         },
+        left: false,
+        calm_since: 3,
     }
 }
 
 /// A slot is part of the stored format: every later build reads this one.
 #[test]
 fn a_slot_is_pinned() {
-    let slot = encode(258, Acknowledged { clean: true, ..at(770) });
+    let slot = encode(
+        258,
+        Acknowledged {
+            clean: true,
+            left: true,
+            ..at(770)
+        },
+    );
     let hex: Vec<_> = slot
         .chunks(8)
         .map(|bytes| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
         .collect();
     insta::assert_debug_snapshot!(hex, @r#"
     [
-        "2f285ad801010000",
+        "f647cf5d02030000",
         "0000000000000102",
         "0000000000000302",
         "0000000000000005",
         "0000000000100000",
+        "0000000000000003",
     ]
     "#);
 }

@@ -85,10 +85,13 @@ fn activities_and_early_events_are_pinned() {
         attempt: 2,
         timeout_ms: Some(3),
         asked_by: EXECUTION,
-        started: true,
+        started: Some(300),
         crashes: vec![Timestamp(4)],
     };
-    pinned(&activity, b"\x01\x01n\x011\x02\x01\x030123456789abcdef\x01\x01\x04");
+    pinned(
+        &activity,
+        b"\x01\x01n\x011\x02\x01\x030123456789abcdef\x01\xac\x02\x01\x04",
+    );
     let event = EarlyEventRecord {
         name: "n".into(),
         payload: b"1".to_vec(),

@@ -48,6 +48,7 @@ fn commit(store: &impl Store, number: u64) {
     let record = CommitRecord {
         number,
         next_batch: number,
+        ..CommitRecord::before_the_first(64)
     };
     let mut batch = Batch::default();
     batch.put(&keys::COMMIT, &records::encode(&record).unwrap());

@@ -10,24 +10,21 @@ use super::*;
 fn a_closed_hub_opens_with_everything() {
     let place = tempfile::tempdir().unwrap();
     let directory = place.path().join("hub");
-    let made = open(
-        &directory,
-        &OpenOptions {
-            partitions: 7,
-            ..small()
-        },
-    )
-    .unwrap();
+    let made = open(&directory, &small()).unwrap();
     assert!(made.created && made.clean);
     assert_eq!(made.last_commit, None);
     acknowledged(&made.store, 1..=20);
     made.store.close(20).unwrap();
     drop(made.store);
 
-    let again = open(&directory, &small()).unwrap();
+    let other = OpenOptions {
+        partitions: 7,
+        ..small()
+    };
+    let again = open(&directory, &other).unwrap();
     assert!(!again.created && again.clean);
     assert_eq!(newest(&again), 20);
-    assert_eq!((again.hub, again.partitions, again.incarnation), (made.hub, 7, 1));
+    assert_eq!((again.hub, again.partitions, again.incarnation), (made.hub, 64, 1));
     assert_holds(&again.store, 20);
 }
 

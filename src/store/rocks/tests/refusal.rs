@@ -1,7 +1,7 @@
 //! A hub that has lost something refuses, changes nothing, and has a way out.
 
 use super::*;
-use crate::store::directory::{Acknowledged, Sidecar};
+use crate::store::directory::{Acknowledged, Format, Sidecar};
 
 fn accepting() -> OpenOptions {
     OpenOptions {
@@ -155,4 +155,33 @@ fn a_broken_table_fails_the_read_and_is_named() {
             .for_each(|error| assert_kind(error, ErrorKind::Corrupted, &[name])),
         Err(error) => assert_kind(&error, ErrorKind::Corrupted, &[name]),
     }
+}
+
+/// A `FORMAT` file that says another number of partitions, with a checksum that is right, would have every row looked for in
+/// a wrong place: the store knows how many it was written with, and nothing changes.
+#[test]
+fn another_number_of_partitions_is_refused() {
+    let (_place, directory) = closed_hub(5);
+    let format = Format::find(&directory).unwrap().unwrap();
+    let partitions = format.partitions / 2;
+    Format {
+        partitions,
+        ..format.clone()
+    }
+    .write(&directory)
+    .unwrap();
+    let before = contents(&directory);
+    assert_kind(
+        &refused(&directory, &small()),
+        ErrorKind::Corrupted,
+        &[
+            "FORMAT",
+            "says 32 partitions",
+            "was written with 64",
+            "restore a backup",
+        ],
+    );
+    assert!(contents(&directory) == before, "the refusal changed the directory");
+    format.write(&directory).unwrap();
+    assert_eq!(newest(&open(&directory, &small()).unwrap()), 5);
 }
