@@ -69,7 +69,9 @@ impl Journal {
 
     /// Keeps its thread until the test lets it go on.
     pub fn block(&mut self, ctx: &mut EntityContext) {
-        futures::executor::block_on(gate(ctx.key()).acquire()).unwrap().forget();
+        let gate = Gate::of(ctx.key());
+        gate.begun.add_permits(1);
+        futures::executor::block_on(gate.open.acquire()).unwrap().forget();
     }
 
     /// Sends so many notes to another journal.
@@ -223,7 +225,7 @@ async fn a_full_hub_lets_its_clients_wait() {
     let client = hub.client();
     let (busy, other) = (client.entity::<Journal>("room"), client.entity::<Journal>("other"));
     let held = tokio::spawn(busy.block());
-    tokio::task::yield_now().await;
+    Gate::of("room").wait_until_begun().await;
     let error = other.note(0).try_signal().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Overloaded);
     assert!(
@@ -270,6 +272,7 @@ async fn calls_of_a_stuck_entity_leave_the_room_to_others() {
     let client = hub.client();
     let (stuck, other) = (client.entity::<Journal>("calls"), client.entity::<Journal>("other"));
     let held = tokio::spawn(stuck.hold());
+    Gate::of("calls").wait_until_begun().await;
     let mut waiting = tokio::task::JoinSet::new();
     // So many that those who have given up are looked for, and others take their places.
     for n in 0..300 {
@@ -283,7 +286,7 @@ async fn calls_of_a_stuck_entity_leave_the_room_to_others() {
     for n in 1..=20 {
         assert_eq!(soon(other.note(n)).await.unwrap(), n as usize);
     }
-    gate("calls").add_permits(1);
+    Gate::of("calls").open.add_permits(1);
     held.await.unwrap().unwrap();
     while let Some(answer) = soon(waiting.join_next()).await {
         answer.unwrap().unwrap();
@@ -300,7 +303,7 @@ async fn a_request_that_is_repeated_for_ever_takes_no_room() {
     let client = hub.client();
     let (stuck, other) = (client.entity::<Journal>("again"), client.entity::<Journal>("other"));
     let held = tokio::spawn(stuck.hold());
-    tokio::task::yield_now().await;
+    Gate::of("again").wait_until_begun().await;
     for n in 1..=1_000 {
         give_up(stuck.note(7).request_id("r")).await;
         if n % 4 == 0 {
@@ -311,7 +314,7 @@ async fn a_request_that_is_repeated_for_ever_takes_no_room() {
     assert!(waiting < 200, "{waiting} clients wait, of whom one is there");
     let last = tokio::spawn(stuck.note(7).request_id("r").into_future());
     soon(other.note(0)).await.unwrap();
-    gate("again").add_permits(1);
+    Gate::of("again").open.add_permits(1);
     held.await.unwrap().unwrap();
     assert_eq!(soon(last).await.unwrap().unwrap(), 1);
     assert_eq!(notes(&client, "again").await, [7]);
@@ -326,6 +329,7 @@ async fn a_hanging_executor_leaves_their_room_to_the_others() {
     let client = hub.client();
     let hanging = client.entity::<Journal>("hang");
     let blocked = tokio::spawn(hanging.block());
+    Gate::of("hang").wait_until_begun().await;
     for n in 0..20 {
         give_up(hanging.note(n)).await;
     }
@@ -339,7 +343,7 @@ async fn a_hanging_executor_leaves_their_room_to_the_others() {
         soon(calls.join_next()).await.unwrap().unwrap().unwrap();
     }
     assert!(!blocked.is_finished());
-    gate("hang").add_permits(1);
+    Gate::of("hang").open.add_permits(1);
     blocked.await.unwrap().unwrap();
     while let Some(answer) = soon(calls.join_next()).await {
         answer.unwrap().unwrap();

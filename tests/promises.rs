@@ -258,7 +258,10 @@ async fn an_event_before_a_start_has_a_time_to_live() {
 /// Calls which wait for a lock keep nobody else waiting, however many they are, and an operator puts them in order.
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_that_wait_for_a_lock_leave_room() {
-    let hub = register(Hub::in_memory().executors(1).in_flight_limit(4)).open().await.unwrap();
+    let hub = register(Hub::in_memory().executors(1).in_flight_limit(4))
+        .open()
+        .await
+        .unwrap();
     let client = hub.client();
     let holder = client.start::<hold>(()).instance_id("holder").await.unwrap();
     eventually(|| async { client.locks().await.unwrap().len() == 1 }).await;

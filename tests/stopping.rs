@@ -1,11 +1,12 @@
 //! What a hub that stops, by itself or because it is asked to, owes to those who wait for it.
 
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Condvar, LazyLock, Mutex};
 use std::time::Duration;
 
-use abide::ErrorKind;
 use abide::prelude::*;
+use abide::{ActivityContext, ErrorKind, activity, orchestration};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
@@ -29,6 +30,33 @@ impl Drop for Grenade {
         assert!(!self.armed, "the grenade goes off");
     }
 }
+
+/// Something that is slow to go, as what an operation holds may be: whether it goes, whether it may, and whether it is gone.
+struct Slow {
+    goes: &'static AtomicBool,
+    may_go: &'static Semaphore,
+    gone: &'static AtomicBool,
+}
+
+impl Drop for Slow {
+    fn drop(&mut self) {
+        self.goes.store(true, Ordering::SeqCst);
+        futures::executor::block_on(self.may_go.acquire()).unwrap().forget();
+        self.gone.store(true, Ordering::SeqCst);
+    }
+}
+
+/// One test uses these, and another one those below.
+static OVERDUE_GOES: AtomicBool = AtomicBool::new(false);
+static OVERDUE_MAY_GO: Semaphore = Semaphore::const_new(0);
+static OVERDUE_IS_GONE: AtomicBool = AtomicBool::new(false);
+
+static LEFT_BEGAN: AtomicBool = AtomicBool::new(false);
+static LEFT_IS_GONE: AtomicBool = AtomicBool::new(false);
+
+/// What lets `never` of a desk return.
+static MAY_RETURN: Semaphore = Semaphore::const_new(0);
+static NEVER_BEGAN: AtomicBool = AtomicBool::new(false);
 
 #[derive(Entity, Default, Clone, Serialize, Deserialize)]
 struct Desk {
@@ -54,6 +82,91 @@ impl Desk {
     pub async fn endless(&mut self) {
         std::future::pending::<()>().await;
     }
+
+    /// Runs out of time, and is slow to go then.
+    pub async fn overdue(&mut self) {
+        let _slow = Slow {
+            goes: &OVERDUE_GOES,
+            may_go: &OVERDUE_MAY_GO,
+            gone: &OVERDUE_IS_GONE,
+        };
+        std::future::pending::<()>().await;
+    }
+
+    /// Is left by a shutdown.
+    pub async fn left(&mut self) {
+        static ANY: AtomicBool = AtomicBool::new(false);
+        static AT_ONCE: Semaphore = Semaphore::const_new(1);
+        let _slow = Slow {
+            goes: &ANY,
+            may_go: &AT_ONCE,
+            gone: &LEFT_IS_GONE,
+        };
+        LEFT_BEGAN.store(true, Ordering::SeqCst);
+        std::future::pending::<()>().await;
+    }
+
+    /// Keeps its thread until the test lets it go.
+    pub fn never(&mut self) {
+        NEVER_BEGAN.store(true, Ordering::SeqCst);
+        futures::executor::block_on(MAY_RETURN.acquire()).unwrap().forget();
+    }
+}
+
+/// How often `wait` began, and what becomes of it then.
+static WAITS: AtomicU32 = AtomicU32::new(0);
+static MAY_ANSWER: AtomicBool = AtomicBool::new(false);
+
+/// Works until it is told to end, and makes of that what many do: an error.
+#[activity]
+async fn wait(context: ActivityContext) -> Result<u32, Failure> {
+    let begun = WAITS.fetch_add(1, Ordering::SeqCst) + 1;
+    if MAY_ANSWER.load(Ordering::SeqCst) {
+        return Ok(begun);
+    }
+    context.canceled().await;
+    Err(Failure::message("it was canceled").non_retriable())
+}
+
+#[orchestration]
+async fn waits(ctx: OrchestrationContext) -> Result<u32, Failure> {
+    Ok(ctx.call_activity::<wait>(()).await?)
+}
+
+/// As `wait`, in a test of its own.
+static STANDS: AtomicU32 = AtomicU32::new(0);
+static MAY_STAND_DOWN: AtomicBool = AtomicBool::new(false);
+
+#[activity]
+async fn stand() -> u32 {
+    let begun = STANDS.fetch_add(1, Ordering::SeqCst) + 1;
+    while !MAY_STAND_DOWN.load(Ordering::SeqCst) {
+        tokio::task::yield_now().await;
+    }
+    begun
+}
+
+#[orchestration]
+async fn stands(ctx: OrchestrationContext) -> Result<u32, Failure> {
+    Ok(ctx.call_activity::<stand>(()).await?)
+}
+
+/// Goes on for ever.
+#[orchestration]
+async fn spins(ctx: OrchestrationContext, turns: u64) -> Result<(), Failure> {
+    ctx.continue_as_new(turns + 1).await
+}
+
+/// Waits for what another thread brings about.
+async fn until(is_so: impl Fn() -> bool) {
+    let looking = async {
+        while !is_so() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(30), looking)
+        .await
+        .expect("it happens soon");
 }
 
 /// What the operation `hang` and its test tell each other.
@@ -159,4 +272,221 @@ async fn a_type_that_only_a_timer_mentions_is_listed_as_unregistered() {
     let hub = Hub::builder(directory.path()).open().await.unwrap();
     assert_eq!(hub.unregistered(), ["desk"]);
     hub.shutdown().await.unwrap();
+}
+
+/// An operation that ran out of time is really gone when its caller hears of it: the next one of its entity never runs
+/// beside it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operation_that_ran_out_of_time_is_gone_when_the_next_begins() {
+    let hub = Hub::in_memory()
+        .entity::<Desk>()
+        .operation_timeout(Duration::from_millis(20));
+    let hub = hub.open().await.unwrap();
+    let client = hub.client();
+    let call = tokio::spawn(client.entity::<Desk>("d").overdue().into_future());
+    until(|| OVERDUE_GOES.load(Ordering::SeqCst)).await;
+    for _ in 0..20 {
+        client.entity::<Desk>("other").note().await.unwrap();
+    }
+    assert!(!call.is_finished(), "the operation is still there");
+    OVERDUE_MAY_GO.add_permits(1);
+    let error = call.await.unwrap().unwrap_err().into_returned().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
+    assert!(OVERDUE_IS_GONE.load(Ordering::SeqCst));
+    hub.shutdown().await.unwrap();
+}
+
+/// An operation that a shutdown leaves is gone when the shutdown is over: the next open runs it again, alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operation_that_is_left_is_gone_with_its_hub() {
+    let hub = Hub::in_memory().entity::<Desk>().open().await.unwrap();
+    let call = tokio::spawn(hub.client().entity::<Desk>("d").left().into_future());
+    until(|| LEFT_BEGAN.load(Ordering::SeqCst)).await;
+    hub.shutdown_within(Duration::from_millis(20)).await.unwrap();
+    assert!(LEFT_IS_GONE.load(Ordering::SeqCst));
+    assert_eq!(
+        call.await.unwrap().unwrap_err().into_returned().unwrap_err().kind(),
+        ErrorKind::Closed
+    );
+}
+
+/// A shutdown tells activities to end and does not wait for more. What they make of it is no result: the next open runs
+/// them again, as the same attempt, and no crash is counted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shutdown_cuts_activities_short() {
+    let directory = tempfile::tempdir().unwrap();
+    let open = || {
+        let hub = Hub::builder(directory.path())
+            .activity::<wait>()
+            .orchestration::<waits>();
+        hub.activity_crash_limit(1).open()
+    };
+    let mut hub = open().await.unwrap();
+    hub.client().start::<waits>(()).instance_id("w").await.unwrap();
+    for begun in 1..=3 {
+        until(|| WAITS.load(Ordering::SeqCst) == begun).await;
+        timeout(Duration::from_secs(4), hub.shutdown())
+            .await
+            .expect("it waits for no grace")
+            .unwrap();
+        hub = open().await.unwrap();
+    }
+    until(|| WAITS.load(Ordering::SeqCst) == 4).await;
+    MAY_ANSWER.store(true, Ordering::SeqCst);
+    hub.shutdown().await.unwrap();
+    let hub = open().await.unwrap();
+    let run = hub.client().orchestration::<waits>("w");
+    assert_eq!(run.result().await.unwrap(), 5);
+    hub.shutdown().await.unwrap();
+}
+
+/// An activity that ends before its grace is over, and never looked whether it is to end, has its result.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shutdown_keeps_results_that_it_did_not_cut_short() {
+    let directory = tempfile::tempdir().unwrap();
+    let open = || {
+        Hub::builder(directory.path())
+            .activity::<stand>()
+            .orchestration::<stands>()
+            .open()
+    };
+    let hub = open().await.unwrap();
+    let client = hub.client();
+    client.start::<stands>(()).instance_id("s").await.unwrap();
+    until(|| STANDS.load(Ordering::SeqCst) == 1).await;
+    let closing = tokio::spawn(hub.shutdown());
+    until(|| client.health().is_err()).await;
+    MAY_STAND_DOWN.store(true, Ordering::SeqCst);
+    closing.await.unwrap().unwrap();
+    let hub = open().await.unwrap();
+    assert_eq!(hub.client().orchestration::<stands>("s").result().await.unwrap(), 1);
+    hub.shutdown().await.unwrap();
+}
+
+/// An orchestration that never rests does not keep a hub from closing, and goes on at the next open.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shutdown_leaves_what_never_rests() {
+    let directory = tempfile::tempdir().unwrap();
+    for round in 0..2 {
+        let hub = Hub::builder(directory.path())
+            .orchestration::<spins>()
+            .open()
+            .await
+            .unwrap();
+        if round == 0 {
+            hub.client().start::<spins>(0).instance_id("s").await.unwrap();
+        }
+        let commits = hub.stats().commits;
+        until(|| hub.stats().commits > commits + 20).await;
+        timeout(Duration::from_secs(10), hub.shutdown())
+            .await
+            .expect("it ends with what was taken in")
+            .unwrap();
+    }
+}
+
+/// A synchronous operation that does not return cannot be ended: the shutdown says whose it is and leaves it. When it
+/// returns, the directory is free, and nothing is lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shutdown_leaves_an_operation_that_does_not_return() {
+    let directory = tempfile::tempdir().unwrap();
+    let open = || Hub::builder(directory.path()).entity::<Desk>().executors(1).open();
+    let hub = open().await.unwrap();
+    let desk = hub.client().entity::<Desk>("d");
+    assert_eq!(desk.note().await.unwrap(), 1);
+    let never = tokio::spawn(desk.never().into_future());
+    until(|| NEVER_BEGAN.load(Ordering::SeqCst)).await;
+    let closing = hub.shutdown_within(Duration::from_millis(50));
+    let error = timeout(Duration::from_secs(20), closing).await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
+    assert!(error.to_string().contains("`@desk@d` still runs after 50ms"), "{error}");
+    assert_eq!(open().await.unwrap_err().kind(), ErrorKind::Locked);
+    MAY_RETURN.add_permits(1);
+    let _ = never.await.unwrap();
+    let hub = loop {
+        match open().await {
+            Ok(hub) => break hub,
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Locked),
+        }
+    };
+    assert_eq!(hub.client().entity::<Desk>("d").note().await.unwrap(), 2);
+    hub.shutdown().await.unwrap();
+}
+
+/// How often `serve` began, and whether it is to answer.
+static SERVES: AtomicU32 = AtomicU32::new(0);
+static MAY_SERVE: AtomicBool = AtomicBool::new(false);
+
+#[activity]
+async fn serve() -> u32 {
+    SERVES.fetch_add(1, Ordering::SeqCst);
+    while !MAY_SERVE.load(Ordering::SeqCst) {
+        tokio::task::yield_now().await;
+    }
+    7
+}
+
+#[orchestration]
+async fn serves(ctx: OrchestrationContext) -> Result<u32, Failure> {
+    Ok(ctx.call_activity::<serve>(()).await?)
+}
+
+/// A hub that fails is no crash of the activities that ran in it, whether it is shut down or dropped.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hub_that_fails_blames_no_activity() {
+    let directory = tempfile::tempdir().unwrap();
+    let open = || {
+        Hub::builder(directory.path())
+            .entity::<Grenade>()
+            .activity::<serve>()
+            .orchestration::<serves>()
+            .activity_crash_limit(2)
+            .open()
+    };
+    for round in 1..=5 {
+        let hub = open().await.unwrap();
+        let client = hub.client();
+        if round == 1 {
+            client.start::<serves>(()).instance_id("s").await.unwrap();
+        }
+        until(|| SERVES.load(Ordering::SeqCst) == round).await;
+        let grenade = client.entity::<Grenade>("g");
+        grenade.arm().await.unwrap();
+        grenade.delete().await.unwrap_err();
+        if round % 2 == 0 {
+            drop(hub);
+        } else {
+            timeout(Duration::from_secs(10), hub.shutdown())
+                .await
+                .unwrap()
+                .unwrap_err();
+        }
+    }
+    MAY_SERVE.store(true, Ordering::SeqCst);
+    let hub = open().await.unwrap();
+    assert_eq!(hub.client().orchestration::<serves>("s").result().await.unwrap(), 7);
+    hub.shutdown().await.unwrap();
+}
+
+/// A hub opens with any number of threads and any memory, whatever it had before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn threads_and_memory_may_change_between_two_opens() {
+    let directory = tempfile::tempdir().unwrap();
+    let limits = [(1, 64 << 20), (4, 0), (1_000, 1 << 20), (0, 1), (2, 64 << 20)];
+    for (n, (executors, memory)) in (1..).zip(limits) {
+        let hub = Hub::builder(directory.path())
+            .entity::<Desk>()
+            .executors(executors)
+            .memory_budget(memory)
+            .wal_limit(memory as u64)
+            .partitions(8)
+            .in_flight_limit(3)
+            .open()
+            .await
+            .unwrap();
+        for key in 0..20 {
+            assert_eq!(hub.client().entity::<Desk>(key).note().await.unwrap(), n);
+        }
+        hub.shutdown().await.unwrap();
+    }
 }

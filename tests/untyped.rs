@@ -283,6 +283,7 @@ async fn a_client_knows_what_its_hub_can_do() {
             "take(cents, note)",
             "note(text)",
             "clear()",
+            "block()",
             "slow(millis)"
         ]
     );

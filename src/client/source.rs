@@ -32,11 +32,12 @@ pub(super) struct View<'a> {
 }
 
 impl Source {
-    /// Reads from one consistent state of the hub. What is read may only be told once it is [durable](Self::durable).
+    /// Reads from one consistent state of the hub. It waits for no write, which may take long. What is read may only be told once it is [durable](Self::durable).
     pub(super) fn snapshot<R>(&self, read: impl FnOnce(View<'_>) -> R) -> R {
         match self {
             Self::Open(runtime) => {
-                let (_, reader, ()) = runtime.order.snapshot(|| ());
+                // A write may just become visible; [`durable`](Self::durable) waits for those that have begun, too.
+                let reader = runtime.order.store().snapshot();
                 read(View {
                     reader: reader.as_ref(),
                     partitions: runtime.partitions,
@@ -46,7 +47,7 @@ impl Source {
         }
     }
 
-    /// Reads the newest state, without the lock that a snapshot takes: for what is a single row.
+    /// Reads the newest state: for what is a single row.
     pub(super) fn newest<R>(&self, read: impl FnOnce(View<'_>) -> R) -> R {
         match self {
             Self::Open(runtime) => read(View {

@@ -1,8 +1,11 @@
 //! The thread that makes commits durable.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use crate::commit::order::Released;
 use crate::commit::{CommitOrder, Work};
 use crate::error::{Error, Result};
 use crate::spawn::spawn;
@@ -17,7 +20,7 @@ pub(crate) struct Syncer {
 
 impl Syncer {
     /// Starts the thread. `release` is called with everything that the gate lets out, or with the error that poisoned
-    /// the hub and everything that it takes back.
+    /// the hub and everything that it takes back. It does not panic.
     ///
     /// # Errors
     /// The operating system's, if it gives no thread.
@@ -27,15 +30,12 @@ impl Syncer {
     ) -> Result<Self> {
         let run = move || {
             loop {
-                let released = match order.wait_for_work() {
-                    Work::Sync => {
-                        let watch = Stopwatch::start();
-                        let released = tracing::debug_span!("sync").in_scope(|| order.sync());
-                        metrics::histogram!("abide.sync.seconds").record(watch.elapsed().as_secs_f64());
-                        released
-                    }
-                    Work::Settle => order.settle(),
-                    Work::End => return,
+                // A store may panic, and so may a recorder or a subscriber of the program's. What was taken from the gate by
+                // then is dropped with its senders, so that whoever waits hears of it; the rest is taken back.
+                let released = match catch_unwind(AssertUnwindSafe(|| run_once(&order))) {
+                    Ok(Some(released)) => released,
+                    Ok(None) => return,
+                    Err(panic) => order.give_up(text_of(panic.as_ref())),
                 };
                 release(released.items, released.error);
             }
@@ -49,4 +49,24 @@ impl Syncer {
         // A panic of `release` was reported by the panic hook; the waiting side sees dropped channels.
         let _ = self.thread.join();
     }
+}
+
+/// Waits for work and does it; nothing if there will never be any again.
+fn run_once<T>(order: &CommitOrder<T>) -> Option<Released<T>> {
+    match order.wait_for_work() {
+        Work::Sync => {
+            let watch = Stopwatch::start();
+            let released = tracing::debug_span!("sync").in_scope(|| order.sync());
+            metrics::histogram!("abide.sync.seconds").record(watch.elapsed().as_secs_f64());
+            Some(released)
+        }
+        Work::Settle => Some(order.settle()),
+        Work::End => None,
+    }
+}
+
+fn text_of(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no text")
 }

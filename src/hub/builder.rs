@@ -334,8 +334,11 @@ impl HubBuilder {
             store,
             last,
             partitions,
+            calm_since,
             hub,
         } = self.open_store()?;
+        let clock = Clock::start(last.time);
+        tell_of_clock(&clock);
         let mut unregistered = names::unregistered(store.as_ref(), partitions, &self.registry)?;
         for name in &unregistered {
             tracing::warn!(
@@ -350,7 +353,7 @@ impl HubBuilder {
             );
             unregistered.push(name);
         }
-        let astray = schedule::astray(store.as_ref(), partitions, Clock::start().now())?;
+        let astray = schedule::astray(store.as_ref(), partitions, clock.now())?;
         let config = RuntimeConfig {
             hub,
             registry: self.registry,
@@ -364,6 +367,8 @@ impl HubBuilder {
             executors: self.executors,
             in_flight: self.in_flight.min(tokio::sync::Semaphore::MAX_PERMITS),
             held,
+            calm_since,
+            clock,
         };
         let runtime_of_tokio = tokio.clone();
         let (runtime, threads) = Runtime::start(store, last, config, tokio)?;
@@ -377,8 +382,9 @@ impl HubBuilder {
         match &self.place {
             Place::Memory => Ok(OpenStore {
                 store: Arc::new(Model::new()),
-                last: NO_COMMIT,
+                last: CommitRecord::before_the_first(self.partitions),
                 partitions: self.partitions,
+                calm_since: 0,
                 hub: draw_hub_id().into(),
             }),
             #[cfg(feature = "rocksdb")]
@@ -386,7 +392,7 @@ impl HubBuilder {
                 let options = crate::store::OpenOptions {
                     memory_budget: memory_of_store(self.memory_budget),
                     wal_limit: self.wal_limit,
-                    partitions: u32::from(self.partitions),
+                    partitions: self.partitions,
                     restore: self.restore,
                     accept_loss: self.accept_loss,
                 };
@@ -398,11 +404,13 @@ impl HubBuilder {
                     incarnation = opened.incarnation,
                     "the store is open"
                 );
-                let partitions = u16::try_from(opened.partitions)
-                    .map_err(|_| Error::new(ErrorKind::Format, "the hub has more partitions than this build knows"))?;
+                let partitions = opened.partitions;
                 Ok(OpenStore {
-                    last: opened.last_commit.unwrap_or(NO_COMMIT),
+                    last: opened
+                        .last_commit
+                        .unwrap_or_else(|| CommitRecord::before_the_first(partitions)),
                     partitions,
+                    calm_since: opened.calm_since,
                     hub: format!("{}-{}", opened.hub, opened.incarnation).into(),
                     store: Arc::new(opened.store),
                 })
@@ -420,9 +428,35 @@ struct OpenStore {
     store: Arc<dyn Store>,
     last: CommitRecord,
     partitions: u16,
+    /// Whatever began in this batch or later was not running in a crash.
+    calm_since: u64,
     /// The hub's id and incarnation, as one text.
     hub: Arc<str>,
 }
+
+/// Says loudly what is odd about the clock: nobody else will notice until something is late, or gone.
+fn tell_of_clock(clock: &Clock) {
+    let (now, behind, ahead) = (clock.now(), clock.behind(), clock.ahead());
+    if behind > SMALL_STEP {
+        tracing::warn!(
+            %now,
+            ?behind,
+            "the clock is behind what this hub has stored: it is wrong now, or was wrong at an earlier open; timers wait until \
+             it comes to their times"
+        );
+    }
+    if clock.aging().is_held(now) {
+        tracing::warn!(
+            %now,
+            ?ahead,
+            "the clock is far ahead of what this hub has stored; nothing is deleted because of its age for an hour. If the \
+             clock is wrong, shut the hub down and set it right"
+        );
+    }
+}
+
+/// A clock that a time service has set back by less is nothing to be told of.
+const SMALL_STEP: Duration = Duration::from_secs(60);
 
 /// Begins to purge what the retention names. The task ends by itself soon after the hub has closed.
 #[expect(clippy::disallowed_methods, reason = "the task of the retention is spawned here")]
@@ -439,12 +473,6 @@ fn wake_schedules(tokio: &tokio::runtime::Handle, client: Client, schedules: Vec
         tokio.spawn(schedule::plan_again(client, schedules));
     }
 }
-
-/// What comes before the first commit.
-const NO_COMMIT: CommitRecord = CommitRecord {
-    number: 0,
-    next_batch: 1,
-};
 
 #[expect(
     clippy::disallowed_methods,

@@ -13,7 +13,7 @@ use crate::hub::builder::HubBuilder;
 use crate::hub::stats::HubStats;
 use crate::runtime::{Runtime, Threads};
 
-/// How long a shutdown waits for `async` operations. What still runs then is run again at the next open.
+/// How long a shutdown waits for `async` operations and clients. What still runs then is run again at the next open.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long a hub that is only dropped waits for its threads.
@@ -22,7 +22,8 @@ const DROP_PATIENCE: Duration = Duration::from_secs(5);
 /// An open hub: one data directory with everything in it, held by this process.
 ///
 /// Dropped without [`shutdown`](Hub::shutdown) it loses nothing that was acknowledged, as if the process had been
-/// killed; the next open only takes longer.
+/// killed; the next open only takes longer. `async` operations are dropped at their next await and activities are told to
+/// end, but nobody waits for that: a hub that is opened again in the same process should be shut down.
 pub struct Hub {
     /// Both are there until the hub is shut down.
     open: Option<(Arc<Runtime>, Threads)>,
@@ -87,18 +88,26 @@ impl Hub {
         })?
     }
 
-    /// Closes the hub: it takes in nothing more, finishes what it has taken in, and writes everything to its place, so that
-    /// the next open is fast. For `async` operations, and for what entities send each other, it waits up to thirty seconds.
+    /// Closes the hub: it takes in nothing more, answers the clients that wait, and writes everything to its place, so that
+    /// the next open is fast.
+    ///
+    /// * `async` operations may run for up to thirty seconds more. One that still runs then is dropped at its next await,
+    ///   and the next open runs it again.
+    /// * Activities are told to end, see [`ActivityContext::canceled`](crate::ActivityContext::canceled), and are dropped
+    ///   five seconds later. One that ends without having looked whether it is canceled has its result as usual. Any other
+    ///   is run again by the next open, as the same attempt. None of it counts as a crash.
+    /// * What instances send each other, and orchestrations do by themselves, goes on for one second more when nobody waits
+    ///   for an answer any more. The rest is stored, and goes on at the next open.
     ///
     /// # Errors
-    /// The error that poisoned the hub, if one did, and what the store meets.
+    /// The error that poisoned the hub, if one did, and what the store meets. [`ErrorKind::TimedOut`] if a synchronous
+    /// operation does not return: it cannot be ended, and the directory stays locked until it does.
     pub async fn shutdown(self) -> Result<()> {
         self.shutdown_within(SHUTDOWN_PATIENCE).await
     }
 
-    /// As [`shutdown`](Hub::shutdown), with another time for what is not done. Then it is left: an `async` operation that
-    /// still runs is run again at the next open, messages between entities go on then, and a client that still waits hears
-    /// [`ErrorKind::Closed`].
+    /// As [`shutdown`](Hub::shutdown), with another time for what is not done. Then it is left for the next open, and a
+    /// client that still waits hears [`ErrorKind::Closed`]. Up to two seconds more pass until what cannot be ended is left.
     ///
     /// # Errors
     /// As [`shutdown`](Hub::shutdown).
@@ -118,8 +127,20 @@ impl Hub {
             return Ok(());
         };
         runtime.stop(patience);
-        threads.join();
+        let joined = threads.join(patience);
+        runtime.end_tasks();
+        if let Err(instance) = joined {
+            leave(&runtime);
+            return Err(Error::new(
+                ErrorKind::TimedOut,
+                format!(
+                    "an operation of `{instance}` still runs after {patience:?} and cannot be ended, so the hub was not closed: \
+                     its directory stays locked until the operation returns; nothing that was acknowledged is lost"
+                ),
+            ));
+        }
         if let Some(error) = runtime.failure() {
+            leave(&runtime);
             return Err(error);
         }
         let (written, durable) = runtime.order.watermarks();
@@ -134,6 +155,13 @@ impl Hub {
             .as_ref()
             .map(|(runtime, _)| runtime)
             .ok_or_else(crate::runtime::closed)
+    }
+}
+
+/// Notes that the process lets go of a hub that it could not close: nothing of it was running in a crash.
+fn leave(runtime: &Runtime) {
+    if let Err(error) = runtime.order.store().leave() {
+        tracing::warn!(%error, "the next open will count what was running now as running in a crash");
     }
 }
 
@@ -155,7 +183,11 @@ impl Drop for Hub {
     fn drop(&mut self) {
         if let Some((runtime, threads)) = self.open.take() {
             runtime.stop(Duration::ZERO);
-            if threads.join_within(DROP_PATIENCE) {
+            let ended = threads.join_within(DROP_PATIENCE);
+            // Nobody waits for tasks here: the thread may be the one that they need.
+            runtime.abort_operations();
+            leave(&runtime);
+            if ended {
                 wait_until_last(&runtime);
             }
         }

@@ -39,6 +39,12 @@ pub struct HubStats {
     pub entities_in_memory: u64,
     /// Clients that wait for an answer, of the executor that committed last. Some of them may have given up.
     pub waiting_clients: u64,
+    /// How far the clock was behind the newest stored time when the hub was opened, in seconds. Anything but a little says
+    /// that the clock is wrong, or was wrong at an earlier open.
+    pub clock_behind_seconds: u64,
+    /// How far the clock was ahead of the newest stored time when the hub was opened, in seconds: for so long the hub was
+    /// closed or idle, or the clock was set forward. After more than a day, nothing is deleted because of its age for an hour.
+    pub clock_ahead_seconds: u64,
     /// Bytes that were appended to the write-ahead log.
     pub wal_bytes: u64,
     /// Bytes of log that an open after a kill would have to read, about.
@@ -87,6 +93,8 @@ impl HubStats {
             waiting_instances: read(&totals.mailboxes),
             entities_in_memory: read(&totals.entities_in_memory),
             waiting_clients: read(&totals.callers),
+            clock_behind_seconds: runtime.clock.behind().as_secs(),
+            clock_ahead_seconds: runtime.clock.ahead().as_secs(),
             wal_bytes: store.wal_bytes,
             wal_live_bytes: store.wal_live_bytes,
             memtable_bytes: store.memtable_bytes,

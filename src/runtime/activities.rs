@@ -18,9 +18,11 @@ use crate::engine::message::{ActivityEnd, ActivityKey, Input};
 use crate::engine::panic_text;
 use crate::error::{Error, ErrorKind};
 use crate::id::ExecutionId;
+use crate::runtime::contained::contained;
 use crate::runtime::inbox::Envelope;
 use crate::runtime::release::Lost;
 use crate::runtime::shared::Runtime;
+use crate::runtime::tasks::{Running, Tasks};
 use crate::time::Stopwatch;
 
 /// An attempt of an activity that begins when what asked for it is durable.
@@ -37,10 +39,14 @@ pub(crate) struct StartActivity {
     pub(crate) canceled: Arc<Cancellation>,
 }
 
-/// Tells one attempt that nobody wants its result any more.
+/// Tells one attempt that nobody wants its result any more, or not now.
 #[derive(Default)]
 pub(crate) struct Cancellation {
     canceled: AtomicBool,
+    /// Whether it is told to end because the hub closes.
+    closing: AtomicBool,
+    /// Whether the attempt has looked and knows that it is to end.
+    seen: AtomicBool,
     told: Notify,
 }
 
@@ -48,14 +54,29 @@ pub(crate) struct Cancellation {
 #[derive(Debug, Default)]
 pub(crate) struct RunningActivities {
     attempts: Mutex<BTreeMap<ActivityKey, Arc<Cancellation>>>,
+    /// Whether the hub closes.
+    closing: AtomicBool,
 }
 
 impl RunningActivities {
     /// Notes an attempt that is about to begin.
     pub(crate) fn add(&self, activity: &ActivityKey) -> Arc<Cancellation> {
         let canceled = Arc::new(Cancellation::default());
-        self.attempts().insert(activity.clone(), Arc::clone(&canceled));
+        let mut attempts = self.attempts();
+        attempts.insert(activity.clone(), Arc::clone(&canceled));
+        if self.closing.load(Ordering::Acquire) {
+            canceled.close();
+        }
         canceled
+    }
+
+    /// Tells all attempts to end, because the hub closes. The next open runs again what does.
+    pub(super) fn close(&self) {
+        let attempts = self.attempts();
+        self.closing.store(true, Ordering::Release);
+        for canceled in attempts.values() {
+            canceled.close();
+        }
     }
 
     /// Tells an attempt that nobody wants its result any more.
@@ -93,29 +114,61 @@ impl Drop for RunningActivities {
 impl Cancellation {
     fn cancel(&self) {
         self.canceled.store(true, Ordering::Release);
-        self.told.notify_waiters();
+        // What wakes is code of the user's.
+        contained(|| self.told.notify_waiters());
+    }
+
+    fn close(&self) {
+        self.closing.store(true, Ordering::Release);
+        self.cancel();
+    }
+
+    fn is_set(&self) -> bool {
+        self.canceled.load(Ordering::Acquire)
+    }
+
+    fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
+    /// Whether what the attempt returns may be no result, but what it makes of being told to end because the hub closes.
+    fn has_cut_short(&self) -> bool {
+        self.is_closing() && self.seen.load(Ordering::Acquire)
+    }
+
+    /// Waits until it is to end, on behalf of the hub.
+    async fn set(&self) {
+        let told = self.told.notified();
+        if !self.is_set() {
+            told.await;
+        }
     }
 }
 
 impl CancelSignal for Cancellation {
     fn is_canceled(&self) -> bool {
-        self.canceled.load(Ordering::Acquire)
+        let canceled = self.is_set();
+        if canceled {
+            self.seen.store(true, Ordering::Release);
+        }
+        canceled
     }
 
     fn canceled(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         // From its making on it hears what is told, so that nothing is missed between the look and the wait.
         let told = self.told.notified();
         Box::pin(async move {
-            if !self.is_canceled() {
+            if !self.is_set() {
                 told.await;
             }
+            self.seen.store(true, Ordering::Release);
         })
     }
 }
 
 impl fmt::Debug for Cancellation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Cancellation").field(&self.is_canceled()).finish()
+        f.debug_tuple("Cancellation").field(&self.is_set()).finish()
     }
 }
 
@@ -125,6 +178,10 @@ impl Runtime {
     pub(super) fn start_activity(self: &Arc<Self>, start: StartActivity) {
         // The core asks only for what is registered.
         let Some(code) = self.registry.activity(&start.name) else {
+            return;
+        };
+        let Some(running) = self.attempts.enter(&start.activity.instance) else {
+            // The hub is gone; its row is there for the next open.
             return;
         };
         let attempt = Attempt {
@@ -137,6 +194,7 @@ impl Runtime {
         let future = code.run(start.input, attempt);
         let watched = Watched {
             runtime: Arc::downgrade(self),
+            tasks: Arc::clone(&self.attempts),
             blocking: code.is_blocking(),
             timeout: start.timeout.or(code.timeout()),
             grace: self.limits.cancel_grace,
@@ -147,7 +205,7 @@ impl Runtime {
         };
         let (tokio, lost) = (self.tokio.clone(), Lost::of(self));
         self.tokio.spawn(async move {
-            if watched.run(future, &tokio).await {
+            if watched.run(future, running, &tokio).await {
                 lost.call_off();
             }
         });
@@ -162,6 +220,7 @@ impl Runtime {
 /// An attempt that runs, from the side of the hub.
 struct Watched {
     runtime: Weak<Runtime>,
+    tasks: Arc<Tasks>,
     activity: ActivityKey,
     name: String,
     attempt: u32,
@@ -175,16 +234,18 @@ struct Watched {
 impl Watched {
     /// Runs the attempt and tells the core how it ended. Says whether it ended by itself or by the hub's will: otherwise
     /// the tokio runtime ends.
-    async fn run(self, future: ActivityFuture, tokio: &Handle) -> bool {
-        if self.canceled.is_canceled() {
-            self.tell(self.not_wanted());
+    async fn run(self, future: ActivityFuture, running: Running, tokio: &Handle) -> bool {
+        if self.canceled.is_set() {
+            self.tell(self.called_off());
             return true;
         }
         let labels = [("activity", self.name.clone())];
         metrics::counter!("abide.activities.started", &labels).increment(1);
-        let running = Counted::one(metrics::gauge!("abide.activities.running", &labels));
+        let counted = Counted::one(metrics::gauge!("abide.activities.running", &labels));
         let begun = Stopwatch::start();
-        let mut task = self.spawn(future, tokio);
+        let number = running.number();
+        let mut task = self.spawn(future, running, tokio);
+        self.tasks.note(number, task.abort_handle());
         let ended = tokio::select! {
             biased;
             ended = &mut task => self.joined(ended, false),
@@ -196,16 +257,20 @@ impl Watched {
                 self.joined(task.await, true)
             }
             () = self.grace_is_over() => {
+                if self.canceled.is_closing() {
+                    // One that blocks may go on for long, and the hub does not wait for it.
+                    self.tell(ActivityEnd::Abandoned);
+                }
                 task.abort();
                 self.joined(task.await, true)
             }
         };
-        drop(running);
+        drop(counted);
         metrics::histogram!("abide.activity.seconds", &labels).record(begun.elapsed().as_secs_f64());
         let Some(ended) = ended else {
-            return false;
+            return self.tasks.is_closed();
         };
-        let outcome = if self.canceled.is_canceled() {
+        let outcome = if self.canceled.is_set() {
             "canceled"
         } else {
             name_of(&ended)
@@ -217,8 +282,12 @@ impl Watched {
 
     /// Lets the user's code begin.
     #[expect(clippy::disallowed_methods, reason = "tasks are spawned here")]
-    fn spawn(&self, future: ActivityFuture, tokio: &Handle) -> JoinHandle<ActivityEnd> {
+    fn spawn(&self, future: ActivityFuture, running: Running, tokio: &Handle) -> JoinHandle<ActivityEnd> {
         let span = tracing::info_span!("activity", name = self.name, key = %self.activity, attempt = self.attempt);
+        let future = async move {
+            let _running = running;
+            future.await
+        };
         if !self.blocking {
             return tokio.spawn(future.instrument(span));
         }
@@ -234,13 +303,14 @@ impl Watched {
     }
 
     async fn grace_is_over(&self) {
-        self.canceled.canceled().await;
+        self.canceled.set().await;
         tokio::time::sleep(self.grace).await;
     }
 
     /// What became of the task. Nothing if the tokio runtime dropped it.
     fn joined(&self, ended: Result<ActivityEnd, JoinError>, aborted: bool) -> Option<ActivityEnd> {
         match ended.map_err(JoinError::try_into_panic) {
+            Ok(_) | Err(Ok(_)) if self.canceled.has_cut_short() => Some(ActivityEnd::Abandoned),
             Ok(ended) => Some(ended),
             Err(Ok(panic)) => {
                 let text = panic_text(panic.as_ref());
@@ -248,13 +318,16 @@ impl Watched {
                 tracing::error!("{message}");
                 Some(ActivityEnd::Runtime(Error::new(ErrorKind::Panicked, message)))
             }
-            Err(Err(_)) if aborted => Some(self.not_wanted()),
+            Err(Err(_)) if aborted => Some(self.called_off()),
             Err(Err(_)) => None,
         }
     }
 
-    /// The end of an attempt that no core listens to.
-    fn not_wanted(&self) -> ActivityEnd {
+    /// The end of an attempt that was told to end: no core listens to it, unless the hub closes.
+    fn called_off(&self) -> ActivityEnd {
+        if self.canceled.is_closing() {
+            return ActivityEnd::Abandoned;
+        }
         let message = format!(
             "the activity `{}` ({}) is not wanted any more",
             self.name, self.activity
@@ -299,6 +372,7 @@ fn name_of(ended: &ActivityEnd) -> &'static str {
         ActivityEnd::Answer(_) => "answered",
         ActivityEnd::Returned(_) => "returned",
         ActivityEnd::Lingers(_) => "timed_out",
+        ActivityEnd::Abandoned => "abandoned",
         ActivityEnd::Runtime(error) if error.kind() == ErrorKind::Panicked => "panicked",
         ActivityEnd::Runtime(_) => "refused",
     }

@@ -4,6 +4,7 @@ use slab::Slab;
 
 use crate::engine::message::Token;
 use crate::error::Error;
+use crate::runtime::contained::contained;
 use crate::runtime::inbox::Reply;
 
 /// How many clients may have given up before they are looked for, if few wait.
@@ -30,7 +31,9 @@ impl Callers {
     /// Gives back the room that a call took, because it waits as a row now.
     pub(super) fn give_back_room(&mut self, token: Token) {
         if let Some(reply) = self.replies.get_mut(token.0 as usize) {
-            reply.permit = None;
+            let permit = reply.permit.take();
+            // Whoever waits for it is woken.
+            contained(|| drop(permit));
         }
     }
 
@@ -53,7 +56,7 @@ impl Callers {
     /// Tells everyone why there will be no answer.
     pub(super) fn refuse(&mut self, error: &Error) {
         for reply in self.replies.drain() {
-            let _ = reply.sender.send(Err(error.clone()));
+            reply.refuse(error);
         }
     }
 

@@ -13,11 +13,19 @@ use crate::engine::{Core, CoreConfig, Step, panic_text};
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::activities::StartActivity;
 use crate::runtime::callers::Callers;
+use crate::runtime::contained::contained;
 use crate::runtime::gauges::Gauges;
 use crate::runtime::inbox::{Envelope, InboxReceiver, Reply};
 use crate::runtime::release::Release;
 use crate::runtime::shared::Runtime;
 use crate::time::Timestamp;
+
+/// How long a hub that is asked to stop goes on with what nobody waits for.
+const ENCORE: Duration = Duration::from_secs(1);
+
+/// The longest wait for a time that is known. The clock of such a wait may stand still while the computer sleeps, and the
+/// hub's does not.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// The thread that runs one core: it receives, steps, commits and hands on.
 pub(crate) struct Executor {
@@ -34,6 +42,8 @@ pub(crate) struct Executor {
     gauges: Gauges,
     /// When to leave what is not done, once the hub is asked to stop.
     stop_at: Option<Timestamp>,
+    /// Since when nobody is left, once the hub is asked to stop, who would have to wait if the rest is left.
+    settled_since: Option<Timestamp>,
 }
 
 impl Executor {
@@ -67,25 +77,27 @@ impl Executor {
             waits: HashMap::new(),
             gauges: Gauges::of_executor(index),
             stop_at: None,
+            settled_since: None,
         };
         executor.execute();
     }
 
     fn execute(mut self) {
+        let _ended = Ended(Arc::clone(&self.runtime));
         // Nothing of a step that panicked is written, and nothing of the core is used after it.
         let worked =
             catch_unwind(AssertUnwindSafe(|| self.work())).unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
         if let Err(error) = worked {
-            tracing::error!(%error, executor = self.index, "an executor stops; the hub has to be opened again");
             self.runtime.fail(&error);
+            contained(|| {
+                tracing::error!(%error, executor = self.index, "an executor stops; the hub has to be opened again");
+            });
             self.refuse_until_stopped(&error);
         }
         // Who was told of a full queue by the last steps waits for room that no step will make.
         self.runtime.room.open_all();
         // What is left of the core holds states of users, and one of them may panic again when it is dropped.
-        let runtime = Arc::clone(&self.runtime);
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(self)));
-        runtime.executor_ended();
+        contained(|| drop(self));
     }
 
     fn work(&mut self) -> Result<()> {
@@ -120,7 +132,7 @@ impl Executor {
         let now = self.runtime.clock.now();
         let wake = self.core.next_wake().into_iter().chain(self.stop_at).min();
         // The clock rounds down, so a wait ends up to a millisecond early; one more keeps it from spinning.
-        let timeout = wake.map(|wake| now.until(wake) + Duration::from_millis(1));
+        let timeout = wake.map(|wake| (now.until(wake) + Duration::from_millis(1)).min(LONGEST_WAIT));
         self.inbox.wait(timeout);
         self.drain();
     }
@@ -251,7 +263,7 @@ impl Executor {
                 runtime.inbox_of(&message.target).deliver(message, commit);
             }
         };
-        match runtime.order.commit(&mut step.batch, releases, deliver) {
+        match runtime.order.commit(step.now, &mut step.batch, releases, deliver) {
             Ok(_) => {
                 self.core.reuse(step);
                 Ok(())
@@ -305,14 +317,23 @@ impl Executor {
     }
 
     /// Whether everything is done that a stop waits for.
-    fn may_end(&self) -> bool {
+    fn may_end(&mut self) -> bool {
         self.stop_at.is_some() && self.core.running() == 0 || self.has_to_end()
     }
 
-    /// Whether the patience of a stop is over. What entities send each other may never come to an end, and all of it is
-    /// stored.
-    fn has_to_end(&self) -> bool {
-        self.stop_at.is_some_and(|stop_at| self.runtime.clock.now() >= stop_at)
+    /// Whether the patience of a stop is over, or nobody is left who would have to wait: what instances send each other and
+    /// do by themselves may never come to an end, and all of it is stored.
+    fn has_to_end(&mut self) -> bool {
+        let Some(stop_at) = self.stop_at else {
+            return false;
+        };
+        let now = self.runtime.clock.now();
+        if self.core.running() > 0 || self.callers.anyone_waits() {
+            self.settled_since = None;
+            return now >= stop_at;
+        }
+        let since = *self.settled_since.get_or_insert(now);
+        now >= stop_at.min(since.after(ENCORE))
     }
 
     /// Tells everyone who waits, or still asks, why nothing is done any more.
@@ -321,7 +342,7 @@ impl Executor {
         self.runtime.room.open_all();
         self.callers.refuse(error);
         for (_, reply) in self.waits.drain() {
-            let _ = reply.sender.send(Err(error.clone()));
+            reply.refuse(error);
         }
         while self.stop_at.is_none() {
             self.inbox.wait(None);
@@ -331,14 +352,21 @@ impl Executor {
                 match envelope {
                     Envelope::Request { reply, .. }
                     | Envelope::Operator { reply, .. }
-                    | Envelope::Wait { reply, .. } => {
-                        let _ = reply.sender.send(Err(error.clone()));
-                    }
+                    | Envelope::Wait { reply, .. } => reply.refuse(error),
                     Envelope::Stop { patience } => self.stop_at = Some(self.runtime.clock.now().after(patience)),
                     Envelope::Forget { .. } | Envelope::Input(_) | Envelope::Wake => {}
                 }
             }
         }
+    }
+}
+
+/// Tells the hub that an executor has ended, however it did.
+struct Ended(Arc<Runtime>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.executor_ended();
     }
 }
 

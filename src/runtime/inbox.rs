@@ -11,6 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use crate::engine::message::{ClientOrigin, Input, Message, Token};
 use crate::error::Error;
 use crate::id::InstanceId;
+use crate::runtime::contained::contained;
 use crate::runtime::room::Told;
 use crate::store::records::Action;
 
@@ -53,6 +54,13 @@ pub(crate) struct Reply {
     pub(crate) sender: oneshot::Sender<Result<Told, Error>>,
     /// Held until the client hears, or its message waits as a row.
     pub(crate) permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Reply {
+    /// Tells the client why there will be no answer.
+    pub(super) fn refuse(self, error: &Error) {
+        contained(|| drop(self.sender.send(Err(error.clone()))));
+    }
 }
 
 /// For how many envelopes an inbox keeps memory when it is empty.

@@ -2,6 +2,7 @@
 
 mod activities;
 mod callers;
+mod contained;
 mod executor;
 mod gauges;
 mod inbox;
@@ -9,6 +10,7 @@ mod release;
 mod room;
 mod shared;
 mod shares;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod totals;

@@ -1,6 +1,5 @@
 //! What leaves the process once it is durable.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 
 use tokio::runtime::RuntimeFlavor;
@@ -12,6 +11,7 @@ use crate::engine::panic_text;
 use crate::error::{Error, ErrorKind};
 use crate::id::{InstanceId, MessageId};
 use crate::runtime::activities::StartActivity;
+use crate::runtime::contained::contained;
 use crate::runtime::inbox::{Envelope, Reply};
 use crate::runtime::room::Told;
 use crate::runtime::shared::Runtime;
@@ -43,15 +43,17 @@ pub(crate) enum Release {
 impl Runtime {
     /// Lets everything out, or tells everyone why it cannot be.
     pub(crate) fn release(self: &Arc<Self>, mut items: Vec<Release>, error: Option<&Error>) {
-        give_back_room(&mut items);
+        // A waker of the user's may panic, or what is dropped with an operation that never began. The others must go out all
+        // the same.
+        contained(|| give_back_room(&mut items));
         if error.is_none() && items.len() >= CROWD && self.tokio.runtime_flavor() == RuntimeFlavor::MultiThread {
             return self.release_from_worker(items);
         }
         for item in items {
-            match error {
+            contained(|| match error {
                 None => self.release_one(item),
                 Some(error) => item.refuse(error),
-            }
+            });
         }
     }
 
@@ -64,11 +66,7 @@ impl Runtime {
         let lost = Lost(Arc::downgrade(self));
         self.tokio.spawn(async move {
             for item in items {
-                // A waker of the user's may panic. The others must go out all the same.
-                if let Err(panic) = catch_unwind(AssertUnwindSafe(|| runtime.release_one(item))) {
-                    let text = panic_text(panic.as_ref());
-                    tracing::error!(text, "something panicked that was let out of the gate");
-                }
+                contained(|| runtime.release_one(item));
             }
             lost.call_off();
         });
@@ -97,20 +95,37 @@ impl Runtime {
     /// Runs an `async` operation on the tokio runtime that the hub was opened in.
     #[expect(clippy::disallowed_methods, reason = "tasks are spawned here")]
     fn start_operation(self: &Arc<Self>, instance: InstanceId, message: MessageId, operation: AsyncOperation) {
+        let Some(running) = self.operations.enter(&instance) else {
+            // The hub is gone; its row is there for the next open.
+            return;
+        };
         let runtime: Weak<Self> = Arc::downgrade(self);
-        let limit = self.limits.async_timeout;
+        let (limit, operations) = (self.limits.async_timeout, Arc::clone(&self.operations));
         let handle = self.tokio.clone();
         let lost = Lost::of(self);
         self.tokio.spawn(async move {
-            let mut task = handle.spawn(operation);
+            let number = running.number();
+            let mut task = handle.spawn(async move {
+                let _running = running;
+                operation.await
+            });
+            operations.note(number, task.abort_handle());
             let ended = match tokio::time::timeout(limit, &mut task).await {
                 Ok(Ok(finished)) => AsyncEnded::Finished(finished),
                 Ok(Err(error)) => match error.try_into_panic() {
                     Ok(panic) => AsyncEnded::Panicked(panic_text(panic.as_ref())),
-                    Err(_) => return,
+                    // The hub is gone, or the tokio runtime.
+                    Err(_) => {
+                        if operations.is_closed() {
+                            lost.call_off();
+                        }
+                        return;
+                    }
                 },
                 Err(_) => {
                     task.abort();
+                    // The entity's next operation must not run beside it. It ends at its next await.
+                    let _ = task.await;
                     AsyncEnded::TimedOut
                 }
             };

@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 use crate::engine::message::{Message, Settled};
 use crate::failure::CallFailure;
 use crate::id::InstanceId;
+use crate::runtime::contained::contained;
 
 /// What a client hears.
 #[derive(Debug)]
@@ -58,14 +59,14 @@ impl Room {
     /// Lets everyone in who waits for `instance`.
     pub(crate) fn open(&self, instance: &InstanceId) {
         if let Some((_, door)) = self.doors.remove(instance) {
-            door.0.close();
+            contained(|| door.0.close());
         }
     }
 
     /// Lets everyone go, because the hub ends.
     pub(crate) fn open_all(&self) {
         self.doors.retain(|_, door| {
-            door.0.close();
+            contained(|| door.0.close());
             false
         });
     }

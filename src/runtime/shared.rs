@@ -1,7 +1,6 @@
 //! What the threads of an open hub share, and how they start and end.
 
 use std::collections::BTreeSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, OnceLock};
@@ -12,21 +11,29 @@ use tokio::sync::oneshot;
 
 use crate::commit::{CommitOrder, Gated, Syncer};
 use crate::engine::message::Token;
-use crate::engine::{ActivitySlots, CoreConfig, Limits, Progress, Registry, panic_text};
+use crate::engine::{ActivitySlots, CoreConfig, Limits, Progress, Registry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, PartitionId};
 use crate::runtime::activities::RunningActivities;
+use crate::runtime::contained::contained;
 use crate::runtime::executor::Executor;
 use crate::runtime::inbox::{Envelope, Inbox, InboxReceiver};
 use crate::runtime::release::Release;
 use crate::runtime::room::Room;
 use crate::runtime::shares::Share;
+use crate::runtime::tasks::Tasks;
 use crate::runtime::totals::Totals;
 use crate::runtime::watchdog;
 use crate::spawn::spawn;
 use crate::store::Store;
 use crate::store::records::CommitRecord;
 use crate::time::Clock;
+
+/// How long a turn may still run after the patience of a shutdown is over.
+const HANGING: Duration = Duration::from_secs(1);
+
+/// How long a shutdown waits for tasks that it has ended.
+const LAST_TASKS: Duration = Duration::from_secs(1);
 
 /// How a runtime is set up.
 pub(crate) struct RuntimeConfig {
@@ -39,6 +46,9 @@ pub(crate) struct RuntimeConfig {
     /// The most messages of clients that are taken in and neither settled nor stored, over all executors.
     pub(crate) in_flight: usize,
     pub(crate) held: BTreeSet<InstanceId>,
+    /// Whatever an earlier life began in this batch or later was not running in a crash.
+    pub(crate) calm_since: u64,
+    pub(crate) clock: Clock,
 }
 
 /// What the threads of an open hub share.
@@ -54,6 +64,10 @@ pub(crate) struct Runtime {
     pub(crate) totals: Totals,
     pub(crate) slots: Arc<ActivitySlots>,
     pub(crate) activities: RunningActivities,
+    /// The tasks of `async` operations.
+    pub(super) operations: Arc<Tasks>,
+    /// The tasks of activities.
+    pub(super) attempts: Arc<Tasks>,
     /// The room of each executor for what is sent to it.
     pub(crate) shares: Vec<Share>,
     pub(crate) tokio: tokio::runtime::Handle,
@@ -71,6 +85,7 @@ pub(crate) struct Threads {
     executors: Vec<JoinHandle<()>>,
     syncer: Option<Syncer>,
     watchdog: Option<(Sender<()>, JoinHandle<()>)>,
+    watched: Vec<Arc<Progress>>,
     /// Disconnected when all executors and the syncer have ended.
     ended: Receiver<()>,
 }
@@ -96,11 +111,13 @@ impl Runtime {
             partitions: config.partitions,
             order: Arc::new(CommitOrder::new(store, last)),
             inboxes,
-            clock: Clock::start(),
+            clock: config.clock,
             room: Room::default(),
             totals: Totals::default(),
             slots: Arc::new(ActivitySlots::new(config.limits.activities, executors)),
             activities: RunningActivities::default(),
+            operations: Arc::default(),
+            attempts: Arc::default(),
             shares: Share::divide(config.in_flight, executors),
             tokio,
             waits: AtomicU64::new(0),
@@ -115,11 +132,16 @@ impl Runtime {
             executors: Vec::with_capacity(executors),
             syncer: Some(syncer),
             watchdog: None,
+            watched: watched.clone(),
             ended,
         };
         let cores = watched.iter().zip(receivers).enumerate();
-        let cores = cores
-            .map(|(index, (progress, inbox))| (runtime.core_config(index, Arc::clone(progress), &config.held), inbox));
+        let cores = cores.map(|(index, (progress, inbox))| {
+            (
+                runtime.core_config(index, Arc::clone(progress), &config.held, config.calm_since),
+                inbox,
+            )
+        });
         match threads.start(&runtime, cores.collect(), watched, &alive) {
             Ok(()) => Ok((runtime, threads)),
             Err(error) => {
@@ -127,13 +149,20 @@ impl Runtime {
                 // Those that did not start cannot end, so the syncer would not hear of it.
                 runtime.order.stop();
                 drop(alive);
-                threads.join();
+                // What is left is told of in the log; why the hub does not open is the more important thing.
+                let _ = threads.join(Duration::ZERO);
                 Err(error)
             }
         }
     }
 
-    fn core_config(&self, index: usize, progress: Arc<Progress>, held: &BTreeSet<InstanceId>) -> CoreConfig {
+    fn core_config(
+        &self,
+        index: usize,
+        progress: Arc<Progress>,
+        held: &BTreeSet<InstanceId>,
+        calm_since: u64,
+    ) -> CoreConfig {
         let executors = self.inboxes.len();
         let owned: Vec<PartitionId> = (0..self.partitions)
             .map(PartitionId)
@@ -154,6 +183,8 @@ impl Runtime {
             partitions: self.partitions,
             owned,
             held,
+            calm_since,
+            aging: self.clock.aging(),
         }
     }
 
@@ -163,16 +194,8 @@ impl Runtime {
         Syncer::start(Arc::clone(&self.order), move |items, error| {
             let _ = &alive;
             if let Some(runtime) = runtime.upgrade() {
-                // A waker of the user's may panic, and so may what is dropped with an operation that never began.
-                let release = AssertUnwindSafe(|| runtime.release(items, error.as_ref()));
-                let panicked = catch_unwind(release).err().map(|panic| {
-                    let text = panic_text(panic.as_ref());
-                    Error::new(
-                        ErrorKind::Poisoned,
-                        format!("what left the gate panicked: {text}; open the hub again"),
-                    )
-                });
-                if let Some(error) = error.or(panicked) {
+                runtime.release(items, error.as_ref());
+                if let Some(error) = error {
                     runtime.fail(&error);
                 }
             }
@@ -255,11 +278,11 @@ impl Runtime {
     /// Lets every executor and every client that waits hear that the hub does nothing any more.
     pub(crate) fn fail(&self, error: &Error) {
         if self.failed.set(error.clone()).is_ok() {
-            metrics::counter!("abide.hub.failed").increment(1);
             for inbox in &self.inboxes {
                 inbox.send(Envelope::Wake);
             }
             self.room.open_all();
+            contained(|| metrics::counter!("abide.hub.failed").increment(1));
         }
     }
 
@@ -292,13 +315,43 @@ impl Runtime {
         }
     }
 
-    /// Takes in nothing more from clients and lets the executors end.
+    /// Takes in nothing more from clients, lets the executors end, and tells activities to end.
     pub(crate) fn stop(&self, patience: Duration) {
         self.closed.store(true, Ordering::Release);
-        self.shares.iter().for_each(Share::close);
-        self.room.open_all();
         for inbox in &self.inboxes {
             inbox.send(Envelope::Stop { patience });
+        }
+        // After the envelopes, so that what ends now is taken in by executors that know why.
+        self.activities.close();
+        for share in &self.shares {
+            contained(|| share.close());
+        }
+        self.room.open_all();
+    }
+
+    /// Ends the `async` operations that still run when the executors have ended, each at its next await. Activities have
+    /// been told to end, and get their time for that.
+    pub(crate) fn abort_operations(&self) {
+        self.operations.abort();
+    }
+
+    /// Ends every task of the user's that still runs when the executors have ended, and waits until they are gone: what the
+    /// next open runs again must not run beside them. One that blocks its thread cannot be ended; it is named.
+    pub(crate) fn end_tasks(&self) {
+        for (tasks, what) in [
+            (&self.operations, "an `async` operation"),
+            (&self.attempts, "an activity"),
+        ] {
+            tasks.abort();
+            for instance in tasks.wait(LAST_TASKS) {
+                contained(|| {
+                    tracing::error!(
+                        %instance,
+                        "{what} blocks its thread and still runs although the hub is closed; the next open runs it again, \
+                         maybe beside this one"
+                    );
+                });
+            }
         }
     }
 }
@@ -331,15 +384,36 @@ impl Threads {
         Ok(())
     }
 
-    /// Waits for the end of all threads, after [`Runtime::stop`].
-    pub(crate) fn join(self) {
+    /// Waits for the end of all threads, after [`Runtime::stop`] with this patience. A synchronous operation that goes on
+    /// when the patience is over cannot be ended: its thread is left behind.
+    ///
+    /// # Errors
+    /// The instance whose turn goes on.
+    pub(crate) fn join(self, patience: Duration) -> std::result::Result<(), InstanceId> {
         drop(self.watchdog);
+        let look = || self.watched.iter().map(|progress| progress.running());
+        let mut before: Vec<_> = look().map(|_| None).collect();
+        let mut wait = patience;
+        while self.ended.recv_timeout(wait) != Err(RecvTimeoutError::Disconnected) {
+            // A turn that began before the patience was over and still runs a while after it does not end by itself. For
+            // anything else, like a slow disk, it is worth to wait.
+            let now: Vec<_> = look().collect();
+            let hangs = now
+                .iter()
+                .zip(&before)
+                .find(|(now, before)| now.is_some() && now == before);
+            if let Some((Some((_, instance)), _)) = hangs {
+                return Err(instance.clone());
+            }
+            (before, wait) = (now, HANGING);
+        }
         for executor in self.executors {
             let _ = executor.join();
         }
         if let Some(syncer) = self.syncer {
             syncer.join();
         }
+        Ok(())
     }
 
     /// Waits for the end of all threads, but not for ever: a turn that hangs is left behind. Says whether all ended.

@@ -12,6 +12,7 @@ use crate::entity::entity_code;
 use crate::prelude::*;
 use crate::store::Model;
 use crate::store::records::CommitRecord;
+use crate::time::{Clock, Timestamp};
 use crate::{ErrorKind, Result};
 
 #[derive(Entity, Default, Clone, Debug, Serialize, Deserialize)]
@@ -45,11 +46,10 @@ fn start(model: &Arc<Model>, executors: usize) -> (Arc<Runtime>, Threads, Client
         executors,
         in_flight: 100,
         held: Default::default(),
+        calm_since: 1,
+        clock: Clock::start(Timestamp(0)),
     };
-    let none = CommitRecord {
-        number: 0,
-        next_batch: 1,
-    };
+    let none = CommitRecord::before_the_first(8);
     let store = Arc::clone(model);
     let (runtime, threads) = Runtime::start(store, none, config, tokio::runtime::Handle::current()).unwrap();
     let client = Client::new(&runtime);
@@ -70,12 +70,53 @@ async fn a_full_hub_takes_orders_of_operators() {
     let full = Arc::clone(&runtime.shares[0].clients).acquire_many_owned(100).await;
     let refused = client.entity::<Busy>("a").note().try_signal().await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Overloaded);
-    let refused = client.instance("nobody").terminate("it is in the way").await.unwrap_err();
+    let refused = client
+        .instance("nobody")
+        .terminate("it is in the way")
+        .await
+        .unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::NotFound, "it was looked for");
     drop(full);
     client.entity::<Busy>("a").note().try_signal().await.unwrap();
     runtime.stop(Duration::ZERO);
-    threads.join();
+    threads.join(Duration::ZERO).unwrap();
+}
+
+/// While a write takes long, nothing that reads keeps a thread of tokio's: it waits as a task for what it may tell.
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "a thread ends the stall if nothing else can")]
+async fn a_read_keeps_no_thread_while_a_write_takes_long() {
+    let model = Arc::new(Model::new());
+    let (runtime, threads, client) = start(&model, 1);
+    let (proceed, proceeds) = std::sync::mpsc::channel::<()>();
+    let (stalled, is_stalled) = std::sync::mpsc::channel();
+    let store = Arc::clone(&model);
+    let stall = std::thread::spawn(move || {
+        let guard = store.stall();
+        stalled.send(()).unwrap();
+        let told = proceeds.recv_timeout(Duration::from_secs(20));
+        drop(guard);
+        told
+    });
+    is_stalled.recv().unwrap();
+    let signal = tokio::spawn(client.entity::<Busy>("a").note().signal().into_future());
+    while runtime.order.begun() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let status = client.instance("o").status();
+    let mut status = Box::pin(status.into_future());
+    // On this thread, which is the only one of tokio's.
+    let told = std::future::poll_fn(|cx| std::task::Poll::Ready(status.as_mut().poll(cx))).await;
+    assert!(
+        told.is_pending(),
+        "what a write may have changed is not told before it is durable"
+    );
+    proceed.send(()).unwrap();
+    stall.join().unwrap().expect("the read waited for the write");
+    assert!(status.await.unwrap().is_none());
+    signal.await.unwrap().unwrap();
+    runtime.stop(Duration::ZERO);
+    threads.join(Duration::ZERO).unwrap();
 }
 
 async fn call(operation: impl Future<Output = Result<(), CallError>>) -> Result<()> {
@@ -92,7 +133,7 @@ async fn a_failed_sync_reaches_the_caller_of_an_operation_that_never_began() {
         model.fail_sync_after(0);
         refused(call(client.entity::<Busy>("a").wait())).await;
         runtime.stop(Duration::ZERO);
-        threads.join();
+        threads.join(Duration::ZERO).unwrap();
     }
 }
 
@@ -128,6 +169,6 @@ async fn a_failure_reaches_everyone_who_waits() {
             refused(client.entity::<Busy>(key).state()).await;
         }
         runtime.stop(Duration::ZERO);
-        threads.join();
+        threads.join(Duration::ZERO).unwrap();
     }
 }

@@ -155,7 +155,7 @@ fn open(
             attempt: 1,
             timeout_ms: timeout.map(|timeout| timeout.as_millis() as u64),
             asked_by: ExecutionId([7; 16]),
-            started: false,
+            started: None,
             crashes: Vec::new(),
         };
         batch.put(&row(n), &records::encode(&record).unwrap());
@@ -182,11 +182,10 @@ fn open(
         executors,
         in_flight: 100,
         held: Default::default(),
+        calm_since: 1,
+        clock: Clock::start(Timestamp(0)),
     };
-    let none = CommitRecord {
-        number: 0,
-        next_batch: 1,
-    };
+    let none = CommitRecord::before_the_first(PARTITIONS);
     let store = Arc::clone(model);
     Runtime::start(store, none, config, tokio::runtime::Handle::current()).unwrap()
 }
@@ -231,7 +230,7 @@ async fn refused(model: &Model, n: u64) -> (ErrorKind, String) {
 /// Ends the hub, and says which rows are left.
 fn close(runtime: &Runtime, threads: Threads, model: &Model) -> usize {
     runtime.stop(Duration::from_secs(30));
-    threads.join();
+    threads.join(Duration::ZERO).unwrap();
     assert_eq!(runtime.failed(), None);
     let rows = (0..PARTITIONS).map(|n| model.scan(keys::activities(PartitionId(n)), usize::MAX).unwrap().len());
     rows.sum()
@@ -353,10 +352,11 @@ async fn a_close_leaves_rows_that_count_no_crash() {
         records::decode(&model.get(&row(1)).unwrap().unwrap(), "activity").unwrap()
     };
     until(|| BEGUN.load(Ordering::SeqCst).then_some(())).await;
-    assert!(read(&model).started);
+    assert!(read(&model).started.is_some());
     runtime.stop(Duration::from_millis(1));
-    tokio::task::spawn_blocking(|| threads.join()).await.unwrap();
-    assert!(!read(&model).started);
+    let joined = tokio::task::spawn_blocking(|| threads.join(Duration::ZERO));
+    joined.await.unwrap().unwrap();
+    assert_eq!(read(&model).started, None);
     assert_eq!(read(&model).crashes, []);
     drop(runtime);
     until(|| LINGERED.load(Ordering::SeqCst).then_some(())).await;
