@@ -5,7 +5,9 @@
 use std::path::Path;
 
 use abide::prelude::*;
-use abide::{ErrorKind, HubBuilder, InstanceHandle, OrchestrationStatus, StopKind, VersionMatch};
+use abide::{
+    ErrorKind, HubBuilder, InstanceHandle, Orchestration, OrchestrationStatus, StopKind, Stopped, VersionMatch,
+};
 use serde_json::json;
 
 #[activity]
@@ -265,4 +267,79 @@ async fn only_older_instances_are_taken_over() {
     let run = again.client().instance("new");
     assert_eq!(run.result().await.unwrap(), json!("v2: 10 g to Ulm now"));
     again.shutdown().await.unwrap();
+}
+
+/// Two versions whose texts are in the wrong order.
+mod note {
+    use abide::prelude::*;
+
+    macro_rules! note {
+        ($module:ident, $version:literal) => {
+            pub(crate) mod $module {
+                use super::*;
+
+                #[orchestration(version = $version)]
+                pub(crate) async fn note(ctx: OrchestrationContext) -> Result<String, Failure> {
+                    let text = ctx.wait_for_external_event::<String>("text").await?;
+                    Ok(format!("{} by {}", text, $version))
+                }
+            }
+        };
+    }
+    note!(nine, "v9");
+    note!(ten, "v10");
+    note!(beta, "2.0.0-beta");
+    note!(release, "2.0.0");
+}
+
+async fn until_it_stops(run: &InstanceHandle) -> Stopped {
+    loop {
+        if let Some(stopped) = run.status().await.unwrap().unwrap().stopped {
+            return stopped;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// `CurrentOrOlder` knows that `v10` is newer than `v9`, and a release than its beta; it takes over in that direction only,
+/// and where it does not, its message does not recommend what was done already.
+#[tokio::test]
+async fn older_is_what_people_call_older() {
+    async fn passes<Old: Orchestration<Input = ()>, New: Orchestration<Output = String, Error = Failure>>() -> String {
+        let directory = tempfile::tempdir().unwrap();
+        let old = hub(directory.path()).orchestration::<Old>().open().await.unwrap();
+        old.client().start::<Old>(()).instance_id("note").await.unwrap();
+        old.shutdown().await.unwrap();
+        let builder = hub(directory.path()).version_match(VersionMatch::CurrentOrOlder);
+        let new = builder.orchestration::<New>().open().await.unwrap();
+        let run = new.client().orchestration::<New>("note");
+        run.raise_event("text", "read").await.unwrap();
+        let ended = async { run.result().await.unwrap() };
+        let untyped = new.client().instance("note");
+        let ended = tokio::select! {
+            ended = ended => ended,
+            stopped = until_it_stops(&untyped) => stopped.message,
+        };
+        new.shutdown().await.unwrap();
+        ended
+    }
+    assert_eq!(passes::<note::nine::note, note::ten::note>().await, "read by v10");
+    assert_eq!(passes::<note::beta::note, note::release::note>().await, "read by 2.0.0");
+    for refused in [
+        passes::<note::ten::note, note::nine::note>().await,
+        passes::<note::release::note, note::beta::note>().await,
+    ] {
+        assert!(refused.contains("is older; register it as well"), "{refused}");
+        assert!(!refused.contains("CurrentOrOlder"), "{refused}");
+    }
+}
+
+/// A start in a version that a type without versions does not have is told so in whole sentences.
+#[tokio::test]
+async fn a_type_without_versions_is_named_so() {
+    let hub = Hub::in_memory().orchestration::<post_office>().open().await.unwrap();
+    let start = hub.client().start_by_name("post_office", json!(5)).version("3");
+    let text = start.await.unwrap_err().to_string();
+    assert!(text.ends_with("in the version `3`; it is in (none)"), "{text}");
+    hub.shutdown().await.unwrap();
 }

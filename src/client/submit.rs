@@ -10,9 +10,9 @@ use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, TryAcquireError
 
 use crate::client::handle::Client;
 use crate::client::source::no_runtime;
-use crate::engine::Registry;
 use crate::engine::code::{EntityCode, OrchestrationCode};
 use crate::engine::message::{ClientOrigin, Input, Message, Origin, Token};
+use crate::engine::{Registry, version_text};
 use crate::entity::caller::Request;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::CallFailure;
@@ -264,11 +264,10 @@ fn code_of<'a>(registry: &'a Registry, name: &str, version: Option<&str>) -> Res
     let text = if versions.is_empty() {
         format!("the orchestration `{name}` is not registered; add `.orchestration::<…>()` to the hub's builder")
     } else {
-        let known: Vec<String> = versions.iter().map(|code| format!("`{}`", code.version())).collect();
         format!(
-            "the orchestration `{name}` is not registered in the version `{}`; it is in {}",
-            version.unwrap_or_default(),
-            known.join(", ")
+            "the orchestration `{name}` is not registered in the version {}; it is in {}",
+            version_text(version.unwrap_or_default()),
+            registry.known_versions(name)
         )
     };
     Err(Error::new(ErrorKind::Unregistered, text))

@@ -28,6 +28,7 @@ mod sweep;
 mod tests;
 mod timers;
 mod turn;
+mod version;
 mod waiting;
 
 pub(crate) use self::core::{Core, CoreConfig};
@@ -37,6 +38,6 @@ pub(crate) use limits::Limits;
 pub(crate) use operation::caught;
 pub(crate) use operation::panic_text;
 pub(crate) use progress::Progress;
-pub(crate) use registry::Registry;
+pub(crate) use registry::{Registry, version_text};
 pub use registry::VersionMatch;
 pub(crate) use step::{Counts, Step};

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::engine::code::{ActivityCode, EntityCode, OrchestrationCode};
+use crate::engine::version::is_newer;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The code that this process can run, by stored name.
@@ -24,27 +25,12 @@ pub enum VersionMatch {
     /// Only code of that very version. Without it the orchestration waits, visibly.
     #[default]
     Strict,
-    /// Code of that version, or, if there is none, the newest one, unless the orchestration is newer still.
+    /// Code of that version, or, if there is none, the one that is registered last, unless the orchestration is newer still.
+    ///
+    /// Versions are ordered as in semantic versioning, and so is any other text: digits compare as numbers (`v9` is older
+    /// than `v10`, `1.0-rc9` than `1.0-rc10`), a pre-release is older than its release (`2.0.0-beta` than `2.0.0`), and no
+    /// version is older than any.
     CurrentOrOlder,
-}
-
-/// Whether a version is newer than another: numbers in them compare as numbers, the rest as text.
-fn is_newer(version: &str, than: &str) -> bool {
-    let parts = |version: &str| -> Vec<(u64, String)> {
-        let split = version.split(['.', '-', '+']);
-        split.map(|part| (part.parse().unwrap_or(0), part.to_owned())).collect()
-    };
-    let (a, b) = (parts(version), parts(than));
-    for (a, b) in a.iter().zip(&b) {
-        if a.0 != b.0 {
-            return a.0 > b.0;
-        }
-        let numbers = a.1.parse::<u64>().is_ok() && b.1.parse::<u64>().is_ok();
-        if !numbers && a.1 != b.1 {
-            return a.1 > b.1;
-        }
-    }
-    a.len() > b.len()
 }
 
 impl Registry {
@@ -113,6 +99,13 @@ impl Registry {
         self.orchestrations.get(name).map_or(&[], Vec::as_slice)
     }
 
+    /// The registered versions of an orchestration as a text, such as "`1`, `2`".
+    pub(crate) fn known_versions(&self, name: &str) -> String {
+        let versions = self.versions(name).iter();
+        let known: Vec<String> = versions.map(|code| version_text(code.version())).collect();
+        known.join(", ")
+    }
+
     /// The code that runs an orchestration of this name which was started with this version.
     pub(crate) fn orchestration(&self, name: &str, version: &str) -> Option<Arc<dyn OrchestrationCode>> {
         let versions = self.versions(name);
@@ -155,6 +148,14 @@ impl Registry {
     /// The names of all entity types, in order.
     pub(crate) fn entity_names(&self) -> impl Iterator<Item = &str> {
         self.entities.keys().map(String::as_str)
+    }
+}
+
+/// A version as messages name it.
+pub(crate) fn version_text(version: &str) -> String {
+    match version {
+        "" => "(none)".to_owned(),
+        version => format!("`{version}`"),
     }
 }
 

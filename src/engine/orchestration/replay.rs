@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::engine::code::{Begin, OrchestrationCode, OrchestrationRun};
 use crate::engine::core::Core;
 use crate::engine::orchestration::instance::{Instance, stopped};
-use crate::engine::{Limits, Registry};
+use crate::engine::{Limits, Registry, VersionMatch, version_text};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, PartitionId};
 use crate::store::records;
@@ -90,21 +90,20 @@ fn lacks(id: &InstanceId, turn: u32) -> Error {
 
 /// Why no code of this build can run an orchestration of this record.
 fn unregistered(registry: &Registry, record: &InstanceRecord) -> Stopped {
-    let versions = registry.versions(&record.name).iter();
-    let known: Vec<&str> = versions.map(|code| code.version()).collect();
-    let message = if known.is_empty() {
-        format!(
-            "no orchestration is registered as `{}`; register it with the builder and open again",
-            record.name
-        )
-    } else {
-        format!(
-            "the version `{}` of the orchestration `{}` is not registered, only `{}`; register it as well, or open with \
-             `.version_match(VersionMatch::CurrentOrOlder)`",
-            record.version,
-            record.name,
-            known.join("`, `")
-        )
+    let name = &record.name;
+    let (version, known) = (version_text(&record.version), registry.known_versions(name));
+    let message = match registry.version_match {
+        _ if registry.versions(name).is_empty() => {
+            format!("no orchestration is registered as `{name}`; register it with the builder and open again")
+        }
+        VersionMatch::Strict => format!(
+            "the version {version} of the orchestration `{name}` is not registered, only {known}; register it as well, or \
+             open with `.version_match(VersionMatch::CurrentOrOlder)`"
+        ),
+        VersionMatch::CurrentOrOlder => format!(
+            "the version {version} of the orchestration `{name}` is not registered, only {known}, of which the last is \
+             older; register it as well"
+        ),
     };
     stopped(StopKind::Unregistered, message)
 }
