@@ -92,6 +92,8 @@ pub enum ErrorKind {
     Poisonous,
     /// The hub is only looked at: its directory is not open for work, and nothing in it can be changed.
     ReadOnly,
+    /// The orchestration cannot go on, and has not ended: its status says why. A fixed build takes it up again.
+    Stopped,
 }
 
 impl Error {
@@ -119,6 +121,17 @@ impl Error {
     /// The decision that a caller has.
     pub fn kind(&self) -> ErrorKind {
         self.kind
+    }
+
+    /// The texts of its sources, outermost first.
+    pub(crate) fn sources(&self) -> Vec<String> {
+        let mut sources = Vec::new();
+        let mut next = std::error::Error::source(self);
+        while let Some(source) = next {
+            sources.push(source.to_string());
+            next = source.source();
+        }
+        sources
     }
 
     /// The text without its sources.
@@ -161,16 +174,10 @@ impl std::error::Error for Error {
 /// An error is stored as its kind, its text and the texts of its sources.
 impl Serialize for Error {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut sources = Vec::new();
-        let mut next = std::error::Error::source(self);
-        while let Some(source) = next {
-            sources.push(source.to_string());
-            next = source.source();
-        }
         let mut stored = serializer.serialize_struct("Error", 3)?;
         stored.serialize_field("kind", &self.kind)?;
         stored.serialize_field("message", &self.message)?;
-        stored.serialize_field("sources", &sources)?;
+        stored.serialize_field("sources", &self.sources())?;
         stored.end()
     }
 }

@@ -1,11 +1,15 @@
 //! What went wrong, in the form that is stored and that survives every hop.
 
+mod limit;
+
 use std::cell::RefCell;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+
+pub(crate) use limit::{LEAST_TEXT_BYTES, TEXT_BYTES, shortened};
 
 /// The stored record of an error that an operation returned.
 ///

@@ -792,3 +792,138 @@ async fn what_nobody_registered_waits_for_a_build_that_knows_it() {
     assert_eq!(client.instance("letter").status().await.unwrap().unwrap().version, "2");
     with.shutdown().await.unwrap();
 }
+
+/// An error of a type of its own, of some size.
+#[derive(Debug, thiserror::Error, Serialize, Deserialize)]
+#[error("it does not fit")]
+struct Huge(String);
+
+fn huge() -> String {
+    "x".repeat(100_000)
+}
+
+#[derive(Entity, Default, Clone, Serialize, Deserialize)]
+struct Failing {}
+
+#[operations]
+impl Failing {
+    pub fn fail_typed(&mut self) -> Result<(), Huge> {
+        Err(Huge(huge()))
+    }
+
+    pub fn fail_with_text(&self) -> Result<(), Failure> {
+        Err(Failure::message(huge()))
+    }
+
+    pub fn scream(&mut self) {
+        panic!("{}", huge())
+    }
+}
+
+#[activity]
+async fn fails_hugely() -> Result<(), Failure> {
+    Err(Failure::message(huge()))
+}
+
+#[activity]
+async fn screams() {
+    panic!("{}", huge())
+}
+
+#[orchestration]
+async fn meets_huge_errors(ctx: OrchestrationContext) -> Result<(), Failure> {
+    let failing = ctx.entity::<Failing>("a");
+    let told = [
+        format!("{:?}", failing.fail_typed().await.unwrap_err()),
+        format!("{:?}", failing.fail_with_text().await.unwrap_err()),
+        format!("{:?}", failing.scream().await.unwrap_err()),
+        format!("{:?}", ctx.call_activity::<fails_hugely>(()).await.unwrap_err()),
+        format!("{:?}", ctx.call_activity::<screams>(()).await.unwrap_err()),
+    ];
+    let starts = told.map(|text| text.chars().take(24).collect::<String>());
+    ctx.set_custom_status(starts);
+    Err(Failure::message(huge()))
+}
+
+/// Row "Limits": an error is stored as an answer is, so it has the limit of one: an operation's, an activity's and an
+/// orchestration's own, and the text of a panic. Who asked is told what it was.
+#[tokio::test]
+async fn no_error_is_larger_than_a_payload() {
+    let builder = Hub::in_memory().payload_limit(10_000).entity::<Failing>();
+    let builder = builder.activity::<fails_hugely>().activity::<screams>();
+    let hub = builder.orchestration::<meets_huge_errors>().open().await.unwrap();
+    let client = hub.client();
+    let failing = client.entity::<Failing>("b");
+    let error = Error::from(failing.fail_typed().await.unwrap_err());
+    check(
+        &error,
+        ErrorKind::TooLarge,
+        &[
+            "`Huge` of `fail_typed` of `@failing@b`",
+            "10000 is the limit",
+            "it does not fit",
+        ],
+    );
+    assert!(error.to_string().len() < 1_000);
+    let error = Error::from(failing.scream().await.unwrap_err());
+    check(&error, ErrorKind::Panicked, &["scream", "xxx… (100000 bytes in all)"]);
+    assert!(error.to_string().len() < 10_000);
+
+    let run = client.start::<meets_huge_errors>(()).await.unwrap();
+    let CallError::Returned(failure) = run.result().await.unwrap_err() else {
+        panic!("it returned an error");
+    };
+    assert_eq!(failure.error_type, "TooLarge");
+    let info = run.status().await.unwrap().unwrap();
+    let told: [String; 5] = serde_json::from_str(&info.custom_status.unwrap()).unwrap();
+    for (told, kind) in told
+        .iter()
+        .zip(["TooLarge", "TooLarge", "Panicked", "TooLarge", "Panicked"])
+    {
+        assert!(told.starts_with(&format!("Runtime({kind}: ")), "{told}");
+    }
+    let history = serde_json::to_string(&run.history().await.unwrap()).unwrap();
+    assert!(history.len() < 40_000, "{}", history.len());
+    hub.shutdown().await.unwrap();
+}
+
+#[orchestration]
+async fn falls(ctx: OrchestrationContext) -> Result<(), Failure> {
+    ctx.wait_for_external_event::<()>("push").await?;
+    panic!("it fell over")
+}
+
+/// Row "A panic stops it": who waits with `result_or_stop` hears of it at once, now and later; who waits for some time is told
+/// the reason, and not that it goes on; who waits for the end waits on.
+#[tokio::test]
+async fn who_waits_hears_of_a_stop() {
+    let hub = Hub::in_memory().orchestration::<falls>().open().await.unwrap();
+    let run = hub.client().start::<falls>(()).await.unwrap();
+    let in_time = run.result_within(Duration::ZERO).await.unwrap_err();
+    check(&Error::from(in_time), ErrorKind::TimedOut, &["goes on"]);
+    let (waiting, again) = (run.clone(), run.clone());
+    let waits = tokio::spawn(async move { waiting.result_or_stop().await });
+    let ends = tokio::spawn(async move { again.result().await });
+    run.raise_event("push", ()).await.unwrap();
+    let parts = ["is stopped (Panicked)", "it fell over", run.id()];
+    check(
+        &Error::from(waits.await.unwrap().unwrap_err()),
+        ErrorKind::Stopped,
+        &parts,
+    );
+    check(
+        &Error::from(run.result_or_stop().await.unwrap_err()),
+        ErrorKind::Stopped,
+        &parts,
+    );
+    let in_time = run.result_within(Duration::from_millis(1)).await.unwrap_err();
+    check(&Error::from(in_time), ErrorKind::Stopped, &parts);
+    let untyped = run.clone().untyped().result_or_stop().await.unwrap_err();
+    check(&Error::from(untyped), ErrorKind::Stopped, &parts);
+    assert!(!ends.is_finished());
+    run.terminate("enough").await.unwrap();
+    for ended in [ends.await.unwrap(), run.result_or_stop().await] {
+        check(&Error::from(ended.unwrap_err()), ErrorKind::Terminated, &["enough"]);
+    }
+    hub.shutdown().await.unwrap();
+}

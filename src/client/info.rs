@@ -114,7 +114,7 @@ impl<O> Status<O> {
         self
     }
 
-    async fn read(self) -> Result<Option<OrchestrationInfo>> {
+    pub(super) async fn read(self) -> Result<Option<OrchestrationInfo>> {
         let instance = self.handle.instance()?.clone();
         let source = self.handle.client.source()?;
         let info = source.snapshot(|view| read(view.reader, view.partitions, &instance, self.payloads))?;

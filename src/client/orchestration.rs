@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use crate::client::handle::Client;
 use crate::client::submit::end_reason;
-use crate::engine::message::Token;
+use crate::engine::message::{Token, Waiter};
 use crate::entity::{Answer, CallError, CallFailure, OperationError};
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::Failure;
@@ -62,16 +62,26 @@ impl<O: Orchestration> OrchestrationHandle<O> {
     /// there is no such orchestration, [`ErrorKind::Serialization`] if the output is not of this type, and what the hub
     /// meets.
     pub async fn result(&self) -> Result<O::Output, CallError<O::Error>> {
-        self.wait().await
+        self.wait(false).await
     }
 
     /// As [`result`](Self::result), and [`ErrorKind::TimedOut`] if the end has not come within `limit`. The orchestration
-    /// goes on all the same.
+    /// continues all the same, unless it is stopped: then the error is [`ErrorKind::Stopped`] and says why.
     ///
     /// # Errors
     /// As [`result`](Self::result).
     pub async fn result_within(&self, limit: Duration) -> Result<O::Output, CallError<O::Error>> {
         self.wait_within(limit).await
+    }
+
+    /// As [`result`](Self::result), and [`ErrorKind::Stopped`] as soon as the orchestration is stopped: when it panics, when it
+    /// diverges from its history, or for one of the other reasons of [`StopKind`](crate::StopKind). [`result`](Self::result)
+    /// waits until a fixed build takes it up again.
+    ///
+    /// # Errors
+    /// As [`result`](Self::result).
+    pub async fn result_or_stop(&self) -> Result<O::Output, CallError<O::Error>> {
+        self.wait(true).await
     }
 }
 
@@ -81,16 +91,24 @@ impl OrchestrationHandle {
     /// # Errors
     /// As with a typed handle; what the orchestration returned is a [`Failure`].
     pub async fn result(&self) -> Result<serde_json::Value, CallError<Failure>> {
-        self.wait().await
+        self.wait(false).await
     }
 
     /// As [`result`](Self::result), and [`ErrorKind::TimedOut`] if the end has not come within `limit`. The orchestration
-    /// goes on all the same.
+    /// continues all the same, unless it is stopped: then the error is [`ErrorKind::Stopped`] and says why.
     ///
     /// # Errors
     /// As [`result`](Self::result).
     pub async fn result_within(&self, limit: Duration) -> Result<serde_json::Value, CallError<Failure>> {
         self.wait_within(limit).await
+    }
+
+    /// As [`result`](Self::result), and [`ErrorKind::Stopped`] as soon as the orchestration is stopped.
+    ///
+    /// # Errors
+    /// As [`result`](Self::result).
+    pub async fn result_or_stop(&self) -> Result<serde_json::Value, CallError<Failure>> {
+        self.wait(true).await
     }
 
     /// The same orchestration, known to be of the type `O`.
@@ -122,9 +140,9 @@ impl<O> OrchestrationHandle<O> {
         OrchestrationHandle::new(self.client, self.instance)
     }
 
-    async fn wait<T: Answer, E: OperationError>(&self) -> Result<T, CallError<E>> {
+    async fn wait<T: Answer, E: OperationError>(&self, hears_stops: bool) -> Result<T, CallError<E>> {
         let instance = self.instance().map_err(|error| CallError::Runtime(error))?;
-        let ended = End::begin(&self.client, instance.clone()).map_err(CallError::Runtime)?;
+        let ended = End::begin(&self.client, instance.clone(), hears_stops).map_err(CallError::Runtime)?;
         let json = ended.await.map_err(CallError::from_failure)?;
         T::from_json(&json).map_err(|reason| {
             let message = format!(
@@ -136,15 +154,24 @@ impl<O> OrchestrationHandle<O> {
     }
 
     async fn wait_within<T: Answer, E: OperationError>(&self, limit: Duration) -> Result<T, CallError<E>> {
-        match tokio::time::timeout(limit, self.wait()).await {
+        match tokio::time::timeout(limit, self.wait(false)).await {
             Ok(result) => result,
-            Err(_) => Err(CallError::Runtime(Error::new(
+            Err(_) => Err(CallError::Runtime(self.not_ended(limit).await)),
+        }
+    }
+
+    /// Why there is no end yet.
+    async fn not_ended(&self, limit: Duration) -> Error {
+        let status = self.status().without_input().read().await;
+        match status.ok().flatten().and_then(|info| info.stopped) {
+            Some(stopped) => stopped.error(self.id()),
+            None => Error::new(
                 ErrorKind::TimedOut,
                 format!(
                     "`{}` has not ended within {limit:?}; it goes on, and can be waited for again",
                     self.id()
                 ),
-            ))),
+            ),
         }
     }
 }
@@ -159,13 +186,13 @@ struct End {
 }
 
 impl End {
-    fn begin(client: &Client, instance: InstanceId) -> Result<Self> {
+    fn begin(client: &Client, instance: InstanceId, hears_stops: bool) -> Result<Self> {
         let runtime = client.runtime()?;
         let token = runtime.draw_wait();
         let (sender, receiver) = oneshot::channel();
         let envelope = Envelope::Wait {
             instance: instance.clone(),
-            token,
+            waiter: Waiter { token, hears_stops },
             reply: Reply { sender, permit: None },
         };
         runtime.send(runtime.partition_of(&instance), envelope)?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::engine::activities::{Activities, ActivitySlots};
 use crate::engine::limits::Limits;
 use crate::engine::mailbox::{Block, Mailbox};
-use crate::engine::message::{Input, Message, Origin, Token};
+use crate::engine::message::{Input, Message, Origin, Token, Waiter};
 use crate::engine::orchestration::Instances;
 use crate::engine::partition::Partition;
 use crate::engine::progress::Progress;
@@ -64,7 +64,7 @@ pub(crate) struct Core {
     pub(super) activities: Activities,
     pub(super) instances: Instances,
     /// Clients that wait for the end of an orchestration.
-    pub(super) waiters: HashMap<InstanceId, Vec<Token>>,
+    pub(super) waiters: HashMap<InstanceId, Vec<Waiter>>,
     /// Clients that wait for the answer of a message that is a row.
     pub(super) callers: HashMap<MessageId, (Token, InstanceId)>,
     /// Clients that repeated a request whose call waits as a row, by the key of the request.
@@ -294,7 +294,7 @@ impl Core {
                 attempt,
                 ended,
             } => self.end_activity(activity, attempt, ended, step, reader),
-            Input::Wait { instance, token } => self.wait_for_end(instance, token, step, reader),
+            Input::Wait { instance, waiter } => self.wait_for_end(instance, waiter, step, reader),
             Input::Forget { instance, token } => {
                 self.forget_waiter(&instance, token);
                 Ok(())

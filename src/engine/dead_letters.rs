@@ -4,6 +4,7 @@ use crate::engine::core::Core;
 use crate::engine::message::{Message, Origin, Settled, Token};
 use crate::engine::step::Step;
 use crate::error::Result;
+use crate::failure::{TEXT_BYTES, shortened};
 use crate::id::{InstanceId, MessageId, PartitionId};
 use crate::store::records::{self, Action, DeadLetterRecord};
 use crate::store::{Reader, keys};
@@ -14,6 +15,7 @@ impl Core {
         let Action::Operation { operation, arguments } = &message.action else {
             return Ok(());
         };
+        let reason = &*shortened(reason, TEXT_BYTES);
         tracing::warn!(entity = %message.target, operation = %operation, reason, "a message became a dead letter");
         let record = DeadLetterRecord {
             source: message.source(),

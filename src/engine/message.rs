@@ -219,6 +219,14 @@ impl Message {
     }
 }
 
+/// A client that waits for the end of an orchestration.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Waiter {
+    pub(crate) token: Token,
+    /// Whether a stop ends the waiting, too.
+    pub(crate) hears_stops: bool,
+}
+
 /// What reaches a core from outside.
 pub(crate) enum Input {
     /// A client asks something of an instance.
@@ -240,7 +248,7 @@ pub(crate) enum Input {
     /// A client does not wait any more for the end of an orchestration.
     Forget { instance: InstanceId, token: Token },
     /// A client waits for the end of an orchestration.
-    Wait { instance: InstanceId, token: Token },
+    Wait { instance: InstanceId, waiter: Waiter },
     /// An `async` operation has ended.
     AsyncEnded {
         instance: InstanceId,

@@ -18,7 +18,7 @@ use crate::engine::states::memory_of;
 use crate::engine::step::Step;
 use crate::engine::turn::Turn;
 use crate::error::{ErrorKind, Result};
-use crate::failure::CallFailure;
+use crate::failure::{CallFailure, TEXT_BYTES, shortened};
 use crate::id::{EntityId, InstanceId};
 use crate::store::records::instance::Order;
 use crate::store::records::{self, Action, StateRecord};
@@ -35,13 +35,12 @@ pub(crate) fn caught<T>(code: impl FnOnce() -> T) -> std::result::Result<T, Stri
     catch_unwind(AssertUnwindSafe(code)).map_err(|panic| panic_text(panic.as_ref()))
 }
 
-/// What a panic says.
+/// What a panic says, or the beginning of it: the text is stored and listed.
 pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
-    panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a value that is no text".to_owned())
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    // Sentences are made of it, which have to find room as well.
+    shortened(text.unwrap_or("a value that is no text"), TEXT_BYTES / 2).into_owned()
 }
 
 impl Core {

@@ -14,6 +14,13 @@ pub(super) type Outcome = Result<Vec<u8>, Unanswered>;
 #[derive(Debug)]
 pub(super) struct Unanswered(pub(super) Box<CallFailure>);
 
+impl Unanswered {
+    /// The same within the limit of payloads; `what` says whose error it is.
+    pub(super) fn within(self, payload_limit: usize, what: impl FnOnce() -> String) -> Self {
+        (*self.0).within(payload_limit, what).into()
+    }
+}
+
 impl From<CallFailure> for Unanswered {
     fn from(failure: CallFailure) -> Self {
         Self(Box::new(failure))

@@ -6,6 +6,7 @@ use crate::engine::message::{Settled, Token};
 use crate::engine::step::Step;
 use crate::engine::waiting::blocked;
 use crate::error::Result;
+use crate::failure::{TEXT_BYTES, shortened};
 use crate::id::InstanceId;
 use crate::store::records::{self, QuarantineRecord};
 use crate::store::{Reader, keys};
@@ -20,6 +21,8 @@ impl Core {
         step: &mut Step,
         reader: &dyn Reader,
     ) -> Result<()> {
+        // It may be the text of a decoder, which quotes what it read.
+        let reason = &*shortened(reason, TEXT_BYTES);
         tracing::error!(entity = %id, reason, "an entity is quarantined; its messages wait");
         mailbox.block = Block::Quarantined(reason.to_owned());
         self.note_stopped(id, reason, step)?;

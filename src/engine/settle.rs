@@ -36,9 +36,10 @@ impl Core {
         reader: &dyn Reader,
     ) -> Result<()> {
         self.consume(&message, mailbox, step);
-        if outcome.is_err() {
+        let outcome = outcome.map_err(|unanswered| {
             step.counts.failures += 1;
-        }
+            unanswered.within(self.limits.payload_bytes, || asked_by(&message))
+        });
         if message.is_call() {
             // Only whoever waits for a row is among the callers.
             let caller = if message.stored {
@@ -137,6 +138,16 @@ impl Core {
             self.finish(id, mailbox, message, Err(error.clone().into()), step, reader)?;
         }
         Ok(())
+    }
+}
+
+/// What a message asks for, as a part of a sentence.
+fn asked_by(message: &Message) -> String {
+    match &message.action {
+        Action::Operation { operation, .. } | Action::Schedule { operation, .. } => {
+            format!("`{operation}` of `{}`", message.target)
+        }
+        Action::Cancel { .. } | Action::Lock(_) | Action::Order(_) => format!("`{}`", message.target),
     }
 }
 

@@ -111,9 +111,11 @@ fn status_of(kind: ErrorKind) -> StatusCode {
         | ErrorKind::UnknownOperation => StatusCode::BAD_REQUEST,
         ErrorKind::ReadOnly => StatusCode::FORBIDDEN,
         ErrorKind::NotFound => StatusCode::NOT_FOUND,
-        ErrorKind::AlreadyExists | ErrorKind::WrongState | ErrorKind::Quarantined | ErrorKind::Terminated => {
-            StatusCode::CONFLICT
-        }
+        ErrorKind::AlreadyExists
+        | ErrorKind::WrongState
+        | ErrorKind::Quarantined
+        | ErrorKind::Stopped
+        | ErrorKind::Terminated => StatusCode::CONFLICT,
         ErrorKind::Ended => StatusCode::GONE,
         ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         // The one of the draft on the header `Idempotency-Key` for a key that was used for another request.

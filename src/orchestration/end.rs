@@ -4,7 +4,7 @@ use std::panic::Location;
 
 use crate::entity::OperationError;
 use crate::error::Error;
-use crate::failure::Failure;
+use crate::failure::{Failure, LEAST_TEXT_BYTES};
 use crate::id::Sequence;
 use crate::orchestration::commands::Emitted;
 use crate::orchestration::journal::Journal;
@@ -35,6 +35,7 @@ impl Journal {
     /// Ends the execution: takes back what is open, in the order of the steps' numbers, and says how it ends. What was
     /// delivered and not read is unread again.
     pub(super) fn finish(&self, ending: Ending) {
+        let command = self.held(ending.command);
         let mut state = self.state.borrow_mut();
         let open: Vec<Sequence> = state.steps.keys().copied().collect();
         let mut steps = Vec::with_capacity(open.len());
@@ -50,7 +51,7 @@ impl Journal {
             steps.push(step);
         }
         state.commands.push(Emitted {
-            command: ending.command,
+            command,
             place: ending.place,
             normalize: ending.normalize,
         });
@@ -58,6 +59,20 @@ impl Journal {
         // Wakers and conditions are the user's code, which may come back here when it is dropped.
         drop(state);
         drop(steps);
+    }
+}
+
+impl Journal {
+    /// Holds the error of an execution to the limit of payloads.
+    fn held(&self, command: Command) -> Command {
+        let Command::Fail { failure } = command else {
+            return command;
+        };
+        let what = || format!("the orchestration `{}`", self.begin.instance);
+        let failure = failure.within(self.begin.payload_bytes.max(LEAST_TEXT_BYTES), what);
+        Command::Fail {
+            failure: failure.unwrap_or_else(|error| failure_of(&error)),
+        }
     }
 }
 

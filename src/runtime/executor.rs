@@ -173,9 +173,13 @@ impl Executor {
                 let token = self.callers.add(reply);
                 self.core.accept(input(token));
             }
-            Envelope::Wait { instance, token, reply } => {
-                self.waits.insert(token, reply);
-                self.core.accept(Input::Wait { instance, token });
+            Envelope::Wait {
+                instance,
+                waiter,
+                reply,
+            } => {
+                self.waits.insert(waiter.token, reply);
+                self.core.accept(Input::Wait { instance, waiter });
             }
             Envelope::Forget { instance, token } => {
                 // Nothing is left to forget of one that was settled meanwhile.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use crate::engine::message::{ClientOrigin, Input, Message, Token};
+use crate::engine::message::{ClientOrigin, Input, Message, Token, Waiter};
 use crate::error::Error;
 use crate::id::InstanceId;
 use crate::runtime::contained::contained;
@@ -35,7 +35,7 @@ pub(crate) enum Envelope {
     /// A client waits for the end of an orchestration, under a token of its own.
     Wait {
         instance: InstanceId,
-        token: Token,
+        waiter: Waiter,
         reply: Reply,
     },
     /// The client of this token does not wait any more.

@@ -9,7 +9,7 @@ use super::sights::Sight;
 use super::world::World;
 use crate::commit::Gated;
 use crate::engine::Step;
-use crate::engine::message::{ClientOrigin, Input, Message, Output, Settled, Token};
+use crate::engine::message::{ClientOrigin, Input, Message, Output, Settled, Token, Waiter};
 use crate::store::Change;
 
 impl World {
@@ -60,7 +60,10 @@ impl World {
             }
             Asked::Wait(request) => Input::Wait {
                 instance: self.requests[request].target.clone(),
-                token,
+                waiter: Waiter {
+                    token,
+                    hears_stops: false,
+                },
             },
             Asked::Nobody => unreachable!("nobody asks nothing"),
             Asked::Resume(instance) => Input::Resume { instance, token },

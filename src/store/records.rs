@@ -426,6 +426,8 @@ mod tests {
         pinned(&ErrorKind::CallPending, b"\x01\x1e");
         pinned(&ErrorKind::NotLocked, b"\x01\x1f");
         pinned(&ErrorKind::Poisonous, b"\x01\x20");
+        pinned(&ErrorKind::ReadOnly, b"\x01\x21");
+        pinned(&ErrorKind::Stopped, b"\x01\x22");
     }
 
     /// Bytes that are no record are an error that names what they should have been, never a panic or a wrong record.

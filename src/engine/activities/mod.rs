@@ -18,6 +18,7 @@ use crate::engine::core::Core;
 use crate::engine::message::{ActivityEnd, ActivityKey, Message, Origin, Output};
 use crate::engine::step::Step;
 use crate::error::{Error, ErrorKind, Result};
+use crate::failure::CallFailure;
 use crate::id::{ExecutionId, PartitionId};
 use crate::store::records::history::StepOutcome;
 use crate::store::records::instance::{ActivityRecord, Order};
@@ -305,26 +306,21 @@ impl Core {
 
     /// Puts an error in the place of an outcome that is too large to be stored.
     fn within_limit(&self, activity: &ActivityKey, outcome: StepOutcome) -> StepOutcome {
-        let (what, bytes) = match &outcome {
-            StepOutcome::Answer(answer) => ("answer", answer.len()),
-            StepOutcome::Returned(failure) => {
-                let details = failure.details.as_ref().map_or(0, String::len);
-                let sources: usize = failure.sources.iter().map(String::len).sum();
-                ("error", failure.message.len() + details + sources)
-            }
-            StepOutcome::Runtime(_) => return outcome,
-        };
         let limit = self.limits.payload_bytes;
-        if bytes <= limit {
-            return outcome;
+        let what = || format!("the activity {activity}");
+        match outcome.into() {
+            Ok(answer) if answer.len() <= limit => StepOutcome::Answer(answer),
+            Ok(answer) => StepOutcome::Runtime(Error::new(
+                ErrorKind::TooLarge,
+                format!(
+                    "the answer of {} has {} bytes and {limit} is the limit; store large data elsewhere and return where it \
+                     is, or raise the hub's `payload_limit`",
+                    what(),
+                    answer.len()
+                ),
+            )),
+            Err(failure) => Err(CallFailure::within(failure, limit, what)).into(),
         }
-        StepOutcome::Runtime(Error::new(
-            ErrorKind::TooLarge,
-            format!(
-                "the {what} of the activity {activity} has {bytes} bytes and {limit} is the limit; store large data \
-                 elsewhere and return where it is, or raise the hub's `payload_limit`"
-            ),
-        ))
     }
 
     /// Removes the row of an activity and tells its orchestration how it ended.

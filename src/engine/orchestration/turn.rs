@@ -1,5 +1,6 @@
 //! A turn of an orchestration: it is told what came in, and what it asks for is carried out.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use crate::engine::code::TurnEnd;
@@ -12,6 +13,7 @@ use crate::engine::orchestration::orders::is_child;
 use crate::engine::queue::{Next, Withdrawn};
 use crate::engine::step::Step;
 use crate::error::Result;
+use crate::failure::{TEXT_BYTES, shortened};
 use crate::id::{ExecutionId, InstanceId, Sequence};
 use crate::store::records::Action;
 use crate::store::records::history::{Incoming, Parent, StepOutcome, TurnRecord};
@@ -379,9 +381,12 @@ impl Core {
         &mut self,
         stage: &mut Stage<'_>,
         gathered: Gathered,
-        stopped: Stopped,
+        mut stopped: Stopped,
         step: &mut Step,
     ) -> Result<()> {
+        if let Cow::Owned(message) = shortened(&stopped.message, TEXT_BYTES) {
+            stopped.message = message;
+        }
         tracing::error!(orchestration = %stage.id, kind = ?stopped.kind, message = stopped.message, "an orchestration is stopped");
         for message in gathered.messages.into_iter().rev() {
             let message = self.keep_waiting(stage, message, step)?;
@@ -389,6 +394,7 @@ impl Core {
         }
         self.note_stopped(stage.id, &stopped.message, step)?;
         stage.mailbox.block = Block::Stopped;
+        self.tell_stop(stage.id, &stopped, step);
         if let Some(instance) = stage.instance.as_mut() {
             instance.run = None;
             instance.record.stopped = Some(stopped);
@@ -437,13 +443,15 @@ impl Core {
     }
 }
 
+/// The bytes of what comes in, errors included.
 fn payload_bytes(incoming: &Incoming) -> usize {
     match incoming {
-        Incoming::Raised { payload, .. } => payload.len(),
-        Incoming::Completed {
-            outcome: StepOutcome::Answer(answer),
-            ..
-        } => answer.len(),
+        Incoming::Raised { name, payload } => name.len() + payload.len(),
+        Incoming::Completed { outcome, .. } => match outcome {
+            StepOutcome::Answer(answer) => answer.len(),
+            StepOutcome::Returned(failure) => failure.bytes(),
+            StepOutcome::Runtime(error) => error.bytes(),
+        },
         _ => 0,
     }
 }

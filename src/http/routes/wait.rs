@@ -65,7 +65,7 @@ pub(super) async fn answer(
     };
     match run.result_within(timeout).await {
         Err(CallError::Runtime(error)) if !tells_an_end(&error) => {
-            if error.kind() == ErrorKind::TimedOut {
+            if matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::Stopped) {
                 return Ok(urls.check_status(run.id()));
             }
             return Err(error.into());

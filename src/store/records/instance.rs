@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, ErrorKind};
 use crate::failure::Failure;
 use crate::id::{ExecutionId, MessageId, Sequence};
 use crate::store::records::history::{Parent, Started, StepOutcome, TurnRecord};
@@ -78,6 +79,18 @@ pub struct Stopped {
     pub kind: StopKind,
     /// The whole story: what was expected, what was found, where.
     pub message: String,
+}
+
+impl Stopped {
+    /// What is said to someone who waits for the orchestration of this id.
+    pub(crate) fn error(&self, id: &str) -> Error {
+        let text = format!(
+            "the orchestration `{id}` is stopped ({:?}) and has not ended; it is tried again when a fixed build opens the hub, \
+             and when it is resumed: {}",
+            self.kind, self.message
+        );
+        Error::new(ErrorKind::Stopped, text)
+    }
 }
 
 /// One orchestration, without its history, input, output and custom status.
