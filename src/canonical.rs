@@ -9,8 +9,11 @@
 mod number;
 mod reader;
 mod string;
+mod view;
 
 use std::borrow::Cow;
+
+pub(crate) use view::{Kind, View};
 
 /// A JSON text that was read, ready to be written in its canonical form.
 #[derive(Debug)]
@@ -43,8 +46,12 @@ impl<'a> Canonical<'a> {
     }
 
     /// Writes the canonical form, piece by piece.
-    pub(crate) fn write(&self, mut sink: impl FnMut(&[u8])) {
-        let mut pending = vec![Pending::Node(0)];
+    pub(crate) fn write(&self, sink: impl FnMut(&[u8])) {
+        self.write_node(0, sink);
+    }
+
+    fn write_node(&self, at: usize, mut sink: impl FnMut(&[u8])) {
+        let mut pending = vec![Pending::Node(at)];
         while let Some(next) = pending.pop() {
             match next {
                 Pending::Text(text) => sink(text.as_bytes()),

@@ -2,11 +2,12 @@
 
 pub use crate::engine::code::{OperationFailure, OperationMode, OperationOutcome, OperationSpec};
 pub use crate::entity::answer::{IsNoResult, IsResult, ResultType, answered, returned};
-pub use crate::entity::argument::argument;
+pub use crate::entity::argument::{Parameter, argument};
 pub use crate::entity::context::{ContextParameter, ReadContextParameter};
 pub use crate::entity::decode::{ArgumentReader, Slot};
 pub use crate::entity::encode::ArgumentWriter;
 pub use crate::entity::operations::{Finished, ReadTurn, Running, Turn, not_in_table};
 pub use crate::entity::reference::{Reference, ReferenceCode};
 pub use crate::entity::state::{Cloner, FirstState, NotClone, State, StateCode};
+pub use crate::orchestration::{NextInput, next_input};
 pub use serde_json;

@@ -56,6 +56,9 @@ impl ActivityOptions {
     }
 
     /// How failed attempts are repeated, where a call says nothing else. Without it they are not.
+    ///
+    /// The waits between attempts are steps of the orchestration. A build that changes the policy stops every running
+    /// orchestration in whose history an attempt has failed, if the new policy would have continued otherwise.
     #[must_use]
     pub const fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = Some(policy);

@@ -98,6 +98,15 @@ pub enum HistoryEventKind {
         /// What it was.
         step: Option<HistoryStep>,
     },
+    /// The code asked for something that a limit or a rule of the hub forbids; nothing of it was sent.
+    StepRefused {
+        /// The step's number; 0 for what ends the execution.
+        sequence: u64,
+        /// What was refused.
+        what: String,
+        /// What the code was told.
+        error: Error,
+    },
     /// An external event came in.
     EventRaised {
         /// Its name.
@@ -477,6 +486,7 @@ impl History {
                 output: json::text(output),
             },
             Command::Fail { failure } => HistoryEventKind::ExecutionFailed { failure },
+            Command::Refuse { sequence, what, error } => HistoryEventKind::StepRefused { sequence, what, error },
         }
     }
 

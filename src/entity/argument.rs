@@ -24,6 +24,8 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> Argument for T {
         write_slice: json::write_list::<T>,
         read: read::<T>,
         read_list: read::<Vec<T>>,
+        normalize: normalize::<T>,
+        normalize_list: normalize::<Vec<T>>,
         absent: || T::deserialize(Absent).ok(),
     };
 }
@@ -39,12 +41,17 @@ pub struct ArgumentCode<T> {
     pub(crate) write_slice: fn(&[T], &mut Vec<u8>) -> serde_json::Result<()>,
     pub(crate) read: Read<T>,
     pub(crate) read_list: Read<Vec<T>>,
+    pub(crate) normalize: Normalize,
+    pub(crate) normalize_list: Normalize,
     /// What stands for an argument that was not given: `None` for an `Option`, and nothing for any other type.
     pub(crate) absent: fn() -> Option<T>,
 }
 
 /// Reads one value at the beginning of a text, and tells where it ends.
 pub(crate) type Read<T> = fn(&[u8]) -> serde_json::Result<(T, usize)>;
+
+/// Reads one value that an earlier build may have written, and writes it as this build does. `None` if it does not decode.
+pub(crate) type Normalize = fn(&[u8]) -> Option<Vec<u8>>;
 
 /// How the type `T` of a parameter is written and read.
 #[doc(hidden)]
@@ -58,6 +65,38 @@ pub(crate) fn read<T: DeserializeOwned>(json: &[u8]) -> serde_json::Result<(T, u
     match values.next() {
         Some(value) => value.map(|value| (value, values.byte_offset())),
         None => Err(serde_json::Error::custom("the value is missing")),
+    }
+}
+
+fn normalize<T: Serialize + DeserializeOwned>(json: &[u8]) -> Option<Vec<u8>> {
+    let value: T = serde_json::from_slice(json).ok()?;
+    serde_json::to_vec(&value).ok()
+}
+
+/// One parameter of an operation, as a replay sees it.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Parameter {
+    /// Its stored name, and the names that older messages may have.
+    pub(crate) names: &'static [&'static str],
+    pub(crate) normalize: Normalize,
+}
+
+impl Parameter {
+    /// A parameter that is a value, or a reference to one.
+    pub const fn value<T>(names: &'static [&'static str], code: ArgumentCode<T>) -> Self {
+        Self {
+            names,
+            normalize: code.normalize,
+        }
+    }
+
+    /// A parameter that is a slice.
+    pub const fn list<T>(names: &'static [&'static str], code: ArgumentCode<T>) -> Self {
+        Self {
+            names,
+            normalize: code.normalize_list,
+        }
     }
 }
 

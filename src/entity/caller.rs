@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::future::Future;
 use std::panic::Location;
 
+use crate::entity::argument::Parameter;
 use crate::entity::error::CallFailure;
 use crate::id::{EntityId, Sequence};
 use crate::time::Timestamp;
@@ -69,6 +70,8 @@ pub(crate) struct Request {
     pub(crate) operation: Cow<'static, str>,
     /// The arguments as a JSON object, by name. Empty if there are none.
     pub(crate) arguments: Vec<u8>,
+    /// The parameters of the operation in this build.
+    pub(crate) parameters: &'static [Parameter],
     /// Makes a retry of a client take effect once.
     pub(crate) request_id: Option<String>,
     /// Fail with `Overloaded` instead of waiting for room.

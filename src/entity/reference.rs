@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::entity::argument::Parameter;
 use crate::entity::caller::sealed::Prepared;
 use crate::entity::caller::{Caller, ClientCaller, Request};
 use crate::entity::key::Key;
@@ -52,12 +53,18 @@ impl<C> Reference<C> {
 impl<C: Caller> Reference<C> {
     /// Makes an operation of this entity. The arguments are a JSON object, or nothing.
     #[track_caller]
-    pub fn operation<T, E>(&self, operation: &'static str, arguments: Result<Vec<u8>>) -> Operation<C, T, E> {
+    pub fn operation<T, E>(
+        &self,
+        operation: &'static str,
+        parameters: &'static [Parameter],
+        arguments: Result<Vec<u8>>,
+    ) -> Operation<C, T, E> {
         let prepared = match (&self.target, arguments) {
             (Ok(target), Ok(arguments)) => Ok(Request {
                 target: target.clone(),
                 operation: Cow::Borrowed(operation),
                 arguments,
+                parameters,
                 request_id: None,
                 refuse_when_full: false,
                 claim: None,
@@ -120,7 +127,7 @@ pub trait EntityRef: ReferenceCode {
     /// Removes the state. The entity begins anew when it is touched again.
     #[track_caller]
     fn delete(&self) -> Operation<Self::Caller, ()> {
-        self.reference().operation(DELETE, Ok(Vec::new()))
+        self.reference().operation(DELETE, &[], Ok(Vec::new()))
     }
 
     /// Cancels the scheduled signal with this timer id, if it has not fired.

@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::failure::{CallFailure, Failure};
 use crate::orchestration::awaited::Awaited;
 use crate::orchestration::journal::Journal;
-use crate::orchestration::payload::{encode_argument, normalize_argument};
+use crate::orchestration::payload::{Normalize, encode_argument};
 use crate::orchestration::step::{Attempts, What};
 use crate::retry::RetryPolicy;
 use crate::store::records::history::Command;
@@ -67,11 +67,14 @@ impl<A: Activity> ActivityCall<A> {
             timeout_ms: None,
         };
         let what = What::Activity(Attempts::default());
-        journal.open(claim, what, command, Some(normalize_argument::<A::Input>));
+        journal.open(claim, what, command, Some(Normalize::argument::<A::Input>()));
         Ok(())
     }
 
     /// Repeats attempts that fail, in the place of the activity's own policy.
+    ///
+    /// The waits between attempts are steps of the history, so that a build that changes the policy diverges from histories in
+    /// which an attempt has failed.
     ///
     /// # Panics
     /// After an await: options are set where the call is made.
@@ -79,7 +82,7 @@ impl<A: Activity> ActivityCall<A> {
     pub fn retry(self, policy: RetryPolicy) -> Self {
         if self.awaited.is_open() {
             let journal = self.awaited.journal();
-            journal.set_retry(self.awaited.sequence(), policy, Some(normalize_argument::<A::Input>));
+            journal.set_retry(self.awaited.sequence(), policy, Some(Normalize::argument::<A::Input>()));
         }
         self
     }

@@ -10,6 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::{EntityId, Sequence, check_name};
 use crate::orchestration::awaited::Awaited;
 use crate::orchestration::journal::Journal;
+use crate::orchestration::payload::Normalize;
 use crate::orchestration::step::What;
 use crate::store::records::history::Command;
 
@@ -153,7 +154,8 @@ impl Journal {
             arguments: request.arguments,
             lock,
         };
-        self.open(claim, What::Call { target }, command, None);
+        let normalize = Normalize::Arguments(request.parameters);
+        self.open(claim, What::Call { target }, command, Some(normalize));
         Ok(())
     }
 
@@ -171,7 +173,7 @@ impl Journal {
             arguments: request.arguments,
             at,
         };
-        self.send(claim, command, None);
+        self.send(claim, command, Some(Normalize::Arguments(request.parameters)));
         Ok(())
     }
 }

@@ -11,12 +11,12 @@ use crate::entity::CallError;
 use crate::entity::caller::Claim;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::Failure;
-use crate::id::InstanceId;
+use crate::id::{InstanceId, Sequence};
 use crate::orchestration::activity_call::read;
 use crate::orchestration::awaited::Awaited;
 use crate::orchestration::journal::Journal;
 use crate::orchestration::kind::Orchestration;
-use crate::orchestration::payload::{encode_argument, normalize_argument};
+use crate::orchestration::payload::{Normalize, encode_argument};
 use crate::orchestration::step::{Attempts, Emission, What};
 use crate::retry::RetryPolicy;
 use crate::store::records::history::Command;
@@ -54,7 +54,7 @@ impl<O: Orchestration> ChildCall<O> {
             instance: journal.derived_id(claim.sequence),
             attempts: Attempts::default(),
         };
-        journal.open(claim, what, command, Some(normalize_argument::<O::Input>));
+        journal.open(claim, what, command, Some(Normalize::argument::<O::Input>()));
         Ok(())
     }
 
@@ -65,9 +65,9 @@ impl<O: Orchestration> ChildCall<O> {
     #[track_caller]
     pub fn instance_id(mut self, id: impl Into<String>) -> Self {
         let id = id.into();
-        match InstanceId::orchestration(&id) {
+        match self.awaited.journal().check_id(self.awaited.sequence(), &id) {
             Err(error) => self.awaited.refuse(error),
-            Ok(_) => self.configure(|what, command| {
+            Ok(()) => self.configure(|what, command| {
                 set_instance(command, &id);
                 if let What::Child { instance, .. } = what {
                     *instance = id;
@@ -105,7 +105,7 @@ impl<O: Orchestration> ChildCall<O> {
     pub fn retry(self, policy: RetryPolicy) -> Self {
         if self.awaited.is_open() {
             let journal = self.awaited.journal();
-            journal.set_retry(self.awaited.sequence(), policy, Some(normalize_argument::<O::Input>));
+            journal.set_retry(self.awaited.sequence(), policy, Some(Normalize::argument::<O::Input>()));
         }
         self
     }
@@ -154,6 +154,7 @@ impl<O: Orchestration> fmt::Debug for ChildCall<O> {
 /// It has no answer that could hold an error: what cannot be started fails the orchestration that wanted it.
 pub struct ChildStart<O> {
     journal: Rc<Journal>,
+    sequence: Sequence,
     instance: String,
     emission: Option<Emission>,
     orchestration: PhantomData<fn() -> O>,
@@ -162,7 +163,7 @@ pub struct ChildStart<O> {
 impl<O: Orchestration> ChildStart<O> {
     pub(super) fn new(journal: &Rc<Journal>, claim: Claim, input: &O::Input) -> Self {
         let emission = match start::<O>(journal, claim, input, false) {
-            Ok(command) => journal.send(claim, command, Some(normalize_argument::<O::Input>)),
+            Ok(command) => journal.send(claim, command, Some(Normalize::argument::<O::Input>())),
             Err(error) => {
                 journal.refuse(&error);
                 None
@@ -170,6 +171,7 @@ impl<O: Orchestration> ChildStart<O> {
         };
         Self {
             journal: Rc::clone(journal),
+            sequence: claim.sequence,
             instance: journal.derived_id(claim.sequence),
             emission,
             orchestration: PhantomData,
@@ -188,7 +190,7 @@ impl<O: Orchestration> ChildStart<O> {
     #[track_caller]
     pub fn instance_id(mut self, id: impl Into<String>) -> Self {
         self.instance = id.into();
-        if let Err(error) = InstanceId::orchestration(&self.instance) {
+        if let Err(error) = self.journal.check_id(self.sequence, &self.instance) {
             self.journal.refuse(&error);
         }
         self.configure(|command| set_instance(command, &self.instance));
@@ -267,6 +269,12 @@ fn add_tag(command: &mut Command, key: String, value: String) {
 }
 
 impl Journal {
+    /// Holds the id of another orchestration to the rules of ids.
+    fn check_id(&self, sequence: Sequence, id: &str) -> Result<()> {
+        let what = || format!("the id `{id}`");
+        self.permit(sequence, what, || InstanceId::orchestration(id).map(drop))
+    }
+
     /// Refuses a sub-orchestration inside a critical section.
     fn check_child(&self, name: &str) -> Result<()> {
         match self.state.borrow().section {

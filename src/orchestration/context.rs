@@ -1,5 +1,6 @@
 //! What an orchestration can know and do.
 
+use std::any::type_name_of_val;
 use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
@@ -21,7 +22,7 @@ use crate::orchestration::event_wait::EventWait;
 use crate::orchestration::journal::Journal;
 use crate::orchestration::kind::Orchestration;
 use crate::orchestration::lock::{LockRequest, LockTargets};
-use crate::orchestration::payload::encode;
+use crate::orchestration::payload::{Normalize, encode};
 use crate::orchestration::timer::Timer;
 use crate::store::records::history::{Command, Started};
 use crate::time::Timestamp;
@@ -213,24 +214,26 @@ impl OrchestrationContext {
     #[track_caller]
     pub fn send_event(&self, instance_id: impl AsRef<str>, name: impl Into<String>, payload: impl Serialize) {
         let claim = self.journal.claim();
-        let name = name.into();
-        let what = || format!("the event `{name}` for `{}`", instance_id.as_ref());
-        let checked = || -> Result<(InstanceId, Vec<u8>)> {
-            let instance = InstanceId::orchestration(instance_id.as_ref())?;
-            check_path_name("event name", &name)?;
+        let (instance, name) = (instance_id.as_ref().to_owned(), name.into());
+        let what = || format!("the event `{name}` for `{instance}`");
+        let checked = || -> Result<Vec<u8>> {
             let payload = encode(&what(), &payload)?;
+            self.journal.permit(claim.sequence, what, || {
+                InstanceId::orchestration(&instance)?;
+                check_path_name("event name", &name)
+            })?;
             self.journal.check_size(claim.sequence, what, payload.len())?;
-            Ok((instance, payload))
+            Ok(payload)
         };
         match checked() {
-            Ok((instance, payload)) => {
+            Ok(payload) => {
                 let command = Command::SendEvent {
                     sequence: claim.sequence,
-                    instance: instance.as_str().to_owned(),
+                    instance,
                     name,
                     payload,
                 };
-                self.journal.send(claim, command, None);
+                self.journal.send(claim, command, Some(Normalize::Written));
             }
             Err(error) => self.journal.refuse(&error),
         }
@@ -240,11 +243,13 @@ impl OrchestrationContext {
     /// expression of what it ends, as in `ctx.continue_as_new(next).await`, without a `return`. Events that nobody has read
     /// go along; everything that is under way is cancelled.
     ///
-    /// An input that is none of this orchestration's type fails the orchestration, unless another
+    /// `#[orchestration]` checks the type of the input where this is awaited in the function itself. Elsewhere an input that
+    /// does not decode into this orchestration's type fails the orchestration, unless another
     /// [version](ContinueAsNew::version) is to read it.
     #[track_caller]
     pub fn continue_as_new(&self, input: impl Serialize) -> ContinueAsNew {
         let place = Location::caller();
+        let given = type_name_of_val(&input);
         let input = match encode("the input with which it is to continue as new", &input) {
             Ok(input) => Some(input),
             Err(error) => {
@@ -252,7 +257,7 @@ impl OrchestrationContext {
                 None
             }
         };
-        ContinueAsNew::new(Rc::clone(&self.journal), place, input)
+        ContinueAsNew::new(Rc::clone(&self.journal), place, input, given)
     }
 }
 

@@ -7,6 +7,8 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use serde::Serialize;
+
 use crate::error::{Error, ErrorKind};
 use crate::orchestration::end::Ending;
 use crate::orchestration::journal::{END, Journal};
@@ -21,16 +23,24 @@ pub struct ContinueAsNew {
     place: &'static Location<'static>,
     /// Nothing if the input is refused, which fails the execution.
     input: Option<Vec<u8>>,
+    /// The type of the input, for messages.
+    given: &'static str,
     version: Option<String>,
     keep_events: bool,
 }
 
 impl ContinueAsNew {
-    pub(super) fn new(journal: Rc<Journal>, place: &'static Location<'static>, input: Option<Vec<u8>>) -> Self {
+    pub(super) fn new(
+        journal: Rc<Journal>,
+        place: &'static Location<'static>,
+        input: Option<Vec<u8>>,
+        given: &'static str,
+    ) -> Self {
         Self {
             journal,
             place,
             input,
+            given,
             version: None,
             keep_events: true,
         }
@@ -76,6 +86,29 @@ impl<T> Returns for fn() -> T {
     type Type = T;
 }
 
+/// An input with which an orchestration of the input `T` can continue as new.
+///
+/// `#[orchestration]` passes what stands in `ctx.continue_as_new(…).await` through it, so that the wrong type does not compile.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "this orchestration cannot continue as new with `{Self}`",
+    label = "this orchestration takes `{T}`",
+    note = "a version that takes another input is named in the same expression: `ctx.continue_as_new(input).version(\"2\").await`"
+)]
+pub trait NextInput<T>: Serialize {}
+
+impl<T: Serialize> NextInput<T> for T {}
+impl<T: Serialize> NextInput<T> for &T {}
+impl<T: Serialize> NextInput<Option<T>> for T {}
+impl<T: Serialize> NextInput<Vec<T>> for &[T] {}
+impl NextInput<String> for &str {}
+
+/// Gives back what it is given, if an orchestration of the input `T` can continue with it.
+#[doc(hidden)]
+pub fn next_input<T, I: NextInput<T>>(input: I) -> I {
+    input
+}
+
 impl Journal {
     fn continue_as_new(&self, next: &ContinueAsNew, input: Vec<u8>) {
         let what = || format!("the input with which `{}` is to continue as new", self.begin.instance);
@@ -86,7 +119,7 @@ impl Journal {
         if version.is_none()
             && let Err(reason) = (self.program.check_input)(&input)
         {
-            let message = format!("{}: {reason}", what());
+            let message = format!("{}, which is of the type `{}`: {reason}", what(), next.given);
             return self.refuse(&Error::new(ErrorKind::InvalidArguments, message));
         }
         let ending = Ending {

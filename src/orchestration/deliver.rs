@@ -136,6 +136,7 @@ impl State {
             emitted,
             outcome: None,
             waker: None,
+            polled_in: 0,
         };
         self.steps.insert(sequence, timer);
     }

@@ -4,7 +4,7 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{Location, resume_unwind};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use crate::engine::code::Begin;
 use crate::entity::caller::Claim;
@@ -44,6 +44,8 @@ pub(super) struct State {
     /// The turn of the history that runs again, if it is one.
     pub(super) replayed: Option<Replayed>,
     pub(super) now: Timestamp,
+    /// How often the root was polled.
+    pub(super) polls: u64,
     /// The number that was claimed last.
     pub(super) sequence: Sequence,
     /// The one before the first that this turn claimed.
@@ -67,12 +69,13 @@ pub(super) struct State {
     pub(super) last_call: Option<&'static Location<'static>>,
 }
 
-/// What the live turn was that runs again. Limits may have changed since, and what was let through then is let through now.
+/// What the live turn was that runs again. Limits may have changed since, so that a replay asks the record and not them: what
+/// was let through then is let through now, and what was refused is refused again, with the same words.
 #[derive(Debug)]
 pub(super) struct Replayed {
     pub(super) commands: usize,
-    /// The commands whose payloads are over today's limit; [`END`] for the last one.
-    pub(super) large: Vec<Sequence>,
+    /// What was refused, by step; [`END`] for what ends an execution.
+    pub(super) refused: Vec<(Sequence, Error)>,
 }
 
 /// Stands for the number of what ends an execution, which has none.
@@ -135,7 +138,7 @@ impl Journal {
         state.sequence += 1;
         state.last_call = Some(place);
         // Of what is made and dropped at once nothing is ever asked for, so a loop of that meets this limit only.
-        if state.sequence - state.first_claim > CLAIMS_PER_ACTION * self.begin.actions as u64 {
+        if state.sequence - state.first_claim > CLAIMS_PER_ACTION * self.most_actions(&state) as u64 {
             state.overflown = true;
             drop(state);
             overflow();
@@ -163,6 +166,7 @@ impl Journal {
             }),
             outcome: None,
             waker: None,
+            polled_in: 0,
         };
         state.steps.insert(claim.sequence, step);
         drop(state);
@@ -188,31 +192,66 @@ impl Journal {
     /// Holds the turn to its limit.
     pub(super) fn check_actions(&self) {
         let mut state = self.state.borrow_mut();
-        let recorded = state.replayed.as_ref().map_or(0, |replayed| replayed.commands);
-        if state.commands.asked() > self.begin.actions.max(recorded) {
+        if state.commands.asked() > self.most_actions(&state) {
             state.overflown = true;
             drop(state);
             overflow();
         }
     }
 
+    /// How many things this turn may ask for. A turn that runs again has kept the limit of its day, and what it took back is
+    /// not in its record; so it is only kept from running for ever.
+    fn most_actions(&self, state: &State) -> usize {
+        let most = self.begin.actions;
+        match &state.replayed {
+            Some(replayed) => most.max(replayed.commands).max(REPLAYED_ACTIONS),
+            None => most,
+        }
+    }
+
     /// Holds a payload to its limit.
-    pub(super) fn check_size(&self, sequence: Sequence, what: impl FnOnce() -> String, bytes: usize) -> Result<()> {
+    pub(super) fn check_size(&self, sequence: Sequence, what: impl Fn() -> String, bytes: usize) -> Result<()> {
         let limit = self.begin.payload_bytes;
-        if bytes <= limit {
-            return Ok(());
+        self.permit(sequence, &what, || match bytes <= limit {
+            true => Ok(()),
+            false => Err(Error::new(
+                ErrorKind::TooLarge,
+                format!(
+                    "{} has {bytes} bytes and {limit} is the limit; nothing was sent",
+                    what()
+                ),
+            )),
+        })
+    }
+
+    /// Holds a step to a limit that may be another one when the turn runs again. A refusal becomes a part of the history.
+    pub(super) fn permit(
+        &self,
+        sequence: Sequence,
+        what: impl Fn() -> String,
+        check: impl FnOnce() -> Result<()>,
+    ) -> Result<()> {
+        let recorded = self.state.borrow().replayed.as_ref().map(|replayed| {
+            let refused = replayed.refused.iter().find(|(refused, _)| *refused == sequence);
+            refused.map_or(Ok(()), |(_, error)| Err(error.clone()))
+        });
+        let permitted = recorded.unwrap_or_else(check);
+        if let Err(error) = &permitted {
+            let mut state = self.state.borrow_mut();
+            let place = state.last_call;
+            if !state.closed {
+                state.commands.push(Emitted {
+                    command: Command::Refuse {
+                        sequence,
+                        what: what(),
+                        error: error.clone(),
+                    },
+                    place,
+                    normalize: None,
+                });
+            }
         }
-        let state = self.state.borrow();
-        let recorded = state.replayed.as_ref();
-        if recorded.is_some_and(|replayed| replayed.large.contains(&sequence)) {
-            return Ok(());
-        }
-        drop(state);
-        let what = what();
-        Err(Error::new(
-            ErrorKind::TooLarge,
-            format!("{what} has {bytes} bytes and {limit} is the limit; nothing was sent"),
-        ))
+        permitted
     }
 
     /// Fails the execution, because what it asked for is refused and has no answer that could say so. The first reason
@@ -225,10 +264,12 @@ impl Journal {
     /// The outcome of a step, once. A lock stays open.
     pub(super) fn poll(&self, sequence: Sequence, cx: &Context<'_>) -> Poll<std::result::Result<Vec<u8>, CallFailure>> {
         let mut state = self.state.borrow_mut();
+        let polls = state.polls;
         // What is not there was made when nothing counted any more: nobody will ever answer.
         let Some(step) = state.steps.get_mut(&sequence) else {
             return Poll::Pending;
         };
+        step.polled_in = polls;
         let held = step.held_bytes();
         let outcome = match &mut step.what {
             What::Event { given, .. } => given.take().map(|event| Ok(event.payload)),
@@ -284,9 +325,29 @@ impl Journal {
         }
     }
 
-    /// Whether somebody waits for something durable.
-    pub(super) fn is_waited_for(&self) -> bool {
-        self.state.borrow().steps.values().any(|step| step.waker.is_some())
+    /// Whether somebody waits for something durable, now that the root rests.
+    ///
+    /// The root polls anew all that it waits for, so that of what was polled with its own waker only that counts which the last
+    /// poll reached: the code has gone on from the rest. Combinators such as `FuturesUnordered` have wakers of their own and
+    /// poll only what was woken; whatever they hold counts.
+    pub(super) fn is_waited_for(&self, root: &Waker) -> bool {
+        let state = self.state.borrow();
+        let counts = |step: &Step| match &step.waker {
+            Some(waker) => !waker.will_wake(root) || step.polled_in == state.polls,
+            None => false,
+        };
+        state.steps.values().any(counts)
+    }
+
+    /// What the code has done so far: in which poll of the root it runs, and what it asked for last.
+    pub(super) fn progress(&self) -> (u64, Sequence) {
+        let state = self.state.borrow();
+        (state.polls, state.sequence)
+    }
+
+    /// Whether the code itself runs, and its variables are not only dropped because it ends.
+    pub(super) fn is_awake(&self) -> bool {
+        self.state.try_borrow().is_ok_and(|state| state.awake && !state.closed)
     }
 
     /// When this turn began.
@@ -321,6 +382,9 @@ impl Journal {
 
 /// So many steps may a turn make for each that it may ask for.
 const CLAIMS_PER_ACTION: u64 = 10;
+
+/// So many things may a turn that runs again ask for at least, whatever today's limit is.
+const REPLAYED_ACTIONS: usize = 100_000;
 
 /// Ends a turn that asks for too much. What is dropped while its code unwinds may ask for more, and a second unwinding would
 /// end the process.

@@ -43,12 +43,16 @@ impl Future for LockRequest {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let outcome = ready!(Pin::new(&mut self.0).poll(cx));
         // Whatever the outcome is, from here on it is the guard that takes the locks back.
-        let guard = LockGuard {
+        let mut guard = LockGuard {
             journal: Rc::clone(self.0.journal()),
             sequence: self.0.sequence(),
+            granted: None,
         };
         Poll::Ready(match outcome {
-            Ok(_) => Ok(guard),
+            Ok(_) => {
+                guard.granted = Some(guard.journal.progress());
+                Ok(guard)
+            }
             Err(failure) => Err(CallError::from_failure(failure)),
         })
     }
@@ -60,15 +64,29 @@ impl fmt::Debug for LockRequest {
     }
 }
 
-/// The locks of a critical section, held until this is dropped.
+/// The locks of a critical section, held until this is dropped. `let _ = …` drops it at once: give it a name, as in
+/// `let _guard = …`. The macro refuses the first, and a guard that goes before anything is done under it is logged.
 #[must_use = "the critical section ends when the guard is dropped: keep it in a variable"]
 pub struct LockGuard {
     journal: Rc<Journal>,
     sequence: Sequence,
+    /// How far the code was when the locks were granted.
+    granted: Option<(u64, Sequence)>,
 }
 
 impl Drop for LockGuard {
     fn drop(&mut self) {
+        if let Some(granted) = self.granted
+            && self.journal.is_awake()
+            && granted == self.journal.progress()
+        {
+            tracing::warn!(
+                orchestration = %self.journal.begin.instance,
+                step = self.sequence,
+                "a critical section ended as soon as it began, and nothing was done in it; keep its guard in a variable with a \
+                 name, as in `let _guard = ctx.lock_entities(…).await?`"
+            );
+        }
         self.journal.abandon(self.sequence);
     }
 }

@@ -1,6 +1,7 @@
 //! What a user of orchestrations touches, and how the user's future is run.
 
 mod activity_call;
+mod agreement;
 mod awaited;
 mod caller;
 mod chance;
@@ -10,6 +11,7 @@ mod compare;
 mod context;
 mod continue_as_new;
 mod deliver;
+mod describe;
 mod end;
 mod entity_start;
 mod event_wait;
@@ -31,7 +33,7 @@ pub use caller::OrchestrationCaller;
 pub use chance::Random;
 pub use child_call::{ChildCall, ChildStart};
 pub use context::{OrchestrationContext, ParentInfo};
-pub use continue_as_new::ContinueAsNew;
+pub use continue_as_new::{ContinueAsNew, NextInput, next_input};
 pub use entity_start::EntityStart;
 pub use event_wait::{EventOr, EventTimeout, EventWait};
 pub use kind::{LocalBoxFuture, Orchestration};

@@ -2,28 +2,42 @@
 
 use serde::Serialize;
 
-use crate::entity::argument::read_whole;
+use crate::entity::argument::{Parameter, read_whole};
 use crate::entity::{Answer, Argument};
 use crate::error::{Error, ErrorKind, Result};
 use crate::json;
 
-/// Passes a recorded payload through today's type, so that what a later version added with a default does not count as a
-/// difference. Nothing comes back if it does not decode.
-pub(super) type Normalize = fn(&[u8]) -> Option<Vec<u8>>;
-
-/// [`Normalize`] for what goes to an activity or an orchestration.
-pub(super) fn normalize_argument<T: Argument>(recorded: &[u8]) -> Option<Vec<u8>> {
-    let value: T = read_whole(recorded).ok()?;
-    let mut json = Vec::with_capacity(recorded.len());
-    (T::CODE.write)(&value, &mut json).ok()?;
-    Some(json)
+/// How a recorded payload is passed through today's types, so that what a later build added with a default, or does not know
+/// any more, does not count as a difference.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Normalize {
+    /// One value. The function gives nothing if it does not decode.
+    Value(fn(&[u8]) -> Option<Vec<u8>>),
+    /// Arguments of an operation, by name.
+    Arguments(&'static [Parameter]),
+    /// A value that is only ever written, so that nothing is known of how it is read.
+    Written,
 }
 
-/// [`Normalize`] for what an orchestration returns.
-pub(super) fn normalize_answer<T: Answer>(recorded: &[u8]) -> Option<Vec<u8>> {
-    let mut json = Vec::with_capacity(recorded.len());
-    T::from_json(recorded).ok()?.to_json(&mut json).ok()?;
-    Some(json)
+impl Normalize {
+    /// For what goes to an activity or an orchestration.
+    pub(super) fn argument<T: Argument>() -> Self {
+        Self::Value(|recorded| {
+            let value: T = read_whole(recorded).ok()?;
+            let mut json = Vec::with_capacity(recorded.len());
+            (T::CODE.write)(&value, &mut json).ok()?;
+            Some(json)
+        })
+    }
+
+    /// For what an orchestration returns.
+    pub(super) fn answer<T: Answer>() -> Self {
+        Self::Value(|recorded| {
+            let mut json = Vec::with_capacity(recorded.len());
+            T::from_json(recorded).ok()?.to_json(&mut json).ok()?;
+            Some(json)
+        })
+    }
 }
 
 /// Writes the input of `what`.

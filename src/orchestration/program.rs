@@ -13,7 +13,7 @@ use crate::orchestration::context::OrchestrationContext;
 use crate::orchestration::end::{Ending, failure_of};
 use crate::orchestration::journal::{END, Journal};
 use crate::orchestration::kind::{LocalBoxFuture, Orchestration};
-use crate::orchestration::payload::{Normalize, normalize_answer, normalize_argument};
+use crate::orchestration::payload::Normalize;
 use crate::orchestration::run::Run;
 use crate::store::records::history::Command;
 
@@ -38,7 +38,7 @@ impl<O: Orchestration> OrchestrationCode for TypedCode<O> {
             name: O::NAME,
             start: start::<O>,
             check_input: |input| read_whole::<O::Input>(input).map(drop),
-            normalize_input: normalize_argument::<O::Input>,
+            normalize_input: Normalize::argument::<O::Input>(),
         };
         Box::new(Run::new(program, begin))
     }
@@ -96,6 +96,6 @@ fn complete<O: Orchestration>(journal: &Journal, output: &O::Output) -> Result<E
     Ok(Ending {
         command: Command::Complete { output: json },
         place: None,
-        normalize: Some(normalize_answer::<O::Output>),
+        normalize: Some(Normalize::answer::<O::Output>()),
     })
 }

@@ -88,7 +88,8 @@ impl Run {
         Ok(self.journal.state.borrow_mut().commands.take())
     }
 
-    /// Delivers one after the other, and polls to rest after each.
+    /// Delivers one after the other, and polls to rest after each. Then it polls once more: what that poll reaches is what the
+    /// code waits for now, and not only what it has looked at on its way.
     fn deliver(&mut self, incoming: &[Incoming]) -> Result<(), Stopped> {
         for incoming in incoming {
             match incoming {
@@ -97,7 +98,8 @@ impl Run {
             }
             self.poll_to_rest()?;
         }
-        Ok(())
+        self.root.set_woken();
+        self.poll_to_rest()
     }
 
     fn start(&mut self, started: &Started) {
@@ -131,6 +133,7 @@ impl Run {
                 ));
             }
             polls += 1;
+            self.journal.state.borrow_mut().polls += 1;
             let polled = future.as_mut().poll(&mut Context::from_waker(&self.waker));
             let (refused, ending) = {
                 let mut state = self.journal.state.borrow_mut();
@@ -161,7 +164,7 @@ impl Run {
             return Err(self.too_much());
         }
         self.check_foreign()?;
-        if self.future.is_some() && !self.journal.is_waited_for() {
+        if self.future.is_some() && !self.journal.is_waited_for(&self.waker) {
             return Err(self.stopped(
                 StopKind::ForeignWait,
                 format!("the code waits for nothing durable, so that nothing would ever wake it; {ADVICE}"),
@@ -235,7 +238,7 @@ impl OrchestrationRun for Run {
     }
 
     fn replay(&mut self, number: u32, turn: &TurnRecord) -> Result<(), Stopped> {
-        let replayed = replayed(&turn.commands, self.journal.begin.payload_bytes);
+        let replayed = replayed(&turn.commands);
         let asked = self.run(turn.time, &turn.incoming, Some(replayed))?;
         self.journal.state.borrow_mut().custom_status = None;
         // Payloads that differ are read and written by the user's types.

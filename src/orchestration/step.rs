@@ -25,6 +25,8 @@ pub(super) struct Step {
     pub(super) outcome: Option<Result<Vec<u8>, CallFailure>>,
     /// Who polled it last.
     pub(super) waker: Option<Waker>,
+    /// In which poll of the root that was.
+    pub(super) polled_in: u64,
 }
 
 /// Where a command stands: in which turn, and at which place of that turn's list.

@@ -62,14 +62,37 @@ fn method(entity: &EntityImpl, operation: &Operation, caller: &Ident) -> TokenSt
     });
     let (answer, error) = operation.returns.parts(krate);
     let json = encode(entity, operation, &arguments);
+    let table = table(entity, &arguments);
     quote! {
         #(#shown)*
         #(#cfgs)*
         #[track_caller]
         pub fn #ident(&self, #(#parameters),*) -> #krate::Operation<#caller, #answer, #error> {
-            #krate::__private::ReferenceCode::reference(self).operation(#name, #json)
+            #krate::__private::ReferenceCode::reference(self).operation(#name, #table, #json)
         }
     }
+}
+
+/// The parameters, so that a replay can read what an older build sent.
+fn table(entity: &EntityImpl, arguments: &[&Argument]) -> TokenStream {
+    let krate = &entity.crate_path;
+    let private = quote!(#krate::__private);
+    if arguments.is_empty() {
+        return quote!(&[]);
+    }
+    let parameters = arguments.iter().map(|Argument { names, passing, .. }| {
+        let names = quote!(&[#(#names),*]);
+        match passing {
+            Passing::Value(ty) | Passing::Reference(ty) => {
+                quote!(#private::Parameter::value(#names, #private::argument::<#ty>()))
+            }
+            Passing::Text(_) => {
+                quote!(#private::Parameter::value(#names, #private::argument::<::std::string::String>()))
+            }
+            Passing::Slice(element) => quote!(#private::Parameter::list(#names, #private::argument::<#element>())),
+        }
+    });
+    quote!(const { &[#(#parameters),*] })
 }
 
 /// Writes the arguments as a JSON object, straight from where the caller has them.

@@ -168,6 +168,7 @@ impl Core {
             }
             // Nothing leaves the execution, or it ends, which is not the beginning of a step.
             Command::WaitForEvent { .. }
+            | Command::Refuse { .. }
             | Command::Cancel { .. }
             | Command::ContinueAsNew { .. }
             | Command::Complete { .. }

@@ -97,6 +97,7 @@ impl Loopback {
             target,
             operation,
             arguments,
+            parameters: _,
             request_id,
             refuse_when_full,
             claim: _,

@@ -148,6 +148,13 @@ impl History {
                 ..HistoryEventDocument::default()
             },
             HistoryEventKind::StepCanceled { sequence, .. } => self.end(sequence, "Canceled")?,
+            HistoryEventKind::StepRefused { what, error, .. } => HistoryEventDocument {
+                event_type: "TaskRefused",
+                name: Some(what),
+                reason: Some(error.to_string()),
+                failure_details: Some(FailureDocument::from(error)),
+                ..HistoryEventDocument::default()
+            },
             HistoryEventKind::EventRaised { name, payload } => HistoryEventDocument {
                 event_type: "EventRaised",
                 name: Some(name),

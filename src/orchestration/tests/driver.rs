@@ -329,6 +329,7 @@ pub(super) fn short(commands: &[Command]) -> Vec<String> {
         Command::ContinueAsNew { input, .. } => format!("again {}", text(input)),
         Command::Complete { output } => format!("complete {}", text(output)),
         Command::Fail { failure } => format!("fail {}: {failure}", failure.error_type),
+        Command::Refuse { sequence, error, .. } => format!("refuse {sequence}: {:?}", error.kind()),
     };
     commands.iter().map(short).collect()
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::channel::oneshot;
 use futures::future::join;
 
-use super::driver::{Driver, raised, short};
+use super::driver::{Driver, answered, raised};
 use super::stage::{Double, orchestration};
 use crate::OrchestrationContext;
 use crate::prelude::*;
@@ -50,6 +50,50 @@ fn a_wait_for_a_channel_is_a_foreign_wait() {
     assert!(stopped.message.contains("waits for nothing durable"));
 }
 
+orchestration!(Stale(ctx, how: u8) -> (), Failure {
+    let (_sender, receiver) = oneshot::channel::<()>();
+    let mut timer = ctx.create_timer(Duration::from_secs(1));
+    let mut event = ctx.wait_for_external_event::<()>("go");
+    if how == 0 {
+        assert!(futures::poll!(&mut timer).is_pending());
+    }
+    if how == 1 {
+        assert!(futures::poll!(&mut event).is_pending());
+        ctx.call_activity::<Double>(1).await?;
+    }
+    Ok(receiver.await?)
+});
+
+/// What was polled once and is not waited for any more does not hide that the code waits for something foreign.
+#[test]
+fn what_was_polled_before_hides_no_foreign_wait() {
+    assert_foreign(&Driver::new::<Stale>().try_start("0").unwrap_err());
+    let mut driver = Driver::started::<Stale>("1");
+    assert_foreign(&driver.try_turn(vec![answered(3, "1")]).unwrap_err());
+}
+
+orchestration!(Inner(ctx, _nothing: ()) -> u32, Failure {
+    let (sender, receiver) = oneshot::channel::<u32>();
+    let first = async {
+        ctx.create_timer(Duration::from_secs(1)).await;
+        sender.send(5).ok();
+        ctx.wait_for_external_event::<()>("go").await.ok();
+    };
+    // Beside a wait for something durable a channel may be one between branches, and here it is.
+    let (received, ()) = join(receiver, first).await;
+    Ok(received?)
+});
+
+/// A channel between two branches of one orchestration is no foreign wait, as long as the other branch waits for something
+/// durable.
+#[test]
+fn branches_may_wait_for_each_other() {
+    let mut driver = Driver::started::<Inner>("null");
+    driver.fire(1);
+    driver.raise("go", "null");
+    assert_eq!(driver.ended().unwrap(), "5");
+}
+
 static OTHER: Mutex<Option<Waker>> = Mutex::new(None);
 
 orchestration!(Threaded(ctx, _nothing: ()) -> (), Failure {
@@ -88,60 +132,6 @@ fn code_that_never_rests_is_stopped() {
     let stopped = driver.try_turn(vec![raised("go", "null")]).unwrap_err();
     assert_eq!(stopped.kind, StopKind::TurnLimit);
     assert!(stopped.message.contains("woke itself"), "{}", stopped.message);
-}
-
-orchestration!(Greedy(ctx, count: u64) -> (), Failure {
-    for n in 0..count {
-        ctx.send_event("other", "n", n);
-    }
-    Ok(())
-});
-
-/// A turn may ask for so much and no more; a loop without an end is cut off.
-#[test]
-fn a_turn_has_a_limit() {
-    let mut driver = Driver::new::<Greedy>();
-    driver.begin.actions = 100;
-    let stopped = driver.try_start(&u64::MAX.to_string()).unwrap_err();
-    assert_eq!(stopped.kind, StopKind::TurnLimit);
-    assert!(stopped.message.contains("more than 100 things"), "{}", stopped.message);
-    let mut driver = Driver::new::<Greedy>();
-    driver.begin.actions = 100;
-    driver.start("100");
-    // A limit that is lowered later does not stop what was done before.
-    driver.begin.actions = 10;
-    driver.replayed(1).unwrap();
-}
-
-orchestration!(Large(ctx, bytes: usize) -> String, Failure {
-    let call = ctx.call_activity::<super::stage::Text>("x".repeat(bytes));
-    match call.await {
-        Ok(answer) => Ok(answer),
-        Err(error) => Ok(format!("{:?}", error.into_returned().unwrap_err().kind())),
-    }
-});
-
-/// A payload over the limit fails its call and is not sent; one that was let through stays so when the limit is lowered.
-#[test]
-fn a_payload_has_a_limit() {
-    let driver = Driver::started::<Large>("1000");
-    assert_eq!(short(&driver.history[0].commands), ["complete \"TooLarge\""]);
-    let mut driver = Driver::started::<Large>("900");
-    driver.begin.payload_bytes = 10;
-    driver.unload();
-    driver.answer(1, "\"done\"");
-    assert_eq!(driver.ended().unwrap(), "\"done\"");
-}
-
-orchestration!(HugeOutput(ctx, _nothing: ()) -> String, Failure {
-    Ok(ctx.instance_id().repeat(1_000))
-});
-
-/// An output over the limit fails the execution.
-#[test]
-fn an_output_has_a_limit() {
-    let driver = Driver::started::<HugeOutput>("null");
-    assert!(driver.ended().unwrap().starts_with("!TooLarge"));
 }
 
 thread_local! {

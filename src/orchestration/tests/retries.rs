@@ -187,3 +187,28 @@ fn a_child_is_repeated_under_its_id() {
     driver.answer(1, "7");
     assert_eq!(driver.ended().unwrap(), "7");
 }
+
+macro_rules! patient {
+    ($name:ident, $policy:expr) => {
+        orchestration!($name(ctx, _nothing: ()) -> i64, Failure {
+            Ok(ctx.call_activity::<Double>(1).retry($policy).await?)
+        });
+    };
+}
+patient!(Patient, RetryPolicy::new(3).first_interval(Duration::from_secs(1)));
+patient!(MorePatient, RetryPolicy::new(9).first_interval(Duration::from_secs(1)));
+patient!(Slower, RetryPolicy::new(3).first_interval(Duration::from_secs(2)));
+patient!(Impatient, RetryPolicy::new(1));
+
+/// The waits of a policy are steps. A build with another policy diverges where an attempt has failed and the new policy would
+/// have waited otherwise, and nowhere else.
+#[test]
+fn a_changed_policy_is_a_difference_where_an_attempt_failed() {
+    let mut driver = Driver::started::<Patient>("null");
+    driver.replay_with::<Slower>().unwrap();
+    driver.replay_with::<Impatient>().unwrap();
+    driver.fail(1, "no");
+    driver.replay_with::<MorePatient>().unwrap();
+    assert!(driver.replay_with::<Slower>().is_err());
+    assert!(driver.replay_with::<Impatient>().is_err());
+}

@@ -183,6 +183,16 @@ pub(crate) enum Command {
     },
     /// End with an error.
     Fail { failure: Failure },
+    /// Something was refused because of a limit or a rule of the hub. It is noted so that a replay refuses the same again,
+    /// though limits and rules may have changed.
+    Refuse {
+        /// The step; 0 for what ends the execution.
+        sequence: Sequence,
+        /// What was refused.
+        what: String,
+        /// What the code was told.
+        error: crate::Error,
+    },
 }
 
 /// A step that has not ended, with what is needed to take back what it began.

@@ -171,4 +171,10 @@ fn ends_of_steps_and_executions_are_pinned() {
     pinned(&Command::Complete { output: b"1".to_vec() }, b"\x01\x0b\x011");
     let failure = Failure::message("m");
     pinned(&Command::Fail { failure }, b"\x01\x0c\x07Failure\x01m\x00\x00\x00");
+    let refusal = Command::Refuse {
+        sequence: 1,
+        what: "w".into(),
+        error: Error::new(ErrorKind::TooLarge, "m"),
+    };
+    pinned(&refusal, b"\x01\r\x01\x01w\x02\x01m\x00");
 }

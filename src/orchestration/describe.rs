@@ -1,0 +1,232 @@
+//! A command in words, for whoever has to find a difference.
+
+use std::fmt::Write;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::failure::shortened;
+use crate::id::Sequence;
+use crate::store::records::history::Command;
+use crate::time::Timestamp;
+
+/// A command, laid out to be compared and shown.
+pub(super) struct Parts<'a> {
+    pub(super) kind: &'static str,
+    /// What has to be equal.
+    pub(super) facts: Vec<(&'static str, String)>,
+    /// What is shown and may differ: it does not change what the code does next.
+    notes: Vec<(&'static str, String)>,
+    pub(super) payload: Option<&'a [u8]>,
+}
+
+/// How much of a payload is shown before and behind the first difference, in bytes.
+const EXCERPT: usize = 48;
+
+/// How much of anything else is shown, in bytes.
+const FACT: usize = 256;
+
+/// Two commands in words. Payloads may be large and hold secrets, and the text goes to logs and lists: of a long one it shows
+/// only what stands around the first difference, with its length and hash.
+pub(super) fn describe_both(expected: Option<&Command>, actual: Option<&Command>) -> (String, String) {
+    let (was, is) = (payload(expected), payload(actual));
+    let common = was.iter().zip(is).take_while(|(was, is)| was == is).count();
+    let difference = if was.is_empty() || is.is_empty() { 0 } else { common };
+    let show = |command: Option<&Command>| match command {
+        Some(command) => describe(command, difference),
+        None => "nothing more".to_owned(),
+    };
+    (show(expected), show(actual))
+}
+
+fn payload(command: Option<&Command>) -> &[u8] {
+    command.and_then(|command| parts(command).payload).unwrap_or_default()
+}
+
+fn describe(command: &Command, difference: usize) -> String {
+    let parts = parts(command);
+    let mut text = parts.kind.to_owned();
+    // Writing to a `String` cannot fail.
+    if let Some(sequence) = sequence(command) {
+        let _ = write!(text, ", step {sequence}");
+    }
+    for (label, fact) in parts.facts.iter().chain(&parts.notes) {
+        let _ = write!(text, ", {label} {}", shortened(fact, FACT));
+    }
+    if let Some(payload) = parts.payload {
+        let _ = write!(text, ", payload {}", excerpt(payload, difference));
+    }
+    text
+}
+
+fn excerpt(payload: &[u8], difference: usize) -> String {
+    if payload.len() <= 2 * EXCERPT {
+        return String::from_utf8_lossy(payload).into_owned();
+    }
+    let start = difference.saturating_sub(EXCERPT).min(payload.len());
+    let end = difference.saturating_add(EXCERPT).min(payload.len());
+    // A character that is cut in two is left out.
+    let shown = String::from_utf8_lossy(&payload[start..end]);
+    let shown = shown.trim_matches(char::REPLACEMENT_CHARACTER);
+    let before = if start > 0 { "…" } else { "" };
+    let behind = if end < payload.len() { "…" } else { "" };
+    format!(
+        "{before}{shown}{behind} (from byte {start} of {}, hash {:016x})",
+        payload.len(),
+        xxh3_64(payload)
+    )
+}
+
+pub(super) fn sequence(command: &Command) -> Option<Sequence> {
+    match command {
+        Command::CallActivity { sequence, .. }
+        | Command::CreateTimer { sequence, .. }
+        | Command::WaitForEvent { sequence, .. }
+        | Command::StartOrchestration { sequence, .. }
+        | Command::CallEntity { sequence, .. }
+        | Command::SignalEntity { sequence, .. }
+        | Command::CancelSignal { sequence, .. }
+        | Command::SendEvent { sequence, .. }
+        | Command::Lock { sequence, .. }
+        | Command::Cancel { sequence, .. }
+        | Command::Refuse { sequence, .. } => Some(*sequence),
+        Command::ContinueAsNew { .. } | Command::Complete { .. } | Command::Fail { .. } => None,
+    }
+}
+
+pub(super) fn parts(command: &Command) -> Parts<'_> {
+    match command {
+        Command::CallActivity {
+            name,
+            input,
+            attempt,
+            timeout_ms,
+            ..
+        } => Parts {
+            notes: timeout_ms
+                .map(|timeout| ("timeout in ms", timeout.to_string()))
+                .into_iter()
+                .collect(),
+            ..lay_out(
+                "call of an activity",
+                vec![("name", name.clone()), ("attempt", attempt.to_string())],
+                Some(input),
+            )
+        },
+        Command::CreateTimer { due, .. } => lay_out("timer", vec![("due", show_time(*due))], None),
+        Command::WaitForEvent { name, .. } => lay_out("wait for an event", vec![("name", name.to_lowercase())], None),
+        Command::StartOrchestration {
+            instance,
+            name,
+            version,
+            input,
+            tags,
+            wait,
+            attempt,
+            ..
+        } => Parts {
+            notes: tags
+                .iter()
+                .map(|(key, value)| ("tag", format!("{key}={value}")))
+                .collect(),
+            ..lay_out(
+                if *wait {
+                    "sub-orchestration"
+                } else {
+                    "start of an orchestration"
+                },
+                vec![
+                    ("name", name.clone()),
+                    ("version", version.as_deref().unwrap_or("newest").to_owned()),
+                    ("id", instance.clone()),
+                    ("attempt", attempt.to_string()),
+                ],
+                Some(input),
+            )
+        },
+        Command::CallEntity {
+            target,
+            operation,
+            arguments,
+            lock,
+            ..
+        } => {
+            let lock = lock.map(|lock| ("under the lock of step", lock.to_string()));
+            let facts = [("entity", target.clone()), ("operation", operation.clone())];
+            lay_out(
+                "call of an entity",
+                facts.into_iter().chain(lock).collect(),
+                Some(arguments),
+            )
+        }
+        Command::SignalEntity {
+            target,
+            operation,
+            arguments,
+            at,
+            ..
+        } => {
+            let at = at
+                .iter()
+                .flat_map(|(timer, due)| [("timer", timer.clone()), ("due", show_time(*due))]);
+            let facts = [("entity", target.clone()), ("operation", operation.clone())];
+            lay_out(
+                "signal of an entity",
+                facts.into_iter().chain(at).collect(),
+                Some(arguments),
+            )
+        }
+        Command::CancelSignal { target, timer, .. } => lay_out(
+            "cancelling of a signal",
+            vec![("entity", target.clone()), ("timer", timer.clone())],
+            None,
+        ),
+        Command::SendEvent {
+            instance,
+            name,
+            payload,
+            ..
+        } => lay_out(
+            "event for an orchestration",
+            vec![("id", instance.clone()), ("name", name.clone())],
+            Some(payload),
+        ),
+        Command::Lock { entities, .. } => lay_out("request for locks", vec![("entities", entities.join(", "))], None),
+        Command::Cancel { step, .. } => lay_out(
+            "end of a step that is not wanted",
+            vec![("step", format!("{step:?}"))],
+            None,
+        ),
+        Command::Refuse { what, .. } => lay_out("refusal", vec![("of", what.clone())], None),
+        Command::ContinueAsNew {
+            input,
+            version,
+            keep_events,
+        } => lay_out(
+            "end by continuing as new",
+            vec![
+                ("version", version.as_deref().unwrap_or("unchanged").to_owned()),
+                ("keeps events", keep_events.to_string()),
+            ],
+            Some(input),
+        ),
+        Command::Complete { output } => lay_out("end with an output", Vec::new(), Some(output)),
+        Command::Fail { failure } => lay_out(
+            "end with an error",
+            vec![("type", failure.error_type.clone()), ("message", failure.to_string())],
+            None,
+        ),
+    }
+}
+
+fn lay_out<'a>(kind: &'static str, facts: Vec<(&'static str, String)>, payload: Option<&'a Vec<u8>>) -> Parts<'a> {
+    Parts {
+        kind,
+        facts,
+        notes: Vec::new(),
+        payload: payload.map(Vec::as_slice),
+    }
+}
+
+fn show_time(time: Timestamp) -> String {
+    format!("{} ms after the epoch", time.0)
+}
