@@ -83,7 +83,7 @@ pub fn derive_from_call_error(item: TokenStream) -> TokenStream {
 /// | `timeout = "30s"` | how long one attempt may run |
 /// | `limit = 8` | the most attempts that run at one time in the hub |
 /// | `blocking` | the function blocks its thread |
-/// | `retry(max_attempts = 3, ...)` | how failed attempts are repeated, where a call says nothing else: `max_attempts` counts the first one; `first_interval = "1s"`, `backoff = 2.0`, `max_interval = "1m"` and `timeout = "10m"` are those of `abide::RetryPolicy` |
+/// | `retry(max_attempts = 3, ...)` | how failed attempts are repeated, where a call says nothing else: `max_attempts` counts the first one; `first_interval = "1s"`, `backoff = 2.0`, `max_interval = "1m"` and `timeout = "10m"` are those of `abide::RetryPolicy`. Changing it stops running orchestrations in which an attempt has failed: their histories hold the old waits |
 /// | `crate = path` | where `abide` is found, if not as `::abide` |
 ///
 /// Times are whole numbers with the units `ms`, `s`, `m`, `h` and `d`, the larger ones first: `"1h30m"`.
@@ -162,10 +162,15 @@ pub fn activity(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// every process: use a `BTreeMap`, or sort. What it misses is met at run time: a wait that no history knows of fails at
 /// once, and a replay that asks for another step stops as non-deterministic.
 ///
-/// `println!` and `tracing` are let pass; what they write is written again by every replay, unless `ctx.is_replaying()` is
-/// asked before.
+/// `println!` and `tracing` are let pass. What `tracing` records is dropped during a replay, so that it is said once; what
+/// `println!` writes is written again by every replay, unless `ctx.is_replaying()` is asked before.
 ///
-/// Where something that is refused can change nothing that is recorded, `#[allow(nondeterminism)]` lets one statement pass:
+/// # Further checks
+///
+/// * `let _ = ctx.lock_entities(...).await?` is refused: `_` keeps no guard, so that nothing would be locked.
+/// * What stands in `ctx.continue_as_new(...).await` has the type of the orchestration's input.
+///
+/// Where something that the lint refuses can change nothing that is recorded, `#[allow(nondeterminism)]` lets one statement pass:
 /// a `let`, an expression, a block, a macro, an item or the arm of a `match`. Say beside it why, in a comment or as the
 /// reason:
 ///

@@ -47,10 +47,8 @@ impl Function {
     /// `Input`, `Output` and `Error`. They stand where the user's types stand, so that one that cannot be stored, or that is
     /// too private, is told there.
     pub(crate) fn associated_types(&self, krate: &CratePath) -> TokenStream {
-        let input = match &self.input {
-            Some(input) => quote!(#input),
-            None => quote!(()),
-        };
+        let input = self.input();
+        let input = quote!(#input);
         let (output, error) = self.returns.parts(krate);
         let of_type = |name: &str, ty: TokenStream| {
             let span = located(&ty);

@@ -27,6 +27,11 @@ pub(crate) struct Function {
 }
 
 impl Function {
+    /// The type that it takes; `()` if none.
+    pub(crate) fn input(&self) -> Type {
+        self.input.clone().unwrap_or_else(|| syn::parse_quote!(()))
+    }
+
     pub(crate) fn has_context(&self) -> bool {
         self.context.is_some()
     }

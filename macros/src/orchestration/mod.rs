@@ -1,14 +1,16 @@
 //! `#[orchestration]`.
 
 mod attributes;
+mod guards;
 mod lint;
+mod next_input;
 
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::ItemFn;
 
 use crate::errors::Errors;
-use crate::function;
+use crate::function::{self, Function};
 use crate::kind::Kind;
 use attributes::Attributes;
 
@@ -18,14 +20,19 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let Some(mut function) = function::parse(item.clone(), Kind::Orchestration, &mut errors) else {
         return errors.beside(item);
     };
-    let implementation = implement(&function, &attributes, &mut errors);
+    let read = read(&function, &attributes, &mut errors);
+    let implementation = read.as_ref().map(|function| implement(function, &attributes));
     lint::check(&function, &mut errors);
+    guards::check(&function.block, &mut errors);
     lint::strip(&mut function);
+    if let Some(read) = read {
+        next_input::check(&mut function, &attributes.crate_path, &read.input());
+    }
     errors.beside(quote!(#function #implementation))
 }
 
-/// Writes the marker and `impl Orchestration`; `None` if the function cannot be an orchestration.
-fn implement(item: &ItemFn, attributes: &Attributes, errors: &mut Errors) -> Option<TokenStream> {
+/// Reads the function; `None` if it cannot be an orchestration.
+fn read(item: &ItemFn, attributes: &Attributes, errors: &mut Errors) -> Option<Function> {
     let errors_before = errors.count();
     if item.sig.asyncness.is_none() {
         errors.push(
@@ -41,7 +48,11 @@ fn implement(item: &ItemFn, attributes: &Attributes, errors: &mut Errors) -> Opt
              neither call nor wait for anything",
         );
     }
-    let function = function.filter(|_| errors.count() == errors_before)?;
+    function.filter(|_| errors.count() == errors_before)
+}
+
+/// Writes the marker and `impl Orchestration`.
+fn implement(function: &Function, attributes: &Attributes) -> TokenStream {
     let krate = &attributes.crate_path;
     let (ident, name) = (&function.ident, &function.name);
     let version = attributes.version.as_ref().map_or_else(String::new, syn::LitStr::value);
@@ -55,7 +66,7 @@ fn implement(item: &ItemFn, attributes: &Attributes, errors: &mut Errors) -> Opt
             #run
         }
     };
-    Some(function.with_marker(krate, &implementation))
+    function.with_marker(krate, &implementation)
 }
 
 #[cfg(test)]
