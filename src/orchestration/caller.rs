@@ -103,8 +103,8 @@ impl Caller for OrchestrationCaller {
         let sequence = prepared.0.as_ref().ok().and_then(|request| request.claim);
         let sequence = sequence.map_or(0, |claim| claim.sequence);
         let timer = timer.unwrap_or_else(|| self.journal.derived_id(sequence));
-        self.send(prepared, |_| {
-            check_name("timer id", &timer)?;
+        self.send(prepared, |sequence| {
+            self.journal.check_timer(sequence, &timer)?;
             Ok(Some((timer.clone(), due)))
         });
         timer
@@ -113,7 +113,7 @@ impl Caller for OrchestrationCaller {
     #[track_caller]
     fn cancel(self, target: Result<EntityId>, timer: String) {
         let claim = self.journal.claim();
-        let named = check_name("timer id", &timer);
+        let named = self.journal.check_timer(claim.sequence, &timer);
         match named.and(target) {
             Ok(target) => {
                 let command = Command::CancelSignal {
@@ -129,6 +129,11 @@ impl Caller for OrchestrationCaller {
 }
 
 impl Journal {
+    fn check_timer(&self, sequence: Sequence, timer: &str) -> Result<()> {
+        let what = || format!("the timer id `{timer}`");
+        self.permit(sequence, what, || check_name("timer id", timer))
+    }
+
     fn check_arguments(&self, request: &Request, claim: Claim) -> Result<()> {
         let what = || format!("the arguments of `{}` for `{}`", request.operation, request.target);
         self.check_size(claim.sequence, what, request.arguments.len())
