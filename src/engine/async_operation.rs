@@ -43,12 +43,12 @@ impl Core {
         reader: &dyn Reader,
     ) -> Result<()> {
         let is_running = |mailbox: &Mailbox| matches!(&mailbox.block, Block::Running(message) if message.id == id);
-        let Some(mut mailbox) = self.mailboxes.remove(instance) else {
+        let Some(mut mailbox) = self.take_mailbox(instance) else {
             return Ok(());
         };
         let code = self.registry.entity(instance.entity_name()).cloned();
         let (true, Some(code)) = (is_running(&mailbox), code) else {
-            self.mailboxes.insert(instance.clone(), mailbox);
+            self.put_mailbox(instance, mailbox);
             return Ok(());
         };
         let Block::Running(message) = std::mem::take(&mut mailbox.block) else {
@@ -78,7 +78,7 @@ impl Core {
         } else {
             self.states.remove(instance);
         }
-        self.mailboxes.insert(instance.clone(), turn.mailbox);
+        self.put_mailbox(instance, turn.mailbox);
         for message in std::mem::take(&mut step.outbound) {
             self.route(message, step, reader)?;
         }

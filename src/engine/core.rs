@@ -19,6 +19,9 @@ use crate::store::records::instance::LockRecord;
 use crate::store::{Reader, keys, records};
 use crate::time::{Aging, Timestamp};
 
+/// How many times the bytes of its batch the turns of a step may hold in memory until it closes.
+const HELD_BYTES: usize = 4;
+
 /// What a core is made of.
 pub(crate) struct CoreConfig {
     /// Who the hub is: its id and incarnation, as one text.
@@ -52,6 +55,8 @@ pub(crate) struct Core {
     /// Indexed by partition id; nothing where another core owns the partition.
     pub(super) partitions: Vec<Option<Partition>>,
     pub(super) mailboxes: InstanceMap<Box<Mailbox>>,
+    /// The bytes of the messages in all of them.
+    mailbox_bytes: usize,
     /// Mailboxes of nobody, for the next ones who need one: most instances have a message only for a moment.
     #[expect(
         clippy::vec_box,
@@ -120,6 +125,7 @@ impl Core {
             progress,
             partitions: slots,
             mailboxes: InstanceMap::default(),
+            mailbox_bytes: 0,
             spare_mailboxes: Vec::new(),
             states,
             locks: InstanceMap::default(),
@@ -255,11 +261,14 @@ impl Core {
     }
 
     pub(super) fn is_full(&self, step: &Step) -> bool {
-        step.counts.operations >= self.limits.batch_operations as u64 || step.bytes() >= self.limits.batch_bytes
+        step.counts.operations >= self.limits.batch_operations as u64
+            || step.bytes() >= self.limits.batch_bytes
+            || step.held >= self.limits.batch_bytes.saturating_mul(HELD_BYTES)
     }
 
     /// Turns what is left of the step into rows.
     fn close(&mut self, step: &mut Step) -> Result<()> {
+        step.unsaved.dedup();
         for id in std::mem::take(&mut step.unsaved) {
             self.save_arrivals(&id, step)?;
         }
@@ -337,10 +346,10 @@ impl Core {
             self.pass_queue(message, step);
             return Ok(());
         }
-        if message.stored && self.has_unread_rows(&message.target) {
-            // Rows come before it, so it is read in its turn.
-            let (target, in_memory) = (message.target.clone(), self.limits.queue_in_memory);
-            self.mailbox(&target).park(message, in_memory);
+        if message.stored && (self.has_unread_rows(&message.target) || self.is_memory_full(0)) {
+            // Rows come before it, or there is no memory for it, so it is read in its turn.
+            let target = message.target.clone();
+            self.mailbox(&target).park(message, 0);
             self.make_ready(&target);
             return Ok(());
         }
@@ -357,7 +366,10 @@ impl Core {
         let mailbox = self.mailbox(&message.target);
         let was_ready = std::mem::replace(&mut mailbox.ready, true);
         let newly_ready = (!was_ready).then(|| message.target.clone());
+        let bytes = message.weight();
+        mailbox.bytes += bytes;
         mailbox.arrivals.push_back(message);
+        self.mailbox_bytes += bytes;
         if let Some(id) = newly_ready {
             self.ready.push_back(id);
         }
@@ -400,7 +412,7 @@ impl Core {
     /// Gives a row to every message of an instance that this step took in, did not process and must not lose.
     fn save_arrivals(&mut self, id: &InstanceId, step: &mut Step) -> Result<()> {
         let partition = self.partition_of(id);
-        let in_memory = self.limits.queue_in_memory;
+        let full = self.is_memory_full(0);
         let Some(mailbox) = self.mailboxes.get_mut(id) else {
             return Ok(());
         };
@@ -409,13 +421,19 @@ impl Core {
             if message.needs_row() {
                 mailbox.give_row(&mut message, partition, step)?;
                 if mailbox.rows.is_some() {
-                    mailbox.park(message, in_memory);
+                    mailbox.park(message, 0);
                     continue;
                 }
             }
             kept.push_back(message);
         }
         mailbox.arrivals = kept;
+        if full {
+            mailbox.shed();
+        }
+        let bytes = mailbox.weigh();
+        let before = std::mem::replace(&mut mailbox.bytes, bytes);
+        self.mailbox_bytes = (self.mailbox_bytes + bytes).saturating_sub(before);
         for mut message in std::mem::take(&mut mailbox.urgent) {
             if message.needs_row() {
                 mailbox.give_row(&mut message, partition, step)?;
@@ -440,10 +458,10 @@ impl Core {
             return Ok(());
         };
         let range = from..keys::all_messages(id).end;
-        let rows = reader.scan(range, self.limits.page)?;
+        let rows = reader.keys(range, self.limits.page)?;
         let mut instances: Vec<InstanceId> = rows
             .iter()
-            .filter_map(|(key, _)| keys::id_of(key).map(InstanceId::trusted))
+            .filter_map(|key| keys::id_of(key).map(InstanceId::trusted))
             .collect();
         instances.dedup();
         for instance in &instances {
@@ -451,7 +469,7 @@ impl Core {
             self.make_ready(instance);
         }
         let next = match rows.last() {
-            Some((last, _)) if rows.len() == self.limits.page => Some(keys::after_id(last)),
+            Some(last) if rows.len() == self.limits.page => Some(keys::after_id(last)),
             _ => None,
         };
         if next.is_some() {
@@ -466,7 +484,9 @@ impl Core {
         for mailbox in self.mailboxes.values_mut() {
             mailbox.arrivals.retain(|message| !message.stored);
             mailbox.spill();
+            mailbox.bytes = mailbox.weigh();
         }
+        self.mailbox_bytes = self.mailboxes.values().map(|mailbox| mailbox.bytes).sum();
         let owned: Vec<PartitionId> = self.owned().map(|partition| partition.id).collect();
         for id in &owned {
             self.partition_mut(*id).backlog = Some(keys::all_messages(*id).start);
@@ -484,6 +504,7 @@ impl Core {
                 && partition.backlog.is_some()
             {
                 mailbox.rows = partition.backlog_covers(id).then_some(MessageId::MIN);
+                mailbox.uncounted = mailbox.rows.is_some();
                 mailbox.urgent_rows = partition.backlog_covers_urgent(id);
             }
             if held.contains(id) {
@@ -491,6 +512,34 @@ impl Core {
             }
             mailbox
         })
+    }
+
+    /// Takes a mailbox out, to be put back after what is done with its messages.
+    pub(super) fn take_mailbox(&mut self, id: &InstanceId) -> Option<Box<Mailbox>> {
+        let mailbox = self.mailboxes.remove(id)?;
+        self.mailbox_bytes = self.mailbox_bytes.saturating_sub(mailbox.bytes);
+        Some(mailbox)
+    }
+
+    /// Puts a mailbox back. What has a row is left to it where there is no memory for more.
+    pub(super) fn put_mailbox(&mut self, id: &InstanceId, mut mailbox: Box<Mailbox>) {
+        mailbox.bytes = mailbox.weigh();
+        if self.is_memory_full(mailbox.bytes) {
+            mailbox.shed();
+            mailbox.bytes = mailbox.weigh();
+        }
+        self.mailbox_bytes += mailbox.bytes;
+        self.mailboxes.insert(id.clone(), mailbox);
+    }
+
+    /// The bytes that messages that wait may still take.
+    pub(super) fn memory_left(&self) -> usize {
+        self.limits.queue_bytes.saturating_sub(self.mailbox_bytes)
+    }
+
+    /// Whether the messages that wait have as many bytes as they may, those of mailboxes that are in hand included.
+    pub(super) fn is_memory_full(&self, in_hand: usize) -> bool {
+        self.mailbox_bytes.saturating_add(in_hand) > self.limits.queue_bytes
     }
 
     /// Keeps a mailbox that nobody needs any more for somebody else.

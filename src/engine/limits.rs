@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::store::PageBounds;
+
 /// The bounds of the engine.
 #[derive(Clone, Debug)]
 pub(crate) struct Limits {
@@ -31,8 +33,12 @@ pub(crate) struct Limits {
     pub(crate) queue: usize,
     /// The most waiting messages of one instance that are held in memory.
     pub(crate) queue_in_memory: usize,
+    /// The memory for messages that wait and have rows, of all instances of a core, in bytes.
+    pub(crate) queue_bytes: usize,
     /// How many rows, or instances, are looked at with one read.
     pub(crate) page: usize,
+    /// How many bytes one read brings into memory, and one more row at most.
+    pub(crate) page_bytes: usize,
     /// How long an `async` operation may run.
     pub(crate) async_timeout: Duration,
     /// The most attempts of activities that run at one time in the hub.
@@ -53,6 +59,16 @@ pub(crate) struct Limits {
     pub(crate) dead_letters: u64,
 }
 
+impl Limits {
+    /// How much one read brings into memory.
+    pub(crate) fn page(&self) -> PageBounds {
+        PageBounds {
+            rows: self.page,
+            bytes: self.page_bytes,
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -70,7 +86,9 @@ impl Default for Limits {
             early_events: 10_000,
             queue: 10_000,
             queue_in_memory: 64,
-            page: 256,
+            queue_bytes: 8 << 20,
+            page: PageBounds::USUAL.rows,
+            page_bytes: PageBounds::USUAL.bytes,
             async_timeout: Duration::from_secs(300),
             activities: 256,
             activities_in_memory: 256,

@@ -133,14 +133,14 @@ impl Core {
             if !self.is_locked(&id) {
                 continue;
             }
-            let Some(mut mailbox) = self.mailboxes.remove(&id) else {
+            let Some(mut mailbox) = self.take_mailbox(&id) else {
                 continue;
             };
             while let Some(message) = mailbox.arrivals.pop_front() {
                 self.admit(&id, &mut mailbox, message, step, reader)?;
             }
             if mailbox.ready || !mailbox.is_idle() {
-                self.mailboxes.insert(id, mailbox);
+                self.put_mailbox(&id, mailbox);
             } else {
                 self.keep_spare(mailbox);
             }

@@ -28,6 +28,10 @@ pub(crate) struct Mailbox {
     pub(crate) urgent_rows: bool,
     /// How many messages wait, in memory or not, as far as it is known.
     pub(crate) waiting_count: usize,
+    /// Whether rows may wait that were not counted.
+    pub(crate) uncounted: bool,
+    /// The bytes of its messages in memory, as of the end of its last turn, and of what has arrived since.
+    pub(crate) bytes: usize,
     pub(crate) block: Block,
     /// Whether the instance is in the queue of those that can run.
     pub(crate) ready: bool,
@@ -135,6 +139,24 @@ impl Mailbox {
         self.rows = Some(first);
     }
 
+    /// Leaves every message in line that has a row to its row: it is read again when it is wanted.
+    pub(crate) fn shed(&mut self) {
+        let stored = self
+            .waiting
+            .iter()
+            .chain(&self.arrivals)
+            .filter(|message| message.stored);
+        let in_memory = stored.map(|message| message.id).min();
+        if let Some(first) = in_memory {
+            self.leave_to_rows(self.rows.map_or(first, |rows| rows.min(first)));
+        }
+    }
+
+    /// The bytes of its messages in memory. One that is urgent is among a few.
+    pub(crate) fn weigh(&self) -> usize {
+        self.waiting.iter().chain(&self.arrivals).map(Message::weight).sum()
+    }
+
     /// Forgets what is in memory of the messages that have rows: they are read again, in order, when they are wanted.
     pub(crate) fn spill(&mut self) {
         self.waiting.clear();
@@ -168,6 +190,8 @@ mod tests {
             waiting: vec![message].into(),
             rows: Some(MessageId::MIN),
             waiting_count: 3,
+            uncounted: true,
+            bytes: 9,
             block: Block::Held,
             ready: true,
             touched_in: 7,

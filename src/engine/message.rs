@@ -126,6 +126,17 @@ impl Message {
         }
     }
 
+    /// The bytes that it takes in memory, about.
+    pub(crate) fn weight(&self) -> usize {
+        let payload = match &self.action {
+            Action::Operation { arguments, .. } | Action::Schedule { arguments, .. } => arguments.len(),
+            Action::Cancel { .. } => 0,
+            Action::Lock(order) => order.weight(),
+            Action::Order(order) => order.weight(),
+        };
+        size_of::<Self>() + payload
+    }
+
     /// What it asks of an orchestration, if it is for one.
     pub(crate) fn order(&self) -> Option<&Order> {
         match &self.action {

@@ -1,12 +1,17 @@
 //! Which of its messages an instance looks at next, and how a message leaves its queue.
 
+use std::ops::ControlFlow;
+
 use crate::engine::core::Core;
 use crate::engine::mailbox::{Block, Mailbox};
 use crate::engine::message::Message;
 use crate::engine::step::Step;
 use crate::error::Result;
 use crate::id::{InstanceId, MessageId};
-use crate::store::{Reader, keys};
+use crate::store::{PageBounds, Reader, keys};
+
+/// How many bytes of rows one read brings, however little memory is left.
+const LEAST_BYTES: usize = 64 << 10;
 
 /// What an instance finds in its queue.
 #[derive(Debug)]
@@ -77,6 +82,37 @@ impl Core {
             }
             self.read_rows(id, mailbox, first, reader)?;
         }
+    }
+
+    /// Whether as many messages wait for an instance as may before its clients have to. Counts the rows that nobody has counted
+    /// since the hub opened, where this step has not changed any.
+    pub(super) fn is_queue_full(
+        &self,
+        id: &InstanceId,
+        mailbox: &mut Mailbox,
+        step: &Step,
+        reader: &dyn Reader,
+    ) -> Result<bool> {
+        let limit = self.limits.queue;
+        if mailbox.uncounted && mailbox.waiting_count < limit && mailbox.touched_in != step.number {
+            // Beyond the limit, so that the rest is not counted again before many of these are done with.
+            let most = limit.saturating_mul(2);
+            let mut rows = 0;
+            if let Some(first) = mailbox.rows {
+                let range = keys::messages_of(self.partition_of(id), id, first);
+                reader.visit(range, &mut |_, _| {
+                    rows += 1;
+                    if rows < most {
+                        ControlFlow::Continue(())
+                    } else {
+                        ControlFlow::Break(())
+                    }
+                })?;
+            }
+            mailbox.waiting_count = mailbox.waiting.len() + rows;
+            mailbox.uncounted = rows == most;
+        }
+        Ok(mailbox.waiting_count >= limit)
     }
 
     /// Notes that a message is done with: its row, if it has one, goes with this step.
@@ -151,9 +187,8 @@ impl Core {
         }
         loop {
             let range = keys::messages_of(self.partition_of(id), id, first);
-            let rows = reader.scan(range, self.limits.page)?;
-            let last = rows.len() < self.limits.page;
-            for (key, value) in &rows {
+            let page = reader.page(range, self.limits.page())?;
+            for (key, value) in &page.rows {
                 let message = Message::from_row(id, key, value)?;
                 first = message.id.next();
                 if wanted(&message) {
@@ -162,24 +197,34 @@ impl Core {
                     return Ok(Withdrawn::Yes(Box::new(message)));
                 }
             }
-            if last {
+            if !page.full {
                 return Ok(Withdrawn::No);
             }
         }
     }
 
-    /// Brings the next rows of an instance into memory.
+    /// Brings the next rows of an instance into memory, fewer where there is little memory left.
     fn read_rows(&self, id: &InstanceId, mailbox: &mut Mailbox, first: MessageId, reader: &dyn Reader) -> Result<()> {
         let range = keys::messages_of(self.partition_of(id), id, first);
-        let rows = reader.scan(range, self.limits.page)?;
-        for (key, value) in &rows {
+        let bounds = PageBounds {
+            bytes: self
+                .memory_left()
+                .clamp(LEAST_BYTES, self.limits.page_bytes.max(LEAST_BYTES)),
+            ..self.limits.page()
+        };
+        let page = reader.page(range, bounds)?;
+        for (key, value) in &page.rows {
             mailbox.waiting.push_back(Message::from_row(id, key, value)?);
         }
         mailbox.rows = match mailbox.waiting.back() {
-            Some(last) if rows.len() == self.limits.page => Some(last.id.next()),
+            Some(last) if page.full => Some(last.id.next()),
             _ => None,
         };
         mailbox.waiting_count = mailbox.waiting_count.max(mailbox.waiting.len());
+        if mailbox.rows.is_none() {
+            mailbox.waiting_count = mailbox.waiting.len();
+            mailbox.uncounted = false;
+        }
         Ok(())
     }
 }

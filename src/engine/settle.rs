@@ -56,6 +56,9 @@ impl Core {
             if token.is_none() && attached.is_empty() {
                 return Ok(());
             }
+            if let Ok(answer) = &outcome {
+                step.held += answer.len();
+            }
             let settled = outcome.map_or_else(Settled::from, Settled::Answer);
             for token in attached {
                 step.settle(token, settled.clone());

@@ -40,6 +40,10 @@ pub(crate) struct Step {
     pub(super) loaded: InstanceMap<Option<Vec<u8>>>,
     /// What the operations of the running turn sent, to be routed when the turn is over.
     pub(super) outbound: Vec<Message>,
+    /// What the step's turns hold in memory beside the batch, in bytes: states that they read, messages that they sent, answers.
+    pub(super) held: usize,
+    /// The bytes of the states that the running turn has read.
+    pub(super) loaded_bytes: usize,
     /// Memory for one row at a time.
     pub(super) row: Vec<u8>,
     /// The newest encodings of changed states.
@@ -117,13 +121,19 @@ impl Step {
 
     /// Lets `source` send something when the running turn is over.
     pub(super) fn send(&mut self, source: &InstanceId, target: InstanceId, action: Action) {
+        self.send_from(Origin::Instance(source.clone()), target, action);
+    }
+
+    /// Lets `origin` send something when the running turn is over.
+    pub(super) fn send_from(&mut self, origin: Origin, target: InstanceId, action: Action) {
         let message = Message {
             id: self.next_id(),
             target,
             action,
-            origin: Origin::Instance(source.clone()),
+            origin,
             stored: false,
         };
+        self.held += message.weight();
         self.outbound.push(message);
     }
 
@@ -160,6 +170,7 @@ mod tests {
         step.loaded.insert(id.clone(), None);
         step.encodings.extend(b"{}");
         step.row.extend(b"{}");
+        step.held = 1;
         step.dirty.push(id.clone());
         step.unsaved.push(id.clone());
         step.behind_locks.push(id);

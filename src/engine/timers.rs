@@ -6,7 +6,7 @@ use crate::engine::step::Step;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, PartitionId};
 use crate::store::records::{self, Action, RequestOutcome, TimerRecord};
-use crate::store::{Reader, keys};
+use crate::store::{PageBounds, Reader, keys};
 use crate::time::Timestamp;
 
 impl Core {
@@ -111,32 +111,44 @@ impl Core {
 
     /// Turns timers that are due into messages, which this step's commit consumes or makes rows.
     pub(super) fn fire_timers(&mut self, step: &mut Step, reader: &dyn Reader) -> Result<()> {
-        let due: Vec<PartitionId> = self
+        let mut due: Vec<(Timestamp, PartitionId)> = self
             .owned()
-            .filter(|partition| partition.next_due.is_some_and(|next| next <= step.now))
-            .map(|partition| partition.id)
+            .filter_map(|partition| Some((partition.next_due?, partition.id)))
+            .filter(|(next, _)| *next <= step.now)
             .collect();
-        for id in due {
-            self.fire_timers_of(id, step, reader)?;
+        // One step fires only so many bytes of them; those that have waited longest come first.
+        due.sort_unstable();
+        let mut left = self.limits.page_bytes;
+        for (_, id) in due {
+            if left == 0 {
+                break;
+            }
+            let fired = self.fire_timers_of(id, left, step, reader)?;
+            left = left.saturating_sub(fired);
         }
         Ok(())
     }
 
-    fn fire_timers_of(&mut self, id: PartitionId, step: &mut Step, reader: &dyn Reader) -> Result<()> {
+    /// Fires timers of one partition, up to this many bytes and one more timer. Says how many bytes they had.
+    fn fire_timers_of(&mut self, id: PartitionId, bytes: usize, step: &mut Step, reader: &dyn Reader) -> Result<usize> {
         let mut range = keys::timers_before(id, Timestamp(step.now.0.saturating_add(1)));
         range.start = keys::timers_before(id, self.partition(id).timers_from).end;
-        let rows = reader.scan(range, self.limits.page)?;
+        let bounds = PageBounds {
+            rows: self.limits.page,
+            bytes,
+        };
+        let page = reader.page(range, bounds)?;
         let mut last = None;
-        for (key, value) in &rows {
+        for (key, value) in &page.rows {
             let (due, instance, timer) = keys::timer_parts(key)
                 .ok_or_else(|| Error::new(ErrorKind::Corrupted, "the key of a stored timer does not decode"))?;
             last = Some(due);
             self.fire(id, due, &InstanceId::trusted(instance), timer, value, step, reader)?;
         }
-        let full = rows.len() == self.limits.page;
         let partition = self.partition_mut(id);
-        if full {
+        if page.full {
             partition.timers_from = last.unwrap_or_default();
+            partition.next_due = last;
         } else {
             partition.timers_from = Timestamp(step.now.0.saturating_add(1));
             partition.find_next_due(reader)?;
@@ -147,7 +159,7 @@ impl Core {
         if let Some(due) = step.timers.iter().filter_map(own).min() {
             partition.timer_added(due);
         }
-        Ok(())
+        Ok(page.bytes)
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one row and where they go")]

@@ -15,6 +15,12 @@ use crate::id::InstanceId;
 use crate::store::records::{self, Action, StateRecord};
 use crate::store::{Reader, keys};
 
+/// How many states are read at once while nothing is known of their size.
+const FIRST_STATES: usize = 8;
+
+/// The most states that are read at once. More would be no faster: RocksDB looks up 32 keys together.
+const MOST_STATES: usize = 32;
+
 /// What a turn works on: an instance with its code, its state and its messages, taken out of the core's maps.
 pub(super) struct Turn<'a> {
     pub(super) id: &'a InstanceId,
@@ -26,7 +32,7 @@ pub(super) struct Turn<'a> {
 impl Core {
     /// Runs one turn. Says whether the instance has to run again in the next step.
     pub(super) fn turn(&mut self, id: &InstanceId, step: &mut Step, reader: &dyn Reader) -> Result<bool> {
-        let Some(mut mailbox) = self.mailboxes.remove(id) else {
+        let Some(mut mailbox) = self.take_mailbox(id) else {
             return Ok(false);
         };
         mailbox.ready = false;
@@ -46,10 +52,12 @@ impl Core {
         // Rows of it that this step consumed are still in the store: it must not be forgotten before they are gone.
         let remember = mailbox.touched_in == step.number && self.partition(self.partition_of(id)).backlog_covers(id);
         if remember || !mailbox.is_idle() {
-            self.mailboxes.insert(id.clone(), mailbox);
+            self.put_mailbox(id, mailbox);
         } else {
             self.keep_spare(mailbox);
         }
+        // Counted now, so that every step lets one turn happen.
+        step.held += std::mem::take(&mut step.loaded_bytes);
         for message in std::mem::take(&mut step.outbound) {
             self.route(message, step, reader)?;
         }
@@ -136,6 +144,7 @@ impl Core {
             return Ok(Ok(Entity::absent()));
         };
         step.counts.loads += 1;
+        step.loaded_bytes += row.len();
         let state = match records::decode::<StateRecord>(&row, "state") {
             Ok(record) => record.state,
             Err(error) => return Ok(Err(error.to_string())),
@@ -145,7 +154,7 @@ impl Core {
         Ok(decoded.map(|object| Entity::present(object, state)))
     }
 
-    /// Reads the states that the turns of `page` will want, all at once.
+    /// Reads the states that the turns of `page` will want, many at once.
     pub(super) fn load(&mut self, page: &[InstanceId], step: &mut Step, reader: &dyn Reader) -> Result<()> {
         let missing: Vec<&InstanceId> = page
             .iter()
@@ -154,12 +163,20 @@ impl Core {
         if missing.is_empty() {
             return Ok(());
         }
-        let keys: Vec<Vec<u8>> = missing
-            .iter()
-            .map(|id| keys::state(self.partition_of(id), id))
-            .collect();
-        for (id, row) in missing.into_iter().zip(reader.get_many(&keys)?) {
-            step.loaded.insert(id.clone(), row);
+        let mut rest = missing.as_slice();
+        let (mut at_once, mut room) = (FIRST_STATES, self.limits.batch_bytes);
+        // What there is no room for now is read when its turn comes.
+        while !rest.is_empty() && room > 0 {
+            let (now, later) = rest.split_at(at_once.min(rest.len()));
+            let keys: Vec<Vec<u8>> = now.iter().map(|id| keys::state(self.partition_of(id), id)).collect();
+            let rows = reader.get_many(&keys)?;
+            let bytes: usize = rows.iter().flatten().map(Vec::len).sum();
+            for (id, row) in now.iter().zip(rows) {
+                step.loaded.insert(InstanceId::clone(id), row);
+            }
+            room = room.saturating_sub(bytes);
+            at_once = (room * now.len() / bytes.max(1)).clamp(1, MOST_STATES);
+            rest = later;
         }
         Ok(())
     }

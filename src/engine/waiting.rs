@@ -37,12 +37,14 @@ impl Core {
             return Ok(());
         }
         while let Some(message) = mailbox.arrivals.pop_front() {
-            let full = mailbox.waiting_count >= self.limits.queue;
             let is_client = message.client().is_some_and(|client| !client.must_store);
             // No dead letter could hold what sets or cancels a timer, so that it waits even in a full queue. So does the
             // call of an orchestration, which lasts as long as its caller.
-            let waits = message.step().is_some() || !(full || message.is_call());
-            if message.stored || !message.is_operation() || waits {
+            let waits = message.stored
+                || !message.is_operation()
+                || message.step().is_some()
+                || !(message.is_call() || self.is_queue_full(id, mailbox, step, reader)?);
+            if waits {
                 self.admit(id, mailbox, message, step, reader)?;
             } else if is_client {
                 // A retry may ask for what is known already.
@@ -69,16 +71,16 @@ impl Core {
         step: &mut Step,
         reader: &dyn Reader,
     ) -> Result<()> {
-        let in_memory = self.limits.queue_in_memory;
         if message.stored {
-            mailbox.park(message, in_memory);
+            mailbox.park(message, self.kept_in_memory(mailbox));
             return Ok(());
         }
         if self.settle_repeated(&message, step, reader)? {
             return Ok(());
         }
-        let full = mailbox.waiting_count >= self.limits.queue;
-        if let (true, Some(client)) = (full, message.client().filter(|client| !client.must_store)) {
+        if let Some(client) = message.client().filter(|client| !client.must_store)
+            && self.is_queue_full(id, mailbox, step, reader)?
+        {
             let (refuse, token) = (client.refuse_when_full, client.token);
             let settled = if refuse {
                 overloaded(id, self.limits.queue)
@@ -92,8 +94,17 @@ impl Core {
             return Ok(());
         }
         let message = self.save(id, mailbox, message, step, reader)?;
-        mailbox.park(message, in_memory);
+        mailbox.park(message, self.kept_in_memory(mailbox));
         Ok(())
+    }
+
+    /// How many of its waiting messages an instance may have in memory.
+    pub(super) fn kept_in_memory(&self, mailbox: &Mailbox) -> usize {
+        if self.is_memory_full(mailbox.bytes) {
+            0
+        } else {
+            self.limits.queue_in_memory
+        }
     }
 
     /// Gives a message its row, if it has none, and lets a client that only wants it durable go.

@@ -160,10 +160,10 @@ impl HubBuilder {
         self
     }
 
-    /// Maximum memory for what grows with the data, in bytes: block cache, memtables, and the entities and orchestrations
-    /// that are kept between their turns (default: 256 MiB). An entity is counted by the JSON of its state, and a live
-    /// orchestration by its future, its input, what it has not read, and up to 256 KiB of its history; what else its
-    /// variables keep on the heap cannot be seen.
+    /// Maximum memory for what grows with the data, in bytes: block cache, memtables, the entities and orchestrations that
+    /// are kept between their turns, and messages that wait (default: 256 MiB). An entity is counted by the JSON of its
+    /// state, and a live orchestration by its future, its input, what it has not read, and up to 256 KiB of its history;
+    /// what else its variables keep on the heap cannot be seen.
     pub fn memory_budget(mut self, bytes: usize) -> Self {
         self.memory_budget = bytes;
         self
@@ -198,7 +198,9 @@ impl HubBuilder {
         self
     }
 
-    /// How many messages may wait for one entity that is busy or quarantined; 10 000 if nothing is said.
+    /// Maximum number of messages that wait for one entity that is busy or quarantined, or for one orchestration that is
+    /// suspended or stopped, before clients have to wait or get an error (default: 10 000). Messages between instances have no
+    /// such limit.
     pub fn queue_limit(mut self, messages: usize) -> Self {
         self.limits.queue = messages;
         self
@@ -358,9 +360,11 @@ impl HubBuilder {
             hub,
             registry: self.registry,
             limits: Limits {
-                // What is not the store's: three quarters for entities, and one for the code of orchestrations.
-                cache_bytes: memory_of_instances(self.memory_budget) / 4 * 3,
+                // What is not the store's: five eighths for entities, two for the code of orchestrations, and one for messages
+                // that wait.
+                cache_bytes: memory_of_instances(self.memory_budget) / 8 * 5,
                 live_bytes: memory_of_instances(self.memory_budget) / 4,
+                queue_bytes: memory_of_instances(self.memory_budget) / 8,
                 ..self.limits
             },
             partitions,

@@ -106,6 +106,7 @@ impl Runtime {
             limits: Limits {
                 cache_bytes: config.limits.cache_bytes / executors,
                 live_bytes: config.limits.live_bytes / executors,
+                queue_bytes: config.limits.queue_bytes / executors,
                 ..config.limits
             },
             partitions: config.partitions,

@@ -115,7 +115,9 @@ impl Climate {
             cache_bytes: *random.pick(&[0, 0, 1_500, 1 << 20]),
             queue: *random.pick(&[1, 2, 5, 10_000]),
             queue_in_memory: *random.pick(&[0, 1, 2, 64]),
+            queue_bytes: *random.pick(&[0, 1_000, 8 << 20, 8 << 20]),
             page: *random.pick(&[1, 2, 3, 256]),
+            page_bytes: *random.pick(&[1, 300, 1 << 20, 1 << 20]),
             request_retention,
             ..Limits::default()
         }

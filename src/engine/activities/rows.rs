@@ -73,24 +73,25 @@ impl Core {
     /// Reads the next rows, at most a page and at most to the end of the lap: the next lap may change what this one has
     /// changed, which the reader does not show in this step.
     pub(super) fn read_activities(&mut self, step: &mut Step, reader: &dyn Reader) -> Result<()> {
-        let mut page = self.limits.page;
-        while page > 0 && self.wants_activity_rows() {
+        let mut left = self.limits.page();
+        while left.rows > 0 && left.bytes > 0 && self.wants_activity_rows() {
             if self.activities.unread.ahead.is_empty() {
                 self.activities.unread.ahead = self.owned().map(|owned| keys::activities(owned.id)).collect();
             }
             let Some(range) = self.activities.unread.ahead.pop_front() else {
                 break;
             };
-            let rows = reader.scan(range.clone(), page)?;
-            for (key, value) in &rows {
+            let page = reader.page(range.clone(), left)?;
+            for (key, value) in &page.rows {
                 self.take_in_row(key, value, step, reader)?;
             }
             let unread = &mut self.activities.unread;
-            if let Some((last, _)) = rows.last().filter(|_| rows.len() == page) {
+            if let Some((last, _)) = page.rows.last().filter(|_| page.full) {
                 // Nothing lies between a key and the same with a zero byte behind it.
                 unread.ahead.push_front([last, &[0][..]].concat()..range.end);
             }
-            page -= rows.len();
+            left.rows -= page.rows.len();
+            left.bytes = left.bytes.saturating_sub(page.bytes);
             if unread.ahead.is_empty() {
                 unread.opening = false;
                 unread.left = std::mem::take(&mut unread.missed);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::engine::activities::ActivityRequest;
 use crate::engine::core::Core;
-use crate::engine::message::{ActivityKey, Message, Origin};
+use crate::engine::message::{ActivityKey, Origin};
 use crate::engine::orchestration::turn::Stage;
 use crate::engine::step::Step;
 use crate::error::Result;
@@ -308,14 +308,7 @@ fn release_locks(id: &InstanceId, owner: LockId, entities: Vec<String>, granted:
 }
 
 fn send_action(origin: Origin, target: String, action: Action, step: &mut Step) {
-    let message = Message {
-        id: step.next_id(),
-        target: InstanceId::trusted(target),
-        action,
-        origin,
-        stored: false,
-    };
-    step.outbound.push(message);
+    step.send_from(origin, InstanceId::trusted(target), action);
 }
 
 fn lock_id(id: &InstanceId, execution: ExecutionId, sequence: Sequence) -> LockId {

@@ -67,14 +67,7 @@ impl Core {
 
     /// Sends an order to an orchestration when the turn is over.
     pub(super) fn send(&self, from: &InstanceId, target: InstanceId, order: Order, step: &mut Step) {
-        let message = Message {
-            id: step.next_id(),
-            target,
-            action: Action::Order(Box::new(order)),
-            origin: Origin::Instance(from.clone()),
-            stored: false,
-        };
-        step.outbound.push(message);
+        step.send(from, target, Action::Order(Box::new(order)));
     }
 
     /// Ends an orchestration that did not end by itself: it is terminated or cancelled. Its code is not asked; what it has

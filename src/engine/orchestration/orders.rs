@@ -304,7 +304,6 @@ impl Core {
     /// Processes what arrived at an orchestration that is suspended or stopped, as far as that needs none of its code, and
     /// lets the rest wait.
     pub(super) fn wait_orders(&mut self, stage: &mut Stage<'_>, step: &mut Step, reader: &dyn Reader) -> Result<Round> {
-        let in_memory = self.limits.queue_in_memory;
         while let Some(message) = stage.mailbox.arrivals.pop_front() {
             if self.settle_repeated(&message, step, reader)? {
                 continue;
@@ -339,6 +338,7 @@ impl Core {
                 }
             };
             let message = self.keep_waiting(stage, message, step)?;
+            let in_memory = self.kept_in_memory(stage.mailbox);
             stage.mailbox.park(message, in_memory);
         }
         Ok(Round::Done)

@@ -1,23 +1,31 @@
 //! One core over one store, whose clients the test plays.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use super::memory;
-use crate::engine::message::{ClientOrigin, Input, Output, Settled, Token};
+use crate::ErrorKind;
+use crate::engine::code::AsyncOperation;
+use crate::engine::message::{AsyncEnded, ClientOrigin, Input, Message, Output, Settled, Token};
 use crate::engine::{ActivitySlots, Core, CoreConfig, Limits, Progress, Registry};
 use crate::entity::entity_code;
-use crate::id::{InstanceId, PartitionId};
+use crate::failure::CallFailure;
+use crate::id::{InstanceId, MessageId, PartitionId};
 use crate::orchestration::orchestration_code;
 use crate::prelude::*;
 use crate::store::records::{self, Action, StateRecord};
-use crate::store::{Model, Store, keys};
+use crate::store::{Model, Page, PageBounds, Reader, Store, Visitor, keys};
 use crate::time::{Aging, Clock, Timestamp};
 
 /// Adds up what it is given.
 #[derive(Clone, Debug, Entity, Default, Serialize, Deserialize)]
 pub(super) struct Tally {
     sum: u64,
+    #[serde(default)]
+    text: String,
 }
 
 #[operations]
@@ -26,6 +34,57 @@ impl Tally {
         self.sum += n;
         self.sum
     }
+
+    /// Adds one, and has a long text to read.
+    pub fn note(&mut self, text: String) {
+        let _ = text;
+        self.sum += 1;
+    }
+
+    /// Keeps a long text.
+    pub fn keep(&mut self, text: String) {
+        self.text = text;
+        self.sum += 1;
+    }
+
+    pub async fn add_slowly(&mut self, n: u64) -> u64 {
+        self.sum += n;
+        self.sum
+    }
+}
+
+/// A reader that knows the most bytes that one read brought into memory.
+pub(super) struct Weighed<'a> {
+    model: &'a Model,
+    most: &'a Cell<usize>,
+}
+
+impl Weighed<'_> {
+    fn note(&self, bytes: usize) {
+        self.most.set(self.most.get().max(bytes));
+    }
+}
+
+impl Reader for Weighed<'_> {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, crate::Error> {
+        self.model.get(key)
+    }
+
+    fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, crate::Error> {
+        let rows = self.model.get_many(keys)?;
+        self.note(rows.iter().flatten().map(Vec::len).sum());
+        Ok(rows)
+    }
+
+    fn visit(&self, range: Range<Vec<u8>>, visitor: &mut Visitor<'_>) -> Result<(), crate::Error> {
+        self.model.visit(range, visitor)
+    }
+
+    fn page(&self, range: Range<Vec<u8>>, bounds: PageBounds) -> Result<Page, crate::Error> {
+        let page = self.model.page(range, bounds)?;
+        self.note(page.bytes);
+        Ok(page)
+    }
 }
 
 pub(super) struct Stage {
@@ -33,9 +92,15 @@ pub(super) struct Stage {
     pub(super) model: Model,
     pub(super) now: u64,
     limits: Limits,
+    held: BTreeSet<InstanceId>,
     batch: u64,
     next_token: u64,
     told: BTreeMap<Token, Settled>,
+    running: Vec<(InstanceId, MessageId, AsyncOperation)>,
+    /// The most bytes that one read brought into memory.
+    pub(super) most_read: Cell<usize>,
+    /// The most bytes of messages that were in memory between two steps.
+    pub(super) most_waiting: usize,
 }
 
 impl Stage {
@@ -43,27 +108,35 @@ impl Stage {
     pub(super) fn new(limits: Limits) -> Self {
         let model = Model::new();
         Self {
-            core: open(&limits, &model, Aging::default()),
+            core: open(&limits, &model, BTreeSet::new(), Aging::default()),
             model,
             now: 1_000,
             limits,
+            held: BTreeSet::new(),
             batch: 1,
             next_token: 0,
             told: BTreeMap::new(),
+            running: Vec::new(),
+            most_read: Cell::new(0),
+            most_waiting: 0,
         }
     }
 
     /// The hub goes down and is opened again. What was written is there.
     pub(super) fn reopen(&mut self) {
-        self.core = open(&self.limits, &self.model, Aging::default());
+        self.open(Aging::default());
     }
 
     /// As [`reopen`](Self::reopen), so many milliseconds later by the clock.
     pub(super) fn reopen_after(&mut self, millis: u64) {
         let known = Timestamp(self.now);
         self.now += millis;
-        let aging = Clock::start_at(Timestamp(self.now), known).aging();
-        self.core = open(&self.limits, &self.model, aging);
+        self.open(Clock::start_at(Timestamp(self.now), known).aging());
+    }
+
+    fn open(&mut self, aging: Aging) {
+        self.running.clear();
+        self.core = open(&self.limits, &self.model, self.held.clone(), aging);
     }
 
     /// A client sends something and waits until it is stored.
@@ -111,13 +184,63 @@ impl Stage {
     pub(super) fn step(&mut self) {
         self.batch += 1;
         let now = Timestamp(self.now);
-        let step = self.core.step(now, self.batch, &self.model, u64::MAX).unwrap();
+        let reader = Weighed {
+            model: &self.model,
+            most: &self.most_read,
+        };
+        let step = self.core.step(now, self.batch, &reader, u64::MAX).unwrap();
         self.model.write(&step.batch).unwrap();
         for output in step.outputs {
-            if let Output::Settle { token, settled } = output {
-                self.told.insert(token, settled);
+            match output {
+                Output::Settle { token, settled } => drop(self.told.insert(token, settled)),
+                Output::Start {
+                    instance,
+                    message,
+                    operation,
+                } => self.running.push((instance, message, operation)),
+                Output::Room { .. } => {}
+                other => panic!("unexpected: {other:?}"),
             }
         }
+        let mailboxes = self.core.mailboxes.values();
+        let messages = mailboxes.flat_map(|mailbox| mailbox.waiting.iter().chain(&mailbox.arrivals));
+        self.most_waiting = self.most_waiting.max(messages.map(Message::weight).sum());
+    }
+
+    /// Lets the `async` operations end that run.
+    pub(super) fn finish_async(&mut self) {
+        for (instance, message, mut operation) in std::mem::take(&mut self.running) {
+            let Poll::Ready(finished) = operation.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
+                panic!("the operation waits for nothing");
+            };
+            self.core.accept(Input::AsyncEnded {
+                instance,
+                message,
+                ended: AsyncEnded::Finished(finished),
+            });
+        }
+    }
+
+    /// How many `async` operations run.
+    pub(super) fn running(&self) -> usize {
+        self.running.len()
+    }
+
+    /// Whether a client was told that what it sent is stored or done, and otherwise the reason.
+    pub(super) fn told(&self, token: Token) -> Result<(), ErrorKind> {
+        match &self.told[&token] {
+            Settled::Answer(_) | Settled::Accepted => Ok(()),
+            Settled::Failed(failure) => match failure.as_ref() {
+                CallFailure::Runtime(error) => Err(error.kind()),
+                CallFailure::Returned(failure) => panic!("unexpected: {failure}"),
+            },
+            Settled::Full(_) => Err(ErrorKind::Overloaded),
+        }
+    }
+
+    /// An operator keeps an entity from working, from the next open on.
+    pub(super) fn hold(&mut self, id: &InstanceId) {
+        self.held.insert(id.clone());
     }
 
     /// Steps until there is nothing to do at this time.
@@ -141,7 +264,7 @@ impl Stage {
     /// The stored sum of an entity.
     pub(super) fn sum(&self, id: &InstanceId) -> u64 {
         let key = keys::state(PartitionId(0), id);
-        let Some(row) = crate::store::Reader::get(&self.model, &key).unwrap() else {
+        let Some(row) = self.model.get(&key).unwrap() else {
             return 0;
         };
         let record: StateRecord<'_> = records::decode(&row, "state").unwrap();
@@ -149,7 +272,7 @@ impl Stage {
     }
 }
 
-fn open(limits: &Limits, model: &Model, aging: Aging) -> Core {
+fn open(limits: &Limits, model: &Model, held: BTreeSet<InstanceId>, aging: Aging) -> Core {
     let mut registry = Registry::default();
     registry.add_entity(entity_code::<Tally>()).unwrap();
     for code in [
@@ -168,7 +291,7 @@ fn open(limits: &Limits, model: &Model, aging: Aging) -> Core {
         slots: Arc::new(ActivitySlots::new(limits.activities, 1)),
         partitions: 1,
         owned: vec![PartitionId(0)],
-        held: BTreeSet::new(),
+        held,
         calm_since: 0,
         aging,
     };
@@ -177,6 +300,24 @@ fn open(limits: &Limits, model: &Model, aging: Aging) -> Core {
 
 pub(super) fn tally(key: &str) -> InstanceId {
     InstanceId::trusted(format!("@tally@{key}"))
+}
+
+/// An operation with a text as its argument.
+pub(super) fn with_text(operation: &'static str, bytes: usize) -> Action {
+    Action::Operation {
+        operation: operation.into(),
+        arguments: serde_json::json!({ "text": "x".repeat(bytes) })
+            .to_string()
+            .into_bytes(),
+    }
+}
+
+/// An operation with a number as its argument.
+pub(super) fn with_number(operation: &'static str, n: u64) -> Action {
+    Action::Operation {
+        operation: operation.into(),
+        arguments: arguments(n),
+    }
 }
 
 pub(super) fn arguments(n: u64) -> Vec<u8> {

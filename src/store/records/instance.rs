@@ -346,5 +346,40 @@ pub(crate) enum LockOrder {
     Force,
 }
 
+impl Order {
+    /// The bytes of what it brings, about.
+    pub(crate) fn weight(&self) -> usize {
+        let payload = match self {
+            Self::Start(start) => {
+                let tags = start.tags.iter().map(|(name, value)| name.len() + value.len());
+                let events = start.events.iter().map(|(name, payload)| name.len() + payload.len());
+                size_of::<StartRecord>() + start.input.len() + tags.chain(events).sum::<usize>()
+            }
+            Self::Completed { outcome, .. } => match outcome {
+                StepOutcome::Answer(answer) => answer.len(),
+                StepOutcome::Returned(failure) => {
+                    failure.message.len() + failure.details.as_deref().map_or(0, str::len)
+                }
+                StepOutcome::Runtime(error) => error.message().len(),
+            },
+            Self::Raise { payload, .. } => payload.len(),
+            _ => 0,
+        };
+        size_of::<Self>() + payload
+    }
+}
+
+impl LockOrder {
+    /// The bytes of what it brings, about.
+    pub(crate) fn weight(&self) -> usize {
+        let entities = match self {
+            Self::Take { entities, .. } | Self::Release { entities, .. } => entities.as_slice(),
+            Self::Force => &[],
+        };
+        let ids = entities.iter().map(|entity| size_of::<String>() + entity.len());
+        size_of::<Self>() + ids.sum::<usize>()
+    }
+}
+
 #[cfg(test)]
 mod tests;
