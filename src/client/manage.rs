@@ -205,7 +205,8 @@ impl RaiseEvent {
         self
     }
 
-    /// Fails with [`ErrorKind::Overloaded`] instead of waiting for room.
+    /// Fails with [`ErrorKind::Overloaded`] instead of waiting for room. Where the orchestration is suspended or stopped and
+    /// its queue is full, the event fails so in either case: no one can say when there will be room.
     pub fn refuse_when_full(mut self) -> Self {
         self.sending.refuse_when_full = true;
         self

@@ -3,7 +3,9 @@
 use serde_bytes::ByteBuf;
 
 use crate::engine::core::Core;
-use crate::engine::message::{Message, Origin};
+use crate::engine::mailbox::Block;
+use crate::engine::message::{Message, Origin, Settled};
+use crate::engine::orchestration::instance::Instance;
 use crate::engine::orchestration::turn::Stage;
 use crate::engine::orchestration::waiters::not_found;
 use crate::engine::step::Step;
@@ -30,6 +32,13 @@ impl Core {
             Some(Order::Raise { keep_until, .. }) => *keep_until,
             _ => None,
         };
+        if let Some(error) = self.has_no_room(stage, &message, step, reader)? {
+            // It is not remembered: nothing happened, and a retry may find room.
+            if let Some(token) = message.token() {
+                step.settle(token, Settled::Failed(Box::new(error.into())));
+            }
+            return Ok(None);
+        }
         let refused = match &stage.instance {
             Some(instance) if message.id < instance.record.since => Error::new(
                 ErrorKind::Ended,
@@ -64,6 +73,39 @@ impl Core {
         };
         self.finish(stage.id, stage.mailbox, message, Err(refused.into()), step, reader)?;
         Ok(None)
+    }
+
+    /// Why an event of a client cannot wait in the queue of an orchestration that takes nothing now.
+    fn has_no_room(
+        &self,
+        stage: &mut Stage<'_>,
+        message: &Message,
+        step: &Step,
+        reader: &dyn Reader,
+    ) -> Result<Option<Error>> {
+        let state = match stage.mailbox.block {
+            Block::Suspended => "is suspended; resume or terminate it",
+            Block::Stopped => {
+                "has stopped; its status says why: open with a build that can go on with it, or terminate it"
+            }
+            _ => return Ok(None),
+        };
+        let begun = |instance: &Instance| !instance.is_terminal() && instance.record.turns > 0;
+        let is_new = !message.stored && message.client().is_some_and(|client| !client.must_store);
+        if !is_new
+            || !stage.instance.as_deref().is_some_and(begun)
+            || !self.is_queue_full(stage.id, stage.mailbox, step, reader)?
+        {
+            return Ok(None);
+        }
+        let limit = self.limits.queue;
+        Ok(Some(Error::new(
+            ErrorKind::Overloaded,
+            format!(
+                "{limit} messages wait for the orchestration `{}`, which {state}, and raise the event again then",
+                stage.id
+            ),
+        )))
     }
 
     /// Keeps an event for the first turn of an orchestration.
