@@ -17,12 +17,19 @@ use crate::orchestration::section::Section;
 use crate::orchestration::step::What;
 use crate::store::records::history::Command;
 
+/// The most entities of one critical section.
+const MOST_ENTITIES: usize = 1_000;
+
+/// The most bytes that the ids of one critical section have together.
+const MOST_BYTES: usize = 64 << 10;
+
 /// The locks of a critical section on their way, made by
 /// [`OrchestrationContext::lock_entities`](crate::OrchestrationContext::lock_entities). Dropping it takes the request back.
 ///
 /// # Errors
 /// [`NestedLock`](ErrorKind::NestedLock) inside another critical section, [`InvalidId`](ErrorKind::InvalidId) for a key that
-/// breaks the rules for ids, and [`InvalidArguments`](ErrorKind::InvalidArguments) if there is nothing to lock.
+/// breaks the rules for ids, [`InvalidArguments`](ErrorKind::InvalidArguments) if there is nothing to lock, and
+/// [`TooLarge`](ErrorKind::TooLarge) for more than 1 000 entities, or for ids that have more than 64 KiB together.
 #[must_use = "a request for locks that is dropped is taken back: await it"]
 pub struct LockRequest(Awaited);
 
@@ -179,6 +186,21 @@ lock_slices! {
     [const N: usize] [T; N];
 }
 
+/// Refuses a section that is too large: each of its entities stores the ids of all of them.
+fn check_size(entities: &[String]) -> Result<()> {
+    let (count, bytes) = (entities.len(), entities.iter().map(String::len).sum::<usize>());
+    if count <= MOST_ENTITIES && bytes <= MOST_BYTES {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::TooLarge,
+        format!(
+            "the locks of {count} entities were asked for, whose ids have {bytes} bytes, and {MOST_ENTITIES} entities and \
+             {MOST_BYTES} bytes are the limit of a critical section; lock fewer at once, or one entity that stands for all"
+        ),
+    ))
+}
+
 impl Journal {
     /// Asks for locks.
     fn lock(&self, claim: Claim, ids: Vec<Result<EntityId>>) -> Result<()> {
@@ -192,6 +214,7 @@ impl Journal {
                 "a critical section of no entities was asked for",
             ));
         }
+        check_size(&entities)?;
         let mut state = self.state.borrow_mut();
         if state.section.is_some() {
             return Err(Error::new(

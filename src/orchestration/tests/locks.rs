@@ -130,6 +130,42 @@ fn each_rule_has_its_error() {
     );
 }
 
+orchestration!(LocksMany(ctx, size: (usize, usize)) -> String, Failure {
+    let (count, length) = size;
+    let id = |n: usize| format!("{n:0length$}");
+    let ids: Vec<_> = (0..count).map(|n| ctx.entity::<Account>(id(n))).collect();
+    match ctx.lock_entities(&ids).await {
+        Ok(_lock) => Ok("locked".to_owned()),
+        Err(CallError::Runtime(error)) => Ok(format!("{:?}: {error}", error.kind())),
+        Err(CallError::Returned(never)) => match never {},
+    }
+});
+
+/// A critical section has a limit, whose error names the size and the limit. One that is refused is no section.
+#[test]
+fn a_critical_section_has_a_limit() {
+    let mut driver = Driver::started::<LocksMany>("[1000,4]");
+    assert_eq!(short(&driver.history[0].commands), ["lock 1"]);
+    driver.answer(1, "null");
+    assert_eq!(driver.ended().unwrap(), r#""locked""#);
+    for (input, count, bytes) in [
+        ("[1001,4]", "1001 entities", "13013 bytes"),
+        ("[200,400]", "200 entities", "81800 bytes"),
+    ] {
+        let driver = Driver::started::<LocksMany>(input);
+        let ended = driver.ended().unwrap();
+        for part in [
+            "TooLarge",
+            count,
+            bytes,
+            "1000 entities and 65536 bytes are the limit",
+            "lock fewer at once",
+        ] {
+            assert!(ended.contains(part), "{ended}");
+        }
+    }
+}
+
 orchestration!(SignalsInside(ctx, _nothing: ()) -> (), Failure {
     let a = ctx.entity::<Account>("a");
     let _lock = ctx.lock_entities(&a).await?;
