@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::failure::{TEXT_BYTES, shortened};
 use crate::id::{ExecutionId, InstanceId, Sequence};
 use crate::store::records::Action;
-use crate::store::records::history::{Incoming, Parent, StepOutcome, TurnRecord};
+use crate::store::records::history::{Incoming, Parent, TurnRecord};
 use crate::store::records::instance::{OrchestrationStatus, Order, ReusePolicy, StopKind, Stopped};
 use crate::store::{Reader, keys};
 
@@ -256,7 +256,7 @@ impl Core {
             _ => false,
         };
         if wanted.unwrap_or(true) && !is_second() {
-            gathered.bytes += payload_bytes(&incoming);
+            gathered.bytes += incoming.bytes();
             gathered.incoming.push(incoming);
             gathered.messages.push(message);
         } else {
@@ -440,19 +440,6 @@ impl Core {
             Err(stopped) => self.stop(stage, Gathered::default(), stopped, step)?,
         }
         Ok(())
-    }
-}
-
-/// The bytes of what comes in, errors included.
-fn payload_bytes(incoming: &Incoming) -> usize {
-    match incoming {
-        Incoming::Raised { name, payload } => name.len() + payload.len(),
-        Incoming::Completed { outcome, .. } => match outcome {
-            StepOutcome::Answer(answer) => answer.len(),
-            StepOutcome::Returned(failure) => failure.bytes(),
-            StepOutcome::Runtime(error) => error.bytes(),
-        },
-        _ => 0,
     }
 }
 

@@ -230,3 +230,49 @@ fn a_failed_request_is_taken_back() {
     driver.answer(2, "1");
     assert_eq!(driver.ended().unwrap(), "\"no such entity\"");
 }
+
+orchestration!(Careless(ctx, how: u8) -> (), Failure {
+    let account = ctx.entity::<Account>("a");
+    match how {
+        0 => drop(ctx.lock_entities(&account).await?),
+        1 => {
+            let _guard = ctx.lock_entities(&account).await?;
+            account.deposit(1).await?;
+        }
+        2 => {
+            let _guard = ctx.lock_entities(&account).await?;
+            ctx.create_timer(Duration::from_secs(1)).await;
+        }
+        _ => {
+            let _guard = ctx.lock_entities(&account).await?;
+            futures::future::pending::<()>().await;
+        }
+    }
+    ctx.wait_for_external_event::<()>("go").await?;
+    Ok(())
+});
+
+/// A guard that goes before anything was done under it is told, once; one that held something back is not, nor one of an
+/// execution that stops.
+#[test]
+fn a_guard_that_held_nothing_is_told() {
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let writer = std::sync::Arc::new(log.reopen().unwrap());
+    let subscriber = tracing_subscriber::fmt().with_writer(writer).with_ansi(false).finish();
+    let warnings = |how: &str| {
+        log.as_file().set_len(0).unwrap();
+        let mut driver = Driver::started::<Careless>(how);
+        let granted = Incoming::Completed {
+            sequence: 1,
+            outcome: StepOutcome::Answer(b"null".to_vec()),
+        };
+        let _ = driver.try_turn(vec![granted]);
+        driver.unload();
+        driver.replayed(driver.history.len()).ok();
+        let log = std::fs::read_to_string(log.path()).unwrap();
+        log.matches("ended as soon as it began").count()
+    };
+    tracing::subscriber::with_default(subscriber, || {
+        assert_eq!(["0", "1", "2", "3"].map(warnings), [1, 0, 0, 0]);
+    });
+}

@@ -42,6 +42,21 @@ pub(crate) enum Incoming {
     Resumed { reason: String },
 }
 
+impl Incoming {
+    /// How many bytes it brings, errors included.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Raised { name, payload } => name.len() + payload.len(),
+            Self::Completed { outcome, .. } => match outcome {
+                StepOutcome::Answer(answer) => answer.len(),
+                StepOutcome::Returned(failure) => failure.bytes(),
+                StepOutcome::Runtime(error) => error.bytes(),
+            },
+            _ => 0,
+        }
+    }
+}
+
 /// How an execution begins.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Started {

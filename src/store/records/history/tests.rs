@@ -178,3 +178,23 @@ fn ends_of_steps_and_executions_are_pinned() {
     };
     pinned(&refusal, b"\x01\r\x01\x01w\x02\x01m\x00");
 }
+
+/// A turn is told so many bytes at most, and errors are bytes like answers and events.
+#[test]
+fn errors_count_among_the_bytes_that_come_in() {
+    let bytes = |outcome| Incoming::Completed { sequence: 1, outcome }.bytes();
+    assert_eq!(bytes(StepOutcome::Answer(vec![b'1'; 1_000])), 1_000);
+    let failure = Failure {
+        details: Some("d".repeat(300)),
+        sources: vec!["s".repeat(200)],
+        ..Failure::message("m".repeat(493))
+    };
+    assert_eq!(bytes(StepOutcome::Returned(failure)), 1_000);
+    let error = Error::new(ErrorKind::Panicked, "m".repeat(800)).with_recorded_sources(vec!["s".repeat(200)]);
+    assert_eq!(bytes(StepOutcome::Runtime(error)), 1_000);
+    let raised = Incoming::Raised {
+        name: "n".repeat(100),
+        payload: vec![b'1'; 900],
+    };
+    assert_eq!(raised.bytes(), 1_000);
+}
