@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use jiff::civil;
-use jiff::tz::TimeZone;
+use jiff::fmt::temporal::DateTimeParser;
+use jiff::{SignedDuration, civil};
 
 use crate::http::error::Problem;
 use crate::store::records::instance::{OrchestrationStatus, ReusePolicy};
@@ -145,6 +145,9 @@ fn status(text: &str) -> Option<OrchestrationStatus> {
 }
 
 /// Reads a time as RFC 3339 writes it, with any fraction and offset. One without an offset is in UTC, as is a bare date.
+///
+/// The years 1 to 9999 are read whole, because clients say "never" with the ends of what they can write. An offset may lead
+/// a little beyond.
 fn time(text: &str) -> Option<SystemTime> {
     // The plus sign of an offset, written as it is, is a space in a query.
     let text = if text.contains(['T', 't']) {
@@ -152,11 +155,15 @@ fn time(text: &str) -> Option<SystemTime> {
     } else {
         text.to_owned()
     };
-    let time = text.parse::<jiff::Timestamp>().ok().or_else(|| {
-        let local = text.parse::<civil::DateTime>().ok()?;
-        Some(local.to_zoned(TimeZone::UTC).ok()?.timestamp())
-    });
-    time.map(SystemTime::from)
+    let pieces = DateTimeParser::new().parse_pieces(&text).ok()?;
+    let local = pieces.date().to_datetime(pieces.time().unwrap_or_default());
+    let offset = pieces.to_numeric_offset().map_or(0, |offset| offset.seconds());
+    let since = local.duration_since(civil::date(1970, 1, 1).at(0, 0, 0, 0)) - SignedDuration::from_secs(offset.into());
+    if since.is_negative() {
+        SystemTime::UNIX_EPOCH.checked_sub(since.unsigned_abs())
+    } else {
+        SystemTime::UNIX_EPOCH.checked_add(since.unsigned_abs())
+    }
 }
 
 #[cfg(test)]
@@ -179,9 +186,34 @@ mod tests {
             assert_eq!(time(same), Some(moment), "{same}");
         }
         assert_eq!(time("2026-11-20"), time("2026-11-20T00:00:00Z"));
-        assert!(time("1960-01-01T00:00:00Z").is_some());
-        for wrong in ["", "yesterday", "2026-13-01T00:00:00Z", "1700000000"] {
+        assert_eq!(time("1969-12-31T23:59:59Z"), time("1970-01-01T01:59:59+02:00"));
+        assert!(time("1960-01-01T00:00:00Z") < time("1970-01-01"));
+        for wrong in [
+            "",
+            "yesterday",
+            "2026-13-01T00:00:00Z",
+            "1700000000",
+            "10000-01-01",
+            "2026-02-30",
+        ] {
             assert_eq!(time(wrong), None, "{wrong}");
         }
+    }
+
+    /// The first and the last time that clients can write are times, in every offset.
+    #[test]
+    fn the_ends_of_time_are_times() {
+        let end = time("9999-12-31T23:59:59.9999999Z").unwrap();
+        let since = end.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        assert_eq!(since, Duration::new(253_402_300_799, 999_999_900));
+        let hours = |hours: u64| Duration::from_secs(hours * 3_600);
+        assert_eq!(time("9999-12-31T23:59:59.9999999+14:00"), Some(end - hours(14)));
+        assert_eq!(time("9999-12-31T23:59:59.9999999 02:00"), Some(end - hours(2)));
+        assert_eq!(time("9999-12-31T23:59:59.9999999-12:00"), Some(end + hours(12)));
+        assert_eq!(time("9999-12-31T23:59:59.9999999"), Some(end));
+        assert!(time("9999-12-31").is_some());
+        let begin = time("0001-01-01T00:00:00Z").unwrap();
+        assert_eq!(time("0001-01-01T00:00:00+14:00"), Some(begin - hours(14)));
+        assert_eq!(time("0001-01-01T00:00:00"), Some(begin));
     }
 }

@@ -52,6 +52,33 @@ async fn filled() -> Api {
     api
 }
 
+/// The ends of time of Azure's clients leave nothing out, in every list and in a purge.
+#[tokio::test]
+async fn the_ends_of_time_leave_nothing_out() {
+    let api = filled().await;
+    api.post("/entities/counter/a?op=add&wait=true", "1").await.is(200);
+    for end in [
+        "9999-12-31T23:59:59.9999999Z",
+        "9999-12-31T23:59:59.999999",
+        "9999-12-31T23:59:59.9999999-12:00",
+        "9999-12-31T23:59:59%2B14:00",
+    ] {
+        for begin in ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00.0000000%2B01:00"] {
+            let range = format!("createdTimeFrom={begin}&createdTimeTo={end}");
+            assert_eq!(ids(&api, &format!("/instances?{range}")).await.len(), 6, "{range}");
+            let range = format!("lastOperationTimeFrom={begin}&lastOperationTimeTo={end}");
+            assert_eq!(all(&api, &format!("/entities?{range}")).await.0.len(), 1, "{range}");
+        }
+        assert!(
+            ids(&api, &format!("/instances?createdTimeFrom={end}")).await.is_empty(),
+            "{end}"
+        );
+    }
+    let all = "createdTimeFrom=0001-01-01T00:00:00&createdTimeTo=9999-12-31T23:59:59.9999999Z";
+    let purged = api.delete(&format!("/instances?{all}")).await;
+    assert_eq!(purged.json()["instancesDeleted"], 4);
+}
+
 /// Every filter lets through what it says, alone and with others; a slash at the end means nothing.
 #[tokio::test]
 async fn instances_are_filtered() {

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
+use jiff::fmt::temporal::DateTimeParser;
 
 /// Reads a duration such as `90s`, `5m`, `1h30m`, `7d` or `250ms`.
 ///
@@ -48,6 +49,13 @@ pub(crate) fn time(text: &str) -> Result<String, String> {
     if let Ok(date) = text.parse::<jiff::civil::Date>() {
         return Ok(format!("{date}T00:00:00Z"));
     }
+    // What a hub knows and jiff does not hold as a moment: the last day that can be written, and a time in UTC.
+    if DateTimeParser::new()
+        .parse_pieces(text)
+        .is_ok_and(|pieces| pieces.time().is_some())
+    {
+        return Ok(text.to_owned());
+    }
     let ago = duration(text).map_err(|_| {
         format!("`{text}` is no time such as `2026-11-20T13:40:21Z`, `2026-11-20`, or `2h` for two hours ago")
     })?;
@@ -88,6 +96,14 @@ mod tests {
     fn times_are_read() {
         assert_eq!(time("2026-11-20T15:40:21+02:00").as_deref(), Ok("2026-11-20T13:40:21Z"));
         assert_eq!(time("2026-11-20").as_deref(), Ok("2026-11-20T00:00:00Z"));
+        for end in [
+            "9999-12-31T23:59:59.9999999Z",
+            "9999-12-31T23:59:59-12:00",
+            "0001-01-01T00:00:00Z",
+        ] {
+            let read = time(end).unwrap();
+            assert!(read == end || read.parse::<Timestamp>() == end.parse(), "{end}");
+        }
         let ago: Timestamp = time("1h").unwrap().parse().unwrap();
         let age = SystemTime::now().duration_since(ago.into()).unwrap();
         assert!((3_600..3_660).contains(&age.as_secs()));
