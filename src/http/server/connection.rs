@@ -39,6 +39,7 @@ pub(super) async fn serve(socket: TcpStream, router: Router, patience: Patience,
     }
     let exchange = Arc::new(Exchange::default());
     let stream = Stream::new(socket, Arc::clone(&exchange), patience);
+    let closing = Arc::clone(&exchange);
     // In a box of its own, because a connection keeps room for it while it is idle.
     let service = service_fn(|request| {
         Box::pin(answer(
@@ -52,6 +53,7 @@ pub(super) async fn serve(socket: TcpStream, router: Router, patience: Patience,
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = told_to_stop(&mut stop) => {
+            closing.close();
             connection.as_mut().graceful_shutdown();
             connection.await
         }

@@ -22,6 +22,8 @@ pub(super) struct Exchange {
     open: AtomicBool,
     /// Whether a body was left in the middle, so that its rest is still to come.
     unread: AtomicBool,
+    /// Whether no further request is taken in.
+    closing: AtomicBool,
 }
 
 impl Exchange {
@@ -40,6 +42,15 @@ impl Exchange {
 
     pub(super) fn is_open(&self) -> bool {
         self.open.load(Ordering::Relaxed)
+    }
+
+    /// Notes that no further request is taken in.
+    pub(super) fn close(&self) {
+        self.closing.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Relaxed)
     }
 
     pub(super) fn is_unread(&self) -> bool {

@@ -22,6 +22,9 @@ use crate::http::server::exchange::Exchange;
 use crate::http::server::refusal;
 use crate::time::Stopwatch;
 
+/// How long the rest of a head is awaited while the server stops.
+const LAST_PATIENCE: Duration = Duration::from_millis(500);
+
 /// How long a closed connection awaits what its client was still sending.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -67,6 +70,8 @@ pub(super) struct Stream {
     refusal: Bytes,
     /// Whether something was.
     refused: bool,
+    /// Whether the alarm was set anew because the server stops.
+    hurried: bool,
     /// What was taken in since the connection was closed, in bytes; and until when there is patience for more.
     lingering: Option<(usize, Pin<Box<Sleep>>)>,
 }
@@ -85,6 +90,7 @@ impl Stream {
             taken: 0,
             refusal: Bytes::new(),
             refused: false,
+            hurried: false,
             lingering: None,
         }
     }
@@ -117,12 +123,21 @@ impl Stream {
         if self.exchange.is_open() {
             return Poll::Pending;
         }
-        let patience = match self.awaited {
+        let mut patience = match self.awaited {
             Awaited::Request => self.patience.idle,
             Awaited::RestOfHead => self.patience.client,
         };
+        if self.exchange.is_closing() {
+            patience = patience.min(LAST_PATIENCE);
+            if !self.hurried {
+                // It was set for longer.
+                self.alarm = None;
+                self.hurried = true;
+            }
+        }
         loop {
-            let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep(patience)));
+            let left = patience.saturating_sub(self.since.elapsed());
+            let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep(left)));
             ready!(alarm.as_mut().poll(cx));
             self.alarm = None;
             let left = patience.saturating_sub(self.since.elapsed());

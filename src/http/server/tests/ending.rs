@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 
-use super::stage::{Raw, config, serve_and_tell};
+use super::stage::{Raw, config, serve, serve_and_tell};
 
 /// A shutdown lets answers that have begun come to their end, closes idle connections, and takes in no new ones.
 #[tokio::test]
@@ -24,6 +24,27 @@ async fn a_shutdown_waits_for_answers_and_not_for_idle_clients() {
     assert!(waiting.rest().await.ends_with("slow"));
     assert_eq!(idle.rest().await, "");
     assert_eq!(used.rest().await, "");
+    assert!(TcpStream::connect(address).await.is_err());
+}
+
+/// A client that has sent a part of a request keeps the server from ending no longer than a moment, whatever patience there is
+/// for clients and answers.
+#[tokio::test]
+async fn a_shutdown_does_not_wait_for_the_rest_of_a_head() {
+    let hour = Duration::from_secs(3_600);
+    let server = serve(config().client_timeout(hour)).await;
+    let address = server.address();
+    let mut fresh = Raw::connect(address).await;
+    fresh.send("GET / HTTP/1.1\r\nhost: loc").await;
+    let mut used = Raw::connect(address).await;
+    used.send("GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
+    used.answer().await;
+    used.send("GET / HT").await;
+    // The connections before it were taken in before it was.
+    let mut last = Raw::connect(address).await;
+    last.send("GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
+    last.answer().await;
+    server.shutdown_within(hour).await.unwrap();
     assert!(TcpStream::connect(address).await.is_err());
 }
 
