@@ -59,8 +59,23 @@ pub(super) fn problem(status: StatusCode, code: &str, message: &str) -> Response
     Problem::new(status, code.to_owned(), message).into_response()
 }
 
+/// The longest message of an error, in bytes. Panics and errors of a program may say any amount.
+const MESSAGE_BYTES: usize = 8 << 10;
+
+/// A message that is not too long for an answer.
+fn bounded(mut message: String) -> String {
+    if message.len() > MESSAGE_BYTES {
+        let whole = message.len();
+        let end = (0..=MESSAGE_BYTES).rev().find(|end| message.is_char_boundary(*end));
+        message.truncate(end.unwrap_or_default());
+        message.push_str(&format!("… ({whole} bytes)"));
+    }
+    message
+}
+
 impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
+    fn into_response(mut self) -> Response {
+        self.message = bounded(self.message);
         let document = ErrorDocument {
             // Clients of Azure's API read this one, of a start that is refused.
             exception_message: (self.status == StatusCode::BAD_REQUEST).then(|| self.message.clone()),
@@ -130,6 +145,16 @@ fn status_of(kind: ErrorKind) -> StatusCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A message is cut between two characters, and says how long it was.
+    #[test]
+    fn a_message_is_bounded() {
+        let whole = "x".to_owned() + &"é".repeat(MESSAGE_BYTES);
+        let cut = bounded(whole.clone());
+        assert!(cut.len() < MESSAGE_BYTES + 32, "{}", cut.len());
+        assert!(cut.ends_with(&format!("é… ({} bytes)", whole.len())));
+        assert_eq!(bounded("short".to_owned()), "short");
+    }
 
     /// What a client can do something about is no fault of the server, and what comes from within the hub is.
     #[test]

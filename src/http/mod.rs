@@ -10,6 +10,7 @@ mod extract;
 #[doc(hidden)]
 pub mod fuzz;
 mod links;
+mod names;
 mod normalise;
 mod page;
 mod payload;

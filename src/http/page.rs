@@ -6,10 +6,14 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::Response;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
+use crate::client::Unreadable;
 use crate::http::error::Problem;
 
 /// The header that a page gives and the request for the next one sends.
 const CONTINUATION: HeaderName = HeaderName::from_static("x-ms-continuation-token");
+
+/// The header that says how many rows of a page cannot be read. The log of the hub and a check of its directory name them.
+const UNREADABLE: HeaderName = HeaderName::from_static("x-abide-unreadable");
 
 /// How many things a page of a list holds if nothing is said.
 pub(super) const DEFAULT: usize = 100;
@@ -23,6 +27,7 @@ pub(super) enum List {
     Locks,
     DeadLetters,
     Quarantine,
+    Schedules,
 }
 
 impl List {
@@ -47,8 +52,12 @@ impl List {
         Ok(Some(after))
     }
 
-    /// Tells where the next page goes on, if there is one.
-    pub(super) fn more(self, next: Option<&str>, mut response: Response) -> Response {
+    /// Tells where the next page goes on, if there is one, and how many rows of this one cannot be read, if there are some.
+    pub(super) fn answer(self, next: Option<&str>, unreadable: &[Unreadable], mut response: Response) -> Response {
+        if !unreadable.is_empty() {
+            let headers = response.headers_mut();
+            headers.insert(UNREADABLE, HeaderValue::from(unreadable.len()));
+        }
         if let Some(next) = next {
             let token = format!("{}.{}", self.sum(next), utf8_percent_encode(next, NON_ALPHANUMERIC));
             if let Ok(token) = HeaderValue::try_from(token) {

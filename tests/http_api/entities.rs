@@ -46,7 +46,7 @@ async fn an_operation_takes_json_or_text() {
         api.send(Method::POST, &path, &headers, body).await
     };
     signal("add", Some("application/json"), "5").await.is(202);
-    signal("Add", None, "5").await.is_error(400, "UnknownOperation");
+    signal("ad", None, "5").await.is_error(400, "UnknownOperation");
     signal("add", None, "5").await.is(202);
     signal("add", Some("application/x-www-form-urlencoded"), "5")
         .await

@@ -63,6 +63,15 @@ impl Counter {
     }
 }
 
+/// An entity of which there is one: with the empty key.
+#[derive(Entity, Default, Clone, Serialize, Deserialize)]
+pub(crate) struct Single;
+
+#[operations]
+impl Single {
+    pub fn get(&self) {}
+}
+
 #[activity]
 pub(crate) async fn greet(name: String) -> Result<String, Failure> {
     if name.is_empty() {
@@ -249,7 +258,9 @@ impl Api {
             .orchestration::<locks>()
             .orchestration::<breaks>()
             .orchestration::<misdirects>()
+            .entity::<Single>()
             .hold("@counter@held")
+            .hold("@single@")
             .strict_replay(false)
             .open()
             .await

@@ -27,6 +27,8 @@
 //! | counts | `everything_is_counted` |
 //! | `Idempotency-Key` | `an_idempotency_key_makes_a_retry_one_start`, `an_event_is_raised_once`, `a_retry_takes_effect_once` |
 //! | stopped, locks, dead letters, quarantine | [`repairing`]: all |
+//! | names and ids, keys left out | [`names`]: all |
+//! | schedules | [`scheduling`]: all |
 //! | `/health`, `/metrics` | `health_tells_whether_the_hub_works`, `numbers_are_shown` |
 //! | `/openapi.json` | [`openapi`]: all |
 //! | payloads of Azure's Python client | `payloads_of_the_python_client_are_decoded_once_more` |
@@ -38,8 +40,10 @@ mod hub;
 mod listing;
 mod looking;
 mod managing;
+mod names;
 mod openapi;
 mod repairing;
 mod routing;
+mod scheduling;
 mod starting;
 mod tracing;

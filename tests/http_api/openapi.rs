@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::fixture::{Answer, Api};
 
 /// Every route: the rows of the specification, and behind them what goes beyond Azure's API.
-const ROUTES: [&str; 31] = [
+const ROUTES: [&str; 34] = [
     "POST /orchestrators/{name}",
     "POST /orchestrators/{name}/{instanceId}",
     "GET /instances/{instanceId}",
@@ -27,6 +27,7 @@ const ROUTES: [&str; 31] = [
     "DELETE /entities/{name}/{key}",
     "GET /entities",
     "GET /entities/{name}",
+    "POST /entities/{name}",
     "GET /instances/{instanceId}/history",
     "GET /stopped",
     "GET /counts",
@@ -37,6 +38,8 @@ const ROUTES: [&str; 31] = [
     "DELETE /dead-letters/{id}",
     "GET /quarantine",
     "POST /quarantine/{name}/{key}/resume",
+    "GET /schedules",
+    "GET /schedules/{id}",
     "GET /stats",
     "GET /health",
     "GET /metrics",
@@ -363,6 +366,14 @@ const EXAMPLES: &[Example] = &[
         "1",
         503,
     ),
+    ("POST /entities/{name}", &["counter"], "op=add&wait=true", "1", 200),
+    ("POST /entities/{name}", &["counter"], "op=add", "1", 202),
+    ("POST /entities/{name}", &["counter"], "", "1", 400),
+    ("POST /entities/{name}", &["single"], "op=get&wait=true", "", 409),
+    ("POST /entities/{name}", &["counter"], "op=note", LARGE, 413),
+    ("POST /entities/{name}", &["counter"], "op=take&wait=true", "99", 422),
+    ("POST /entities/{name}", &["counter"], "op=crash&wait=true", "", 500),
+    ("POST /entities/{name}", &["counter"], "op=add&closed", "1", 503),
     ("GET /entities/{name}/{key}", &["counter", "a"], "", "", 200),
     ("GET /entities/{name}/{key}", &["counter", "a/b"], "", "", 400),
     ("GET /entities/{name}/{key}", &["counter", "none"], "", "", 404),
@@ -396,6 +407,20 @@ const EXAMPLES: &[Example] = &[
         "1",
         504,
     ),
+    (
+        "POST /orchestrators/{name}/{instanceId}",
+        &["locks", "owner-of-the-empty-key"],
+        "",
+        r#""""#,
+        202,
+    ),
+    (
+        "POST /entities/{name}",
+        &["counter"],
+        "op=add&wait=true&hasty",
+        "1",
+        504,
+    ),
     ("GET /locks", &[], CLOSED, "", 503),
     ("DELETE /locks/{name}/{key}", &["counter", "k"], "", "", 204),
     ("DELETE /locks/{name}/{key}", &["counter", "k"], "", "", 404),
@@ -413,6 +438,13 @@ const EXAMPLES: &[Example] = &[
     ("DELETE /dead-letters/{id}", &["x"], "", "", 400),
     ("DELETE /dead-letters/{id}", &["0-0-0"], "", "", 404),
     ("DELETE /dead-letters/{id}", &["0-0-0"], CLOSED, "", 503),
+    ("GET /schedules", &[], "", "", 200),
+    ("GET /schedules", &[], "top=0", "", 400),
+    ("GET /schedules", &[], CLOSED, "", 503),
+    ("GET /schedules/{id}", &["hourly"], "", "", 200),
+    ("GET /schedules/{id}", &["a/b"], "", "", 400),
+    ("GET /schedules/{id}", &["none"], "", "", 404),
+    ("GET /schedules/{id}", &["hourly"], CLOSED, "", 503),
     ("GET /quarantine", &[], "", "", 200),
     ("GET /quarantine", &[], "top=0", "", 400),
     ("GET /quarantine", &[], CLOSED, "", 503),
@@ -464,6 +496,9 @@ async fn answers_are_as_described() {
     let config = || HttpConfig::new().without_token();
     let hasty = abide::http::router(api.hub.client(), &config().wait_limit(std::time::Duration::ZERO)).unwrap();
     let closed = Api::open().await;
+    let schedules = api.hub.client().schedules();
+    let hourly = schedules.create_by_name("hourly", abide::Timing::cron("0 * * * *"), "echoes", Value::Null);
+    hourly.paused().await.unwrap();
     let document = api.get("/openapi.json").await.json();
     let operations = operations(&document);
     closed.hub.shutdown().await.unwrap();

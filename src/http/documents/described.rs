@@ -85,6 +85,27 @@ pub(in crate::http) struct EntityArguments {
     key: String,
 }
 
+/// The operation of an entity that is asked for.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "it describes")]
+pub(in crate::http) struct OperationArguments {
+    /// The name of the operation. Case does not matter where no other name differs in case alone.
+    op: String,
+    /// Whether to call the operation and wait for its result.
+    wait: Option<bool>,
+}
+
+/// What makes a request one.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "it describes")]
+pub(in crate::http) struct OperationHeaders {
+    /// Makes a retry take effect once, with the same answer.
+    #[param(rename = "Idempotency-Key")]
+    key: Option<String>,
+}
+
 /// One orchestration, and why something is done to it.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -104,6 +125,33 @@ pub(in crate::http) enum PageRefused {
     /// There is no room for the answer now.
     #[response(status = 503)]
     NoRoom(ErrorDocument),
+}
+
+/// Why an operation is not done.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "it describes")]
+pub(in crate::http) enum OperationRefused {
+    /// The type or the operation is unknown, or an argument or the input is wrong.
+    #[response(status = 400)]
+    Wrong(ErrorDocument),
+    /// The entity is quarantined.
+    #[response(status = 409)]
+    Quarantined(ErrorDocument),
+    /// The input is too large.
+    #[response(status = 413)]
+    TooLarge(ErrorDocument),
+    /// The operation returned an error, which `failure` holds; or the idempotency key was used for something else.
+    #[response(status = 422)]
+    Failed(ErrorDocument),
+    /// The operation panicked.
+    #[response(status = 500)]
+    Panicked(ErrorDocument),
+    /// The hub has no room now.
+    #[response(status = 503)]
+    NoRoom(ErrorDocument),
+    /// There was no answer in time.
+    #[response(status = 504)]
+    NotInTime(ErrorDocument),
 }
 
 /// Why an orchestration is not started.

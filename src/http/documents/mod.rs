@@ -7,10 +7,11 @@ mod history;
 mod hub;
 mod instance;
 mod raw;
+mod schedule;
 
 pub(super) use described::{
-    CreatedArguments, EntitiesArguments, EntityArguments, OrderRefused, PageArguments, PageHeaders, PageRefused,
-    ReasonArguments, StartHeaders, StartRefused, WaitArguments,
+    CreatedArguments, EntitiesArguments, EntityArguments, OperationArguments, OperationHeaders, OperationRefused,
+    OrderRefused, PageArguments, PageHeaders, PageRefused, ReasonArguments, StartHeaders, StartRefused, WaitArguments,
 };
 pub(super) use entity::{DeadLetterDocument, EntityDocument, LockDocument, QuarantineDocument};
 pub(super) use error::{ErrorBody, ErrorDocument, FailureDocument};
@@ -18,6 +19,7 @@ pub(super) use history::{HistoryEventDocument, Shown, history};
 pub(super) use hub::{CountsDocument, EntityCountDocument, Health, OrchestrationCountDocument, StatsDocument};
 pub(super) use instance::{CheckStatus, InstancesDeleted, StatusDocument};
 pub(super) use raw::Raw;
+pub(super) use schedule::ScheduleDocument;
 
 use std::time::SystemTime;
 

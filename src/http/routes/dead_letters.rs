@@ -42,7 +42,8 @@ pub(super) async fn list_dead_letters(
     let share = api.room.take(room::PAGE).await?;
     let page = api.client.dead_letters_page(after, top).await?;
     let documents: Vec<_> = page.dead_letters.into_iter().map(DeadLetterDocument::from).collect();
-    Ok(List::DeadLetters.more(page.next.as_deref(), share.answer(&documents)?))
+    let response = share.answer(&documents)?;
+    Ok(List::DeadLetters.answer(page.next.as_deref(), &page.unreadable, response))
 }
 
 /// Sends a dead letter again

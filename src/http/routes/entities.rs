@@ -93,5 +93,6 @@ async fn page(api: &Api, query: &Query, headers: &HeaderMap, mut wanted: EntityQ
     let share = api.room.take(room::PAGE).await?;
     let page = wanted.list().await?;
     let documents: Vec<_> = page.entities.into_iter().map(EntityDocument::from).collect();
-    Ok(List::Entities.more(page.next.as_deref(), share.answer(&documents)?))
+    let response = share.answer(&documents)?;
+    Ok(List::Entities.answer(page.next.as_deref(), &page.unreadable, response))
 }

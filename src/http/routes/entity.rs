@@ -9,9 +9,10 @@ use axum::response::{IntoResponse, Response};
 
 use crate::entity::CallError;
 use crate::error::{Error, ErrorKind};
-use crate::http::documents::{EntityArguments, ErrorDocument};
+use crate::http::documents::{EntityArguments, ErrorDocument, OperationArguments, OperationHeaders, OperationRefused};
 use crate::http::error::Problem;
-use crate::http::extract::{EntityPath, IdempotencyKey};
+use crate::http::extract::{EntityPath, IdempotencyKey, Path};
+use crate::http::names;
 use crate::http::payload::Payload;
 use crate::http::query::Query;
 use crate::http::state::Api;
@@ -53,21 +54,14 @@ pub(super) async fn get_entity(State(api): State<Arc<Api>>, EntityPath(id): Enti
     tag = "entities",
     params(
         EntityArguments,
-        ("op" = String, Query, description = "The name of the operation."),
-        ("wait" = Option<bool>, Query, description = "Whether to call the operation and wait for its result."),
-        ("Idempotency-Key" = Option<String>, Header, description = "Makes a retry take effect once, with the same answer.")
+        OperationArguments,
+        OperationHeaders
     ),
     request_body(content = Option<serde_json::Value>, description = "The input."),
     responses(
         (status = 200, description = "With `wait`: what the operation answered.", body = serde_json::Value),
         (status = 202, description = "The signal will be processed."),
-        (status = 400, description = "The type or the operation is unknown, or an argument or the input is wrong.", body = ErrorDocument),
-        (status = 409, description = "The entity is quarantined.", body = ErrorDocument),
-        (status = 413, description = "The input is too large.", body = ErrorDocument),
-        (status = 422, description = "The operation returned an error, which `failure` holds; or the idempotency key was used for something else.", body = ErrorDocument),
-        (status = 500, description = "The operation panicked.", body = ErrorDocument),
-        (status = 503, description = "The hub has no room now.", body = ErrorDocument),
-        (status = 504, description = "There was no answer in time.", body = ErrorDocument)
+        OperationRefused
     )
 )]
 pub(super) async fn ask_entity(
@@ -77,27 +71,67 @@ pub(super) async fn ask_entity(
     IdempotencyKey(key): IdempotencyKey,
     payload: Payload,
 ) -> Result<Response, Problem> {
+    ask(&api, &id, &query, key, &payload).await
+}
+
+/// Signals or calls the entity with the empty key
+///
+/// As with a key.
+#[utoipa::path(
+    post,
+    path = "/entities/{name}",
+    tag = "entities",
+    params(
+        ("name" = String, Path, description = "The name of the type."),
+        OperationArguments,
+        OperationHeaders
+    ),
+    request_body(content = Option<serde_json::Value>, description = "The input."),
+    responses(
+        (status = 200, description = "With `wait`: what the operation answered.", body = serde_json::Value),
+        (status = 202, description = "The signal will be processed."),
+        OperationRefused
+    )
+)]
+pub(super) async fn ask_entity_without_key(
+    State(api): State<Arc<Api>>,
+    Path(name): Path<String>,
+    query: Query,
+    IdempotencyKey(key): IdempotencyKey,
+    payload: Payload,
+) -> Result<Response, Problem> {
+    ask(&api, &EntityId::new(&name, "")?, &query, key, &payload).await
+}
+
+async fn ask(
+    api: &Api,
+    id: &EntityId,
+    query: &Query,
+    key: Option<String>,
+    payload: &Payload,
+) -> Result<Response, Problem> {
     let operation = query.text("op").ok_or_else(|| {
         Problem::bad_request(
             "InvalidQuery",
             "the argument `op` is missing: say which operation is meant",
         )
     })?;
+    let operation = names::operation(api, id, operation)?;
     let wait = query.flag("wait", false)?;
-    let entity = api.client.untyped_entity(&id);
+    let entity = api.client.untyped_entity(id);
     let mut refused = None;
     for input in payload.operation_inputs()? {
         let answered = if wait {
-            let mut call = entity.call(operation, input).refuse_when_full();
+            let mut call = entity.call(&operation, input).refuse_when_full();
             if let Some(key) = &key {
                 call = call.request_id(key);
             }
             match tokio::time::timeout(api.wait_limit, call.into_future()).await {
                 Ok(answered) => answered.map(Some),
-                Err(_) => return Err(not_in_time(&id)),
+                Err(_) => return Err(not_in_time(id)),
             }
         } else {
-            let mut signal = entity.signal(operation, input).refuse_when_full();
+            let mut signal = entity.signal(&operation, input).refuse_when_full();
             if let Some(key) = &key {
                 signal = signal.request_id(key);
             }

@@ -14,6 +14,7 @@ use crate::http::documents::{
 use crate::http::error::Problem;
 use crate::http::extract::Path;
 use crate::http::links::ManagementUrls;
+use crate::http::names;
 use crate::http::page::List;
 use crate::http::query::Query;
 use crate::http::room;
@@ -116,7 +117,7 @@ pub(super) async fn list_instances(
         wanted = wanted.prefix(prefix);
     }
     if let Some(name) = query.text("name") {
-        wanted = wanted.name(name);
+        wanted = wanted.name(names::orchestration(&api, name)?);
     }
     page(&api, &query, &headers, List::Instances, wanted).await
 }
@@ -200,7 +201,8 @@ async fn page(
     let share = api.room.take(room::PAGE).await?;
     let page = wanted.list().await?;
     let documents: Vec<_> = page.orchestrations.into_iter().map(StatusDocument::from).collect();
-    Ok(list.more(page.next.as_deref(), share.answer(&documents)?))
+    let response = share.answer(&documents)?;
+    Ok(list.answer(page.next.as_deref(), &page.unreadable, response))
 }
 
 /// Forgets an orchestration that has ended

@@ -39,7 +39,8 @@ pub(super) async fn list_locks(
     let share = api.room.take(room::PAGE).await?;
     let page = api.client.locks_page(after, top).await?;
     let documents: Vec<_> = page.locks.into_iter().map(LockDocument::from).collect();
-    Ok(List::Locks.more(page.next.as_deref(), share.answer(&documents)?))
+    let response = share.answer(&documents)?;
+    Ok(List::Locks.answer(page.next.as_deref(), &page.unreadable, response))
 }
 
 /// Takes the lock of an entity away from its owner

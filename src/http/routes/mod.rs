@@ -9,6 +9,7 @@ mod instances;
 mod locks;
 mod manage;
 mod quarantine;
+mod schedules;
 mod start;
 mod wait;
 
@@ -67,7 +68,7 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(manage::rewind))
         .routes(routes!(manage::restart))
         .routes(routes!(entities::list_entities))
-        .routes(routes!(entities::list_entities_of))
+        .routes(routes!(entities::list_entities_of, entity::ask_entity_without_key))
         .routes(routes!(entity::get_entity, entity::ask_entity, entity::delete_entity))
         .routes(routes!(locks::list_locks))
         .routes(routes!(locks::release_lock))
@@ -76,6 +77,8 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(dead_letters::drop_dead_letter))
         .routes(routes!(quarantine::list_quarantine))
         .routes(routes!(quarantine::resume_entity))
+        .routes(routes!(schedules::list_schedules))
+        .routes(routes!(schedules::get_schedule))
         .routes(routes!(hub::counts))
         .routes(routes!(hub::stats))
         .routes(routes!(hub::metrics))

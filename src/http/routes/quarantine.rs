@@ -43,7 +43,8 @@ pub(super) async fn list_quarantine(
     let share = api.room.take(room::PAGE).await?;
     let page = api.client.quarantined_page(after, top).await?;
     let documents: Vec<_> = page.quarantined.into_iter().map(QuarantineDocument::from).collect();
-    Ok(List::Quarantine.more(page.next.as_deref(), share.answer(&documents)?))
+    let response = share.answer(&documents)?;
+    Ok(List::Quarantine.answer(page.next.as_deref(), &page.unreadable, response))
 }
 
 /// Lets a quarantined or held entity go on with its messages

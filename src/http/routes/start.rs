@@ -10,6 +10,7 @@ use crate::http::documents::{CheckStatus, ErrorDocument, StartHeaders, StartRefu
 use crate::http::error::Problem;
 use crate::http::extract::{IdempotencyKey, Path};
 use crate::http::links::ManagementUrls;
+use crate::http::names;
 use crate::http::payload::Payload;
 use crate::http::query::Query;
 use crate::http::routes::wait::{self, Wait};
@@ -27,7 +28,7 @@ type Head = (State<Arc<Api>>, ManagementUrls, Query, Trace, IdempotencyKey);
     path = "/orchestrators/{name}",
     tag = "orchestrations",
     params(
-        ("name" = String, Path, description = "The stored name of the orchestration's type."),
+        ("name" = String, Path, description = "The name of the orchestration's type. Case does not matter where no other name differs in case alone."),
         ("version" = Option<String>, Query, description = "The version to start; the newest if nothing is said."),
         WaitArguments,
         StartHeaders
@@ -55,7 +56,7 @@ pub(super) async fn start(head: Head, Path(name): Path<String>, payload: Payload
     path = "/orchestrators/{name}/{instanceId}",
     tag = "orchestrations",
     params(
-        ("name" = String, Path, description = "The stored name of the orchestration's type."),
+        ("name" = String, Path, description = "The name of the orchestration's type. Case does not matter where no other name differs in case alone."),
         ("instanceId" = String, Path, description = "The id of the new orchestration."),
         ("version" = Option<String>, Query, description = "The version to start; the newest if nothing is said."),
         ("reuse" = Option<String>, Query, description = "What to do if the id is in use: `error`, `ignore` or `terminate` if the orchestration has not ended; `rejectDuplicate` refuses the start also if it has ended (default: `error`)."),
@@ -90,6 +91,7 @@ async fn begin(
 ) -> Result<Response, Problem> {
     let wait = Wait::of(&query, &api)?;
     let reuse = query.reuse("reuse")?;
+    let name = names::orchestration(&api, &name)?;
     let mut refused = None;
     for input in payload.inputs()? {
         let mut start = trace

@@ -1,0 +1,66 @@
+//! Schedules.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+
+use crate::http::documents::{ErrorDocument, PageArguments, PageHeaders, PageRefused, ScheduleDocument, json};
+use crate::http::error::Problem;
+use crate::http::extract::Path;
+use crate::http::page::{self, List};
+use crate::http::query::Query;
+use crate::http::room;
+use crate::http::state::Api;
+
+/// Lists schedules
+#[utoipa::path(
+    get,
+    path = "/schedules",
+    tag = "schedules",
+    params(
+        PageArguments,
+        PageHeaders
+    ),
+    responses(
+        (status = 200, description = "A page.", body = [ScheduleDocument], headers(
+            ("x-ms-continuation-token" = String, description = "Leads to the next page, if there is one.")
+        )),
+        PageRefused
+    )
+)]
+pub(super) async fn list_schedules(
+    State(api): State<Arc<Api>>,
+    query: Query,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let (after, top) = (List::Schedules.after(&headers)?, query.top()?.unwrap_or(page::DEFAULT));
+    let share = api.room.take(room::PAGE).await?;
+    let page = api.client.schedules().page(after, top).await?;
+    let documents: Vec<_> = page.schedules.into_iter().map(ScheduleDocument::from).collect();
+    let response = share.answer(&documents)?;
+    Ok(List::Schedules.answer(page.next.as_deref(), &page.unreadable, response))
+}
+
+/// Shows a schedule
+#[utoipa::path(
+    get,
+    path = "/schedules/{id}",
+    tag = "schedules",
+    params(("id" = String, Path, description = "The id of the schedule.")),
+    responses(
+        (status = 200, description = "The schedule.", body = ScheduleDocument),
+        (status = 400, description = "The id is wrong.", body = ErrorDocument),
+        (status = 404, description = "There is none of this id.", body = ErrorDocument)
+    )
+)]
+pub(super) async fn get_schedule(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<Response, Problem> {
+    match api.client.schedules().get(&id).await? {
+        Some(schedule) => Ok(json(StatusCode::OK, &ScheduleDocument::from(schedule))),
+        None => Err(Problem::not_found(format!(
+            "there is no schedule `{}`; it was never created, or it was deleted",
+            id.escape_debug()
+        ))),
+    }
+}
