@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use abide::Timing;
 use abide::http::HttpConfig;
 use abide::prelude::*;
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -36,6 +37,10 @@ struct SoldOut {
 impl Stock {
     pub fn put(&mut self, n: u32) -> u32 {
         self.free += n;
+        self.free
+    }
+
+    pub fn count(&self) -> u32 {
         self.free
     }
 
@@ -138,6 +143,16 @@ async fn pay(ctx: &OrchestrationContext, order: &Order) -> Result<u64, OrderErro
     Ok(paid_cents)
 }
 
+/// Counts every article, once a year: see `open_shop`.
+#[orchestration]
+async fn take_stock(ctx: OrchestrationContext, articles: Vec<String>) -> Result<u32, CallError> {
+    let mut sum = 0;
+    for article in articles {
+        sum += ctx.entity::<Stock>(article).count().await?;
+    }
+    Ok(sum)
+}
+
 // ---- The service ----------------------------------------------------------------------------------------------------
 
 #[tokio::main]
@@ -152,6 +167,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .entity::<Stock>()
         .activity::<take_payment>()
         .orchestration::<process_order>()
+        .orchestration::<take_stock>()
         .open()
         .await?;
     open_shop(&hub.client()).await?;
@@ -185,13 +201,22 @@ ctrl-c ends it"#
     Ok(())
 }
 
-/// Fills the shelves of a hub that is new. The request ids make a second try harmless.
+/// Fills the shelves of a hub that is new, and has them counted each new year. The request ids make a second try harmless.
 async fn open_shop(client: &Client) -> abide::Result<()> {
-    for (article, n) in [("lamp", 100), ("bulb", 250)] {
+    let stock = [("lamp", 100), ("bulb", 250)];
+    for (article, n) in stock {
         let shelf = client.entity::<Stock>(article);
         if shelf.state().await?.is_none() {
             shelf.put(n).request_id(format!("first {article}")).await?;
         }
+    }
+    if client.schedules().get("stock-taking").await?.is_none() {
+        let articles = stock.map(|(article, _)| article.to_owned()).to_vec();
+        let new_year = Timing::cron("0 3 1 1 *");
+        client
+            .schedules()
+            .create::<take_stock>("stock-taking", new_year, articles)
+            .await?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::exit;
 use crate::hub::Place;
-use crate::{check, completions, dead_letters, entities, export, hubs, instances, locks, quarantine, stats};
+use crate::{check, completions, dead_letters, entities, export, hubs, instances, locks, quarantine, schedules, stats};
 
 /// Looks into an Abide hub and acts on it: a running one by its URL, a stopped one in its directory, read-only.
 #[derive(Debug, Parser)]
@@ -45,6 +45,9 @@ pub(crate) enum Command {
     /// Entities: lists, shows, signals and calls them.
     #[command(subcommand)]
     Entities(entities::Command),
+    /// Schedules, which start orchestrations by the clock.
+    #[command(subcommand)]
+    Schedules(schedules::Command),
     /// Locks of entities.
     #[command(subcommand)]
     Locks(locks::Command),

@@ -12,7 +12,7 @@ use tokio::runtime::{Builder, Runtime};
 use tower::ServiceExt;
 
 use crate::exit::{Exit, Failure, Result};
-use crate::request::{Answer, CONTINUATION, Request};
+use crate::request::{Answer, CONTINUATION, Request, UNREADABLE};
 
 /// How long an answer may take. Nobody else waits for the directory, and counting much takes its time.
 const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -57,7 +57,7 @@ impl Directory {
                 Err(never) => match never {},
             };
             let (head, body) = answer.into_parts();
-            let continuation = head.headers.get(CONTINUATION);
+            let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
             let body = body.collect().await.map_err(|error| {
                 Failure::new(
                     Exit::Failed,
@@ -67,7 +67,8 @@ impl Directory {
             })?;
             Ok(Answer {
                 status: head.status.as_u16(),
-                continuation: continuation.and_then(|token| token.to_str().ok()).map(str::to_owned),
+                continuation: header(CONTINUATION).map(str::to_owned),
+                unreadable: header(UNREADABLE).and_then(|count| count.parse().ok()).unwrap_or(0),
                 body: body.to_bytes().into(),
             })
         })

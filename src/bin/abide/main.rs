@@ -21,6 +21,7 @@ mod pages;
 mod quarantine;
 mod remote;
 mod request;
+mod schedules;
 mod session;
 mod stats;
 mod times;
@@ -64,6 +65,7 @@ fn run(arguments: Arguments) -> Result {
         Command::Hubs(command) => hubs::run(&mut session, &command),
         Command::Instances(command) => instances::run(&mut session, command),
         Command::Entities(command) => entities::run(&mut session, command),
+        Command::Schedules(command) => schedules::run(&mut session, &command),
         Command::Locks(command) => locks::run(&mut session, command),
         Command::DeadLetters(command) => dead_letters::run(&mut session, command),
         Command::Quarantine(command) => quarantine::run(&mut session, command),

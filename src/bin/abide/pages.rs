@@ -4,6 +4,7 @@ use clap::Args;
 
 use crate::exit::{Exit, Failure, Result};
 use crate::hub::Hub;
+use crate::output::note;
 use crate::request::{CONTINUATION, Request};
 use crate::value::Value;
 
@@ -54,6 +55,12 @@ pub(crate) fn each(
             let text = "the hub did not answer with a list; is it of another version?";
             return Err(Failure::new(Exit::Failed, "NoList", text).into());
         };
+        if answer.unreadable > 0 {
+            note(&format!(
+                "{} more cannot be read; `abide check DIRECTORY` of the stopped hub says which",
+                answer.unreadable
+            ));
+        }
         for document in documents.iter().take(usize::try_from(left).unwrap_or(usize::MAX)) {
             each(document)?;
         }

@@ -8,7 +8,7 @@ use ureq::{Agent, Error};
 use crate::arguments::Secret;
 use crate::exit::{Exit, Failure, Result};
 use crate::output::note;
-use crate::request::{Answer, BASE, CONTINUATION, Request};
+use crate::request::{Answer, BASE, CONTINUATION, Request, UNREADABLE};
 
 /// How long it may take to find the host, and then to connect to it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -97,10 +97,13 @@ impl Remote {
             self.agent.run(head.body(()).map_err(invalid)?)
         };
         let mut answer = answered.map_err(|error| self.unreachable(&error))?;
-        let continuation = answer.headers().get(CONTINUATION);
+        let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok());
+        let continuation = header(CONTINUATION).map(str::to_owned);
+        let unreadable = header(UNREADABLE).and_then(|count| count.parse().ok());
         Ok(Answer {
             status: answer.status().as_u16(),
-            continuation: continuation.and_then(|token| token.to_str().ok()).map(str::to_owned),
+            continuation,
+            unreadable: unreadable.unwrap_or(0),
             body: answer
                 .body_mut()
                 .with_config()

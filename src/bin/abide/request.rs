@@ -12,6 +12,9 @@ pub(crate) const BASE: &str = "/runtime/webhooks/durabletask";
 /// What a page gives and the request for the next one sends.
 pub(crate) const CONTINUATION: &str = "x-ms-continuation-token";
 
+/// What a page gives that holds rows which cannot be read: how many.
+pub(crate) const UNREADABLE: &str = "x-abide-unreadable";
+
 /// All but what RFC 3986 leaves unreserved.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -42,7 +45,7 @@ impl Request {
 
     /// A request for an entity below `path`.
     pub(crate) fn of_entity(method: &'static str, path: &str, id: &EntityId) -> Self {
-        // The empty key has no place in a path.
+        // The empty key has no place in a path, and no key is `$`.
         let key = if id.key().is_empty() { "$" } else { id.key() };
         Self::new(method, &[path, id.name(), key])
     }
@@ -112,6 +115,8 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     /// What the next page comes after.
     pub(crate) continuation: Option<String>,
+    /// How many rows of the page cannot be read.
+    pub(crate) unreadable: u64,
     pub(crate) body: Vec<u8>,
 }
 
@@ -201,6 +206,7 @@ mod tests {
             let answer = Answer {
                 status,
                 continuation: None,
+                unreadable: 0,
                 body: body.into_bytes(),
             };
             answer.into_failure(true).exit
@@ -217,6 +223,7 @@ mod tests {
         let page = Answer {
             status: 404,
             continuation: None,
+            unreadable: 0,
             body: b"<html>".to_vec(),
         };
         assert_eq!(page.into_failure(true).code, "NoHub");

@@ -1,0 +1,108 @@
+//! `abide schedules`
+
+use clap::{Args, Subcommand};
+use comfy_table::Cell;
+use serde_json::Value;
+
+use crate::exit::Result;
+use crate::output::{Listing, cell_of, clean, moment, payload};
+use crate::pages::{self, Limit};
+use crate::request::Request;
+use crate::session::Session;
+
+/// What to do with schedules.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Lists schedules.
+    List(List),
+    /// Shows a schedule: what it starts, when, and how it stands.
+    Show(Show),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    #[command(flatten)]
+    limit: Limit,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// The id of the schedule.
+    id: String,
+}
+
+pub(crate) fn run(session: &mut Session, command: &Command) -> Result {
+    match command {
+        Command::List(list) => self::list(session, list),
+        Command::Show(Show { id }) => show(session, id),
+    }
+}
+
+fn list(session: &mut Session, list: &List) -> Result {
+    let hub = session.hub()?;
+    let header = &["ID", "ORCHESTRATION", "TIMING", "NEXT RUN", "LAST RUN", "RUNS"];
+    let mut listing = Listing::begin(&mut session.output, header);
+    let more = pages::each(
+        &hub,
+        list.limit,
+        || Request::get(&["schedules"]),
+        |document| {
+            listing.add(document, |document| {
+                vec![
+                    cell_of(&document["id"]),
+                    cell_of(&document["orchestration"]),
+                    Cell::new(timing(document)),
+                    Cell::new(next_run(document)),
+                    Cell::new(moment(&document["lastRun"])),
+                    cell_of(&document["runs"]),
+                ]
+            })
+        },
+    )?;
+    listing.end(more, "there are no schedules")
+}
+
+fn show(session: &mut Session, id: &str) -> Result {
+    let document = session.hub()?.ask(&Request::get(&["schedules", id]))?.json()?;
+    if session.output.json() {
+        return session.output.document(&document);
+    }
+    let text = |name: &str| document[name].as_str().map(clean);
+    let time = |name: &str| document[name].is_string().then(|| moment(&document[name]));
+    let missed = match (&document["missedRuns"], &document["missedRunsAtMost"]) {
+        (Value::String(policy), Value::Null) => clean(policy),
+        (policy, at_most) => format!("{}, at most {at_most}", clean(policy.as_str().unwrap_or_default())),
+    };
+    session.output.fields(&[
+        ("id", text("id")),
+        ("orchestration", text("orchestration")),
+        ("version", text("version")),
+        ("input", Some(payload(&document["input"]))),
+        ("tags", document["tags"].is_object().then(|| payload(&document["tags"]))),
+        ("timing", Some(timing(&document))),
+        ("from", time("from")),
+        ("until", time("until")),
+        ("missed runs", Some(missed)),
+        ("created", time("createdTime")),
+        ("next run", Some(next_run(&document))),
+        ("last run", time("lastRun")),
+        ("last instance", text("lastInstanceId")),
+        ("runs", Some(document["runs"].to_string())),
+    ])
+}
+
+/// The pattern, or the period.
+fn timing(document: &Value) -> String {
+    match document["everySeconds"].as_f64() {
+        Some(seconds) => format!("every {seconds} s"),
+        None => clean(document["cron"].as_str().unwrap_or_default()),
+    }
+}
+
+fn next_run(document: &Value) -> String {
+    match (&document["nextRun"], &document["paused"]) {
+        (_, Value::Bool(true)) => "paused".to_owned(),
+        (Value::String(_), _) => moment(&document["nextRun"]),
+        _ => "over".to_owned(),
+    }
+}
