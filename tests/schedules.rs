@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use abide::prelude::*;
-use abide::{EntityId, MissedRuns, OrchestrationQuery, OrchestrationStatus, ScheduleInfo, Timing};
+use abide::{CreateSchedule, EntityId, MissedRuns, OrchestrationQuery, OrchestrationStatus, ScheduleInfo, Timing};
 
 /// Says when it ran.
 #[orchestration]
@@ -282,27 +282,31 @@ async fn a_run_of_an_unknown_orchestration_waits_for_it() {
 /// ids of the runs there is one for each time of the grid, and no more of them have begun than there are ids.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_update_at_the_time_of_a_run_neither_repeats_nor_loses_it() {
-    let hub = Hub::in_memory().orchestration::<report>().open().await.unwrap();
-    let client = hub.client();
     let step = Duration::from_millis(5);
-    let from = soon(Duration::from_millis(100));
-    let end = from + step * 40;
-    let plan = move |create: abide::CreateSchedule| {
-        let create = create.from(from).until(end);
+    let all = ["updated", "resumed", "both"];
+    let plan = move |create: CreateSchedule, from: SystemTime| {
+        let create = create.from(from).until(from + step * 40);
         create.missed_runs(MissedRuns::RunAll { at_most: 1_000 })
     };
-    let all = ["updated", "resumed", "both"];
+    let (from, hub) = before(Duration::from_millis(100), async |from| {
+        let hub = Hub::in_memory().orchestration::<report>().open().await.unwrap();
+        for id in all {
+            let create = hub.client().schedules();
+            let create = create.create::<report>(id, Timing::Every(step), id.to_owned());
+            plan(create, from).await.unwrap();
+        }
+        hub
+    })
+    .await;
+    let client = hub.client();
     let mut tasks = Vec::new();
     for id in all {
         let schedules = client.schedules();
-        plan(schedules.create::<report>(id, Timing::Every(step), id.to_owned()))
-            .await
-            .unwrap();
         tasks.push(tokio::spawn(async move {
-            while SystemTime::now() < end {
+            while SystemTime::now() < from + step * 40 {
                 if id != "resumed" {
                     let update = schedules.update::<report>(id, Timing::Every(step), id.to_owned());
-                    plan(update).await.unwrap();
+                    plan(update, from).await.unwrap();
                 }
                 if id != "updated" {
                     schedules.resume(id).await.unwrap();
@@ -385,5 +389,36 @@ async fn a_schedule_checks_itself_what_it_is_told() {
     assert_eq!(first.schedules[0].id, "a");
     let second = schedules.page(first.next, 1).await.unwrap();
     assert_eq!((second.schedules[0].id.as_str(), second.next), (&long[..487], None));
+    hub.shutdown().await.unwrap();
+}
+
+/// The id of a run that is taken, even by an orchestration that has ended, is not used again: what ran under it stays as it is.
+#[tokio::test]
+async fn a_run_whose_id_has_ended_is_not_started_anew() {
+    let (_, (hub, first)) = before(Duration::from_millis(300), async |from| {
+        let hub = Hub::in_memory().orchestration::<report>().open().await.unwrap();
+        let client = hub.client();
+        let id = format!("taken-{}", jiff::Timestamp::try_from(from).unwrap());
+        let first = client
+            .start::<report>("first".to_owned())
+            .instance_id(&id)
+            .await
+            .unwrap();
+        first.result().await.unwrap();
+        let create = client.schedules();
+        let create = create.create::<report>("taken", Timing::Every(PERIOD), "second".into());
+        let create = create.from(from).until(from + 2 * PERIOD);
+        create.missed_runs(MissedRuns::RunAll { at_most: 2 }).await.unwrap();
+        (hub, first)
+    })
+    .await;
+    let client = hub.client();
+    let before = first.status().await.unwrap().unwrap();
+    let info = until_it(&client, "taken", |info| info.next_run.is_none()).await;
+    let last = client.orchestration::<report>(info.last_instance.unwrap());
+    assert_eq!(last.result().await.unwrap().0, "second");
+    let after = first.status().await.unwrap().unwrap();
+    assert_eq!(after.execution_id, before.execution_id);
+    assert_eq!(first.result().await.unwrap().0, "first");
     hub.shutdown().await.unwrap();
 }

@@ -85,7 +85,7 @@ impl ScheduleEntity {
     fn go_on(&self, ctx: &EntityContext, runs: Vec<Run>) {
         for run in runs {
             let record = StartRecord {
-                reuse: ReusePolicy::Ignore,
+                reuse: ReusePolicy::RejectDuplicate,
                 ..run.plan.start()
             };
             ctx.start_record(Ok(record)).instance_id(run_id(ctx.key(), run.time));
