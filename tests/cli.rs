@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use abide::http::{HttpConfig, HttpServer, Token};
 use abide::prelude::*;
-use abide::{OrchestrationContext, OrchestrationStatus, orchestration};
+use abide::{OrchestrationContext, OrchestrationStatus, Timing, orchestration};
 use serde_json::{Value, json};
 
 const TOKEN: &str = "operator-of-the-test-hub";
@@ -204,6 +204,9 @@ impl Served {
             .result()
             .await
             .unwrap_err();
+        let period = Timing::Every(Duration::from_secs(7_200));
+        let schedule = client.schedules().create::<refuses>("late", period, 3);
+        schedule.paused().tag("n", "1").await.unwrap();
         while client.locks().await.unwrap().len() < 3
             || client.dead_letters().await.unwrap().is_empty()
             || client.quarantined().await.unwrap().is_empty()
@@ -402,6 +405,16 @@ fn everything_that_reads(abide: &Abide) {
     );
     assert_eq!(abide.json(&["entities", "show", "@counter@3"]), json!({"n": 3}));
 
+    assert_eq!(abide.json(&["schedules", "list"])[0]["orchestration"], "refuses");
+    let schedules = abide.out(&["schedules", "list"]);
+    for part in ["late", "refuses", "every 7200 s", "paused"] {
+        assert!(schedules.contains(part), "{schedules}");
+    }
+    assert_eq!(abide.json(&["schedules", "show", "late"])["everySeconds"], 7_200.0);
+    let schedule = abide.out(&["schedules", "show", "late"]);
+    for part in ["every 7200 s", "paused", "RunOnce", "{\"n\":\"1\"}"] {
+        assert!(schedule.contains(part), "{schedule}");
+    }
     assert_eq!(abide.json(&["locks", "list"]).as_array().unwrap().len(), 3);
     let locks = abide.out(&["locks", "list"]);
     assert!(locks.contains("@counter@p2") && locks.contains("w-2"), "{locks}");
@@ -439,6 +452,8 @@ fn everything_that_reads(abide: &Abide) {
 
     for (arguments, code, text) in [
         (&["instances", "show", "nobody"][..], 3, "`nobody`"),
+        (&["schedules", "show", "nobody"], 3, "`nobody`"),
+        (&["entities", "show", "@counter@$"], 2, "empty key"),
         (&["instances", "history", "nobody"], 3, "`nobody`"),
         (&["instances", "wait", "nobody"], 3, "`nobody`"),
         (&["entities", "show", "@counter@nobody"], 3, "@counter@nobody"),

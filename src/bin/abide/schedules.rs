@@ -2,13 +2,13 @@
 
 use clap::{Args, Subcommand};
 use comfy_table::Cell;
-use serde_json::Value;
 
 use crate::exit::Result;
 use crate::output::{Listing, cell_of, clean, moment, payload};
 use crate::pages::{self, Limit};
 use crate::request::Request;
 use crate::session::Session;
+use crate::value::Value;
 
 /// What to do with schedules.
 #[derive(Debug, Subcommand)]
@@ -68,7 +68,7 @@ fn show(session: &mut Session, id: &str) -> Result {
         return session.output.document(&document);
     }
     let text = |name: &str| document[name].as_str().map(clean);
-    let time = |name: &str| document[name].is_string().then(|| moment(&document[name]));
+    let time = |name: &str| document[name].as_str().map(|_| moment(&document[name]));
     let missed = match (&document["missedRuns"], &document["missedRunsAtMost"]) {
         (Value::String(policy), Value::Null) => clean(policy),
         (policy, at_most) => format!("{}, at most {at_most}", clean(policy.as_str().unwrap_or_default())),
@@ -78,7 +78,7 @@ fn show(session: &mut Session, id: &str) -> Result {
         ("orchestration", text("orchestration")),
         ("version", text("version")),
         ("input", Some(payload(&document["input"]))),
-        ("tags", document["tags"].is_object().then(|| payload(&document["tags"]))),
+        ("tags", document["tags"].as_object().map(|_| payload(&document["tags"]))),
         ("timing", Some(timing(&document))),
         ("from", time("from")),
         ("until", time("until")),
@@ -93,9 +93,9 @@ fn show(session: &mut Session, id: &str) -> Result {
 
 /// The pattern, or the period.
 fn timing(document: &Value) -> String {
-    match document["everySeconds"].as_f64() {
-        Some(seconds) => format!("every {seconds} s"),
-        None => clean(document["cron"].as_str().unwrap_or_default()),
+    match &document["everySeconds"] {
+        Value::Null => clean(document["cron"].as_str().unwrap_or_default()),
+        seconds => format!("every {} s", payload(seconds).trim_end_matches(".0")),
     }
 }
 

@@ -46,15 +46,12 @@ pub(crate) fn time(text: &str) -> Result<String, String> {
     if let Ok(time) = text.parse::<Timestamp>() {
         return Ok(time.to_string());
     }
-    if let Ok(date) = text.parse::<jiff::civil::Date>() {
-        return Ok(format!("{date}T00:00:00Z"));
-    }
-    // What a hub knows and jiff does not hold as a moment: the last day that can be written, and a time in UTC.
-    if DateTimeParser::new()
-        .parse_pieces(text)
-        .is_ok_and(|pieces| pieces.time().is_some())
-    {
-        return Ok(text.to_owned());
+    // What a hub knows and jiff does not hold as a moment: a day, a time in UTC, and the end of time.
+    if let Ok(pieces) = DateTimeParser::new().parse_pieces(text) {
+        return Ok(match pieces.time() {
+            Some(_) => text.to_owned(),
+            None => format!("{}T00:00:00Z", pieces.date()),
+        });
     }
     let ago = duration(text).map_err(|_| {
         format!("`{text}` is no time such as `2026-11-20T13:40:21Z`, `2026-11-20`, or `2h` for two hours ago")
@@ -96,13 +93,13 @@ mod tests {
     fn times_are_read() {
         assert_eq!(time("2026-11-20T15:40:21+02:00").as_deref(), Ok("2026-11-20T13:40:21Z"));
         assert_eq!(time("2026-11-20").as_deref(), Ok("2026-11-20T00:00:00Z"));
-        for end in [
+        for whole in [
+            "2026-11-20T13:40:21",
             "9999-12-31T23:59:59.9999999Z",
             "9999-12-31T23:59:59-12:00",
-            "0001-01-01T00:00:00Z",
+            "0001-01-01T00:00:00",
         ] {
-            let read = time(end).unwrap();
-            assert!(read == end || read.parse::<Timestamp>() == end.parse(), "{end}");
+            assert_eq!(time(whole).as_deref(), Ok(whole));
         }
         let ago: Timestamp = time("1h").unwrap().parse().unwrap();
         let age = SystemTime::now().duration_since(ago.into()).unwrap();
