@@ -450,10 +450,15 @@ fn everything_that_reads(abide: &Abide) {
         1
     );
 
+    // No id leads to another one's state.
+    for id in ["@counter@$", "@counter@.."] {
+        let ran = abide.run(&["entities", "show", id]);
+        assert!(ran.code == 2 && ran.err.contains("is not valid"), "{ran:?}");
+    }
+
     for (arguments, code, text) in [
         (&["instances", "show", "nobody"][..], 3, "`nobody`"),
         (&["schedules", "show", "nobody"], 3, "`nobody`"),
-        (&["entities", "show", "@counter@$"], 2, "empty key"),
         (&["instances", "history", "nobody"], 3, "`nobody`"),
         (&["instances", "wait", "nobody"], 3, "`nobody`"),
         (&["entities", "show", "@counter@nobody"], 3, "@counter@nobody"),

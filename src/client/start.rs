@@ -102,6 +102,9 @@ impl<O> Start<O> {
 
     /// The id of the new orchestration. If nothing is said, one is drawn; with a [`request_id`](Self::request_id) it is
     /// made of that, so that a retry means the same orchestration.
+    ///
+    /// It contains no `/`, `\`, `#`, `?` or control characters, does not begin with `@`, is not a dot segment of a URL (`.`, `..`),
+    /// and has at most [`MAX_ID_BYTES`](crate::MAX_ID_BYTES) bytes.
     pub fn instance_id(mut self, id: impl Into<String>) -> Self {
         self.instance = Some(id.into());
         self

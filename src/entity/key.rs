@@ -7,7 +7,11 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-/// What can be the key of an entity: text, an integer, a UUID, or a type of the user's that has one text per value.
+/// A key of an entity: text, an integer, a UUID, or a type of the user's that has one text per value.
+///
+/// The text may be empty. It contains no `/`, `\`, `#`, `?` or control characters, and is neither `$` nor a dot segment of a URL
+/// (`.`, `..`). The whole id, `@name@key`, has at most [`MAX_ID_BYTES`](crate::MAX_ID_BYTES) bytes. A key that breaks these
+/// rules fails with [`InvalidId`](crate::ErrorKind::InvalidId) where the reference is used.
 ///
 /// ```
 /// struct OrderNumber { shop: u32, number: u64 }

@@ -60,6 +60,9 @@ impl<O: Orchestration> ChildCall<O> {
 
     /// Gives it an id. Without one it has an id that no other has.
     ///
+    /// It contains no `/`, `\`, `#`, `?` or control characters, does not begin with `@`, is not a dot segment of a URL (`.`, `..`),
+    /// and has at most [`MAX_ID_BYTES`](crate::MAX_ID_BYTES) bytes.
+    ///
     /// # Panics
     /// After an await: options are set where the call is made.
     #[track_caller]
@@ -184,6 +187,9 @@ impl<O: Orchestration> ChildStart<O> {
     }
 
     /// Gives it an id. Without one it has an id that no other has.
+    ///
+    /// It contains no `/`, `\`, `#`, `?` or control characters, does not begin with `@`, is not a dot segment of a URL (`.`, `..`),
+    /// and has at most [`MAX_ID_BYTES`](crate::MAX_ID_BYTES) bytes.
     ///
     /// # Panics
     /// After an await: options are set where the orchestration is started.

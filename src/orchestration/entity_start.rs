@@ -80,6 +80,9 @@ impl EntityContext {
 
 impl EntityStart<'_> {
     /// The id of the new orchestration. If nothing is said, one is made of the message that asked for the operation.
+    ///
+    /// It contains no `/`, `\`, `#`, `?` or control characters, does not begin with `@`, is not a dot segment of a URL (`.`, `..`),
+    /// and has at most [`MAX_ID_BYTES`](crate::MAX_ID_BYTES) bytes.
     pub fn instance_id(self, id: impl AsRef<str>) -> Self {
         let id = InstanceId::orchestration(id.as_ref());
         self.change(|message| {
