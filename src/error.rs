@@ -6,6 +6,8 @@ use std::sync::Arc;
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::failure::{Failure, tell_record};
+
 /// The result of everything that a hub does for its caller.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -165,6 +167,7 @@ impl fmt::Debug for Error {
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        tell_record(|| Failure::of_runtime(self));
         self.source
             .as_deref()
             .map(|source| source as &(dyn std::error::Error + 'static))

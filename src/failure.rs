@@ -2,22 +2,46 @@
 
 mod limit;
 
+use std::any::TypeId;
 use std::cell::RefCell;
 use std::fmt;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 
 pub(crate) use limit::{LEAST_TEXT_BYTES, TEXT_BYTES, shortened};
 
 /// The stored record of an error that an operation returned.
 ///
 /// Every `std::error::Error` converts into it, with its source chain, so that `?` works in a function that returns it. One
-/// that comes out of a call stays what it is.
+/// that comes out of a call stays what it is. What the runtime met has the name of its [`ErrorKind`] as its type, and
+/// [`decode`](Self::decode) gives the [`Error`] back.
+///
+/// Because every error converts into it, it cannot be a `std::error::Error` itself, as with `anyhow::Error`. It converts into
+/// [`abide::Error`](Error), which is one. An error enum of your own takes it beside `#[derive(FromCallError)]`, by
+/// `#[from_call_error]` in the place of thiserror's `#[from]`:
+///
+/// ```
+/// use abide::prelude::*;
+///
+/// #[derive(Debug, thiserror::Error, Serialize, Deserialize, FromCallError)]
+/// enum OrderError {
+///     #[error("{0}")]
+///     Failed(#[from_call_error] Failure),
+///     #[error(transparent)]
+///     Runtime(#[from] CallError),
+/// }
+///
+/// fn check() -> Result<(), OrderError> {
+///     Err(Failure::message("sold out"))?
+/// }
+/// assert_eq!(check().unwrap_err().to_string(), "sold out");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// The Rust type of the error, without its path.
+    /// The Rust type of the error, without its path; of what the runtime met, the name of its [`ErrorKind`].
     pub error_type: String,
     /// What the error says of itself.
     pub message: String,
@@ -39,6 +63,60 @@ impl Failure {
             sources: Vec::new(),
             non_retriable: false,
         }
+    }
+
+    /// What the runtime met, named by its kind.
+    pub(crate) fn of_runtime(error: &Error) -> Self {
+        let mut failure = Self::describe(error, std::any::type_name::<Error>());
+        failure.error_type = format!("{:?}", error.kind());
+        failure.details = serde_json::to_string(error).ok();
+        failure
+    }
+
+    /// The error that was stored, if it was one of the type `E`: what an operation, an activity or an orchestration returned,
+    /// or, with `E` = [`abide::Error`](Error), what the runtime met.
+    ///
+    /// ```
+    /// use abide::prelude::*;
+    ///
+    /// #[derive(Debug, thiserror::Error, Serialize, Deserialize, FromCallError)]
+    /// enum PayError {
+    ///     #[error("declined")]
+    ///     Declined,
+    ///     #[error(transparent)]
+    ///     Runtime(#[from] CallError),
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// #[activity]
+    /// async fn pay() -> Result<(), PayError> {
+    ///     Err(PayError::Declined)
+    /// }
+    ///
+    /// #[orchestration]
+    /// async fn order(ctx: OrchestrationContext) -> Result<(), Failure> {
+    ///     Ok(ctx.call_activity::<pay>(()).await?)
+    /// }
+    ///
+    /// let hub = Hub::in_memory().activity::<pay>().orchestration::<order>().open().await?;
+    /// match hub.client().start::<order>(()).await?.result().await {
+    ///     Err(CallError::Returned(failure)) => {
+    ///         assert!(matches!(failure.decode::<PayError>(), Some(PayError::Declined)));
+    ///     }
+    ///     other => panic!("{other:?}"),
+    /// }
+    /// # hub.shutdown().await
+    /// # }
+    /// ```
+    ///
+    /// A type is told by its name, so that an error of another type is never taken for one of this; nothing also comes of
+    /// details that do not decode any more.
+    pub fn decode<E: std::error::Error + DeserializeOwned + 'static>(&self) -> Option<E> {
+        let named = short_type_name(std::any::type_name::<E>()) == self.error_type;
+        let is_runtime = TypeId::of::<E>() == TypeId::of::<Error>();
+        let details = self.details.as_ref().filter(|_| named || is_runtime)?;
+        serde_json::from_str(details).ok()
     }
 
     /// How many bytes its texts have.
@@ -114,6 +192,19 @@ impl fmt::Display for Failure {
             write!(f, ": {source}")?;
         }
         Ok(())
+    }
+}
+
+/// What the runtime met comes back as it was; an error of the user's is [`ErrorKind::OperationFailed`], with its text and
+/// those of its sources.
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        if let Some(error) = failure.decode::<Self>()
+            && failure.error_type == format!("{:?}", error.kind())
+        {
+            return error;
+        }
+        Self::new(ErrorKind::OperationFailed, failure.message).with_recorded_sources(failure.sources)
     }
 }
 

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::entity::operation_error::OperationError;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 pub(crate) use crate::failure::CallFailure;
 use crate::failure::tell_record;
 
@@ -69,14 +69,13 @@ impl<E: OperationError> StdError for CallError<E> {
 }
 
 impl<E: OperationError> From<CallError<E>> for Error {
-    /// An error that an operation returned becomes [`ErrorKind::OperationFailed`], with its text and those of its
+    /// An error that an operation returned becomes [`ErrorKind::OperationFailed`](crate::ErrorKind::OperationFailed), with its text and those of its
     /// sources.
     fn from(error: CallError<E>) -> Self {
-        let returned = match error {
-            CallError::Runtime(error) => return error,
-            CallError::Returned(error) => error.to_failure(),
-        };
-        Error::new(ErrorKind::OperationFailed, returned.message).with_recorded_sources(returned.sources)
+        match error {
+            CallError::Runtime(error) => error,
+            CallError::Returned(error) => error.to_failure().into(),
+        }
     }
 }
 

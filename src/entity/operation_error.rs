@@ -27,6 +27,12 @@ pub trait OperationError: Sized + fmt::Debug + fmt::Display + Send + 'static {
     #[doc(hidden)]
     fn from_failure(failure: Failure) -> Result<Self, Error>;
 
+    /// What the runtime met, in a type that takes any error.
+    #[doc(hidden)]
+    fn of_runtime(_error: &Error) -> Option<Self> {
+        None
+    }
+
     #[doc(hidden)]
     fn cause(&self) -> Option<&(dyn std::error::Error + 'static)>;
 }
@@ -69,6 +75,10 @@ impl OperationError for Failure {
 
     fn from_failure(failure: Failure) -> Result<Self, Error> {
         Ok(failure)
+    }
+
+    fn of_runtime(error: &Error) -> Option<Self> {
+        Some(Self::of_runtime(error))
     }
 
     fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {

@@ -12,9 +12,10 @@ use crate::activity::Activity;
 use crate::entity::caller::Claim;
 use crate::entity::{Answer, CallError, OperationError};
 use crate::error::{Error, ErrorKind, Result};
-use crate::failure::{CallFailure, Failure};
+use crate::failure::CallFailure;
 use crate::orchestration::awaited::Awaited;
 use crate::orchestration::journal::Journal;
+use crate::orchestration::options;
 use crate::orchestration::payload::{Normalize, encode_argument};
 use crate::orchestration::step::{Attempts, What};
 use crate::retry::RetryPolicy;
@@ -87,16 +88,23 @@ impl<A: Activity> ActivityCall<A> {
         self
     }
 
-    /// Repeats only attempts whose failure meets the condition. What the runtime met counts as a failure whose
-    /// [`error_type`](Failure::error_type) is the name of its [`ErrorKind`]. What no retry mends is not asked about.
+    /// Repeats only attempts whose error meets the condition: `.retry_if(|error: &PayError| *error != PayError::Declined)`.
+    ///
+    /// The condition is asked about the activity's own errors. What the runtime met, a panic or a time limit, is repeated as
+    /// the policy says; where the activity returns a [`Failure`](crate::Failure), the condition is asked about that as well,
+    /// and its [`error_type`](crate::Failure::error_type) is the name of the [`ErrorKind`]. What is
+    /// [marked](crate::Failure::non_retriable) as not worth another attempt is not asked about.
+    ///
+    /// Where it depends on the error alone, the activity can say so itself, for all its calls:
+    /// `#[activity(retry_if = PayError::is_transient)]`.
     ///
     /// # Panics
     /// If neither this call nor the activity has a retry policy, and after an await.
     #[track_caller]
-    pub fn retry_if(self, condition: impl Fn(&Failure) -> bool + 'static) -> Self {
+    pub fn retry_if(self, condition: impl Fn(&A::Error) -> bool + 'static) -> Self {
         if self.awaited.is_open() {
             let journal = self.awaited.journal();
-            journal.set_condition(self.awaited.sequence(), Rc::new(condition));
+            journal.set_condition(self.awaited.sequence(), options::condition(condition));
         }
         self
     }

@@ -10,12 +10,12 @@ use std::task::{Context, Poll, ready};
 use crate::entity::CallError;
 use crate::entity::caller::Claim;
 use crate::error::{Error, ErrorKind, Result};
-use crate::failure::Failure;
 use crate::id::{InstanceId, Sequence};
 use crate::orchestration::activity_call::read;
 use crate::orchestration::awaited::Awaited;
 use crate::orchestration::journal::Journal;
 use crate::orchestration::kind::Orchestration;
+use crate::orchestration::options;
 use crate::orchestration::payload::{Normalize, encode_argument};
 use crate::orchestration::step::{Attempts, Emission, What};
 use crate::retry::RetryPolicy;
@@ -119,10 +119,10 @@ impl<O: Orchestration> ChildCall<O> {
     /// # Panics
     /// If the call has no retry policy, and after an await.
     #[track_caller]
-    pub fn retry_if(self, condition: impl Fn(&Failure) -> bool + 'static) -> Self {
+    pub fn retry_if(self, condition: impl Fn(&O::Error) -> bool + 'static) -> Self {
         if self.awaited.is_open() {
             let journal = self.awaited.journal();
-            journal.set_condition(self.awaited.sequence(), Rc::new(condition));
+            journal.set_condition(self.awaited.sequence(), options::condition(condition));
         }
         self
     }

@@ -1,10 +1,9 @@
 //! What an execution is told.
 
 use crate::error::ErrorKind;
-use crate::failure::{CallFailure, Failure};
+use crate::failure::CallFailure;
 use crate::id::Sequence;
 use crate::orchestration::commands::Emitted;
-use crate::orchestration::end::failure_of;
 use crate::orchestration::events::Event;
 use crate::orchestration::journal::{Journal, State};
 use crate::orchestration::section::lock_lost;
@@ -193,17 +192,11 @@ impl Trial {
     }
 
     fn is_worth_it(&self, failure: &CallFailure) -> bool {
-        let described: Failure;
-        let failure = match failure {
-            CallFailure::Returned(failure) if failure.non_retriable => return false,
-            CallFailure::Returned(failure) => failure,
-            CallFailure::Runtime(error) if !is_retriable(error.kind()) => return false,
-            CallFailure::Runtime(error) => {
-                described = failure_of(error);
-                &described
-            }
+        let may_end_otherwise = match failure {
+            CallFailure::Returned(failure) => !failure.non_retriable,
+            CallFailure::Runtime(error) => is_retriable(error.kind()),
         };
-        self.condition.as_ref().is_none_or(|condition| condition(failure))
+        may_end_otherwise && self.condition.as_ref().is_none_or(|condition| condition(failure))
     }
 }
 

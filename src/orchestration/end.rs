@@ -2,7 +2,6 @@
 
 use std::panic::Location;
 
-use crate::entity::OperationError;
 use crate::error::Error;
 use crate::failure::{Failure, LEAST_TEXT_BYTES};
 use crate::id::Sequence;
@@ -78,7 +77,5 @@ impl Journal {
 
 /// What an execution fails with that is refused something: no retry mends it.
 pub(super) fn failure_of(error: &Error) -> Failure {
-    let mut failure = error.to_failure().non_retriable();
-    failure.error_type = format!("{:?}", error.kind());
-    failure
+    Failure::of_runtime(error).non_retriable()
 }

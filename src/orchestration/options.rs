@@ -1,5 +1,9 @@
 //! The options of a call, which are set before the turn that makes it is over.
 
+use std::rc::Rc;
+
+use crate::entity::OperationError;
+use crate::failure::CallFailure;
 use crate::id::Sequence;
 use crate::orchestration::journal::Journal;
 use crate::orchestration::payload::Normalize;
@@ -89,6 +93,17 @@ impl Journal {
         // It is the user's code, which may come back here when it is dropped.
         drop(old);
     }
+}
+
+/// The condition of `retry_if`, of an error of the type `E`.
+///
+/// What the runtime met is none of the errors that it is asked about, so that the policy alone counts; but a `Failure` holds
+/// any error. What does not decode into `E` comes out of the call as what the runtime met, and is not tried again.
+pub(super) fn condition<E: OperationError>(condition: impl Fn(&E) -> bool + 'static) -> Condition {
+    Rc::new(move |failure| match failure {
+        CallFailure::Returned(failure) => E::from_failure(failure.clone()).is_ok_and(|error| condition(&error)),
+        CallFailure::Runtime(error) => E::of_runtime(error).is_none_or(|error| condition(&error)),
+    })
 }
 
 #[track_caller]

@@ -5,7 +5,7 @@ use std::panic::Location;
 use std::rc::Rc;
 use std::task::Waker;
 
-use crate::failure::{CallFailure, Failure};
+use crate::failure::CallFailure;
 use crate::id::Sequence;
 use crate::orchestration::events::Event;
 use crate::orchestration::payload::Normalize;
@@ -89,7 +89,7 @@ pub(super) struct Retry {
 }
 
 /// Whether a failure is worth another attempt, as the user's code has it.
-pub(super) type Condition = Rc<dyn Fn(&Failure) -> bool>;
+pub(super) type Condition = Rc<dyn Fn(&CallFailure) -> bool>;
 
 impl fmt::Debug for Retry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -6,7 +6,7 @@ use super::driver::{Driver, short};
 use super::stage::{Double, Stubborn, orchestration};
 use crate::prelude::*;
 use crate::store::records::history::{Command, StepOutcome};
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, OperationError};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -42,6 +42,60 @@ fn retry(driver: &mut Driver, outcome: StepOutcome) -> (f64, Vec<Command>) {
     let again = driver.fire(sequence);
     assert!(driver.wants(1));
     (before.until(due).as_secs_f64(), again)
+}
+
+/// An error of the activity's own.
+#[derive(Debug, PartialEq, thiserror::Error, Serialize, Deserialize)]
+enum PayError {
+    #[error("busy")]
+    Busy,
+    #[error("declined")]
+    Declined,
+}
+
+struct Pay;
+
+impl crate::Activity for Pay {
+    const NAME: &'static str = "pay";
+    const OPTIONS: crate::ActivityOptions = crate::ActivityOptions::new();
+    type Input = ();
+    type Output = i64;
+    type Error = PayError;
+
+    fn run(_: ActivityContext, (): ()) -> crate::BoxFuture<Result<i64, PayError>> {
+        unreachable!("the engine is driven by hand")
+    }
+}
+
+orchestration!(Paying(ctx, _input: ()) -> i64, Failure {
+    let call = ctx.call_activity::<Pay>(()).retry(RetryPolicy::new(4).first_interval(SECOND));
+    Ok(call.retry_if(|error: &PayError| *error != PayError::Declined).await?)
+});
+
+/// A condition sees the variant of the activity's own error. What the runtime met is none of those, so that the policy
+/// counts alone, and what does not decode is not tried again.
+#[test]
+fn a_condition_is_asked_about_the_typed_error() {
+    let returned = |error: &PayError| StepOutcome::Returned(error.to_failure());
+    let mut driver = Driver::new::<Paying>();
+    driver.start("null");
+    retry(&mut driver, returned(&PayError::Busy));
+    let panic = Error::new(ErrorKind::Panicked, "boom");
+    retry(&mut driver, StepOutcome::Runtime(panic));
+    let commands = driver.end(1, returned(&PayError::Declined));
+    let [Command::Fail { failure }] = &commands[..] else {
+        panic!("{commands:?}");
+    };
+    assert_eq!(failure.decode::<PayError>(), Some(PayError::Declined));
+
+    let mut driver = Driver::new::<Paying>();
+    driver.start("null");
+    let unknown = Failure {
+        details: Some("\"Lost\"".into()),
+        ..PayError::Busy.to_failure()
+    };
+    let commands = driver.end(1, StepOutcome::Returned(unknown));
+    assert!(short(&commands)[0].starts_with("fail Serialization: "), "{commands:?}");
 }
 
 fn busy() -> StepOutcome {
