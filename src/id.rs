@@ -11,8 +11,8 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Maximum length of an id in bytes; for an entity that of the whole `@name@key`. Source: Azure Durable Functions stores ids
-/// in columns of this order.
+/// Maximum length of an id in bytes; for an entity that of the whole `@name@key`. An id contains no `/`, `\`, `#`, `?` and no
+/// control characters. Source of the length: Azure Durable Functions stores ids in columns of this order.
 pub const MAX_ID_BYTES: usize = 512;
 
 thread_local! {

@@ -28,6 +28,7 @@ mod id;
 mod json;
 mod orchestration;
 pub mod prelude;
+mod resource;
 mod retry;
 mod runtime;
 mod schedule;
@@ -64,6 +65,7 @@ pub use orchestration::{
     LockGuard, LockRequest, LockTargets, Orchestration, OrchestrationCaller, OrchestrationContext, ParentInfo, Random,
     Timer,
 };
+pub use resource::Resource;
 pub use retry::RetryPolicy;
 pub use schedule::{CreateSchedule, MissedRuns, ScheduleInfo, SchedulePage, Schedules, Timing};
 pub use store::records::instance::{OrchestrationStatus, ReusePolicy, StopKind, Stopped};

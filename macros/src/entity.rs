@@ -4,16 +4,18 @@ use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{Attribute, Data, DeriveInput, ExprPath, LitStr};
+use syn::{Attribute, Data, DeriveInput, ExprPath, Ident, LitStr};
 
 use crate::crate_path::CratePath;
 use crate::errors::Errors;
-use crate::names;
+use crate::{hygiene, names};
+
 /// What the attributes say.
 #[derive(Default)]
 struct Attributes {
     name: Option<LitStr>,
     init: Option<ExprPath>,
+    reference: Option<Ident>,
     crate_path: CratePath,
 }
 
@@ -48,11 +50,16 @@ fn parse_attributes(attributes: &[Attribute], errors: &mut Errors) -> Attributes
                     Some(_) => Err(meta.error("`init` is set twice")),
                     None => Ok(()),
                 }
+            } else if meta.path.is_ident("reference") {
+                match found.reference.replace(meta.value()?.parse()?) {
+                    Some(_) => Err(meta.error("`reference` is set twice")),
+                    None => Ok(()),
+                }
             } else if meta.path.is_ident("crate") {
                 found.crate_path.parse(&meta)
             } else {
                 Err(meta.error(
-                    "unknown attribute; `#[entity(...)]` takes `name = \"...\"`, `init = path` and `crate = path`",
+                    "unknown attribute; `#[entity(...)]` takes `name = \"...\"`, `init = path`, `reference = Name` and `crate = path`",
                 ))
             }
         });
@@ -106,87 +113,89 @@ fn refuse_misplaced(data: &Data, errors: &mut Errors) {
 
 fn expand(item: &DeriveInput, attributes: &Attributes) -> TokenStream {
     let krate = &attributes.crate_path;
+    let private = quote!(#krate::__private);
     let entity = &item.ident;
-    let visibility = &item.vis;
-    let reference = format_ident!("{}Ref", entity.unraw(), span = entity.span());
+    let reference = match &attributes.reference {
+        Some(reference) => reference.clone(),
+        None => format_ident!("{}Ref", entity.unraw(), span = entity.span()),
+    };
     let name = match &attributes.name {
         Some(name) => name.value().to_lowercase(),
         None => entity.unraw().to_string().to_lowercase(),
     };
-    // A user's token that comes from a macro of the user's brings that macro's hygiene with its span, so the names of
-    // locals are never made with it.
-    let key = quote!(key);
+    let caller = hygiene::type_parameter("C", &quote!(#item #reference));
+    let key = hygiene::local("key");
     let first = match &attributes.init {
         Some(init) => quote_spanned!(init.span()=> #init(#key)),
         None => {
-            let first = quote_spanned!(entity.span()=> <#entity as #krate::__private::FirstState>::first);
-            quote!({ let _ = key; #first() })
+            let first = quote_spanned!(entity.span()=> <#entity as #private::FirstState>::first);
+            quote!({ let _ = #key; #first() })
         }
     };
-    // The span is the struct's name, so that a missing `Serialize` is told there.
-    let state = quote_spanned!(entity.span()=> <#entity as #krate::__private::State>);
+    let reference_type = expand_reference(item, &reference, &caller, krate);
+    quote! {
+        #reference_type
+
+        #[automatically_derived]
+        impl #krate::Entity for #entity {
+            const NAME: &'static ::core::primitive::str = #name;
+            type Ref<#caller: #krate::Caller> = #reference<#caller>;
+        }
+
+        #[automatically_derived]
+        impl #private::StateCode for #entity {
+            fn first(#key: &::core::primitive::str) -> Self {
+                #first
+            }
+
+            fn clone_to(&self, __abide_saved: &mut ::core::option::Option<Self>) -> ::core::primitive::bool {
+                #[allow(unused_imports)]
+                use #private::NotClone as _;
+                #private::Cloner(self).__abide_clone_to(__abide_saved)
+            }
+        }
+    }
+}
+
+/// Writes the type of the reference.
+fn expand_reference(item: &DeriveInput, reference: &Ident, caller: &Ident, krate: &CratePath) -> TokenStream {
+    let private = quote!(#krate::__private);
+    let (entity, visibility) = (&item.ident, &item.vis);
     let description = format!(
-        "A reference to one [`{entity}`] entity, in the hands of `C`: a client, an orchestration or another entity."
+        "A reference to one [`{entity}`] entity, in the hands of `{caller}`: a client, an orchestration or another entity."
     );
     quote! {
         #[doc = #description]
         #[allow(dead_code)]
-        #visibility struct #reference<C> {
-            reference: #krate::__private::Reference<C>,
+        #visibility struct #reference<#caller> {
+            reference: #private::Reference<#caller>,
         }
 
         #[automatically_derived]
-        impl<C: ::core::clone::Clone> ::core::clone::Clone for #reference<C> {
+        impl<#caller: ::core::clone::Clone> ::core::clone::Clone for #reference<#caller> {
             fn clone(&self) -> Self {
                 Self { reference: ::core::clone::Clone::clone(&self.reference) }
             }
         }
 
         #[automatically_derived]
-        impl<C> ::core::fmt::Debug for #reference<C> {
-            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                ::core::fmt::Debug::fmt(&self.reference, f)
+        impl<#caller> ::core::fmt::Debug for #reference<#caller> {
+            fn fmt(&self, __abide_f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                ::core::fmt::Debug::fmt(&self.reference, __abide_f)
             }
         }
 
         #[automatically_derived]
-        impl<C: #krate::Caller> #krate::__private::ReferenceCode for #reference<C> {
+        impl<#caller: #krate::Caller> #private::ReferenceCode for #reference<#caller> {
             type Entity = #entity;
-            type Caller = C;
+            type Caller = #caller;
 
-            fn wrap(reference: #krate::__private::Reference<C>) -> Self {
-                Self { reference }
+            fn wrap(__abide_reference: #private::Reference<#caller>) -> Self {
+                Self { reference: __abide_reference }
             }
 
-            fn reference(&self) -> &#krate::__private::Reference<C> {
+            fn reference(&self) -> &#private::Reference<#caller> {
                 &self.reference
-            }
-        }
-
-        #[automatically_derived]
-        impl #krate::Entity for #entity {
-            const NAME: &'static str = #name;
-            type Ref<C: #krate::Caller> = #reference<C>;
-        }
-
-        #[automatically_derived]
-        impl #krate::__private::StateCode for #entity {
-            fn first(key: &str) -> Self {
-                #first
-            }
-
-            fn encode(&self, json: &mut ::std::vec::Vec<u8>) -> #krate::__private::serde_json::Result<()> {
-                #state::to_json(self, json)
-            }
-
-            fn decode(json: &[u8]) -> #krate::__private::serde_json::Result<Self> {
-                #state::from_json(json)
-            }
-
-            fn clone_to(&self, saved: &mut ::core::option::Option<Self>) -> bool {
-                #[allow(unused_imports)]
-                use #krate::__private::NotClone as _;
-                #krate::__private::Cloner(self).clone_to(saved)
             }
         }
     }

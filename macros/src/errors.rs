@@ -15,7 +15,12 @@ impl Errors {
 
     /// Adds an error that has its place.
     pub(crate) fn add(&mut self, error: syn::Error) {
-        self.0.push(error);
+        self.0.extend(error);
+    }
+
+    /// Takes out the error that was found last.
+    pub(crate) fn take_last(&mut self) -> Option<syn::Error> {
+        self.0.pop()
     }
 
     pub(crate) fn count(&self) -> usize {

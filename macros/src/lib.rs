@@ -9,11 +9,13 @@ mod crate_path;
 mod entity;
 mod errors;
 mod function;
+mod hygiene;
 mod kind;
 mod names;
 mod operations;
 mod orchestration;
 mod qualifiers;
+mod resource;
 mod returns;
 mod settings;
 mod types;
@@ -41,7 +43,10 @@ pub fn operations(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// It stands beside `thiserror`'s derive, on an enum with one variant `#[from] CallError`: that one takes what the
 /// runtime met, and what an operation returned goes the way of `From<E>`.
 ///
-/// `#[from_call_error(crate = path)]` says where `abide` is found.
+/// A variant `Failed(#[from_call_error] Failure)` takes a `Failure`, which thiserror's `#[from]` cannot take, as it is no
+/// `std::error::Error`.
+///
+/// `#[from_call_error(crate = path)]` above the enum says where `abide` is found.
 #[proc_macro_derive(FromCallError, attributes(from_call_error))]
 pub fn derive_from_call_error(item: TokenStream) -> TokenStream {
     call_error::derive(item.into()).into()
@@ -60,13 +65,15 @@ pub fn derive_from_call_error(item: TokenStream) -> TokenStream {
 /// let receipt = ctx.call_activity::<charge_card>(card).await?;
 /// ```
 ///
-/// The function stays what it is and can be called in a unit test. Beside it stands a type of the same name, which implements
-/// the trait `abide::Activity`; one `use` imports both.
+/// The function stays what it is and can be called in a unit test, with a context from `ActivityContext::for_test`. Beside it
+/// stands a type of the same name, which implements the trait `abide::Activity`; one `use` imports both.
 ///
 /// # Forms
 ///
 /// * The parameters are the context, which may be left out, and one input, which may be left out as well: then it is `()`.
 ///   Several values go into a struct or a tuple. The context is known by the name of its type, `ActivityContext`.
+/// * Any number of parameters `Resource<T>` ask for what the hub was given with `HubBuilder::resource`: a connection pool, an
+///   HTTP client, a configuration. A hub that was not given one of them does not open.
 /// * An `async fn` waits without blocking its thread, and its future has to be `Send`. A plain `fn` with
 ///   `#[activity(blocking)]` runs on one of the threads that tokio has for blocking work. One without the other is refused,
 ///   so that nobody blocks tokio by forgetting a word.
@@ -84,6 +91,7 @@ pub fn derive_from_call_error(item: TokenStream) -> TokenStream {
 /// | `limit = 8` | the most attempts that run at one time in the hub |
 /// | `blocking` | the function blocks its thread |
 /// | `retry(max_attempts = 3, ...)` | how failed attempts are repeated, where a call says nothing else: `max_attempts` counts the first one; `first_interval = "1s"`, `backoff = 2.0`, `max_interval = "1m"` and `timeout = "10m"` are those of `abide::RetryPolicy`. Changing it stops running orchestrations in which an attempt has failed: their histories hold the old waits |
+/// | `retry_if = PayError::is_transient` | which of its errors are worth another attempt: a `fn(&PayError) -> bool`, or a closure of that form. The others are stored as non-retriable, whatever policy a call has |
 /// | `crate = path` | where `abide` is found, if not as `::abide` |
 ///
 /// Times are whole numbers with the units `ms`, `s`, `m`, `h` and `d`, the larger ones first: `"1h30m"`.
@@ -92,6 +100,7 @@ pub fn derive_from_call_error(item: TokenStream) -> TokenStream {
 ///
 /// * A module, a struct or another type of the function's name in the same scope is an error, as the name is taken.
 /// * A `pub` activity needs types that are as visible as itself.
+/// * Names that begin with `__abide` are reserved.
 /// * It cannot stand in an `impl` or a `trait`: it is a free function.
 #[proc_macro_attribute]
 pub fn activity(arguments: TokenStream, item: TokenStream) -> TokenStream {

@@ -91,7 +91,7 @@ impl Returns {
             return None;
         };
         let assertion = quote_spanned! {ty.span()=>
-            ::core::assert!(!#krate::__private::IsResult::<#ty>::VALUE, #TEXT);
+            ::core::assert!(!#krate::__private::IsResult::<#ty>::__ABIDE_IS_RESULT, #TEXT);
         };
         Some(quote! {
             #(#cfgs)*

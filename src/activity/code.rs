@@ -10,6 +10,7 @@ use crate::engine::code::{ActivityCode, ActivityFuture, Attempt};
 use crate::engine::message::ActivityEnd;
 use crate::entity::{Answer, Argument, OperationError};
 use crate::error::{Error, ErrorKind};
+use crate::resource::ResourceNeed;
 
 /// The code of the activity `A`, as the engine runs it.
 pub(crate) fn activity_code<A: Activity>() -> Arc<dyn ActivityCode> {
@@ -35,6 +36,10 @@ impl<A: Activity> ActivityCode for TypedCode<A> {
         A::OPTIONS.is_blocking()
     }
 
+    fn resources(&self) -> &'static [ResourceNeed] {
+        A::RESOURCES
+    }
+
     fn check_input(&self, input: &[u8]) -> Result<(), String> {
         decode::<A::Input>(input).map(|_| ())
     }
@@ -52,7 +57,11 @@ impl<A: Activity> ActivityCode for TypedCode<A> {
             let activity = attempt.activity.clone();
             let context = ActivityContext::new(A::NAME, attempt);
             match A::run(context, input).await {
-                Err(error) => ActivityEnd::Returned(error.to_failure()),
+                Err(error) => {
+                    let mut failure = error.to_failure();
+                    failure.non_retriable |= !A::is_retriable(&error);
+                    ActivityEnd::Returned(failure)
+                }
                 Ok(answer) => {
                     let mut json = Vec::with_capacity(32);
                     match answer.to_json(&mut json) {

@@ -1,9 +1,16 @@
 //! What an attempt of an activity may know about itself.
 
+use std::future::{Future, pending};
+use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::engine::code::Attempt;
+use crate::activity::kind::Activity;
+use crate::engine::Limits;
+use crate::engine::code::{Attempt, CancelSignal};
 use crate::engine::message::ActivityKey;
+use crate::error::Result;
+use crate::id::{ExecutionId, InstanceId};
+use crate::resource::{Resource, Resources};
 
 /// What an attempt of an activity may know about itself. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -24,6 +31,61 @@ impl ActivityContext {
             idempotency_key: first.to_string().into(),
             attempt,
         }
+    }
+
+    /// Makes a context for a unit test of the activity `A`: its first attempt, which nobody cancels.
+    ///
+    /// ```
+    /// use abide::prelude::*;
+    ///
+    /// #[activity]
+    /// async fn charge(ctx: ActivityContext, cents: u64) -> String {
+    ///     format!("{cents} in attempt {}", ctx.attempt())
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let ctx = ActivityContext::for_test::<charge>().with_attempt(2);
+    /// assert_eq!(charge(ctx, 5).await, "5 in attempt 2");
+    /// # }
+    /// ```
+    pub fn for_test<A: Activity>() -> Self {
+        let attempt = Attempt {
+            activity: ActivityKey {
+                instance: InstanceId::trusted("test"),
+                execution: ExecutionId::default(),
+                sequence: 1,
+            },
+            asked_by: ExecutionId::default(),
+            number: 1,
+            payload_bytes: Limits::default().payload_bytes,
+            canceled: Arc::new(NeverCanceled),
+            resources: Resources::default(),
+        };
+        Self::new(A::NAME, attempt)
+    }
+
+    /// Sets the attempt of a context that was made by [`for_test`](Self::for_test).
+    #[must_use]
+    pub fn with_attempt(mut self, attempt: u32) -> Self {
+        self.attempt.number = attempt;
+        self
+    }
+
+    /// Gives a context that was made by [`for_test`](Self::for_test) a resource, which replaces one of its type.
+    #[must_use]
+    pub fn with_resource<T: Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.attempt.resources.replace(value);
+        self
+    }
+
+    /// The resource of the type `T` that was given to the hub. Where the type is known, a parameter
+    /// [`Resource<T>`](crate::Resource) is better: its absence is found when the hub opens.
+    ///
+    /// # Errors
+    /// [`Configuration`](crate::ErrorKind::Configuration) if the hub was not given one.
+    pub fn resource<T: Send + Sync + 'static>(&self) -> Result<Resource<T>> {
+        self.attempt.resources.get()
     }
 
     /// The name of the activity.
@@ -64,5 +126,25 @@ impl ActivityContext {
     /// future is dropped. One that runs out of time is dropped at once, unless it [blocks](crate::ActivityOptions::blocking).
     pub async fn canceled(&self) {
         self.attempt.canceled.canceled().await;
+    }
+}
+
+/// What the resources of parameters are taken from, for the expansion of an activity.
+#[doc(hidden)]
+pub fn activity_resources(context: &ActivityContext) -> &Resources {
+    &context.attempt.resources
+}
+
+/// The cancellation of a context that was made for a test.
+#[derive(Debug)]
+struct NeverCanceled;
+
+impl CancelSignal for NeverCanceled {
+    fn is_canceled(&self) -> bool {
+        false
+    }
+
+    fn canceled(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(pending())
     }
 }

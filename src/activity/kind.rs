@@ -6,6 +6,7 @@ use std::pin::Pin;
 use crate::activity::context::ActivityContext;
 use crate::activity::options::ActivityOptions;
 use crate::entity::{Answer, Argument, OperationError};
+use crate::resource::ResourceNeed;
 
 /// A future on the heap that can move between threads.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send + 'static>>;
@@ -32,6 +33,10 @@ pub trait Activity: Sized + 'static {
     /// How attempts run.
     const OPTIONS: ActivityOptions;
 
+    /// What the hub has to be given for it.
+    #[doc(hidden)]
+    const RESOURCES: &'static [ResourceNeed] = &[];
+
     /// What it takes.
     type Input: Argument;
 
@@ -40,6 +45,12 @@ pub trait Activity: Sized + 'static {
 
     /// What it fails with; [`NoError`](crate::NoError) if it cannot.
     type Error: OperationError;
+
+    /// Whether another attempt may end otherwise after this error: `#[activity(retry_if = ...)]`. An error that is not
+    /// worth one is stored as [non-retriable](crate::Failure::non_retriable), whatever the policy of a call says.
+    fn is_retriable(_error: &Self::Error) -> bool {
+        true
+    }
 
     /// Makes one attempt. Of a [blocking](ActivityOptions::blocking) activity the future has run to its end when it was
     /// polled once.

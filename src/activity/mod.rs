@@ -8,6 +8,6 @@ mod options;
 mod tests;
 
 pub(crate) use code::activity_code;
-pub use context::ActivityContext;
+pub use context::{ActivityContext, activity_resources};
 pub use kind::{Activity, BoxFuture};
 pub use options::ActivityOptions;

@@ -11,6 +11,7 @@ use super::*;
 use crate::engine::code::{Attempt, CancelSignal};
 use crate::engine::message::{ActivityEnd, ActivityKey};
 use crate::id::{ExecutionId, InstanceId};
+use crate::resource::Resources;
 use crate::{ErrorKind, Failure, RetryPolicy};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -88,6 +89,7 @@ async fn run<A: Activity>(input: &str) -> ActivityEnd {
         number: 1,
         payload_bytes: 1_000,
         canceled: Arc::new(Never),
+        resources: Resources::default(),
     };
     activity_code::<A>().run(input.into(), attempt).await
 }

@@ -47,6 +47,9 @@ impl Client {
     /// # let _ = run; Ok(())
     /// # }
     /// ```
+    ///
+    /// The function is named as a type, which `#[orchestration]` makes beside it. On one without the attribute the compiler
+    /// says "constant provided when a type was expected": write `#[orchestration]` on it.
     pub fn start<O: Orchestration>(&self, input: O::Input) -> Start<O> {
         let mut json = Vec::new();
         let written = (<O::Input as Argument>::CODE.write)(&input, &mut json);

@@ -9,6 +9,7 @@ use crate::engine::outbox::Outbox;
 use crate::engine::scope::Scope;
 use crate::failure::Failure;
 use crate::id::{ExecutionId, InstanceId, Sequence};
+use crate::resource::{ResourceNeed, Resources};
 use crate::store::records::history::{Command, Incoming, TurnRecord};
 use crate::store::records::instance::Stopped;
 use crate::time::Timestamp;
@@ -26,6 +27,11 @@ pub(crate) trait EntityCode: Send + Sync {
 
     /// The stored names of an operation's parameters, in their order.
     fn parameters(&self, spec: OperationSpec) -> &'static [&'static str];
+
+    /// What the hub has to be given, with the operation that needs it.
+    fn resources(&self) -> &'static [(&'static str, ResourceNeed)] {
+        &[]
+    }
 
     /// Whether stored arguments decode into the parameters of an operation. Runs user code, so it may panic.
     ///
@@ -90,7 +96,13 @@ pub(crate) trait EntityObject: Send {
     ///
     /// # Errors
     /// The text of the encoder's error, where the copy needs one.
-    fn start(&self, operation: usize, arguments: Vec<u8>, scope: Scope) -> Result<AsyncOperation, String>;
+    fn start(
+        &self,
+        operation: usize,
+        arguments: Vec<u8>,
+        scope: Scope,
+        resources: Resources,
+    ) -> Result<AsyncOperation, String>;
 
     /// Remembers the state as it is.
     ///
@@ -200,6 +212,11 @@ pub(crate) trait ActivityCode: Send + Sync {
     /// Whether `run` blocks its thread, so that it needs one of those for blocking work.
     fn is_blocking(&self) -> bool;
 
+    /// What the hub has to be given for it.
+    fn resources(&self) -> &'static [ResourceNeed] {
+        &[]
+    }
+
     /// Whether `input` decodes into the type of the input.
     ///
     /// # Errors
@@ -225,6 +242,7 @@ pub(crate) struct Attempt {
     /// The largest answer, in bytes.
     pub(crate) payload_bytes: usize,
     pub(crate) canceled: Canceled,
+    pub(crate) resources: Resources,
 }
 
 /// Tells a running activity that nobody wants its result any more.

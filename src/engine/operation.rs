@@ -20,6 +20,7 @@ use crate::engine::turn::Turn;
 use crate::error::{ErrorKind, Result};
 use crate::failure::{CallFailure, TEXT_BYTES, shortened};
 use crate::id::{EntityId, InstanceId};
+use crate::resource::Resources;
 use crate::store::records::instance::Order;
 use crate::store::records::{self, Action, StateRecord};
 use crate::store::{Reader, keys};
@@ -77,7 +78,7 @@ impl Core {
                 outcome.and_then(|answer| self.check_payload(answer.len(), &scope).map(|()| answer))
             }
             OperationMode::Write => self.write(turn, spec, arguments, &scope, step, reader)?,
-            OperationMode::Async => match turn.start(spec, arguments, &scope) {
+            OperationMode::Async => match turn.start(spec, arguments, &scope, &self.registry.resources) {
                 Ok(future) => return self.begin_async(turn, message, future, step, reader),
                 Err(failure) => Err(failure),
             },
@@ -252,13 +253,13 @@ impl Turn<'_> {
         spec: OperationSpec,
         arguments: &[u8],
         scope: &Scope,
+        resources: &Resources,
     ) -> std::result::Result<AsyncOperation, Unanswered> {
+        let start =
+            |object: &dyn EntityObject| object.start(spec.index, arguments.to_vec(), scope.clone(), resources.clone());
         let started = caught(|| match &self.entity.object {
-            Some(object) => object.start(spec.index, arguments.to_vec(), scope.clone()),
-            None => self
-                .code
-                .create(scope.entity.key())
-                .start(spec.index, arguments.to_vec(), scope.clone()),
+            Some(object) => start(object.as_ref()),
+            None => start(self.code.create(scope.entity.key()).as_ref()),
         });
         match started {
             Ok(Ok(future)) => Ok(spanned(future, scope)),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::engine::code::{ActivityCode, EntityCode, OrchestrationCode};
 use crate::engine::version::is_newer;
 use crate::error::{Error, ErrorKind, Result};
+use crate::resource::Resources;
 
 /// The code that this process can run, by stored name.
 #[derive(Clone, Default)]
@@ -15,6 +16,8 @@ pub(crate) struct Registry {
     /// By name and version.
     orchestrations: BTreeMap<String, Vec<Arc<dyn OrchestrationCode>>>,
     activities: BTreeMap<String, Arc<dyn ActivityCode>>,
+    /// What the code shares.
+    pub(crate) resources: Resources,
     pub(crate) version_match: VersionMatch,
 }
 
@@ -92,6 +95,36 @@ impl Registry {
             ));
         }
         Ok(())
+    }
+
+    /// Checks that everything is there that the code needs.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Configuration`] with each part of the code and the resource that it lacks.
+    pub(crate) fn check_resources(&self) -> Result<()> {
+        let activities = self.activities.values().flat_map(|code| {
+            let of = format!("the activity `{}`", code.name());
+            code.resources().iter().map(move |&need| (of.clone(), need))
+        });
+        let operations = self.entities.values().flat_map(|code| {
+            let of = |operation| format!("the operation `{operation}` of the entity `{}`", code.name());
+            code.resources()
+                .iter()
+                .map(move |&(operation, need)| (of(operation), need))
+        });
+        let lacking: Vec<String> = activities
+            .chain(operations)
+            .filter(|(_, need)| !self.resources.meet(*need))
+            .map(|(of, need)| format!("{of} needs the resource `{}`", need.name()))
+            .collect();
+        if lacking.is_empty() {
+            return Ok(());
+        }
+        let message = format!(
+            "{}, which the hub was not given; give it with `.resource(...)` before `.open()`",
+            lacking.join(", and ")
+        );
+        Err(Error::new(ErrorKind::Configuration, message))
     }
 
     /// All versions of an orchestration, the newest last.

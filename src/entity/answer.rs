@@ -88,14 +88,14 @@ pub struct IsResult<T>(std::marker::PhantomData<T>);
 
 impl<T, E> IsResult<Result<T, E>> {
     /// It is one.
-    pub const VALUE: bool = true;
+    pub const __ABIDE_IS_RESULT: bool = true;
 }
 
 /// What [`IsResult`] falls back to.
 #[doc(hidden)]
 pub trait IsNoResult {
     /// It is none.
-    const VALUE: bool = false;
+    const __ABIDE_IS_RESULT: bool = false;
 }
 
 impl<T> IsNoResult for IsResult<T> {}

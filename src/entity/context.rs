@@ -9,7 +9,9 @@ use crate::entity::entity_caller::EntityCaller;
 use crate::entity::key::Key;
 use crate::entity::kind::Entity;
 use crate::entity::reference::reference;
-use crate::id::EntityId;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{EntityId, MessageId};
+use crate::resource::{Resource, ResourceOfReplayedCode, Resources};
 
 /// What an operation can know and do besides changing its state: an optional `&mut EntityContext` parameter.
 ///
@@ -20,6 +22,8 @@ pub struct EntityContext {
     // A lock and no cell, so that an `async` operation may hold a reference to another entity over an `.await`.
     // Nobody else ever waits for it.
     outbox: Mutex<Outbox>,
+    /// Nothing in a synchronous operation, which has none.
+    resources: Option<Resources>,
 }
 
 impl EntityContext {
@@ -27,7 +31,53 @@ impl EntityContext {
         Self {
             scope,
             outbox: Mutex::new(outbox),
+            resources: None,
         }
+    }
+
+    /// The context of an `async` operation.
+    pub(crate) fn with_resources(scope: Scope, resources: Resources) -> Self {
+        Self {
+            resources: Some(resources),
+            ..Self::new(scope, Outbox::default())
+        }
+    }
+
+    /// Makes a context for a unit test of an operation, of the entity of the type `E` with this key, at this time. What the
+    /// operation sends goes nowhere.
+    ///
+    /// ```
+    /// use std::time::SystemTime;
+    /// use abide::prelude::*;
+    ///
+    /// #[derive(Entity, Default, Serialize, Deserialize)]
+    /// struct Lamp { owner: String }
+    ///
+    /// #[operations]
+    /// impl Lamp {
+    ///     pub fn claim(&mut self, ctx: &mut EntityContext, owner: &str) {
+    ///         self.owner = format!("{} by {owner}", ctx.key());
+    ///     }
+    /// }
+    ///
+    /// let mut ctx = EntityContext::for_test::<Lamp>("hall", SystemTime::UNIX_EPOCH);
+    /// let mut lamp = Lamp::default();
+    /// lamp.claim(&mut ctx, "alice");
+    /// assert_eq!(lamp.owner, "hall by alice");
+    /// ```
+    ///
+    /// # Panics
+    /// If the key breaks the rules for ids.
+    #[track_caller]
+    pub fn for_test<E: Entity>(key: impl Key, now: SystemTime) -> Self {
+        Self::with_resources(Scope::for_test::<E>(key, now), Resources::default())
+    }
+
+    /// Gives a context that was made by [`for_test`](Self::for_test) a resource, which replaces one of its type.
+    #[must_use]
+    pub fn with_resource<T: Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.resources.get_or_insert_default().replace(value);
+        self
     }
 
     pub(crate) fn into_outbox(self) -> Outbox {
@@ -78,6 +128,30 @@ impl EntityContext {
         format!("{}/{}/{}", self.scope.hub, self.scope.entity, self.scope.message)
     }
 
+    /// The resource of the type `T` that was given to the hub, in an `async` operation. Where the type is known, a parameter
+    /// [`Resource<T>`](crate::Resource) is better: its absence is found when the hub opens.
+    ///
+    /// # Errors
+    /// [`Configuration`](crate::ErrorKind::Configuration) if the hub was not given one, and in a synchronous operation, which
+    /// has none: it runs within the turn, where waiting would hold up other entities, and its state follows from what is
+    /// stored.
+    pub fn resource<T: Send + Sync + 'static>(&self) -> Result<Resource<T>> {
+        match &self.resources {
+            Some(resources) => resources.get(),
+            None => Err(Error::new(
+                ErrorKind::Configuration,
+                format!(
+                    "the operation `{}` of {} is synchronous and has no resources, such as `{}`: it runs within the turn, \
+                     where waiting would hold up other entities, and its state must follow from what is stored; make it an \
+                     `async fn`, or use the resource in an activity",
+                    self.scope.operation,
+                    self.scope.entity,
+                    std::any::type_name::<T>()
+                ),
+            )),
+        }
+    }
+
     /// Removes the state of this entity when this operation succeeds. The entity begins anew when it is touched again.
     pub fn delete_state(&self) {
         self.outbox().delete_state = true;
@@ -94,6 +168,19 @@ impl ReadContext {
     pub(crate) fn new(scope: Scope) -> Self {
         Self { scope }
     }
+
+    /// Makes a context for a unit test of a read-only operation, as [`EntityContext::for_test`].
+    ///
+    /// # Panics
+    /// If the key breaks the rules for ids.
+    #[track_caller]
+    pub fn for_test<E: Entity>(key: impl Key, now: SystemTime) -> Self {
+        Self::new(Scope::for_test::<E>(key, now))
+    }
+
+    /// A read-only operation has no resources: this says so when it is compiled.
+    #[doc(hidden)]
+    pub fn resource<T: ResourceOfReplayedCode>(&self) {}
 
     /// The id of this entity.
     pub fn id(&self) -> &EntityId {
@@ -113,6 +200,30 @@ impl ReadContext {
     /// When the turn of this operation began.
     pub fn now(&self) -> SystemTime {
         self.scope.now.into()
+    }
+}
+
+/// What the resources of parameters are taken from, for the expansion of an `async` operation.
+#[doc(hidden)]
+pub fn operation_resources(context: &EntityContext) -> &Resources {
+    match &context.resources {
+        Some(resources) => resources,
+        None => panic!("a synchronous operation has no resources"),
+    }
+}
+
+impl Scope {
+    /// What an operation knows that is called in a test.
+    #[track_caller]
+    fn for_test<E: Entity>(key: impl Key, now: SystemTime) -> Self {
+        let entity = EntityId::with_key(E::NAME, |text| key.write_key(text));
+        Self {
+            hub: "test".into(),
+            entity: entity.unwrap_or_else(|error| panic!("{error}")),
+            operation: "test".into(),
+            message: MessageId { batch: 1, index: 0 },
+            now: now.into(),
+        }
     }
 }
 

@@ -4,6 +4,7 @@ pub(crate) mod answer;
 pub(crate) mod argument;
 pub(crate) mod caller;
 pub(crate) mod context;
+pub(crate) mod conversion;
 pub(crate) mod decode;
 pub(crate) mod encode;
 pub(crate) mod entity_caller;

@@ -9,17 +9,19 @@ use crate::engine::code::{
 use crate::engine::outbox::Outbox;
 use crate::engine::scope::Scope;
 use crate::entity::context::EntityContext;
+use crate::entity::kind::Entity;
 use crate::entity::operations::{Operations, ReadTurn, Turn};
 use crate::json;
+use crate::resource::{ResourceNeed, Resources};
 
 /// The code of the entity type `E`, as the engine runs it.
-pub(crate) fn entity_code<E: Operations>() -> Arc<dyn EntityCode> {
+pub(crate) fn entity_code<E: Entity + Operations>() -> Arc<dyn EntityCode> {
     Arc::new(TypedCode::<E>(PhantomData))
 }
 
 struct TypedCode<E>(PhantomData<fn() -> E>);
 
-impl<E: Operations> EntityCode for TypedCode<E> {
+impl<E: Entity + Operations> EntityCode for TypedCode<E> {
     fn name(&self) -> &str {
         E::NAME
     }
@@ -30,6 +32,10 @@ impl<E: Operations> EntityCode for TypedCode<E> {
 
     fn find(&self, operation: &str) -> Option<OperationSpec> {
         E::find(operation)
+    }
+
+    fn resources(&self) -> &'static [(&'static str, ResourceNeed)] {
+        E::RESOURCES
     }
 
     fn parameters(&self, spec: OperationSpec) -> &'static [&'static str] {
@@ -48,7 +54,7 @@ impl<E: Operations> EntityCode for TypedCode<E> {
     }
 
     fn decode(&self, state: &[u8]) -> Result<Box<dyn EntityObject>, String> {
-        match E::decode(state) {
+        match E::from_json(state) {
             Ok(state) => Ok(Box::new(TypedObject::new(state))),
             Err(reason) => Err(reason.to_string()),
         }
@@ -64,7 +70,7 @@ pub(crate) struct TypedObject<E> {
     encoded: Vec<u8>,
 }
 
-impl<E: Operations> TypedObject<E> {
+impl<E: Entity + Operations> TypedObject<E> {
     pub(crate) fn new(state: E) -> Self {
         Self {
             state,
@@ -81,14 +87,14 @@ impl<E: Operations> TypedObject<E> {
             Some(copy) => Ok(copy),
             None => {
                 let mut json = Vec::new();
-                self.state.encode(&mut json)?;
-                E::decode(&json)
+                self.state.to_json(&mut json)?;
+                E::from_json(&json)
             }
         }
     }
 }
 
-impl<E: Operations> EntityObject for TypedObject<E> {
+impl<E: Entity + Operations> EntityObject for TypedObject<E> {
     fn read(&self, operation: usize, arguments: &[u8], scope: &Scope) -> OperationOutcome {
         E::read(&self.state, operation, arguments, ReadTurn { scope })
     }
@@ -97,9 +103,15 @@ impl<E: Operations> EntityObject for TypedObject<E> {
         E::write(&mut self.state, operation, arguments, Turn { scope, outbox })
     }
 
-    fn start(&self, operation: usize, arguments: Vec<u8>, scope: Scope) -> Result<AsyncOperation, String> {
+    fn start(
+        &self,
+        operation: usize,
+        arguments: Vec<u8>,
+        scope: Scope,
+        resources: Resources,
+    ) -> Result<AsyncOperation, String> {
         let copy = self.copy().map_err(|reason| reason.to_string())?;
-        let context = EntityContext::new(scope, Outbox::default());
+        let context = EntityContext::with_resources(scope, resources);
         Ok(E::start(copy, operation, arguments, context).0)
     }
 
@@ -109,24 +121,24 @@ impl<E: Operations> EntityObject for TypedObject<E> {
         }
         self.encoded.clear();
         self.state
-            .encode(&mut self.encoded)
+            .to_json(&mut self.encoded)
             .map_err(|reason| reason.to_string())
     }
 
     fn roll_back(&mut self) -> Result<(), String> {
         self.state = match self.saved.take() {
             Some(saved) => saved,
-            None => E::decode(&self.encoded).map_err(|reason| reason.to_string())?,
+            None => E::from_json(&self.encoded).map_err(|reason| reason.to_string())?,
         };
         Ok(())
     }
 
     fn encode(&self, json: &mut Vec<u8>) -> Result<(), String> {
         let start = json.len();
-        let written = self.state.encode(json);
+        let written = self.state.to_json(json);
         // Now, while the operation can still fail: later the state would be lost.
         written
-            .and_then(|()| json::read_back(|| E::decode(&json[start..])))
+            .and_then(|()| json::read_back(|| E::from_json(&json[start..])))
             .map_err(|reason| reason.to_string())
     }
 }

@@ -9,16 +9,19 @@ use crate::engine::scope::Scope;
 use crate::entity::context::{EntityContext, ReadContext};
 use crate::entity::kind::Entity;
 use crate::entity::object::TypedObject;
+use crate::resource::ResourceNeed;
 
 /// The operations of an entity type. Implemented by `#[operations]` on the impl of the type.
 ///
 /// Every `pub fn` with `&self` or `&mut self` is an operation. `&self` reads the committed state, `&mut self` changes it,
 /// and an `async fn` runs outside the turn, on a copy of the state, and may do I/O. Methods that are not plainly `pub` are
-/// helpers. All stay ordinary methods, for tests.
+/// helpers. All stay ordinary methods, for tests: [`EntityContext::for_test`] and [`ReadContext::for_test`] make the context
+/// that some of them take.
 ///
 /// Arguments are values or `&T` (`&str`, `&[T]`) and are stored by name. On a parameter `#[serde(default)]`,
 /// `#[serde(default = "path")]`, `#[serde(rename = "...")]` and `#[serde(alias = "...")]` let a later version add or rename
-/// one. A `&mut EntityContext` parameter is the context, a `&ReadContext` that of a read-only operation.
+/// one. A `&mut EntityContext` parameter is the context, a `&ReadContext` that of a read-only operation. Parameters
+/// [`Resource<T>`](crate::Resource) of an `async` operation are given by the hub, and not by the caller.
 ///
 /// The macro adds a method for each operation to the reference, `AccountRef` for `Account`, which `#[derive(Entity)]` makes
 /// beside the struct; where the impl stands in another module, the reference has to be imported there as well. Each method
@@ -30,10 +33,14 @@ use crate::entity::object::TypedObject;
     label = "no `#[operations]` for this type",
     note = "write `#[operations]` on the `impl {Self}` whose `pub fn`s are its operations"
 )]
-pub trait Operations: Entity {
+pub trait Operations: Sized + 'static {
     /// The stored names.
     #[doc(hidden)]
     const NAMES: &'static [&'static str];
+
+    /// What the hub has to be given, with the stored name of the operation that needs it.
+    #[doc(hidden)]
+    const RESOURCES: &'static [(&'static str, ResourceNeed)] = &[];
 
     /// Looks up an operation by its stored name.
     #[doc(hidden)]
@@ -115,7 +122,7 @@ pub struct Finished(AsyncFinished);
 
 impl Finished {
     /// Takes the changed copy, the context with what was sent, and the outcome.
-    pub fn new<E: Operations>(state: E, context: EntityContext, outcome: OperationOutcome) -> Self {
+    pub fn new<E: Entity + Operations>(state: E, context: EntityContext, outcome: OperationOutcome) -> Self {
         Self(AsyncFinished {
             object: Box::new(TypedObject::new(state)),
             outbox: context.into_outbox(),

@@ -35,7 +35,7 @@ impl<C: ClientCaller, E: Entity> Future for ReadState<C, E> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.state).poll(cx).map(|state| {
             let Some(json) = state? else { return Ok(None) };
-            E::decode(&json).map(Some).map_err(|reason| {
+            E::from_json(&json).map(Some).map_err(|reason| {
                 let message = format!("the stored state of an entity `{}` does not decode: {reason}", E::NAME);
                 Error::new(ErrorKind::Serialization, message).with_source(reason)
             })

@@ -84,7 +84,7 @@ impl<C: Caller> Reference<C> {
 #[doc(hidden)]
 pub trait ReferenceCode: Sized {
     /// The type of the entity.
-    type Entity: Entity;
+    type Entity;
     /// Who holds the reference.
     type Caller: Caller;
 
@@ -119,6 +119,7 @@ pub trait EntityRef: ReferenceCode {
     fn state(&self) -> ReadState<Self::Caller, Self::Entity>
     where
         Self::Caller: ClientCaller,
+        Self::Entity: Entity,
     {
         let reference = self.reference();
         ReadState::new(reference.caller.clone().read_state(reference.target.clone()))

@@ -5,25 +5,13 @@ use serde::de::DeserializeOwned;
 
 use crate::json;
 
-/// The state of an entity as the adaptor needs it. Implemented by `#[derive(Entity)]`.
+/// What `#[derive(Entity)]` knows of a state.
 ///
 /// It stands apart from [`Entity`](crate::Entity) so that its functions do not appear among the user's own methods.
 #[doc(hidden)]
-pub trait StateCode: Sized + Send + 'static {
+pub trait StateCode: Sized {
     /// Makes the first state of the entity with this key.
     fn first(key: &str) -> Self;
-
-    /// Appends the state as JSON.
-    ///
-    /// # Errors
-    /// The encoder's error.
-    fn encode(&self, json: &mut Vec<u8>) -> serde_json::Result<()>;
-
-    /// Reads a state.
-    ///
-    /// # Errors
-    /// The decoder's error.
-    fn decode(json: &[u8]) -> serde_json::Result<Self>;
 
     /// Clones the state into `saved`; `false` if the type is not `Clone`.
     fn clone_to(&self, saved: &mut Option<Self>) -> bool;
@@ -82,7 +70,7 @@ impl<S: Default> FirstState for S {
 
 /// Clones a state whose type is `Clone`.
 ///
-/// `#[derive(Entity)]` writes `Cloner(self).clone_to(saved)`. The inherent method wins where it applies; for any other
+/// `#[derive(Entity)]` writes `Cloner(self).__abide_clone_to(saved)`. The inherent method wins where it applies; for any other
 /// type method lookup goes on to [`NotClone`]. That works because the type is concrete where the derive stands.
 #[doc(hidden)]
 #[derive(Debug)]
@@ -90,7 +78,7 @@ pub struct Cloner<'a, S>(pub &'a S);
 
 impl<S: Clone> Cloner<'_, S> {
     /// Clones into `saved`, reusing what is there.
-    pub fn clone_to(&self, saved: &mut Option<S>) -> bool {
+    pub fn __abide_clone_to(&self, saved: &mut Option<S>) -> bool {
         match saved {
             Some(saved) => saved.clone_from(self.0),
             None => *saved = Some(self.0.clone()),
@@ -103,7 +91,7 @@ impl<S: Clone> Cloner<'_, S> {
 #[doc(hidden)]
 pub trait NotClone<S> {
     /// Does nothing: the type is not `Clone`.
-    fn clone_to(&self, _saved: &mut Option<S>) -> bool {
+    fn __abide_clone_to(&self, _saved: &mut Option<S>) -> bool {
         false
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::activity::{Activity, activity_code};
 use crate::client::{Client, Retention};
 use crate::engine::{Limits, Registry, VersionMatch};
-use crate::entity::{Operations, entity_code};
+use crate::entity::{Entity, Operations, entity_code};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hub::handle::Hub;
 use crate::hub::names;
@@ -97,7 +97,7 @@ impl HubBuilder {
     }
 
     /// Registers an entity type. Two types with one name are an error when the hub is opened.
-    pub fn entity<E: Operations>(mut self) -> Self {
+    pub fn entity<E: Entity + Operations>(mut self) -> Self {
         if let Err(error) = self.registry.add_entity(entity_code::<E>()) {
             self.error.get_or_insert(error);
         }
@@ -117,6 +117,39 @@ impl HubBuilder {
     /// not registered waits, until a build that knows it opens the hub.
     pub fn activity<A: Activity>(mut self) -> Self {
         if let Err(error) = self.registry.add_activity(activity_code::<A>()) {
+            self.error.get_or_insert(error);
+        }
+        self
+    }
+
+    /// Gives the hub something that its activities and `async` operations share: a connection pool, an HTTP client, a
+    /// configuration. They ask for it by its type, as a parameter [`Resource<T>`](crate::Resource) or with `ctx.resource`.
+    /// It is dropped with the hub.
+    ///
+    /// A second resource of one type, and one that the code asks for and that was not given, are errors when the hub is
+    /// opened.
+    ///
+    /// ```
+    /// use abide::prelude::*;
+    ///
+    /// struct Rates { percent: i64 }
+    ///
+    /// #[activity]
+    /// async fn tax(rates: Resource<Rates>, cents: i64) -> i64 {
+    ///     cents * rates.percent / 100
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// let error = Hub::in_memory().activity::<tax>().open().await.unwrap_err();
+    /// assert!(error.to_string().contains("`tax` needs the resource"), "{error}");
+    ///
+    /// let hub = Hub::in_memory().activity::<tax>().resource(Rates { percent: 19 }).open().await?;
+    /// # hub.shutdown().await
+    /// # }
+    /// ```
+    pub fn resource<T: Send + Sync + 'static>(mut self, value: T) -> Self {
+        if let Err(error) = self.registry.resources.add(value) {
             self.error.get_or_insert(error);
         }
         self
@@ -308,6 +341,7 @@ impl HubBuilder {
         if let Some(error) = self.error.take() {
             return Err(error);
         }
+        self.registry.check_resources()?;
         if cfg!(panic = "abort") {
             return Err(configuration(
                 "this program is built with `panic = \"abort\"`, so a panic in one operation would end the process; \

@@ -9,7 +9,7 @@ use crate::client::{Client, Inspected};
 use crate::engine::message::Message;
 use crate::engine::orchestration::replay;
 use crate::engine::{Limits, Registry, caught};
-use crate::entity::Operations;
+use crate::entity::{Entity, Operations};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hub::builder::HubBuilder;
 use crate::hub::handle::Hub;
@@ -97,7 +97,7 @@ impl Hub {
 
 impl Inspection {
     /// As [`HubBuilder::entity`].
-    pub fn entity<E: Operations>(mut self) -> Self {
+    pub fn entity<E: Entity + Operations>(mut self) -> Self {
         self.build = self.build.entity::<E>();
         self
     }

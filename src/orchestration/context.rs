@@ -24,6 +24,7 @@ use crate::orchestration::kind::Orchestration;
 use crate::orchestration::lock::{LockRequest, LockTargets};
 use crate::orchestration::payload::{Normalize, encode};
 use crate::orchestration::timer::Timer;
+use crate::resource::ResourceOfReplayedCode;
 use crate::store::records::history::{Command, Started};
 use crate::time::Timestamp;
 
@@ -32,6 +33,16 @@ const CUSTOM_STATUS_BYTES: usize = 16 << 10;
 
 /// The namespace of the guids that orchestrations make. Part of the stored behaviour: it never changes.
 const GUIDS: Uuid = Uuid::from_u128(0x9b6d_3f0a_51c4_4e0b_8f27_d1a6_72e0_c35d);
+
+/// What can be given to `call_http` in a build without it: nothing.
+#[cfg(not(feature = "http-client"))]
+#[diagnostic::on_unimplemented(
+    message = "`call_http` needs the feature `http-client` of abide",
+    label = "this build of abide has no HTTP client",
+    note = "add the feature in Cargo.toml: `abide = {{ version = \"...\", features = [\"http-client\"] }}`"
+)]
+#[doc(hidden)]
+pub trait NeedsHttpClient {}
 
 /// What an orchestration can know and do. Cheap to clone; it stays on its thread.
 ///
@@ -152,6 +163,15 @@ impl OrchestrationContext {
         }
     }
 
+    /// An orchestration has no resources: this says so when it is compiled.
+    #[doc(hidden)]
+    pub fn resource<T: ResourceOfReplayedCode>(&self) {}
+
+    /// Says when it is compiled that a feature is missing.
+    #[cfg(not(feature = "http-client"))]
+    #[doc(hidden)]
+    pub fn call_http<R: NeedsHttpClient>(&self, _request: R) {}
+
     /// A reference to an entity, to call it by awaiting an operation, or to signal it.
     pub fn entity<E: Entity>(&self, key: impl Key) -> E::Ref<OrchestrationCaller> {
         reference::<E, _>(OrchestrationCaller::new(Rc::clone(&self.journal)), key)
@@ -172,6 +192,9 @@ impl OrchestrationContext {
     }
 
     /// Runs an activity: `ctx.call_activity::<charge_card>(card).await?`.
+    ///
+    /// The function is named as a type, which `#[activity]` makes beside it. On one without the attribute the compiler says
+    /// "constant provided when a type was expected": write `#[activity]` on it.
     #[track_caller]
     pub fn call_activity<A: Activity>(&self, input: A::Input) -> ActivityCall<A> {
         ActivityCall::new(&self.journal, self.journal.claim(), &input)

@@ -22,6 +22,7 @@ mod lock;
 mod options;
 mod payload;
 mod program;
+pub(crate) mod question_mark;
 mod run;
 mod section;
 mod step;

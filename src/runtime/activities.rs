@@ -190,6 +190,7 @@ impl Runtime {
             asked_by: start.asked_by,
             payload_bytes: self.limits.payload_bytes,
             canceled: Arc::clone(&start.canceled) as _,
+            resources: self.registry.resources.clone(),
         };
         let future = code.run(start.input, attempt);
         let watched = Watched {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proc_macro2::TokenStream;
 use syn::meta::ParseNestedMeta;
 use syn::token::Paren;
-use syn::{Lit, LitStr};
+use syn::{Expr, Lit, LitStr};
 
 use super::duration;
 use crate::crate_path::CratePath;
@@ -21,6 +21,8 @@ pub(super) struct Attributes {
     pub(super) limit: Option<usize>,
     pub(super) is_blocking: bool,
     pub(super) retry: Option<Retry>,
+    /// Which errors are worth another attempt.
+    pub(super) retry_if: Option<Expr>,
     pub(super) crate_path: CratePath,
 }
 
@@ -51,6 +53,7 @@ pub(super) fn read(arguments: TokenStream, errors: &mut Errors) -> Attributes {
                 }
                 Ok(())
             }
+            "retry_if" => settings::set(&mut found.retry_if, meta.value()?.parse()?, "retry_if", meta),
             "crate" => found.crate_path.parse(meta),
             "version" => {
                 Err(meta
@@ -70,7 +73,7 @@ pub(super) fn read(arguments: TokenStream, errors: &mut Errors) -> Attributes {
 fn unknown(meta: &ParseNestedMeta<'_>) -> syn::Error {
     meta.error(
         "unknown attribute; `#[activity(...)]` takes `name = \"...\"`, `timeout = \"30s\"`, `limit = 8`, `blocking`, \
-         `retry(max_attempts = 3, ...)` and `crate = path`",
+         `retry(max_attempts = 3, ...)`, `retry_if = path` and `crate = path`",
     )
 }
 

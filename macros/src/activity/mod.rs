@@ -9,7 +9,8 @@ use quote::quote;
 use syn::ItemFn;
 
 use crate::errors::Errors;
-use crate::function;
+use crate::function::{self, refused};
+use crate::hygiene;
 use crate::kind::Kind;
 use attributes::Attributes;
 
@@ -19,8 +20,10 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let Some(function) = function::parse(item.clone(), Kind::Activity, &mut errors) else {
         return errors.beside(item);
     };
-    let implementation = implement(&function, &attributes, &mut errors);
-    errors.beside(quote!(#item #implementation))
+    match implement(&function, &attributes, &mut errors) {
+        Some(implementation) => errors.beside(quote!(#item #implementation)),
+        None => refused::beside(item, &function, Kind::Activity, &attributes.crate_path, errors),
+    }
 }
 
 /// Writes the marker and `impl Activity`; `None` if the function cannot be an activity.
@@ -33,12 +36,24 @@ fn implement(item: &ItemFn, attributes: &Attributes, errors: &mut Errors) -> Opt
     let (ident, name) = (&function.ident, &function.name);
     let options = options::expand(attributes);
     let types = function.associated_types(krate);
+    let needs = function.needs(krate);
+    let is_retriable = attributes.retry_if.as_ref().map(|condition| {
+        let (error, decide) = (hygiene::local("error"), hygiene::local("decide"));
+        quote! {
+            fn is_retriable(#error: &Self::Error) -> ::core::primitive::bool {
+                let #decide: fn(&Self::Error) -> ::core::primitive::bool = #condition;
+                #decide(#error)
+            }
+        }
+    });
     let run = function.run(krate, &quote!(#krate::ActivityContext), &quote!(+ ::core::marker::Send));
     let implementation = quote! {
         impl #krate::Activity for #ident {
-            const NAME: &'static str = #name;
+            const NAME: &'static ::core::primitive::str = #name;
             const OPTIONS: #krate::ActivityOptions = #options;
+            #needs
             #types
+            #is_retriable
             #run
         }
     };
@@ -95,7 +110,7 @@ mod tests {
                 #[automatically_derived]
                 #[allow(deprecated)]
                 impl crate::framework::Activity for charge_card {
-                    const NAME: &'static str = "charge";
+                    const NAME: &'static ::core::primitive::str = "charge";
                     const OPTIONS: crate::framework::ActivityOptions = crate::framework::ActivityOptions::new()
                         .timeout(::core::time::Duration::from_millis(90000u64))
                         .limit(8usize)
@@ -110,14 +125,14 @@ mod tests {
                     type Output = Receipt;
                     type Error = Declined;
 
-                    fn run(context: crate::framework::ActivityContext, input: Self::Input) -> ::core::pin::Pin<
+                    fn run(__abide_context: crate::framework::ActivityContext, __abide_input: Self::Input) -> ::core::pin::Pin<
                         ::std::boxed::Box<
                             dyn ::core::future::Future<
                                     Output = ::core::result::Result<Self::Output, Self::Error>
                                 > + ::core::marker::Send + 'static
                         >
                     > {
-                        ::std::boxed::Box::pin(async move { charge_card(context, input).await })
+                        ::std::boxed::Box::pin(async move { charge_card(__abide_context, __abide_input).await })
                     }
                 }
             };
@@ -143,7 +158,9 @@ mod tests {
                         1
                     }
                 ),
-                quote!(::core::result::Result::Ok::<u8, ::abide::NoError>(a(context,).await)),
+                quote!(::core::result::Result::Ok::<u8, ::abide::NoError>(
+                    a(__abide_context).await
+                )),
             ),
             (
                 quote!(),
@@ -153,7 +170,7 @@ mod tests {
                     }
                 ),
                 quote!(<Result<u8> as ::abide::__private::ResultType>::into_result(
-                    a(input).await
+                    a(__abide_input).await
                 )),
             ),
         ] {
@@ -207,16 +224,18 @@ mod tests {
         }
     }
 
-    /// Whatever is wrong with it, the user's function comes out as it came in, with every error behind it.
+    /// Whatever is wrong with it, the user's function comes out as it came in, with every error behind it, and with a marker
+    /// where there can be one.
     #[test]
     fn the_function_comes_out_beside_errors() {
-        for (arguments, item, count) in [
+        for (arguments, item, count, has_marker) in [
             (
                 quote!(),
                 quote!(
                     fn a() {}
                 ),
                 1,
+                true,
             ),
             (
                 quote!(blocking),
@@ -224,6 +243,7 @@ mod tests {
                     async fn a() {}
                 ),
                 1,
+                true,
             ),
             (
                 quote!(),
@@ -236,6 +256,7 @@ mod tests {
                     }
                 ),
                 4,
+                true,
             ),
             (
                 quote!(),
@@ -243,6 +264,7 @@ mod tests {
                     async fn a(&self, one: u8, two: u8) {}
                 ),
                 2,
+                false,
             ),
             (
                 quote!(),
@@ -250,6 +272,7 @@ mod tests {
                     async fn a(one: u8, ctx: &ActivityContext) {}
                 ),
                 2,
+                true,
             ),
             (
                 quote!(),
@@ -257,6 +280,7 @@ mod tests {
                     async fn a(ctx: OrchestrationContext, other: &mut EntityContext) {}
                 ),
                 3,
+                true,
             ),
             (
                 quote!(),
@@ -264,6 +288,7 @@ mod tests {
                     async unsafe extern "C" fn a((b, c): (u8, u8), d: ...) -> impl Future {}
                 ),
                 5,
+                true,
             ),
             (
                 quote!(),
@@ -271,6 +296,7 @@ mod tests {
                     const fn a(_: Option<&str>, #[cfg(unix)] b: fn()) -> ! {}
                 ),
                 6,
+                true,
             ),
             (
                 quote!(),
@@ -279,6 +305,7 @@ mod tests {
                     async fn a() {}
                 ),
                 1,
+                false,
             ),
             (
                 quote!(),
@@ -286,12 +313,13 @@ mod tests {
                     struct a;
                 ),
                 1,
+                false,
             ),
-            (quote!(), quote!(fn a), 1),
+            (quote!(), quote!(fn a), 1, false),
         ] {
             let text = expand(arguments, item.clone()).to_string();
             assert!(text.contains(&item.to_string()), "{text}");
-            assert!(!text.contains("repr"), "{text}");
+            assert_eq!(text.contains("repr"), has_marker, "{text}");
             assert_eq!(errors(&text), count, "{text}");
         }
     }

@@ -1,12 +1,13 @@
 //! The marker beside a function, and what the implementations of its trait have in common.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use quote::{quote, quote_spanned};
 use syn::Type;
 use syn::spanned::Spanned;
 
-use super::Function;
+use super::{Function, Parameter};
 use crate::crate_path::CratePath;
+use crate::hygiene;
 use crate::returns::Returns;
 
 impl Function {
@@ -59,10 +60,32 @@ impl Function {
         types.into_iter().map(|(name, ty)| of_type(name, ty)).collect()
     }
 
+    /// The type of the error, if it returns a `Result`.
+    pub(crate) fn error(&self, krate: &CratePath) -> Option<TokenStream> {
+        match self.returns {
+            Returns::Nothing | Returns::Value(_) => None,
+            Returns::Result { .. } | Returns::Alias(_) => Some(self.returns.parts(krate).1),
+        }
+    }
+
+    /// What the function needs, which is checked when the hub opens. Nothing if it needs nothing.
+    pub(crate) fn needs(&self, krate: &CratePath) -> Option<TokenStream> {
+        let private = quote!(#krate::__private);
+        let mut needs = self
+            .resources()
+            .map(|ty| quote_spanned!(located(ty)=> <#ty as #private::ResourceParameter>::NEED,));
+        let first = needs.next()?;
+        Some(quote!(const RESOURCES: &'static [#private::ResourceNeed] = &[#first #(#needs)*];))
+    }
+
     /// `fn run`, whose future is `Send` or not.
     pub(crate) fn run(&self, krate: &CratePath, context_type: &TokenStream, send: &TokenStream) -> TokenStream {
-        let (context, input) = (self.context_local(), self.input_local());
-        let call = self.call(&context, &input);
+        // The names stand where the types stand, so that a type that is only named like the context is told there.
+        let local = |name: &str, ty: Option<&Type>| {
+            ty.map_or_else(|| hygiene::local(name), |ty| hygiene::local_at(name, ty.span()))
+        };
+        let (context, input) = (local("context", self.context()), local("input", self.taken()));
+        let call = self.call(krate, &context, &input);
         let result = match &self.returns {
             Returns::Nothing => quote!(::core::result::Result::Ok::<(), #krate::NoError>(#call)),
             Returns::Value(ty) => quote!(::core::result::Result::Ok::<#ty, #krate::NoError>(#call)),
@@ -88,31 +111,29 @@ impl Function {
         }
     }
 
-    /// Calls the user's function.
-    fn call(&self, context: &Ident, input: &Ident) -> TokenStream {
+    /// Calls the user's function. The resources are taken first, and the context is given away after that.
+    fn call(&self, krate: &CratePath, context: &Ident, input: &Ident) -> TokenStream {
         let function = &self.ident;
-        let context = self.context.as_ref().map(|_| quote!(#context,));
-        let input = self.input.as_ref().map(|_| quote!(#input));
+        let local = |index: usize| hygiene::local(&format!("resource_{index}"));
+        let takes = self.resources().enumerate().map(|(index, ty)| {
+            let local = local(index);
+            let take = quote_spanned!(located(ty)=> <#ty as #krate::__private::ResourceParameter>::take);
+            quote!(let #local = #take(#krate::__private::activity_resources(&#context));)
+        });
+        let takes: TokenStream = takes.collect();
+        let mut resources = 0_usize..;
+        let parameters = self.parameters.iter().map(|parameter| match parameter {
+            Parameter::Context(_) => context.clone(),
+            Parameter::Input(_) => input.clone(),
+            Parameter::Resource(_) => local(resources.next().unwrap_or_default()),
+        });
         let wait = self.is_async.then(|| quote!(.await));
-        quote!(#function(#context #input)#wait)
-    }
-
-    /// The local name of the context. It stands where its type stands, so that a type that is only named like the context is
-    /// told there.
-    fn context_local(&self) -> Ident {
-        local("context", self.context.as_ref())
-    }
-
-    fn input_local(&self) -> Ident {
-        local("input", self.input.as_ref())
-    }
-}
-
-/// A local name that nothing of the user's can mean; one that is not used says so.
-fn local(name: &str, ty: Option<&Type>) -> Ident {
-    match ty {
-        Some(ty) => Ident::new(name, located(ty)),
-        None => format_ident!("_{name}", span = Span::mixed_site()),
+        let call = quote!(#function(#(#parameters),*)#wait);
+        if takes.is_empty() {
+            call
+        } else {
+            quote!({ #takes #call })
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 mod expand;
 mod parameters;
 mod read;
+pub(crate) mod refused;
 
 use proc_macro2::{Ident, TokenStream};
 use syn::{Attribute, Item, ItemFn, LitStr, Type, Visibility};
@@ -21,19 +22,47 @@ pub(crate) struct Function {
     /// `deprecated`: what the marker shows as well.
     shown: Vec<Attribute>,
     is_async: bool,
-    context: Option<Type>,
-    input: Option<Type>,
+    parameters: Vec<Parameter>,
     returns: Returns,
+}
+
+/// A parameter of the function, in its place.
+enum Parameter {
+    Context(Type),
+    Input(Type),
+    /// `Resource<T>`
+    Resource(Type),
 }
 
 impl Function {
     /// The type that it takes; `()` if none.
     pub(crate) fn input(&self) -> Type {
-        self.input.clone().unwrap_or_else(|| syn::parse_quote!(()))
+        self.taken().cloned().unwrap_or_else(|| syn::parse_quote!(()))
     }
 
     pub(crate) fn has_context(&self) -> bool {
-        self.context.is_some()
+        self.context().is_some()
+    }
+
+    fn context(&self) -> Option<&Type> {
+        self.parameters.iter().find_map(|parameter| match parameter {
+            Parameter::Context(ty) => Some(ty),
+            Parameter::Input(_) | Parameter::Resource(_) => None,
+        })
+    }
+
+    fn taken(&self) -> Option<&Type> {
+        self.parameters.iter().find_map(|parameter| match parameter {
+            Parameter::Input(ty) => Some(ty),
+            Parameter::Context(_) | Parameter::Resource(_) => None,
+        })
+    }
+
+    fn resources(&self) -> impl Iterator<Item = &Type> {
+        self.parameters.iter().filter_map(|parameter| match parameter {
+            Parameter::Resource(ty) => Some(ty),
+            Parameter::Context(_) | Parameter::Input(_) => None,
+        })
     }
 }
 

@@ -2,16 +2,10 @@
 
 use syn::{Pat, PatType, Type};
 
+use super::Parameter;
 use crate::errors::Errors;
 use crate::kind::Kind;
-use crate::types;
-
-/// The types of the parameters.
-#[derive(Default)]
-pub(super) struct Parameters {
-    pub(super) context: Option<Type>,
-    pub(super) input: Option<Type>,
-}
+use crate::{resource, types};
 
 /// What a type is that is named like a context.
 const CONTEXTS: [&str; 4] = [
@@ -21,21 +15,30 @@ const CONTEXTS: [&str; 4] = [
     "ReadContext",
 ];
 
-/// Reads the parameters: the context, and one input.
-pub(super) fn read<'a>(inputs: impl Iterator<Item = &'a PatType>, kind: Kind, errors: &mut Errors) -> Parameters {
-    let mut parameters = Parameters::default();
+/// Reads the parameters: the context, one input, and resources.
+pub(super) fn read<'a>(inputs: impl Iterator<Item = &'a PatType>, kind: Kind, errors: &mut Errors) -> Vec<Parameter> {
+    let mut parameters: Vec<Parameter> = Vec::new();
+    let (mut has_context, mut has_input) = (false, false);
     for parameter in inputs {
         refuse_cfg(parameter, kind, errors);
         let ty = types::ungrouped(&parameter.ty);
         if let Some(name) = context_name(ty) {
             check_context(ty, name, kind, errors);
-            if parameters.context.is_some() {
+            if has_context {
                 errors.push(ty, format!("a second context: {kind} has one"));
-            } else if parameters.input.is_some() {
+            } else if !parameters.is_empty() {
                 errors.push(ty, format!("the context of {kind} is its first parameter"));
             }
-            parameters.context = Some(ty.clone());
-        } else if parameters.input.is_some() {
+            has_context = true;
+            parameters.push(Parameter::Context(ty.clone()));
+        } else if let Some(resource) = resource::type_of(ty) {
+            if kind == Kind::Orchestration {
+                errors.push(ty, resource::ORCHESTRATION);
+            } else {
+                resource::check(parameter, errors);
+            }
+            parameters.push(Parameter::Resource(resource.clone()));
+        } else if has_input {
             errors.push(
                 parameter,
                 format!(
@@ -44,7 +47,8 @@ pub(super) fn read<'a>(inputs: impl Iterator<Item = &'a PatType>, kind: Kind, er
             );
         } else {
             check_input(parameter, ty, kind, errors);
-            parameters.input = Some(ty.clone());
+            has_input = true;
+            parameters.push(Parameter::Input(ty.clone()));
         }
     }
     parameters

@@ -42,8 +42,7 @@ pub(super) fn read(item: &ItemFn, kind: Kind, name: Option<&LitStr>, errors: &mu
         cfgs: with("cfg"),
         shown: with("deprecated"),
         is_async: signature.asyncness.is_some(),
-        context: parameters.context,
-        input: parameters.input,
+        parameters,
         returns,
     })
 }

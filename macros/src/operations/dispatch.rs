@@ -1,10 +1,12 @@
 //! The table of operations: from a name to an index, and from an index to the method.
 
-use proc_macro2::{Ident, Span, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use proc_macro2::{Ident, TokenStream};
+use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 
 use super::model::{Argument, Default, EntityImpl, Mode, Operation, Parameter, Passing};
+use super::resources;
+use crate::hygiene;
 use crate::returns::Returns;
 
 /// Writes `impl Operations`.
@@ -39,61 +41,82 @@ pub(super) fn expand(entity: &EntityImpl) -> TokenStream {
         operation.returns.refuse_hidden_result(krate, cfgs)
     });
     let private = quote!(#krate::__private);
+    let resources = resources::list(entity);
+    let is_entity = quote_spanned!(self_type.span()=> #krate::__private::is_entity);
     quote! {
         #(#cfgs)*
         #[automatically_derived]
         #[allow(deprecated, unused_variables, unused_mut, unreachable_code, clippy::all, clippy::pedantic)]
         impl #krate::Operations for #self_type {
-            const NAMES: &'static [&'static str] = &[#(#names)*];
+            const NAMES: &'static [&'static ::core::primitive::str] = &[#(#names)*];
+            #resources
 
-            fn find(operation: &str) -> ::core::option::Option<#private::OperationSpec> {
-                let (index, mode) = match operation {
+            fn find(__abide_operation: &::core::primitive::str) -> ::core::option::Option<#private::OperationSpec> {
+                let (__abide_index, __abide_mode) = match __abide_operation {
                     #(#finds)*
                     _ => return ::core::option::Option::None,
                 };
-                ::core::option::Option::Some(#private::OperationSpec { index, mode })
+                ::core::option::Option::Some(#private::OperationSpec { index: __abide_index, mode: __abide_mode })
             }
 
-            fn parameters(operation: usize) -> &'static [&'static str] {
-                match operation {
+            fn parameters(__abide_operation: ::core::primitive::usize) -> &'static [&'static ::core::primitive::str] {
+                match __abide_operation {
                     #(#parameters)*
-                    _ => #private::not_in_table(operation),
+                    _ => #private::not_in_table(__abide_operation),
                 }
             }
 
-            fn check(operation: usize, arguments: &[u8]) -> #private::OperationOutcome {
-                match operation {
+            fn check(
+                __abide_operation: ::core::primitive::usize,
+                __abide_arguments: &[::core::primitive::u8],
+            ) -> #private::OperationOutcome {
+                match __abide_operation {
                     #(#checks)*
-                    _ => #private::not_in_table(operation),
+                    _ => #private::not_in_table(__abide_operation),
                 }
             }
 
-            fn read(&self, operation: usize, arguments: &[u8], turn: #private::ReadTurn<'_>) -> #private::OperationOutcome {
-                match operation {
+            fn read(
+                &self,
+                __abide_operation: ::core::primitive::usize,
+                __abide_arguments: &[::core::primitive::u8],
+                __abide_turn: #private::ReadTurn<'_>,
+            ) -> #private::OperationOutcome {
+                match __abide_operation {
                     #(#reads)*
-                    _ => #private::not_in_table(operation),
+                    _ => #private::not_in_table(__abide_operation),
                 }
             }
 
-            fn write(&mut self, operation: usize, arguments: &[u8], turn: #private::Turn<'_>) -> #private::OperationOutcome {
-                match operation {
+            fn write(
+                &mut self,
+                __abide_operation: ::core::primitive::usize,
+                __abide_arguments: &[::core::primitive::u8],
+                __abide_turn: #private::Turn<'_>,
+            ) -> #private::OperationOutcome {
+                match __abide_operation {
                     #(#writes)*
-                    _ => #private::not_in_table(operation),
+                    _ => #private::not_in_table(__abide_operation),
                 }
             }
 
             fn start(
                 self,
-                operation: usize,
-                arguments: ::std::vec::Vec<u8>,
-                context: #krate::EntityContext,
+                __abide_operation: ::core::primitive::usize,
+                __abide_arguments: ::std::vec::Vec<::core::primitive::u8>,
+                __abide_context: #krate::EntityContext,
             ) -> #private::Running {
-                match operation {
+                match __abide_operation {
                     #(#starts)*
-                    _ => #private::not_in_table(operation),
+                    _ => #private::not_in_table(__abide_operation),
                 }
             }
         }
+
+        #(#cfgs)*
+        const _: fn() = || {
+            #is_entity::<#self_type>();
+        };
 
         #(#assertions)*
     }
@@ -116,59 +139,63 @@ fn run(entity: &EntityImpl, operation: &Operation) -> TokenStream {
     let private = quote!(#krate::__private);
     let decode = decode(entity, operation);
     let method = &operation.ident;
-    let mut index = 0;
-    let parameters = operation.parameters.iter().map(|parameter| {
-        let passed = pass(entity, parameter, index);
-        index += usize::from(matches!(parameter, Parameter::Argument(_)));
-        passed
-    });
-    let has_context = !operation
+    let (mut arguments, mut resources) = (0, 0);
+    let parameters: Vec<TokenStream> = operation
         .parameters
         .iter()
-        .all(|parameter| matches!(parameter, Parameter::Argument(_)));
+        .map(|parameter| {
+            let passed = pass(entity, parameter, arguments, resources);
+            arguments += usize::from(matches!(parameter, Parameter::Argument(_)));
+            resources += usize::from(matches!(parameter, Parameter::Resource(_)));
+            passed
+        })
+        .collect();
+    let has_context = operation.parameters.iter().any(Parameter::is_context);
+    // Called as a method: in `Self::name` an enum's variant of that name would come first.
     match operation.mode {
         Mode::Read => {
-            let answer = answer(entity, operation, quote!(Self::#method(self, #(#parameters),*)));
+            let answer = answer(entity, operation, quote!(self.#method(#(#parameters),*)));
             quote!({ #decode #answer })
         }
         Mode::Write if has_context => {
-            let call = quote!(turn.with_context(|context| Self::#method(self, #(#parameters),*)));
+            let call = quote!(__abide_turn.with_context(|__abide_context| self.#method(#(#parameters),*)));
             let answer = answer(entity, operation, call);
             quote!({ #decode #answer })
         }
         Mode::Write => {
-            let answer = answer(entity, operation, quote!(Self::#method(self, #(#parameters),*)));
+            let answer = answer(entity, operation, quote!(self.#method(#(#parameters),*)));
             quote!({ #decode #answer })
         }
         Mode::Async => {
-            let answer = answer(entity, operation, quote!(Self::#method(state, #(#parameters),*).await));
+            let resources = resources::take(krate, operation);
+            let answer = answer(entity, operation, quote!(__abide_state.#method(#(#parameters),*).await));
             let body = quote! {
-                let outcome: #private::OperationOutcome = {
-                    let (state, context) = (&mut state, &mut context);
-                    async move { #decode #answer }.await
+                let __abide_outcome: #private::OperationOutcome = {
+                    let (__abide_state, __abide_context) = (&mut __abide_state, &mut __abide_context);
+                    async move { #decode #resources #answer }.await
                 };
-                #private::Finished::new(state, context, outcome)
+                #private::Finished::new(__abide_state, __abide_context, __abide_outcome)
             };
             // The span is the method's name, so that a future that is not `Send` is told there.
             let running = quote_spanned!(method.span()=> #private::Running::new(async move { #body }));
             quote! {{
-                let mut state = self;
-                let mut context = context;
+                let mut __abide_state = self;
+                let mut __abide_context = __abide_context;
                 #running
             }}
         }
     }
 }
 
-/// A local name that nothing of the user's can mean.
+/// The local name of an argument.
 fn local(index: usize) -> Ident {
-    format_ident!("argument_{}", index, span = Span::mixed_site())
+    hygiene::local(&format!("argument_{index}"))
 }
 
 fn arguments(operation: &Operation) -> impl Iterator<Item = (Ident, &Argument)> {
     let arguments = operation.parameters.iter().filter_map(|parameter| match parameter {
         Parameter::Argument(argument) => Some(argument),
-        Parameter::Context(_) | Parameter::ReadContext(_) => None,
+        Parameter::Context(_) | Parameter::ReadContext(_) | Parameter::Resource(_) => None,
     });
     arguments.enumerate().map(|(index, argument)| (local(index), argument))
 }
@@ -178,7 +205,7 @@ fn decode(entity: &EntityImpl, operation: &Operation) -> TokenStream {
     let krate = &entity.crate_path;
     let private = quote!(#krate::__private);
     if arguments(operation).next().is_none() {
-        return quote!(#private::ArgumentReader::new(&arguments[..], &[]).finish()?;);
+        return quote!(#private::ArgumentReader::new(&__abide_arguments[..], &[]).finish()?;);
     }
     let names = arguments(operation).map(|(_, Argument { names, .. })| quote!(&[#(#names),*]));
     let slots = arguments(operation).map(|(local, argument)| {
@@ -192,7 +219,7 @@ fn decode(entity: &EntityImpl, operation: &Operation) -> TokenStream {
     });
     let reads = arguments(operation)
         .enumerate()
-        .map(|(index, (local, _))| quote!(#index => #local.read(&mut reader)?,));
+        .map(|(index, (local, _))| quote!(#index => #private::Slot::read(&mut #local, &mut __abide_reader)?,));
     let takes = arguments(operation).map(|(local, argument)| match &argument.default {
         Default::None => quote!(let #local = #local.required()?;),
         Default::Trait => {
@@ -202,10 +229,12 @@ fn decode(entity: &EntityImpl, operation: &Operation) -> TokenStream {
         Default::Path(path) => quote!(let #local = #local.or_else(#path);),
     });
     quote! {
-        let mut reader = #private::ArgumentReader::new(&arguments[..], &[#(#names),*]);
+        let mut __abide_reader = #private::ArgumentReader::new(&__abide_arguments[..], &[#(#names),*]);
         #(#slots)*
-        while let ::core::option::Option::Some(place) = reader.next_place()? {
-            match place {
+        while let ::core::option::Option::Some(__abide_place) =
+            #private::ArgumentReader::next_place(&mut __abide_reader)?
+        {
+            match __abide_place {
                 #(#reads)*
                 _ => {}
             }
@@ -214,19 +243,21 @@ fn decode(entity: &EntityImpl, operation: &Operation) -> TokenStream {
     }
 }
 
-/// Hands a parameter over. `index` counts the arguments before it.
-fn pass(entity: &EntityImpl, parameter: &Parameter, index: usize) -> TokenStream {
+/// Hands a parameter over. `index` counts the arguments before it, and `resource` the resources.
+fn pass(entity: &EntityImpl, parameter: &Parameter, index: usize, resource: usize) -> TokenStream {
     let krate = &entity.crate_path;
-    // A user's token that comes from a macro of the user's brings that macro's hygiene with its span, so the names of
-    // locals are never made with it.
     match parameter {
         Parameter::Context(ty) => {
             let check = quote_spanned!(ty.span()=> <#ty as #krate::__private::ContextParameter>::from_context);
-            quote!(#check(context))
+            quote!(#check(__abide_context))
         }
         Parameter::ReadContext(ty) => {
             let check = quote_spanned!(ty.span()=> <#ty as #krate::__private::ReadContextParameter>::from_context);
-            quote!(#check(&turn.context()))
+            quote!(#check(&__abide_turn.context()))
+        }
+        Parameter::Resource(_) => {
+            let resource = resources::local(resource);
+            quote!(#resource)
         }
         Parameter::Argument(argument) => {
             let local = local(index);

@@ -1,11 +1,13 @@
 //! From a method to an operation.
 
+use syn::ext::IdentExt;
 use syn::{FnArg, ImplItemFn, Path, Receiver, ReceiverKind, Signature, Visibility};
 
 use super::model::{Mode, Operation, Parameter};
 use super::{attributes, awaits, parameter};
 use crate::errors::Errors;
 use crate::kind::Kind;
+use crate::resource::uses;
 use crate::{qualifiers, returns};
 
 /// Names that every reference has, so that an operation could not be reached by them.
@@ -25,6 +27,7 @@ pub(super) fn read(method: &ImplItemFn, self_type: &Path, errors: &mut Errors) -
     };
     if signature.asyncness.is_none() {
         awaits::refuse(&method.block, errors);
+        uses::refuse(signature, &method.block, errors);
     }
     let name = attributes::operation_name(&signature.ident, &method.attrs, errors);
     let errors_before = errors.count();
@@ -107,7 +110,7 @@ fn mode(signature: &Signature, receiver: &Receiver, errors: &mut Errors) -> Mode
 
 fn check_name(signature: &Signature, errors: &mut Errors) {
     for (name, what) in BUILT_IN {
-        if signature.ident == name {
+        if signature.ident.unraw() == name {
             errors.push(
                 &signature.ident,
                 format!(
@@ -126,8 +129,7 @@ fn parameters(signature: &Signature, mode: Mode, self_type: &Path, errors: &mut 
         let Some(parameter) = parameter::read(input, mode, self_type, errors) else {
             continue;
         };
-        let is_context = |parameter: &Parameter| !matches!(parameter, Parameter::Argument(_));
-        if is_context(&parameter) && parameters.iter().any(is_context) {
+        if parameter.is_context() && parameters.iter().any(Parameter::is_context) {
             errors.push(&input.ty, "a second context: an operation has one");
         }
         parameters.push(parameter);

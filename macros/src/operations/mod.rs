@@ -7,12 +7,13 @@ mod method;
 mod model;
 mod parameter;
 mod reference;
+mod resources;
 mod strip;
 
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::parse::Parser;
-use syn::{ImplItem, Item, ItemImpl, Type};
+use syn::{ImplItem, Item, ItemImpl, Path, Type};
 
 use crate::crate_path::CratePath;
 use crate::errors::Errors;
@@ -21,7 +22,8 @@ use model::{EntityImpl, Operation};
 
 pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
-    let crate_path = parse_arguments(arguments, &mut errors);
+    let user = quote!(#arguments #item);
+    let settings = parse_arguments(arguments, &mut errors);
     let item = match syn::parse2(item.clone()) {
         Ok(Item::Impl(item)) => item,
         Ok(other) => {
@@ -36,32 +38,44 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
             return errors.beside(item);
         }
     };
-    let Some(entity) = read_impl(&item, crate_path, &mut errors) else {
+    let Some(entity) = read_impl(&item, settings, &mut errors) else {
         return errors.beside(strip::helpers(item));
     };
     let operations = dispatch::expand(&entity);
-    let reference = reference::expand(&entity);
+    let reference = reference::expand(&entity, &user);
     let item = strip::helpers(item);
     errors.beside(quote!(#item #operations #reference))
 }
 
-fn parse_arguments(arguments: TokenStream, errors: &mut Errors) -> CratePath {
-    let mut crate_path = CratePath::default();
+/// What the attribute says.
+#[derive(Default)]
+struct Settings {
+    crate_path: CratePath,
+    reference: Option<Path>,
+}
+
+fn parse_arguments(arguments: TokenStream, errors: &mut Errors) -> Settings {
+    let mut settings = Settings::default();
     let parser = syn::meta::parser(|meta| {
         if meta.path.is_ident("crate") {
-            crate_path.parse(&meta)
+            settings.crate_path.parse(&meta)
+        } else if meta.path.is_ident("reference") {
+            match settings.reference.replace(meta.value()?.parse()?) {
+                Some(_) => Err(meta.error("`reference` is set twice")),
+                None => Ok(()),
+            }
         } else {
-            Err(meta.error("unknown attribute; `#[operations(...)]` takes `crate = path`"))
+            Err(meta.error("unknown attribute; `#[operations(...)]` takes `reference = Name` and `crate = path`"))
         }
     });
     if let Err(error) = parser.parse2(arguments) {
         errors.add(error);
     }
-    crate_path
+    settings
 }
 
 /// Reads the impl into the model; `None` if it cannot be the impl of an entity.
-fn read_impl(item: &ItemImpl, crate_path: CratePath, errors: &mut Errors) -> Option<EntityImpl> {
+fn read_impl(item: &ItemImpl, settings: Settings, errors: &mut Errors) -> Option<EntityImpl> {
     if let Some((path, _)) = &item.trait_ {
         errors.push(
             path,
@@ -105,7 +119,8 @@ fn read_impl(item: &ItemImpl, crate_path: CratePath, errors: &mut Errors) -> Opt
     }
     refuse_duplicates(&operations, errors);
     Some(EntityImpl {
-        crate_path,
+        crate_path: settings.crate_path,
+        reference: settings.reference.unwrap_or_else(|| reference::path(&self_type)),
         self_type,
         cfgs: item
             .attrs

@@ -9,6 +9,8 @@ use crate::returns::Returns;
 pub(crate) struct EntityImpl {
     pub(crate) crate_path: CratePath,
     pub(crate) self_type: Path,
+    /// The type of the reference.
+    pub(crate) reference: Path,
     pub(crate) cfgs: Vec<Attribute>,
     pub(crate) operations: Vec<Operation>,
 }
@@ -41,7 +43,15 @@ pub(crate) enum Parameter {
     Context(Type),
     /// `&ReadContext`: the type behind the reference.
     ReadContext(Type),
+    /// `Resource<T>`
+    Resource(Type),
     Argument(Argument),
+}
+
+impl Parameter {
+    pub(crate) fn is_context(&self) -> bool {
+        matches!(self, Self::Context(_) | Self::ReadContext(_))
+    }
 }
 
 /// A parameter that is sent.

@@ -5,7 +5,7 @@ use syn::{Ident, Pat, PatType, Path, Type, TypeReference};
 use super::attributes;
 use super::model::{Argument, Mode, Parameter, Passing};
 use crate::errors::Errors;
-use crate::types;
+use crate::{resource, types};
 
 /// Reads a parameter; `None` if it cannot be one.
 pub(super) fn read(input: &PatType, mode: Mode, self_type: &Path, errors: &mut Errors) -> Option<Parameter> {
@@ -15,6 +15,9 @@ pub(super) fn read(input: &PatType, mode: Mode, self_type: &Path, errors: &mut E
             errors.push(attribute, "the context is not stored, so serde has no say in it");
         }
         return context;
+    }
+    if let Some(inner) = resource::type_of(ty) {
+        return read_resource(input, inner, mode, errors);
     }
     let ident = name(&input.pat, errors);
     let passing = passing(ty, self_type, errors);
@@ -26,6 +29,18 @@ pub(super) fn read(input: &PatType, mode: Mode, self_type: &Path, errors: &mut E
         passing: passing?,
         default: attributes.default,
     }))
+}
+
+/// A parameter that is a resource; `None` if it is refused.
+fn read_resource(input: &PatType, ty: &Type, mode: Mode, errors: &mut Errors) -> Option<Parameter> {
+    if let Some(attribute) = input.attrs.iter().find(|attribute| attribute.path().is_ident("serde")) {
+        errors.push(attribute, "a resource is not stored, so serde has no say in it");
+    }
+    if mode != Mode::Async {
+        errors.push(ty, resource::SYNCHRONOUS);
+        return None;
+    }
+    resource::check(input, errors).then(|| Parameter::Resource(ty.clone()))
 }
 
 /// A parameter that is a context, or meant to be one: `Some(None)` if it is refused.

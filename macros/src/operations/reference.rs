@@ -6,15 +6,14 @@ use syn::Path;
 use syn::ext::IdentExt;
 
 use super::model::{Argument, EntityImpl, Operation, Parameter, Passing};
-use crate::names;
+use crate::{hygiene, names};
 
-/// Writes `impl AccountRef`.
-pub(super) fn expand(entity: &EntityImpl) -> TokenStream {
+/// Writes `impl AccountRef`; `user` is all that the user wrote.
+pub(super) fn expand(entity: &EntityImpl, user: &TokenStream) -> TokenStream {
     let krate = &entity.crate_path;
-    let reference = reference_path(&entity.self_type);
+    let reference = &entity.reference;
     let cfgs = &entity.cfgs;
-    // A type parameter has no hygiene, so its name is one that no type of the user's has.
-    let caller = format_ident!("__Caller");
+    let caller = hygiene::type_parameter("C", user);
     let methods = entity
         .operations
         .iter()
@@ -30,7 +29,7 @@ pub(super) fn expand(entity: &EntityImpl) -> TokenStream {
 }
 
 /// `Account` has its reference `AccountRef` beside it.
-fn reference_path(self_type: &Path) -> Path {
+pub(super) fn path(self_type: &Path) -> Path {
     let mut path = self_type.clone();
     if let Some(last) = path.segments.last_mut() {
         last.ident = format_ident!("{}Ref", last.ident.unraw(), span = last.ident.span());
@@ -52,7 +51,7 @@ fn method(entity: &EntityImpl, operation: &Operation, caller: &Ident) -> TokenSt
         .iter()
         .filter_map(|parameter| match parameter {
             Parameter::Argument(argument) => Some(argument),
-            Parameter::Context(_) | Parameter::ReadContext(_) => None,
+            Parameter::Context(_) | Parameter::ReadContext(_) | Parameter::Resource(_) => None,
         })
         .collect();
     let parameters = arguments.iter().map(|Argument { ident, passing, .. }| match passing {

@@ -4,13 +4,14 @@ mod attributes;
 mod guards;
 mod lint;
 mod next_input;
+mod question_mark;
 
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::ItemFn;
 
 use crate::errors::Errors;
-use crate::function::{self, Function};
+use crate::function::{self, Function, refused};
 use crate::kind::Kind;
 use attributes::Attributes;
 
@@ -20,15 +21,21 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let Some(mut function) = function::parse(item.clone(), Kind::Orchestration, &mut errors) else {
         return errors.beside(item);
     };
+    let krate = &attributes.crate_path;
     let read = read(&function, &attributes, &mut errors);
     let implementation = read.as_ref().map(|function| implement(function, &attributes));
     lint::check(&function, &mut errors);
     guards::check(&function.block, &mut errors);
+    let error = read.as_ref().and_then(|read| read.error(krate));
+    let question_marks = error.and_then(|error| question_mark::check(&function, &error, krate));
     lint::strip(&mut function);
-    if let Some(read) = read {
-        next_input::check(&mut function, &attributes.crate_path, &read.input());
+    match (read, implementation) {
+        (Some(read), Some(implementation)) => {
+            next_input::check(&mut function, krate, &read.input());
+            errors.beside(quote!(#function #implementation #question_marks))
+        }
+        _ => refused::beside(&function, &function, Kind::Orchestration, krate, errors),
     }
-    errors.beside(quote!(#function #implementation))
 }
 
 /// Reads the function; `None` if it cannot be an orchestration.
@@ -60,8 +67,8 @@ fn implement(function: &Function, attributes: &Attributes) -> TokenStream {
     let run = function.run(krate, &quote!(#krate::OrchestrationContext), &TokenStream::new());
     let implementation = quote! {
         impl #krate::Orchestration for #ident {
-            const NAME: &'static str = #name;
-            const VERSION: &'static str = #version;
+            const NAME: &'static ::core::primitive::str = #name;
+            const VERSION: &'static ::core::primitive::str = #version;
             #types
             #run
         }
@@ -91,13 +98,13 @@ mod tests {
             const _: () = {
                 #[automatically_derived]
                 impl ::abide::Orchestration for r#move {
-                    const NAME: &'static str = "move";
-                    const VERSION: &'static str = "2";
+                    const NAME: &'static ::core::primitive::str = "move";
+                    const VERSION: &'static ::core::primitive::str = "2";
                     type Input = ();
                     type Output = u8;
                     type Error = ::abide::NoError;
 
-                    fn run(context: ::abide::OrchestrationContext, _input: Self::Input) -> ::core::pin::Pin<
+                    fn run(__abide_context: ::abide::OrchestrationContext, __abide_input: Self::Input) -> ::core::pin::Pin<
                         ::std::boxed::Box<
                             dyn ::core::future::Future<
                                     Output = ::core::result::Result<Self::Output, Self::Error>
@@ -105,7 +112,7 @@ mod tests {
                         >
                     > {
                         ::std::boxed::Box::pin(async move {
-                            ::core::result::Result::Ok::<u8, ::abide::NoError>(r#move(context,).await)
+                            ::core::result::Result::Ok::<u8, ::abide::NoError>(r#move(__abide_context).await)
                         })
                     }
                 }
@@ -115,7 +122,7 @@ mod tests {
                 #[allow(unused_imports)]
                 use ::abide::__private::IsNoResult as _;
                 ::core::assert!(
-                    !::abide::__private::IsResult::<u8>::VALUE,
+                    !::abide::__private::IsResult::<u8>::__ABIDE_IS_RESULT,
                     "this return type is a `Result` behind an alias of another name, and an `Err` in it would count as an answer: name the alias `Result`, or write the `Result` out"
                 );
             };
@@ -149,7 +156,7 @@ mod tests {
         }
     }
 
-    /// A signature that cannot be has no marker; a body that is refused has one, so that nothing else is missing.
+    /// Whatever is wrong with it, the function comes out, with a marker where there can be one, so that nothing else is missing.
     #[test]
     fn the_function_comes_out_beside_errors() {
         for (item, count, has_marker) in [
@@ -158,14 +165,14 @@ mod tests {
                     fn o(ctx: OrchestrationContext) {}
                 ),
                 1,
-                false,
+                true,
             ),
             (
                 quote!(
                     async fn o() {}
                 ),
                 1,
-                false,
+                true,
             ),
             (
                 quote!(
@@ -174,21 +181,21 @@ mod tests {
                     }
                 ),
                 2,
-                false,
+                true,
             ),
             (
                 quote!(
                     async fn o(ctx: ActivityContext) {}
                 ),
                 1,
-                false,
+                true,
             ),
             (
                 quote!(
                     async fn o(ctx: OrchestrationContext, a: u8, b: u8) {}
                 ),
                 1,
-                false,
+                true,
             ),
             (
                 quote!(

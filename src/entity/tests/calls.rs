@@ -85,7 +85,7 @@ struct Loopback {
 }
 
 impl Loopback {
-    fn new<E: Operations>() -> Self {
+    fn new<E: Entity + Operations>() -> Self {
         Self {
             stage: Arc::new(Mutex::new(Stage::new::<E>("alice"))),
             asked: Arc::default(),
@@ -321,6 +321,74 @@ fn the_outermost_record_goes_on() {
     let failure = Failure::from(CallError::Returned(Passed(inner)));
     assert_eq!((&*failure.error_type, &*failure.message), ("Passed", "short by 8"));
     assert_eq!(failure.details.as_deref(), Some(r#"{"Returned":{"short_by":8}}"#));
+}
+
+/// What the runtime met keeps its kind, its details and its sources when `?` turns it into a `Failure`, by itself and in an
+/// error that hands it through, and comes back whole.
+#[test]
+fn what_the_runtime_met_keeps_its_kind_in_a_failure() {
+    #[derive(Debug, thiserror::Error, Serialize, Deserialize)]
+    #[error(transparent)]
+    struct Through(#[from] CallError);
+
+    let error = || Error::new(ErrorKind::TimedOut, "too long").with_source(Overdrawn { short_by: 1 });
+    let call: CallError<Overdrawn> = CallError::Runtime(error());
+    let through = Through(CallError::Runtime(error()));
+    let nested: CallError<Failure> = CallError::Runtime(error());
+    for failure in [
+        Failure::from(call),
+        Failure::from(through),
+        Failure::from(nested),
+        Failure::from(error()),
+    ] {
+        assert_eq!((&*failure.error_type, &*failure.message), ("TimedOut", "too long"));
+        assert_eq!(failure.sources, ["short by 1"]);
+        assert!(!failure.non_retriable);
+        assert_eq!(failure.decode::<Error>(), Some(error()));
+        assert!(failure.decode::<Overdrawn>().is_none());
+        let back = Error::from(failure);
+        assert_eq!((back.kind(), &*back.to_string()), (ErrorKind::TimedOut, "too long"));
+        assert_eq!(back.source().unwrap().to_string(), "short by 1");
+    }
+}
+
+/// A failure gives back the error that it was made of, and no other one that would read the same JSON.
+#[test]
+fn a_failure_gives_its_typed_error_back() {
+    #[derive(Debug, PartialEq, thiserror::Error, Serialize, Deserialize)]
+    #[error("short by {short_by}")]
+    struct Lookalike {
+        short_by: i64,
+    }
+
+    let failure = Failure::from(CallError::Returned(Overdrawn { short_by: 8 }));
+    assert_eq!(failure.decode(), Some(Overdrawn { short_by: 8 }));
+    assert_eq!(failure.decode::<Lookalike>(), None);
+    assert_eq!(failure.decode::<Error>(), None);
+    assert_eq!(Error::from(failure).kind(), ErrorKind::OperationFailed);
+    assert_eq!(Failure::message("no").decode::<Overdrawn>(), None);
+}
+
+/// An error enum takes a failure, which is no `std::error::Error`, by its own attribute.
+#[test]
+fn an_error_enum_takes_a_failure() {
+    #[derive(Debug, thiserror::Error, FromCallError)]
+    enum OrderError {
+        #[error("{reason}")]
+        Failed {
+            #[from_call_error]
+            reason: Failure,
+        },
+        #[error(transparent)]
+        Runtime(#[from] CallError),
+    }
+    let asked = |call: Result<(), CallError<Failure>>| -> Result<(), OrderError> { Ok(call?) };
+    let failed = asked(Err(CallError::Returned(Failure::message("no"))));
+    assert!(matches!(failed, Err(OrderError::Failed { reason }) if reason.message == "no"));
+    let met = asked(Err(CallError::Runtime(Error::new(ErrorKind::Closed, "closed"))));
+    assert!(matches!(met, Err(OrderError::Runtime(CallError::Runtime(_)))));
+    let plain = || -> Result<(), OrderError> { Err(Failure::message("no"))? };
+    assert!(matches!(plain(), Err(OrderError::Failed { .. })));
 }
 
 /// A `CallError` is stored within an error of the user's and comes back with its kind and its sources.

@@ -11,8 +11,9 @@ use crate::engine::outbox::Outbox;
 use crate::engine::scope::Scope;
 use crate::entity::object::entity_code;
 use crate::id::MessageId;
+use crate::resource::Resources;
 use crate::time::Timestamp;
-use crate::{EntityId, Operations};
+use crate::{Entity, EntityId, Operations};
 
 /// One entity, its code and what its last operation sent.
 pub(crate) struct Stage {
@@ -22,7 +23,7 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    pub(crate) fn new<E: Operations>(key: &str) -> Self {
+    pub(crate) fn new<E: Entity + Operations>(key: &str) -> Self {
         let code = entity_code::<E>();
         let object = code.create(key);
         Self {
@@ -45,7 +46,10 @@ impl Stage {
                     .write(spec.index, arguments.as_bytes(), &scope, &mut self.outbox)
             }
             OperationMode::Async => {
-                let running = self.object.start(spec.index, arguments.into(), scope).unwrap();
+                let running = self
+                    .object
+                    .start(spec.index, arguments.into(), scope, Resources::default())
+                    .unwrap();
                 let finished = block_on(running);
                 if finished.outcome.is_ok() {
                     self.object = finished.object;

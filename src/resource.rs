@@ -1,0 +1,219 @@
+//! Resources of a hub: what its activities and `async` operations share and the hub does not store.
+
+use std::any::{Any, TypeId, type_name};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// A value that was given to the hub by [`HubBuilder::resource`](crate::HubBuilder::resource): a connection pool, an HTTP
+/// client, a configuration.
+///
+/// A parameter of this type asks for it, in an `#[activity]` function or in an `async` operation of an entity. It
+/// dereferences to the value and is cheap to clone. A hub that was not given what its code asks for does not open, and the
+/// error names both.
+///
+/// ```
+/// use abide::prelude::*;
+///
+/// /// A client of the mail server.
+/// struct Mailer { from: String }
+///
+/// impl Mailer {
+///     async fn send(&self, to: &str) -> String { format!("{} -> {to}", self.from) }
+/// }
+///
+/// #[activity]
+/// async fn send_receipt(mailer: Resource<Mailer>, customer: String) -> String {
+///     mailer.send(&customer).await
+/// }
+///
+/// #[orchestration]
+/// async fn order(ctx: OrchestrationContext, customer: String) -> Result<String, Failure> {
+///     Ok(ctx.call_activity::<send_receipt>(customer).await?)
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let hub = Hub::in_memory()
+///     .resource(Mailer { from: "shop".into() })
+///     .activity::<send_receipt>()
+///     .orchestration::<order>()
+///     .open()
+///     .await?;
+/// let run = hub.client().start::<order>("alice".into()).await?;
+/// assert_eq!(run.result().await?, "shop -> alice");
+/// # hub.shutdown().await?;
+///
+/// // In a unit test the function is called with whatever value the test needs.
+/// let test = Resource::new(Mailer { from: "test".into() });
+/// assert_eq!(send_receipt(test, "bob".into()).await, "test -> bob");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// The type of the value tells resources apart, so that a hub has one of each. To replace one behind a trait, give an
+/// `Arc<dyn Mailer>` and ask for a `Resource<Arc<dyn Mailer>>`.
+///
+/// Synchronous operations and orchestrations have no resources, and do not compile with one. An operation runs within the
+/// turn, where waiting would hold up other entities, and an orchestration is replayed from its history, in which no
+/// resource is.
+pub struct Resource<T>(Arc<T>);
+
+impl<T> Resource<T> {
+    /// Wraps a value, to call a function that asks for it in a test.
+    pub fn new(value: T) -> Self {
+        Self(Arc::new(value))
+    }
+}
+
+impl<T> Deref for Resource<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> Clone for Resource<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Resource<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The values that a hub was given, by their types.
+#[doc(hidden)]
+#[derive(Clone, Default)]
+pub struct Resources(Arc<BTreeMap<TypeId, Given>>);
+
+#[derive(Clone)]
+struct Given {
+    name: &'static str,
+    value: Arc<dyn Any + Send + Sync>,
+}
+
+impl Given {
+    fn new<T: Send + Sync + 'static>(value: T) -> Self {
+        Self {
+            name: type_name::<T>(),
+            value: Arc::new(value),
+        }
+    }
+}
+
+impl Resources {
+    /// Adds a value.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Configuration`] if there is one of its type.
+    pub(crate) fn add<T: Send + Sync + 'static>(&mut self, value: T) -> Result<()> {
+        match Arc::make_mut(&mut self.0).insert(TypeId::of::<T>(), Given::new(value)) {
+            None => Ok(()),
+            Some(first) => Err(Error::new(
+                ErrorKind::Configuration,
+                format!(
+                    "the resource `{}` is given twice, and a hub has one of each type; wrap one of them in a struct of its own",
+                    first.name
+                ),
+            )),
+        }
+    }
+
+    /// Adds a value in the place of one of its type.
+    pub(crate) fn replace<T: Send + Sync + 'static>(&mut self, value: T) {
+        Arc::make_mut(&mut self.0).insert(TypeId::of::<T>(), Given::new(value));
+    }
+
+    /// Finds the value of a type.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Configuration`] if there is none.
+    pub(crate) fn get<T: Send + Sync + 'static>(&self) -> Result<Resource<T>> {
+        let given = self.0.get(&TypeId::of::<T>()).map(|given| Arc::clone(&given.value));
+        match given.and_then(|value| value.downcast().ok()) {
+            Some(value) => Ok(Resource(value)),
+            None => Err(Error::new(
+                ErrorKind::Configuration,
+                format!(
+                    "the hub was not given the resource `{name}`; give it with `.resource(...)` before `.open()`, and \
+                     take it as a parameter `Resource<{name}>`, so that its absence is found when the hub opens",
+                    name = type_name::<T>()
+                ),
+            )),
+        }
+    }
+
+    /// Whether the value is there that `need` is for.
+    pub(crate) fn meet(&self, need: ResourceNeed) -> bool {
+        self.0.contains_key(&(need.id)())
+    }
+}
+
+impl fmt::Debug for Resources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.values().map(|given| given.name)).finish()
+    }
+}
+
+/// The type of a resource that somebody needs.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct ResourceNeed {
+    id: fn() -> TypeId,
+    name: fn() -> &'static str,
+}
+
+impl ResourceNeed {
+    /// The name of the type.
+    pub(crate) fn name(self) -> &'static str {
+        (self.name)()
+    }
+}
+
+/// The type of a parameter that is spelled `Resource<T>`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a resource",
+    label = "not an `abide::Resource<T>` whose `T` is `Send + Sync + 'static`",
+    note = "hold what cannot be shared between threads in an `Arc` or a `Mutex`; give another type of the name `Resource` another name"
+)]
+#[doc(hidden)]
+pub trait ResourceParameter: Sized {
+    /// What is checked when the hub opens.
+    const NEED: ResourceNeed;
+
+    /// Takes it out of what the hub was given. It is there: a hub opens only if it is.
+    ///
+    /// # Panics
+    /// With a context that was made for a test and was not given it.
+    fn take(resources: &Resources) -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Send + Sync + 'static> ResourceParameter for Resource<T> {
+    const NEED: ResourceNeed = ResourceNeed {
+        id: TypeId::of::<T>,
+        name: type_name::<T>,
+    };
+
+    fn take(resources: &Resources) -> Self {
+        resources.get().unwrap_or_else(|error| panic!("{error}"))
+    }
+}
+
+/// What may be a resource of an orchestration or of a read-only operation: nothing.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a resource here: only activities and `async` operations have resources",
+    label = "an orchestration or a read-only operation has no resources",
+    note = "an orchestration is replayed from its history, and what a resource answers is not in it; an operation with `&self` answers from the state alone",
+    note = "use the resource in an activity, `async fn charge(pool: Resource<{Self}>, ...)`, and call that"
+)]
+#[doc(hidden)]
+pub trait ResourceOfReplayedCode {}
