@@ -25,8 +25,8 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use abide::OrchestrationStatus;
@@ -107,8 +107,8 @@ enum TransferError {
     Runtime(#[from] CallError),
 }
 
-/// The books of the clearing house, outside the hub.
-static CLEARING: OnceLock<File> = OnceLock::new();
+/// The books of the clearing house, outside the hub. The hub is given them when it opens.
+struct Clearing(File);
 
 #[derive(Debug, thiserror::Error, Serialize, Deserialize)]
 #[error("the clearing house was not told: {0}")]
@@ -116,8 +116,8 @@ struct NotCleared(String);
 
 /// Tells the clearing house. It begins when the withdrawal is on disk, never before.
 #[activity]
-async fn clear(number: u64) -> Result<(), NotCleared> {
-    let mut books = CLEARING.get().expect("a worker opens the books first");
+async fn clear(clearing: Resource<Clearing>, number: u64) -> Result<(), NotCleared> {
+    let mut books = &clearing.0;
     // A few bytes into the kernel's memory are not worth a thread of their own.
     let told = books.write_all(format!("{number:08}\n").as_bytes());
     told.map_err(|error| NotCleared(error.to_string()))
@@ -165,13 +165,16 @@ impl Transfer {
     }
 }
 
-async fn open(directory: &Path) -> abide::Result<Hub> {
-    Hub::builder(directory.join("hub"))
+async fn open(directory: &Path) -> Result<Hub> {
+    let clearing = OpenOptions::new().append(true).open(clearing_path(directory))?;
+    let hub = Hub::builder(directory.join("hub"))
+        .resource(Clearing(clearing))
         .entity::<Account>()
         .activity::<clear>()
         .orchestration::<transfer>()
         .open()
-        .await
+        .await?;
+    Ok(hub)
 }
 
 // ---- The ledger -----------------------------------------------------------------------------------------------------
@@ -232,8 +235,6 @@ async fn work(directory: &Path) -> Result<()> {
     let next = Arc::new(AtomicUsize::new(0));
     let ledger = Arc::new(OpenOptions::new().append(true).open(ledger_path(directory))?);
 
-    let clearing = OpenOptions::new().append(true).open(clearing_path(directory))?;
-    CLEARING.set(clearing).map_err(|_| "a process is one worker")?;
     let hub = open(directory).await?;
     // What the last worker was in the middle of goes on by itself. Some of it may have ended before it is counted here.
     let client = hub.client();

@@ -16,7 +16,7 @@ use std::collections::HashMap;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::{Mutex, OnceLock};
+use std::sync::Mutex;
 
 use abide::prelude::*;
 
@@ -106,8 +106,6 @@ struct Provider {
     booked: Mutex<HashMap<String, u64>>,
 }
 
-static PROVIDER: OnceLock<Provider> = OnceLock::new();
-
 #[derive(Debug, thiserror::Error, Serialize, Deserialize)]
 #[error("the connection to the provider was lost")]
 struct ProviderError;
@@ -131,17 +129,18 @@ impl Provider {
     }
 }
 
-fn provider() -> &'static Provider {
-    PROVIDER.get().expect("`main` opens the provider first")
-}
-
-/// An activity runs at least once. The idempotency key is the same in each attempt, and no other call has it.
+/// The provider is a resource of the hub, and a parameter asks for it. An activity runs at least once. The idempotency key
+/// is the same in each attempt, and no other call has it.
 #[activity(retry(max_attempts = 4, first_interval = "20ms", backoff = 2))]
-async fn take_payment(ctx: ActivityContext, order: Order) -> Result<Payment, ProviderError> {
+async fn take_payment(
+    ctx: ActivityContext,
+    provider: Resource<Provider>,
+    order: Order,
+) -> Result<Payment, ProviderError> {
     if order.customer == "Mallory" {
         return Ok(Payment::Declined);
     }
-    provider().book(ctx.idempotency_key(), "payment", &order.customer, order.cents);
+    provider.book(ctx.idempotency_key(), "payment", &order.customer, order.cents);
     match ctx.attempt() {
         1 => Err(ProviderError),
         _ => Ok(Payment::Taken),
@@ -149,8 +148,8 @@ async fn take_payment(ctx: ActivityContext, order: Order) -> Result<Payment, Pro
 }
 
 #[activity(retry(max_attempts = 10, first_interval = "20ms", backoff = 2))]
-async fn refund(ctx: ActivityContext, order: Order) -> Result<(), ProviderError> {
-    provider().book(ctx.idempotency_key(), "refund", &order.customer, order.cents);
+async fn refund(ctx: ActivityContext, provider: Resource<Provider>, order: Order) -> Result<(), ProviderError> {
+    provider.book(ctx.idempotency_key(), "refund", &order.customer, order.cents);
     match ctx.attempt() {
         1 => Err(ProviderError),
         _ => Ok(()),
@@ -241,8 +240,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         books: books.clone(),
         booked: Mutex::default(),
     };
-    PROVIDER.set(provider).map_err(|_| "the provider was opened before")?;
     let hub = Hub::builder(directory.path().join("hub"))
+        .resource(provider)
         .entity::<Stock>()
         .entity::<OrderLog>()
         .activity::<take_payment>()
