@@ -48,6 +48,11 @@ impl Journal {
         self.notes.len()
     }
 
+    /// Changes the state and lets it not grow.
+    pub fn hush(&mut self) {
+        self.notes.clear();
+    }
+
     pub fn fail(&mut self, ctx: &mut EntityContext, n: u32) {
         self.notes.push(n);
         ctx.entity::<Journal>("nobody").note(n).signal();
@@ -349,4 +354,76 @@ async fn a_hanging_executor_leaves_their_room_to_the_others() {
         answer.unwrap().unwrap();
     }
     hub.shutdown().await.unwrap();
+}
+
+/// Measures what a stuck entity costs the others: `cargo test --release --test isolation -- --ignored --nocapture`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement, which needs a quiet machine"]
+async fn the_rate_beside_a_stuck_entity() {
+    let hub = Hub::in_memory().entity::<Journal>().executors(1).in_flight_limit(100);
+    let hub = hub.open().await.unwrap();
+    let client = hub.client();
+    let held = tokio::spawn(client.entity::<Journal>("stuck").hold());
+    Gate::of("stuck").wait_until_begun().await;
+    let patience = |millis| Some(Duration::from_millis(millis));
+    // How long each of the clients of the stuck entity waits before it asks again, and whether under the same request id.
+    let crowds = [
+        ("100 clients that wait", None, false),
+        ("100 clients that ask again after 100 ms", patience(100), false),
+        (
+            "100 clients that ask again after 100 ms, as the same request",
+            patience(100),
+            true,
+        ),
+        (
+            "100 clients that ask again after 3 ms, as the same request",
+            patience(3),
+            true,
+        ),
+    ];
+    for (what, patience, same) in crowds {
+        let mut ratios = Vec::new();
+        for _ in 0..3 {
+            let alone = rate_of_others(&client).await;
+            let mut crowd = tokio::task::JoinSet::new();
+            for n in 0..100_u32 {
+                let stuck = client.entity::<Journal>("stuck");
+                crowd.spawn(async move {
+                    loop {
+                        let call = stuck.note(n);
+                        let call = if same { call.request_id(n.to_string()) } else { call };
+                        match patience {
+                            Some(patience) => drop(tokio::time::timeout(patience, call).await),
+                            None => drop(call.await),
+                        }
+                    }
+                });
+            }
+            ratios.push(rate_of_others(&client).await / alone);
+            crowd.shutdown().await;
+        }
+        ratios.sort_by(f64::total_cmp);
+        println!("{what}: {:.2} of the rate without them (of {ratios:.2?})", ratios[1]);
+    }
+    held.abort();
+    hub.shutdown_within(Duration::ZERO).await.unwrap();
+}
+
+/// How many calls of other entities are answered a second.
+async fn rate_of_others(client: &Client) -> f64 {
+    let begun = std::time::Instant::now();
+    let mut callers = tokio::task::JoinSet::new();
+    for caller in 0..64_u32 {
+        let client = client.clone();
+        callers.spawn(async move {
+            let mut calls = 0_u32;
+            while begun.elapsed() < Duration::from_secs(1) {
+                client.entity::<Journal>(caller).hush().await.unwrap();
+                calls += 1;
+            }
+            calls
+        });
+    }
+    let calls: u32 = callers.join_all().await.into_iter().sum();
+    f64::from(calls) / begun.elapsed().as_secs_f64()
 }

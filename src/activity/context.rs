@@ -116,13 +116,16 @@ impl ActivityContext {
         self.attempt.payload_bytes
     }
 
-    /// Whether nobody wants the result any more: the orchestration dropped the call or ended, the attempt ran out of time, or
-    /// the hub has closed without waiting any longer. Blocking code asks from time to time.
+    /// Whether the attempt is to end: the orchestration dropped the call or ended, the attempt ran out of time, or the hub
+    /// closes. Blocking code asks from time to time.
+    ///
+    /// When the hub closes, what an attempt returns after it was told so is no result: the next open runs it again, as the
+    /// same attempt. One that has not asked has its result as usual.
     pub fn is_canceled(&self) -> bool {
         self.attempt.canceled.is_canceled()
     }
 
-    /// Waits until nobody wants the result any more. From then on the attempt has five seconds to clean up; after them its
+    /// Waits until the attempt is to end, see [`is_canceled`](Self::is_canceled). From then on the attempt has five seconds to clean up; after them its
     /// future is dropped. One that runs out of time is dropped at once, unless it [blocks](crate::ActivityOptions::blocking).
     pub async fn canceled(&self) {
         self.attempt.canceled.canceled().await;

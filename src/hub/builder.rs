@@ -257,7 +257,8 @@ impl HubBuilder {
         self
     }
 
-    /// How long an `async` operation may run; five minutes if nothing is said.
+    /// Maximum time that an `async` operation may run (default: five minutes). After it the operation is dropped at its next
+    /// await, and fails; the next operation of its entity begins when it is gone.
     pub fn operation_timeout(mut self, timeout: Duration) -> Self {
         self.limits.async_timeout = timeout;
         self
