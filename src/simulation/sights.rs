@@ -20,6 +20,7 @@ pub(super) enum Sight {
     MisusedRequestId,
     CancelInTime,
     CancelTooLate,
+    CallForgotten,
     RestWithoutAnOpen,
     OrchestrationCompleted,
     OrchestrationFailed,
@@ -63,7 +64,7 @@ impl Sight {
         Self::EndTold,
     ];
 
-    pub(super) const ALL: [Self; 18] = [
+    pub(super) const ALL: [Self; 19] = [
         Self::CrashThatLosesCommits,
         Self::CrashWithWaitingMessages,
         Self::CrashWhileOperationsRun,
@@ -81,6 +82,7 @@ impl Sight {
         Self::MisusedRequestId,
         Self::CancelInTime,
         Self::CancelTooLate,
+        Self::CallForgotten,
         Self::RestWithoutAnOpen,
     ];
 }
