@@ -1,10 +1,8 @@
 //! Points in time as the engine and the store hold them, and the one place where the clock is read.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-
-use rustix::time::{ClockId, clock_gettime};
-use serde::{Deserialize, Serialize};
 
 /// A point in time: milliseconds since the Unix epoch. Earlier ones count as the epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -127,7 +125,10 @@ impl Clock {
 }
 
 /// The time since the computer was started, as far as the platform tells: with the time that it slept.
+#[cfg(unix)]
 fn since_boot() -> Duration {
+    use rustix::time::{ClockId, clock_gettime};
+
     #[cfg(any(target_os = "linux", target_os = "android"))]
     const CLOCK: ClockId = ClockId::Boottime;
     // On macOS it goes on while the computer sleeps; elsewhere it may not.
@@ -137,6 +138,13 @@ fn since_boot() -> Duration {
     let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
     let nanoseconds = u32::try_from(time.tv_nsec).unwrap_or_default();
     Duration::new(seconds, nanoseconds)
+}
+
+/// The time since this was called first.
+#[cfg(not(unix))]
+fn since_boot() -> Duration {
+    static FIRST: std::sync::OnceLock<Stopwatch> = std::sync::OnceLock::new();
+    FIRST.get_or_init(Stopwatch::start).elapsed()
 }
 
 /// The time by which it is decided how old something is that is deleted for its age.

@@ -127,7 +127,7 @@ mod tests {
             std::future::pending::<()>().await;
         });
         tasks.note(number, task.abort_handle());
-        assert_eq!(tasks.wait(Duration::ZERO), [id.clone()]);
+        assert_eq!(tasks.wait(Duration::ZERO), std::slice::from_ref(&id));
         tasks.abort();
         assert_eq!(tasks.wait(Duration::from_secs(30)), []);
         assert!(task.await.unwrap_err().is_cancelled());

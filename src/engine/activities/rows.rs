@@ -136,7 +136,7 @@ impl Core {
         if record.started.is_some() && !crashed {
             // Only now it is known: if this life ends in a crash, nobody can tell any more.
             record.started = None;
-            step.put(&key.to_vec(), &record)?;
+            step.put(key, &record)?;
         }
         self.activities
             .wait(activity, &record.name, limit, crashes >= SUSPICIOUS);
