@@ -15,6 +15,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Entity, Default, Serialize, Deserialize)]
 struct Grenade {
+    /// Not stored, so that no copy of the state goes off.
+    #[serde(skip)]
     armed: bool,
 }
 

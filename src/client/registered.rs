@@ -7,6 +7,8 @@ use crate::client::source::Source;
 use crate::engine::Registry;
 use crate::engine::code::EntityCode;
 use crate::error::Result;
+#[cfg(feature = "http")]
+use crate::id::EntityId;
 
 /// What a hub's program has registered: what can be started, called and signaled, what the library itself brings included.
 /// Made by [`Client::registered`].
@@ -52,6 +54,29 @@ pub struct RegisteredOrchestration {
 }
 
 impl Client {
+    /// The stored names of orchestrations that a name may mean: the very name, or else those that differ in case alone. None
+    /// for a hub that is only looked at.
+    #[cfg(feature = "http")]
+    pub(crate) fn orchestrations_meant(&self, name: &str) -> Vec<String> {
+        let Ok(runtime) = self.runtime() else {
+            return Vec::new();
+        };
+        let is_known = !runtime.registry.versions(name).is_empty();
+        meant(name, is_known, runtime.registry.orchestrations().map(|(name, _)| name))
+    }
+
+    /// The stored names of an entity's operations that a name may mean, as [`orchestrations_meant`](Self::orchestrations_meant).
+    #[cfg(feature = "http")]
+    pub(crate) fn operations_meant(&self, entity: &EntityId, name: &str) -> Vec<String> {
+        let Ok(runtime) = self.runtime() else {
+            return Vec::new();
+        };
+        let Some(code) = runtime.registry.entity(entity.name()) else {
+            return Vec::new();
+        };
+        meant(name, code.find(name).is_some(), code.operations().iter().copied())
+    }
+
     /// What the hub's program has registered; nothing for a directory that is only looked at.
     ///
     /// # Errors
@@ -94,4 +119,16 @@ impl RegisteredEntity {
             operations: operations.collect(),
         }
     }
+}
+
+/// The very name if it is known, or else those that differ from it in case alone.
+#[cfg(feature = "http")]
+fn meant<'a>(name: &str, is_known: bool, all: impl Iterator<Item = &'a str>) -> Vec<String> {
+    if is_known {
+        return vec![name.to_owned()];
+    }
+    let small = name.to_lowercase();
+    all.filter(|known| known.to_lowercase() == small)
+        .map(ToOwned::to_owned)
+        .collect()
 }
