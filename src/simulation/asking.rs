@@ -111,10 +111,17 @@ impl World {
     }
 
     fn schedule(&mut self, target: InstanceId) -> Option<Request> {
+        let replaced = self.timer_to_replace();
+        let target = replaced.as_ref().map_or(target, |(target, ..)| target.clone());
         let work = self.plans.draw(target.clone(), &self.climate, &mut self.random);
         let due = self.now.0 + self.random.pick(&[0, 1, 5, 100, 60_000]);
+        let (timer, due) = match replaced {
+            Some((_, timer, before)) if self.aside.chance(70) => (timer, before),
+            Some((_, timer, _)) => (timer, due),
+            None => (format!("timer {}", self.requests.len()), due),
+        };
         let action = Action::Schedule {
-            timer: format!("timer {}", self.requests.len()),
+            timer,
             due: crate::time::Timestamp(due),
             operation: work.operation().into(),
             arguments: arguments(&work),
@@ -122,6 +129,17 @@ impl World {
         let mut request = self.request(target, What::Schedule(work.id, due), action, false);
         request.id = self.draw_request_id();
         Some(request)
+    }
+
+    /// Now and then a timer that was asked for before, by target, name and due time: the new one takes its place, or follows it.
+    fn timer_to_replace(&mut self) -> Option<(InstanceId, String, u64)> {
+        if !self.aside.chance(25) {
+            return None;
+        }
+        let timers: Vec<(InstanceId, String, u64)> = self.requests.iter().filter_map(Request::timer).collect();
+        let replaced = (!timers.is_empty()).then(|| self.aside.pick(&timers).clone());
+        self.see(Sight::TimerReplaced, replaced.is_some());
+        replaced
     }
 
     fn cancel(&mut self) -> Option<Request> {

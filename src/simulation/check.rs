@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::builds::Build;
 use super::clients::{Effect, Heard, Request, What, Wish};
+use super::effects::{effect_at_last, effect_so_far};
 use super::life::Asked;
 use super::orchestration::{is_of_orchestration, repeated};
 use super::plan::{End, How, Node};
@@ -108,7 +109,7 @@ pub(super) fn after_crash(world: &World) {
         if world.plans.nodes[&work].end != End::Fine || request.effect() != Effect::Sure {
             continue;
         }
-        if matches!(request.what, What::Schedule(..)) && cancels(world, index).next().is_some() {
+        if matches!(request.what, What::Schedule(..)) && effect_so_far(world, index) != Effect::Sure {
             continue;
         }
         assert!(
@@ -222,7 +223,7 @@ fn work_was_done_once(world: &World, survey: &Survey) {
             _ if node.end != End::Fine || node.how.is_void() => Effect::None,
             Some(parent) if done.contains_key(&parent) => Effect::Sure,
             Some(_) => Effect::None,
-            None => roots.get(id).map_or(Effect::None, |index| effect(world, *index)),
+            None => roots.get(id).map_or(Effect::None, |index| effect_at_last(world, *index)),
         };
         let asked = || roots.get(id).map(|index| &world.requests[*index]);
         match effect {
@@ -231,32 +232,6 @@ fn work_was_done_once(world: &World, survey: &Survey) {
             Effect::Unknown => {}
         }
     }
-}
-
-/// What is known of a request's effect, after all attempts to cancel it.
-fn effect(world: &World, index: usize) -> Effect {
-    let request = &world.requests[index];
-    if matches!(request.what, What::Work(_)) {
-        return request.effect();
-    }
-    let heard = |cancel: &Request, answer| cancel.heard.contains(&Heard::Canceled(answer));
-    if cancels(world, index).any(|cancel| heard(cancel, true)) {
-        // A retry that comes after the cancelling of an attempt is known by its request id and sets no timer.
-        return Effect::None;
-    }
-    let all_too_late = cancels(world, index).all(|cancel| heard(cancel, false) && cancel.lost == 0);
-    match request.effect() {
-        Effect::Sure if all_too_late => Effect::Sure,
-        Effect::None => Effect::None,
-        _ => Effect::Unknown,
-    }
-}
-
-fn cancels(world: &World, index: usize) -> impl Iterator<Item = &Request> {
-    world
-        .requests
-        .iter()
-        .filter(move |request| request.what == What::Cancel(index))
 }
 
 /// What clients were told of logs is still so.

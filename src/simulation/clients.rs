@@ -105,6 +105,14 @@ impl Request {
         }
     }
 
+    /// The target, the name and the due time of the timer that it asks for.
+    pub(super) fn timer(&self) -> Option<(InstanceId, String, u64)> {
+        match &self.action {
+            Action::Schedule { timer, due, .. } => Some((self.target.clone(), timer.clone(), due.0)),
+            _ => None,
+        }
+    }
+
     /// What follows from what was heard, for work that ends well.
     pub(super) fn effect(&self) -> Effect {
         let sure = |heard: &Heard| matches!(heard, Heard::Done(_) | Heard::Accepted);

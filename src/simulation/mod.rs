@@ -21,6 +21,7 @@ mod builds;
 mod check;
 mod clients;
 mod climate;
+mod effects;
 mod ending;
 mod executor;
 mod gate;

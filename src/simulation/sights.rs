@@ -22,6 +22,7 @@ pub(super) enum Sight {
     CancelTooLate,
     CallForgotten,
     RestWithoutAnOpen,
+    TimerReplaced,
     OrchestrationCompleted,
     OrchestrationFailed,
     OrchestrationTerminated,
@@ -84,6 +85,7 @@ impl Sight {
         Self::CancelTooLate,
         Self::CallForgotten,
         Self::RestWithoutAnOpen,
+        Self::TimerReplaced,
     ];
 }
 
