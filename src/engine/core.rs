@@ -56,7 +56,7 @@ pub(crate) struct Core {
     pub(super) partitions: Vec<Option<Partition>>,
     pub(super) mailboxes: InstanceMap<Box<Mailbox>>,
     /// The bytes of the messages in all of them.
-    mailbox_bytes: usize,
+    pub(super) mailbox_bytes: usize,
     /// Mailboxes of nobody, for the next ones who need one: most instances have a message only for a moment.
     #[expect(
         clippy::vec_box,

@@ -17,6 +17,8 @@ mod partition;
 mod progress;
 mod quarantine;
 mod queue;
+#[cfg(test)]
+mod recount;
 mod registry;
 mod requests;
 pub(crate) mod scope;

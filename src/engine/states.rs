@@ -157,6 +157,22 @@ impl States {
         }
     }
 
+    /// Panics if what is counted is not what is held, or more than may be.
+    #[cfg(test)]
+    pub(crate) fn recount(&self) {
+        let mut held = 0;
+        for entity in self.young.values().flatten() {
+            held += entity.weight();
+            let mut json = Vec::new();
+            if let Some(object) = &entity.object {
+                object.encode(&mut json).expect("what is kept was encoded before");
+            }
+            assert_eq!(entity.bytes, memory_of(&json), "the bytes of an entity");
+        }
+        assert_eq!(self.young_bytes, held, "the bytes of all entities");
+        assert!(held <= self.budget / 2, "{held} bytes are held of {}", self.budget);
+    }
+
     /// How many entities are in memory.
     pub(crate) fn len(&self) -> usize {
         self.young.len() + self.old.len()

@@ -17,9 +17,6 @@ use crate::store::records::Action;
 /// How many clients there are. Only the order of what one of them asks is promised.
 const CLIENTS: u64 = 3;
 
-/// The most attempts of one request.
-const ATTEMPTS: u32 = 4;
-
 impl World {
     /// A client asks something new.
     pub(super) fn ask_something(&mut self) {
@@ -38,7 +35,11 @@ impl World {
         };
         if let Some(request) = request {
             self.requests.push(request);
-            self.send(self.requests.len() - 1);
+            let index = self.requests.len() - 1;
+            self.send(index);
+            if self.climate.impatient && self.aside.chance(20) {
+                self.ask_once_more(index);
+            }
         }
     }
 
@@ -72,10 +73,7 @@ impl World {
             return;
         }
         let at = self.random.index(self.requests.len());
-        let request = &self.requests[at];
-        if request.id.is_some() && request.attempts < ATTEMPTS && !matches!(request.what, What::Misuse(_)) {
-            self.send(at);
-        }
+        self.ask_once_more(at);
     }
 
     pub(super) fn request(&mut self, target: InstanceId, what: What, action: Action, call: bool) -> Request {

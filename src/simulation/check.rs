@@ -192,6 +192,11 @@ fn nothing_waits(world: &World) {
         let left = seat.core.remembered();
         assert!(left.is_empty(), "mailboxes are left: {left:?}");
         assert_eq!(seat.core.running(), 0, "something runs");
+        assert_eq!(
+            seat.core.clients(),
+            [0; 3],
+            "clients wait, or have gone away, and are not forgotten"
+        );
     }
 }
 
@@ -223,7 +228,9 @@ fn work_was_done_once(world: &World, survey: &Survey) {
             _ if node.end != End::Fine || node.how.is_void() => Effect::None,
             Some(parent) if done.contains_key(&parent) => Effect::Sure,
             Some(_) => Effect::None,
-            None => roots.get(id).map_or(Effect::None, |index| effect_at_last(world, *index)),
+            None => roots
+                .get(id)
+                .map_or(Effect::None, |index| effect_at_last(world, *index)),
         };
         let asked = || roots.get(id).map(|index| &world.requests[*index]);
         match effect {

@@ -60,6 +60,8 @@ pub(super) struct Climate {
     pub(super) weights: Vec<(Event, u64)>,
     /// Whether request ids are remembered for a short time only; they are not used twice then.
     pub(super) forgetful: bool,
+    /// Whether clients go away before they are answered, and share request ids.
+    pub(super) impatient: bool,
     /// Nothing if there are entities only.
     pub(super) orchestrations: Option<Conditions>,
 }
@@ -98,8 +100,14 @@ impl Climate {
             .map(|(event, weight)| (event, (weight * random.pick(&[10, 10, 10, 30, 3, 1])).max(1)))
             .into(),
             forgetful: random.chance(10),
+            impatient: false,
             orchestrations: None,
         }
+    }
+
+    /// Draws what was added after the first seeds were kept in the corpus.
+    pub(super) fn draw_aside(&mut self, aside: &mut Random) {
+        self.impatient = aside.chance(40);
     }
 
     /// The limits of one life of the hub: mostly so small that everything is cut into many pieces.

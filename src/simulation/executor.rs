@@ -84,6 +84,7 @@ impl World {
         if !self.life.seats[index].has_work(self.now) {
             return;
         }
+        self.forget_who_gave_up(index);
         let order = Arc::clone(&self.life.order);
         let batch = order.draw_batch_number();
         let stepped = if self.life.seats.len() == 1 {
@@ -104,6 +105,10 @@ impl World {
         for core in self.life.slots.take_news() {
             self.life.seats[core].inbox.push_back(Envelope::Wake);
         }
+        let core = &self.life.seats[index].core;
+        core.recount();
+        let [_, attached, _] = core.clients();
+        self.see(Sight::CallShared, attached > 0);
         check::step(&step, self.model.as_ref(), self.climate.orchestrations.is_some());
         self.story
             .tell(|| format!("{} core {index} steps: {}", self.now.0, describe(&step)));

@@ -25,6 +25,7 @@ mod effects;
 mod ending;
 mod executor;
 mod gate;
+mod giving_up;
 mod life;
 mod orchestration;
 mod plan;

@@ -23,6 +23,8 @@ pub(super) enum Sight {
     CallForgotten,
     RestWithoutAnOpen,
     TimerReplaced,
+    CallerForgotten,
+    CallShared,
     OrchestrationCompleted,
     OrchestrationFailed,
     OrchestrationTerminated,
@@ -65,7 +67,7 @@ impl Sight {
         Self::EndTold,
     ];
 
-    pub(super) const ALL: [Self; 19] = [
+    pub(super) const ALL: [Self; 21] = [
         Self::CrashThatLosesCommits,
         Self::CrashWithWaitingMessages,
         Self::CrashWhileOperationsRun,
@@ -86,6 +88,8 @@ impl Sight {
         Self::CallForgotten,
         Self::RestWithoutAnOpen,
         Self::TimerReplaced,
+        Self::CallerForgotten,
+        Self::CallShared,
     ];
 }
 

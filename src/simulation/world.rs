@@ -58,6 +58,8 @@ impl World {
         if cast == Cast::WithOrchestrations {
             Conditions::add_to(&mut climate, &mut random);
         }
+        let mut aside = Random::new(!seed);
+        climate.draw_aside(&mut aside);
         let model = Arc::new(Model::new());
         let story = Story { told };
         story.tell(|| format!("{climate:?}"));
@@ -65,7 +67,7 @@ impl World {
         let life = Life::open(&model, Build::Good, &climate, &mut random);
         Self {
             random,
-            aside: Random::new(!seed),
+            aside,
             climate,
             now,
             model,
@@ -111,6 +113,9 @@ impl World {
                 true => self.model.fail_write_after(succeed),
                 false => self.model.fail_sync_after(succeed),
             }
+        }
+        if self.climate.impatient && self.aside.chance(3) && !self.life.failed {
+            self.give_up();
         }
         let seat = self.random.index(self.life.seats.len());
         match self.next_event() {

@@ -165,6 +165,28 @@ impl Instances {
         bytes.sum()
     }
 
+    /// Panics if what is counted is less than what is held, or more than may be.
+    #[cfg(test)]
+    pub(in crate::engine) fn recount(&self) {
+        let mut counted = 0;
+        for (id, instance) in &self.young {
+            let held = encoded(&instance.record) + instance.run.as_ref().map_or(0, |run| run.bytes());
+            assert!(
+                held.max(instance.weight()) <= instance.counted,
+                "{held} bytes, weighed as {}, are held of {id}, and {} are counted",
+                instance.weight(),
+                instance.counted
+            );
+            counted += instance.counted;
+        }
+        assert_eq!(self.young_bytes, counted, "the bytes of all orchestrations");
+        assert!(
+            counted <= self.budget / 2,
+            "{counted} bytes are held of {}",
+            self.budget
+        );
+    }
+
     /// Unloads what was not used lately, if the budget is used up. Only between steps.
     pub(crate) fn age(&mut self) {
         if self.young_bytes > self.budget / 2 {
