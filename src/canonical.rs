@@ -137,6 +137,13 @@ pub(crate) fn write_canonical(json: &[u8], mut sink: impl FnMut(&[u8])) {
     }
 }
 
+/// The canonical form of a text in one piece. Bytes that are not valid JSON are given back as they are.
+pub(crate) fn to_bytes(json: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(json.len());
+    write_canonical(json, |piece| bytes.extend_from_slice(piece));
+    bytes
+}
+
 /// Whether two texts are the same value. Bytes that are not valid JSON are the same only as themselves.
 pub(crate) fn same(one: &[u8], other: &[u8]) -> bool {
     if one == other {

@@ -1,5 +1,6 @@
 //! What an entity does for a client, on a hub in memory. The store under it has tests of its own.
 
+use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
 use abide::prelude::*;
@@ -44,6 +45,11 @@ impl Account {
         self.cents = -1;
         ctx.entity::<Account>("somebody").deposit(1).signal();
         panic!("on purpose");
+    }
+
+    pub fn deposit_all(&mut self, cents: HashMap<String, i64>) -> i64 {
+        self.cents += cents.values().sum::<i64>();
+        self.cents
     }
 
     pub fn close(&mut self, ctx: &mut EntityContext) {
@@ -148,6 +154,25 @@ async fn a_request_id_takes_effect_once() {
     assert_eq!(alice.balance().await.unwrap(), 12);
     let (first, second) = tokio::join!(alice.slow(100).request_id("r-3"), alice.slow(100).request_id("r-3"));
     assert_eq!((first.unwrap(), second.unwrap()), (112, 112));
+}
+
+/// A retry after a crash builds its map anew, which comes out in another order: it is the same request.
+#[tokio::test]
+async fn a_map_in_another_order_is_the_same_request() {
+    let hub = hub().await;
+    let alice = hub.client().entity::<Account>("alice");
+    let cents = || {
+        (0..24)
+            .map(|n| (format!("purse {n}"), n))
+            .collect::<HashMap<String, i64>>()
+    };
+    for _ in 0..4 {
+        assert_eq!(alice.deposit_all(cents()).request_id("r").await.unwrap(), 276);
+    }
+    let mut other = cents();
+    other.insert("purse 0".into(), 1);
+    let error = alice.deposit_all(other).request_id("r").await.unwrap_err();
+    assert_eq!(error.into_returned().unwrap_err().kind(), ErrorKind::RequestIdReused);
 }
 
 /// While an `async` operation runs, reads see the committed state and everything else waits in order.

@@ -142,13 +142,16 @@ impl<O> Start<O> {
         self
     }
 
-    /// What to do if an orchestration of this id exists (default: [`ReusePolicy::Error`]).
+    /// What to do if an orchestration of this id is there and has not ended: [`ReusePolicy::Error`] if nothing is said.
     pub fn reuse(mut self, policy: ReusePolicy) -> Self {
         self.set(|record| record.reuse = policy);
         self
     }
 
     /// Makes a retry take effect once: the same request id gives the same answer again.
+    ///
+    /// A retry has to ask for the same. Arguments are compared as JSON values, so that a `HashMap` in another order is the
+    /// same; arrays have an order, so use a `BTreeSet` or a sorted `Vec` in the place of a `HashSet`.
     pub fn request_id(mut self, request_id: impl Into<String>) -> Self {
         self.sending.request_id = Some(request_id.into());
         self
@@ -192,7 +195,7 @@ impl<O: 'static> IntoFuture for Start<O> {
     /// # Errors
     /// [`ErrorKind::Unregistered`] if nobody registered the name or the version, [`ErrorKind::InvalidArguments`] if the
     /// input does not decode into the type's, [`ErrorKind::InvalidId`], [`ErrorKind::TooLarge`],
-    /// [`ErrorKind::AlreadyExists`] if the [reuse policy](Self::reuse) forbids the id, [`ErrorKind::RequestIdReused`], and what
+    /// [`ErrorKind::AlreadyExists`] if an orchestration of this id has not ended, [`ErrorKind::RequestIdReused`], and what
     /// the hub meets.
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.run())

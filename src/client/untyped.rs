@@ -122,6 +122,9 @@ pub struct EntitySignal(Request);
 
 impl EntityCall {
     /// Makes a retry take effect once: the same request id gives the same answer again.
+    ///
+    /// A retry has to ask for the same. Arguments are compared as JSON values, so that a `HashMap` in another order is the
+    /// same; arrays have an order, so use a `BTreeSet` or a sorted `Vec` in the place of a `HashSet`.
     pub fn request_id(mut self, request_id: impl Into<String>) -> Self {
         self.0.sending.request_id = Some(request_id.into());
         self
@@ -135,7 +138,7 @@ impl EntityCall {
 }
 
 impl EntitySignal {
-    /// Makes a retry take effect once.
+    /// Makes a retry take effect once. A retry has to ask for the same, as for [`EntityCall::request_id`].
     pub fn request_id(mut self, request_id: impl Into<String>) -> Self {
         self.0.sending.request_id = Some(request_id.into());
         self

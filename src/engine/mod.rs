@@ -5,6 +5,7 @@ mod async_operation;
 pub(crate) mod code;
 mod core;
 mod dead_letters;
+mod fingerprint;
 mod limits;
 mod locks;
 mod mailbox;

@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-use xxhash_rust::xxh3::Xxh3;
-
 use crate::engine::core::Core;
+use crate::engine::fingerprint::fingerprint;
 use crate::engine::message::{Message, Settled, Token};
 use crate::engine::step::Step;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::CallFailure;
-use crate::store::records::instance::{Order, TRACE_PARENT, TRACE_STATE};
-use crate::store::records::{self, Action, RequestOutcome, RequestRecord};
+use crate::store::records::{self, RequestOutcome, RequestRecord};
 use crate::store::{Reader, keys};
 use crate::time::Timestamp;
 
@@ -161,94 +159,7 @@ fn settled(outcome: RequestOutcome) -> Option<Settled> {
     })
 }
 
-/// A number that tells one request from another under the same id. Part of the stored format.
-fn fingerprint(action: &Action) -> u64 {
-    let mut hash = Xxh3::new();
-    let mut part = |bytes: &[u8]| {
-        hash.update(&(bytes.len() as u64).to_le_bytes());
-        hash.update(bytes);
-    };
-    match action {
-        Action::Operation { operation, arguments } => {
-            part(b"operation");
-            part(operation.as_bytes());
-            part(arguments);
-        }
-        Action::Schedule {
-            timer,
-            operation,
-            arguments,
-            ..
-        } => {
-            // The due time is left out: a retry of "in five minutes" comes later and means the same.
-            part(b"schedule");
-            part(timer.as_bytes());
-            part(operation.as_bytes());
-            part(arguments);
-        }
-        Action::Cancel { timer } => {
-            part(b"cancel");
-            part(timer.as_bytes());
-        }
-        Action::Lock(order) => {
-            part(b"lock");
-            part(&postcard::to_stdvec(order).unwrap_or_default());
-        }
-        Action::Order(order) => {
-            part(b"order");
-            part(&postcard::to_stdvec(&asked(order)).unwrap_or_default());
-        }
-    }
-    hash.digest()
-}
-
-/// What an order asks for, without what differs from one try to the next: the times that its client counted from when it
-/// asked, because a retry of "in five minutes" comes later and means the same, and the trace that the try belongs to.
-fn asked(order: &Order) -> Order {
-    let mut order = order.clone();
-    match &mut order {
-        Order::Start(start) => {
-            start.at = None;
-            start
-                .tags
-                .retain(|(name, _)| name != TRACE_PARENT && name != TRACE_STATE);
-        }
-        Order::Raise { keep_until, .. } => *keep_until = None,
-        _ => {}
-    }
-    order
-}
-
 fn end_of_bucket(time: Timestamp) -> Timestamp {
     let bucket = BUCKET.as_millis() as u64;
     Timestamp(time.0.div_ceil(bucket).saturating_mul(bucket))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A request id that was used before an update has to be known after it.
-    #[test]
-    fn fingerprints_are_pinned() {
-        let operation = Action::Operation {
-            operation: "note".into(),
-            arguments: br#"{"n":1}"#.to_vec(),
-        };
-        let schedule = Action::Schedule {
-            timer: "t".into(),
-            due: Timestamp(1),
-            operation: "note".into(),
-            arguments: br#"{"n":1}"#.to_vec(),
-        };
-        let cancel = Action::Cancel { timer: "t".into() };
-        assert_eq!(
-            [operation, schedule, cancel].map(|action| fingerprint(&action)),
-            [
-                12_782_097_039_800_535_385,
-                8_440_867_840_213_388_303,
-                353_131_775_903_093_175
-            ]
-        );
-    }
 }

@@ -66,6 +66,9 @@ impl<C: Caller, T, E> Operation<C, T, E> {
     }
 
     /// Makes a retry take effect once: the same request id gives the same answer again.
+    ///
+    /// A retry has to ask for the same. Arguments are compared as JSON values, so that a `HashMap` in another order is the
+    /// same; arrays have an order, so use a `BTreeSet` or a sorted `Vec` in the place of a `HashSet`.
     pub fn request_id(mut self, request_id: impl Into<String>) -> Self
     where
         C: ClientCaller,

@@ -147,6 +147,21 @@ async fn a_retry_takes_effect_once() {
     assert_eq!(api.post("/entities/counter/a?op=get&wait=true", "").await.json(), 10);
 }
 
+/// A key means the same request when its body is written another way, and a body that means something else does not.
+#[tokio::test]
+async fn a_retry_may_write_its_body_another_way() {
+    let api = Api::open().await;
+    let start = async |body: &'static str| {
+        let headers = [("idempotency-key", "key")];
+        api.send(Method::POST, "/orchestrators/waits/w", &headers, body).await
+    };
+    start(r#"{"name":"lamp","sizes":[1,2]}"#).await.is(202);
+    start("{ \"sizes\": [1, 2],\n \"name\": \"l\\u0061mp\" }").await.is(202);
+    start(r#"{"name":"lamp","sizes":[2,1]}"#)
+        .await
+        .is_error(422, "RequestIdReused");
+}
+
 /// A delete is a signal.
 #[tokio::test]
 async fn an_entity_is_deleted() {

@@ -1,0 +1,157 @@
+//! What tells one request from another under the same request id.
+
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::canonical::{self, write_canonical};
+use crate::store::records::Action;
+use crate::store::records::instance::{Order, TRACE_PARENT, TRACE_STATE};
+
+/// A number that tells one request from another under the same id. Payloads count as values, since the same map may be
+/// written in another order by the next process. Part of the stored format.
+pub(super) fn fingerprint(action: &Action) -> u64 {
+    let mut hash = Hash(Xxh3::new());
+    match action {
+        Action::Operation { operation, arguments } => {
+            hash.part(b"operation");
+            hash.part(operation.as_bytes());
+            hash.arguments(arguments);
+        }
+        Action::Schedule {
+            timer,
+            operation,
+            arguments,
+            ..
+        } => {
+            // The due time is left out: a retry of "in five minutes" comes later and means the same.
+            hash.part(b"schedule");
+            hash.part(timer.as_bytes());
+            hash.part(operation.as_bytes());
+            hash.arguments(arguments);
+        }
+        Action::Cancel { timer } => {
+            hash.part(b"cancel");
+            hash.part(timer.as_bytes());
+        }
+        Action::Lock(order) => {
+            hash.part(b"lock");
+            hash.part(&postcard::to_stdvec(order).unwrap_or_default());
+        }
+        Action::Order(order) => {
+            hash.part(b"order");
+            hash.part(&postcard::to_stdvec(&asked(order)).unwrap_or_default());
+        }
+    }
+    hash.0.digest()
+}
+
+struct Hash(Xxh3);
+
+impl Hash {
+    fn part(&mut self, bytes: &[u8]) {
+        self.0.update(&(bytes.len() as u64).to_le_bytes());
+        self.0.update(bytes);
+    }
+
+    /// The last part, whose canonical form has no length until it is written. None at all are an object without members.
+    fn arguments(&mut self, json: &[u8]) {
+        let json = if json.is_empty() { b"{}" } else { json };
+        write_canonical(json, |piece| self.0.update(piece));
+    }
+}
+
+/// What an order asks for, without what differs from one try to the next: the times that its client counted from when it
+/// asked, because a retry of "in five minutes" comes later and means the same, and the trace that the try belongs to.
+fn asked(order: &Order) -> Order {
+    let mut order = order.clone();
+    match &mut order {
+        Order::Start(start) => {
+            start.at = None;
+            start
+                .tags
+                .retain(|(name, _)| name != TRACE_PARENT && name != TRACE_STATE);
+            start.input = canonical::to_bytes(&start.input);
+        }
+        Order::Raise {
+            keep_until, payload, ..
+        } => {
+            *keep_until = None;
+            *payload = canonical::to_bytes(payload);
+        }
+        _ => {}
+    }
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::records::instance::StartRecord;
+    use crate::time::Timestamp;
+
+    fn operation(arguments: &str) -> Action {
+        Action::Operation {
+            operation: "note".into(),
+            arguments: arguments.into(),
+        }
+    }
+
+    /// A request id that was used before an update has to be known after it.
+    #[test]
+    fn fingerprints_are_pinned() {
+        let schedule = Action::Schedule {
+            timer: "t".into(),
+            due: Timestamp(1),
+            operation: "note".into(),
+            arguments: br#"{"n":1}"#.to_vec(),
+        };
+        let cancel = Action::Cancel { timer: "t".into() };
+        assert_eq!(
+            [operation(r#"{"n":1}"#), schedule, cancel].map(|action| fingerprint(&action)),
+            [
+                1_258_180_719_063_033_868,
+                8_306_488_363_897_250_211,
+                353_131_775_903_093_175
+            ]
+        );
+    }
+
+    /// A map that another process writes in another order is the same request, and so is JSON with blanks; another number
+    /// is not, however large, nor another order of an array.
+    #[test]
+    fn payloads_count_as_values() {
+        let start = |input: &str| {
+            let start = StartRecord {
+                name: "play".into(),
+                input: input.into(),
+                ..StartRecord::default()
+            };
+            Action::Order(Box::new(Order::Start(Box::new(start))))
+        };
+        let raise = |payload: &str| {
+            Action::Order(Box::new(Order::Raise {
+                name: "go".into(),
+                payload: payload.into(),
+                keep_until: Some(Timestamp(payload.len() as u64)),
+            }))
+        };
+        let schedule = |arguments: &str| Action::Schedule {
+            timer: "t".into(),
+            due: Timestamp(arguments.len() as u64),
+            operation: "note".into(),
+            arguments: arguments.into(),
+        };
+        let ways: [&dyn Fn(&str) -> Action; 4] = [&operation, &start, &raise, &schedule];
+        for way in ways {
+            let of = |json: &str| fingerprint(&way(json));
+            assert_eq!(
+                of(r#"{"a":1,"b":[{"c":2,"d":3}]}"#),
+                of(r#"{ "b": [{"d":3,"c":2}], "a": 1 }"#)
+            );
+            assert_ne!(of(r#"{"a":[1,2]}"#), of(r#"{"a":[2,1]}"#));
+            assert_ne!(of("18446744073709551617"), of("18446744073709551619"));
+            assert_ne!(of(r#"{"a":1}"#), of(r#"{"a":1.0}"#));
+            assert_ne!(of("{\"a\":1"), of("{ \"a\":1"));
+        }
+        assert_eq!(fingerprint(&operation("")), fingerprint(&operation("{ }")));
+    }
+}
