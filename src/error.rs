@@ -46,7 +46,7 @@ pub enum ErrorKind {
     TimedOut,
     /// The entity is quarantined or held and takes no calls until an operator resumes it.
     Quarantined,
-    /// A `try_` form found a full queue.
+    /// A `try_` form found a full queue, or a bound on what is kept for later is reached. Nothing happened.
     Overloaded,
     /// The request id was used before with other arguments.
     RequestIdReused,

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use crate::client::handle::Client;
-use crate::client::merged::{Merged, behind};
+use crate::client::merged::Merged;
 use crate::client::orchestrations::BYTES_A_PAGE;
 use crate::client::pages::stored_entity;
 use crate::client::source::View;
@@ -196,9 +196,10 @@ impl EntityQuery {
         let ranges = (0..partitions).map(PartitionId).map(|partition| {
             let mut range = keys::states(partition, &prefix);
             if let Some(after) = &self.after {
-                range.start = range
-                    .start
-                    .max(behind(keys::state(partition, &InstanceId::trusted(after.as_str()))));
+                range.start = range.start.max(keys::behind(keys::state(
+                    partition,
+                    &InstanceId::trusted(after.as_str()),
+                )));
             }
             range
         });

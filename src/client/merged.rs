@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 use std::ops::{Range, RangeInclusive};
 
 use crate::error::Result;
-use crate::store::{PageBounds, Reader};
+use crate::store::{PageBounds, Reader, keys};
 
 /// A row with its place in the order: the place, the key and the value.
 pub(super) type PlacedRow<P> = (P, Vec<u8>, Vec<u8>);
@@ -96,7 +96,7 @@ impl<'a, P: Ord> Merged<'a, P> {
             let page = self.reader.page(stream.rest.clone(), bounds)?;
             stream.ended = !page.full;
             if let Some((last, _)) = page.rows.last() {
-                stream.rest.start = behind(last.clone());
+                stream.rest.start = keys::behind(last.clone());
             }
             let large = self.bytes;
             // A key that no build has written has no place.
@@ -114,12 +114,6 @@ impl<'a, P: Ord> Merged<'a, P> {
         }
         Ok(())
     }
-}
-
-/// The first key behind `key`.
-pub(super) fn behind(mut key: Vec<u8>) -> Vec<u8> {
-    key.push(0);
-    key
 }
 
 #[cfg(test)]

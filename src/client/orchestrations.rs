@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use crate::client::handle::Client;
 use crate::client::info::{self, OrchestrationInfo, Payloads};
 use crate::client::manage::give;
-use crate::client::merged::{Merged, behind};
+use crate::client::merged::Merged;
 use crate::client::source::View;
 use crate::client::submit::Submission;
 use crate::client::unreadable::Unreadable;
@@ -434,7 +434,7 @@ impl OrchestrationQuery {
         let ranges = partitions.map(|partition| {
             let mut range = keys::instances(partition, &self.prefix);
             if let Some((_, id)) = after {
-                range.start = range.start.max(behind(keys::instance(partition, id)));
+                range.start = range.start.max(keys::behind(keys::instance(partition, id)));
             }
             range
         });
@@ -459,7 +459,9 @@ impl OrchestrationQuery {
             .end
             .min(keys::status(partition, status, self.created.end, &nobody));
         if let Some((created, id)) = after {
-            range.start = range.start.max(behind(keys::status(partition, status, *created, id)));
+            range.start = range
+                .start
+                .max(keys::behind(keys::status(partition, status, *created, id)));
         }
         range
     }

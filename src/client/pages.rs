@@ -2,12 +2,11 @@
 
 use std::ops::Range;
 
-use crate::client::merged::behind;
 use crate::client::source::View;
 use crate::client::unreadable::Unreadable;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{EntityId, PartitionId};
-use crate::store::PageBounds;
+use crate::store::{PageBounds, keys};
 
 /// The most rows on one page.
 pub(super) const MAX_PAGE: usize = 10_000;
@@ -60,7 +59,7 @@ pub(super) fn page<T>(
     for partition in (first..view.partitions).map(PartitionId) {
         let mut range = table(partition);
         if let Some(key) = after.take() {
-            range.start = range.start.max(behind(key));
+            range.start = range.start.max(keys::behind(key));
         }
         loop {
             let page = view.reader.page(range.clone(), AT_ONCE)?;
@@ -80,7 +79,7 @@ pub(super) fn page<T>(
                 last_id = Some(id);
             }
             match page.rows.last() {
-                Some((last, _)) if page.full => range.start = behind(last.clone()),
+                Some((last, _)) if page.full => range.start = keys::behind(last.clone()),
                 _ => break,
             }
         }

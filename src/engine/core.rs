@@ -13,6 +13,7 @@ use crate::engine::progress::Progress;
 use crate::engine::registry::Registry;
 use crate::engine::states::{InstanceMap, States};
 use crate::engine::step::Step;
+use crate::engine::sweep::NEVER;
 use crate::error::Result;
 use crate::id::{InstanceId, MessageId, PartitionId};
 use crate::store::records::instance::LockRecord;
@@ -146,6 +147,15 @@ impl Core {
         let owned: Vec<PartitionId> = core.owned().map(|partition| partition.id).collect();
         for id in owned {
             core.read_locks(id, reader)?;
+        }
+        let dues = core.owned().flat_map(|partition| {
+            let sweeping = [&partition.requests, &partition.letters, &partition.early];
+            sweeping.map(|sweeping| sweeping.due)
+        });
+        core.next_sweep = dues.flatten().min().unwrap_or(NEVER);
+        let unread = core.owned().flat_map(|partition| partition.early_left.keys().cloned());
+        for id in unread.collect::<Vec<_>>() {
+            core.make_ready(&id);
         }
         // A quarantined instance gets one new chance at every open: the build may have been mended.
         for id in quarantined {

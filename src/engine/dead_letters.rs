@@ -6,35 +6,44 @@ use crate::engine::step::Step;
 use crate::error::Result;
 use crate::failure::{TEXT_BYTES, shortened};
 use crate::id::{InstanceId, MessageId, PartitionId};
-use crate::store::records::{self, Action, DeadLetterRecord};
+use crate::store::records::{self, Action, DeadLetterRecord, Place};
 use crate::store::{Reader, keys};
 
 impl Core {
-    /// Keeps a message that cannot be processed.
+    /// Keeps a message that cannot be processed. It gets an id of its own, because how long it waited before says nothing
+    /// about its age among dead letters.
     pub(super) fn bury(&mut self, message: &Message, reason: &str, step: &mut Step) -> Result<()> {
         let Action::Operation { operation, arguments } = &message.action else {
             return Ok(());
         };
         let reason = &*shortened(reason, TEXT_BYTES);
         tracing::warn!(entity = %message.target, operation = %operation, reason, "a message became a dead letter");
+        let place = step.next_place();
         let record = DeadLetterRecord {
             source: message.source(),
             target: message.target.as_str().to_owned(),
             operation: operation.clone(),
             arguments: arguments.clone(),
             reason: reason.to_owned(),
-            died: step.now,
+            died: place.since,
         };
         let partition = self.partition_of(&message.target);
-        step.batch
-            .put(&keys::dead_letter(partition, message.id), &records::encode(&record)?);
+        step.put(&keys::dead_letter(partition, place.number), &record)?;
+        let age = keys::dead_letter_age(partition, place, message.target.as_str());
+        step.batch.put(&age, &[]);
         step.counts.dead_letters += 1;
+        let expires = place.since.after(self.limits.dead_letter_retention);
+        let most = self.limits.dead_letters;
         let partition = self.partition_mut(partition);
         partition.record.dead_letters += 1;
         partition.record_changed = true;
-        if partition.record.dead_letters > self.limits.dead_letters {
-            self.next_sweep = step.now;
-        }
+        let due = if partition.record.dead_letters > most {
+            step.now
+        } else {
+            expires
+        };
+        partition.letters.look_at(due);
+        self.next_sweep = self.next_sweep.min(due);
         Ok(())
     }
 
@@ -49,17 +58,21 @@ impl Core {
         reader: &dyn Reader,
     ) -> Result<()> {
         let key = keys::dead_letter(partition, id);
-        let row = if step.letters.insert(key.clone()) {
-            reader.get(&key)?
-        } else {
+        let row = if step.letters.contains(&id) {
             None
+        } else {
+            reader.get(&key)?
         };
         let Some(row) = row else {
             step.settle(token, Settled::Answer("false".into()));
             return Ok(());
         };
         let record: DeadLetterRecord = records::decode(&row, "dead letter")?;
-        self.remove_dead_letter(partition, &key, step);
+        let place = Place {
+            number: id,
+            since: record.died,
+        };
+        self.remove_dead_letter(partition, place, &record.target, step);
         if redeliver {
             let message = Message {
                 id: step.next_id(),
@@ -77,10 +90,18 @@ impl Core {
         Ok(())
     }
 
-    pub(super) fn remove_dead_letter(&mut self, partition: PartitionId, key: &[u8], step: &mut Step) {
-        step.batch.delete(key);
+    /// Removes the rows of a dead letter that the reader shows, once in a step.
+    pub(super) fn remove_dead_letter(&mut self, partition: PartitionId, place: Place, target: &str, step: &mut Step) {
+        if !step.letters.insert(place.number) {
+            return;
+        }
+        step.batch.delete(&keys::dead_letter(partition, place.number));
+        step.batch.delete(&keys::dead_letter_age(partition, place, target));
         let partition = self.partition_mut(partition);
         partition.record.dead_letters = partition.record.dead_letters.saturating_sub(1);
         partition.record_changed = true;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,6 +29,8 @@ pub(crate) struct Limits {
     pub(crate) strict_replay: bool,
     /// The most events that a partition keeps for orchestrations that do not exist yet.
     pub(crate) early_events: u64,
+    /// The most bytes that such events have in a partition.
+    pub(crate) early_bytes: u64,
     /// The most messages that may wait for one instance before clients have to wait.
     pub(crate) queue: usize,
     /// The most waiting messages of one instance that are held in memory.
@@ -51,8 +53,12 @@ pub(crate) struct Limits {
     pub(crate) cancel_grace: Duration,
     /// How long a request id is remembered.
     pub(crate) request_retention: Duration,
-    /// The most request ids that a partition remembers.
+    /// How many request ids a partition remembers for all of that time. Beyond, the oldest go early.
     pub(crate) requests: u64,
+    /// The most request ids that a partition remembers. Beyond, no new one is taken in while the oldest is young.
+    pub(crate) requests_at_most: u64,
+    /// How long a request id is young, so that it is not forgotten early.
+    pub(crate) request_youth: Duration,
     /// How long a dead letter is kept.
     pub(crate) dead_letter_retention: Duration,
     /// The most dead letters that a partition keeps.
@@ -83,7 +89,9 @@ impl Default for Limits {
             history_events: 50_000,
             history_bytes: 50 << 20,
             strict_replay: false,
+            // As they stand in docs/guarantees.md.
             early_events: 10_000,
+            early_bytes: 256 << 20,
             queue: 10_000,
             queue_in_memory: 64,
             queue_bytes: 8 << 20,
@@ -96,7 +104,10 @@ impl Default for Limits {
             // As it is documented with `ActivityContext::canceled`.
             cancel_grace: Duration::from_secs(5),
             request_retention: Duration::from_secs(24 * 60 * 60),
+            // As they stand in docs/guarantees.md.
             requests: 100_000,
+            requests_at_most: 1_000_000,
+            request_youth: Duration::from_secs(60),
             dead_letter_retention: Duration::from_secs(30 * 24 * 60 * 60),
             dead_letters: 1_000,
         }

@@ -1,6 +1,7 @@
 //! What a core remembers of each partition that it owns.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use crate::error::Result;
 use crate::id::{InstanceId, PartitionId};
@@ -25,6 +26,46 @@ pub(crate) struct Partition {
     pub(crate) quarantined: BTreeSet<InstanceId>,
     /// The rows that say which orchestrations were started here, by name and version.
     pub(crate) names: BTreeSet<Vec<u8>>,
+    pub(crate) requests: Sweeping,
+    pub(crate) letters: Sweeping,
+    pub(crate) early: Sweeping,
+    /// Orchestrations that were not told all events which waited for them when they began, and when they did.
+    pub(crate) early_left: BTreeMap<InstanceId, Timestamp>,
+}
+
+/// Rows that are removed in the order of their age.
+#[derive(Debug)]
+pub(crate) struct Sweeping {
+    /// When it is looked next whether some have to go; nothing if there are none.
+    pub(crate) due: Option<Timestamp>,
+    /// Before this time none can go because they are too many.
+    pub(crate) held_until: Timestamp,
+    /// Rows before this key are gone: scans begin here, because what was deleted is slow to pass.
+    pub(crate) from: Option<Vec<u8>>,
+}
+
+impl Sweeping {
+    /// What is known of `count` rows that nobody has looked at.
+    fn unknown(count: u64) -> Self {
+        Self {
+            due: (count > 0).then(Timestamp::default),
+            held_until: Timestamp::default(),
+            from: None,
+        }
+    }
+
+    /// Notes that it has to be looked at `due`, or before.
+    pub(crate) fn look_at(&mut self, due: Timestamp) {
+        self.due = Some(self.due.map_or(due, |known| known.min(due)));
+    }
+
+    /// The rows of `range` that are not gone.
+    pub(crate) fn rest_of(&self, mut range: Range<Vec<u8>>) -> Range<Vec<u8>> {
+        if let Some(from) = &self.from {
+            range.start.clone_from(from);
+        }
+        range
+    }
 }
 
 impl Partition {
@@ -40,6 +81,14 @@ impl Partition {
             .iter()
             .filter_map(|key| keys::id_of(key).map(InstanceId::trusted))
             .collect();
+        let early_left = reader
+            .scan(keys::all_early_left(id), usize::MAX)?
+            .iter()
+            .filter_map(|(key, value)| {
+                let began = records::decode(value, "time of a start");
+                keys::id_of(key).map(|id| began.map(|began| (InstanceId::trusted(id), began)))
+            })
+            .collect::<Result<_>>()?;
         let names = reader.keys(keys::orchestration_names(id), usize::MAX)?;
         let mut partition = Self {
             id,
@@ -50,6 +99,10 @@ impl Partition {
             next_due: None,
             timers_from: Timestamp::default(),
             quarantined,
+            requests: Sweeping::unknown(record.requests),
+            letters: Sweeping::unknown(record.dead_letters),
+            early: Sweeping::unknown(record.early_events),
+            early_left,
         };
         partition.find_next_due(reader)?;
         Ok(partition)

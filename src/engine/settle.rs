@@ -48,10 +48,7 @@ impl Core {
                 None
             };
             let token = caller.or(message.token());
-            // The answer is copied only for a request that has to give it again.
-            if message.client().is_some_and(|client| client.request.is_some()) {
-                self.remember(&message, request_outcome(&outcome), step, reader)?;
-            }
+            self.remember_outcome(&message, &outcome, step, reader)?;
             let attached = self.take_attached(&message);
             if token.is_none() && attached.is_empty() {
                 return Ok(());
@@ -151,19 +148,6 @@ fn asked_by(message: &Message) -> String {
             format!("`{operation}` of `{}`", message.target)
         }
         Action::Cancel { .. } | Action::Lock(_) | Action::Order(_) => format!("`{}`", message.target),
-    }
-}
-
-fn request_outcome(outcome: &Outcome) -> RequestOutcome {
-    match outcome {
-        Ok(answer) => RequestOutcome::Answer(answer.clone()),
-        Err(Unanswered(failure)) => match failure.as_ref() {
-            CallFailure::Returned(failure) => RequestOutcome::Returned(failure.clone()),
-            CallFailure::Runtime(error) => RequestOutcome::Runtime {
-                kind: error.kind(),
-                message: error.message().to_owned(),
-            },
-        },
     }
 }
 

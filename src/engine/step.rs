@@ -9,8 +9,8 @@ use crate::engine::states::InstanceMap;
 use crate::error::Result;
 use crate::id::{InstanceId, MessageId};
 use crate::store::Batch;
-use crate::store::records::instance::EarlyEventRecord;
-use crate::store::records::{self, Action, RequestRecord};
+use crate::store::records::instance::{EarlyCountRecord, EarlyEventRecord, EarlyPlaceRecord};
+use crate::store::records::{self, Action, Place, RequestRecord};
 use crate::time::Timestamp;
 
 /// How much memory for rows a step hands on to the next one. Few steps have more.
@@ -56,14 +56,17 @@ pub(crate) struct Step {
     pub(super) behind_locks: Vec<InstanceId>,
     /// Timers as this step leaves them, by the key of their name; `None` if there is none any more.
     pub(super) timers: HashMap<Vec<u8>, Option<Timestamp>>,
-    /// Dead letters that this step settled, by key.
-    pub(super) letters: BTreeSet<Vec<u8>>,
+    /// Dead letters that this step removed.
+    pub(super) letters: BTreeSet<MessageId>,
     /// Orchestrations whose row this step writes.
     pub(super) instances: Vec<InstanceId>,
     /// Orchestrations that this step removed, though its reader still shows them.
     pub(super) erased: BTreeSet<InstanceId>,
-    /// Events for orchestrations that are still to begin, as this step leaves them, by key.
-    pub(super) early_events: BTreeMap<Vec<u8>, Option<EarlyEventRecord>>,
+    /// Events for orchestrations that are still to begin, as this step leaves them, by the keys of their places; `None` if
+    /// the event is gone.
+    pub(super) early_events: BTreeMap<Vec<u8>, Option<(EarlyPlaceRecord, EarlyEventRecord)>>,
+    /// How many events wait for an orchestration, as this step leaves it.
+    pub(super) early_counts: HashMap<InstanceId, EarlyCountRecord>,
     /// Request rows as this step leaves them, by key; `None` if the row is forgotten.
     pub(super) requests: HashMap<Vec<u8>, Option<RequestRecord>>,
 }
@@ -117,6 +120,14 @@ impl Step {
         };
         self.next_index += 1;
         id
+    }
+
+    /// The place of a row that this step adds to those which are removed by age.
+    pub(super) fn next_place(&mut self) -> Place {
+        Place {
+            number: self.next_id(),
+            since: self.now,
+        }
     }
 
     /// Lets `source` send something when the running turn is over.
@@ -176,7 +187,7 @@ mod tests {
         step.behind_locks.push(id);
         step.stored_calls.push(Token(1));
         step.timers.insert(Vec::new(), None);
-        step.letters.insert(Vec::new());
+        step.letters.insert(MessageId::MIN);
         step.requests.insert(Vec::new(), None);
         let renewed = step.renewed(2, Timestamp(2), 2);
         let new = Step::default().renewed(2, Timestamp(2), 2);

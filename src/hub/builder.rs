@@ -264,13 +264,14 @@ impl HubBuilder {
         self
     }
 
-    /// How long a request id is remembered, rounded up to whole hours; a day if nothing is said.
+    /// The time for which a request id is remembered, counted from its first use (default: one day). A partition with more
+    /// than 100 000 ids forgets the oldest before, but none that is younger than a minute.
     pub fn request_retention(mut self, retention: Duration) -> Self {
         self.limits.request_retention = retention;
         self
     }
 
-    /// How long a dead letter is kept; thirty days if nothing is said.
+    /// The time for which a dead letter is kept (default: 30 days). A partition with more than 1 000 drops some before.
     pub fn dead_letter_retention(mut self, retention: Duration) -> Self {
         self.limits.dead_letter_retention = retention;
         self

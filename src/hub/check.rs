@@ -13,12 +13,14 @@ use crate::id::{InstanceId, PartitionId};
 use crate::store::keys::{self, Table};
 use crate::store::records::history::TurnRecord;
 use crate::store::records::instance::{
-    ActivityRecord, EarlyEventRecord, EndRecord, InstanceRecord, LockRecord, StartRecord,
+    ActivityRecord, EarlyCountRecord, EarlyEventRecord, EarlyPlaceRecord, EndRecord, InstanceRecord, LockRecord,
+    StartRecord,
 };
 use crate::store::records::{
     self, DeadLetterRecord, PartitionRecord, QuarantineRecord, RequestRecord, StateRecord, TimerRecord,
 };
 use crate::store::{Inspected, PageBounds, ReadOnlyStore, Reader};
+use crate::time::Timestamp;
 
 /// How many problems are described; the others are only counted.
 const PROBLEMS: usize = 1_000;
@@ -293,11 +295,12 @@ fn decode(table: Table, key: &[u8], value: &[u8]) -> Result<(), String> {
         }
         Table::TimerName => length(value, 8),
         Table::Request => record::<RequestRecord>(value, what).map(drop),
-        Table::RequestExpiry => keys::request_expiry_parts(key).map(drop).ok_or(BROKEN_KEY.to_owned()),
+        Table::RequestAge => keys::request_age_parts(key).map(drop).ok_or(BROKEN_KEY.to_owned()),
         Table::DeadLetter => {
             keys::message_id_of(key).ok_or(BROKEN_KEY)?;
             record::<DeadLetterRecord>(value, what).map(drop)
         }
+        Table::DeadLetterAge => keys::dead_letter_age_parts(key).map(drop).ok_or(BROKEN_KEY.to_owned()),
         Table::Quarantine => record::<QuarantineRecord>(value, what).map(drop),
         Table::Lock => record::<LockRecord>(value, what).map(drop),
         Table::Instance => record::<InstanceRecord>(value, what).map(drop),
@@ -320,6 +323,10 @@ fn decode(table: Table, key: &[u8], value: &[u8]) -> Result<(), String> {
         Table::OrchestrationName => keys::orchestration_name_parts(key)
             .map(drop)
             .ok_or(BROKEN_KEY.to_owned()),
+        Table::EarlyPlace => record::<EarlyPlaceRecord>(value, what).map(drop),
+        Table::EarlyExpiry => keys::early_expiry_parts(key).map(drop).ok_or(BROKEN_KEY.to_owned()),
+        Table::EarlyCount => record::<EarlyCountRecord>(value, what).map(drop),
+        Table::EarlyLeft => record::<Timestamp>(value, what).map(drop),
     }
 }
 
@@ -342,8 +349,10 @@ fn instance(table: Table, key: &[u8]) -> Option<&str> {
     match table {
         Table::Partition | Table::DeadLetter | Table::OrchestrationName => None,
         Table::Timer => keys::timer_parts(key).map(|(_, id, _)| id),
-        Table::RequestExpiry => keys::request_expiry_parts(key).map(|(_, id, _)| id),
+        Table::RequestAge => keys::request_age_parts(key).map(|(_, id, _)| id),
+        Table::DeadLetterAge => keys::dead_letter_age_parts(key).map(|(_, id)| id),
         Table::Status => keys::status_parts(key).map(|(_, id)| id),
+        Table::EarlyExpiry => keys::early_expiry_parts(key).map(|(_, id, _)| id),
         _ => keys::id_of(key),
     }
 }
@@ -358,8 +367,9 @@ fn name(table: Table) -> &'static str {
         Table::Timer => "timer",
         Table::TimerName => "timer name",
         Table::Request => "request id",
-        Table::RequestExpiry => "expiry of a request id",
+        Table::RequestAge => "age of a request id",
         Table::DeadLetter => "dead letter",
+        Table::DeadLetterAge => "age of a dead letter",
         Table::Quarantine => "quarantine",
         Table::Lock => "lock",
         Table::Instance => "orchestration",
@@ -371,6 +381,10 @@ fn name(table: Table) -> &'static str {
         Table::EarlyEvent => "early event",
         Table::OrchestrationName => "orchestration name",
         Table::Start => "start of an orchestration",
+        Table::EarlyPlace => "place of an early event",
+        Table::EarlyExpiry => "expiry of an early event",
+        Table::EarlyCount => "count of early events",
+        Table::EarlyLeft => "early events that are left",
     }
 }
 

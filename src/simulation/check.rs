@@ -90,6 +90,10 @@ pub(super) fn heard(world: &World, index: usize) {
             finals.all(|other| other == first),
             "two answers under one request id: {request:?}"
         );
+        assert!(
+            !heard.is_refusal(),
+            "refused under the request id of what took effect: {request:?}"
+        );
     }
 }
 

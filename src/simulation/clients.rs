@@ -128,17 +128,26 @@ impl Request {
 
 impl Heard {
     /// Whether it is what everyone hears who asks with the same request id. What the hub says before it looks the
-    /// request up differs from time to time.
+    /// request up differs from time to time, and a refusal is not kept.
     pub(super) fn is_final(&self) -> bool {
-        !matches!(
-            self,
-            Self::Failed(
-                ErrorKind::Quarantined
-                    | ErrorKind::Unregistered
-                    | ErrorKind::Overloaded
-                    | ErrorKind::UnknownOperation
-                    | ErrorKind::RequestIdReused
+        !self.is_refusal()
+            && !matches!(
+                self,
+                Self::Failed(
+                    ErrorKind::Quarantined
+                        | ErrorKind::Unregistered
+                        | ErrorKind::Overloaded
+                        | ErrorKind::UnknownOperation
+                        | ErrorKind::RequestIdReused
+                )
             )
+    }
+
+    /// Whether it says that nothing happened because of what was there at that moment.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::Failed(ErrorKind::NotFound | ErrorKind::AlreadyExists | ErrorKind::Ended | ErrorKind::WrongState)
         )
     }
 

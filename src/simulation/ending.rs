@@ -143,7 +143,15 @@ impl World {
             keys::partition_and_table(key).is_some_and(|(_, table)| {
                 !matches!(
                     table,
-                    Table::Partition | Table::Request | Table::RequestExpiry | Table::DeadLetter | Table::EarlyEvent
+                    Table::Partition
+                        | Table::Request
+                        | Table::RequestAge
+                        | Table::DeadLetter
+                        | Table::DeadLetterAge
+                        | Table::EarlyEvent
+                        | Table::EarlyPlace
+                        | Table::EarlyExpiry
+                        | Table::EarlyCount
                 )
             })
         });

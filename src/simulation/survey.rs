@@ -160,17 +160,24 @@ impl Survey {
             self.letters.push((partition, keys::message_id_of(key).unwrap(), known));
         }
         let counted = counters(partition, reader).dead_letters;
+        let ages = reader.scan(keys::dead_letter_ages(partition), usize::MAX).unwrap();
+        let places = ages.iter().map(|(key, _)| keys::dead_letter_age_parts(key).unwrap().0);
+        let ids = rows.iter().map(|(key, _)| keys::message_id_of(key).unwrap());
+        assert!(
+            places.map(|place| place.number).eq(ids),
+            "dead letters and their ages differ"
+        );
         self.pairs
             .push(("dead letters and their count", rows.len() as u64, counted));
     }
 
     fn look_at_requests(&mut self, partition: PartitionId, reader: &dyn Reader) {
         let rows = table_like(&keys::request(partition, &InstanceId::trusted(""), ""), reader);
-        let expiries = reader.scan(keys::request_expiries(partition), usize::MAX).unwrap();
+        let ages = reader.scan(keys::request_ages(partition), usize::MAX).unwrap();
         let counted = counters(partition, reader).requests;
-        self.request_rows += rows.len() + expiries.len();
+        self.request_rows += rows.len() + ages.len();
         self.pairs
-            .push(("requests and their expiries", rows.len() as u64, expiries.len() as u64));
+            .push(("requests and their ages", rows.len() as u64, ages.len() as u64));
         self.pairs
             .push(("requests and their count", rows.len() as u64, counted));
     }

@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use crate::id::{ExecutionId, InstanceId, MessageId, PartitionId, Sequence};
+use crate::store::records::Place;
 use crate::store::records::instance::OrchestrationStatus;
 use crate::time::Timestamp;
 
@@ -27,8 +28,9 @@ pub(crate) enum Table {
     Timer = 0x30,
     TimerName = 0x31,
     Request = 0x40,
-    RequestExpiry = 0x41,
+    RequestAge = 0x41,
     DeadLetter = 0x50,
+    DeadLetterAge = 0x51,
     Quarantine = 0x60,
     Lock = 0x61,
     Instance = 0x70,
@@ -40,12 +42,16 @@ pub(crate) enum Table {
     EarlyEvent = 0x76,
     OrchestrationName = 0x77,
     Start = 0x78,
+    EarlyPlace = 0x79,
+    EarlyExpiry = 0x7a,
+    EarlyCount = 0x7b,
+    EarlyLeft = 0x7c,
 }
 
 #[cfg(any(feature = "rocksdb", test))]
 impl Table {
     /// All of them, in the order of their bytes.
-    pub(crate) const ALL: [Self; 20] = [
+    pub(crate) const ALL: [Self; 25] = [
         Self::Partition,
         Self::State,
         Self::Urgent,
@@ -53,8 +59,9 @@ impl Table {
         Self::Timer,
         Self::TimerName,
         Self::Request,
-        Self::RequestExpiry,
+        Self::RequestAge,
         Self::DeadLetter,
+        Self::DeadLetterAge,
         Self::Quarantine,
         Self::Lock,
         Self::Instance,
@@ -66,6 +73,10 @@ impl Table {
         Self::EarlyEvent,
         Self::OrchestrationName,
         Self::Start,
+        Self::EarlyPlace,
+        Self::EarlyExpiry,
+        Self::EarlyCount,
+        Self::EarlyLeft,
     ];
 }
 
@@ -279,24 +290,42 @@ pub(crate) fn request(partition: PartitionId, id: &InstanceId, request: &str) ->
     key
 }
 
-/// A request row under the time at which it may be forgotten.
-pub(crate) fn request_expiry(partition: PartitionId, expires: Timestamp, id: &InstanceId, request: &str) -> Vec<u8> {
-    let mut key = table(partition, Table::RequestExpiry, 9 + id.as_str().len() + request.len());
-    key.extend_from_slice(&expires.0.to_be_bytes());
+/// The place of a request row among those of its partition: in the order in which they were written, whatever the clock
+/// said, with the time at which it was.
+pub(crate) fn request_age(partition: PartitionId, place: Place, id: &InstanceId, request: &str) -> Vec<u8> {
+    let mut key = table(partition, Table::RequestAge, 21 + id.as_str().len() + request.len());
+    put_place(&mut key, place);
     key.extend_from_slice(id.as_str().as_bytes());
     key.push(END);
     key.extend_from_slice(request.as_bytes());
     key
 }
 
-/// The request rows of a partition in the order in which they expire.
-pub(crate) fn request_expiries(partition: PartitionId) -> Range<Vec<u8>> {
-    beginning_with(table(partition, Table::RequestExpiry, 0))
+/// The request rows of a partition, oldest first.
+pub(crate) fn request_ages(partition: PartitionId) -> Range<Vec<u8>> {
+    beginning_with(table(partition, Table::RequestAge, 0))
 }
 
-/// Expiry, and the id with its request, in the key of a request's expiry.
-pub(crate) fn request_expiry_parts(key: &[u8]) -> Option<(Timestamp, &str, &str)> {
-    timer_parts(key)
+/// Place, and the id with its request, in the key of a request's age.
+pub(crate) fn request_age_parts(key: &[u8]) -> Option<(Place, &str, &str)> {
+    let (place, rest) = place_of(key)?;
+    let (id, request) = rest.split_once('\0')?;
+    Some((place, id, request))
+}
+
+fn put_place(key: &mut Vec<u8>, place: Place) {
+    put_message_id(key, place.number);
+    key.extend_from_slice(&place.since.0.to_be_bytes());
+}
+
+/// The place that a key begins with, and the text behind it.
+fn place_of(key: &[u8]) -> Option<(Place, &str)> {
+    let since = u64::from_be_bytes(key.get(15..23)?.try_into().ok()?);
+    let place = Place {
+        number: message_id_of(key.get(3..15)?)?,
+        since: Timestamp(since),
+    };
+    Some((place, std::str::from_utf8(key.get(23..)?).ok()?))
 }
 
 /// A message that could not be processed.
@@ -309,6 +338,25 @@ pub(crate) fn dead_letter(partition: PartitionId, message: MessageId) -> Vec<u8>
 /// The dead letters of a partition, oldest first.
 pub(crate) fn dead_letters(partition: PartitionId) -> Range<Vec<u8>> {
     beginning_with(table(partition, Table::DeadLetter, 0))
+}
+
+/// The place of a dead letter among those of its partition, with the entity that it was for. What is kept and what goes is
+/// decided here, without a look at what may be large.
+pub(crate) fn dead_letter_age(partition: PartitionId, place: Place, target: &str) -> Vec<u8> {
+    let mut key = table(partition, Table::DeadLetterAge, 20 + target.len());
+    put_place(&mut key, place);
+    key.extend_from_slice(target.as_bytes());
+    key
+}
+
+/// The places of the dead letters of a partition, oldest first.
+pub(crate) fn dead_letter_ages(partition: PartitionId) -> Range<Vec<u8>> {
+    beginning_with(table(partition, Table::DeadLetterAge, 0))
+}
+
+/// Place and target in the key of a dead letter's age.
+pub(crate) fn dead_letter_age_parts(key: &[u8]) -> Option<(Place, &str)> {
+    place_of(key)
 }
 
 /// Why an instance is quarantined.
@@ -477,14 +525,70 @@ pub(crate) fn early_event(partition: PartitionId, id: &InstanceId, message: Mess
     key
 }
 
-/// The events that wait for one orchestration.
-pub(crate) fn early_events_of(partition: PartitionId, id: &InstanceId) -> Range<Vec<u8>> {
-    beginning_with(id_row(partition, Table::EarlyEvent, id, 0))
-}
-
 /// All events of a partition that wait for orchestrations.
+#[cfg(test)]
 pub(crate) fn early_events(partition: PartitionId) -> Range<Vec<u8>> {
     beginning_with(table(partition, Table::EarlyEvent, 0))
+}
+
+/// The small row beside such an event, by which it is found, counted and removed.
+pub(crate) fn early_place(partition: PartitionId, id: &InstanceId, message: MessageId) -> Vec<u8> {
+    let mut key = id_row(partition, Table::EarlyPlace, id, 12);
+    put_message_id(&mut key, message);
+    key
+}
+
+/// The rows beside the events that wait for one orchestration, oldest first.
+pub(crate) fn early_places_of(partition: PartitionId, id: &InstanceId) -> Range<Vec<u8>> {
+    beginning_with(id_row(partition, Table::EarlyPlace, id, 0))
+}
+
+/// An event that waits for an orchestration, under the time until which it does.
+pub(crate) fn early_expiry(partition: PartitionId, expires: Timestamp, id: &InstanceId, message: MessageId) -> Vec<u8> {
+    let mut key = table(partition, Table::EarlyExpiry, 21 + id.as_str().len());
+    key.extend_from_slice(&expires.0.to_be_bytes());
+    key.extend_from_slice(id.as_str().as_bytes());
+    key.push(END);
+    put_message_id(&mut key, message);
+    key
+}
+
+/// The events of a partition that wait for orchestrations, by the time until which they do.
+pub(crate) fn early_expiries(partition: PartitionId) -> Range<Vec<u8>> {
+    beginning_with(table(partition, Table::EarlyExpiry, 0))
+}
+
+/// Time, id and message in the key of such a row.
+pub(crate) fn early_expiry_parts(key: &[u8]) -> Option<(Timestamp, &str, MessageId)> {
+    let expires = u64::from_be_bytes(key.get(3..11)?.try_into().ok()?);
+    let (id, message) = key.get(11..)?.split_at_checked(key.len().checked_sub(24)?)?;
+    let message = message.strip_prefix(&[END])?;
+    Some((
+        Timestamp(expires),
+        std::str::from_utf8(id).ok()?,
+        message_id_of(message)?,
+    ))
+}
+
+/// How many events wait for one orchestration.
+pub(crate) fn early_count(partition: PartitionId, id: &InstanceId) -> Vec<u8> {
+    whole_id(partition, Table::EarlyCount, id)
+}
+
+/// That events are left which an orchestration that has begun was not told yet.
+pub(crate) fn early_left(partition: PartitionId, id: &InstanceId) -> Vec<u8> {
+    whole_id(partition, Table::EarlyLeft, id)
+}
+
+/// The orchestrations of a partition that have begun and were not told all events which waited for them.
+pub(crate) fn all_early_left(partition: PartitionId) -> Range<Vec<u8>> {
+    beginning_with(table(partition, Table::EarlyLeft, 0))
+}
+
+/// The first key behind `key`.
+pub(crate) fn behind(mut key: Vec<u8>) -> Vec<u8> {
+    key.push(0);
+    key
 }
 
 #[cfg(test)]
@@ -500,7 +604,11 @@ mod tests {
         let message_id = MessageId { batch: 258, index: 3 };
         let time = Timestamp(0x0102_0304);
         let execution = ExecutionId(*b"0123456789abcdef");
-        let pinned: [(Vec<u8>, &[u8]); 19] = [
+        let place = Place {
+            number: message_id,
+            since: time,
+        };
+        let pinned: [(Vec<u8>, &[u8]); 24] = [
             (partition(PARTITION), b"\x00\x07\x01"),
             (state(PARTITION, &id), b"\x00\x07\x10@a@k"),
             (
@@ -514,8 +622,12 @@ mod tests {
             (timer_name(PARTITION, &id, "t"), b"\x00\x07\x31@a@k\x00t"),
             (request(PARTITION, &id, "r"), b"\x00\x07\x40@a@k\x00r"),
             (
-                request_expiry(PARTITION, time, &id, "r"),
-                b"\x00\x07\x41\x00\x00\x00\x00\x01\x02\x03\x04@a@k\x00r",
+                request_age(PARTITION, place, &id, "r"),
+                b"\x00\x07\x41\x00\x00\x00\x00\x00\x00\x01\x02\x00\x00\x00\x03\x00\x00\x00\x00\x01\x02\x03\x04@a@k\x00r",
+            ),
+            (
+                dead_letter_age(PARTITION, place, "@a@k"),
+                b"\x00\x07\x51\x00\x00\x00\x00\x00\x00\x01\x02\x00\x00\x00\x03\x00\x00\x00\x00\x01\x02\x03\x04@a@k",
             ),
             (
                 dead_letter(PARTITION, message_id),
@@ -547,6 +659,16 @@ mod tests {
                 early_event(PARTITION, &id, message_id),
                 b"\x00\x07\x76@a@k\x00\x00\x00\x00\x00\x00\x00\x01\x02\x00\x00\x00\x03",
             ),
+            (
+                early_place(PARTITION, &id, message_id),
+                b"\x00\x07\x79@a@k\x00\x00\x00\x00\x00\x00\x00\x01\x02\x00\x00\x00\x03",
+            ),
+            (
+                early_expiry(PARTITION, time, &id, message_id),
+                b"\x00\x07\x7a\x00\x00\x00\x00\x01\x02\x03\x04@a@k\x00\x00\x00\x00\x00\x00\x00\x01\x02\x00\x00\x00\x03",
+            ),
+            (early_count(PARTITION, &id), b"\x00\x07\x7b@a@k"),
+            (early_left(PARTITION, &id), b"\x00\x07\x7c@a@k"),
         ];
         for (key, bytes) in pinned {
             assert_eq!(key.escape_ascii().to_string(), bytes.escape_ascii().to_string());
@@ -568,6 +690,22 @@ mod tests {
         assert_eq!(
             timer_parts(&timer(PARTITION, Timestamp(9), &id, "a b")),
             Some((Timestamp(9), "@a@k", "a b"))
+        );
+        let place = Place {
+            number: message_id,
+            since: Timestamp(9),
+        };
+        assert_eq!(
+            request_age_parts(&request_age(PARTITION, place, &id, "a b")),
+            Some((place, "@a@k", "a b"))
+        );
+        assert_eq!(
+            early_expiry_parts(&early_expiry(PARTITION, Timestamp(9), &id, message_id)),
+            Some((Timestamp(9), "@a@k", message_id))
+        );
+        assert_eq!(
+            dead_letter_age_parts(&dead_letter_age(PARTITION, place, "@a@k")),
+            Some((place, "@a@k"))
         );
         let row = urgent(PARTITION, &id, message_id);
         assert_eq!((id_of(&row), message_id_of(&row)), (Some("@a@k"), Some(message_id)));

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::Failure;
-use crate::id::{ExecutionId, Sequence};
+use crate::id::{ExecutionId, MessageId, Sequence};
 use crate::store::records::instance::{LockOrder, Order};
 use crate::time::Timestamp;
 
@@ -113,8 +113,16 @@ pub(crate) struct TimerRecord {
 pub(crate) struct RequestRecord {
     /// Tells whether a retry asks for the same.
     pub(crate) fingerprint: u64,
-    pub(crate) expires: Timestamp,
+    pub(crate) place: Place,
     pub(crate) outcome: RequestOutcome,
+}
+
+/// The place of a row among those of its kind in a partition, which are removed in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Place {
+    /// Rises from row to row, whatever the clock says.
+    pub(crate) number: MessageId,
+    pub(crate) since: Timestamp,
 }
 
 /// How far a request has come.
@@ -157,6 +165,8 @@ pub(crate) struct PartitionRecord {
     pub(crate) requests: u64,
     pub(crate) dead_letters: u64,
     pub(crate) early_events: u64,
+    /// The bytes of these events.
+    pub(crate) early_bytes: u64,
 }
 
 /// Writes a record over `bytes`.
@@ -265,8 +275,9 @@ mod tests {
             requests: 1,
             dead_letters: 128,
             early_events: 2,
+            early_bytes: 3,
         };
-        pinned(&partition, b"\x01\x01\x80\x01\x02");
+        pinned(&partition, b"\x01\x01\x80\x01\x02\x03");
         let quarantine = QuarantineRecord {
             reason: "no".into(),
             since: Timestamp(2),
@@ -365,14 +376,17 @@ mod tests {
     fn requests_with_every_outcome_are_pinned() {
         let request = |outcome| RequestRecord {
             fingerprint: 1,
-            expires: Timestamp(2),
+            place: Place {
+                number: MessageId { batch: 3, index: 4 },
+                since: Timestamp(2),
+            },
             outcome,
         };
-        pinned(&request(RequestOutcome::Waiting), b"\x01\x01\x02\x00");
-        pinned(&request(RequestOutcome::Accepted), b"\x01\x01\x02\x01");
+        pinned(&request(RequestOutcome::Waiting), b"\x01\x01\x03\x04\x02\x00");
+        pinned(&request(RequestOutcome::Accepted), b"\x01\x01\x03\x04\x02\x01");
         pinned(
             &request(RequestOutcome::Answer(b"5".to_vec())),
-            b"\x01\x01\x02\x02\x015",
+            b"\x01\x01\x03\x04\x02\x02\x015",
         );
         let failure = Failure {
             error_type: "E".into(),
@@ -382,12 +396,15 @@ mod tests {
             non_retriable: true,
         };
         let returned = RequestOutcome::Returned(failure);
-        pinned(&request(returned), b"\x01\x01\x02\x03\x01E\x01m\x01\x011\x01\x01s\x01");
+        pinned(
+            &request(returned),
+            b"\x01\x01\x03\x04\x02\x03\x01E\x01m\x01\x011\x01\x01s\x01",
+        );
         let runtime = RequestOutcome::Runtime {
             kind: ErrorKind::TimedOut,
             message: "m".into(),
         };
-        pinned(&request(runtime), b"\x01\x01\x02\x04\x08\x01m");
+        pinned(&request(runtime), b"\x01\x01\x03\x04\x02\x04\x08\x01m");
     }
 
     /// A kind is stored as its place in the list, so a new one goes to the end.

@@ -185,7 +185,7 @@ impl Core {
             Some(start) => *start,
             None => start_of(reader, partition, stage.id, &instance.record)?,
         };
-        let early = self.take_early_events(stage.id, step, reader)?;
+        let early = self.take_early_events(stage.id, &start.events, step, reader)?;
         let is_same = early.is_empty() && !self.settle_version(&mut start);
         start.events.extend(early);
         self.note_name(stage.id, &start, step);

@@ -92,9 +92,9 @@ impl Core {
         })?;
         if instance.record.turns == 0 {
             self.remove_timer(stage.id, super::begin::START_TIMER, step, reader)?;
-            // What was kept for its first turn is not for an orchestration that takes its place.
-            self.take_early_events(stage.id, step, reader)?;
         }
+        // What was kept for its first turn is not for an orchestration that takes its place.
+        self.drop_early_events(stage.id, step, reader)?;
         for (sequence, open) in open.into_steps() {
             if let OpenStep::Child { instance } = &open {
                 if children {

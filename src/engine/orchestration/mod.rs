@@ -4,6 +4,7 @@
 //! as one row of the history, and carries out what it asked for, all in one commit.
 
 mod begin;
+mod early;
 mod effects;
 mod end;
 mod events;

@@ -21,7 +21,7 @@ use crate::store::records::instance::{OrchestrationStatus, Order, ReusePolicy, S
 use crate::store::{Reader, keys};
 
 /// The most that one turn is told. The rest waits for the next one.
-const EVENTS_OF_A_TURN: usize = 1_024;
+pub(super) const EVENTS_OF_A_TURN: usize = 1_024;
 
 /// What the turns of one orchestration work on, taken out of the core's maps.
 pub(super) struct Stage<'a> {
@@ -92,7 +92,8 @@ impl Core {
                 let is_stopped = |instance: &Instance| instance.record.stopped.is_some();
                 let stopped =
                     matches!(stage.mailbox.block, Block::Open) && stage.instance.as_deref().is_some_and(is_stopped);
-                return Ok(stopped || stage.next.is_some() || !stage.mailbox.is_idle());
+                let more = stage.next.is_some() || !stage.mailbox.is_idle() || self.has_early_events(stage);
+                return Ok(stopped || more);
             }
             match self.round(stage, step, reader)? {
                 Round::Again => {}
@@ -106,6 +107,10 @@ impl Core {
     fn round(&mut self, stage: &mut Stage<'_>, step: &mut Step, reader: &dyn Reader) -> Result<Round> {
         if let Some(message) = stage.next.take() {
             self.begin(stage, message, step, reader)?;
+            return Ok(Round::Again);
+        }
+        if self.has_early_events(stage) {
+            self.tell_early_events(stage, step, reader)?;
             return Ok(Round::Again);
         }
         let mut gathered = Gathered::default();

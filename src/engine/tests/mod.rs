@@ -2,6 +2,7 @@
 
 mod aging;
 mod bounds;
+pub(super) mod counting;
 mod memory;
 mod queue;
 mod stage;

@@ -46,6 +46,7 @@ impl World {
         self.settle_all();
         let inventory = self.inventory();
         assert!(inventory.early.is_empty(), "events are left for {:?}", inventory.early);
+        assert!(inventory.early_left.is_empty(), "{:?}", inventory.early_left);
         self.order_each(
             |_| true,
             || Order::Purge {

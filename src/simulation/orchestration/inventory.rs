@@ -10,7 +10,8 @@ use crate::simulation::world::World;
 use crate::store::instances::{catch_up, instance};
 use crate::store::records::history::{Command, Incoming, StepOutcome, TurnRecord};
 use crate::store::records::instance::{
-    ActivityRecord, EndRecord, InstanceRecord, LockRecord, OrchestrationStatus, Order, StopKind,
+    ActivityRecord, EarlyCountRecord, EarlyPlaceRecord, EndRecord, InstanceRecord, LockRecord, OrchestrationStatus,
+    Order, StopKind,
 };
 use crate::store::records::{self, Action, MessageRecord, PartitionRecord};
 use crate::store::{Reader, keys};
@@ -32,6 +33,10 @@ pub(super) struct Inventory {
     /// How many events wait for an orchestration that is to begin, and for which ones.
     pub(super) early: Vec<String>,
     pub(super) early_counted: u64,
+    /// How many places there are beside them.
+    pub(super) early_places: u64,
+    /// Who has begun and was not told all of them.
+    pub(super) early_left: BTreeSet<String>,
     /// How many turns there are of each execution.
     pub(super) turns: BTreeMap<(String, ExecutionId), u32>,
     /// When each execution had its first turn.
@@ -228,6 +233,28 @@ impl Inventory {
         }
         let early = scan(keys::early_events(partition));
         self.early.extend(early.iter().map(|(key, _)| id_of(key)));
+        let any_count = keys::early_count(partition, &any);
+        for (key, row) in scan(table_of(&any_count)) {
+            let count: EarlyCountRecord = records::decode(&row, "count").expect("a count");
+            let places = scan(keys::early_places_of(partition, &InstanceId::trusted(id_of(&key))));
+            let places = places
+                .iter()
+                .map(|(_, row)| records::decode::<EarlyPlaceRecord>(row, "place").expect("a place"));
+            let bytes = places.clone().map(|place| place.bytes).sum();
+            let counted = EarlyCountRecord {
+                events: places.len() as u64,
+                bytes,
+            };
+            assert_eq!(
+                count,
+                counted,
+                "the events that wait for {} and their count",
+                id_of(&key)
+            );
+            self.early_places += count.events;
+        }
+        let left = scan(keys::all_early_left(partition));
+        self.early_left.extend(left.iter().map(|(key, _)| id_of(key)));
         if let Some(row) = reader
             .get(&keys::partition(partition))
             .expect("the model's reads do not fail")

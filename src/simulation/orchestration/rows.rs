@@ -44,9 +44,14 @@ pub(super) fn belong_together(inventory: &Inventory, references: &BTreeMap<Strin
         inventory.early_counted,
         "events that are kept and their count"
     );
+    assert_eq!(
+        inventory.early_places, inventory.early_counted,
+        "places of events that are kept and their count"
+    );
     for id in &inventory.early {
         let has_begun = instances.get(id).is_some_and(|record| record.turns > 0);
-        assert!(!has_begun, "an event is kept for {id}, which has begun");
+        let is_left = inventory.early_left.contains(id);
+        assert!(!has_begun || is_left, "an event is kept for {id}, which has begun");
     }
     open_steps_have_rows(inventory, references);
     rows_have_open_steps(inventory, references);

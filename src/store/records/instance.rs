@@ -258,7 +258,27 @@ pub(crate) struct EarlyEventRecord {
     pub(crate) name: String,
     #[serde(with = "serde_bytes")]
     pub(crate) payload: Vec<u8>,
+}
+
+impl EarlyEventRecord {
+    /// Its size, as far as it can be large.
+    pub(crate) fn bytes(&self) -> u64 {
+        (self.name.len() + self.payload.len()) as u64
+    }
+}
+
+/// What is known of such an event without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct EarlyPlaceRecord {
     pub(crate) expires: Timestamp,
+    pub(crate) bytes: u64,
+}
+
+/// The events that wait for one orchestration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct EarlyCountRecord {
+    pub(crate) events: u64,
+    pub(crate) bytes: u64,
 }
 
 /// What a message asks of an orchestration.

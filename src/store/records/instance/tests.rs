@@ -95,9 +95,14 @@ fn activities_and_early_events_are_pinned() {
     let event = EarlyEventRecord {
         name: "n".into(),
         payload: b"1".to_vec(),
-        expires: Timestamp(2),
     };
-    pinned(&event, b"\x01\x01n\x011\x02");
+    pinned(&event, b"\x01\x01n\x011");
+    let place = EarlyPlaceRecord {
+        expires: Timestamp(2),
+        bytes: 130,
+    };
+    pinned(&place, b"\x01\x02\x82\x01");
+    pinned(&EarlyCountRecord { events: 1, bytes: 2 }, b"\x01\x01\x02");
 }
 
 #[test]

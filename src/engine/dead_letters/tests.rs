@@ -1,0 +1,92 @@
+//! Which dead letters are kept where there are too many.
+
+use super::*;
+use crate::engine::Limits;
+use crate::engine::tests::counting::{Stage, operation};
+
+const PARTITION: PartitionId = PartitionId(0);
+
+/// Signals nonsense that waits behind a running operation until that ends.
+fn signal_nonsense(stage: &mut Stage, entity: &str, count: usize) {
+    stage.ask(entity, operation("add_slowly", 1), true, None);
+    stage.settle();
+    for _ in 0..count {
+        stage.ask(entity, operation("multiply", 2), false, None);
+    }
+    stage.settle();
+}
+
+/// How many dead letters each entity has, in the order of the letters.
+fn letters(stage: &Stage) -> Vec<(String, usize)> {
+    let rows = stage.model.scan(keys::dead_letters(PARTITION), usize::MAX).unwrap();
+    let mut letters: Vec<(String, usize)> = Vec::new();
+    for (_, value) in &rows {
+        let record: DeadLetterRecord = records::decode(value, "dead letter").unwrap();
+        match letters.last_mut().filter(|(target, _)| *target == record.target) {
+            Some((_, count)) => *count += 1,
+            None => letters.push((record.target, 1)),
+        }
+    }
+    assert_eq!(rows.len(), stage.count(keys::dead_letter_ages(PARTITION)));
+    assert_eq!(rows.len() as u64, stage.counters().dead_letters);
+    letters
+}
+
+fn stage() -> Stage {
+    Stage::new(Limits {
+        dead_letters: 10,
+        page: 4,
+        ..Limits::default()
+    })
+}
+
+/// Whoever fills a partition with dead letters drives out its own, and not those of others.
+#[test]
+fn the_entity_that_has_most_dead_letters_loses_its_oldest() {
+    let mut stage = stage();
+    for (entity, count) in [("@counter@victim", 3), ("@counter@hostile", 500)] {
+        signal_nonsense(&mut stage, entity, count);
+        stage.finish_async();
+        stage.settle();
+    }
+    let expected = [("@counter@victim".to_owned(), 3), ("@counter@hostile".to_owned(), 7)];
+    assert_eq!(letters(&stage), expected);
+}
+
+/// A message that waited for long is a young dead letter, and goes after those that died before it.
+#[test]
+fn a_dead_letter_is_as_old_as_its_death() {
+    let mut stage = stage();
+    signal_nonsense(&mut stage, "@counter@waits", 1);
+    let waits = std::mem::take(&mut stage.running);
+    for number in 0..10 {
+        signal_nonsense(&mut stage, &format!("@counter@{number}"), 1);
+        stage.finish_async();
+        stage.settle();
+        stage.now += 1_000;
+    }
+    stage.running = waits;
+    stage.finish_async();
+    stage.settle();
+    let left: Vec<String> = letters(&stage).into_iter().map(|(target, _)| target).collect();
+    let expected: Vec<String> = (1..10).map(|number| format!("@counter@{number}")).collect();
+    assert_eq!(left, [expected, vec!["@counter@waits".to_owned()]].concat());
+}
+
+/// Dead letters go when their time is over, and no step reads more than their places.
+#[test]
+fn dead_letters_expire_unread() {
+    let mut stage = stage();
+    signal_nonsense(&mut stage, "@counter@a", 9);
+    stage.finish_async();
+    stage.settle();
+    stage.now += 29 * 24 * 60 * 60 * 1_000;
+    stage.reopen();
+    stage.most_read = 0;
+    stage.settle();
+    assert_eq!(letters(&stage), [("@counter@a".to_owned(), 9)]);
+    stage.now += 2 * 24 * 60 * 60 * 1_000;
+    stage.settle();
+    assert_eq!(letters(&stage), []);
+    assert!(stage.most_read < 32, "{} bytes were read", stage.most_read);
+}

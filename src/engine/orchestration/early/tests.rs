@@ -1,0 +1,189 @@
+//! Events before a start are bounded in number and bytes, and told in pages, in order, and once.
+
+use super::*;
+use crate::engine::Limits;
+use crate::engine::tests::counting::Stage;
+use crate::store::records::Action;
+
+const HOUR: u64 = 3_600_000;
+const PARTITION: PartitionId = PartitionId(0);
+const MIB: usize = 1 << 20;
+
+fn small() -> Limits {
+    Limits {
+        early_events: 10,
+        early_bytes: 1_000,
+        ..Limits::default()
+    }
+}
+
+/// Nothing is left of events that waited.
+#[track_caller]
+fn nothing_is_left(stage: &Stage) {
+    let counters = stage.counters();
+    assert_eq!((counters.early_events, counters.early_bytes), (0, 0));
+    let id = InstanceId::trusted("o");
+    let left = [
+        keys::early_events(PARTITION),
+        keys::early_places_of(PARTITION, &id),
+        keys::early_expiries(PARTITION),
+        keys::all_early_left(PARTITION),
+        keys::early_count(PARTITION, &id)..keys::behind(keys::early_count(PARTITION, &id)),
+    ];
+    assert_eq!(left.map(|range| stage.count(range)), [0; 5]);
+}
+
+/// An open, and every minute after it, looks at no event: what it reads is little, however large they are.
+#[test]
+fn an_open_reads_no_event() {
+    let mut stage = Stage::new(Limits::default());
+    for number in 0..200 {
+        let kept = stage.raise(&format!("o-{}", number % 20), number, MIB / 8, Some(HOUR));
+        assert_eq!(kept.unwrap(), "true");
+    }
+    stage.most_read = 0;
+    stage.reopen();
+    for _ in 0..10 {
+        stage.now += 60_000;
+        stage.add("@counter@a", 1, &stage.now.to_string()).unwrap();
+    }
+    stage.now += HOUR;
+    stage.settle();
+    assert!(
+        stage.most_read < MIB / 16,
+        "{} bytes were read in one step",
+        stage.most_read
+    );
+    nothing_is_left(&stage);
+}
+
+/// More events than fit into one turn, in number or in bytes, are told in several, before what comes later, also over a
+/// reopen between any two steps.
+#[test]
+fn many_events_before_a_start_are_told_in_pages() {
+    for (count, bytes) in [(2_500, 0), (60, MIB / 4)] {
+        for reopens in [false, true] {
+            let mut stage = Stage::new(Limits::default());
+            for number in 0..count {
+                stage.raise("o", number, bytes, Some(HOUR)).unwrap();
+            }
+            stage.most_read = 0;
+            stage.send_start("o", count + 1, None);
+            stage.step();
+            let left = stage.counters().early_events;
+            assert!(0 < left && left < count as u64, "{left} are left by the first turn");
+            assert!(
+                stage.most_read < 5 * MIB,
+                "{} bytes were read in one step",
+                stage.most_read
+            );
+            stage.send_event("o", count, 0, None);
+            while stage.core.has_work(Timestamp(stage.now)) {
+                stage.step();
+                if reopens {
+                    stage.reopen();
+                }
+            }
+            // What was on its way when the hub went down, its client sends again; if it was there, all has ended.
+            stage.raise("o", count, 0, None).ok();
+            let all: Vec<usize> = (0..=count).collect();
+            assert_eq!(stage.result("o").unwrap(), serde_json::to_string(&all).unwrap());
+            nothing_is_left(&stage);
+        }
+    }
+}
+
+/// An event that is told late because of others was in time all the same; one that had expired before the start is not told.
+#[test]
+fn what_was_in_time_at_the_start_is_told() {
+    let mut stage = Stage::new(Limits {
+        batch_operations: 1,
+        ..Limits::default()
+    });
+    stage.raise("o", 0, 0, Some(10)).unwrap();
+    for number in 1..=1_500 {
+        stage.raise("o", number, 0, Some(1_000)).unwrap();
+    }
+    stage.now += 999;
+    stage.send_start("o", 1_500, None);
+    stage.step();
+    assert!(stage.counters().early_events > 0);
+    stage.now += HOUR;
+    let all: Vec<usize> = (1..=1_500).collect();
+    assert_eq!(stage.result("o").unwrap(), serde_json::to_string(&all).unwrap());
+    nothing_is_left(&stage);
+}
+
+/// One that ends before it was told all forgets the rest, and the next one under its id is told none of it.
+#[test]
+fn what_is_left_of_an_orchestration_is_not_for_the_next_one() {
+    let mut stage = Stage::new(Limits::default());
+    for number in 0..2_000 {
+        stage.raise("o", number, 0, Some(HOUR)).unwrap();
+    }
+    stage.start("o", 3, None).unwrap();
+    assert_eq!(stage.result("o").unwrap(), "[0,1,2]");
+    nothing_is_left(&stage);
+    stage.start("o", 1, None).unwrap();
+    stage.raise("o", 5, 0, None).unwrap();
+    assert_eq!(stage.result("o").unwrap(), "[5]");
+    // As long as it has not begun, terminating it forgets them as well.
+    stage.raise("o", 6, 0, Some(HOUR)).ok();
+    let later = Timestamp(stage.now + HOUR);
+    stage.start("o", 1, Some(later)).unwrap();
+    stage.raise("o", 7, 0, None).unwrap();
+    let order = Order::Terminate {
+        reason: "over".into(),
+        children: true,
+    };
+    let token = stage.ask("o", Action::Order(Box::new(order)), true, None);
+    stage.answer(token).unwrap();
+    nothing_is_left(&stage);
+}
+
+/// A partition keeps so many events and so many bytes, and one orchestration half of that.
+#[test]
+fn events_before_a_start_are_bounded_in_number_and_bytes() {
+    let mut stage = Stage::new(small());
+    for number in 0..5 {
+        stage.raise("one", number, 0, Some(HOUR)).unwrap();
+    }
+    assert_eq!(stage.raise("one", 5, 0, Some(HOUR)).unwrap_err(), ErrorKind::Overloaded);
+    for number in 0..5 {
+        stage.raise(&format!("other-{number}"), number, 0, Some(HOUR)).unwrap();
+    }
+    assert_eq!(
+        stage.raise("another", 0, 0, Some(HOUR)).unwrap_err(),
+        ErrorKind::Overloaded
+    );
+    let mut stage = Stage::new(small());
+    stage.raise("one", 0, 450, Some(HOUR)).unwrap();
+    assert_eq!(
+        stage.raise("one", 0, 100, Some(HOUR)).unwrap_err(),
+        ErrorKind::Overloaded
+    );
+    stage.raise("two", 0, 450, Some(HOUR)).unwrap();
+    assert_eq!(
+        stage.raise("three", 0, 100, Some(HOUR)).unwrap_err(),
+        ErrorKind::Overloaded
+    );
+    stage.start("one", 1, None).unwrap();
+    stage.raise("three", 0, 100, Some(HOUR)).unwrap();
+}
+
+/// Events expire each at its time, in whatever order they came, and make room.
+#[test]
+fn events_that_expired_make_room() {
+    let mut stage = Stage::new(small());
+    for number in 0..10 {
+        let keep = HOUR * (10 - number as u64);
+        stage.raise(&format!("o-{number}"), number, 0, Some(keep)).unwrap();
+    }
+    for left in (0..10).rev() {
+        stage.now += HOUR;
+        stage.settle();
+        assert_eq!(stage.counters().early_events, left);
+    }
+    assert_eq!(stage.count(keys::early_events(PARTITION)), 0);
+    assert_eq!(stage.count(keys::early_expiries(PARTITION)), 0);
+}
