@@ -62,14 +62,15 @@ fn start(name: &str, input: &str) -> StartRecord {
 #[test]
 fn the_cache_keeps_its_budget() {
     let bytes = LARGE.to_string();
-    let tagged = || StartRecord {
+    let tagged = |start| StartRecord {
         tags: vec![("t".to_owned(), "x".repeat(LARGE))],
-        ..start("rests", "\"\"")
+        ..start
     };
     let text = format!("\"{}\"", "x".repeat(LARGE));
     for most in [
         held(60, || start("returns", &bytes)),
-        held(60, tagged),
+        held(60, || tagged(start("rests", "\"\""))),
+        held(60, || tagged(start("returns", "1"))),
         held(60, || start("rests", &text)),
         held(60, || start("stops", &bytes)),
     ] {
