@@ -1,16 +1,12 @@
 //! What clients ask of a running hub.
 
-use std::collections::BTreeSet;
-
 use serde_json::json;
 
 use super::clients::{Heard, Request, What};
-use super::life::Asked;
 use super::plan::{Kind, Work, key};
 use super::sights::Sight;
 use super::workload::UNKNOWN;
 use super::world::World;
-use crate::engine::message::Token;
 use crate::id::InstanceId;
 use crate::store::records::Action;
 
@@ -40,30 +36,6 @@ impl World {
             if self.climate.impatient && self.aside.chance(20) {
                 self.ask_once_more(index);
             }
-        }
-    }
-
-    /// Clients of one core go away that wait for answers. It forgets those whose calls are rows: nobody is told anything in
-    /// their place.
-    pub(super) fn give_up(&mut self) {
-        let seat = self.random.index(self.life.seats.len());
-        let waiting = self.life.waiting.iter().filter_map(|((at, token), asked)| match asked {
-            Asked::Client(request) if *at == seat => Some((*token, *request)),
-            _ => None,
-        });
-        let waiting: Vec<(Token, usize)> = waiting.collect();
-        let mut gone = BTreeSet::new();
-        for (token, request) in waiting {
-            if self.random.chance(50) {
-                gone.insert(token);
-                self.life.waiting.insert((seat, token), Asked::Nobody);
-                self.requests[request].open -= 1;
-                self.requests[request].lost += 1;
-            }
-        }
-        for token in self.life.seats[seat].core.forget_callers(|token| gone.contains(&token)) {
-            self.life.waiting.remove(&(seat, token));
-            self.see(Sight::CallForgotten, true);
         }
     }
 

@@ -39,7 +39,7 @@ impl World {
         let is_gone = |token| matches!(waiting.get(&(index, token)), Some(Asked::Nobody));
         let forgotten = seat.core.forget_callers(is_gone);
         self.sights
-            .extend((!forgotten.is_empty()).then_some(Sight::CallerForgotten));
+            .extend((!forgotten.is_empty()).then_some(Sight::CallForgotten));
         for token in forgotten {
             waiting.remove(&(index, token));
         }

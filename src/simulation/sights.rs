@@ -23,7 +23,6 @@ pub(super) enum Sight {
     CallForgotten,
     RestWithoutAnOpen,
     TimerReplaced,
-    CallerForgotten,
     CallShared,
     OrchestrationCompleted,
     OrchestrationFailed,
@@ -88,7 +87,6 @@ impl Sight {
         Self::CallForgotten,
         Self::RestWithoutAnOpen,
         Self::TimerReplaced,
-        Self::CallerForgotten,
         Self::CallShared,
     ];
 }

@@ -157,9 +157,6 @@ impl World {
 
     /// An operator does something, if there is something to do.
     pub(super) fn operate(&mut self) {
-        if self.random.chance(20) {
-            return self.give_up();
-        }
         if self.random.chance(50) {
             let kind = *self.random.pick(&Kind::ALL);
             let target = kind.id(&key(&self.climate, &mut self.random));
