@@ -71,7 +71,8 @@ impl World {
     }
 
     fn work(&mut self, target: InstanceId) -> Request {
-        let work = self.plans.draw(target.clone(), &self.climate, &mut self.random);
+        let mut work = self.plans.draw(target.clone(), &self.climate, &mut self.random);
+        self.enlarge(&mut work);
         let call = self.random.chance(50);
         let what = What::Work(work.id);
         let mut request = self.request(target, what, operation(&work), call);
@@ -83,7 +84,8 @@ impl World {
     fn schedule(&mut self, target: InstanceId) -> Option<Request> {
         let replaced = self.timer_to_replace();
         let target = replaced.as_ref().map_or(target, |(target, ..)| target.clone());
-        let work = self.plans.draw(target.clone(), &self.climate, &mut self.random);
+        let mut work = self.plans.draw(target.clone(), &self.climate, &mut self.random);
+        self.enlarge(&mut work);
         let due = self.now.0 + self.random.pick(&[0, 1, 5, 100, 60_000]);
         let (timer, due) = match replaced {
             Some((_, timer, before)) if self.aside.chance(70) => (timer, before),
@@ -159,7 +161,8 @@ impl World {
         }
         let of = *self.random.pick(&used);
         let target = self.requests[of].target.clone();
-        let work = self.plans.draw(target.clone(), &self.climate, &mut self.random);
+        let mut work = self.plans.draw(target.clone(), &self.climate, &mut self.random);
+        self.enlarge(&mut work);
         let call = self.random.chance(50);
         let mut request = self.request(target, What::Misuse(of), operation(&work), call);
         request.id = self.requests[of].id.clone();
@@ -175,5 +178,5 @@ fn operation(work: &Work) -> Action {
 }
 
 fn arguments(work: &Work) -> Vec<u8> {
-    serde_json::to_vec(&json!({ "work": work })).unwrap()
+    serde_json::to_vec(&json!({ "work": work.filled() })).unwrap()
 }

@@ -64,7 +64,10 @@ pub(super) fn heard(world: &World, index: usize) {
     if let Heard::Failed(kind) = heard {
         let possible = match kind {
             ErrorKind::Quarantined | ErrorKind::Unregistered => world.climate.bad_builds,
-            ErrorKind::Overloaded => request.refuse_when_full || matches!(request.what, What::Order(Wish::Raise(_))),
+            ErrorKind::Overloaded => {
+                let has_new_id = world.climate.capped && request.id.is_some();
+                request.refuse_when_full || has_new_id || matches!(request.what, What::Order(Wish::Raise(_)))
+            }
             ErrorKind::UnknownOperation => world.climate.bad_builds || request.what == What::Unknown,
             ErrorKind::RequestIdReused => matches!(request.what, What::Misuse(_)),
             _ => true,
@@ -73,7 +76,7 @@ pub(super) fn heard(world: &World, index: usize) {
     }
     let fits = match request.what {
         What::Work(work) => heard.fits(request.call, &world.plans.nodes[&work]),
-        What::Schedule(..) => *heard == Heard::Accepted,
+        What::Schedule(..) => matches!(heard, Heard::Accepted | Heard::Failed(ErrorKind::Overloaded)),
         What::Cancel(_) => matches!(heard, Heard::Canceled(_)),
         What::Peek => matches!(heard, Heard::Seen(_) | Heard::Failed(_)),
         What::Unknown => matches!(heard, Heard::Failed(_)) || (!request.call && *heard == Heard::Accepted),
@@ -117,7 +120,7 @@ pub(super) fn after_crash(world: &World) {
             continue;
         }
         assert!(
-            done.contains_key(&work) || waiting.contains(&work),
+            done.contains_key(&work) || waiting.contains(&work) || world.dropped.contains(&work),
             "the work {work} is lost, and this was acknowledged: {request:?}"
         );
     }
@@ -230,6 +233,7 @@ fn work_was_done_once(world: &World, survey: &Survey) {
         assert!(count <= 1, "the work {id} was done {count} times");
         let effect = match node.parent {
             _ if node.end != End::Fine || node.how.is_void() => Effect::None,
+            _ if world.dropped.contains(id) => Effect::Unknown,
             Some(parent) if done.contains_key(&parent) => Effect::Sure,
             Some(_) => Effect::None,
             None => roots

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::orchestration::Conditions;
+use super::padding::PAYLOAD_BYTES;
 use super::random::Random;
 use crate::engine::Limits;
 
@@ -62,6 +63,10 @@ pub(super) struct Climate {
     pub(super) forgetful: bool,
     /// Whether clients go away before they are answered, and share request ids.
     pub(super) impatient: bool,
+    /// Whether payloads come close to their limit now and then, and budgets hold only a few of them.
+    pub(super) large: bool,
+    /// Whether request ids, dead letters and early events meet their caps.
+    pub(super) capped: bool,
     /// Nothing if there are entities only.
     pub(super) orchestrations: Option<Conditions>,
 }
@@ -101,6 +106,8 @@ impl Climate {
             .into(),
             forgetful: random.chance(10),
             impatient: false,
+            large: false,
+            capped: false,
             orchestrations: None,
         }
     }
@@ -108,6 +115,36 @@ impl Climate {
     /// Draws what was added after the first seeds were kept in the corpus.
     pub(super) fn draw_aside(&mut self, aside: &mut Random) {
         self.impatient = aside.chance(40);
+        self.large = aside.chance(25);
+        self.capped = aside.chance(25);
+    }
+
+    /// Draws the same of the limits of one life.
+    pub(super) fn limit_aside(&self, limits: &mut Limits, aside: &mut Random) {
+        if self.large {
+            limits.cache_bytes = *aside.pick(&[limits.cache_bytes, 100_000, 400_000]);
+            limits.queue_bytes = *aside.pick(&[limits.queue_bytes, 70_000, 200_000]);
+            limits.page_bytes = *aside.pick(&[limits.page_bytes, 70_000, 200_000]);
+            limits.batch_bytes = *aside.pick(&[limits.batch_bytes, 70_000, 200_000]);
+        }
+        if self.capped {
+            limits.requests_at_most = *aside.pick(&[1, 3, 10]);
+            limits.early_events = *aside.pick(&[limits.early_events, 1, 3]);
+            limits.early_bytes = *aside.pick(&[limits.early_bytes, 10, 200]);
+        }
+        if self.capped && self.forgetful {
+            // Nobody asks again.
+            limits.requests = *aside.pick(&[0, 1, 3]);
+            limits.request_youth = Duration::from_millis(*aside.pick(&[0, 500]));
+        }
+        if self.drops_dead_letters() {
+            limits.dead_letters = *aside.pick(&[0, 1, 2]);
+        }
+    }
+
+    /// Whether dead letters are dropped. Nobody knows what was done of a log that was one.
+    pub(super) fn drops_dead_letters(&self) -> bool {
+        self.capped && !self.deaths && self.orchestrations.is_none()
     }
 
     /// The limits of one life of the hub: mostly so small that everything is cut into many pieces.
@@ -117,7 +154,7 @@ impl Climate {
             false => Duration::from_secs(24 * 60 * 60),
         };
         Limits {
-            payload_bytes: 64 << 10,
+            payload_bytes: PAYLOAD_BYTES,
             batch_operations: *random.pick(&[1, 2, 3, 8, 1_024]),
             batch_bytes: *random.pick(&[200, 2_000, 4 << 20, 4 << 20]),
             cache_bytes: *random.pick(&[0, 0, 1_500, 1 << 20]),

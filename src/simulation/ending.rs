@@ -63,7 +63,7 @@ impl World {
         self.chronicle.forget_after(last);
         check::after_crash(self);
         self.check_after_crash();
-        self.life = Life::open(&self.model, build, &self.climate, &mut self.random);
+        self.life = Life::open(&self.model, build, &self.climate, &mut self.random, &mut self.aside);
     }
 
     /// Whether everything can come to its end without an open, which would take up again whatever this life has forgotten.

@@ -10,7 +10,7 @@ use super::sights::Sight;
 use super::world::World;
 use crate::engine::message::{AsyncEnded, Input, Settled};
 use crate::engine::panic_text;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::store::{Reader, keys};
 
 /// How often an `async` operation is polled before it counts as one that never ends.
@@ -87,9 +87,12 @@ impl World {
         request.open -= 1;
         request.heard.push(heard);
         let finals = request.heard.iter().filter(|heard| heard.is_final()).count();
+        let refuses_when_full = request.refuse_when_full || matches!(request.what, What::Order(_));
         let (heard, misuse) = (request.heard.clone(), matches!(request.what, What::Misuse(_)));
         self.see(Sight::AnswerToARetry, finals > 1);
         self.see(Sight::MisusedRequestId, misuse);
+        let refused = heard.contains(&Heard::Failed(ErrorKind::Overloaded)) && !refuses_when_full;
+        self.see(Sight::RequestIdRefused, refused);
         self.see(Sight::CancelInTime, heard.contains(&Heard::Canceled(true)));
         self.see(Sight::CancelTooLate, heard.contains(&Heard::Canceled(false)));
         self.see_answer(index);

@@ -105,7 +105,13 @@ pub(super) enum Told {
 }
 
 impl Life {
-    pub(super) fn open(model: &Arc<Model>, build: Build, climate: &Climate, random: &mut Random) -> Self {
+    pub(super) fn open(
+        model: &Arc<Model>,
+        build: Build,
+        climate: &Climate,
+        random: &mut Random,
+        aside: &mut Random,
+    ) -> Self {
         let last = match model.get(&keys::COMMIT).unwrap() {
             Some(row) => records::decode(&row, "commit").unwrap(),
             None => CommitRecord::before_the_first(climate.partitions),
@@ -115,6 +121,7 @@ impl Life {
         if let Some(conditions) = &climate.orchestrations {
             conditions.bound(&mut limits, random);
         }
+        climate.limit_aside(&mut limits, aside);
         let registry = build.registry();
         let mut held: BTreeSet<InstanceId> = BTreeSet::new();
         if climate.bad_builds && random.chance(20) {

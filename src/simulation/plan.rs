@@ -23,6 +23,19 @@ pub(super) struct Work {
     pub(super) pauses: Option<u8>,
     /// What it sends, in order.
     pub(super) sends: Vec<Sending>,
+    /// How many bytes its arguments are to have, or 0.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub(super) arguments: usize,
+    /// How many bytes its answer is to have, or 0.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub(super) answer: usize,
+    /// What fills up its arguments.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(super) padding: String,
+}
+
+fn is_none(bytes: &usize) -> bool {
+    *bytes == 0
 }
 
 /// How the operation ends. It has changed its state and sent everything before.
@@ -174,6 +187,9 @@ impl Plans {
             dies,
             pauses,
             sends,
+            arguments: 0,
+            answer: 0,
+            padding: String::new(),
         }
     }
 }

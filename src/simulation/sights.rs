@@ -24,6 +24,9 @@ pub(super) enum Sight {
     RestWithoutAnOpen,
     TimerReplaced,
     CallShared,
+    PayloadAtItsLimit,
+    DeadLetterDropped,
+    RequestIdRefused,
     OrchestrationCompleted,
     OrchestrationFailed,
     OrchestrationTerminated,
@@ -66,7 +69,7 @@ impl Sight {
         Self::EndTold,
     ];
 
-    pub(super) const ALL: [Self; 21] = [
+    pub(super) const ALL: [Self; 24] = [
         Self::CrashThatLosesCommits,
         Self::CrashWithWaitingMessages,
         Self::CrashWhileOperationsRun,
@@ -88,6 +91,9 @@ impl Sight {
         Self::RestWithoutAnOpen,
         Self::TimerReplaced,
         Self::CallShared,
+        Self::PayloadAtItsLimit,
+        Self::DeadLetterDropped,
+        Self::RequestIdRefused,
     ];
 }
 

@@ -182,6 +182,13 @@ impl Survey {
             .push(("requests and their count", rows.len() as u64, counted));
     }
 
+    /// The work that a message asks for.
+    pub(super) fn work_in(operation: &str, arguments: &[u8]) -> Vec<u64> {
+        let mut survey = Self::default();
+        survey.look_at_arguments(operation, arguments);
+        survey.waiting_work
+    }
+
     fn look_at_arguments(&mut self, operation: &str, arguments: &[u8]) {
         match operation {
             "work" | "work_slowly" => {

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::Serializer;
 use serde::ser::Error as _;
 
+use super::padding::PAYLOAD_BYTES;
 use super::plan::{End, How, Kind, NEVER_MS, Sending, Work};
 use crate::prelude::*;
 
@@ -142,23 +143,30 @@ fn carry_out(log: &mut Vec<Entry>, work: &Work, ctx: &mut EntityContext) -> Resu
         ctx.entity::<Archive>(ARCHIVE).keep(ctx.id().to_string(), log).signal();
         ctx.delete_state();
     }
-    let mut padding = String::new();
     match work.end {
-        End::Fine | End::Hang | End::Unwritable => {}
+        End::Fine | End::Hang | End::Unwritable | End::TooLong => {}
         End::Refuse => return Err(Refused { id: work.id }),
         // Unlike `panic!` it does not call the hook that prints, and some thousand panics are part of every run.
         End::Panic => std::panic::resume_unwind(Box::new(format!("the work {} panics", work.id))),
-        End::TooLong => padding = "x".repeat(65 << 10),
     }
-    Ok(Receipt {
+    let mut receipt = Receipt {
         id: work.id,
         previous,
-        padding,
-    })
+        padding: String::new(),
+    };
+    let wanted = match work.end {
+        End::TooLong if work.answer == 0 => PAYLOAD_BYTES + 1_024,
+        _ => work.answer,
+    };
+    if wanted > 0 {
+        let bytes = serde_json::to_string(&receipt).map_or(0, |answer| answer.len());
+        receipt.padding = "x".repeat(wanted.saturating_sub(bytes));
+    }
+    Ok(receipt)
 }
 
 fn send(sending: &Sending, ctx: &EntityContext) {
-    let (key, work) = (sending.key.as_str(), sending.work.clone());
+    let (key, work) = (sending.key.as_str(), sending.work.filled());
     let operation = match (sending.kind, work.pauses) {
         (Kind::Ledger, None) => ctx.entity::<Ledger>(key).work(work),
         (Kind::Ledger, Some(_)) => ctx.entity::<Ledger>(key).work_slowly(work),

@@ -42,6 +42,8 @@ pub(super) struct World {
     /// Work that was sent again from a dead letter, and entities whose logs were: their order is lost.
     pub(super) disordered: BTreeSet<u64>,
     pub(super) disordered_logs: BTreeSet<String>,
+    /// Work in dead letters that may have been dropped for others.
+    pub(super) dropped: BTreeSet<u64>,
     pub(super) clock_was_set_back: bool,
     pub(super) life: Life,
     /// Everything that happened, in one number.
@@ -64,7 +66,7 @@ impl World {
         let story = Story { told };
         story.tell(|| format!("{climate:?}"));
         let now = Timestamp(1_000_000);
-        let life = Life::open(&model, Build::Good, &climate, &mut random);
+        let life = Life::open(&model, Build::Good, &climate, &mut random, &mut aside);
         Self {
             random,
             aside,
@@ -77,6 +79,7 @@ impl World {
             chronicle: Chronicle::default(),
             disordered: BTreeSet::new(),
             disordered_logs: BTreeSet::new(),
+            dropped: BTreeSet::new(),
             clock_was_set_back: false,
             life,
             hash: Xxh3::new(),

@@ -158,6 +158,9 @@ fn errand(climate: &Climate, random: &mut Random) -> Errand {
             dies: climate.deaths && random.chance(5),
             pauses,
             sends: Vec::new(),
+            arguments: 0,
+            answer: 0,
+            padding: String::new(),
         },
     }
 }
