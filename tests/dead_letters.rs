@@ -2,7 +2,7 @@
 #![cfg(feature = "rocksdb")]
 
 use abide::prelude::*;
-use abide::{DeadLetter, ErrorKind};
+use abide::{DeadLetter, ErrorKind, OrchestrationContext, orchestration};
 
 /// The receiver as today's build has it.
 #[derive(Entity, Default, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -107,7 +107,7 @@ async fn a_message_that_nobody_can_process_is_kept_with_its_reason() {
     let [erase, note] = letters.try_into().unwrap();
     assert_eq!(erase.operation, "erase");
     assert_eq!(erase.arguments, r#"{"n":1}"#);
-    assert_eq!(erase.target.as_str(), "@journal@j");
+    assert_eq!(erase.target, "@journal@j");
     assert_eq!(erase.source.as_deref(), Some("@sender@s"));
     assert!(
         erase.reason.contains("`@journal@j` has no operation `erase`"),
@@ -175,7 +175,81 @@ async fn a_dead_letter_waits_for_a_held_entity() {
     assert!(client.redeliver(&letter.id).await.unwrap());
     let journal = client.entity::<mended::Journal>("j");
     assert_eq!(journal.state().await.unwrap().unwrap().notes, [1, 2]);
-    assert!(client.resume(&letter.target).await.unwrap());
+    assert!(client.resume(&letter.target.parse().unwrap()).await.unwrap());
     assert_eq!(journal.state().await.unwrap().unwrap().notes, [2]);
     hub.shutdown().await.unwrap();
+}
+
+/// Waits for the event `go`.
+#[orchestration]
+async fn waits(ctx: OrchestrationContext, n: u32) -> Result<u32, Failure> {
+    ctx.wait_for_external_event::<()>("go").await?;
+    Ok(n)
+}
+
+#[orchestration]
+async fn launches(ctx: OrchestrationContext, id: String) -> String {
+    ctx.start_orchestration::<waits>(2).instance_id(id).id().to_owned()
+}
+
+#[derive(Entity, Default, Clone, Serialize, Deserialize)]
+struct Launcher;
+
+#[operations]
+impl Launcher {
+    pub fn launch(&mut self, ctx: &mut EntityContext, id: &str) {
+        ctx.start_orchestration::<waits>(3).instance_id(id);
+    }
+}
+
+/// A start of an orchestration or an entity whose id is in use is kept with the reason. It starts when it is sent again after
+/// the other has ended.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_whose_id_is_in_use_is_kept() {
+    let builder = Hub::in_memory().entity::<Launcher>().orchestration::<waits>();
+    let hub = builder.orchestration::<launches>().open().await.unwrap();
+    let client = hub.client();
+    let run = client.start::<waits>(1).instance_id("b").await.unwrap();
+    client
+        .start::<launches>("b".to_owned())
+        .instance_id("l")
+        .await
+        .unwrap()
+        .result()
+        .await
+        .unwrap();
+    client.entity::<Launcher>("e").launch("b").await.unwrap();
+    let letters = loop {
+        let letters = letters(&client).await;
+        if letters.len() == 2 {
+            break letters;
+        }
+        tokio::task::yield_now().await;
+    };
+    let of = |source: &str| {
+        letters
+            .iter()
+            .find(|letter| letter.source.as_deref() == Some(source))
+            .unwrap()
+    };
+    let (of_orchestration, of_entity) = (of("l"), of("@launcher@e"));
+    for (letter, input) in [(of_orchestration, "2"), (of_entity, "3")] {
+        let shown = (
+            letter.target.as_str(),
+            letter.operation.as_str(),
+            letter.arguments.as_str(),
+        );
+        assert_eq!(shown, ("b", "waits", input));
+        assert!(
+            letter.reason.contains("an orchestration `b` exists and has not ended"),
+            "{}",
+            letter.reason
+        );
+    }
+    assert!(client.drop_dead_letter(&of_entity.id).await.unwrap());
+    run.raise_event("go", ()).await.unwrap();
+    assert_eq!(run.result().await.unwrap(), 1);
+    assert!(client.redeliver(&of_orchestration.id).await.unwrap());
+    run.raise_event("go", ()).await.unwrap();
+    assert_eq!(run.result().await.unwrap(), 2);
 }

@@ -10,21 +10,23 @@ use crate::client::submit::ask;
 use crate::client::unreadable::Unreadable;
 use crate::engine::message::Input;
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::{EntityId, InstanceId, MessageId, PartitionId};
+use crate::id::{InstanceId, MessageId, PartitionId};
 use crate::store::keys;
-use crate::store::records::{self, DeadLetterRecord};
+use crate::store::records::instance::Order;
+use crate::store::records::{self, Action, DeadLetterRecord};
 
-/// A message that nobody could process in this build. It is kept for thirty days, or until there are too many.
+/// A message that nobody could process: a signal to an entity, or a start whose id was in use. It is kept for thirty days, or
+/// until there are too many.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct DeadLetter {
     /// Names it for [`Client::redeliver`] and [`Client::drop_dead_letter`].
     pub id: String,
-    /// The entity it was for.
-    pub target: EntityId,
-    /// The operation it asked for.
+    /// The id of the entity that it was for, or of the orchestration that was to be started.
+    pub target: String,
+    /// The operation it asked for, or the name of the orchestration.
     pub operation: String,
-    /// The operation's arguments as JSON.
+    /// The operation's arguments, or the orchestration's input, as JSON.
     pub arguments: String,
     /// Who sent it; nothing for a client.
     pub source: Option<String>,
@@ -126,16 +128,32 @@ impl Client {
 
 impl DeadLetter {
     fn new(id: &str, record: DeadLetterRecord) -> Result<Self> {
+        let (operation, arguments) = match record.action {
+            Action::Operation { operation, arguments } => {
+                stored_entity(&record.target)?;
+                (operation.into_owned(), arguments)
+            }
+            Action::Order(order) => match *order {
+                Order::Start(start) => (start.name, start.input),
+                order => return Err(no_letter(&order)),
+            },
+            action => return Err(no_letter(&action)),
+        };
         Ok(Self {
             id: id.to_owned(),
-            target: stored_entity(&record.target)?,
-            operation: record.operation.into_owned(),
-            arguments: String::from_utf8_lossy(&record.arguments).into_owned(),
+            target: record.target,
+            operation,
+            arguments: String::from_utf8_lossy(&arguments).into_owned(),
             source: record.source,
             reason: record.reason,
             died: record.died.into(),
         })
     }
+}
+
+fn no_letter(action: &impl fmt::Debug) -> Error {
+    let text = format!("a stored dead letter asks for {action:?}, which never becomes one");
+    Error::new(ErrorKind::Corrupted, text)
 }
 
 struct LetterId {

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use crate::client::Client;
 use crate::id::{EntityId, ExecutionId, InstanceId, MessageId, PartitionId};
 use crate::store::records::instance::{LockId, LockRecord, OrchestrationStatus};
-use crate::store::records::{self, DeadLetterRecord, QuarantineRecord, StateRecord};
+use crate::store::records::{self, Action, DeadLetterRecord, QuarantineRecord, StateRecord};
 use crate::store::{Batch, keys};
 use crate::time::Timestamp;
 use crate::{CallError, Hub, OrchestrationContext, Unreadable, orchestration};
@@ -113,8 +113,10 @@ async fn no_list_breaks_because_something_is_broken() {
         let letter = |target: &str| DeadLetterRecord {
             source: None,
             target: target.to_owned(),
-            operation: "add".into(),
-            arguments: Vec::new(),
+            action: Action::Operation {
+                operation: "add".into(),
+                arguments: Vec::new(),
+            },
             reason: "why".to_owned(),
             died: Timestamp(7),
         };

@@ -6,24 +6,23 @@ use crate::engine::step::Step;
 use crate::error::Result;
 use crate::failure::{TEXT_BYTES, shortened};
 use crate::id::{InstanceId, MessageId, PartitionId};
-use crate::store::records::{self, Action, DeadLetterRecord, Place};
+use crate::store::records::{self, DeadLetterRecord, Place};
 use crate::store::{Reader, keys};
 
 impl Core {
     /// Keeps a message that cannot be processed. It gets an id of its own, because how long it waited before says nothing
     /// about its age among dead letters.
     pub(super) fn bury(&mut self, message: &Message, reason: &str, step: &mut Step) -> Result<()> {
-        let Action::Operation { operation, arguments } = &message.action else {
+        let Some(what) = message.action.asks_for() else {
             return Ok(());
         };
         let reason = &*shortened(reason, TEXT_BYTES);
-        tracing::warn!(entity = %message.target, operation = %operation, reason, "a message became a dead letter");
+        tracing::warn!(target_id = %message.target, what, reason, "a message became a dead letter");
         let place = step.next_place();
         let record = DeadLetterRecord {
             source: message.source(),
             target: message.target.as_str().to_owned(),
-            operation: operation.clone(),
-            arguments: arguments.clone(),
+            action: message.action.clone(),
             reason: reason.to_owned(),
             died: place.since,
         };
@@ -77,10 +76,7 @@ impl Core {
             let message = Message {
                 id: step.next_id(),
                 target: InstanceId::trusted(record.target),
-                action: Action::Operation {
-                    operation: record.operation,
-                    arguments: record.arguments,
-                },
+                action: record.action,
                 origin: Origin::of_stored(record.source),
                 stored: false,
             };

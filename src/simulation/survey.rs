@@ -149,14 +149,19 @@ impl Survey {
             let record: DeadLetterRecord = records::decode(value, "dead letter").unwrap();
             let (waiting, errands) = (self.waiting_work.len(), self.waiting_errands.len());
             let moving = self.moving.len();
-            self.look_at_arguments(&record.operation, &record.arguments);
+            let Action::Operation { operation, arguments } = &record.action else {
+                // A start whose id was in use, and may be for ever.
+                self.letters.push((partition, keys::message_id_of(key).unwrap(), false));
+                continue;
+            };
+            self.look_at_arguments(operation, arguments);
             self.dead_work.extend(&self.waiting_work[waiting..]);
             self.dead_work.extend(&self.waiting_errands[errands..]);
             if self.moving.len() > moving {
-                let arguments: KeepArguments = serde_json::from_slice(&record.arguments).unwrap();
+                let arguments: KeepArguments = serde_json::from_slice(arguments).unwrap();
                 self.dead_logs.push(arguments.of);
             }
-            let known = record.operation != UNKNOWN;
+            let known = operation != UNKNOWN;
             self.letters.push((partition, keys::message_id_of(key).unwrap(), known));
         }
         let counted = counters(partition, reader).dead_letters;

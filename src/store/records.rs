@@ -78,6 +78,20 @@ pub(crate) enum Action {
     Order(Box<Order>),
 }
 
+impl Action {
+    /// The operation, or the orchestration, that it asks for, where it asks for one.
+    pub(crate) fn asks_for(&self) -> Option<&str> {
+        match self {
+            Self::Operation { operation, .. } | Self::Schedule { operation, .. } => Some(operation),
+            Self::Order(order) => match &**order {
+                Order::Start(start) => Some(&start.name),
+                _ => None,
+            },
+            Self::Cancel { .. } | Self::Lock(_) => None,
+        }
+    }
+}
+
 /// A message that waits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct MessageRecord {
@@ -141,13 +155,12 @@ pub(crate) enum RequestOutcome {
 }
 
 /// A message that could not be processed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct DeadLetterRecord {
     pub(crate) source: Option<String>,
     pub(crate) target: String,
-    pub(crate) operation: Cow<'static, str>,
-    #[serde(with = "serde_bytes")]
-    pub(crate) arguments: Vec<u8>,
+    /// What it asked for: an operation, or the start of an orchestration.
+    pub(crate) action: Action,
     pub(crate) reason: String,
     pub(crate) died: Timestamp,
 }
@@ -347,12 +360,11 @@ mod tests {
         let letter = DeadLetterRecord {
             source: Some("@a@b".into()),
             target: "@c@d".into(),
-            operation: "note".into(),
-            arguments: b"{}".to_vec(),
+            action: operation(),
             reason: "no".into(),
             died: Timestamp(1),
         };
-        pinned(&letter, b"\x01\x01\x04@a@b\x04@c@d\x04note\x02{}\x02no\x01");
+        pinned(&letter, b"\x01\x01\x04@a@b\x04@c@d\x00\x04note\x07{\"n\":1}\x02no\x01");
     }
 
     #[test]

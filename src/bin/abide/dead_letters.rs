@@ -49,7 +49,7 @@ pub(crate) fn run(session: &mut Session, command: Command) -> Result {
 
 fn list(session: &mut Session, list: &List) -> Result {
     let hub = session.hub()?;
-    let header = &["ID", "ENTITY", "OPERATION", "INPUT", "FROM", "DIED", "REASON"];
+    let header = &["ID", "TARGET", "OPERATION", "INPUT", "FROM", "DIED", "REASON"];
     let mut listing = Listing::begin(&mut session.output, header);
     let more = pages::each(
         &hub,
@@ -59,7 +59,10 @@ fn list(session: &mut Session, list: &List) -> Result {
             listing.add(document, |document| {
                 vec![
                     cell_of(&document["id"]),
-                    Cell::new(id_of(&document["entityId"])),
+                    match document["instanceId"].as_str() {
+                        Some(id) => Cell::new(clean(id)),
+                        None => Cell::new(id_of(&document["entityId"])),
+                    },
                     cell_of(&document["operation"]),
                     Cell::new(brief(&document["input"])),
                     cell_of(&document["source"]),

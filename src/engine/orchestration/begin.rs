@@ -70,6 +70,11 @@ impl Core {
         let error = exists_already(stage);
         if let Some(parent) = &start.parent {
             self.tell_parent(stage.id, parent, StepOutcome::Runtime(error.clone()), step);
+        } else if message.client().is_none() {
+            // Its sender has gone on, so that nobody would hear of an error.
+            self.bury(&message, error.message(), step)?;
+            self.consume(&message, stage.mailbox, step);
+            return Ok(());
         }
         self.finish(stage.id, stage.mailbox, message, Err(error.into()), step, reader)
     }

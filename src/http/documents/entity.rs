@@ -51,11 +51,15 @@ pub(in crate::http) struct LockDocument {
 pub(in crate::http) struct DeadLetterDocument {
     /// Names it where it is redelivered or dropped.
     id: String,
-    /// The entity it was for.
-    entity_id: EntityIdDocument,
-    /// The operation it asked for.
+    /// The entity it was for, if it was for one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entity_id: Option<EntityIdDocument>,
+    /// The orchestration that was to be started, if it was a start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance_id: Option<String>,
+    /// The operation it asked for, or the name of the orchestration.
     operation: String,
-    /// The operation's arguments.
+    /// The operation's arguments, or the orchestration's input.
     #[schema(required = true)]
     input: Option<Raw>,
     /// Who sent it; nothing for a client.
@@ -113,9 +117,11 @@ impl From<EntityLock> for LockDocument {
 
 impl From<DeadLetter> for DeadLetterDocument {
     fn from(letter: DeadLetter) -> Self {
+        let entity = letter.target.parse::<EntityId>().ok();
         Self {
             id: letter.id,
-            entity_id: (&letter.target).into(),
+            entity_id: entity.as_ref().map(EntityIdDocument::from),
+            instance_id: entity.is_none().then_some(letter.target),
             operation: letter.operation,
             input: (!letter.arguments.is_empty()).then(|| Raw::new(letter.arguments)),
             source: letter.source,
