@@ -97,6 +97,11 @@ impl Activities {
         self.running.values().filter(|running| running.wanted).count()
     }
 
+    /// Whether the hub closes.
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing
+    }
+
     fn in_line(&self, name: &str) -> usize {
         self.in_line.get(name).copied().unwrap_or_default()
     }

@@ -30,6 +30,12 @@ async fn echo(ctx: OrchestrationContext, n: u32) -> Result<u32, Failure> {
     Ok(n)
 }
 
+/// Continues as new without end.
+#[orchestration]
+async fn spins(ctx: OrchestrationContext, n: u32) -> Result<(), Failure> {
+    ctx.continue_as_new(n + 1).await
+}
+
 /// A hub of one core, without threads.
 struct Stage {
     model: Model,
@@ -44,6 +50,7 @@ impl Stage {
     fn open() -> Self {
         let mut registry = Registry::default();
         registry.add_orchestration(orchestration_code::<echo>()).unwrap();
+        registry.add_orchestration(orchestration_code::<spins>()).unwrap();
         let (model, limits) = (Model::new(), Limits::default());
         let config = CoreConfig {
             hub: "hub".into(),
@@ -71,19 +78,30 @@ impl Stage {
     /// Steps until there is nothing to do.
     fn run(&mut self) {
         while self.core.has_work(Timestamp(self.now)) {
-            self.now += 1;
-            self.batch += 1;
-            let now = Timestamp(self.now);
-            let step = self.core.step(now, self.batch, &self.model, u64::MAX).unwrap();
-            if !step.batch.is_empty() {
-                self.model.write(&step.batch).unwrap();
-            }
-            for output in step.outputs {
-                if let Output::Settle { token, settled } = output {
-                    self.answers.insert(token, settled);
-                }
+            self.step();
+        }
+    }
+
+    fn step(&mut self) {
+        self.now += 1;
+        self.batch += 1;
+        let now = Timestamp(self.now);
+        let step = self.core.step(now, self.batch, &self.model, u64::MAX).unwrap();
+        if !step.batch.is_empty() {
+            self.model.write(&step.batch).unwrap();
+        }
+        for output in step.outputs {
+            if let Output::Settle { token, settled } = output {
+                self.answers.insert(token, settled);
             }
         }
+    }
+
+    /// With what the execution began, or will begin, in which an orchestration is.
+    fn start_of(&self, id: &str) -> StartRecord {
+        let record = self.record(id).unwrap();
+        let id = InstanceId::trusted(id);
+        start_of(&self.model, id.partition(PARTITIONS), &id, &record).unwrap()
     }
 
     /// A client gives an order and is told what came of it.
@@ -191,10 +209,8 @@ fn a_child_that_never_began_is_there_and_can_begin() {
     stage.deliver("parent", "kid", vec![Order::Start(Box::new(wanted(7, 1))), unwanted(1)]);
     let record = stage.record("kid").unwrap();
     assert_eq!((record.status, record.turns), (OrchestrationStatus::Canceled, 0));
-    let id = InstanceId::trusted("kid");
-    let known = start_of(&stage.model, id.partition(PARTITIONS), &id, &record).unwrap();
     assert_eq!(
-        known,
+        stage.start_of("kid"),
         StartRecord {
             version: Some(String::new()),
             ..wanted(7, 1)
@@ -264,4 +280,39 @@ fn only_what_was_seen_is_purged() {
     let now = seen(&stage);
     stage.tell("daily", now).unwrap();
     assert_eq!(stage.record("daily"), None);
+}
+
+/// Whoever continues as new without end is in a new execution or two after each step, so that others have their turns in
+/// between. When the hub closes it rests between two executions, and the start of the next one is known.
+#[test]
+fn an_endless_orchestration_shares_the_steps() {
+    let mut stage = Stage::open();
+    let start = StartRecord {
+        name: "spins".into(),
+        ..start(0)
+    };
+    stage.core.accept(Input::Request {
+        target: InstanceId::trusted("wheel"),
+        action: Action::Order(Box::new(Order::Start(Box::new(start)))),
+        client: ClientOrigin::default(),
+    });
+    let round = |stage: &Stage| {
+        String::from_utf8(stage.start_of("wheel").input)
+            .unwrap()
+            .parse::<u32>()
+            .unwrap()
+    };
+    for steps in 1..=5 {
+        stage.step();
+        assert!(
+            (1..=2 * steps).contains(&round(&stage)),
+            "{} after {steps} steps",
+            round(&stage)
+        );
+    }
+    assert!(stage.core.has_work(Timestamp(stage.now)));
+    stage.core.begin_no_more_activities();
+    stage.run();
+    assert!(round(&stage) <= 12);
+    assert_eq!(stage.record("wheel").unwrap().turns, 0);
 }

@@ -33,6 +33,8 @@ pub(super) struct Stage<'a> {
     pub(super) changed: bool,
     /// What begins the next execution, before anything else is looked at.
     pub(super) next: Option<Message>,
+    /// Whether this is the second execution that it is in within this step.
+    pub(super) continued: bool,
 }
 
 /// How a round of turns goes on.
@@ -72,12 +74,15 @@ impl Core {
             instance,
             changed: false,
             next: None,
+            continued: false,
         };
         stage.look_at_status();
-        let again = self.rounds(&mut stage, step, reader)?;
+        let mut again = self.rounds(&mut stage, step, reader)?;
         if let Some(next) = stage.next.take() {
             let next = self.keep_waiting(&mut stage, next, step)?;
             stage.mailbox.return_first(next);
+            // Nothing would keep it from continuing as new for ever; the next open goes on with it.
+            again &= !self.activities.is_closing();
         }
         let Stage { instance, changed, .. } = stage;
         if let Some(instance) = instance {
@@ -88,7 +93,9 @@ impl Core {
 
     fn rounds(&mut self, stage: &mut Stage<'_>, step: &mut Step, reader: &dyn Reader) -> Result<bool> {
         loop {
-            if self.is_full(step) || stage.has_to_replay(step) {
+            // Whoever continues as new again and again leaves room for others in between.
+            let has_to_rest = stage.next.is_some() && (stage.continued || self.activities.is_closing());
+            if self.is_full(step) || has_to_rest || stage.has_to_replay(step) {
                 let is_stopped = |instance: &Instance| instance.record.stopped.is_some();
                 let stopped =
                     matches!(stage.mailbox.block, Block::Open) && stage.instance.as_deref().is_some_and(is_stopped);
@@ -106,6 +113,7 @@ impl Core {
     /// Takes the messages up to the next that needs a turn of its own, and runs the turn.
     fn round(&mut self, stage: &mut Stage<'_>, step: &mut Step, reader: &dyn Reader) -> Result<Round> {
         if let Some(message) = stage.next.take() {
+            stage.continued = true;
             self.begin(stage, message, step, reader)?;
             return Ok(Round::Again);
         }
