@@ -312,6 +312,45 @@ pub(crate) fn check_path_name(what: &str, name: &str) -> Result<()> {
     })
 }
 
+/// The most tags of one orchestration. Source: the tags are read and written with every change of its row.
+pub(crate) const MAX_TAGS: usize = 64;
+
+/// The most bytes that the names and values of the tags of one orchestration have in all.
+pub(crate) const MAX_TAG_BYTES: usize = 16 << 10;
+
+/// Whether an orchestration can have these tags.
+pub(crate) fn check_tags(tags: &[(String, String)]) -> Result<()> {
+    for (name, _) in tags {
+        check_name("name of a tag", name)?;
+    }
+    let bytes: usize = tags.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if tags.len() > MAX_TAGS || bytes > MAX_TAG_BYTES {
+        return Err(Error::new(
+            ErrorKind::TooLarge,
+            format!(
+                "an orchestration was given {} tags with {bytes} bytes, and {MAX_TAGS} tags with {MAX_TAG_BYTES} bytes in all \
+                 are the limit; put large data into the input",
+                tags.len()
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// Sets a tag. One of the same name is replaced.
+pub(crate) fn set_tag(tags: &mut Vec<(String, String)>, name: String, value: String) {
+    tags.retain(|(known, _)| *known != name);
+    tags.push((name, value));
+}
+
+/// Whether an orchestration can have this version, which is empty where it has none.
+pub(crate) fn check_version(version: &str) -> Result<()> {
+    match version {
+        "" => Ok(()),
+        version => check_name("version", version),
+    }
+}
+
 /// One execution of an orchestration: a start, a continue-as-new, a restart, a rewind.
 ///
 /// Made of the hub's identity, the instance and the message that began the execution, so that two copies of one hub never

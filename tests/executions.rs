@@ -493,3 +493,159 @@ async fn an_id_that_runs_once_is_refused_after_its_end() {
         .await;
     assert!(live.unwrap_err().to_string().contains("has not ended"));
 }
+
+mod spinning {
+    use super::*;
+
+    #[orchestration]
+    pub(crate) async fn spins(ctx: OrchestrationContext, round: u64) -> Result<(), Failure> {
+        ctx.continue_as_new(round + 1).await
+    }
+
+    /// Counts, so that a test sees that others get their turns.
+    #[derive(Entity, Default, Clone, Serialize, Deserialize)]
+    pub(crate) struct Counter {
+        n: u32,
+    }
+
+    #[operations]
+    impl Counter {
+        pub fn add(&mut self) -> u32 {
+            self.n += 1;
+            self.n
+        }
+    }
+}
+
+/// One that continues as new without end has an input between two executions, is suspended and restarted like any other, and
+/// does not keep the hub from closing.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endless_orchestration_leaves_room_for_others() {
+    use spinning::{Counter, spins};
+    let hub = Hub::in_memory()
+        .executors(1)
+        .orchestration::<spins>()
+        .entity::<Counter>()
+        .open()
+        .await
+        .unwrap();
+    let client = hub.client();
+    let run = client.start::<spins>(0).await.unwrap().untyped();
+    let round = async || input(&run).await.unwrap().parse::<u64>().unwrap();
+    for n in 1..=20 {
+        assert_eq!(client.entity::<Counter>("c").add().await.unwrap(), n);
+    }
+    run.suspend("rest").await.unwrap();
+    let rests_at = round().await;
+    assert_eq!(round().await, rests_at);
+    run.terminate("enough").await.unwrap();
+    assert_eq!(round().await, rests_at);
+    run.restart().await.unwrap();
+    until(async || round().await > rests_at).await;
+    let begun = std::time::Instant::now();
+    hub.shutdown().await.unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+}
+
+mod strict {
+    use super::*;
+
+    /// Asks for something with a name or tags that break a rule.
+    #[orchestration]
+    pub(crate) async fn breaks(ctx: OrchestrationContext, what: String) -> Result<(), Failure> {
+        let long = "x".repeat(513);
+        let child = || ctx.call_sub_orchestration::<echo>(Some(1));
+        match what.as_str() {
+            "version of a child" => drop(child().version(long).await?),
+            "tag of a child" => drop(child().tag(long, "x").await?),
+            "tags of a child" => {
+                let mut child = child();
+                for n in 0..65 {
+                    child = child.tag(format!("{n}"), "x");
+                }
+                child.await?;
+            }
+            "bytes of a child" => drop(child().tag("k", "x".repeat(16 << 10)).await?),
+            "version of a start" => drop(ctx.start_orchestration::<echo>(None).version(long)),
+            "tag of a start" => drop(ctx.start_orchestration::<echo>(None).tag(long, "x")),
+            "bytes of a start" => drop(ctx.start_orchestration::<echo>(None).tag("k", "x".repeat(16 << 10))),
+            "next version" => ctx.continue_as_new("").version(long).await,
+            "event" => ctx.wait_for_external_event::<()>(long).await?,
+            "sent event" => ctx.send_event("nobody", long, ()),
+            _ => {
+                // A second tag of one name replaces the first, so that these are as many as there may be.
+                let mut child = child().tag("0", "y");
+                for n in 0..64 {
+                    child = child.tag(format!("{n}"), "x");
+                }
+                child.instance_id("fine").await?;
+                return Ok(());
+            }
+        }
+        // Whatever is refused without an answer fails it at its next wait.
+        ctx.create_timer(Duration::ZERO).await;
+        Ok(())
+    }
+
+    #[derive(Entity, Default, Clone, Serialize, Deserialize)]
+    pub(crate) struct Starter;
+
+    #[operations]
+    impl Starter {
+        pub fn start(&mut self, ctx: &mut EntityContext, what: &str) {
+            let long = "x".repeat(513);
+            let start = ctx.start_orchestration::<echo>(None);
+            match what {
+                "version" => start.version(long),
+                "tag" => start.tag(long, "x"),
+                _ => start.tag("k", "x".repeat(16 << 10)),
+            };
+        }
+    }
+}
+
+/// The rules that a client meets hold for what orchestrations and entities ask for, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_orchestration_asks_for_keeps_the_rules_of_clients() {
+    use strict::{Starter, breaks};
+    let builder = Hub::in_memory().orchestration::<breaks>().orchestration::<echo>();
+    let hub = builder.entity::<Starter>().open().await.unwrap();
+    let client = hub.client();
+    for (what, says) in [
+        ("version of a child", "the version `xxx"),
+        ("tag of a child", "the name of a tag `xxx"),
+        ("tags of a child", "65 tags"),
+        ("bytes of a child", "16385 bytes"),
+        ("version of a start", "the version `xxx"),
+        ("tag of a start", "the name of a tag `xxx"),
+        ("bytes of a start", "16385 bytes"),
+        ("next version", "the version `xxx"),
+        ("event", "the event name `xxx"),
+        ("sent event", "the event name `xxx"),
+    ] {
+        let run = client.start::<breaks>(what.to_owned()).await.unwrap();
+        let error = run.result().await.unwrap_err().to_string();
+        assert!(error.contains(says), "{what}: {error}");
+    }
+    client
+        .start::<breaks>("nothing".to_owned())
+        .await
+        .unwrap()
+        .result()
+        .await
+        .unwrap();
+    let fine = client.instance("fine").status().await.unwrap().unwrap();
+    assert_eq!(fine.tags.len(), 64);
+    assert!(fine.tags.iter().all(|(_, value)| value == "x"));
+    for (what, says) in [
+        ("version", "the version `xxx"),
+        ("tag", "the name of a tag `xxx"),
+        ("bytes", "16385 bytes"),
+    ] {
+        let error = client.entity::<Starter>("s").start(what).await.unwrap_err().to_string();
+        assert!(error.contains(says), "{what}: {error}");
+    }
+    let start = client.start::<echo>(None).tag("k", "x".repeat(16 << 10));
+    let error = start.await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooLarge);
+}

@@ -16,7 +16,7 @@ use crate::client::orchestration::{OrchestrationHandle, Untyped};
 use crate::client::submit::{SendOptions, Submission};
 use crate::entity::Argument;
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::InstanceId;
+use crate::id::{InstanceId, set_tag};
 use crate::json::write_value;
 use crate::orchestration::Orchestration;
 use crate::runtime::Told;
@@ -132,12 +132,11 @@ impl<O> Start<O> {
         self
     }
 
-    /// Adds a tag, by which orchestrations are found. A second one of the same name replaces the first.
+    /// Adds a tag, by which orchestrations are found. A second one of the same name replaces the first. An orchestration has
+    /// at most 64 tags, and 16 KiB of names and values in all.
     pub fn tag(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.set(|record| {
-            let name = name.into();
-            record.tags.retain(|(known, _)| *known != name);
-            record.tags.push((name, value.into()));
+            set_tag(&mut record.tags, name.into(), value.into());
         });
         self
     }

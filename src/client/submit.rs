@@ -16,7 +16,7 @@ use crate::engine::{Registry, version_text};
 use crate::entity::caller::Request;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::CallFailure;
-use crate::id::{InstanceId, PartitionId, check_name, check_path_name};
+use crate::id::{InstanceId, PartitionId, check_name, check_path_name, check_tags};
 use crate::runtime::{Envelope, Reply, Runtime, Told};
 use crate::store::records::Action;
 use crate::store::records::instance::{Order, StartRecord};
@@ -226,10 +226,7 @@ fn check_start(target: &InstanceId, start: &StartRecord, runtime: &Runtime) -> R
     let StartRecord { name, version, .. } = start;
     let code = code_of(&runtime.registry, name, version.as_deref())?;
     check_payload(&start.input, || format!("the input of `{target}`"), runtime)?;
-    for (key, value) in &start.tags {
-        check_name("name of a tag", key)?;
-        check_payload(value.as_bytes(), || format!("the tag `{key}` of `{target}`"), runtime)?;
-    }
+    check_tags(&start.tags)?;
     code.check_input(&start.input).map_err(|reason| {
         Error::new(
             ErrorKind::InvalidArguments,

@@ -67,6 +67,12 @@ impl Registry {
     pub(crate) fn add_orchestration(&mut self, code: Arc<dyn OrchestrationCode>) -> Result<()> {
         let (name, version) = (code.name().to_owned(), code.version().to_owned());
         check_code_name("orchestration", &name)?;
+        crate::id::check_version(&version).map_err(|error| {
+            Error::new(
+                ErrorKind::Configuration,
+                format!("the orchestration `{name}` cannot be registered: {error}"),
+            )
+        })?;
         let versions = self.orchestrations.entry(name.clone()).or_default();
         if versions.iter().any(|known| known.version() == version) {
             return Err(Error::new(

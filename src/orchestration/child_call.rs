@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use crate::entity::CallError;
 use crate::entity::caller::Claim;
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::{InstanceId, Sequence};
+use crate::id::{InstanceId, Sequence, check_tags, check_version, set_tag};
 use crate::orchestration::activity_call::read;
 use crate::orchestration::awaited::Awaited;
 use crate::orchestration::journal::Journal;
@@ -86,18 +86,21 @@ impl<O: Orchestration> ChildCall<O> {
     /// After an await: options are set where the call is made.
     #[track_caller]
     pub fn version(self, version: impl Into<String>) -> Self {
-        self.configure(|_, command| set_version(command, version.into()));
-        self
+        let mut checked = Ok(());
+        self.configure(|_, command| checked = set_version(command, version.into()));
+        self.check(checked)
     }
 
-    /// Gives it a tag, by which it can be found.
+    /// Gives it a tag, by which it can be found. A second one of the same name replaces the first. It has at most 64 tags, and
+    /// 16 KiB of names and values in all.
     ///
     /// # Panics
     /// After an await: options are set where the call is made.
     #[track_caller]
     pub fn tag(self, key: impl Into<String>, value: impl Into<String>) -> Self {
-        self.configure(|_, command| add_tag(command, key.into(), value.into()));
-        self
+        let mut checked = Ok(());
+        self.configure(|_, command| checked = add_tag(command, key.into(), value.into()));
+        self.check(checked)
     }
 
     /// Begins it again when it fails, under the same id.
@@ -123,6 +126,14 @@ impl<O: Orchestration> ChildCall<O> {
         if self.awaited.is_open() {
             let journal = self.awaited.journal();
             journal.set_condition(self.awaited.sequence(), options::condition(condition));
+        }
+        self
+    }
+
+    /// Gives it up with the error that an option has.
+    fn check(mut self, checked: Result<()>) -> Self {
+        if let Err(error) = checked {
+            self.awaited.refuse(error);
         }
         self
     }
@@ -154,7 +165,9 @@ impl<O: Orchestration> fmt::Debug for ChildCall<O> {
 /// [`OrchestrationContext::start_orchestration`](crate::OrchestrationContext::start_orchestration). Dropping this changes
 /// nothing.
 ///
-/// It has no answer that could hold an error: what cannot be started fails the orchestration that wanted it.
+/// It has no answer that could hold an error. An id or a payload that breaks the rules fails the orchestration that wanted it.
+/// If an orchestration of the id has not ended, nothing is started, and the start becomes a
+/// [dead letter](crate::Client::dead_letters), from which it can be repeated.
 pub struct ChildStart<O> {
     journal: Rc<Journal>,
     sequence: Sequence,
@@ -199,7 +212,10 @@ impl<O: Orchestration> ChildStart<O> {
         if let Err(error) = self.journal.check_id(self.sequence, &self.instance) {
             self.journal.refuse(&error);
         }
-        self.configure(|command| set_instance(command, &self.instance));
+        self.configure(|command| {
+            set_instance(command, &self.instance);
+            Ok(())
+        });
         self
     }
 
@@ -213,7 +229,8 @@ impl<O: Orchestration> ChildStart<O> {
         self
     }
 
-    /// Gives it a tag, by which it can be found.
+    /// Gives it a tag, by which it can be found. A second one of the same name replaces the first. It has at most 64 tags, and
+    /// 16 KiB of names and values in all.
     ///
     /// # Panics
     /// After an await: options are set where the orchestration is started.
@@ -223,10 +240,16 @@ impl<O: Orchestration> ChildStart<O> {
         self
     }
 
+    /// Changes it, or fails the orchestration with the error of the option.
     #[track_caller]
-    fn configure(&self, change: impl FnOnce(&mut Command)) {
+    fn configure(&self, change: impl FnOnce(&mut Command) -> Result<()>) {
+        let mut checked = Ok(());
         if let Some(emission) = self.emission {
-            self.journal.configure_sent(emission, change);
+            self.journal
+                .configure_sent(emission, |command| checked = change(command));
+        }
+        if let Err(error) = checked {
+            self.journal.refuse(&error);
         }
     }
 }
@@ -262,16 +285,20 @@ fn set_instance(command: &mut Command, id: &str) {
     }
 }
 
-fn set_version(command: &mut Command, newest: String) {
+fn set_version(command: &mut Command, newest: String) -> Result<()> {
+    check_version(&newest)?;
     if let Command::StartOrchestration { version, .. } = command {
         *version = Some(newest);
     }
+    Ok(())
 }
 
-fn add_tag(command: &mut Command, key: String, value: String) {
-    if let Command::StartOrchestration { tags, .. } = command {
-        tags.push((key, value));
-    }
+fn add_tag(command: &mut Command, key: String, value: String) -> Result<()> {
+    let Command::StartOrchestration { tags, .. } = command else {
+        return Ok(());
+    };
+    set_tag(tags, key, value);
+    check_tags(tags)
 }
 
 impl Journal {

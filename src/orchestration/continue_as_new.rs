@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use serde::Serialize;
 
 use crate::error::{Error, ErrorKind};
+use crate::id::check_version;
 use crate::orchestration::end::Ending;
 use crate::orchestration::journal::{END, Journal};
 use crate::store::records::history::Command;
@@ -116,6 +117,9 @@ impl Journal {
             return self.refuse(&error);
         }
         let version = next.version.clone();
+        if let Err(error) = check_version(version.as_deref().unwrap_or_default()) {
+            return self.refuse(&error);
+        }
         if version.is_none()
             && let Err(reason) = (self.program.check_input)(&input)
         {

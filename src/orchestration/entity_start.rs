@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use crate::engine::outbox::{Action, Outgoing};
 use crate::entity::{Argument, EntityContext};
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::{InstanceId, check_name};
+use crate::id::{InstanceId, check_tags, check_version, set_tag};
 use crate::orchestration::kind::Orchestration;
 use crate::store::records::instance::{Order, ReusePolicy, StartRecord};
 
@@ -25,7 +25,8 @@ pub struct EntityStart<'a> {
 impl EntityContext {
     /// Starts an orchestration of the type `O` when this operation succeeds.
     ///
-    /// Nobody waits for it, and nobody hears if an orchestration of its id is there and has not ended.
+    /// There is no answer. If the [reuse policy](EntityStart::reuse) forbids the id, nothing is started, and the start becomes
+    /// a [dead letter](crate::Client::dead_letters), from which it can be repeated.
     ///
     /// ```
     /// # use abide::{EntityContext, Orchestration};
@@ -94,24 +95,22 @@ impl EntityStart<'_> {
     /// The version to start, among those that are registered.
     pub fn version(self, version: impl Into<String>) -> Self {
         self.change_record(|record| {
-            record.version = Some(version.into());
+            let version = version.into();
+            check_version(&version)?;
+            record.version = Some(version);
             Ok(())
         })
     }
 
     /// Adds a tag, by which orchestrations are found. A second one of the same name replaces the first.
     pub fn tag(self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        let name = name.into();
         self.change_record(|record| {
-            check_name("name of a tag", &name)?;
-            record.tags.retain(|(known, _)| *known != name);
-            record.tags.push((name, value.into()));
-            Ok(())
+            set_tag(&mut record.tags, name.into(), value.into());
+            check_tags(&record.tags)
         })
     }
 
-    /// What to do if an orchestration of this id is there and has not ended. With [`ReusePolicy::Error`], which counts if
-    /// nothing is said, nothing is started and a warning is logged.
+    /// What to do if an orchestration of this id exists (default: [`ReusePolicy::Error`]).
     pub fn reuse(self, policy: ReusePolicy) -> Self {
         self.change_record(|record| {
             record.reuse = policy;

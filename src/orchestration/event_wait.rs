@@ -12,6 +12,7 @@ use crate::entity::caller::Claim;
 use crate::entity::{Answer, CallError};
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::CallFailure;
+use crate::id::check_path_name;
 use crate::orchestration::awaited::Awaited;
 use crate::orchestration::journal::Journal;
 use crate::orchestration::step::What;
@@ -26,6 +27,7 @@ use crate::store::records::history::Command;
 ///
 /// # Errors
 /// [`Serialization`](ErrorKind::Serialization) if the event does not decode into `T`. The event counts as read.
+/// [`InvalidId`](ErrorKind::InvalidId) if the name is one that no event can have.
 #[must_use = "it waits only as long as it lives: await it"]
 pub struct EventWait<T> {
     awaited: Awaited,
@@ -35,6 +37,13 @@ pub struct EventWait<T> {
 
 impl<T: Answer> EventWait<T> {
     pub(super) fn new(journal: &Rc<Journal>, claim: Claim, name: String) -> Self {
+        if let Err(error) = check_path_name("event name", &name) {
+            return Self {
+                awaited: Awaited::refused(Rc::clone(journal), error),
+                name,
+                payload: PhantomData,
+            };
+        }
         let what = What::Event {
             name: name.clone(),
             given: None,

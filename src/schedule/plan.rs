@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::check_name;
+use crate::id::{check_name, check_tags};
 use crate::schedule::timing::{MissedRuns, Times, Timing};
 use crate::store::records::instance::StartRecord;
 use crate::time::Timestamp;
@@ -46,9 +46,7 @@ impl Plan {
         self.timing.parse(Timestamp(0))?;
         self.missed.check()?;
         check_name("name of an orchestration", &self.orchestration)?;
-        for (name, _) in &self.tags {
-            check_name("name of a tag", name)?;
-        }
+        check_tags(&self.tags)?;
         serde_json::from_str::<serde::de::IgnoredAny>(&self.input).map_err(|reason| {
             Error::new(
                 ErrorKind::InvalidArguments,
