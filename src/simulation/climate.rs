@@ -164,6 +164,9 @@ impl Climate {
             page: *random.pick(&[1, 2, 3, 256]),
             page_bytes: *random.pick(&[1, 300, 1 << 20, 1 << 20]),
             request_retention,
+            // Ids that are not used twice may be forgotten early.
+            requests: if self.forgetful { 1 } else { 100_000 },
+            request_youth: Duration::from_millis(10),
             ..Limits::default()
         }
     }
