@@ -2,11 +2,13 @@
 
 use std::borrow::Cow;
 
+use super::reader::Scalar;
+
 /// The number that `text` begins with: its length in the text, and its canonical form.
 ///
 /// An integer is its digits. Anything with a fraction or an exponent, and `-0`, is a floating-point number for Serde: it is
 /// written as its significant digits and a power of ten, as in `15e-1`.
-pub(super) fn canonical(text: &str) -> Option<(usize, Cow<'_, str>)> {
+pub(super) fn canonical(text: &str) -> Option<Scalar<'_>> {
     let bytes = text.as_bytes();
     let negative = bytes.first() == Some(&b'-');
     let whole_from = usize::from(negative);

@@ -4,6 +4,9 @@ use std::borrow::Cow;
 
 use super::{Node, number, string};
 
+/// The length of a value without contents in the text, and its canonical form.
+pub(super) type Scalar<'a> = (usize, Cow<'a, str>);
+
 /// What has to come next in the text.
 enum Expected {
     Value,
@@ -79,7 +82,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes a value without contents, of which `read` gives the length in the text and the canonical form.
-    fn scalar(&mut self, read: fn(&'a str) -> Option<(usize, Cow<'a, str>)>) -> Option<Expected> {
+    fn scalar(&mut self, read: fn(&'a str) -> Option<Scalar<'a>>) -> Option<Expected> {
         let (length, canonical) = read(self.text.get(self.at..)?)?;
         self.at += length;
         self.nodes.push(Node::Scalar(canonical));
@@ -117,7 +120,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn literal(text: &str) -> Option<(usize, Cow<'_, str>)> {
+fn literal(text: &str) -> Option<Scalar<'_>> {
     let literal = ["null", "true", "false"]
         .into_iter()
         .find(|literal| text.starts_with(literal))?;

@@ -3,8 +3,10 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
+use super::reader::Scalar;
+
 /// The string that `text` begins with: its length in the text, and its canonical form, both with the quotes.
-pub(super) fn canonical(text: &str) -> Option<(usize, Cow<'_, str>)> {
+pub(super) fn canonical(text: &str) -> Option<Scalar<'_>> {
     let bytes = text.as_bytes();
     let mut escaped = false;
     let mut at = 1;
