@@ -5,7 +5,7 @@ use super::survey::Survey;
 use super::world::World;
 use crate::engine::Step;
 use crate::store::keys::{self, Table};
-use crate::store::records::{self, DeadLetterRecord};
+use crate::store::records::{self, Action, DeadLetterRecord};
 use crate::store::{Change, Reader};
 
 impl World {
@@ -23,9 +23,11 @@ impl World {
             let row = self.model.get(key).expect("the model can be read");
             if let (Some(Table::DeadLetter), Some(row)) = (table, row) {
                 let letter: DeadLetterRecord = records::decode(&row, "dead letter").expect("it was written so");
-                let work = Survey::work_in(&letter.operation, &letter.arguments);
-                self.disordered.extend(&work);
-                self.dropped.extend(&work);
+                if let Action::Operation { operation, arguments } = &letter.action {
+                    let work = Survey::work_in(operation, arguments);
+                    self.disordered.extend(&work);
+                    self.dropped.extend(&work);
+                }
                 self.sights.insert(Sight::DeadLetterDropped);
             }
         }
