@@ -86,8 +86,8 @@ impl World {
         }
         self.forget_who_gave_up(index);
         let order = Arc::clone(&self.life.order);
-        let batch = order.draw_batch_number();
         let stepped = if self.life.seats.len() == 1 {
+            let batch = order.draw_batch_number();
             let core = &mut self.life.seats[index].core;
             core.step(self.now, batch, order.store().as_ref(), u64::MAX)
         } else {
@@ -98,6 +98,7 @@ impl World {
             }
             let owed = seat.owed(seen);
             self.accept(index, owed);
+            let batch = order.draw_batch_number();
             let core = &mut self.life.seats[index].core;
             core.step(self.now, batch, reader.as_ref(), seen)
         };
