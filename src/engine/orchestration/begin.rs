@@ -191,7 +191,8 @@ impl Core {
             None => start_of(reader, partition, stage.id, &instance.record)?,
         };
         let early = self.take_early_events(stage.id, &start.events, step, reader)?;
-        let is_same = early.is_empty() && !self.settle_version(&mut start);
+        let is_settled = self.settle_version(&mut start);
+        let is_same = early.is_empty() && !is_settled;
         start.events.extend(early);
         self.note_name(stage.id, &start, step);
         let Some(instance) = stage.instance.as_mut() else {

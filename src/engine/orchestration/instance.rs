@@ -261,7 +261,8 @@ impl Core {
         for turn in 0..record.turns {
             step.batch.delete(&keys::turn(partition, id, record.execution, turn));
         }
-        if record.turns == 0 && instance.start.is_none() {
+        // It may be a row, though it is in memory to be written anew.
+        if record.turns == 0 {
             step.batch.delete(&keys::start(partition, id));
         }
         if record.status.is_terminal() {

@@ -11,7 +11,7 @@ use crate::engine::orchestration::turn::{Round, Stage};
 use crate::engine::orchestration::waiters::{not_found, outcome};
 use crate::engine::step::Step;
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::{ExecutionId, InstanceId};
+use crate::id::{ExecutionId, InstanceId, MessageId};
 use crate::store::Reader;
 use crate::store::instances::start_of;
 use crate::store::records::Action;
@@ -69,7 +69,7 @@ impl Core {
             Order::Rewind {
                 reason,
                 start: Some(start),
-            } => self.rewind_child(stage, reason, start, step, reader).map(Ok)?,
+            } => self.rewind_child(stage, message.id, reason, start, step, reader).map(Ok)?,
             Order::Purge { children, seen } if may_purge(stage, &message) => {
                 self.purge(stage, *children, *seen, step, reader)?
             }
@@ -248,10 +248,12 @@ impl Core {
 
     /// A sub-orchestration of one that is rewound, which asked for `start`. One that has not ended goes on and one that has
     /// completed is told again. Its failed end is rewound as well. Any other begins anew, and so does one that is not there:
-    /// it was purged, or another one has ended under its id.
+    /// it was purged, or another one has ended under its id. It begins with the order of this id, so that what its parent sent
+    /// after that is for it.
     fn rewind_child(
         &mut self,
         stage: &mut Stage<'_>,
+        order: MessageId,
         reason: &str,
         start: &StartRecord,
         step: &mut Step,
@@ -292,7 +294,7 @@ impl Core {
             }
         }
         let message = Message {
-            id: step.next_id(),
+            id: order,
             target: stage.id.clone(),
             action: Action::Order(Box::new(Order::Restart)),
             origin: Origin::of_stored(None),

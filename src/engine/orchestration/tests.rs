@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::engine::code::OrchestrationCode;
 use crate::engine::core::CoreConfig;
 use crate::engine::message::{ClientOrigin, Input, Message, Origin, Output, Settled, Token};
 use crate::engine::{ActivitySlots, Core, Limits, Progress, Registry};
@@ -14,8 +15,8 @@ use crate::prelude::*;
 use crate::store::instances::{instance, start_of};
 use crate::store::records::Action;
 use crate::store::records::history::Parent;
-use crate::store::records::instance::{InstanceRecord, OrchestrationStatus, Order, StartRecord};
-use crate::store::{Batch, Model, Store};
+use crate::store::records::instance::{InstanceRecord, OrchestrationStatus, Order, ReusePolicy, StartRecord};
+use crate::store::{Batch, Model, Reader, Store, keys};
 use crate::time::Timestamp;
 use crate::{OrchestrationContext, orchestration};
 
@@ -36,6 +37,14 @@ async fn spins(ctx: OrchestrationContext, n: u32) -> Result<(), Failure> {
     ctx.continue_as_new(n + 1).await
 }
 
+/// Waits for the event `go` and says which version it is. It panics if it is given 0.
+#[orchestration(version = "2")]
+async fn moody(ctx: OrchestrationContext, n: u32) -> Result<(u32, String), Failure> {
+    assert!(n > 0, "in a bad mood");
+    let event = ctx.wait_for_external_event::<()>("go").await;
+    event.map(|()| (n, ctx.version().to_owned())).map_err(Failure::from)
+}
+
 /// A hub of one core, without threads.
 struct Stage {
     model: Model,
@@ -48,10 +57,29 @@ struct Stage {
 
 impl Stage {
     fn open() -> Self {
+        let model = Model::new();
+        Self {
+            core: Self::core(&model, &[orchestration_code::<echo>(), orchestration_code::<spins>()]),
+            model,
+            now: 1_000,
+            batch: 1,
+            tokens: 0,
+            answers: BTreeMap::new(),
+        }
+    }
+
+    /// A build with this code goes on with what is stored.
+    fn reopen(&mut self, code: &[Arc<dyn OrchestrationCode>]) {
+        self.core = Self::core(&self.model, code);
+        self.run();
+    }
+
+    fn core(model: &Model, code: &[Arc<dyn OrchestrationCode>]) -> Core {
         let mut registry = Registry::default();
-        registry.add_orchestration(orchestration_code::<echo>()).unwrap();
-        registry.add_orchestration(orchestration_code::<spins>()).unwrap();
-        let (model, limits) = (Model::new(), Limits::default());
+        for code in code {
+            registry.add_orchestration(Arc::clone(code)).unwrap();
+        }
+        let limits = Limits::default();
         let config = CoreConfig {
             hub: "hub".into(),
             slots: Arc::new(ActivitySlots::new(limits.activities, 1)),
@@ -65,14 +93,7 @@ impl Stage {
             calm_since: 0,
             aging: Default::default(),
         };
-        Self {
-            core: Core::open(config, &model).unwrap(),
-            model,
-            now: 1_000,
-            batch: 1,
-            tokens: 0,
-            answers: BTreeMap::new(),
-        }
+        Core::open(config, model).unwrap()
     }
 
     /// Steps until there is nothing to do.
@@ -106,6 +127,20 @@ impl Stage {
 
     /// A client gives an order and is told what came of it.
     fn tell(&mut self, id: &str, order: Order) -> Result<(), Error> {
+        let token = self.send(id, order);
+        self.run();
+        match self.answers.remove(&token) {
+            Some(Settled::Failed(failure)) => match *failure {
+                CallFailure::Runtime(error) => Err(error),
+                failure => panic!("{failure:?}"),
+            },
+            Some(_) => Ok(()),
+            None => panic!("nobody answered"),
+        }
+    }
+
+    /// A client gives an order, which the next step takes in.
+    fn send(&mut self, id: &str, order: Order) -> Token {
         self.tokens += 1;
         let token = Token(self.tokens);
         self.core.accept(Input::Request {
@@ -117,15 +152,7 @@ impl Stage {
                 ..ClientOrigin::default()
             },
         });
-        self.run();
-        match self.answers.remove(&token) {
-            Some(Settled::Failed(failure)) => match *failure {
-                CallFailure::Runtime(error) => Err(error),
-                failure => panic!("{failure:?}"),
-            },
-            Some(_) => Ok(()),
-            None => panic!("nobody answered"),
-        }
+        token
     }
 
     /// Another core has written messages of `from` in one commit, and delivers them.
@@ -167,6 +194,21 @@ fn start(n: u32) -> StartRecord {
         name: "echo".into(),
         input: n.to_string().into_bytes(),
         ..StartRecord::default()
+    }
+}
+
+fn moody_start(n: u32) -> StartRecord {
+    StartRecord {
+        name: "moody".into(),
+        ..start(n)
+    }
+}
+
+fn go() -> Order {
+    Order::Raise {
+        name: "go".into(),
+        payload: b"null".to_vec(),
+        keep_until: None,
     }
 }
 
@@ -222,6 +264,55 @@ fn a_child_that_never_began_is_there_and_can_begin() {
         assert_eq!(record.status, OrchestrationStatus::Completed, "{id}");
         assert_eq!(record.parent, wanted(7, 2).parent, "{id}");
     }
+}
+
+/// What a parent sends to a sub-orchestration after it has asked for it again is for the one that begins then, also where
+/// the order and what follows are taken in late.
+#[test]
+fn an_event_that_follows_a_rewind_is_for_the_child_that_begins_with_it() {
+    let mut stage = Stage::open();
+    stage.deliver("parent", "kid", vec![Order::Start(Box::new(wanted(0, 1))), unwanted(1)]);
+    stage.deliver("parent", "kid", vec![rewind(wanted(0, 2)), go()]);
+    assert_eq!(stage.status("kid"), OrchestrationStatus::Completed);
+}
+
+/// A start of what nobody has registered gets its version from the build that knows it, whether events wait for it or not.
+#[test]
+fn a_start_that_waits_for_a_build_gets_its_version_with_its_events() {
+    let mut stage = Stage::open();
+    stage.deliver("parent", "kid", vec![Order::Start(Box::new(moody_start(1)))]);
+    assert!(stage.record("kid").unwrap().stopped.is_some());
+    stage.tell("kid", go()).unwrap();
+    stage.reopen(&[orchestration_code::<moody>()]);
+    let record = stage.record("kid").unwrap();
+    assert_eq!(
+        (record.status, record.version.as_str()),
+        (OrchestrationStatus::Completed, "2")
+    );
+}
+
+/// What an orchestration was to begin with goes with it, also if it was tried again and is replaced in one step.
+#[test]
+fn nothing_is_left_of_a_start_that_never_began() {
+    let mut stage = Stage::open();
+    stage.reopen(&[orchestration_code::<moody>()]);
+    stage.tell("mood", Order::Start(Box::new(moody_start(0)))).unwrap();
+    stage.tell("mood", go()).unwrap();
+    let resume = Order::Resume {
+        reason: String::new(),
+    };
+    let start = StartRecord {
+        reuse: ReusePolicy::Terminate,
+        ..moody_start(1)
+    };
+    for order in [resume, Order::Start(Box::new(start)), go()] {
+        stage.send("mood", order);
+    }
+    stage.run();
+    assert_eq!(stage.status("mood"), OrchestrationStatus::Completed);
+    let id = InstanceId::trusted("mood");
+    let row = stage.model.get(&keys::start(id.partition(PARTITIONS), &id));
+    assert_eq!(row.unwrap(), None);
 }
 
 /// The start that its parent takes back does nothing to another that lives under the id.
