@@ -90,6 +90,12 @@ impl Message {
             }
     }
 
+    /// Whether it comes from a client who was not told yet that it is taken in, so that it can be refused where there is no
+    /// room. What instances send each other is never lost.
+    pub(crate) fn can_be_refused(&self) -> bool {
+        !self.stored && self.client().is_some_and(|client| !client.must_store)
+    }
+
     /// Whether it runs an operation of an entity.
     pub(crate) fn is_operation(&self) -> bool {
         matches!(self.action, Action::Operation { .. })

@@ -61,10 +61,9 @@ impl Core {
         let mut count = self.early_count(stage.id, step, reader)?;
         count.events += 1;
         count.bytes += place.bytes;
-        // One that has a row was taken in before, and its sender was told so.
-        let refused = match message.stored {
-            true => None,
-            false => self.refusal_of_early_event(stage.id, &count, place.bytes),
+        let refused = match message.can_be_refused() {
+            true => self.refusal_of_early_event(stage.id, &count, place.bytes),
+            false => None,
         };
         if let Some(error) = refused {
             self.finish(stage.id, stage.mailbox, message, Err(error.into()), step, reader)?;

@@ -87,8 +87,7 @@ impl Core {
             _ => return Ok(None),
         };
         let begun = |instance: &Instance| !instance.is_terminal() && instance.record.turns > 0;
-        let is_new = !message.stored && message.client().is_some_and(|client| !client.must_store);
-        if !is_new
+        if !message.can_be_refused()
             || !stage.instance.as_deref().is_some_and(begun)
             || !self.is_queue_full(stage.id, stage.mailbox, step, reader)?
         {

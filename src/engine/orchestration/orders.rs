@@ -69,7 +69,9 @@ impl Core {
             Order::Rewind {
                 reason,
                 start: Some(start),
-            } => self.rewind_child(stage, message.id, reason, start, step, reader).map(Ok)?,
+            } => self
+                .rewind_child(stage, message.id, reason, start, step, reader)
+                .map(Ok)?,
             Order::Purge { children, seen } if may_purge(stage, &message) => {
                 self.purge(stage, *children, *seen, step, reader)?
             }

@@ -298,9 +298,7 @@ fn nothing_is_left_of_a_start_that_never_began() {
     stage.reopen(&[orchestration_code::<moody>()]);
     stage.tell("mood", Order::Start(Box::new(moody_start(0)))).unwrap();
     stage.tell("mood", go()).unwrap();
-    let resume = Order::Resume {
-        reason: String::new(),
-    };
+    let resume = Order::Resume { reason: String::new() };
     let start = StartRecord {
         reuse: ReusePolicy::Terminate,
         ..moody_start(1)

@@ -62,6 +62,26 @@ impl Orchestration for Collect {
     }
 }
 
+/// Sends as many events to `o` as its input says.
+struct Tell;
+
+impl Orchestration for Tell {
+    const NAME: &'static str = "tell";
+    const VERSION: &'static str = "";
+    type Input = usize;
+    type Output = ();
+    type Error = Failure;
+
+    fn run(ctx: OrchestrationContext, count: usize) -> LocalBoxFuture<std::result::Result<(), Failure>> {
+        Box::pin(async move {
+            for number in 0..count {
+                ctx.send_event("o", "number", (number, ""));
+            }
+            Ok(())
+        })
+    }
+}
+
 /// What a client was told.
 pub(in crate::engine) type Told = std::result::Result<String, ErrorKind>;
 
@@ -151,8 +171,18 @@ impl Stage {
 
     /// Starts one that reads so many events.
     pub(in crate::engine) fn send_start(&mut self, instance: &str, count: usize, at: Option<Timestamp>) -> Token {
+        self.send_start_of("collect", instance, count, at)
+    }
+
+    /// Starts one that sends so many events to `o`.
+    pub(in crate::engine) fn start_teller(&mut self, count: usize) -> Told {
+        let token = self.send_start_of("tell", "teller", count, None);
+        self.answer(token)
+    }
+
+    fn send_start_of(&mut self, name: &str, instance: &str, count: usize, at: Option<Timestamp>) -> Token {
         let start = StartRecord {
-            name: "collect".into(),
+            name: name.into(),
             input: count.to_string().into(),
             at,
             ..StartRecord::default()
@@ -278,6 +308,7 @@ fn open(limits: &Limits, model: &Model) -> Core {
     let mut registry = Registry::default();
     registry.add_entity(entity_code::<Counter>()).unwrap();
     registry.add_orchestration(orchestration_code::<Collect>()).unwrap();
+    registry.add_orchestration(orchestration_code::<Tell>()).unwrap();
     let config = CoreConfig {
         hub: "hub".into(),
         limits: limits.clone(),

@@ -256,9 +256,7 @@ impl Stage {
     /// How many orchestrations have a row.
     pub(super) fn ended_or_alive(&self) -> usize {
         let range = keys::instances(PartitionId(0), "");
-        crate::store::Reader::scan(&self.model, range, usize::MAX)
-            .unwrap()
-            .len()
+        Reader::scan(&self.model, range, usize::MAX).unwrap().len()
     }
 
     /// The stored sum of an entity.

@@ -171,6 +171,21 @@ fn events_before_a_start_are_bounded_in_number_and_bytes() {
     stage.raise("three", 0, 100, Some(HOUR)).unwrap();
 }
 
+/// What an orchestration sends to one that waits for its start time is kept, however much waits: only clients can be told to
+/// come again.
+#[test]
+fn an_event_of_an_instance_is_kept_beyond_the_bounds() {
+    let mut stage = Stage::new(small());
+    let later = Timestamp(stage.now + HOUR);
+    stage.start("o", 12, Some(later)).unwrap();
+    stage.start_teller(12).unwrap();
+    assert_eq!(stage.raise("o", 12, 0, None).unwrap_err(), ErrorKind::Overloaded);
+    stage.now += HOUR;
+    let all: Vec<usize> = (0..12).collect();
+    assert_eq!(stage.result("o").unwrap(), serde_json::to_string(&all).unwrap());
+    nothing_is_left(&stage);
+}
+
 /// Events expire each at its time, in whatever order they came, and make room.
 #[test]
 fn events_that_expired_make_room() {
