@@ -94,7 +94,7 @@ pub enum ErrorKind {
     Poisonous,
     /// The hub is only looked at: its directory is not open for work, and nothing in it can be changed.
     ReadOnly,
-    /// The orchestration cannot go on, and has not ended: its status says why. A fixed build takes it up again.
+    /// The orchestration cannot continue and has not ended. Its status says why, and a fixed build resumes it.
     Stopped,
 }
 

@@ -110,8 +110,8 @@ impl Failure {
     /// # }
     /// ```
     ///
-    /// A type is told by its name, so that an error of another type is never taken for one of this; nothing also comes of
-    /// details that do not decode any more.
+    /// A type is recognized by its name, so an error of another type is never taken for one of this. `None` if the type is
+    /// another one, or if its details no longer decode.
     pub fn decode<E: std::error::Error + DeserializeOwned + 'static>(&self) -> Option<E> {
         let named = short_type_name(std::any::type_name::<E>()) == self.error_type;
         let is_runtime = TypeId::of::<E>() == TypeId::of::<Error>();
@@ -195,7 +195,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// What the runtime met comes back as it was; an error of the user's is [`ErrorKind::OperationFailed`], with its text and
+/// An error of the runtime is restored. An error that was returned becomes [`ErrorKind::OperationFailed`], with its text and
 /// those of its sources.
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {

@@ -12,8 +12,8 @@ use crate::error::{Error, ErrorKind, Result};
 /// client, a configuration.
 ///
 /// A parameter of this type asks for it, in an `#[activity]` function or in an `async` operation of an entity. It
-/// dereferences to the value and is cheap to clone. A hub that was not given what its code asks for does not open, and the
-/// error names both.
+/// dereferences to the value and is cheap to clone. A hub that lacks the resource of a parameter does not open, and the error
+/// names both.
 ///
 /// ```
 /// use abide::prelude::*;
@@ -120,7 +120,7 @@ impl Resources {
             Some(first) => Err(Error::new(
                 ErrorKind::Configuration,
                 format!(
-                    "the resource `{}` is given twice, and a hub has one of each type; wrap one of them in a struct of its own",
+                    "the resource `{}` is given twice, and a hub has one of each type; wrap one of them in its own struct",
                     first.name
                 ),
             )),
@@ -163,7 +163,7 @@ impl fmt::Debug for Resources {
     }
 }
 
-/// The type of a resource that somebody needs.
+/// The type of a resource that some code needs.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct ResourceNeed {

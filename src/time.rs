@@ -71,7 +71,7 @@ impl From<Timestamp> for SystemTime {
     }
 }
 
-/// The clock of an open hub: the wall clock when it was opened, and from there on one that never jumps and goes on while the
+/// The clock of an open hub: the wall clock when it was opened, and from there on one that never jumps and counts while the
 /// computer sleeps. A jump of the wall clock is seen at the next open.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
@@ -131,7 +131,7 @@ fn since_boot() -> Duration {
 
     #[cfg(any(target_os = "linux", target_os = "android"))]
     const CLOCK: ClockId = ClockId::Boottime;
-    // On macOS it goes on while the computer sleeps; elsewhere it may not.
+    // On macOS it counts while the computer sleeps; elsewhere it may not.
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     const CLOCK: ClockId = ClockId::Monotonic;
     let time = clock_gettime(CLOCK);
@@ -149,9 +149,9 @@ fn since_boot() -> Duration {
 
 /// The time by which it is decided how old something is that is deleted for its age.
 ///
-/// A clock that is wrong for one open must not delete what nobody can bring back. When the clock is far ahead of everything
-/// that the hub has stored, nobody can tell whether the hub was closed for so long. So for an hour only the time counts for
-/// which the hub is open, and whoever sees the warning can close it.
+/// A clock that is wrong for one open must not delete what cannot be brought back. When the clock is far ahead of everything
+/// that the hub has stored, it is unknown whether the hub was closed for so long. So for an hour only the time for which the
+/// hub is open counts, and an operator who sees the warning can close it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Aging {
     until: Timestamp,
@@ -236,8 +236,8 @@ mod tests {
         }
     }
 
-    /// A clock that is far ahead of what is stored makes nothing old for an hour; one that is behind, or that went on while
-    /// the hub was closed for a while, is taken as it is.
+    /// A clock that is far ahead of what is stored makes nothing old for an hour; one that is behind, or that is ahead by
+    /// less than a day, is taken as it is.
     #[test]
     fn a_clock_in_doubt_makes_nothing_old_for_a_while() {
         let day = 86_400_000;

@@ -156,7 +156,7 @@ async fn a_request_id_takes_effect_once() {
     assert_eq!((first.unwrap(), second.unwrap()), (112, 112));
 }
 
-/// A retry after a crash builds its map anew, which comes out in another order: it is the same request.
+/// A retry after a crash builds its map again, which comes out in another order: it is the same request.
 #[tokio::test]
 async fn a_map_in_another_order_is_the_same_request() {
     let hub = hub().await;

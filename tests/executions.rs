@@ -11,7 +11,7 @@ use abide::{
     ReusePolicy, StopKind, activity, orchestration,
 };
 
-/// Waits until something is so that a hub pushes to nobody.
+/// Waits for a condition that a hub does not report.
 async fn until<F: Future<Output = bool>>(mut so: impl FnMut() -> F) {
     for _ in 0..5_000 {
         if so().await {
@@ -60,7 +60,7 @@ mod broken_once {
     }
 }
 
-/// An orchestration whose first turn panics shows its input, can be started anew with it, and after its end too.
+/// An orchestration whose first turn panics shows its input and can be restarted with it, also after its end.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_input_outlives_a_first_turn_that_panics() {
     use broken_once::{BROKEN, first};
@@ -132,7 +132,7 @@ mod next {
 }
 
 /// One that continued as new into a version that this build lacks shows the input of that execution, takes it along into a
-/// restart, and the build that has the version goes on with it.
+/// restart, and the build that has the version continues it.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_input_outlives_a_version_that_is_not_there() {
     let place = tempfile::tempdir().unwrap();
@@ -167,7 +167,7 @@ async fn an_input_outlives_a_version_that_is_not_there() {
     assert_eq!(ended.result().await.unwrap(), (7, "y".to_owned()));
 }
 
-/// What was raised at an orchestration is not told to one that takes its place; what is raised afterwards is.
+/// An event for an orchestration does not reach one that takes its place; an event that is raised afterwards does.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_reaches_no_later_orchestration() {
     let hub = Hub::in_memory().orchestration::<waits>().open().await.unwrap();
@@ -270,7 +270,7 @@ async fn a_rewind_keeps_the_idempotency_key() {
     run.rewind("once more").await.unwrap();
     run.result().await.unwrap_err();
     BROKEN.store(false, SeqCst);
-    run.rewind("mended").await.unwrap();
+    run.rewind("fixed").await.unwrap();
     assert_eq!(run.result().await.unwrap(), 3);
     let of = |what: &str, times: usize| {
         let keys = keys(what);
@@ -281,7 +281,7 @@ async fn a_rewind_keeps_the_idempotency_key() {
         let keys = of(again, 3);
         assert!(keys.iter().all(|key| *key == keys[0]), "{again}: {keys:?}");
     }
-    // Each rewind takes back what came after the failure, so that each of these was asked for anew.
+    // Each rewind takes back what came after the failure, so that each of these was asked for again.
     let mut own = [
         of("undo", 2),
         of("ship", 1),
@@ -325,7 +325,7 @@ mod families {
         Ok(ctx.call_sub_orchestration::<child>(id.clone()).instance_id(id).await?)
     }
 
-    /// Waits for an event under the id that it is told.
+    /// Waits for an event under the id that it is given.
     #[orchestration]
     pub(crate) async fn strange(ctx: OrchestrationContext) -> Result<(), Failure> {
         Ok(ctx.wait_for_external_event::<()>("go").await?)
@@ -393,29 +393,29 @@ async fn a_parent_is_rewound_whatever_became_of_its_child() {
     let (plain, _) = failed("plain").await;
 
     BROKEN.store(false, SeqCst);
-    rewound_alone.rewind("mended").await.unwrap();
+    rewound_alone.rewind("fixed").await.unwrap();
     assert_eq!(rewound_alone.result().await.unwrap(), 8);
     restarted_alone.restart().await.unwrap();
     assert_eq!(restarted_alone.result().await.unwrap(), 8);
     let of_child = restarted_alone.status().await.unwrap().unwrap();
     assert_eq!(of_child.parent.as_deref(), Some("restarted-parent"));
-    child_of_both.rewind("mended").await.unwrap();
+    child_of_both.rewind("fixed").await.unwrap();
     for run in [&purged, &replaced, &rewound, &restarted, &both, &plain] {
-        run.rewind("mended").await.unwrap();
+        run.rewind("fixed").await.unwrap();
         assert_eq!(run.result().await.unwrap(), 8, "{}", run.id());
     }
-    in_use.rewind("mended").await.unwrap();
+    in_use.rewind("fixed").await.unwrap();
     let error = in_use.result().await.unwrap_err().to_string();
     assert!(
         error.contains("an orchestration `in-use` exists and has not ended"),
         "{error}"
     );
     stranger.terminate("it is in the way").await.unwrap();
-    in_use.rewind("mended").await.unwrap();
+    in_use.rewind("fixed").await.unwrap();
     assert_eq!(in_use.result().await.unwrap(), 8);
 }
 
-/// Whoever is no longer wanted takes its children along, and theirs: they are canceled, by their parents. Where a client
+/// The children of an orchestration that is no longer wanted are canceled by it, and theirs by them. Where a client
 /// terminates the first, all are terminated.
 #[tokio::test(flavor = "multi_thread")]
 async fn children_end_as_their_parents_do() {

@@ -72,7 +72,7 @@ impl Journal {
         gate.open.acquire().await.unwrap().forget();
     }
 
-    /// Keeps its thread until the test lets it go on.
+    /// Keeps its thread until the test releases it.
     pub fn block(&mut self, ctx: &mut EntityContext) {
         let gate = Gate::of(ctx.key());
         gate.begun.add_permits(1);
@@ -266,7 +266,7 @@ async fn give_up<T>(call: impl IntoFuture<Output = T>) {
 /// Waits for something that has to come soon.
 async fn soon<T>(waiting: impl IntoFuture<Output = T>) -> T {
     let ended = tokio::time::timeout(Duration::from_secs(30), waiting.into_future()).await;
-    ended.expect("somebody keeps the hub's room")
+    ended.expect("the hub's room is taken")
 }
 
 /// A call that waits for its entity takes no room from others, whether its client waits or has given up.
@@ -300,7 +300,7 @@ async fn calls_of_a_stuck_entity_leave_the_room_to_others() {
 }
 
 /// A client that repeats a request again and again, each time for a while only, takes neither room nor memory: what it
-/// asked for happens once, and whoever waits at the end has the answer.
+/// asked for happens once, and the client that waits at the end has the answer.
 #[tokio::test]
 async fn a_request_that_is_repeated_for_ever_takes_no_room() {
     let hub = Hub::in_memory().entity::<Journal>().executors(1).in_flight_limit(4);

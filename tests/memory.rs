@@ -137,7 +137,7 @@ async fn scenario(name: &str, directory: &Path) {
         _ => panic!("there is no scenario {name}"),
     }
     tell(peak());
-    // Where an operation runs for ever, the hub is not waited for, and the next open reads its log.
+    // Where an operation never ends, the hub is not waited for, and the next open reads its log.
     if name != "waiting" {
         hub.shutdown().await.unwrap();
     }
@@ -153,7 +153,7 @@ fn worker() {
             .build();
         let runtime = runtime.unwrap();
         runtime.block_on(scenario(&name, &directory));
-        // What runs for ever is not waited for.
+        // An operation that never ends is not waited for.
         runtime.shutdown_background();
     }
 }

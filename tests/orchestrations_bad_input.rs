@@ -846,7 +846,7 @@ async fn meets_huge_errors(ctx: OrchestrationContext) -> Result<(), Failure> {
 }
 
 /// Row "Limits": an error is stored as an answer is, so it has the limit of one: an operation's, an activity's and an
-/// orchestration's own, and the text of a panic. Who asked is told what it was.
+/// orchestration's own, and the text of a panic. The client receives what it was.
 #[tokio::test]
 async fn no_error_is_larger_than_a_payload() {
     let builder = Hub::in_memory().payload_limit(10_000).entity::<Failing>();
@@ -893,8 +893,8 @@ async fn falls(ctx: OrchestrationContext) -> Result<(), Failure> {
     panic!("it fell over")
 }
 
-/// Row "A panic stops it": who waits with `result_or_stop` hears of it at once, now and later; who waits for some time is told
-/// the reason, and not that it goes on; who waits for the end waits on.
+/// Row "A panic stops it": `result_or_stop` fails at once, now and later; `result_within` fails with the reason after its time,
+/// and not with the text that the orchestration continues; `result` still waits.
 #[tokio::test]
 async fn who_waits_hears_of_a_stop() {
     let hub = Hub::in_memory().orchestration::<falls>().open().await.unwrap();

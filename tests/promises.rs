@@ -255,7 +255,7 @@ async fn an_event_before_a_start_has_a_time_to_live() {
     hub.shutdown().await.unwrap();
 }
 
-/// Calls which wait for a lock keep nobody else waiting, however many they are, and an operator puts them in order.
+/// Calls that wait for a lock keep no other clients waiting, however many they are, and an operator can release them.
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_that_wait_for_a_lock_leave_room() {
     let hub = register(Hub::in_memory().executors(1).in_flight_limit(4))

@@ -57,7 +57,7 @@ async fn raise(client: &Client, id: &str, count: usize) -> usize {
 }
 
 /// A suspended orchestration keeps as many events as a queue may have, over restarts as well, and says what to do. Operators get
-/// through; what was acknowledged is told when it is resumed.
+/// through; what was acknowledged is delivered when it is resumed.
 #[tokio::test(flavor = "multi_thread")]
 async fn events_for_a_suspended_orchestration_are_bounded() {
     let directory = tempfile::tempdir().unwrap();

@@ -117,7 +117,7 @@ async fn each_hub_has_resources_of_its_own() {
     south.shutdown().await.unwrap();
 }
 
-/// What nobody gave is found when the hub opens, for every part of the code that needs it, and both are named.
+/// A missing resource is found when the hub opens, for every part of the code that needs it, and both are named.
 #[tokio::test]
 async fn a_resource_that_is_missing_is_found_at_open() {
     let builder = || Hub::in_memory().entity::<Guest>().activity::<greet>();
@@ -175,7 +175,7 @@ async fn a_resource_is_given_once() {
     assert_eq!(error.kind(), ErrorKind::Configuration);
     let text = error.to_string();
     assert!(
-        text.contains("Shop` is given twice") && text.contains("a struct of its own"),
+        text.contains("Shop` is given twice") && text.contains("its own struct"),
         "{text}"
     );
 }

@@ -119,7 +119,7 @@ impl Desk {
 static WAITS: AtomicU32 = AtomicU32::new(0);
 static MAY_ANSWER: AtomicBool = AtomicBool::new(false);
 
-/// Works until it is told to end, and makes of that what many do: an error.
+/// Works until it is canceled, and then returns an error, as many activities do.
 #[activity]
 async fn wait(context: ActivityContext) -> Result<u32, Failure> {
     let begun = WAITS.fetch_add(1, Ordering::SeqCst) + 1;
@@ -153,7 +153,7 @@ async fn stands(ctx: OrchestrationContext) -> Result<u32, Failure> {
     Ok(ctx.call_activity::<stand>(()).await?)
 }
 
-/// Goes on for ever.
+/// Never rests.
 #[orchestration]
 async fn spins(ctx: OrchestrationContext, turns: u64) -> Result<(), Failure> {
     ctx.continue_as_new(turns + 1).await
@@ -276,7 +276,7 @@ async fn a_type_that_only_a_timer_mentions_is_listed_as_unregistered() {
     hub.shutdown().await.unwrap();
 }
 
-/// An operation that ran out of time is really gone when its caller hears of it: the next one of its entity never runs
+/// An operation that ran out of time has really ended when its caller gets the error: the next one of its entity never runs
 /// beside it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_operation_that_ran_out_of_time_is_gone_when_the_next_begins() {
@@ -365,7 +365,7 @@ async fn a_shutdown_keeps_results_that_it_did_not_cut_short() {
     hub.shutdown().await.unwrap();
 }
 
-/// An orchestration that never rests does not keep a hub from closing, and goes on at the next open.
+/// An orchestration that never rests does not keep a hub from closing, and continues at the next open.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_shutdown_leaves_what_never_rests() {
     let directory = tempfile::tempdir().unwrap();

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 /// Whether the recorder panics.
 static BROKEN: AtomicBool = AtomicBool::new(false);
 
-/// Panics when it is told of a sync, once it is broken.
+/// Panics at the next sync, once it is broken.
 struct Fragile;
 
 struct Syncs;
@@ -60,8 +60,8 @@ impl Counted {
     }
 }
 
-/// A recorder that panics in the thread which makes commits durable stops the hub: everyone who waits hears of it, nobody
-/// hangs, and the shutdown comes to its end.
+/// A recorder that panics in the thread which makes commits durable stops the hub: every waiting client gets an error, no
+/// one hangs, and the shutdown ends.
 #[tokio::test]
 async fn a_recorder_that_panics_stops_the_hub_and_hangs_nobody() {
     metrics::set_global_recorder(Fragile).ok().unwrap();

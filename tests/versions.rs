@@ -334,7 +334,7 @@ async fn older_is_what_people_call_older() {
     }
 }
 
-/// A start in a version that a type without versions does not have is told so in whole sentences.
+/// A start in a version of a type without versions fails with an error in whole sentences.
 #[tokio::test]
 async fn a_type_without_versions_is_named_so() {
     let hub = Hub::in_memory().orchestration::<post_office>().open().await.unwrap();

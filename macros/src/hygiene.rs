@@ -1,4 +1,4 @@
-//! Names in expansions that cannot clash with a name of the user's.
+//! Names in expansions that cannot clash with a user's name.
 //!
 //! Locals and parameters of an expansion begin with `__abide_`, which is reserved. A prefix is needed although locals have
 //! hygiene: a pattern that is a plain name means a constant, a static or a unit struct of that name, if one is in scope.
@@ -25,8 +25,8 @@ fn mentions(tokens: &TokenStream, name: &str) -> bool {
     })
 }
 
-/// Makes a local name with the place of `span` and none of its hygiene: a token of the user's that comes from a macro
-/// brings that macro's hygiene with it.
+/// Makes a local name with the place of `span` and none of its hygiene: a user's token that comes from a macro brings
+/// that macro's hygiene with it.
 pub(crate) fn local_at(name: &str, span: Span) -> Ident {
     format_ident!("__abide_{name}", span = Span::mixed_site().located_at(span))
 }

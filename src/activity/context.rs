@@ -33,7 +33,7 @@ impl ActivityContext {
         }
     }
 
-    /// Makes a context for a unit test of the activity `A`: its first attempt, which nobody cancels.
+    /// Makes a context for a unit test of the activity `A`: its first attempt, which is never canceled.
     ///
     /// ```
     /// use abide::prelude::*;
@@ -72,15 +72,15 @@ impl ActivityContext {
         self
     }
 
-    /// Gives a context that was made by [`for_test`](Self::for_test) a resource, which replaces one of its type.
+    /// Adds a resource to a context that was made by [`for_test`](Self::for_test). It replaces one of the same type.
     #[must_use]
     pub fn with_resource<T: Send + Sync + 'static>(mut self, value: T) -> Self {
         self.attempt.resources.replace(value);
         self
     }
 
-    /// The resource of the type `T` that was given to the hub. Where the type is known, a parameter
-    /// [`Resource<T>`](crate::Resource) is better: its absence is found when the hub opens.
+    /// Returns the resource of the type `T` that was given to the hub. Prefer a parameter [`Resource<T>`](crate::Resource)
+    /// where the type is known: a missing one is found when the hub opens.
     ///
     /// # Errors
     /// [`Configuration`](crate::ErrorKind::Configuration) if the hub was not given one.
@@ -98,9 +98,9 @@ impl ActivityContext {
         self.attempt.activity.instance.as_str()
     }
 
-    /// Names what was asked for: `instance/execution/sequence`, with the execution that first asked for it. It is the same in
-    /// every attempt, after every open of the hub, and when a rewind asks for the activity again; no other call has it. Pass
-    /// it to the external service, so that what is done twice counts once.
+    /// The key of this call: `instance/execution/sequence`, with the execution that first asked for it. It is the same in every
+    /// attempt, after every open of the hub, and when a rewind asks for the activity again. No other call has it. Pass it to
+    /// the external service, so that a repeated effect counts once.
     pub fn idempotency_key(&self) -> &str {
         &self.idempotency_key
     }
@@ -119,14 +119,15 @@ impl ActivityContext {
     /// Whether the attempt is to end: the orchestration dropped the call or ended, the attempt ran out of time, or the hub
     /// closes. Blocking code asks from time to time.
     ///
-    /// When the hub closes, what an attempt returns after it was told so is no result: the next open runs it again, as the
-    /// same attempt. One that has not asked has its result as usual.
+    /// When the hub closes, the return value of an attempt that has seen the cancellation is not its result: the next open
+    /// runs it again, as the same attempt. The result of an attempt that has not checked counts as usual.
     pub fn is_canceled(&self) -> bool {
         self.attempt.canceled.is_canceled()
     }
 
-    /// Waits until the attempt is to end, see [`is_canceled`](Self::is_canceled). From then on the attempt has five seconds to clean up; after them its
-    /// future is dropped. One that runs out of time is dropped at once, unless it [blocks](crate::ActivityOptions::blocking).
+    /// Waits until the attempt is to end, see [`is_canceled`](Self::is_canceled). From then on the attempt has five seconds to
+    /// clean up, and is dropped after them. One that runs out of time is dropped at once, unless it
+    /// [blocks](crate::ActivityOptions::blocking).
     pub async fn canceled(&self) {
         self.attempt.canceled.canceled().await;
     }

@@ -31,7 +31,7 @@ pub(super) fn canonical(text: &str) -> Option<Scalar<'_>> {
     Some((length, canonical))
 }
 
-/// Writes a string anew, each character in one way.
+/// Rewrites a string with one spelling for each character.
 fn normalize(string: &str) -> Option<String> {
     let mut normal = String::with_capacity(string.len());
     let mut rest = string;

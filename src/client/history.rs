@@ -104,7 +104,7 @@ pub enum HistoryEventKind {
         sequence: u64,
         /// What was refused.
         what: String,
-        /// What the code was told.
+        /// The error that the code received.
         error: Error,
     },
     /// An external event came in.
@@ -689,7 +689,7 @@ mod tests {
         }
     }
 
-    /// The input comes from the first turn, or while there is none from the row of the start.
+    /// The input comes from the first turn, or from the row of the start before that turn.
     #[test]
     fn an_input_is_found_before_and_after_the_start() {
         let all = Payloads {

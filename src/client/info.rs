@@ -155,7 +155,7 @@ pub(super) fn read(
     }
 }
 
-/// What would start one orchestration as it was started; nothing if there is none.
+/// The start of an orchestration, as it was made. `None` if there is no such orchestration.
 pub(super) fn start(reader: &dyn Reader, partitions: u16, id: &InstanceId) -> Result<Option<StartRecord>> {
     let partition = id.partition(partitions);
     match instances::instance(reader, partition, id)? {

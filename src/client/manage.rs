@@ -30,7 +30,7 @@ impl<O: 'static> OrchestrationHandle<O> {
         let payload = match write_value(&payload, &mut json) {
             Ok(()) => Ok(json),
             Err(reason) => {
-                let text = format!("the payload of the event `{name}` does not serialise: {reason}");
+                let text = format!("the payload of the event `{name}` does not serialize: {reason}");
                 Err(Error::new(ErrorKind::Serialization, text).with_source(reason))
             }
         };
@@ -88,8 +88,8 @@ impl<O: 'static> OrchestrationHandle<O> {
     /// steps that were done.
     ///
     /// Its failed sub-orchestrations are rewound with it. One that cannot be rewound, because it was terminated, canceled or
-    /// purged or because another one has ended under its id, begins anew. One that was rewound or restarted before goes on,
-    /// and one that has completed meanwhile counts as done.
+    /// purged or because another one has ended under its id, starts again. One that was already rewound or restarted
+    /// continues, and one that has completed in the meantime counts as done.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`], [`ErrorKind::WrongState`] if it is not `Failed` or no step of it failed, and what the hub

@@ -92,7 +92,7 @@ pub(super) fn stored_entity(id: &str) -> Result<EntityId> {
     EntityId::of_stored(id).ok_or_else(|| {
         Error::new(
             ErrorKind::Corrupted,
-            format!("a stored id of an entity, `{}`, is none", id.escape_debug()),
+            format!("the stored id `{}` is not that of an entity", id.escape_debug()),
         )
     })
 }

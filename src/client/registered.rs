@@ -54,7 +54,7 @@ pub struct RegisteredOrchestration {
 }
 
 impl Client {
-    /// The stored names of orchestrations that a name may mean: the very name, or else those that differ in case alone. None
+    /// The stored names of orchestrations that a name may mean: the exact name, or else those that differ only in case. None
     /// for a hub that is only looked at.
     #[cfg(feature = "http")]
     pub(crate) fn orchestrations_meant(&self, name: &str) -> Vec<String> {
@@ -121,7 +121,7 @@ impl RegisteredEntity {
     }
 }
 
-/// The very name if it is known, or else those that differ from it in case alone.
+/// The exact name if it is known, or else those that differ from it only in case.
 #[cfg(feature = "http")]
 fn meant<'a>(name: &str, is_known: bool, all: impl Iterator<Item = &'a str>) -> Vec<String> {
     if is_known {

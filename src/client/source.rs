@@ -32,7 +32,8 @@ pub(super) struct View<'a> {
 }
 
 impl Source {
-    /// Reads from one consistent state of the hub. It waits for no write, which may take long. What is read may only be told once it is [durable](Self::durable).
+    /// Reads from one consistent state of the hub. It waits for no write, because a write may take long. The caller may
+    /// release what was read only once it is [durable](Self::durable).
     pub(super) fn snapshot<R>(&self, read: impl FnOnce(View<'_>) -> R) -> R {
         match self {
             Self::Open(runtime) => {

@@ -374,7 +374,7 @@ impl Future for Sending {
 }
 
 impl Drop for Sending {
-    /// Whoever gives up says so, when nothing can reach it any more: its executor forgets it sooner or later.
+    /// Notes that the client has given up, once no reply can reach it. Its executor forgets it later.
     fn drop(&mut self) {
         if let Stage::Sent(receiver, partition) = std::mem::replace(&mut self.stage, Stage::Done) {
             drop(receiver);

@@ -13,7 +13,7 @@ const PARTITION: PartitionId = PartitionId(0);
 /// A row that no build can read.
 const GARBAGE: &[u8] = b"\xffgarbage";
 
-/// Waits for ever.
+/// Waits for an event that never comes.
 #[orchestration]
 async fn waits(ctx: OrchestrationContext) -> Result<(), CallError> {
     ctx.wait_for_external_event("never").await
@@ -39,7 +39,7 @@ fn ids(unreadable: &[Unreadable]) -> Vec<&str> {
 }
 
 /// Entities and orchestrations stand side by side in the table of what cannot go on. The list of quarantined entities holds the
-/// entities alone, page by page, whatever the ids of the orchestrations begin with; a row that cannot be read is told of.
+/// entities alone, page by page, whatever the ids of the orchestrations begin with. A row that cannot be read is reported.
 #[tokio::test]
 async fn quarantined_entities_are_told_from_stopped_orchestrations() {
     let record = QuarantineRecord {
@@ -75,7 +75,7 @@ async fn quarantined_entities_are_told_from_stopped_orchestrations() {
     hub.shutdown().await.unwrap();
 }
 
-/// One row of each list cannot be read, and every list shows the others and tells of that one.
+/// One row of each list cannot be read, and every list shows the others and reports that one.
 #[tokio::test]
 async fn no_list_breaks_because_something_is_broken() {
     let id = |text: &str| InstanceId::trusted(text);

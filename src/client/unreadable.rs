@@ -2,7 +2,8 @@
 
 use crate::error::Error;
 
-/// A row of a list that this build cannot read. It is told beside the others, so that a list works when something is broken.
+/// A row of a list that this build cannot read. It is reported beside the others, so that a broken row does not break the
+/// list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Unreadable {

@@ -113,8 +113,8 @@ impl<T> CommitOrder<T> {
         self.next_batch.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Writes one commit that was made at `now`, and holds `items` until it is durable. `deliver` runs with the commit's number as soon as it is
-    /// written: before any later commit is, and before anything of it is let out.
+    /// Writes one commit that was made at `now`, and holds `items` until it is durable. `deliver` runs with the commit's number
+    /// as soon as it is written: before any later commit is, and before anything of it is let out.
     ///
     /// # Errors
     /// The store's error, which poisons the order, or the one that did so before. The items come back with it.
@@ -303,7 +303,7 @@ impl<T> CommitOrder<T> {
         Released { items, error: None }
     }
 
-    /// Takes everything back that waits, because whoever makes it durable and lets it out has panicked with this text.
+    /// Takes back everything that waits at the gate, because the thread that syncs has panicked with this text.
     pub(crate) fn give_up(&self, text: &str) -> Released<T> {
         let mut state = self.state();
         let panic = Error::new(ErrorKind::Poisoned, format!("its thread panicked: {text}"));

@@ -30,8 +30,8 @@ impl Syncer {
     ) -> Result<Self> {
         let run = move || {
             loop {
-                // A store may panic, and so may a recorder or a subscriber of the program's. What was taken from the gate by
-                // then is dropped with its senders, so that whoever waits hears of it; the rest is taken back.
+                // A store may panic, and so may the program's recorder or subscriber. What was taken from the gate by
+                // then is dropped with its senders, so that each waiting client gets an error; the rest is taken back.
                 let released = match catch_unwind(AssertUnwindSafe(|| run_once(&order))) {
                     Ok(Some(released)) => released,
                     Ok(None) => return,

@@ -167,7 +167,7 @@ impl Message {
         self.client().and_then(|client| client.token)
     }
 
-    /// Takes out who waits, if the client is still there.
+    /// Takes out the token of the client that waits, if there is one.
     pub(crate) fn take_token(&mut self) -> Option<Token> {
         match &mut self.origin {
             Origin::Client(client) => client.token.take(),
@@ -308,7 +308,7 @@ pub(crate) enum ActivityEnd {
     Runtime(Error),
     /// It ran out of time and cannot be ended. It keeps its slot until it ends once more.
     Lingers(Error),
-    /// It was told to end because the hub closes, and did: the next open runs it again.
+    /// It was canceled because the hub closes, and has ended: the next open runs it again.
     Abandoned,
 }
 

@@ -29,7 +29,7 @@ pub(crate) struct Partition {
     pub(crate) requests: Sweeping,
     pub(crate) letters: Sweeping,
     pub(crate) early: Sweeping,
-    /// Orchestrations that were not told all events which waited for them when they began, and when they did.
+    /// Orchestrations that have not received all events that waited for them when they began, and when they began.
     pub(crate) early_left: BTreeMap<InstanceId, Timestamp>,
 }
 
@@ -45,7 +45,7 @@ pub(crate) struct Sweeping {
 }
 
 impl Sweeping {
-    /// What is known of `count` rows that nobody has looked at.
+    /// The state of `count` rows that were not looked at yet.
     fn unknown(count: u64) -> Self {
         Self {
             due: (count > 0).then(Timestamp::default),

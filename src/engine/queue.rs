@@ -84,8 +84,8 @@ impl Core {
         }
     }
 
-    /// Whether as many messages wait for an instance as may before its clients have to. Counts the rows that nobody has counted
-    /// since the hub opened, where this step has not changed any.
+    /// Whether as many messages wait for an instance as may before its clients have to. Counts the rows that were not
+    /// counted since the hub opened, where this step has not changed any.
     pub(super) fn is_queue_full(
         &self,
         id: &InstanceId,

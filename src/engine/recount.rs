@@ -1,4 +1,4 @@
-//! For tests: counts anew what a core counts while it goes.
+//! For tests: recounts what a core counts while it works.
 
 use crate::engine::core::Core;
 use crate::engine::message::Message;

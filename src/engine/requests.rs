@@ -11,7 +11,7 @@ use crate::id::{InstanceId, PartitionId};
 use crate::store::records::{self, Place, RequestOutcome, RequestRecord};
 use crate::store::{Reader, keys};
 
-/// The value of a request's age while its call waits as a row; otherwise there is none.
+/// The value of a request's age while its call waits as a row. Otherwise the value is empty.
 pub(super) const WAITS: &[u8] = b"w";
 
 impl Core {
@@ -212,7 +212,7 @@ impl Core {
     }
 
     /// Forgets the calls of clients that do not wait any more, as far as they wait as rows or for one that does, and names
-    /// their tokens: nothing is told to these from here on.
+    /// their tokens: these receive nothing from here on.
     pub(crate) fn forget_callers(&mut self, is_gone: impl Fn(Token) -> bool) -> Vec<Token> {
         let mut forgotten = Vec::new();
         let mut stays = |token: Token| {

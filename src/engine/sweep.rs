@@ -129,8 +129,8 @@ impl Core {
         Ok(left.then(|| step.now.after(retention.max(INTERVAL))))
     }
 
-    /// Drops as many dead letters as there are too many: each time the oldest of the entity that has most, so that nobody
-    /// who fills a partition drives out those of others.
+    /// Drops as many dead letters as there are too many: each time the oldest of the entity that has most, so that an
+    /// entity that fills a partition does not drive out those of others.
     fn drop_surplus_letters(&mut self, id: PartitionId, over: u64, step: &mut Step, reader: &dyn Reader) -> Result<()> {
         let rows = reader.scan(
             self.partition(id).letters.rest_of(keys::dead_letter_ages(id)),

@@ -174,7 +174,7 @@ impl Core {
         reader: &dyn Reader,
     ) -> Result<()> {
         let name = keys::timer_name(partition, instance, timer);
-        // A message of this very step has canceled it or set it anew, perhaps for the same time. The reader still shows the row
+        // A message of this very step has canceled it or set it again, perhaps for the same time. The reader still shows the row
         // that was there before; the new one fires in the next step.
         if step.timers.contains_key(&name) {
             return Ok(());

@@ -73,7 +73,7 @@ impl EntityContext {
         Self::with_resources(Scope::for_test::<E>(key, now), Resources::default())
     }
 
-    /// Gives a context that was made by [`for_test`](Self::for_test) a resource, which replaces one of its type.
+    /// Adds a resource to a context that was made by [`for_test`](Self::for_test). It replaces one of the same type.
     #[must_use]
     pub fn with_resource<T: Send + Sync + 'static>(mut self, value: T) -> Self {
         self.resources.get_or_insert_default().replace(value);
@@ -128,12 +128,12 @@ impl EntityContext {
         format!("{}/{}/{}", self.scope.hub, self.scope.entity, self.scope.message)
     }
 
-    /// The resource of the type `T` that was given to the hub, in an `async` operation. Where the type is known, a parameter
-    /// [`Resource<T>`](crate::Resource) is better: its absence is found when the hub opens.
+    /// Returns the resource of the type `T` that was given to the hub, in an `async` operation. Prefer a parameter
+    /// [`Resource<T>`](crate::Resource) where the type is known: a missing one is found when the hub opens.
     ///
     /// # Errors
     /// [`Configuration`](crate::ErrorKind::Configuration) if the hub was not given one, and in a synchronous operation, which
-    /// has none: it runs within the turn, where waiting would hold up other entities, and its state follows from what is
+    /// has none: it runs within the turn, where waiting would hold up other entities, and its state follows only from what is
     /// stored.
     pub fn resource<T: Send + Sync + 'static>(&self) -> Result<Resource<T>> {
         match &self.resources {
@@ -178,7 +178,7 @@ impl ReadContext {
         Self::new(Scope::for_test::<E>(key, now))
     }
 
-    /// A read-only operation has no resources: this says so when it is compiled.
+    /// Refuses resources in a read-only operation at compile time.
     #[doc(hidden)]
     pub fn resource<T: ResourceOfReplayedCode>(&self) {}
 

@@ -7,16 +7,13 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-/// A key of an entity: text, an integer, a UUID, or a type of the user's that has one text per value.
+/// A key of an entity: text, an integer, a UUID, or a type of your own that has one text per value.
 ///
-/// The text may be empty. It contains no `/`, `\`, `#`, `?` or control characters, and is neither `$` nor a dot segment of a URL
-/// (`.`, `..`). The whole id, `@name@key`, has at most [`MAX_ID_BYTES`](crate::MAX_ID_BYTES) bytes. A key that breaks these
-/// rules fails with [`InvalidId`](crate::ErrorKind::InvalidId) where the reference is used.
-///
-/// The text is part of an id, `@name@key`, which appears in URLs and logs. So it contains no `/`, `\`, `#`, `?` or control
-/// characters, is not `.`, `..` or `$`, and the whole id has at most [512 bytes](crate::MAX_ID_BYTES);
-/// [`EntityId`](crate::EntityId) has the rules in full. Using a reference with another key fails with
-/// [`InvalidId`](crate::ErrorKind::InvalidId). Encode or hash text from outside, such as a path or a URL.
+/// The text may be empty. It is part of an id, `@name@key`, which appears in URLs and logs. So it contains no `/`, `\`, `#`, `?`
+/// or control characters, and is neither `$` nor a dot segment of a URL (`.`, `..`). The whole id has at most
+/// [512 bytes](crate::MAX_ID_BYTES). [`EntityId`](crate::EntityId) has the rules in full. A reference with a key that breaks
+/// them fails with [`InvalidId`](crate::ErrorKind::InvalidId) where it is used. Encode or hash text from outside, such as a path
+/// or a URL.
 ///
 /// ```
 /// struct OrderNumber { shop: u32, number: u64 }

@@ -36,7 +36,7 @@ pub trait Entity: StateCode + State {
     type Ref<C: Caller>: EntityRef + ReferenceCode<Entity = Self, Caller = C>;
 }
 
-/// Checks that the type under an `#[operations]` is an entity. `Operations` itself does not ask for it, so that what a state
-/// lacks is told at the state alone.
+/// Checks that the type under an `#[operations]` is an entity. `Operations` itself does not require it, so that the compiler
+/// reports what a state lacks only at the state.
 #[doc(hidden)]
 pub fn is_entity<E: Entity>() {}

@@ -28,8 +28,8 @@ pub(crate) fn shortened(text: &str, most: usize) -> Cow<'_, str> {
 }
 
 impl CallFailure {
-    /// The same failure within the limit of payloads. An error of the user's that is over it cannot be stored, so that the
-    /// error of `what` becomes one of the runtime's; of a text of the runtime's, as that of a panic, the beginning is kept.
+    /// Returns the failure within the limit of payloads. A returned error that is over the limit cannot be stored, so it becomes
+    /// an error of the runtime that names `what`. A text of the runtime, such as that of a panic, keeps its beginning.
     pub(crate) fn within(self, payload_limit: usize, what: impl FnOnce() -> String) -> Self {
         match self {
             Self::Returned(failure) => failure

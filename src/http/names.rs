@@ -5,7 +5,7 @@ use crate::http::error::Problem;
 use crate::http::state::Api;
 use crate::id::EntityId;
 
-/// The stored name of the orchestration that a request means: the very name, or else the one that differs in case alone.
+/// The stored name of the orchestration that a request means: the exact name, or else the one that differs only in case.
 ///
 /// # Errors
 /// 400 if there are several of those.
@@ -29,7 +29,7 @@ fn the_one(meant: Vec<String>, what: &str, name: &str) -> Result<String, Problem
         several => Err(Problem::bad_request(
             "AmbiguousName",
             format!(
-                "there is no {what} `{}`, and several differ from it in case alone: `{}`; write the one that is meant",
+                "there is no {what} `{}`, and several differ from it only in case: `{}`; write the exact name",
                 name.escape_debug(),
                 several.join("`, `")
             ),

@@ -52,7 +52,7 @@ impl List {
         Ok(Some(after))
     }
 
-    /// Tells where the next page goes on, if there is one, and how many rows of this one cannot be read, if there are some.
+    /// Adds the headers for the next page, if there is one, and for rows of this page that cannot be read.
     pub(super) fn answer(self, next: Option<&str>, unreadable: &[Unreadable], mut response: Response) -> Response {
         if !unreadable.is_empty() {
             let headers = response.headers_mut();

@@ -126,8 +126,8 @@ impl HubBuilder {
     /// configuration. They ask for it by its type, as a parameter [`Resource<T>`](crate::Resource) or with `ctx.resource`.
     /// It is dropped with the hub.
     ///
-    /// A second resource of one type, and one that the code asks for and that was not given, are errors when the hub is
-    /// opened.
+    /// Opening the hub fails with [`ErrorKind::Configuration`] if two resources have the same type, or if one that a parameter
+    /// takes is missing.
     ///
     /// ```
     /// use abide::prelude::*;
@@ -223,9 +223,9 @@ impl HubBuilder {
     /// Maximum number of messages of clients that are taken in and neither settled nor stored (default: 16 384). More
     /// messages wait, or fail with [`ErrorKind::Overloaded`] if they were sent by a `try_` form.
     ///
-    /// Each executor has an equal share, so that one that hangs keeps nobody from the others. A message that has to wait for
-    /// its instance is stored and counts in [`queue_limit`](Self::queue_limit) from then on; a client that gives up
-    /// takes no room.
+    /// Each executor has an equal share, so that one that hangs takes no room from the others. A message that has to wait for
+    /// its instance is stored, and counts in [`queue_limit`](Self::queue_limit) from then on. A client that gives up takes no
+    /// room.
     pub fn in_flight_limit(mut self, messages: usize) -> Self {
         self.in_flight = messages;
         self
@@ -474,7 +474,7 @@ struct OpenStore {
     hub: Arc<str>,
 }
 
-/// Says loudly what is odd about the clock: nobody else will notice until something is late, or gone.
+/// Logs what is odd about the clock. Otherwise it is noticed only when something is late, or gone.
 fn tell_of_clock(clock: &Clock) {
     let (now, behind, ahead) = (clock.now(), clock.behind(), clock.ahead());
     if behind > SMALL_STEP {
@@ -495,7 +495,7 @@ fn tell_of_clock(clock: &Clock) {
     }
 }
 
-/// A clock that a time service has set back by less is nothing to be told of.
+/// A clock that a time service has set back by less is not worth a warning.
 const SMALL_STEP: Duration = Duration::from_secs(60);
 
 /// Begins to purge what the retention names. The task ends by itself soon after the hub has closed.

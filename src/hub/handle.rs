@@ -22,8 +22,8 @@ const DROP_PATIENCE: Duration = Duration::from_secs(5);
 /// An open hub: one data directory with everything in it, held by this process.
 ///
 /// Dropped without [`shutdown`](Hub::shutdown) it loses nothing that was acknowledged, as if the process had been
-/// killed; the next open only takes longer. `async` operations are dropped at their next await and activities are told to
-/// end, but nobody waits for that: a hub that is opened again in the same process should be shut down.
+/// killed; the next open only takes longer. `async` operations are dropped at their next await and activities are canceled,
+/// but the drop does not wait for them: shut down a hub that is opened again in the same process.
 pub struct Hub {
     /// Both are there until the hub is shut down.
     open: Option<(Arc<Runtime>, Threads)>,
@@ -93,11 +93,11 @@ impl Hub {
     ///
     /// * `async` operations may run for up to thirty seconds more. One that still runs then is dropped at its next await,
     ///   and the next open runs it again.
-    /// * Activities are told to end, see [`ActivityContext::canceled`](crate::ActivityContext::canceled), and are dropped
-    ///   five seconds later. One that ends without having looked whether it is canceled has its result as usual. Any other
-    ///   is run again by the next open, as the same attempt. None of it counts as a crash.
-    /// * What instances send each other, and orchestrations do by themselves, goes on for one second more when nobody waits
-    ///   for an answer any more. The rest is stored, and goes on at the next open.
+    /// * Activities are [canceled](crate::ActivityContext::canceled), and are dropped five seconds later. The result of one
+    ///   that ends without having checked for the cancellation counts as usual. The next open runs any other again, as the
+    ///   same attempt. None of this counts as a crash.
+    /// * Messages between instances, and orchestrations, continue for one more second after the last client was answered and
+    ///   the last `async` operation ended. The rest is stored, and continues at the next open.
     ///
     /// # Errors
     /// The error that poisoned the hub, if one did, and what the store meets. [`ErrorKind::TimedOut`] if a synchronous
@@ -106,8 +106,9 @@ impl Hub {
         self.shutdown_within(SHUTDOWN_PATIENCE).await
     }
 
-    /// As [`shutdown`](Hub::shutdown), with another time for what is not done. Then it is left for the next open, and a
-    /// client that still waits hears [`ErrorKind::Closed`]. Up to two seconds more pass until what cannot be ended is left.
+    /// As [`shutdown`](Hub::shutdown), with another limit in place of the thirty seconds. After it, unfinished work is left for
+    /// the next open, and clients that still wait get [`ErrorKind::Closed`]. It takes up to two more seconds to leave behind
+    /// what cannot be ended.
     ///
     /// # Errors
     /// As [`shutdown`](Hub::shutdown).
@@ -158,7 +159,7 @@ impl Hub {
     }
 }
 
-/// Notes that the process lets go of a hub that it could not close: nothing of it was running in a crash.
+/// Notes that the process gives up a hub that it could not close, so that the next open counts no crash.
 fn leave(runtime: &Runtime) {
     if let Err(error) = runtime.order.store().leave() {
         tracing::warn!(%error, "the next open will count what was running now as running in a crash");
@@ -184,7 +185,7 @@ impl Drop for Hub {
         if let Some((runtime, threads)) = self.open.take() {
             runtime.stop(Duration::ZERO);
             let ended = threads.join_within(DROP_PATIENCE);
-            // Nobody waits for tasks here: the thread may be the one that they need.
+            // This does not wait for tasks: they may need this very thread.
             runtime.abort_operations();
             leave(&runtime);
             if ended {

@@ -1,4 +1,4 @@
-//! The JSON of the user's values. What is acknowledged can be read later, and is equal to what was given.
+//! The JSON of users' values. What is acknowledged can be read later, and is equal to what was given.
 
 mod lossless;
 #[cfg(test)]

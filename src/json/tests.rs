@@ -258,7 +258,7 @@ fn what_its_type_does_not_read_is_refused() {
     refused(&HashMap::from([((1, 2), 3)]));
 }
 
-/// JSON has one null, so that two kinds of nothing are one after they were stored. The rustdoc of `derive(Entity)` says so.
+/// JSON has one null, so that two kinds of nothing are one after they were stored, as the rustdoc of `derive(Entity)` says.
 #[test]
 fn an_option_in_an_option_is_flattened() {
     assert_eq!(back(&Some(None::<u8>)).unwrap(), None);

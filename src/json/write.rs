@@ -88,7 +88,7 @@ impl Watch {
         self.depth += 1;
         if self.depth > LEVELS {
             return Err(io::Error::other(format!(
-                "it is nested more than {LEVELS} levels deep, which cannot be read again; keep it as a list, or flatter"
+                "it is nested more than {LEVELS} levels deep, which cannot be read again; use a flatter type, such as a list"
             )));
         }
         Ok(())

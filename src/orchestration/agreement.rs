@@ -132,7 +132,7 @@ struct Orders<'a> {
     normalize: Through<'a>,
 }
 
-/// How often a list is passed through its type. A set of two elements, whose order is drawn anew each time, looks like a
+/// How often a list is passed through its type. A set of two elements, whose order is random each time, looks like a
 /// list in one of four.
 const ROUNDS: usize = 16;
 

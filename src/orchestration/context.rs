@@ -163,11 +163,11 @@ impl OrchestrationContext {
         }
     }
 
-    /// An orchestration has no resources: this says so when it is compiled.
+    /// Refuses resources in an orchestration at compile time.
     #[doc(hidden)]
     pub fn resource<T: ResourceOfReplayedCode>(&self) {}
 
-    /// Says when it is compiled that a feature is missing.
+    /// Reports at compile time that a feature is missing.
     #[cfg(not(feature = "http-client"))]
     #[doc(hidden)]
     pub fn call_http<R: NeedsHttpClient>(&self, _request: R) {}

@@ -1,4 +1,4 @@
-//! A command in words, for whoever has to find a difference.
+//! A command in words, for people who look for a difference.
 
 use std::fmt::Write;
 

@@ -199,8 +199,8 @@ impl Journal {
         }
     }
 
-    /// How many things this turn may ask for. A turn that runs again has kept the limit of its day, and what it took back is
-    /// not in its record; so it is only kept from running for ever.
+    /// How many things this turn may ask for. A turn that is replayed has kept the limit of its day, and what it took back
+    /// is not in its record. So the limit of a replay only keeps it from running without end.
     fn most_actions(&self, state: &State) -> usize {
         let most = self.begin.actions;
         match &state.replayed {
@@ -325,10 +325,10 @@ impl Journal {
         }
     }
 
-    /// Whether somebody waits for something durable, now that the root rests.
+    /// Whether the code waits for something durable, now that the root rests.
     ///
-    /// The root polls anew all that it waits for, so that of what was polled with its own waker only that counts which the last
-    /// poll reached: the code has gone on from the rest. Combinators such as `FuturesUnordered` have wakers of their own and
+    /// The root polls again all that it waits for. So of what was polled with its own waker, only what the last poll reached
+    /// counts: the code has moved on from the rest. Combinators such as `FuturesUnordered` have wakers of their own and
     /// poll only what was woken; whatever they hold counts.
     pub(super) fn is_waited_for(&self, root: &Waker) -> bool {
         let state = self.state.borrow();

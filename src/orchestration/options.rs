@@ -97,8 +97,8 @@ impl Journal {
 
 /// The condition of `retry_if`, of an error of the type `E`.
 ///
-/// What the runtime met is none of the errors that it is asked about, so that the policy alone counts; but a `Failure` holds
-/// any error. What does not decode into `E` comes out of the call as what the runtime met, and is not tried again.
+/// It is not asked about errors of the runtime, for which the policy alone counts, unless `E` is `Failure`, which holds any
+/// error. What does not decode into `E` comes out of the call as an error of the runtime, and is not tried again.
 pub(super) fn condition<E: OperationError>(condition: impl Fn(&E) -> bool + 'static) -> Condition {
     Rc::new(move |failure| match failure {
         CallFailure::Returned(failure) => E::from_failure(failure.clone()).is_ok_and(|error| condition(&error)),

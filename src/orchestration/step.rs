@@ -144,7 +144,7 @@ impl What {
 }
 
 impl Step {
-    /// How many bytes of payloads it holds: what nobody has read yet, and the input of further attempts.
+    /// How many bytes of payloads it holds: results that were not read yet, and the input of further attempts.
     pub(super) fn held_bytes(&self) -> usize {
         let outcome = match &self.outcome {
             None => 0,

@@ -39,11 +39,11 @@ pub(crate) struct StartActivity {
     pub(crate) canceled: Arc<Cancellation>,
 }
 
-/// Tells one attempt that nobody wants its result any more, or not now.
+/// Tells one attempt that its result is not wanted any more, or not now.
 #[derive(Default)]
 pub(crate) struct Cancellation {
     canceled: AtomicBool,
-    /// Whether it is told to end because the hub closes.
+    /// Whether it is canceled because the hub closes.
     closing: AtomicBool,
     /// Whether the attempt has looked and knows that it is to end.
     seen: AtomicBool,
@@ -114,7 +114,7 @@ impl Drop for RunningActivities {
 impl Cancellation {
     fn cancel(&self) {
         self.canceled.store(true, Ordering::Release);
-        // What wakes is code of the user's.
+        // The wakers are the user's code.
         contained(|| self.told.notify_waiters());
     }
 
@@ -131,7 +131,7 @@ impl Cancellation {
         self.closing.load(Ordering::Acquire)
     }
 
-    /// Whether what the attempt returns may be no result, but what it makes of being told to end because the hub closes.
+    /// Whether the attempt has seen that the hub closes, so that what it returns may not be its result.
     fn has_cut_short(&self) -> bool {
         self.is_closing() && self.seen.load(Ordering::Acquire)
     }
@@ -259,7 +259,7 @@ impl Watched {
             }
             () = self.grace_is_over() => {
                 if self.canceled.is_closing() {
-                    // One that blocks may go on for long, and the hub does not wait for it.
+                    // One that blocks may run for long, and the hub does not wait for it.
                     self.tell(ActivityEnd::Abandoned);
                 }
                 task.abort();
@@ -324,7 +324,7 @@ impl Watched {
         }
     }
 
-    /// The end of an attempt that was told to end: no core listens to it, unless the hub closes.
+    /// The end of an attempt that was canceled: no core listens to it, unless the hub closes.
     fn called_off(&self) -> ActivityEnd {
         if self.canceled.is_closing() {
             return ActivityEnd::Abandoned;

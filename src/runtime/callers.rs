@@ -12,8 +12,8 @@ const FEW: usize = 64;
 
 /// The clients that wait for what one executor does for them, by token.
 ///
-/// Who gives up leaves its reply here and its token with the core, until so many have given up that to look for them costs
-/// little for each. So those who do not wait any more are never many more than those who do.
+/// A client that gives up leaves its reply here and its token with the core. They are removed when so many have given up that
+/// the search costs little for each. So these are never many more than the clients that still wait.
 #[derive(Debug, Default)]
 pub(super) struct Callers {
     replies: Slab<Reply>,
@@ -32,7 +32,7 @@ impl Callers {
     pub(super) fn give_back_room(&mut self, token: Token) {
         if let Some(reply) = self.replies.get_mut(token.0 as usize) {
             let permit = reply.permit.take();
-            // Whoever waits for it is woken.
+            // This wakes a client that waits for room.
             contained(|| drop(permit));
         }
     }
@@ -48,7 +48,7 @@ impl Callers {
         reply.is_some_and(|reply| reply.sender.is_closed())
     }
 
-    /// Whether anybody waits.
+    /// Whether any client waits.
     pub(super) fn anyone_waits(&self) -> bool {
         self.replies.iter().any(|(_, reply)| !reply.sender.is_closed())
     }

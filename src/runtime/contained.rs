@@ -4,8 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::engine::panic_text;
 
-/// Runs something that may come to code of the program's: a waker, a recorder, a subscriber, a `Drop`. If that panics, it
-/// is told and nothing else happens: it must not take down a thread that everyone needs.
+/// Runs something that may call the program's code: a waker, a recorder, a subscriber, a `Drop`. A panic in it is logged and
+/// has no other effect: it must not take down a thread that everyone needs.
 pub(super) fn contained(run: impl FnOnce()) {
     let Err(panic) = catch_unwind(AssertUnwindSafe(run)) else {
         return;
@@ -15,7 +15,7 @@ pub(super) fn contained(run: impl FnOnce()) {
         let text = panic_text(panic.as_ref());
         tracing::error!(
             text,
-            "a waker, a recorder, a subscriber or a `drop` of the program's panicked"
+            "a waker, a recorder, a subscriber or a destructor of the program panicked"
         );
     }));
 }

@@ -20,7 +20,7 @@ use crate::runtime::release::Release;
 use crate::runtime::shared::Runtime;
 use crate::time::Timestamp;
 
-/// How long a hub that is asked to stop goes on with what nobody waits for.
+/// How long a hub that is asked to stop continues work that no client waits for.
 const ENCORE: Duration = Duration::from_secs(1);
 
 /// The longest wait for a time that is known. The clock of such a wait may stand still while the computer sleeps, and the
@@ -42,7 +42,7 @@ pub(crate) struct Executor {
     gauges: Gauges,
     /// When to leave what is not done, once the hub is asked to stop.
     stop_at: Option<Timestamp>,
-    /// Since when nobody is left, once the hub is asked to stop, who would have to wait if the rest is left.
+    /// Since when, after the hub was asked to stop, no client and no `async` operation is left to wait for.
     settled_since: Option<Timestamp>,
 }
 
@@ -327,8 +327,8 @@ impl Executor {
         self.stop_at.is_some() && self.core.running() == 0 || self.has_to_end()
     }
 
-    /// Whether the patience of a stop is over, or nobody is left who would have to wait: what instances send each other and
-    /// do by themselves may never come to an end, and all of it is stored.
+    /// Whether the patience of a stop is over, or there was nothing to wait for during the last second. Messages between
+    /// instances and endless orchestrations may never come to rest, and all of that is stored.
     fn has_to_end(&mut self) -> bool {
         let Some(stop_at) = self.stop_at else {
             return false;

@@ -52,7 +52,7 @@ pub(crate) enum Envelope {
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) sender: oneshot::Sender<Result<Told, Error>>,
-    /// Held until the client hears, or its message waits as a row.
+    /// Held until the client gets its reply, or its message waits as a row.
     pub(crate) permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -149,7 +149,7 @@ impl Inbox {
         self.spilled.load(Ordering::Relaxed)
     }
 
-    /// A client does not wait any more for what it has sent. It wakes nobody: who is gone takes only memory.
+    /// Notes that a client no longer waits for what it has sent. It wakes no one: such a client takes only memory.
     pub(crate) fn note_given_up(&self) {
         self.gave_up.fetch_add(1, Ordering::Relaxed);
     }

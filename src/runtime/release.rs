@@ -43,8 +43,8 @@ pub(crate) enum Release {
 impl Runtime {
     /// Lets everything out, or tells everyone why it cannot be.
     pub(crate) fn release(self: &Arc<Self>, mut items: Vec<Release>, error: Option<&Error>) {
-        // A waker of the user's may panic, or what is dropped with an operation that never began. The others must go out all
-        // the same.
+        // A user's waker may panic, or a value that is dropped with an operation that never began. The others must go out
+        // all the same.
         contained(|| give_back_room(&mut items));
         if error.is_none() && items.len() >= CROWD && self.tokio.runtime_flavor() == RuntimeFlavor::MultiThread {
             return self.release_from_worker(items);

@@ -150,7 +150,7 @@ impl Runtime {
                 // Those that did not start cannot end, so the syncer would not hear of it.
                 runtime.order.stop();
                 drop(alive);
-                // What is left is told of in the log; why the hub does not open is the more important thing.
+                // The log names what is left; the reason why the hub does not open is more important.
                 let _ = threads.join(Duration::ZERO);
                 Err(error)
             }
@@ -331,12 +331,12 @@ impl Runtime {
     }
 
     /// Ends the `async` operations that still run when the executors have ended, each at its next await. Activities have
-    /// been told to end, and get their time for that.
+    /// been canceled, and get their time to end.
     pub(crate) fn abort_operations(&self) {
         self.operations.abort();
     }
 
-    /// Ends every task of the user's that still runs when the executors have ended, and waits until they are gone: what the
+    /// Ends every task of users' code that still runs when the executors have ended, and waits until they are gone: what the
     /// next open runs again must not run beside them. One that blocks its thread cannot be ended; it is named.
     pub(crate) fn end_tasks(&self) {
         for (tasks, what) in [
@@ -349,7 +349,7 @@ impl Runtime {
                     tracing::error!(
                         %instance,
                         "{what} blocks its thread and still runs although the hub is closed; the next open runs it again, \
-                         maybe beside this one"
+                         possibly at the same time"
                     );
                 });
             }
@@ -385,19 +385,19 @@ impl Threads {
         Ok(())
     }
 
-    /// Waits for the end of all threads, after [`Runtime::stop`] with this patience. A synchronous operation that goes on
-    /// when the patience is over cannot be ended: its thread is left behind.
+    /// Waits for the end of all threads, after [`Runtime::stop`] with this patience. A synchronous operation that still
+    /// runs when the patience is over cannot be ended: its thread is left behind.
     ///
     /// # Errors
-    /// The instance whose turn goes on.
+    /// The instance whose turn still runs.
     pub(crate) fn join(self, patience: Duration) -> std::result::Result<(), InstanceId> {
         drop(self.watchdog);
         let look = || self.watched.iter().map(|progress| progress.running());
         let mut before: Vec<_> = look().map(|_| None).collect();
         let mut wait = patience;
         while self.ended.recv_timeout(wait) != Err(RecvTimeoutError::Disconnected) {
-            // A turn that began before the patience was over and still runs a while after it does not end by itself. For
-            // anything else, like a slow disk, it is worth to wait.
+            // A turn that began before the patience was over and still runs a while after it will not end. For anything
+            // else, such as a slow disk, it is worth waiting.
             let now: Vec<_> = look().collect();
             let hangs = now
                 .iter()

@@ -9,7 +9,7 @@ const OPERATORS: usize = 1_024;
 
 /// The room that one executor has for messages that are taken in and neither settled nor stored.
 ///
-/// Each executor has a share of its own, so that one which hangs keeps nobody from the others. A message takes a part of it
+/// Each executor has its own share, so that one that hangs takes no room from the others. A message takes a part of it
 /// while it is in memory only: what waits as a row is bounded by the queue of its instance.
 #[derive(Debug)]
 pub(crate) struct Share {

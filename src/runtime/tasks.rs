@@ -114,7 +114,7 @@ impl Drop for Running {
 mod tests {
     use super::*;
 
-    /// Whoever is told that all tasks are gone can rely on it, and one that does not end is named.
+    /// When all tasks are reported as gone they are gone, and one that does not end is named.
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     #[expect(clippy::disallowed_methods, reason = "tasks are spawned here")]
     async fn tasks_are_ended_and_waited_for() {

@@ -63,7 +63,7 @@ async fn refused<T: std::fmt::Debug>(waiting: impl Future<Output = Result<T>>) {
     assert_eq!(error.kind(), ErrorKind::Poisoned, "{error}");
 }
 
-/// Operators are heard by a hub that is full of clients.
+/// A hub that is full of clients accepts orders of operators.
 #[tokio::test]
 async fn a_full_hub_takes_orders_of_operators() {
     let (runtime, threads, client) = start(&Arc::new(Model::new()), 1);

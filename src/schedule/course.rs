@@ -30,7 +30,7 @@ pub(crate) struct Course {
     pub(crate) plan: Option<Plan>,
     pub(crate) paused: bool,
     pub(crate) created: Timestamp,
-    /// When the next run is due that nothing is known of yet; nothing if there is none, or while it is paused.
+    /// When the next run is due that was not noticed yet. `None` if there is none, and while it is paused.
     next: Option<Timestamp>,
     /// Runs that are due and have not begun, oldest first. Most often there are none.
     due: Vec<DueRuns>,
@@ -67,18 +67,18 @@ impl Course {
         Ok(course)
     }
 
-    /// Goes on by another plan. What is due already begins by the former one.
+    /// Continues by another plan. What is already due begins by the former one.
     pub(super) fn update(&mut self, plan: Plan, now: Timestamp) -> Result<Vec<Run>> {
         plan.check()?;
         self.change(now, |course| course.plan = Some(plan))
     }
 
-    /// Rests, or goes on. What is due when it comes to rest begins, and nothing from then on.
+    /// Pauses or resumes. What is due at a pause begins, and nothing after it.
     pub(super) fn set_paused(&mut self, paused: bool, now: Timestamp) -> Result<Vec<Run>> {
         self.change(now, |course| course.paused = paused)
     }
 
-    /// Goes on at a time that has come, or that may have come.
+    /// Begins the runs that are due, if any.
     pub(super) fn advance(&mut self, now: Timestamp) -> Result<Vec<Run>> {
         self.change(now, |_| {})
     }

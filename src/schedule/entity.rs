@@ -18,7 +18,7 @@ const NEXT: &str = "next";
 /// A schedule: it signals itself for its next run, and starts the orchestration then.
 ///
 /// All of it is messages of a durable entity, so that no run is started twice and none is lost in a crash. Its operations are
-/// open to everybody who knows its id, so that it checks itself what it is told.
+/// open to everyone who knows its id, so it checks its own arguments.
 #[derive(Entity, Clone, Debug, Default, Serialize, Deserialize)]
 #[entity(name = "abide-schedule")]
 #[serde(transparent)]

@@ -12,7 +12,7 @@ use crate::time::Timestamp;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Plan {
     pub(crate) orchestration: String,
-    /// The newest registered one if there is none.
+    /// `None` for the newest one that is registered.
     pub(crate) version: Option<String>,
     /// JSON as text, so that it is handed on as it was given.
     pub(crate) input: String,
@@ -51,7 +51,7 @@ impl Plan {
             Error::new(
                 ErrorKind::InvalidArguments,
                 format!(
-                    "the input of `{}` in a schedule is no JSON: {reason}",
+                    "the input of `{}` in a schedule is not valid JSON: {reason}",
                     self.orchestration
                 ),
             )

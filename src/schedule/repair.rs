@@ -23,7 +23,7 @@ pub(crate) fn astray(reader: &dyn Reader, partitions: u16, now: Timestamp) -> Re
             let rows = reader.scan(range.clone(), PAGE)?;
             astray.extend(rows.iter().filter_map(|(key, value)| {
                 let key = keys::id_of(key)?.strip_prefix(&prefix)?;
-                // One that cannot be read is told of where schedules are listed.
+                // The list of schedules reports one that cannot be read.
                 let record: StateRecord<'_> = records::decode(value, "state").ok()?;
                 let schedule: ScheduleEntity = serde_json::from_slice(record.state).ok()?;
                 schedule.course.is_astray(now).then(|| key.to_owned())
@@ -40,17 +40,17 @@ pub(crate) fn astray(reader: &dyn Reader, partitions: u16, now: Timestamp) -> Re
     Ok(astray)
 }
 
-/// Wakes the schedules with these keys, so that they plan anew.
+/// Wakes the schedules with these keys, so that they are planned again.
 pub(crate) async fn plan_again(client: Client, schedules: Vec<String>) {
     for schedule in schedules {
         tracing::warn!(
             schedule,
-            "a schedule was planned under another clock, and is planned anew"
+            "a schedule was planned under another clock, and is planned again"
         );
         let woken = client.entity::<ScheduleEntity>(&schedule).tick().signal().await;
         match woken {
             Err(error) if matches!(error.kind(), ErrorKind::Closed | ErrorKind::Poisoned) => return,
-            Err(error) => tracing::warn!(schedule, %error, "a schedule could not be planned anew"),
+            Err(error) => tracing::warn!(schedule, %error, "a schedule could not be planned again"),
             Ok(()) => {}
         }
     }

@@ -124,8 +124,8 @@ impl Schedules {
         self.prepare(id, Ok(Plan::new(name.as_ref(), timing, input.to_string())), false)
     }
 
-    /// Gives a schedule another plan, all of it. Whether it is paused, and what it counts, stays. Runs that are due by now begin
-    /// by the former plan.
+    /// Replaces the whole plan of a schedule. It stays paused if it is, and keeps its counts. Runs that are due by now begin by
+    /// the former plan.
     pub fn update<O: Orchestration>(&self, id: impl Into<String>, timing: Timing, input: O::Input) -> CreateSchedule {
         let mut update = self.create::<O>(id, timing, input);
         update.update = true;
@@ -153,7 +153,7 @@ impl Schedules {
         }
     }
 
-    /// Lets a schedule rest. Runs that are due by now begin; those that would be due meanwhile are not made up for.
+    /// Pauses a schedule. Runs that are due by now begin; those that would be due during the pause are skipped.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`], and what the hub meets.
@@ -194,8 +194,8 @@ impl Schedules {
         Ok(state.and_then(|state| ScheduleInfo::new(id, state)))
     }
 
-    /// Reads all schedules, in the order of their ids. Those that are created or deleted meanwhile may be missing, and those
-    /// that this build cannot read are: [`page`](Self::page) tells of them.
+    /// Reads all schedules, in the order of their ids. Those that are created or deleted meanwhile may be missing. Those
+    /// that this build cannot read are left out: [`page`](Self::page) reports them.
     ///
     /// # Errors
     /// What the hub meets.

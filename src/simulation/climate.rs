@@ -133,7 +133,7 @@ impl Climate {
             limits.early_bytes = *aside.pick(&[limits.early_bytes, 10, 200]);
         }
         if self.capped && self.forgetful {
-            // Nobody asks again.
+            // No client asks again.
             limits.requests = *aside.pick(&[0, 1, 3]);
             limits.request_youth = Duration::from_millis(*aside.pick(&[0, 500]));
         }
@@ -142,7 +142,7 @@ impl Climate {
         }
     }
 
-    /// Whether dead letters are dropped. Nobody knows what was done of a log that was one.
+    /// Whether dead letters are dropped. It is not known what was done of a log that was one.
     pub(super) fn drops_dead_letters(&self) -> bool {
         self.capped && !self.deaths && self.orchestrations.is_none()
     }

@@ -71,7 +71,7 @@ impl World {
         !self.life.failed && self.life.build == Build::Good
     }
 
-    /// Lets time pass until no timer is left, in the life that set them: whatever is due, ready or waiting goes on by itself.
+    /// Lets time pass until no timer is left, in the life that set them: whatever is due, ready or waiting proceeds.
     fn rest_in_this_life(&mut self) {
         self.model.withdraw_faults();
         self.finish();
@@ -119,7 +119,7 @@ impl World {
             return;
         }
         let before = self.lasting_rows();
-        // Nothing is held, since nobody would let it go.
+        // Nothing is held, since nothing would release it.
         let bad_builds = std::mem::take(&mut self.climate.bad_builds);
         self.reopen(self.model.unsynced(), Build::Good);
         self.climate.bad_builds = bad_builds;

@@ -9,7 +9,7 @@ use super::world::World;
 const ATTEMPTS: u32 = 4;
 
 impl World {
-    /// A client goes away before it is told anything. It may ask again at once, under the same request id.
+    /// A client goes away before it gets a reply. It may ask again at once, under the same request id.
     pub(super) fn give_up(&mut self) {
         let waiting = self.life.waiting.iter().filter_map(|(place, asked)| match asked {
             Asked::Client(request) => Some((*place, *request)),

@@ -20,8 +20,8 @@ pub(crate) fn instance(reader: &dyn Reader, partition: PartitionId, id: &Instanc
     Ok(Some(record))
 }
 
-/// What began, or will begin, the execution that an orchestration is in. It is known for as long as there is an orchestration:
-/// from the first turn, and while there is none from a row of its own.
+/// What began, or will begin, the execution that an orchestration is in. It is known as long as the orchestration: from the
+/// first turn, and before that turn from its own row.
 ///
 /// # Errors
 /// [`ErrorKind::Corrupted`] if neither is there.
@@ -46,7 +46,7 @@ pub(crate) fn start_of(
     start.ok_or_else(|| {
         Error::new(
             ErrorKind::Corrupted,
-            format!("what began the orchestration `{id}` is missing"),
+            format!("the start of the orchestration `{id}` is missing"),
         )
     })
 }

@@ -575,12 +575,12 @@ pub(crate) fn early_count(partition: PartitionId, id: &InstanceId) -> Vec<u8> {
     whole_id(partition, Table::EarlyCount, id)
 }
 
-/// That events are left which an orchestration that has begun was not told yet.
+/// The mark of an orchestration that has begun and has not received all events that waited for it.
 pub(crate) fn early_left(partition: PartitionId, id: &InstanceId) -> Vec<u8> {
     whole_id(partition, Table::EarlyLeft, id)
 }
 
-/// The orchestrations of a partition that have begun and were not told all events which waited for them.
+/// The marks of all such orchestrations of a partition.
 pub(crate) fn all_early_left(partition: PartitionId) -> Range<Vec<u8>> {
     beginning_with(table(partition, Table::EarlyLeft, 0))
 }

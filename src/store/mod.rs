@@ -145,7 +145,7 @@ pub(crate) trait Store: Reader + Send + Sync + fmt::Debug {
     /// What the store has done and holds.
     fn stats(&self) -> StoreStats;
 
-    /// Remembers outside the log, for the next open, that the process has let go of the store by itself: whatever ran was
+    /// Notes outside the log, for the next open, that the process has given up the store in an orderly way: whatever ran was
     /// not running in a crash. It is called for a store that is not closed, also for one that has failed.
     fn leave(&self) -> Result<()> {
         Ok(())

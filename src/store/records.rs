@@ -24,7 +24,7 @@ pub(crate) struct CommitRecord {
     pub(crate) number: u64,
     /// The first batch number that was not given out when the commit was written.
     pub(crate) next_batch: u64,
-    /// The newest time that the hub's clock had told when the commit was written.
+    /// The newest time of the hub's clock when the commit was written.
     pub(crate) time: Timestamp,
     /// The number of partitions, by which all rows are placed.
     pub(crate) partitions: u16,

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::fixture::{Answer, Api, BASE, send};
 
-/// Two orchestrations and two operations whose names differ in case alone, and one of each that is like no other.
+/// Two orchestrations and two operations whose names differ only in case, and one of each that is like no other.
 mod alike {
     use super::*;
 

@@ -80,7 +80,7 @@ impl Function {
 
     /// `fn run`, whose future is `Send` or not.
     pub(crate) fn run(&self, krate: &CratePath, context_type: &TokenStream, send: &TokenStream) -> TokenStream {
-        // The names stand where the types stand, so that a type that is only named like the context is told there.
+        // The names stand where the types stand, so that the error for a type that is only named like the context points there.
         let local = |name: &str, ty: Option<&Type>| {
             ty.map_or_else(|| hygiene::local(name), |ty| hygiene::local_at(name, ty.span()))
         };

@@ -9,7 +9,7 @@ use crate::errors::Errors;
 use crate::kind::Kind;
 
 /// The user's item, the errors, and a marker: a function that is refused is an activity or an orchestration all the same
-/// where it is called, so that only what is wrong is told.
+/// where it is called, so that the compiler reports only what is wrong.
 ///
 /// One of the errors stands in the marker's types, as the length of an array. The compiler says no more about a type with an
 /// error in it.

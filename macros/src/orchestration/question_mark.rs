@@ -35,7 +35,7 @@ pub(super) fn check(function: &ItemFn, error: &TokenStream, krate: &CratePath) -
     }
     let checks = calls.found.iter().map(|call| {
         let called = call.called;
-        // The error stands at the `?`, so that a conversion that is missing is told there.
+        // The type has the span of the `?`, so that the error for a missing conversion points there.
         let error = located(error.clone(), call.question_mark.span());
         match call.is_activity {
             true => quote!(#krate::__private::activity_question_mark::<#error, #called>();),

@@ -134,7 +134,7 @@ impl Core {
         }
         let limit = code.limit();
         if record.started.is_some() && !crashed {
-            // Only now it is known: if this life ends in a crash, nobody can tell any more.
+            // This has to be written now: if this life ends in a crash, too, the two cannot be told apart.
             record.started = None;
             step.put(key, &record)?;
         }

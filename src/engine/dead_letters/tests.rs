@@ -40,7 +40,7 @@ fn stage() -> Stage {
     })
 }
 
-/// Whoever fills a partition with dead letters drives out its own, and not those of others.
+/// An entity that fills a partition with dead letters drives out its own, and not those of others.
 #[test]
 fn the_entity_that_has_most_dead_letters_loses_its_oldest() {
     let mut stage = stage();

@@ -168,8 +168,8 @@ impl Core {
         start.version.is_some()
     }
 
-    /// Runs the first turn of an execution whose record is there. If its code cannot run, its start is kept with what it was
-    /// about to be told.
+    /// Runs the first turn of an execution whose record is there. If its code cannot run, its start is kept with the events
+    /// that it was about to receive.
     pub(super) fn begin(
         &mut self,
         stage: &mut Stage<'_>,

@@ -1,4 +1,4 @@
-//! Events that came before the first turn of their orchestration. Bounded in number and bytes, told in pages.
+//! Events that came before the first turn of their orchestration. Bounded in number and bytes, delivered in pages.
 //!
 //! Beside each event, which may be large, lies a small row by which it is found and removed. A third one lies under the time
 //! at which the event expires, so that old ones are found without a look at the others.
@@ -114,7 +114,7 @@ impl Core {
     }
 
     /// Takes the events that were kept for an orchestration which begins now, oldest first, as far as they fit into its first
-    /// turn beside `known`. The rest is told in the turns that follow.
+    /// turn beside `known`. The rest is delivered in the turns that follow.
     pub(super) fn take_early_events(
         &mut self,
         id: &InstanceId,
@@ -145,7 +145,7 @@ impl Core {
         Ok(events)
     }
 
-    /// Whether an orchestration has to be told events that came before it began, or to forget them.
+    /// Whether events that came before an orchestration began are still to be delivered or forgotten.
     pub(super) fn has_early_events(&self, stage: &Stage<'_>) -> bool {
         let left = &self.partition(self.partition_of(stage.id)).early_left;
         if left.is_empty() || !left.contains_key(stage.id) {
@@ -196,7 +196,7 @@ impl Core {
         Ok(())
     }
 
-    /// Reads the oldest events that wait for an orchestration, as many as one turn is told beside so many others.
+    /// Reads the oldest events that wait for an orchestration, as many as one turn may receive beside so many others.
     fn read_early_events(
         &self,
         id: &InstanceId,
@@ -275,7 +275,7 @@ impl Core {
         self.note_early_left(id, None, step)
     }
 
-    /// Notes whether an orchestration that began at this time was not told all.
+    /// Notes whether an orchestration that began at this time has not received all of them.
     fn note_early_left(&mut self, id: &InstanceId, began: Option<Timestamp>, step: &mut Step) -> Result<()> {
         let partition = self.partition_of(id);
         let key = keys::early_left(partition, id);
@@ -376,7 +376,7 @@ impl Core {
         Ok(next.map(|expires| expires.max(step.now.after(INTERVAL))))
     }
 
-    /// Forgets an event that has expired, but not one that is only to be told in a later turn.
+    /// Forgets an event that has expired, but not one that a later turn is to receive.
     fn expire_early_event(
         &mut self,
         partition: PartitionId,
@@ -398,7 +398,7 @@ impl Core {
             return Err(broken("event"));
         };
         let place = records::decode(&row, "place of an early event")?;
-        tracing::warn!(orchestration = %id, "an event is forgotten, because its orchestration never began");
+        tracing::warn!(orchestration = %id, "an event has expired, because its orchestration never began");
         self.forget_early_event(id, message, place, step, reader)
     }
 }

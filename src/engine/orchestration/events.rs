@@ -39,7 +39,7 @@ impl Core {
             Some(instance) if message.id < instance.record.since => Error::new(
                 ErrorKind::Ended,
                 format!(
-                    "the event was raised at an orchestration `{}` that has ended and in whose place another one is",
+                    "the event was raised for an orchestration `{}` that has ended and was replaced by another one",
                     stage.id
                 ),
             ),
@@ -81,9 +81,7 @@ impl Core {
     ) -> Result<Option<Error>> {
         let state = match stage.mailbox.block {
             Block::Suspended => "is suspended; resume or terminate it",
-            Block::Stopped => {
-                "has stopped; its status says why: open with a build that can go on with it, or terminate it"
-            }
+            Block::Stopped => "is stopped, as its status says; open with a build that can run it, or terminate it",
             _ => return Ok(None),
         };
         let begun = |instance: &Instance| !instance.is_terminal() && instance.record.turns > 0;

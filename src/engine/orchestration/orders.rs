@@ -189,7 +189,7 @@ impl Core {
         if seen.is_some_and(|seen| seen != (instance.record.execution, instance.record.changed)) {
             return Ok(Err(wrong_state(
                 stage.id,
-                "something has happened to it since it was found to be purged; look at it again",
+                "it has changed since the purge found it; look at it again",
             )));
         }
         if children {
@@ -248,10 +248,10 @@ impl Core {
         }
     }
 
-    /// A sub-orchestration of one that is rewound, which asked for `start`. One that has not ended goes on and one that has
-    /// completed is told again. Its failed end is rewound as well. Any other begins anew, and so does one that is not there:
-    /// it was purged, or another one has ended under its id. It begins with the order of this id, so that what its parent sent
-    /// after that is for it.
+    /// Rewinds a sub-orchestration, because its parent, which asked for `start`, is rewound. One that has not ended continues,
+    /// one that has completed repeats its result, and one that has failed is rewound. Any other starts again, and so does one
+    /// that no longer exists: it was purged, or another one has ended under its id. It begins with the order of this id, so
+    /// that what its parent sent after that is for it.
     fn rewind_child(
         &mut self,
         stage: &mut Stage<'_>,

@@ -179,7 +179,7 @@ impl Core {
                     self.begin_step(stage.id, &instance.record, command, step)?;
                 }
             } else if let Some((child, start)) = to_start(stage.id, execution, command) {
-                // What is there under its id decides how it goes on.
+                // The orchestration of that id, if there is one, decides how to continue.
                 let order = Order::Rewind {
                     reason: reason.to_owned(),
                     start: Some(start),

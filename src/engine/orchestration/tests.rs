@@ -125,7 +125,7 @@ impl Stage {
         start_of(&self.model, id.partition(PARTITIONS), &id, &record).unwrap()
     }
 
-    /// A client gives an order and is told what came of it.
+    /// A client sends an order and receives its result.
     fn tell(&mut self, id: &str, order: Order) -> Result<(), Error> {
         let token = self.send(id, order);
         self.run();
@@ -135,7 +135,7 @@ impl Stage {
                 failure => panic!("{failure:?}"),
             },
             Some(_) => Ok(()),
-            None => panic!("nobody answered"),
+            None => panic!("there was no answer"),
         }
     }
 
@@ -238,12 +238,12 @@ fn unwanted(execution: u8) -> Order {
 
 fn rewind(start: StartRecord) -> Order {
     Order::Rewind {
-        reason: "mended".into(),
+        reason: "fixed".into(),
         start: Some(Box::new(start)),
     }
 }
 
-/// A sub-orchestration that is canceled before its start was taken in is there, canceled, with its input, and begins anew
+/// A sub-orchestration that is canceled before its start was taken in is there, canceled, with its input, and starts again
 /// when its parent is rewound. So does one that is not there at all.
 #[test]
 fn a_child_that_never_began_is_there_and_can_begin() {
@@ -345,7 +345,7 @@ fn a_child_that_was_restarted_is_not_in_the_way_of_its_parent() {
     assert_eq!(stage.status("kid"), OrchestrationStatus::Canceled);
 }
 
-/// What was found in a list is purged only as it was found: not if it was started anew and has ended again, and not if
+/// What was found in a list is purged only as it was found: not if it was started and has ended again, and not if
 /// anything has happened to it.
 #[test]
 fn only_what_was_seen_is_purged() {

@@ -12,7 +12,7 @@ use crate::store::records::instance::{EndRecord, InstanceRecord, OrchestrationSt
 use crate::store::{Reader, keys};
 
 impl Core {
-    /// Tells a client how an orchestration ended, now or when it does. One who wants to hear of a stop is told of that as well.
+    /// Tells a client how an orchestration ended, now or when it does; and of a stop, if the client asked for that.
     pub(in crate::engine) fn wait_for_end(
         &mut self,
         id: InstanceId,
@@ -25,7 +25,7 @@ impl Core {
             step.settle(waiter.token, Settled::Failed(Box::new(error.into())));
             return Ok(());
         };
-        // One that this build has not tried yet may go on.
+        // One that this build has not tried yet may be able to continue.
         let is_tried = || {
             self.mailboxes
                 .get(&id)
@@ -67,7 +67,7 @@ impl Core {
         }
     }
 
-    /// Tells those who want to hear of it that an orchestration is stopped.
+    /// Tells the clients that asked for it that an orchestration is stopped.
     pub(super) fn tell_stop(&mut self, id: &InstanceId, stopped: &Stopped, step: &mut Step) {
         let Some(waiters) = self.waiters.get_mut(id) else {
             return;

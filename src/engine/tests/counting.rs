@@ -82,7 +82,7 @@ impl Orchestration for Tell {
     }
 }
 
-/// What a client was told.
+/// The reply that a client received.
 pub(in crate::engine) type Told = std::result::Result<String, ErrorKind>;
 
 pub(in crate::engine) struct Stage {
@@ -208,7 +208,7 @@ impl Stage {
         self.answer(token)
     }
 
-    /// Steps until nothing is left to do, and gives what the client was told.
+    /// Steps until nothing is left to do, and returns the reply to the client.
     pub(in crate::engine) fn answer(&mut self, token: Token) -> Told {
         self.settle();
         self.told(token).expect("the client was told")

@@ -13,7 +13,7 @@ pub(super) async fn returns(_ctx: OrchestrationContext, bytes: usize) -> String 
     "x".repeat(bytes)
 }
 
-/// Waits for ever.
+/// Waits for an event that never comes.
 #[orchestration]
 pub(super) async fn rests(ctx: OrchestrationContext, text: String) -> Result<(), Failure> {
     ctx.wait_for_external_event::<()>("go").await?;

@@ -36,7 +36,7 @@ fn a_restart_makes_no_room_in_the_queue_of_a_held_entity() {
     }
 }
 
-/// The same for an entity whose `async` operation runs, begins anew with each open, and is slow.
+/// The same for an entity whose slow `async` operation runs again with each open.
 #[test]
 fn a_restart_makes_no_room_in_the_queue_of_a_busy_entity() {
     for in_memory in [0, 3, 64] {

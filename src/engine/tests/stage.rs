@@ -226,7 +226,7 @@ impl Stage {
         self.running.len()
     }
 
-    /// Whether a client was told that what it sent is stored or done, and otherwise the reason.
+    /// Whether the request of a client was acknowledged as stored or done, and otherwise the reason.
     pub(super) fn told(&self, token: Token) -> Result<(), ErrorKind> {
         match &self.told[&token] {
             Settled::Answer(_) | Settled::Accepted => Ok(()),

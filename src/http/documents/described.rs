@@ -90,7 +90,7 @@ pub(in crate::http) struct EntityArguments {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "it describes")]
 pub(in crate::http) struct OperationArguments {
-    /// The name of the operation. Case does not matter where no other name differs in case alone.
+    /// The name of the operation. Case does not matter unless several names differ only in case.
     op: String,
     /// Whether to call the operation and wait for its result.
     wait: Option<bool>,

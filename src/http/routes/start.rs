@@ -28,7 +28,7 @@ type Head = (State<Arc<Api>>, ManagementUrls, Query, Trace, IdempotencyKey);
     path = "/orchestrators/{name}",
     tag = "orchestrations",
     params(
-        ("name" = String, Path, description = "The name of the orchestration's type. Case does not matter where no other name differs in case alone."),
+        ("name" = String, Path, description = "The name of the orchestration's type. Case does not matter unless several names differ only in case."),
         ("version" = Option<String>, Query, description = "The version to start; the newest if nothing is said."),
         WaitArguments,
         StartHeaders
@@ -56,7 +56,7 @@ pub(super) async fn start(head: Head, Path(name): Path<String>, payload: Payload
     path = "/orchestrators/{name}/{instanceId}",
     tag = "orchestrations",
     params(
-        ("name" = String, Path, description = "The name of the orchestration's type. Case does not matter where no other name differs in case alone."),
+        ("name" = String, Path, description = "The name of the orchestration's type. Case does not matter unless several names differ only in case."),
         ("instanceId" = String, Path, description = "The id of the new orchestration."),
         ("version" = Option<String>, Query, description = "The version to start; the newest if nothing is said."),
         ("reuse" = Option<String>, Query, description = "What to do if the id is in use: `error`, `ignore` or `terminate` if the orchestration has not ended; `rejectDuplicate` refuses the start also if it has ended (default: `error`)."),

@@ -70,7 +70,7 @@ pub(super) struct Stream {
     refusal: Bytes,
     /// Whether something was.
     refused: bool,
-    /// Whether the alarm was set anew because the server stops.
+    /// Whether the alarm was set again because the server stops.
     hurried: bool,
     /// What was taken in since the connection was closed, in bytes; and until when there is patience for more.
     lingering: Option<(usize, Pin<Box<Sleep>>)>,

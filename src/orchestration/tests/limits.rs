@@ -52,7 +52,7 @@ orchestration!(Large(ctx, bytes: usize) -> String, Failure {
     Ok(told)
 });
 
-/// Replays a history under other limits, and goes on to its end.
+/// Replays a history under other limits, and continues to its end.
 fn continued(mut driver: Driver, limit: usize) -> String {
     driver.begin.payload_bytes = limit;
     driver.unload();
@@ -61,7 +61,7 @@ fn continued(mut driver: Driver, limit: usize) -> String {
 }
 
 /// A payload over the limit fails its call and is not sent. Whether it did is a part of the history: the limit may be raised
-/// or lowered afterwards, and the code is told the same, to the letter.
+/// or lowered afterwards, and the code receives the same error, to the letter.
 #[test]
 fn a_payload_has_the_limit_of_its_day() {
     for later in [100, 500, 1_000, 10_000] {

@@ -252,7 +252,7 @@ orchestration!(Careless(ctx, how: u8) -> (), Failure {
     Ok(())
 });
 
-/// A guard that goes before anything was done under it is told, once; one that held something back is not, nor one of an
+/// A guard that is dropped before anything was done under it is logged, once; one that held something back is not, nor one of an
 /// execution that stops.
 #[test]
 fn a_guard_that_held_nothing_is_told() {

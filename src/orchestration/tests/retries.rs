@@ -72,7 +72,7 @@ orchestration!(Paying(ctx, _input: ()) -> i64, Failure {
     Ok(call.retry_if(|error: &PayError| *error != PayError::Declined).await?)
 });
 
-/// A condition sees the variant of the activity's own error. What the runtime met is none of those, so that the policy
+/// A condition sees the variant of the activity's own error. An error of the runtime is none of those, so that the policy
 /// counts alone, and what does not decode is not tried again.
 #[test]
 fn a_condition_is_asked_about_the_typed_error() {

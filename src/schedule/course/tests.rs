@@ -276,7 +276,7 @@ fn a_plan_that_cannot_be_kept_is_refused() {
                 input: "{".to_owned(),
                 ..good.clone()
             },
-            "is no JSON",
+            "is not valid JSON",
         ),
         (
             Plan {

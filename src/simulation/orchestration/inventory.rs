@@ -35,7 +35,7 @@ pub(super) struct Inventory {
     pub(super) early_counted: u64,
     /// How many places there are beside them.
     pub(super) early_places: u64,
-    /// Who has begun and was not told all of them.
+    /// The orchestrations that have begun and not received all of them.
     pub(super) early_left: BTreeSet<String>,
     /// How many turns there are of each execution.
     pub(super) turns: BTreeMap<(String, ExecutionId), u32>,

@@ -60,7 +60,7 @@ const LONGEST_ID: u64 = 16;
 
 fn named(file: &File) -> String {
     let mut holder = String::new();
-    // The holder may be about to write its id, and whatever else stands there is nobody's; the refusal is right without it.
+    // The holder may be about to write its id, and the file may hold anything else; the refusal is right without an id.
     let read = file.take(LONGEST_ID).read_to_string(&mut holder);
     match (read, holder.trim().parse::<u32>()) {
         (Ok(_), Ok(id)) => format!("process {id}"),

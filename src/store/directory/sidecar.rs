@@ -19,7 +19,7 @@ const ACKNOWLEDGED: &str = "ACKNOWLEDGED";
 const VERSION: u8 = 2;
 /// The store was closed.
 const CLEAN: u8 = 1;
-/// The process has let go of the store by itself.
+/// The process has given up the store in an orderly way.
 const LEFT: u8 = 2;
 const SLOT_BYTES: usize = 48;
 const SLOT_OFFSETS: [u64; 2] = [0, 4096];
@@ -36,9 +36,9 @@ pub(crate) struct Acknowledged {
     pub(crate) clean: bool,
     /// How much of RocksDB's MANIFEST there was at least.
     pub(crate) manifest: Manifest,
-    /// Whether the process has let go of the store by itself, closed or not: it was neither killed nor did it crash.
+    /// Whether the process has given up the store in an orderly way, closed or not: it was neither killed nor did it crash.
     pub(crate) left: bool,
-    /// The first batch of the life that wrote this, or of the first of those before it which all ended by themselves.
+    /// The first batch since which every life has ended without a kill or a crash.
     pub(crate) calm_since: u64,
 }
 
@@ -117,7 +117,7 @@ impl Sidecar {
         self.write_slot(acknowledged)
     }
 
-    /// Says of the newest slot that the process lets go of the store by itself. The file has its size already, so that this
+    /// Notes in the newest slot that the process gives up the store in an orderly way. The file has its size already, so this
     /// works on a full disk.
     pub(crate) fn leave(&mut self) -> Result<()> {
         self.write(Acknowledged {
@@ -186,7 +186,7 @@ fn decode(slot: &[u8]) -> Option<(u64, Acknowledged)> {
     if crc != crc32fast::hash(slot.get(4..SLOT_BYTES)?) || slot[4] != VERSION {
         return None;
     }
-    // Whoever set another bit meant something that this build does not know.
+    // Another bit means something that this build does not know.
     if slot[5] & !(CLEAN | LEFT) != 0 || slot[6..8] != [0, 0] {
         return None;
     }

@@ -198,14 +198,14 @@ pub(crate) enum Command {
     },
     /// End with an error.
     Fail { failure: Failure },
-    /// Something was refused because of a limit or a rule of the hub. It is noted so that a replay refuses the same again,
-    /// though limits and rules may have changed.
+    /// Something was refused because of a limit or a rule of the hub. It is recorded, so that a replay refuses the same again
+    /// even if limits and rules have changed.
     Refuse {
         /// The step; 0 for what ends the execution.
         sequence: Sequence,
         /// What was refused.
         what: String,
-        /// What the code was told.
+        /// The error that the code received.
         error: crate::Error,
     },
 }

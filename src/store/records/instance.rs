@@ -82,7 +82,7 @@ pub struct Stopped {
 }
 
 impl Stopped {
-    /// What is said to someone who waits for the orchestration of this id.
+    /// The error for a client that waits for the orchestration of this id.
     pub(crate) fn error(&self, id: &str) -> Error {
         let text = format!(
             "the orchestration `{id}` is stopped ({:?}) and has not ended; it is tried again when a fixed build opens the hub, \
@@ -130,7 +130,7 @@ impl InstanceRecord {
         earlier.map_or(self.execution, |(_, execution)| *execution)
     }
 
-    /// Goes on as another execution, which keeps the steps below `below`.
+    /// Continues as another execution, which keeps the steps below `below`.
     pub(crate) fn rewind(&mut self, execution: ExecutionId, below: Sequence) {
         for (known, _) in &mut self.rewound {
             *known = below.min(*known);
@@ -326,8 +326,8 @@ pub(crate) enum Order {
     Resume {
         reason: String,
     },
-    /// Begin a failed one again from before its first failure. `start` is what the parent asked for, if a parent rewinds: what
-    /// is not there any more, or cannot be rewound, begins anew with it.
+    /// Begin a failed one again from before its first failure. `start` is what the parent asked for, if a parent rewinds: an
+    /// orchestration that no longer exists, or cannot be rewound, starts again with it.
     Rewind {
         reason: String,
         start: Option<Box<StartRecord>>,

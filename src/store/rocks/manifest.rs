@@ -74,7 +74,7 @@ impl ManifestWatch {
                 Err(_) => {}
             }
         }
-        // It is not there, however often one looks: `current` says so.
+        // It is still missing after all attempts: `current` reports that.
         current(&self.database).map(drop)
     }
 }

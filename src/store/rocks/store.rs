@@ -188,7 +188,7 @@ impl Store for RocksStore {
     }
 
     fn leave(&self) -> Result<()> {
-        // A thread that hangs in a write to a broken disk may hold it, and nobody waits for that one.
+        // A thread that hangs in a write to a broken disk may hold it. This does not wait for that thread.
         let mut promise = match self.promise.try_lock() {
             Ok(promise) => promise,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),

@@ -1,4 +1,4 @@
-//! Events before a start are bounded in number and bytes, and told in pages, in order, and once.
+//! Events before a start are bounded in number and bytes, and delivered in pages, in order, and once.
 
 use super::*;
 use crate::engine::Limits;
@@ -57,7 +57,7 @@ fn an_open_reads_no_event() {
     nothing_is_left(&stage);
 }
 
-/// More events than fit into one turn, in number or in bytes, are told in several, before what comes later, also over a
+/// More events than fit into one turn, in number or in bytes, are delivered in several, before what comes later, also over a
 /// reopen between any two steps.
 #[test]
 fn many_events_before_a_start_are_told_in_pages() {
@@ -93,7 +93,8 @@ fn many_events_before_a_start_are_told_in_pages() {
     }
 }
 
-/// An event that is told late because of others was in time all the same; one that had expired before the start is not told.
+/// An event that is delivered late because of others was in time all the same. One that had expired before the start is not
+/// delivered.
 #[test]
 fn what_was_in_time_at_the_start_is_told() {
     let mut stage = Stage::new(Limits {
@@ -114,7 +115,7 @@ fn what_was_in_time_at_the_start_is_told() {
     nothing_is_left(&stage);
 }
 
-/// One that ends before it was told all forgets the rest, and the next one under its id is told none of it.
+/// One that ends before it has received all of them forgets the rest, and the next one under its id receives none of it.
 #[test]
 fn what_is_left_of_an_orchestration_is_not_for_the_next_one() {
     let mut stage = Stage::new(Limits::default());

@@ -179,7 +179,7 @@ fn ends_of_steps_and_executions_are_pinned() {
     pinned(&refusal, b"\x01\r\x01\x01w\x02\x01m\x00");
 }
 
-/// A turn is told so many bytes at most, and errors are bytes like answers and events.
+/// A turn receives a limited number of bytes, and errors are bytes like answers and events.
 #[test]
 fn errors_count_among_the_bytes_that_come_in() {
     let bytes = |outcome| Incoming::Completed { sequence: 1, outcome }.bytes();
