@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::orchestration::Conditions;
-use super::padding::PAYLOAD_BYTES;
+use super::padding::{MOST_PAYLOAD_BYTES, PAYLOAD_BYTES};
 use super::random::Random;
 use crate::engine::Limits;
 
@@ -122,6 +122,7 @@ impl Climate {
     /// Draws the same of the limits of one life.
     pub(super) fn limit_aside(&self, limits: &mut Limits, aside: &mut Random) {
         if self.large {
+            limits.payload_bytes = *aside.pick(&[PAYLOAD_BYTES, MOST_PAYLOAD_BYTES]);
             limits.cache_bytes = *aside.pick(&[limits.cache_bytes, 100_000, 400_000]);
             limits.queue_bytes = *aside.pick(&[limits.queue_bytes, 70_000, 200_000]);
             limits.page_bytes = *aside.pick(&[limits.page_bytes, 70_000, 200_000]);

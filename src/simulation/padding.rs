@@ -7,8 +7,11 @@ use super::random::Random;
 use super::sights::Sight;
 use super::world::World;
 
-/// The largest payload, in every life.
+/// The largest payload that every life allows.
 pub(super) const PAYLOAD_BYTES: usize = 64 << 10;
+
+/// The largest payload that any life allows.
+pub(super) const MOST_PAYLOAD_BYTES: usize = 96 << 10;
 
 impl World {
     /// Now and then lets the arguments or the answers of work, and of what it sends, come close to the limit.
@@ -32,8 +35,8 @@ fn fill(work: &mut Work, aside: &mut Random) -> bool {
     }
     match (work.end, work.sends.first_mut()) {
         // It fails for what it sends instead of for what it answers.
-        (End::TooLong, Some(first)) if aside.chance(50) => first.work.arguments = PAYLOAD_BYTES + 1,
-        (End::TooLong, _) => work.answer = PAYLOAD_BYTES + 1,
+        (End::TooLong, Some(first)) if aside.chance(50) => first.work.arguments = MOST_PAYLOAD_BYTES + 1,
+        (End::TooLong, _) => work.answer = MOST_PAYLOAD_BYTES + 1,
         _ => work.answer = fits(aside),
     }
     let any = work.arguments.max(work.answer) > 0;
