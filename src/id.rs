@@ -312,10 +312,10 @@ pub(crate) fn check_path_name(what: &str, name: &str) -> Result<()> {
     })
 }
 
-/// The most tags of one orchestration. Source: the tags are read and written with every change of its row.
+/// Maximum number of tags of one orchestration. Source: the tags are read and written with every change of its row.
 pub(crate) const MAX_TAGS: usize = 64;
 
-/// The most bytes that the names and values of the tags of one orchestration have in all.
+/// Maximum size of the names and values of all tags of one orchestration, in bytes.
 pub(crate) const MAX_TAG_BYTES: usize = 16 << 10;
 
 /// Whether an orchestration can have these tags.

@@ -21,7 +21,7 @@ async fn add_up(ctx: OrchestrationContext) -> Result<u32, Failure> {
     }
 }
 
-async fn open(directory: &std::path::Path) -> (abide::Hub, Client) {
+async fn open(directory: &std::path::Path) -> (Hub, Client) {
     let hub = Hub::builder(directory)
         .orchestration::<add_up>()
         .queue_limit(QUEUE)

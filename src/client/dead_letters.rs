@@ -15,7 +15,7 @@ use crate::store::keys;
 use crate::store::records::instance::Order;
 use crate::store::records::{self, Action, DeadLetterRecord};
 
-/// A message that nobody could process: a signal to an entity, or a start whose id was in use. It is kept for thirty days, or
+/// A message that could not be processed: a signal to an entity, or a start whose id was in use. It is kept for thirty days, or
 /// until there are too many.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

@@ -90,7 +90,7 @@ impl Message {
             }
     }
 
-    /// Whether it comes from a client who was not told yet that it is taken in, so that it can be refused where there is no
+    /// Whether it comes from a client that has no acknowledgement yet, so that it can be refused where there is no
     /// room. What instances send each other is never lost.
     pub(crate) fn can_be_refused(&self) -> bool {
         !self.stored && self.client().is_some_and(|client| !client.must_store)

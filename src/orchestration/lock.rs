@@ -17,10 +17,10 @@ use crate::orchestration::section::Section;
 use crate::orchestration::step::What;
 use crate::store::records::history::Command;
 
-/// The most entities of one critical section.
+/// Maximum number of entities of one critical section.
 const MOST_ENTITIES: usize = 1_000;
 
-/// The most bytes that the ids of one critical section have together.
+/// Maximum size of the ids of one critical section together, in bytes.
 const MOST_BYTES: usize = 64 << 10;
 
 /// The locks of a critical section on their way, made by

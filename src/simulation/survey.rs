@@ -150,7 +150,7 @@ impl Survey {
             let (waiting, errands) = (self.waiting_work.len(), self.waiting_errands.len());
             let moving = self.moving.len();
             let Action::Operation { operation, arguments } = &record.action else {
-                // A start whose id was in use, and may be for ever.
+                // A start whose id was in use, and may stay so.
                 self.letters.push((partition, keys::message_id_of(key).unwrap(), false));
                 continue;
             };

@@ -71,7 +71,7 @@ impl Core {
         if let Some(parent) = &start.parent {
             self.tell_parent(stage.id, parent, StepOutcome::Runtime(error.clone()), step);
         } else if message.client().is_none() {
-            // Its sender has gone on, so that nobody would hear of an error.
+            // Its sender does not wait, so an error would reach no one.
             self.bury(&message, error.message(), step)?;
             self.consume(&message, stage.mailbox, step);
             return Ok(());

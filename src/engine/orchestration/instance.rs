@@ -261,7 +261,7 @@ impl Core {
         for turn in 0..record.turns {
             step.batch.delete(&keys::turn(partition, id, record.execution, turn));
         }
-        // It may be a row, though it is in memory to be written anew.
+        // It may be a row, although it is in memory to be written again.
         if record.turns == 0 {
             step.batch.delete(&keys::start(partition, id));
         }

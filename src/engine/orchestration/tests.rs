@@ -68,7 +68,7 @@ impl Stage {
         }
     }
 
-    /// A build with this code goes on with what is stored.
+    /// Opens the store with a build that has this code.
     fn reopen(&mut self, code: &[Arc<dyn OrchestrationCode>]) {
         self.core = Self::core(&self.model, code);
         self.run();
@@ -276,7 +276,7 @@ fn an_event_that_follows_a_rewind_is_for_the_child_that_begins_with_it() {
     assert_eq!(stage.status("kid"), OrchestrationStatus::Completed);
 }
 
-/// A start of what nobody has registered gets its version from the build that knows it, whether events wait for it or not.
+/// A start of an unregistered orchestration gets its version from the build that knows it, whether events wait for it or not.
 #[test]
 fn a_start_that_waits_for_a_build_gets_its_version_with_its_events() {
     let mut stage = Stage::open();
@@ -371,8 +371,8 @@ fn only_what_was_seen_is_purged() {
     assert_eq!(stage.record("daily"), None);
 }
 
-/// Whoever continues as new without end is in a new execution or two after each step, so that others have their turns in
-/// between. When the hub closes it rests between two executions, and the start of the next one is known.
+/// An orchestration that continues as new without end is in a new execution or two after each step, so that others have their
+/// turns in between. When the hub closes it rests between two executions, and the start of the next one is known.
 #[test]
 fn an_endless_orchestration_shares_the_steps() {
     let mut stage = Stage::open();

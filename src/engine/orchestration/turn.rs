@@ -81,7 +81,7 @@ impl Core {
         if let Some(next) = stage.next.take() {
             let next = self.keep_waiting(&mut stage, next, step)?;
             stage.mailbox.return_first(next);
-            // Nothing would keep it from continuing as new for ever; the next open goes on with it.
+            // It might continue as new without end; the next open continues it.
             again &= !self.activities.is_closing();
         }
         let Stage { instance, changed, .. } = stage;
@@ -93,7 +93,7 @@ impl Core {
 
     fn rounds(&mut self, stage: &mut Stage<'_>, step: &mut Step, reader: &dyn Reader) -> Result<bool> {
         loop {
-            // Whoever continues as new again and again leaves room for others in between.
+            // One that continues as new again and again leaves time for others in between.
             let has_to_rest = stage.next.is_some() && (stage.continued || self.activities.is_closing());
             if self.is_full(step) || has_to_rest || stage.has_to_replay(step) {
                 let is_stopped = |instance: &Instance| instance.record.stopped.is_some();

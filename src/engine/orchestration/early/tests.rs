@@ -172,7 +172,7 @@ fn events_before_a_start_are_bounded_in_number_and_bytes() {
     stage.raise("three", 0, 100, Some(HOUR)).unwrap();
 }
 
-/// What an orchestration sends to one that waits for its start time is kept, however much waits: only clients can be told to
+/// What an orchestration sends to one that waits for its start time is kept, however much waits: only clients can be asked to
 /// come again.
 #[test]
 fn an_event_of_an_instance_is_kept_beyond_the_bounds() {
