@@ -16,12 +16,12 @@ pub(crate) use limit::{LEAST_TEXT_BYTES, TEXT_BYTES, shortened};
 /// The stored record of an error that an operation returned.
 ///
 /// Every `std::error::Error` converts into it, with its source chain, so that `?` works in a function that returns it. One
-/// that comes out of a call stays what it is. What the runtime met has the name of its [`ErrorKind`] as its type, and
-/// [`decode`](Self::decode) gives the [`Error`] back.
+/// that comes out of a call stays what it is. An error of the runtime has the name of its [`ErrorKind`] as its type, and
+/// [`decode`](Self::decode) restores the [`Error`].
 ///
 /// Because every error converts into it, it cannot be a `std::error::Error` itself, as with `anyhow::Error`. It converts into
 /// [`abide::Error`](Error), which is one. An error enum of your own takes it beside `#[derive(FromCallError)]`, by
-/// `#[from_call_error]` in the place of thiserror's `#[from]`:
+/// `#[from_call_error]` instead of thiserror's `#[from]`:
 ///
 /// ```
 /// use abide::prelude::*;
@@ -41,7 +41,7 @@ pub(crate) use limit::{LEAST_TEXT_BYTES, TEXT_BYTES, shortened};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// The Rust type of the error, without its path; of what the runtime met, the name of its [`ErrorKind`].
+    /// The Rust type of the error, without its path. For an error of the runtime, the name of its [`ErrorKind`].
     pub error_type: String,
     /// What the error says of itself.
     pub message: String,
@@ -65,7 +65,7 @@ impl Failure {
         }
     }
 
-    /// What the runtime met, named by its kind.
+    /// An error of the runtime, named by its kind.
     pub(crate) fn of_runtime(error: &Error) -> Self {
         let mut failure = Self::describe(error, std::any::type_name::<Error>());
         failure.error_type = format!("{:?}", error.kind());
@@ -73,8 +73,8 @@ impl Failure {
         failure
     }
 
-    /// The error that was stored, if it was one of the type `E`: what an operation, an activity or an orchestration returned,
-    /// or, with `E` = [`abide::Error`](Error), what the runtime met.
+    /// Returns the stored error, if it has the type `E`: one that an operation, an activity or an orchestration returned, or,
+    /// with `E` = [`abide::Error`](Error), one of the runtime.
     ///
     /// ```
     /// use abide::prelude::*;

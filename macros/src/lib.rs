@@ -72,8 +72,8 @@ pub fn derive_from_call_error(item: TokenStream) -> TokenStream {
 ///
 /// * The parameters are the context, which may be left out, and one input, which may be left out as well: then it is `()`.
 ///   Several values go into a struct or a tuple. The context is known by the name of its type, `ActivityContext`.
-/// * Any number of parameters `Resource<T>` ask for what the hub was given with `HubBuilder::resource`: a connection pool, an
-///   HTTP client, a configuration. A hub that was not given one of them does not open.
+/// * Any number of parameters `Resource<T>` take what was given to the hub with `HubBuilder::resource`: a connection pool, an
+///   HTTP client, a configuration. A hub that lacks one of them does not open.
 /// * An `async fn` waits without blocking its thread, and its future has to be `Send`. A plain `fn` with
 ///   `#[activity(blocking)]` runs on one of the threads that tokio has for blocking work. One without the other is refused,
 ///   so that nobody blocks tokio by forgetting a word.
@@ -90,8 +90,8 @@ pub fn derive_from_call_error(item: TokenStream) -> TokenStream {
 /// | `timeout = "30s"` | how long one attempt may run |
 /// | `limit = 8` | the most attempts that run at one time in the hub |
 /// | `blocking` | the function blocks its thread |
-/// | `retry(max_attempts = 3, ...)` | how failed attempts are repeated, where a call says nothing else: `max_attempts` counts the first one; `first_interval = "1s"`, `backoff = 2.0`, `max_interval = "1m"` and `timeout = "10m"` are those of `abide::RetryPolicy`. Changing it stops running orchestrations in which an attempt has failed: their histories hold the old waits |
-/// | `retry_if = PayError::is_transient` | which of its errors are worth another attempt: a `fn(&PayError) -> bool`, or a closure of that form. The others are stored as non-retriable, whatever policy a call has |
+/// | `retry(max_attempts = 3, ...)` | the retry policy, unless a call has its own: `max_attempts` counts the first one; `first_interval = "1s"`, `backoff = 2.0`, `max_interval = "1m"` and `timeout = "10m"` are those of `abide::RetryPolicy`. Changing it stops running orchestrations in which an attempt has failed: their histories hold the old waits |
+/// | `retry_if = PayError::is_transient` | selects the errors that are worth another attempt: a `fn(&PayError) -> bool`, or a closure of that form. Other errors are stored as non-retriable, whatever policy a call has |
 /// | `crate = path` | where `abide` is found, if not as `::abide` |
 ///
 /// Times are whole numbers with the units `ms`, `s`, `m`, `h` and `d`, the larger ones first: `"1h30m"`.
@@ -171,13 +171,13 @@ pub fn activity(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// every process: use a `BTreeMap`, or sort. What it misses is met at run time: a wait that no history knows of fails at
 /// once, and a replay that asks for another step stops as non-deterministic.
 ///
-/// `println!` and `tracing` are let pass. What `tracing` records is dropped during a replay, so that it is said once; what
-/// `println!` writes is written again by every replay, unless `ctx.is_replaying()` is asked before.
+/// `println!` and `tracing` are allowed. Records of `tracing` are dropped during a replay, so that each appears once. `println!`
+/// writes again in every replay, unless the code checks `ctx.is_replaying()` first.
 ///
 /// # Further checks
 ///
 /// * `let _ = ctx.lock_entities(...).await?` is refused: `_` keeps no guard, so that nothing would be locked.
-/// * What stands in `ctx.continue_as_new(...).await` has the type of the orchestration's input.
+/// * The argument of `ctx.continue_as_new(...).await` has the type of the orchestration's input.
 ///
 /// Where something that the lint refuses can change nothing that is recorded, `#[allow(nondeterminism)]` lets one statement pass:
 /// a `let`, an expression, a block, a macro, an item or the arm of a `match`. Say beside it why, in a comment or as the

@@ -116,8 +116,8 @@ impl ActivityContext {
         self.attempt.payload_bytes
     }
 
-    /// Whether the attempt is to end: the orchestration dropped the call or ended, the attempt ran out of time, or the hub
-    /// closes. Blocking code asks from time to time.
+    /// Returns whether the attempt is to end: the orchestration dropped the call or ended, the attempt ran out of time, or the
+    /// hub closes. Blocking code checks this from time to time.
     ///
     /// When the hub closes, the return value of an attempt that has seen the cancellation is not its result: the next open
     /// runs it again, as the same attempt. The result of an attempt that has not checked counts as usual.

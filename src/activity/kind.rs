@@ -33,7 +33,7 @@ pub trait Activity: Sized + 'static {
     /// How attempts run.
     const OPTIONS: ActivityOptions;
 
-    /// What the hub has to be given for it.
+    /// The resources that it needs.
     #[doc(hidden)]
     const RESOURCES: &'static [ResourceNeed] = &[];
 
@@ -46,8 +46,8 @@ pub trait Activity: Sized + 'static {
     /// What it fails with; [`NoError`](crate::NoError) if it cannot.
     type Error: OperationError;
 
-    /// Whether another attempt may end otherwise after this error: `#[activity(retry_if = ...)]`. An error that is not
-    /// worth one is stored as [non-retriable](crate::Failure::non_retriable), whatever the policy of a call says.
+    /// Returns whether another attempt is worthwhile after this error: `#[activity(retry_if = ...)]`. If not, the error is
+    /// stored as [non-retriable](crate::Failure::non_retriable), whatever the policy of a call says.
     fn is_retriable(_error: &Self::Error) -> bool {
         true
     }

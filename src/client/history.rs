@@ -100,9 +100,9 @@ pub enum HistoryEventKind {
     },
     /// The code asked for something that a limit or a rule of the hub forbids; nothing of it was sent.
     StepRefused {
-        /// The step's number; 0 for what ends the execution.
+        /// The step's number; 0 for the end of the execution.
         sequence: u64,
-        /// What was refused.
+        /// The refused request in words.
         what: String,
         /// The error that the code received.
         error: Error,

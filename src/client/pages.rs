@@ -28,7 +28,7 @@ pub(super) struct Found<T> {
     pub(super) rows: Vec<T>,
     /// Those that cannot be read.
     pub(super) unreadable: Vec<Unreadable>,
-    /// What the next page comes after; nothing if this is the last one.
+    /// The position after which the next page begins. `None` on the last page.
     pub(super) next: Option<String>,
 }
 

@@ -73,7 +73,7 @@ pub struct SchedulePage {
     pub schedules: Vec<ScheduleInfo>,
     /// Further schedules, which this build cannot read.
     pub unreadable: Vec<Unreadable>,
-    /// What the next page comes after; nothing if this is the last one.
+    /// The position after which the next page begins. `None` on the last page.
     pub next: Option<String>,
 }
 

@@ -96,7 +96,7 @@ pub(in crate::http) struct OperationArguments {
     wait: Option<bool>,
 }
 
-/// What makes a request one.
+/// The header that makes retries safe.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "it describes")]

@@ -19,7 +19,7 @@ pub(in crate::http) struct ScheduleDocument {
     /// The version that it starts; without one the newest that is registered at each run.
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<String>,
-    /// What each run begins with.
+    /// The input of each run.
     input: Raw,
     /// The tags of each run by their names.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -38,7 +38,7 @@ pub(in crate::http) struct ScheduleDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     until: Option<String>,
-    /// What happens to runs that could not begin in time: `Skip`, `RunOnce` or `RunAll`.
+    /// The policy for runs that could not begin in time: `Skip`, `RunOnce` or `RunAll`.
     missed_runs: &'static str,
     /// With `RunAll`: the most runs that begin at one time.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -55,7 +55,7 @@ pub(in crate::http) struct ScheduleDocument {
     /// The instance id of that run.
     #[schema(required = true)]
     last_instance_id: Option<String>,
-    /// How many runs it has started.
+    /// Number of runs that it has started.
     runs: u64,
 }
 

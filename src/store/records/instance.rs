@@ -203,14 +203,14 @@ impl From<Started> for StartRecord {
     }
 }
 
-/// What a start does when an orchestration of its id exists.
+/// The effect of a start on an existing orchestration of its id.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum ReusePolicy {
     /// The start fails if the orchestration has not ended. One that has ended is replaced.
     #[default]
     Error,
-    /// Nothing happens if the orchestration has not ended, and the handle is one of it. One that has ended is replaced.
+    /// The start returns a handle to the orchestration if that has not ended. One that has ended is replaced.
     Ignore,
     /// The orchestration is terminated if it has not ended, and a new one takes its place.
     Terminate,
