@@ -10,7 +10,7 @@ use crate::client::submit::ask;
 use crate::client::unreadable::Unreadable;
 use crate::engine::message::Input;
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::{InstanceId, MessageId, PartitionId};
+use crate::id::{MessageId, PartitionId};
 use crate::store::keys;
 use crate::store::records::instance::Order;
 use crate::store::records::{self, Action, DeadLetterRecord};
@@ -93,36 +93,32 @@ impl Client {
     /// Sends a dead letter again, as a new message at the end of its entity's queue. Says whether there was one.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidId`] if `id` is not one of [`DeadLetter::id`], and what the hub meets.
+    /// [`ErrorKind::InvalidId`] if `id` is not one of [`DeadLetter::id`], [`ErrorKind::Corrupted`] if its row cannot be read, and
+    /// what the hub meets.
     pub async fn redeliver(&self, id: &str) -> Result<bool> {
         self.settle_dead_letter(id, true).await
     }
 
-    /// Forgets a dead letter. Says whether there was one.
+    /// Forgets a dead letter, also one whose row cannot be read. Says whether there was one.
     ///
     /// # Errors
-    /// As [`Client::redeliver`].
+    /// [`ErrorKind::InvalidId`] if `id` is not one of [`DeadLetter::id`], and what the hub meets.
     pub async fn drop_dead_letter(&self, id: &str) -> Result<bool> {
         self.settle_dead_letter(id, false).await
     }
 
     async fn settle_dead_letter(&self, id: &str, redeliver: bool) -> Result<bool> {
         let LetterId { partition, message } = id.parse()?;
-        let runtime = self.runtime()?;
-        let key = keys::dead_letter(partition, message);
-        let Some(row) = runtime.order.store().get(&key)? else {
-            runtime.durable().await?;
+        if partition.0 >= self.runtime()?.partitions {
             return Ok(false);
-        };
-        drop(runtime);
-        let record: DeadLetterRecord = records::decode(&row, "dead letter")?;
+        }
         let input = move |token| Input::DeadLetter {
             partition,
             id: message,
             redeliver,
             token,
         };
-        ask(self.weak(), InstanceId::trusted(record.target), input).await
+        ask(self.weak(), partition, input).await
     }
 }
 

@@ -97,7 +97,7 @@ impl Client {
     /// What the hub meets.
     pub async fn resume(&self, id: &EntityId) -> Result<bool> {
         let instance = id.instance().clone();
-        let target = instance.clone();
-        ask(self.weak(), target, move |token| Input::Resume { instance, token }).await
+        let partition = self.runtime()?.partition_of(&instance);
+        ask(self.weak(), partition, move |token| Input::Resume { instance, token }).await
     }
 }

@@ -416,7 +416,7 @@ async fn answer(receiver: oneshot::Receiver<Result<Told>>, runtime: &Weak<Runtim
 /// Asks the core of `instance` something as an operator, and waits for its yes or no.
 pub(crate) async fn ask(
     runtime: Weak<Runtime>,
-    instance: InstanceId,
+    partition: PartitionId,
     input: impl FnOnce(Token) -> Input + Send + 'static,
 ) -> Result<bool> {
     let (sender, receiver) = oneshot::channel();
@@ -425,7 +425,7 @@ pub(crate) async fn ask(
         reply: Reply { sender, permit: None },
     };
     let open = runtime.upgrade().ok_or_else(|| no_runtime(&runtime))?;
-    open.send(open.partition_of(&instance), envelope)?;
+    open.send(partition, envelope)?;
     drop(open);
     Ok(matches!(answer(receiver, &runtime).await?, Told::Answer(answer) if answer == b"true"))
 }

@@ -151,6 +151,9 @@ async fn no_list_breaks_because_something_is_broken() {
     }
     assert_eq!(after, None);
     assert_eq!(shown, ["0-1-0", "0-2-0 is broken", "0-3-0 is broken", "0-4-0"]);
+    assert!(client.drop_dead_letter("0-3-0").await.unwrap());
+    assert!(!client.drop_dead_letter("0-3-0").await.unwrap());
+    assert!(!client.drop_dead_letter("65535-3-0").await.unwrap());
 
     for query in [
         client.orchestrations(),

@@ -8,6 +8,7 @@ use crate::failure::{TEXT_BYTES, shortened};
 use crate::id::{InstanceId, MessageId, PartitionId};
 use crate::store::records::{self, DeadLetterRecord, Place};
 use crate::store::{Reader, keys};
+use crate::time::Timestamp;
 
 impl Core {
     /// Keeps a message that cannot be processed. It gets an id of its own, because how long it waited before says nothing
@@ -66,13 +67,14 @@ impl Core {
             step.settle(token, Settled::Answer("false".into()));
             return Ok(());
         };
-        let record: DeadLetterRecord = records::decode(&row, "dead letter")?;
-        let place = Place {
-            number: id,
-            since: record.died,
-        };
-        self.remove_dead_letter(partition, place, &record.target, step);
         if redeliver {
+            let record: DeadLetterRecord = match records::decode(&row, "dead letter") {
+                Ok(record) => record,
+                Err(error) => {
+                    step.settle(token, Settled::Failed(Box::new(error.into())));
+                    return Ok(());
+                }
+            };
             let message = Message {
                 id: step.next_id(),
                 target: InstanceId::trusted(record.target),
@@ -82,6 +84,9 @@ impl Core {
             };
             self.route(message, step, reader)?;
         }
+        // One that cannot be read has a place as well.
+        let (place, target) = place_of_letter(partition, id, reader)?;
+        self.remove_dead_letter(partition, place, &target, step);
         step.settle(token, Settled::Answer("true".into()));
         Ok(())
     }
@@ -97,6 +102,21 @@ impl Core {
         partition.record.dead_letters = partition.record.dead_letters.saturating_sub(1);
         partition.record_changed = true;
     }
+}
+
+/// The place of a dead letter among those of its partition, and whom it was for.
+fn place_of_letter(partition: PartitionId, id: MessageId, reader: &dyn Reader) -> Result<(Place, String)> {
+    let place = Place {
+        number: id,
+        since: Timestamp::default(),
+    };
+    let first = keys::dead_letter_age(partition, place, "");
+    let found = reader.first_key(first..keys::dead_letter_ages(partition).end)?;
+    let parts = found.as_deref().and_then(keys::dead_letter_age_parts);
+    Ok(match parts.filter(|(found, _)| found.number == id) {
+        Some((place, target)) => (place, target.to_owned()),
+        None => (place, String::new()),
+    })
 }
 
 #[cfg(test)]

@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::engine::Limits;
+use crate::engine::message::Input;
 use crate::engine::tests::counting::{Stage, operation};
+use crate::error::ErrorKind;
+use crate::store::{Batch, Store};
 
 const PARTITION: PartitionId = PartitionId(0);
 
@@ -38,6 +41,33 @@ fn stage() -> Stage {
         page: 4,
         ..Limits::default()
     })
+}
+
+/// A dead letter whose row cannot be read is not sent again, which harms nobody else, and goes when it is dropped.
+#[test]
+fn a_dead_letter_that_cannot_be_read_can_be_dropped() {
+    let mut stage = stage();
+    signal_nonsense(&mut stage, "@counter@a", 2);
+    stage.finish_async();
+    stage.settle();
+    let (key, _) = stage.model.scan(keys::dead_letters(PARTITION), 1).unwrap().remove(0);
+    let mut batch = Batch::default();
+    batch.put(&key, b"rubbish");
+    stage.model.write(&batch).unwrap();
+    let id = keys::message_id_of(&key).unwrap();
+    let mut settle = |redeliver| {
+        let token = Token(if redeliver { 1_000 } else { 1_001 });
+        stage.core.accept(Input::DeadLetter {
+            partition: PARTITION,
+            id,
+            redeliver,
+            token,
+        });
+        stage.answer(token)
+    };
+    assert_eq!(settle(true), Err(ErrorKind::Corrupted));
+    assert_eq!(settle(false), Ok("true".to_owned()));
+    assert_eq!(letters(&stage), [("@counter@a".to_owned(), 1)]);
 }
 
 /// An entity that fills a partition with dead letters drives out its own, and not those of others.
