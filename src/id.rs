@@ -62,7 +62,12 @@ impl InstanceId {
 
     /// The name of the entity's type; empty for an orchestration.
     pub(crate) fn entity_name(&self) -> &str {
-        let parts = self.text.strip_prefix('@').and_then(|rest| rest.split_once('@'));
+        Self::name_in(&self.text)
+    }
+
+    /// The name of the entity's type in the text of an id; empty for an orchestration.
+    pub(crate) fn name_in(text: &str) -> &str {
+        let parts = text.strip_prefix('@').and_then(|rest| rest.split_once('@'));
         parts.map_or("", |(name, _)| name)
     }
 

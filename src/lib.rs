@@ -68,4 +68,6 @@ pub use orchestration::{
 pub use resource::Resource;
 pub use retry::RetryPolicy;
 pub use schedule::{CreateSchedule, MissedRuns, ScheduleInfo, SchedulePage, Schedules, Timing};
-pub use store::records::instance::{OrchestrationStatus, ReusePolicy, StopKind, Stopped};
+pub use store::records::instance::{
+    OrchestrationStatus, ReusePolicy, StopKind, Stopped, Unregistered, UnregisteredKind,
+};

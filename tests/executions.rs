@@ -649,3 +649,151 @@ async fn what_an_orchestration_asks_for_keeps_the_rules_of_clients() {
     let error = start.await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLarge);
 }
+
+mod lacking {
+    use super::*;
+
+    #[activity]
+    pub(crate) async fn mail(n: u32) -> u32 {
+        n
+    }
+
+    #[derive(Entity, Default, Clone, Serialize, Deserialize)]
+    pub(crate) struct Shelf {
+        n: u32,
+    }
+
+    #[operations]
+    impl Shelf {
+        pub fn put(&mut self) -> u32 {
+            self.n += 1;
+            self.n
+        }
+    }
+
+    #[orchestration]
+    pub(crate) async fn asks(ctx: OrchestrationContext, what: String) -> Result<u32, Failure> {
+        match what.as_str() {
+            "activity" => Ok(ctx.call_activity::<mail>(1).await?),
+            "entity" => Ok(ctx.entity::<Shelf>("s").put().await?),
+            "canceled" => {
+                let mail = ctx.call_activity::<mail>(1);
+                ctx.wait_for_external_event::<()>("go").await?;
+                drop(mail);
+                ctx.wait_for_external_event::<()>("end").await?;
+                Ok(0)
+            }
+            "lacks" => Ok(ctx.call_sub_orchestration::<unknown>(()).instance_id("unknown").await?),
+            what => {
+                let (_, child) = what.split_once(' ').unwrap();
+                let child = ctx.call_sub_orchestration::<asks>(child.to_owned());
+                Ok(child.instance_id(format!("child of {what}")).await?)
+            }
+        }
+    }
+
+    #[orchestration]
+    pub(crate) async fn unknown(_ctx: OrchestrationContext) -> u32 {
+        5
+    }
+}
+
+/// What an orchestration waits for and nobody registered is in its status, in lists, at its parents and in the hub's own list,
+/// until a build has it; also if only a later build lacks it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_registered_is_visible() {
+    use abide::{Unregistered, UnregisteredKind};
+    use lacking::{Shelf, asks, mail, unknown};
+    let place = tempfile::tempdir().unwrap();
+    let lacks = || Hub::builder(place.path()).orchestration::<asks>();
+    let hub = lacks().open().await.unwrap();
+    let client = hub.client();
+    assert!(hub.unregistered().is_empty());
+    let cases = [
+        ("activity", UnregisteredKind::Activity, "mail", None),
+        ("entity", UnregisteredKind::Entity, "shelf", None),
+        ("lacks", UnregisteredKind::Orchestration, "unknown", Some("unknown")),
+        (
+            "parent activity",
+            UnregisteredKind::Activity,
+            "mail",
+            Some("child of parent activity"),
+        ),
+        (
+            "parent parent entity",
+            UnregisteredKind::Entity,
+            "shelf",
+            Some("child of parent entity"),
+        ),
+    ];
+    let on = |client: &Client, id: &str| {
+        let run = client.instance(id);
+        async move { run.status().await.unwrap().unwrap().unregistered }
+    };
+    let shown = |on: &Unregistered| (on.kind, on.name.clone(), on.instance.clone());
+    for (what, ..) in cases {
+        client.start::<asks>(what.to_owned()).instance_id(what).await.unwrap();
+    }
+    let all_shown = async |client: &Client| {
+        for (what, kind, name, instance) in cases {
+            until(|| async { !on(client, what).await.is_empty() }).await;
+            let found: Vec<_> = on(client, what).await.iter().map(shown).collect();
+            assert_eq!(found, [(kind, name.to_owned(), instance.map(str::to_owned))], "{what}");
+        }
+    };
+    all_shown(&client).await;
+    assert_eq!(hub.unregistered(), ["mail", "shelf", "unknown"]);
+    // Three children wait like their parents, and the one that is not there itself is stopped.
+    assert_eq!(
+        client
+            .orchestrations()
+            .unregistered()
+            .list()
+            .await
+            .unwrap()
+            .orchestrations
+            .len(),
+        cases.len() + 4
+    );
+
+    let canceled = client
+        .start::<asks>("canceled".to_owned())
+        .instance_id("c")
+        .await
+        .unwrap();
+    until(|| async { !on(&client, "c").await.is_empty() }).await;
+    canceled.raise_event("go", ()).await.unwrap();
+    until(|| async { on(&client, "c").await.is_empty() }).await;
+    canceled.terminate("enough").await.unwrap();
+    hub.shutdown().await.unwrap();
+
+    let builder = lacks().orchestration::<unknown>().activity::<mail>();
+    let hub = builder.entity::<Shelf>().open().await.unwrap();
+    for (what, ..) in cases {
+        hub.client().instance(what).result().await.unwrap();
+        assert!(on(&hub.client(), what).await.is_empty(), "{what}");
+    }
+    assert!(hub.unregistered().is_empty());
+}
+
+/// A call that waits in the queue of an entity is told of by a later build that lacks the type.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_later_build_lacks_is_visible() {
+    use lacking::{Shelf, asks};
+    let place = tempfile::tempdir().unwrap();
+    let lacks = || Hub::builder(place.path()).orchestration::<asks>();
+    let hub = lacks().entity::<Shelf>().hold("@shelf@s").open().await.unwrap();
+    let run = hub
+        .client()
+        .start::<asks>("entity".to_owned())
+        .instance_id("e")
+        .await
+        .unwrap();
+    assert!(run.status().await.unwrap().unwrap().unregistered.is_empty());
+    hub.shutdown().await.unwrap();
+    let hub = lacks().open().await.unwrap();
+    let client = hub.client();
+    let on = || async { client.instance("e").status().await.unwrap().unwrap().unregistered };
+    until(|| async { !on().await.is_empty() }).await;
+    assert_eq!(on().await[0].name, "shelf");
+}

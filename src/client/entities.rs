@@ -191,7 +191,7 @@ impl EntityQuery {
 
     /// The states in the order of their ids, behind the page before.
     fn rows<'a>(&self, view: View<'a>, chunk: usize) -> Result<Merged<'a, InstanceId>> {
-        let View { reader, partitions } = view;
+        let View { reader, partitions, .. } = view;
         let prefix = self.id_prefix();
         let ranges = (0..partitions).map(PartitionId).map(|partition| {
             let mut range = keys::states(partition, &prefix);

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::client::info;
 use crate::client::json;
 use crate::client::orchestration::OrchestrationHandle;
+use crate::client::source::View;
 use crate::entity::CallFailure;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::Failure;
@@ -264,7 +265,15 @@ impl<O> OrchestrationHandle<O> {
 }
 
 fn read(reader: &dyn Reader, partitions: u16, id: &InstanceId) -> Result<Vec<HistoryEvent>> {
-    let Some(record) = info::record(reader, partitions, id)? else {
+    let Some(record) = info::record(
+        View {
+            reader,
+            partitions,
+            registry: None,
+        },
+        id,
+    )?
+    else {
         return Err(Error::new(
             ErrorKind::NotFound,
             format!("there is no orchestration `{id}`; it was never started, or it was purged"),
@@ -514,6 +523,14 @@ mod tests {
 
     const PARTITIONS: u16 = 4;
 
+    fn view(store: &Model) -> View<'_> {
+        View {
+            reader: store,
+            partitions: PARTITIONS,
+            registry: None,
+        }
+    }
+
     /// A store with one orchestration in it, as the engine would have written it.
     struct Stored {
         id: InstanceId,
@@ -699,7 +716,7 @@ mod tests {
         let (store, id) = Stored::new(OrchestrationStatus::Running)
             .turn(1_000, vec![started()], Vec::new())
             .store();
-        let info = info::read(&store, PARTITIONS, &id, all).unwrap().unwrap();
+        let info = info::read(view(&store), &id, all).unwrap().unwrap();
         assert_eq!(info.input.as_deref(), Some("5"));
         assert_eq!(info.parent.as_deref(), Some("boss"));
 
@@ -711,9 +728,9 @@ mod tests {
         let key = keys::start(pending.id.partition(PARTITIONS), &pending.id);
         pending.put(&key, &start);
         let (store, id) = pending.store();
-        let info = info::read(&store, PARTITIONS, &id, all).unwrap().unwrap();
+        let info = info::read(view(&store), &id, all).unwrap().unwrap();
         assert_eq!(info.input.as_deref(), Some("6"));
         let nobody = InstanceId::trusted("nobody");
-        assert!(info::read(&store, PARTITIONS, &nobody, all).unwrap().is_none());
+        assert!(info::read(view(&store), &nobody, all).unwrap().is_none());
     }
 }

@@ -9,11 +9,14 @@ use serde::Serialize;
 
 use crate::client::json;
 use crate::client::orchestration::OrchestrationHandle;
+use crate::client::source::View;
 use crate::error::Result;
 use crate::failure::Failure;
 use crate::id::InstanceId;
 use crate::store::records;
-use crate::store::records::instance::{EndRecord, InstanceRecord, OrchestrationStatus, StartRecord, Stopped};
+use crate::store::records::instance::{
+    EndRecord, InstanceRecord, OrchestrationStatus, StartRecord, Stopped, Unregistered, UnregisteredKind,
+};
 use crate::store::{Reader, instances, keys};
 
 /// What is known of one orchestration.
@@ -30,6 +33,8 @@ pub struct OrchestrationInfo {
     pub status: OrchestrationStatus,
     /// Why it cannot go on, though it has not ended.
     pub stopped: Option<Stopped>,
+    /// What it waits for and nobody has registered with the hub. A fixed build that registers it goes on.
+    pub unregistered: Vec<Unregistered>,
     /// The id of its execution: another one after each continue-as-new, restart, rewind and reuse of its id.
     pub execution_id: String,
     /// The id of the orchestration that waits for it.
@@ -117,7 +122,7 @@ impl<O> Status<O> {
     pub(super) async fn read(self) -> Result<Option<OrchestrationInfo>> {
         let instance = self.handle.instance()?.clone();
         let source = self.handle.client.source()?;
-        let info = source.snapshot(|view| read(view.reader, view.partitions, &instance, self.payloads))?;
+        let info = source.snapshot(|view| read(view, &instance, self.payloads))?;
         source.durable().await?;
         Ok(info)
     }
@@ -143,14 +148,9 @@ impl<O> fmt::Debug for Status<O> {
 }
 
 /// Reads what is known of one orchestration.
-pub(super) fn read(
-    reader: &dyn Reader,
-    partitions: u16,
-    id: &InstanceId,
-    payloads: Payloads,
-) -> Result<Option<OrchestrationInfo>> {
-    match record(reader, partitions, id)? {
-        Some(record) => describe(reader, partitions, id, record, payloads).map(Some),
+pub(super) fn read(view: View<'_>, id: &InstanceId, payloads: Payloads) -> Result<Option<OrchestrationInfo>> {
+    match record(view, id)? {
+        Some(record) => describe(view.reader, view.partitions, id, record, payloads).map(Some),
         None => Ok(None),
     }
 }
@@ -165,11 +165,25 @@ pub(super) fn start(reader: &dyn Reader, partitions: u16, id: &InstanceId) -> Re
 }
 
 /// The row of one orchestration, which turns may be ahead of.
-pub(super) fn record(reader: &dyn Reader, partitions: u16, id: &InstanceId) -> Result<Option<InstanceRecord>> {
-    match reader.get(&keys::instance(id.partition(partitions), id))? {
-        Some(row) => records::decode(&row, "orchestration").map(Some),
+pub(super) fn record(view: View<'_>, id: &InstanceId) -> Result<Option<InstanceRecord>> {
+    match view.reader.get(&keys::instance(id.partition(view.partitions), id))? {
+        Some(row) => decode(view, &row).map(Some),
         None => Ok(None),
     }
+}
+
+/// Decodes the row of an orchestration, without what this build has registered: the row says what the build before lacked
+/// until the step has ended.
+pub(super) fn decode(view: View<'_>, row: &[u8]) -> Result<InstanceRecord> {
+    let mut record: InstanceRecord = records::decode(row, "orchestration")?;
+    if let Some(registry) = view.registry {
+        record.unregistered.retain(|(_, on)| match on.kind {
+            UnregisteredKind::Activity => registry.activity(&on.name).is_none(),
+            UnregisteredKind::Entity => registry.entity(&on.name).is_none(),
+            UnregisteredKind::Orchestration => true,
+        });
+    }
+    Ok(record)
 }
 
 /// Adds to the row of an orchestration what other rows hold.
@@ -192,6 +206,7 @@ pub(super) fn describe(
         version: record.version,
         status: record.status,
         stopped: record.stopped,
+        unregistered: record.unregistered.into_iter().map(|(_, on)| on).collect(),
         execution_id: record.execution.to_string(),
         parent: record.parent.map(|parent| parent.instance),
         tags: record.tags,

@@ -15,8 +15,8 @@ use crate::client::submit::Submission;
 use crate::client::unreadable::Unreadable;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, PartitionId};
-use crate::store::records::instance::{InstanceRecord, OrchestrationStatus, Order};
-use crate::store::{instances, keys, records};
+use crate::store::records::instance::{InstanceRecord, OrchestrationStatus, Order, StopKind};
+use crate::store::{instances, keys};
 use crate::time::Timestamp;
 
 /// How many rows one page may look at before it ends early: a filter that matches little must not read for ever.
@@ -68,6 +68,7 @@ pub struct OrchestrationQuery {
     statuses: Vec<OrchestrationStatus>,
     prefix: String,
     only_stopped: bool,
+    only_unregistered: bool,
     created: Range<Timestamp>,
     changed: Range<Timestamp>,
     tags: Vec<(String, String)>,
@@ -112,6 +113,7 @@ impl Client {
             statuses: Vec::new(),
             prefix: String::new(),
             only_stopped: false,
+            only_unregistered: false,
             created: ALWAYS,
             changed: ALWAYS,
             tags: Vec::new(),
@@ -153,6 +155,18 @@ impl OrchestrationQuery {
     pub fn stopped(mut self) -> Self {
         self.only_stopped = true;
         self
+    }
+
+    /// Only orchestrations that wait for something nobody has registered: those with
+    /// [`OrchestrationInfo::unregistered`], and those that are not registered themselves. The order is that of creation.
+    pub fn unregistered(mut self) -> Self {
+        self.only_unregistered = true;
+        self
+    }
+
+    /// Whether only some of those are wanted that have not ended.
+    fn only_some_live(&self) -> bool {
+        self.only_stopped || self.only_unregistered
     }
 
     /// Only orchestrations whose id begins with `prefix`.
@@ -398,17 +412,17 @@ impl OrchestrationQuery {
 
     /// Whether a condition looks at more than the index holds.
     fn needs_record(&self) -> bool {
-        self.only_stopped || !self.names.is_empty() || !self.tags.is_empty() || self.changed != ALWAYS
+        self.only_some_live() || !self.names.is_empty() || !self.tags.is_empty() || self.changed != ALWAYS
     }
 
     /// Whether the index of statuses is read, which is in the order of creation.
     fn is_indexed(&self) -> bool {
-        self.only_stopped || !self.statuses.is_empty() || self.created != ALWAYS
+        self.only_some_live() || !self.statuses.is_empty() || self.created != ALWAYS
     }
 
     /// The statuses in the index that can match.
     fn indexed_statuses(&self) -> &[OrchestrationStatus] {
-        match (self.statuses.as_slice(), self.only_stopped) {
+        match (self.statuses.as_slice(), self.only_some_live()) {
             ([], false) => &ALL,
             // What has ended is not stopped, and may be much.
             ([], true) => &LIVE,
@@ -418,7 +432,7 @@ impl OrchestrationQuery {
 
     /// The rows that can match, in order, behind `after`.
     fn rows<'a>(&self, view: View<'a>, after: Option<&Place>, chunk: usize) -> Result<Merged<'a, Place>> {
-        let View { reader, partitions } = view;
+        let View { reader, partitions, .. } = view;
         let partitions = (0..partitions).map(PartitionId);
         if self.is_indexed() {
             let statuses = self.indexed_statuses();
@@ -469,9 +483,9 @@ impl OrchestrationQuery {
     /// The record of a row: the row itself, or what the index points to.
     fn record(&self, view: View<'_>, id: &InstanceId, row: &[u8]) -> Result<Option<InstanceRecord>> {
         let mut record = if !self.is_indexed() {
-            records::decode(row, "orchestration").map(Some)?
+            info::decode(view, row).map(Some)?
         } else if id.as_str().starts_with(&self.prefix) {
-            info::record(view.reader, view.partitions, id)?
+            info::record(view, id)?
         } else {
             None
         };
@@ -490,6 +504,7 @@ impl OrchestrationQuery {
             && self.created.contains(&record.created)
             && self.changed.contains(&record.changed)
             && (!self.only_stopped || record.stopped.is_some())
+            && (!self.only_unregistered || awaits_unregistered(record))
             && self.tags.iter().all(|tag| record.tags.contains(tag))
     }
 }
@@ -526,6 +541,15 @@ async fn purge_some(client: &Client, found: &[(Place, InstanceRecord)]) -> Resul
         }
     }
     Ok(purged)
+}
+
+/// Whether an orchestration waits for something that nobody has registered, be it itself.
+fn awaits_unregistered(record: &InstanceRecord) -> bool {
+    let is_itself = record
+        .stopped
+        .as_ref()
+        .is_some_and(|stopped| stopped.kind == StopKind::Unregistered);
+    is_itself || !record.unregistered.is_empty()
 }
 
 /// What a page that ends here hands to the next one.

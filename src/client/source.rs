@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 
 use tokio::runtime::Handle;
 
+use crate::engine::Registry;
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::{Runtime, closed};
 use crate::store::Reader;
@@ -29,6 +30,8 @@ pub(super) enum Source {
 pub(super) struct View<'a> {
     pub(super) reader: &'a dyn Reader,
     pub(super) partitions: u16,
+    /// What the hub's program has registered; nothing for a directory that is only looked at.
+    pub(super) registry: Option<&'a Registry>,
 }
 
 impl Source {
@@ -42,6 +45,7 @@ impl Source {
                 read(View {
                     reader: reader.as_ref(),
                     partitions: runtime.partitions,
+                    registry: Some(&runtime.registry),
                 })
             }
             Self::Inspected(inspected) => read(inspected.view()),
@@ -54,6 +58,7 @@ impl Source {
             Self::Open(runtime) => read(View {
                 reader: runtime.order.store().as_ref(),
                 partitions: runtime.partitions,
+                registry: Some(&runtime.registry),
             }),
             Self::Inspected(inspected) => read(inspected.view()),
         }
@@ -89,6 +94,7 @@ impl Inspected {
         View {
             reader: self.store.as_ref(),
             partitions: self.partitions,
+            registry: None,
         }
     }
 }

@@ -127,7 +127,8 @@ impl Message {
                 | Order::Begin { .. }
                 | Order::Completed { .. }
                 | Order::Raise { .. }
-                | Order::LockLost { .. } => false,
+                | Order::LockLost { .. }
+                | Order::Awaits { .. } => false,
             },
         }
     }

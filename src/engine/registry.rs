@@ -1,8 +1,8 @@
 //! The code that this process can run, by stored name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::engine::code::{ActivityCode, EntityCode, OrchestrationCode};
 use crate::engine::version::is_newer;
@@ -19,6 +19,8 @@ pub(crate) struct Registry {
     /// What the code shares.
     pub(crate) resources: Resources,
     pub(crate) version_match: VersionMatch,
+    /// What was asked for since the hub was opened and is not here.
+    missing: Arc<Mutex<BTreeSet<String>>>,
 }
 
 /// Which code may run an orchestration that was started with some version.
@@ -37,6 +39,17 @@ pub enum VersionMatch {
 }
 
 impl Registry {
+    /// Notes that something was asked for that is not here. Says whether that is new.
+    pub(crate) fn note_missing(&self, name: &str) -> bool {
+        let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
+        !missing.contains(name) && missing.insert(name.to_owned())
+    }
+
+    /// What was asked for since the hub was opened and is not here.
+    pub(crate) fn missing(&self) -> BTreeSet<String> {
+        self.missing.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Adds one entity type.
     ///
     /// # Errors

@@ -106,8 +106,8 @@ impl Core {
         let Some(code) = self.registry.entity(id.entity_name()).cloned() else {
             self.process_releases(id, mailbox, step, reader)?;
             if !mailbox.is_idle() {
-                tracing::warn!(entity = %id, "messages wait for an entity whose type is not registered");
                 mailbox.block = Block::Unregistered;
+                self.tell_of_unregistered_entity(id, step, reader)?;
             }
             return Ok(None);
         };

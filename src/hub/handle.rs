@@ -1,5 +1,6 @@
 //! An open hub.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -55,10 +56,15 @@ impl Hub {
         self.client.clone()
     }
 
-    /// The names of entity types that the store mentioned when it was opened and that nobody registered, and of orchestrations
-    /// that had not ended, with their versions. What is for them waits.
-    pub fn unregistered(&self) -> &[String] {
-        &self.unregistered
+    /// The names that are not registered and that something waits for: of entity types that the store mentioned when it was
+    /// opened, of orchestrations that had not ended then, with their versions, and of entity types, activities and
+    /// orchestrations that orchestrations have asked for since. [`OrchestrationInfo`](crate::OrchestrationInfo) tells who waits.
+    pub fn unregistered(&self) -> Vec<String> {
+        let mut names: BTreeSet<String> = self.unregistered.iter().cloned().collect();
+        if let Some((runtime, _)) = &self.open {
+            names.extend(runtime.registry.missing());
+        }
+        names.into_iter().collect()
     }
 
     /// What the hub has done since it was opened, and what it holds.

@@ -8,7 +8,7 @@ mod slots;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,8 +53,6 @@ pub(super) struct Activities {
     /// How many stand in line of each name.
     in_line: BTreeMap<String, usize>,
     unread: UnreadRows,
-    /// Names that are not registered and were told of.
-    strangers: BTreeSet<String>,
     /// Whether the hub closes, so that nothing begins any more.
     closing: bool,
     /// What an earlier life began in this batch or later was not running in a crash.
@@ -86,7 +84,6 @@ impl Activities {
             waiting: BTreeMap::new(),
             in_line: BTreeMap::new(),
             unread: UnreadRows::open(owned, reader)?,
-            strangers: BTreeSet::new(),
             closing: false,
             calm_since,
         })
@@ -134,16 +131,6 @@ impl Activities {
     fn is_crash(&self, started: Option<u64>) -> bool {
         started.is_some_and(|batch| batch < self.calm_since)
     }
-
-    /// Tells once that an activity waits for a build that knows it.
-    fn note_stranger(&mut self, name: &str) {
-        if self.strangers.insert(name.to_owned()) {
-            tracing::warn!(
-                activity = name,
-                "an activity is not registered; what asks for it waits for a build that knows it"
-            );
-        }
-    }
 }
 
 impl Core {
@@ -178,7 +165,6 @@ impl Core {
     fn finds_room(&mut self, activity: &ActivityKey, name: &str) -> bool {
         let activities = &mut self.activities;
         let Some(code) = self.registry.activity(name) else {
-            activities.note_stranger(name);
             return false;
         };
         if activities.closing {

@@ -125,8 +125,7 @@ impl Core {
             return self.complete_activity(activity, outcome, step, reader);
         }
         let Some(code) = self.registry.activity(&record.name) else {
-            activities.note_stranger(&record.name);
-            return Ok(());
+            return self.tell_of_unregistered_activity(activity, record.name, step, reader);
         };
         if activities.in_line(&record.name) >= self.limits.activities_in_memory {
             activities.unread.missed.insert(record.name);

@@ -175,19 +175,26 @@ impl Stage {
 
     /// What the orchestration was told, in order, with the sequences.
     fn told(&self) -> Vec<(u64, StepOutcome)> {
-        let range = keys::messages(orchestration().partition(4));
-        let rows = self.model.scan(range, usize::MAX).unwrap();
-        let told = rows.into_iter().map(|(_, value)| {
-            let record: MessageRecord = records::decode(&value, "message").unwrap();
-            let Action::Order(order) = record.action else {
-                panic!("{:?}", record.action)
-            };
-            let Order::Completed { sequence, outcome, .. } = *order else {
+        let told = self.orders().into_iter().map(|order| {
+            let Order::Completed { sequence, outcome, .. } = order else {
                 panic!("{order:?}")
             };
             (sequence, outcome)
         });
         told.collect()
+    }
+
+    fn orders(&self) -> Vec<Order> {
+        let range = keys::messages(orchestration().partition(4));
+        let rows = self.model.scan(range, usize::MAX).unwrap();
+        let orders = rows.into_iter().map(|(_, value)| {
+            let record: MessageRecord = records::decode(&value, "message").unwrap();
+            let Action::Order(order) = record.action else {
+                panic!("{:?}", record.action)
+            };
+            *order
+        });
+        orders.collect()
     }
 }
 
@@ -519,6 +526,9 @@ fn an_unregistered_activity_waits_for_a_build() {
     let mut stage = stage.crash(&limits);
     assert_eq!(stage.run(), NONE);
     assert_eq!(stage.row(1).map(|row| row.started), Some(None));
+    // A build that finds them tells who waits, which the one that was asked for them notes itself.
+    let is_told = |order: &Order| matches!(order, Order::Awaits { on: Some(on), .. } if on.name == "fax");
+    assert_eq!(stage.orders().iter().filter(|order| is_told(order)).count(), 2);
     assert_eq!(stage.drop(2), Vec::<String>::new());
     let mut stage = Stage::open_with(stage.model, &limits, &[Known("fax", None)], u64::MAX);
     assert_eq!(stage.run(), [1]);

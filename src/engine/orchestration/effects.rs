@@ -51,8 +51,12 @@ impl Core {
                 }
                 Command::Cancel { sequence, step: open } => self.take_back(stage, sequence, open, step, reader)?,
                 command => {
+                    let unregistered = self.unregistered_of(&command);
                     if let Some(instance) = &stage.instance {
                         self.begin_step(stage.id, &instance.record, command, step)?;
+                    }
+                    if let Some((sequence, on)) = unregistered {
+                        self.note_unregistered(stage, sequence, Some(on), step);
                     }
                 }
             }

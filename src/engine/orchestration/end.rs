@@ -35,6 +35,7 @@ impl Core {
             return Ok(());
         };
         instance.record.status = status;
+        instance.record.unregistered.clear();
         instance.run = None;
         instance.written_in = step.number;
         let was_stopped = instance.record.stopped.take().is_some();
@@ -151,6 +152,7 @@ impl Core {
         }
         record.execution = next;
         record.rewound.clear();
+        record.unregistered.clear();
         record.version = start.version.clone().unwrap_or_default();
         record.status = OrchestrationStatus::ContinuedAsNew;
         (record.turns, record.events, record.bytes) = (0, 0, 0);

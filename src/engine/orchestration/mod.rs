@@ -16,6 +16,7 @@ mod rewind;
 #[cfg(test)]
 mod tests;
 mod turn;
+mod unregistered;
 mod waiters;
 
 pub(super) use instance::Instances;

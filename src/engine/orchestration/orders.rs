@@ -76,6 +76,13 @@ impl Core {
                 self.purge(stage, *children, *seen, step, reader)?
             }
             Order::Purge { .. } => Ok(()),
+            Order::Awaits {
+                execution,
+                sequence,
+                on,
+            } => self
+                .take_in_unregistered(stage, *execution, *sequence, on.clone(), step, reader)
+                .map(Ok)?,
             Order::Completed { .. } | Order::Raise { .. } | Order::LockLost { .. } => Ok(()),
         };
         let outcome = match refused {

@@ -164,6 +164,7 @@ impl Core {
         record.status = OrchestrationStatus::Running;
         record.has_custom_status = has_custom_status;
         (record.turns, record.events, record.bytes) = (0, 0, 0);
+        record.unregistered.clear();
         instance.end = None;
         instance.run = None;
         stage.instance = Some(instance);
@@ -175,8 +176,12 @@ impl Core {
         for (sequence, command) in cut.again {
             let is_child = matches!(command, Command::StartOrchestration { .. }) && !cut.refused.contains(&sequence);
             if !is_child {
+                let unregistered = self.unregistered_of(&command);
                 if let Some(instance) = &stage.instance {
                     self.begin_step(stage.id, &instance.record, command, step)?;
+                }
+                if let Some((sequence, on)) = unregistered {
+                    self.note_unregistered(stage, sequence, Some(on), step);
                 }
             } else if let Some((child, start)) = to_start(stage.id, execution, command) {
                 // The orchestration of that id, if there is one, decides how to continue.

@@ -279,7 +279,7 @@ impl Core {
     }
 
     /// Whether what belongs to an execution, or to one of its steps, is still of interest.
-    fn wants(
+    pub(super) fn wants(
         &mut self,
         stage: &mut Stage<'_>,
         execution: ExecutionId,
@@ -328,6 +328,7 @@ impl Core {
         };
         self.write_turn(stage, &turn, step)?;
         self.go_on_after_stop(stage, step);
+        self.forget_unregistered(stage, step);
         if let Some(status) = end.custom_status {
             let key = keys::custom_status(self.partition_of(stage.id), stage.id);
             step.batch.put(&key, &status);
@@ -408,6 +409,9 @@ impl Core {
         self.note_stopped(stage.id, &stopped.message, step)?;
         stage.mailbox.block = Block::Stopped;
         self.tell_stop(stage.id, &stopped, step);
+        if stopped.kind == StopKind::Unregistered {
+            self.note_unregistered_stop(stage, true, step);
+        }
         if let Some(instance) = stage.instance.as_mut() {
             instance.run = None;
             instance.record.stopped = Some(stopped);
@@ -433,10 +437,13 @@ impl Core {
     /// Notes that an orchestration goes on.
     pub(super) fn go_on_after_stop(&mut self, stage: &mut Stage<'_>, step: &mut Step) {
         if let Some(instance) = stage.instance.as_mut()
-            && instance.record.stopped.take().is_some()
+            && let Some(stopped) = instance.record.stopped.take()
         {
             stage.changed = true;
             self.end_quarantine(stage.id, step);
+            if stopped.kind == StopKind::Unregistered {
+                self.note_unregistered_stop(stage, false, step);
+            }
         }
     }
 

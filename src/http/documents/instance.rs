@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::client::OrchestrationInfo;
 use crate::http::documents::{FailureDocument, HistoryEventDocument, Raw, time};
-use crate::store::records::instance::Stopped;
+use crate::store::records::instance::{Stopped, Unregistered};
 
 /// Where to look at an orchestration that was started, and how to manage it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -66,6 +66,9 @@ pub(in crate::http) struct StatusDocument {
     /// Why it cannot go on, though it has not ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     stopped: Option<StoppedDocument>,
+    /// What it waits for that nobody has registered with the hub.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unregistered: Vec<UnregisteredDocument>,
     /// The version that it runs.
     #[serde(skip_serializing_if = "String::is_empty")]
     version: String,
@@ -86,6 +89,19 @@ struct StoppedDocument {
     kind: String,
     /// The whole story: what was expected, what was found, where.
     message: String,
+}
+
+/// Something that an orchestration waits for and that nobody has registered.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct UnregisteredDocument {
+    /// `Activity`, `Entity` or `Orchestration`.
+    kind: String,
+    /// Its stored name, for an orchestration with the version behind it.
+    name: String,
+    /// The sub-orchestration that waits for it, if it is not the orchestration itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance_id: Option<String>,
 }
 
 /// How many orchestrations were purged.
@@ -122,10 +138,21 @@ impl From<OrchestrationInfo> for StatusDocument {
             history_events: None,
             failure: info.failure.map(FailureDocument::from),
             stopped: info.stopped.map(StoppedDocument::from),
+            unregistered: info.unregistered.into_iter().map(UnregisteredDocument::from).collect(),
             version: info.version,
             tags: info.tags.into_iter().collect(),
             parent_instance_id: info.parent,
             execution_id: info.execution_id,
+        }
+    }
+}
+
+impl From<Unregistered> for UnregisteredDocument {
+    fn from(on: Unregistered) -> Self {
+        Self {
+            kind: format!("{:?}", on.kind),
+            name: on.name,
+            instance_id: on.instance,
         }
     }
 }

@@ -93,6 +93,30 @@ impl Stopped {
     }
 }
 
+/// Something that an orchestration waits for and that nobody has registered with the hub. It comes with a build that has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Unregistered {
+    /// What it is.
+    pub kind: UnregisteredKind,
+    /// Its stored name, for an orchestration with the version behind it.
+    pub name: String,
+    /// The id of the sub-orchestration that waits for it, if it is not the orchestration itself.
+    pub instance: Option<String>,
+}
+
+/// What is not registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum UnregisteredKind {
+    /// An activity.
+    Activity,
+    /// A type of entities.
+    Entity,
+    /// An orchestration, or a version of it.
+    Orchestration,
+}
+
 /// One orchestration, without its history, input, output and custom status.
 ///
 /// Turns may have been written after it: see [`instances`](crate::store::instances), which reads both.
@@ -121,6 +145,8 @@ pub(crate) struct InstanceRecord {
     /// The executions that this one continues after rewinds, oldest first: steps below the number were first asked for by
     /// that execution, and by no earlier one.
     pub(crate) rewound: Vec<(Sequence, ExecutionId)>,
+    /// What its steps wait for and nobody has registered, as far as the last build knows that asked for it.
+    pub(crate) unregistered: Vec<(Sequence, Unregistered)>,
 }
 
 impl InstanceRecord {
@@ -146,7 +172,11 @@ impl InstanceRecord {
         let parent = self.parent.as_ref().map_or(0, |parent| parent.instance.len());
         let stopped = self.stopped.as_ref().map_or(0, |stopped| stopped.message.len());
         let rewound = size_of_val(self.rewound.as_slice());
-        self.name.len() + self.version.len() + tags + parent + stopped + rewound
+        let unregistered = self.unregistered.iter().map(|(_, on)| {
+            let instance = on.instance.as_ref().map_or(0, String::len);
+            size_of::<(Sequence, Unregistered)>() + on.name.len() + instance
+        });
+        self.name.len() + self.version.len() + tags + parent + stopped + rewound + unregistered.sum::<usize>()
     }
 
     /// Counts a turn, whose row has so many bytes, to the history.
@@ -344,6 +374,12 @@ pub(crate) enum Order {
     /// Run the first turn of this execution, whose start is a row or in memory.
     Begin {
         execution: ExecutionId,
+    },
+    /// Know what this step waits for that is not registered, or that it waits for nothing of the kind any more.
+    Awaits {
+        execution: ExecutionId,
+        sequence: Sequence,
+        on: Option<Unregistered>,
     },
 }
 

@@ -443,7 +443,10 @@ impl Stage {
             let mut batch = Batch::default();
             batch.delete(&message.key(partition));
             self.write(&batch);
-            self.orders.push(shown_order(&message));
+            // That a type is not registered is no answer.
+            if !matches!(message.order(), Some(Order::Awaits { .. })) {
+                self.orders.push(shown_order(&message));
+            }
             return;
         };
         if self.setting.way == Way::Spilled {

@@ -67,8 +67,16 @@ fn orchestrations_and_their_ends_are_pinned() {
         has_custom_status: true,
         since: MessageId { batch: 6, index: 7 },
         rewound: vec![(8, EXECUTION)],
+        unregistered: vec![(
+            9,
+            Unregistered {
+                kind: UnregisteredKind::Entity,
+                name: "u".into(),
+                instance: Some("c".into()),
+            },
+        )],
     };
-    pinned(&instance, b"\x01\x01n\x01v\x070123456789abcdef\x01\x01p0123456789abcdef\x03\x01\x01k\x01t\x01\x02\x01\x05\x01m\x03\x04\x05\x01\x06\x07\x01\x080123456789abcdef");
+    pinned(&instance, b"\x01\x01n\x01v\x070123456789abcdef\x01\x01p0123456789abcdef\x03\x01\x01k\x01t\x01\x02\x01\x05\x01m\x03\x04\x05\x01\x06\x07\x01\x080123456789abcdef\x01\t\x01\x01u\x01\x01c");
     pinned(&EndRecord::Completed(b"5".to_vec()), b"\x01\x00\x015");
     pinned(
         &EndRecord::Failed(Failure::message("m")),
@@ -174,6 +182,16 @@ fn orders_of_every_kind_are_pinned() {
     };
     pinned(&purge, b"\x01\n\x01\x010123456789abcdef\x02");
     pinned(&Order::Begin { execution: EXECUTION }, b"\x01\x0b0123456789abcdef");
+    let awaits = Order::Awaits {
+        execution: EXECUTION,
+        sequence: 1,
+        on: Some(Unregistered {
+            kind: UnregisteredKind::Orchestration,
+            name: "u".into(),
+            instance: None,
+        }),
+    };
+    pinned(&awaits, b"\x01\x0c0123456789abcdef\x01\x01\x02\x01u\x00");
 }
 
 /// What is stored as its place in a list gets no other place: a new one goes to the end.
