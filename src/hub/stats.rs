@@ -33,11 +33,11 @@ pub struct HubStats {
     pub durable: u64,
     /// Messages that wait for an executor.
     pub queued: u64,
-    /// Instances that have messages waiting, of the executor that committed last.
+    /// Instances that have messages waiting.
     pub waiting_instances: u64,
-    /// Entities in memory, of the executor that committed last.
+    /// Entities in memory.
     pub entities_in_memory: u64,
-    /// Clients that wait for an answer, of the executor that committed last. Some of them may have given up.
+    /// Clients that wait for an answer. Some of them may have given up.
     pub waiting_clients: u64,
     /// Seconds by which the clock was behind the newest stored time when the hub was opened. More than a few mean that the
     /// clock is wrong, or was wrong at an earlier open.

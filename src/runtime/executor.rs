@@ -18,6 +18,7 @@ use crate::runtime::gauges::Gauges;
 use crate::runtime::inbox::{Envelope, InboxReceiver, Reply};
 use crate::runtime::release::Release;
 use crate::runtime::shared::Runtime;
+use crate::runtime::totals::Held;
 use crate::time::Timestamp;
 
 /// How long a hub that is asked to stop continues work that no client waits for.
@@ -40,6 +41,8 @@ pub(crate) struct Executor {
     /// one that is forgotten here may still be settled by the core.
     waits: HashMap<Token, Reply>,
     gauges: Gauges,
+    /// What the totals of the hub count of this executor.
+    held: Held,
     /// When to leave what is not done, once the hub is asked to stop.
     stop_at: Option<Timestamp>,
     /// Since when, after the hub was asked to stop, no client and no `async` operation is left to wait for.
@@ -76,6 +79,7 @@ impl Executor {
             callers: Callers::default(),
             waits: HashMap::new(),
             gauges: Gauges::of_executor(index),
+            held: Held::default(),
             stop_at: None,
             settled_since: None,
         };
@@ -238,15 +242,12 @@ impl Executor {
         runtime.totals.add(&step.counts);
         let (mailboxes, entities) = self.core.sizes();
         self.gauges.set(runtime.inboxes[self.index].len(), mailboxes, entities);
-        runtime.totals.mailboxes.store(mailboxes as u64, Ordering::Relaxed);
-        runtime
-            .totals
-            .entities_in_memory
-            .store(entities as u64, Ordering::Relaxed);
-        runtime
-            .totals
-            .callers
-            .store(self.callers.len() as u64, Ordering::Relaxed);
+        let held = Held {
+            mailboxes: mailboxes as u64,
+            entities: entities as u64,
+            callers: self.callers.len() as u64,
+        };
+        runtime.totals.hold(&mut self.held, held);
         for token in step.stored_calls.drain(..) {
             self.callers.give_back_room(token);
         }

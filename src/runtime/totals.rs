@@ -19,7 +19,30 @@ pub(crate) struct Totals {
     pub(crate) callers: AtomicU64,
 }
 
+/// What one executor holds right now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) mailboxes: u64,
+    pub(crate) entities: u64,
+    pub(crate) callers: u64,
+}
+
 impl Totals {
+    /// Counts what an executor holds now in place of what it held before, so that the totals are sums over all executors.
+    pub(crate) fn hold(&self, before: &mut Held, now: Held) {
+        let pairs = [
+            (&self.mailboxes, before.mailboxes, now.mailboxes),
+            (&self.entities_in_memory, before.entities, now.entities),
+            (&self.callers, before.callers, now.callers),
+        ];
+        for (total, before, now) in pairs {
+            if before != now {
+                total.fetch_add(now.wrapping_sub(before), Ordering::Relaxed);
+            }
+        }
+        *before = now;
+    }
+
     /// Adds what one step did.
     pub(crate) fn add(&self, counts: &Counts) {
         let pairs = [
@@ -36,5 +59,28 @@ impl Totals {
                 metrics::counter!(name).increment(count);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The totals are sums over all executors, whoever of them changed last.
+    #[test]
+    fn what_executors_hold_is_summed_up() {
+        let totals = Totals::default();
+        let (mut one, mut other) = (Held::default(), Held::default());
+        let holds = |callers| Held {
+            mailboxes: 1,
+            entities: 2,
+            callers,
+        };
+        totals.hold(&mut one, holds(5));
+        totals.hold(&mut other, holds(7));
+        totals.hold(&mut one, holds(3));
+        assert_eq!(totals.callers.load(Ordering::Relaxed), 10);
+        assert_eq!(totals.mailboxes.load(Ordering::Relaxed), 2);
+        assert_eq!(totals.entities_in_memory.load(Ordering::Relaxed), 4);
     }
 }
