@@ -113,7 +113,7 @@ async fn each_policy_makes_up_for_the_runs_of_a_closed_hub() {
     let create_all = async |from| {
         let directory = tempfile::tempdir().unwrap();
         let hub = open(directory.path()).await;
-        for (id, policy, _) in policies.clone() {
+        for (id, policy, _) in policies {
             let schedules = hub.client().schedules();
             let create = schedules.create::<report>(id, Timing::Every(PERIOD), id.to_owned());
             let create = create.from(from).until(from + PERIOD * RUNS);

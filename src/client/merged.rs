@@ -126,7 +126,7 @@ mod tests {
     fn large_rows_are_not_held() {
         let store = Model::new();
         let mut batch = Batch::default();
-        let value = |n: u8| vec![n; if n % 3 == 0 { 200_000 } else { 100 }];
+        let value = |n: u8| vec![n; if n.is_multiple_of(3) { 200_000 } else { 100 }];
         for n in 0..120 {
             // Four ranges, each in order of the number.
             batch.put(&[n % 4, n], &value(n));

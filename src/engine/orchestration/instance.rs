@@ -159,7 +159,7 @@ impl Instances {
     pub(in crate::engine) fn held_bytes(&self) -> usize {
         let instances = self.young.values().chain(self.old.values());
         let bytes = instances.map(|instance| {
-            let end = instance.end.as_ref().map_or(0, |end| encoded(end));
+            let end = instance.end.as_ref().map_or(0, encoded);
             encoded(&instance.record) + end + instance.run.as_ref().map_or(0, |run| run.bytes())
         });
         bytes.sum()

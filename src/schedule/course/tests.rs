@@ -72,7 +72,7 @@ fn each_run_begins_once_whatever_is_given_when() {
         // The times from when a plan began to hold until it did not, both included.
         let mut holds = |since: Option<u64>, until: u64, period: u64, input: u64| {
             let Some(since) = since else { return };
-            for time in (since..=until).filter(|time| (time - start) % period == 0) {
+            for time in (since..=until).filter(|time| (time - start).is_multiple_of(period)) {
                 if !expected.iter().any(|(known, _): &(u64, String)| *known == time) {
                     expected.insert((time, input.to_string()));
                 }

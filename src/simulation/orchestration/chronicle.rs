@@ -190,10 +190,10 @@ impl World {
                             .push(serde_json::from_slice(&event.payload).expect("a note"));
                     } else if key[2] == tables.message {
                         let message: MessageRecord = records::decode(value, "message").expect("a message");
-                        if let Action::Order(order) = message.action {
-                            if let Order::Raise { payload, .. } = *order {
-                                shown.notes.push(serde_json::from_slice(&payload).expect("a note"));
-                            }
+                        if let Action::Order(order) = message.action
+                            && let Order::Raise { payload, .. } = *order
+                        {
+                            shown.notes.push(serde_json::from_slice(&payload).expect("a note"));
                         }
                     } else if key[2] == tables.start {
                         shown

@@ -241,6 +241,10 @@ fn poll(task: &mut Task, steps: &mut Steps) -> Option<Ended> {
 }
 
 /// Makes the calls of a part.
+#[expect(
+    clippy::result_large_err,
+    reason = "what is left to do is no error, and a run has few of them"
+)]
 fn begin(act: Act, steps: &mut Steps) -> Task {
     match act {
         Act::Each(acts) => each(acts),
