@@ -84,9 +84,10 @@ async fn scenario(name: &str, directory: &Path) {
             }
         }
         "tags" => {
-            for n in 0..300 {
+            // As many and as large as an orchestration may have.
+            for n in 0..10_000 {
                 let start = client.start::<waits>(()).instance_id(n.to_string());
-                start.tag("large", large.clone()).await.unwrap();
+                start.tag("large", "x".repeat(16_000)).await.unwrap();
             }
         }
         "listed" => {
