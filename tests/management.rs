@@ -721,7 +721,7 @@ async fn locks_are_listed_and_released() {
     let held = eventually(async || Some(client.locks().await.unwrap()).filter(|held| held.len() == 2)).await;
     for lock in &held {
         assert_eq!(lock.owner, run.id());
-        assert_eq!(lock.section.len(), 2);
+        assert_eq!(lock.sequence, held[0].sequence);
     }
     assert!(client.release_lock(&held[0].entity).await.unwrap());
     assert!(!client.release_lock(&held[0].entity).await.unwrap());

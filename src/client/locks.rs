@@ -26,8 +26,9 @@ pub struct EntityLock {
     pub execution_id: String,
     /// Since when.
     pub since: SystemTime,
-    /// All entities of the critical section, in the order in which they are locked.
-    pub section: Vec<EntityId>,
+    /// The number of the step that took the lock. The locks of one critical section have it in common, and the step is in
+    /// the history of the owner, with the ids of all entities of the section.
+    pub sequence: u64,
 }
 
 /// One page of a list of locks. Made by [`Client::locks_page`].
@@ -79,11 +80,7 @@ impl Client {
                     owner: record.owner.instance,
                     execution_id: record.owner.execution.to_string(),
                     since: record.since.into(),
-                    section: record
-                        .entities
-                        .iter()
-                        .map(|id| stored_entity(id))
-                        .collect::<Result<_>>()?,
+                    sequence: record.owner.sequence,
                 })
             })?;
             Ok(LockPage {

@@ -3,6 +3,9 @@
 //! A request for locks travels from entity to entity, in an order that all requests keep, so that two of them never wait for
 //! each other. At each entity it waits in line like any other message. An entity that is locked takes from its owner only;
 //! what others send waits as rows. Whatever ends a lock passes the line, and needs neither the entity's state nor its code.
+//!
+//! The request carries the ids that are still ahead of it, and a lock knows its owner only. So memory and rows grow with the
+//! number of ids. A request becomes a row where it waits and where it goes to another core, which the order makes rare.
 
 use std::collections::VecDeque;
 
@@ -65,20 +68,20 @@ impl Core {
         &mut self,
         id: &InstanceId,
         mailbox: &mut Mailbox,
-        message: Message,
+        mut message: Message,
         step: &mut Step,
         reader: &dyn Reader,
     ) -> Result<Option<Message>> {
-        let Action::Lock(order) = &message.action else {
+        let Action::Lock(order) = &mut message.action else {
             return Ok(None);
         };
-        match &**order {
-            LockOrder::Take { owner, entities, at } => self.take_lock(id, owner, entities, *at, step)?,
-            LockOrder::Release { owner, entities, at } => {
-                if !self.release_lock(id, mailbox, owner, entities, *at, step, reader)? {
-                    return Ok(Some(message));
-                }
-            }
+        match &mut **order {
+            LockOrder::Take { owner, rest } => self.take_lock(id, owner, std::mem::take(rest), step)?,
+            LockOrder::Release { owner, rest } => match self.release_lock(id, mailbox, owner, step, reader)? {
+                Released::Here => {}
+                Released::Further => pass_release(id, owner, std::mem::take(rest), step),
+                Released::Later => return Ok(Some(message)),
+            },
             LockOrder::Force => self.force_lock(&message, step, reader)?,
         }
         self.consume(&message, mailbox, step);
@@ -153,26 +156,20 @@ impl Core {
         &mut self,
         id: &InstanceId,
         owner: &LockId,
-        entities: &[String],
-        at: u32,
+        mut rest: VecDeque<String>,
         step: &mut Step,
     ) -> Result<()> {
         let lock = LockRecord {
             owner: owner.clone(),
             since: step.now,
-            entities: entities.to_vec(),
         };
         let key = keys::lock(self.partition_of(id), id);
         step.put(&key, &lock)?;
         self.locks.insert(id.clone(), lock);
-        let (target, action) = match entities.get(at as usize + 1) {
+        let (target, action) = match rest.pop_front() {
             Some(next) => {
-                let order = LockOrder::Take {
-                    owner: owner.clone(),
-                    entities: entities.to_vec(),
-                    at: at + 1,
-                };
-                (next.as_str(), Action::Lock(Box::new(order)))
+                let owner = owner.clone();
+                (next, Action::Lock(Box::new(LockOrder::Take { owner, rest })))
             }
             None => {
                 let order = Order::Completed {
@@ -180,50 +177,37 @@ impl Core {
                     sequence: owner.sequence,
                     outcome: StepOutcome::Answer(b"null".to_vec()),
                 };
-                (owner.instance.as_str(), Action::Order(Box::new(order)))
+                (owner.instance.clone(), Action::Order(Box::new(order)))
             }
         };
         step.send(id, InstanceId::trusted(target), action);
         Ok(())
     }
 
-    /// Takes a request for locks back, whether it was granted here or still waits. Says whether it could in this step.
+    /// Takes a request for locks back, whether it was granted here or still waits.
     ///
     /// Before the whole request is granted the release follows it from entity to entity, so that it never overtakes it: it finds
     /// it waiting, and then it goes no further, or it is on.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the parts of one message and where they are needed"
-    )]
     fn release_lock(
         &mut self,
         id: &InstanceId,
         mailbox: &mut Mailbox,
         owner: &LockId,
-        entities: &[String],
-        at: u32,
         step: &mut Step,
         reader: &dyn Reader,
-    ) -> Result<bool> {
+    ) -> Result<Released> {
         if self.locks.get(id).is_some_and(|lock| lock.owner == *owner) {
             self.unlock(id, step);
-        } else {
+            return Ok(Released::Further);
+        }
+        Ok(
             match self.withdraw(id, mailbox, |message| asks_for(message, owner), step, reader)? {
-                Withdrawn::Yes(_) => return Ok(true),
-                Withdrawn::Later => return Ok(false),
+                Withdrawn::Yes(_) => Released::Here,
+                Withdrawn::Later => Released::Later,
                 // An operator released this lock by force, after the request had gone on.
-                Withdrawn::No => {}
-            }
-        }
-        if let Some(next) = entities.get(at as usize + 1) {
-            let order = LockOrder::Release {
-                owner: owner.clone(),
-                entities: entities.to_vec(),
-                at: at + 1,
-            };
-            step.send(id, InstanceId::trusted(next.as_str()), Action::Lock(Box::new(order)));
-        }
-        Ok(true)
+                Withdrawn::No => Released::Further,
+            },
+        )
     }
 
     /// Releases a lock for an operator, who hears whether there was one.
@@ -255,6 +239,25 @@ impl Core {
         let lock = self.locks.remove(id)?;
         step.batch.delete(&keys::lock(self.partition_of(id), id));
         Some(lock)
+    }
+}
+
+/// How far the release of a request has come at one entity.
+enum Released {
+    /// The request waited here and is gone.
+    Here,
+    /// The request has gone on from here.
+    Further,
+    /// The next step of the core will know.
+    Later,
+}
+
+/// Sends the release of a request after it.
+fn pass_release(id: &InstanceId, owner: &LockId, mut rest: VecDeque<String>, step: &mut Step) {
+    if let Some(next) = rest.pop_front() {
+        let owner = owner.clone();
+        let action = Action::Lock(Box::new(LockOrder::Release { owner, rest }));
+        step.send(id, InstanceId::trusted(next), action);
     }
 }
 

@@ -186,7 +186,7 @@ lock_slices! {
     [const N: usize] [T; N];
 }
 
-/// Refuses a section that is too large: each of its entities stores the ids of all of them.
+/// Refuses a section that is too large: its request carries the ids of all its entities, in memory and wherever it waits.
 fn check_size(entities: &[String]) -> Result<()> {
     let (count, bytes) = (entities.len(), entities.iter().map(String::len).sum::<usize>());
     if count <= MOST_ENTITIES && bytes <= MOST_BYTES {

@@ -50,19 +50,18 @@ pub(crate) fn run(session: &mut Session, command: Command) -> Result {
 
 fn list(session: &mut Session, list: &List) -> Result {
     let hub = session.hub()?;
-    let mut listing = Listing::begin(&mut session.output, &["ENTITY", "OWNER", "SINCE", "SECTION"]);
+    let mut listing = Listing::begin(&mut session.output, &["ENTITY", "OWNER", "SINCE", "STEP"]);
     let more = pages::each(
         &hub,
         list.limit,
         || Request::get(&["locks"]),
         |document| {
             listing.add(document, |document| {
-                let section = document["section"].as_array().into_iter().flatten();
                 vec![
                     Cell::new(id_of(&document["entityId"])),
                     cell_of(&document["owner"]),
                     Cell::new(moment(&document["since"])),
-                    Cell::new(section.map(id_of).collect::<Vec<_>>().join(" ")),
+                    cell_of(&document["sequence"]),
                 ]
             })
         },

@@ -41,8 +41,8 @@ pub(in crate::http) struct LockDocument {
     /// Since when.
     #[schema(format = DateTime)]
     since: String,
-    /// All entities of the critical section, in the order in which they are locked.
-    section: Vec<EntityIdDocument>,
+    /// The number of the step that took the lock. The locks of one critical section have it in common.
+    sequence: u64,
 }
 
 /// A message that nobody could process.
@@ -110,7 +110,7 @@ impl From<EntityLock> for LockDocument {
             owner: lock.owner,
             execution_id: lock.execution_id,
             since: time(lock.since),
-            section: lock.section.iter().map(EntityIdDocument::from).collect(),
+            sequence: lock.sequence,
         }
     }
 }

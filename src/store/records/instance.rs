@@ -1,5 +1,7 @@
 //! The rows of an orchestration beside its history.
 
+use std::collections::VecDeque;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind};
@@ -269,8 +271,6 @@ pub(crate) struct ActivityRecord {
 pub(crate) struct LockRecord {
     pub(crate) owner: LockId,
     pub(crate) since: Timestamp,
-    /// All entities of the critical section, in their order.
-    pub(crate) entities: Vec<String>,
 }
 
 /// One request for locks: stable from the asking to the release.
@@ -386,18 +386,11 @@ pub(crate) enum Order {
 /// What a message asks about the lock of an entity.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum LockOrder {
-    /// Take the lock, then hand the request on to the next of `entities`, or tell the owner after the last.
-    Take {
-        owner: LockId,
-        entities: Vec<String>,
-        at: u32,
-    },
-    /// Give it back, and hand that on. Where the request still waits in the queue it is removed, and goes no further.
-    Release {
-        owner: LockId,
-        entities: Vec<String>,
-        at: u32,
-    },
+    /// Take the lock, then hand the request on to the first of `rest`, or tell the owner after the last.
+    Take { owner: LockId, rest: VecDeque<String> },
+    /// Give it back, and hand that on to the first of `rest`. Where the request still waits in the queue it is removed, and
+    /// goes no further.
+    Release { owner: LockId, rest: VecDeque<String> },
     /// An operator takes it away; the owner is told.
     Force,
 }
@@ -428,11 +421,11 @@ impl Order {
 impl LockOrder {
     /// The bytes of what it brings, about.
     pub(crate) fn weight(&self) -> usize {
-        let entities = match self {
-            Self::Take { entities, .. } | Self::Release { entities, .. } => entities.as_slice(),
-            Self::Force => &[],
+        let rest = match self {
+            Self::Take { rest, .. } | Self::Release { rest, .. } => Some(rest),
+            Self::Force => None,
         };
-        let ids = entities.iter().map(|entity| size_of::<String>() + entity.len());
+        let ids = rest.into_iter().flatten().map(|id| size_of::<String>() + id.len());
         size_of::<Self>() + ids.sum::<usize>()
     }
 }

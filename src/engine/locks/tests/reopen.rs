@@ -63,6 +63,35 @@ fn a_reopened_hub_knows_its_locks() {
     }
 }
 
+/// A lock costs the same however many entities its section has. What the section costs is what its ids have.
+#[test]
+fn a_lock_knows_its_owner_only() {
+    let setting = Setting {
+        cores: 1,
+        way: Way::Fresh,
+        small: false,
+    };
+    let mut stage = Stage::new(setting);
+    let entities: [_; 1_000] = stage.entities();
+    stage.take("a", 1, &entities[..1]);
+    stage.settle();
+    let of_one = stage.lock_bytes();
+    stage.release("a", 1, &entities[..1]);
+    stage.settle();
+    let before = stage.logged;
+    stage.take("a", 1, &entities);
+    stage.settle();
+    assert_eq!(stage.orders(), ["a 1: null"; 2]);
+    assert_eq!(stage.lock_bytes(), 1_000 * of_one);
+    assert!(stage.logged - before < 1_000 * 2 * of_one, "{}", stage.logged - before);
+    let before = stage.logged;
+    stage.reopen();
+    stage.withdraw("a", 1, &entities);
+    stage.settle();
+    assert_eq!(stage.left(), [""; 0]);
+    assert!(stage.logged - before < 1_000 * 2 * of_one, "{}", stage.logged - before);
+}
+
 /// What passes the queue is found at open before everything that waits, of its own instance and of others.
 #[test]
 fn urgent_rows_are_found_before_thousands_of_others() {

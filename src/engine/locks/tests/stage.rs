@@ -1,6 +1,6 @@
 //! Cores over one store, with orchestrations that the test plays: it sends their messages and reads what they are told.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -99,6 +99,8 @@ pub(super) struct Stage {
     told: BTreeMap<Token, String>,
     running: Vec<(InstanceId, MessageId, AsyncOperation)>,
     pub(super) rooms: usize,
+    /// The bytes of all commits.
+    pub(super) logged: usize,
 }
 
 /// The execution that every orchestration here has.
@@ -125,6 +127,7 @@ impl Stage {
             told: BTreeMap::new(),
             running: Vec::new(),
             rooms: 0,
+            logged: 0,
         };
         stage.reopen();
         stage
@@ -208,8 +211,7 @@ impl Stage {
     pub(super) fn take(&mut self, owner: &str, sequence: u64, entities: &[InstanceId]) {
         let order = LockOrder::Take {
             owner: self.lock_id(owner, sequence),
-            entities: texts(entities),
-            at: 0,
+            rest: texts(&entities[1..]),
         };
         self.send_order(owner, &entities[0], order);
     }
@@ -219,8 +221,7 @@ impl Stage {
         for entity in entities {
             let order = LockOrder::Release {
                 owner: self.lock_id(owner, sequence),
-                entities: texts(std::slice::from_ref(entity)),
-                at: 0,
+                rest: texts(&[]),
             };
             self.send_order(owner, entity, order);
         }
@@ -230,8 +231,7 @@ impl Stage {
     pub(super) fn withdraw(&mut self, owner: &str, sequence: u64, entities: &[InstanceId]) {
         let order = LockOrder::Release {
             owner: self.lock_id(owner, sequence),
-            entities: texts(entities),
-            at: 0,
+            rest: texts(&entities[1..]),
         };
         self.send_order(owner, &entities[0], order);
     }
@@ -461,6 +461,7 @@ impl Stage {
         if !batch.is_empty() {
             self.model.write(batch).unwrap();
             self.written += 1;
+            self.logged += batch.bytes();
         }
     }
 
@@ -529,7 +530,6 @@ impl Stage {
                 let record: LockRecord = records::decode(&value, "lock").unwrap();
                 assert_eq!(record.since, Timestamp(1_000));
                 let id = InstanceId::trusted(keys::id_of(&key).unwrap());
-                assert!(record.entities.iter().any(|entity| entity == id.as_str()));
                 locks.push((
                     id,
                     format!("{} {}", name(&record.owner.instance), record.owner.sequence),
@@ -538,6 +538,13 @@ impl Stage {
         }
         locks.sort();
         locks
+    }
+
+    /// The bytes of the rows of all locks.
+    pub(super) fn lock_bytes(&self) -> usize {
+        let of = |partition| self.model.scan(keys::locks(partition), usize::MAX).unwrap();
+        let rows = (0..self.partitions()).map(PartitionId).flat_map(of);
+        rows.map(|(key, value)| key.len() + value.len()).sum()
     }
 
     /// All rows but those of states.
@@ -558,7 +565,7 @@ fn operation_of(operation: &'static str, line: &str) -> Action {
     }
 }
 
-fn texts(entities: &[InstanceId]) -> Vec<String> {
+fn texts(entities: &[InstanceId]) -> VecDeque<String> {
     entities.iter().map(|id| id.as_str().to_owned()).collect()
 }
 

@@ -26,23 +26,19 @@ fn locks_are_pinned() {
     let lock = LockRecord {
         owner: owner(),
         since: Timestamp(2),
-        entities: vec!["@a@b".into(), "@c@".into()],
     };
-    pinned(&lock, b"\x01\x01i0123456789abcdef\x82\x01\x02\x02\x04@a@b\x03@c@");
-    let entities = || vec!["@a@b".to_owned()];
-    let (owner, at) = (owner(), 1);
+    pinned(&lock, b"\x01\x01i0123456789abcdef\x82\x01\x02");
+    let rest = || VecDeque::from(["@a@b".to_owned(), "@c@".to_owned()]);
     let take = LockOrder::Take {
-        owner: owner.clone(),
-        entities: entities(),
-        at,
+        owner: owner(),
+        rest: rest(),
     };
-    pinned(&take, b"\x01\x00\x01i0123456789abcdef\x82\x01\x01\x04@a@b\x01");
+    pinned(&take, b"\x01\x00\x01i0123456789abcdef\x82\x01\x02\x04@a@b\x03@c@");
     let release = LockOrder::Release {
-        owner,
-        entities: entities(),
-        at,
+        owner: owner(),
+        rest: rest(),
     };
-    pinned(&release, b"\x01\x01\x01i0123456789abcdef\x82\x01\x01\x04@a@b\x01");
+    pinned(&release, b"\x01\x01\x01i0123456789abcdef\x82\x01\x02\x04@a@b\x03@c@");
     pinned(&LockOrder::Force, b"\x01\x02");
 }
 
