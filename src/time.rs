@@ -1,8 +1,14 @@
 //! Points in time as the engine and the store hold them, and the one place where the clock is read.
 
+mod aging;
+
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+#[cfg(test)]
+pub(crate) use aging::Doubt;
+pub(crate) use aging::{Aging, ClockRecord, SMALL_STEP};
 
 /// A point in time: milliseconds since the Unix epoch. Earlier ones count as the epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -78,23 +84,23 @@ pub(crate) struct Clock {
     opened: Timestamp,
     /// What the clock that never jumps showed then.
     started: Duration,
-    /// The newest time that the hub had stored when it was opened; 0 if it had stored none.
-    known: Timestamp,
+    /// What the hub had stored of its clock when it was opened.
+    last: ClockRecord,
 }
 
 impl Clock {
-    /// Reads the wall clock, once. `known` is the newest time that the hub has stored, 0 if there is none.
+    /// Reads the wall clock, once. `last` is what the hub has stored of its clock.
     #[expect(clippy::disallowed_methods, reason = "time enters here")]
-    pub(crate) fn start(known: Timestamp) -> Self {
-        Self::start_at(Timestamp::before(SystemTime::now()), known)
+    pub(crate) fn start(last: ClockRecord) -> Self {
+        Self::start_at(Timestamp::before(SystemTime::now()), last)
     }
 
     /// As [`start`](Self::start), with what the wall clock shows.
-    pub(crate) fn start_at(opened: Timestamp, known: Timestamp) -> Self {
+    pub(crate) fn start_at(opened: Timestamp, last: ClockRecord) -> Self {
         Self {
             opened,
             started: since_boot(),
-            known,
+            last,
         }
     }
 
@@ -106,21 +112,21 @@ impl Clock {
 
     /// By what it is decided how old something is that is deleted for its age.
     pub(crate) fn aging(&self) -> Aging {
-        Aging::new(self.opened, self.known)
+        Aging::new(self.opened, self.last)
     }
 
-    /// How far the wall clock was ahead of the newest stored time when the hub was opened: for so long the hub was closed,
-    /// or nothing happened in it, or the clock was set forward.
+    /// How far the wall clock was ahead of the time by which ages were counted in the life before: for so long the hub was
+    /// closed, or nothing happened in it, or the clock was set forward.
     pub(crate) fn ahead(&self) -> Duration {
-        match self.known {
+        match self.last.aged() {
             Timestamp(0) => Duration::ZERO,
-            known => known.until(self.opened),
+            aged => aged.until(self.opened),
         }
     }
 
-    /// How far the wall clock was behind the newest stored time when the hub was opened: it was set back.
+    /// How far the wall clock was behind the newest commit when the hub was opened: it was set back.
     pub(crate) fn behind(&self) -> Duration {
-        self.opened.until(self.known)
+        self.opened.until(self.last.time)
     }
 }
 
@@ -145,49 +151,6 @@ fn since_boot() -> Duration {
 fn since_boot() -> Duration {
     static FIRST: std::sync::OnceLock<Stopwatch> = std::sync::OnceLock::new();
     FIRST.get_or_init(Stopwatch::start).elapsed()
-}
-
-/// The time by which it is decided how old something is that is deleted for its age.
-///
-/// A clock that is wrong for one open must not delete what cannot be brought back. When the clock is far ahead of everything
-/// that the hub has stored, it is unknown whether the hub was closed for so long. So for an hour only the time for which the
-/// hub is open counts, and an operator who sees the warning can close it.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Aging {
-    until: Timestamp,
-    behind: u64,
-}
-
-/// How far a clock may be ahead of what is stored without a doubt.
-const DOUBT: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// How long nothing is deleted because of a clock that is in doubt.
-const HOLD: Duration = Duration::from_secs(60 * 60);
-
-impl Aging {
-    fn new(opened: Timestamp, known: Timestamp) -> Self {
-        if known == Timestamp(0) || known.until(opened) <= DOUBT {
-            return Self::default();
-        }
-        Self {
-            until: opened.after(HOLD),
-            behind: opened.0 - known.0,
-        }
-    }
-
-    /// By what ages are counted when the hub's clock shows `now`.
-    pub(crate) fn at(&self, now: Timestamp) -> Timestamp {
-        if now < self.until {
-            Timestamp(now.0.saturating_sub(self.behind))
-        } else {
-            now
-        }
-    }
-
-    /// Whether ages are not counted by the clock yet.
-    pub(crate) fn is_held(&self, now: Timestamp) -> bool {
-        now < self.until
-    }
 }
 
 /// Measures how long something takes.
@@ -231,27 +194,21 @@ mod tests {
     #[expect(clippy::disallowed_methods, reason = "the clock is compared with what it reads")]
     fn the_clock_is_never_ahead_of_the_wall_clock() {
         for _ in 0..1_000 {
-            let now = Clock::start(Timestamp(0)).now();
+            let now = Clock::start(ClockRecord::default()).now();
             assert!(SystemTime::from(now) <= SystemTime::now());
         }
     }
 
-    /// A clock that is far ahead of what is stored makes nothing old for an hour; one that is behind, or that is ahead by
-    /// less than a day, is taken as it is.
+    /// A clock is compared with the newest commit, if there is one.
     #[test]
-    fn a_clock_in_doubt_makes_nothing_old_for_a_while() {
-        let day = 86_400_000;
-        let aging = |opened: u64, known: u64| Clock::start_at(Timestamp(opened), Timestamp(known)).aging();
-        for (opened, known) in [(100 * day, 0), (100 * day, 99 * day), (100 * day, 100 * day), (1, 2)] {
-            assert!(!aging(opened, known).is_held(Timestamp(opened)));
-            assert_eq!(aging(opened, known).at(Timestamp(opened + 5)), Timestamp(opened + 5));
-        }
-        let held = aging(100 * day, 98 * day);
-        let hour = 3_600_000;
-        assert_eq!(held.at(Timestamp(100 * day + 5)), Timestamp(98 * day + 5));
-        assert!(held.is_held(Timestamp(100 * day + hour - 1)) && !held.is_held(Timestamp(100 * day + hour)));
-        assert_eq!(held.at(Timestamp(100 * day + hour)), Timestamp(100 * day + hour));
-        let clock = |opened, known| Clock::start_at(Timestamp(opened), Timestamp(known));
+    fn a_clock_knows_how_far_it_was_set() {
+        let clock = |opened, last| {
+            let last = ClockRecord {
+                time: Timestamp(last),
+                ..ClockRecord::default()
+            };
+            Clock::start_at(Timestamp(opened), last)
+        };
         assert_eq!(clock(5_000, 9_000).behind(), Duration::from_secs(4));
         assert_eq!(clock(9_000, 5_000).ahead(), Duration::from_secs(4));
         assert_eq!(clock(9_000, 0).ahead(), Duration::ZERO);

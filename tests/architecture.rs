@@ -64,8 +64,8 @@ fn the_engine_is_sans_io() {
     }
 }
 
-/// What belongs to every folder: how errors, failures and payloads look.
-const GROUND_FLOOR: [&str; 3] = ["canonical", "failure", "json"];
+/// What belongs to every folder: how errors, failures and payloads look, and the time.
+const GROUND_FLOOR: [&str; 4] = ["canonical", "failure", "json", "time"];
 
 /// The commit path knows the store's trait and not what a commit means; the store knows nothing above it.
 #[test]

@@ -5,7 +5,6 @@ use std::time::Duration;
 use crate::client::handle::Client;
 use crate::error::ErrorKind;
 use crate::store::records::instance::OrchestrationStatus;
-use crate::time::Timestamp;
 
 /// The longest time between two looks.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10 * 60);
@@ -67,22 +66,19 @@ impl Retention {
             tokio::time::sleep(pause).await;
             for (status, age) in &self.ages {
                 let Ok(runtime) = client.runtime() else { return };
-                // By a clock that may be wrong nothing is old.
-                let now = runtime.clock.aging().at(runtime.clock.now());
+                let times = runtime.clock.aging().times_of_age(*age, runtime.clock.now());
                 drop(runtime);
-                let before = Timestamp(now.0.saturating_sub(Timestamp(0).after(*age).0));
-                // Exactly as old counts as too old: a query ends before its time.
-                let before = before.after(Duration::from_millis(1));
-                let query = client
-                    .orchestrations()
-                    .status(*status)
-                    .changed_to(before.into())
-                    .page(PAGE);
-                match query.purge().await {
-                    Ok(0) => {}
-                    Ok(purged) => tracing::info!(purged, ?status, "orchestrations were purged because of their age"),
-                    Err(error) if matches!(error.kind(), ErrorKind::Closed | ErrorKind::Poisoned) => return,
-                    Err(error) => tracing::warn!(%error, ?status, "old orchestrations could not be purged"),
+                for changed in times {
+                    let query = client.orchestrations().status(*status).page(PAGE);
+                    let query = query.changed_from(changed.start.into()).changed_to(changed.end.into());
+                    match query.purge().await {
+                        Ok(0) => {}
+                        Ok(purged) => {
+                            tracing::info!(purged, ?status, "orchestrations were purged because of their age")
+                        }
+                        Err(error) if matches!(error.kind(), ErrorKind::Closed | ErrorKind::Poisoned) => return,
+                        Err(error) => tracing::warn!(%error, ?status, "old orchestrations could not be purged"),
+                    }
                 }
             }
         }

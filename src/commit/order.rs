@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::error::{Error, ErrorKind};
 use crate::store::records::{self, CommitRecord};
 use crate::store::{Batch, Reader, Store, keys};
-use crate::time::Timestamp;
+use crate::time::{Aging, Timestamp};
 
 /// How long nothing has to be written before the newest acknowledgement is settled. A store notes it on disk when a
 /// second has passed since the last time, so this is a little more.
@@ -31,6 +31,7 @@ pub(crate) struct CommitOrder<T> {
     synced: Condvar,
     next_batch: AtomicU64,
     partitions: u16,
+    aging: Aging,
 }
 
 struct State<T> {
@@ -40,7 +41,7 @@ struct State<T> {
     written: u64,
     /// The newest commit that is known to be on disk.
     durable: u64,
-    /// The newest time of a commit.
+    /// The newest time of a commit of this life. The clock of an earlier one may have been ahead, and does not count.
     time: Timestamp,
     /// What waits for a commit to be durable, in the order of commits.
     gate: VecDeque<(u64, Vec<T>)>,
@@ -84,8 +85,8 @@ pub(crate) struct Released<T> {
 }
 
 impl<T> CommitOrder<T> {
-    /// Continues after `last`, which is durable.
-    pub(crate) fn new(store: Arc<dyn Store>, last: CommitRecord) -> Self {
+    /// Continues after `last`, which is durable. `aging` says what commits store of the clock.
+    pub(crate) fn new(store: Arc<dyn Store>, last: CommitRecord, aging: Aging) -> Self {
         Self {
             store,
             writing: Mutex::new(()),
@@ -93,7 +94,7 @@ impl<T> CommitOrder<T> {
                 begun: last.number,
                 written: last.number,
                 durable: last.number,
-                time: last.time,
+                time: Timestamp(0),
                 gate: VecDeque::new(),
                 poison: None,
                 syncer_idle: false,
@@ -105,6 +106,7 @@ impl<T> CommitOrder<T> {
             synced: Condvar::new(),
             next_batch: AtomicU64::new(last.next_batch.max(1)),
             partitions: last.partitions,
+            aging,
         }
     }
 
@@ -142,7 +144,7 @@ impl<T> CommitOrder<T> {
         let record = CommitRecord {
             number,
             next_batch: self.next_batch.load(Ordering::Relaxed),
-            time,
+            clock: self.aging.record(time),
             partitions: self.partitions,
         };
         let written = records::encode(&record).and_then(|value| {

@@ -29,6 +29,8 @@ pub(crate) struct Partition {
     pub(crate) requests: Sweeping,
     pub(crate) letters: Sweeping,
     pub(crate) early: Sweeping,
+    /// When events are looked for that came under a clock that was ahead.
+    pub(crate) misdated_due: Timestamp,
     /// Orchestrations that have not received all events that waited for them when they began, and when they began.
     pub(crate) early_left: BTreeMap<InstanceId, Timestamp>,
 }
@@ -102,6 +104,7 @@ impl Partition {
             requests: Sweeping::unknown(record.requests),
             letters: Sweeping::unknown(record.dead_letters),
             early: Sweeping::unknown(record.early_events),
+            misdated_due: Timestamp::default(),
             early_left,
         };
         partition.find_next_due(reader)?;

@@ -61,15 +61,13 @@ impl Core {
         let mut over = self.partition(id).record.requests.saturating_sub(limits.requests);
         let rows = reader.scan(self.partition(id).requests.rest_of(keys::request_ages(id)), page)?;
         let mut front = None;
-        let aged = self.aging.at(step.now);
         for (key, value) in &rows {
             let (place, instance, request) = keys::request_age_parts(key).ok_or_else(|| broken("request id"))?;
-            let expires = place.since.after(retention);
-            // One from a time that is still to come was written under a wrong clock, and is not young.
-            let grown = place.since.after(youth);
-            let may_go = over > 0 && (grown <= step.now || place.since > step.now);
-            if expires > aged && !may_go {
-                front = Some((expires, grown));
+            let has_age = |age| self.aging.has_age(age, place.since, step.now);
+            let may_go = has_age(retention) || over > 0 && has_age(youth);
+            if !may_go {
+                let written = self.aging.written(place.since, step.now);
+                front = Some((written.after(retention), written.after(youth)));
                 break;
             }
             let instance = InstanceId::trusted(instance);
@@ -114,8 +112,8 @@ impl Core {
         let rows = reader.scan(self.partition(id).letters.rest_of(keys::dead_letter_ages(id)), page)?;
         for (key, _) in &rows {
             let (place, target) = keys::dead_letter_age_parts(key).ok_or_else(|| broken("dead letter"))?;
-            let expires = place.since.after(retention);
-            if expires > self.aging.at(step.now) {
+            if !self.aging.has_age(retention, place.since, step.now) {
+                let expires = self.aging.written(place.since, step.now).after(retention);
                 return Ok(Some(expires.max(step.now.after(INTERVAL))));
             }
             self.drop_letter(id, place, target, step);

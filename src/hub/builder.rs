@@ -18,7 +18,7 @@ use crate::runtime::{Runtime, RuntimeConfig};
 use crate::schedule::{self, ScheduleEntity};
 use crate::store::records::CommitRecord;
 use crate::store::{Model, Store};
-use crate::time::Clock;
+use crate::time::{Clock, SMALL_STEP};
 
 /// How many bytes of log an open after a kill may have to read, if nothing is said.
 pub(crate) const WAL_LIMIT: u64 = 64 << 20;
@@ -375,7 +375,7 @@ impl HubBuilder {
             calm_since,
             hub,
         } = self.open_store()?;
-        let clock = Clock::start(last.time);
+        let clock = Clock::start(last.clock);
         tell_of_clock(&clock);
         let mut unregistered = names::unregistered(store.as_ref(), partitions, &self.registry)?;
         for name in &unregistered {
@@ -481,22 +481,19 @@ fn tell_of_clock(clock: &Clock) {
         tracing::warn!(
             %now,
             ?behind,
-            "the clock is behind what this hub has stored: it is wrong now, or was wrong at an earlier open; timers wait until \
-             it comes to their times"
+            "the clock is behind the newest commit of this hub: it is wrong now, or it was wrong before; what was scheduled \
+             under the clock of that time waits until this one comes to its time"
         );
     }
     if clock.aging().is_held(now) {
         tracing::warn!(
             %now,
             ?ahead,
-            "the clock is far ahead of what this hub has stored; nothing is deleted because of its age for an hour. If the \
-             clock is wrong, shut the hub down and set it right"
+            "the clock is far ahead of what this hub has stored; nothing is deleted because of its age until the hub has been \
+             open for an hour. If the clock is wrong, shut the hub down and set it right"
         );
     }
 }
-
-/// A clock that a time service has set back by less is not worth a warning.
-const SMALL_STEP: Duration = Duration::from_secs(60);
 
 /// Begins to purge what the retention names. The task ends by itself soon after the hub has closed.
 #[expect(clippy::disallowed_methods, reason = "the task of the retention is spawned here")]

@@ -324,7 +324,10 @@ fn decode(table: Table, key: &[u8], value: &[u8]) -> Result<(), String> {
             .map(drop)
             .ok_or(BROKEN_KEY.to_owned()),
         Table::EarlyPlace => record::<EarlyPlaceRecord>(value, what).map(drop),
-        Table::EarlyExpiry => keys::early_expiry_parts(key).map(drop).ok_or(BROKEN_KEY.to_owned()),
+        Table::EarlyExpiry => {
+            keys::early_expiry_parts(key).ok_or(BROKEN_KEY)?;
+            record::<Timestamp>(value, what).map(drop)
+        }
         Table::EarlyCount => record::<EarlyCountRecord>(value, what).map(drop),
         Table::EarlyLeft => record::<Timestamp>(value, what).map(drop),
     }

@@ -39,11 +39,12 @@ pub struct HubStats {
     pub entities_in_memory: u64,
     /// Clients that wait for an answer. Some of them may have given up.
     pub waiting_clients: u64,
-    /// Seconds by which the clock was behind the newest stored time when the hub was opened. More than a few mean that the
-    /// clock is wrong, or was wrong at an earlier open.
+    /// Seconds by which the clock was behind the newest commit when the hub was opened. More than a few mean that the clock is
+    /// wrong, or was wrong in the life of the hub before.
     pub clock_behind_seconds: u64,
-    /// Seconds by which the clock was ahead of the newest stored time when the hub was opened: the hub was closed or idle for so
-    /// long, or the clock was set forward. If it is more than a day, ages count only the time that the hub is open, for an hour.
+    /// Seconds by which the clock was ahead of the newest commit when the hub was opened: the hub was closed or idle for so long,
+    /// or the clock was set forward. If it is more than a day, ages count only the time that the hub is open, until it was open
+    /// for an hour.
     pub clock_ahead_seconds: u64,
     /// Bytes that were appended to the write-ahead log.
     pub wal_bytes: u64,

@@ -110,7 +110,7 @@ impl Runtime {
                 ..config.limits
             },
             partitions: config.partitions,
-            order: Arc::new(CommitOrder::new(store, last)),
+            order: Arc::new(CommitOrder::new(store, last, config.clock.aging())),
             inboxes,
             clock: config.clock,
             room: Room::default(),

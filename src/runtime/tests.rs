@@ -12,7 +12,7 @@ use crate::entity::entity_code;
 use crate::prelude::*;
 use crate::store::Model;
 use crate::store::records::CommitRecord;
-use crate::time::{Clock, Timestamp};
+use crate::time::{Clock, ClockRecord};
 use crate::{ErrorKind, Result};
 
 #[derive(Entity, Default, Clone, Debug, Serialize, Deserialize)]
@@ -47,7 +47,7 @@ fn start(model: &Arc<Model>, executors: usize) -> (Arc<Runtime>, Threads, Client
         in_flight: 100,
         held: Default::default(),
         calm_since: 1,
-        clock: Clock::start(Timestamp(0)),
+        clock: Clock::start(ClockRecord::default()),
     };
     let none = CommitRecord::before_the_first(8);
     let store = Arc::clone(model);

@@ -15,7 +15,7 @@ use crate::engine::{ActivitySlots, Core, CoreConfig, Progress, Step};
 use crate::id::{InstanceId, MessageId, PartitionId};
 use crate::store::records::{self, CommitRecord};
 use crate::store::{Model, Reader, keys};
-use crate::time::Timestamp;
+use crate::time::{Aging, Timestamp};
 
 /// One life of the hub, from an open to a crash.
 pub(super) struct Life {
@@ -165,7 +165,7 @@ impl Life {
             held: held.clone(),
             slots: Arc::clone(&slots),
             seats: seats.collect(),
-            order: Arc::new(CommitOrder::new(model.clone(), last)),
+            order: Arc::new(CommitOrder::new(model.clone(), last, Aging::default())),
             inbox_limit: random.between(1, 4) as usize,
             waiting: BTreeMap::new(),
             next_token: 0,

@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::failure::Failure;
 use crate::id::{ExecutionId, MessageId, Sequence};
 use crate::store::records::instance::{LockOrder, Order};
-use crate::time::Timestamp;
+use crate::time::{ClockRecord, Timestamp};
 
 /// The version byte that every record of this build begins with.
 const VERSION: u8 = 1;
@@ -24,8 +24,8 @@ pub(crate) struct CommitRecord {
     pub(crate) number: u64,
     /// The first batch number that was not given out when the commit was written.
     pub(crate) next_batch: u64,
-    /// The newest time of the hub's clock when the commit was written.
-    pub(crate) time: Timestamp,
+    /// The hub's clock when the commit was written.
+    pub(crate) clock: ClockRecord,
     /// The number of partitions, by which all rows are placed.
     pub(crate) partitions: u16,
 }
@@ -36,7 +36,7 @@ impl CommitRecord {
         Self {
             number: 0,
             next_batch: 1,
-            time: Timestamp(0),
+            clock: ClockRecord::default(),
             partitions,
         }
     }
@@ -250,6 +250,7 @@ pub(crate) fn decode<'a, R: Deserialize<'a>>(bytes: &'a [u8], what: &str) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::Doubt;
 
     /// The record has these bytes, and these bytes are this record. What was stored once has to be read for ever, so a
     /// line here may be added and none may be changed.
@@ -275,10 +276,25 @@ mod tests {
         let commit = CommitRecord {
             number: 300,
             next_batch: 5,
-            time: Timestamp(128),
+            clock: ClockRecord {
+                time: Timestamp(128),
+                ..ClockRecord::default()
+            },
             partitions: 64,
         };
-        pinned(&commit, b"\x01\xac\x02\x05\x80\x01\x40");
+        pinned(&commit, b"\x01\xac\x02\x05\x80\x01\x00\x00\x40");
+        let set_ahead = CommitRecord {
+            clock: ClockRecord {
+                time: Timestamp(128),
+                set_back_at: Some(Timestamp(100)),
+                doubt: Some(Doubt {
+                    ahead_ms: 90,
+                    left_ms: 3,
+                }),
+            },
+            ..commit
+        };
+        pinned(&set_ahead, b"\x01\xac\x02\x05\x80\x01\x01\x64\x01\x5a\x03\x40");
         let state = StateRecord {
             changed: Timestamp(1_700_000_000_000),
             state: b"{}",

@@ -10,11 +10,16 @@ use super::*;
 use crate::commit::Syncer;
 use crate::error::Result;
 use crate::store::{Model, StoreStats, Visitor};
+use crate::time::ClockRecord;
 
 const NONE: CommitRecord = CommitRecord {
     number: 0,
     next_batch: 1,
-    time: Timestamp(0),
+    clock: ClockRecord {
+        time: Timestamp(0),
+        set_back_at: None,
+        doubt: None,
+    },
     partitions: 64,
 };
 
@@ -22,7 +27,7 @@ const NOW: Timestamp = Timestamp(1);
 
 fn order() -> (Arc<Model>, CommitOrder<&'static str>) {
     let model = Arc::new(Model::new());
-    let order = CommitOrder::new(Arc::clone(&model) as Arc<dyn Store>, NONE);
+    let order = CommitOrder::new(Arc::clone(&model) as Arc<dyn Store>, NONE, Aging::default());
     (model, order)
 }
 
@@ -46,6 +51,25 @@ fn numbers_have_no_gaps() {
         assert_eq!(record.number, expected);
     }
     assert_eq!(delivered, [1, 2, 3, 4, 5]);
+}
+
+/// Commits store the newest time of their own life, also if the clock of an earlier one was ahead.
+#[test]
+fn commits_have_the_time_of_their_own_life() {
+    let model = Arc::new(Model::new());
+    let mut last = NONE;
+    for (opened, times, stored) in [(10, [12, 11], 12), (900, [901, 902], 902), (20, [21, 22], 22)] {
+        let aging = Aging::new(Timestamp(opened), last.clock);
+        let order: CommitOrder<()> = CommitOrder::new(Arc::clone(&model) as Arc<dyn Store>, last, aging);
+        for time in times {
+            order
+                .commit(Timestamp(time), &mut Batch::default(), Vec::new(), |_| {})
+                .unwrap();
+        }
+        let row = model.get(&keys::COMMIT).unwrap().unwrap();
+        last = records::decode(&row, "commit").unwrap();
+        assert_eq!(last.clock.time, Timestamp(stored));
+    }
 }
 
 /// The gate holds everything until its commit is synced and acknowledged to the store; reads wait for what they saw.
@@ -129,7 +153,11 @@ impl Store for Watched {
 #[test]
 fn a_write_keeps_nobody_from_syncing() {
     let store = Arc::new(Watched::default());
-    let order = Arc::new(CommitOrder::new(Arc::clone(&store) as Arc<dyn Store>, NONE));
+    let order = Arc::new(CommitOrder::new(
+        Arc::clone(&store) as Arc<dyn Store>,
+        NONE,
+        Aging::default(),
+    ));
     commit(&order, "first");
     store.order.set(Arc::downgrade(&order)).unwrap();
     commit(&order, "second");
@@ -166,7 +194,11 @@ fn nothing_leaves_early_whatever_the_threads_do() {
             2 => model.fail_sync_after(round),
             _ => {}
         }
-        let order = Arc::new(CommitOrder::new(Arc::clone(&model) as Arc<dyn Store>, NONE));
+        let order = Arc::new(CommitOrder::new(
+            Arc::clone(&model) as Arc<dyn Store>,
+            NONE,
+            Aging::default(),
+        ));
         let back = Arc::new(AtomicU64::new(0));
         let heard = {
             let (model, back) = (Arc::clone(&model), Arc::clone(&back));
@@ -263,7 +295,7 @@ fn batch_numbers_are_drawn_once() {
     assert_eq!(drawn, [1, 2, 3]);
     commit(&order, "");
     let row = model.get(&keys::COMMIT).unwrap().unwrap();
-    let again: CommitOrder<()> = CommitOrder::new(model, records::decode(&row, "commit").unwrap());
+    let again: CommitOrder<()> = CommitOrder::new(model, records::decode(&row, "commit").unwrap(), Aging::default());
     assert_eq!(again.draw_batch_number(), 4);
 }
 

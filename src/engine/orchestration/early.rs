@@ -1,9 +1,11 @@
 //! Events that came before the first turn of their orchestration. Bounded in number and bytes, delivered in pages.
 //!
 //! Beside each event, which may be large, lies a small row by which it is found and removed. A third one lies under the time
-//! at which the event expires, so that old ones are found without a look at the others.
+//! at which the event expires, so that old ones are found without a look at the others. It says when the event came: one that
+//! came under a clock that was ahead lies behind all others, and expires when its time to live is over.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_bytes::ByteBuf;
 
@@ -22,6 +24,9 @@ use crate::store::records::history::Incoming;
 use crate::store::records::instance::{EarlyCountRecord, EarlyEventRecord, EarlyPlaceRecord, Order};
 use crate::store::{Reader, keys};
 use crate::time::Timestamp;
+
+/// How often it is looked at most for events that came under a clock that was ahead.
+const MISDATED_INTERVAL: Duration = Duration::from_secs(60 * 60);
 
 /// An event that waits, and where.
 struct Early {
@@ -76,7 +81,8 @@ impl Core {
         step.early_events.insert(key, Some((place, event)));
         if expires < NEVER {
             let expiry = keys::early_expiry(partition, expires, stage.id, message.id);
-            step.batch.put(&expiry, &[]);
+            let now = step.now;
+            step.put(&expiry, &now)?;
             let due = expires.max(step.now.after(INTERVAL));
             self.partition_mut(partition).early.look_at(due);
             self.next_sweep = self.next_sweep.min(due);
@@ -127,12 +133,8 @@ impl Core {
             return Ok(Vec::new());
         }
         let bytes = known.iter().map(|(_, payload)| payload.len()).sum();
-        let began = self
-            .partition(partition)
-            .early_left
-            .get(id)
-            .copied()
-            .unwrap_or(step.now);
+        let left = &self.partition(partition).early_left;
+        let began = left.get(id).copied().unwrap_or(self.aging.at(step.now));
         let page = self.read_early_events(id, known.len(), bytes, step, reader)?;
         self.note_early_left(id, page.more.then_some(began), step)?;
         let mut events = Vec::with_capacity(page.events.len());
@@ -170,7 +172,7 @@ impl Core {
             return self.drop_early_events(stage.id, step, reader);
         }
         let left = &self.partition(self.partition_of(stage.id)).early_left;
-        let began = left.get(stage.id).copied().unwrap_or(step.now);
+        let began = left.get(stage.id).copied().unwrap_or(self.aging.at(step.now));
         let page = self.read_early_events(stage.id, 0, 0, step, reader)?;
         let wanted = page.events.iter().filter(|early| early.place.expires > began);
         let incoming: Vec<Incoming> = wanted
@@ -355,6 +357,19 @@ impl Core {
         step: &mut Step,
         reader: &dyn Reader,
     ) -> Result<Option<Timestamp>> {
+        self.sweep_misdated_events(id, step, reader)?;
+        let due = self.sweep_expired_events(id, step, reader)?;
+        let misdated_due = self.aging.was_set_back().then_some(self.partition(id).misdated_due);
+        Ok(due.map(|due| misdated_due.map_or(due, |misdated| due.min(misdated))))
+    }
+
+    /// Forgets a page of events, those that expire first. Tells when it is to be looked again.
+    fn sweep_expired_events(
+        &mut self,
+        id: PartitionId,
+        step: &mut Step,
+        reader: &dyn Reader,
+    ) -> Result<Option<Timestamp>> {
         let page = self.limits.page;
         let rows = reader.scan(self.partition(id).early.rest_of(keys::early_expiries(id)), page)?;
         for (key, _) in &rows {
@@ -374,6 +389,24 @@ impl Core {
         let own = step.early_events.values().flatten().map(|(place, _)| place.expires);
         let next = own.filter(|expires| *expires < NEVER).min();
         Ok(next.map(|expires| expires.max(step.now.after(INTERVAL))))
+    }
+
+    /// Forgets events that came under a clock that was ahead, and have been there for their time to live. They are looked for once
+    /// in a while only, since that takes a look at all events, and only in a hub whose clock was set back.
+    fn sweep_misdated_events(&mut self, id: PartitionId, step: &mut Step, reader: &dyn Reader) -> Result<()> {
+        if !self.aging.was_set_back() || self.partition(id).misdated_due > step.now {
+            return Ok(());
+        }
+        self.partition_mut(id).misdated_due = step.now.after(MISDATED_INTERVAL);
+        for (key, value) in &reader.scan(keys::early_expiries(id), usize::MAX)? {
+            let (expires, instance, message) = keys::early_expiry_parts(key).ok_or_else(|| broken("event"))?;
+            let since: Timestamp = records::decode(value, "time of an early event")?;
+            let is_misdated = self.aging.written(since, step.now) != since;
+            if is_misdated && self.aging.has_age(since.until(expires), since, step.now) {
+                self.expire_early_event(id, &InstanceId::trusted(instance), message, expires, step, reader)?;
+            }
+        }
+        Ok(())
     }
 
     /// Forgets an event that has expired, but not one that a later turn is to receive.

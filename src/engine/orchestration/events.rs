@@ -27,7 +27,7 @@ impl Core {
         let Some(Order::Raise { keep_until, .. }) = message.order() else {
             return Ok(Some(message));
         };
-        let keep_until = keep_until.filter(|until| *until > step.now);
+        let keep_until = keep_until.filter(|until| *until > self.aging.at(step.now));
         if let Some(error) = self.has_no_room(stage, &message, step, reader)? {
             // It is not remembered: nothing happened, and a retry may find room.
             if let Some(token) = message.token() {

@@ -1,11 +1,120 @@
 //! What is deleted for its age, and when it is not.
 
+use super::counting::{self, operation};
 use super::stage::{Stage, arguments, tally};
 use crate::engine::Limits;
+use crate::id::{InstanceId, PartitionId};
 use crate::store::records::Action;
+use crate::store::{Reader, keys};
 use std::time::Duration;
 
 const HOUR: u64 = 3_600_000;
+const DAY: u64 = 24 * HOUR;
+/// How far the clock is ahead where it is wrong.
+const AHEAD: u64 = 3_650 * DAY;
+const PARTITION: PartitionId = PartitionId(0);
+
+/// The next life of the hub, an hour after the last one, whose clock is ahead or right.
+fn next_life(stage: &mut counting::Stage, is_ahead: bool) {
+    let was_ahead = stage.now > AHEAD;
+    stage.now += HOUR;
+    match (was_ahead, is_ahead) {
+        (false, true) => stage.now += AHEAD,
+        (true, false) => stage.now -= AHEAD,
+        _ => {}
+    }
+    stage.reopen();
+    stage.settle();
+}
+
+/// Makes a dead letter of an entity.
+fn bury(stage: &mut counting::Stage, entity: &str) {
+    stage.ask(entity, operation("add_slowly", 1), true, None);
+    stage.settle();
+    stage.ask(entity, operation("multiply", 2), false, None);
+    stage.settle();
+    stage.finish_async();
+    stage.settle();
+}
+
+/// How many request ids, dead letters and events before a start there are.
+fn kept(stage: &counting::Stage) -> [u64; 3] {
+    let counters = stage.counters();
+    [counters.requests, counters.dead_letters, counters.early_events]
+}
+
+/// A clock that is wrong, right, and wrong again deletes nothing early, however often that happens; and what was written under it
+/// goes when its time is over by the clock that is right, over restarts and whatever came after it.
+#[test]
+fn a_clock_that_is_wrong_now_and_then_neither_deletes_nor_keeps() {
+    let limits = Limits {
+        request_retention: Duration::from_millis(7 * DAY),
+        dead_letter_retention: Duration::from_millis(7 * DAY),
+        ..Limits::default()
+    };
+    let mut stage = counting::Stage::new(limits);
+    let mut lives = 0;
+    for is_ahead in [false, true, true, false, true, false] {
+        next_life(&mut stage, is_ahead);
+        lives += 1;
+        stage.add("@counter@a", 1, &lives.to_string()).unwrap();
+        bury(&mut stage, &format!("@counter@{lives}"));
+        stage.raise(&format!("o-{lives}"), 1, 0, Some(7 * DAY)).unwrap();
+        for _ in 0..2 {
+            assert_eq!(kept(&stage), [lives; 3], "something is gone after life {lives}");
+            stage.now += HOUR / 4;
+            stage.settle();
+        }
+    }
+    // The hub is opened again each day.
+    for day in 1..=8 {
+        stage.now += DAY - 3 * HOUR;
+        next_life(&mut stage, false);
+        // Nothing is written meanwhile, so that each open finds the clock far ahead.
+        stage.now += 2 * HOUR;
+        stage.settle();
+        if day < 6 {
+            assert_eq!(kept(&stage), [lives; 3], "something is gone on day {day}");
+        }
+    }
+    assert_eq!(
+        kept(&stage),
+        [0; 3],
+        "something stays because of a clock that was wrong"
+    );
+}
+
+/// At the cap the oldest request ids go first, and those that were written under a clock that was ahead have their place among
+/// them.
+#[test]
+fn at_the_cap_ids_from_a_wrong_clock_go_in_their_turn() {
+    let limits = Limits {
+        requests: 30,
+        page: 4,
+        ..Limits::default()
+    };
+    let mut stage = counting::Stage::new(limits);
+    let mut ids = Vec::new();
+    for is_ahead in [false, true, false, true, false] {
+        next_life(&mut stage, is_ahead);
+        for _ in 0..10 {
+            let id = ids.len().to_string();
+            stage.add("@counter@a", 1, &id).unwrap();
+            ids.push(keys::request(PARTITION, &InstanceId::trusted("@counter@a"), &id));
+            stage.now += 100;
+        }
+    }
+    stage.now += 2 * 60_000;
+    stage.settle();
+    for n in 0..8 {
+        stage.add("@counter@b", 1, &n.to_string()).unwrap();
+        stage.settle();
+    }
+    let known: Vec<bool> = ids.iter().map(|key| stage.model.get(key).unwrap().is_some()).collect();
+    let first = known.iter().position(|known| *known).unwrap();
+    assert!((20..30).contains(&first), "{first} were forgotten");
+    assert!(known[first..].iter().all(|known| *known), "a younger one was forgotten");
+}
 
 /// One open under a clock that is ten years ahead forgets no request id: its retry takes effect once. When the hub has been
 /// open for an hour, the clock is believed.
@@ -35,4 +144,14 @@ fn a_clock_in_doubt_forgets_no_request() {
     stage.now += HOUR;
     stage.settle();
     assert_eq!(ask(&mut stage), 2);
+}
+
+/// An event before a start that is within its time to live is delivered in a life whose clock is far ahead.
+#[test]
+fn a_clock_in_doubt_delivers_events_before_a_start() {
+    let mut stage = counting::Stage::new(Limits::default());
+    stage.raise("o", 7, 0, Some(DAY)).unwrap();
+    next_life(&mut stage, true);
+    stage.start("o", 1, None).unwrap();
+    assert_eq!(stage.result("o").unwrap(), "[7]");
 }

@@ -18,7 +18,7 @@ use crate::prelude::*;
 use crate::store::records::instance::{Order, StartRecord};
 use crate::store::records::{self, Action, PartitionRecord};
 use crate::store::{Model, Reader, Store, Visitor, keys};
-use crate::time::{Aging, Timestamp};
+use crate::time::{Aging, ClockRecord, Timestamp};
 use crate::{LocalBoxFuture, Orchestration};
 
 /// Counts what it is told.
@@ -90,6 +90,9 @@ pub(in crate::engine) struct Stage {
     pub(in crate::engine) model: Model,
     pub(in crate::engine) core: Core,
     pub(in crate::engine) now: u64,
+    aging: Aging,
+    /// What the newest step that changed something stored of the clock.
+    clock: ClockRecord,
     batch: u64,
     next_token: u64,
     told: BTreeMap<Token, Told>,
@@ -104,11 +107,15 @@ pub(in crate::engine) struct Stage {
 impl Stage {
     pub(in crate::engine) fn new(limits: Limits) -> Self {
         let model = Model::new();
+        let now = 1_000_000_000;
+        let aging = Aging::new(Timestamp(now), ClockRecord::default());
         Self {
-            core: open(&limits, &model),
+            core: open(&limits, &model, aging),
             limits,
             model,
-            now: 1_000_000_000,
+            now,
+            aging,
+            clock: ClockRecord::default(),
             batch: 0,
             next_token: 0,
             told: BTreeMap::new(),
@@ -120,7 +127,8 @@ impl Stage {
 
     /// The hub goes down and is opened again with everything that was written.
     pub(in crate::engine) fn reopen(&mut self) {
-        self.core = open(&self.limits, &self.model);
+        self.aging = Aging::new(Timestamp(self.now), self.clock);
+        self.core = open(&self.limits, &self.model, self.aging);
     }
 
     /// A client asks, under a request id if there is one.
@@ -241,6 +249,9 @@ impl Stage {
         self.most_read = self.most_read.max(reader.bytes.get());
         self.rows_read += reader.rows.get();
         self.model.write(&step.batch).unwrap();
+        if !step.batch.is_empty() {
+            self.clock = self.aging.record(Timestamp(self.now));
+        }
         for output in step.outputs {
             match output {
                 Output::Settle { token, settled } => {
@@ -304,7 +315,7 @@ fn read(settled: &Settled) -> Told {
     }
 }
 
-fn open(limits: &Limits, model: &Model) -> Core {
+fn open(limits: &Limits, model: &Model, aging: Aging) -> Core {
     let mut registry = Registry::default();
     registry.add_entity(entity_code::<Counter>()).unwrap();
     registry.add_orchestration(orchestration_code::<Collect>()).unwrap();
@@ -319,7 +330,7 @@ fn open(limits: &Limits, model: &Model) -> Core {
         partitions: 1,
         owned: vec![PartitionId(0)],
         held: BTreeSet::new(),
-        aging: Aging::default(),
+        aging,
         calm_since: 0,
     };
     Core::open(config, model).unwrap()

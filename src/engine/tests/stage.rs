@@ -18,7 +18,7 @@ use crate::orchestration::orchestration_code;
 use crate::prelude::*;
 use crate::store::records::{self, Action, StateRecord};
 use crate::store::{Model, Page, PageBounds, Reader, Store, Visitor, keys};
-use crate::time::{Aging, Clock, Timestamp};
+use crate::time::{Aging, ClockRecord, Timestamp};
 
 /// Adds up what it is given.
 #[derive(Clone, Debug, Entity, Default, Serialize, Deserialize)]
@@ -93,6 +93,7 @@ pub(super) struct Stage {
     pub(super) now: u64,
     limits: Limits,
     held: BTreeSet<InstanceId>,
+    aging: Aging,
     batch: u64,
     next_token: u64,
     told: BTreeMap<Token, Settled>,
@@ -107,12 +108,15 @@ impl Stage {
     /// A hub with one core and one partition.
     pub(super) fn new(limits: Limits) -> Self {
         let model = Model::new();
+        let now = 1_000;
+        let aging = Aging::new(Timestamp(now), ClockRecord::default());
         Self {
-            core: open(&limits, &model, BTreeSet::new(), Aging::default()),
+            core: open(&limits, &model, BTreeSet::new(), aging),
             model,
-            now: 1_000,
+            now,
             limits,
             held: BTreeSet::new(),
+            aging,
             batch: 1,
             next_token: 0,
             told: BTreeMap::new(),
@@ -124,19 +128,16 @@ impl Stage {
 
     /// The hub goes down and is opened again. What was written is there.
     pub(super) fn reopen(&mut self) {
-        self.open(Aging::default());
+        self.reopen_after(0);
     }
 
     /// As [`reopen`](Self::reopen), so many milliseconds later by the clock.
     pub(super) fn reopen_after(&mut self, millis: u64) {
-        let known = Timestamp(self.now);
+        let last = self.aging.record(Timestamp(self.now));
         self.now += millis;
-        self.open(Clock::start_at(Timestamp(self.now), known).aging());
-    }
-
-    fn open(&mut self, aging: Aging) {
+        self.aging = Aging::new(Timestamp(self.now), last);
         self.running.clear();
-        self.core = open(&self.limits, &self.model, self.held.clone(), aging);
+        self.core = open(&self.limits, &self.model, self.held.clone(), self.aging);
     }
 
     /// A client sends something and waits until it is stored.

@@ -113,9 +113,9 @@ statistics! {
     gauge entities_in_memory,
     /// Clients that wait for an answer, of the executor that committed last. Some of them may have given up.
     gauge waiting_clients,
-    /// Seconds by which the clock was behind the newest stored time when the hub was opened.
+    /// Seconds by which the clock was behind the newest commit when the hub was opened.
     gauge clock_behind_seconds,
-    /// Seconds by which the clock was ahead of the newest stored time when the hub was opened.
+    /// Seconds by which the clock was ahead of the newest commit when the hub was opened.
     gauge clock_ahead_seconds,
     /// Bytes that were appended to the write-ahead log.
     counter wal_bytes,

@@ -183,7 +183,7 @@ fn open(
         in_flight: 100,
         held: Default::default(),
         calm_since: 1,
-        clock: Clock::start(Timestamp(0)),
+        clock: Clock::start(ClockRecord::default()),
     };
     let none = CommitRecord::before_the_first(PARTITIONS);
     let store = Arc::clone(model);

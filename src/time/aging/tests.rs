@@ -1,0 +1,140 @@
+//! One life after another, each under a clock that is right or not.
+
+use super::*;
+
+const DAY: u64 = 24 * HOUR;
+const HOUR: u64 = 60 * MINUTE;
+const MINUTE: u64 = 60_000;
+/// A day in this century.
+const TODAY: u64 = 20_000 * DAY;
+/// How far the clock is ahead where it is wrong.
+const AHEAD: u64 = 3_650 * DAY;
+
+/// A hub that is opened again and again.
+#[derive(Default)]
+struct Lives {
+    last: ClockRecord,
+}
+
+impl Lives {
+    /// A life from `opened` on, and so much later its last commit.
+    fn live(&mut self, opened: u64, long: u64) -> Aging {
+        let aging = Aging::new(Timestamp(opened), self.last);
+        self.last = aging.record(Timestamp(opened + long));
+        aging
+    }
+}
+
+/// A clock that is far ahead of what is stored makes nothing old for an hour; one that is behind, or that is ahead by
+/// less than a day, is taken as it is.
+#[test]
+fn a_clock_in_doubt_makes_nothing_old_for_a_while() {
+    let aging = |opened: u64, last: u64| {
+        let mut lives = Lives::default();
+        lives.live(last, 0);
+        lives.live(opened, 0)
+    };
+    for (opened, last) in [(100 * DAY, 0), (100 * DAY, 99 * DAY), (100 * DAY, 100 * DAY), (1, 2)] {
+        assert!(!aging(opened, last).is_held(Timestamp(opened)));
+        assert_eq!(aging(opened, last).at(Timestamp(opened + 5)), Timestamp(opened + 5));
+    }
+    let held = aging(100 * DAY, 98 * DAY);
+    assert_eq!(held.at(Timestamp(100 * DAY + 5)), Timestamp(98 * DAY + 5));
+    assert!(held.is_held(Timestamp(100 * DAY + HOUR - 1)) && !held.is_held(Timestamp(100 * DAY + HOUR)));
+    assert_eq!(held.at(Timestamp(100 * DAY + HOUR)), Timestamp(100 * DAY + HOUR));
+}
+
+/// A clock that is wrong twice is in doubt twice: what is stored follows the one that was right in between.
+#[test]
+fn each_turn_of_the_clock_is_noticed() {
+    let mut lives = Lives::default();
+    let mut now = TODAY;
+    for _ in 0..3 {
+        assert!(!lives.live(now, HOUR).is_held(Timestamp(now)), "the clock is right");
+        now += 2 * HOUR;
+        let wrong = lives.live(now + AHEAD, 2 * HOUR);
+        assert!(wrong.is_held(Timestamp(now + AHEAD)), "the clock is wrong");
+        assert!(!wrong.is_held(Timestamp(now + AHEAD + HOUR)), "it is believed by now");
+        now += 3 * HOUR;
+    }
+}
+
+/// The doubt lasts for an hour of open hub in all, however often the hub is opened meanwhile.
+#[test]
+fn a_restart_neither_ends_a_doubt_nor_renews_it() {
+    let mut lives = Lives::default();
+    lives.live(TODAY, 0);
+    let mut now = TODAY + AHEAD;
+    for life in 0..6 {
+        let aging = lives.live(now, 10 * MINUTE);
+        let aged = TODAY + life * 10 * MINUTE;
+        assert!(aging.is_held(Timestamp(now)), "life {life}");
+        assert_eq!(
+            aging.at(Timestamp(now)),
+            Timestamp(aged),
+            "only the time in which the hub was open counts"
+        );
+        assert_eq!(aging.is_held(Timestamp(now + 10 * MINUTE)), life < 5, "life {life}");
+        // Closed for days in between, as a hub that is seldom used.
+        now += 10 * MINUTE + 2 * DAY;
+    }
+    // Set right and wrong again, it is another doubt, and as long.
+    lives.live(TODAY + DAY, 0);
+    assert!(lives.live(now, 0).is_held(Timestamp(now + HOUR - 1)));
+}
+
+/// What was written under a clock that was ahead is as old as the clock's being set right, in that life and in all others, and
+/// no older.
+#[test]
+fn what_is_still_to_come_was_written_before_the_clock_was_set() {
+    let mut lives = Lives::default();
+    lives.live(TODAY, HOUR);
+    lives.live(TODAY + AHEAD, 2 * HOUR);
+    let (since, week) = (Timestamp(TODAY + AHEAD + HOUR), Duration::from_secs(7 * 24 * 60 * 60));
+    let set_at = TODAY + 4 * HOUR;
+    for day in 0..10 {
+        let now = Timestamp(set_at + day * DAY);
+        let aging = lives.live(now.0, HOUR);
+        assert!(!aging.is_held(now));
+        assert_eq!(aging.written(since, now), Timestamp(set_at));
+        assert_eq!(aging.has_age(week, since, now), day >= 7);
+        let found = aging.times_of_age(week, now).iter().any(|times| times.contains(&since));
+        assert_eq!(found, day >= 7);
+        // What was written a little ahead of a clock that a time service has set is not meant.
+        let near = now.after(Duration::from_secs(3_600));
+        assert_eq!(aging.written(near, now), near);
+    }
+}
+
+/// A clock that is far behind for one life makes nothing old, in that life nor at the next open, although all that is stored
+/// seems to be of times to come meanwhile.
+#[test]
+fn a_clock_that_was_behind_makes_nothing_old() {
+    let mut lives = Lives::default();
+    lives.live(TODAY, HOUR);
+    let since = Timestamp(TODAY + HOUR);
+    let day = Duration::from_secs(24 * 60 * 60);
+    let epoch = lives.live(5 * DAY, 2 * HOUR);
+    assert!(!epoch.has_age(day, since, Timestamp(5 * DAY + 2 * HOUR)));
+    let right = lives.live(TODAY + 4 * HOUR, 2 * HOUR);
+    for after in [0, 2 * HOUR] {
+        let now = Timestamp(TODAY + 4 * HOUR + after);
+        assert!(!right.has_age(day, since, now));
+        assert_eq!(right.is_held(now), after == 0);
+    }
+}
+
+/// What a life in doubt writes itself grows old by its own clock.
+#[test]
+fn what_a_life_writes_itself_has_its_age() {
+    let mut lives = Lives::default();
+    lives.live(TODAY, 0);
+    let opened = TODAY + AHEAD;
+    let aging = lives.live(opened, 0);
+    let minute = Duration::from_secs(60);
+    let now = Timestamp(opened + 2 * MINUTE);
+    assert!(aging.has_age(minute, Timestamp(opened), now));
+    assert!(!aging.has_age(minute, Timestamp(opened + MINUTE + 1), now));
+    assert!(!aging.has_age(3 * minute, Timestamp(TODAY), now));
+    assert!(aging.has_age(2 * minute, Timestamp(TODAY), now), "so long it was open");
+}
