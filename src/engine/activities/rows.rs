@@ -124,6 +124,12 @@ impl Core {
             let outcome = StepOutcome::Runtime(poisonous(&activity, &record));
             return self.complete_activity(activity, outcome, step, reader);
         }
+        if record.started.is_some() && !crashed {
+            // This has to be written now, also for what does not come into memory: if this life ends in a crash, too, the two
+            // cannot be told apart.
+            record.started = None;
+            step.put(key, &record)?;
+        }
         let Some(code) = self.registry.activity(&record.name) else {
             return self.tell_of_unregistered_activity(activity, record.name, step, reader);
         };
@@ -131,14 +137,8 @@ impl Core {
             activities.unread.missed.insert(record.name);
             return Ok(());
         }
-        let limit = code.limit();
-        if record.started.is_some() && !crashed {
-            // This has to be written now: if this life ends in a crash, too, the two cannot be told apart.
-            record.started = None;
-            step.put(key, &record)?;
-        }
         self.activities
-            .wait(activity, &record.name, limit, crashes >= SUSPICIOUS);
+            .wait(activity, &record.name, code.limit(), crashes >= SUSPICIOUS);
         Ok(())
     }
 }

@@ -494,6 +494,29 @@ fn a_failure_of_the_hub_is_no_crash() {
     assert_eq!([1, 2].map(|n| stage.row(n).unwrap().crashes.len()), [1, 0]);
 }
 
+/// The same holds for what a later life does not take into memory, because the line is long or its build does not know it.
+#[test]
+fn a_failure_of_the_hub_is_no_crash_for_rows_behind_the_line() {
+    let wide = narrow(8);
+    let short = Limits {
+        activities_in_memory: 1,
+        page: 2,
+        ..narrow(1)
+    };
+    let mail = [Known("mail", None)];
+    let mut stage = Stage::open(Model::new(), &wide);
+    assert_eq!(stage.request("mail", 1..=6), [1, 2, 3, 4, 5, 6]);
+    assert_eq!(stage.request("print", [7]), [7]);
+    let mut stage = Stage::open_with(stage.model.crash(usize::MAX), &short, &mail, 0);
+    assert_eq!(stage.run(), [1]);
+    let started = (2..=7).filter(|n| stage.row(*n).unwrap().started.is_some());
+    assert_eq!(started.collect::<Vec<u64>>(), NONE);
+    let mut stage = stage.crash(&wide);
+    assert_eq!(stage.run(), [1, 2, 3, 4, 5, 6, 7]);
+    let crashes = (1..=7).map(|n| stage.row(n).unwrap().crashes.len());
+    assert_eq!(crashes.collect::<Vec<_>>(), [1, 0, 0, 0, 0, 0, 0]);
+}
+
 /// What ends because the hub closes has neither ended nor crashed: its row stays, and the next open runs it again.
 #[test]
 fn what_is_abandoned_stays_to_be_done() {
