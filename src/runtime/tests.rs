@@ -1,6 +1,7 @@
 //! What a store that fails does to everyone who waits: on the model, which fails on demand.
 
 mod activities;
+mod releases;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,0 +1,65 @@
+//! Wakers that panic while what they wait for leaves the gate.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
+
+use tokio::runtime::Builder;
+use tokio::sync::oneshot;
+
+use super::*;
+use crate::runtime::release::Release;
+use crate::store::Batch;
+
+/// The waker of a program that has a fault.
+struct Panics;
+
+impl Wake for Panics {
+    fn wake(self: Arc<Self>) {
+        panic!("a waker that panics");
+    }
+}
+
+/// Lets `count` readers wait at the gate, of whom one has a waker that panics, and opens it for all of them at once.
+async fn release_at_once(count: usize) {
+    let model = Arc::new(Model::new());
+    let (runtime, threads, client) = start(&model, 1);
+    let (senders, mut receivers): (Vec<_>, Vec<_>) = (0..count).map(|_| oneshot::channel()).unzip();
+    let waker = Waker::from(Arc::new(Panics));
+    let poll = Pin::new(&mut receivers[count / 2]).poll(&mut Context::from_waker(&waker));
+    assert!(poll.is_pending());
+    std::thread::scope(|scope| {
+        let stalled = model.stall();
+        let commit = scope.spawn(|| {
+            let now = runtime.clock.now();
+            runtime.order.commit(now, &mut Batch::default(), Vec::new(), |_| {})
+        });
+        while runtime.order.begun() == 0 {
+            std::thread::yield_now();
+        }
+        runtime.hold(senders.into_iter().map(Release::Read).collect());
+        drop(stalled);
+        commit.join().unwrap().map_err(|(error, _)| error).unwrap();
+    });
+    for (number, receiver) in receivers.into_iter().enumerate() {
+        let released = tokio::time::timeout(Duration::from_secs(10), receiver).await;
+        let released = released.unwrap_or_else(|_| panic!("{number} of {count} waits forever"));
+        released.unwrap().unwrap();
+    }
+    client.entity::<Busy>("a").note().signal().await.unwrap();
+    assert!(runtime.failure().is_none());
+    runtime.stop(Duration::ZERO);
+    threads.join(Duration::ZERO).unwrap();
+}
+
+/// A waker that panics takes no answer from others and does not end the hub, whether few leave from the syncer's thread or many
+/// from one of tokio's.
+#[test]
+fn a_waker_that_panics_harms_no_one_else() {
+    for mut flavor in [Builder::new_current_thread(), Builder::new_multi_thread()] {
+        let tokio = flavor.worker_threads(2).enable_all().build().unwrap();
+        for count in [1, 7, 8, 100] {
+            tokio.block_on(release_at_once(count));
+        }
+    }
+}
