@@ -21,10 +21,10 @@ impl Timestamp {
         Self(self.0.saturating_add(millis))
     }
 
-    /// The last one that is not after `time`.
-    fn before(time: SystemTime) -> Self {
-        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    /// The last one that a clock has reached which shows this much since the Unix epoch. Rounds down, unlike due times, so that
+    /// nothing is early.
+    fn reached_by(clock: Duration) -> Self {
+        Self(u64::try_from(clock.as_millis()).unwrap_or(u64::MAX))
     }
 
     /// How long until `later`; zero if it is past.
@@ -81,7 +81,8 @@ impl From<Timestamp> for SystemTime {
 /// computer sleeps. A jump of the wall clock is seen at the next open.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
-    opened: Timestamp,
+    /// What the wall clock showed then, since the Unix epoch.
+    opened: Duration,
     /// What the clock that never jumps showed then.
     started: Duration,
     /// What the hub had stored of its clock when it was opened.
@@ -92,27 +93,25 @@ impl Clock {
     /// Reads the wall clock, once. `last` is what the hub has stored of its clock.
     #[expect(clippy::disallowed_methods, reason = "time enters here")]
     pub(crate) fn start(last: ClockRecord) -> Self {
-        Self::start_at(Timestamp::before(SystemTime::now()), last)
+        Self::start_at(SystemTime::now(), last)
     }
 
     /// As [`start`](Self::start), with what the wall clock shows.
-    pub(crate) fn start_at(opened: Timestamp, last: ClockRecord) -> Self {
+    pub(crate) fn start_at(opened: SystemTime, last: ClockRecord) -> Self {
         Self {
-            opened,
+            opened: opened.duration_since(UNIX_EPOCH).unwrap_or_default(),
             started: since_boot(),
             last,
         }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
-        // Rounded down, unlike due times, so that nothing is early.
-        let open = since_boot().saturating_sub(self.started);
-        Timestamp(self.opened.0.saturating_add(open.as_millis() as u64))
+        Timestamp::reached_by(self.opened + since_boot().saturating_sub(self.started))
     }
 
     /// By what it is decided how old something is that is deleted for its age.
     pub(crate) fn aging(&self) -> Aging {
-        Aging::new(self.opened, self.last)
+        Aging::new(Timestamp::reached_by(self.opened), self.last)
     }
 
     /// How far the wall clock was ahead of the time by which ages were counted in the life before: for so long the hub was
@@ -120,13 +119,13 @@ impl Clock {
     pub(crate) fn ahead(&self) -> Duration {
         match self.last.aged() {
             Timestamp(0) => Duration::ZERO,
-            aged => aged.until(self.opened),
+            aged => aged.until(Timestamp::reached_by(self.opened)),
         }
     }
 
     /// How far the wall clock was behind the newest commit when the hub was opened: it was set back.
     pub(crate) fn behind(&self) -> Duration {
-        self.opened.until(self.last.time)
+        Timestamp::reached_by(self.opened).until(self.last.time)
     }
 }
 
@@ -199,6 +198,15 @@ mod tests {
         }
     }
 
+    /// A hub's clock is behind the wall clock by less than a millisecond: the parts of one at the open and since then add up.
+    #[test]
+    fn the_clock_is_rounded_once() {
+        let opened = UNIX_EPOCH + Duration::from_micros(5_900);
+        let mut clock = Clock::start_at(opened, ClockRecord::default());
+        clock.started -= Duration::from_micros(900);
+        assert!(clock.now() >= Timestamp(6), "{:?}", clock.now());
+    }
+
     /// A clock is compared with the newest commit, if there is one.
     #[test]
     fn a_clock_knows_how_far_it_was_set() {
@@ -207,7 +215,7 @@ mod tests {
                 time: Timestamp(last),
                 ..ClockRecord::default()
             };
-            Clock::start_at(Timestamp(opened), last)
+            Clock::start_at(Timestamp(opened).into(), last)
         };
         assert_eq!(clock(5_000, 9_000).behind(), Duration::from_secs(4));
         assert_eq!(clock(9_000, 5_000).ahead(), Duration::from_secs(4));

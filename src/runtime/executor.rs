@@ -203,10 +203,9 @@ impl Executor {
     /// One step of the core, and what follows from it.
     fn step(&mut self) -> Result<()> {
         let runtime = Arc::clone(&self.runtime);
-        let now = runtime.clock.now();
         let step = if runtime.inboxes.len() == 1 {
             // Nobody else writes messages for this core, so the newest state of the store is as good as a view of it.
-            let batch = runtime.order.draw_batch_number();
+            let (now, batch) = (runtime.clock.now(), runtime.order.draw_batch_number());
             self.core.step(now, batch, runtime.order.store().as_ref(), u64::MAX)?
         } else {
             let inbox = &runtime.inboxes[self.index];
@@ -216,8 +215,9 @@ impl Executor {
             }
             // After the snapshot, so that everything is accepted that was delivered of the commits that it shows.
             self.drain();
-            // After everything is in, so that what the step sends has higher ids than whatever it was derived from.
-            let batch = runtime.order.draw_batch_number();
+            // After everything is in, so that what the step sends has higher ids than whatever it was derived from, and no message
+            // is processed before the time at which it was sent.
+            let (now, batch) = (runtime.clock.now(), runtime.order.draw_batch_number());
             self.core.step(now, batch, reader.as_ref(), seen)?
         };
         for core in runtime.slots.take_news() {
