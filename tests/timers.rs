@@ -50,7 +50,9 @@ async fn every_scheduled_signal_fires_in_the_same_life() {
         }
     }
     let expected = ENTITIES * ROUNDS * SIGNALS;
-    let deadline = Instant::now() + Duration::from_secs(30);
+    // A busy machine may be slow, but some of them fire all the time.
+    let patience = Duration::from_secs(30);
+    let (mut fired, mut since) = (0, Instant::now());
     loop {
         let mut ticks = 0;
         for n in 0..ENTITIES {
@@ -60,7 +62,10 @@ async fn every_scheduled_signal_fires_in_the_same_life() {
         if ticks == expected {
             break;
         }
-        assert!(Instant::now() < deadline, "only {ticks} of {expected} signals fired");
+        if ticks > fired {
+            (fired, since) = (ticks, Instant::now());
+        }
+        assert!(since.elapsed() < patience, "only {ticks} of {expected} signals fired");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     hub.shutdown().await.unwrap();
