@@ -292,7 +292,13 @@ pub struct Purge {
 }
 
 impl Purge {
-    /// Forgets the sub-orchestrations that it waited for, too.
+    /// Forgets the sub-orchestrations that it waited for, too, and theirs. These are the sub-orchestrations of all its
+    /// executions: before it continued as new, was rewound or was restarted.
+    ///
+    /// They follow when the orchestration itself is forgotten, so they may still be there for a moment. A sub-orchestration stays
+    /// if it has not ended. So does what was started with
+    /// [`start_orchestration`](crate::OrchestrationContext::start_orchestration), for which nothing waits, and another
+    /// orchestration that has taken the id of a sub-orchestration.
     pub fn with_children(mut self) -> Self {
         self.children = true;
         self

@@ -128,7 +128,9 @@ impl Message {
                 | Order::Completed { .. }
                 | Order::Raise { .. }
                 | Order::LockLost { .. }
-                | Order::Awaits { .. } => false,
+                | Order::Awaits { .. }
+                | Order::PurgeChild { .. }
+                | Order::ChildGone { .. } => false,
             },
         }
     }

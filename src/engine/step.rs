@@ -130,15 +130,16 @@ impl Step {
         }
     }
 
-    /// Lets `source` send something when the running turn is over.
-    pub(super) fn send(&mut self, source: &InstanceId, target: InstanceId, action: Action) {
-        self.send_from(Origin::Instance(source.clone()), target, action);
+    /// Lets `source` send something when the running turn is over, and returns the id of the message.
+    pub(super) fn send(&mut self, source: &InstanceId, target: InstanceId, action: Action) -> MessageId {
+        self.send_from(Origin::Instance(source.clone()), target, action)
     }
 
-    /// Lets `origin` send something when the running turn is over.
-    pub(super) fn send_from(&mut self, origin: Origin, target: InstanceId, action: Action) {
+    /// Lets `origin` send something when the running turn is over, and returns the id of the message.
+    pub(super) fn send_from(&mut self, origin: Origin, target: InstanceId, action: Action) -> MessageId {
+        let id = self.next_id();
         let message = Message {
-            id: self.next_id(),
+            id,
             target,
             action,
             origin,
@@ -146,6 +147,7 @@ impl Step {
         };
         self.held += message.weight();
         self.outbound.push(message);
+        id
     }
 
     /// The bytes that the commit will have, about.

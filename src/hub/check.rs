@@ -330,6 +330,7 @@ fn decode(table: Table, key: &[u8], value: &[u8]) -> Result<(), String> {
         }
         Table::EarlyCount => record::<EarlyCountRecord>(value, what).map(drop),
         Table::EarlyLeft => record::<Timestamp>(value, what).map(drop),
+        Table::Child => keys::child_parts(key).map(drop).ok_or(BROKEN_KEY.to_owned()),
     }
 }
 
@@ -388,6 +389,7 @@ fn name(table: Table) -> &'static str {
         Table::EarlyExpiry => "expiry of an early event",
         Table::EarlyCount => "count of early events",
         Table::EarlyLeft => "early events that are left",
+        Table::Child => "sub-orchestration of an orchestration",
     }
 }
 

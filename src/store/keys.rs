@@ -46,12 +46,13 @@ pub(crate) enum Table {
     EarlyExpiry = 0x7a,
     EarlyCount = 0x7b,
     EarlyLeft = 0x7c,
+    Child = 0x7d,
 }
 
 #[cfg(any(feature = "rocksdb", test))]
 impl Table {
     /// All of them, in the order of their bytes.
-    pub(crate) const ALL: [Self; 25] = [
+    pub(crate) const ALL: [Self; 26] = [
         Self::Partition,
         Self::State,
         Self::Urgent,
@@ -77,6 +78,7 @@ impl Table {
         Self::EarlyExpiry,
         Self::EarlyCount,
         Self::EarlyLeft,
+        Self::Child,
     ];
 }
 
@@ -583,6 +585,33 @@ pub(crate) fn early_left(partition: PartitionId, id: &InstanceId) -> Vec<u8> {
 /// The marks of all such orchestrations of a partition.
 pub(crate) fn all_early_left(partition: PartitionId) -> Range<Vec<u8>> {
     beginning_with(table(partition, Table::EarlyLeft, 0))
+}
+
+/// A sub-orchestration that an orchestration waited for, with the order that the child began with.
+pub(crate) fn child(partition: PartitionId, parent: &InstanceId, child: &InstanceId, order: MessageId) -> Vec<u8> {
+    let mut key = id_row(partition, Table::Child, parent, child.as_str().len() + 13);
+    key.extend_from_slice(child.as_str().as_bytes());
+    key.push(END);
+    put_message_id(&mut key, order);
+    key
+}
+
+/// The sub-orchestrations that one orchestration waited for.
+pub(crate) fn children_of(partition: PartitionId, parent: &InstanceId) -> Range<Vec<u8>> {
+    beginning_with(id_row(partition, Table::Child, parent, 0))
+}
+
+/// All such rows of a partition.
+#[cfg(test)]
+pub(crate) fn children(partition: PartitionId) -> Range<Vec<u8>> {
+    beginning_with(table(partition, Table::Child, 0))
+}
+
+/// Parent, child and order in the key of such a row.
+pub(crate) fn child_parts(key: &[u8]) -> Option<(&str, &str, MessageId)> {
+    let (ids, order) = key.get(3..)?.split_at_checked(key.len().checked_sub(15)?)?;
+    let (parent, child) = std::str::from_utf8(ids.strip_suffix(&[END])?).ok()?.split_once('\0')?;
+    Some((parent, child, message_id_of(order)?))
 }
 
 /// The first key behind `key`.

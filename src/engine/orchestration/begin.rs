@@ -15,37 +15,65 @@ use crate::store::records::{Action, RequestOutcome, TimerRecord};
 use crate::store::{Reader, keys};
 use crate::time::Timestamp;
 
+/// What an orchestration keeps while its executions come and go.
+pub(super) struct Life {
+    /// When it was started.
+    pub(super) created: Timestamp,
+    /// The order of its parent that it began with, for a sub-orchestration.
+    pub(super) order: Option<MessageId>,
+}
+
+impl Life {
+    /// One that begins with this message.
+    fn of(start: &StartRecord, message: &Message, step: &Step) -> Self {
+        Self {
+            created: step.now,
+            order: start.parent.is_some().then_some(message.id),
+        }
+    }
+}
+
 /// The timer of an orchestration that waits for its start time.
 pub(super) const START_TIMER: &str = "start";
 
 impl Core {
-    /// Processes a message that asks for a start.
+    /// Processes a message that asks for a start. It comes back if the next step has to look at it again.
     pub(super) fn start(
         &mut self,
         stage: &mut Stage<'_>,
         message: Message,
         step: &mut Step,
         reader: &dyn Reader,
-    ) -> Result<()> {
+    ) -> Result<Option<Message>> {
         let Some(Order::Start(start)) = message.order() else {
-            return Ok(());
+            return Ok(None);
         };
         let start = StartRecord::clone(start);
+        let life = Life::of(&start, &message, step);
         let Some(instance) = stage.instance.as_deref() else {
-            return self.create(stage, message, start, step.now, step, reader);
+            return self.create(stage, message, start, life, step, reader).map(|()| None);
         };
         let record = &instance.record;
-        match start.reuse {
-            ReusePolicy::RejectDuplicate => return self.refuse_start(stage, message, &start, step, reader),
-            _ if instance.is_terminal() => {}
+        let again = start
+            .parent
+            .as_ref()
+            .filter(|parent| record.parent.as_ref() == Some(*parent));
+        if let (Some(parent), false) = (again, instance.is_terminal()) {
             // A client rewound or restarted it before its parent did.
-            _ if start.parent.is_some() && record.parent == start.parent => {
-                self.consume(&message, stage.mailbox, step);
-                return Ok(());
+            self.tell_gone(stage.id, parent, message.id, step);
+            self.consume(&message, stage.mailbox, step);
+            return Ok(None);
+        }
+        match start.reuse {
+            ReusePolicy::RejectDuplicate => {
+                return self.refuse_start(stage, message, &start, step, reader).map(|()| None);
             }
+            _ if instance.is_terminal() => {}
             ReusePolicy::Ignore if start.parent.is_none() => {
                 let answer = execution_json(record.execution);
-                return self.finish(stage.id, stage.mailbox, message, Ok(answer), step, reader);
+                return self
+                    .finish(stage.id, stage.mailbox, message, Ok(answer), step, reader)
+                    .map(|()| None);
             }
             ReusePolicy::Terminate => {
                 let reason = "a new start took its place";
@@ -53,10 +81,14 @@ impl Core {
                 stage.mailbox.block = Block::Open;
             }
             ReusePolicy::Error | ReusePolicy::Ignore => {
-                return self.refuse_start(stage, message, &start, step, reader);
+                return self.refuse_start(stage, message, &start, step, reader).map(|()| None);
             }
         }
-        self.create(stage, message, start, step.now, step, reader)
+        // The next attempt of a sub-orchestration keeps the children of the last one.
+        if again.is_none() && self.forget_children(stage, false, step, reader)? {
+            return Ok(Some(message));
+        }
+        self.create(stage, message, start, life, step, reader).map(|()| None)
     }
 
     fn refuse_start(
@@ -70,6 +102,7 @@ impl Core {
         let error = exists_already(stage);
         if let Some(parent) = &start.parent {
             self.tell_parent(stage.id, parent, StepOutcome::Runtime(error.clone()), step);
+            self.tell_gone(stage.id, parent, message.id, step);
         } else if message.client().is_none() {
             // Its sender does not wait, so an error would reach no one.
             self.bury(&message, error.message(), step)?;
@@ -85,7 +118,7 @@ impl Core {
         stage: &mut Stage<'_>,
         mut message: Message,
         mut start: StartRecord,
-        created: Timestamp,
+        life: Life,
         step: &mut Step,
         reader: &dyn Reader,
     ) -> Result<()> {
@@ -93,7 +126,7 @@ impl Core {
         self.acknowledge(&message, execution_json(execution), step, reader)?;
         self.consume(&message, stage.mailbox, step);
         let at = start.at.take().filter(|at| *at > step.now);
-        self.make(stage, message.id, start, created, step);
+        self.make(stage, message.id, start, life, step);
         let begin = Order::Begin { execution };
         if let Some(at) = at {
             let record = TimerRecord {
@@ -112,21 +145,18 @@ impl Core {
     }
 
     /// Makes the orchestration, which waits for its first turn, in the place of one that has ended under its id.
-    fn make(
-        &mut self,
-        stage: &mut Stage<'_>,
-        message: MessageId,
-        mut start: StartRecord,
-        created: Timestamp,
-        step: &mut Step,
-    ) {
+    fn make(&mut self, stage: &mut Stage<'_>, message: MessageId, mut start: StartRecord, life: Life, step: &mut Step) {
         let execution = ExecutionId::derive(&self.hub, stage.id, message);
         self.settle_version(&mut start);
         self.note_name(stage.id, &start, step);
         tracing::debug!(orchestration = %stage.id, name = start.name, %execution, "an orchestration is made");
         let mut instance = Instance::new(execution, start, OrchestrationStatus::Pending, step.now);
-        instance.record.created = created;
+        instance.record.created = life.created;
+        instance.record.start_order = life.order;
         if let Some(before) = stage.instance.take() {
+            if before.record.start_order != life.order {
+                self.leave_parent(stage.id, &before.record, step);
+            }
             self.erase_execution(stage.id, &before, step);
             instance = instance.replaces(&before, message);
         }
@@ -137,13 +167,28 @@ impl Core {
 
     /// Makes a sub-orchestration whose parent cancels it before its start was taken in, so that it can end like any other.
     /// Where its id is in use it was never to begin.
-    pub(super) fn make_to_cancel(&mut self, stage: &mut Stage<'_>, message: Message, step: &mut Step) {
-        let is_in_use = stage.instance.as_ref().is_some_and(|instance| !instance.is_terminal());
-        if let (Action::Order(order), false) = (message.action, is_in_use)
-            && let Order::Start(start) = *order
-        {
-            self.make(stage, message.id, *start, step.now, step);
+    pub(super) fn make_to_cancel(
+        &mut self,
+        stage: &mut Stage<'_>,
+        message: Message,
+        step: &mut Step,
+        reader: &dyn Reader,
+    ) -> Result<()> {
+        let Some(Order::Start(start)) = message.order() else {
+            return Ok(());
+        };
+        let life = Life::of(start, &message, step);
+        if let Some(before) = &stage.instance {
+            if let (Some(parent), false) = (&start.parent, before.is_terminal()) {
+                self.tell_gone(stage.id, parent, message.id, step);
+                return Ok(());
+            }
+            if before.record.parent != start.parent {
+                self.forget_all_children(stage.id, step, reader)?;
+            }
         }
+        self.make(stage, message.id, StartRecord::clone(start), life, step);
+        Ok(())
     }
 
     /// Notes for the next open which orchestrations there are. There are few names, so they stay when their orchestrations go.

@@ -6,15 +6,14 @@ use std::time::Duration;
 use crate::engine::activities::ActivityRequest;
 use crate::engine::core::Core;
 use crate::engine::message::{ActivityKey, Origin};
+use crate::engine::orchestration::instance::Instance;
 use crate::engine::orchestration::turn::Stage;
 use crate::engine::step::Step;
 use crate::error::Result;
 use crate::id::{ExecutionId, InstanceId, Sequence};
 use crate::store::Reader;
 use crate::store::records::history::{Command, OpenStep, Parent, StepOutcome};
-use crate::store::records::instance::{
-    EndRecord, InstanceRecord, LockId, LockOrder, OrchestrationStatus, Order, StartRecord,
-};
+use crate::store::records::instance::{EndRecord, LockId, LockOrder, OrchestrationStatus, Order, StartRecord};
 use crate::store::records::{Action, StepRef, TimerRecord};
 use crate::time::Timestamp;
 
@@ -53,8 +52,8 @@ impl Core {
                 Command::Cancel { sequence, step: open } => self.take_back(stage, sequence, open, step, reader)?,
                 command => {
                     let unregistered = self.unregistered_of(&command);
-                    if let Some(instance) = &stage.instance {
-                        self.begin_step(stage.id, &instance.record, command, step)?;
+                    if let Some(instance) = stage.instance.as_mut() {
+                        self.begin_step(stage.id, instance, command, step)?;
                     }
                     if let Some((sequence, on)) = unregistered {
                         self.note_unregistered(stage, sequence, Some(on), step);
@@ -69,11 +68,11 @@ impl Core {
     pub(super) fn begin_step(
         &mut self,
         id: &InstanceId,
-        record: &InstanceRecord,
+        instance: &mut Instance,
         command: Command,
         step: &mut Step,
     ) -> Result<()> {
-        let execution = record.execution;
+        let execution = instance.record.execution;
         match command {
             Command::CallActivity {
                 sequence,
@@ -91,15 +90,21 @@ impl Core {
                     name,
                     input,
                     attempt,
-                    asked_by: record.asked_by(sequence),
+                    asked_by: instance.record.asked_by(sequence),
                     timeout: timeout_ms.map(Duration::from_millis),
                 };
                 self.request_activity(request, step)
             }
             Command::CreateTimer { sequence, due } => self.set_step_timer(id, execution, sequence, due, step),
             command @ Command::StartOrchestration { .. } => {
-                if let Some((child, start)) = to_start(id, execution, command) {
-                    self.send(id, child, Order::Start(start), step);
+                if let Some((target, start)) = to_start(id, execution, command) {
+                    let is_child = start.parent.is_some();
+                    let order = Order::Start(start);
+                    if is_child {
+                        self.order_child(id, instance, target, order, step);
+                    } else {
+                        self.send(id, target, order, step);
+                    }
                 }
                 Ok(())
             }

@@ -7,7 +7,7 @@ use crate::engine::orchestration::turn::Stage;
 use crate::engine::orchestration::waiters::outcome;
 use crate::engine::step::Step;
 use crate::error::Result;
-use crate::id::{ExecutionId, InstanceId};
+use crate::id::{ExecutionId, InstanceId, MessageId};
 use crate::store::records::Action;
 use crate::store::records::history::{Command, OpenStep, Parent, StepOutcome};
 use crate::store::records::instance::{EndRecord, OrchestrationStatus, Order, StartRecord};
@@ -66,9 +66,9 @@ impl Core {
         self.send(id, InstanceId::trusted(parent.instance.as_str()), order, step);
     }
 
-    /// Sends an order to an orchestration when the turn is over.
-    pub(super) fn send(&self, from: &InstanceId, target: InstanceId, order: Order, step: &mut Step) {
-        step.send(from, target, Action::Order(Box::new(order)));
+    /// Sends an order to an orchestration when the turn is over, and returns the id of the message.
+    pub(super) fn send(&self, from: &InstanceId, target: InstanceId, order: Order, step: &mut Step) -> MessageId {
+        step.send(from, target, Action::Order(Box::new(order)))
     }
 
     /// Ends an orchestration that did not end by itself: it is terminated or cancelled. Its code is not asked; what it has

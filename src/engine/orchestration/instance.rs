@@ -34,6 +34,8 @@ pub(crate) struct Instance {
     counted: usize,
     /// The step that last changed its history, which a reader of that step does not show.
     pub(super) written_in: u64,
+    /// The step that last changed the rows of its children, which a reader of that step does not show.
+    pub(super) children_in: u64,
 }
 
 impl Instance {
@@ -59,6 +61,7 @@ impl Instance {
             turns_in_row: 0,
             counted: 0,
             written_in: 0,
+            children_in: 0,
         }
     }
 
@@ -75,6 +78,7 @@ impl Instance {
             dirty: false,
             counted: 0,
             written_in: 0,
+            children_in: 0,
         }
     }
 

@@ -4,6 +4,7 @@
 //! as one row of the history, and carries out what it asked for, all in one commit.
 
 mod begin;
+mod children;
 mod early;
 mod effects;
 mod end;
@@ -11,6 +12,7 @@ mod events;
 mod instance;
 mod open_steps;
 mod orders;
+mod purge;
 mod replay;
 mod rewind;
 #[cfg(test)]

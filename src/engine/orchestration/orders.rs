@@ -3,41 +3,44 @@
 use crate::engine::core::Core;
 use crate::engine::mailbox::Block;
 use crate::engine::message::{Message, Origin};
-use crate::engine::orchestration::begin::exists_already;
+use crate::engine::orchestration::begin::{Life, exists_already};
 use crate::engine::orchestration::instance::Instance;
-use crate::engine::orchestration::open_steps::opened_by;
 use crate::engine::orchestration::rewind::Cut;
 use crate::engine::orchestration::turn::{Round, Stage};
 use crate::engine::orchestration::waiters::{not_found, outcome};
 use crate::engine::step::Step;
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::{ExecutionId, InstanceId, MessageId};
+use crate::id::{InstanceId, MessageId};
 use crate::store::Reader;
 use crate::store::instances::start_of;
 use crate::store::records::Action;
-use crate::store::records::history::{Incoming, OpenStep, Parent, StepOutcome, TurnRecord};
+use crate::store::records::history::{Incoming, Parent, StepOutcome, TurnRecord};
 use crate::store::records::instance::{OrchestrationStatus, Order, StartRecord};
-use crate::time::Timestamp;
 
 /// Why an order was not carried out.
 type Refused = std::result::Result<(), Error>;
 
 impl Core {
-    /// Carries out an order, and answers who gave it.
+    /// Carries out an order, and answers who gave it. It comes back if it is carried out in part, and the next step has to go on
+    /// with it.
     pub(super) fn order(
         &mut self,
         stage: &mut Stage<'_>,
         message: Message,
         step: &mut Step,
         reader: &dyn Reader,
-    ) -> Result<()> {
+    ) -> Result<Option<Message>> {
         let Some(order) = message.order() else {
-            return Ok(());
+            return Ok(None);
         };
         let refused = match order {
             Order::Start(_) => return self.start(stage, message, step, reader),
-            Order::Begin { .. } => return self.begin(stage, message, step, reader),
-            Order::Restart => return self.restart(stage, message, step, reader),
+            Order::Begin { .. } => return self.begin(stage, message, step, reader).map(|()| None),
+            Order::Restart => return self.restart(stage, message, step, reader).map(|()| None),
+            Order::ChildGone { start } => {
+                self.forget_child(stage, &message, *start, step);
+                return Ok(None);
+            }
             Order::CancelChild {
                 parent,
                 reason,
@@ -69,13 +72,18 @@ impl Core {
             Order::Rewind {
                 reason,
                 start: Some(start),
-            } => self
-                .rewind_child(stage, message.id, reason, start, step, reader)
-                .map(Ok)?,
-            Order::Purge { children, seen } if may_purge(stage, &message) => {
-                self.purge(stage, *children, *seen, step, reader)?
-            }
-            Order::Purge { .. } => Ok(()),
+            } => match self.rewind_child(stage, message.id, reason, start, step, reader)? {
+                true => return Ok(Some(message)),
+                false => Ok(()),
+            },
+            Order::Purge { children, seen } => match stage.can_be_purged(*seen) {
+                Ok(()) if self.purge(stage, *children, step, reader)? => return Ok(Some(message)),
+                refused => refused,
+            },
+            Order::PurgeChild { start } => match self.purge_child(stage, *start, step, reader)? {
+                true => return Ok(Some(message)),
+                false => Ok(()),
+            },
             Order::Awaits {
                 execution,
                 sequence,
@@ -89,7 +97,8 @@ impl Core {
             Ok(()) => Ok(b"true".to_vec()),
             Err(error) => Err(error.into()),
         };
-        self.finish(stage.id, stage.mailbox, message, outcome, step, reader)
+        self.finish(stage.id, stage.mailbox, message, outcome, step, reader)?;
+        Ok(None)
     }
 
     fn suspend(&mut self, stage: &mut Stage<'_>, reason: &str, step: &mut Step) -> Result<Refused> {
@@ -168,7 +177,10 @@ impl Core {
             Ok(instance) => &instance.record,
             Err(refused) => return self.finish(stage.id, stage.mailbox, message, Err(refused.into()), step, reader),
         };
-        let created = record.created;
+        let life = Life {
+            created: record.created,
+            order: record.start_order,
+        };
         let start = start_of(reader, self.partition_of(stage.id), stage.id, record)?;
         self.acknowledge(&message, b"true".to_vec(), step, reader)?;
         self.consume(&message, stage.mailbox, step);
@@ -177,58 +189,7 @@ impl Core {
             stored: false,
             ..message
         };
-        self.create(stage, begin, start, created, step, reader)
-    }
-
-    /// Removes an orchestration that has ended, and its sub-orchestrations if `children`.
-    fn purge(
-        &mut self,
-        stage: &mut Stage<'_>,
-        children: bool,
-        seen: Option<(ExecutionId, Timestamp)>,
-        step: &mut Step,
-        reader: &dyn Reader,
-    ) -> Result<Refused> {
-        let instance = match stage.ended() {
-            Ok(instance) => instance,
-            Err(refused) => return Ok(Err(refused)),
-        };
-        if seen.is_some_and(|seen| seen != (instance.record.execution, instance.record.changed)) {
-            return Ok(Err(wrong_state(
-                stage.id,
-                "it has changed since the purge found it; look at it again",
-            )));
-        }
-        if children {
-            let mut ids = std::collections::BTreeSet::new();
-            self.read_turns(stage.id, &instance.record, reader, |_, turn| {
-                ids.extend(
-                    turn.commands
-                        .iter()
-                        .filter_map(opened_by)
-                        .filter_map(|(_, open)| match open {
-                            OpenStep::Child { instance } => Some(instance),
-                            _ => None,
-                        }),
-                );
-                true
-            })?;
-            for child in ids {
-                self.send(
-                    stage.id,
-                    InstanceId::trusted(child),
-                    Order::Purge {
-                        children: true,
-                        seen: None,
-                    },
-                    step,
-                );
-            }
-        }
-        if let Some(instance) = stage.instance.take() {
-            self.erase_instance(stage.id, &instance, step);
-        }
-        Ok(Ok(()))
+        self.create(stage, begin, start, life, step, reader)
     }
 
     /// Begins a failed orchestration again from before its first failure.
@@ -259,6 +220,8 @@ impl Core {
     /// one that has completed repeats its result, and one that has failed is rewound. Any other starts again, and so does one
     /// that no longer exists: it was purged, or another one has ended under its id. It begins with the order of this id, so
     /// that what its parent sent after that is for it.
+    ///
+    /// Says whether the order is carried out in part, and the next step has to go on with it.
     fn rewind_child(
         &mut self,
         stage: &mut Stage<'_>,
@@ -267,9 +230,9 @@ impl Core {
         start: &StartRecord,
         step: &mut Step,
         reader: &dyn Reader,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let Some(parent) = &start.parent else {
-            return Ok(());
+            return Ok(false);
         };
         let is_its = |known: &Parent| known.instance == parent.instance && known.sequence == parent.sequence;
         let mut created = step.now;
@@ -279,10 +242,16 @@ impl Core {
                 if !status.is_terminal() {
                     let error = exists_already(stage);
                     self.tell_parent(stage.id, parent, StepOutcome::Runtime(error), step);
-                    return Ok(());
+                    self.tell_gone(stage.id, parent, order, step);
+                    return Ok(false);
+                }
+                if self.forget_children(stage, false, step, reader)? {
+                    return Ok(true);
                 }
             } else {
+                self.leave_parent(stage.id, &instance.record, step);
                 instance.record.parent = Some(parent.clone());
+                instance.record.start_order = Some(order);
                 stage.changed = true;
                 created = instance.record.created;
                 if status == OrchestrationStatus::Completed {
@@ -292,13 +261,13 @@ impl Core {
                     };
                     let outcome = outcome(stage.id, status, end).into();
                     self.tell_parent(stage.id, parent, outcome, step);
-                    return Ok(());
+                    return Ok(false);
                 }
                 if !status.is_terminal() {
-                    return Ok(());
+                    return Ok(false);
                 }
                 if status == OrchestrationStatus::Failed && self.rewind(stage, reason, step, reader)?.is_ok() {
-                    return Ok(());
+                    return Ok(false);
                 }
             }
         }
@@ -309,7 +278,12 @@ impl Core {
             origin: Origin::of_stored(None),
             stored: false,
         };
-        self.create(stage, message, start.clone(), created, step, reader)
+        let life = Life {
+            created,
+            order: Some(order),
+        };
+        self.create(stage, message, start.clone(), life, step, reader)
+            .map(|()| false)
     }
 
     /// Processes what arrived at an orchestration that is suspended or stopped, as far as that needs none of its code, and
@@ -328,20 +302,16 @@ impl Core {
                     self.drop_stranger(stage, &message, step);
                     continue;
                 }
-                Some(Order::Start(_)) => {
-                    self.start(stage, message, step, reader)?;
-                    if matches!(stage.mailbox.block, Block::Open) {
-                        return Ok(Round::Again);
-                    }
-                    continue;
-                }
                 Some(Order::Raise { .. }) => match self.raise(stage, message, step, reader)? {
                     Some(message) => message,
                     None => continue,
                 },
                 Some(Order::Begin { .. } | Order::Completed { .. } | Order::LockLost { .. }) => message,
                 Some(_) => {
-                    self.order(stage, message, step, reader)?;
+                    if let Some(message) = self.order(stage, message, step, reader)? {
+                        stage.mailbox.arrivals.push_front(message);
+                        return Ok(Round::NextStep);
+                    }
                     if matches!(stage.mailbox.block, Block::Open) {
                         return Ok(Round::Again);
                     }
@@ -380,7 +350,7 @@ impl Stage<'_> {
     }
 
     /// The orchestration, if it is there and has ended.
-    fn ended(&self) -> std::result::Result<&Instance, Error> {
+    pub(super) fn ended(&self) -> std::result::Result<&Instance, Error> {
         match &self.instance {
             None => Err(not_found(self.id)),
             Some(instance) if !instance.is_terminal() => Err(wrong_state(
@@ -395,21 +365,12 @@ impl Stage<'_> {
     }
 }
 
-/// Whether who wants an orchestration removed may: an operator, or the parent that started it.
-fn may_purge(stage: &Stage<'_>, message: &Message) -> bool {
-    let Origin::Instance(from) = &message.origin else {
-        return true;
-    };
-    let parent = stage.instance.as_ref().and_then(|instance| instance.parent());
-    parent.is_some_and(|parent| parent.instance == from.as_str())
-}
-
 pub(super) fn is_child(stage: &Stage<'_>, parent: &Parent) -> bool {
     let is_its = |instance: &Instance| !instance.is_terminal() && instance.parent() == Some(parent);
     stage.instance.as_deref().is_some_and(is_its)
 }
 
-fn wrong_state(id: &InstanceId, why: &str) -> Error {
+pub(super) fn wrong_state(id: &InstanceId, why: &str) -> Error {
     Error::new(
         ErrorKind::WrongState,
         format!("this cannot be done with the orchestration `{id}`: {why}"),

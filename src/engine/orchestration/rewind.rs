@@ -177,19 +177,21 @@ impl Core {
             let is_child = matches!(command, Command::StartOrchestration { .. }) && !cut.refused.contains(&sequence);
             if !is_child {
                 let unregistered = self.unregistered_of(&command);
-                if let Some(instance) = &stage.instance {
-                    self.begin_step(stage.id, &instance.record, command, step)?;
+                if let Some(instance) = stage.instance.as_mut() {
+                    self.begin_step(stage.id, instance, command, step)?;
                 }
                 if let Some((sequence, on)) = unregistered {
                     self.note_unregistered(stage, sequence, Some(on), step);
                 }
-            } else if let Some((child, start)) = to_start(stage.id, execution, command) {
+            } else if let Some(instance) = stage.instance.as_mut()
+                && let Some((child, start)) = to_start(stage.id, execution, command)
+            {
                 // The orchestration of that id, if there is one, decides how to continue.
                 let order = Order::Rewind {
                     reason: reason.to_owned(),
                     start: Some(start),
                 };
-                self.send(stage.id, child, order, step);
+                self.order_child(stage.id, instance, child, order, step);
             }
         }
         for incoming in cut.kept {

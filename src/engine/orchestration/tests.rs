@@ -20,6 +20,8 @@ use crate::store::{Batch, Model, Reader, Store, keys};
 use crate::time::Timestamp;
 use crate::{OrchestrationContext, orchestration};
 
+mod children;
+
 const PARTITIONS: u16 = 4;
 
 /// Returns what it was given, after the event `go` if that is 0.

@@ -152,6 +152,11 @@ impl Core {
                     continue;
                 }
             };
+            // It changes nothing that the code knows, and does not part what is told in one turn.
+            if let Some(Order::ChildGone { start }) = message.order() {
+                self.forget_child(stage, &message, *start, step);
+                continue;
+            }
             if told {
                 if let Some(stopped) = self.gather(stage, message, &mut gathered, step, reader)? {
                     self.stop(stage, gathered, stopped, step)?;
@@ -177,7 +182,7 @@ impl Core {
                         stage.mailbox.return_first(message);
                         return Ok(Round::NextStep);
                     }
-                    Withdrawn::Yes(start) => self.make_to_cancel(stage, *start, step),
+                    Withdrawn::Yes(start) => self.make_to_cancel(stage, *start, step, reader)?,
                     Withdrawn::No => {}
                 }
                 if !is_child(stage, parent) {
@@ -185,7 +190,10 @@ impl Core {
                     continue;
                 }
             }
-            self.order(stage, message, step, reader)?;
+            if let Some(message) = self.order(stage, message, step, reader)? {
+                stage.mailbox.return_first(message);
+                return Ok(Round::NextStep);
+            }
             return Ok(Round::Again);
         }
         if gathered.incoming.is_empty() {
@@ -206,13 +214,16 @@ impl Core {
         let Action::Order(order) = &message.action else {
             return false;
         };
-        let reads = match &**order {
-            Order::Start(start) => start.reuse == ReusePolicy::Terminate,
-            Order::Suspend { .. } | Order::Resume { .. } => false,
-            _ => true,
+        let Some(instance) = stage.instance.as_deref() else {
+            return false;
         };
-        let written = |instance: &Instance| instance.written_in == step.number;
-        reads && stage.instance.as_deref().is_some_and(written)
+        let (history, children) = match &**order {
+            Order::Start(start) => (start.reuse == ReusePolicy::Terminate, true),
+            Order::Suspend { .. } | Order::Resume { .. } | Order::ChildGone { .. } => (false, false),
+            _ => (true, true),
+        };
+        let reads_children = children && instance.is_terminal();
+        history && instance.written_in == step.number || reads_children && instance.children_in == step.number
     }
 
     /// Takes one message into the turn, or settles it. A stop comes back if the code could not be brought to life; then the

@@ -136,6 +136,7 @@ impl World {
         self.see(Sight::LockHeld, !inventory.locks.is_empty());
         let references = self.follow_all(&inventory);
         rows::belong_together(&inventory, &references);
+        rows::no_row_is_without_its_child(&inventory);
         let suspended = |record: &InstanceRecord| record.status == OrchestrationStatus::Suspended;
         match inventory.instances.values().any(suspended) {
             // One that is suspended holds others up.

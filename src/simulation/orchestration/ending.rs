@@ -62,6 +62,7 @@ impl World {
             inventory.index.len(),
         );
         assert_eq!(left, (0, 0, 0, 0), "rows are left of orchestrations that were purged");
+        assert!(inventory.children.is_empty(), "{:?}", inventory.children);
     }
 
     /// Whether there are orchestrations that wait for another build or for an operator.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::lockstep::same;
 use super::program::Job;
 use super::reference::{End, Reference};
-use crate::id::{ExecutionId, InstanceId, PartitionId, Sequence};
+use crate::id::{ExecutionId, InstanceId, MessageId, PartitionId, Sequence};
 use crate::simulation::world::World;
 use crate::store::instances::{catch_up, instance};
 use crate::store::records::history::{Command, Incoming, StepOutcome, TurnRecord};
@@ -37,6 +37,8 @@ pub(super) struct Inventory {
     pub(super) early_places: u64,
     /// The orchestrations that have begun and not received all of them.
     pub(super) early_left: BTreeSet<String>,
+    /// Parents and their children, with the order that each child began with.
+    pub(super) children: BTreeSet<(String, String, MessageId)>,
     /// How many turns there are of each execution.
     pub(super) turns: BTreeMap<(String, ExecutionId), u32>,
     /// When each execution had its first turn.
@@ -255,6 +257,10 @@ impl Inventory {
         }
         let left = scan(keys::all_early_left(partition));
         self.early_left.extend(left.iter().map(|(key, _)| id_of(key)));
+        for (key, _) in scan(keys::children(partition)) {
+            let (parent, child, order) = keys::child_parts(&key).expect("the key of a child");
+            self.children.insert((parent.to_owned(), child.to_owned(), order));
+        }
         if let Some(row) = reader
             .get(&keys::partition(partition))
             .expect("the model's reads do not fail")

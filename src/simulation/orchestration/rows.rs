@@ -53,8 +53,47 @@ pub(super) fn belong_together(inventory: &Inventory, references: &BTreeMap<Strin
         let is_left = inventory.early_left.contains(id);
         assert!(!has_begun || is_left, "an event is kept for {id}, which has begun");
     }
+    children_have_rows(inventory);
     open_steps_have_rows(inventory, references);
     rows_have_open_steps(inventory, references);
+}
+
+/// A row of a child belongs to a parent that is there, and a parent that runs has a row of each child of its execution. Of one
+/// that has ended the rows may be going, page by page.
+fn children_have_rows(inventory: &Inventory) {
+    let instances = &inventory.instances;
+    for (parent, child, _) in &inventory.children {
+        assert!(
+            instances.contains_key(parent),
+            "{child} is noted for {parent}, which is gone"
+        );
+    }
+    for (id, record) in instances {
+        let (Some(parent), Some(order)) = (&record.parent, record.start_order) else {
+            assert!(
+                record.parent.is_none() && record.start_order.is_none(),
+                "{id} has half a parent"
+            );
+            continue;
+        };
+        let is_known = instances
+            .get(&parent.instance)
+            .is_some_and(|known| known.execution == parent.execution && !known.status.is_terminal());
+        let row = (parent.instance.clone(), id.clone(), order);
+        assert!(
+            !is_known || inventory.children.contains(&row),
+            "{id} is a child of {} and no row says so",
+            parent.instance
+        );
+    }
+}
+
+/// When no message waits any more, a row of a child is of a child that is there.
+pub(super) fn no_row_is_without_its_child(inventory: &Inventory) {
+    for (parent, child, order) in &inventory.children {
+        let begun = inventory.instances.get(child).and_then(|record| record.start_order);
+        assert_eq!(begun, Some(*order), "{child} is noted for {parent} and is gone");
+    }
 }
 
 fn ids(inventory: &Inventory, is: impl Fn(&String) -> bool) -> BTreeSet<&String> {

@@ -13,7 +13,7 @@ fn the_layout_of_keys_is_pinned() {
         number: message_id,
         since: time,
     };
-    let pinned: [(Vec<u8>, &[u8]); 24] = [
+    let pinned: [(Vec<u8>, &[u8]); 25] = [
         (partition(PARTITION), b"\x00\x07\x01"),
         (state(PARTITION, &id), b"\x00\x07\x10@a@k"),
         (
@@ -74,6 +74,15 @@ fn the_layout_of_keys_is_pinned() {
         ),
         (early_count(PARTITION, &id), b"\x00\x07\x7b@a@k"),
         (early_left(PARTITION, &id), b"\x00\x07\x7c@a@k"),
+        (
+            child(
+                PARTITION,
+                &InstanceId::trusted("p"),
+                &InstanceId::trusted("kid"),
+                message_id,
+            ),
+            b"\x00\x07\x7dp\x00kid\x00\x00\x00\x00\x00\x00\x00\x01\x02\x00\x00\x00\x03",
+        ),
     ];
     for (key, bytes) in pinned {
         assert_eq!(key.escape_ascii().to_string(), bytes.escape_ascii().to_string());
@@ -111,6 +120,11 @@ fn a_key_gives_back_its_parts() {
     assert_eq!(
         dead_letter_age_parts(&dead_letter_age(PARTITION, place, "@a@k")),
         Some((place, "@a@k"))
+    );
+    let parent = InstanceId::trusted("p");
+    assert_eq!(
+        child_parts(&child(PARTITION, &parent, &InstanceId::trusted("kid"), message_id)),
+        Some(("p", "kid", message_id))
     );
     let row = urgent(PARTITION, &id, message_id);
     assert_eq!((id_of(&row), message_id_of(&row)), (Some("@a@k"), Some(message_id)));

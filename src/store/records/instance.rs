@@ -149,6 +149,9 @@ pub(crate) struct InstanceRecord {
     pub(crate) rewound: Vec<(Sequence, ExecutionId)>,
     /// What its steps wait for and nobody has registered, as far as the last build knows that asked for it.
     pub(crate) unregistered: Vec<(Sequence, Unregistered)>,
+    /// The order of its parent that it began with, for a sub-orchestration. The row by which its parent finds it names the
+    /// same order.
+    pub(crate) start_order: Option<MessageId>,
 }
 
 impl InstanceRecord {
@@ -380,6 +383,14 @@ pub(crate) enum Order {
         execution: ExecutionId,
         sequence: Sequence,
         on: Option<Unregistered>,
+    },
+    /// Forget a sub-orchestration that has ended, and its own, if it is still the one that began with this order.
+    PurgeChild {
+        start: MessageId,
+    },
+    /// A sub-orchestration that was to begin with this order is gone, or never began.
+    ChildGone {
+        start: MessageId,
     },
 }
 

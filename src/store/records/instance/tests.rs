@@ -71,8 +71,9 @@ fn orchestrations_and_their_ends_are_pinned() {
                 instance: Some("c".into()),
             },
         )],
+        start_order: Some(MessageId { batch: 10, index: 11 }),
     };
-    pinned(&instance, b"\x01\x01n\x01v\x070123456789abcdef\x01\x01p0123456789abcdef\x03\x01\x01k\x01t\x01\x02\x01\x05\x01m\x03\x04\x05\x01\x06\x07\x01\x080123456789abcdef\x01\t\x01\x01u\x01\x01c");
+    pinned(&instance, b"\x01\x01n\x01v\x070123456789abcdef\x01\x01p0123456789abcdef\x03\x01\x01k\x01t\x01\x02\x01\x05\x01m\x03\x04\x05\x01\x06\x07\x01\x080123456789abcdef\x01\t\x01\x01u\x01\x01c\x01\n\x0b");
     pinned(&EndRecord::Completed(b"5".to_vec()), b"\x01\x00\x015");
     pinned(
         &EndRecord::Failed(Failure::message("m")),
@@ -188,6 +189,9 @@ fn orders_of_every_kind_are_pinned() {
         }),
     };
     pinned(&awaits, b"\x01\x0c0123456789abcdef\x01\x01\x02\x01u\x00");
+    let start = MessageId { batch: 2, index: 3 };
+    pinned(&Order::PurgeChild { start }, b"\x01\r\x02\x03");
+    pinned(&Order::ChildGone { start }, b"\x01\x0e\x02\x03");
 }
 
 /// What is stored as its place in a list gets no other place: a new one goes to the end.

@@ -1,0 +1,340 @@
+//! Sub-orchestrations and the rows by which their parents find them.
+
+use super::*;
+
+/// Waits for so many children at once in each of so many executions, and fails if it is given no child.
+#[orchestration]
+async fn family(ctx: OrchestrationContext, sizes: (u32, u32)) -> Result<(), Failure> {
+    let (executions, children) = sizes;
+    let calls: Vec<_> = (1..=children).map(|n| ctx.call_sub_orchestration::<echo>(n)).collect();
+    for call in calls {
+        call.await?;
+    }
+    match executions {
+        0 | 1 if children == 0 => Err(Failure::message("no child")),
+        0 | 1 => Ok(()),
+        _ => ctx.continue_as_new((executions - 1, children)).await,
+    }
+}
+
+/// Waits for the child `kid`, which waits for the event `go`.
+#[orchestration]
+async fn single(ctx: OrchestrationContext) -> Result<u32, Failure> {
+    Ok(ctx.call_sub_orchestration::<echo>(0).instance_id("kid").await?)
+}
+
+/// Waits for a `single`, so that `kid` is a child of a child.
+#[orchestration]
+async fn elder(ctx: OrchestrationContext) -> Result<u32, Failure> {
+    Ok(ctx.call_sub_orchestration::<single>(()).instance_id("middle").await?)
+}
+
+/// Waits for a child that fails, and tries it again.
+#[orchestration]
+async fn insists(ctx: OrchestrationContext) -> Result<(), Failure> {
+    let policy = RetryPolicy::new(3).first_interval(std::time::Duration::from_millis(1));
+    let child = ctx.call_sub_orchestration::<family>((0, 0)).instance_id("kid");
+    Ok(child.retry(policy).await?)
+}
+
+/// Has a child `kid` in each of two executions, which has a child of its own.
+#[orchestration]
+async fn twice(ctx: OrchestrationContext, executions: u32) -> Result<(), Failure> {
+    ctx.call_sub_orchestration::<family>((1, 1)).instance_id("kid").await?;
+    match executions {
+        0 | 1 => Ok(()),
+        _ => ctx.continue_as_new(executions - 1).await,
+    }
+}
+
+fn open() -> Stage {
+    let mut stage = Stage::open();
+    stage.reopen(&[
+        orchestration_code::<echo>(),
+        orchestration_code::<family>(),
+        orchestration_code::<single>(),
+        orchestration_code::<elder>(),
+        orchestration_code::<insists>(),
+        orchestration_code::<twice>(),
+    ]);
+    stage
+}
+
+fn order(name: &str, input: &str) -> Order {
+    Order::Start(Box::new(StartRecord {
+        name: name.into(),
+        input: input.into(),
+        ..StartRecord::default()
+    }))
+}
+
+fn purge(children: bool) -> Order {
+    Order::Purge { children, seen: None }
+}
+
+fn terminate(children: bool) -> Order {
+    Order::Terminate {
+        reason: "a client".into(),
+        children,
+    }
+}
+
+impl Stage {
+    /// The rows of children: parent and child.
+    fn children(&self) -> Vec<(String, String)> {
+        let rows = (0..PARTITIONS).flat_map(|partition| {
+            let range = keys::children(PartitionId(partition));
+            self.model.keys(range, usize::MAX).unwrap()
+        });
+        rows.map(|key| {
+            let (parent, child, _) = keys::child_parts(&key).unwrap();
+            (parent.to_owned(), child.to_owned())
+        })
+        .collect()
+    }
+
+    /// How many orchestrations there are.
+    fn orchestrations(&self) -> usize {
+        let rows = (0..PARTITIONS).map(|partition| {
+            let range = keys::instances(PartitionId(partition), "");
+            self.model.keys(range, usize::MAX).unwrap().len()
+        });
+        rows.sum()
+    }
+
+    /// Lets the waits between three attempts pass.
+    fn pass(&mut self) {
+        for _ in 0..2 {
+            self.now += 1_000;
+            self.run();
+        }
+    }
+}
+
+/// A purge with children reaches those of every execution: before continuing as new, and before a restart. No row is left.
+#[test]
+fn a_purge_reaches_the_children_of_every_execution() {
+    let mut stage = open();
+    stage.tell("parent", order("family", "[3,2]")).unwrap();
+    stage.tell("parent", Order::Restart).unwrap();
+    stage.tell("other", order("family", "[2,1]")).unwrap();
+    assert_eq!(stage.status("parent"), OrchestrationStatus::Completed);
+    // After the restart there is one execution, the one that it continued with.
+    assert_eq!(stage.orchestrations(), 1 + 8 + 1 + 2);
+    stage.tell("parent", purge(true)).unwrap();
+    assert_eq!(stage.orchestrations(), 1 + 2);
+    let left: BTreeSet<String> = stage.children().into_iter().map(|(parent, _)| parent).collect();
+    assert_eq!(left, BTreeSet::from(["other".to_owned()]));
+    stage.tell("other", purge(false)).unwrap();
+    assert_eq!((stage.orchestrations(), stage.children()), (2, Vec::new()));
+}
+
+/// Children are purged with the children of their own.
+#[test]
+fn a_purge_reaches_the_children_of_children() {
+    let mut stage = open();
+    stage.tell("parent", order("elder", "null")).unwrap();
+    stage.tell("kid", go()).unwrap();
+    stage.tell("parent", purge(true)).unwrap();
+    assert_eq!((stage.orchestrations(), stage.children()), (0, Vec::new()));
+}
+
+/// More children than fit into one step are purged page by page, and so are their rows where they stay.
+#[test]
+fn many_children_are_purged_page_by_page() {
+    let page = Limits::default().page;
+    for with_children in [true, false] {
+        let mut stage = open();
+        stage.tell("parent", order("family", "[2,300]")).unwrap();
+        assert_eq!(stage.children().len(), 600);
+        stage.send("parent", purge(with_children));
+        while stage.core.has_work(Timestamp(stage.now)) {
+            let before = (stage.children().len(), stage.orchestrations());
+            stage.step();
+            let gone = (before.0 - stage.children().len(), before.1 - stage.orchestrations());
+            assert!(gone.0 <= page && gone.1 <= page + 1, "{gone:?} rows went in one step");
+        }
+        let left = if with_children { 0 } else { 600 };
+        assert_eq!((stage.orchestrations(), stage.children().len()), (left, 0));
+    }
+}
+
+/// A child takes its row along: when a client purges it, and when another orchestration takes its id.
+#[test]
+fn a_child_takes_its_row_along() {
+    let mut stage = open();
+    stage.tell("parent", order("single", "null")).unwrap();
+    let row = vec![("parent".to_owned(), "kid".to_owned())];
+    assert_eq!(stage.children(), row);
+    stage.tell("kid", go()).unwrap();
+    assert_eq!(stage.children(), row);
+    stage.tell("kid", purge(false)).unwrap();
+    assert_eq!(stage.children(), []);
+
+    stage.tell("parent", Order::Restart).unwrap();
+    assert_eq!(stage.children(), row);
+    stage.tell("kid", go()).unwrap();
+    stage.tell("kid", begin(7)).unwrap();
+    assert_eq!(stage.children(), []);
+    stage.tell("parent", purge(true)).unwrap();
+    assert_eq!(stage.status("kid"), OrchestrationStatus::Completed);
+}
+
+/// An orchestration that takes the place of another has none of its children, also where all of this happens in one step.
+#[test]
+fn children_are_not_inherited() {
+    let mut stage = open();
+    stage.tell("parent", order("twice", "2")).unwrap();
+    let parents: Vec<String> = stage.children().into_iter().map(|(parent, _)| parent).collect();
+    assert_eq!(
+        BTreeSet::from_iter(parents),
+        BTreeSet::from(["kid".into(), "parent".into()])
+    );
+    assert_eq!(stage.children().len(), 2);
+    stage.tell("parent", purge(true)).unwrap();
+    assert_eq!((stage.orchestrations(), stage.children()), (1, Vec::new()));
+}
+
+/// A child that was restarted, or tried again, is still the child of its parent, and has one row.
+#[test]
+fn a_child_that_begins_again_stays_a_child() {
+    let mut stage = open();
+    stage.tell("parent", order("single", "null")).unwrap();
+    stage.tell("kid", go()).unwrap();
+    stage.tell("kid", Order::Restart).unwrap();
+    stage.tell("kid", go()).unwrap();
+    assert_eq!(stage.children().len(), 1);
+    stage.tell("parent", purge(true)).unwrap();
+    assert_eq!((stage.orchestrations(), stage.children()), (0, Vec::new()));
+
+    stage.tell("parent", order("insists", "null")).unwrap();
+    stage.pass();
+    assert_eq!(stage.status("parent"), OrchestrationStatus::Failed);
+    assert_eq!(stage.children().len(), 1);
+    stage.tell("parent", purge(true)).unwrap();
+    assert_eq!((stage.orchestrations(), stage.children()), (0, Vec::new()));
+}
+
+/// A rewind is no other life: the children of the parent stay its children, whatever became of them, with one row each.
+#[test]
+fn a_rewound_parent_keeps_its_children() {
+    for purged_first in [false, true] {
+        let mut stage = open();
+        stage.tell("parent", order("insists", "null")).unwrap();
+        stage.pass();
+        if purged_first {
+            stage.tell("kid", purge(false)).unwrap();
+            assert_eq!(stage.children(), []);
+        }
+        let rewind = Order::Rewind {
+            reason: "fixed".into(),
+            start: None,
+        };
+        stage.tell("parent", rewind).unwrap();
+        stage.pass();
+        assert_eq!(stage.status("kid"), OrchestrationStatus::Failed);
+        assert_eq!(stage.children().len(), 1);
+        stage.tell("parent", purge(true)).unwrap();
+        assert_eq!((stage.orchestrations(), stage.children()), (0, Vec::new()));
+    }
+}
+
+/// A purge leaves the children alone that an earlier orchestration of the same id has started, also where the later one has
+/// asked for the same child and was refused.
+#[test]
+fn a_purge_leaves_the_children_of_an_earlier_life() {
+    for purged in [true, false] {
+        let mut stage = open();
+        stage.tell("parent", order("single", "null")).unwrap();
+        stage.tell("parent", terminate(false)).unwrap();
+        if purged {
+            stage.tell("parent", purge(false)).unwrap();
+        }
+        // In the place of the first one, if that is still there.
+        stage.tell("parent", order("single", "null")).unwrap();
+        assert_eq!(stage.status("parent"), OrchestrationStatus::Failed);
+        assert_eq!(stage.children(), []);
+        stage.tell("kid", go()).unwrap();
+        stage.tell("parent", purge(true)).unwrap();
+        assert_eq!(stage.status("kid"), OrchestrationStatus::Completed);
+        stage.tell("kid", purge(false)).unwrap();
+        assert_eq!((stage.orchestrations(), stage.children()), (0, Vec::new()));
+    }
+}
+
+/// A restarted parent is refused the child of its earlier execution while that runs, and finds it when it is purged.
+#[test]
+fn a_refused_start_does_not_hide_the_child_of_an_earlier_execution() {
+    let mut stage = open();
+    stage.tell("parent", order("single", "null")).unwrap();
+    stage.tell("parent", terminate(false)).unwrap();
+    stage.tell("parent", Order::Restart).unwrap();
+    assert_eq!(stage.status("parent"), OrchestrationStatus::Failed);
+    stage.tell("kid", go()).unwrap();
+    stage.tell("parent", purge(true)).unwrap();
+    assert_eq!((stage.orchestrations(), stage.children()), (0, Vec::new()));
+}
+
+/// A purge of an attempt of a child leaves the row of the next attempt, which the parent has started by then.
+#[test]
+fn a_late_word_of_a_former_attempt_leaves_the_next_one() {
+    let mut stage = open();
+    stage.tell("parent", order("single", "null")).unwrap();
+    let first = stage.record("kid").unwrap().start_order.unwrap();
+    stage.tell("parent", terminate(true)).unwrap();
+    stage.tell("parent", Order::Restart).unwrap();
+    let row = stage.children();
+    stage.deliver("kid", "parent", vec![Order::ChildGone { start: first }]);
+    assert_eq!((stage.children(), row.len()), (row.clone(), 1));
+    // And what an earlier parent wants of the child is not meant for the one of today.
+    stage.tell("kid", go()).unwrap();
+    stage.deliver("parent", "kid", vec![Order::PurgeChild { start: first }]);
+    assert_eq!(stage.status("kid"), OrchestrationStatus::Completed);
+}
+
+/// A start that is canceled before it was taken in leaves no row where it could not begin, and one where it did.
+#[test]
+fn a_start_that_is_taken_back_has_a_row_if_it_began() {
+    for (taken, rows) in [(true, 0), (false, 1)] {
+        let mut stage = open();
+        stage.tell("parent", order("family", "[1,1]")).unwrap();
+        stage.tell("parent", terminate(true)).unwrap_err();
+        assert_eq!(stage.children().len(), 1);
+        if taken {
+            stage.tell("kid", begin(0)).unwrap();
+        }
+        stage.start_and_take_back("parent", "kid");
+        assert_eq!(stage.children().len(), 1 + rows);
+    }
+}
+
+impl Stage {
+    /// As if the parent had started a child and had canceled it at once, in the commit of another core.
+    fn start_and_take_back(&mut self, parent: &str, child: &str) {
+        let start = StartRecord {
+            parent: Some(Parent {
+                instance: parent.into(),
+                ..wanted(0, 1).parent.unwrap()
+            }),
+            ..start(0)
+        };
+        let (parent, child) = (InstanceId::trusted(parent), InstanceId::trusted(child));
+        let order = MessageId {
+            batch: self.batch + 1,
+            index: 0,
+        };
+        let mut batch = Batch::default();
+        batch.put(&keys::child(parent.partition(PARTITIONS), &parent, &child, order), &[]);
+        self.model.write(&batch).unwrap();
+        let cancel = Order::CancelChild {
+            parent: start.parent.clone().unwrap(),
+            reason: None,
+            terminated: false,
+        };
+        self.deliver(
+            parent.as_str(),
+            child.as_str(),
+            vec![Order::Start(Box::new(start)), cancel],
+        );
+    }
+}
