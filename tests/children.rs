@@ -1,6 +1,7 @@
 //! Sub-orchestrations after their parents: what a purge takes along. SEMANTICS, "Orchestrations", row Management.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use abide::prelude::*;
 use abide::{OrchestrationContext, OrchestrationStatus, orchestration};
@@ -42,6 +43,17 @@ async fn ids(client: &Client) -> BTreeSet<String> {
     page.orchestrations.into_iter().map(|one| one.id).collect()
 }
 
+/// Asks until something is so.
+async fn until(is_so: impl AsyncFn() -> bool) {
+    let asked = async {
+        while !is_so().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    let patience = Duration::from_secs(60);
+    tokio::time::timeout(patience, asked).await.expect("it is never so");
+}
+
 /// A purge with children forgets those of every execution, and their children, however often they continued as new. What was
 /// started without waiting stays, and so does a child that runs again when the purge comes.
 #[tokio::test(flavor = "multi_thread")]
@@ -59,9 +71,7 @@ async fn a_purge_with_children_forgets_those_of_every_execution() {
     let client = hub.client();
     let run = client.start::<elder>(()).await.unwrap();
     let waiting = client.instance("waiting");
-    while waiting.status().await.unwrap().is_none() {
-        tokio::task::yield_now().await;
-    }
+    until(async || waiting.status().await.unwrap().is_some()).await;
     waiting.raise_event("go", ()).await.unwrap();
     run.result().await.unwrap();
     assert_eq!(ids(&client).await.len(), 1 + 2 + 3 + 3);
@@ -69,9 +79,7 @@ async fn a_purge_with_children_forgets_those_of_every_execution() {
 
     run.purge().with_children().await.unwrap();
     let stay = ["one-way-1", "one-way-2", "one-way-3", "waiting"].map(str::to_owned);
-    while ids(&client).await != BTreeSet::from(stay.clone()) {
-        tokio::task::yield_now().await;
-    }
+    until(async || ids(&client).await == BTreeSet::from(stay.clone())).await;
     let status = waiting.status().await.unwrap().unwrap();
     assert_eq!(status.status, OrchestrationStatus::Running);
     hub.shutdown().await.unwrap();
