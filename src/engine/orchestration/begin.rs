@@ -165,8 +165,8 @@ impl Core {
         stage.changed = true;
     }
 
-    /// Makes a sub-orchestration whose parent cancels it before its start was taken in, so that it can end like any other.
-    /// Where its id is in use it was never to begin.
+    /// Makes a sub-orchestration whose parent cancels it before its start, or the order to rewind it, was taken in, so that it
+    /// can end like any other. Where its id is in use it was never to begin, and one that is there to be rewound stays as it is.
     pub(super) fn make_to_cancel(
         &mut self,
         stage: &mut Stage<'_>,
@@ -174,12 +174,18 @@ impl Core {
         step: &mut Step,
         reader: &dyn Reader,
     ) -> Result<()> {
-        let Some(Order::Start(start)) = message.order() else {
-            return Ok(());
+        let (start, rewinds) = match message.order() {
+            Some(Order::Start(start)) => (start, false),
+            Some(Order::Rewind { start: Some(start), .. }) => (start, true),
+            _ => return Ok(()),
         };
         let life = Life::of(start, &message, step);
-        if let Some(before) = &stage.instance {
-            if let (Some(parent), false) = (&start.parent, before.is_terminal()) {
+        if let (Some(parent), Some(before)) = (&start.parent, &stage.instance) {
+            if rewinds && before.is_child_of(parent) {
+                self.adopt(stage, parent, message.id, step);
+                return Ok(());
+            }
+            if !before.is_terminal() {
                 self.tell_gone(stage.id, parent, message.id, step);
                 return Ok(());
             }

@@ -44,6 +44,17 @@ impl Core {
         }
     }
 
+    /// Lets a sub-orchestration belong to the step of its parent that has given this order.
+    pub(super) fn adopt(&mut self, stage: &mut Stage<'_>, parent: &Parent, order: MessageId, step: &mut Step) {
+        let Some(instance) = stage.instance.as_mut() else {
+            return;
+        };
+        self.leave_parent(stage.id, &instance.record, step);
+        instance.record.parent = Some(parent.clone());
+        instance.record.start_order = Some(order);
+        stage.changed = true;
+    }
+
     /// Removes the row of a sub-orchestration that is gone.
     pub(super) fn forget_child(&mut self, stage: &mut Stage<'_>, message: &Message, start: MessageId, step: &mut Step) {
         if let (Origin::Instance(child), true) = (&message.origin, stage.instance.is_some()) {

@@ -93,6 +93,12 @@ impl Instance {
         self.record.parent.as_ref()
     }
 
+    /// Whether it is the child of this step, in whatever execution of the parent, which a rewind changes.
+    pub(super) fn is_child_of(&self, parent: &Parent) -> bool {
+        let is_its = |known: &Parent| known.instance == parent.instance && known.sequence == parent.sequence;
+        self.parent().is_some_and(is_its)
+    }
+
     pub(super) fn is_terminal(&self) -> bool {
         self.record.status.is_terminal()
     }

@@ -234,11 +234,10 @@ impl Core {
         let Some(parent) = &start.parent else {
             return Ok(false);
         };
-        let is_its = |known: &Parent| known.instance == parent.instance && known.sequence == parent.sequence;
         let mut created = step.now;
-        if let Some(instance) = stage.instance.as_mut() {
+        if let Some(instance) = &stage.instance {
             let status = instance.record.status;
-            if !instance.parent().is_some_and(is_its) {
+            if !instance.is_child_of(parent) {
                 if !status.is_terminal() {
                     let error = exists_already(stage);
                     self.tell_parent(stage.id, parent, StepOutcome::Runtime(error), step);
@@ -249,13 +248,11 @@ impl Core {
                     return Ok(true);
                 }
             } else {
-                self.leave_parent(stage.id, &instance.record, step);
-                instance.record.parent = Some(parent.clone());
-                instance.record.start_order = Some(order);
-                stage.changed = true;
                 created = instance.record.created;
+                let end = instance.end.clone();
+                self.adopt(stage, parent, order, step);
                 if status == OrchestrationStatus::Completed {
-                    let end = match instance.end.clone() {
+                    let end = match end {
                         Some(end) => Some(end),
                         None => self.read_end(stage.id, reader)?,
                     };

@@ -278,6 +278,39 @@ fn an_event_that_follows_a_rewind_is_for_the_child_that_begins_with_it() {
     assert_eq!(stage.status("kid"), OrchestrationStatus::Completed);
 }
 
+/// A cancellation takes the order to rewind along that it passes, whatever the child is: one that has ended stays as it is, and
+/// one that runs, or that would have begun, is canceled.
+#[test]
+fn a_rewind_that_is_taken_back_lets_no_child_run() {
+    use OrchestrationStatus::{Canceled, Completed, Terminated};
+    let first = || Order::Start(Box::new(wanted(0, 1)));
+    let end = || Order::Terminate {
+        reason: "a client".into(),
+        children: true,
+    };
+    for (before, expected) in [
+        (vec![], Canceled),
+        (vec![first()], Canceled),
+        (vec![first(), end()], Terminated),
+        (vec![first(), go()], Completed),
+        // A stranger under the id of the child.
+        (vec![begin(1)], Canceled),
+    ] {
+        let mut stage = Stage::open();
+        for order in before {
+            stage.deliver("parent", "kid", vec![order]);
+        }
+        stage.deliver("parent", "kid", vec![rewind(wanted(0, 2)), unwanted(2)]);
+        assert_eq!(stage.status("kid"), expected);
+        assert_eq!(stage.record("kid").unwrap().parent, wanted(0, 2).parent);
+    }
+    // One that runs is none of its business.
+    let mut stage = Stage::open();
+    stage.tell("kid", begin(0)).unwrap();
+    stage.deliver("parent", "kid", vec![rewind(wanted(0, 2)), unwanted(2)]);
+    assert_eq!(stage.status("kid"), OrchestrationStatus::Running);
+}
+
 /// A start of an unregistered orchestration gets its version from the build that knows it, whether events wait for it or not.
 #[test]
 fn a_start_that_waits_for_a_build_gets_its_version_with_its_events() {

@@ -175,7 +175,8 @@ impl Core {
             if let Some(Order::CancelChild { parent, .. }) = message.order()
                 && !is_child(stage, parent)
             {
-                // Its start may wait in the line that it has passed; then it is made, and ends before it begins.
+                // Its start, or the order to rewind it, may wait in the line that this has passed; then it is made, and ends before
+                // it begins.
                 let is_its_start = |waits: &Message| starts_for(waits, parent);
                 match self.withdraw(stage.id, stage.mailbox, is_its_start, step, reader)? {
                     Withdrawn::Later => {
@@ -474,9 +475,12 @@ impl Core {
     }
 }
 
-/// Whether a message starts a sub-orchestration for this step of a parent.
+/// Whether a message starts, or rewinds, a sub-orchestration for this step of a parent.
 fn starts_for(message: &Message, parent: &Parent) -> bool {
-    matches!(message.order(), Some(Order::Start(start)) if start.parent.as_ref() == Some(parent))
+    match message.order() {
+        Some(Order::Start(start) | Order::Rewind { start: Some(start), .. }) => start.parent.as_ref() == Some(parent),
+        _ => false,
+    }
 }
 
 impl Stage<'_> {
