@@ -83,7 +83,8 @@ impl Tasks {
         }
     }
 
-    /// Waits until all are gone, but no longer than `patience`. Tells whose are left.
+    /// Waits until all are gone, but no longer than `patience`. Tells whose are left. Only after [`abort`](Self::abort): an
+    /// end before that wakes no one.
     pub(super) fn wait(&self, patience: Duration) -> Vec<InstanceId> {
         let any_runs = |state: &mut State| !state.running.is_empty();
         let waited = self.ended.wait_timeout_while(self.state(), patience, any_runs);
@@ -105,8 +106,15 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.tasks.state().running.remove(&self.number);
-        self.tasks.ended.notify_all();
+        let mut state = self.tasks.state();
+        let gone = state.running.remove(&self.number);
+        let closed = state.closed;
+        drop(state);
+        drop(gone);
+        // Only a hub that has closed waits, and a notification is a system call even if there is no one to wake.
+        if closed {
+            self.tasks.ended.notify_all();
+        }
     }
 }
 
