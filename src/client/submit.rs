@@ -376,10 +376,10 @@ impl Future for Sending {
 impl Drop for Sending {
     /// Notes that the client has given up, once no reply can reach it. Its executor forgets it later.
     fn drop(&mut self) {
-        if let Stage::Sent(receiver, partition) = std::mem::replace(&mut self.stage, Stage::Done) {
-            drop(receiver);
+        if let Stage::Sent(receiver, partition) = &mut self.stage {
+            receiver.close();
             if let Some(open) = self.runtime.upgrade() {
-                open.inbox_of_partition(partition).note_given_up();
+                open.inbox_of_partition(*partition).note_given_up();
             }
         }
     }

@@ -7,8 +7,8 @@ use crate::engine::step::Step;
 use crate::error::Result;
 use crate::id::{MessageId, PartitionId};
 
-/// For how many messages a mailbox keeps memory while nobody uses it.
-const KEPT_ARRIVALS: usize = 4;
+/// For how many messages each list of a mailbox keeps memory while the mailbox is not in use.
+const KEPT_MESSAGES: usize = 4;
 
 /// The messages that wait for one instance, and why they wait. Exists only while there is something to remember.
 ///
@@ -64,13 +64,28 @@ pub(crate) enum Block {
 impl Mailbox {
     /// Makes it as good as new. What it has of memory stays, if it is little.
     pub(crate) fn clear(&mut self) {
-        let mut arrivals = std::mem::take(&mut self.arrivals);
-        arrivals.clear();
-        arrivals.shrink_to(KEPT_ARRIVALS);
-        *self = Self {
+        let Self {
             arrivals,
-            ..Self::default()
-        };
+            waiting,
+            rows,
+            urgent,
+            urgent_rows,
+            waiting_count,
+            uncounted,
+            bytes,
+            block,
+            ready,
+            touched_in,
+            refused,
+        } = self;
+        for messages in [arrivals, waiting, urgent] {
+            messages.clear();
+            messages.shrink_to(KEPT_MESSAGES);
+        }
+        *rows = None;
+        *block = Block::Open;
+        (*waiting_count, *bytes, *touched_in) = (0, 0, 0);
+        (*urgent_rows, *uncounted, *ready, *refused) = (false, false, false, false);
     }
 
     /// Whether nothing would be forgotten with it.

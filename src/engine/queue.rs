@@ -40,6 +40,10 @@ impl Core {
         step: &Step,
         reader: &dyn Reader,
     ) -> Result<Next> {
+        // Looked at first: most often there are none, and a message that is handed through costs its size.
+        if mailbox.urgent.is_empty() && !mailbox.urgent_rows {
+            return self.next_in_line(id, mailbox, step, reader);
+        }
         match self.next_urgent(id, mailbox, step, reader)? {
             Next::Nothing => self.next_in_line(id, mailbox, step, reader),
             next => Ok(next),

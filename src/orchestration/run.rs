@@ -135,14 +135,17 @@ impl Run {
             polls += 1;
             self.journal.state.borrow_mut().polls += 1;
             let polled = future.as_mut().poll(&mut Context::from_waker(&self.waker));
-            let (refused, ending) = {
-                let mut state = self.journal.state.borrow_mut();
-                (state.refused.take(), state.ending.take())
-            };
+            let mut state = self.journal.state.borrow_mut();
+            // Most polls end nothing.
+            if polled.is_pending() && state.refused.is_none() && state.ending.is_none() {
+                continue;
+            }
+            let (refused, asked_for) = (state.refused.take(), state.ending.take());
+            drop(state);
             let ending = match (refused, polled) {
                 (Some(failure), _) => Some(Ending::failed(failure)),
                 (None, Poll::Ready(ending)) => Some(ending),
-                (None, Poll::Pending) => ending,
+                (None, Poll::Pending) => asked_for,
             };
             if let Some(ending) = ending {
                 self.end(ending);
