@@ -713,6 +713,28 @@ async fn an_operation_starts_orchestrations_when_it_succeeds() {
     hub.shutdown().await.unwrap();
 }
 
+/// The reason that a client gives is a payload, and has the limit of one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reason_has_the_limit_of_a_payload() {
+    let (hub, client) = open().await;
+    let run = client.start::<locks>(()).await.unwrap().untyped();
+    let reason = || "x".repeat(3 << 20);
+    for refused in [
+        run.terminate(reason()).await,
+        run.suspend(reason()).await,
+        run.resume(reason()).await,
+        run.rewind(reason()).await,
+    ] {
+        let error = refused.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
+        let text = error.to_string();
+        assert!(text.contains(&format!("the reason given to `{}`", run.id())), "{text}");
+        assert!(text.contains("3145728 bytes, and 2097152 is the limit"), "{text}");
+    }
+    run.terminate("enough").await.unwrap();
+    hub.shutdown().await.unwrap();
+}
+
 /// "Locks are listed by queries (who, since when), and an operator can release one."
 #[tokio::test(flavor = "multi_thread")]
 async fn locks_are_listed_and_released() {

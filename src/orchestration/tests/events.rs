@@ -140,3 +140,18 @@ fn an_event_is_sent_or_fails_the_sender() {
         driver.ended()
     );
 }
+
+orchestration!(WaitsFor(ctx, name: String) -> u32, Failure {
+    Ok(ctx.wait_for_external_event::<u32>(name).await?)
+});
+
+/// No wait begins for an event that nobody can raise.
+#[test]
+fn a_name_that_no_event_can_have_is_refused() {
+    for name in [".", "..", "", "a\nb"] {
+        let driver = Driver::started::<WaitsFor>(&serde_json::to_string(name).unwrap());
+        let ended = driver.ended().unwrap();
+        assert!(ended.starts_with("!InvalidId"), "{name:?}: {ended}");
+        assert!(ended.contains("event name"), "{name:?}: {ended}");
+    }
+}
