@@ -276,8 +276,8 @@ async fn a_type_that_only_a_timer_mentions_is_listed_as_unregistered() {
     hub.shutdown().await.unwrap();
 }
 
-/// An operation that ran out of time has really ended when its caller gets the error: the next one of its entity never runs
-/// beside it.
+/// An operation that ran out of time and cannot be ended fails, so that its caller need not wait for it. The next one of its
+/// entity never runs beside it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_operation_that_ran_out_of_time_is_gone_when_the_next_begins() {
     let hub = Hub::in_memory()
@@ -285,15 +285,27 @@ async fn an_operation_that_ran_out_of_time_is_gone_when_the_next_begins() {
         .operation_timeout(Duration::from_millis(20));
     let hub = hub.open().await.unwrap();
     let client = hub.client();
-    let call = tokio::spawn(client.entity::<Desk>("d").overdue().into_future());
+    let desk = client.entity::<Desk>("d");
+    let call = tokio::spawn(desk.overdue().into_future());
     until(|| OVERDUE_GOES.load(Ordering::SeqCst)).await;
+    let next = tokio::spawn(desk.note().into_future());
+    let call = timeout(PATIENCE, call)
+        .await
+        .inspect_err(|_| OVERDUE_MAY_GO.add_permits(1));
+    let error = call.unwrap().unwrap().unwrap_err().into_returned().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
+    let text = error.to_string();
+    assert!(
+        text.starts_with("`overdue` of `@desk@d` ran longer than 20ms"),
+        "{text}"
+    );
+    assert!(text.contains("blocks its thread"), "{text}");
     for _ in 0..20 {
         client.entity::<Desk>("other").note().await.unwrap();
     }
-    assert!(!call.is_finished(), "the operation is still there");
+    assert!(!next.is_finished() && !OVERDUE_IS_GONE.load(Ordering::SeqCst));
     OVERDUE_MAY_GO.add_permits(1);
-    let error = call.await.unwrap().unwrap_err().into_returned().unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::TimedOut);
+    assert_eq!(next.await.unwrap().unwrap(), 1);
     assert!(OVERDUE_IS_GONE.load(Ordering::SeqCst));
     hub.shutdown().await.unwrap();
 }

@@ -4,7 +4,7 @@ use crate::engine::code::{AsyncFinished, AsyncOperation};
 use crate::engine::core::Core;
 use crate::engine::mailbox::{Block, Mailbox};
 use crate::engine::message::{AsyncEnded, Message, Output};
-use crate::engine::outcome::{Outcome, described, panicked, timed_out};
+use crate::engine::outcome::{Outcome, described, lingers, panicked, timed_out};
 use crate::engine::scope::Scope;
 use crate::engine::states::Entity;
 use crate::engine::step::Step;
@@ -33,7 +33,8 @@ impl Core {
         Ok(())
     }
 
-    /// Takes in the end of an `async` operation.
+    /// Takes in the end of an `async` operation. One that lingers beyond its time fails now; its entity takes no other until
+    /// it ends once more.
     pub(super) fn end_async(
         &mut self,
         instance: &InstanceId,
@@ -46,6 +47,12 @@ impl Core {
         let Some(mut mailbox) = self.take_mailbox(instance) else {
             return Ok(());
         };
+        if matches!(mailbox.block, Block::Lingering(lingering) if lingering == id) {
+            mailbox.block = Block::Open;
+            self.put_mailbox(instance, mailbox);
+            self.make_ready(instance);
+            return Ok(());
+        }
         let code = self.registry.entity(instance.entity_name()).cloned();
         let (true, Some(code)) = (is_running(&mailbox), code) else {
             self.put_mailbox(instance, mailbox);
@@ -71,6 +78,12 @@ impl Core {
             AsyncEnded::Finished(finished) => self.keep_finished(&mut turn, finished, &scope, step),
             AsyncEnded::Panicked(text) => Err(panicked(&scope, &text)),
             AsyncEnded::TimedOut => Err(timed_out(&scope, self.limits.async_timeout)),
+            AsyncEnded::Lingers => {
+                turn.mailbox.block = Block::Lingering(id);
+                let (entity, operation) = (&scope.entity, &*scope.operation);
+                tracing::warn!(%entity, operation, "an `async` operation blocks its thread beyond its time limit");
+                Err(lingers(&scope, self.limits.async_timeout))
+            }
         };
         self.settle(&mut turn, *message, outcome, step, reader)?;
         if turn.entity.is_readable() {

@@ -187,7 +187,7 @@ impl Core {
     /// How many `async` operations and activities run.
     pub(crate) fn running(&self) -> usize {
         let operations = self.mailboxes.values();
-        let operations = operations.filter(|mailbox| matches!(mailbox.block, Block::Running(_)));
+        let operations = operations.filter(|mailbox| mailbox.block.is_running());
         operations.count() + self.activities.running()
     }
 

@@ -274,7 +274,7 @@ fn passes(message: &Message, kept: &VecDeque<Message>, block: &Block) -> bool {
         LockOrder::Release { owner, .. } => {
             let is_of_owner =
                 |waits: &Message| matches!(&waits.origin, Origin::Step(caller, _) if caller.as_str() == owner.instance);
-            !matches!(block, Block::Running(_)) || !kept.iter().any(is_of_owner)
+            !block.is_running() || !kept.iter().any(is_of_owner)
         }
     }
 }

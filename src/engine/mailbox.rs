@@ -49,6 +49,8 @@ pub(crate) enum Block {
     Open,
     /// An `async` operation runs.
     Running(Box<Message>),
+    /// An `async` operation has run out of time, and its sender knows. But it blocks its thread, so that it still runs.
+    Lingering(MessageId),
     /// Its state does not decode.
     Quarantined(String),
     /// The operator opened the hub with this instance held.
@@ -59,6 +61,13 @@ pub(crate) enum Block {
     Suspended,
     /// It is an orchestration whose code cannot go on.
     Stopped,
+}
+
+impl Block {
+    /// Whether an `async` operation runs, in its time or beyond.
+    pub(crate) fn is_running(&self) -> bool {
+        matches!(self, Self::Running(_) | Self::Lingering(_))
+    }
 }
 
 impl Mailbox {

@@ -321,8 +321,10 @@ pub(crate) enum AsyncEnded {
     Finished(AsyncFinished),
     /// It panicked with this text.
     Panicked(String),
-    /// It ran longer than its limit.
+    /// It ran longer than its limit, and is gone.
     TimedOut,
+    /// It ran longer than its limit and blocks its thread, so that it cannot be ended yet. It ends once more.
+    Lingers,
 }
 
 /// What a core wants done when the commit of its step is durable.

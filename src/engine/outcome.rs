@@ -106,6 +106,18 @@ pub(super) fn lock_lost(id: &InstanceId, owner: &InstanceId) -> Unanswered {
     )
 }
 
+pub(super) fn lingers(scope: &Scope, limit: std::time::Duration) -> Unanswered {
+    let (entity, operation) = (&scope.entity, &scope.operation);
+    unanswered(
+        ErrorKind::TimedOut,
+        format!(
+            "`{operation}` of `{entity}` ran longer than {limit:?} and cannot be ended, because it blocks its thread; nothing of it \
+             is kept, and the next operation of `{entity}` begins when it has returned; let it await, or block in \
+             `spawn_blocking`"
+        ),
+    )
+}
+
 pub(super) fn timed_out(scope: &Scope, limit: std::time::Duration) -> Unanswered {
     unanswered(
         ErrorKind::TimedOut,

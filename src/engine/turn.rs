@@ -45,7 +45,7 @@ impl Core {
         };
         // Of a blocked instance nobody knows when there is room: who waits for it comes again, and hears why not.
         let has_room = mailbox.waiting_count <= self.limits.queue / 2;
-        if mailbox.refused && (has_room || !matches!(mailbox.block, Block::Open | Block::Running(_))) {
+        if mailbox.refused && (has_room || !(matches!(mailbox.block, Block::Open) || mailbox.block.is_running())) {
             mailbox.refused = false;
             step.outputs.push(Output::Room { instance: id.clone() });
         }
@@ -120,7 +120,7 @@ impl Core {
                 Ok(Some((code, entity)))
             }
             // The copy that the operation works on may yet take its place; the end of the operation comes back here.
-            Err(_) if matches!(mailbox.block, Block::Running(_)) => Ok(None),
+            Err(_) if mailbox.block.is_running() => Ok(None),
             Err(reason) => {
                 self.quarantine(id, mailbox, &reason, step, reader)?;
                 Ok(None)
@@ -209,7 +209,7 @@ impl Core {
             }
         }
         let later = self.process_releases(turn.id, &mut turn.mailbox, step, reader)?;
-        if matches!(turn.mailbox.block, Block::Running(_)) {
+        if turn.mailbox.block.is_running() {
             self.wait_running(turn, step, reader)?;
         } else {
             self.wait_blocked(turn.id, &mut turn.mailbox, step, reader)?;

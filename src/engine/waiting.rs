@@ -32,7 +32,7 @@ impl Core {
         step: &mut Step,
         reader: &dyn Reader,
     ) -> Result<()> {
-        if matches!(mailbox.block, Block::Running(_)) {
+        if mailbox.block.is_running() {
             // Without its code in hand nothing can be read from it; the end of the operation makes it run again.
             return Ok(());
         }

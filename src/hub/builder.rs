@@ -258,7 +258,8 @@ impl HubBuilder {
     }
 
     /// Maximum time that an `async` operation may run (default: five minutes). After it the operation is dropped at its next
-    /// await, and fails; the next operation of its entity begins when it is gone.
+    /// await, and fails. One that blocks its thread fails a second later. The next operation of its entity begins when it is
+    /// gone.
     pub fn operation_timeout(mut self, timeout: Duration) -> Self {
         self.limits.async_timeout = timeout;
         self

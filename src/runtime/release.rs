@@ -1,6 +1,7 @@
 //! What leaves the process once it is durable.
 
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use tokio::runtime::RuntimeFlavor;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -19,6 +20,9 @@ use crate::runtime::shared::Runtime;
 /// So many things that leave at once are let out from one of tokio's threads, if it has threads of its own. For fewer
 /// the way there takes longer than it spares.
 const CROWD: usize = 8;
+
+/// Time for an `async` operation to come to its next await after its time limit. Its sender is told after that.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// One thing that leaves the process once it is durable.
 pub(crate) enum Release {
@@ -124,21 +128,30 @@ impl Runtime {
                 },
                 Err(_) => {
                     task.abort();
-                    // The entity's next operation must not run beside it. It ends at its next await.
-                    let _ = task.await;
+                    // It ends at its next await. If it has none, its sender need not wait for it. But the entity's next
+                    // operation must not run beside it.
+                    if tokio::time::timeout(GRACE, &mut task).await.is_err() {
+                        tell_end(&runtime, &instance, message, AsyncEnded::Lingers);
+                        let _ = task.await;
+                    }
                     AsyncEnded::TimedOut
                 }
             };
             lost.call_off();
-            if let Some(runtime) = runtime.upgrade() {
-                let input = Input::AsyncEnded {
-                    instance: instance.clone(),
-                    message,
-                    ended,
-                };
-                runtime.inbox_of(&instance).send(Envelope::Input(Box::new(input)));
-            }
+            tell_end(&runtime, &instance, message, ended);
         });
+    }
+}
+
+/// Tells the core how an `async` operation ended.
+fn tell_end(runtime: &Weak<Runtime>, instance: &InstanceId, message: MessageId, ended: AsyncEnded) {
+    if let Some(runtime) = runtime.upgrade() {
+        let input = Input::AsyncEnded {
+            instance: instance.clone(),
+            message,
+            ended,
+        };
+        runtime.inbox_of(instance).send(Envelope::Input(Box::new(input)));
     }
 }
 

@@ -155,19 +155,21 @@ impl Stage {
         token
     }
 
-    /// A client sends something under a request id.
-    pub(super) fn request(&mut self, target: &InstanceId, action: Action, request: &str) {
+    /// A client calls something under a request id.
+    pub(super) fn request(&mut self, target: &InstanceId, action: Action, request: &str) -> Token {
         self.next_token += 1;
+        let token = Token(self.next_token);
         self.core.accept(Input::Request {
             target: target.clone(),
             action,
             client: ClientOrigin {
-                token: Some(Token(self.next_token)),
+                token: Some(token),
                 call: true,
                 request: Some(request.to_owned()),
                 ..ClientOrigin::default()
             },
         });
+        token
     }
 
     /// A client schedules `add(n)` under the name of a timer.
@@ -222,6 +224,17 @@ impl Stage {
         }
     }
 
+    /// Lets the time of the `async` operations run out that run. They block their threads and go on.
+    pub(super) fn linger_async(&mut self) {
+        for (instance, message, _) in &self.running {
+            self.core.accept(Input::AsyncEnded {
+                instance: instance.clone(),
+                message: *message,
+                ended: AsyncEnded::Lingers,
+            });
+        }
+    }
+
     /// How many `async` operations run.
     pub(super) fn running(&self) -> usize {
         self.running.len()
@@ -237,6 +250,11 @@ impl Stage {
             },
             Settled::Full(_) => Err(ErrorKind::Overloaded),
         }
+    }
+
+    /// Whether the request of a client was answered.
+    pub(super) fn is_told(&self, token: Token) -> bool {
+        self.told.contains_key(&token)
     }
 
     /// An operator keeps an entity from working, from the next open on.

@@ -1,0 +1,40 @@
+//! `async` operations that block their threads beyond their time.
+
+use super::stage::{Stage, tally, with_number};
+use crate::ErrorKind;
+use crate::engine::Limits;
+
+/// Its caller receives the error at once, and so does a repeated request. The next operation waits for its end, of which
+/// nothing is kept. After a crash nothing runs that could be waited for.
+#[test]
+fn an_operation_that_lingers_fails_and_the_next_waits() {
+    for goes_down in [false, true] {
+        let mut stage = Stage::new(Limits::default());
+        let id = tally("a");
+        let slow = stage.request(&id, with_number("add_slowly", 1), "slow");
+        stage.settle();
+        let next = stage.signal(&id, with_number("add", 10));
+        stage.settle();
+        assert!(!stage.is_told(slow));
+        stage.linger_async();
+        stage.settle();
+        assert_eq!(stage.told(slow), Err(ErrorKind::TimedOut));
+        assert_eq!(stage.told(next), Ok(()));
+        let again = stage.request(&id, with_number("add_slowly", 1), "slow");
+        stage.settle();
+        assert_eq!(stage.told(again), Err(ErrorKind::TimedOut));
+        assert_eq!((stage.sum(&id), stage.core.running()), (0, 1));
+        if goes_down {
+            stage.reopen();
+        } else {
+            stage.finish_async();
+        }
+        stage.settle();
+        assert_eq!((stage.sum(&id), stage.core.running()), (10, 0), "{goes_down}");
+        let after = stage.request(&id, with_number("add_slowly", 100), "after");
+        stage.settle();
+        stage.finish_async();
+        stage.settle();
+        assert_eq!((stage.told(after), stage.sum(&id)), (Ok(()), 110));
+    }
+}
