@@ -127,11 +127,10 @@ impl Client {
     }
 }
 
-/// What a page holds, and what the next one comes after.
+/// The rows of a page in their order, each read or with the reason why it cannot be, and what the next page comes after.
 #[derive(Default)]
 struct FoundPage {
-    found: Vec<(Place, InstanceRecord)>,
-    unreadable: Vec<Unreadable>,
+    rows: Vec<(Place, Result<InstanceRecord>)>,
     next: Option<String>,
 }
 
@@ -299,7 +298,8 @@ impl OrchestrationQuery {
         loop {
             let query = self.clone();
             let page = self.client.on_blocking_thread(move |view| query.read(view));
-            let FoundPage { found, next, .. } = page.await?;
+            let FoundPage { rows, next } = page.await?;
+            let found: Vec<_> = rows.into_iter().filter_map(to_purge).collect();
             for some in found.chunks(PURGES_AT_ONCE) {
                 purged += purge_some(&self.client, some).await?;
             }
@@ -363,13 +363,13 @@ impl OrchestrationQuery {
             match readable(self.record(view, &place.1, &row))? {
                 Ok(Some(record)) if self.matches(&place.1, &record) => {
                     bytes += record.text_bytes();
-                    page.found.push((place.clone(), record));
+                    page.rows.push((place.clone(), Ok(record)));
                 }
                 Ok(_) => {}
-                Err(reason) => page.unreadable.push(Unreadable::new(place.1.as_str(), &reason)),
+                Err(reason) => page.rows.push((place.clone(), Err(reason))),
             }
             last = Some(place);
-            if page.found.len() + page.unreadable.len() >= self.page || bytes > BYTES_A_PAGE {
+            if page.rows.len() >= self.page || bytes > BYTES_A_PAGE {
                 break;
             }
         }
@@ -381,28 +381,24 @@ impl OrchestrationQuery {
     /// Makes a page of what was found, reading what the query fetches. What would be too much for one page is left to the
     /// next.
     fn describe(&self, view: View<'_>, page: FoundPage) -> Result<OrchestrationPage> {
-        let FoundPage {
-            found,
-            unreadable,
-            next,
-        } = page;
+        let FoundPage { rows, next } = page;
         let mut page = OrchestrationPage {
-            orchestrations: Vec::with_capacity(found.len()),
-            unreadable,
+            orchestrations: Vec::with_capacity(rows.len()),
+            unreadable: Vec::new(),
             next,
         };
-        let mut found = found.into_iter();
+        let mut rows = rows.into_iter();
         let mut bytes = 0;
-        while let Some((place, record)) = found.next() {
-            let info = info::describe(view.reader, view.partitions, &place.1, record, self.payloads);
-            match readable(info)? {
+        while let Some((place, record)) = rows.next() {
+            let describe = |record| info::describe(view.reader, view.partitions, &place.1, record, self.payloads);
+            match readable(record.and_then(describe))? {
                 Ok(info) => {
                     bytes += info.text_bytes();
                     page.orchestrations.push(info);
                 }
                 Err(reason) => page.unreadable.push(Unreadable::new(place.1.as_str(), &reason)),
             }
-            if bytes > BYTES_A_PAGE && found.len() > 0 {
+            if bytes > BYTES_A_PAGE && rows.len() > 0 {
                 page.next = Some(token(&place));
                 break;
             }
@@ -514,6 +510,18 @@ fn readable<T>(read: Result<T>) -> Result<Result<T>> {
     match read {
         Err(error) if error.kind() != ErrorKind::Corrupted => Err(error),
         read => Ok(read),
+    }
+}
+
+/// The row of a page as far as it can be purged.
+fn to_purge((place, record): (Place, Result<InstanceRecord>)) -> Option<(Place, InstanceRecord)> {
+    match record {
+        Ok(record) => Some((place, record)),
+        Err(reason) => {
+            // A purge says nothing of it, so at least the log does.
+            drop(Unreadable::new(place.1.as_str(), &reason));
+            None
+        }
     }
 }
 

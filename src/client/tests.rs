@@ -19,6 +19,12 @@ async fn waits(ctx: OrchestrationContext) -> Result<(), CallError> {
     ctx.wait_for_external_event("never").await
 }
 
+/// Holds its input and waits for an event that never comes.
+#[orchestration]
+async fn holds(ctx: OrchestrationContext, _input: String) -> Result<(), CallError> {
+    ctx.wait_for_external_event("never").await
+}
+
 /// A hub of one partition with three orchestrations, into whose store `fill` then puts something.
 async fn filled(fill: impl FnOnce(&mut Batch)) -> (Hub, Client) {
     let hub = Hub::in_memory().partitions(1).orchestration::<waits>();
@@ -72,6 +78,57 @@ async fn quarantined_entities_are_told_from_stopped_orchestrations() {
         assert!(broken[0].reason.contains("a stored quarantine"), "{broken:?}");
     }
     assert_eq!(client.quarantined().await.unwrap().len(), 4);
+    hub.shutdown().await.unwrap();
+}
+
+/// A page that ends because of its bytes ends for rows that cannot be read, too: over all pages every row is shown exactly once,
+/// before, between and behind the large ones.
+#[tokio::test]
+async fn pages_that_end_by_their_bytes_show_each_row_once() {
+    const LARGE: usize = 5;
+    let hub = Hub::in_memory().partitions(1).orchestration::<holds>();
+    let hub = hub.open().await.unwrap();
+    let client = hub.client();
+    let (mut sound, mut broken) = (Vec::new(), Vec::new());
+    let mut batch = Batch::default();
+    for n in 0..LARGE {
+        let id = format!("o-{n}-sound");
+        let input = "x".repeat(1_900_000);
+        client.start::<holds>(input).instance_id(&id).await.unwrap();
+        sound.push(id);
+    }
+    for n in 0..=LARGE {
+        let id = format!("o-{n}-broken");
+        let instance = InstanceId::trusted(id.as_str());
+        batch.put(&keys::instance(PARTITION, &instance), GARBAGE);
+        let time = Timestamp::from(std::time::SystemTime::now());
+        batch.put(
+            &keys::status(PARTITION, OrchestrationStatus::Running, time, &instance),
+            &[],
+        );
+        broken.push(id);
+    }
+    let runtime = client.runtime().unwrap();
+    Arc::clone(runtime.order.store()).write(&batch).unwrap();
+    for query in [
+        client.orchestrations(),
+        client.orchestrations().status(OrchestrationStatus::Running),
+    ] {
+        let query = query.fetch_input();
+        let (mut shown, mut unreadable, mut pages) = (Vec::new(), Vec::new(), 1);
+        let mut page = query.clone().list().await.unwrap();
+        loop {
+            shown.extend(page.orchestrations.into_iter().map(|one| one.id));
+            unreadable.extend(page.unreadable.into_iter().map(|row| row.id));
+            let Some(next) = page.next else { break };
+            page = query.clone().after(next).list().await.unwrap();
+            pages += 1;
+        }
+        shown.sort();
+        unreadable.sort();
+        assert_eq!((&shown, &unreadable), (&sound, &broken));
+        assert!(pages > 1, "one page had it all");
+    }
     hub.shutdown().await.unwrap();
 }
 
