@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::ops::{Range, RangeInclusive};
+use std::ops::Range;
 
 use crate::error::Result;
 use crate::store::{PageBounds, Reader, keys};
@@ -11,25 +11,26 @@ use crate::store::{PageBounds, Reader, keys};
 pub(super) type PlacedRow<P> = (P, Vec<u8>, Vec<u8>);
 
 /// The rows of several ranges, each of which is in order of `P`, in one order. Rows are read in chunks, as many as are
-/// needed, and what is held of them is bounded in bytes, however large they are.
+/// needed, and what is held of all ranges together is bounded in bytes, however many there are and however large the rows.
 pub(super) struct Merged<'a, P> {
     reader: &'a dyn Reader,
     /// How many rows of a range are read at once.
     chunk: usize,
-    /// How many bytes of a range are read at once. A larger value is not held until its turn comes.
-    bytes: usize,
     /// The place of a row, from its key.
     place: fn(&[u8]) -> Option<P>,
     streams: Vec<Stream>,
+    /// How many of them have rows left, or may have.
+    open: usize,
     /// The next place of each stream that has one.
     heads: BinaryHeap<Reverse<(P, usize)>>,
 }
 
-/// How many bytes all ranges together hold of rows that were read ahead, about.
+/// How many bytes all ranges together hold of rows that were read ahead, about. Of each range at least the key of one row is
+/// held.
 const BYTES_AHEAD: usize = 4 << 20;
 
-/// Bounds of one range's share: less is not worth a read, more not worth its memory.
-const SHARE: RangeInclusive<usize> = 4 << 10..=64 << 10;
+/// The most that one range holds of them: more is not worth its memory.
+const LARGEST_SHARE: usize = 64 << 10;
 
 /// The rows of one range.
 struct Stream {
@@ -57,8 +58,8 @@ impl<'a, P: Ord> Merged<'a, P> {
         let mut merged = Self {
             reader,
             chunk,
-            bytes: (BYTES_AHEAD / streams.len().max(1)).clamp(*SHARE.start(), *SHARE.end()),
             place,
+            open: streams.len(),
             streams,
             heads: BinaryHeap::new(),
         };
@@ -85,33 +86,42 @@ impl<'a, P: Ord> Merged<'a, P> {
         Ok(None)
     }
 
+    /// How many bytes of a range are read at once, and held. It grows while ranges come to their ends, so that it never was more
+    /// for any range than it is now.
+    fn share(&self) -> usize {
+        (BYTES_AHEAD / self.open.max(1)).min(LARGEST_SHARE)
+    }
+
     /// Puts the next place of a stream among the heads, reading on if need be.
     fn advance(&mut self, index: usize) -> Result<()> {
+        let bounds = PageBounds {
+            rows: self.chunk,
+            bytes: self.share(),
+        };
         let stream = &mut self.streams[index];
         while stream.rows.is_empty() && !stream.ended {
-            let bounds = PageBounds {
-                rows: self.chunk,
-                bytes: self.bytes,
-            };
-            let page = self.reader.page(stream.rest.clone(), bounds)?;
-            stream.ended = !page.full;
-            if let Some((last, _)) = page.rows.last() {
-                stream.rest.start = keys::behind(last.clone());
-            }
-            let large = self.bytes;
-            // A key that no build has written has no place.
-            let placed = page
-                .rows
-                .into_iter()
-                .rev()
-                .filter(|(key, _)| (self.place)(key).is_some());
-            stream.rows = placed
-                .map(|(key, value)| (key, Some(value).filter(|value| value.len() <= large)))
-                .collect();
+            stream.read(self.reader, bounds, |key| (self.place)(key).is_some())?;
         }
-        if let Some(place) = stream.rows.last().and_then(|(key, _)| (self.place)(key)) {
-            self.heads.push(Reverse((place, index)));
+        match stream.rows.last().and_then(|(key, _)| (self.place)(key)) {
+            Some(place) => self.heads.push(Reverse((place, index))),
+            None => self.open -= 1,
         }
+        Ok(())
+    }
+}
+
+impl Stream {
+    /// Reads the next rows, of which those count that have a place: a key that no build has written has none.
+    fn read(&mut self, reader: &dyn Reader, bounds: PageBounds, has_place: impl Fn(&[u8]) -> bool) -> Result<()> {
+        let page = reader.page(self.rest.clone(), bounds)?;
+        self.ended = !page.full;
+        if let Some((last, _)) = page.rows.last() {
+            self.rest.start = keys::behind(last.clone());
+        }
+        let placed = page.rows.into_iter().rev().filter(|(key, _)| has_place(key));
+        self.rows = placed
+            .map(|(key, value)| (key, Some(value).filter(|value| value.len() <= bounds.bytes)))
+            .collect();
         Ok(())
     }
 }
@@ -120,6 +130,47 @@ impl<'a, P: Ord> Merged<'a, P> {
 mod tests {
     use super::*;
     use crate::store::{Batch, Model, Store};
+
+    /// The bytes of the rows that were read ahead.
+    fn held<P>(merged: &Merged<'_, P>) -> usize {
+        let rows = merged.streams.iter().flat_map(|stream| &stream.rows);
+        rows.map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len))
+            .sum()
+    }
+
+    /// As many ranges as a hub can have, with partitions and statuses, hold no more together than a few do, whatever the size of
+    /// their rows, and give all of these in order.
+    #[test]
+    fn many_ranges_hold_no_more_than_a_few() {
+        const RANGES: u16 = 4_096 * 8;
+        const ROWS: u8 = 2;
+        for bytes in [100, 3_000] {
+            let store = Model::new();
+            let mut batch = Batch::default();
+            for range in 0..RANGES {
+                for n in 0..ROWS {
+                    batch.put(&[range.to_be_bytes().as_slice(), &[n]].concat(), &vec![n; bytes]);
+                }
+            }
+            store.write(&batch).unwrap();
+            let ranges = (0..RANGES).map(|range| range.to_be_bytes().to_vec()..(range + 1).to_be_bytes().to_vec());
+            let place = |key: &[u8]| Some((*key.last()?, key.to_vec()));
+            let mut merged = Merged::open(&store, ranges, 8, place).unwrap();
+            let mut before = None;
+            for number in 0..u32::from(RANGES) * u32::from(ROWS) {
+                if number % 1_000 == 0 {
+                    let held = held(&merged);
+                    assert!(held <= 2 * BYTES_AHEAD, "{held} bytes are held after {number} rows");
+                }
+                let (place, key, value) = merged.next().unwrap().unwrap();
+                assert_eq!((key.last(), value.len()), (Some(&place.0), bytes));
+                assert!(before < Some(place.clone()), "{place:?} comes late");
+                before = Some(place);
+            }
+            assert!(merged.next().unwrap().is_none());
+            assert_eq!(merged.open, 0);
+        }
+    }
 
     /// Rows of any size come whole and in one order, and of all that were read ahead no large one is held.
     #[test]
@@ -135,16 +186,8 @@ mod tests {
         let ranges = (0..4).map(|range| vec![range]..vec![range + 1]);
         let mut merged = Merged::open(&store, ranges, 50, |key| key.last().copied()).unwrap();
         for n in 0..120 {
-            let held = |stream: &Stream| {
-                stream
-                    .rows
-                    .iter()
-                    .flat_map(|(_, value)| value)
-                    .map(Vec::len)
-                    .sum::<usize>()
-            };
-            let held: usize = merged.streams.iter().map(held).sum();
-            assert!(held < 4 * (SHARE.end() + 100), "{held} bytes are held");
+            let held = held(&merged);
+            assert!(held < 4 * (LARGEST_SHARE + 200), "{held} bytes are held");
             let (place, key, read) = merged.next().unwrap().unwrap();
             assert_eq!((place, key, read == value(n)), (n, vec![n % 4, n], true));
         }
