@@ -117,7 +117,7 @@ impl Instance {
             let kept = record.bytes.min(KEPT_BYTES) as usize;
             run.bytes() + kept
         });
-        640 + size_of::<(String, String)>() * record.tags.len() + record.text_bytes() + code
+        672 + size_of::<(String, String)>() * record.tags.len() + record.text_bytes() + code
     }
 }
 
