@@ -1,5 +1,7 @@
 //! Listing, counting and purging orchestrations.
 
+mod rows;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::SystemTime;
@@ -9,14 +11,14 @@ use tokio::task::JoinSet;
 use crate::client::handle::Client;
 use crate::client::info::{self, OrchestrationInfo, Payloads};
 use crate::client::manage::give;
-use crate::client::merged::Merged;
+use crate::client::orchestrations::rows::{ALWAYS, Place, read_token, token};
 use crate::client::source::View;
 use crate::client::submit::Submission;
 use crate::client::unreadable::Unreadable;
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::{InstanceId, PartitionId};
+use crate::id::InstanceId;
+use crate::store::instances;
 use crate::store::records::instance::{InstanceRecord, OrchestrationStatus, Order, StopKind};
-use crate::store::{instances, keys};
 use crate::time::Timestamp;
 
 /// How many rows one page may look at before it ends early: a filter that matches little must not read for ever.
@@ -36,27 +38,6 @@ const TERMINAL: [OrchestrationStatus; 4] = [
     OrchestrationStatus::Failed,
     OrchestrationStatus::Terminated,
     OrchestrationStatus::Canceled,
-];
-
-const LIVE: [OrchestrationStatus; 4] = [
-    OrchestrationStatus::Pending,
-    OrchestrationStatus::Running,
-    OrchestrationStatus::ContinuedAsNew,
-    OrchestrationStatus::Suspended,
-];
-
-/// A range of times that leaves nothing out.
-const ALWAYS: Range<Timestamp> = Timestamp(0)..Timestamp(u64::MAX);
-
-const ALL: [OrchestrationStatus; 8] = [
-    OrchestrationStatus::Pending,
-    OrchestrationStatus::Running,
-    OrchestrationStatus::Completed,
-    OrchestrationStatus::Failed,
-    OrchestrationStatus::Terminated,
-    OrchestrationStatus::Canceled,
-    OrchestrationStatus::ContinuedAsNew,
-    OrchestrationStatus::Suspended,
 ];
 
 /// Which orchestrations to list, count or purge. Made by [`Client::orchestrations`].
@@ -100,9 +81,6 @@ pub struct OrchestrationCount {
     /// How many there are.
     pub count: u64,
 }
-
-/// The place of an orchestration in the order of a list. In the order of ids the time is zero.
-type Place = (Timestamp, InstanceId);
 
 impl Client {
     /// Lists, counts and purges orchestrations.
@@ -315,11 +293,11 @@ impl OrchestrationQuery {
         let client = self.client.clone();
         client
             .on_blocking_thread(move |view| {
-                let mut rows = self.rows(view, None, 4_096)?;
                 let mut count = 0;
-                while let Some(((_, id), ..)) = rows.next()? {
+                self.each_row(view, |id, _| {
                     count += u64::from(id.as_str().starts_with(&self.prefix));
-                }
+                    Ok(())
+                })?;
                 Ok(count)
             })
             .await
@@ -334,16 +312,16 @@ impl OrchestrationQuery {
         let client = self.client.clone();
         client
             .on_blocking_thread(move |view| {
-                let mut rows = self.rows(view, None, 4_096)?;
                 let mut folded = start;
-                while let Some(((_, id), _, row)) = rows.next()? {
-                    match readable(self.record(view, &id, &row))? {
+                self.each_row(view, |id, row| {
+                    match readable(self.record(view, &id, row))? {
                         Ok(Some(record)) if self.matches(&id, &record) => add(&mut folded, record),
                         Ok(_) => {}
                         // A count says nothing of it, so at least the log does.
                         Err(reason) => drop(Unreadable::new(id.as_str(), &reason)),
                     }
-                }
+                    Ok(())
+                })?;
                 Ok(folded)
             })
             .await
@@ -404,76 +382,6 @@ impl OrchestrationQuery {
             }
         }
         Ok(page)
-    }
-
-    /// Whether a condition looks at more than the index holds.
-    fn needs_record(&self) -> bool {
-        self.only_some_live() || !self.names.is_empty() || !self.tags.is_empty() || self.changed != ALWAYS
-    }
-
-    /// Whether the index of statuses is read, which is in the order of creation.
-    fn is_indexed(&self) -> bool {
-        self.only_some_live() || !self.statuses.is_empty() || self.created != ALWAYS
-    }
-
-    /// The statuses in the index that can match.
-    fn indexed_statuses(&self) -> &[OrchestrationStatus] {
-        match (self.statuses.as_slice(), self.only_some_live()) {
-            ([], false) => &ALL,
-            // What has ended is not stopped, and may be much.
-            ([], true) => &LIVE,
-            (statuses, _) => statuses,
-        }
-    }
-
-    /// The rows that can match, in order, behind `after`.
-    fn rows<'a>(&self, view: View<'a>, after: Option<&Place>, chunk: usize) -> Result<Merged<'a, Place>> {
-        let View { reader, partitions, .. } = view;
-        let partitions = (0..partitions).map(PartitionId);
-        if self.is_indexed() {
-            let statuses = self.indexed_statuses();
-            let ranges = partitions.flat_map(|partition| {
-                statuses
-                    .iter()
-                    .map(move |status| self.index_range(partition, *status, after))
-            });
-            return Merged::open(reader, ranges, chunk, |key| {
-                keys::status_parts(key).map(|(created, id)| (created, InstanceId::trusted(id)))
-            });
-        }
-        let ranges = partitions.map(|partition| {
-            let mut range = keys::instances(partition, &self.prefix);
-            if let Some((_, id)) = after {
-                range.start = range.start.max(keys::behind(keys::instance(partition, id)));
-            }
-            range
-        });
-        Merged::open(reader, ranges, chunk, |key| {
-            keys::id_of(key).map(|id| (Timestamp(0), InstanceId::trusted(id)))
-        })
-    }
-
-    /// The part of the index that holds what can match in one partition with one status.
-    fn index_range(
-        &self,
-        partition: PartitionId,
-        status: OrchestrationStatus,
-        after: Option<&Place>,
-    ) -> Range<Vec<u8>> {
-        let nobody = InstanceId::trusted("");
-        let mut range = keys::statuses(partition, status);
-        range.start = range
-            .start
-            .max(keys::status(partition, status, self.created.start, &nobody));
-        range.end = range
-            .end
-            .min(keys::status(partition, status, self.created.end, &nobody));
-        if let Some((created, id)) = after {
-            range.start = range
-                .start
-                .max(keys::behind(keys::status(partition, status, *created, id)));
-        }
-        range
     }
 
     /// The record of a row: the row itself, or what the index points to.
@@ -558,45 +466,4 @@ fn awaits_unregistered(record: &InstanceRecord) -> bool {
         .as_ref()
         .is_some_and(|stopped| stopped.kind == StopKind::Unregistered);
     is_itself || !record.unregistered.is_empty()
-}
-
-/// What a page that ends here hands to the next one.
-fn token((created, id): &Place) -> String {
-    format!("{}:{id}", created.0)
-}
-
-fn read_token(token: &str) -> Result<Place> {
-    let parts = token.split_once(':');
-    let place = parts.and_then(|(created, id)| {
-        let id = InstanceId::orchestration(id).ok()?;
-        Some((Timestamp(created.parse().ok()?), id))
-    });
-    place.ok_or_else(|| {
-        Error::new(
-            ErrorKind::InvalidId,
-            format!(
-                "`{}` is not what a page of orchestrations gave as `next`",
-                token.chars().take(64).collect::<String>().escape_debug()
-            ),
-        )
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A token leads back to its place, whatever the id is made of, and anything else is refused and shown.
-    #[test]
-    fn a_token_leads_back_to_its_place() {
-        for (created, id) in [(0, "a"), (7, "a:b"), (u64::MAX, ":")] {
-            let place = (Timestamp(created), InstanceId::trusted(id));
-            assert_eq!(read_token(&token(&place)).unwrap(), place);
-        }
-        for broken in ["", "a", ":a", "1:", "-1:a", "1:@a@b", "x:a"] {
-            let error = read_token(broken).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::InvalidId);
-            assert!(error.to_string().contains(&format!("`{broken}`")), "{error}");
-        }
-    }
 }

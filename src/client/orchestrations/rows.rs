@@ -1,0 +1,185 @@
+//! The rows that a query over orchestrations reads, and their order.
+
+use std::ops::Range;
+
+use crate::client::merged::Merged;
+use crate::client::orchestrations::OrchestrationQuery;
+use crate::client::source::View;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{InstanceId, PartitionId};
+use crate::store::records::instance::OrchestrationStatus;
+use crate::store::{PageBounds, keys};
+use crate::time::Timestamp;
+
+const LIVE: [OrchestrationStatus; 4] = [
+    OrchestrationStatus::Pending,
+    OrchestrationStatus::Running,
+    OrchestrationStatus::ContinuedAsNew,
+    OrchestrationStatus::Suspended,
+];
+
+/// A range of times that leaves nothing out.
+pub(super) const ALWAYS: Range<Timestamp> = Timestamp(0)..Timestamp(u64::MAX);
+
+const ALL: [OrchestrationStatus; 8] = [
+    OrchestrationStatus::Pending,
+    OrchestrationStatus::Running,
+    OrchestrationStatus::Completed,
+    OrchestrationStatus::Failed,
+    OrchestrationStatus::Terminated,
+    OrchestrationStatus::Canceled,
+    OrchestrationStatus::ContinuedAsNew,
+    OrchestrationStatus::Suspended,
+];
+
+/// The place of an orchestration in the order of a list. In the order of ids the time is zero.
+pub(super) type Place = (Timestamp, InstanceId);
+
+impl OrchestrationQuery {
+    /// Whether a condition looks at more than the index holds.
+    pub(super) fn needs_record(&self) -> bool {
+        self.only_some_live() || !self.names.is_empty() || !self.tags.is_empty() || self.changed != ALWAYS
+    }
+
+    /// Whether the index of statuses is read, which is in the order of creation.
+    pub(super) fn is_indexed(&self) -> bool {
+        self.only_some_live() || !self.statuses.is_empty() || self.created != ALWAYS
+    }
+
+    /// The statuses in the index that can match.
+    fn indexed_statuses(&self) -> &[OrchestrationStatus] {
+        match (self.statuses.as_slice(), self.only_some_live()) {
+            ([], false) => &ALL,
+            // What has ended is not stopped, and may be much.
+            ([], true) => &LIVE,
+            (statuses, _) => statuses,
+        }
+    }
+
+    /// The rows that can match, in order, behind `after`.
+    pub(super) fn rows<'a>(&self, view: View<'a>, after: Option<&Place>, chunk: usize) -> Result<Merged<'a, Place>> {
+        Merged::open(view.reader, self.ranges(view, after), chunk, self.place())
+    }
+
+    /// Shows the rows that can match to `visit`, one range after the other, which costs less than all of them in one order.
+    pub(super) fn each_row(
+        &self,
+        view: View<'_>,
+        mut visit: impl FnMut(InstanceId, &[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let place = self.place();
+        for mut range in self.ranges(view, None) {
+            while range.start < range.end {
+                let page = view.reader.page(range.clone(), PageBounds::USUAL)?;
+                for (key, row) in &page.rows {
+                    // A key that no build has written has no place.
+                    if let Some((_, id)) = place(key) {
+                        visit(id, row)?;
+                    }
+                }
+                match page.rows.into_iter().next_back() {
+                    Some((last, _)) if page.full => range.start = keys::behind(last),
+                    _ => break,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The ranges of rows that can match, behind `after`. Each is in order.
+    fn ranges(&self, view: View<'_>, after: Option<&Place>) -> impl Iterator<Item = Range<Vec<u8>>> {
+        let indexed = match self.is_indexed() {
+            true => self.indexed_statuses(),
+            false => &[],
+        };
+        let partitions = (0..view.partitions).map(PartitionId);
+        partitions.flat_map(move |partition| {
+            let by_status = indexed
+                .iter()
+                .map(move |status| self.index_range(partition, *status, after));
+            let by_id = indexed.is_empty().then(|| self.id_range(partition, after));
+            by_status.chain(by_id)
+        })
+    }
+
+    /// Returns what reads the place of a row of these ranges from its key.
+    fn place(&self) -> fn(&[u8]) -> Option<Place> {
+        match self.is_indexed() {
+            true => |key| keys::status_parts(key).map(|(created, id)| (created, InstanceId::trusted(id))),
+            false => |key| keys::id_of(key).map(|id| (Timestamp(0), InstanceId::trusted(id))),
+        }
+    }
+
+    /// The orchestrations of one partition that can match, by their ids.
+    fn id_range(&self, partition: PartitionId, after: Option<&Place>) -> Range<Vec<u8>> {
+        let mut range = keys::instances(partition, &self.prefix);
+        if let Some((_, id)) = after {
+            range.start = range.start.max(keys::behind(keys::instance(partition, id)));
+        }
+        range
+    }
+
+    /// The part of the index that holds what can match in one partition with one status.
+    fn index_range(
+        &self,
+        partition: PartitionId,
+        status: OrchestrationStatus,
+        after: Option<&Place>,
+    ) -> Range<Vec<u8>> {
+        let nobody = InstanceId::trusted("");
+        let mut range = keys::statuses(partition, status);
+        range.start = range
+            .start
+            .max(keys::status(partition, status, self.created.start, &nobody));
+        range.end = range
+            .end
+            .min(keys::status(partition, status, self.created.end, &nobody));
+        if let Some((created, id)) = after {
+            range.start = range
+                .start
+                .max(keys::behind(keys::status(partition, status, *created, id)));
+        }
+        range
+    }
+}
+
+/// What a page that ends here hands to the next one.
+pub(super) fn token((created, id): &Place) -> String {
+    format!("{}:{id}", created.0)
+}
+
+pub(super) fn read_token(token: &str) -> Result<Place> {
+    let parts = token.split_once(':');
+    let place = parts.and_then(|(created, id)| {
+        let id = InstanceId::orchestration(id).ok()?;
+        Some((Timestamp(created.parse().ok()?), id))
+    });
+    place.ok_or_else(|| {
+        Error::new(
+            ErrorKind::InvalidId,
+            format!(
+                "`{}` is not what a page of orchestrations gave as `next`",
+                token.chars().take(64).collect::<String>().escape_debug()
+            ),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A token leads back to its place, whatever the id is made of, and anything else is refused and shown.
+    #[test]
+    fn a_token_leads_back_to_its_place() {
+        for (created, id) in [(0, "a"), (7, "a:b"), (u64::MAX, ":")] {
+            let place = (Timestamp(created), InstanceId::trusted(id));
+            assert_eq!(read_token(&token(&place)).unwrap(), place);
+        }
+        for broken in ["", "a", ":a", "1:", "-1:a", "1:@a@b", "x:a"] {
+            let error = read_token(broken).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidId);
+            assert!(error.to_string().contains(&format!("`{broken}`")), "{error}");
+        }
+    }
+}
