@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::orchestration;
+use super::orchestration::{self, Versions};
 use super::workload::{Archive, Ledger, Register};
 use crate::engine::Registry;
 use crate::engine::code::{EntityCode, EntityObject, OperationSpec};
@@ -49,7 +49,7 @@ impl Build {
         }
     }
 
-    pub(super) fn registry(self) -> Arc<Registry> {
+    pub(super) fn registry(self, versions: Versions) -> Arc<Registry> {
         let mut registry = Registry::default();
         let codes = [
             entity_code::<Ledger>(),
@@ -61,7 +61,7 @@ impl Build {
                 registry.add_entity(Arc::new(Changed { code, build: self })).unwrap();
             }
         }
-        orchestration::register(&mut registry, self);
+        orchestration::register(&mut registry, self, versions);
         Arc::new(registry)
     }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::builds::Build;
 use super::clients::{Effect, Heard, Request, What, Wish};
 use super::effects::{effect_at_last, effect_so_far};
 use super::life::Asked;
@@ -63,7 +62,7 @@ pub(super) fn heard(world: &World, index: usize) {
     let told = || format!("request {index} heard {heard:?}: {request:?}");
     if let Heard::Failed(kind) = heard {
         let possible = match kind {
-            ErrorKind::Quarantined | ErrorKind::Unregistered => world.climate.bad_builds,
+            ErrorKind::Quarantined | ErrorKind::Unregistered => world.climate.bad_builds || world.climate.versions,
             ErrorKind::Overloaded => {
                 let has_new_id = world.climate.capped && request.id.is_some();
                 request.refuse_when_full || has_new_id || matches!(request.what, What::Order(Wish::Raise(_)))
@@ -150,7 +149,8 @@ pub(super) fn when_idle(world: &mut World) {
     {
         assert!(blocked(request.target.as_str()), "nobody answers: {request:?}");
     }
-    if survey.quarantined.is_empty() && world.life.held.is_empty() && world.life.build == Build::Good {
+    world.check_code_when_idle();
+    if survey.quarantined.is_empty() && world.life.held.is_empty() && world.life_has_all_code() {
         match world.climate.orchestrations {
             Some(_) => world.check_when_idle(),
             None => nothing_waits(world),

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::orchestration::Conditions;
+use super::orchestration::{Conditions, Versions};
 use super::padding::{MOST_PAYLOAD_BYTES, PAYLOAD_BYTES};
 use super::random::Random;
 use crate::engine::Limits;
@@ -67,6 +67,8 @@ pub(super) struct Climate {
     pub(super) large: bool,
     /// Whether request ids, dead letters and early events meet their caps.
     pub(super) capped: bool,
+    /// Whether lives register different versions of the orchestration.
+    pub(super) versions: bool,
     /// Nothing if there are entities only.
     pub(super) orchestrations: Option<Conditions>,
 }
@@ -108,6 +110,7 @@ impl Climate {
             impatient: false,
             large: false,
             capped: false,
+            versions: false,
             orchestrations: None,
         }
     }
@@ -117,6 +120,27 @@ impl Climate {
         self.impatient = aside.chance(40);
         self.large = aside.chance(25);
         self.capped = aside.chance(25);
+    }
+
+    /// Draws what was added after that.
+    pub(super) fn draw_later(&mut self, later: &mut Random) {
+        self.versions = self.orchestrations.is_some() && later.chance(40);
+    }
+
+    /// The versions of the orchestration with which a run begins and ends.
+    pub(super) fn all_versions(&self) -> Versions {
+        match self.versions {
+            true => Versions::ALL,
+            false => Versions::ONE,
+        }
+    }
+
+    /// The versions of one life of the hub.
+    pub(super) fn draw_versions(&self, later: &mut Random) -> Versions {
+        match self.versions {
+            true => Versions::draw(later),
+            false => Versions::ONE,
+        }
     }
 
     /// Draws the same of the limits of one life.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::builds::Build;
 use super::check;
 use super::life::Life;
+use super::orchestration::Versions;
 use super::plan::{Kind, NEVER_MS};
 use super::sights::Sight;
 use super::world::World;
@@ -37,15 +38,16 @@ impl World {
             }
             false => self.now.0 += self.random.below(1_000),
         }
-        self.reopen(keep, build);
+        let versions = self.climate.draw_versions(&mut self.later);
+        self.reopen(keep, build, versions);
     }
 
-    pub(super) fn reopen(&mut self, keep: usize, build: Build) {
+    pub(super) fn reopen(&mut self, keep: usize, build: Build, versions: Versions) {
         let lost = self.model.unsynced() - keep;
         let last = self.life.written - lost as u64;
         self.story.tell(|| {
             format!(
-                "{} crash: {lost} commits lost, {last} is the last, then {build:?}",
+                "{} crash: {lost} commits lost, {last} is the last, then {build:?} with {versions:?}",
                 self.now.0
             )
         });
@@ -63,12 +65,18 @@ impl World {
         self.chronicle.forget_after(last);
         check::after_crash(self);
         self.check_after_crash();
-        self.life = Life::open(&self.model, build, &self.climate, &mut self.random, &mut self.aside);
+        let (random, aside) = (&mut self.random, &mut self.aside);
+        self.life = Life::open(&self.model, build, versions, &self.climate, random, aside);
+    }
+
+    /// Whether the code of this life can run whatever is there.
+    pub(super) fn life_has_all_code(&self) -> bool {
+        self.life.build == Build::Good && self.life.versions.run_all_of(self.climate.all_versions())
     }
 
     /// Whether everything can come to its end without an open, which would take up again whatever this life has forgotten.
     fn may_rest_in_this_life(&self) -> bool {
-        !self.life.failed && self.life.build == Build::Good
+        !self.life.failed && self.life_has_all_code()
     }
 
     /// Lets time pass until no timer is left, in the life that set them: whatever is due, ready or waiting proceeds.
@@ -86,7 +94,7 @@ impl World {
         let keep = self.random.index(self.model.unsynced() + 1);
         let in_this_life = self.may_rest_in_this_life() && self.aside.chance(50);
         if !in_this_life {
-            self.reopen(keep, Build::Good);
+            self.reopen(keep, Build::Good, self.climate.all_versions());
         }
         // Whoever was held is let go; the good build leaves nobody else waiting.
         for kind in Kind::ALL {
@@ -121,7 +129,7 @@ impl World {
         let before = self.lasting_rows();
         // Nothing is held, since nothing would release it.
         let bad_builds = std::mem::take(&mut self.climate.bad_builds);
-        self.reopen(self.model.unsynced(), Build::Good);
+        self.reopen(self.model.unsynced(), Build::Good, self.climate.all_versions());
         self.climate.bad_builds = bad_builds;
         self.finish();
         let after = self.lasting_rows();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::builds::Build;
 use super::climate::Climate;
-use super::orchestration::RunningJob;
+use super::orchestration::{RunningJob, Versions};
 use super::plan::{Kind, key};
 use super::random::Random;
 use crate::commit::CommitOrder;
@@ -20,6 +20,7 @@ use crate::time::{Aging, Timestamp};
 /// One life of the hub, from an open to a crash.
 pub(super) struct Life {
     pub(super) build: Build,
+    pub(super) versions: Versions,
     /// Entities that are held until an operator resumes them.
     pub(super) held: BTreeSet<InstanceId>,
     pub(super) slots: Arc<ActivitySlots>,
@@ -108,6 +109,7 @@ impl Life {
     pub(super) fn open(
         model: &Arc<Model>,
         build: Build,
+        versions: Versions,
         climate: &Climate,
         random: &mut Random,
         aside: &mut Random,
@@ -122,7 +124,7 @@ impl Life {
             conditions.bound(&mut limits, random);
         }
         climate.limit_aside(&mut limits, aside);
-        let registry = build.registry();
+        let registry = build.registry(versions);
         let mut held: BTreeSet<InstanceId> = BTreeSet::new();
         if climate.bad_builds && random.chance(20) {
             held.insert(random.pick(&Kind::ALL).id(&key(climate, random)));
@@ -162,6 +164,7 @@ impl Life {
         });
         Self {
             build,
+            versions,
             held: held.clone(),
             slots: Arc::clone(&slots),
             seats: seats.collect(),

@@ -14,7 +14,8 @@
 //!
 //! What may happen in a run is in `climate`, how it happens in `world` and the files that it leads to, and what has to be true in
 //! `check`. Orchestrations have all that once more in `orchestration`; half of the tests run without them. A seed that finds a
-//! bug goes into `corpus.txt`.
+//! bug goes into `corpus.txt`. The first of them were found before the simulation drew what `World::later` decides, so the
+//! corpus is played twice, without that and with it; `ABIDE_EDITION=first` is without it.
 
 mod asking;
 mod builds;

@@ -45,10 +45,13 @@ pub(super) enum Sight {
     ActivityThatWaited,
     EarlyEvent,
     EndTold,
+    OrchestrationVersionGone,
+    OrchestrationVersionChanged,
+    OrchestrationRunByNewerCode,
 }
 
 impl Sight {
-    pub(super) const OF_ORCHESTRATIONS: [Self; 18] = [
+    pub(super) const OF_ORCHESTRATIONS: [Self; 21] = [
         Self::OrchestrationCompleted,
         Self::OrchestrationFailed,
         Self::OrchestrationTerminated,
@@ -67,6 +70,9 @@ impl Sight {
         Self::ActivityThatWaited,
         Self::EarlyEvent,
         Self::EndTold,
+        Self::OrchestrationVersionGone,
+        Self::OrchestrationVersionChanged,
+        Self::OrchestrationRunByNewerCode,
     ];
 
     pub(super) const ALL: [Self; 24] = [

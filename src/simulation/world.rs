@@ -27,11 +27,21 @@ pub(super) enum Cast {
     WithOrchestrations,
 }
 
+/// Which edition of the simulation a seed is played in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Edition {
+    /// The one in which the first seeds of the corpus were found.
+    First,
+    Newest,
+}
+
 /// The world of one run.
 pub(super) struct World {
     pub(super) random: Random,
     /// Decides what was added after the first seeds were kept in the corpus, so that those still tell their stories.
     pub(super) aside: Random,
+    /// Decides what was added after that.
+    pub(super) later: Random,
     pub(super) climate: Climate,
     pub(super) now: Timestamp,
     pub(super) model: Arc<Model>,
@@ -53,7 +63,7 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new(seed: u64, told: bool, cast: Cast) -> Self {
+    pub(super) fn new(seed: u64, told: bool, cast: Cast, edition: Edition) -> Self {
         workload::reset_service();
         let mut random = Random::new(seed);
         let mut climate = Climate::draw(&mut random);
@@ -62,14 +72,20 @@ impl World {
         }
         let mut aside = Random::new(!seed);
         climate.draw_aside(&mut aside);
+        let mut later = Random::new(seed.rotate_left(32));
+        if edition == Edition::Newest {
+            climate.draw_later(&mut later);
+        }
         let model = Arc::new(Model::new());
         let story = Story { told };
         story.tell(|| format!("{climate:?}"));
         let now = Timestamp(1_000_000);
-        let life = Life::open(&model, Build::Good, &climate, &mut random, &mut aside);
+        let versions = climate.all_versions();
+        let life = Life::open(&model, Build::Good, versions, &climate, &mut random, &mut aside);
         Self {
             random,
             aside,
+            later,
             climate,
             now,
             model,

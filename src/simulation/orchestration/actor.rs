@@ -54,14 +54,17 @@ job!(Narrow, "narrow", ActivityOptions::new().limit(1));
 async fn play(ctx: OrchestrationContext, program: Program) -> Result<Told, Trouble> {
     let told = each(&ctx, &program.acts).await?;
     if program.rounds > 0 {
-        let next = ctx.continue_as_new(program.next());
+        let mut next = ctx.continue_as_new(program.next());
+        if let Some(version) = &program.next_version {
+            next = next.version(version);
+        }
         match program.keeps_events {
             true => next.await,
             false => next.discard_events().await,
         }
     }
     match program.end {
-        Finish::Return => Ok(told),
+        Finish::Return => Ok(program.output(told, ctx.version())),
         Finish::Fail => Err(Trouble("as planned".to_owned())),
         Finish::Panic => std::panic::resume_unwind(Box::new("as planned")),
     }
@@ -134,6 +137,7 @@ fn perform(ctx: OrchestrationContext, act: Act) -> LocalBoxFuture<Result<Told, T
             Act::Child {
                 program,
                 id,
+                version,
                 retry,
                 fatal,
             } => {
@@ -141,15 +145,21 @@ fn perform(ctx: OrchestrationContext, act: Act) -> LocalBoxFuture<Result<Told, T
                 if let Some(id) = id {
                     child = child.instance_id(id);
                 }
+                if let Some(version) = version {
+                    child = child.version(version);
+                }
                 if let Some(retry) = retry {
                     child = child.retry(retry.policy());
                 }
                 judge(child.await.map_err(|error| describe(&error)), fatal)
             }
-            Act::Start { program, id } => {
-                let start = ctx.start_orchestration::<Play>(*program);
+            Act::Start { program, id, version } => {
+                let mut start = ctx.start_orchestration::<Play>(*program);
                 if let Some(id) = id {
-                    let _ = start.instance_id(id);
+                    start = start.instance_id(id);
+                }
+                if let Some(version) = version {
+                    let _ = start.version(version);
                 }
                 Ok(Told::Nothing)
             }

@@ -89,12 +89,13 @@ impl World {
     }
 
     fn start(&mut self) -> Order {
-        let program = self.drawer.program(&self.climate, &mut self.random);
+        let mut program = self.drawer.program(&self.climate, &mut self.random);
+        self.dress(&mut program);
         let later = self.random.chance(20);
         let at = later.then(|| Timestamp(self.now.0 + self.random.pick(&[0, 1, 400, 60_000])));
         Order::Start(Box::new(StartRecord {
             name: "play".to_owned(),
-            version: self.random.chance(50).then(String::new),
+            version: self.random.chance(50).then(|| self.some_version()),
             input: serde_json::to_vec(&program).expect("a program serialises"),
             at,
             reuse: *self.random.pick(&[

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::check::has_asked;
+use super::code::started;
 use super::program::is_of_orchestration;
 use super::reference::Reference;
 use crate::engine::Step;
@@ -57,7 +58,7 @@ pub(super) struct Ask {
 /// What one commit shows.
 #[derive(Debug, Default)]
 pub(in crate::simulation) struct Shown {
-    turns: Vec<(String, ExecutionId, TurnRecord)>,
+    pub(super) turns: Vec<(String, ExecutionId, TurnRecord)>,
     /// Executions that follow on others and are still to begin.
     starts: Vec<(String, StartRecord)>,
     ends: Vec<(String, EndRecord)>,
@@ -201,6 +202,7 @@ impl World {
                             .push((id(), records::decode(value, "start").expect("a start")));
                     } else if key[2] == tables.instance {
                         let record: InstanceRecord = records::decode(value, "instance").expect("an instance");
+                        self.check_code(&id(), &record);
                         self.note_status(&id(), &record, &mut suspended);
                     } else if key[2] == tables.state {
                         self.look_at_state(&id(), value, step, &mut shown);
@@ -232,6 +234,7 @@ impl World {
             );
         }
         self.check_what_is_carried(&shown);
+        self.check_versions_of_children(&shown);
         for output in &step.outputs {
             if let Output::StartActivity {
                 activity,
@@ -246,12 +249,13 @@ impl World {
         shown
     }
 
-    /// Whoever continues as new takes along what it has not read, in order.
-    fn check_what_is_carried(&self, shown: &Shown) {
+    /// Whoever continues as new has the input and the version that it asked for, and takes along what it has not read, in order.
+    fn check_what_is_carried(&mut self, shown: &Shown) {
+        let mut versions_changed = false;
         for (at, (id, execution, turn)) in shown.turns.iter().enumerate() {
-            if !matches!(turn.commands.last(), Some(Command::ContinueAsNew { .. })) {
+            let Some(Command::ContinueAsNew { input, version, .. }) = turn.commands.last() else {
                 continue;
-            }
+            };
             let instance = InstanceId::trusted(id.as_str());
             let partition = instance.partition(self.climate.partitions);
             let range = keys::turns(partition, &instance, *execution, 0..u32::MAX);
@@ -274,22 +278,34 @@ impl World {
             let begins = |(of, _, turn): &&(String, ExecutionId, TurnRecord)| {
                 of == id && matches!(turn.incoming.first(), Some(Incoming::Started(_)))
             };
-            let carried: Vec<(String, Vec<u8>)> = match shown.turns[at + 1..].iter().find(begins) {
-                Some((_, _, turn)) => turn.incoming.iter().filter_map(raised).collect(),
-                None => {
-                    let start = shown.starts.iter().rfind(|(of, _)| of == id);
-                    let events = start.map(|(_, start)| start.events.clone()).unwrap_or_default();
-                    events
-                        .into_iter()
-                        .map(|(name, payload)| (name, payload.to_vec()))
-                        .collect()
+            let next = shown.turns[at + 1..].iter().find(begins);
+            let start = shown.starts.iter().rfind(|(of, _)| of == id);
+            let (begun, carried) = match (next, start) {
+                (Some((_, _, turn)), _) => {
+                    let begun = turn.incoming.iter().find_map(started).expect("it begins");
+                    let carried = turn.incoming.iter().filter_map(raised).collect();
+                    (Some((&begun.input, begun.version.clone())), carried)
                 }
+                (None, Some((_, start))) => {
+                    let begun = (&start.input, start.version.clone().unwrap_or_default());
+                    let carried = start.events.iter();
+                    let carried = carried.map(|(name, payload)| (name.clone(), payload.to_vec()));
+                    (Some(begun), carried.collect())
+                }
+                (None, None) => (None, Vec::new()),
             };
+            let version = version.as_ref().unwrap_or(&reference.version);
+            if let Some(begun) = begun {
+                assert_eq!(begun, (input, version.clone()), "what {id} continues with");
+            }
+            let is_other = *version != reference.version;
+            versions_changed |= is_other;
             assert!(
                 carried.starts_with(&unread),
                 "{id} continues as new with {carried:?} and has not read {unread:?}"
             );
         }
+        self.see(Sight::OrchestrationVersionChanged, versions_changed);
     }
 
     /// Notes where an orchestration comes to stand, and whether it was suspended before and is so still.

@@ -49,6 +49,8 @@ impl Drawer {
                 0
             },
             keeps_events: random.chance(70),
+            next_version: None,
+            tells_version: false,
             end: match random.below(100) {
                 0..16 => Finish::Fail,
                 16..18 if climate.failures => Finish::Panic,
@@ -84,12 +86,14 @@ impl Drawer {
             86..91 if generations > 0 => Act::Child {
                 program: Box::new(self.grow(generations - 1, climate, random)),
                 id: random.chance(20).then(|| known_id(random)),
+                version: None,
                 retry: random.chance(30).then(|| retry(random)),
                 fatal: random.chance(30),
             },
             91..93 if generations > 0 => Act::Start {
                 program: Box::new(self.grow(generations - 1, climate, random)),
                 id: random.chance(30).then(|| known_id(random)),
+                version: None,
             },
             93..98 => Act::Send {
                 to: known_id(random),

@@ -131,7 +131,7 @@ impl World {
         }
         if let Some(stopped) = &record.stopped {
             let foreseen = match stopped.kind {
-                StopKind::Unregistered => self.climate.bad_builds,
+                StopKind::Unregistered => self.climate.bad_builds || self.climate.versions,
                 StopKind::Panicked => true,
                 _ => false,
             };

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::actor::Play;
+use super::code::started;
 use super::reference::{End, Reference};
+use super::versions::Versions;
 use crate::engine::code::{Begin, OrchestrationCode, OrchestrationRun, TurnEnd};
 use crate::id::Sequence;
 use crate::orchestration::orchestration_code;
@@ -14,45 +16,59 @@ use crate::store::records::history::{Command, Incoming, TurnRecord};
 use crate::store::records::instance::{StopKind, Stopped};
 use crate::time::Timestamp;
 
-/// The code of [`Play`], watched.
-pub(super) struct Lockstep(Arc<dyn OrchestrationCode>);
+/// The code of [`Play`] in one version, watched.
+pub(super) struct Lockstep {
+    code: Arc<dyn OrchestrationCode>,
+    version: &'static str,
+    /// All versions that are registered with it.
+    versions: Versions,
+}
 
 struct Pair {
+    version: &'static str,
+    versions: Versions,
     instance: String,
     run: Box<dyn OrchestrationRun>,
     reference: Reference,
 }
 
 impl Lockstep {
-    pub(super) fn new() -> Self {
-        Self(orchestration_code::<Play>())
+    pub(super) fn new(version: &'static str, versions: Versions) -> Self {
+        Self {
+            code: orchestration_code::<Play>(),
+            version,
+            versions,
+        }
     }
 }
 
 impl OrchestrationCode for Lockstep {
     fn name(&self) -> &str {
-        self.0.name()
+        self.code.name()
     }
 
     fn version(&self) -> &str {
-        self.0.version()
+        self.version
     }
 
     fn begin(&self, begin: Begin) -> Box<dyn OrchestrationRun> {
         Box::new(Pair {
             instance: begin.instance.to_string(),
             reference: Reference::new(begin.instance.as_str()),
-            run: self.0.begin(begin),
+            run: self.code.begin(begin),
+            version: self.version,
+            versions: self.versions,
         })
     }
 
     fn check_input(&self, input: &[u8]) -> Result<(), String> {
-        self.0.check_input(input)
+        self.code.check_input(input)
     }
 }
 
 impl OrchestrationRun for Pair {
     fn turn(&mut self, time: Timestamp, incoming: &[Incoming]) -> Result<TurnEnd, Stopped> {
+        self.has_the_right_version(incoming);
         let asked = self.reference.turn(time, incoming);
         let end = match self.run.turn(time, incoming) {
             Ok(end) => end,
@@ -81,6 +97,7 @@ impl OrchestrationRun for Pair {
     }
 
     fn replay(&mut self, number: u32, turn: &TurnRecord) -> Result<(), Stopped> {
+        self.has_the_right_version(&turn.incoming);
         let asked = self.reference.turn(turn.time, &turn.incoming);
         let replayed = self.run.replay(number, turn);
         if let Err(stopped) = &replayed {
@@ -107,6 +124,19 @@ impl OrchestrationRun for Pair {
 }
 
 impl Pair {
+    /// An execution is run by the code of its own version, or of the newest one where that runs older ones.
+    fn has_the_right_version(&self, incoming: &[Incoming]) {
+        if let Some(started) = incoming.iter().find_map(started) {
+            assert_eq!(
+                self.versions.runs(&started.version),
+                Some(self.version),
+                "the code that runs {}, which began with `{}`",
+                self.instance,
+                started.version
+            );
+        }
+    }
+
     fn is_foreseen(&self, stopped: &Stopped) {
         let foreseen = stopped.kind == StopKind::Panicked && self.reference.end == Some(End::Panicked);
         assert!(foreseen, "{} is stopped: {stopped:?}", self.instance);

@@ -8,8 +8,10 @@ mod actor;
 mod asking;
 mod check;
 mod chronicle;
+mod code;
 mod conditions;
 mod draw;
+mod dress;
 mod effects;
 mod ending;
 mod inventory;
@@ -19,6 +21,7 @@ mod program;
 mod reference;
 mod rows;
 mod steps;
+mod versions;
 mod waits;
 
 use std::sync::Arc;
@@ -33,13 +36,17 @@ pub(super) use draw::Drawer;
 pub(super) use effects::repeated;
 pub(super) use jobs::RunningJob;
 pub(super) use program::is_of_orchestration;
+pub(super) use versions::Versions;
 
 /// Adds what a build knows of orchestrations.
-pub(super) fn register(registry: &mut Registry, build: Build) {
+pub(super) fn register(registry: &mut Registry, build: Build, versions: Versions) {
     if build != Build::LacksOrchestrations {
-        registry
-            .add_orchestration(Arc::new(lockstep::Lockstep::new()))
-            .expect("its name is legal");
+        registry.version_match = versions.version_match();
+        for version in versions.registered() {
+            registry
+                .add_orchestration(Arc::new(lockstep::Lockstep::new(version, versions)))
+                .expect("its name is legal");
+        }
     }
     if build != Build::LacksActivities {
         for code in [activity_code::<actor::Wide>(), activity_code::<actor::Narrow>()] {

@@ -27,7 +27,17 @@ pub(super) struct Program {
     pub(super) rounds: u32,
     /// Whether it takes unread events along.
     pub(super) keeps_events: bool,
+    /// The version with which it continues, if it names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) next_version: Option<String>,
+    /// Whether it tells at its end the version with which it began.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(super) tells_version: bool,
     pub(super) end: Finish,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// How a program ends that came to its end.
@@ -79,6 +89,8 @@ pub(super) enum Act {
         program: Box<Program>,
         /// Its id, if it is not one of its own.
         id: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<String>,
         retry: Option<Retry>,
         fatal: bool,
     },
@@ -86,6 +98,8 @@ pub(super) enum Act {
     Start {
         program: Box<Program>,
         id: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<String>,
     },
     Send {
         to: String,
@@ -134,6 +148,7 @@ pub(super) enum Told {
     List(Vec<Told>),
     Won(usize, Box<Told>),
     Failed(String),
+    Version(String),
 }
 
 /// Why a program did not come to its end, or what an activity fails with.
@@ -165,6 +180,14 @@ impl Program {
     /// Whether it panics when it comes to its end.
     pub(super) fn panics(&self) -> bool {
         self.rounds == 0 && self.end == Finish::Panic
+    }
+
+    /// What it returns, after what came of its acts.
+    pub(super) fn output(&self, told: Told, version: &str) -> Told {
+        match self.tells_version {
+            true => Told::List(vec![told, Told::Version(version.to_owned())]),
+            false => told,
+        }
     }
 
     /// What the next execution is begun with.

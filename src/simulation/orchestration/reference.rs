@@ -13,6 +13,8 @@ use crate::time::Timestamp;
 #[derive(Debug, Default)]
 pub(super) struct Reference {
     instance: String,
+    /// The version with which it began.
+    pub(super) version: String,
     program: Option<Program>,
     root: Option<Task>,
     pub(super) steps: Steps,
@@ -81,6 +83,7 @@ impl Reference {
     fn deliver(&mut self, incoming: &Incoming) {
         if let Incoming::Started(started) = incoming {
             self.steps.begin(&self.instance, started);
+            self.version.clone_from(&started.version);
             let program: Program = serde_json::from_slice(&started.input).expect("the input is a program");
             self.root = Some(each(program.acts.clone()));
             self.program = Some(program);
@@ -100,7 +103,7 @@ impl Reference {
                 return self.fail(format!("{kind:?}"));
             }
             match ended {
-                Some(Ok(told)) => return self.come_to_end(&told),
+                Some(Ok(told)) => return self.come_to_end(told),
                 Some(Err(Trouble(text))) => return self.fail(text),
                 None if !self.steps.stirred => return,
                 None => {}
@@ -108,18 +111,21 @@ impl Reference {
         }
     }
 
-    fn come_to_end(&mut self, told: &Told) {
+    fn come_to_end(&mut self, told: Told) {
         let program = self.program.as_ref().expect("it has begun");
         if program.rounds > 0 {
             let last = Command::ContinueAsNew {
                 input: json(&program.next()),
-                version: None,
+                version: program.next_version.clone(),
                 keep_events: program.keeps_events,
             };
             return self.finish(last, End::Continued);
         }
         match program.end {
-            Finish::Return => self.finish(Command::Complete { output: json(told) }, End::Completed),
+            Finish::Return => {
+                let output = json(&program.output(told, &self.version));
+                self.finish(Command::Complete { output }, End::Completed);
+            }
             Finish::Fail => self.fail("as planned".to_owned()),
             Finish::Panic => unreachable!("it was seen above"),
         }
@@ -287,13 +293,24 @@ fn begin(act: Act, steps: &mut Steps) -> Task {
         Act::Child {
             program,
             id,
+            version,
             retry,
             fatal,
-        } => begin_child(&program, id, retry, fatal, steps),
-        Act::Start { program, id } => {
+        } => {
             let sequence = steps.claim();
             let id = id.unwrap_or_else(|| steps.derived_id(sequence));
-            steps.send(start(sequence, id, &program, false));
+            begin_child(
+                sequence,
+                start(sequence, id, version, &program, true),
+                retry,
+                fatal,
+                steps,
+            )
+        }
+        Act::Start { program, id, version } => {
+            let sequence = steps.claim();
+            let id = id.unwrap_or_else(|| steps.derived_id(sequence));
+            steps.send(start(sequence, id, version, &program, false));
             Task::Done(Told::Nothing)
         }
         Act::Send { to, name, note } => {
@@ -314,23 +331,20 @@ fn begin(act: Act, steps: &mut Steps) -> Task {
     }
 }
 
-fn begin_child(program: &Program, id: Option<String>, retry: Option<Retry>, fatal: bool, steps: &mut Steps) -> Task {
-    let sequence = steps.claim();
-    let id = id.unwrap_or_else(|| steps.derived_id(sequence));
-    let command = start(sequence, id.clone(), program, true);
-    match steps.child(sequence, id, command, retry) {
+fn begin_child(sequence: Sequence, command: Command, retry: Option<Retry>, fatal: bool, steps: &mut Steps) -> Task {
+    match steps.child(sequence, command, retry) {
         Ok(()) => Task::Step(sequence, Reading::Told, fatal),
         Err(kind) if fatal => Task::Failing(Trouble(runtime(kind))),
         Err(kind) => Task::Refused(kind),
     }
 }
 
-fn start(sequence: Sequence, instance: String, program: &Program, wait: bool) -> Command {
+fn start(sequence: Sequence, instance: String, version: Option<String>, program: &Program, wait: bool) -> Command {
     Command::StartOrchestration {
         sequence,
         instance,
         name: "play".to_owned(),
-        version: None,
+        version,
         input: json(program),
         tags: Vec::new(),
         wait,

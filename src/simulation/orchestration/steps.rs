@@ -163,7 +163,6 @@ impl Steps {
     pub(super) fn child(
         &mut self,
         sequence: Sequence,
-        instance: String,
         command: Command,
         retry: Option<Retry>,
     ) -> Result<(), ErrorKind> {
@@ -171,7 +170,7 @@ impl Steps {
             return Err(ErrorKind::ChildInLock);
         }
         let attempts = self.attempts(&command, retry);
-        self.open(sequence, What::Child(instance, attempts), command);
+        self.open(sequence, What::Child(instance_of(&command), attempts), command);
         Ok(())
     }
 
@@ -507,6 +506,14 @@ impl Attempts {
         let due = Timestamp(now.0 + wait);
         let in_time = |overall| due.0 <= self.begun.0 + overall;
         retry.overall.is_none_or(in_time).then_some(due)
+    }
+}
+
+/// The orchestration that a command starts.
+fn instance_of(command: &Command) -> String {
+    match command {
+        Command::StartOrchestration { instance, .. } => instance.clone(),
+        _ => unreachable!("a child is begun by a start"),
     }
 }
 

@@ -1,0 +1,101 @@
+//! Which version of the code runs an orchestration, and which orchestrations wait for a version that is gone.
+
+use super::chronicle::Shown;
+use crate::simulation::builds::Build;
+use crate::simulation::sights::Sight;
+use crate::simulation::world::World;
+use crate::store::records::history::{Command, Incoming, Parent, Started};
+use crate::store::records::instance::{InstanceRecord, OrchestrationStatus, StopKind};
+
+impl World {
+    /// Whether this life has code for an orchestration.
+    fn can_run(&self, record: &InstanceRecord) -> bool {
+        self.life.build != Build::LacksOrchestrations && self.life.versions.runs(&record.version).is_some()
+    }
+
+    /// Sees which code runs an orchestration. It stops as unregistered only in a life that has none for it.
+    pub(super) fn check_code(&mut self, id: &str, record: &InstanceRecord) {
+        let is_gone = |record: &InstanceRecord| {
+            let stopped = record.stopped.as_ref();
+            stopped.is_some_and(|stopped| stopped.kind == StopKind::Unregistered)
+        };
+        let runs = self.life.versions.runs(&record.version);
+        let is_older = record.status == OrchestrationStatus::Running && record.stopped.is_none();
+        let is_older = is_older && runs.is_some_and(|version| version != record.version);
+        self.see(Sight::OrchestrationRunByNewerCode, is_older);
+        // A row that says so already may be of the life before.
+        if !is_gone(record) || self.instance_record(id).is_some_and(|before| is_gone(&before)) {
+            return;
+        }
+        assert!(
+            !self.can_run(record),
+            "{id} is stopped and its code is there: {record:?}"
+        );
+        let is_version = self.life.build != Build::LacksOrchestrations;
+        self.see(Sight::OrchestrationVersionGone, is_version);
+    }
+
+    /// When nothing is left to do, nothing waits for code that is there, and nobody says so.
+    pub(in crate::simulation) fn check_code_when_idle(&self) {
+        let instances = self.inventory().instances;
+        let holds_up =
+            |record: &InstanceRecord| record.stopped.is_some() || record.status == OrchestrationStatus::Suspended;
+        let says_nothing = self.life_has_all_code() && !instances.values().any(holds_up);
+        for (id, record) in instances {
+            assert!(
+                !says_nothing || record.unregistered.is_empty(),
+                "{id} says that it waits for code that is there: {record:?}"
+            );
+            let is_active = !record.status.is_terminal() && record.status != OrchestrationStatus::Suspended;
+            let waits = |stop: &crate::store::records::instance::Stopped| stop.kind == StopKind::Unregistered;
+            let waits = is_active && record.stopped.as_ref().is_some_and(waits);
+            assert!(
+                !(waits && self.can_run(&record)),
+                "{id} waits for code that is there: {record:?}"
+            );
+        }
+    }
+
+    /// A sub-orchestration begins with the version that its parent named, or with the newest one of this life.
+    pub(super) fn check_versions_of_children(&self, shown: &Shown) {
+        for (at, (id, _, turn)) in shown.turns.iter().enumerate() {
+            let Some(started) = turn.incoming.iter().find_map(started) else {
+                continue;
+            };
+            // What was there before under this id may have continued as new, or may begin once more.
+            let is_first = self.instance_record(id).is_none() && shown.turns[..at].iter().all(|(of, ..)| of != id);
+            let parent = started.parent.as_ref().filter(|_| is_first);
+            let Some(named) = parent.and_then(|parent| self.named_version(parent, shown)) else {
+                continue;
+            };
+            let expected = named.unwrap_or_else(|| self.life.versions.newest().to_owned());
+            assert_eq!(started.version, expected, "the version of {id}, which {parent:?} began");
+        }
+    }
+
+    /// What a parent asked for, if its history is still there.
+    fn named_version(&self, parent: &Parent, shown: &Shown) -> Option<Option<String>> {
+        let record = self.instance_record(&parent.instance);
+        let record = record.filter(|record| record.execution == parent.execution);
+        let before = record.map(|record| self.history(&parent.instance, &record));
+        let here = shown
+            .turns
+            .iter()
+            .filter(|(of, execution, _)| *of == parent.instance && *execution == parent.execution);
+        let turns = before
+            .into_iter()
+            .flatten()
+            .chain(here.map(|(_, _, turn)| turn.clone()));
+        turns.flat_map(|turn| turn.commands).find_map(|command| match command {
+            Command::StartOrchestration { sequence, version, .. } if sequence == parent.sequence => Some(version),
+            _ => None,
+        })
+    }
+}
+
+pub(super) fn started(incoming: &Incoming) -> Option<&Started> {
+    match incoming {
+        Incoming::Started(started) => Some(started),
+        _ => None,
+    }
+}

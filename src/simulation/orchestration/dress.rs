@@ -1,0 +1,52 @@
+//! What is added to a program after it was drawn, so that old seeds draw the same programs.
+
+use super::program::{Act, Program};
+use super::versions;
+use crate::simulation::random::Random;
+use crate::simulation::world::World;
+
+impl World {
+    /// Adds to a program, and to those within it.
+    pub(super) fn dress(&mut self, program: &mut Program) {
+        if self.climate.versions {
+            name_versions(program, &mut self.later);
+        }
+    }
+
+    /// The version that a client names which names one.
+    pub(super) fn some_version(&mut self) -> String {
+        match self.climate.versions {
+            true => (*self.later.pick(&versions::ALL)).to_owned(),
+            false => String::new(),
+        }
+    }
+}
+
+fn name_versions(program: &mut Program, later: &mut Random) {
+    program.tells_version = later.chance(50);
+    program.next_version = some_version(later);
+    each_act(&mut program.acts, &mut |act| match act {
+        Act::Child { program, version, .. } | Act::Start { program, version, .. } => {
+            *version = some_version(later);
+            name_versions(program, later);
+        }
+        _ => {}
+    });
+}
+
+fn some_version(later: &mut Random) -> Option<String> {
+    later.chance(50).then(|| (*later.pick(&versions::ALL)).to_owned())
+}
+
+/// Calls `change` for each act, but for those of programs within it.
+fn each_act(acts: &mut [Act], change: &mut impl FnMut(&mut Act)) {
+    for act in acts {
+        change(act);
+        match act {
+            Act::Each(acts) | Act::Join(acts) | Act::Race(acts) | Act::Lock { inside: acts, .. } => {
+                each_act(acts, change);
+            }
+            _ => {}
+        }
+    }
+}

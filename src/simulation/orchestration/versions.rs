@@ -1,0 +1,86 @@
+//! The versions of the orchestration: which of them a life of the hub registers, and which code runs which execution.
+
+use crate::engine::VersionMatch;
+use crate::simulation::random::Random;
+
+/// All versions, from the oldest to the newest. As text they have another order.
+pub(super) const ALL: [&str; 3] = ["", "v9", "v10"];
+
+/// What different lives register.
+const LIVES: [&[&str]; 8] = [
+    &ALL,
+    &["v10", "", "v9"],
+    &["", "v9"],
+    &["v9", "v10"],
+    &["", "v10"],
+    &["v10", "v9"],
+    &["v10"],
+    &[""],
+];
+
+/// The versions that one life of the hub has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::simulation) struct Versions {
+    /// In the order of registration. A start that names no version gets the last one.
+    registered: &'static [&'static str],
+    /// Whether the last one runs executions of older versions that are not registered.
+    runs_older: bool,
+}
+
+impl Versions {
+    /// The only version that there is in most runs.
+    pub(in crate::simulation) const ONE: Self = Self {
+        registered: &[""],
+        runs_older: false,
+    };
+
+    pub(in crate::simulation) const ALL: Self = Self {
+        registered: &ALL,
+        runs_older: false,
+    };
+
+    pub(in crate::simulation) fn draw(random: &mut Random) -> Self {
+        Self {
+            registered: LIVES[random.index(LIVES.len())],
+            runs_older: random.chance(40),
+        }
+    }
+
+    pub(super) fn registered(self) -> &'static [&'static str] {
+        self.registered
+    }
+
+    pub(super) fn version_match(self) -> VersionMatch {
+        match self.runs_older {
+            true => VersionMatch::CurrentOrOlder,
+            false => VersionMatch::Strict,
+        }
+    }
+
+    /// The version that a start gets which names none.
+    pub(super) fn newest(self) -> &'static str {
+        self.registered.last().copied().expect("every life has a version")
+    }
+
+    /// The version whose code runs an execution that began with `version`, if there is one.
+    pub(super) fn runs(self, version: &str) -> Option<&'static str> {
+        let exact = self
+            .registered
+            .iter()
+            .copied()
+            .find(|registered| *registered == version);
+        let is_older = age(version) <= age(self.newest());
+        exact.or_else(|| (self.runs_older && is_older).then(|| self.newest()))
+    }
+
+    /// Whether it runs every execution of `others`.
+    pub(in crate::simulation) fn run_all_of(self, others: Self) -> bool {
+        others.registered.iter().all(|version| self.runs(version).is_some())
+    }
+}
+
+/// The place of a version among all.
+fn age(version: &str) -> usize {
+    let place = ALL.iter().position(|known| *known == version);
+    place.expect("the simulation knows all versions")
+}
