@@ -29,6 +29,12 @@ impl Core {
         );
         self.states.recount();
         self.instances.recount();
+        self.activities.recount();
+    }
+
+    /// The activities that hold a slot, by name, and whether each is a suspect.
+    pub(crate) fn slot_holders(&self) -> impl Iterator<Item = (String, bool)> {
+        self.activities.holders()
     }
 
     /// How many clients wait for the answer of a row, under a request id that others have asked under, and for an end.

@@ -108,6 +108,8 @@ impl World {
         }
         let core = &self.life.seats[index].core;
         core.recount();
+        let holders = self.life.seats.iter().flat_map(|seat| seat.core.slot_holders());
+        self.life.slots.recount(holders);
         let [_, attached, _] = core.clients();
         self.see(Sight::CallShared, attached > 0);
         check::step(&step, self.model.as_ref(), self.climate.orchestrations.is_some());

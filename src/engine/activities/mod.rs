@@ -94,6 +94,24 @@ impl Activities {
         self.running.values().filter(|running| running.wanted).count()
     }
 
+    /// Panics if the line is not as long as it is counted.
+    #[cfg(test)]
+    pub(super) fn recount(&self) {
+        let mut in_line: BTreeMap<String, usize> = self.in_line.keys().map(|name| (name.clone(), 0)).collect();
+        for name in self.waiting.values() {
+            *in_line.entry(name.clone()).or_default() += 1;
+        }
+        assert_eq!(self.in_line, in_line, "the activities that stand in line");
+    }
+
+    /// The attempts that hold a slot, by name, and whether each is a suspect.
+    #[cfg(test)]
+    pub(super) fn holders(&self) -> impl Iterator<Item = (String, bool)> {
+        self.running
+            .values()
+            .map(|running| (running.name.clone(), running.suspect))
+    }
+
     /// Whether the hub closes.
     pub(super) fn is_closing(&self) -> bool {
         self.closing

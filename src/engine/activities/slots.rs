@@ -133,6 +133,33 @@ impl ActivitySlots {
         self.grant(state, core);
     }
 
+    /// Panics if the slots that are taken are not those that somebody holds, which is `holders` and who was granted one.
+    #[cfg(test)]
+    pub(crate) fn recount(&self, holders: impl Iterator<Item = (String, bool)>) {
+        let state = self.state();
+        let granted = state.grants.iter().flatten();
+        let granted = granted.map(|wish| (wish.name.clone(), wish.suspect));
+        let mut running_of: BTreeMap<String, usize> = state.running_of.keys().map(|name| (name.clone(), 0)).collect();
+        let mut suspects = 0;
+        for (name, suspect) in holders.chain(granted) {
+            *running_of.entry(name).or_default() += 1;
+            suspects += usize::from(suspect);
+        }
+        assert_eq!(state.running_of, running_of, "the slots of each activity");
+        assert_eq!(
+            state.running,
+            running_of.values().sum::<usize>(),
+            "the slots of all activities"
+        );
+        assert_eq!(usize::from(state.suspect_runs), suspects, "the slots of suspects");
+        assert!(
+            state.running <= self.limit,
+            "{} slots are taken of {}",
+            state.running,
+            self.limit
+        );
+    }
+
     /// The cores that have grants and were not told since the last call. They look when they are woken.
     pub(crate) fn take_news(&self) -> BTreeSet<usize> {
         if !self.news.swap(false, Ordering::AcqRel) {

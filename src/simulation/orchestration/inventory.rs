@@ -10,8 +10,8 @@ use crate::simulation::world::World;
 use crate::store::instances::{catch_up, instance};
 use crate::store::records::history::{Command, Incoming, StepOutcome, TurnRecord};
 use crate::store::records::instance::{
-    ActivityRecord, EarlyCountRecord, EarlyPlaceRecord, EndRecord, InstanceRecord, LockRecord, OrchestrationStatus,
-    Order, StopKind,
+    ActivityRecord, EarlyCountRecord, EarlyEventRecord, EarlyPlaceRecord, EndRecord, InstanceRecord, LockRecord,
+    OrchestrationStatus, Order, StopKind,
 };
 use crate::store::records::{self, Action, MessageRecord, PartitionRecord};
 use crate::store::{Reader, keys};
@@ -30,11 +30,13 @@ pub(super) struct Inventory {
     pub(super) activities: BTreeMap<(String, ExecutionId, Sequence), ActivityRecord>,
     /// The timers of orchestrations, by id and name.
     pub(super) timers: BTreeSet<(String, String)>,
-    /// How many events wait for an orchestration that is to begin, and for which ones.
+    /// The orchestrations that are to begin and for which events wait, one for each event.
     pub(super) early: Vec<String>,
-    pub(super) early_counted: u64,
-    /// How many places there are beside them.
-    pub(super) early_places: u64,
+    pub(super) early_held: EarlyCountRecord,
+    /// What the partitions count of them.
+    pub(super) early_counted: EarlyCountRecord,
+    /// What the places count that lie beside them.
+    pub(super) early_places: EarlyCountRecord,
     /// The orchestrations that have begun and not received all of them.
     pub(super) early_left: BTreeSet<String>,
     /// Parents and their children, with the order that each child began with.
@@ -234,7 +236,12 @@ impl Inventory {
             }
         }
         let early = scan(keys::early_events(partition));
-        self.early.extend(early.iter().map(|(key, _)| id_of(key)));
+        for (key, row) in early {
+            let event: EarlyEventRecord = records::decode(&row, "event").expect("an event");
+            self.early.push(id_of(&key));
+            self.early_held.events += 1;
+            self.early_held.bytes += event.bytes();
+        }
         let any_count = keys::early_count(partition, &any);
         for (key, row) in scan(table_of(&any_count)) {
             let count: EarlyCountRecord = records::decode(&row, "count").expect("a count");
@@ -253,7 +260,8 @@ impl Inventory {
                 "the events that wait for {} and their count",
                 id_of(&key)
             );
-            self.early_places += count.events;
+            self.early_places.events += count.events;
+            self.early_places.bytes += count.bytes;
         }
         let left = scan(keys::all_early_left(partition));
         self.early_left.extend(left.iter().map(|(key, _)| id_of(key)));
@@ -266,7 +274,8 @@ impl Inventory {
             .expect("the model's reads do not fail")
         {
             let counters: PartitionRecord = records::decode(&row, "partition").expect("a partition");
-            self.early_counted += counters.early_events;
+            self.early_counted.events += counters.early_events;
+            self.early_counted.bytes += counters.early_bytes;
         }
         for (key, row) in scan(table_of(&keys::turn(partition, &any, ExecutionId::default(), 0))) {
             let execution = ExecutionId(key[key.len() - 20..key.len() - 4].try_into().expect("16 bytes"));

@@ -40,8 +40,7 @@ pub(super) fn belong_together(inventory: &Inventory, references: &BTreeMap<Strin
         .collect();
     assert_eq!(inventory.turns, turns, "the rows of histories and the orchestrations");
     assert_eq!(
-        inventory.early.len() as u64,
-        inventory.early_counted,
+        inventory.early_held, inventory.early_counted,
         "events that are kept and their count"
     );
     assert_eq!(
