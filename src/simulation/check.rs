@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::clients::{Effect, Heard, Request, What, Wish};
-use super::effects::{effect_at_last, effect_so_far};
+use super::effects::{effect_at_last, effect_of, effect_so_far};
 use super::life::Asked;
 use super::orchestration::{is_of_orchestration, repeated};
 use super::plan::{End, How, Node};
@@ -112,7 +112,7 @@ pub(super) fn after_crash(world: &World) {
         let (What::Work(work) | What::Schedule(work, _)) = request.what else {
             continue;
         };
-        if world.plans.nodes[&work].end != End::Fine || request.effect() != Effect::Sure {
+        if effect_of(world, world.plans.nodes[&work].end, request, request.effect()) != Effect::Sure {
             continue;
         }
         if matches!(request.what, What::Schedule(..)) && effect_so_far(world, index) != Effect::Sure {
@@ -232,13 +232,17 @@ fn work_was_done_once(world: &World, survey: &Survey) {
         let count = done.get(id).copied().unwrap_or_default();
         assert!(count <= 1, "the work {id} was done {count} times");
         let effect = match node.parent {
-            _ if node.end != End::Fine || node.how.is_void() => Effect::None,
+            _ if world.is_done(node.end) == Some(false) || node.how.is_void() => Effect::None,
             _ if world.dropped.contains(id) => Effect::Unknown,
-            Some(parent) if done.contains_key(&parent) => Effect::Sure,
+            Some(parent) if done.contains_key(&parent) => match world.is_done(node.end) {
+                None => Effect::Unknown,
+                Some(_) => Effect::Sure,
+            },
             Some(_) => Effect::None,
-            None => roots
-                .get(id)
-                .map_or(Effect::None, |index| effect_at_last(world, *index)),
+            None => roots.get(id).map_or(Effect::None, |index| {
+                let effect = effect_at_last(world, *index);
+                effect_of(world, node.end, &world.requests[*index], effect)
+            }),
         };
         let asked = || roots.get(id).map(|index| &world.requests[*index]);
         match effect {

@@ -155,10 +155,10 @@ impl Heard {
     pub(super) fn fits(&self, call: bool, node: &Node) -> bool {
         match self {
             Self::Accepted => !call,
-            Self::Done(_) => call && node.end == End::Fine,
+            Self::Done(_) => call && matches!(node.end, End::Fine | End::Disputed),
             Self::Refused => call && node.end == End::Refuse,
             Self::Failed(ErrorKind::Panicked) => call && node.end == End::Panic,
-            Self::Failed(ErrorKind::TooLarge) => call && node.end == End::TooLong,
+            Self::Failed(ErrorKind::TooLarge) => call && matches!(node.end, End::TooLong | End::Disputed),
             Self::Failed(ErrorKind::Serialization) => call && node.end == End::Unwritable,
             Self::Failed(ErrorKind::TimedOut) => call && node.end == End::Hang,
             Self::Failed(_) => true,

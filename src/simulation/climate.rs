@@ -69,6 +69,8 @@ pub(super) struct Climate {
     pub(super) capped: bool,
     /// Whether lives register different versions of the orchestration.
     pub(super) versions: bool,
+    /// Whether payloads of orchestrations are as large, and whether some are over the limit of some lives only.
+    pub(super) disputed: bool,
     /// Nothing if there are entities only.
     pub(super) orchestrations: Option<Conditions>,
 }
@@ -111,6 +113,7 @@ impl Climate {
             large: false,
             capped: false,
             versions: false,
+            disputed: false,
             orchestrations: None,
         }
     }
@@ -125,6 +128,8 @@ impl Climate {
     /// Draws what was added after that.
     pub(super) fn draw_later(&mut self, later: &mut Random) {
         self.versions = self.orchestrations.is_some() && later.chance(40);
+        self.disputed = later.chance(25);
+        self.large |= self.disputed;
     }
 
     /// The versions of the orchestration with which a run begins and ends.

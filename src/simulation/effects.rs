@@ -1,7 +1,23 @@
 //! What is known of the effects of requests, after others that canceled or replaced the same timer.
 
 use super::clients::{Effect, Heard, Request, What};
+use super::plan::End;
 use super::world::World;
+use crate::error::ErrorKind;
+
+/// What is known of the effect of work that ends so, if its request has the `effect`.
+pub(super) fn effect_of(world: &World, end: End, request: &Request, effect: Effect) -> Effect {
+    let was_answered = request.heard.iter().any(|heard| matches!(heard, Heard::Done(_)));
+    let was_refused = request.heard.contains(&Heard::Failed(ErrorKind::TooLarge));
+    match (effect, world.is_done(end)) {
+        (_, Some(false)) => Effect::None,
+        (effect, Some(true)) => effect,
+        (Effect::Sure, None) if was_answered => Effect::Sure,
+        (_, None) if was_refused => Effect::None,
+        (Effect::None, None) => Effect::None,
+        (_, None) => Effect::Unknown,
+    }
+}
 
 /// What is known of a request's effect while attempts to cancel it may still be on their way.
 pub(super) fn effect_so_far(world: &World, index: usize) -> Effect {

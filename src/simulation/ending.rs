@@ -67,6 +67,7 @@ impl World {
         self.check_after_crash();
         let (random, aside) = (&mut self.random, &mut self.aside);
         self.life = Life::open(&self.model, build, versions, &self.climate, random, aside);
+        self.limits_met.insert(self.life.payload_bytes);
     }
 
     /// Whether the code of this life can run whatever is there.

@@ -113,6 +113,7 @@ impl World {
         let [_, attached, _] = core.clients();
         self.see(Sight::CallShared, attached > 0);
         check::step(&step, self.model.as_ref(), self.climate.orchestrations.is_some());
+        self.check_work_of(&step);
         self.note_dropped(&step);
         self.story
             .tell(|| format!("{} core {index} steps: {}", self.now.0, describe(&step)));

@@ -6,6 +6,7 @@ use std::task::{Context, Poll, Waker};
 use super::check;
 use super::clients::{Heard, What};
 use super::life::{Asked, Envelope, Leaving, Released, Running, Told};
+use super::plan::End;
 use super::sights::Sight;
 use super::world::World;
 use crate::engine::message::{AsyncEnded, Input, Settled};
@@ -98,6 +99,13 @@ impl World {
         self.see_answer(index);
         self.hash.update(&(index as u64).to_le_bytes());
         check::heard(self, index);
+        if let What::Work(work) = self.requests[index].what
+            && self.plans.nodes[&work].end == End::Disputed
+        {
+            let request = self.requests[index].clone();
+            let heard = request.heard.last().expect("something was heard");
+            self.check_dispute(&request, heard);
+        }
     }
 
     /// Lets one client in that waited for room.

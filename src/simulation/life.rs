@@ -21,6 +21,8 @@ use crate::time::{Aging, Timestamp};
 pub(super) struct Life {
     pub(super) build: Build,
     pub(super) versions: Versions,
+    /// The largest payload that it allows.
+    pub(super) payload_bytes: usize,
     /// Entities that are held until an operator resumes them.
     pub(super) held: BTreeSet<InstanceId>,
     pub(super) slots: Arc<ActivitySlots>,
@@ -165,6 +167,7 @@ impl Life {
         Self {
             build,
             versions,
+            payload_bytes: limits.payload_bytes,
             held: held.clone(),
             slots: Arc::clone(&slots),
             seats: seats.collect(),

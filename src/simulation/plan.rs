@@ -46,6 +46,8 @@ pub(super) enum End {
     Panic,
     /// The answer is over the limit.
     TooLong,
+    /// The answer, or what it sends, is over the limit of some lives. It ends well in the others.
+    Disputed,
     /// The state cannot be encoded.
     Unwritable,
     /// An `async` operation never ends.

@@ -27,6 +27,7 @@ pub(super) enum Sight {
     PayloadAtItsLimit,
     DeadLetterDropped,
     RequestIdRefused,
+    AnswerOverALimit,
     OrchestrationCompleted,
     OrchestrationFailed,
     OrchestrationTerminated,
@@ -48,10 +49,12 @@ pub(super) enum Sight {
     OrchestrationVersionGone,
     OrchestrationVersionChanged,
     OrchestrationRunByNewerCode,
+    OrchestrationRefused,
+    ActivityAnswerRefused,
 }
 
 impl Sight {
-    pub(super) const OF_ORCHESTRATIONS: [Self; 21] = [
+    pub(super) const OF_ORCHESTRATIONS: [Self; 23] = [
         Self::OrchestrationCompleted,
         Self::OrchestrationFailed,
         Self::OrchestrationTerminated,
@@ -73,9 +76,11 @@ impl Sight {
         Self::OrchestrationVersionGone,
         Self::OrchestrationVersionChanged,
         Self::OrchestrationRunByNewerCode,
+        Self::OrchestrationRefused,
+        Self::ActivityAnswerRefused,
     ];
 
-    pub(super) const ALL: [Self; 24] = [
+    pub(super) const ALL: [Self; 25] = [
         Self::CrashThatLosesCommits,
         Self::CrashWithWaitingMessages,
         Self::CrashWhileOperationsRun,
@@ -100,6 +105,7 @@ impl Sight {
         Self::PayloadAtItsLimit,
         Self::DeadLetterDropped,
         Self::RequestIdRefused,
+        Self::AnswerOverALimit,
     ];
 }
 

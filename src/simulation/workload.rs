@@ -144,7 +144,7 @@ fn carry_out(log: &mut Vec<Entry>, work: &Work, ctx: &mut EntityContext) -> Resu
         ctx.delete_state();
     }
     match work.end {
-        End::Fine | End::Hang | End::Unwritable | End::TooLong => {}
+        End::Fine | End::Hang | End::Unwritable | End::TooLong | End::Disputed => {}
         End::Refuse => return Err(Refused { id: work.id }),
         // Unlike `panic!` it does not call the hook that prints, and some thousand panics are part of every run.
         End::Panic => std::panic::resume_unwind(Box::new(format!("the work {} panics", work.id))),

@@ -56,6 +56,8 @@ pub(super) struct World {
     pub(super) dropped: BTreeSet<u64>,
     pub(super) clock_was_set_back: bool,
     pub(super) life: Life,
+    /// The largest payloads that the lives allowed which there were.
+    pub(super) limits_met: BTreeSet<usize>,
     /// Everything that happened, in one number.
     pub(super) hash: Xxh3,
     pub(super) story: Story,
@@ -97,6 +99,7 @@ impl World {
             disordered_logs: BTreeSet::new(),
             dropped: BTreeSet::new(),
             clock_was_set_back: false,
+            limits_met: [life.payload_bytes].into(),
             life,
             hash: Xxh3::new(),
             story,

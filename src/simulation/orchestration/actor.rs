@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use super::padding::Note;
 use super::program::{Act, Errand, Finish, Job, Program, Retry, Told, Trouble, number_of};
 use crate::activity::{Activity, ActivityContext, ActivityOptions, BoxFuture};
 use crate::entity::CallError;
@@ -104,12 +105,13 @@ fn perform(ctx: OrchestrationContext, act: Act) -> LocalBoxFuture<Result<Told, T
                 Ok(Told::Nothing)
             }
             Act::Event { name, timeout } => {
-                let event = ctx.wait_for_external_event::<u64>(name);
+                let event = ctx.wait_for_external_event::<Note>(name);
                 let heard = match timeout {
                     None => event.await.map(Some),
                     Some(millis) => event.timeout(Duration::from_millis(millis)).await,
                 };
-                judge(heard.map(Told::Event).map_err(|error| describe(&error)), false)
+                let told = heard.map(|note| Told::Event(note.map(|note| note.number())));
+                judge(told.map_err(|error| describe(&error)), false)
             }
             Act::Call(errand) => {
                 let done = call(&ctx, &errand).await;
@@ -141,7 +143,7 @@ fn perform(ctx: OrchestrationContext, act: Act) -> LocalBoxFuture<Result<Told, T
                 retry,
                 fatal,
             } => {
-                let mut child = ctx.call_sub_orchestration::<Play>(*program);
+                let mut child = ctx.call_sub_orchestration::<Play>(program.filled());
                 if let Some(id) = id {
                     child = child.instance_id(id);
                 }
@@ -154,7 +156,7 @@ fn perform(ctx: OrchestrationContext, act: Act) -> LocalBoxFuture<Result<Told, T
                 judge(child.await.map_err(|error| describe(&error)), fatal)
             }
             Act::Start { program, id, version } => {
-                let mut start = ctx.start_orchestration::<Play>(*program);
+                let mut start = ctx.start_orchestration::<Play>(program.filled());
                 if let Some(id) = id {
                     start = start.instance_id(id);
                 }
@@ -163,8 +165,8 @@ fn perform(ctx: OrchestrationContext, act: Act) -> LocalBoxFuture<Result<Told, T
                 }
                 Ok(Told::Nothing)
             }
-            Act::Send { to, name, note } => {
-                ctx.send_event(to, name, note);
+            Act::Send { to, name, note, bytes } => {
+                ctx.send_event(to, name, Note::new(note, bytes));
                 Ok(Told::Nothing)
             }
             Act::Status(status) => {
@@ -184,7 +186,7 @@ async fn run_job<A: Activity<Input = Job, Output = u64, Error = Trouble>>(
     job: Job,
     retry: Option<Retry>,
 ) -> Result<u64, CallError<Trouble>> {
-    let call = ctx.call_activity::<A>(job);
+    let call = ctx.call_activity::<A>(job.filled());
     match retry {
         Some(retry) => call.retry(retry.policy()).await,
         None => call.await,
@@ -192,7 +194,7 @@ async fn run_job<A: Activity<Input = Job, Output = u64, Error = Trouble>>(
 }
 
 async fn call(ctx: &OrchestrationContext, errand: &Errand) -> Result<Receipt, CallError<Refused>> {
-    let work = errand.with(number_of(ctx.random().next_u64()));
+    let work = errand.with(number_of(ctx.random().next_u64())).filled();
     match (errand.kind, work.pauses) {
         (Kind::Ledger, None) => ctx.entity::<Ledger>(&errand.key).work(work).await,
         (Kind::Ledger, Some(_)) => ctx.entity::<Ledger>(&errand.key).work_slowly(work).await,
@@ -202,7 +204,7 @@ async fn call(ctx: &OrchestrationContext, errand: &Errand) -> Result<Receipt, Ca
 }
 
 fn signal(ctx: &OrchestrationContext, errand: &Errand, after: Option<u64>) {
-    let work = errand.with(number_of(ctx.random().next_u64()));
+    let work = errand.with(number_of(ctx.random().next_u64())).filled();
     let operation = match (errand.kind, work.pauses) {
         (Kind::Ledger, None) => ctx.entity::<Ledger>(&errand.key).work(work),
         (Kind::Ledger, Some(_)) => ctx.entity::<Ledger>(&errand.key).work_slowly(work),

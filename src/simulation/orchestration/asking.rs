@@ -1,10 +1,12 @@
 //! What clients ask of orchestrations, and what operators do to them.
 
 use super::draw::{event_name, known_id};
+use super::padding::Note;
 use crate::engine::message::{Input, Settled};
 use crate::id::InstanceId;
 use crate::simulation::clients::{Heard, What, Wish};
 use crate::simulation::life::{Asked, Envelope};
+use crate::simulation::padding::PAYLOAD_BYTES;
 use crate::simulation::plan::{Kind, key};
 use crate::simulation::sights::Sight;
 use crate::simulation::world::World;
@@ -91,12 +93,14 @@ impl World {
     fn start(&mut self) -> Order {
         let mut program = self.drawer.program(&self.climate, &mut self.random);
         self.dress(&mut program);
+        // A client checks what it sends before any core sees it.
+        program.input = program.input.min(PAYLOAD_BYTES);
         let later = self.random.chance(20);
         let at = later.then(|| Timestamp(self.now.0 + self.random.pick(&[0, 1, 400, 60_000])));
         Order::Start(Box::new(StartRecord {
             name: "play".to_owned(),
             version: self.random.chance(50).then(|| self.some_version()),
-            input: serde_json::to_vec(&program).expect("a program serialises"),
+            input: serde_json::to_vec(&program.filled()).expect("a program serialises"),
             at,
             reuse: *self.random.pick(&[
                 ReusePolicy::Error,
@@ -111,11 +115,12 @@ impl World {
 
     fn raise(&mut self) -> (Wish, Order) {
         let note = self.drawer.note();
+        let bytes = self.size_of_event();
         let early = self.random.chance(30);
         let keep_until = early.then(|| Timestamp(self.now.0 + self.random.pick(&[1, 1_000, 1_000_000])));
         let order = Order::Raise {
             name: event_name(&mut self.random),
-            payload: note.to_string().into_bytes(),
+            payload: serde_json::to_vec(&Note::new(note, bytes)).expect("a note serialises"),
             keep_until,
         };
         (Wish::Raise(note), order)

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::check::has_asked;
 use super::code::started;
+use super::padding::Note;
 use super::program::is_of_orchestration;
 use super::reference::Reference;
 use crate::engine::Step;
@@ -137,8 +138,13 @@ impl Chronicle {
     }
 
     fn note_event(&mut self, payload: &[u8], commit: u64) {
-        let note = serde_json::from_slice(payload).expect("an event brings a number");
-        self.notes.entry(note).or_insert(commit);
+        self.notes.entry(Note::read(payload)).or_insert(commit);
+    }
+
+    /// Whether an orchestration asked for work that some lives refuse.
+    pub(in crate::simulation) fn is_disputed(&self, work: u64) -> bool {
+        let asks = self.errands.get(&work);
+        asks.is_some_and(|asks| asks.iter().all(|ask| ask.end == End::Disputed))
     }
 
     /// A client is told only of ends that there were.
@@ -186,15 +192,13 @@ impl World {
                         shown.ends.push((id(), records::decode(value, "end").expect("an end")));
                     } else if key[2] == tables.early {
                         let event: EarlyEventRecord = records::decode(value, "event").expect("an event");
-                        shown
-                            .notes
-                            .push(serde_json::from_slice(&event.payload).expect("a note"));
+                        shown.notes.push(Note::read(&event.payload));
                     } else if key[2] == tables.message {
                         let message: MessageRecord = records::decode(value, "message").expect("a message");
                         if let Action::Order(order) = message.action
                             && let Order::Raise { payload, .. } = *order
                         {
-                            shown.notes.push(serde_json::from_slice(&payload).expect("a note"));
+                            shown.notes.push(Note::read(&payload));
                         }
                     } else if key[2] == tables.start {
                         shown
@@ -265,14 +269,13 @@ impl World {
                 .expect("the model's reads do not fail");
             let mut reference = Reference::new(id);
             for (_, row) in before {
-                let turn: TurnRecord = records::decode(&row, "turn").expect("a turn");
-                reference.turn(turn.time, &turn.incoming);
+                reference.replay(&records::decode(&row, "turn").expect("a turn"));
             }
             let here = shown.turns[..=at]
                 .iter()
                 .filter(|turn| turn.0 == *id && turn.1 == *execution);
             for (_, _, turn) in here {
-                reference.turn(turn.time, &turn.incoming);
+                reference.replay(turn);
             }
             let unread = reference.take_unread();
             let begins = |(of, _, turn): &&(String, ExecutionId, TurnRecord)| {
@@ -363,6 +366,13 @@ impl World {
         for (instance, execution, turn) in &shown.turns {
             let continues = matches!(turn.commands.last(), Some(Command::ContinueAsNew { .. }));
             self.see(Sight::OrchestrationContinued, continues);
+            let refuses = |command: &Command| matches!(command, Command::Refuse { .. });
+            self.see(Sight::OrchestrationRefused, turn.commands.iter().any(refuses));
+            let has_lost = |incoming: &Incoming| {
+                matches!(incoming, Incoming::Completed { outcome: StepOutcome::Runtime(error), .. }
+                    if error.kind() == ErrorKind::TooLarge)
+            };
+            self.see(Sight::ActivityAnswerRefused, turn.incoming.iter().any(has_lost));
             self.chronicle.note_turn(instance, *execution, turn, commit);
         }
         let ends = shown.ends.into_iter().map(|(instance, end)| (commit, instance, end));

@@ -1,5 +1,6 @@
 //! Draws programs.
 
+use super::padding::Padding;
 use super::program::{Act, Errand, Finish, Job, Program, Retry};
 use crate::simulation::climate::Climate;
 use crate::simulation::plan::{End, Kind, Work, key};
@@ -51,6 +52,10 @@ impl Drawer {
             keeps_events: random.chance(70),
             next_version: None,
             tells_version: false,
+            input: 0,
+            next_input: 0,
+            output: 0,
+            padding: Padding::default(),
             end: match random.below(100) {
                 0..16 => Finish::Fail,
                 16..18 if climate.failures => Finish::Panic,
@@ -99,6 +104,7 @@ impl Drawer {
                 to: known_id(random),
                 name: event_name(random),
                 note: self.note(),
+                bytes: 0,
             },
             _ => Act::Status(random.below(1_000)),
         }
@@ -129,6 +135,9 @@ impl Drawer {
                 label: self.labels,
                 fails: *random.pick(&[0, 0, 0, 1, 2]),
                 hard: random.chance(10),
+                input: 0,
+                answer: 0,
+                padding: Padding::default(),
             },
             narrow: random.chance(30),
             retry: random.chance(40).then(|| retry(random)),

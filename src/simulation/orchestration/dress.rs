@@ -1,7 +1,8 @@
 //! What is added to a program after it was drawn, so that old seeds draw the same programs.
 
 use super::program::{Act, Program};
-use super::versions;
+use super::{padding, versions};
+use crate::simulation::padding::PAYLOAD_BYTES;
 use crate::simulation::random::Random;
 use crate::simulation::world::World;
 
@@ -10,6 +11,17 @@ impl World {
     pub(super) fn dress(&mut self, program: &mut Program) {
         if self.climate.versions {
             name_versions(program, &mut self.later);
+        }
+        if self.climate.disputed {
+            padding::fill(program, &mut self.later);
+        }
+    }
+
+    /// How many bytes an event of a client is to have, or 0.
+    pub(super) fn size_of_event(&mut self) -> usize {
+        match self.climate.disputed && self.later.chance(15) {
+            true => PAYLOAD_BYTES - self.later.index(2),
+            false => 0,
         }
     }
 
@@ -39,7 +51,7 @@ fn some_version(later: &mut Random) -> Option<String> {
 }
 
 /// Calls `change` for each act, but for those of programs within it.
-fn each_act(acts: &mut [Act], change: &mut impl FnMut(&mut Act)) {
+pub(super) fn each_act(acts: &mut [Act], change: &mut impl FnMut(&mut Act)) {
     for act in acts {
         change(act);
         match act {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::lockstep::same;
 use super::program::Job;
 use super::reference::{End, Reference};
+use crate::error::ErrorKind;
 use crate::id::{ExecutionId, InstanceId, MessageId, PartitionId, Sequence};
 use crate::simulation::world::World;
 use crate::store::instances::{catch_up, instance};
@@ -97,10 +98,10 @@ impl World {
         let mut reference = Reference::new(id);
         let turns = self.history(id, record);
         for turn in &turns {
-            let asked = reference.turn(turn.time, &turn.incoming);
+            let asked = reference.replay(turn);
             same(id, &turn.commands, &asked);
         }
-        check_steps(id, &turns, self.clock_was_set_back);
+        self.check_steps(id, &turns);
         let end = inventory.ends.get(id);
         let fits = match record.status {
             OrchestrationStatus::Completed => {
@@ -143,54 +144,61 @@ impl World {
     }
 }
 
-/// What is recorded of steps is what came of them: the ends of activities follow from their inputs, and no timer is early.
-fn check_steps(id: &str, turns: &[TurnRecord], clock_was_set_back: bool) {
-    let mut asked: BTreeMap<Sequence, Command> = BTreeMap::new();
-    for turn in turns {
-        for incoming in &turn.incoming {
-            let Incoming::Completed { sequence, outcome } = incoming else {
-                continue;
-            };
-            match asked.remove(sequence) {
-                Some(Command::CallActivity { input, attempt, .. }) => {
-                    let job: Job = serde_json::from_slice(&input).expect("a job");
-                    let fits = match (outcome, job.result(attempt)) {
-                        (StepOutcome::Answer(answer), Ok(result)) => *answer == result.to_string().into_bytes(),
-                        (StepOutcome::Returned(failure), Err(trouble)) => failure.message == trouble.0,
-                        (StepOutcome::Runtime(_), _) => true,
-                        _ => false,
-                    };
-                    assert!(fits, "{id}: attempt {attempt} of {job:?} ended with {outcome:?}");
-                }
-                Some(Command::CreateTimer { due, .. }) => {
-                    let is_early = turn.time < due && !clock_was_set_back;
-                    assert!(
-                        !is_early,
-                        "{id}: the timer {sequence} was due at {due:?} and fired at {:?}",
-                        turn.time
-                    );
-                }
-                Some(_) => {}
-                None => panic!("{id}: the step {sequence} ended twice, or was never begun: {outcome:?}"),
-            }
-        }
-        for command in &turn.commands {
-            let sequence = match command {
-                Command::CallActivity { sequence, .. }
-                | Command::CreateTimer { sequence, .. }
-                | Command::StartOrchestration {
-                    sequence, wait: true, ..
-                }
-                | Command::CallEntity { sequence, .. }
-                | Command::Lock { sequence, .. } => *sequence,
-                // Nobody is told of the end of what was taken back.
-                Command::Cancel { sequence, .. } => {
-                    asked.remove(sequence);
+impl World {
+    /// What is recorded of steps is what came of them: the ends of activities follow from their inputs, and no timer is early.
+    fn check_steps(&self, id: &str, turns: &[TurnRecord]) {
+        let mut asked: BTreeMap<Sequence, Command> = BTreeMap::new();
+        for turn in turns {
+            for incoming in &turn.incoming {
+                let Incoming::Completed { sequence, outcome } = incoming else {
                     continue;
+                };
+                match asked.remove(sequence) {
+                    Some(Command::CallActivity { input, attempt, .. }) => {
+                        let job: Job = serde_json::from_slice(&input).expect("a job");
+                        let fits = match (outcome, job.result(attempt)) {
+                            (StepOutcome::Answer(answer), Ok(result)) => {
+                                *answer == job.answer(result) && self.all_lives_allow(answer.len()) != Some(false)
+                            }
+                            (StepOutcome::Returned(failure), Err(trouble)) => failure.message == trouble.0,
+                            (StepOutcome::Runtime(error), Ok(result)) if error.kind() == ErrorKind::TooLarge => {
+                                self.all_lives_allow(job.answer(result).len()) != Some(true)
+                            }
+                            (StepOutcome::Runtime(error), _) => error.kind() != ErrorKind::TooLarge,
+                            _ => false,
+                        };
+                        assert!(fits, "{id}: attempt {attempt} of {job:?} ended with {outcome:?}");
+                    }
+                    Some(Command::CreateTimer { due, .. }) => {
+                        let is_early = turn.time < due && !self.clock_was_set_back;
+                        assert!(
+                            !is_early,
+                            "{id}: the timer {sequence} was due at {due:?} and fired at {:?}",
+                            turn.time
+                        );
+                    }
+                    Some(_) => {}
+                    None => panic!("{id}: the step {sequence} ended twice, or was never begun: {outcome:?}"),
                 }
-                _ => continue,
-            };
-            asked.insert(sequence, command.clone());
+            }
+            for command in &turn.commands {
+                let sequence = match command {
+                    Command::CallActivity { sequence, .. }
+                    | Command::CreateTimer { sequence, .. }
+                    | Command::StartOrchestration {
+                        sequence, wait: true, ..
+                    }
+                    | Command::CallEntity { sequence, .. }
+                    | Command::Lock { sequence, .. } => *sequence,
+                    // Nobody is told of the end of what was taken back.
+                    Command::Cancel { sequence, .. } => {
+                        asked.remove(sequence);
+                        continue;
+                    }
+                    _ => continue,
+                };
+                asked.insert(sequence, command.clone());
+            }
         }
     }
 }

@@ -83,7 +83,7 @@ impl World {
             0..4 if is_bad => ActivityEnd::Runtime(Error::new(ErrorKind::Panicked, "it panicked")),
             4..8 if is_bad => ActivityEnd::Runtime(Error::new(ErrorKind::TimedOut, "it took too long")),
             _ => match job.result(attempt) {
-                Ok(answer) => ActivityEnd::Answer(answer.to_string().into_bytes()),
+                Ok(result) => ActivityEnd::Answer(job.answer(result)),
                 Err(trouble) => ActivityEnd::Returned(failure(&trouble, job.hard)),
             },
         };

@@ -7,9 +7,11 @@ use serde_json::Value;
 
 use super::actor::Play;
 use super::code::started;
+use super::padding::Bound;
 use super::reference::{End, Reference};
 use super::versions::Versions;
 use crate::engine::code::{Begin, OrchestrationCode, OrchestrationRun, TurnEnd};
+use crate::error::Error;
 use crate::id::Sequence;
 use crate::orchestration::orchestration_code;
 use crate::store::records::history::{Command, Incoming, TurnRecord};
@@ -25,6 +27,7 @@ pub(super) struct Lockstep {
 }
 
 struct Pair {
+    payload_bytes: usize,
     version: &'static str,
     versions: Versions,
     instance: String,
@@ -53,6 +56,7 @@ impl OrchestrationCode for Lockstep {
 
     fn begin(&self, begin: Begin) -> Box<dyn OrchestrationRun> {
         Box::new(Pair {
+            payload_bytes: begin.payload_bytes,
             instance: begin.instance.to_string(),
             reference: Reference::new(begin.instance.as_str()),
             run: self.code.begin(begin),
@@ -69,7 +73,7 @@ impl OrchestrationCode for Lockstep {
 impl OrchestrationRun for Pair {
     fn turn(&mut self, time: Timestamp, incoming: &[Incoming]) -> Result<TurnEnd, Stopped> {
         self.has_the_right_version(incoming);
-        let asked = self.reference.turn(time, incoming);
+        let asked = self.reference.turn(time, incoming, Bound::Limit(self.payload_bytes));
         let end = match self.run.turn(time, incoming) {
             Ok(end) => end,
             Err(stopped) => {
@@ -98,7 +102,7 @@ impl OrchestrationRun for Pair {
 
     fn replay(&mut self, number: u32, turn: &TurnRecord) -> Result<(), Stopped> {
         self.has_the_right_version(&turn.incoming);
-        let asked = self.reference.turn(turn.time, &turn.incoming);
+        let asked = self.reference.replay(turn);
         let replayed = self.run.replay(number, turn);
         if let Err(stopped) = &replayed {
             self.is_foreseen(stopped);
@@ -173,6 +177,11 @@ fn canonical(mut command: Command) -> Command {
         Command::CallEntity { arguments, .. } | Command::SignalEntity { arguments, .. } => arguments,
         Command::SendEvent { payload, .. } => payload,
         Command::Complete { output } => output,
+        Command::Refuse { what, error, .. } => {
+            *what = String::new();
+            *error = Error::new(error.kind(), "");
+            return command;
+        }
         Command::Fail { failure } => {
             // The reference knows why it fails, and of a failure of the library's own only the kind.
             let is_own = failure.error_type == "Trouble" || failure.error_type == "Failure";

@@ -17,6 +17,7 @@ mod ending;
 mod inventory;
 mod jobs;
 mod lockstep;
+mod padding;
 mod program;
 mod reference;
 mod rows;

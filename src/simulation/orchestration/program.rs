@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::padding::Padding;
 use crate::simulation::plan::{Kind, Work};
 
 /// Set in the numbers of all work that orchestrations ask for, and in no others. They are drawn where it is asked for, by the
@@ -33,11 +34,26 @@ pub(super) struct Program {
     /// Whether it tells at its end the version with which it began.
     #[serde(default, skip_serializing_if = "is_false")]
     pub(super) tells_version: bool,
+    /// How many bytes its input is to have, or 0.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub(super) input: usize,
+    /// The same of the input with which it continues.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub(super) next_input: usize,
+    /// How many bytes of its output are padding.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub(super) output: usize,
+    #[serde(default, skip_serializing_if = "Padding::is_empty")]
+    pub(super) padding: Padding,
     pub(super) end: Finish,
 }
 
 fn is_false(flag: &bool) -> bool {
     !flag
+}
+
+fn is_none(bytes: &usize) -> bool {
+    *bytes == 0
 }
 
 /// How a program ends that came to its end.
@@ -105,6 +121,9 @@ pub(super) enum Act {
         to: String,
         name: String,
         note: u64,
+        /// How many bytes the event is to have, or 0.
+        #[serde(default, skip_serializing_if = "is_none")]
+        bytes: usize,
     },
     Status(u64),
 }
@@ -119,13 +138,21 @@ pub(super) struct Errand {
 }
 
 /// What an activity shall do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Job {
     pub(super) label: u64,
     /// How many of its attempts fail before one succeeds.
     pub(super) fails: u32,
     /// Whether a failure is one that no retry mends.
     pub(super) hard: bool,
+    /// How many bytes its answer is to have, or 0.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub(super) answer: usize,
+    /// How many bytes its input is to have, or 0.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub(super) input: usize,
+    #[serde(default, skip_serializing_if = "Padding::is_empty")]
+    pub(super) padding: Padding,
 }
 
 /// How often something is tried again. The waits are in milliseconds.
@@ -149,6 +176,7 @@ pub(super) enum Told {
     Won(usize, Box<Told>),
     Failed(String),
     Version(String),
+    Padding(String),
 }
 
 /// Why a program did not come to its end, or what an activity fails with.
@@ -163,6 +191,22 @@ impl Job {
             true => Err(Trouble(format!("attempt {attempt} of job {} fails", self.label))),
             false => Ok(self.label * 1_000 + u64::from(attempt)),
         }
+    }
+
+    /// It as it is sent: with as many bytes as it is to have.
+    pub(super) fn filled(&self) -> Self {
+        let padding = Padding::up_to(self.input, self);
+        Self {
+            padding,
+            ..self.clone()
+        }
+    }
+
+    /// A result as JSON. Spaces before a number are part of it.
+    pub(super) fn answer(&self, result: u64) -> Vec<u8> {
+        let number = result.to_string();
+        let spaces = " ".repeat(self.answer.saturating_sub(number.len()));
+        (spaces + &number).into_bytes()
     }
 }
 
@@ -184,16 +228,35 @@ impl Program {
 
     /// What it returns, after what came of its acts.
     pub(super) fn output(&self, told: Told, version: &str) -> Told {
-        match self.tells_version {
-            true => Told::List(vec![told, Told::Version(version.to_owned())]),
-            false => told,
+        let mut output = vec![told];
+        if self.tells_version {
+            output.push(Told::Version(version.to_owned()));
+        }
+        if self.output > 0 {
+            output.push(Told::Padding("x".repeat(self.output)));
+        }
+        match output.len() {
+            1 => output.remove(0),
+            _ => Told::List(output),
         }
     }
 
     /// What the next execution is begun with.
     pub(super) fn next(&self) -> Self {
-        Self {
+        let next = Self {
             rounds: self.rounds - 1,
+            input: self.next_input,
+            padding: Padding::default(),
+            ..self.clone()
+        };
+        next.filled()
+    }
+
+    /// It as it is sent: with as many bytes as it is to have.
+    pub(super) fn filled(&self) -> Self {
+        let padding = Padding::up_to(self.input, self);
+        Self {
+            padding,
             ..self.clone()
         }
     }

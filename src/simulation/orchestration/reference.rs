@@ -1,12 +1,13 @@
 //! The plain reference: what a program asks for, given what it is told. It walks the tree of the program and has neither
 //! futures nor wakers, so that it shares nothing with what it is compared with.
 
+use super::padding::{Bound, Note};
 use super::program::{Act, Errand, Finish, Program, Retry, Told, Trouble, number_of};
 use super::steps::{Done, Steps, runtime};
 use crate::error::ErrorKind;
 use crate::failure::Failure;
 use crate::id::Sequence;
-use crate::store::records::history::{Command, Incoming};
+use crate::store::records::history::{Command, Incoming, TurnRecord};
 use crate::time::Timestamp;
 
 /// One execution of a program.
@@ -63,6 +64,9 @@ enum Reading {
 
 type Ended = Result<Told, Trouble>;
 
+/// Stands for the number of what ends an execution.
+const END: Sequence = 0;
+
 impl Reference {
     pub(super) fn new(instance: &str) -> Self {
         Self {
@@ -71,9 +75,14 @@ impl Reference {
         }
     }
 
+    /// Runs a turn of a history once more.
+    pub(super) fn replay(&mut self, turn: &TurnRecord) -> Vec<Command> {
+        self.turn(turn.time, &turn.incoming, Bound::of(&turn.commands))
+    }
+
     /// Runs one turn, and gives what the program asks for in it.
-    pub(super) fn turn(&mut self, time: Timestamp, incoming: &[Incoming]) -> Vec<Command> {
-        self.steps.begin_turn(time);
+    pub(super) fn turn(&mut self, time: Timestamp, incoming: &[Incoming], bound: Bound) -> Vec<Command> {
+        self.steps.begin_turn(time, bound);
         for incoming in incoming {
             self.deliver(incoming);
         }
@@ -99,34 +108,47 @@ impl Reference {
                 self.end = Some(End::Panicked);
                 return;
             }
-            if let Some(kind) = self.steps.refused.take() {
-                return self.fail(format!("{kind:?}"));
-            }
-            match ended {
-                Some(Ok(told)) => return self.come_to_end(told),
-                Some(Err(Trouble(text))) => return self.fail(text),
+            // What it ends with may be refused as well, but the first reason counts.
+            let refused = self.steps.refused.take();
+            let ending = match ended {
+                Some(Ok(told)) => Some(self.ending(told)),
+                Some(Err(Trouble(text))) => Some(Err(text)),
+                None => None,
+            };
+            let ending = match refused {
+                Some(kind) => Some(Err(format!("{kind:?}"))),
+                None => ending,
+            };
+            match ending {
+                Some(Ok((last, end))) => return self.finish(last, end),
+                Some(Err(text)) => return self.fail(text),
                 None if !self.steps.stirred => return,
                 None => {}
             }
         }
     }
 
-    fn come_to_end(&mut self, told: Told) {
+    /// How a program ends that has come to its end, or why it fails.
+    fn ending(&mut self, told: Told) -> Result<(Command, End), String> {
         let program = self.program.as_ref().expect("it has begun");
+        let too_large = |()| format!("{:?}", ErrorKind::TooLarge);
         if program.rounds > 0 {
+            let input = json(&program.next());
+            self.steps.permit(END, input.len()).map_err(too_large)?;
             let last = Command::ContinueAsNew {
-                input: json(&program.next()),
+                input,
                 version: program.next_version.clone(),
                 keep_events: program.keeps_events,
             };
-            return self.finish(last, End::Continued);
+            return Ok((last, End::Continued));
         }
         match program.end {
             Finish::Return => {
                 let output = json(&program.output(told, &self.version));
-                self.finish(Command::Complete { output }, End::Completed);
+                self.steps.permit(END, output.len()).map_err(too_large)?;
+                Ok((Command::Complete { output }, End::Completed))
             }
-            Finish::Fail => self.fail("as planned".to_owned()),
+            Finish::Fail => Err("as planned".to_owned()),
             Finish::Panic => unreachable!("it was seen above"),
         }
     }
@@ -220,7 +242,7 @@ fn poll(task: &mut Task, steps: &mut Steps) -> Option<Ended> {
                 if let Some(timer) = timer {
                     steps.abandon(*timer);
                 }
-                let note = serde_json::from_slice(&payload.expect("an event has a payload")).expect("of a number");
+                let note = Note::read(&payload.expect("an event has a payload"));
                 return Some(Ok(Told::Event(Some(note))));
             }
             if let Some(timer) = timer {
@@ -266,12 +288,14 @@ fn begin(act: Act, steps: &mut Steps) -> Task {
             let command = Command::CallActivity {
                 sequence,
                 name: if narrow { "narrow" } else { "wide" }.to_owned(),
-                input: json(&job),
+                input: json(&job.filled()),
                 attempt: 1,
                 timeout_ms: None,
             };
-            steps.activity(sequence, command, retry);
-            Task::Step(sequence, Reading::Number, fatal)
+            match steps.activity(sequence, command, retry) {
+                Ok(()) => Task::Step(sequence, Reading::Number, fatal),
+                Err(kind) => refused(kind, fatal),
+            }
         }
         Act::Timer(millis) => Task::Step(steps.timer(millis), Reading::Nothing, false),
         Act::Event { name, timeout } => {
@@ -310,18 +334,18 @@ fn begin(act: Act, steps: &mut Steps) -> Task {
         Act::Start { program, id, version } => {
             let sequence = steps.claim();
             let id = id.unwrap_or_else(|| steps.derived_id(sequence));
-            steps.send(start(sequence, id, version, &program, false));
+            steps.send(sequence, start(sequence, id, version, &program, false));
             Task::Done(Told::Nothing)
         }
-        Act::Send { to, name, note } => {
+        Act::Send { to, name, note, bytes } => {
             let sequence = steps.claim();
-            let payload = json(&note);
-            steps.send(Command::SendEvent {
+            let command = Command::SendEvent {
                 sequence,
                 instance: to,
                 name,
-                payload,
-            });
+                payload: json(&Note::new(note, bytes)),
+            };
+            steps.send(sequence, command);
             Task::Done(Told::Nothing)
         }
         Act::Status(status) => {
@@ -334,8 +358,15 @@ fn begin(act: Act, steps: &mut Steps) -> Task {
 fn begin_child(sequence: Sequence, command: Command, retry: Option<Retry>, fatal: bool, steps: &mut Steps) -> Task {
     match steps.child(sequence, command, retry) {
         Ok(()) => Task::Step(sequence, Reading::Told, fatal),
-        Err(kind) if fatal => Task::Failing(Trouble(runtime(kind))),
-        Err(kind) => Task::Refused(kind),
+        Err(kind) => refused(kind, fatal),
+    }
+}
+
+/// A step that was refused when it was asked for.
+fn refused(kind: ErrorKind, fatal: bool) -> Task {
+    match fatal {
+        true => Task::Failing(Trouble(runtime(kind))),
+        false => Task::Refused(kind),
     }
 }
 
@@ -345,7 +376,7 @@ fn start(sequence: Sequence, instance: String, version: Option<String>, program:
         instance,
         name: "play".to_owned(),
         version,
-        input: json(program),
+        input: json(&program.filled()),
         tags: Vec::new(),
         wait,
         attempt: 1,
@@ -353,7 +384,7 @@ fn start(sequence: Sequence, instance: String, version: Option<String>, program:
 }
 
 fn call(errand: &Errand, steps: &mut Steps) -> Task {
-    let work = errand.with(number_of(steps.draw()));
+    let work = errand.with(number_of(steps.draw())).filled();
     let sequence = steps.claim();
     let target = errand.kind.id(&errand.key).as_str().to_owned();
     let asked = steps.call(sequence, &target, |lock| Command::CallEntity {
@@ -370,7 +401,7 @@ fn call(errand: &Errand, steps: &mut Steps) -> Task {
 }
 
 fn signal(errand: &Errand, after: Option<u64>, steps: &mut Steps) {
-    let work = errand.with(number_of(steps.draw()));
+    let work = errand.with(number_of(steps.draw())).filled();
     let sequence = steps.claim();
     let target = errand.kind.id(&errand.key).as_str().to_owned();
     let at = after.map(|millis| (steps.derived_id(sequence), Timestamp(steps.now.0 + millis)));
@@ -381,7 +412,7 @@ fn signal(errand: &Errand, after: Option<u64>, steps: &mut Steps) {
         arguments: json(&serde_json::json!({ "work": work })),
         at,
     };
-    steps.signal(&target, command);
+    steps.signal(sequence, &target, command);
 }
 
 /// Drops a part that has not ended.

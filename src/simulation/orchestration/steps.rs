@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::padding::Bound;
 use super::program::Retry;
-use crate::error::ErrorKind;
+use crate::error::{Error, ErrorKind};
 use crate::id::{ExecutionId, Sequence};
 use crate::store::records::history::{Command, Incoming, OpenStep, Started, StepOutcome};
 use crate::time::Timestamp;
@@ -19,6 +20,7 @@ pub(super) type Done = Result<Vec<u8>, String>;
 pub(super) struct Steps {
     pub(super) seed: ExecutionId,
     pub(super) now: Timestamp,
+    bound: Bound,
     random: u64,
     sequence: Sequence,
     open: BTreeMap<Sequence, Open>,
@@ -83,8 +85,9 @@ impl Steps {
         self.random = xxh3_64(&[&started.seed.0[..], instance.as_bytes()].concat());
     }
 
-    pub(super) fn begin_turn(&mut self, now: Timestamp) {
+    pub(super) fn begin_turn(&mut self, now: Timestamp, bound: Bound) {
         self.now = now;
+        self.bound = bound;
         self.turn += 1;
         self.asked.clear();
         self.status = None;
@@ -113,9 +116,38 @@ impl Steps {
         format!("{}:{sequence}", self.seed)
     }
 
-    /// Asks for something that has no end.
-    pub(super) fn send(&mut self, command: Command) {
-        self.asked.push(Some(command));
+    /// Holds a payload to the limit. A refusal is a part of the history.
+    pub(super) fn permit(&mut self, sequence: Sequence, bytes: usize) -> Result<(), ()> {
+        if self.bound.permits(sequence, bytes) {
+            return Ok(());
+        }
+        self.asked.push(Some(Command::Refuse {
+            sequence,
+            what: String::new(),
+            error: Error::new(ErrorKind::TooLarge, ""),
+        }));
+        Err(())
+    }
+
+    /// The same for what a command brings.
+    fn permit_command(&mut self, sequence: Sequence, command: &Command) -> Result<(), ErrorKind> {
+        let payload = match command {
+            Command::CallActivity { input, .. } | Command::StartOrchestration { input, .. } => input,
+            Command::CallEntity { arguments, .. } | Command::SignalEntity { arguments, .. } => arguments,
+            Command::SendEvent { payload, .. } => payload,
+            _ => return Ok(()),
+        };
+        self.permit(sequence, payload.len()).map_err(|()| ErrorKind::TooLarge)
+    }
+
+    /// Asks for something that has no end, or notes why the execution fails.
+    pub(super) fn send(&mut self, sequence: Sequence, command: Command) {
+        match self.permit_command(sequence, &command) {
+            Ok(()) => self.asked.push(Some(command)),
+            Err(kind) => {
+                self.refused.get_or_insert(kind);
+            }
+        }
     }
 
     fn open(&mut self, sequence: Sequence, what: What, command: Command) {
@@ -154,9 +186,16 @@ impl Steps {
         sequence
     }
 
-    pub(super) fn activity(&mut self, sequence: Sequence, command: Command, retry: Option<Retry>) {
+    pub(super) fn activity(
+        &mut self,
+        sequence: Sequence,
+        command: Command,
+        retry: Option<Retry>,
+    ) -> Result<(), ErrorKind> {
+        self.permit_command(sequence, &command)?;
         let attempts = self.attempts(&command, retry);
         self.open(sequence, What::Activity(attempts), command);
+        Ok(())
     }
 
     /// Asks for a sub-orchestration, if no critical section forbids it.
@@ -169,6 +208,7 @@ impl Steps {
         if self.section.is_some() {
             return Err(ErrorKind::ChildInLock);
         }
+        self.permit_command(sequence, &command)?;
         let attempts = self.attempts(&command, retry);
         self.open(sequence, What::Child(instance_of(&command), attempts), command);
         Ok(())
@@ -189,8 +229,9 @@ impl Steps {
         &mut self,
         sequence: Sequence,
         target: &str,
-        command: impl FnOnce(Option<Sequence>) -> Command,
+        command: impl Fn(Option<Sequence>) -> Command,
     ) -> Result<(), ErrorKind> {
+        self.permit_command(sequence, &command(None))?;
         let lock = match &mut self.section {
             None => None,
             Some(section) if !section.granted => return Err(ErrorKind::LockNotGranted),
@@ -209,14 +250,18 @@ impl Steps {
     }
 
     /// Sends a signal, unless it would wait for the end of the critical section that sends it.
-    pub(super) fn signal(&mut self, target: &str, command: Command) {
+    pub(super) fn signal(&mut self, sequence: Sequence, target: &str, command: Command) {
+        if let Err(kind) = self.permit_command(sequence, &command) {
+            self.refused.get_or_insert(kind);
+            return;
+        }
         let locked = |section: &Section| {
             section.entities.iter().any(|entity| entity == target) && !section.lost.contains(target)
         };
         if self.section.as_ref().is_some_and(locked) {
             self.refused.get_or_insert(ErrorKind::SignalToLocked);
         } else {
-            self.send(command);
+            self.asked.push(Some(command));
         }
     }
 
