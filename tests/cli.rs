@@ -725,6 +725,38 @@ async fn orchestrations_are_managed() {
     served.stop().await;
 }
 
+/// A start under an id in use does what its policy says, and no policy stands without an id.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_follows_its_reuse_policy() {
+    let served = Served::open().await;
+    let (abide, client) = (served.abide(), served.hub.client());
+    let execution = async || client.instance("once").status().await.unwrap().unwrap().execution_id;
+    let start = |policy: &'static str| {
+        let start = ["instances", "start", "waits", "\"x\"", "--id", "once", "--reuse"];
+        start.into_iter().chain([policy]).collect::<Vec<_>>()
+    };
+    assert_eq!(abide.out(&start("reject-duplicate")), "once\n");
+    let first = execution().await;
+    abide.refused(&start("error"), 4);
+    assert_eq!(abide.out(&start("ignore")), "once\n");
+    assert_eq!(execution().await, first);
+    assert_eq!(abide.out(&start("terminate")), "once\n");
+    let second = execution().await;
+    assert_ne!(second, first);
+    abide.out(&["instances", "terminate", "once"]);
+    let told = abide.refused(&start("reject-duplicate"), 4);
+    assert!(told.contains("once"), "{told}");
+    assert_eq!(execution().await, second);
+    assert_eq!(abide.out(&start("error")), "once\n");
+    assert_ne!(execution().await, second);
+
+    let ran = abide.run(&start("always"));
+    assert!(ran.code == 2 && ran.err.contains("reject-duplicate"), "{ran:?}");
+    let ran = abide.run(&["instances", "start", "waits", "\"x\"", "--reuse", "ignore"]);
+    assert!(ran.code == 2 && ran.err.contains("--id"), "{ran:?}");
+    served.stop().await;
+}
+
 /// Entities are signaled and called, and what an operator does for them is done.
 #[tokio::test(flavor = "multi_thread")]
 async fn entities_are_managed() {

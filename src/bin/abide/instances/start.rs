@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::exit::{Exit, Failure, Result};
 use crate::input;
@@ -24,6 +24,10 @@ pub(crate) struct Arguments {
     #[arg(long)]
     id: Option<String>,
 
+    /// What to do if an orchestration has the id (default: error).
+    #[arg(long, value_name = "POLICY", requires = "id")]
+    reuse: Option<Reuse>,
+
     /// The version to start; the newest if nothing is said.
     // `--version` is that of the program.
     #[arg(long, value_name = "VERSION")]
@@ -42,11 +46,37 @@ pub(crate) struct Arguments {
     timeout: Option<Duration>,
 }
 
+/// The effect of a start on an orchestration that has the id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Reuse {
+    /// Fails if it has not ended. One that has ended is replaced.
+    Error,
+    /// Leaves it alone if it has not ended. One that has ended is replaced.
+    Ignore,
+    /// Terminates it if it has not ended, and takes its place.
+    Terminate,
+    /// Fails, whether it has ended or not.
+    RejectDuplicate,
+}
+
+impl Reuse {
+    /// The policy as the management API names it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Ignore => "ignore",
+            Self::Terminate => "terminate",
+            Self::RejectDuplicate => "rejectDuplicate",
+        }
+    }
+}
+
 pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
     let mut path = vec!["orchestrators", &arguments.name];
     path.extend(arguments.id.as_deref());
     let request = Request::post(&path)
         .query("version", arguments.of_version.as_deref())
+        .query("reuse", arguments.reuse.map(Reuse::name))
         .idempotency_key(arguments.idempotency_key.as_ref())
         .body(input::read(arguments.input.as_deref())?);
     let hub = session.hub()?;
