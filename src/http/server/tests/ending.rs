@@ -1,15 +1,16 @@
 //! How a server ends.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
-use super::stage::{Raw, config, serve, serve_and_tell};
+use super::stage::{PATIENCE, Raw, config, serve, serve_at_a_pace};
 
 /// A shutdown lets answers that have begun come to their end, closes idle connections, and takes in no new ones.
 #[tokio::test]
 async fn a_shutdown_waits_for_answers_and_not_for_idle_clients() {
-    let (server, begun) = serve_and_tell(config()).await;
+    let (server, pace) = serve_at_a_pace(config()).await;
     let address = server.address();
     let mut idle = Raw::connect(address).await;
     let mut used = Raw::connect(address).await;
@@ -17,13 +18,15 @@ async fn a_shutdown_waits_for_answers_and_not_for_idle_clients() {
     used.answer().await;
     let mut waiting = Raw::connect(address).await;
     waiting.send("GET /slow HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
-    begun.acquire().await.unwrap().forget();
-    let began = Instant::now();
-    server.shutdown().await.unwrap();
-    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
-    assert!(waiting.rest().await.ends_with("slow"));
-    assert_eq!(idle.rest().await, "");
-    assert_eq!(used.rest().await, "");
+    pace.begins().await;
+    let others = async {
+        assert_eq!(idle.rest().await, "");
+        assert_eq!(used.rest().await, "");
+        pace.end();
+        assert!(waiting.rest().await.ends_with("slow"));
+    };
+    let (ended, ()) = tokio::join!(server.shutdown_within(Duration::from_secs(3_600)), others);
+    ended.unwrap();
     assert!(TcpStream::connect(address).await.is_err());
 }
 
@@ -51,32 +54,30 @@ async fn a_shutdown_does_not_wait_for_the_rest_of_a_head() {
 /// What takes longer than the shutdown waits is cut off.
 #[tokio::test]
 async fn a_shutdown_does_not_wait_for_ever() {
-    let (server, begun) = serve_and_tell(config()).await;
+    let (server, pace) = serve_at_a_pace(config()).await;
     let mut waiting = Raw::connect(server.address()).await;
     waiting.send("GET /never HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
-    begun.acquire().await.unwrap().forget();
-    let began = Instant::now();
-    server.shutdown_within(Duration::from_millis(100)).await.unwrap();
-    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    pace.begins().await;
+    let ended = timeout(PATIENCE, server.shutdown_within(Duration::from_millis(100))).await;
+    ended.expect("it waits no longer").unwrap();
     assert_eq!(waiting.rest().await, "");
 }
 
 /// A server that is dropped ends with its connections.
 #[tokio::test]
 async fn a_dropped_server_ends() {
-    let (server, begun) = serve_and_tell(config()).await;
+    let (server, pace) = serve_at_a_pace(config()).await;
     let address = server.address();
     let mut waiting = Raw::connect(address).await;
     waiting.send("GET /never HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
-    begun.acquire().await.unwrap().forget();
+    pace.begins().await;
     drop(server);
     assert_eq!(waiting.rest().await, "");
     // The task ends when it is next scheduled.
-    for _ in 0..200 {
-        if TcpStream::connect(address).await.is_err() {
-            return;
+    let port_is_free = async {
+        while TcpStream::connect(address).await.is_ok() {
+            tokio::task::yield_now().await;
         }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("the port is still taken");
+    };
+    timeout(PATIENCE, port_is_free).await.expect("the port is free");
 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::stage::{Raw, assert_error, config, serve};
+use tokio::time::timeout;
+
+use super::stage::{PATIENCE, Raw, assert_error, config, serve, serve_at_a_pace};
 
 /// Sends bytes on a connection of their own and returns everything that comes back.
 async fn told(server: &crate::http::HttpServer, bytes: impl AsRef<[u8]>) -> String {
@@ -125,23 +127,23 @@ async fn a_broken_body_is_refused() {
 /// Who is slow with a head or a body is told so, however steadily the bytes come.
 #[tokio::test]
 async fn who_sends_too_slowly_is_told_so() {
-    let server = serve(config()).await;
+    let server = serve(config().client_timeout(Duration::from_millis(400))).await;
     for slow in [
         "GET / HTTP/1.1\r\nhost: localhost\r\n",
-        "POST /echo HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n",
+        "POST /echo HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100000\r\n\r\n",
     ] {
         let mut raw = Raw::connect(server.address()).await;
         raw.send(slow).await;
-        let drip = async {
-            loop {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                // The server may have closed meanwhile.
-                if raw.0.try_write(b"x").is_err() || raw.0.try_read(&mut []).is_err() {
-                    std::future::pending::<()>().await;
-                }
+        let drips = async {
+            // The server may have closed meanwhile.
+            while raw.0.try_write(b"x").is_ok() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        let _ = tokio::time::timeout(Duration::from_millis(300), drip).await;
+        tokio::select! {
+            () = drips => {}
+            answered = timeout(PATIENCE, raw.0.readable()) => answered.expect("an answer").unwrap(),
+        }
         assert_error(&raw.rest().await, 408);
     }
 }
@@ -164,11 +166,15 @@ async fn a_panic_ends_its_request_alone() {
 /// An answer that takes too long is not awaited, unless the client asked to wait.
 #[tokio::test]
 async fn an_answer_that_takes_too_long_is_not_awaited() {
-    let server = serve(config().request_timeout(Duration::from_millis(100))).await;
+    let (server, pace) = serve_at_a_pace(config().request_timeout(Duration::from_millis(100))).await;
+    let mut patient = Raw::connect(server.address()).await;
+    patient
+        .send("GET /slow?timeout=60 HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        .await;
+    pace.begins().await;
     let mut raw = Raw::connect(server.address()).await;
     raw.send("GET /never HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
     assert_error(&raw.answer().await, 504);
-    raw.send("GET /slow?timeout=5 HTTP/1.1\r\nhost: localhost\r\n\r\n")
-        .await;
-    assert!(raw.answer().await.ends_with("slow"));
+    pace.end();
+    assert!(patient.answer().await.ends_with("slow"));
 }

@@ -20,32 +20,58 @@ use crate::http::server::serve::listen;
 /// More than sockets hold on their way.
 pub(super) const LARGE: usize = 32 << 20;
 
-/// A configuration for tests: any port, little patience.
+/// For what has to happen, on a machine that does other things too.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A configuration for tests: any port, and more patience than a test needs.
 pub(super) fn config() -> HttpConfig {
     HttpConfig::new()
         .bind(([127, 0, 0, 1], 0))
         .without_token()
         .body_limit(1 << 20)
-        .client_timeout(Duration::from_millis(400))
-        .idle_timeout(Duration::from_secs(20))
+        .client_timeout(PATIENCE)
+        .idle_timeout(PATIENCE)
 }
 
-/// Serves `/` (at once), `/echo`, `/slow` (half a second), `/never`, `/large` and `/panic`.
+/// When `/slow` and `/never` begin, and when the former ends.
+#[derive(Clone)]
+pub(super) struct Pace {
+    begun: Arc<Semaphore>,
+    may_end: Arc<Semaphore>,
+}
+
+impl Pace {
+    /// Waits until one more of these requests has begun.
+    pub(super) async fn begins(&self) {
+        let begun = timeout(PATIENCE, self.begun.acquire()).await;
+        begun.expect("a request begins").unwrap().forget();
+    }
+
+    /// Lets one `/slow` end.
+    pub(super) fn end(&self) {
+        self.may_end.add_permits(1);
+    }
+}
+
+/// Serves `/` (at once), `/echo`, `/slow` (when it may end), `/never`, `/large` and `/panic`.
 pub(super) async fn serve(config: HttpConfig) -> HttpServer {
-    serve_and_tell(config).await.0
+    serve_at_a_pace(config).await.0
 }
 
-/// The same, with a semaphore that has a permit for each request of `/slow` or `/never` that has begun.
-pub(super) async fn serve_and_tell(config: HttpConfig) -> (HttpServer, Arc<Semaphore>) {
-    let begun = Arc::new(Semaphore::new(0));
-    let (of_slow, of_never) = (begun.clone(), begun.clone());
+/// The same, with the pace of its slow routes.
+pub(super) async fn serve_at_a_pace(config: HttpConfig) -> (HttpServer, Pace) {
+    let pace = Pace {
+        begun: Arc::new(Semaphore::new(0)),
+        may_end: Arc::new(Semaphore::new(0)),
+    };
+    let (of_slow, of_never) = (pace.clone(), pace.clone());
     let slow = move || async move {
-        of_slow.add_permits(1);
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        of_slow.begun.add_permits(1);
+        of_slow.may_end.acquire().await.unwrap().forget();
         "slow"
     };
     let never = move || async move {
-        of_never.add_permits(1);
+        of_never.begun.add_permits(1);
         std::future::pending::<()>().await;
     };
     let router = Router::new()
@@ -56,7 +82,7 @@ pub(super) async fn serve_and_tell(config: HttpConfig) -> (HttpServer, Arc<Semap
         .route("/large", get(|| async { vec![b'x'; LARGE] }))
         .route("/panic", get(panics));
     let guard = Arc::new(Guard::new(&config).unwrap());
-    (listen(protect(router, guard), &config).await.unwrap(), begun)
+    (listen(protect(router, guard), &config).await.unwrap(), pace)
 }
 
 async fn panics() {
@@ -79,10 +105,7 @@ impl Raw {
     pub(super) async fn rest(&mut self) -> String {
         let mut rest = Vec::new();
         let reading = self.0.read_to_end(&mut rest);
-        timeout(Duration::from_secs(20), reading)
-            .await
-            .expect("the server closes")
-            .unwrap();
+        timeout(PATIENCE, reading).await.expect("the server closes").unwrap();
         String::from_utf8(rest).unwrap()
     }
 
@@ -110,7 +133,7 @@ impl Raw {
                 }
             }
         };
-        timeout(Duration::from_secs(20), reading).await.expect("an answer")
+        timeout(PATIENCE, reading).await.expect("an answer")
     }
 }
 
