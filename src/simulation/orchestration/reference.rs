@@ -7,6 +7,7 @@ use super::steps::{Done, Steps, runtime};
 use crate::error::ErrorKind;
 use crate::failure::Failure;
 use crate::id::Sequence;
+use crate::simulation::plan::Work;
 use crate::store::records::history::{Command, Incoming, TurnRecord};
 use crate::time::Timestamp;
 
@@ -383,6 +384,12 @@ fn start(sequence: Sequence, instance: String, version: Option<String>, program:
     }
 }
 
+/// The arguments of the operations that do work.
+#[derive(serde::Serialize)]
+struct Arguments<'a> {
+    work: &'a Work,
+}
+
 fn call(errand: &Errand, steps: &mut Steps) -> Task {
     let work = errand.with(number_of(steps.draw())).filled();
     let sequence = steps.claim();
@@ -391,7 +398,7 @@ fn call(errand: &Errand, steps: &mut Steps) -> Task {
         sequence,
         target: target.clone(),
         operation: work.operation().to_owned(),
-        arguments: json(&serde_json::json!({ "work": work })),
+        arguments: json(&Arguments { work: &work }),
         lock,
     });
     match asked {
@@ -409,7 +416,7 @@ fn signal(errand: &Errand, after: Option<u64>, steps: &mut Steps) {
         sequence,
         target: target.clone(),
         operation: work.operation().to_owned(),
-        arguments: json(&serde_json::json!({ "work": work })),
+        arguments: json(&Arguments { work: &work }),
         at,
     };
     steps.signal(sequence, &target, command);
