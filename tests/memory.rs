@@ -1,7 +1,7 @@
 //! A hub keeps its memory budget, whatever is large in it and however much of that there is. Each scenario runs in a process
 //! of its own, whose peak is read at the end: budget, and 64 MiB for all that does not grow with the data.
 //!
-//! They write hundreds of megabytes, so that they run when they are asked for: `cargo test --test memory -- --ignored`.
+//! They write gigabytes, so that they run when they are asked for: `cargo test --test memory -- --ignored`.
 #![cfg(all(target_os = "linux", feature = "rocksdb"))]
 
 use std::path::Path;
@@ -78,7 +78,7 @@ async fn scenario(name: &str, directory: &Path) {
     let large = "x".repeat(LARGE);
     match name {
         "ended" => {
-            for _ in 0..400 {
+            for _ in 0..1_200 {
                 let run = client.start::<returns>(LARGE).await.unwrap();
                 run.result().await.unwrap();
             }
@@ -109,21 +109,22 @@ async fn scenario(name: &str, directory: &Path) {
             }
         }
         "early" => {
-            for n in 0..300 {
+            let largest = "x".repeat(2 * LARGE);
+            for n in 0..600 {
                 let event = client
                     .orchestration::<waits>(format!("none-{n}"))
-                    .raise_event("go", &large);
+                    .raise_event("go", &largest);
                 event.before_start(Duration::from_secs(600)).await.unwrap();
             }
         }
         "timers" => {
-            for n in 0..300 {
+            for n in 0..500 {
                 let sink = client.entity::<Sink>((n % 10).to_string());
                 sink.take(&large).signal_after(Duration::from_millis(1)).await.unwrap();
             }
         }
         "waiting" => {
-            for n in 0..100 {
+            for n in 0..400 {
                 let sink = client.entity::<Sink>(n.to_string());
                 sink.block().signal().await.unwrap();
                 for _ in 0..60 {
@@ -171,43 +172,43 @@ fn keeps_its_budget(scenarios: &[&str]) {
 }
 
 #[test]
-#[ignore = "writes hundreds of megabytes"]
+#[ignore = "writes gigabytes"]
 fn ended_orchestrations_with_large_outputs_are_not_kept() {
     keeps_its_budget(&["ended", "opened"]);
 }
 
 #[test]
-#[ignore = "writes hundreds of megabytes"]
+#[ignore = "writes gigabytes"]
 fn live_orchestrations_with_large_tags_are_not_kept() {
     keeps_its_budget(&["tags", "opened"]);
 }
 
 #[test]
-#[ignore = "writes hundreds of megabytes"]
+#[ignore = "writes gigabytes"]
 fn a_list_of_large_orchestrations_comes_in_pages() {
     keeps_its_budget(&["tags", "listed"]);
 }
 
 #[test]
-#[ignore = "writes hundreds of megabytes"]
+#[ignore = "writes gigabytes"]
 fn states_larger_than_their_json_are_not_kept() {
     keeps_its_budget(&["texts"]);
 }
 
 #[test]
-#[ignore = "writes hundreds of megabytes"]
+#[ignore = "writes gigabytes"]
 fn early_events_are_not_kept() {
     keeps_its_budget(&["early", "opened"]);
 }
 
 #[test]
-#[ignore = "writes hundreds of megabytes"]
+#[ignore = "writes gigabytes"]
 fn due_timers_are_not_kept() {
     keeps_its_budget(&["timers", "opened"]);
 }
 
 #[test]
-#[ignore = "writes hundreds of megabytes"]
+#[ignore = "writes gigabytes"]
 fn waiting_messages_are_not_kept() {
     keeps_its_budget(&["waiting", "opened"]);
 }
