@@ -371,6 +371,7 @@ fn everything_that_reads(abide: &Abide) {
     );
     assert_eq!(abide.json(&["instances", "list", "--created-to", "1h"]), json!([]));
     assert_eq!(abide.json(&["instances", "list", "--stopped"]), json!([]));
+    assert_eq!(abide.json(&["instances", "list", "--unregistered"]), json!([]));
     assert_eq!(
         abide.out(&["instances", "list", "--created-to", "1h"]),
         "no orchestrations match\n"

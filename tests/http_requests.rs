@@ -85,6 +85,7 @@ const WORDS: &[&str] = &[
     "fetchState=true",
     "lastOperationTimeFrom=",
     "instanceIdPrefix=",
+    "unregistered=true",
     "reason=",
     "version=",
     "restartWithNewInstanceId=false",

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use abide::http::HttpConfig;
+use abide::prelude::*;
+use abide::{OrchestrationContext, activity, orchestration};
 use axum::http::Method;
 use serde_json::json;
 
@@ -128,6 +131,39 @@ async fn instances_are_filtered() {
             .await
             .is_error(400, "InvalidQuery");
     }
+}
+
+#[activity]
+async fn absent() {}
+
+#[orchestration]
+async fn lacks(ctx: OrchestrationContext) -> Result<(), Failure> {
+    Ok(ctx.call_activity::<absent>(()).await?)
+}
+
+/// What waits for something that is not registered can be found, and says for what it waits.
+#[tokio::test]
+async fn what_is_not_registered_is_found() {
+    let api = Api::build(
+        Hub::in_memory().orchestration::<lacks>(),
+        HttpConfig::new().without_token(),
+    )
+    .await;
+    api.run("echoes", "there", "1").await.is(200);
+    api.post("/orchestrators/waits/elsewhere", "1").await.is(202);
+    api.post("/orchestrators/lacks/here", "").await.is(202);
+    // It is there when its first turn has asked for the activity.
+    let found = loop {
+        let (found, _) = all(&api, "/instances?unregistered=true").await;
+        if !found.is_empty() {
+            break found;
+        }
+    };
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0]["instanceId"], "here");
+    assert_eq!(found[0]["unregistered"][0]["name"], "absent");
+    assert_eq!(ids(&api, "/instances?unregistered=false").await.len(), 3);
+    api.get("/instances?unregistered=x").await.is_error(400, "InvalidQuery");
 }
 
 /// The document of an orchestration in a list is the one that stands alone.

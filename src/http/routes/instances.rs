@@ -96,6 +96,7 @@ pub(super) async fn get_instance(
         ("runtimeStatus" = Option<String>, Query, description = "Only those with one of these statuses, separated by commas."),
         ("instanceIdPrefix" = Option<String>, Query, description = "Only those whose ids begin with this."),
         ("name" = Option<String>, Query, description = "Only those of the type with this stored name."),
+        ("unregistered" = Option<bool>, Query, description = "Only those that wait for something that is not registered with the hub."),
         ("showInput" = Option<bool>, Query, description = "Whether to show inputs; they are if nothing is said."),
         PageArguments,
         PageHeaders
@@ -118,6 +119,9 @@ pub(super) async fn list_instances(
     }
     if let Some(name) = query.text("name") {
         wanted = wanted.name(names::orchestration(&api, name)?);
+    }
+    if query.flag("unregistered", false)? {
+        wanted = wanted.unregistered();
     }
     page(&api, &query, &headers, List::Instances, wanted).await
 }

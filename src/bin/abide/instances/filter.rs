@@ -32,6 +32,10 @@ pub(crate) struct Filter {
     /// Only those that cannot go on, though they have not ended.
     #[arg(long)]
     stopped: bool,
+
+    /// Only those that wait for an activity, an entity or an orchestration that is not registered with the hub.
+    #[arg(long, conflicts_with = "stopped")]
+    unregistered: bool,
 }
 
 /// Where an orchestration stands.
@@ -56,6 +60,7 @@ impl Filter {
             .query("name", self.name.as_deref())
             .query("runtimeStatus", statuses(&self.status))
             .query("instanceIdPrefix", self.prefix.as_deref())
+            .query("unregistered", self.unregistered.then_some("true"))
             .query("createdTimeFrom", self.created_from.as_deref())
             .query("createdTimeTo", self.created_to.as_deref())
             .query("showInput", Some(show_input.to_string()))
