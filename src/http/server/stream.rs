@@ -198,6 +198,9 @@ impl Stream {
 
 impl AsyncRead for Stream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.lingering.is_some() {
+            return self.poll_linger(cx).map(Ok);
+        }
         self.notice_requests();
         let before = buffer.filled().len();
         if let Poll::Ready(read) = Pin::new(&mut self.socket).poll_read(cx, buffer) {
@@ -211,6 +214,9 @@ impl AsyncRead for Stream {
         if self.awaited == Awaited::RestOfHead {
             // The socket has room for it, because nothing else is on its way. If it has none, nobody reads.
             let _ = Pin::new(&mut self.socket).poll_write(cx, &refusal::slow_head());
+            // Hyper does not close a connection that ends within a head, so that what the client is sending is awaited here.
+            let _ = Pin::new(&mut self.socket).poll_shutdown(cx);
+            ready!(self.poll_linger(cx));
         }
         // To hyper it is as if the client had gone.
         Poll::Ready(Ok(()))
