@@ -46,6 +46,26 @@ pub(crate) struct CoreConfig {
     pub(crate) aging: Aging,
 }
 
+#[cfg(test)]
+impl CoreConfig {
+    /// A core that has all partitions of a hub, in its first life and at rest with its clock.
+    pub(crate) fn of_all(partitions: u16, registry: Registry, limits: &Limits) -> Self {
+        Self {
+            hub: "hub-1".into(),
+            limits: limits.clone(),
+            registry: Arc::new(registry),
+            progress: Arc::new(Progress::default()),
+            index: 0,
+            slots: Arc::new(ActivitySlots::new(limits.activities, 1)),
+            partitions,
+            owned: (0..partitions).map(PartitionId).collect(),
+            held: BTreeSet::new(),
+            calm_since: 0,
+            aging: Aging::default(),
+        }
+    }
+}
+
 /// The partitions that one thread executes. It performs no I/O but reads, reads no clock and draws no chance: the same
 /// inputs give the same steps, bit for bit.
 pub(crate) struct Core {

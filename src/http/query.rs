@@ -130,17 +130,8 @@ fn wrong(name: &str, text: &str, why: &str) -> Problem {
 }
 
 fn status(text: &str) -> Option<OrchestrationStatus> {
-    const ALL: [OrchestrationStatus; 8] = [
-        OrchestrationStatus::Pending,
-        OrchestrationStatus::Running,
-        OrchestrationStatus::Completed,
-        OrchestrationStatus::Failed,
-        OrchestrationStatus::Terminated,
-        OrchestrationStatus::Canceled,
-        OrchestrationStatus::ContinuedAsNew,
-        OrchestrationStatus::Suspended,
-    ];
-    ALL.into_iter()
+    OrchestrationStatus::ALL
+        .into_iter()
         .find(|status| status.as_str().eq_ignore_ascii_case(text))
 }
 

@@ -34,12 +34,7 @@ pub(crate) fn write_value<T: Serialize + ?Sized>(value: &T, json: &mut Vec<u8>) 
 /// # Errors
 /// As [`write_value`], and a value that its own type does not read.
 pub(crate) fn write<T: Serialize + DeserializeOwned + 'static>(value: &T, json: &mut Vec<u8>) -> Result<()> {
-    let start = json.len();
-    write_value(value, json)?;
-    if is_always_readable::<T>() {
-        return Ok(());
-    }
-    read_back(|| serde_json::from_slice::<T>(&json[start..]))
+    write_readable::<T, T>(value, json)
 }
 
 /// Appends values that are read as a list of the same type.
@@ -47,12 +42,20 @@ pub(crate) fn write<T: Serialize + DeserializeOwned + 'static>(value: &T, json: 
 /// # Errors
 /// As [`write`].
 pub(crate) fn write_list<T: Serialize + DeserializeOwned + 'static>(values: &[T], json: &mut Vec<u8>) -> Result<()> {
+    write_readable::<T, Vec<T>>(values, json)
+}
+
+/// Appends a value that is made of `T`, and that is read as `R`.
+fn write_readable<T: 'static, R: DeserializeOwned>(
+    value: &(impl Serialize + ?Sized),
+    json: &mut Vec<u8>,
+) -> Result<()> {
     let start = json.len();
-    write_value(values, json)?;
+    write_value(value, json)?;
     if is_always_readable::<T>() {
         return Ok(());
     }
-    read_back(|| serde_json::from_slice::<Vec<T>>(&json[start..]))
+    read_back(|| serde_json::from_slice::<R>(&json[start..]))
 }
 
 /// Makes sure that a value which was written can be read.

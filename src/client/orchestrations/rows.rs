@@ -21,17 +21,6 @@ const LIVE: [OrchestrationStatus; 4] = [
 /// A range of times that leaves nothing out.
 pub(super) const ALWAYS: Range<Timestamp> = Timestamp(0)..Timestamp(u64::MAX);
 
-const ALL: [OrchestrationStatus; 8] = [
-    OrchestrationStatus::Pending,
-    OrchestrationStatus::Running,
-    OrchestrationStatus::Completed,
-    OrchestrationStatus::Failed,
-    OrchestrationStatus::Terminated,
-    OrchestrationStatus::Canceled,
-    OrchestrationStatus::ContinuedAsNew,
-    OrchestrationStatus::Suspended,
-];
-
 /// The place of an orchestration in the order of a list. In the order of ids the time is zero.
 pub(super) type Place = (Timestamp, InstanceId);
 
@@ -49,7 +38,7 @@ impl OrchestrationQuery {
     /// The statuses in the index that can match.
     fn indexed_statuses(&self) -> &[OrchestrationStatus] {
         match (self.statuses.as_slice(), self.only_some_live()) {
-            ([], false) => &ALL,
+            ([], false) => &OrchestrationStatus::ALL,
             // What has ended is not stopped, and may be much.
             ([], true) => &LIVE,
             (statuses, _) => statuses,

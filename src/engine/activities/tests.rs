@@ -7,7 +7,7 @@ use super::*;
 use crate::engine::code::{ActivityCode, ActivityFuture, Attempt};
 use crate::engine::core::CoreConfig;
 use crate::engine::message::Input;
-use crate::engine::{Limits, Progress, Registry};
+use crate::engine::{Limits, Registry};
 use crate::failure::Failure;
 use crate::id::{ExecutionId, InstanceId};
 use crate::store::records::MessageRecord;
@@ -57,17 +57,8 @@ impl Stage {
             registry.add_activity(Arc::new(Known(name, *limit))).unwrap();
         }
         let config = CoreConfig {
-            hub: "hub".into(),
-            limits: limits.clone(),
-            registry: Arc::new(registry),
-            progress: Arc::new(Progress::default()),
-            index: 0,
-            slots: Arc::new(ActivitySlots::new(limits.activities, 1)),
-            partitions: 4,
-            owned: (0..4).map(PartitionId).collect(),
-            held: BTreeSet::new(),
             calm_since,
-            aging: Default::default(),
+            ..CoreConfig::of_all(4, registry, limits)
         };
         let core = Core::open(config, &model).unwrap();
         Self {

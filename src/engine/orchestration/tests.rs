@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::engine::code::OrchestrationCode;
 use crate::engine::core::CoreConfig;
 use crate::engine::message::{ClientOrigin, Input, Message, Origin, Output, Settled, Token};
-use crate::engine::{ActivitySlots, Core, Limits, Progress, Registry};
+use crate::engine::{Core, Limits, Registry};
 use crate::error::{Error, ErrorKind};
 use crate::failure::CallFailure;
 use crate::id::{ExecutionId, InstanceId, MessageId, PartitionId};
@@ -81,21 +81,7 @@ impl Stage {
         for code in code {
             registry.add_orchestration(Arc::clone(code)).unwrap();
         }
-        let limits = Limits::default();
-        let config = CoreConfig {
-            hub: "hub".into(),
-            slots: Arc::new(ActivitySlots::new(limits.activities, 1)),
-            limits,
-            registry: Arc::new(registry),
-            progress: Arc::new(Progress::default()),
-            index: 0,
-            partitions: PARTITIONS,
-            owned: (0..PARTITIONS).map(PartitionId).collect(),
-            held: BTreeSet::new(),
-            calm_since: 0,
-            aging: Default::default(),
-        };
-        Core::open(config, model).unwrap()
+        Core::open(CoreConfig::of_all(PARTITIONS, registry, &Limits::default()), model).unwrap()
     }
 
     /// Steps until there is nothing to do.

@@ -1,14 +1,13 @@
 //! One core whose reads are counted, for tests of what the engine keeps: a client asks, and everything is stepped by hand.
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use crate::engine::code::AsyncOperation;
 use crate::engine::message::{AsyncEnded, ClientOrigin, Input, Output, Settled, Token, Waiter};
-use crate::engine::{ActivitySlots, Core, CoreConfig, Limits, Progress, Registry};
+use crate::engine::{Core, CoreConfig, Limits, Registry};
 use crate::entity::entity_code;
 use crate::error::{ErrorKind, Result};
 use crate::failure::CallFailure;
@@ -321,17 +320,8 @@ fn open(limits: &Limits, model: &Model, aging: Aging) -> Core {
     registry.add_orchestration(orchestration_code::<Collect>()).unwrap();
     registry.add_orchestration(orchestration_code::<Tell>()).unwrap();
     let config = CoreConfig {
-        hub: "hub".into(),
-        limits: limits.clone(),
-        registry: Arc::new(registry),
-        progress: Arc::new(Progress::default()),
-        index: 0,
-        slots: Arc::new(ActivitySlots::new(limits.activities, 1)),
-        partitions: 1,
-        owned: vec![PartitionId(0)],
-        held: BTreeSet::new(),
         aging,
-        calm_since: 0,
+        ..CoreConfig::of_all(1, registry, limits)
     };
     Core::open(config, model).unwrap()
 }

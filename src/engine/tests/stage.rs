@@ -3,14 +3,13 @@
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use super::memory;
 use crate::ErrorKind;
 use crate::engine::code::AsyncOperation;
 use crate::engine::message::{AsyncEnded, ClientOrigin, Input, Message, Output, Settled, Token};
-use crate::engine::{ActivitySlots, Core, CoreConfig, Limits, Progress, Registry};
+use crate::engine::{Core, CoreConfig, Limits, Registry};
 use crate::entity::entity_code;
 use crate::failure::CallFailure;
 use crate::id::{InstanceId, MessageId, PartitionId};
@@ -300,17 +299,9 @@ fn open(limits: &Limits, model: &Model, held: BTreeSet<InstanceId>, aging: Aging
         registry.add_orchestration(code).unwrap();
     }
     let config = CoreConfig {
-        hub: "hub-1".into(),
-        limits: limits.clone(),
-        registry: Arc::new(registry),
-        progress: Arc::new(Progress::default()),
-        index: 0,
-        slots: Arc::new(ActivitySlots::new(limits.activities, 1)),
-        partitions: 1,
-        owned: vec![PartitionId(0)],
         held,
-        calm_since: 0,
         aging,
+        ..CoreConfig::of_all(1, registry, limits)
     };
     Core::open(config, model).unwrap()
 }

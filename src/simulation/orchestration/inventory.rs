@@ -52,17 +52,6 @@ pub(super) struct Inventory {
     pub(super) calls: BTreeSet<(String, ExecutionId, Sequence)>,
 }
 
-const STATUSES: [OrchestrationStatus; 8] = [
-    OrchestrationStatus::Pending,
-    OrchestrationStatus::Running,
-    OrchestrationStatus::Completed,
-    OrchestrationStatus::Failed,
-    OrchestrationStatus::Terminated,
-    OrchestrationStatus::Canceled,
-    OrchestrationStatus::ContinuedAsNew,
-    OrchestrationStatus::Suspended,
-];
-
 impl World {
     pub(super) fn inventory(&self) -> Inventory {
         let mut inventory = Inventory::default();
@@ -222,7 +211,7 @@ impl Inventory {
         self.custom_statuses.extend(statuses.iter().map(|(key, _)| id_of(key)));
         let starts = scan(table_of(&keys::start(partition, &any)));
         self.starts.extend(starts.iter().map(|(key, _)| id_of(key)));
-        for status in STATUSES {
+        for status in OrchestrationStatus::ALL {
             for (key, _) in scan(keys::statuses(partition, status)) {
                 let (created, id) = keys::status_parts(&key).expect("the key of a status");
                 self.index.insert((status, created.0, id.to_owned()));

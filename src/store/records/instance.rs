@@ -35,6 +35,17 @@ pub enum OrchestrationStatus {
 }
 
 impl OrchestrationStatus {
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Pending,
+        Self::Running,
+        Self::Completed,
+        Self::Failed,
+        Self::Terminated,
+        Self::Canceled,
+        Self::ContinuedAsNew,
+        Self::Suspended,
+    ];
+
     /// Its name, as texts and interfaces have it.
     pub fn as_str(self) -> &'static str {
         match self {
