@@ -130,9 +130,10 @@ impl Aging {
 
     /// Whether what has the time `since` is as old as `age`.
     pub(crate) fn has_age(&self, age: Duration, since: Timestamp, now: Timestamp) -> bool {
-        let is_own = since >= self.opened;
+        let written = self.written(since, now);
+        let is_own = written >= self.opened;
         let by = if is_own { now } else { self.at(now) };
-        self.written(since, now).after(age) <= by
+        written.after(age) <= by
     }
 
     /// The times of what is as old as `age`, when that is looked for and not at hand.

@@ -106,6 +106,28 @@ fn what_is_still_to_come_was_written_before_the_clock_was_set() {
     }
 }
 
+/// A clock that is wrong after it was set right makes nothing old, whether it is farther ahead than the first time or less far.
+#[test]
+fn a_clock_in_doubt_keeps_what_another_wrong_clock_has_dated() {
+    for ahead in [AHEAD / 2, AHEAD, 2 * AHEAD] {
+        let mut lives = Lives::default();
+        lives.live(TODAY, HOUR);
+        lives.live(TODAY + AHEAD, 2 * HOUR);
+        let since = Timestamp(TODAY + AHEAD + HOUR);
+        lives.live(TODAY + 4 * HOUR, HOUR);
+        let opened = TODAY + 5 * HOUR + ahead;
+        let aging = lives.live(opened, HOUR);
+        let day = Duration::from_millis(DAY);
+        for minute in 0..60 {
+            let now = Timestamp(opened + minute * MINUTE);
+            assert!(aging.is_held(now));
+            assert!(!aging.has_age(day, since, now), "{ahead} ms ahead, in minute {minute}");
+            let found = aging.times_of_age(day, now).iter().any(|times| times.contains(&since));
+            assert!(!found, "{ahead} ms ahead, in minute {minute}");
+        }
+    }
+}
+
 /// A clock that is far behind for one life makes nothing old, in that life nor at the next open, although all that is stored
 /// seems to be of times to come meanwhile.
 #[test]
