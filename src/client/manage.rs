@@ -295,8 +295,10 @@ impl Purge {
     /// Forgets the sub-orchestrations that it waited for, too, and theirs. These are the sub-orchestrations of all its
     /// executions: before it continued as new, was rewound or was restarted.
     ///
-    /// They follow when the orchestration itself is forgotten, so they may still be there for a moment. A sub-orchestration stays
-    /// if it has not ended. So does what was started with
+    /// Each is forgotten by a message of its own, so some may still be there for a moment after the orchestration. Of a crowd,
+    /// some go before it does. A purge that has begun is finished, also after a crash.
+    ///
+    /// A sub-orchestration stays if it has not ended. So does what was started with
     /// [`start_orchestration`](crate::OrchestrationContext::start_orchestration), for which nothing waits, and another
     /// orchestration that has taken the id of a sub-orchestration.
     pub fn with_children(mut self) -> Self {

@@ -41,29 +41,7 @@ impl Core {
             unanswered.within(self.limits.payload_bytes, || asked_by(&message))
         });
         if message.is_call() {
-            // Only whoever waits for a row is among the callers.
-            let caller = if message.stored {
-                self.callers.remove(&message.id).map(|(token, _)| token)
-            } else {
-                None
-            };
-            let token = caller.or(message.token());
-            self.remember_outcome(&message, &outcome, step, reader)?;
-            let attached = self.take_attached(&message);
-            if token.is_none() && attached.is_empty() {
-                return Ok(());
-            }
-            if let Ok(answer) = &outcome {
-                step.held += answer.len();
-            }
-            let settled = outcome.map_or_else(Settled::from, Settled::Answer);
-            for token in attached {
-                step.settle(token, settled.clone());
-            }
-            if let Some(token) = token {
-                step.settle(token, settled);
-            }
-            return Ok(());
+            return self.answer_call(&message, outcome, step, reader);
         }
         if let Origin::Step(caller, asked) = message.origin {
             let order = Order::Completed {
@@ -75,6 +53,39 @@ impl Core {
             return Ok(());
         }
         self.finish_signal(message, outcome.err(), step, reader)
+    }
+
+    /// Sends the outcome of a call to the client that waits for it, and to those that have repeated the request.
+    pub(super) fn answer_call(
+        &mut self,
+        message: &Message,
+        outcome: Outcome,
+        step: &mut Step,
+        reader: &dyn Reader,
+    ) -> Result<()> {
+        // Only whoever waits for a row is among the callers.
+        let caller = if message.stored {
+            self.callers.remove(&message.id).map(|(token, _)| token)
+        } else {
+            None
+        };
+        let token = caller.or(message.token());
+        self.remember_outcome(message, &outcome, step, reader)?;
+        let attached = self.take_attached(message);
+        if token.is_none() && attached.is_empty() {
+            return Ok(());
+        }
+        if let Ok(answer) = &outcome {
+            step.held += answer.len();
+        }
+        let settled = outcome.map_or_else(Settled::from, Settled::Answer);
+        for token in attached {
+            step.settle(token, settled.clone());
+        }
+        if let Some(token) = token {
+            step.settle(token, settled);
+        }
+        Ok(())
     }
 
     fn finish_signal(

@@ -2,7 +2,7 @@
 
 use crate::engine::core::Core;
 use crate::engine::mailbox::Block;
-use crate::engine::message::{Message, Origin, Settled};
+use crate::engine::message::{Message, Origin};
 use crate::engine::orchestration::instance::Instance;
 use crate::engine::orchestration::turn::{Gathered, Stage};
 use crate::engine::step::Step;
@@ -11,7 +11,7 @@ use crate::id::{ExecutionId, InstanceId, MessageId};
 use crate::store::instances::start_of;
 use crate::store::records::history::{Incoming, SEMANTICS, Started, StepOutcome};
 use crate::store::records::instance::{OrchestrationStatus, Order, ReusePolicy, StartRecord};
-use crate::store::records::{Action, RequestOutcome, TimerRecord};
+use crate::store::records::{Action, TimerRecord};
 use crate::store::{Reader, keys};
 use crate::time::Timestamp;
 
@@ -86,7 +86,7 @@ impl Core {
         }
         // The next attempt of a sub-orchestration keeps the children of the last one.
         if again.is_none() && self.forget_children(stage, false, step, reader)? {
-            return Ok(Some(message));
+            return self.continue_later(stage, message, step, reader);
         }
         self.create(stage, message, start, life, step, reader).map(|()| None)
     }
@@ -288,14 +288,8 @@ impl Core {
         step: &mut Step,
         reader: &dyn Reader,
     ) -> Result<()> {
-        if message.client().is_none() || message.stored {
-            return Ok(());
-        }
-        if message.client().is_some_and(|client| client.request.is_some()) {
-            self.remember(message, RequestOutcome::Answer(answer.clone()), step, reader)?;
-        }
-        if let Some(token) = message.token() {
-            step.settle(token, Settled::Answer(answer));
+        if message.is_call() {
+            self.answer_call(message, Ok(answer), step, reader)?;
         }
         Ok(())
     }

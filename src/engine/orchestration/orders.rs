@@ -73,15 +73,17 @@ impl Core {
                 reason,
                 start: Some(start),
             } => match self.rewind_child(stage, message.id, reason, start, step, reader)? {
-                true => return Ok(Some(message)),
+                true => return self.continue_later(stage, message, step, reader),
                 false => Ok(()),
             },
             Order::Purge { children, seen } => match stage.can_be_purged(*seen) {
-                Ok(()) if self.purge(stage, *children, step, reader)? => return Ok(Some(message)),
+                Ok(()) if self.purge(stage, *children, step, reader)? => {
+                    return self.continue_later(stage, message, step, reader);
+                }
                 refused => refused,
             },
             Order::PurgeChild { start } => match self.purge_child(stage, *start, step, reader)? {
-                true => return Ok(Some(message)),
+                true => return self.continue_later(stage, message, step, reader),
                 false => Ok(()),
             },
             Order::Awaits {
@@ -99,6 +101,18 @@ impl Core {
         };
         self.finish(stage.id, stage.mailbox, message, outcome, step, reader)?;
         Ok(None)
+    }
+
+    /// Lets the next step go on with an order that is carried out in part. The order has a row from now on, so that it is
+    /// carried out in full even if the hub goes down before.
+    pub(super) fn continue_later(
+        &mut self,
+        stage: &mut Stage<'_>,
+        message: Message,
+        step: &mut Step,
+        reader: &dyn Reader,
+    ) -> Result<Option<Message>> {
+        self.save(stage.id, stage.mailbox, message, step, reader).map(Some)
     }
 
     fn suspend(&mut self, stage: &mut Stage<'_>, reason: &str, step: &mut Step) -> Result<Refused> {
@@ -306,7 +320,8 @@ impl Core {
                 Some(Order::Begin { .. } | Order::Completed { .. } | Order::LockLost { .. }) => message,
                 Some(_) => {
                     if let Some(message) = self.order(stage, message, step, reader)? {
-                        stage.mailbox.arrivals.push_front(message);
+                        let in_memory = self.kept_in_memory(stage.mailbox);
+                        stage.mailbox.park(message, in_memory);
                         return Ok(Round::NextStep);
                     }
                     if matches!(stage.mailbox.block, Block::Open) {

@@ -37,6 +37,16 @@ async fn insists(ctx: OrchestrationContext) -> Result<(), Failure> {
     Ok(child.retry(policy).await?)
 }
 
+/// Has so many children, and waits for an event when they have ended.
+#[orchestration]
+async fn patient(ctx: OrchestrationContext, children: u32) -> Result<(), Failure> {
+    for child in 1..=children {
+        ctx.call_sub_orchestration::<echo>(child).await?;
+    }
+    ctx.wait_for_external_event::<()>("go").await?;
+    Ok(())
+}
+
 /// Has a child `kid` in each of two executions, which has a child of its own.
 #[orchestration]
 async fn twice(ctx: OrchestrationContext, executions: u32) -> Result<(), Failure> {
@@ -56,6 +66,7 @@ fn open() -> Stage {
         orchestration_code::<elder>(),
         orchestration_code::<insists>(),
         orchestration_code::<twice>(),
+        orchestration_code::<patient>(),
     ]);
     stage
 }
@@ -336,5 +347,72 @@ impl Stage {
             child.as_str(),
             vec![Order::Start(Box::new(start)), cancel],
         );
+    }
+}
+
+/// What takes more than one step is carried out in full once it has begun, although the hub goes down in between, and its
+/// client is answered where it does not: a purge, and a start in the place of another orchestration.
+#[test]
+fn an_order_that_takes_several_steps_is_carried_out_in_full() {
+    let replace = |reuse| Order::Start(Box::new(StartRecord { reuse, ..start(1) }));
+    let orders = [
+        (purge(true), 0),
+        (purge(false), 600),
+        (replace(ReusePolicy::Error), 601),
+        (replace(ReusePolicy::Terminate), 601),
+    ];
+    for ((order, left), goes_down) in orders.iter().flat_map(|order| [(order, false), (order, true)]) {
+        let mut stage = open();
+        stage.tell("parent", self::order("family", "[2,300]")).unwrap();
+        let token = stage.send("parent", order.clone());
+        stage.step();
+        assert!((1..600).contains(&stage.children().len()) && !stage.answers.contains_key(&token));
+        if goes_down {
+            stage.reopen(&[orchestration_code::<echo>()]);
+        } else {
+            stage.run();
+        }
+        assert_eq!(
+            (stage.children().len(), stage.orchestrations()),
+            (0, *left),
+            "{order:?}"
+        );
+        assert_eq!(stage.answers.contains_key(&token), !goes_down, "{order:?}");
+    }
+}
+
+/// The same holds for a start in the place of an orchestration that is suspended, in front of which events wait. They are not
+/// for the one that begins.
+#[test]
+fn a_suspended_orchestration_with_many_children_is_replaced_in_full() {
+    let in_its_place = StartRecord {
+        reuse: ReusePolicy::Terminate,
+        ..start(0)
+    };
+    for goes_down in [false, true] {
+        let mut stage = open();
+        stage.tell("parent", order("patient", "600")).unwrap();
+        assert_eq!(stage.children().len(), 600);
+        stage.tell("parent", Order::Suspend { reason: String::new() }).unwrap();
+        for _ in 0..3 {
+            stage.tell("parent", go()).unwrap();
+        }
+        let token = stage.send("parent", Order::Start(Box::new(in_its_place.clone())));
+        stage.step();
+        assert!((1..600).contains(&stage.children().len()));
+        if goes_down {
+            stage.reopen(&[orchestration_code::<echo>()]);
+        } else {
+            stage.run();
+        }
+        assert_eq!(stage.answers.contains_key(&token), !goes_down);
+        assert_eq!((stage.children().len(), stage.orchestrations()), (0, 601));
+        let record = stage.record("parent").unwrap();
+        assert_eq!(
+            (record.name.as_str(), record.status),
+            ("echo", OrchestrationStatus::Running)
+        );
+        stage.tell("parent", go()).unwrap();
+        assert_eq!(stage.status("parent"), OrchestrationStatus::Completed);
     }
 }
