@@ -86,8 +86,8 @@ impl<'a, P: Ord> Merged<'a, P> {
         Ok(None)
     }
 
-    /// How many bytes of a range are read at once, and held. It grows while ranges come to their ends, so that it never was more
-    /// for any range than it is now.
+    /// Maximum number of bytes that are read of a range at once, and held. It grows as ranges come to their ends and never
+    /// shrinks, so no range holds more than it is now.
     fn share(&self) -> usize {
         (BYTES_AHEAD / self.open.max(1)).min(LARGEST_SHARE)
     }

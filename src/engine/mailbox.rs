@@ -49,7 +49,7 @@ pub(crate) enum Block {
     Open,
     /// An `async` operation runs.
     Running(Box<Message>),
-    /// An `async` operation has run out of time, and its sender knows. But it blocks its thread, so that it still runs.
+    /// An `async` operation has run out of time, and its sender has the error. It blocks its thread, so that it still runs.
     Lingering(MessageId),
     /// Its state does not decode.
     Quarantined(String),

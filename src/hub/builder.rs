@@ -482,8 +482,8 @@ fn tell_of_clock(clock: &Clock) {
         tracing::warn!(
             %now,
             ?behind,
-            "the clock is behind the newest commit of this hub: it is wrong now, or it was wrong before; what was scheduled \
-             under the clock of that time waits until this one comes to its time"
+            "the clock is behind the newest commit of this hub: it is wrong now, or it was wrong before; timers and scheduled \
+             signals wait until it reaches their times"
         );
     }
     if clock.aging().is_held(now) {

@@ -43,8 +43,8 @@ pub struct HubStats {
     /// wrong, or was wrong in the life of the hub before.
     pub clock_behind_seconds: u64,
     /// Seconds by which the clock was ahead of the newest commit when the hub was opened: the hub was closed or idle for so long,
-    /// or the clock was set forward. If it is more than a day, ages count only the time that the hub is open, until it was open
-    /// for an hour.
+    /// or the clock was set forward. If it is more than a day, ages count only the time that the hub is open, until that is an
+    /// hour. An open within this hour counts from the last commit before it.
     pub clock_ahead_seconds: u64,
     /// Bytes that were appended to the write-ahead log.
     pub wal_bytes: u64,

@@ -21,7 +21,7 @@ use crate::runtime::shared::Runtime;
 /// the way there takes longer than it spares.
 const CROWD: usize = 8;
 
-/// Time for an `async` operation to come to its next await after its time limit. Its sender is told after that.
+/// Time for an `async` operation to come to its next await after its time limit. Then its sender receives the error.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// One thing that leaves the process once it is durable.
@@ -143,7 +143,7 @@ impl Runtime {
     }
 }
 
-/// Tells the core how an `async` operation ended.
+/// Reports the end of an `async` operation to its core.
 fn tell_end(runtime: &Weak<Runtime>, instance: &InstanceId, message: MessageId, ended: AsyncEnded) {
     if let Some(runtime) = runtime.upgrade() {
         let input = Input::AsyncEnded {

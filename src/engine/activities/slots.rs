@@ -133,7 +133,7 @@ impl ActivitySlots {
         self.grant(state, core);
     }
 
-    /// Panics if the slots that are taken are not those that somebody holds, which is `holders` and who was granted one.
+    /// Panics if the slots that are taken are not those of `holders` and of the grants.
     #[cfg(test)]
     pub(crate) fn recount(&self, holders: impl Iterator<Item = (String, bool)>) {
         let state = self.state();

@@ -37,7 +37,7 @@ impl Life {
 pub(super) const START_TIMER: &str = "start";
 
 impl Core {
-    /// Processes a message that asks for a start. It comes back if the next step has to look at it again.
+    /// Processes a message that asks for a start. It comes back, with a row, if the next step has to go on with it.
     pub(super) fn start(
         &mut self,
         stage: &mut Stage<'_>,
@@ -166,7 +166,7 @@ impl Core {
     }
 
     /// Makes a sub-orchestration whose parent cancels it before its start, or the order to rewind it, was taken in, so that it
-    /// can end like any other. Where its id is in use it was never to begin, and one that is there to be rewound stays as it is.
+    /// can end like any other. Where its id is in use, nothing is made. A child that is there to be rewound stays as it is.
     pub(super) fn make_to_cancel(
         &mut self,
         stage: &mut Stage<'_>,

@@ -1,8 +1,8 @@
 //! The rows by which an orchestration finds its sub-orchestrations when it is purged.
 //!
 //! A row names the child and the order that the child began with, and so does the record of the child. So the rows outlive the
-//! executions that wrote them, and another orchestration under the id of a child is told from it. A row goes with the child or
-//! with the parent.
+//! executions that wrote them, and never mean another orchestration that has taken the id of a child. A row goes with the child
+//! or with the parent.
 
 use crate::engine::core::Core;
 use crate::engine::message::{Message, Origin};
@@ -31,20 +31,20 @@ impl Core {
         parent.children_in = step.number;
     }
 
-    /// Tells the parent that no orchestration is left, or was ever made, that began with this order of its.
+    /// Notifies the parent that no orchestration exists that began with this order: it is gone, or it was never made.
     pub(super) fn tell_gone(&mut self, id: &InstanceId, parent: &Parent, start: MessageId, step: &mut Step) {
         let parent = InstanceId::trusted(parent.instance.as_str());
         self.send(id, parent, Order::ChildGone { start }, step);
     }
 
-    /// Tells the parent of an orchestration, if it has one, that the orchestration is gone or has another parent now.
+    /// Notifies the parent of an orchestration, if it has one, that the orchestration is gone or has another parent now.
     pub(super) fn leave_parent(&mut self, id: &InstanceId, record: &InstanceRecord, step: &mut Step) {
         if let (Some(parent), Some(start)) = (&record.parent, record.start_order) {
             self.tell_gone(id, parent, start, step);
         }
     }
 
-    /// Lets a sub-orchestration belong to the step of its parent that has given this order.
+    /// Makes a sub-orchestration the child of the step of its parent that has sent this order.
     pub(super) fn adopt(&mut self, stage: &mut Stage<'_>, parent: &Parent, order: MessageId, step: &mut Step) {
         let Some(instance) = stage.instance.as_mut() else {
             return;

@@ -25,7 +25,7 @@ use crate::store::records::instance::{EarlyCountRecord, EarlyEventRecord, EarlyP
 use crate::store::{Reader, keys};
 use crate::time::Timestamp;
 
-/// How often it is looked at most for events that came under a clock that was ahead.
+/// Minimum time between two searches for events that came under a clock that was ahead.
 const MISDATED_INTERVAL: Duration = Duration::from_secs(60 * 60);
 
 /// An event that waits, and where.
@@ -391,8 +391,8 @@ impl Core {
         Ok(next.map(|expires| expires.max(step.now.after(INTERVAL))))
     }
 
-    /// Forgets events that came under a clock that was ahead, and have been there for their time to live. They are looked for once
-    /// in a while only, since that takes a look at all events, and only in a hub whose clock was set back.
+    /// Forgets events that came under a clock that was ahead, and have been there for their time to live. The search reads the
+    /// expiry of every event. So it is rare, and happens only in a hub whose clock was set back.
     fn sweep_misdated_events(&mut self, id: PartitionId, step: &mut Step, reader: &dyn Reader) -> Result<()> {
         if !self.aging.was_set_back() || self.partition(id).misdated_due > step.now {
             return Ok(());

@@ -21,8 +21,8 @@ use crate::store::records::instance::{OrchestrationStatus, Order, StartRecord};
 type Refused = std::result::Result<(), Error>;
 
 impl Core {
-    /// Carries out an order, and answers who gave it. It comes back if it is carried out in part, and the next step has to go on
-    /// with it.
+    /// Carries out an order, and answers who gave it. It comes back, with a row, if it is carried out in part and the next step
+    /// has to go on with it.
     pub(super) fn order(
         &mut self,
         stage: &mut Stage<'_>,

@@ -30,7 +30,7 @@ impl Core {
     }
 
     /// Removes a sub-orchestration, with its own, because its parent is purged. One that has not ended stays, and so does another
-    /// orchestration that has taken the id since. Says the same as [`purge`](Self::purge).
+    /// orchestration that has taken the id since. Returns what [`purge`](Self::purge) does.
     pub(super) fn purge_child(
         &mut self,
         stage: &mut Stage<'_>,

@@ -290,7 +290,7 @@ fn a_rewind_that_is_taken_back_lets_no_child_run() {
         assert_eq!(stage.status("kid"), expected);
         assert_eq!(stage.record("kid").unwrap().parent, wanted(0, 2).parent);
     }
-    // One that runs is none of its business.
+    // A stranger that runs is left alone.
     let mut stage = Stage::open();
     stage.tell("kid", begin(0)).unwrap();
     stage.deliver("parent", "kid", vec![rewind(wanted(0, 2)), unwanted(2)]);

@@ -152,7 +152,7 @@ impl Core {
                     continue;
                 }
             };
-            // It changes nothing that the code knows, and does not part what is told in one turn.
+            // The code does not see it, so it does not end what is gathered for one turn.
             if let Some(Order::ChildGone { start }) = message.order() {
                 self.forget_child(stage, &message, *start, step);
                 continue;

@@ -14,8 +14,8 @@ type Path = Vec<usize>;
 
 /// Compares two payloads of one type, in which the elements of a `HashSet` may stand in another order.
 ///
-/// JSON does not tell a set from a list. But a type that reads a list and writes it again keeps its order, and a set does not
-/// care. So where orders differ, the payload is passed through its type as it is, and with those lists turned round. A list
+/// In JSON a set looks like a list. But a type that reads a list and writes it again keeps its order, and a set does not.
+/// So where orders differ, the payload is passed through its type as it is, and with those lists turned round. A list
 /// that comes out in another order than it went in has none. One that never does is a list, and its order is a difference.
 pub(super) fn agree_but_for_order(was: View<'_>, is: View<'_>, normalize: Through<'_>) -> bool {
     let mut suspects = BTreeSet::new();

@@ -43,7 +43,7 @@ fn the_number_of_passes_does_not_grow_with_the_payload() {
     assert_eq!(compared::<HashMap<String, HashSet<u32>>>(&other, &is), (false, 0));
 }
 
-/// A list is told from a set wherever it stands, also next to sets and within them.
+/// A list is no set wherever it stands, also next to sets and within them.
 #[test]
 fn a_list_in_another_order_is_a_difference() {
     for _ in 0..16 {
