@@ -3,6 +3,7 @@
 
 mod blocked;
 mod calls;
+mod lingering;
 mod order;
 mod release;
 mod reopen;

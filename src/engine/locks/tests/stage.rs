@@ -483,6 +483,20 @@ impl Stage {
         count
     }
 
+    /// Lets the time of the `async` operations run out that run. They block their threads and go on.
+    pub(super) fn linger_async(&mut self) {
+        let running = self.running.iter();
+        let running: Vec<_> = running.map(|(id, message, _)| (id.clone(), *message)).collect();
+        for (instance, message) in running {
+            let core = usize::from(instance.partition(self.partitions()).0);
+            self.cores[core].accept(Input::AsyncEnded {
+                instance,
+                message,
+                ended: AsyncEnded::Lingers,
+            });
+        }
+    }
+
     /// What orchestrations were told since the last look.
     pub(super) fn orders(&mut self) -> Vec<String> {
         std::mem::take(&mut self.orders)
