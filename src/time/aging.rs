@@ -11,7 +11,7 @@
 //!   restarts, so that neither a restart ends the doubt nor short lives keep it up.
 //! * What was written under a clock that was ahead has a time that is still to come. It counts as written when the clock was last
 //!   set back: before that it was, and no more is known. Its row is not changed, because it may be the clock of today that is
-//!   wrong.
+//!   wrong. If the clock was set back too far, to be right again later, the time counts at which it was set back before that.
 
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -33,10 +33,32 @@ pub(crate) const SMALL_STEP: Duration = Duration::from_secs(60);
 pub(crate) struct ClockRecord {
     /// The time of the newest commit; 0 if there is none.
     pub(crate) time: Timestamp,
-    /// The time at the last open that found the clock set back.
-    pub(crate) set_back_at: Option<Timestamp>,
+    /// The last open that found the clock set back.
+    pub(crate) set_back: Option<SetBack>,
     /// The doubt in a clock that is far ahead, while ages are not counted by it.
     pub(crate) doubt: Option<Doubt>,
+}
+
+/// An open that found the clock set back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SetBack {
+    /// The time of the open, by the clock that was set back.
+    pub(crate) at: Timestamp,
+    /// The time of the one before, if it is later. Either may be that of a wrong clock.
+    pub(crate) before: Option<Timestamp>,
+}
+
+impl SetBack {
+    /// An open that follows on `last`.
+    fn new(opened: Timestamp, last: Option<Self>) -> Self {
+        let before = last.map(|last| last.at).filter(|at| *at > opened);
+        Self { at: opened, before }
+    }
+
+    /// The time that counts when the hub's clock shows `now`: the later one of those that are not still to come.
+    fn by(self, now: Timestamp) -> Timestamp {
+        self.before.filter(|before| *before <= now).unwrap_or(self.at)
+    }
 }
 
 /// The doubt in a clock that is far ahead.
@@ -60,7 +82,7 @@ impl ClockRecord {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Aging {
     opened: Timestamp,
-    set_back_at: Option<Timestamp>,
+    set_back: Option<SetBack>,
     doubt: Option<Doubt>,
 }
 
@@ -81,7 +103,10 @@ impl Aging {
         let was_set_back = opened.until(last.time) > SMALL_STEP;
         Self {
             opened,
-            set_back_at: if was_set_back { Some(opened) } else { last.set_back_at },
+            set_back: match was_set_back {
+                true => Some(SetBack::new(opened, last.set_back)),
+                false => last.set_back,
+            },
             doubt,
         }
     }
@@ -91,7 +116,7 @@ impl Aging {
         let open_ms = now.0.saturating_sub(self.opened.0);
         ClockRecord {
             time: now,
-            set_back_at: self.set_back_at,
+            set_back: self.set_back,
             doubt: self.doubt_at(now).map(|doubt| Doubt {
                 left_ms: doubt.left_ms.saturating_sub(open_ms),
                 ..doubt
@@ -117,13 +142,13 @@ impl Aging {
 
     /// Whether the clock was ever set back, so that something may have a time that is still to come.
     pub(crate) fn was_set_back(&self) -> bool {
-        self.set_back_at.is_some()
+        self.set_back.is_some()
     }
 
     /// When something was written that has the time `since`, as far as can be known.
     pub(crate) fn written(&self, since: Timestamp, now: Timestamp) -> Timestamp {
-        match self.set_back_at {
-            Some(set_back_at) if since > now.after(DOUBT) => set_back_at,
+        match self.set_back {
+            Some(set_back) if since > now.after(DOUBT) => set_back.by(now),
             _ => since,
         }
     }
@@ -142,7 +167,10 @@ impl Aging {
         let age_ms = Timestamp(0).after(age).0;
         let end = Timestamp(aged.0.saturating_sub(age_ms).saturating_add(1));
         let mut times = vec![Timestamp(0)..end];
-        if self.set_back_at.is_some_and(|time| time.after(age) <= aged) {
+        if self
+            .set_back
+            .is_some_and(|set_back| set_back.by(now).after(age) <= aged)
+        {
             times.push(Timestamp(now.after(DOUBT).0.saturating_add(1))..Timestamp(u64::MAX));
         }
         times

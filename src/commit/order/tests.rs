@@ -17,7 +17,7 @@ const NONE: CommitRecord = CommitRecord {
     next_batch: 1,
     clock: ClockRecord {
         time: Timestamp(0),
-        set_back_at: None,
+        set_back: None,
         doubt: None,
     },
     partitions: 64,

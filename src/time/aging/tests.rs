@@ -146,6 +146,49 @@ fn a_clock_that_was_behind_makes_nothing_old() {
     }
 }
 
+/// A life under a clock that is far behind does not make old what a clock that was ahead has dated before: when the clock is
+/// right again, the time counts at which it was set right first.
+#[test]
+fn a_clock_that_was_behind_makes_nothing_old_that_one_ahead_has_dated() {
+    let week = Duration::from_millis(7 * DAY);
+    for behind in [0, 5 * DAY, TODAY - 400 * DAY] {
+        let mut lives = Lives::default();
+        lives.live(TODAY, HOUR);
+        lives.live(TODAY + AHEAD, 2 * HOUR);
+        let since = Timestamp(TODAY + AHEAD + HOUR);
+        let set_right = TODAY + 4 * HOUR;
+        lives.live(set_right, HOUR);
+        let wrong = lives.live(behind + HOUR, 2 * HOUR);
+        assert!(!wrong.has_age(week, since, Timestamp(behind + 3 * HOUR)));
+        for day in 1..10 {
+            let opened = set_right + day * DAY;
+            let aging = lives.live(opened, 2 * HOUR);
+            let now = Timestamp(opened + HOUR);
+            assert!(!aging.is_held(now));
+            assert_eq!(aging.written(since, now), Timestamp(set_right));
+            assert_eq!(aging.has_age(week, since, now), day >= 7);
+            let found = aging.times_of_age(week, now).iter().any(|times| times.contains(&since));
+            assert_eq!(found, day >= 7);
+        }
+    }
+}
+
+/// Of two clocks that were ahead, of which the second was less so, the one that is right decides.
+#[test]
+fn a_clock_that_is_set_back_twice_keeps_nothing_for_years() {
+    let mut lives = Lives::default();
+    lives.live(TODAY, HOUR);
+    lives.live(TODAY + 2 * AHEAD, HOUR);
+    let since = Timestamp(TODAY + 2 * AHEAD);
+    lives.live(TODAY + AHEAD, HOUR);
+    let set_right = TODAY + 3 * HOUR;
+    lives.live(set_right, HOUR);
+    let aging = lives.live(set_right + 7 * DAY, HOUR);
+    let now = Timestamp(set_right + 7 * DAY + HOUR);
+    assert_eq!(aging.written(since, now), Timestamp(set_right));
+    assert!(aging.has_age(Duration::from_millis(7 * DAY), since, now));
+}
+
 /// What a life in doubt writes itself grows old by its own clock.
 #[test]
 fn what_a_life_writes_itself_has_its_age() {
