@@ -69,11 +69,16 @@ fn asked(order: &Order) -> Order {
             start
                 .tags
                 .retain(|(name, _)| name != TRACE_PARENT && name != TRACE_STATE);
+            // Each name stands once. A program may take them from a map, whose order differs from one process to the next.
+            start.tags.sort_unstable();
             start.input = canonical::to_bytes(&start.input);
         }
         Order::Raise {
-            keep_until, payload, ..
+            name,
+            keep_until,
+            payload,
         } => {
+            *name = name.to_lowercase();
             *keep_until = None;
             *payload = canonical::to_bytes(payload);
         }
@@ -113,6 +118,36 @@ mod tests {
                 353_131_775_903_093_175
             ]
         );
+    }
+
+    /// Tags that a program takes from a map come in another order from another process. Another value is another request.
+    #[test]
+    fn tags_count_as_a_map() {
+        let start = |tags: &[(&str, &str)]| {
+            let tags = tags.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+            let start = StartRecord {
+                tags: tags.collect(),
+                ..StartRecord::default()
+            };
+            fingerprint(&Action::Order(Box::new(Order::Start(Box::new(start)))))
+        };
+        assert_eq!(start(&[("a", "1"), ("b", "2")]), start(&[("b", "2"), ("a", "1")]));
+        assert_ne!(start(&[("a", "1"), ("b", "2")]), start(&[("a", "2"), ("b", "1")]));
+        assert_ne!(start(&[("a", "1")]), start(&[]));
+    }
+
+    /// The names of events do not depend on case.
+    #[test]
+    fn names_of_events_count_without_case() {
+        let raise = |name: &str| {
+            fingerprint(&Action::Order(Box::new(Order::Raise {
+                name: name.into(),
+                payload: b"1".to_vec(),
+                keep_until: None,
+            })))
+        };
+        assert_eq!(raise("Approved"), raise("approved"));
+        assert_ne!(raise("approved"), raise("refused"));
     }
 
     /// A map that another process writes in another order is the same request, and so is JSON with blanks; another number
