@@ -187,7 +187,7 @@ pub(super) fn parts(command: &Command) -> Parts<'_> {
             ..
         } => lay_out(
             "event for an orchestration",
-            vec![("id", instance.clone()), ("name", name.clone())],
+            vec![("id", instance.clone()), ("name", name.to_lowercase())],
             Some(payload),
         ),
         Command::Lock { entities, .. } => lay_out("request for locks", vec![("entities", entities.join(", "))], None),

@@ -127,6 +127,28 @@ fn fields_may_come_and_go_in_every_payload() {
     }
 }
 
+orchestration!(Approves(ctx, _nothing: ()) -> (), Failure {
+    ctx.send_event("order", "Approved", 1);
+    Ok(ctx.wait_for_external_event("Go").await?)
+});
+orchestration!(ApprovesInLowerCase(ctx, _nothing: ()) -> (), Failure {
+    ctx.send_event("order", "approved", 1);
+    Ok(ctx.wait_for_external_event("go").await?)
+});
+orchestration!(Refuses(ctx, _nothing: ()) -> (), Failure {
+    ctx.send_event("order", "refused", 1);
+    Ok(ctx.wait_for_external_event("go").await?)
+});
+
+/// Names of events do not depend on case, neither of one that is sent nor of one that is awaited.
+#[test]
+fn the_case_of_an_event_is_no_difference() {
+    let driver = Driver::started::<Approves>("null");
+    driver.replay_with::<ApprovesInLowerCase>().unwrap();
+    let stopped = driver.replay_with::<Refuses>().map(drop).unwrap_err();
+    assert_eq!(stopped.kind, StopKind::NonDeterministic);
+}
+
 /// An argument is found under the name that it had.
 #[test]
 fn an_argument_may_get_another_name() {
