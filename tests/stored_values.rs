@@ -3,12 +3,14 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::time::Duration;
 
 use abide::prelude::*;
-use abide::{ErrorKind, OrchestrationContext, activity, orchestration};
+use abide::{EntityId, ErrorKind, OrchestrationContext, Timing, activity, orchestration};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
+use serde_json::value::RawValue;
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Reading {
@@ -332,4 +334,58 @@ fn what_is_stored_is_equal_after_a_restart() {
         }
         hub.shutdown().await.unwrap();
     });
+}
+
+/// Keeps raw JSON.
+#[derive(Entity, Default, Serialize, Deserialize)]
+struct Shelf {
+    raw: Option<Box<RawValue>>,
+}
+
+#[operations]
+impl Shelf {
+    pub fn put(&mut self, raw: Box<RawValue>) {
+        self.raw = Some(raw);
+    }
+}
+
+#[orchestration]
+async fn takes_raw(_ctx: OrchestrationContext, _raw: Box<RawValue>) {}
+
+/// Raw JSON that no tool could show is refused where it comes in, typed or not, and leaves nothing.
+#[tokio::test]
+async fn raw_json_that_no_tool_reads_is_refused() {
+    let builder = Hub::in_memory().entity::<Shelf>().orchestration::<takes_raw>();
+    let hub = builder.open().await.unwrap();
+    let client = hub.client();
+    let nested = |levels: usize| ["[".repeat(levels), "]".repeat(levels)].concat();
+    for json in [
+        nested(128),
+        nested(20_000),
+        "1e999".to_owned(),
+        r#""\ud800""#.to_owned(),
+    ] {
+        let raw = || RawValue::from_string(json.clone()).unwrap();
+        let Err(CallError::Runtime(error)) = client.entity::<Shelf>("a").put(raw()).await else {
+            panic!("it was accepted");
+        };
+        assert_eq!(error.kind(), ErrorKind::Serialization, "{error}");
+        let untyped = client.untyped_entity(&EntityId::new("shelf", "a").unwrap());
+        let error = untyped.signal("put", json.as_bytes()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArguments, "{error}");
+        let error = client.start::<takes_raw>(raw()).await.map(drop).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Serialization, "{error}");
+    }
+    let deep = (0..200).fold(serde_json::Value::Null, |value, _| vec![value].into());
+    let schedules = client.schedules();
+    let create = schedules.create_by_name("s", Timing::Every(Duration::from_secs(60)), "takes_raw", deep);
+    assert_eq!(create.await.unwrap_err().kind(), ErrorKind::InvalidArguments);
+    assert_eq!(client.entities().count().await.unwrap(), 0);
+
+    let exact = nested(120).replace("[]", "[340282366920938463463374607431768211456]");
+    let raw = RawValue::from_string(exact.clone()).unwrap();
+    client.entity::<Shelf>("a").put(raw).await.unwrap();
+    let state = client.entity::<Shelf>("a").state().await.unwrap().unwrap();
+    assert_eq!(state.raw.unwrap().get(), exact);
+    hub.shutdown().await.unwrap();
 }

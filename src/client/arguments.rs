@@ -26,7 +26,7 @@ pub(super) fn from_input(code: &dyn EntityCode, operation: &str, input: Vec<u8>)
         Err(Error::new(ErrorKind::InvalidArguments, text))
     };
     if !input.is_empty()
-        && let Err(reason) = serde_json::from_slice::<serde::de::IgnoredAny>(&input)
+        && let Err(reason) = serde_json::from_slice::<serde_json::Value>(&input)
     {
         return refused(&format!("the input is no JSON: {reason}"));
     }

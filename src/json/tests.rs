@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use proptest::prelude::*;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use super::{write, write_list, write_value};
 
@@ -177,6 +178,28 @@ fn depth_is_accepted_as_far_as_it_is_read() {
     back(&value(127)).unwrap();
     refused(&value(128));
     write_value(&value(128), &mut Vec::new()).unwrap_err();
+}
+
+/// Raw JSON keeps its digits, and is held to what every tool reads, wherever it stands in a value.
+#[test]
+fn raw_json_is_held_to_the_same_rules() {
+    #[derive(Serialize, Deserialize)]
+    struct Holder {
+        raw: Box<RawValue>,
+    }
+    let raw = |json: String| RawValue::from_string(json).unwrap();
+    let nested = |levels: usize| raw(["[".repeat(levels), "]".repeat(levels)].concat());
+    let exact = r#"[340282366920938463463374607431768211456, 1.50, "\u00e9\ud83d\ude00"]"#;
+    assert_eq!(back(&raw(exact.to_owned())).unwrap().get(), exact);
+    back(&nested(127)).unwrap();
+    refused(&nested(128));
+    back(&Holder { raw: nested(126) }).unwrap();
+    let reason = refused(&Holder { raw: nested(127) });
+    assert!(reason.contains("raw JSON that cannot be read again"), "{reason}");
+    write_value(&nested(20_000), &mut Vec::new()).unwrap_err();
+    for unreadable in ["1e999", r#""\ud800""#] {
+        refused(&raw(unreadable.to_owned()));
+    }
 }
 
 /// A float that is refused is named with its place.

@@ -98,6 +98,21 @@ impl Watch {
     }
 }
 
+impl Watch {
+    /// Holds a [`RawValue`](serde_json::value::RawValue) to the rules of all other values. Its own reader accepts any nesting,
+    /// numbers beyond all and half a character, which no tool reads.
+    fn check_raw(&self, fragment: &str) -> io::Result<()> {
+        let depth = self.depth as usize;
+        let as_nested = format!("{}{fragment}{}", "[".repeat(depth), "]".repeat(depth));
+        match serde_json::from_str::<serde_json::Value>(&as_nested) {
+            Ok(_) => Ok(()),
+            Err(reason) => Err(io::Error::other(format!(
+                "it holds raw JSON that cannot be read again: {reason}"
+            ))),
+        }
+    }
+}
+
 /// Writes compact JSON, and watches.
 struct Watching<'a>(&'a mut Watch);
 
@@ -110,6 +125,11 @@ impl Formatter for Watching<'_> {
     fn begin_array<W: io::Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
         self.0.enter()?;
         writer.write_all(b"[")
+    }
+
+    fn write_raw_fragment<W: io::Write + ?Sized>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        self.0.check_raw(fragment)?;
+        writer.write_all(fragment.as_bytes())
     }
 
     fn end_array<W: io::Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {

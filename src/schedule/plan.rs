@@ -47,7 +47,7 @@ impl Plan {
         self.missed.check()?;
         check_name("name of an orchestration", &self.orchestration)?;
         check_tags(&self.tags)?;
-        serde_json::from_str::<serde::de::IgnoredAny>(&self.input).map_err(|reason| {
+        serde_json::from_str::<serde_json::Value>(&self.input).map_err(|reason| {
             Error::new(
                 ErrorKind::InvalidArguments,
                 format!(
