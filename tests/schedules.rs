@@ -425,3 +425,44 @@ async fn a_run_whose_id_has_ended_is_not_started_anew() {
     assert_eq!(first.result().await.unwrap().0, "first");
     hub.shutdown().await.unwrap();
 }
+
+/// Measures what it was given.
+#[orchestration]
+async fn measure(_ctx: OrchestrationContext, text: String) -> usize {
+    text.len()
+}
+
+/// A schedule that was accepted begins its runs under limits that were lowered later, and can be paused and resumed there.
+#[tokio::test]
+async fn a_schedule_outlives_lower_limits() {
+    let (_, directory) = before(Duration::from_millis(300), async |from| {
+        let directory = tempfile::tempdir().unwrap();
+        let hub = Hub::builder(directory.path())
+            .orchestration::<measure>()
+            .open()
+            .await
+            .unwrap();
+        let schedules = hub.client().schedules();
+        for id in ["runs", "paused"] {
+            let create = schedules.create::<measure>(id, Timing::Every(PERIOD), "x".repeat(50_000));
+            let create = create.from(from).until(from + PERIOD * RUNS);
+            create.missed_runs(MissedRuns::RunAll { at_most: RUNS }).await.unwrap();
+        }
+        hub.shutdown().await.unwrap();
+        directory
+    })
+    .await;
+    let builder = Hub::builder(directory.path()).orchestration::<measure>();
+    let builder = builder.payload_limit(1_000).state_limit(1_000).action_limit(1);
+    let hub = builder.open().await.unwrap();
+    let client = hub.client();
+    client.schedules().pause("paused").await.unwrap();
+    client.schedules().resume("paused").await.unwrap();
+    for id in ["runs", "paused"] {
+        let info = until_it(&client, id, |info| info.next_run.is_none()).await;
+        assert_eq!(info.runs, u64::from(RUNS));
+        let last = client.orchestration::<measure>(info.last_instance.unwrap());
+        assert_eq!(last.result().await.unwrap(), 50_000);
+    }
+    hub.shutdown().await.unwrap();
+}

@@ -122,11 +122,16 @@ impl Core {
         if let Some(error) = outbox.error {
             return Err(CallFailure::Runtime(error).into());
         }
-        self.check_limits(&outbox, &answer, scope)?;
+        let state_bytes = if outbox.is_accepted {
+            usize::MAX
+        } else {
+            self.check_limits(&outbox, &answer, scope)?;
+            self.limits.state_bytes
+        };
         if outbox.delete_state {
             turn.delete_state(step);
         } else {
-            turn.encode(self.limits.state_bytes, scope, step)?;
+            turn.encode(state_bytes, scope, step)?;
         }
         for outgoing in outbox.messages {
             step.send(turn.id, outgoing.target, outgoing.action);

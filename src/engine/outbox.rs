@@ -10,6 +10,8 @@ pub(crate) struct Outbox {
     pub(crate) messages: Vec<Outgoing>,
     /// The operation asked for its own state to be deleted when it ends.
     pub(crate) delete_state: bool,
+    /// Whether all of it was accepted before, under limits that may have been others than today's.
+    pub(crate) is_accepted: bool,
     /// The first message that could not be made; it fails the operation.
     pub(crate) error: Option<Error>,
     timers: u32,

@@ -89,6 +89,12 @@ impl EntityContext {
         self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Exempts this operation from the limits of state, payloads and messages, because it only continues with what was accepted
+    /// before they were lowered.
+    pub(crate) fn keep_accepted(&self) {
+        self.outbox().is_accepted = true;
+    }
+
     pub(crate) fn scope(&self) -> &Scope {
         &self.scope
     }

@@ -46,11 +46,11 @@ impl ScheduleEntity {
     }
 
     pub fn pause(&mut self, ctx: &mut EntityContext) -> Result<(), Error> {
-        self.change(ctx, |course, now| course.set_paused(true, now))
+        self.keep_on(ctx, |course, now| course.set_paused(true, now))
     }
 
     pub fn resume(&mut self, ctx: &mut EntityContext) -> Result<(), Error> {
-        self.change(ctx, |course, now| course.set_paused(false, now))
+        self.keep_on(ctx, |course, now| course.set_paused(false, now))
     }
 
     pub fn remove(&mut self, ctx: &mut EntityContext) -> Result<(), Error> {
@@ -67,7 +67,17 @@ impl ScheduleEntity {
             ctx.delete_state();
             return Ok(());
         }
-        self.change(ctx, Course::advance)
+        self.keep_on(ctx, Course::advance)
+    }
+
+    /// Changes the course under the plan that it has. That was accepted, and outlives limits that are lowered later.
+    fn keep_on(
+        &mut self,
+        ctx: &EntityContext,
+        change: impl FnOnce(&mut Course, Timestamp) -> Result<Vec<Run>>,
+    ) -> Result<()> {
+        ctx.keep_accepted();
+        self.change(ctx, change)
     }
 
     fn change(
