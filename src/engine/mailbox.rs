@@ -22,7 +22,7 @@ pub(crate) struct Mailbox {
     pub(crate) waiting: VecDeque<Message>,
     /// Rows from this one on may be in the store and are not in memory.
     pub(crate) rows: Option<MessageId>,
-    /// Messages that pass the queue, in order.
+    /// Messages that pass the queue, in order. In front of them stands an order that is carried out in part, whatever it is.
     pub(crate) urgent: VecDeque<Message>,
     /// Whether rows of such messages may be in the store that are not in memory. They are few, and read all at once.
     pub(crate) urgent_rows: bool,

@@ -4,7 +4,7 @@ use crate::engine::core::Core;
 use crate::engine::mailbox::Block;
 use crate::engine::message::{Message, Origin};
 use crate::engine::orchestration::instance::Instance;
-use crate::engine::orchestration::turn::{Gathered, Stage};
+use crate::engine::orchestration::turn::{Gathered, Round, Stage};
 use crate::engine::step::Step;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ExecutionId, InstanceId, MessageId};
@@ -37,21 +37,22 @@ impl Life {
 pub(super) const START_TIMER: &str = "start";
 
 impl Core {
-    /// Processes a message that asks for a start. It comes back, with a row, if the next step has to go on with it.
+    /// Processes a message that asks for a start. Says how the round goes on.
     pub(super) fn start(
         &mut self,
         stage: &mut Stage<'_>,
         message: Message,
         step: &mut Step,
         reader: &dyn Reader,
-    ) -> Result<Option<Message>> {
+    ) -> Result<Round> {
         let Some(Order::Start(start)) = message.order() else {
-            return Ok(None);
+            return Ok(Round::Again);
         };
         let start = StartRecord::clone(start);
         let life = Life::of(&start, &message, step);
         let Some(instance) = stage.instance.as_deref() else {
-            return self.create(stage, message, start, life, step, reader).map(|()| None);
+            self.create(stage, message, start, life, step, reader)?;
+            return Ok(Round::Again);
         };
         let record = &instance.record;
         let again = start
@@ -62,18 +63,18 @@ impl Core {
             // A client rewound or restarted it before its parent did.
             self.tell_gone(stage.id, parent, message.id, step);
             self.consume(&message, stage.mailbox, step);
-            return Ok(None);
+            return Ok(Round::Again);
         }
         match start.reuse {
             ReusePolicy::RejectDuplicate => {
-                return self.refuse_start(stage, message, &start, step, reader).map(|()| None);
+                self.refuse_start(stage, message, &start, step, reader)?;
+                return Ok(Round::Again);
             }
             _ if instance.is_terminal() => {}
             ReusePolicy::Ignore if start.parent.is_none() => {
                 let answer = execution_json(record.execution);
-                return self
-                    .finish(stage.id, stage.mailbox, message, Ok(answer), step, reader)
-                    .map(|()| None);
+                self.finish(stage.id, stage.mailbox, message, Ok(answer), step, reader)?;
+                return Ok(Round::Again);
             }
             ReusePolicy::Terminate => {
                 let reason = "a new start took its place";
@@ -81,14 +82,16 @@ impl Core {
                 stage.mailbox.block = Block::Open;
             }
             ReusePolicy::Error | ReusePolicy::Ignore => {
-                return self.refuse_start(stage, message, &start, step, reader).map(|()| None);
+                self.refuse_start(stage, message, &start, step, reader)?;
+                return Ok(Round::Again);
             }
         }
         // The next attempt of a sub-orchestration keeps the children of the last one.
         if again.is_none() && self.forget_children(stage, false, step, reader)? {
             return self.continue_later(stage, message, step, reader);
         }
-        self.create(stage, message, start, life, step, reader).map(|()| None)
+        self.create(stage, message, start, life, step, reader)?;
+        Ok(Round::Again)
     }
 
     fn refuse_start(

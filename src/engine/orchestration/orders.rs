@@ -21,25 +21,24 @@ use crate::store::records::instance::{OrchestrationStatus, Order, StartRecord};
 type Refused = std::result::Result<(), Error>;
 
 impl Core {
-    /// Carries out an order, and answers who gave it. It comes back, with a row, if it is carried out in part and the next step
-    /// has to go on with it.
+    /// Carries out an order, and answers who gave it. Says how the round goes on: an order may take more than one step.
     pub(super) fn order(
         &mut self,
         stage: &mut Stage<'_>,
         message: Message,
         step: &mut Step,
         reader: &dyn Reader,
-    ) -> Result<Option<Message>> {
+    ) -> Result<Round> {
         let Some(order) = message.order() else {
-            return Ok(None);
+            return Ok(Round::Again);
         };
         let refused = match order {
             Order::Start(_) => return self.start(stage, message, step, reader),
-            Order::Begin { .. } => return self.begin(stage, message, step, reader).map(|()| None),
-            Order::Restart => return self.restart(stage, message, step, reader).map(|()| None),
+            Order::Begin { .. } => return self.begin(stage, message, step, reader).map(|()| Round::Again),
+            Order::Restart => return self.restart(stage, message, step, reader).map(|()| Round::Again),
             Order::ChildGone { start } => {
                 self.forget_child(stage, &message, *start, step);
-                return Ok(None);
+                return Ok(Round::Again);
             }
             Order::CancelChild {
                 parent,
@@ -100,19 +99,22 @@ impl Core {
             Err(error) => Err(error.into()),
         };
         self.finish(stage.id, stage.mailbox, message, outcome, step, reader)?;
-        Ok(None)
+        Ok(Round::Again)
     }
 
     /// Lets the next step go on with an order that is carried out in part. The order has a row from now on, so that it is
-    /// carried out in full even if the hub goes down before.
+    /// carried out in full even if the hub goes down before. In memory nothing passes it, so that no one finds the orchestration
+    /// as it is now.
     pub(super) fn continue_later(
         &mut self,
         stage: &mut Stage<'_>,
         message: Message,
         step: &mut Step,
         reader: &dyn Reader,
-    ) -> Result<Option<Message>> {
-        self.save(stage.id, stage.mailbox, message, step, reader).map(Some)
+    ) -> Result<Round> {
+        let message = self.save(stage.id, stage.mailbox, message, step, reader)?;
+        stage.mailbox.urgent.push_front(message);
+        Ok(Round::NextStep)
     }
 
     fn suspend(&mut self, stage: &mut Stage<'_>, reason: &str, step: &mut Step) -> Result<Refused> {
@@ -319,13 +321,9 @@ impl Core {
                 },
                 Some(Order::Begin { .. } | Order::Completed { .. } | Order::LockLost { .. }) => message,
                 Some(_) => {
-                    if let Some(message) = self.order(stage, message, step, reader)? {
-                        let in_memory = self.kept_in_memory(stage.mailbox);
-                        stage.mailbox.park(message, in_memory);
-                        return Ok(Round::NextStep);
-                    }
-                    if matches!(stage.mailbox.block, Block::Open) {
-                        return Ok(Round::Again);
+                    let round = self.order(stage, message, step, reader)?;
+                    if matches!(round, Round::NextStep) || matches!(stage.mailbox.block, Block::Open) {
+                        return Ok(round);
                     }
                     continue;
                 }

@@ -169,7 +169,8 @@ impl Core {
                 break;
             }
             if self.needs_history(stage, &message, step) {
-                stage.mailbox.return_first(message);
+                // It stays the next one: this very step may have carried it out in part.
+                stage.mailbox.urgent.push_front(message);
                 return Ok(Round::NextStep);
             }
             if let Some(Order::CancelChild { parent, .. }) = message.order()
@@ -191,11 +192,7 @@ impl Core {
                     continue;
                 }
             }
-            if let Some(message) = self.order(stage, message, step, reader)? {
-                stage.mailbox.return_first(message);
-                return Ok(Round::NextStep);
-            }
-            return Ok(Round::Again);
+            return self.order(stage, message, step, reader);
         }
         if gathered.incoming.is_empty() {
             if !matches!(next, Round::Again) && matches!(stage.mailbox.block, Block::Open) {

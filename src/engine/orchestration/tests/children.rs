@@ -416,3 +416,21 @@ fn a_suspended_orchestration_with_many_children_is_replaced_in_full() {
         assert_eq!(stage.status("parent"), OrchestrationStatus::Completed);
     }
 }
+
+/// Nothing passes an order that takes several steps: a restart that comes in between is for the orchestration that begins.
+#[test]
+fn an_order_that_takes_several_steps_is_not_passed() {
+    let mut stage = open();
+    stage.tell("parent", order("patient", "600")).unwrap();
+    stage.tell("parent", go()).unwrap();
+    let started = stage.send("parent", begin(0));
+    stage.step();
+    assert!((1..600).contains(&stage.children().len()));
+    let error = stage.tell("parent", Order::Restart).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::WrongState);
+    assert!(matches!(stage.answers[&started], Settled::Answer(_)));
+    assert_eq!(
+        (stage.record("parent").unwrap().name.as_str(), stage.children()),
+        ("echo", vec![])
+    );
+}
