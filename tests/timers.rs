@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use abide::Cancellation;
 use abide::prelude::*;
 
 const ENTITIES: u64 = 8;
@@ -68,5 +69,28 @@ async fn every_scheduled_signal_fires_in_the_same_life() {
         assert!(since.elapsed() < patience, "only {ticks} of {expected} signals fired");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+    hub.shutdown().await.unwrap();
+}
+
+/// Every request id that a call can have schedules a signal as well, and a retry means the same timer.
+#[tokio::test]
+async fn a_request_id_of_any_length_schedules_once() {
+    let hub = Hub::in_memory().entity::<Meter>().open().await.unwrap();
+    let client = hub.client();
+    let meter = client.entity::<Meter>("m");
+    let hour = Duration::from_secs(3_600);
+    for length in [1, 512] {
+        let schedule = || meter.tick().request_id("r".repeat(length)).signal_after(hour);
+        let first = schedule().await.unwrap();
+        assert_eq!(schedule().await.unwrap(), first);
+        assert_eq!(meter.cancel_signal(&first).await.unwrap(), Cancellation::Canceled);
+    }
+    let error = meter
+        .tick()
+        .request_id("r".repeat(513))
+        .signal_after(hour)
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("the request id"), "{error}");
     hub.shutdown().await.unwrap();
 }

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use crate::client::draw::draw_id;
 use crate::client::handle::Client;
 use crate::client::signal::{Cancel, Cancellation, Schedule, Signal};
 use crate::client::source::View;
@@ -63,7 +64,7 @@ impl Caller for Client {
                 When::At(time) => time,
                 When::After(duration) => self.runtime()?.clock.now().after(duration),
             };
-            let timer = timer.unwrap_or_else(|| draw_timer_id(request.request_id.as_deref()));
+            let timer = timer.unwrap_or_else(|| draw_id("schedule", request.request_id.as_deref()));
             let submission = Submission {
                 action: Action::Schedule {
                     timer: timer.clone(),
@@ -118,15 +119,6 @@ fn read_state(view: View<'_>, target: &EntityId) -> Result<Option<Vec<u8>>> {
     let Some(row) = row else { return Ok(None) };
     let record: StateRecord<'_> = records::decode(&row, "state")?;
     Ok(Some(record.state.to_vec()))
-}
-
-/// A retry under the same request id has to mean the same timer.
-#[expect(clippy::disallowed_methods, reason = "a client's ids are drawn here")]
-fn draw_timer_id(request: Option<&str>) -> String {
-    match request {
-        Some(request) => format!("request {request}"),
-        None => uuid::Uuid::new_v4().to_string(),
-    }
 }
 
 pub(super) fn accepted(told: Result<Told, CallFailure>) -> Result<()> {

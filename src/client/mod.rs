@@ -3,6 +3,7 @@
 mod arguments;
 mod caller;
 mod dead_letters;
+mod draw;
 mod entities;
 mod handle;
 mod history;

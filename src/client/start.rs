@@ -6,10 +6,8 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::time::{Duration, SystemTime};
 
-use uuid::Uuid;
-use xxhash_rust::xxh3::xxh3_128;
-
 use crate::client::caller::{into_error, unexpected};
+use crate::client::draw::draw_id;
 use crate::client::handle::Client;
 use crate::client::json;
 use crate::client::orchestration::{OrchestrationHandle, Untyped};
@@ -175,7 +173,7 @@ impl<O> Start<O> {
         }
         let id = match &self.instance {
             Some(id) => InstanceId::orchestration(id)?,
-            None => draw_instance_id(self.sending.request_id.as_deref()),
+            None => InstanceId::trusted(draw_id("start", self.sending.request_id.as_deref())),
         };
         let submission = Submission::order(id.clone(), Order::Start(Box::new(record))).with(self.sending);
         match submission.run(self.client.weak()).await.map_err(into_error)? {
@@ -208,19 +206,6 @@ impl<O> fmt::Debug for Start<O> {
             .field("record", &self.record)
             .finish_non_exhaustive()
     }
-}
-
-/// A retry under the same request id has to mean the same orchestration.
-#[expect(clippy::disallowed_methods, reason = "a client's ids are drawn here")]
-fn draw_instance_id(request: Option<&str>) -> InstanceId {
-    let id = match request {
-        Some(request) => {
-            let hash = xxh3_128(format!("start {request}").as_bytes());
-            uuid::Builder::from_custom_bytes(hash.to_be_bytes()).into_uuid()
-        }
-        None => Uuid::new_v4(),
-    };
-    InstanceId::trusted(id.to_string())
 }
 
 fn not_serialised(name: &str, reason: serde_json::Error) -> Error {
