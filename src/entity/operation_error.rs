@@ -41,26 +41,35 @@ pub trait OperationError: Sized + fmt::Debug + fmt::Display + Send + 'static {
 impl<E: std::error::Error + Serialize + DeserializeOwned + Send + 'static> OperationError for E {
     fn to_failure(&self) -> Failure {
         let mut failure = Failure::describe(self, std::any::type_name::<E>());
-        // An error that does not serialise still tells its text; only its type is lost to the caller.
+        // An error that does not serialize still tells its text; only its type is lost to the caller.
         let mut details = Vec::new();
-        let written = json::write(self, &mut details);
-        failure.details = written.ok().and_then(|()| String::from_utf8(details).ok());
+        match json::write(self, &mut details) {
+            Ok(()) => failure.details = String::from_utf8(details).ok(),
+            Err(reason) => tracing::warn!(
+                error_type = failure.error_type,
+                %reason,
+                "an error is stored without its details, so that its caller gets its text alone"
+            ),
+        }
         failure
     }
 
     fn from_failure(failure: Failure) -> Result<Self, Error> {
-        let decoded = match &failure.details {
-            Some(details) => serde_json::from_str(details),
-            None => Err(serde::de::Error::custom("it was stored without details")),
-        };
-        decoded.map_err(|reason| {
+        let refused = |reason: &dyn fmt::Display| {
             let message = format!(
                 "the operation returned the error `{}` ({failure}), which does not decode into `{}`: {reason}",
                 failure.error_type,
                 std::any::type_name::<E>()
             );
-            Error::new(ErrorKind::Serialization, message).with_source(reason)
-        })
+            Error::new(ErrorKind::Serialization, message)
+        };
+        match &failure.details {
+            Some(details) => serde_json::from_str(details).map_err(|reason| refused(&reason).with_source(reason)),
+            None => Err(refused(
+                &"it was stored without details; either the operation returned a plain `Failure`, or its error could not be \
+                  serialized and read again, and the hub's log says why",
+            )),
+        }
     }
 
     fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
