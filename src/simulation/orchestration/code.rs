@@ -37,10 +37,12 @@ impl World {
 
     /// When nothing is left to do, nothing waits for code that is there, and nobody says so.
     pub(in crate::simulation) fn check_code_when_idle(&self) {
-        let instances = self.inventory().instances;
+        let inventory = self.inventory();
+        let instances = inventory.instances;
         let holds_up =
             |record: &InstanceRecord| record.stopped.is_some() || record.status == OrchestrationStatus::Suspended;
-        let says_nothing = self.life_has_all_code() && !instances.values().any(holds_up);
+        // What waits in line behind a lock keeps its note of an earlier life until its turn comes.
+        let says_nothing = self.life_has_all_code() && inventory.locks.is_empty() && !instances.values().any(holds_up);
         for (id, record) in instances {
             assert!(
                 !says_nothing || record.unregistered.is_empty(),
