@@ -87,6 +87,7 @@ impl Core {
         };
         self.settle(&mut turn, *message, outcome, step, reader)?;
         if turn.entity.is_readable() {
+            turn.entity.weigh(&step.encodings);
             self.states.put(instance, turn.entity);
         } else {
             self.states.remove(instance);

@@ -23,6 +23,10 @@ use crate::time::{Aging, Timestamp};
 /// How many times the bytes of its batch the turns of a step may hold in memory until it closes.
 const HELD_BYTES: usize = 4;
 
+/// For how many messages the mailboxes of nobody keep room: the first for so many, the second for half as many, the third for
+/// a third.
+const SPARE_MESSAGES: usize = 1024;
+
 /// What a core is made of.
 pub(crate) struct CoreConfig {
     /// Who the hub is: its id and incarnation, as one text.
@@ -575,7 +579,7 @@ impl Core {
     /// Keeps a mailbox that nobody needs any more for somebody else.
     pub(super) fn keep_spare(&mut self, mut mailbox: Box<Mailbox>) {
         if self.spare_mailboxes.len() < self.limits.page {
-            mailbox.clear();
+            mailbox.clear(SPARE_MESSAGES / (self.spare_mailboxes.len() + 1));
             self.spare_mailboxes.push(mailbox);
         }
     }

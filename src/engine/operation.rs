@@ -14,7 +14,6 @@ use crate::engine::outcome::{
     Outcome, Unanswered, described, init_panicked, over_limit, panicked, unanswered, unknown_operation,
 };
 use crate::engine::scope::Scope;
-use crate::engine::states::memory_of;
 use crate::engine::step::Step;
 use crate::engine::turn::Turn;
 use crate::error::{ErrorKind, Result};
@@ -290,7 +289,6 @@ impl Turn<'_> {
         let failed = match encoded {
             Ok(Ok(())) if bytes <= limit => {
                 self.entity.encoding = start..step.encodings.len();
-                self.entity.bytes = memory_of(&step.encodings[start..]);
                 self.mark_dirty(step);
                 return Ok(());
             }
@@ -313,7 +311,6 @@ impl Turn<'_> {
     /// Deletes the state; this step removes its row.
     fn delete_state(&mut self, step: &mut Step) {
         self.entity.object = None;
-        self.entity.bytes = 0;
         self.mark_dirty(step);
     }
 

@@ -78,6 +78,14 @@ impl Entity {
         self.object.is_some() || !self.stored || self.dirty
     }
 
+    /// Brings [`bytes`](Self::bytes) up to date, once for all operations of a turn.
+    pub(crate) fn weigh(&mut self, encodings: &[u8]) {
+        if self.dirty {
+            let json = &encodings[self.encoding.clone()];
+            self.bytes = if self.object.is_some() { memory_of(json) } else { 0 };
+        }
+    }
+
     /// A guess at its memory. The maps have their share.
     fn weight(&self) -> usize {
         self.bytes + 320
@@ -86,7 +94,7 @@ impl Entity {
 
 /// A guess at the memory of an object, and of its copy from before the last operation: its texts, and a place for each
 /// value. The JSON of a short value is smaller than its place: that of an empty text has 3 bytes, the text itself 24.
-pub(crate) fn memory_of(json: &[u8]) -> usize {
+fn memory_of(json: &[u8]) -> usize {
     let values = json.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count();
     2 * (json.len() + 24 * values)
 }

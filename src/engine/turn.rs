@@ -81,6 +81,7 @@ impl Core {
                     mailbox,
                 };
                 let again = self.process_messages(&mut turn, step, reader)?;
+                turn.entity.weigh(&step.encodings);
                 self.states.put(id, turn.entity);
                 Ok((turn.mailbox, again))
             }

@@ -68,6 +68,16 @@ macro_rules! shown_keys {
     )*};
 }
 
-shown_keys!(
-    u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize, char, Uuid
-);
+shown_keys!(char, Uuid);
+
+macro_rules! number_keys {
+    ($($type:ty),*) => {$(
+        impl Key for $type {
+            fn write_key(&self, text: &mut String) {
+                text.push_str(itoa::Buffer::new().format(*self));
+            }
+        }
+    )*};
+}
+
+number_keys!(u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize);
