@@ -1,7 +1,7 @@
 //! One process at a time: the lock on a hub's directory.
 
 use std::fs::{File, TryLockError};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use super::files::{io_error, open_private};
@@ -10,10 +10,13 @@ use crate::error::{Error, ErrorKind, Result};
 /// The lock's file; its content is the holder's process id, for whoever is turned away.
 const LOCK: &str = "LOCK";
 
+/// How often an open looks again while others only look whether the directory is free, which they do in an instant.
+const LOOKS: usize = 1_000;
+
 /// The exclusive right to a hub's directory. The kernel takes it back when the process ends, however it ends.
 #[derive(Debug)]
 pub(crate) struct DirectoryLock {
-    _file: File,
+    file: File,
 }
 
 impl DirectoryLock {
@@ -21,15 +24,38 @@ impl DirectoryLock {
     pub(crate) fn take(directory: &Path) -> Result<Self> {
         let path = directory.join(LOCK);
         let file = open_private(&path)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(held(directory, &named(&file))),
-            Err(TryLockError::Error(error)) => return Err(io_error("lock", &path, error)),
+        if !lock(&file).map_err(|error| io_error("lock", &path, error))? {
+            return Err(held(directory, &named(&file)));
         }
         let written = file.set_len(0).and_then(|()| writeln!(&file, "{}", std::process::id()));
         written.map_err(|error| io_error("write", &path, error))?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
+}
+
+impl Drop for DirectoryLock {
+    /// Closing the file would not do: a process that this one is starting has a copy of it for a moment, and with it the lock.
+    fn drop(&mut self) {
+        // The file is closed next, so that there is nothing left to do about an error.
+        let _ = self.file.unlock();
+    }
+}
+
+/// Locks the file, or says that somebody has it. Whoever only looks whether it is free locks nobody out.
+fn lock(file: &File) -> io::Result<bool> {
+    for _ in 0..LOOKS {
+        match file.try_lock() {
+            Ok(()) => return Ok(true),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        match file.try_lock_shared() {
+            Ok(()) => std::thread::yield_now(),
+            Err(TryLockError::WouldBlock) => return Ok(false),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
+    Ok(false)
 }
 
 /// Refuses a directory that somebody holds, and changes nothing.
@@ -45,7 +71,7 @@ pub(crate) fn holder(directory: &Path) -> Result<Option<String>> {
     let path = directory.join(LOCK);
     let file = match File::open(&path) {
         Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(io_error("open", &path, error)),
     };
     match file.try_lock_shared() {
@@ -96,5 +122,39 @@ mod tests {
         );
         drop(lock);
         DirectoryLock::take(place.path()).unwrap();
+    }
+
+    /// A child that was just started has a copy of every file of its parent, until it runs its own program.
+    #[test]
+    fn a_lock_ends_with_its_holder_whoever_has_a_copy_of_its_file() {
+        let place = tempfile::tempdir().unwrap();
+        let lock = DirectoryLock::take(place.path()).unwrap();
+        let copy = lock.file.try_clone().unwrap();
+        drop(lock);
+        DirectoryLock::take(place.path()).unwrap();
+        drop(copy);
+    }
+
+    /// Looking whether a directory is free locks the file for an instant, and an open at that instant waits for it.
+    #[test]
+    fn who_only_looks_locks_nobody_out() {
+        let place = tempfile::tempdir().unwrap();
+        drop(DirectoryLock::take(place.path()).unwrap());
+        let done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    holder(place.path()).unwrap();
+                }
+            });
+            for open in 0..2_000 {
+                let taken = DirectoryLock::take(place.path());
+                if taken.is_err() {
+                    done.store(true, std::sync::atomic::Ordering::Relaxed);
+                }
+                taken.unwrap_or_else(|error| panic!("open {open}: {error}"));
+            }
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
     }
 }
