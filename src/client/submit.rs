@@ -96,23 +96,19 @@ impl Submission {
         }
     }
 
-    /// Sends it with the share of the hub's room that `permit` is, or with one that is free.
-    fn send(self, runtime: &Runtime, permit: Option<OwnedSemaphorePermit>) -> Result<Stage> {
-        let partition = runtime.partition_of(&self.target);
-        let permit = match permit {
-            Some(permit) => permit,
-            None => match Arc::clone(self.room(runtime, partition)).try_acquire_owned() {
-                Ok(permit) => permit,
-                Err(TryAcquireError::Closed) => return Err(runtime.end_reason()),
-                Err(TryAcquireError::NoPermits) if self.refuse_when_full => return Err(no_room()),
-                Err(TryAcquireError::NoPermits) => {
-                    let permits = Arc::clone(self.room(runtime, partition));
-                    return Ok(Stage::NoRoom(self, Box::pin(permits.acquire_owned())));
-                }
-            },
-        };
-        let (sender, receiver) = oneshot::channel();
-        let envelope = Envelope::Request {
+    /// Takes a share of the hub's room; nothing if there is none and it may wait.
+    fn take_room(&self, runtime: &Runtime, partition: PartitionId) -> Result<Option<OwnedSemaphorePermit>> {
+        match Arc::clone(self.room(runtime, partition)).try_acquire_owned() {
+            Ok(permit) => Ok(Some(permit)),
+            Err(TryAcquireError::Closed) => Err(runtime.end_reason()),
+            Err(TryAcquireError::NoPermits) if self.refuse_when_full => Err(no_room()),
+            Err(TryAcquireError::NoPermits) => Ok(None),
+        }
+    }
+
+    /// What its executor gets.
+    fn into_envelope(self, reply: Reply) -> Envelope {
+        Envelope::Request {
             target: self.target,
             action: self.action,
             client: ClientOrigin {
@@ -122,13 +118,8 @@ impl Submission {
                 refuse_when_full: self.refuse_when_full,
                 must_store: false,
             },
-            reply: Reply {
-                sender,
-                permit: Some(permit),
-            },
-        };
-        runtime.send(partition, envelope)?;
-        Ok(Stage::Sent(receiver, partition))
+            reply,
+        }
     }
 
     /// The room that it takes a part of.
@@ -290,6 +281,8 @@ fn check_payload(payload: &[u8], what: impl FnOnce() -> String, runtime: &Runtim
 /// Written by hand because every request in flight has one: it is small, and needs no memory but its own.
 #[derive(Debug)]
 pub(crate) struct Sending {
+    /// What was not sent yet, or has to be sent again. It lies beside the stage so that it is copied once, into the envelope.
+    submission: Option<Submission>,
     stage: Stage,
     runtime: Weak<Runtime>,
 }
@@ -297,14 +290,16 @@ pub(crate) struct Sending {
 /// How far a submission has come. No stage keeps the runtime: a client that waits must not hold a closed hub's store open.
 /// What was sent is with the hub, and comes back if it has to be sent again: nothing of it is shared between threads.
 enum Stage {
-    /// It was not looked at yet, or could not be made.
-    New(Result<Submission>),
+    /// It was not looked at yet.
+    New,
+    /// It could not be made.
+    Refused(Error),
     /// The executor of its instance has no room for it.
-    NoRoom(Submission, Waiting<Result<OwnedSemaphorePermit, AcquireError>>),
+    NoRoom(Waiting<Result<OwnedSemaphorePermit, AcquireError>>),
     /// It is on its way to an instance of this partition, and the reply comes here.
     Sent(oneshot::Receiver<Result<Told>>, PartitionId),
     /// The queue of its instance was full.
-    Full(Submission, Waiting<()>),
+    Full(Waiting<()>),
     /// It is settled.
     Done,
 }
@@ -315,9 +310,17 @@ type Waiting<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 impl Sending {
     /// Sends `submission` when it is polled, or tells why it could not be made.
     pub(crate) fn new(submission: Result<Submission>, runtime: Weak<Runtime>) -> Self {
-        Self {
-            stage: Stage::New(submission),
-            runtime,
+        match submission {
+            Ok(submission) => Self {
+                submission: Some(submission),
+                stage: Stage::New,
+                runtime,
+            },
+            Err(error) => Self {
+                submission: None,
+                stage: Stage::Refused(error),
+                runtime,
+            },
         }
     }
 
@@ -326,10 +329,10 @@ impl Sending {
         loop {
             let permit = match &mut self.stage {
                 // What could not be made is told of, also where no hub is there any more.
-                Stage::New(Err(error)) => return Poll::Ready(Err(error.clone().into())),
-                Stage::New(Ok(_)) | Stage::Done => None,
-                Stage::NoRoom(_, room) => Some(ready!(room.as_mut().poll(cx)).map_err(|_| end_reason(&self.runtime))?),
-                Stage::Full(_, door) => {
+                Stage::Refused(error) => return Poll::Ready(Err(error.clone().into())),
+                Stage::New | Stage::Done => None,
+                Stage::NoRoom(room) => Some(ready!(room.as_mut().poll(cx)).map_err(|_| end_reason(&self.runtime))?),
+                Stage::Full(door) => {
                     ready!(door.as_mut().poll(cx));
                     None
                 }
@@ -339,8 +342,8 @@ impl Sending {
                     match told {
                         Told::Failed(failure) => return Poll::Ready(Err(*failure)),
                         Told::Full { message, door } => {
-                            let door = Box::pin(async move { door.opened().await });
-                            self.stage = Stage::Full(Submission::again(*message), door);
+                            self.submission = Some(Submission::again(*message));
+                            self.stage = Stage::Full(Box::pin(async move { door.opened().await }));
                             continue;
                         }
                         told => return Poll::Ready(Ok(told)),
@@ -349,17 +352,39 @@ impl Sending {
             };
             // Upgraded once for everything: every client counts on the same word of memory.
             let open = self.runtime.upgrade().ok_or_else(|| no_runtime(&self.runtime))?;
-            let submission = match std::mem::replace(&mut self.stage, Stage::Done) {
-                Stage::New(submission) => {
-                    let submission = submission?;
-                    submission.check(&open)?;
-                    submission
-                }
-                Stage::NoRoom(submission, _) | Stage::Full(submission, _) => submission,
-                Stage::Sent(..) | Stage::Done => panic!("a submission was polled after it was settled"),
-            };
-            self.stage = submission.send(&open, permit)?;
+            self.stage = self.send(&open, permit)?;
         }
+    }
+
+    /// Sends the submission with the share of the hub's room that `permit` is, or with one that is free.
+    fn send(&mut self, runtime: &Runtime, permit: Option<OwnedSemaphorePermit>) -> Result<Stage> {
+        let submission = match &self.submission {
+            Some(submission) => submission,
+            None => panic!("a submission was polled after it was settled"),
+        };
+        if let Stage::New = self.stage {
+            submission.check(runtime)?;
+        }
+        let partition = runtime.partition_of(&submission.target);
+        let permit = match permit {
+            Some(permit) => permit,
+            None => match submission.take_room(runtime, partition)? {
+                Some(permit) => permit,
+                None => {
+                    let room = Arc::clone(submission.room(runtime, partition));
+                    return Ok(Stage::NoRoom(Box::pin(room.acquire_owned())));
+                }
+            },
+        };
+        let (sender, receiver) = oneshot::channel();
+        let reply = Reply {
+            sender,
+            permit: Some(permit),
+        };
+        if let Some(submission) = self.submission.take() {
+            runtime.send(partition, submission.into_envelope(reply))?;
+        }
+        Ok(Stage::Sent(receiver, partition))
     }
 }
 
@@ -368,6 +393,8 @@ impl Future for Sending {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let settled = ready!(self.advance(cx));
+        // What was refused must not be sent by another poll.
+        self.submission = None;
         self.stage = Stage::Done;
         Poll::Ready(settled)
     }
@@ -388,10 +415,11 @@ impl Drop for Sending {
 impl fmt::Debug for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::New(_) => "New",
-            Self::NoRoom(..) => "NoRoom",
+            Self::New => "New",
+            Self::Refused(_) => "Refused",
+            Self::NoRoom(_) => "NoRoom",
             Self::Sent(..) => "Sent",
-            Self::Full(..) => "Full",
+            Self::Full(_) => "Full",
             Self::Done => "Done",
         })
     }
