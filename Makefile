@@ -11,7 +11,7 @@ BUILD := $(SETUP) scripts/rocksdb
 FEATURES := --features abide/cli,abide/http-client,abide-examples/http
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test bench
+.PHONY: help setup demo serve test bench peers
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
@@ -30,3 +30,6 @@ test: ## Run every test of the workspace.
 
 bench: ## Measure throughput and latency beside the floors of this machine (builds once more, for release).
 	@$(BUILD) $(CARGO) bench --features http --bench throughput
+
+peers: ## Measure the distance to actors without durability, in memory (builds once more, for release).
+	@$(BUILD) $(CARGO) run --release --manifest-path benches/peers/Cargo.toml

@@ -2,9 +2,10 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
+use std::sync::{Condvar, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use rocksdb::{DB, WriteBatch};
@@ -62,10 +63,15 @@ pub(crate) async fn channel(callers: usize, warm_up: Duration, measured: Duratio
     load
 }
 
+/// The rows of one batch of a writer.
+const PUTS_PER_BATCH: u64 = 64;
+
+/// The value of such a row.
+const VALUE: [u8; 100] = [0x5a; 100];
+
 /// How many puts a second one writer makes in batches of 64, over `keys` uniformly random keys, while a second thread
 /// syncs the log again and again, as the hub's syncer does.
 pub(crate) fn rocksdb_puts_per_s(directory: &Path, keys: u64, warm_up: Duration, measured: Duration) -> f64 {
-    const PUTS_PER_BATCH: u64 = 64;
     let directory = directory.join(format!("rocksdb-{keys}"));
     let db = DB::open(&store_options(), &directory).expect("the directory takes a store");
     let stop = AtomicBool::new(false);
@@ -76,13 +82,12 @@ pub(crate) fn rocksdb_puts_per_s(directory: &Path, keys: u64, warm_up: Duration,
             }
         });
         let mut random = Random::new(keys);
-        let value = [0x5a_u8; 100];
         let mut write_until = |end: Instant| {
             let mut puts = 0;
             while Instant::now() < end {
                 let mut batch = WriteBatch::default();
                 for _ in 0..PUTS_PER_BATCH {
-                    batch.put(random.below(keys).to_be_bytes(), value);
+                    batch.put(random.below(keys).to_be_bytes(), VALUE);
                 }
                 db.write(batch).expect("the store takes a batch");
                 puts += PUTS_PER_BATCH;
@@ -98,5 +103,70 @@ pub(crate) fn rocksdb_puts_per_s(directory: &Path, keys: u64, warm_up: Duration,
     });
     drop(db);
     std::fs::remove_dir_all(&directory).expect("the store can be removed");
+    per_s
+}
+
+/// How many rows a second one writer appends to a bare log, in batches of 64 with the bytes of the puts above, while a second
+/// thread writes whatever has gathered and syncs it, again and again. The file has its full size before; nothing is read.
+pub(crate) fn log_appends_per_s(directory: &Path, warm_up: Duration, measured: Duration) -> f64 {
+    const FILE_BYTES: usize = 64 << 20;
+    /// What may wait for the disk: a writer that is faster than it waits as well.
+    const GATHERED_BYTES: usize = 16 << 20;
+    let path = directory.join("log");
+    let mut file = File::create(&path).expect("the directory takes a file");
+    file.write_all(&vec![0; FILE_BYTES]).expect("the disk takes the file");
+    file.sync_data().expect("the disk syncs");
+    let gathered = Mutex::new((Vec::new(), false));
+    let changed = Condvar::new();
+    let locked = || gathered.lock().expect("no thread panics");
+    let per_s = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let (mut bytes, mut at) = (Vec::new(), 0);
+            loop {
+                let empty = changed.wait_while(locked(), |(bytes, stop)| bytes.is_empty() && !*stop);
+                let mut state = empty.expect("no thread panics");
+                std::mem::swap(&mut state.0, &mut bytes);
+                drop(state);
+                changed.notify_all();
+                if bytes.is_empty() {
+                    return;
+                }
+                if at + bytes.len() > FILE_BYTES {
+                    at = 0;
+                }
+                file.write_all_at(&bytes, at as u64).expect("the disk takes the bytes");
+                file.sync_data().expect("the disk syncs");
+                at += bytes.len();
+                bytes.clear();
+            }
+        });
+        let mut random = Random::new(0);
+        let mut append_until = |end: Instant| {
+            let mut rows = 0;
+            while Instant::now() < end {
+                let full = changed.wait_while(locked(), |(bytes, _)| bytes.len() >= GATHERED_BYTES);
+                let mut state = full.expect("no thread panics");
+                let was_empty = state.0.is_empty();
+                for _ in 0..PUTS_PER_BATCH {
+                    state.0.extend_from_slice(&random.below(u64::MAX).to_be_bytes());
+                    state.0.extend_from_slice(&VALUE);
+                }
+                drop(state);
+                if was_empty {
+                    changed.notify_all();
+                }
+                rows += PUTS_PER_BATCH;
+            }
+            rows
+        };
+        append_until(Instant::now() + warm_up);
+        let begin = Instant::now();
+        let rows = append_until(begin + measured);
+        let per_s = rows as f64 / begin.elapsed().as_secs_f64();
+        locked().1 = true;
+        changed.notify_all();
+        per_s
+    });
+    std::fs::remove_file(&path).expect("the file can be removed");
     per_s
 }

@@ -151,6 +151,12 @@ async fn measure_callers(arguments: &Arguments, directory: &Path, report: &mut R
     const FEW: &str = "entity.call.callers64.per_s";
     const MANY: &str = "entity.call.callers256.per_s";
     const MANY_P99: &str = "entity.call.callers256.p99_us";
+    const CROWD: &str = "entity.call.callers1024.per_s";
+    const APPENDS: &str = "floor.log.appends.per_s";
+    if arguments.wants(&[APPENDS]) {
+        let per_s = floors::log_appends_per_s(directory, arguments.warm_up(), arguments.measured());
+        report.add(APPENDS, per_s, "1/s", 1);
+    }
     measure_puts(
         arguments,
         directory,
@@ -166,6 +172,10 @@ async fn measure_callers(arguments: &Arguments, directory: &Path, report: &mut R
         let load = load_of_calls(arguments, directory, 256).await;
         report.add(MANY, load.per_s(), "1/s", 256);
         report.add(MANY_P99, load.quantile_us(0.99), "us", 256);
+    }
+    if arguments.wants(&[CROWD]) {
+        let load = load_of_calls(arguments, directory, 1_024).await;
+        report.add(CROWD, load.per_s(), "1/s", 1_024);
     }
 }
 
