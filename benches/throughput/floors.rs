@@ -1,4 +1,4 @@
-//! What the machine gives at best: the disk, the channel and the store, each without the rest.
+//! What the machine gives at best: the disk, the channel, the store and a bare log, each without the rest.
 
 use std::fs::File;
 use std::io::Write;

@@ -381,9 +381,10 @@ impl Sending {
             sender,
             permit: Some(permit),
         };
-        if let Some(submission) = self.submission.take() {
-            runtime.send(partition, submission.into_envelope(reply))?;
-        }
+        let Some(submission) = self.submission.take() else {
+            unreachable!("it was looked at above");
+        };
+        runtime.send(partition, submission.into_envelope(reply))?;
         Ok(Stage::Sent(receiver, partition))
     }
 }

@@ -23,8 +23,7 @@ use crate::time::{Aging, Timestamp};
 /// How many times the bytes of its batch the turns of a step may hold in memory until it closes.
 const HELD_BYTES: usize = 4;
 
-/// For how many messages the mailboxes of nobody keep room: the first for so many, the second for half as many, the third for
-/// a third.
+/// Messages for which the spare mailboxes keep capacity: the first for 1 024, the n-th for 1 024 / n.
 const SPARE_MESSAGES: usize = 1024;
 
 /// What a core is made of.
@@ -82,7 +81,7 @@ pub(crate) struct Core {
     pub(super) mailboxes: InstanceMap<Box<Mailbox>>,
     /// The bytes of the messages in all of them.
     pub(super) mailbox_bytes: usize,
-    /// Mailboxes of nobody, for the next ones who need one: most instances have a message only for a moment.
+    /// Spare mailboxes, for the next instances that need one: most have a message only for a moment.
     #[expect(
         clippy::vec_box,
         reason = "they come from the map above and go back there as they are"
@@ -563,6 +562,7 @@ impl Core {
             mailbox.bytes = mailbox.weigh();
         }
         self.mailbox_bytes += mailbox.bytes;
+        mailbox.give_back_capacity();
         self.mailboxes.insert(id.clone(), mailbox);
     }
 

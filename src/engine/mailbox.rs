@@ -7,6 +7,9 @@ use crate::engine::step::Step;
 use crate::error::Result;
 use crate::id::{MessageId, PartitionId};
 
+/// Messages for which every list of a mailbox may keep capacity.
+const KEPT_MESSAGES: usize = 4;
+
 /// The messages that wait for one instance, and why they wait. Exists only while there is something to remember.
 ///
 /// Order: first those that pass the queue, then `waiting`, then the rows from `rows` on, then `arrivals`. While `rows` is set,
@@ -68,7 +71,7 @@ impl Block {
 }
 
 impl Mailbox {
-    /// Makes it as good as new. Each of its lists keeps its memory for `kept` messages.
+    /// Makes it as good as new. It keeps capacity for `kept` arrivals.
     pub(crate) fn clear(&mut self, kept: usize) {
         let Self {
             arrivals,
@@ -84,7 +87,7 @@ impl Mailbox {
             touched_in,
             refused,
         } = self;
-        for messages in [arrivals, waiting, urgent] {
+        for (messages, kept) in [(arrivals, kept), (waiting, KEPT_MESSAGES), (urgent, KEPT_MESSAGES)] {
             messages.clear();
             messages.shrink_to(kept);
         }
@@ -92,6 +95,16 @@ impl Mailbox {
         *block = Block::Open;
         (*waiting_count, *bytes, *touched_in) = (0, 0, 0);
         (*urgent_rows, *uncounted, *ready, *refused) = (false, false, false, false);
+    }
+
+    /// Gives back the capacity that it does not need while it waits: only the messages themselves are counted.
+    pub(crate) fn give_back_capacity(&mut self) {
+        for messages in [&mut self.arrivals, &mut self.waiting, &mut self.urgent] {
+            let enough = 2 * messages.len().max(KEPT_MESSAGES / 2);
+            if messages.capacity() > 2 * enough {
+                messages.shrink_to(enough);
+            }
+        }
     }
 
     /// Whether nothing would be forgotten with it.
@@ -221,5 +234,18 @@ mod tests {
         mailbox.clear(10);
         assert_eq!(format!("{mailbox:?}"), format!("{:?}", Mailbox::default()));
         assert!((10..100).contains(&mailbox.arrivals.capacity()));
+    }
+
+    /// A mailbox that waits takes about as much as its messages, whatever it held before.
+    #[test]
+    fn a_mailbox_that_waits_keeps_no_capacity() {
+        let mut mailbox = Mailbox::default();
+        for messages in [&mut mailbox.arrivals, &mut mailbox.waiting, &mut mailbox.urgent] {
+            messages.reserve(1_000);
+        }
+        mailbox.give_back_capacity();
+        for messages in [&mailbox.arrivals, &mailbox.waiting, &mailbox.urgent] {
+            assert!(messages.capacity() <= 2 * KEPT_MESSAGES, "{}", messages.capacity());
+        }
     }
 }

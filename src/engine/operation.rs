@@ -315,6 +315,7 @@ impl Turn<'_> {
     }
 
     fn mark_dirty(&mut self, step: &mut Step) {
+        self.entity.has_changed = true;
         if !std::mem::replace(&mut self.entity.dirty, true) {
             step.dirty.push(self.id.clone());
         }

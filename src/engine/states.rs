@@ -40,6 +40,8 @@ pub(crate) struct Entity {
     pub(crate) encoding: Range<usize>,
     /// What its object takes, as [`memory_of`] tells it from the last known encoding.
     pub(crate) bytes: usize,
+    /// Whether `bytes` is to be told anew, since the state was encoded or deleted.
+    pub(crate) has_changed: bool,
 }
 
 impl Entity {
@@ -51,6 +53,7 @@ impl Entity {
             dirty: false,
             encoding: 0..0,
             bytes: 0,
+            has_changed: false,
         }
     }
 
@@ -62,6 +65,7 @@ impl Entity {
             dirty: false,
             encoding: 0..0,
             bytes: memory_of(json),
+            has_changed: false,
         }
     }
 
@@ -80,7 +84,7 @@ impl Entity {
 
     /// Brings [`bytes`](Self::bytes) up to date, once for all operations of a turn.
     pub(crate) fn weigh(&mut self, encodings: &[u8]) {
-        if self.dirty {
+        if std::mem::take(&mut self.has_changed) {
             let json = &encodings[self.encoding.clone()];
             self.bytes = if self.object.is_some() { memory_of(json) } else { 0 };
         }

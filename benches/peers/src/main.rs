@@ -72,18 +72,23 @@ struct Pace {
 }
 
 fn main() -> ExitCode {
-    let (mut quick, mut directory) = (false, std::env::temp_dir());
+    // Beside the program and not in /tmp, which may be memory.
+    let program = std::env::current_exe().expect("the program has a path");
+    let mut directory = program.parent().unwrap_or(Path::new(".")).to_owned();
+    let mut quick = false;
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
-        match (argument.as_str(), arguments.next()) {
-            ("--quick", None) => quick = true,
+        let path = (argument == "--dir").then(|| arguments.next()).flatten();
+        match (argument.as_str(), path) {
+            ("--quick", _) => quick = true,
             ("--dir", Some(path)) => directory = PathBuf::from(path),
             _ => {
-                eprintln!("usage: cargo run --release [-- --quick | --dir DIRECTORY]");
+                eprintln!("usage: abide-peers [--quick] [--dir DIRECTORY]");
                 return ExitCode::from(2);
             }
         }
     }
+    eprintln!("stores in {}", directory.display());
     let pace = Pace {
         rounds: if quick { 1 } else { 3 },
         warm_up: Duration::from_millis(if quick { 200 } else { 1_000 }),

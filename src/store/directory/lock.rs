@@ -3,6 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use super::files::{io_error, open_private};
 use crate::error::{Error, ErrorKind, Result};
@@ -10,8 +11,11 @@ use crate::error::{Error, ErrorKind, Result};
 /// The lock's file; its content is the holder's process id, for whoever is turned away.
 const LOCK: &str = "LOCK";
 
-/// How often an open looks again while others only look whether the directory is free, which they do in an instant.
-const LOOKS: usize = 1_000;
+/// Number of attempts to take the lock while others only check whether it is free, which takes them an instant.
+const ATTEMPTS: usize = 1_000;
+
+/// The pause between two attempts.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// The exclusive right to a hub's directory. The kernel takes it back when the process ends, however it ends.
 #[derive(Debug)]
@@ -27,9 +31,11 @@ impl DirectoryLock {
         if !lock(&file).map_err(|error| io_error("lock", &path, error))? {
             return Err(held(directory, &named(&file)));
         }
-        let written = file.set_len(0).and_then(|()| writeln!(&file, "{}", std::process::id()));
+        let lock = Self { file };
+        let mut file = &lock.file;
+        let written = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
         written.map_err(|error| io_error("write", &path, error))?;
-        Ok(Self { file })
+        Ok(lock)
     }
 }
 
@@ -41,16 +47,19 @@ impl Drop for DirectoryLock {
     }
 }
 
-/// Locks the file, or says that somebody has it. Whoever only looks whether it is free locks nobody out.
+/// Takes the lock, or says that another hub holds it. A check whether it is free delays it and does not keep it away.
 fn lock(file: &File) -> io::Result<bool> {
-    for _ in 0..LOOKS {
+    for _ in 0..ATTEMPTS {
         match file.try_lock() {
             Ok(()) => return Ok(true),
             Err(TryLockError::WouldBlock) => {}
             Err(TryLockError::Error(error)) => return Err(error),
         }
         match file.try_lock_shared() {
-            Ok(()) => std::thread::yield_now(),
+            Ok(()) => {
+                file.unlock()?;
+                std::thread::park_timeout(PAUSE);
+            }
             Err(TryLockError::WouldBlock) => return Ok(false),
             Err(TryLockError::Error(error)) => return Err(error),
         }
@@ -75,7 +84,11 @@ pub(crate) fn holder(directory: &Path) -> Result<Option<String>> {
         Err(error) => return Err(io_error("open", &path, error)),
     };
     match file.try_lock_shared() {
-        Ok(()) => Ok(None),
+        // Given back at once, whoever has a copy of the file.
+        Ok(()) => match file.unlock() {
+            Ok(()) => Ok(None),
+            Err(error) => Err(io_error("unlock", &path, error)),
+        },
         Err(TryLockError::WouldBlock) => Ok(Some(named(&file))),
         Err(TryLockError::Error(error)) => Err(io_error("lock", &path, error)),
     }
@@ -135,9 +148,9 @@ mod tests {
         drop(copy);
     }
 
-    /// Looking whether a directory is free locks the file for an instant, and an open at that instant waits for it.
+    /// A check whether a directory is free locks the file for an instant, and an open at that instant waits for it.
     #[test]
-    fn who_only_looks_locks_nobody_out() {
+    fn a_check_keeps_no_hub_from_opening() {
         let place = tempfile::tempdir().unwrap();
         drop(DirectoryLock::take(place.path()).unwrap());
         let done = std::sync::atomic::AtomicBool::new(false);
@@ -147,7 +160,7 @@ mod tests {
                     holder(place.path()).unwrap();
                 }
             });
-            for open in 0..2_000 {
+            for open in 0..300 {
                 let taken = DirectoryLock::take(place.path());
                 if taken.is_err() {
                     done.store(true, std::sync::atomic::Ordering::Relaxed);

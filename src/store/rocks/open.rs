@@ -191,7 +191,7 @@ fn create(directory: &Path, lock: DirectoryLock, how: &OpenOptions) -> Result<Op
     let format = Format::new(how.partitions);
     let last_commit = last_commit(&db, directory, &format)?;
     let calm_since = first_batch(last_commit);
-    let store = RocksStore::new(directory, db, number(last_commit), calm_since, format.clone(), lock)?;
+    let store = RocksStore::new(directory, lock, db, number(last_commit), calm_since, format.clone())?;
     format.write(directory)?;
     Format::finish(directory)?;
     sync_parent(directory)?;
@@ -229,7 +229,7 @@ fn open_existing(directory: &Path, format: Format, lock: DirectoryLock, how: &Op
         released.write(directory)?;
     }
     let calm_since = promise.calm_since(first_batch(last_commit));
-    let store = RocksStore::new(directory, db, number(last_commit), calm_since, released.clone(), lock)?;
+    let store = RocksStore::new(directory, lock, db, number(last_commit), calm_since, released.clone())?;
     Ok(Opened {
         clean: promise.was_closed(),
         ..opened(store, last_commit, calm_since, &released)

@@ -61,11 +61,12 @@ impl RocksStore {
     /// batch `calm_since` or later was not running in a crash.
     pub(super) fn new(
         directory: &Path,
+        // Before the database, so that it goes last where this fails.
+        lock: DirectoryLock,
         database: DB,
         commit: u64,
         calm_since: u64,
         format: Format,
-        lock: DirectoryLock,
     ) -> Result<Self> {
         let mut manifest = ManifestWatch::new(database.path())?;
         let acknowledged = Acknowledged {

@@ -85,7 +85,7 @@ fn with_late_flushes(directory: &Path) -> RocksStore {
     let database = DB::open(&options, &path).unwrap();
     let format = Format::find(directory).unwrap().unwrap();
     let lock = DirectoryLock::take(directory).unwrap();
-    RocksStore::new(directory, database, 0, 1, format, lock).unwrap()
+    RocksStore::new(directory, lock, database, 0, 1, format).unwrap()
 }
 
 #[derive(Clone, Copy, Debug)]
