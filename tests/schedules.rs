@@ -460,7 +460,12 @@ async fn a_schedule_outlives_lower_limits() {
     client.schedules().resume("paused").await.unwrap();
     for id in ["runs", "paused"] {
         let info = until_it(&client, id, |info| info.next_run.is_none()).await;
-        assert_eq!(info.runs, u64::from(RUNS));
+        // What is due between the pause and the resume does not run, and a busy machine may take long from one to the other.
+        let fewest = if id == "paused" { 1 } else { RUNS };
+        assert!(
+            (u64::from(fewest)..=u64::from(RUNS)).contains(&info.runs),
+            "{id}: {info:?}"
+        );
         let last = client.orchestration::<measure>(info.last_instance.unwrap());
         assert_eq!(last.result().await.unwrap(), 50_000);
     }
