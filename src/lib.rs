@@ -19,6 +19,8 @@ mod engine;
 mod entity;
 mod error;
 mod failure;
+#[cfg(feature = "rocksdb")]
+mod files;
 #[cfg(feature = "http")]
 pub mod http;
 #[cfg(feature = "http-client")]
@@ -26,6 +28,8 @@ mod http_client;
 mod hub;
 mod id;
 mod json;
+#[cfg(feature = "rocksdb")]
+mod log;
 mod orchestration;
 pub mod prelude;
 mod resource;

@@ -78,8 +78,14 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// The largest file below `directory` whose name begins or ends like this.
+/// The largest file below `directory` whose name begins or ends like this; of the log the segment in use.
 fn file(directory: &Path, name: &str) -> PathBuf {
+    if name == ".log" {
+        let segments = fs::read_dir(directory.join("log"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        return segments.max().unwrap();
+    }
     let files = [directory.to_owned(), directory.join("db")]
         .into_iter()
         .flat_map(|directory| fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()));
@@ -164,7 +170,9 @@ fn damage_is_told_or_harmless() {
             copy(&original, &damaged);
             let path = file(&damaged, name);
             let mut bytes = fs::read(&path).unwrap();
-            let at = draw(&mut seed, bytes.len() as u64) as usize;
+            // A segment of the log is longer than what is in it.
+            let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+            let at = draw(&mut seed, used as u64) as usize;
             let what = if case < cuts {
                 bytes.truncate(at);
                 format!("{name} cut at {at}")

@@ -131,7 +131,7 @@ async fn stats_count_what_was_done() {
         stats.commits == 10 && stats.written == 10 && stats.durable == 10,
         "{stats:?}"
     );
-    assert!(stats.wal_bytes > 10 * 20 && stats.memtable_bytes > 0, "{stats:?}");
+    assert!(stats.wal_bytes > 10 * 20 && stats.front_bytes > 0, "{stats:?}");
     hub.shutdown().await.unwrap();
     let hub = Hub::builder(directory.path()).entity::<Journal>().open().await.unwrap();
     assert_eq!(hub.stats().operations, 0);

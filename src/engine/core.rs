@@ -368,7 +368,7 @@ impl Core {
         let partition = self.partition_of(&message.target);
         if self.partitions[usize::from(partition.0)].is_none() {
             let (key, value) = message.row(partition)?;
-            step.batch.put(&key, &value);
+            step.batch.insert(&key, &value);
             step.deliveries.push(Message {
                 stored: true,
                 ..message

@@ -127,7 +127,7 @@ impl Mailbox {
     /// Writes the row of a message for this instance. The step's reader does not see it.
     pub(crate) fn give_row(&mut self, message: &mut Message, partition: PartitionId, step: &mut Step) -> Result<()> {
         let (key, value) = message.row(partition)?;
-        step.batch.put(&key, &value);
+        step.batch.insert(&key, &value);
         message.stored = true;
         self.touched_in = step.number;
         Ok(())

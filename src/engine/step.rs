@@ -162,6 +162,13 @@ impl Step {
         Ok(())
     }
 
+    /// Writes a record under a key that is not in the store.
+    pub(super) fn insert<R: Serialize>(&mut self, key: &[u8], record: &R) -> Result<()> {
+        records::encode_into(record, &mut self.row)?;
+        self.batch.insert(key, &self.row);
+        Ok(())
+    }
+
     pub(super) fn settle(&mut self, token: Token, settled: Settled) {
         self.outputs.push(Output::Settle { token, settled });
     }

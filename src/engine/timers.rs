@@ -79,8 +79,8 @@ impl Core {
     ) -> Result<()> {
         let name = keys::timer_name(partition, target, timer);
         let row = keys::timer(partition, due, target, timer);
-        step.put(&row, record)?;
-        step.batch.put(&name, &due.0.to_be_bytes());
+        step.insert(&row, record)?;
+        step.batch.insert(&name, &due.0.to_be_bytes());
         step.timers.insert(name, Some(due));
         self.partition_mut(partition).timer_added(due);
         Ok(())

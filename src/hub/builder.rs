@@ -193,10 +193,10 @@ impl HubBuilder {
         self
     }
 
-    /// Maximum memory for what grows with the data, in bytes: block cache, memtables, the entities and orchestrations that
-    /// are kept between their turns, and messages that wait (default: 256 MiB). An entity is counted by the JSON of its
-    /// state, and a live orchestration by its future, its input, what it has not read, and up to 256 KiB of its history;
-    /// what else its variables keep on the heap cannot be seen.
+    /// Maximum memory for what grows with the data, in bytes: block cache, rows that RocksDB does not have yet, the entities
+    /// and orchestrations that are kept between their turns, and messages that wait (default: 256 MiB). An entity is counted by
+    /// the JSON of its state, and a live orchestration by its future, its input, what it has not read, and up to 256 KiB of its
+    /// history; what else its variables keep on the heap cannot be seen.
     pub fn memory_budget(mut self, bytes: usize) -> Self {
         self.memory_budget = bytes;
         self

@@ -152,7 +152,7 @@ impl Hub {
         }
         let (written, durable) = runtime.order.watermarks();
         debug_assert_eq!(written, durable, "the syncer ends when everything is durable");
-        runtime.order.store().close(durable)?;
+        runtime.order.store().close(durable).inspect_err(|_| leave(&runtime))?;
         wait_until_last(&runtime);
         Ok(())
     }

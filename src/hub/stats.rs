@@ -46,14 +46,25 @@ pub struct HubStats {
     /// or the clock was set forward. If it is more than a day, ages count only the time that the hub is open, until that is an
     /// hour. An open within this hour counts from the last commit before it.
     pub clock_ahead_seconds: u64,
-    /// Bytes that were appended to the write-ahead log.
+    /// Bytes that were appended to the commit log.
     pub wal_bytes: u64,
     /// Bytes of log that an open after a kill would have to read, about.
     pub wal_live_bytes: u64,
-    /// Memory for rows that are not in their place yet, in bytes.
-    pub memtable_bytes: u64,
     /// Memory for cached blocks, in bytes.
     pub block_cache_bytes: u64,
+    /// Rows of new commits that RocksDB does not have yet. Reads find them in memory.
+    pub front_rows: u64,
+    /// Memory for these rows, in bytes.
+    pub front_bytes: u64,
+    /// Commits that RocksDB does not have yet.
+    pub front_lag: u64,
+    /// How often a commit had to wait because RocksDB or the disk was behind.
+    pub front_stalls: u64,
+    /// Changes of the commits that RocksDB has taken in.
+    pub materialized_changes: u64,
+    /// Rows that were left of these changes and were written to RocksDB: the changes of one row count once, and a row that was
+    /// inserted and deleted not at all.
+    pub materialized_rows: u64,
 }
 
 impl Client {
@@ -98,8 +109,13 @@ impl HubStats {
             clock_ahead_seconds: runtime.clock.ahead().as_secs(),
             wal_bytes: store.wal_bytes,
             wal_live_bytes: store.wal_live_bytes,
-            memtable_bytes: store.memtable_bytes,
             block_cache_bytes: store.block_cache_bytes,
+            front_rows: store.front_rows,
+            front_bytes: store.front_bytes,
+            front_lag: store.front_lag,
+            front_stalls: store.front_stalls,
+            materialized_changes: store.materialized_changes,
+            materialized_rows: store.materialized_rows,
         }
     }
 }

@@ -27,7 +27,9 @@ pub(super) fn step(step: &Step, store: &Model, may_go_on: bool) {
     let mut gone = BTreeSet::new();
     for change in step.batch.changes() {
         match change {
-            Change::Put { key, .. } if key.len() > 3 && (key[2] == timer || messages.contains(&key[2])) => {
+            Change::Put { key, .. } | Change::Insert { key, .. }
+                if key.len() > 3 && (key[2] == timer || messages.contains(&key[2])) =>
+            {
                 made.insert(key.to_vec());
                 gone.remove(key);
             }

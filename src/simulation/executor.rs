@@ -119,7 +119,7 @@ impl World {
             .tell(|| format!("{} core {index} steps: {}", self.now.0, describe(&step)));
         for change in step.batch.changes() {
             match change {
-                Change::Put { key, value } => {
+                Change::Put { key, value } | Change::Insert { key, value } => {
                     self.hash.update(key);
                     self.hash.update(value);
                 }
@@ -251,7 +251,7 @@ fn describe(step: &Step) -> String {
         .batch
         .changes()
         .map(|change| match change {
-            Change::Put { key, .. } => format!("+{}", key.escape_ascii()),
+            Change::Put { key, .. } | Change::Insert { key, .. } => format!("+{}", key.escape_ascii()),
             Change::Delete { key } => format!("-{}", key.escape_ascii()),
         })
         .collect();

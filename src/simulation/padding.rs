@@ -13,9 +13,9 @@ use super::workload::Ledger;
 use super::world::World;
 use crate::engine::Step;
 use crate::error::ErrorKind;
+use crate::store::Reader;
 use crate::store::keys::{self, Table};
 use crate::store::records::{self, StateRecord};
-use crate::store::{Change, Reader};
 
 /// The largest payload that every life allows.
 pub(super) const PAYLOAD_BYTES: usize = 64 << 10;
@@ -93,7 +93,7 @@ impl World {
             return;
         }
         for change in step.batch.changes() {
-            let Change::Put { key, value } = change else { continue };
+            let (key, Some(value)) = change.parts() else { continue };
             if !matches!(keys::partition_and_table(key), Some((_, Table::State))) {
                 continue;
             }

@@ -1,86 +1,222 @@
-//! The changes of one commit.
+//! The changes of one commit, encoded as the log stores them.
+//!
+//! A change is one byte that says what it is, the length of the key and, unless it is a deletion, that of the value, both in
+//! LEB128; then the key and the value. The encoding is part of the stored format.
 
-use std::ops::Range;
+const DELETE: u8 = 1;
+const PUT: u8 = 2;
+const INSERT: u8 = 3;
 
 /// The changes of one commit, in order, in one piece of memory.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Batch {
     bytes: Vec<u8>,
-    changes: Vec<Span>,
-}
-
-/// One change: where its key and its value lie.
-#[derive(Clone, Debug)]
-struct Span {
-    key: Range<usize>,
-    /// `None` deletes the key.
-    value: Option<Range<usize>>,
+    len: usize,
 }
 
 /// One change of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change<'a> {
-    Put { key: &'a [u8], value: &'a [u8] },
-    Delete { key: &'a [u8] },
+    Put {
+        key: &'a [u8],
+        value: &'a [u8],
+    },
+    /// As `Put`, of a key that is not in the store. If it is deleted before it reaches its place, nothing is left of it.
+    Insert {
+        key: &'a [u8],
+        value: &'a [u8],
+    },
+    Delete {
+        key: &'a [u8],
+    },
+}
+
+impl<'a> Change<'a> {
+    /// The key and what it holds after the change; nothing if it is deleted.
+    #[cfg(any(feature = "rocksdb", test))]
+    pub(crate) fn parts(self) -> (&'a [u8], Option<&'a [u8]>) {
+        match self {
+            Self::Put { key, value } | Self::Insert { key, value } => (key, Some(value)),
+            Self::Delete { key } => (key, None),
+        }
+    }
+
+    fn decode(bytes: &mut &'a [u8]) -> Option<Self> {
+        let (kind, rest) = bytes.split_first()?;
+        *bytes = rest;
+        let key = length(bytes)?;
+        let value = if *kind == DELETE { 0 } else { length(bytes)? };
+        let key = bytes.split_off(..key)?;
+        let value = bytes.split_off(..value)?;
+        match *kind {
+            DELETE => Some(Self::Delete { key }),
+            PUT => Some(Self::Put { key, value }),
+            INSERT => Some(Self::Insert { key, value }),
+            _ => None,
+        }
+    }
 }
 
 impl Batch {
     /// Sets `key` to `value`.
     pub(crate) fn put(&mut self, key: &[u8], value: &[u8]) {
-        let key = self.append(key);
-        let value = Some(self.append(value));
-        self.changes.push(Span { key, value });
+        self.append(PUT, key, Some(value));
+    }
+
+    /// Sets `key`, which is not in the store, to `value`.
+    pub(crate) fn insert(&mut self, key: &[u8], value: &[u8]) {
+        self.append(INSERT, key, Some(value));
     }
 
     /// Removes `key`, whether it is there or not.
     pub(crate) fn delete(&mut self, key: &[u8]) {
-        let key = self.append(key);
-        self.changes.push(Span { key, value: None });
+        self.append(DELETE, key, None);
     }
 
     /// The changes in the order in which they were made.
-    pub(crate) fn changes(&self) -> impl ExactSizeIterator<Item = Change<'_>> {
-        self.changes.iter().map(|span| {
-            let key = &self.bytes[span.key.clone()];
-            match &span.value {
-                Some(value) => Change::Put {
-                    key,
-                    value: &self.bytes[value.clone()],
-                },
-                None => Change::Delete { key },
-            }
-        })
+    pub(crate) fn changes(&self) -> Changes<'_> {
+        Changes::of(&self.bytes)
+    }
+
+    /// The changes as they are stored.
+    #[cfg(any(feature = "rocksdb", test))]
+    pub(crate) fn encoded(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// Forgets all changes and keeps the memory for others.
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
-        self.changes.clear();
+        self.len = 0;
     }
 
-    /// Gives back memory over `bytes` for keys and values.
+    /// Gives back memory over `bytes`.
     pub(crate) fn shrink_to(&mut self, bytes: usize) {
         self.bytes.shrink_to(bytes);
-        self.changes.shrink_to(bytes / size_of::<Span>());
     }
 
     /// How many changes there are.
     pub(crate) fn len(&self) -> usize {
-        self.changes.len()
+        self.len
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.changes.is_empty()
+        self.len == 0
     }
 
-    /// The bytes of all keys and values.
+    /// The bytes of all changes.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.len()
     }
 
-    fn append(&mut self, part: &[u8]) -> Range<usize> {
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(part);
-        start..self.bytes.len()
+    fn append(&mut self, kind: u8, key: &[u8], value: Option<&[u8]>) {
+        self.bytes.push(kind);
+        put_length(&mut self.bytes, key.len());
+        if let Some(value) = value {
+            put_length(&mut self.bytes, value.len());
+        }
+        self.bytes.extend_from_slice(key);
+        self.bytes.extend_from_slice(value.unwrap_or_default());
+        self.len += 1;
+    }
+}
+
+/// The changes of a batch, one after the other.
+#[derive(Clone, Debug)]
+pub(crate) struct Changes<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Changes<'a> {
+    /// The changes that are stored in these bytes.
+    pub(crate) fn of(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+
+    /// Whether there is nothing behind the last change. If it is not so at the end, the bytes are not those of changes.
+    #[cfg(feature = "rocksdb")]
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.rest.is_empty()
+    }
+}
+
+impl<'a> Iterator for Changes<'a> {
+    type Item = Change<'a>;
+
+    fn next(&mut self) -> Option<Change<'a>> {
+        let mut rest = self.rest;
+        let change = Change::decode(&mut rest)?;
+        self.rest = rest;
+        Some(change)
+    }
+}
+
+fn put_length(bytes: &mut Vec<u8>, mut length: usize) {
+    while length >= 0x80 {
+        bytes.push((length & 0x7f) as u8 | 0x80);
+        length >>= 7;
+    }
+    bytes.push(length as u8);
+}
+
+fn length(bytes: &mut &[u8]) -> Option<usize> {
+    let mut length = 0_usize;
+    for place in 0..5 {
+        let (byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        length |= usize::from(byte & 0x7f) << (7 * place);
+        if byte & 0x80 == 0 {
+            return Some(length);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The encoding is stored, so it does not change by accident.
+    #[test]
+    fn changes_have_these_bytes() {
+        let mut batch = Batch::default();
+        batch.put(b"key", b"value");
+        batch.delete(b"k");
+        batch.insert(b"new", &[7; 300]);
+        let expected = [&b"\x02\x03\x05keyvalue\x01\x01k\x03\x03\xac\x02new"[..], &[7; 300]].concat();
+        assert_eq!(batch.encoded(), expected);
+        let mut changes = batch.changes();
+        assert_eq!(
+            changes.next(),
+            Some(Change::Put {
+                key: b"key",
+                value: b"value"
+            })
+        );
+        assert_eq!(changes.next(), Some(Change::Delete { key: b"k" }));
+        assert_eq!(
+            changes.next(),
+            Some(Change::Insert {
+                key: b"new",
+                value: &[7; 300]
+            })
+        );
+        assert_eq!(changes.next(), None);
+        assert!(changes.rest.is_empty());
+        assert_eq!((batch.len(), batch.bytes()), (3, expected.len()));
+    }
+
+    /// Bytes that are cut or are none of ours give no change that was not there.
+    #[test]
+    fn what_is_no_change_ends_the_changes() {
+        let mut batch = Batch::default();
+        batch.put(b"key", b"value");
+        for cut in 0..batch.bytes() {
+            let mut changes = Changes::of(&batch.encoded()[..cut]);
+            assert_eq!(changes.next(), None, "{cut} bytes");
+            assert_eq!(changes.rest.len(), cut);
+        }
+        assert_eq!(Changes::of(&[9, 1, 1, 1, 1]).next(), None);
+        assert_eq!(Changes::of(&[PUT, 0xff, 0xff, 0xff, 0xff, 0xff, 0]).next(), None);
     }
 }

@@ -3,6 +3,10 @@
 mod batch;
 #[cfg(feature = "rocksdb")]
 pub(crate) mod directory;
+#[cfg(feature = "rocksdb")]
+mod durable;
+#[cfg(feature = "rocksdb")]
+mod front;
 pub(crate) mod instances;
 pub(crate) mod keys;
 mod model;
@@ -14,11 +18,13 @@ use std::fmt;
 use std::ops::{ControlFlow, Range};
 use std::path::Path;
 
+#[cfg(feature = "rocksdb")]
+pub(crate) use batch::Changes;
 pub(crate) use batch::{Batch, Change};
 pub(crate) use model::Model;
 #[cfg(feature = "rocksdb")]
 pub(crate) use rocks::{
-    Inspected, OpenOptions, ReadOnlyStore, is_no_hub, open, open_read_only, open_unchecked, options,
+    Inspected, OpenOptions, ReadOnlyStore, configure, is_no_hub, open, open_read_only, open_unchecked,
 };
 
 use crate::error::Result;
@@ -122,7 +128,8 @@ pub(crate) struct Page {
 /// The store under a hub. Every error of `write`, `sync` and `acknowledge` is final: the caller poisons the hub and never
 /// tries again.
 pub(crate) trait Store: Reader + Send + Sync + fmt::Debug {
-    /// Appends one batch to the log, whole or not at all, and makes it visible to reads. It is not durable yet.
+    /// Appends one batch to the log as the next commit, whole or not at all, and makes it visible to reads. It is not durable
+    /// yet.
     fn write(&self, batch: &Batch) -> Result<()>;
 
     /// Makes everything durable that was written before the call.
@@ -162,8 +169,18 @@ pub(crate) struct StoreStats {
     pub(crate) wal_bytes: u64,
     /// Bytes of the log that an open after a kill would have to read, about.
     pub(crate) wal_live_bytes: u64,
-    /// Memory for rows that are not in their place yet, in bytes.
-    pub(crate) memtable_bytes: u64,
     /// Memory for cached blocks, in bytes.
     pub(crate) block_cache_bytes: u64,
+    /// Rows in memory that RocksDB does not have yet.
+    pub(crate) front_rows: u64,
+    /// Memory for these rows, in bytes.
+    pub(crate) front_bytes: u64,
+    /// Commits that RocksDB does not have yet.
+    pub(crate) front_lag: u64,
+    /// How often a write had to wait because RocksDB or the disk was behind.
+    pub(crate) front_stalls: u64,
+    /// Changes of the commits that RocksDB has taken in.
+    pub(crate) materialized_changes: u64,
+    /// Rows that were left of these changes, and were written.
+    pub(crate) materialized_rows: u64,
 }

@@ -170,6 +170,11 @@ impl Store for Model {
             .changes()
             .map(|change| match change {
                 Change::Put { key, value } => (key.to_vec(), rows.insert(key.to_vec(), value.to_vec())),
+                Change::Insert { key, value } => {
+                    let before = rows.insert(key.to_vec(), value.to_vec());
+                    debug_assert!(before.is_none(), "{key:?} was inserted and is there already");
+                    (key.to_vec(), before)
+                }
                 Change::Delete { key } => (key.to_vec(), rows.remove(key)),
             })
             .collect();

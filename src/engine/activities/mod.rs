@@ -172,7 +172,7 @@ impl Core {
             started: begins.then_some(step.batch_number()),
             crashes: Vec::new(),
         };
-        self.write_activity(&activity, &record, step)?;
+        step.insert(&self.activity_row(&activity), &record)?;
         if begins {
             self.begin_activity(activity, record, false, step);
         }

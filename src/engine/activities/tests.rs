@@ -73,6 +73,7 @@ impl Stage {
     fn crash(self, limits: &Limits) -> Self {
         Self {
             now: self.now + 1_000,
+            batch: self.batch,
             ..Self::open(self.model.crash(usize::MAX), limits)
         }
     }
@@ -82,6 +83,7 @@ impl Stage {
         let known = [Known("mail", None), Known("print", Some(1))];
         Self {
             now: self.now + 1_000,
+            batch: self.batch,
             ..Self::open_with(self.model.crash(usize::MAX), limits, &known, 0)
         }
     }

@@ -362,7 +362,7 @@ impl Core {
         };
         let record = &mut instance.record;
         let key = keys::turn(partition, stage.id, record.execution, record.turns);
-        step.put(&key, turn)?;
+        step.insert(&key, turn)?;
         record.count(turn, step.row.len());
         record.changed = step.now;
         instance.written_in = step.number;

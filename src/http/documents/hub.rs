@@ -117,12 +117,22 @@ statistics! {
     gauge clock_behind_seconds,
     /// Seconds by which the clock was ahead of the newest commit when the hub was opened.
     gauge clock_ahead_seconds,
-    /// Bytes that were appended to the write-ahead log.
+    /// Bytes that were appended to the commit log.
     counter wal_bytes,
     /// Bytes of log that an open after a kill would have to read, about.
     gauge wal_live_bytes,
-    /// Memory for rows that are not in their place yet, in bytes.
-    gauge memtable_bytes,
     /// Memory for cached blocks, in bytes.
     gauge block_cache_bytes,
+    /// Rows of new commits that RocksDB does not have yet.
+    gauge front_rows,
+    /// Memory for these rows, in bytes.
+    gauge front_bytes,
+    /// Commits that RocksDB does not have yet.
+    gauge front_lag,
+    /// How often a commit had to wait because RocksDB or the disk was behind.
+    counter front_stalls,
+    /// Changes of the commits that RocksDB has taken in.
+    counter materialized_changes,
+    /// Rows that were left of these changes and were written to RocksDB.
+    counter materialized_rows,
 }

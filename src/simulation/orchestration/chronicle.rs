@@ -182,7 +182,7 @@ impl World {
         let mut suspended = Vec::new();
         for change in step.batch.changes() {
             match change {
-                Change::Put { key, value } if key.len() > 3 => {
+                Change::Put { key, value } | Change::Insert { key, value } if key.len() > 3 => {
                     let id = || keys::id_of(key).expect("a key holds an id").to_owned();
                     if key[2] == tables.history {
                         let execution = ExecutionId(key[key.len() - 20..key.len() - 4].try_into().expect("16 bytes"));
@@ -340,7 +340,7 @@ impl World {
         let partition = id.partition(self.climate.partitions);
         let lock = keys::lock(partition, &id);
         let changes_lock = step.batch.changes().any(|change| match change {
-            Change::Put { key, .. } | Change::Delete { key } => key == lock,
+            Change::Put { key, .. } | Change::Insert { key, .. } | Change::Delete { key } => key == lock,
         });
         if changes_lock {
             return;

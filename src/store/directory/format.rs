@@ -7,8 +7,8 @@ use std::{fs, io};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::files::{io_error, is_absent_or_empty, open_private, read_if_present, replace, sync_directory};
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::{io_error, is_absent_or_empty, open_private, read_if_present, replace, sync_directory};
 
 const FORMAT: &str = "FORMAT";
 
@@ -18,7 +18,7 @@ const CREATING: &str = "CREATING";
 const MAGIC: &str = "abide hub";
 
 /// The version of everything that is stored, keys and records included.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 
 /// How many partitions a hub may have.
 const PARTITIONS: RangeInclusive<u16> = 1..=4096;

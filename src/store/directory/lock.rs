@@ -5,8 +5,8 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use super::files::{io_error, open_private};
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::{io_error, open_private};
 
 /// The lock's file; its content is the holder's process id, for whoever is turned away.
 const LOCK: &str = "LOCK";

@@ -5,22 +5,26 @@
 //! LOCK           held by the process that has the hub open
 //! ACKNOWLEDGED   the newest commit that somebody may know of, outside the log
 //! CREATING       only while the directory is made
-//! db/            RocksDB
+//! log/           the commit log
+//! db/            RocksDB, which has what the log had some time ago
 //! ```
 
-mod files;
 mod format;
 mod lock;
 mod sidecar;
 
 use std::path::{Path, PathBuf};
 
-pub(crate) use files::{create_private_directory, is_absent_or_empty, make_private, sync_directory, sync_parent};
 pub(crate) use format::Format;
 pub(crate) use lock::{DirectoryLock, check_free, holder};
-pub(crate) use sidecar::{Acknowledged, Manifest, Sidecar};
+pub(crate) use sidecar::{Acknowledged, Sidecar};
 
 /// RocksDB's directory within the hub's.
 pub(crate) fn database(directory: &Path) -> PathBuf {
     directory.join("db")
+}
+
+/// The directory of the commit log within the hub's.
+pub(crate) fn commit_log(directory: &Path) -> PathBuf {
+    directory.join("log")
 }

@@ -1,7 +1,7 @@
 //! The `ACKNOWLEDGED` file: what the store promised, kept outside its log.
 //!
-//! RocksDB recovers a log up to its first broken byte and drops the rest without a word. So the newest commit that
-//! somebody may know of is also written here, and an open compares the two.
+//! A log whose end is lost looks like one that was never longer. So the newest commit that somebody may know of is also written
+//! here, and an open compares the two.
 //!
 //! Two slots take turns, so that a torn write leaves the one before it. They are a page apart because a disk writes
 //! whole sectors.
@@ -11,17 +11,17 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::files::{io_error, open_private, read_if_present};
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::{io_error, open_private, read_if_present};
 use crate::time::Stopwatch;
 
 const ACKNOWLEDGED: &str = "ACKNOWLEDGED";
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 /// The store was closed.
 const CLEAN: u8 = 1;
 /// The process has given up the store in an orderly way.
 const LEFT: u8 = 2;
-const SLOT_BYTES: usize = 48;
+const SLOT_BYTES: usize = 32;
 const SLOT_OFFSETS: [u64; 2] = [0, 4096];
 
 /// How far the file on disk may be behind: a power loss hides at most so much of what was acknowledged.
@@ -34,8 +34,6 @@ pub(crate) struct Acknowledged {
     pub(crate) commit: u64,
     /// Whether the store was closed with this commit as its last.
     pub(crate) clean: bool,
-    /// How much of RocksDB's MANIFEST there was at least.
-    pub(crate) manifest: Manifest,
     /// Whether the process has given up the store in an orderly way, closed or not: it was neither killed nor did it crash.
     pub(crate) left: bool,
     /// The first batch since which every life has ended without a kill or a crash.
@@ -47,13 +45,6 @@ impl Acknowledged {
     pub(crate) fn calm_since(&self, first: u64) -> u64 {
         if self.left { self.calm_since.min(first) } else { first }
     }
-}
-
-/// RocksDB's list of its files: the number in its name and its length.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Manifest {
-    pub(crate) number: u64,
-    pub(crate) length: u64,
 }
 
 /// The open file.
@@ -165,16 +156,14 @@ fn newest_slot(bytes: &[u8]) -> Option<(u64, Acknowledged)> {
     slots.max_by_key(|(generation, _)| *generation)
 }
 
-/// One slot: CRC-32 of the rest, version, flags, two zero bytes, then five big-endian numbers.
+/// One slot: CRC-32 of the rest, version, flags, two zero bytes, then three big-endian numbers.
 fn encode(generation: u64, acknowledged: Acknowledged) -> [u8; SLOT_BYTES] {
     let mut slot = [0; SLOT_BYTES];
     slot[4] = VERSION;
     slot[5] = if acknowledged.clean { CLEAN } else { 0 } | if acknowledged.left { LEFT } else { 0 };
     slot[8..16].copy_from_slice(&generation.to_be_bytes());
     slot[16..24].copy_from_slice(&acknowledged.commit.to_be_bytes());
-    slot[24..32].copy_from_slice(&acknowledged.manifest.number.to_be_bytes());
-    slot[32..40].copy_from_slice(&acknowledged.manifest.length.to_be_bytes());
-    slot[40..48].copy_from_slice(&acknowledged.calm_since.to_be_bytes());
+    slot[24..32].copy_from_slice(&acknowledged.calm_since.to_be_bytes());
     let crc = crc32fast::hash(&slot[4..]);
     slot[..4].copy_from_slice(&crc.to_be_bytes());
     slot
@@ -193,12 +182,8 @@ fn decode(slot: &[u8]) -> Option<(u64, Acknowledged)> {
     let acknowledged = Acknowledged {
         commit: number(16)?,
         clean: slot[5] & CLEAN != 0,
-        manifest: Manifest {
-            number: number(24)?,
-            length: number(32)?,
-        },
         left: slot[5] & LEFT != 0,
-        calm_since: number(40)?,
+        calm_since: number(24)?,
     };
     Some((number(8)?, acknowledged))
 }

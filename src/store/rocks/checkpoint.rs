@@ -6,16 +6,12 @@ use rocksdb::DB;
 use rocksdb::checkpoint::Checkpoint;
 
 use super::error::error;
-use super::manifest::ManifestWatch;
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::directory::{
-    Acknowledged, Format, Sidecar, create_private_directory, database, is_absent_or_empty, make_private,
-    sync_directory, sync_parent,
-};
+use crate::files::{create_private_directory, is_absent_or_empty, make_private, sync_directory, sync_parent};
+use crate::store::directory::{Acknowledged, Format, Sidecar, database};
 
-/// Copies everything that is written into `directory`. The copy becomes a hub with its last file, so a half-made one
-/// is none.
-pub(super) fn create(source: &DB, format: &Format, directory: &Path, commit: u64) -> Result<()> {
+/// Refuses a directory with something in it.
+pub(super) fn check_empty(directory: &Path) -> Result<()> {
     if !is_absent_or_empty(directory)? {
         let message = format!(
             "cannot make a checkpoint in {}: the directory is not empty; name a new one",
@@ -23,6 +19,13 @@ pub(super) fn create(source: &DB, format: &Format, directory: &Path, commit: u64
         );
         return Err(Error::new(ErrorKind::Configuration, message));
     }
+    Ok(())
+}
+
+/// Copies everything that RocksDB has into `directory`, which has to be empty. The copy becomes a hub with its last file, so a
+/// half-made one is none.
+pub(super) fn create(source: &DB, format: &Format, directory: &Path, commit: u64) -> Result<()> {
+    check_empty(directory)?;
     create_private_directory(directory)?;
     make_private(directory)?;
     let copy = database(directory);
@@ -35,7 +38,6 @@ pub(super) fn create(source: &DB, format: &Format, directory: &Path, commit: u64
         Acknowledged {
             commit,
             clean: true,
-            manifest: ManifestWatch::new(&copy)?.durable()?,
             // What runs in the original was not running in a crash.
             left: true,
             calm_since: 0,

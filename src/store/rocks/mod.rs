@@ -1,13 +1,12 @@
-//! The store on RocksDB.
+//! The store in a directory: the commit log, and RocksDB behind it.
 //!
-//! All rows of all tables live in the default column family, told apart by the beginning of their keys. Each column
-//! family has a memtable of its own, and with several of them each is flushed by an edit of its own in the MANIFEST;
-//! with one, a flush moves whole commits. So no lost edit can keep a commit's row and drop another row of the commit.
+//! All rows of all tables live in the default column family, told apart by the beginning of their keys. With several families a
+//! front would become a file for each, and a lost edit of the MANIFEST could keep a commit's row and drop another row of the commit.
 
+mod base;
 mod checkpoint;
+mod edits;
 mod error;
-mod gap;
-mod log;
 mod manifest;
 mod open;
 mod options;
@@ -18,5 +17,5 @@ mod store;
 mod tests;
 
 pub(crate) use open::{Inspected, OpenOptions, ReadOnlyStore, is_no_hub, open, open_read_only, open_unchecked};
-pub(crate) use options::options;
+pub(crate) use options::configure;
 pub(crate) use store::RocksStore;

@@ -3,26 +3,27 @@
 use std::ops::Range;
 use std::path::Path;
 
-use rocksdb::{ColumnFamilyDescriptor, DB, Options, ReadOptions};
+use rocksdb::{ColumnFamilyDescriptor, DB, Options};
 use uuid::Uuid;
 
 use super::RocksStore;
-use super::error::{error, open_error};
-use super::gap::Gap;
-use super::options::{forgetting_logs, options};
+use super::base::RocksBase;
+use super::error::open_error;
+use super::options::{front_bytes, options};
 use super::promise::Promise;
-use super::reader;
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::directory::{
-    DirectoryLock, Format, check_free, create_private_directory, database, make_private, sync_parent,
-};
+use crate::files::{create_private_directory, make_private, sync_parent};
+use crate::log::{self, FileLog, Reading};
+use crate::store::directory::{DirectoryLock, Format, check_free, commit_log, database};
+use crate::store::durable::{Base, Bounds, Durable};
+use crate::store::front::{Fronts, View};
 use crate::store::records::{self, CommitRecord};
-use crate::store::{Reader, Visitor, keys};
+use crate::store::{Changes, Reader, Visitor, keys};
 
 /// How a directory is opened.
 #[derive(Clone, Debug)]
 pub(crate) struct OpenOptions {
-    /// Bytes for RocksDB's block cache and memtables together.
+    /// Bytes for RocksDB's block cache and the fronts together.
     pub(crate) memory_budget: usize,
     /// Bytes of log that an open after a crash may have to replay.
     pub(crate) wal_limit: u64,
@@ -35,10 +36,8 @@ pub(crate) struct OpenOptions {
 }
 
 impl Default for OpenOptions {
-    /// The log's limit is what an open after a kill takes: two cores replayed 10 to 30 MB/s of small rows, twice, and
-    /// opened a hub of a million rows in 0.1 to 0.9 s at 64 MiB, in 0.4 to 1.3 s at 128 and in 0.9 to 3.4 s at 256; after
-    /// a clean close in 20 to 110 ms at any. Larger memtables wrote no faster: 100 000 keys at random took 360 000 puts a
-    /// second at 64 MiB and 210 000 to 300 000 at 128, because a smaller memtable stays in the processor's cache.
+    /// The log's limit bounds what an open after a kill has to read. Half of it, 32 MiB of small rows, took 0.06 to 0.07 s on two
+    /// cores.
     fn default() -> Self {
         Self {
             memory_budget: 256 << 20,
@@ -120,25 +119,21 @@ pub(crate) fn open_unchecked(directory: &Path, memory_budget: usize) -> Result<(
     };
     check_free(directory)?;
     let promise = Promise::read(directory, false);
-    let path = database(directory);
-    let options = options(memory_budget, OpenOptions::default().wal_limit);
-    let family = ColumnFamilyDescriptor::new(rocksdb::DEFAULT_COLUMN_FAMILY_NAME, options.clone());
-    let opened = DB::open_cf_descriptors_read_only(&options, &path, [family], false);
-    let db = match opened {
-        Ok(db) => db,
+    let (store, newest) = match ReadOnlyStore::open(directory, &format, memory_budget, promise.as_ref().ok()) {
+        Ok(opened) => opened,
         // What the promise says of a store that does not open says more.
-        Err(failed) => return Err(promise.err().unwrap_or_else(|| open_error(&path, failed))),
+        Err(failed) => return Err(promise.err().unwrap_or(failed)),
     };
-    let last_commit = last_commit(&db, directory, &format).map(number);
-    let promise = promise.and_then(|promise| promise.check(directory, last_commit.clone()?));
+    let newest = newest.map(number);
+    let promise = promise.and_then(|promise| promise.check(directory, newest.clone()?, store.damage.as_deref()));
     Ok((
         Inspected {
-            store: ReadOnlyStore(db),
+            store,
             partitions: format.partitions,
             hub: format.hub,
             incarnation: format.incarnation,
             copy: format.copy,
-            last_commit: last_commit.unwrap_or_default(),
+            last_commit: newest.unwrap_or_default(),
         },
         promise,
     ))
@@ -149,21 +144,82 @@ pub(crate) fn is_no_hub(directory: &Path) -> bool {
     !Format::is_marked(directory) && !database(directory).exists()
 }
 
-/// A database that is only read.
-pub(crate) struct ReadOnlyStore(DB);
+/// A store that is only read: RocksDB, and what the log has behind it.
+pub(crate) struct ReadOnlyStore {
+    base: RocksBase,
+    fronts: Fronts,
+    reading: Reading,
+    /// The newest commit that RocksDB has.
+    kept: u64,
+    /// What shows that durable commits are missing in the log.
+    damage: Option<String>,
+}
+
+impl ReadOnlyStore {
+    /// Opens what is there and reads the log. Says which commit is the newest.
+    fn open(
+        directory: &Path,
+        format: &Format,
+        memory_budget: usize,
+        promise: Option<&Promise>,
+    ) -> Result<(Self, Result<Option<CommitRecord>>)> {
+        let path = database(directory);
+        let options = options(memory_budget);
+        // The family is named so that its handle exists, which reads of many keys need.
+        let family = ColumnFamilyDescriptor::new(rocksdb::DEFAULT_COLUMN_FAMILY_NAME, options.clone());
+        let db = DB::open_cf_descriptors_read_only(&options, &path, [family], false);
+        let base = RocksBase::new(db.map_err(|failed| open_error(&path, failed))?, options);
+        let kept = number(commit_in(&base)?);
+        let fronts = Fronts::over(kept);
+        let log = commit_log(directory);
+        let mut reading = if promise.is_some_and(|promise| promise.was_closed_with(kept)) {
+            log::skip(&log, kept)?
+        } else {
+            log::read(&log, format.hub, kept, &mut |commit, changes| {
+                replay(&fronts, &log, commit, changes)
+            })?
+        };
+        let damage = reading.damage.take();
+        let store = Self {
+            base,
+            fronts,
+            reading,
+            kept,
+            damage,
+        };
+        let newest = commit_in(&store).and_then(|commit| check_partitions(commit, directory, format));
+        Ok((store, newest))
+    }
+}
 
 impl Reader for ReadOnlyStore {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        reader::get(&self.0, key, &ReadOptions::default())
+        self.fronts.get(key).map_or_else(|| self.base.get(key), Ok)
     }
 
     fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
-        reader::get_many(&self.0, keys, &ReadOptions::default())
+        self.fronts.get_many(keys, &self.base)
     }
 
     fn visit(&self, range: Range<Vec<u8>>, visitor: &mut Visitor<'_>) -> Result<()> {
-        reader::visit(&self.0, range, visitor, ReadOptions::default())
+        View::newest(&self.fronts, || self.base.snapshot()).visit(range, visitor)
     }
+}
+
+/// Takes a commit of the log into the fronts.
+fn replay(fronts: &Fronts, log: &Path, commit: u64, bytes: &[u8]) -> Result<()> {
+    let mut changes = Changes::of(bytes);
+    fronts.apply(&mut changes, |_| {});
+    if changes.is_at_end() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Corrupted,
+        format!(
+            "the record of commit {commit} in {} has changes that this build does not know; use the build that wrote it",
+            log.display()
+        ),
+    ))
 }
 
 /// Whether the hub may work: a copy may not, until somebody says so.
@@ -185,13 +241,26 @@ fn check_released(directory: &Path, format: &Format, how: &OpenOptions) -> Resul
 fn create(directory: &Path, lock: DirectoryLock, how: &OpenOptions) -> Result<Opened> {
     let path = database(directory);
     create_private_directory(&path)?;
-    let mut options = options(how.memory_budget, how.wal_limit);
+    let mut options = options(how.memory_budget);
     options.create_if_missing(true);
-    let db = open_writable(&path, &options)?;
+    let base = open_writable(&path, &options)?;
     let format = Format::new(how.partitions);
-    let last_commit = last_commit(&db, directory, &format)?;
+    // An unfinished creation has left a log of another hub, in which nothing is.
+    let left = log::skip(&commit_log(directory), 0)?;
+    log::remove_all(&commit_log(directory), &left)?;
+    let last_commit = check_partitions(commit_in(&base)?, directory, &format)?;
+    let newest = number(last_commit);
+    let durable = durable(
+        directory,
+        &format,
+        base,
+        Fronts::over(newest),
+        &Reading::default(),
+        newest,
+        how,
+    )?;
     let calm_since = first_batch(last_commit);
-    let store = RocksStore::new(directory, lock, db, number(last_commit), calm_since, format.clone())?;
+    let store = RocksStore::new(directory, lock, durable, newest, calm_since, format.clone())?;
     format.write(directory)?;
     Format::finish(directory)?;
     sync_parent(directory)?;
@@ -203,22 +272,20 @@ fn create(directory: &Path, lock: DirectoryLock, how: &OpenOptions) -> Result<Op
 
 fn open_existing(directory: &Path, format: Format, lock: DirectoryLock, how: &OpenOptions) -> Result<Opened> {
     let path = database(directory);
-    let mut options = options(how.memory_budget, how.wal_limit);
-    if how.accept_loss {
-        options = forgetting_logs(&options);
-    }
     let promise = Promise::read(directory, how.accept_loss)?;
-    if let Some(gap) = check_untouched(directory, &format, &options, &promise)? {
-        gap.cut()?;
-        options = forgetting_logs(&options);
-    }
+    // A writable open would begin to change things, and a refusal would come too late for whoever could mend what is broken.
+    let (read, last_commit) = ReadOnlyStore::open(directory, &format, how.memory_budget, Some(&promise))?;
+    let last_commit = last_commit?;
+    let newest = number(last_commit);
+    promise.check(directory, newest, read.damage.as_deref())?;
+    let is_damaged = read.damage.is_some();
+    let (fronts, mut reading, kept) = (read.fronts, read.reading, read.kept);
+    drop(read.base);
 
-    let db = open_writable(&path, &options)?;
-    let last_commit = last_commit(&db, directory, &format)?;
-    promise.check(directory, number(last_commit))?;
+    let base = open_writable(&path, &options(how.memory_budget))?;
     make_private(&path)?;
     // The numbers of lost commits are given out again, and what the lost ones did outside must not count for the new ones.
-    let is_new_life = format.copy || promise.is_broken(number(last_commit));
+    let is_new_life = format.copy || promise.is_broken(newest) || is_damaged;
     let released = if is_new_life {
         format.next_life()
     } else {
@@ -228,62 +295,84 @@ fn open_existing(directory: &Path, format: Format, lock: DirectoryLock, how: &Op
         // Before the new promise, with which nobody would see the loss any more.
         released.write(directory)?;
     }
+    let mut kept = kept;
+    if is_damaged {
+        // What lies behind the damage must not be found once more. Until it is gone, the next open meets the same damage.
+        if let (_, Some(front)) = fronts.freeze() {
+            base.take(&front)?;
+            fronts.retire();
+        }
+        log::remove_all(&commit_log(directory), &reading)?;
+        (reading, kept) = (log::skip(&commit_log(directory), newest)?, newest);
+    }
+    let durable = durable(directory, &released, base, fronts, &reading, kept, how)?;
     let calm_since = promise.calm_since(first_batch(last_commit));
-    let store = RocksStore::new(directory, lock, db, number(last_commit), calm_since, released.clone())?;
+    let store = RocksStore::new(directory, lock, durable, newest, calm_since, released.clone())?;
     Ok(Opened {
         clean: promise.was_closed(),
         ..opened(store, last_commit, calm_since, &released)
     })
 }
 
-/// Looks whether the promise is kept, and changes nothing. What lies behind the gap that it returns was never promised.
-///
-/// A writable open would cut the log at its first broken byte and delete the rest, and a refusal would come too late
-/// for whoever could mend it. A read-only one replays the log into memory.
-fn check_untouched(directory: &Path, format: &Format, options: &Options, promise: &Promise) -> Result<Option<Gap>> {
-    let path = database(directory);
-    let db = DB::open_for_read_only(options, &path, false).map_err(|failed| open_error(&path, failed))?;
-    promise.check(directory, number(last_commit(&db, directory, format)?))?;
-    let first_log = db.property_int_value(rocksdb::properties::MIN_LOG_NUMBER_TO_KEEP);
-    let first_log = first_log.map_err(|failed| error("name its first log", failed))?;
-    drop(db);
-    let gap = Gap::find(&path, first_log.unwrap_or(0))?;
-    match &gap {
-        Some(Gap {
-            newest: Some(newest), ..
-        }) => promise.check(directory, *newest)?,
-        Some(gap) => promise.accept(gap.error())?,
-        None => {}
-    }
-    Ok(gap)
+/// The open store behind what was read of its log. The base has the commits up to `kept`.
+fn durable(
+    directory: &Path,
+    format: &Format,
+    base: RocksBase,
+    fronts: Fronts,
+    reading: &Reading,
+    kept: u64,
+    how: &OpenOptions,
+) -> Result<Durable<FileLog, RocksBase>> {
+    let segment_bytes = usize::try_from(how.wal_limit / SEGMENTS)
+        .unwrap_or(usize::MAX)
+        .clamp(SEGMENT_BYTES.0, SEGMENT_BYTES.1);
+    let log = FileLog::open(&commit_log(directory), format.hub, segment_bytes, reading, kept)?;
+    let bounds = Bounds {
+        front_bytes: front_bytes(how.memory_budget),
+        log_bytes: (how.wal_limit / 2).max(LEAST_SEGMENTS * segment_bytes as u64),
+    };
+    Ok(Durable::new(log, base, fronts, kept, bounds))
 }
 
-fn open_writable(path: &Path, options: &Options) -> Result<DB> {
+/// The bytes of a segment. A large one would be long in the making, and a small one would have room for little.
+const SEGMENT_BYTES: (usize, usize) = (16 << 10, 64 << 20);
+
+/// The segments of a log as long as it may be.
+const SEGMENTS: u64 = 8;
+
+/// The segments that a log may have, however short it is to be: one is given up only when all of it is in RocksDB.
+const LEAST_SEGMENTS: u64 = 4;
+
+fn open_writable(path: &Path, options: &Options) -> Result<RocksBase> {
     // The family is named so that its handle exists, which reads of many keys need.
     let family = ColumnFamilyDescriptor::new(rocksdb::DEFAULT_COLUMN_FAMILY_NAME, options.clone());
-    DB::open_cf_descriptors(options, path, [family]).map_err(|failed| open_error(path, failed))
+    let db = DB::open_cf_descriptors(options, path, [family]);
+    let db = db.map_err(|failed| open_error(path, failed))?;
+    Ok(RocksBase::new(db, options.clone()))
 }
 
-/// The newest commit. Its rows lie where the number of partitions put them, so it has to be the one that `format` says.
-fn last_commit(db: &DB, directory: &Path, format: &Format) -> Result<Option<CommitRecord>> {
-    let row = db.get(keys::COMMIT);
-    let Some(row) = row.map_err(|failed| error("read the commit row", failed))? else {
-        return Ok(None);
-    };
-    let commit: CommitRecord = records::decode(&row, "commit")?;
-    if commit.partitions == format.partitions {
-        return Ok(Some(commit));
+/// The newest commit that a reader shows.
+fn commit_in(reader: &dyn Reader) -> Result<Option<CommitRecord>> {
+    let row = reader.get(&keys::COMMIT)?;
+    row.map(|row| records::decode(&row, "commit")).transpose()
+}
+
+/// The rows of a store lie where the number of partitions put them, so it has to be the one that `format` says.
+fn check_partitions(commit: Option<CommitRecord>, directory: &Path, format: &Format) -> Result<Option<CommitRecord>> {
+    match commit {
+        Some(commit) if commit.partitions != format.partitions => Err(Error::new(
+            ErrorKind::Corrupted,
+            format!(
+                "the FORMAT file of {} says {} partitions and its store was written with {}; put the FORMAT file of this hub \
+                 back, or restore a backup",
+                directory.display(),
+                format.partitions,
+                commit.partitions
+            ),
+        )),
+        commit => Ok(commit),
     }
-    Err(Error::new(
-        ErrorKind::Corrupted,
-        format!(
-            "the FORMAT file of {} says {} partitions and its store was written with {}; put the FORMAT file of this hub \
-             back, or restore a backup",
-            directory.display(),
-            format.partitions,
-            commit.partitions
-        ),
-    ))
 }
 
 /// The first batch of the life that begins after this commit.

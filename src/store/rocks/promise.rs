@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::directory::{Acknowledged, Sidecar, database};
+use crate::store::directory::{Acknowledged, Sidecar, commit_log, database};
 use crate::store::rocks::manifest;
 
 /// The promise of the last process that had the hub open.
@@ -15,18 +15,12 @@ pub(super) struct Promise {
 }
 
 impl Promise {
-    /// Reads what was acknowledged, and refuses where that alone shows a loss. Changes nothing.
+    /// Reads what was acknowledged, and refuses where RocksDB's list of its files is broken. Changes nothing.
     pub(super) fn read(directory: &Path, accept_loss: bool) -> Result<Self> {
         manifest::check_readable(&database(directory))?;
-        let acknowledged = accept(Sidecar::read(directory), accept_loss)?.flatten();
-        if let Some(acknowledged) = acknowledged {
-            accept(
-                manifest::check(&database(directory), acknowledged.manifest),
-                accept_loss,
-            )?;
-        }
+        accept(manifest::check_whole(&database(directory)), accept_loss)?;
         Ok(Self {
-            acknowledged,
+            acknowledged: accept(Sidecar::read(directory), accept_loss)?.flatten(),
             accept_loss,
         })
     }
@@ -34,6 +28,12 @@ impl Promise {
     /// Whether the hub was closed.
     pub(super) fn was_closed(&self) -> bool {
         self.acknowledged.is_some_and(|acknowledged| acknowledged.clean)
+    }
+
+    /// Whether the hub was closed with this commit as its last, so that there is nothing in the log that RocksDB does not have.
+    pub(super) fn was_closed_with(&self, kept: u64) -> bool {
+        self.acknowledged
+            .is_some_and(|acknowledged| acknowledged.clean && acknowledged.commit == kept)
     }
 
     /// From which batch on nothing was running in a crash, for a life that begins with batch `first`.
@@ -48,21 +48,17 @@ impl Promise {
             .map_or(newest > 0, |acknowledged| acknowledged.commit > newest)
     }
 
-    /// Compares the promise with the newest commit that is there, 0 for none.
-    pub(super) fn check(&self, directory: &Path, newest: u64) -> Result<()> {
-        let kept = match self.acknowledged {
-            Some(Acknowledged { commit, .. }) if commit > newest => Err(missing(directory, commit, newest)),
-            None if newest > 0 => Err(unknown(directory)),
+    /// Compares the promise with the newest commit that is there, 0 for none, and with what the log shows to be missing.
+    pub(super) fn check(&self, directory: &Path, newest: u64, damage: Option<&str>) -> Result<()> {
+        let kept = match (self.acknowledged, damage) {
+            (Some(Acknowledged { commit, .. }), _) if commit > newest => {
+                Err(missing(directory, commit, newest, damage))
+            }
+            (_, Some(damage)) => Err(broken(damage)),
+            (None, None) if newest > 0 => Err(unknown(directory)),
             _ => Ok(()),
         };
         accept(kept, self.accept_loss).map(drop)
-    }
-}
-
-impl Promise {
-    /// Turns `loss` into a warning if the caller accepts it.
-    pub(super) fn accept(&self, loss: Error) -> Result<()> {
-        accept(Err(loss), self.accept_loss).map(|_: Option<()>| ())
     }
 }
 
@@ -77,15 +73,28 @@ fn accept<T>(checked: Result<T>, accept_loss: bool) -> Result<Option<T>> {
     }
 }
 
-fn missing(directory: &Path, acknowledged: u64, newest: u64) -> Error {
+fn missing(directory: &Path, acknowledged: u64, newest: u64, damage: Option<&str>) -> Error {
+    let log = commit_log(directory);
+    let damage = match damage {
+        Some(damage) => format!(" ({damage})"),
+        None if !log.exists() => format!(" ({} is not there)", log.display()),
+        None => String::new(),
+    };
     Error::new(
         ErrorKind::Corrupted,
         format!(
-            "{} has lost {} acknowledged commits: {acknowledged} were acknowledged and the store ends with {newest}; \
+            "{} has lost {} acknowledged commits: {acknowledged} were acknowledged and the store ends with {newest}{damage}; \
              restore a backup, or open with accept_loss to go on without them",
             directory.display(),
             acknowledged - newest,
         ),
+    )
+}
+
+fn broken(damage: &str) -> Error {
+    Error::new(
+        ErrorKind::Corrupted,
+        format!("{damage}; restore a backup, or open with accept_loss to go on with what is before them"),
     )
 }
 

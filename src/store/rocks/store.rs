@@ -2,42 +2,66 @@
 
 use std::ops::Range;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::thread::JoinHandle;
 
-use rocksdb::{DB, ReadOptions, WriteBatch, WriteOptions, properties};
+use rocksdb::properties;
 
-use super::error::error;
-use super::manifest::ManifestWatch;
-use super::{checkpoint, reader};
+use super::base::RocksBase;
+use super::checkpoint;
 use crate::error::{Error, ErrorKind, Result};
+use crate::log::{FileLog, Log};
+use crate::spawn::spawn;
 use crate::store::directory::{Acknowledged, DirectoryLock, Format, Sidecar};
-use crate::store::{Batch, Change, Reader, Store, StoreStats, Visitor};
-
-/// What a write batch holds besides keys and values, for each change: its tag and two lengths. Only a guess for memory.
-const CHANGE_OVERHEAD: usize = 8;
-
-/// What the log adds to each write: checksum, length, type and the log's number. Source: RocksDB's format for logs that
-/// are recycled. The few bytes at the end of each 32 KiB block are left out.
-const LOG_RECORD_HEADER: u64 = 11;
+use crate::store::durable::Durable;
+use crate::store::{Batch, Reader, Store, StoreStats, Visitor};
 
 /// A hub's directory, open. The fields end in this order: the lock goes last, when nothing writes any more.
 #[derive(Debug)]
 pub(crate) struct RocksStore {
-    database: DB,
+    durable: Materialized,
     promise: Mutex<Promised>,
     closed: AtomicBool,
-    sync_failed: AtomicBool,
-    wal_bytes: AtomicU64,
     format: Format,
     _lock: DirectoryLock,
+}
+
+/// A store and the thread that brings what was written to RocksDB. The thread ends with it.
+#[derive(Debug)]
+struct Materialized {
+    store: Arc<Durable<FileLog, RocksBase>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Materialized {
+    fn start(store: Durable<FileLog, RocksBase>) -> Result<Self> {
+        let store = Arc::new(store);
+        let thread = spawn("abide-store", {
+            let store = Arc::clone(&store);
+            move || store.work()
+        })?;
+        Ok(Self {
+            store,
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Drop for Materialized {
+    fn drop(&mut self) {
+        self.store.stop();
+        if let Some(thread) = self.thread.take() {
+            // A panic was reported by the panic hook.
+            let _ = thread.join();
+        }
+    }
 }
 
 /// What is kept outside the log, for the next open.
 #[derive(Debug)]
 struct Promised {
     sidecar: Sidecar,
-    manifest: ManifestWatch,
     /// What [`Acknowledged`] says of the same name; the first stays once it is said.
     left: bool,
     calm_since: u64,
@@ -48,7 +72,6 @@ impl Promised {
         let acknowledged = Acknowledged {
             commit,
             clean,
-            manifest: self.manifest.durable()?,
             left: self.left,
             calm_since: self.calm_since,
         };
@@ -57,46 +80,46 @@ impl Promised {
 }
 
 impl RocksStore {
-    /// Takes over a database that was just opened and of which `commit` is the newest and durable. Whatever began in the
-    /// batch `calm_since` or later was not running in a crash.
+    /// Takes over a store that was just opened and of which `commit` is the newest and durable. Whatever began in the batch
+    /// `calm_since` or later was not running in a crash.
     pub(super) fn new(
         directory: &Path,
-        // Before the database, so that it goes last where this fails.
+        // Before the store, so that it goes last where this fails.
         lock: DirectoryLock,
-        database: DB,
+        durable: Durable<FileLog, RocksBase>,
         commit: u64,
         calm_since: u64,
         format: Format,
     ) -> Result<Self> {
-        let mut manifest = ManifestWatch::new(database.path())?;
         let acknowledged = Acknowledged {
             commit,
             clean: false,
-            manifest: manifest.durable()?,
             left: false,
             calm_since,
         };
         let sidecar = Sidecar::begin(directory, acknowledged)?;
         Ok(Self {
-            database,
+            durable: Materialized::start(durable)?,
             promise: Mutex::new(Promised {
                 sidecar,
-                manifest,
                 left: false,
                 calm_since,
             }),
             closed: AtomicBool::new(false),
-            sync_failed: AtomicBool::new(false),
-            wal_bytes: AtomicU64::new(0),
             format,
             _lock: lock,
         })
     }
 
-    /// Moves what is in memory into a table now.
+    fn store(&self) -> &Durable<FileLog, RocksBase> {
+        &self.durable.store
+    }
+
+    /// Brings everything that was written to RocksDB now.
     #[cfg(test)]
     pub(super) fn flush(&self) {
-        self.database.flush().expect("the flush failed");
+        self.store().sync().expect("the sync failed");
+        self.store().materialize().expect("the flush failed");
     }
 
     /// A thread that panicked leaves nothing half done here: a field is set after the write that it speaks of.
@@ -116,35 +139,12 @@ impl RocksStore {
 impl Store for RocksStore {
     fn write(&self, batch: &Batch) -> Result<()> {
         self.still_open()?;
-        let mut changes = WriteBatch::with_capacity_bytes(batch.bytes() + CHANGE_OVERHEAD * batch.len());
-        for change in batch.changes() {
-            match change {
-                Change::Put { key, value } => changes.put(key, value),
-                Change::Delete { key } => changes.delete(key),
-            }
-        }
-        self.wal_bytes
-            .fetch_add(changes.size_in_bytes() as u64 + LOG_RECORD_HEADER, Ordering::Relaxed);
-        let written = self.database.write_opt(changes, &WriteOptions::default());
-        written.map_err(|failed| error("write a commit", failed))
+        self.store().write(batch)
     }
 
     fn sync(&self) -> Result<()> {
         self.still_open()?;
-        let lost = || {
-            Error::new(
-                ErrorKind::Poisoned,
-                "an earlier sync of the log failed; open the hub again",
-            )
-        };
-        if self.sync_failed.load(Ordering::Acquire) {
-            return Err(lost());
-        }
-        self.database.flush_wal(true).map_err(|failed| {
-            // What could not be written may be gone from memory, and a second sync would claim that it is there.
-            self.sync_failed.store(true, Ordering::Release);
-            error("sync the log", failed)
-        })
+        self.store().sync()
     }
 
     fn acknowledge(&self, commit: u64) -> Result<()> {
@@ -155,32 +155,36 @@ impl Store for RocksStore {
     }
 
     fn snapshot(&self) -> Box<dyn Reader + '_> {
-        Box::new(reader::Snapshot::new(&self.database))
+        Box::new(self.store().view())
     }
 
     fn checkpoint(&self, directory: &Path, commit: u64) -> Result<()> {
-        self.sync()?;
-        checkpoint::create(&self.database, &self.format, directory, commit)
+        checkpoint::check_empty(directory)?;
+        self.store().sync()?;
+        self.store().materialize()?;
+        checkpoint::create(&self.store().base().database, &self.format, directory, commit)
     }
 
     fn stats(&self) -> StoreStats {
-        let property = |name| self.database.property_int_value(name).ok().flatten().unwrap_or(0);
-        let memtable_bytes = property(properties::CUR_SIZE_ALL_MEM_TABLES);
+        let (log, progress) = (self.store().log().stats(), self.store().progress());
+        let base = self.store().base();
         StoreStats {
-            wal_bytes: self.wal_bytes.load(Ordering::Relaxed),
-            // A log lives as long as the memtables that it backs, and a row takes a little more room in those.
-            wal_live_bytes: memtable_bytes,
-            memtable_bytes,
-            block_cache_bytes: property(properties::BLOCK_CACHE_USAGE),
+            wal_bytes: log.appended_bytes,
+            wal_live_bytes: log.live_bytes,
+            block_cache_bytes: base.property(properties::BLOCK_CACHE_USAGE),
+            front_rows: progress.front_rows,
+            front_bytes: progress.front_bytes,
+            front_lag: progress.lag,
+            front_stalls: progress.stalls,
+            materialized_changes: progress.materialized_changes,
+            materialized_rows: progress.materialized_rows,
         }
     }
 
     fn close(&self, commit: u64) -> Result<()> {
         self.sync()?;
-        // With nothing left in the log the next open has nothing to replay.
-        self.database
-            .flush()
-            .map_err(|failed| error("flush its memory", failed))?;
+        // With everything in RocksDB the next open has nothing to read.
+        self.store().materialize()?;
         self.closed.store(true, Ordering::Release);
         let mut promise = self.promise();
         promise.left = true;
@@ -206,14 +210,14 @@ impl Store for RocksStore {
 
 impl Reader for RocksStore {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        reader::get(&self.database, key, &ReadOptions::default())
+        self.store().get(key)
     }
 
     fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
-        reader::get_many(&self.database, keys, &ReadOptions::default())
+        self.store().get_many(keys)
     }
 
     fn visit(&self, range: Range<Vec<u8>>, visitor: &mut Visitor<'_>) -> Result<()> {
-        reader::visit(&self.database, range, visitor, ReadOptions::default())
+        self.store().visit(range, visitor)
     }
 }

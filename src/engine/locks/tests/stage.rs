@@ -401,7 +401,7 @@ impl Stage {
         ];
         let mut changed = BTreeSet::new();
         for change in step.batch.changes() {
-            let (Change::Put { key, .. } | Change::Delete { key }) = change;
+            let (key, _) = change.parts();
             if !tables.contains(&key[2]) {
                 continue;
             }

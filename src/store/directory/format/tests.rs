@@ -19,12 +19,12 @@ fn the_file_is_pinned() {
     insta::assert_snapshot!(fixed().encode().unwrap(), @r#"
     {
       "magic": "abide hub",
-      "version": 4,
+      "version": 5,
       "hub": "01234567-89ab-cdef-0123-456789abcdef",
       "partitions": 64,
       "incarnation": 2,
       "copy": true,
-      "crc32": 1114195761
+      "crc32": 2144906221
     }
     "#);
 }
@@ -48,12 +48,12 @@ fn another_content_is_refused() {
     let good = fixed().encode().unwrap();
     let cases = [
         (
-            good.replace("\"version\": 4", "\"version\": 1"),
+            good.replace("\"version\": 5", "\"version\": 1"),
             ErrorKind::Format,
-            "version 1 and this build reads version 4",
+            "version 1 and this build reads version 5",
         ),
         (
-            good.replace("\"version\": 4", "\"version\": 0"),
+            good.replace("\"version\": 5", "\"version\": 0"),
             ErrorKind::Format,
             "use an older build",
         ),

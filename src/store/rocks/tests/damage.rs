@@ -3,13 +3,11 @@
 use std::fs::OpenOptions as FileOptions;
 use std::sync::OnceLock;
 
-use rocksdb::DB;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::*;
 use crate::error::Result;
-use crate::store::directory::{DirectoryLock, Format, Sidecar};
-use crate::store::rocks::options::options;
+use crate::store::directory::Sidecar;
 
 /// The newest commit of the hubs that are damaged here.
 const NEWEST: u64 = 240;
@@ -23,13 +21,21 @@ fn trials() -> u64 {
     wanted.and_then(|number| number.parse().ok()).unwrap_or(12)
 }
 
-/// What a kill leaves of a hub with several tables, a recycled log that still ends in its older rows, and a log in use.
+/// Segments of 16 KiB, so that a small log has several.
+fn with_small_segments() -> OpenOptions {
+    OpenOptions {
+        wal_limit: 128 << 10,
+        ..small()
+    }
+}
+
+/// What a kill leaves of a hub with several tables, whose segments have been recycled and still end in older records.
 fn killed_with_tables() -> &'static Path {
     static HUB: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
     let (_, directory) = HUB.get_or_init(|| {
         let place = tempfile::tempdir().unwrap();
         let directory = place.path().join("hub");
-        let store = open(&directory, &small()).unwrap().store;
+        let store = open(&directory, &with_small_segments()).unwrap().store;
         for tenth in 0..6 {
             acknowledged(&store, tenth * 30 + 1..=(tenth + 1) * 30);
             store.flush();
@@ -43,7 +49,7 @@ fn killed_with_tables() -> &'static Path {
     directory
 }
 
-/// What a kill leaves of a hub with three logs that are all needed, as while a flush runs.
+/// What a kill leaves of a hub with three segments that are all needed.
 fn killed_with_logs() -> &'static Path {
     static HUB: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
     let (_, directory) = HUB.get_or_init(|| with_three_logs(|number| number <= WRITTEN));
@@ -60,10 +66,9 @@ fn killed_before_acknowledgement() -> &'static Path {
 fn with_three_logs(is_acknowledged: impl Fn(u64) -> bool) -> (TempDir, PathBuf) {
     let place = tempfile::tempdir().unwrap();
     let directory = place.path().join("hub");
-    drop(open(&directory, &small()).unwrap());
-    let store = with_late_flushes(&directory);
+    let store = open(&directory, &with_small_segments()).unwrap().store;
     let mut number = 1;
-    while logs(&directory).len() < 3 || number <= NEWEST {
+    while logs(&directory).len() < 3 || number <= NEWEST + 20 {
         commit(&store, number);
         store.sync().unwrap();
         if is_acknowledged(number) {
@@ -72,20 +77,8 @@ fn with_three_logs(is_acknowledged: impl Fn(u64) -> bool) -> (TempDir, PathBuf) 
         number += 1;
     }
     assert!(number <= WRITTEN);
+    assert!(database_files(&directory, |name| name.ends_with(".sst")).is_empty());
     killed(&directory)
-}
-
-/// Memtables that fill at once and whose flush waits for more of them.
-fn with_late_flushes(directory: &Path) -> RocksStore {
-    let path = directory.join("db");
-    let mut options = options(8 << 20, 8 << 20);
-    options.set_write_buffer_size(64 << 10);
-    options.set_max_write_buffer_number(8);
-    options.set_min_write_buffer_number_to_merge(7);
-    let database = DB::open(&options, &path).unwrap();
-    let format = Format::find(directory).unwrap().unwrap();
-    let lock = DirectoryLock::take(directory).unwrap();
-    RocksStore::new(directory, lock, database, 0, 1, format).unwrap()
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -102,7 +95,8 @@ fn damage(file: &Path, how: Damage, seed: u64) {
         return;
     }
     let random = xxh3_64(&seed.to_be_bytes());
-    let at = usize::try_from(random >> 8).unwrap() % bytes.len();
+    // Behind what is used there is nothing to be lost.
+    let at = usize::try_from(random >> 8).unwrap() % used(&bytes);
     match how {
         Damage::Flip => bytes[at] ^= 1 << (random % 8),
         Damage::Cut => bytes.truncate(at),
@@ -230,9 +224,9 @@ fn a_damaged_manifest_is_never_silently_less() {
 }
 
 /// Each edit of the MANIFEST in turn says that it belongs to a recycled log, at which RocksDB's reader would never come
-/// to an end, or that it is longer than the file, which RocksDB takes for the end.
+/// to an end, or that it is longer than the file, which RocksDB takes for the end: then the log has what is missing, or says so.
 #[test]
-fn a_broken_edit_is_refused() {
+fn a_broken_edit_is_told() {
     let hub = killed_with_tables();
     let is_manifest = |(path, _): &(PathBuf, Vec<u8>)| path.to_str().unwrap().contains("MANIFEST-");
     let (manifest, bytes) = contents(hub).into_iter().find(is_manifest).unwrap();
@@ -244,9 +238,11 @@ fn a_broken_edit_is_refused() {
             let mut broken = bytes.clone();
             broken[byte] = value;
             fs::write(copy.join(manifest.strip_prefix(hub).unwrap()), broken).unwrap();
-            let error = open(&copy, &small()).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Corrupted, "{error}");
-            explained(&error).unwrap();
+            let outcome = check_honest(&copy, NEWEST).unwrap();
+            assert!(
+                value == 0xff || outcome == "refused",
+                "an edit that is recycled was read"
+            );
         }
         at += 7 + length;
     }

@@ -104,8 +104,9 @@ fn copy_directory(from: &Path, to: &Path) -> std::io::Result<()> {
 
 /// Every file of the hub with its length, except those that go away while they are listed.
 fn lengths(directory: &Path) -> Vec<(PathBuf, u64)> {
-    let entries = [directory.to_owned(), directory.join("db")].map(|part| fs::read_dir(part).unwrap());
-    let paths = entries.into_iter().flatten().map(|entry| entry.unwrap().path());
+    let parts = ["", "db", "log"].map(|part| directory.join(part));
+    let entries = parts.iter().filter_map(|part| fs::read_dir(part).ok());
+    let paths = entries.flatten().map(|entry| entry.unwrap().path());
     let mut lengths: Vec<_> = paths
         .filter_map(|path| Some((path.clone(), fs::metadata(&path).ok()?.len())))
         .collect();
@@ -149,15 +150,22 @@ fn killed_hub(commits: u64) -> (TempDir, PathBuf) {
     killed(&directory)
 }
 
-/// The logs in a hub's directory, oldest first.
+/// The segments of the log in a hub's directory, oldest first.
 fn logs(directory: &Path) -> Vec<PathBuf> {
-    database_files(directory, |name| name.ends_with(".log"))
+    files_in(&directory.join("log"), |name| name.ends_with(".log"))
 }
 
 fn database_files(directory: &Path, wanted: impl Fn(&str) -> bool) -> Vec<PathBuf> {
-    let entries = fs::read_dir(directory.join("db"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
+    files_in(&directory.join("db"), wanted)
+}
+
+/// How many bytes there are up to the last one that is not zero: a segment is longer than what is in it.
+fn used(bytes: &[u8]) -> usize {
+    bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)
+}
+
+fn files_in(directory: &Path, wanted: impl Fn(&str) -> bool) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     let mut files: Vec<_> = entries
         .filter(|path| wanted(path.file_name().unwrap().to_str().unwrap()))
         .collect();

@@ -15,7 +15,9 @@ fn cut_hub() -> (TempDir, PathBuf) {
     let (place, directory) = killed_hub(50);
     let log = logs(&directory).pop().unwrap();
     let bytes = fs::read(&log).unwrap();
-    fs::write(&log, &bytes[..bytes.len() * 2 / 3]).unwrap();
+    // The first block of a segment says what it is.
+    let records = used(&bytes) - 4096;
+    fs::write(&log, &bytes[..4096 + records * 2 / 3]).unwrap();
     (place, directory)
 }
 
@@ -94,31 +96,82 @@ fn an_empty_hub_needs_no_sidecar() {
     open(&directory, &small()).unwrap();
 }
 
-/// A MANIFEST that was cut between two edits looks whole to RocksDB; its recorded length gives it away.
+/// A MANIFEST that was cut between two edits looks whole to RocksDB, which then has an older state: the log has what is missing.
 #[test]
-fn a_manifest_that_lost_its_last_edit_is_refused() {
-    let (_place, directory) = {
-        let place = tempfile::tempdir().unwrap();
-        let hub = place.path().join("hub");
-        let store = open(&hub, &small()).unwrap().store;
-        acknowledged(&store, 1..=5);
-        store.flush();
-        acknowledged(&store, 6..=9);
-        killed(&hub)
+fn a_manifest_that_lost_its_last_edits_loses_nothing() {
+    let (_place, directory) = flushed_and_killed(95, &small());
+    let mut older = 0;
+    for manifest in cut_manifests(&directory) {
+        let (_place, copy) = killed(&directory);
+        fs::write(copy.join(manifest.0), manifest.1).unwrap();
+        match kept(&copy) {
+            None => continue,
+            Some(kept) => older += u64::from(kept == 0),
+        }
+        let opened = open(&copy, &small()).unwrap();
+        assert_eq!(newest(&opened), 99);
+        assert_holds(&opened.store, 99);
+    }
+    assert!(older > 0, "RocksDB had all commits");
+}
+
+/// Where the log has been trimmed because RocksDB had the commits, and RocksDB has lost them, the gap is told.
+#[test]
+fn a_gap_between_rocksdb_and_the_log_is_refused() {
+    let tiny = OpenOptions {
+        wal_limit: 64 << 10,
+        ..small()
     };
-    let manifest = database_files(&directory, |name| name.starts_with("MANIFEST"))
+    let (_place, directory) = flushed_and_killed(400, &tiny);
+    let mut older = 0;
+    for manifest in cut_manifests(&directory) {
+        let (_place, copy) = killed(&directory);
+        fs::write(copy.join(manifest.0), manifest.1).unwrap();
+        if kept(&copy).is_none_or(|kept| kept == 400) {
+            continue;
+        }
+        older += 1;
+        let before = contents(&copy);
+        assert_kind(
+            &refused(&copy, &small()),
+            ErrorKind::Corrupted,
+            &[".log", "the commits 1 to ", "accept_loss"],
+        );
+        assert!(contents(&copy) == before, "the refusal changed the directory");
+        assert_eq!(newest(&open(&copy, &accepting()).unwrap()), 0);
+        assert_eq!(newest(&open(&copy, &small()).unwrap()), 0);
+    }
+    assert!(older > 0, "RocksDB had all commits");
+}
+
+/// The newest commit that RocksDB has, if it can be read at all.
+fn kept(directory: &Path) -> Option<u64> {
+    let database = rocksdb::DB::open_for_read_only(&rocksdb::Options::default(), directory.join("db"), false).ok()?;
+    let row = database.get(keys::COMMIT).unwrap();
+    Some(row.map_or(0, |row| records::decode::<CommitRecord>(&row, "commit").unwrap().number))
+}
+
+/// A killed hub in which RocksDB has so many commits, and the log four more.
+fn flushed_and_killed(flushed: u64, how: &OpenOptions) -> (TempDir, PathBuf) {
+    let place = tempfile::tempdir().unwrap();
+    let hub = place.path().join("hub");
+    let store = open(&hub, how).unwrap().store;
+    acknowledged(&store, 1..=flushed);
+    store.flush();
+    acknowledged(&store, flushed + 1..=flushed + 4);
+    killed(&hub)
+}
+
+/// The MANIFEST without its last edits, in every way that leaves the first two, without which it is none.
+fn cut_manifests(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let manifest = database_files(directory, |name| name.starts_with("MANIFEST"))
         .pop()
         .unwrap();
     let bytes = fs::read(&manifest).unwrap();
     let edits = record_ends(&bytes);
-    fs::write(&manifest, &bytes[..edits[edits.len() - 2]]).unwrap();
-    let before = contents(&directory);
-    assert_kind(
-        &refused(&directory, &small()),
-        ErrorKind::Corrupted,
-        &["MANIFEST", "has lost its end", "accept_loss"],
-    );
-    assert!(contents(&directory) == before, "the refusal changed the directory");
+    let name = manifest.strip_prefix(directory).unwrap();
+    let cuts = edits[1..edits.len() - 1].iter();
+    cuts.map(|end| (name.to_owned(), bytes[..*end].to_vec())).collect()
 }
 
 /// Where the records of a short MANIFEST end: each has a CRC (4 bytes), a length (2) and a type (1) before it.

@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::error::{Error, ErrorKind, Result};
 
 /// An error of the operating system, with what was tried on which path.
-pub(super) fn io_error(action: &str, path: &Path, error: io::Error) -> Error {
+pub(crate) fn io_error(action: &str, path: &Path, error: io::Error) -> Error {
     Error::new(ErrorKind::Io, format!("cannot {action} {}: {error}", path.display())).with_source(error)
 }
 
@@ -25,14 +25,14 @@ pub(crate) fn make_private(directory: &Path) -> Result<()> {
 }
 
 /// Opens `path` for reading and writing, creating it for its owner only.
-pub(super) fn open_private(path: &Path) -> Result<File> {
+pub(crate) fn open_private(path: &Path) -> Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).mode(0o600);
     options.open(path).map_err(|error| io_error("open", path, error))
 }
 
 /// The bytes of `path`, or `None` where there is no such file.
-pub(super) fn read_if_present(path: &Path) -> Result<Option<Vec<u8>>> {
+pub(crate) fn read_if_present(path: &Path) -> Result<Option<Vec<u8>>> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -41,7 +41,7 @@ pub(super) fn read_if_present(path: &Path) -> Result<Option<Vec<u8>>> {
 }
 
 /// Replaces `path` by a file with these bytes: after a crash it holds the old ones or the new ones, never a part.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     let temporary = path.with_extension("tmp");
     let file = open_private(&temporary)?;
     let written = file

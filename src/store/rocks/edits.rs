@@ -1,4 +1,4 @@
-//! Reads the records of a file in RocksDB's log format: of a log, where a record is a batch, or of a MANIFEST.
+//! Reads the edits of a MANIFEST, a file in RocksDB's log format in which each record is an edit.
 //!
 //! A file is a row of blocks of 32 KiB, and a block is a row of fragments: CRC (4 bytes), length (2), type (1), in a
 //! recycled log the low half of the log's number (4), and the payload, which is one record or a part of one. All
@@ -28,7 +28,7 @@ enum Part {
 }
 
 /// A file that is read from its beginning.
-pub(super) struct Log {
+pub(super) struct Edits {
     path: PathBuf,
     file: File,
     /// Names this log in the fragments of a recycled one; others are left from the file's earlier life.
@@ -38,11 +38,10 @@ pub(super) struct Log {
     at: usize,
     /// Where the block begins in the file.
     start: u64,
-    payload: Vec<u8>,
     zeros: Option<u64>,
 }
 
-impl Log {
+impl Edits {
     pub(super) fn open(path: &Path, number: u64) -> Result<Self> {
         let file = File::open(path).map_err(|error| read_error(path, error))?;
         Ok(Self {
@@ -53,14 +52,12 @@ impl Log {
             block: Vec::with_capacity(BLOCK),
             at: 0,
             start: 0,
-            payload: Vec::new(),
             zeros: None,
         })
     }
 
-    /// Reads the next record into [`Log::payload`]; false where RocksDB's reader stops too.
+    /// Passes the next edit; false where RocksDB's reader stops too.
     pub(super) fn next(&mut self) -> Result<bool> {
-        self.payload.clear();
         let mut inside = false;
         loop {
             if self.block.len() - self.at < HEADER && !self.next_block()? {
@@ -82,7 +79,7 @@ impl Log {
                 Part::Other => {}
                 Part::Full | Part::First if inside => return Ok(false),
                 Part::Middle | Part::Last if !inside => return Ok(false),
-                _ => self.payload.extend_from_slice(&rest[header..header + length]),
+                Part::Full | Part::First | Part::Middle | Part::Last => {}
             }
             self.at += header + length;
             match part {
@@ -93,12 +90,7 @@ impl Log {
         }
     }
 
-    /// The record that was read last; the caller may take it and leave another's memory.
-    pub(super) fn payload(&mut self) -> &mut Vec<u8> {
-        &mut self.payload
-    }
-
-    /// Where that record ends in the file; when there is none any more, where it would begin.
+    /// Where the last edit ends in the file; when there is none any more, where it would begin.
     pub(super) fn end(&self) -> u64 {
         self.start + self.at as u64
     }

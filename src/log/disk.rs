@@ -1,0 +1,127 @@
+//! Where the segments of a log are: a directory, or a model of one for tests.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use crate::error::Result;
+use crate::files::{create_private_directory, io_error, make_private, open_private, sync_directory, sync_parent};
+
+/// What the files of segments are called, behind their number.
+const EXTENSION: &str = "log";
+
+/// The files of a log, each under the number of its segment.
+pub(crate) trait Disk: Send + Sync + fmt::Debug {
+    type File: Send + fmt::Debug;
+
+    /// Makes the place itself, if it is not there.
+    fn prepare(&self) -> Result<()>;
+
+    /// The numbers of the segments in order; none where there is no log.
+    fn list(&self) -> Result<Vec<u64>>;
+
+    fn read(&self, number: u64) -> Result<Vec<u8>>;
+
+    /// Opens a file for writing, and makes it if it is not there.
+    fn open(&self, number: u64) -> Result<Self::File>;
+
+    fn length(&self, number: u64, file: &Self::File) -> Result<usize>;
+
+    fn write(&self, number: u64, file: &Self::File, bytes: &[u8], at: usize) -> Result<()>;
+
+    /// Makes durable what was written to a file. Whether the file is there at all is for [`sync_names`](Self::sync_names).
+    fn sync(&self, number: u64, file: &Self::File) -> Result<()>;
+
+    fn rename(&self, from: u64, to: u64) -> Result<()>;
+
+    fn remove(&self, number: u64) -> Result<()>;
+
+    /// Makes durable which files there are, and under which numbers.
+    fn sync_names(&self) -> Result<()>;
+
+    /// How errors call a file.
+    fn path(&self, number: u64) -> PathBuf;
+}
+
+/// A directory of the file system.
+#[derive(Clone, Debug)]
+pub(crate) struct Directory(PathBuf);
+
+impl Directory {
+    pub(super) fn new(directory: &Path) -> Self {
+        Self(directory.to_owned())
+    }
+}
+
+impl Disk for Directory {
+    type File = File;
+
+    fn prepare(&self) -> Result<()> {
+        create_private_directory(&self.0)?;
+        make_private(&self.0)?;
+        sync_parent(&self.0)
+    }
+
+    fn list(&self) -> Result<Vec<u64>> {
+        let mut numbers = Vec::new();
+        if !self.0.exists() {
+            return Ok(numbers);
+        }
+        let failed = |error| io_error("list", &self.0, error);
+        for entry in fs::read_dir(&self.0).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            if path.extension().is_none_or(|extension| extension != EXTENSION) {
+                continue;
+            }
+            let stem = path.file_stem().and_then(|stem| stem.to_str());
+            let number = stem.filter(|stem| stem.len() == 16);
+            numbers.extend(number.and_then(|stem| u64::from_str_radix(stem, 16).ok()));
+        }
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    fn read(&self, number: u64) -> Result<Vec<u8>> {
+        let path = self.path(number);
+        fs::read(&path).map_err(|error| io_error("read", &path, error))
+    }
+
+    fn open(&self, number: u64) -> Result<File> {
+        open_private(&self.path(number))
+    }
+
+    fn length(&self, number: u64, file: &File) -> Result<usize> {
+        let metadata = file.metadata();
+        let metadata = metadata.map_err(|error| io_error("measure", &self.path(number), error))?;
+        Ok(usize::try_from(metadata.len()).unwrap_or(usize::MAX))
+    }
+
+    fn write(&self, number: u64, file: &File, bytes: &[u8], at: usize) -> Result<()> {
+        let written = file.write_all_at(bytes, at as u64);
+        written.map_err(|error| io_error("write", &self.path(number), error))
+    }
+
+    fn sync(&self, number: u64, file: &File) -> Result<()> {
+        file.sync_data()
+            .map_err(|error| io_error("sync", &self.path(number), error))
+    }
+
+    fn rename(&self, from: u64, to: u64) -> Result<()> {
+        let path = self.path(from);
+        fs::rename(&path, self.path(to)).map_err(|error| io_error("rename", &path, error))
+    }
+
+    fn remove(&self, number: u64) -> Result<()> {
+        let path = self.path(number);
+        fs::remove_file(&path).map_err(|error| io_error("remove", &path, error))
+    }
+
+    fn sync_names(&self) -> Result<()> {
+        sync_directory(&self.0)
+    }
+
+    fn path(&self, number: u64) -> PathBuf {
+        self.0.join(format!("{number:016x}.{EXTENSION}"))
+    }
+}

@@ -1,0 +1,158 @@
+//! One commit in the log: a header, its changes, and zeros up to the next multiple of eight.
+//!
+//! ```text
+//!  0  checksum   CRC-32 of everything behind it, up to the end of the changes
+//!  4  length     bytes of the changes
+//!  8  commit     its number
+//! 16  durable    the newest commit that was durable when this one was written
+//! 24  segment    the segment that it was written to, so that what an older use of the file left is never taken for new
+//! 32  previous   the checksum of the record before it, whatever segment that is in
+//! 36  zeros
+//! 40  the changes
+//! ```
+//!
+//! All numbers are little-endian.
+
+/// Where a record may begin.
+pub(super) const ALIGN: usize = 8;
+
+/// The bytes before the changes.
+pub(super) const HEADER: usize = 40;
+
+/// What a record says beside its changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Header {
+    pub(super) commit: u64,
+    pub(super) durable: u64,
+    pub(super) segment: u64,
+    pub(super) previous: u32,
+}
+
+/// A record that was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Record<'a> {
+    pub(super) header: Header,
+    pub(super) checksum: u32,
+    pub(super) changes: &'a [u8],
+}
+
+impl Record<'_> {
+    /// The bytes that it takes in its segment.
+    pub(super) fn size(&self) -> usize {
+        size(self.changes.len())
+    }
+}
+
+/// The bytes that a record with so many bytes of changes takes.
+pub(super) fn size(changes: usize) -> usize {
+    (HEADER + changes).next_multiple_of(ALIGN)
+}
+
+/// Appends a record whose header is not known but for its commit; [`seal`] completes it.
+pub(super) fn append(bytes: &mut Vec<u8>, commit: u64, changes: &[u8]) {
+    let length = u32::try_from(changes.len()).expect("the limits of a commit keep it far below 4 GiB");
+    let start = bytes.len();
+    let mut header = [0; HEADER];
+    header[4..8].copy_from_slice(&length.to_le_bytes());
+    header[8..16].copy_from_slice(&commit.to_le_bytes());
+    bytes.extend_from_slice(&header);
+    bytes.extend_from_slice(changes);
+    bytes.resize(start + size(changes.len()), 0);
+}
+
+/// The commit and the size of the record with which `bytes` begin, which [`append`] made.
+pub(super) fn appended(bytes: &[u8]) -> (u64, usize) {
+    (number(bytes, 8), size(length(bytes)))
+}
+
+/// Completes the record with which `bytes` begin, and returns its checksum.
+pub(super) fn seal(bytes: &mut [u8], durable: u64, segment: u64, previous: u32) -> u32 {
+    bytes[16..24].copy_from_slice(&durable.to_le_bytes());
+    bytes[24..32].copy_from_slice(&segment.to_le_bytes());
+    bytes[32..36].copy_from_slice(&previous.to_le_bytes());
+    let end = HEADER + length(bytes);
+    let checksum = crc32fast::hash(&bytes[4..end]);
+    bytes[..4].copy_from_slice(&checksum.to_le_bytes());
+    checksum
+}
+
+/// The record of this segment with which `bytes` begin, if there is a whole one.
+pub(super) fn read(bytes: &[u8], segment: u64) -> Option<Record<'_>> {
+    let end = HEADER.checked_add(length(bytes.get(..HEADER)?))?;
+    // Looked at first: what is no record costs no checksum. None has the number 0, so that zeros are none.
+    if number(bytes, 24) != segment || number(bytes, 8) == 0 || small(bytes, 36) != 0 {
+        return None;
+    }
+    let changes = bytes.get(HEADER..end)?;
+    let checksum = small(bytes, 0);
+    (checksum == crc32fast::hash(&bytes[4..end])).then(|| Record {
+        header: Header {
+            commit: number(bytes, 8),
+            durable: number(bytes, 16),
+            segment: number(bytes, 24),
+            previous: small(bytes, 32),
+        },
+        checksum,
+        changes,
+    })
+}
+
+fn length(bytes: &[u8]) -> usize {
+    small(bytes, 4) as usize
+}
+
+fn small(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"))
+}
+
+fn number(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sealed(changes: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        append(&mut bytes, 7, changes);
+        seal(&mut bytes, 5, 3, 0x0a0b_0c0d);
+        bytes
+    }
+
+    /// What a segment holds does not change by accident.
+    #[test]
+    fn a_record_has_these_bytes() {
+        let expected = [
+            &[0x77, 0x7a, 0x4f, 0x4a][..],
+            &[5, 0, 0, 0],
+            &[7, 0, 0, 0, 0, 0, 0, 0],
+            &[5, 0, 0, 0, 0, 0, 0, 0],
+            &[3, 0, 0, 0, 0, 0, 0, 0],
+            &[0x0d, 0x0c, 0x0b, 0x0a],
+            &[0, 0, 0, 0],
+            b"hello\0\0\0",
+        ];
+        assert_eq!(sealed(b"hello")[4..], expected.concat()[4..]);
+        let record = sealed(b"hello");
+        let read = read(&record, 3).expect("it is whole");
+        assert_eq!(read.changes, b"hello");
+        assert_eq!(read.size(), record.len());
+        assert_eq!((read.header.commit, read.header.previous), (7, 0x0a0b_0c0d));
+    }
+
+    /// No bit of a record can change unseen, but in the zeros behind it.
+    #[test]
+    fn a_changed_record_is_none() {
+        let whole = sealed(b"hello");
+        for bit in 0..(HEADER + 5) * 8 {
+            let mut changed = whole.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(read(&changed, 3), None, "bit {bit}");
+        }
+        for length in 0..HEADER + 5 {
+            assert_eq!(read(&whole[..length], 3), None, "{length} bytes");
+        }
+        assert_eq!(read(&[0; 64], 0), None);
+    }
+}

@@ -1,0 +1,333 @@
+//! A log in files: what was synced is there, whatever a crash does to the rest; and damage is told.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use super::disk::{Directory, Disk};
+use super::segment::START;
+use super::*;
+use crate::error::ErrorKind;
+
+mod lives;
+pub(crate) mod memory;
+
+pub(crate) const HUB: Uuid = Uuid::from_u128(7);
+
+/// Small segments, so that a log has several.
+const SEGMENT: usize = 2 * START;
+
+fn changes(commit: u64) -> Vec<u8> {
+    let length = (commit * 137 % 800) as usize;
+    let mut bytes = vec![commit as u8; length];
+    bytes.extend_from_slice(&commit.to_be_bytes());
+    bytes
+}
+
+/// A directory with a log, which is opened again and again.
+struct Place {
+    directory: TempDir,
+    segment: usize,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self::with_segments_of(SEGMENT)
+    }
+
+    fn with_segments_of(segment: usize) -> Self {
+        Self {
+            directory: tempfile::tempdir().unwrap(),
+            segment,
+        }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.path().join("log")
+    }
+
+    fn open(&self, kept: u64) -> FileLog {
+        let reading = read(&self.path(), HUB, kept, &mut |_, _| Ok(())).unwrap();
+        assert!(reading.damage.is_none(), "{reading:?}");
+        FileLog::open(&self.path(), HUB, self.segment, &reading, kept).unwrap()
+    }
+
+    /// Checks that exactly the commits behind `kept` up to `newest` are there.
+    #[track_caller]
+    fn holds(&self, kept: u64, newest: u64) {
+        let (found, damage) = commits(&self.path(), kept);
+        assert!(damage.is_none(), "{damage:?}");
+        let expected: BTreeMap<u64, Vec<u8>> = (kept + 1..=newest).map(|commit| (commit, changes(commit))).collect();
+        assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
+        assert_eq!(found, expected);
+    }
+
+    fn segment(&self, number: u64) -> PathBuf {
+        Directory::new(&self.path()).path(number)
+    }
+
+    fn numbers(&self) -> Vec<u64> {
+        Directory::new(&self.path()).list().unwrap()
+    }
+}
+
+/// The commits behind `kept`, and the damage that was found.
+fn commits(directory: &Path, kept: u64) -> (BTreeMap<u64, Vec<u8>>, Option<String>) {
+    let mut found = BTreeMap::new();
+    let mut last = kept;
+    let reading = read(directory, HUB, kept, &mut |commit, changes| {
+        assert_eq!(commit, last + 1, "commits come in order and without gaps");
+        last = commit;
+        found.insert(commit, changes.to_vec());
+        Ok(())
+    });
+    let reading = reading.unwrap();
+    assert_eq!(reading.newest, last);
+    (found, reading.damage)
+}
+
+fn append(log: &FileLog, commits: std::ops::RangeInclusive<u64>) {
+    for commit in commits {
+        log.append(commit, &changes(commit));
+    }
+}
+
+/// What was synced is read again in order, over segments and opens; what was only appended is not.
+#[test]
+fn what_was_synced_is_there() {
+    let place = Place::new();
+    place.holds(0, 0);
+    let log = place.open(0);
+    append(&log, 1..=3);
+    assert_eq!(log.sync().unwrap(), 3);
+    append(&log, 4..=90);
+    assert_eq!(log.sync().unwrap(), 90);
+    assert_eq!(log.sync().unwrap(), 90);
+    assert!(place.numbers().len() > 5);
+    append(&log, 91..=95);
+    assert!(log.stats().unsynced_bytes > 0);
+    drop(log);
+    place.holds(0, 90);
+    place.holds(50, 90);
+    for life in 0..5 {
+        let log = place.open(50);
+        append(&log, 91 + 10 * life..=100 + 10 * life);
+        assert_eq!(log.sync().unwrap(), 100 + 10 * life);
+        place.holds(50, 100 + 10 * life);
+    }
+}
+
+/// A record that is larger than a segment gets one of its own size.
+#[test]
+fn a_large_commit_finds_room() {
+    let place = Place::new();
+    let log = place.open(0);
+    append(&log, 1..=2);
+    log.make_room().unwrap();
+    log.append(3, &vec![3; 3 * SEGMENT]);
+    log.append(4, &changes(4));
+    log.sync().unwrap();
+    drop(log);
+    let (found, damage) = commits(&place.path(), 0);
+    assert!(damage.is_none(), "{damage:?}");
+    assert_eq!(found[&3], vec![3; 3 * SEGMENT]);
+    assert_eq!(found[&4], changes(4));
+}
+
+/// Room is given back and used again, and what a segment held before is never taken for new.
+#[test]
+fn a_recycled_segment_is_never_read_as_new() {
+    let place = Place::new();
+    let mut log = place.open(0);
+    let mut newest = 0;
+    for round in 1..=40 {
+        append(&log, newest + 1..=newest + 10);
+        newest = log.sync().unwrap();
+        let kept = newest.saturating_sub(15);
+        log.trim(kept).unwrap();
+        if log.wants_room() {
+            log.make_room().unwrap();
+        }
+        place.holds(kept, newest);
+        let files = place.numbers().len();
+        assert!(files <= 8, "{files} segments in round {round}");
+        if round % 7 == 0 {
+            drop(log);
+            log = place.open(kept);
+        }
+    }
+    // A crash comes between the new name of a segment and its new first block.
+    drop(log);
+    let numbers = place.numbers();
+    fs::copy(place.segment(numbers[0]), place.segment(numbers.last().unwrap() + 1)).unwrap();
+    place.holds(newest - 15, newest);
+    let log = place.open(newest - 15);
+    append(&log, newest + 1..=newest + 60);
+    log.sync().unwrap();
+    place.holds(newest - 15, newest + 60);
+}
+
+/// The last write may have reached the disk in any part: what was synced before is there, and the log goes on behind it.
+#[test]
+fn a_torn_write_is_the_end() {
+    for pieces in [2, 5, 48] {
+        for hole in 0..pieces {
+            let place = Place::with_segments_of(16 * START);
+            let log = place.open(0);
+            append(&log, 1..=4);
+            log.sync().unwrap();
+            let path = place.segment(1);
+            let before = fs::read(&path).unwrap();
+            append(&log, 5..=9);
+            log.sync().unwrap();
+            drop(log);
+            let mut bytes = fs::read(&path).unwrap();
+            let changed: Vec<usize> = (0..before.len()).filter(|&at| before[at] != bytes[at]).collect();
+            let (first, last) = (changed[0], changed[changed.len() - 1] + 1);
+            let piece = (last - first).div_ceil(pieces);
+            let start = (first + hole * piece).min(last);
+            let lost = start..(start + piece).min(last);
+            bytes[lost.clone()].copy_from_slice(&before[lost]);
+            fs::write(&path, bytes).unwrap();
+            let (found, damage) = commits(&place.path(), 0);
+            assert!(damage.is_none(), "{damage:?}");
+            let newest = found.len() as u64;
+            assert!((4..=9).contains(&newest), "{newest} commits");
+            // What is behind the hole is from before, and is never read as new.
+            let log = place.open(0);
+            for commit in newest + 1..=newest + 6 {
+                append(&log, commit..=commit);
+                log.sync().unwrap();
+                place.holds(0, commit);
+            }
+        }
+    }
+}
+
+/// A log of several segments, each commit of which was durable before the next one was written.
+fn synced_one_by_one(newest: u64) -> Place {
+    let place = Place::new();
+    let log = place.open(0);
+    for commit in 1..=newest {
+        append(&log, commit..=commit);
+        log.sync().unwrap();
+    }
+    drop(log);
+    place.holds(0, newest);
+    assert!(place.numbers().len() >= 3);
+    place
+}
+
+/// Every byte of a log is turned over, and every length cut: what is read is a beginning of what was written, and if a record shows
+/// that more was durable, the damage is told with the commits that are missing.
+#[test]
+fn damage_is_never_silently_less() {
+    let place = synced_one_by_one(24);
+    for number in place.numbers() {
+        let path = place.segment(number);
+        let whole = fs::read(&path).unwrap();
+        let end = whole.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        for at in (0..48).chain((48..START).step_by(97)).chain(START..end) {
+            let mut flipped = whole.clone();
+            flipped[at] ^= 1 << (at % 8);
+            fs::write(&path, &flipped).unwrap();
+            told(&place, &format!("bit {} of byte {at} of segment {number}", at % 8));
+            fs::write(&path, &whole[..at]).unwrap();
+            told(&place, &format!("segment {number} cut at {at}"));
+        }
+        fs::remove_file(&path).unwrap();
+        told(&place, &format!("segment {number} is missing"));
+        fs::write(&path, &whole).unwrap();
+    }
+    place.holds(0, 24);
+}
+
+fn told(place: &Place, what: &str) {
+    let (found, damage) = commits(&place.path(), 0);
+    for (commit, bytes) in &found {
+        assert_eq!(*bytes, changes(*commit), "{what}");
+    }
+    let newest = found.len() as u64;
+    match damage {
+        None => assert_eq!(shown_to_be_durable(place).max(newest), newest, "{what}: nobody said so"),
+        Some(damage) => {
+            let says = format!("the commits {} to ", newest + 1);
+            assert!(damage.contains(".log") && damage.contains(&says), "{what}: {damage}");
+        }
+    }
+}
+
+/// The newest commit that some record, wherever it is, shows to have been durable.
+fn shown_to_be_durable(place: &Place) -> u64 {
+    let mut durable = 0;
+    for number in place.numbers() {
+        let bytes = fs::read(place.segment(number)).unwrap();
+        for at in (START..bytes.len()).step_by(record::ALIGN) {
+            if let Some(record) = record::read(&bytes[at..], number) {
+                durable = durable.max(record.header.durable);
+            }
+        }
+    }
+    durable
+}
+
+/// Segments that changed places, or that are there twice, are told, and so is the log of another hub.
+#[test]
+fn segments_in_the_wrong_place_are_told() {
+    let place = synced_one_by_one(40);
+    let [first, second] = [1, 2].map(|number| place.segment(number));
+    let [one, two] = [&first, &second].map(|path| fs::read(path).unwrap());
+    for (in_first, in_second) in [(&two, &one), (&one, &one), (&two, &two)] {
+        fs::write(&first, in_first).unwrap();
+        fs::write(&second, in_second).unwrap();
+        let (_, damage) = commits(&place.path(), 0);
+        assert!(damage.unwrap().contains("is damaged at byte"));
+    }
+    fs::write(&first, &one).unwrap();
+    fs::write(&second, &two).unwrap();
+    place.holds(0, 40);
+    let error = read(&place.path(), Uuid::from_u128(8), 0, &mut |_, _| Ok(())).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupted);
+    assert!(error.to_string().contains("another hub"), "{error}");
+}
+
+/// The log begins behind the commits that were kept elsewhere, or says which ones are missing.
+#[test]
+fn the_log_is_complete_from_the_commit_that_is_kept_on() {
+    let place = Place::new();
+    let log = place.open(0);
+    append(&log, 1..=60);
+    log.sync().unwrap();
+    log.trim(40).unwrap();
+    log.make_room().unwrap();
+    place.holds(40, 60);
+    let (found, damage) = commits(&place.path(), 3);
+    assert!(found.is_empty());
+    let damage = damage.unwrap();
+    assert!(damage.contains("the commits 4 to "), "{damage}");
+}
+
+/// What is kept elsewhere up to the end of the log needs no segment: the log begins anew behind it.
+#[test]
+fn a_log_begins_anew_behind_what_is_kept() {
+    let place = Place::new();
+    let log = place.open(0);
+    append(&log, 1..=20);
+    log.sync().unwrap();
+    drop(log);
+    // More is kept than the log has.
+    let log = place.open(30);
+    append(&log, 31..=35);
+    log.sync().unwrap();
+    place.holds(30, 35);
+    drop(log);
+    // All of it is known to be kept, and nothing is read.
+    let reading = skip(&place.path(), 35).unwrap();
+    let log = FileLog::open(&place.path(), HUB, SEGMENT, &reading, 35).unwrap();
+    append(&log, 36..=37);
+    log.sync().unwrap();
+    place.holds(35, 37);
+}

@@ -1,0 +1,244 @@
+//! A disk in memory that loses what a crash may lose, and the chance that decides.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::log::disk::Disk;
+
+/// What a disk writes whole or not at all.
+const SECTOR: usize = 512;
+
+/// Draws numbers that follow from a seed.
+#[derive(Debug)]
+pub(crate) struct Chance {
+    seed: u64,
+    drawn: u64,
+}
+
+impl Chance {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { seed, drawn: 0 }
+    }
+
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        self.drawn += 1;
+        xxh3_64_with_seed(&self.drawn.to_le_bytes(), self.seed) % bound
+    }
+
+    pub(crate) fn one_in(&mut self, bound: u64) -> bool {
+        self.below(bound) == 0
+    }
+}
+
+/// A file: what is durable, and what was written since.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Content {
+    durable: Vec<u8>,
+    writes: Vec<(usize, Vec<u8>)>,
+}
+
+impl Content {
+    fn newest(&self) -> Vec<u8> {
+        let mut bytes = self.durable.clone();
+        self.writes.iter().for_each(|(at, write)| put(&mut bytes, *at, write));
+        bytes
+    }
+}
+
+fn put(bytes: &mut Vec<u8>, at: usize, write: &[u8]) {
+    bytes.resize(bytes.len().max(at + write.len()), 0);
+    bytes[at..at + write.len()].copy_from_slice(write);
+}
+
+pub(crate) type Shared = Arc<Mutex<Content>>;
+type Names = BTreeMap<u64, Shared>;
+
+#[derive(Clone, Debug)]
+enum Change {
+    Make(u64, Shared),
+    Rename(u64, u64),
+    Remove(u64),
+}
+
+fn change(names: &mut Names, change: &Change) {
+    match change {
+        Change::Make(number, content) => drop(names.insert(*number, Arc::clone(content))),
+        Change::Rename(from, to) => {
+            let content = names.remove(from).unwrap();
+            names.insert(*to, content);
+        }
+        Change::Remove(number) => drop(names.remove(number)),
+    }
+}
+
+/// A directory in memory.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Memory(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    names: Names,
+    durable: Names,
+    /// What was changed since the names were durable, in order: a file system keeps a beginning of it.
+    changes: Vec<Change>,
+    /// After how many more operations the power goes; `None` is never.
+    fuse: Option<u64>,
+}
+
+impl Memory {
+    /// Does something that changes the disk, if there is power.
+    pub(crate) fn with<R>(&self, act: impl FnOnce(&mut State) -> R) -> Result<R> {
+        let mut state = self.0.lock().unwrap();
+        match &mut state.fuse {
+            Some(0) => return Err(Error::new(ErrorKind::Io, "the power is gone")),
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        Ok(act(&mut state))
+    }
+
+    fn rename_now(state: &mut State, made: Change) {
+        change(&mut state.names, &made);
+        state.changes.push(made);
+    }
+
+    pub(crate) fn set_fuse(&self, fuse: Option<u64>) {
+        self.0.lock().unwrap().fuse = fuse;
+    }
+
+    /// The disk after the power was gone and took everything that was not synced.
+    pub(crate) fn durable(&self) -> Self {
+        let state = self.0.lock().unwrap();
+        let names = state.durable.iter().map(|(number, content)| {
+            let durable = content.lock().unwrap().durable.clone();
+            let content = Content {
+                durable,
+                writes: Vec::new(),
+            };
+            (*number, Arc::new(Mutex::new(content)))
+        });
+        let names: Names = names.collect();
+        Self(Arc::new(Mutex::new(State {
+            durable: names.clone(),
+            names,
+            changes: Vec::new(),
+            fuse: None,
+        })))
+    }
+
+    /// The disk after the power was gone: of what was not synced any sectors are there, and a beginning of the names.
+    pub(crate) fn crash(&self, chance: &mut Chance) -> Self {
+        let state = self.0.lock().unwrap();
+        let mut names = state.durable.clone();
+        let kept = chance.below(state.changes.len() as u64 + 1) as usize;
+        state.changes[..kept].iter().for_each(|made| change(&mut names, made));
+        let survive = |content: &Shared, chance: &mut Chance| {
+            let content = content.lock().unwrap();
+            let mut bytes = content.durable.clone();
+            let mode = chance.below(3);
+            for (at, write) in &content.writes {
+                for (index, sector) in write.chunks(SECTOR).enumerate() {
+                    let is_kept = match mode {
+                        0 => false,
+                        1 => true,
+                        _ => chance.one_in(2),
+                    };
+                    if is_kept {
+                        put(&mut bytes, at + index * SECTOR, sector);
+                    }
+                }
+            }
+            Arc::new(Mutex::new(Content {
+                durable: bytes,
+                writes: Vec::new(),
+            }))
+        };
+        let names: Names = names
+            .iter()
+            .map(|(number, content)| (*number, survive(content, chance)))
+            .collect();
+        Self(Arc::new(Mutex::new(State {
+            durable: names.clone(),
+            names,
+            changes: Vec::new(),
+            fuse: None,
+        })))
+    }
+}
+
+impl Disk for Memory {
+    type File = Shared;
+
+    fn prepare(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn list(&self) -> Result<Vec<u64>> {
+        Ok(self.0.lock().unwrap().names.keys().copied().collect())
+    }
+
+    fn read(&self, number: u64) -> Result<Vec<u8>> {
+        Ok(self.0.lock().unwrap().names[&number].lock().unwrap().newest())
+    }
+
+    fn open(&self, number: u64) -> Result<Shared> {
+        self.with(|state| {
+            if let Some(content) = state.names.get(&number) {
+                return Arc::clone(content);
+            }
+            let content = Shared::default();
+            Self::rename_now(state, Change::Make(number, Arc::clone(&content)));
+            content
+        })
+    }
+
+    fn length(&self, _number: u64, file: &Shared) -> Result<usize> {
+        Ok(file.lock().unwrap().newest().len())
+    }
+
+    fn write(&self, _number: u64, file: &Shared, bytes: &[u8], at: usize) -> Result<()> {
+        // A write that the power interrupts may have come through in part.
+        file.lock().unwrap().writes.push((at, bytes.to_vec()));
+        self.with(|_| ())
+    }
+
+    fn sync(&self, _number: u64, file: &Shared) -> Result<()> {
+        self.with(|_| {
+            let mut content = file.lock().unwrap();
+            content.durable = content.newest();
+            content.writes.clear();
+        })
+    }
+
+    fn rename(&self, from: u64, to: u64) -> Result<()> {
+        self.with(|state| Self::rename_now(state, Change::Rename(from, to)))
+    }
+
+    fn remove(&self, number: u64) -> Result<()> {
+        self.with(|state| Self::rename_now(state, Change::Remove(number)))
+    }
+
+    fn sync_names(&self) -> Result<()> {
+        self.with(|state| {
+            state.durable = state.names.clone();
+            state.changes.clear();
+        })
+    }
+
+    fn path(&self, number: u64) -> PathBuf {
+        PathBuf::from(format!("{number}.log"))
+    }
+}
+
+/// Runs `live` with so many seeds, or with a multiple that `ABIDE_SEEDS` gives, and names the one that fails.
+pub(crate) fn each_seed(seeds: u64, live: impl Fn(u64) + std::panic::RefUnwindSafe) {
+    let wanted = std::env::var("ABIDE_SEEDS").ok().and_then(|wanted| wanted.parse().ok());
+    for seed in 0..wanted.map_or(seeds, |wanted: u64| wanted.max(20) * seeds / 200) {
+        let lived = std::panic::catch_unwind(|| live(seed));
+        assert!(lived.is_ok(), "seed {seed} fails");
+    }
+}

@@ -1,0 +1,370 @@
+//! A store that is a log, with fronts over a base: what is written is in the log and in a front, and the base follows.
+//!
+//! ```text
+//! write ──► log, in memory ──► front                   (waits for no disk)
+//! sync  ──► log, on disk
+//! work  ──► freeze the front ──► make it durable ──► base ──► trim the log
+//! ```
+//!
+//! The base always has exactly the commits up to one of them, and the log has everything behind that one.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use super::front::{Front, Fronts, View};
+use super::{Batch, Reader, Visitor};
+use crate::error::{Error, ErrorKind, Result};
+use crate::log::Log;
+
+/// What lies below the fronts: a store that takes rows in large, ordered portions.
+pub(super) trait Base: Reader + Send + Sync + fmt::Debug {
+    /// Takes in the rows of a front, all or none, and makes them durable.
+    fn take(&self, front: &Front) -> Result<()>;
+
+    /// A view that later writes do not change.
+    fn snapshot(&self) -> Box<dyn Reader + '_>;
+}
+
+/// What is held in memory and left in the log until the base has it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// Bytes of the front that takes in commits.
+    pub(super) front_bytes: usize,
+    /// Bytes of log that an open after a crash may have to read.
+    pub(super) log_bytes: u64,
+}
+
+/// A log, fronts and a base.
+#[derive(Debug)]
+pub(super) struct Durable<L, B> {
+    log: L,
+    base: B,
+    fronts: Fronts,
+    bounds: Bounds,
+    state: Mutex<State>,
+    /// Wakes the thread that works.
+    work: Condvar,
+    /// Tells that something has become durable, or reached the base, or failed.
+    moved: Condvar,
+    failed: AtomicBool,
+    stalls: AtomicU64,
+    /// Changes that were in fronts which the base has taken, and the rows that were left of them.
+    changes: AtomicU64,
+    rows: AtomicU64,
+}
+
+#[derive(Debug)]
+struct State {
+    /// The newest durable commit.
+    durable: u64,
+    /// The newest commit that the base has.
+    kept: u64,
+    /// The commit up to which somebody waits for the base.
+    wanted: u64,
+    /// Whether the thread that works waits for work.
+    is_idle: bool,
+    /// How many threads wait for `moved`.
+    waiting: usize,
+    is_stopping: bool,
+    error: Option<Error>,
+}
+
+/// What the thread that works has to do next.
+enum Task {
+    MakeRoom,
+    Materialize,
+    End,
+}
+
+/// Stops everything when a thread panics in the middle of it: what was begun is not finished, and nobody may build on it.
+struct Panic<'a, L: Log, B: Base> {
+    store: &'a Durable<L, B>,
+}
+
+impl<L: Log, B: Base> Drop for Panic<'_, L, B> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let text = "a thread of the store panicked; open the hub again";
+            self.store.fail(&Error::new(ErrorKind::Poisoned, text));
+        }
+    }
+}
+
+/// What is known of a store beside its log.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Progress {
+    pub(super) front_rows: u64,
+    pub(super) front_bytes: u64,
+    /// Commits that the base does not have yet.
+    pub(super) lag: u64,
+    pub(super) stalls: u64,
+    pub(super) materialized_changes: u64,
+    pub(super) materialized_rows: u64,
+}
+
+impl<L: Log, B: Base> Durable<L, B> {
+    /// A store whose base has the commits up to `kept`, and whose `fronts` have the others; all of them are durable.
+    pub(super) fn new(log: L, base: B, fronts: Fronts, kept: u64, bounds: Bounds) -> Self {
+        let durable = fronts.newest();
+        Self {
+            log,
+            base,
+            fronts,
+            bounds,
+            state: Mutex::new(State {
+                durable,
+                kept,
+                wanted: kept,
+                is_idle: false,
+                waiting: 0,
+                is_stopping: false,
+                error: None,
+            }),
+            work: Condvar::new(),
+            moved: Condvar::new(),
+            failed: AtomicBool::new(false),
+            stalls: AtomicU64::new(0),
+            changes: AtomicU64::new(0),
+            rows: AtomicU64::new(0),
+        }
+    }
+
+    /// Writes the next commit: it is visible, and durable after the next sync. It waits only if the base cannot keep up.
+    pub(super) fn write(&self, batch: &Batch) -> Result<()> {
+        self.check()?;
+        if self.is_full() {
+            self.wait_for_room()?;
+        }
+        self.fronts
+            .apply(batch.changes(), |commit| self.log.append(commit, batch.encoded()));
+        Ok(())
+    }
+
+    /// Makes everything durable that was written before the call. An error is final.
+    pub(super) fn sync(&self) -> Result<()> {
+        self.check()?;
+        let _panic = Panic { store: self };
+        match self.log.sync() {
+            Ok(durable) => {
+                let mut state = self.state();
+                // Another thread may have synced more and come first.
+                state.durable = state.durable.max(durable);
+                self.stir(state);
+                Ok(())
+            }
+            Err(error) => {
+                // What could not be written may be gone from memory, and a second sync would claim that it is there.
+                self.fail(&error);
+                Err(error)
+            }
+        }
+    }
+
+    /// Brings everything that is durable to the base, and waits until it is there.
+    pub(super) fn materialize(&self) -> Result<()> {
+        let mut state = self.state();
+        let wanted = state.durable;
+        state.wanted = state.wanted.max(wanted);
+        if std::mem::take(&mut state.is_idle) {
+            self.work.notify_one();
+        }
+        self.wait(state, |state| state.kept >= wanted)
+    }
+
+    pub(super) fn view(&self) -> View<'_> {
+        View::newest(&self.fronts, || self.base.snapshot())
+    }
+
+    pub(super) fn base(&self) -> &B {
+        &self.base
+    }
+
+    pub(super) fn log(&self) -> &L {
+        &self.log
+    }
+
+    pub(super) fn progress(&self) -> Progress {
+        let size = self.fronts.size();
+        let kept = self.state().kept;
+        Progress {
+            front_rows: size.rows as u64,
+            front_bytes: size.bytes as u64,
+            lag: self.fronts.newest().saturating_sub(kept),
+            stalls: self.stalls.load(Ordering::Relaxed),
+            materialized_changes: self.changes.load(Ordering::Relaxed),
+            materialized_rows: self.rows.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Why nothing more is written, if so.
+    fn check(&self) -> Result<()> {
+        if !self.failed.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let error = self.state().error.clone();
+        Err(error.unwrap_or_else(|| Error::new(ErrorKind::Poisoned, "the store has failed; open the hub again")))
+    }
+
+    /// Stops everything with an error.
+    fn fail(&self, error: &Error) {
+        let mut state = self.state();
+        state.error.get_or_insert_with(|| error.clone());
+        self.failed.store(true, Ordering::Release);
+        drop(state);
+        self.moved.notify_all();
+        self.work.notify_all();
+    }
+
+    /// Whether a write has to wait: the base is behind, or so much is not durable.
+    fn is_full(&self) -> bool {
+        let (size, log) = (self.fronts.size(), self.log.stats());
+        size.active_bytes >= 2 * self.bounds.front_bytes
+            || log.unsynced_bytes >= self.bounds.front_bytes as u64
+            // What is left of the log then is a segment in which nothing is needed.
+            || log.live_bytes >= 2 * self.bounds.log_bytes && size.rows > 0
+    }
+
+    fn wait_for_room(&self) -> Result<()> {
+        self.stalls.fetch_add(1, Ordering::Relaxed);
+        self.wait(self.state(), |_| !self.is_full())
+    }
+
+    /// Waits until something is so.
+    fn wait(&self, mut state: MutexGuard<'_, State>, is_so: impl Fn(&State) -> bool) -> Result<()> {
+        loop {
+            if let Some(error) = &state.error {
+                return Err(error.clone());
+            }
+            if is_so(&state) {
+                return Ok(());
+            }
+            if state.is_stopping {
+                return Err(Error::new(ErrorKind::Closed, "the store is closed; open the hub again"));
+            }
+            state.waiting += 1;
+            state = self.moved.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.waiting -= 1;
+        }
+    }
+
+    /// Wakes whoever waits for what has just changed.
+    fn stir(&self, mut state: MutexGuard<'_, State>) {
+        let (is_waited_for, is_idle) = (state.waiting > 0, state.is_idle);
+        let has_work = is_idle && self.next(&state).is_some();
+        if has_work {
+            state.is_idle = false;
+        }
+        drop(state);
+        if is_waited_for {
+            self.moved.notify_all();
+        }
+        if has_work {
+            self.work.notify_one();
+        }
+    }
+
+    /// The next thing to do, if there is one.
+    fn next(&self, state: &State) -> Option<Task> {
+        if state.is_stopping || state.error.is_some() {
+            return Some(Task::End);
+        }
+        if self.log.wants_room() {
+            return Some(Task::MakeRoom);
+        }
+        let is_due = state.wanted > state.kept
+            || self.fronts.size().active_bytes >= self.bounds.front_bytes
+            || self.log.stats().live_bytes >= self.bounds.log_bytes;
+        (is_due && self.fronts.newest() > state.kept).then_some(Task::Materialize)
+    }
+
+    /// Does what there is to do behind the writes, until [`stop`](Self::stop) or an error.
+    pub(super) fn work(&self) {
+        let _panic = Panic { store: self };
+        loop {
+            let done = match self.wait_for_work() {
+                Task::MakeRoom => self.log.make_room(),
+                Task::Materialize => self.materialize_next(),
+                Task::End => return,
+            };
+            if let Err(error) = done {
+                self.fail(&error);
+            }
+        }
+    }
+
+    /// Lets [`work`](Self::work) come to an end.
+    pub(super) fn stop(&self) {
+        self.state().is_stopping = true;
+        self.moved.notify_all();
+        self.work.notify_all();
+    }
+
+    fn wait_for_work(&self) -> Task {
+        let mut state = self.state();
+        loop {
+            if let Some(task) = self.next(&state) {
+                state.is_idle = false;
+                return task;
+            }
+            state.is_idle = true;
+            state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Brings what was written until now to the base.
+    fn materialize_next(&self) -> Result<()> {
+        let (commit, front) = self.fronts.freeze();
+        if let Some(front) = front {
+            // Whoever waited for room has it now.
+            self.stir(self.state());
+            // What is not durable in the log must not be in the base: a power loss would leave a gap between the two.
+            if self.state().durable < commit {
+                self.sync()?;
+            }
+            self.bring(&front)?;
+            self.fronts.retire();
+        }
+        self.keep(commit)
+    }
+
+    /// Writes a front to the base.
+    fn bring(&self, front: &Arc<Front>) -> Result<()> {
+        self.base.take(front)?;
+        self.changes.fetch_add(front.changes(), Ordering::Relaxed);
+        self.rows.fetch_add(front.rows() as u64, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Notes that the base has the commits up to `kept`, and gives up their records.
+    fn keep(&self, kept: u64) -> Result<()> {
+        self.log.trim(kept)?;
+        let mut state = self.state();
+        state.kept = kept;
+        self.stir(state);
+        Ok(())
+    }
+
+    /// A thread that panicked leaves nothing half done here: each change is one assignment.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<L: Log, B: Base> Reader for Durable<L, B> {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.fronts.get(key).map_or_else(|| self.base.get(key), Ok)
+    }
+
+    fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
+        self.fronts.get_many(keys, &self.base)
+    }
+
+    fn visit(&self, range: Range<Vec<u8>>, visitor: &mut Visitor<'_>) -> Result<()> {
+        self.view().visit(range, visitor)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+//! One ordered walk over several fronts and the base below them.
+
+use std::ops::{Bound, ControlFlow, Range};
+
+use super::{Chunk, Front, shards_of};
+use crate::error::Result;
+use crate::store::{Reader, Visitor};
+
+/// How many rows a walk copies at first, since many want one only; then twice as many each time.
+const FIRST_ROWS: usize = 4;
+
+/// The most rows that are copied at once.
+const MOST_ROWS: usize = 128;
+
+/// The rows of one shard of one front, in order.
+struct Source<'a> {
+    front: &'a Front,
+    shard: usize,
+    commit: u64,
+    chunk: Chunk,
+    limit: usize,
+}
+
+impl<'a> Source<'a> {
+    fn new(front: &'a Front, shard: usize, range: &Range<Vec<u8>>, commit: u64) -> Self {
+        let start = Bound::Included(&range.start[..]);
+        Self {
+            front,
+            shard,
+            commit,
+            chunk: front.chunk(shard, start, &range.end, commit, FIRST_ROWS),
+            limit: FIRST_ROWS,
+        }
+    }
+
+    /// Goes to the next row, and copies more behind the last one that was copied.
+    fn advance(&mut self, end: &[u8]) {
+        if self.chunk.rows.len() == 1 && self.chunk.has_more {
+            self.limit = (2 * self.limit).min(MOST_ROWS);
+            let last = self.chunk.key().unwrap_or_default();
+            self.chunk = self
+                .front
+                .chunk(self.shard, Bound::Excluded(last), end, self.commit, self.limit);
+        } else {
+            self.chunk.rows.pop_front();
+        }
+    }
+}
+
+/// The keys of several fronts in order, each with its newest value as of a commit.
+struct Merged<'a> {
+    /// Those of newer fronts first.
+    sources: Vec<Source<'a>>,
+    end: &'a [u8],
+}
+
+impl<'a> Merged<'a> {
+    fn new(fronts: impl Iterator<Item = &'a Front>, range: &'a Range<Vec<u8>>, commit: u64) -> Self {
+        let sources = fronts.flat_map(|front| {
+            let shards = if front.rows() == 0 { 0..0 } else { shards_of(range) };
+            shards.map(move |shard| Source::new(front, shard, range, commit))
+        });
+        Self {
+            sources: sources.filter(|source| source.chunk.key().is_some()).collect(),
+            end: &range.end,
+        }
+    }
+
+    /// Shows the keys before `end` to a visitor, and passes them.
+    fn show_before(&mut self, end: Option<&[u8]>, visitor: &mut Visitor<'_>) -> ControlFlow<()> {
+        loop {
+            let keys = self.sources.iter().enumerate();
+            let keys = keys.filter_map(|(index, source)| Some((source.chunk.key()?, index)));
+            // Of equal keys that of the newest front, which comes first.
+            let Some((key, newest)) = keys.min() else {
+                return ControlFlow::Continue(());
+            };
+            if end.is_some_and(|end| key >= end) {
+                return ControlFlow::Continue(());
+            }
+            self.show(newest, visitor)?;
+        }
+    }
+
+    /// Shows what the newest front that knows `key` has of it, where no key before it is left. Nothing if no front knows it.
+    fn show_at(&mut self, key: &[u8], visitor: &mut Visitor<'_>) -> Option<ControlFlow<()>> {
+        let newest = self.sources.iter().position(|source| source.chunk.key() == Some(key))?;
+        Some(self.show(newest, visitor))
+    }
+
+    /// Shows the first row of a source, unless it was deleted, and passes it and the older ones of its key.
+    fn show(&mut self, newest: usize, visitor: &mut Visitor<'_>) -> ControlFlow<()> {
+        let (newer, older) = self.sources.split_at_mut(newest + 1);
+        let source = &mut newer[newest];
+        let Some(key) = source.chunk.key() else {
+            return ControlFlow::Continue(());
+        };
+        for source in older {
+            if source.chunk.key() == Some(key) {
+                source.advance(self.end);
+            }
+        }
+        let flow = match source.chunk.value() {
+            Some(value) => visitor(key, value),
+            None => ControlFlow::Continue(()),
+        };
+        source.advance(self.end);
+        flow
+    }
+}
+
+/// Shows the rows of fronts, the newest of them first, and of the base below them, in order, each key once.
+pub(super) fn visit<'a>(
+    fronts: impl Iterator<Item = &'a Front>,
+    base: &dyn Reader,
+    range: &'a Range<Vec<u8>>,
+    commit: u64,
+    visitor: &mut Visitor<'_>,
+) -> Result<()> {
+    if range.is_empty() {
+        return Ok(());
+    }
+    let mut fronts = Merged::new(fronts, range, commit);
+    let mut has_ended = false;
+    base.visit(range.clone(), &mut |key, value| {
+        let before = fronts.show_before(Some(key), visitor);
+        let flow = match before {
+            ControlFlow::Break(()) => before,
+            ControlFlow::Continue(()) => fronts.show_at(key, visitor).unwrap_or_else(|| visitor(key, value)),
+        };
+        has_ended = flow.is_break();
+        flow
+    })?;
+    if !has_ended {
+        // How it ends does not matter: there is nothing behind it.
+        let _ = fronts.show_before(None, visitor);
+    }
+    Ok(())
+}

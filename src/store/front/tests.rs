@@ -1,0 +1,202 @@
+//! The fronts over a base, beside a plain map for each commit.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::ControlFlow;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::store::{Batch, Model, Reader, Store};
+
+type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// What one test does, in order.
+#[derive(Clone, Debug)]
+enum Act {
+    /// A commit with these changes: a key, and a value or a deletion.
+    Commit(Vec<(u8, Option<u8>)>),
+    /// Opens a view of the newest commit.
+    Open,
+    /// Closes one of the views.
+    Close(usize),
+    /// Begins a new front; the older one stays as it is.
+    Freeze,
+    /// Brings the oldest frozen front to the base.
+    Retire,
+}
+
+fn acts() -> impl Strategy<Value = Vec<Act>> {
+    let change = (0..12_u8, proptest::option::weighted(0.6, any::<u8>()));
+    let act = prop_oneof![
+        6 => proptest::collection::vec(change, 1..6).prop_map(Act::Commit),
+        2 => Just(Act::Open),
+        2 => (0..4_usize).prop_map(Act::Close),
+        1 => Just(Act::Freeze),
+        1 => Just(Act::Retire),
+    ];
+    proptest::collection::vec(act, 1..60)
+}
+
+/// Keys of three partitions, and one that is of none.
+fn key(number: u8) -> Vec<u8> {
+    match number {
+        0 => vec![0],
+        number => vec![0, number % 3, number],
+    }
+}
+
+/// All rows as a reader sees them, with every way of reading.
+fn seen(reader: &dyn Reader) -> Rows {
+    let (mut all, mut last) = (Rows::new(), None::<Vec<u8>>);
+    let mut show = |key: &[u8], value: &[u8]| {
+        assert!(
+            last.as_deref().is_none_or(|last| last < key),
+            "keys come in order, each once"
+        );
+        last = Some(key.to_vec());
+        all.insert(key.to_vec(), value.to_vec());
+        ControlFlow::Continue(())
+    };
+    reader.visit(Vec::new()..vec![0xff; 4], &mut show).unwrap();
+    let mut rows = Rows::new();
+    let mut walk = |range: Range<Vec<u8>>| rows.extend(reader.scan(range, usize::MAX).unwrap());
+    walk(vec![0]..vec![0, 0]);
+    walk(vec![0, 0]..vec![0, 1]);
+    walk(vec![0, 1]..vec![0, 1, 6]);
+    walk(vec![0, 1, 6]..vec![0, 2]);
+    walk(vec![0, 2]..vec![0, 2, 0xff]);
+    assert_eq!(rows, all, "the parts are the whole");
+    let keys: Vec<_> = (0..12).map(key).collect();
+    let many = reader.get_many(&keys).unwrap();
+    for (key, many) in keys.iter().zip(many) {
+        assert_eq!(many, all.get(key).cloned(), "reads and walks agree");
+        assert_eq!(reader.get(key).unwrap(), many);
+        assert_eq!(
+            reader.first_key(key.clone()..vec![0xff]).unwrap(),
+            all.range(key.clone()..).next().map(|(key, _)| key.clone())
+        );
+    }
+    all
+}
+
+/// The rows that a front leaves, in the base.
+fn bring(front: &Front, base: &Model) {
+    let mut batch = Batch::default();
+    front.for_each(|key, value| match value {
+        Some(value) => batch.put(key, value),
+        None => batch.delete(key),
+    });
+    base.write(&batch).unwrap();
+}
+
+proptest! {
+    /// A view shows exactly its commits, whatever is written, frozen and brought to the base after it; the newest one shows all.
+    #[test]
+    fn a_snapshot_shows_exactly_its_commits(acts in acts()) {
+        let (fronts, base) = (Fronts::over(0), Model::new());
+        let mut truth = Rows::new();
+        let mut frozen = VecDeque::new();
+        let mut open: Vec<(View<'_>, Rows)> = Vec::new();
+        let mut commit = 0;
+        for act in acts {
+            match act {
+                Act::Commit(changes) => {
+                    commit += 1;
+                    let mut batch = Batch::default();
+                    for (number, value) in changes {
+                        let key = key(number);
+                        match value {
+                            Some(value) => match truth.insert(key.clone(), vec![value; usize::from(value)]) {
+                                None => batch.insert(&key, &truth[&key]),
+                                Some(_) => batch.put(&key, &truth[&key]),
+                            },
+                            None => {
+                                truth.remove(&key);
+                                batch.delete(&key);
+                            }
+                        }
+                    }
+                    fronts.apply(batch.changes(), |number| assert_eq!(number, commit));
+                }
+                Act::Open => open.push((View::newest(&fronts, || base.snapshot()), truth.clone())),
+                Act::Close(index) if index < open.len() => drop(open.remove(index)),
+                Act::Close(_) => {}
+                Act::Freeze => {
+                    let (newest, front) = fronts.freeze();
+                    prop_assert_eq!(newest, commit);
+                    frozen.extend(front);
+                }
+                Act::Retire => {
+                    if let Some(front) = frozen.pop_front() {
+                        bring(&front, &base);
+                        fronts.retire();
+                    }
+                }
+            }
+            prop_assert_eq!(&seen(&View::newest(&fronts, || base.snapshot())), &truth);
+            for key in (0..12).map(key) {
+                let newest = fronts.get(&key).unwrap_or_else(|| base.get(&key).unwrap());
+                prop_assert_eq!(newest.as_ref(), truth.get(&key));
+            }
+            for (view, rows) in &open {
+                prop_assert_eq!(&seen(view), rows);
+            }
+        }
+        drop(open);
+        // At the end the base has everything, whatever was elided on the way.
+        frozen.extend(fronts.freeze().1);
+        for front in frozen {
+            bring(&front, &base);
+            fronts.retire();
+        }
+        prop_assert_eq!(base.rows(), truth);
+    }
+
+    /// What was inserted and deleted leaves nothing, and memory is given back.
+    #[test]
+    fn what_was_put_as_new_and_deleted_leaves_nothing(keys in proptest::collection::vec(0..50_u8, 1..50)) {
+        let fronts = Fronts::over(0);
+        for round in 0..3 {
+            let mut there = std::collections::BTreeSet::new();
+            for &key in &keys {
+                let mut batch = Batch::default();
+                if there.insert(key) {
+                    batch.insert(&[key, key], &[round; 30]);
+                } else {
+                    batch.put(&[key, key], &[round; 20]);
+                }
+                fronts.apply(batch.changes(), |_| {});
+            }
+            prop_assert_eq!(fronts.size().rows, there.len());
+            for key in there {
+                let mut batch = Batch::default();
+                batch.delete(&[key, key]);
+                fronts.apply(batch.changes(), |_| {});
+            }
+            prop_assert_eq!((fronts.size().rows, fronts.size().bytes), (0, 0));
+        }
+        let front = fronts.freeze().1.unwrap();
+        front.for_each(|key, _| panic!("{key:?} is left"));
+    }
+}
+
+/// A key that changes in every commit keeps no more versions than there are views, however long one of them is open.
+#[test]
+fn versions_that_no_snapshot_shows_are_forgotten() {
+    let (fronts, base) = (Fronts::over(0), Model::new());
+    let mut old = None;
+    for commit in 1..3_000_u64 {
+        let mut batch = Batch::default();
+        batch.put(b"hot", commit.to_string().as_bytes());
+        let view = View::newest(&fronts, || base.snapshot());
+        fronts.apply(batch.changes(), |_| {});
+        let before = (commit > 1).then(|| (commit - 1).to_string().into_bytes());
+        assert_eq!(view.get(b"hot").unwrap(), before);
+        let bytes = fronts.size().bytes;
+        assert!(bytes < 600, "{bytes} bytes after commit {commit}");
+        if commit == 10 {
+            old = Some(view);
+        }
+    }
+    assert_eq!(old.unwrap().get(b"hot").unwrap(), Some(b"9".to_vec()));
+}
