@@ -202,7 +202,7 @@ impl HubBuilder {
         self
     }
 
-    /// How many bytes of log an open after a kill may have to read. 64 MiB if nothing is said.
+    /// How many bytes of log an open after a kill may have to read, about, and at least 128 KiB. 64 MiB if nothing is said.
     pub fn wal_limit(mut self, bytes: u64) -> Self {
         self.wal_limit = bytes;
         self

@@ -11,7 +11,7 @@ use super::disk::{Directory, Disk};
 use super::record;
 use super::segment::{self, START};
 use super::{Log, LogStats, Reading};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 
 /// How many bytes a buffer keeps when it is empty.
 const KEPT: usize = 4 << 20;
@@ -64,6 +64,9 @@ struct Tail<D: Disk> {
     full: VecDeque<Full<D>>,
     /// What was written last, for its memory; the two buffers take turns.
     buffer: Vec<u8>,
+    /// Whether a sync has begun and not ended well. What it was to write may be gone, and another one must not claim that it is
+    /// there.
+    is_broken: bool,
 }
 
 /// A segment that gets no more records.
@@ -130,7 +133,7 @@ impl<D: Disk> FileLog<D> {
             }
         }
         if let Some(newest) = full.back() {
-            newest.make_durable(&place.disk)?;
+            newest.make_durable(&place.disk, &reading.tail)?;
         }
         let number = reading.segments.last().map_or(1, |found| found.number + 1);
         let mut room = Room {
@@ -152,6 +155,7 @@ impl<D: Disk> FileLog<D> {
                 durable: reading.newest,
                 full,
                 buffer: Vec::new(),
+                is_broken: false,
             }),
             room: Mutex::new(room),
             has_next: AtomicBool::new(false),
@@ -196,12 +200,10 @@ impl<D: Disk> FileLog<D> {
 }
 
 impl<D: Disk> Full<D> {
-    /// Makes its records durable. Whoever wrote them may have been killed before they were, and then they were read from memory of
-    /// the operating system. If a sync failed there, that memory passes for written, so they are written once more. The segments
-    /// before it are durable, since each is synced before there is another one.
-    fn make_durable(&self, disk: &D) -> Result<()> {
-        let bytes = disk.read(self.segment.number)?;
-        let records = bytes.get(START..START + self.bytes as usize).unwrap_or_default();
+    /// Makes its records durable, as they were read. Whoever wrote them may have been killed before the sync, and then they were
+    /// read from the page cache. After a sync that failed these pages even pass for written, so the records are written once more.
+    /// The segments before this one are durable, since each is synced before there is another one.
+    fn make_durable(&self, disk: &D, records: &[u8]) -> Result<()> {
         self.segment.write(disk, records, START)?;
         self.segment.sync(disk)?;
         disk.sync_names()
@@ -283,9 +285,14 @@ impl<D: Disk> Log for FileLog<D> {
 
     fn sync(&self) -> Result<u64> {
         let mut tail = self.tail();
+        if std::mem::replace(&mut tail.is_broken, true) {
+            let text = "an earlier sync of the log failed; open the hub again";
+            return Err(Error::new(ErrorKind::Poisoned, text));
+        }
         let mut buffer = std::mem::take(&mut tail.buffer);
         std::mem::swap(&mut *self.appended(), &mut buffer);
         self.write(&mut tail, &mut buffer)?;
+        tail.is_broken = false;
         self.synced_bytes.fetch_add(buffer.len() as u64, Ordering::Relaxed);
         buffer.clear();
         buffer.shrink_to(KEPT);

@@ -24,6 +24,8 @@ pub(crate) struct Reading {
     pub(super) segments: Vec<Found>,
     /// The checksum of the newest record.
     pub(super) previous: u32,
+    /// The records of the last segment that has some, as they were read.
+    pub(super) tail: Vec<u8>,
 }
 
 /// A segment that was found.
@@ -142,6 +144,11 @@ impl<'a> Scan<'a> {
             if let Some(found) = reading.segments.last_mut() {
                 (found.last, found.end) = (commit, at);
             }
+        }
+        if at > START {
+            reading.tail.clear();
+            // Of a file that was cut the zeros behind the last record may be missing.
+            reading.tail.extend_from_slice(&self.bytes[START..at.min(self.bytes.len())]);
         }
         reading.damage = self.damage_behind(at, reading.newest);
         Ok(())

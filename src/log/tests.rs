@@ -89,7 +89,7 @@ fn commits(directory: &Path, kept: u64) -> (BTreeMap<u64, Vec<u8>>, Option<Strin
     (found, reading.damage)
 }
 
-fn append(log: &FileLog, commits: std::ops::RangeInclusive<u64>) {
+fn append(log: &impl Log, commits: std::ops::RangeInclusive<u64>) {
     for commit in commits {
         log.append(commit, &changes(commit));
     }
@@ -117,6 +117,27 @@ fn what_was_synced_is_there() {
         append(&log, 91 + 10 * life..=100 + 10 * life);
         assert_eq!(log.sync().unwrap(), 100 + 10 * life);
         place.holds(50, 100 + 10 * life);
+    }
+}
+
+/// What a sync that failed was to write is gone, so no later one may claim that it is there, whoever asks.
+#[test]
+fn a_failed_sync_is_final() {
+    let disk = memory::Memory::default();
+    let log = FileLog::open_on(disk.clone(), HUB, SEGMENT, &Reading::default(), 0).unwrap();
+    append(&log, 1..=3);
+    assert_eq!(log.sync().unwrap(), 3);
+    append(&log, 4..=5);
+    disk.set_fuse(Some(0));
+    assert!(log.sync().unwrap_err().to_string().contains("the power is gone"));
+    disk.set_fuse(None);
+    for _ in 0..2 {
+        let error = log.sync().unwrap_err();
+        assert!(
+            error.to_string().contains("an earlier sync of the log failed"),
+            "{error}"
+        );
+        append(&log, 6..=6);
     }
 }
 

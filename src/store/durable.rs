@@ -25,6 +25,9 @@ pub(super) trait Base: Reader + Send + Sync + fmt::Debug {
 
     /// A view that later writes do not change.
     fn snapshot(&self) -> Box<dyn Reader + '_>;
+
+    /// Ends what runs in the background, and with it whatever [`take`](Self::take) waits for.
+    fn stop(&self) {}
 }
 
 /// What is held in memory and left in the log until the base has it.
@@ -155,9 +158,9 @@ impl<L: Log, B: Base> Durable<L, B> {
                 Ok(())
             }
             Err(error) => {
-                // What could not be written may be gone from memory, and a second sync would claim that it is there.
                 self.fail(&error);
-                Err(error)
+                // Another thread may have failed before, with the error that is the cause of this one.
+                self.check()
             }
         }
     }
@@ -222,12 +225,13 @@ impl<L: Log, B: Base> Durable<L, B> {
         let (size, log) = (self.fronts.size(), self.log.stats());
         size.active_bytes >= 2 * self.bounds.front_bytes
             || log.unsynced_bytes >= self.bounds.front_bytes as u64
-            // What is left of the log then is a segment in which nothing is needed.
+            // With no rows in the fronts, what is left of the log is a segment in which nothing is needed.
             || log.live_bytes >= 2 * self.bounds.log_bytes && size.rows > 0
     }
 
     fn wait_for_room(&self) -> Result<()> {
         self.stalls.fetch_add(1, Ordering::Relaxed);
+        self.stir(self.state());
         self.wait(self.state(), |_| !self.is_full())
     }
 
@@ -275,7 +279,8 @@ impl<L: Log, B: Base> Durable<L, B> {
         }
         let is_due = state.wanted > state.kept
             || self.fronts.size().active_bytes >= self.bounds.front_bytes
-            || self.log.stats().live_bytes >= self.bounds.log_bytes;
+            || self.log.stats().live_bytes >= self.bounds.log_bytes
+            || self.log.stats().unsynced_bytes >= self.bounds.front_bytes as u64;
         (is_due && self.fronts.newest() > state.kept).then_some(Task::Materialize)
     }
 
@@ -297,6 +302,7 @@ impl<L: Log, B: Base> Durable<L, B> {
     /// Lets [`work`](Self::work) come to an end.
     pub(super) fn stop(&self) {
         self.state().is_stopping = true;
+        self.base.stop();
         self.moved.notify_all();
         self.work.notify_all();
     }

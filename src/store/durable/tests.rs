@@ -74,9 +74,17 @@ impl Log for Memory {
 impl Base for Model {
     fn take(&self, front: &Front) -> Result<()> {
         let mut batch = Batch::default();
-        front.for_each(|key, value| match value {
-            Some(value) => batch.put(key, value),
-            None => batch.delete(key),
+        let mut last = None::<Vec<u8>>;
+        front.for_each(|key, value| {
+            assert!(
+                last.as_deref().is_none_or(|last| last < key),
+                "keys come in order, each once"
+            );
+            last = Some(key.to_vec());
+            match value {
+                Some(value) => batch.put(key, value),
+                None => batch.delete(key),
+            }
         });
         Store::write(self, &batch)?;
         Store::sync(self)
@@ -179,6 +187,9 @@ fn a_full_front_is_brought_to_the_base() {
                     .unwrap();
             }
             store.sync().unwrap();
+        }
+        while store.progress().materialized_rows == 0 {
+            thread::yield_now();
         }
         store.materialize().unwrap();
     });

@@ -82,7 +82,7 @@ impl<'a> Merged<'a> {
         }
     }
 
-    /// Shows what the newest front that knows `key` has of it, where no key before it is left. Nothing if no front knows it.
+    /// Shows the newest value of `key`, after all keys before it were shown. Returns `None` if no front knows the key.
     fn show_at(&mut self, key: &[u8], visitor: &mut Visitor<'_>) -> Option<ControlFlow<()>> {
         let newest = self.sources.iter().position(|source| source.chunk.key() == Some(key))?;
         Some(self.show(newest, visitor))
@@ -100,12 +100,11 @@ impl<'a> Merged<'a> {
                 source.advance(self.end);
             }
         }
-        let flow = match source.chunk.value() {
-            Some(value) => visitor(key, value),
-            None => ControlFlow::Continue(()),
-        };
+        if let Some(value) = source.chunk.value() {
+            visitor(key, value)?;
+        }
         source.advance(self.end);
-        flow
+        ControlFlow::Continue(())
     }
 }
 

@@ -189,7 +189,8 @@ impl Front {
         shard.get(key)?.as_of(commit).map(|value| value.map(<[u8]>::to_vec))
     }
 
-    /// Shows what the base has to take of it, in order. Deletions of what the base never had are not among it. It changes no more.
+    /// Shows the rows that the base has to take, in the order of their keys. Deletions of rows that the base never had are left
+    /// out. Nothing may be applied meanwhile.
     pub(in crate::store) fn for_each(&self, mut show: impl FnMut(&[u8], Option<&[u8]>)) {
         for (prefix, index) in self.prefixes() {
             let shard = self.read(index);
@@ -202,7 +203,7 @@ impl Front {
         }
     }
 
-    /// The beginnings of its keys that decide the shard, in order, and the shard of each.
+    /// The distinct prefixes of its keys that decide the shard, in order, each with its shard.
     fn prefixes(&self) -> Vec<(Key, usize)> {
         let mut prefixes = Vec::new();
         for index in 0..SHARDS {

@@ -6,7 +6,8 @@ use std::ops::ControlFlow;
 use proptest::prelude::*;
 
 use super::*;
-use crate::store::{Batch, Model, Reader, Store};
+use crate::store::durable::Base;
+use crate::store::{Batch, Model, Reader};
 
 type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -26,9 +27,9 @@ enum Act {
 }
 
 fn acts() -> impl Strategy<Value = Vec<Act>> {
-    let change = (0..12_u8, proptest::option::weighted(0.6, any::<u8>()));
+    let change = (0..KEYS, proptest::option::weighted(0.7, any::<u8>()));
     let act = prop_oneof![
-        6 => proptest::collection::vec(change, 1..6).prop_map(Act::Commit),
+        6 => proptest::collection::vec(change, 1..20).prop_map(Act::Commit),
         2 => Just(Act::Open),
         2 => (0..4_usize).prop_map(Act::Close),
         1 => Just(Act::Freeze),
@@ -37,11 +38,15 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
     proptest::collection::vec(act, 1..60)
 }
 
-/// Keys of three partitions, and one that is of none.
+/// How many keys there are.
+const KEYS: u8 = 60;
+
+/// Keys of four partitions, two of which share a shard, and some that are of none.
 fn key(number: u8) -> Vec<u8> {
     match number {
         0 => vec![0],
-        number => vec![0, number % 3, number],
+        1 => vec![7],
+        number => vec![0, [0, 1, 2, 64][usize::from(number % 4)], number],
     }
 }
 
@@ -64,9 +69,11 @@ fn seen(reader: &dyn Reader) -> Rows {
     walk(vec![0, 0]..vec![0, 1]);
     walk(vec![0, 1]..vec![0, 1, 6]);
     walk(vec![0, 1, 6]..vec![0, 2]);
-    walk(vec![0, 2]..vec![0, 2, 0xff]);
+    walk(vec![0, 2]..vec![0, 3]);
+    walk(vec![0, 3]..vec![1]);
+    walk(vec![1]..vec![8]);
     assert_eq!(rows, all, "the parts are the whole");
-    let keys: Vec<_> = (0..12).map(key).collect();
+    let keys: Vec<_> = (0..KEYS).map(key).collect();
     let many = reader.get_many(&keys).unwrap();
     for (key, many) in keys.iter().zip(many) {
         assert_eq!(many, all.get(key).cloned(), "reads and walks agree");
@@ -81,12 +88,7 @@ fn seen(reader: &dyn Reader) -> Rows {
 
 /// The rows that a front leaves, in the base.
 fn bring(front: &Front, base: &Model) {
-    let mut batch = Batch::default();
-    front.for_each(|key, value| match value {
-        Some(value) => batch.put(key, value),
-        None => batch.delete(key),
-    });
-    base.write(&batch).unwrap();
+    Base::take(base, front).unwrap();
 }
 
 proptest! {
@@ -118,7 +120,7 @@ proptest! {
                     }
                     fronts.apply(batch.changes(), |number| assert_eq!(number, commit));
                 }
-                Act::Open => open.push((View::newest(&fronts, || base.snapshot()), truth.clone())),
+                Act::Open => open.push((View::newest(&fronts, || Base::snapshot(&base)), truth.clone())),
                 Act::Close(index) if index < open.len() => drop(open.remove(index)),
                 Act::Close(_) => {}
                 Act::Freeze => {
@@ -133,8 +135,8 @@ proptest! {
                     }
                 }
             }
-            prop_assert_eq!(&seen(&View::newest(&fronts, || base.snapshot())), &truth);
-            for key in (0..12).map(key) {
+            prop_assert_eq!(&seen(&View::newest(&fronts, || Base::snapshot(&base))), &truth);
+            for key in (0..KEYS).map(key) {
                 let newest = fronts.get(&key).unwrap_or_else(|| base.get(&key).unwrap());
                 prop_assert_eq!(newest.as_ref(), truth.get(&key));
             }
@@ -188,7 +190,7 @@ fn versions_that_no_snapshot_shows_are_forgotten() {
     for commit in 1..3_000_u64 {
         let mut batch = Batch::default();
         batch.put(b"hot", commit.to_string().as_bytes());
-        let view = View::newest(&fronts, || base.snapshot());
+        let view = View::newest(&fronts, || Base::snapshot(&base));
         fronts.apply(batch.changes(), |_| {});
         let before = (commit > 1).then(|| (commit - 1).to_string().into_bytes());
         assert_eq!(view.get(b"hot").unwrap(), before);

@@ -1,31 +1,36 @@
 //! RocksDB as the base below the fronts.
 
-use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
+use std::{fmt, fs, io};
 
 use rocksdb::{
-    DB, Error as RocksError, IngestExternalFileOptions, Options, ReadOptions, SstFileWriter, WaitForCompactOptions,
-    properties,
+    DB, Error as RocksError, ErrorKind as RocksErrorKind, IngestExternalFileOptions, Options, ReadOptions,
+    SstFileWriter, WaitForCompactOptions, properties,
 };
 
 use super::error::error;
 use super::reader::{self, Snapshot};
 use crate::error::Result;
+use crate::files::io_error;
 use crate::store::durable::Base;
 use crate::store::front::Front;
 use crate::store::{Reader, Visitor};
 
-/// The file that a front becomes. What a crash has left of one is written over.
+/// The file that a front becomes. RocksDB gives it another name, and removes this one when it has the table for good. A crash in
+/// between leaves two names of one table, so a file of this name is never opened, only removed.
 const FRONT: &str = "front.tmp";
 
-/// So many tables that are not sorted into each other make reads slow. A front waits until RocksDB has compacted them.
+/// So many tables that are not sorted into each other make reads slow. A front waits until RocksDB has compacted some of them.
 const UNSORTED_TABLES: u64 = 16;
 
-/// A database that takes whole tables only, so that it has neither a log nor rows in memory.
+/// How long to wait before the tables are counted again, in microseconds.
+const COUNT_AGAIN: u64 = 100_000;
+
+/// Takes only whole tables, and so needs no log and no memtable.
 pub(super) struct RocksBase {
     pub(super) database: DB,
-    /// Those with which it was opened: tables are made with them, too.
+    /// The options that it was opened with. Tables are made with the same ones.
     options: Options,
 }
 
@@ -37,6 +42,34 @@ impl RocksBase {
     /// A number that RocksDB knows of itself; 0 if it does not.
     pub(super) fn property(&self, name: impl rocksdb::CStrLike) -> u64 {
         self.database.property_int_value(name).ok().flatten().unwrap_or(0)
+    }
+
+    /// Removes what a crash or an error has left of a front.
+    pub(super) fn remove_leftover(&self) -> Result<()> {
+        let path = self.front();
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error("remove", &path, error)),
+            _ => Ok(()),
+        }
+    }
+
+    fn front(&self) -> PathBuf {
+        self.database.path().join(FRONT)
+    }
+
+    /// Waits until few tables are unsorted.
+    fn wait_for_compaction(&self) -> Result<()> {
+        let mut how = WaitForCompactOptions::default();
+        how.set_timeout(COUNT_AGAIN);
+        while self.property(properties::num_files_at_level(0)) >= UNSORTED_TABLES {
+            match self.database.wait_for_compact(&how) {
+                Err(failed) if failed.kind() != RocksErrorKind::TimedOut => {
+                    return Err(error("compact its tables", failed));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Writes a front to a file, if there is something in it.
@@ -64,14 +97,17 @@ impl RocksBase {
 impl Base for RocksBase {
     /// A front becomes a table, and RocksDB has it with one edit of its MANIFEST: whole or not at all.
     fn take(&self, front: &Front) -> Result<()> {
-        if self.property(properties::num_files_at_level(0)) >= UNSORTED_TABLES {
-            let compacted = self.database.wait_for_compact(&WaitForCompactOptions::default());
-            compacted.map_err(|failed| error("compact its tables", failed))?;
-        }
-        let path = self.database.path().join(FRONT);
-        let is_written = self.write(front, &path);
-        if !is_written.map_err(|failed| error("write a table", failed))? {
-            return Ok(());
+        self.wait_for_compaction()?;
+        self.remove_leftover()?;
+        let path = self.front();
+        match self.write(front, &path) {
+            Ok(true) => {}
+            Ok(false) => return self.remove_leftover(),
+            Err(failed) => {
+                // The disk may be full, and the next open needs some room. It removes the file if this cannot.
+                let _ = self.remove_leftover();
+                return Err(error("write a table", failed));
+            }
         }
         let mut how = IngestExternalFileOptions::default();
         how.set_move_files(true);
@@ -81,6 +117,10 @@ impl Base for RocksBase {
 
     fn snapshot(&self) -> Box<dyn Reader + '_> {
         Box::new(Snapshot::new(&self.database))
+    }
+
+    fn stop(&self) {
+        self.database.cancel_all_background_work(false);
     }
 }
 

@@ -283,6 +283,7 @@ fn open_existing(directory: &Path, format: Format, lock: DirectoryLock, how: &Op
     drop(read.base);
 
     let base = open_writable(&path, &options(how.memory_budget))?;
+    base.remove_leftover()?;
     make_private(&path)?;
     // The numbers of lost commits are given out again, and what the lost ones did outside must not count for the new ones.
     let is_new_life = format.copy || promise.is_broken(newest) || is_damaged;

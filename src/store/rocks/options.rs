@@ -11,12 +11,13 @@ const OPEN_FILES: i32 = 512;
 const CACHE_SHARD_BITS: i32 = 2;
 
 /// A table with so many deletions in so many rows in a row is compacted soon: messages and timers are written once
-/// and deleted once, and a scan that begins where they were has to step over every tombstone.
+/// and deleted once, and a scan that begins where they were has to step over every tombstone. RocksDB looks at the tables that it
+/// makes, not at the fronts that it takes in, of which there are never many.
 const TOMBSTONE_WINDOW: usize = 4096;
 const TOMBSTONES: usize = 2048;
 
-/// The part of the memory that one front may take. Three of them may be there for a moment, one that is brought to RocksDB and one
-/// that takes in commits and may have twice its size while it waits; the cache has the rest.
+/// The part of the memory that one front may take. For a moment fronts may take three times as much: one is brought to RocksDB, and
+/// the one that takes in commits may grow to twice its size meanwhile. The cache has the rest.
 ///
 /// A larger front coalesces more, and RocksDB compacts less behind it. Measured by turns, 8 MiB, 16 and 30: 482, 524 and 616
 /// thousand signals a second over 100 000 entities, and 24.9, 25.8 and 26.1 thousand orchestrations of five activities.
@@ -41,7 +42,7 @@ pub(super) fn options(memory_budget: usize) -> Options {
 
 /// Sets all options that are not RocksDB's own defaults.
 pub(crate) fn configure(options: &mut Options, memory_budget: usize) {
-    // With this off a failed flush may be forgotten.
+    // With this off RocksDB passes over some errors of its files.
     options.set_paranoid_checks(true);
     memory(options, memory_budget);
     compaction(options);

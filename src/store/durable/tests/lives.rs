@@ -1,5 +1,5 @@
-//! Many lives of log, fronts and base together. Power and process end at any moment: between write and sync, in a materialization,
-//! before and after a flush, while a segment is recycled, and while the store is opened.
+//! Many lives of log, fronts and base together. Power and process end at any moment: between write and sync, while the base takes
+//! a front, while a segment is recycled, and while the store is opened.
 
 use std::collections::BTreeMap;
 

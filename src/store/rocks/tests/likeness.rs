@@ -12,7 +12,7 @@ use crate::store::{Model, PageBounds};
 enum Step {
     Write(Vec<(Vec<u8>, Option<Vec<u8>>)>),
     Sync,
-    /// Moves RocksDB's rows from memory to a table, which must change nothing.
+    /// Brings all rows to RocksDB, which must change nothing.
     Flush,
     Get(Vec<u8>),
     GetMany(Vec<Vec<u8>>),

@@ -56,6 +56,36 @@ fn a_kill_loses_what_was_not_synced() {
     assert_eq!(newest(&open(&copy, &small()).unwrap()), 3);
 }
 
+/// A crash may leave the file of a front as a second name of the table that it became. Neither the table nor a copy of it is touched
+/// when the next front is written.
+#[test]
+fn a_table_with_a_second_name_is_left_alone() {
+    let place = tempfile::tempdir().unwrap();
+    let (directory, copy) = (place.path().join("hub"), place.path().join("copy"));
+    let store = open(&directory, &small()).unwrap().store;
+    acknowledged(&store, 1..=50);
+    store.flush();
+    store.checkpoint(&copy, 50).unwrap();
+    let table = database_files(&directory, |name| name.ends_with(".sst")).pop().unwrap();
+    let second = directory.join("db/front.tmp");
+    fs::hard_link(&table, &second).unwrap();
+    acknowledged(&store, 51..=51);
+    store.flush();
+    assert_holds(&store, 51);
+    drop(store);
+    fs::hard_link(&table, &second).unwrap();
+    let again = open(&directory, &small()).unwrap();
+    assert!(!second.exists());
+    acknowledged(&again.store, 52..=60);
+    again.store.flush();
+    assert_holds(&again.store, 60);
+    let how = OpenOptions {
+        restore: true,
+        ..small()
+    };
+    assert_holds(&open(&copy, &how).unwrap().store, 50);
+}
+
 /// A log of many lives is read as one, also where some of them ended before they had written anything.
 #[test]
 fn a_hub_that_is_killed_again_and_again_keeps_everything() {
