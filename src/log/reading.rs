@@ -148,7 +148,9 @@ impl<'a> Scan<'a> {
         if at > START {
             reading.tail.clear();
             // Of a file that was cut the zeros behind the last record may be missing.
-            reading.tail.extend_from_slice(&self.bytes[START..at.min(self.bytes.len())]);
+            reading
+                .tail
+                .extend_from_slice(&self.bytes[START..at.min(self.bytes.len())]);
         }
         reading.damage = self.damage_behind(at, reading.newest);
         Ok(())
