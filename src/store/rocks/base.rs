@@ -57,16 +57,15 @@ impl RocksBase {
         self.database.path().join(FRONT)
     }
 
-    /// Waits until few tables are unsorted.
+    /// Waits until few tables are unsorted, or RocksDB has nothing left to compact.
     fn wait_for_compaction(&self) -> Result<()> {
         let mut how = WaitForCompactOptions::default();
         how.set_timeout(COUNT_AGAIN);
         while self.property(properties::num_files_at_level(0)) >= UNSORTED_TABLES {
             match self.database.wait_for_compact(&how) {
-                Err(failed) if failed.kind() != RocksErrorKind::TimedOut => {
-                    return Err(error("compact its tables", failed));
-                }
-                _ => {}
+                Ok(()) => break,
+                Err(failed) if failed.kind() == RocksErrorKind::TimedOut => {}
+                Err(failed) => return Err(error("compact its tables", failed)),
             }
         }
         Ok(())
