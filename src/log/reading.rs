@@ -28,6 +28,16 @@ pub(crate) struct Reading {
     pub(super) tail: Vec<u8>,
 }
 
+impl Reading {
+    /// What is read of a log in which there is nothing behind commit `newest`.
+    pub(crate) fn ending_with(newest: u64) -> Self {
+        Self {
+            newest,
+            ..Self::default()
+        }
+    }
+}
+
 /// A segment that was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Found {
@@ -60,10 +70,7 @@ pub(crate) fn read(directory: &Path, hub: Uuid, after: u64, visitor: &mut Visito
 }
 
 pub(crate) fn read_on(disk: &impl Disk, hub: Uuid, after: u64, visitor: &mut Visitor<'_>) -> Result<Reading> {
-    let mut reading = Reading {
-        newest: after,
-        ..Reading::default()
-    };
+    let mut reading = Reading::ending_with(after);
     let mut last = None;
     for number in disk.list()? {
         let path = disk.path(number);
@@ -95,9 +102,8 @@ pub(crate) fn read_on(disk: &impl Disk, hub: Uuid, after: u64, visitor: &mut Vis
 pub(crate) fn skip(directory: &Path, newest: u64) -> Result<Reading> {
     let segments = Directory::new(directory).list()?.into_iter().map(Found::empty);
     Ok(Reading {
-        newest,
         segments: segments.collect(),
-        ..Reading::default()
+        ..Reading::ending_with(newest)
     })
 }
 

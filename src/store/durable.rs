@@ -170,10 +170,8 @@ impl<L: Log, B: Base> Durable<L, B> {
         let mut state = self.state();
         let wanted = state.durable;
         state.wanted = state.wanted.max(wanted);
-        if std::mem::take(&mut state.is_idle) {
-            self.work.notify_one();
-        }
-        self.wait(state, |state| state.kept >= wanted)
+        self.stir(state);
+        self.wait(self.state(), |state| state.kept >= wanted)
     }
 
     pub(super) fn view(&self) -> View<'_> {

@@ -125,7 +125,8 @@ pub(crate) fn open_unchecked(directory: &Path, memory_budget: usize) -> Result<(
         Err(failed) => return Err(promise.err().unwrap_or(failed)),
     };
     let newest = newest.map(number);
-    let promise = promise.and_then(|promise| promise.check(directory, newest.clone()?, store.damage.as_deref()));
+    let promise =
+        promise.and_then(|promise| promise.check(directory, newest.clone()?, store.reading.damage.as_deref()));
     Ok((
         Inspected {
             store,
@@ -151,8 +152,6 @@ pub(crate) struct ReadOnlyStore {
     reading: Reading,
     /// The newest commit that RocksDB has.
     kept: u64,
-    /// What shows that durable commits are missing in the log.
-    damage: Option<String>,
 }
 
 impl ReadOnlyStore {
@@ -172,20 +171,18 @@ impl ReadOnlyStore {
         let kept = number(commit_in(&base)?);
         let fronts = Fronts::over(kept);
         let log = commit_log(directory);
-        let mut reading = if promise.is_some_and(|promise| promise.was_closed_with(kept)) {
+        let reading = if promise.is_some_and(|promise| promise.was_closed_with(kept)) {
             log::skip(&log, kept)?
         } else {
             log::read(&log, format.hub, kept, &mut |commit, changes| {
                 replay(&fronts, &log, commit, changes)
             })?
         };
-        let damage = reading.damage.take();
         let store = Self {
             base,
             fronts,
             reading,
             kept,
-            damage,
         };
         let newest = commit_in(&store).and_then(|commit| check_partitions(commit, directory, format));
         Ok((store, newest))
@@ -255,7 +252,7 @@ fn create(directory: &Path, lock: DirectoryLock, how: &OpenOptions) -> Result<Op
         &format,
         base,
         Fronts::over(newest),
-        &Reading::default(),
+        &Reading::ending_with(newest),
         newest,
         how,
     )?;
@@ -277,9 +274,9 @@ fn open_existing(directory: &Path, format: Format, lock: DirectoryLock, how: &Op
     let (read, last_commit) = ReadOnlyStore::open(directory, &format, how.memory_budget, Some(&promise))?;
     let last_commit = last_commit?;
     let newest = number(last_commit);
-    promise.check(directory, newest, read.damage.as_deref())?;
-    let is_damaged = read.damage.is_some();
-    let (fronts, mut reading, kept) = (read.fronts, read.reading, read.kept);
+    promise.check(directory, newest, read.reading.damage.as_deref())?;
+    let is_damaged = read.reading.damage.is_some();
+    let (fronts, mut reading, mut kept) = (read.fronts, read.reading, read.kept);
     drop(read.base);
 
     let base = open_writable(&path, &options(how.memory_budget))?;
@@ -296,7 +293,6 @@ fn open_existing(directory: &Path, format: Format, lock: DirectoryLock, how: &Op
         // Before the new promise, with which nobody would see the loss any more.
         released.write(directory)?;
     }
-    let mut kept = kept;
     if is_damaged {
         // What lies behind the damage must not be found once more. Until it is gone, the next open meets the same damage.
         if let (_, Some(front)) = fronts.freeze() {
@@ -304,7 +300,7 @@ fn open_existing(directory: &Path, format: Format, lock: DirectoryLock, how: &Op
             fronts.retire();
         }
         log::remove_all(&commit_log(directory), &reading)?;
-        (reading, kept) = (log::skip(&commit_log(directory), newest)?, newest);
+        (reading, kept) = (Reading::ending_with(newest), newest);
     }
     let durable = durable(directory, &released, base, fronts, &reading, kept, how)?;
     let calm_since = promise.calm_since(first_batch(last_commit));
