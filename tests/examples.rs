@@ -407,12 +407,29 @@ mod served {
         /// Does what ctrl-c does, and waits for its end.
         fn interrupt(mut self) {
             let process = self.process.id().to_string();
+            wait_until_ctrl_c_is_handled(&process);
             let sent = Command::new("kill").args(["-INT", &process]).status().unwrap();
             assert!(sent.success());
             let mut rest = String::new();
             self.stdout.read_to_string(&mut rest).unwrap();
             assert!(self.process.wait().unwrap().success(), "{rest}");
             assert!(rest.ends_with("closed\n"), "{rest}");
+        }
+    }
+
+    /// The service says where it is before it waits for ctrl-c, which ends it at once until then.
+    fn wait_until_ctrl_c_is_handled(process: &str) {
+        const SIGINT: u64 = 1 << 1;
+        if !cfg!(target_os = "linux") {
+            return;
+        }
+        loop {
+            let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+            let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+            if u64::from_str_radix(caught.trim(), 16).unwrap() & SIGINT != 0 {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 
