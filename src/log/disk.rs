@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs::{self, File};
+use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -21,7 +22,8 @@ pub(crate) trait Disk: Send + Sync + fmt::Debug {
     /// The numbers of the segments in order; none where there is no log.
     fn list(&self) -> Result<Vec<u64>>;
 
-    fn read(&self, number: u64) -> Result<Vec<u8>>;
+    /// Puts the whole segment in the place of what is in `bytes`.
+    fn read(&self, number: u64, bytes: &mut Vec<u8>) -> Result<()>;
 
     /// Opens a file for writing, and makes it if it is not there.
     fn open(&self, number: u64) -> Result<Self::File>;
@@ -82,9 +84,11 @@ impl Disk for Directory {
         Ok(numbers)
     }
 
-    fn read(&self, number: u64) -> Result<Vec<u8>> {
+    fn read(&self, number: u64, bytes: &mut Vec<u8>) -> Result<()> {
         let path = self.path(number);
-        fs::read(&path).map_err(|error| io_error("read", &path, error))
+        bytes.clear();
+        let read = File::open(&path).and_then(|mut file| file.read_to_end(bytes));
+        read.map(drop).map_err(|error| io_error("read", &path, error))
     }
 
     fn open(&self, number: u64) -> Result<File> {

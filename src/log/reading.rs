@@ -72,9 +72,11 @@ pub(crate) fn read(directory: &Path, hub: Uuid, after: u64, visitor: &mut Visito
 pub(crate) fn read_on(disk: &impl Disk, hub: Uuid, after: u64, visitor: &mut Visitor<'_>) -> Result<Reading> {
     let mut reading = Reading::ending_with(after);
     let mut last = None;
+    // One buffer for all segments, because the kernel clears whatever memory is new.
+    let mut bytes = Vec::new();
     for number in disk.list()? {
         let path = disk.path(number);
-        let bytes = disk.read(number)?;
+        disk.read(number, &mut bytes)?;
         let begin = segment::begin(&bytes, &path, hub, number)?;
         let scan = Scan {
             path: &path,

@@ -181,8 +181,9 @@ impl Disk for Memory {
         Ok(self.0.lock().unwrap().names.keys().copied().collect())
     }
 
-    fn read(&self, number: u64) -> Result<Vec<u8>> {
-        Ok(self.0.lock().unwrap().names[&number].lock().unwrap().newest())
+    fn read(&self, number: u64, bytes: &mut Vec<u8>) -> Result<()> {
+        *bytes = self.0.lock().unwrap().names[&number].lock().unwrap().newest();
+        Ok(())
     }
 
     fn open(&self, number: u64) -> Result<Shared> {

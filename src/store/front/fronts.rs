@@ -19,6 +19,8 @@ struct List {
     active: Arc<Front>,
     /// Those that change no more, the oldest first.
     frozen: VecDeque<Arc<Front>>,
+    /// The next one, with the memory of one that the base has taken.
+    spare: Option<Front>,
 }
 
 #[derive(Debug)]
@@ -61,6 +63,7 @@ impl Fronts {
             list: RwLock::new(List {
                 active: Arc::new(Front::behind(commit)),
                 frozen: VecDeque::new(),
+                spare: None,
             }),
             commits: Mutex::new(Commits {
                 newest: commit,
@@ -86,8 +89,14 @@ impl Fronts {
         if list.active.commit() == commits.newest && list.active.changes() == 0 {
             return (commits.newest, None);
         }
-        let next = Arc::new(Front::behind(commits.newest));
-        let frozen = std::mem::replace(&mut list.active, next);
+        let next = match list.spare.take() {
+            Some(spare) => Front {
+                commit: commits.newest.into(),
+                ..spare
+            },
+            None => Front::behind(commits.newest),
+        };
+        let frozen = std::mem::replace(&mut list.active, Arc::new(next));
         list.frozen.push_back(Arc::clone(&frozen));
         (commits.newest, Some(frozen))
     }
@@ -95,8 +104,13 @@ impl Fronts {
     /// Forgets the oldest frozen front, because the base has its rows.
     pub(in crate::store) fn retire(&self) {
         let retired = self.list_mut().frozen.pop_front();
-        // Its rows may be many, and nobody is to wait for their end.
-        drop(retired);
+        // Whoever still reads it keeps it.
+        let Some(front) = retired.and_then(Arc::into_inner) else {
+            return;
+        };
+        // Now, while nobody waits.
+        let spare = front.emptied();
+        self.list_mut().spare = Some(spare);
     }
 
     /// The newest value of a key; the outer nothing says that no front knows it.

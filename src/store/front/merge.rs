@@ -2,7 +2,8 @@
 
 use std::ops::{Bound, ControlFlow, Range};
 
-use super::{Chunk, Front, shards_of};
+use super::chunk::Chunk;
+use super::{Front, shards_of};
 use crate::error::Result;
 use crate::store::{Reader, Visitor};
 
@@ -35,14 +36,14 @@ impl<'a> Source<'a> {
 
     /// Goes to the next row, and copies more behind the last one that was copied.
     fn advance(&mut self, end: &[u8]) {
-        if self.chunk.rows.len() == 1 && self.chunk.has_more {
+        if self.chunk.len() == 1 && self.chunk.has_more {
             self.limit = (2 * self.limit).min(MOST_ROWS);
             let last = self.chunk.key().unwrap_or_default();
             self.chunk = self
                 .front
                 .chunk(self.shard, Bound::Excluded(last), end, self.commit, self.limit);
         } else {
-            self.chunk.rows.pop_front();
+            self.chunk.advance();
         }
     }
 }

@@ -6,6 +6,8 @@ mod likeness;
 mod lives;
 mod opening;
 mod refusal;
+#[cfg(target_os = "linux")]
+mod syscalls;
 
 use std::fs;
 use std::path::{Path, PathBuf};
