@@ -47,10 +47,41 @@ pub struct Failure {
     pub message: String,
     /// The error itself as JSON, where its type is serialisable.
     pub details: Option<String>,
-    /// What its sources say, outermost first.
-    pub sources: Vec<String>,
+    /// Its sources, outermost first.
+    pub causes: Vec<Cause>,
+    /// Where it happened, as text, if that is known: a stack trace of the language in which the code is written.
+    pub stack: Option<Box<str>>,
     /// Whether a retry is known to be useless.
     pub non_retriable: bool,
+}
+
+/// One source of an error, as it is stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Cause {
+    /// Its type, if that is known. Nothing is known of the type of a source in Rust.
+    pub error_type: Option<String>,
+    /// What it says of itself.
+    pub message: String,
+    /// As [`Failure::stack`].
+    pub stack: Option<Box<str>>,
+}
+
+impl Cause {
+    /// A source of which only the message is known.
+    pub fn message(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            ..Self::default()
+        }
+    }
+
+    /// How many bytes its texts have.
+    fn bytes(&self) -> usize {
+        let error_type = self.error_type.as_ref().map_or(0, String::len);
+        let stack = self.stack.as_ref().map_or(0, |stack| stack.len());
+        error_type + self.message.len() + stack
+    }
 }
 
 impl Failure {
@@ -60,7 +91,8 @@ impl Failure {
             error_type: "Failure".into(),
             message: message.into(),
             details: None,
-            sources: Vec::new(),
+            causes: Vec::new(),
+            stack: None,
             non_retriable: false,
         }
     }
@@ -122,23 +154,25 @@ impl Failure {
     /// How many bytes its texts have.
     pub(crate) fn bytes(&self) -> usize {
         let details = self.details.as_ref().map_or(0, String::len);
-        let sources: usize = self.sources.iter().map(String::len).sum();
-        self.error_type.len() + self.message.len() + details + sources
+        let stack = self.stack.as_ref().map_or(0, |stack| stack.len());
+        let causes: usize = self.causes.iter().map(Cause::bytes).sum();
+        self.error_type.len() + self.message.len() + details + stack + causes
     }
 
     /// Describes any error, with its source chain.
     pub(crate) fn describe<E: std::error::Error + ?Sized>(error: &E, error_type: &str) -> Self {
-        let mut sources = Vec::new();
+        let mut causes = Vec::new();
         let mut next = error.source();
         while let Some(source) = next {
-            sources.push(source.to_string());
+            causes.push(Cause::message(source.to_string()));
             next = source.source();
         }
         Self {
             error_type: short_type_name(error_type),
             message: error.to_string(),
             details: None,
-            sources,
+            causes,
+            stack: None,
             non_retriable: false,
         }
     }
@@ -188,8 +222,8 @@ fn short_type_name(path: &str) -> String {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
-        for source in &self.sources {
-            write!(f, ": {source}")?;
+        for cause in &self.causes {
+            write!(f, ": {}", cause.message)?;
         }
         Ok(())
     }
@@ -204,7 +238,8 @@ impl From<Failure> for Error {
         {
             return error;
         }
-        Self::new(ErrorKind::OperationFailed, failure.message).with_recorded_sources(failure.sources)
+        let sources = failure.causes.into_iter().map(|cause| cause.message).collect();
+        Self::new(ErrorKind::OperationFailed, failure.message).with_recorded_sources(sources)
     }
 }
 

@@ -31,6 +31,7 @@ mod json;
 #[cfg(feature = "rocksdb")]
 mod log;
 mod orchestration;
+mod payload;
 pub mod prelude;
 mod resource;
 mod retry;
@@ -41,6 +42,7 @@ mod simulation;
 mod spawn;
 mod store;
 mod time;
+mod trace;
 
 pub use abide_macros::{Entity, FromCallError, activity, operations, orchestration};
 pub use activity::{Activity, ActivityContext, ActivityOptions, BoxFuture};
@@ -57,7 +59,7 @@ pub use entity::{
     NamedTimer, NoError, Operation, OperationError, Operations, ReadContext, ReadState,
 };
 pub use error::{Error, ErrorKind, Result};
-pub use failure::Failure;
+pub use failure::{Cause, Failure};
 #[cfg(feature = "http-client")]
 pub use http_client::{HttpCall, HttpError, HttpRequest, HttpResponse};
 #[cfg(feature = "rocksdb")]

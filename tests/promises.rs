@@ -6,7 +6,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use abide::prelude::*;
-use abide::{CallError, ErrorKind};
+use abide::{CallError, Cause, ErrorKind};
 
 #[derive(Debug, thiserror::Error, Serialize, Deserialize)]
 #[error("the line is dead")]
@@ -143,7 +143,10 @@ async fn a_failure_keeps_its_sources_over_three_hops() {
     assert_eq!(failure.message, "the charge of 7 failed");
     let details: serde_json::Value = serde_json::from_str(failure.details.as_deref().unwrap()).unwrap();
     assert_eq!(details["cents"], 7);
-    assert_eq!(failure.sources, ["no route to north", "the line is dead"]);
+    assert_eq!(
+        failure.causes,
+        ["no route to north", "the line is dead"].map(Cause::message)
+    );
     assert!(!failure.non_retriable);
     hub.shutdown().await.unwrap();
 }

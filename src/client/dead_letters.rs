@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::SystemTime;
 
 use crate::client::handle::Client;
+use crate::client::json;
 use crate::client::pages::{MAX_PAGE, page, stored_entity};
 use crate::client::submit::ask;
 use crate::client::unreadable::Unreadable;
@@ -139,7 +140,7 @@ impl DeadLetter {
             id: id.to_owned(),
             target: record.target,
             operation,
-            arguments: String::from_utf8_lossy(&arguments).into_owned(),
+            arguments: json::text(arguments),
             source: record.source,
             reason: record.reason,
             died: record.died.into(),

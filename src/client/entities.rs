@@ -10,6 +10,7 @@ use crate::client::source::View;
 use crate::client::unreadable::Unreadable;
 use crate::error::Result;
 use crate::id::{EntityId, InstanceId, PartitionId};
+use crate::payload::Payload;
 use crate::store::keys;
 use crate::store::records::{self, StateRecord};
 use crate::time::Timestamp;
@@ -181,7 +182,7 @@ impl EntityQuery {
         if !self.matches(&record) {
             return Ok(None);
         }
-        let state = || String::from_utf8_lossy(record.state).into_owned();
+        let state = || Payload::of(record.state).shown().into_owned();
         Ok(Some(EntityInfo {
             id: stored_entity(id.as_str())?,
             last_change: record.changed.into(),

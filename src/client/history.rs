@@ -29,6 +29,9 @@ pub struct HistoryEvent {
     pub time: SystemTime,
     /// The number of that turn; the first is 0.
     pub turn: u32,
+    /// What the code calls the step that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
     /// What happened.
     #[serde(flatten)]
     pub kind: HistoryEventKind,
@@ -209,6 +212,32 @@ pub enum HistoryEventKind {
     },
 }
 
+impl HistoryEventKind {
+    /// The step that it is about.
+    fn sequence(&self) -> Option<Sequence> {
+        match self {
+            Self::StepScheduled { sequence, .. }
+            | Self::StepCompleted { sequence, .. }
+            | Self::StepFailed { sequence, .. }
+            | Self::StepCanceled { sequence, .. }
+            | Self::StepRefused { sequence, .. }
+            | Self::EventSent { sequence, .. }
+            | Self::OrchestrationStarted { sequence, .. }
+            | Self::EntitySignaled { sequence, .. }
+            | Self::SignalCanceled { sequence, .. }
+            | Self::LockLost { sequence, .. } => Some(*sequence),
+            Self::ExecutionStarted { .. }
+            | Self::EventRaised { .. }
+            | Self::ExecutionSuspended { .. }
+            | Self::ExecutionResumed { .. }
+            | Self::ContinuedAsNew { .. }
+            | Self::ExecutionCompleted { .. }
+            | Self::ExecutionFailed { .. }
+            | Self::ExecutionTerminated { .. } => None,
+        }
+    }
+}
+
 /// What a step is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind")]
@@ -300,6 +329,7 @@ fn read(reader: &dyn Reader, partitions: u16, id: &InstanceId) -> Result<Vec<His
         history.events.push(HistoryEvent {
             time: record.changed.into(),
             turn: next,
+            label: None,
             kind: HistoryEventKind::ExecutionTerminated {
                 reason,
                 by_parent: record.status == OrchestrationStatus::Canceled,
@@ -315,27 +345,34 @@ struct History {
     events: Vec<HistoryEvent>,
     /// What the steps are that have not ended, and when they were scheduled last.
     steps: HashMap<Sequence, (HistoryStep, SystemTime)>,
+    /// What the code calls some of its steps.
+    labels: HashMap<Sequence, String>,
 }
 
 impl History {
     fn turn(&mut self, number: u32, turn: TurnRecord) {
         let time = turn.time.into();
+        for (sequence, note) in turn.notes {
+            self.labels.extend(note.label.map(|label| (sequence, label)));
+        }
         for incoming in turn.incoming {
             let kind = self.incoming(incoming);
-            self.events.push(HistoryEvent {
-                time,
-                turn: number,
-                kind,
-            });
+            self.push(time, number, kind);
         }
         for command in turn.commands {
             let kind = self.command(command, time);
-            self.events.push(HistoryEvent {
-                time,
-                turn: number,
-                kind,
-            });
+            self.push(time, number, kind);
         }
+    }
+
+    fn push(&mut self, time: SystemTime, turn: u32, kind: HistoryEventKind) {
+        let label = kind.sequence().and_then(|sequence| self.labels.get(&sequence)).cloned();
+        self.events.push(HistoryEvent {
+            time,
+            turn,
+            label,
+            kind,
+        });
     }
 
     fn incoming(&mut self, incoming: Incoming) -> HistoryEventKind {
@@ -516,7 +553,7 @@ mod tests {
     use super::*;
     use crate::client::info::Payloads;
     use crate::id::ExecutionId;
-    use crate::store::records::history::{Parent, Started};
+    use crate::store::records::history::{Parent, Started, StepNote};
     use crate::store::records::instance::{InstanceRecord, StartRecord};
     use crate::store::{Batch, Model, Store};
     use crate::time::Timestamp;
@@ -576,6 +613,7 @@ mod tests {
                     time,
                     incoming,
                     commands,
+                    ..TurnRecord::default()
                 },
             );
             self
@@ -619,6 +657,54 @@ mod tests {
             attempt,
             timeout_ms: None,
         }
+    }
+
+    /// A label stands at every event of its step, in whichever turn.
+    #[test]
+    fn a_label_stands_at_every_event_of_its_step() {
+        let note = StepNote {
+            label: Some("charge card".into()),
+            ..StepNote::default()
+        };
+        let mut history = History::default();
+        history.turn(
+            0,
+            TurnRecord {
+                commands: vec![call(1)],
+                notes: vec![(1, note)],
+                ..TurnRecord::default()
+            },
+        );
+        history.turn(
+            1,
+            TurnRecord {
+                incoming: vec![answer(2, b"1"), answer(1, b"1")],
+                ..TurnRecord::default()
+            },
+        );
+        let labels: Vec<Option<&str>> = history.events.iter().map(|event| event.label.as_deref()).collect();
+        assert_eq!(labels, [Some("charge card"), None, Some("charge card")]);
+        let shown = serde_json::to_value(&history.events[0]).unwrap();
+        assert_eq!(shown["label"], "charge card");
+    }
+
+    /// What a worker in another language stored is shown, though it is not JSON.
+    #[test]
+    fn payloads_of_every_kind_are_shown() {
+        let shown = |input: &[u8]| {
+            let event = History::default().command(
+                Command::ContinueAsNew {
+                    input: input.to_vec(),
+                    version: None,
+                    keep_events: false,
+                },
+                SystemTime::UNIX_EPOCH,
+            );
+            serde_json::to_value(event).unwrap()["input"].clone()
+        };
+        assert_eq!(shown(b""), serde_json::Value::Null);
+        assert_eq!(shown(b"[1]"), serde_json::json!([1]));
+        assert_eq!(shown(b"\0\xff"), serde_json::json!({ "base64": "/w==" }));
     }
 
     /// Every event keeps the time of its turn, and the end of a step names what it was and when its last attempt began,

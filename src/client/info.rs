@@ -41,6 +41,10 @@ pub struct OrchestrationInfo {
     pub parent: Option<String>,
     /// Its tags.
     pub tags: Vec<(String, String)>,
+    /// The trace that it belongs to, as the header `traceparent` of W3C Trace Context.
+    pub trace_parent: Option<String>,
+    /// What tracing systems add to it, as the header `tracestate`.
+    pub trace_state: Option<String>,
     /// When it was started. Later executions of it keep the time, also after a restart; a new start under its id does not.
     #[serde(serialize_with = "json::time")]
     pub created: SystemTime,
@@ -75,6 +79,8 @@ impl OrchestrationInfo {
             &self.reason,
             &self.custom_status,
             &self.parent,
+            &self.trace_parent,
+            &self.trace_state,
         ];
         let texts: usize = texts.into_iter().flatten().map(String::len).sum();
         let tags: usize = self.tags.iter().map(|(name, value)| name.len() + value.len()).sum();
@@ -210,6 +216,8 @@ pub(super) fn describe(
         execution_id: record.execution.to_string(),
         parent: record.parent.map(|parent| parent.instance),
         tags: record.tags,
+        trace_parent: record.trace.as_ref().map(ToString::to_string),
+        trace_state: record.trace.as_ref().and_then(|trace| trace.state()).map(str::to_owned),
         created: record.created.into(),
         last_change: record.changed.into(),
         input: None,

@@ -6,6 +6,7 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::payload::Payload;
 
 /// A time, `2026-11-20T13:40:21.5Z`.
 pub(super) fn time<S: Serializer>(time: &SystemTime, serializer: S) -> std::result::Result<S::Ok, S::Error> {
@@ -37,9 +38,14 @@ pub(super) fn optional_payload<S: Serializer>(
     }
 }
 
-/// Payloads were JSON when they were stored, which is UTF-8; a damaged one is still shown.
-pub(super) fn text(json: Vec<u8>) -> String {
-    String::from_utf8(json).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+/// A stored payload as JSON, as far as it is JSON: see [`Payload::shown`].
+pub(super) fn text(stored: Vec<u8>) -> String {
+    match Payload::of(&stored) {
+        Payload::Json(_) => {
+            String::from_utf8(stored).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+        }
+        other => other.shown().into_owned(),
+    }
 }
 
 /// JSON that a caller gave as text; an empty one stands for `null`. `what` names it in the error.

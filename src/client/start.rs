@@ -20,6 +20,8 @@ use crate::orchestration::Orchestration;
 use crate::runtime::Told;
 use crate::store::records::instance::{Order, ReusePolicy, StartRecord};
 use crate::time::Timestamp;
+#[cfg(feature = "http")]
+use crate::trace::TraceContext;
 
 /// An orchestration that is to be started. Made by [`Client::start`] and [`Client::start_by_name`].
 ///
@@ -136,6 +138,13 @@ impl<O> Start<O> {
         self.set(|record| {
             set_tag(&mut record.tags, name.into(), value.into());
         });
+        self
+    }
+
+    /// The trace that the orchestration belongs to.
+    #[cfg(feature = "http")]
+    pub(crate) fn trace(mut self, trace: Option<TraceContext>) -> Self {
+        self.set(|record| record.trace = trace.map(Box::new));
         self
     }
 

@@ -171,6 +171,7 @@ async fn no_list_breaks_because_something_is_broken() {
             },
             reason: "why".to_owned(),
             died: Timestamp(7),
+            trace: None,
         };
         for (batch_number, target) in [(1, Some("@a@1")), (2, Some("éclair")), (3, None), (4, Some("@a@1"))] {
             let message = MessageId {

@@ -73,6 +73,7 @@ impl Core {
             entity,
             mailbox,
         };
+        step.trace.clone_from(&message.trace);
         let scope = self.scope(instance, &message, step);
         let outcome = match ended {
             AsyncEnded::Finished(finished) => self.keep_finished(&mut turn, finished, &scope, step),
@@ -93,6 +94,7 @@ impl Core {
             self.states.remove(instance);
         }
         self.put_mailbox(instance, turn.mailbox);
+        step.trace = None;
         for message in std::mem::take(&mut step.outbound) {
             self.route(message, step, reader)?;
         }

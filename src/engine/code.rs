@@ -10,7 +10,7 @@ use crate::engine::scope::Scope;
 use crate::failure::Failure;
 use crate::id::{ExecutionId, InstanceId, Sequence};
 use crate::resource::{ResourceNeed, Resources};
-use crate::store::records::history::{Command, Incoming, TurnRecord};
+use crate::store::records::history::{Command, Incoming, StepNote, TurnRecord};
 use crate::store::records::instance::Stopped;
 use crate::time::Timestamp;
 
@@ -192,6 +192,8 @@ pub(crate) trait OrchestrationRun {
 pub(crate) struct TurnEnd {
     /// What it asked for. If the execution ends, the last one says how, and before it stand a `Cancel` for each open step.
     pub(crate) commands: Vec<Command>,
+    /// What is noted about the steps of these commands.
+    pub(crate) notes: Vec<(Sequence, StepNote)>,
     /// The custom status as JSON, if the turn set it.
     pub(crate) custom_status: Option<Vec<u8>>,
     /// Where it continues as new: the events that were delivered and not read, oldest first.

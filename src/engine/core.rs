@@ -321,13 +321,7 @@ impl Core {
     fn take_in(&mut self, input: Input, step: &mut Step, reader: &dyn Reader) -> Result<()> {
         match input {
             Input::Request { target, action, client } => {
-                let message = Message {
-                    id: step.next_id(),
-                    target,
-                    action,
-                    origin: Origin::Client(client),
-                    stored: false,
-                };
+                let message = Message::new(step.next_id(), target, action, Origin::Client(client));
                 self.route(message, step, reader)
             }
             Input::Delivery { message, .. } => self.route(message, step, reader),

@@ -26,6 +26,7 @@ impl Core {
             action: message.action.clone(),
             reason: reason.to_owned(),
             died: place.since,
+            trace: message.trace.clone(),
         };
         let partition = self.partition_of(&message.target);
         step.put(&keys::dead_letter(partition, place.number), &record)?;
@@ -75,13 +76,13 @@ impl Core {
                     return Ok(());
                 }
             };
-            let message = Message {
-                id: step.next_id(),
-                target: InstanceId::trusted(record.target),
-                action: record.action,
-                origin: Origin::of_stored(record.source),
-                stored: false,
-            };
+            let message = Message::new(
+                step.next_id(),
+                InstanceId::trusted(record.target),
+                record.action,
+                Origin::of_stored(record.source),
+            )
+            .in_trace(record.trace);
             self.route(message, step, reader)?;
         }
         // One that cannot be read has a place as well.

@@ -4,7 +4,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::canonical::{self, write_canonical};
 use crate::store::records::Action;
-use crate::store::records::instance::{Order, TRACE_PARENT, TRACE_STATE};
+use crate::store::records::instance::Order;
 
 /// A number that tells one request from another under the same id. Payloads count as values, since the same map may be
 /// written in another order by the next process. Part of the stored format.
@@ -66,9 +66,7 @@ fn asked(order: &Order) -> Order {
     match &mut order {
         Order::Start(start) => {
             start.at = None;
-            start
-                .tags
-                .retain(|(name, _)| name != TRACE_PARENT && name != TRACE_STATE);
+            start.trace = None;
             // Each name stands once. A program may take them from a map, whose order differs from one process to the next.
             start.tags.sort_unstable();
             start.input = canonical::to_bytes(&start.input);

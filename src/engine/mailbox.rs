@@ -211,11 +211,13 @@ mod tests {
     #[test]
     fn a_cleared_mailbox_is_as_good_as_new() {
         let message = Message {
-            id: MessageId::MIN,
-            target: InstanceId::trusted("@a@k"),
-            action: Action::Cancel { timer: "t".into() },
-            origin: Origin::of_stored(None),
             stored: true,
+            ..Message::new(
+                MessageId::MIN,
+                InstanceId::trusted("@a@k"),
+                Action::Cancel { timer: "t".into() },
+                Origin::of_stored(None),
+            )
         };
         let mut mailbox = Mailbox {
             arrivals: vec![message.clone(); 100].into(),

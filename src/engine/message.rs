@@ -10,6 +10,7 @@ use crate::id::{ExecutionId, InstanceId, MessageId, PartitionId, Sequence};
 use crate::store::keys;
 use crate::store::records::instance::{LockOrder, Order};
 use crate::store::records::{self, Action, MessageRecord, StepRef};
+use crate::trace::TraceContext;
 
 /// Stands for a client that waits. The hub maps it to the client; the engine only gives it back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -38,6 +39,8 @@ pub(crate) struct Message {
     pub(crate) origin: Origin,
     /// Whether a row of it exists, which the commit that consumes it has to delete.
     pub(crate) stored: bool,
+    /// The trace that it belongs to.
+    pub(crate) trace: Option<Box<TraceContext>>,
 }
 
 /// Where a message came from.
@@ -81,6 +84,25 @@ impl Origin {
 }
 
 impl Message {
+    /// A message that is not stored and belongs to no trace.
+    pub(crate) fn new(id: MessageId, target: InstanceId, action: Action, origin: Origin) -> Self {
+        Self {
+            id,
+            target,
+            action,
+            origin,
+            stored: false,
+            trace: None,
+        }
+    }
+
+    /// The same message, in a trace.
+    #[must_use]
+    pub(crate) fn in_trace(mut self, trace: Option<Box<TraceContext>>) -> Self {
+        self.trace = trace;
+        self
+    }
+
     /// Whether the message would be lost with this process if the batch that made it closed without a row of it.
     pub(crate) fn needs_row(&self) -> bool {
         !self.stored
@@ -143,7 +165,7 @@ impl Message {
             Action::Lock(order) => order.weight(),
             Action::Order(order) => order.weight(),
         };
-        size_of::<Self>() + payload
+        size_of::<Self>() + payload + self.trace.as_ref().map_or(0, |trace| trace.weight())
     }
 
     /// What it asks of an orchestration, if it is for one.
@@ -202,6 +224,7 @@ impl Message {
             action: self.action.clone(),
             call: self.is_call(),
             request: self.client().and_then(|client| client.request.clone()),
+            trace: self.trace.clone(),
         };
         Ok((self.key(partition), records::encode(&record)?))
     }
@@ -235,6 +258,7 @@ impl Message {
             action: record.action,
             origin,
             stored: true,
+            trace: record.trace,
         })
     }
 }

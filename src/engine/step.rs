@@ -12,6 +12,7 @@ use crate::store::Batch;
 use crate::store::records::instance::{EarlyCountRecord, EarlyEventRecord, EarlyPlaceRecord};
 use crate::store::records::{self, Action, Place, RequestRecord};
 use crate::time::Timestamp;
+use crate::trace::TraceContext;
 
 /// How much memory for rows a step hands on to the next one. Few steps have more.
 const KEPT_BYTES: usize = 256 * 1024;
@@ -42,6 +43,8 @@ pub(crate) struct Step {
     pub(super) outbound: Vec<Message>,
     /// What the step's turns hold in memory beside the batch, in bytes: states that they read, messages that they sent, answers.
     pub(super) held: usize,
+    /// The trace that the running turn belongs to, and with it what it sends.
+    pub(super) trace: Option<Box<TraceContext>>,
     /// The bytes of the states that the running turn has read.
     pub(super) loaded_bytes: usize,
     /// Memory for one row at a time.
@@ -138,13 +141,7 @@ impl Step {
     /// Lets `origin` send something when the running turn is over, and returns the id of the message.
     pub(super) fn send_from(&mut self, origin: Origin, target: InstanceId, action: Action) -> MessageId {
         let id = self.next_id();
-        let message = Message {
-            id,
-            target,
-            action,
-            origin,
-            stored: false,
-        };
+        let message = Message::new(id, target, action, origin).in_trace(self.trace.clone());
         self.held += message.weight();
         self.outbound.push(message);
         id

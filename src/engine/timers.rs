@@ -63,6 +63,7 @@ impl Core {
                 operation: operation.clone(),
                 arguments: arguments.clone(),
             },
+            trace: message.trace.clone(),
         };
         self.set_timer(partition, &message.target, timer, due, &record, step)
     }
@@ -185,13 +186,7 @@ impl Core {
         step.timers.insert(name, None);
         step.counts.timers_fired += 1;
         let origin = Origin::of_stored(record.source);
-        let message = Message {
-            id: step.next_id(),
-            target: instance.clone(),
-            action: record.action,
-            origin,
-            stored: false,
-        };
+        let message = Message::new(step.next_id(), instance.clone(), record.action, origin).in_trace(record.trace);
         self.route(message, step, reader)
     }
 }

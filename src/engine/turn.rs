@@ -58,6 +58,7 @@ impl Core {
         }
         // Counted now, so that every step lets one turn happen.
         step.held += std::mem::take(&mut step.loaded_bytes);
+        step.trace = None;
         for message in std::mem::take(&mut step.outbound) {
             self.route(message, step, reader)?;
         }
@@ -220,6 +221,7 @@ impl Core {
 
     /// Processes one message. Says whether that was possible in this step; if not, it is the next again.
     fn process(&mut self, turn: &mut Turn<'_>, message: Message, step: &mut Step, reader: &dyn Reader) -> Result<bool> {
+        step.trace.clone_from(&message.trace);
         match &message.action {
             Action::Operation { .. } => self.operate(turn, message, step, reader)?,
             Action::Schedule { .. } | Action::Cancel { .. } => {

@@ -32,7 +32,7 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> Answer for T {
     }
 
     fn from_json(json: &[u8]) -> serde_json::Result<Self> {
-        serde_json::from_slice(json)
+        json::read(json)
     }
 }
 

@@ -5,6 +5,7 @@ use serde::de::value::Error as AbsentError;
 use serde::de::{DeserializeOwned, Deserializer, Error as _, Visitor};
 
 use crate::json;
+use crate::payload::Payload;
 
 /// What can be an argument of an operation: anything owned that serde writes and reads.
 #[diagnostic::on_unimplemented(
@@ -69,7 +70,7 @@ pub(crate) fn read<T: DeserializeOwned>(json: &[u8]) -> serde_json::Result<(T, u
 }
 
 fn normalize<T: Serialize + DeserializeOwned>(json: &[u8]) -> Option<Vec<u8>> {
-    let value: T = serde_json::from_slice(json).ok()?;
+    let value: T = json::read(json).ok()?;
     serde_json::to_vec(&value).ok()
 }
 
@@ -106,7 +107,7 @@ impl Parameter {
 /// # Errors
 /// The decoder's error, with the type that was wanted.
 pub(crate) fn read_whole<T: Argument>(json: &[u8]) -> Result<T, String> {
-    let json = if json.is_empty() { b"null" } else { json };
+    let json = Payload::of(json).json()?;
     let wanted = std::any::type_name::<T>();
     let (value, end) =
         (T::CODE.read)(json).map_err(|reason| format!("it does not decode into `{wanted}`: {reason}"))?;

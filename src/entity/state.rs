@@ -45,7 +45,7 @@ impl<S: Serialize + DeserializeOwned + Send + 'static> State for S {
     }
 
     fn from_json(json: &[u8]) -> serde_json::Result<Self> {
-        serde_json::from_slice(json)
+        json::read(json)
     }
 }
 

@@ -10,6 +10,7 @@ use crate::engine::message::Message;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hub::inspect::{Inspection, MEMORY, current_runtime};
 use crate::id::{InstanceId, PartitionId};
+use crate::payload::Payload;
 use crate::store::keys::{self, Table};
 use crate::store::records::history::TurnRecord;
 use crate::store::records::instance::{
@@ -282,7 +283,7 @@ fn decode(table: Table, key: &[u8], value: &[u8]) -> Result<(), String> {
     let what = name(table);
     match table {
         Table::Partition => record::<PartitionRecord>(value, what).map(drop),
-        Table::State => json(record::<StateRecord<'_>>(value, what)?.state),
+        Table::State => payload(record::<StateRecord<'_>>(value, what)?.state),
         Table::Urgent | Table::Message => {
             let id = InstanceId::trusted(keys::id_of(key).ok_or(BROKEN_KEY)?);
             Message::from_row(&id, key, value)
@@ -306,10 +307,10 @@ fn decode(table: Table, key: &[u8], value: &[u8]) -> Result<(), String> {
         Table::Instance => record::<InstanceRecord>(value, what).map(drop),
         Table::History => record::<TurnRecord>(value, what).map(drop),
         Table::End => match record::<EndRecord>(value, what)? {
-            EndRecord::Completed(output) => json(&output),
+            EndRecord::Completed(output) => payload(&output),
             EndRecord::Failed(_) | EndRecord::Ended(_) => Ok(()),
         },
-        Table::CustomStatus => json(value),
+        Table::CustomStatus => payload(value),
         Table::Status => keys::status_parts(key).map(drop).ok_or(BROKEN_KEY.to_owned()),
         Table::Activity => {
             keys::activity_parts(key).ok_or(BROKEN_KEY)?;
@@ -336,9 +337,13 @@ fn decode(table: Table, key: &[u8], value: &[u8]) -> Result<(), String> {
 
 const BROKEN_KEY: &str = "its key is not one of such a record";
 
-fn json(value: &[u8]) -> Result<(), String> {
-    let read = serde_json::from_slice::<IgnoredAny>(value);
-    read.map(drop).map_err(|reason| format!("it is no JSON: {reason}"))
+fn payload(value: &[u8]) -> Result<(), String> {
+    match Payload::of(value) {
+        Payload::Json(json) => serde_json::from_slice::<IgnoredAny>(json)
+            .map(drop)
+            .map_err(|reason| format!("it is no JSON: {reason}")),
+        Payload::Absent | Payload::Bytes(_) => Ok(()),
+    }
 }
 
 fn length(value: &[u8], wanted: usize) -> Result<(), String> {

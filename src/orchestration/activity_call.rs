@@ -125,6 +125,17 @@ impl<A: Activity> ActivityCall<A> {
         }
         self
     }
+
+    /// Names the call for people: the history shows the label beside the activity. It has at most 256 bytes, is not compared by
+    /// replays, and may change with any build.
+    ///
+    /// # Panics
+    /// After an await: options are set where the call is made.
+    #[track_caller]
+    pub fn label(self, label: impl AsRef<str>) -> Self {
+        self.awaited.label(label.as_ref());
+        self
+    }
 }
 
 impl<A: Activity> Future for ActivityCall<A> {

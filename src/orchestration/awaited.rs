@@ -62,6 +62,14 @@ impl Awaited {
         matches!(self.stage, Stage::Open)
     }
 
+    /// Gives the step a name for people.
+    #[track_caller]
+    pub(super) fn label(&self, label: &str) {
+        if self.is_open() {
+            self.journal.label(self.sequence, label);
+        }
+    }
+
     /// Takes the step back: what it would have asked for is refused.
     pub(super) fn refuse(&mut self, error: Error) {
         if self.is_open() {

@@ -130,6 +130,16 @@ impl<O: Orchestration> ChildCall<O> {
         self
     }
 
+    /// Names the call for people, as [`ActivityCall::label`](crate::ActivityCall::label).
+    ///
+    /// # Panics
+    /// After an await: options are set where the call is made.
+    #[track_caller]
+    pub fn label(self, label: impl AsRef<str>) -> Self {
+        self.awaited.label(label.as_ref());
+        self
+    }
+
     /// Gives it up with the error that an option has.
     fn check(mut self, checked: Result<()>) -> Self {
         if let Err(error) = checked {

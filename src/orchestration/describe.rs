@@ -6,6 +6,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::failure::shortened;
 use crate::id::Sequence;
+use crate::payload::Payload;
 use crate::store::records::history::Command;
 use crate::time::Timestamp;
 
@@ -60,7 +61,7 @@ fn describe(command: &Command, difference: usize) -> String {
 
 fn excerpt(payload: &[u8], difference: usize) -> String {
     if payload.len() <= 2 * EXCERPT {
-        return String::from_utf8_lossy(payload).into_owned();
+        return Payload::of(payload).shown().into_owned();
     }
     let start = difference.saturating_sub(EXCERPT).min(payload.len());
     let end = difference.saturating_add(EXCERPT).min(payload.len());

@@ -61,6 +61,16 @@ impl<T: Answer> EventWait<T> {
         }
     }
 
+    /// Names the wait for people, as [`ActivityCall::label`](crate::ActivityCall::label).
+    ///
+    /// # Panics
+    /// After an await: options are set where the wait is made.
+    #[track_caller]
+    pub fn label(self, label: impl AsRef<str>) -> Self {
+        self.awaited.label(label.as_ref());
+        self
+    }
+
     /// Gives up after `duration`, with `None`. The timer under it begins now, and ends with it.
     #[track_caller]
     pub fn timeout(self, duration: Duration) -> EventTimeout<T> {

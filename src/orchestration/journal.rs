@@ -54,6 +54,8 @@ pub(super) struct State {
     /// How many bytes of payloads the steps hold.
     pub(super) held_bytes: usize,
     pub(super) commands: Commands,
+    /// The labels of the steps that this turn began.
+    pub(super) labels: BTreeMap<Sequence, String>,
     pub(super) events: Events,
     pub(super) section: Option<Section>,
     pub(super) custom_status: Option<Vec<u8>>,
@@ -102,6 +104,7 @@ impl Journal {
         state.now = now;
         state.replayed = replayed;
         state.commands.begin_turn();
+        state.labels.clear();
     }
 
     /// Ends a turn.

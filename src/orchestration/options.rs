@@ -3,13 +3,16 @@
 use std::rc::Rc;
 
 use crate::entity::OperationError;
-use crate::failure::CallFailure;
+use crate::failure::{CallFailure, shortened};
 use crate::id::Sequence;
 use crate::orchestration::journal::Journal;
 use crate::orchestration::payload::Normalize;
 use crate::orchestration::step::{Condition, Emission, Retry, What};
 use crate::retry::RetryPolicy;
 use crate::store::records::history::Command;
+
+/// The most bytes of a label that are kept.
+const LABEL_BYTES: usize = 256;
 
 impl Journal {
     /// Changes what a step asks for.
@@ -35,6 +38,17 @@ impl Journal {
             retry.command = command.clone();
         }
         state.held_bytes = (state.held_bytes + step.held_bytes()).saturating_sub(before);
+    }
+
+    /// Gives a step a name for people.
+    ///
+    /// # Panics
+    /// As [`configure`](Self::configure).
+    #[track_caller]
+    pub(super) fn label(&self, sequence: Sequence, label: &str) {
+        self.configure(sequence, |_, _| ());
+        let label = shortened(label, LABEL_BYTES).into_owned();
+        self.state.borrow_mut().labels.insert(sequence, label);
     }
 
     /// Changes what was asked for without a step.

@@ -1,6 +1,7 @@
 //! The run of one execution: the user's future, alive, and who polls it.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,13 +14,14 @@ use crate::orchestration::chance::Stream;
 use crate::orchestration::commands::Emitted;
 use crate::orchestration::compare::{compare, replayed};
 use crate::orchestration::context::OrchestrationContext;
+use crate::orchestration::describe::sequence;
 use crate::orchestration::end::{Ending, failure_of};
 use crate::orchestration::journal::{Journal, Overflow, Replayed};
 use crate::orchestration::kind::LocalBoxFuture;
 use crate::orchestration::program::Program;
 use crate::orchestration::waker::RootWaker;
-use crate::store::records::history::{Command, Incoming, Started, TurnRecord};
-use crate::store::records::instance::{StopKind, Stopped, TRACE_PARENT};
+use crate::store::records::history::{Command, Incoming, Started, StepNote, TurnRecord};
+use crate::store::records::instance::{StopKind, Stopped};
 use crate::time::Timestamp;
 
 /// How often a future may wake itself and be polled again before something new is delivered. Combinators such as
@@ -107,8 +109,8 @@ impl Run {
             return;
         }
         // So that a subscriber which knows W3C Trace Context can go on with its caller's trace.
-        if let Some((_, trace)) = started.tags.iter().find(|(name, _)| name == TRACE_PARENT) {
-            self.span.record("traceparent", trace.as_str());
+        if let Some(trace) = &started.trace {
+            self.span.record("traceparent", tracing::field::display(trace));
         }
         self.journal.state.borrow_mut().random = Stream::new(&self.journal.begin.instance, started.seed);
         let context = OrchestrationContext::new(Rc::clone(&self.journal));
@@ -220,6 +222,27 @@ impl Run {
     }
 }
 
+/// What is noted about the steps that were asked for. A step that was dropped at once leaves its label behind.
+fn notes(commands: &[Command], mut labels: BTreeMap<Sequence, String>) -> Vec<(Sequence, StepNote)> {
+    if labels.is_empty() {
+        return Vec::new();
+    }
+    let labeled = commands
+        .iter()
+        .filter(|command| !matches!(command, Command::Cancel { .. }));
+    labeled
+        .filter_map(|command| {
+            let sequence = sequence(command)?;
+            let label = Some(labels.remove(&sequence)?);
+            let note = StepNote {
+                label,
+                ..StepNote::default()
+            };
+            Some((sequence, note))
+        })
+        .collect()
+}
+
 /// The way out of a wait for what is not durable.
 const ADVICE: &str = "an orchestration awaits what its context gives (activities, timers, events, entities) and \
                       combinations of that; do anything else in an activity";
@@ -229,12 +252,14 @@ impl OrchestrationRun for Run {
         let asked = self.run(time, incoming, None)?;
         let commands: Vec<Command> = asked.into_iter().map(|emitted| emitted.command).collect();
         let mut state = self.journal.state.borrow_mut();
+        let notes = notes(&commands, std::mem::take(&mut state.labels));
         let unread = match commands.last() {
             Some(Command::ContinueAsNew { keep_events: true, .. }) => state.events.take_unread(),
             _ => Vec::new(),
         };
         Ok(TurnEnd {
             commands,
+            notes,
             custom_status: state.custom_status.take(),
             unread,
         })

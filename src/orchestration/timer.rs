@@ -24,6 +24,16 @@ impl Timer {
         journal.open(claim, What::Timer { due }, Command::CreateTimer { sequence, due }, None);
         Self(Awaited::open(Rc::clone(journal), claim))
     }
+
+    /// Names the timer for people, as [`ActivityCall::label`](crate::ActivityCall::label).
+    ///
+    /// # Panics
+    /// After an await: options are set where the timer is made.
+    #[track_caller]
+    pub fn label(self, label: impl AsRef<str>) -> Self {
+        self.0.label(label.as_ref());
+        self
+    }
 }
 
 impl Future for Timer {

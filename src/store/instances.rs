@@ -109,7 +109,7 @@ mod tests {
                     incoming: vec![Incoming::Resumed {
                         reason: "x".repeat(number as usize),
                     }],
-                    commands: Vec::new(),
+                    ..TurnRecord::default()
                 };
                 let encoded = records::encode(&turn).unwrap();
                 batch.put(&keys::turn(partition, &id, now.execution, number), &encoded);

@@ -13,6 +13,7 @@ use crate::failure::Failure;
 use crate::id::{ExecutionId, MessageId, Sequence};
 use crate::store::records::instance::{LockOrder, Order};
 use crate::time::{ClockRecord, Timestamp};
+use crate::trace::TraceContext;
 
 /// The version byte that every record of this build begins with.
 const VERSION: u8 = 1;
@@ -104,6 +105,8 @@ pub(crate) struct MessageRecord {
     pub(crate) call: bool,
     /// The client's request id, whose row the answer has to go to.
     pub(crate) request: Option<String>,
+    /// The trace that it belongs to.
+    pub(crate) trace: Option<Box<TraceContext>>,
 }
 
 /// A step of an orchestration that waits for the answer of an entity.
@@ -120,6 +123,8 @@ pub(crate) struct StepRef {
 pub(crate) struct TimerRecord {
     pub(crate) source: Option<String>,
     pub(crate) action: Action,
+    /// The trace that whoever set it belongs to.
+    pub(crate) trace: Option<Box<TraceContext>>,
 }
 
 /// What a request id led to.
@@ -163,6 +168,8 @@ pub(crate) struct DeadLetterRecord {
     pub(crate) action: Action,
     pub(crate) reason: String,
     pub(crate) died: Timestamp,
+    /// The trace that it belongs to.
+    pub(crate) trace: Option<Box<TraceContext>>,
 }
 
 /// Why an instance is quarantined.
@@ -250,6 +257,7 @@ pub(crate) fn decode<'a, R: Deserialize<'a>>(bytes: &'a [u8], what: &str) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::Cause;
     use crate::time::{Doubt, SetBack};
 
     /// The record has these bytes, and these bytes are this record. What was stored once has to be read for ever, so a
@@ -263,6 +271,15 @@ mod tests {
         assert_eq!(encoded.escape_ascii().to_string(), bytes.escape_ascii().to_string());
         assert_eq!(decode::<R>(bytes, "record").unwrap(), *record);
     }
+
+    /// A trace context, and its bytes.
+    pub(super) fn trace() -> Box<TraceContext> {
+        let parent = "00-000102030405060708090a0b0c0d0e0f-1011121314151617-01";
+        Box::new(TraceContext::parse(parent, Some("a=1")).unwrap())
+    }
+
+    pub(super) const TRACE: &[u8] = b"\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\
+        \x10\x11\x12\x13\x14\x15\x16\x17\x01\x03a=1";
 
     fn operation() -> Action {
         Action::Operation {
@@ -325,10 +342,11 @@ mod tests {
             action,
             call: false,
             request: None,
+            trace: None,
         };
         pinned(
             &message(operation()),
-            b"\x01\x01\x04@a@b\x00\x00\x04note\x07{\"n\":1}\x00\x00",
+            b"\x01\x01\x04@a@b\x00\x00\x04note\x07{\"n\":1}\x00\x00\x00",
         );
         let schedule = Action::Schedule {
             timer: "t".into(),
@@ -338,18 +356,20 @@ mod tests {
         };
         pinned(
             &message(schedule),
-            b"\x01\x01\x04@a@b\x00\x01\x01t\x82\x01\x04note\x00\x00\x00",
+            b"\x01\x01\x04@a@b\x00\x01\x01t\x82\x01\x04note\x00\x00\x00\x00",
         );
         let cancel = Action::Cancel { timer: "t".into() };
-        pinned(&message(cancel), b"\x01\x01\x04@a@b\x00\x02\x01t\x00\x00");
+        pinned(&message(cancel), b"\x01\x01\x04@a@b\x00\x02\x01t\x00\x00\x00");
         let call = MessageRecord {
             source: None,
             step: None,
             action: operation(),
             call: true,
             request: Some("r".into()),
+            trace: Some(trace()),
         };
-        pinned(&call, b"\x01\x00\x00\x00\x04note\x07{\"n\":1}\x01\x01\x01r");
+        let bytes = [b"\x01\x00\x00\x00\x04note\x07{\"n\":1}\x01\x01\x01r\x01", TRACE].concat();
+        pinned(&call, bytes.leak());
         let step = StepRef {
             execution: ExecutionId(*b"0123456789abcdef"),
             sequence: 130,
@@ -361,12 +381,12 @@ mod tests {
         };
         pinned(
             &in_section,
-            b"\x01\x01\x04@a@b\x010123456789abcdef\x82\x01\x01\x02\x00\x04note\x07{\"n\":1}\x00\x00",
+            b"\x01\x01\x04@a@b\x010123456789abcdef\x82\x01\x01\x02\x00\x04note\x07{\"n\":1}\x00\x00\x00",
         );
         let order = Action::Lock(Box::new(LockOrder::Force));
-        pinned(&message(order), b"\x01\x01\x04@a@b\x00\x03\x02\x00\x00");
+        pinned(&message(order), b"\x01\x01\x04@a@b\x00\x03\x02\x00\x00\x00");
         let order = Action::Order(Box::new(Order::Restart));
-        pinned(&message(order), b"\x01\x01\x04@a@b\x00\x04\x09\x00\x00");
+        pinned(&message(order), b"\x01\x01\x04@a@b\x00\x04\x09\x00\x00\x00");
     }
 
     #[test]
@@ -374,16 +394,22 @@ mod tests {
         let timer = TimerRecord {
             source: None,
             action: operation(),
+            trace: Some(trace()),
         };
-        pinned(&timer, b"\x01\x00\x00\x04note\x07{\"n\":1}");
+        let bytes = [b"\x01\x00\x00\x04note\x07{\"n\":1}\x01", TRACE].concat();
+        pinned(&timer, bytes.leak());
         let letter = DeadLetterRecord {
             source: Some("@a@b".into()),
             target: "@c@d".into(),
             action: operation(),
             reason: "no".into(),
             died: Timestamp(1),
+            trace: None,
         };
-        pinned(&letter, b"\x01\x01\x04@a@b\x04@c@d\x00\x04note\x07{\"n\":1}\x02no\x01");
+        pinned(
+            &letter,
+            b"\x01\x01\x04@a@b\x04@c@d\x00\x04note\x07{\"n\":1}\x02no\x01\x00",
+        );
     }
 
     #[test]
@@ -396,11 +422,14 @@ mod tests {
             asked_by: ExecutionId(*b"0123456789abcdef"),
             started: Some(7),
             crashes: vec![Timestamp(1)],
+            trace: Some(trace()),
         };
-        pinned(
-            &activity,
-            b"\x01\x01a\x015\x02\x01\x82\x010123456789abcdef\x01\x07\x01\x01",
-        );
+        let bytes = [
+            b"\x01\x01a\x015\x02\x01\x82\x010123456789abcdef\x01\x07\x01\x01\x01",
+            TRACE,
+        ]
+        .concat();
+        pinned(&activity, bytes.leak());
     }
 
     #[test]
@@ -423,13 +452,14 @@ mod tests {
             error_type: "E".into(),
             message: "m".into(),
             details: Some("1".into()),
-            sources: vec!["s".into()],
+            causes: vec![Cause::message("s")],
+            stack: Some("t".into()),
             non_retriable: true,
         };
         let returned = RequestOutcome::Returned(failure);
         pinned(
             &request(returned),
-            b"\x01\x01\x03\x04\x02\x03\x01E\x01m\x01\x011\x01\x01s\x01",
+            b"\x01\x01\x03\x04\x02\x03\x01E\x01m\x01\x011\x01\x00\x01s\x00\x01\x01t\x01",
         );
         let runtime = RequestOutcome::Runtime {
             kind: ErrorKind::TimedOut,
@@ -487,6 +517,7 @@ mod tests {
             action: operation(),
             call: true,
             request: Some("r".into()),
+            trace: None,
         })
         .unwrap();
         for cut in 0..message.len() {

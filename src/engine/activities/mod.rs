@@ -171,6 +171,7 @@ impl Core {
             asked_by,
             started: begins.then_some(step.batch_number()),
             crashes: Vec::new(),
+            trace: step.trace.clone(),
         };
         step.insert(&self.activity_row(&activity), &record)?;
         if begins {
@@ -351,13 +352,12 @@ impl Core {
             sequence,
             outcome,
         };
-        let message = Message {
-            id: step.next_id(),
-            target: instance,
-            action: Action::Order(Box::new(order)),
-            origin: Origin::of_stored(None),
-            stored: false,
-        };
+        let message = Message::new(
+            step.next_id(),
+            instance,
+            Action::Order(Box::new(order)),
+            Origin::of_stored(None),
+        );
         self.route(message, step, reader)
     }
 

@@ -8,7 +8,7 @@ use crate::engine::code::{ActivityCode, ActivityFuture, Attempt};
 use crate::engine::core::CoreConfig;
 use crate::engine::message::Input;
 use crate::engine::{Limits, Registry};
-use crate::failure::Failure;
+use crate::failure::{Cause, Failure};
 use crate::id::{ExecutionId, InstanceId};
 use crate::store::records::MessageRecord;
 use crate::store::{Batch, Model, Store};
@@ -261,7 +261,7 @@ fn an_end_is_told_whole() {
     let failure = Failure {
         error_type: "Refused".into(),
         details: Some("{}".into()),
-        sources: vec!["why".into()],
+        causes: vec![Cause::message("why")],
         ..Failure::message("no").non_retriable()
     };
     let error = Error::new(ErrorKind::Panicked, "oh");

@@ -135,6 +135,7 @@ impl Core {
             let record = TimerRecord {
                 source: None,
                 action: Action::Order(Box::new(begin)),
+                trace: None,
             };
             // One that a former start left is gone with it; a restart within one step finds none.
             self.remove_timer(stage.id, START_TIMER, step, reader)?;
@@ -307,6 +308,7 @@ fn started(start: &StartRecord, execution: ExecutionId) -> Started {
         parent: start.parent.clone(),
         tags: start.tags.clone(),
         seed: execution,
+        trace: start.trace.clone(),
     }
 }
 

@@ -13,7 +13,9 @@ use crate::error::Result;
 use crate::id::{ExecutionId, InstanceId, Sequence};
 use crate::store::Reader;
 use crate::store::records::history::{Command, OpenStep, Parent, StepOutcome};
-use crate::store::records::instance::{EndRecord, LockId, LockOrder, OrchestrationStatus, Order, StartRecord};
+use crate::store::records::instance::{
+    EndRecord, InstanceRecord, LockId, LockOrder, OrchestrationStatus, Order, StartRecord,
+};
 use crate::store::records::{Action, StepRef, TimerRecord};
 use crate::time::Timestamp;
 
@@ -97,7 +99,7 @@ impl Core {
             }
             Command::CreateTimer { sequence, due } => self.set_step_timer(id, execution, sequence, due, step),
             command @ Command::StartOrchestration { .. } => {
-                if let Some((target, start)) = to_start(id, execution, command) {
+                if let Some((target, start)) = to_start(id, &instance.record, command) {
                     let is_child = start.parent.is_some();
                     let order = Order::Start(start);
                     if is_child {
@@ -284,6 +286,7 @@ impl Core {
         let record = TimerRecord {
             source: Some(id.as_str().to_owned()),
             action: Action::Order(Box::new(order)),
+            trace: step.trace.clone(),
         };
         let name = timer_name(execution, sequence);
         self.set_timer(self.partition_of(id), id, &name, due, &record, step)
@@ -293,7 +296,7 @@ impl Core {
 /// The orchestration that a command starts, and how.
 pub(super) fn to_start(
     id: &InstanceId,
-    execution: ExecutionId,
+    starter: &InstanceRecord,
     command: Command,
 ) -> Option<(InstanceId, Box<StartRecord>)> {
     let Command::StartOrchestration {
@@ -311,7 +314,7 @@ pub(super) fn to_start(
     };
     let parent = wait.then(|| Parent {
         instance: id.as_str().to_owned(),
-        execution,
+        execution: starter.execution,
         sequence,
     });
     let start = StartRecord {
@@ -320,6 +323,7 @@ pub(super) fn to_start(
         input,
         tags,
         parent,
+        trace: starter.trace.clone(),
         ..StartRecord::default()
     };
     Some((InstanceId::trusted(instance), Box::new(start)))

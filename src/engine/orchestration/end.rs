@@ -138,6 +138,7 @@ impl Core {
             version: Some(version.unwrap_or_else(|| record.version.clone())),
             input,
             tags: record.tags.clone(),
+            trace: record.trace.clone(),
             parent: record.parent.clone(),
             events: events
                 .into_iter()
@@ -159,13 +160,12 @@ impl Core {
         instance.run = None;
         instance.start = Some(Box::new(start));
         stage.changed = true;
-        stage.next = Some(Message {
+        stage.next = Some(Message::new(
             id,
-            target: stage.id.clone(),
-            action: Action::Order(Box::new(Order::Begin { execution: next })),
-            origin: Origin::Instance(stage.id.clone()),
-            stored: false,
-        });
+            stage.id.clone(),
+            Action::Order(Box::new(Order::Begin { execution: next })),
+            Origin::Instance(stage.id.clone()),
+        ));
         Ok(())
     }
 }

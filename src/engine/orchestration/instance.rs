@@ -49,6 +49,7 @@ impl Instance {
                 execution,
                 parent: start.parent.clone(),
                 tags: start.tags.clone(),
+                trace: start.trace.clone(),
                 created: now,
                 changed: now,
                 ..InstanceRecord::default()

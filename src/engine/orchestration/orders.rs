@@ -181,7 +181,7 @@ impl Core {
         let turn = TurnRecord {
             time: step.now,
             incoming: vec![incoming],
-            commands: Vec::new(),
+            ..TurnRecord::default()
         };
         self.write_turn(stage, &turn, step)
     }
@@ -284,13 +284,12 @@ impl Core {
                 }
             }
         }
-        let message = Message {
-            id: order,
-            target: stage.id.clone(),
-            action: Action::Order(Box::new(Order::Restart)),
-            origin: Origin::of_stored(None),
-            stored: false,
-        };
+        let message = Message::new(
+            order,
+            stage.id.clone(),
+            Action::Order(Box::new(Order::Restart)),
+            Origin::of_stored(None),
+        );
         let life = Life {
             created,
             order: Some(order),

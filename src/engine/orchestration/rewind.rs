@@ -167,6 +167,7 @@ impl Core {
         record.unregistered.clear();
         instance.end = None;
         instance.run = None;
+        step.trace.clone_from(&instance.record.trace);
         stage.instance = Some(instance);
         stage.changed = true;
         tracing::info!(orchestration = %stage.id, %execution, reason, "an orchestration is rewound");
@@ -184,7 +185,7 @@ impl Core {
                     self.note_unregistered(stage, sequence, Some(on), step);
                 }
             } else if let Some(instance) = stage.instance.as_mut()
-                && let Some((child, start)) = to_start(stage.id, execution, command)
+                && let Some((child, start)) = to_start(stage.id, &instance.record, command)
             {
                 // The orchestration of that id, if there is one, decides how to continue.
                 let order = Order::Rewind {

@@ -21,6 +21,7 @@ use crate::time::Timestamp;
 use crate::{OrchestrationContext, orchestration};
 
 mod children;
+mod traces;
 
 const PARTITIONS: u16 = 4;
 
@@ -150,14 +151,16 @@ impl Stage {
         let mut batch = Batch::default();
         for (index, order) in (0..).zip(orders) {
             let message = Message {
-                id: MessageId {
-                    batch: self.batch,
-                    index,
-                },
-                target: target.clone(),
-                action: Action::Order(Box::new(order)),
-                origin: Origin::Instance(InstanceId::trusted(from)),
                 stored: true,
+                ..Message::new(
+                    MessageId {
+                        batch: self.batch,
+                        index,
+                    },
+                    target.clone(),
+                    Action::Order(Box::new(order)),
+                    Origin::Instance(InstanceId::trusted(from)),
+                )
             };
             let (key, value) = message.row(target.partition(PARTITIONS)).unwrap();
             batch.put(&key, &value);

@@ -319,6 +319,7 @@ impl Core {
             return Ok(());
         };
         step.counts.operations += gathered.incoming.len() as u64;
+        step.trace.clone_from(&instance.record.trace);
         let ended = match self.live(stage.id, instance, reader)? {
             Ok(run) => run.turn(step.now, &gathered.incoming),
             Err(stopped) => Err(stopped),
@@ -334,6 +335,7 @@ impl Core {
             time: step.now,
             incoming: gathered.incoming,
             commands: end.commands,
+            notes: end.notes,
         };
         self.write_turn(stage, &turn, step)?;
         self.go_on_after_stop(stage, step);

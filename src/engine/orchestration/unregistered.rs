@@ -160,13 +160,12 @@ impl Core {
         reader: &dyn Reader,
     ) -> Result<()> {
         let on = self.unregistered(UnregisteredKind::Activity, name);
-        let message = Message {
-            id: step.next_id(),
-            target: activity.instance,
-            action: awaits(activity.execution, activity.sequence, on),
-            origin: Origin::of_stored(None),
-            stored: false,
-        };
+        let message = Message::new(
+            step.next_id(),
+            activity.instance,
+            awaits(activity.execution, activity.sequence, on),
+            Origin::of_stored(None),
+        );
         self.route(message, step, reader)
     }
 

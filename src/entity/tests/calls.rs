@@ -11,7 +11,7 @@ use crate::entity::caller::sealed::{Due, Prepared, Sealed};
 use crate::entity::error::CallFailure;
 use crate::entity::reference::reference;
 use crate::prelude::*;
-use crate::{Caller, CanCall, ClientCaller, Error, ErrorKind, Operations};
+use crate::{Caller, CanCall, Cause, ClientCaller, Error, ErrorKind, Operations};
 
 #[derive(Entity, Default, Clone, Serialize, Deserialize, Debug, PartialEq)]
 struct Account {
@@ -342,7 +342,7 @@ fn what_the_runtime_met_keeps_its_kind_in_a_failure() {
         Failure::from(error()),
     ] {
         assert_eq!((&*failure.error_type, &*failure.message), ("TimedOut", "too long"));
-        assert_eq!(failure.sources, ["short by 1"]);
+        assert_eq!(failure.causes, [Cause::message("short by 1")]);
         assert!(!failure.non_retriable);
         assert_eq!(failure.decode::<Error>(), Some(error()));
         assert!(failure.decode::<Overdrawn>().is_none());

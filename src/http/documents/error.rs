@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::failure::Failure;
+use crate::failure::{Cause, Failure};
 use crate::http::documents::Raw;
 
 /// Why a request was not done.
@@ -38,11 +38,38 @@ pub(in crate::http) struct FailureDocument {
     /// The error itself, where its type is serialisable.
     #[serde(skip_serializing_if = "Option::is_none")]
     details: Option<Raw>,
-    /// What its sources say, outermost first.
+    /// Its sources, outermost first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    sources: Vec<String>,
+    causes: Vec<CauseDocument>,
+    /// A stack trace, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stack: Option<Box<str>>,
     /// Whether a retry is known to be useless.
     non_retriable: bool,
+}
+
+/// One source of an error.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::http) struct CauseDocument {
+    /// Its type, if that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_type: Option<String>,
+    /// What it says of itself.
+    message: String,
+    /// A stack trace, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stack: Option<Box<str>>,
+}
+
+impl From<Cause> for CauseDocument {
+    fn from(cause: Cause) -> Self {
+        Self {
+            error_type: cause.error_type,
+            message: cause.message,
+            stack: cause.stack,
+        }
+    }
 }
 
 impl From<Failure> for FailureDocument {
@@ -51,7 +78,8 @@ impl From<Failure> for FailureDocument {
             error_type: failure.error_type,
             message: failure.message,
             details: failure.details.map(Raw::new),
-            sources: failure.sources,
+            causes: failure.causes.into_iter().map(CauseDocument::from).collect(),
+            stack: failure.stack,
             non_retriable: failure.non_retriable,
         }
     }
@@ -63,7 +91,8 @@ impl From<crate::Error> for FailureDocument {
             error_type: format!("{:?}", error.kind()),
             message: error.to_string(),
             details: None,
-            sources: Vec::new(),
+            causes: Vec::new(),
+            stack: None,
             non_retriable: false,
         }
     }

@@ -24,6 +24,9 @@ pub(in crate::http) struct HistoryEventDocument {
     /// What was asked for and has not ended, or the event that was raised or sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
+    /// What the code calls the step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<String>,
     /// The other orchestration or the entity.
     #[serde(skip_serializing_if = "Option::is_none")]
     instance_id: Option<String>,
@@ -91,7 +94,11 @@ impl History {
     fn add(&mut self, event: HistoryEvent) {
         let timestamp = time(event.time);
         if let Some(document) = self.document(event.kind) {
-            self.events.push(Some(HistoryEventDocument { timestamp, ..document }));
+            self.events.push(Some(HistoryEventDocument {
+                timestamp,
+                label: event.label,
+                ..document
+            }));
         }
     }
 

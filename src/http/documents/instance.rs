@@ -75,6 +75,12 @@ pub(in crate::http) struct StatusDocument {
     /// Its tags by their names.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     tags: BTreeMap<String, String>,
+    /// The trace that it belongs to, as the header of this name.
+    #[serde(rename = "traceparent", skip_serializing_if = "Option::is_none")]
+    trace_parent: Option<String>,
+    /// What tracing systems add to it, as the header of this name.
+    #[serde(rename = "tracestate", skip_serializing_if = "Option::is_none")]
+    trace_state: Option<String>,
     /// The orchestration that waits for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     parent_instance_id: Option<String>,
@@ -141,6 +147,8 @@ impl From<OrchestrationInfo> for StatusDocument {
             unregistered: info.unregistered.into_iter().map(UnregisteredDocument::from).collect(),
             version: info.version,
             tags: info.tags.into_iter().collect(),
+            trace_parent: info.trace_parent,
+            trace_state: info.trace_state,
             parent_instance_id: info.parent,
             execution_id: info.execution_id,
         }

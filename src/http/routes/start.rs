@@ -94,8 +94,10 @@ async fn begin(
     let name = names::orchestration(&api, &name)?;
     let mut refused = None;
     for input in payload.inputs()? {
-        let mut start = trace
-            .tag(api.client.start_by_name_with_json(name.as_str(), input))
+        let mut start = api
+            .client
+            .start_by_name_with_json(name.as_str(), input)
+            .trace(trace.0.clone())
             .refuse_when_full();
         if let Some(id) = &id {
             start = start.instance_id(id).reuse(reuse);

@@ -106,6 +106,7 @@ impl Driver {
             time: self.now,
             incoming,
             commands: end.commands.clone(),
+            notes: end.notes,
         });
         self.check_wants();
         Ok(end.commands)

@@ -7,6 +7,7 @@ mod dropping;
 mod ending;
 mod events;
 mod foreign;
+mod labels;
 mod limits;
 mod locks;
 mod payloads;

@@ -157,6 +157,7 @@ fn open(
             asked_by: ExecutionId([7; 16]),
             started: None,
             crashes: Vec::new(),
+            trace: None,
         };
         batch.put(&row(n), &records::encode(&record).unwrap());
     }

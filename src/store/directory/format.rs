@@ -18,7 +18,7 @@ const CREATING: &str = "CREATING";
 const MAGIC: &str = "abide hub";
 
 /// The version of everything that is stored, keys and records included.
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
 
 /// How many partitions a hub may have.
 const PARTITIONS: RangeInclusive<u16> = 1..=4096;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::failure::{CallFailure, Failure};
 use crate::id::{ExecutionId, Sequence};
 use crate::time::Timestamp;
+use crate::trace::TraceContext;
 
 /// The version of the engine's own rules of replay. A history keeps the one that it began with.
 pub(crate) const SEMANTICS: u8 = 1;
@@ -18,6 +19,20 @@ pub(crate) struct TurnRecord {
     pub(crate) incoming: Vec<Incoming>,
     /// What the code asked for, in the order of emission.
     pub(crate) commands: Vec<Command>,
+    /// What is noted about some of these commands, by their steps.
+    pub(crate) notes: Vec<(Sequence, StepNote)>,
+}
+
+/// What is noted about a step beside its command. No replay compares it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StepNote {
+    /// What people call the step.
+    pub(crate) label: Option<String>,
+    /// The id that a worker outside of this process drew for the request, or for the critical section, and by which it knows
+    /// the step.
+    pub(crate) outside_id: Option<String>,
+    /// The span of the step, where it has one of its own; otherwise the trace of the orchestration is that of the step.
+    pub(crate) trace: Option<Box<TraceContext>>,
 }
 
 /// What an execution is told.
@@ -71,6 +86,8 @@ pub(crate) struct Started {
     /// What random numbers, guids and default ids of children are made from: the id of this execution, or, after a rewind,
     /// of the one that it continues.
     pub(crate) seed: ExecutionId,
+    /// The trace that the orchestration belongs to.
+    pub(crate) trace: Option<Box<TraceContext>>,
 }
 
 /// Who waits for a sub-orchestration.

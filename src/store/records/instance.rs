@@ -9,6 +9,7 @@ use crate::failure::Failure;
 use crate::id::{ExecutionId, MessageId, Sequence};
 use crate::store::records::history::{Parent, Started, StepOutcome, TurnRecord};
 use crate::time::Timestamp;
+use crate::trace::TraceContext;
 
 /// Where an orchestration stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -163,6 +164,8 @@ pub(crate) struct InstanceRecord {
     /// The order of its parent that it began with, for a sub-orchestration. The row by which its parent finds it names the
     /// same order.
     pub(crate) start_order: Option<MessageId>,
+    /// The trace that it belongs to.
+    pub(crate) trace: Option<Box<TraceContext>>,
 }
 
 impl InstanceRecord {
@@ -192,7 +195,8 @@ impl InstanceRecord {
             let instance = on.instance.as_ref().map_or(0, String::len);
             size_of::<(Sequence, Unregistered)>() + on.name.len() + instance
         });
-        self.name.len() + self.version.len() + tags + parent + stopped + rewound + unregistered.sum::<usize>()
+        let trace = self.trace.as_ref().map_or(0, |trace| trace.weight());
+        self.name.len() + self.version.len() + tags + parent + stopped + rewound + unregistered.sum::<usize>() + trace
     }
 
     /// Counts a turn, whose row has so many bytes, to the history.
@@ -213,12 +217,6 @@ pub(crate) enum EndRecord {
     Ended(String),
 }
 
-/// The tag that holds the trace which an orchestration belongs to. Source: W3C Trace Context, the header of this name.
-pub(crate) const TRACE_PARENT: &str = "traceparent";
-
-/// The tag that holds what the tracing systems of its caller add to the trace. Source: as [`TRACE_PARENT`].
-pub(crate) const TRACE_STATE: &str = "tracestate";
-
 /// What begins an execution.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct StartRecord {
@@ -234,6 +232,8 @@ pub(crate) struct StartRecord {
     pub(crate) reuse: ReusePolicy,
     /// Events that go along, by name and payload.
     pub(crate) events: Vec<(String, serde_bytes::ByteBuf)>,
+    /// The trace that the orchestration belongs to.
+    pub(crate) trace: Option<Box<TraceContext>>,
 }
 
 impl From<Started> for StartRecord {
@@ -244,6 +244,7 @@ impl From<Started> for StartRecord {
             input: started.input,
             tags: started.tags,
             parent: started.parent,
+            trace: started.trace,
             ..Self::default()
         }
     }
@@ -278,6 +279,8 @@ pub(crate) struct ActivityRecord {
     pub(crate) started: Option<u64>,
     /// When it was running while the hub went down, one for each time.
     pub(crate) crashes: Vec<Timestamp>,
+    /// The trace that the orchestration belongs to.
+    pub(crate) trace: Option<Box<TraceContext>>,
 }
 
 /// Who holds the lock of an entity.
@@ -428,10 +431,8 @@ impl Order {
             }
             Self::Completed { outcome, .. } => match outcome {
                 StepOutcome::Answer(answer) => answer.len(),
-                StepOutcome::Returned(failure) => {
-                    failure.message.len() + failure.details.as_deref().map_or(0, str::len)
-                }
-                StepOutcome::Runtime(error) => error.message().len(),
+                StepOutcome::Returned(failure) => failure.bytes(),
+                StepOutcome::Runtime(error) => error.bytes(),
             },
             Self::Raise { payload, .. } => payload.len(),
             _ => 0,

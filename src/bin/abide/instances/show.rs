@@ -41,6 +41,7 @@ pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
         ("execution", text("executionId")),
         ("parent", text("parentInstanceId")),
         ("tags", tags),
+        ("trace", text("traceparent")),
         ("input", json("input")),
         ("custom status", json("customStatus")),
         ("output", json("output")),

@@ -273,16 +273,15 @@ impl Stage {
 
     /// Sends a message that was not made by a core of this stage.
     pub(super) fn send(&mut self, target: &InstanceId, action: Action, origin: Origin) {
-        let mut message = Message {
-            id: MessageId {
+        let mut message = Message::new(
+            MessageId {
                 batch: self.draw(),
                 index: 0,
             },
-            target: target.clone(),
+            target.clone(),
             action,
             origin,
-            stored: false,
-        };
+        );
         let core = usize::from(target.partition(self.partitions()).0);
         if self.setting.way != Way::Fresh {
             self.write_row(&mut message);
@@ -297,16 +296,15 @@ impl Stage {
 
     /// Leaves a message in the store, to be found at the next open.
     pub(super) fn leave(&mut self, target: &InstanceId, line: &str) {
-        let mut message = Message {
-            id: MessageId {
+        let mut message = Message::new(
+            MessageId {
                 batch: self.draw(),
                 index: 0,
             },
-            target: target.clone(),
-            action: operation_of("note", line),
-            origin: Origin::Instance(InstanceId::trusted("@log@elsewhere")),
-            stored: false,
-        };
+            target.clone(),
+            operation_of("note", line),
+            Origin::Instance(InstanceId::trusted("@log@elsewhere")),
+        );
         self.write_row(&mut message);
     }
 

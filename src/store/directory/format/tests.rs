@@ -19,12 +19,12 @@ fn the_file_is_pinned() {
     insta::assert_snapshot!(fixed().encode().unwrap(), @r#"
     {
       "magic": "abide hub",
-      "version": 5,
+      "version": 6,
       "hub": "01234567-89ab-cdef-0123-456789abcdef",
       "partitions": 64,
       "incarnation": 2,
       "copy": true,
-      "crc32": 2144906221
+      "crc32": 956997257
     }
     "#);
 }
@@ -48,12 +48,12 @@ fn another_content_is_refused() {
     let good = fixed().encode().unwrap();
     let cases = [
         (
-            good.replace("\"version\": 5", "\"version\": 1"),
+            good.replace("\"version\": 6", "\"version\": 1"),
             ErrorKind::Format,
-            "version 1 and this build reads version 5",
+            "version 1 and this build reads version 6",
         ),
         (
-            good.replace("\"version\": 5", "\"version\": 0"),
+            good.replace("\"version\": 6", "\"version\": 0"),
             ErrorKind::Format,
             "use an older build",
         ),

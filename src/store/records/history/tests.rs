@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::error::{Error, ErrorKind};
-use crate::store::records::tests::pinned;
+use crate::failure::Cause;
+use crate::store::records::tests::{TRACE, pinned, trace};
 
 const EXECUTION: ExecutionId = ExecutionId(*b"0123456789abcdef");
 
@@ -21,8 +22,29 @@ fn turns_are_pinned() {
             sequence: 1,
             due: Timestamp(2),
         }],
+        notes: Vec::new(),
     };
-    pinned(&turn, b"\x01\x82\x01\x01\x04\x01r\x01\x01\x01\x02");
+    pinned(&turn, b"\x01\x82\x01\x01\x04\x01r\x01\x01\x01\x02\x00");
+    let noted = TurnRecord {
+        notes: vec![
+            (1, StepNote::default()),
+            (
+                130,
+                StepNote {
+                    label: Some("l".into()),
+                    outside_id: Some("o".into()),
+                    trace: Some(trace()),
+                },
+            ),
+        ],
+        ..TurnRecord::default()
+    };
+    let bytes = [
+        b"\x01\x00\x00\x00\x02\x01\x00\x00\x00\x82\x01\x01\x01l\x01\x01o\x01",
+        TRACE,
+    ]
+    .concat();
+    pinned(&noted, bytes.leak());
 }
 
 #[test]
@@ -39,10 +61,20 @@ fn what_comes_in_is_pinned() {
         }),
         tags: vec![("k".into(), "t".into())],
         seed: EXECUTION,
+        trace: None,
+    };
+    let bytes = b"\x01\x00\x01\x01n\x01v\x011\x01\x01p0123456789abcdef\x03\x01\x01k\x01t0123456789abcdef";
+    let in_trace = Started {
+        trace: Some(trace()),
+        ..started.clone()
     };
     pinned(
         &Incoming::Started(Box::new(started)),
-        b"\x01\x00\x01\x01n\x01v\x011\x01\x01p0123456789abcdef\x03\x01\x01k\x01t0123456789abcdef",
+        [&bytes[..], b"\x00"].concat().leak(),
+    );
+    pinned(
+        &Incoming::Started(Box::new(in_trace)),
+        [&bytes[..], b"\x01", TRACE].concat().leak(),
     );
     let completed = |outcome| Incoming::Completed { sequence: 130, outcome };
     pinned(
@@ -51,7 +83,7 @@ fn what_comes_in_is_pinned() {
     );
     pinned(
         &completed(StepOutcome::Returned(Failure::message("m"))),
-        b"\x01\x01\x82\x01\x01\x07Failure\x01m\x00\x00\x00",
+        b"\x01\x01\x82\x01\x01\x07Failure\x01m\x00\x00\x00\x00",
     );
     let error = Error::new(ErrorKind::LockLost, "m");
     pinned(
@@ -170,7 +202,7 @@ fn ends_of_steps_and_executions_are_pinned() {
     pinned(&again, b"\x01\n\x011\x01\x01v\x01");
     pinned(&Command::Complete { output: b"1".to_vec() }, b"\x01\x0b\x011");
     let failure = Failure::message("m");
-    pinned(&Command::Fail { failure }, b"\x01\x0c\x07Failure\x01m\x00\x00\x00");
+    pinned(&Command::Fail { failure }, b"\x01\x0c\x07Failure\x01m\x00\x00\x00\x00");
     let refusal = Command::Refuse {
         sequence: 1,
         what: "w".into(),
@@ -186,7 +218,8 @@ fn errors_count_among_the_bytes_that_come_in() {
     assert_eq!(bytes(StepOutcome::Answer(vec![b'1'; 1_000])), 1_000);
     let failure = Failure {
         details: Some("d".repeat(300)),
-        sources: vec!["s".repeat(200)],
+        causes: vec![Cause::message("s".repeat(150))],
+        stack: Some("t".repeat(50).into()),
         ..Failure::message("m".repeat(493))
     };
     assert_eq!(bytes(StepOutcome::Returned(failure)), 1_000);

@@ -1,7 +1,7 @@
 //! The bytes of the rows and orders of orchestrations are part of the stored format and may never change.
 
 use super::*;
-use crate::store::records::tests::pinned;
+use crate::store::records::tests::{TRACE, pinned, trace};
 
 const EXECUTION: ExecutionId = ExecutionId(*b"0123456789abcdef");
 
@@ -72,12 +72,14 @@ fn orchestrations_and_their_ends_are_pinned() {
             },
         )],
         start_order: Some(MessageId { batch: 10, index: 11 }),
+        trace: Some(trace()),
     };
-    pinned(&instance, b"\x01\x01n\x01v\x070123456789abcdef\x01\x01p0123456789abcdef\x03\x01\x01k\x01t\x01\x02\x01\x05\x01m\x03\x04\x05\x01\x06\x07\x01\x080123456789abcdef\x01\t\x01\x01u\x01\x01c\x01\n\x0b");
+    let bytes = [&b"\x01\x01n\x01v\x070123456789abcdef\x01\x01p0123456789abcdef\x03\x01\x01k\x01t\x01\x02\x01\x05\x01m\x03\x04\x05\x01\x06\x07\x01\x080123456789abcdef\x01\t\x01\x01u\x01\x01c\x01\n\x0b\x01"[..], TRACE].concat();
+    pinned(&instance, bytes.leak());
     pinned(&EndRecord::Completed(b"5".to_vec()), b"\x01\x00\x015");
     pinned(
         &EndRecord::Failed(Failure::message("m")),
-        b"\x01\x01\x07Failure\x01m\x00\x00\x00",
+        b"\x01\x01\x07Failure\x01m\x00\x00\x00\x00",
     );
     pinned(&EndRecord::Ended("r".into()), b"\x01\x02\x01r");
 }
@@ -92,10 +94,11 @@ fn activities_and_early_events_are_pinned() {
         asked_by: EXECUTION,
         started: Some(300),
         crashes: vec![Timestamp(4)],
+        trace: None,
     };
     pinned(
         &activity,
-        b"\x01\x01n\x011\x02\x01\x030123456789abcdef\x01\xac\x02\x01\x04",
+        b"\x01\x01n\x011\x02\x01\x030123456789abcdef\x01\xac\x02\x01\x04\x00",
     );
     let event = EarlyEventRecord {
         name: "n".into(),
@@ -121,10 +124,11 @@ fn orders_of_every_kind_are_pinned() {
         at: Some(Timestamp(2)),
         reuse: ReusePolicy::Terminate,
         events: vec![("e".into(), serde_bytes::ByteBuf::from(b"2".to_vec()))],
+        trace: None,
     };
     pinned(
         &Order::Start(Box::new(start)),
-        b"\x01\x00\x01n\x01\x01v\x011\x01\x01k\x01t\x01\x01p0123456789abcdef\x03\x01\x02\x02\x01\x01e\x012",
+        b"\x01\x00\x01n\x01\x01v\x011\x01\x01k\x01t\x01\x01p0123456789abcdef\x03\x01\x02\x02\x01\x01e\x012\x00",
     );
     let completed = Order::Completed {
         execution: EXECUTION,
@@ -170,7 +174,7 @@ fn orders_of_every_kind_are_pinned() {
                 ..StartRecord::default()
             })),
         },
-        b"\x01\x08\x01r\x01\x00\x00\x00\x00\x01\x01p0123456789abcdef\x03\x00\x00\x00",
+        b"\x01\x08\x01r\x01\x00\x00\x00\x00\x01\x01p0123456789abcdef\x03\x00\x00\x00\x00",
     );
     pinned(&Order::Restart, b"\x01\t");
     let purge = Order::Purge {

@@ -1,0 +1,43 @@
+//! Labels of steps.
+
+use std::time::Duration;
+
+use super::driver::Driver;
+use super::stage::{Double, orchestration};
+use crate::prelude::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+orchestration!(Labeled(ctx, _nothing: ()) -> i64, Failure {
+    let timer = ctx.create_timer(SECOND).label("a while");
+    drop(ctx.call_activity::<Double>(2).label("dropped at once"));
+    let plain = ctx.call_activity::<Double>(2);
+    let event = ctx.wait_for_external_event::<()>("go").label("an event");
+    timer.await;
+    event.await?;
+    let answer = ctx.call_activity::<Double>(1).label("ü".repeat(200)).await?;
+    Ok(answer + plain.await?)
+});
+
+/// The history of a turn notes the labels of the steps that it began, in at most 256 bytes, and none of a step that was taken back.
+#[test]
+fn labels_are_noted_with_their_steps() {
+    for strict in [false, true] {
+        let mut driver = Driver::new::<Labeled>();
+        driver.strict = strict;
+        driver.start("null");
+        let noted = |driver: &Driver| -> Vec<(u64, String)> {
+            let notes = driver.history.last().unwrap().notes.iter();
+            notes
+                .map(|(sequence, note)| (*sequence, note.label.clone().unwrap()))
+                .collect()
+        };
+        assert_eq!(noted(&driver), [(1, "a while".to_owned()), (4, "an event".to_owned())]);
+        driver.fire(1);
+        assert_eq!(noted(&driver), []);
+        driver.raise("go", "null");
+        let notes = noted(&driver);
+        assert_eq!(notes[0].0, 5);
+        assert!(notes[0].1.starts_with("üü") && notes[0].1.len() <= 256, "{notes:?}");
+    }
+}

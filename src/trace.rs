@@ -1,0 +1,133 @@
+//! The W3C trace context, which is stored with whatever belongs to a trace.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The header that names the trace and the span of a caller. Source: W3C Trace Context, 3.2.
+#[cfg(feature = "http")]
+pub(crate) const TRACE_PARENT: &str = "traceparent";
+
+/// The header with what the tracing systems of the caller add to it. Source: W3C Trace Context, 3.3.
+#[cfg(feature = "http")]
+pub(crate) const TRACE_STATE: &str = "tracestate";
+
+/// The most bytes of `tracestate` that are kept. Source: W3C Trace Context, 3.3.1.5, asks for at least as many.
+const STATE_BYTES: usize = 512;
+
+/// A trace, and the span in it that caused something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TraceContext {
+    trace: [u8; 16],
+    span: [u8; 8],
+    flags: u8,
+    /// What tracing systems add, as they wrote it; empty if they add nothing.
+    state: String,
+}
+
+impl TraceContext {
+    /// Reads the two headers, such as `00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01`.
+    ///
+    /// A header that breaks the rules begins a new trace and is no error, so it gives `None`. Source: W3C Trace Context, 3.2.2.
+    pub(crate) fn parse(parent: &str, state: Option<&str>) -> Option<Self> {
+        let parts: Vec<&str> = parent.split('-').collect();
+        let [version, trace, span, flags, rest @ ..] = parts.as_slice() else {
+            return None;
+        };
+        let [version] = hex::<1>(version)?;
+        // Later versions may have more parts, and are read as the first one.
+        if version == 0xff || version == 0 && !rest.is_empty() {
+            return None;
+        }
+        let [flags] = hex::<1>(flags)?;
+        let (trace, span) = (hex(trace)?, hex(span)?);
+        let is_known = trace != [0; 16] && span != [0; 8];
+        is_known.then(|| Self {
+            trace,
+            span,
+            flags,
+            state: state
+                .filter(|state| state.len() <= STATE_BYTES)
+                .unwrap_or_default()
+                .to_owned(),
+        })
+    }
+
+    /// The value of the header `tracestate`, if there is one.
+    pub(crate) fn state(&self) -> Option<&str> {
+        Some(self.state.as_str()).filter(|state| !state.is_empty())
+    }
+
+    /// The bytes that it takes in memory, about.
+    pub(crate) fn weight(&self) -> usize {
+        size_of::<Self>() + self.state.len()
+    }
+}
+
+/// The value of the header `traceparent`.
+impl fmt::Display for TraceContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("00-")?;
+        self.trace.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        f.write_str("-")?;
+        self.span.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        write!(f, "-{:02x}", self.flags)
+    }
+}
+
+/// Reads lowercase hexadecimal digits, two for each byte.
+fn hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let digits = text.as_bytes();
+    if digits.len() != 2 * N {
+        return None;
+    }
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let mut bytes = [0; N];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    /// What is not a `traceparent` begins no trace. One of a later version is read as the first version.
+    #[test]
+    fn a_parent_keeps_the_rules() {
+        let parse = |parent: &str| TraceContext::parse(parent, None);
+        assert_eq!(parse(GOOD).unwrap().to_string(), GOOD);
+        let later = format!("cc{}-later", &GOOD[2..]);
+        assert_eq!(parse(&later), parse(GOOD));
+        for broken in [
+            "",
+            "00",
+            &GOOD[..54],
+            &format!("{GOOD}-more"),
+            &GOOD.replace('4', "G"),
+            &GOOD.replace('4', "é"),
+            &GOOD.to_uppercase(),
+            &format!("ff{}", &GOOD[2..]),
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+        ] {
+            assert_eq!(parse(broken), None, "{broken}");
+        }
+    }
+
+    /// A state that is too long is left out, and the trace goes on without it.
+    #[test]
+    fn a_state_has_a_limit() {
+        let with = |state: &str| TraceContext::parse(GOOD, Some(state)).unwrap();
+        assert_eq!(with("a=1,b=2").state(), Some("a=1,b=2"));
+        assert_eq!(with(&"a".repeat(STATE_BYTES)).state().map(str::len), Some(STATE_BYTES));
+        assert_eq!(with(&"a".repeat(STATE_BYTES + 1)).state(), None);
+    }
+}
