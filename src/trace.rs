@@ -13,6 +13,7 @@ pub(crate) const TRACE_PARENT: &str = "traceparent";
 pub(crate) const TRACE_STATE: &str = "tracestate";
 
 /// The most bytes of `tracestate` that are kept. Source: W3C Trace Context, 3.3.1.5, asks for at least as many.
+#[cfg(any(feature = "http", test))]
 const STATE_BYTES: usize = 512;
 
 /// A trace, and the span in it that caused something.
@@ -29,6 +30,7 @@ impl TraceContext {
     /// Reads the two headers, such as `00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01`.
     ///
     /// A header that breaks the rules begins a new trace and is no error, so it gives `None`. Source: W3C Trace Context, 3.2.2.
+    #[cfg(any(feature = "http", test))]
     pub(crate) fn parse(parent: &str, state: Option<&str>) -> Option<Self> {
         let parts: Vec<&str> = parent.split('-').collect();
         let [version, trace, span, flags, rest @ ..] = parts.as_slice() else {
@@ -76,6 +78,7 @@ impl fmt::Display for TraceContext {
 }
 
 /// Reads lowercase hexadecimal digits, two for each byte.
+#[cfg(any(feature = "http", test))]
 fn hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     let digits = text.as_bytes();
     if digits.len() != 2 * N {

@@ -110,7 +110,7 @@ impl Run {
         }
         // So that a subscriber which knows W3C Trace Context can go on with its caller's trace.
         if let Some(trace) = &started.trace {
-            self.span.record("traceparent", tracing::field::display(trace));
+            self.span.record("traceparent", trace.to_string());
         }
         self.journal.state.borrow_mut().random = Stream::new(&self.journal.begin.instance, started.seed);
         let context = OrchestrationContext::new(Rc::clone(&self.journal));
