@@ -63,7 +63,7 @@ pub struct Cause {
     pub error_type: Option<String>,
     /// What it says of itself.
     pub message: String,
-    /// As [`Failure::stack`].
+    /// Where it happened, as text, if that is known.
     pub stack: Option<Box<str>>,
 }
 

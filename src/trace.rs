@@ -16,6 +16,10 @@ pub(crate) const TRACE_STATE: &str = "tracestate";
 #[cfg(any(feature = "http", test))]
 const STATE_BYTES: usize = 512;
 
+/// Whether the caller records the trace.
+#[cfg(any(feature = "http", test))]
+const SAMPLED: u8 = 1;
+
 /// A trace, and the span in it that caused something.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct TraceContext {
@@ -42,6 +46,8 @@ impl TraceContext {
             return None;
         }
         let [flags] = hex::<1>(flags)?;
+        // What the flags of later versions mean is not known here. Source: W3C Trace Context, 4.3.
+        let flags = if version == 0 { flags } else { flags & SAMPLED };
         let (trace, span) = (hex(trace)?, hex(span)?);
         let is_known = trace != [0; 16] && span != [0; 8];
         is_known.then(|| Self {
@@ -109,6 +115,7 @@ mod tests {
         assert_eq!(parse(GOOD).unwrap().to_string(), GOOD);
         let later = format!("cc{}-later", &GOOD[2..]);
         assert_eq!(parse(&later), parse(GOOD));
+        assert_eq!(parse(&later.replace("-01-", "-ff-")), parse(GOOD));
         for broken in [
             "",
             "00",

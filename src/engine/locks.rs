@@ -105,7 +105,10 @@ impl Core {
         while let Some(message) = mailbox.urgent.pop_front() {
             if !passes(&message, &kept, &mailbox.block) {
                 kept.push_back(message);
-            } else if let Some(message) = self.process_lock_order(id, mailbox, message, step, reader)? {
+                continue;
+            }
+            step.trace.clone_from(&message.trace);
+            if let Some(message) = self.process_lock_order(id, mailbox, message, step, reader)? {
                 kept.push_back(message);
                 later = true;
             }

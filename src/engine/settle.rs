@@ -36,6 +36,7 @@ impl Core {
         reader: &dyn Reader,
     ) -> Result<()> {
         self.consume(&message, mailbox, step);
+        step.trace.clone_from(&message.trace);
         let outcome = outcome.map_err(|unanswered| {
             step.counts.failures += 1;
             unanswered.within(self.limits.payload_bytes, || asked_by(&message))

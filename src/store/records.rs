@@ -404,12 +404,14 @@ mod tests {
             action: operation(),
             reason: "no".into(),
             died: Timestamp(1),
-            trace: None,
+            trace: Some(trace()),
         };
-        pinned(
-            &letter,
-            b"\x01\x01\x04@a@b\x04@c@d\x00\x04note\x07{\"n\":1}\x02no\x01\x00",
-        );
+        let bytes = [
+            b"\x01\x01\x04@a@b\x04@c@d\x00\x04note\x07{\"n\":1}\x02no\x01\x01",
+            TRACE,
+        ]
+        .concat();
+        pinned(&letter, bytes.leak());
     }
 
     #[test]
@@ -452,14 +454,18 @@ mod tests {
             error_type: "E".into(),
             message: "m".into(),
             details: Some("1".into()),
-            causes: vec![Cause::message("s")],
+            causes: vec![Cause {
+                error_type: Some("T".into()),
+                message: "s".into(),
+                stack: Some("k".into()),
+            }],
             stack: Some("t".into()),
             non_retriable: true,
         };
         let returned = RequestOutcome::Returned(failure);
         pinned(
             &request(returned),
-            b"\x01\x01\x03\x04\x02\x03\x01E\x01m\x01\x011\x01\x00\x01s\x00\x01\x01t\x01",
+            b"\x01\x01\x03\x04\x02\x03\x01E\x01m\x01\x011\x01\x01\x01T\x01s\x01\x01k\x01\x01t\x01",
         );
         let runtime = RequestOutcome::Runtime {
             kind: ErrorKind::TimedOut,

@@ -48,7 +48,9 @@ impl Core {
         let Some(Order::Start(start)) = message.order() else {
             return Ok(Round::Again);
         };
-        let start = StartRecord::clone(start);
+        let mut start = StartRecord::clone(start);
+        // What an entity starts belongs to the trace of the operation.
+        start.trace = start.trace.take().or_else(|| message.trace.clone());
         let life = Life::of(&start, &message, step);
         let Some(instance) = stage.instance.as_deref() else {
             self.create(stage, message, start, life, step, reader)?;

@@ -68,6 +68,7 @@ impl Core {
         reader: &dyn Reader,
     ) -> Result<bool> {
         let instance = self.take_instance(id, step, reader)?;
+        step.trace = instance.as_ref().and_then(|instance| instance.record.trace.clone());
         let mut stage = Stage {
             id,
             mailbox,

@@ -33,6 +33,8 @@ pub(super) struct Arena {
     /// The chunk that is being filled, and how far it is.
     current: usize,
     filled: usize,
+    /// How many chunks were used when the arena was cleared the last time.
+    used: usize,
     /// What was given back, by size.
     free: Vec<Vec<(u32, u32)>>,
     /// Bytes of all pieces, those that were given back among them.
@@ -109,8 +111,14 @@ impl Arena {
 
     /// Forgets all pieces, and keeps the chunks.
     pub(super) fn clear(&mut self) {
+        self.used = self.current + 1;
         (self.current, self.filled, self.bytes) = (0, 0, 0);
         self.free.iter_mut().for_each(Vec::clear);
+    }
+
+    /// Gives up the chunks that were not used before the arena was cleared.
+    pub(super) fn shrink(&mut self) {
+        self.chunks.truncate(self.used);
     }
 
     /// Takes memory that was never used since the arena was cleared.

@@ -101,9 +101,10 @@ impl Fronts {
         (commits.newest, Some(frozen))
     }
 
-    /// Forgets the oldest frozen front, because the base has its rows.
-    pub(in crate::store) fn retire(&self) {
+    /// Forgets the oldest frozen front, because the base has its rows. The next one gets its memory.
+    pub(in crate::store) fn retire(&self, front: Arc<Front>) {
         let retired = self.list_mut().frozen.pop_front();
+        drop(front);
         // Whoever still reads it keeps it.
         let Some(front) = retired.and_then(Arc::into_inner) else {
             return;
@@ -150,6 +151,12 @@ impl Fronts {
     #[cfg(test)]
     pub(in crate::store) fn frozen(&self) -> usize {
         self.list().frozen.len()
+    }
+
+    /// Whether there is memory for the next front.
+    #[cfg(test)]
+    pub(super) fn has_spare(&self) -> bool {
+        self.list().spare.is_some()
     }
 
     pub(in crate::store) fn size(&self) -> Size {

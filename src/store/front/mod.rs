@@ -100,7 +100,7 @@ impl Front {
     /// The memory of this front without its rows, for another one.
     fn emptied(mut self) -> Self {
         for shard in &mut self.shards {
-            shard.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
+            shard.get_mut().unwrap_or_else(PoisonError::into_inner).recycle();
         }
         Self {
             shards: self.shards,

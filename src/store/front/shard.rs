@@ -31,11 +31,11 @@ pub(super) struct Shard {
     sorted: Vec<RowId>,
     /// Those that came after it, in no order. Some may be gone.
     unsorted: Vec<RowId>,
-    /// The first number that came after it.
-    sorted_until: RowId,
     /// How many of `sorted` are gone.
     gone: usize,
-    /// Rows for older versions to be put into.
+    /// Those of `unsorted` that are gone. New rows take their places.
+    vacant: Vec<RowId>,
+    /// Places in `rows` that stand in no order, for any version.
     unused: Vec<RowId>,
 }
 
@@ -60,7 +60,9 @@ struct Row {
     before: Option<RowId>,
     /// Whether nothing below this front has the key, so that a deletion need not go there.
     is_new: bool,
-    /// Whether it is left only for its place in the order.
+    /// Whether a walk has put it in order.
+    is_sorted: bool,
+    /// Whether it is left only for its place among the others.
     is_gone: bool,
 }
 
@@ -136,43 +138,69 @@ impl Shard {
         self.arena.bytes() + self.rows.len() * ROW_BYTES
     }
 
-    /// Forgets everything but the memory.
-    pub(super) fn clear(&mut self) {
+    /// Forgets everything, and keeps as much memory as it took.
+    pub(super) fn recycle(&mut self) {
+        let rows = self.rows.len();
+        self.clear();
+        self.arena.shrink();
+        self.rows.shrink_to(rows);
+        self.index.shrink_to(rows, |entry| spread(entry.hash));
+        for list in [&mut self.sorted, &mut self.unsorted, &mut self.vacant, &mut self.unused] {
+            list.shrink_to(rows);
+        }
+    }
+
+    fn clear(&mut self) {
         self.arena.clear();
         self.rows.clear();
         self.index.clear();
-        self.sorted.clear();
-        self.unsorted.clear();
-        self.sorted_until = 0;
+        for list in [&mut self.sorted, &mut self.unsorted, &mut self.vacant, &mut self.unused] {
+            list.clear();
+        }
         self.gone = 0;
-        self.unused.clear();
     }
 
-    /// Whether a walk finds all rows in order.
+    /// Whether a walk finds all rows in order, and does not pass over many that are gone.
     pub(super) fn is_sorted(&self) -> bool {
-        self.unsorted.is_empty()
+        self.unsorted.is_empty() && 2 * self.gone <= self.sorted.len()
     }
 
     /// Puts all rows in order.
     pub(super) fn sort(&mut self) {
         let (mut older, mut newer) = (std::mem::take(&mut self.sorted), std::mem::take(&mut self.unsorted));
-        if std::mem::take(&mut self.gone) > 0 {
+        if 2 * self.gone > older.len() {
             older.retain(|id| self.is_left(*id));
+            self.gone = 0;
         }
+        self.vacant.clear();
         newer.retain(|id| self.is_left(*id));
         self.sort_by_key(&mut newer, 0);
+        self.sorted = self.merged(older, &newer);
+        for id in newer.drain(..) {
+            self.rows[id as usize].is_sorted = true;
+        }
+        self.unsorted = newer;
+    }
+
+    /// Two lists in order as one.
+    fn merged(&self, mut older: Vec<RowId>, newer: &[RowId]) -> Vec<RowId> {
+        let place = |among: &[RowId], id| among.partition_point(|other| self.key(*other) < self.key(id));
+        if newer.len() <= FEW {
+            for &id in newer {
+                older.insert(place(&older, id), id);
+            }
+            return older;
+        }
         let mut all = Vec::with_capacity(older.len() + newer.len());
         let mut rest = &older[..];
-        for id in newer.drain(..) {
-            let before = rest.partition_point(|older| self.key(*older) < self.key(id));
-            all.extend_from_slice(&rest[..before]);
+        for &id in newer {
+            let (before, behind) = rest.split_at(place(rest, id));
+            all.extend_from_slice(before);
             all.push(id);
-            rest = &rest[before..];
+            rest = behind;
         }
         all.extend_from_slice(rest);
-        self.sorted = all;
-        self.unsorted = newer;
-        self.sorted_until = self.rows.len() as RowId;
+        all
     }
 
     /// Sorts rows whose keys share their first bytes.
@@ -205,15 +233,17 @@ impl Shard {
         }
     }
 
-    /// Whether a row is still there. The order is about to forget one that is gone, whose key is of no more use.
+    /// Whether a row is still there. The order is about to forget one that is gone.
     fn is_left(&mut self, id: RowId) -> bool {
         let row = &mut self.rows[id as usize];
-        if row.is_gone
-            && let Some(key) = row.key.take()
-        {
+        if !row.is_gone {
+            return true;
+        }
+        if let Some(key) = row.key.take() {
             self.arena.give_back(key);
         }
-        !row.is_gone
+        self.unused.push(id);
+        false
     }
 
     /// The newest versions from `start` on, in order, as of the last [`sort`](Self::sort).
@@ -259,11 +289,20 @@ impl Shard {
             value: value.map(|value| self.arena.keep(value)),
             before: None,
             is_new,
+            is_sorted: false,
             is_gone: false,
         };
-        let id = self.rows.len() as RowId;
-        self.rows.push(row);
-        self.unsorted.push(id);
+        let id = match self.vacant.pop() {
+            Some(vacant) => {
+                self.rows[vacant as usize] = row;
+                vacant
+            }
+            None => {
+                let id = self.place(row);
+                self.unsorted.push(id);
+                id
+            }
+        };
         let hash = hash_of(key);
         self.index
             .insert_unique(spread(hash), Entry { hash, row: id }, |entry| spread(entry.hash));
@@ -277,13 +316,17 @@ impl Shard {
         if self.index.is_empty() {
             return self.clear();
         }
-        self.rows[id as usize].is_gone = true;
-        // Where the row stands in the order, searches still need its key.
-        if id < self.sorted_until {
+        let row = &mut self.rows[id as usize];
+        row.is_gone = true;
+        if row.is_sorted {
+            // Searches in the order still need its key.
             self.gone += 1;
-        } else {
-            self.is_left(id);
+            return;
         }
+        if let Some(key) = row.key.take() {
+            self.arena.give_back(key);
+        }
+        self.vacant.push(id);
     }
 
     /// Puts the newest version of a row behind a copy of it, which changes no more.
@@ -295,19 +338,20 @@ impl Shard {
             value: row.value.take(),
             before: row.before,
             is_new: row.is_new,
+            is_sorted: false,
             is_gone: false,
         };
-        let older = match self.unused.pop() {
-            Some(unused) => {
-                self.rows[unused as usize] = older;
-                unused
-            }
-            None => {
-                self.rows.push(older);
-                (self.rows.len() - 1) as RowId
-            }
-        };
-        self.rows[id as usize].before = Some(older);
+        self.rows[id as usize].before = Some(self.place(older));
+    }
+
+    /// Puts a version where none is.
+    fn place(&mut self, row: Row) -> RowId {
+        if let Some(unused) = self.unused.pop() {
+            self.rows[unused as usize] = row;
+            return unused;
+        }
+        self.rows.push(row);
+        (self.rows.len() - 1) as RowId
     }
 
     /// Forgets the older versions of a row that no snapshot shows.

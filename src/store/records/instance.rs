@@ -427,7 +427,8 @@ impl Order {
             Self::Start(start) => {
                 let tags = start.tags.iter().map(|(name, value)| name.len() + value.len());
                 let events = start.events.iter().map(|(name, payload)| name.len() + payload.len());
-                size_of::<StartRecord>() + start.input.len() + tags.chain(events).sum::<usize>()
+                let trace = start.trace.as_ref().map_or(0, |trace| trace.weight());
+                size_of::<StartRecord>() + start.input.len() + tags.chain(events).sum::<usize>() + trace
             }
             Self::Completed { outcome, .. } => match outcome {
                 StepOutcome::Answer(answer) => answer.len(),

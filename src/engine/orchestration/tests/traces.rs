@@ -21,6 +21,7 @@ impl Gossip {
     pub fn hear(&mut self, ctx: &mut EntityContext) {
         self.heard += 1;
         ctx.entity::<Stranger>("s").hear().signal();
+        ctx.start_orchestration::<echo>(0).instance_id("by-an-entity");
         ctx.entity::<Stranger>("s").hear().signal_after(Duration::from_secs(60));
     }
 }
@@ -89,7 +90,7 @@ fn a_trace_travels_with_whatever_is_asked_for() {
         };
         stage.tell("a", Order::Start(Box::new(start))).unwrap();
 
-        for id in ["a", "started", "child"] {
+        for id in ["a", "started", "child", "by-an-entity"] {
             assert_eq!(stage.record(id).unwrap().trace, trace, "{id}");
             assert_eq!(stage.start_of(id).trace, trace, "{id}");
         }

@@ -124,12 +124,10 @@ fn orders_of_every_kind_are_pinned() {
         at: Some(Timestamp(2)),
         reuse: ReusePolicy::Terminate,
         events: vec![("e".into(), serde_bytes::ByteBuf::from(b"2".to_vec()))],
-        trace: None,
+        trace: Some(trace()),
     };
-    pinned(
-        &Order::Start(Box::new(start)),
-        b"\x01\x00\x01n\x01\x01v\x011\x01\x01k\x01t\x01\x01p0123456789abcdef\x03\x01\x02\x02\x01\x01e\x012\x00",
-    );
+    let bytes = b"\x01\x00\x01n\x01\x01v\x011\x01\x01k\x01t\x01\x01p0123456789abcdef\x03\x01\x02\x02\x01\x01e\x012\x01";
+    pinned(&Order::Start(Box::new(start)), [&bytes[..], TRACE].concat().leak());
     let completed = Order::Completed {
         execution: EXECUTION,
         sequence: 1,

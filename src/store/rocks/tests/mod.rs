@@ -6,7 +6,7 @@ mod likeness;
 mod lives;
 mod opening;
 mod refusal;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod syscalls;
 
 use std::fs;

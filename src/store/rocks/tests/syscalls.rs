@@ -9,8 +9,8 @@ use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
 use super::*;
 use crate::spawn::spawn;
 
-/// What a write may ask for: memory, its locks, and at its end the end of the thread.
-const ALLOWED: [i64; 11] = [
+/// What a write may ask for: memory, its locks, at its end the end of the thread, and the text of a panic.
+const ALLOWED: [i64; 12] = [
     libc::SYS_brk,
     libc::SYS_exit,
     libc::SYS_futex,
@@ -22,6 +22,7 @@ const ALLOWED: [i64; 11] = [
     libc::SYS_rt_sigprocmask,
     libc::SYS_sched_yield,
     libc::SYS_sigaltstack,
+    libc::SYS_write,
 ];
 
 /// From here on the process is killed when this thread asks for anything that is not allowed.
