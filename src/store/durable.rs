@@ -328,7 +328,7 @@ impl<L: Log, B: Base> Durable<L, B> {
                 self.sync()?;
             }
             self.bring(&front)?;
-            self.fronts.retire(front);
+            self.fronts.retire();
         }
         self.keep(commit)
     }

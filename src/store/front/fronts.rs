@@ -19,8 +19,6 @@ struct List {
     active: Arc<Front>,
     /// Those that change no more, the oldest first.
     frozen: VecDeque<Arc<Front>>,
-    /// The next one, with the memory of one that the base has taken.
-    spare: Option<Front>,
 }
 
 #[derive(Debug)]
@@ -63,7 +61,6 @@ impl Fronts {
             list: RwLock::new(List {
                 active: Arc::new(Front::behind(commit)),
                 frozen: VecDeque::new(),
-                spare: None,
             }),
             commits: Mutex::new(Commits {
                 newest: commit,
@@ -89,29 +86,17 @@ impl Fronts {
         if list.active.commit() == commits.newest && list.active.changes() == 0 {
             return (commits.newest, None);
         }
-        let next = match list.spare.take() {
-            Some(spare) => Front {
-                commit: commits.newest.into(),
-                ..spare
-            },
-            None => Front::behind(commits.newest),
-        };
-        let frozen = std::mem::replace(&mut list.active, Arc::new(next));
+        let next = Arc::new(Front::behind(commits.newest));
+        let frozen = std::mem::replace(&mut list.active, next);
         list.frozen.push_back(Arc::clone(&frozen));
         (commits.newest, Some(frozen))
     }
 
-    /// Forgets the oldest frozen front, because the base has its rows. The next one gets its memory.
-    pub(in crate::store) fn retire(&self, front: Arc<Front>) {
+    /// Forgets the oldest frozen front, because the base has its rows.
+    pub(in crate::store) fn retire(&self) {
         let retired = self.list_mut().frozen.pop_front();
-        drop(front);
-        // Whoever still reads it keeps it.
-        let Some(front) = retired.and_then(Arc::into_inner) else {
-            return;
-        };
-        // Now, while nobody waits.
-        let spare = front.emptied();
-        self.list_mut().spare = Some(spare);
+        // Its rows may be many, and nobody is to wait for their end.
+        drop(retired);
     }
 
     /// The newest value of a key; the outer nothing says that no front knows it.
@@ -151,12 +136,6 @@ impl Fronts {
     #[cfg(test)]
     pub(in crate::store) fn frozen(&self) -> usize {
         self.list().frozen.len()
-    }
-
-    /// Whether there is memory for the next front.
-    #[cfg(test)]
-    pub(super) fn has_spare(&self) -> bool {
-        self.list().spare.is_some()
     }
 
     pub(in crate::store) fn size(&self) -> Size {

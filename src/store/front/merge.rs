@@ -2,8 +2,7 @@
 
 use std::ops::{Bound, ControlFlow, Range};
 
-use super::chunk::Chunk;
-use super::{Front, shards_of};
+use super::{Chunk, Front, shards_of};
 use crate::error::Result;
 use crate::store::{Reader, Visitor};
 
@@ -36,14 +35,14 @@ impl<'a> Source<'a> {
 
     /// Goes to the next row, and copies more behind the last one that was copied.
     fn advance(&mut self, end: &[u8]) {
-        if self.chunk.len() == 1 && self.chunk.has_more {
+        if self.chunk.rows.len() == 1 && self.chunk.has_more {
             self.limit = (2 * self.limit).min(MOST_ROWS);
             let last = self.chunk.key().unwrap_or_default();
             self.chunk = self
                 .front
                 .chunk(self.shard, Bound::Excluded(last), end, self.commit, self.limit);
         } else {
-            self.chunk.advance();
+            self.chunk.rows.pop_front();
         }
     }
 }

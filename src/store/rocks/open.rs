@@ -297,7 +297,7 @@ fn open_existing(directory: &Path, format: Format, lock: DirectoryLock, how: &Op
         // What lies behind the damage must not be found once more. Until it is gone, the next open meets the same damage.
         if let (_, Some(front)) = fronts.freeze() {
             base.take(&front)?;
-            fronts.retire(front);
+            fronts.retire();
         }
         log::remove_all(&commit_log(directory), &reading)?;
         (reading, kept) = (Reading::ending_with(newest), newest);

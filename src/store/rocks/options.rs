@@ -16,14 +16,12 @@ const CACHE_SHARD_BITS: i32 = 2;
 const TOMBSTONE_WINDOW: usize = 4096;
 const TOMBSTONES: usize = 2048;
 
-/// The part of the memory that one front may take. Fronts take twice as much, because the memory of one that RocksDB has taken is kept
-/// for the next one, and for a moment three times as much: while one is brought to RocksDB, the one that takes in commits may grow to
-/// twice its size. The cache has the rest.
+/// The part of the memory that one front may take. For a moment fronts may take three times as much: one is brought to RocksDB, and
+/// the one that takes in commits may grow to twice its size meanwhile. The cache has the rest.
 ///
-/// A larger front coalesces more, and RocksDB compacts less behind it. An ordered map of twice the memory for each row held as many
-/// rows in 12.8 MiB as this one in 8; measured by turns with it, 8 MiB, 16 and 30: 482, 524 and 616 thousand signals a second over
-/// 100 000 entities, and 24.9, 25.8 and 26.1 thousand orchestrations of five activities.
-const FRONTS: usize = 16;
+/// A larger front coalesces more, and RocksDB compacts less behind it. Measured by turns, 8 MiB, 16 and 30: 482, 524 and 616
+/// thousand signals a second over 100 000 entities, and 24.9, 25.8 and 26.1 thousand orchestrations of five activities.
+const FRONTS: usize = 10;
 
 const LARGEST_FRONT: usize = 32 << 20;
 
