@@ -319,30 +319,36 @@ impl<L: Log, B: Base> Durable<L, B> {
 
     /// Brings what was written until now to the base.
     fn materialize_next(&self) -> Result<()> {
-        let (commit, front) = self.fronts.freeze();
+        let (commit, front) = self.freeze();
         if let Some(front) = front {
-            // Whoever waited for room has it now.
-            self.stir(self.state());
-            // What is not durable in the log must not be in the base: a power loss would leave a gap between the two.
-            if self.state().durable < commit {
-                self.sync()?;
-            }
             self.bring(&front)?;
-            self.fronts.retire();
         }
         self.keep(commit)
     }
 
+    /// Begins a new front, and returns the newest commit and the front that has it, unless the base has it already.
+    fn freeze(&self) -> (u64, Option<Arc<Front>>) {
+        let frozen = self.fronts.freeze();
+        // Whoever waited for room has it now.
+        self.stir(self.state());
+        frozen
+    }
+
     /// Writes a front to the base.
-    fn bring(&self, front: &Arc<Front>) -> Result<()> {
+    fn bring(&self, front: &Front) -> Result<()> {
+        // What is not durable in the log must not be in the base: a power loss would leave a gap between the two.
+        if self.state().durable < front.commit() {
+            self.sync()?;
+        }
         self.base.take(front)?;
         self.changes.fetch_add(front.changes(), Ordering::Relaxed);
         self.rows.fetch_add(front.rows() as u64, Ordering::Relaxed);
         Ok(())
     }
 
-    /// Notes that the base has the commits up to `kept`, and gives up their records.
+    /// Notes that the base has the commits up to `kept`, and gives up their front and their records.
     fn keep(&self, kept: u64) -> Result<()> {
+        self.fronts.retire();
         self.log.trim(kept)?;
         let mut state = self.state();
         state.kept = kept;
@@ -371,4 +377,4 @@ impl<L: Log, B: Base> Reader for Durable<L, B> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
