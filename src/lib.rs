@@ -19,7 +19,8 @@ mod engine;
 mod entity;
 mod error;
 mod failure;
-#[cfg(feature = "rocksdb")]
+#[cfg(any(feature = "rocksdb", test))]
+#[cfg_attr(not(feature = "rocksdb"), allow(dead_code))]
 mod files;
 #[cfg(feature = "http")]
 pub mod http;
@@ -28,7 +29,9 @@ mod http_client;
 mod hub;
 mod id;
 mod json;
-#[cfg(feature = "rocksdb")]
+// Without RocksDB only the simulation uses it.
+#[cfg(any(feature = "rocksdb", test))]
+#[cfg_attr(not(feature = "rocksdb"), allow(dead_code, unused_imports))]
 mod log;
 mod orchestration;
 mod payload;

@@ -13,7 +13,7 @@ use super::world::World;
 use crate::store::keys::{self, Table};
 
 impl World {
-    /// The process dies, any prefix of what was not synced survives, and the hub is opened again.
+    /// The process dies, a prefix of what was not synced survives, and the hub is opened again.
     pub(super) fn crash(&mut self) {
         if !self.life.failed && self.random.chance(30) {
             self.finish();
@@ -42,16 +42,24 @@ impl World {
         self.reopen(keep, build, versions);
     }
 
+    /// The process ends and another one opens the hub. `keep` of the commits that were not synced survive; where the hub has a
+    /// machine, that decides how many, but all do if all are wanted.
     pub(super) fn reopen(&mut self, keep: usize, build: Build, versions: Versions) {
-        let lost = self.model.unsynced() - keep;
+        let unsynced = self.model.unsynced();
+        let (model, keep) = match &mut self.host {
+            Some(host) => host.restart(&self.model, keep == unsynced),
+            None => (Arc::new(self.model.crash(keep)), keep),
+        };
+        self.model = model;
+        let lost = unsynced - keep;
         let last = self.life.written - lost as u64;
+        self.hash.update(&last.to_le_bytes());
         self.story.tell(|| {
             format!(
                 "{} crash: {lost} commits lost, {last} is the last, then {build:?} with {versions:?}",
                 self.now.0
             )
         });
-        self.model = Arc::new(self.model.crash(keep));
         let survey = self.survey();
         assert_eq!(survey.commit, last, "a crash loses a suffix of the commits");
         self.see(Sight::CrashThatLosesCommits, lost > 0);
@@ -65,8 +73,9 @@ impl World {
         self.chronicle.forget_after(last);
         check::after_crash(self);
         self.check_after_crash();
+        let store = self.store();
         let (random, aside) = (&mut self.random, &mut self.aside);
-        self.life = Life::open(&self.model, build, versions, &self.climate, random, aside);
+        self.life = Life::open(store, build, versions, &self.climate, random, aside);
         self.limits_met.insert(self.life.payload_bytes);
     }
 

@@ -98,6 +98,7 @@ impl World {
             }
             let owed = seat.owed(seen);
             self.accept(index, owed);
+            self.go_on_elsewhere(index);
             let batch = order.draw_batch_number();
             let core = &mut self.life.seats[index].core;
             core.step(self.now, batch, reader.as_ref(), seen)
@@ -128,6 +129,22 @@ impl World {
         }
         self.hash.update(format!("{:?}", step.outputs).as_bytes());
         self.life.seats[index].step = Some(step);
+    }
+
+    /// Another executor goes on while this one has its snapshot, which shows nothing of that. Only where the hub has a machine:
+    /// a snapshot of the model cannot do otherwise.
+    fn go_on_elsewhere(&mut self, index: usize) {
+        let Some(host) = &mut self.host else { return };
+        let others = (self.life.seats.len() - index - 1) as u64;
+        if others == 0 || !host.chance.one_in(3) {
+            return;
+        }
+        let other = index + 1 + host.chance.below(others) as usize;
+        if self.life.seats[other].step.is_none() {
+            return self.step(other);
+        }
+        self.see(Sight::StepBesideACommit, true);
+        self.commit(other);
     }
 
     /// Writes the step of a core, delivers its messages, and brings what leaves the process to the gate.

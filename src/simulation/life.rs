@@ -14,7 +14,7 @@ use crate::engine::message::{ActivityKey, Input, Settled, Token};
 use crate::engine::{ActivitySlots, Core, CoreConfig, Progress, Step};
 use crate::id::{InstanceId, MessageId, PartitionId};
 use crate::store::records::{self, CommitRecord};
-use crate::store::{Model, Reader, keys};
+use crate::store::{Store, keys};
 use crate::time::{Aging, Timestamp};
 
 /// One life of the hub, from an open to a crash.
@@ -109,14 +109,14 @@ pub(super) enum Told {
 
 impl Life {
     pub(super) fn open(
-        model: &Arc<Model>,
+        store: Arc<dyn Store>,
         build: Build,
         versions: Versions,
         climate: &Climate,
         random: &mut Random,
         aside: &mut Random,
     ) -> Self {
-        let last = match model.get(&keys::COMMIT).unwrap() {
+        let last = match store.get(&keys::COMMIT).unwrap() {
             Some(row) => records::decode(&row, "commit").unwrap(),
             None => CommitRecord::before_the_first(climate.partitions),
         };
@@ -156,7 +156,7 @@ impl Life {
                 calm_since: last.next_batch,
                 aging: Default::default(),
             };
-            Core::open(config, model.as_ref()).unwrap()
+            Core::open(config, store.as_ref()).unwrap()
         };
         let seats = (0..cores).map(|index| Seat {
             core: open_core(index),
@@ -171,7 +171,7 @@ impl Life {
             held: held.clone(),
             slots: Arc::clone(&slots),
             seats: seats.collect(),
-            order: Arc::new(CommitOrder::new(model.clone(), last, Aging::default())),
+            order: Arc::new(CommitOrder::new(Arc::clone(&store), last, Aging::default())),
             inbox_limit: random.between(1, 4) as usize,
             waiting: BTreeMap::new(),
             next_token: 0,

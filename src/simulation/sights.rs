@@ -51,6 +51,17 @@ pub(super) enum Sight {
     OrchestrationRunByNewerCode,
     OrchestrationRefused,
     ActivityAnswerRefused,
+    CrashInAMaterialization,
+    CrashBetweenFlushAndTrim,
+    CrashBetweenWriteAndSync,
+    CrashThatKeepsAPart,
+    CrashWhileASegmentIsRecycled,
+    CrashInRecovery,
+    CrashInRecoveryOfACrashInRecovery,
+    SegmentRecycled,
+    RowOfAFrozenFront,
+    OldRowInASnapshot,
+    StepBesideACommit,
 }
 
 impl Sight {
@@ -80,7 +91,7 @@ impl Sight {
         Self::ActivityAnswerRefused,
     ];
 
-    pub(super) const ALL: [Self; 25] = [
+    pub(super) const OF_ENTITIES: [Self; 25] = [
         Self::CrashThatLosesCommits,
         Self::CrashWithWaitingMessages,
         Self::CrashWhileOperationsRun,
@@ -107,10 +118,24 @@ impl Sight {
         Self::RequestIdRefused,
         Self::AnswerOverALimit,
     ];
+
+    pub(super) const OF_STORE: [Self; 11] = [
+        Self::CrashInAMaterialization,
+        Self::CrashBetweenFlushAndTrim,
+        Self::CrashBetweenWriteAndSync,
+        Self::CrashThatKeepsAPart,
+        Self::CrashWhileASegmentIsRecycled,
+        Self::CrashInRecovery,
+        Self::CrashInRecoveryOfACrashInRecovery,
+        Self::SegmentRecycled,
+        Self::RowOfAFrozenFront,
+        Self::OldRowInASnapshot,
+        Self::StepBesideACommit,
+    ];
 }
 
 /// What happened, for someone who looks for the reason of a failure.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Story {
     pub(super) told: bool,
 }

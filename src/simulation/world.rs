@@ -14,10 +14,12 @@ use super::orchestration::{Chronicle, Conditions, Drawer};
 use super::plan::{Kind, Plans, key};
 use super::random::Random;
 use super::sights::{Sight, Story};
+use super::store::Host;
 use super::survey::Survey;
 use super::workload;
 use crate::id::InstanceId;
-use crate::store::Model;
+use crate::log::tests::memory::Chance;
+use crate::store::{Model, Store};
 use crate::time::Timestamp;
 
 /// Who plays in a run.
@@ -32,6 +34,8 @@ pub(super) enum Cast {
 pub(super) enum Edition {
     /// The one in which the first seeds of the corpus were found.
     First,
+    /// The one before hubs had a machine.
+    Second,
     Newest,
 }
 
@@ -44,7 +48,10 @@ pub(super) struct World {
     pub(super) later: Random,
     pub(super) climate: Climate,
     pub(super) now: Timestamp,
+    /// The store, or what the store of the machine has to be.
     pub(super) model: Arc<Model>,
+    /// In three of four seeds the hub has a store on a machine.
+    pub(super) host: Option<Host>,
     pub(super) plans: Plans,
     pub(super) requests: Vec<Request>,
     pub(super) drawer: Drawer,
@@ -75,15 +82,19 @@ impl World {
         let mut aside = Random::new(!seed);
         climate.draw_aside(&mut aside);
         let mut later = Random::new(seed.rotate_left(32));
-        if edition == Edition::Newest {
+        if edition != Edition::First {
             climate.draw_later(&mut later);
         }
         let model = Arc::new(Model::new());
         let story = Story { told };
         story.tell(|| format!("{climate:?}"));
         let now = Timestamp(1_000_000);
+        let mut chance = Chance::new(seed);
+        let has_machine = edition == Edition::Newest && !chance.one_in(4);
+        let host = has_machine.then(|| Host::begin(&model, chance, story));
         let versions = climate.all_versions();
-        let life = Life::open(&model, Build::Good, versions, &climate, &mut random, &mut aside);
+        let store = store_of(host.as_ref(), &model);
+        let life = Life::open(store, Build::Good, versions, &climate, &mut random, &mut aside);
         Self {
             random,
             aside,
@@ -91,6 +102,7 @@ impl World {
             climate,
             now,
             model,
+            host,
             plans: Plans::default(),
             requests: Vec::new(),
             drawer: Drawer::default(),
@@ -115,7 +127,8 @@ impl World {
         self.rest();
         check::at_rest(&mut self);
         self.reopen_at_rest();
-        (self.hash.digest(), self.sights)
+        let of_store = self.host.map(|host| host.sights()).unwrap_or_default();
+        (self.hash.digest(), &self.sights | &of_store)
     }
 
     pub(super) fn see(&mut self, sight: Sight, seen: bool) {
@@ -208,6 +221,11 @@ impl World {
         true
     }
 
+    /// The store of this life.
+    pub(super) fn store(&self) -> Arc<dyn Store> {
+        store_of(self.host.as_ref(), &self.model)
+    }
+
     pub(super) fn survey(&self) -> Survey {
         Survey::of(self.model.as_ref(), self.climate.partitions)
     }
@@ -229,5 +247,12 @@ impl World {
         self.story.tell(|| format!("{} {asked:?} of {target}", self.now.0));
         let seat = self.life.seat_of(&target, self.climate.partitions);
         self.life.seats[seat].inbox.push_back(Envelope::Asked(asked));
+    }
+}
+
+fn store_of(host: Option<&Host>, model: &Arc<Model>) -> Arc<dyn Store> {
+    match host {
+        Some(host) => host.store(),
+        None => Arc::clone(model) as Arc<dyn Store>,
     }
 }

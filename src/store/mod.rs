@@ -3,9 +3,12 @@
 mod batch;
 #[cfg(feature = "rocksdb")]
 pub(crate) mod directory;
-#[cfg(feature = "rocksdb")]
+// Without RocksDB only the simulation uses them.
+#[cfg(any(feature = "rocksdb", test))]
+#[cfg_attr(not(feature = "rocksdb"), allow(dead_code))]
 mod durable;
-#[cfg(feature = "rocksdb")]
+#[cfg(any(feature = "rocksdb", test))]
+#[cfg_attr(not(feature = "rocksdb"), allow(dead_code))]
 mod front;
 pub(crate) mod instances;
 pub(crate) mod keys;
@@ -18,9 +21,14 @@ use std::fmt;
 use std::ops::{ControlFlow, Range};
 use std::path::Path;
 
-#[cfg(feature = "rocksdb")]
+#[cfg(any(feature = "rocksdb", test))]
 pub(crate) use batch::Changes;
 pub(crate) use batch::{Batch, Change};
+#[cfg(test)]
+pub(crate) use durable::tests::{
+    by_hand::ByHand,
+    machine::{Machine, Sizes},
+};
 pub(crate) use model::Model;
 #[cfg(feature = "rocksdb")]
 pub(crate) use rocks::{

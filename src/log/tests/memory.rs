@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -22,6 +22,11 @@ pub(crate) struct Chance {
 impl Chance {
     pub(crate) fn new(seed: u64) -> Self {
         Self { seed, drawn: 0 }
+    }
+
+    /// Another stream, which follows from this one.
+    pub(crate) fn fork(&mut self) -> Self {
+        Self::new(self.below(u64::MAX))
     }
 
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
@@ -87,11 +92,20 @@ pub(crate) struct State {
     changes: Vec<Change>,
     /// After how many more operations the power goes; `None` is never.
     fuse: Option<u64>,
+    /// How often a file was given another name.
+    renames: u64,
+    meanwhile: Option<Weak<dyn Meanwhile>>,
+}
+
+/// Does what another thread does while somebody waits for the disk.
+pub(crate) trait Meanwhile: Send + Sync {
+    fn go_on(&self);
 }
 
 impl Memory {
     /// Does something that changes the disk, if there is power.
     pub(crate) fn with<R>(&self, act: impl FnOnce(&mut State) -> R) -> Result<R> {
+        self.go_on_meanwhile();
         let mut state = self.0.lock().unwrap();
         match &mut state.fuse {
             Some(0) => return Err(Error::new(ErrorKind::Io, "the power is gone")),
@@ -101,9 +115,40 @@ impl Memory {
         Ok(act(&mut state))
     }
 
+    fn go_on_meanwhile(&self) {
+        let meanwhile = self.0.lock().unwrap().meanwhile.clone();
+        if let Some(meanwhile) = meanwhile.and_then(|meanwhile| meanwhile.upgrade()) {
+            meanwhile.go_on();
+        }
+    }
+
+    pub(crate) fn set_meanwhile(&self, meanwhile: Option<Weak<dyn Meanwhile>>) {
+        self.0.lock().unwrap().meanwhile = meanwhile;
+    }
+
     fn rename_now(state: &mut State, made: Change) {
         change(&mut state.names, &made);
         state.changes.push(made);
+    }
+
+    /// How often a file was given another name since the power was there.
+    pub(crate) fn renames(&self) -> u64 {
+        self.0.lock().unwrap().renames
+    }
+
+    /// Whether a file has another name and it is not durable yet which.
+    pub(crate) fn is_renaming(&self) -> bool {
+        let state = self.0.lock().unwrap();
+        state.changes.iter().any(|made| matches!(made, Change::Rename(..)))
+    }
+
+    /// Whether something was written and is not durable yet.
+    pub(crate) fn is_unsynced(&self) -> bool {
+        let state = self.0.lock().unwrap();
+        state
+            .names
+            .values()
+            .any(|content| !content.lock().unwrap().writes.is_empty())
     }
 
     pub(crate) fn set_fuse(&self, fuse: Option<u64>) {
@@ -125,8 +170,7 @@ impl Memory {
         Self(Arc::new(Mutex::new(State {
             durable: names.clone(),
             names,
-            changes: Vec::new(),
-            fuse: None,
+            ..State::default()
         })))
     }
 
@@ -164,8 +208,7 @@ impl Memory {
         Self(Arc::new(Mutex::new(State {
             durable: names.clone(),
             names,
-            changes: Vec::new(),
-            fuse: None,
+            ..State::default()
         })))
     }
 }
@@ -209,14 +252,17 @@ impl Disk for Memory {
 
     fn sync(&self, _number: u64, file: &Shared) -> Result<()> {
         self.with(|_| {
-            let mut content = file.lock().unwrap();
-            content.durable = content.newest();
-            content.writes.clear();
+            let content = &mut *file.lock().unwrap();
+            let writes = content.writes.drain(..);
+            writes.for_each(|(at, write)| put(&mut content.durable, at, &write));
         })
     }
 
     fn rename(&self, from: u64, to: u64) -> Result<()> {
-        self.with(|state| Self::rename_now(state, Change::Rename(from, to)))
+        self.with(|state| {
+            state.renames += 1;
+            Self::rename_now(state, Change::Rename(from, to));
+        })
     }
 
     fn remove(&self, number: u64) -> Result<()> {

@@ -1,6 +1,9 @@
 //! What a write, a sync and the thread behind them owe each other, with a log and a base that do as they are told.
 
+pub(crate) mod by_hand;
 mod lives;
+pub(crate) mod machine;
+pub(crate) mod volatile;
 
 use std::sync::mpsc;
 use std::thread;
@@ -73,26 +76,31 @@ impl Log for Memory {
 
 impl Base for Model {
     fn take(&self, front: &Front) -> Result<()> {
-        let mut batch = Batch::default();
-        let mut last = None::<Vec<u8>>;
-        front.for_each(|key, value| {
-            assert!(
-                last.as_deref().is_none_or(|last| last < key),
-                "keys come in order, each once"
-            );
-            last = Some(key.to_vec());
-            match value {
-                Some(value) => batch.put(key, value),
-                None => batch.delete(key),
-            }
-        });
-        Store::write(self, &batch)?;
+        Store::write(self, &batch_of(front))?;
         Store::sync(self)
     }
 
     fn snapshot(&self) -> Box<dyn Reader + '_> {
         Store::snapshot(self)
     }
+}
+
+/// What a base has to write of a front.
+fn batch_of(front: &Front) -> Batch {
+    let mut batch = Batch::default();
+    let mut last = None::<Vec<u8>>;
+    front.for_each(|key, value| {
+        assert!(
+            last.as_deref().is_none_or(|last| last < key),
+            "keys come in order, each once"
+        );
+        last = Some(key.to_vec());
+        match value {
+            Some(value) => batch.put(key, value),
+            None => batch.delete(key),
+        }
+    });
+    batch
 }
 
 type Tested = Arc<Durable<Memory, Model>>;

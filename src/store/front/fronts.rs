@@ -132,6 +132,14 @@ impl Fronts {
         self.commits().newest
     }
 
+    /// Whether the newest value of a key is in a front that waits for the base.
+    #[cfg(test)]
+    pub(in crate::store) fn is_frozen(&self, key: &[u8]) -> bool {
+        let list = self.list();
+        let knows = |front: &Arc<Front>| front.get(key, u64::MAX).is_some();
+        !knows(&list.active) && list.frozen.iter().any(knows)
+    }
+
     /// How many fronts wait for the base.
     #[cfg(test)]
     pub(in crate::store) fn frozen(&self) -> usize {

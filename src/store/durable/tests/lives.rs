@@ -3,82 +3,19 @@
 
 use std::collections::BTreeMap;
 
+use super::by_hand::ByHand;
+use super::machine::{Machine, Sizes};
 use super::*;
-use crate::log::tests::HUB;
-use crate::log::tests::memory::{Chance, Memory, each_seed};
-use crate::log::{FileLog, read_on};
-use crate::store::Changes;
+use crate::log::tests::memory::{Chance, each_seed};
+use crate::store::keys;
+use crate::store::records::{self, CommitRecord};
 
 type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
-
-/// The row that names the newest commit.
-const COMMIT: [u8; 1] = [0];
-
-/// A base that loses what it did not make durable, on a disk that loses its power.
-#[derive(Debug)]
-struct Volatile {
-    disk: Memory,
-    newest: Model,
-    durable: Mutex<Rows>,
-}
-
-impl Volatile {
-    fn with(disk: Memory, rows: Rows) -> Self {
-        let newest = Model::new();
-        let mut batch = Batch::default();
-        rows.iter().for_each(|(key, value)| batch.put(key, value));
-        Store::write(&newest, &batch).unwrap();
-        Self {
-            disk,
-            newest,
-            durable: Mutex::new(rows),
-        }
-    }
-
-    /// What is there in the next life: what was made durable, or more, because the power may go at the last moment.
-    fn survives(&self, chance: &mut Chance) -> Rows {
-        if chance.one_in(4) {
-            self.newest.rows()
-        } else {
-            self.durable.lock().unwrap().clone()
-        }
-    }
-}
-
-impl Base for Volatile {
-    fn take(&self, front: &Front) -> Result<()> {
-        let kept = commit_of(&self.durable.lock().unwrap());
-        let durable = read_on(&self.disk.durable(), HUB, kept as u64, &mut |_, _| Ok(())).unwrap();
-        assert!(durable.newest >= front.commit(), "the base is ahead of the log");
-        self.disk.with(|_| ())?;
-        Base::take(&self.newest, front)?;
-        self.disk.with(|_| *self.durable.lock().unwrap() = self.newest.rows())
-    }
-
-    fn snapshot(&self) -> Box<dyn Reader + '_> {
-        Store::snapshot(&self.newest)
-    }
-}
-
-impl Reader for Volatile {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        self.newest.get(key)
-    }
-
-    fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
-        self.newest.get_many(keys)
-    }
-
-    fn visit(&self, range: Range<Vec<u8>>, visitor: &mut Visitor<'_>) -> Result<()> {
-        self.newest.visit(range, visitor)
-    }
-}
 
 /// A store through all its lives, and what it owes.
 struct Lives {
     chance: Chance,
-    disk: Memory,
-    base: Rows,
+    machine: Machine,
     /// The rows after each commit; the first are those before the first commit.
     truth: Vec<Rows>,
     acknowledged: usize,
@@ -88,27 +25,20 @@ impl Lives {
     fn begin(seed: u64) -> Self {
         Self {
             chance: Chance::new(seed),
-            disk: Memory::default(),
-            base: Rows::new(),
+            machine: Machine::default(),
             truth: vec![Rows::new()],
             acknowledged: 0,
         }
     }
 
     fn live(&mut self) {
-        let kept = commit_of(&self.base);
+        let found = self.machine.look();
         assert_eq!(
-            self.base, self.truth[kept],
+            self.machine.base.rows(),
+            self.truth[found.kept as usize],
             "the base has exactly the commits up to one of them"
         );
-        let fronts = Fronts::over(kept as u64);
-        let reading = read_on(&self.disk, HUB, kept as u64, &mut |_, changes| {
-            fronts.apply(Changes::of(changes), |_| {});
-            Ok(())
-        });
-        let reading = reading.unwrap();
-        assert_eq!(reading.damage, None);
-        let newest = fronts.newest() as usize;
+        let newest = found.newest() as usize;
         assert!(
             (self.acknowledged..self.truth.len()).contains(&newest),
             "{newest} of {}",
@@ -117,36 +47,40 @@ impl Lives {
         self.truth.truncate(newest + 1);
 
         let fuse = self.chance.one_in(3).then(|| self.chance.below(150));
-        self.disk.set_fuse(fuse);
-        let base = Volatile::with(self.disk.clone(), self.base.clone());
-        if let Ok(log) = FileLog::open_on(self.disk.clone(), HUB, 8192, &reading, kept as u64) {
+        self.machine.disk.set_fuse(fuse);
+        let sizes = Sizes {
+            front_bytes: 1 << 20,
+            segment_bytes: 8192,
+            log_bytes: 1 << 30,
+        };
+        if let Ok(store) = self.machine.open(found, sizes) {
             self.acknowledged = newest;
-            let bounds = Bounds {
-                front_bytes: 1 << 20,
-                log_bytes: 1 << 30,
-            };
-            let store = Durable::new(log, base, fronts, kept as u64, bounds);
             for _ in 0..self.chance.below(80) {
                 if self.act(&store).is_err() {
                     break;
                 }
                 assert_eq!(all(&store), self.truth[self.truth.len() - 1]);
             }
-            self.base = store.base.survives(&mut self.chance);
+            self.machine.kill(&store, &mut self.chance);
         }
-        self.disk.set_fuse(None);
+        self.machine.disk.set_fuse(None);
         if self.chance.one_in(2) {
-            self.disk = self.disk.crash(&mut self.chance);
+            self.machine.lose_power(&mut self.chance);
         }
     }
 
-    fn act(&mut self, store: &Durable<FileLog<Memory>, Volatile>) -> Result<()> {
+    fn act(&mut self, store: &ByHand) -> Result<()> {
         match self.chance.below(10) {
             0..=4 => {
                 let mut rows = self.truth[self.truth.len() - 1].clone();
+                let commit = CommitRecord {
+                    number: self.truth.len() as u64,
+                    ..CommitRecord::before_the_first(1)
+                };
+                let commit = records::encode(&commit).unwrap();
                 let mut batch = Batch::default();
-                batch.put(&COMMIT, &self.truth.len().to_be_bytes());
-                rows.insert(COMMIT.to_vec(), self.truth.len().to_be_bytes().to_vec());
+                batch.put(&keys::COMMIT, &commit);
+                rows.insert(keys::COMMIT.to_vec(), commit);
                 for _ in 0..self.chance.below(6) {
                     let key = vec![0, self.chance.below(3) as u8, self.chance.below(6) as u8];
                     if self.chance.one_in(3) {
@@ -168,19 +102,15 @@ impl Lives {
                 self.acknowledged = self.truth.len() - 1;
                 Ok(())
             }
-            7 => store.materialize_next(),
-            8 if self.chance.one_in(4) => store.log.make_room(),
+            7 if self.chance.one_in(2) => store.materialize(),
+            7..=8 => store.advance(),
+            9 if self.chance.one_in(4) => store.make_room(),
             _ => Ok(()),
         }
     }
 }
 
-fn commit_of(rows: &Rows) -> usize {
-    rows.get(&COMMIT[..])
-        .map_or(0, |row| usize::from_be_bytes(row[..].try_into().unwrap()))
-}
-
-fn all(store: &Durable<FileLog<Memory>, Volatile>) -> Rows {
+fn all(store: &ByHand) -> Rows {
     rows(store).into_iter().collect()
 }
 

@@ -1,0 +1,240 @@
+//! The store of one life, with the model beside it: whatever is read has to be the same in both.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::{Arc, Mutex, Weak};
+
+use super::compared::Compared;
+use crate::error::{Error, Result};
+use crate::log::tests::memory::{Chance, Meanwhile};
+use crate::simulation::sights::Sight;
+use crate::store::{Batch, ByHand, Model, Reader, Store, StoreStats, Visitor};
+
+/// The store, and the model as what it has to be. What a test orders to fail fails in the model, and the disk of the store breaks
+/// for that reason.
+#[derive(Debug)]
+pub(super) struct Twin {
+    pub(super) store: ByHand,
+    model: Arc<Model>,
+    chance: Mutex<Chance>,
+    /// How seldom a front goes to the base that need not.
+    patience: u64,
+    sights: Mutex<BTreeSet<Sight>>,
+}
+
+impl Twin {
+    pub(super) fn new(store: ByHand, model: Arc<Model>, mut chance: Chance) -> Arc<Self> {
+        let patience = [20, 100, 1_000][chance.below(3) as usize];
+        let twin = Arc::new(Self {
+            store,
+            model,
+            chance: Mutex::new(chance),
+            patience,
+            sights: Mutex::default(),
+        });
+        twin.compared().all();
+        let meanwhile: Weak<Self> = Arc::downgrade(&twin);
+        twin.store.disk().set_meanwhile(Some(meanwhile));
+        twin
+    }
+
+    /// The newest rows.
+    pub(super) fn compared(&self) -> Compared<'_> {
+        Compared {
+            store: &self.store,
+            model: &*self.model,
+        }
+    }
+
+    pub(super) fn sights(&self) -> BTreeSet<Sight> {
+        self.sights.lock().unwrap().clone()
+    }
+
+    fn see(&self, sight: Sight) {
+        self.sights.lock().unwrap().insert(sight);
+    }
+
+    fn below(&self, bound: u64) -> u64 {
+        self.chance.lock().unwrap().below(bound)
+    }
+
+    /// What the store's thread does meanwhile: mostly nothing or what is due, and now and then what is not.
+    fn go_on_behind(&self) {
+        if self.store.has_failed() {
+            return;
+        }
+        let done = match self.below(self.patience) {
+            0 => self.store.advance(),
+            1 => self.store.make_room(),
+            drawn if drawn % 4 == 0 => self.store.go_on(),
+            _ => Ok(()),
+        };
+        done.expect("nothing is wrong with the disk");
+    }
+
+    /// The disk breaks in the middle of something. Returns what the store says of it, unless it notices nothing.
+    fn break_down(&self, act: impl FnOnce() -> Result<()>) -> Option<Error> {
+        self.store.disk().set_fuse(Some(self.below(4)));
+        let failed = act().err();
+        self.store.disk().set_fuse(None);
+        failed
+    }
+
+    fn now(&self) -> Snapshot<'_> {
+        Snapshot {
+            twin: self,
+            store: self.store.view(),
+            model: Store::snapshot(&*self.model),
+        }
+    }
+
+    /// Whether a row is read that is on its way to the base, beside newer ones.
+    fn look_at(&self, key: &[u8]) {
+        if self.store.is_materializing() && self.store.is_frozen(key) {
+            self.see(Sight::RowOfAFrozenFront);
+        }
+    }
+
+    /// Compares the rows that a commit has changed. A snapshot from before it shows none of that.
+    fn compare_changes(&self, batch: &Batch, before: Option<&Snapshot<'_>>) -> Result<()> {
+        for change in batch.changes() {
+            let (key, _) = change.parts();
+            let newest = self.compared().get(key)?;
+            if let Some(before) = before {
+                let old = before.compared().get(key)?;
+                if old.is_some() && old != newest {
+                    self.see(Sight::OldRowInASnapshot);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Meanwhile for Twin {
+    fn go_on(&self) {
+        match self.below(40) {
+            // If the power goes meanwhile, whoever waits for the disk hears of it, too.
+            0..4 => drop(self.store.advance_beside_the_log()),
+            4 => self.compared().all(),
+            _ => {}
+        }
+    }
+}
+
+impl Store for Twin {
+    fn write(&self, batch: &Batch) -> Result<()> {
+        self.go_on_behind();
+        if !self.store.has_failed() {
+            // Now, since the two are the same only while none of them is ahead.
+            self.store.have_room().expect("nothing is wrong with the disk");
+        }
+        let before = (self.below(15) == 0).then(|| self.now());
+        if let Err(ordered) = self.model.write(batch) {
+            let failed = self.break_down(|| self.store.materialize());
+            return Err(failed.map_or(ordered, |_| self.store.write(batch).expect_err("the store has failed")));
+        }
+        self.store.write(batch).expect("nothing is wrong with the disk");
+        if let Some(before) = before {
+            // The snapshot is open while the commit is brought to the base.
+            for _ in 0..self.below(5) {
+                self.store.advance().expect("nothing is wrong with the disk");
+            }
+            before.compared().all();
+            self.compare_changes(batch, Some(&before))?;
+            self.compared().all();
+            return Ok(());
+        }
+        self.compare_changes(batch, None)
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.go_on_behind();
+        match self.model.sync() {
+            Ok(()) => self.store.sync(),
+            Err(ordered) => Err(self.break_down(|| self.store.sync()).unwrap_or(ordered)),
+        }
+    }
+
+    fn acknowledge(&self, commit: u64) -> Result<()> {
+        assert!(
+            commit <= self.store.durable(),
+            "{commit} is acknowledged and not durable"
+        );
+        self.model.acknowledge(commit)
+    }
+
+    fn snapshot(&self) -> Box<dyn Reader + '_> {
+        self.go_on_behind();
+        Box::new(self.now())
+    }
+
+    fn checkpoint(&self, directory: &Path, commit: u64) -> Result<()> {
+        self.model.checkpoint(directory, commit)
+    }
+
+    fn stats(&self) -> StoreStats {
+        StoreStats::default()
+    }
+
+    fn close(&self, commit: u64) -> Result<()> {
+        self.sync()?;
+        self.store.materialize()?;
+        self.model.close(commit)
+    }
+}
+
+impl Reader for Twin {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.go_on_behind();
+        self.look_at(key);
+        self.compared().get(key)
+    }
+
+    fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
+        self.go_on_behind();
+        keys.iter().for_each(|key| self.look_at(key));
+        self.compared().get_many(keys)
+    }
+
+    fn visit(&self, range: Range<Vec<u8>>, visitor: &mut Visitor<'_>) -> Result<()> {
+        self.go_on_behind();
+        self.compared().visit(range, visitor)
+    }
+}
+
+/// Both of them at one moment. The store's thread goes on between its reads.
+struct Snapshot<'a> {
+    twin: &'a Twin,
+    store: Box<dyn Reader + 'a>,
+    model: Box<dyn Reader + 'a>,
+}
+
+impl Snapshot<'_> {
+    fn compared(&self) -> Compared<'_> {
+        Compared {
+            store: &*self.store,
+            model: &*self.model,
+        }
+    }
+}
+
+impl Reader for Snapshot<'_> {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.twin.go_on_behind();
+        self.twin.look_at(key);
+        self.compared().get(key)
+    }
+
+    fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
+        self.twin.go_on_behind();
+        keys.iter().for_each(|key| self.twin.look_at(key));
+        self.compared().get_many(keys)
+    }
+
+    fn visit(&self, range: Range<Vec<u8>>, visitor: &mut Visitor<'_>) -> Result<()> {
+        self.twin.go_on_behind();
+        self.compared().visit(range, visitor)
+    }
+}

@@ -1,0 +1,65 @@
+//! A base that loses what it did not make durable, on a disk that loses its power.
+
+use super::*;
+use crate::log::read_on;
+use crate::log::tests::HUB;
+use crate::log::tests::memory::{Chance, Memory};
+use crate::store::records::{self, CommitRecord};
+use crate::store::{Store, keys};
+
+#[derive(Debug)]
+pub(crate) struct Volatile {
+    /// The disk of the log, too: what the base does is an operation of it.
+    disk: Memory,
+    rows: Model,
+}
+
+impl Volatile {
+    pub(super) fn over(disk: Memory, rows: &Model) -> Self {
+        Self {
+            disk,
+            rows: rows.crash(0),
+        }
+    }
+
+    /// What the next process finds: what was made durable, or more, because the power may go at the last moment.
+    pub(super) fn survives(&self, chance: &mut Chance) -> Model {
+        let keep = if chance.one_in(4) { self.rows.unsynced() } else { 0 };
+        self.rows.crash(keep)
+    }
+}
+
+impl Base for Volatile {
+    fn take(&self, front: &Front) -> Result<()> {
+        let durable = read_on(&self.disk.durable(), HUB, commit_of(&self.rows), &mut |_, _| Ok(()))?;
+        assert!(durable.newest >= front.commit(), "the base is ahead of the log");
+        self.disk.with(|_| ())?;
+        Store::write(&self.rows, &batch_of(front))?;
+        self.disk.with(|_| ())?;
+        Store::sync(&self.rows)
+    }
+
+    fn snapshot(&self) -> Box<dyn Reader + '_> {
+        Store::snapshot(&self.rows)
+    }
+}
+
+impl Reader for Volatile {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.rows.get(key)
+    }
+
+    fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
+        self.rows.get_many(keys)
+    }
+
+    fn visit(&self, range: Range<Vec<u8>>, visitor: &mut Visitor<'_>) -> Result<()> {
+        self.rows.visit(range, visitor)
+    }
+}
+
+/// The number of the newest commit that a reader shows.
+pub(super) fn commit_of(reader: &dyn Reader) -> u64 {
+    let row = reader.get(&keys::COMMIT).unwrap();
+    row.map_or(0, |row| records::decode::<CommitRecord>(&row, "commit").unwrap().number)
+}
