@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::inventory::Inventory;
 use super::reference::Reference;
+use crate::store::records::Action;
 use crate::store::records::history::OpenStep;
-use crate::store::records::instance::OrchestrationStatus;
+use crate::store::records::instance::{OrchestrationStatus, Order};
 
 /// Checks the rows of orchestrations against each other. `references` have followed the histories.
 pub(super) fn belong_together(inventory: &Inventory, references: &BTreeMap<String, Reference>) {
@@ -87,12 +88,36 @@ fn children_have_rows(inventory: &Inventory) {
     }
 }
 
-/// When no message waits any more, a row of a child is of a child that is there.
+/// When nothing is left to do, a row of a child is of a child that is there, unless a message about it waits behind a suspension: its
+/// start behind that of another orchestration of its id, or the news that it is gone behind that of its parent.
 pub(super) fn no_row_is_without_its_child(inventory: &Inventory) {
+    let waits = |id: &String, is: &dyn Fn(&Order) -> bool| {
+        let there = inventory.instances.get(id);
+        there.is_some_and(|record| record.status == OrchestrationStatus::Suspended)
+            && inventory.orders.iter().any(|(to, action)| match action {
+                Action::Order(order) => to == id && is(order),
+                _ => false,
+            })
+    };
     for (parent, child, order) in &inventory.children {
+        let is_gone = |told: &Order| matches!(told, Order::ChildGone { start } if start == order);
+        if waits(child, &|told| starts_for(parent, told)) || waits(parent, &is_gone) {
+            continue;
+        }
         let begun = inventory.instances.get(child).and_then(|record| record.start_order);
         assert_eq!(begun, Some(*order), "{child} is noted for {parent} and is gone");
     }
+}
+
+/// Whether an order lets a sub-orchestration of `parent` begin.
+fn starts_for(parent: &str, order: &Order) -> bool {
+    let start = match order {
+        Order::Start(start) => Some(start),
+        Order::Rewind { start, .. } => start.as_ref(),
+        _ => None,
+    };
+    let of = start.and_then(|start| start.parent.as_ref());
+    of.is_some_and(|of| of.instance == parent)
 }
 
 fn ids(inventory: &Inventory, is: impl Fn(&String) -> bool) -> BTreeSet<&String> {
