@@ -49,7 +49,7 @@ pub struct Failure {
     pub details: Option<String>,
     /// Its sources, outermost first.
     pub causes: Vec<Cause>,
-    /// Where it happened, as text, if that is known: a stack trace of the language in which the code is written.
+    /// A stack trace, if there is one. Errors of Rust have none.
     pub stack: Option<Box<str>>,
     /// Whether a retry is known to be useless.
     pub non_retriable: bool,
@@ -59,11 +59,11 @@ pub struct Failure {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Cause {
-    /// Its type, if that is known. Nothing is known of the type of a source in Rust.
+    /// Its type, if that is known. The type of a source in Rust is not.
     pub error_type: Option<String>,
-    /// What it says of itself.
+    /// Its message.
     pub message: String,
-    /// Where it happened, as text, if that is known.
+    /// Its stack trace, if it has one.
     pub stack: Option<Box<str>>,
 }
 

@@ -76,7 +76,7 @@ mod tests {
         assert_eq!(Payload::of(b"\0\xff\0"), Payload::Bytes(b"\xff\0"));
     }
 
-    /// Whoever wants JSON gets it, `null` for what was not given, or hears what it is instead.
+    /// A reader of JSON gets JSON, `null` for an absent value, and an error for other bytes.
     #[test]
     fn bytes_are_not_json() {
         assert_eq!(Payload::Absent.json().unwrap(), b"null");
@@ -89,7 +89,7 @@ mod tests {
         );
     }
 
-    /// People see each kind as JSON, and a damaged value as well as it can be shown.
+    /// Each kind is shown as JSON, and a damaged value as far as possible.
     #[test]
     fn every_kind_is_shown() {
         assert_eq!(Payload::Absent.shown(), "null");

@@ -29,7 +29,7 @@ pub struct HistoryEvent {
     pub time: SystemTime,
     /// The number of that turn; the first is 0.
     pub turn: u32,
-    /// What the code calls the step that it is about.
+    /// The label of its step.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
     /// What happened.
@@ -213,7 +213,7 @@ pub enum HistoryEventKind {
 }
 
 impl HistoryEventKind {
-    /// The step that it is about.
+    /// The number of its step, if it is about one.
     fn sequence(&self) -> Option<Sequence> {
         match self {
             Self::StepScheduled { sequence, .. }
@@ -345,7 +345,7 @@ struct History {
     events: Vec<HistoryEvent>,
     /// What the steps are that have not ended, and when they were scheduled last.
     steps: HashMap<Sequence, (HistoryStep, SystemTime)>,
-    /// What the code calls some of its steps.
+    /// The labels of the steps.
     labels: HashMap<Sequence, String>,
 }
 
@@ -688,7 +688,7 @@ mod tests {
         assert_eq!(shown["label"], "charge card");
     }
 
-    /// What a worker in another language stored is shown, though it is not JSON.
+    /// A history shows payloads that are absent or not JSON.
     #[test]
     fn payloads_of_every_kind_are_shown() {
         let shown = |input: &[u8]| {

@@ -55,7 +55,7 @@ pub(in crate::http) struct CauseDocument {
     /// Its type, if that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     error_type: Option<String>,
-    /// What it says of itself.
+    /// Its message.
     message: String,
     /// A stack trace, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -24,7 +24,7 @@ pub(in crate::http) struct HistoryEventDocument {
     /// What was asked for and has not ended, or the event that was raised or sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
-    /// What the code calls the step.
+    /// The label of the step.
     #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<String>,
     /// The other orchestration or the entity.

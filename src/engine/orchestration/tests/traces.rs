@@ -26,7 +26,7 @@ impl Gossip {
     }
 }
 
-/// Nobody registers it, so that what is sent to it waits.
+/// An entity that is not registered, so that messages to it wait.
 #[derive(Default, Serialize, Deserialize, Entity)]
 struct Stranger {
     heard: u32,
