@@ -1,4 +1,4 @@
-//! The small things: making and reading ids, and one call through a hub without a disk.
+//! Micro-benchmarks: creating and parsing IDs, and one call through an in-memory hub.
 //!
 //! `cargo bench --bench small`. The large measurements are in `benches/throughput`.
 
@@ -21,7 +21,7 @@ impl Counter {
     }
 }
 
-/// Making an id checks and hashes it; the hash is what routes a message to its partition.
+/// Creating an ID validates and hashes it. The hash routes a message to its partition.
 fn ids(criterion: &mut Criterion) {
     criterion.bench_function("id/new", |bencher| {
         bencher.iter(|| EntityId::new(black_box("counter"), black_box("alice")));
@@ -31,7 +31,7 @@ fn ids(criterion: &mut Criterion) {
     });
 }
 
-/// A call from the client to the answer over the in-memory store: routing, JSON both ways, the turn and the gate.
+/// A complete call over the in-memory store: routing, JSON in both directions, the turn and the gate.
 fn dispatch(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -46,7 +46,7 @@ fn dispatch(criterion: &mut Criterion) {
     group.bench_function("call", |bencher| {
         bencher.iter(|| {
             let add = client.entity::<Counter>("alice").add(black_box(1));
-            runtime.block_on(add).expect("the call is answered")
+            runtime.block_on(add).expect("the call succeeds")
         });
     });
     group.finish();

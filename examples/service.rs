@@ -13,9 +13,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use abide::Timing;
 use abide::http::HttpConfig;
 use abide::prelude::*;
+use abide::schedule::Recurrence;
 use metrics_exporter_prometheus::PrometheusBuilder;
 
 // ---- What is in stock -----------------------------------------------------------------------------------------------
@@ -212,7 +212,7 @@ async fn open_shop(client: &Client) -> abide::Result<()> {
     }
     if client.schedules().get("stock-taking").await?.is_none() {
         let articles = stock.map(|(article, _)| article.to_owned()).to_vec();
-        let new_year = Timing::cron("0 3 1 1 *");
+        let new_year = Recurrence::cron("0 3 1 1 *");
         client
             .schedules()
             .create::<take_stock>("stock-taking", new_year, articles)

@@ -1,6 +1,6 @@
 //! What the macros' expansions use. Not part of the public interface: it changes with any version.
 
-pub use crate::activity::activity_resources;
+pub use crate::activity::context::activity_resources;
 pub use crate::engine::code::{OperationFailure, OperationMode, OperationOutcome, OperationSpec};
 pub use crate::entity::answer::{IsNoResult, IsResult, ResultType, answered, returned};
 pub use crate::entity::argument::{Parameter, argument};
@@ -12,6 +12,6 @@ pub use crate::entity::kind::is_entity;
 pub use crate::entity::operations::{Finished, ReadTurn, Running, Turn, not_in_table};
 pub use crate::entity::reference::{Reference, ReferenceCode};
 pub use crate::entity::state::{Cloner, FirstState, NotClone, State, StateCode};
+pub use crate::orchestration::continue_as_new::{NextInput, next_input};
 pub use crate::orchestration::question_mark::{activity_question_mark, orchestration_question_mark};
-pub use crate::orchestration::{NextInput, next_input};
 pub use crate::resource::{ResourceNeed, ResourceParameter};

@@ -1,8 +1,8 @@
-//! The client that Azure publishes for Durable Functions in Python drives a hub, unchanged. What it does and expects is in
+//! The unmodified Python client of Azure Durable Functions drives a hub. Its steps and expectations are in
 //! `azure_client/drive.py`.
 //!
-//! Its packages come from the index of Python's packages. Where that cannot be reached, or where there is no Python, the
-//! test says so and does nothing, unless the environment has `ABIDE_AZURE_CLIENT=require`.
+//! Its packages come from PyPI. If PyPI cannot be reached or Python is missing, the test prints a notice and succeeds.
+//! With `ABIDE_AZURE_CLIENT=require` in the environment it fails instead.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ use tokio::process::Command;
 /// The exit code of `azure_client/run` where the packages cannot be installed.
 const NOT_INSTALLED: i32 = 77;
 
-/// Longer than making the environment and all steps take, each of which has a limit of its own.
+/// Longer than the limits of all steps and of creating the environment together.
 const PATIENCE: Duration = Duration::from_secs(900);
 
 #[derive(Entity, Default, Clone, Serialize, Deserialize)]
@@ -82,7 +82,7 @@ static PROVIDER_IS_BACK: AtomicBool = AtomicBool::new(false);
 async fn ask_provider() -> Result<(), Failure> {
     match PROVIDER_IS_BACK.swap(true, Ordering::Relaxed) {
         true => Ok(()),
-        false => Err(Failure::message("the provider is away")),
+        false => Err(Failure::message("the provider is unavailable")),
     }
 }
 
@@ -92,7 +92,8 @@ async fn fails_once(ctx: OrchestrationContext) -> Result<String, Failure> {
     Ok("done".to_owned())
 }
 
-/// Start, poll, raise event, suspend, resume, terminate, rewind, restart, purge and list; signal and read entities.
+/// The client can start, poll, raise events, suspend, resume, terminate, rewind, restart, purge and list. It can also
+/// signal and read entities.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_client_of_azure_drives_a_hub() {
     let directory = tempfile::tempdir().unwrap();
@@ -116,7 +117,9 @@ async fn the_client_of_azure_drives_a_hub() {
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let output = tokio::time::timeout(PATIENCE, script).await.expect("it ends in time");
+    let output = tokio::time::timeout(PATIENCE, script)
+        .await
+        .expect("the script ends in time");
     let output = output.expect("the script starts");
     server.shutdown().await.unwrap();
     hub.shutdown().await.unwrap();
@@ -124,9 +127,9 @@ async fn the_client_of_azure_drives_a_hub() {
     let stdout = String::from_utf8_lossy(&output.stdout);
     let stderr = String::from_utf8_lossy(&output.stderr);
     if output.status.code() == Some(NOT_INSTALLED) && std::env::var("ABIDE_AZURE_CLIENT").as_deref() != Ok("require") {
-        // Past the capture of a test's output: that nothing was tested has to be seen.
-        let said = format!("\nNOT TESTED: Azure's client could not be installed\n{stderr}\n");
-        std::io::stderr().write_all(said.as_bytes()).unwrap();
+        // Written to stderr directly, because the captured output of a passing test is not shown.
+        let notice = format!("\nNOT TESTED: the client of Azure could not be installed\n{stderr}\n");
+        std::io::stderr().write_all(notice.as_bytes()).unwrap();
         return;
     }
     assert!(output.status.success(), "{}\n{stdout}\n{stderr}", output.status);

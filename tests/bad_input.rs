@@ -1,4 +1,4 @@
-//! What is refused, with which kind and text, and that nothing of it is stored. On hubs in memory.
+//! Invalid requests fail with the documented error kind and text, and store nothing. The hubs are in memory.
 
 use abide::prelude::*;
 use abide::{Error, ErrorKind};
@@ -20,7 +20,7 @@ impl Account {
         self.memo = memo;
     }
 
-    /// Sends a deposit to each of so many accounts.
+    /// Sends a deposit to each of `accounts` accounts.
     pub fn spread(&mut self, ctx: &mut EntityContext, accounts: usize) {
         self.cents -= accounts as i64;
         for to in 0..accounts {
@@ -28,25 +28,25 @@ impl Account {
         }
     }
 
-    /// Sends a memo of so many bytes.
+    /// Sends a memo of `bytes` bytes.
     pub fn tell(&mut self, ctx: &mut EntityContext, to: String, bytes: usize) {
         self.cents = -1;
         ctx.entity::<Account>(to).note("x".repeat(bytes)).signal();
     }
 
-    /// Answers with so many bytes.
+    /// Changes the state and returns `bytes` bytes.
     pub fn recite(&mut self, bytes: usize) -> String {
         self.cents = -1;
         "x".repeat(bytes)
     }
 
-    /// Answers with so many bytes and changes nothing.
+    /// Returns `bytes` bytes without changing the state.
     pub fn imagine(&self, bytes: usize) -> String {
         "x".repeat(bytes)
     }
 }
 
-/// The same entity as another build of the program knows it: other arguments, another answer and another operation.
+/// The same entity in another build of the program: other arguments, another result and another operation.
 mod other_build {
     use abide::prelude::*;
 
@@ -81,7 +81,7 @@ async fn hub() -> Hub {
     hub.open().await.unwrap()
 }
 
-/// What the runtime said to a call that the operation itself did not answer.
+/// Returns the error of the runtime for a call that did not reach the operation.
 fn refusal<T: std::fmt::Debug>(answer: Result<T, CallError>) -> Error {
     answer.unwrap_err().into_returned().unwrap_err()
 }
@@ -98,10 +98,10 @@ async fn assert_nothing_stored(hub: &Hub) {
     assert_eq!(client.entities().count().await.unwrap(), 0);
     assert!(client.entities().list().await.unwrap().entities.is_empty());
     assert!(client.dead_letters().await.unwrap().is_empty());
-    assert_eq!(hub.stats().commits, 0, "something was written");
+    assert_eq!(hub.stats().commits, 0, "a commit was written");
 }
 
-/// A key that breaks the rules for ids is refused by every form of use, with the rule that it breaks.
+/// Every use of a key that breaks a rule for IDs fails, and the error names the rule.
 #[tokio::test]
 async fn a_key_that_breaks_the_rules_is_refused() {
     let hub = hub().await;
@@ -119,7 +119,7 @@ async fn a_key_that_breaks_the_rules_is_refused() {
         let account = client.entity::<Account>(key);
         let errors = [
             refusal(account.deposit(1).await),
-            refusal(account.deposit(1).try_call().await),
+            refusal(account.deposit(1).refuse_when_full().await),
             account.deposit(1).signal().await.unwrap_err(),
             account
                 .deposit(1)
@@ -142,7 +142,7 @@ async fn a_key_that_breaks_the_rules_is_refused() {
     assert_nothing_stored(&hub).await;
     client.entity::<Account>("k".repeat(503)).deposit(1).await.unwrap();
 
-    // Also where there is no hub any more.
+    // A closed hub reports the same error.
     hub.shutdown().await.unwrap();
     let account = client.entity::<Account>("a/b");
     let errors = [
@@ -154,7 +154,7 @@ async fn a_key_that_breaks_the_rules_is_refused() {
     }
 }
 
-/// An id that an operation makes is checked, too: the operation fails and is rolled back.
+/// IDs that an operation creates are validated as well. The operation fails and is rolled back.
 #[tokio::test]
 async fn an_operation_that_sends_to_a_broken_id_fails() {
     let hub = hub().await;
@@ -164,7 +164,7 @@ async fn an_operation_that_sends_to_a_broken_id_fails() {
     assert_nothing_stored(&hub).await;
 }
 
-/// Request ids and timer ids have rules of their own.
+/// Request IDs and timer IDs have their own rules.
 #[tokio::test]
 async fn a_broken_request_id_or_timer_id_is_refused() {
     let hub = hub().await;
@@ -181,7 +181,7 @@ async fn a_broken_request_id_or_timer_id_is_refused() {
     assert_nothing_stored(&hub).await;
 }
 
-/// A payload over the limit is refused where it is sent, and names the limit and how to raise it.
+/// Sending a payload over the limit fails, and the error names the limit and the option that raises it.
 #[tokio::test]
 async fn a_payload_over_the_limit_is_refused() {
     let hub = hub().await;
@@ -202,7 +202,7 @@ async fn a_payload_over_the_limit_is_refused() {
     assert_nothing_stored(&hub).await;
 }
 
-/// An operation that the registered type does not have is refused, as a call and as a signal.
+/// Calling or signaling an operation that the registered type does not have fails.
 #[tokio::test]
 async fn an_unknown_operation_is_refused() {
     let hub = hub().await;
@@ -214,7 +214,7 @@ async fn an_unknown_operation_is_refused() {
     assert_nothing_stored(&hub).await;
 }
 
-/// Arguments that do not decode into the parameters are refused, with what the decoder says.
+/// Arguments that do not decode into the parameters are rejected with the error of the decoder.
 #[tokio::test]
 async fn arguments_that_do_not_decode_are_refused() {
     let hub = hub().await;
@@ -239,7 +239,7 @@ async fn arguments_that_do_not_decode_are_refused() {
     assert_nothing_stored(&hub).await;
 }
 
-/// A type that is not registered is refused before anything is stored, and the text says how to register it.
+/// A type that is not registered is rejected before anything is stored, and the error says how to register it.
 #[tokio::test]
 async fn an_unregistered_type_is_refused() {
     let hub = hub().await;
@@ -257,8 +257,8 @@ async fn an_unregistered_type_is_refused() {
     assert_nothing_stored(&hub).await;
 }
 
-/// A state over its limit, too many messages, and a payload or an answer over the limit fail the operation that made
-/// them, and nothing of it is kept.
+/// An operation fails and is rolled back if its state, its payloads, its result or its number of messages exceeds a
+/// limit.
 #[tokio::test]
 async fn what_an_operation_makes_is_bounded() {
     let hub = hub().await;
@@ -299,7 +299,7 @@ async fn what_an_operation_makes_is_bounded() {
     );
 }
 
-/// An answer that the caller's build does not understand says that the operation has taken effect.
+/// If the caller cannot decode the result, the error says that the operation has taken effect.
 #[tokio::test]
 async fn an_answer_that_does_not_decode_is_told() {
     let hub = hub().await;
@@ -311,7 +311,7 @@ async fn an_answer_that_does_not_decode_is_told() {
     assert_eq!(state.cents, 5);
 }
 
-/// The same entity with another answer.
+/// The same entity with another result type.
 mod answers {
     use abide::prelude::*;
 

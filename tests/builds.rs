@@ -1,4 +1,4 @@
-//! What becomes of a running orchestration when the code changes, breaks, is gone, or meets a limit, and how it goes on.
+//! Running orchestrations whose code changes, panics, disappears or exceeds a limit, and how they resume.
 
 #![cfg(feature = "rocksdb")]
 
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
 use abide::prelude::*;
-use abide::{HubBuilder, InstanceHandle, OrchestrationStatus, StopKind, VersionMatch};
+use abide::{HubBuilder, OrchestrationHandle, OrchestrationStatus, client::StopKind, hub::VersionPolicy};
 
 #[activity]
 async fn polite(word: String) -> String {
@@ -32,7 +32,7 @@ mod first {
     }
 }
 
-/// A second version that takes the same steps and says something else in the end.
+/// A second version that takes the same steps and returns another text.
 mod second {
     use abide::prelude::*;
 
@@ -44,7 +44,7 @@ mod second {
     }
 }
 
-/// A build that was changed under the same version, and asks for something else.
+/// A build that was changed under the same version and calls another activity.
 mod changed {
     use abide::prelude::*;
 
@@ -60,8 +60,8 @@ fn hub(directory: &Path) -> HubBuilder {
     Hub::builder(directory).activity::<polite>().activity::<shout>()
 }
 
-/// Waits until an orchestration says of itself that it waits.
-async fn until_it_waits(run: &InstanceHandle) {
+/// Waits until an orchestration sets the custom status `waiting`.
+async fn until_it_waits(run: &OrchestrationHandle) {
     loop {
         let info = run.status().await.unwrap().unwrap();
         if info.custom_status.as_deref() == Some("\"waiting\"") {
@@ -71,11 +71,11 @@ async fn until_it_waits(run: &InstanceHandle) {
     }
 }
 
-/// Waits until an orchestration is stopped, and tells why.
-async fn until_it_stops(run: &InstanceHandle) -> StopKind {
+/// Waits until an orchestration stops and returns the reason.
+async fn until_it_stops(run: &OrchestrationHandle) -> StopKind {
     loop {
         let info = run.status().await.unwrap().unwrap();
-        assert!(!info.status.is_terminal(), "it ended: {info:?}");
+        assert!(!info.status.is_terminal(), "the orchestration ended: {info:?}");
         if let Some(stopped) = info.stopped {
             assert_eq!(info.status, OrchestrationStatus::Running);
             return stopped.kind;
@@ -84,7 +84,7 @@ async fn until_it_stops(run: &InstanceHandle) -> StopKind {
     }
 }
 
-/// Leaves a hub behind in which an orchestration of the first build waits for its event.
+/// Creates a hub in which an orchestration of the first build waits for its event, and closes it.
 async fn leave_one_waiting(directory: &Path) {
     let hub = hub(directory).orchestration::<first::greets>().open().await.unwrap();
     let run = hub.client().start::<first::greets>("Ann".into()).instance_id("run");
@@ -92,7 +92,7 @@ async fn leave_one_waiting(directory: &Path) {
     hub.shutdown().await.unwrap();
 }
 
-/// Row Versions: several run side by side, each start takes the one that it names, and without a name the newest.
+/// Several versions run side by side. A start uses the version of its type, and a start by name uses the newest.
 #[tokio::test]
 async fn versions_run_side_by_side() {
     let directory = tempfile::tempdir().unwrap();
@@ -112,8 +112,8 @@ async fn versions_run_side_by_side() {
     hub.shutdown().await.unwrap();
 }
 
-/// Row Versions: an orchestration whose version is gone stops visibly, keeps what comes for it, and goes on when the hub may
-/// run older ones by the newest.
+/// An orchestration whose version is not registered stops and keeps its events. It resumes when the hub may run
+/// older instances in the newest version.
 #[tokio::test]
 async fn a_version_that_is_gone_waits_visibly() {
     let directory = tempfile::tempdir().unwrap();
@@ -122,20 +122,24 @@ async fn a_version_that_is_gone_waits_visibly() {
     let open = || hub(directory.path()).orchestration::<second::greets>();
     let hub = open().open().await.unwrap();
     assert_eq!(hub.unregistered().len(), 1, "{:?}", hub.unregistered());
-    let run = hub.client().instance("run");
+    let run = hub.client().untyped_orchestration("run");
     run.raise_event("go", "!").await.unwrap();
     assert_eq!(until_it_stops(&run).await, StopKind::Unregistered);
     hub.shutdown().await.unwrap();
 
-    let hub = open().version_match(VersionMatch::CurrentOrOlder).open().await.unwrap();
+    let hub = open()
+        .version_policy(VersionPolicy::CurrentOrOlder)
+        .open()
+        .await
+        .unwrap();
     assert!(hub.unregistered().is_empty());
-    let run = hub.client().instance("run");
+    let run = hub.client().untyped_orchestration("run");
     assert_eq!(run.result().await.unwrap(), "Ann: Good morning!");
     hub.shutdown().await.unwrap();
 }
 
-/// "Replay check of all live histories against a new build": it names what would break with both sides, changes nothing, and
-/// has nothing to say about the build that wrote the history.
+/// The replay check of a changed build reports the recorded step and the new one. The build that wrote the history has
+/// no problems.
 #[tokio::test]
 async fn a_replay_check_tells_what_would_break() {
     let directory = tempfile::tempdir().unwrap();
@@ -161,8 +165,8 @@ async fn a_replay_check_tells_what_would_break() {
     assert!(report.is_good() && report.orchestrations == 1, "{report}");
 }
 
-/// Row "Panic or non-determinism": a build that asks for something else than the history says stops the orchestration, and the
-/// good build goes on at the next open, with the event that came meanwhile.
+/// A build that diverges from the history stops the orchestration. The original build resumes it at the next open, with
+/// the event that was raised in between.
 #[tokio::test]
 async fn a_changed_build_stops_and_the_good_one_goes_on() {
     let directory = tempfile::tempdir().unwrap();
@@ -170,7 +174,7 @@ async fn a_changed_build_stops_and_the_good_one_goes_on() {
 
     let builder = hub(directory.path()).orchestration::<changed::greets>();
     let bad = builder.open().await.unwrap();
-    let run = bad.client().instance("run");
+    let run = bad.client().untyped_orchestration("run");
     run.raise_event("go", "!").await.unwrap();
     assert_eq!(until_it_stops(&run).await, StopKind::NonDeterministic);
     bad.shutdown().await.unwrap();
@@ -181,7 +185,7 @@ async fn a_changed_build_stops_and_the_good_one_goes_on() {
         .await
         .unwrap();
     assert_eq!(
-        good.client().instance("run").result().await.unwrap(),
+        good.client().untyped_orchestration("run").result().await.unwrap(),
         "Good morning, Ann!"
     );
     good.shutdown().await.unwrap();
@@ -213,8 +217,8 @@ async fn tidies(ctx: OrchestrationContext) -> Result<u32, Failure> {
     Ok(books)
 }
 
-/// Rows "Panic" and "a stopped owner keeps its locks, visibly": the code panics inside a critical section; the lock is listed,
-/// others wait for it, and after the code is mended a resume brings all of it to its end.
+/// An orchestration that panics in a critical section keeps its lock. The lock is listed and other requests wait for
+/// it. After the code is fixed, a resume lets all of them complete.
 #[tokio::test]
 async fn a_stopped_owner_keeps_its_locks() {
     let builder = Hub::in_memory().entity::<Shelf>();
@@ -226,10 +230,10 @@ async fn a_stopped_owner_keeps_its_locks() {
     assert_eq!(locks.len(), 1);
     assert_eq!((locks[0].owner.as_str(), locks[0].entity.key()), ("run", "a"));
 
-    // It is durable, and waits for the end of the lock.
+    // The signal is durable and waits until the lock is released.
     client.entity::<Shelf>("a").put().signal().await.unwrap();
     BROKEN.store(false, Ordering::Relaxed);
-    run.resume("it is mended").await.unwrap();
+    run.resume("it is fixed").await.unwrap();
     assert_eq!(run.result().await.unwrap(), 1);
     assert_eq!(client.entity::<Shelf>("a").put().await.unwrap(), 3);
     assert!(client.locks().await.unwrap().is_empty());
@@ -244,7 +248,7 @@ async fn loops(ctx: OrchestrationContext, rounds: u32) -> Result<u32, Failure> {
     Ok(rounds)
 }
 
-/// Row Limits: a history that grows too long stops its orchestration, and it goes on under a higher limit.
+/// An orchestration whose history exceeds the limit stops, and it resumes under a higher limit.
 #[tokio::test]
 async fn a_history_has_a_limit() {
     let directory = tempfile::tempdir().unwrap();
@@ -266,7 +270,7 @@ async fn boasts(ctx: OrchestrationContext, bytes: usize) -> Result<(), Failure> 
     Ok(())
 }
 
-/// `set_custom_status` (16 KiB): one more byte fails the orchestration. The quotes count.
+/// A custom status over 16 KiB fails the orchestration. The quotation marks of the JSON string count.
 #[tokio::test]
 async fn a_custom_status_has_a_limit() {
     let hub = Hub::in_memory().orchestration::<boasts>().open().await.unwrap();
@@ -309,7 +313,7 @@ async fn errand(ctx: OrchestrationContext) -> Result<(u32, u32), Failure> {
     Ok((before, after))
 }
 
-/// Row Management, rewind: what failed is done again in a new execution, and what was done keeps its result.
+/// A rewind repeats the failed steps in a new execution and keeps the results of the others.
 #[tokio::test]
 async fn a_rewind_keeps_what_was_done() {
     let builder = Hub::in_memory().activity::<does>().activity::<fails>();
@@ -336,7 +340,7 @@ async fn sleeps(ctx: OrchestrationContext, long: Duration) -> (SystemTime, Syste
     (begun, ctx.current_utc_time())
 }
 
-/// Row "timer": one that is due while the hub is closed, and one that is due after it is open again, fire then, and not early.
+/// Timers survive a restart and never fire early, whether they are due while the hub is closed or after it reopens.
 #[tokio::test]
 async fn timers_outlive_a_restart() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Copies of a running hub: consistent, whole, and not at work before somebody says so.
+//! Checkpoints of a running hub are consistent and complete, and do not open as a hub before they are restored.
 #![cfg(feature = "rocksdb")]
 
 use std::path::Path;
@@ -36,7 +36,7 @@ impl Account {
     }
 }
 
-/// Counts what it was told, to see that a copy holds everything that was acknowledged before it was made.
+/// Counts its operations, to show that a checkpoint contains everything that was acknowledged before it.
 #[derive(Entity, Default, Clone, Serialize, Deserialize)]
 struct Counter {
     total: u64,
@@ -54,17 +54,17 @@ fn builder(directory: &Path) -> abide::HubBuilder {
     Hub::builder(directory).entity::<Account>().entity::<Counter>()
 }
 
-/// The cents of all accounts. What is on its way at first arrives before a later call of the same account is answered.
+/// Returns the cents of all accounts. A message that is in flight is processed before a later call to its account.
 async fn sum(client: &Client) -> i64 {
     let mut cents = 0;
     for account in 0..ACCOUNTS {
-        // Paying nothing to oneself waits for what came before.
+        // A payment of zero to itself waits for all earlier messages.
         cents += client.entity::<Account>(account).pay(account, 0).await.unwrap();
     }
     cents
 }
 
-/// Pays from account to account until it is stopped.
+/// Transfers money between random accounts until `stop` is set.
 async fn pay_on(client: Client, first: u64, stop: Arc<AtomicBool>) {
     let mut n = first;
     while !stop.load(Ordering::Relaxed) {
@@ -78,8 +78,8 @@ async fn pay_on(client: Client, first: u64, stop: Arc<AtomicBool>) {
     }
 }
 
-/// Copies that are made while money moves hold every cent and everything that was acknowledged; they are refused until
-/// they are released, keep their partitions, and neither they nor the original notice each other.
+/// A checkpoint that is made during transfers contains every cent and everything that was acknowledged. It does not
+/// open until it is restored, keeps its number of partitions, and is independent of the original.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copy_of_a_running_hub_is_consistent() {
     let directory = tempfile::tempdir().unwrap();
@@ -102,7 +102,7 @@ async fn a_copy_of_a_running_hub_is_consistent() {
         let error = builder(&copy).open().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Copy);
         assert!(error.to_string().contains(".restore()"), "{error}");
-        // The number of partitions that is asked for counts only for a new hub.
+        // The requested number of partitions applies only to a new hub.
         let restored = builder(&copy)
             .partitions(64)
             .executors(n)
@@ -120,7 +120,7 @@ async fn a_copy_of_a_running_hub_is_consistent() {
         assert_eq!(counter.state().await.unwrap().unwrap().total, acknowledged);
         counter.add().await.unwrap();
         restored.shutdown().await.unwrap();
-        // Released once, it is a hub like any other.
+        // Once restored, it opens like any other hub.
         builder(&copy).open().await.unwrap().shutdown().await.unwrap();
     }
     stop.store(true, Ordering::Relaxed);
@@ -131,7 +131,7 @@ async fn a_copy_of_a_running_hub_is_consistent() {
     hub.shutdown().await.unwrap();
 }
 
-/// The cents of all accounts when nothing is on its way any more: two sums in a row that agree.
+/// Returns the cents of all accounts once no message is in flight, that is, once two consecutive sums agree.
 async fn sum_when_quiet(hub: &Hub) -> i64 {
     let client = hub.client();
     let mut last = sum(&client).await;
@@ -144,7 +144,7 @@ async fn sum_when_quiet(hub: &Hub) -> i64 {
     }
 }
 
-/// A checkpoint goes into a new directory only, and a hub in memory has none to copy.
+/// A checkpoint needs an empty directory, and an in-memory hub has nothing to copy.
 #[tokio::test]
 async fn a_copy_needs_a_place_of_its_own() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Sub-orchestrations after their parents: what a purge takes along. SEMANTICS, "Orchestrations", row Management.
+//! Purging an orchestration together with its sub-orchestrations.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -18,7 +18,7 @@ async fn waits(ctx: OrchestrationContext) -> Result<(), Failure> {
     Ok(ctx.wait_for_external_event::<()>("go").await?)
 }
 
-/// In each of `rounds` executions it waits for a child and starts an orchestration for which it does not wait.
+/// In each of `rounds` executions, waits for a child and starts an orchestration without waiting for it.
 #[orchestration]
 async fn rounds(ctx: OrchestrationContext, rounds: u32) -> Result<(), Failure> {
     ctx.call_sub_orchestration::<child>(rounds).await?;
@@ -30,7 +30,7 @@ async fn rounds(ctx: OrchestrationContext, rounds: u32) -> Result<(), Failure> {
     }
 }
 
-/// Has `rounds` and `waits` as children.
+/// Calls `rounds` and `waits` as children.
 #[orchestration]
 async fn elder(ctx: OrchestrationContext) -> Result<(), Failure> {
     let waiting = ctx.call_sub_orchestration::<waits>(()).instance_id("waiting");
@@ -43,7 +43,7 @@ async fn ids(client: &Client) -> BTreeSet<String> {
     page.orchestrations.into_iter().map(|one| one.id).collect()
 }
 
-/// Asks until something is so.
+/// Polls until a condition holds.
 async fn until(is_so: impl AsyncFn() -> bool) {
     let asked = async {
         while !is_so().await {
@@ -51,11 +51,13 @@ async fn until(is_so: impl AsyncFn() -> bool) {
         }
     };
     let patience = Duration::from_secs(60);
-    tokio::time::timeout(patience, asked).await.expect("it is never so");
+    tokio::time::timeout(patience, asked)
+        .await
+        .expect("the condition holds in time");
 }
 
-/// A purge with children forgets those of every execution, and their children, however often they continued as new. What was
-/// started without waiting stays, and so does a child that runs again when the purge comes.
+/// A purge with children removes the children of every execution and their descendants, even after `continue_as_new`.
+/// It keeps orchestrations that were started without waiting, and children that are running again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_purge_with_children_forgets_those_of_every_execution() {
     let builder = Hub::in_memory()
@@ -70,11 +72,11 @@ async fn a_purge_with_children_forgets_those_of_every_execution() {
         .unwrap();
     let client = hub.client();
     let run = client.start::<elder>(()).await.unwrap();
-    let waiting = client.instance("waiting");
+    let waiting = client.untyped_orchestration("waiting");
     until(async || waiting.status().await.unwrap().is_some()).await;
     waiting.raise_event("go", ()).await.unwrap();
     run.result().await.unwrap();
-    // What was started without waiting may come after the end.
+    // The orchestrations that were started without waiting may appear after the end of their starter.
     until(async || ids(&client).await.len() == 1 + 2 + 3 + 3).await;
     waiting.restart().await.unwrap();
 

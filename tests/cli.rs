@@ -1,5 +1,5 @@
-//! The command line: every command on a running hub and on a stopped one's directory, what it prints for people and for
-//! scripts, the codes that it ends with, and what it says when something is wrong.
+//! The command line: every command on a running hub and on the directory of a stopped one, its output for people and
+//! for scripts, its exit codes and its error messages.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use abide::http::{HttpConfig, HttpServer, Token};
 use abide::prelude::*;
-use abide::{OrchestrationContext, OrchestrationStatus, Timing, orchestration};
+use abide::{OrchestrationContext, OrchestrationStatus, orchestration, schedule::Recurrence};
 use serde_json::{Value, json};
 
 const TOKEN: &str = "operator-of-the-test-hub";
@@ -41,7 +41,7 @@ impl Counter {
     }
 }
 
-/// An entity whose state another build cannot read.
+/// An entity whose state the build `after` cannot read.
 mod before {
     use abide::prelude::*;
 
@@ -74,7 +74,7 @@ mod after {
     }
 }
 
-/// Sends what no operation takes.
+/// The counter with an operation that the registered type does not have.
 mod believed {
     use abide::prelude::*;
 
@@ -99,7 +99,7 @@ impl Sender {
     }
 }
 
-/// Locks a counter, waits for the event `go` and returns what it carries behind its input.
+/// Locks a counter, waits for the event `go`, and returns its input followed by the payload of the event.
 #[orchestration]
 async fn waits(ctx: OrchestrationContext, prefix: String) -> Result<String, Failure> {
     let counter = ctx.entity::<Counter>(&prefix);
@@ -120,7 +120,7 @@ async fn panics(_ctx: OrchestrationContext) {
     panic!("this code is broken");
 }
 
-/// Does what it is asked for with an activity that fails the first time.
+/// Calls an activity that fails until `file` exists.
 #[orchestration]
 async fn fails_at_first(ctx: OrchestrationContext, file: PathBuf) -> Result<u32, Failure> {
     Ok(ctx.call_activity::<needs_a_file>(file).await?)
@@ -169,7 +169,7 @@ fn builder(directory: &Path) -> abide::HubBuilder {
         .activity::<needs_a_file>()
 }
 
-/// A hub with something of everything, served on loopback.
+/// A hub that contains every kind of record, served on loopback.
 struct Served {
     place: tempfile::TempDir,
     hub: Hub,
@@ -204,7 +204,7 @@ impl Served {
             .result()
             .await
             .unwrap_err();
-        let period = Timing::Every(Duration::from_secs(7_200));
+        let period = Recurrence::Every(Duration::from_secs(7_200));
         let schedule = client.schedules().create::<refuses>("late", period, 3);
         schedule.paused().tag("n", "1").await.unwrap();
         while client.locks().await.unwrap().len() < 3
@@ -228,7 +228,7 @@ impl Served {
         }
     }
 
-    /// Stops the hub and leaves its directory.
+    /// Stops the hub and returns its directory.
     async fn stop(self) -> tempfile::TempDir {
         self.server.shutdown().await.unwrap();
         self.hub.shutdown().await.unwrap();
@@ -237,21 +237,21 @@ impl Served {
     }
 }
 
-/// Waits until nobody holds a hub that was closed. A process that another test starts at this moment has the lock's file open
-/// as well, until it is the program that it is to be.
+/// Waits until the lock of a closed hub is free. A process that another test starts at this moment inherits the open
+/// lock file until it executes its program.
 fn free(directory: &Path) {
     while Hub::inspect(directory).summary().unwrap().open_by.is_some() {
         std::thread::sleep(Duration::from_millis(1));
     }
 }
 
-/// The program, for one hub.
+/// The program `abide` with the hub and the token to pass to it.
 struct Abide {
     hub: String,
     token: Option<String>,
 }
 
-/// What the program left.
+/// The result of one run of the program.
 #[derive(Debug)]
 struct Ran {
     code: i32,
@@ -293,24 +293,24 @@ impl Abide {
             !ran.out.contains(TOKEN) && !ran.err.contains(TOKEN),
             "{arguments:?} printed the token"
         );
-        assert!(!ran.out.contains('\u{1b}'), "{arguments:?} coloured a pipe");
+        assert!(!ran.out.contains('\u{1b}'), "{arguments:?} wrote colors to a pipe");
         ran
     }
 
-    /// What a command prints that is done.
+    /// Returns the output of a command that succeeds.
     fn out(&self, arguments: &[&str]) -> String {
         let ran = self.run(arguments);
         assert_eq!(ran.code, 0, "{arguments:?}: {ran:?}");
         ran.out
     }
 
-    /// What it prints for scripts.
+    /// Returns the output of a command that succeeds, as JSON.
     fn json(&self, arguments: &[&str]) -> Value {
         let out = self.out(&[arguments, &["--json"]].concat());
         serde_json::from_str(&out).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {out}"))
     }
 
-    /// What it says of why it is not done, to people; and it says the same to scripts.
+    /// Returns the error message of a command that fails with `code`. With `--json` it has to fail with the same code.
     fn refused(&self, arguments: &[&str], code: i32) -> String {
         let ran = self.run(arguments);
         assert_eq!(ran.code, code, "{arguments:?}: {ran:?}");
@@ -323,7 +323,7 @@ impl Abide {
     }
 }
 
-/// Every file with its bytes.
+/// Returns every file below `directory` with its contents.
 fn contents(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut folders = vec![directory.to_owned()];
@@ -340,7 +340,7 @@ fn contents(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     files
 }
 
-/// What looks and changes nothing prints the same of a running hub and of its directory.
+/// Commands that only read work on a running hub as well as on a directory.
 fn everything_that_reads(abide: &Abide) {
     let instances = abide.json(&["instances", "list"]);
     assert_eq!(instances.as_array().unwrap().len(), 4);
@@ -451,7 +451,7 @@ fn everything_that_reads(abide: &Abide) {
         1
     );
 
-    // No id leads to another one's state.
+    // An invalid ID is rejected rather than mapped to another entity.
     for id in ["@counter@$", "@counter@.."] {
         let ran = abide.run(&["entities", "show", id]);
         assert!(ran.code == 2 && ran.err.contains("is not valid"), "{ran:?}");
@@ -471,7 +471,7 @@ fn everything_that_reads(abide: &Abide) {
     }
 }
 
-/// Everything that can be read of a running hub is told, to people and to scripts.
+/// Every reading command works on a running hub, for people and for scripts.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_running_hub_is_read() {
     let served = Served::open().await;
@@ -484,8 +484,7 @@ async fn a_running_hub_is_read() {
     served.stop().await;
 }
 
-/// Every number is printed with the digits that the hub holds, wherever a payload is shown, of a running hub and of a
-/// directory.
+/// Numbers in payloads are printed with all their digits, for a running hub and for a directory.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_digit_is_printed() {
     let shown = |abide: &Abide| {
@@ -518,8 +517,8 @@ async fn every_digit_is_printed() {
     shown(&Abide::of(place.path()));
 }
 
-/// The same of its directory once it is stopped, and no byte of it changes; what would change something is refused with the
-/// way out, and so is the directory of a hub that is open.
+/// Every reading command works on the directory of a stopped hub without changing a byte. Commands that would change it
+/// fail with a hint, and so does every command on the directory of an open hub.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_directory_is_read_and_not_changed() {
     let served = Served::open().await;
@@ -574,7 +573,7 @@ async fn a_directory_is_read_and_not_changed() {
     assert!(report["records"].as_u64().unwrap() > 20);
     assert!(contents(place.path()) == before, "a file was changed");
 
-    // What is broken is told as a problem.
+    // A damaged directory is reported as a problem.
     fs::remove_file(place.path().join("ACKNOWLEDGED")).unwrap();
     let told = abide.run(&["check"]);
     assert_eq!(told.code, 6);
@@ -595,7 +594,7 @@ async fn a_directory_is_read_and_not_changed() {
 async fn orchestrations_are_managed() {
     let served = Served::open().await;
     let (abide, client) = (served.abide(), served.hub.client());
-    let status = async |id: &str| client.instance(id).status().await.unwrap().unwrap();
+    let status = async |id: &str| client.untyped_orchestration(id).status().await.unwrap().unwrap();
 
     let started = abide.json(&[
         "instances",
@@ -658,7 +657,7 @@ async fn orchestrations_are_managed() {
     abide.refused(&["instances", "terminate", "w-0"], 4);
     abide.refused(&["instances", "rewind", "w-0"], 4);
 
-    // One that is stopped is told from one that runs.
+    // The list distinguishes stopped instances from running ones.
     abide.out(&["instances", "start", "panics", "--id", "s"]);
     while status("s").await.stopped.is_none() {
         tokio::time::sleep(Duration::from_millis(2)).await;
@@ -676,15 +675,15 @@ async fn orchestrations_are_managed() {
         ran.err
     );
 
-    // A rewind goes on where it failed, with the file that was missing.
-    let file = served.place.path().join("now it is there");
+    // A rewind resumes at the failed activity, whose file now exists.
+    let file = served.place.path().join("created later");
     let input = json!(file).to_string();
     abide.refused(
         &["instances", "start", "fails_at_first", &input, "--id", "r", "--wait"],
         8,
     );
     fs::write(&file, "").unwrap();
-    abide.out(&["instances", "rewind", "r", "--reason", "it is there"]);
+    abide.out(&["instances", "rewind", "r", "--reason", "the file exists"]);
     assert_eq!(abide.out(&["instances", "wait", "r"]), "7\n");
 
     let restarted = abide.json(&["instances", "restart", "r"])["id"]
@@ -726,12 +725,20 @@ async fn orchestrations_are_managed() {
     served.stop().await;
 }
 
-/// A start under an id in use does what its policy says, and no policy stands without an id.
+/// A start with an ID in use follows its reuse policy, and a policy without an ID is a usage error.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_follows_its_reuse_policy() {
     let served = Served::open().await;
     let (abide, client) = (served.abide(), served.hub.client());
-    let execution = async || client.instance("once").status().await.unwrap().unwrap().execution_id;
+    let execution = async || {
+        client
+            .untyped_orchestration("once")
+            .status()
+            .await
+            .unwrap()
+            .unwrap()
+            .execution_id
+    };
     let start = |policy: &'static str| {
         let start = ["instances", "start", "waits", "\"x\"", "--id", "once", "--reuse"];
         start.into_iter().chain([policy]).collect::<Vec<_>>()
@@ -758,7 +765,7 @@ async fn a_start_follows_its_reuse_policy() {
     served.stop().await;
 }
 
-/// Entities are signaled and called, and what an operator does for them is done.
+/// Entities are signaled, called and deleted, and locks, dead letters and quarantines are managed.
 #[tokio::test(flavor = "multi_thread")]
 async fn entities_are_managed() {
     let served = Served::open().await;
@@ -784,7 +791,7 @@ async fn entities_are_managed() {
     let told = abide.refused(&["entities", "call", "@counter@3", "add", "one"], 2);
     assert!(told.contains("a text needs its quotes"), "{told}");
 
-    // An empty key, and an input from a file and from the standard input.
+    // An empty key, and an input from a file and from standard input.
     assert_eq!(abide.out(&["entities", "call", "@counter@", "add", "1"]), "1\n");
     let file = served.place.path().join("input.json");
     fs::write(&file, "2").unwrap();
@@ -809,7 +816,7 @@ async fn entities_are_managed() {
     let letter = client.dead_letters().await.unwrap().remove(0).id;
     abide.out(&["dead-letters", "redeliver", &letter]);
     let letter = loop {
-        // It dies again, since nothing was mended.
+        // The message is dead-lettered again, because the receiver is unchanged.
         if let Some(letter) = client
             .dead_letters()
             .await
@@ -834,7 +841,8 @@ async fn entities_are_managed() {
     served.stop().await;
 }
 
-/// A list follows its pages up to the limit and says when there is more; whoever stops reading does not make it panic.
+/// A list follows its pages up to the limit and says when there is more. A reader that closes the pipe early does not
+/// make it panic.
 #[tokio::test(flavor = "multi_thread")]
 async fn lists_end_where_they_are_told() {
     let served = Served::open().await;
@@ -886,7 +894,7 @@ async fn lists_end_where_they_are_told() {
     served.stop().await;
 }
 
-/// What is wrong is said with what to do, and ends with the code that it has.
+/// Errors name the way out and end with their exit code.
 #[tokio::test(flavor = "multi_thread")]
 async fn errors_say_what_to_do() {
     let served = Served::open().await;
@@ -925,14 +933,14 @@ async fn errors_say_what_to_do() {
     let told = abide.refused(&["check"], 2);
     assert!(told.contains("abide check DIRECTORY"), "{told}");
 
-    // Nobody listens on a port that was just given back.
+    // No process listens on a port that was just released.
     let free = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
         .unwrap();
     let told = with(&format!("http://{free}"), None).refused(&["stats"], 5);
     assert!(told.contains("is the program running"), "{told}");
-    // Something answers that is no hub.
+    // The server answers, but not with the API of a hub.
     let told = with(&format!("{}/elsewhere", abide.hub), None).refused(&["stats"], 5);
     assert!(told.contains("--hub") || told.contains("ABIDE_TOKEN"), "{told}");
 
@@ -958,7 +966,7 @@ async fn errors_say_what_to_do() {
     served.stop().await;
 }
 
-/// Hubs are found where they are, whoever has them open, and nothing else is taken for one.
+/// The command `hubs` finds open, closed, broken and copied hubs, and ignores other directories.
 #[tokio::test(flavor = "multi_thread")]
 async fn hubs_are_found() {
     let place = tempfile::tempdir().unwrap();
@@ -1002,7 +1010,7 @@ async fn hubs_are_found() {
     open.shutdown().await.unwrap();
 }
 
-/// The help tells the codes and not the token; each shell gets its completions; a token in the environment is not shown.
+/// The help lists the exit codes and never shows the token. Completions exist for every shell.
 #[test]
 fn the_help_helps() {
     let abide = Abide {

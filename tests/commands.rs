@@ -1,6 +1,6 @@
-//! Every command that the README and the pages of `docs` show is run, in its order, as a reader would run it: against the
-//! example that they name, with the program that they name. What it prints is what the page shows, but for times, drawn ids and
-//! addresses.
+//! Every command that the README and the pages of the book in `docs` show is run, in its order, as a reader would run
+//! it: against the example that they name, with the program that they name. What it prints is what the page shows, but
+//! for times, drawn ids and addresses.
 #![cfg(all(feature = "http", feature = "cli"))]
 
 use std::io::{BufRead, BufReader};
@@ -20,10 +20,14 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The README and every page of `docs`.
+/// The README, the index in `docs` and every page of the book in `docs/src`.
 fn pages() -> Vec<(String, String)> {
-    let docs = std::fs::read_dir(root().join("docs")).unwrap();
-    let mut paths: Vec<PathBuf> = docs.map(|entry| entry.unwrap().path()).collect();
+    let folders = ["docs", "docs/src"].map(|folder| std::fs::read_dir(root().join(folder)).unwrap());
+    let mut paths: Vec<PathBuf> = folders
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
     paths.sort();
     paths.insert(0, root().join("README.md"));

@@ -1,7 +1,7 @@
-//! A directory whose files were cut or changed: it opens with everything that was acknowledged, or refuses and says
-//! what is missing or broken. Never silently less.
+//! A hub whose files were cut or changed opens with everything that was acknowledged, or fails and names what is
+//! missing or broken. It never loses anything silently.
 //!
-//! One directory is made by a process that is killed; each case damages a copy of it.
+//! A process that is killed creates one directory, and each case damages a copy of it.
 #![cfg(feature = "rocksdb")]
 
 mod worker;
@@ -52,8 +52,8 @@ fn worker() {
     });
 }
 
-/// Makes a hub with tables and a log: one process that closes it, and one that is killed. Every journal then has two
-/// runs of notes, of so many notes in all.
+/// Creates a hub with tables and a log: one process writes `first` notes and closes it, and a second process writes
+/// `second` notes and is killed.
 fn make(directory: &Path, first: u32, second: u32) {
     let mut worker = Worker::start("write", directory);
     worker.say(first - 1);
@@ -78,7 +78,8 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// The largest file below `directory` whose name begins or ends like this; of the log the segment in use.
+/// Returns the largest file below `directory` whose name begins or ends with `name`. For `.log`, returns the segment in
+/// use.
 fn file(directory: &Path, name: &str) -> PathBuf {
     if name == ".log" {
         let segments = fs::read_dir(directory.join("log"))
@@ -96,10 +97,10 @@ fn file(directory: &Path, name: &str) -> PathBuf {
     let files = files.filter(|path| like(path) && path.is_file());
     files
         .max_by_key(|path| path.metadata().unwrap().len())
-        .unwrap_or_else(|| panic!("there is no {name}"))
+        .unwrap_or_else(|| panic!("no file matches {name}"))
 }
 
-/// Opens the hub and looks at everything. Says whether all is there, or gives the refusal.
+/// Opens the hub and reads everything. Returns an error if the hub does not open or cannot be read.
 async fn look(directory: &Path, acknowledged: u32) -> Result<(), Error> {
     let hub = open(directory).await?;
     let client = hub.client();
@@ -108,23 +109,23 @@ async fn look(directory: &Path, acknowledged: u32) -> Result<(), Error> {
         let read = client.entity::<Journal>(journal).state().await;
         notes += read?.unwrap_or_default().notes.len() as u32;
     }
-    // The worker that was killed may have taken in more than it acknowledged.
+    // The killed worker may have stored more than it acknowledged.
     assert!(
         notes >= acknowledged,
-        "{notes} of {acknowledged} notes are there, and nobody said so"
+        "the hub opened with {notes} of {acknowledged} notes"
     );
     client.entity::<Journal>("new").note(1).await?;
     hub.shutdown().await
 }
 
-/// A refusal says how much is missing, or names the file or the block that is broken.
-fn assert_says_what(error: &Error, case: &str) {
+/// Asserts that an error says how many commits are missing or names the broken file.
+fn assert_names_the_damage(error: &Error, case: &str) {
     assert!(
         matches!(error.kind(), ErrorKind::Corrupted | ErrorKind::Format | ErrorKind::Io),
         "{case}: {error:?}"
     );
     let text = error.to_string();
-    let says = [
+    let names = [
         "acknowledged commits",
         "ACKNOWLEDGED",
         "FORMAT",
@@ -135,10 +136,10 @@ fn assert_says_what(error: &Error, case: &str) {
         ".log",
         "OPTIONS",
     ];
-    assert!(says.iter().any(|what| text.contains(what)), "{case}: {text}");
+    assert!(names.iter().any(|name| text.contains(name)), "{case}: {text}");
 }
 
-/// Draws a number below `bound`.
+/// Returns a pseudorandom number below `bound`.
 fn draw(seed: &mut u64, bound: u64) -> u64 {
     *seed = seed
         .wrapping_mul(6_364_136_223_846_793_005)
@@ -146,7 +147,7 @@ fn draw(seed: &mut u64, bound: u64) -> u64 {
     (*seed >> 33) % bound
 }
 
-/// Files that are cut at many places, and files in which one bit is turned over.
+/// A hub whose files are truncated or have a flipped bit reports the damage or opens with everything.
 #[test]
 fn damage_is_told_or_harmless() {
     let directory = tempfile::tempdir().unwrap();
@@ -170,7 +171,7 @@ fn damage_is_told_or_harmless() {
             copy(&original, &damaged);
             let path = file(&damaged, name);
             let mut bytes = fs::read(&path).unwrap();
-            // A segment of the log is longer than what is in it.
+            // A segment of the log is preallocated, so its end is unused.
             let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
             let at = draw(&mut seed, used as u64) as usize;
             let what = if case < cuts {
@@ -184,24 +185,24 @@ fn damage_is_told_or_harmless() {
             fs::write(&path, bytes).unwrap();
             let looked = runtime.block_on(look(&damaged, first + second));
             if let Err(error) = &looked {
-                assert_says_what(error, &what);
+                assert_names_the_damage(error, &what);
             }
             outcomes.push((name, looked.is_ok()));
             fs::remove_dir_all(&damaged).unwrap();
         }
     }
-    // The check would be empty if everything opened, or if nothing did.
+    // The test would prove nothing if every damaged hub opened, or if none did.
     for name in [".log", "MANIFEST-", ".sst", "FORMAT"] {
         assert!(
             outcomes.contains(&(name, false)),
-            "no damage of {name} was noticed: {outcomes:?}"
+            "no damage of {name} was detected: {outcomes:?}"
         );
     }
     assert!(outcomes.iter().any(|(_, opened)| *opened), "{outcomes:?}");
 }
 
-/// A file that is gone is told like one that is broken; the refusal of a hub that lost commits says how many, and
-/// `accept_loss` goes on with the rest.
+/// A missing file is reported like a broken one. The error of a hub that lost commits says how many, and `accept_loss`
+/// opens it with the rest.
 #[test]
 fn a_missing_file_is_told() {
     let directory = tempfile::tempdir().unwrap();
@@ -213,7 +214,7 @@ fn a_missing_file_is_told() {
         copy(&original, &damaged);
         fs::remove_file(file(&damaged, name)).unwrap();
         let error = runtime.block_on(look(&damaged, 100)).unwrap_err();
-        assert_says_what(&error, name);
+        assert_names_the_damage(&error, name);
     }
     let damaged = directory.path().join("cut");
     copy(&original, &damaged);
@@ -227,7 +228,7 @@ fn a_missing_file_is_told() {
         .split_once(" has lost ")
         .and_then(|(_, rest)| rest.split_once(" acknowledged commits"));
     let lost: u32 = lost.unwrap_or_else(|| panic!("{error}")).0.parse().unwrap();
-    // A refusal changes nothing, so the log can be put back.
+    // A failed open changes nothing, so the log can be restored.
     fs::write(&log, &bytes).unwrap();
     runtime.block_on(look(&damaged, 100)).unwrap();
 

@@ -1,10 +1,11 @@
-//! Messages between entities that nobody can process are kept, shown, and delivered again or dropped by an operator.
+//! Messages between entities that cannot be processed are kept as dead letters. An operator can list, redeliver and
+//! drop them.
 #![cfg(feature = "rocksdb")]
 
 use abide::prelude::*;
-use abide::{DeadLetter, ErrorKind, OrchestrationContext, orchestration};
+use abide::{ErrorKind, OrchestrationContext, admin::DeadLetter, orchestration};
 
-/// The receiver as today's build has it.
+/// The receiver in the current build.
 #[derive(Entity, Default, Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Journal {
     notes: Vec<u32>,
@@ -17,7 +18,7 @@ impl Journal {
     }
 }
 
-/// The receiver as the sender's author believes it to be.
+/// The receiver with the operations that the sender expects.
 mod believed {
     use abide::prelude::*;
 
@@ -36,8 +37,8 @@ mod believed {
     }
 }
 
-/// The receiver after it was mended.
-mod mended {
+/// The receiver in a fixed build.
+mod fixed {
     use abide::prelude::*;
 
     #[derive(Entity, Default, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -64,7 +65,7 @@ struct Sender {
 
 #[operations]
 impl Sender {
-    /// Sends what the receiver does not know between two messages that it knows.
+    /// Sends two messages that the receiver cannot process between two that it can.
     pub fn send(&mut self, ctx: &mut EntityContext, n: u32) {
         self.sent += 1;
         ctx.entity::<Journal>("j").note(n).signal();
@@ -85,13 +86,13 @@ async fn open(directory: &std::path::Path) -> Hub {
     hub.open().await.unwrap()
 }
 
-async fn open_mended(directory: &std::path::Path) -> Hub {
-    let hub = Hub::builder(directory).entity::<mended::Journal>().entity::<Sender>();
+async fn open_fixed(directory: &std::path::Path) -> Hub {
+    let hub = Hub::builder(directory).entity::<fixed::Journal>().entity::<Sender>();
     hub.open().await.unwrap()
 }
 
-/// A dead letter tells everything about the message; what came before and after it was processed, in order, and the
-/// sender never noticed.
+/// A dead letter contains the message and the reason. The messages before and after it are processed in order, and the
+/// sender succeeds.
 #[tokio::test]
 async fn a_message_that_nobody_can_process_is_kept_with_its_reason() {
     let directory = tempfile::tempdir().unwrap();
@@ -114,15 +115,15 @@ async fn a_message_that_nobody_can_process_is_kept_with_its_reason() {
         "{}",
         erase.reason
     );
-    assert!(erase.died > before);
+    assert!(erase.dead_lettered_at > before);
     assert_eq!(note.operation, "note");
     assert!(note.reason.contains("do not decode"), "{}", note.reason);
     assert_eq!(hub.stats().dead_letters, 2);
     hub.shutdown().await.unwrap();
 }
 
-/// Sent again to a build that still cannot process it, a message is a dead letter again; sent again to one that can, it
-/// takes effect once. A letter that was settled, or never was, is answered with `false`.
+/// A message that is redelivered to a build that cannot process it becomes a dead letter again. In a build that can, it
+/// takes effect once. Redelivering or dropping a letter that no longer exists returns `false`.
 #[tokio::test]
 async fn a_dead_letter_is_delivered_by_a_mended_build() {
     let directory = tempfile::tempdir().unwrap();
@@ -137,12 +138,12 @@ async fn a_dead_letter_is_delivered_by_a_mended_build() {
     assert!(!client.redeliver(&old.id).await.unwrap());
     hub.shutdown().await.unwrap();
 
-    let hub = open_mended(directory.path()).await;
+    let hub = open_fixed(directory.path()).await;
     let client = hub.client();
     assert_eq!(letters(&client).await.len(), 2);
     assert!(client.redeliver(&again.id).await.unwrap());
     assert!(!client.redeliver(&again.id).await.unwrap());
-    let state = client.entity::<mended::Journal>("j").state().await.unwrap().unwrap();
+    let state = client.entity::<fixed::Journal>("j").state().await.unwrap().unwrap();
     assert_eq!(state.notes, [2]);
     let left = letters(&client).await;
     assert_eq!(left.len(), 1);
@@ -158,7 +159,7 @@ async fn a_dead_letter_is_delivered_by_a_mended_build() {
     hub.shutdown().await.unwrap();
 }
 
-/// A letter whose target is in quarantine, held or of no registered type is delivered when that has ended.
+/// A dead letter that is redelivered to a held entity is processed when the entity is released.
 #[tokio::test]
 async fn a_dead_letter_waits_for_a_held_entity() {
     let directory = tempfile::tempdir().unwrap();
@@ -167,13 +168,13 @@ async fn a_dead_letter_waits_for_a_held_entity() {
     hub.shutdown().await.unwrap();
 
     let hub = Hub::builder(directory.path())
-        .entity::<mended::Journal>()
+        .entity::<fixed::Journal>()
         .hold("@journal@j");
     let hub = hub.open().await.unwrap();
     let client = hub.client();
     let letter = letters(&client).await.remove(0);
     assert!(client.redeliver(&letter.id).await.unwrap());
-    let journal = client.entity::<mended::Journal>("j");
+    let journal = client.entity::<fixed::Journal>("j");
     assert_eq!(journal.state().await.unwrap().unwrap().notes, [1, 2]);
     assert!(client.resume(&letter.target.parse().unwrap()).await.unwrap());
     assert_eq!(journal.state().await.unwrap().unwrap().notes, [2]);
@@ -202,8 +203,8 @@ impl Launcher {
     }
 }
 
-/// A start of an orchestration or an entity whose id is in use is kept with the reason. It starts when it is sent again after
-/// the other has ended.
+/// A start by an orchestration or an entity whose ID is in use becomes a dead letter. It succeeds when it is redelivered
+/// after the other instance has ended.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_whose_id_is_in_use_is_kept() {
     let builder = Hub::in_memory().entity::<Launcher>().orchestration::<waits>();

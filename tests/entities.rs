@@ -1,10 +1,10 @@
-//! What an entity does for a client, on a hub in memory. The store under it has tests of its own.
+//! Operations of entities on an in-memory hub. The store has its own tests.
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
 use abide::prelude::*;
-use abide::{Cancellation, ErrorKind};
+use abide::{ErrorKind, client::Cancellation};
 
 #[derive(Entity, Default, Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Account {
@@ -72,7 +72,7 @@ async fn hub() -> Hub {
     Hub::in_memory().entity::<Account>().open().await.unwrap()
 }
 
-/// A call answers with the operation's result, and a signal has taken effect when a later call is answered.
+/// A call returns the result of the operation and sees the effect of every earlier signal.
 #[tokio::test]
 async fn a_call_sees_every_signal_before_it() {
     let hub = hub().await;
@@ -90,7 +90,7 @@ async fn a_call_sees_every_signal_before_it() {
     );
 }
 
-/// More entities than one commit takes may be busy at once: calls, and messages from entity to entity, all come through.
+/// All calls and messages of more entities than fit into one commit are processed.
 #[tokio::test]
 async fn nobody_is_forgotten_when_a_commit_is_full() {
     const ACCOUNTS: i64 = 5_000;
@@ -106,7 +106,7 @@ async fn nobody_is_forgotten_when_a_commit_is_full() {
         });
     }
     let all = tokio::time::timeout(Duration::from_secs(60), calls.join_all());
-    all.await.expect("every call is answered");
+    all.await.expect("every call completes");
     for n in 0..ACCOUNTS {
         let account = client.entity::<Account>(n);
         while account.balance().await.unwrap() != 2 {
@@ -115,7 +115,7 @@ async fn nobody_is_forgotten_when_a_commit_is_full() {
     }
 }
 
-/// An operation that fails leaves neither a change of the state nor a message.
+/// A failed operation neither changes the state nor sends a message.
 #[tokio::test]
 async fn a_failed_operation_leaves_nothing() {
     let hub = hub().await;
@@ -140,7 +140,7 @@ async fn a_failed_operation_leaves_nothing() {
     assert_eq!(client.entity::<Account>("bob").balance().await.unwrap(), 4);
 }
 
-/// A request id takes effect once, however often it is sent, and another request under it is refused.
+/// A request that is repeated with its request ID takes effect once. Another request with the same ID is rejected.
 #[tokio::test]
 async fn a_request_id_takes_effect_once() {
     let hub = hub().await;
@@ -156,7 +156,7 @@ async fn a_request_id_takes_effect_once() {
     assert_eq!((first.unwrap(), second.unwrap()), (112, 112));
 }
 
-/// A retry after a crash builds its map again, which comes out in another order: it is the same request.
+/// A retry whose map serializes in another order is the same request.
 #[tokio::test]
 async fn a_map_in_another_order_is_the_same_request() {
     let hub = hub().await;
@@ -175,7 +175,7 @@ async fn a_map_in_another_order_is_the_same_request() {
     assert_eq!(error.into_returned().unwrap_err().kind(), ErrorKind::RequestIdReused);
 }
 
-/// While an `async` operation runs, reads see the committed state and everything else waits in order.
+/// While an `async` operation runs, reads see the committed state and all other operations wait in order.
 #[tokio::test]
 async fn an_async_operation_runs_alone() {
     let hub = hub().await;
@@ -189,7 +189,7 @@ async fn an_async_operation_runs_alone() {
     assert_eq!(client.entity::<Account>("audit").balance().await.unwrap(), 1);
 }
 
-/// An `async` operation that is stopped at its limit leaves its entity as it was.
+/// An `async` operation that is stopped at its time limit leaves its entity unchanged.
 #[tokio::test]
 async fn an_operation_that_is_stopped_leaves_nothing() {
     let hub = Hub::in_memory()
@@ -203,7 +203,7 @@ async fn an_operation_that_is_stopped_leaves_nothing() {
     assert_eq!(alice.balance().await.unwrap(), 111);
 }
 
-/// A scheduled signal fires once, not early, and not at all if it is cancelled in time.
+/// A scheduled signal fires once and never early. If it is canceled in time, it does not fire.
 #[tokio::test]
 async fn a_scheduled_signal_fires_or_is_cancelled() {
     let hub = hub().await;
@@ -225,7 +225,7 @@ async fn a_scheduled_signal_fires_or_is_cancelled() {
     assert_eq!(alice.balance().await.unwrap(), 1);
 }
 
-/// Deleting leaves nothing behind; the next touch begins anew.
+/// Deleting an entity removes its state, and the next operation creates a new one.
 #[tokio::test]
 async fn a_deleted_entity_is_gone() {
     let hub = hub().await;
@@ -239,7 +239,7 @@ async fn a_deleted_entity_is_gone() {
     assert_eq!(client.entities().count().await.unwrap(), 0);
 }
 
-/// Lists are in order, stable over pages, and know names and prefixes.
+/// Lists are sorted, consistent across pages, and filtered by name and prefix.
 #[tokio::test]
 async fn lists_have_every_entity_once() {
     let hub = hub().await;

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use abide::prelude::*;
 use abide::{
-    ErrorKind, HistoryEventKind, InstanceHandle, OrchestrationContext, OrchestrationHandle, OrchestrationStatus,
-    ReusePolicy, StopKind, activity, orchestration,
+    ErrorKind, OrchestrationContext, OrchestrationHandle, OrchestrationStatus, activity, client::StopKind,
+    history::HistoryEventKind, orchestration, orchestration::ReusePolicy,
 };
 
 /// Waits for a condition that a hub does not report.
@@ -22,18 +22,18 @@ async fn until<F: Future<Output = bool>>(mut so: impl FnMut() -> F) {
     panic!("it never came to be");
 }
 
-async fn until_stopped(run: &InstanceHandle) -> StopKind {
+async fn until_stopped(run: &OrchestrationHandle) -> StopKind {
     let stopped = || async { run.status().await.unwrap().unwrap().stopped };
     until(|| async { stopped().await.is_some() }).await;
     stopped().await.unwrap().kind
 }
 
-async fn input(run: &InstanceHandle) -> Option<String> {
+async fn input(run: &OrchestrationHandle) -> Option<String> {
     run.status().await.unwrap().unwrap().input
 }
 
 async fn status(client: &Client, id: &str) -> OrchestrationStatus {
-    client.instance(id).status().await.unwrap().unwrap().status
+    client.untyped_orchestration(id).status().await.unwrap().unwrap().status
 }
 
 /// Says what it was given.
@@ -152,7 +152,7 @@ async fn an_input_outlives_a_version_that_is_not_there() {
     assert_eq!(until_stopped(&run).await, StopKind::Unregistered);
     run.raise_event("go", "x").await.unwrap();
     assert_eq!(input(&run).await.as_deref(), Some("7"));
-    let ended = hub.client().instance("ended");
+    let ended = hub.client().untyped_orchestration("ended");
     until_stopped(&ended).await;
     ended.terminate("enough").await.unwrap();
     hub.shutdown().await.unwrap();
@@ -436,7 +436,7 @@ async fn children_end_as_their_parents_do() {
     ] {
         let run = client.start::<gives_up>(()).await.unwrap();
         let begun = || async {
-            let leaf = client.instance("leaf").status().await.unwrap();
+            let leaf = client.untyped_orchestration("leaf").status().await.unwrap();
             leaf.is_some_and(|leaf| leaf.status == OrchestrationStatus::Running)
         };
         until(begun).await;
@@ -445,9 +445,9 @@ async fn children_end_as_their_parents_do() {
             false => run.raise_event("go", ()).await.unwrap(),
         }
         for id in ["child", "middle", "leaf"] {
-            client.instance(id).result().await.unwrap_err();
+            client.untyped_orchestration(id).result().await.unwrap_err();
             assert_eq!(status(&client, id).await, ends, "{id}");
-            let history = client.instance(id).history().await.unwrap();
+            let history = client.untyped_orchestration(id).history().await.unwrap();
             let last = &history.last().unwrap().kind;
             assert!(
                 matches!(last, HistoryEventKind::ExecutionTerminated { by_parent: by, .. } if *by == by_parent),
@@ -634,7 +634,7 @@ async fn what_an_orchestration_asks_for_keeps_the_rules_of_clients() {
         .result()
         .await
         .unwrap();
-    let fine = client.instance("fine").status().await.unwrap().unwrap();
+    let fine = client.untyped_orchestration("fine").status().await.unwrap().unwrap();
     assert_eq!(fine.tags.len(), 64);
     assert!(fine.tags.iter().all(|(_, value)| value == "x"));
     for (what, says) in [
@@ -702,7 +702,7 @@ mod lacking {
 /// until a build has it; also if only a later build lacks it.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_nobody_registered_is_visible() {
-    use abide::{Unregistered, UnregisteredKind};
+    use abide::client::{Unregistered, UnregisteredKind};
     use lacking::{Shelf, asks, mail, unknown};
     let place = tempfile::tempdir().unwrap();
     let lacks = || Hub::builder(place.path()).orchestration::<asks>();
@@ -727,7 +727,7 @@ async fn what_nobody_registered_is_visible() {
         ),
     ];
     let on = |client: &Client, id: &str| {
-        let run = client.instance(id);
+        let run = client.untyped_orchestration(id);
         async move { run.status().await.unwrap().unwrap().unregistered }
     };
     let shown = |on: &Unregistered| (on.kind, on.name.clone(), on.instance.clone());
@@ -770,7 +770,7 @@ async fn what_nobody_registered_is_visible() {
     let builder = lacks().orchestration::<unknown>().activity::<mail>();
     let hub = builder.entity::<Shelf>().open().await.unwrap();
     for (what, ..) in cases {
-        hub.client().instance(what).result().await.unwrap();
+        hub.client().untyped_orchestration(what).result().await.unwrap();
         assert!(on(&hub.client(), what).await.is_empty(), "{what}");
     }
     assert!(hub.unregistered().is_empty());
@@ -793,7 +793,15 @@ async fn what_a_later_build_lacks_is_visible() {
     hub.shutdown().await.unwrap();
     let hub = lacks().open().await.unwrap();
     let client = hub.client();
-    let on = || async { client.instance("e").status().await.unwrap().unwrap().unregistered };
+    let on = || async {
+        client
+            .untyped_orchestration("e")
+            .status()
+            .await
+            .unwrap()
+            .unwrap()
+            .unregistered
+    };
     until(|| async { !on().await.is_empty() }).await;
     assert_eq!(on().await[0].name, "shelf");
 }

@@ -7,7 +7,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use abide::prelude::*;
-use abide::{HttpError, HttpRequest, HttpResponse, HubBuilder};
+use abide::{
+    HubBuilder,
+    http_client::{HttpError, HttpRequest, HttpResponse},
+};
 
 /// The longest that anything here waits.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -10,7 +10,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 use abide::http::{HttpConfig, HttpServer, Scope, Token};
 use abide::prelude::*;
-use abide::{Client, ErrorKind, HubStats, OrchestrationContext, orchestration};
+use abide::{Client, ErrorKind, OrchestrationContext, admin::HubStats, orchestration};
 use serde_json::Value;
 use wire::{Answer, BASE, request, told};
 
@@ -84,7 +84,15 @@ async fn guarded() -> (Hub, HttpServer) {
     let client = hub.client();
     client.entity::<Counter>("one").add(5).await.unwrap();
     client.start::<waits>(Value::Null).instance_id("one").await.unwrap();
-    while client.instance("one").status().await.unwrap().unwrap().status != abide::OrchestrationStatus::Running {
+    while client
+        .untyped_orchestration("one")
+        .status()
+        .await
+        .unwrap()
+        .unwrap()
+        .status
+        != OrchestrationStatus::Running
+    {
         tokio::task::yield_now().await;
     }
     let config = config().token(Token::read(READ)).token(Token::operate(OPERATE));
@@ -309,7 +317,7 @@ async fn pages_of_other_sites_are_refused() {
 #[tokio::test]
 async fn other_machines_need_a_token() {
     let hub = hub().await;
-    let refused = |error: abide::Error, words: &str| {
+    let refused = |error: Error, words: &str| {
         assert_eq!(error.kind(), ErrorKind::Configuration, "{error}");
         assert!(error.to_string().contains(words), "{error}");
         assert!(!format!("{error:?}").contains(SECRET), "{error:?}");

@@ -117,7 +117,7 @@ async fn a_directory_is_read_like_a_hub_and_not_changed() {
     let client = Hub::inspect(place.path()).client().await.unwrap();
     client.health().unwrap();
     assert!(client.stats().unwrap().durable > 0);
-    assert_eq!(client.registered().unwrap(), abide::Registered::default());
+    assert_eq!(client.registered().unwrap(), abide::admin::Registered::default());
 
     let page = client.entities().name("counter").page(7).list().await.unwrap();
     assert_eq!(page.entities.len(), 7);
@@ -132,11 +132,11 @@ async fn a_directory_is_read_like_a_hub_and_not_changed() {
     assert_eq!(client.orchestrations().stopped().count().await.unwrap(), 0);
     let counts = client.orchestrations().counts().await.unwrap();
     assert_eq!(counts.iter().map(|count| count.count).sum::<u64>(), 7);
-    let done = client.instance("done").status().await.unwrap().unwrap();
+    let done = client.untyped_orchestration("done").status().await.unwrap().unwrap();
     assert_eq!(done.output.as_deref(), Some("7"));
     assert_eq!(done.input.as_deref(), Some("\"done\""));
-    assert!(client.instance("done").history().await.unwrap().len() > 4);
-    assert!(client.instance("nobody").status().await.unwrap().is_none());
+    assert!(client.untyped_orchestration("done").history().await.unwrap().len() > 4);
+    assert!(client.untyped_orchestration("nobody").status().await.unwrap().is_none());
     assert_eq!(client.locks().await.unwrap().len(), 6);
     assert_eq!(client.dead_letters().await.unwrap().len(), 5);
     assert!(client.quarantined().await.unwrap().is_empty());
@@ -154,10 +154,10 @@ async fn a_directory_cannot_be_changed() {
     let client = Hub::inspect(place.path()).client().await.unwrap();
     let counter = EntityId::new("counter", "3").unwrap();
     let letter = client.dead_letters().await.unwrap().remove(0).id;
-    let run = client.instance("w-1");
-    let waiting: abide::Error = run.result().await.unwrap_err().into();
-    let typed: abide::Error = client.entity::<Counter>("3").add(1).await.unwrap_err().into();
-    let untyped: abide::Error = client
+    let run = client.untyped_orchestration("w-1");
+    let waiting: Error = run.result().await.unwrap_err().into();
+    let typed: Error = client.entity::<Counter>("3").add(1).await.unwrap_err().into();
+    let untyped: Error = client
         .untyped_entity(&counter)
         .call("add", "1")
         .await

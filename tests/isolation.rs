@@ -185,13 +185,13 @@ async fn a_full_queue_lets_its_clients_wait() {
     for n in 0..4 {
         busy.note(n).signal().await.unwrap();
     }
-    let error = busy.note(100).try_signal().await.unwrap_err();
+    let error = busy.note(100).refuse_when_full().signal().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Overloaded);
     assert!(
         error.to_string().contains("4 messages wait for `@journal@busy`"),
         "{error}"
     );
-    let error = refusal(busy.note(100).try_call().await);
+    let error = refusal(busy.note(100).refuse_when_full().await);
     assert_eq!(error.kind(), ErrorKind::Overloaded);
 
     let sender = busy.clone();
@@ -214,7 +214,7 @@ async fn a_full_queue_lets_its_clients_wait() {
     assert_eq!(notes[..4], [0, 1, 2, 3]);
     assert_eq!(notes[4..7], [0, 1, 2]);
     assert_eq!(notes[7..], (4..=20).collect::<Vec<_>>());
-    busy.note(21).try_call().await.unwrap();
+    busy.note(21).refuse_when_full().await.unwrap();
 }
 
 /// The hub as a whole takes in so many messages and no more; what waits for it is taken in later.
@@ -231,13 +231,13 @@ async fn a_full_hub_lets_its_clients_wait() {
     let (busy, other) = (client.entity::<Journal>("room"), client.entity::<Journal>("other"));
     let held = tokio::spawn(busy.block());
     Gate::of("room").wait_until_begun().await;
-    let error = other.note(0).try_signal().await.unwrap_err();
+    let error = other.note(0).refuse_when_full().signal().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Overloaded);
     assert!(
         error.to_string().contains("the hub has taken in as many messages"),
         "{error}"
     );
-    let error = refusal(other.note(0).try_call().await);
+    let error = refusal(other.note(0).refuse_when_full().await);
     assert_eq!(error.kind(), ErrorKind::Overloaded);
     let sender = other.clone();
     let signals = tokio::spawn(async move {

@@ -290,7 +290,7 @@ fn a_dropped_future_takes_effect_at_most_once() {
         );
         // Their places were given back.
         for n in 501..520 {
-            journal.note(n).try_call().await.unwrap();
+            journal.note(n).refuse_when_full().await.unwrap();
         }
         hub.shutdown().await.unwrap();
     });

@@ -6,8 +6,13 @@ use std::time::{Duration, SystemTime};
 
 use abide::prelude::*;
 use abide::{
-    ErrorKind, HistoryEventKind, HistoryStep, MissedRuns, OrchestrationContext, OrchestrationPage, OrchestrationStatus,
-    Retention, ReusePolicy, Timing, orchestration,
+    ErrorKind, OrchestrationContext, OrchestrationStatus,
+    client::OrchestrationPage,
+    history::{HistoryEventKind, HistoryStep},
+    hub::Retention,
+    orchestration,
+    orchestration::ReusePolicy,
+    schedule::{CatchUpPolicy, Recurrence},
 };
 use serde_json::json;
 
@@ -117,7 +122,7 @@ fn kind<T: std::fmt::Debug>(result: abide::Result<T>) -> ErrorKind {
 async fn a_result_comes_with_its_type() {
     let (hub, client) = open().await;
     let run = client.start::<waits>("a".into()).instance_id("r").await.unwrap();
-    let (typed, untyped) = (run.clone(), client.instance("r"));
+    let (typed, untyped) = (run.clone(), client.untyped_orchestration("r"));
     let typed = tokio::spawn(async move { typed.result().await });
     let untyped = tokio::spawn(async move { untyped.result().await });
     run.raise_event("GO", "b").await.unwrap();
@@ -130,7 +135,7 @@ async fn a_result_comes_with_its_type() {
         CallError::Returned(Refused { n }) => assert_eq!(n, 7),
         other => panic!("{other}"),
     }
-    match client.instance(failed.id()).result().await.unwrap_err() {
+    match client.untyped_orchestration(failed.id()).result().await.unwrap_err() {
         CallError::Returned(failure) => assert_eq!(failure.error_type, "Refused"),
         other => panic!("{other}"),
     }
@@ -214,7 +219,7 @@ async fn what_cannot_run_is_refused_before_it_is_stored() {
         assert!(error.to_string().contains(text), "{error}");
     }
     assert_eq!(client.orchestrations().count().await.unwrap(), 0);
-    assert!(client.instance("x").status().await.unwrap().is_none());
+    assert!(client.untyped_orchestration("x").status().await.unwrap().is_none());
     let run = client.start_by_name("adds", json!(1)).await.unwrap();
     assert_eq!(run.result().await.unwrap(), json!(2));
     hub.shutdown().await.unwrap();
@@ -252,7 +257,7 @@ async fn a_status_tells_the_whole_orchestration() {
     let info = failed.status().await.unwrap().unwrap();
     assert_eq!(info.status, OrchestrationStatus::Failed);
     assert_eq!(info.failure.unwrap().message, "refused 3");
-    assert!(client.instance("nobody").status().await.unwrap().is_none());
+    assert!(client.untyped_orchestration("nobody").status().await.unwrap().is_none());
     hub.shutdown().await.unwrap();
 }
 
@@ -288,7 +293,7 @@ async fn a_start_time_is_waited_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_reaches_who_is_there_or_waits_for_the_start() {
     let (hub, client) = open().await;
-    let early = client.instance("early");
+    let early = client.untyped_orchestration("early");
     assert_eq!(kind(early.raise_event("go", "x").await), ErrorKind::NotFound);
     let wait = Duration::from_secs(600);
     early.raise_event("go", "!").before_start(wait).await.unwrap();
@@ -306,7 +311,7 @@ async fn terminating_ends_the_children_unless_they_are_left() {
     let (hub, client) = open().await;
     for (child, left) in [("c-1", false), ("c-2", true)] {
         let run = client.start::<parent>(child.into()).await.unwrap();
-        let child = client.instance(child);
+        let child = client.untyped_orchestration(child);
         eventually(async || child.status().await.unwrap()).await;
         let waiting = run.clone();
         let waiting = tokio::spawn(async move { waiting.result().await });
@@ -335,7 +340,7 @@ async fn terminating_ends_the_children_unless_they_are_left() {
         }
     }
     assert_eq!(
-        kind(client.instance("nobody").terminate("x").await),
+        kind(client.untyped_orchestration("nobody").terminate("x").await),
         ErrorKind::NotFound
     );
     hub.shutdown().await.unwrap();
@@ -381,7 +386,10 @@ async fn a_rewind_of_what_did_not_fail_is_refused() {
     let done = client.start::<adds>(1).await.unwrap();
     done.result().await.unwrap();
     assert_eq!(kind(done.rewind("x").await), ErrorKind::WrongState);
-    assert_eq!(kind(client.instance("nobody").rewind("x").await), ErrorKind::NotFound);
+    assert_eq!(
+        kind(client.untyped_orchestration("nobody").rewind("x").await),
+        ErrorKind::NotFound
+    );
     hub.shutdown().await.unwrap();
 }
 
@@ -409,7 +417,7 @@ async fn a_restart_takes_the_same_input() {
     drawn.raise_event("go", "4").await.unwrap();
     assert_eq!(drawn.result().await.unwrap(), "a4");
     assert_eq!(
-        kind(client.instance("nobody").restart_as("x").await),
+        kind(client.untyped_orchestration("nobody").restart_as("x").await),
         ErrorKind::NotFound
     );
     hub.shutdown().await.unwrap();
@@ -420,7 +428,7 @@ async fn a_restart_takes_the_same_input() {
 async fn a_purge_forgets_what_has_ended() {
     let (hub, client) = open().await;
     let run = client.start::<parent>("kid".into()).await.unwrap();
-    let child = client.instance("kid");
+    let child = client.untyped_orchestration("kid");
     eventually(async || child.status().await.unwrap()).await;
     assert_eq!(kind(run.purge().await), ErrorKind::WrongState);
     child.raise_event("go", "!").await.unwrap();
@@ -461,7 +469,7 @@ async fn a_retry_with_its_request_id_starts_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn giving_up_on_a_result_does_no_harm() {
     let (hub, client) = open().await;
-    let Err(CallError::Runtime(error)) = client.instance("nobody").result().await else {
+    let Err(CallError::Runtime(error)) = client.untyped_orchestration("nobody").result().await else {
         panic!("there is none");
     };
     assert_eq!(error.kind(), ErrorKind::NotFound);
@@ -488,7 +496,7 @@ async fn giving_up_on_a_result_does_no_harm() {
 async fn a_history_names_what_each_event_is_about() {
     let (hub, client) = open().await;
     let run = client.start::<parent>("kid".into()).await.unwrap();
-    let child = client.instance("kid");
+    let child = client.untyped_orchestration("kid");
     eventually(async || child.status().await.unwrap()).await;
     child.raise_event("go", "!").await.unwrap();
     run.result().await.unwrap();
@@ -511,7 +519,7 @@ async fn a_history_names_what_each_event_is_about() {
         (&last["event"], &last["output"]),
         (&json!("ExecutionCompleted"), &json!("!"))
     );
-    assert_eq!(client.instance("kid").history().await.unwrap().len(), 4);
+    assert_eq!(client.untyped_orchestration("kid").history().await.unwrap().len(), 4);
     hub.shutdown().await.unwrap();
 }
 
@@ -534,7 +542,13 @@ async fn lists_are_filtered_and_paged() {
             run.result().await.unwrap();
         }
     }
-    let middle = client.instance("run-15").status().await.unwrap().unwrap().created;
+    let middle = client
+        .untyped_orchestration("run-15")
+        .status()
+        .await
+        .unwrap()
+        .unwrap()
+        .created;
     let all = || client.orchestrations();
     let running = OrchestrationStatus::Running;
     let completed = OrchestrationStatus::Completed;
@@ -581,7 +595,7 @@ async fn lists_are_filtered_and_paged() {
     // Between two pages one that was shown and one that was not change their status; the rest is shown once.
     let first = all().status(running).page(4).list().await.unwrap();
     for id in ["run-00", "run-27"] {
-        client.instance(id).terminate("x").await.unwrap();
+        client.untyped_orchestration(id).terminate("x").await.unwrap();
     }
     let rest = all()
         .status(running)
@@ -638,7 +652,8 @@ async fn pages_end_where_their_bytes_do() {
                 query = query.after(after);
             }
             let page: OrchestrationPage = query.list().await.unwrap();
-            let bytes = |info: &abide::OrchestrationInfo| info.tags.iter().map(|(_, value)| value.len()).sum::<usize>();
+            let bytes =
+                |info: &abide::client::OrchestrationInfo| info.tags.iter().map(|(_, value)| value.len()).sum::<usize>();
             let bytes: usize = page.orchestrations.iter().map(bytes).sum();
             assert!(bytes <= (4 << 20) + 16_384, "{bytes}");
             seen.extend(page.orchestrations.into_iter().map(|info| info.id));
@@ -760,11 +775,11 @@ async fn locks_are_listed_and_released() {
 async fn a_schedule_starts_a_run_at_each_of_its_times() {
     let (hub, client) = open().await;
     let schedules = client.schedules();
-    let every = Timing::Every(Duration::from_millis(20));
+    let every = Recurrence::Every(Duration::from_millis(20));
     let create = || {
         schedules
             .create::<adds>("tick", every.clone(), 1)
-            .missed_runs(MissedRuns::RunAll { at_most: 1_000 })
+            .catch_up(CatchUpPolicy::RunAll { at_most: 1_000 })
             .tag("of", "tick")
     };
     create().await.unwrap();
@@ -775,7 +790,7 @@ async fn a_schedule_starts_a_run_at_each_of_its_times() {
         ("adds", Some("2"))
     );
     assert!(info.next_run > info.last_run);
-    let last = client.instance(info.last_instance.unwrap());
+    let last = client.untyped_orchestration(info.last_instance.unwrap());
     eventually(async || last.status().await.unwrap()).await;
     assert_eq!(last.result().await.unwrap(), json!(2));
 
@@ -791,14 +806,14 @@ async fn a_schedule_starts_a_run_at_each_of_its_times() {
     assert_eq!(schedules.get("tick").await.unwrap().unwrap().runs, paused.runs);
 
     schedules
-        .update_by_name("tick", Timing::cron("0 3 * * *"), "adds", json!(2))
+        .update_by_name("tick", Recurrence::cron("0 3 * * *"), "adds", json!(2))
         .await
         .unwrap();
     schedules.resume("tick").await.unwrap();
     let info = &schedules.list().await.unwrap()[0];
     assert_eq!(
-        (info.timing.clone(), info.runs, info.paused),
-        (Timing::cron("0 3 * * *"), paused.runs, false)
+        (info.recurrence.clone(), info.runs, info.paused),
+        (Recurrence::cron("0 3 * * *"), paused.runs, false)
     );
     schedules.delete("tick").await.unwrap();
     assert!(schedules.get("tick").await.unwrap().is_none());
@@ -812,20 +827,20 @@ async fn a_schedule_starts_a_run_at_each_of_its_times() {
 async fn a_schedule_that_cannot_work_is_refused() {
     let (hub, client) = open().await;
     let schedules = client.schedules();
-    let hour = || Timing::Every(Duration::from_secs(3_600));
+    let hour = || Recurrence::Every(Duration::from_secs(3_600));
     for (create, expected) in [
         (
-            schedules.create::<adds>("s", Timing::cron("99 * * * *"), 1),
+            schedules.create::<adds>("s", Recurrence::cron("99 * * * *"), 1),
             ErrorKind::InvalidArguments,
         ),
         (
-            schedules.create::<adds>("s", Timing::Every(Duration::ZERO), 1),
+            schedules.create::<adds>("s", Recurrence::Every(Duration::ZERO), 1),
             ErrorKind::InvalidArguments,
         ),
         (
             schedules
                 .create::<adds>("s", hour(), 1)
-                .missed_runs(MissedRuns::RunAll { at_most: 0 }),
+                .catch_up(CatchUpPolicy::RunAll { at_most: 0 }),
             ErrorKind::InvalidArguments,
         ),
         (

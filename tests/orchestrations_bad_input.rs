@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use abide::prelude::*;
 use abide::{
-    Error, ErrorKind, HistoryEventKind, HubBuilder, InstanceHandle, OrchestrationInfo, OrchestrationStatus, StopKind,
-    Stopped, VersionMatch,
+    Error, ErrorKind, HubBuilder, OrchestrationHandle, OrchestrationStatus,
+    client::{OrchestrationInfo, StopKind, Stopped},
+    history::HistoryEventKind,
+    hub::VersionPolicy,
 };
 use serde_json::json;
 
@@ -36,7 +38,7 @@ async fn ship(ctx: OrchestrationContext, parcel: Parcel) -> Result<u32, Failure>
 }
 
 /// Reads the status until the orchestration has ended or is stopped, and gives what it is then.
-async fn until_it_rests(run: &InstanceHandle) -> OrchestrationInfo {
+async fn until_it_rests(run: &OrchestrationHandle) -> OrchestrationInfo {
     loop {
         let info = run.status().await.unwrap().unwrap();
         if info.status.is_terminal() || info.stopped.is_some() {
@@ -46,13 +48,13 @@ async fn until_it_rests(run: &InstanceHandle) -> OrchestrationInfo {
     }
 }
 
-async fn until_it_stops(run: &InstanceHandle) -> Stopped {
+async fn until_it_stops(run: &OrchestrationHandle) -> Stopped {
     let info = until_it_rests(run).await;
     assert_eq!(info.status, OrchestrationStatus::Running, "{info:?}");
     info.stopped.unwrap()
 }
 
-async fn until_it_waits(run: &InstanceHandle) {
+async fn until_it_waits(run: &OrchestrationHandle) {
     while run.status().await.unwrap().unwrap().custom_status.is_none() {
         tokio::task::yield_now().await;
     }
@@ -89,7 +91,7 @@ async fn a_start_with_a_bad_input_is_refused() {
         assert!(text.contains("`ship`"), "{text}");
         assert!(is_no_json || text.contains("Parcel"), "{text}");
     }
-    assert!(client.instance("run").status().await.unwrap().is_none());
+    assert!(client.untyped_orchestration("run").status().await.unwrap().is_none());
     let good = client
         .start_by_name("ship", json!({ "grams": 5, "to": "Ulm" }))
         .instance_id("run");
@@ -141,7 +143,7 @@ async fn a_child_with_a_bad_input_fails() {
     for part in ["`child`", "Parcel", "invalid type: integer `5`", "column 1"] {
         assert!(told.contains(part), "`{part}` is missing: {told}");
     }
-    let child = client.instance("child").status().await.unwrap().unwrap();
+    let child = client.untyped_orchestration("child").status().await.unwrap().unwrap();
     assert_eq!(child.status, OrchestrationStatus::Failed);
     let failure = child.failure.unwrap();
     assert_eq!(failure.error_type, "InvalidArguments");
@@ -233,7 +235,7 @@ async fn leave_one_waiting(directory: &Path) {
 async fn stops_and_completes(directory: &Path, bad: impl Fn(HubBuilder) -> HubBuilder) -> Stopped {
     leave_one_waiting(directory).await;
     let first = bad(hub(directory)).open().await.unwrap();
-    let run = first.client().instance("run");
+    let run = first.client().untyped_orchestration("run");
     run.raise_event("go", ()).await.unwrap();
     let stopped = until_it_stops(&run).await;
     let before = run.history().await.unwrap().len();
@@ -244,12 +246,12 @@ async fn stops_and_completes(directory: &Path, bad: impl Fn(HubBuilder) -> HubBu
     first.shutdown().await.unwrap();
 
     let second = bad(hub(directory)).open().await.unwrap();
-    let again = until_it_stops(&second.client().instance("run")).await;
+    let again = until_it_stops(&second.client().untyped_orchestration("run")).await;
     assert_eq!(again.kind, stopped.kind);
     second.shutdown().await.unwrap();
 
     let good = hub(directory).orchestration::<good::post>().open().await.unwrap();
-    let run = good.client().instance("run");
+    let run = good.client().untyped_orchestration("run");
     assert_eq!(run.result().await.unwrap(), json!(5));
     assert!(run.status().await.unwrap().unwrap().stopped.is_none());
     good.shutdown().await.unwrap();
@@ -322,7 +324,7 @@ async fn a_stopped_one_can_be_terminated() {
         .open()
         .await
         .unwrap();
-    let run = bad.client().instance("run");
+    let run = bad.client().untyped_orchestration("run");
     run.raise_event("go", ()).await.unwrap();
     until_it_stops(&run).await;
     run.terminate("nobody mends it").await.unwrap();
@@ -446,7 +448,7 @@ async fn waits(ctx: OrchestrationContext) -> Result<u32, Failure> {
 async fn what_cannot_be_done_to_an_instance_is_a_typed_error() {
     let hub = Hub::in_memory().orchestration::<waits>().open().await.unwrap();
     let client = hub.client();
-    let nobody = client.instance("nobody");
+    let nobody = client.untyped_orchestration("nobody");
     let not_found = ["`nobody`", "never started"];
     check(
         &nobody.raise_event("go", 1).await.unwrap_err(),
@@ -500,7 +502,7 @@ async fn what_cannot_be_done_to_an_instance_is_a_typed_error() {
             &[],
         );
         check(
-            &client.instance(id).raise_event("go", 1).await.unwrap_err(),
+            &client.untyped_orchestration(id).raise_event("go", 1).await.unwrap_err(),
             ErrorKind::InvalidId,
             &[],
         );
@@ -617,22 +619,28 @@ async fn an_unregistered_version_waits_until_it_is_there() {
         let new = open(hub(directory.path()).orchestration::<version_2::letter>())
             .await
             .unwrap();
-        let run = new.client().instance("run");
+        let run = new.client().untyped_orchestration("run");
         run.raise_event("to", "Ulm").await.unwrap();
         let stopped = until_it_stops(&run).await;
         assert_eq!(stopped.kind, StopKind::Unregistered);
-        for part in ["`letter`", "`1`", "only `2`", "VersionMatch::CurrentOrOlder"] {
+        for part in ["`letter`", "`1`", "only `2`", "VersionPolicy::CurrentOrOlder"] {
             assert!(stopped.message.contains(part), "{}", stopped.message);
         }
         new.shutdown().await.unwrap();
 
         let builder = hub(directory.path()).orchestration::<version_2::letter>();
         let (builder, expected) = match take_over {
-            true => (builder.version_match(VersionMatch::CurrentOrOlder), "to Ulm: 3 stamps"),
+            true => (
+                builder.version_policy(VersionPolicy::CurrentOrOlder),
+                "to Ulm: 3 stamps",
+            ),
             false => (builder.orchestration::<version_1::letter>(), "3 stamps to Ulm"),
         };
         let hub = open(builder).await.unwrap();
-        assert_eq!(hub.client().instance("run").result().await.unwrap(), json!(expected));
+        assert_eq!(
+            hub.client().untyped_orchestration("run").result().await.unwrap(),
+            json!(expected)
+        );
         hub.shutdown().await.unwrap();
     }
 }
@@ -768,10 +776,10 @@ async fn what_nobody_registered_waits_for_a_build_that_knows_it() {
     let client = without.client();
     client.start::<delegates>(()).instance_id("run").await.unwrap();
     for id in ["draft", "letter"] {
-        while client.instance(id).status().await.unwrap().is_none() {
+        while client.untyped_orchestration(id).status().await.unwrap().is_none() {
             tokio::task::yield_now().await;
         }
-        let stopped = until_it_stops(&client.instance(id)).await;
+        let stopped = until_it_stops(&client.untyped_orchestration(id)).await;
         assert_eq!(stopped.kind, StopKind::Unregistered);
         assert!(
             stopped.message.contains(&format!("registered as `{id}`")),
@@ -786,10 +794,23 @@ async fn what_nobody_registered_waits_for_a_build_that_knows_it() {
         .orchestration::<plain::draft>();
     let with = builder.orchestration::<version_2::letter>().open().await.unwrap();
     let client = with.client();
-    client.instance("letter").raise_event("to", "Ulm").await.unwrap();
+    client
+        .untyped_orchestration("letter")
+        .raise_event("to", "Ulm")
+        .await
+        .unwrap();
     let run = client.orchestration::<delegates>("run");
     assert_eq!(run.result_within(Duration::from_secs(10)).await.unwrap(), (3, 1));
-    assert_eq!(client.instance("letter").status().await.unwrap().unwrap().version, "2");
+    assert_eq!(
+        client
+            .untyped_orchestration("letter")
+            .status()
+            .await
+            .unwrap()
+            .unwrap()
+            .version,
+        "2"
+    );
     with.shutdown().await.unwrap();
 }
 

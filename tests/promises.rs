@@ -217,7 +217,7 @@ async fn events_before_a_start_are_bounded() {
     let hour = Duration::from_secs(3_600);
     let raise = |number: usize| {
         client
-            .instance(format!("o-{}", number % 100))
+            .untyped_orchestration(format!("o-{}", number % 100))
             .raise_event("number", number)
             .before_start(hour)
     };

@@ -8,7 +8,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use abide::prelude::*;
-use abide::{ErrorKind, HubBuilder, Inspection, InstanceHandle, ReplayProblem, ReplayReport, StopKind, Timing};
+use abide::{
+    ErrorKind, HubBuilder, OrchestrationHandle,
+    admin::{Inspection, ReplayProblem, ReplayReport},
+    client::StopKind,
+    schedule::Recurrence,
+};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
@@ -143,7 +148,7 @@ fn good(directory: &Path) -> Inspection {
         .orchestration::<good::edition>()
 }
 
-async fn until_it_waits(run: &InstanceHandle) {
+async fn until_it_waits(run: &OrchestrationHandle) {
     while run.status().await.unwrap().unwrap().custom_status.is_none() {
         tokio::task::yield_now().await;
     }
@@ -178,7 +183,7 @@ async fn busy(directory: &Path) -> (Hub, PathBuf) {
         .await
         .unwrap();
     let schedules = client.schedules();
-    let schedule = schedules.create::<good::edition>("yearly", Timing::cron("0 0 1 1 *"), 5);
+    let schedule = schedules.create::<good::edition>("yearly", Recurrence::cron("0 0 1 1 *"), 5);
     schedule.await.unwrap();
     let copy = directory.join("copy");
     hub.checkpoint(&copy).await.unwrap();
@@ -240,8 +245,12 @@ async fn the_build_that_wrote_it_is_good() {
     // The same by way of the builder that a program opens its hub with.
     let report = Hub::inspect(&copy).build(builder(&copy)).replay_check().await.unwrap();
     assert!(report.is_good(), "{report}");
-    hub.client().instance("live-1").raise_event("go", ()).await.unwrap();
-    hub.client().instance("live-1").result().await.unwrap();
+    hub.client()
+        .untyped_orchestration("live-1")
+        .raise_event("go", ())
+        .await
+        .unwrap();
+    hub.client().untyped_orchestration("live-1").result().await.unwrap();
     close(hub).await;
 
     // And of the closed hub itself.
@@ -478,7 +487,7 @@ async fn a_child_that_waits_for_its_code_is_checked() {
     let client = hub.client();
     client.start::<hopes>(()).await.unwrap();
     while client
-        .instance("child")
+        .untyped_orchestration("child")
         .status()
         .await
         .unwrap()

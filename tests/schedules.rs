@@ -9,7 +9,11 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use abide::prelude::*;
-use abide::{CreateSchedule, EntityId, MissedRuns, OrchestrationQuery, OrchestrationStatus, ScheduleInfo, Timing};
+use abide::{
+    EntityId, OrchestrationStatus,
+    client::OrchestrationQuery,
+    schedule::{CatchUpPolicy, CreateSchedule, Recurrence, ScheduleInfo},
+};
 
 /// Says when it ran.
 #[orchestration]
@@ -104,20 +108,20 @@ async fn due_times(client: &Client, id: &str) -> Vec<SystemTime> {
 #[tokio::test]
 async fn each_policy_makes_up_for_the_runs_of_a_closed_hub() {
     let policies = [
-        ("skip", MissedRuns::Skip, 1),
-        ("once", MissedRuns::RunOnce, 1),
-        ("three", MissedRuns::RunAll { at_most: 3 }, 3),
+        ("skip", CatchUpPolicy::Skip, 1),
+        ("once", CatchUpPolicy::RunOnce, 1),
+        ("three", CatchUpPolicy::RunAll { at_most: 3 }, 3),
         // More than begin in one operation of the schedule.
-        ("all", MissedRuns::RunAll { at_most: 1_000 }, RUNS),
+        ("all", CatchUpPolicy::RunAll { at_most: 1_000 }, RUNS),
     ];
     let create_all = async |from| {
         let directory = tempfile::tempdir().unwrap();
         let hub = open(directory.path()).await;
         for (id, policy, _) in policies {
             let schedules = hub.client().schedules();
-            let create = schedules.create::<report>(id, Timing::Every(PERIOD), id.to_owned());
+            let create = schedules.create::<report>(id, Recurrence::Every(PERIOD), id.to_owned());
             let create = create.from(from).until(from + PERIOD * RUNS);
-            create.missed_runs(policy).await.unwrap();
+            create.catch_up(policy).await.unwrap();
         }
         hub.shutdown().await.unwrap();
         directory
@@ -148,9 +152,9 @@ async fn a_schedule_keeps_its_grid_over_restarts() {
         let directory = tempfile::tempdir().unwrap();
         let hub = open(directory.path()).await;
         let create = hub.client().schedules();
-        let create = create.create::<report>("grid", Timing::Every(PERIOD), "grid".into());
+        let create = create.create::<report>("grid", Recurrence::Every(PERIOD), "grid".into());
         let create = create.from(from).until(from + PERIOD * 2 * RUNS);
-        let create = create.missed_runs(MissedRuns::RunAll { at_most: 1_000 });
+        let create = create.catch_up(CatchUpPolicy::RunAll { at_most: 1_000 });
         create.await.unwrap();
         (directory, hub)
     };
@@ -178,8 +182,8 @@ async fn a_rest_outlives_a_restart() {
     let hub = open(directory.path()).await;
     let client = hub.client();
     let create = client.schedules();
-    let create = create.create::<report>("rests", Timing::Every(PERIOD), "rests".into());
-    let create = create.missed_runs(MissedRuns::RunAll { at_most: 1_000 });
+    let create = create.create::<report>("rests", Recurrence::Every(PERIOD), "rests".into());
+    let create = create.catch_up(CatchUpPolicy::RunAll { at_most: 1_000 });
     create.await.unwrap();
     until_it(&client, "rests", |info| info.runs >= 2).await;
     client.schedules().pause("rests").await.unwrap();
@@ -224,12 +228,12 @@ async fn what_was_deleted_or_changed_stays_so() {
         let hub = open(directory.path()).await;
         let schedules = hub.client().schedules();
         for id in ["gone", "later"] {
-            let create = schedules.create::<report>(id, Timing::Every(PERIOD), id.to_owned());
+            let create = schedules.create::<report>(id, Recurrence::Every(PERIOD), id.to_owned());
             create.from(from).until(from + PERIOD).await.unwrap();
         }
         schedules.delete("gone").await.unwrap();
         let later = from + 4 * PERIOD;
-        let update = schedules.update::<report>("later", Timing::Every(PERIOD), "later".into());
+        let update = schedules.update::<report>("later", Recurrence::Every(PERIOD), "later".into());
         update.from(later).until(later + PERIOD).await.unwrap();
         hub.shutdown().await.unwrap();
         directory
@@ -254,7 +258,7 @@ async fn a_run_of_an_unknown_orchestration_waits_for_it() {
         let directory = tempfile::tempdir().unwrap();
         let hub = open(directory.path()).await;
         let create = hub.client().schedules();
-        let create = create.create::<report>("orphan", Timing::Every(PERIOD), "orphan".into());
+        let create = create.create::<report>("orphan", Recurrence::Every(PERIOD), "orphan".into());
         create.from(from).until(from + PERIOD).await.unwrap();
         hub.shutdown().await.unwrap();
         directory
@@ -264,7 +268,7 @@ async fn a_run_of_an_unknown_orchestration_waits_for_it() {
     let without = Hub::builder(directory.path()).open().await.unwrap();
     let client = without.client();
     let info = until_it(&client, "orphan", |info| info.runs == 1).await;
-    let run = client.instance(info.last_instance.unwrap());
+    let run = client.untyped_orchestration(info.last_instance.unwrap());
     loop {
         if let Some(info) = run.status().await.unwrap()
             && info.stopped.is_some()
@@ -289,13 +293,13 @@ async fn an_update_at_the_time_of_a_run_neither_repeats_nor_loses_it() {
     let all = ["updated", "resumed", "both"];
     let plan = move |create: CreateSchedule, from: SystemTime| {
         let create = create.from(from).until(from + step * 40);
-        create.missed_runs(MissedRuns::RunAll { at_most: 1_000 })
+        create.catch_up(CatchUpPolicy::RunAll { at_most: 1_000 })
     };
     let (from, hub) = before(Duration::from_millis(100), async |from| {
         let hub = Hub::in_memory().orchestration::<report>().open().await.unwrap();
         for id in all {
             let create = hub.client().schedules();
-            let create = create.create::<report>(id, Timing::Every(step), id.to_owned());
+            let create = create.create::<report>(id, Recurrence::Every(step), id.to_owned());
             plan(create, from).await.unwrap();
         }
         hub
@@ -308,7 +312,7 @@ async fn an_update_at_the_time_of_a_run_neither_repeats_nor_loses_it() {
         tasks.push(tokio::spawn(async move {
             while SystemTime::now() < from + step * 40 {
                 if id != "resumed" {
-                    let update = schedules.update::<report>(id, Timing::Every(step), id.to_owned());
+                    let update = schedules.update::<report>(id, Recurrence::Every(step), id.to_owned());
                     plan(update, from).await.unwrap();
                 }
                 if id != "updated" {
@@ -335,10 +339,10 @@ async fn an_update_at_the_time_of_a_run_neither_repeats_nor_loses_it() {
 async fn a_schedule_checks_itself_what_it_is_told() {
     let hub = Hub::in_memory().orchestration::<report>().open().await.unwrap();
     let client = hub.client();
-    let plan = |missed: serde_json::Value, timing: serde_json::Value| {
+    let plan = |catch_up: serde_json::Value, recurrence: serde_json::Value| {
         serde_json::json!({
             "orchestration": "report", "version": null, "input": "\"x\"", "tags": [],
-            "timing": timing, "from": null, "until": null, "missed": missed
+            "recurrence": recurrence, "from": null, "until": null, "catch_up": catch_up
         })
     };
     let period = || serde_json::json!({"Every": {"secs": 3_600, "nanos": 0}});
@@ -409,9 +413,9 @@ async fn a_run_whose_id_has_ended_is_not_started_anew() {
             .unwrap();
         first.result().await.unwrap();
         let create = client.schedules();
-        let create = create.create::<report>("taken", Timing::Every(PERIOD), "second".into());
+        let create = create.create::<report>("taken", Recurrence::Every(PERIOD), "second".into());
         let create = create.from(from).until(from + 2 * PERIOD);
-        create.missed_runs(MissedRuns::RunAll { at_most: 2 }).await.unwrap();
+        create.catch_up(CatchUpPolicy::RunAll { at_most: 2 }).await.unwrap();
         (hub, first)
     })
     .await;
@@ -444,9 +448,9 @@ async fn a_schedule_outlives_lower_limits() {
             .unwrap();
         let schedules = hub.client().schedules();
         for id in ["runs", "paused"] {
-            let create = schedules.create::<measure>(id, Timing::Every(PERIOD), "x".repeat(50_000));
+            let create = schedules.create::<measure>(id, Recurrence::Every(PERIOD), "x".repeat(50_000));
             let create = create.from(from).until(from + PERIOD * RUNS);
-            create.missed_runs(MissedRuns::RunAll { at_most: RUNS }).await.unwrap();
+            create.catch_up(CatchUpPolicy::RunAll { at_most: RUNS }).await.unwrap();
         }
         hub.shutdown().await.unwrap();
         directory

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use abide::prelude::*;
-use abide::{EntityId, ErrorKind, OrchestrationContext, Timing, activity, orchestration};
+use abide::{EntityId, ErrorKind, OrchestrationContext, activity, orchestration, schedule::Recurrence};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -378,7 +378,7 @@ async fn raw_json_that_no_tool_reads_is_refused() {
     }
     let deep = (0..200).fold(serde_json::Value::Null, |value, _| vec![value].into());
     let schedules = client.schedules();
-    let create = schedules.create_by_name("s", Timing::Every(Duration::from_secs(60)), "takes_raw", deep);
+    let create = schedules.create_by_name("s", Recurrence::Every(Duration::from_secs(60)), "takes_raw", deep);
     assert_eq!(create.await.unwrap_err().kind(), ErrorKind::InvalidArguments);
     assert_eq!(client.entities().count().await.unwrap(), 0);
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use abide::Cancellation;
+use abide::client::Cancellation;
 use abide::prelude::*;
 
 const ENTITIES: u64 = 8;

@@ -165,14 +165,14 @@ async fn a_wrong_input_is_told_what_the_operation_takes() {
         ("clear", "1", "`clear` of `till` takes no input"),
         ("delete", "{}", "takes no input"),
     ] {
-        let called: abide::Error = entity.call(operation, input).await.unwrap_err().into();
+        let called: Error = entity.call(operation, input).await.unwrap_err().into();
         let signaled = entity.signal(operation, input).await.unwrap_err();
         for error in [called, signaled] {
             assert_eq!(error.kind(), ErrorKind::InvalidArguments, "{operation} {input}");
             assert!(error.to_string().contains(text), "{operation} {input}: {error}");
         }
     }
-    let unknown: abide::Error = entity.call("steal", "1").await.unwrap_err().into();
+    let unknown: Error = entity.call("steal", "1").await.unwrap_err().into();
     assert_eq!(unknown.kind(), ErrorKind::UnknownOperation);
     let nobody = hub.client().untyped_entity(&EntityId::new("nobody", "a").unwrap());
     assert_eq!(
@@ -194,7 +194,7 @@ async fn a_request_id_takes_effect_once() {
         entity.signal("add", "1").request_id("s").await.unwrap();
     }
     assert_eq!(entity.call("add", "0").await.unwrap(), "6");
-    let reused: abide::Error = entity.call("add", "6").request_id("r").await.unwrap_err().into();
+    let reused: Error = entity.call("add", "6").request_id("r").await.unwrap_err().into();
     assert_eq!(reused.kind(), ErrorKind::RequestIdReused);
 
     let start = || client.start_by_name_with_json("waits", "").request_id("start");
@@ -223,7 +223,7 @@ async fn a_full_hub_refuses_who_does_not_wait() {
     while !BEGUN.load(Ordering::SeqCst) {
         tokio::task::yield_now().await;
     }
-    let call: abide::Error = entity.call("add", "1").refuse_when_full().await.unwrap_err().into();
+    let call: Error = entity.call("add", "1").refuse_when_full().await.unwrap_err().into();
     let signal = entity.signal("add", "1").refuse_when_full().await.unwrap_err();
     let start = client
         .start_by_name_with_json("waits", "")
@@ -231,7 +231,7 @@ async fn a_full_hub_refuses_who_does_not_wait() {
         .await
         .unwrap_err();
     let event = client
-        .instance("x")
+        .untyped_orchestration("x")
         .raise_event("go", 1)
         .refuse_when_full()
         .await
@@ -347,7 +347,7 @@ async fn a_page_of_large_states_ends_early() {
         loop {
             let mut query = client.orchestrations().fetch_output();
             if indexed {
-                query = query.status(abide::OrchestrationStatus::Completed);
+                query = query.status(OrchestrationStatus::Completed);
             }
             if let Some(after) = after {
                 query = query.after(after);
@@ -380,8 +380,8 @@ async fn stopped_orchestrations_are_found() {
         .after(Duration::from_secs(3_600))
         .await
         .unwrap();
-    client.instance("w-0").terminate("").await.unwrap();
-    client.instance("w-1").suspend("").await.unwrap();
+    client.untyped_orchestration("w-0").terminate("").await.unwrap();
+    client.untyped_orchestration("w-1").suspend("").await.unwrap();
     let stopped = || client.orchestrations().stopped();
     while stopped().count().await.unwrap() < 5 {
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -406,15 +406,11 @@ async fn stopped_orchestrations_are_found() {
     assert_eq!(found, ["p-0", "p-1", "p-2", "p-3", "p-4"]);
     assert_eq!(stopped().prefix("p-3").count().await.unwrap(), 1);
     assert_eq!(
-        stopped()
-            .status(abide::OrchestrationStatus::Suspended)
-            .count()
-            .await
-            .unwrap(),
+        stopped().status(OrchestrationStatus::Suspended).count().await.unwrap(),
         0
     );
     for id in found {
-        client.instance(id).terminate("").await.unwrap();
+        client.untyped_orchestration(id).terminate("").await.unwrap();
     }
     assert_eq!(stopped().count().await.unwrap(), 0);
     hub.shutdown().await.unwrap();

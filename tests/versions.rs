@@ -6,7 +6,9 @@ use std::path::Path;
 
 use abide::prelude::*;
 use abide::{
-    ErrorKind, HubBuilder, InstanceHandle, Orchestration, OrchestrationStatus, StopKind, Stopped, VersionMatch,
+    ErrorKind, HubBuilder, Orchestration, OrchestrationHandle, OrchestrationStatus,
+    client::{StopKind, Stopped},
+    hub::VersionPolicy,
 };
 use serde_json::json;
 
@@ -84,7 +86,7 @@ fn hub(directory: &Path) -> HubBuilder {
     Hub::builder(directory).activity::<weigh>().activity::<weigh_twice>()
 }
 
-async fn until_it_waits(run: &InstanceHandle) {
+async fn until_it_waits(run: &OrchestrationHandle) {
     loop {
         let info = run.status().await.unwrap().unwrap();
         if info.custom_status.as_deref() == Some("\"waiting\"") {
@@ -113,14 +115,22 @@ async fn an_instance_keeps_its_version_over_a_restart() {
         let builder = builder.orchestration::<two::parcel>().orchestration::<ten::parcel>();
         let hub = builder.open().await.unwrap();
         let client = hub.client();
-        let version = async |id: &str| client.instance(id).status().await.unwrap().unwrap().version;
+        let version = async |id: &str| {
+            client
+                .untyped_orchestration(id)
+                .status()
+                .await
+                .unwrap()
+                .unwrap()
+                .version
+        };
         assert_eq!(version("old").await, "1");
         let input = two::Parcel {
             grams: 5,
             to: "Ulm".into(),
         };
         let new = client.start::<two::parcel>(input).instance_id("new");
-        let new = new.reuse(abide::ReusePolicy::Ignore).await.unwrap();
+        let new = new.reuse(abide::orchestration::ReusePolicy::Ignore).await.unwrap();
         until_it_waits(&new.untyped()).await;
         assert_eq!(version("new").await, "2");
         let newest = client.start_by_name("parcel", json!(5)).await.unwrap();
@@ -133,8 +143,8 @@ async fn an_instance_keeps_its_version_over_a_restart() {
     let hub = builder.open().await.unwrap();
     let client = hub.client();
     for (id, ended) in [("old", "v1: 7 g"), ("new", "v2: 10 g to Ulm now")] {
-        client.instance(id).raise_event("go", "now").await.unwrap();
-        assert_eq!(client.instance(id).result().await.unwrap(), json!(ended));
+        client.untyped_orchestration(id).raise_event("go", "now").await.unwrap();
+        assert_eq!(client.untyped_orchestration(id).result().await.unwrap(), json!(ended));
     }
     hub.shutdown().await.unwrap();
 }
@@ -192,7 +202,7 @@ async fn a_move_to_a_missing_version_waits_for_it() {
 
     let builder = hub(directory.path()).orchestration::<one::parcel>();
     let new = builder.orchestration::<two::parcel>().open().await.unwrap();
-    let run = new.client().instance("run");
+    let run = new.client().untyped_orchestration("run");
     assert_eq!(run.result().await.unwrap(), json!("v2: 12 g to Bonn by ship"));
     new.shutdown().await.unwrap();
 }
@@ -221,7 +231,14 @@ async fn a_start_in_an_unknown_version_is_refused() {
     assert_eq!(error.kind(), ErrorKind::Unregistered);
     let text = error.to_string();
     assert!(text.contains("`3`") && text.contains("`1`, `10`"), "{text}");
-    assert!(hub.client().instance("run").status().await.unwrap().is_none());
+    assert!(
+        hub.client()
+            .untyped_orchestration("run")
+            .status()
+            .await
+            .unwrap()
+            .is_none()
+    );
     hub.shutdown().await.unwrap();
 }
 
@@ -244,9 +261,9 @@ async fn only_older_instances_are_taken_over() {
     until_it_waits(&new.untyped()).await;
     both.shutdown().await.unwrap();
 
-    let builder = hub(directory.path()).version_match(VersionMatch::CurrentOrOlder);
+    let builder = hub(directory.path()).version_policy(VersionPolicy::CurrentOrOlder);
     let rolled_back = builder.orchestration::<one::parcel>().open().await.unwrap();
-    let run = rolled_back.client().instance("new");
+    let run = rolled_back.client().untyped_orchestration("new");
     run.raise_event("go", "now").await.unwrap();
     let stopped = loop {
         let info = run.status().await.unwrap().unwrap();
@@ -264,7 +281,7 @@ async fn only_older_instances_are_taken_over() {
         .open()
         .await
         .unwrap();
-    let run = again.client().instance("new");
+    let run = again.client().untyped_orchestration("new");
     assert_eq!(run.result().await.unwrap(), json!("v2: 10 g to Ulm now"));
     again.shutdown().await.unwrap();
 }
@@ -292,7 +309,7 @@ mod note {
     note!(release, "2.0.0");
 }
 
-async fn until_it_stops(run: &InstanceHandle) -> Stopped {
+async fn until_it_stops(run: &OrchestrationHandle) -> Stopped {
     loop {
         if let Some(stopped) = run.status().await.unwrap().unwrap().stopped {
             return stopped;
@@ -310,12 +327,12 @@ async fn older_is_what_people_call_older() {
         let old = hub(directory.path()).orchestration::<Old>().open().await.unwrap();
         old.client().start::<Old>(()).instance_id("note").await.unwrap();
         old.shutdown().await.unwrap();
-        let builder = hub(directory.path()).version_match(VersionMatch::CurrentOrOlder);
+        let builder = hub(directory.path()).version_policy(VersionPolicy::CurrentOrOlder);
         let new = builder.orchestration::<New>().open().await.unwrap();
         let run = new.client().orchestration::<New>("note");
         run.raise_event("text", "read").await.unwrap();
         let ended = async { run.result().await.unwrap() };
-        let untyped = new.client().instance("note");
+        let untyped = new.client().untyped_orchestration("note");
         let ended = tokio::select! {
             ended = ended => ended,
             stopped = until_it_stops(&untyped) => stopped.message,

@@ -1,34 +1,34 @@
-//! What the command line asks for.
+//! Command-line arguments.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How one run measures.
+/// The options of one run.
 #[derive(Debug)]
 pub(crate) struct Arguments {
-    /// Measures shortly, to see in under 40 seconds whether something broke.
+    /// Measures briefly, to find out in under 40 seconds whether something broke.
     pub(crate) quick: bool,
-    /// Where to write one JSON object a line.
+    /// The file to write one JSON object per line to.
     pub(crate) json: Option<PathBuf>,
-    /// Measures only the figures whose name begins with one of these, if there are any.
+    /// Measures only the figures whose name begins with one of these prefixes. Empty means all figures.
     pub(crate) only: Vec<String>,
-    /// Where the stores are made. Floors and figures are comparable because both lie here.
+    /// The directory of the stores. Floors and figures are comparable because both use it.
     pub(crate) directory: PathBuf,
 }
 
 pub(crate) const USAGE: &str = "\
 usage: cargo bench --features http --bench throughput [-- OPTIONS]
 
-  --quick          measure shortly; done in under 40 seconds
-  --json FILE      also write one JSON object a line: {\"name\", \"value\", \"unit\"}
+  --quick          measure briefly, in under 40 seconds
+  --json FILE      also write one JSON object per line: {\"name\", \"value\", \"unit\"}
   --only PREFIX    measure only the figures whose name begins with PREFIX; may be repeated
-  --dir DIRECTORY  put the stores there (default: the target directory)";
+  --dir DIRECTORY  directory for the stores (default: the target directory)";
 
 impl Arguments {
     /// Reads the arguments after the program's name.
     ///
     /// # Errors
-    /// A text for the user, if one is unknown or incomplete.
+    /// Returns a message for the user if an argument is unknown or incomplete.
     pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Self, String> {
         let mut parsed = Self {
             quick: false,
@@ -44,7 +44,7 @@ impl Arguments {
                 "--json" => parsed.json = Some(value()?.into()),
                 "--only" => parsed.only.push(value()?),
                 "--dir" => parsed.directory = value()?.into(),
-                // cargo passes this to every bench.
+                // Cargo passes this to every bench.
                 "--bench" => {}
                 "--help" => return Err(USAGE.to_owned()),
                 _ => return Err(format!("unknown argument {argument}\n\n{USAGE}")),
@@ -53,24 +53,26 @@ impl Arguments {
         Ok(parsed)
     }
 
-    /// Whether any of `names` was asked for.
+    /// Returns whether this run measures any of `names`.
     pub(crate) fn wants(&self, names: &[impl AsRef<str>]) -> bool {
         let is_named = |name: &str| self.only.iter().any(|prefix| name.starts_with(prefix));
         self.only.is_empty() || names.iter().any(|name| is_named(name.as_ref()))
     }
 
-    /// How often the figures are measured that are compared with each other. They are measured by turns, and of each the
-    /// median counts: disks and neighbours change their mood within a minute.
+    /// Number of times to measure the figures that are compared with each other.
+    ///
+    /// The rounds alternate between these figures and the median counts, because the load on a disk and on a machine
+    /// changes within a minute.
     pub(crate) fn rounds(&self) -> usize {
         if self.quick { 1 } else { 3 }
     }
 
-    /// The time before measuring, in which caches fill and threads wake up.
+    /// The time before a measurement, during which caches fill and threads wake up.
     pub(crate) fn warm_up(&self) -> Duration {
         Duration::from_millis(if self.quick { 200 } else { 1_000 })
     }
 
-    /// The time of one measurement.
+    /// The duration of one measurement.
     pub(crate) fn measured(&self) -> Duration {
         Duration::from_millis(if self.quick { 800 } else { 3_000 })
     }

@@ -1,11 +1,10 @@
-//! A child process, this program started again: only a process of its own shows its memory, and only a process can be
-//! killed.
+//! A child process that runs this program. A separate process has memory that can be measured, and can be killed.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 
-/// The child, as the parent sees it. It gets orders and gives reports, a line each.
+/// The parent's handle to a child, which reads orders and writes reports, one per line.
 pub(crate) struct Child {
     process: std::process::Child,
     orders: ChildStdin,
@@ -13,13 +12,14 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    /// Starts this program again. `word` tells it what to do, with `argument`: the directory of a hub, or another place.
+    /// Starts this program as a child. `word` selects its task and `argument` names the directory or URL to work on.
     pub(crate) fn start(word: &str, argument: impl AsRef<OsStr>) -> Self {
         let program = std::env::current_exe().expect("this program has a path");
         Self::spawn(Command::new(program).arg(word).arg(argument))
     }
 
-    /// The same, with as many open files as the system lets a process ask for. A shell asks, and becomes the program.
+    /// Like [`start`](Self::start), but with the maximum limit on open files. A shell raises the limit and then executes
+    /// the program.
     pub(crate) fn start_with_many_files(word: &str, argument: impl AsRef<OsStr>) -> Self {
         const SCRIPT: &str = r#"ulimit -n "$(ulimit -Hn)"; exec "$0" "$@""#;
         let program = std::env::current_exe().expect("this program has a path");
@@ -35,12 +35,12 @@ impl Child {
 
     fn spawn(command: &mut Command) -> Self {
         let mut process = command
-            // Of the memory of children only what they touched shall count. A huge page is resident as a whole.
+            // Only touched memory should count. A huge page is resident as a whole.
             .env("MIMALLOC_ALLOW_THP", "0")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .expect("this program starts again");
+            .expect("this program starts as a child");
         let orders = process.stdin.take().expect("stdin is piped");
         let reports = BufReader::new(process.stdout.take().expect("stdout is piped"));
         Self {
@@ -53,7 +53,7 @@ impl Child {
     pub(crate) fn next_report(&mut self) -> String {
         let mut line = String::new();
         self.reports.read_line(&mut line).expect("the child reports");
-        assert!(!line.is_empty(), "the child ended early");
+        assert!(!line.is_empty(), "the child exited early");
         line.trim_end().to_owned()
     }
 
@@ -62,27 +62,27 @@ impl Child {
     }
 
     pub(crate) fn order(&mut self, order: &str) {
-        writeln!(self.orders, "{order}").expect("the child listens");
+        writeln!(self.orders, "{order}").expect("the child reads its orders");
     }
 
-    /// Its memory that is in RAM and not in a file only, as the kernel counts it.
+    /// The resident set size of the child (`VmRSS`), in MiB.
     pub(crate) fn resident_mib(&self) -> f64 {
         let path = format!("/proc/{}/status", self.process.id());
-        let status = std::fs::read_to_string(path).expect("the process lives");
+        let status = std::fs::read_to_string(path).expect("the child is running");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kib = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<f64>().ok());
         kib.expect("the kernel states VmRSS in kB") / 1_024.0
     }
 
-    /// Lets it close its hub and end.
+    /// Makes the child close its hub and exit.
     pub(crate) fn close(mut self) {
         self.order("close");
-        let status = self.process.wait().expect("the child ends");
+        let status = self.process.wait().expect("the child exits");
         assert!(status.success(), "the child failed: {status}");
     }
 
     pub(crate) fn kill(mut self) {
         self.process.kill().expect("the child can be killed");
-        self.process.wait().expect("the child ends");
+        self.process.wait().expect("the child exits");
     }
 }

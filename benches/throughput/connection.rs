@@ -1,30 +1,30 @@
-//! The smallest client of HTTP/1.1 that keeps its connection, so that a load of requests costs little beside what it
-//! measures.
+//! A minimal HTTP/1.1 client with a persistent connection, so that the load generator costs little compared with the
+//! server.
 
 use std::net::SocketAddr;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// One connection, with at most one request on its way.
+/// A connection with at most one request in flight.
 #[derive(Debug)]
 pub(crate) struct Connection {
     stream: TcpStream,
-    /// What came in of the answer. The memory is used again by the next one.
+    /// The part of the response received so far. The buffer is reused for the next response.
     received: Vec<u8>,
 }
 
-/// What the head of an answer says.
+/// The head of a response.
 #[derive(Debug)]
 struct Head {
     status: u16,
-    /// The bytes of the head itself.
+    /// The length of the head.
     bytes: usize,
-    /// The bytes of the body. Nothing if it comes in chunks.
+    /// The length of the body, or `None` if the body is chunked.
     body_bytes: Option<usize>,
 }
 
-/// The end of a body in chunks: the chunk of no bytes, and no trailers.
+/// The end of a chunked body: the empty chunk without trailers.
 const LAST_CHUNK: &[u8] = b"\r\n0\r\n\r\n";
 
 impl Connection {
@@ -37,14 +37,14 @@ impl Connection {
         })
     }
 
-    /// Sends a request and waits for the whole answer, which has to have this status.
+    /// Sends a request, waits for the complete response and asserts its status.
     pub(crate) async fn exchange(&mut self, request: &[u8], status: u16) {
-        self.stream.write_all(request).await.expect("the server reads");
+        self.stream.write_all(request).await.expect("the request can be sent");
         self.received.clear();
         loop {
             let bytes = self.stream.read_buf(&mut self.received).await;
             assert!(
-                bytes.expect("the server answers") > 0,
+                bytes.expect("the response can be read") > 0,
                 "the server closed the connection"
             );
             let Some(head) = Head::read(&self.received) else {
@@ -57,13 +57,13 @@ impl Connection {
             };
             if complete {
                 let text = String::from_utf8_lossy(&self.received);
-                assert_eq!(head.status, status, "an answer of another kind: {text}");
+                assert_eq!(head.status, status, "unexpected response: {text}");
                 return;
             }
         }
     }
 
-    /// Whether the server has kept the connection, and sent nothing since its last answer.
+    /// Returns whether the server has kept the connection open and sent nothing since its last response.
     pub(crate) fn is_open(&self) -> bool {
         let read = self.stream.try_read(&mut [0]);
         read.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
@@ -71,7 +71,7 @@ impl Connection {
 }
 
 impl Head {
-    /// The head at the beginning of `received`, if all of it is there.
+    /// Parses the head at the beginning of `received`, if it is complete.
     fn read(received: &[u8]) -> Option<Self> {
         let bytes = received.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
         let head = std::str::from_utf8(&received[..bytes]).expect("the head is ASCII");
@@ -81,7 +81,7 @@ impl Head {
             name.eq_ignore_ascii_case("content-length").then(|| value.trim())
         });
         Some(Self {
-            status: status.expect("an answer begins with its status"),
+            status: status.expect("a response begins with a status line"),
             bytes,
             body_bytes: length.map(|length| length.parse().expect("the length is a number")),
         })

@@ -1,4 +1,4 @@
-//! Calls, signals and forwarded signals: what an operation costs.
+//! The cost of an operation: calls, signals and forwarded signals.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -28,16 +28,16 @@ impl Counter {
     }
 }
 
-/// Which requests a measurement makes.
+/// The kind of request that a measurement makes.
 #[derive(Clone, Copy)]
 pub(crate) enum Request {
-    /// An operation whose answer is awaited.
+    /// An operation whose result is awaited.
     Call,
-    /// An operation whose durable acknowledgement is awaited.
+    /// An operation whose durable acknowledgment is awaited.
     Signal,
 }
 
-/// `callers` tasks that each ask one of `entities` counters, chosen at random, and wait.
+/// Runs `callers` tasks that each send a request to a random counter of `entities` and wait.
 pub(crate) async fn counters(
     client: &Client,
     request: Request,
@@ -53,7 +53,7 @@ pub(crate) async fn counters(
             let add = client.entity::<Counter>(random.below(entities)).add(1);
             async move {
                 match request {
-                    Request::Call => drop(add.await.expect("the call is answered")),
+                    Request::Call => drop(add.await.expect("the call succeeds")),
                     Request::Signal => add.signal().await.expect("the signal is acknowledged"),
                 }
             }
@@ -77,15 +77,15 @@ pub(crate) async fn touch_all(client: &Client, entities: u64, callers: u64) {
     tasks.join_all().await;
 }
 
-/// Passes on every signal that it gets, to a relay that is most likely in another partition.
+/// Forwards every signal to a relay that is most likely in another partition.
 #[derive(Entity, Default, Clone, Serialize, Deserialize)]
 pub(crate) struct Relay {
     passed: u64,
 }
 
-/// How many signals the relays passed on. It is outside their state, so that counting costs no message.
+/// Number of signals that the relays forwarded. It is outside their state, so that reading it costs no message.
 static PASSED: AtomicU64 = AtomicU64::new(0);
-/// Whether the relays keep what they get, so that the hub comes to rest.
+/// Stops the relays from forwarding, so that the hub becomes idle.
 static REST: AtomicBool = AtomicBool::new(false);
 
 const RELAYS: u64 = 1_000;
@@ -102,10 +102,10 @@ impl Relay {
     }
 }
 
-/// How many signals a second entities send each other, with `tokens` of them going round.
+/// Number of signals per second that entities send each other, with `tokens` signals circulating.
 ///
-/// The clock stops at the answer to a call that was made after the last counted signal. All commits have one order, so
-/// that whatever was counted is durable by then.
+/// The clock stops when a call returns that was made after the last counted signal. Commits are totally ordered, so
+/// every counted signal is durable by then.
 pub(crate) async fn forwarded_per_s(directory: &Path, tokens: u64, warm_up: Duration, measured: Duration) -> f64 {
     let hub = hubs::open(directory).await;
     let client = hub.client();
@@ -123,7 +123,7 @@ pub(crate) async fn forwarded_per_s(directory: &Path, tokens: u64, warm_up: Dura
     tokio::time::sleep(measured).await;
     let passed = PASSED.load(Ordering::Relaxed) - before;
     let fence = client.entity::<Counter>("fence").add(1);
-    fence.await.expect("the call is answered");
+    fence.await.expect("the call succeeds");
     let per_s = passed as f64 / begin.elapsed().as_secs_f64();
     REST.store(true, Ordering::Relaxed);
     hub.shutdown().await.expect("the hub closes");

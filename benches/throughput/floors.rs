@@ -1,4 +1,4 @@
-//! What the machine gives at best: the disk, the channel, the store and a bare log, each without the rest.
+//! The best case of this machine: the disk, a channel, the store and a bare log, each measured alone.
 
 use std::fs::File;
 use std::io::Write;
@@ -15,10 +15,10 @@ use crate::hubs::store_options;
 use crate::load::{Load, closed_loop, histogram};
 use crate::random::Random;
 
-/// The median of appending 4 KiB to a file and making it durable, in microseconds.
+/// The median time to append 4 KiB to a file and sync it, in microseconds.
 pub(crate) fn fdatasync_p50_us(directory: &Path, measured: Duration) -> f64 {
     let path = directory.join("fdatasync");
-    let mut file = File::create(&path).expect("the directory takes a file");
+    let mut file = File::create(&path).expect("the file can be created");
     let block = [0x5a_u8; 4096];
     let mut latency_ns = histogram();
     let end = Instant::now() + measured;
@@ -27,8 +27,8 @@ pub(crate) fn fdatasync_p50_us(directory: &Path, measured: Duration) -> f64 {
         if begin >= end {
             break;
         }
-        file.write_all(&block).expect("the disk takes a block");
-        file.sync_data().expect("the disk syncs");
+        file.write_all(&block).expect("the block can be written");
+        file.sync_data().expect("the file can be synced");
         latency_ns.saturating_record(u64::try_from(begin.elapsed().as_nanos()).unwrap_or(u64::MAX));
     }
     drop(file);
@@ -36,14 +36,14 @@ pub(crate) fn fdatasync_p50_us(directory: &Path, measured: Duration) -> f64 {
     latency_ns.value_at_quantile(0.5) as f64 / 1_000.0
 }
 
-/// A round trip of `callers` tasks to one thread and back, with nothing done there.
+/// Round trips from `callers` tasks to a thread that replies without doing any work.
 pub(crate) async fn channel(callers: usize, warm_up: Duration, measured: Duration) -> Load {
     let (requests, inbox) = mpsc::channel::<oneshot::Sender<u64>>();
     let server = std::thread::spawn(move || {
         let mut answer = 0;
         for reply in inbox {
             answer += 1;
-            // A caller that went away at the end of the measurement does not listen any more.
+            // The caller may be gone at the end of the measurement.
             let _ = reply.send(answer);
         }
     });
@@ -51,34 +51,34 @@ pub(crate) async fn channel(callers: usize, warm_up: Duration, measured: Duratio
         let requests = requests.clone();
         move || {
             let (reply, answer) = oneshot::channel();
-            requests.send(reply).expect("the thread listens until the end");
+            requests.send(reply).expect("the thread receives until the end");
             async move {
-                std::hint::black_box(answer.await.expect("the thread answers"));
+                std::hint::black_box(answer.await.expect("the thread replies"));
             }
         }
     })
     .await;
     drop(requests);
-    server.join().expect("the thread ends when the last caller is gone");
+    server.join().expect("the thread exits when the last caller is gone");
     load
 }
 
-/// The rows of one batch of a writer.
+/// Number of rows in one batch.
 const PUTS_PER_BATCH: u64 = 64;
 
-/// The value of such a row.
+/// The value of each row.
 const VALUE: [u8; 100] = [0x5a; 100];
 
-/// How many puts a second one writer makes in batches of 64, over `keys` uniformly random keys, while a second thread
-/// syncs the log again and again, as the hub's syncer does.
+/// Number of puts per second of one writer, in batches of 64, over `keys` uniformly random keys. A second thread syncs
+/// the log repeatedly, like the hub's syncer.
 pub(crate) fn rocksdb_puts_per_s(directory: &Path, keys: u64, warm_up: Duration, measured: Duration) -> f64 {
     let directory = directory.join(format!("rocksdb-{keys}"));
-    let db = DB::open(&store_options(), &directory).expect("the directory takes a store");
+    let db = DB::open(&store_options(), &directory).expect("the store can be created");
     let stop = AtomicBool::new(false);
     let per_s = std::thread::scope(|scope| {
         scope.spawn(|| {
             while !stop.load(Ordering::Relaxed) {
-                db.flush_wal(true).expect("the log syncs");
+                db.flush_wal(true).expect("the log can be synced");
             }
         });
         let mut random = Random::new(keys);
@@ -89,7 +89,7 @@ pub(crate) fn rocksdb_puts_per_s(directory: &Path, keys: u64, warm_up: Duration,
                 for _ in 0..PUTS_PER_BATCH {
                     batch.put(random.below(keys).to_be_bytes(), VALUE);
                 }
-                db.write(batch).expect("the store takes a batch");
+                db.write(batch).expect("the batch can be written");
                 puts += PUTS_PER_BATCH;
             }
             puts
@@ -106,16 +106,18 @@ pub(crate) fn rocksdb_puts_per_s(directory: &Path, keys: u64, warm_up: Duration,
     per_s
 }
 
-/// How many rows a second one writer appends to a bare log, in batches of 64 with the bytes of the puts above, while a second
-/// thread writes whatever has gathered and syncs it, again and again. The file has its full size before; nothing is read.
+/// Number of rows per second that one writer appends to a bare log, in batches of 64.
+///
+/// The rows have the same size as the puts above. A second thread repeatedly writes the gathered rows and syncs them.
+/// The file has its full size from the start, and nothing is read.
 pub(crate) fn log_appends_per_s(directory: &Path, warm_up: Duration, measured: Duration) -> f64 {
     const FILE_BYTES: usize = 64 << 20;
-    /// What may wait for the disk: a writer that is faster than it waits as well.
+    /// Maximum number of bytes that wait for the disk. A writer that is faster than the disk waits.
     const GATHERED_BYTES: usize = 16 << 20;
     let path = directory.join("log");
-    let mut file = File::create(&path).expect("the directory takes a file");
-    file.write_all(&vec![0; FILE_BYTES]).expect("the disk takes the file");
-    file.sync_data().expect("the disk syncs");
+    let mut file = File::create(&path).expect("the file can be created");
+    file.write_all(&vec![0; FILE_BYTES]).expect("the file can be filled");
+    file.sync_data().expect("the file can be synced");
     let gathered = Mutex::new((Vec::new(), false));
     let changed = Condvar::new();
     let locked = || gathered.lock().expect("no thread panics");
@@ -134,8 +136,8 @@ pub(crate) fn log_appends_per_s(directory: &Path, warm_up: Duration, measured: D
                 if at + bytes.len() > FILE_BYTES {
                     at = 0;
                 }
-                file.write_all_at(&bytes, at as u64).expect("the disk takes the bytes");
-                file.sync_data().expect("the disk syncs");
+                file.write_all_at(&bytes, at as u64).expect("the rows can be written");
+                file.sync_data().expect("the file can be synced");
                 at += bytes.len();
                 bytes.clear();
             }

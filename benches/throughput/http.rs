@@ -1,4 +1,4 @@
-//! The management API over a real socket: a process that serves a hub, and another one that asks.
+//! The management API over a real socket: one process serves a hub and another sends requests.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -16,19 +16,19 @@ use crate::sleepers;
 /// The first argument of a child process; the second is the hub's directory.
 pub(crate) const CHILD: &str = "child-that-serves";
 
-/// How many starts the child has in flight while it fills its hub.
+/// Number of starts in flight while the child fills its hub.
 const IN_FLIGHT: u64 = 1_024;
 
-/// The instances that run while the others have ended.
+/// Number of instances that are still running when the others have completed.
 const RUNNING: u64 = 1_000;
 
-/// Ends as soon as it begins, so that a start of it costs what a start costs.
+/// An orchestration that completes immediately, so that only the start itself is measured.
 #[orchestration]
 pub(crate) async fn at_once(_ctx: OrchestrationContext, n: u64) -> Result<u64, Failure> {
     Ok(n)
 }
 
-/// A served hub and its load, a process each.
+/// A served hub and its load generator, each in its own process.
 pub(crate) struct Served {
     server: Child,
     load: Child,
@@ -55,28 +55,28 @@ impl Served {
             warm_up,
             measured,
         });
-        serde_json::from_str(&report).expect("the load reports numbers")
+        serde_json::from_str(&report).expect("the load generator reports JSON")
     }
 
-    /// Starts `instances` that end at once, and some that go on.
+    /// Starts `instances` orchestrations that complete immediately and [`RUNNING`] that keep running.
     pub(crate) fn fill(&mut self, instances: u64) {
         self.server.order(&instances.to_string());
         self.server.wait_for("filled");
     }
 
-    /// Opens connections and leaves them idle, as many as the limits on open files allow.
+    /// Opens idle connections, as many as the limit on open files allows, and returns their number.
     pub(crate) fn hold_idle(&mut self, connections: usize) -> usize {
         let report = self.tell_load(&Order::Idle { connections });
-        report.parse().expect("the load reports a number")
+        report.parse().expect("the load generator reports a number")
     }
 
-    /// How many idle connections the server has kept.
+    /// Returns the number of idle connections that the server has kept open.
     pub(crate) fn idle(&mut self) -> usize {
         let report = self.tell_load(&Order::CountIdle);
-        report.parse().expect("the load reports a number")
+        report.parse().expect("the load generator reports a number")
     }
 
-    /// The server's memory.
+    /// The resident set size of the server, in MiB.
     pub(crate) fn resident_mib(&self) -> f64 {
         self.server.resident_mib()
     }
@@ -88,22 +88,22 @@ impl Served {
 
     fn tell_load(&mut self, order: &Order) -> String {
         self.load
-            .order(&serde_json::to_string(order).expect("an order is JSON"));
+            .order(&serde_json::to_string(order).expect("the order serializes"));
         self.load.next_report()
     }
 }
 
-/// What the child does: serves the hub in `directory`, and fills it when its parent orders so.
+/// The child process: serves the hub in `directory` and fills it on the parent's order.
 pub(crate) async fn child(directory: &Path) -> ExitCode {
     let hub = hubs::open(directory).await;
     let config = HttpConfig::new().bind(SocketAddr::from(([127, 0, 0, 1], 0)));
     let server = hub.serve_http(config).await.expect("the hub is served");
     println!("{}", server.url());
-    // The orders come on a thread that may wait for them, since the others serve.
+    // A separate thread reads the orders, because reading blocks.
     let (sender, mut orders) = tokio::sync::mpsc::channel(1);
     std::thread::spawn(move || {
         for order in std::io::stdin().lines() {
-            let Ok(instances) = order.expect("the parent lives").parse::<u64>() else {
+            let Ok(instances) = order.expect("the orders can be read").parse::<u64>() else {
                 break;
             };
             if sender.blocking_send(instances).is_err() {
@@ -121,7 +121,7 @@ pub(crate) async fn child(directory: &Path) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Starts `instances` that end at once, and waits until all of them have ended.
+/// Starts `instances` orchestrations that complete immediately and waits for all of them.
 async fn start_all(client: &Client, instances: u64) {
     let mut tasks = tokio::task::JoinSet::new();
     for caller in 0..IN_FLIGHT {
@@ -130,7 +130,7 @@ async fn start_all(client: &Client, instances: u64) {
             for number in (caller..instances).step_by(IN_FLIGHT as usize) {
                 let start = client.start::<at_once>(number).instance_id(format!("ended-{number}"));
                 let run = start.await.expect("the start is acknowledged");
-                run.result().await.expect("it ends well");
+                run.result().await.expect("the orchestration completes");
             }
         });
     }

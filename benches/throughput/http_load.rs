@@ -1,4 +1,4 @@
-//! The load on a server: a process of its own, one thread, and as many connections as it is told.
+//! The load generator: a separate process with one thread and a configurable number of connections.
 
 use std::cell::RefCell;
 use std::io::Write;
@@ -18,39 +18,39 @@ use crate::random::Random;
 /// The first argument of a child process; the second is the server's URL with the base path.
 pub(crate) const CHILD: &str = "child-with-connections";
 
-/// How many counters are called and signaled.
+/// Number of counters that are called and signaled.
 const COUNTERS: u64 = 1_000;
 
-/// What a connection asks for, again and again.
+/// The request that a connection sends repeatedly.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) enum Request {
     Health,
     Signal,
     Call,
     Start,
-    /// The first hundred of those that have ended well.
+    /// Lists the first hundred completed instances.
     Completed,
-    /// The first hundred of those that run.
+    /// Lists the first hundred running instances.
     Running,
 }
 
-/// A line from the parent.
+/// An order from the parent, sent as one line.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Order {
-    /// Each of so many connections has one request on its way, for a time that does not count and one that does.
+    /// Keeps one request in flight on each of `connections`, first for the warm-up and then for the measurement.
     Load {
         request: Request,
         connections: usize,
         warm_up: Duration,
         measured: Duration,
     },
-    /// So many connections make one request each and are kept.
+    /// Opens `connections`, sends one request on each and keeps them open.
     Idle { connections: usize },
-    /// How many of them are still open.
+    /// Counts the idle connections that are still open.
     CountIdle,
 }
 
-/// What a load saw.
+/// The measurements of one load.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Answers {
     pub(crate) per_s: f64,
@@ -58,9 +58,9 @@ pub(crate) struct Answers {
     pub(crate) p99_us: f64,
 }
 
-/// What the child does: follows the orders of its parent, and reports after each.
+/// The child process: executes the orders of its parent and reports after each.
 pub(crate) fn child(url: &str) -> ExitCode {
-    // One thread does for all connections, and leaves the rest of the machine to the server.
+    // One thread is enough for all connections and leaves the other cores to the server.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -68,7 +68,7 @@ pub(crate) fn child(url: &str) -> ExitCode {
     let server = Server::at(url);
     let mut idle = Vec::new();
     for order in std::io::stdin().lines() {
-        let Ok(order) = serde_json::from_str(&order.expect("the parent lives")) else {
+        let Ok(order) = serde_json::from_str(&order.expect("the orders can be read")) else {
             break;
         };
         let report = runtime.block_on(async {
@@ -80,14 +80,14 @@ pub(crate) fn child(url: &str) -> ExitCode {
                     measured,
                 } => {
                     let answers = server.load(request, connections, warm_up, measured).await;
-                    serde_json::to_string(&answers).expect("numbers are JSON")
+                    serde_json::to_string(&answers).expect("the measurements serialize")
                 }
                 Order::Idle { connections } => {
                     idle = server.connect(connections).await;
                     idle.len().to_string()
                 }
                 Order::CountIdle => {
-                    // Lets the reactor hear of what the server has closed.
+                    // Lets the reactor notice the connections that the server has closed.
                     tokio::time::sleep(Duration::from_millis(100)).await;
                     idle.iter()
                         .filter(|connection| connection.is_open())
@@ -103,7 +103,7 @@ pub(crate) fn child(url: &str) -> ExitCode {
 
 struct Server {
     address: SocketAddr,
-    /// The path before every route.
+    /// The path prefix of every route.
     base: String,
 }
 
@@ -153,7 +153,7 @@ impl Server {
         }
     }
 
-    /// Opens connections that have been used once, as many as the limits on open files allow.
+    /// Opens connections and uses each once, as many as the limit on open files allows.
     async fn connect(&self, connections: usize) -> Vec<Connection> {
         let mut open = Vec::new();
         let mut writer = Writer::new(self, 0);
@@ -191,7 +191,7 @@ impl Writer {
         }
     }
 
-    /// Writes one request, and says which status its answer has to have.
+    /// Writes one request and returns the expected status of its response.
     fn write(&mut self, request: Request) -> u16 {
         match request {
             Request::Health => self.get("/health"),
@@ -217,11 +217,11 @@ impl Writer {
     fn get(&mut self, path: &str) -> u16 {
         let Self { host, base, bytes, .. } = self;
         bytes.clear();
-        write!(bytes, "GET {base}{path} HTTP/1.1\r\nhost: {host}\r\n\r\n").expect("memory takes bytes");
+        write!(bytes, "GET {base}{path} HTTP/1.1\r\nhost: {host}\r\n\r\n").expect("writing to memory succeeds");
         200
     }
 
-    /// Sends the number 1, which is what a counter adds.
+    /// Writes a POST request with the body `1`, the number that a counter adds.
     fn post(&mut self, path: std::fmt::Arguments<'_>) {
         const HEADERS: &str = "content-type: application/json\r\ncontent-length: 1";
         let Self { host, base, bytes, .. } = self;
@@ -230,6 +230,6 @@ impl Writer {
             bytes,
             "POST {base}{path} HTTP/1.1\r\nhost: {host}\r\n{HEADERS}\r\n\r\n1"
         )
-        .expect("memory takes bytes");
+        .expect("writing to memory succeeds");
     }
 }

@@ -1,4 +1,4 @@
-//! The hubs that are measured, and what they share with the floors.
+//! The hubs that are measured, and the options that they share with the floors.
 
 use std::path::Path;
 
@@ -9,17 +9,17 @@ use crate::http::at_once;
 use crate::orchestrations::{Account, chain, fan, long, note_time, nothing, transfer};
 use crate::sleepers::sleeper;
 
-/// The memory budget of every hub that is measured here, and of the stores under the floors.
+/// The memory budget of every measured hub and of the store behind the floors.
 pub(crate) const MEMORY_BUDGET_BYTES: usize = 256 << 20;
 
-/// The options of RocksDB that these hubs use, for a store that does not exist yet.
+/// The RocksDB options of these hubs, for a store that does not exist yet.
 pub(crate) fn store_options() -> rocksdb::Options {
     let mut options = abide::__bench::rocksdb_options(MEMORY_BUDGET_BYTES);
     options.create_if_missing(true);
     options
 }
 
-/// Opens the hub in `directory`, making it if it is not there.
+/// Opens the hub in `directory`, creating it if it does not exist.
 pub(crate) async fn open(directory: &Path) -> Hub {
     Hub::builder(directory)
         .memory_budget(MEMORY_BUDGET_BYTES)

@@ -1,4 +1,4 @@
-//! What the figures have to reach, as ratios to other figures of the same run, because machines differ.
+//! The limits of the figures. Most are ratios to other figures of the same run, because machines differ.
 
 use comfy_table::Table;
 
@@ -13,12 +13,12 @@ struct Bound {
     offset: f64,
 }
 
-/// What one figure has to reach.
+/// The limits of one figure.
 struct Limit {
     figure: &'static str,
-    /// The figure that the factor applies to; without one only the offset counts.
+    /// The figure that the factor applies to. Without one, only the offset counts.
     base: Option<&'static str>,
-    /// Latencies, times and bytes are better below their bound, rates above.
+    /// Whether the value has to be below the bound (latencies, times and bytes) or above it (rates).
     below: bool,
     must: Bound,
     aim: Bound,
@@ -151,7 +151,7 @@ impl Limit {
     }
 }
 
-/// The table of limits for the figures that this run measured, or nothing if it measured none that has one.
+/// The limits of the figures that this run measured, as a table, or `None` if no measured figure has a limit.
 pub(crate) fn table(report: &Report, memory_budget_bytes: usize) -> Option<Table> {
     let mut table = plain_table(["figure", "value", "must", "met", "aim", "met", "ratio"]);
     for limit in limits(memory_budget_bytes as f64 / MIB) {

@@ -1,4 +1,4 @@
-//! The closed loop: N callers, each with one request in flight, who ask again as soon as they are answered.
+//! The closed loop: N callers with one request in flight each, which send the next one as soon as it completes.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use tokio::task::JoinSet;
 
-/// What a closed loop saw between the end of the warm-up and the end of the measurement.
+/// The measurements of a closed loop.
 #[derive(Debug)]
 pub(crate) struct Load {
-    /// All answers, those of the warm-up and the last ones after the end too.
+    /// Number of all answers, including those of the warm-up and those after the end.
     answers: u64,
     window: Duration,
-    /// The answers within the measured time.
+    /// The latencies of the answers within the measured time.
     latency_ns: Histogram<u64>,
 }
 
@@ -21,29 +21,29 @@ impl Load {
         self.latency_ns.len() as f64 / self.window.as_secs_f64()
     }
 
-    /// The latency in microseconds below which `share` of the requests stayed.
+    /// The latency in microseconds at quantile `share`.
     pub(crate) fn quantile_us(&self, share: f64) -> f64 {
         self.latency_ns.value_at_quantile(share) as f64 / 1_000.0
     }
 
-    /// How many requests were made in all, whether they were measured or not.
+    /// Total number of requests, measured or not.
     pub(crate) fn requests(&self) -> u64 {
         self.answers
     }
 }
 
-/// An empty histogram of nanoseconds, up to a minute with two significant digits.
+/// Returns an empty histogram of nanoseconds, up to a minute with two significant digits.
 ///
-/// Two digits keep it at some tens of KiB, so that a thousand callers can each own one and share nothing.
+/// With two digits it takes some tens of KiB, so that each of a thousand callers can have its own.
 pub(crate) fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, 60_000_000_000, 2).expect("the bounds are valid")
 }
 
 /// Runs `callers` tasks for `warm_up` and then for `measured`.
 ///
-/// `caller` is asked once for each task and gives what makes that task's requests. A request counts if its answer came
-/// within the measured time; its latency is the time since the same caller's last answer, which includes whatever the
-/// runtime took to get back to the caller.
+/// `caller` is called once per task and returns the closure that makes the requests of the task. A request counts if
+/// its answer arrives within the measured time. Its latency is the time since the previous answer to the same caller,
+/// which includes the time the runtime takes to poll the caller again.
 pub(crate) async fn closed_loop<C, R>(
     callers: usize,
     warm_up: Duration,

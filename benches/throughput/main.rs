@@ -1,7 +1,7 @@
-//! The large measurements: a closed loop over whole hubs, beside the floors of the same machine in the same run.
+//! The large bench: closed loops over complete hubs, and the floors of the same machine in the same run.
 //!
-//! `cargo bench --features http --bench throughput -- --help` lists the options. Every figure has the name that the documents use, and
-//! the last table compares it with what it has to reach.
+//! `cargo bench --features http --bench throughput -- --help` lists the options. The documents refer to the figures by
+//! name, and the last table compares them with their limits.
 
 mod arguments;
 mod child;
@@ -28,7 +28,8 @@ use http_load::Request;
 use load::Load;
 use report::Report;
 
-/// A hub's threads allocate what others free, which the system's allocator does slowly; a server would choose one, too.
+/// The threads of a hub often free memory that another thread allocated, which is slow in the system allocator. A
+/// server would choose its allocator as well.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -37,7 +38,7 @@ fn main() -> ExitCode {
     if let [word, url] = words.as_slice()
         && word == http_load::CHILD
     {
-        // It has a runtime of its own, of one thread.
+        // The load generator has its own single-threaded runtime.
         return http_load::child(url);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -65,7 +66,7 @@ async fn measure(arguments: &Arguments) -> ExitCode {
     let directory = tempfile::Builder::new()
         .prefix("throughput-")
         .tempdir_in(&arguments.directory)
-        .expect("the directory for the stores can be made");
+        .expect("the directory for the stores can be created");
     let mut report = Report::default();
     eprintln!(
         "stores in {}; each hub has a memory budget of {} MiB",
@@ -73,7 +74,7 @@ async fn measure(arguments: &Arguments) -> ExitCode {
         hubs::MEMORY_BUDGET_BYTES >> 20
     );
     let directory = directory.path();
-    // What is compared stands together, and is measured by turns.
+    // The figures of one loop are compared with each other, so the rounds alternate between them.
     for _ in 0..arguments.rounds() {
         measure_one_caller(arguments, directory, &mut report).await;
         measure_one_chain(arguments, directory, &mut report).await;
@@ -110,22 +111,22 @@ async fn measure(arguments: &Arguments) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// How many counters are called.
+/// Number of counters that are called.
 const CALLED: u64 = 1_000;
 
-/// How many counters are signaled where signals are spread.
+/// Number of counters that are signaled where signals are spread.
 const SIGNALED: u64 = 100_000;
 
-/// How many signals are in flight.
+/// Number of signals in flight.
 const SIGNALS: usize = 1_024;
 
-/// How many orchestrations sleep.
+/// Number of sleeping orchestrations.
 const SLEEPERS: u64 = 100_000;
 
-/// The instances of which a page is listed.
+/// Number of instances in the hub whose first page is listed.
 const LISTED: u64 = 1_000_000;
 
-/// The connections that do nothing.
+/// Number of idle connections.
 const IDLE: usize = 10_000;
 
 async fn measure_one_caller(arguments: &Arguments, directory: &Path, report: &mut Report) {
@@ -295,11 +296,11 @@ async fn measure_fans(arguments: &Arguments, directory: &Path, report: &mut Repo
     }
 }
 
-/// The directory of a hub that begins anew in each round.
+/// Returns the directory of a hub, and deletes the hub of the previous round.
 fn fresh(directory: &Path, name: &str) -> PathBuf {
     let directory = directory.join(name);
     if directory.exists() {
-        std::fs::remove_dir_all(&directory).expect("the last round's hub can be removed");
+        std::fs::remove_dir_all(&directory).expect("the previous hub can be removed");
     }
     directory
 }
@@ -326,7 +327,7 @@ async fn measure_sleepers(arguments: &Arguments, directory: &Path, report: &mut 
     if arguments.wants(&[RSS, EACH, RESTART]) {
         let count = if arguments.quick { SLEEPERS / 10 } else { SLEEPERS };
         if arguments.quick {
-            eprintln!("  {count} sleepers only, which says little about {SLEEPERS}");
+            eprintln!("  only {count} sleepers, which is not representative of {SLEEPERS}");
         }
         let measured = sleepers::measure(&directory.join("sleepers"), count).await;
         report.add(RESTART, measured.restart_ms, "ms", 1);
@@ -335,8 +336,8 @@ async fn measure_sleepers(arguments: &Arguments, directory: &Path, report: &mut 
     }
 }
 
-/// The requests over HTTP, as the figures name them. What the first one does is the floor of the others: the same server
-/// answers it from no hub.
+/// The HTTP requests and the names of their figures. The first is the floor of the others, because the server answers
+/// it without the hub.
 const HTTP: [(&str, Request); 4] = [
     ("http.health", Request::Health),
     ("http.entity.signal", Request::Signal),
@@ -375,7 +376,7 @@ fn measure_first_page(arguments: &Arguments, directory: &Path, report: &mut Repo
     }
     let count = if arguments.quick { LISTED / 20 } else { LISTED };
     if arguments.quick {
-        eprintln!("  {count} instances only, which says little about {LISTED}");
+        eprintln!("  only {count} instances, which is not representative of {LISTED}");
     }
     let mut served = Served::start(&directory.join("http-list"));
     served.fill(count);
@@ -397,7 +398,7 @@ fn measure_idle_connections(arguments: &Arguments, directory: &Path, report: &mu
     let mut served = Served::start(&directory.join("http-idle"));
     let opened = served.hold_idle(IDLE);
     if opened < IDLE {
-        eprintln!("  {opened} connections only: the limit on open files allows no more");
+        eprintln!("  only {opened} connections: the limit on open files allows no more");
     }
     let rss_mib = served.resident_mib();
     let kept = served.idle();

@@ -1,4 +1,4 @@
-//! One million entities: what they cost in memory, and how soon a hub that holds them answers.
+//! One million entities: their memory, and the time until a hub that contains them answers.
 //!
 //! The hub is filled by a child process.
 
@@ -15,7 +15,7 @@ use crate::hubs;
 pub(crate) const ENTITIES: u64 = 1_000_000;
 pub(crate) const IN_FLIGHT: usize = 1_024;
 
-/// How long to wait for the log to come to its limit. A child that is killed earlier is still killed with a long log.
+/// Maximum time to wait for the log to reach its limit. A child that is killed earlier still has a long log.
 const LOG_PATIENCE: Duration = Duration::from_secs(15);
 
 /// Longer than any run.
@@ -24,7 +24,7 @@ const FOREVER: Duration = Duration::from_secs(24 * 60 * 60);
 /// The first argument of a child process; the second is the hub's directory.
 pub(crate) const CHILD: &str = "child-with-a-million-entities";
 
-/// What the parent measures.
+/// The measurements.
 #[derive(Debug)]
 pub(crate) struct Million {
     /// The resident memory of an idle process that touched every entity.
@@ -33,12 +33,12 @@ pub(crate) struct Million {
     pub(crate) open_killed_ms: f64,
 }
 
-/// Fills a hub and measures it: at rest, after a clean close, and after a kill with a full log.
+/// Fills a hub and measures it when it is idle, after a clean close, and after a kill with a full log.
 pub(crate) async fn measure(directory: &Path) -> Million {
     let mut child = Child::start(CHILD, directory);
     child.order("fill");
     child.wait_for("filled");
-    // Whatever the last requests left to do in the background is done by then.
+    // Leaves time for the background work of the last requests.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let rss_mib = child.resident_mib();
     child.close();
@@ -61,20 +61,20 @@ pub(crate) async fn measure(directory: &Path) -> Million {
     }
 }
 
-/// The time from the call of `open` to the first answer.
+/// Returns the time in milliseconds from calling `open` to the first answer, and the hub.
 async fn open_and_ask(directory: &Path) -> (f64, Hub) {
     let begin = Instant::now();
     let hub = hubs::open(directory).await;
     let total = hub.client().entity::<Counter>(ENTITIES / 2).total().await;
-    assert!(total.expect("the call is answered") > 0, "the entity was there before");
+    assert!(total.expect("the call succeeds") > 0, "the entity has a state");
     (begin.elapsed().as_secs_f64() * 1_000.0, hub)
 }
 
-/// Lets the child write, and kills it when the log that an open would have to read is as long as it gets.
+/// Lets the child write, and kills it when the log that opening would have to read is near its maximum length.
 ///
-/// That length rises until the store writes its memory to tables, and falls at once. So a fall shows how long it gets, and
-/// the child is killed when it comes near that again. Peaks differ, since a slow flush lets the log grow on meanwhile; the
-/// lowest one so far is the one that comes again.
+/// The log grows until the store flushes its memory to tables, and then shrinks at once. The length before the drop is
+/// a peak, and the child is killed when the length comes near a peak again. Peaks differ, because the log grows further
+/// during a slow flush. The lowest peak so far is the one that recurs.
 fn kill_when_the_log_is_full(mut child: Child) {
     child.order("write");
     let deadline = Instant::now() + LOG_PATIENCE;
@@ -98,11 +98,11 @@ fn kill_when_the_log_is_full(mut child: Child) {
     );
 }
 
-/// What the child does: opens the hub in `directory` and follows the orders of its parent.
+/// The child process: opens the hub in `directory` and executes the orders of its parent.
 pub(crate) async fn child(directory: &Path) -> ExitCode {
     let hub = hubs::open(directory).await;
     for order in std::io::stdin().lines() {
-        match order.expect("the parent lives").as_str() {
+        match order.expect("the orders can be read").as_str() {
             "fill" => {
                 touch_all(&hub.client(), ENTITIES, IN_FLIGHT as u64).await;
                 println!("filled");
@@ -115,7 +115,7 @@ pub(crate) async fn child(directory: &Path) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Writes to entities of the million until the parent kills this process, and reports how long the log is.
+/// Writes to random entities and reports the length of the log until the parent kills this process.
 async fn write(hub: &Hub) {
     let client = hub.client();
     tokio::spawn(async move { counters(&client, Request::Signal, IN_FLIGHT, ENTITIES, Duration::ZERO, FOREVER).await });

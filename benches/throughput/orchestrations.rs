@@ -1,4 +1,4 @@
-//! Orchestrations: chains, fans, transfers under a lock, and one with a long history.
+//! Orchestrations: chains, fan-outs, transfers under a lock, and one with a long history.
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -11,19 +11,19 @@ use crate::hubs;
 use crate::load::{Load, closed_loop};
 use crate::random::Random;
 
-/// The accounts that transfers choose from.
+/// Number of accounts that transfers choose from.
 pub(crate) const ACCOUNTS: u64 = 1_000;
 
-/// The activities of one fan.
+/// Number of activities in one fan-out.
 const FAN: u64 = 1_000;
 
-/// The smallest activity. What it costs is what Abide costs.
+/// An activity that does no work, so that only the overhead of Abide is measured.
 #[activity]
 pub(crate) async fn nothing(n: u64) -> u64 {
     n
 }
 
-/// Five activities, each after the one before it.
+/// An orchestration that calls five activities in sequence.
 #[orchestration]
 pub(crate) async fn chain(ctx: OrchestrationContext, mut n: u64) -> Result<u64, Failure> {
     for _ in 0..5 {
@@ -32,14 +32,14 @@ pub(crate) async fn chain(ctx: OrchestrationContext, mut n: u64) -> Result<u64, 
     Ok(n)
 }
 
-/// Many activities at once.
+/// An orchestration that calls many activities concurrently.
 #[orchestration]
 pub(crate) async fn fan(ctx: OrchestrationContext, wide: u64) -> Result<u64, Failure> {
     let calls = (0..wide).map(|n| ctx.call_activity::<nothing>(n));
     Ok(try_join_all(calls).await?.into_iter().sum())
 }
 
-/// An account of the transfers. It may be overdrawn, so that every transfer does the same work.
+/// An account that may be overdrawn, so that every transfer does the same work.
 #[derive(Entity, Default, Clone, Serialize, Deserialize)]
 pub(crate) struct Account {
     cents: i64,
@@ -53,7 +53,7 @@ impl Account {
     }
 }
 
-/// Moves a cent under a lock on both accounts.
+/// Moves one cent under a lock on both accounts.
 #[orchestration]
 pub(crate) async fn transfer(ctx: OrchestrationContext, accounts: (u64, u64)) -> Result<(), Failure> {
     let from = ctx.entity::<Account>(accounts.0);
@@ -65,16 +65,19 @@ pub(crate) async fn transfer(ctx: OrchestrationContext, accounts: (u64, u64)) ->
     Ok(())
 }
 
-/// When each step of the long history was carried out. It is outside the history, so that looking costs no turn.
+/// The time of each step of the long history. It is outside the history, so that reading it costs no turn.
 static STEPS: Mutex<Vec<Instant>> = Mutex::new(Vec::new());
 
 #[activity]
 pub(crate) async fn note_time(step: u64) -> u64 {
-    STEPS.lock().expect("nobody panics with it").push(Instant::now());
+    STEPS
+        .lock()
+        .expect("no thread panics while holding the lock")
+        .push(Instant::now());
     step
 }
 
-/// One activity after the other in one history.
+/// An orchestration that calls `steps` activities in sequence, in one history.
 #[orchestration]
 pub(crate) async fn long(ctx: OrchestrationContext, steps: u64) -> Result<u64, Failure> {
     let mut sum = 0;
@@ -84,7 +87,7 @@ pub(crate) async fn long(ctx: OrchestrationContext, steps: u64) -> Result<u64, F
     Ok(sum)
 }
 
-/// `callers` tasks that each start a chain and wait for its result, again and again. Nothing is purged.
+/// Runs `callers` tasks that repeatedly start a chain and wait for its result. Nothing is purged.
 pub(crate) async fn chains(directory: &Path, callers: usize, warm_up: Duration, measured: Duration) -> Load {
     let hub = hubs::open(directory).await;
     let client = hub.client();
@@ -98,7 +101,7 @@ pub(crate) async fn chains(directory: &Path, callers: usize, warm_up: Duration, 
                 .instance_id(format!("chain-{caller}-{number}"));
             async move {
                 let run = start.await.expect("the start is acknowledged");
-                assert_eq!(run.result().await.expect("the chain ends well"), number);
+                assert_eq!(run.result().await.expect("the chain completes"), number);
             }
         }
     })
@@ -107,7 +110,7 @@ pub(crate) async fn chains(directory: &Path, callers: usize, warm_up: Duration, 
     load
 }
 
-/// One caller whose orchestrations each ask for a thousand activities at once.
+/// Runs one caller whose orchestrations each call a thousand activities concurrently.
 pub(crate) async fn fans(directory: &Path, warm_up: Duration, measured: Duration) -> Load {
     let hub = hubs::open(directory).await;
     let client = hub.client();
@@ -119,7 +122,7 @@ pub(crate) async fn fans(directory: &Path, warm_up: Duration, measured: Duration
             let start = client.start::<fan>(FAN).instance_id(format!("fan-{number}"));
             async move {
                 let run = start.await.expect("the start is acknowledged");
-                assert_eq!(run.result().await.expect("the fan ends well"), FAN * (FAN - 1) / 2);
+                assert_eq!(run.result().await.expect("the fan-out completes"), FAN * (FAN - 1) / 2);
             }
         }
     })
@@ -128,7 +131,7 @@ pub(crate) async fn fans(directory: &Path, warm_up: Duration, measured: Duration
     load
 }
 
-/// `callers` tasks that each move a cent between two accounts, chosen at random, and wait.
+/// Runs `callers` tasks that each move one cent between two random accounts and wait.
 pub(crate) async fn transfers(directory: &Path, callers: usize, warm_up: Duration, measured: Duration) -> Load {
     let hub = hubs::open(directory).await;
     let client = hub.client();
@@ -145,7 +148,7 @@ pub(crate) async fn transfers(directory: &Path, callers: usize, warm_up: Duratio
                 .instance_id(format!("transfer-{caller}-{number}"));
             async move {
                 let run = start.await.expect("the start is acknowledged");
-                run.result().await.expect("the transfer ends well");
+                run.result().await.expect("the transfer completes");
             }
         }
     })
@@ -154,18 +157,18 @@ pub(crate) async fn transfers(directory: &Path, callers: usize, warm_up: Duratio
     load
 }
 
-/// What a long history costs.
+/// The cost of a long history.
 #[derive(Debug)]
 pub(crate) struct LongHistory {
-    /// From the start to the result, the median of all runs.
+    /// The median time of all runs, from the start to the result.
     pub(crate) ms: f64,
-    /// The median of one step around step 100 of all runs.
+    /// The median time of one step near step 100, over all runs.
     pub(crate) early_step_us: f64,
-    /// The same around the last one.
+    /// The median time of one step near the last, over all runs.
     pub(crate) late_step_us: f64,
 }
 
-/// Runs orchestrations of `steps` activities, one after the other.
+/// Runs `runs` orchestrations of `steps` activities in sequence.
 pub(crate) async fn long_histories(directory: &Path, steps: u64, runs: usize) -> LongHistory {
     /// Wide enough for a median that one slow sync does not move.
     const WINDOW: usize = 100;
@@ -173,14 +176,14 @@ pub(crate) async fn long_histories(directory: &Path, steps: u64, runs: usize) ->
     let client = hub.client();
     let (mut total_ms, mut early_us, mut late_us) = (Vec::new(), Vec::new(), Vec::new());
     for run in 0..runs {
-        STEPS.lock().expect("nobody panics with it").clear();
+        STEPS.lock().expect("no thread panics while holding the lock").clear();
         let begin = Instant::now();
         let start = client.start::<long>(steps).instance_id(format!("long-{run}"));
         let handle = start.await.expect("the start is acknowledged");
-        let sum = handle.result().await.expect("the loop ends well");
+        let sum = handle.result().await.expect("the orchestration completes");
         total_ms.push(begin.elapsed().as_secs_f64() * 1_000.0);
         assert_eq!(sum, steps * (steps - 1) / 2);
-        let times = STEPS.lock().expect("nobody panics with it");
+        let times = STEPS.lock().expect("no thread panics while holding the lock");
         let step_us: Vec<f64> = times
             .windows(2)
             .map(|pair| (pair[1] - pair[0]).as_secs_f64() * 1e6)

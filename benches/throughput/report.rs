@@ -1,4 +1,4 @@
-//! What was measured, as a table for people and as lines for programs.
+//! The measurements, as a table for people and as JSON lines for programs.
 
 use std::io::Write;
 use std::path::Path;
@@ -10,10 +10,10 @@ use serde::Serialize;
 #[derive(Debug, Serialize)]
 struct Figure {
     name: String,
-    /// The median of what was measured.
+    /// The median of the samples.
     value: f64,
     unit: &'static str,
-    /// How many requests were in flight. The lines for programs keep to three fields.
+    /// Number of requests in flight. The JSON lines leave it out.
     #[serde(skip)]
     callers: usize,
     #[serde(skip)]
@@ -27,8 +27,10 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// Adds what was measured of a figure, and says so at once: a run takes minutes. Of one that is measured several times
-    /// the median counts. `callers` is how many requests were in flight.
+    /// Adds a measurement of a figure and prints it at once, because a run takes minutes.
+    ///
+    /// The value of a figure that is measured several times is the median. `callers` is the number of requests in
+    /// flight.
     pub(crate) fn add(&mut self, name: impl Into<String>, value: f64, unit: &'static str, callers: usize) {
         let name = name.into();
         eprintln!("  {name} = {} {unit}, {callers} in flight", readable(value));
@@ -47,7 +49,7 @@ impl Report {
         }
     }
 
-    /// The value of a figure, where this run measured it.
+    /// Returns the value of a figure, if this run measured it.
     pub(crate) fn value(&self, name: &str) -> Option<f64> {
         self.figures
             .iter()
@@ -55,7 +57,7 @@ impl Report {
             .map(|figure| figure.value)
     }
 
-    /// The table of all figures.
+    /// Returns all figures as a table.
     pub(crate) fn table(&self) -> Table {
         let mut table = plain_table(["figure", "value", "unit", "in flight"]);
         for figure in &self.figures {
@@ -66,10 +68,10 @@ impl Report {
         table
     }
 
-    /// Writes one JSON object a line.
+    /// Writes one JSON object per line.
     ///
     /// # Errors
-    /// Those of the file.
+    /// Returns an error if the file cannot be written.
     pub(crate) fn write_json(&self, path: &Path) -> std::io::Result<()> {
         let mut file = std::io::BufWriter::new(std::fs::File::create(path)?);
         for figure in &self.figures {
@@ -80,7 +82,7 @@ impl Report {
     }
 }
 
-/// The middle one of an odd number of values; of an even number the mean of the two in the middle.
+/// Returns the median, which is the mean of the two middle values if their number is even.
 fn median(values: &[f64]) -> f64 {
     let mut values = values.to_vec();
     values.sort_by(f64::total_cmp);
@@ -92,7 +94,7 @@ fn median(values: &[f64]) -> f64 {
     }
 }
 
-/// An empty table with few lines, which reads well in a terminal and in a commit message.
+/// Returns an empty table with few rules, which reads well in a terminal and in a commit message.
 pub(crate) fn plain_table<const COLUMNS: usize>(header: [&str; COLUMNS]) -> Table {
     let mut table = Table::new();
     table
@@ -111,7 +113,7 @@ pub(crate) fn align_right(table: &mut Table, columns: impl IntoIterator<Item = u
     }
 }
 
-/// Large numbers with thin groups of three, small ones with the digits that matter.
+/// Formats a large number in groups of three digits and a small one with its significant digits.
 pub(crate) fn readable(value: f64) -> String {
     if value < 10.0 {
         return format!("{value:.2}");

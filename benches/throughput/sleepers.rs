@@ -1,4 +1,4 @@
-//! Orchestrations that sleep: what they cost in memory, and how soon a hub that holds many of them answers.
+//! Sleeping orchestrations: their memory, and the time until a hub that contains many of them answers.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -13,38 +13,38 @@ use crate::orchestrations::median;
 /// The first argument of a child process; the second is the hub's directory.
 pub(crate) const CHILD: &str = "child-with-sleepers";
 
-/// How many requests the child has in flight while it fills its hub.
+/// Number of requests in flight while the child fills its hub.
 pub(crate) const IN_FLIGHT: u64 = 1_024;
 
 /// Longer than any run.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Sleeps until it is woken by an event, or for a day. So each of them waits for both an event and a timer.
+/// Sleeps until an event wakes it, or for a day. So each instance waits for both an event and a timer.
 #[orchestration]
 pub(crate) async fn sleeper(ctx: OrchestrationContext, number: u64) -> Result<u64, Failure> {
     let woken = ctx.wait_for_external_event::<u64>("wake").timeout(DAY).await?;
     Ok(number + woken.unwrap_or_default())
 }
 
-/// What the parent measures.
+/// The measurements.
 #[derive(Debug)]
 pub(crate) struct Sleepers {
-    /// The resident memory of an idle process that started all of them.
+    /// The resident memory of an idle process that started all sleepers.
     pub(crate) rss_mib: f64,
-    /// How much of it came with the sleepers.
+    /// The part of it that each sleeper adds.
     pub(crate) bytes_each: f64,
-    /// From the call of `open`, after a clean close, to the end of one that was woken.
+    /// The time from calling `open`, after a clean close, until a woken sleeper completes.
     pub(crate) restart_ms: f64,
 }
 
-/// Fills a hub with `sleepers`, and opens it again and again.
+/// Fills a hub with `sleepers` and reopens it several times.
 pub(crate) async fn measure(directory: &Path, sleepers: u64) -> Sleepers {
     let mut child = Child::start(CHILD, directory);
     child.wait_for("open");
     let before_mib = child.resident_mib();
     child.order(&sleepers.to_string());
     child.wait_for("filled");
-    // Whatever the last starts left to do in the background is done by then.
+    // Leaves time for the background work of the last starts.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let rss_mib = child.resident_mib();
     child.close();
@@ -55,7 +55,7 @@ pub(crate) async fn measure(directory: &Path, sleepers: u64) -> Sleepers {
         let hub = hubs::open(directory).await;
         let run = hub.client().orchestration::<sleeper>(id(number));
         run.raise_event("wake", 1_u64).await.expect("the event is acknowledged");
-        let woken = run.result().await.expect("the sleeper wakes and ends");
+        let woken = run.result().await.expect("the sleeper completes");
         restart_ms.push(begin.elapsed().as_secs_f64() * 1_000.0);
         assert_eq!(woken, number + 1);
         hub.shutdown().await.expect("the hub closes");
@@ -71,12 +71,12 @@ fn id(number: u64) -> String {
     format!("sleeper-{number}")
 }
 
-/// What the child does: opens the hub in `directory` and starts as many sleepers as its parent orders.
+/// The child process: opens the hub in `directory` and starts the ordered number of sleepers.
 pub(crate) async fn child(directory: &Path) -> ExitCode {
     let hub = hubs::open(directory).await;
     println!("open");
     for order in std::io::stdin().lines() {
-        let Ok(sleepers) = order.expect("the parent lives").parse() else {
+        let Ok(sleepers) = order.expect("the orders can be read").parse() else {
             break;
         };
         start_all(&hub.client(), sleepers).await;
@@ -86,7 +86,7 @@ pub(crate) async fn child(directory: &Path) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Starts `sleepers` of them.
+/// Starts `sleepers` instances.
 pub(crate) async fn start_all(client: &Client, sleepers: u64) {
     let mut tasks = tokio::task::JoinSet::new();
     for caller in 0..IN_FLIGHT {

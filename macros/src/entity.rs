@@ -139,7 +139,7 @@ fn expand(item: &DeriveInput, attributes: &Attributes) -> TokenStream {
         #[automatically_derived]
         impl #krate::Entity for #entity {
             const NAME: &'static ::core::primitive::str = #name;
-            type Ref<#caller: #krate::Caller> = #reference<#caller>;
+            type Ref<#caller: #krate::entity::Caller> = #reference<#caller>;
         }
 
         #[automatically_derived]
@@ -186,7 +186,7 @@ fn expand_reference(item: &DeriveInput, reference: &Ident, caller: &Ident, krate
         }
 
         #[automatically_derived]
-        impl<#caller: #krate::Caller> #private::ReferenceCode for #reference<#caller> {
+        impl<#caller: #krate::entity::Caller> #private::ReferenceCode for #reference<#caller> {
             type Entity = #entity;
             type Caller = #caller;
 

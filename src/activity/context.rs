@@ -127,7 +127,7 @@ impl ActivityContext {
 
     /// Waits until the attempt is to end, see [`is_canceled`](Self::is_canceled). From then on the attempt has five seconds to
     /// clean up, and is dropped after them. One that runs out of time is dropped at once, unless it
-    /// [blocks](crate::ActivityOptions::blocking).
+    /// [blocks](crate::activity::ActivityOptions::blocking).
     pub async fn canceled(&self) {
         self.attempt.canceled.canceled().await;
     }

@@ -1,13 +1,13 @@
 //! What a user of activities touches: work that is done outside of the hub, for an orchestration.
 
 mod code;
-mod context;
+pub(crate) mod context;
 mod kind;
 mod options;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use code::activity_code;
-pub use context::{ActivityContext, activity_resources};
+pub use context::ActivityContext;
 pub use kind::{Activity, BoxFuture};
 pub use options::ActivityOptions;

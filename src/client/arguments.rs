@@ -1,22 +1,24 @@
-//! From one JSON value, as tools send it, to the arguments of an operation by name.
+//! Conversion of a JSON input, as tools send it, to the arguments of an operation.
 
 use crate::engine::caught;
 use crate::engine::code::EntityCode;
 use crate::error::{Error, ErrorKind, Result};
 
-/// Makes the arguments of an operation from an input: nothing or `null` for an operation without parameters, the value itself
-/// for one with a single parameter, and an object by the names of the parameters for any other.
+/// Converts an input to the arguments of an operation. An operation without parameters takes an empty input or `null`.
+/// An operation with a single parameter takes the value itself. Any other takes an object with the names of the
+/// parameters as keys.
 ///
-/// An operation that the type does not have is left to whoever sends it.
+/// The input of an operation that the type does not have is not checked. The sender reports the unknown operation.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidArguments`] if the input is no JSON or not what the operation takes, with a text that says what that is.
+/// Returns an error of kind [`ErrorKind::InvalidArguments`] if the input is not valid JSON or the operation does not
+/// take it. The error text names the expected input.
 pub(super) fn from_input(code: &dyn EntityCode, operation: &str, input: Vec<u8>) -> Result<Vec<u8>> {
     let input = trimmed(input);
     let spec = code.find(operation);
     let parameters = match spec {
         Some(spec) => code.parameters(spec),
-        // Built in, whatever its case, where the type has none of its own.
+        // The built-in operation, in any case, unless the type defines its own.
         None if operation.eq_ignore_ascii_case("delete") => &[],
         None => return Ok(input),
     };
@@ -28,18 +30,18 @@ pub(super) fn from_input(code: &dyn EntityCode, operation: &str, input: Vec<u8>)
     if !input.is_empty()
         && let Err(reason) = serde_json::from_slice::<serde_json::Value>(&input)
     {
-        return refused(&format!("the input is no JSON: {reason}"));
+        return refused(&format!("the input is not valid JSON: {reason}"));
     }
     let arguments = match parameters {
         [] if input.is_empty() || input == b"null" => return Ok(Vec::new()),
-        [] => return refused("something else was given"),
+        [] => return refused("an input was given"),
         [_] if input.is_empty() => input,
         [name] => by_name(name, &input),
         _ if input.is_empty() || input.first() == Some(&b'{') => input,
-        _ => return refused("the input is no object"),
+        _ => return refused("the input is not an object"),
     };
     let Some(spec) = spec else { return Ok(arguments) };
-    // Here and not only where it runs, because a signal has nobody to tell then.
+    // Checked here as well as at execution, because a signal has no caller that could receive the error.
     match caught(|| code.check_arguments(spec, &arguments)) {
         Ok(Ok(())) => Ok(arguments),
         Ok(Err(reason)) => refused(&reason),
@@ -47,7 +49,7 @@ pub(super) fn from_input(code: &dyn EntityCode, operation: &str, input: Vec<u8>)
     }
 }
 
-/// An object with one field. A stored name is any text, so it is written as JSON.
+/// Returns an object with one field. A stored name may contain any character, so it is serialized as JSON.
 fn by_name(name: &str, value: &[u8]) -> Vec<u8> {
     let name = serde_json::Value::from(name).to_string();
     [b"{", name.as_bytes(), b":", value, b"}"].concat()

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use crate::client::draw::draw_id;
 use crate::client::handle::Client;
-use crate::client::signal::{Cancel, Cancellation, Schedule, Signal};
+use crate::client::signal::{Cancel, Cancellation, ScheduledSignal, Signal};
 use crate::client::source::View;
 use crate::client::submit::{Sending, Submission};
 use crate::entity::caller::When;
@@ -43,7 +43,7 @@ impl CanCall for Client {}
 
 impl Caller for Client {
     type Signaled = Signal;
-    type Scheduled = Schedule;
+    type Scheduled = ScheduledSignal;
     type Canceled = Cancel;
     type Answer = Calling;
 
@@ -57,8 +57,8 @@ impl Caller for Client {
         Signal(Sending::new(submission, self.into_weak()))
     }
 
-    fn schedule(self, request: Prepared, due: Due, timer: Option<String>) -> Schedule {
-        Schedule(Box::pin(async move {
+    fn schedule(self, request: Prepared, due: Due, timer: Option<String>) -> ScheduledSignal {
+        ScheduledSignal(Box::pin(async move {
             let request = request.0?;
             let due = match due.0 {
                 When::At(time) => time,

@@ -34,7 +34,7 @@ pub struct DeadLetter {
     /// Why it could not be processed.
     pub reason: String,
     /// When it was given up.
-    pub died: SystemTime,
+    pub dead_lettered_at: SystemTime,
 }
 
 /// One page of a list of dead letters. Made by [`Client::dead_letters_page`].
@@ -143,7 +143,7 @@ impl DeadLetter {
             arguments: json::text(arguments),
             source: record.source,
             reason: record.reason,
-            died: record.died.into(),
+            dead_lettered_at: record.died.into(),
         })
     }
 }

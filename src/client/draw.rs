@@ -1,10 +1,10 @@
-//! Ids that a client draws for what it is given no id for.
+//! Ids that a client generates when the caller provides none.
 
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_128;
 
-/// An id of fixed length. A retry under the same request id means the same thing, so its id is made of that.
-#[expect(clippy::disallowed_methods, reason = "a client's ids are drawn here")]
+/// Generates an id of fixed length. With a request id, the id is derived from it, so that a retry yields the same id.
+#[expect(clippy::disallowed_methods, reason = "client ids are generated here")]
 pub(super) fn draw_id(what: &str, request: Option<&str>) -> String {
     let id = match request {
         Some(request) => {

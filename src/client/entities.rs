@@ -1,4 +1,4 @@
-//! Listing and counting entities.
+//! Listing and counting of entities.
 
 use std::time::SystemTime;
 
@@ -15,13 +15,14 @@ use crate::store::keys;
 use crate::store::records::{self, StateRecord};
 use crate::time::Timestamp;
 
-/// How many rows one page may look at before it ends early: a filter that matches little must not read for ever.
+/// Maximum number of rows read for one page. A page ends early at this limit, so that a filter with few matches does
+/// not read forever.
 const ROWS_A_PAGE: usize = 100_000;
 
-/// The most entities on one page.
+/// Maximum number of entities on one page.
 const MAX_PAGE: usize = 10_000;
 
-/// What to list or count. Made by [`Client::entities`].
+/// A query that lists or counts entities. Created by [`Client::entities`].
 #[derive(Clone, Debug)]
 #[must_use = "a query does nothing until a page is read or counted"]
 pub struct EntityQuery {
@@ -35,25 +36,25 @@ pub struct EntityQuery {
     after: Option<String>,
 }
 
-/// One page of a list of entities, in the order of their ids.
+/// One page of a list of entities, ordered by id.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct EntityPage {
-    /// The entities. A page may hold fewer than were asked for, even none, although more follow.
+    /// The entities. A page may hold fewer entities than requested, even none, although more follow.
     pub entities: Vec<EntityInfo>,
-    /// Further entities, whose rows cannot be read, whether or not they match the times of the query.
+    /// Other entities, whose rows cannot be read. They may or may not match the time range of the query.
     pub unreadable: Vec<Unreadable>,
-    /// What the next page comes after; nothing if this is the last one.
+    /// The cursor of the next page. `None` on the last page.
     pub next: Option<String>,
 }
 
-/// One entity of a list.
+/// Information about one entity.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct EntityInfo {
     /// Its id.
     pub id: EntityId,
-    /// When its state was last written.
+    /// The time at which its state was last written.
     pub last_change: SystemTime,
     /// Its state as JSON, if the query fetches states.
     pub state: Option<String>,
@@ -73,52 +74,53 @@ impl EntityQuery {
         }
     }
 
-    /// Only entities of the type with this name.
+    /// Includes only entities of the type with this name.
     pub fn name(mut self, name: impl AsRef<str>) -> Self {
         self.name = Some(name.as_ref().to_lowercase());
         self
     }
 
-    /// Only entities whose key begins with `prefix`. It counts only together with a [`name`](Self::name).
+    /// Includes only entities whose key begins with `prefix`. It has an effect only together with [`name`](Self::name).
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
         self
     }
 
-    /// Only entities whose state was written at this time or later.
+    /// Includes only entities whose state was last written at this time or later.
     pub fn changed_from(mut self, time: SystemTime) -> Self {
         self.changed_from = Timestamp::from(time);
         self
     }
 
-    /// Only entities whose state was written before this time.
+    /// Includes only entities whose state was last written before this time.
     pub fn changed_to(mut self, time: SystemTime) -> Self {
         self.changed_to = Timestamp::from(time);
         self
     }
 
-    /// Fetches the states, too.
+    /// Also fetches the states.
     pub fn fetch_state(mut self) -> Self {
         self.fetch_state = true;
         self
     }
 
-    /// At most this many entities at once; 100 if nothing is said, 10 000 at most.
+    /// Maximum number of entities on one page (default: 100, at most 10,000).
     pub fn page(mut self, entities: usize) -> Self {
         self.page = entities.clamp(1, MAX_PAGE);
         self
     }
 
-    /// Goes on after an earlier page. Pages are stable: what was there all the time is on exactly one of them.
+    /// Continues after an earlier page. Pagination is stable: an entity that exists throughout is on exactly one page.
     pub fn after(mut self, next: impl Into<String>) -> Self {
         self.after = Some(next.into());
         self
     }
 
-    /// Reads one page. It shows one consistent state of the hub, and it is durable.
+    /// Reads one page, from one consistent and durable state of the hub.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidId`](crate::ErrorKind::InvalidId) if `after` is no id, and what the hub meets.
+    /// Returns an error of kind [`ErrorKind::InvalidId`](crate::ErrorKind::InvalidId) if the cursor is invalid, or any
+    /// error that closes or poisons the hub.
     pub async fn list(self) -> Result<EntityPage> {
         if let Some(after) = &self.after {
             after.parse::<EntityId>()?;
@@ -127,10 +129,11 @@ impl EntityQuery {
         client.on_blocking_thread(move |view| self.read(view)).await
     }
 
-    /// Counts. It reads every row that matches name and prefix, about a million in a second.
+    /// Returns the number of matching entities. It reads every row that matches name and prefix, about a million per
+    /// second.
     ///
     /// # Errors
-    /// What the hub meets.
+    /// Returns any error that closes or poisons the hub.
     pub async fn count(self) -> Result<u64> {
         let client = self.client.clone();
         client
@@ -138,7 +141,7 @@ impl EntityQuery {
                 let mut merged = self.rows(view, 4_096)?;
                 let mut count = 0;
                 while let Some((_, _, row)) = merged.next()? {
-                    // One that cannot be read is there all the same.
+                    // An entity whose row cannot be read exists nevertheless.
                     let matches = records::decode(&row, "state").map_or(true, |record| self.matches(&record));
                     count += u64::from(matches);
                 }
@@ -176,7 +179,7 @@ impl EntityQuery {
         Ok(page)
     }
 
-    /// What the list says of an entity, if it matches.
+    /// Returns the entry of an entity, or `None` if the entity does not match.
     fn info(&self, id: &InstanceId, row: &[u8]) -> Result<Option<EntityInfo>> {
         let record: StateRecord<'_> = records::decode(row, "state")?;
         if !self.matches(&record) {
@@ -190,7 +193,7 @@ impl EntityQuery {
         }))
     }
 
-    /// The states in the order of their ids, behind the page before.
+    /// Returns the rows of states after the previous page, ordered by id.
     fn rows<'a>(&self, view: View<'a>, chunk: usize) -> Result<Merged<'a, InstanceId>> {
         let View { reader, partitions, .. } = view;
         let prefix = self.id_prefix();

@@ -11,7 +11,7 @@ use crate::runtime::Runtime;
 
 /// The handle from outside. Cheap to clone, and of no use once its hub is closed.
 ///
-/// A client of [`Inspection::client`](crate::Inspection::client) reads the directory of a stopped hub; whatever would change
+/// A client of [`Inspection::client`](crate::admin::Inspection::client) reads the directory of a stopped hub; whatever would change
 /// something fails with [`ErrorKind::ReadOnly`].
 #[derive(Clone)]
 pub struct Client {

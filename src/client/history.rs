@@ -17,27 +17,27 @@ use crate::store::records::history::{Command, Incoming, OpenStep, StepOutcome, T
 use crate::store::records::instance::{EndRecord, OrchestrationStatus};
 use crate::store::{Reader, keys, records};
 
-/// How many turns are read at once.
+/// Number of turns read at once.
 const TURNS_AT_ONCE: usize = 1_024;
 
-/// One event of a history: something that came in, or that the code asked for.
+/// One event of a history: an incoming event, or a request of the code.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct HistoryEvent {
-    /// When the turn began that holds it.
+    /// The time at which its turn began.
     #[serde(serialize_with = "json::time")]
     pub time: SystemTime,
-    /// The number of that turn; the first is 0.
+    /// The number of that turn, starting at 0.
     pub turn: u32,
     /// The label of its step.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
-    /// What happened.
+    /// The kind of the event and its data.
     #[serde(flatten)]
     pub kind: HistoryEventKind,
 }
 
-/// What happened in an event of a history. Payloads are JSON as text.
+/// The kind of a [`HistoryEvent`]. Payloads are JSON text.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "event", rename_all_fields = "camelCase")]
 #[non_exhaustive]
@@ -46,9 +46,9 @@ pub enum HistoryEventKind {
     ExecutionStarted {
         /// The stored name of the type.
         name: String,
-        /// The version that it runs; empty if it has none.
+        /// The version that it runs. Empty if it has no version.
         version: String,
-        /// What it began with.
+        /// Its input.
         #[serde(serialize_with = "json::payload")]
         input: String,
         /// The id of the orchestration that waits for it.
@@ -60,62 +60,62 @@ pub enum HistoryEventKind {
     StepScheduled {
         /// The step's number.
         sequence: u64,
-        /// What it is.
+        /// The kind of the step.
         step: HistoryStep,
-        /// What it was given, where it takes something.
+        /// Its input, if it takes one.
         #[serde(serialize_with = "json::optional_payload")]
         input: Option<String>,
-        /// Which attempt it is, 1 for the first.
+        /// The number of the attempt, starting at 1.
         attempt: u32,
     },
-    /// A step has ended well.
+    /// A step completed successfully.
     StepCompleted {
         /// The step's number.
         sequence: u64,
-        /// What it was; nothing if it began before this history does.
+        /// The kind of the step. `None` if the step began before this history does.
         step: Option<HistoryStep>,
-        /// When it, or its last attempt, was scheduled.
+        /// The time at which the step, or its last attempt, was scheduled.
         #[serde(serialize_with = "json::optional_time")]
         scheduled: Option<SystemTime>,
-        /// What it answered; `null` for a step without an answer.
+        /// Its result. `null` for a step without a result.
         #[serde(serialize_with = "json::payload")]
         result: String,
     },
-    /// An attempt of a step has failed.
+    /// An attempt of a step failed.
     StepFailed {
         /// The step's number.
         sequence: u64,
-        /// What it was; nothing if it began before this history does.
+        /// The kind of the step. `None` if the step began before this history does.
         step: Option<HistoryStep>,
-        /// When it, or its last attempt, was scheduled.
+        /// The time at which the step, or its last attempt, was scheduled.
         #[serde(serialize_with = "json::optional_time")]
         scheduled: Option<SystemTime>,
-        /// The error that the step's own code returned.
+        /// The error returned by the code of the step.
         failure: Option<Failure>,
-        /// What the runtime met instead.
+        /// The error of the runtime, if the code of the step did not return one.
         error: Option<Error>,
     },
-    /// A step was not wanted any more.
+    /// A step was canceled because its result is no longer needed.
     StepCanceled {
         /// The step's number.
         sequence: u64,
-        /// What it was.
+        /// The kind of the step.
         step: Option<HistoryStep>,
     },
-    /// The code asked for something that a limit or a rule of the hub forbids; nothing of it was sent.
+    /// The code requested something that a limit or a rule of the hub forbids. No part of the request was sent.
     StepRefused {
-        /// The step's number; 0 for the end of the execution.
+        /// The step's number. 0 for the end of the execution.
         sequence: u64,
-        /// The refused request in words.
+        /// A description of the refused request.
         what: String,
         /// The error that the code received.
         error: Error,
     },
-    /// An external event came in.
+    /// An external event was received.
     EventRaised {
         /// Its name.
         name: String,
-        /// What it carries.
+        /// Its payload.
         #[serde(serialize_with = "json::payload")]
         payload: String,
     },
@@ -125,13 +125,13 @@ pub enum HistoryEventKind {
         sequence: u64,
         /// The id of the other orchestration.
         instance: String,
-        /// Its name.
+        /// The name of the event.
         name: String,
-        /// What it carries.
+        /// The payload of the event.
         #[serde(serialize_with = "json::payload")]
         payload: String,
     },
-    /// The code started another orchestration and does not wait for it.
+    /// The code started another orchestration without waiting for it.
     OrchestrationStarted {
         /// The step's number.
         sequence: u64,
@@ -139,7 +139,7 @@ pub enum HistoryEventKind {
         instance: String,
         /// The stored name of its type.
         name: String,
-        /// What it began with.
+        /// Its input.
         #[serde(serialize_with = "json::payload")]
         input: String,
     },
@@ -154,11 +154,11 @@ pub enum HistoryEventKind {
         /// Its arguments.
         #[serde(serialize_with = "json::payload")]
         input: String,
-        /// When it is due, if it is for later.
+        /// The time at which the signal is due, if it is scheduled.
         #[serde(serialize_with = "json::optional_time")]
         due: Option<SystemTime>,
     },
-    /// The code cancelled a scheduled signal.
+    /// The code canceled a scheduled signal.
     SignalCanceled {
         /// The step's number.
         sequence: u64,
@@ -167,53 +167,53 @@ pub enum HistoryEventKind {
         /// The id of the timer.
         timer: String,
     },
-    /// An operator released a lock of the execution by force.
+    /// An operator forcibly released a lock of the execution.
     LockLost {
         /// The number of the step that took the lock.
         sequence: u64,
         /// The entity.
         entity: String,
     },
-    /// It was suspended.
+    /// The execution was suspended.
     ExecutionSuspended {
-        /// Why.
+        /// The reason for the suspension.
         reason: String,
     },
-    /// It was resumed.
+    /// The execution was resumed.
     ExecutionResumed {
-        /// Why.
+        /// The reason for resuming it.
         reason: String,
     },
-    /// The execution ended, and the next one began with another input.
+    /// The execution ended, and the next one began with a new input.
     ContinuedAsNew {
-        /// What the next one begins with.
+        /// The input of the next execution.
         #[serde(serialize_with = "json::payload")]
         input: String,
-        /// Its version, if it is another one.
+        /// The version of the next execution, if it differs.
         version: Option<String>,
     },
-    /// It returned `Ok`.
+    /// The execution returned `Ok`.
     ExecutionCompleted {
-        /// What it returned.
+        /// Its output.
         #[serde(serialize_with = "json::payload")]
         output: String,
     },
-    /// It returned `Err`.
+    /// The execution returned `Err`.
     ExecutionFailed {
-        /// What it returned.
+        /// The error that it returned.
         failure: Failure,
     },
-    /// It was ended from outside.
+    /// The execution was terminated by a client or canceled by its parent.
     ExecutionTerminated {
-        /// Why.
+        /// The reason for the termination.
         reason: String,
-        /// Whether its parent did it, and not a client.
+        /// `true` if its parent terminated it, `false` if a client did.
         by_parent: bool,
     },
 }
 
 impl HistoryEventKind {
-    /// The number of its step, if it is about one.
+    /// Returns the number of its step, if it is about one.
     fn sequence(&self) -> Option<Sequence> {
         match self {
             Self::StepScheduled { sequence, .. }
@@ -238,7 +238,7 @@ impl HistoryEventKind {
     }
 }
 
-/// What a step is.
+/// The kind of a step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind")]
 #[non_exhaustive]
@@ -250,13 +250,14 @@ pub enum HistoryStep {
     },
     /// A durable timer.
     Timer {
-        /// When it is due.
+        /// The time at which it is due.
         #[serde(serialize_with = "json::time")]
         due: SystemTime,
     },
-    /// The wait for an external event. The events that came stand under their own names.
+    /// The wait for an external event. The events that were received have their own
+    /// [`EventRaised`](HistoryEventKind::EventRaised) entries.
     Event {
-        /// The name that is waited for.
+        /// The name of the awaited event.
         name: String,
     },
     /// A sub-orchestration.
@@ -281,10 +282,11 @@ pub enum HistoryStep {
 }
 
 impl<O> OrchestrationHandle<O> {
-    /// Reads the history of the orchestration's newest execution, oldest event first. All of it is of one moment.
+    /// Reads the history of the newest execution of the orchestration as of one moment, oldest event first.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] if there is no such orchestration, and what the hub meets.
+    /// Returns an error of kind [`ErrorKind::NotFound`] if there is no such orchestration, of kind
+    /// [`ErrorKind::Corrupted`] if a row cannot be read, or any error that closes or poisons the hub.
     pub async fn history(&self) -> Result<Vec<HistoryEvent>> {
         let instance = self.instance()?.clone();
         self.client
@@ -325,7 +327,7 @@ fn read(reader: &dyn Reader, partitions: u16, id: &InstanceId) -> Result<Vec<His
     if let Some(row) = reader.get(&keys::end(partition, id))?
         && let EndRecord::Ended(reason) = records::decode(&row, "end of an orchestration")?
     {
-        // Nothing of the code ran for it, so no turn tells it.
+        // None of its code ran when it was ended, so no turn contains the end.
         history.events.push(HistoryEvent {
             time: record.changed.into(),
             turn: next,
@@ -339,11 +341,11 @@ fn read(reader: &dyn Reader, partitions: u16, id: &InstanceId) -> Result<Vec<His
     Ok(history.events)
 }
 
-/// A history while it is made from turns.
+/// A history under construction from turns.
 #[derive(Default)]
 struct History {
     events: Vec<HistoryEvent>,
-    /// What the steps are that have not ended, and when they were scheduled last.
+    /// The steps that have not ended, and the time at which each was last scheduled.
     steps: HashMap<Sequence, (HistoryStep, SystemTime)>,
     /// The labels of the steps.
     labels: HashMap<Sequence, String>,
@@ -396,7 +398,7 @@ impl History {
     }
 
     fn completed(&mut self, sequence: Sequence, outcome: StepOutcome) -> HistoryEventKind {
-        // Kept: a step that failed may be tried again, and one whose lock is granted is released later.
+        // The entry is kept: a failed step may be retried, and the step of a granted lock is released later.
         let (step, scheduled) = self.steps.get(&sequence).cloned().unzip();
         match Result::from(outcome) {
             Ok(answer) => HistoryEventKind::StepCompleted {
@@ -538,7 +540,7 @@ impl History {
 
     fn canceled(&mut self, sequence: Sequence, open: OpenStep) -> HistoryEventKind {
         let known = self.steps.remove(&sequence).map(|(step, _)| step);
-        // What the command says of the step stands in where its beginning is not known.
+        // The data of the command replaces the start of the step if that is not known.
         let step = known.or(match open {
             OpenStep::Timer { due } => Some(HistoryStep::Timer { due: due.into() }),
             OpenStep::Lock { entities, .. } => Some(HistoryStep::Lock { entities }),
@@ -568,7 +570,7 @@ mod tests {
         }
     }
 
-    /// A store with one orchestration in it, as the engine would have written it.
+    /// A store with one orchestration, as the engine writes it.
     struct Stored {
         id: InstanceId,
         record: InstanceRecord,
@@ -659,7 +661,7 @@ mod tests {
         }
     }
 
-    /// A label stands at every event of its step, in whichever turn.
+    /// Every event of a labeled step has its label, in every turn.
     #[test]
     fn a_label_stands_at_every_event_of_its_step() {
         let note = StepNote {
@@ -707,8 +709,8 @@ mod tests {
         assert_eq!(shown(b"\0\xff"), serde_json::json!({ "base64": "/w==" }));
     }
 
-    /// Every event keeps the time of its turn, and the end of a step names what it was and when its last attempt began,
-    /// also after a retry.
+    /// Every event has the time of its turn. The end of a step has the kind of the step and the time at which its last
+    /// attempt began, also after a retry.
     #[test]
     fn a_completion_names_what_it_completes() {
         let failed = Incoming::Completed {
@@ -772,7 +774,7 @@ mod tests {
         assert_eq!(shown[9]["output"], 6);
     }
 
-    /// What ended an orchestration from outside stands at the end of its history, although no turn of it knows.
+    /// The termination of an orchestration is the last event of its history, although no turn contains it.
     #[test]
     fn an_end_from_outside_is_the_last_event() {
         for (status, by_parent) in [
@@ -792,7 +794,7 @@ mod tests {
         }
     }
 
-    /// The input comes from the first turn, or from the row of the start before that turn.
+    /// The input is read from the first turn, or from the row of the start if there is no turn yet.
     #[test]
     fn an_input_is_found_before_and_after_the_start() {
         let all = Payloads {
@@ -816,7 +818,7 @@ mod tests {
         let (store, id) = pending.store();
         let info = info::read(view(&store), &id, all).unwrap().unwrap();
         assert_eq!(info.input.as_deref(), Some("6"));
-        let nobody = InstanceId::trusted("nobody");
-        assert!(info::read(view(&store), &nobody, all).unwrap().is_none());
+        let absent = InstanceId::trusted("absent");
+        assert!(info::read(view(&store), &absent, all).unwrap().is_none());
     }
 }

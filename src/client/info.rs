@@ -1,4 +1,4 @@
-//! What is known of one orchestration.
+//! Information about one orchestration.
 
 use std::fmt;
 use std::future::{Future, IntoFuture};
@@ -19,7 +19,7 @@ use crate::store::records::instance::{
 };
 use crate::store::{Reader, instances, keys};
 
-/// What is known of one orchestration.
+/// Information about one orchestration.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct OrchestrationInfo {
@@ -27,51 +27,54 @@ pub struct OrchestrationInfo {
     pub name: String,
     /// Its id.
     pub id: String,
-    /// The version that it runs; empty if the type has none.
+    /// The version that it runs. Empty if it has no version.
     pub version: String,
-    /// Where it stands.
+    /// Its status.
     pub status: OrchestrationStatus,
-    /// Why it cannot go on, though it has not ended.
+    /// The reason why it cannot continue although it has not ended.
     pub stopped: Option<Stopped>,
-    /// What it waits for and nobody has registered with the hub. A fixed build that registers it goes on.
+    /// The entity types, activities and orchestrations that it waits for and that are not registered with the hub. It
+    /// continues under a build that registers them.
     pub unregistered: Vec<Unregistered>,
-    /// The id of its execution: another one after each continue-as-new, restart, rewind and reuse of its id.
+    /// The id of its execution. Each continue-as-new, restart, rewind and reuse of its id changes it.
     pub execution_id: String,
     /// The id of the orchestration that waits for it.
     pub parent: Option<String>,
     /// Its tags.
     pub tags: Vec<(String, String)>,
-    /// The trace that it belongs to, as the header `traceparent` of W3C Trace Context.
+    /// The trace that it belongs to, in the format of the W3C Trace Context header `traceparent`.
     pub trace_parent: Option<String>,
-    /// What tracing systems add to it, as the header `tracestate`.
+    /// The data that tracing systems add to the trace, in the format of the header `tracestate`.
     pub trace_state: Option<String>,
-    /// When it was started. Later executions of it keep the time, also after a restart; a new start under its id does not.
+    /// The time at which it was started. Later executions keep this time, even after a restart. A new start under its
+    /// id does not.
     #[serde(serialize_with = "json::time")]
     pub created: SystemTime,
-    /// When something last happened to it.
+    /// The time of its last change.
     #[serde(serialize_with = "json::time")]
     pub last_change: SystemTime,
-    /// The input of its execution as JSON, whether that has begun or not. `None` only if the input was not asked for.
+    /// The input of its execution as JSON, whether or not the execution has begun. `None` only if the input was not
+    /// requested.
     #[serde(serialize_with = "json::optional_payload")]
     pub input: Option<String>,
-    /// What it returned, as JSON, if it is `Completed`.
+    /// Its output as JSON, if it is `Completed`.
     #[serde(serialize_with = "json::optional_payload")]
     pub output: Option<String>,
     /// The error that it returned, if it is `Failed`.
     pub failure: Option<Failure>,
-    /// Why it was ended from outside, if it is `Terminated` or `Canceled`.
+    /// The reason why it was ended, if it is `Terminated` or `Canceled`.
     pub reason: Option<String>,
-    /// What it says of itself, as JSON.
+    /// Its custom status as JSON.
     #[serde(serialize_with = "json::optional_payload")]
     pub custom_status: Option<String>,
-    /// How many events and commands the history of its execution has.
+    /// Number of events and commands in the history of its execution.
     pub history_events: u64,
-    /// How many bytes they have.
+    /// Size of these events and commands in bytes.
     pub history_bytes: u64,
 }
 
 impl OrchestrationInfo {
-    /// How many bytes its texts have, of which each may be large.
+    /// Returns the total size of its texts in bytes. Each text may be large.
     pub(super) fn text_bytes(&self) -> usize {
         let texts = [
             &self.input,
@@ -90,7 +93,7 @@ impl OrchestrationInfo {
     }
 }
 
-/// Which of the larger rows of an orchestration are read along.
+/// The larger rows of an orchestration that a read includes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Payloads {
     pub(super) input: bool,
@@ -98,7 +101,7 @@ pub(super) struct Payloads {
     pub(super) others: bool,
 }
 
-/// Reads what is known of an orchestration. Made by [`OrchestrationHandle::status`].
+/// A read of the information about one orchestration. Created by [`OrchestrationHandle::status`].
 #[must_use = "nothing is read until this is awaited"]
 pub struct Status<O> {
     handle: OrchestrationHandle<O>,
@@ -106,7 +109,8 @@ pub struct Status<O> {
 }
 
 impl<O> OrchestrationHandle<O> {
-    /// Reads what is known of the orchestration; nothing if there is none of this id. All of it is of one moment.
+    /// Reads the information about the orchestration as of one moment. Resolves to `None` if there is no orchestration
+    /// with this id.
     pub fn status(&self) -> Status<O> {
         Status {
             handle: self.clone(),
@@ -119,7 +123,7 @@ impl<O> OrchestrationHandle<O> {
 }
 
 impl<O> Status<O> {
-    /// Leaves the input out, which may be large.
+    /// Leaves out the input, which may be large.
     pub fn without_input(mut self) -> Self {
         self.payloads.input = false;
         self
@@ -138,10 +142,12 @@ impl<O: 'static> IntoFuture for Status<O> {
     type Output = Result<Option<OrchestrationInfo>>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
-    /// Reads.
+    /// Reads the information.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidId`](crate::ErrorKind::InvalidId) if the handle's id breaks the rules, and what the hub meets.
+    /// Returns an error of kind [`ErrorKind::InvalidId`](crate::ErrorKind::InvalidId) if the id of the handle is
+    /// invalid, of kind [`ErrorKind::Corrupted`](crate::ErrorKind::Corrupted) if a row cannot be read, or any error
+    /// that closes or poisons the hub.
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.read())
     }
@@ -153,7 +159,7 @@ impl<O> fmt::Debug for Status<O> {
     }
 }
 
-/// Reads what is known of one orchestration.
+/// Reads the information about one orchestration.
 pub(super) fn read(view: View<'_>, id: &InstanceId, payloads: Payloads) -> Result<Option<OrchestrationInfo>> {
     match record(view, id)? {
         Some(record) => describe(view.reader, view.partitions, id, record, payloads).map(Some),
@@ -161,7 +167,7 @@ pub(super) fn read(view: View<'_>, id: &InstanceId, payloads: Payloads) -> Resul
     }
 }
 
-/// The start of an orchestration, as it was made. `None` if there is no such orchestration.
+/// Returns the start of an orchestration as it was requested, or `None` if there is no such orchestration.
 pub(super) fn start(reader: &dyn Reader, partitions: u16, id: &InstanceId) -> Result<Option<StartRecord>> {
     let partition = id.partition(partitions);
     match instances::instance(reader, partition, id)? {
@@ -170,7 +176,7 @@ pub(super) fn start(reader: &dyn Reader, partitions: u16, id: &InstanceId) -> Re
     }
 }
 
-/// The row of one orchestration, which turns may be ahead of.
+/// Returns the row of one orchestration. Its turns may be ahead of the row.
 pub(super) fn record(view: View<'_>, id: &InstanceId) -> Result<Option<InstanceRecord>> {
     match view.reader.get(&keys::instance(id.partition(view.partitions), id))? {
         Some(row) => decode(view, &row).map(Some),
@@ -178,8 +184,8 @@ pub(super) fn record(view: View<'_>, id: &InstanceId) -> Result<Option<InstanceR
     }
 }
 
-/// Decodes the row of an orchestration, without what this build has registered: the row says what the build before lacked
-/// until the step has ended.
+/// Decodes the row of an orchestration and leaves out the names that this build has registered. The row lists the names
+/// that an earlier build lacked until the step ends.
 pub(super) fn decode(view: View<'_>, row: &[u8]) -> Result<InstanceRecord> {
     let mut record: InstanceRecord = records::decode(row, "orchestration")?;
     if let Some(registry) = view.registry {
@@ -192,7 +198,7 @@ pub(super) fn decode(view: View<'_>, row: &[u8]) -> Result<InstanceRecord> {
     Ok(record)
 }
 
-/// Adds to the row of an orchestration what other rows hold.
+/// Adds the data of other rows to the row of an orchestration.
 pub(super) fn describe(
     reader: &dyn Reader,
     partitions: u16,

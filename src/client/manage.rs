@@ -1,4 +1,4 @@
-//! What can be done to one orchestration from outside.
+//! Operations on a single orchestration: events, termination, suspension, rewinding, restarting and purging.
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
@@ -22,8 +22,8 @@ use crate::store::records::instance::{Order, StartRecord};
 type Done = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 
 impl<O: 'static> OrchestrationHandle<O> {
-    /// Raises an external event. It resolves when the event is durable, which may be long before the orchestration reads
-    /// it. Names of events do not depend on case.
+    /// Raises an external event. The returned future resolves when the event is durable, which may be long before the
+    /// orchestration reads it. Event names are case-insensitive.
     pub fn raise_event(&self, name: impl Into<String>, payload: impl Serialize) -> RaiseEvent {
         let name = name.into();
         let mut json = Vec::new();
@@ -43,7 +43,7 @@ impl<O: 'static> OrchestrationHandle<O> {
         }
     }
 
-    /// As [`raise_event`](Self::raise_event), with a payload that is JSON already; an empty one stands for `null`.
+    /// Like [`raise_event`](Self::raise_event), but takes the payload as JSON. An empty payload stands for `null`.
     pub fn raise_event_with_json(&self, name: impl Into<String>, json: impl Into<Vec<u8>>) -> RaiseEvent {
         let name = name.into();
         let payload = json::checked(json.into(), || format!("the payload of the event `{name}`"));
@@ -56,8 +56,8 @@ impl<O: 'static> OrchestrationHandle<O> {
         }
     }
 
-    /// Ends the orchestration at once, wherever it stands, and with it the sub-orchestrations that it waits for. None of its
-    /// code runs for it.
+    /// Terminates the orchestration immediately, along with the sub-orchestrations that it waits for. The orchestration
+    /// runs no more code.
     pub fn terminate(&self, reason: impl Into<String>) -> Terminate {
         Terminate {
             target: self.clone().untyped(),
@@ -66,34 +66,38 @@ impl<O: 'static> OrchestrationHandle<O> {
         }
     }
 
-    /// Lets the orchestration rest: running activities finish, and everything that comes waits until it is resumed.
+    /// Suspends the orchestration. Running activities finish, and all incoming messages wait until the orchestration is
+    /// resumed.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`], [`ErrorKind::Ended`], and what the hub meets.
+    /// Returns an error of kind [`ErrorKind::NotFound`] if there is no such orchestration, of kind [`ErrorKind::Ended`]
+    /// if it has ended, or any error that closes or poisons the hub.
     pub async fn suspend(&self, reason: impl Into<String>) -> Result<()> {
         let reason = reason.into();
         self.order(Order::Suspend { reason }).await
     }
 
-    /// Lets an orchestration go on that was suspended, or that is stopped.
+    /// Resumes an orchestration that was suspended or is stopped.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`], [`ErrorKind::Ended`], and what the hub meets.
+    /// Returns an error of kind [`ErrorKind::NotFound`] if there is no such orchestration, of kind [`ErrorKind::Ended`]
+    /// if it has ended, or any error that closes or poisons the hub.
     pub async fn resume(&self, reason: impl Into<String>) -> Result<()> {
         let reason = reason.into();
         self.order(Order::Resume { reason }).await
     }
 
-    /// Begins a failed orchestration again from before its first failure: a new execution that keeps the results of the
-    /// steps that were done.
+    /// Starts a new execution of a failed orchestration from before its first failure. The new execution keeps the
+    /// results of the completed steps.
     ///
-    /// Its failed sub-orchestrations are rewound with it. One that cannot be rewound, because it was terminated, canceled or
-    /// purged or because another one has ended under its id, starts again. One that was already rewound or restarted
-    /// continues, and one that has completed in the meantime counts as done.
+    /// Failed sub-orchestrations are rewound as well. One that was terminated, canceled or purged cannot be rewound and
+    /// starts again. So does one under whose id another orchestration has ended. One that was already rewound or
+    /// restarted continues, and one that has completed in the meantime counts as done.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`], [`ErrorKind::WrongState`] if it is not `Failed` or no step of it failed, and what the hub
-    /// meets.
+    /// Returns an error of kind [`ErrorKind::NotFound`] if there is no such orchestration, of kind
+    /// [`ErrorKind::WrongState`] if it is not `Failed` or none of its steps failed, or any error that closes or poisons
+    /// the hub.
     pub async fn rewind(&self, reason: impl Into<String>) -> Result<()> {
         let order = Order::Rewind {
             reason: reason.into(),
@@ -102,37 +106,39 @@ impl<O: 'static> OrchestrationHandle<O> {
         self.order(order).await
     }
 
-    /// Begins the orchestration again with the input of its last execution, under its own id. Its history so far is
-    /// forgotten. It keeps its time of creation, and a sub-orchestration its parent.
+    /// Starts the orchestration again under its own id, with the input of its last execution. Its history is deleted.
+    /// The orchestration keeps its creation time, and a sub-orchestration keeps its parent.
     ///
-    /// After [continuing as new](crate::OrchestrationContext::continue_as_new), the last execution's input is the one that it
-    /// continued with: earlier inputs are not kept.
+    /// After [continuing as new](crate::OrchestrationContext::continue_as_new), the input of the last execution is the
+    /// one that it continued with. Earlier inputs are not kept.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`], [`ErrorKind::WrongState`] if it has not ended, and what the hub meets.
+    /// Returns an error of kind [`ErrorKind::NotFound`] if there is no such orchestration, of kind
+    /// [`ErrorKind::WrongState`] if it has not ended, or any error that closes or poisons the hub.
     pub async fn restart(&self) -> Result<()> {
         self.order(Order::Restart).await
     }
 
-    /// Starts another orchestration with the name, version, input and tags of this one, whether this one has ended or not.
-    /// The input is that of the last execution, as for [`restart`](Self::restart).
+    /// Starts another orchestration with the name, version, input and tags of this one. This orchestration may be
+    /// running or may have ended. The input is that of the last execution, as for [`restart`](Self::restart).
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`], [`ErrorKind::AlreadyExists`] if an orchestration `id` has not ended,
-    /// [`ErrorKind::Unregistered`] if nobody registered the version any more, and what the hub meets.
+    /// Returns an error of kind [`ErrorKind::NotFound`] if there is no such orchestration, of kind
+    /// [`ErrorKind::AlreadyExists`] if orchestration `id` exists and has not ended, of kind [`ErrorKind::Unregistered`]
+    /// if the version is no longer registered, or any error that closes or poisons the hub.
     pub async fn restart_as(&self, id: impl Into<String>) -> Result<OrchestrationHandle<O>> {
         self.again().await?.instance_id(id).await
     }
 
-    /// As [`restart_as`](Self::restart_as), under an id that is drawn.
+    /// Like [`restart_as`](Self::restart_as), with a generated id.
     ///
     /// # Errors
-    /// As [`restart_as`](Self::restart_as).
+    /// Returns the same errors as [`restart_as`](Self::restart_as).
     pub async fn restart_as_new(&self) -> Result<OrchestrationHandle<O>> {
         self.again().await?.await
     }
 
-    /// What starts an orchestration like this one.
+    /// Returns a start with the name, version, input and tags of this orchestration.
     async fn again(&self) -> Result<Start<O>> {
         let instance = self.instance()?.clone();
         let source = self.client.source()?;
@@ -151,7 +157,7 @@ impl<O: 'static> OrchestrationHandle<O> {
         Ok(Start::new(self.client.clone(), Ok(record)))
     }
 
-    /// Forgets an orchestration that has ended: its history, input and output.
+    /// Deletes an orchestration that has ended: its history, input and output.
     pub fn purge(&self) -> Purge {
         Purge {
             target: self.clone().untyped(),
@@ -165,7 +171,7 @@ impl<O: 'static> OrchestrationHandle<O> {
     }
 }
 
-/// Gives an order that is answered with yes or an error.
+/// Sends an order that succeeds without a value.
 pub(super) async fn give(client: Client, submission: Submission) -> Result<()> {
     match submission.run(client.weak()).await.map_err(into_error)? {
         Told::Answer(_) => Ok(()),
@@ -180,7 +186,7 @@ fn not_found(id: &InstanceId) -> Error {
     )
 }
 
-/// An external event that is to be raised. Made by [`OrchestrationHandle::raise_event`].
+/// An external event to raise. Created by [`OrchestrationHandle::raise_event`].
 #[derive(Debug)]
 #[must_use = "an event is raised when this is awaited"]
 pub struct RaiseEvent {
@@ -192,26 +198,26 @@ pub struct RaiseEvent {
 }
 
 impl RaiseEvent {
-    /// Lets the event wait for an orchestration that does not exist yet, for this long at most.
+    /// Keeps the event for up to `time_to_live` if the orchestration does not exist yet.
     ///
-    /// Up to 5 000 such events of 128 MiB wait for one id, and twice as many in one partition. One more fails with
-    /// [`ErrorKind::Overloaded`](crate::ErrorKind::Overloaded).
+    /// Up to 5,000 such events with a total of 128 MiB wait for one id, and twice as many in one partition. Beyond
+    /// that, the event fails with [`ErrorKind::Overloaded`](crate::ErrorKind::Overloaded).
     pub fn before_start(mut self, time_to_live: Duration) -> Self {
         self.keep = Some(time_to_live);
         self
     }
 
-    /// Makes a retry take effect once: the same request id gives the same answer again.
+    /// Makes retries idempotent: requests with the same request id take effect once and return the same answer.
     ///
-    /// A retry has to ask for the same. Arguments are compared as JSON values, so that a `HashMap` in another order is the
-    /// same; arrays have an order, so use a `BTreeSet` or a sorted `Vec` in the place of a `HashSet`.
+    /// A retry must repeat the same request. Arguments are compared as JSON values, so the order of a `HashMap` does
+    /// not matter. Arrays are ordered, so use a `BTreeSet` or a sorted `Vec` instead of a `HashSet`.
     pub fn request_id(mut self, request_id: impl Into<String>) -> Self {
         self.sending.request_id = Some(request_id.into());
         self
     }
 
-    /// Fails with [`ErrorKind::Overloaded`] instead of waiting for room. Where the orchestration is suspended or stopped and
-    /// its queue is full, the event fails so in either case: no one can say when there will be room.
+    /// Fails with [`ErrorKind::Overloaded`] instead of waiting for room. If the orchestration is suspended or stopped
+    /// and its queue is full, the event fails either way, because the time until there is room is unknown.
     pub fn refuse_when_full(mut self) -> Self {
         self.sending.refuse_when_full = true;
         self
@@ -239,15 +245,20 @@ impl IntoFuture for RaiseEvent {
     /// Raises the event.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] if there is no such orchestration and the event may not wait for it, [`ErrorKind::Ended`],
-    /// [`ErrorKind::TooLarge`], [`ErrorKind::InvalidArguments`] if the payload was given as JSON and is none,
-    /// [`ErrorKind::RequestIdReused`], and what the hub meets.
+    /// Returns an error of kind:
+    /// * [`ErrorKind::NotFound`] if there is no such orchestration and the event may not wait for it,
+    /// * [`ErrorKind::Ended`] if the orchestration has ended,
+    /// * [`ErrorKind::TooLarge`] if the payload exceeds the limit,
+    /// * [`ErrorKind::InvalidArguments`] if the payload was given as JSON and is not valid JSON,
+    /// * [`ErrorKind::RequestIdReused`] if the request id was used for a different request.
+    ///
+    /// It also returns any error that closes or poisons the hub.
     fn into_future(self) -> Done {
         Box::pin(self.run())
     }
 }
 
-/// The end of an orchestration from outside. Made by [`OrchestrationHandle::terminate`].
+/// The termination of one orchestration. Created by [`OrchestrationHandle::terminate`].
 #[derive(Debug)]
 #[must_use = "an orchestration is terminated when this is awaited"]
 pub struct Terminate {
@@ -257,7 +268,7 @@ pub struct Terminate {
 }
 
 impl Terminate {
-    /// Lets the sub-orchestrations go on.
+    /// Leaves the sub-orchestrations running.
     pub fn without_children(mut self) -> Self {
         self.children = false;
         self
@@ -268,10 +279,11 @@ impl IntoFuture for Terminate {
     type Output = Result<()>;
     type IntoFuture = Done;
 
-    /// Terminates.
+    /// Terminates the orchestration.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`], [`ErrorKind::Ended`], and what the hub meets.
+    /// Returns an error of kind [`ErrorKind::NotFound`] if there is no such orchestration, of kind [`ErrorKind::Ended`]
+    /// if it has ended, or any error that closes or poisons the hub.
     fn into_future(self) -> Done {
         Box::pin(async move {
             let order = Order::Terminate {
@@ -283,7 +295,7 @@ impl IntoFuture for Terminate {
     }
 }
 
-/// The purge of one orchestration. Made by [`OrchestrationHandle::purge`].
+/// The purge of one orchestration. Created by [`OrchestrationHandle::purge`].
 #[derive(Debug)]
 #[must_use = "an orchestration is purged when this is awaited"]
 pub struct Purge {
@@ -292,15 +304,15 @@ pub struct Purge {
 }
 
 impl Purge {
-    /// Forgets the sub-orchestrations that it waited for, too, and theirs. These are the sub-orchestrations of all its
-    /// executions: before it continued as new, was rewound or was restarted.
+    /// Also deletes the sub-orchestrations that it waited for, and theirs. This covers all its executions, including
+    /// those before it continued as new, was rewound or was restarted.
     ///
-    /// Each is forgotten by a message of its own, so some may still be there for a moment after the orchestration. Of a crowd,
-    /// some go before it does. A purge that has begun is finished, also after a crash.
+    /// A separate message deletes each sub-orchestration, so some may exist for a moment longer than the orchestration.
+    /// If there are many, some are deleted before it. A purge that has begun is completed, even after a crash.
     ///
-    /// A sub-orchestration stays if it has not ended. So does what was started with
-    /// [`start_orchestration`](crate::OrchestrationContext::start_orchestration), for which nothing waits, and another
-    /// orchestration that has taken the id of a sub-orchestration.
+    /// A sub-orchestration that has not ended is kept. An orchestration started with
+    /// [`start_orchestration`](crate::OrchestrationContext::start_orchestration) is kept as well, because nothing waits
+    /// for it. So is another orchestration that has taken the id of a sub-orchestration.
     pub fn with_children(mut self) -> Self {
         self.children = true;
         self
@@ -311,10 +323,11 @@ impl IntoFuture for Purge {
     type Output = Result<()>;
     type IntoFuture = Done;
 
-    /// Purges.
+    /// Purges the orchestration.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`], [`ErrorKind::WrongState`] if it has not ended, and what the hub meets.
+    /// Returns an error of kind [`ErrorKind::NotFound`] if there is no such orchestration, of kind
+    /// [`ErrorKind::WrongState`] if it has not ended, or any error that closes or poisons the hub.
     fn into_future(self) -> Done {
         Box::pin(async move {
             let order = Order::Purge {

@@ -1,23 +1,23 @@
-//! The handle from outside: it signals, calls, reads, lists and repairs.
+//! The client: calls and signals entities, runs orchestrations, and queries and administers a hub.
 
 mod arguments;
 mod caller;
-mod dead_letters;
+pub(crate) mod dead_letters;
 mod draw;
 mod entities;
 mod handle;
-mod history;
+pub(crate) mod history;
 mod info;
 mod json;
-mod locks;
+pub(crate) mod locks;
 mod manage;
 mod merged;
 mod orchestration;
 mod orchestrations;
 mod pages;
-mod quarantine;
-mod registered;
-mod retention;
+pub(crate) mod quarantine;
+pub(crate) mod registered;
+pub(crate) mod retention;
 mod signal;
 mod source;
 mod start;
@@ -27,21 +27,17 @@ mod tests;
 mod unreadable;
 mod untyped;
 
-pub use dead_letters::{DeadLetter, DeadLetterPage};
 pub use entities::{EntityInfo, EntityPage, EntityQuery};
 pub use handle::Client;
-pub use history::{HistoryEvent, HistoryEventKind, HistoryStep};
 pub use info::{OrchestrationInfo, Status};
-pub use locks::{EntityLock, LockPage};
 pub use manage::{Purge, RaiseEvent, Terminate};
-pub use orchestration::{InstanceHandle, OrchestrationHandle, Untyped};
+pub use orchestration::{AnyOrchestration, OrchestrationHandle};
 pub use orchestrations::{OrchestrationCount, OrchestrationPage, OrchestrationQuery};
-pub use quarantine::{QuarantinePage, Quarantined};
-pub use registered::{Registered, RegisteredEntity, RegisteredOperation, RegisteredOrchestration};
-pub use retention::Retention;
-pub use signal::{Cancel, Cancellation, Schedule, Signal};
+pub use signal::{Cancel, Cancellation, ScheduledSignal, Signal};
 #[cfg(feature = "rocksdb")]
 pub(crate) use source::Inspected;
 pub use start::Start;
 pub use unreadable::Unreadable;
 pub use untyped::{EntityCall, EntityHandle, EntitySignal};
+
+pub use crate::store::records::instance::{OrchestrationStatus, StopKind, Stopped, Unregistered, UnregisteredKind};

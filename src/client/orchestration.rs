@@ -20,23 +20,20 @@ use crate::id::InstanceId;
 use crate::orchestration::Orchestration;
 use crate::runtime::{Envelope, Reply, Runtime, Told};
 
-/// Stands for an orchestration whose type is not known: see [`InstanceHandle`].
+/// Stands for an orchestration whose type is not known: see [`OrchestrationHandle`].
 #[derive(Clone, Copy, Debug)]
-pub enum Untyped {}
+pub enum AnyOrchestration {}
 
 /// One orchestration, as a program outside sees it. Made by [`Client::start`] and [`Client::orchestration`].
 ///
 /// Cheap to clone. It is no more than the id: there may be no such orchestration, or another may take its place under the
 /// same id.
-pub struct OrchestrationHandle<O = Untyped> {
+pub struct OrchestrationHandle<O = AnyOrchestration> {
     pub(super) client: Client,
     /// The id, or why it cannot be one: told where the handle is used.
     instance: Result<InstanceId>,
     of: PhantomData<fn() -> O>,
 }
-
-/// One orchestration whose type is not known, for tools: its result is JSON. Made by [`Client::instance`].
-pub type InstanceHandle = OrchestrationHandle<Untyped>;
 
 impl Client {
     /// A handle of the orchestration with this id, which is known to be of the type `O`. Nothing is read yet; an id that
@@ -46,7 +43,7 @@ impl Client {
     }
 
     /// A handle of the orchestration with this id, whatever its type.
-    pub fn instance(&self, id: impl AsRef<str>) -> InstanceHandle {
+    pub fn untyped_orchestration(&self, id: impl AsRef<str>) -> OrchestrationHandle {
         OrchestrationHandle::new(self.clone(), InstanceId::orchestration(id.as_ref()))
     }
 }
@@ -75,7 +72,7 @@ impl<O: Orchestration> OrchestrationHandle<O> {
     }
 
     /// As [`result`](Self::result), and [`ErrorKind::Stopped`] as soon as the orchestration is stopped: when it panics, when it
-    /// diverges from its history, or for one of the other reasons of [`StopKind`](crate::StopKind). [`result`](Self::result)
+    /// diverges from its history, or for one of the other reasons of [`StopKind`](crate::client::StopKind). [`result`](Self::result)
     /// waits until a fixed build takes it up again.
     ///
     /// # Errors
@@ -136,7 +133,7 @@ impl<O> OrchestrationHandle<O> {
     }
 
     /// The same orchestration without its type.
-    pub fn untyped(self) -> InstanceHandle {
+    pub fn untyped(self) -> OrchestrationHandle {
         OrchestrationHandle::new(self.client, self.instance)
     }
 

@@ -1,4 +1,4 @@
-//! Quarantined and held entities.
+//! QuarantinedEntity and held entities.
 
 use std::time::SystemTime;
 
@@ -15,7 +15,7 @@ use crate::store::records::{self, QuarantineRecord};
 /// An entity whose messages wait because its state cannot be used.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Quarantined {
+pub struct QuarantinedEntity {
     /// Its id.
     pub id: EntityId,
     /// Why it is quarantined.
@@ -29,7 +29,7 @@ pub struct Quarantined {
 #[non_exhaustive]
 pub struct QuarantinePage {
     /// The entities.
-    pub quarantined: Vec<Quarantined>,
+    pub quarantined: Vec<QuarantinedEntity>,
     /// Entities that are quarantined as well, whose rows cannot be read.
     pub unreadable: Vec<Unreadable>,
     /// What the next page comes after; nothing if this is the last one.
@@ -38,11 +38,11 @@ pub struct QuarantinePage {
 
 impl Client {
     /// All quarantined entities. An entity leaves the list when a build can read its state again. Orchestrations that are
-    /// stopped are listed by [`OrchestrationQuery::stopped`](crate::OrchestrationQuery::stopped).
+    /// stopped are listed by [`OrchestrationQuery::stopped`](crate::client::OrchestrationQuery::stopped).
     ///
     /// # Errors
     /// What the hub meets.
-    pub async fn quarantined(&self) -> Result<Vec<Quarantined>> {
+    pub async fn quarantined(&self) -> Result<Vec<QuarantinedEntity>> {
         let (mut quarantined, mut after) = (Vec::new(), None);
         loop {
             let page = self.quarantined_page(after, MAX_PAGE).await?;
@@ -75,7 +75,7 @@ impl Client {
                 id,
                 |id, (_, _, value)| {
                     let record: QuarantineRecord = records::decode(value, "quarantine")?;
-                    Ok(Quarantined {
+                    Ok(QuarantinedEntity {
                         id: stored_entity(id)?,
                         reason: record.reason,
                         since: record.since.into(),

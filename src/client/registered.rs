@@ -1,4 +1,4 @@
-//! What the program behind a hub has registered.
+//! The types that the program of a hub has registered.
 
 use serde::Serialize;
 
@@ -10,52 +10,52 @@ use crate::error::Result;
 #[cfg(feature = "http")]
 use crate::id::EntityId;
 
-/// What a hub's program has registered: what can be started, called and signaled, what the library itself brings included.
-/// Made by [`Client::registered`].
+/// The types that a hub's program has registered, including those of the library itself. They can be started, called
+/// and signaled. Returned by [`Client::registered`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Registered {
-    /// The types of entities, in the order of their names.
+    /// The entity types, ordered by name.
     pub entities: Vec<RegisteredEntity>,
-    /// The orchestrations, in the order of their names.
+    /// The orchestrations, ordered by name.
     pub orchestrations: Vec<RegisteredOrchestration>,
     /// The names of the activities, in order.
     pub activities: Vec<String>,
 }
 
-/// One type of entities.
+/// A registered entity type.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct RegisteredEntity {
     /// Its stored name.
     pub name: String,
-    /// Its operations, in the order of the code. Every type has a `delete` of its own besides.
+    /// Its operations, in the order of the code. The built-in `delete` operation, which every type has, is not listed.
     pub operations: Vec<RegisteredOperation>,
 }
 
-/// One operation of a type of entities.
+/// An operation of a registered entity type.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct RegisteredOperation {
     /// Its stored name.
     pub name: String,
-    /// The stored names of its parameters, in their order.
+    /// The stored names of its parameters, in order.
     pub parameters: Vec<String>,
 }
 
-/// One orchestration.
+/// A registered orchestration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct RegisteredOrchestration {
     /// Its stored name.
     pub name: String,
-    /// Its versions, the newest last; one without a version is the empty text.
+    /// Its versions, newest last. An empty string stands for no version.
     pub versions: Vec<String>,
 }
 
 impl Client {
-    /// The stored names of orchestrations that a name may mean: the exact name, or else those that differ only in case. None
-    /// for a hub that is only looked at.
+    /// Returns the stored names of the orchestrations that `name` may refer to: the exact name, or else the names that
+    /// differ only in case. Empty for an inspected directory.
     #[cfg(feature = "http")]
     pub(crate) fn orchestrations_meant(&self, name: &str) -> Vec<String> {
         let Ok(runtime) = self.runtime() else {
@@ -65,7 +65,8 @@ impl Client {
         meant(name, is_known, runtime.registry.orchestrations().map(|(name, _)| name))
     }
 
-    /// The stored names of an entity's operations that a name may mean, as [`orchestrations_meant`](Self::orchestrations_meant).
+    /// Returns the stored names of the operations of an entity that `name` may refer to. See
+    /// [`orchestrations_meant`](Self::orchestrations_meant).
     #[cfg(feature = "http")]
     pub(crate) fn operations_meant(&self, entity: &EntityId, name: &str) -> Vec<String> {
         let Ok(runtime) = self.runtime() else {
@@ -77,10 +78,10 @@ impl Client {
         meant(name, code.find(name).is_some(), code.operations().iter().copied())
     }
 
-    /// What the hub's program has registered; nothing for a directory that is only looked at.
+    /// Returns the types that the hub's program has registered. Empty for an inspected directory.
     ///
     /// # Errors
-    /// [`ErrorKind::Closed`](crate::ErrorKind::Closed).
+    /// Returns an error of kind [`ErrorKind::Closed`](crate::ErrorKind::Closed) if the hub is closed.
     pub fn registered(&self) -> Result<Registered> {
         match self.source()? {
             Source::Open(runtime) => Ok(Registered::of(&runtime.registry)),
@@ -121,7 +122,7 @@ impl RegisteredEntity {
     }
 }
 
-/// The exact name if it is known, or else those that differ from it only in case.
+/// Returns the exact name if it is known, or else the names that differ only in case.
 #[cfg(feature = "http")]
 fn meant<'a>(name: &str, is_known: bool, all: impl Iterator<Item = &'a str>) -> Vec<String> {
     if is_known {

@@ -1,4 +1,4 @@
-//! One-way messages of a client: futures of their durable acknowledgement.
+//! Futures that resolve when a one-way message of a client is durable.
 
 use std::fmt;
 use std::future::Future;
@@ -33,9 +33,10 @@ macro_rules! acknowledgement {
     };
 }
 
-/// A signal on its way: resolves when it is durable.
+/// A future that sends a signal and resolves when the signal is durable.
 ///
-/// It is sent when it is first polled. Dropped before it resolved, the signal may or may not have been taken in.
+/// The signal is sent when the future is first polled. If the future is dropped before it resolves, the signal may or
+/// may not have been accepted.
 #[must_use = "a signal is sent when this is awaited"]
 pub struct Signal(pub(super) Sending);
 
@@ -54,20 +55,20 @@ impl fmt::Debug for Signal {
 }
 
 acknowledgement! {
-    /// A scheduled signal on its way: resolves to its timer id when it is durable.
-    Schedule -> String, "a signal is scheduled when this is awaited"
+    /// A future that schedules a signal and resolves to its timer id when the signal is durable.
+    ScheduledSignal -> String, "a signal is scheduled when this is awaited"
 }
 
 acknowledgement! {
-    /// The cancelling of a scheduled signal: resolves when the decision is durable.
-    Cancel -> Cancellation, "a signal is cancelled when this is awaited"
+    /// A future that cancels a scheduled signal and resolves when the decision is durable.
+    Cancel -> Cancellation, "a signal is canceled when this is awaited"
 }
 
-/// What became of the wish to cancel a scheduled signal.
+/// The outcome of canceling a scheduled signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cancellation {
-    /// It will not fire.
+    /// The signal will not fire.
     Canceled,
-    /// It fired, was cancelled before, or never was.
+    /// The signal has fired, was canceled before, or never existed.
     TooLate,
 }

@@ -1,4 +1,4 @@
-//! Where a client reads: an open hub, or the directory of one that is stopped.
+//! The sources that a client reads from: an open hub, or the directory of a stopped one.
 
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -10,37 +10,38 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::{Runtime, closed};
 use crate::store::Reader;
 
-/// The directory of a hub that nobody has open. The store stays open, for reads, while a client holds this.
+/// The directory of a hub that no process has open. The store stays open for reads while a client holds this.
 pub(crate) struct Inspected {
     pub(crate) store: Box<dyn Reader + Send + Sync>,
     pub(crate) partitions: u16,
-    /// The newest commit that the store holds.
+    /// The newest commit in the store.
     pub(crate) last_commit: u64,
     pub(crate) tokio: Handle,
 }
 
-/// What a client reads from.
+/// The source that a client reads from.
 pub(super) enum Source {
     Open(Arc<Runtime>),
     Inspected(Arc<Inspected>),
 }
 
-/// One state of the store.
+/// A view of one state of the store.
 #[derive(Clone, Copy)]
 pub(super) struct View<'a> {
     pub(super) reader: &'a dyn Reader,
     pub(super) partitions: u16,
-    /// What the hub's program has registered; nothing for a directory that is only looked at.
+    /// The types that the hub's program has registered. `None` for an inspected directory.
     pub(super) registry: Option<&'a Registry>,
 }
 
 impl Source {
-    /// Reads from one consistent state of the hub. It waits for no write, because a write may take long. The caller may
-    /// release what was read only once it is [durable](Self::durable).
+    /// Reads from one consistent state of the hub. It does not wait for writes, because a write may take long. The
+    /// caller may release the result only once it is [durable](Self::durable).
     pub(super) fn snapshot<R>(&self, read: impl FnOnce(View<'_>) -> R) -> R {
         match self {
             Self::Open(runtime) => {
-                // A write may just become visible; [`durable`](Self::durable) waits for those that have begun, too.
+                // A write may become visible at this moment. [`durable`](Self::durable) also waits for the writes that
+                // have begun.
                 let reader = runtime.order.store().snapshot();
                 read(View {
                     reader: reader.as_ref(),
@@ -52,7 +53,7 @@ impl Source {
         }
     }
 
-    /// Reads the newest state: for what is a single row.
+    /// Reads the newest state. For reads of a single row.
     pub(super) fn newest<R>(&self, read: impl FnOnce(View<'_>) -> R) -> R {
         match self {
             Self::Open(runtime) => read(View {
@@ -64,11 +65,11 @@ impl Source {
         }
     }
 
-    /// Waits until everything is durable that a read up to now can have shown.
+    /// Waits until everything that a read may have seen so far is durable.
     pub(super) async fn durable(self) -> Result<()> {
         match self {
             Self::Open(runtime) => runtime.durable().await,
-            // What a stopped hub's store holds was read from the disk.
+            // The data of a stopped hub was read from disk.
             Self::Inspected(_) => Ok(()),
         }
     }
@@ -80,7 +81,7 @@ impl Source {
         }
     }
 
-    /// Another hold on the same.
+    /// Returns another reference to the same source.
     pub(super) fn share(&self) -> Self {
         match self {
             Self::Open(runtime) => Self::Open(Arc::clone(runtime)),
@@ -105,7 +106,7 @@ impl fmt::Debug for Inspected {
     }
 }
 
-/// Why there is no runtime behind a client: it never had one, or its hub is closed.
+/// Returns the reason why a client has no runtime: it never had one, or its hub is closed.
 pub(super) fn no_runtime(runtime: &Weak<Runtime>) -> Error {
     if runtime.ptr_eq(&Weak::new()) {
         read_only()
@@ -117,7 +118,7 @@ pub(super) fn no_runtime(runtime: &Weak<Runtime>) -> Error {
 fn read_only() -> Error {
     Error::new(
         ErrorKind::ReadOnly,
-        "the hub is stopped and its directory is only looked at, so nothing can be changed or waited for; \
-         start the program that opens the hub, and ask it",
+        "this client inspects the directory of a stopped hub, so it cannot change anything or wait; \
+         start the program that opens the hub, and use its client",
     )
 }

@@ -10,7 +10,7 @@ use crate::client::caller::{into_error, unexpected};
 use crate::client::draw::draw_id;
 use crate::client::handle::Client;
 use crate::client::json;
-use crate::client::orchestration::{OrchestrationHandle, Untyped};
+use crate::client::orchestration::{AnyOrchestration, OrchestrationHandle};
 use crate::client::submit::{SendOptions, Submission};
 use crate::entity::Argument;
 use crate::error::{Error, ErrorKind, Result};
@@ -27,7 +27,7 @@ use crate::trace::TraceContext;
 ///
 /// Awaiting it starts: it resolves to a handle when the start is durable.
 #[must_use = "an orchestration is started when this is awaited"]
-pub struct Start<O = Untyped> {
+pub struct Start<O = AnyOrchestration> {
     client: Client,
     instance: Option<String>,
     sending: SendOptions,

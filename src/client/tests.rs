@@ -6,7 +6,7 @@ use crate::store::records::instance::{LockId, LockRecord, OrchestrationStatus};
 use crate::store::records::{self, Action, DeadLetterRecord, QuarantineRecord, StateRecord};
 use crate::store::{Batch, keys};
 use crate::time::Timestamp;
-use crate::{CallError, Hub, OrchestrationContext, Unreadable, orchestration};
+use crate::{CallError, Hub, OrchestrationContext, client::Unreadable, orchestration};
 
 const PARTITION: PartitionId = PartitionId(0);
 
@@ -19,13 +19,13 @@ async fn waits(ctx: OrchestrationContext) -> Result<(), CallError> {
     ctx.wait_for_external_event("never").await
 }
 
-/// Holds its input and waits for an event that never comes.
+/// Takes an input and waits for an event that never comes.
 #[orchestration]
 async fn holds(ctx: OrchestrationContext, _input: String) -> Result<(), CallError> {
     ctx.wait_for_external_event("never").await
 }
 
-/// A hub of one partition with three orchestrations, into whose store `fill` then puts something.
+/// Opens a hub of one partition with three orchestrations, and then adds the rows of `fill` to its store.
 async fn filled(fill: impl FnOnce(&mut Batch)) -> (Hub, Client) {
     let hub = Hub::in_memory().partitions(1).orchestration::<waits>();
     let hub = hub.open().await.unwrap();
@@ -44,8 +44,9 @@ fn ids(unreadable: &[Unreadable]) -> Vec<&str> {
     unreadable.iter().map(|row| row.id.as_str()).collect()
 }
 
-/// Entities and orchestrations stand side by side in the table of what cannot go on. The list of quarantined entities holds the
-/// entities alone, page by page, whatever the ids of the orchestrations begin with. A row that cannot be read is reported.
+/// The table of quarantined instances contains entities and stopped orchestrations. The list of quarantined entities
+/// contains only the entities, page by page, whatever the ids of the orchestrations begin with. Unreadable rows are
+/// reported.
 #[tokio::test]
 async fn quarantined_entities_are_told_from_stopped_orchestrations() {
     let record = QuarantineRecord {
@@ -81,8 +82,8 @@ async fn quarantined_entities_are_told_from_stopped_orchestrations() {
     hub.shutdown().await.unwrap();
 }
 
-/// A page that ends because of its bytes ends for rows that cannot be read, too: over all pages every row is shown exactly once,
-/// before, between and behind the large ones.
+/// A page that ends because of its size also ends for unreadable rows. All pages together contain every row exactly
+/// once: before, between and after the large ones.
 #[tokio::test]
 async fn pages_that_end_by_their_bytes_show_each_row_once() {
     const LARGE: usize = 5;
@@ -127,12 +128,12 @@ async fn pages_that_end_by_their_bytes_show_each_row_once() {
         shown.sort();
         unreadable.sort();
         assert_eq!((&shown, &unreadable), (&sound, &broken));
-        assert!(pages > 1, "one page had it all");
+        assert!(pages > 1, "one page contained all rows");
     }
     hub.shutdown().await.unwrap();
 }
 
-/// One row of each list cannot be read, and every list shows the others and reports that one.
+/// One row of each list is unreadable. Every list contains the other rows and reports that one.
 #[tokio::test]
 async fn no_list_breaks_because_something_is_broken() {
     let id = |text: &str| InstanceId::trusted(text);

@@ -1,13 +1,13 @@
-//! Rows of lists that cannot be read.
+//! Rows of a list that cannot be read.
 
 use crate::error::Error;
 
-/// A row of a list that this build cannot read. It is reported beside the others, so that a broken row does not break the
-/// list.
+/// A row of a list that this build cannot read. It is reported separately, so that one broken row does not fail the
+/// whole list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Unreadable {
-    /// The id of what the row is about, as far as its key tells.
+    /// The id of the item, as far as the key of the row contains it.
     pub id: String,
     /// The reason why the row cannot be read.
     pub reason: String,

@@ -89,7 +89,7 @@ impl Default for Limits {
             history_events: 50_000,
             history_bytes: 50 << 20,
             strict_replay: false,
-            // As they stand in docs/guarantees.md.
+            // As they stand in docs/src/guarantees.md.
             early_events: 10_000,
             early_bytes: 256 << 20,
             queue: 10_000,
@@ -104,7 +104,7 @@ impl Default for Limits {
             // As it is documented with `ActivityContext::canceled`.
             cancel_grace: Duration::from_secs(5),
             request_retention: Duration::from_secs(24 * 60 * 60),
-            // As they stand in docs/guarantees.md.
+            // As they stand in docs/src/guarantees.md.
             requests: 100_000,
             requests_at_most: 1_000_000,
             request_youth: Duration::from_secs(60),

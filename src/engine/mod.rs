@@ -41,6 +41,6 @@ pub(crate) use limits::Limits;
 pub(crate) use operation::caught;
 pub(crate) use operation::panic_text;
 pub(crate) use progress::Progress;
-pub use registry::VersionMatch;
+pub use registry::VersionPolicy;
 pub(crate) use registry::{Registry, version_text};
 pub(crate) use step::{Counts, Step};

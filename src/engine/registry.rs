@@ -18,7 +18,7 @@ pub(crate) struct Registry {
     activities: BTreeMap<String, Arc<dyn ActivityCode>>,
     /// What the code shares.
     pub(crate) resources: Resources,
-    pub(crate) version_match: VersionMatch,
+    pub(crate) version_policy: VersionPolicy,
     /// What was asked for since the hub was opened and is not here.
     missing: Arc<Mutex<BTreeSet<String>>>,
 }
@@ -26,7 +26,7 @@ pub(crate) struct Registry {
 /// Which code may run an orchestration that was started with some version.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum VersionMatch {
+pub enum VersionPolicy {
     /// Only code of that very version. Without it the orchestration waits, visibly.
     #[default]
     Strict,
@@ -165,7 +165,7 @@ impl Registry {
         let newest = || {
             let newest = versions.last()?;
             let is_older = !is_newer(version, newest.version());
-            (self.version_match == VersionMatch::CurrentOrOlder && is_older).then_some(newest)
+            (self.version_policy == VersionPolicy::CurrentOrOlder && is_older).then_some(newest)
         };
         exact.or_else(newest).cloned()
     }

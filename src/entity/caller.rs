@@ -16,9 +16,9 @@ use crate::time::Timestamp;
     note = "references are made by `client.entity::<E>(key)` and, inside an operation, by `ctx.entity::<E>(key)`"
 )]
 pub trait Caller: Sized + Clone + sealed::Sealed {
-    /// What [`Operation::signal`](crate::Operation::signal) gives back.
+    /// What [`Operation::signal`](crate::entity::Operation::signal) gives back.
     type Signaled;
-    /// What [`Operation::signal_at`](crate::Operation::signal_at) gives back.
+    /// What [`Operation::signal_at`](crate::entity::Operation::signal_at) gives back.
     type Scheduled;
     /// What cancelling a scheduled signal gives back.
     type Canceled;

@@ -79,28 +79,16 @@ impl<C: Caller, T, E> Operation<C, T, E> {
         self
     }
 
-    /// Calls, and fails with [`ErrorKind::Overloaded`] instead of waiting for room.
-    pub fn try_call(mut self) -> Self
+    /// Fails with [`ErrorKind::Overloaded`] instead of waiting when the hub has no room for the message. It applies to a call and to a
+    /// signal alike.
+    pub fn refuse_when_full(mut self) -> Self
     where
         C: ClientCaller,
     {
-        self.refuse_when_full();
-        self
-    }
-
-    /// Signals, and fails with [`ErrorKind::Overloaded`] instead of waiting for room.
-    pub fn try_signal(mut self) -> C::Signaled
-    where
-        C: ClientCaller,
-    {
-        self.refuse_when_full();
-        self.signal()
-    }
-
-    fn refuse_when_full(&mut self) {
         if let Stage::Prepared(_, Prepared(Ok(request))) = &mut self.stage {
             request.refuse_when_full = true;
         }
+        self
     }
 
     fn schedule(&mut self, due: When, timer: Option<String>) -> C::Scheduled {

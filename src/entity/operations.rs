@@ -25,7 +25,7 @@ use crate::resource::ResourceNeed;
 ///
 /// The macro adds a method for each operation to the reference, `AccountRef` for `Account`, which `#[derive(Entity)]` makes
 /// beside the struct; where the impl stands in another module, the reference has to be imported there as well. Each method
-/// returns an [`Operation`](crate::Operation). A type has one impl with `#[operations]`; others hold further helpers.
+/// returns an [`Operation`](crate::entity::Operation). A type has one impl with `#[operations]`; others hold further helpers.
 ///
 /// `#[operation(name = "...")]` sets the stored name of an operation, which is the method's name otherwise.
 #[diagnostic::on_unimplemented(

@@ -32,7 +32,7 @@ const LOOK_AFTER: HeaderValue = HeaderValue::from_static("5");
 ///
 /// ```
 /// # use abide::http::{HttpConfig, ManagementUrls};
-/// # fn answer(config: &HttpConfig, headers: &axum::http::HeaderMap, run: abide::InstanceHandle) -> axum::response::Response {
+/// # fn answer(config: &HttpConfig, headers: &axum::http::HeaderMap, run: abide::OrchestrationHandle) -> axum::response::Response {
 /// ManagementUrls::of(config, headers).check_status(run.id())
 /// # }
 /// ```

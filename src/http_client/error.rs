@@ -9,7 +9,7 @@ use crate::failure::Failure;
 
 /// Why an HTTP request has no answer. An answer of whatever status is no error.
 ///
-/// A [retry policy](crate::HttpCall::retry) repeats what [`ConnectionFailed`](Self::ConnectionFailed) or
+/// A [retry policy](crate::http_client::HttpCall::retry) repeats what [`ConnectionFailed`](Self::ConnectionFailed) or
 /// [`TimedOut`](Self::TimedOut), and nothing else.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[non_exhaustive]

@@ -16,7 +16,7 @@ const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(100);
 ///
 /// ```
 /// # use std::time::Duration;
-/// # use abide::HttpRequest;
+/// # use abide::http_client::HttpRequest;
 /// let request = HttpRequest::post("https://example.com/jobs")
 ///     .header("Authorization", "Bearer …")
 ///     .json(&["a", "b"])?

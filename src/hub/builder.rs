@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::activity::{Activity, activity_code};
-use crate::client::{Client, Retention};
-use crate::engine::{Limits, Registry, VersionMatch};
+use crate::client::Client;
+use crate::client::retention::Retention;
+use crate::engine::{Limits, Registry, VersionPolicy};
 use crate::entity::{Entity, Operations, entity_code};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hub::handle::Hub;
@@ -158,7 +159,7 @@ impl HubBuilder {
     /// The most activities that run at one time in the hub; 256 if nothing is said. More wait in their order, and an
     /// activity may have a lower limit of its own. Blocking ones count, and also need a thread of tokio's, of which there
     /// are 512 if nothing else is said.
-    pub fn activities(mut self, at_once: usize) -> Self {
+    pub fn activity_limit(mut self, at_once: usize) -> Self {
         self.limits.activities = at_once;
         self
     }
@@ -173,8 +174,8 @@ impl HubBuilder {
 
     /// Which code may run an orchestration that was started with a version which is not registered any more. If nothing is
     /// said, none: it waits, visibly.
-    pub fn version_match(mut self, version_match: VersionMatch) -> Self {
-        self.registry.version_match = version_match;
+    pub fn version_policy(mut self, version_policy: VersionPolicy) -> Self {
+        self.registry.version_policy = version_policy;
         self
     }
 
@@ -282,7 +283,7 @@ impl HubBuilder {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use abide::{Hub, Retention};
+    /// # use abide::{Hub, hub::Retention};
     /// let week = Duration::from_secs(7 * 24 * 60 * 60);
     /// let hub = Hub::in_memory().retention(Retention::completed(week).failed(4 * week));
     /// # let _ = hub;

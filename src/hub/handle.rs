@@ -58,7 +58,7 @@ impl Hub {
 
     /// The names that are not registered and that something waits for: of entity types that the store mentioned when it was
     /// opened, of orchestrations that had not ended then, with their versions, and of entity types, activities and
-    /// orchestrations that orchestrations have asked for since. [`OrchestrationInfo`](crate::OrchestrationInfo) tells who waits.
+    /// orchestrations that orchestrations have asked for since. [`OrchestrationInfo`](crate::client::OrchestrationInfo) tells who waits.
     pub fn unregistered(&self) -> Vec<String> {
         let mut names: BTreeSet<String> = self.unregistered.iter().cloned().collect();
         if let Some((runtime, _)) = &self.open {

@@ -2,23 +2,19 @@
 
 mod builder;
 #[cfg(feature = "rocksdb")]
-mod check;
+pub(crate) mod check;
 mod handle;
 #[cfg(feature = "rocksdb")]
-mod inspect;
+pub(crate) mod inspect;
 mod names;
-mod stats;
+pub(crate) mod stats;
 #[cfg(feature = "rocksdb")]
-mod summary;
+pub(crate) mod summary;
 
 pub use builder::HubBuilder;
 #[cfg(feature = "rocksdb")]
 pub(crate) use builder::{WAL_LIMIT, memory_of_store};
-#[cfg(feature = "rocksdb")]
-pub use check::{CheckProblem, CheckReport, CheckedTable};
 pub use handle::Hub;
-#[cfg(feature = "rocksdb")]
-pub use inspect::{Inspection, ReplayProblem, ReplayReport};
-pub use stats::HubStats;
-#[cfg(feature = "rocksdb")]
-pub use summary::HubSummary;
+
+pub use crate::client::retention::Retention;
+pub use crate::engine::VersionPolicy;

@@ -117,7 +117,7 @@ impl<O: Orchestration> ChildCall<O> {
     }
 
     /// Begins it again only after a failure that meets the condition, as
-    /// [`ActivityCall::retry_if`](crate::ActivityCall::retry_if).
+    /// [`ActivityCall::retry_if`](crate::orchestration::ActivityCall::retry_if).
     ///
     /// # Panics
     /// If the call has no retry policy, and after an await.
@@ -130,7 +130,7 @@ impl<O: Orchestration> ChildCall<O> {
         self
     }
 
-    /// Names the call for people, as [`ActivityCall::label`](crate::ActivityCall::label).
+    /// Names the call for people, as [`ActivityCall::label`](crate::orchestration::ActivityCall::label).
     ///
     /// # Panics
     /// After an await: options are set where the call is made.

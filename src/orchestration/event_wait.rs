@@ -61,7 +61,7 @@ impl<T: Answer> EventWait<T> {
         }
     }
 
-    /// Names the wait for people, as [`ActivityCall::label`](crate::ActivityCall::label).
+    /// Names the wait for people, as [`ActivityCall::label`](crate::orchestration::ActivityCall::label).
     ///
     /// # Panics
     /// After an await: options are set where the wait is made.
@@ -81,8 +81,8 @@ impl<T: Answer> EventWait<T> {
 
     /// Gives up after `duration`, with `default`. The timer under it begins now, and ends with it.
     #[track_caller]
-    pub fn timeout_or(self, duration: Duration, default: T) -> EventOr<T> {
-        EventOr {
+    pub fn timeout_or(self, duration: Duration, default: T) -> EventWithDefault<T> {
+        EventWithDefault {
             wait: self.timeout(duration),
             default: Some(default),
         }
@@ -149,15 +149,15 @@ impl<T> fmt::Debug for EventTimeout<T> {
 /// # Errors
 /// As [`EventWait`].
 #[must_use = "it waits only as long as it lives: await it"]
-pub struct EventOr<T> {
+pub struct EventWithDefault<T> {
     wait: EventTimeout<T>,
     default: Option<T>,
 }
 
 // Nothing in it is pinned.
-impl<T> Unpin for EventOr<T> {}
+impl<T> Unpin for EventWithDefault<T> {}
 
-impl<T: Answer> Future for EventOr<T> {
+impl<T: Answer> Future for EventWithDefault<T> {
     type Output = Result<T, CallError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -171,9 +171,9 @@ impl<T: Answer> Future for EventOr<T> {
     }
 }
 
-impl<T> fmt::Debug for EventOr<T> {
+impl<T> fmt::Debug for EventWithDefault<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "EventOr a default, {:?}", self.wait)
+        write!(f, "EventWithDefault a default, {:?}", self.wait)
     }
 }
 

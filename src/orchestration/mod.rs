@@ -9,7 +9,7 @@ mod child_call;
 mod commands;
 mod compare;
 mod context;
-mod continue_as_new;
+pub(crate) mod continue_as_new;
 mod deliver;
 mod describe;
 mod end;
@@ -34,13 +34,15 @@ pub use caller::OrchestrationCaller;
 pub use chance::Random;
 pub use child_call::{ChildCall, ChildStart};
 pub use context::{OrchestrationContext, ParentInfo};
-pub use continue_as_new::{ContinueAsNew, NextInput, next_input};
+pub use continue_as_new::ContinueAsNew;
 pub use entity_start::EntityStart;
-pub use event_wait::{EventOr, EventTimeout, EventWait};
+pub use event_wait::{EventTimeout, EventWait, EventWithDefault};
 pub use kind::{LocalBoxFuture, Orchestration};
 pub use lock::{LockGuard, LockRequest, LockTargets};
 pub(crate) use program::orchestration_code;
 pub use timer::Timer;
+
+pub use crate::store::records::instance::ReusePolicy;
 
 #[cfg(test)]
 mod tests;

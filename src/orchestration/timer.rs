@@ -25,7 +25,7 @@ impl Timer {
         Self(Awaited::open(Rc::clone(journal), claim))
     }
 
-    /// Names the timer for people, as [`ActivityCall::label`](crate::ActivityCall::label).
+    /// Names the timer for people, as [`ActivityCall::label`](crate::orchestration::ActivityCall::label).
     ///
     /// # Panics
     /// After an await: options are set where the timer is made.

@@ -69,16 +69,28 @@ async fn refused<T: std::fmt::Debug>(waiting: impl Future<Output = Result<T>>) {
 async fn a_full_hub_takes_orders_of_operators() {
     let (runtime, threads, client) = start(&Arc::new(Model::new()), 1);
     let full = Arc::clone(&runtime.shares[0].clients).acquire_many_owned(100).await;
-    let refused = client.entity::<Busy>("a").note().try_signal().await.unwrap_err();
+    let refused = client
+        .entity::<Busy>("a")
+        .note()
+        .refuse_when_full()
+        .signal()
+        .await
+        .unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Overloaded);
     let refused = client
-        .instance("nobody")
+        .untyped_orchestration("nobody")
         .terminate("it is in the way")
         .await
         .unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::NotFound, "it was looked for");
     drop(full);
-    client.entity::<Busy>("a").note().try_signal().await.unwrap();
+    client
+        .entity::<Busy>("a")
+        .note()
+        .refuse_when_full()
+        .signal()
+        .await
+        .unwrap();
     runtime.stop(Duration::ZERO);
     threads.join(Duration::ZERO).unwrap();
 }
@@ -104,7 +116,7 @@ async fn a_read_keeps_no_thread_while_a_write_takes_long() {
     while runtime.order.begun() == 0 {
         tokio::task::yield_now().await;
     }
-    let status = client.instance("o").status();
+    let status = client.untyped_orchestration("o").status();
     let mut status = Box::pin(status.into_future());
     // On this thread, which is the only one of tokio's.
     let told = std::future::poll_fn(|cx| std::task::Poll::Ready(status.as_mut().poll(cx))).await;

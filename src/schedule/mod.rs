@@ -10,4 +10,4 @@ mod timing;
 pub(crate) use entity::ScheduleEntity;
 pub(crate) use repair::{astray, plan_again};
 pub use schedules::{CreateSchedule, ScheduleInfo, SchedulePage, Schedules};
-pub use timing::{MissedRuns, Timing};
+pub use timing::{CatchUpPolicy, Recurrence};

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{check_name, check_tags};
-use crate::schedule::timing::{MissedRuns, Times, Timing};
+use crate::schedule::timing::{CatchUpPolicy, Recurrence, Times};
 use crate::store::records::instance::StartRecord;
 use crate::time::Timestamp;
 
@@ -17,24 +17,24 @@ pub(crate) struct Plan {
     /// JSON as text, so that it is handed on as it was given.
     pub(crate) input: String,
     pub(crate) tags: Vec<(String, String)>,
-    pub(crate) timing: Timing,
+    pub(crate) recurrence: Recurrence,
     pub(crate) from: Option<Timestamp>,
     pub(crate) until: Option<Timestamp>,
-    pub(crate) missed: MissedRuns,
+    pub(crate) catch_up: CatchUpPolicy,
 }
 
 impl Plan {
     /// A plan of which nothing is said but the most necessary.
-    pub(super) fn new(orchestration: &str, timing: Timing, input: String) -> Self {
+    pub(super) fn new(orchestration: &str, recurrence: Recurrence, input: String) -> Self {
         Self {
             orchestration: orchestration.to_owned(),
             version: None,
             input,
             tags: Vec::new(),
-            timing,
+            recurrence,
             from: None,
             until: None,
-            missed: MissedRuns::default(),
+            catch_up: CatchUpPolicy::default(),
         }
     }
 
@@ -43,8 +43,8 @@ impl Plan {
     /// # Errors
     /// [`ErrorKind::InvalidArguments`] for a broken pattern, policy or input, and [`ErrorKind::InvalidId`] for a name.
     pub(super) fn check(&self) -> Result<()> {
-        self.timing.parse(Timestamp(0))?;
-        self.missed.check()?;
+        self.recurrence.parse(Timestamp(0))?;
+        self.catch_up.check()?;
         check_name("name of an orchestration", &self.orchestration)?;
         check_tags(&self.tags)?;
         serde_json::from_str::<serde_json::Value>(&self.input).map_err(|reason| {
@@ -61,7 +61,7 @@ impl Plan {
 
     /// Its times. A period counts from its start time, or else from the creation of the schedule.
     pub(super) fn times(&self, created: Timestamp) -> Result<Times> {
-        self.timing.parse(self.from.unwrap_or(created))
+        self.recurrence.parse(self.from.unwrap_or(created))
     }
 
     /// The first run at `from` or later.
@@ -76,7 +76,7 @@ impl Plan {
         let last = self
             .until
             .map_or(now, |until| now.min(Timestamp(until.0.saturating_sub(1))));
-        Ok(self.missed.runs(&self.times(created)?, due, last))
+        Ok(self.catch_up.runs(&self.times(created)?, due, last))
     }
 
     /// What one run begins with.

@@ -12,7 +12,7 @@ use crate::id::InstanceId;
 use crate::orchestration::Orchestration;
 use crate::schedule::entity::{ScheduleEntity, check_id, run_id};
 use crate::schedule::plan::Plan;
-use crate::schedule::timing::{MissedRuns, Timing};
+use crate::schedule::timing::{CatchUpPolicy, Recurrence};
 use crate::time::Timestamp;
 use crate::{CallError, Entity};
 
@@ -44,13 +44,13 @@ pub struct ScheduleInfo {
     /// The tags of each run.
     pub tags: Vec<(String, String)>,
     /// When it runs.
-    pub timing: Timing,
+    pub recurrence: Recurrence,
     /// When its first run may be.
     pub from: Option<SystemTime>,
     /// Before which its last run is.
     pub until: Option<SystemTime>,
     /// What happens to runs that could not begin in time.
-    pub missed: MissedRuns,
+    pub catch_up: CatchUpPolicy,
     /// Whether it rests.
     pub paused: bool,
     /// When it was created.
@@ -98,12 +98,17 @@ impl Client {
 
 impl Schedules {
     /// Creates a schedule that starts orchestrations of the type `O`, in the type's own version.
-    pub fn create<O: Orchestration>(&self, id: impl Into<String>, timing: Timing, input: O::Input) -> CreateSchedule {
+    pub fn create<O: Orchestration>(
+        &self,
+        id: impl Into<String>,
+        recurrence: Recurrence,
+        input: O::Input,
+    ) -> CreateSchedule {
         let mut json = Vec::new();
         let written = (<O::Input as Argument>::CODE.write)(&input, &mut json);
         let plan = written.map(|()| Plan {
             version: Some(O::VERSION.to_owned()),
-            ..Plan::new(O::NAME, timing, String::from_utf8_lossy(&json).into_owned())
+            ..Plan::new(O::NAME, recurrence, String::from_utf8_lossy(&json).into_owned())
         });
         let plan = plan.map_err(|reason| {
             let text = format!("the input of `{}` does not serialise: {reason}", O::NAME);
@@ -117,17 +122,22 @@ impl Schedules {
     pub fn create_by_name(
         &self,
         id: impl Into<String>,
-        timing: Timing,
+        recurrence: Recurrence,
         name: impl AsRef<str>,
         input: serde_json::Value,
     ) -> CreateSchedule {
-        self.prepare(id, Ok(Plan::new(name.as_ref(), timing, input.to_string())), false)
+        self.prepare(id, Ok(Plan::new(name.as_ref(), recurrence, input.to_string())), false)
     }
 
     /// Replaces the whole plan of a schedule. It stays paused if it is, and keeps its counts. Runs that are due by now begin by
     /// the former plan.
-    pub fn update<O: Orchestration>(&self, id: impl Into<String>, timing: Timing, input: O::Input) -> CreateSchedule {
-        let mut update = self.create::<O>(id, timing, input);
+    pub fn update<O: Orchestration>(
+        &self,
+        id: impl Into<String>,
+        recurrence: Recurrence,
+        input: O::Input,
+    ) -> CreateSchedule {
+        let mut update = self.create::<O>(id, recurrence, input);
         update.update = true;
         update
     }
@@ -136,11 +146,11 @@ impl Schedules {
     pub fn update_by_name(
         &self,
         id: impl Into<String>,
-        timing: Timing,
+        recurrence: Recurrence,
         name: impl AsRef<str>,
         input: serde_json::Value,
     ) -> CreateSchedule {
-        self.prepare(id, Ok(Plan::new(name.as_ref(), timing, input.to_string())), true)
+        self.prepare(id, Ok(Plan::new(name.as_ref(), recurrence, input.to_string())), true)
     }
 
     fn prepare(&self, id: impl Into<String>, plan: Result<Plan>, update: bool) -> CreateSchedule {
@@ -251,9 +261,9 @@ impl CreateSchedule {
         self
     }
 
-    /// What happens to runs that could not begin in time: [`MissedRuns::RunOnce`] if nothing is said.
-    pub fn missed_runs(mut self, policy: MissedRuns) -> Self {
-        self.set(|plan| plan.missed = policy);
+    /// What happens to runs that could not begin in time: [`CatchUpPolicy::RunOnce`] if nothing is said.
+    pub fn catch_up(mut self, policy: CatchUpPolicy) -> Self {
+        self.set(|plan| plan.catch_up = policy);
         self
     }
 
@@ -334,10 +344,10 @@ impl ScheduleInfo {
             version: plan.version,
             input: plan.input,
             tags: plan.tags,
-            timing: plan.timing,
+            recurrence: plan.recurrence,
             from: plan.from.map(SystemTime::from),
             until: plan.until.map(SystemTime::from),
-            missed: plan.missed,
+            catch_up: plan.catch_up,
             paused: course.paused,
             created: course.created.into(),
             next_run: next.map(SystemTime::from),

@@ -15,7 +15,7 @@ use crate::time::Timestamp;
 /// When a schedule runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub enum Timing {
+pub enum Recurrence {
     /// Again and again after this long, counted from the schedule's start time or, if it has none, from its creation. At
     /// least a millisecond.
     Every(Duration),
@@ -26,7 +26,7 @@ pub enum Timing {
 /// What happens to runs that could not begin in time, because the hub was closed or the schedule busy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub enum MissedRuns {
+pub enum CatchUpPolicy {
     /// A run that is more than a minute late is left out; of several late ones only the newest counts.
     Skip,
     /// The newest one runs, however late, and those before it are left out.
@@ -48,8 +48,8 @@ const SECOND: u64 = 1_000;
 /// The most runs that may begin at one time. Each is a message of one operation.
 pub(super) const MAX_CATCH_UP: u32 = 1_000;
 
-impl Timing {
-    /// A cron pattern, in UTC: see [`Timing::Cron`]. It is checked when the schedule is created.
+impl Recurrence {
+    /// A cron pattern, in UTC: see [`Recurrence::Cron`]. It is checked when the schedule is created.
     pub fn cron(pattern: impl Into<String>) -> Self {
         Self::Cron(pattern.into())
     }
@@ -75,17 +75,17 @@ impl Timing {
     }
 }
 
-impl FromStr for Timing {
+impl FromStr for Recurrence {
     type Err = Error;
 
     /// Reads a cron pattern.
     fn from_str(pattern: &str) -> Result<Self> {
-        let timing = Self::cron(pattern);
-        timing.parse(Timestamp(0)).map(|_| timing)
+        let recurrence = Self::cron(pattern);
+        recurrence.parse(Timestamp(0)).map(|_| recurrence)
     }
 }
 
-impl MissedRuns {
+impl CatchUpPolicy {
     pub(super) fn check(self) -> Result<()> {
         match self {
             Self::RunAll { at_most } if !(1..=MAX_CATCH_UP).contains(&at_most) => Err(refused(&format!(
@@ -109,7 +109,7 @@ impl MissedRuns {
     }
 }
 
-/// The times of a [`Timing`], ready to be asked.
+/// The times of a [`Recurrence`], ready to be asked.
 #[derive(Debug)]
 pub(super) enum Times {
     /// All times that are a multiple of the period away from the anchor, before it as well: a schedule may have been created
@@ -198,14 +198,14 @@ mod tests {
         Timestamp::from(SystemTime::from(text.parse::<jiff::Timestamp>().unwrap()))
     }
 
-    fn times(timing: &Timing, anchor: &str) -> Times {
-        timing.parse(at(anchor)).unwrap()
+    fn times(recurrence: &Recurrence, anchor: &str) -> Times {
+        recurrence.parse(at(anchor)).unwrap()
     }
 
     /// The next run of a period lies on the grid that the schedule's beginning is on, and a time on the grid counts itself.
     #[test]
     fn a_period_keeps_its_grid() {
-        let times = times(&Timing::Every(Duration::from_secs(90)), "2026-01-01T00:00:00Z");
+        let times = times(&Recurrence::Every(Duration::from_secs(90)), "2026-01-01T00:00:00Z");
         for (from, next) in [
             ("2025-12-31T23:58:31Z", "2026-01-01T00:00:00Z"),
             ("2025-12-31T23:58:29.999Z", "2025-12-31T23:58:30Z"),
@@ -228,7 +228,7 @@ mod tests {
             ("0 0 29 2 *", "2026-01-01T00:00:00Z", Some("2028-02-29T00:00:00Z")),
             ("0 0 30 2 *", "2026-01-01T00:00:00Z", None),
         ] {
-            let times = times(&Timing::cron(pattern), from);
+            let times = times(&Recurrence::cron(pattern), from);
             assert_eq!(
                 times.first(at(from)).map(rfc3339).as_deref(),
                 next,
@@ -237,45 +237,52 @@ mod tests {
         }
     }
 
-    /// What is wrong with a timing is told with the pattern, before anything is stored.
+    /// What is wrong with a recurrence is told with the pattern, before anything is stored.
     #[test]
     fn a_broken_timing_is_refused_with_its_reason() {
-        for (timing, reason) in [
-            (Timing::cron(""), "the cron pattern ``"),
-            (Timing::cron("61 * * * *"), "the cron pattern `61 * * * *`"),
-            (Timing::cron("every day"), "the cron pattern `every day`"),
-            (Timing::Every(Duration::from_micros(5)), "every 0 ms"),
-            (Timing::Every(Duration::MAX), "too long"),
+        for (recurrence, reason) in [
+            (Recurrence::cron(""), "the cron pattern ``"),
+            (Recurrence::cron("61 * * * *"), "the cron pattern `61 * * * *`"),
+            (Recurrence::cron("every day"), "the cron pattern `every day`"),
+            (Recurrence::Every(Duration::from_micros(5)), "every 0 ms"),
+            (Recurrence::Every(Duration::MAX), "too long"),
         ] {
-            let error = timing.parse(Timestamp(0)).unwrap_err();
+            let error = recurrence.parse(Timestamp(0)).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidArguments);
             assert!(error.to_string().contains(reason), "{error}");
         }
-        assert!(MissedRuns::RunAll { at_most: 0 }.check().is_err());
-        assert!(MissedRuns::RunAll { at_most: 1_001 }.check().is_err());
+        assert!(CatchUpPolicy::RunAll { at_most: 0 }.check().is_err());
+        assert!(CatchUpPolicy::RunAll { at_most: 1_001 }.check().is_err());
     }
 
     /// After the hub was away for hours each policy starts what it promises: nothing old, the newest, or the newest few.
     #[test]
     fn missed_runs_follow_their_policy() {
-        for timing in [Timing::Every(Duration::from_secs(3_600)), Timing::cron("0 * * * *")] {
-            let times = times(&timing, "2026-01-01T00:00:00Z");
+        for recurrence in [
+            Recurrence::Every(Duration::from_secs(3_600)),
+            Recurrence::cron("0 * * * *"),
+        ] {
+            let times = times(&recurrence, "2026-01-01T00:00:00Z");
             let (due, now) = (at("2026-01-01T02:00:00Z"), at("2026-01-01T09:30:00Z"));
-            let runs = |policy: MissedRuns, now| -> Vec<String> {
+            let runs = |policy: CatchUpPolicy, now| -> Vec<String> {
                 policy.runs(&times, due, now).into_iter().map(rfc3339).collect()
             };
-            assert!(runs(MissedRuns::Skip, now).is_empty());
+            assert!(runs(CatchUpPolicy::Skip, now).is_empty());
             assert_eq!(
-                runs(MissedRuns::Skip, at("2026-01-01T09:00:59Z")),
+                runs(CatchUpPolicy::Skip, at("2026-01-01T09:00:59Z")),
                 ["2026-01-01T09:00:00Z"]
             );
-            assert_eq!(runs(MissedRuns::RunOnce, now), ["2026-01-01T09:00:00Z"]);
+            assert_eq!(runs(CatchUpPolicy::RunOnce, now), ["2026-01-01T09:00:00Z"]);
             assert_eq!(
-                runs(MissedRuns::RunAll { at_most: 3 }, now),
+                runs(CatchUpPolicy::RunAll { at_most: 3 }, now),
                 ["2026-01-01T07:00:00Z", "2026-01-01T08:00:00Z", "2026-01-01T09:00:00Z"]
             );
-            assert_eq!(runs(MissedRuns::RunAll { at_most: 100 }, now).len(), 8);
-            for policy in [MissedRuns::Skip, MissedRuns::RunOnce, MissedRuns::RunAll { at_most: 9 }] {
+            assert_eq!(runs(CatchUpPolicy::RunAll { at_most: 100 }, now).len(), 8);
+            for policy in [
+                CatchUpPolicy::Skip,
+                CatchUpPolicy::RunOnce,
+                CatchUpPolicy::RunAll { at_most: 9 },
+            ] {
                 assert_eq!(runs(policy, due), ["2026-01-01T02:00:00Z"], "{policy:?}");
             }
         }

@@ -1,13 +1,13 @@
 //! The changes of one commit, encoded as the log stores them.
 //!
-//! A change is one byte that says what it is, the length of the key and, unless it is a deletion, that of the value, both in
-//! LEB128; then the key and the value. The encoding is part of the stored format.
+//! A change is encoded as one byte for its kind, the length of the key, the length of the value, the key and the value.
+//! Lengths are LEB128. A deletion has neither value nor value length. The encoding is part of the stored format.
 
 const DELETE: u8 = 1;
 const PUT: u8 = 2;
 const INSERT: u8 = 3;
 
-/// The changes of one commit, in order, in one piece of memory.
+/// The changes of one commit, in order, in one contiguous buffer.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Batch {
     bytes: Vec<u8>,
@@ -21,7 +21,8 @@ pub(crate) enum Change<'a> {
         key: &'a [u8],
         value: &'a [u8],
     },
-    /// As `Put`, of a key that is not in the store. If it is deleted before it reaches its place, nothing is left of it.
+    /// Like `Put`, for a key that is not in the store. If the key is deleted before it reaches the base, neither change
+    /// is written there.
     Insert {
         key: &'a [u8],
         value: &'a [u8],
@@ -32,7 +33,7 @@ pub(crate) enum Change<'a> {
 }
 
 impl<'a> Change<'a> {
-    /// The key and what it holds after the change; nothing if it is deleted.
+    /// Returns the key and its value after the change, or `None` as the value if the key is deleted.
     #[cfg(any(feature = "rocksdb", test))]
     pub(crate) fn parts(self) -> (&'a [u8], Option<&'a [u8]>) {
         match self {
@@ -68,34 +69,34 @@ impl Batch {
         self.append(INSERT, key, Some(value));
     }
 
-    /// Removes `key`, whether it is there or not.
+    /// Removes `key`, whether it exists or not.
     pub(crate) fn delete(&mut self, key: &[u8]) {
         self.append(DELETE, key, None);
     }
 
-    /// The changes in the order in which they were made.
+    /// Returns the changes in the order in which they were made.
     pub(crate) fn changes(&self) -> Changes<'_> {
         Changes::of(&self.bytes)
     }
 
-    /// The changes as they are stored.
+    /// Returns the encoded changes, as they are stored.
     #[cfg(any(feature = "rocksdb", test))]
     pub(crate) fn encoded(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Forgets all changes and keeps the memory for others.
+    /// Removes all changes and keeps the allocated memory.
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
         self.len = 0;
     }
 
-    /// Gives back memory over `bytes`.
+    /// Releases memory beyond `bytes`.
     pub(crate) fn shrink_to(&mut self, bytes: usize) {
         self.bytes.shrink_to(bytes);
     }
 
-    /// How many changes there are.
+    /// Returns the number of changes.
     pub(crate) fn len(&self) -> usize {
         self.len
     }
@@ -104,7 +105,7 @@ impl Batch {
         self.len == 0
     }
 
-    /// The bytes of all changes.
+    /// Returns the encoded size of all changes in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.len()
     }
@@ -121,19 +122,20 @@ impl Batch {
     }
 }
 
-/// The changes of a batch, one after the other.
+/// An iterator over the changes of a batch.
 #[derive(Clone, Debug)]
 pub(crate) struct Changes<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Changes<'a> {
-    /// The changes that are stored in these bytes.
+    /// Returns an iterator over the changes stored in `bytes`.
     pub(crate) fn of(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
-    /// Whether there is nothing behind the last change. If it is not so at the end, the bytes are not those of changes.
+    /// Returns `true` if no bytes follow the last change. If bytes remain when the iterator is exhausted, they are not
+    /// valid changes.
     #[cfg(feature = "rocksdb")]
     pub(crate) fn is_at_end(&self) -> bool {
         self.rest.is_empty()
@@ -176,7 +178,7 @@ fn length(bytes: &mut &[u8]) -> Option<usize> {
 mod tests {
     use super::*;
 
-    /// The encoding is stored, so it does not change by accident.
+    /// The encoding is part of the stored format and must not change by accident.
     #[test]
     fn changes_have_these_bytes() {
         let mut batch = Batch::default();
@@ -206,9 +208,9 @@ mod tests {
         assert_eq!((batch.len(), batch.bytes()), (3, expected.len()));
     }
 
-    /// Bytes that are cut or are none of ours give no change that was not there.
+    /// Truncated or foreign bytes never decode to a change that was not written.
     #[test]
-    fn what_is_no_change_ends_the_changes() {
+    fn invalid_bytes_end_the_changes() {
         let mut batch = Batch::default();
         batch.put(b"key", b"value");
         for cut in 0..batch.bytes() {

@@ -1,4 +1,4 @@
-//! A store that is a log, with fronts over a base: what is written is in the log and in a front, and the base follows.
+//! A store that consists of a log, fronts and a base. A write goes to the log and to a front; the base follows later.
 //!
 //! ```text
 //! write ──► log, in memory ──► front                   (waits for no disk)
@@ -6,7 +6,7 @@
 //! work  ──► freeze the front ──► make it durable ──► base ──► trim the log
 //! ```
 //!
-//! The base always has exactly the commits up to one of them, and the log has everything behind that one.
+//! The base always has exactly the commits up to a certain commit, and the log has all commits after that one.
 
 use std::fmt;
 use std::ops::Range;
@@ -18,24 +18,24 @@ use super::{Batch, Reader, Visitor};
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::Log;
 
-/// What lies below the fronts: a store that takes rows in large, ordered portions.
+/// The store below the fronts, which takes rows in large, ordered portions.
 pub(super) trait Base: Reader + Send + Sync + fmt::Debug {
-    /// Takes in the rows of a front, all or none, and makes them durable.
+    /// Writes the rows of a front atomically and makes them durable.
     fn take(&self, front: &Front) -> Result<()>;
 
-    /// A view that later writes do not change.
+    /// Returns a view that later writes do not change.
     fn snapshot(&self) -> Box<dyn Reader + '_>;
 
-    /// Ends what runs in the background, and with it whatever [`take`](Self::take) waits for.
+    /// Stops the background work, which ends any wait inside [`take`](Self::take).
     fn stop(&self) {}
 }
 
-/// What is held in memory and left in the log until the base has it.
+/// Limits on the data that is kept in memory and in the log until the base has it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
-    /// Bytes of the front that takes in commits.
+    /// Size of the active front, in bytes.
     pub(super) front_bytes: usize,
-    /// Bytes of log that an open after a crash may have to read.
+    /// Size of the log that an open after a crash may have to read, in bytes.
     pub(super) log_bytes: u64,
 }
 
@@ -47,13 +47,13 @@ pub(super) struct Durable<L, B> {
     fronts: Fronts,
     bounds: Bounds,
     state: Mutex<State>,
-    /// Wakes the thread that works.
+    /// Wakes the worker thread.
     work: Condvar,
-    /// Tells that something has become durable, or reached the base, or failed.
+    /// Notified when something becomes durable, reaches the base or fails.
     moved: Condvar,
     failed: AtomicBool,
     stalls: AtomicU64,
-    /// Changes that were in fronts which the base has taken, and the rows that were left of them.
+    /// Changes in the fronts that the base has taken, and the rows that remained of them after merging.
     changes: AtomicU64,
     rows: AtomicU64,
 }
@@ -64,24 +64,25 @@ struct State {
     durable: u64,
     /// The newest commit that the base has.
     kept: u64,
-    /// The commit up to which somebody waits for the base.
+    /// The newest commit that a caller waits for the base to have.
     wanted: u64,
-    /// Whether the thread that works waits for work.
+    /// True while the worker thread waits for work.
     is_idle: bool,
-    /// How many threads wait for `moved`.
+    /// Number of threads that wait for `moved`.
     waiting: usize,
     is_stopping: bool,
     error: Option<Error>,
 }
 
-/// What the thread that works has to do next.
+/// The next task of the worker thread.
 enum Task {
     MakeRoom,
     Materialize,
     End,
 }
 
-/// Stops everything when a thread panics in the middle of it: what was begun is not finished, and nobody may build on it.
+/// Fails the store when a thread panics during an operation: the operation is unfinished, and later work must not rely
+/// on it.
 struct Panic<'a, L: Log, B: Base> {
     store: &'a Durable<L, B>,
 }
@@ -95,7 +96,7 @@ impl<L: Log, B: Base> Drop for Panic<'_, L, B> {
     }
 }
 
-/// What is known of a store beside its log.
+/// The state of a store besides its log.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Progress {
     pub(super) front_rows: u64,
@@ -108,7 +109,8 @@ pub(super) struct Progress {
 }
 
 impl<L: Log, B: Base> Durable<L, B> {
-    /// A store whose base has the commits up to `kept`, and whose `fronts` have the others; all of them are durable.
+    /// Creates a store whose base has the commits up to `kept` and whose `fronts` have the others. All of them are
+    /// durable.
     pub(super) fn new(log: L, base: B, fronts: Fronts, kept: u64, bounds: Bounds) -> Self {
         let durable = fronts.newest();
         Self {
@@ -134,7 +136,8 @@ impl<L: Log, B: Base> Durable<L, B> {
         }
     }
 
-    /// Writes the next commit: it is visible, and durable after the next sync. It waits only if the base cannot keep up.
+    /// Writes the next commit, which is visible immediately and durable after the next sync. It waits only if the base
+    /// cannot keep up.
     pub(super) fn write(&self, batch: &Batch) -> Result<()> {
         self.check()?;
         if self.is_full() {
@@ -145,27 +148,27 @@ impl<L: Log, B: Base> Durable<L, B> {
         Ok(())
     }
 
-    /// Makes everything durable that was written before the call. An error is final.
+    /// Makes every write that preceded the call durable. An error is final.
     pub(super) fn sync(&self) -> Result<()> {
         self.check()?;
         let _panic = Panic { store: self };
         match self.log.sync() {
             Ok(durable) => {
                 let mut state = self.state();
-                // Another thread may have synced more and come first.
+                // Another thread may have synced more commits and been faster.
                 state.durable = state.durable.max(durable);
                 self.stir(state);
                 Ok(())
             }
             Err(error) => {
                 self.fail(&error);
-                // Another thread may have failed before, with the error that is the cause of this one.
+                // Another thread may have failed first, with the error that caused this one.
                 self.check()
             }
         }
     }
 
-    /// Brings everything that is durable to the base, and waits until it is there.
+    /// Moves all durable commits to the base and waits until the base has them.
     pub(super) fn materialize(&self) -> Result<()> {
         let mut state = self.state();
         let wanted = state.durable;
@@ -199,7 +202,7 @@ impl<L: Log, B: Base> Durable<L, B> {
         }
     }
 
-    /// Why nothing more is written, if so.
+    /// Returns the error that stopped the store, if any.
     fn check(&self) -> Result<()> {
         if !self.failed.load(Ordering::Acquire) {
             return Ok(());
@@ -208,7 +211,7 @@ impl<L: Log, B: Base> Durable<L, B> {
         Err(error.unwrap_or_else(|| Error::new(ErrorKind::Poisoned, "the store has failed; open the hub again")))
     }
 
-    /// Stops everything with an error.
+    /// Fails the store with an error. The first error wins.
     fn fail(&self, error: &Error) {
         let mut state = self.state();
         state.error.get_or_insert_with(|| error.clone());
@@ -218,12 +221,12 @@ impl<L: Log, B: Base> Durable<L, B> {
         self.work.notify_all();
     }
 
-    /// Whether a write has to wait: the base is behind, or so much is not durable.
+    /// Returns `true` if a write has to wait because the base is behind or too much data is not durable.
     fn is_full(&self) -> bool {
         let (size, log) = (self.fronts.size(), self.log.stats());
         size.active_bytes >= 2 * self.bounds.front_bytes
             || log.unsynced_bytes >= self.bounds.front_bytes as u64
-            // With no rows in the fronts, what is left of the log is a segment in which nothing is needed.
+            // With no rows in the fronts, the rest of the log is a segment without needed records.
             || log.live_bytes >= 2 * self.bounds.log_bytes && size.rows > 0
     }
 
@@ -233,7 +236,7 @@ impl<L: Log, B: Base> Durable<L, B> {
         self.wait(self.state(), |_| !self.is_full())
     }
 
-    /// Waits until something is so.
+    /// Waits until `is_so` returns `true`.
     fn wait(&self, mut state: MutexGuard<'_, State>, is_so: impl Fn(&State) -> bool) -> Result<()> {
         loop {
             if let Some(error) = &state.error {
@@ -251,7 +254,7 @@ impl<L: Log, B: Base> Durable<L, B> {
         }
     }
 
-    /// Wakes whoever waits for what has just changed.
+    /// Wakes the threads that wait for the change that was just made.
     fn stir(&self, mut state: MutexGuard<'_, State>) {
         let (is_waited_for, is_idle) = (state.waiting > 0, state.is_idle);
         let has_work = is_idle && self.next(&state).is_some();
@@ -267,7 +270,7 @@ impl<L: Log, B: Base> Durable<L, B> {
         }
     }
 
-    /// The next thing to do, if there is one.
+    /// Returns the next task, if there is one.
     fn next(&self, state: &State) -> Option<Task> {
         if state.is_stopping || state.error.is_some() {
             return Some(Task::End);
@@ -282,7 +285,7 @@ impl<L: Log, B: Base> Durable<L, B> {
         (is_due && self.fronts.newest() > state.kept).then_some(Task::Materialize)
     }
 
-    /// Does what there is to do behind the writes, until [`stop`](Self::stop) or an error.
+    /// Runs the background tasks until [`stop`](Self::stop) or an error.
     pub(super) fn work(&self) {
         let _panic = Panic { store: self };
         loop {
@@ -297,7 +300,7 @@ impl<L: Log, B: Base> Durable<L, B> {
         }
     }
 
-    /// Lets [`work`](Self::work) come to an end.
+    /// Makes [`work`](Self::work) return.
     pub(super) fn stop(&self) {
         self.state().is_stopping = true;
         self.base.stop();
@@ -317,7 +320,7 @@ impl<L: Log, B: Base> Durable<L, B> {
         }
     }
 
-    /// Brings what was written until now to the base.
+    /// Moves all commits written so far to the base.
     fn materialize_next(&self) -> Result<()> {
         let (commit, front) = self.freeze();
         if let Some(front) = front {
@@ -326,17 +329,18 @@ impl<L: Log, B: Base> Durable<L, B> {
         self.keep(commit)
     }
 
-    /// Begins a new front, and returns the newest commit and the front that has it, unless the base has it already.
+    /// Begins a new front. Returns the newest commit and the front that has it, unless the base already has it.
     fn freeze(&self) -> (u64, Option<Arc<Front>>) {
         let frozen = self.fronts.freeze();
-        // Whoever waited for room has it now.
+        // Writers that waited for room can proceed.
         self.stir(self.state());
         frozen
     }
 
     /// Writes a front to the base.
     fn bring(&self, front: &Front) -> Result<()> {
-        // What is not durable in the log must not be in the base: a power loss would leave a gap between the two.
+        // The base must not have commits that are not durable in the log: a power loss would leave a gap between the
+        // two.
         if self.state().durable < front.commit() {
             self.sync()?;
         }
@@ -346,7 +350,7 @@ impl<L: Log, B: Base> Durable<L, B> {
         Ok(())
     }
 
-    /// Notes that the base has the commits up to `kept`, and gives up their front and their records.
+    /// Records that the base has the commits up to `kept`, and discards their front and their log records.
     fn keep(&self, kept: u64) -> Result<()> {
         self.fronts.retire();
         self.log.trim(kept)?;
@@ -356,7 +360,7 @@ impl<L: Log, B: Base> Durable<L, B> {
         Ok(())
     }
 
-    /// A thread that panicked leaves nothing half done here: each change is one assignment.
+    /// Ignores poisoning: each change is one assignment, so a panic leaves no partial change.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

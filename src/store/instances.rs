@@ -1,4 +1,4 @@
-//! Reading the row of an orchestration together with the turns that were written after it.
+//! Reads the row of an orchestration together with the turns that were written after it.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, PartitionId};
@@ -6,11 +6,13 @@ use crate::store::records::history::{Incoming, TurnRecord};
 use crate::store::records::instance::{InstanceRecord, OrchestrationStatus, StartRecord};
 use crate::store::{Reader, keys, records};
 
-/// How many turns of an orchestration may be ahead of its row. A turn that changes nothing else leaves the row as it is,
-/// which spares most orchestrations a write a turn; whoever reads the row reads these turns as well.
+/// Maximum number of turns by which an orchestration may be ahead of its row.
+///
+/// A turn that changes nothing else does not update the row, which saves most orchestrations one write per turn. Code
+/// that reads the row reads these turns as well.
 pub(crate) const TURNS_AHEAD: u32 = 8;
 
-/// The row of an orchestration, as of now.
+/// Returns the current row of an orchestration.
 pub(crate) fn instance(reader: &dyn Reader, partition: PartitionId, id: &InstanceId) -> Result<Option<InstanceRecord>> {
     let Some(row) = reader.get(&keys::instance(partition, id))? else {
         return Ok(None);
@@ -20,11 +22,11 @@ pub(crate) fn instance(reader: &dyn Reader, partition: PartitionId, id: &Instanc
     Ok(Some(record))
 }
 
-/// What began, or will begin, the execution that an orchestration is in. It is known as long as the orchestration: from the
-/// first turn, and before that turn from its own row.
+/// Returns the start of an orchestration's current execution. It is stored in the first turn and, before that turn, in
+/// a row of its own.
 ///
 /// # Errors
-/// [`ErrorKind::Corrupted`] if neither is there.
+/// Returns an error of kind [`ErrorKind::Corrupted`] if neither exists.
 pub(crate) fn start_of(
     reader: &dyn Reader,
     partition: PartitionId,
@@ -51,14 +53,14 @@ pub(crate) fn start_of(
     })
 }
 
-/// Adds to a row what the turns say that were written after it.
+/// Updates a row with the turns that were written after it.
 pub(crate) fn catch_up(
     reader: &dyn Reader,
     partition: PartitionId,
     id: &InstanceId,
     record: &mut InstanceRecord,
 ) -> Result<()> {
-    // In any other status it has no turns, or they are known: what changes the status writes the row.
+    // In any other status, the row is current: it has no turns, or the change of the status wrote the row.
     if !matches!(
         record.status,
         OrchestrationStatus::Running | OrchestrationStatus::Suspended
@@ -86,8 +88,7 @@ mod tests {
     use crate::store::{Batch, Model, Store};
     use crate::time::Timestamp;
 
-    /// A row and the turns after it say what a row of this moment would say, however many turns there are and wherever the clock
-    /// was set meanwhile.
+    /// A row and the turns after it equal a current row, regardless of the number of turns and of changes to the clock.
     #[test]
     fn turns_after_the_row_count() {
         for (known, all) in [(0, 1), (1, 1), (1, 5), (2, 2 + TURNS_AHEAD), (1, 3 * TURNS_AHEAD)] {

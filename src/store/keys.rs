@@ -1,7 +1,8 @@
-//! The keys of every table. Big-endian, so that byte order is numeric order, and prefixed by partition.
+//! The keys of every table. Numbers are big-endian, so byte order is numeric order. Keys are prefixed with the
+//! partition.
 //!
-//! A key is `partition (2 bytes) | table (1 byte) | the rest`. Ids hold no control characters, so a zero byte ends one.
-//! The layout is part of the stored format.
+//! A key is `partition (2 bytes) | table (1 byte) | rest`. Ids contain no control characters, so a zero byte ends an
+//! id. The layout is part of the stored format.
 
 use std::ops::Range;
 
@@ -10,7 +11,8 @@ use crate::store::records::Place;
 use crate::store::records::instance::OrchestrationStatus;
 use crate::time::Timestamp;
 
-/// The row that every commit writes: shorter than any other key, so it sorts first and collides with none.
+/// The key of the row that every commit writes. It is shorter than any other key, so it sorts first and collides with
+/// none.
 pub(crate) const COMMIT: [u8; 1] = [0];
 
 /// The end of an id inside a key.
@@ -22,7 +24,7 @@ const END: u8 = 0;
 pub(crate) enum Table {
     Partition = 0x01,
     State = 0x10,
-    /// Messages that pass the queue: see `Message::is_urgent`. They stand before the others and are looked at first.
+    /// Messages that bypass the queue (see `Message::is_urgent`). They sort before the others and are read first.
     Urgent = 0x1f,
     Message = 0x20,
     Timer = 0x30,
@@ -51,7 +53,7 @@ pub(crate) enum Table {
 
 #[cfg(any(feature = "rocksdb", test))]
 impl Table {
-    /// All of them, in the order of their bytes.
+    /// All tables, in the order of their bytes.
     pub(crate) const ALL: [Self; 26] = [
         Self::Partition,
         Self::State,
@@ -82,7 +84,7 @@ impl Table {
     ];
 }
 
-/// Partition and table of a key; nothing if it is of no table.
+/// Returns the partition and table of a key, or `None` if the key belongs to no table.
 #[cfg(any(feature = "rocksdb", test))]
 pub(crate) fn partition_and_table(key: &[u8]) -> Option<(PartitionId, Table)> {
     let (partition, rest) = key.split_first_chunk()?;
@@ -91,7 +93,7 @@ pub(crate) fn partition_and_table(key: &[u8]) -> Option<(PartitionId, Table)> {
     Some((PartitionId(u16::from_be_bytes(*partition)), table))
 }
 
-/// All rows of a partition, of whatever table.
+/// All rows of a partition, in all tables.
 #[cfg(feature = "rocksdb")]
 pub(crate) fn rows_of(partition: PartitionId) -> Range<Vec<u8>> {
     let first = partition.0.to_be_bytes().to_vec();
@@ -112,7 +114,7 @@ fn table(partition: PartitionId, table: Table, capacity: usize) -> Vec<u8> {
 /// The rows whose keys begin with `prefix`.
 fn beginning_with(prefix: Vec<u8>) -> Range<Vec<u8>> {
     let mut end = prefix.clone();
-    // The last byte of a prefix is a table, an id's byte or the zero that ends an id: below 0xff in UTF-8.
+    // The last byte of a prefix is a table, a byte of an id or the zero that ends an id. In UTF-8 each is below 0xff.
     if let Some(last) = end.last_mut() {
         *last += 1;
     }
@@ -131,7 +133,7 @@ pub(crate) fn state(partition: PartitionId, id: &InstanceId) -> Vec<u8> {
     key
 }
 
-/// Writes the key of [`state`] over `key`.
+/// Replaces `key` with the key of [`state`].
 pub(crate) fn put_state(key: &mut Vec<u8>, partition: PartitionId, id: &InstanceId) {
     key.clear();
     key.extend_from_slice(&partition.0.to_be_bytes());
@@ -146,14 +148,14 @@ pub(crate) fn states(partition: PartitionId, prefix: &str) -> Range<Vec<u8>> {
     beginning_with(key)
 }
 
-/// The id in the key of a state, a quarantine row, a message or the name of a timer.
+/// Returns the id in the key of a state, a quarantine row, a message or the name of a timer.
 pub(crate) fn id_of(key: &[u8]) -> Option<&str> {
     let rest = key.get(3..)?;
     let end = rest.iter().position(|byte| *byte == END).unwrap_or(rest.len());
     std::str::from_utf8(&rest[..end]).ok()
 }
 
-/// The first key of `key`'s table behind all entities of type `name`.
+/// The first key in the table of `key` after all entities of type `name`.
 pub(crate) fn after_name(key: &[u8], name: &str) -> Vec<u8> {
     let table = key.get(..3).unwrap_or_default();
     beginning_with([table, b"@", name.as_bytes(), b"@"].concat()).end
@@ -184,7 +186,7 @@ pub(crate) fn message(partition: PartitionId, id: &InstanceId, message: MessageI
     key
 }
 
-/// The messages of one instance from `first` on.
+/// The messages of one instance, starting with `first`.
 pub(crate) fn messages_of(partition: PartitionId, id: &InstanceId, first: MessageId) -> Range<Vec<u8>> {
     let mut range = beginning_with(id_row(partition, Table::Message, id, 0));
     range.start = message(partition, id, first);
@@ -196,12 +198,12 @@ pub(crate) fn messages(partition: PartitionId) -> Range<Vec<u8>> {
     beginning_with(table(partition, Table::Message, 0))
 }
 
-/// All messages of a partition, those first that pass the queue.
+/// All messages of a partition. Those that bypass the queue come first.
 pub(crate) fn all_messages(partition: PartitionId) -> Range<Vec<u8>> {
     urgents(partition).start..messages(partition).end
 }
 
-/// The first key of `key`'s table behind all rows of the instance in it.
+/// The first key in the table of `key` after all rows of the instance in `key`.
 pub(crate) fn after_id(key: &[u8]) -> Vec<u8> {
     let rest = key.get(3..).unwrap_or_default();
     let end = rest.iter().position(|byte| *byte == END).unwrap_or(rest.len());
@@ -210,34 +212,34 @@ pub(crate) fn after_id(key: &[u8]) -> Vec<u8> {
     after
 }
 
-/// All messages of a partition whose receivers are entities.
+/// All messages of a partition that are addressed to entities.
 pub(crate) fn messages_of_entities(partition: PartitionId) -> Range<Vec<u8>> {
     beginning_with(entities_of(partition, Table::Message))
 }
 
-/// All messages of a partition for entities that pass their queues.
+/// All messages of a partition that are addressed to entities and bypass the queue.
 pub(crate) fn urgents_of_entities(partition: PartitionId) -> Range<Vec<u8>> {
     beginning_with(entities_of(partition, Table::Urgent))
 }
 
-/// The names of all scheduled operations of a partition whose receivers are entities.
+/// The names of all scheduled operations of a partition that are addressed to entities.
 pub(crate) fn timer_names_of_entities(partition: PartitionId) -> Range<Vec<u8>> {
     beginning_with(entities_of(partition, Table::TimerName))
 }
 
-/// What the rows of a table begin with that belong to entities.
+/// The key prefix of the rows of a table that belong to entities.
 fn entities_of(partition: PartitionId, kind: Table) -> Vec<u8> {
     let mut key = table(partition, kind, 1);
     key.push(b'@');
     key
 }
 
-/// The first key behind all messages of one instance.
+/// The first key after all messages of one instance.
 pub(crate) fn after_messages_of(partition: PartitionId, id: &InstanceId) -> Vec<u8> {
     beginning_with(id_row(partition, Table::Message, id, 0)).end
 }
 
-/// The message id at the end of a message's or a dead letter's key.
+/// Returns the message id at the end of the key of a message or a dead letter.
 pub(crate) fn message_id_of(key: &[u8]) -> Option<MessageId> {
     let at = key.len().checked_sub(12)?;
     let (batch, index) = key[at..].split_at(8);
@@ -247,7 +249,7 @@ pub(crate) fn message_id_of(key: &[u8]) -> Option<MessageId> {
     })
 }
 
-/// A scheduled operation, in the order of its due time.
+/// A scheduled operation, ordered by its due time.
 pub(crate) fn timer(partition: PartitionId, due: Timestamp, id: &InstanceId, name: &str) -> Vec<u8> {
     let mut key = table(partition, Table::Timer, 9 + id.as_str().len() + name.len());
     key.extend_from_slice(&due.0.to_be_bytes());
@@ -270,7 +272,7 @@ pub(crate) fn timers(partition: PartitionId) -> Range<Vec<u8>> {
     beginning_with(table(partition, Table::Timer, 0))
 }
 
-/// Due time, id and name in the key of a timer.
+/// Returns the due time, id and name in the key of a timer.
 pub(crate) fn timer_parts(key: &[u8]) -> Option<(Timestamp, &str, &str)> {
     let due = u64::from_be_bytes(key.get(3..11)?.try_into().ok()?);
     let rest = std::str::from_utf8(key.get(11..)?).ok()?;
@@ -278,22 +280,22 @@ pub(crate) fn timer_parts(key: &[u8]) -> Option<(Timestamp, &str, &str)> {
     Some((Timestamp(due), id, name))
 }
 
-/// When the scheduled operation of this name is due.
+/// The due time of the scheduled operation of this name.
 pub(crate) fn timer_name(partition: PartitionId, id: &InstanceId, name: &str) -> Vec<u8> {
     let mut key = id_row(partition, Table::TimerName, id, name.len());
     key.extend_from_slice(name.as_bytes());
     key
 }
 
-/// What a request id of a client led to.
+/// The outcome of a client's request id.
 pub(crate) fn request(partition: PartitionId, id: &InstanceId, request: &str) -> Vec<u8> {
     let mut key = id_row(partition, Table::Request, id, request.len());
     key.extend_from_slice(request.as_bytes());
     key
 }
 
-/// The place of a request row among those of its partition: in the order in which they were written, whatever the clock
-/// said, with the time at which it was.
+/// The place of a request row among those of its partition. Places follow the order in which the rows were written,
+/// regardless of the clock, and include the time of the write.
 pub(crate) fn request_age(partition: PartitionId, place: Place, id: &InstanceId, request: &str) -> Vec<u8> {
     let mut key = table(partition, Table::RequestAge, 21 + id.as_str().len() + request.len());
     put_place(&mut key, place);
@@ -308,7 +310,7 @@ pub(crate) fn request_ages(partition: PartitionId) -> Range<Vec<u8>> {
     beginning_with(table(partition, Table::RequestAge, 0))
 }
 
-/// Place, and the id with its request, in the key of a request's age.
+/// Returns the place, the id and the request in the key of a request's age.
 pub(crate) fn request_age_parts(key: &[u8]) -> Option<(Place, &str, &str)> {
     let (place, rest) = place_of(key)?;
     let (id, request) = rest.split_once('\0')?;
@@ -320,7 +322,7 @@ fn put_place(key: &mut Vec<u8>, place: Place) {
     key.extend_from_slice(&place.since.0.to_be_bytes());
 }
 
-/// The place that a key begins with, and the text behind it.
+/// Returns the place at the beginning of a key and the text after it.
 fn place_of(key: &[u8]) -> Option<(Place, &str)> {
     let since = u64::from_be_bytes(key.get(15..23)?.try_into().ok()?);
     let place = Place {
@@ -342,8 +344,8 @@ pub(crate) fn dead_letters(partition: PartitionId) -> Range<Vec<u8>> {
     beginning_with(table(partition, Table::DeadLetter, 0))
 }
 
-/// The place of a dead letter among those of its partition, with the entity that it was for. What is kept and what goes is
-/// decided here, without a look at what may be large.
+/// The place of a dead letter among those of its partition, with the entity that it was addressed to. Retention is
+/// decided from these rows, without reading the dead letters, which may be large.
 pub(crate) fn dead_letter_age(partition: PartitionId, place: Place, target: &str) -> Vec<u8> {
     let mut key = table(partition, Table::DeadLetterAge, 20 + target.len());
     put_place(&mut key, place);
@@ -356,17 +358,17 @@ pub(crate) fn dead_letter_ages(partition: PartitionId) -> Range<Vec<u8>> {
     beginning_with(table(partition, Table::DeadLetterAge, 0))
 }
 
-/// Place and target in the key of a dead letter's age.
+/// Returns the place and target in the key of a dead letter's age.
 pub(crate) fn dead_letter_age_parts(key: &[u8]) -> Option<(Place, &str)> {
     place_of(key)
 }
 
-/// Why an instance is quarantined.
+/// The quarantine row of an instance.
 pub(crate) fn quarantine(partition: PartitionId, id: &InstanceId) -> Vec<u8> {
     whole_id(partition, Table::Quarantine, id)
 }
 
-/// The quarantined entities of a partition: of its quarantined instances those that are no orchestrations.
+/// The quarantined entities of a partition: its quarantined instances without the orchestrations.
 pub(crate) fn quarantined_entities(partition: PartitionId) -> Range<Vec<u8>> {
     let mut key = table(partition, Table::Quarantine, 1);
     key.push(b'@');
@@ -378,7 +380,7 @@ pub(crate) fn quarantines(partition: PartitionId) -> Range<Vec<u8>> {
     beginning_with(table(partition, Table::Quarantine, 0))
 }
 
-/// A message that waits for an instance and passes its queue.
+/// A message that waits for an instance and bypasses its queue.
 pub(crate) fn urgent(partition: PartitionId, id: &InstanceId, message: MessageId) -> Vec<u8> {
     let mut key = id_row(partition, Table::Urgent, id, 12);
     put_message_id(&mut key, message);
@@ -395,7 +397,7 @@ pub(crate) fn urgents(partition: PartitionId) -> Range<Vec<u8>> {
     beginning_with(table(partition, Table::Urgent, 0))
 }
 
-/// Who holds the lock of an entity.
+/// The holder of the lock of an entity.
 pub(crate) fn lock(partition: PartitionId, id: &InstanceId) -> Vec<u8> {
     whole_id(partition, Table::Lock, id)
 }
@@ -417,7 +419,7 @@ pub(crate) fn instances(partition: PartitionId, prefix: &str) -> Range<Vec<u8>> 
     beginning_with(key)
 }
 
-/// What an orchestration began with, or will begin with, while its execution has no turn.
+/// The start of an orchestration whose execution has no turn yet.
 pub(crate) fn start(partition: PartitionId, id: &InstanceId) -> Vec<u8> {
     whole_id(partition, Table::Start, id)
 }
@@ -430,7 +432,7 @@ pub(crate) fn turn(partition: PartitionId, id: &InstanceId, execution: Execution
     key
 }
 
-/// The turns of an execution from `first` up to but not with `end`.
+/// The turns of an execution whose numbers are in `turns`.
 pub(crate) fn turns(
     partition: PartitionId,
     id: &InstanceId,
@@ -440,7 +442,7 @@ pub(crate) fn turns(
     turn(partition, id, execution, turns.start)..turn(partition, id, execution, turns.end)
 }
 
-/// How an orchestration ended.
+/// The end of an orchestration.
 pub(crate) fn end(partition: PartitionId, id: &InstanceId) -> Vec<u8> {
     whole_id(partition, Table::End, id)
 }
@@ -450,7 +452,7 @@ pub(crate) fn custom_status(partition: PartitionId, id: &InstanceId) -> Vec<u8> 
     whole_id(partition, Table::CustomStatus, id)
 }
 
-/// An orchestration under its status and the time at which it was created.
+/// An orchestration under its status and creation time.
 pub(crate) fn status(
     partition: PartitionId,
     status: OrchestrationStatus,
@@ -464,14 +466,14 @@ pub(crate) fn status(
     key
 }
 
-/// The orchestrations of a partition with this status, by the time at which they were created.
+/// The orchestrations of a partition with this status, ordered by creation time.
 pub(crate) fn statuses(partition: PartitionId, status: OrchestrationStatus) -> Range<Vec<u8>> {
     let mut key = table(partition, Table::Status, 1);
     key.push(status as u8);
     beginning_with(key)
 }
 
-/// Time of creation and id in the key of a status.
+/// Returns the creation time and id in the key of a status.
 pub(crate) fn status_parts(key: &[u8]) -> Option<(Timestamp, &str)> {
     let created = u64::from_be_bytes(key.get(4..12)?.try_into().ok()?);
     Some((Timestamp(created), std::str::from_utf8(key.get(12..)?).ok()?))
@@ -490,7 +492,7 @@ pub(crate) fn activities(partition: PartitionId) -> Range<Vec<u8>> {
     beginning_with(table(partition, Table::Activity, 0))
 }
 
-/// Id, execution and sequence in the key of an activity.
+/// Returns the id, execution and sequence in the key of an activity.
 pub(crate) fn activity_parts(key: &[u8]) -> Option<(&str, ExecutionId, Sequence)> {
     let at = key.len().checked_sub(24)?;
     let (execution, sequence) = key[at..].split_at(16);
@@ -501,7 +503,7 @@ pub(crate) fn activity_parts(key: &[u8]) -> Option<(&str, ExecutionId, Sequence)
     ))
 }
 
-/// A name and a version of which orchestrations were started in this partition.
+/// A name and version with which orchestrations were started in a partition.
 pub(crate) fn orchestration_name(partition: PartitionId, name: &str, version: &str) -> Vec<u8> {
     let mut key = table(partition, Table::OrchestrationName, name.len() + 1 + version.len());
     key.extend_from_slice(name.as_bytes());
@@ -510,12 +512,12 @@ pub(crate) fn orchestration_name(partition: PartitionId, name: &str, version: &s
     key
 }
 
-/// All names and versions of which orchestrations were started in a partition.
+/// All names and versions with which orchestrations were started in a partition.
 pub(crate) fn orchestration_names(partition: PartitionId) -> Range<Vec<u8>> {
     beginning_with(table(partition, Table::OrchestrationName, 0))
 }
 
-/// Name and version in the key of such a row.
+/// Returns the name and version in the key of such a row.
 pub(crate) fn orchestration_name_parts(key: &[u8]) -> Option<(&str, &str)> {
     std::str::from_utf8(key.get(3..)?).ok()?.split_once('\0')
 }
@@ -533,19 +535,19 @@ pub(crate) fn early_events(partition: PartitionId) -> Range<Vec<u8>> {
     beginning_with(table(partition, Table::EarlyEvent, 0))
 }
 
-/// The small row beside such an event, by which it is found, counted and removed.
+/// The small row for such an event, through which the event is found, counted and removed.
 pub(crate) fn early_place(partition: PartitionId, id: &InstanceId, message: MessageId) -> Vec<u8> {
     let mut key = id_row(partition, Table::EarlyPlace, id, 12);
     put_message_id(&mut key, message);
     key
 }
 
-/// The rows beside the events that wait for one orchestration, oldest first.
+/// The small rows for the events that wait for one orchestration, oldest first.
 pub(crate) fn early_places_of(partition: PartitionId, id: &InstanceId) -> Range<Vec<u8>> {
     beginning_with(id_row(partition, Table::EarlyPlace, id, 0))
 }
 
-/// An event that waits for an orchestration, under the time until which it does.
+/// An event that waits for an orchestration, under its expiry time.
 pub(crate) fn early_expiry(partition: PartitionId, expires: Timestamp, id: &InstanceId, message: MessageId) -> Vec<u8> {
     let mut key = table(partition, Table::EarlyExpiry, 21 + id.as_str().len());
     key.extend_from_slice(&expires.0.to_be_bytes());
@@ -555,12 +557,12 @@ pub(crate) fn early_expiry(partition: PartitionId, expires: Timestamp, id: &Inst
     key
 }
 
-/// The events of a partition that wait for orchestrations, by the time until which they do.
+/// The events of a partition that wait for orchestrations, ordered by expiry time.
 pub(crate) fn early_expiries(partition: PartitionId) -> Range<Vec<u8>> {
     beginning_with(table(partition, Table::EarlyExpiry, 0))
 }
 
-/// Time, id and message in the key of such a row.
+/// Returns the expiry time, id and message in the key of such a row.
 pub(crate) fn early_expiry_parts(key: &[u8]) -> Option<(Timestamp, &str, MessageId)> {
     let expires = u64::from_be_bytes(key.get(3..11)?.try_into().ok()?);
     let (id, message) = key.get(11..)?.split_at_checked(key.len().checked_sub(24)?)?;
@@ -572,7 +574,7 @@ pub(crate) fn early_expiry_parts(key: &[u8]) -> Option<(Timestamp, &str, Message
     ))
 }
 
-/// How many events wait for one orchestration.
+/// The number of events that wait for one orchestration.
 pub(crate) fn early_count(partition: PartitionId, id: &InstanceId) -> Vec<u8> {
     whole_id(partition, Table::EarlyCount, id)
 }
@@ -587,7 +589,7 @@ pub(crate) fn all_early_left(partition: PartitionId) -> Range<Vec<u8>> {
     beginning_with(table(partition, Table::EarlyLeft, 0))
 }
 
-/// A sub-orchestration that an orchestration waited for, with the order that the child began with.
+/// A sub-orchestration that an orchestration waited for, with the order that started the child.
 pub(crate) fn child(partition: PartitionId, parent: &InstanceId, child: &InstanceId, order: MessageId) -> Vec<u8> {
     let mut key = id_row(partition, Table::Child, parent, child.as_str().len() + 13);
     key.extend_from_slice(child.as_str().as_bytes());
@@ -607,14 +609,14 @@ pub(crate) fn children(partition: PartitionId) -> Range<Vec<u8>> {
     beginning_with(table(partition, Table::Child, 0))
 }
 
-/// Parent, child and order in the key of such a row.
+/// Returns the parent, child and order in the key of such a row.
 pub(crate) fn child_parts(key: &[u8]) -> Option<(&str, &str, MessageId)> {
     let (ids, order) = key.get(3..)?.split_at_checked(key.len().checked_sub(15)?)?;
     let (parent, child) = std::str::from_utf8(ids.strip_suffix(&[END])?).ok()?.split_once('\0')?;
     Some((parent, child, message_id_of(order)?))
 }
 
-/// The first key behind `key`.
+/// The first key after `key`.
 pub(crate) fn behind(mut key: Vec<u8>) -> Vec<u8> {
     key.push(0);
     key

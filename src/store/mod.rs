@@ -1,9 +1,9 @@
-//! What is on disk: one trait, its two implementations, the keys and the records.
+//! Storage: the [`Store`] trait, its two implementations, the keys and the records.
 
 mod batch;
 #[cfg(feature = "rocksdb")]
 pub(crate) mod directory;
-// Without RocksDB only the simulation uses them.
+// Without RocksDB, only the simulation uses these modules.
 #[cfg(any(feature = "rocksdb", test))]
 #[cfg_attr(not(feature = "rocksdb"), allow(dead_code))]
 mod durable;
@@ -40,20 +40,22 @@ use crate::error::Result;
 /// A key and its value.
 pub(crate) type Row = (Vec<u8>, Vec<u8>);
 
-/// Reads of one consistent state of the store, or of its newest one.
+/// Reads from a consistent view of the store, or from its newest state.
 pub(crate) trait Reader {
-    /// The value of `key`.
+    /// Returns the value of `key`.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>>;
 
-    /// The values of `keys`, in their order.
+    /// Returns the values of `keys`, in the same order.
     fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>>;
 
-    /// Shows the rows of `range` to `visitor`, in key order, until it has seen enough. Nothing is copied.
-    /// The visitor must not use the store: it may be locked meanwhile.
+    /// Passes the rows of `range` to `visitor` in key order, without copying, until the visitor breaks.
+    /// The visitor must not use the store, which may be locked during the call.
     fn visit(&self, range: Range<Vec<u8>>, visitor: &mut Visitor<'_>) -> Result<()>;
 
-    /// Returns the first `limit` rows of `range`, in key order. Only for tables whose rows are small or whose number is: where
-    /// rows may be as large as a payload, [`page`](Self::page) bounds the memory.
+    /// Returns the first `limit` rows of `range`, in key order.
+    ///
+    /// Use it only for tables with few or small rows. Where rows may be as large as a payload, [`page`](Self::page)
+    /// bounds the memory.
     fn scan(&self, range: Range<Vec<u8>>, limit: usize) -> Result<Vec<Row>> {
         let bounds = PageBounds {
             rows: limit,
@@ -62,7 +64,7 @@ pub(crate) trait Reader {
         Ok(self.page(range, bounds)?.rows)
     }
 
-    /// Returns the first rows of `range`, in key order, as far as `bounds` allow.
+    /// Returns the first rows of `range`, in key order, within `bounds`.
     fn page(&self, range: Range<Vec<u8>>, bounds: PageBounds) -> Result<Page> {
         let mut page = Page::default();
         if bounds.rows == 0 {
@@ -81,7 +83,7 @@ pub(crate) trait Reader {
         Ok(page)
     }
 
-    /// Returns the first `limit` keys of `range`, in order, whatever their values weigh.
+    /// Returns the first `limit` keys of `range`, in order, regardless of the size of their values.
     fn keys(&self, range: Range<Vec<u8>>, limit: usize) -> Result<Vec<Vec<u8>>> {
         let mut keys = Vec::new();
         if limit == 0 {
@@ -104,91 +106,92 @@ pub(crate) trait Reader {
     }
 }
 
-/// Looks at a key and its value, and says whether it wants to see the next ones.
+/// A callback that receives a key and its value and decides whether the visit continues.
 pub(crate) type Visitor<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
 
-/// The most that one read brings into memory.
+/// Limits on the rows that one read loads into memory.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PageBounds {
     pub(crate) rows: usize,
-    /// A page ends with the row that reaches this size, so that there is always one row.
+    /// A page ends with the row that reaches this size, so it has at least one row.
     pub(crate) bytes: usize,
 }
 
 impl PageBounds {
-    /// A page that is worth a read and does not weigh on the memory.
+    /// A page large enough to be worth a read and small enough for memory.
     pub(crate) const USUAL: Self = Self {
         rows: 256,
         bytes: 1 << 20,
     };
 }
 
-/// The rows that one read brought.
+/// The rows that one read returned.
 #[derive(Debug, Default)]
 pub(crate) struct Page {
     pub(crate) rows: Vec<Row>,
-    /// The size of all keys and values.
+    /// The total size of the keys and values.
     pub(crate) bytes: usize,
-    /// Whether the bounds ended it, so that more rows may follow.
+    /// True if the bounds ended the page, so more rows may follow.
     pub(crate) full: bool,
 }
 
-/// The store under a hub. Every error of `write`, `sync` and `acknowledge` is final: the caller poisons the hub and never
-/// tries again.
+/// The store of a hub. Every error of `write`, `sync` and `acknowledge` is final: the caller poisons the hub and never
+/// retries.
 pub(crate) trait Store: Reader + Send + Sync + fmt::Debug {
-    /// Appends one batch to the log as the next commit, whole or not at all, and makes it visible to reads. It is not durable
-    /// yet.
+    /// Appends one batch atomically to the log as the next commit and makes it visible to reads. The batch is not
+    /// durable yet.
     fn write(&self, batch: &Batch) -> Result<()>;
 
-    /// Makes everything durable that was written before the call.
+    /// Makes every write that preceded the call durable.
     fn sync(&self) -> Result<()>;
 
-    /// Remembers outside the log, for the next open, that `commit` is durable. Called after `sync` and before anyone
-    /// hears of it.
+    /// Records outside the log, for the next open, that `commit` is durable. The caller calls it after `sync` and
+    /// before it reports the commit to anyone.
     ///
-    /// From here on it outlives the process; it outlives a power loss with the first call that comes a second after the
-    /// last one that did. So the caller repeats its last call when a second has passed without commits, which costs
-    /// nothing if there is nothing to do.
+    /// The mark survives the end of the process immediately. It survives a power loss only if it is flushed, and a call
+    /// flushes it when the last flush was at least a second ago. Therefore the caller repeats its last call after a
+    /// second without commits; the repeated call is free if there is nothing to flush.
     fn acknowledge(&self, commit: u64) -> Result<()>;
 
-    /// A consistent view that later writes do not change.
+    /// Returns a consistent view that later writes do not change.
     fn snapshot(&self) -> Box<dyn Reader + '_>;
 
-    /// Makes a consistent copy of everything that is durable in a new directory; `commit` is the newest one known to be durable.
+    /// Copies all durable data consistently to a new directory. `commit` is the newest commit known to be durable.
     fn checkpoint(&self, directory: &Path, commit: u64) -> Result<()>;
 
-    /// What the store has done and holds.
+    /// Returns the statistics of the store.
     fn stats(&self) -> StoreStats;
 
-    /// Notes outside the log, for the next open, that the process has given up the store in an orderly way: whatever ran was
-    /// not running in a crash. It is called for a store that is not closed, also for one that has failed.
+    /// Records outside the log, for the next open, that the process abandoned the store in an orderly way. Activities
+    /// that were running then do not count as running during a crash. It is called for a store that is not closed,
+    /// including one that has failed.
     fn leave(&self) -> Result<()> {
         Ok(())
     }
 
-    /// Writes what is in memory to its place and marks the store as closed cleanly; `commit` is the newest one.
+    /// Flushes memory to disk and marks the store as cleanly closed. `commit` is the newest commit.
     fn close(&self, commit: u64) -> Result<()>;
 }
 
-/// What a store has done since it was opened, and what it holds in memory.
+/// Statistics of a store: its work since it was opened, and its memory.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct StoreStats {
-    /// Bytes that were appended to the log.
+    /// Bytes appended to the log.
     pub(crate) wal_bytes: u64,
-    /// Bytes of the log that an open after a kill would have to read, about.
+    /// Approximate number of log bytes that an open after a kill would have to read.
     pub(crate) wal_live_bytes: u64,
-    /// Memory for cached blocks, in bytes.
+    /// Memory of cached blocks, in bytes.
     pub(crate) block_cache_bytes: u64,
     /// Rows in memory that RocksDB does not have yet.
     pub(crate) front_rows: u64,
-    /// Memory for these rows, in bytes.
+    /// Memory of these rows, in bytes.
     pub(crate) front_bytes: u64,
     /// Commits that RocksDB does not have yet.
     pub(crate) front_lag: u64,
-    /// How often a write had to wait because RocksDB or the disk was behind.
+    /// Number of writes that had to wait because RocksDB or the disk was behind.
     pub(crate) front_stalls: u64,
-    /// Changes of the commits that RocksDB has taken in.
+    /// Changes in the commits that were written to RocksDB.
     pub(crate) materialized_changes: u64,
-    /// Rows that were left of these changes, and were written.
+    /// Rows that remained of these changes after merging and were written.
     pub(crate) materialized_rows: u64,
 }

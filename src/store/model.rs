@@ -1,4 +1,4 @@
-//! The store in memory: for simulation, where it crashes on demand, and for hubs without a disk.
+//! The in-memory store, for hubs without a disk and for simulation, where it crashes on demand.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -8,20 +8,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::{Batch, Change, Reader, Store, StoreStats, Visitor};
 use crate::error::{Error, ErrorKind, Result};
 
-/// All rows, shared with the snapshots: a write copies them only while a snapshot is alive.
+/// All rows, shared with the snapshots. A write copies them only while a snapshot is alive.
 type Rows = Arc<BTreeMap<Vec<u8>, Vec<u8>>>;
 
-/// What takes one written batch back: each changed key and what it held before, in the order of the changes.
+/// The undo record of one written batch: each changed key and its previous value, in the order of the changes.
 type Undo = Vec<(Vec<u8>, Option<Vec<u8>>)>;
 
-/// A store that holds everything in memory and knows what a crash would leave of it.
+/// A store that holds everything in memory and knows what would survive a crash.
 ///
-/// It keeps the newest rows and, for each batch since the last sync, how to take it back; so a sync costs nothing and
-/// the rows exist once.
+/// It keeps the newest rows and an undo record for each batch since the last sync. So a sync is free and the rows exist
+/// only once.
 #[derive(Debug, Default)]
 pub(crate) struct Model {
     state: Mutex<State>,
-    /// Held by a test while writes are to take long.
+    /// Held by a test to delay writes.
     stall: Mutex<()>,
 }
 
@@ -34,14 +34,14 @@ struct State {
     faults: Faults,
 }
 
-/// The failures that a test has ordered.
+/// The failures that a test has requested.
 #[derive(Debug, Default)]
 struct Faults {
-    /// How many more writes succeed; `None` is all.
+    /// Number of further writes that succeed. `None` means all.
     writes: Option<u64>,
-    /// How many more syncs succeed; `None` is all.
+    /// Number of further syncs that succeed. `None` means all.
     syncs: Option<u64>,
-    /// Set by the first failure: like RocksDB, the store then refuses everything that would change it.
+    /// Set by the first failure. Like RocksDB, the store then refuses every change.
     failed: bool,
 }
 
@@ -50,7 +50,7 @@ impl Model {
         Self::default()
     }
 
-    /// A panic while the lock was held cannot leave half a batch that matters: the test that panicked is over.
+    /// Ignores poisoning: a panic may leave half a batch, but the test that panicked is over.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -67,7 +67,7 @@ impl Faults {
         self.fail_if(due, "sync")
     }
 
-    /// Whether the ordered failure is due now.
+    /// Returns `true` if the requested failure is due now.
     fn count_down(left: &mut Option<u64>) -> bool {
         match left {
             None => false,
@@ -84,34 +84,35 @@ impl Faults {
         if self.failed {
             return Err(Error::new(
                 ErrorKind::Io,
-                format!("the in-memory store fails this {what} because a test ordered it"),
+                format!("the in-memory store fails this {what} because a test requested it"),
             ));
         }
         Ok(())
     }
 }
 
-/// What tests see and order.
+/// Inspection and faults for tests.
 #[cfg(test)]
 impl Model {
-    /// How many batches a crash could take away: those written since the last sync.
+    /// Returns the number of batches that a crash could lose: those written since the last sync.
     pub(crate) fn unsynced(&self) -> usize {
         self.state().unsynced.len()
     }
 
-    /// The commit that was acknowledged last.
+    /// Returns the commit that was acknowledged last.
     pub(crate) fn acknowledged(&self) -> u64 {
         self.state().acknowledged
     }
 
-    /// The commit with which the store was closed, if it was.
+    /// Returns the commit with which the store was closed, if it was.
     pub(crate) fn closed(&self) -> Option<u64> {
         self.state().closed
     }
 
-    /// What a crash leaves: everything up to the last sync and the first `keep` batches after it.
+    /// Returns the store after a crash: everything up to the last sync and the first `keep` batches after it.
     ///
-    /// The store itself is as before, so that one moment can crash in several ways; ordered faults are not inherited.
+    /// The store itself is unchanged, so a test can crash the same state in several ways. Requested faults are not
+    /// inherited.
     pub(crate) fn crash(&self, keep: usize) -> Self {
         let state = self.state();
         let mut rows = BTreeMap::clone(&state.rows);
@@ -134,12 +135,12 @@ impl Model {
         }
     }
 
-    /// Lets `succeed` more writes through; the one after them fails, and from then on everything that writes.
+    /// Lets `succeed` more writes pass. The write after them fails, and from then on every change.
     pub(crate) fn fail_write_after(&self, succeed: u64) {
         self.state().faults.writes = Some(succeed);
     }
 
-    /// Takes back the failures that were ordered and have not happened.
+    /// Withdraws the requested failures that have not happened.
     pub(crate) fn withdraw_faults(&self) {
         let faults = &mut self.state().faults;
         (faults.writes, faults.syncs) = (None, None);
@@ -149,12 +150,12 @@ impl Model {
         BTreeMap::clone(&self.state().rows)
     }
 
-    /// Keeps writes waiting until the guard is dropped.
+    /// Blocks writes until the guard is dropped.
     pub(crate) fn stall(&self) -> MutexGuard<'_, ()> {
         self.stall.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets `succeed` more syncs through; the one after them fails, and from then on everything that writes.
+    /// Lets `succeed` more syncs pass. The sync after them fails, and from then on every change.
     pub(crate) fn fail_sync_after(&self, succeed: u64) {
         self.state().faults.syncs = Some(succeed);
     }
@@ -172,7 +173,7 @@ impl Store for Model {
                 Change::Put { key, value } => (key.to_vec(), rows.insert(key.to_vec(), value.to_vec())),
                 Change::Insert { key, value } => {
                     let before = rows.insert(key.to_vec(), value.to_vec());
-                    debug_assert!(before.is_none(), "{key:?} was inserted and is there already");
+                    debug_assert!(before.is_none(), "{key:?} was inserted but already exists");
                     (key.to_vec(), before)
                 }
                 Change::Delete { key } => (key.to_vec(), rows.remove(key)),
@@ -233,7 +234,7 @@ impl Reader for Model {
     }
 }
 
-/// The rows of one moment.
+/// The rows at one point in time.
 struct Snapshot(Rows);
 
 impl Reader for Snapshot {
@@ -256,7 +257,7 @@ fn get_many(rows: &Rows, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
 }
 
 fn visit(rows: &Rows, range: Range<Vec<u8>>, visitor: &mut Visitor<'_>) {
-    // `BTreeMap::range` panics on a range that ends before it begins; RocksDB finds nothing in it, and so do we.
+    // `BTreeMap::range` panics on a range that ends before it begins. RocksDB finds no rows in such a range.
     if range.is_empty() {
         return;
     }

@@ -1,4 +1,5 @@
-//! The values of every table: one version byte, then `postcard`. User payloads are JSON that nothing here parses.
+//! The values of every table: one version byte, then `postcard`. User payloads are JSON that this module does not
+//! parse.
 
 pub(crate) mod history;
 pub(crate) mod instance;
@@ -15,24 +16,24 @@ use crate::store::records::instance::{LockOrder, Order};
 use crate::time::{ClockRecord, Timestamp};
 use crate::trace::TraceContext;
 
-/// The version byte that every record of this build begins with.
+/// The first byte of every record of this build.
 const VERSION: u8 = 1;
 
 /// The row that every commit writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct CommitRecord {
-    /// The commit's number. The first is 1 and there are no gaps.
+    /// Number of the commit. The first commit is 1, and there are no gaps.
     pub(crate) number: u64,
-    /// The first batch number that was not given out when the commit was written.
+    /// The first batch number that was not assigned when the commit was written.
     pub(crate) next_batch: u64,
-    /// The hub's clock when the commit was written.
+    /// The clock of the hub when the commit was written.
     pub(crate) clock: ClockRecord,
-    /// The number of partitions, by which all rows are placed.
+    /// Number of partitions, which determines the placement of all rows.
     pub(crate) partitions: u16,
 }
 
 impl CommitRecord {
-    /// What comes before the first commit of a hub with so many partitions.
+    /// Returns the record before the first commit of a hub with this number of partitions.
     pub(crate) fn before_the_first(partitions: u16) -> Self {
         Self {
             number: 0,
@@ -46,24 +47,24 @@ impl CommitRecord {
 /// The state of an entity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct StateRecord<'a> {
-    /// When the state was last written.
+    /// Time of the last write of the state.
     pub(crate) changed: Timestamp,
     /// The user's JSON.
     #[serde(borrow, with = "serde_bytes")]
     pub(crate) state: &'a [u8],
 }
 
-/// What a message asks of its receiver.
+/// The action that a message requests from its receiver.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Action {
-    /// Run an operation, now.
+    /// Run an operation immediately.
     Operation {
         operation: Cow<'static, str>,
-        /// A JSON object, by name.
+        /// A JSON object with the arguments by name.
         #[serde(with = "serde_bytes")]
         arguments: Vec<u8>,
     },
-    /// Run an operation when `due` has come. A timer of this name that waits already is replaced.
+    /// Run an operation at `due`. Replaces a waiting timer of the same name.
     Schedule {
         timer: String,
         due: Timestamp,
@@ -71,16 +72,16 @@ pub(crate) enum Action {
         #[serde(with = "serde_bytes")]
         arguments: Vec<u8>,
     },
-    /// Forget the scheduled operation of this name, if it has not fired.
+    /// Remove the scheduled operation of this name, if it has not fired.
     Cancel { timer: String },
-    /// Something about the lock of an entity.
+    /// Change the lock of an entity.
     Lock(Box<LockOrder>),
-    /// Something for an orchestration.
+    /// Deliver an order to an orchestration.
     Order(Box<Order>),
 }
 
 impl Action {
-    /// The operation, or the orchestration, that it asks for, where it asks for one.
+    /// Returns the name of the requested operation or orchestration, if the action requests one.
     pub(crate) fn asks_for(&self) -> Option<&str> {
         match self {
             Self::Operation { operation, .. } | Self::Schedule { operation, .. } => Some(operation),
@@ -93,19 +94,19 @@ impl Action {
     }
 }
 
-/// A message that waits.
+/// A waiting message.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct MessageRecord {
-    /// The sender, or nothing for a client.
+    /// The sender, or `None` for a client.
     pub(crate) source: Option<String>,
-    /// Which step of the sender, an orchestration, waits for the answer.
+    /// The step of the sending orchestration that waits for the answer.
     pub(crate) step: Option<StepRef>,
     pub(crate) action: Action,
-    /// Whether somebody waited for the answer: a call that fails is no dead letter.
+    /// True if a caller waits for the answer. A failed call does not become a dead letter.
     pub(crate) call: bool,
-    /// The client's request id, whose row the answer has to go to.
+    /// The client's request id, whose row receives the answer.
     pub(crate) request: Option<String>,
-    /// The trace that it belongs to.
+    /// The trace that the message belongs to.
     pub(crate) trace: Option<Box<TraceContext>>,
 }
 
@@ -114,23 +115,23 @@ pub(crate) struct MessageRecord {
 pub(crate) struct StepRef {
     pub(crate) execution: ExecutionId,
     pub(crate) sequence: Sequence,
-    /// The lock under which it calls, inside a critical section.
+    /// The lock under which the step calls, inside a critical section.
     pub(crate) lock: Option<Sequence>,
 }
 
-/// Something that is sent to an instance when its time has come.
+/// An action that is sent to an instance when it is due.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct TimerRecord {
     pub(crate) source: Option<String>,
     pub(crate) action: Action,
-    /// The trace that whoever set it belongs to.
+    /// The trace of the code that set the timer.
     pub(crate) trace: Option<Box<TraceContext>>,
 }
 
-/// What a request id led to.
+/// The outcome of a request id.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RequestRecord {
-    /// Tells whether a retry asks for the same.
+    /// Shows whether a retry repeats the same request.
     pub(crate) fingerprint: u64,
     pub(crate) place: Place,
     pub(crate) outcome: RequestOutcome,
@@ -139,23 +140,23 @@ pub(crate) struct RequestRecord {
 /// The place of a row among those of its kind in a partition, which are removed in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Place {
-    /// Rises from row to row, whatever the clock says.
+    /// Increases from row to row, regardless of the clock.
     pub(crate) number: MessageId,
     pub(crate) since: Timestamp,
 }
 
-/// How far a request has come.
+/// The progress of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum RequestOutcome {
     /// The call waits as a message row.
     Waiting,
-    /// The signal was taken in.
+    /// The signal was accepted.
     Accepted,
     /// The call was answered.
     Answer(#[serde(with = "serde_bytes")] Vec<u8>),
     /// The operation returned `Err`.
     Returned(Failure),
-    /// The runtime met something else.
+    /// The runtime failed the call.
     Runtime { kind: ErrorKind, message: String },
 }
 
@@ -164,15 +165,15 @@ pub(crate) enum RequestOutcome {
 pub(crate) struct DeadLetterRecord {
     pub(crate) source: Option<String>,
     pub(crate) target: String,
-    /// What it asked for: an operation, or the start of an orchestration.
+    /// The requested action: an operation, or the start of an orchestration.
     pub(crate) action: Action,
     pub(crate) reason: String,
     pub(crate) died: Timestamp,
-    /// The trace that it belongs to.
+    /// The trace that the message belongs to.
     pub(crate) trace: Option<Box<TraceContext>>,
 }
 
-/// Why an instance is quarantined.
+/// The reason and start of an instance's quarantine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct QuarantineRecord {
     pub(crate) reason: String,
@@ -185,23 +186,24 @@ pub(crate) struct PartitionRecord {
     pub(crate) requests: u64,
     pub(crate) dead_letters: u64,
     pub(crate) early_events: u64,
-    /// The bytes of these events.
+    /// Total size of these events in bytes.
     pub(crate) early_bytes: u64,
 }
 
-/// Writes a record over `bytes`.
+/// Replaces `bytes` with an encoded record.
 ///
 /// # Errors
-/// None of the records here can fail to serialise; the error keeps the signature honest.
+/// Returns an error of kind [`ErrorKind::Serialization`] if the record cannot be serialized, which no record of this
+/// module causes.
 pub(crate) fn encode_into<R: Serialize>(record: &R, bytes: &mut Vec<u8>) -> Result<()> {
     bytes.clear();
     bytes.push(VERSION);
     postcard::serialize_with_flavor(record, Appended(bytes))
-        .map_err(|error| Error::new(ErrorKind::Serialization, "a record does not serialise").with_source(error))
+        .map_err(|error| Error::new(ErrorKind::Serialization, "a record cannot be serialized").with_source(error))
 }
 
-/// Lets `postcard` append to bytes that are there. Its own way to do so appends one piece after the other by way of an
-/// iterator, which costs several times as much.
+/// Lets `postcard` append to existing bytes. The flavor that `postcard` provides appends piece by piece through an
+/// iterator, which is several times slower.
 struct Appended<'a>(&'a mut Vec<u8>);
 
 impl Flavor for Appended<'_> {
@@ -222,21 +224,21 @@ impl Flavor for Appended<'_> {
     }
 }
 
-/// A record's bytes.
+/// Encodes a record.
 ///
 /// # Errors
-/// As [`encode_into`].
+/// Returns the errors of [`encode_into`].
 pub(crate) fn encode<R: Serialize>(record: &R) -> Result<Vec<u8>> {
-    // Most records are shorter, so that few of them move while they grow.
+    // Most records are shorter, so the buffer rarely reallocates.
     let mut bytes = Vec::with_capacity(128);
     encode_into(record, &mut bytes)?;
     Ok(bytes)
 }
 
-/// Reads a record; `what` names it in the error.
+/// Decodes a record. `what` names the record in the error.
 ///
 /// # Errors
-/// [`ErrorKind::Corrupted`] if the bytes are no record of this kind and version.
+/// Returns an error of kind [`ErrorKind::Corrupted`] if the bytes are not a record of this type and version.
 pub(crate) fn decode<'a, R: Deserialize<'a>>(bytes: &'a [u8], what: &str) -> Result<R> {
     match bytes.split_first() {
         Some((&VERSION, rest)) => postcard::from_bytes(rest).map_err(|error| {
@@ -248,7 +250,7 @@ pub(crate) fn decode<'a, R: Deserialize<'a>>(bytes: &'a [u8], what: &str) -> Res
         }),
         Some((version, _)) => Err(Error::new(
             ErrorKind::Corrupted,
-            format!("a stored {what} has record version {version} and this build knows {VERSION}"),
+            format!("a stored {what} has record version {version}, but this build supports only {VERSION}"),
         )),
         None => Err(Error::new(ErrorKind::Corrupted, format!("a stored {what} is empty"))),
     }
@@ -260,8 +262,8 @@ mod tests {
     use crate::failure::Cause;
     use crate::time::{Doubt, SetBack};
 
-    /// The record has these bytes, and these bytes are this record. What was stored once has to be read for ever, so a
-    /// line here may be added and none may be changed.
+    /// Asserts that the record encodes to these bytes and decodes from them. Stored records must remain readable
+    /// forever, so lines may be added to these tests but not changed.
     #[track_caller]
     pub(super) fn pinned<R>(record: &R, bytes: &'static [u8])
     where
@@ -272,7 +274,7 @@ mod tests {
         assert_eq!(decode::<R>(bytes, "record").unwrap(), *record);
     }
 
-    /// A trace context, and its bytes.
+    /// A trace context. Its bytes are `TRACE`.
     pub(super) fn trace() -> Box<TraceContext> {
         let parent = "00-000102030405060708090a0b0c0d0e0f-1011121314151617-01";
         Box::new(TraceContext::parse(parent, Some("a=1")).unwrap())
@@ -474,7 +476,7 @@ mod tests {
         pinned(&request(runtime), b"\x01\x01\x03\x04\x02\x04\x08\x01m");
     }
 
-    /// A kind is stored as its place in the list, so a new one goes to the end.
+    /// An error kind is stored as its position in the enum, so a new kind must be appended.
     #[test]
     fn the_places_of_error_kinds_are_pinned() {
         pinned(&ErrorKind::InvalidId, b"\x01\x00");
@@ -514,9 +516,9 @@ mod tests {
         pinned(&ErrorKind::Stopped, b"\x01\x22");
     }
 
-    /// Bytes that are no record are an error that names what they should have been, never a panic or a wrong record.
+    /// Invalid bytes fail with an error that names the expected record. They cause neither a panic nor a wrong record.
     #[test]
-    fn bytes_that_are_no_record_are_refused() {
+    fn invalid_records_are_refused() {
         let message = encode(&MessageRecord {
             source: None,
             step: None,
@@ -533,7 +535,9 @@ mod tests {
         }
         let error = decode::<CommitRecord>(b"\x02\x01\x01", "commit").unwrap_err();
         assert!(
-            error.to_string().contains("record version 2 and this build knows 1"),
+            error
+                .to_string()
+                .contains("record version 2, but this build supports only 1"),
             "{error}"
         );
     }

@@ -1,8 +1,8 @@
-"""Drives a served hub with the client that Azure publishes for Durable Functions in Python, unchanged.
+"""Drives a served hub with the unmodified Python client of Azure Durable Functions.
 
-    drive.py URL        URL is that of the hub, with the base path
+        drive.py URL        URL of the hub, with the base path
 
-The hub is that of tests/azure_client.rs. Each step says what it checks; the first one that fails ends the program.
+The hub is the one of tests/azure_client.rs. The first step that fails ends the program.
 """
 
 import asyncio
@@ -16,12 +16,12 @@ from azure.durable_functions.models.utils import http_utils
 
 Status = OrchestrationRuntimeStatus
 
-# What stands for the id in the URLs that Azure's host gives its clients.
+# The placeholder for the instance ID in the URLs that the Azure host passes to its clients.
 PLACEHOLDER = "INSTANCEID"
 
 
 def binding(url):
-    """What Azure's host hands to a function that asks for a client."""
+    """Returns the client binding that the Azure host passes to a function."""
     instance = f"{url}/instances/{PLACEHOLDER}"
     return json.dumps(
         {
@@ -42,7 +42,7 @@ def binding(url):
 
 
 async def status_of(client, instance, *wanted, **shown):
-    """Polls until an instance has one of these statuses."""
+    """Polls until an instance has one of the wanted statuses."""
     for _ in range(400):
         status = await client.get_status(instance, **shown)
         if status.runtime_status in wanted:
@@ -56,13 +56,13 @@ def equal(found, expected):
 
 
 async def refused(awaitable, words):
-    """The client turns the answer into an exception with these words."""
+    """Asserts that the client raises an exception whose text contains `words`."""
     try:
         answer = await awaitable
     except Exception as error:
-        assert words in str(error), f"{error!r} does not say {words!r}"
+        assert words in str(error), f"{error!r} does not contain {words!r}"
     else:
-        raise AssertionError(f"it was not refused: {answer!r}")
+        raise AssertionError(f"the request was accepted: {answer!r}")
 
 
 async def start_and_poll(client):
@@ -76,8 +76,8 @@ async def start_and_poll(client):
     assert now - timedelta(minutes=5) < status.created_time <= status.last_updated_time, status.to_json()
 
 
-async def start_under_an_id(client):
-    # Without a slash: this client does not encode the ids that it puts into paths.
+async def start_with_an_id(client):
+    # Without a slash, because this client does not encode the IDs in paths.
     instance = "order №1 of 2026"
     equal(await client.start_new("pack", instance, {"customer": "Bob", "pieces": 1}), instance)
     await status_of(client, instance, Status.Completed)
@@ -88,19 +88,19 @@ async def start_without_an_input(client):
     equal((await status_of(client, instance, Status.Completed)).output, "pong")
 
 
-async def start_of_what_is_not_there(client):
-    await refused(client.start_new("nobody"), "nobody")
+async def start_of_an_unknown_orchestration(client):
+    await refused(client.start_new("missing"), "missing")
 
 
-async def read_of_what_is_not_there(client):
-    assert not await client.get_status("nobody"), "there is such an instance"
+async def status_of_a_missing_instance(client):
+    assert not await client.get_status("missing"), "the instance exists"
 
 
 async def history(client):
     instance = await client.start_new("pack", client_input={"customer": "Carol", "pieces": 5})
     await status_of(client, instance, Status.Completed)
     status = await client.get_status(instance, show_history=True, show_history_output=True, show_input=True)
-    # This version reads `history`, which no host sends; what it does not know becomes an attribute.
+    # This version reads `history`, which no host sends. Fields that it does not know become attributes.
     kinds = [event["EventType"] for event in status.historyEvents]
     equal((kinds[0], kinds[-1]), ("ExecutionStarted", "ExecutionCompleted"))
     assert "TaskCompleted" in kinds, kinds
@@ -111,8 +111,8 @@ async def raise_event(client):
     await status_of(client, instance, Status.Running)
     await client.raise_event(instance, "decision", {"by": "the manager", "approved": True})
     equal((await status_of(client, instance, Status.Completed)).output, "approved by the manager")
-    await refused(client.raise_event(instance, "decision", {"by": "nobody", "approved": True}), "gone")
-    await refused(client.raise_event("nobody", "decision", {"by": "nobody", "approved": True}), "No instance")
+    await refused(client.raise_event(instance, "decision", {"by": "the lead", "approved": True}), "gone")
+    await refused(client.raise_event("missing", "decision", {"by": "the lead", "approved": True}), "No instance")
 
 
 async def wait_in_the_request(client):
@@ -134,9 +134,9 @@ async def suspend_and_resume(client):
     await client.suspend(instance, "a pause, with words")
     await status_of(client, instance, Status.Suspended)
     await client.raise_event(instance, "decision", {"by": "the lead", "approved": False})
-    await client.resume(instance, "go on")
+    await client.resume(instance, "continue")
     equal((await status_of(client, instance, Status.Completed)).output, "refused by the lead")
-    await refused(client.suspend("nobody", "a pause"), "No instance")
+    await refused(client.suspend("missing", "a pause"), "No instance")
 
 
 async def terminate(client):
@@ -144,8 +144,8 @@ async def terminate(client):
     await client.terminate(instance, "it is too late")
     status = await status_of(client, instance, Status.Terminated)
     equal(status.output, "it is too late")
-    await client.terminate(instance, "again")  # 410, which this client takes for well.
-    await refused(client.terminate("nobody", "because"), "No instance")
+    await client.terminate(instance, "again")  # The response is 410, which this client treats as success.
+    await refused(client.terminate("missing", "because"), "No instance")
 
 
 async def rewind(client):
@@ -154,7 +154,7 @@ async def rewind(client):
     await client.rewind(instance, "the provider is back")
     equal((await status_of(client, instance, Status.Completed)).output, "done")
     await refused(client.rewind(instance, "once more"), "only supported on failed")
-    await refused(client.rewind("nobody", "because"), "No instance")
+    await refused(client.rewind("missing", "because"), "No instance")
 
 
 async def restart(client):
@@ -170,7 +170,7 @@ async def restart(client):
 
 async def entities(client):
     counter = EntityId("Counter", "apples")
-    assert not (await client.read_entity_state(counter)).entity_exists, "nobody has touched it"
+    assert not (await client.read_entity_state(counter)).entity_exists, "the entity exists before its first operation"
     await client.signal_entity(counter, "add", 5)
     await client.signal_entity(counter, "add", 37)
     for _ in range(400):
@@ -179,7 +179,7 @@ async def entities(client):
             break
         await asyncio.sleep(0.025)
     equal(answer.entity_state, {"total": 42, "label": None})
-    # A text, which is not to be taken for anything else, and an operation without an input.
+    # A string that looks like a number has to stay a string. An operation may have no input.
     await client.signal_entity(counter, "name_it", "42")
     await client.signal_entity(counter, "reset")
     for _ in range(400):
@@ -191,7 +191,7 @@ async def entities(client):
 
 
 async def lists(client):
-    # More than one page of the server's own size, since this client asks for no next page.
+    # The server returns everything in one page, since this client requests no next page.
     found = await client.get_status_all()
     names = {status.name for status in found}
     assert {"pack", "approval", "ping"} <= names, names
@@ -201,7 +201,7 @@ async def lists(client):
     done = await client.get_status_by(since, until, [Status.Completed, Status.Terminated])
     equal({status.runtime_status for status in done}, {Status.Completed, Status.Terminated})
     equal(await client.get_status_by(until, None, [Status.Completed]), [])
-    assert all(since < status.created_time < until for status in done), "one is out of its time"
+    assert all(since < status.created_time < until for status in done), "an instance is outside the time range"
 
 
 async def purge(client):
@@ -209,10 +209,10 @@ async def purge(client):
     await status_of(client, instance, Status.Completed)
     equal((await client.purge_instance_history(instance)).instances_deleted, 1)
     equal((await client.purge_instance_history(instance)).instances_deleted, 0)
-    assert not await client.get_status(instance), "it is still there"
+    assert not await client.get_status(instance), "the instance was not purged"
 
     left = len(await client.get_status_by(runtime_status=[Status.Terminated]))
-    assert left > 0, "nothing was terminated before"
+    assert left > 0, "no instance was terminated"
     since = datetime.now(timezone.utc) - timedelta(minutes=5)
     purged = await client.purge_instance_history_by(since, None, [Status.Terminated])
     equal(purged.instances_deleted, left)
@@ -222,10 +222,10 @@ async def purge(client):
 
 STEPS = [
     start_and_poll,
-    start_under_an_id,
+    start_with_an_id,
     start_without_an_input,
-    start_of_what_is_not_there,
-    read_of_what_is_not_there,
+    start_of_an_unknown_orchestration,
+    status_of_a_missing_instance,
     history,
     raise_event,
     wait_in_the_request,

@@ -345,8 +345,8 @@ pub(crate) fn redacted(mut value: Value) -> Value {
             Value::Object(fields) => {
                 for (name, field) in fields {
                     let name = name.to_lowercase();
-                    let is_time =
-                        name.ends_with("time") || ["timestamp", "fireat", "since", "died"].contains(&name.as_str());
+                    let is_time = name.ends_with("time")
+                        || ["timestamp", "fireat", "since", "deadletteredat"].contains(&name.as_str());
                     if is_time && let Some(text) = field.as_str() {
                         assert!(text.ends_with('Z') && text.contains('T'), "{name}: {text}");
                         *field = "[time]".into();

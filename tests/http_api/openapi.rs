@@ -497,7 +497,12 @@ async fn answers_are_as_described() {
     let hasty = abide::http::router(api.hub.client(), &config().wait_limit(std::time::Duration::ZERO)).unwrap();
     let closed = Api::open().await;
     let schedules = api.hub.client().schedules();
-    let hourly = schedules.create_by_name("hourly", abide::Timing::cron("0 * * * *"), "echoes", Value::Null);
+    let hourly = schedules.create_by_name(
+        "hourly",
+        abide::schedule::Recurrence::cron("0 * * * *"),
+        "echoes",
+        Value::Null,
+    );
     hourly.paused().await.unwrap();
     let document = api.get("/openapi.json").await.json();
     let operations = operations(&document);

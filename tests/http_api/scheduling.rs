@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use abide::{MissedRuns, Timing};
+use abide::schedule::{CatchUpPolicy, Recurrence};
 use axum::http::Method;
 use serde_json::json;
 
@@ -15,16 +15,16 @@ async fn schedules_are_listed_and_shown() {
     assert_eq!(api.get("/schedules").await.json(), json!([]));
     let end = SystemTime::UNIX_EPOCH + Duration::from_secs(4_000_000_000);
     let schedules = api.hub.client().schedules();
-    let hourly = Timing::Every(Duration::from_millis(3_600_500));
+    let hourly = Recurrence::Every(Duration::from_millis(3_600_500));
     schedules
         .create::<crate::fixture::greets>("hourly", hourly, vec!["Ada".to_owned()])
         .from(end - Duration::from_secs(86_400))
         .until(end)
-        .missed_runs(MissedRuns::RunAll { at_most: 7 })
+        .catch_up(CatchUpPolicy::RunAll { at_most: 7 })
         .tag("team", "a")
         .await
         .unwrap();
-    let nightly = schedules.create_by_name("nightly", Timing::cron("0 3 * * *"), "echoes", json!({"n": 1}));
+    let nightly = schedules.create_by_name("nightly", Recurrence::cron("0 3 * * *"), "echoes", json!({"n": 1}));
     nightly.paused().await.unwrap();
 
     let shown = api.get("/schedules/hourly").await;
@@ -35,7 +35,7 @@ async fn schedules_are_listed_and_shown() {
     let expected = json!({
         "id": "hourly", "orchestration": "greets", "input": ["Ada"], "tags": {"team": "a"},
         "everySeconds": 3600.5, "from": "2096-10-01T07:06:40Z", "until": "2096-10-02T07:06:40Z",
-        "missedRuns": "RunAll", "missedRunsAtMost": 7, "paused": false, "createdTime": "[time]",
+        "catchUp": "RunAll", "catchUpAtMost": 7, "paused": false, "createdTime": "[time]",
         "nextRun": "2096-10-01T07:06:40Z", "lastRun": null, "lastInstanceId": null, "runs": 0
     });
     assert_eq!(shown, expected);

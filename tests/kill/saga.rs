@@ -5,7 +5,10 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use abide::prelude::*;
-use abide::{HistoryEventKind, HistoryStep, OrchestrationStatus};
+use abide::{
+    OrchestrationStatus,
+    history::{HistoryEventKind, HistoryStep},
+};
 
 use crate::books::{Audit, BOOKS, order_of};
 use crate::orders::{Order, STOCK, Stock, Till, builder, foreseen, order, process_order};
@@ -163,7 +166,7 @@ async fn agrees(client: &Client, audit: &Audit) {
 
 /// Compares the history of one order with the ledger: what ran was asked for, and what it answered is what was recorded.
 async fn history_agrees(client: &Client, audit: &Audit, id: &str, order: &Order) {
-    let run = client.instance(id);
+    let run = client.untyped_orchestration(id);
     let info = run.status().await.unwrap().expect("an acknowledged start is there");
     let status = match audit.ended[id].as_str() {
         "confirmed" => OrchestrationStatus::Completed,

@@ -1,15 +1,15 @@
-//! The distance to "no durability at all": the same callers ask 1 000 counters of Abide, on a disk, and 1 000 actors of kameo,
-//! in memory, in one run and with one allocator.
+//! The cost of durability: the same callers use 1,000 counters of Abide on a disk and 1,000 actors of kameo in memory.
+//! Both are measured in one run and with one allocator.
 //!
-//! `make peers` runs it. The figures have the names that the large bench gives them, and the closed loop is its own.
+//! `make peers` runs it. It shares the names of its figures and its closed loop with the large bench.
 
 #[path = "../../throughput/load.rs"]
-#[expect(dead_code, reason = "the large bench also looks at latencies")]
+#[expect(dead_code, reason = "the large bench also reads latencies")]
 mod load;
 #[path = "../../throughput/random.rs"]
 mod random;
 #[path = "../../throughput/report.rs"]
-#[expect(dead_code, reason = "the large bench also writes lines for programs")]
+#[expect(dead_code, reason = "the large bench also writes JSON")]
 mod report;
 
 use std::path::{Path, PathBuf};
@@ -23,17 +23,17 @@ use load::{Load, closed_loop};
 use random::Random;
 use report::{Report, align_right, plain_table};
 
-/// As in the large bench: a hub's threads allocate what others free.
+/// The allocator of the large bench. The threads of a hub often free memory that another thread allocated.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// How many counters are asked.
+/// Number of counters and of actors.
 const COUNTERS: u64 = 1_000;
 
-/// How many ask at once.
+/// Numbers of concurrent callers.
 const CALLERS: [usize; 2] = [256, 1_024];
 
-/// The smallest entity with a state, as in the large bench.
+/// The smallest entity with a state, the same as in the large bench.
 #[derive(Entity, Default, Clone, Serialize, Deserialize)]
 struct Counter {
     total: i64,
@@ -47,7 +47,7 @@ impl Counter {
     }
 }
 
-/// The same without durability.
+/// The in-memory counterpart of [`Counter`].
 #[derive(kameo::Actor, Default)]
 struct MemoryCounter {
     total: i64,
@@ -64,7 +64,7 @@ impl Message<Add> for MemoryCounter {
     }
 }
 
-/// How long one measurement takes, and how often it is made.
+/// The duration of one measurement and the number of rounds.
 struct Pace {
     rounds: usize,
     warm_up: Duration,
@@ -72,7 +72,7 @@ struct Pace {
 }
 
 fn main() -> ExitCode {
-    // Beside the program and not in /tmp, which may be memory.
+    // Next to the executable rather than in /tmp, which may be in memory.
     let program = std::env::current_exe().expect("the program has a path");
     let mut directory = program.parent().unwrap_or(Path::new(".")).to_owned();
     let mut quick = false;
@@ -102,12 +102,12 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Measures all by turns, because disks and neighbors change their mood within a minute.
+/// Alternates between the measurements, because the load on a disk and on a machine changes within a minute.
 async fn measure(pace: &Pace, directory: &Path) {
     let directory = tempfile::Builder::new()
         .prefix("peers-")
         .tempdir_in(directory)
-        .expect("the directory for the stores can be made");
+        .expect("the directory for the stores can be created");
     let mut report = Report::default();
     for round in 0..pace.rounds {
         for callers in CALLERS {
@@ -137,7 +137,7 @@ fn peer(callers: usize) -> String {
     format!("peer.kameo.ask.callers{callers}.per_s")
 }
 
-/// `callers` tasks that each call one of the entities, chosen at random, and wait until the answer is durable.
+/// Runs `callers` tasks that each call a random entity and wait for the durable result.
 async fn call_entities(pace: &Pace, callers: usize, directory: &Path) -> Load {
     let hub = Hub::builder(directory)
         .entity::<Counter>()
@@ -151,7 +151,7 @@ async fn call_entities(pace: &Pace, callers: usize, directory: &Path) -> Load {
         move || {
             let add = client.entity::<Counter>(random.below(COUNTERS)).add(1);
             async move {
-                std::hint::black_box(add.await.expect("the call is answered"));
+                std::hint::black_box(add.await.expect("the call succeeds"));
             }
         }
     })
@@ -160,7 +160,7 @@ async fn call_entities(pace: &Pace, callers: usize, directory: &Path) -> Load {
     load
 }
 
-/// `callers` tasks that each ask one of the actors, chosen at random, and wait for the answer.
+/// Runs `callers` tasks that each ask a random actor and wait for the reply.
 async fn ask_actors(pace: &Pace, callers: usize) -> Load {
     let actors: Vec<ActorRef<MemoryCounter>> = (0..COUNTERS)
         .map(|_| MemoryCounter::spawn(MemoryCounter::default()))
@@ -171,7 +171,7 @@ async fn ask_actors(pace: &Pace, callers: usize) -> Load {
         move || {
             let actor = actors[random.below(COUNTERS) as usize].clone();
             async move {
-                let total = actor.ask(Add(1)).await.expect("the actor answers");
+                let total = actor.ask(Add(1)).await.expect("the actor replies");
                 std::hint::black_box(total);
             }
         }

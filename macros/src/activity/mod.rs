@@ -50,7 +50,7 @@ fn implement(item: &ItemFn, attributes: &Attributes, errors: &mut Errors) -> Opt
     let implementation = quote! {
         impl #krate::Activity for #ident {
             const NAME: &'static ::core::primitive::str = #name;
-            const OPTIONS: #krate::ActivityOptions = #options;
+            const OPTIONS: #krate::activity::ActivityOptions = #options;
             #needs
             #types
             #is_retriable

@@ -18,7 +18,7 @@ pub(super) fn expand(attributes: &Attributes) -> TokenStream {
         .retry
         .as_ref()
         .map(|retry| setter("retry", policy(retry, krate)));
-    quote!(#krate::ActivityOptions::new()#timeout #limit #blocking #retry)
+    quote!(#krate::activity::ActivityOptions::new()#timeout #limit #blocking #retry)
 }
 
 fn policy(retry: &Retry, krate: &CratePath) -> TokenStream {

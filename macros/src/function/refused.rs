@@ -35,7 +35,7 @@ pub(crate) fn beside(
             quote!(Activity),
             quote!(ActivityContext),
             quote!(BoxFuture),
-            quote!(const OPTIONS: #krate::ActivityOptions = #krate::ActivityOptions::new();),
+            quote!(const OPTIONS: #krate::activity::ActivityOptions = #krate::activity::ActivityOptions::new();),
         ),
         Kind::Operation | Kind::Orchestration => (
             quote!(Orchestration),

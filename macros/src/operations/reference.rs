@@ -22,7 +22,7 @@ pub(super) fn expand(entity: &EntityImpl, user: &TokenStream) -> TokenStream {
         #(#cfgs)*
         #[automatically_derived]
         #[allow(dead_code, unreachable_pub, deprecated, clippy::all, clippy::pedantic)]
-        impl<#caller: #krate::Caller> #reference<#caller> {
+        impl<#caller: #krate::entity::Caller> #reference<#caller> {
             #(#methods)*
         }
     }
@@ -66,7 +66,7 @@ fn method(entity: &EntityImpl, operation: &Operation, caller: &Ident) -> TokenSt
         #(#shown)*
         #(#cfgs)*
         #[track_caller]
-        pub fn #ident(&self, #(#parameters),*) -> #krate::Operation<#caller, #answer, #error> {
+        pub fn #ident(&self, #(#parameters),*) -> #krate::entity::Operation<#caller, #answer, #error> {
             #krate::__private::ReferenceCode::reference(self).operation(#name, #table, #json)
         }
     }

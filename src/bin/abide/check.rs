@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use abide::{CheckProblem, CheckReport, Hub};
+use abide::{
+    Hub,
+    admin::{CheckProblem, CheckReport},
+};
 use clap::Args;
 
 use crate::directory::{refused, runtime};

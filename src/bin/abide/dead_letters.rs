@@ -66,7 +66,7 @@ fn list(session: &mut Session, list: &List) -> Result {
                     cell_of(&document["operation"]),
                     Cell::new(brief(&document["input"])),
                     cell_of(&document["source"]),
-                    Cell::new(moment(&document["died"])),
+                    Cell::new(moment(&document["deadLetteredAt"])),
                     cell_of(&document["reason"]),
                 ]
             })

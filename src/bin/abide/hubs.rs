@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use abide::{Hub, HubSummary};
+use abide::{Hub, admin::HubSummary};
 use clap::Args;
 use comfy_table::Cell;
 use serde_json::json;

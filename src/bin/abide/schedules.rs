@@ -51,7 +51,7 @@ fn list(session: &mut Session, list: &List) -> Result {
                 vec![
                     cell_of(&document["id"]),
                     cell_of(&document["orchestration"]),
-                    Cell::new(timing(document)),
+                    Cell::new(recurrence(document)),
                     Cell::new(next_run(document)),
                     Cell::new(moment(&document["lastRun"])),
                     cell_of(&document["runs"]),
@@ -69,7 +69,7 @@ fn show(session: &mut Session, id: &str) -> Result {
     }
     let text = |name: &str| document[name].as_str().map(clean);
     let time = |name: &str| document[name].as_str().map(|_| moment(&document[name]));
-    let missed = match (&document["missedRuns"], &document["missedRunsAtMost"]) {
+    let missed = match (&document["catchUp"], &document["catchUpAtMost"]) {
         (Value::String(policy), Value::Null) => clean(policy),
         (policy, at_most) => format!("{}, at most {at_most}", clean(policy.as_str().unwrap_or_default())),
     };
@@ -79,10 +79,10 @@ fn show(session: &mut Session, id: &str) -> Result {
         ("version", text("version")),
         ("input", Some(payload(&document["input"]))),
         ("tags", document["tags"].as_object().map(|_| payload(&document["tags"]))),
-        ("timing", Some(timing(&document))),
+        ("recurrence", Some(recurrence(&document))),
         ("from", time("from")),
         ("until", time("until")),
-        ("missed runs", Some(missed)),
+        ("catch up", Some(missed)),
         ("created", time("createdTime")),
         ("next run", Some(next_run(&document))),
         ("last run", time("lastRun")),
@@ -92,7 +92,7 @@ fn show(session: &mut Session, id: &str) -> Result {
 }
 
 /// The pattern, or the period.
-fn timing(document: &Value) -> String {
+fn recurrence(document: &Value) -> String {
     match &document["everySeconds"] {
         Value::Null => clean(document["cron"].as_str().unwrap_or_default()),
         seconds => format!("every {} s", payload(seconds).trim_end_matches(".0")),

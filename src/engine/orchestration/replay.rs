@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::engine::code::{Begin, OrchestrationCode, OrchestrationRun};
 use crate::engine::core::Core;
 use crate::engine::orchestration::instance::{Instance, stopped};
-use crate::engine::{Limits, Registry, VersionMatch, version_text};
+use crate::engine::{Limits, Registry, VersionPolicy, version_text};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, PartitionId};
 use crate::store::records;
@@ -92,15 +92,15 @@ fn lacks(id: &InstanceId, turn: u32) -> Error {
 fn unregistered(registry: &Registry, record: &InstanceRecord) -> Stopped {
     let name = &record.name;
     let (version, known) = (version_text(&record.version), registry.known_versions(name));
-    let message = match registry.version_match {
+    let message = match registry.version_policy {
         _ if registry.versions(name).is_empty() => {
             format!("no orchestration is registered as `{name}`; register it with the builder and open again")
         }
-        VersionMatch::Strict => format!(
+        VersionPolicy::Strict => format!(
             "the version {version} of the orchestration `{name}` is not registered, only {known}; register it as well, or \
-             open with `.version_match(VersionMatch::CurrentOrOlder)`"
+             open with `.version_policy(VersionPolicy::CurrentOrOlder)`"
         ),
-        VersionMatch::CurrentOrOlder => format!(
+        VersionPolicy::CurrentOrOlder => format!(
             "the version {version} of the orchestration `{name}` is not registered, only {known}, of which the last is \
              older; register it as well"
         ),

@@ -18,7 +18,7 @@ use crate::store::records::instance::{Order, StartRecord};
 use crate::store::records::{self, Action, PartitionRecord};
 use crate::store::{Model, Reader, Store, Visitor, keys};
 use crate::time::{Aging, ClockRecord, Timestamp};
-use crate::{LocalBoxFuture, Orchestration};
+use crate::{Orchestration, orchestration::LocalBoxFuture};
 
 /// Counts what it is told.
 #[derive(Clone, Entity, Default, Serialize, Deserialize)]

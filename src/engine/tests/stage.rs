@@ -65,21 +65,21 @@ impl Weighed<'_> {
 }
 
 impl Reader for Weighed<'_> {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, crate::Error> {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
         self.model.get(key)
     }
 
-    fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, crate::Error> {
+    fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, Error> {
         let rows = self.model.get_many(keys)?;
         self.note(rows.iter().flatten().map(Vec::len).sum());
         Ok(rows)
     }
 
-    fn visit(&self, range: Range<Vec<u8>>, visitor: &mut Visitor<'_>) -> Result<(), crate::Error> {
+    fn visit(&self, range: Range<Vec<u8>>, visitor: &mut Visitor<'_>) -> Result<(), Error> {
         self.model.visit(range, visitor)
     }
 
-    fn page(&self, range: Range<Vec<u8>>, bounds: PageBounds) -> Result<Page, crate::Error> {
+    fn page(&self, range: Range<Vec<u8>>, bounds: PageBounds) -> Result<Page, Error> {
         let page = self.model.page(range, bounds)?;
         self.note(page.bytes);
         Ok(page)

@@ -11,7 +11,10 @@ use crate::entity::caller::sealed::{Due, Prepared, Sealed};
 use crate::entity::error::CallFailure;
 use crate::entity::reference::reference;
 use crate::prelude::*;
-use crate::{Caller, CanCall, Cause, ClientCaller, Error, ErrorKind, Operations};
+use crate::{
+    Cause, Error, ErrorKind, Operations,
+    entity::{Caller, CanCall, ClientCaller},
+};
 
 #[derive(Entity, Default, Clone, Serialize, Deserialize, Debug, PartialEq)]
 struct Account {
@@ -181,8 +184,8 @@ fn a_request_carries_its_options() {
     let client = Loopback::new::<Account>();
     let account = reference::<Account, _>(client.clone(), "alice");
     block_on(account.deposit(1).request_id("r-1")).unwrap();
-    block_on(account.deposit(2).try_call()).unwrap();
-    block_on(account.deposit(3).request_id("r-2").try_signal()).unwrap();
+    block_on(account.deposit(2).refuse_when_full()).unwrap();
+    block_on(account.deposit(3).request_id("r-2").refuse_when_full().signal()).unwrap();
     block_on(account.deposit(4).signal()).unwrap();
     drop(account.deposit(5));
     assert_eq!(
@@ -210,7 +213,9 @@ fn a_broken_key_is_told_where_the_reference_is_used() {
     assert!(is_invalid_id(
         block_on(broken.deposit(1).request_id("r")).unwrap_err().into()
     ));
-    assert!(is_invalid_id(block_on(broken.deposit(1).try_signal()).unwrap_err()));
+    assert!(is_invalid_id(
+        block_on(broken.deposit(1).refuse_when_full().signal()).unwrap_err()
+    ));
     assert!(is_invalid_id(block_on(broken.state()).unwrap_err()));
     assert!(is_invalid_id(broken.key().unwrap_err()));
 }

@@ -3,7 +3,8 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::client::{DeadLetter, EntityInfo, EntityLock, Quarantined};
+use crate::admin::{DeadLetter, EntityLock, QuarantinedEntity};
+use crate::client::EntityInfo;
 use crate::http::documents::{Raw, time};
 use crate::id::EntityId;
 
@@ -69,7 +70,7 @@ pub(in crate::http) struct DeadLetterDocument {
     reason: String,
     /// When it was given up.
     #[schema(format = DateTime)]
-    died: String,
+    dead_lettered_at: String,
 }
 
 /// An entity whose messages wait because its state cannot be used.
@@ -126,13 +127,13 @@ impl From<DeadLetter> for DeadLetterDocument {
             input: (!letter.arguments.is_empty()).then(|| Raw::new(letter.arguments)),
             source: letter.source,
             reason: letter.reason,
-            died: time(letter.died),
+            dead_lettered_at: time(letter.dead_lettered_at),
         }
     }
 }
 
-impl From<Quarantined> for QuarantineDocument {
-    fn from(quarantined: Quarantined) -> Self {
+impl From<QuarantinedEntity> for QuarantineDocument {
+    fn from(quarantined: QuarantinedEntity) -> Self {
         Self {
             entity_id: (&quarantined.id).into(),
             reason: quarantined.reason,

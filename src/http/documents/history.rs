@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::client::{HistoryEvent, HistoryEventKind, HistoryStep};
 use crate::failure::Failure;
+use crate::history::{HistoryEvent, HistoryEventKind, HistoryStep};
 use crate::http::documents::{FailureDocument, Raw, time};
 
 /// One event of a history. What its kind does not have is left out.

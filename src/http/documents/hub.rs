@@ -3,8 +3,8 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::admin::HubStats;
 use crate::client::OrchestrationCount;
-use crate::hub::HubStats;
 
 /// Whether the hub works.
 #[derive(Debug, Serialize, ToSchema)]

@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::http::documents::{Raw, time};
-use crate::schedule::{MissedRuns, ScheduleInfo, Timing};
+use crate::schedule::{CatchUpPolicy, Recurrence, ScheduleInfo};
 
 /// A schedule, which starts an orchestration again and again.
 #[derive(Debug, Serialize, ToSchema)]
@@ -39,10 +39,10 @@ pub(in crate::http) struct ScheduleDocument {
     #[schema(format = DateTime)]
     until: Option<String>,
     /// The policy for runs that could not begin in time: `Skip`, `RunOnce` or `RunAll`.
-    missed_runs: &'static str,
+    catch_up: &'static str,
     /// With `RunAll`: the most runs that begin at one time.
     #[serde(skip_serializing_if = "Option::is_none")]
-    missed_runs_at_most: Option<u32>,
+    catch_up_at_most: Option<u32>,
     paused: bool,
     #[schema(format = DateTime)]
     created_time: String,
@@ -62,14 +62,14 @@ pub(in crate::http) struct ScheduleDocument {
 impl From<ScheduleInfo> for ScheduleDocument {
     fn from(info: ScheduleInfo) -> Self {
         let moment = |moment: Option<SystemTime>| moment.map(time);
-        let (cron, every_seconds) = match info.timing {
-            Timing::Cron(pattern) => (Some(pattern), None),
-            Timing::Every(period) => (None, Some(period.as_secs_f64())),
+        let (cron, every_seconds) = match info.recurrence {
+            Recurrence::Cron(pattern) => (Some(pattern), None),
+            Recurrence::Every(period) => (None, Some(period.as_secs_f64())),
         };
-        let (missed_runs, missed_runs_at_most) = match info.missed {
-            MissedRuns::Skip => ("Skip", None),
-            MissedRuns::RunOnce => ("RunOnce", None),
-            MissedRuns::RunAll { at_most } => ("RunAll", Some(at_most)),
+        let (catch_up, catch_up_at_most) = match info.catch_up {
+            CatchUpPolicy::Skip => ("Skip", None),
+            CatchUpPolicy::RunOnce => ("RunOnce", None),
+            CatchUpPolicy::RunAll { at_most } => ("RunAll", Some(at_most)),
         };
         Self {
             id: info.id,
@@ -81,8 +81,8 @@ impl From<ScheduleInfo> for ScheduleDocument {
             every_seconds,
             from: moment(info.from),
             until: moment(info.until),
-            missed_runs,
-            missed_runs_at_most,
+            catch_up,
+            catch_up_at_most,
             paused: info.paused,
             created_time: time(info.created),
             next_run: moment(info.next_run),

@@ -62,7 +62,7 @@ pub(super) async fn get_instance(
     };
     let show_history = query.flag("showHistory", false)?;
     let failure = wait::failure_code(&query)?;
-    let run = api.client.instance(&id);
+    let run = api.client.untyped_orchestration(&id);
     let status = run.status();
     let status = if shown.inputs { status } else { status.without_input() };
     let info = status.await?.ok_or_else(|| nobody(&id))?;
@@ -172,7 +172,7 @@ pub(super) async fn list_stopped(
     )
 )]
 pub(super) async fn get_history(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<Response, Problem> {
-    let run = api.client.instance(&id);
+    let run = api.client.untyped_orchestration(&id);
     let info = run.status().without_input().await?.ok_or_else(|| nobody(&id))?;
     let share = api.room.take(history_room(info.history_bytes)).await?;
     share.answer(&run.history().await?)
@@ -223,7 +223,7 @@ async fn page(
     )
 )]
 pub(super) async fn purge_instance(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<Response, Problem> {
-    api.client.instance(&id).purge().await?;
+    api.client.untyped_orchestration(&id).purge().await?;
     Ok(json(StatusCode::OK, &InstancesDeleted { instances_deleted: 1 }))
 }
 

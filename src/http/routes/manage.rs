@@ -46,7 +46,7 @@ pub(super) async fn raise_event(
     IdempotencyKey(key): IdempotencyKey,
     payload: Payload,
 ) -> Result<StatusCode, Problem> {
-    let run = api.client.instance(id);
+    let run = api.client.untyped_orchestration(id);
     let mut raise = run.raise_event_with_json(event, payload.event()?).refuse_when_full();
     if let Some(key) = key {
         raise = raise.request_id(key);
@@ -74,7 +74,7 @@ pub(super) async fn terminate(
     Path(id): Path<String>,
     query: Query,
 ) -> Result<StatusCode, Problem> {
-    api.client.instance(id).terminate(reason(&query)).await?;
+    api.client.untyped_orchestration(id).terminate(reason(&query)).await?;
     Ok(StatusCode::ACCEPTED)
 }
 
@@ -99,7 +99,7 @@ pub(super) async fn suspend(
     Path(id): Path<String>,
     query: Query,
 ) -> Result<StatusCode, Problem> {
-    api.client.instance(id).suspend(reason(&query)).await?;
+    api.client.untyped_orchestration(id).suspend(reason(&query)).await?;
     Ok(StatusCode::ACCEPTED)
 }
 
@@ -124,7 +124,7 @@ pub(super) async fn resume(
     Path(id): Path<String>,
     query: Query,
 ) -> Result<StatusCode, Problem> {
-    api.client.instance(id).resume(reason(&query)).await?;
+    api.client.untyped_orchestration(id).resume(reason(&query)).await?;
     Ok(StatusCode::ACCEPTED)
 }
 
@@ -152,7 +152,7 @@ pub(super) async fn rewind(
     Path(id): Path<String>,
     query: Query,
 ) -> Result<StatusCode, Problem> {
-    let run = api.client.instance(id);
+    let run = api.client.untyped_orchestration(id);
     let Err(error) = run.rewind(reason(&query)).await else {
         return Ok(StatusCode::ACCEPTED);
     };
@@ -195,7 +195,7 @@ pub(super) async fn restart(
     query: Query,
 ) -> Result<Response, Problem> {
     let wait = Wait::of(&query, &api)?;
-    let mut run = api.client.instance(id);
+    let mut run = api.client.untyped_orchestration(id);
     if query.flag("restartWithNewInstanceId", true)? {
         run = run.restart_as_new().await?;
     } else {

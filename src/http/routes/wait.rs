@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use crate::client::{InstanceHandle, OrchestrationInfo};
+use crate::client::{OrchestrationHandle, OrchestrationInfo};
 use crate::entity::CallError;
 use crate::error::{Error, ErrorKind};
 use crate::http::documents::StatusDocument;
@@ -58,7 +58,7 @@ pub(super) async fn answer(
     api: &Api,
     urls: &ManagementUrls,
     wait: Wait,
-    run: &InstanceHandle,
+    run: &OrchestrationHandle,
 ) -> Result<Response, Problem> {
     let Some(timeout) = wait.timeout else {
         return Ok(urls.check_status(run.id()));

@@ -57,12 +57,12 @@ struct Pay;
 
 impl crate::Activity for Pay {
     const NAME: &'static str = "pay";
-    const OPTIONS: crate::ActivityOptions = crate::ActivityOptions::new();
+    const OPTIONS: crate::activity::ActivityOptions = crate::activity::ActivityOptions::new();
     type Input = ();
     type Output = i64;
     type Error = PayError;
 
-    fn run(_: ActivityContext, (): ()) -> crate::BoxFuture<Result<i64, PayError>> {
+    fn run(_: ActivityContext, (): ()) -> crate::activity::BoxFuture<Result<i64, PayError>> {
         unreachable!("the engine is driven by hand")
     }
 }

@@ -8,7 +8,7 @@ use futures::stream::FuturesUnordered;
 
 use super::stage::{Account, Double, Stubborn, orchestration};
 use crate::prelude::*;
-use crate::{LocalBoxFuture, OrchestrationContext};
+use crate::{OrchestrationContext, orchestration::LocalBoxFuture};
 
 /// One thing to do; its value is a number.
 #[derive(Serialize, Deserialize, Clone, Debug)]

@@ -19,7 +19,7 @@ macro_rules! orchestration {
             fn run(
                 $ctx: $crate::OrchestrationContext,
                 $input: $in,
-            ) -> $crate::LocalBoxFuture<std::result::Result<$out, $err>> {
+            ) -> $crate::orchestration::LocalBoxFuture<std::result::Result<$out, $err>> {
                 Box::pin(async move { $body })
             }
         }

@@ -11,7 +11,10 @@ use crate::store::records::history::StepOutcome;
 use crate::store::records::instance::{ActivityRecord, Order};
 use crate::store::records::{self, Action, MessageRecord};
 use crate::store::{Batch, Reader, Store, keys};
-use crate::{Activity, ActivityContext, ActivityOptions, BoxFuture};
+use crate::{
+    Activity, ActivityContext,
+    activity::{ActivityOptions, BoxFuture},
+};
 
 const PARTITIONS: u16 = 8;
 

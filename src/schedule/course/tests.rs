@@ -1,18 +1,18 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::schedule::timing::{MissedRuns, Timing};
+use crate::schedule::timing::{CatchUpPolicy, Recurrence};
 use crate::simulation::random::Random;
 
-fn plan(timing: Timing) -> Plan {
+fn plan(recurrence: Recurrence) -> Plan {
     Plan {
-        missed: MissedRuns::RunAll { at_most: MAX_CATCH_UP },
-        ..Plan::new("report", timing, "null".to_owned())
+        catch_up: CatchUpPolicy::RunAll { at_most: MAX_CATCH_UP },
+        ..Plan::new("report", recurrence, "null".to_owned())
     }
 }
 
 fn every(millis: u64) -> Plan {
-    plan(Timing::Every(Duration::from_millis(millis)))
+    plan(Recurrence::Every(Duration::from_millis(millis)))
 }
 
 fn times(runs: &[Run]) -> Vec<u64> {
@@ -130,13 +130,17 @@ fn each_run_begins_once_whatever_is_given_when() {
 /// With a policy that leaves late runs out nothing begins twice either, and the newest of what is due always begins.
 #[test]
 fn the_newest_run_that_is_due_begins_once() {
-    for policy in [MissedRuns::RunOnce, MissedRuns::Skip, MissedRuns::RunAll { at_most: 2 }] {
+    for policy in [
+        CatchUpPolicy::RunOnce,
+        CatchUpPolicy::Skip,
+        CatchUpPolicy::RunAll { at_most: 2 },
+    ] {
         for seed in 0..500 {
             let mut random = Random::new(seed);
             let start = 1_700_000_000_000;
             let period = 1 + random.below(20);
             let plan = Plan {
-                missed: policy,
+                catch_up: policy,
                 ..every(period)
             };
             let mut world = World::new(plan.clone(), start);
@@ -165,7 +169,7 @@ fn the_newest_run_that_is_due_begins_once() {
 /// A pattern of cron is updated and resumed in the very second of its run, and just behind it.
 #[test]
 fn a_cron_pattern_runs_once_in_its_second() {
-    let plan = plan(Timing::cron("*/5 * * * * *"));
+    let plan = plan(Recurrence::cron("*/5 * * * * *"));
     let due = 1_700_000_000_000;
     for delay in [0, 1, 3, 999, 1_000, 4_999] {
         let mut world = World::new(plan.clone(), due - 2_000);
@@ -221,7 +225,7 @@ fn a_clock_that_is_set_back_neither_repeats_nor_ends_a_schedule() {
 
     world.now.0 = start + 10 * year + 250;
     let plan = Plan {
-        missed: MissedRuns::RunOnce,
+        catch_up: CatchUpPolicy::RunOnce,
         ..every(1_000)
     };
     let runs = world.course.update(plan, world.now).unwrap();
@@ -253,20 +257,20 @@ fn a_clock_that_is_set_back_neither_repeats_nor_ends_a_schedule() {
 #[test]
 fn a_plan_that_cannot_be_kept_is_refused() {
     let good = every(1_000);
-    let policy = |at_most| MissedRuns::RunAll { at_most };
+    let policy = |at_most| CatchUpPolicy::RunAll { at_most };
     for (plan, reason) in [
         (every(0), "every 0 ms"),
-        (plan(Timing::cron("61 * * * *")), "the cron pattern `61 * * * *`"),
+        (plan(Recurrence::cron("61 * * * *")), "the cron pattern `61 * * * *`"),
         (
             Plan {
-                missed: policy(4_000_000_000),
+                catch_up: policy(4_000_000_000),
                 ..good.clone()
             },
             "not for 4000000000",
         ),
         (
             Plan {
-                missed: policy(0),
+                catch_up: policy(0),
                 ..good.clone()
             },
             "not for 0",

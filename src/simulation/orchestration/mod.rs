@@ -42,7 +42,7 @@ pub(super) use versions::Versions;
 /// Adds what a build knows of orchestrations.
 pub(super) fn register(registry: &mut Registry, build: Build, versions: Versions) {
     if build != Build::LacksOrchestrations {
-        registry.version_match = versions.version_match();
+        registry.version_policy = versions.version_policy();
         for version in versions.registered() {
             registry
                 .add_orchestration(Arc::new(lockstep::Lockstep::new(version, versions)))

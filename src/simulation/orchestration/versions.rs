@@ -1,6 +1,6 @@
 //! The versions of the orchestration: which of them a life of the hub registers, and which code runs which execution.
 
-use crate::engine::VersionMatch;
+use crate::engine::VersionPolicy;
 use crate::simulation::random::Random;
 
 /// All versions, from the oldest to the newest. As text they have another order.
@@ -50,10 +50,10 @@ impl Versions {
         self.registered
     }
 
-    pub(super) fn version_match(self) -> VersionMatch {
+    pub(super) fn version_policy(self) -> VersionPolicy {
         match self.runs_older {
-            true => VersionMatch::CurrentOrOlder,
-            false => VersionMatch::Strict,
+            true => VersionPolicy::CurrentOrOlder,
+            false => VersionPolicy::Strict,
         }
     }
 

@@ -248,7 +248,7 @@ fn a_base_that_fails_stops_the_writes() {
             let written = store.write(&batch(&number.to_string(), &[7; 500]));
             written.and_then(|()| store.sync()).err()
         });
-        assert!(error.unwrap().to_string().contains("because a test ordered it"));
+        assert!(error.unwrap().to_string().contains("because a test requested it"));
         assert!(store.materialize().is_err());
     });
 }

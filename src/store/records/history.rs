@@ -1,4 +1,4 @@
-//! The history of an orchestration: for each turn what came in and what its code asked for.
+//! The history of an orchestration: for each turn, the incoming messages and the commands of its code.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,41 +7,41 @@ use crate::id::{ExecutionId, Sequence};
 use crate::time::Timestamp;
 use crate::trace::TraceContext;
 
-/// The version of the engine's own rules of replay. A history keeps the one that it began with.
+/// The version of the engine's replay rules. A history keeps the version with which it began.
 pub(crate) const SEMANTICS: u8 = 1;
 
 /// One turn of one execution. The row's key holds the execution and the turn's number.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct TurnRecord {
-    /// When the turn began: the orchestration's current time.
+    /// Start of the turn, which is the orchestration's current time.
     pub(crate) time: Timestamp,
-    /// What was delivered, one by one, in this order.
+    /// The delivered messages, in order of delivery.
     pub(crate) incoming: Vec<Incoming>,
-    /// What the code asked for, in the order of emission.
+    /// The commands of the code, in order of emission.
     pub(crate) commands: Vec<Command>,
-    /// What is noted about some of these commands, by their steps.
+    /// Notes about some of these commands, by step.
     pub(crate) notes: Vec<(Sequence, StepNote)>,
 }
 
-/// What is noted about a step beside its command. No replay compares it.
+/// A note about a step in addition to its command. A replay does not compare it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct StepNote {
-    /// What people call the step.
+    /// The human-readable label of the step.
     pub(crate) label: Option<String>,
-    /// The id that a worker outside of this process drew for the request, or for the critical section, and by which it knows
-    /// the step.
+    /// The id that a worker outside of this process generated for the request or the critical section. The worker
+    /// refers to the step by this id.
     pub(crate) outside_id: Option<String>,
-    /// The span of the step, where it has one of its own; otherwise the trace of the orchestration is that of the step.
+    /// The span of the step, if it has one of its own. Otherwise the step belongs to the trace of the orchestration.
     pub(crate) trace: Option<Box<TraceContext>>,
 }
 
-/// What an execution is told.
+/// A message delivered to an execution.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Incoming {
-    /// The first of every execution.
+    /// The first message of every execution.
     Started(Box<Started>),
-    /// A step has ended: an attempt of an activity or of a sub-orchestration, a timer, a call of an entity, a lock that is
-    /// granted.
+    /// A step has ended: an attempt of an activity or of a sub-orchestration, a timer, a call to an entity, or the
+    /// acquisition of a lock.
     Completed { sequence: Sequence, outcome: StepOutcome },
     /// An external event.
     Raised {
@@ -49,16 +49,16 @@ pub(crate) enum Incoming {
         #[serde(with = "serde_bytes")]
         payload: Vec<u8>,
     },
-    /// The lock of one entity of a critical section was released by an operator.
+    /// An operator released the lock of one entity of a critical section.
     LockLost { lock: Sequence, entity: String },
-    /// Shown in histories, not told to the code.
+    /// Shown in histories, but not delivered to the code.
     Suspended { reason: String },
-    /// Shown in histories, not told to the code.
+    /// Shown in histories, but not delivered to the code.
     Resumed { reason: String },
 }
 
 impl Incoming {
-    /// How many bytes it brings, errors included.
+    /// Returns the size of its payload in bytes, including errors.
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Raised { name, payload } => name.len() + payload.len(),
@@ -72,10 +72,10 @@ impl Incoming {
     }
 }
 
-/// How an execution begins.
+/// The start of an execution.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Started {
-    /// [`SEMANTICS`] when the execution began.
+    /// The value of [`SEMANTICS`] when the execution began.
     pub(crate) semantics: u8,
     pub(crate) name: String,
     pub(crate) version: String,
@@ -83,14 +83,14 @@ pub(crate) struct Started {
     pub(crate) input: Vec<u8>,
     pub(crate) parent: Option<Parent>,
     pub(crate) tags: Vec<(String, String)>,
-    /// What random numbers, guids and default ids of children are made from: the id of this execution, or, after a rewind,
-    /// of the one that it continues.
+    /// The seed of random numbers, GUIDs and default ids of children: the id of this execution or, after a rewind, of
+    /// the execution that it continues.
     pub(crate) seed: ExecutionId,
     /// The trace that the orchestration belongs to.
     pub(crate) trace: Option<Box<TraceContext>>,
 }
 
-/// Who waits for a sub-orchestration.
+/// The orchestration and step that wait for a sub-orchestration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Parent {
     pub(crate) instance: String,
@@ -98,14 +98,14 @@ pub(crate) struct Parent {
     pub(crate) sequence: Sequence,
 }
 
-/// How a step ended.
+/// The outcome of a step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum StepOutcome {
-    /// Its answer as JSON; `null` where it has none to give.
+    /// Its answer as JSON, or `null` if the step has no answer.
     Answer(#[serde(with = "serde_bytes")] Vec<u8>),
     /// The user's code returned an error.
     Returned(Failure),
-    /// The runtime met something else.
+    /// The runtime failed the step.
     Runtime(crate::Error),
 }
 
@@ -129,31 +129,31 @@ impl From<StepOutcome> for Result<Vec<u8>, CallFailure> {
     }
 }
 
-/// What the code of an orchestration asks for.
+/// A command of an orchestration's code.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Command {
-    /// Run an activity. A retry is a command of the same sequence with a later attempt.
+    /// Run an activity. A retry is a command with the same sequence and a later attempt.
     CallActivity {
         sequence: Sequence,
         name: String,
         #[serde(with = "serde_bytes")]
         input: Vec<u8>,
-        /// 1 for the first.
+        /// Number of the attempt, starting with 1.
         attempt: u32,
-        /// The longest that one attempt may run, in milliseconds; the activity's own limit if there is none.
+        /// Timeout of one attempt, in milliseconds. Defaults to the limit of the activity.
         timeout_ms: Option<u64>,
     },
-    /// Tell when `due` has come.
+    /// Fire a timer at `due`.
     CreateTimer { sequence: Sequence, due: Timestamp },
-    /// Wait for an external event. Nothing leaves the execution; it is noted for replay and for who looks.
+    /// Wait for an external event. The command sends nothing; it is recorded for replay and for readers of the history.
     WaitForEvent { sequence: Sequence, name: String },
-    /// Start another orchestration, and tell its end if `wait`. A retry is a command of the same sequence with a later
-    /// attempt.
+    /// Start another orchestration and, if `wait` is set, wait for its end. A retry is a command with the same sequence
+    /// and a later attempt.
     StartOrchestration {
         sequence: Sequence,
         instance: String,
         name: String,
-        /// The newest registered one if there is none.
+        /// Version of the orchestration. Defaults to the newest registered version.
         version: Option<String>,
         #[serde(with = "serde_bytes")]
         input: Vec<u8>,
@@ -168,17 +168,17 @@ pub(crate) enum Command {
         operation: String,
         #[serde(with = "serde_bytes")]
         arguments: Vec<u8>,
-        /// The lock under which it is called, inside a critical section.
+        /// The lock under which the entity is called, inside a critical section.
         lock: Option<Sequence>,
     },
-    /// Signal an operation of an entity, now or at a time.
+    /// Signal an operation of an entity, immediately or at a scheduled time.
     SignalEntity {
         sequence: Sequence,
         target: String,
         operation: String,
         #[serde(with = "serde_bytes")]
         arguments: Vec<u8>,
-        /// The timer and when it is due, if it is for later.
+        /// The timer and its due time, if the signal is scheduled.
         at: Option<(String, Timestamp)>,
     },
     /// Cancel a scheduled signal.
@@ -187,7 +187,7 @@ pub(crate) enum Command {
         target: String,
         timer: String,
     },
-    /// Raise an event at another orchestration.
+    /// Raise an event to another orchestration.
     SendEvent {
         sequence: Sequence,
         instance: String,
@@ -195,17 +195,17 @@ pub(crate) enum Command {
         #[serde(with = "serde_bytes")]
         payload: Vec<u8>,
     },
-    /// Ask for the locks of these entities, sorted and without duplicates.
+    /// Acquire the locks of these entities, which are sorted and without duplicates.
     Lock { sequence: Sequence, entities: Vec<String> },
-    /// A step is not wanted any more, and what it began is to end: its future was dropped, or the execution ends.
+    /// Cancel a step and the work that it started, because its future was dropped or the execution ends.
     Cancel { sequence: Sequence, step: OpenStep },
     /// End this execution and begin the next one.
     ContinueAsNew {
         #[serde(with = "serde_bytes")]
         input: Vec<u8>,
-        /// Keeps the own version if there is none.
+        /// Version of the next execution. Defaults to the current version.
         version: Option<String>,
-        /// Whether unread events go along.
+        /// True if the next execution receives the unread events.
         keep_events: bool,
     },
     /// End with an output.
@@ -215,19 +215,19 @@ pub(crate) enum Command {
     },
     /// End with an error.
     Fail { failure: Failure },
-    /// Something was refused because of a limit or a rule of the hub. It is recorded, so that a replay refuses the same again
-    /// even if limits and rules have changed.
+    /// Refuse a request because of a limit or a rule of the hub. The command is recorded, so a replay refuses the same
+    /// request even if limits or rules have changed.
     Refuse {
-        /// The step; 0 for what ends the execution.
+        /// The step, or 0 for a request that ends the execution.
         sequence: Sequence,
-        /// What was refused.
+        /// The refused request.
         what: String,
         /// The error that the code received.
         error: crate::Error,
     },
 }
 
-/// A step that has not ended, with what is needed to take back what it began.
+/// A step that has not ended, with the data needed to cancel the work that it started.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum OpenStep {
     Activity,
@@ -241,7 +241,7 @@ pub(crate) enum OpenStep {
     Call {
         target: String,
     },
-    /// A lock that is held, or still asked for if not `granted`.
+    /// A lock that is held or, if not `granted`, still requested.
     Lock {
         entities: Vec<String>,
         granted: bool,

@@ -1,4 +1,4 @@
-//! The rows of an orchestration beside its history.
+//! The rows of an orchestration other than its history.
 
 use std::collections::VecDeque;
 
@@ -11,27 +11,27 @@ use crate::store::records::history::{Parent, Started, StepOutcome, TurnRecord};
 use crate::time::Timestamp;
 use crate::trace::TraceContext;
 
-/// Where an orchestration stands.
+/// The status of an orchestration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[non_exhaustive]
 #[repr(u8)]
 pub enum OrchestrationStatus {
-    /// It waits for its start time.
+    /// The orchestration waits for its start time.
     #[default]
     Pending = 0,
-    /// It runs, or waits for something, or is stopped visibly.
+    /// The orchestration runs, waits for something, or is [stopped](Stopped).
     Running = 1,
-    /// It returned `Ok`.
+    /// The orchestration returned `Ok`.
     Completed = 2,
-    /// It returned `Err`.
+    /// The orchestration returned `Err`.
     Failed = 3,
-    /// A client terminated it.
+    /// A client terminated the orchestration.
     Terminated = 4,
-    /// Its parent did not want it any more.
+    /// The parent canceled the orchestration.
     Canceled = 5,
-    /// Its next execution is about to begin.
+    /// The next execution of the orchestration is about to begin.
     ContinuedAsNew = 6,
-    /// A client suspended it.
+    /// A client suspended the orchestration.
     Suspended = 7,
 }
 
@@ -47,7 +47,7 @@ impl OrchestrationStatus {
         Self::Suspended,
     ];
 
-    /// Its name, as texts and interfaces have it.
+    /// Returns the name of the status, as used in texts and interfaces.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "Pending",
@@ -61,79 +61,81 @@ impl OrchestrationStatus {
         }
     }
 
-    /// Whether it has ended for good.
+    /// Returns `true` if an orchestration with this status has ended permanently.
     pub fn is_terminal(self) -> bool {
         matches!(self, Self::Completed | Self::Failed | Self::Terminated | Self::Canceled)
     }
 }
 
-/// Why an orchestration cannot go on, though it has not ended.
+/// The reason for which an orchestration cannot continue although it has not ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum StopKind {
-    /// Its code panicked.
+    /// The code panicked.
     Panicked,
-    /// Its code asked for something else than it did when its history was written.
+    /// The code diverges from its history.
     NonDeterministic,
-    /// Its code waits for something that is not durable.
+    /// The code waits for something that is not durable.
     ForeignWait,
-    /// Its code asked for too much in one turn, or never came to rest.
+    /// The code issued too many commands in one turn, or never yielded.
     TurnLimit,
-    /// Its history has become too long.
+    /// The history is too long.
     HistoryLimit,
-    /// No code of its name and version is registered.
+    /// No code with the name and version of the orchestration is registered.
     Unregistered,
 }
 
-/// An orchestration that cannot go on, though it has not ended: visible, its locks kept, tried again at every open and when
-/// it is resumed.
+/// The stop of an orchestration that cannot continue although it has not ended.
+///
+/// The orchestration remains visible and keeps its locks. It is retried at every open and when it is resumed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stopped {
-    /// What happened.
+    /// The kind of the stop.
     pub kind: StopKind,
-    /// The whole story: what was expected, what was found, where.
+    /// A detailed explanation: the expected value, the actual value and the location.
     pub message: String,
 }
 
 impl Stopped {
-    /// The error for a client that waits for the orchestration of this id.
+    /// Returns the error for a client that waits for the orchestration `id`.
     pub(crate) fn error(&self, id: &str) -> Error {
         let text = format!(
-            "the orchestration `{id}` is stopped ({:?}) and has not ended; it is tried again when a fixed build opens the hub, \
-             and when it is resumed: {}",
+            "the orchestration `{id}` is stopped ({:?}) and has not ended; it is retried when a fixed build opens the \
+             hub or when it is resumed: {}",
             self.kind, self.message
         );
         Error::new(ErrorKind::Stopped, text)
     }
 }
 
-/// Something that an orchestration waits for and that nobody has registered with the hub. It comes with a build that has it.
+/// A dependency of an orchestration that is not registered with the hub. The orchestration waits for a build that
+/// registers it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Unregistered {
-    /// What it is.
+    /// The kind of the dependency.
     pub kind: UnregisteredKind,
-    /// Its stored name, for an orchestration with the version behind it.
+    /// The stored name of the dependency, followed by the version for an orchestration.
     pub name: String,
     /// The id of the sub-orchestration that waits for it, if it is not the orchestration itself.
     pub instance: Option<String>,
 }
 
-/// What is not registered.
+/// The kind of an unregistered dependency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum UnregisteredKind {
     /// An activity.
     Activity,
-    /// A type of entities.
+    /// An entity type.
     Entity,
-    /// An orchestration, or a version of it.
+    /// An orchestration, or a version of one.
     Orchestration,
 }
 
 /// One orchestration, without its history, input, output and custom status.
 ///
-/// Turns may have been written after it: see [`instances`](crate::store::instances), which reads both.
+/// Turns may have been written after the record. [`instances`](crate::store::instances) reads both.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct InstanceRecord {
     pub(crate) name: String,
@@ -145,37 +147,37 @@ pub(crate) struct InstanceRecord {
     pub(crate) created: Timestamp,
     pub(crate) changed: Timestamp,
     pub(crate) stopped: Option<Stopped>,
-    /// How many turns the history of this execution has.
+    /// Number of turns in the history of this execution.
     pub(crate) turns: u32,
-    /// How many events and commands they hold.
+    /// Number of events and commands in these turns.
     pub(crate) events: u64,
-    /// How many bytes they have.
+    /// Size of these turns in bytes.
     pub(crate) bytes: u64,
-    /// Whether there is a row of its custom status.
+    /// True if a row with the custom status exists.
     pub(crate) has_custom_status: bool,
-    /// The message that put it in the place of another orchestration of this id. Events with lower ids were raised for that
-    /// one. [`MessageId::MIN`] if there was none.
+    /// The message that replaced another orchestration of the same id with this one, or [`MessageId::MIN`]. Events with
+    /// lower message ids were raised for the other orchestration.
     pub(crate) since: MessageId,
-    /// The executions that this one continues after rewinds, oldest first: steps below the number were first asked for by
-    /// that execution, and by no earlier one.
+    /// The executions that this one continues after rewinds, oldest first. Steps below the number were first requested
+    /// by that execution, and by no earlier one.
     pub(crate) rewound: Vec<(Sequence, ExecutionId)>,
-    /// What its steps wait for and nobody has registered, as far as the last build knows that asked for it.
+    /// The unregistered dependencies that its steps wait for, as far as the last build that requested them knew.
     pub(crate) unregistered: Vec<(Sequence, Unregistered)>,
-    /// The order of its parent that it began with, for a sub-orchestration. The row by which its parent finds it names the
-    /// same order.
+    /// The order of the parent that started this orchestration, for a sub-orchestration. The row through which the
+    /// parent finds it names the same order.
     pub(crate) start_order: Option<MessageId>,
-    /// The trace that it belongs to.
+    /// The trace that the orchestration belongs to.
     pub(crate) trace: Option<Box<TraceContext>>,
 }
 
 impl InstanceRecord {
-    /// The execution that first asked for a step. It stays the same when a rewind asks for the step again.
+    /// Returns the execution that first requested a step. It does not change when a rewind requests the step again.
     pub(crate) fn asked_by(&self, sequence: Sequence) -> ExecutionId {
         let earlier = self.rewound.iter().find(|(below, _)| sequence < *below);
         earlier.map_or(self.execution, |(_, execution)| *execution)
     }
 
-    /// Continues as another execution, which keeps the steps below `below`.
+    /// Continues as another execution that keeps the steps below `below`.
     pub(crate) fn rewind(&mut self, execution: ExecutionId, below: Sequence) {
         for (known, _) in &mut self.rewound {
             *known = below.min(*known);
@@ -185,7 +187,7 @@ impl InstanceRecord {
         self.execution = execution;
     }
 
-    /// How many bytes its texts and lists have, of which each may be large.
+    /// Returns the size of its texts and lists in bytes. Each of them may be large.
     pub(crate) fn text_bytes(&self) -> usize {
         let tags: usize = self.tags.iter().map(|(name, value)| name.len() + value.len()).sum();
         let parent = self.parent.as_ref().map_or(0, |parent| parent.instance.len());
@@ -199,7 +201,7 @@ impl InstanceRecord {
         self.name.len() + self.version.len() + tags + parent + stopped + rewound + unregistered.sum::<usize>() + trace
     }
 
-    /// Counts a turn, whose row has so many bytes, to the history.
+    /// Adds a turn, whose row has the given size in bytes, to the counters of the history.
     pub(crate) fn count(&mut self, turn: &TurnRecord, bytes: usize) {
         self.turns += 1;
         self.events += (turn.incoming.len() + turn.commands.len()) as u64;
@@ -207,30 +209,30 @@ impl InstanceRecord {
     }
 }
 
-/// How an orchestration ended.
+/// The end of an orchestration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum EndRecord {
-    /// Its output as JSON.
+    /// The output as JSON.
     Completed(#[serde(with = "serde_bytes")] Vec<u8>),
     Failed(Failure),
-    /// Terminated or cancelled, and why.
+    /// The reason for which it was terminated or canceled.
     Ended(String),
 }
 
-/// What begins an execution.
+/// The data with which an execution begins.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct StartRecord {
     pub(crate) name: String,
-    /// The newest registered one if there is none.
+    /// Version of the orchestration. Defaults to the newest registered version.
     pub(crate) version: Option<String>,
     #[serde(with = "serde_bytes")]
     pub(crate) input: Vec<u8>,
     pub(crate) tags: Vec<(String, String)>,
     pub(crate) parent: Option<Parent>,
-    /// Not before this time.
+    /// Earliest time of the start.
     pub(crate) at: Option<Timestamp>,
     pub(crate) reuse: ReusePolicy,
-    /// Events that go along, by name and payload.
+    /// Events that are delivered with the start, as names and payloads.
     pub(crate) events: Vec<(String, serde_bytes::ByteBuf)>,
     /// The trace that the orchestration belongs to.
     pub(crate) trace: Option<Box<TraceContext>>,
@@ -254,18 +256,18 @@ impl From<Started> for StartRecord {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum ReusePolicy {
-    /// The start fails if the orchestration has not ended. One that has ended is replaced.
+    /// The start fails if the orchestration has not ended. An ended orchestration is replaced.
     #[default]
     Error,
-    /// The start returns a handle to the orchestration if that has not ended. One that has ended is replaced.
+    /// The start returns a handle to the orchestration if it has not ended. An ended orchestration is replaced.
     Ignore,
-    /// The orchestration is terminated if it has not ended, and a new one takes its place.
+    /// The orchestration is terminated if it has not ended, and is replaced in any case.
     Terminate,
-    /// The start fails, whether the orchestration has ended or not. So each id runs once, until it is purged.
+    /// The start fails even if the orchestration has ended. Each id therefore runs only once until it is purged.
     RejectDuplicate,
 }
 
-/// An activity that was asked for and has not ended.
+/// A requested activity that has not ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ActivityRecord {
     pub(crate) name: String,
@@ -273,24 +275,24 @@ pub(crate) struct ActivityRecord {
     pub(crate) input: Vec<u8>,
     pub(crate) attempt: u32,
     pub(crate) timeout_ms: Option<u64>,
-    /// The execution that first asked for it, which its idempotency key names.
+    /// The execution that first requested it. The idempotency key contains this execution.
     pub(crate) asked_by: ExecutionId,
-    /// The batch in which an attempt was recorded as started that has not ended, as far as this row knows.
+    /// The batch in which the start of an unfinished attempt was recorded, as far as this row is current.
     pub(crate) started: Option<u64>,
-    /// When it was running while the hub went down, one for each time.
+    /// The times of the crashes during which the activity was running.
     pub(crate) crashes: Vec<Timestamp>,
     /// The trace that the orchestration belongs to.
     pub(crate) trace: Option<Box<TraceContext>>,
 }
 
-/// Who holds the lock of an entity.
+/// The holder of the lock of an entity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LockRecord {
     pub(crate) owner: LockId,
     pub(crate) since: Timestamp,
 }
 
-/// One request for locks: stable from the asking to the release.
+/// The id of one lock request, stable from the request to the release.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct LockId {
     /// The orchestration.
@@ -299,7 +301,7 @@ pub(crate) struct LockId {
     pub(crate) sequence: Sequence,
 }
 
-/// An event that waits for an orchestration which does not exist yet.
+/// An event for an orchestration that does not exist yet.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct EarlyEventRecord {
     pub(crate) name: String,
@@ -308,60 +310,60 @@ pub(crate) struct EarlyEventRecord {
 }
 
 impl EarlyEventRecord {
-    /// Its size, as far as it can be large.
+    /// Returns the size of its name and payload in bytes.
     pub(crate) fn bytes(&self) -> u64 {
         (self.name.len() + self.payload.len()) as u64
     }
 }
 
-/// What is known of such an event without reading it.
+/// The expiry and size of such an event, readable without the event itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct EarlyPlaceRecord {
     pub(crate) expires: Timestamp,
     pub(crate) bytes: u64,
 }
 
-/// The events that wait for one orchestration.
+/// Number and size of the events that wait for one orchestration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct EarlyCountRecord {
     pub(crate) events: u64,
     pub(crate) bytes: u64,
 }
 
-/// What a message asks of an orchestration.
+/// The order that a message delivers to an orchestration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Order {
-    /// Begin.
+    /// Begin the orchestration.
     Start(Box<StartRecord>),
-    /// A step of this execution has ended.
+    /// Deliver the outcome of a step of this execution.
     Completed {
         execution: ExecutionId,
         sequence: Sequence,
         outcome: StepOutcome,
     },
-    /// An external event.
+    /// Deliver an external event.
     Raise {
         name: String,
         #[serde(with = "serde_bytes")]
         payload: Vec<u8>,
-        /// Keep it until this time if there is no such orchestration yet.
+        /// Keep the event until this time if the orchestration does not exist yet.
         keep_until: Option<Timestamp>,
     },
-    /// An operator released a lock of this execution by force.
+    /// Report that an operator released a lock of this execution by force.
     LockLost {
         execution: ExecutionId,
         lock: Sequence,
         entity: String,
     },
-    /// The parent does not want it any more.
+    /// Cancel a sub-orchestration on behalf of its parent.
     CancelChild {
         parent: Parent,
-        /// Why, where the parent was ended from outside.
+        /// The reason, if the parent was ended from outside.
         reason: Option<String>,
-        /// Whether a client terminated the parent, and its sub-orchestrations with it.
+        /// True if a client terminated the parent together with its sub-orchestrations.
         terminated: bool,
     },
-    /// End at once.
+    /// End the orchestration immediately.
     Terminate {
         reason: String,
         children: bool,
@@ -369,59 +371,61 @@ pub(crate) enum Order {
     Suspend {
         reason: String,
     },
-    /// Go on after a suspension or a stop.
+    /// Resume after a suspension or a stop.
     Resume {
         reason: String,
     },
-    /// Begin a failed one again from before its first failure. `start` is what the parent asked for, if a parent rewinds: an
-    /// orchestration that no longer exists, or cannot be rewound, starts again with it.
+    /// Rewind a failed orchestration to before its first failure.
+    ///
+    /// `start` is the start that the parent requested, if a parent rewinds. An orchestration that no longer exists or
+    /// cannot be rewound starts again with it.
     Rewind {
         reason: String,
         start: Option<Box<StartRecord>>,
     },
-    /// Begin again with the same input.
+    /// Restart the orchestration with the same input.
     Restart,
-    /// Forget one that has ended.
+    /// Delete an ended orchestration.
     Purge {
         children: bool,
-        /// The execution that is meant, and when it last changed, where it was found in a list: nothing that has happened
-        /// since is forgotten with it.
+        /// The execution and the time of its last change, if the orchestration was found in a list. An orchestration
+        /// that has changed since then is not deleted.
         seen: Option<(ExecutionId, Timestamp)>,
     },
-    /// Run the first turn of this execution, whose start is a row or in memory.
+    /// Run the first turn of this execution, whose start is stored in a row or held in memory.
     Begin {
         execution: ExecutionId,
     },
-    /// Know what this step waits for that is not registered, or that it waits for nothing of the kind any more.
+    /// Record the unregistered dependency that a step waits for, or that it no longer waits for one.
     Awaits {
         execution: ExecutionId,
         sequence: Sequence,
         on: Option<Unregistered>,
     },
-    /// Forget a sub-orchestration that has ended, and its own, if it is still the one that began with this order.
+    /// Delete an ended sub-orchestration and its own sub-orchestrations, if it is still the one started by this order.
     PurgeChild {
         start: MessageId,
     },
-    /// A sub-orchestration that was to begin with this order is gone, or never began.
+    /// Report that the sub-orchestration of this start order no longer exists or never began.
     ChildGone {
         start: MessageId,
     },
 }
 
-/// What a message asks about the lock of an entity.
+/// The order that a message delivers to the lock of an entity.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum LockOrder {
-    /// Take the lock, then hand the request on to the first of `rest`, or tell the owner after the last.
+    /// Take the lock, then forward the request to the first entity of `rest`, or notify the owner after the last one.
     Take { owner: LockId, rest: VecDeque<String> },
-    /// Give it back, and hand that on to the first of `rest`. Where the request still waits in the queue it is removed, and
-    /// goes no further.
+    /// Release the lock and forward the release to the first entity of `rest`. A request that still waits in the queue
+    /// is removed and not forwarded.
     Release { owner: LockId, rest: VecDeque<String> },
-    /// An operator takes it away; the owner is told.
+    /// Release the lock by force on behalf of an operator, and notify the owner.
     Force,
 }
 
 impl Order {
-    /// The bytes of what it brings, about.
+    /// Returns the approximate size of the order in bytes.
     pub(crate) fn weight(&self) -> usize {
         let payload = match self {
             Self::Start(start) => {
@@ -443,7 +447,7 @@ impl Order {
 }
 
 impl LockOrder {
-    /// The bytes of what it brings, about.
+    /// Returns the approximate size of the order in bytes.
     pub(crate) fn weight(&self) -> usize {
         let rest = match self {
             Self::Take { rest, .. } | Self::Release { rest, .. } => Some(rest),

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use abide::prelude::*;
-use abide::{Activity, ActivityOptions};
+use abide::{Activity, activity::ActivityOptions};
 
 /// What is asked for.
 #[derive(Debug, Deserialize, Serialize)]

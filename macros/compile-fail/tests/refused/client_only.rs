@@ -10,7 +10,7 @@ impl Audit {
     pub fn passed_on(&mut self, ctx: &mut EntityContext) {
         let audit = ctx.entity::<Audit>("main");
         audit.noted().request_id("once").signal();
-        audit.noted().try_signal();
+        audit.noted().refuse_when_full().signal();
         let _ = audit.state();
     }
 }
