@@ -332,7 +332,7 @@ async fn supervise(directory: &Path, progress: &ProgressBar) -> Result<Run> {
 
 /// The statements of all accounts. All transfers have ended, so that no account is locked.
 async fn statements(client: &Client) -> Result<Vec<Account>> {
-    let locks = client.locks().await?;
+    let locks = client.admin().locks().await?;
     if !locks.is_empty() {
         return Err(format!("all transfers have ended, and these locks are held: {locks:?}").into());
     }

@@ -151,13 +151,13 @@ async fn settled_counts(client: &Client) -> abide::Result<BTreeMap<String, u64>>
 
 /// The keys of all entities of one name, page by page.
 async fn keys(client: &Client, name: &str) -> abide::Result<Vec<String>> {
-    let query = || client.entities().name(name).page(1_000);
+    let query = || client.entities().name(name).page_size(1_000);
     let mut keys = Vec::new();
     let mut page = query().list().await?;
     loop {
-        keys.extend(page.entities.iter().map(|entity| entity.id.key().to_owned()));
+        keys.extend(page.items.iter().map(|entity| entity.id.key().to_owned()));
         let Some(next) = page.next else { return Ok(keys) };
-        page = query().after(next).list().await?;
+        page = query().cursor(next).list().await?;
     }
 }
 

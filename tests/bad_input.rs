@@ -96,8 +96,8 @@ fn assert_error(error: &Error, kind: ErrorKind, texts: &[&str]) {
 async fn assert_nothing_stored(hub: &Hub) {
     let client = hub.client();
     assert_eq!(client.entities().count().await.unwrap(), 0);
-    assert!(client.entities().list().await.unwrap().entities.is_empty());
-    assert!(client.dead_letters().await.unwrap().is_empty());
+    assert!(client.entities().list().await.unwrap().items.is_empty());
+    assert!(client.admin().dead_letters().await.unwrap().is_empty());
     assert_eq!(hub.stats().commits, 0, "a commit was written");
 }
 
@@ -305,7 +305,7 @@ async fn an_answer_that_does_not_decode_is_told() {
     let hub = hub().await;
     let alice = hub.client().entity::<answers::Account>("alice");
     let error = refusal(alice.deposit(5).await);
-    let texts = ["the answer does not decode", "the operation has taken effect"];
+    let texts = ["the result does not decode", "the operation has taken effect"];
     assert_error(&error, ErrorKind::Serialization, &texts);
     let state = hub.client().entity::<Account>("alice").state().await.unwrap().unwrap();
     assert_eq!(state.cents, 5);

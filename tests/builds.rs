@@ -226,7 +226,7 @@ async fn a_stopped_owner_keeps_its_locks() {
     let client = hub.client();
     let run = client.start::<tidies>(()).instance_id("run").await.unwrap();
     assert_eq!(until_it_stops(&run.clone().untyped()).await, StopKind::Panicked);
-    let locks = client.locks().await.unwrap();
+    let locks = client.admin().locks().await.unwrap();
     assert_eq!(locks.len(), 1);
     assert_eq!((locks[0].owner.as_str(), locks[0].entity.key()), ("run", "a"));
 
@@ -236,7 +236,7 @@ async fn a_stopped_owner_keeps_its_locks() {
     run.resume("it is fixed").await.unwrap();
     assert_eq!(run.result().await.unwrap(), 1);
     assert_eq!(client.entity::<Shelf>("a").put().await.unwrap(), 3);
-    assert!(client.locks().await.unwrap().is_empty());
+    assert!(client.admin().locks().await.unwrap().is_empty());
     hub.shutdown().await.unwrap();
 }
 

@@ -39,8 +39,8 @@ async fn elder(ctx: OrchestrationContext) -> Result<(), Failure> {
 }
 
 async fn ids(client: &Client) -> BTreeSet<String> {
-    let page = client.orchestrations().page(1_000).list().await.unwrap();
-    page.orchestrations.into_iter().map(|one| one.id).collect()
+    let page = client.orchestrations().page_size(1_000).list().await.unwrap();
+    page.items.into_iter().map(|one| one.id).collect()
 }
 
 /// Polls until a condition holds.

@@ -207,9 +207,9 @@ impl Served {
         let period = Recurrence::Every(Duration::from_secs(7_200));
         let schedule = client.schedules().create::<refuses>("late", period, 3);
         schedule.paused().tag("n", "1").await.unwrap();
-        while client.locks().await.unwrap().len() < 3
-            || client.dead_letters().await.unwrap().is_empty()
-            || client.quarantined().await.unwrap().is_empty()
+        while client.admin().locks().await.unwrap().len() < 3
+            || client.admin().dead_letters().await.unwrap().is_empty()
+            || client.admin().quarantined().await.unwrap().is_empty()
         {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
@@ -810,14 +810,15 @@ async fn entities_are_managed() {
 
     let released = abide.json(&["locks", "release", "@counter@p1"]);
     assert_eq!(released["done"], "released");
-    assert_eq!(client.locks().await.unwrap().len(), 2);
+    assert_eq!(client.admin().locks().await.unwrap().len(), 2);
     abide.refused(&["locks", "release", "@counter@p1"], 3);
 
-    let letter = client.dead_letters().await.unwrap().remove(0).id;
+    let letter = client.admin().dead_letters().await.unwrap().remove(0).id;
     abide.out(&["dead-letters", "redeliver", &letter]);
     let letter = loop {
         // The message is dead-lettered again, because the receiver is unchanged.
         if let Some(letter) = client
+            .admin()
             .dead_letters()
             .await
             .unwrap()
@@ -832,7 +833,7 @@ async fn entities_are_managed() {
         abide.out(&["dead-letters", "drop", &letter]),
         format!("{letter} is dropped\n")
     );
-    assert!(client.dead_letters().await.unwrap().is_empty());
+    assert!(client.admin().dead_letters().await.unwrap().is_empty());
     abide.refused(&["dead-letters", "drop", &letter], 3);
     abide.refused(&["dead-letters", "drop", "nonsense"], 2);
 

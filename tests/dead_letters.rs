@@ -76,7 +76,7 @@ impl Sender {
 }
 
 async fn letters(client: &Client) -> Vec<DeadLetter> {
-    let mut letters = client.dead_letters().await.unwrap();
+    let mut letters = client.admin().dead_letters().await.unwrap();
     letters.sort_by(|a, b| a.operation.cmp(&b.operation));
     letters
 }
@@ -131,28 +131,28 @@ async fn a_dead_letter_is_delivered_by_a_mended_build() {
     let client = hub.client();
     client.entity::<Sender>("s").send(1).await.unwrap();
     let old = letters(&client).await.remove(0);
-    assert!(client.redeliver(&old.id).await.unwrap());
+    assert!(client.admin().redeliver(&old.id).await.unwrap());
     let again = letters(&client).await.remove(0);
     assert_ne!(again.id, old.id);
     assert_eq!(again.arguments, old.arguments);
-    assert!(!client.redeliver(&old.id).await.unwrap());
+    assert!(!client.admin().redeliver(&old.id).await.unwrap());
     hub.shutdown().await.unwrap();
 
     let hub = open_fixed(directory.path()).await;
     let client = hub.client();
     assert_eq!(letters(&client).await.len(), 2);
-    assert!(client.redeliver(&again.id).await.unwrap());
-    assert!(!client.redeliver(&again.id).await.unwrap());
+    assert!(client.admin().redeliver(&again.id).await.unwrap());
+    assert!(!client.admin().redeliver(&again.id).await.unwrap());
     let state = client.entity::<fixed::Journal>("j").state().await.unwrap().unwrap();
     assert_eq!(state.notes, [2]);
     let left = letters(&client).await;
     assert_eq!(left.len(), 1);
-    assert!(client.drop_dead_letter(&left[0].id).await.unwrap());
-    assert!(!client.drop_dead_letter(&left[0].id).await.unwrap());
+    assert!(client.admin().drop_dead_letter(&left[0].id).await.unwrap());
+    assert!(!client.admin().drop_dead_letter(&left[0].id).await.unwrap());
     assert!(letters(&client).await.is_empty());
     for nonsense in ["", "1", "x-1-2", "1-2-3-4"] {
         assert_eq!(
-            client.redeliver(nonsense).await.unwrap_err().kind(),
+            client.admin().redeliver(nonsense).await.unwrap_err().kind(),
             ErrorKind::InvalidId
         );
     }
@@ -173,10 +173,16 @@ async fn a_dead_letter_waits_for_a_held_entity() {
     let hub = hub.open().await.unwrap();
     let client = hub.client();
     let letter = letters(&client).await.remove(0);
-    assert!(client.redeliver(&letter.id).await.unwrap());
+    assert!(client.admin().redeliver(&letter.id).await.unwrap());
     let journal = client.entity::<fixed::Journal>("j");
     assert_eq!(journal.state().await.unwrap().unwrap().notes, [1, 2]);
-    assert!(client.resume(&letter.target.parse().unwrap()).await.unwrap());
+    assert!(
+        client
+            .admin()
+            .release_quarantine(&letter.target.parse().unwrap())
+            .await
+            .unwrap()
+    );
     assert_eq!(journal.state().await.unwrap().unwrap().notes, [2]);
     hub.shutdown().await.unwrap();
 }
@@ -203,8 +209,8 @@ impl Launcher {
     }
 }
 
-/// A start by an orchestration or an entity whose ID is in use becomes a dead letter. It succeeds when it is redelivered
-/// after the other instance has ended.
+/// A start by an orchestration or an entity whose ID is in use becomes a dead letter. Redelivering it after the other
+/// instance has ended starts the orchestration.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_whose_id_is_in_use_is_kept() {
     let builder = Hub::in_memory().entity::<Launcher>().orchestration::<waits>();
@@ -247,10 +253,10 @@ async fn a_start_whose_id_is_in_use_is_kept() {
             letter.reason
         );
     }
-    assert!(client.drop_dead_letter(&of_entity.id).await.unwrap());
+    assert!(client.admin().drop_dead_letter(&of_entity.id).await.unwrap());
     run.raise_event("go", ()).await.unwrap();
     assert_eq!(run.result().await.unwrap(), 1);
-    assert!(client.redeliver(&of_orchestration.id).await.unwrap());
+    assert!(client.admin().redeliver(&of_orchestration.id).await.unwrap());
     run.raise_event("go", ()).await.unwrap();
     assert_eq!(run.result().await.unwrap(), 2);
 }

@@ -248,12 +248,12 @@ async fn lists_have_every_entity_once() {
         client.entity::<Account>(n).deposit(n).signal().await.unwrap();
     }
     let mut seen = Vec::new();
-    let mut query = client.entities().name("Account").page(33);
+    let mut query = client.entities().name("Account").page_size(33);
     loop {
         let page = query.list().await.unwrap();
-        seen.extend(page.entities.into_iter().map(|entity| entity.id.key().to_owned()));
+        seen.extend(page.items.into_iter().map(|entity| entity.id.key().to_owned()));
         let Some(next) = page.next else { break };
-        query = client.entities().name("account").page(33).after(next);
+        query = client.entities().name("account").page_size(33).cursor(next);
     }
     let mut expected: Vec<String> = (0..500).map(|n| n.to_string()).collect();
     expected.sort();

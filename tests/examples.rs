@@ -1,4 +1,4 @@
-//! Each example is run as a process of its own, as a reader would run it, and does what its first lines say.
+//! Each example runs in its own process, as a reader would run it, and does what its module documentation describes.
 
 use std::ffi::OsStr;
 use std::io::{Read, Write};
@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-/// An example lies in `examples`, beside the `deps` that this test lies in. `cargo test` builds both.
+/// Returns the command of an example. Examples are in `examples`, next to the `deps` directory of this test.
+/// `cargo test` builds both.
 fn example(name: &str) -> Command {
     let test = std::env::current_exe().expect("this test has a path");
     let profile = test
@@ -18,13 +19,13 @@ fn example(name: &str) -> Command {
         .join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
     assert!(
         path.exists(),
-        "{} is not there; `cargo test` builds it, and so does `cargo build --examples`",
+        "{} does not exist; `cargo test` or `cargo build --examples` builds it",
         path.display()
     );
     Command::new(path)
 }
 
-/// Runs a command to its end and gives what it printed.
+/// Runs a command to its end and returns its standard output.
 fn run(command: &mut Command) -> String {
     let output = command.stdin(Stdio::null()).output().expect("the program starts");
     let Output { status, stdout, stderr } = output;
@@ -33,7 +34,7 @@ fn run(command: &mut Command) -> String {
     stdout.into_owned()
 }
 
-/// The counter goes on where the last run stopped.
+/// The counter continues where the last run stopped.
 #[test]
 fn the_counter_goes_on_after_a_restart() {
     let directory = tempfile::tempdir().unwrap();
@@ -50,7 +51,7 @@ fn the_counter_goes_on_after_a_restart() {
     }
 }
 
-/// A chain of activities is walked once, and its end is on disk.
+/// A sequence of activities runs once, and its result is on disk.
 #[test]
 fn a_sequence_of_activities_runs_once() {
     let directory = tempfile::tempdir().unwrap();
@@ -60,7 +61,7 @@ fn a_sequence_of_activities_runs_once() {
     assert_eq!(printed, expected);
 }
 
-/// Every file of a tree is hashed as by a walk of our own, and the bytes are summed up as by `du`.
+/// Every file of a tree is hashed like in a sequential walk, and the total number of bytes is that of `du`.
 #[test]
 fn a_tree_is_hashed_in_parallel() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -103,7 +104,7 @@ fn files_below(directory: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The monitor looks again and again until the job is done, and the history of its last execution is that of one round.
+/// The monitor polls until the job is done, and the history of its last execution contains one round.
 #[test]
 fn a_monitor_looks_until_the_job_is_done() {
     let printed = run(example("monitor").args(["50", "400"]));
@@ -115,11 +116,11 @@ fn a_monitor_looks_until_the_job_is_done() {
     assert!(rounds > 1, "{printed}");
     assert_eq!(after("its status is "), "\"100 %\"");
     assert_eq!(after("the first execution was another one: "), "true");
-    // It began, asked the activity, heard of its end, and ended.
+    // The start, the call of the activity, its result, and the end.
     assert_eq!(after("events in the history of the last one: "), "4");
 }
 
-/// An expense is approved or refused by whoever is asked first, or by the next, or by nobody.
+/// The first approver decides on an expense, or the next one, or the request lapses.
 #[test]
 fn an_approval_waits_for_people_and_no_longer_than_it_may() {
     let printed = run(example("approval").arg("1000"));
@@ -128,7 +129,7 @@ fn an_approval_waits_for_people_and_no_longer_than_it_may() {
     assert_eq!(printed, expected);
 }
 
-/// What clients, orchestrations and entities tell an entity is counted once, each bit of it.
+/// Every message of clients, orchestrations and entities to an entity is counted once.
 #[test]
 fn an_aggregator_counts_everything_once() {
     let printed = run(&mut example("aggregator"));
@@ -151,7 +152,7 @@ fn figures(sales: &[u64]) -> String {
     format!("{} sales, {cents} cents, {largest} the largest", sales.len())
 }
 
-/// An order that fails is undone in reverse order, up to where it had come, and a payment that is asked for twice is taken
+/// The completed steps of a failed order are undone in reverse order, and a payment that is requested twice is taken
 /// once.
 #[test]
 fn an_order_is_processed_or_undone_in_reverse_order() {
@@ -195,7 +196,7 @@ refund Nemo 4500
     assert_eq!(run(&mut example("order_processing")), expected);
 }
 
-/// The bank kills its worker five times and proves by itself that nothing was lost or done twice.
+/// The bank kills its worker five times and checks that nothing was lost or applied twice.
 #[test]
 fn the_bank_survives_its_kills() {
     let printed = run(&mut example("bank"));
@@ -210,26 +211,26 @@ fn the_bank_survives_its_kills() {
     };
     assert!(row("transfers answered").starts_with("50000 "), "{printed}");
     assert_eq!(row("kills survived"), "5", "{printed}");
-    // The kills came while accounts were locked and money was in neither of two.
+    // Some kills happened in the middle of a transfer, while accounts were locked.
     assert_ne!(row("transfers found in the middle"), "0", "{printed}");
     assert_eq!(row("money before"), row("money after"), "{printed}");
     assert_eq!(row("each acknowledged transfer"), "happened exactly once", "{printed}");
 }
 
-/// The words of real texts are counted as the tools of the shell count them.
+/// The word counts of real texts are those of a shell pipeline.
 #[test]
 fn words_are_counted_as_by_the_shell() {
     let directory = tempfile::tempdir().unwrap();
-    let texts = licences();
+    let texts = licenses();
     let printed = run(&mut wordcount(&directory.path().join("hub"), &texts));
     assert_eq!(printed, counted_by_the_shell(&texts));
 
-    // All of it was counted, so that another run adds nothing.
+    // Everything is counted already, so another run adds nothing.
     let printed_again = run(&mut wordcount(&directory.path().join("hub"), &texts));
     assert_eq!(printed_again, printed);
 }
 
-/// A count that is killed at many moments, and started again each time, ends with the same result.
+/// A count that is repeatedly killed and restarted returns the same result.
 #[test]
 fn words_are_counted_once_over_kills() {
     let directory = tempfile::tempdir().unwrap();
@@ -237,8 +238,8 @@ fn words_are_counted_once_over_kills() {
     let text = directory.path().join("text");
     write_long_text(&text);
     let mut kills = 0;
-    // Each run lives a little longer than the one before, so that the kills fall into the start of a run as well as into
-    // its middle, and the last run comes to its end on a machine of any speed.
+    // Each run lives a little longer than the previous one. So the kills hit the start of a run as well as its middle,
+    // and the last run completes on a machine of any speed.
     for milliseconds in (20..).step_by(20) {
         let mut process = wordcount(&hub, [&text]).stdout(Stdio::piped()).spawn().unwrap();
         if let Some(printed) = ended_within(&mut process, Duration::from_millis(milliseconds)) {
@@ -249,7 +250,7 @@ fn words_are_counted_once_over_kills() {
         process.wait().unwrap();
         kills += 1;
     }
-    assert!(kills >= 3, "the text is too short to be killed in: {kills} kills");
+    assert!(kills >= 3, "the text is too short: {kills} kills");
 }
 
 fn wordcount(hub: &Path, texts: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
@@ -258,7 +259,7 @@ fn wordcount(hub: &Path, texts: impl IntoIterator<Item = impl AsRef<OsStr>>) -> 
     command
 }
 
-/// What a process printed, if it ends by itself in the given time.
+/// Returns the output of a process if it exits within `time`.
 fn ended_within(process: &mut Child, time: Duration) -> Option<String> {
     let mut stdout = process.stdout.take().expect("stdout is piped");
     let (sender, ended) = std::sync::mpsc::channel();
@@ -272,8 +273,8 @@ fn ended_within(process: &mut Child, time: Duration) -> Option<String> {
     Some(printed)
 }
 
-/// Our own licences, and those that Debian brings.
-fn licences() -> Vec<PathBuf> {
+/// Returns the licenses of this project and those of Debian.
+fn licenses() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut texts = vec![root.join("LICENSE-APACHE"), root.join("LICENSE-MIT")];
     for name in ["GPL-3", "GFDL-1.3", "MPL-2.0", "Artistic"] {
@@ -285,14 +286,14 @@ fn licences() -> Vec<PathBuf> {
     texts
 }
 
-/// A text that takes long enough to count to be killed in.
+/// Writes a text that takes long enough to count that the process can be killed meanwhile.
 fn write_long_text(path: &Path) {
     let mut file = std::io::BufWriter::new(std::fs::File::create(path).unwrap());
     for round in 0..40 {
-        for text in licences() {
+        for text in licenses() {
             file.write_all(&std::fs::read(text).unwrap()).unwrap();
         }
-        // Words that no other round has, so that the number of entities grows too.
+        // Words that are unique to the round, so that the number of entities grows too.
         let letters: String = format!("{round:02}")
             .bytes()
             .map(|digit| char::from(digit - b'0' + b'a'))
@@ -305,13 +306,13 @@ fn write_long_text(path: &Path) {
 }
 
 fn counted_by_the_shell(texts: impl IntoIterator<Item = impl AsRef<OsStr>>) -> String {
-    // A text that begins with a space gives `tr` an empty line, which is no word.
+    // If the text begins with a space, `tr` prints an empty line, which is not a word.
     let pipeline =
         r#"cat "$@" | LC_ALL=C tr -cs A-Za-z '\n' | LC_ALL=C tr A-Z a-z | sed '/^$/d' | LC_ALL=C sort | uniq -c"#;
     run(Command::new("sh").args(["-c", pipeline, "sh"]).args(texts))
 }
 
-/// The examples that serve HTTP are asked over a real socket, and are ended as a terminal or a crash would end them.
+/// The examples that serve HTTP receive requests over a real socket, and end by Ctrl-C or a crash.
 #[cfg(feature = "http")]
 mod served {
     use std::io::{BufRead, BufReader, Read, Write};
@@ -322,15 +323,15 @@ mod served {
 
     use serde_json::{Value, json};
 
-    /// The process of an example, and where it listens.
+    /// The process of an example and its URL.
     struct Served {
         process: Child,
         stdout: BufReader<std::process::ChildStdout>,
-        /// Everything before a route, as the example printed it.
+        /// The URL prefix of every route, as printed by the example.
         url: String,
     }
 
-    /// What was answered.
+    /// An HTTP response.
     struct Answer {
         status: u16,
         head: String,
@@ -338,7 +339,7 @@ mod served {
     }
 
     impl Served {
-        /// Starts it, and reads the URL from its first line: the word that begins with `http://`, without `end`.
+        /// Starts an example and reads the URL from its first line: the word that begins with `http://`, without `end`.
         fn start(command: &mut Command, end: &str) -> Self {
             let command = command.stdin(Stdio::null()).stdout(Stdio::piped());
             let mut process = command.spawn().unwrap();
@@ -356,7 +357,7 @@ mod served {
             Self::start(command.args(["--port", "0", "--data"]).arg(data), "")
         }
 
-        /// Sends a request to a route, or to a whole URL as a `Location` has it.
+        /// Sends a request to a route, or to a complete URL from a `Location` header.
         fn ask(&self, verb: &str, route: &str, body: &str) -> Answer {
             let url = match route.starts_with("http://") {
                 true => route.to_owned(),
@@ -382,7 +383,7 @@ mod served {
             }
         }
 
-        /// Follows the `Location` of a start, as clients of this exchange do, until the answer is no longer 202.
+        /// Polls the `Location` of a start until the response is no longer 202.
         fn follow(&self, started: &Answer) -> Answer {
             assert_eq!(started.status, 202, "{}", started.body);
             assert!(started.header("retry-after").is_some(), "{}", started.head);
@@ -393,18 +394,22 @@ mod served {
                 if answer.status != 202 {
                     return answer;
                 }
-                assert!(Instant::now() < deadline, "it is not done: {}", answer.body);
+                assert!(
+                    Instant::now() < deadline,
+                    "the orchestration is not done: {}",
+                    answer.body
+                );
                 std::thread::sleep(Duration::from_millis(10));
             }
         }
 
-        /// Kills it, as a crash would.
+        /// Kills the process, like a crash.
         fn kill(mut self) {
             self.process.kill().unwrap();
             self.process.wait().unwrap();
         }
 
-        /// Does what ctrl-c does, and waits for its end.
+        /// Sends SIGINT, like Ctrl-C, and waits until the process exits.
         fn interrupt(mut self) {
             let process = self.process.id().to_string();
             wait_until_ctrl_c_is_handled(&process);
@@ -417,7 +422,7 @@ mod served {
         }
     }
 
-    /// The service says where it is before it waits for ctrl-c, which ends it at once until then.
+    /// Waits until the service handles Ctrl-C. It prints its URL before it does, and the signal would kill it until then.
     fn wait_until_ctrl_c_is_handled(process: &str) {
         const SIGINT: u64 = 1 << 1;
         if !cfg!(target_os = "linux") {
@@ -433,7 +438,7 @@ mod served {
         }
     }
 
-    /// A test that fails leaves no process behind.
+    /// Kills the process if a test fails.
     impl Drop for Served {
         fn drop(&mut self) {
             let _ = self.process.kill();
@@ -454,7 +459,7 @@ mod served {
         }
     }
 
-    /// Orders are placed, watched, approved and paid over HTTP, and what was placed goes on after a crash.
+    /// Orders are placed, watched, approved and paid over HTTP, and they continue after a crash.
     #[test]
     fn the_service_keeps_its_orders() {
         let directory = tempfile::tempdir().unwrap();
@@ -469,7 +474,7 @@ mod served {
         let declined = service.ask("POST", "/orchestrators/process_order/declined", &order("Mallory", 3));
         assert_eq!(service.follow(&declined).json()["runtimeStatus"], "Failed");
 
-        // The large order waits for somebody, and finds that its process was killed meanwhile.
+        // The large order waits for an approval while its process is killed.
         let large = service.ask("POST", "/orchestrators/process_order/large", &order("Bob", 40));
         assert_eq!(large.status, 202);
         service.kill();
@@ -493,7 +498,7 @@ mod served {
         service.interrupt();
     }
 
-    /// A handler of the program's own answers 202 with a `Location`, which leads to the output.
+    /// A custom handler responds with 202 and a `Location` that leads to the output.
     #[test]
     fn a_handler_answers_with_where_to_look() {
         let service = Served::start(&mut super::example("async_http"), "/orders");
@@ -504,20 +509,20 @@ mod served {
         assert_eq!(done.json()["output"], "3 boxes for Alice");
         assert_eq!(placed.json()["id"], done.json()["instanceId"]);
 
-        // What the program does not know is an error of its own router, and nothing that the hub's router took.
-        assert_eq!(service.ask("POST", "/orders", "no order").status, 400);
+        // Invalid requests are errors of the program's own router and do not reach the router of the hub.
+        assert_eq!(service.ask("POST", "/orders", "not an order").status, 400);
         assert_eq!(service.ask("GET", "/nothing", "").status, 404);
         service.interrupt();
     }
-    /// The session that the README shows is what a reader sees who types it.
+    /// The session in the README shows the real output.
     #[test]
     fn the_session_of_the_readme_works() {
         const PORT: &str = "127.0.0.1:7071";
         let curl = Command::new("curl").args(["--help", "all"]).output();
         if !curl.is_ok_and(|help| String::from_utf8_lossy(&help.stdout).contains("--json")) {
-            // Past the capture of a test's output: that nothing was tested has to be seen.
-            let said = b"\nNOT TESTED: the session of the README, since there is no curl with --json\n";
-            std::io::stderr().write_all(said).unwrap();
+            // Written to stderr directly, because the captured output of a passing test is not shown.
+            let notice = b"\nNOT TESTED: the session of the README, because curl with --json is missing\n";
+            std::io::stderr().write_all(notice).unwrap();
             return;
         }
         let directory = tempfile::tempdir().unwrap();
@@ -526,14 +531,15 @@ mod served {
         let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
         let readme = std::fs::read_to_string(readme).unwrap();
         let session = readme.split("```").find(|block| block.contains("$ URL=")).unwrap();
-        // Each part is a command and what it printed.
+        // Each part is a command and its output.
         let (_, session) = session.split_once("$ ").unwrap();
         let (url, session) = session.split_once("\n$ ").unwrap();
         let url = url.replace(PORT, here);
         for part in session.split("\n$ ") {
             let (command, shown) = part.split_once('\n').unwrap_or((part, ""));
             let shown = unchanging(shown);
-            // What a start leads to may take a moment. A reader who types is slower; a request that only reads is repeated.
+            // The effects of a start may take a moment. This test is faster than a reader who types, so it repeats
+            // requests that only read.
             let reads = !command.contains("--json");
             let deadline = Instant::now() + Duration::from_secs(30);
             loop {
@@ -557,7 +563,8 @@ mod served {
         service.interrupt();
     }
 
-    /// A text without what differs from run to run: dates, times, lengths that depend on the port, ids of executions.
+    /// Returns `text` without the parts that differ between runs: dates, times, lengths that depend on the port, and
+    /// execution IDs.
     fn unchanging(text: &str) -> String {
         let is_time = |word: &str| word.starts_with("20") && word.ends_with('Z');
         let is_execution = |word: &str| word.len() == 32 && word.bytes().all(|byte| byte.is_ascii_hexdigit());

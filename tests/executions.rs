@@ -1,5 +1,5 @@
-//! The life of an orchestration from its start to its purge, over all its executions: what it begins with, what reaches which
-//! execution, and what becomes of sub-orchestrations.
+//! The lifecycle of an orchestration from its start to its purge, over all its executions: its input, the events that
+//! each execution receives, and its sub-orchestrations.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -11,7 +11,7 @@ use abide::{
     history::HistoryEventKind, orchestration, orchestration::ReusePolicy,
 };
 
-/// Waits for a condition that a hub does not report.
+/// Polls until a condition holds that a hub does not report.
 async fn until<F: Future<Output = bool>>(mut so: impl FnMut() -> F) {
     for _ in 0..5_000 {
         if so().await {
@@ -19,7 +19,7 @@ async fn until<F: Future<Output = bool>>(mut so: impl FnMut() -> F) {
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    panic!("it never came to be");
+    panic!("the condition did not hold in time");
 }
 
 async fn until_stopped(run: &OrchestrationHandle) -> StopKind {
@@ -36,7 +36,7 @@ async fn status(client: &Client, id: &str) -> OrchestrationStatus {
     client.untyped_orchestration(id).status().await.unwrap().unwrap().status
 }
 
-/// Says what it was given.
+/// Returns its input.
 #[orchestration]
 async fn echo(_ctx: OrchestrationContext, word: Option<u32>) -> Option<u32> {
     word
@@ -55,12 +55,12 @@ mod broken_once {
 
     #[orchestration]
     pub(crate) async fn first(_ctx: OrchestrationContext, order: Option<u32>) -> Option<u32> {
-        assert!(!BROKEN.load(SeqCst), "a bug of the first line");
+        assert!(!BROKEN.load(SeqCst), "a bug in the first line");
         order
     }
 }
 
-/// An orchestration whose first turn panics shows its input and can be restarted with it, also after its end.
+/// An orchestration whose first turn panics shows its input and can be restarted with it, even after it has ended.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_input_outlives_a_first_turn_that_panics() {
     use broken_once::{BROKEN, first};
@@ -74,13 +74,7 @@ async fn an_input_outlives_a_first_turn_that_panics() {
         .unwrap();
     assert_eq!(until_stopped(&run.clone().untyped()).await, StopKind::Panicked);
     assert_eq!(input(&run.clone().untyped()).await.as_deref(), Some("42"));
-    let listed = client
-        .orchestrations()
-        .fetch_input()
-        .list()
-        .await
-        .unwrap()
-        .orchestrations;
+    let listed = client.orchestrations().fetch_input().list().await.unwrap().items;
     assert_eq!(listed[0].input.as_deref(), Some("42"));
     let created = run.status().await.unwrap().unwrap().created;
     BROKEN.store(false, SeqCst);
@@ -100,7 +94,7 @@ async fn an_input_outlives_a_first_turn_that_panics() {
     assert_eq!(run.restart_as_new().await.unwrap_err().kind(), ErrorKind::NotFound);
 }
 
-/// One that was terminated before its time had come shows its input and is restarted with it.
+/// An orchestration that is terminated before its start time shows its input and can be restarted with it.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_input_outlives_a_start_that_never_came() {
     let hub = Hub::in_memory().orchestration::<echo>().open().await.unwrap();
@@ -131,8 +125,8 @@ mod next {
     }
 }
 
-/// One that continued as new into a version that this build lacks shows the input of that execution, takes it along into a
-/// restart, and the build that has the version continues it.
+/// An orchestration that continues as new in a version that is not registered shows the input of the new execution.
+/// A restart keeps the input, and a build with that version resumes the orchestration.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_input_outlives_a_version_that_is_not_there() {
     let place = tempfile::tempdir().unwrap();
@@ -167,7 +161,7 @@ async fn an_input_outlives_a_version_that_is_not_there() {
     assert_eq!(ended.result().await.unwrap(), (7, "y".to_owned()));
 }
 
-/// An event for an orchestration does not reach one that takes its place; an event that is raised afterwards does.
+/// An event does not reach an orchestration that replaces its target, unless it is raised after the replacement.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_reaches_no_later_orchestration() {
     let hub = Hub::in_memory().orchestration::<waits>().open().await.unwrap();
@@ -214,7 +208,7 @@ mod charging {
             .collect()
     }
 
-    /// Takes until it is canceled while the other is broken.
+    /// Waits for its cancellation while [`BROKEN`] is set.
     #[activity]
     pub(crate) async fn charge(ctx: ActivityContext, n: u32) -> u32 {
         note("charge", &ctx);
@@ -257,8 +251,8 @@ mod charging {
     }
 }
 
-/// An activity that a rewind asks for again has the key that it had; one that the code asks for instead of another has a key
-/// of its own, and so has every activity after a restart.
+/// An activity that a rewind repeats keeps its idempotency key. An activity that the code calls instead of another one
+/// has its own key, and so does every activity after a restart.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rewind_keeps_the_idempotency_key() {
     use charging::{BROKEN, breaks, charge, keys, sells, ship, undo};
@@ -281,7 +275,7 @@ async fn a_rewind_keeps_the_idempotency_key() {
         let keys = of(again, 3);
         assert!(keys.iter().all(|key| *key == keys[0]), "{again}: {keys:?}");
     }
-    // Each rewind takes back what came after the failure, so that each of these was asked for again.
+    // Each rewind removes the steps after the failure, so each of these was scheduled again.
     let mut own = [
         of("undo", 2),
         of("ship", 1),
@@ -308,7 +302,7 @@ mod families {
     pub(crate) static BROKEN: AtomicBool = AtomicBool::new(true);
 
     #[activity]
-    pub(crate) async fn mends(of: String) -> Result<u32, Failure> {
+    pub(crate) async fn repairs(of: String) -> Result<u32, Failure> {
         match BROKEN.load(SeqCst) && of != "good" {
             true => Err(Failure::message("it broke")),
             false => Ok(8),
@@ -317,7 +311,7 @@ mod families {
 
     #[orchestration]
     pub(crate) async fn child(ctx: OrchestrationContext, of: String) -> Result<u32, Failure> {
-        Ok(ctx.call_activity::<mends>(of).await?)
+        Ok(ctx.call_activity::<repairs>(of).await?)
     }
 
     #[orchestration]
@@ -325,13 +319,13 @@ mod families {
         Ok(ctx.call_sub_orchestration::<child>(id.clone()).instance_id(id).await?)
     }
 
-    /// Waits for an event under the id that it is given.
+    /// Waits for the event `go`, under the ID of another orchestration.
     #[orchestration]
     pub(crate) async fn strange(ctx: OrchestrationContext) -> Result<(), Failure> {
         Ok(ctx.wait_for_external_event::<()>("go").await?)
     }
 
-    /// Waits for a child of a child.
+    /// Waits for a child that waits for its own child.
     #[orchestration]
     pub(crate) async fn grandparent(ctx: OrchestrationContext) -> Result<(), Failure> {
         Ok(ctx.call_sub_orchestration::<middle>(()).instance_id("middle").await?)
@@ -342,7 +336,7 @@ mod families {
         Ok(ctx.call_sub_orchestration::<strange>(()).instance_id("leaf").await?)
     }
 
-    /// Waits for the event `go`, and then no longer for its child.
+    /// Waits for the event `go` and then cancels its child.
     #[orchestration]
     pub(crate) async fn gives_up(ctx: OrchestrationContext) -> Result<(), Failure> {
         let child = ctx.call_sub_orchestration::<grandparent>(()).instance_id("child");
@@ -352,15 +346,15 @@ mod families {
     }
 }
 
-/// A parent can be rewound whatever has become of its failed child: purged, terminated, rewound or restarted alone, replaced
-/// by another that has ended. One that lives under the id is in the way only as long as it lives.
+/// A parent can be rewound after its failed child was purged, rewound or restarted, or was replaced by an instance that
+/// has ended. A running instance with the ID of the child blocks the rewind until it ends.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_parent_is_rewound_whatever_became_of_its_child() {
-    use families::{BROKEN, child, mends, parent, strange};
+    use families::{BROKEN, child, parent, repairs, strange};
     let builder = Hub::in_memory().orchestration::<parent>().orchestration::<child>();
     let hub = builder
         .orchestration::<strange>()
-        .activity::<mends>()
+        .activity::<repairs>()
         .open()
         .await
         .unwrap();
@@ -415,8 +409,8 @@ async fn a_parent_is_rewound_whatever_became_of_its_child() {
     assert_eq!(in_use.result().await.unwrap(), 8);
 }
 
-/// The children of an orchestration that is no longer wanted are canceled by it, and theirs by them. Where a client
-/// terminates the first, all are terminated.
+/// An orchestration that is canceled cancels its children recursively. If a client terminates the root, all of them are
+/// terminated.
 #[tokio::test(flavor = "multi_thread")]
 async fn children_end_as_their_parents_do() {
     use families::{gives_up, grandparent, middle, strange};
@@ -457,7 +451,7 @@ async fn children_end_as_their_parents_do() {
     }
 }
 
-/// An id that has run is refused where it is to run once, until it is purged.
+/// With [`ReusePolicy::RejectDuplicate`], a used ID is rejected until the instance is purged.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_id_that_runs_once_is_refused_after_its_end() {
     let hub = Hub::in_memory()
@@ -502,7 +496,7 @@ mod spinning {
         ctx.continue_as_new(round + 1).await
     }
 
-    /// Counts, so that a test sees that others get their turns.
+    /// Counts its operations, to show that it gets its turns.
     #[derive(Entity, Default, Clone, Serialize, Deserialize)]
     pub(crate) struct Counter {
         n: u32,
@@ -517,8 +511,8 @@ mod spinning {
     }
 }
 
-/// One that continues as new without end has an input between two executions, is suspended and restarted like any other, and
-/// does not keep the hub from closing.
+/// An orchestration that continues as new endlessly shows its input between two executions and can be suspended and
+/// restarted. It neither starves other work nor blocks the shutdown of the hub.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_endless_orchestration_leaves_room_for_others() {
     use spinning::{Counter, spins};
@@ -550,7 +544,7 @@ async fn an_endless_orchestration_leaves_room_for_others() {
 mod strict {
     use super::*;
 
-    /// Asks for something with a name or tags that break a rule.
+    /// Makes a request with a name or tags that break a rule.
     #[orchestration]
     pub(crate) async fn breaks(ctx: OrchestrationContext, what: String) -> Result<(), Failure> {
         let long = "x".repeat(513);
@@ -571,9 +565,9 @@ mod strict {
             "bytes of a start" => drop(ctx.start_orchestration::<echo>(None).tag("k", "x".repeat(16 << 10))),
             "next version" => ctx.continue_as_new("").version(long).await,
             "event" => ctx.wait_for_external_event::<()>(long).await?,
-            "sent event" => ctx.send_event("nobody", long, ()),
+            "sent event" => ctx.send_event("missing", long, ()),
             _ => {
-                // A second tag of one name replaces the first, so that these are as many as there may be.
+                // A second tag with the same name replaces the first, so this is the maximum number of tags.
                 let mut child = child().tag("0", "y");
                 for n in 0..64 {
                     child = child.tag(format!("{n}"), "x");
@@ -582,7 +576,7 @@ mod strict {
                 return Ok(());
             }
         }
-        // Whatever is refused without an answer fails it at its next wait.
+        // A request without a result that is rejected fails the orchestration at its next await.
         ctx.create_timer(Duration::ZERO).await;
         Ok(())
     }
@@ -604,14 +598,14 @@ mod strict {
     }
 }
 
-/// The rules that a client meets hold for what orchestrations and entities ask for, too.
+/// Requests of orchestrations and entities follow the same rules as requests of clients.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_an_orchestration_asks_for_keeps_the_rules_of_clients() {
     use strict::{Starter, breaks};
     let builder = Hub::in_memory().orchestration::<breaks>().orchestration::<echo>();
     let hub = builder.entity::<Starter>().open().await.unwrap();
     let client = hub.client();
-    for (what, says) in [
+    for (what, reason) in [
         ("version of a child", "the version `xxx"),
         ("tag of a child", "the name of a tag `xxx"),
         ("tags of a child", "65 tags"),
@@ -625,7 +619,7 @@ async fn what_an_orchestration_asks_for_keeps_the_rules_of_clients() {
     ] {
         let run = client.start::<breaks>(what.to_owned()).await.unwrap();
         let error = run.result().await.unwrap_err().to_string();
-        assert!(error.contains(says), "{what}: {error}");
+        assert!(error.contains(reason), "{what}: {error}");
     }
     client
         .start::<breaks>("nothing".to_owned())
@@ -637,13 +631,13 @@ async fn what_an_orchestration_asks_for_keeps_the_rules_of_clients() {
     let fine = client.untyped_orchestration("fine").status().await.unwrap().unwrap();
     assert_eq!(fine.tags.len(), 64);
     assert!(fine.tags.iter().all(|(_, value)| value == "x"));
-    for (what, says) in [
+    for (what, reason) in [
         ("version", "the version `xxx"),
         ("tag", "the name of a tag `xxx"),
         ("bytes", "16385 bytes"),
     ] {
         let error = client.entity::<Starter>("s").start(what).await.unwrap_err().to_string();
-        assert!(error.contains(says), "{what}: {error}");
+        assert!(error.contains(reason), "{what}: {error}");
     }
     let start = client.start::<echo>(None).tag("k", "x".repeat(16 << 10));
     let error = start.await.unwrap_err();
@@ -698,8 +692,8 @@ mod lacking {
     }
 }
 
-/// What an orchestration waits for and nobody registered is in its status, in lists, at its parents and in the hub's own list,
-/// until a build has it; also if only a later build lacks it.
+/// An unregistered type that an orchestration waits for is shown in its status, in lists, at its parents and by the
+/// hub, until a build registers it.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_nobody_registered_is_visible() {
     use abide::client::{Unregistered, UnregisteredKind};
@@ -743,16 +737,9 @@ async fn what_nobody_registered_is_visible() {
     };
     all_shown(&client).await;
     assert_eq!(hub.unregistered(), ["mail", "shelf", "unknown"]);
-    // Three children wait like their parents, and the one that is not there itself is stopped.
+    // Three children wait like their parents, and the child of an unregistered type is stopped.
     assert_eq!(
-        client
-            .orchestrations()
-            .unregistered()
-            .list()
-            .await
-            .unwrap()
-            .orchestrations
-            .len(),
+        client.orchestrations().unregistered().list().await.unwrap().items.len(),
         cases.len() + 4
     );
 
@@ -776,7 +763,7 @@ async fn what_nobody_registered_is_visible() {
     assert!(hub.unregistered().is_empty());
 }
 
-/// A call that waits in the queue of an entity is told of by a later build that lacks the type.
+/// A call that waits in the queue of an entity is reported by a later build that lacks the type.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_later_build_lacks_is_visible() {
     use lacking::{Shelf, asks};

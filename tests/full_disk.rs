@@ -1,7 +1,7 @@
-//! A disk that takes no more: the hub says so to everyone, claims nothing, and goes on where it was when it is opened
-//! with room again.
+//! A full disk: the hub reports the error to every request, acknowledges nothing more, and continues when it is opened
+//! with free space.
 //!
-//! The worker runs under a limit on the size of its files, so that its writes fail as on a full disk, without root.
+//! The worker runs with a limit on the size of its files, so that its writes fail like on a full disk without root.
 #![cfg(feature = "rocksdb")]
 
 mod worker;
@@ -55,11 +55,11 @@ fn worker() {
     }
 }
 
-/// The worker: many tasks write until they are refused, in every form, and tell what was acknowledged and why it ended.
+/// The worker: many tasks write in every form until they fail, and report what was acknowledged and the error.
 async fn fill(directory: &Path) {
     let hub = open(directory).await.unwrap();
     let client = hub.client();
-    // One call waits for an operation that runs, and one client waits for room, when the disk is full.
+    // This call waits for a running operation when the disk is full.
     let busy = client.entity::<Journal>("busy");
     let never = tokio::spawn(busy.never());
     let tasks: Vec<_> = (0..TASKS)
@@ -69,7 +69,7 @@ async fn fill(directory: &Path) {
         tell("writer", &task.await.unwrap());
     }
     tell("waiting call", &never.await.unwrap().unwrap_err().into());
-    // Whoever comes later hears the same at once, and so does a reader.
+    // Later requests fail with the same error at once, and so do reads.
     let late = client.entity::<Journal>("late");
     tell("call", &late.note(0, "").await.unwrap_err().into());
     tell("signal", &late.note(0, "").signal().await.unwrap_err());
@@ -82,7 +82,7 @@ async fn fill(directory: &Path) {
     tell("shutdown", &hub.shutdown().await.unwrap_err());
 }
 
-/// Writes until it is refused, and gives the reason.
+/// Writes until a write fails and returns the error.
 async fn write(client: Client, task: u64) -> Error {
     let journal = client.entity::<Journal>(task);
     let page = "x".repeat(2_000);
@@ -97,17 +97,17 @@ async fn write(client: Client, task: u64) -> Error {
             Err(error) => return error,
         }
     }
-    unreachable!("the disk is full some time")
+    unreachable!("the disk becomes full")
 }
 
 fn tell(who: &str, error: &Error) {
     worker::tell(format!("{who}: {:?}: {error}", error.kind()));
 }
 
-/// The worker, with files of at most so many KiB.
+/// Starts the worker with a limit of `kib` KiB per file.
 fn worker_with_room_for(kib: usize, directory: &Path) -> Worker {
     let command = Worker::command("fill", directory);
-    // The signal is ignored over `exec`, so that a write over the limit fails with an error instead.
+    // The signal stays ignored after `exec`, so a write over the limit fails with an error instead.
     let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", kib * 2);
     let mut limited = Command::new("sh");
     limited
@@ -119,8 +119,8 @@ fn worker_with_room_for(kib: usize, directory: &Path) -> Worker {
     Worker::spawn(&mut limited)
 }
 
-/// The disk fills up at several moments, each time for all forms of use: everyone hears it, with the way out, and a
-/// hub that is opened with room again has everything that was acknowledged, and works.
+/// When the disk fills up, every kind of request fails with an error that names the way out. When the hub is opened
+/// with free space, it has everything that was acknowledged and works.
 #[test]
 fn a_full_disk_poisons_the_hub_and_loses_nothing() {
     let directory = tempfile::tempdir().unwrap();
@@ -166,7 +166,7 @@ fn a_full_disk_poisons_the_hub_and_loses_nothing() {
                 assert!(run.is_empty() || run[0] == 0, "task {task}: {:?}", state.notes);
                 client.entity::<Journal>(task).note(u64::MAX, "").await.unwrap();
             }
-            // The operation that ran when the disk was full runs again; its entity is given up on, so that this ends.
+            // The operation that was running when the disk was full runs again and never ends. The shutdown abandons it.
             hub.shutdown_within(Duration::ZERO).await.unwrap();
         });
     }

@@ -1,4 +1,4 @@
-//! Requests over HTTP that orchestrations make, to small servers of this process.
+//! HTTP requests of orchestrations to small servers in this process.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -12,7 +12,7 @@ use abide::{
     http_client::{HttpError, HttpRequest, HttpResponse},
 };
 
-/// The longest that anything here waits.
+/// The maximum time that any step here waits.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 #[orchestration]
@@ -34,15 +34,15 @@ async fn insist_slowly(ctx: OrchestrationContext, request: HttpRequest) -> Resul
     ctx.call_http(request).retry(policy).await.map_err(returned)
 }
 
-/// Asks, and does not care any more when it hears so.
+/// Sends a request, and drops the call on the event `enough`.
 #[orchestration]
 async fn give_up(ctx: OrchestrationContext, request: HttpRequest) -> Result<(), HttpError> {
     let call = ctx.call_http(request);
-    let told = ctx.wait_for_external_event::<()>("enough").await;
+    let event = ctx.wait_for_external_event::<()>("enough").await;
     drop(call);
-    // The hub sees to what was dropped when the turn is over, which the end would do as well.
+    // The hub cancels a dropped call at the end of the turn. Without this timer, the end of the orchestration would.
     ctx.create_timer(Duration::from_millis(1)).await;
-    told.map_err(|error| panic!("{error}"))
+    event.map_err(|error| panic!("{error}"))
 }
 
 fn returned(error: CallError<HttpError>) -> HttpError {
@@ -56,7 +56,7 @@ fn with_orchestrations(hub: HubBuilder) -> HubBuilder {
         .orchestration::<give_up>()
 }
 
-/// A hub in memory replays the whole history at every turn, so that what is not deterministic shows.
+/// Opens an in-memory hub, which replays the complete history at every turn and so detects non-determinism.
 async fn hub() -> Hub {
     with_orchestrations(Hub::in_memory()).open().await.unwrap()
 }
@@ -66,7 +66,7 @@ async fn answer(hub: &Hub, request: HttpRequest) -> Result<HttpResponse, HttpErr
     run.result_within(PATIENCE).await.map_err(returned)
 }
 
-/// What a server was asked.
+/// A request that a server received.
 #[derive(Clone, Debug)]
 struct Asked {
     line: String,
@@ -76,7 +76,7 @@ struct Asked {
 }
 
 impl Asked {
-    /// Reads one request; nothing if what comes is none.
+    /// Reads one request. Returns `None` if the input is not a request.
     fn read(stream: &TcpStream) -> Option<Self> {
         let mut reader = BufReader::new(stream);
         let mut lines = Vec::new();
@@ -113,7 +113,7 @@ impl Asked {
     }
 }
 
-/// A server on loopback with a thread for each connection, which ends when it is dropped.
+/// A server on loopback with one thread per connection. Dropping it stops it.
 struct Server {
     address: SocketAddr,
     asked: Arc<Mutex<Vec<Asked>>>,
@@ -122,7 +122,7 @@ struct Server {
 }
 
 impl Server {
-    /// Every request, with how many came before it, is answered by `reply`, which writes into the connection.
+    /// Starts a server that calls `reply` for every request, with the number of earlier requests and the connection.
     fn start(reply: impl Fn(usize, &mut TcpStream) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -157,8 +157,8 @@ impl Server {
         }
     }
 
-    /// Answers the requests in their order with these, and further ones with the last.
-    fn saying(replies: Vec<String>) -> Self {
+    /// Starts a server that sends `replies` in order, and then the last one repeatedly.
+    fn replying(replies: Vec<String>) -> Self {
         Self::start(move |before, stream| {
             let reply = &replies[before.min(replies.len() - 1)];
             stream.write_all(reply.as_bytes()).unwrap();
@@ -181,7 +181,7 @@ impl Server {
     async fn until_asked(&self, times: usize) {
         let begun = Instant::now();
         while self.asked().len() < times {
-            assert!(begun.elapsed() < PATIENCE, "it was asked {:?}", self.lines());
+            assert!(begun.elapsed() < PATIENCE, "the server received {:?}", self.lines());
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
@@ -211,12 +211,13 @@ fn accepted(location: &str, retry_after: &str) -> String {
     )
 }
 
-/// Waits until the other side has closed a connection on which it sends nothing more.
+/// Waits until the peer, which sends nothing more, has closed the connection.
 fn until_closed(stream: &mut TcpStream) -> bool {
     matches!(stream.read(&mut [0; 1]), Ok(0)) || matches!(stream.take_error(), Ok(Some(_)))
 }
 
-/// Method, headers, body and answer go over as they are; the key is the activity's unless the request has one.
+/// Method, headers, body and response are transmitted unchanged. The idempotency key is that of the activity unless the
+/// request has one.
 #[tokio::test]
 async fn a_request_and_its_answer_go_over_whole() {
     let server = Server::start(|before, stream| {
@@ -244,7 +245,7 @@ async fn a_request_and_its_answer_go_over_whole() {
     assert_eq!(got.json::<serde_json::Value>().unwrap()["n"], 1);
     assert!(got.json::<String>().unwrap_err().to_string().contains("status 404"));
 
-    // A redirect is an answer, a body need not be text, and a method need not be a usual one.
+    // A redirect is returned as a response. Bodies may be binary and methods may be nonstandard.
     let got = answer(&hub, HttpRequest::new("PURGE", server.url("/post")).body([0xff])).await;
     let got = got.unwrap();
     assert_eq!((got.status, got.body.as_slice()), (302, &[0xff, 0x00, 0xfe][..]));
@@ -263,11 +264,11 @@ async fn a_request_and_its_answer_go_over_whole() {
     hub.shutdown().await.unwrap();
 }
 
-/// 202 with a `Location` is asked again as soon as it says and no sooner, with the headers that do not tell of the body.
+/// A 202 with a `Location` is polled after `Retry-After`, with the headers that do not describe the body.
 #[tokio::test]
 async fn an_accepted_request_is_polled() {
     let long_ago = "Sun, 06 Nov 1994 08:49:37 GMT";
-    let server = Server::saying(vec![
+    let server = Server::replying(vec![
         accepted("/job", "0"),
         accepted("/job", "0"),
         accepted("/job", long_ago),
@@ -288,7 +289,7 @@ async fn an_accepted_request_is_polled() {
     assert_eq!(server.lines(), lines);
     let asked = server.asked();
     let between = |from: usize, to: usize| asked[to].at - asked[from].at;
-    // Timers count whole milliseconds. Four polls that waited a second each, as nothing said, would need four of them.
+    // Timers have a resolution of one millisecond. With the default of one second, four polls would take four seconds.
     assert!(between(0, 4) < Duration::from_secs(4), "{:?}", between(0, 4));
     for n in [4, 5] {
         assert!(
@@ -305,10 +306,10 @@ async fn an_accepted_request_is_polled() {
     hub.shutdown().await.unwrap();
 }
 
-/// What a `Location` leaves out is taken from the URL that gave it, and another server hears no secrets.
+/// A relative `Location` is resolved against the URL of its response. Another server receives no credentials.
 #[tokio::test]
 async fn a_location_is_resolved_against_the_url_that_gave_it() {
-    let other = Server::saying(vec![reply("200 OK", &[], "end")]);
+    let other = Server::replying(vec![reply("200 OK", &[], "end")]);
     let (authority, end) = (Arc::new(Mutex::new(String::new())), other.url("/e"));
     let written = Arc::clone(&authority);
     let server = Server::start(move |before, stream| {
@@ -352,18 +353,18 @@ async fn a_location_is_resolved_against_the_url_that_gave_it() {
     );
     assert_eq!(asked.header("accept"), Some("text/plain"));
 
-    let server = Server::saying(vec![accepted("/job", "0")]);
+    let server = Server::replying(vec![accepted("/job", "0")]);
     let request = HttpRequest::get(server.url("/")).poll_202(false);
     assert_eq!(answer(&hub, request).await.unwrap().status, 202);
     hub.shutdown().await.unwrap();
 }
 
-/// Each way to have no answer has its error, and only those that a retry may mend are repeated.
+/// Each kind of failure has its error, and only those that a retry may fix are retried.
 #[tokio::test]
 async fn what_fails_is_told_with_its_type() {
     let hub = hub().await;
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let refused = answer(&hub, HttpRequest::get(format!("http://{nobody}/"))).await;
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let refused = answer(&hub, HttpRequest::get(format!("http://{closed}/"))).await;
     assert!(
         matches!(&refused, Err(HttpError::ConnectionFailed { url, .. }) if url.ends_with('/')),
         "{refused:?}"
@@ -377,14 +378,14 @@ async fn what_fails_is_told_with_its_type() {
             .unwrap();
         let error = run.result_within(PATIENCE).await.map_err(returned);
         assert!(
-            matches!(&error, Err(HttpError::InvalidUrl { url: told, .. }) if told == url),
+            matches!(&error, Err(HttpError::InvalidUrl { url: reported, .. }) if reported == url),
             "{error:?}"
         );
     }
     let bad = HttpRequest::get("http://127.0.0.1:1/").header("no spaces", "");
     assert!(matches!(answer(&hub, bad).await, Err(HttpError::InvalidRequest { .. })));
 
-    // A server that speaks no TLS, and one that hangs up before it has answered.
+    // A server without TLS, and one that closes the connection before it responds.
     let rude = Server::start(|_, _| {});
     let error = answer(&hub, HttpRequest::get(rude.url("/").replace("http", "https"))).await;
     assert!(matches!(error, Err(HttpError::ConnectionFailed { .. })), "{error:?}");
@@ -406,7 +407,7 @@ async fn what_fails_is_told_with_its_type() {
     hub.shutdown().await.unwrap();
 }
 
-/// One exchange has a limit, and so has the whole; a call that is dropped hangs up.
+/// Each exchange and the whole call have a time limit, and dropping a call closes its connection.
 #[tokio::test]
 async fn nothing_waits_longer_than_it_should() {
     let closed = Arc::new(AtomicUsize::new(0));
@@ -421,11 +422,11 @@ async fn nothing_waits_longer_than_it_should() {
     assert_eq!(answer(&hub, short).await.unwrap_err(), timed_out(silent.url("/short")));
     let whole = HttpRequest::get(silent.url("/whole")).timeout(limit);
     assert_eq!(answer(&hub, whole).await.unwrap_err(), timed_out(silent.url("/whole")));
-    let job = Server::saying(vec![accepted("/job", "3600")]);
+    let job = Server::replying(vec![accepted("/job", "3600")]);
     let polled = HttpRequest::get(job.url("/")).timeout(limit);
     assert_eq!(answer(&hub, polled).await.unwrap_err(), timed_out(job.url("/")));
 
-    // It is asked although nobody awaits it.
+    // The request is sent although the call is not awaited.
     let dropped = hub.client().start::<give_up>(HttpRequest::get(silent.url("/dropped")));
     let dropped = dropped.await.unwrap();
     silent.until_asked(3).await;
@@ -440,12 +441,12 @@ async fn nothing_waits_longer_than_it_should() {
     hub.shutdown().await.unwrap();
 }
 
-/// A hub that is closed while an orchestration waits for its next poll goes on polling at the next open, and does not make
-/// the first request again.
+/// If the hub closes while an orchestration waits for its next poll, polling continues at the next open. The first
+/// request is not repeated.
 #[tokio::test]
 async fn a_restart_goes_on_polling() {
     let directory = tempfile::tempdir().unwrap();
-    let server = Server::saying(vec![
+    let server = Server::replying(vec![
         accepted("/job", "1"),
         accepted("/job", "1"),
         reply("200 OK", &[], "done"),
@@ -462,7 +463,7 @@ async fn a_restart_goes_on_polling() {
     assert_eq!(run.result_within(PATIENCE).await.unwrap().text().unwrap(), "done");
     assert_eq!(server.lines()[0], "POST /start");
     let polls = &server.lines()[1..];
-    // The second answer may not have been on disk when the hub was closed; then its poll is made once more.
+    // If the second response was not durable when the hub closed, its poll is repeated.
     assert!(
         matches!(polls.len(), 2 | 3) && polls.iter().all(|line| line == "GET /job"),
         "{polls:?}"
@@ -471,7 +472,7 @@ async fn a_restart_goes_on_polling() {
     hub.shutdown().await.unwrap();
 }
 
-/// An answer takes no more than the limit of payloads, whatever the server says of its length.
+/// A response is not read beyond the payload limit, whatever length the server declares.
 #[tokio::test]
 async fn an_answer_is_not_read_beyond_the_limit() {
     const LIMIT: usize = 10_000;
@@ -511,11 +512,11 @@ async fn an_answer_is_not_read_beyond_the_limit() {
             }
         );
     }
-    // The buffers of the two connections hold some megabytes that nobody has read.
+    // The buffers of the two connections contain some megabytes that were never read.
     assert!(written.load(Ordering::SeqCst) < 100_000_000);
 
-    // As JSON each of these characters takes two bytes or more.
-    let quotes = Server::saying(vec![reply("200 OK", &[], &"\"".repeat(6_000))]);
+    // Each of these characters takes at least two bytes as JSON.
+    let quotes = Server::replying(vec![reply("200 OK", &[], &"\"".repeat(6_000))]);
     let error = answer(&hub, HttpRequest::get(quotes.url("/"))).await;
     assert!(
         matches!(error, Err(HttpError::TooLarge { limit: LIMIT, .. })),

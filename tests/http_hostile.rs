@@ -1,5 +1,5 @@
-//! Clients that mean harm, or know no better, over real sockets: each hears what is wrong, nothing is stored, nothing is
-//! kept, and a well-behaved client beside them is served as before.
+//! Malicious and faulty clients over real sockets. Each receives an error, nothing is stored or leaked, and a
+//! well-behaved client is served at the same time.
 #![cfg(feature = "http")]
 
 mod wire;
@@ -38,10 +38,10 @@ async fn echoes(_ctx: OrchestrationContext, input: Value) -> Value {
     input
 }
 
-/// For what has to happen, on a machine that does other things too.
+/// A generous time limit for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A hub behind a server that has so much patience with its clients.
+/// Serves a hub with the client timeout `patience`.
 async fn serve(patience: Duration) -> (Hub, HttpServer) {
     let hub = Hub::in_memory()
         .entity::<Counter>()
@@ -58,20 +58,20 @@ async fn serve(patience: Duration) -> (Hub, HttpServer) {
     (hub, server)
 }
 
-/// Everything that a request could have stored.
+/// Returns the numbers of commits, instances and entities.
 async fn stored(client: &Client) -> (u64, u64, u64) {
     let instances = client.orchestrations().count().await.unwrap();
-    let entities = client.entities().list().await.unwrap().entities.len() as u64;
-    (client.stats().unwrap().commits, instances, entities)
+    let entities = client.entities().list().await.unwrap().items.len() as u64;
+    (client.admin().stats().unwrap().commits, instances, entities)
 }
 
-/// A request that has its token.
+/// Returns a request with the token.
 fn allowed(verb: &str, path: &str, headers: &[(&str, &str)], body: &str) -> String {
     let headers: Vec<_> = [KEY].into_iter().chain(headers.iter().copied()).collect();
     request(verb, path, &headers, body)
 }
 
-/// What routes refuse: wrong payloads, unknown names and ids, ids that are none, tokens of pages that are none.
+/// Routes reject invalid payloads, unknown names and IDs, invalid IDs, and invalid continuation tokens.
 #[tokio::test]
 async fn what_makes_no_sense_is_refused_and_stores_nothing() {
     let (hub, server) = serve(PATIENCE).await;
@@ -180,12 +180,12 @@ async fn what_makes_no_sense_is_refused_and_stores_nothing() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
-    assert_eq!(stored(&hub.client()).await, before, "something was stored");
+    assert_eq!(stored(&hub.client()).await, before, "the hub was changed");
     server.shutdown().await.unwrap();
     hub.shutdown().await.unwrap();
 }
 
-/// What the server refuses before a route hears of it: sizes, what is framed badly or is no HTTP at all.
+/// The server rejects requests that are too large, badly framed or not HTTP before they reach a route.
 #[tokio::test]
 async fn what_is_badly_sent_is_refused_and_stores_nothing() {
     let (hub, server) = serve(PATIENCE).await;
@@ -225,12 +225,12 @@ async fn what_is_badly_sent_is_refused_and_stores_nothing() {
         assert_eq!(answer.status, status, "{shown}: {answer:?}");
         answer.is_error(status);
     }
-    // A side that is closed in the middle of a body.
+    // A connection that is half-closed in the middle of a body.
     let mut half = Wire::connect(address).await;
     half.send(format!("{start}content-length: 10\r\n\r\n1")).await;
     half.0.shutdown().await.unwrap();
-    half.answer().await.expect("an answer").is_error(400);
-    // And in the middle of a head: there is nobody to answer.
+    half.answer().await.expect("a response").is_error(400);
+    // A connection that is half-closed in the middle of a head may get no response.
     let mut half = Wire::connect(address).await;
     half.send(&start).await;
     half.0.shutdown().await.unwrap();
@@ -239,12 +239,12 @@ async fn what_is_badly_sent_is_refused_and_stores_nothing() {
             .await
             .is_none_or(|answer| answer.status == 400 || answer.status == 408)
     );
-    assert_eq!(stored(&hub.client()).await, before, "something was stored");
+    assert_eq!(stored(&hub.client()).await, before, "the hub was changed");
     server.shutdown().await.unwrap();
     hub.shutdown().await.unwrap();
 }
 
-/// Who is slow with the head, with the body, or with the rest of a chunk is refused.
+/// A client that sends its head, its body or a chunk too slowly is rejected.
 #[tokio::test]
 async fn what_is_slowly_sent_is_refused_and_stores_nothing() {
     let (hub, server) = serve(Duration::from_millis(500)).await;
@@ -258,12 +258,12 @@ async fn what_is_slowly_sent_is_refused_and_stores_nothing() {
     ] {
         told(server.address(), &bytes).await.is_error(408);
     }
-    assert_eq!(stored(&hub.client()).await, before, "something was stored");
+    assert_eq!(stored(&hub.client()).await, before, "the hub was changed");
     server.shutdown().await.unwrap();
     hub.shutdown().await.unwrap();
 }
 
-/// What is hidden behind a request with two lengths is not taken for a request.
+/// Bytes after a request with two lengths are not interpreted as another request.
 #[tokio::test]
 async fn no_request_is_smuggled() {
     let (hub, server) = serve(PATIENCE).await;
@@ -294,7 +294,7 @@ async fn no_request_is_smuggled() {
     assert_eq!(hub.client().orchestrations().count().await.unwrap(), 0);
 }
 
-/// One after the other, what an attacker sends on a connection of his own; some are left open and silent.
+/// Sends one of several attacks on a new connection, and returns the connection if it stays open.
 async fn attack(address: SocketAddr, turn: usize) -> Option<Wire> {
     let mut wire = Wire::connect(address).await;
     let start =
@@ -313,17 +313,17 @@ async fn attack(address: SocketAddr, turn: usize) -> Option<Wire> {
     (turn % 8 != 4).then_some(wire)
 }
 
-/// A well-behaved client, on one connection.
+/// Acts as a well-behaved client on one connection.
 async fn behave(address: SocketAddr, requests: usize) {
     let mut wire = Wire::connect(address).await;
     let add = allowed("POST", "/entities/Counter/good?op=add&wait=true", &[], "1");
     for _ in 0..requests {
         wire.send(&add).await;
-        assert_eq!(wire.answer().await.expect("an answer").status, 200);
+        assert_eq!(wire.answer().await.expect("a response").status, 200);
     }
 }
 
-/// How many files this process has open, and its memory in bytes.
+/// Returns the number of open files of this process and its memory in bytes.
 #[cfg(target_os = "linux")]
 fn held() -> (usize, usize) {
     let files = std::fs::read_dir("/proc/self/fd").unwrap().count();
@@ -332,8 +332,8 @@ fn held() -> (usize, usize) {
     (files, pages * 4096)
 }
 
-/// Attackers on many connections leave nothing behind. A well-behaved client is served beside them and waits for none of them:
-/// those that send nothing more are still awaited when it has all of its answers.
+/// Attackers on many connections leave nothing behind and do not delay a well-behaved client. The server still waits
+/// for a silent attacker when that client has all its responses.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn others_are_served_while_some_attack() {
@@ -350,10 +350,10 @@ async fn others_are_served_while_some_attack() {
             }
             open
         });
-        let silent = attack(address, 2).await.expect("it stays open");
+        let silent = attack(address, 2).await.expect("the connection stays open");
         behave(address, 200).await;
         let early = silent.0.try_read(&mut [0]).map_err(|error| error.kind());
-        assert_eq!(early, Err(ErrorKind::WouldBlock), "the attacker was given up before");
+        assert_eq!(early, Err(ErrorKind::WouldBlock), "the attacker was disconnected early");
         drop(attackers.await.unwrap());
         memory.push(held().1);
     }
@@ -361,7 +361,7 @@ async fn others_are_served_while_some_attack() {
     assert!(memory[2] < memory[1] + (48 << 20), "{memory:?}");
     let (commits, instances, entities) = stored(&hub.client()).await;
     assert_eq!((instances, entities), (before.1, before.2));
-    assert!(commits - before.0 <= 600, "attackers made commits");
+    assert!(commits - before.0 <= 600, "attacks caused commits");
     server.shutdown().await.unwrap();
     let files_are_closed = async {
         while held().0 > 60 {

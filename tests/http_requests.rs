@@ -1,5 +1,5 @@
-//! The fuzz target `http_requests` with a fixed choice of inputs: its corpus, and thousands of requests that are made by
-//! breaking and joining those.
+//! The fuzz target `http_requests` with fixed inputs: its corpus, and thousands of requests that are mutations and
+//! combinations of the corpus.
 #![cfg(feature = "http")]
 
 mod fuzzed;
@@ -9,7 +9,7 @@ use std::path::Path;
 
 use abide::http::fuzz::drive;
 
-/// What requests are made of, and what breaks them.
+/// Fragments of valid and invalid requests.
 const WORDS: &[&str] = &[
     "%2F",
     "%00",
@@ -105,7 +105,7 @@ const WORDS: &[&str] = &[
     "expect: 100-continue",
 ];
 
-/// A sequence of numbers that looks like chance and is always the same.
+/// A deterministic sequence of pseudorandom numbers.
 struct Sequence(u64);
 
 impl Sequence {
@@ -122,9 +122,9 @@ impl Sequence {
     }
 }
 
-/// Breaks a request in one place, or joins it with another.
+/// Mutates a request in one place, or splices it with another.
 fn mutate(input: &mut Vec<u8>, other: &[u8], chance: &mut Sequence) {
-    // Half of the time behind the path, so that not most of them miss every route.
+    // Half of the mutations are after the path, so that enough requests reach a route.
     let path = input
         .iter()
         .position(|byte| b"?\n".contains(byte))
@@ -157,7 +157,7 @@ fn mutate(input: &mut Vec<u8>, other: &[u8], chance: &mut Sequence) {
     }
 }
 
-/// Whatever is sent, no handler panics, nothing is a defect of the server, and each error has the body that all have.
+/// For any input, no handler panics, no response is an internal error, and every error has the common body.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn any_bytes_are_answered_properly() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/http_requests");
@@ -171,7 +171,7 @@ async fn any_bytes_are_answered_properly() {
     let mut chance = Sequence(0x9E37_79B9_7F4A_7C15);
     let mut statuses = BTreeMap::new();
     let mut driven = 0;
-    // A new hub now and then, so that lists stay short.
+    // Each round has a new hub, so that lists stay short.
     for _ in 0..20 {
         let (hub, router) = fuzzed::open().await;
         for seed in &seeds {
@@ -185,7 +185,7 @@ async fn any_bytes_are_answered_properly() {
                 let other = &seeds[chance.below(seeds.len())];
                 mutate(&mut input, other, &mut chance);
             }
-            // What is no request does not count.
+            // Inputs that are not requests do not count.
             if let Some(status) = drive(&router, &input).await {
                 *statuses.entry(status.as_u16()).or_insert(0) += 1;
                 here += 1;
@@ -199,7 +199,7 @@ async fn any_bytes_are_answered_properly() {
     for status in [200, 202, 400, 404, 405] {
         assert!(
             statuses.contains_key(&status),
-            "none was answered with {status}: {statuses:?}"
+            "no response had the status {status}: {statuses:?}"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! Who may use the management API: every route asks for its token, and hosts, pages and tokens are checked as they say.
+//! Access control of the management API: every route requires a token, and `Host`, `Origin` and the tokens are checked.
 #![cfg(feature = "http")]
 
 mod wire;
@@ -16,7 +16,7 @@ use wire::{Answer, BASE, request, told};
 
 const READ: &str = "5ecretOfThisTestToReadWith";
 const OPERATE: &str = "5ecretOfThisTestToOperateWith";
-/// What none of the logs may hold, and no answer.
+/// The prefix of all secrets. No log and no response may contain it.
 const SECRET: &str = "5ecretOfThisTest";
 
 #[derive(Entity, Default, Clone, Serialize, Deserialize)]
@@ -38,7 +38,7 @@ async fn waits(ctx: OrchestrationContext, _input: Value) -> Result<Value, Failur
     Ok(ctx.wait_for_external_event::<Value>("go").await?)
 }
 
-/// Everything that is logged while the tests of this file run, down to the smallest detail.
+/// The log of the tests in this file, at the level TRACE.
 static LOG: LazyLock<Arc<Mutex<Vec<u8>>>> = LazyLock::new(|| {
     let log = Arc::new(Mutex::new(Vec::new()));
     let writer = Arc::clone(&log);
@@ -78,7 +78,7 @@ fn config() -> HttpConfig {
     HttpConfig::new().bind(([127, 0, 0, 1], 0))
 }
 
-/// A hub with an entity and a waiting orchestration, both called `one`, behind a server with both tokens.
+/// Serves a hub with an entity and a waiting orchestration, both called `one`, and with both tokens.
 async fn guarded() -> (Hub, HttpServer) {
     let hub = hub().await;
     let client = hub.client();
@@ -100,7 +100,7 @@ async fn guarded() -> (Hub, HttpServer) {
     (hub, server)
 }
 
-/// Every verb and path of the API, with the arguments of the path filled in, as its own description lists them.
+/// Returns every verb and path of the OpenAPI description, with the path parameters filled in.
 async fn routes(address: SocketAddr) -> BTreeSet<(String, String)> {
     let document = told(
         address,
@@ -132,7 +132,7 @@ async fn routes(address: SocketAddr) -> BTreeSet<(String, String)> {
     routes
 }
 
-/// What a hub holds, as far as a request could have changed it.
+/// Returns the part of the hub that a request could have changed.
 async fn holdings(client: &Client) -> (u64, String) {
     let state = client
         .untyped_entity(&EntityId::new("Counter", "one").unwrap())
@@ -140,11 +140,11 @@ async fn holdings(client: &Client) -> (u64, String) {
         .await
         .unwrap();
     let instances = client.orchestrations().list().await.unwrap();
-    let HubStats { commits, .. } = client.stats().unwrap();
+    let HubStats { commits, .. } = client.admin().stats().unwrap();
     (commits, format!("{state:?} {instances:?}"))
 }
 
-/// Without a token no route does anything; with a wrong one neither; and one that allows to read changes nothing.
+/// Every route requires a valid token, and a read token permits no changes.
 #[tokio::test]
 async fn every_route_asks_for_its_token() {
     let (hub, server) = guarded().await;
@@ -160,7 +160,7 @@ async fn every_route_asks_for_its_token() {
         let path = format!("{path}{query}op=add&createdTimeFrom=2020-01-01T00:00:00Z");
         let wrong = format!("{READ}x");
         let small = (!is_read).then_some(403);
-        // Where a token is shown, which one, and the refusal that it meets.
+        // The place of the token, its value, and the expected error.
         for (place, shown, refused) in [
             ("", String::new(), Some(401)),
             ("authorization", "Bearer wrong-wrong-wrong-wrong".to_owned(), Some(401)),
@@ -191,7 +191,7 @@ async fn every_route_asks_for_its_token() {
             assert!(!String::from_utf8_lossy(&answer.body).contains(SECRET), "{answer:?}");
         }
     }
-    // A verb that no route has, and paths that are none, tell nothing either.
+    // Unknown verbs and paths reveal nothing either.
     for (verb, path) in [
         ("PUT", "/instances/one"),
         ("GET", "/nothing"),
@@ -205,8 +205,8 @@ async fn every_route_asks_for_its_token() {
             .await
             .is_error(401);
     }
-    assert_eq!(holdings(&client).await, before, "something was stored");
-    // And with the right one it is done.
+    assert_eq!(holdings(&client).await, before, "the hub was changed");
+    // With the right token, the request succeeds.
     let added = request(
         "POST",
         "/entities/Counter/one?op=add&wait=true",
@@ -219,7 +219,7 @@ async fn every_route_asks_for_its_token() {
     hub.shutdown().await.unwrap();
 }
 
-/// A stranger has a route to ask, and no room for bodies there: it is shared with those who may send some.
+/// The only route without a token accepts no large bodies, because the memory for bodies is shared with other clients.
 #[tokio::test]
 async fn a_stranger_takes_no_room() {
     let (hub, server) = guarded().await;
@@ -232,8 +232,7 @@ async fn a_stranger_takes_no_room() {
     hub.shutdown().await.unwrap();
 }
 
-/// A page in a browser that gives its own name the address of this machine, or that simply asks, hears nothing and does
-/// nothing, on every route.
+/// Every route rejects requests of foreign web pages, including DNS rebinding.
 #[tokio::test]
 async fn pages_of_other_sites_are_refused() {
     let (hub, server) = guarded().await;
@@ -286,8 +285,8 @@ async fn pages_of_other_sites_are_refused() {
     .is_error(421);
     let absolute = told(address, get(&format!("http://{own}{target}"), "host: localhost\r\n")).await;
     assert_eq!(absolute.status, 200, "{absolute:?}");
-    assert_eq!(holdings(&client).await, before, "something was stored");
-    // A page of the server's own may ask; nobody is told that others may.
+    assert_eq!(holdings(&client).await, before, "the hub was changed");
+    // A page of the same origin is allowed, and no response permits other origins.
     let ours = request(
         "GET",
         "/stats",
@@ -313,7 +312,7 @@ async fn pages_of_other_sites_are_refused() {
     assert!(!preflight.head.contains("access-control-"), "{preflight:?}");
 }
 
-/// Whoever opens the API to other machines has to say who may use it.
+/// Serving the API to other machines requires a token.
 #[tokio::test]
 async fn other_machines_need_a_token() {
     let hub = hub().await;
@@ -370,7 +369,7 @@ async fn other_machines_need_a_token() {
     server.shutdown().await.unwrap();
 }
 
-/// Secrets are shown by nothing: not by what is logged at any level, not by `Debug`, not by an answer.
+/// No log at any level, no `Debug` output and no response contains a secret.
 #[tokio::test]
 async fn tokens_are_never_shown() {
     let (hub, server) = guarded().await;
@@ -398,7 +397,7 @@ async fn tokens_are_never_shown() {
                 request(verb, &format!("{path}{query}code={secret}"), &[], body),
                 request(verb, path, &[("x-functions-key", secret)], body),
                 request(verb, path, &[("authorization", &bearer)], body),
-                // Broken behind the token.
+                // An invalid header after the token.
                 request(verb, path, &[("authorization", &bearer), ("no colon", "x")], body).replacen(
                     "no colon:",
                     "none",
@@ -407,7 +406,7 @@ async fn tokens_are_never_shown() {
             ] {
                 let answer = told(address, &request).await;
                 let shown = format!("{} {}", answer.head, String::from_utf8_lossy(&answer.body));
-                // The head is in small letters. A page that lists leads on to its own address.
+                // The head is in lower case.
                 assert!(
                     !shown.to_lowercase().contains(&SECRET.to_lowercase()),
                     "{request}: {shown}"
@@ -419,11 +418,11 @@ async fn tokens_are_never_shown() {
     hub.shutdown().await.unwrap();
     let log = String::from_utf8(LOG.lock().unwrap().clone()).unwrap();
     assert!(log.contains("TRACE") || log.contains("DEBUG"), "nothing was logged");
-    let told = log.lines().find(|line| line.contains(SECRET));
-    assert!(told.is_none(), "{told:?}");
+    let leak = log.lines().find(|line| line.contains(SECRET));
+    assert!(leak.is_none(), "{leak:?}");
 }
 
-/// A hub that is shut down does not wait for its server, whose clients hear so.
+/// Shutting down a hub does not wait for its server, whose clients then receive 503.
 #[tokio::test]
 async fn a_hub_ends_before_its_server() {
     let (hub, server) = guarded().await;
@@ -432,7 +431,7 @@ async fn a_hub_ends_before_its_server() {
     wire.send(request("GET", "/stats", &[("x-functions-key", READ)], ""))
         .await;
     assert_eq!(wire.answer().await.unwrap().status, 200);
-    // Somebody waits for what will not come.
+    // This client waits for an orchestration that does not end.
     let mut waiting = wire::Wire::connect(address).await;
     waiting
         .send(request(

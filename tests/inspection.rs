@@ -1,4 +1,4 @@
-//! The directory of a stopped hub: read by a client that can change nothing, and checked without any types.
+//! The directory of a stopped hub: a read-only client, and checks that need no types.
 #![cfg(feature = "rocksdb")]
 
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ impl Counter {
     }
 }
 
-/// Locks a counter, tells that it waits, and returns the event `go`.
+/// Locks a counter, sets the custom status `waiting`, and returns the payload of the event `go`.
 #[orchestration]
 async fn waits(ctx: OrchestrationContext, key: String) -> Result<u32, Failure> {
     let counter = ctx.entity::<Counter>(&key);
@@ -32,7 +32,7 @@ async fn waits(ctx: OrchestrationContext, key: String) -> Result<u32, Failure> {
     Ok(event)
 }
 
-/// A sender that means another type than the one that is registered: its signals become dead letters.
+/// The counter with an operation that the registered type does not have. Signals to it become dead letters.
 mod believed {
     use abide::prelude::*;
 
@@ -67,7 +67,7 @@ fn builder(directory: &Path) -> abide::HubBuilder {
         .orchestration::<waits>()
 }
 
-/// Makes a hub with something of everything, and closes it.
+/// Creates a hub that contains every kind of record, and closes it.
 async fn fill(directory: &Path) {
     let hub = builder(directory).open().await.unwrap();
     let client = hub.client();
@@ -85,13 +85,13 @@ async fn fill(directory: &Path) {
     let done = client.start::<waits>("done".into()).instance_id("done").await.unwrap();
     done.raise_event("go", 7).await.unwrap();
     assert_eq!(done.result().await.unwrap(), 7);
-    while client.locks().await.unwrap().len() < 6 || client.dead_letters().await.unwrap().len() < 5 {
+    while client.admin().locks().await.unwrap().len() < 6 || client.admin().dead_letters().await.unwrap().len() < 5 {
         tokio::task::yield_now().await;
     }
     hub.shutdown().await.unwrap();
 }
 
-/// Every file with its bytes.
+/// Returns every file below `directory` with its contents.
 fn contents(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut folders = vec![directory.to_owned()];
@@ -108,7 +108,7 @@ fn contents(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     files
 }
 
-/// A client of a directory lists, counts and shows what one of the running hub would, and leaves every byte as it is.
+/// A client of a directory can list, count and show everything like a client of the running hub, and changes no byte.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_directory_is_read_like_a_hub_and_not_changed() {
     let place = tempfile::tempdir().unwrap();
@@ -116,11 +116,14 @@ async fn a_directory_is_read_like_a_hub_and_not_changed() {
     let before = contents(place.path());
     let client = Hub::inspect(place.path()).client().await.unwrap();
     client.health().unwrap();
-    assert!(client.stats().unwrap().durable > 0);
-    assert_eq!(client.registered().unwrap(), abide::admin::Registered::default());
+    assert!(client.admin().stats().unwrap().durable > 0);
+    assert_eq!(
+        client.admin().registered().unwrap(),
+        abide::admin::Registered::default()
+    );
 
-    let page = client.entities().name("counter").page(7).list().await.unwrap();
-    assert_eq!(page.entities.len(), 7);
+    let page = client.entities().name("counter").page_size(7).list().await.unwrap();
+    assert_eq!(page.items.len(), 7);
     assert_eq!(client.entities().name("counter").count().await.unwrap(), 20);
     let entity = client.untyped_entity(&EntityId::new("counter", "3").unwrap());
     assert_eq!(entity.state().await.unwrap().as_deref(), Some("{\"n\":3}"));
@@ -128,7 +131,7 @@ async fn a_directory_is_read_like_a_hub_and_not_changed() {
     assert_eq!(typed.n, 4);
 
     let running = client.orchestrations().status(OrchestrationStatus::Running);
-    assert_eq!(running.list().await.unwrap().orchestrations.len(), 6);
+    assert_eq!(running.list().await.unwrap().items.len(), 6);
     assert_eq!(client.orchestrations().stopped().count().await.unwrap(), 0);
     let counts = client.orchestrations().counts().await.unwrap();
     assert_eq!(counts.iter().map(|count| count.count).sum::<u64>(), 7);
@@ -137,23 +140,23 @@ async fn a_directory_is_read_like_a_hub_and_not_changed() {
     assert_eq!(done.input.as_deref(), Some("\"done\""));
     assert!(client.untyped_orchestration("done").history().await.unwrap().len() > 4);
     assert!(client.untyped_orchestration("nobody").status().await.unwrap().is_none());
-    assert_eq!(client.locks().await.unwrap().len(), 6);
-    assert_eq!(client.dead_letters().await.unwrap().len(), 5);
-    assert!(client.quarantined().await.unwrap().is_empty());
+    assert_eq!(client.admin().locks().await.unwrap().len(), 6);
+    assert_eq!(client.admin().dead_letters().await.unwrap().len(), 5);
+    assert!(client.admin().quarantined().await.unwrap().is_empty());
     drop((client, entity));
     assert!(contents(place.path()) == before, "a file was changed");
-    // And the directory is free again.
+    // The directory is unlocked again.
     builder(place.path()).open().await.unwrap().shutdown().await.unwrap();
 }
 
-/// Whatever would change or wait for something is refused, with the way out.
+/// Requests that would change something or wait for something fail with an error that names the way out.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_directory_cannot_be_changed() {
     let place = tempfile::tempdir().unwrap();
     fill(place.path()).await;
     let client = Hub::inspect(place.path()).client().await.unwrap();
     let counter = EntityId::new("counter", "3").unwrap();
-    let letter = client.dead_letters().await.unwrap().remove(0).id;
+    let letter = client.admin().dead_letters().await.unwrap().remove(0).id;
     let run = client.untyped_orchestration("w-1");
     let waiting: Error = run.result().await.unwrap_err().into();
     let typed: Error = client.entity::<Counter>("3").add(1).await.unwrap_err().into();
@@ -187,10 +190,10 @@ async fn a_directory_cannot_be_changed() {
         run.restart_as_new().await.unwrap_err(),
         run.purge().await.unwrap_err(),
         client.orchestrations().purge().await.unwrap_err(),
-        client.release_lock(&counter).await.unwrap_err(),
-        client.resume(&counter).await.unwrap_err(),
-        client.redeliver(&letter).await.unwrap_err(),
-        client.drop_dead_letter(&letter).await.unwrap_err(),
+        client.admin().release_lock(&counter).await.unwrap_err(),
+        client.admin().release_quarantine(&counter).await.unwrap_err(),
+        client.admin().redeliver(&letter).await.unwrap_err(),
+        client.admin().drop_dead_letter(&letter).await.unwrap_err(),
     ];
     for (place, error) in refused.into_iter().enumerate() {
         assert_eq!(error.kind(), ErrorKind::ReadOnly, "{place}: {error}");
@@ -198,7 +201,7 @@ async fn a_directory_cannot_be_changed() {
     }
 }
 
-/// Pages of locks and of dead letters follow each other and hold everything once, in a directory as in a hub.
+/// Pages of locks and of dead letters contain everything once, in a directory as in a hub.
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_hold_everything_once() {
     let place = tempfile::tempdir().unwrap();
@@ -206,15 +209,16 @@ async fn pages_hold_everything_once() {
     let client = Hub::inspect(place.path()).client().await.unwrap();
     let (mut locks, mut after) = (Vec::new(), None);
     loop {
-        let page = client.locks_page(after, 4).await.unwrap();
-        assert!(page.locks.len() <= 4);
-        locks.extend(page.locks.into_iter().map(|lock| lock.entity.to_string()));
+        let page = client.admin().locks().cursor(after).page_size(4).page().await.unwrap();
+        assert!(page.items.len() <= 4);
+        locks.extend(page.items.into_iter().map(|lock| lock.entity.to_string()));
         after = page.next;
         if after.is_none() {
             break;
         }
     }
     let all: Vec<_> = client
+        .admin()
         .locks()
         .await
         .unwrap()
@@ -225,14 +229,22 @@ async fn pages_hold_everything_once() {
 
     let (mut letters, mut after) = (Vec::new(), None);
     loop {
-        let page = client.dead_letters_page(after, 2).await.unwrap();
-        letters.extend(page.dead_letters.into_iter().map(|letter| letter.id));
+        let page = client
+            .admin()
+            .dead_letters()
+            .cursor(after)
+            .page_size(2)
+            .page()
+            .await
+            .unwrap();
+        letters.extend(page.items.into_iter().map(|letter| letter.id));
         after = page.next;
         if after.is_none() {
             break;
         }
     }
     let all: Vec<_> = client
+        .admin()
         .dead_letters()
         .await
         .unwrap()
@@ -241,14 +253,40 @@ async fn pages_hold_everything_once() {
         .collect();
     assert_eq!((letters.len(), letters), (5, all));
     for broken in ["", "x", "1", "1-2"] {
-        let error = client.dead_letters_page(Some(broken.to_owned()), 1).await.unwrap_err();
+        let error = client
+            .admin()
+            .dead_letters()
+            .cursor(Some(broken.to_owned()))
+            .page_size(1)
+            .page()
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidId);
     }
     assert_eq!(
-        client.locks_page(Some("x".to_owned()), 1).await.unwrap_err().kind(),
+        client
+            .admin()
+            .locks()
+            .cursor(Some("x".to_owned()))
+            .page_size(1)
+            .page()
+            .await
+            .unwrap_err()
+            .kind(),
         ErrorKind::InvalidId
     );
-    assert!(client.quarantined_page(None, 1).await.unwrap().next.is_none());
+    assert!(
+        client
+            .admin()
+            .quarantined()
+            .cursor(None)
+            .page_size(1)
+            .page()
+            .await
+            .unwrap()
+            .next
+            .is_none()
+    );
 }
 
 /// A check reads every record of a hub without its types, counts them, and changes nothing.
@@ -277,8 +315,7 @@ async fn a_sound_directory_has_no_problems() {
     assert!(contents(place.path()) == before, "a file was changed");
 }
 
-/// A file of the store that lost some bytes, or is missing, is a problem of the report, wherever it is broken, and what can
-/// be read is looked at all the same.
+/// A damaged or missing file of the store is reported as a problem, wherever the damage is.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_store_is_told_as_a_problem() {
     let place = tempfile::tempdir().unwrap();
@@ -314,7 +351,7 @@ async fn a_damaged_store_is_told_as_a_problem() {
     assert!(report.is_good(), "{report}");
 }
 
-/// A directory says who its hub is, also while a process has it open.
+/// The summary of a directory identifies its hub, even while a process has it open.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_directory_says_who_its_hub_is() {
     let place = tempfile::tempdir().unwrap();
@@ -337,8 +374,8 @@ async fn a_directory_says_who_its_hub_is() {
     hub.shutdown().await.unwrap();
 }
 
-/// What is broken is a problem of the report: a sidecar that promises more, or none; a FORMAT that is somebody else's or was
-/// edited. What is no hub at all, or open, is an error.
+/// A missing or broken ACKNOWLEDGED and an edited or foreign FORMAT are reported as problems. A directory without a hub,
+/// or with an open one, is an error.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_broken_is_told_as_a_problem() {
     let place = tempfile::tempdir().unwrap();
@@ -355,7 +392,7 @@ async fn what_is_broken_is_told_as_a_problem() {
         report.problems[0].message.contains("ACKNOWLEDGED is missing"),
         "{report}"
     );
-    assert!(report.records > 0, "the records are looked at all the same");
+    assert!(report.records > 0, "the records are still checked");
     fs::write(&sidecar, b"nonsense").unwrap();
     let report = check().await.unwrap();
     assert!(

@@ -1,4 +1,4 @@
-//! What one entity does wrong, that entity alone suffers: the others answer meanwhile. On hubs in memory.
+//! A faulty entity affects only itself, and the others keep answering. The hubs are in memory.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex};
@@ -8,16 +8,16 @@ use abide::prelude::*;
 use abide::{Error, ErrorKind};
 use tokio::sync::Semaphore;
 
-/// What the operation `hold` of one journal and its test tell each other.
+/// Synchronizes a blocking operation of one journal with its test.
 struct Gate {
-    /// Has a permit for each operation that has begun.
+    /// Contains a permit for each operation that has begun.
     begun: Semaphore,
-    /// A permit lets one operation end.
+    /// Each permit lets one operation end.
     open: Semaphore,
 }
 
 impl Gate {
-    /// The gate of the journal with this key.
+    /// Returns the gate of the journal with this key.
     fn of(key: &str) -> Arc<Self> {
         static GATES: LazyLock<Mutex<HashMap<String, Arc<Gate>>>> = LazyLock::new(Mutex::default);
         let mut gates = GATES.lock().unwrap();
@@ -30,7 +30,7 @@ impl Gate {
         gate.clone()
     }
 
-    /// Waits until an operation holds its journal.
+    /// Waits until an operation has begun.
     async fn wait_until_begun(&self) {
         self.begun.acquire().await.unwrap().forget();
     }
@@ -48,20 +48,20 @@ impl Journal {
         self.notes.len()
     }
 
-    /// Changes the state and lets it not grow.
+    /// Changes the state without growing it.
     pub fn hush(&mut self) {
         self.notes.clear();
     }
 
     pub fn fail(&mut self, ctx: &mut EntityContext, n: u32) {
         self.notes.push(n);
-        ctx.entity::<Journal>("nobody").note(n).signal();
+        ctx.entity::<Journal>("bystander").note(n).signal();
         panic!("note {n} is too much");
     }
 
     pub async fn endless(&mut self, ctx: &mut EntityContext) {
         self.notes.clear();
-        ctx.entity::<Journal>("nobody").note(0).signal();
+        ctx.entity::<Journal>("bystander").note(0).signal();
         std::future::pending::<()>().await;
     }
 
@@ -72,14 +72,14 @@ impl Journal {
         gate.open.acquire().await.unwrap().forget();
     }
 
-    /// Keeps its thread until the test releases it.
+    /// Blocks its thread until the test opens the gate.
     pub fn block(&mut self, ctx: &mut EntityContext) {
         let gate = Gate::of(ctx.key());
         gate.begun.add_permits(1);
         futures::executor::block_on(gate.open.acquire()).unwrap().forget();
     }
 
-    /// Sends so many notes to another journal.
+    /// Sends `notes` notes to another journal.
     pub fn send(&mut self, ctx: &mut EntityContext, to: &str, notes: u32) {
         for n in 0..notes {
             ctx.entity::<Journal>(to).note(n).signal();
@@ -96,7 +96,7 @@ async fn notes(client: &Client, key: &str) -> Vec<u32> {
     state.unwrap_or_default().notes
 }
 
-/// Of many operations in one batch the panicking ones are taken back, one by one, and the rest stays, in order.
+/// In a batch of many operations, each panicking one is rolled back and the others take effect in order.
 #[tokio::test]
 async fn a_panic_takes_back_one_operation_and_no_other() {
     let hub = Hub::in_memory().entity::<Journal>().open().await.unwrap();
@@ -122,11 +122,11 @@ async fn a_panic_takes_back_one_operation_and_no_other() {
         notes.sort_unstable();
         assert_eq!(notes, (0..100).collect::<Vec<_>>());
     }
-    assert_eq!(client.entity::<Journal>("nobody").state().await.unwrap(), None);
+    assert_eq!(client.entity::<Journal>("bystander").state().await.unwrap(), None);
     assert_eq!(hub.stats().failures, 101);
 }
 
-/// While an `async` operation runs, other entities answer.
+/// While an `async` operation runs, other entities keep answering.
 #[tokio::test]
 async fn a_running_operation_holds_up_its_own_entity_only() {
     let hub = Hub::in_memory().entity::<Journal>().open().await.unwrap();
@@ -142,8 +142,8 @@ async fn a_running_operation_holds_up_its_own_entity_only() {
     held.await.unwrap().unwrap();
 }
 
-/// An `async` operation that never ends is stopped at its limit: its entity is as before, and what waited for it follows in
-/// order.
+/// An `async` operation that never ends is stopped at its time limit. Its entity is unchanged, and the messages that
+/// waited for it are processed in order.
 #[tokio::test]
 async fn an_endless_operation_is_stopped_at_its_limit() {
     let hub = Hub::in_memory()
@@ -154,7 +154,7 @@ async fn an_endless_operation_is_stopped_at_its_limit() {
     let stuck = client.entity::<Journal>("stuck");
     stuck.note(1).await.unwrap();
     let endless = tokio::spawn(stuck.endless());
-    // The task sends its call here, so the signals come after it and are acknowledged while they wait for its end.
+    // The task sends its call here. So the signals follow it, and are acknowledged while they wait for its end.
     tokio::task::yield_now().await;
     for n in 2..5 {
         stuck.note(n).signal().await.unwrap();
@@ -164,11 +164,11 @@ async fn an_endless_operation_is_stopped_at_its_limit() {
     assert_eq!(error.to_string(), "`endless` of `@journal@stuck` ran longer than 50ms");
     assert_eq!(stuck.note(5).await.unwrap(), 5);
     assert_eq!(notes(&client, "stuck").await, [1, 2, 3, 4, 5]);
-    assert_eq!(client.entity::<Journal>("nobody").state().await.unwrap(), None);
+    assert_eq!(client.entity::<Journal>("bystander").state().await.unwrap(), None);
 }
 
-/// A full queue makes the waiting forms wait and the `try_` forms fail; when there is room again the waiting ones take
-/// their turn in the order in which they were sent, and nothing is lost or doubled.
+/// When a queue is full, requests wait, or fail with `refuse_when_full`. When the queue has room, the waiting requests
+/// proceed in the order in which they were sent, and none is lost or duplicated.
 #[tokio::test]
 async fn a_full_queue_lets_its_clients_wait() {
     let hub = Hub::in_memory()
@@ -201,7 +201,7 @@ async fn a_full_queue_lets_its_clients_wait() {
         }
         sender.note(20).await.unwrap()
     });
-    // Others are answered while it waits, and a message of an entity is never refused.
+    // Other entities answer meanwhile, and a message from an entity is never rejected.
     for n in 1..10 {
         other.note(n).await.unwrap();
     }
@@ -217,7 +217,7 @@ async fn a_full_queue_lets_its_clients_wait() {
     busy.note(21).refuse_when_full().await.unwrap();
 }
 
-/// The hub as a whole takes in so many messages and no more; what waits for it is taken in later.
+/// The hub accepts messages up to its in-flight limit. Further requests wait.
 #[tokio::test]
 async fn a_full_hub_lets_its_clients_wait() {
     let hub = Hub::in_memory()
@@ -253,7 +253,7 @@ async fn a_full_hub_lets_its_clients_wait() {
     assert_eq!(notes(&client, "other").await, (0..10).collect::<Vec<_>>());
 }
 
-/// Polls a call until it is on its way, and gives up.
+/// Polls a call once, so that it is sent, and drops it.
 async fn give_up<T>(call: impl IntoFuture<Output = T>) {
     let mut call = Box::pin(call.into_future());
     let sent = std::future::poll_fn(|cx| {
@@ -263,13 +263,13 @@ async fn give_up<T>(call: impl IntoFuture<Output = T>) {
     sent.await;
 }
 
-/// Waits for something that has to come soon.
+/// Waits for a future that has to complete soon.
 async fn soon<T>(waiting: impl IntoFuture<Output = T>) -> T {
     let ended = tokio::time::timeout(Duration::from_secs(30), waiting.into_future()).await;
-    ended.expect("the hub's room is taken")
+    ended.expect("the hub has free capacity")
 }
 
-/// A call that waits for its entity takes no room from others, whether its client waits or has given up.
+/// A call that waits for its entity uses no capacity of others, whether its client is waiting or has given up.
 #[tokio::test]
 async fn calls_of_a_stuck_entity_leave_the_room_to_others() {
     let hub = Hub::in_memory().entity::<Journal>().executors(1).in_flight_limit(4);
@@ -279,7 +279,7 @@ async fn calls_of_a_stuck_entity_leave_the_room_to_others() {
     let held = tokio::spawn(stuck.hold());
     Gate::of("calls").wait_until_begun().await;
     let mut waiting = tokio::task::JoinSet::new();
-    // So many that those who have given up are looked for, and others take their places.
+    // Enough calls that the hub removes those of clients that have given up.
     for n in 0..300 {
         if n % 3 == 0 {
             waiting.spawn(stuck.note(n).into_future());
@@ -299,8 +299,8 @@ async fn calls_of_a_stuck_entity_leave_the_room_to_others() {
     hub.shutdown().await.unwrap();
 }
 
-/// A client that repeats a request again and again, each time for a while only, takes neither room nor memory: what it
-/// asked for happens once, and the client that waits at the end has the answer.
+/// A client that repeatedly sends a request and gives up uses neither capacity nor memory. The request takes effect
+/// once, and the last client receives the result.
 #[tokio::test]
 async fn a_request_that_is_repeated_for_ever_takes_no_room() {
     let hub = Hub::in_memory().entity::<Journal>().executors(1).in_flight_limit(4);
@@ -316,7 +316,7 @@ async fn a_request_that_is_repeated_for_ever_takes_no_room() {
         }
     }
     let waiting = hub.stats().waiting_clients;
-    assert!(waiting < 200, "{waiting} clients wait, of whom one is there");
+    assert!(waiting < 200, "{waiting} clients wait, but at most one exists");
     let last = tokio::spawn(stuck.note(7).request_id("r").into_future());
     soon(other.note(0)).await.unwrap();
     Gate::of("again").open.add_permits(1);
@@ -326,7 +326,7 @@ async fn a_request_that_is_repeated_for_ever_takes_no_room() {
     hub.shutdown().await.unwrap();
 }
 
-/// One executor that hangs takes the room of its own instances only, whatever their clients do.
+/// A blocked executor uses only its own capacity, whatever the clients of its instances do.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hanging_executor_leaves_their_room_to_the_others() {
     let hub = Hub::in_memory().entity::<Journal>().executors(2).in_flight_limit(4);
@@ -338,7 +338,7 @@ async fn a_hanging_executor_leaves_their_room_to_the_others() {
     for n in 0..20 {
         give_up(hanging.note(n)).await;
     }
-    // Keys of both executors: those of the other one are answered.
+    // Keys of both executors. The other executor answers.
     let mut calls = tokio::task::JoinSet::new();
     for key in 0..64 {
         let journal = client.entity::<Journal>(key);
@@ -360,14 +360,14 @@ async fn a_hanging_executor_leaves_their_room_to_the_others() {
 #[derive(Clone, Copy)]
 struct Crowd {
     what: &'static str,
-    /// How long each waits before it asks again; `None` for ever.
+    /// Time that each client waits before it sends the next request, or `None` to wait forever.
     patience: Option<Duration>,
-    /// Whether each asks under the same request id again and again.
+    /// Whether each client always sends the same request ID.
     same_request: bool,
 }
 
 impl Crowd {
-    /// A hundred clients. None asks again before its time, also where it has its answer.
+    /// Spawns a hundred clients. Each waits until its time is over, even if it has a result.
     fn ask(self, entity: &JournalRef<Client>) -> tokio::task::JoinSet<()> {
         let mut clients = tokio::task::JoinSet::new();
         for n in 0..100_u32 {
@@ -397,11 +397,11 @@ impl Crowd {
 
 /// Measures what a stuck entity costs the others: `cargo test --release --test isolation -- --ignored --nocapture`.
 ///
-/// Clients that ask again and again need the processor themselves, in this very process, so there are two comparisons. By the
-/// rate without any of them, the stuck entity and its clients cost so much together. By the rate beside the same clients of an
-/// entity that answers, which ask as often, the stuck entity alone does; that one has to be 0.9 at least.
+/// The clients need processor time themselves, so there are two comparisons. The ratio to the rate without clients is
+/// the cost of the stuck entity and its clients together. The ratio to the rate with the same clients of an entity that
+/// answers is the cost of the stuck entity alone, and has to be at least 0.9.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a measurement, which needs a quiet machine"]
+#[ignore = "a measurement, which needs an idle machine"]
 async fn the_rate_beside_a_stuck_entity() {
     let hub = Hub::in_memory().entity::<Journal>().executors(1).in_flight_limit(100);
     let hub = hub.open().await.unwrap();
@@ -415,10 +415,10 @@ async fn the_rate_beside_a_stuck_entity() {
         same_request,
     };
     for crowd in [
-        crowd("that wait", None, false),
-        crowd("that ask again after 100 ms", Some(100), false),
-        crowd("that ask again after 100 ms, as the same request", Some(100), true),
-        crowd("that ask again after 3 ms, as the same request", Some(3), true),
+        crowd("that wait forever", None, false),
+        crowd("that retry after 100 ms", Some(100), false),
+        crowd("that retry after 100 ms with the same request ID", Some(100), true),
+        crowd("that retry after 3 ms with the same request ID", Some(3), true),
     ] {
         let (mut of_alone, mut of_healthy) = (Vec::new(), Vec::new());
         for _ in 0..7 {
@@ -433,7 +433,7 @@ async fn the_rate_beside_a_stuck_entity() {
             of_healthy.push(rates[1] / rates[0]);
         }
         println!(
-            "100 clients {}: {:.2} of the rate without them, {:.2} of the rate beside a healthy entity",
+            "100 clients {}: {:.2} of the rate without them, {:.2} of the rate with a healthy entity",
             crowd.what,
             median(&mut of_alone),
             median(&mut of_healthy)
@@ -448,7 +448,7 @@ fn median(ratios: &mut [f64]) -> f64 {
     ratios[ratios.len() / 2]
 }
 
-/// How many calls of other entities are answered a second.
+/// Returns the number of calls per second that other entities answer.
 async fn rate_of_others(client: &Client) -> f64 {
     let begun = std::time::Instant::now();
     let mut callers = tokio::task::JoinSet::new();

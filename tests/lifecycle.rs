@@ -1,4 +1,4 @@
-//! How a hub ends, in every way but a kill: nothing hangs, and nothing that was acknowledged is lost.
+//! Every way in which a hub ends, except a kill: nothing hangs, and nothing that was acknowledged is lost.
 #![cfg(feature = "rocksdb")]
 
 use std::path::Path;
@@ -9,7 +9,7 @@ use abide::ErrorKind;
 use abide::prelude::*;
 use tokio::runtime::Runtime;
 
-/// Counts how often `slow` began. One test uses it.
+/// Number of times that `slow` has begun. One test uses it.
 static SLOW: AtomicU32 = AtomicU32::new(0);
 
 #[derive(Entity, Default, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,7 +24,7 @@ impl Journal {
         self.notes.len()
     }
 
-    /// Ends after a while the first time, and at once when it is run again.
+    /// Takes a minute the first time, and returns at once when it runs again.
     pub async fn slow(&mut self, n: u32) -> usize {
         if SLOW.fetch_add(1, Ordering::Relaxed) == 0 {
             tokio::time::sleep(Duration::from_secs(60)).await;
@@ -41,7 +41,7 @@ impl Journal {
         std::future::pending::<()>().await;
     }
 
-    /// Sends itself on for ever.
+    /// Sends itself a signal forever.
     pub fn ping(&mut self, ctx: &mut EntityContext) {
         ctx.entity::<Journal>(ctx.key()).ping().signal();
         self.notes = vec![self.notes.first().unwrap_or(&0) + 1];
@@ -69,8 +69,8 @@ fn kind_of<T: std::fmt::Debug>(answer: Result<T, CallError>) -> ErrorKind {
     answer.unwrap_err().into_returned().unwrap_err().kind()
 }
 
-/// The tokio runtime goes while the hub is busy, and the hub after it: neither waits for the other, and everything
-/// acknowledged is there at the next open.
+/// Dropping the tokio runtime while the hub is busy blocks neither the runtime nor the hub. Everything that was
+/// acknowledged is present at the next open.
 #[test]
 fn dropping_the_runtime_without_shutdown_loses_nothing() {
     let directory = tempfile::tempdir().unwrap();
@@ -106,8 +106,8 @@ fn dropping_the_runtime_without_shutdown_loses_nothing() {
     });
 }
 
-/// A hub whose runtime has gone goes on for clients of another one, until it would need the old one; then everyone
-/// hears why. Its shutdown releases the directory.
+/// A hub whose runtime was dropped serves clients of another runtime until it needs the old one. From then on every
+/// request fails with the reason. Its shutdown releases the directory.
 #[test]
 fn a_hub_outlives_its_runtime() {
     let directory = tempfile::tempdir().unwrap();
@@ -130,7 +130,7 @@ fn a_hub_outlives_its_runtime() {
         assert_eq!(hub.shutdown().await.unwrap_err().kind(), ErrorKind::Closed);
 
         let hub = open(directory.path()).await;
-        // The operation was taken in, so it runs now.
+        // The operation was accepted, so it runs now.
         assert_eq!(hub.client().entity::<Journal>("j").note(4).await.unwrap(), 3);
         assert_eq!(notes(&hub.client(), "j").await, [1, 2, 4]);
         hub.shutdown().await.unwrap();
@@ -140,7 +140,7 @@ fn a_hub_outlives_its_runtime() {
     runtime().block_on(async { open(directory.path()).await.shutdown().await.unwrap() });
 }
 
-/// A hub opens again in the same process right after it was shut down or dropped, again and again.
+/// A hub can be reopened repeatedly in the same process right after it was shut down or dropped.
 #[test]
 fn a_directory_is_free_when_its_hub_is_gone() {
     let directory = tempfile::tempdir().unwrap();
@@ -149,7 +149,7 @@ fn a_directory_is_free_when_its_hub_is_gone() {
             let hub = open(directory.path()).await;
             let journal = hub.client().entity::<Journal>("j");
             assert_eq!(journal.note(round).await.unwrap(), round as usize + 1);
-            // A read that was begun and then forgotten holds nothing.
+            // A read that was begun and never finished keeps nothing open.
             journal.note(round).signal_after(Duration::from_secs(60)).await.unwrap();
             let mut forgotten = Box::pin(journal.state());
             let mut signal = Box::pin(journal.note(99).signal_after(Duration::from_secs(60)));
@@ -173,7 +173,7 @@ async fn poll_once<F: Future>(mut future: std::pin::Pin<&mut F>) -> Option<F::Ou
     .await
 }
 
-/// A shutdown waits for an `async` operation that runs, and what waited behind it is processed.
+/// A shutdown waits for a running `async` operation and processes the messages that wait for it.
 #[test]
 fn a_shutdown_finishes_what_runs() {
     let directory = tempfile::tempdir().unwrap();
@@ -193,8 +193,8 @@ fn a_shutdown_finishes_what_runs() {
     });
 }
 
-/// A shutdown whose patience ends leaves an operation that runs; its caller hears it, and the next open runs it again,
-/// before what waited behind it.
+/// A shutdown that times out abandons a running operation and fails its caller. The next open runs the operation again,
+/// before the messages that waited for it.
 #[test]
 fn an_abandoned_operation_runs_again() {
     let directory = tempfile::tempdir().unwrap();
@@ -216,7 +216,7 @@ fn an_abandoned_operation_runs_again() {
 
         let hub = open(directory.path()).await;
         let client = hub.client();
-        // Nobody asks the entity anything: what waits is begun by the open alone.
+        // No new message arrives. Opening the hub alone starts the waiting ones.
         while notes(&client, "j").await.len() < 2 {
             tokio::task::yield_now().await;
         }
@@ -225,7 +225,7 @@ fn an_abandoned_operation_runs_again() {
     });
 }
 
-/// Entities that send each other messages without end do not keep a hub from closing, and go on at the next open.
+/// Entities that endlessly send messages do not prevent a hub from closing, and continue at the next open.
 #[test]
 fn endless_messages_do_not_keep_a_hub_open() {
     let directory = tempfile::tempdir().unwrap();
@@ -244,7 +244,7 @@ fn endless_messages_do_not_keep_a_hub_open() {
             {
                 tokio::task::yield_now().await;
             }
-            // Others are answered meanwhile.
+            // Other entities answer meanwhile.
             client.entity::<Journal>("j").note(1).await.unwrap();
             last = notes(&client, "p").await[0];
             let begun = Instant::now();
@@ -254,8 +254,7 @@ fn endless_messages_do_not_keep_a_hub_open() {
     });
 }
 
-/// A client that drops its future half-way has sent its message or has not; it takes effect at most once, and the hub
-/// takes no harm.
+/// A request whose future is dropped takes effect at most once, and the hub keeps working.
 #[test]
 fn a_dropped_future_takes_effect_at_most_once() {
     let directory = tempfile::tempdir().unwrap();
@@ -269,7 +268,7 @@ fn a_dropped_future_takes_effect_at_most_once() {
         let client = hub.client();
         let journal = client.entity::<Journal>("j");
         for n in 0..500 {
-            // A fourth is never polled, and the others are dropped at some time between the sending and the answer.
+            // A quarter is never polled. The others are dropped between sending the request and its result.
             let mut call = Box::pin(journal.note(n));
             for _ in 0..n % 4 {
                 if poll_once(call.as_mut()).await.is_some() {
@@ -288,7 +287,7 @@ fn a_dropped_future_takes_effect_at_most_once() {
             notes.len() > 100 && notes.iter().all(|n| n % 4 != 0 || *n == 500),
             "{notes:?}"
         );
-        // Their places were given back.
+        // The dropped requests have released their capacity.
         for n in 501..520 {
             journal.note(n).refuse_when_full().await.unwrap();
         }

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use abide::prelude::*;
 use abide::{
     ErrorKind, OrchestrationContext, OrchestrationStatus,
-    client::OrchestrationPage,
+    client::{OrchestrationInfo, Page},
     history::{HistoryEventKind, HistoryStep},
     hub::Retention,
     orchestration,
@@ -571,16 +571,16 @@ async fn lists_are_filtered_and_paged() {
     ] {
         assert_eq!(query.clone().count().await.unwrap(), count, "{query:?}");
         let mut ids = Vec::new();
-        let mut page = OrchestrationPage::default();
+        let mut page = Page::<OrchestrationInfo>::default();
         loop {
-            let query = query.clone().page(7);
+            let query = query.clone().page_size(7);
             let query = match page.next {
-                Some(next) => query.after(next),
+                Some(next) => query.cursor(next),
                 None => query,
             };
             page = query.list().await.unwrap();
-            assert!(page.orchestrations.len() <= 7);
-            ids.extend(page.orchestrations.iter().map(|info| info.id.clone()));
+            assert!(page.items.len() <= 7);
+            ids.extend(page.items.iter().map(|info| info.id.clone()));
             if page.next.is_none() {
                 break;
             }
@@ -593,18 +593,18 @@ async fn lists_are_filtered_and_paged() {
     assert_eq!(before + after, 30);
 
     // Between two pages one that was shown and one that was not change their status; the rest is shown once.
-    let first = all().status(running).page(4).list().await.unwrap();
+    let first = all().status(running).page_size(4).list().await.unwrap();
     for id in ["run-00", "run-27"] {
         client.untyped_orchestration(id).terminate("x").await.unwrap();
     }
     let rest = all()
         .status(running)
-        .page(100)
-        .after(first.next.clone().unwrap())
+        .page_size(100)
+        .cursor(first.next.clone())
         .list()
         .await
         .unwrap();
-    let shown: Vec<_> = first.orchestrations.iter().chain(&rest.orchestrations).collect();
+    let shown: Vec<_> = first.items.iter().chain(&rest.items).collect();
     assert_eq!(shown.len(), 9);
 
     let shown = all()
@@ -614,7 +614,7 @@ async fn lists_are_filtered_and_paged() {
         .list()
         .await
         .unwrap();
-    let info = &shown.orchestrations[0];
+    let info = &shown.items[0];
     assert_eq!((info.input.as_deref(), info.output.as_deref()), (Some("1"), Some("2")));
     let counts: Vec<_> = all().counts().await.unwrap();
     let counts: Vec<_> = counts
@@ -629,7 +629,10 @@ async fn lists_are_filtered_and_paged() {
             ("waits", OrchestrationStatus::Terminated, 2)
         ]
     );
-    assert_eq!(kind(all().after("nonsense").list().await), ErrorKind::InvalidId);
+    assert_eq!(
+        kind(all().cursor("nonsense".to_owned()).list().await),
+        ErrorKind::InvalidId
+    );
     hub.shutdown().await.unwrap();
 }
 
@@ -644,19 +647,18 @@ async fn pages_end_where_their_bytes_do() {
     for indexed in [false, true] {
         let (mut after, mut pages, mut seen) = (None, 0, Vec::new());
         loop {
-            let mut query = client.orchestrations().prefix("page-").page(1_000);
+            let mut query = client.orchestrations().prefix("page-").page_size(1_000);
             if indexed {
                 query = query.created_to(SystemTime::now() + Duration::from_secs(60));
             }
             if let Some(after) = after.take() {
-                query = query.after(after);
+                query = query.cursor(after);
             }
-            let page: OrchestrationPage = query.list().await.unwrap();
-            let bytes =
-                |info: &abide::client::OrchestrationInfo| info.tags.iter().map(|(_, value)| value.len()).sum::<usize>();
-            let bytes: usize = page.orchestrations.iter().map(bytes).sum();
+            let page: Page<OrchestrationInfo> = query.list().await.unwrap();
+            let bytes = |info: &OrchestrationInfo| info.tags.iter().map(|(_, value)| value.len()).sum::<usize>();
+            let bytes: usize = page.items.iter().map(bytes).sum();
             assert!(bytes <= (4 << 20) + 16_384, "{bytes}");
-            seen.extend(page.orchestrations.into_iter().map(|info| info.id));
+            seen.extend(page.items.into_iter().map(|info| info.id));
             pages += 1;
             match page.next {
                 Some(next) => after = Some(next),
@@ -683,7 +685,11 @@ async fn a_purge_by_filter_takes_what_has_ended() {
     assert_eq!(query().prefix("a-1").purge().await.unwrap(), 11);
     assert_eq!(query().status(OrchestrationStatus::Running).purge().await.unwrap(), 0);
     let mut told = Vec::new();
-    let purged = query().page(4).purge_with(|purged| told.push(purged)).await.unwrap();
+    let purged = query()
+        .page_size(4)
+        .purge_with(|purged| told.push(purged))
+        .await
+        .unwrap();
     assert_eq!(purged, 9);
     assert_eq!(told, [4, 8, 9]);
     assert_eq!(query().count().await.unwrap(), 1);
@@ -755,17 +761,17 @@ async fn a_reason_has_the_limit_of_a_payload() {
 async fn locks_are_listed_and_released() {
     let (hub, client) = open().await;
     let run = client.start::<locks>(()).await.unwrap();
-    let held = eventually(async || Some(client.locks().await.unwrap()).filter(|held| held.len() == 2)).await;
+    let held = eventually(async || Some(client.admin().locks().await.unwrap()).filter(|held| held.len() == 2)).await;
     for lock in &held {
         assert_eq!(lock.owner, run.id());
         assert_eq!(lock.sequence, held[0].sequence);
     }
-    assert!(client.release_lock(&held[0].entity).await.unwrap());
-    assert!(!client.release_lock(&held[0].entity).await.unwrap());
-    assert_eq!(client.locks().await.unwrap().len(), 1);
+    assert!(client.admin().release_lock(&held[0].entity).await.unwrap());
+    assert!(!client.admin().release_lock(&held[0].entity).await.unwrap());
+    assert_eq!(client.admin().locks().await.unwrap().len(), 1);
     run.raise_event("go", "!").await.unwrap();
     run.result().await.unwrap();
-    eventually(async || client.locks().await.unwrap().is_empty().then_some(())).await;
+    eventually(async || client.admin().locks().await.unwrap().is_empty().then_some(())).await;
     hub.shutdown().await.unwrap();
 }
 

@@ -93,9 +93,9 @@ async fn scenario(name: &str, directory: &Path) {
         "listed" => {
             let mut after: Option<String> = None;
             loop {
-                let mut query = client.orchestrations().page(10_000);
+                let mut query = client.orchestrations().page_size(10_000);
                 if let Some(after) = after.take() {
-                    query = query.after(after);
+                    query = query.cursor(after);
                 }
                 after = query.list().await.unwrap().next;
                 if after.is_none() {

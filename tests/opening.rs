@@ -214,8 +214,8 @@ fn a_held_entity_waits_until_it_is_resumed() {
             client.entity::<Sender>("s").send("free", round).await.unwrap();
             assert_eq!(notes(&client, "held").await, [0]);
             if round == 1 {
-                assert!(client.resume(held.id().unwrap()).await.unwrap());
-                assert!(!client.resume(held.id().unwrap()).await.unwrap());
+                assert!(client.admin().release_quarantine(held.id().unwrap()).await.unwrap());
+                assert!(!client.admin().release_quarantine(held.id().unwrap()).await.unwrap());
                 held.note(5).await.unwrap();
                 assert_eq!(notes(&client, "held").await, [0, 1, 2, 3, 4, 5]);
             }
@@ -245,7 +245,7 @@ fn an_unregistered_type_waits_visibly() {
         let journal = hub.client().entity::<Journal>("j");
         let error = journal.note(9).signal().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unregistered);
-        assert!(hub.client().dead_letters().await.unwrap().is_empty());
+        assert!(hub.client().admin().dead_letters().await.unwrap().is_empty());
         hub.shutdown().await.unwrap();
 
         let hub = open(directory.path()).await.unwrap();
@@ -281,20 +281,20 @@ fn an_unreadable_state_is_quarantined_until_a_build_reads_it() {
             assert_error(&error, ErrorKind::Quarantined, &texts);
             old.note(2 * round + 2).signal().await.unwrap();
             client.entity::<Sender>("s").send("old", 2 * round + 3).await.unwrap();
-            let listed = client.quarantined().await.unwrap();
+            let listed = client.admin().quarantined().await.unwrap();
             assert_eq!(listed.len(), 1);
             assert_eq!(listed[0].id.as_str(), "@journal@old");
             assert!(listed[0].reason.contains("expected a string"), "{}", listed[0].reason);
             // Nothing has changed, so it is quarantined again as soon as it is tried.
-            assert!(client.resume(&listed[0].id).await.unwrap());
-            assert_eq!(client.quarantined().await.unwrap().len(), 1);
+            assert!(client.admin().release_quarantine(&listed[0].id).await.unwrap());
+            assert_eq!(client.admin().quarantined().await.unwrap().len(), 1);
             hub.shutdown().await.unwrap();
         }
         let hub = open(directory.path()).await.unwrap();
         let client = hub.client();
         client.entity::<Journal>("old").note(6).await.unwrap();
         assert_eq!(notes(&client, "old").await, [1, 2, 3, 4, 5, 6]);
-        let listed = client.quarantined().await.unwrap();
+        let listed = client.admin().quarantined().await.unwrap();
         let listed: Vec<&str> = listed.iter().map(|entity| entity.id.as_str()).collect();
         // The one that the other build made is unreadable now, as soon as it is touched.
         assert!(listed.is_empty(), "{listed:?}");

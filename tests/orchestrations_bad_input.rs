@@ -79,7 +79,10 @@ async fn a_start_with_a_bad_input_is_refused() {
         (r#"{"grams": -5, "to": "Ulm"}"#, ["`-5`", "column 12"]),
         ("{\"grams\": 5,\n\"to\": 7}", ["invalid type", "line 2 column 7"]),
         ("null", ["invalid type: null", "column 4"]),
-        (r#"{"grams": 5, "to": "Ulm"} 6"#, ["something follows", "byte 26"]),
+        (
+            r#"{"grams": 5, "to": "Ulm"} 6"#,
+            ["unexpected data follows the value", "byte 26"],
+        ),
     ] {
         let start = client.start_by_name_with_json("ship", input).instance_id("run");
         let error = start.await.unwrap_err();

@@ -199,11 +199,11 @@ async fn dead_letters_are_bounded_and_the_oldest_go_first() {
     let client = hub.client();
     client.entity::<Arsonist>("a").burn(1_500).await.unwrap();
     eventually(|| async {
-        let letters = client.dead_letters().await.unwrap();
+        let letters = client.admin().dead_letters().await.unwrap();
         letters.len() == KEPT && letters[KEPT - 1].arguments.contains("1499")
     })
     .await;
-    let letters = client.dead_letters().await.unwrap();
+    let letters = client.admin().dead_letters().await.unwrap();
     assert!(letters[0].arguments.contains("500"), "{}", letters[0].arguments);
     hub.shutdown().await.unwrap();
 }
@@ -270,7 +270,7 @@ async fn calls_that_wait_for_a_lock_leave_room() {
         .unwrap();
     let client = hub.client();
     let holder = client.start::<hold>(()).instance_id("holder").await.unwrap();
-    eventually(|| async { client.locks().await.unwrap().len() == 1 }).await;
+    eventually(|| async { client.admin().locks().await.unwrap().len() == 1 }).await;
     let mut calls = tokio::task::JoinSet::new();
     for _ in 0..8 {
         let till = client.entity::<Till>("t");

@@ -74,7 +74,7 @@ async fn until_it(client: &Client, id: &str, is_so: impl Fn(&ScheduleInfo) -> bo
 }
 
 fn runs_of(client: &Client, id: &str) -> OrchestrationQuery {
-    client.orchestrations().prefix(format!("{id}-")).page(1_000)
+    client.orchestrations().prefix(format!("{id}-")).page_size(1_000)
 }
 
 /// When the runs of a schedule were due, by their ids, oldest first. Waits for as many as the schedule says it started, and
@@ -83,8 +83,8 @@ async fn due_times(client: &Client, id: &str) -> Vec<SystemTime> {
     let started = schedule(client, id).await.runs as usize;
     let runs = loop {
         let page = runs_of(client, id).list().await.unwrap();
-        if page.orchestrations.len() >= started {
-            break page.orchestrations;
+        if page.items.len() >= started {
+            break page.items;
         }
         tokio::task::yield_now().await;
     };
@@ -389,13 +389,13 @@ async fn a_schedule_checks_itself_what_it_is_told() {
         .unwrap();
     let schedules = client.schedules();
     assert_eq!(schedules.list().await.unwrap().len(), 1);
-    let first = schedules.page(None, 1).await.unwrap();
-    assert_eq!((first.schedules.len(), first.next), (1, None));
+    let first = schedules.list().page_size(1).page().await.unwrap();
+    assert_eq!((first.items.len(), first.next), (1, None));
     create("a", plan(serde_json::json!("Skip"), period())).await.unwrap();
-    let first = schedules.page(None, 1).await.unwrap();
-    assert_eq!(first.schedules[0].id, "a");
-    let second = schedules.page(first.next, 1).await.unwrap();
-    assert_eq!((second.schedules[0].id.as_str(), second.next), (&long[..487], None));
+    let first = schedules.list().page_size(1).page().await.unwrap();
+    assert_eq!(first.items[0].id, "a");
+    let second = schedules.list().cursor(first.next).page_size(1).page().await.unwrap();
+    assert_eq!((second.items[0].id.as_str(), second.next), (&long[..487], None));
     hub.shutdown().await.unwrap();
 }
 

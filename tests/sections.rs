@@ -63,7 +63,7 @@ async fn a_section_costs_in_proportion_to_its_ids() {
             let run = client.start::<lock_many>(Section { entities, waits }).await.unwrap();
             run.raise_event("end", ()).await.unwrap();
             run.result().await.unwrap();
-            while !client.locks().await.unwrap().is_empty() {
+            while !client.admin().locks().await.unwrap().is_empty() {
                 tokio::task::yield_now().await;
             }
             logged.push(hub.stats().wal_bytes - before);

@@ -150,18 +150,14 @@ async fn a_wrong_input_is_told_what_the_operation_takes() {
     let hub = builder().open().await.unwrap();
     let entity = hub.client().untyped_entity(&till("a"));
     for (operation, input, text) in [
-        (
-            "add",
-            "",
-            "the value of `amount` as JSON: the argument `amount` is missing",
-        ),
-        ("add", "\"5\"", "the argument `amount`: invalid type"),
+        ("add", "", "the value of `amount` as JSON: argument `amount` is missing"),
+        ("add", "\"5\"", "argument `amount`: invalid type"),
         ("add", r#"{"amount": 5}"#, "the value of `amount` as JSON"),
         ("add", "5 5", "no JSON"),
         ("add", "5}", "no JSON"),
         ("take", "5", "an object with `cents`, `note`: the input is no object"),
-        ("take", "", "the argument `cents` is missing"),
-        ("take", r#"{"cents": 5}"#, "the argument `note` is missing"),
+        ("take", "", "argument `cents` is missing"),
+        ("take", r#"{"cents": 5}"#, "argument `note` is missing"),
         ("clear", "1", "`clear` of `till` takes no input"),
         ("delete", "{}", "takes no input"),
     ] {
@@ -267,7 +263,7 @@ async fn an_event_may_be_json_already() {
 async fn a_client_knows_what_its_hub_can_do() {
     let hub = builder().open().await.unwrap();
     let client = hub.client();
-    let registered = client.registered().unwrap();
+    let registered = client.admin().registered().unwrap();
     // The library registers an entity and an activity of its own.
     let mut entities = registered.entities.iter();
     let entity = entities.find(|entity| entity.name == "till").unwrap();
@@ -293,10 +289,10 @@ async fn a_client_knows_what_its_hub_can_do() {
 
     client.health().unwrap();
     client.untyped_entity(&till("a")).call("add", "1").await.unwrap();
-    assert_eq!(client.stats().unwrap().operations, 1);
+    assert_eq!(client.admin().stats().unwrap().operations, 1);
     hub.shutdown().await.unwrap();
     assert_eq!(client.health().unwrap_err().kind(), ErrorKind::Closed);
-    assert_eq!(client.registered().unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(client.admin().registered().unwrap_err().kind(), ErrorKind::Closed);
 }
 
 /// A page of entities ends when its states are large, and the next one goes on behind it.
@@ -316,11 +312,11 @@ async fn a_page_of_large_states_ends_early() {
     loop {
         let mut query = client.entities().name("till").fetch_state();
         if let Some(after) = after {
-            query = query.after(after);
+            query = query.cursor(after);
         }
         let page = query.list().await.unwrap();
-        assert!(page.entities.len() <= 5, "{}", page.entities.len());
-        seen.extend(page.entities.into_iter().map(|entity| entity.id.key().to_owned()));
+        assert!(page.items.len() <= 5, "{}", page.items.len());
+        seen.extend(page.items.into_iter().map(|entity| entity.id.key().to_owned()));
         pages += 1;
         after = page.next;
         if after.is_none() {
@@ -331,7 +327,7 @@ async fn a_page_of_large_states_ends_early() {
     assert!(seen.is_sorted());
     assert_eq!(seen.len(), 12);
     // Without the states, which are not fetched, one page holds all of them.
-    assert_eq!(client.entities().name("till").list().await.unwrap().entities.len(), 12);
+    assert_eq!(client.entities().name("till").list().await.unwrap().items.len(), 12);
 
     // And so it is with orchestrations, in the order of ids as well as of the index.
     for n in 0..12 {
@@ -350,11 +346,11 @@ async fn a_page_of_large_states_ends_early() {
                 query = query.status(OrchestrationStatus::Completed);
             }
             if let Some(after) = after {
-                query = query.after(after);
+                query = query.cursor(after);
             }
             let page = query.list().await.unwrap();
-            assert!(page.orchestrations.len() <= 5);
-            seen.extend(page.orchestrations.into_iter().map(|info| info.id));
+            assert!(page.items.len() <= 5);
+            seen.extend(page.items.into_iter().map(|info| info.id));
             after = page.next;
             if after.is_none() {
                 break;
@@ -388,13 +384,13 @@ async fn stopped_orchestrations_are_found() {
     }
     let (mut found, mut after) = (Vec::new(), None::<String>);
     loop {
-        let query = stopped().page(2);
+        let query = stopped().page_size(2);
         let page = match after {
-            Some(after) => query.after(after).list().await.unwrap(),
+            Some(after) => query.cursor(after).list().await.unwrap(),
             None => query.list().await.unwrap(),
         };
-        assert!(page.orchestrations.len() <= 2);
-        for info in page.orchestrations {
+        assert!(page.items.len() <= 2);
+        for info in page.items {
             assert!(info.stopped.unwrap().message.contains("this code is broken"));
             found.push(info.id);
         }

@@ -18,8 +18,8 @@ impl Child {
         Self::spawn(Command::new(program).arg(word).arg(argument))
     }
 
-    /// Like [`start`](Self::start), but with the maximum limit on open files. A shell raises the limit and then executes
-    /// the program.
+    /// Like [`start`](Self::start), but with the maximum limit on open files. A shell raises the limit and then
+    /// executes the program.
     pub(crate) fn start_with_many_files(word: &str, argument: impl AsRef<OsStr>) -> Self {
         const SCRIPT: &str = r#"ulimit -n "$(ulimit -Hn)"; exec "$0" "$@""#;
         let program = std::env::current_exe().expect("this program has a path");

@@ -18,7 +18,7 @@ use crate::runtime::Told;
 use crate::store::keys;
 use crate::store::records::{self, Action, StateRecord};
 
-/// A call on its way.
+/// A call in progress.
 #[derive(Debug)]
 pub struct Calling(Sending);
 
@@ -34,7 +34,7 @@ impl Future for Calling {
     }
 }
 
-/// A state on its way.
+/// A read of a state in progress.
 pub(crate) type ReadingState = Pin<Box<dyn Future<Output = Result<Option<Vec<u8>>>> + Send>>;
 
 impl Sealed for Client {}
@@ -112,7 +112,7 @@ impl ClientCaller for Client {
     }
 }
 
-/// Reads the newest written state. It may only be told when everything written is durable.
+/// Reads the newest written state. The caller may release it only when everything written is durable.
 fn read_state(view: View<'_>, target: &EntityId) -> Result<Option<Vec<u8>>> {
     let partition = target.instance().partition(view.partitions);
     let row = view.reader.get(&keys::state(partition, target.instance()))?;
@@ -135,7 +135,8 @@ pub(super) fn into_error(failure: CallFailure) -> Error {
     }
 }
 
-/// A repeated request id may have been used for a call before and for a signal now.
+/// Returns the error for an unexpected reply: the request id was used for a call before and for a signal now, or vice
+/// versa.
 pub(super) fn unexpected(told: &Told) -> Error {
     let was = match told {
         Told::Accepted => "a signal",
@@ -143,6 +144,6 @@ pub(super) fn unexpected(told: &Told) -> Error {
     };
     Error::new(
         ErrorKind::RequestIdReused,
-        format!("the request id was used for {was} before; draw a new id"),
+        format!("the request id was already used for {was}; use a new id"),
     )
 }

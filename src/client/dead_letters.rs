@@ -1,14 +1,14 @@
-//! Dead letters: messages that nobody could process.
+//! Dead letters: messages that could not be processed.
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::SystemTime;
 
+use crate::client::admin::Admin;
 use crate::client::handle::Client;
 use crate::client::json;
-use crate::client::pages::{MAX_PAGE, page, stored_entity};
+use crate::client::pages::{List, Page, page, stored_entity};
 use crate::client::submit::ask;
-use crate::client::unreadable::Unreadable;
 use crate::engine::message::Input;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{MessageId, PartitionId};
@@ -16,101 +16,60 @@ use crate::store::keys;
 use crate::store::records::instance::Order;
 use crate::store::records::{self, Action, DeadLetterRecord};
 
-/// A message that could not be processed: a signal to an entity, or a start whose id was in use. It is kept for thirty days, or
-/// until there are too many.
+/// A message that could not be processed: a signal to an entity, or a start whose id was in use. Dead letters are kept
+/// for the [retention time](crate::HubBuilder::dead_letter_retention) (default: 30 days), unless there are too many.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct DeadLetter {
-    /// Names it for [`Client::redeliver`] and [`Client::drop_dead_letter`].
+    /// Its id, for [`Client::redeliver`] and [`Client::drop_dead_letter`].
     pub id: String,
-    /// The id of the entity that it was for, or of the orchestration that was to be started.
+    /// The id of the entity that it was sent to, or of the orchestration to start.
     pub target: String,
-    /// The operation it asked for, or the name of the orchestration.
+    /// The name of the requested operation, or of the orchestration.
     pub operation: String,
     /// The operation's arguments, or the orchestration's input, as JSON.
     pub arguments: String,
-    /// Who sent it; nothing for a client.
+    /// The id of the sender. `None` for a client.
     pub source: Option<String>,
-    /// Why it could not be processed.
+    /// The reason why it could not be processed.
     pub reason: String,
-    /// When it was given up.
+    /// The time at which it became a dead letter.
     pub dead_lettered_at: SystemTime,
 }
 
-/// One page of a list of dead letters. Made by [`Client::dead_letters_page`].
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct DeadLetterPage {
-    /// The dead letters.
-    pub dead_letters: Vec<DeadLetter>,
-    /// Further dead letters, whose rows cannot be read. They can be dropped by their ids.
-    pub unreadable: Vec<Unreadable>,
-    /// What the next page comes after; nothing if this is the last one.
-    pub next: Option<String>,
-}
-
-impl Client {
-    /// All dead letters, partition by partition, oldest first.
+impl Admin {
+    /// Returns all dead letters, partition by partition, oldest first.
     ///
     /// # Errors
-    /// What the hub meets.
-    pub async fn dead_letters(&self) -> Result<Vec<DeadLetter>> {
-        let (mut letters, mut after) = (Vec::new(), None);
-        loop {
-            let page = self.dead_letters_page(after, MAX_PAGE).await?;
-            letters.extend(page.dead_letters);
-            after = page.next;
-            if after.is_none() {
-                return Ok(letters);
-            }
-        }
-    }
-
-    /// Up to `at_most` dead letters, 10 000 at most, behind the page whose `next` is `after`. A page also ends when it holds
-    /// more than 4 MiB. In the same order as [`dead_letters`](Self::dead_letters).
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidId`] if `after` is not one of [`DeadLetter::id`], and what the hub meets.
-    pub async fn dead_letters_page(&self, after: Option<String>, at_most: usize) -> Result<DeadLetterPage> {
-        let after: Option<LetterId> = after.map(|after| after.parse()).transpose()?;
-        self.on_blocking_thread(move |view| {
-            let after = after.map(|LetterId { partition, message }| (partition, keys::dead_letter(partition, message)));
-            let id = |partition: PartitionId, key: &[u8]| {
-                let message = keys::message_id_of(key)?;
-                Some(LetterId { partition, message }.to_string())
-            };
-            let found = page(view, keys::dead_letters, after, at_most, id, |id, (_, _, value)| {
-                DeadLetter::new(id, records::decode(value, "dead letter")?)
-            })?;
-            Ok(DeadLetterPage {
-                dead_letters: found.rows,
-                unreadable: found.unreadable,
-                next: found.next,
-            })
+    /// Returns any error that closes or poisons the hub.
+    pub fn dead_letters(&self) -> List<DeadLetter> {
+        List::new(self.client.clone(), |client, after, at_most| {
+            Box::pin(read_page(client, after, at_most))
         })
-        .await
     }
 
-    /// Sends a dead letter again, as a new message at the end of its entity's queue. Says whether there was one.
+    /// Redelivers a dead letter as a new message at the end of the queue of its entity. Returns `false` if there is no
+    /// such dead letter.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidId`] if `id` is not one of [`DeadLetter::id`], [`ErrorKind::Corrupted`] if its row cannot be read, and
-    /// what the hub meets.
+    /// Returns an error of kind [`ErrorKind::InvalidId`] if `id` is not a [`DeadLetter::id`], of kind
+    /// [`ErrorKind::Corrupted`] if its row cannot be read, or any error that closes or poisons the hub.
     pub async fn redeliver(&self, id: &str) -> Result<bool> {
         self.settle_dead_letter(id, true).await
     }
 
-    /// Forgets a dead letter, also one whose row cannot be read. Says whether there was one.
+    /// Deletes a dead letter, even one whose row cannot be read. Returns `false` if there is no such dead letter.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidId`] if `id` is not one of [`DeadLetter::id`], and what the hub meets.
+    /// Returns an error of kind [`ErrorKind::InvalidId`] if `id` is not a [`DeadLetter::id`], or any error that closes
+    /// or poisons the hub.
     pub async fn drop_dead_letter(&self, id: &str) -> Result<bool> {
         self.settle_dead_letter(id, false).await
     }
 
     async fn settle_dead_letter(&self, id: &str, redeliver: bool) -> Result<bool> {
         let LetterId { partition, message } = id.parse()?;
-        if partition.0 >= self.runtime()?.partitions {
+        if partition.0 >= self.client.runtime()?.partitions {
             return Ok(false);
         }
         let input = move |token| Input::DeadLetter {
@@ -119,8 +78,24 @@ impl Client {
             redeliver,
             token,
         };
-        ask(self.weak(), partition, input).await
+        ask(self.client.weak(), partition, input).await
     }
+}
+
+async fn read_page(client: Client, after: Option<String>, at_most: usize) -> Result<Page<DeadLetter>> {
+    let after: Option<LetterId> = after.map(|after| after.parse()).transpose()?;
+    client
+        .on_blocking_thread(move |view| {
+            let after = after.map(|LetterId { partition, message }| (partition, keys::dead_letter(partition, message)));
+            let id = |partition: PartitionId, key: &[u8]| {
+                let message = keys::message_id_of(key)?;
+                Some(LetterId { partition, message }.to_string())
+            };
+            page(view, keys::dead_letters, after, at_most, id, |id, (_, _, value)| {
+                DeadLetter::new(id, records::decode(value, "dead letter")?)
+            })
+        })
+        .await
 }
 
 impl DeadLetter {
@@ -149,7 +124,7 @@ impl DeadLetter {
 }
 
 fn no_letter(action: &impl fmt::Debug) -> Error {
-    let text = format!("a stored dead letter asks for {action:?}, which never becomes one");
+    let text = format!("a stored dead letter contains {action:?}, which cannot become a dead letter");
     Error::new(ErrorKind::Corrupted, text)
 }
 
@@ -184,7 +159,7 @@ impl FromStr for LetterId {
             Error::new(
                 ErrorKind::InvalidId,
                 format!(
-                    "`{}` names no dead letter; `client.dead_letters()` lists their ids",
+                    "`{}` is not the id of a dead letter; list the ids with `client.admin().dead_letters()`",
                     shown.escape_debug()
                 ),
             )

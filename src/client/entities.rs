@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use crate::client::handle::Client;
 use crate::client::merged::Merged;
 use crate::client::orchestrations::BYTES_A_PAGE;
-use crate::client::pages::stored_entity;
+use crate::client::pages::{Page, stored_entity};
 use crate::client::source::View;
 use crate::client::unreadable::Unreadable;
 use crate::error::Result;
@@ -34,18 +34,6 @@ pub struct EntityQuery {
     fetch_state: bool,
     page: usize,
     after: Option<String>,
-}
-
-/// One page of a list of entities, ordered by id.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct EntityPage {
-    /// The entities. A page may hold fewer entities than requested, even none, although more follow.
-    pub entities: Vec<EntityInfo>,
-    /// Other entities, whose rows cannot be read. They may or may not match the time range of the query.
-    pub unreadable: Vec<Unreadable>,
-    /// The cursor of the next page. `None` on the last page.
-    pub next: Option<String>,
 }
 
 /// Information about one entity.
@@ -105,14 +93,14 @@ impl EntityQuery {
     }
 
     /// Maximum number of entities on one page (default: 100, at most 10,000).
-    pub fn page(mut self, entities: usize) -> Self {
+    pub fn page_size(mut self, entities: usize) -> Self {
         self.page = entities.clamp(1, MAX_PAGE);
         self
     }
 
     /// Continues after an earlier page. Pagination is stable: an entity that exists throughout is on exactly one page.
-    pub fn after(mut self, next: impl Into<String>) -> Self {
-        self.after = Some(next.into());
+    pub fn cursor(mut self, next: impl Into<Option<String>>) -> Self {
+        self.after = next.into();
         self
     }
 
@@ -121,7 +109,7 @@ impl EntityQuery {
     /// # Errors
     /// Returns an error of kind [`ErrorKind::InvalidId`](crate::ErrorKind::InvalidId) if the cursor is invalid, or any
     /// error that closes or poisons the hub.
-    pub async fn list(self) -> Result<EntityPage> {
+    pub async fn list(self) -> Result<Page<EntityInfo>> {
         if let Some(after) = &self.after {
             after.parse::<EntityId>()?;
         }
@@ -150,11 +138,11 @@ impl EntityQuery {
             .await
     }
 
-    fn read(&self, view: View<'_>) -> Result<EntityPage> {
+    fn read(&self, view: View<'_>) -> Result<Page<EntityInfo>> {
         let chunk = (2 * self.page / usize::from(view.partitions)).clamp(8, 1_024);
         let mut merged = self.rows(view, chunk)?;
         let mut bytes = 0;
-        let mut page = EntityPage::default();
+        let mut page = Page::default();
         for _ in 0..ROWS_A_PAGE {
             let Some((id, _, row)) = merged.next()? else {
                 page.next = None;
@@ -164,12 +152,12 @@ impl EntityQuery {
             match self.info(&id, &row) {
                 Ok(Some(info)) => {
                     bytes += info.state.as_ref().map_or(0, String::len);
-                    page.entities.push(info);
+                    page.items.push(info);
                 }
                 Ok(None) => {}
                 Err(reason) => page.unreadable.push(Unreadable::new(id.as_str(), &reason)),
             }
-            if page.entities.len() + page.unreadable.len() >= self.page || bytes > BYTES_A_PAGE {
+            if page.items.len() + page.unreadable.len() >= self.page || bytes > BYTES_A_PAGE {
                 break;
             }
         }

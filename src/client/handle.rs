@@ -1,4 +1,4 @@
-//! The client itself.
+//! The client type.
 
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -9,13 +9,13 @@ use crate::entity::{Entity, Key, reference};
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::Runtime;
 
-/// The handle from outside. Cheap to clone, and of no use once its hub is closed.
+/// A client of a hub. It is cheap to clone, and its methods fail once the hub is closed.
 ///
-/// A client of [`Inspection::client`](crate::admin::Inspection::client) reads the directory of a stopped hub; whatever would change
-/// something fails with [`ErrorKind::ReadOnly`].
+/// A client of [`Inspection::client`](crate::admin::Inspection::client) reads the directory of a stopped hub. All its
+/// methods that would change something fail with [`ErrorKind::ReadOnly`].
 #[derive(Clone)]
 pub struct Client {
-    /// The one of no runtime, if a directory is only looked at: what is sent needs nothing but this to know.
+    /// Never upgradable for an inspected directory. Senders need only this reference to detect it.
     runtime: Weak<Runtime>,
     inspected: Option<Arc<Inspected>>,
 }
@@ -28,7 +28,7 @@ impl Client {
         }
     }
 
-    /// A client that looks at a directory.
+    /// Creates a client that inspects a directory.
     #[cfg(feature = "rocksdb")]
     pub(crate) fn inspecting(inspected: Inspected) -> Self {
         Self {
@@ -45,17 +45,17 @@ impl Client {
         self.runtime
     }
 
-    /// The runtime, if the hub is open.
+    /// Returns the runtime if the hub is open.
     pub(crate) fn runtime(&self) -> Result<Arc<Runtime>> {
         self.runtime.upgrade().ok_or_else(|| no_runtime(&self.runtime))
     }
 
-    /// The directory, if it is only looked at.
+    /// Returns the directory if the client inspects one.
     pub(crate) fn inspected(&self) -> Option<&Arc<Inspected>> {
         self.inspected.as_ref()
     }
 
-    /// What this client reads from.
+    /// Returns the source that this client reads from.
     pub(super) fn source(&self) -> Result<Source> {
         match &self.inspected {
             Some(inspected) => Ok(Source::Inspected(Arc::clone(inspected))),
@@ -63,8 +63,8 @@ impl Client {
         }
     }
 
-    /// Does what reads much of the store on a thread that may block, from one consistent state of the hub, and tells it when
-    /// it is durable.
+    /// Runs `read` on a thread that may block, on one consistent state of the hub, and returns its result when it is
+    /// durable. For reads of much of the store.
     pub(super) async fn on_blocking_thread<R: Send + 'static>(
         &self,
         read: impl FnOnce(View<'_>) -> Result<R> + Send + 'static,
@@ -74,16 +74,16 @@ impl Client {
         let task = source.tokio().spawn_blocking(move || reading.snapshot(read));
         let read = task
             .await
-            .map_err(|error| Error::new(ErrorKind::Closed, "the tokio runtime ends").with_source(error))?;
+            .map_err(|error| Error::new(ErrorKind::Closed, "the tokio runtime is shutting down").with_source(error))?;
         source.durable().await?;
         read
     }
 
-    /// Whether the hub works: an error if it is closed, or if a write failed and it has to be opened again. It reads nothing
-    /// and waits for nothing. A directory that is only looked at is well.
+    /// Checks whether the hub works. Fails if the hub is closed, or if a write failed and the hub has to be opened
+    /// again. The check reads nothing and does not wait. An inspected directory is always healthy.
     ///
     /// # Errors
-    /// [`ErrorKind::Closed`], or the error that poisoned the hub.
+    /// Returns an error of kind [`ErrorKind::Closed`] if the hub is closed, or the error that poisoned the hub.
     pub fn health(&self) -> Result<()> {
         match self.source()? {
             Source::Open(runtime) => runtime.health(),
@@ -91,13 +91,13 @@ impl Client {
         }
     }
 
-    /// A reference to the entity of type `E` with this key. Nothing is sent or made yet; a key that breaks the rules for
-    /// ids is told where the reference is used.
+    /// Returns a reference to the entity of type `E` with this key. This sends and creates nothing. An invalid key is
+    /// reported when the reference is used.
     pub fn entity<E: Entity>(&self, key: impl Key) -> E::Ref<Self> {
         reference::<E, Self>(self.clone(), key)
     }
 
-    /// Lists and counts entities.
+    /// Returns a query that lists and counts entities.
     pub fn entities(&self) -> EntityQuery {
         EntityQuery::new(self.clone())
     }

@@ -1,4 +1,4 @@
-//! How what is read is shown as JSON: times as RFC 3339 in UTC, payloads as what they are.
+//! Presentation as JSON: times as RFC 3339 in UTC, payloads as the JSON that they are.
 
 use std::time::SystemTime;
 
@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use crate::error::{Error, ErrorKind, Result};
 use crate::payload::Payload;
 
-/// A time, `2026-11-20T13:40:21.5Z`.
+/// Serializes a time, such as `2026-11-20T13:40:21.5Z`.
 pub(super) fn time<S: Serializer>(time: &SystemTime, serializer: S) -> std::result::Result<S::Ok, S::Error> {
     serializer.collect_str(&rfc3339(*time))
 }
@@ -20,7 +20,7 @@ pub(super) fn optional_time<S: Serializer>(
     time.map(rfc3339).serialize(serializer)
 }
 
-/// A payload that is JSON as a text becomes a part of the document as it is, not a text within it.
+/// Serializes a payload that is JSON text as a part of the document, not as a string.
 pub(super) fn payload<S: Serializer>(json: &str, serializer: S) -> std::result::Result<S::Ok, S::Error> {
     match serde_json::from_str::<&RawValue>(json) {
         Ok(value) => value.serialize(serializer),
@@ -38,7 +38,7 @@ pub(super) fn optional_payload<S: Serializer>(
     }
 }
 
-/// A stored payload as JSON, as far as it is JSON: see [`Payload::shown`].
+/// Returns a stored payload as JSON. See [`Payload::shown`] for payloads that are not JSON.
 pub(super) fn text(stored: Vec<u8>) -> String {
     match Payload::of(&stored) {
         Payload::Json(_) => {
@@ -48,26 +48,27 @@ pub(super) fn text(stored: Vec<u8>) -> String {
     }
 }
 
-/// JSON that a caller gave as text; an empty one stands for `null`. `what` names it in the error.
+/// Checks JSON text from a caller. An empty text stands for `null`. `what` names the text in the error.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidArguments`] if it is no JSON.
+/// Returns an error of kind [`ErrorKind::InvalidArguments`] if the text is not valid JSON.
 pub(super) fn checked(mut json: Vec<u8>, what: impl FnOnce() -> String) -> Result<Vec<u8>> {
     if json.is_empty() {
         json.extend_from_slice(b"null");
     }
-    // Into a value, which refuses what no tool could read again: numbers beyond all, half a character, endless nesting.
+    // Parsed into a value, which refuses what no tool could read again: numbers out of range, unpaired surrogates, deep
+    // nesting.
     match serde_json::from_slice::<serde_json::Value>(&json) {
         Ok(_) => Ok(json),
         Err(reason) => Err(Error::new(
             ErrorKind::InvalidArguments,
-            format!("{} is no JSON: {reason}", what()),
+            format!("{} is not valid JSON: {reason}", what()),
         )),
     }
 }
 
 fn rfc3339(time: SystemTime) -> String {
-    // Times beyond what jiff holds show as its last one.
+    // Times beyond the range of jiff are shown as its last one.
     jiff::Timestamp::try_from(time)
         .unwrap_or(jiff::Timestamp::MAX)
         .to_string()

@@ -2,11 +2,11 @@
 
 use std::time::SystemTime;
 
+use crate::client::admin::Admin;
 use crate::client::caller::{into_error, unexpected};
 use crate::client::handle::Client;
-use crate::client::pages::{MAX_PAGE, page, stored_entity};
+use crate::client::pages::{List, Page, page, stored_entity};
 use crate::client::submit::Submission;
-use crate::client::unreadable::Unreadable;
 use crate::error::Result;
 use crate::id::EntityId;
 use crate::runtime::Told;
@@ -22,82 +22,33 @@ pub struct EntityLock {
     pub entity: EntityId,
     /// The id of the orchestration that holds the lock.
     pub owner: String,
-    /// The execution of it that does.
+    /// The id of the execution that holds the lock.
     pub execution_id: String,
-    /// Since when.
+    /// The time at which the lock was taken.
     pub since: SystemTime,
-    /// The number of the step that took the lock. The locks of one critical section have it in common, and the step is in
-    /// the history of the owner, with the ids of all entities of the section.
+    /// The number of the step that took the lock. The locks of one critical section share it. The history of the owner
+    /// contains the step, with the ids of all entities of the section.
     pub sequence: u64,
 }
 
-/// One page of a list of locks. Made by [`Client::locks_page`].
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct LockPage {
-    /// The locks.
-    pub locks: Vec<EntityLock>,
-    /// Entities that are locked as well, whose rows cannot be read.
-    pub unreadable: Vec<Unreadable>,
-    /// What the next page comes after; nothing if this is the last one.
-    pub next: Option<String>,
-}
-
-impl Client {
-    /// All entities that are locked, partition by partition.
+impl Admin {
+    /// Returns all locked entities, partition by partition.
     ///
     /// # Errors
-    /// What the hub meets.
-    pub async fn locks(&self) -> Result<Vec<EntityLock>> {
-        let (mut locks, mut after) = (Vec::new(), None);
-        loop {
-            let page = self.locks_page(after, MAX_PAGE).await?;
-            locks.extend(page.locks);
-            after = page.next;
-            if after.is_none() {
-                return Ok(locks);
-            }
-        }
-    }
-
-    /// Up to `at_most` entities that are locked, 10 000 at most, behind the page whose `next` is `after`. In the same order
-    /// as [`locks`](Self::locks).
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidId`](crate::ErrorKind::InvalidId) if `after` is no id of an entity, and what the hub meets.
-    pub async fn locks_page(&self, after: Option<String>, at_most: usize) -> Result<LockPage> {
-        let after: Option<EntityId> = after.map(|after| after.parse()).transpose()?;
-        self.on_blocking_thread(move |view| {
-            let after = after.map(|id| {
-                let partition = id.instance().partition(view.partitions);
-                (partition, keys::lock(partition, id.instance()))
-            });
-            let id = |_, key: &[u8]| keys::id_of(key).map(str::to_owned);
-            let found = page(view, keys::locks, after, at_most, id, |id, (_, _, value)| {
-                let record: LockRecord = records::decode(value, "lock")?;
-                Ok(EntityLock {
-                    entity: stored_entity(id)?,
-                    owner: record.owner.instance,
-                    execution_id: record.owner.execution.to_string(),
-                    since: record.since.into(),
-                    sequence: record.owner.sequence,
-                })
-            })?;
-            Ok(LockPage {
-                locks: found.rows,
-                unreadable: found.unreadable,
-                next: found.next,
-            })
+    /// Returns any error that closes or poisons the hub.
+    pub fn locks(&self) -> List<EntityLock> {
+        List::new(self.client.clone(), |client, after, at_most| {
+            Box::pin(read_page(client, after, at_most))
         })
-        .await
     }
 
-    /// Takes the lock of an entity away from its owner, which hears [`LockLost`](crate::ErrorKind::LockLost) at its next
-    /// call. Says whether the entity was locked. A way out where the owner will never go on; what the owner took for granted
-    /// does not hold any more.
+    /// Releases the lock of an entity by force. Returns `false` if the entity was not locked. The next call of the
+    /// owner fails with [`LockLost`](crate::ErrorKind::LockLost).
+    ///
+    /// Use it only if the owner will never continue. The assumptions that the owner made under the lock no longer hold.
     ///
     /// # Errors
-    /// What the hub meets.
+    /// Returns any error that closes or poisons the hub.
     pub async fn release_lock(&self, entity: &EntityId) -> Result<bool> {
         let submission = Submission {
             target: entity.instance().clone(),
@@ -106,9 +57,32 @@ impl Client {
             request_id: None,
             refuse_when_full: false,
         };
-        match submission.run(self.weak()).await.map_err(into_error)? {
+        match submission.run(self.client.weak()).await.map_err(into_error)? {
             Told::Answer(answer) => Ok(answer == b"true"),
             other => Err(unexpected(&other)),
         }
     }
+}
+
+async fn read_page(client: Client, after: Option<String>, at_most: usize) -> Result<Page<EntityLock>> {
+    let after: Option<EntityId> = after.map(|after| after.parse()).transpose()?;
+    client
+        .on_blocking_thread(move |view| {
+            let after = after.map(|id| {
+                let partition = id.instance().partition(view.partitions);
+                (partition, keys::lock(partition, id.instance()))
+            });
+            let id = |_, key: &[u8]| keys::id_of(key).map(str::to_owned);
+            page(view, keys::locks, after, at_most, id, |id, (_, _, value)| {
+                let record: LockRecord = records::decode(value, "lock")?;
+                Ok(EntityLock {
+                    entity: stored_entity(id)?,
+                    owner: record.owner.instance,
+                    execution_id: record.owner.execution.to_string(),
+                    since: record.since.into(),
+                    sequence: record.owner.sequence,
+                })
+            })
+        })
+        .await
 }

@@ -1,4 +1,4 @@
-//! Rows of several ranges in one order.
+//! A merge of the rows of several ranges into one order.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -10,38 +10,38 @@ use crate::store::{PageBounds, Reader, keys};
 /// A row with its place in the order: the place, the key and the value.
 pub(super) type PlacedRow<P> = (P, Vec<u8>, Vec<u8>);
 
-/// The rows of several ranges, each of which is in order of `P`, in one order. Rows are read in chunks, as many as are
-/// needed, and what is held of all ranges together is bounded in bytes, however many there are and however large the rows.
+/// A merge of several ranges, each in order of `P`, into one order. Rows are read in chunks, on demand. The bytes held
+/// for all ranges together are bounded, however many ranges there are and however large the rows.
 pub(super) struct Merged<'a, P> {
     reader: &'a dyn Reader,
-    /// How many rows of a range are read at once.
+    /// Number of rows of a range read at once.
     chunk: usize,
-    /// The place of a row, from its key.
+    /// Returns the place of a row with this key.
     place: fn(&[u8]) -> Option<P>,
     streams: Vec<Stream>,
-    /// How many of them have rows left, or may have.
+    /// Number of streams that have rows left, or may have.
     open: usize,
     /// The next place of each stream that has one.
     heads: BinaryHeap<Reverse<(P, usize)>>,
 }
 
-/// How many bytes all ranges together hold of rows that were read ahead, about. Of each range at least the key of one row is
-/// held.
+/// Approximate number of bytes of prefetched rows held for all ranges together. At least the key of one row is held per
+/// range.
 const BYTES_AHEAD: usize = 4 << 20;
 
-/// The most that one range holds of them: more is not worth its memory.
+/// Maximum number of these bytes held for one range. More would not be worth its memory.
 const LARGEST_SHARE: usize = 64 << 10;
 
 /// The rows of one range.
 struct Stream {
     rest: Range<Vec<u8>>,
-    /// Rows that were read, the next one last. A large value is read again when its turn comes.
+    /// The rows that were read, next one last. A large value is not kept, but read again when its turn comes.
     rows: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     ended: bool,
 }
 
 impl<'a, P: Ord> Merged<'a, P> {
-    /// Reads up to `chunk` rows of a range at once.
+    /// Opens the ranges. Up to `chunk` rows of a range are read at once.
     pub(super) fn open(
         reader: &'a dyn Reader,
         ranges: impl Iterator<Item = Range<Vec<u8>>>,
@@ -69,7 +69,7 @@ impl<'a, P: Ord> Merged<'a, P> {
         Ok(merged)
     }
 
-    /// The next row: its place, its key and its value.
+    /// Returns the next row: its place, key and value.
     pub(super) fn next(&mut self) -> Result<Option<PlacedRow<P>>> {
         while let Some(Reverse((place, index))) = self.heads.pop() {
             let row = self.streams[index].rows.pop();
@@ -86,13 +86,13 @@ impl<'a, P: Ord> Merged<'a, P> {
         Ok(None)
     }
 
-    /// Maximum number of bytes that are read of a range at once, and held. It grows as ranges come to their ends and never
-    /// shrinks, so no range holds more than it is now.
+    /// Maximum number of bytes read at once and held for one range. It grows as ranges end and never shrinks, so no
+    /// range holds more than this value.
     fn share(&self) -> usize {
         (BYTES_AHEAD / self.open.max(1)).min(LARGEST_SHARE)
     }
 
-    /// Puts the next place of a stream among the heads, reading on if need be.
+    /// Adds the next place of a stream to the heads, and reads more rows if necessary.
     fn advance(&mut self, index: usize) -> Result<()> {
         let bounds = PageBounds {
             rows: self.chunk,
@@ -111,7 +111,7 @@ impl<'a, P: Ord> Merged<'a, P> {
 }
 
 impl Stream {
-    /// Reads the next rows, of which those count that have a place: a key that no build has written has none.
+    /// Reads the next rows and keeps those that have a place. A key that no build has written has none.
     fn read(&mut self, reader: &dyn Reader, bounds: PageBounds, has_place: impl Fn(&[u8]) -> bool) -> Result<()> {
         let page = reader.page(self.rest.clone(), bounds)?;
         self.ended = !page.full;
@@ -131,15 +131,15 @@ mod tests {
     use super::*;
     use crate::store::{Batch, Model, Store};
 
-    /// The bytes of the rows that were read ahead.
+    /// Returns the size of the prefetched rows in bytes.
     fn held<P>(merged: &Merged<'_, P>) -> usize {
         let rows = merged.streams.iter().flat_map(|stream| &stream.rows);
         rows.map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len))
             .sum()
     }
 
-    /// As many ranges as a hub can have, with partitions and statuses, hold no more together than a few do, whatever the size of
-    /// their rows, and give all of these in order.
+    /// Even the maximum number of ranges of a hub, for all partitions and statuses, holds a bounded number of bytes.
+    /// This is independent of the size of the rows, and all rows are returned in order.
     #[test]
     fn many_ranges_hold_no_more_than_a_few() {
         const RANGES: u16 = 4_096 * 8;
@@ -172,7 +172,7 @@ mod tests {
         }
     }
 
-    /// Rows of any size come whole and in one order, and of all that were read ahead no large one is held.
+    /// Rows of any size are returned completely and in order, and no large prefetched row is held.
     #[test]
     fn large_rows_are_not_held() {
         let store = Model::new();

@@ -1,5 +1,6 @@
 //! The client: calls and signals entities, runs orchestrations, and queries and administers a hub.
 
+pub(crate) mod admin;
 mod arguments;
 mod caller;
 pub(crate) mod dead_letters;
@@ -14,7 +15,7 @@ mod manage;
 mod merged;
 mod orchestration;
 mod orchestrations;
-mod pages;
+pub(crate) mod pages;
 pub(crate) mod quarantine;
 pub(crate) mod registered;
 pub(crate) mod retention;
@@ -27,12 +28,13 @@ mod tests;
 mod unreadable;
 mod untyped;
 
-pub use entities::{EntityInfo, EntityPage, EntityQuery};
+pub use entities::{EntityInfo, EntityQuery};
 pub use handle::Client;
 pub use info::{OrchestrationInfo, Status};
 pub use manage::{Purge, RaiseEvent, Terminate};
 pub use orchestration::{AnyOrchestration, OrchestrationHandle};
-pub use orchestrations::{OrchestrationCount, OrchestrationPage, OrchestrationQuery};
+pub use orchestrations::{OrchestrationCount, OrchestrationQuery};
+pub use pages::{List, Page};
 pub use signal::{Cancel, Cancellation, ScheduledSignal, Signal};
 #[cfg(feature = "rocksdb")]
 pub(crate) use source::Inspected;

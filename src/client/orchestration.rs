@@ -1,4 +1,4 @@
-//! The handle of one orchestration.
+//! The handle to one orchestration.
 
 use std::fmt;
 use std::future::Future;
@@ -20,95 +20,102 @@ use crate::id::InstanceId;
 use crate::orchestration::Orchestration;
 use crate::runtime::{Envelope, Reply, Runtime, Told};
 
-/// Stands for an orchestration whose type is not known: see [`OrchestrationHandle`].
+/// The type argument of an [`OrchestrationHandle`] to an orchestration whose type is not known.
 #[derive(Clone, Copy, Debug)]
 pub enum AnyOrchestration {}
 
-/// One orchestration, as a program outside sees it. Made by [`Client::start`] and [`Client::orchestration`].
+/// A handle to one orchestration. Created by [`Client::start`] and [`Client::orchestration`].
 ///
-/// Cheap to clone. It is no more than the id: there may be no such orchestration, or another may take its place under the
-/// same id.
+/// The handle is cheap to clone and only holds the id. The orchestration may not exist, or another one may replace it
+/// under the same id.
 pub struct OrchestrationHandle<O = AnyOrchestration> {
     pub(super) client: Client,
-    /// The id, or why it cannot be one: told where the handle is used.
+    /// The id, or the reason why it is invalid, which is returned when the handle is used.
     instance: Result<InstanceId>,
     of: PhantomData<fn() -> O>,
 }
 
 impl Client {
-    /// A handle of the orchestration with this id, which is known to be of the type `O`. Nothing is read yet; an id that
-    /// breaks the rules is told where the handle is used.
+    /// Returns a handle to the orchestration with this id, which must be of type `O`. This reads nothing. An invalid id
+    /// is reported when the handle is used.
     pub fn orchestration<O: Orchestration>(&self, id: impl AsRef<str>) -> OrchestrationHandle<O> {
         OrchestrationHandle::new(self.clone(), InstanceId::orchestration(id.as_ref()))
     }
 
-    /// A handle of the orchestration with this id, whatever its type.
+    /// Returns a handle to the orchestration with this id, whatever its type. Its result is JSON. For tools.
     pub fn untyped_orchestration(&self, id: impl AsRef<str>) -> OrchestrationHandle {
         OrchestrationHandle::new(self.clone(), InstanceId::orchestration(id.as_ref()))
     }
 }
 
 impl<O: Orchestration> OrchestrationHandle<O> {
-    /// Waits for the end, which is pushed and not polled. An orchestration that has ended answers at once; one that is
-    /// restarted or continues as new is waited for until its last execution has ended.
+    /// Waits for the result. The result is pushed, so there is no polling. If the orchestration has ended, this returns
+    /// immediately. If it is restarted or continues as new, this waits until its last execution has ended.
     ///
-    /// Dropping the future stops waiting and does nothing to the orchestration.
+    /// Dropping the future stops the wait and does not affect the orchestration.
     ///
     /// # Errors
-    /// The error that it returned; [`ErrorKind::Terminated`] if it was terminated or cancelled, [`ErrorKind::NotFound`] if
-    /// there is no such orchestration, [`ErrorKind::Serialization`] if the output is not of this type, and what the hub
-    /// meets.
+    /// Returns [`CallError::Returned`] with the error that the orchestration returned. Returns [`CallError::Runtime`]
+    /// with an error of kind:
+    /// * [`ErrorKind::Terminated`] if the orchestration was terminated or canceled,
+    /// * [`ErrorKind::NotFound`] if there is no such orchestration,
+    /// * [`ErrorKind::Serialization`] if the output does not decode into the output type.
+    ///
+    /// It also returns any error that closes or poisons the hub.
     pub async fn result(&self) -> Result<O::Output, CallError<O::Error>> {
         self.wait(false).await
     }
 
-    /// As [`result`](Self::result), and [`ErrorKind::TimedOut`] if the end has not come within `limit`. The orchestration
-    /// continues all the same, unless it is stopped: then the error is [`ErrorKind::Stopped`] and says why.
+    /// Like [`result`](Self::result), but fails with [`ErrorKind::TimedOut`] if the orchestration has not ended within
+    /// `limit`. The orchestration continues nevertheless. If it is stopped, the error is [`ErrorKind::Stopped`] and
+    /// contains the reason.
     ///
     /// # Errors
-    /// As [`result`](Self::result).
+    /// Returns the same errors as [`result`](Self::result).
     pub async fn result_within(&self, limit: Duration) -> Result<O::Output, CallError<O::Error>> {
         self.wait_within(limit).await
     }
 
-    /// As [`result`](Self::result), and [`ErrorKind::Stopped`] as soon as the orchestration is stopped: when it panics, when it
-    /// diverges from its history, or for one of the other reasons of [`StopKind`](crate::client::StopKind). [`result`](Self::result)
-    /// waits until a fixed build takes it up again.
+    /// Like [`result`](Self::result), but fails with [`ErrorKind::Stopped`] as soon as the orchestration is stopped:
+    /// when it panics, when it diverges from its history, or for another reason in
+    /// [`StopKind`](crate::client::StopKind). In contrast, [`result`](Self::result) waits until a fixed build resumes
+    /// the orchestration.
     ///
     /// # Errors
-    /// As [`result`](Self::result).
+    /// Returns the same errors as [`result`](Self::result).
     pub async fn result_or_stop(&self) -> Result<O::Output, CallError<O::Error>> {
         self.wait(true).await
     }
 }
 
 impl OrchestrationHandle {
-    /// Waits for the end and gives the output as JSON: see [`OrchestrationHandle::result`] of a typed handle.
+    /// Waits for the result and returns the output as JSON. See [`OrchestrationHandle::result`] of a typed handle.
     ///
     /// # Errors
-    /// As with a typed handle; what the orchestration returned is a [`Failure`].
+    /// Returns the same errors as a typed handle. The error returned by the orchestration is a [`Failure`].
     pub async fn result(&self) -> Result<serde_json::Value, CallError<Failure>> {
         self.wait(false).await
     }
 
-    /// As [`result`](Self::result), and [`ErrorKind::TimedOut`] if the end has not come within `limit`. The orchestration
-    /// continues all the same, unless it is stopped: then the error is [`ErrorKind::Stopped`] and says why.
+    /// Like [`result`](Self::result), but fails with [`ErrorKind::TimedOut`] if the orchestration has not ended within
+    /// `limit`. The orchestration continues nevertheless. If it is stopped, the error is [`ErrorKind::Stopped`] and
+    /// contains the reason.
     ///
     /// # Errors
-    /// As [`result`](Self::result).
+    /// Returns the same errors as [`result`](Self::result).
     pub async fn result_within(&self, limit: Duration) -> Result<serde_json::Value, CallError<Failure>> {
         self.wait_within(limit).await
     }
 
-    /// As [`result`](Self::result), and [`ErrorKind::Stopped`] as soon as the orchestration is stopped.
+    /// Like [`result`](Self::result), but fails with [`ErrorKind::Stopped`] as soon as the orchestration is stopped.
     ///
     /// # Errors
-    /// As [`result`](Self::result).
+    /// Returns the same errors as [`result`](Self::result).
     pub async fn result_or_stop(&self) -> Result<serde_json::Value, CallError<Failure>> {
         self.wait(true).await
     }
 
-    /// The same orchestration, known to be of the type `O`.
+    /// Converts the handle to one of type `O`.
     pub fn typed<O: Orchestration>(self) -> OrchestrationHandle<O> {
         OrchestrationHandle::new(self.client, self.instance)
     }
@@ -123,7 +130,7 @@ impl<O> OrchestrationHandle<O> {
         }
     }
 
-    /// The id; empty if the handle was made with one that breaks the rules.
+    /// Returns the id, or an empty string if the handle was created with an invalid id.
     pub fn id(&self) -> &str {
         self.instance.as_ref().map_or("", InstanceId::as_str)
     }
@@ -132,7 +139,7 @@ impl<O> OrchestrationHandle<O> {
         self.instance.as_ref().map_err(Clone::clone)
     }
 
-    /// The same orchestration without its type.
+    /// Converts the handle to one without a type.
     pub fn untyped(self) -> OrchestrationHandle {
         OrchestrationHandle::new(self.client, self.instance)
     }
@@ -157,7 +164,7 @@ impl<O> OrchestrationHandle<O> {
         }
     }
 
-    /// Why there is no end yet.
+    /// Returns the error for an orchestration that has not ended.
     async fn not_ended(&self, limit: Duration) -> Error {
         let status = self.status().without_input().read().await;
         match status.ok().flatten().and_then(|info| info.stopped) {
@@ -165,7 +172,7 @@ impl<O> OrchestrationHandle<O> {
             None => Error::new(
                 ErrorKind::TimedOut,
                 format!(
-                    "`{}` has not ended within {limit:?}; it goes on, and can be waited for again",
+                    "`{}` has not ended within {limit:?}; it continues, and you can wait for it again",
                     self.id()
                 ),
             ),
@@ -173,13 +180,13 @@ impl<O> OrchestrationHandle<O> {
     }
 }
 
-/// The end of an orchestration on its way. Dropped before, it lets the engine forget who waits.
+/// A future that resolves to the end of an orchestration. If it is dropped before that, the engine removes the waiter.
 struct End {
     runtime: Weak<Runtime>,
     instance: InstanceId,
     token: Token,
     receiver: oneshot::Receiver<Result<Told>>,
-    heard: bool,
+    resolved: bool,
 }
 
 impl End {
@@ -198,7 +205,7 @@ impl End {
             instance,
             token,
             receiver,
-            heard: false,
+            resolved: false,
         })
     }
 }
@@ -208,13 +215,13 @@ impl Future for End {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let told = ready!(Pin::new(&mut self.receiver).poll(cx));
-        self.heard = true;
+        self.resolved = true;
         Poll::Ready(match told {
             Ok(Ok(Told::Answer(output))) => Ok(output),
             Ok(Ok(Told::Failed(failure))) => Err(*failure),
             Ok(Ok(Told::Accepted | Told::Full { .. })) => Err(CallFailure::Runtime(Error::new(
                 ErrorKind::WrongState,
-                format!("`{}` cannot be waited for", self.instance),
+                format!("cannot wait for `{}`", self.instance),
             ))),
             Ok(Err(error)) => Err(CallFailure::Runtime(error)),
             Err(_) => Err(CallFailure::Runtime(end_reason(&self.runtime))),
@@ -224,7 +231,7 @@ impl Future for End {
 
 impl Drop for End {
     fn drop(&mut self) {
-        if self.heard {
+        if self.resolved {
             return;
         }
         if let Some(runtime) = self.runtime.upgrade() {
@@ -232,7 +239,7 @@ impl Drop for End {
                 instance: self.instance.clone(),
                 token: self.token,
             };
-            // A hub that is closed has forgotten everyone.
+            // A closed hub has removed all waiters.
             let _ = runtime.send(runtime.partition_of(&self.instance), envelope);
         }
     }

@@ -1,4 +1,4 @@
-//! Listing, counting and purging orchestrations.
+//! Listing, counting and purging of orchestrations.
 
 mod rows;
 
@@ -12,6 +12,7 @@ use crate::client::handle::Client;
 use crate::client::info::{self, OrchestrationInfo, Payloads};
 use crate::client::manage::give;
 use crate::client::orchestrations::rows::{ALWAYS, Place, read_token, token};
+use crate::client::pages::Page;
 use crate::client::source::View;
 use crate::client::submit::Submission;
 use crate::client::unreadable::Unreadable;
@@ -21,16 +22,17 @@ use crate::store::instances;
 use crate::store::records::instance::{InstanceRecord, OrchestrationStatus, Order, StopKind};
 use crate::time::Timestamp;
 
-/// How many rows one page may look at before it ends early: a filter that matches little must not read for ever.
+/// Maximum number of rows read for one page. A page ends early at this limit, so that a filter with few matches does
+/// not read forever.
 const ROWS_A_PAGE: usize = 100_000;
 
-/// The most orchestrations on one page.
+/// Maximum number of orchestrations on one page.
 const MAX_PAGE: usize = 10_000;
 
-/// A page ends when its payloads have more bytes than this: what is held for a slow reader is bounded.
+/// Size of payloads in bytes after which a page ends. This bounds the memory held for a slow reader.
 pub(super) const BYTES_A_PAGE: usize = 4 << 20;
 
-/// How many purges are on their way at one time: enough to share a sync, too few to crowd out the hub's other clients.
+/// Number of concurrent purges: enough to share a sync, too few to crowd out the other clients of the hub.
 const PURGES_AT_ONCE: usize = 256;
 
 const TERMINAL: [OrchestrationStatus; 4] = [
@@ -40,7 +42,7 @@ const TERMINAL: [OrchestrationStatus; 4] = [
     OrchestrationStatus::Canceled,
 ];
 
-/// Which orchestrations to list, count or purge. Made by [`Client::orchestrations`].
+/// A query that lists, counts or purges orchestrations. Created by [`Client::orchestrations`].
 #[derive(Clone, Debug)]
 #[must_use = "a query does nothing until a page is read, counted or purged"]
 pub struct OrchestrationQuery {
@@ -58,32 +60,20 @@ pub struct OrchestrationQuery {
     after: Option<String>,
 }
 
-/// One page of a list of orchestrations.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct OrchestrationPage {
-    /// The orchestrations. A page may hold fewer than were asked for, even none, although more follow.
-    pub orchestrations: Vec<OrchestrationInfo>,
-    /// Further orchestrations, whose rows cannot be read, whether or not they match all of the query.
-    pub unreadable: Vec<Unreadable>,
-    /// What the next page comes after; nothing if this is the last one.
-    pub next: Option<String>,
-}
-
-/// How many orchestrations of one name have one status.
+/// Number of orchestrations with one name and one status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OrchestrationCount {
     /// The stored name of the type.
     pub name: String,
-    /// Where they stand.
+    /// Their status.
     pub status: OrchestrationStatus,
-    /// How many there are.
+    /// Their number.
     pub count: u64,
 }
 
 impl Client {
-    /// Lists, counts and purges orchestrations.
+    /// Returns a query that lists, counts and purges orchestrations.
     pub fn orchestrations(&self) -> OrchestrationQuery {
         OrchestrationQuery {
             client: self.clone(),
@@ -105,7 +95,7 @@ impl Client {
     }
 }
 
-/// The rows of a page in their order, each read or with the reason why it cannot be, and what the next page comes after.
+/// The rows of a page in order, each decoded or with the reason why it cannot be read, and the cursor of the next page.
 #[derive(Default)]
 struct FoundPage {
     rows: Vec<(Place, Result<InstanceRecord>)>,
@@ -113,13 +103,13 @@ struct FoundPage {
 }
 
 impl OrchestrationQuery {
-    /// Only orchestrations of the type with this stored name. Several are alternatives.
+    /// Includes only orchestrations of the type with this stored name. Several names are alternatives.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.names.push(name.into());
         self
     }
 
-    /// Only orchestrations with this status. Several are alternatives.
+    /// Includes only orchestrations with this status. Several statuses are alternatives.
     pub fn status(mut self, status: OrchestrationStatus) -> Self {
         if !self.statuses.contains(&status) {
             self.statuses.push(status);
@@ -127,94 +117,97 @@ impl OrchestrationQuery {
         self
     }
 
-    /// Only orchestrations that cannot go on, though they have not ended: those of which [`OrchestrationInfo::stopped`] tells
-    /// why. The order is that of creation.
+    /// Includes only orchestrations that cannot continue although they have not ended. Their
+    /// [`OrchestrationInfo::stopped`] contains the reason. The results are ordered by creation time.
     pub fn stopped(mut self) -> Self {
         self.only_stopped = true;
         self
     }
 
-    /// Only orchestrations that wait for something nobody has registered: those with
-    /// [`OrchestrationInfo::unregistered`], and those that are not registered themselves. The order is that of creation.
+    /// Includes only orchestrations that wait for something that is not registered. These are the orchestrations with
+    /// [`OrchestrationInfo::unregistered`], and those that are not registered themselves. The results are ordered by
+    /// creation time.
     pub fn unregistered(mut self) -> Self {
         self.only_unregistered = true;
         self
     }
 
-    /// Whether only some of those are wanted that have not ended.
+    /// Returns `true` if the query includes only some of the orchestrations that have not ended.
     fn only_some_live(&self) -> bool {
         self.only_stopped || self.only_unregistered
     }
 
-    /// Only orchestrations whose id begins with `prefix`.
+    /// Includes only orchestrations whose id begins with `prefix`.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
         self
     }
 
-    /// Only orchestrations that were started at this time or later.
+    /// Includes only orchestrations that were started at this time or later.
     pub fn created_from(mut self, time: SystemTime) -> Self {
         self.created.start = Timestamp::from(time);
         self
     }
 
-    /// Only orchestrations that were started before this time.
+    /// Includes only orchestrations that were started before this time.
     pub fn created_to(mut self, time: SystemTime) -> Self {
         self.created.end = Timestamp::from(time);
         self
     }
 
-    /// Only orchestrations to which something happened at this time or later.
+    /// Includes only orchestrations that changed at this time or later.
     pub fn changed_from(mut self, time: SystemTime) -> Self {
         self.changed.start = Timestamp::from(time);
         self
     }
 
-    /// Only orchestrations to which nothing happened since this time. Of those that have ended: which ended before it.
+    /// Includes only orchestrations that have not changed since this time. Those that have ended match if they ended
+    /// before it.
     pub fn changed_to(mut self, time: SystemTime) -> Self {
         self.changed.end = Timestamp::from(time);
         self
     }
 
-    /// Only orchestrations with this tag. Of several all are needed.
+    /// Includes only orchestrations with this tag. An orchestration must have all of several tags.
     pub fn tag(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.tags.push((name.into(), value.into()));
         self
     }
 
-    /// Fetches the inputs, too.
+    /// Also fetches the inputs.
     pub fn fetch_input(mut self) -> Self {
         self.payloads.input = true;
         self
     }
 
-    /// Fetches outputs, failures, reasons and custom statuses, too.
+    /// Also fetches outputs, failures, reasons and custom statuses.
     pub fn fetch_output(mut self) -> Self {
         self.payloads.others = true;
         self
     }
 
-    /// At most this many orchestrations at once; 100 if nothing is said, 10 000 at most.
-    pub fn page(mut self, orchestrations: usize) -> Self {
+    /// Maximum number of orchestrations on one page (default: 100, at most 10,000).
+    pub fn page_size(mut self, orchestrations: usize) -> Self {
         self.page = orchestrations.clamp(1, MAX_PAGE);
         self
     }
 
-    /// Goes on after an earlier page of the same query. Pages are stable: what matched all the time is on exactly one of
-    /// them.
-    pub fn after(mut self, next: impl Into<String>) -> Self {
-        self.after = Some(next.into());
+    /// Continues after an earlier page of the same query. Pagination is stable: an orchestration that matches
+    /// throughout is on exactly one page.
+    pub fn cursor(mut self, next: impl Into<Option<String>>) -> Self {
+        self.after = next.into();
         self
     }
 
-    /// Reads one page. It shows one consistent state of the hub, and it is durable.
+    /// Reads one page, from one consistent and durable state of the hub.
     ///
-    /// The order is that of the ids; if the query names a status or a time of creation it is that of creation, because then
-    /// an index is read that has this order.
+    /// The results are ordered by id. If the query has a status or a creation time, it reads an index and the results
+    /// are ordered by creation time.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidId`] if `after` is not the [`next`](OrchestrationPage::next) of a page, and what the hub meets.
-    pub async fn list(self) -> Result<OrchestrationPage> {
+    /// Returns an error of kind [`ErrorKind::InvalidId`] if the cursor is not the `next` of a page, or any error that
+    /// closes or poisons the hub.
+    pub async fn list(self) -> Result<Page<OrchestrationInfo>> {
         let client = self.client.clone();
         client
             .on_blocking_thread(move |view| {
@@ -224,11 +217,12 @@ impl OrchestrationQuery {
             .await
     }
 
-    /// Counts. With a status or a time of creation, and without a name, tags or a time of change, it reads an index;
-    /// otherwise the row of every orchestration that the other conditions let through.
+    /// Returns the number of matching orchestrations. A query with a status or a creation time, and without names, tags
+    /// or a time of change, reads only an index. Any other query reads the row of every orchestration that its other
+    /// conditions include.
     ///
     /// # Errors
-    /// What the hub meets.
+    /// Returns any error that closes or poisons the hub.
     pub async fn count(self) -> Result<u64> {
         if self.is_indexed() && !self.needs_record() {
             return self.count_keys().await;
@@ -236,10 +230,10 @@ impl OrchestrationQuery {
         self.fold(0, |count: &mut u64, _| *count += 1).await
     }
 
-    /// Counts by name and status, in this order.
+    /// Returns the number of matching orchestrations by name and status, in this order.
     ///
     /// # Errors
-    /// What the hub meets.
+    /// Returns any error that closes or poisons the hub.
     pub async fn counts(self) -> Result<Vec<OrchestrationCount>> {
         type Counts = BTreeMap<(String, OrchestrationStatus), u64>;
         let counts = self.fold(Counts::new(), |counts, record| {
@@ -251,19 +245,19 @@ impl OrchestrationQuery {
             .collect())
     }
 
-    /// Forgets those that match and have ended, and says how many they were.
+    /// Deletes the matching orchestrations that have ended, and returns their number.
     ///
     /// # Errors
-    /// What the hub meets. What was purged before stays purged.
+    /// Returns any error that closes or poisons the hub. Orchestrations that were purged before the error stay purged.
     pub async fn purge(self) -> Result<u64> {
         self.purge_with(|_| ()).await
     }
 
-    /// As [`purge`](Self::purge), telling after each page how many are purged by now. The [page](Self::page) bounds what is
-    /// held in memory.
+    /// Like [`purge`](Self::purge), and calls `progress` after each page with the number of orchestrations purged so
+    /// far. The page size bounds the memory used.
     ///
     /// # Errors
-    /// As [`purge`](Self::purge).
+    /// Returns the same errors as [`purge`](Self::purge).
     pub async fn purge_with(mut self, mut progress: impl FnMut(u64)) -> Result<u64> {
         if self.statuses.is_empty() {
             self.statuses.extend(TERMINAL);
@@ -303,7 +297,7 @@ impl OrchestrationQuery {
             .await
     }
 
-    /// Goes over everything that matches.
+    /// Folds over all matching orchestrations.
     async fn fold<R: Send + 'static>(
         self,
         start: R,
@@ -317,7 +311,7 @@ impl OrchestrationQuery {
                     match readable(self.record(view, &id, row))? {
                         Ok(Some(record)) if self.matches(&id, &record) => add(&mut folded, record),
                         Ok(_) => {}
-                        // A count says nothing of it, so at least the log does.
+                        // A count does not report the row, so at least log it.
                         Err(reason) => drop(Unreadable::new(id.as_str(), &reason)),
                     }
                     Ok(())
@@ -327,7 +321,7 @@ impl OrchestrationQuery {
             .await
     }
 
-    /// One page, and what the next one comes after.
+    /// Reads the rows of one page, and the cursor of the next page.
     fn read(&self, view: View<'_>) -> Result<FoundPage> {
         let after = self.after.as_deref().map(read_token).transpose()?;
         let chunk = (2 * self.page / usize::from(view.partitions)).clamp(8, 1_024);
@@ -356,12 +350,12 @@ impl OrchestrationQuery {
         Ok(page)
     }
 
-    /// Makes a page of what was found, reading what the query fetches. What would be too much for one page is left to the
-    /// next.
-    fn describe(&self, view: View<'_>, page: FoundPage) -> Result<OrchestrationPage> {
+    /// Builds a page from the rows found and reads what the query fetches. Rows that would make the page too large are
+    /// left to the next page.
+    fn describe(&self, view: View<'_>, page: FoundPage) -> Result<Page<OrchestrationInfo>> {
         let FoundPage { rows, next } = page;
-        let mut page = OrchestrationPage {
-            orchestrations: Vec::with_capacity(rows.len()),
+        let mut page = Page {
+            items: Vec::with_capacity(rows.len()),
             unreadable: Vec::new(),
             next,
         };
@@ -372,7 +366,7 @@ impl OrchestrationQuery {
             match readable(record.and_then(describe))? {
                 Ok(info) => {
                     bytes += info.text_bytes();
-                    page.orchestrations.push(info);
+                    page.items.push(info);
                 }
                 Err(reason) => page.unreadable.push(Unreadable::new(place.1.as_str(), &reason)),
             }
@@ -384,7 +378,7 @@ impl OrchestrationQuery {
         Ok(page)
     }
 
-    /// The record of a row: the row itself, or what the index points to.
+    /// Returns the record of a row: the row itself, or the row that the index points to.
     fn record(&self, view: View<'_>, id: &InstanceId, row: &[u8]) -> Result<Option<InstanceRecord>> {
         let mut record = if !self.is_indexed() {
             info::decode(view, row).map(Some)?
@@ -413,7 +407,7 @@ impl OrchestrationQuery {
     }
 }
 
-/// What was read, or why just this row cannot be read; another error is the store's.
+/// Separates an unreadable row from an error of the store.
 fn readable<T>(read: Result<T>) -> Result<Result<T>> {
     match read {
         Err(error) if error.kind() != ErrorKind::Corrupted => Err(error),
@@ -421,19 +415,19 @@ fn readable<T>(read: Result<T>) -> Result<Result<T>> {
     }
 }
 
-/// The row of a page as far as it can be purged.
+/// Returns the row if it can be read and purged.
 fn to_purge((place, record): (Place, Result<InstanceRecord>)) -> Option<(Place, InstanceRecord)> {
     match record {
         Ok(record) => Some((place, record)),
         Err(reason) => {
-            // A purge says nothing of it, so at least the log does.
+            // A purge does not report the row, so at least log it.
             drop(Unreadable::new(place.1.as_str(), &reason));
             None
         }
     }
 }
 
-/// Purges what a page found, and says how many of them were still there to be purged.
+/// Purges the rows of a page, and returns the number of those that still existed.
 async fn purge_some(client: &Client, found: &[(Place, InstanceRecord)]) -> Result<u64> {
     let tokio = client.runtime()?.tokio.clone();
     let mut purges = JoinSet::new();
@@ -447,11 +441,11 @@ async fn purge_some(client: &Client, found: &[(Place, InstanceRecord)]) -> Resul
     }
     let mut purged = 0;
     while let Some(ended) = purges.join_next().await {
-        let ended =
-            ended.map_err(|error| Error::new(ErrorKind::Closed, "the tokio runtime ends").with_source(error))?;
+        let ended = ended
+            .map_err(|error| Error::new(ErrorKind::Closed, "the tokio runtime is shutting down").with_source(error))?;
         match ended {
             Ok(()) => purged += 1,
-            // Someone else purged it, or something happened to it, since the page was read.
+            // It was purged or changed since the page was read.
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::WrongState) => {}
             Err(error) => return Err(error),
         }
@@ -459,7 +453,7 @@ async fn purge_some(client: &Client, found: &[(Place, InstanceRecord)]) -> Resul
     Ok(purged)
 }
 
-/// Whether an orchestration waits for something that nobody has registered, be it itself.
+/// Returns `true` if an orchestration waits for something that is not registered, including its own type.
 fn awaits_unregistered(record: &InstanceRecord) -> bool {
     let is_itself = record
         .stopped

@@ -1,42 +1,155 @@
-//! Pages of what is listed partition by partition.
+//! Pages of lists that are read partition by partition.
 
+use std::fmt;
 use std::ops::Range;
+use std::pin::Pin;
 
+use crate::client::handle::Client;
 use crate::client::source::View;
 use crate::client::unreadable::Unreadable;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{EntityId, PartitionId};
 use crate::store::{PageBounds, keys};
 
-/// The most rows on one page.
+/// Maximum number of rows on one page.
 pub(super) const MAX_PAGE: usize = 10_000;
 
-/// What is read at once. What is listed here may be as large as a message.
+/// Default number of items on one page.
+pub(super) const USUAL_PAGE: usize = 100;
+
+/// Bounds of a single read. A row may be as large as a message.
 const AT_ONCE: PageBounds = PageBounds {
     rows: 64,
     bytes: 256 << 10,
 };
 
-/// A page ends when its rows have more bytes than this.
+/// Size of rows in bytes after which a page ends.
 const BYTES_A_PAGE: usize = 4 << 20;
 
-/// Where a page begins: in this partition behind this key.
+/// The position after which a page begins: a partition and a key in it.
 pub(super) type After = (PartitionId, Vec<u8>);
 
-/// The rows of one page.
-pub(super) struct Found<T> {
-    pub(super) rows: Vec<T>,
-    /// Those that cannot be read.
-    pub(super) unreadable: Vec<Unreadable>,
-    /// The position after which the next page begins. `None` on the last page.
-    pub(super) next: Option<String>,
+/// One page of a list.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Page<T> {
+    /// The items of the page. A page may hold fewer items than its size, even none, although more pages follow.
+    pub items: Vec<T>,
+    /// Further items, whose rows cannot be read.
+    pub unreadable: Vec<Unreadable>,
+    /// The position of the next page, for `cursor`. `None` on the last page.
+    pub next: Option<String>,
+}
+
+impl<T> Default for Page<T> {
+    fn default() -> Self {
+        Self {
+            items: Vec::new(),
+            unreadable: Vec::new(),
+            next: None,
+        }
+    }
+}
+
+/// A future that reads one page.
+type ReadPage<T> = Pin<Box<dyn Future<Output = Result<Page<T>>> + Send>>;
+
+/// A list that is read whole when it is awaited, or page by page with [`page`](Self::page).
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let hub = abide::Hub::in_memory().open().await?;
+/// let admin = hub.client().admin();
+///
+/// let all = admin.dead_letters().await?;
+/// let page = admin.dead_letters().page_size(50).page().await?;
+/// # assert!(all.is_empty());
+/// let next = admin.dead_letters().page_size(50).cursor(page.next).page().await?;
+/// # assert!(next.items.is_empty());
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a list does nothing until it is awaited or a page of it is read"]
+pub struct List<T> {
+    client: Client,
+    read: fn(Client, Option<String>, usize) -> ReadPage<T>,
+    cursor: Option<String>,
+    page_size: usize,
+}
+
+impl<T> List<T> {
+    /// A list whose pages `read` reads, given the position of the page and the maximum number of items on it.
+    pub(crate) fn new(client: Client, read: fn(Client, Option<String>, usize) -> ReadPage<T>) -> Self {
+        Self {
+            client,
+            read,
+            cursor: None,
+            page_size: USUAL_PAGE,
+        }
+    }
+
+    /// Maximum number of items on a page (default: 100; at most 10 000). A page also ends when it holds more than 4 MiB.
+    pub fn page_size(mut self, items: usize) -> Self {
+        self.page_size = items.clamp(1, MAX_PAGE);
+        self
+    }
+
+    /// Continues behind an earlier page: `next` is its [`Page::next`]. An item that is in the list all the time is on exactly one page.
+    pub fn cursor(mut self, next: impl Into<Option<String>>) -> Self {
+        self.cursor = next.into();
+        self
+    }
+
+    /// Reads one page.
+    ///
+    /// # Errors
+    /// Returns an error of kind [`ErrorKind::InvalidId`] if the cursor is not the [`next`](Page::next) of a page, or any error that
+    /// closes or poisons the hub.
+    pub async fn page(self) -> Result<Page<T>> {
+        (self.read)(self.client, self.cursor, self.page_size).await
+    }
+
+    async fn all(self) -> Result<Vec<T>> {
+        let (mut items, mut cursor) = (Vec::new(), self.cursor);
+        loop {
+            let page = (self.read)(self.client.clone(), cursor, MAX_PAGE).await?;
+            items.extend(page.items);
+            cursor = page.next;
+            if cursor.is_none() {
+                return Ok(items);
+            }
+        }
+    }
+}
+
+impl<T: Send + 'static> IntoFuture for List<T> {
+    type Output = Result<Vec<T>>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Result<Vec<T>>> + Send>>;
+
+    /// Reads all items from the cursor on. Items that cannot be read are left out; [`page`](List::page) reports them.
+    ///
+    /// # Errors
+    /// The same as those of [`page`](List::page).
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.all())
+    }
+}
+
+impl<T> fmt::Debug for List<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("List")
+            .field("cursor", &self.cursor)
+            .field("page_size", &self.page_size)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A row: its partition, its key and its value.
 pub(super) type Placed<'a> = (PartitionId, &'a [u8], &'a [u8]);
 
-/// Reads up to `at_most` rows. `id` names a row by its key, and the next page comes after such a name; `read` makes something
-/// of a row with its name.
+/// Reads up to `at_most` rows. `id` returns the name of a row from its key, which is also the cursor of the next page.
+/// `read` decodes a row.
 pub(super) fn page<T>(
     view: View<'_>,
     table: impl Fn(PartitionId) -> Range<Vec<u8>>,
@@ -44,17 +157,13 @@ pub(super) fn page<T>(
     at_most: usize,
     id: impl Fn(PartitionId, &[u8]) -> Option<String>,
     read: impl Fn(&str, Placed<'_>) -> Result<T>,
-) -> Result<Found<T>> {
+) -> Result<Page<T>> {
     let at_most = at_most.clamp(1, MAX_PAGE);
     let (first, mut after) = match after {
         Some((partition, key)) => (partition.0, Some(key)),
         None => (0, None),
     };
-    let mut found = Found {
-        rows: Vec::new(),
-        unreadable: Vec::new(),
-        next: None,
-    };
+    let mut found = Page::default();
     let (mut bytes, mut last_id) = (0, None);
     for partition in (first..view.partitions).map(PartitionId) {
         let mut range = table(partition);
@@ -64,16 +173,16 @@ pub(super) fn page<T>(
         loop {
             let page = view.reader.page(range.clone(), AT_ONCE)?;
             for (key, value) in &page.rows {
-                // One row is looked at beyond the page, to know whether there is another page.
-                if found.rows.len() + found.unreadable.len() >= at_most || bytes > BYTES_A_PAGE {
+                // One row beyond the page is read, to find out whether there is another page.
+                if found.items.len() + found.unreadable.len() >= at_most || bytes > BYTES_A_PAGE {
                     found.next = last_id;
                     return Ok(found);
                 }
-                // A key that no build has written names nothing.
+                // A key that no build has written has no name.
                 let Some(id) = id(partition, key) else { continue };
                 bytes += value.len();
                 match read(&id, (partition, key, value)) {
-                    Ok(row) => found.rows.push(row),
+                    Ok(row) => found.items.push(row),
                     Err(reason) => found.unreadable.push(Unreadable::new(&id, &reason)),
                 }
                 last_id = Some(id);
@@ -87,7 +196,7 @@ pub(super) fn page<T>(
     Ok(found)
 }
 
-/// The id of an entity that a row names.
+/// Parses the id of an entity from a row.
 pub(super) fn stored_entity(id: &str) -> Result<EntityId> {
     EntityId::of_stored(id).ok_or_else(|| {
         Error::new(

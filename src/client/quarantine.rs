@@ -1,11 +1,11 @@
-//! QuarantinedEntity and held entities.
+//! Quarantined and held entities.
 
 use std::time::SystemTime;
 
+use crate::client::admin::Admin;
 use crate::client::handle::Client;
-use crate::client::pages::{MAX_PAGE, page, stored_entity};
+use crate::client::pages::{List, Page, page, stored_entity};
 use crate::client::submit::ask;
-use crate::client::unreadable::Unreadable;
 use crate::engine::message::Input;
 use crate::error::Result;
 use crate::id::EntityId;
@@ -18,56 +18,50 @@ use crate::store::records::{self, QuarantineRecord};
 pub struct QuarantinedEntity {
     /// Its id.
     pub id: EntityId,
-    /// Why it is quarantined.
+    /// The reason for the quarantine.
     pub reason: String,
-    /// Since when.
+    /// The time at which it was quarantined.
     pub since: SystemTime,
 }
 
-/// One page of a list of quarantined entities. Made by [`Client::quarantined_page`].
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct QuarantinePage {
-    /// The entities.
-    pub quarantined: Vec<QuarantinedEntity>,
-    /// Entities that are quarantined as well, whose rows cannot be read.
-    pub unreadable: Vec<Unreadable>,
-    /// What the next page comes after; nothing if this is the last one.
-    pub next: Option<String>,
-}
-
-impl Client {
-    /// All quarantined entities. An entity leaves the list when a build can read its state again. Orchestrations that are
-    /// stopped are listed by [`OrchestrationQuery::stopped`](crate::client::OrchestrationQuery::stopped).
+impl Admin {
+    /// Returns all quarantined entities. An entity leaves the list when a build can read its state again. Stopped
+    /// orchestrations are listed by [`OrchestrationQuery::stopped`](crate::client::OrchestrationQuery::stopped).
     ///
     /// # Errors
-    /// What the hub meets.
-    pub async fn quarantined(&self) -> Result<Vec<QuarantinedEntity>> {
-        let (mut quarantined, mut after) = (Vec::new(), None);
-        loop {
-            let page = self.quarantined_page(after, MAX_PAGE).await?;
-            quarantined.extend(page.quarantined);
-            after = page.next;
-            if after.is_none() {
-                return Ok(quarantined);
-            }
-        }
+    /// Returns any error that closes or poisons the hub.
+    pub fn quarantined(&self) -> List<QuarantinedEntity> {
+        List::new(self.client.clone(), |client, after, at_most| {
+            Box::pin(read_page(client, after, at_most))
+        })
     }
 
-    /// Up to `at_most` quarantined entities, 10 000 at most, behind the page whose `next` is `after`. They are listed
-    /// partition by partition.
+    /// Releases a quarantined or held entity, which then processes its messages. Returns `false` if the entity is
+    /// neither.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidId`](crate::ErrorKind::InvalidId) if `after` is no id of an entity, and what the hub meets.
-    pub async fn quarantined_page(&self, after: Option<String>, at_most: usize) -> Result<QuarantinePage> {
-        let after: Option<EntityId> = after.map(|after| after.parse()).transpose()?;
-        self.on_blocking_thread(move |view| {
+    /// Returns any error that closes or poisons the hub.
+    pub async fn release_quarantine(&self, id: &EntityId) -> Result<bool> {
+        let instance = id.instance().clone();
+        let partition = self.client.runtime()?.partition_of(&instance);
+        ask(self.client.weak(), partition, move |token| Input::Resume {
+            instance,
+            token,
+        })
+        .await
+    }
+}
+
+async fn read_page(client: Client, after: Option<String>, at_most: usize) -> Result<Page<QuarantinedEntity>> {
+    let after: Option<EntityId> = after.map(|after| after.parse()).transpose()?;
+    client
+        .on_blocking_thread(move |view| {
             let after = after.map(|id| {
                 let partition = id.instance().partition(view.partitions);
                 (partition, keys::quarantine(partition, id.instance()))
             });
             let id = |_, key: &[u8]| keys::id_of(key).map(str::to_owned);
-            let found = page(
+            page(
                 view,
                 keys::quarantined_entities,
                 after,
@@ -81,23 +75,7 @@ impl Client {
                         since: record.since.into(),
                     })
                 },
-            )?;
-            Ok(QuarantinePage {
-                quarantined: found.rows,
-                unreadable: found.unreadable,
-                next: found.next,
-            })
+            )
         })
         .await
-    }
-
-    /// Lets a quarantined or held entity go on with its messages. Says whether it was one.
-    ///
-    /// # Errors
-    /// What the hub meets.
-    pub async fn resume(&self, id: &EntityId) -> Result<bool> {
-        let instance = id.instance().clone();
-        let partition = self.runtime()?.partition_of(&instance);
-        ask(self.weak(), partition, move |token| Input::Resume { instance, token }).await
-    }
 }

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::client::admin::Admin;
 use crate::client::handle::Client;
 use crate::client::source::Source;
 use crate::engine::Registry;
@@ -77,13 +78,15 @@ impl Client {
         };
         meant(name, code.find(name).is_some(), code.operations().iter().copied())
     }
+}
 
+impl Admin {
     /// Returns the types that the hub's program has registered. Empty for an inspected directory.
     ///
     /// # Errors
     /// Returns an error of kind [`ErrorKind::Closed`](crate::ErrorKind::Closed) if the hub is closed.
     pub fn registered(&self) -> Result<Registered> {
-        match self.source()? {
+        match self.client.source()? {
             Source::Open(runtime) => Ok(Registered::of(&runtime.registry)),
             Source::Inspected(_) => Ok(Registered::default()),
         }

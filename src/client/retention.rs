@@ -1,4 +1,4 @@
-//! Purging what has ended long ago, without being asked.
+//! Automatic purging of orchestrations that ended long ago.
 
 use std::time::Duration;
 
@@ -6,19 +6,20 @@ use crate::client::handle::Client;
 use crate::error::ErrorKind;
 use crate::store::records::instance::OrchestrationStatus;
 
-/// The longest time between two looks.
+/// Maximum time between two checks.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10 * 60);
 
-/// The shortest one, so that a short retention does not keep the hub busy.
+/// Minimum time between two checks, so that a short retention does not keep the hub busy.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// How many orchestrations are purged between two looks at the others' work.
+/// Number of orchestrations purged before the task yields to other work.
 const PAGE: usize = 500;
 
-/// How long orchestrations are kept after they have ended, by status. What is not named is kept for ever.
+/// The time for which ended orchestrations are kept, by status. Orchestrations with other statuses are kept forever.
 ///
-/// The age counts from the last change, which is the end. The hub looks ten times within the shortest age, at most once a
-/// second and at least every ten minutes; so something may stay that much longer, and never shorter.
+/// The age of an orchestration is the time since its last change, which is its end. The hub checks ten times within the
+/// shortest age, but at most once a second and at least every ten minutes. An orchestration may therefore stay longer
+/// by this interval, but never shorter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use = "a retention is set by `HubBuilder::retention`"]
 pub struct Retention {
@@ -26,22 +27,22 @@ pub struct Retention {
 }
 
 impl Retention {
-    /// Purges those that returned `Ok` after this long.
+    /// Purges orchestrations that returned `Ok` after this time.
     pub fn completed(age: Duration) -> Self {
         Self::default().and(OrchestrationStatus::Completed, age)
     }
 
-    /// Purges all that have ended, however, after this long.
+    /// Purges all ended orchestrations after this time.
     pub fn ended(age: Duration) -> Self {
         Self::completed(age).failed(age).terminated(age)
     }
 
-    /// And those that returned `Err` after this long.
+    /// Also purges orchestrations that returned `Err` after this time.
     pub fn failed(self, age: Duration) -> Self {
         self.and(OrchestrationStatus::Failed, age)
     }
 
-    /// And those that were terminated or cancelled after this long.
+    /// Also purges orchestrations that were terminated or canceled after this time.
     pub fn terminated(self, age: Duration) -> Self {
         self.and(OrchestrationStatus::Terminated, age)
             .and(OrchestrationStatus::Canceled, age)
@@ -53,13 +54,13 @@ impl Retention {
         self
     }
 
-    /// How long to rest between two looks; nothing if there is nothing to look for.
+    /// Returns the time between two checks, or `None` if there is nothing to purge.
     fn pause(&self) -> Option<Duration> {
         let shortest = self.ages.iter().map(|(_, age)| *age).min()?;
         Some((shortest / 10).clamp(SHORTEST_PAUSE, LONGEST_PAUSE))
     }
 
-    /// Purges again and again until the hub is closed. The client holds nothing of the hub open meanwhile.
+    /// Purges repeatedly until the hub is closed. The client keeps nothing of the hub open in between.
     pub(crate) async fn keep(self, client: Client) {
         let Some(pause) = self.pause() else { return };
         loop {
@@ -69,15 +70,15 @@ impl Retention {
                 let times = runtime.clock.aging().times_of_age(*age, runtime.clock.now());
                 drop(runtime);
                 for changed in times {
-                    let query = client.orchestrations().status(*status).page(PAGE);
+                    let query = client.orchestrations().status(*status).page_size(PAGE);
                     let query = query.changed_from(changed.start.into()).changed_to(changed.end.into());
                     match query.purge().await {
                         Ok(0) => {}
                         Ok(purged) => {
-                            tracing::info!(purged, ?status, "orchestrations were purged because of their age")
+                            tracing::info!(purged, ?status, "purged orchestrations because of their age")
                         }
                         Err(error) if matches!(error.kind(), ErrorKind::Closed | ErrorKind::Poisoned) => return,
-                        Err(error) => tracing::warn!(%error, ?status, "old orchestrations could not be purged"),
+                        Err(error) => tracing::warn!(%error, ?status, "failed to purge old orchestrations"),
                     }
                 }
             }
@@ -89,7 +90,8 @@ impl Retention {
 mod tests {
     use super::*;
 
-    /// The hub looks ten times within the shortest age, but neither in a hurry nor hardly ever; without an age never.
+    /// The hub checks ten times within the shortest age, within the bounds of the pause. Without an age, it never
+    /// checks.
     #[test]
     fn the_pause_follows_the_shortest_age() {
         let pause = |retention: Retention| retention.pause();

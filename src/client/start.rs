@@ -1,4 +1,4 @@
-//! Starting an orchestration.
+//! Starting of orchestrations.
 
 use std::fmt;
 use std::future::{Future, IntoFuture};
@@ -23,22 +23,22 @@ use crate::time::Timestamp;
 #[cfg(feature = "http")]
 use crate::trace::TraceContext;
 
-/// An orchestration that is to be started. Made by [`Client::start`] and [`Client::start_by_name`].
+/// An orchestration to start. Created by [`Client::start`] and [`Client::start_by_name`].
 ///
-/// Awaiting it starts: it resolves to a handle when the start is durable.
+/// The orchestration is started when this is awaited. The future resolves to a handle when the start is durable.
 #[must_use = "an orchestration is started when this is awaited"]
 pub struct Start<O = AnyOrchestration> {
     client: Client,
     instance: Option<String>,
     sending: SendOptions,
     after: Option<Duration>,
-    /// What to start, or why its input could not be made.
+    /// The start, or the reason why its input could not be serialized.
     record: Result<StartRecord>,
     of: PhantomData<fn() -> O>,
 }
 
 impl Client {
-    /// Starts an orchestration of the type `O`, in the type's own version.
+    /// Starts an orchestration of type `O`, in the version of the type.
     ///
     /// ```
     /// # use abide::Orchestration;
@@ -48,8 +48,9 @@ impl Client {
     /// # }
     /// ```
     ///
-    /// The function is named as a type, which `#[orchestration]` makes beside it. On one without the attribute the compiler
-    /// says "constant provided when a type was expected": write `#[orchestration]` on it.
+    /// The function is named like a type, which `#[orchestration]` generates next to it. Without the attribute, the
+    /// compiler reports "constant provided when a type was expected". In this case, add `#[orchestration]` to the
+    /// function.
     pub fn start<O: Orchestration>(&self, input: O::Input) -> Start<O> {
         let mut json = Vec::new();
         let written = (<O::Input as Argument>::CODE.write)(&input, &mut json);
@@ -62,8 +63,8 @@ impl Client {
         Start::new(self.clone(), record.map_err(|reason| not_serialised(O::NAME, reason)))
     }
 
-    /// Starts an orchestration by its stored name, in its newest registered version if nothing is said. For tools: a
-    /// program that knows the type has [`start`](Self::start).
+    /// Starts an orchestration by its stored name, by default in its newest registered version. This method is meant
+    /// for tools. Programs that know the type use [`start`](Self::start).
     ///
     /// `input` is checked against the type before anything is stored.
     pub fn start_by_name(&self, name: impl Into<String>, input: serde_json::Value) -> Start {
@@ -79,7 +80,7 @@ impl Client {
         Start::new(self.clone(), record)
     }
 
-    /// As [`start_by_name`](Self::start_by_name), with an input that is JSON already; an empty one stands for `null`.
+    /// Like [`start_by_name`](Self::start_by_name), but takes the input as JSON. An empty input stands for `null`.
     pub fn start_by_name_with_json(&self, name: impl Into<String>, input: impl Into<Vec<u8>>) -> Start {
         let name = name.into();
         let record = json::checked(input.into(), || format!("the input of `{name}`")).map(|input| StartRecord {
@@ -103,37 +104,37 @@ impl<O> Start<O> {
         }
     }
 
-    /// The id of the new orchestration. If nothing is said, one is drawn; with a [`request_id`](Self::request_id) it is
-    /// made of that, so that a retry means the same orchestration.
+    /// Sets the id of the new orchestration. By default, the id is generated. With a [`request_id`](Self::request_id),
+    /// it is derived from that id, so that a retry refers to the same orchestration.
     ///
-    /// It contains no `/`, `\`, `#`, `?` or control characters, does not begin with `@`, is not a dot segment of a URL (`.`, `..`),
-    /// and has at most [`MAX_ID_BYTES`](crate::MAX_ID_BYTES) bytes.
+    /// An id contains no `/`, `\`, `#`, `?` or control characters, does not begin with `@`, and is not a dot segment of
+    /// a URL (`.`, `..`). It has at most [`MAX_ID_BYTES`](crate::MAX_ID_BYTES) bytes.
     pub fn instance_id(mut self, id: impl Into<String>) -> Self {
         self.instance = Some(id.into());
         self
     }
 
-    /// The version to start, among those that are registered.
+    /// Sets the version to start, which must be registered.
     pub fn version(mut self, version: impl Into<String>) -> Self {
         self.set(|record| record.version = Some(version.into()));
         self
     }
 
-    /// Waits with the start until this time. Until then the orchestration is `Pending`.
+    /// Delays the start until this time. Until then, the orchestration is `Pending`.
     pub fn at(mut self, time: SystemTime) -> Self {
         self.after = None;
         self.set(|record| record.at = Some(Timestamp::from(time)));
         self
     }
 
-    /// Waits with the start for this long. Until then the orchestration is `Pending`.
+    /// Delays the start by this duration. Until then, the orchestration is `Pending`.
     pub fn after(mut self, delay: Duration) -> Self {
         self.after = Some(delay);
         self
     }
 
-    /// Adds a tag, by which orchestrations are found. A second one of the same name replaces the first. An orchestration has
-    /// at most 64 tags, and 16 KiB of names and values in all.
+    /// Adds a tag, which queries can filter by. A second tag with the same name replaces the first. An orchestration
+    /// has at most 64 tags, with at most 16 KiB of names and values in total.
     pub fn tag(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.set(|record| {
             set_tag(&mut record.tags, name.into(), value.into());
@@ -141,23 +142,24 @@ impl<O> Start<O> {
         self
     }
 
-    /// The trace that the orchestration belongs to.
+    /// Sets the trace that the orchestration belongs to.
     #[cfg(feature = "http")]
     pub(crate) fn trace(mut self, trace: Option<TraceContext>) -> Self {
         self.set(|record| record.trace = trace.map(Box::new));
         self
     }
 
-    /// What to do if an orchestration of this id is there and has not ended: [`ReusePolicy::Error`] if nothing is said.
+    /// Sets the policy for an orchestration with this id that exists and has not ended. Defaults to
+    /// [`ReusePolicy::Error`].
     pub fn reuse(mut self, policy: ReusePolicy) -> Self {
         self.set(|record| record.reuse = policy);
         self
     }
 
-    /// Makes a retry take effect once: the same request id gives the same answer again.
+    /// Makes retries idempotent: requests with the same request id take effect once and return the same answer.
     ///
-    /// A retry has to ask for the same. Arguments are compared as JSON values, so that a `HashMap` in another order is the
-    /// same; arrays have an order, so use a `BTreeSet` or a sorted `Vec` in the place of a `HashSet`.
+    /// A retry must repeat the same request. Arguments are compared as JSON values, so the order of a `HashMap` does
+    /// not matter. Arrays are ordered, so use a `BTreeSet` or a sorted `Vec` instead of a `HashSet`.
     pub fn request_id(mut self, request_id: impl Into<String>) -> Self {
         self.sending.request_id = Some(request_id.into());
         self
@@ -196,13 +198,18 @@ impl<O: 'static> IntoFuture for Start<O> {
     type Output = Result<OrchestrationHandle<O>>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
-    /// Starts.
+    /// Starts the orchestration.
     ///
     /// # Errors
-    /// [`ErrorKind::Unregistered`] if nobody registered the name or the version, [`ErrorKind::InvalidArguments`] if the
-    /// input does not decode into the type's, [`ErrorKind::InvalidId`], [`ErrorKind::TooLarge`],
-    /// [`ErrorKind::AlreadyExists`] if an orchestration of this id has not ended, [`ErrorKind::RequestIdReused`], and what
-    /// the hub meets.
+    /// Returns an error of kind:
+    /// * [`ErrorKind::Unregistered`] if the name or the version is not registered,
+    /// * [`ErrorKind::InvalidArguments`] if the input does not decode into the input type,
+    /// * [`ErrorKind::InvalidId`] if the id, the request id or a tag is invalid,
+    /// * [`ErrorKind::TooLarge`] if the input exceeds the limit,
+    /// * [`ErrorKind::AlreadyExists`] if an orchestration with this id has not ended,
+    /// * [`ErrorKind::RequestIdReused`] if the request id was used for a different request.
+    ///
+    /// It also returns any error that closes or poisons the hub.
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.run())
     }
@@ -218,6 +225,6 @@ impl<O> fmt::Debug for Start<O> {
 }
 
 fn not_serialised(name: &str, reason: serde_json::Error) -> Error {
-    let text = format!("the input of `{name}` does not serialise: {reason}");
+    let text = format!("the input of `{name}` does not serialize: {reason}");
     Error::new(ErrorKind::Serialization, text).with_source(reason)
 }

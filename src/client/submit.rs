@@ -1,4 +1,4 @@
-//! Bringing a message to its instance, and waiting for what becomes of it.
+//! Delivery of a client's message to its instance, and the wait for the outcome.
 
 use std::fmt;
 use std::future::Future;
@@ -21,28 +21,28 @@ use crate::runtime::{Envelope, Reply, Runtime, Told};
 use crate::store::records::Action;
 use crate::store::records::instance::{Order, StartRecord};
 
-/// A message of a client that is ready to go.
+/// A message of a client that is ready to be sent.
 #[derive(Debug)]
 pub(crate) struct Submission {
     pub(crate) target: InstanceId,
     pub(crate) action: Action,
-    /// Whether the answer is wanted, or only that the message is durable.
+    /// `true` to wait for the answer, `false` to wait only until the message is durable.
     pub(crate) call: bool,
     pub(crate) request_id: Option<String>,
     pub(crate) refuse_when_full: bool,
 }
 
-/// What a sender may say about the sending of anything.
+/// Options for sending a message.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SendOptions {
-    /// Makes a retry take effect once.
+    /// Makes retries idempotent.
     pub(crate) request_id: Option<String>,
-    /// Fail instead of waiting for room.
+    /// Fails instead of waiting for room.
     pub(crate) refuse_when_full: bool,
 }
 
 impl Submission {
-    /// Asks for an operation, now.
+    /// Creates a request for an operation that is due now.
     pub(crate) fn operation(request: Request, call: bool) -> Self {
         Self {
             target: request.target.into_instance(),
@@ -56,7 +56,7 @@ impl Submission {
         }
     }
 
-    /// Gives an order to an orchestration, whose answer is waited for.
+    /// Creates an order to an orchestration. The sender waits for the answer.
     pub(crate) fn order(target: InstanceId, order: Order) -> Self {
         Self {
             target,
@@ -67,7 +67,7 @@ impl Submission {
         }
     }
 
-    /// As the sender wants it to be sent.
+    /// Sets the options for sending it.
     pub(crate) fn with(self, sending: SendOptions) -> Self {
         Self {
             request_id: sending.request_id,
@@ -76,12 +76,12 @@ impl Submission {
         }
     }
 
-    /// Sends it and waits until it is settled.
+    /// Sends the message and waits until it is settled.
     pub(crate) fn run(self, runtime: Weak<Runtime>) -> Sending {
         Sending::new(Ok(self), runtime)
     }
 
-    /// What a client sends again that found the queue of its instance full.
+    /// Restores the submission of a message that found the queue of its instance full.
     fn again(message: Message) -> Self {
         let client = match message.origin {
             Origin::Client(client) => client,
@@ -96,7 +96,7 @@ impl Submission {
         }
     }
 
-    /// Takes a share of the hub's room; nothing if there is none and it may wait.
+    /// Takes a permit of the hub's room. Returns `None` if there is no room and the submission may wait.
     fn take_room(&self, runtime: &Runtime, partition: PartitionId) -> Result<Option<OwnedSemaphorePermit>> {
         match Arc::clone(self.room(runtime, partition)).try_acquire_owned() {
             Ok(permit) => Ok(Some(permit)),
@@ -106,7 +106,7 @@ impl Submission {
         }
     }
 
-    /// What its executor gets.
+    /// Converts the submission to the envelope for its executor.
     fn into_envelope(self, reply: Reply) -> Envelope {
         Envelope::Request {
             target: self.target,
@@ -122,7 +122,7 @@ impl Submission {
         }
     }
 
-    /// The room that it takes a part of.
+    /// Returns the semaphore that the submission takes a permit from.
     fn room<'a>(&self, runtime: &'a Runtime, partition: PartitionId) -> &'a Arc<Semaphore> {
         let is_of_operator = match &self.action {
             Action::Order(order) => !matches!(**order, Order::Start(_) | Order::Raise { .. }),
@@ -137,7 +137,7 @@ impl Submission {
         }
     }
 
-    /// Refuses what cannot succeed, before anything is stored.
+    /// Refuses a submission that cannot succeed, before anything is stored.
     fn check(&self, runtime: &Runtime) -> Result<()> {
         if let Some(request) = &self.request_id {
             check_name("request id", request)?;
@@ -157,7 +157,7 @@ impl Submission {
                 check_name("timer id", timer)?;
                 self.entity_code(runtime).map(|_| ())
             }
-            // A lock can be taken from an entity whose type is not registered any more.
+            // The lock of an entity can be released even if its type is no longer registered.
             Action::Lock(_) => Ok(()),
             Action::Order(order) => check_order(&self.target, order, runtime),
         }
@@ -208,7 +208,7 @@ fn check_order(target: &InstanceId, order: &Order, runtime: &Runtime) -> Result<
         | Order::Rewind { reason, .. } => {
             check_payload(reason.as_bytes(), || format!("the reason given to `{target}`"), runtime)
         }
-        // The rest is either without a payload or never sent by a client.
+        // All others have no payload or are never sent by a client.
         _ => Ok(()),
     }
 }
@@ -230,16 +230,16 @@ impl Client {
     /// Refuses a start that cannot succeed.
     ///
     /// # Errors
-    /// As [`Client::start`] has them before anything is stored.
+    /// Returns the same errors as [`Client::start`] before anything is stored.
     pub(crate) fn check_start(&self, target: &InstanceId, start: &StartRecord) -> Result<()> {
         check_start(target, start, &*self.runtime()?)
     }
 }
 
-/// The code that a start would run.
+/// Returns the code that a start would run.
 ///
 /// # Errors
-/// [`ErrorKind::Unregistered`] if nobody registered the name, or not in this version.
+/// Returns an error of kind [`ErrorKind::Unregistered`] if the name, or this version of it, is not registered.
 fn code_of<'a>(registry: &'a Registry, name: &str, version: Option<&str>) -> Result<&'a dyn OrchestrationCode> {
     let versions = registry.versions(name);
     let code = match version {
@@ -253,7 +253,7 @@ fn code_of<'a>(registry: &'a Registry, name: &str, version: Option<&str>) -> Res
         format!("the orchestration `{name}` is not registered; add `.orchestration::<…>()` to the hub's builder")
     } else {
         format!(
-            "the orchestration `{name}` is not registered in the version {}; it is in {}",
+            "the orchestration `{name}` is not registered in version {}; the registered versions are {}",
             version_text(version.unwrap_or_default()),
             registry.known_versions(name)
         )
@@ -261,7 +261,7 @@ fn code_of<'a>(registry: &'a Registry, name: &str, version: Option<&str>) -> Res
     Err(Error::new(ErrorKind::Unregistered, text))
 }
 
-/// Refuses a payload that is over the limit; `what` names it in the error.
+/// Refuses a payload that exceeds the limit. `what` names the payload in the error.
 fn check_payload(payload: &[u8], what: impl FnOnce() -> String, runtime: &Runtime) -> Result<()> {
     let (bytes, limit) = (payload.len(), runtime.limits.payload_bytes);
     if bytes <= limit {
@@ -270,45 +270,47 @@ fn check_payload(payload: &[u8], what: impl FnOnce() -> String, runtime: &Runtim
     Err(Error::new(
         ErrorKind::TooLarge,
         format!(
-            "{}: {bytes} bytes, and {limit} is the limit; send less at once, or raise it with `.payload_limit`",
+            "{}: {bytes} bytes exceed the limit of {limit} bytes; send less at once, or raise `payload_limit`",
             what()
         ),
     ))
 }
 
-/// A submission on its way: resolves when it is settled, and `Told::Full` is not among the outcomes.
+/// A future that sends a submission and resolves when it is settled. `Told::Full` is not among the outcomes.
 ///
-/// Written by hand because every request in flight has one: it is small, and needs no memory but its own.
+/// It is written by hand because every request in flight has one: it is small and allocates no other memory.
 #[derive(Debug)]
 pub(crate) struct Sending {
-    /// What was not sent yet, or has to be sent again. It lies beside the stage so that it is copied once, into the envelope.
+    /// The submission that has not been sent yet, or must be sent again. It is stored beside the stage so that it is
+    /// copied only once, into the envelope.
     submission: Option<Submission>,
     stage: Stage,
     runtime: Weak<Runtime>,
 }
 
-/// How far a submission has come. No stage keeps the runtime: a client that waits must not hold a closed hub's store open.
-/// What was sent is with the hub, and comes back if it has to be sent again: nothing of it is shared between threads.
+/// The progress of a submission. No stage keeps the runtime alive: a waiting client must not hold the store of a closed
+/// hub open. The hub owns a sent submission and returns it if it must be sent again, so threads share nothing of it.
 enum Stage {
-    /// It was not looked at yet.
+    /// The submission has not been checked yet.
     New,
-    /// It could not be made.
+    /// The submission could not be created.
     Refused(Error),
-    /// The executor of its instance has no room for it.
+    /// The executor of its instance has no room.
     NoRoom(Waiting<Result<OwnedSemaphorePermit, AcquireError>>),
-    /// It is on its way to an instance of this partition, and the reply comes here.
+    /// The submission was sent to an instance of this partition, and the receiver gets the reply.
     Sent(oneshot::Receiver<Result<Told>>, PartitionId),
     /// The queue of its instance was full.
     Full(Waiting<()>),
-    /// It is settled.
+    /// The submission is settled.
     Done,
 }
 
-/// Waiting for room, which is rare.
+/// A wait for room, which is rare.
 type Waiting<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 impl Sending {
-    /// Sends `submission` when it is polled, or tells why it could not be made.
+    /// Creates a future that sends `submission` when it is polled, or resolves to the reason why it could not be
+    /// created.
     pub(crate) fn new(submission: Result<Submission>, runtime: Weak<Runtime>) -> Self {
         match submission {
             Ok(submission) => Self {
@@ -324,11 +326,11 @@ impl Sending {
         }
     }
 
-    /// Goes on until it has to wait.
+    /// Advances until it has to wait.
     fn advance(&mut self, cx: &mut Context<'_>) -> Poll<std::result::Result<Told, CallFailure>> {
         loop {
             let permit = match &mut self.stage {
-                // What could not be made is told of, also where no hub is there any more.
+                // A submission that could not be created fails with its own error, even if the hub is gone.
                 Stage::Refused(error) => return Poll::Ready(Err(error.clone().into())),
                 Stage::New | Stage::Done => None,
                 Stage::NoRoom(room) => Some(ready!(room.as_mut().poll(cx)).map_err(|_| end_reason(&self.runtime))?),
@@ -350,17 +352,17 @@ impl Sending {
                     }
                 }
             };
-            // Upgraded once for everything: every client counts on the same word of memory.
+            // Upgraded only once, because all clients share the same reference count.
             let open = self.runtime.upgrade().ok_or_else(|| no_runtime(&self.runtime))?;
             self.stage = self.send(&open, permit)?;
         }
     }
 
-    /// Sends the submission with the share of the hub's room that `permit` is, or with one that is free.
+    /// Sends the submission with `permit`, or with a free permit of the hub's room.
     fn send(&mut self, runtime: &Runtime, permit: Option<OwnedSemaphorePermit>) -> Result<Stage> {
         let submission = match &self.submission {
             Some(submission) => submission,
-            None => panic!("a submission was polled after it was settled"),
+            None => panic!("a submission was polled after completion"),
         };
         if let Stage::New = self.stage {
             submission.check(runtime)?;
@@ -382,7 +384,7 @@ impl Sending {
             permit: Some(permit),
         };
         let Some(submission) = self.submission.take() else {
-            unreachable!("it was looked at above");
+            unreachable!("the submission was checked above");
         };
         runtime.send(partition, submission.into_envelope(reply))?;
         Ok(Stage::Sent(receiver, partition))
@@ -394,7 +396,7 @@ impl Future for Sending {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let settled = ready!(self.advance(cx));
-        // What was refused must not be sent by another poll.
+        // A refused submission must not be sent by another poll.
         self.submission = None;
         self.stage = Stage::Done;
         Poll::Ready(settled)
@@ -402,7 +404,7 @@ impl Future for Sending {
 }
 
 impl Drop for Sending {
-    /// Notes that the client has given up, once no reply can reach it. Its executor forgets it later.
+    /// Notes that the client has given up, once no reply can reach it. Its executor removes the request later.
     fn drop(&mut self) {
         if let Stage::Sent(receiver, partition) = &mut self.stage {
             receiver.close();
@@ -429,8 +431,8 @@ impl fmt::Debug for Stage {
 fn no_room() -> Error {
     Error::new(
         ErrorKind::Overloaded,
-        "the hub has taken in as many messages as it may hold for this executor; try later, use the form that waits, or raise \
-         `in_flight_limit`",
+        "the hub holds the maximum number of messages in flight for this executor; retry later, send without \
+         `refuse_when_full`, or raise `in_flight_limit`",
     )
 }
 
@@ -442,7 +444,7 @@ async fn answer(receiver: oneshot::Receiver<Result<Told>>, runtime: &Weak<Runtim
     }
 }
 
-/// Asks the core of `instance` something as an operator, and waits for its yes or no.
+/// Sends an operator's request to the core of `partition` and waits for its answer, `true` or `false`.
 pub(crate) async fn ask(
     runtime: Weak<Runtime>,
     partition: PartitionId,

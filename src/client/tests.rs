@@ -65,9 +65,16 @@ async fn quarantined_entities_are_told_from_stopped_orchestrations() {
     for at_most in 1..=6 {
         let (mut found, mut broken, mut after) = (Vec::new(), Vec::new(), None);
         loop {
-            let page = client.quarantined_page(after, at_most).await.unwrap();
-            assert!(page.quarantined.len() + page.unreadable.len() <= at_most);
-            found.extend(page.quarantined.iter().map(|entity| entity.id.to_string()));
+            let page = client
+                .admin()
+                .quarantined()
+                .cursor(after)
+                .page_size(at_most)
+                .page()
+                .await
+                .unwrap();
+            assert!(page.items.len() + page.unreadable.len() <= at_most);
+            found.extend(page.items.iter().map(|entity| entity.id.to_string()));
             broken.extend(page.unreadable);
             after = page.next;
             if after.is_none() {
@@ -78,7 +85,7 @@ async fn quarantined_entities_are_told_from_stopped_orchestrations() {
         assert_eq!(ids(&broken), ["@a@broken"]);
         assert!(broken[0].reason.contains("a stored quarantine"), "{broken:?}");
     }
-    assert_eq!(client.quarantined().await.unwrap().len(), 4);
+    assert_eq!(client.admin().quarantined().await.unwrap().len(), 4);
     hub.shutdown().await.unwrap();
 }
 
@@ -119,10 +126,10 @@ async fn pages_that_end_by_their_bytes_show_each_row_once() {
         let (mut shown, mut unreadable, mut pages) = (Vec::new(), Vec::new(), 1);
         let mut page = query.clone().list().await.unwrap();
         loop {
-            shown.extend(page.orchestrations.into_iter().map(|one| one.id));
+            shown.extend(page.items.into_iter().map(|one| one.id));
             unreadable.extend(page.unreadable.into_iter().map(|row| row.id));
             let Some(next) = page.next else { break };
-            page = query.clone().after(next).list().await.unwrap();
+            page = query.clone().cursor(next).list().await.unwrap();
             pages += 1;
         }
         shown.sort();
@@ -188,37 +195,44 @@ async fn no_list_breaks_because_something_is_broken() {
     .await;
 
     let entities = client.entities().list().await.unwrap();
-    assert_eq!(entities.entities[0].id, EntityId::new("a", "1").unwrap());
-    assert_eq!((entities.entities.len(), ids(&entities.unreadable)), (1, vec!["@a@2"]));
+    assert_eq!(entities.items[0].id, EntityId::new("a", "1").unwrap());
+    assert_eq!((entities.items.len(), ids(&entities.unreadable)), (1, vec!["@a@2"]));
     assert_eq!(client.entities().count().await.unwrap(), 2);
 
-    let locks = client.locks_page(None, 10).await.unwrap();
-    assert_eq!((locks.locks.len(), ids(&locks.unreadable)), (1, vec!["@a@2"]));
+    let locks = client.admin().locks().cursor(None).page_size(10).page().await.unwrap();
+    assert_eq!((locks.items.len(), ids(&locks.unreadable)), (1, vec!["@a@2"]));
 
     let mut after = None;
     let mut shown = Vec::new();
     for _ in 0..4 {
-        let page = client.dead_letters_page(after, 1).await.unwrap();
-        shown.extend(page.dead_letters.into_iter().map(|letter| letter.id));
+        let page = client
+            .admin()
+            .dead_letters()
+            .cursor(after)
+            .page_size(1)
+            .page()
+            .await
+            .unwrap();
+        shown.extend(page.items.into_iter().map(|letter| letter.id));
         shown.extend(page.unreadable.into_iter().map(|row| format!("{} is broken", row.id)));
         after = page.next;
     }
     assert_eq!(after, None);
     assert_eq!(shown, ["0-1-0", "0-2-0 is broken", "0-3-0 is broken", "0-4-0"]);
-    assert!(client.drop_dead_letter("0-3-0").await.unwrap());
-    assert!(!client.drop_dead_letter("0-3-0").await.unwrap());
-    assert!(!client.drop_dead_letter("65535-3-0").await.unwrap());
+    assert!(client.admin().drop_dead_letter("0-3-0").await.unwrap());
+    assert!(!client.admin().drop_dead_letter("0-3-0").await.unwrap());
+    assert!(!client.admin().drop_dead_letter("65535-3-0").await.unwrap());
 
     for query in [
         client.orchestrations(),
         client.orchestrations().status(OrchestrationStatus::Running),
     ] {
         let page = query.clone().list().await.unwrap();
-        assert_eq!((page.orchestrations.len(), ids(&page.unreadable)), (2, vec!["o-2"]));
+        assert_eq!((page.items.len(), ids(&page.unreadable)), (2, vec!["o-2"]));
         assert_eq!(query.clone().counts().await.unwrap()[0].count, 2);
-        let first = query.clone().page(1).list().await.unwrap();
-        let second = query.page(1).after(first.next.unwrap()).list().await.unwrap();
-        assert_eq!((second.orchestrations.len(), ids(&second.unreadable)), (0, vec!["o-2"]));
+        let first = query.clone().page_size(1).list().await.unwrap();
+        let second = query.page_size(1).cursor(first.next.unwrap()).list().await.unwrap();
+        assert_eq!((second.items.len(), ids(&second.unreadable)), (0, vec!["o-2"]));
         assert!(second.next.is_some());
     }
     hub.shutdown().await.unwrap();

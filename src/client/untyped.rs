@@ -16,9 +16,10 @@ use crate::id::EntityId;
 use crate::runtime::Told;
 use crate::store::records::Action;
 
-/// One entity whose type is not known, for tools: inputs, answers and states are JSON. Made by [`Client::untyped_entity`].
+/// A handle to an entity whose type is not known, for tools. Inputs, answers and states are JSON. Created by
+/// [`Client::untyped_entity`].
 ///
-/// Cheap to clone. A program that knows the type has [`Client::entity`].
+/// The handle is cheap to clone. Programs that know the type use [`Client::entity`].
 #[derive(Clone, Debug)]
 pub struct EntityHandle {
     client: Client,
@@ -26,7 +27,7 @@ pub struct EntityHandle {
 }
 
 impl Client {
-    /// A handle of the entity with this id, whatever its type. Nothing is sent or read yet.
+    /// Returns a handle to the entity with this id, whatever its type. This sends and reads nothing.
     pub fn untyped_entity(&self, id: &EntityId) -> EntityHandle {
         EntityHandle {
             client: self.clone(),
@@ -36,30 +37,30 @@ impl Client {
 }
 
 impl EntityHandle {
-    /// The entity's id.
+    /// Returns the id of the entity.
     pub fn id(&self) -> &EntityId {
         &self.id
     }
 
-    /// Calls an operation by its stored name. Awaiting it gives the answer as JSON.
+    /// Calls an operation by its stored name. Awaiting the call returns the answer as JSON.
     ///
-    /// `input` is JSON as text; an empty one is none. The arguments are made of it: an operation without parameters takes
-    /// nothing or `null`, one with a single parameter the value itself, and any other an object by the names of the
-    /// parameters. It is checked against the type before anything is stored.
+    /// `input` is JSON text, and an empty text is no input. An operation without parameters takes no input or `null`.
+    /// An operation with a single parameter takes the value itself. Any other takes an object with the names of the
+    /// parameters as keys. The input is checked against the type before anything is stored.
     pub fn call(&self, operation: impl Into<String>, input: impl Into<Vec<u8>>) -> EntityCall {
         EntityCall(self.request(operation.into(), input.into()))
     }
 
-    /// Signals an operation by its stored name: one-way. Awaiting it resolves when the signal is durable. What the input may
-    /// be is told at [`call`](Self::call).
+    /// Signals an operation by its stored name, one-way. Awaiting the signal resolves when it is durable.
+    /// [`call`](Self::call) describes the input.
     pub fn signal(&self, operation: impl Into<String>, input: impl Into<Vec<u8>>) -> EntitySignal {
         EntitySignal(self.request(operation.into(), input.into()))
     }
 
-    /// Reads the committed state as JSON; nothing if the entity has none.
+    /// Returns the committed state as JSON, or `None` if the entity has no state.
     ///
     /// # Errors
-    /// What the hub meets.
+    /// Returns any error that closes or poisons the hub.
     pub async fn state(&self) -> Result<Option<String>> {
         let state = self.client.clone().read_state(Ok(self.id.clone())).await?;
         Ok(state.map(json::text))
@@ -75,7 +76,7 @@ impl EntityHandle {
     }
 }
 
-/// An operation that is to be asked for.
+/// A request for an operation.
 #[derive(Debug)]
 struct Request {
     entity: EntityHandle,
@@ -85,14 +86,14 @@ struct Request {
 }
 
 impl Request {
-    /// Sends it and waits until it is settled.
+    /// Sends the request and waits until it is settled.
     async fn run(self, call: bool) -> Result<Told, CallFailure> {
         let EntityHandle { client, id } = self.entity;
         let arguments = {
             let runtime = client.runtime()?;
             match runtime.registry.entity(id.name()) {
                 Some(code) => arguments::from_input(code.as_ref(), &self.operation, self.input)?,
-                // Refused where it is sent, with a better reason than its arguments could give.
+                // Sending it fails with a better reason than its arguments could give.
                 None => self.input,
             }
         };
@@ -110,21 +111,21 @@ impl Request {
     }
 }
 
-/// A call of an entity's operation. Made by [`EntityHandle::call`].
+/// A call of an operation of an entity. Created by [`EntityHandle::call`].
 #[derive(Debug)]
 #[must_use = "an operation is called when this is awaited"]
 pub struct EntityCall(Request);
 
-/// A signal to an entity. Made by [`EntityHandle::signal`].
+/// A signal to an entity. Created by [`EntityHandle::signal`].
 #[derive(Debug)]
 #[must_use = "a signal is sent when this is awaited"]
 pub struct EntitySignal(Request);
 
 impl EntityCall {
-    /// Makes a retry take effect once: the same request id gives the same answer again.
+    /// Makes retries idempotent: requests with the same request id take effect once and return the same answer.
     ///
-    /// A retry has to ask for the same. Arguments are compared as JSON values, so that a `HashMap` in another order is the
-    /// same; arrays have an order, so use a `BTreeSet` or a sorted `Vec` in the place of a `HashSet`.
+    /// A retry must repeat the same request. Arguments are compared as JSON values, so the order of a `HashMap` does
+    /// not matter. Arrays are ordered, so use a `BTreeSet` or a sorted `Vec` instead of a `HashSet`.
     pub fn request_id(mut self, request_id: impl Into<String>) -> Self {
         self.0.sending.request_id = Some(request_id.into());
         self
@@ -138,7 +139,8 @@ impl EntityCall {
 }
 
 impl EntitySignal {
-    /// Makes a retry take effect once. A retry has to ask for the same, as for [`EntityCall::request_id`].
+    /// Makes retries idempotent: requests with the same request id take effect once. A retry must repeat the same
+    /// request, as for [`EntityCall::request_id`].
     pub fn request_id(mut self, request_id: impl Into<String>) -> Self {
         self.0.sending.request_id = Some(request_id.into());
         self
@@ -155,16 +157,23 @@ impl IntoFuture for EntityCall {
     type Output = Result<String, CallError<Failure>>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
-    /// Calls, and waits for the answer.
+    /// Calls the operation and waits for the answer.
     ///
     /// # Errors
-    /// What the operation returned; [`ErrorKind::Unregistered`], [`ErrorKind::UnknownOperation`],
-    /// [`ErrorKind::InvalidArguments`], [`ErrorKind::TooLarge`], [`ErrorKind::RequestIdReused`], and what the hub meets.
+    /// Returns [`CallError::Returned`] if the operation returned an error. Returns [`CallError::Runtime`] with an error
+    /// of kind:
+    /// * [`ErrorKind::Unregistered`] if the entity type is not registered,
+    /// * [`ErrorKind::UnknownOperation`] if the entity type has no such operation,
+    /// * [`ErrorKind::InvalidArguments`] if the operation does not take the input,
+    /// * [`ErrorKind::TooLarge`] if the input exceeds the limit,
+    /// * [`ErrorKind::RequestIdReused`] if the request id was used for a different request.
+    ///
+    /// It also returns any error that closes or poisons the hub.
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             match self.0.run(true).await.map_err(CallError::from_failure)? {
                 Told::Answer(answer) => String::from_utf8(answer).map_err(|reason| {
-                    let text = "the answer is no UTF-8; the operation has taken effect";
+                    let text = "the answer is not valid UTF-8; the operation has taken effect";
                     CallError::Runtime(Error::new(ErrorKind::Serialization, text).with_source(reason))
                 }),
                 other => Err(CallError::Runtime(unexpected(&other))),
@@ -177,11 +186,17 @@ impl IntoFuture for EntitySignal {
     type Output = Result<()>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
-    /// Signals, and waits until that is durable.
+    /// Signals the operation and waits until the signal is durable.
     ///
     /// # Errors
-    /// [`ErrorKind::Unregistered`], [`ErrorKind::UnknownOperation`], [`ErrorKind::InvalidArguments`],
-    /// [`ErrorKind::TooLarge`], [`ErrorKind::RequestIdReused`], and what the hub meets.
+    /// Returns an error of kind:
+    /// * [`ErrorKind::Unregistered`] if the entity type is not registered,
+    /// * [`ErrorKind::UnknownOperation`] if the entity type has no such operation,
+    /// * [`ErrorKind::InvalidArguments`] if the operation does not take the input,
+    /// * [`ErrorKind::TooLarge`] if the input exceeds the limit,
+    /// * [`ErrorKind::RequestIdReused`] if the request id was used for a different request.
+    ///
+    /// It also returns any error that closes or poisons the hub.
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move { accepted(self.0.run(false).await) })
     }

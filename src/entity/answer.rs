@@ -1,4 +1,4 @@
-//! What an operation answers.
+//! Return values of operations.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -7,20 +7,22 @@ use crate::engine::code::{OperationFailure, OperationOutcome};
 use crate::entity::operation_error::OperationError;
 use crate::json;
 
-/// What an operation may answer: anything owned that serde writes and reads.
+/// A type that an operation, an activity or an orchestration can return.
+///
+/// Implemented for every owned type that implements `Serialize`, `Deserialize` and `Send`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be the answer of an operation",
-    label = "the answer is stored and sent, and this type does not serialise and deserialise or cannot move between threads",
+    message = "`{Self}` cannot be used as a return value",
+    label = "return values are stored and sent, so the type must implement `Serialize`, `Deserialize` and `Send`",
     note = "derive `Serialize` and `Deserialize` for it"
 )]
 pub trait Answer: Sized + Send + 'static {
     /// # Errors
-    /// The encoder's error.
+    /// Returns the error of the serializer.
     #[doc(hidden)]
     fn to_json(&self, json: &mut Vec<u8>) -> serde_json::Result<()>;
 
     /// # Errors
-    /// The decoder's error.
+    /// Returns the error of the deserializer.
     #[doc(hidden)]
     fn from_json(json: &[u8]) -> serde_json::Result<Self>;
 }
@@ -36,7 +38,7 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> Answer for T {
     }
 }
 
-/// Encodes the answer of an operation that returns no error.
+/// Serializes the return value of an operation that cannot fail.
 #[doc(hidden)]
 pub fn answered<T: Answer>(answer: T) -> OperationOutcome {
     let mut json = Vec::with_capacity(32);
@@ -46,7 +48,7 @@ pub fn answered<T: Answer>(answer: T) -> OperationOutcome {
     }
 }
 
-/// Encodes what an operation returned whose return type is a `Result`.
+/// Serializes the return value of an operation that returns a `Result`.
 #[doc(hidden)]
 pub fn returned<T: Answer, E: OperationError>(result: Result<T, E>) -> OperationOutcome {
     match result {
@@ -55,11 +57,11 @@ pub fn returned<T: Answer, E: OperationError>(result: Result<T, E>) -> Operation
     }
 }
 
-/// Splits a `Result` behind an alias.
+/// A `Result`, possibly behind a type alias.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is named `Result` and is none",
+    message = "`{Self}` is named `Result` but is not a `std::result::Result`",
     label = "not a `std::result::Result`",
-    note = "give the type another name, or return a `Result`"
+    note = "rename the type, or return a `Result`"
 )]
 #[doc(hidden)]
 pub trait ResultType {
@@ -68,7 +70,7 @@ pub trait ResultType {
     /// The type in `Err`.
     type Error;
 
-    /// Takes the alias away.
+    /// Converts the value to the underlying `Result`.
     fn into_result(self) -> Result<Self::Answer, Self::Error>;
 }
 
@@ -81,20 +83,20 @@ impl<T, E> ResultType for Result<T, E> {
     }
 }
 
-/// Tells whether a concrete type is a `Result`: the inherent constant wins over the trait's.
+/// Determines whether a concrete type is a `Result`: the inherent constant takes precedence over the one of the trait.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct IsResult<T>(std::marker::PhantomData<T>);
 
 impl<T, E> IsResult<Result<T, E>> {
-    /// It is one.
+    /// The type is a `Result`.
     pub const __ABIDE_IS_RESULT: bool = true;
 }
 
-/// What [`IsResult`] falls back to.
+/// The fallback of [`IsResult`] for types that are not a `Result`.
 #[doc(hidden)]
 pub trait IsNoResult {
-    /// It is none.
+    /// The type is not a `Result`.
     const __ABIDE_IS_RESULT: bool = false;
 }
 

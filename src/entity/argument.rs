@@ -1,4 +1,4 @@
-//! What an operation takes.
+//! Arguments of operations.
 
 use serde::Serialize;
 use serde::de::value::Error as AbsentError;
@@ -7,11 +7,13 @@ use serde::de::{DeserializeOwned, Deserializer, Error as _, Visitor};
 use crate::json;
 use crate::payload::Payload;
 
-/// What can be an argument of an operation: anything owned that serde writes and reads.
+/// A type that can be an argument of an operation, or the input of an activity or an orchestration.
+///
+/// Implemented for every owned type that implements `Serialize`, `Deserialize` and `Send`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be an argument of an operation",
-    label = "arguments are stored and sent, and this type does not serialise and deserialise or cannot move between threads",
-    note = "derive `Serialize` and `Deserialize` for it; take by `&` what the caller keeps (`&str`, `&[T]`, `&T`)"
+    message = "`{Self}` cannot be used as an argument or input",
+    label = "arguments are stored and sent, so the type must implement `Serialize`, `Deserialize` and `Send`",
+    note = "derive `Serialize` and `Deserialize` for it; an operation can borrow an argument that the caller keeps (`&str`, `&[T]`, `&T`)"
 )]
 pub trait Argument: Sized + Send + 'static {
     #[doc(hidden)]
@@ -31,10 +33,10 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> Argument for T {
     };
 }
 
-/// How a type of arguments is written and read.
+/// The functions that serialize and deserialize arguments of type `T`.
 ///
-/// The expansions reach it by [`argument`] and by nothing else, so that a type that is no [`Argument`] is told once for
-/// each place in which it stands, and not once for each way in which it is used.
+/// Expansions use it only through [`argument`]. A type that does not implement [`Argument`] is therefore reported once
+/// for each occurrence and not once for each use.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct ArgumentCode<T> {
@@ -44,23 +46,24 @@ pub struct ArgumentCode<T> {
     pub(crate) read_list: Read<Vec<T>>,
     pub(crate) normalize: Normalize,
     pub(crate) normalize_list: Normalize,
-    /// What stands for an argument that was not given: `None` for an `Option`, and nothing for any other type.
+    /// Returns the value of an omitted argument. Only an `Option` has one: `None`.
     pub(crate) absent: fn() -> Option<T>,
 }
 
-/// Reads one value at the beginning of a text, and tells where it ends.
+/// Deserializes one value at the start of the input and returns it with the offset of its end.
 pub(crate) type Read<T> = fn(&[u8]) -> serde_json::Result<(T, usize)>;
 
-/// Reads one value that an earlier build may have written, and writes it as this build does. `None` if it does not decode.
+/// Deserializes a value that an earlier build may have written and serializes it as this build does. Returns `None` if
+/// the value does not decode.
 pub(crate) type Normalize = fn(&[u8]) -> Option<Vec<u8>>;
 
-/// How the type `T` of a parameter is written and read.
+/// Returns the functions that serialize and deserialize a parameter of type `T`.
 #[doc(hidden)]
 pub const fn argument<T: Argument>() -> ArgumentCode<T> {
     T::CODE
 }
 
-/// Reads one value at the beginning of a text, and tells where it ends.
+/// Deserializes one value at the start of the input and returns it with the offset of its end.
 pub(crate) fn read<T: DeserializeOwned>(json: &[u8]) -> serde_json::Result<(T, usize)> {
     let mut values = serde_json::Deserializer::from_slice(json).into_iter::<T>();
     match values.next() {
@@ -74,17 +77,17 @@ fn normalize<T: Serialize + DeserializeOwned>(json: &[u8]) -> Option<Vec<u8>> {
     serde_json::to_vec(&value).ok()
 }
 
-/// One parameter of an operation, as a replay sees it.
+/// A parameter of an operation, as a replay needs it.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Parameter {
-    /// Its stored name, and the names that older messages may have.
+    /// The stored name and its aliases, which older messages may use.
     pub(crate) names: &'static [&'static str],
     pub(crate) normalize: Normalize,
 }
 
 impl Parameter {
-    /// A parameter that is a value, or a reference to one.
+    /// Creates a parameter for a value or a reference to one.
     pub const fn value<T>(names: &'static [&'static str], code: ArgumentCode<T>) -> Self {
         Self {
             names,
@@ -92,7 +95,7 @@ impl Parameter {
         }
     }
 
-    /// A parameter that is a slice.
+    /// Creates a parameter for a slice.
     pub const fn list<T>(names: &'static [&'static str], code: ArgumentCode<T>) -> Self {
         Self {
             names,
@@ -101,11 +104,10 @@ impl Parameter {
     }
 }
 
-/// Reads a text that is one value and nothing else. Nothing at all counts as `null`, so that who gives no value need write
-/// none.
+/// Deserializes input that consists of exactly one value. Empty input counts as `null`.
 ///
 /// # Errors
-/// The decoder's error, with the type that was wanted.
+/// Returns the error of the deserializer with the name of the expected type.
 pub(crate) fn read_whole<T: Argument>(json: &[u8]) -> Result<T, String> {
     let json = Payload::of(json).json()?;
     let wanted = std::any::type_name::<T>();
@@ -114,13 +116,13 @@ pub(crate) fn read_whole<T: Argument>(json: &[u8]) -> Result<T, String> {
     match json[end..].iter().position(|byte| !byte.is_ascii_whitespace()) {
         None => Ok(value),
         Some(at) => Err(format!(
-            "it does not decode into `{wanted}`: something follows the value, from byte {} on",
+            "it does not decode into `{wanted}`: unexpected data follows the value at byte {}",
             end + at
         )),
     }
 }
 
-/// The deserialiser of a field that is not there, as serde's own derive has it: an `Option` reads `None` from it.
+/// The deserializer of a missing field, as in serde's derive: an `Option` deserializes to `None`.
 struct Absent;
 
 impl<'de> Deserializer<'de> for Absent {

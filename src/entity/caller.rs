@@ -1,4 +1,4 @@
-//! Who asks an entity: a client from outside, or an entity from inside an operation.
+//! Callers of entities: a client outside the hub, an orchestration, or another entity inside an operation.
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -9,23 +9,25 @@ use crate::entity::error::CallFailure;
 use crate::id::{EntityId, Sequence};
 use crate::time::Timestamp;
 
-/// Who holds a reference to an entity. Implemented by the client and by the callers inside Abide; sealed.
+/// The holder of a reference to an entity, which calls or signals it.
+///
+/// Implemented by the client and by the callers inside Abide. This trait is sealed.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` does not call entities",
+    message = "`{Self}` cannot call entities",
     label = "not a caller",
-    note = "references are made by `client.entity::<E>(key)` and, inside an operation, by `ctx.entity::<E>(key)`"
+    note = "create a reference with `client.entity::<E>(key)` or, inside an operation, with `ctx.entity::<E>(key)`"
 )]
 pub trait Caller: Sized + Clone + sealed::Sealed {
-    /// What [`Operation::signal`](crate::entity::Operation::signal) gives back.
+    /// The return type of [`Operation::signal`](crate::entity::Operation::signal).
     type Signaled;
-    /// What [`Operation::signal_at`](crate::entity::Operation::signal_at) gives back.
+    /// The return type of [`Operation::signal_at`](crate::entity::Operation::signal_at).
     type Scheduled;
-    /// What cancelling a scheduled signal gives back.
+    /// The return type of [`EntityRef::cancel_signal`](crate::EntityRef::cancel_signal).
     type Canceled;
     #[doc(hidden)]
     type Answer: Future<Output = Result<Vec<u8>, CallFailure>> + Unpin;
 
-    /// Sees every operation when it is made, before it is known whether it will be called or signaled.
+    /// Processes every new operation, before it is called or signaled.
     #[doc(hidden)]
     #[track_caller]
     fn prepare(&self, _: &mut sealed::Prepared) {}
@@ -40,15 +42,15 @@ pub trait Caller: Sized + Clone + sealed::Sealed {
     fn cancel(self, target: crate::Result<EntityId>, timer: String) -> Self::Canceled;
 }
 
-/// A caller that can wait for an answer.
+/// A caller that can wait for the result of an operation.
 #[diagnostic::on_unimplemented(
     message = "an entity cannot wait for another entity",
     label = "this operation can only be signaled here",
-    note = "send it one-way with `.signal()`, and let the receiver signal the answer back; or move the waiting into an orchestration"
+    note = "send it one-way with `.signal()` and let the receiver signal the result back, or wait in an orchestration"
 )]
 pub trait CanCall: Caller {}
 
-/// A caller outside the hub's turns: it may retry under a request id, refuse to wait for room, and read states.
+/// A caller outside the hub's turns. It can retry with a request id, refuse to wait for room, and read states.
 #[diagnostic::on_unimplemented(
     message = "only a client can do this",
     label = "not available inside an operation or an orchestration",
@@ -58,12 +60,12 @@ pub trait ClientCaller: CanCall {
     #[doc(hidden)]
     type State: Future<Output = crate::Result<Option<Vec<u8>>>> + Unpin;
 
-    /// Reads the committed state as JSON; `None` if the entity has none.
+    /// Reads the committed state as JSON. Resolves to `None` if the entity has no state.
     #[doc(hidden)]
     fn read_state(self, target: crate::Result<EntityId>) -> Self::State;
 }
 
-/// What a request asks for: one operation of one entity.
+/// A request to run one operation of one entity.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) target: EntityId,
@@ -72,23 +74,23 @@ pub(crate) struct Request {
     pub(crate) arguments: Vec<u8>,
     /// The parameters of the operation in this build.
     pub(crate) parameters: &'static [Parameter],
-    /// Makes a retry of a client take effect once.
+    /// The id that makes a retry of a client take effect once.
     pub(crate) request_id: Option<String>,
-    /// Fail with `Overloaded` instead of waiting for room.
+    /// Makes the request fail with `Overloaded` instead of waiting for room.
     pub(crate) refuse_when_full: bool,
-    /// The step of an orchestration that this is.
+    /// The orchestration step that makes this request.
     pub(crate) claim: Option<Claim>,
 }
 
-/// A step of an orchestration, from the moment its call is made.
+/// A step of an orchestration, claimed as soon as its call is created.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Claim {
     pub(crate) sequence: Sequence,
-    /// Where the call stands in the user's code.
+    /// The location of the call in the user's code.
     pub(crate) place: &'static Location<'static>,
 }
 
-/// When a scheduled signal is due.
+/// The due time of a scheduled signal.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum When {
     At(Timestamp),
@@ -96,14 +98,14 @@ pub(crate) enum When {
 }
 
 pub(crate) mod sealed {
-    /// Keeps [`super::Caller`] to this crate.
+    /// Restricts implementations of [`super::Caller`] to this crate.
     pub trait Sealed {}
 
-    /// A request, or why it could not be made: the error is told where the request is used.
+    /// A request, or the error that prevented its creation. The error is reported where the request is used.
     #[derive(Debug)]
     pub struct Prepared(pub(crate) crate::Result<super::Request>);
 
-    /// When a scheduled signal is due.
+    /// The due time of a scheduled signal.
     #[derive(Debug)]
     pub struct Due(pub(crate) super::When);
 }

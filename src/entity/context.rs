@@ -1,4 +1,4 @@
-//! What an operation can know and do besides changing its state.
+//! Contexts of operations.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -13,16 +13,16 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::{EntityId, MessageId};
 use crate::resource::{Resource, ResourceOfReplayedCode, Resources};
 
-/// What an operation can know and do besides changing its state: an optional `&mut EntityContext` parameter.
+/// The context of an operation: an optional `&mut EntityContext` parameter.
 ///
-/// What it sends goes out when the operation succeeds. An operation that returns `Err` or panics sends nothing.
+/// Messages are sent when the operation succeeds. An operation that returns `Err` or panics sends nothing.
 #[derive(Debug)]
 pub struct EntityContext {
     scope: Scope,
-    // A lock and no cell, so that an `async` operation may hold a reference to another entity over an `.await`.
-    // Nobody else ever waits for it.
+    // A lock instead of a cell lets an `async` operation hold a reference to another entity across an `.await`. The
+    // lock is never contended.
     outbox: Mutex<Outbox>,
-    /// Nothing in a synchronous operation, which has none.
+    /// `None` in a synchronous operation, which has no resources.
     resources: Option<Resources>,
 }
 
@@ -35,7 +35,7 @@ impl EntityContext {
         }
     }
 
-    /// The context of an `async` operation.
+    /// Creates the context of an `async` operation.
     pub(crate) fn with_resources(scope: Scope, resources: Resources) -> Self {
         Self {
             resources: Some(resources),
@@ -43,8 +43,8 @@ impl EntityContext {
         }
     }
 
-    /// Makes a context for a unit test of an operation, of the entity of the type `E` with this key, at this time. What the
-    /// operation sends goes nowhere.
+    /// Creates a context for a unit test of an operation of the entity with type `E` and this key, at this time.
+    /// Messages of the operation are discarded.
     ///
     /// ```
     /// use std::time::SystemTime;
@@ -67,13 +67,13 @@ impl EntityContext {
     /// ```
     ///
     /// # Panics
-    /// If the key breaks the rules for ids.
+    /// Panics if the key violates the rules for ids.
     #[track_caller]
     pub fn for_test<E: Entity>(key: impl Key, now: SystemTime) -> Self {
         Self::with_resources(Scope::for_test::<E>(key, now), Resources::default())
     }
 
-    /// Adds a resource to a context that was made by [`for_test`](Self::for_test). It replaces one of the same type.
+    /// Adds a resource to a context from [`for_test`](Self::for_test). It replaces a resource of the same type.
     #[must_use]
     pub fn with_resource<T: Send + Sync + 'static>(mut self, value: T) -> Self {
         self.resources.get_or_insert_default().replace(value);
@@ -85,12 +85,12 @@ impl EntityContext {
     }
 
     pub(crate) fn outbox(&self) -> MutexGuard<'_, Outbox> {
-        // A panic fails the operation, which drops the outbox whole: what it holds then is seen by nobody.
+        // A panic fails the operation, which discards the whole outbox. Its content is never read.
         self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Exempts this operation from the limits of state, payloads and messages, because it only continues with what was accepted
-    /// before they were lowered.
+    /// Exempts this operation from the limits of state, payloads and messages. It only continues work that was accepted
+    /// before the limits were lowered.
     pub(crate) fn keep_accepted(&self) {
         self.outbox().is_accepted = true;
     }
@@ -99,57 +99,60 @@ impl EntityContext {
         &self.scope
     }
 
-    /// A reference to another entity (or this one), to signal it.
+    /// Returns a reference to another entity, or to this one, to signal it.
     ///
-    /// A key that breaks the rules for ids fails this operation once something is sent to it.
+    /// If the key violates the rules for ids, sending a message to the reference fails this operation.
     pub fn entity<E: Entity>(&self, key: impl Key) -> E::Ref<EntityCaller<'_>> {
         reference::<E, _>(EntityCaller::new(self), key)
     }
 
-    /// The id of this entity.
+    /// Returns the id of this entity.
     pub fn id(&self) -> &EntityId {
         &self.scope.entity
     }
 
-    /// The key of this entity.
+    /// Returns the key of this entity.
     pub fn key(&self) -> &str {
         self.scope.entity.key()
     }
 
-    /// The name of the operation that runs.
+    /// Returns the name of the running operation.
     pub fn operation(&self) -> &str {
         &self.scope.operation
     }
 
-    /// When the turn of this operation began. It does not move while the operation runs.
+    /// Returns the time at which the turn of this operation began. It does not advance while the operation runs.
     pub fn now(&self) -> SystemTime {
         self.scope.now.into()
     }
 
-    /// A text that is the same for every attempt of this operation and for no other operation of any hub: the hub's id
-    /// and incarnation, the entity's id, and the message's.
+    /// Returns a text that is the same for every attempt of this operation and differs from that of any other operation
+    /// of any hub.
     ///
-    /// Hand it to an external service, so that an `async` operation that runs again after a crash takes effect once.
+    /// It consists of the hub's id and incarnation, the entity's id, and the message's id. Pass it to an external
+    /// service so that an `async` operation that runs again after a crash takes effect once.
     pub fn idempotency_key(&self) -> String {
         format!("{}/{}/{}", self.scope.hub, self.scope.entity, self.scope.message)
     }
 
-    /// Returns the resource of the type `T` that was given to the hub, in an `async` operation. Prefer a parameter
-    /// [`Resource<T>`](crate::Resource) where the type is known: a missing one is found when the hub opens.
+    /// Returns the hub's resource of type `T` in an `async` operation.
+    ///
+    /// Prefer a parameter of type [`Resource<T>`](crate::Resource) if the type is known: the hub then detects a missing
+    /// resource when it opens.
     ///
     /// # Errors
-    /// [`Configuration`](crate::ErrorKind::Configuration) if the hub was not given one, and in a synchronous operation, which
-    /// has none: it runs within the turn, where waiting would hold up other entities, and its state follows only from what is
-    /// stored.
+    /// Returns an error of kind [`Configuration`](crate::ErrorKind::Configuration) if the hub has no such resource, or
+    /// if the operation is synchronous. A synchronous operation has no resources: it runs within the turn, where
+    /// waiting would delay other entities, and its state must depend only on stored data.
     pub fn resource<T: Send + Sync + 'static>(&self) -> Result<Resource<T>> {
         match &self.resources {
             Some(resources) => resources.get(),
             None => Err(Error::new(
                 ErrorKind::Configuration,
                 format!(
-                    "the operation `{}` of {} is synchronous and has no resources, such as `{}`: it runs within the turn, \
-                     where waiting would hold up other entities, and its state must follow from what is stored; make it an \
-                     `async fn`, or use the resource in an activity",
+                    "operation `{}` of {} is synchronous and has no resources, such as `{}`: it runs within the turn, \
+                     where waiting would delay other entities, and its state must depend only on stored data; make it \
+                     an `async fn`, or use the resource in an activity",
                     self.scope.operation,
                     self.scope.entity,
                     std::any::type_name::<T>()
@@ -158,13 +161,13 @@ impl EntityContext {
         }
     }
 
-    /// Removes the state of this entity when this operation succeeds. The entity begins anew when it is touched again.
+    /// Deletes the state of this entity when this operation succeeds. The next operation starts from the initial state.
     pub fn delete_state(&self) {
         self.outbox().delete_state = true;
     }
 }
 
-/// What a read-only operation can know: an optional `&ReadContext` parameter of an operation that takes `&self`.
+/// The context of a read-only operation: an optional `&ReadContext` parameter of an operation that takes `&self`.
 #[derive(Debug)]
 pub struct ReadContext {
     scope: Scope,
@@ -175,41 +178,41 @@ impl ReadContext {
         Self { scope }
     }
 
-    /// Makes a context for a unit test of a read-only operation, as [`EntityContext::for_test`].
+    /// Creates a context for a unit test of a read-only operation, like [`EntityContext::for_test`].
     ///
     /// # Panics
-    /// If the key breaks the rules for ids.
+    /// Panics if the key violates the rules for ids.
     #[track_caller]
     pub fn for_test<E: Entity>(key: impl Key, now: SystemTime) -> Self {
         Self::new(Scope::for_test::<E>(key, now))
     }
 
-    /// Refuses resources in a read-only operation at compile time.
+    /// Rejects the use of resources in a read-only operation at compile time.
     #[doc(hidden)]
     pub fn resource<T: ResourceOfReplayedCode>(&self) {}
 
-    /// The id of this entity.
+    /// Returns the id of this entity.
     pub fn id(&self) -> &EntityId {
         &self.scope.entity
     }
 
-    /// The key of this entity.
+    /// Returns the key of this entity.
     pub fn key(&self) -> &str {
         self.scope.entity.key()
     }
 
-    /// The name of the operation that runs.
+    /// Returns the name of the running operation.
     pub fn operation(&self) -> &str {
         &self.scope.operation
     }
 
-    /// When the turn of this operation began.
+    /// Returns the time at which the turn of this operation began.
     pub fn now(&self) -> SystemTime {
         self.scope.now.into()
     }
 }
 
-/// What the resources of parameters are taken from, for the expansion of an `async` operation.
+/// Returns the resources from which the expansion of an `async` operation takes its parameters.
 #[doc(hidden)]
 pub fn operation_resources(context: &EntityContext) -> &Resources {
     match &context.resources {
@@ -219,7 +222,7 @@ pub fn operation_resources(context: &EntityContext) -> &Resources {
 }
 
 impl Scope {
-    /// What an operation knows that is called in a test.
+    /// Creates the scope of an operation that a test calls.
     #[track_caller]
     fn for_test<E: Entity>(key: impl Key, now: SystemTime) -> Self {
         let entity = EntityId::with_key(E::NAME, |text| key.write_key(text));
@@ -233,11 +236,11 @@ impl Scope {
     }
 }
 
-/// The type of a `&mut` parameter: the context and nothing else.
+/// The type of a `&mut` parameter, which can only be the context.
 #[diagnostic::on_unimplemented(
     message = "`&mut {Self}` cannot be a parameter of an operation",
     label = "the only `&mut` parameter is the context, `&mut EntityContext`",
-    note = "an operation gets a copy of what it is sent: take a value or a `&` instead, and return what changed"
+    note = "an operation receives a copy of each argument: take a value or a `&` reference, and return the changed value"
 )]
 #[doc(hidden)]
 pub trait ContextParameter {
@@ -251,11 +254,11 @@ impl ContextParameter for EntityContext {
     }
 }
 
-/// The type of a parameter that is spelled `&ReadContext`.
+/// The type of a parameter that is written as `&ReadContext`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is named `ReadContext` and is not the one of abide",
+    message = "`{Self}` is named `ReadContext` but is not `abide::ReadContext`",
     label = "not `abide::ReadContext`",
-    note = "give the type another name, or take `&abide::ReadContext`"
+    note = "rename the type, or take `&abide::ReadContext`"
 )]
 #[doc(hidden)]
 pub trait ReadContextParameter {

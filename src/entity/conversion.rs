@@ -1,14 +1,14 @@
-//! From what a call returned to an error of the caller's.
+//! Conversion of a call's error to an error of the caller.
 
-/// An error that a call returned and that `?` turns into the caller's `Target`. `#[derive(FromCallError)]` asks for it.
+/// An error of a call that `?` converts to the caller's error type `Target`. `#[derive(FromCallError)]` requires it.
 #[diagnostic::on_unimplemented(
-    message = "`?` cannot turn the error `{Self}` of this call into `{Target}`",
+    message = "`?` cannot convert the error `{Self}` of this call to `{Target}`",
     label = "`{Target}` has no variant `#[from] {Self}`",
-    note = "add a variant `#[from] {Self}` to `{Target}`; for a `Failure` it is `#[from_call_error] Failure`"
+    note = "add a variant `#[from] {Self}` to `{Target}`; for a `Failure`, use `#[from_call_error] Failure`"
 )]
 #[doc(hidden)]
 pub trait PassedOn<Target> {
-    /// Converts it.
+    /// Converts the error.
     fn pass_on(self) -> Target;
 }
 

@@ -1,4 +1,4 @@
-//! From JSON to the arguments of an operation.
+//! Deserialization of operation arguments from JSON.
 
 use std::borrow::Cow;
 
@@ -7,16 +7,16 @@ use serde::de::IgnoredAny;
 use crate::engine::code::OperationFailure;
 use crate::entity::argument::{self, ArgumentCode, Read};
 
-/// Walks through a JSON object with the arguments of an operation, by name.
+/// Reads the arguments of an operation from a JSON object, by name.
 ///
-/// Names that no parameter has are passed over, so that a caller may be newer than the operation. Nothing and `null`
-/// count as an object without fields, so that a caller without arguments needs none.
+/// Unknown names are skipped, so a caller may be newer than the operation. Empty input and `null` count as an empty
+/// object, so a caller without arguments can omit it.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct ArgumentReader<'a> {
-    /// What is not read yet.
+    /// The unread input.
     rest: &'a [u8],
-    /// The names under which each parameter is found: its own and its aliases.
+    /// The names of each parameter: its own name and its aliases.
     names: &'static [&'static [&'static str]],
     stage: Stage,
 }
@@ -24,13 +24,13 @@ pub struct ArgumentReader<'a> {
 #[derive(Clone, Copy, Debug)]
 enum Stage {
     Start,
-    /// A value was read; a comma or the end is next.
+    /// A value was read. A comma or the end follows.
     Value,
     End,
 }
 
 impl<'a> ArgumentReader<'a> {
-    /// Begins with the stored arguments.
+    /// Creates a reader of stored arguments.
     pub fn new(json: &'a [u8], names: &'static [&'static [&'static str]]) -> Self {
         let rest = match json {
             b"" | b"null" => b"{}",
@@ -43,10 +43,11 @@ impl<'a> ArgumentReader<'a> {
         }
     }
 
-    /// Goes to the value of the next argument that a parameter has, and tells the parameter's place; `None` at the end.
+    /// Advances to the next argument that belongs to a parameter and returns the parameter's index, or `None` at the
+    /// end.
     ///
     /// # Errors
-    /// [`OperationFailure::Arguments`] if the text is no JSON object.
+    /// Returns [`OperationFailure::Arguments`] if the input is not a JSON object.
     pub fn next_place(&mut self) -> Result<Option<usize>, OperationFailure> {
         while self.go_to_name()? {
             let name = self.name()?;
@@ -61,10 +62,10 @@ impl<'a> ArgumentReader<'a> {
         Ok(None)
     }
 
-    /// Passes over all arguments, of an operation that takes none.
+    /// Skips all arguments of an operation that takes none.
     ///
     /// # Errors
-    /// [`OperationFailure::Arguments`] if the text is no JSON object.
+    /// Returns [`OperationFailure::Arguments`] if the input is not a JSON object.
     pub fn finish(mut self) -> Result<(), OperationFailure> {
         if self.rest == b"{}" {
             return Ok(());
@@ -72,7 +73,7 @@ impl<'a> ArgumentReader<'a> {
         self.next_place().map(|_| ())
     }
 
-    /// Goes behind the brace or the comma before a name; `false` at the end of the object.
+    /// Advances past the brace or the comma before a name. Returns `false` at the end of the object.
     fn go_to_name(&mut self) -> Result<bool, OperationFailure> {
         match (self.stage, self.peek()) {
             (Stage::Start, Some(b'{')) => {
@@ -84,7 +85,7 @@ impl<'a> ArgumentReader<'a> {
             }
             (Stage::Start, _) => {
                 return Err(refused(
-                    "the arguments are no JSON object by the names of the parameters",
+                    "the arguments are not a JSON object with the parameter names as keys",
                 ));
             }
             (Stage::Value, Some(b',')) => {
@@ -92,18 +93,20 @@ impl<'a> ArgumentReader<'a> {
                 return Ok(true);
             }
             (Stage::Value, Some(b'}')) => {}
-            (Stage::Value, _) => return Err(refused("the arguments are broken JSON: a `,` or `}` is missing")),
+            (Stage::Value, _) => return Err(refused("the arguments are invalid JSON: expected `,` or `}`")),
             (Stage::End, _) => return Ok(false),
         }
         self.rest = &self.rest[1..];
         self.stage = Stage::End;
         match self.peek() {
             None => Ok(false),
-            Some(_) => Err(refused("the arguments are broken JSON: something follows the object")),
+            Some(_) => Err(refused(
+                "the arguments are invalid JSON: unexpected data follows the object",
+            )),
         }
     }
 
-    /// Reads a name; without a copy if nothing in it is escaped.
+    /// Reads a name. A name without escapes is not copied.
     fn name(&mut self) -> Result<Cow<'a, str>, OperationFailure> {
         if self.peek() == Some(b'"') {
             let text = &self.rest[1..];
@@ -116,12 +119,12 @@ impl<'a> ArgumentReader<'a> {
             }
         }
         let (name, end) = argument::read::<String>(self.rest)
-            .map_err(|_| refused("the arguments are broken JSON: a name in quotes is missing"))?;
+            .map_err(|_| refused("the arguments are invalid JSON: expected a name in quotes"))?;
         self.rest = &self.rest[end..];
         Ok(Cow::Owned(name))
     }
 
-    /// The next character that is no white space.
+    /// Returns the next byte that is not whitespace.
     fn peek(&mut self) -> Option<u8> {
         let blank = self
             .rest
@@ -134,7 +137,7 @@ impl<'a> ArgumentReader<'a> {
     fn expect(&mut self, byte: u8) -> Result<(), OperationFailure> {
         if self.peek() != Some(byte) {
             return Err(refused(format!(
-                "the arguments are broken JSON: a `{}` is missing",
+                "the arguments are invalid JSON: expected `{}`",
                 char::from(byte)
             )));
         }
@@ -143,13 +146,13 @@ impl<'a> ArgumentReader<'a> {
     }
 
     fn take<T>(&mut self, name: &str, read: Read<T>) -> Result<T, OperationFailure> {
-        let (value, end) = read(self.rest).map_err(|reason| refused(format!("the argument `{name}`: {reason}")))?;
+        let (value, end) = read(self.rest).map_err(|reason| refused(format!("argument `{name}`: {reason}")))?;
         self.rest = &self.rest[end..];
         Ok(value)
     }
 }
 
-/// One argument while the others are read.
+/// An argument that is being read.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Slot<T> {
@@ -160,7 +163,7 @@ pub struct Slot<T> {
 }
 
 impl<T> Slot<T> {
-    /// A parameter that is a value, or a reference to one.
+    /// Creates a slot for a value or a reference to one.
     pub fn value(name: &'static str, code: ArgumentCode<T>) -> Self {
         Self {
             name,
@@ -170,37 +173,37 @@ impl<T> Slot<T> {
         }
     }
 
-    /// Reads the value at which `reader` stands.
+    /// Reads the value at the position of `reader`.
     ///
     /// # Errors
-    /// [`OperationFailure::Arguments`] if it does not decode, or was read before.
+    /// Returns [`OperationFailure::Arguments`] if the value does not decode or was read before.
     pub fn read(&mut self, reader: &mut ArgumentReader<'_>) -> Result<(), OperationFailure> {
         let value = reader.take(self.name, self.read)?;
         match self.value.replace(value) {
             None => Ok(()),
-            Some(_) => Err(refused(format!("the argument `{}` is given twice", self.name))),
+            Some(_) => Err(refused(format!("argument `{}` is given twice", self.name))),
         }
     }
 
-    /// Takes the argument, which has no default.
+    /// Returns the argument, which has no default.
     ///
     /// # Errors
-    /// [`OperationFailure::Arguments`] if it was not given and its type is no `Option`.
+    /// Returns [`OperationFailure::Arguments`] if the argument is missing and its type is not an `Option`.
     pub fn required(self) -> Result<T, OperationFailure> {
         match self.value.or_else(self.absent) {
             Some(value) => Ok(value),
-            None => Err(refused(format!("the argument `{}` is missing", self.name))),
+            None => Err(refused(format!("argument `{}` is missing", self.name))),
         }
     }
 
-    /// Takes the argument, or what stands for it.
+    /// Returns the argument or its default.
     pub fn or_else(self, default: impl FnOnce() -> T) -> T {
         self.value.unwrap_or_else(default)
     }
 }
 
 impl<T> Slot<Vec<T>> {
-    /// A parameter that is a slice.
+    /// Creates a slot for a slice.
     pub fn list(name: &'static str, code: ArgumentCode<T>) -> Self {
         Self {
             name,

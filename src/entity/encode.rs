@@ -1,11 +1,11 @@
-//! From the arguments of an operation to JSON.
+//! Serialization of operation arguments to JSON.
 
 use crate::entity::argument::ArgumentCode;
 use crate::error::{Error, ErrorKind, Result};
 
-/// Writes arguments as a JSON object, by name, straight into the bytes that are sent.
+/// Writes arguments as a JSON object, by name, directly into the bytes that are sent.
 ///
-/// `prefix` is what stands before a value, made by the macro: `{"cents":` or `,"text":`.
+/// `prefix` is the text before a value, which the macro generates: `{"cents":` or `,"text":`.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct ArgumentWriter {
@@ -15,7 +15,7 @@ pub struct ArgumentWriter {
 }
 
 impl ArgumentWriter {
-    /// Begins the arguments of an operation that has some.
+    /// Starts the arguments of an operation that takes at least one.
     pub fn new(operation: &'static str) -> Self {
         Self {
             operation,
@@ -30,22 +30,22 @@ impl ArgumentWriter {
         self.write(prefix, |json| (code.write)(value, json))
     }
 
-    /// Writes a text that the caller keeps.
+    /// Writes a string that the caller keeps.
     #[must_use]
     pub fn text(self, prefix: &'static str, text: &str) -> Self {
         self.write(prefix, |json| serde_json::to_writer(json, text))
     }
 
-    /// Writes values that the caller keeps.
+    /// Writes a slice that the caller keeps.
     #[must_use]
     pub fn slice<T>(self, prefix: &'static str, slice: &[T], code: ArgumentCode<T>) -> Self {
         self.write(prefix, |json| (code.write_slice)(slice, json))
     }
 
-    /// Ends the object.
+    /// Closes the object.
     ///
     /// # Errors
-    /// [`ErrorKind::Serialization`] for the first argument that does not serialise.
+    /// Returns an error of kind [`ErrorKind::Serialization`] for the first argument that does not serialize.
     pub fn finish(mut self) -> Result<Vec<u8>> {
         match self.error {
             Some(error) => Err(error),
@@ -62,7 +62,7 @@ impl ArgumentWriter {
             if let Err(reason) = write(&mut self.json) {
                 let parameter = prefix.trim_matches(['{', ',', ':', '"']);
                 let message = format!(
-                    "the argument `{parameter}` of the operation `{}` does not serialise: {reason}",
+                    "argument `{parameter}` of operation `{}` does not serialize: {reason}",
                     self.operation
                 );
                 self.error = Some(Error::new(ErrorKind::Serialization, message).with_source(reason));

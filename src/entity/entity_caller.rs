@@ -1,4 +1,4 @@
-//! An entity as a caller: what it signals waits in the outbox until its operation has succeeded.
+//! The entity as a caller. Its messages wait in the outbox until the operation succeeds.
 
 use std::future::{Ready, ready};
 
@@ -10,8 +10,7 @@ use crate::entity::error::CallFailure;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{EntityId, check_name};
 
-/// The caller inside an operation. It signals and cannot wait: two entities that wait for each other would stand still
-/// for ever.
+/// The caller inside an operation. It can signal but cannot wait: two entities that wait for each other would deadlock.
 #[derive(Clone, Copy, Debug)]
 pub struct EntityCaller<'a> {
     context: &'a EntityContext,
@@ -22,7 +21,7 @@ impl<'a> EntityCaller<'a> {
         Self { context }
     }
 
-    /// Puts a message into the outbox. One that could not be made fails the operation; the first error is kept.
+    /// Adds a message to the outbox. An invalid message fails the operation, with the first such error.
     fn send(self, message: Result<Outgoing>) {
         let mut outbox = self.context.outbox();
         match message {
@@ -38,13 +37,13 @@ impl Sealed for EntityCaller<'_> {}
 
 impl Caller for EntityCaller<'_> {
     type Signaled = ();
-    /// The id of the timer, to cancel it with.
+    /// The id of the timer, with which the signal can be canceled.
     type Scheduled = String;
     type Canceled = ();
     type Answer = Ready<Result<Vec<u8>, CallFailure>>;
 
     fn call(self, _: Prepared) -> Self::Answer {
-        // No operation of this caller is a future, so nobody comes here.
+        // Unreachable: an operation of this caller is not a future.
         let error = Error::new(ErrorKind::Configuration, "an entity cannot wait for another entity");
         ready(Err(CallFailure::Runtime(error)))
     }

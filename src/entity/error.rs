@@ -1,4 +1,4 @@
-//! How a call fails.
+//! Errors of calls.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -10,23 +10,23 @@ use crate::error::Error;
 pub(crate) use crate::failure::CallFailure;
 use crate::failure::tell_record;
 
-/// Why a call has no answer.
+/// The error of a call.
 ///
-/// `E` is the error that the operation itself may return; without one it is [`NoError`].
+/// `E` is the error type of the operation, or [`NoError`] if the operation cannot fail.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum CallError<E = NoError> {
-    /// The operation returned this error. The entity and what it was about to send are as before.
+    /// The operation returned this error. The state of the entity is unchanged, and no messages were sent.
     Returned(E),
-    /// The runtime met something else: a panic, a time limit, a refused id, a closed hub.
+    /// The runtime failed the call because of a panic, a time limit, an invalid id, a closed hub or a similar reason.
     Runtime(Error),
 }
 
 impl<E> CallError<E> {
-    /// The operation's own error, or what the runtime met instead.
+    /// Returns the operation's own error.
     ///
     /// # Errors
-    /// The runtime's error.
+    /// Returns the error of the runtime if the operation did not return an error itself.
     pub fn into_returned(self) -> Result<E, Error> {
         match self {
             Self::Returned(error) => Ok(error),
@@ -69,8 +69,8 @@ impl<E: OperationError> StdError for CallError<E> {
 }
 
 impl<E: OperationError> From<CallError<E>> for Error {
-    /// An error that an operation returned becomes [`ErrorKind::OperationFailed`](crate::ErrorKind::OperationFailed), with its text and those of its
-    /// sources.
+    /// Converts an error that an operation returned to one of kind
+    /// [`ErrorKind::OperationFailed`](crate::ErrorKind::OperationFailed), with its text and those of its sources.
     fn from(error: CallError<E>) -> Self {
         match error {
             CallError::Runtime(error) => error,
@@ -79,9 +79,9 @@ impl<E: OperationError> From<CallError<E>> for Error {
     }
 }
 
-/// The error of an operation that returns none: it has no values.
+/// The error type of an operation that cannot fail. It has no values.
 ///
-/// It is not `Infallible`, which is to become `!`; `!` converts into everything, and that would collide with the
+/// It is not `Infallible`, which will become `!`. The type `!` converts into every type, which would conflict with the
 /// conversions of [`CallError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum NoError {}
@@ -103,7 +103,7 @@ impl Serialize for NoError {
 impl<'de> Deserialize<'de> for NoError {
     fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
         Err(serde::de::Error::custom(
-            "this side knows the operation as one that returns no error",
+            "this build declares the operation without an error type",
         ))
     }
 }

@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-/// A key of an entity: text, an integer, a UUID, or a type of your own that has one text per value.
+/// A key of an entity: text, an integer, a UUID, or a custom type with one text per value.
 ///
-/// The text may be empty. It is part of an id, `@name@key`, which appears in URLs and logs. So it contains no `/`, `\`, `#`, `?`
-/// or control characters, and is neither `$` nor a dot segment of a URL (`.`, `..`). The whole id has at most
-/// [512 bytes](crate::MAX_ID_BYTES). [`EntityId`](crate::EntityId) has the rules in full. A reference with a key that breaks
-/// them fails with [`InvalidId`](crate::ErrorKind::InvalidId) where it is used. Encode or hash text from outside, such as a path
-/// or a URL.
+/// The text may be empty. It is part of the id `@name@key`, which appears in URLs and logs. It must not contain `/`,
+/// `\`, `#`, `?` or control characters, and must not be `$` or a dot segment of a URL (`.`, `..`). The whole id has at
+/// most [512 bytes](crate::MAX_ID_BYTES). [`EntityId`](crate::EntityId) documents all rules. The use of a reference
+/// with an invalid key fails with [`InvalidId`](crate::ErrorKind::InvalidId). Encode or hash text from outside, such as
+/// a path or a URL.
 ///
 /// ```
 /// struct OrderNumber { shop: u32, number: u64 }
@@ -30,11 +30,13 @@ use uuid::Uuid;
     message = "`{Self}` cannot be the key of an entity",
     label = "not a key",
     note = "a key is text, an integer, a UUID, or a type that implements `abide::Key`",
-    note = "a float has no one text per value: use an integer of the smallest unit; an `Option` may hold no key: decide before what its absence means"
+    note = "a float has no unique text per value: use an integer of the smallest unit; an `Option` may hold no key: handle `None` first"
 )]
 pub trait Key {
-    /// Appends the text of the key. Equal keys have equal texts, and different ones different texts, for ever: the text
-    /// is stored.
+    /// Appends the text of the key.
+    ///
+    /// Equal keys must have equal texts, and different keys different texts. The text is stored, so it must never
+    /// change.
     fn write_key(&self, text: &mut String);
 }
 

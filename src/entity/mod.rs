@@ -1,4 +1,4 @@
-//! What a user of entities touches.
+//! Entities: their states, operations, references and call errors.
 
 pub(crate) mod answer;
 pub(crate) mod argument;

@@ -1,4 +1,4 @@
-//! From a user's entity type to what the engine runs.
+//! Adapter from a user's entity type to the code that the engine runs.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::entity::operations::{Operations, ReadTurn, Turn};
 use crate::json;
 use crate::resource::{ResourceNeed, Resources};
 
-/// The code of the entity type `E`, as the engine runs it.
+/// Returns the code of entity type `E` for the engine.
 pub(crate) fn entity_code<E: Entity + Operations>() -> Arc<dyn EntityCode> {
     Arc::new(TypedCode::<E>(PhantomData))
 }
@@ -61,12 +61,12 @@ impl<E: Entity + Operations> EntityCode for TypedCode<E> {
     }
 }
 
-/// The state of one entity, and its restore point.
+/// The state of one entity and its restore point.
 pub(crate) struct TypedObject<E> {
     state: E,
-    /// The restore point of a type that is `Clone`; it stays, so that the next clone can reuse its memory.
+    /// The restore point of a type that is `Clone`. It is kept so that the next clone can reuse its memory.
     saved: Option<E>,
-    /// The restore point of any other type.
+    /// The restore point of any other type, as JSON.
     encoded: Vec<u8>,
 }
 
@@ -79,7 +79,7 @@ impl<E: Entity + Operations> TypedObject<E> {
         }
     }
 
-    /// A copy of the state for an `async` operation.
+    /// Returns a copy of the state for an `async` operation.
     fn copy(&self) -> serde_json::Result<E> {
         let mut copy = None;
         self.state.clone_to(&mut copy);
@@ -136,7 +136,7 @@ impl<E: Entity + Operations> EntityObject for TypedObject<E> {
     fn encode(&self, json: &mut Vec<u8>) -> Result<(), String> {
         let start = json.len();
         let written = self.state.to_json(json);
-        // Now, while the operation can still fail: later the state would be lost.
+        // The state is read back here because the operation can still fail. Later, an unreadable state would be lost.
         written
             .and_then(|()| json::read_back(|| E::from_json(&json[start..])))
             .map_err(|reason| reason.to_string())

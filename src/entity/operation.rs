@@ -1,4 +1,4 @@
-//! One operation of one entity, on its way.
+//! One operation of one entity, from its creation to its result.
 
 use std::fmt;
 use std::future::Future;
@@ -17,8 +17,8 @@ use crate::time::Timestamp;
 
 /// One operation of one entity, ready to be called or signaled.
 ///
-/// Awaiting it calls: it resolves to the answer, or to a [`CallError`]. [`signal`](Operation::signal) and its
-/// kin send it one-way. Dropped before either it sends nothing and logs a warning.
+/// Awaiting it calls the operation and resolves to its result or to a [`CallError`]. [`signal`](Operation::signal) and
+/// related methods send it one-way. If it is dropped before either, it sends nothing and logs a warning.
 #[must_use = "an operation does nothing until it is awaited or signaled"]
 pub struct Operation<C: Caller, T, E = NoError> {
     stage: Stage<C>,
@@ -39,25 +39,28 @@ impl<C: Caller, T, E> Operation<C, T, E> {
         }
     }
 
-    /// Sends it one-way. A client gets a future of the durable acknowledgement; inside an operation it is sent when the
+    /// Sends the operation one-way.
+    ///
+    /// A client receives a future of the durable acknowledgment. Inside an operation, the signal is sent when that
     /// operation succeeds.
     pub fn signal(mut self) -> C::Signaled {
         let (caller, request) = self.take();
         caller.signal(request)
     }
 
-    /// Sends it one-way, to run at `time` or, if that has passed, at once. Never early.
+    /// Sends the operation one-way, to run at `time`, or immediately if that has passed. It never runs early.
     pub fn signal_at(mut self, time: SystemTime) -> C::Scheduled {
         self.schedule(When::At(Timestamp::from(time)), None)
     }
 
-    /// Sends it one-way, to run `duration` from now. Never early.
+    /// Sends the operation one-way, to run `duration` from now. It never runs early.
     pub fn signal_after(mut self, duration: Duration) -> C::Scheduled {
         self.schedule(When::After(duration), None)
     }
 
-    /// Names the timer of a scheduled signal, so that it can be cancelled and replaced by that name. The name counts
-    /// within the receiving entity. Without it the hub draws one.
+    /// Sets the timer id of a scheduled signal, with which it can be canceled or replaced.
+    ///
+    /// The id is local to the receiving entity. By default the hub generates one.
     pub fn timer_id(self, timer_id: impl Into<String>) -> NamedTimer<C, T, E> {
         NamedTimer {
             operation: self,
@@ -65,10 +68,11 @@ impl<C: Caller, T, E> Operation<C, T, E> {
         }
     }
 
-    /// Makes a retry take effect once: the same request id gives the same answer again.
+    /// Makes a retry take effect once: a request with the same id returns the same result.
     ///
-    /// A retry has to ask for the same. Arguments are compared as JSON values, so that a `HashMap` in another order is the
-    /// same; arrays have an order, so use a `BTreeSet` or a sorted `Vec` in the place of a `HashSet`.
+    /// A retry must request the same operation with the same arguments. Arguments are compared as JSON values, so the
+    /// order of a `HashMap` does not matter. Arrays are ordered, so use a `BTreeSet` or a sorted `Vec` instead of a
+    /// `HashSet`.
     pub fn request_id(mut self, request_id: impl Into<String>) -> Self
     where
         C: ClientCaller,
@@ -79,8 +83,8 @@ impl<C: Caller, T, E> Operation<C, T, E> {
         self
     }
 
-    /// Fails with [`ErrorKind::Overloaded`] instead of waiting when the hub has no room for the message. It applies to a call and to a
-    /// signal alike.
+    /// Fails with [`ErrorKind::Overloaded`] instead of waiting when the hub has no room for the message. It applies to
+    /// a call and to a signal alike.
     pub fn refuse_when_full(mut self) -> Self
     where
         C: ClientCaller,
@@ -96,18 +100,19 @@ impl<C: Caller, T, E> Operation<C, T, E> {
         caller.schedule(request, Due(due), timer)
     }
 
-    /// Takes the request out. The consuming methods call it, so that it is there unless the future was polled by hand.
+    /// Takes the request out. Only consuming methods call this, so the request exists unless the future was polled by
+    /// hand.
     fn take(&mut self) -> (C, Prepared) {
         match std::mem::replace(&mut self.stage, Stage::Done) {
             Stage::Prepared(caller, request) => (caller, request),
             Stage::Calling(_) | Stage::Done => {
-                panic!("an operation that was polled is a call and cannot be signaled as well")
+                panic!("an operation that was polled is already called and cannot be signaled")
             }
         }
     }
 }
 
-// Nothing in it is pinned: what the caller waits for is `Unpin`.
+// No field is pinned: the future of a call is `Unpin`.
 impl<C: Caller, T, E> Unpin for Operation<C, T, E> {}
 
 impl<C: CanCall, T: Answer, E: OperationError> Future for Operation<C, T, E> {
@@ -119,7 +124,7 @@ impl<C: CanCall, T: Answer, E: OperationError> Future for Operation<C, T, E> {
             self.stage = Stage::Calling(caller.call(request));
         }
         let Stage::Calling(answer) = &mut self.stage else {
-            panic!("an operation was polled after it had finished")
+            panic!("operation polled after completion")
         };
         let answer = std::task::ready!(Pin::new(answer).poll(cx));
         self.stage = Stage::Done;
@@ -131,7 +136,7 @@ fn finish<T: Answer, E: OperationError>(answer: Result<Vec<u8>, CallFailure>) ->
     let json = answer.map_err(CallError::from_failure)?;
     T::from_json(&json).map_err(|reason| {
         let message = format!(
-            "the answer does not decode into `{}`: {reason}; the operation has taken effect",
+            "the result does not decode into `{}`: {reason}; the operation has taken effect",
             std::any::type_name::<T>()
         );
         CallError::Runtime(Error::new(ErrorKind::Serialization, message).with_source(reason))
@@ -145,11 +150,11 @@ impl<C: Caller, T, E> Drop for Operation<C, T, E> {
                 Ok(request) => tracing::warn!(
                     entity = %request.target,
                     operation = %request.operation,
-                    "an operation was dropped before it was awaited or signaled, so nothing was sent"
+                    "operation dropped before it was awaited or signaled: nothing was sent"
                 ),
                 Err(error) => tracing::warn!(
                     %error,
-                    "an operation that could not be made was dropped before it was awaited or signaled"
+                    "invalid operation dropped before it was awaited or signaled"
                 ),
             }
         }
@@ -169,7 +174,7 @@ impl<C: Caller, T, E> fmt::Debug for Operation<C, T, E> {
     }
 }
 
-/// An operation whose timer has a name: it can only be sent one-way, at a time.
+/// An operation with a timer id. It can only be sent as a scheduled signal.
 #[must_use = "an operation does nothing until it is signaled"]
 #[derive(Debug)]
 pub struct NamedTimer<C: Caller, T, E = NoError> {
@@ -178,13 +183,13 @@ pub struct NamedTimer<C: Caller, T, E = NoError> {
 }
 
 impl<C: Caller, T, E> NamedTimer<C, T, E> {
-    /// As [`Operation::signal_at`]. A timer of the same name that still waits at the entity is replaced.
+    /// Like [`Operation::signal_at`]. Replaces a pending timer of the entity that has the same id.
     pub fn signal_at(mut self, time: SystemTime) -> C::Scheduled {
         self.operation
             .schedule(When::At(Timestamp::from(time)), Some(self.timer_id))
     }
 
-    /// As [`Operation::signal_after`]. A timer of the same name that still waits at the entity is replaced.
+    /// Like [`Operation::signal_after`]. Replaces a pending timer of the entity that has the same id.
     pub fn signal_after(mut self, duration: Duration) -> C::Scheduled {
         self.operation.schedule(When::After(duration), Some(self.timer_id))
     }

@@ -1,4 +1,4 @@
-//! What an operation may return as its error.
+//! Errors that operations return.
 
 use std::fmt;
 
@@ -9,25 +9,26 @@ use crate::error::{Error, ErrorKind};
 use crate::failure::{Failure, record_of};
 use crate::json;
 
-/// What an operation may return as its error: a `std::error::Error` that serde writes and reads, or a [`Failure`].
+/// The error type of an operation, an activity or an orchestration: a `std::error::Error` that implements `Serialize`
+/// and `Deserialize`, or a [`Failure`].
 ///
-/// It is stored as a [`Failure`] whose details hold it as JSON, and comes back to a caller with its type.
+/// It is stored as a [`Failure`] whose details contain it as JSON. A caller receives it with its own type.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be the error of an operation",
-    label = "the error is stored and sent, and this type is not a `std::error::Error` with `Serialize` and `Deserialize`",
-    note = "derive `thiserror::Error`, `Serialize` and `Deserialize` for an error type of your own",
-    note = "or return `Result<_, Failure>` in the place of `String`, `anyhow::Error` or `Box<dyn Error>`: `?` turns every error into a `Failure`, and `Failure::message(text)` makes one from text"
+    message = "`{Self}` cannot be used as an error type",
+    label = "errors are stored and sent, so the type must implement `std::error::Error`, `Serialize` and `Deserialize`",
+    note = "derive `thiserror::Error`, `Serialize` and `Deserialize` for your own error type",
+    note = "or return `Result<_, Failure>` instead of `String`, `anyhow::Error` or `Box<dyn Error>`: `?` converts every error to a `Failure`, and `Failure::message(text)` creates one from text"
 )]
 pub trait OperationError: Sized + fmt::Debug + fmt::Display + Send + 'static {
     #[doc(hidden)]
     fn to_failure(&self) -> Failure;
 
     /// # Errors
-    /// An error that names what was stored, if it does not decode into this type any more.
+    /// Returns an error that names the stored error if it no longer decodes into this type.
     #[doc(hidden)]
     fn from_failure(failure: Failure) -> Result<Self, Error>;
 
-    /// What the runtime met, in a type that takes any error.
+    /// Converts an error of the runtime, if the type can hold any error.
     #[doc(hidden)]
     fn of_runtime(_error: &Error) -> Option<Self> {
         None
@@ -41,14 +42,14 @@ pub trait OperationError: Sized + fmt::Debug + fmt::Display + Send + 'static {
 impl<E: std::error::Error + Serialize + DeserializeOwned + Send + 'static> OperationError for E {
     fn to_failure(&self) -> Failure {
         let mut failure = Failure::describe(self, std::any::type_name::<E>());
-        // An error that does not serialize still tells its text; only its type is lost to the caller.
+        // An error that does not serialize keeps its text. Only its type is lost to the caller.
         let mut details = Vec::new();
         match json::write(self, &mut details) {
             Ok(()) => failure.details = String::from_utf8(details).ok(),
             Err(reason) => tracing::warn!(
                 error_type = failure.error_type,
                 %reason,
-                "an error is stored without its details, so that its caller gets its text alone"
+                "an error was stored without its details; its caller receives only its text"
             ),
         }
         failure
@@ -66,8 +67,8 @@ impl<E: std::error::Error + Serialize + DeserializeOwned + Send + 'static> Opera
         match &failure.details {
             Some(details) => serde_json::from_str(details).map_err(|reason| refused(&reason).with_source(reason)),
             None => Err(refused(
-                &"it was stored without details; either the operation returned a plain `Failure`, or its error could not be \
-                  serialized and read again, and the hub's log says why",
+                &"it was stored without details; either the operation returned a plain `Failure`, or its error could not \
+                  be serialized and deserialized, and the log of the hub contains the reason",
             )),
         }
     }
@@ -97,7 +98,7 @@ impl OperationError for Failure {
 
 impl<E: std::error::Error + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
-        // `?` on a call hands over what was returned there: it goes on whole, with its type and details.
+        // `?` on a call passes on the error that the call returned, complete with its type and details.
         record_of(&error).unwrap_or_else(|| Self::describe(&error, std::any::type_name::<E>()))
     }
 }

@@ -1,4 +1,4 @@
-//! The operations of an entity type, as `#[operations]` lays them out.
+//! The operations of an entity type, as implemented by `#[operations]`.
 
 use std::fmt;
 use std::future::Future;
@@ -13,32 +13,34 @@ use crate::resource::ResourceNeed;
 
 /// The operations of an entity type. Implemented by `#[operations]` on the impl of the type.
 ///
-/// Every `pub fn` with `&self` or `&mut self` is an operation. `&self` reads the committed state, `&mut self` changes it,
-/// and an `async fn` runs outside the turn, on a copy of the state, and may do I/O. Methods that are not plainly `pub` are
-/// helpers. All stay ordinary methods, for tests: [`EntityContext::for_test`] and [`ReadContext::for_test`] make the context
-/// that some of them take.
+/// Every `pub fn` with `&self` or `&mut self` is an operation. One with `&self` reads the committed state, and one with
+/// `&mut self` changes it. An `async fn` runs outside the turn, on a copy of the state, and may perform I/O. Methods
+/// that are not plainly `pub` are helpers. All of them remain ordinary methods, which tests can call.
+/// [`EntityContext::for_test`] and [`ReadContext::for_test`] create the context that some of them take.
 ///
-/// Arguments are values or `&T` (`&str`, `&[T]`) and are stored by name. On a parameter `#[serde(default)]`,
-/// `#[serde(default = "path")]`, `#[serde(rename = "...")]` and `#[serde(alias = "...")]` let a later version add or rename
-/// one. A `&mut EntityContext` parameter is the context, a `&ReadContext` that of a read-only operation. Parameters
-/// [`Resource<T>`](crate::Resource) of an `async` operation are given by the hub, and not by the caller.
+/// Arguments are values or references (`&T`, `&str`, `&[T]`) and are stored by name. The parameter attributes
+/// `#[serde(default)]`, `#[serde(default = "path")]`, `#[serde(rename = "...")]` and `#[serde(alias = "...")]` let a
+/// later version add or rename an argument. A `&mut EntityContext` parameter is the context. In a read-only operation,
+/// it is `&ReadContext`. Parameters of type [`Resource<T>`](crate::Resource) of an `async` operation are provided by
+/// the hub, not by the caller.
 ///
-/// The macro adds a method for each operation to the reference, `AccountRef` for `Account`, which `#[derive(Entity)]` makes
-/// beside the struct; where the impl stands in another module, the reference has to be imported there as well. Each method
-/// returns an [`Operation`](crate::entity::Operation). A type has one impl with `#[operations]`; others hold further helpers.
+/// The macro adds a method for each operation to the reference type, which `#[derive(Entity)]` generates beside the
+/// struct: `AccountRef` for `Account`. If the impl is in another module, import the reference type there. Each method
+/// returns an [`Operation`](crate::entity::Operation). A type has one impl with `#[operations]`. Other impls hold
+/// further helpers.
 ///
-/// `#[operation(name = "...")]` sets the stored name of an operation, which is the method's name otherwise.
+/// `#[operation(name = "...")]` sets the stored name of an operation. Defaults to the name of the method.
 #[diagnostic::on_unimplemented(
     message = "the entity `{Self}` has no operations",
     label = "no `#[operations]` for this type",
-    note = "write `#[operations]` on the `impl {Self}` whose `pub fn`s are its operations"
+    note = "add `#[operations]` to the `impl {Self}` whose `pub fn`s are its operations"
 )]
 pub trait Operations: Sized + 'static {
     /// The stored names.
     #[doc(hidden)]
     const NAMES: &'static [&'static str];
 
-    /// What the hub has to be given, with the stored name of the operation that needs it.
+    /// The required resources, each with the stored name of the operation that needs it.
     #[doc(hidden)]
     const RESOURCES: &'static [(&'static str, ResourceNeed)] = &[];
 
@@ -46,11 +48,11 @@ pub trait Operations: Sized + 'static {
     #[doc(hidden)]
     fn find(operation: &str) -> Option<OperationSpec>;
 
-    /// The stored names of an operation's parameters, in their order.
+    /// Returns the stored names of an operation's parameters, in order.
     #[doc(hidden)]
     fn parameters(operation: usize) -> &'static [&'static str];
 
-    /// Whether stored arguments decode into an operation's parameters; the answer in `Ok` means nothing.
+    /// Checks that stored arguments decode into an operation's parameters. The value in `Ok` has no meaning.
     #[doc(hidden)]
     fn check(operation: usize, arguments: &[u8]) -> OperationOutcome;
 
@@ -62,7 +64,7 @@ pub trait Operations: Sized + 'static {
     #[doc(hidden)]
     fn write(&mut self, operation: usize, arguments: &[u8], turn: Turn<'_>) -> OperationOutcome;
 
-    /// Makes the future of an `async` operation. It owns the state, which is a copy.
+    /// Creates the future of an `async` operation. It owns the state, which is a copy.
     #[doc(hidden)]
     fn start(self, operation: usize, arguments: Vec<u8>, context: EntityContext) -> Running;
 }
@@ -75,7 +77,7 @@ pub struct ReadTurn<'a> {
 }
 
 impl ReadTurn<'_> {
-    /// Makes the context for an operation that takes it.
+    /// Creates the context of an operation that takes it.
     pub fn context(self) -> ReadContext {
         ReadContext::new(self.scope.clone())
     }
@@ -90,7 +92,7 @@ pub struct Turn<'a> {
 }
 
 impl Turn<'_> {
-    /// Runs an operation that takes the context. After a panic in it the outbox is empty, as the roll-back wants it.
+    /// Runs an operation that takes the context. After a panic, the outbox is empty, as the rollback requires.
     pub fn with_context<R>(self, operation: impl FnOnce(&mut EntityContext) -> R) -> R {
         let mut context = EntityContext::new(self.scope.clone(), std::mem::take(self.outbox));
         let returned = operation(&mut context);
@@ -104,7 +106,7 @@ impl Turn<'_> {
 pub struct Running(pub(crate) AsyncOperation);
 
 impl Running {
-    /// Takes the future of the operation.
+    /// Wraps the future of the operation.
     pub fn new(operation: impl Future<Output = Finished> + Send + 'static) -> Self {
         Self(Box::pin(async move { operation.await.0 }))
     }
@@ -116,12 +118,12 @@ impl fmt::Debug for Running {
     }
 }
 
-/// What an `async` operation leaves.
+/// A finished `async` operation.
 #[doc(hidden)]
 pub struct Finished(AsyncFinished);
 
 impl Finished {
-    /// Takes the changed copy, the context with what was sent, and the outcome.
+    /// Combines the changed copy of the state, the context with the sent messages, and the outcome.
     pub fn new<E: Entity + Operations>(state: E, context: EntityContext, outcome: OperationOutcome) -> Self {
         Self(AsyncFinished {
             object: Box::new(TypedObject::new(state)),
@@ -137,10 +139,10 @@ impl fmt::Debug for Finished {
     }
 }
 
-/// What stands in the table for an index that is not in it.
+/// Panics for an index that is not in the table.
 #[doc(hidden)]
 #[cold]
 #[track_caller]
 pub fn not_in_table(operation: usize) -> ! {
-    panic!("operation {operation} is not in this table of operations; it is looked up by its name first")
+    panic!("operation {operation} is not in this table of operations; look it up by its name first")
 }

@@ -1,4 +1,4 @@
-//! Reading the state of an entity from outside.
+//! Reads of an entity's state by a client.
 
 use std::fmt;
 use std::future::Future;
@@ -10,11 +10,11 @@ use crate::entity::caller::ClientCaller;
 use crate::entity::kind::Entity;
 use crate::error::{Error, ErrorKind, Result};
 
-/// The committed state of an entity, when it is there: what [`EntityRef::state`](crate::EntityRef::state) gives back.
+/// A future of the committed state of an entity, returned by [`EntityRef::state`](crate::EntityRef::state).
 ///
 /// Resolves to `None` if the entity has no state. Fails with [`ErrorKind::Serialization`] if the stored state does not
-/// decode into today's type, and with what the hub met.
-#[must_use = "a state is read when this is awaited"]
+/// decode into the current type, or with any error that closes or poisons the hub.
+#[must_use = "the state is read only when this is awaited"]
 pub struct ReadState<C: ClientCaller, E> {
     state: C::State,
     entity: PhantomData<fn() -> E>,

@@ -1,4 +1,4 @@
-//! A reference to one entity.
+//! References to entities.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,9 +16,9 @@ use crate::id::EntityId;
 /// The name of the built-in operation that removes the state of an entity.
 pub(crate) const DELETE: &str = "delete";
 
-/// Makes the reference to the entity of type `E` with this key, in the hands of `caller`.
+/// Creates a reference to the entity of type `E` with this key, held by `caller`.
 ///
-/// A key that breaks the rules for ids is told where the reference is used.
+/// A key that violates the rules for ids is reported when the reference is used.
 pub(crate) fn reference<E: Entity, C: Caller>(caller: C, key: impl Key) -> E::Ref<C> {
     E::Ref::<C>::wrap(Reference {
         target: EntityId::with_key(E::NAME, |text| key.write_key(text)),
@@ -26,7 +26,7 @@ pub(crate) fn reference<E: Entity, C: Caller>(caller: C, key: impl Key) -> E::Re
     })
 }
 
-/// What a generated reference such as `AccountRef` holds.
+/// The content of a generated reference such as `AccountRef`.
 #[doc(hidden)]
 #[derive(Clone)]
 pub struct Reference<C> {
@@ -44,14 +44,14 @@ impl<C> fmt::Debug for Reference<C> {
 }
 
 impl<C> Reference<C> {
-    /// The id of the entity, or why the key makes none.
+    /// Returns the id of the entity, or an error if the key is invalid.
     pub(crate) fn target(&self) -> Result<EntityId> {
         self.target.clone()
     }
 }
 
 impl<C: Caller> Reference<C> {
-    /// Makes an operation of this entity. The arguments are a JSON object, or nothing.
+    /// Creates an operation of this entity. The arguments are a JSON object or empty.
     #[track_caller]
     pub fn operation<T, E>(
         &self,
@@ -78,44 +78,44 @@ impl<C: Caller> Reference<C> {
     }
 }
 
-/// What a generated reference such as `AccountRef` is made of. Implemented by `#[derive(Entity)]`.
+/// The conversions of a generated reference such as `AccountRef`. Implemented by `#[derive(Entity)]`.
 ///
-/// It stands apart from [`EntityRef`] so that its functions do not appear among the operations.
+/// It is separate from [`EntityRef`] so that its functions do not appear among the operations.
 #[doc(hidden)]
 pub trait ReferenceCode: Sized {
     /// The type of the entity.
     type Entity;
-    /// Who holds the reference.
+    /// The holder of the reference.
     type Caller: Caller;
 
-    /// Makes the generated reference.
+    /// Creates the generated reference.
     fn wrap(reference: Reference<Self::Caller>) -> Self;
 
-    /// What it holds.
+    /// Returns the content of the reference.
     fn reference(&self) -> &Reference<Self::Caller>;
 }
 
-/// What every reference to an entity can do, whatever its operations are.
+/// Methods of every reference to an entity.
 ///
-/// An operation of the entity's own that is named `delete` wins over the built-in one.
+/// If the entity has an operation named `delete`, that operation replaces the built-in one.
 pub trait EntityRef: ReferenceCode {
-    /// The id of the entity.
+    /// Returns the id of the entity.
     ///
     /// # Errors
-    /// [`InvalidId`](crate::ErrorKind::InvalidId) if the key breaks the rules for ids.
+    /// Returns an error of kind [`InvalidId`](crate::ErrorKind::InvalidId) if the key violates the rules for ids.
     fn id(&self) -> Result<&EntityId> {
         self.reference().target.as_ref().map_err(Clone::clone)
     }
 
-    /// The key of the entity.
+    /// Returns the key of the entity.
     ///
     /// # Errors
-    /// [`InvalidId`](crate::ErrorKind::InvalidId) if the key breaks the rules for ids.
+    /// Returns an error of kind [`InvalidId`](crate::ErrorKind::InvalidId) if the key violates the rules for ids.
     fn key(&self) -> Result<&str> {
         self.id().map(EntityId::key)
     }
 
-    /// Reads the committed state; `None` if the entity has none.
+    /// Reads the committed state. Resolves to `None` if the entity has no state.
     fn state(&self) -> ReadState<Self::Caller, Self::Entity>
     where
         Self::Caller: ClientCaller,
@@ -125,13 +125,13 @@ pub trait EntityRef: ReferenceCode {
         ReadState::new(reference.caller.clone().read_state(reference.target.clone()))
     }
 
-    /// Removes the state. The entity begins anew when it is touched again.
+    /// Deletes the state. The next operation starts from the initial state.
     #[track_caller]
     fn delete(&self) -> Operation<Self::Caller, ()> {
         self.reference().operation(DELETE, &[], Ok(Vec::new()))
     }
 
-    /// Cancels the scheduled signal with this timer id, if it has not fired.
+    /// Cancels the scheduled signal with this timer id, unless it has fired.
     #[track_caller]
     fn cancel_signal(&self, timer_id: impl Into<String>) -> <Self::Caller as Caller>::Canceled {
         let reference = self.reference();

@@ -1,40 +1,40 @@
-//! The state of an entity: how it begins, is stored, and is remembered before an operation.
+//! The state of an entity: creation, storage, and restore points.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::json;
 
-/// What `#[derive(Entity)]` knows of a state.
+/// The functions that `#[derive(Entity)]` generates for a state.
 ///
-/// It stands apart from [`Entity`](crate::Entity) so that its functions do not appear among the user's own methods.
+/// It is separate from [`Entity`](crate::Entity) so that its functions do not appear among the user's own methods.
 #[doc(hidden)]
 pub trait StateCode: Sized {
-    /// Makes the first state of the entity with this key.
+    /// Creates the initial state of the entity with this key.
     fn first(key: &str) -> Self;
 
-    /// Clones the state into `saved`; `false` if the type is not `Clone`.
+    /// Clones the state into `saved`. Returns `false` if the type is not `Clone`.
     fn clone_to(&self, saved: &mut Option<Self>) -> bool;
 }
 
-/// What can be the state of an entity: anything that serde writes and reads and that may move between threads.
+/// A type that can be the state of an entity: one that implements `Serialize`, `Deserialize` and `Send`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the state of an entity",
-    label = "the state is stored, and this type does not serialise and deserialise or cannot move between threads",
-    note = "derive `Serialize` and `Deserialize` for it, and keep out of it what is not `Send`"
+    label = "the state is stored, so its type must implement `Serialize`, `Deserialize` and `Send`",
+    note = "derive `Serialize` and `Deserialize` for it, and remove fields that are not `Send`"
 )]
 #[doc(hidden)]
 pub trait State: Sized + Send + 'static {
     /// Appends the state as JSON.
     ///
     /// # Errors
-    /// The encoder's error.
+    /// Returns the error of the serializer.
     fn to_json(&self, json: &mut Vec<u8>) -> serde_json::Result<()>;
 
-    /// Reads a state.
+    /// Deserializes a state.
     ///
     /// # Errors
-    /// The decoder's error.
+    /// Returns the error of the deserializer.
     fn from_json(json: &[u8]) -> serde_json::Result<Self>;
 }
 
@@ -49,15 +49,15 @@ impl<S: Serialize + DeserializeOwned + Send + 'static> State for S {
     }
 }
 
-/// What begins by itself.
+/// A type with an initial state.
 #[diagnostic::on_unimplemented(
-    message = "the entity `{Self}` has no first state",
-    label = "an entity is made when it is touched for the first time",
-    note = "derive `Default` for it, or name a `fn(&str) -> {Self}`, which gets the key, with `#[entity(init = path)]`"
+    message = "the entity `{Self}` has no initial state",
+    label = "the state of an entity is created at its first access",
+    note = "derive `Default` for it, or name a `fn(&str) -> {Self}`, which receives the key, with `#[entity(init = path)]`"
 )]
 #[doc(hidden)]
 pub trait FirstState: Sized {
-    /// Makes the first state.
+    /// Creates the initial state.
     fn first() -> Self;
 }
 
@@ -70,14 +70,15 @@ impl<S: Default> FirstState for S {
 
 /// Clones a state whose type is `Clone`.
 ///
-/// `#[derive(Entity)]` writes `Cloner(self).__abide_clone_to(saved)`. The inherent method wins where it applies; for any other
-/// type method lookup goes on to [`NotClone`]. That works because the type is concrete where the derive stands.
+/// `#[derive(Entity)]` writes `Cloner(self).__abide_clone_to(saved)`. The inherent method takes precedence where it
+/// applies. For any other type, method lookup continues with [`NotClone`]. This works because the type is concrete at
+/// the derive.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Cloner<'a, S>(pub &'a S);
 
 impl<S: Clone> Cloner<'_, S> {
-    /// Clones into `saved`, reusing what is there.
+    /// Clones into `saved`, reusing its allocations.
     pub fn __abide_clone_to(&self, saved: &mut Option<S>) -> bool {
         match saved {
             Some(saved) => saved.clone_from(self.0),
@@ -87,10 +88,10 @@ impl<S: Clone> Cloner<'_, S> {
     }
 }
 
-/// What [`Cloner`] falls back to.
+/// The fallback of [`Cloner`] for types that are not `Clone`.
 #[doc(hidden)]
 pub trait NotClone<S> {
-    /// Does nothing: the type is not `Clone`.
+    /// Does nothing and returns `false`: the type is not `Clone`.
     fn __abide_clone_to(&self, _saved: &mut Option<S>) -> bool {
         false
     }

@@ -5,9 +5,13 @@ use std::fmt::Write;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::Response;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use serde::Serialize;
 
-use crate::client::Unreadable;
+use crate::client::{self, Unreadable};
 use crate::http::error::Problem;
+use crate::http::query::Query;
+use crate::http::room;
+use crate::http::state::Api;
 
 /// The header that a page gives and the request for the next one sends.
 const CONTINUATION: HeaderName = HeaderName::from_static("x-ms-continuation-token");
@@ -28,6 +32,24 @@ pub(super) enum List {
     DeadLetters,
     Quarantine,
     Schedules,
+}
+
+/// Answers with one page of `list`, each item as a document of the type `D`.
+pub(super) async fn respond<T, D: From<T> + Serialize>(
+    api: &Api,
+    kind: List,
+    list: client::List<T>,
+    query: &Query,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let list = list
+        .page_size(query.top()?.unwrap_or(DEFAULT))
+        .cursor(kind.after(headers)?);
+    let share = api.room.take(room::PAGE).await?;
+    let page = list.page().await?;
+    let documents: Vec<D> = page.items.into_iter().map(D::from).collect();
+    let response = share.answer(&documents)?;
+    Ok(kind.answer(page.next.as_deref(), &page.unreadable, response))
 }
 
 impl List {

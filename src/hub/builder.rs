@@ -1,4 +1,4 @@
-//! How a hub is configured and opened.
+//! The configuration and opening of a hub.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -21,28 +21,28 @@ use crate::store::records::CommitRecord;
 use crate::store::{Model, Store};
 use crate::time::{Clock, SMALL_STEP};
 
-/// How many bytes of log an open after a kill may have to read, if nothing is said.
+/// The default for the bytes of log that an open after a kill may have to read.
 pub(crate) const WAL_LIMIT: u64 = 64 << 20;
 
-/// The store's part of the memory budget. The rest is the entities'.
+/// Returns the store's share of the memory budget. The rest is for instances.
 #[cfg(feature = "rocksdb")]
 pub(crate) fn memory_of_store(memory_budget: usize) -> usize {
     memory_budget - memory_of_instances(memory_budget)
 }
 
-/// The share of the budget that is not the store's. Measured with 256 MiB: an eighth of it holds fewer than 100 000 small
-/// entities, so that signals spread over so many read them again and again.
+/// Returns the share of the budget that is not the store's. Measured with 256 MiB: an eighth of it holds fewer than
+/// 100,000 small entities, so signals spread over this many entities read them repeatedly.
 fn memory_of_instances(memory_budget: usize) -> usize {
     memory_budget / 2
 }
 
-/// How a hub is configured. Made by [`Hub::builder`] and [`Hub::in_memory`].
+/// A builder that configures and opens a hub. Created by [`Hub::builder`] and [`Hub::in_memory`].
 #[must_use = "a hub is opened by `.open().await`"]
 #[derive(Debug)]
 pub struct HubBuilder {
     place: Place,
     registry: Registry,
-    /// The first thing that cannot work; told when the hub is opened.
+    /// The first configuration error, which is returned when the hub is opened.
     error: Option<Error>,
     limits: Limits,
     memory_budget: usize,
@@ -90,14 +90,14 @@ impl HubBuilder {
             restore: false,
             accept_loss: false,
         };
-        // Every hub knows its own schedules.
+        // Schedules are entities that every hub needs.
         let builder = builder.entity::<ScheduleEntity>();
         #[cfg(feature = "http-client")]
         let builder = builder.activity::<crate::http_client::http_exchange>();
         builder
     }
 
-    /// Registers an entity type. Two types with one name are an error when the hub is opened.
+    /// Registers an entity type. Opening the hub fails if two types have the same name.
     pub fn entity<E: Entity + Operations>(mut self) -> Self {
         if let Err(error) = self.registry.add_entity(entity_code::<E>()) {
             self.error.get_or_insert(error);
@@ -105,8 +105,8 @@ impl HubBuilder {
         self
     }
 
-    /// Registers an orchestration. Of several versions of one name the last that is registered is the newest; two of one
-    /// name and version are an error when the hub is opened.
+    /// Registers an orchestration. If several versions of one name are registered, the last one is the newest. Opening
+    /// the hub fails if two orchestrations have the same name and version.
     pub fn orchestration<O: Orchestration>(mut self) -> Self {
         if let Err(error) = self.registry.add_orchestration(orchestration_code::<O>()) {
             self.error.get_or_insert(error);
@@ -114,8 +114,8 @@ impl HubBuilder {
         self
     }
 
-    /// Registers an activity. Two activities with one name are an error when the hub is opened. What was asked for and is
-    /// not registered waits, until a build that knows it opens the hub.
+    /// Registers an activity. Opening the hub fails if two activities have the same name. Calls of an unregistered
+    /// activity wait until a build that registers it opens the hub.
     pub fn activity<A: Activity>(mut self) -> Self {
         if let Err(error) = self.registry.add_activity(activity_code::<A>()) {
             self.error.get_or_insert(error);
@@ -123,12 +123,12 @@ impl HubBuilder {
         self
     }
 
-    /// Gives the hub something that its activities and `async` operations share: a connection pool, an HTTP client, a
-    /// configuration. They ask for it by its type, as a parameter [`Resource<T>`](crate::Resource) or with `ctx.resource`.
-    /// It is dropped with the hub.
+    /// Adds a value that activities and `async` operations share, such as a connection pool, an HTTP client or a
+    /// configuration. They access it by its type, as a parameter [`Resource<T>`](crate::Resource) or with
+    /// `ctx.resource`. The value is dropped with the hub.
     ///
-    /// Opening the hub fails with [`ErrorKind::Configuration`] if two resources have the same type, or if one that a parameter
-    /// takes is missing.
+    /// Opening the hub fails with [`ErrorKind::Configuration`] if two resources have the same type, or if a resource
+    /// required by a parameter is missing.
     ///
     /// ```
     /// use abide::prelude::*;
@@ -156,130 +156,136 @@ impl HubBuilder {
         self
     }
 
-    /// The most activities that run at one time in the hub; 256 if nothing is said. More wait in their order, and an
-    /// activity may have a lower limit of its own. Blocking ones count, and also need a thread of tokio's, of which there
-    /// are 512 if nothing else is said.
+    /// Maximum number of activities running concurrently in the hub (default: 256). Further activities wait in order.
+    /// An activity may have a lower limit of its own.
+    ///
+    /// Blocking activities count as well. They also need a blocking thread of tokio, which has 512 by default.
     pub fn activity_limit(mut self, at_once: usize) -> Self {
         self.limits.activities = at_once;
         self
     }
 
-    /// In how many crashes one activity may have been running before it fails as
-    /// [`Poisonous`](crate::ErrorKind::Poisonous); 5 if nothing is said, and 1 at least. Where processes are killed in the
-    /// course of things, as on machines that may be taken away, long activities need more.
+    /// Number of crashes during which an activity may have been running before it fails as
+    /// [`Poisonous`](crate::ErrorKind::Poisonous) (default: 5, at least 1). Long activities need more where processes
+    /// are killed regularly, such as on preemptible machines.
     pub fn activity_crash_limit(mut self, crashes: usize) -> Self {
         self.limits.crashes = crashes.max(1);
         self
     }
 
-    /// Which code may run an orchestration that was started with a version which is not registered any more. If nothing is
-    /// said, none: it waits, visibly.
+    /// Selects the code that may run an orchestration whose version is no longer registered. Defaults to
+    /// [`VersionPolicy::Strict`]: the orchestration waits and is listed as stopped.
     pub fn version_policy(mut self, version_policy: VersionPolicy) -> Self {
         self.registry.version_policy = version_policy;
         self
     }
 
-    /// Whether every turn of an orchestration replays its whole history, so that code which is not deterministic shows at
-    /// once. It costs time with the square of a history's length. If nothing is said, a hub [in memory](Hub::in_memory),
-    /// which is one for tests, does so, and one in a directory does not.
+    /// Sets whether every turn of an orchestration replays its whole history, so that code that is not deterministic is
+    /// detected at once. The cost grows with the square of the length of the history. Enabled by default for a hub [in
+    /// memory](Hub::in_memory), which is for tests, and disabled for a hub in a directory.
     pub fn strict_replay(mut self, strict: bool) -> Self {
         self.limits.strict_replay = strict;
         self
     }
 
-    /// The longest history of one execution of an orchestration, in events and in bytes; 50 000 and 50 MiB if nothing is
-    /// said. One that has reached it is stopped, visibly. A fifth of the events is warned of in the log.
+    /// Maximum length of the history of one execution of an orchestration, in events and in bytes (default: 50,000
+    /// events and 50 MiB). An orchestration that reaches the limit is stopped, and listed as such. A warning is logged
+    /// at a fifth of the events.
     pub fn history_limit(mut self, events: u64, bytes: u64) -> Self {
         (self.limits.history_events, self.limits.history_bytes) = (events, bytes);
         self
     }
 
-    /// Maximum memory for what grows with the data, in bytes: block cache, rows that RocksDB does not have yet, the entities
-    /// and orchestrations that are kept between their turns, and messages that wait (default: 256 MiB). An entity is counted by
-    /// the JSON of its state, and a live orchestration by its future, its input, what it has not read, and up to 256 KiB of its
-    /// history; what else its variables keep on the heap cannot be seen.
+    /// Maximum memory for data, in bytes (default: 256 MiB). It covers the block cache, rows that RocksDB does not have
+    /// yet, entities and orchestrations kept between their turns, and waiting messages.
+    ///
+    /// An entity counts with the JSON of its state. A live orchestration counts with its future, its input, its unread
+    /// messages, and up to 256 KiB of its history. Other heap memory of its variables is not counted.
     pub fn memory_budget(mut self, bytes: usize) -> Self {
         self.memory_budget = bytes;
         self
     }
 
-    /// How many bytes of log an open after a kill may have to read, about, and at least 128 KiB. 64 MiB if nothing is said.
+    /// Approximate number of bytes of log that an open after a kill may have to read (default: 64 MiB, at least 128
+    /// KiB).
     pub fn wal_limit(mut self, bytes: u64) -> Self {
         self.wal_limit = bytes;
         self
     }
 
-    /// How many partitions a new hub has, 1 to 4096; 64 if nothing is said. An existing hub keeps its own number.
+    /// Number of partitions of a new hub, between 1 and 4096 (default: 64). An existing hub keeps its number.
     pub fn partitions(mut self, partitions: u16) -> Self {
         self.partitions = partitions;
         self
     }
 
-    /// How many threads execute operations. A quarter of the cores if nothing is said, at least one.
+    /// Number of threads that execute operations. Defaults to a quarter of the cores, between 1 and 8.
     pub fn executors(mut self, threads: usize) -> Self {
         self.executors = threads;
         self
     }
 
-    /// Maximum number of messages of clients that are taken in and neither settled nor stored (default: 16 384). More
-    /// messages wait, or fail with [`ErrorKind::Overloaded`] if they were sent by a `try_` form.
+    /// Maximum number of messages from clients that the hub has accepted but neither settled nor stored (default:
+    /// 16,384). Further messages wait for room. With `refuse_when_full`, they fail with [`ErrorKind::Overloaded`]
+    /// instead.
     ///
-    /// Each executor has an equal share, so that one that hangs takes no room from the others. A message that has to wait for
-    /// its instance is stored, and counts in [`queue_limit`](Self::queue_limit) from then on. A client that gives up takes no
-    /// room.
+    /// Each executor has an equal share, so that a hanging executor takes no room from the others. A message that has
+    /// to wait for its instance is stored, and then counts toward [`queue_limit`](Self::queue_limit). A client that
+    /// gives up takes no room.
     pub fn in_flight_limit(mut self, messages: usize) -> Self {
         self.in_flight = messages;
         self
     }
 
-    /// Maximum number of messages that wait for one entity that is busy or quarantined, or for one orchestration that is
-    /// suspended or stopped, before clients have to wait or get an error (default: 10 000). Messages between instances have no
-    /// such limit.
+    /// Maximum number of messages from clients that wait for one instance (default: 10,000). The instance is a busy or
+    /// quarantined entity, or a suspended or stopped orchestration. Beyond the limit, clients wait or receive an error.
+    /// Messages between instances have no such limit.
     pub fn queue_limit(mut self, messages: usize) -> Self {
         self.limits.queue = messages;
         self
     }
 
-    /// The largest payload of one message in bytes; 2 MiB if nothing is said.
+    /// Maximum size of the payload of one message in bytes (default: 2 MiB).
     pub fn payload_limit(mut self, bytes: usize) -> Self {
         self.limits.payload_bytes = bytes;
         self
     }
 
-    /// The largest state of one entity in bytes; 2 MiB if nothing is said.
+    /// Maximum size of the state of one entity in bytes (default: 2 MiB).
     pub fn state_limit(mut self, bytes: usize) -> Self {
         self.limits.state_bytes = bytes;
         self
     }
 
-    /// The most messages that one operation may send; 10 000 if nothing is said.
+    /// Maximum number of messages that one operation may send (default: 10,000).
     pub fn action_limit(mut self, messages: usize) -> Self {
         self.limits.actions = messages;
         self
     }
 
-    /// Maximum time that an `async` operation may run (default: five minutes). After it the operation is dropped at its next
-    /// await, and fails. One that blocks its thread fails a second later. The next operation of its entity begins when it is
-    /// gone.
+    /// Maximum duration of an `async` operation (default: five minutes). After this time, the operation is dropped at
+    /// its next await and fails. One that blocks its thread fails a second later. The next operation of the entity
+    /// begins once the old one is gone.
     pub fn operation_timeout(mut self, timeout: Duration) -> Self {
         self.limits.async_timeout = timeout;
         self
     }
 
-    /// The time for which a request id is remembered, counted from its first use (default: one day). A partition with more
-    /// than 100 000 ids forgets the oldest before, but none that is younger than a minute.
+    /// The time for which a request id is remembered, counted from its first use (default: one day). A partition with
+    /// more than 100,000 ids forgets the oldest earlier, but none that is younger than a minute.
     pub fn request_retention(mut self, retention: Duration) -> Self {
         self.limits.request_retention = retention;
         self
     }
 
-    /// The time for which a dead letter is kept (default: 30 days). A partition with more than 1 000 drops some before.
+    /// The time for which a dead letter is kept (default: 30 days). A partition with more than 1,000 dead letters drops
+    /// some earlier.
     pub fn dead_letter_retention(mut self, retention: Duration) -> Self {
         self.limits.dead_letter_retention = retention;
         self
     }
 
-    /// Purges orchestrations that ended long ago; if nothing is said, none is ever purged but by a client.
+    /// Purges orchestrations that ended long ago. By default, only clients purge orchestrations.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -293,36 +299,44 @@ impl HubBuilder {
         self
     }
 
-    /// Opens with this entity held: its messages wait and its code does not run until it is resumed. The way out of a
-    /// state whose operation kills the process.
+    /// Opens the hub with this entity held: its messages wait and its code does not run until it is released. Use it if
+    /// an operation on the entity's state kills the process.
     pub fn hold(mut self, id: impl Into<String>) -> Self {
         self.held.push(id.into());
         self
     }
 
-    /// Lets a copy that was made by [`Hub::checkpoint`] work. It begins a new incarnation, so that a backup that is
-    /// opened to look at it does not act in the original's name.
+    /// Restores a copy made by [`Hub::checkpoint`], so that it can be opened. A restored copy begins a new incarnation.
+    /// A backup that is only inspected therefore does not act in the name of the original.
     pub fn restore(mut self) -> Self {
         self.restore = true;
         self
     }
 
-    /// Opens although commits that were acknowledged are missing: the way out after the disk lost them.
+    /// Opens the hub although acknowledged commits are missing. Use it after the disk has lost them.
     pub fn accept_loss(mut self) -> Self {
         self.accept_loss = true;
         self
     }
 
-    /// Opens the hub. It has to be awaited inside a tokio runtime with time enabled, on which `async` operations run.
+    /// Opens the hub. This must be awaited inside a tokio runtime with time enabled, which then runs `async`
+    /// operations.
     ///
     /// # Errors
-    /// [`ErrorKind::Locked`] if another process has it, [`ErrorKind::Format`] if the directory is no hub or a newer
-    /// one's, [`ErrorKind::Corrupted`] if something acknowledged is missing, [`ErrorKind::Copy`] if it is a copy that
-    /// was not released by [`restore`](Self::restore), [`ErrorKind::Configuration`] if the builder cannot work, and
-    /// [`ErrorKind::Io`].
+    /// Returns an error of kind:
+    /// * [`ErrorKind::Locked`] if another process has the hub open,
+    /// * [`ErrorKind::Format`] if the directory is not a hub or has a newer format,
+    /// * [`ErrorKind::Corrupted`] if acknowledged data is missing,
+    /// * [`ErrorKind::Copy`] if the directory is a copy that was not released by [`restore`](Self::restore),
+    /// * [`ErrorKind::Configuration`] if the configuration is invalid,
+    /// * [`ErrorKind::Io`] if the operating system or the store fails.
     pub async fn open(mut self) -> Result<Hub> {
         let tokio = tokio::runtime::Handle::try_current().map_err(|error| {
-            Error::new(ErrorKind::Configuration, "a hub is opened inside a tokio runtime").with_source(error)
+            Error::new(
+                ErrorKind::Configuration,
+                "a hub can only be opened inside a tokio runtime",
+            )
+            .with_source(error)
         })?;
         self.check()?;
         let opening = tokio.clone();
@@ -332,7 +346,7 @@ impl HubBuilder {
         })?
     }
 
-    /// What is registered, and the limits, for who looks at a hub without opening it.
+    /// Returns the registrations and the limits, for an inspection.
     #[cfg(feature = "rocksdb")]
     pub(super) fn into_code(self) -> Result<(Registry, Limits)> {
         match self.error {
@@ -353,13 +367,13 @@ impl HubBuilder {
             ));
         }
         if !(1..=4096).contains(&self.partitions) {
-            return Err(configuration("a hub has 1 to 4096 partitions"));
+            return Err(configuration("`partitions` must be between 1 and 4096"));
         }
         if self.limits.activities == 0 {
-            return Err(configuration("a limit of no activities would let none begin"));
+            return Err(configuration("`activity_limit` must be at least 1"));
         }
         if self.in_flight == 0 || self.limits.queue == 0 {
-            return Err(configuration("a limit of no messages would let nothing in"));
+            return Err(configuration("`in_flight_limit` and `queue_limit` must be at least 1"));
         }
         Ok(())
     }
@@ -378,18 +392,18 @@ impl HubBuilder {
             hub,
         } = self.open_store()?;
         let clock = Clock::start(last.clock);
-        tell_of_clock(&clock);
+        warn_about_clock(&clock);
         let mut unregistered = names::unregistered(store.as_ref(), partitions, &self.registry)?;
         for name in &unregistered {
             tracing::warn!(
                 name,
-                "the store mentions an entity type that is not registered; its messages wait"
+                "the store contains an entity type that is not registered; its messages wait"
             );
         }
         for name in names::unregistered_orchestrations(store.as_ref(), partitions, &self.registry)? {
             tracing::warn!(
                 name,
-                "the store holds orchestrations of this name that are not registered; they wait"
+                "the store contains orchestrations of a name or version that is not registered; they wait"
             );
             unregistered.push(name);
         }
@@ -398,8 +412,8 @@ impl HubBuilder {
             hub,
             registry: self.registry,
             limits: Limits {
-                // What is not the store's: five eighths for entities, two for the code of orchestrations, and one for messages
-                // that wait.
+                // The memory that is not the store's: five eighths for entities, two for live orchestrations, and one
+                // for waiting messages.
                 cache_bytes: memory_of_instances(self.memory_budget) / 8 * 5,
                 live_bytes: memory_of_instances(self.memory_budget) / 4,
                 queue_bytes: memory_of_instances(self.memory_budget) / 8,
@@ -444,7 +458,7 @@ impl HubBuilder {
                     created = opened.created,
                     clean = opened.clean,
                     incarnation = opened.incarnation,
-                    "the store is open"
+                    "opened the store"
                 );
                 let partitions = opened.partitions;
                 Ok(OpenStore {
@@ -459,25 +473,25 @@ impl HubBuilder {
             }
             #[cfg(not(feature = "rocksdb"))]
             Place::Directory(_) => Err(configuration(
-                "a hub in a directory needs the feature `rocksdb`, which this build of abide has switched off",
+                "a hub in a directory needs the feature `rocksdb`, which is disabled in this build of abide",
             )),
         }
     }
 }
 
-/// A store that was opened, and what it says about the hub.
+/// An opened store, and what it contains about the hub.
 struct OpenStore {
     store: Arc<dyn Store>,
     last: CommitRecord,
     partitions: u16,
-    /// Whatever began in this batch or later was not running in a crash.
+    /// Work that began in this batch or later was not running in a crash.
     calm_since: u64,
-    /// The hub's id and incarnation, as one text.
+    /// The id and incarnation of the hub, as one text.
     hub: Arc<str>,
 }
 
-/// Logs what is odd about the clock. Otherwise it is noticed only when something is late, or gone.
-fn tell_of_clock(clock: &Clock) {
+/// Logs problems with the clock. Otherwise, they show only when something is late or gone.
+fn warn_about_clock(clock: &Clock) {
     let (now, behind, ahead) = (clock.now(), clock.behind(), clock.ahead());
     if behind > SMALL_STEP {
         tracing::warn!(
@@ -491,14 +505,14 @@ fn tell_of_clock(clock: &Clock) {
         tracing::warn!(
             %now,
             ?ahead,
-            "the clock is far ahead of what this hub has stored; nothing is deleted because of its age until the hub has been \
-             open for an hour. If the clock is wrong, shut the hub down and set it right"
+            "the clock is far ahead of the newest commit of this hub; nothing is deleted because of its age until the hub has been \
+             open for an hour. If the clock is wrong, shut the hub down and correct the clock"
         );
     }
 }
 
-/// Begins to purge what the retention names. The task ends by itself soon after the hub has closed.
-#[expect(clippy::disallowed_methods, reason = "the task of the retention is spawned here")]
+/// Starts to purge orchestrations according to the retention. The task ends by itself soon after the hub has closed.
+#[expect(clippy::disallowed_methods, reason = "the retention task is spawned here")]
 fn purge_by_age(tokio: &tokio::runtime::Handle, retention: Retention, client: Client) {
     if retention != Retention::default() {
         tokio.spawn(retention.keep(client));
@@ -515,7 +529,7 @@ fn wake_schedules(tokio: &tokio::runtime::Handle, client: Client, schedules: Vec
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "the id of a hub without a directory is drawn here"
+    reason = "the id of a hub without a directory is generated here"
 )]
 fn draw_hub_id() -> String {
     uuid::Uuid::new_v4().to_string()

@@ -1,4 +1,4 @@
-//! Checking a directory: whether everything in it can be read. It needs none of the types of the program that wrote it.
+//! The check that everything in a directory can be read. It needs none of the types of the program that wrote it.
 
 use std::fmt;
 use std::path::Path;
@@ -23,62 +23,62 @@ use crate::store::records::{
 use crate::store::{Inspected, PageBounds, ReadOnlyStore, Reader};
 use crate::time::Timestamp;
 
-/// How many problems are described; the others are only counted.
+/// Maximum number of problems that are described. Further problems are only counted.
 const PROBLEMS: usize = 1_000;
 
-/// What [`Inspection::check`] found.
+/// The report of [`Inspection::check`].
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct CheckReport {
-    /// The id of the hub; empty if the directory does not say.
+    /// The id of the hub. Empty if the directory does not contain it.
     pub hub: String,
-    /// 1 at the hub's creation, one more whenever a copy was released for work.
+    /// 1 at the creation of the hub, incremented each time a copy is restored.
     pub incarnation: u64,
-    /// Whether it is a copy made by a checkpoint that was not released for work.
+    /// `true` if the directory is a copy made by a checkpoint that has not been restored.
     pub copy: bool,
-    /// Over how many partitions instances are spread.
+    /// Number of partitions that the instances are spread over.
     pub partitions: u16,
-    /// The newest commit that is there.
+    /// The newest commit in the store.
     pub last_commit: u64,
-    /// How many records were looked at.
+    /// Number of records that were checked.
     pub records: u64,
-    /// How many they were of each kind, for those of which there are some.
+    /// Number of records of each kind. Kinds without records are left out.
     pub tables: Vec<CheckedTable>,
-    /// How many problems there are.
+    /// Number of problems.
     pub problem_count: u64,
-    /// The first thousand of them.
+    /// The first thousand problems.
     pub problems: Vec<CheckProblem>,
 }
 
-/// What was looked at of one kind of records.
+/// The checked records of one kind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct CheckedTable {
-    /// What the records are.
+    /// The kind of the records.
     pub table: &'static str,
-    /// How many were looked at.
+    /// Number of records that were checked.
     pub records: u64,
-    /// How many bytes they have, with their keys.
+    /// Size of the records with their keys, in bytes.
     pub bytes: u64,
 }
 
-/// Something in a directory that cannot be read, or that does not fit the rest.
+/// A record that cannot be read or does not fit the rest, or a problem of the directory as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct CheckProblem {
-    /// Of what kind the record is; nothing if it is about the directory as a whole.
+    /// The kind of the record. `None` if the problem concerns the directory as a whole.
     pub table: Option<&'static str>,
-    /// The entity or the orchestration that it belongs to, if it is one's.
+    /// The entity or orchestration that the record belongs to, if any.
     pub instance: Option<String>,
-    /// The key of the record as hexadecimal digits.
+    /// The key of the record in hexadecimal.
     pub key: Option<String>,
-    /// What is wrong with it.
+    /// The description of the problem.
     pub message: String,
 }
 
 impl CheckReport {
-    /// Whether everything can be read.
+    /// Returns `true` if everything can be read.
     pub fn is_good(&self) -> bool {
         self.problem_count == 0
     }
@@ -88,7 +88,7 @@ impl fmt::Display for CheckReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} records were checked, {} problems",
+            "checked {} records, found {} problems",
             self.records, self.problem_count
         )?;
         for problem in &self.problems {
@@ -110,25 +110,26 @@ impl fmt::Display for CheckProblem {
 }
 
 impl Inspection {
-    /// Reads every record of the directory and decodes it; compares the newest commit with what was acknowledged, and the
-    /// place of each record with the one it should have. It needs no registered types, and changes nothing.
+    /// Reads and decodes every record of the directory. Compares the newest commit with the acknowledged one, and the
+    /// place of each record with its expected place. Needs no registered types, and changes nothing.
     ///
     /// # Errors
-    /// [`ErrorKind::Locked`] if a process has the hub open, and [`ErrorKind::Format`] if there is no hub. Whatever is broken is
-    /// no error but part of the report.
+    /// Returns an error of kind [`ErrorKind::Locked`] if a process has the hub open, or of kind [`ErrorKind::Format`]
+    /// if the directory is not a hub. Broken data is not an error but part of the report.
     pub async fn check(self) -> Result<CheckReport> {
         self.check_with(|_, _| ()).await
     }
 
-    /// As [`check`](Self::check), telling again and again how many partitions are done, and of how many.
+    /// Like [`check`](Self::check), and calls `progress` after each partition with the number of partitions checked and
+    /// their total number.
     ///
     /// # Errors
-    /// As [`check`](Self::check).
+    /// Returns the same errors as [`check`](Self::check).
     pub async fn check_with(self, progress: impl FnMut(u16, u16) + Send + 'static) -> Result<CheckReport> {
         let checked = current_runtime()?.spawn_blocking(move || check(&self.directory, progress));
         checked
             .await
-            .map_err(|error| Error::new(ErrorKind::Closed, "the check was not finished").with_source(error))?
+            .map_err(|error| Error::new(ErrorKind::Closed, "the check did not finish").with_source(error))?
     }
 }
 
@@ -136,7 +137,7 @@ fn check(directory: &Path, mut progress: impl FnMut(u16, u16)) -> Result<CheckRe
     let mut check = Check::default();
     if crate::store::is_no_hub(directory) {
         let text = format!(
-            "{} is not a hub: there is nothing in it, or something else; name a hub's directory",
+            "{} is not a hub: it is empty or contains other files; specify the directory of a hub",
             directory.display()
         );
         return Err(Error::new(ErrorKind::Format, text));
@@ -144,7 +145,7 @@ fn check(directory: &Path, mut progress: impl FnMut(u16, u16)) -> Result<CheckRe
     let (inspected, promise) = match crate::store::open_unchecked(directory, MEMORY) {
         Ok(opened) => opened,
         Err(error) if error.kind() == ErrorKind::Locked => return Err(error),
-        // Nothing of it can be read, which is what the caller wants to know.
+        // Nothing can be read, and that is the answer for the caller.
         Err(error) => {
             check.problem(None, None, error.to_string());
             return Ok(check.report);
@@ -177,16 +178,16 @@ fn check(directory: &Path, mut progress: impl FnMut(u16, u16)) -> Result<CheckRe
     Ok(check.finish())
 }
 
-/// A check under way.
+/// A check in progress.
 #[derive(Default)]
 struct Check {
     report: CheckReport,
-    /// How many records there are of each table, and how many bytes.
+    /// Number of records of each table, and their size in bytes.
     counts: [(u64, u64); Table::ALL.len()],
 }
 
 impl Check {
-    /// Looks at all rows of one partition.
+    /// Checks all rows of one partition.
     fn rows(&mut self, store: &ReadOnlyStore, partition: PartitionId) {
         let mut range = keys::rows_of(partition);
         loop {
@@ -216,7 +217,7 @@ impl Check {
             return self.problem(
                 None,
                 Some(key),
-                "a record is of no kind that this build knows".to_owned(),
+                "this build does not know the kind of this record".to_owned(),
             );
         };
         if let Some(place) = Table::ALL.iter().position(|known| *known == table) {
@@ -230,18 +231,19 @@ impl Check {
         if let Some(id) = instance(table, key)
             && InstanceId::trusted(id).partition(self.report.partitions) != partition
         {
-            let text = format!("it is in partition {}, where nobody looks for it", partition.0);
+            let text = format!("it is in partition {}, where it is never looked up", partition.0);
             self.problem(Some(table), Some(key), text);
         }
     }
 
-    /// Rows behind the last partition are of no hub with so many partitions.
+    /// Checks that there are no rows after the last partition. They do not belong to a hub with this number of
+    /// partitions.
     fn others(&mut self, store: &ReadOnlyStore, partitions: u16) {
         let behind = keys::rows_of(PartitionId(partitions)).start..vec![u8::MAX; 3];
         match store.first_key(behind) {
             Ok(None) => {}
             Ok(Some(key)) => {
-                let text = format!("there are records of more partitions than the {partitions} that FORMAT names");
+                let text = format!("there are records of more partitions than the {partitions} in FORMAT");
                 self.problem(None, Some(&key), text);
             }
             Err(error) => self.problem(None, None, format!("the end of the store cannot be read: {error}")),
@@ -275,7 +277,7 @@ impl Check {
     }
 }
 
-/// Decodes a record, and says why it cannot.
+/// Decodes a record, and returns the reason if it cannot be decoded.
 fn decode(table: Table, key: &[u8], value: &[u8]) -> Result<(), String> {
     fn record<'a, R: serde::Deserialize<'a>>(value: &'a [u8], what: &str) -> Result<R, String> {
         records::decode(value, what).map_err(|error| error.to_string())
@@ -335,13 +337,13 @@ fn decode(table: Table, key: &[u8], value: &[u8]) -> Result<(), String> {
     }
 }
 
-const BROKEN_KEY: &str = "its key is not one of such a record";
+const BROKEN_KEY: &str = "its key is malformed";
 
 fn payload(value: &[u8]) -> Result<(), String> {
     match Payload::of(value) {
         Payload::Json(json) => serde_json::from_slice::<IgnoredAny>(json)
             .map(drop)
-            .map_err(|reason| format!("it is no JSON: {reason}")),
+            .map_err(|reason| format!("it is not valid JSON: {reason}")),
         Payload::Absent | Payload::Bytes(_) => Ok(()),
     }
 }
@@ -353,7 +355,7 @@ fn length(value: &[u8], wanted: usize) -> Result<(), String> {
     }
 }
 
-/// The instance that a record belongs to, where its key says so.
+/// Returns the instance that a record belongs to, if its key contains it.
 fn instance(table: Table, key: &[u8]) -> Option<&str> {
     match table {
         Table::Partition | Table::DeadLetter | Table::OrchestrationName => None,
@@ -366,7 +368,7 @@ fn instance(table: Table, key: &[u8]) -> Option<&str> {
     }
 }
 
-/// What the records of a table are called.
+/// Returns the name for the records of a table.
 fn name(table: Table) -> &'static str {
     match table {
         Table::Partition => "counters",
@@ -408,8 +410,8 @@ mod tests {
 
     const PARTITIONS: u16 = 4;
 
-    /// Records that do not decode, stand where nobody looks for them, or are of no kind that is known: each is told with its
-    /// kind and its instance, and none hides another.
+    /// Records that do not decode, are in the wrong partition, or are of an unknown kind are all reported. Each report
+    /// names the kind and the instance, and no problem hides another.
     #[test]
     fn every_broken_record_is_told() {
         let place = tempfile::tempdir().unwrap();
@@ -436,14 +438,14 @@ mod tests {
             (
                 keys::state(here, &InstanceId::trusted("@a@l")),
                 state(b"{"),
-                "it is no JSON",
+                "it is not valid JSON",
             ),
             (
                 keys::lock(here, &id),
                 vec![9, 9],
                 "lock of `@a@k`: a stored lock has record version 9",
             ),
-            (keys::state(elsewhere, &id), state(b"1"), "where nobody looks for it"),
+            (keys::state(elsewhere, &id), state(b"1"), "where it is never looked up"),
             (
                 keys::turn(here, &id, execution, 3),
                 Vec::new(),
@@ -454,7 +456,7 @@ mod tests {
                 vec![1, 2],
                 "timer name of `@a@k`: it has 2 bytes instead of 8",
             ),
-            (unknown, vec![1], "of no kind that this build knows"),
+            (unknown, vec![1], "does not know the kind of this record"),
             (
                 keys::state(PartitionId(PARTITIONS), &id),
                 state(b"1"),
@@ -499,11 +501,11 @@ mod tests {
         assert_eq!(
             report.records,
             broken.len() as u64,
-            "the index row counts, the one behind the last partition does not"
+            "the index row counts, the one after the last partition does not"
         );
     }
 
-    /// Every table has a name of its own and a place in the list of all of them.
+    /// Every table has a unique name and is in the list of all tables.
     #[test]
     fn tables_have_names() {
         let names: std::collections::BTreeSet<&str> = Table::ALL.into_iter().map(name).collect();

@@ -14,31 +14,32 @@ use crate::hub::builder::HubBuilder;
 use crate::hub::stats::HubStats;
 use crate::runtime::{Runtime, Threads};
 
-/// How long a shutdown waits for `async` operations and clients. What still runs then is run again at the next open.
+/// Maximum time that a shutdown waits for `async` operations and clients. Operations that still run then are run again
+/// at the next open.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long a hub that is only dropped waits for its threads.
+/// Maximum time that a dropped hub waits for its threads.
 const DROP_PATIENCE: Duration = Duration::from_secs(5);
 
-/// An open hub: one data directory with everything in it, held by this process.
+/// An open hub: one data directory with all its data, held by this process.
 ///
-/// Dropped without [`shutdown`](Hub::shutdown) it loses nothing that was acknowledged, as if the process had been
-/// killed; the next open only takes longer. `async` operations are dropped at their next await and activities are canceled,
-/// but the drop does not wait for them: shut down a hub that is opened again in the same process.
+/// Dropping the hub without [`shutdown`](Hub::shutdown) loses nothing that was acknowledged, as if the process had been
+/// killed. Only the next open takes longer. `async` operations are dropped at their next await and activities are
+/// canceled, but the drop does not wait for them. Therefore, shut down a hub that the same process opens again.
 pub struct Hub {
-    /// Both are there until the hub is shut down.
+    /// Both are present until the hub is shut down.
     open: Option<(Arc<Runtime>, Threads)>,
     client: Client,
     unregistered: Vec<String>,
 }
 
 impl Hub {
-    /// Configures a hub in `directory`, which is made if it is not there.
+    /// Returns a builder for a hub in `directory`, which is created if it does not exist.
     pub fn builder(directory: impl Into<PathBuf>) -> HubBuilder {
         HubBuilder::directory(directory.into())
     }
 
-    /// Configures a hub without a directory, for tests: everything is gone when it closes.
+    /// Returns a builder for a hub without a directory, for tests. Its data is lost when it closes.
     pub fn in_memory() -> HubBuilder {
         HubBuilder::memory()
     }
@@ -51,14 +52,17 @@ impl Hub {
         }
     }
 
-    /// A client of this hub.
+    /// Returns a client of this hub.
     pub fn client(&self) -> Client {
         self.client.clone()
     }
 
-    /// The names that are not registered and that something waits for: of entity types that the store mentioned when it was
-    /// opened, of orchestrations that had not ended then, with their versions, and of entity types, activities and
-    /// orchestrations that orchestrations have asked for since. [`OrchestrationInfo`](crate::client::OrchestrationInfo) tells who waits.
+    /// Returns the unregistered names that something waits for:
+    /// * entity types in the store when the hub was opened,
+    /// * orchestrations that had not ended then, with their versions,
+    /// * entity types, activities and orchestrations that orchestrations have requested since.
+    ///
+    /// [`OrchestrationInfo`](crate::client::OrchestrationInfo) shows which orchestrations wait.
     pub fn unregistered(&self) -> Vec<String> {
         let mut names: BTreeSet<String> = self.unregistered.iter().cloned().collect();
         if let Some((runtime, _)) = &self.open {
@@ -67,19 +71,19 @@ impl Hub {
         names.into_iter().collect()
     }
 
-    /// What the hub has done since it was opened, and what it holds.
+    /// Returns the statistics of the hub since it was opened.
     pub fn stats(&self) -> HubStats {
         self.open
             .as_ref()
             .map_or_else(HubStats::default, |(runtime, _)| HubStats::of(runtime))
     }
 
-    /// Makes a consistent copy of the running hub in a new directory. It holds at least everything that was acknowledged
-    /// before the call. To work on a copy, open it with [`HubBuilder::restore`].
+    /// Copies the running hub to a new directory. The copy is consistent and contains at least everything that was
+    /// acknowledged before the call. To work on a copy, open it with [`HubBuilder::restore`].
     ///
     /// # Errors
-    /// [`ErrorKind::Io`] if the directory is not empty or cannot be written, [`ErrorKind::Configuration`] if the hub is in
-    /// memory.
+    /// Returns an error of kind [`ErrorKind::Io`] if the directory is not empty or cannot be written, or of kind
+    /// [`ErrorKind::Configuration`] if the hub is in memory.
     pub async fn checkpoint(&self, directory: impl AsRef<Path>) -> Result<()> {
         let runtime = Arc::clone(self.runtime()?);
         let directory = directory.as_ref().to_owned();
@@ -90,41 +94,50 @@ impl Hub {
             runtime.order.store().checkpoint(&directory, durable)
         };
         tokio.spawn_blocking(copy).await.map_err(|error| {
-            Error::new(ErrorKind::Closed, "the copy was not finished: the tokio runtime ends").with_source(error)
+            Error::new(
+                ErrorKind::Closed,
+                "the copy did not finish: the tokio runtime is shutting down",
+            )
+            .with_source(error)
         })?
     }
 
-    /// Closes the hub: it takes in nothing more, answers the clients that wait, and writes everything to its place, so that
-    /// the next open is fast.
+    /// Closes the hub. It accepts no further requests, answers the waiting clients, and writes all data to RocksDB, so
+    /// that the next open is fast.
     ///
-    /// * `async` operations may run for up to thirty seconds more. One that still runs then is dropped at its next await,
-    ///   and the next open runs it again.
-    /// * Activities are [canceled](crate::ActivityContext::canceled), and are dropped five seconds later. The result of one
-    ///   that ends without having checked for the cancellation counts as usual. The next open runs any other again, as the
-    ///   same attempt. None of this counts as a crash.
-    /// * Messages between instances, and orchestrations, continue for one more second after the last client was answered and
-    ///   the last `async` operation ended. The rest is stored, and continues at the next open.
+    /// * `async` operations may run for up to thirty more seconds. An operation that still runs then is dropped at its
+    ///   next await, and the next open runs it again.
+    /// * Activities are [canceled](crate::ActivityContext::canceled), and dropped five seconds later. If an activity
+    ///   ends without having checked for the cancellation, its result counts as usual. The next open runs any other
+    ///   activity again, as the same attempt. None of this counts as a crash.
+    /// * Messages between instances, and orchestrations, continue for one second after the last client was answered and
+    ///   the last `async` operation ended. The remaining ones are stored and continue at the next open.
     ///
     /// # Errors
-    /// The error that poisoned the hub, if one did, and what the store meets. [`ErrorKind::TimedOut`] if a synchronous
-    /// operation does not return: it cannot be ended, and the directory stays locked until it does.
+    /// Returns the error that poisoned the hub, if it is poisoned, or an error of the store. Returns an error of kind
+    /// [`ErrorKind::TimedOut`] if a synchronous operation does not return. Such an operation cannot be ended, and the
+    /// directory stays locked until it returns.
     pub async fn shutdown(self) -> Result<()> {
         self.shutdown_within(SHUTDOWN_PATIENCE).await
     }
 
-    /// As [`shutdown`](Hub::shutdown), with another limit in place of the thirty seconds. After it, unfinished work is left for
-    /// the next open, and clients that still wait get [`ErrorKind::Closed`]. It takes up to two more seconds to leave behind
-    /// what cannot be ended.
+    /// Like [`shutdown`](Hub::shutdown), with another limit in place of the thirty seconds. When it is exceeded,
+    /// unfinished work is left for the next open, and clients that still wait receive [`ErrorKind::Closed`]. Leaving
+    /// behind work that cannot be ended takes up to two more seconds.
     ///
     /// # Errors
-    /// As [`shutdown`](Hub::shutdown).
+    /// Returns the same errors as [`shutdown`](Hub::shutdown).
     pub async fn shutdown_within(self, patience: Duration) -> Result<()> {
         // The tokio runtime that the hub was opened in may be gone by now.
         let tokio = Handle::try_current().or_else(|_| self.runtime().map(|runtime| runtime.tokio.clone()))?;
-        // The whole hub goes there, so that it is dropped like any other if the task never runs.
+        // The whole hub moves into the task, so that it is dropped like any other if the task never runs.
         let closing = tokio.spawn_blocking(move || self.close(patience));
         closing.await.map_err(|error| {
-            Error::new(ErrorKind::Closed, "the hub was not closed: the tokio runtime ends").with_source(error)
+            Error::new(
+                ErrorKind::Closed,
+                "the hub was not closed: the tokio runtime is shutting down",
+            )
+            .with_source(error)
         })?
     }
 
@@ -168,14 +181,14 @@ impl Hub {
 /// Notes that the process gives up a hub that it could not close, so that the next open counts no crash.
 fn leave(runtime: &Runtime) {
     if let Err(error) = runtime.order.store().leave() {
-        tracing::warn!(%error, "the next open will count what was running now as running in a crash");
+        tracing::warn!(%error, "the next open will treat the work that is running now as interrupted by a crash");
     }
 }
 
-/// Waits until nobody else holds the store open: a reader in the middle of a page, for instance.
+/// Waits until nothing else holds the store open, such as a reader in the middle of a page.
 #[expect(
     clippy::disallowed_methods,
-    reason = "nothing tells when the last reader lets go of its share"
+    reason = "there is no notification when the last reader releases its reference"
 )]
 fn wait_until_last(runtime: &Arc<Runtime>) {
     for _ in 0..1_000 {

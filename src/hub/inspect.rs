@@ -1,4 +1,4 @@
-//! Looking at a hub that is not open: whether a build can go on with everything that is stored.
+//! Inspection of a hub that is not open, and the check whether a build can continue with its data.
 
 use std::fmt;
 use std::ops::Range;
@@ -19,48 +19,48 @@ use crate::store::records::instance::{ActivityRecord, InstanceRecord, Order, Sta
 use crate::store::records::{self, Action, StateRecord, TimerRecord};
 use crate::store::{PageBounds, Reader, instances, keys};
 
-/// The store's memory while it is looked at, in bytes.
+/// The store's memory during an inspection, in bytes.
 pub(super) const MEMORY: usize = 64 << 20;
 
-/// A hub's directory that is looked at and not changed. Made by [`Hub::inspect`].
+/// An inspection of a hub's directory that changes nothing. Created by [`Hub::inspect`].
 ///
-/// It starts no timers, runs no operations and no activities, and needs nobody to have the hub open: take a checkpoint of a
-/// running hub and look at that.
-#[must_use = "an inspection does nothing until it is asked something"]
+/// An inspection starts no timers, and runs no operations and no activities. No process may have the hub open. To
+/// inspect a running hub, take a checkpoint and inspect the checkpoint.
+#[must_use = "an inspection does nothing until one of its methods is called"]
 #[derive(Debug)]
 pub struct Inspection {
     pub(super) directory: PathBuf,
     build: HubBuilder,
 }
 
-/// What [`Inspection::replay_check`] found.
+/// The report of [`Inspection::replay_check`].
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct ReplayReport {
-    /// How many live orchestrations were replayed.
+    /// Number of live orchestrations that were replayed.
     pub orchestrations: u64,
-    /// How many states of entities were decoded.
+    /// Number of entity states that were decoded.
     pub entities: u64,
-    /// How many waiting messages, timers and activities were decoded.
+    /// Number of waiting messages, timers and activities that were decoded.
     pub messages: u64,
-    /// Everything that this build could not go on with.
+    /// The problems that would keep this build from continuing.
     pub problems: Vec<ReplayProblem>,
 }
 
-/// Something that a build could not go on with.
+/// A problem that would keep a build from continuing.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ReplayProblem {
     /// The orchestration or the entity.
     pub instance: String,
-    /// Why an orchestration would stop; nothing where a state, an input or arguments do not decode.
+    /// The reason why an orchestration would stop. `None` if a state, an input or arguments do not decode.
     pub kind: Option<StopKind>,
-    /// The whole story, with both sides of the first difference.
+    /// The full description, with both sides of the first difference.
     pub message: String,
 }
 
 impl ReplayReport {
-    /// Whether the build can go on with everything.
+    /// Returns `true` if the build can continue with all data.
     pub fn is_good(&self) -> bool {
         self.problems.is_empty()
     }
@@ -70,7 +70,7 @@ impl fmt::Display for ReplayReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} orchestrations, {} entities and {} messages were checked, {} problems",
+            "checked {} orchestrations, {} entities and {} messages, found {} problems",
             self.orchestrations,
             self.entities,
             self.messages,
@@ -84,8 +84,8 @@ impl fmt::Display for ReplayReport {
 }
 
 impl Hub {
-    /// Looks at the hub in `directory`, or at a checkpoint of one, and changes nothing. Register with it what the build to
-    /// be checked registers.
+    /// Inspects the hub in `directory`, or a checkpoint of one, without changing it. Register the types that the build
+    /// to be checked registers.
     pub fn inspect(directory: impl Into<PathBuf>) -> Inspection {
         let directory = directory.into();
         Inspection {
@@ -96,47 +96,51 @@ impl Hub {
 }
 
 impl Inspection {
-    /// As [`HubBuilder::entity`].
+    /// Registers an entity type, like [`HubBuilder::entity`].
     pub fn entity<E: Entity + Operations>(mut self) -> Self {
         self.build = self.build.entity::<E>();
         self
     }
 
-    /// As [`HubBuilder::orchestration`].
+    /// Registers an orchestration, like [`HubBuilder::orchestration`].
     pub fn orchestration<O: Orchestration>(mut self) -> Self {
         self.build = self.build.orchestration::<O>();
         self
     }
 
-    /// As [`HubBuilder::activity`].
+    /// Registers an activity, like [`HubBuilder::activity`].
     pub fn activity<A: Activity>(mut self) -> Self {
         self.build = self.build.activity::<A>();
         self
     }
 
-    /// Takes everything that is registered with `builder`, so that a program can check just what it opens.
+    /// Uses all registrations of `builder`, so that a program can check exactly what it opens.
     pub fn build(mut self, builder: HubBuilder) -> Self {
         self.build = builder;
         self
     }
 
-    /// A client that reads the directory: it lists, counts and shows what a client of the running hub would. Whatever would
-    /// change something, or wait for something, fails with [`ErrorKind::ReadOnly`]. The directory stays open while the client
-    /// or a clone of it lives, and nobody should open the hub meanwhile.
+    /// Returns a client that reads the directory. It lists, counts and shows the same data as a client of the running
+    /// hub. Requests that change something or wait fail with [`ErrorKind::ReadOnly`]. The directory stays open until
+    /// the client and all its clones are dropped, and no process should open the hub in this time.
     ///
-    /// It needs no registered types.
+    /// This needs no registered types.
     ///
     /// # Errors
-    /// [`ErrorKind::Locked`] if a process has the hub open, [`ErrorKind::Format`] if the directory is no hub,
-    /// [`ErrorKind::Corrupted`] if acknowledged commits are missing, [`ErrorKind::Configuration`] outside a tokio runtime, and
-    /// what the store meets.
+    /// Returns an error of kind:
+    /// * [`ErrorKind::Locked`] if a process has the hub open,
+    /// * [`ErrorKind::Format`] if the directory is not a hub,
+    /// * [`ErrorKind::Corrupted`] if acknowledged commits are missing,
+    /// * [`ErrorKind::Configuration`] outside a tokio runtime.
+    ///
+    /// It also returns the errors of the store.
     pub async fn client(self) -> Result<Client> {
         let tokio = current_runtime()?;
         let directory = self.directory;
         let opening = tokio.spawn_blocking(move || crate::store::open_read_only(&directory, MEMORY));
-        let opened = opening
-            .await
-            .map_err(|error| Error::new(ErrorKind::Closed, "the tokio runtime ends").with_source(error))??;
+        let opened = opening.await.map_err(|error| {
+            Error::new(ErrorKind::Closed, "the tokio runtime is shutting down").with_source(error)
+        })??;
         Ok(Client::inspecting(Inspected {
             store: Box::new(opened.store),
             partitions: opened.partitions,
@@ -145,12 +149,13 @@ impl Inspection {
         }))
     }
 
-    /// Replays the history of every live orchestration, and decodes every state of an entity and everything that waits,
-    /// against the types that are registered here: whether a new build can be deployed.
+    /// Checks whether the types registered here can be deployed. It replays the history of every live orchestration,
+    /// and decodes every entity state and everything that waits.
     ///
     /// # Errors
-    /// [`ErrorKind::Locked`] if a process has the hub open, [`ErrorKind::Format`] if the directory is no hub, and what the
-    /// store meets. What the build cannot go on with is no error but part of the report.
+    /// Returns an error of kind [`ErrorKind::Locked`] if a process has the hub open, of kind [`ErrorKind::Format`] if
+    /// the directory is not a hub, or an error of the store. Data that the build cannot continue with is not an error
+    /// but part of the report.
     pub async fn replay_check(self) -> Result<ReplayReport> {
         let tokio = tokio::runtime::Handle::current();
         let checked = tokio.spawn_blocking(move || {
@@ -171,13 +176,17 @@ impl Inspection {
         });
         checked
             .await
-            .map_err(|error| Error::new(ErrorKind::Closed, "the check was not finished").with_source(error))?
+            .map_err(|error| Error::new(ErrorKind::Closed, "the check did not finish").with_source(error))?
     }
 }
 
 pub(super) fn current_runtime() -> Result<tokio::runtime::Handle> {
     tokio::runtime::Handle::try_current().map_err(|error| {
-        Error::new(ErrorKind::Configuration, "a hub is looked at inside a tokio runtime").with_source(error)
+        Error::new(
+            ErrorKind::Configuration,
+            "a hub can only be inspected inside a tokio runtime",
+        )
+        .with_source(error)
     })
 }
 
@@ -292,7 +301,7 @@ impl Check<'_> {
         })
     }
 
-    /// Looks at what waits for an instance.
+    /// Checks an action that waits for an instance.
     fn action(&mut self, id: &InstanceId, action: &Action) {
         self.report.messages += 1;
         let problem = match action {
@@ -312,13 +321,13 @@ impl Check<'_> {
     }
 
     fn start(&self, start: &StartRecord) -> Option<(Option<StopKind>, String)> {
-        // Without a version it begins in the newest one.
+        // Without a version, it begins in the newest one.
         let (code, version) = match start.version.as_deref() {
             None => (self.registry.versions(&start.name).last().cloned(), String::new()),
             Some("") => (self.registry.orchestration(&start.name, ""), String::new()),
             Some(version) => (
                 self.registry.orchestration(&start.name, version),
-                format!(" in the version `{version}`"),
+                format!(" in version `{version}`"),
             ),
         };
         let Some(code) = code else {
@@ -339,12 +348,12 @@ impl Check<'_> {
 
     fn operation(&self, id: &InstanceId, operation: &str, arguments: &[u8]) -> Option<String> {
         let Some(code) = self.registry.entity(id.entity_name()) else {
-            return Some("a message waits for it and its type is not registered".to_owned());
+            return Some("a message waits for it, but its type is not registered".to_owned());
         };
         let Some(spec) = code.find(operation) else {
             let is_built_in = operation.eq_ignore_ascii_case("delete");
             return (!is_built_in)
-                .then(|| format!("a message waits for its operation `{operation}`, which it has not"));
+                .then(|| format!("a message waits for its operation `{operation}`, which does not exist"));
         };
         caught(|| code.check_arguments(spec, arguments))
             .unwrap_or_else(|panic| Err(format!("their decoder panicked: {panic}")))
@@ -360,7 +369,7 @@ impl Check<'_> {
         });
     }
 
-    /// Looks at every row of a range, a page at a time.
+    /// Visits every row of a range, one page at a time.
     fn rows(
         &mut self,
         mut range: Range<Vec<u8>>,

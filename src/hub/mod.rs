@@ -1,4 +1,4 @@
-//! The hub: how it is built, opened, looked at and closed.
+//! The hub: configuration, opening, inspection and shutdown.
 
 mod builder;
 #[cfg(feature = "rocksdb")]

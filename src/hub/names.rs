@@ -1,4 +1,4 @@
-//! The names of entity types and orchestrations that a store mentions.
+//! The names of entity types and orchestrations in a store.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -9,8 +9,8 @@ use crate::id::{InstanceId, PartitionId};
 use crate::store::records::instance::InstanceRecord;
 use crate::store::{Reader, keys, records};
 
-/// The names of entity types with states, waiting messages, locks or timers that are not in `registry`. One seek for each name, table
-/// and partition, however many entities there are.
+/// Returns the names of entity types with states, waiting messages, locks or timers that are not in `registry`. Needs
+/// one seek for each name, table and partition, however many entities there are.
 pub(super) fn unregistered(reader: &dyn Reader, partitions: u16, registry: &Registry) -> Result<Vec<String>> {
     let mut names = BTreeSet::new();
     for partition in (0..partitions).map(PartitionId) {
@@ -28,7 +28,7 @@ pub(super) fn unregistered(reader: &dyn Reader, partitions: u16, registry: &Regi
     Ok(names.into_iter().collect())
 }
 
-/// The names, and versions, of orchestrations that have not ended and that nothing in `registry` runs.
+/// Returns the names and versions of orchestrations that have not ended and that nothing in `registry` can run.
 pub(super) fn unregistered_orchestrations(
     reader: &dyn Reader,
     partitions: u16,
@@ -52,8 +52,8 @@ pub(super) fn unregistered_orchestrations(
     Ok(names.into_iter().collect())
 }
 
-/// Whether a partition has an orchestration of this name and version that has not ended. It is asked only of what is not
-/// registered, which is rare, so it may look at all of them.
+/// Returns `true` if a partition has an orchestration of this name and version that has not ended. It may read all
+/// orchestrations of the partition, because it is called only for unregistered names, which are rare.
 fn is_live(reader: &dyn Reader, partition: PartitionId, name: &str, version: &str) -> Result<bool> {
     let mut found = Ok(false);
     reader.visit(keys::instances(partition, ""), &mut |_, value| {

@@ -1,86 +1,88 @@
-//! What a hub has done and holds.
+//! Statistics of a hub.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
-use crate::client::Client;
+use crate::client::admin::Admin;
 use crate::error::Result;
 use crate::runtime::Runtime;
 
-/// What a hub has done since it was opened, and what it holds. A snapshot whose numbers were read one after the other.
+/// Statistics of a hub since it was opened. The values of a snapshot are read one after the other, not atomically.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct HubStats {
-    /// Turns: executions of one instance.
+    /// Number of turns. A turn is one execution of one instance.
     pub turns: u64,
-    /// Operations that were run.
+    /// Number of operations that were run.
     pub operations: u64,
-    /// Operations that failed and were rolled back.
+    /// Number of operations that failed and were rolled back.
     pub failures: u64,
-    /// States that were read from the store.
+    /// Number of states that were read from the store.
     pub states_loaded: u64,
-    /// Scheduled signals that fired.
+    /// Number of scheduled signals that fired.
     pub timers_fired: u64,
-    /// Messages that became dead letters.
+    /// Number of messages that became dead letters.
     pub dead_letters: u64,
-    /// Commits of this process.
+    /// Number of commits of this process.
     pub commits: u64,
-    /// The newest commit that is written.
+    /// The newest written commit.
     pub written: u64,
-    /// The newest commit that is on disk.
+    /// The newest commit on disk.
     pub durable: u64,
-    /// Messages that wait for an executor.
+    /// Number of messages that wait for an executor.
     pub queued: u64,
-    /// Instances that have messages waiting.
+    /// Number of instances with waiting messages.
     pub waiting_instances: u64,
-    /// Entities in memory.
+    /// Number of entities in memory.
     pub entities_in_memory: u64,
-    /// Clients that wait for an answer. Some of them may have given up.
+    /// Number of clients that wait for an answer. Some of them may have given up.
     pub waiting_clients: u64,
-    /// Seconds by which the clock was behind the newest commit when the hub was opened. More than a few mean that the clock is
-    /// wrong, or was wrong in the life of the hub before.
+    /// Seconds by which the clock was behind the newest commit when the hub was opened. A value of more than a few
+    /// seconds means that the clock is wrong, or was wrong when the hub was last open.
     pub clock_behind_seconds: u64,
-    /// Seconds by which the clock was ahead of the newest commit when the hub was opened: the hub was closed or idle for so long,
-    /// or the clock was set forward. If it is more than a day, ages count only the time that the hub is open, until that is an
-    /// hour. An open within this hour counts from the last commit before it.
+    /// Seconds by which the clock was ahead of the newest commit when the hub was opened. The hub was closed or idle
+    /// for this time, or the clock was set forward.
+    ///
+    /// If the value exceeds one day, only the time during which the hub is open counts for ages, until the hub has been
+    /// open for an hour. An open within this hour counts from the last commit before it.
     pub clock_ahead_seconds: u64,
-    /// Bytes that were appended to the commit log.
+    /// Number of bytes appended to the commit log.
     pub wal_bytes: u64,
-    /// Bytes of log that an open after a kill would have to read, about.
+    /// Approximate number of bytes of log that an open after a kill would have to read.
     pub wal_live_bytes: u64,
     /// Memory for cached blocks, in bytes.
     pub block_cache_bytes: u64,
-    /// Rows of new commits that RocksDB does not have yet. Reads find them in memory.
+    /// Number of rows of new commits that RocksDB does not have yet. Reads find them in memory.
     pub front_rows: u64,
     /// Memory for these rows, in bytes.
     pub front_bytes: u64,
-    /// Commits that RocksDB does not have yet.
+    /// Number of commits that RocksDB does not have yet.
     pub front_lag: u64,
-    /// How often a commit had to wait because RocksDB or the disk was behind.
+    /// Number of times that a commit had to wait because RocksDB or the disk was behind.
     pub front_stalls: u64,
-    /// Changes of the commits that RocksDB has taken in.
+    /// Number of changes in the commits that RocksDB has received.
     pub materialized_changes: u64,
-    /// Rows that were left of these changes and were written to RocksDB: the changes of one row count once, and a row that was
-    /// inserted and deleted not at all.
+    /// Number of rows written to RocksDB for these changes. All changes of one row count once, and a row that was
+    /// inserted and deleted does not count.
     pub materialized_rows: u64,
 }
 
-impl Client {
-    /// What the hub has done since it was opened, and what it holds: see [`Hub::stats`](crate::Hub::stats). Of a directory
-    /// that is only looked at no more is known than its newest commit.
+impl Admin {
+    /// Returns the statistics of the hub, as [`Hub::stats`](crate::Hub::stats) does. For an inspected directory, they
+    /// contain only its newest commit.
     ///
     /// # Errors
-    /// [`ErrorKind::Closed`](crate::ErrorKind::Closed).
+    /// Returns an error of kind [`ErrorKind::Closed`](crate::ErrorKind::Closed) if the hub is closed.
     pub fn stats(&self) -> Result<HubStats> {
-        match self.inspected() {
+        match self.client().inspected() {
             Some(inspected) => Ok(HubStats {
                 written: inspected.last_commit,
                 durable: inspected.last_commit,
                 ..HubStats::default()
             }),
-            None => self.runtime().map(|runtime| HubStats::of(&runtime)),
+            None => self.client().runtime().map(|runtime| HubStats::of(&runtime)),
         }
     }
 }

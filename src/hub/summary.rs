@@ -1,4 +1,4 @@
-//! Who a hub is, from the small files of its directory.
+//! The identity of a hub, read from the small files of its directory.
 
 use serde::Serialize;
 
@@ -6,37 +6,41 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::hub::inspect::Inspection;
 use crate::store::directory::{Format, Sidecar, holder};
 
-/// What a directory says of its hub, whether a process has it open or not. Made by [`Inspection::summary`].
+/// A summary of a hub's directory, whether or not a process has it open. Returned by [`Inspection::summary`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct HubSummary {
-    /// The id of the hub, drawn when it was made. Its copies have the same until they are released for work.
+    /// The id of the hub, generated at its creation. A copy has the same id until it is
+    /// [restored](crate::HubBuilder::restore).
     pub hub: String,
-    /// 1 at the hub's creation, one more whenever a copy was released for work.
+    /// 1 at the creation of the hub, incremented each time a copy is restored.
     pub incarnation: u64,
-    /// Over how many partitions instances are spread.
+    /// Number of partitions that the instances are spread over.
     pub partitions: u32,
-    /// Whether it is a copy made by a checkpoint that was not released for work.
+    /// `true` if the directory is a copy made by a checkpoint that has not been restored.
     pub copy: bool,
-    /// Who has the hub open, in words; nothing if nobody has.
+    /// A description of the process that has the hub open. `None` if no process has it open.
     pub open_by: Option<String>,
-    /// The newest commit that was acknowledged; nothing if the directory does not say.
+    /// The newest acknowledged commit. `None` if the directory does not contain it.
     pub acknowledged: Option<u64>,
-    /// Whether the hub was closed by the last process that had it open; if not, the process has it open or was killed.
+    /// `true` if the last process that had the hub open closed it. Otherwise, a process has the hub open or was killed.
     pub closed: bool,
 }
 
 impl Inspection {
-    /// Reads who the hub is. It opens no store, so it also works while a process has the hub open.
+    /// Reads the summary of the hub. It does not open the store, so it also works while a process has the hub open.
     ///
     /// # Errors
-    /// [`ErrorKind::Format`] if the directory is no hub or one of another format, [`ErrorKind::Corrupted`] if one of its
-    /// files is broken, and [`ErrorKind::Io`].
+    /// Returns an error of kind [`ErrorKind::Format`] if the directory is not a hub or has another format, of kind
+    /// [`ErrorKind::Corrupted`] if one of its files is broken, or of kind [`ErrorKind::Io`] if one cannot be read.
     pub fn summary(&self) -> Result<HubSummary> {
         let directory = &self.directory;
         let Some(format) = Format::find(directory)? else {
-            let text = format!("{} is not a hub: there is nothing in it", directory.display());
+            let text = format!(
+                "{} is not a hub: the directory is empty or does not exist",
+                directory.display()
+            );
             return Err(Error::new(ErrorKind::Format, text));
         };
         let acknowledged = Sidecar::read(directory)?;

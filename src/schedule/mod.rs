@@ -9,5 +9,5 @@ mod timing;
 
 pub(crate) use entity::ScheduleEntity;
 pub(crate) use repair::{astray, plan_again};
-pub use schedules::{CreateSchedule, ScheduleInfo, SchedulePage, Schedules};
+pub use schedules::{CreateSchedule, ScheduleInfo, Schedules};
 pub use timing::{CatchUpPolicy, Recurrence};

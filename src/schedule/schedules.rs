@@ -5,7 +5,7 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::time::SystemTime;
 
-use crate::client::{Client, Unreadable};
+use crate::client::{Client, List, Page, Unreadable};
 use crate::entity::{Argument, EntityRef};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::InstanceId;
@@ -15,9 +15,6 @@ use crate::schedule::plan::Plan;
 use crate::schedule::timing::{CatchUpPolicy, Recurrence};
 use crate::time::Timestamp;
 use crate::{CallError, Entity};
-
-/// How many schedules are read at once.
-const PAGE: usize = 500;
 
 /// The schedules of a hub. Made by [`Client::schedules`].
 ///
@@ -63,18 +60,6 @@ pub struct ScheduleInfo {
     pub last_instance: Option<String>,
     /// How many runs it has started.
     pub runs: u64,
-}
-
-/// One page of a list of schedules. Made by [`Schedules::page`].
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct SchedulePage {
-    /// The schedules, in the order of their ids. A page may hold fewer than were asked for although more follow.
-    pub schedules: Vec<ScheduleInfo>,
-    /// Further schedules, which this build cannot read.
-    pub unreadable: Vec<Unreadable>,
-    /// The position after which the next page begins. `None` on the last page.
-    pub next: Option<String>,
 }
 
 /// A schedule that is to be created, or given a new plan. Made by [`Schedules::create`], [`Schedules::update`] and their
@@ -209,43 +194,33 @@ impl Schedules {
     ///
     /// # Errors
     /// What the hub meets.
-    pub async fn list(&self) -> Result<Vec<ScheduleInfo>> {
-        let (mut schedules, mut after) = (Vec::new(), None);
-        loop {
-            let page = self.page(after, PAGE).await?;
-            schedules.extend(page.schedules);
-            after = page.next;
-            if after.is_none() {
-                return Ok(schedules);
-            }
-        }
+    pub fn list(&self) -> List<ScheduleInfo> {
+        List::new(self.client.clone(), |client, after, at_most| {
+            Box::pin(read_page(client, after, at_most))
+        })
     }
+}
 
-    /// Reads up to `at_most` schedules, behind the page whose `next` is `after`, in the order of their ids.
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidId`] if `after` is not the `next` of a page, and what the hub meets.
-    pub async fn page(&self, after: Option<String>, at_most: usize) -> Result<SchedulePage> {
-        let query = self.client.entities().name(ScheduleEntity::NAME).fetch_state();
-        let mut query = query.page(at_most);
-        if let Some(after) = after {
-            query = query.after(after);
-        }
-        let read = query.list().await?;
-        let mut page = SchedulePage {
-            schedules: Vec::new(),
-            unreadable: read.unreadable,
-            next: read.next,
-        };
-        for entity in read.entities {
-            let id = entity.id.key();
-            match serde_json::from_str(&entity.state.unwrap_or_default()) {
-                Ok(state) => page.schedules.extend(ScheduleInfo::new(id, state)),
-                Err(reason) => page.unreadable.push(Unreadable::new(id, &undecodable(id, reason))),
-            }
-        }
-        Ok(page)
+async fn read_page(client: Client, after: Option<String>, at_most: usize) -> Result<Page<ScheduleInfo>> {
+    let query = client.entities().name(ScheduleEntity::NAME).fetch_state();
+    let mut query = query.page_size(at_most);
+    if let Some(after) = after {
+        query = query.cursor(after);
     }
+    let read = query.list().await?;
+    let mut page = Page {
+        items: Vec::new(),
+        unreadable: read.unreadable,
+        next: read.next,
+    };
+    for entity in read.items {
+        let id = entity.id.key();
+        match serde_json::from_str(&entity.state.unwrap_or_default()) {
+            Ok(state) => page.items.extend(ScheduleInfo::new(id, state)),
+            Err(reason) => page.unreadable.push(Unreadable::new(id, &undecodable(id, reason))),
+        }
+    }
+    Ok(page)
 }
 
 impl CreateSchedule {

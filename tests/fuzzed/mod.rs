@@ -1,4 +1,4 @@
-//! The hub whose router is driven with any bytes, by the fuzz target and by a test.
+//! The hub whose router receives arbitrary bytes from the fuzz target and from a test.
 
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ pub(crate) async fn waits(ctx: OrchestrationContext, _input: Value) -> Result<Va
     Ok(ctx.wait_for_external_event::<Value>("go").await?)
 }
 
-/// A hub in memory, with an entity and an orchestration called `one`, and its router, which waits for nothing for long.
+/// Opens an in-memory hub with an entity and an orchestration called `one`, and its router with a short wait limit.
 pub(crate) async fn open() -> (Hub, Router) {
     let hub = Hub::in_memory()
         .entity::<Counter>()

@@ -5,12 +5,12 @@ use serde_json::json;
 
 use crate::fixture::Api;
 
-/// The state is shown as it is stored. `$` is the empty key.
+/// The state is returned as it is stored. `$` is the empty key.
 #[tokio::test]
 async fn a_state_is_shown() {
     let api = Api::open().await;
     api.get("/entities/counter/a").await.is_error(404, "NotFound");
-    api.get("/entities/nobody/a").await.is_error(404, "NotFound");
+    api.get("/entities/missing/a").await.is_error(404, "NotFound");
     for key in ["a", "$", "x%20%C3%84@b%25"] {
         let path = format!("/entities/Counter/{key}");
         api.post(&format!("{path}/?op=add&wait=true"), "2").await.is(200);
@@ -36,7 +36,7 @@ async fn a_state_is_shown() {
     api.get("/entities/counter/%FF").await.is_error(400, "InvalidPath");
 }
 
-/// A signal takes JSON, other text, or nothing, by what the request says of it.
+/// A signal accepts JSON, plain text or nothing, depending on its content type.
 #[tokio::test]
 async fn an_operation_takes_json_or_text() {
     let api = Api::open().await;
@@ -81,7 +81,7 @@ async fn an_operation_takes_json_or_text() {
         .is_error(400, "InvalidBody");
 }
 
-/// What cannot be done is refused before anything is stored.
+/// A signal that cannot succeed is rejected before anything is stored.
 #[tokio::test]
 async fn a_signal_that_cannot_succeed_is_refused() {
     let api = Api::open().await;
@@ -95,7 +95,7 @@ async fn a_signal_that_cannot_succeed_is_refused() {
         api.post(&format!("/entities/counter/a?op=fly{wait}"), "1")
             .await
             .is_error(400, "UnknownOperation");
-        api.post(&format!("/entities/nobody/a?op=add{wait}"), "1")
+        api.post(&format!("/entities/missing/a?op=add{wait}"), "1")
             .await
             .is_error(400, "Unregistered");
         let large = format!("\"{}\"", "x".repeat(3 << 20));
@@ -106,11 +106,11 @@ async fn a_signal_that_cannot_succeed_is_refused() {
     api.post("/entities/counter/a?op=add&wait=perhaps", "1")
         .await
         .is_error(400, "InvalidQuery");
-    api.delete("/entities/nobody/a").await.is_error(400, "Unregistered");
+    api.delete("/entities/missing/a").await.is_error(400, "Unregistered");
     api.get("/entities/counter/a").await.is_error(404, "NotFound");
 }
 
-/// A call answers with what the operation returns: its result, or its own error with the whole record of it.
+/// A call returns the result of the operation, or its error with the complete failure record.
 #[tokio::test]
 async fn a_call_answers_with_the_result() {
     let api = Api::open().await;
@@ -130,7 +130,7 @@ async fn a_call_answers_with_the_result() {
     assert_eq!(api.post(&format!("{path}get"), "").await.json(), 5);
 }
 
-/// A retry under one idempotency key takes effect once, and a call gets the same answer.
+/// Retries with the same idempotency key take effect once, and a call returns the same result.
 #[tokio::test]
 async fn a_retry_takes_effect_once() {
     let api = Api::open().await;
@@ -147,7 +147,7 @@ async fn a_retry_takes_effect_once() {
     assert_eq!(api.post("/entities/counter/a?op=get&wait=true", "").await.json(), 10);
 }
 
-/// A key means the same request when its body is written another way, and a body that means something else does not.
+/// A retry whose body is formatted differently is the same request. A body with another value is not.
 #[tokio::test]
 async fn a_retry_may_write_its_body_another_way() {
     let api = Api::open().await;

@@ -1,4 +1,4 @@
-//! A hub in memory, its router, and a client of both.
+//! An in-memory hub, its router, and a client of both.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use http_body_util::BodyExt;
 use serde_json::Value;
 use tower::ServiceExt;
 
-/// Where everything lies.
+/// The base path of the routes.
 pub(crate) const BASE: &str = "/runtime/webhooks/durabletask";
 
-/// The host that requests are for.
+/// The `Host` header of the requests.
 pub(crate) const HOST: &str = "localhost:7071";
 
 #[derive(Debug, thiserror::Error, Serialize, Deserialize)]
@@ -63,7 +63,7 @@ impl Counter {
     }
 }
 
-/// An entity of which there is one: with the empty key.
+/// An entity with a single instance, whose key is empty.
 #[derive(Entity, Default, Clone, Serialize, Deserialize)]
 pub(crate) struct Single;
 
@@ -75,12 +75,12 @@ impl Single {
 #[activity]
 pub(crate) async fn greet(name: String) -> Result<String, Failure> {
     if name.is_empty() {
-        return Err(Failure::message("nobody to greet"));
+        return Err(Failure::message("no name to greet"));
     }
     Ok(format!("Hello {name}!"))
 }
 
-/// Greets one after the other.
+/// Greets the names in sequence.
 #[orchestration]
 pub(crate) async fn greets(ctx: OrchestrationContext, names: Vec<String>) -> Result<Vec<String>, Failure> {
     let mut greetings = Vec::new();
@@ -90,13 +90,13 @@ pub(crate) async fn greets(ctx: OrchestrationContext, names: Vec<String>) -> Res
     Ok(greetings)
 }
 
-/// Says something in the log.
+/// Writes a log record.
 #[orchestration]
-pub(crate) async fn tells(_ctx: OrchestrationContext) {
-    tracing::info!("told");
+pub(crate) async fn logs(_ctx: OrchestrationContext) {
+    tracing::info!("logged");
 }
 
-/// Waits for the event `go` and returns what it carries.
+/// Waits for the event `go` and returns its payload.
 #[orchestration]
 pub(crate) async fn waits(ctx: OrchestrationContext, _input: Value) -> Result<Value, Failure> {
     ctx.set_custom_status("waiting");
@@ -122,7 +122,7 @@ pub(crate) mod newer {
     }
 }
 
-/// Does one thing of each kind.
+/// Takes one step of each kind.
 #[orchestration]
 pub(crate) async fn does_all(ctx: OrchestrationContext, name: String) -> Result<i64, Failure> {
     ctx.call_activity::<greet>(name).await?;
@@ -133,7 +133,7 @@ pub(crate) async fn does_all(ctx: OrchestrationContext, name: String) -> Result<
     Ok(counter.add(7).await?)
 }
 
-/// Locks a counter until the event `go` comes.
+/// Locks a counter until it receives the event `go`.
 #[orchestration]
 pub(crate) async fn locks(ctx: OrchestrationContext, key: String) -> Result<(), Failure> {
     let counter = ctx.entity::<Counter>(key.as_str());
@@ -144,7 +144,7 @@ pub(crate) async fn locks(ctx: OrchestrationContext, key: String) -> Result<(), 
     Ok(())
 }
 
-/// The counter as the author of `misdirects` believes it to be.
+/// The counter with the operations that `misdirects` expects.
 pub(crate) mod believed {
     use super::*;
 
@@ -159,26 +159,26 @@ pub(crate) mod believed {
     }
 }
 
-/// Signals what a counter cannot do.
+/// Signals an operation that the counter does not have.
 #[orchestration]
 pub(crate) async fn misdirects(ctx: OrchestrationContext, n: i64) {
     ctx.entity::<believed::Counter>("lost").multiply(n).signal();
 }
 
-/// Its code breaks as long as there is nothing to divide by.
+/// Panics if `by` is 0.
 #[orchestration]
 pub(crate) async fn breaks(ctx: OrchestrationContext, by: u32) -> u32 {
     ctx.create_timer(Duration::from_millis(1)).await;
     1 / by
 }
 
-/// A hub, and what its API answers.
+/// A hub and the router of its API.
 pub(crate) struct Api {
     pub(crate) hub: Hub,
     pub(crate) router: Router,
 }
 
-/// An answer.
+/// An HTTP response.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -199,7 +199,7 @@ impl Answer {
         }
     }
 
-    /// The body as JSON; nothing for an empty one.
+    /// Returns the body as JSON.
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
         assert_eq!(self.header("content-type"), "application/json", "{self:?}");
@@ -210,12 +210,12 @@ impl Answer {
         std::str::from_utf8(&self.body).unwrap()
     }
 
-    /// The header's value, empty if it is not there.
+    /// Returns the value of a header, or an empty string if it is missing.
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", String::as_str)
     }
 
-    /// That it is an error of this status and code, of the one form that all errors have.
+    /// Asserts that the response is an error with this status and code, in the common error format.
     #[track_caller]
     pub(crate) fn is_error(&self, status: u16, code: &str) -> &Self {
         assert_eq!(self.status, status, "{self:?}");
@@ -226,7 +226,7 @@ impl Answer {
         self
     }
 
-    /// That it has this status.
+    /// Asserts the status of the response.
     #[track_caller]
     pub(crate) fn is(&self, status: u16) -> &Self {
         assert_eq!(self.status, status, "{self:?}");
@@ -243,13 +243,13 @@ impl Api {
         Self::build(Hub::in_memory(), config).await
     }
 
-    /// Opens a hub that is configured like this, with everything registered.
+    /// Opens a hub from `builder` with all types registered.
     pub(crate) async fn build(builder: HubBuilder, config: HttpConfig) -> Self {
         let hub = builder
             .entity::<Counter>()
             .activity::<greet>()
             .orchestration::<greets>()
-            .orchestration::<tells>()
+            .orchestration::<logs>()
             .orchestration::<waits>()
             .orchestration::<echoes>()
             .orchestration::<adds>()
@@ -269,7 +269,7 @@ impl Api {
         Self { hub, router }
     }
 
-    /// Sends a request; `path` is behind the base path.
+    /// Sends a request to `path`, relative to the base path.
     pub(crate) async fn send(
         &self,
         verb: Method,
@@ -298,7 +298,7 @@ impl Api {
         self.send(Method::DELETE, path, &[], "").await
     }
 
-    /// Waits until the orchestration has this status, as a client of Azure's API would.
+    /// Polls until the orchestration has this status, like a client of Azure.
     pub(crate) async fn until(&self, id: &str, status: &str) -> Value {
         loop {
             let shown = self.get(&format!("/instances/{id}")).await;
@@ -309,13 +309,13 @@ impl Api {
         }
     }
 
-    /// Starts an orchestration and waits for its end.
+    /// Starts an orchestration and waits until it ends.
     pub(crate) async fn run(&self, name: &str, id: &str, input: &str) -> Answer {
         self.post(&format!("/orchestrators/{name}/{id}?timeout=30"), input)
             .await
     }
 
-    /// Waits until the orchestration has said this of itself.
+    /// Waits until the orchestration has this custom status.
     pub(crate) async fn until_it_says(&self, id: &str, text: &str) {
         while self.get(&format!("/instances/{id}")).await.json()["customStatus"] != text {
             tokio::time::sleep(Duration::from_millis(2)).await;
@@ -338,7 +338,7 @@ pub(crate) async fn send(
     Answer::of(router.clone().oneshot(request).await.unwrap()).await
 }
 
-/// Hides what differs from one run to the next: times, executions, drawn ids.
+/// Replaces the values that differ between runs: times and execution IDs.
 pub(crate) fn redacted(mut value: Value) -> Value {
     fn hide(value: &mut Value) {
         match value {

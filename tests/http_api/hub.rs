@@ -1,4 +1,4 @@
-//! The hub as a whole: counts, numbers, health.
+//! The hub as a whole: counts, statistics, metrics and health.
 
 use abide::http::HttpConfig;
 use serde_json::json;
@@ -26,7 +26,7 @@ async fn everything_is_counted() {
     );
 }
 
-/// The hub's numbers, as a document and as metrics, with what the program adds.
+/// The statistics of the hub are available as JSON and as metrics, together with the metrics of the program.
 #[tokio::test]
 async fn numbers_are_shown() {
     let own = "# TYPE mine gauge\nmine 1\n";
@@ -68,7 +68,7 @@ async fn numbers_are_shown() {
     assert!(about[2].starts_with("abide_hub_operations_total "), "{about:?}");
 }
 
-/// A hub that is open works; one that is closed does not, and nothing is done with it any more.
+/// An open hub is healthy. A closed hub is not, and every request to it fails.
 #[tokio::test]
 async fn health_tells_whether_the_hub_works() {
     let Api { hub, router } = Api::open().await;

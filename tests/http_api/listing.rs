@@ -1,4 +1,4 @@
-//! Lists, page by page.
+//! Paged lists.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::fixture::{Api, redacted};
 
 const TOKEN: &str = "x-ms-continuation-token";
 
-/// Follows the pages of a list to the end, and says how many it had.
+/// Follows the pages of a list to the end and returns the items and the number of pages.
 async fn all(api: &Api, path: &str) -> (Vec<serde_json::Value>, usize) {
     let (mut items, mut pages) = (Vec::new(), 0);
     let mut token = String::new();
@@ -38,12 +38,12 @@ async fn ids(api: &Api, path: &str) -> Vec<String> {
     ids
 }
 
-/// A hub with orchestrations that stand in different ways.
+/// Opens a hub with orchestrations in different states.
 async fn filled() -> Api {
     let api = Api::open().await;
     for id in ["a-1", "a-2", "b-1"] {
         api.run("echoes", id, r#"{"in": 1}"#).await.is(200);
-        // So that no two of them are of one millisecond.
+        // So that no two instances are created in the same millisecond.
         tokio::time::sleep(Duration::from_millis(3)).await;
     }
     api.run("greets", "b-2", r#"[""]"#).await.is(200);
@@ -55,7 +55,7 @@ async fn filled() -> Api {
     api
 }
 
-/// The ends of time of Azure's clients leave nothing out, in every list and in a purge.
+/// The minimum and maximum times of Azure's clients exclude nothing, in every list and in a purge.
 #[tokio::test]
 async fn the_ends_of_time_leave_nothing_out() {
     let api = filled().await;
@@ -82,7 +82,7 @@ async fn the_ends_of_time_leave_nothing_out() {
     assert_eq!(purged.json()["instancesDeleted"], 4);
 }
 
-/// Every filter lets through what it says, alone and with others; a slash at the end means nothing.
+/// Every filter works alone and combined with others. A trailing slash makes no difference.
 #[tokio::test]
 async fn instances_are_filtered() {
     let api = filled().await;
@@ -141,7 +141,7 @@ async fn lacks(ctx: OrchestrationContext) -> Result<(), Failure> {
     Ok(ctx.call_activity::<absent>(()).await?)
 }
 
-/// What waits for something that is not registered can be found, and says for what it waits.
+/// Orchestrations that wait for an unregistered type can be listed, and show the type.
 #[tokio::test]
 async fn what_is_not_registered_is_found() {
     let api = Api::build(
@@ -152,7 +152,7 @@ async fn what_is_not_registered_is_found() {
     api.run("echoes", "there", "1").await.is(200);
     api.post("/orchestrators/waits/elsewhere", "1").await.is(202);
     api.post("/orchestrators/lacks/here", "").await.is(202);
-    // It is there when its first turn has asked for the activity.
+    // The instance is listed after its first turn has called the activity.
     let found = loop {
         let (found, _) = all(&api, "/instances?unregistered=true").await;
         if !found.is_empty() {
@@ -166,7 +166,7 @@ async fn what_is_not_registered_is_found() {
     api.get("/instances?unregistered=x").await.is_error(400, "InvalidQuery");
 }
 
-/// The document of an orchestration in a list is the one that stands alone.
+/// The document of an orchestration is the same in a list and alone.
 #[tokio::test]
 async fn a_list_shows_what_a_look_shows() {
     let api = filled().await;
@@ -176,8 +176,8 @@ async fn a_list_shows_what_a_look_shows() {
     assert_eq!(listed[0], api.get("/instances/a-1?showInput=false").await.json());
 }
 
-/// Pages lead from one to the next by a token, in either order, and hold everything once. A token that no page of this list
-/// gave is refused.
+/// Each page returns a token for the next one, in either order, and the pages contain every item once. A token from
+/// another list or an invalid token is rejected.
 #[tokio::test]
 async fn tokens_lead_from_page_to_page() {
     let api = filled().await;
@@ -212,7 +212,7 @@ async fn tokens_lead_from_page_to_page() {
     }
 }
 
-/// Entities are listed by type and time, with their states if asked for.
+/// Entities are listed by type and time, with their states on request.
 #[tokio::test]
 async fn entities_are_listed() {
     let api = Api::open().await;
@@ -236,7 +236,7 @@ async fn entities_are_listed() {
         3 + from.iter().filter(|item| to.contains(item)).count()
     );
     assert_eq!(all(&api, "/entities?lastOperationTimeFrom=2999-01-01").await.0.len(), 0);
-    assert_eq!(all(&api, "/entities/nobody").await.0.len(), 0);
+    assert_eq!(all(&api, "/entities/missing").await.0.len(), 0);
     for name in ["counter%40a", "a%2Fb", "a%00"] {
         api.get(&format!("/entities/{name}")).await.is_error(400, "InvalidId");
     }

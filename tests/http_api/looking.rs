@@ -1,11 +1,11 @@
-//! Looking at one orchestration.
+//! The status and the history of an orchestration.
 
 use axum::http::Method;
 use serde_json::{Value, json};
 
 use crate::fixture::{Api, BASE, HOST, redacted};
 
-/// Until it has ended an orchestration is answered with 202, where to ask again and when; then with 200.
+/// The status code is 202 with `Location` and `Retry-After` until the orchestration has ended, and then 200.
 #[tokio::test]
 async fn the_code_tells_whether_it_has_ended() {
     let api = Api::open().await;
@@ -48,7 +48,7 @@ async fn the_code_tells_whether_it_has_ended() {
         .await
         .is(200);
 
-    api.get("/instances/nobody").await.is_error(404, "NotFound");
+    api.get("/instances/missing").await.is_error(404, "NotFound");
     api.get("/instances/a%2Fb").await.is_error(400, "InvalidId");
     api.get("/instances/@a@b").await.is_error(400, "InvalidId");
     api.get("/instances/a?showInput=perhaps")
@@ -56,7 +56,7 @@ async fn the_code_tells_whether_it_has_ended() {
         .is_error(400, "InvalidQuery");
 }
 
-/// The documents of orchestrations that stand in each way.
+/// The status documents of orchestrations in every state.
 #[tokio::test]
 async fn documents_are_pinned() {
     let api = Api::open().await;
@@ -87,7 +87,7 @@ async fn documents_are_pinned() {
     assert_eq!(without["output"], json!(["Hello Tokyo!", "Hello Seattle!"]));
 }
 
-/// What a history shows of each kind of step, once it has ended.
+/// The history events of each kind of completed step.
 #[tokio::test]
 async fn histories_are_pinned() {
     let api = Api::open().await;
@@ -130,7 +130,7 @@ async fn histories_are_pinned() {
     );
 }
 
-/// The history as the hub keeps it, for tools that want all of it.
+/// The complete history is available to tools that need all of it.
 #[tokio::test]
 async fn the_whole_history_is_there_too() {
     let api = Api::open().await;
@@ -153,10 +153,10 @@ async fn the_whole_history_is_there_too() {
             "ExecutionCompleted"
         ]
     );
-    api.get("/instances/nobody/history").await.is_error(404, "NotFound");
+    api.get("/instances/missing/history").await.is_error(404, "NotFound");
 }
 
-/// Steps that have not ended show as what was asked for.
+/// A step that has not completed is shown as its request.
 #[tokio::test]
 async fn a_history_shows_open_steps() {
     let api = Api::open().await;

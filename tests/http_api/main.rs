@@ -1,8 +1,8 @@
-//! The management API: every row of its specification, every status code, and its documents.
+//! The management API: every route, every status code and the documents.
 //!
-//! The router is driven in memory, without a socket. Each row of the specification, and the tests that hold it:
+//! The router runs in memory, without a socket. The features and their tests:
 //!
-//! | row | tests |
+//! | feature | tests |
 //! |---|---|
 //! | `POST /orchestrators/{name}[/{instanceId}]` | [`starting`]: all |
 //! | `timeout`, `pollingInterval` | `a_start_can_wait`, `a_start_that_cannot_succeed_is_refused` |
@@ -22,12 +22,12 @@
 //! | `taskHub`, `connection`, `code`; `version`; trailing slash | `links_carry_what_the_request_carried`, `a_start_chooses_a_version`, `instances_are_filtered`, `the_router_can_be_mounted` |
 //! | `traceparent`, `tracestate` | `a_start_goes_on_with_its_callers_trace`, `the_span_of_an_orchestration_names_its_trace` |
 //! | `ExceptionMessage`, `null` as input, times in queries | `a_start_that_cannot_succeed_is_refused`, `the_input_is_json_or_nothing`, `instances_are_filtered` |
-//! | 404, 405, 413, 415, 503, the form of errors | [`routing`]: all, `health_tells_whether_the_hub_works`, `answers_are_as_described` |
+//! | 404, 405, 413, 415, 503, the error format | [`routing`]: all, `health_tells_whether_the_hub_works`, `answers_are_as_described` |
 //! | `wait=true` | `a_call_answers_with_the_result` |
 //! | counts | `everything_is_counted` |
 //! | `Idempotency-Key` | `an_idempotency_key_makes_a_retry_one_start`, `an_event_is_raised_once`, `a_retry_takes_effect_once` |
 //! | stopped, locks, dead letters, quarantine | [`repairing`]: all |
-//! | names and ids, keys left out | [`names`]: all |
+//! | names and IDs, omitted keys | [`names`]: all |
 //! | schedules | [`scheduling`]: all |
 //! | `/health`, `/metrics` | `health_tells_whether_the_hub_works`, `numbers_are_shown` |
 //! | `/openapi.json` | [`openapi`]: all |

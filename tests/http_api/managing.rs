@@ -1,11 +1,11 @@
-//! What is done to one orchestration, and purging many.
+//! Managing one orchestration, and purging many.
 
 use axum::http::Method;
 use serde_json::{Value, json};
 
 use crate::fixture::Api;
 
-/// A waiting orchestration, and one that has ended in each way.
+/// Opens a hub with a waiting orchestration and one for each way to end.
 async fn standing() -> Api {
     let api = Api::open().await;
     api.post("/orchestrators/waits/running", "").await.is(202);
@@ -18,7 +18,7 @@ async fn standing() -> Api {
     api
 }
 
-/// An event reaches an orchestration that has not ended, in any of the ways to say that its payload is JSON.
+/// An event reaches an orchestration that has not ended, with every content type that means JSON.
 #[tokio::test]
 async fn an_event_is_raised() {
     let api = standing().await;
@@ -51,7 +51,7 @@ async fn an_event_is_raised() {
     api.post("/instances/running/raiseEvent/%0A", "1")
         .await
         .is_error(400, "InvalidId");
-    api.post("/instances/nobody/raiseEvent/go", "1")
+    api.post("/instances/missing/raiseEvent/go", "1")
         .await
         .is_error(404, "NotFound");
     for id in ["completed", "failed", "terminated"] {
@@ -63,7 +63,7 @@ async fn an_event_is_raised() {
     api.post(path, &large).await.is_error(413, "TooLarge");
 }
 
-/// A retry of an event under one idempotency key is one event.
+/// Retries of an event with the same idempotency key raise one event.
 #[tokio::test]
 async fn an_event_is_raised_once() {
     let api = standing().await;
@@ -82,12 +82,12 @@ async fn an_event_is_raised_once() {
     assert_eq!(events.iter().filter(|event| event["Name"] == "other").count(), 1);
 }
 
-/// What ends, halts or continues an orchestration is taken in while it has not ended; afterwards it is gone.
+/// An orchestration accepts `terminate`, `suspend` and `resume` until it has ended. Afterwards they return 410.
 #[tokio::test]
 async fn orders_are_taken_until_the_end() {
     let api = standing().await;
     for order in ["suspend", "resume", "terminate"] {
-        api.post(&format!("/instances/nobody/{order}"), "")
+        api.post(&format!("/instances/missing/{order}"), "")
             .await
             .is_error(404, "NotFound");
         api.post(&format!("/instances/a%5Cb/{order}"), "")
@@ -107,11 +107,13 @@ async fn orders_are_taken_until_the_end() {
     assert_eq!(api.until("running", "Terminated").await["output"], "why not?");
 }
 
-/// Only what failed is rewound.
+/// Only a failed orchestration can be rewound.
 #[tokio::test]
 async fn a_failed_orchestration_is_rewound() {
     let api = standing().await;
-    api.post("/instances/nobody/rewind", "").await.is_error(404, "NotFound");
+    api.post("/instances/missing/rewind", "")
+        .await
+        .is_error(404, "NotFound");
     api.post("/instances/running/rewind", "")
         .await
         .is_error(409, "WrongState");
@@ -121,11 +123,11 @@ async fn a_failed_orchestration_is_rewound() {
             .is_error(410, "WrongState");
     }
     let execution = api.get("/instances/failed").await.json()["executionId"].clone();
-    api.post("/instances/failed/rewind?reason=mended", "").await.is(202);
+    api.post("/instances/failed/rewind?reason=fixed", "").await.is(202);
     assert_ne!(api.until("failed", "Failed").await["executionId"], execution);
 }
 
-/// An orchestration is started once more, under a new id or its own.
+/// An orchestration is restarted, with a new ID or its own.
 #[tokio::test]
 async fn an_orchestration_is_restarted() {
     let api = standing().await;
@@ -151,15 +153,15 @@ async fn an_orchestration_is_restarted() {
         .await
         .is_error(409, "WrongState");
     api.post("/instances/running/restart", "").await.is(202);
-    api.post("/instances/nobody/restart", "")
+    api.post("/instances/missing/restart", "")
         .await
         .is_error(404, "NotFound");
-    api.post("/instances/nobody/restart?restartWithNewInstanceId=false", "")
+    api.post("/instances/missing/restart?restartWithNewInstanceId=false", "")
         .await
         .is_error(404, "NotFound");
 }
 
-/// One orchestration that has ended is forgotten.
+/// A single orchestration that has ended is purged.
 #[tokio::test]
 async fn an_orchestration_is_purged() {
     let api = standing().await;
@@ -171,7 +173,7 @@ async fn an_orchestration_is_purged() {
     api.delete("/instances/running").await.is_error(409, "WrongState");
 }
 
-/// Many are forgotten by time and status, and none without a time.
+/// Orchestrations are purged by creation time and status. The creation time is required.
 #[tokio::test]
 async fn orchestrations_are_purged() {
     let api = standing().await;

@@ -1,4 +1,4 @@
-//! Names and ids as clients write them: their case, keys that are left out, and what the path of a URL cannot carry.
+//! Names and IDs in requests: their case, omitted keys, and IDs that a URL path cannot contain.
 
 use abide::http::{HttpConfig, router};
 use abide::prelude::*;
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::fixture::{Answer, Api, BASE, send};
 
-/// Two orchestrations and two operations whose names differ only in case, and one of each that is like no other.
+/// Two orchestrations and two operations whose names differ only in case, and one of each with a unique name.
 mod alike {
     use super::*;
 
@@ -51,8 +51,8 @@ mod alike {
     }
 }
 
-/// Azure's names do not depend on case: the very name is meant where it is there, or else the one that is alike, and where
-/// there are several, both are named.
+/// Like in Azure, names are case-insensitive. An exact match has priority over a match that differs in case, and an
+/// ambiguous name is an error that lists the candidates.
 #[tokio::test]
 async fn names_are_compared_without_case() {
     let hub = Hub::in_memory()
@@ -97,7 +97,7 @@ async fn names_are_compared_without_case() {
     hub.shutdown().await.unwrap();
 }
 
-/// As in Azure, the key may be left out: then it is the empty one.
+/// Like in Azure, an omitted key is the empty key.
 #[tokio::test]
 async fn a_key_that_is_left_out_is_the_empty_one() {
     let api = Api::open().await;
@@ -119,7 +119,7 @@ async fn a_key_that_is_left_out_is_the_empty_one() {
     assert_eq!(api.get("/entities/counter").await.json().as_array().unwrap().len(), 1);
 }
 
-/// No id leads to something else than it names: what clients resolve in a path is refused, also where code makes the id.
+/// IDs that clients resolve in a URL path are rejected, even if code creates them.
 #[tokio::test]
 async fn an_id_that_a_path_cannot_carry_is_refused() {
     let api = Api::open().await;

@@ -1,4 +1,4 @@
-//! The description of the API, held against what it answers.
+//! The OpenAPI description, compared with the responses of the API.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::fixture::{Answer, Api};
 
-/// Every route: the rows of the specification, and behind them what goes beyond Azure's API.
+/// Every route: first the routes of Azure, then the additional ones.
 const ROUTES: [&str; 34] = [
     "POST /orchestrators/{name}",
     "POST /orchestrators/{name}/{instanceId}",
@@ -46,7 +46,7 @@ const ROUTES: [&str; 34] = [
     "GET /openapi.json",
 ];
 
-/// The operations of a description by verb and path.
+/// Returns the operations of a description by verb and path.
 fn operations(document: &Value) -> BTreeMap<String, &Value> {
     let mut operations = BTreeMap::new();
     for (path, item) in document["paths"].as_object().unwrap() {
@@ -57,7 +57,7 @@ fn operations(document: &Value) -> BTreeMap<String, &Value> {
     operations
 }
 
-/// Each route is described, each described route is served, and no verb besides.
+/// Every route is described and every described route is served, with exactly the described verbs.
 #[tokio::test]
 async fn what_is_described_is_what_is_served() {
     let api = Api::open().await;
@@ -72,7 +72,7 @@ async fn what_is_described_is_what_is_served() {
         .values()
         .map(|operation| operation["operationId"].as_str().unwrap())
         .collect();
-    assert_eq!(ids.len(), operations.len(), "each operation has a name of its own");
+    assert_eq!(ids.len(), operations.len(), "operation IDs are unique");
     for path in document["paths"].as_object().unwrap().keys() {
         let refused = api.send(Method::PATCH, &filled(path), &[], "").await;
         refused.is_error(405, "MethodNotAllowed");
@@ -101,7 +101,7 @@ async fn what_is_described_is_what_is_served() {
     }
 }
 
-/// A path with something in the place of each parameter.
+/// Returns a path with a value for each parameter.
 fn filled(path: &str) -> String {
     let parts = path
         .split('/')
@@ -109,11 +109,10 @@ fn filled(path: &str) -> String {
     parts.collect::<Vec<_>>().join("/")
 }
 
-/// A request, as verb, path template, what stands in the place of its parameters, query and body, and the status of its
-/// answer.
+/// A request (verb and path template, values of the path parameters, query and body) and the status of its response.
 type Example = (&'static str, &'static [&'static str], &'static str, &'static str, u16);
 
-/// In this order, because some need what others did.
+/// The requests, in an order in which some depend on earlier ones.
 const EXAMPLES: &[Example] = &[
     ("POST /orchestrators/{name}", &["echoes"], "", "1", 202),
     ("POST /orchestrators/{name}", &["echoes"], "timeout=30", "1", 200),
@@ -124,7 +123,7 @@ const EXAMPLES: &[Example] = &[
         r#"[""]"#,
         500,
     ),
-    ("POST /orchestrators/{name}", &["nobody"], "", "1", 400),
+    ("POST /orchestrators/{name}", &["missing"], "", "1", 400),
     ("POST /orchestrators/{name}", &["echoes"], "", LARGE, 413),
     ("POST /orchestrators/{name}", &["echoes"], KEY, "1", 202),
     ("POST /orchestrators/{name}", &["echoes"], KEY, "2", 422),
@@ -216,11 +215,11 @@ const EXAMPLES: &[Example] = &[
         500,
     ),
     ("GET /instances/{instanceId}", &["a/b"], "", "", 400),
-    ("GET /instances/{instanceId}", &["nobody"], "", "", 404),
+    ("GET /instances/{instanceId}", &["missing"], "", "", 404),
     ("GET /instances/{instanceId}", &["w"], CLOSED, "", 503),
     ("GET /instances/{instanceId}/history", &["f"], "", "", 200),
     ("GET /instances/{instanceId}/history", &["a/b"], "", "", 400),
-    ("GET /instances/{instanceId}/history", &["nobody"], "", "", 404),
+    ("GET /instances/{instanceId}/history", &["missing"], "", "", 404),
     ("GET /instances/{instanceId}/history", &["w"], CLOSED, "", 503),
     ("GET /instances", &[], "", "", 200),
     ("GET /instances", &[], "top=0", "", 400),
@@ -253,7 +252,7 @@ const EXAMPLES: &[Example] = &[
     ),
     (
         "POST /instances/{instanceId}/raiseEvent/{eventName}",
-        &["nobody", "x"],
+        &["missing", "x"],
         "",
         "",
         404,
@@ -281,17 +280,17 @@ const EXAMPLES: &[Example] = &[
     ),
     ("POST /instances/{instanceId}/suspend", &["w"], "reason=x", "", 202),
     ("POST /instances/{instanceId}/suspend", &["a/b"], "", "", 400),
-    ("POST /instances/{instanceId}/suspend", &["nobody"], "", "", 404),
+    ("POST /instances/{instanceId}/suspend", &["missing"], "", "", 404),
     ("POST /instances/{instanceId}/suspend", &["e"], "", "", 410),
     ("POST /instances/{instanceId}/suspend", &["e"], CLOSED, "", 503),
     ("POST /instances/{instanceId}/resume", &["w"], "reason=x", "", 202),
     ("POST /instances/{instanceId}/resume", &["a/b"], "", "", 400),
-    ("POST /instances/{instanceId}/resume", &["nobody"], "", "", 404),
+    ("POST /instances/{instanceId}/resume", &["missing"], "", "", 404),
     ("POST /instances/{instanceId}/resume", &["e"], "", "", 410),
     ("POST /instances/{instanceId}/resume", &["e"], CLOSED, "", 503),
     ("POST /instances/{instanceId}/rewind", &["f"], "reason=x", "", 202),
     ("POST /instances/{instanceId}/rewind", &["a/b"], "", "", 400),
-    ("POST /instances/{instanceId}/rewind", &["nobody"], "", "", 404),
+    ("POST /instances/{instanceId}/rewind", &["missing"], "", "", 404),
     ("POST /instances/{instanceId}/rewind", &["w"], "", "", 409),
     ("POST /instances/{instanceId}/rewind", &["e"], "", "", 410),
     ("POST /instances/{instanceId}/rewind", &["e"], CLOSED, "", 503),
@@ -305,7 +304,7 @@ const EXAMPLES: &[Example] = &[
         500,
     ),
     ("POST /instances/{instanceId}/restart", &["a/b"], "", "", 400),
-    ("POST /instances/{instanceId}/restart", &["nobody"], "", "", 404),
+    ("POST /instances/{instanceId}/restart", &["missing"], "", "", 404),
     (
         "POST /instances/{instanceId}/restart",
         &["w"],
@@ -317,12 +316,12 @@ const EXAMPLES: &[Example] = &[
     ("DELETE /instances/{instanceId}", &["w"], "", "", 409),
     ("POST /instances/{instanceId}/terminate", &["w"], "reason=x", "", 202),
     ("POST /instances/{instanceId}/terminate", &["a/b"], "", "", 400),
-    ("POST /instances/{instanceId}/terminate", &["nobody"], "", "", 404),
+    ("POST /instances/{instanceId}/terminate", &["missing"], "", "", 404),
     ("POST /instances/{instanceId}/terminate", &["e"], "", "", 410),
     ("POST /instances/{instanceId}/terminate", &["e"], CLOSED, "", 503),
     ("DELETE /instances/{instanceId}", &["e"], "", "", 200),
     ("DELETE /instances/{instanceId}", &["a/b"], "", "", 400),
-    ("DELETE /instances/{instanceId}", &["nobody"], "", "", 404),
+    ("DELETE /instances/{instanceId}", &["missing"], "", "", 404),
     ("DELETE /instances/{instanceId}", &["e"], CLOSED, "", 503),
     ("DELETE /instances", &[], "createdTimeFrom=2000-01-01", "", 200),
     ("DELETE /instances", &[], "", "", 400),
@@ -399,7 +398,7 @@ const EXAMPLES: &[Example] = &[
     ),
     ("GET /locks", &[], "", "", 200),
     ("GET /locks", &[], "top=0", "", 400),
-    // The lock keeps it from being answered.
+    // The lock delays the call beyond its wait limit.
     (
         "POST /entities/{name}/{key}",
         &["counter", "k"],
@@ -479,17 +478,16 @@ const EXAMPLES: &[Example] = &[
     ("GET /openapi.json", &[], "", "", 200),
 ];
 
-/// A body that is larger than a payload may be.
+/// A body over the payload limit.
 const LARGE: &str = "large";
-/// A query that stands for a header with an idempotency key.
+/// A marker in the query: send an idempotency key.
 const KEY: &str = "key";
-/// A query that stands for a hub that is closed.
+/// A marker in the query: send the request to a closed hub.
 const CLOSED: &str = "closed";
-/// The id of the newest dead letter.
+/// A marker for the ID of the newest dead letter.
 const LETTER: &str = "letter";
 
-/// What the routes answer is what the description says they do: status by status, down to the fields of every document.
-/// Every status that is described is met.
+/// Responses match the description, including the fields of every document, and every described status occurs.
 #[tokio::test]
 async fn answers_are_as_described() {
     let api = Api::open().await;
@@ -549,20 +547,19 @@ async fn answers_are_as_described() {
     }
     for (route, operation) in operations {
         for status in operation["responses"].as_object().unwrap().keys() {
-            // Those of tokens have a test of their own, and the description needs nothing of the hub.
+            // Another test covers the status codes of tokens, and the description does not depend on the hub.
             if ["401", "403", "default"].contains(&status.as_str()) || route == "GET /openapi.json" {
                 continue;
             }
             assert!(
                 met.contains(&(route.clone(), status.clone())),
-                "{route} never answered {status}"
+                "{route} never returned {status}"
             );
         }
     }
 }
 
-/// Every route but that of the health asks for a token if there is one, and for one that may do what its verb does, as it is
-/// described.
+/// If tokens are configured, every route except `/health` requires one that permits its verb, as described.
 #[tokio::test]
 async fn routes_ask_for_tokens_as_described() {
     let (look, operate) = ("look-look-look-look", "operate-operate-operate");
@@ -606,7 +603,7 @@ fn is_as_described(document: &Value, described: &Value, answer: &Answer, about: 
         .into_iter()
         .flat_map(|headers| headers.keys())
     {
-        // There is one only where another page follows.
+        // This header is present only if another page follows.
         if header != "x-ms-continuation-token" {
             assert!(
                 !answer.header(&header.to_lowercase()).is_empty(),
@@ -628,7 +625,7 @@ fn is_as_described(document: &Value, described: &Value, answer: &Answer, about: 
     }
 }
 
-/// Whether a value is what a schema describes, without a field that it does not.
+/// Asserts that a value matches a schema and has no undescribed field.
 fn fits(document: &Value, schema: &Value, value: &Value, at: &str) {
     if let Some(reference) = schema["$ref"].as_str() {
         let found = document.pointer(reference.strip_prefix('#').unwrap());

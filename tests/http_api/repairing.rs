@@ -1,10 +1,10 @@
-//! What operators repair: stopped orchestrations, locks, dead letters, quarantined entities.
+//! Repairs by operators: stopped orchestrations, locks, dead letters and quarantined entities.
 
 use serde_json::json;
 
 use crate::fixture::{Api, redacted};
 
-/// Waits until a list has as many items as wanted.
+/// Polls until a list has `items` items and returns it.
 async fn listed(api: &Api, path: &str, items: usize) -> serde_json::Value {
     loop {
         let list = api.get(path).await;
@@ -16,7 +16,7 @@ async fn listed(api: &Api, path: &str, items: usize) -> serde_json::Value {
     }
 }
 
-/// An orchestration whose code breaks has not ended: it is listed with the reason.
+/// An orchestration whose code panics has not ended. It is listed as stopped, with the reason.
 #[tokio::test]
 async fn stopped_orchestrations_are_listed() {
     let api = Api::open().await;
@@ -33,7 +33,7 @@ async fn stopped_orchestrations_are_listed() {
     api.get("/stopped?top=x").await.is_error(400, "InvalidQuery");
 }
 
-/// A lock is listed with its owner, and taken away from it.
+/// A lock is listed with its owner and can be released by an operator.
 #[tokio::test]
 async fn locks_are_listed_and_released() {
     let api = Api::open().await;
@@ -50,7 +50,7 @@ async fn locks_are_listed_and_released() {
     listed(&api, "/locks?top=1", 0).await;
 }
 
-/// A message that nobody could process is listed, sent again, and forgotten.
+/// A message that cannot be processed is listed, redelivered and dropped.
 #[tokio::test]
 async fn dead_letters_are_listed_redelivered_and_dropped() {
     let api = Api::open().await;
@@ -75,7 +75,7 @@ async fn dead_letters_are_listed_redelivered_and_dropped() {
     listed(&api, "/dead-letters", 0).await;
 }
 
-/// An entity whose messages wait for an operator goes on when one says so.
+/// A held entity processes its messages when an operator resumes it.
 #[tokio::test]
 async fn a_held_entity_is_resumed() {
     let api = Api::open().await;
@@ -97,7 +97,7 @@ async fn a_held_entity_is_resumed() {
         .is_error(404, "NotFound");
 }
 
-/// An entity whose state this build cannot read is listed with the reason, and is still one after it was resumed.
+/// An entity whose state this build cannot read is listed with the reason, and returns to quarantine after a resume.
 #[cfg(feature = "rocksdb")]
 #[tokio::test]
 async fn quarantined_entities_are_listed() {

@@ -1,4 +1,4 @@
-//! What is common to all routes, and where the router stands.
+//! Behavior that all routes share, and mounting the router.
 
 use abide::http::HttpConfig;
 use abide::prelude::*;
@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 
 use crate::fixture::{Api, BASE, HOST, send};
 
-/// What no route is for is answered like everything else that goes wrong.
+/// An unknown route is an error in the common format.
 #[tokio::test]
 async fn what_is_no_route_is_not_found() {
     let api = Api::open().await;
@@ -29,7 +29,7 @@ async fn what_is_no_route_is_not_found() {
         .is_error(404, "NotFound");
 }
 
-/// A verb that a route does not take is refused with those that it takes.
+/// A verb that a route does not support is rejected with a list of the supported ones.
 #[tokio::test]
 async fn a_wrong_verb_is_refused() {
     let api = Api::open().await;
@@ -49,7 +49,7 @@ async fn a_wrong_verb_is_refused() {
     }
 }
 
-/// A body that is too large, or in a coding, is refused whatever route it is for.
+/// Every route rejects a body that is too large or has a content encoding.
 #[tokio::test]
 async fn a_body_has_bounds() {
     let api = Api::with(HttpConfig::new().without_token().body_limit(1_000)).await;
@@ -75,7 +75,7 @@ async fn a_body_has_bounds() {
     }
 }
 
-/// What lets an operation of a turnstile end.
+/// Permits for operations of a turnstile to end.
 static MAY_END: Semaphore = Semaphore::const_new(0);
 
 #[derive(Entity, Default, Clone, Serialize, Deserialize)]
@@ -83,21 +83,20 @@ struct Turnstile;
 
 #[operations]
 impl Turnstile {
-    /// Keeps its thread until [`MAY_END`] has room.
+    /// Blocks its thread until [`MAY_END`] has a permit.
     pub fn block(&self) {
         futures::executor::block_on(MAY_END.acquire()).unwrap().forget();
     }
 }
 
-/// A hub that has taken in all that it may hold refuses more at once, and says when to come again. It still shows what there
-/// is.
+/// A hub at its in-flight limit rejects requests at once, with `Retry-After`. Reads still work.
 #[tokio::test]
 async fn a_full_hub_refuses_at_once() {
     let builder = Hub::in_memory().executors(1).in_flight_limit(1).entity::<Turnstile>();
     let api = Api::build(builder, HttpConfig::new().without_token()).await;
     api.post("/orchestrators/locks/owner", r#""k""#).await.is(202);
     api.until_it_says("owner", "locked").await;
-    // Its thread hangs, and it holds all the room that the thread has.
+    // The call blocks the only thread and uses the whole limit.
     let waiting = api.post("/entities/turnstile/k?op=block&wait=true", "null");
     let refused = async {
         for path in [
@@ -115,13 +114,13 @@ async fn a_full_hub_refuses_at_once() {
     };
     tokio::select! {
         biased;
-        answered = waiting => panic!("the turnstile has let somebody through: {answered:?}"),
+        answered = waiting => panic!("the turnstile opened too early: {answered:?}"),
         () = refused => {}
     }
     MAY_END.add_permits(1);
 }
 
-/// In a program's own router, merged or nested, the routes are where they belong, and the program's fallback stays its own.
+/// The router can be merged into or nested in another router, whose fallback it does not replace.
 #[tokio::test]
 async fn the_router_can_be_mounted() {
     let api = Api::open().await;

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::fixture::Api;
 
-/// Schedules are listed in the order of their ids, page by page, and each is shown with what it starts and when.
+/// Schedules are listed page by page in the order of their IDs. Each is shown with its orchestration and its times.
 #[tokio::test]
 async fn schedules_are_listed_and_shown() {
     let api = Api::open().await;

@@ -1,4 +1,4 @@
-//! Starting orchestrations, and what follows.
+//! Starting orchestrations: links, inputs, versions and policies.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::fixture::{Answer, Api, BASE, HOST};
 
-/// The links of an orchestration, with what they all carry.
+/// Returns the links of an orchestration. `carried` is the query that all of them contain.
 fn links(base: &str, id: &str, carried: &str) -> serde_json::Value {
     let instance = format!("{base}/instances/{id}");
     let (only, also) = match carried {
@@ -36,8 +36,7 @@ fn is_check_status(answer: &Answer, links: &serde_json::Value) {
     assert_eq!(answer.header("retry-after"), "10");
 }
 
-/// A start answers with the links that lead on, and with when to follow them. Ids are written so that they are one part of
-/// a path.
+/// A start returns the management links and `Retry-After`. IDs are percent-encoded into a single path segment.
 #[tokio::test]
 async fn a_start_answers_with_links() {
     let api = Api::open().await;
@@ -63,7 +62,7 @@ async fn a_start_answers_with_links() {
     is_check_status(&drawn, &links(&base, &id, ""));
 }
 
-/// What the query says of hub, connection and token stands in every link, so that following it works.
+/// Every link contains the hub, the connection and the token of the query, so that clients can follow it.
 #[tokio::test]
 async fn links_carry_what_the_request_carried() {
     let token = "0123456789abcdef+/%";
@@ -85,15 +84,15 @@ async fn links_carry_what_the_request_carried() {
     assert_eq!(looked.header("retry-after"), "5");
     api.get("/instances/a").await.is_error(401, "Unauthorized");
 
-    // A plus sign that is written as it is stands for itself in a token, and so it does in the links.
+    // An unencoded plus sign in a token is a plus sign, and so it is in the links.
     let bare = code.replace("%2B", "+");
     let started = api.post(&format!("/orchestrators/waits/b?code={bare}"), "1").await;
     let carried = format!("code={code}");
     is_check_status(&started, &links(&format!("http://{HOST}{BASE}"), "b", &carried));
 }
 
-/// Behind a reverse proxy links begin with the configured URL, whatever the request's host; where a program has nested the
-/// router they hold the place.
+/// Links begin with the configured public URL, whatever the `Host` header of the request. Without one they begin with
+/// the host of the request.
 #[tokio::test]
 async fn links_lead_back_to_where_the_client_is() {
     let config = HttpConfig::new().without_token().public_url("https://example.com/hub/");
@@ -115,7 +114,7 @@ async fn links_lead_back_to_where_the_client_is() {
     is_check_status(&Answer::of(urls.check_status("a")).await, &expected);
 }
 
-/// The input is the body, whatever it is said to be. Nothing stands for null.
+/// The input is the JSON of the body, whatever the content type. An empty body means null.
 #[tokio::test]
 async fn the_input_is_json_or_nothing() {
     let api = Api::open().await;
@@ -151,18 +150,18 @@ async fn the_input_is_json_or_nothing() {
     api.get("/instances/broken").await.is_error(404, "NotFound");
 }
 
-/// Nothing of a start that is refused is stored, and what is wrong with it is said.
+/// A start that is rejected stores nothing, and the error names the reason.
 #[tokio::test]
 async fn a_start_that_cannot_succeed_is_refused() {
     let api = Api::open().await;
-    let unknown = api.post("/orchestrators/nobody/a", "1").await;
+    let unknown = api.post("/orchestrators/missing/a", "1").await;
     unknown.is_error(400, "Unregistered");
     assert_eq!(unknown.json()["ExceptionMessage"], unknown.json()["error"]["message"]);
     assert!(
         unknown.json()["ExceptionMessage"]
             .as_str()
             .unwrap()
-            .contains("`nobody`")
+            .contains("`missing`")
     );
     api.post("/orchestrators/adds/a?version=7", "1")
         .await
@@ -200,8 +199,8 @@ async fn a_start_that_cannot_succeed_is_refused() {
         .is_error(409, "AlreadyExists");
 }
 
-/// A start that waits answers with the bare output, or with how it stands if it ended otherwise, or as one that does not
-/// wait.
+/// A start that waits returns the output of a completed orchestration, or the status document if it ended otherwise.
+/// If the wait times out, the start returns the management links.
 #[tokio::test]
 async fn a_start_can_wait() {
     let api = Api::open().await;
@@ -214,7 +213,7 @@ async fn a_start_can_wait() {
     let failed = api.post("/orchestrators/greets/b?timeout=30", r#"[""]"#).await;
     failed.is(200);
     assert_eq!(failed.json()["runtimeStatus"], "Failed");
-    assert_eq!(failed.json()["output"], "nobody to greet");
+    assert_eq!(failed.json()["output"], "no name to greet");
     let path = "/orchestrators/greets/c?timeout=30&returnInternalServerErrorOnFailure=true";
     api.post(path, r#"[""]"#).await.is(500);
 
@@ -233,7 +232,7 @@ async fn a_start_can_wait() {
     limited.post("/orchestrators/waits/f?timeout=1e300", "").await.is(202);
 }
 
-/// Of several versions the newest is started, or the one that the query names.
+/// A start uses the newest version, or the one that the query names.
 #[tokio::test]
 async fn a_start_chooses_a_version() {
     let api = Api::open().await;
@@ -247,8 +246,8 @@ async fn a_start_chooses_a_version() {
     assert_eq!(api.get("/instances/old").await.json()["version"], "1");
 }
 
-/// A retry under one idempotency key means the same orchestration, also from another span of a trace; another start under
-/// it is refused.
+/// A retry with the same idempotency key returns the same orchestration, even from another span of the trace. A
+/// different start with that key is rejected.
 #[tokio::test]
 async fn an_idempotency_key_makes_a_retry_one_start() {
     let api = Api::open().await;
@@ -273,7 +272,7 @@ async fn an_idempotency_key_makes_a_retry_one_start() {
         .is_error(400, "InvalidHeader");
 }
 
-/// The caller's trace stays with the orchestration. A header that breaks the rules is none.
+/// The orchestration keeps the trace context of its caller. An invalid header is ignored.
 #[tokio::test]
 async fn a_start_goes_on_with_its_callers_trace() {
     let api = Api::open().await;
@@ -293,7 +292,7 @@ async fn a_start_goes_on_with_its_callers_trace() {
     assert_eq!(api.get("/instances/b").await.json().get("traceparent"), None);
 }
 
-/// The Python client of Azure's API encodes payloads twice, and is understood; what others send is what they mean.
+/// Payloads of Azure's Python client, which encodes them twice, are decoded twice. Payloads of other clients are not.
 #[tokio::test]
 async fn payloads_of_the_python_client_are_decoded_once_more() {
     let api = Api::open().await;
@@ -343,8 +342,8 @@ async fn payloads_of_the_python_client_are_decoded_once_more() {
     );
 }
 
-/// The same start of one id twice makes one execution where that is asked for, also after its end; any other policy can be
-/// asked for as well, and one that does not exist is refused.
+/// A start can choose any reuse policy. With `rejectDuplicate` an ID starts only once, even after the instance has
+/// ended. An unknown policy is rejected.
 #[tokio::test]
 async fn an_id_in_use_follows_the_policy_of_the_request() {
     let api = Api::open().await;

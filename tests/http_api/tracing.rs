@@ -21,7 +21,7 @@ impl Write for Log {
     }
 }
 
-/// What an orchestration says in the log stands in the trace of who started it; one without a trace has none.
+/// Log records of an orchestration contain the trace of its caller, if it has one.
 #[tokio::test]
 async fn the_span_of_an_orchestration_names_its_trace() {
     let log = Log::default();
@@ -32,18 +32,18 @@ async fn the_span_of_an_orchestration_names_its_trace() {
         .init();
     let api = Api::open().await;
     let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-    let start = "/orchestrators/tells/traced?timeout=30";
+    let start = "/orchestrators/logs/traced?timeout=30";
     api.send(Method::POST, start, &[("traceparent", parent)], "")
         .await
         .is(200);
-    api.post("/orchestrators/tells/plain?timeout=30", "").await.is(200);
+    api.post("/orchestrators/logs/plain?timeout=30", "").await.is(200);
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    let said = |id: &str| {
+    let logged = |id: &str| {
         let mut lines = log
             .lines()
-            .filter(|line| line.contains("told") && line.contains(&format!("instance={id}")));
+            .filter(|line| line.contains("logged") && line.contains(&format!("instance={id}")));
         lines.next().unwrap_or_else(|| panic!("{log}")).to_owned()
     };
-    assert!(said("traced").contains(&format!("traceparent=\"{parent}\"")), "{log}");
-    assert!(!said("plain").contains("traceparent"), "{log}");
+    assert!(logged("traced").contains(&format!("traceparent=\"{parent}\"")), "{log}");
+    assert!(!logged("plain").contains("traceparent"), "{log}");
 }

@@ -1,4 +1,4 @@
-//! What the worker's hub holds: entities that write down what happens to them.
+//! The entities of the worker, which record the messages that they receive.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
@@ -7,10 +7,10 @@ use abide::prelude::*;
 
 use crate::LANES;
 
-/// What every account begins with.
+/// The initial balance of every account.
 pub(crate) const START_CENTS: i64 = 1_000;
 
-/// Writes down what it is told, by sender.
+/// Records the received numbers by sender.
 #[derive(Entity, Default, Clone, Serialize, Deserialize)]
 pub(crate) struct Journal {
     pub(crate) notes: BTreeMap<String, Vec<u64>>,
@@ -18,7 +18,7 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// How much a client had written down.
+    /// Number of notes from clients.
     pub(crate) fn written(&self) -> usize {
         self.notes.get("client").map_or(0, Vec::len)
     }
@@ -45,7 +45,7 @@ impl Journal {
     }
 }
 
-/// Tells journals of other partitions, by turns, how often it was asked to.
+/// Sends a running number to journals in other partitions, in rotation.
 #[derive(Entity, Default, Clone, Serialize, Deserialize)]
 pub(crate) struct Relay {
     sent: u64,
@@ -82,7 +82,7 @@ impl Account {
     pub fn pay(&mut self, ctx: &mut EntityContext, to: &str, cents: i64) -> Result<u64, Failure> {
         ctx.entity::<Account>(to).receive(cents).signal();
         if self.cents < cents {
-            return Err(Failure::message("not enough"));
+            return Err(Failure::message("insufficient funds"));
         }
         self.cents -= cents;
         self.payments += 1;

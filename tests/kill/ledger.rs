@@ -1,4 +1,4 @@
-//! The outside ledger: what was asked, what was acknowledged, and whether the states agree with it.
+//! The ledger outside of the hub: the requests, their acknowledgments, and the comparison with the states.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -9,7 +9,7 @@ use crate::LANES;
 use crate::entities::{Account, Journal, START_CENTS};
 use crate::worker::Worker;
 
-/// What one lane was asked, and what came back.
+/// The requests of one lane and their results.
 #[derive(Default)]
 struct Lane {
     asked: u64,
@@ -17,7 +17,7 @@ struct Lane {
     answers: BTreeMap<u64, u64>,
 }
 
-/// The outside ledger.
+/// The ledger outside of the hub.
 #[derive(Default)]
 pub(crate) struct Ledger {
     lanes: BTreeMap<String, Lane>,
@@ -34,13 +34,13 @@ impl Ledger {
         }
     }
 
-    /// Asks what was not acknowledged once more, and `new` more things of every lane. Says how much that is.
+    /// Repeats the requests that were not acknowledged and sends `new` more to every lane. Returns the number of requests.
     pub(crate) fn ask(&mut self, worker: &mut Worker, new: u64) -> usize {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
         let mut count = 0;
         for (name, lane) in &mut self.lanes {
             if name.starts_with("bare") {
-                // Without a request id nobody can know whether it was taken in, so it is not sent again.
+                // Without a request ID it is unknown whether the request took effect, so it is not repeated.
                 lane.waiting.clear();
             }
             for n in lane.asked..lane.asked + new {
@@ -55,19 +55,16 @@ impl Ledger {
         count
     }
 
-    /// Writes an acknowledgement down. Those of one lane come in order.
-    pub(crate) fn acknowledge(&mut self, told: &str) {
-        let mut words = told.split(' ');
-        let lane = self
-            .lanes
-            .get_mut(words.next().unwrap())
-            .expect("a lane that was asked");
+    /// Records an acknowledgment. The acknowledgments of one lane arrive in order.
+    pub(crate) fn acknowledge(&mut self, report: &str) {
+        let mut words = report.split(' ');
+        let lane = self.lanes.get_mut(words.next().unwrap()).expect("the lane exists");
         let [n, due, answer] = [(); 3].map(|()| words.next().unwrap().parse().unwrap());
-        assert_eq!(lane.waiting.pop_front(), Some((n, due)), "{told}");
+        assert_eq!(lane.waiting.pop_front(), Some((n, due)), "{report}");
         lane.answers.insert(n, answer);
     }
 
-    /// Waits until everything scheduled has fired.
+    /// Waits until every scheduled signal has fired.
     pub(crate) async fn wait_for_late(&self, client: &Client) {
         for (name, lane) in self.lanes.iter().filter(|(name, _)| name.starts_with("late")) {
             let journal = client.entity::<Journal>(name);
@@ -77,7 +74,7 @@ impl Ledger {
         }
     }
 
-    /// Compares the states with what was acknowledged.
+    /// Compares the states with the acknowledgments.
     pub(crate) async fn check(&self, client: &Client) {
         let mut cents = 0;
         let mut forwarded: BTreeMap<String, Vec<u64>> = BTreeMap::new();
@@ -126,6 +123,6 @@ impl Ledger {
             }
             assert_eq!((notes, journal.early), (all, 0), "{name}");
         }
-        assert_eq!(cents, START_CENTS * LANES as i64, "cents were made or lost");
+        assert_eq!(cents, START_CENTS * LANES as i64, "cents were created or lost");
     }
 }

@@ -1,7 +1,7 @@
-//! A process that is killed at any moment, again and again: everything acknowledged is there exactly once.
+//! A process is repeatedly killed at random moments, and everything that was acknowledged takes effect exactly once.
 //!
-//! The ledger is outside: this process writes down what the worker acknowledged, kills it, starts it again, and sends
-//! again what was not acknowledged, with its request id. At the end the states have to agree with the ledger.
+//! The ledger is outside of the hub: this process records what the worker acknowledges, kills it, restarts it, and
+//! repeats the unacknowledged requests with their request IDs. At the end, the states have to agree with the ledger.
 #![cfg(feature = "rocksdb")]
 
 mod books;
@@ -21,21 +21,21 @@ use entities::{Account, Journal, Relay};
 use ledger::Ledger;
 use worker::Worker;
 
-/// How often the worker is killed. Raise it to search, with `ABIDE_KILLS`.
+/// Returns the number of kills (default: 24). `ABIDE_KILLS` raises it for a longer search.
 fn kills() -> usize {
     let wanted = std::env::var("ABIDE_KILLS").ok();
     wanted.and_then(|number| number.parse().ok()).unwrap_or(24)
 }
 
-/// What each lane is asked between two kills.
+/// Number of new requests per lane between two kills.
 const NEW_A_ROUND: u64 = 40;
 
-/// How many lanes of each kind there are.
+/// Number of lanes of each kind.
 const LANES: usize = 4;
 
 fn builder(directory: &Path) -> abide::HubBuilder {
     let builder = Hub::builder(directory).entity::<Journal>().entity::<Relay>();
-    // With a small log some kills find tables that were just written, too.
+    // With a small log, some kills happen right after tables were written.
     builder.entity::<Account>().wal_limit(256 << 10)
 }
 
@@ -54,7 +54,7 @@ fn worker() {
     }
 }
 
-/// The worker: each lane does what it is asked, one after the other, and acknowledges it.
+/// The worker: each lane processes its requests in sequence and acknowledges them.
 async fn work(directory: &Path) -> abide::Result<()> {
     let (sender, mut orders) = tokio::sync::mpsc::unbounded_channel();
     std::thread::spawn(move || std::iter::from_fn(worker::order).try_for_each(|order| sender.send(order)));
@@ -66,7 +66,7 @@ async fn work(directory: &Path) -> abide::Result<()> {
         if order == "shut down" {
             return hub.shutdown().await;
         }
-        let (name, order) = order.split_once(' ').expect("an order has a lane");
+        let (name, order) = order.split_once(' ').expect("an order names a lane");
         let lane = lanes.entry(name.to_owned()).or_insert_with(|| {
             let (sender, mut orders) = tokio::sync::mpsc::unbounded_channel::<String>();
             let (client, name) = (hub.client(), name.to_owned());
@@ -80,18 +80,18 @@ async fn work(directory: &Path) -> abide::Result<()> {
             });
             sender
         });
-        lane.send(order.to_owned()).expect("a lane that fails ends the process");
+        lane.send(order.to_owned()).expect("a failing lane ends the process");
     }
     Ok(())
 }
 
-/// Ends the worker with something that must not be.
+/// Ends the worker with an unexpected error.
 fn end(error: &str) -> ! {
     eprintln!("{error}");
     std::process::exit(1)
 }
 
-/// Does one thing and gives its answer, as a number.
+/// Processes one request and returns its result as a number.
 async fn obey(client: &Client, lane: &str, order: &str) -> abide::Result<u64> {
     let (n, due) = order.split_once(' ').expect("an order has a number and a time");
     let request = format!("{lane} {n}");
@@ -120,7 +120,7 @@ async fn obey(client: &Client, lane: &str, order: &str) -> abide::Result<u64> {
             let pay = client.entity::<Account>(index).pay(&to, (n * 37 % 400) as i64);
             match pay.request_id(request).await {
                 Ok(payments) => payments,
-                // What the operation refuses is an answer, too.
+                // An error of the operation is a result, too.
                 Err(error) => error.into_returned().map(|_| 0)?,
             }
         }
@@ -129,7 +129,7 @@ async fn obey(client: &Client, lane: &str, order: &str) -> abide::Result<u64> {
     Ok(answer)
 }
 
-/// Draws a number below `bound`.
+/// Returns a pseudorandom number below `bound`.
 fn draw(seed: &mut u64, bound: usize) -> usize {
     *seed = seed
         .wrapping_mul(6_364_136_223_846_793_005)
@@ -137,7 +137,8 @@ fn draw(seed: &mut u64, bound: usize) -> usize {
     (*seed >> 33) as usize % bound
 }
 
-/// Many kills, some while the hub opens, and an end that finishes everything: then the ledger is right.
+/// After many kills, some of them while the hub opens, a last run finishes everything and the states agree with the
+/// ledger.
 #[test]
 fn what_was_acknowledged_is_there_exactly_once() {
     let mut seed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
@@ -148,7 +149,7 @@ fn what_was_acknowledged_is_there_exactly_once() {
         let mut worker = Worker::start("obey", directory.path());
         worker.say(1 + round % 3);
         if round % 4 == 2 && round < kills {
-            // This one is killed while it opens, or soon after; the kernel's clock is chance enough.
+            // Kill the worker while the hub opens, or soon after. The seed and the scheduler make the moment random.
             std::thread::sleep(Duration::from_micros(draw(&mut seed, 60_000) as u64));
             worker.kill();
             continue;
@@ -157,11 +158,11 @@ fn what_was_acknowledged_is_there_exactly_once() {
         let asked = ledger.ask(&mut worker, if round < kills { NEW_A_ROUND } else { 0 });
         let wanted = if round < kills { draw(&mut seed, asked) } else { asked };
         for _ in 0..wanted {
-            ledger.acknowledge(&worker.hear().expect("the worker goes on"));
+            ledger.acknowledge(&worker.hear().expect("the worker reports"));
         }
         if round < kills {
-            for told in worker.kill() {
-                ledger.acknowledge(&told);
+            for report in worker.kill() {
+                ledger.acknowledge(&report);
             }
         } else {
             worker.say("shut down");
@@ -172,13 +173,13 @@ fn what_was_acknowledged_is_there_exactly_once() {
     runtime.block_on(async {
         let hub = builder(directory.path()).open().await.unwrap();
         let client = hub.client();
-        // What was scheduled for the last round was due within 30 ms of its beginning.
+        // The signals of the last round were due within 30 ms of its start.
         let late = ledger.wait_for_late(&client);
         tokio::time::timeout(Duration::from_secs(20), late)
             .await
             .expect("every scheduled signal fires");
         ledger.check(&client).await;
-        assert!(client.dead_letters().await.unwrap().is_empty());
+        assert!(client.admin().dead_letters().await.unwrap().is_empty());
         hub.shutdown().await.unwrap();
     });
 }

@@ -1,5 +1,5 @@
-//! What the worker's hub holds for orders: the saga of `examples/order_processing.rs`, whose activities write into a ledger
-//! outside of the hub.
+//! The orders of the worker: the saga of `examples/order_processing.rs`, whose activities write to a ledger outside of
+//! the hub.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -10,12 +10,12 @@ use futures::future::try_join_all;
 
 use crate::books::{BOOKS, Run};
 
-/// Of this article there is more than all orders want.
+/// An article with enough stock for all orders.
 const PLENTY: &str = "lamp";
-/// Of this one there is less, so that either answer is right.
+/// An article with too little stock for all orders, so that either outcome is valid.
 const SCARCE: &str = "vase";
 
-/// What there is at first, by article.
+/// The initial stock by article.
 pub(crate) const STOCK: [(&str, u32); 2] = [(PLENTY, 1_000_000), (SCARCE, 40)];
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -23,11 +23,11 @@ pub(crate) struct Order {
     pub(crate) customer: String,
     pub(crate) lines: Vec<(String, u32)>,
     pub(crate) cents: u64,
-    /// How many attempts at the payment fail before one succeeds.
+    /// Number of attempts at the payment that fail before one succeeds.
     pub(crate) refusals: u32,
 }
 
-/// The order of this number. Its outcome follows from it, but for those that want what is scarce.
+/// Returns the order with number `n`. Its outcome follows from the number, except for orders of the scarce article.
 pub(crate) fn order(n: u64) -> Order {
     let small = (n % 5 + 1) as u32;
     let (customer, lines) = match n % 8 {
@@ -46,7 +46,7 @@ pub(crate) fn order(n: u64) -> Order {
     }
 }
 
-/// How an order may end.
+/// Returns the possible outcomes of an order.
 pub(crate) fn foreseen(order: &Order) -> &'static [&'static str] {
     match order.customer.as_str() {
         "Mallory" => &["declined"],
@@ -104,7 +104,7 @@ impl Stock {
     }
 }
 
-/// What the shop believes to have earned.
+/// The revenue according to the hub.
 #[derive(Entity, Default, Clone, Serialize, Deserialize)]
 pub(crate) struct Till {
     pub(crate) cents: i64,
@@ -117,10 +117,10 @@ impl Till {
     }
 }
 
-/// What an activity is given: the results that it builds on, and what it is about.
+/// The input of an activity.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Task {
-    /// The runs whose results the orchestration had when it asked for this.
+    /// The runs whose results the orchestration had when it called the activity.
     builds_on: Vec<Run>,
     order: Order,
 }
@@ -134,13 +134,14 @@ impl Task {
     }
 }
 
-/// Takes a little while, so that a kill finds activities at work.
+/// Takes a little while, so that kills interrupt activities.
 async fn work(key: &str) {
     let millis = key.bytes().map(u64::from).sum::<u64>() % 4;
     tokio::time::sleep(Duration::from_millis(millis)).await;
 }
 
-/// Every activity answers with the run that answered, so that whoever sees the result knows which run made it.
+/// Runs the common part of every activity and returns its run. Activities return their run, so that a result shows which
+/// run produced it.
 async fn at_work(ctx: &ActivityContext, task: &Task) -> Run {
     let run = BOOKS.begin(ctx.idempotency_key(), ctx.name(), ctx.attempt(), &task.builds_on);
     work(ctx.idempotency_key()).await;
@@ -159,7 +160,7 @@ pub(crate) enum Payment {
     Declined(Run),
 }
 
-/// The provider books at the first attempt, and loses the connection before it says so as often as the order tells.
+/// Takes the payment at the first attempt. The connection then breaks as often as the order specifies.
 #[activity(retry(max_attempts = 4, first_interval = "3ms", backoff = 2))]
 async fn take_payment(ctx: ActivityContext, task: Task) -> Result<Payment, ProviderError> {
     let run = at_work(&ctx, &task).await;
@@ -207,7 +208,7 @@ enum Undo {
 #[orchestration]
 pub(crate) async fn process_order(ctx: OrchestrationContext, order: Order) -> Result<Vec<Run>, OrderError> {
     let (mut undo, mut runs) = (VecDeque::new(), Vec::new());
-    let Err(error) = fulfil(&ctx, &order, &mut undo, &mut runs).await else {
+    let Err(error) = fulfill(&ctx, &order, &mut undo, &mut runs).await else {
         return Ok(runs);
     };
     while let Some(step) = undo.pop_front() {
@@ -222,7 +223,7 @@ pub(crate) async fn process_order(ctx: OrchestrationContext, order: Order) -> Re
     Err(error)
 }
 
-async fn fulfil(
+async fn fulfill(
     ctx: &OrchestrationContext,
     order: &Order,
     undo: &mut VecDeque<Undo>,
@@ -268,6 +269,6 @@ pub(crate) fn builder(directory: &Path) -> abide::HubBuilder {
         .activity::<send_confirmation>()
         .orchestration::<process_order>()
         .wal_limit(256 << 10)
-        // Chance may have every kill find the same activity at work.
+        // By chance every kill may interrupt the same activity.
         .activity_crash_limit(crate::kills() + 1)
 }

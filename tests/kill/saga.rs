@@ -1,4 +1,4 @@
-//! Orders under SIGKILL: the worker's side and the test.
+//! Orders under SIGKILL: the worker and the test.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -15,13 +15,13 @@ use crate::orders::{Order, STOCK, Stock, Till, builder, foreseen, order, process
 use crate::worker::{self, Worker};
 use crate::{draw, end, kills};
 
-/// What the worker is called that processes orders.
+/// The role of the worker that processes orders.
 pub(crate) const ROLE: &str = "orders";
 
-/// How many orders come in between two kills.
+/// Number of new orders between two kills.
 const NEW_A_ROUND: u64 = 24;
 
-/// The worker: it starts the orders that it is told of, or waits for those whose start was acknowledged before.
+/// The worker: starts the requested orders, or waits for those whose start was acknowledged before.
 pub(crate) async fn work(place: &Path) -> abide::Result<()> {
     let (sender, mut orders) = tokio::sync::mpsc::unbounded_channel();
     std::thread::spawn(move || std::iter::from_fn(worker::order).try_for_each(|order| sender.send(order)));
@@ -33,26 +33,26 @@ pub(crate) async fn work(place: &Path) -> abide::Result<()> {
         put.request_id(format!("stock {article}")).await?;
     }
     worker::tell("open");
-    while let Some(told) = orders.recv().await {
-        if told == "shut down" {
+    while let Some(request) = orders.recv().await {
+        if request == "shut down" {
             return hub.shutdown().await;
         }
         let client = client.clone();
         tokio::spawn(async move {
-            if let Err(error) = obey(&client, &told).await {
-                end(&format!("{told}: {error}"));
+            if let Err(error) = obey(&client, &request).await {
+                end(&format!("{request}: {error}"));
             }
         });
     }
     Ok(())
 }
 
-async fn obey(client: &Client, told: &str) -> abide::Result<()> {
-    let (what, id) = told.split_once(' ').expect("an order has a verb");
+async fn obey(client: &Client, request: &str) -> abide::Result<()> {
+    let (verb, id) = request.split_once(' ').expect("an order has a verb");
     let run = client.orchestration::<process_order>(id);
-    if what == "start" {
+    if verb == "start" {
         let start = client.start::<process_order>(order(number(id)));
-        // What was not acknowledged may be there all the same.
+        // A start that was not acknowledged may have taken effect.
         start.instance_id(id).request_id(id).await?;
         BOOKS.acknowledged(id);
         worker::tell(format!("acknowledged {id}"));
@@ -66,16 +66,18 @@ async fn obey(client: &Client, told: &str) -> abide::Result<()> {
     Ok(())
 }
 
-/// The number of the order of this id.
+/// Returns the number of the order with this ID.
 fn number(id: &str) -> u64 {
     let number = id.strip_prefix("order-").expect("the id of an order");
     number.parse().expect("an order has a number")
 }
 
-/// SEMANTICS, "Delivery", rows "orchestration step", "activity" and "client's signal or start, acknowledged": the worker is
-/// killed at any moment while it processes orders, and the ledger outside of the hub agrees with the histories. No activity
-/// whose result was recorded ran again; none ran that no history asked for; no acknowledged start was lost; every order
-/// ended as its input foresees; stock and money add up.
+/// The worker is killed at random moments while it processes orders, and the ledger outside of the hub agrees with the
+/// histories.
+///
+/// * No activity ran again after its result was recorded, and none ran that is not in a history.
+/// * No acknowledged start was lost, and every order has an outcome that its input allows.
+/// * Stock and money add up.
 #[test]
 fn orders_survive_any_kill() {
     let mut seed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
@@ -87,7 +89,7 @@ fn orders_survive_any_kill() {
         let mut worker = Worker::start(ROLE, place.path());
         worker.say(round);
         if round % 4 == 2 && round < kills {
-            // This one is killed while it opens, or soon after; the kernel's clock is chance enough.
+            // Kill the worker while the hub opens, or soon after. The seed and the scheduler make the moment random.
             std::thread::sleep(Duration::from_micros(draw(&mut seed, 60_000) as u64));
             worker.kill();
             continue;
@@ -107,13 +109,13 @@ fn orders_survive_any_kill() {
         }
         if round < kills {
             for _ in 0..draw(&mut seed, answers) {
-                worker.hear().expect("the worker goes on");
+                worker.hear().expect("the worker reports");
             }
             std::thread::sleep(Duration::from_micros(draw(&mut seed, 3_000) as u64));
             worker.kill();
         } else {
             for _ in 0..answers {
-                worker.hear().expect("the worker goes on");
+                worker.hear().expect("the worker reports");
             }
             worker.say("shut down");
             assert!(worker.wait().success());
@@ -121,11 +123,11 @@ fn orders_survive_any_kill() {
     }
     let audit = Audit::read(place.path()).unwrap();
     println!(
-        "{known} orders, {} steps, {} runs that were cut off",
+        "{known} orders, {} steps, {} interrupted runs",
         audit.steps.len(),
         audit.repeated
     );
-    assert!(audit.repeated > 0, "no kill found an activity at work");
+    assert!(audit.repeated > 0, "no kill interrupted an activity");
     let all: BTreeSet<String> = (0..known).map(|n| format!("order-{n}")).collect();
     assert_eq!(audit.acknowledged, all);
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -156,24 +158,25 @@ async fn agrees(client: &Client, audit: &Audit) {
         let state = client.entity::<Stock>(article).state().await.unwrap().unwrap();
         assert_eq!(state.free, free, "{article}");
     }
-    // Outside, the provider counts each idempotency key once; inside, the till counts each signal once.
+    // The provider outside counts each idempotency key once, and the till inside counts each signal once.
     let booked: i64 = audit.steps.values().map(|step| step.cents).sum();
     assert_eq!(booked, earned);
     let till = client.entity::<Till>("till").state().await.unwrap().unwrap();
     assert_eq!(till.cents, earned);
-    assert!(client.dead_letters().await.unwrap().is_empty());
+    assert!(client.admin().dead_letters().await.unwrap().is_empty());
 }
 
-/// Compares the history of one order with the ledger: what ran was asked for, and what it answered is what was recorded.
+/// Compares the history of one order with the ledger: the activities that ran were called, and their results are those
+/// in the history.
 async fn history_agrees(client: &Client, audit: &Audit, id: &str, order: &Order) {
     let run = client.untyped_orchestration(id);
-    let info = run.status().await.unwrap().expect("an acknowledged start is there");
+    let info = run.status().await.unwrap().expect("an acknowledged start exists");
     let status = match audit.ended[id].as_str() {
         "confirmed" => OrchestrationStatus::Completed,
         _ => OrchestrationStatus::Failed,
     };
     assert_eq!(info.status, status, "{id}");
-    // What the history asked for, by idempotency key: the name and the last attempt.
+    // The activities in the history by idempotency key: the name and the last attempt.
     let mut asked = BTreeMap::new();
     let mut answered = BTreeMap::new();
     for event in run.history().await.unwrap() {
@@ -202,7 +205,7 @@ async fn history_agrees(client: &Client, audit: &Audit, id: &str, order: &Order)
     let ran: BTreeMap<_, _> = ran
         .map(|(key, step)| (key.clone(), (step.name.clone(), step.attempt)))
         .collect();
-    // In both directions: the order has ended, so that all it asked for has run.
+    // Equal in both directions: the order has ended, so every activity that it called has run.
     assert_eq!(ran, asked, "{id}");
     for (key, result) in answered {
         let step = &audit.steps[&key];

@@ -18,39 +18,40 @@ const LIVE: [OrchestrationStatus; 4] = [
     OrchestrationStatus::Suspended,
 ];
 
-/// A range of times that leaves nothing out.
+/// The range of all times.
 pub(super) const ALWAYS: Range<Timestamp> = Timestamp(0)..Timestamp(u64::MAX);
 
-/// The place of an orchestration in the order of a list. In the order of ids the time is zero.
+/// The position of an orchestration in the order of a list. In the order of ids, the time is zero.
 pub(super) type Place = (Timestamp, InstanceId);
 
 impl OrchestrationQuery {
-    /// Whether a condition looks at more than the index holds.
+    /// Returns `true` if a condition needs more than the index contains.
     pub(super) fn needs_record(&self) -> bool {
         self.only_some_live() || !self.names.is_empty() || !self.tags.is_empty() || self.changed != ALWAYS
     }
 
-    /// Whether the index of statuses is read, which is in the order of creation.
+    /// Returns `true` if the query reads the status index, which is ordered by creation time.
     pub(super) fn is_indexed(&self) -> bool {
         self.only_some_live() || !self.statuses.is_empty() || self.created != ALWAYS
     }
 
-    /// The statuses in the index that can match.
+    /// Returns the statuses in the index that can match.
     fn indexed_statuses(&self) -> &[OrchestrationStatus] {
         match (self.statuses.as_slice(), self.only_some_live()) {
             ([], false) => &OrchestrationStatus::ALL,
-            // What has ended is not stopped, and may be much.
+            // Orchestrations that have ended are not stopped, and there may be many of them.
             ([], true) => &LIVE,
             (statuses, _) => statuses,
         }
     }
 
-    /// The rows that can match, in order, behind `after`.
+    /// Returns the rows after `after` that can match, in order.
     pub(super) fn rows<'a>(&self, view: View<'a>, after: Option<&Place>, chunk: usize) -> Result<Merged<'a, Place>> {
         Merged::open(view.reader, self.ranges(view, after), chunk, self.place())
     }
 
-    /// Shows the rows that can match to `visit`, one range after the other, which costs less than all of them in one order.
+    /// Calls `visit` for each row that can match, one range after the other. This is cheaper than merging the ranges
+    /// into one order.
     pub(super) fn each_row(
         &self,
         view: View<'_>,
@@ -75,7 +76,7 @@ impl OrchestrationQuery {
         Ok(())
     }
 
-    /// The ranges of rows that can match, behind `after`. Each is in order.
+    /// Returns the ranges of rows after `after` that can match. Each range is in order.
     fn ranges(&self, view: View<'_>, after: Option<&Place>) -> impl Iterator<Item = Range<Vec<u8>>> {
         let indexed = match self.is_indexed() {
             true => self.indexed_statuses(),
@@ -91,7 +92,7 @@ impl OrchestrationQuery {
         })
     }
 
-    /// Returns what reads the place of a row of these ranges from its key.
+    /// Returns a function that reads the place of a row of these ranges from its key.
     fn place(&self) -> fn(&[u8]) -> Option<Place> {
         match self.is_indexed() {
             true => |key| keys::status_parts(key).map(|(created, id)| (created, InstanceId::trusted(id))),
@@ -99,7 +100,7 @@ impl OrchestrationQuery {
         }
     }
 
-    /// The orchestrations of one partition that can match, by their ids.
+    /// Returns the range of the orchestrations of one partition that can match, by id.
     fn id_range(&self, partition: PartitionId, after: Option<&Place>) -> Range<Vec<u8>> {
         let mut range = keys::instances(partition, &self.prefix);
         if let Some((_, id)) = after {
@@ -108,21 +109,21 @@ impl OrchestrationQuery {
         range
     }
 
-    /// The part of the index that holds what can match in one partition with one status.
+    /// Returns the range of the index that contains the matches of one partition and one status.
     fn index_range(
         &self,
         partition: PartitionId,
         status: OrchestrationStatus,
         after: Option<&Place>,
     ) -> Range<Vec<u8>> {
-        let nobody = InstanceId::trusted("");
+        let lowest = InstanceId::trusted("");
         let mut range = keys::statuses(partition, status);
         range.start = range
             .start
-            .max(keys::status(partition, status, self.created.start, &nobody));
+            .max(keys::status(partition, status, self.created.start, &lowest));
         range.end = range
             .end
-            .min(keys::status(partition, status, self.created.end, &nobody));
+            .min(keys::status(partition, status, self.created.end, &lowest));
         if let Some((created, id)) = after {
             range.start = range
                 .start
@@ -132,7 +133,7 @@ impl OrchestrationQuery {
     }
 }
 
-/// What a page that ends here hands to the next one.
+/// Returns the cursor for the page after `place`.
 pub(super) fn token((created, id): &Place) -> String {
     format!("{}:{id}", created.0)
 }
@@ -147,7 +148,7 @@ pub(super) fn read_token(token: &str) -> Result<Place> {
         Error::new(
             ErrorKind::InvalidId,
             format!(
-                "`{}` is not what a page of orchestrations gave as `next`",
+                "`{}` is not the cursor of a page of orchestrations; pass the `next` of a page",
                 token.chars().take(64).collect::<String>().escape_debug()
             ),
         )
@@ -158,7 +159,7 @@ pub(super) fn read_token(token: &str) -> Result<Place> {
 mod tests {
     use super::*;
 
-    /// A token leads back to its place, whatever the id is made of, and anything else is refused and shown.
+    /// A cursor decodes to its place, whatever the id contains. Any other text is refused and quoted in the error.
     #[test]
     fn a_token_leads_back_to_its_place() {
         for (created, id) in [(0, "a"), (7, "a:b"), (u64::MAX, ":")] {

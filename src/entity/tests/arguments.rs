@@ -64,7 +64,7 @@ impl ShoppingBasket {
     }
 }
 
-/// The attributes name the type and make the first state from the key.
+/// The attributes set the name of the type, and the function in `init` creates the initial state from the key.
 #[test]
 fn the_first_state_is_made_from_the_key() {
     let stage = Stage::new::<ShoppingBasket>("alice");
@@ -72,7 +72,8 @@ fn the_first_state_is_made_from_the_key() {
     assert_eq!(stage.state(), r#"{"owner":"alice","lines":[]}"#);
 }
 
-/// Arguments are found by name in any order, unknown ones are ignored, and a default or an `Option` may be left out.
+/// Arguments are found by name in any order, unknown ones are ignored, and one with a default or an `Option` may be
+/// omitted.
 #[test]
 fn arguments_are_found_by_name() {
     let mut stage = Stage::new::<ShoppingBasket>("alice");
@@ -106,50 +107,46 @@ fn arguments_are_found_by_name() {
     }
 }
 
-/// Arguments that do not fit are refused with a text that names what is wrong.
+/// Arguments that do not match are rejected with a text that names the problem.
 #[test]
 fn unfit_arguments_are_refused_with_the_reason() {
     let mut stage = Stage::new::<ShoppingBasket>("alice");
     for (operation, arguments, reason) in [
-        ("put", "", "the argument `what` is missing"),
-        ("put", r#"{"count":1}"#, "the argument `what` is missing"),
+        ("put", "", "argument `what` is missing"),
+        ("put", r#"{"count":1}"#, "argument `what` is missing"),
         ("put", r#"{"what":1}"#, "invalid type: integer `1`, expected a string"),
         (
             "put",
             r#"{"what":"a","count":-1}"#,
-            "the argument `count`: invalid value: integer `-1`, expected u32",
+            "argument `count`: invalid value: integer `-1`, expected u32",
         ),
-        (
-            "put",
-            r#"{"what":"a","what":"b"}"#,
-            "the argument `what` is given twice",
-        ),
+        ("put", r#"{"what":"a","what":"b"}"#, "argument `what` is given twice"),
         (
             "put",
             r#"["tea",1,null]"#,
-            "no JSON object by the names of the parameters",
+            "not a JSON object with the parameter names as keys",
         ),
-        ("put", r#"{"what":"tea"} 1"#, "something follows the object"),
-        ("put", r#"{"what":"tea"}}"#, "something follows the object"),
+        ("put", r#"{"what":"tea"} 1"#, "unexpected data follows the object"),
+        ("put", r#"{"what":"tea"}}"#, "unexpected data follows the object"),
         ("put", r#"{"what":"#, "the value is missing"),
-        ("put", r#"{"what":"tea""#, "a `,` or `}` is missing"),
-        ("put", r#"{"what":"tea" "count":1}"#, "a `,` or `}` is missing"),
-        ("put", r#"{"what":"tea",}"#, "a name in quotes is missing"),
-        ("put", r#"{,"what":"tea"}"#, "a name in quotes is missing"),
-        ("put", r#"{"what" "tea"}"#, "a `:` is missing"),
-        ("put", r#"{"what":"tea","new":[}"#, "the argument `new`"),
+        ("put", r#"{"what":"tea""#, "expected `,` or `}`"),
+        ("put", r#"{"what":"tea" "count":1}"#, "expected `,` or `}`"),
+        ("put", r#"{"what":"tea",}"#, "expected a name in quotes"),
+        ("put", r#"{,"what":"tea"}"#, "expected a name in quotes"),
+        ("put", r#"{"what" "tea"}"#, "expected `:`"),
+        ("put", r#"{"what":"tea","new":[}"#, "argument `new`"),
         ("put", r#"{"what":"tea","new":1x}"#, "trailing characters"),
-        ("put", r#"{"what":"tea","new":1 2}"#, "a `,` or `}` is missing"),
-        ("put", r#"{"what":tea}"#, "the argument `what`: expected ident"),
-        ("put", "{", "a name in quotes is missing"),
-        ("put", "{}{}", "something follows the object"),
-        ("put", "tea", "no JSON object"),
-        ("count-all", "{}}", "something follows the object"),
-        ("count-all", "[]", "no JSON object by the names of the parameters"),
+        ("put", r#"{"what":"tea","new":1 2}"#, "expected `,` or `}`"),
+        ("put", r#"{"what":tea}"#, "argument `what`: expected ident"),
+        ("put", "{", "expected a name in quotes"),
+        ("put", "{}{}", "unexpected data follows the object"),
+        ("put", "tea", "not a JSON object"),
+        ("count-all", "{}}", "unexpected data follows the object"),
+        ("count-all", "[]", "not a JSON object with the parameter names as keys"),
         (
             "merge",
             r#"{"other":{"owner":"","lines":[]}}"#,
-            "the argument `type` is missing",
+            "argument `type` is missing",
         ),
     ] {
         let refusal = stage.refusal(operation, arguments);
@@ -158,9 +155,9 @@ fn unfit_arguments_are_refused_with_the_reason() {
     assert_eq!(stage.answer("count-all", ""), "0");
 }
 
-/// An answer that does not serialise is an error of its own.
+/// A return value that does not serialize is an error of its own kind.
 #[test]
-fn an_answer_that_does_not_serialise_is_told() {
+fn a_return_value_that_does_not_serialize_is_an_error() {
     let mut stage = Stage::new::<ShoppingBasket>("alice");
     match stage.run("unwritable", "") {
         Err(OperationFailure::Answer(reason)) => assert!(reason.contains("key must be a string"), "{reason}"),
@@ -168,7 +165,7 @@ fn an_answer_that_does_not_serialise_is_told() {
     }
 }
 
-/// The methods stay ordinary methods.
+/// The methods remain ordinary methods.
 #[test]
 fn operations_are_ordinary_methods() {
     let mut basket = ShoppingBasket::opened("bob");

@@ -1,4 +1,4 @@
-//! Calls through typed references, by a caller that runs the operation on the spot.
+//! Calls through typed references, by a caller that runs the operation immediately.
 
 use std::error::Error as _;
 use std::future::{Ready, ready};
@@ -50,7 +50,7 @@ impl Account {
     }
 }
 
-/// Yesterday's interface of the same entity, as another build of a client may have it.
+/// An older interface of the same entity, as the build of another client may have it.
 #[derive(Entity, Default, Serialize, Deserialize)]
 #[entity(name = "account")]
 struct OldAccount {
@@ -80,7 +80,7 @@ impl OldAccount {
     }
 }
 
-/// Runs every operation at once, and keeps what it was asked.
+/// Runs every operation immediately and records the requests.
 #[derive(Clone)]
 struct Loopback {
     stage: Arc<Mutex<Stage>>,
@@ -149,13 +149,13 @@ impl ClientCaller for Loopback {
 
     fn read_state(self, target: crate::Result<EntityId>) -> Self::State {
         ready(target.map(|id| match id.key() {
-            "nobody" => None,
+            "absent" => None,
             _ => Some(self.stage.lock().unwrap().state().into_bytes()),
         }))
     }
 }
 
-/// A call brings the answer, or the operation's own error with its type.
+/// A call returns the result, or the operation's own error with its type.
 #[test]
 fn answers_and_errors_keep_their_types() {
     let client = Loopback::new::<Account>();
@@ -178,7 +178,7 @@ fn answers_and_errors_keep_their_types() {
     }
 }
 
-/// What a client asks for arrives with the request.
+/// The options that a client sets are part of the request.
 #[test]
 fn a_request_carries_its_options() {
     let client = Loopback::new::<Account>();
@@ -200,13 +200,13 @@ fn a_request_carries_its_options() {
     assert_eq!(account.id().unwrap().as_str(), "@account@alice");
     assert_eq!(account.key().unwrap(), "alice");
     assert_eq!(block_on(account.state()).unwrap(), Some(Account { cents: 10 }));
-    let nobody = reference::<Account, _>(client, "nobody");
-    assert_eq!(block_on(nobody.state()).unwrap(), None);
+    let absent = reference::<Account, _>(client, "absent");
+    assert_eq!(block_on(absent.state()).unwrap(), None);
 }
 
-/// A key that breaks the rules is told by the call, the signal and the reads.
+/// Calls, signals and reads report an invalid key.
 #[test]
-fn a_broken_key_is_told_where_the_reference_is_used() {
+fn an_invalid_key_is_reported_where_the_reference_is_used() {
     let broken = reference::<Account, _>(Loopback::new::<Account>(), "a/b");
     let is_invalid_id =
         |error: Error| error.kind() == ErrorKind::InvalidId && error.to_string().contains("@account@a/b");
@@ -220,35 +220,35 @@ fn a_broken_key_is_told_where_the_reference_is_used() {
     assert!(is_invalid_id(broken.key().unwrap_err()));
 }
 
-/// An answer, an error or a state that another build does not know is an error that says what it was.
+/// A result, an error or a state that does not decode in this build is an error that names it.
 #[test]
-fn what_does_not_decode_is_told() {
+fn values_that_do_not_decode_are_reported() {
     let client = Loopback::new::<Account>();
     let account = reference::<OldAccount, _>(client, "alice");
-    let tell = |error: Error| {
+    let text_of = |error: Error| {
         assert_eq!(error.kind(), ErrorKind::Serialization);
         error.to_string()
     };
-    let text = tell(block_on(account.deposit(1)).unwrap_err().into());
+    let text = text_of(block_on(account.deposit(1)).unwrap_err().into());
     assert!(
         text.contains("does not decode into `alloc::string::String`: invalid type"),
         "{text}"
     );
 
-    let text = tell(block_on(account.withdraw_or_denied(9)).unwrap_err().into());
+    let text = text_of(block_on(account.withdraw_or_denied(9)).unwrap_err().into());
     assert!(
         text.starts_with("the operation returned the error `Overdrawn` (short by 8), which does not"),
         "{text}"
     );
     assert!(text.contains("Denied`: missing field `who`"), "{text}");
 
-    let text = tell(block_on(account.audit_without_error(0)).unwrap_err().into());
+    let text = text_of(block_on(account.audit_without_error(0)).unwrap_err().into());
     assert!(
         text.contains("the error `Failure` (no limit)") && text.contains("without details"),
         "{text}"
     );
 
-    let text = tell(block_on(account.state()).err().unwrap());
+    let text = text_of(block_on(account.state()).err().unwrap());
     assert!(
         text.starts_with("the stored state of an entity `account` does not decode: missing field `name`"),
         "{text}"
@@ -272,7 +272,7 @@ enum TransferError {
     Runtime(#[from] CallError),
 }
 
-/// `?` takes every call into the error of a function: into its own, into `Failure`, and into `abide::Error`.
+/// `?` converts the error of every call to the error of the function: a custom type, `Failure` or `abide::Error`.
 #[test]
 fn a_call_error_converts() {
     let client = Loopback::new::<Account>();
@@ -315,9 +315,9 @@ fn a_call_error_converts() {
     assert_eq!(boxed.to_string(), "no");
 }
 
-/// An error that hands another call's error through, and came out of a call itself, keeps its own type and details.
+/// An error that wraps the error of another call, and was itself returned by a call, keeps its own type and details.
 #[test]
-fn the_outermost_record_goes_on() {
+fn the_outermost_record_is_kept() {
     #[derive(Debug, thiserror::Error, Serialize, Deserialize)]
     #[error(transparent)]
     struct Passed(#[from] CallError<Overdrawn>);
@@ -328,8 +328,8 @@ fn the_outermost_record_goes_on() {
     assert_eq!(failure.details.as_deref(), Some(r#"{"Returned":{"short_by":8}}"#));
 }
 
-/// What the runtime met keeps its kind, its details and its sources when `?` turns it into a `Failure`, by itself and in an
-/// error that hands it through, and comes back whole.
+/// An error of the runtime keeps its kind, its details and its sources when `?` converts it to a `Failure`, directly or
+/// inside an error that wraps it. Converting it back restores it completely.
 #[test]
 fn what_the_runtime_met_keeps_its_kind_in_a_failure() {
     #[derive(Debug, thiserror::Error, Serialize, Deserialize)]
@@ -357,7 +357,7 @@ fn what_the_runtime_met_keeps_its_kind_in_a_failure() {
     }
 }
 
-/// A failure gives back the error that it was made of, and no other one that would read the same JSON.
+/// A failure decodes into the error that it was created from, and into no other type that accepts the same JSON.
 #[test]
 fn a_failure_gives_its_typed_error_back() {
     #[derive(Debug, PartialEq, thiserror::Error, Serialize, Deserialize)]
@@ -374,7 +374,7 @@ fn a_failure_gives_its_typed_error_back() {
     assert_eq!(Failure::message("no").decode::<Overdrawn>(), None);
 }
 
-/// An error enum takes a failure, which is no `std::error::Error`, by its own attribute.
+/// An error enum takes a failure, which is not a `std::error::Error`, through an attribute of its own.
 #[test]
 fn an_error_enum_takes_a_failure() {
     #[derive(Debug, thiserror::Error, FromCallError)]
@@ -387,16 +387,16 @@ fn an_error_enum_takes_a_failure() {
         #[error(transparent)]
         Runtime(#[from] CallError),
     }
-    let asked = |call: Result<(), CallError<Failure>>| -> Result<(), OrderError> { Ok(call?) };
-    let failed = asked(Err(CallError::Returned(Failure::message("no"))));
+    let converted = |call: Result<(), CallError<Failure>>| -> Result<(), OrderError> { Ok(call?) };
+    let failed = converted(Err(CallError::Returned(Failure::message("no"))));
     assert!(matches!(failed, Err(OrderError::Failed { reason }) if reason.message == "no"));
-    let met = asked(Err(CallError::Runtime(Error::new(ErrorKind::Closed, "closed"))));
-    assert!(matches!(met, Err(OrderError::Runtime(CallError::Runtime(_)))));
+    let runtime = converted(Err(CallError::Runtime(Error::new(ErrorKind::Closed, "closed"))));
+    assert!(matches!(runtime, Err(OrderError::Runtime(CallError::Runtime(_)))));
     let plain = || -> Result<(), OrderError> { Err(Failure::message("no"))? };
     assert!(matches!(plain(), Err(OrderError::Failed { .. })));
 }
 
-/// A `CallError` is stored within an error of the user's and comes back with its kind and its sources.
+/// A `CallError` inside a user's error is stored, and is restored with its kind and its sources.
 #[test]
 fn a_call_error_is_stored() {
     let source = Overdrawn { short_by: 1 };

@@ -1,4 +1,4 @@
-//! Entities driven by hand, as the engine drives them.
+//! Entities that tests drive in the same way as the engine.
 
 mod arguments;
 mod calls;

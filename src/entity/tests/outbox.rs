@@ -1,4 +1,4 @@
-//! What an operation sends.
+//! Messages that an operation sends.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -28,7 +28,7 @@ impl Audit {
     }
 }
 
-/// An own `delete` wins over the built-in one.
+/// An operation named `delete` replaces the built-in one.
 #[derive(Entity, Default, Clone, Serialize, Deserialize)]
 struct Locker;
 
@@ -67,7 +67,7 @@ fn shown(context: EntityContext) -> Vec<String> {
     outbox.messages.iter().map(show).collect()
 }
 
-/// Every form of a signal is one message, in order, with its arguments as JSON by name.
+/// Every form of a signal is one message, in order, with its named arguments as JSON.
 #[test]
 fn signals_wait_in_the_outbox() {
     let context = context();
@@ -95,7 +95,7 @@ fn signals_wait_in_the_outbox() {
     );
 }
 
-/// Takes what is logged.
+/// Collects the log.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -109,7 +109,7 @@ impl io::Write for Log {
     }
 }
 
-/// An operation that is dropped before it was signaled sends nothing and logs a warning; one that was signaled does not.
+/// An operation that is dropped before it is signaled sends nothing and logs a warning. A signaled one logs nothing.
 #[test]
 fn a_dropped_operation_sends_nothing_and_warns() {
     let log = Log::default();
@@ -140,8 +140,8 @@ fn a_dropped_operation_sends_nothing_and_warns() {
     assert_eq!(shown(context).len(), 2);
 }
 
-/// A key that breaks the rules, or an argument that does not serialise, is kept as the error of the operation; the first
-/// wins.
+/// An invalid key, or an argument that does not serialize, is recorded as the error of the operation. The first error
+/// is kept.
 #[test]
 fn a_message_that_cannot_be_made_fails_the_operation() {
     #[derive(Serialize, Deserialize)]
@@ -166,7 +166,7 @@ fn a_message_that_cannot_be_made_fails_the_operation() {
     assert_eq!(error.kind(), ErrorKind::Serialization);
     assert_eq!(
         error.to_string(),
-        "the argument `unwritable` of the operation `take` does not serialise: key must be a string"
+        "argument `unwritable` of operation `take` does not serialize: key must be a string"
     );
 
     let context = self::context();
@@ -179,9 +179,9 @@ fn a_message_that_cannot_be_made_fails_the_operation() {
     assert!(outbox.messages.is_empty());
 }
 
-/// The context tells what runs, and passes the wish to end the entity on.
+/// The context describes the running operation, and forwards the request to delete the state.
 #[test]
-fn the_context_tells_its_scope() {
+fn the_context_describes_its_operation() {
     let context = context();
     assert_eq!(context.id().as_str(), "@account@alice");
     assert_eq!((context.key(), context.operation()), ("alice", "close"));
@@ -193,7 +193,7 @@ fn the_context_tells_its_scope() {
     assert!(stage.outbox.delete_state);
 }
 
-/// Keys are text, integers, UUIDs and types of the user's, also behind references.
+/// Keys are text, integers, UUIDs and custom types, also behind references.
 #[test]
 fn keys_are_written_as_text() {
     struct OrderNumber(u32, u64);

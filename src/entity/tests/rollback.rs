@@ -1,4 +1,4 @@
-//! An operation that fails leaves no trace; one that succeeds leaves its state, in every kind of type.
+//! For every kind of type, a failed operation changes nothing, and a successful one keeps its state.
 
 use super::stage::Stage;
 use crate::engine::code::{OperationFailure, OperationMode, OperationSpec};
@@ -27,7 +27,7 @@ macro_rules! account {
                     self.cents
                 }
 
-                /// Takes first and checks later, so that only a roll-back keeps the state right.
+                /// Withdraws first and checks later, so that only a rollback restores the state.
                 pub fn withdraw(&mut self, cents: i64, ctx: &mut EntityContext) -> Result<i64, Overdrawn> {
                     self.cents -= cents;
                     ctx.entity::<Account>("bob").deposit(cents).signal();
@@ -57,7 +57,7 @@ macro_rules! account {
 account!(cloned, Default, Clone);
 account!(encoded, Default);
 
-/// A failed operation is undone where the type is `Clone` and where it is not, its outbox included.
+/// A failed operation is rolled back, including its outbox, whether or not the type is `Clone`.
 #[test]
 fn a_failed_operation_leaves_no_trace() {
     for mut stage in [
@@ -81,7 +81,7 @@ fn a_failed_operation_leaves_no_trace() {
     }
 }
 
-/// An `async` operation changes a copy: the state is the old one until the copy takes its place.
+/// An `async` operation changes a copy. The state stays unchanged until the copy replaces it.
 #[test]
 fn an_async_operation_runs_on_a_copy() {
     for mut stage in [
@@ -98,7 +98,7 @@ fn an_async_operation_runs_on_a_copy() {
     }
 }
 
-/// The table has the stored names in order, with the way in which each runs.
+/// The table contains the stored names in order, each with the mode of its operation.
 #[test]
 fn operations_are_found_by_their_names() {
     let stage = Stage::new::<cloned::Account>("alice");
@@ -112,7 +112,7 @@ fn operations_are_found_by_their_names() {
     assert_eq!(stage.code.find("delete"), None);
 }
 
-/// A stored state comes back, and one that does not decode says why.
+/// A stored state is restored, and one that does not decode reports the reason.
 #[test]
 fn a_state_is_decoded() {
     let stage = Stage::new::<cloned::Account>("alice");

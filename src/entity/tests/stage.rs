@@ -1,4 +1,4 @@
-//! One entity on a stage: what the engine does around an operation, without an engine.
+//! A test stage for one entity: the steps of the engine around an operation, without an engine.
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -15,7 +15,7 @@ use crate::resource::Resources;
 use crate::time::Timestamp;
 use crate::{Entity, EntityId, Operations};
 
-/// One entity, its code and what its last operation sent.
+/// One entity, its code, and the messages of its last operation.
 pub(crate) struct Stage {
     pub(crate) code: Arc<dyn EntityCode>,
     pub(crate) object: Box<dyn EntityObject>,
@@ -33,7 +33,7 @@ impl Stage {
         }
     }
 
-    /// Runs an operation and rolls back where it fails.
+    /// Runs an operation and rolls it back if it fails.
     pub(crate) fn run(&mut self, operation: &str, arguments: &str) -> OperationOutcome {
         let spec = self.code.find(operation).expect("the operation is registered");
         let scope = scope(self.code.name(), operation);
@@ -65,7 +65,7 @@ impl Stage {
         outcome
     }
 
-    /// The answer as text, of an operation that succeeds.
+    /// Returns the result of a successful operation as text.
     pub(crate) fn answer(&mut self, operation: &str, arguments: &str) -> String {
         match self.run(operation, arguments) {
             Ok(json) => String::from_utf8(json).unwrap(),
@@ -73,7 +73,7 @@ impl Stage {
         }
     }
 
-    /// Why the arguments do not decode.
+    /// Returns the reason why the arguments do not decode.
     pub(crate) fn refusal(&mut self, operation: &str, arguments: &str) -> String {
         match self.run(operation, arguments) {
             Err(OperationFailure::Arguments(reason)) => reason,
@@ -98,7 +98,7 @@ pub(crate) fn scope(name: &str, operation: &str) -> Scope {
     }
 }
 
-/// Polls a future that never waits for anything from outside.
+/// Polls a future that never waits for an external event.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let mut cx = Context::from_waker(Waker::noop());

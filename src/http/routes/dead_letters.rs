@@ -11,7 +11,6 @@ use crate::http::error::Problem;
 use crate::http::extract::Path;
 use crate::http::page::{self, List};
 use crate::http::query::Query;
-use crate::http::room;
 use crate::http::state::Api;
 
 /// Lists messages that nobody could process
@@ -35,15 +34,8 @@ pub(super) async fn list_dead_letters(
     query: Query,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let (after, top) = (
-        List::DeadLetters.after(&headers)?,
-        query.top()?.unwrap_or(page::DEFAULT),
-    );
-    let share = api.room.take(room::PAGE).await?;
-    let page = api.client.dead_letters_page(after, top).await?;
-    let documents: Vec<_> = page.dead_letters.into_iter().map(DeadLetterDocument::from).collect();
-    let response = share.answer(&documents)?;
-    Ok(List::DeadLetters.answer(page.next.as_deref(), &page.unreadable, response))
+    let list = api.client.admin().dead_letters();
+    page::respond::<_, DeadLetterDocument>(&api, List::DeadLetters, list, &query, &headers).await
 }
 
 /// Sends a dead letter again
@@ -61,7 +53,7 @@ pub(super) async fn list_dead_letters(
     )
 )]
 pub(super) async fn redeliver(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
-    if api.client.redeliver(&id).await? {
+    if api.client.admin().redeliver(&id).await? {
         Ok(StatusCode::ACCEPTED)
     } else {
         Err(nobody(&id))
@@ -84,7 +76,7 @@ pub(super) async fn drop_dead_letter(
     State(api): State<Arc<Api>>,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    if api.client.drop_dead_letter(&id).await? {
+    if api.client.admin().drop_dead_letter(&id).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(nobody(&id))

@@ -85,14 +85,12 @@ async fn page(api: &Api, query: &Query, headers: &HeaderMap, mut wanted: EntityQ
         wanted = wanted.fetch_state();
     }
     if let Some(top) = query.top()? {
-        wanted = wanted.page(top);
+        wanted = wanted.page_size(top);
     }
-    if let Some(after) = List::Entities.after(headers)? {
-        wanted = wanted.after(after);
-    }
+    wanted = wanted.cursor(List::Entities.after(headers)?);
     let share = api.room.take(room::PAGE).await?;
     let page = wanted.list().await?;
-    let documents: Vec<_> = page.entities.into_iter().map(EntityDocument::from).collect();
+    let documents: Vec<_> = page.items.into_iter().map(EntityDocument::from).collect();
     let response = share.answer(&documents)?;
     Ok(List::Entities.answer(page.next.as_deref(), &page.unreadable, response))
 }

@@ -75,7 +75,7 @@ pub(super) async fn counts(State(api): State<Arc<Api>>) -> Result<Response, Prob
 async fn count(api: &Api) -> Result<CountsDocument, Problem> {
     let orchestrations = api.client.orchestrations().counts().await?;
     let mut entities = Vec::new();
-    for registered in api.client.registered()?.entities {
+    for registered in api.client.admin().registered()?.entities {
         let count = api.client.entities().name(&registered.name).count().await?;
         if count > 0 {
             let name = registered.name;
@@ -99,7 +99,7 @@ async fn count(api: &Api) -> Result<CountsDocument, Problem> {
     responses((status = 200, description = "The numbers.", body = StatsDocument))
 )]
 pub(super) async fn stats(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
-    Ok(json(StatusCode::OK, &StatsDocument::from(api.client.stats()?)))
+    Ok(json(StatusCode::OK, &StatsDocument::from(api.client.admin().stats()?)))
 }
 
 /// Shows metrics for Prometheus
@@ -112,7 +112,7 @@ pub(super) async fn stats(State(api): State<Arc<Api>>) -> Result<Response, Probl
     responses((status = 200, description = "Metrics in the text format of Prometheus.", body = String, content_type = "text/plain"))
 )]
 pub(super) async fn metrics(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
-    let mut text = StatsDocument::from(api.client.stats()?).prometheus();
+    let mut text = StatsDocument::from(api.client.admin().stats()?).prometheus();
     if let Some(more) = &api.metrics {
         text.push_str(&more());
     }

@@ -197,14 +197,12 @@ async fn page(
         wanted = wanted.fetch_input();
     }
     if let Some(top) = query.top()? {
-        wanted = wanted.page(top);
+        wanted = wanted.page_size(top);
     }
-    if let Some(after) = list.after(headers)? {
-        wanted = wanted.after(after);
-    }
+    wanted = wanted.cursor(list.after(headers)?);
     let share = api.room.take(room::PAGE).await?;
     let page = wanted.list().await?;
-    let documents: Vec<_> = page.orchestrations.into_iter().map(StatusDocument::from).collect();
+    let documents: Vec<_> = page.items.into_iter().map(StatusDocument::from).collect();
     let response = share.answer(&documents)?;
     Ok(list.answer(page.next.as_deref(), &page.unreadable, response))
 }

@@ -11,7 +11,6 @@ use crate::http::error::Problem;
 use crate::http::extract::EntityPath;
 use crate::http::page::{self, List};
 use crate::http::query::Query;
-use crate::http::room;
 use crate::http::state::Api;
 
 /// Lists locked entities
@@ -35,12 +34,8 @@ pub(super) async fn list_locks(
     query: Query,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let (after, top) = (List::Locks.after(&headers)?, query.top()?.unwrap_or(page::DEFAULT));
-    let share = api.room.take(room::PAGE).await?;
-    let page = api.client.locks_page(after, top).await?;
-    let documents: Vec<_> = page.locks.into_iter().map(LockDocument::from).collect();
-    let response = share.answer(&documents)?;
-    Ok(List::Locks.answer(page.next.as_deref(), &page.unreadable, response))
+    let list = api.client.admin().locks();
+    page::respond::<_, LockDocument>(&api, List::Locks, list, &query, &headers).await
 }
 
 /// Takes the lock of an entity away from its owner
@@ -63,7 +58,7 @@ pub(super) async fn release_lock(
     State(api): State<Arc<Api>>,
     EntityPath(id): EntityPath,
 ) -> Result<StatusCode, Problem> {
-    if api.client.release_lock(&id).await? {
+    if api.client.admin().release_lock(&id).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(Problem::not_found(format!("the entity `{id}` is not locked")))

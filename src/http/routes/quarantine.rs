@@ -13,7 +13,6 @@ use crate::http::error::Problem;
 use crate::http::extract::EntityPath;
 use crate::http::page::{self, List};
 use crate::http::query::Query;
-use crate::http::room;
 use crate::http::state::Api;
 
 /// Lists quarantined entities
@@ -39,12 +38,8 @@ pub(super) async fn list_quarantine(
     query: Query,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let (after, top) = (List::Quarantine.after(&headers)?, query.top()?.unwrap_or(page::DEFAULT));
-    let share = api.room.take(room::PAGE).await?;
-    let page = api.client.quarantined_page(after, top).await?;
-    let documents: Vec<_> = page.quarantined.into_iter().map(QuarantineDocument::from).collect();
-    let response = share.answer(&documents)?;
-    Ok(List::Quarantine.answer(page.next.as_deref(), &page.unreadable, response))
+    let list = api.client.admin().quarantined();
+    page::respond::<_, QuarantineDocument>(&api, List::Quarantine, list, &query, &headers).await
 }
 
 /// Lets a quarantined or held entity go on with its messages
@@ -65,7 +60,7 @@ pub(super) async fn resume_entity(
     State(api): State<Arc<Api>>,
     EntityPath(id): EntityPath,
 ) -> Result<StatusCode, Problem> {
-    if api.client.resume(&id).await? {
+    if api.client.admin().release_quarantine(&id).await? {
         Ok(StatusCode::ACCEPTED)
     } else {
         Err(Problem::not_found(format!(

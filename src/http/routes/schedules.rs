@@ -11,7 +11,6 @@ use crate::http::error::Problem;
 use crate::http::extract::Path;
 use crate::http::page::{self, List};
 use crate::http::query::Query;
-use crate::http::room;
 use crate::http::state::Api;
 
 /// Lists schedules
@@ -35,12 +34,8 @@ pub(super) async fn list_schedules(
     query: Query,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let (after, top) = (List::Schedules.after(&headers)?, query.top()?.unwrap_or(page::DEFAULT));
-    let share = api.room.take(room::PAGE).await?;
-    let page = api.client.schedules().page(after, top).await?;
-    let documents: Vec<_> = page.schedules.into_iter().map(ScheduleDocument::from).collect();
-    let response = share.answer(&documents)?;
-    Ok(List::Schedules.answer(page.next.as_deref(), &page.unreadable, response))
+    let list = api.client.schedules().list();
+    page::respond::<_, ScheduleDocument>(&api, List::Schedules, list, &query, &headers).await
 }
 
 /// Shows a schedule

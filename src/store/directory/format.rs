@@ -1,4 +1,4 @@
-//! The `FORMAT` file: who a hub is, and in which format it is stored.
+//! The `FORMAT` file: the identity of a hub and the version of its format.
 
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -12,31 +12,32 @@ use crate::files::{io_error, is_absent_or_empty, open_private, read_if_present, 
 
 const FORMAT: &str = "FORMAT";
 
-/// Marks a directory that is being made: without a `FORMAT` beside it, nothing was ever acknowledged from here.
+/// Marks a directory in which a hub is being created. Without a `FORMAT` file, the directory has no acknowledged
+/// commits.
 const CREATING: &str = "CREATING";
 
 const MAGIC: &str = "abide hub";
 
-/// The version of everything that is stored, keys and records included.
+/// The version of the stored format, including keys and records.
 const VERSION: u32 = 6;
 
-/// How many partitions a hub may have.
+/// Allowed numbers of partitions.
 const PARTITIONS: RangeInclusive<u16> = 1..=4096;
 
-/// Who a hub is.
+/// The identity of a hub.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Format {
-    /// Drawn at the hub's creation; its copies have the same.
+    /// The id of the hub, generated at creation and shared by its copies.
     pub(crate) hub: Uuid,
-    /// The number of partitions, fixed at creation because instances are placed by it.
+    /// Number of partitions. It is fixed at creation because it determines the placement of instances.
     pub(crate) partitions: u16,
-    /// 1 at creation, one more whenever a copy is released for work.
+    /// 1 at creation, incremented whenever a copy is released for work or a loss is accepted.
     pub(crate) incarnation: u64,
-    /// Whether this is a copy made by a checkpoint that was not released for work.
+    /// True if this is a copy made by a checkpoint and has not been released for work.
     pub(crate) copy: bool,
 }
 
-/// The file as it is written: readable for people, and guarded against a changed digit.
+/// The content of the file, which is human-readable and protected by a checksum.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document {
@@ -50,7 +51,7 @@ struct Document {
     crc32: u32,
 }
 
-/// What is read first, because only it means the same in every version.
+/// The fields that are read first because they have the same meaning in every version.
 #[derive(Deserialize)]
 struct Preamble {
     magic: String,
@@ -58,7 +59,7 @@ struct Preamble {
 }
 
 impl Format {
-    #[expect(clippy::disallowed_methods, reason = "a hub's id is drawn here")]
+    #[expect(clippy::disallowed_methods, reason = "the id of a hub is generated here")]
     pub(crate) fn new(partitions: u16) -> Self {
         Self {
             hub: Uuid::new_v4(),
@@ -68,8 +69,8 @@ impl Format {
         }
     }
 
-    /// The next life of this hub. A copy becomes a hub of its own with a new id: two copies of one hub may both be released,
-    /// and what either does outside must not be taken for what the other did.
+    /// Returns the identity of the hub's next life. A copy becomes a hub of its own with a new id, because two copies
+    /// of one hub may both be released. External effects of one copy must not be attributed to the other.
     pub(crate) fn next_life(&self) -> Self {
         let hub = if self.copy {
             Self::new(self.partitions).hub
@@ -84,7 +85,8 @@ impl Format {
         }
     }
 
-    /// Reads who the hub in `directory` is and touches nothing; `None` if a new hub may be made there.
+    /// Reads the identity of the hub in `directory` without changing anything. Returns `None` if a new hub may be
+    /// created there.
     pub(crate) fn find(directory: &Path) -> Result<Option<Self>> {
         if let Some(bytes) = read_if_present(&directory.join(FORMAT))? {
             return Self::decode(directory, &bytes).map(Some);
@@ -96,29 +98,29 @@ impl Format {
         Err(Error::new(
             ErrorKind::Format,
             format!(
-                "{} is not a hub: it is not empty and has no {FORMAT} file; name a hub's directory or an empty one",
+                "{} is not a hub: it is not empty and has no {FORMAT} file; specify the directory of a hub or an empty one",
                 directory.display()
             ),
         ))
     }
 
-    /// Whether `directory` has the file, whatever is in it.
+    /// Returns `true` if `directory` has the file, regardless of its content.
     pub(crate) fn is_marked(directory: &Path) -> bool {
         directory.join(FORMAT).exists()
     }
 
-    /// Writes the file so that a crash leaves the old one or the new one.
+    /// Writes the file atomically, so a crash leaves either the old or the new content.
     pub(crate) fn write(&self, directory: &Path) -> Result<()> {
         replace(&directory.join(FORMAT), self.encode()?.as_bytes())
     }
 
-    /// Marks the directory as one that is being made, until [`Format::write`] and [`Format::finish`].
+    /// Marks the directory as under construction, until [`Format::write`] and [`Format::finish`].
     pub(crate) fn begin(directory: &Path) -> Result<()> {
         open_private(&directory.join(CREATING))?;
         sync_directory(directory)
     }
 
-    /// Removes the mark of [`Format::begin`]; what is left over beside a `FORMAT` means nothing.
+    /// Removes the mark of [`Format::begin`]. A leftover mark next to a `FORMAT` file has no meaning.
     pub(crate) fn finish(directory: &Path) -> Result<()> {
         let mark = directory.join(CREATING);
         match fs::remove_file(&mark) {
@@ -145,13 +147,16 @@ impl Format {
 
     fn decode(directory: &Path, bytes: &[u8]) -> Result<Self> {
         let broken = |error| {
-            let message = format!("{}/{FORMAT} is broken or not a hub's: {error}", directory.display());
+            let message = format!(
+                "{}/{FORMAT} is broken or does not belong to a hub: {error}",
+                directory.display()
+            );
             Error::new(ErrorKind::Format, message).with_source(error)
         };
         let preamble: Preamble = serde_json::from_slice(bytes).map_err(broken)?;
         if preamble.magic != MAGIC {
             let message = format!(
-                "{} is not a hub: its {FORMAT} file is somebody else's",
+                "{} is not a hub: its {FORMAT} file belongs to another program",
                 directory.display()
             );
             return Err(Error::new(ErrorKind::Format, message));
@@ -168,7 +173,7 @@ impl Format {
         };
         if document.crc32 != format.checksum() {
             let message = format!(
-                "{}/{FORMAT} is broken: its checksum does not match; take it from a backup of this hub",
+                "{}/{FORMAT} is broken: its checksum does not match; restore the file from a backup of this hub",
                 directory.display()
             );
             return Err(Error::new(ErrorKind::Corrupted, message));
@@ -177,28 +182,28 @@ impl Format {
         Ok(format)
     }
 
-    /// Whether each field has a value that a hub can have.
+    /// Checks that each field has a valid value.
     fn check(&self, directory: &Path) -> Result<()> {
         let wrong = if !PARTITIONS.contains(&self.partitions) {
             let (fewest, most) = (PARTITIONS.start(), PARTITIONS.end());
-            format!("{} partitions, and a hub has {fewest} to {most}", self.partitions)
+            format!("{} partitions, but a hub has {fewest} to {most}", self.partitions)
         } else if self.incarnation == 0 {
-            "incarnation 0, and a hub's first one is 1".to_owned()
+            "incarnation 0, but the first incarnation of a hub is 1".to_owned()
         } else if self.hub.is_nil() {
-            "no hub's id".to_owned()
+            "the nil UUID as the id of the hub".to_owned()
         } else {
             return Ok(());
         };
         Err(Error::new(
             ErrorKind::Corrupted,
             format!(
-                "{}/{FORMAT} is broken: it says {wrong}; take it from a backup of this hub",
+                "{}/{FORMAT} is broken: it specifies {wrong}; restore the file from a backup of this hub",
                 directory.display()
             ),
         ))
     }
 
-    /// The fields in one line, whatever the layout of the file; a person who edits the file meets the checksum.
+    /// Returns the checksum of the fields, independent of the layout of the file. It detects manual edits.
     fn checksum(&self) -> u32 {
         let Self {
             hub,
@@ -220,7 +225,7 @@ fn other_version(directory: &Path, version: u32) -> Error {
     Error::new(
         ErrorKind::Format,
         format!(
-            "{} has format version {version} and this build reads version {VERSION}; nothing was changed, {advice}",
+            "{} has format version {version}, but this build supports version {VERSION}; nothing was changed, {advice}",
             directory.display()
         ),
     )

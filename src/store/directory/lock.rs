@@ -1,4 +1,4 @@
-//! One process at a time: the lock on a hub's directory.
+//! The lock on a hub's directory, which only one process can hold.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Write};
@@ -8,23 +8,24 @@ use std::time::Duration;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{io_error, open_private};
 
-/// The lock's file; its content is the holder's process id, for whoever is turned away.
+/// The file of the lock. It contains the process id of the holder, for the error of a refused open.
 const LOCK: &str = "LOCK";
 
-/// Number of attempts to take the lock while others only check whether it is free, which takes them an instant.
+/// Maximum number of attempts to take the lock. More than one is needed because others lock the file briefly to check
+/// it.
 const ATTEMPTS: usize = 1_000;
 
 /// The pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// The exclusive right to a hub's directory. The kernel takes it back when the process ends, however it ends.
+/// The exclusive lock on a hub's directory. The kernel releases it when the process ends, however it ends.
 #[derive(Debug)]
 pub(crate) struct DirectoryLock {
     file: File,
 }
 
 impl DirectoryLock {
-    /// Takes the lock or says who has it; also another hub of this process is turned away.
+    /// Takes the lock, or fails with an error that names the holder. Another hub of the same process is also refused.
     pub(crate) fn take(directory: &Path) -> Result<Self> {
         let path = directory.join(LOCK);
         let file = open_private(&path)?;
@@ -40,14 +41,15 @@ impl DirectoryLock {
 }
 
 impl Drop for DirectoryLock {
-    /// Closing the file would not do: a process that this one is starting has a copy of it for a moment, and with it the lock.
+    /// Unlocks the file explicitly. Closing it is not enough, because a child process that is just being started
+    /// briefly has a copy of the file and with it the lock.
     fn drop(&mut self) {
-        // The file is closed next, so that there is nothing left to do about an error.
+        // The file is closed next, so an error needs no handling.
         let _ = self.file.unlock();
     }
 }
 
-/// Takes the lock, or says that another hub holds it. A check whether it is free delays it and does not keep it away.
+/// Takes the lock. Returns `false` if another hub holds it. A concurrent check of the lock only delays the call.
 fn lock(file: &File) -> io::Result<bool> {
     for _ in 0..ATTEMPTS {
         match file.try_lock() {
@@ -67,7 +69,7 @@ fn lock(file: &File) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Refuses a directory that somebody holds, and changes nothing.
+/// Fails if a process holds the directory. Changes nothing.
 pub(crate) fn check_free(directory: &Path) -> Result<()> {
     match holder(directory)? {
         Some(holder) => Err(held(directory, &holder)),
@@ -75,7 +77,7 @@ pub(crate) fn check_free(directory: &Path) -> Result<()> {
     }
 }
 
-/// Who holds a directory, in words; nothing if it is free. Changes nothing.
+/// Returns a description of the holder of a directory, or `None` if it is not locked. Changes nothing.
 pub(crate) fn holder(directory: &Path) -> Result<Option<String>> {
     let path = directory.join(LOCK);
     let file = match File::open(&path) {
@@ -84,7 +86,7 @@ pub(crate) fn holder(directory: &Path) -> Result<Option<String>> {
         Err(error) => return Err(io_error("open", &path, error)),
     };
     match file.try_lock_shared() {
-        // Given back at once, whoever has a copy of the file.
+        // Unlock explicitly, because a child process may have a copy of the file.
         Ok(()) => match file.unlock() {
             Ok(()) => Ok(None),
             Err(error) => Err(io_error("unlock", &path, error)),
@@ -94,12 +96,13 @@ pub(crate) fn holder(directory: &Path) -> Result<Option<String>> {
     }
 }
 
-/// More bytes than a process id has.
+/// An upper bound on the number of bytes of a process id.
 const LONGEST_ID: u64 = 16;
 
 fn named(file: &File) -> String {
     let mut holder = String::new();
-    // The holder may be about to write its id, and the file may hold anything else; the refusal is right without an id.
+    // The holder may not have written its id yet, and the file may have any other content. The error is correct without
+    // an id.
     let read = file.take(LONGEST_ID).read_to_string(&mut holder);
     match (read, holder.trim().parse::<u32>()) {
         (Ok(_), Ok(id)) => format!("process {id}"),
@@ -111,7 +114,7 @@ fn held(directory: &Path, holder: &str) -> Error {
     Error::new(
         ErrorKind::Locked,
         format!(
-            "{} is held by {holder}; a hub is open only once, so stop that one first",
+            "directory {} is locked by {holder}; a hub can be opened only once, so close the other one first",
             directory.display()
         ),
     )
@@ -121,7 +124,7 @@ fn held(directory: &Path, holder: &str) -> Error {
 mod tests {
     use super::*;
 
-    /// The lock's own file descriptor decides, not its content: what a dead process left locks nobody out.
+    /// The lock on the file decides, not its content: a file left by a dead process does not block an open.
     #[test]
     fn a_dead_holder_locks_nobody_out() {
         let place = tempfile::tempdir().unwrap();
@@ -137,7 +140,7 @@ mod tests {
         DirectoryLock::take(place.path()).unwrap();
     }
 
-    /// A child that was just started has a copy of every file of its parent, until it runs its own program.
+    /// A child process that was just started has a copy of every file of its parent until it executes its own program.
     #[test]
     fn a_lock_ends_with_its_holder_whoever_has_a_copy_of_its_file() {
         let place = tempfile::tempdir().unwrap();
@@ -148,7 +151,7 @@ mod tests {
         drop(copy);
     }
 
-    /// A check whether a directory is free locks the file for an instant, and an open at that instant waits for it.
+    /// A check of the lock briefly locks the file itself, and a concurrent open waits for it.
     #[test]
     fn a_check_keeps_no_hub_from_opening() {
         let place = tempfile::tempdir().unwrap();

@@ -1,12 +1,12 @@
-//! The files of a hub's directory that are ours, around RocksDB's own directory `db`.
+//! The files in a hub's directory, next to RocksDB's own directory `db`.
 //!
 //! ```text
-//! FORMAT         who the hub is; read before anything else is touched
+//! FORMAT         the identity of the hub; read before any other file is accessed
 //! LOCK           held by the process that has the hub open
-//! ACKNOWLEDGED   the newest commit that somebody may know of, outside the log
-//! CREATING       only while the directory is made
+//! ACKNOWLEDGED   the newest acknowledged commit, kept outside the log
+//! CREATING       exists only while the hub is created
 //! log/           the commit log
-//! db/            RocksDB, which has what the log had some time ago
+//! db/            RocksDB, which lags behind the log
 //! ```
 
 mod format;
@@ -19,12 +19,12 @@ pub(crate) use format::Format;
 pub(crate) use lock::{DirectoryLock, check_free, holder};
 pub(crate) use sidecar::{Acknowledged, Sidecar};
 
-/// RocksDB's directory within the hub's.
+/// Returns RocksDB's directory within the hub's directory.
 pub(crate) fn database(directory: &Path) -> PathBuf {
     directory.join("db")
 }
 
-/// The directory of the commit log within the hub's.
+/// Returns the directory of the commit log within the hub's directory.
 pub(crate) fn commit_log(directory: &Path) -> PathBuf {
     directory.join("log")
 }

@@ -1,10 +1,10 @@
-//! The `ACKNOWLEDGED` file: what the store promised, kept outside its log.
+//! The `ACKNOWLEDGED` file: the promise of the store, kept outside its log.
 //!
-//! A log whose end is lost looks like one that was never longer. So the newest commit that somebody may know of is also written
-//! here, and an open compares the two.
+//! A log whose end is lost is indistinguishable from a log that was never longer. Therefore the newest acknowledged
+//! commit is also written to this file, and an open compares the two.
 //!
-//! Two slots take turns, so that a torn write leaves the one before it. They are a page apart because a disk writes
-//! whole sectors.
+//! Writes alternate between two slots, so a torn write leaves the previous slot intact. The slots are a page apart
+//! because a disk writes whole sectors.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -17,31 +17,32 @@ use crate::time::Stopwatch;
 
 const ACKNOWLEDGED: &str = "ACKNOWLEDGED";
 const VERSION: u8 = 3;
-/// The store was closed.
+/// Flag of a store that was closed.
 const CLEAN: u8 = 1;
-/// The process has given up the store in an orderly way.
+/// Flag of a store that the process left in an orderly way.
 const LEFT: u8 = 2;
 const SLOT_BYTES: usize = 32;
 const SLOT_OFFSETS: [u64; 2] = [0, 4096];
 
-/// How far the file on disk may be behind: a power loss hides at most so much of what was acknowledged.
+/// Maximum lag of the file on disk. A power loss hides at most the acknowledgments of this interval.
 const SYNC_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What one slot says.
+/// The content of a slot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Acknowledged {
-    /// The newest commit that was durable and that somebody may know of.
+    /// The newest durable commit that was acknowledged.
     pub(crate) commit: u64,
-    /// Whether the store was closed with this commit as its last.
+    /// True if the store was closed with this commit as its last.
     pub(crate) clean: bool,
-    /// Whether the process has given up the store in an orderly way, closed or not: it was neither killed nor did it crash.
+    /// True if the process left the store in an orderly way, closed or not. The process was not killed and did not
+    /// crash.
     pub(crate) left: bool,
     /// The first batch since which every life has ended without a kill or a crash.
     pub(crate) calm_since: u64,
 }
 
 impl Acknowledged {
-    /// From which batch on nothing was running in a crash, for a life that begins with batch `first`.
+    /// Returns the first batch since which no crash has happened, for a life that begins with batch `first`.
     pub(crate) fn calm_since(&self, first: u64) -> u64 {
         if self.left { self.calm_since.min(first) } else { first }
     }
@@ -59,7 +60,7 @@ pub(crate) struct Sidecar {
 }
 
 impl Sidecar {
-    /// What the file says; `None` if there is none. Changes nothing.
+    /// Returns the newest slot of the file, or `None` if the file does not exist. Changes nothing.
     pub(crate) fn read(directory: &Path) -> Result<Option<Acknowledged>> {
         let path = directory.join(ACKNOWLEDGED);
         let Some(bytes) = read_if_present(&path)? else {
@@ -70,15 +71,16 @@ impl Sidecar {
             None => Err(Error::new(
                 ErrorKind::Corrupted,
                 format!(
-                    "{} is broken, so nobody can tell whether acknowledged commits are missing; \
-                     restore a backup, or open with accept_loss to go on with what is there",
+                    "{} is broken, so acknowledged commits may be missing; \
+                     restore a backup, or open with accept_loss to continue with the remaining data",
                     path.display()
                 ),
             )),
         }
     }
 
-    /// Opens the file for a store that is open now, and makes `acknowledged` durable in both slots, whatever they held.
+    /// Opens the file for a store that is now open, and makes `acknowledged` durable in both slots, regardless of their
+    /// content.
     pub(crate) fn begin(directory: &Path, acknowledged: Acknowledged) -> Result<Self> {
         let path = directory.join(ACKNOWLEDGED);
         let file = open_private(&path)?;
@@ -100,7 +102,7 @@ impl Sidecar {
         Ok(sidecar)
     }
 
-    /// Writes the next slot, without waiting for the disk: it outlives the process from here on.
+    /// Writes the next slot without waiting for the disk. From then on, it outlives the process.
     pub(crate) fn write(&mut self, acknowledged: Acknowledged) -> Result<()> {
         if acknowledged == self.newest {
             return Ok(());
@@ -108,8 +110,8 @@ impl Sidecar {
         self.write_slot(acknowledged)
     }
 
-    /// Notes in the newest slot that the process gives up the store in an orderly way. The file has its size already, so this
-    /// works on a full disk.
+    /// Records in the newest slot that the process leaves the store in an orderly way. The file already has its final
+    /// size, so this works on a full disk.
     pub(crate) fn leave(&mut self) -> Result<()> {
         self.write(Acknowledged {
             left: true,
@@ -129,7 +131,7 @@ impl Sidecar {
         Ok(())
     }
 
-    /// Makes the newest slot durable if the last time was an interval ago.
+    /// Makes the newest slot durable if the last sync was at least an interval ago.
     pub(crate) fn sync_if_due(&mut self) -> Result<()> {
         if self.unsynced && self.synced_at.elapsed() >= SYNC_INTERVAL {
             self.sync()?;
@@ -137,7 +139,7 @@ impl Sidecar {
         Ok(())
     }
 
-    /// Makes the newest slot durable: it outlives a power loss from here on.
+    /// Makes the newest slot durable. From then on, it outlives a power loss.
     pub(crate) fn sync(&mut self) -> Result<()> {
         let synced = self.file.sync_data();
         synced.map_err(|error| io_error("sync", &self.path, error))?;
@@ -147,7 +149,7 @@ impl Sidecar {
     }
 }
 
-/// The valid slot with the highest generation.
+/// Returns the valid slot with the highest generation.
 fn newest_slot(bytes: &[u8]) -> Option<(u64, Acknowledged)> {
     let slots = SLOT_OFFSETS.iter().filter_map(|&offset| {
         let start = usize::try_from(offset).ok()?;
@@ -156,7 +158,7 @@ fn newest_slot(bytes: &[u8]) -> Option<(u64, Acknowledged)> {
     slots.max_by_key(|(generation, _)| *generation)
 }
 
-/// One slot: CRC-32 of the rest, version, flags, two zero bytes, then three big-endian numbers.
+/// Encodes a slot: CRC-32 of the rest, version, flags, two zero bytes, then three big-endian numbers.
 fn encode(generation: u64, acknowledged: Acknowledged) -> [u8; SLOT_BYTES] {
     let mut slot = [0; SLOT_BYTES];
     slot[4] = VERSION;
@@ -175,7 +177,7 @@ fn decode(slot: &[u8]) -> Option<(u64, Acknowledged)> {
     if crc != crc32fast::hash(slot.get(4..SLOT_BYTES)?) || slot[4] != VERSION {
         return None;
     }
-    // Another bit means something that this build does not know.
+    // Other bits have a meaning that this build does not know.
     if slot[5] & !(CLEAN | LEFT) != 0 || slot[6..8] != [0, 0] {
         return None;
     }

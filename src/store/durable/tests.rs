@@ -1,4 +1,4 @@
-//! What a write, a sync and the thread behind them owe each other, with a log and a base that do as they are told.
+//! The interaction of writes, syncs and the worker thread, with a log and a base that the tests control.
 
 pub(crate) mod by_hand;
 mod lives;
@@ -16,13 +16,13 @@ use crate::store::{Model, Row, Store};
 #[derive(Debug, Default)]
 struct Memory {
     state: Mutex<MemoryState>,
-    /// Held by a test while the disk is to hang.
+    /// Held by a test to make the disk hang.
     disk: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
 struct MemoryState {
-    /// The commits that are not trimmed.
+    /// The commits that have not been trimmed.
     commits: Vec<(u64, Vec<u8>)>,
     durable: u64,
     trimmed: u64,
@@ -85,14 +85,14 @@ impl Base for Model {
     }
 }
 
-/// What a base has to write of a front.
+/// The batch that a base writes for a front.
 fn batch_of(front: &Front) -> Batch {
     let mut batch = Batch::default();
     let mut last = None::<Vec<u8>>;
     front.for_each(|key, value| {
         assert!(
             last.as_deref().is_none_or(|last| last < key),
-            "keys come in order, each once"
+            "keys are in order and unique"
         );
         last = Some(key.to_vec());
         match value {
@@ -119,7 +119,7 @@ fn store(front_bytes: usize) -> Tested {
     ))
 }
 
-/// Runs `test` while the store's thread works.
+/// Runs `test` while the worker thread of the store runs.
 fn working(store: &Tested, test: impl FnOnce()) {
     let thread = thread::spawn({
         let store = Arc::clone(store);
@@ -140,7 +140,7 @@ fn rows(reader: &dyn Reader) -> Vec<Row> {
     reader.scan(Vec::new()..vec![0xff], usize::MAX).unwrap()
 }
 
-/// A write goes on while the disk hangs, however long: it copies into memory and does nothing else.
+/// A write completes while the disk hangs, because it only copies into memory.
 #[test]
 fn a_write_waits_for_no_disk() {
     let store = store(1 << 20);
@@ -154,7 +154,8 @@ fn a_write_waits_for_no_disk() {
     store.sync().unwrap();
 }
 
-/// The base never has a commit that is not durable in the log, and the log has everything that the base does not have.
+/// The base never has a commit that is not durable in the log, and the log has every commit that the base does not
+/// have.
 #[test]
 fn the_base_has_only_what_is_durable() {
     let store = store(1 << 20);
@@ -167,7 +168,7 @@ fn the_base_has_only_what_is_durable() {
             let store = Arc::clone(&store);
             move || store.materialize()
         });
-        // It freezes the second commit, too, and so has to make it durable first.
+        // It also freezes the second commit and must therefore make it durable first.
         while store.fronts.frozen() == 0 {
             thread::yield_now();
         }
@@ -183,7 +184,7 @@ fn the_base_has_only_what_is_durable() {
     assert_eq!(rows(&*store).len(), 3);
 }
 
-/// The front is brought to the base when it is full, without being asked; the changes of a key count once.
+/// A full front is moved to the base without a request, and the changes of a key are merged into one.
 #[test]
 fn a_full_front_is_brought_to_the_base() {
     let store = store(20_000);
@@ -208,7 +209,7 @@ fn a_full_front_is_brought_to_the_base() {
     assert_eq!(store.base.rows().len(), 150);
 }
 
-/// Who writes faster than the base takes waits, and goes on when there is room; memory stays within the bounds.
+/// A writer that is faster than the base waits and resumes when there is room. Memory stays within the bounds.
 #[test]
 fn a_write_waits_for_a_slow_base() {
     let store = store(10_000);
@@ -229,7 +230,7 @@ fn a_write_waits_for_a_slow_base() {
             thread::yield_now();
         }
         assert!(told.try_iter().count() < 900);
-        // What is on its way is still where it was.
+        // Rows on their way to the base are still readable.
         assert_eq!(store.get(b"0").unwrap(), Some(vec![7; 50]));
         assert!(store.progress().front_bytes < 50_000, "{:?}", store.progress());
         drop(stall);
@@ -238,7 +239,7 @@ fn a_write_waits_for_a_slow_base() {
     assert_eq!(rows(&*store).len(), 1_000);
 }
 
-/// What fails behind the writes stops them, with its own error, and also those that wait.
+/// A failure in the background stops all writes with its own error, including those that wait.
 #[test]
 fn a_base_that_fails_stops_the_writes() {
     let store = store(10_000);
@@ -253,7 +254,7 @@ fn a_base_that_fails_stops_the_writes() {
     });
 }
 
-/// After a sync that failed nothing is written or synced, and whoever waits for it hears the reason.
+/// After a failed sync, nothing is written or synced, and waiters receive the error of that sync.
 #[test]
 fn a_failed_sync_is_never_tried_again() {
     let store = store(1 << 20);

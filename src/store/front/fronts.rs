@@ -1,4 +1,4 @@
-//! The front that takes in commits, and the ones before it that the base does not have yet.
+//! The active front, which takes new commits, and the earlier fronts that the base does not have yet.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -10,29 +10,30 @@ use crate::store::Change;
 #[derive(Debug)]
 pub(in crate::store) struct Fronts {
     list: RwLock<List>,
-    /// Held while a commit is applied, so that snapshots and frozen fronts begin and end between two commits.
+    /// Held while a commit is applied, so snapshots and frozen fronts begin and end between commits.
     commits: Mutex<Commits>,
 }
 
 #[derive(Debug)]
 struct List {
     active: Arc<Front>,
-    /// Those that change no more, the oldest first.
+    /// The immutable fronts, oldest first.
     frozen: VecDeque<Arc<Front>>,
 }
 
 #[derive(Debug)]
 struct Commits {
-    /// The newest commit that was applied.
+    /// The newest applied commit.
     newest: u64,
     open: OpenSnapshots,
 }
 
-/// The fronts of one moment, and the commit up to which they are looked at. Older values stay until it is dropped.
+/// The fronts at one point in time, and the commit up to which they are read. Older values are kept until it is
+/// dropped.
 #[derive(Debug)]
 pub(super) struct Pinned<'a> {
     owner: &'a Fronts,
-    /// The newest first.
+    /// The fronts, newest first.
     pub(super) fronts: Vec<Arc<Front>>,
     pub(super) commit: u64,
 }
@@ -43,19 +44,19 @@ impl Drop for Pinned<'_> {
     }
 }
 
-/// What fronts hold.
+/// The size of fronts.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::store) struct Size {
-    /// Rows of all fronts.
+    /// Number of rows in all fronts.
     pub(in crate::store) rows: usize,
     /// Memory of all fronts, in bytes.
     pub(in crate::store) bytes: usize,
-    /// The part of the front that takes in commits.
+    /// Memory of the active front, in bytes.
     pub(in crate::store) active_bytes: usize,
 }
 
 impl Fronts {
-    /// Fronts over a base that has the commits up to `commit`.
+    /// Creates fronts over a base that has the commits up to `commit`.
     pub(in crate::store) fn over(commit: u64) -> Self {
         Self {
             list: RwLock::new(List {
@@ -69,7 +70,8 @@ impl Fronts {
         }
     }
 
-    /// Takes in the changes of the next commit, after `first` was called with its number: no other commit comes in between.
+    /// Calls `first` with the number of the next commit, then applies its changes. No other commit is applied in
+    /// between.
     pub(in crate::store) fn apply<'a>(&self, changes: impl Iterator<Item = Change<'a>>, first: impl FnOnce(u64)) {
         let mut commits = self.commits();
         let commit = commits.newest + 1;
@@ -78,8 +80,8 @@ impl Fronts {
         commits.newest = commit;
     }
 
-    /// Begins a new front behind the newest commit, which it returns. The one before it changes no more; there is none if no
-    /// commit came since the last time.
+    /// Begins a new front after the newest commit. Returns that commit and the previous front, which is now immutable.
+    /// Returns no front if there was no commit since the last call.
     pub(in crate::store) fn freeze(&self) -> (u64, Option<Arc<Front>>) {
         let commits = self.commits();
         let mut list = self.list_mut();
@@ -92,21 +94,21 @@ impl Fronts {
         (commits.newest, Some(frozen))
     }
 
-    /// Forgets the oldest frozen front, because the base has its rows.
+    /// Removes the oldest frozen front, whose rows the base now has.
     pub(in crate::store) fn retire(&self) {
         let retired = self.list_mut().frozen.pop_front();
-        // Its rows may be many, and nobody is to wait for their end.
+        // The front may have many rows, so it is dropped outside the lock.
         drop(retired);
     }
 
-    /// The newest value of a key; the outer nothing says that no front knows it.
+    /// Returns the newest value of a key. The outer `None` means that no front has the key.
     pub(in crate::store) fn get(&self, key: &[u8]) -> Option<Option<Vec<u8>>> {
         let list = self.list();
         let newest = list.active.get(key, u64::MAX);
         newest.or_else(|| list.frozen.iter().rev().find_map(|front| front.get(key, u64::MAX)))
     }
 
-    /// The fronts of this moment, and what `base` shows of the base at the same moment.
+    /// Returns the current fronts and the result of `base`, which is called at the same point in time.
     pub(super) fn pin<R>(&self, base: impl FnOnce() -> R) -> (Pinned<'_>, R) {
         let mut commits = self.commits();
         let fronts = {
@@ -127,12 +129,12 @@ impl Fronts {
         (pinned, shown)
     }
 
-    /// The newest commit.
+    /// Returns the newest commit.
     pub(in crate::store) fn newest(&self) -> u64 {
         self.commits().newest
     }
 
-    /// Whether the newest value of a key is in a front that waits for the base.
+    /// Returns `true` if the newest value of a key is in a front that waits for the base.
     #[cfg(test)]
     pub(in crate::store) fn is_frozen(&self, key: &[u8]) -> bool {
         let list = self.list();
@@ -140,7 +142,7 @@ impl Fronts {
         !knows(&list.active) && list.frozen.iter().any(knows)
     }
 
-    /// How many fronts wait for the base.
+    /// Returns the number of fronts that wait for the base.
     #[cfg(test)]
     pub(in crate::store) fn frozen(&self) -> usize {
         self.list().frozen.len()
@@ -156,7 +158,7 @@ impl Fronts {
         }
     }
 
-    /// A panic while a commit was applied poisons the hub, which then asks for nothing more.
+    /// Ignores poisoning: a panic while a commit is applied poisons the hub, which then stops using the store.
     fn commits(&self) -> MutexGuard<'_, Commits> {
         self.commits.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,4 @@
-//! One ordered walk over several fronts and the base below them.
+//! An ordered scan over several fronts and the base below them.
 
 use std::ops::{Bound, ControlFlow, Range};
 
@@ -6,10 +6,10 @@ use super::{Chunk, Front, shards_of};
 use crate::error::Result;
 use crate::store::{Reader, Visitor};
 
-/// How many rows a walk copies at first, since many want one only; then twice as many each time.
+/// Number of rows that a scan copies first, because many scans need only one row. The number doubles with each copy.
 const FIRST_ROWS: usize = 4;
 
-/// The most rows that are copied at once.
+/// Maximum number of rows copied at once.
 const MOST_ROWS: usize = 128;
 
 /// The rows of one shard of one front, in order.
@@ -33,7 +33,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Goes to the next row, and copies more behind the last one that was copied.
+    /// Moves to the next row. Copies more rows after the last copied row if needed.
     fn advance(&mut self, end: &[u8]) {
         if self.chunk.rows.len() == 1 && self.chunk.has_more {
             self.limit = (2 * self.limit).min(MOST_ROWS);
@@ -49,7 +49,7 @@ impl<'a> Source<'a> {
 
 /// The keys of several fronts in order, each with its newest value as of a commit.
 struct Merged<'a> {
-    /// Those of newer fronts first.
+    /// The sources, those of newer fronts first.
     sources: Vec<Source<'a>>,
     end: &'a [u8],
 }
@@ -66,12 +66,12 @@ impl<'a> Merged<'a> {
         }
     }
 
-    /// Shows the keys before `end` to a visitor, and passes them.
+    /// Passes the rows with keys before `end` to a visitor and moves past them.
     fn show_before(&mut self, end: Option<&[u8]>, visitor: &mut Visitor<'_>) -> ControlFlow<()> {
         loop {
             let keys = self.sources.iter().enumerate();
             let keys = keys.filter_map(|(index, source)| Some((source.chunk.key()?, index)));
-            // Of equal keys that of the newest front, which comes first.
+            // Among equal keys, the source of the newest front has the lowest index.
             let Some((key, newest)) = keys.min() else {
                 return ControlFlow::Continue(());
             };
@@ -82,13 +82,14 @@ impl<'a> Merged<'a> {
         }
     }
 
-    /// Shows the newest value of `key`, after all keys before it were shown. Returns `None` if no front knows the key.
+    /// Passes the newest value of `key` to a visitor, after all rows before it. Returns `None` if no front has the key.
     fn show_at(&mut self, key: &[u8], visitor: &mut Visitor<'_>) -> Option<ControlFlow<()>> {
         let newest = self.sources.iter().position(|source| source.chunk.key() == Some(key))?;
         Some(self.show(newest, visitor))
     }
 
-    /// Shows the first row of a source, unless it was deleted, and passes it and the older ones of its key.
+    /// Passes the first row of a source to a visitor, unless the row is deleted. Moves past it and older rows of the
+    /// same key.
     fn show(&mut self, newest: usize, visitor: &mut Visitor<'_>) -> ControlFlow<()> {
         let (newer, older) = self.sources.split_at_mut(newest + 1);
         let source = &mut newer[newest];
@@ -108,7 +109,7 @@ impl<'a> Merged<'a> {
     }
 }
 
-/// Shows the rows of fronts, the newest of them first, and of the base below them, in order, each key once.
+/// Passes the rows of `fronts` (newest front first) and of the base below them to a visitor, in order, each key once.
 pub(super) fn visit<'a>(
     fronts: impl Iterator<Item = &'a Front>,
     base: &dyn Reader,
@@ -131,7 +132,7 @@ pub(super) fn visit<'a>(
         flow
     })?;
     if !has_ended {
-        // How it ends does not matter: there is nothing behind it.
+        // The result is irrelevant because no rows follow.
         let _ = fronts.show_before(None, visitor);
     }
     Ok(())

@@ -1,7 +1,8 @@
 //! The rows of the newest commits, until the base below has them.
 //!
-//! A *front* holds the newest value of every key that was changed since it began, in order. The changes of one key become one, and a
-//! row that was inserted and deleted leaves nothing. Older values stay only while a snapshot may ask for them.
+//! A *front* holds the newest value of every key that was changed since the front began, in key order. The changes of
+//! one key are merged into one, and a row that was inserted and deleted leaves no trace. Older values are kept only
+//! while a snapshot may read them.
 
 mod fronts;
 mod merge;
@@ -21,13 +22,14 @@ pub(in crate::store) use view::View;
 
 use super::Change;
 
-/// What a row takes beside its value, about: its place in a tree whose nodes are two thirds full, and an allocation.
+/// Approximate memory of a row without its value: its slot in a tree whose nodes are two thirds full, and an
+/// allocation.
 const ROW_BYTES: usize = 176;
 
-/// Into how many parts a front is divided, so that whoever reads one partition does not wait for a write to another.
+/// Number of shards of a front. With shards, a reader of one partition does not wait for a write to another.
 const SHARDS: usize = 64;
 
-/// How much of a value's memory may be unused when another one takes its place.
+/// Maximum number of unused bytes in the memory of a value after the value is replaced.
 const SLACK: usize = 64;
 
 /// The rows of a run of commits.
@@ -35,31 +37,31 @@ pub(in crate::store) struct Front {
     shards: [RwLock<Shard>; SHARDS],
     /// The newest commit.
     commit: AtomicU64,
-    /// What all rows take in memory, about.
+    /// Approximate memory of all rows, in bytes.
     bytes: AtomicUsize,
     rows: AtomicUsize,
     changes: AtomicU64,
 }
 
-/// Keys lie within the nodes of the tree. Most are no longer than this, and a search meets no allocation of its own for each key
-/// that it compares.
+/// A key stored inline in the nodes of the tree. Most keys fit, so a search does not follow a pointer for each key that
+/// it compares.
 type Key = SmallVec<[u8; 56]>;
 
 type Shard = BTreeMap<Key, Row>;
 
-/// The newest value of a key, and older ones that a snapshot may ask for.
+/// The newest value of a key, and older values that a snapshot may read.
 #[derive(Debug)]
 struct Row {
-    /// The commit that left it so.
+    /// The commit that wrote the value.
     commit: u64,
-    /// Nothing where the key was deleted.
+    /// The value, or `None` if the key was deleted.
     value: Option<Vec<u8>>,
-    /// Whether nothing below this front has the key, so that a deletion need not go there.
+    /// True if neither an older front nor the base has the key, so a deletion need not be written there.
     is_new: bool,
     before: Option<Box<Row>>,
 }
 
-/// The numbers of the commits that open snapshots show, and how many snapshots show each.
+/// The commits at which snapshots are open, with the number of snapshots for each.
 #[derive(Debug, Default)]
 pub(super) struct OpenSnapshots(BTreeMap<u64, usize>);
 
@@ -77,14 +79,14 @@ impl OpenSnapshots {
         }
     }
 
-    /// Whether a snapshot shows what was true from commit `from` on, until commit `until` changed it.
+    /// Returns `true` if a snapshot reads a value that was written by commit `from` and replaced by commit `until`.
     fn show(&self, from: u64, until: u64) -> bool {
         !self.0.is_empty() && from < until && self.0.range(from..until).next().is_some()
     }
 }
 
 impl Row {
-    /// The newest value as of a commit; the outer nothing says that this front knows none.
+    /// Returns the newest value as of a commit. The outer `None` means that this front has no value for it.
     fn as_of(&self, commit: u64) -> Option<Option<&[u8]>> {
         let mut row = Some(self);
         while let Some(version) = row {
@@ -96,7 +98,7 @@ impl Row {
         None
     }
 
-    /// Forgets the older versions that no snapshot shows.
+    /// Removes the older versions that no snapshot reads.
     fn prune(&mut self, open: &OpenSnapshots) {
         let mut until = self.commit;
         let mut rest = self.before.take();
@@ -110,7 +112,7 @@ impl Row {
         }
     }
 
-    /// What all versions take in memory beside the key.
+    /// Returns the memory of all versions without the key.
     fn bytes(&self) -> usize {
         let mut bytes = 0;
         let mut row = Some(self);
@@ -132,7 +134,7 @@ impl Row {
     }
 }
 
-/// What a commit does to the size of a front.
+/// The effect of a commit on the size of a front.
 #[derive(Default)]
 struct Growth {
     bytes: usize,
@@ -142,7 +144,7 @@ struct Growth {
 }
 
 impl Front {
-    /// A front that goes on behind a commit.
+    /// Creates a front for the commits after `commit`.
     pub(super) fn behind(commit: u64) -> Self {
         Self {
             shards: std::array::from_fn(|_| RwLock::default()),
@@ -153,8 +155,8 @@ impl Front {
         }
     }
 
-    /// Takes in the changes of a commit, which is newer than all before it. There is one writer at a time, and no snapshot is
-    /// opened meanwhile. Of the values that are replaced those stay that an open snapshot shows.
+    /// Applies the changes of a commit that is newer than all previous ones. There is only one writer at a time, and no
+    /// snapshot may be opened during the call. Replaced values are kept if an open snapshot reads them.
     fn apply<'a>(&self, commit: u64, changes: impl Iterator<Item = Change<'a>>, open: &OpenSnapshots) {
         let mut growth = Growth::default();
         let mut count = 0;
@@ -166,7 +168,7 @@ impl Front {
             let shard = match &mut held {
                 Some((index, shard)) if *index == wanted => shard,
                 held => {
-                    // The one before it is given back first.
+                    // Release the previous lock first.
                     *held = None;
                     &mut held.insert((wanted, self.write(wanted))).1
                 }
@@ -183,14 +185,14 @@ impl Front {
         self.commit.store(commit, Ordering::Release);
     }
 
-    /// The value of a key as of a commit; the outer nothing says that this front knows none.
+    /// Returns the value of a key as of a commit. The outer `None` means that this front has no value for it.
     fn get(&self, key: &[u8], commit: u64) -> Option<Option<Vec<u8>>> {
         let shard = self.read(shard_of(key));
         shard.get(key)?.as_of(commit).map(|value| value.map(<[u8]>::to_vec))
     }
 
-    /// Shows the rows that the base has to take, in the order of their keys. Deletions of rows that the base never had are left
-    /// out. Nothing may be applied meanwhile.
+    /// Passes the rows that the base must write to `show`, in key order. Deletions of rows that the base never had are
+    /// omitted. No changes may be applied during the call.
     pub(in crate::store) fn for_each(&self, mut show: impl FnMut(&[u8], Option<&[u8]>)) {
         for (prefix, index) in self.prefixes() {
             let shard = self.read(index);
@@ -203,7 +205,7 @@ impl Front {
         }
     }
 
-    /// The distinct prefixes of its keys that decide the shard, in order, each with its shard.
+    /// Returns the distinct shard-determining prefixes of the keys, in order, each with its shard.
     fn prefixes(&self) -> Vec<(Key, usize)> {
         let mut prefixes = Vec::new();
         for index in 0..SHARDS {
@@ -222,27 +224,27 @@ impl Front {
         prefixes
     }
 
-    /// The newest commit.
+    /// Returns the newest commit.
     pub(in crate::store) fn commit(&self) -> u64 {
         self.commit.load(Ordering::Acquire)
     }
 
-    /// What all rows take in memory, about.
+    /// Returns the approximate memory of all rows, in bytes.
     pub(in crate::store) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// How many keys it knows.
+    /// Returns the number of keys.
     pub(in crate::store) fn rows(&self) -> usize {
         self.rows.load(Ordering::Relaxed)
     }
 
-    /// How many changes were made to them.
+    /// Returns the number of applied changes.
     pub(in crate::store) fn changes(&self) -> u64 {
         self.changes.load(Ordering::Relaxed)
     }
 
-    /// A thread that panics within a shard leaves it as it is: a panic in the allocator is the only one there could be.
+    /// Ignores poisoning: only the allocator could panic within a shard, which leaves the shard unchanged.
     fn read(&self, index: usize) -> RwLockReadGuard<'_, Shard> {
         self.shards[index].read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -261,7 +263,8 @@ impl std::fmt::Debug for Front {
     }
 }
 
-/// The shard of a key, which its first two bytes decide: with these the store's keys name their partition.
+/// Returns the shard of a key. The first two bytes determine the shard; in the keys of the store, they name the
+/// partition.
 fn shard_of(key: &[u8]) -> usize {
     match *key {
         [high, low, ..] => usize::from(u16::from_be_bytes([high, low])) % SHARDS,
@@ -269,12 +272,12 @@ fn shard_of(key: &[u8]) -> usize {
     }
 }
 
-/// The beginning of a key that decides its shard.
+/// Returns the prefix of a key that determines its shard.
 fn prefix_of(key: &[u8]) -> &[u8] {
     &key[..key.len().min(2)]
 }
 
-/// Where the keys behind those with this beginning start, if there may be any.
+/// Returns the lower bound of the keys after those with this prefix, if such keys can exist.
 fn behind(prefix: &[u8]) -> Option<Key> {
     match *prefix {
         [high, low] => {
@@ -285,9 +288,9 @@ fn behind(prefix: &[u8]) -> Option<Key> {
     }
 }
 
-/// The shards in which the keys of a range are: one, or all.
+/// Returns the shards that may contain keys of a range: one shard or all.
 fn shards_of(range: &Range<Vec<u8>>) -> Range<usize> {
-    // The end may be the first key behind the partition.
+    // The end may be the first key after the partition.
     let is_one = range.start.len() >= 2
         && (range.end.starts_with(&range.start[..2]) || is_behind(&range.end, &range.start[..2]));
     if is_one {
@@ -298,7 +301,7 @@ fn shards_of(range: &Range<Vec<u8>>) -> Range<usize> {
     }
 }
 
-/// Whether `end` is the first key of the shard behind that of `prefix`, and no key of one byte lies before it.
+/// Returns `true` if `end` is the first key of the shard after that of `prefix`, and no one-byte key precedes it.
 fn is_behind(end: &[u8], prefix: &[u8]) -> bool {
     let next = u16::from_be_bytes([prefix[0], prefix[1]]).checked_add(1);
     next.is_some_and(|next| end == next.to_be_bytes() && next % 256 != 0)
@@ -351,23 +354,23 @@ fn set(
     }
 }
 
-/// Some rows of one shard, copied, so that nobody waits for whoever looks at them.
+/// A copy of some rows of one shard, so a slow reader blocks no writer.
 #[derive(Default)]
 struct Chunk {
     bytes: Vec<u8>,
     rows: VecDeque<Span>,
-    /// Whether the shard may have more rows in the range.
+    /// True if the shard may have more rows in the range.
     has_more: bool,
 }
 
-/// Where the parts of a row lie in a chunk.
+/// The positions of a row's key and value in a chunk.
 struct Span {
     key: Range<usize>,
-    /// Nothing where the key was deleted.
+    /// The position of the value, or `None` if the key was deleted.
     value: Option<Range<usize>>,
 }
 
-/// How much of a shard is copied at once.
+/// Size limit for copying from a shard at once, in bytes.
 const CHUNK_BYTES: usize = 64 << 10;
 
 impl Chunk {
@@ -383,12 +386,12 @@ impl Chunk {
         start..self.bytes.len()
     }
 
-    /// The key of the first row.
+    /// Returns the key of the first row.
     fn key(&self) -> Option<&[u8]> {
         self.rows.front().map(|row| &self.bytes[row.key.clone()])
     }
 
-    /// The value of the first row.
+    /// Returns the value of the first row.
     fn value(&self) -> Option<&[u8]> {
         let value = self.rows.front()?.value.clone()?;
         Some(&self.bytes[value])
@@ -396,7 +399,7 @@ impl Chunk {
 }
 
 impl Front {
-    /// Copies the first `limit` rows of a shard from `start` on and before `end`, as of a commit.
+    /// Copies up to `limit` rows of a shard between `start` and `end` (exclusive), as of a commit.
     fn chunk(&self, shard: usize, start: Bound<&[u8]>, end: &[u8], commit: u64, limit: usize) -> Chunk {
         let mut chunk = Chunk::default();
         let shard = self.read(shard);

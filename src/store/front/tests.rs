@@ -1,4 +1,4 @@
-//! The fronts over a base, beside a plain map for each commit.
+//! Compares the fronts over a base with a plain map for each commit.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::ControlFlow;
@@ -11,7 +11,7 @@ use crate::store::{Batch, Model, Reader};
 
 type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 
-/// What one test does, in order.
+/// One action of a test.
 #[derive(Clone, Debug)]
 enum Act {
     /// A commit with these changes: a key, and a value or a deletion.
@@ -20,9 +20,9 @@ enum Act {
     Open,
     /// Closes one of the views.
     Close(usize),
-    /// Begins a new front; the older one stays as it is.
+    /// Begins a new front and freezes the previous one.
     Freeze,
-    /// Brings the oldest frozen front to the base.
+    /// Moves the oldest frozen front to the base.
     Retire,
 }
 
@@ -38,10 +38,10 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
     proptest::collection::vec(act, 1..60)
 }
 
-/// How many keys there are.
+/// Number of keys.
 const KEYS: u8 = 60;
 
-/// Keys of four partitions, two of which share a shard, and some that are of none.
+/// Returns keys of four partitions, two of which share a shard, and some keys of no partition.
 fn key(number: u8) -> Vec<u8> {
     match number {
         0 => vec![0],
@@ -50,13 +50,13 @@ fn key(number: u8) -> Vec<u8> {
     }
 }
 
-/// All rows as a reader sees them, with every way of reading.
+/// Returns all rows of a reader and checks that all ways of reading agree.
 fn seen(reader: &dyn Reader) -> Rows {
     let (mut all, mut last) = (Rows::new(), None::<Vec<u8>>);
     let mut show = |key: &[u8], value: &[u8]| {
         assert!(
             last.as_deref().is_none_or(|last| last < key),
-            "keys come in order, each once"
+            "keys are in order and unique"
         );
         last = Some(key.to_vec());
         all.insert(key.to_vec(), value.to_vec());
@@ -72,11 +72,11 @@ fn seen(reader: &dyn Reader) -> Rows {
     walk(vec![0, 2]..vec![0, 3]);
     walk(vec![0, 3]..vec![1]);
     walk(vec![1]..vec![8]);
-    assert_eq!(rows, all, "the parts are the whole");
+    assert_eq!(rows, all, "the parts equal the whole");
     let keys: Vec<_> = (0..KEYS).map(key).collect();
     let many = reader.get_many(&keys).unwrap();
     for (key, many) in keys.iter().zip(many) {
-        assert_eq!(many, all.get(key).cloned(), "reads and walks agree");
+        assert_eq!(many, all.get(key).cloned(), "reads and scans agree");
         assert_eq!(reader.get(key).unwrap(), many);
         assert_eq!(
             reader.first_key(key.clone()..vec![0xff]).unwrap(),
@@ -86,13 +86,14 @@ fn seen(reader: &dyn Reader) -> Rows {
     all
 }
 
-/// The rows that a front leaves, in the base.
+/// Writes the rows of a front to the base.
 fn bring(front: &Front, base: &Model) {
     Base::take(base, front).unwrap();
 }
 
 proptest! {
-    /// A view shows exactly its commits, whatever is written, frozen and brought to the base after it; the newest one shows all.
+    /// A view shows exactly its commits, regardless of later writes, freezes and moves to the base. The newest view
+    /// shows all commits.
     #[test]
     fn a_snapshot_shows_exactly_its_commits(acts in acts()) {
         let (fronts, base) = (Fronts::over(0), Model::new());
@@ -145,7 +146,7 @@ proptest! {
             }
         }
         drop(open);
-        // At the end the base has everything, whatever was elided on the way.
+        // In the end, the base has all rows, even though changes were merged on the way.
         frozen.extend(fronts.freeze().1);
         for front in frozen {
             bring(&front, &base);
@@ -154,7 +155,7 @@ proptest! {
         prop_assert_eq!(base.rows(), truth);
     }
 
-    /// What was inserted and deleted leaves nothing, and memory is given back.
+    /// Rows that were inserted and deleted leave no trace, and their memory is released.
     #[test]
     fn what_was_put_as_new_and_deleted_leaves_nothing(keys in proptest::collection::vec(0..50_u8, 1..50)) {
         let fronts = Fronts::over(0);
@@ -182,7 +183,7 @@ proptest! {
     }
 }
 
-/// A key that changes in every commit keeps no more versions than there are views, however long one of them is open.
+/// A key that changes in every commit keeps no more versions than there are views, however long a view is open.
 #[test]
 fn versions_that_no_snapshot_shows_are_forgotten() {
     let (fronts, base) = (Fronts::over(0), Model::new());

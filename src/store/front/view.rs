@@ -1,4 +1,4 @@
-//! What readers see: the fronts over the base.
+//! The readers' view of the fronts over the base.
 
 use std::ops::Range;
 
@@ -7,14 +7,14 @@ use super::{Front, Fronts, merge};
 use crate::error::Result;
 use crate::store::{Reader, Visitor};
 
-/// Exactly the commits up to one of them, whatever comes later.
+/// A view of exactly the commits up to a certain commit, unaffected by later ones.
 pub(in crate::store) struct View<'a> {
     pinned: Pinned<'a>,
     base: Box<dyn Reader + 'a>,
 }
 
 impl<'a> View<'a> {
-    /// The newest commits. `base` makes a view of the base that later writes do not change.
+    /// Creates a view of the newest state. `base` creates a view of the base that later writes do not change.
     pub(in crate::store) fn newest(fronts: &'a Fronts, base: impl FnOnce() -> Box<dyn Reader + 'a>) -> Self {
         let (pinned, base) = fronts.pin(base);
         Self { pinned, base }
@@ -44,13 +44,13 @@ impl Reader for View<'_> {
 }
 
 impl Fronts {
-    /// The newest values of keys, from the fronts or the base.
+    /// Returns the newest values of `keys`, from the fronts or the base.
     pub(in crate::store) fn get_many(&self, keys: &[Vec<u8>], base: &dyn Reader) -> Result<Vec<Option<Vec<u8>>>> {
         get_many(keys, |key| self.get(key), base)
     }
 }
 
-/// The values of keys, each from the fronts or, where these do not know it, from the base.
+/// Returns the values of `keys`. Each comes from the fronts or, if they do not have the key, from the base.
 fn get_many(
     keys: &[Vec<u8>],
     find: impl Fn(&[u8]) -> Option<Option<Vec<u8>>>,

@@ -89,7 +89,7 @@ fn the_layout_of_keys_is_pinned() {
     }
 }
 
-/// What a key was made from can be read back from it.
+/// The parts of a key can be read back from it.
 #[test]
 fn a_key_gives_back_its_parts() {
     let id = InstanceId::trusted("@a@k");
@@ -140,7 +140,8 @@ fn a_key_gives_back_its_parts() {
     );
 }
 
-/// Who walks over all messages meets those first that pass the queue, and finds the next instance behind the rows of one.
+/// A scan over all messages returns those that bypass the queue first, and can skip the rows of an instance to reach
+/// the next.
 #[test]
 fn urgent_messages_come_before_the_others() {
     let (short, long) = (InstanceId::trusted("@a@k"), InstanceId::trusted("@a@kk"));
@@ -164,7 +165,7 @@ fn urgent_messages_come_before_the_others() {
     assert_eq!(walk[4], after_messages_of(PARTITION, &short));
 }
 
-/// An id that begins like another has its own messages, and the range of an id ends before the next id.
+/// An id whose prefix is another id has its own messages, and the range of an id ends before the next id.
 #[test]
 fn ranges_hold_one_instance_only() {
     let short = InstanceId::trusted("@a@k");

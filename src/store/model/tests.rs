@@ -14,7 +14,7 @@ fn value(store: &impl Reader, key: &str) -> Option<u8> {
     store.get(key.as_bytes()).unwrap().map(|value| value[0])
 }
 
-/// A crash keeps what was synced and as many batches after it as it is told to, in all their rows or none.
+/// A crash keeps all synced batches and the requested number of batches after them, each with all of its rows or none.
 #[test]
 fn a_crash_keeps_a_prefix_from_the_last_sync_on() {
     let model = Model::new();
@@ -45,7 +45,7 @@ fn a_crash_keeps_a_prefix_from_the_last_sync_on() {
             values,
             "{keep} batches kept"
         );
-        assert_eq!(crashed.unsynced(), 0, "what a crash left is durable");
+        assert_eq!(crashed.unsynced(), 0, "the survivors of a crash are durable");
     }
     assert_eq!(
         ["a", "b", "c"].map(|key| value(&model, key)),
@@ -53,7 +53,7 @@ fn a_crash_keeps_a_prefix_from_the_last_sync_on() {
     );
 }
 
-/// A crash of a crashed store goes on from there.
+/// A crashed store can crash again.
 #[test]
 fn a_crashed_store_crashes_again() {
     let model = Model::new();
@@ -77,9 +77,9 @@ fn a_snapshot_does_not_see_later_writes() {
     assert_eq!(value(&model, "a"), Some(2));
 }
 
-/// The failure comes at the write that it was ordered for, changes nothing, and the store takes nothing more.
+/// The requested failure happens at the requested write and changes nothing, and the store accepts no more writes.
 #[test]
-fn an_ordered_failure_is_final() {
+fn a_requested_failure_is_final() {
     let model = Model::new();
     model.fail_write_after(1);
     put(&model, "a", 1);
@@ -99,12 +99,12 @@ fn an_ordered_failure_is_final() {
     assert_eq!(
         value(&model.crash(0), "a"),
         None,
-        "a failed sync makes nothing durable for certain"
+        "a failed sync does not guarantee durability"
     );
     assert_eq!(
         value(&model.crash(1), "a"),
         Some(1),
-        "and may have done so all the same"
+        "but the batch may be durable anyway"
     );
 }
 
@@ -131,8 +131,8 @@ fn a_close_is_remembered() {
     );
 }
 
-/// A page ends at its number of rows or with the row that reaches its size, and says whether more may follow; it always has
-/// a row if there is one.
+/// A page ends at its number of rows or with the row that reaches its size, and indicates whether more rows may follow.
+/// It has at least one row if the range has one.
 #[test]
 fn a_page_is_bounded_by_rows_and_by_bytes() {
     let model = Model::new();

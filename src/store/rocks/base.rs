@@ -17,20 +17,22 @@ use crate::store::durable::Base;
 use crate::store::front::Front;
 use crate::store::{Reader, Visitor};
 
-/// The file that a front becomes. RocksDB gives it another name, and removes this one when it has the table for good. A crash in
-/// between leaves two names of one table, so a file of this name is never opened, only removed.
+/// The file that a front is written to. RocksDB links the file under another name and removes this name once the table
+/// is ingested. A crash in between leaves two names for one table, so a file with this name is never opened, only
+/// removed.
 const FRONT: &str = "front.tmp";
 
-/// So many tables that are not sorted into each other make reads slow. A front waits until RocksDB has compacted some of them.
+/// Number of overlapping tables that makes reads slow. At this number, a front waits until RocksDB has compacted some
+/// of them.
 const UNSORTED_TABLES: u64 = 16;
 
-/// How long to wait before the tables are counted again, in microseconds.
+/// Interval between two counts of the tables, in microseconds.
 const COUNT_AGAIN: u64 = 100_000;
 
-/// Takes only whole tables, and so needs no log and no memtable.
+/// RocksDB as a base. It ingests only whole tables and therefore needs neither a log nor a memtable.
 pub(super) struct RocksBase {
     pub(super) database: DB,
-    /// The options that it was opened with. Tables are made with the same ones.
+    /// The options with which the database was opened. Tables are written with the same options.
     options: Options,
 }
 
@@ -39,12 +41,12 @@ impl RocksBase {
         Self { database, options }
     }
 
-    /// A number that RocksDB knows of itself; 0 if it does not.
+    /// Returns an integer property of RocksDB, or 0 if it is unavailable.
     pub(super) fn property(&self, name: impl rocksdb::CStrLike) -> u64 {
         self.database.property_int_value(name).ok().flatten().unwrap_or(0)
     }
 
-    /// Removes what a crash or an error has left of a front.
+    /// Removes the front file that a crash or an error left behind.
     pub(super) fn remove_leftover(&self) -> Result<()> {
         let path = self.front();
         match fs::remove_file(&path) {
@@ -57,7 +59,7 @@ impl RocksBase {
         self.database.path().join(FRONT)
     }
 
-    /// Waits until few tables are unsorted, or RocksDB has nothing left to compact.
+    /// Waits until few tables overlap, or RocksDB has nothing left to compact.
     fn wait_for_compaction(&self) -> Result<()> {
         let mut how = WaitForCompactOptions::default();
         how.set_timeout(COUNT_AGAIN);
@@ -71,7 +73,7 @@ impl RocksBase {
         Ok(())
     }
 
-    /// Writes a front to a file, if there is something in it.
+    /// Writes a front to a file. Returns `false` if the front is empty.
     fn write(&self, front: &Front, path: &PathBuf) -> Result<bool, RocksError> {
         let mut writer = SstFileWriter::create(&self.options);
         writer.open(path)?;
@@ -94,7 +96,7 @@ impl RocksBase {
 }
 
 impl Base for RocksBase {
-    /// A front becomes a table, and RocksDB has it with one edit of its MANIFEST: whole or not at all.
+    /// Writes the front as a table, which RocksDB ingests atomically with one edit of its MANIFEST.
     fn take(&self, front: &Front) -> Result<()> {
         self.wait_for_compaction()?;
         self.remove_leftover()?;
@@ -103,7 +105,7 @@ impl Base for RocksBase {
             Ok(true) => {}
             Ok(false) => return self.remove_leftover(),
             Err(failed) => {
-                // The disk may be full, and the next open needs some room. It removes the file if this cannot.
+                // The disk may be full, and the next open needs space. If the removal fails, the next open repeats it.
                 let _ = self.remove_leftover();
                 return Err(error("write a table", failed));
             }
@@ -111,7 +113,7 @@ impl Base for RocksBase {
         let mut how = IngestExternalFileOptions::default();
         how.set_move_files(true);
         let taken = self.database.ingest_external_file_opts(&how, vec![path]);
-        taken.map_err(|failed| error("take in a table", failed))
+        taken.map_err(|failed| error("ingest a table", failed))
     }
 
     fn snapshot(&self) -> Box<dyn Reader + '_> {

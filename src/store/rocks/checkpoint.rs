@@ -1,4 +1,4 @@
-//! A copy of a running hub.
+//! Checkpoints: copies of a running hub.
 
 use std::path::Path;
 
@@ -10,11 +10,11 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::files::{create_private_directory, is_absent_or_empty, make_private, sync_directory, sync_parent};
 use crate::store::directory::{Acknowledged, Format, Sidecar, database};
 
-/// Refuses a directory with something in it.
+/// Refuses a directory that is not empty.
 pub(super) fn check_empty(directory: &Path) -> Result<()> {
     if !is_absent_or_empty(directory)? {
         let message = format!(
-            "cannot make a checkpoint in {}: the directory is not empty; name a new one",
+            "cannot create a checkpoint in {}: the directory is not empty; specify a new one",
             directory.display()
         );
         return Err(Error::new(ErrorKind::Configuration, message));
@@ -22,8 +22,8 @@ pub(super) fn check_empty(directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Copies everything that RocksDB has into `directory`, which has to be empty. The copy becomes a hub with its last file, so a
-/// half-made one is none.
+/// Copies the data of RocksDB to `directory`, which must be empty. The file that marks the copy as a hub is written
+/// last, so an unfinished copy is not a hub.
 pub(super) fn create(source: &DB, format: &Format, directory: &Path, commit: u64) -> Result<()> {
     check_empty(directory)?;
     create_private_directory(directory)?;
@@ -31,14 +31,14 @@ pub(super) fn create(source: &DB, format: &Format, directory: &Path, commit: u64
     let copy = database(directory);
     Checkpoint::new(source)
         .and_then(|checkpoint| checkpoint.create_checkpoint(&copy))
-        .map_err(|failed| error("make a checkpoint", failed))?;
+        .map_err(|failed| error("create a checkpoint", failed))?;
     make_private(&copy)?;
     Sidecar::begin(
         directory,
         Acknowledged {
             commit,
             clean: true,
-            // What runs in the original was not running in a crash.
+            // Activities that run in the original did not run during a crash of the copy.
             left: true,
             calm_since: 0,
         },

@@ -1,10 +1,10 @@
-//! Reads the edits of a MANIFEST, a file in RocksDB's log format in which each record is an edit.
+//! Reads the edits of a MANIFEST, which is a file in RocksDB's log format. Each record is an edit.
 //!
-//! A file is a row of blocks of 32 KiB, and a block is a row of fragments: CRC (4 bytes), length (2), type (1), in a
-//! recycled log the low half of the log's number (4), and the payload, which is one record or a part of one. All
-//! numbers are little-endian.
+//! A file is a sequence of 32 KiB blocks, and a block is a sequence of fragments. A fragment consists of a CRC (4
+//! bytes), a length (2), a type (1) and a payload, which is a record or a part of one. In a recycled log, the low half
+//! of the log's number (4) precedes the payload. All numbers are little-endian.
 //!
-//! The CRC is not checked: RocksDB does that, and stops at the first that is wrong.
+//! The CRC is not checked here. RocksDB checks it and stops at the first mismatch.
 
 use std::fs::File;
 use std::io::{ErrorKind as IoErrorKind, Read};
@@ -16,27 +16,27 @@ const BLOCK: usize = 32 << 10;
 const HEADER: usize = 7;
 const RECYCLABLE_HEADER: usize = 11;
 
-/// Where a fragment stands in its record.
+/// The position of a fragment in its record.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Part {
     Full,
     First,
     Middle,
     Last,
-    /// It speaks of the log itself.
+    /// A fragment with metadata of the log.
     Other,
 }
 
-/// A file that is read from its beginning.
+/// A reader of the edits in a file.
 pub(super) struct Edits {
     path: PathBuf,
     file: File,
-    /// Names this log in the fragments of a recycled one; others are left from the file's earlier life.
+    /// Identifies this log in the fragments of a recycled file. Other fragments remain from earlier uses of the file.
     number: u32,
     block: Vec<u8>,
-    /// How much of the block was read.
+    /// Number of bytes of the block that were read.
     at: usize,
-    /// Where the block begins in the file.
+    /// Offset of the block in the file.
     start: u64,
     zeros: Option<u64>,
 }
@@ -47,7 +47,7 @@ impl Edits {
         Ok(Self {
             path: path.to_owned(),
             file,
-            // The format keeps the low half only.
+            // The format stores only the low half.
             number: (number & u64::from(u32::MAX)) as u32,
             block: Vec::with_capacity(BLOCK),
             at: 0,
@@ -56,7 +56,7 @@ impl Edits {
         })
     }
 
-    /// Passes the next edit; false where RocksDB's reader stops too.
+    /// Moves past the next edit. Returns `false` where RocksDB's reader would also stop.
     pub(super) fn next(&mut self) -> Result<bool> {
         let mut inside = false;
         loop {
@@ -90,23 +90,24 @@ impl Edits {
         }
     }
 
-    /// Where the last edit ends in the file; when there is none any more, where it would begin.
+    /// Returns the offset after the last edit that was read. If no edit remains, it is the offset where the next would
+    /// begin.
     pub(super) fn end(&self) -> u64 {
         self.start + self.at as u64
     }
 
-    /// Whether there is a fragment of a recycled log where the records end.
+    /// Returns `true` if a fragment of a recycled log follows the records.
     pub(super) fn is_recycled(&self) -> bool {
         let kind = self.block[self.at..].get(HEADER - 1);
         kind.is_some_and(|kind| matches!(kind, 5..=8 | 11 | 131))
     }
 
-    /// Where the first zeros are that were skipped on the way to here.
+    /// Returns the offset of the first zeros that were skipped so far.
     pub(super) fn zeros(&self) -> Option<u64> {
         self.zeros
     }
 
-    /// Reads the next block; false at the end of the file.
+    /// Reads the next block. Returns `false` at the end of the file.
     fn next_block(&mut self) -> Result<bool> {
         self.start += self.block.len() as u64;
         self.at = 0;
@@ -125,7 +126,8 @@ impl Edits {
     }
 }
 
-/// The fragment at the beginning of `bytes`, if RocksDB would read it as one of the log with this number.
+/// Returns the fragment at the beginning of `bytes`, if RocksDB would read it as a fragment of the log with this
+/// number.
 fn fragment(bytes: &[u8], log: u32) -> Option<(Part, usize, usize)> {
     let length = usize::from(u16::from_le_bytes([bytes[4], bytes[5]]));
     let (part, header) = match bytes[6] {

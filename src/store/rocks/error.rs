@@ -1,10 +1,10 @@
-//! RocksDB's errors as ours.
+//! Conversion of RocksDB's errors.
 
 use std::path::Path;
 
 use crate::error::{Error, ErrorKind};
 
-/// An error of an open store. RocksDB's text stays whole: it names the file that is broken.
+/// Converts an error of an open store. RocksDB's text is kept completely because it names the broken file.
 pub(super) fn error(action: &str, error: rocksdb::Error) -> Error {
     let kind = match error.kind() {
         rocksdb::ErrorKind::Corruption => ErrorKind::Corrupted,
@@ -13,7 +13,8 @@ pub(super) fn error(action: &str, error: rocksdb::Error) -> Error {
     Error::new(kind, format!("the store failed to {action}: {error}")).with_source(error)
 }
 
-/// An error while opening. RocksDB calls a missing CURRENT file an invalid argument; in a hub it is damage.
+/// Converts an error of an open. RocksDB reports a missing CURRENT file as an invalid argument, but in a hub it is
+/// damage.
 pub(super) fn open_error(database: &Path, error: rocksdb::Error) -> Error {
     let kind = match error.kind() {
         rocksdb::ErrorKind::Corruption | rocksdb::ErrorKind::InvalidArgument => ErrorKind::Corrupted,

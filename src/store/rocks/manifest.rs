@@ -1,10 +1,11 @@
-//! Guards RocksDB's MANIFEST against what RocksDB does not see.
+//! Detects damage to RocksDB's MANIFEST that RocksDB does not detect.
 //!
-//! The MANIFEST ends where the file ends, so RocksDB takes one that was cut between two edits for a whole one. It then has an older
-//! state, and the log goes on behind that one or has a gap, which is found. But edits that became zeros are skipped just as silently,
-//! and later ones applied: then RocksDB would know of newer commits and not of older ones. So they are looked for.
+//! The MANIFEST ends where the file ends, so RocksDB accepts a MANIFEST that was cut between two edits. RocksDB then
+//! has an older state. Either the log continues after that state, or it has a gap, which is detected. However, RocksDB
+//! also silently skips edits that became zeros and applies later ones. It would then have newer commits but not older
+//! ones, so this module checks for zeros.
 //!
-//! A MANIFEST is never recycled. RocksDB's reader does not come to an end at a fragment that says that it is.
+//! A MANIFEST is never recycled. RocksDB's reader does not terminate at a fragment that claims to be recycled.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use std::path::{Path, PathBuf};
 use super::edits::Edits;
 use crate::error::{Error, ErrorKind, Result};
 
-/// Whether RocksDB's reader would come to an end with the current MANIFEST.
+/// Checks that RocksDB's reader would terminate on the current MANIFEST.
 pub(super) fn check_readable(database: &Path) -> Result<()> {
     let (path, number) = named(database)?;
     let mut edits = Edits::open(&path, number)?;
@@ -23,14 +24,14 @@ pub(super) fn check_readable(database: &Path) -> Result<()> {
     Err(Error::new(
         ErrorKind::Corrupted,
         format!(
-            "{} is broken: what is at byte {} belongs to a log; restore a backup",
+            "{} is broken: the data at byte {} belongs to a log; restore a backup",
             path.display(),
             edits.end()
         ),
     ))
 }
 
-/// Whether no edit is missing before another one.
+/// Checks that no edit is missing before another one.
 pub(super) fn check_whole(database: &Path) -> Result<()> {
     let (path, number) = named(database)?;
     let mut edits = Edits::open(&path, number)?;
@@ -39,8 +40,8 @@ pub(super) fn check_whole(database: &Path) -> Result<()> {
             return Err(Error::new(
                 ErrorKind::Corrupted,
                 format!(
-                    "{} has lost a part: there are zeros at byte {zeros} and edits behind them; acknowledged commits may be \
-                     missing, so restore a backup, or open with accept_loss to go on with what is there",
+                    "{} has lost data: zeros at byte {zeros} are followed by edits; acknowledged commits may be missing, \
+                     so restore a backup, or open with accept_loss to continue with the remaining data",
                     path.display()
                 ),
             ));
@@ -49,7 +50,7 @@ pub(super) fn check_whole(database: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The MANIFEST that CURRENT names, and its number. It need not be there.
+/// Returns the path and the number of the MANIFEST that CURRENT names. The file itself may be missing.
 fn named(database: &Path) -> Result<(PathBuf, u64)> {
     let path = database.join("CURRENT");
     let name = fs::read_to_string(&path).map_err(|error| {

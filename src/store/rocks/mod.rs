@@ -1,7 +1,8 @@
-//! The store in a directory: the commit log, and RocksDB behind it.
+//! The store in a directory: the commit log, and RocksDB as its base.
 //!
-//! All rows of all tables live in the default column family, told apart by the beginning of their keys. With several families a
-//! front would become a file for each, and a lost edit of the MANIFEST could keep a commit's row and drop another row of the commit.
+//! The rows of all tables are stored in the default column family and distinguished by their key prefixes. With several
+//! families, a front would become one file per family, and a lost edit of the MANIFEST could keep one row of a commit
+//! and drop another.
 
 mod base;
 mod checkpoint;

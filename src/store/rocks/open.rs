@@ -1,4 +1,4 @@
-//! Opening a hub's directory: nothing on disk changes before it is known that nothing acknowledged is missing.
+//! Opens a hub's directory. Nothing on disk changes until it is known that no acknowledged commit is missing.
 
 use std::ops::Range;
 use std::path::Path;
@@ -20,24 +20,24 @@ use crate::store::front::{Fronts, View};
 use crate::store::records::{self, CommitRecord};
 use crate::store::{Changes, Reader, Visitor, keys};
 
-/// How a directory is opened.
+/// Options for opening a directory.
 #[derive(Clone, Debug)]
 pub(crate) struct OpenOptions {
-    /// Bytes for RocksDB's block cache and the fronts together.
+    /// Memory for RocksDB's block cache and the fronts together, in bytes.
     pub(crate) memory_budget: usize,
-    /// Bytes of log that an open after a crash may have to replay.
+    /// Size of the log that an open after a crash may have to replay, in bytes.
     pub(crate) wal_limit: u64,
-    /// The number of partitions of a hub that is created; an existing one keeps its own.
+    /// Number of partitions of a new hub. An existing hub keeps its number.
     pub(crate) partitions: u16,
-    /// Releases a copy for work. On a hub that is no copy it does nothing.
+    /// Releases a copy for work. Has no effect on a hub that is not a copy.
     pub(crate) restore: bool,
-    /// Opens although acknowledged commits are missing: the way out after a disk lost them.
+    /// Opens the hub even if acknowledged commits are missing, as the way out after a disk lost them.
     pub(crate) accept_loss: bool,
 }
 
 impl Default for OpenOptions {
-    /// The log's limit bounds what an open after a kill has to read. Half of it, 32 MiB of small rows, took 0.06 to 0.07 s on two
-    /// cores.
+    /// The limit of the log bounds the data that an open after a kill has to read. Reading half of it (32 MiB of small
+    /// rows) took 0.06 to 0.07 s on two cores.
     fn default() -> Self {
         Self {
             memory_budget: 256 << 20,
@@ -49,7 +49,7 @@ impl Default for OpenOptions {
     }
 }
 
-/// An open directory and what it says about itself.
+/// An open directory and its description.
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) store: RocksStore,
@@ -58,15 +58,16 @@ pub(crate) struct Opened {
     pub(crate) hub: Uuid,
     pub(crate) partitions: u16,
     pub(crate) incarnation: u64,
-    /// Whatever began in this batch or later was not running in a crash.
+    /// The first batch since which no crash has happened. Activities started in this batch or later never ran during a
+    /// crash.
     pub(crate) calm_since: u64,
-    /// Whether the hub was made by this call.
+    /// True if this call created the hub.
     pub(crate) created: bool,
-    /// Whether the last process closed the hub; else it was killed, or the machine stopped.
+    /// True if the last process closed the hub. Otherwise the process was killed or the machine stopped.
     pub(crate) clean: bool,
 }
 
-/// Opens the hub in `directory`, or makes one if there is nothing.
+/// Opens the hub in `directory`, or creates one if the directory is missing or empty.
 pub(crate) fn open(directory: &Path, how: &OpenOptions) -> Result<Opened> {
     match Format::find(directory)? {
         Some(format) => check_released(directory, &format, how)?,
@@ -76,7 +77,7 @@ pub(crate) fn open(directory: &Path, how: &OpenOptions) -> Result<Opened> {
         }
     }
     let lock = DirectoryLock::take(directory)?;
-    // Read again: whoever held the lock until now may have made or released the hub.
+    // Read again, because the previous holder of the lock may have created or released the hub.
     match Format::find(directory)? {
         Some(format) => {
             check_released(directory, &format, how)?;
@@ -86,42 +87,47 @@ pub(crate) fn open(directory: &Path, how: &OpenOptions) -> Result<Opened> {
     }
 }
 
-/// A directory that is only looked at.
+/// A directory that is open for inspection only.
 pub(crate) struct Inspected {
     pub(crate) store: ReadOnlyStore,
     pub(crate) partitions: u16,
     pub(crate) hub: Uuid,
     pub(crate) incarnation: u64,
-    /// Whether it is a copy made by a checkpoint that was not released for work.
+    /// True if the directory is a copy made by a checkpoint and has not been released for work.
     pub(crate) copy: bool,
-    /// The newest commit that is there, 0 for none.
+    /// The newest commit, or 0 if there is none.
     pub(crate) last_commit: u64,
 }
 
-/// Opens a hub's directory, or a checkpoint of one, to look at it. Nothing in it changes.
+/// Opens the directory of a hub or a checkpoint for inspection, without changing it.
 ///
 /// # Errors
-/// [`ErrorKind::Locked`] if a process has it open: a checkpoint of it can be looked at. [`ErrorKind::Format`] if it is no
-/// hub, and [`ErrorKind::Corrupted`] if acknowledged commits are missing.
+/// Returns an error of kind [`ErrorKind::Locked`] if a process has the hub open (a checkpoint can be inspected
+/// instead), [`ErrorKind::Format`] if the directory is not a hub, or [`ErrorKind::Corrupted`] if acknowledged commits
+/// are missing.
 pub(crate) fn open_read_only(directory: &Path, memory_budget: usize) -> Result<Inspected> {
     let (inspected, promise) = open_unchecked(directory, memory_budget)?;
     promise?;
     Ok(inspected)
 }
 
-/// As [`open_read_only`], also where acknowledged commits are missing or nobody can tell: that is told beside.
+/// Like [`open_read_only`], but also opens a directory in which acknowledged commits are or may be missing. The second
+/// value reports the loss.
 pub(crate) fn open_unchecked(directory: &Path, memory_budget: usize) -> Result<(Inspected, Result<()>)> {
     let Some(format) = Format::find(directory)? else {
         return Err(Error::new(
             ErrorKind::Format,
-            format!("{} is not a hub: there is nothing in it", directory.display()),
+            format!(
+                "{} is not a hub: the directory is missing or empty",
+                directory.display()
+            ),
         ));
     };
     check_free(directory)?;
     let promise = Promise::read(directory, false);
     let (store, newest) = match ReadOnlyStore::open(directory, &format, memory_budget, promise.as_ref().ok()) {
         Ok(opened) => opened,
-        // What the promise says of a store that does not open says more.
+        // If the store does not open, an error of the promise is more informative.
         Err(failed) => return Err(promise.err().unwrap_or(failed)),
     };
     let newest = newest.map(number);
@@ -140,12 +146,12 @@ pub(crate) fn open_unchecked(directory: &Path, memory_budget: usize) -> Result<(
     ))
 }
 
-/// Whether there is no hub in `directory`, not even a broken one.
+/// Returns `true` if `directory` contains no hub, not even a broken one.
 pub(crate) fn is_no_hub(directory: &Path) -> bool {
     !Format::is_marked(directory) && !database(directory).exists()
 }
 
-/// A store that is only read: RocksDB, and what the log has behind it.
+/// A read-only store: RocksDB and the later commits of the log.
 pub(crate) struct ReadOnlyStore {
     base: RocksBase,
     fronts: Fronts,
@@ -155,7 +161,7 @@ pub(crate) struct ReadOnlyStore {
 }
 
 impl ReadOnlyStore {
-    /// Opens what is there and reads the log. Says which commit is the newest.
+    /// Opens the store and reads the log. Returns the store and its newest commit.
     fn open(
         directory: &Path,
         format: &Format,
@@ -203,7 +209,7 @@ impl Reader for ReadOnlyStore {
     }
 }
 
-/// Takes a commit of the log into the fronts.
+/// Applies a commit of the log to the fronts.
 fn replay(fronts: &Fronts, log: &Path, commit: u64, bytes: &[u8]) -> Result<()> {
     let mut changes = Changes::of(bytes);
     fronts.apply(&mut changes, |_| {});
@@ -213,13 +219,13 @@ fn replay(fronts: &Fronts, log: &Path, commit: u64, bytes: &[u8]) -> Result<()> 
     Err(Error::new(
         ErrorKind::Corrupted,
         format!(
-            "the record of commit {commit} in {} has changes that this build does not know; use the build that wrote it",
+            "the record of commit {commit} in {} has changes that this build does not support; use the build that wrote it",
             log.display()
         ),
     ))
 }
 
-/// Whether the hub may work: a copy may not, until somebody says so.
+/// Checks that the hub may run. A copy may not run until it is released.
 fn check_released(directory: &Path, format: &Format, how: &OpenOptions) -> Result<()> {
     if !format.copy || how.restore {
         return Ok(());
@@ -227,14 +233,14 @@ fn check_released(directory: &Path, format: &Format, how: &OpenOptions) -> Resul
     Err(Error::new(
         ErrorKind::Copy,
         format!(
-            "{} is a copy made by a checkpoint, and working on it would repeat what the original does; \
-             open it with .restore() if it is to take the original's place",
+            "{} is a copy made by a checkpoint; running it would repeat the work of the original; \
+             open it with .restore() to replace the original",
             directory.display()
         ),
     ))
 }
 
-/// Makes a hub. It becomes one with its `FORMAT` file; until then the next open begins again.
+/// Creates a hub. The directory becomes a hub with its `FORMAT` file. Until then, the next open restarts the creation.
 fn create(directory: &Path, lock: DirectoryLock, how: &OpenOptions) -> Result<Opened> {
     let path = database(directory);
     create_private_directory(&path)?;
@@ -242,7 +248,7 @@ fn create(directory: &Path, lock: DirectoryLock, how: &OpenOptions) -> Result<Op
     options.create_if_missing(true);
     let base = open_writable(&path, &options)?;
     let format = Format::new(how.partitions);
-    // An unfinished creation has left a log of another hub, in which nothing is.
+    // An unfinished creation may have left an empty log of another hub.
     let left = log::skip(&commit_log(directory), 0)?;
     log::remove_all(&commit_log(directory), &left)?;
     let last_commit = check_partitions(commit_in(&base)?, directory, &format)?;
@@ -270,7 +276,7 @@ fn create(directory: &Path, lock: DirectoryLock, how: &OpenOptions) -> Result<Op
 fn open_existing(directory: &Path, format: Format, lock: DirectoryLock, how: &OpenOptions) -> Result<Opened> {
     let path = database(directory);
     let promise = Promise::read(directory, how.accept_loss)?;
-    // A writable open would begin to change things, and a refusal would come too late for whoever could mend what is broken.
+    // A writable open would change files, and a later refusal would come too late for a repair of the damage.
     let (read, last_commit) = ReadOnlyStore::open(directory, &format, how.memory_budget, Some(&promise))?;
     let last_commit = last_commit?;
     let newest = number(last_commit);
@@ -282,7 +288,7 @@ fn open_existing(directory: &Path, format: Format, lock: DirectoryLock, how: &Op
     let base = open_writable(&path, &options(how.memory_budget))?;
     base.remove_leftover()?;
     make_private(&path)?;
-    // The numbers of lost commits are given out again, and what the lost ones did outside must not count for the new ones.
+    // The numbers of lost commits are reused, and external effects of the lost commits must not count for the new ones.
     let is_new_life = format.copy || promise.is_broken(newest) || is_damaged;
     let released = if is_new_life {
         format.next_life()
@@ -290,11 +296,12 @@ fn open_existing(directory: &Path, format: Format, lock: DirectoryLock, how: &Op
         format.clone()
     };
     if released != format {
-        // Before the new promise, with which nobody would see the loss any more.
+        // Written before the new promise, which hides the loss.
         released.write(directory)?;
     }
     if is_damaged {
-        // What lies behind the damage must not be found once more. Until it is gone, the next open meets the same damage.
+        // Records after the damage must not be found again. Until they are removed, the next open finds the same
+        // damage.
         if let (_, Some(front)) = fronts.freeze() {
             base.take(&front)?;
             fronts.retire();
@@ -311,7 +318,8 @@ fn open_existing(directory: &Path, format: Format, lock: DirectoryLock, how: &Op
     })
 }
 
-/// The open store behind what was read of its log. The base has the commits up to `kept`.
+/// Creates the open store, which continues after the part of the log that was read. The base has the commits up to
+/// `kept`.
 fn durable(
     directory: &Path,
     format: &Format,
@@ -332,13 +340,15 @@ fn durable(
     Ok(Durable::new(log, base, fronts, kept, bounds))
 }
 
-/// The bytes of a segment. A large one would be long in the making, and a small one would have room for little.
+/// Minimum and maximum size of a segment, in bytes. A large segment takes long to create, and a small one holds few
+/// records.
 const SEGMENT_BYTES: (usize, usize) = (16 << 10, 64 << 20);
 
-/// The segments of a log as long as it may be.
+/// Number of segments of a log of maximum length.
 const SEGMENTS: u64 = 8;
 
-/// The segments that a log may have, however short it is to be: one is given up only when all of it is in RocksDB.
+/// Minimum number of segments that a log may have, however short its limit. A segment is released only when RocksDB has
+/// all of its commits.
 const LEAST_SEGMENTS: u64 = 4;
 
 fn open_writable(path: &Path, options: &Options) -> Result<RocksBase> {
@@ -349,20 +359,21 @@ fn open_writable(path: &Path, options: &Options) -> Result<RocksBase> {
     Ok(RocksBase::new(db, options.clone()))
 }
 
-/// The newest commit that a reader shows.
+/// Returns the newest commit that a reader has.
 fn commit_in(reader: &dyn Reader) -> Result<Option<CommitRecord>> {
     let row = reader.get(&keys::COMMIT)?;
     row.map(|row| records::decode(&row, "commit")).transpose()
 }
 
-/// The rows of a store lie where the number of partitions put them, so it has to be the one that `format` says.
+/// Checks that the store was written with the number of partitions in `format`, which determines the placement of all
+/// rows.
 fn check_partitions(commit: Option<CommitRecord>, directory: &Path, format: &Format) -> Result<Option<CommitRecord>> {
     match commit {
         Some(commit) if commit.partitions != format.partitions => Err(Error::new(
             ErrorKind::Corrupted,
             format!(
-                "the FORMAT file of {} says {} partitions and its store was written with {}; put the FORMAT file of this hub \
-                 back, or restore a backup",
+                "the FORMAT file of {} specifies {} partitions, but its store was written with {}; restore the FORMAT file of \
+                 this hub, or restore a backup",
                 directory.display(),
                 format.partitions,
                 commit.partitions
@@ -372,12 +383,12 @@ fn check_partitions(commit: Option<CommitRecord>, directory: &Path, format: &For
     }
 }
 
-/// The first batch of the life that begins after this commit.
+/// Returns the first batch of the life that begins after this commit.
 fn first_batch(last: Option<CommitRecord>) -> u64 {
     last.map_or(1, |commit| commit.next_batch)
 }
 
-/// The number of the newest commit; before the first one it is 0.
+/// Returns the number of the newest commit, or 0 if there is none.
 fn number(commit: Option<CommitRecord>) -> u64 {
     commit.map_or(0, |commit| commit.number)
 }

@@ -1,55 +1,57 @@
-//! How RocksDB is set up, and why.
+//! The configuration of RocksDB, with reasons.
 
 use rocksdb::{BlockBasedOptions, Cache, DBCompactionStyle, DBCompressionType, LogLevel, LruCacheOptions, Options};
 
-/// Table files that are open at once. Each costs its index and filter unless the cache holds them, and a descriptor.
+/// Maximum number of open table files. Each costs a descriptor, and its index and filter unless the cache holds them.
 const OPEN_FILES: i32 = 512;
 
-/// The cache is divided into four. A block that is larger than its part of the cache is read from the file at every use, and
-/// the filter of a file with millions of rows has several MiB: with RocksDB's own 64 parts of a small budget, a hub of a
-/// million orchestrations spent its time reading filters.
+/// The block cache has four shards. A block that is larger than its shard is read from the file at every use, and the
+/// filter of a file with millions of rows has several MiB. With RocksDB's default of 64 shards and a small budget, a
+/// hub with a million orchestrations spent its time reading filters.
 const CACHE_SHARD_BITS: i32 = 2;
 
-/// A table with so many deletions in so many rows in a row is compacted soon: messages and timers are written once
-/// and deleted once, and a scan that begins where they were has to step over every tombstone. RocksDB looks at the tables that it
-/// makes, not at the fronts that it takes in, of which there are never many.
+/// A table with this many deletions within a window of this many consecutive rows is compacted soon. Messages and
+/// timers are written once and deleted once, and a scan over their range has to skip every tombstone. RocksDB checks
+/// the tables that it writes, but not the fronts that it ingests, which are always few.
 const TOMBSTONE_WINDOW: usize = 4096;
 const TOMBSTONES: usize = 2048;
 
-/// The part of the memory that one front may take. For a moment fronts may take three times as much: one is brought to RocksDB, and
-/// the one that takes in commits may grow to twice its size meanwhile. The cache has the rest.
+/// The share of the memory budget for one front, as a divisor. Fronts may briefly take three times as much: while one
+/// front is moved to RocksDB, the active front may grow to twice its size. The cache has the rest.
 ///
-/// A larger front coalesces more, and RocksDB compacts less behind it. Measured by turns, 8 MiB, 16 and 30: 482, 524 and 616
-/// thousand signals a second over 100 000 entities, and 24.9, 25.8 and 26.1 thousand orchestrations of five activities.
+/// A larger front merges more changes, so RocksDB compacts less. Alternating measurements with 8, 16 and 30 MiB yielded
+/// 482, 524 and 616 thousand signals per second over 100 000 entities, and 24.9, 25.8 and 26.1 thousand orchestrations
+/// with five activities.
 const FRONTS: usize = 10;
 
 const LARGEST_FRONT: usize = 32 << 20;
 
-/// However small the budget is, a commit has to find room.
+/// Minimum size of a front, so a commit fits even with a small budget.
 const SMALLEST_FRONT: usize = 64 << 10;
 
-/// The bytes at which a front is handed to RocksDB.
+/// Returns the size in bytes at which a front is moved to RocksDB.
 pub(super) fn front_bytes(memory_budget: usize) -> usize {
     (memory_budget / FRONTS).clamp(SMALLEST_FRONT, LARGEST_FRONT)
 }
 
-/// All options for a database whose memory stays within `memory_budget`.
+/// Returns the options for a database whose memory stays within `memory_budget`.
 pub(super) fn options(memory_budget: usize) -> Options {
     let mut options = Options::default();
     configure(&mut options, memory_budget);
     options
 }
 
-/// Sets all options that are not RocksDB's own defaults.
+/// Sets all options that differ from RocksDB's defaults.
 pub(crate) fn configure(options: &mut Options, memory_budget: usize) {
-    // With this off RocksDB passes over some errors of its files.
+    // Without paranoid checks, RocksDB ignores some errors of its files.
     options.set_paranoid_checks(true);
     memory(options, memory_budget);
     compaction(options);
     housekeeping(options);
 }
 
-/// The block cache is charged for index and filter blocks. There is no memtable: RocksDB takes whole tables.
+/// Configures the memory. The block cache is charged for index and filter blocks. There is no memtable because RocksDB
+/// ingests whole tables.
 fn memory(options: &mut Options, memory_budget: usize) {
     let mut shards = LruCacheOptions::default();
     shards.set_capacity(memory_budget.saturating_sub(3 * front_bytes(memory_budget)));
@@ -61,7 +63,7 @@ fn memory(options: &mut Options, memory_budget: usize) {
     table.set_block_cache(&cache);
     table.set_cache_index_and_filter_blocks(true);
     table.set_pin_l0_filter_and_index_blocks_in_cache(true);
-    // Most first touches ask for an instance that does not exist; the filter answers without a read.
+    // Most first accesses look up an instance that does not exist. The filter answers them without a read.
     table.set_bloom_filter(10.0, false);
     table.set_format_version(5);
     options.set_block_based_table_factory(&table);
@@ -73,11 +75,12 @@ fn compaction(options: &mut Options) {
     options.set_compression_type(DBCompressionType::Lz4);
     options.add_compact_on_deletion_collector_factory(TOMBSTONE_WINDOW, TOMBSTONES, 0.5);
     options.set_max_background_jobs(2);
-    // Background writes reach the disk a little at a time, so that a sync of the log does not wait behind a heap of them.
+    // Background writes reach the disk in small portions, so a sync of the log does not wait behind a large amount of
+    // them.
     options.set_bytes_per_sync(1 << 20);
 }
 
-/// A hub's directory is for people to look at: little, and only what is worth a look.
+/// Configures RocksDB's own log files. They are few and contain only warnings and errors.
 fn housekeeping(options: &mut Options) {
     options.set_log_level(LogLevel::Warn);
     options.set_keep_log_file_num(2);

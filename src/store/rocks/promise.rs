@@ -1,4 +1,4 @@
-//! What was promised before this open, and whether the store still holds it.
+//! The promise of the previous process, and the check that the store still keeps it.
 
 use std::path::Path;
 
@@ -9,13 +9,13 @@ use crate::store::rocks::manifest;
 /// The promise of the last process that had the hub open.
 #[derive(Debug)]
 pub(super) struct Promise {
-    /// `None` if the sidecar is missing, or broken and that was accepted.
+    /// `None` if the sidecar is missing, or if it is broken and the loss was accepted.
     acknowledged: Option<Acknowledged>,
     accept_loss: bool,
 }
 
 impl Promise {
-    /// Reads what was acknowledged, and refuses where RocksDB's list of its files is broken. Changes nothing.
+    /// Reads the acknowledged state without changing anything. Fails if RocksDB's list of its files is broken.
     pub(super) fn read(directory: &Path, accept_loss: bool) -> Result<Self> {
         manifest::check_readable(&database(directory))?;
         accept(manifest::check_whole(&database(directory)), accept_loss)?;
@@ -25,30 +25,30 @@ impl Promise {
         })
     }
 
-    /// Whether the hub was closed.
+    /// Returns `true` if the hub was closed.
     pub(super) fn was_closed(&self) -> bool {
         self.acknowledged.is_some_and(|acknowledged| acknowledged.clean)
     }
 
-    /// Whether the hub was closed with this commit as its last, so that there is nothing in the log that RocksDB does not have.
+    /// Returns `true` if the hub was closed with this commit as its last. RocksDB then has all commits of the log.
     pub(super) fn was_closed_with(&self, kept: u64) -> bool {
         self.acknowledged
             .is_some_and(|acknowledged| acknowledged.clean && acknowledged.commit == kept)
     }
 
-    /// From which batch on nothing was running in a crash, for a life that begins with batch `first`.
+    /// Returns the first batch since which no crash has happened, for a life that begins with batch `first`.
     pub(super) fn calm_since(&self, first: u64) -> u64 {
         self.acknowledged
             .map_or(first, |acknowledged| acknowledged.calm_since(first))
     }
 
-    /// Whether acknowledged commits are missing, or may be, in a store whose newest commit is this one.
+    /// Returns `true` if acknowledged commits are or may be missing in a store whose newest commit is `newest`.
     pub(super) fn is_broken(&self, newest: u64) -> bool {
         self.acknowledged
             .map_or(newest > 0, |acknowledged| acknowledged.commit > newest)
     }
 
-    /// Compares the promise with the newest commit that is there, 0 for none, and with what the log shows to be missing.
+    /// Compares the promise with the newest commit (0 for none) and with the damage of the log.
     pub(super) fn check(&self, directory: &Path, newest: u64, damage: Option<&str>) -> Result<()> {
         let kept = match (self.acknowledged, damage) {
             (Some(Acknowledged { commit, .. }), _) if commit > newest => {
@@ -66,7 +66,7 @@ impl Promise {
 fn accept<T>(checked: Result<T>, accept_loss: bool) -> Result<Option<T>> {
     match checked {
         Err(loss) if accept_loss && loss.kind() == ErrorKind::Corrupted => {
-            tracing::warn!(%loss, "opening all the same, as accept_loss says");
+            tracing::warn!(%loss, "opening despite the loss because accept_loss is set");
             Ok(None)
         }
         checked => checked.map(Some),
@@ -77,14 +77,14 @@ fn missing(directory: &Path, acknowledged: u64, newest: u64, damage: Option<&str
     let log = commit_log(directory);
     let damage = match damage {
         Some(damage) => format!(" ({damage})"),
-        None if !log.exists() => format!(" ({} is not there)", log.display()),
+        None if !log.exists() => format!(" ({} does not exist)", log.display()),
         None => String::new(),
     };
     Error::new(
         ErrorKind::Corrupted,
         format!(
-            "{} has lost {} acknowledged commits: {acknowledged} were acknowledged and the store ends with {newest}{damage}; \
-             restore a backup, or open with accept_loss to go on without them",
+            "{} has lost {} acknowledged commits: {acknowledged} were acknowledged, but the store ends with {newest}{damage}; \
+             restore a backup, or open with accept_loss to continue without them",
             directory.display(),
             acknowledged - newest,
         ),
@@ -94,7 +94,7 @@ fn missing(directory: &Path, acknowledged: u64, newest: u64, damage: Option<&str
 fn broken(damage: &str) -> Error {
     Error::new(
         ErrorKind::Corrupted,
-        format!("{damage}; restore a backup, or open with accept_loss to go on with what is before them"),
+        format!("{damage}; restore a backup, or open with accept_loss to continue with the commits before them"),
     )
 }
 
@@ -102,8 +102,8 @@ fn unknown(directory: &Path) -> Error {
     Error::new(
         ErrorKind::Corrupted,
         format!(
-            "{}/ACKNOWLEDGED is missing, so nobody can tell whether acknowledged commits are too; \
-             restore a backup, or open with accept_loss to go on with what is there",
+            "{}/ACKNOWLEDGED is missing, so acknowledged commits may also be missing; \
+             restore a backup, or open with accept_loss to continue with the remaining data",
             directory.display()
         ),
     )

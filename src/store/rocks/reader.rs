@@ -1,4 +1,4 @@
-//! Reads of the newest state and of a snapshot.
+//! Reads from the newest state and from a snapshot.
 
 use std::ops::Range;
 
@@ -8,8 +8,8 @@ use super::error::error;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::{Reader, Visitor};
 
-/// A snapshot and the database that it is of. The borrow keeps the database open, and every iterator ends within the
-/// call that made it, so none outlives the snapshot.
+/// A snapshot and its database. The borrow keeps the database open. Every iterator ends within the call that created
+/// it, so none outlives the snapshot.
 pub(super) struct Snapshot<'a> {
     database: &'a DB,
     snapshot: SnapshotWithThreadMode<'a, DB>,
@@ -50,12 +50,12 @@ pub(super) fn get(database: &DB, key: &[u8], options: &ReadOptions) -> Result<Op
         .map_err(|failed| error("read a row", failed))
 }
 
-/// Reads all keys in one call, which looks into each table file once.
+/// Reads all keys in one call, which accesses each table file once.
 pub(super) fn get_many(database: &DB, keys: &[Vec<u8>], options: &ReadOptions) -> Result<Vec<Option<Vec<u8>>>> {
     let Some(family) = database.cf_handle(rocksdb::DEFAULT_COLUMN_FAMILY_NAME) else {
         return Err(Error::new(
             ErrorKind::Closed,
-            "the store has no default column family open",
+            "the default column family of the store is not open",
         ));
     };
     let values = database.batched_multi_get_cf_opt(family, keys, false, options);
@@ -75,7 +75,7 @@ pub(super) fn visit(
     if range.is_empty() {
         return Ok(());
     }
-    // The bound also keeps RocksDB from reading ahead into the next table and over its tombstones.
+    // The bound also prevents RocksDB from reading ahead into the next table and over its tombstones.
     options.set_iterate_upper_bound(range.end);
     let mut iterator = database.raw_iterator_opt(options);
     iterator.seek(range.start);
@@ -85,6 +85,6 @@ pub(super) fn visit(
         }
         iterator.next();
     }
-    // An iterator that met a broken block looks like one at its end, except here.
+    // An iterator that hits a broken block looks exhausted. Only its status shows the error.
     iterator.status().map_err(|failed| error("scan rows", failed))
 }

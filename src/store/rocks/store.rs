@@ -17,7 +17,8 @@ use crate::store::directory::{Acknowledged, DirectoryLock, Format, Sidecar};
 use crate::store::durable::Durable;
 use crate::store::{Batch, Reader, Store, StoreStats, Visitor};
 
-/// A hub's directory, open. The fields end in this order: the lock goes last, when nothing writes any more.
+/// The open directory of a hub. The fields are dropped in this order: the lock is released last, when all writes have
+/// ended.
 #[derive(Debug)]
 pub(crate) struct RocksStore {
     durable: Materialized,
@@ -27,7 +28,7 @@ pub(crate) struct RocksStore {
     _lock: DirectoryLock,
 }
 
-/// A store and the thread that brings what was written to RocksDB. The thread ends with it.
+/// A store and the thread that moves its commits to RocksDB. The thread ends with the store.
 #[derive(Debug)]
 struct Materialized {
     store: Arc<Durable<FileLog, RocksBase>>,
@@ -52,17 +53,17 @@ impl Drop for Materialized {
     fn drop(&mut self) {
         self.store.stop();
         if let Some(thread) = self.thread.take() {
-            // A panic was reported by the panic hook.
+            // The panic hook has already reported any panic.
             let _ = thread.join();
         }
     }
 }
 
-/// What is kept outside the log, for the next open.
+/// The data kept outside the log for the next open.
 #[derive(Debug)]
 struct Promised {
     sidecar: Sidecar,
-    /// What [`Acknowledged`] says of the same name; the first stays once it is said.
+    /// The fields of the same names in [`Acknowledged`]. Once `left` is set, it remains set.
     left: bool,
     calm_since: u64,
 }
@@ -80,11 +81,11 @@ impl Promised {
 }
 
 impl RocksStore {
-    /// Takes over a store that was just opened and of which `commit` is the newest and durable. Whatever began in the batch
-    /// `calm_since` or later was not running in a crash.
+    /// Creates the handle of a store that was just opened and whose newest commit `commit` is durable. No crash has
+    /// happened since batch `calm_since`.
     pub(super) fn new(
         directory: &Path,
-        // Before the store, so that it goes last where this fails.
+        // Declared before the store, so it is dropped last if this function fails.
         lock: DirectoryLock,
         durable: Durable<FileLog, RocksBase>,
         commit: u64,
@@ -115,19 +116,19 @@ impl RocksStore {
         &self.durable.store
     }
 
-    /// Brings everything that was written to RocksDB now.
+    /// Moves all commits written so far to RocksDB.
     #[cfg(test)]
     pub(super) fn flush(&self) {
         self.store().sync().expect("the sync failed");
         self.store().materialize().expect("the flush failed");
     }
 
-    /// A thread that panicked leaves nothing half done here: a field is set after the write that it speaks of.
+    /// Ignores poisoning: a field is set after the write that it describes, so a panic leaves no partial change.
     fn promise(&self) -> MutexGuard<'_, Promised> {
         self.promise.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A write after the clean mark would make the mark a lie.
+    /// Fails if the store is closed, because a write after the clean mark would invalidate the mark.
     fn still_open(&self) -> Result<()> {
         if self.closed.load(Ordering::Acquire) {
             return Err(Error::new(ErrorKind::Closed, "the store is closed; open the hub again"));
@@ -183,7 +184,7 @@ impl Store for RocksStore {
 
     fn close(&self, commit: u64) -> Result<()> {
         self.sync()?;
-        // With everything in RocksDB the next open has nothing to read.
+        // With all commits in RocksDB, the next open does not read the log.
         self.store().materialize()?;
         self.closed.store(true, Ordering::Release);
         let mut promise = self.promise();
@@ -193,12 +194,12 @@ impl Store for RocksStore {
     }
 
     fn leave(&self) -> Result<()> {
-        // A thread that hangs in a write to a broken disk may hold it. This does not wait for that thread.
+        // A thread that hangs in a write to a broken disk may hold the lock. Do not wait for that thread.
         let mut promise = match self.promise.try_lock() {
             Ok(promise) => promise,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => {
-                let text = "the note of what is durable is being written";
+                let text = "the ACKNOWLEDGED file is being written";
                 return Err(Error::new(ErrorKind::Io, text));
             }
         };

@@ -1,4 +1,4 @@
-//! A store without a thread of its own: whoever tests does its work, a piece at a time, and so decides what comes in between.
+//! A store without a worker thread. The test performs its work step by step and so decides what happens in between.
 
 use super::volatile::Volatile;
 use super::*;
@@ -12,10 +12,10 @@ pub(crate) struct ByHand {
     passage: Mutex<Passage>,
 }
 
-/// How far a front has come on its way to the base.
+/// The progress of a front on its way to the base.
 #[derive(Debug)]
 enum Passage {
-    /// None is on its way.
+    /// No front is on its way.
     Rest,
     Frozen(u64, Option<Arc<Front>>),
     /// The base has it, and the log still has its records.
@@ -36,11 +36,11 @@ impl ByHand {
         self.store.write(batch)
     }
 
-    /// Does the work for which a write would wait.
+    /// Performs the work that a write would wait for.
     pub(crate) fn have_room(&self) -> Result<()> {
         if self.store.is_full() {
             self.materialize()?;
-            assert!(!self.store.is_full(), "a write waits for ever");
+            assert!(!self.store.is_full(), "a write waits forever");
         }
         Ok(())
     }
@@ -53,7 +53,7 @@ impl ByHand {
         Box::new(self.store.view())
     }
 
-    /// Does one thing of what is due, as the store's thread would.
+    /// Performs one due task, as the worker thread would.
     pub(crate) fn go_on(&self) -> Result<()> {
         if self.is_materializing() {
             return self.advance();
@@ -66,14 +66,15 @@ impl ByHand {
         }
     }
 
-    /// Does the next piece of a materialization, due or not.
+    /// Performs the next step of a materialization, whether it is due or not.
     pub(crate) fn advance(&self) -> Result<()> {
         self.advance_from(&mut self.passage())
     }
 
-    /// The same while somebody waits for the log, unless it would have to wait for the log, too.
+    /// Like [`advance`](Self::advance), for calls made while another caller waits for the log. Does nothing if the step
+    /// itself would wait for the log.
     pub(crate) fn advance_beside_the_log(&self) -> Result<()> {
-        // Whoever waits for the log may be the one that materializes.
+        // The caller that waits for the log may be the one that materializes.
         let Ok(mut passage) = self.passage.try_lock() else {
             return Ok(());
         };
@@ -105,7 +106,7 @@ impl ByHand {
         Ok(())
     }
 
-    /// Brings everything to the base that was written until now.
+    /// Moves all commits written so far to the base.
     pub(crate) fn materialize(&self) -> Result<()> {
         while self.is_materializing() {
             self.advance()?;
@@ -118,12 +119,12 @@ impl ByHand {
         self.done(self.store.log.make_room())
     }
 
-    /// The newest commit that was written.
+    /// Returns the newest written commit.
     pub(crate) fn newest(&self) -> u64 {
         self.store.fronts.newest()
     }
 
-    /// The newest durable commit.
+    /// Returns the newest durable commit.
     pub(crate) fn durable(&self) -> u64 {
         self.store.state().durable
     }
@@ -136,12 +137,12 @@ impl ByHand {
         !matches!(*self.passage(), Passage::Rest)
     }
 
-    /// Whether the base has rows whose records the log still has to give up.
+    /// Returns `true` if the base has rows whose records the log has yet to discard.
     pub(crate) fn is_to_trim(&self) -> bool {
         matches!(*self.passage(), Passage::Brought(_))
     }
 
-    /// Whether the newest value of a key is in a front that is on its way to the base.
+    /// Returns `true` if the newest value of a key is in a front on its way to the base.
     pub(crate) fn is_frozen(&self, key: &[u8]) -> bool {
         self.store.fronts.is_frozen(key)
     }
@@ -150,12 +151,12 @@ impl ByHand {
         &self.disk
     }
 
-    /// What the base is for the next process.
+    /// Returns the base as the next process finds it.
     pub(super) fn base_survives(&self, chance: &mut Chance) -> Model {
         self.store.base.survives(chance)
     }
 
-    /// As the store's thread does: an error stops everything.
+    /// Fails the store on an error, as the worker thread does.
     fn done(&self, done: Result<()>) -> Result<()> {
         done.inspect_err(|error| self.store.fail(error))
     }

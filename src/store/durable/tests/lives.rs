@@ -1,5 +1,5 @@
-//! Many lives of log, fronts and base together. Power and process end at any moment: between write and sync, while the base takes
-//! a front, while a segment is recycled, and while the store is opened.
+//! Many lives of a log, fronts and a base together. Power and process may end at any point: between a write and a sync,
+//! while the base takes a front, while a segment is recycled, and while the store is opened.
 
 use std::collections::BTreeMap;
 
@@ -12,11 +12,11 @@ use crate::store::records::{self, CommitRecord};
 
 type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 
-/// A store through all its lives, and what it owes.
+/// A store through all its lives, and the data that it must preserve.
 struct Lives {
     chance: Chance,
     machine: Machine,
-    /// The rows after each commit; the first are those before the first commit.
+    /// The rows after each commit, starting with those before the first commit.
     truth: Vec<Rows>,
     acknowledged: usize,
 }
@@ -36,7 +36,7 @@ impl Lives {
         assert_eq!(
             self.machine.base.rows(),
             self.truth[found.kept as usize],
-            "the base has exactly the commits up to one of them"
+            "the base has exactly the commits up to a certain commit"
         );
         let newest = found.newest() as usize;
         assert!(
@@ -114,8 +114,8 @@ fn all(store: &ByHand) -> Rows {
     rows(store).into_iter().collect()
 }
 
-/// Whatever ends a life, the next one has everything that was acknowledged, exactly the commits up to one of them, and reads say the
-/// same whether a row is in a front or in the base.
+/// However a life ends, the next one has every acknowledged commit, and exactly the commits up to a certain commit.
+/// Reads return the same rows from a front and from the base.
 #[test]
 fn a_store_keeps_what_it_acknowledged_all_its_lives() {
     each_seed(200, |seed| {

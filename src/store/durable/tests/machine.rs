@@ -8,21 +8,21 @@ use crate::log::tests::memory::{Chance, Memory};
 use crate::log::{FileLog, Reading, read_on};
 use crate::store::Changes;
 
-/// What outlives the processes: the disk of the log, and what the base has on it.
+/// The state that outlives the processes: the disk of the log and the durable rows of the base.
 #[derive(Debug, Default)]
 pub(crate) struct Machine {
     pub(crate) disk: Memory,
     pub(super) base: Model,
 }
 
-/// What a process finds at its start, before it changes anything.
+/// The state that a process finds at its start, before it changes anything.
 pub(crate) struct Found {
     pub(super) kept: u64,
     fronts: Fronts,
     reading: Reading,
 }
 
-/// How much a process holds.
+/// The sizes of the buffers of a process.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sizes {
     pub(crate) front_bytes: usize,
@@ -43,7 +43,7 @@ impl Machine {
         Found { kept, fronts, reading }
     }
 
-    /// Opens the store. It fails where the power goes, and no other way.
+    /// Opens the store. It fails only if the power is lost.
     pub(crate) fn open(&self, found: Found, sizes: Sizes) -> Result<ByHand> {
         let Found { kept, fronts, reading } = found;
         let base = Volatile::over(self.disk.clone(), &self.base);
@@ -56,7 +56,7 @@ impl Machine {
         Ok(ByHand::new(store, self.disk.clone()))
     }
 
-    /// The process is gone. What it wrote is there, until the power goes, too.
+    /// Ends the process. Its writes remain unless the power is also lost.
     pub(crate) fn kill(&mut self, store: &ByHand, chance: &mut Chance) {
         self.base = store.base_survives(chance);
     }
@@ -67,7 +67,7 @@ impl Machine {
 }
 
 impl Found {
-    /// The newest commit that is there.
+    /// Returns the newest commit that was found.
     pub(crate) fn newest(&self) -> u64 {
         self.fronts.newest()
     }

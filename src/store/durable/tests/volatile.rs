@@ -1,4 +1,4 @@
-//! A base that loses what it did not make durable, on a disk that loses its power.
+//! A base that loses its unsynced writes, on a disk that loses power.
 
 use super::*;
 use crate::log::read_on;
@@ -9,7 +9,7 @@ use crate::store::{Store, keys};
 
 #[derive(Debug)]
 pub(crate) struct Volatile {
-    /// The disk of the log, too: what the base does is an operation of it.
+    /// The disk, shared with the log. Each step of the base is an operation of this disk.
     disk: Memory,
     rows: Model,
 }
@@ -22,7 +22,8 @@ impl Volatile {
         }
     }
 
-    /// What the next process finds: what was made durable, or more, because the power may go at the last moment.
+    /// Returns the rows that the next process finds: the durable ones or more, because a write may complete just before
+    /// the power is lost.
     pub(super) fn survives(&self, chance: &mut Chance) -> Model {
         let keep = if chance.one_in(4) { self.rows.unsynced() } else { 0 };
         self.rows.crash(keep)
@@ -58,7 +59,7 @@ impl Reader for Volatile {
     }
 }
 
-/// The number of the newest commit that a reader shows.
+/// Returns the number of the newest commit that a reader returns.
 pub(super) fn commit_of(reader: &dyn Reader) -> u64 {
     let row = reader.get(&keys::COMMIT).unwrap();
     row.map_or(0, |row| records::decode::<CommitRecord>(&row, "commit").unwrap().number)

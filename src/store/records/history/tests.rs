@@ -7,7 +7,7 @@ use crate::store::records::tests::{TRACE, pinned, trace};
 
 const EXECUTION: ExecutionId = ExecutionId(*b"0123456789abcdef");
 
-/// A history keeps the version of the rules that it began with, and every build knows all of them.
+/// A history keeps the version of the rules with which it began, and every build supports all versions.
 #[test]
 fn the_rules_of_replay_are_of_this_version() {
     assert_eq!(SEMANTICS, 1);
@@ -48,7 +48,7 @@ fn turns_are_pinned() {
 }
 
 #[test]
-fn what_comes_in_is_pinned() {
+fn incoming_messages_are_pinned() {
     let started = Started {
         semantics: 1,
         name: "n".into(),
@@ -151,7 +151,7 @@ fn steps_that_begin_are_pinned() {
 }
 
 #[test]
-fn what_is_sent_one_way_is_pinned() {
+fn one_way_commands_are_pinned() {
     let signal = Command::SignalEntity {
         sequence: 1,
         target: "@a@b".into(),
@@ -211,9 +211,9 @@ fn ends_of_steps_and_executions_are_pinned() {
     pinned(&refusal, b"\x01\r\x01\x01w\x02\x01m\x00");
 }
 
-/// A turn receives a limited number of bytes, and errors are bytes like answers and events.
+/// The bytes that a turn receives are limited. Errors count toward the limit, like answers and events.
 #[test]
-fn errors_count_among_the_bytes_that_come_in() {
+fn errors_count_among_the_incoming_bytes() {
     let bytes = |outcome| Incoming::Completed { sequence: 1, outcome }.bytes();
     assert_eq!(bytes(StepOutcome::Answer(vec![b'1'; 1_000])), 1_000);
     let failure = Failure {

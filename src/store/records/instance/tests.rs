@@ -196,7 +196,7 @@ fn orders_of_every_kind_are_pinned() {
     pinned(&Order::ChildGone { start }, b"\x01\x0e\x02\x03");
 }
 
-/// What is stored as its place in a list gets no other place: a new one goes to the end.
+/// A variant that is stored as its position in an enum keeps that position. New variants must be appended.
 #[test]
 fn the_places_in_lists_are_pinned() {
     use OrchestrationStatus::*;
@@ -210,7 +210,7 @@ fn the_places_in_lists_are_pinned() {
         ContinuedAsNew,
         Suspended,
     ];
-    // The place in keys, which is the number, and the one in records are the same.
+    // The number in keys and the position in records are equal.
     assert_eq!(statuses.map(|status| status as u8), [0, 1, 2, 3, 4, 5, 6, 7]);
     let place = |bytes: Vec<u8>| bytes[1];
     let encoded = statuses.map(|status| place(crate::store::records::encode(&status).unwrap()));
@@ -235,8 +235,8 @@ fn the_places_in_lists_are_pinned() {
     assert_eq!(encoded, [0, 1, 2, 3]);
 }
 
-/// Steps that a rewind keeps belong to the execution that first asked for them, however often it is rewound, and what comes
-/// after the cut belongs to the new one.
+/// Steps that a rewind keeps belong to the execution that first requested them, regardless of the number of rewinds.
+/// Steps after the cut belong to the new execution.
 #[test]
 fn a_rewound_execution_knows_who_asked_first() {
     let execution = |number| ExecutionId([number; 16]);
