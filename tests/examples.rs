@@ -422,7 +422,7 @@ mod served {
         }
     }
 
-    /// Waits until the service handles Ctrl-C. It prints its URL before it does, and the signal would kill it until then.
+    /// Waits until the service handles Ctrl-C. It prints its URL earlier, and the signal would kill it until then.
     fn wait_until_ctrl_c_is_handled(process: &str) {
         const SIGINT: u64 = 1 << 1;
         if !cfg!(target_os = "linux") {

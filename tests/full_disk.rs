@@ -166,7 +166,7 @@ fn a_full_disk_poisons_the_hub_and_loses_nothing() {
                 assert!(run.is_empty() || run[0] == 0, "task {task}: {:?}", state.notes);
                 client.entity::<Journal>(task).note(u64::MAX, "").await.unwrap();
             }
-            // The operation that was running when the disk was full runs again and never ends. The shutdown abandons it.
+            // The operation that was running when the disk became full never ends. The shutdown abandons it.
             hub.shutdown_within(Duration::ZERO).await.unwrap();
         });
     }

@@ -139,7 +139,7 @@ async fn a_directory_is_read_like_a_hub_and_not_changed() {
     assert_eq!(done.output.as_deref(), Some("7"));
     assert_eq!(done.input.as_deref(), Some("\"done\""));
     assert!(client.untyped_orchestration("done").history().await.unwrap().len() > 4);
-    assert!(client.untyped_orchestration("nobody").status().await.unwrap().is_none());
+    assert!(client.untyped_orchestration("missing").status().await.unwrap().is_none());
     assert_eq!(client.admin().locks().await.unwrap().len(), 6);
     assert_eq!(client.admin().dead_letters().await.unwrap().len(), 5);
     assert!(client.admin().quarantined().await.unwrap().is_empty());
@@ -374,8 +374,8 @@ async fn a_directory_says_who_its_hub_is() {
     hub.shutdown().await.unwrap();
 }
 
-/// A missing or broken ACKNOWLEDGED and an edited or foreign FORMAT are reported as problems. A directory without a hub,
-/// or with an open one, is an error.
+/// A missing or broken ACKNOWLEDGED and an edited or foreign FORMAT are reported as problems. A directory without a
+/// hub, or with an open one, is an error.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_broken_is_told_as_a_problem() {
     let place = tempfile::tempdir().unwrap();

@@ -1,6 +1,7 @@
-//! A whole hub with several executors under plain load: calls, signals, signals from entity to entity, scheduled signals,
-//! orchestrations with activities and critical sections, all at once. Every counter is exact at the end, in the same life
-//! of the hub, without an open in between that would take up again what was forgotten.
+//! A complete hub with several executors under load: calls, signals, signals between entities, scheduled signals, and
+//! orchestrations with activities and critical sections, all at the same time.
+//!
+//! Every counter is exact at the end. The hub is not reopened in between, which would recover forgotten messages.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,11 +9,11 @@ use std::time::Duration;
 use abide::prelude::*;
 use tokio::task::JoinSet;
 
-/// How many clients ask at the same time, and how many rounds each of them makes.
+/// Number of concurrent clients, and number of rounds of each client.
 const CLIENTS: u64 = 16;
 const ROUNDS: u64 = 250;
 
-/// How many counters there are of each kind. A few, so that they are asked by many at once.
+/// Number of counters of each kind. It is small, so that many clients use the same counter.
 const COUNTERS: u64 = 12;
 
 #[derive(Entity, Default, Clone, Serialize, Deserialize)]
@@ -27,14 +28,14 @@ impl Counter {
         self.count
     }
 
-    /// Tells another counter, now and a little later.
+    /// Signals another counter, now and a little later.
     pub fn pass_on(&mut self, ctx: &mut EntityContext, to: u64, after_ms: u64) {
         let to = ctx.entity::<Counter>(&format!("passed-{to}"));
         to.add(1).signal();
         to.add(1).signal_after(Duration::from_millis(after_ms));
     }
 
-    /// Waits for the outside, as an operation with I/O does.
+    /// Yields, like an operation with I/O.
     pub async fn add_slowly(&mut self, n: u64) -> u64 {
         tokio::task::yield_now().await;
         self.count += n;
@@ -54,7 +55,7 @@ async fn attempt(n: u64) -> u64 {
     n
 }
 
-/// Moves one from a counter to another, under a lock on both, with an activity and a timer on the way.
+/// Adds to two counters under a lock on both, with an activity and a timer.
 #[orchestration]
 async fn transfer(ctx: OrchestrationContext, between: (u64, u64)) -> Result<u64, Failure> {
     let (from, to) = between;
@@ -79,7 +80,7 @@ async fn sum(client: &Client, kind: &str) -> u64 {
     sum
 }
 
-/// One client: everything that it asks is acknowledged, and counted by what it asks.
+/// Runs one client, whose requests all have to be acknowledged.
 async fn ask(client: Client, number: u64) {
     for round in 0..ROUNDS {
         let n = (number * 7 + round) % COUNTERS;
@@ -107,7 +108,7 @@ async fn ask(client: Client, number: u64) {
     }
 }
 
-/// Nothing that was acknowledged is lost, doubled, or left waiting for the next open.
+/// No acknowledged request is lost, duplicated, or left waiting for the next open.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn counters_are_exact_under_load() {
     let hub = Hub::in_memory()
@@ -136,7 +137,7 @@ async fn counters_are_exact_under_load() {
         ("scheduled", each),
     ] {
         let mut counted = sum(&client, kind).await;
-        // What was scheduled comes in its time; a lost signal shows as a test that does not end.
+        // Scheduled signals may arrive later. If one is lost, this test does not end.
         while counted < expected {
             tokio::task::yield_now().await;
             counted = sum(&client, kind).await;
@@ -146,7 +147,7 @@ async fn counters_are_exact_under_load() {
     assert_eq!(
         ATTEMPTS.load(Ordering::Relaxed),
         each,
-        "without a crash an activity runs once"
+        "without a crash, an activity runs once"
     );
     assert_eq!(hub.stats().failures, 0);
     hub.shutdown().await.unwrap();

@@ -1,5 +1,4 @@
-//! What a program outside does with orchestrations: start, look, wait, decide over them, list and purge. SEMANTICS,
-//! "Orchestrations", row Management, and the rows named at each test.
+//! Managing orchestrations from a client: start, query, wait, suspend, terminate, list and purge.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
@@ -16,7 +15,7 @@ use abide::{
 };
 use serde_json::json;
 
-/// Waits for the event `go` and returns what it carries behind its input.
+/// Waits for the event `go`, and returns its input followed by the payload of the event.
 #[orchestration]
 async fn waits(ctx: OrchestrationContext, prefix: String) -> Result<String, Failure> {
     ctx.set_custom_status("waiting");
@@ -48,7 +47,7 @@ async fn parent(ctx: OrchestrationContext, child: String) -> Result<String, Fail
         .await?)
 }
 
-/// Locks two accounts until the event `go` comes.
+/// Locks two entities until it receives the event `go`.
 #[orchestration]
 async fn locks(ctx: OrchestrationContext) -> Result<(), Failure> {
     let (a, b) = (ctx.entity::<Launcher>("a"), ctx.entity::<Launcher>("b"));
@@ -101,7 +100,7 @@ async fn open() -> (Hub, Client) {
     (hub, client)
 }
 
-/// Asks again and again until `found` says yes. Only for what nobody pushes: a start time that comes, a purge by age.
+/// Polls until `found` returns a value. Used only for events without a notification: start times and purges by age.
 async fn eventually<T, F: Future<Output = Option<T>>>(mut found: impl FnMut() -> F) -> T {
     for _ in 0..20_000 {
         if let Some(found) = found().await {
@@ -109,15 +108,14 @@ async fn eventually<T, F: Future<Output = Option<T>>>(mut found: impl FnMut() ->
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    panic!("it never came to be");
+    panic!("the condition did not hold in time");
 }
 
 fn kind<T: std::fmt::Debug>(result: abide::Result<T>) -> ErrorKind {
     result.unwrap_err().kind()
 }
 
-/// A start gives a handle whose result is pushed and has the orchestration's own types, output as well as error; the untyped
-/// handle gives the same as JSON.
+/// A handle returns the typed output or the typed error of its orchestration, and an untyped handle returns JSON.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_result_comes_with_its_type() {
     let (hub, client) = open().await;
@@ -142,7 +140,8 @@ async fn a_result_comes_with_its_type() {
     hub.shutdown().await.unwrap();
 }
 
-/// An id in use is refused, left alone or replaced, as the reuse policy says; one that has ended is always replaced.
+/// A start with an ID in use fails, does nothing or replaces the instance, depending on its reuse policy. An instance
+/// that has ended is replaced.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_id_in_use_follows_the_reuse_policy() {
     let (hub, client) = open().await;
@@ -165,7 +164,7 @@ async fn an_id_in_use_follows_the_reuse_policy() {
     hub.shutdown().await.unwrap();
 }
 
-/// "100 concurrent starts of one id make one instance": one is told yes, and 99 that it exists.
+/// Of 100 concurrent starts with the same ID one succeeds, and 99 fail with `AlreadyExists`.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_starts_of_one_id_make_one_instance() {
     let (hub, client) = open().await;
@@ -187,14 +186,14 @@ async fn a_hundred_starts_of_one_id_make_one_instance() {
     hub.shutdown().await.unwrap();
 }
 
-/// A name or version that nobody registered, an input that does not decode, an id or a payload that breaks the rules: each is
-/// refused with what it names, and nothing is stored.
+/// A start with an unregistered name or version, an invalid input, an invalid ID or a large payload fails with an error
+/// that names the problem. Nothing is stored.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_run_is_refused_before_it_is_stored() {
     let (hub, client) = open().await;
     let by_name = |name: &str, input| client.start_by_name(name, input).instance_id("x");
     for (start, expected, text) in [
-        (by_name("nobody", json!(1)), ErrorKind::Unregistered, "`nobody`"),
+        (by_name("missing", json!(1)), ErrorKind::Unregistered, "`missing`"),
         (
             by_name("adds", json!(1)).version("1"),
             ErrorKind::Unregistered,
@@ -225,7 +224,7 @@ async fn what_cannot_run_is_refused_before_it_is_stored() {
     hub.shutdown().await.unwrap();
 }
 
-/// The status tells everything of one moment: type, version, tags, input, custom status, and then how it ended.
+/// The status contains type, version, tags, input and custom status, and at the end the output or the failure.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_status_tells_the_whole_orchestration() {
     let (hub, client) = open().await;
@@ -257,12 +256,12 @@ async fn a_status_tells_the_whole_orchestration() {
     let info = failed.status().await.unwrap().unwrap();
     assert_eq!(info.status, OrchestrationStatus::Failed);
     assert_eq!(info.failure.unwrap().message, "refused 3");
-    assert!(client.untyped_orchestration("nobody").status().await.unwrap().is_none());
+    assert!(client.untyped_orchestration("missing").status().await.unwrap().is_none());
     hub.shutdown().await.unwrap();
 }
 
-/// An orchestration with a start time is `Pending` with its input until then, and begins by itself; terminated before it never
-/// begins.
+/// An orchestration with a start time is `Pending` until then and starts automatically. If it is terminated earlier, it
+/// never starts.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_time_is_waited_for() {
     let (hub, client) = open().await;
@@ -289,7 +288,7 @@ async fn a_start_time_is_waited_for() {
     hub.shutdown().await.unwrap();
 }
 
-/// Row Events: to a terminal instance or an unknown id an event is refused, unless it may wait for the start.
+/// An event for an unknown or ended instance is rejected. An event for an unknown instance may wait for its start.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_reaches_who_is_there_or_waits_for_the_start() {
     let (hub, client) = open().await;
@@ -305,7 +304,7 @@ async fn an_event_reaches_who_is_there_or_waits_for_the_start() {
     hub.shutdown().await.unwrap();
 }
 
-/// Terminating ends children, too, unless they are to be left; who waits hears of it.
+/// Terminating an orchestration terminates its children unless `without_children` is set, and fails its waiters.
 #[tokio::test(flavor = "multi_thread")]
 async fn terminating_ends_the_children_unless_they_are_left() {
     let (hub, client) = open().await;
@@ -340,13 +339,13 @@ async fn terminating_ends_the_children_unless_they_are_left() {
         }
     }
     assert_eq!(
-        kind(client.untyped_orchestration("nobody").terminate("x").await),
+        kind(client.untyped_orchestration("missing").terminate("x").await),
         ErrorKind::NotFound
     );
     hub.shutdown().await.unwrap();
 }
 
-/// Row Suspended: events queue and nothing happens until the orchestration is resumed; both are in its history.
+/// Events for a suspended orchestration wait until it is resumed. Its history records both.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_suspended_orchestration_rests_until_it_is_resumed() {
     let (hub, client) = open().await;
@@ -358,7 +357,7 @@ async fn a_suspended_orchestration_rests_until_it_is_resumed() {
         OrchestrationStatus::Suspended
     );
     let Err(CallError::Runtime(error)) = run.result_within(Duration::from_millis(20)).await else {
-        panic!("it rests");
+        panic!("the orchestration is suspended");
     };
     assert_eq!(error.kind(), ErrorKind::TimedOut);
     run.resume("back").await.unwrap();
@@ -377,7 +376,7 @@ async fn a_suspended_orchestration_rests_until_it_is_resumed() {
     hub.shutdown().await.unwrap();
 }
 
-/// Rewinding is for failed orchestrations in which a step failed, and says so to all others.
+/// Rewinding an orchestration that has not failed is an error.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rewind_of_what_did_not_fail_is_refused() {
     let (hub, client) = open().await;
@@ -387,13 +386,13 @@ async fn a_rewind_of_what_did_not_fail_is_refused() {
     done.result().await.unwrap();
     assert_eq!(kind(done.rewind("x").await), ErrorKind::WrongState);
     assert_eq!(
-        kind(client.untyped_orchestration("nobody").rewind("x").await),
+        kind(client.untyped_orchestration("missing").rewind("x").await),
         ErrorKind::NotFound
     );
     hub.shutdown().await.unwrap();
 }
 
-/// A restart runs the same input again under the same id, or under another one with the tags kept.
+/// A restart runs the same input with the same ID, or with another ID and the same tags.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restart_takes_the_same_input() {
     let (hub, client) = open().await;
@@ -417,13 +416,13 @@ async fn a_restart_takes_the_same_input() {
     drawn.raise_event("go", "4").await.unwrap();
     assert_eq!(drawn.result().await.unwrap(), "a4");
     assert_eq!(
-        kind(client.untyped_orchestration("nobody").restart_as("x").await),
+        kind(client.untyped_orchestration("missing").restart_as("x").await),
         ErrorKind::NotFound
     );
     hub.shutdown().await.unwrap();
 }
 
-/// A purge forgets an orchestration that has ended, with its children if asked, and refuses one that has not.
+/// A purge removes an orchestration that has ended, optionally with its children. It fails for a running one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_purge_forgets_what_has_ended() {
     let (hub, client) = open().await;
@@ -441,8 +440,8 @@ async fn a_purge_forgets_what_has_ended() {
     hub.shutdown().await.unwrap();
 }
 
-/// "Client's retry with the same request id takes effect once": a start without an id means the same orchestration, a delay
-/// counts anew, and another input under one request id is an error.
+/// A start without an ID that is retried with its request ID returns the same orchestration. Another input with that
+/// request ID is an error.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_retry_with_its_request_id_starts_once() {
     let (hub, client) = open().await;
@@ -464,19 +463,18 @@ async fn a_retry_with_its_request_id_starts_once() {
     hub.shutdown().await.unwrap();
 }
 
-/// Waiting for an unknown id fails at once, giving up leaves the orchestration alone, and the result is there for who asks
-/// later.
+/// Waiting for an unknown ID fails at once. Giving up a wait does not affect the orchestration or later waits.
 #[tokio::test(flavor = "multi_thread")]
 async fn giving_up_on_a_result_does_no_harm() {
     let (hub, client) = open().await;
-    let Err(CallError::Runtime(error)) = client.untyped_orchestration("nobody").result().await else {
-        panic!("there is none");
+    let Err(CallError::Runtime(error)) = client.untyped_orchestration("missing").result().await else {
+        panic!("the instance does not exist");
     };
     assert_eq!(error.kind(), ErrorKind::NotFound);
     let run = client.start::<waits>("a".into()).await.unwrap();
     for _ in 0..50 {
         let Err(CallError::Runtime(error)) = run.result_within(Duration::from_millis(1)).await else {
-            panic!("nothing has come");
+            panic!("no event was raised");
         };
         assert_eq!(error.kind(), ErrorKind::TimedOut);
     }
@@ -491,7 +489,7 @@ async fn giving_up_on_a_result_does_no_harm() {
     assert_eq!(error.kind(), ErrorKind::Closed);
 }
 
-/// The history shows each event with its time, and a completion names what it completes.
+/// The history contains each event with its time, and a completion names its step.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_history_names_what_each_event_is_about() {
     let (hub, client) = open().await;
@@ -523,8 +521,7 @@ async fn a_history_names_what_each_event_is_about() {
     hub.shutdown().await.unwrap();
 }
 
-/// "List with filters and stable paging": every filter alone and together, pages of any size without a gap or a repeat,
-/// though others come and go meanwhile.
+/// Filters work alone and combined. Pages have no gaps and no duplicates, even if instances change meanwhile.
 #[tokio::test(flavor = "multi_thread")]
 async fn lists_are_filtered_and_paged() {
     let (hub, client) = open().await;
@@ -556,7 +553,7 @@ async fn lists_are_filtered_and_paged() {
         (all(), 30),
         (all().name("waits"), 10),
         (all().name("waits").name("adds"), 30),
-        (all().name("nobody"), 0),
+        (all().name("missing"), 0),
         (all().status(running), 10),
         (all().status(running).status(completed), 30),
         (all().status(OrchestrationStatus::Failed), 0),
@@ -592,7 +589,7 @@ async fn lists_are_filtered_and_paged() {
     let after = all().created_from(middle).count().await.unwrap();
     assert_eq!(before + after, 30);
 
-    // Between two pages one that was shown and one that was not change their status; the rest is shown once.
+    // Between two pages, a listed and an unlisted instance change their status. The others are listed once.
     let first = all().status(running).page_size(4).list().await.unwrap();
     for id in ["run-00", "run-27"] {
         client.untyped_orchestration(id).terminate("x").await.unwrap();
@@ -636,7 +633,7 @@ async fn lists_are_filtered_and_paged() {
     hub.shutdown().await.unwrap();
 }
 
-/// A page ends where its bytes do, whichever part of the orchestrations has them, and the pages together have all.
+/// A page ends at its byte limit, and the pages together contain all orchestrations.
 #[tokio::test]
 async fn pages_end_where_their_bytes_do() {
     let (hub, client) = open().await;
@@ -672,7 +669,7 @@ async fn pages_end_where_their_bytes_do() {
     hub.shutdown().await.unwrap();
 }
 
-/// A purge by filter takes only what has ended and matches, page by page, and says how many.
+/// A purge by filter removes the matching orchestrations that have ended, page by page, and reports their number.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_purge_by_filter_takes_what_has_ended() {
     let (hub, client) = open().await;
@@ -684,19 +681,19 @@ async fn a_purge_by_filter_takes_what_has_ended() {
     let query = || client.orchestrations();
     assert_eq!(query().prefix("a-1").purge().await.unwrap(), 11);
     assert_eq!(query().status(OrchestrationStatus::Running).purge().await.unwrap(), 0);
-    let mut told = Vec::new();
+    let mut progress = Vec::new();
     let purged = query()
         .page_size(4)
-        .purge_with(|purged| told.push(purged))
+        .purge_with(|purged| progress.push(purged))
         .await
         .unwrap();
     assert_eq!(purged, 9);
-    assert_eq!(told, [4, 8, 9]);
+    assert_eq!(progress, [4, 8, 9]);
     assert_eq!(query().count().await.unwrap(), 1);
     hub.shutdown().await.unwrap();
 }
 
-/// Row Retention: what is older than its status may be goes by itself, the rest stays.
+/// Orchestrations that exceed the retention of their status are removed automatically, and the others stay.
 #[tokio::test(flavor = "multi_thread")]
 async fn old_orchestrations_go_by_themselves() {
     let hub = builder()
@@ -713,8 +710,7 @@ async fn old_orchestrations_go_by_themselves() {
     hub.shutdown().await.unwrap();
 }
 
-/// Row "may do" of entities: an operation starts orchestrations when it succeeds, each under its own id, and none when it
-/// fails.
+/// An operation starts orchestrations with their own IDs if it succeeds, and none if it fails.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operation_starts_orchestrations_when_it_succeeds() {
     let (hub, client) = open().await;
@@ -734,7 +730,7 @@ async fn an_operation_starts_orchestrations_when_it_succeeds() {
     hub.shutdown().await.unwrap();
 }
 
-/// The reason that a client gives is a payload, and has the limit of one.
+/// The reason of a command has the payload limit.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reason_has_the_limit_of_a_payload() {
     let (hub, client) = open().await;
@@ -756,7 +752,7 @@ async fn a_reason_has_the_limit_of_a_payload() {
     hub.shutdown().await.unwrap();
 }
 
-/// "Locks are listed by queries (who, since when), and an operator can release one."
+/// Locks are listed with their owners, and an operator can release one.
 #[tokio::test(flavor = "multi_thread")]
 async fn locks_are_listed_and_released() {
     let (hub, client) = open().await;
@@ -775,8 +771,8 @@ async fn locks_are_listed_and_released() {
     hub.shutdown().await.unwrap();
 }
 
-/// A schedule starts its orchestration at each of its times under an id made of both, rests while it is paused, and is gone
-/// when it is deleted.
+/// A schedule starts its orchestration at each of its times, starts nothing while it is paused, and can be updated and
+/// deleted.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_schedule_starts_a_run_at_each_of_its_times() {
     let (hub, client) = open().await;
@@ -828,7 +824,7 @@ async fn a_schedule_starts_a_run_at_each_of_its_times() {
     hub.shutdown().await.unwrap();
 }
 
-/// A schedule that could never run as it is meant is refused, and nothing of it is stored.
+/// A schedule that could never run is rejected and not stored.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_schedule_that_cannot_work_is_refused() {
     let (hub, client) = open().await;
@@ -854,7 +850,7 @@ async fn a_schedule_that_cannot_work_is_refused() {
             ErrorKind::InvalidArguments,
         ),
         (
-            schedules.create_by_name("s", hour(), "nobody", json!(1)),
+            schedules.create_by_name("s", hour(), "missing", json!(1)),
             ErrorKind::Unregistered,
         ),
         (schedules.create::<adds>("a/b", hour(), 1), ErrorKind::InvalidId),

@@ -1,7 +1,7 @@
-//! A hub keeps its memory budget, whatever is large in it and however much of that there is. Each scenario runs in a process
-//! of its own, whose peak is read at the end: budget, and 64 MiB for all that does not grow with the data.
+//! A hub keeps its memory budget, however much data of any kind it contains. Each scenario runs in its own process and
+//! reports its peak, which may be the budget plus 64 MiB for everything that does not grow with the data.
 //!
-//! They write gigabytes, so that they run when they are asked for: `cargo test --test memory -- --ignored`.
+//! The scenarios write gigabytes, so they run only on request: `cargo test --test memory -- --ignored`.
 #![cfg(all(target_os = "linux", feature = "rocksdb"))]
 
 use std::path::Path;
@@ -43,7 +43,7 @@ impl Sink {
         self.bytes
     }
 
-    /// Keeps as many empty texts, whose JSON is much smaller than they are.
+    /// Stores `texts` empty strings, whose JSON is much smaller than their memory.
     pub fn keep(&mut self, texts: usize) {
         self.texts = vec![String::new(); texts];
     }
@@ -64,7 +64,7 @@ async fn open(directory: &Path) -> Hub {
         .unwrap()
 }
 
-/// The largest memory that this process ever had, in bytes.
+/// Returns the peak resident set size of this process, in bytes.
 fn peak() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
@@ -84,7 +84,7 @@ async fn scenario(name: &str, directory: &Path) {
             }
         }
         "tags" => {
-            // As many and as large as an orchestration may have.
+            // Each tag is nearly as large as permitted.
             for n in 0..10_000 {
                 let start = client.start::<waits>(()).instance_id(n.to_string());
                 start.tag("large", "x".repeat(16_000)).await.unwrap();
@@ -135,16 +135,16 @@ async fn scenario(name: &str, directory: &Path) {
         "opened" => {
             client.entity::<Sink>("after").take("x").await.unwrap();
         }
-        _ => panic!("there is no scenario {name}"),
+        _ => panic!("unknown scenario {name}"),
     }
     tell(peak());
-    // Where an operation never ends, the hub is not waited for, and the next open reads its log.
+    // The operations of `waiting` never end, so its hub is not shut down and the next open reads its log.
     if name != "waiting" {
         hub.shutdown().await.unwrap();
     }
 }
 
-/// Where a scenario runs.
+/// Runs a scenario if this process is a worker.
 #[test]
 fn worker() {
     if let Some((name, directory)) = role() {
@@ -154,17 +154,17 @@ fn worker() {
             .build();
         let runtime = runtime.unwrap();
         runtime.block_on(scenario(&name, &directory));
-        // An operation that never ends is not waited for.
+        // Operations that never end are abandoned.
         runtime.shutdown_background();
     }
 }
 
-/// Runs scenarios one after the other in one directory, each in a process of its own.
+/// Runs scenarios in sequence in one directory, each in its own process.
 fn keeps_its_budget(scenarios: &[&str]) {
     let place = tempfile::tempdir().unwrap();
     for name in scenarios {
         let mut worker = Worker::start(name, place.path());
-        let peak: usize = worker.hear().expect("the scenario ends").parse().unwrap();
+        let peak: usize = worker.hear().expect("the scenario reports its peak").parse().unwrap();
         eprintln!("{name}: {} MiB", peak >> 20);
         worker.wait();
         assert!(peak <= ALLOWED, "{name}: {} MiB", peak >> 20);

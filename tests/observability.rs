@@ -1,4 +1,4 @@
-//! What a hub shows of itself: `hub.stats()`, metrics, and what it says in the log.
+//! Observability of a hub: statistics, metrics and logs.
 #![cfg(feature = "rocksdb")]
 
 use std::collections::BTreeSet;
@@ -37,7 +37,7 @@ impl Journal {
     }
 }
 
-/// Writes down the names of all metrics.
+/// Records the names of all metrics.
 #[derive(Clone, Debug, Default)]
 struct Names(Arc<Mutex<BTreeSet<String>>>);
 
@@ -70,14 +70,14 @@ impl Recorder for Names {
     }
 }
 
-/// The recorder of this process: there can be one.
+/// The recorder of this process, which can have only one.
 static NAMES: LazyLock<Names> = LazyLock::new(|| {
     let names = Names::default();
     metrics::set_global_recorder(names.clone()).unwrap();
     names
 });
 
-/// Every metric has a name under `abide.`, and the ones that an operator needs are there.
+/// Every metric has a name with the prefix `abide.`, and the metrics that operators need exist.
 #[tokio::test]
 async fn metrics_are_recorded_under_their_names() {
     let names = NAMES.clone();
@@ -113,7 +113,7 @@ async fn metrics_are_recorded_under_their_names() {
     }
 }
 
-/// The snapshot counts what was done, and what is durable follows what is written.
+/// The statistics count the completed work, and every written commit becomes durable.
 #[tokio::test]
 async fn stats_count_what_was_done() {
     let directory = tempfile::tempdir().unwrap();
@@ -139,7 +139,7 @@ async fn stats_count_what_was_done() {
     hub.shutdown().await.unwrap();
 }
 
-/// Keeps what is logged.
+/// Collects the log.
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
 
@@ -154,7 +154,7 @@ impl Write for Lines {
     }
 }
 
-/// What an operation logs, however it runs, says which entity, operation and message it comes from.
+/// Log records of an operation name its entity, operation and message, however the operation runs.
 #[tokio::test]
 async fn what_an_operation_logs_says_where_it_comes_from() {
     let lines = Lines::default();

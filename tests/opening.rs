@@ -1,4 +1,4 @@
-//! Who may open a directory, and what an open finds: refusals change nothing, and nothing that waits is lost.
+//! Opening a directory: a failed open changes nothing, and no waiting message is lost.
 #![cfg(feature = "rocksdb")]
 
 mod worker;
@@ -23,7 +23,7 @@ impl Journal {
     }
 }
 
-/// Passes notes on, so that they come from an entity.
+/// Forwards notes, so that they come from an entity.
 #[derive(Entity, Default, Clone, Serialize, Deserialize)]
 struct Sender;
 
@@ -34,7 +34,7 @@ impl Sender {
     }
 }
 
-/// The journal after a change of its state that nobody provided for.
+/// The journal after an incompatible change of its state.
 mod changed {
     use abide::prelude::*;
 
@@ -86,7 +86,7 @@ fn assert_error(error: &Error, kind: ErrorKind, texts: &[&str]) {
     }
 }
 
-/// Every file below a directory with its bytes.
+/// Returns every file below `directory` with its contents.
 fn contents(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(directory).unwrap() {
@@ -101,8 +101,8 @@ fn contents(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     files
 }
 
-/// A second process is turned away with the directory and the first one's process id, and so is a second hub of one
-/// process. When the first process is killed the directory is free at once.
+/// A second process, or a second hub in the same process, fails with an error that names the directory and the process
+/// ID of the first. When the first process is killed, the directory is unlocked at once.
 #[test]
 fn a_directory_is_open_once() {
     let directory = tempfile::tempdir().unwrap();
@@ -112,7 +112,7 @@ fn a_directory_is_open_once() {
     let shown = path.display().to_string();
     let error = block_on(open(&path)).unwrap_err();
     let holder = format!("process {}", worker.id());
-    assert_error(&error, ErrorKind::Locked, &[&shown, &holder, "is held by"]);
+    assert_error(&error, ErrorKind::Locked, &[&shown, &holder, "is locked by"]);
     worker.kill();
     block_on(async {
         let hub = open(&path).await.unwrap();
@@ -125,8 +125,8 @@ fn a_directory_is_open_once() {
     });
 }
 
-/// A directory that is not a hub, or one of a newer format, is refused in words that name it, and not a byte of it is
-/// changed. A file in the place of the directory is refused, too.
+/// A directory that is not a hub, or is of a newer format, fails to open with an error that names it. Not a byte of it
+/// changes. A file in place of the directory fails as well.
 #[test]
 fn what_is_no_hub_is_refused_and_not_touched() {
     let directory = tempfile::tempdir().unwrap();
@@ -142,9 +142,9 @@ fn what_is_no_hub_is_refused_and_not_touched() {
     fs::write(photos.join("db/cat.jpg"), "a cat").unwrap();
     refused(&photos, ErrorKind::Format, &["is not a hub", "an empty one"]);
     fs::write(photos.join("FORMAT"), r#"{"magic":"photo album","version":1}"#).unwrap();
-    refused(&photos, ErrorKind::Format, &["somebody else's"]);
+    refused(&photos, ErrorKind::Format, &["belongs to another program"]);
     fs::write(photos.join("FORMAT"), "landscape").unwrap();
-    refused(&photos, ErrorKind::Format, &["is broken or not a hub's"]);
+    refused(&photos, ErrorKind::Format, &["is broken or does not belong to a hub"]);
 
     let newer = directory.path().join("newer");
     block_on(async { open(&newer).await.unwrap().shutdown().await.unwrap() });
@@ -162,11 +162,11 @@ fn what_is_no_hub_is_refused_and_not_touched() {
     block_on(async { open(&newer).await.unwrap().shutdown().await.unwrap() });
 
     let file = directory.path().join("file");
-    fs::write(&file, "no directory").unwrap();
+    fs::write(&file, "not a directory").unwrap();
     refused(&file, ErrorKind::Io, &[]);
 }
 
-/// A builder that cannot work says so before the directory is made.
+/// An invalid builder fails before the directory is created.
 #[test]
 fn a_builder_that_cannot_work_touches_nothing() {
     let directory = tempfile::tempdir().unwrap();
@@ -188,8 +188,8 @@ fn a_builder_that_cannot_work_touches_nothing() {
     }
 }
 
-/// A held entity takes no calls, its signals wait in order over restarts, the others work, and it goes on when it is
-/// resumed.
+/// A held entity rejects calls, and its signals wait in order, even over restarts. Other entities work. The held entity
+/// continues when it is resumed.
 #[test]
 fn a_held_entity_waits_until_it_is_resumed() {
     let directory = tempfile::tempdir().unwrap();
@@ -225,8 +225,8 @@ fn a_held_entity_waits_until_it_is_resumed() {
     });
 }
 
-/// Messages for a type that nobody registered wait, the hub says which type that is, and they are processed in order by
-/// a build that has it.
+/// Messages for an unregistered type wait, and the hub reports the type. A build that registers it processes them in
+/// order.
 #[test]
 fn an_unregistered_type_waits_visibly() {
     let directory = tempfile::tempdir().unwrap();
@@ -256,8 +256,8 @@ fn an_unregistered_type_waits_visibly() {
     });
 }
 
-/// A state that the build cannot read quarantines its entity: calls fail at once, signals wait, the list says why; a
-/// build that reads it again processes everything in order.
+/// A state that the build cannot read quarantines its entity: calls fail at once, signals wait, and the list shows the
+/// reason. A build that can read the state processes everything in order.
 #[test]
 fn an_unreadable_state_is_quarantined_until_a_build_reads_it() {
     let directory = tempfile::tempdir().unwrap();
@@ -285,7 +285,7 @@ fn an_unreadable_state_is_quarantined_until_a_build_reads_it() {
             assert_eq!(listed.len(), 1);
             assert_eq!(listed[0].id.as_str(), "@journal@old");
             assert!(listed[0].reason.contains("expected a string"), "{}", listed[0].reason);
-            // Nothing has changed, so it is quarantined again as soon as it is tried.
+            // The build is the same, so the entity is quarantined again on the first attempt.
             assert!(client.admin().release_quarantine(&listed[0].id).await.unwrap());
             assert_eq!(client.admin().quarantined().await.unwrap().len(), 1);
             hub.shutdown().await.unwrap();
@@ -296,7 +296,7 @@ fn an_unreadable_state_is_quarantined_until_a_build_reads_it() {
         assert_eq!(notes(&client, "old").await, [1, 2, 3, 4, 5, 6]);
         let listed = client.admin().quarantined().await.unwrap();
         let listed: Vec<&str> = listed.iter().map(|entity| entity.id.as_str()).collect();
-        // The one that the other build made is unreadable now, as soon as it is touched.
+        // The entity of the other build is quarantined only when it is used.
         assert!(listed.is_empty(), "{listed:?}");
         let error = client.entity::<Journal>("new").note(1).await.unwrap_err();
         assert_eq!(error.into_returned().unwrap_err().kind(), ErrorKind::Quarantined);

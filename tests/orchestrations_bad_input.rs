@@ -1,5 +1,4 @@
-//! Bad input and what it gets: a typed error or a visible stop, never an orchestration that is stuck. SEMANTICS,
-//! "Orchestrations"; the row is named at each test.
+//! Invalid input to orchestrations results in a typed error or a visible stop, and never in a stuck orchestration.
 #![cfg(feature = "rocksdb")]
 
 use std::path::Path;
@@ -37,8 +36,8 @@ async fn ship(ctx: OrchestrationContext, parcel: Parcel) -> Result<u32, Failure>
     Ok(ctx.call_activity::<weigh>(parcel).await?)
 }
 
-/// Reads the status until the orchestration has ended or is stopped, and gives what it is then.
-async fn until_it_rests(run: &OrchestrationHandle) -> OrchestrationInfo {
+/// Polls until the orchestration has ended or is stopped, and returns its status.
+async fn until_it_ends_or_stops(run: &OrchestrationHandle) -> OrchestrationInfo {
     loop {
         let info = run.status().await.unwrap().unwrap();
         if info.status.is_terminal() || info.stopped.is_some() {
@@ -49,7 +48,7 @@ async fn until_it_rests(run: &OrchestrationHandle) -> OrchestrationInfo {
 }
 
 async fn until_it_stops(run: &OrchestrationHandle) -> Stopped {
-    let info = until_it_rests(run).await;
+    let info = until_it_ends_or_stops(run).await;
     assert_eq!(info.status, OrchestrationStatus::Running, "{info:?}");
     info.stopped.unwrap()
 }
@@ -67,8 +66,8 @@ fn check(error: &Error, kind: ErrorKind, parts: &[&str]) {
     }
 }
 
-/// Row Management, start: an input that does not decode is refused where the type is known, with type, field and position,
-/// and nothing is stored under the id.
+/// A start of a registered type with an input that does not decode fails with type, field and position. Nothing is
+/// stored.
 #[tokio::test]
 async fn a_start_with_a_bad_input_is_refused() {
     let builder = Hub::in_memory().activity::<weigh>();
@@ -102,7 +101,7 @@ async fn a_start_with_a_bad_input_is_refused() {
     hub.shutdown().await.unwrap();
 }
 
-/// The build of the parent believes that the child takes a number.
+/// The child with the input type that the parent expects: a number.
 mod believed {
     use abide::prelude::*;
 
@@ -112,7 +111,7 @@ mod believed {
     }
 }
 
-/// The child takes a parcel.
+/// The child that is registered, which takes a parcel.
 mod real {
     use abide::prelude::*;
 
@@ -134,27 +133,27 @@ async fn misunderstands(ctx: OrchestrationContext) -> Result<String, Failure> {
     }
 }
 
-/// An input that does not decode where nobody could check it before fails the child with type and position; the parent is
-/// told, and neither is stuck.
+/// An input that does not decode fails the child with type and position. The parent receives the error, and neither is
+/// stuck.
 #[tokio::test]
 async fn a_child_with_a_bad_input_fails() {
     let builder = Hub::in_memory().orchestration::<misunderstands>();
     let hub = builder.orchestration::<real::child>().open().await.unwrap();
     let client = hub.client();
     let run = client.start::<misunderstands>(()).await.unwrap();
-    let told = run.result().await.unwrap();
+    let text = run.result().await.unwrap();
     for part in ["`child`", "Parcel", "invalid type: integer `5`", "column 1"] {
-        assert!(told.contains(part), "`{part}` is missing: {told}");
+        assert!(text.contains(part), "`{part}` is missing: {text}");
     }
     let child = client.untyped_orchestration("child").status().await.unwrap().unwrap();
     assert_eq!(child.status, OrchestrationStatus::Failed);
     let failure = child.failure.unwrap();
     assert_eq!(failure.error_type, "InvalidArguments");
-    assert!(failure.non_retriable, "no retry mends it");
+    assert!(failure.non_retriable, "a retry cannot succeed");
     hub.shutdown().await.unwrap();
 }
 
-/// The good build: weighs, then stamps after the event.
+/// The good build, which weighs and then, after the event, stamps.
 mod good {
     use abide::prelude::*;
 
@@ -168,7 +167,7 @@ mod good {
     }
 }
 
-/// A build that asks for something else, of the same kind.
+/// A build that calls the same activity with another input.
 mod other_input {
     use abide::prelude::*;
 
@@ -181,7 +180,7 @@ mod other_input {
     }
 }
 
-/// A build that asks for less.
+/// A build that takes fewer steps.
 mod one_step_less {
     use abide::prelude::*;
 
@@ -192,7 +191,7 @@ mod one_step_less {
     }
 }
 
-/// A build that asks for more.
+/// A build that takes more steps.
 mod one_step_more {
     use abide::prelude::*;
 
@@ -208,7 +207,7 @@ mod one_step_more {
     }
 }
 
-/// A build that panics where the good one went on.
+/// A build that panics where the good one continues.
 mod panicking {
     use abide::prelude::*;
 
@@ -225,7 +224,7 @@ fn hub(directory: &Path) -> HubBuilder {
     Hub::builder(directory).activity::<weigh>().activity::<stamp>()
 }
 
-/// Leaves a hub behind in which the good build waits for its event.
+/// Creates a hub in which an orchestration of the good build waits for its event, and closes it.
 async fn leave_one_waiting(directory: &Path) {
     let hub = hub(directory).orchestration::<good::post>().open().await.unwrap();
     let run = hub.client().start::<good::post>(100).instance_id("run").await.unwrap();
@@ -233,8 +232,10 @@ async fn leave_one_waiting(directory: &Path) {
     hub.shutdown().await.unwrap();
 }
 
-/// Opens a build that cannot go on, sends the event, and gives why it stops. It is stopped at a second open of the same
-/// build as well, and takes the event to the good build, which completes.
+/// Opens a bad build, raises the event and returns the reason of the stop.
+///
+/// The orchestration also stops at a second open of the bad build. The good build then receives the event and
+/// completes.
 async fn stops_and_completes(directory: &Path, bad: impl Fn(HubBuilder) -> HubBuilder) -> Stopped {
     leave_one_waiting(directory).await;
     let first = bad(hub(directory)).open().await.unwrap();
@@ -242,7 +243,7 @@ async fn stops_and_completes(directory: &Path, bad: impl Fn(HubBuilder) -> HubBu
     run.raise_event("go", ()).await.unwrap();
     let stopped = until_it_stops(&run).await;
     let before = run.history().await.unwrap().len();
-    // To resume it without mending it stops it again, and nothing is recorded.
+    // Resuming the same build stops the orchestration again, and nothing is recorded.
     run.resume("again").await.unwrap();
     assert_eq!(until_it_stops(&run).await.kind, stopped.kind);
     assert_eq!(run.history().await.unwrap().len(), before);
@@ -261,7 +262,7 @@ async fn stops_and_completes(directory: &Path, bad: impl Fn(HubBuilder) -> HubBu
     stopped
 }
 
-/// Row "Panic or non-determinism": another input of the same activity. It stops with the turn, the index and both sides.
+/// Another input of the same activity stops the orchestration with the turn, the index and both steps.
 #[tokio::test]
 async fn a_build_that_asks_for_something_else_stops() {
     let directory = tempfile::tempdir().unwrap();
@@ -278,7 +279,7 @@ async fn a_build_that_asks_for_something_else_stops() {
     );
 }
 
-/// Row "Panic or non-determinism": the code ends where the history goes on.
+/// Code that ends before its history does stops the orchestration.
 #[tokio::test]
 async fn a_build_that_asks_for_less_stops() {
     let directory = tempfile::tempdir().unwrap();
@@ -293,7 +294,7 @@ async fn a_build_that_asks_for_less_stops() {
     assert!(stopped.message.contains(wait), "{}", stopped.message);
 }
 
-/// Row "Panic or non-determinism": the code asks for something where the history has nothing more.
+/// Code that takes a step beyond its history stops the orchestration.
 #[tokio::test]
 async fn a_build_that_asks_for_more_stops() {
     let directory = tempfile::tempdir().unwrap();
@@ -308,7 +309,7 @@ async fn a_build_that_asks_for_more_stops() {
     assert!(stopped.message.contains("stamp"), "{}", stopped.message);
 }
 
-/// Row "Panic": it is visible with its text and not failed for good; a fixed build goes on, and what was done is kept.
+/// A panic stops the orchestration with its message. A fixed build resumes it and keeps the completed steps.
 #[tokio::test]
 async fn a_panic_is_mended_by_a_fixed_build() {
     let directory = tempfile::tempdir().unwrap();
@@ -317,7 +318,7 @@ async fn a_panic_is_mended_by_a_fixed_build() {
     assert!(stopped.message.contains("no stamps for 100 g"), "{}", stopped.message);
 }
 
-/// Row "Panic or non-determinism": an instance that is stopped can be ended by an operator.
+/// An operator can terminate a stopped orchestration.
 #[tokio::test]
 async fn a_stopped_one_can_be_terminated() {
     let directory = tempfile::tempdir().unwrap();
@@ -330,11 +331,11 @@ async fn a_stopped_one_can_be_terminated() {
     let run = bad.client().untyped_orchestration("run");
     run.raise_event("go", ()).await.unwrap();
     until_it_stops(&run).await;
-    run.terminate("nobody mends it").await.unwrap();
-    let info = until_it_rests(&run).await;
+    run.terminate("it cannot be fixed").await.unwrap();
+    let info = until_it_ends_or_stops(&run).await;
     assert_eq!((info.status, info.stopped), (OrchestrationStatus::Terminated, None));
     let error = run.result().await.unwrap_err().into_returned().unwrap_err();
-    check(&error, ErrorKind::Terminated, &["`run`", "nobody mends it"]);
+    check(&error, ErrorKind::Terminated, &["`run`", "it cannot be fixed"]);
     bad.shutdown().await.unwrap();
 }
 
@@ -349,7 +350,7 @@ async fn breaks(ctx: OrchestrationContext) -> Result<u32, Failure> {
     Ok(first + ctx.call_activity::<stamp>(60).await?)
 }
 
-/// Row "Panic": `resume` tries it again in the same process, as often as it takes.
+/// `resume` retries a panicked turn in the same process, any number of times.
 #[tokio::test]
 async fn a_panic_is_mended_by_a_resume() {
     let builder = Hub::in_memory().activity::<stamp>();
@@ -360,15 +361,15 @@ async fn a_panic_is_mended_by_a_resume() {
         let stopped = until_it_stops(&run.clone().untyped()).await;
         assert_eq!(stopped.kind, StopKind::Panicked);
         assert!(stopped.message.contains("the machine is broken"), "{}", stopped.message);
-        assert!(TRIES.load(Ordering::Relaxed) > tries, "it was not tried again");
+        assert!(TRIES.load(Ordering::Relaxed) > tries, "the turn was not retried");
         tries = TRIES.load(Ordering::Relaxed);
-        run.resume("perhaps it is mended").await.unwrap();
+        run.resume("perhaps it is fixed").await.unwrap();
         while TRIES.load(Ordering::Relaxed) == tries {
             tokio::task::yield_now().await;
         }
     }
     IS_BROKEN.store(false, Ordering::Relaxed);
-    run.resume("it is mended").await.unwrap();
+    run.resume("it is fixed").await.unwrap();
     assert_eq!(run.result().await.unwrap(), 5);
     hub.shutdown().await.unwrap();
 }
@@ -385,15 +386,15 @@ impl Tally {
     }
 }
 
-/// Signals for ever and never awaits.
+/// Sends signals forever without awaiting.
 #[orchestration]
-async fn signals_for_ever(ctx: OrchestrationContext) -> Result<(), Failure> {
+async fn signals_forever(ctx: OrchestrationContext) -> Result<(), Failure> {
     loop {
         ctx.entity::<Tally>("t").add().signal();
     }
 }
 
-/// Waits for nothing, again and again.
+/// Wakes itself repeatedly without waiting for anything.
 #[orchestration]
 async fn wakes_itself(_ctx: OrchestrationContext) -> Result<(), Failure> {
     std::future::poll_fn(|cx| {
@@ -404,17 +405,17 @@ async fn wakes_itself(_ctx: OrchestrationContext) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Row Limits, "10 000 actions a turn": a loop that asks without awaiting is stopped by the limit, and nothing of what it
-/// asked for happens; the hub goes on with the others. A loop that only wakes itself is stopped, too.
+/// A loop without awaits is stopped at the limit of actions per turn, and none of its actions takes effect. A loop that
+/// only wakes itself is stopped as well. Other work continues.
 #[tokio::test]
 async fn a_loop_without_awaiting_is_stopped() {
     let builder = Hub::in_memory().entity::<Tally>().activity::<stamp>().action_limit(100);
     let builder = builder
-        .orchestration::<signals_for_ever>()
+        .orchestration::<signals_forever>()
         .orchestration::<wakes_itself>();
     let hub = builder.orchestration::<breaks>().open().await.unwrap();
     let client = hub.client();
-    let run = client.start::<signals_for_ever>(()).await.unwrap().untyped();
+    let run = client.start::<signals_forever>(()).await.unwrap().untyped();
     let stopped = until_it_stops(&run).await;
     assert_eq!(stopped.kind, StopKind::TurnLimit);
     assert!(
@@ -438,34 +439,33 @@ async fn a_loop_without_awaiting_is_stopped() {
     hub.shutdown().await.unwrap();
 }
 
-/// Waits for its event.
+/// Waits for the event `go`.
 #[orchestration]
 async fn waits(ctx: OrchestrationContext) -> Result<u32, Failure> {
     ctx.set_custom_status("waiting");
     Ok(ctx.wait_for_external_event::<u32>("go").await?)
 }
 
-/// Rows Events and Management: what comes too late, too early or twice is a typed error that names the instance and what is
-/// wrong with it.
+/// A request that an instance cannot accept in its state is a typed error that names the instance and its state.
 #[tokio::test]
 async fn what_cannot_be_done_to_an_instance_is_a_typed_error() {
     let hub = Hub::in_memory().orchestration::<waits>().open().await.unwrap();
     let client = hub.client();
-    let nobody = client.untyped_orchestration("nobody");
-    let not_found = ["`nobody`", "never started"];
+    let missing = client.untyped_orchestration("missing");
+    let not_found = ["`missing`", "never started"];
     check(
-        &nobody.raise_event("go", 1).await.unwrap_err(),
+        &missing.raise_event("go", 1).await.unwrap_err(),
         ErrorKind::NotFound,
         &not_found,
     );
-    check(&nobody.rewind("x").await.unwrap_err(), ErrorKind::NotFound, &not_found);
-    check(&nobody.resume("x").await.unwrap_err(), ErrorKind::NotFound, &not_found);
+    check(&missing.rewind("x").await.unwrap_err(), ErrorKind::NotFound, &not_found);
+    check(&missing.resume("x").await.unwrap_err(), ErrorKind::NotFound, &not_found);
     check(
-        &nobody.terminate("x").await.unwrap_err(),
+        &missing.terminate("x").await.unwrap_err(),
         ErrorKind::NotFound,
         &not_found,
     );
-    check(&nobody.history().await.unwrap_err(), ErrorKind::NotFound, &not_found);
+    check(&missing.history().await.unwrap_err(), ErrorKind::NotFound, &not_found);
 
     let run = client.start::<waits>(()).instance_id("run").await.unwrap();
     until_it_waits(&run.clone().untyped()).await;
@@ -488,7 +488,7 @@ async fn what_cannot_be_done_to_an_instance_is_a_typed_error() {
         &["`run`", "Running", "terminate"],
     );
 
-    // None of this has disturbed it.
+    // None of these requests affects the orchestration.
     run.raise_event("go", 7).await.unwrap();
     assert_eq!(run.result().await.unwrap(), 7);
     let ended = ["`run`", "has ended", "Completed"];
@@ -513,7 +513,7 @@ async fn what_cannot_be_done_to_an_instance_is_a_typed_error() {
     hub.shutdown().await.unwrap();
 }
 
-/// Row Events: a payload that is none of the type that is waited for is an error of the wait, with type and position.
+/// An event payload that does not decode into the awaited type fails the wait with type and position.
 #[tokio::test]
 async fn an_event_of_another_type_is_an_error_of_the_wait() {
     let hub = Hub::in_memory().orchestration::<waits>().open().await.unwrap();
@@ -557,8 +557,8 @@ async fn waits_for_what_hangs(ctx: OrchestrationContext) -> Result<Vec<String>, 
     Ok(errors.to_vec())
 }
 
-/// Row "Retry policy" and DESIGN's activities: one that never returns times out, by its own limit or by the call's, as an
-/// error that names it; a retry has the limit anew for each attempt.
+/// An activity that never returns times out after its own time limit or that of the call, and the error names it. With
+/// retries, the limit applies to each attempt.
 #[tokio::test]
 async fn an_activity_that_never_returns_times_out() {
     let builder = Hub::in_memory().activity::<hangs>().activity::<hangs_without_a_limit>();
@@ -600,8 +600,8 @@ mod version_2 {
     }
 }
 
-/// Row Versions: an instance whose version is not registered waits visibly and names those that are; it goes on when its own
-/// is registered again, or when the hub may run it by a newer one.
+/// An instance whose version is not registered stops and names the registered ones. It resumes when its version is
+/// registered again, or when the hub may run it in a newer one.
 #[tokio::test]
 async fn an_unregistered_version_waits_until_it_is_there() {
     for take_over in [false, true] {
@@ -648,7 +648,7 @@ async fn an_unregistered_version_waits_until_it_is_there() {
     }
 }
 
-/// What the activities of the rewind did, in order.
+/// The work of the activities below, in order.
 static DID: Mutex<Vec<String>> = Mutex::new(Vec::new());
 static RUNS_OF_PAY: AtomicU32 = AtomicU32::new(0);
 
@@ -682,16 +682,17 @@ async fn confirm(of: String) -> String {
 async fn buys(ctx: OrchestrationContext) -> Result<String, Failure> {
     let lamp = ctx.call_activity::<reserve>("lamp".into()).await?;
     let color = ctx.wait_for_external_event::<String>("color").await?;
-    // One that begins beside the one that fails, and ends well before the failure or after it.
+    // `reserve` runs concurrently with the failing `pay` and completes before or after the failure.
     let (bulb, paid) = (ctx.call_activity::<reserve>("bulb".into()), ctx.call_activity::<pay>(7));
     let paid = paid.await?;
     let confirmed = ctx.call_activity::<confirm>(format!("{lamp} {color}, {}, {paid}", bulb.await?));
     Ok(confirmed.await?)
 }
 
-/// Row Management, rewind: a new execution from before the first delivered failure. The step that failed is done again, from
-/// its first attempt on; what was done keeps its result and does not run again; events that were read are kept. It holds
-/// over a restart between the failure and the rewind.
+/// A rewind creates a new execution that begins before the first delivered failure, even after the hub was reopened.
+///
+/// The failed step runs again, beginning with its first attempt. Completed steps keep their results and do not run
+/// again. Events that were received are kept.
 #[tokio::test]
 async fn a_rewind_does_again_only_what_failed() {
     let directory = tempfile::tempdir().unwrap();
@@ -725,7 +726,7 @@ async fn a_rewind_does_again_only_what_failed() {
     assert_eq!(count(&after, "reserve lamp"), 0, "{after:?}");
     assert_eq!(count(&after, "pay attempt 1"), 1, "{after:?}");
     assert_eq!(count(&after, &format!("confirm {confirmed}")), 1, "{after:?}");
-    // Without a recorded result it is done again, and with one it is not.
+    // This step runs again only if its result was not recorded.
     assert_eq!(count(&after, "reserve bulb"), usize::from(!is_bulb_done), "{after:?}");
 
     let info = run.status().await.unwrap().unwrap();
@@ -736,9 +737,9 @@ async fn a_rewind_does_again_only_what_failed() {
     let is_failed = |kind: &HistoryEventKind| matches!(kind, HistoryEventKind::StepFailed { .. });
     assert!(
         !events.iter().any(|event| is_failed(&event.kind)),
-        "the failure is gone"
+        "the history contains no failure"
     );
-    // What was rewound is done: it cannot be rewound again.
+    // A completed orchestration cannot be rewound again.
     let error = run.rewind("again").await.unwrap_err();
     check(&error, ErrorKind::WrongState, &["it is Completed"]);
     hub.shutdown().await.unwrap();
@@ -753,7 +754,7 @@ mod plain {
     }
 }
 
-/// Asks for three things that its hub may not know.
+/// Calls an activity and two children that may not be registered.
 #[orchestration]
 async fn delegates(ctx: OrchestrationContext) -> Result<(u32, u32), Failure> {
     let stamps = ctx.call_activity::<stamp>(60);
@@ -766,8 +767,8 @@ async fn delegates(ctx: OrchestrationContext) -> Result<(u32, u32), Failure> {
     Ok((stamps, draft))
 }
 
-/// Row Versions, "an instance whose code is missing waits visibly": an activity and children that nobody registered, of a
-/// type with versions and of one without, wait for a build that knows them, and go on there.
+/// Unregistered activities and children, with and without versions, wait for a build that registers them and then
+/// continue.
 #[tokio::test]
 async fn what_nobody_registered_waits_for_a_build_that_knows_it() {
     let directory = tempfile::tempdir().unwrap();
@@ -817,7 +818,7 @@ async fn what_nobody_registered_waits_for_a_build_that_knows_it() {
     with.shutdown().await.unwrap();
 }
 
-/// An error of a type of its own, of some size.
+/// A custom error type with a large value.
 #[derive(Debug, thiserror::Error, Serialize, Deserialize)]
 #[error("it does not fit")]
 struct Huge(String);
@@ -855,27 +856,27 @@ async fn screams() {
 }
 
 #[orchestration]
-async fn meets_huge_errors(ctx: OrchestrationContext) -> Result<(), Failure> {
+async fn gets_huge_errors(ctx: OrchestrationContext) -> Result<(), Failure> {
     let failing = ctx.entity::<Failing>("a");
-    let told = [
+    let texts = [
         format!("{:?}", failing.fail_typed().await.unwrap_err()),
         format!("{:?}", failing.fail_with_text().await.unwrap_err()),
         format!("{:?}", failing.scream().await.unwrap_err()),
         format!("{:?}", ctx.call_activity::<fails_hugely>(()).await.unwrap_err()),
         format!("{:?}", ctx.call_activity::<screams>(()).await.unwrap_err()),
     ];
-    let starts = told.map(|text| text.chars().take(24).collect::<String>());
+    let starts = texts.map(|text| text.chars().take(24).collect::<String>());
     ctx.set_custom_status(starts);
     Err(Failure::message(huge()))
 }
 
-/// Row "Limits": an error is stored as an answer is, so it has the limit of one: an operation's, an activity's and an
-/// orchestration's own, and the text of a panic. The client receives what it was.
+/// Errors of operations, activities and orchestrations, and panic messages, are stored like results and have the
+/// payload limit. A larger error is replaced by one of kind `TooLarge`, and a panic message is shortened.
 #[tokio::test]
 async fn no_error_is_larger_than_a_payload() {
     let builder = Hub::in_memory().payload_limit(10_000).entity::<Failing>();
     let builder = builder.activity::<fails_hugely>().activity::<screams>();
-    let hub = builder.orchestration::<meets_huge_errors>().open().await.unwrap();
+    let hub = builder.orchestration::<gets_huge_errors>().open().await.unwrap();
     let client = hub.client();
     let failing = client.entity::<Failing>("b");
     let error = Error::from(failing.fail_typed().await.unwrap_err());
@@ -893,18 +894,18 @@ async fn no_error_is_larger_than_a_payload() {
     check(&error, ErrorKind::Panicked, &["scream", "xxx… (100000 bytes in all)"]);
     assert!(error.to_string().len() < 10_000);
 
-    let run = client.start::<meets_huge_errors>(()).await.unwrap();
+    let run = client.start::<gets_huge_errors>(()).await.unwrap();
     let CallError::Returned(failure) = run.result().await.unwrap_err() else {
-        panic!("it returned an error");
+        panic!("the orchestration returned an error");
     };
     assert_eq!(failure.error_type, "TooLarge");
     let info = run.status().await.unwrap().unwrap();
-    let told: [String; 5] = serde_json::from_str(&info.custom_status.unwrap()).unwrap();
-    for (told, kind) in told
+    let texts: [String; 5] = serde_json::from_str(&info.custom_status.unwrap()).unwrap();
+    for (text, kind) in texts
         .iter()
         .zip(["TooLarge", "TooLarge", "Panicked", "TooLarge", "Panicked"])
     {
-        assert!(told.starts_with(&format!("Runtime({kind}: ")), "{told}");
+        assert!(text.starts_with(&format!("Runtime({kind}: ")), "{text}");
     }
     let history = serde_json::to_string(&run.history().await.unwrap()).unwrap();
     assert!(history.len() < 40_000, "{}", history.len());
@@ -917,8 +918,8 @@ async fn falls(ctx: OrchestrationContext) -> Result<(), Failure> {
     panic!("it fell over")
 }
 
-/// Row "A panic stops it": `result_or_stop` fails at once, now and later; `result_within` fails with the reason after its time,
-/// and not with the text that the orchestration continues; `result` still waits.
+/// When an orchestration stops, `result_or_stop` fails at once, `result_within` fails with the reason after its time,
+/// and `result` keeps waiting.
 #[tokio::test]
 async fn who_waits_hears_of_a_stop() {
     let hub = Hub::in_memory().orchestration::<falls>().open().await.unwrap();

@@ -1,4 +1,4 @@
-//! A message whose operation kills the process: opening runs it again and dies again, until the entity is held.
+//! A message whose operation kills the process. Every open runs it and dies again until the entity is held.
 #![cfg(feature = "rocksdb")]
 
 mod worker;
@@ -11,8 +11,8 @@ use abide::prelude::*;
 use tokio::sync::Semaphore;
 use worker::Worker;
 
-/// The build in which the bomb is fixed is this process; the worker is the one in which it is not.
-fn is_mended() -> bool {
+/// Whether this process is the fixed build. The worker is the faulty one.
+fn is_fixed() -> bool {
     worker::role().is_none()
 }
 
@@ -27,26 +27,26 @@ impl Bomb {
         self.notes.push(n);
     }
 
-    /// Keeps the entity busy until everything behind it is stored.
+    /// Keeps the entity busy until the following messages are stored.
     pub async fn wait(&mut self) {
-        if !is_mended() {
+        if !is_fixed() {
             let _permit = STORED.acquire().await.unwrap();
         }
     }
 
     pub fn explode(&mut self, how: &str) {
         match how {
-            _ if is_mended() => self.notes.push(0),
+            _ if is_fixed() => self.notes.push(0),
             "abort" => std::process::abort(),
             _ => self.notes.push(deeper(1)),
         }
     }
 }
 
-/// Has a permit once everything behind `wait` is stored.
+/// Contains a permit once the messages after `wait` are stored.
 static STORED: Semaphore = Semaphore::const_new(0);
 
-/// Needs more stack than there is.
+/// Overflows the stack.
 #[allow(unconditional_recursion)]
 fn deeper(n: u32) -> u32 {
     let frame = std::hint::black_box([n; 1_000]);
@@ -83,12 +83,12 @@ fn worker() {
             worker::tell("acknowledged");
         }
         STORED.add_permits(1);
-        // The bomb ends this.
+        // The bomb kills the process first.
         tokio::time::sleep(Duration::from_secs(60)).await;
     });
 }
 
-/// What an operator does in the build that would die: everything but the held entity works.
+/// Acts as an operator of the faulty build. Everything except the held entity works.
 async fn hold(client: &Client) {
     let bomb = client.entity::<Bomb>("b");
     let error = bomb.note(9).await.unwrap_err().into_returned().unwrap_err();
@@ -103,22 +103,23 @@ async fn hold(client: &Client) {
     worker::tell("held");
 }
 
-/// Lays the bomb, sees the process die of it at every open, holds the entity, and lets a mended build process all.
+/// Stores the bomb, which kills the process at every open. Then holds the entity, and lets the fixed build process all
+/// messages.
 fn survives(how: &str, directory: &Path) {
     let mut worker = Worker::start(how, directory);
     worker.expect("open");
     worker.expect("acknowledged");
-    assert!(!worker.wait().success(), "it goes off when the entity is free");
+    assert!(!worker.wait().success(), "the bomb explodes when the entity is free");
     for _ in 0..2 {
         assert!(
             !Worker::start("open", directory).wait().success(),
-            "it goes off at every open"
+            "the bomb explodes at every open"
         );
     }
     for _ in 0..2 {
         let mut worker = Worker::start("hold", directory);
         worker.expect("held");
-        assert!(worker.wait().success(), "an entity that is held harms nobody");
+        assert!(worker.wait().success(), "the hub works while the entity is held");
     }
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
@@ -126,7 +127,7 @@ fn survives(how: &str, directory: &Path) {
         let bomb = hub.client().entity::<Bomb>("b");
         bomb.note(4).await.unwrap();
         let state = bomb.state().await.unwrap().unwrap();
-        // What came before the bomb, the bomb, and what came after it, all once and in order.
+        // The messages before the bomb, the bomb, and the messages after it, each once and in order.
         assert_eq!(state.notes, [1, 0, 2, 3, 3, 4]);
         assert_eq!(
             hub.client()
@@ -142,13 +143,13 @@ fn survives(how: &str, directory: &Path) {
     });
 }
 
-/// An operation that aborts the process.
+/// An operation aborts the process.
 #[test]
 fn an_abort_is_survived_by_holding_its_entity() {
     survives("abort", tempfile::tempdir().unwrap().path());
 }
 
-/// An operation that needs more stack than there is.
+/// An operation overflows the stack.
 #[test]
 fn a_stack_overflow_is_survived_by_holding_its_entity() {
     survives("overflow", tempfile::tempdir().unwrap().path());

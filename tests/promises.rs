@@ -1,5 +1,5 @@
-//! Promises of SEMANTICS that only a whole hub can show: failures over several hops, repeated orders after a crash, and the
-//! bounds of what is kept for later.
+//! Guarantees that require a complete hub: failures over several hops, repeated requests after a crash, and limits on
+//! stored messages.
 #![cfg(feature = "rocksdb")]
 
 use std::future::Future;
@@ -43,7 +43,7 @@ async fn buy(ctx: OrchestrationContext, cents: u32) -> Result<(), Failure> {
     Ok(ctx.call_sub_orchestration::<pay>(cents).await?)
 }
 
-/// Fails between taking the lock and giving it back.
+/// Fails while it holds a lock.
 #[orchestration]
 async fn pay_under_lock(ctx: OrchestrationContext, cents: u32) -> Result<(), Failure> {
     let till = ctx.entity::<Till>("t");
@@ -65,14 +65,14 @@ impl Till {
     }
 }
 
-/// Holds the till until the event `go` comes.
+/// Locks the till until it receives the event `go`.
 #[orchestration]
 async fn hold(ctx: OrchestrationContext) -> Result<(), Failure> {
     let _lock = ctx.lock_entities(&ctx.entity::<Till>("t")).await?;
     Ok(ctx.wait_for_external_event::<()>("go").await?)
 }
 
-/// Collects numbers until a zero comes.
+/// Collects numbers until it receives a zero.
 #[orchestration]
 async fn collect(ctx: OrchestrationContext) -> Result<Vec<u32>, Failure> {
     let mut numbers = Vec::new();
@@ -84,7 +84,7 @@ async fn collect(ctx: OrchestrationContext) -> Result<Vec<u32>, Failure> {
     }
 }
 
-/// The till as a sender believes it to be.
+/// The till with the operations that the sender expects.
 mod believed {
     use abide::prelude::*;
 
@@ -123,15 +123,14 @@ fn register(builder: abide::HubBuilder) -> abide::HubBuilder {
         .orchestration::<hold>()
 }
 
-/// Asks until it is so. The end of the test run ends it otherwise.
+/// Polls until a condition holds, without a timeout.
 async fn eventually<F: Future<Output = bool>>(mut so: impl FnMut() -> F) {
     while !so().await {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
 
-/// SEMANTICS, "Failure record": type, message, details and source chain of an activity's error reach the client through two
-/// orchestrations.
+/// Type, message, details and source chain of an activity's error reach the client through two orchestrations.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failure_keeps_its_sources_over_three_hops() {
     let hub = register(Hub::in_memory()).open().await.unwrap();
@@ -151,7 +150,7 @@ async fn a_failure_keeps_its_sources_over_three_hops() {
     hub.shutdown().await.unwrap();
 }
 
-/// DESIGN, "Rewind": where the first failure was delivered inside a critical section there is no way back to before it.
+/// An orchestration whose first failure was delivered inside a critical section cannot be rewound.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rewind_into_a_critical_section_is_refused() {
     let hub = register(Hub::in_memory()).open().await.unwrap();
@@ -165,8 +164,8 @@ async fn a_rewind_into_a_critical_section_is_refused() {
     hub.shutdown().await.unwrap();
 }
 
-/// SEMANTICS, "Delivery": a start and an event that a client repeats with their request ids take effect once, also over a
-/// hub that was never closed.
+/// A start and an event that are repeated with their request IDs take effect once, even if the hub was dropped without
+/// a shutdown.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_that_is_repeated_after_a_crash_takes_effect_once() {
     let directory = tempfile::tempdir().unwrap();
@@ -179,7 +178,7 @@ async fn an_order_that_is_repeated_after_a_crash_takes_effect_once() {
         ids.push(run.id().to_owned());
         drop(hub);
     }
-    assert_eq!(ids[0], ids[1], "both starts mean one orchestration");
+    assert_eq!(ids[0], ids[1], "both starts return the same orchestration");
     let hub = register(Hub::builder(directory.path())).open().await.unwrap();
     let client = hub.client();
     let run = client.orchestration::<collect>(&ids[0]);
@@ -191,7 +190,7 @@ async fn an_order_that_is_repeated_after_a_crash_takes_effect_once() {
     hub.shutdown().await.unwrap();
 }
 
-/// SEMANTICS, "quarantine, dead letters": of more than a partition keeps the oldest go.
+/// A partition at its limit of dead letters drops the oldest ones.
 #[tokio::test(flavor = "multi_thread")]
 async fn dead_letters_are_bounded_and_the_oldest_go_first() {
     const KEPT: usize = 1_000;
@@ -208,7 +207,7 @@ async fn dead_letters_are_bounded_and_the_oldest_go_first() {
     hub.shutdown().await.unwrap();
 }
 
-/// SEMANTICS, "Events": what waits for starts is bounded, and who finds no room hears it.
+/// The number of events that wait for a start is bounded. An event over the limit fails with `Overloaded`.
 #[tokio::test(flavor = "multi_thread")]
 async fn events_before_a_start_are_bounded() {
     const KEPT: usize = 10_000;
@@ -239,14 +238,14 @@ async fn events_before_a_start_are_bounded() {
     hub.shutdown().await.unwrap();
 }
 
-/// SEMANTICS, "Events": what was kept for a start is gone when its time is over.
+/// An event that waits for a start is removed when its time to live is over.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_before_a_start_has_a_time_to_live() {
     let hub = register(Hub::in_memory()).open().await.unwrap();
     let client = hub.client();
     let run = client.orchestration::<collect>("o");
     let short = Duration::from_millis(5);
-    // On a busy machine its time may be over before it is looked at. Then it is refused, and the next one is kept.
+    // On a busy machine the event may expire before it is stored. It is then rejected, and the next one is sent.
     while let Err(late) = run.raise_event("number", 5).before_start(short).await {
         assert_eq!(late.kind(), ErrorKind::NotFound, "{late}");
     }
@@ -261,7 +260,7 @@ async fn an_event_before_a_start_has_a_time_to_live() {
     hub.shutdown().await.unwrap();
 }
 
-/// Calls that wait for a lock keep no other clients waiting, however many they are, and an operator can release them.
+/// Calls that wait for a lock do not delay other clients, and terminating the owner releases them.
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_that_wait_for_a_lock_leave_room() {
     let hub = register(Hub::in_memory().executors(1).in_flight_limit(4))
@@ -279,7 +278,7 @@ async fn calls_that_wait_for_a_lock_leave_room() {
     for n in 1..=20 {
         assert_eq!(client.entity::<Till>("u").count().await.unwrap(), n);
     }
-    holder.terminate("it holds everybody up").await.unwrap();
+    holder.terminate("it blocks the calls").await.unwrap();
     let mut counted: Vec<u32> = calls.join_all().await.into_iter().map(Result::unwrap).collect();
     counted.sort_unstable();
     assert_eq!(counted, [1, 2, 3, 4, 5, 6, 7, 8]);

@@ -1,4 +1,4 @@
-//! Queues of orchestrations that take nothing: suspended, or stopped.
+//! Queues of orchestrations that process nothing, because they are suspended or stopped.
 #![cfg(feature = "rocksdb")]
 
 use std::time::Duration;
@@ -8,7 +8,7 @@ use abide::{Client, ErrorKind};
 
 const QUEUE: usize = 10;
 
-/// Adds up numbers until a zero comes. One number is too much for this build.
+/// Adds up numbers until it receives a zero. This build panics at the number 13.
 #[orchestration]
 async fn add_up(ctx: OrchestrationContext) -> Result<u32, Failure> {
     let mut sum = 0;
@@ -32,7 +32,7 @@ async fn open(directory: &std::path::Path) -> (Hub, Client) {
     (hub, client)
 }
 
-/// Raises `count` events, and tells how many were taken. The others are refused with the same error in both forms.
+/// Raises `count` events and returns the number of accepted ones. The others fail with the same error in both forms.
 async fn raise(client: &Client, id: &str, count: usize) -> usize {
     let run = client.orchestration::<add_up>(id);
     let mut taken = 0;
@@ -56,8 +56,8 @@ async fn raise(client: &Client, id: &str, count: usize) -> usize {
     taken
 }
 
-/// A suspended orchestration keeps as many events as a queue may have, over restarts as well, and says what to do. Operators get
-/// through; what was acknowledged is delivered when it is resumed.
+/// A suspended orchestration accepts events up to the queue limit, even over restarts, and the error names the way out.
+/// Operators can still resume it, and then the acknowledged events are delivered.
 #[tokio::test(flavor = "multi_thread")]
 async fn events_for_a_suspended_orchestration_are_bounded() {
     let directory = tempfile::tempdir().unwrap();
@@ -69,20 +69,20 @@ async fn events_for_a_suspended_orchestration_are_bounded() {
     drop(hub);
 
     let (hub, client) = open(directory.path()).await;
-    assert_eq!(raise(&client, "s", 30).await, 0, "a restart makes no room");
+    assert_eq!(raise(&client, "s", 30).await, 0, "a restart frees no capacity");
     let refused = client.orchestration::<add_up>("s");
     let refused = refused.raise_event("number", 1).request_id("again").await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Overloaded);
     let run = client.orchestration::<add_up>("s");
     run.resume("it is fine").await.unwrap();
-    // The refusal is not remembered, since nothing happened.
+    // The rejected request had no effect, so its request ID is not remembered.
     run.raise_event("number", 100).request_id("again").await.unwrap();
     run.raise_event("number", 0).await.unwrap();
     assert_eq!(run.result().await.unwrap(), 5 + QUEUE as u32 + 100);
     hub.shutdown().await.unwrap();
 }
 
-/// The same for one that a panic has stopped, which a termination ends.
+/// An orchestration that a panic has stopped accepts events up to the queue limit, and can be terminated.
 #[tokio::test(flavor = "multi_thread")]
 async fn events_for_a_stopped_orchestration_are_bounded() {
     let directory = tempfile::tempdir().unwrap();
@@ -96,7 +96,7 @@ async fn events_for_a_stopped_orchestration_are_bounded() {
     drop(hub);
 
     let (hub, client) = open(directory.path()).await;
-    assert_eq!(raise(&client, "p", 30).await, 0, "a restart makes no room");
+    assert_eq!(raise(&client, "p", 30).await, 0, "a restart frees no capacity");
     client
         .orchestration::<add_up>("p")
         .terminate("it is broken")

@@ -1,6 +1,6 @@
 //! Whether a build can go on with everything that is stored, before it is deployed. SEMANTICS, "Orchestrations", row
-//! Versions: replay check of all live histories against a new build; and the rows of entities whose state or arguments no
-//! longer decode.
+//! Versions: replay check of all live histories against a new build; and the rows of entities whose state or arguments
+//! no longer decode.
 #![cfg(feature = "rocksdb")]
 
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use abide::{
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
-/// The build that writes what is checked.
+/// The build that writes the hub.
 mod good {
     use abide::prelude::*;
 
@@ -48,7 +48,7 @@ mod good {
         copies
     }
 
-    /// Has a history of three turns, and waits for an event.
+    /// Waits for an event after a history of three turns.
     #[orchestration(name = "publish")]
     pub(super) async fn publish(ctx: OrchestrationContext, title: String) -> Result<String, Failure> {
         let bound = ctx.call_activity::<bind>(title).await?;
@@ -58,7 +58,7 @@ mod good {
         Ok(format!("{bound} {books}"))
     }
 
-    /// Waits for a timer and for an activity that runs.
+    /// Waits for a timer and for a running activity.
     #[orchestration(name = "edition")]
     pub(super) async fn edition(ctx: OrchestrationContext, copies: u32) -> Result<u32, Failure> {
         let timer = ctx.create_timer(HOUR);
@@ -69,7 +69,7 @@ mod good {
     }
 }
 
-/// A build in which all of it was changed.
+/// A build in which everything is changed.
 mod changed {
     use abide::prelude::*;
 
@@ -92,7 +92,7 @@ mod changed {
         copies.len() as u32
     }
 
-    /// Counts on the shelf before it binds.
+    /// Omits the call of the shelf.
     #[orchestration(name = "publish")]
     pub(super) async fn publish(ctx: OrchestrationContext, title: String) -> Result<String, Failure> {
         let bound = ctx.call_activity::<super::good::bind>(title).await?;
@@ -106,7 +106,7 @@ mod changed {
     }
 }
 
-/// A build whose entity lost an operation, and whose orchestration panics where it did not.
+/// A build whose entity lacks an operation and whose orchestration panics.
 mod broken {
     use abide::prelude::*;
 
@@ -138,7 +138,7 @@ fn builder(directory: &Path) -> HubBuilder {
         .orchestration::<good::edition>()
 }
 
-/// The good build, to check with.
+/// Returns a check with the good build.
 fn good(directory: &Path) -> Inspection {
     Hub::inspect(directory)
         .entity::<good::Shelf>()
@@ -154,7 +154,7 @@ async fn until_it_waits(run: &OrchestrationHandle) {
     }
 }
 
-/// Opens a hub with something of every kind in it, which stays open, and makes a copy of it.
+/// Opens a hub that contains every kind of record, and creates a copy of it.
 async fn busy(directory: &Path) -> (Hub, PathBuf) {
     let hub = builder(&directory.join("hub"))
         .hold("@shelf@held")
@@ -195,7 +195,7 @@ async fn close(hub: Hub) {
     hub.shutdown_within(Duration::ZERO).await.unwrap();
 }
 
-/// All files below a directory, with what is in them.
+/// Returns every file below `directory` with its contents.
 fn files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
     for entry in std::fs::read_dir(directory).unwrap() {
@@ -211,15 +211,15 @@ fn files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     files
 }
 
-/// The only problem of an instance.
+/// Returns the problem of an instance whose message contains `about`.
 fn problem<'a>(report: &'a ReplayReport, id: &str, about: &str) -> &'a ReplayProblem {
     let mut all = report.problems.iter().filter(|problem| problem.instance == id);
     let found = all.find(|problem| problem.message.contains(about));
-    found.unwrap_or_else(|| panic!("nothing about `{about}` of `{id}` in {report}"))
+    found.unwrap_or_else(|| panic!("no problem of `{id}` contains `{about}`: {report}"))
 }
 
-/// The build that wrote a hub has no problem with a copy of it, everything alive is counted, and no byte of the copy
-/// changes, whatever the check finds; the hub goes on meanwhile.
+/// The check of a copy with the build that wrote it finds no problems and counts everything alive. No check changes a
+/// byte of the copy, and the original keeps running.
 #[tokio::test]
 async fn the_build_that_wrote_it_is_good() {
     let place = tempfile::tempdir().unwrap();
@@ -227,12 +227,12 @@ async fn the_build_that_wrote_it_is_good() {
     let before = files(&copy);
     let report = good(&copy).replay_check().await.unwrap();
     assert!(report.is_good(), "{report}");
-    // Two that wait, one that waits for its start, and the edition; the one that has ended is no matter.
+    // Two that wait for an event, one that waits for its start, and the edition. Ended ones are not checked.
     assert_eq!(report.orchestrations, 4);
-    // Two shelves and the schedule. The one that is held was never processed.
+    // Two shelves and the schedule. The held shelf has no state yet.
     assert_eq!(report.entities, 3);
-    // The signal of the one that is held, the one for later, the start, the edition's timer and activity, the schedule's
-    // next run.
+    // The signal of the one that is held, the one for later, the start, the edition's timer and activity, the
+    // schedule's next run.
     assert_eq!(report.messages, 6);
     assert_eq!(
         report.to_string(),
@@ -242,7 +242,7 @@ async fn the_build_that_wrote_it_is_good() {
     assert!(!report.is_good());
     assert!(files(&copy) == before, "the check changed the copy");
 
-    // The same by way of the builder that a program opens its hub with.
+    // A check with the builder of a program.
     let report = Hub::inspect(&copy).build(builder(&copy)).replay_check().await.unwrap();
     assert!(report.is_good(), "{report}");
     hub.client()
@@ -253,13 +253,13 @@ async fn the_build_that_wrote_it_is_good() {
     hub.client().untyped_orchestration("live-1").result().await.unwrap();
     close(hub).await;
 
-    // And of the closed hub itself.
+    // A check of the closed hub itself.
     let report = good(&place.path().join("hub")).replay_check().await.unwrap();
     assert!(report.is_good() && report.orchestrations == 3, "{report}");
 }
 
-/// A build that asks for something else is told for every live history, with turn, index and both sides, and whoever is not
-/// affected is not named.
+/// A build that asks for something else is told for every live history, with turn, index and both sides, and whoever is
+/// not affected is not named.
 #[tokio::test]
 async fn another_step_is_told_with_both_sides() {
     let place = tempfile::tempdir().unwrap();
@@ -287,7 +287,7 @@ async fn another_step_is_told_with_both_sides() {
     close(hub).await;
 }
 
-/// States, arguments and inputs that do not decode into today's types are told, each with its place.
+/// States, arguments and inputs that do not decode are reported with their positions.
 #[tokio::test]
 async fn what_does_not_decode_is_told() {
     let place = tempfile::tempdir().unwrap();
@@ -318,8 +318,8 @@ async fn what_does_not_decode_is_told() {
     close(hub).await;
 }
 
-/// What is not registered any more is told of everything that needs it: live orchestrations, one that waits for its start,
-/// states, waiting messages and activities.
+/// What is not registered any more is told of everything that needs it: live orchestrations, one that waits for its
+/// start, states, waiting messages and activities.
 #[tokio::test]
 async fn what_is_not_registered_is_told() {
     let place = tempfile::tempdir().unwrap();
@@ -341,14 +341,14 @@ async fn what_is_not_registered_is_told() {
     problem(&report, "@shelf@b", "its type is not registered");
     problem(&report, "@shelf@b", "a message waits for it");
     problem(&report, "@shelf@held", "a message waits for it");
-    // Schedules are the library's own, and always known.
+    // Schedules are part of the library and always registered.
     assert_eq!(report.problems.len(), 9, "{report}");
     assert!(files(&copy) == before, "the check changed the copy");
     close(hub).await;
 }
 
-/// A panic in the code that is checked is a problem of its orchestration and does not end the check; an operation that is
-/// gone is told for the messages that wait for it.
+/// A panic in the code that is checked is a problem of its orchestration and does not end the check; an operation that
+/// is gone is told for the messages that wait for it.
 #[tokio::test]
 async fn a_panic_is_a_problem_among_others() {
     let place = tempfile::tempdir().unwrap();
@@ -367,15 +367,15 @@ async fn a_panic_is_a_problem_among_others() {
     close(hub).await;
 }
 
-/// A hub that is open is refused with the process that has it, what is no hub with what is missing, and a build that could
-/// not open is refused as it would be then.
+/// A hub that is open is refused with the process that has it, what is no hub with what is missing, and a build that
+/// could not open is refused as it would be then.
 #[tokio::test]
 async fn what_cannot_be_checked_is_refused() {
     let place = tempfile::tempdir().unwrap();
     let (hub, copy) = busy(place.path()).await;
     let error = good(&place.path().join("hub")).replay_check().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Locked);
-    let holder = format!("is held by process {}", std::process::id());
+    let holder = format!("is locked by process {}", std::process::id());
     assert!(error.to_string().contains(&holder), "{error}");
 
     let empty = tempfile::tempdir().unwrap();
@@ -384,7 +384,7 @@ async fn what_cannot_be_checked_is_refused() {
         assert_eq!(error.kind(), ErrorKind::Format);
         assert!(error.to_string().contains("is not a hub"), "{error}");
     }
-    assert!(files(empty.path()).is_empty(), "the check made something");
+    assert!(files(empty.path()).is_empty(), "the check created a file");
 
     let twice = good(&copy).orchestration::<good::publish>().replay_check();
     assert_eq!(twice.await.unwrap_err().kind(), ErrorKind::Configuration);
@@ -400,7 +400,7 @@ mod first {
     }
 }
 
-/// Adds what it is given on a shelf that it locks.
+/// Adds to a shelf under a lock.
 #[orchestration(name = "leaf", version = "2")]
 async fn leaf(ctx: OrchestrationContext, n: u64) -> Result<u64, Failure> {
     let shelf = ctx.entity::<good::Shelf>(n % 3);
@@ -411,7 +411,7 @@ async fn leaf(ctx: OrchestrationContext, n: u64) -> Result<u64, Failure> {
     Ok(n)
 }
 
-/// Begins children without naming a version, waits for some, and goes on as new.
+/// Starts children without naming a version, waits for some of them, and continues as new.
 #[orchestration]
 async fn tree(ctx: OrchestrationContext, round: u64) -> Result<u64, Failure> {
     for n in 0..20 {
@@ -426,8 +426,8 @@ async fn tree(ctx: OrchestrationContext, round: u64) -> Result<u64, Failure> {
     }
 }
 
-/// A copy that is made at any moment of a busy hub is good for its own build: whatever is on its way decodes, and every
-/// history replays, also where children begin in the newest of several versions.
+/// A copy of a busy hub at any moment has no problems with its own build: all messages decode and all histories replay.
+/// This includes children that start in the newest of several versions.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copy_of_any_moment_is_good() {
     let place = tempfile::tempdir().unwrap();
@@ -468,14 +468,14 @@ mod other_leaf {
     }
 }
 
-/// Begins a child that its hub does not know.
+/// Calls a child that is not registered.
 #[orchestration]
 async fn hopes(ctx: OrchestrationContext) -> Result<u64, Failure> {
     Ok(ctx.call_sub_orchestration::<leaf>(7).instance_id("child").await?)
 }
 
-/// A child that nobody registered waits for its start, without a version: a build that knows its name is good, whatever
-/// the version, unless the input does not decode.
+/// An unregistered child waits for its start without a version. A build that registers its name, in any version, has no
+/// problems unless the input does not decode.
 #[tokio::test]
 async fn a_child_that_waits_for_its_code_is_checked() {
     let place = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! What a hub is given for its activities and `async` operations, and contexts for unit tests.
+//! Resources of activities and `async` operations, and contexts for unit tests.
 #![cfg(feature = "rocksdb")]
 
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use std::time::{Duration, SystemTime};
 use abide::ErrorKind;
 use abide::prelude::*;
 
-/// A configuration.
+/// A resource that is a struct.
 struct Shop(&'static str);
 
-/// Something that is replaced behind a trait.
+/// A resource behind a trait.
 trait Mail: Send + Sync {
     fn send(&self, to: &str) -> String;
 }
@@ -43,7 +43,7 @@ struct Guest {
 
 #[operations]
 impl Guest {
-    /// The resources may stand anywhere among the parameters, and no caller gives them.
+    /// Resources may be at any position among the parameters, and callers do not pass them.
     pub async fn write(
         &mut self,
         mailer: Resource<Mailer>,
@@ -68,7 +68,7 @@ impl Guest {
     }
 }
 
-/// The macro does not see into functions that are called.
+/// Requests a resource in a function that the macro cannot inspect.
 fn by_a_detour(ctx: &EntityContext) -> Result<(), Failure> {
     ctx.resource::<Shop>()?;
     Ok(())
@@ -97,7 +97,7 @@ async fn open(shop: &'static str) -> Hub {
         .unwrap()
 }
 
-/// Activities and `async` operations get what their own hub was given, also where two hubs are in one process.
+/// Activities and `async` operations receive the resources of their own hub, even with two hubs in one process.
 #[tokio::test]
 async fn each_hub_has_resources_of_its_own() {
     let (north, south) = (open("north").await, open("south").await);
@@ -117,7 +117,7 @@ async fn each_hub_has_resources_of_its_own() {
     south.shutdown().await.unwrap();
 }
 
-/// A missing resource is found when the hub opens, for every part of the code that needs it, and both are named.
+/// Opening a hub without a required resource fails with an error that names the resource and everything that needs it.
 #[tokio::test]
 async fn a_resource_that_is_missing_is_found_at_open() {
     let builder = || Hub::in_memory().entity::<Guest>().activity::<greet>();
@@ -144,7 +144,7 @@ async fn a_resource_that_is_missing_is_found_at_open() {
         .unwrap();
 }
 
-/// A directory of such a hub stays untouched, and looking at it needs no resources.
+/// If a resource is missing, the directory is not created. Inspecting a directory needs no resources.
 #[tokio::test]
 async fn a_directory_is_not_touched_before_the_resources_are_there() {
     let directory = tempfile::tempdir().unwrap();
@@ -163,7 +163,7 @@ async fn a_directory_is_not_touched_before_the_resources_are_there() {
     assert!(report.problems.is_empty(), "{report:?}");
 }
 
-/// Two values of one type cannot be told apart.
+/// Registering two resources of the same type is an error.
 #[tokio::test]
 async fn a_resource_is_given_once() {
     let error = Hub::in_memory()
@@ -180,7 +180,8 @@ async fn a_resource_is_given_once() {
     );
 }
 
-/// `ctx.resource` fails with the type and the way out, and in a synchronous operation with the reason.
+/// `ctx.resource` fails with an error that names the type and the way out. In a synchronous operation, the error names
+/// the reason.
 #[tokio::test]
 async fn what_is_asked_for_and_not_there_is_told() {
     let hub = Hub::in_memory()
@@ -194,7 +195,7 @@ async fn what_is_asked_for_and_not_there_is_told() {
         .await
         .unwrap();
     let CallError::Returned(failure) = hub.client().entity::<Guest>("bob").late().await.unwrap_err() else {
-        panic!("an operation that returns an error");
+        panic!("the operation returned an error");
     };
     assert_eq!(failure.error_type, "Configuration");
     for part in ["`late`", "synchronous", "Shop`", "within the turn", "`async fn`"] {
@@ -209,7 +210,7 @@ async fn what_is_asked_for_and_not_there_is_told() {
     }
 }
 
-/// The hub keeps a resource as long as it lives, and no longer.
+/// The hub drops a resource when it shuts down.
 #[tokio::test]
 async fn a_resource_is_dropped_with_the_hub() {
     let shared = Arc::new(7);
@@ -219,7 +220,7 @@ async fn a_resource_is_dropped_with_the_hub() {
     assert_eq!(Arc::strong_count(&shared), 1);
 }
 
-/// Activities and operations are called in a unit test, with contexts and resources that the test makes.
+/// Unit tests can call activities and operations with their own contexts and resources.
 #[tokio::test]
 async fn code_that_takes_a_context_is_called_in_a_unit_test() {
     let ctx = ActivityContext::for_test::<greet>().with_attempt(3);
@@ -261,7 +262,7 @@ impl PayError {
     }
 }
 
-/// Busy for the first attempts, and then it declines.
+/// Fails with `Busy` in the first `busy` attempts, and then with `Declined`.
 #[activity(retry(max_attempts = 9, first_interval = "1ms"), retry_if = PayError::is_transient)]
 async fn pay(ctx: ActivityContext, attempts: Resource<Arc<AtomicU32>>, busy: u32) -> Result<(), PayError> {
     attempts.fetch_add(1, Ordering::SeqCst);
@@ -277,7 +278,7 @@ async fn order(ctx: OrchestrationContext, busy: u32) -> Result<(), Failure> {
     Ok(ctx.call_activity::<pay>(busy).await?)
 }
 
-/// An activity says which of its errors are worth another attempt, and that holds for every call of it.
+/// `retry_if` decides which errors of an activity are retried.
 #[tokio::test]
 async fn a_typed_error_says_that_it_is_not_worth_another_attempt() {
     let attempts = Arc::new(AtomicU32::new(0));

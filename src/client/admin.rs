@@ -2,7 +2,8 @@
 
 use crate::client::handle::Client;
 
-/// Administration of a hub: dead letters, locks, quarantine, registered types and statistics. Made by [`Client::admin`].
+/// Administration of a hub: dead letters, locks, quarantine, registered types and statistics. Created by
+/// [`Client::admin`].
 #[derive(Clone, Debug)]
 pub struct Admin {
     pub(super) client: Client,

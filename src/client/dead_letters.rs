@@ -21,7 +21,7 @@ use crate::store::records::{self, Action, DeadLetterRecord};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct DeadLetter {
-    /// Its id, for [`Client::redeliver`] and [`Client::drop_dead_letter`].
+    /// Its id, for [`Admin::redeliver`] and [`Admin::drop_dead_letter`].
     pub id: String,
     /// The id of the entity that it was sent to, or of the orchestration to start.
     pub target: String,
@@ -38,10 +38,8 @@ pub struct DeadLetter {
 }
 
 impl Admin {
-    /// Returns all dead letters, partition by partition, oldest first.
-    ///
-    /// # Errors
-    /// Returns any error that closes or poisons the hub.
+    /// Returns the list of all dead letters, partition by partition, oldest first. An unreadable one can be dropped by
+    /// its id.
     pub fn dead_letters(&self) -> List<DeadLetter> {
         List::new(self.client.clone(), |client, after, at_most| {
             Box::pin(read_page(client, after, at_most))

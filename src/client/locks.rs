@@ -32,10 +32,7 @@ pub struct EntityLock {
 }
 
 impl Admin {
-    /// Returns all locked entities, partition by partition.
-    ///
-    /// # Errors
-    /// Returns any error that closes or poisons the hub.
+    /// Returns the list of all locked entities, partition by partition.
     pub fn locks(&self) -> List<EntityLock> {
         List::new(self.client.clone(), |client, after, at_most| {
             Box::pin(read_page(client, after, at_most))

@@ -35,7 +35,7 @@ pub(super) type After = (PartitionId, Vec<u8>);
 pub struct Page<T> {
     /// The items of the page. A page may hold fewer items than its size, even none, although more pages follow.
     pub items: Vec<T>,
-    /// Further items, whose rows cannot be read.
+    /// Other items of the list, whose rows cannot be read.
     pub unreadable: Vec<Unreadable>,
     /// The position of the next page, for `cursor`. `None` on the last page.
     pub next: Option<String>,
@@ -79,7 +79,7 @@ pub struct List<T> {
 }
 
 impl<T> List<T> {
-    /// A list whose pages `read` reads, given the position of the page and the maximum number of items on it.
+    /// Creates a list. `read` reads a page from the cursor and the maximum number of items.
     pub(crate) fn new(client: Client, read: fn(Client, Option<String>, usize) -> ReadPage<T>) -> Self {
         Self {
             client,
@@ -89,13 +89,15 @@ impl<T> List<T> {
         }
     }
 
-    /// Maximum number of items on a page (default: 100; at most 10 000). A page also ends when it holds more than 4 MiB.
+    /// Maximum number of items on one page (default: 100, at most 10,000). A page also ends when it holds more than 4
+    /// MiB.
     pub fn page_size(mut self, items: usize) -> Self {
         self.page_size = items.clamp(1, MAX_PAGE);
         self
     }
 
-    /// Continues behind an earlier page: `next` is its [`Page::next`]. An item that is in the list all the time is on exactly one page.
+    /// Continues after an earlier page, whose [`Page::next`] is `next`. An item that exists throughout is on exactly
+    /// one page.
     pub fn cursor(mut self, next: impl Into<Option<String>>) -> Self {
         self.cursor = next.into();
         self
@@ -104,8 +106,8 @@ impl<T> List<T> {
     /// Reads one page.
     ///
     /// # Errors
-    /// Returns an error of kind [`ErrorKind::InvalidId`] if the cursor is not the [`next`](Page::next) of a page, or any error that
-    /// closes or poisons the hub.
+    /// Returns an error of kind [`ErrorKind::InvalidId`] if the cursor is not the [`next`](Page::next) of a page, or
+    /// any error that closes or poisons the hub.
     pub async fn page(self) -> Result<Page<T>> {
         (self.read)(self.client, self.cursor, self.page_size).await
     }
@@ -127,10 +129,10 @@ impl<T: Send + 'static> IntoFuture for List<T> {
     type Output = Result<Vec<T>>;
     type IntoFuture = Pin<Box<dyn Future<Output = Result<Vec<T>>> + Send>>;
 
-    /// Reads all items from the cursor on. Items that cannot be read are left out; [`page`](List::page) reports them.
+    /// Reads all items from the cursor on. Unreadable items are left out, but [`page`](List::page) reports them.
     ///
     /// # Errors
-    /// The same as those of [`page`](List::page).
+    /// Returns the same errors as [`page`](List::page).
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.all())
     }

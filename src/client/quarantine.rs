@@ -25,11 +25,9 @@ pub struct QuarantinedEntity {
 }
 
 impl Admin {
-    /// Returns all quarantined entities. An entity leaves the list when a build can read its state again. Stopped
-    /// orchestrations are listed by [`OrchestrationQuery::stopped`](crate::client::OrchestrationQuery::stopped).
-    ///
-    /// # Errors
-    /// Returns any error that closes or poisons the hub.
+    /// Returns the list of all quarantined entities, partition by partition. An entity leaves the list when a build can
+    /// read its state again. Stopped orchestrations are listed by
+    /// [`OrchestrationQuery::stopped`](crate::client::OrchestrationQuery::stopped).
     pub fn quarantined(&self) -> List<QuarantinedEntity> {
         List::new(self.client.clone(), |client, after, at_most| {
             Box::pin(read_page(client, after, at_most))

@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::id::EntityId;
 
 /// The types that a hub's program has registered, including those of the library itself. They can be started, called
-/// and signaled. Returned by [`Client::registered`].
+/// and signaled. Returned by [`Admin::registered`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Registered {

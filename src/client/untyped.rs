@@ -42,7 +42,7 @@ impl EntityHandle {
         &self.id
     }
 
-    /// Calls an operation by its stored name. Awaiting the call returns the answer as JSON.
+    /// Calls an operation by its stored name. The returned future resolves to the answer as JSON.
     ///
     /// `input` is JSON text, and an empty text is no input. An operation without parameters takes no input or `null`.
     /// An operation with a single parameter takes the value itself. Any other takes an object with the names of the
@@ -51,7 +51,7 @@ impl EntityHandle {
         EntityCall(self.request(operation.into(), input.into()))
     }
 
-    /// Signals an operation by its stored name, one-way. Awaiting the signal resolves when it is durable.
+    /// Signals an operation by its stored name, one-way. The returned future resolves when the signal is durable.
     /// [`call`](Self::call) describes the input.
     pub fn signal(&self, operation: impl Into<String>, input: impl Into<Vec<u8>>) -> EntitySignal {
         EntitySignal(self.request(operation.into(), input.into()))

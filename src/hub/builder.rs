@@ -174,7 +174,7 @@ impl HubBuilder {
     }
 
     /// Selects the code that may run an orchestration whose version is no longer registered. Defaults to
-    /// [`VersionPolicy::Strict`]: the orchestration waits and is listed as stopped.
+    /// [`VersionPolicy::Strict`]: the orchestration waits and is reported as stopped.
     pub fn version_policy(mut self, version_policy: VersionPolicy) -> Self {
         self.registry.version_policy = version_policy;
         self
@@ -505,8 +505,8 @@ fn warn_about_clock(clock: &Clock) {
         tracing::warn!(
             %now,
             ?ahead,
-            "the clock is far ahead of the newest commit of this hub; nothing is deleted because of its age until the hub has been \
-             open for an hour. If the clock is wrong, shut the hub down and correct the clock"
+            "the clock is far ahead of the newest commit of this hub; nothing is deleted because of its age until the hub has \
+             been open for an hour. If the clock is wrong, shut the hub down and correct the clock"
         );
     }
 }

@@ -177,7 +177,7 @@ impl<O: Orchestration> fmt::Debug for ChildCall<O> {
 ///
 /// It has no answer that could hold an error. An id or a payload that breaks the rules fails the orchestration that wanted it.
 /// If an orchestration of the id has not ended, nothing is started, and the start becomes a
-/// [dead letter](crate::Client::dead_letters), from which it can be repeated.
+/// [dead letter](crate::admin::Admin::dead_letters), from which it can be repeated.
 pub struct ChildStart<O> {
     journal: Rc<Journal>,
     sequence: Sequence,

@@ -26,7 +26,7 @@ impl EntityContext {
     /// Starts an orchestration of the type `O` when this operation succeeds.
     ///
     /// There is no answer. If the [reuse policy](EntityStart::reuse) forbids the id, nothing is started, and the start becomes
-    /// a [dead letter](crate::Client::dead_letters), from which it can be repeated.
+    /// a [dead letter](crate::admin::Admin::dead_letters), from which it can be repeated.
     ///
     /// ```
     /// # use abide::{EntityContext, Orchestration};

@@ -1,6 +1,6 @@
-//! The course of a schedule: which of its runs have begun, which are due, and which is next.
+//! The course of a schedule: the runs that have begun, the runs that are due, and the next run.
 //!
-//! It knows no clock and starts nothing, so that every order of times, updates and rests can be tried in a test.
+//! It has no clock and starts nothing, so that tests can try every order of times, updates and pauses.
 
 use std::time::Duration;
 
@@ -11,42 +11,43 @@ use crate::schedule::plan::Plan;
 use crate::schedule::timing::MAX_CATCH_UP;
 use crate::time::Timestamp;
 
-/// How many runs begin in one operation. More of them follow at once, in another one: a payload of each would make a large
-/// commit.
+/// Maximum number of runs that begin in one operation. Further runs follow immediately in another operation. The
+/// payloads of all runs together would make a large commit.
 const RUNS_AT_ONCE: usize = 8;
 
-/// How far the clock may be behind the last run for that to be a clock that was set right. Then the schedule waits for it to
-/// come to its last run. If it is behind by more, the last run was one of a life under a wrong clock, and no time is lost
-/// with waiting for that.
+/// Maximum time by which the clock may be behind the last run for the clock to count as set right. The schedule then
+/// waits until the clock reaches its last run. Beyond this limit, the last run happened under a wrong clock, and the
+/// schedule does not wait for that time.
 const SET_BACK: Duration = Duration::from_secs(60 * 60);
 
 /// The course of a schedule.
 ///
-/// A run is begun by the plan that held when it was due. So whatever changes the course first takes notice of what is due by
-/// now, and plans what is next from now on, but behind the last run: a time is not given to two runs.
+/// A run begins under the plan that was in effect when it was due. Every change of the course therefore first collects
+/// the runs that are due by now. It then plans the next run from now on, but after the last run, so that no time has
+/// two runs.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Course {
-    /// Nothing if there is no schedule.
+    /// `None` if there is no schedule.
     pub(crate) plan: Option<Plan>,
     pub(crate) paused: bool,
     pub(crate) created: Timestamp,
-    /// When the next run is due that was not noticed yet. `None` if there is none, and while it is paused.
+    /// The time of the next run that has not been collected yet. `None` if there is none, or if the schedule is paused.
     next: Option<Timestamp>,
-    /// Runs that are due and have not begun, oldest first. Most often there are none.
+    /// Runs that are due and have not begun, oldest first. Usually empty.
     due: Vec<DueRuns>,
     pub(crate) last: Option<Timestamp>,
-    /// How many runs have begun.
+    /// Number of runs that have begun.
     pub(crate) runs: u64,
 }
 
-/// Runs that are due, with the plan that held then.
+/// Runs that are due, with the plan that was in effect at that time.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct DueRuns {
     plan: Plan,
     times: Vec<Timestamp>,
 }
 
-/// One run that begins.
+/// A run that begins.
 #[derive(Clone, Debug)]
 pub(super) struct Run {
     pub(super) plan: Plan,
@@ -54,7 +55,7 @@ pub(super) struct Run {
 }
 
 impl Course {
-    /// Begins the course of a new schedule.
+    /// Creates the course of a new schedule.
     pub(super) fn create(plan: Plan, paused: bool, now: Timestamp) -> Result<Self> {
         plan.check()?;
         let mut course = Self {
@@ -67,13 +68,13 @@ impl Course {
         Ok(course)
     }
 
-    /// Continues by another plan. What is already due begins by the former one.
+    /// Replaces the plan. Runs that are already due begin under the former plan.
     pub(super) fn update(&mut self, plan: Plan, now: Timestamp) -> Result<Vec<Run>> {
         plan.check()?;
         self.change(now, |course| course.plan = Some(plan))
     }
 
-    /// Pauses or resumes. What is due at a pause begins, and nothing after it.
+    /// Pauses or resumes the schedule. Runs that are due at a pause begin, and none after them.
     pub(super) fn set_paused(&mut self, paused: bool, now: Timestamp) -> Result<Vec<Run>> {
         self.change(now, |course| course.paused = paused)
     }
@@ -83,13 +84,14 @@ impl Course {
         self.change(now, |_| {})
     }
 
-    /// When there is something to do; nothing if there is not.
+    /// Returns the next time at which the schedule has to act, or `None` if there is none.
     pub(super) fn wakes(&self) -> Option<Timestamp> {
         let due = self.due.first().and_then(|due| due.times.first()).copied();
         due.or(self.next).filter(|_| !self.paused)
     }
 
-    /// Whether it waits for a time although it would run earlier if it were planned now: it was planned under another clock.
+    /// Returns `true` if it waits for a time although it would run earlier if it were planned now. In this case, it was
+    /// planned under another clock.
     pub(super) fn is_astray(&self, now: Timestamp) -> bool {
         let planned = self.clone().advance_to_next(now);
         self.next.is_some_and(|next| next > now) && planned.is_some_and(|planned| planned < self.next)
@@ -107,7 +109,7 @@ impl Course {
         Ok(begun)
     }
 
-    /// Moves what has come due to the runs that begin.
+    /// Moves the runs that have become due to the runs that begin.
     fn notice_due(&mut self, now: Timestamp) -> Result<()> {
         let (Some(plan), Some(next)) = (&self.plan, self.next.filter(|next| *next <= now)) else {
             return Ok(());
@@ -126,7 +128,7 @@ impl Course {
         Ok(())
     }
 
-    /// Holds what is due to the limit of what a schedule makes up for.
+    /// Limits the runs that are due to the maximum that a schedule catches up on.
     fn forget_oldest(&mut self) {
         let held: usize = self.due.iter().map(|due| due.times.len()).sum();
         let mut over = held.saturating_sub(MAX_CATCH_UP as usize);
@@ -153,7 +155,7 @@ impl Course {
         }
         self.due.retain(|due| !due.times.is_empty());
         if let Some(run) = begun.last() {
-            // A life under a wrong clock may have had later ones.
+            // Under a wrong clock, the hub may have had later runs.
             self.last = Some(run.time);
         }
         self.runs += begun.len() as u64;

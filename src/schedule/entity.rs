@@ -12,13 +12,13 @@ use crate::store::records::instance::{ReusePolicy, StartRecord};
 use crate::time::Timestamp;
 use crate::{Entity, operations};
 
-/// The timer under which a schedule waits for its next run.
+/// The id of the timer for the next run.
 const NEXT: &str = "next";
 
-/// A schedule: it signals itself for its next run, and starts the orchestration then.
+/// A schedule, which signals itself at the time of its next run and then starts the orchestration.
 ///
-/// All of it is messages of a durable entity, so that no run is started twice and none is lost in a crash. Its operations are
-/// open to everyone who knows its id, so it checks its own arguments.
+/// A schedule uses only messages of a durable entity, so no run is started twice and none is lost in a crash. Anyone
+/// who knows its id can call its operations, so it checks its own arguments.
 #[derive(Entity, Clone, Debug, Default, Serialize, Deserialize)]
 #[entity(name = "abide-schedule")]
 #[serde(transparent)]
@@ -32,12 +32,12 @@ impl ScheduleEntity {
         if self.course.plan.is_some() {
             return Err(Error::new(
                 ErrorKind::AlreadyExists,
-                format!("there is a schedule `{}`; update it, or delete it first", ctx.key()),
+                format!("schedule `{}` already exists; update it, or delete it first", ctx.key()),
             ));
         }
         check_id(ctx.key())?;
         self.course = Course::create(plan, paused, ctx.now().into())?;
-        self.go_on(ctx, Vec::new());
+        self.proceed(ctx, Vec::new());
         Ok(())
     }
 
@@ -46,32 +46,33 @@ impl ScheduleEntity {
     }
 
     pub fn pause(&mut self, ctx: &mut EntityContext) -> Result<(), Error> {
-        self.keep_on(ctx, |course, now| course.set_paused(true, now))
+        self.change_accepted(ctx, |course, now| course.set_paused(true, now))
     }
 
     pub fn resume(&mut self, ctx: &mut EntityContext) -> Result<(), Error> {
-        self.keep_on(ctx, |course, now| course.set_paused(false, now))
+        self.change_accepted(ctx, |course, now| course.set_paused(false, now))
     }
 
     pub fn remove(&mut self, ctx: &mut EntityContext) -> Result<(), Error> {
-        self.there(ctx)?;
+        self.check_exists(ctx)?;
         ctx.entity::<Self>(ctx.key()).cancel_signal(NEXT);
         ctx.delete_state();
         Ok(())
     }
 
-    /// The time of a run has come, or may have come: the timer of an earlier plan may have fired already.
+    /// Begins the runs that are due. There may be none, because the timer of an earlier plan may fire.
     pub fn tick(&mut self, ctx: &mut EntityContext) -> Result<(), Error> {
         if self.course.plan.is_none() {
-            // It was deleted meanwhile.
+            // The schedule was deleted in the meantime.
             ctx.delete_state();
             return Ok(());
         }
-        self.keep_on(ctx, Course::advance)
+        self.change_accepted(ctx, Course::advance)
     }
 
-    /// Changes the course under the plan that it has. That was accepted, and outlives limits that are lowered later.
-    fn keep_on(
+    /// Changes the course under its current plan. That plan was accepted, so it remains valid under limits that are
+    /// lowered later.
+    fn change_accepted(
         &mut self,
         ctx: &EntityContext,
         change: impl FnOnce(&mut Course, Timestamp) -> Result<Vec<Run>>,
@@ -85,14 +86,14 @@ impl ScheduleEntity {
         ctx: &EntityContext,
         change: impl FnOnce(&mut Course, Timestamp) -> Result<Vec<Run>>,
     ) -> Result<()> {
-        self.there(ctx)?;
+        self.check_exists(ctx)?;
         let runs = change(&mut self.course, ctx.now().into())?;
-        self.go_on(ctx, runs);
+        self.proceed(ctx, runs);
         Ok(())
     }
 
-    /// Starts what begins, and waits for what is next.
-    fn go_on(&self, ctx: &EntityContext, runs: Vec<Run>) {
+    /// Starts the runs that begin, and sets the timer for the next one.
+    fn proceed(&self, ctx: &EntityContext, runs: Vec<Run>) {
         for run in runs {
             let record = StartRecord {
                 reuse: ReusePolicy::RejectDuplicate,
@@ -109,7 +110,7 @@ impl ScheduleEntity {
         }
     }
 
-    fn there(&self, ctx: &EntityContext) -> Result<()> {
+    fn check_exists(&self, ctx: &EntityContext) -> Result<()> {
         match self.course.plan {
             Some(_) => Ok(()),
             None => Err(not_found(ctx.key())),
@@ -117,21 +118,21 @@ impl ScheduleEntity {
     }
 }
 
-/// The id of the orchestration that one run of a schedule starts.
+/// Returns the id of the orchestration that one run of a schedule starts.
 pub(super) fn run_id(schedule: &str, run: Timestamp) -> String {
     format!("{schedule}-{}", rfc3339(run))
 }
 
-/// Refuses an id of a schedule that could not be the beginning of the ids of its runs.
+/// Refuses a schedule id that cannot be the prefix of the ids of its runs.
 pub(super) fn check_id(schedule: &str) -> Result<()> {
     InstanceId::orchestration(schedule)?;
-    // No time is written longer than one with milliseconds.
+    // No time is longer than one with milliseconds.
     let added = run_id("", Timestamp(1)).len();
     if schedule.len() + added > MAX_ID_BYTES {
         return Err(Error::new(
             ErrorKind::InvalidId,
             format!(
-                "the id of a schedule, `{}…`, is {} bytes long and {} is the limit: the ids of its runs add a time",
+                "the id of a schedule, `{}…`, has {} bytes, which exceeds the limit of {}: the ids of its runs append a time",
                 schedule.chars().take(64).collect::<String>().escape_debug(),
                 schedule.len(),
                 MAX_ID_BYTES - added

@@ -1,4 +1,4 @@
-//! Schedules: orchestrations that start again and again, by the clock.
+//! Schedules: orchestrations that start repeatedly, by the clock.
 
 mod course;
 mod entity;

@@ -1,4 +1,4 @@
-//! What a schedule starts, and when.
+//! The plan of a schedule.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,13 +8,13 @@ use crate::schedule::timing::{CatchUpPolicy, Recurrence, Times};
 use crate::store::records::instance::StartRecord;
 use crate::time::Timestamp;
 
-/// What a schedule starts, and when.
+/// The plan of a schedule: the orchestration that it starts, and the times.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Plan {
     pub(crate) orchestration: String,
-    /// `None` for the newest one that is registered.
+    /// `None` for the newest registered version.
     pub(crate) version: Option<String>,
-    /// JSON as text, so that it is handed on as it was given.
+    /// JSON text, so that it is passed on unchanged.
     pub(crate) input: String,
     pub(crate) tags: Vec<(String, String)>,
     pub(crate) recurrence: Recurrence,
@@ -24,7 +24,7 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// A plan of which nothing is said but the most necessary.
+    /// Creates a plan with defaults for everything else.
     pub(super) fn new(orchestration: &str, recurrence: Recurrence, input: String) -> Self {
         Self {
             orchestration: orchestration.to_owned(),
@@ -38,10 +38,11 @@ impl Plan {
         }
     }
 
-    /// Refuses a plan that no schedule can keep. Which orchestrations are registered is not asked: that changes.
+    /// Refuses a plan that no schedule can keep. Does not check the registered orchestrations, because they may change.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArguments`] for a broken pattern, policy or input, and [`ErrorKind::InvalidId`] for a name.
+    /// Returns an error of kind [`ErrorKind::InvalidArguments`] for an invalid pattern, policy or input, or of kind
+    /// [`ErrorKind::InvalidId`] for an invalid name.
     pub(super) fn check(&self) -> Result<()> {
         self.recurrence.parse(Timestamp(0))?;
         self.catch_up.check()?;
@@ -59,19 +60,19 @@ impl Plan {
         Ok(())
     }
 
-    /// Its times. A period counts from its start time, or else from the creation of the schedule.
+    /// Returns its times. A period counts from the start time, or else from the creation of the schedule.
     pub(super) fn times(&self, created: Timestamp) -> Result<Times> {
         self.recurrence.parse(self.from.unwrap_or(created))
     }
 
-    /// The first run at `from` or later.
+    /// Returns the first run at `from` or later.
     pub(super) fn first(&self, created: Timestamp, from: Timestamp) -> Result<Option<Timestamp>> {
         let from = self.from.map_or(from, |start| from.max(start));
         let next = self.times(created)?.first(from);
         Ok(next.filter(|next| self.until.is_none_or(|until| *next < until)))
     }
 
-    /// The runs from `due` up to `now` that begin, oldest first.
+    /// Returns the runs from `due` up to `now` that begin, oldest first.
     pub(super) fn due(&self, created: Timestamp, due: Timestamp, now: Timestamp) -> Result<Vec<Timestamp>> {
         let last = self
             .until
@@ -79,7 +80,7 @@ impl Plan {
         Ok(self.catch_up.runs(&self.times(created)?, due, last))
     }
 
-    /// What one run begins with.
+    /// Returns the start record of one run.
     pub(super) fn start(&self) -> StartRecord {
         StartRecord {
             name: self.orchestration.clone(),

@@ -1,4 +1,4 @@
-//! Schedules that were planned under another clock.
+//! Repair of schedules that were planned under another clock.
 
 use crate::Entity;
 use crate::client::Client;
@@ -9,11 +9,11 @@ use crate::store::records::{self, StateRecord};
 use crate::store::{Reader, keys};
 use crate::time::Timestamp;
 
-/// How many schedules are read at once.
+/// Number of schedules read at once.
 const PAGE: usize = 256;
 
-/// The keys of all schedules that wait for a time although they would run earlier if they were planned now. A hub that was
-/// open while the clock was ahead leaves such schedules, and their timers ring only when that time comes.
+/// Returns the keys of all schedules that wait for a time although they would run earlier if they were planned now. A
+/// hub that was open while the clock was ahead leaves such schedules, and their timers fire only at that time.
 pub(crate) fn astray(reader: &dyn Reader, partitions: u16, now: Timestamp) -> Result<Vec<String>> {
     let mut astray = Vec::new();
     let prefix = format!("@{}@", ScheduleEntity::NAME);
@@ -23,7 +23,7 @@ pub(crate) fn astray(reader: &dyn Reader, partitions: u16, now: Timestamp) -> Re
             let rows = reader.scan(range.clone(), PAGE)?;
             astray.extend(rows.iter().filter_map(|(key, value)| {
                 let key = keys::id_of(key)?.strip_prefix(&prefix)?;
-                // The list of schedules reports one that cannot be read.
+                // The list of schedules reports unreadable ones.
                 let record: StateRecord<'_> = records::decode(value, "state").ok()?;
                 let schedule: ScheduleEntity = serde_json::from_slice(record.state).ok()?;
                 schedule.course.is_astray(now).then(|| key.to_owned())
@@ -45,12 +45,12 @@ pub(crate) async fn plan_again(client: Client, schedules: Vec<String>) {
     for schedule in schedules {
         tracing::warn!(
             schedule,
-            "a schedule was planned under another clock, and is planned again"
+            "a schedule was planned under another clock and is planned again"
         );
         let woken = client.entity::<ScheduleEntity>(&schedule).tick().signal().await;
         match woken {
             Err(error) if matches!(error.kind(), ErrorKind::Closed | ErrorKind::Poisoned) => return,
-            Err(error) => tracing::warn!(schedule, %error, "a schedule could not be planned again"),
+            Err(error) => tracing::warn!(schedule, %error, "failed to plan a schedule again"),
             Ok(()) => {}
         }
     }

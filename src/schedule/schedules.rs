@@ -16,17 +16,17 @@ use crate::schedule::timing::{CatchUpPolicy, Recurrence};
 use crate::time::Timestamp;
 use crate::{CallError, Entity};
 
-/// The schedules of a hub. Made by [`Client::schedules`].
+/// The schedules of a hub. Created by [`Client::schedules`].
 ///
-/// A schedule starts an orchestration again and again. It is a durable entity of the library's own, so that it goes on after
-/// a restart and starts each run once. The run of a schedule `nightly` that is due at three has the instance id
-/// `nightly-2026-11-20T03:00:00Z`. Runs do not wait for each other.
+/// A schedule starts an orchestration repeatedly. It is a durable entity of the library, so it continues after a
+/// restart and starts each run once. Runs do not wait for each other. The run of a schedule `nightly` that is due at
+/// three has the instance id `nightly-2026-11-20T03:00:00Z`.
 #[derive(Clone, Debug)]
 pub struct Schedules {
     client: Client,
 }
 
-/// One schedule.
+/// Information about one schedule.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ScheduleInfo {
@@ -34,55 +34,55 @@ pub struct ScheduleInfo {
     pub id: String,
     /// The stored name of the orchestration that it starts.
     pub orchestration: String,
-    /// The version that it starts; the newest registered one at each run if there is none.
+    /// The version that it starts. `None` for the newest registered version at each run.
     pub version: Option<String>,
-    /// What each run begins with, as JSON.
+    /// The input of each run as JSON.
     pub input: String,
     /// The tags of each run.
     pub tags: Vec<(String, String)>,
-    /// When it runs.
+    /// Its recurrence.
     pub recurrence: Recurrence,
-    /// When its first run may be.
+    /// The earliest time of its first run.
     pub from: Option<SystemTime>,
-    /// Before which its last run is.
+    /// The time before which its last run is.
     pub until: Option<SystemTime>,
-    /// What happens to runs that could not begin in time.
+    /// The policy for runs that could not begin in time.
     pub catch_up: CatchUpPolicy,
-    /// Whether it rests.
+    /// `true` if it is paused.
     pub paused: bool,
-    /// When it was created.
+    /// The time of its creation.
     pub created: SystemTime,
-    /// When the next run is due; nothing if it rests or is over.
+    /// The time of the next run. `None` if it is paused or over.
     pub next_run: Option<SystemTime>,
-    /// When the last run that it started was due.
+    /// The time at which the last run that it started was due.
     pub last_run: Option<SystemTime>,
     /// The instance id of that run.
     pub last_instance: Option<String>,
-    /// How many runs it has started.
+    /// Number of runs that it has started.
     pub runs: u64,
 }
 
-/// A schedule that is to be created, or given a new plan. Made by [`Schedules::create`], [`Schedules::update`] and their
-/// forms by name.
+/// A schedule to create, or to update with a new plan. Created by [`Schedules::create`], [`Schedules::update`] and
+/// their variants by name.
 #[must_use = "a schedule is created when this is awaited"]
 pub struct CreateSchedule {
     client: Client,
     id: String,
-    /// What to do, or why its input could not be made.
+    /// The plan, or the reason why its input could not be serialized.
     plan: Result<Plan>,
     paused: bool,
     update: bool,
 }
 
 impl Client {
-    /// The schedules, which start orchestrations again and again.
+    /// Returns the schedules, which start orchestrations repeatedly.
     pub fn schedules(&self) -> Schedules {
         Schedules { client: self.clone() }
     }
 }
 
 impl Schedules {
-    /// Creates a schedule that starts orchestrations of the type `O`, in the type's own version.
+    /// Creates a schedule that starts orchestrations of type `O`, in the version of the type.
     pub fn create<O: Orchestration>(
         &self,
         id: impl Into<String>,
@@ -96,14 +96,14 @@ impl Schedules {
             ..Plan::new(O::NAME, recurrence, String::from_utf8_lossy(&json).into_owned())
         });
         let plan = plan.map_err(|reason| {
-            let text = format!("the input of `{}` does not serialise: {reason}", O::NAME);
+            let text = format!("the input of `{}` does not serialize: {reason}", O::NAME);
             Error::new(ErrorKind::Serialization, text).with_source(reason)
         });
         self.prepare(id, plan, false)
     }
 
-    /// Creates a schedule that starts orchestrations by their stored name, in the newest version that is registered at each
-    /// run if nothing is said.
+    /// Creates a schedule that starts orchestrations by their stored name, by default in the newest version that is
+    /// registered at each run.
     pub fn create_by_name(
         &self,
         id: impl Into<String>,
@@ -114,8 +114,8 @@ impl Schedules {
         self.prepare(id, Ok(Plan::new(name.as_ref(), recurrence, input.to_string())), false)
     }
 
-    /// Replaces the whole plan of a schedule. It stays paused if it is, and keeps its counts. Runs that are due by now begin by
-    /// the former plan.
+    /// Replaces the whole plan of a schedule. A paused schedule stays paused, and the schedule keeps its counts. Runs
+    /// that are already due begin under the former plan.
     pub fn update<O: Orchestration>(
         &self,
         id: impl Into<String>,
@@ -127,7 +127,7 @@ impl Schedules {
         update
     }
 
-    /// As [`update`](Self::update), by the stored name of the orchestration.
+    /// Like [`update`](Self::update), but takes the stored name of the orchestration.
     pub fn update_by_name(
         &self,
         id: impl Into<String>,
@@ -148,40 +148,44 @@ impl Schedules {
         }
     }
 
-    /// Pauses a schedule. Runs that are due by now begin; those that would be due during the pause are skipped.
+    /// Pauses a schedule. Runs that are already due begin. Runs that become due during the pause are skipped.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`], and what the hub meets.
+    /// Returns an error of kind [`ErrorKind::NotFound`] if there is no such schedule, of kind [`ErrorKind::InvalidId`]
+    /// if the id is invalid, or any error that closes or poisons the hub.
     pub async fn pause(&self, id: impl AsRef<str>) -> Result<()> {
         let id = id.as_ref();
         check_id(id)?;
         flat(self.client.entity::<ScheduleEntity>(id).pause().await)
     }
 
-    /// Lets a schedule go on that rests. Its next run is the first one from now on.
+    /// Resumes a paused schedule. Its next run is the first one from now on.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`], and what the hub meets.
+    /// Returns an error of kind [`ErrorKind::NotFound`] if there is no such schedule, of kind [`ErrorKind::InvalidId`]
+    /// if the id is invalid, or any error that closes or poisons the hub.
     pub async fn resume(&self, id: impl AsRef<str>) -> Result<()> {
         let id = id.as_ref();
         check_id(id)?;
         flat(self.client.entity::<ScheduleEntity>(id).resume().await)
     }
 
-    /// Forgets a schedule. The orchestrations that it started go on.
+    /// Deletes a schedule. The orchestrations that it started continue.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`], and what the hub meets.
+    /// Returns an error of kind [`ErrorKind::NotFound`] if there is no such schedule, of kind [`ErrorKind::InvalidId`]
+    /// if the id is invalid, or any error that closes or poisons the hub.
     pub async fn delete(&self, id: impl AsRef<str>) -> Result<()> {
         let id = id.as_ref();
         check_id(id)?;
         flat(self.client.entity::<ScheduleEntity>(id).remove().await)
     }
 
-    /// Reads one schedule; nothing if there is none of this id.
+    /// Returns the information about one schedule, or `None` if there is no schedule with this id.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidId`] if the id breaks the rules, and what the hub meets.
+    /// Returns an error of kind [`ErrorKind::InvalidId`] if the id is invalid, or any error that closes or poisons the
+    /// hub.
     pub async fn get(&self, id: impl AsRef<str>) -> Result<Option<ScheduleInfo>> {
         let id = id.as_ref();
         check_id(id)?;
@@ -189,11 +193,8 @@ impl Schedules {
         Ok(state.and_then(|state| ScheduleInfo::new(id, state)))
     }
 
-    /// Reads all schedules, in the order of their ids. Those that are created or deleted meanwhile may be missing. Those
-    /// that this build cannot read are left out: [`page`](Self::page) reports them.
-    ///
-    /// # Errors
-    /// What the hub meets.
+    /// Returns the list of all schedules, ordered by id. Schedules that are created or deleted while the list is read
+    /// may be missing. Schedules that this build cannot read are left out, but [`page`](List::page) reports them.
     pub fn list(&self) -> List<ScheduleInfo> {
         List::new(self.client.clone(), |client, after, at_most| {
             Box::pin(read_page(client, after, at_most))
@@ -224,31 +225,31 @@ async fn read_page(client: Client, after: Option<String>, at_most: usize) -> Res
 }
 
 impl CreateSchedule {
-    /// Begins no earlier than at this time. A period counts from it.
+    /// Sets the earliest time of the first run. A period counts from this time.
     pub fn from(mut self, time: SystemTime) -> Self {
         self.set(|plan| plan.from = Some(Timestamp::from(time)));
         self
     }
 
-    /// Ends with the last run before this time.
+    /// Sets the end of the schedule. Its last run is before this time.
     pub fn until(mut self, time: SystemTime) -> Self {
         self.set(|plan| plan.until = Some(Timestamp::from(time)));
         self
     }
 
-    /// What happens to runs that could not begin in time: [`CatchUpPolicy::RunOnce`] if nothing is said.
+    /// Sets the policy for runs that could not begin in time. Defaults to [`CatchUpPolicy::RunOnce`].
     pub fn catch_up(mut self, policy: CatchUpPolicy) -> Self {
         self.set(|plan| plan.catch_up = policy);
         self
     }
 
-    /// The version to start, among those that are registered.
+    /// Sets the version to start, which must be registered.
     pub fn version(mut self, version: impl Into<String>) -> Self {
         self.set(|plan| plan.version = Some(version.into()));
         self
     }
 
-    /// Adds a tag to each run. A second one of the same name replaces the first.
+    /// Adds a tag to each run. A second tag with the same name replaces the first.
     pub fn tag(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.set(|plan| {
             let name = name.into();
@@ -258,7 +259,7 @@ impl CreateSchedule {
         self
     }
 
-    /// Creates it resting. It has no effect on an update.
+    /// Creates the schedule paused. This has no effect on an update.
     pub fn paused(mut self) -> Self {
         self.paused = true;
         self
@@ -289,12 +290,17 @@ impl IntoFuture for CreateSchedule {
     type Output = Result<()>;
     type IntoFuture = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 
-    /// Creates or updates it.
+    /// Creates or updates the schedule.
     ///
     /// # Errors
-    /// [`ErrorKind::AlreadyExists`] if there is one and this is no update, [`ErrorKind::NotFound`] if there is none and it
-    /// is, [`ErrorKind::InvalidArguments`] for a broken pattern or an input that does not decode,
-    /// [`ErrorKind::Unregistered`], [`ErrorKind::InvalidId`], and what the hub meets.
+    /// Returns an error of kind:
+    /// * [`ErrorKind::AlreadyExists`] if the schedule to create exists,
+    /// * [`ErrorKind::NotFound`] if the schedule to update does not exist,
+    /// * [`ErrorKind::InvalidArguments`] if the pattern is invalid or the input does not decode,
+    /// * [`ErrorKind::Unregistered`] if the name or the version is not registered,
+    /// * [`ErrorKind::InvalidId`] if the id, the name or a tag is invalid.
+    ///
+    /// It also returns any error that closes or poisons the hub.
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.run())
     }
@@ -338,7 +344,7 @@ fn undecodable(id: &str, reason: serde_json::Error) -> Error {
     Error::new(ErrorKind::Serialization, text).with_source(reason)
 }
 
-/// What the entity says is an error of ours already.
+/// Unwraps the error of the entity, which is already an error of the library.
 fn flat(result: Result<(), CallError<Error>>) -> Result<()> {
     result.map_err(|error| match error {
         CallError::Returned(error) | CallError::Runtime(error) => error,

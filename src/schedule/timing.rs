@@ -1,4 +1,4 @@
-//! When a schedule runs.
+//! The times at which a schedule runs.
 
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
@@ -12,56 +12,60 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, ErrorKind, Result};
 use crate::time::Timestamp;
 
-/// When a schedule runs.
+/// The times at which a schedule runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Recurrence {
-    /// Again and again after this long, counted from the schedule's start time or, if it has none, from its creation. At
-    /// least a millisecond.
+    /// Repeatedly after this period, at least one millisecond. It counts from the start time of the schedule or,
+    /// without one, from its creation.
     Every(Duration),
-    /// At the times of a cron pattern, in UTC: five fields, six with seconds before them, seven with years behind.
+    /// At the times of a cron pattern, in UTC. The pattern has five fields, six with leading seconds, or seven with
+    /// trailing years as well.
     Cron(String),
 }
 
-/// What happens to runs that could not begin in time, because the hub was closed or the schedule busy.
+/// The policy for runs that could not begin in time, because the hub was closed or the schedule was busy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum CatchUpPolicy {
-    /// A run that is more than a minute late is left out; of several late ones only the newest counts.
+    /// Skips runs that are more than a minute late. Of several late runs, only the newest is considered.
     Skip,
-    /// The newest one runs, however late, and those before it are left out.
+    /// Runs only the newest run, however late, and skips those before it.
     #[default]
     RunOnce,
-    /// The newest ones run, this many at most.
+    /// Runs the newest runs, up to a maximum number.
     RunAll {
-        /// The most runs that begin at one time; 1 to 1000.
+        /// Maximum number of runs that begin at one time, between 1 and 1,000.
         at_most: u32,
     },
 }
 
-/// How late a run may be that is not skipped.
+/// Maximum delay of a run that is not skipped.
 const GRACE: Duration = Duration::from_secs(60);
 
 /// In milliseconds.
 const SECOND: u64 = 1_000;
 
-/// The most runs that may begin at one time. Each is a message of one operation.
+/// Maximum number of runs that may begin at one time. Each is a message of one operation.
 pub(super) const MAX_CATCH_UP: u32 = 1_000;
 
 impl Recurrence {
-    /// A cron pattern, in UTC: see [`Recurrence::Cron`]. It is checked when the schedule is created.
+    /// Returns the recurrence of a cron pattern, in UTC. See [`Recurrence::Cron`]. The pattern is checked when the
+    /// schedule is created.
     pub fn cron(pattern: impl Into<String>) -> Self {
         Self::Cron(pattern.into())
     }
 
+    /// Returns the times, with periods counted from `anchor`.
+    ///
     /// # Errors
-    /// [`ErrorKind::InvalidArguments`] with the pattern and what is wrong with it.
+    /// Returns an error of kind [`ErrorKind::InvalidArguments`] with the pattern and the reason why it is invalid.
     pub(super) fn parse(&self, anchor: Timestamp) -> Result<Times> {
         match self {
             Self::Every(period) => match u64::try_from(period.as_millis()) {
-                Ok(0) => Err(refused("a schedule cannot run every 0 ms; say at least a millisecond")),
+                Ok(0) => Err(refused("a schedule cannot run every 0 ms; use a period of at least 1 ms")),
                 Ok(period) => Ok(Times::Every { anchor, period }),
-                Err(_) => Err(refused("a schedule's period is too long; leave the schedule away")),
+                Err(_) => Err(refused("the period of a schedule is too long; use a shorter period or no schedule")),
             },
             Self::Cron(pattern) => match CronParser::new().parse(pattern) {
                 Ok(cron) => Ok(Times::Cron(Box::new(cron))),
@@ -78,7 +82,7 @@ impl Recurrence {
 impl FromStr for Recurrence {
     type Err = Error;
 
-    /// Reads a cron pattern.
+    /// Parses a cron pattern.
     fn from_str(pattern: &str) -> Result<Self> {
         let recurrence = Self::cron(pattern);
         recurrence.parse(Timestamp(0)).map(|_| recurrence)
@@ -89,13 +93,13 @@ impl CatchUpPolicy {
     pub(super) fn check(self) -> Result<()> {
         match self {
             Self::RunAll { at_most } if !(1..=MAX_CATCH_UP).contains(&at_most) => Err(refused(&format!(
-                "a schedule may make up for 1 to {MAX_CATCH_UP} missed runs at one time, not for {at_most}"
+                "`at_most` of a catch-up policy must be between 1 and {MAX_CATCH_UP}, but is {at_most}"
             ))),
             _ => Ok(()),
         }
     }
 
-    /// Which of the runs from `due` up to `now` begin now, oldest first.
+    /// Returns the runs from `due` up to `now` that begin now, oldest first.
     pub(super) fn runs(self, times: &Times, due: Timestamp, now: Timestamp) -> Vec<Timestamp> {
         let at_most = match self {
             Self::Skip | Self::RunOnce => 1,
@@ -109,11 +113,11 @@ impl CatchUpPolicy {
     }
 }
 
-/// The times of a [`Recurrence`], ready to be asked.
+/// The times of a [`Recurrence`] in parsed form.
 #[derive(Debug)]
 pub(super) enum Times {
-    /// All times that are a multiple of the period away from the anchor, before it as well: a schedule may have been created
-    /// under a clock that was ahead.
+    /// All times that are a multiple of the period away from the anchor, including those before it. A schedule may have
+    /// been created under a clock that was ahead.
     Every {
         anchor: Timestamp,
         /// In milliseconds.
@@ -123,7 +127,7 @@ pub(super) enum Times {
 }
 
 impl Times {
-    /// The first time at `from` or later; nothing if there is none.
+    /// Returns the first time at `from` or later, or `None` if there is none.
     pub(super) fn first(&self, from: Timestamp) -> Option<Timestamp> {
         match self {
             Self::Every { anchor, period } => {
@@ -131,7 +135,7 @@ impl Times {
                 let periods = from.0.saturating_sub(phase).div_ceil(*period);
                 Some(Timestamp(phase.checked_add(periods.checked_mul(*period)?)?))
             }
-            // croner takes a time within a second for the second's beginning.
+            // croner treats a time within a second as the beginning of the second.
             Self::Cron(cron) => {
                 let second = Timestamp(from.0.div_ceil(SECOND).checked_mul(SECOND)?);
                 let next = cron.find_next_occurrence(&zoned(second)?, true);
@@ -140,8 +144,8 @@ impl Times {
         }
     }
 
-    /// The newest times from `from` to `to`, both included, `at_most` so many; oldest first. Found backwards, so that it
-    /// takes no longer after a year than after a minute.
+    /// Returns the newest times from `from` to `to` inclusive, at most `at_most` of them, oldest first. They are found
+    /// backwards, so that the search takes no longer after a year than after a minute.
     fn newest(&self, from: Timestamp, to: Timestamp, at_most: usize) -> Vec<Timestamp> {
         let mut times = Vec::new();
         let mut next = self.last(to, true);
@@ -153,7 +157,7 @@ impl Times {
         times
     }
 
-    /// The last time before `to`, or at it if that counts.
+    /// Returns the last time before `to`, or at it if `inclusive`.
     fn last(&self, to: Timestamp, inclusive: bool) -> Option<Timestamp> {
         match self {
             Self::Every { anchor, period } => {
@@ -178,9 +182,9 @@ fn timestamp(time: Zoned) -> Option<Timestamp> {
     u64::try_from(time.timestamp().as_millisecond()).ok().map(Timestamp)
 }
 
-/// A time as it stands in the ids of runs, `2026-11-20T13:40:21Z`.
+/// Returns a time as it appears in the ids of runs, such as `2026-11-20T13:40:21Z`.
 pub(super) fn rfc3339(time: Timestamp) -> String {
-    // Times beyond what jiff holds show as its last one; no run is that late.
+    // Times beyond the range of jiff are shown as its last one. No run is that late.
     jiff::Timestamp::try_from(SystemTime::from(time))
         .unwrap_or(jiff::Timestamp::MAX)
         .to_string()
@@ -202,7 +206,7 @@ mod tests {
         recurrence.parse(at(anchor)).unwrap()
     }
 
-    /// The next run of a period lies on the grid that the schedule's beginning is on, and a time on the grid counts itself.
+    /// The next run of a period is on the grid of the schedule's start, and a time on the grid is its own next run.
     #[test]
     fn a_period_keeps_its_grid() {
         let times = times(&Recurrence::Every(Duration::from_secs(90)), "2026-01-01T00:00:00Z");
@@ -217,7 +221,7 @@ mod tests {
         }
     }
 
-    /// Cron patterns are read in UTC, with seconds or without, and a pattern that never matches has no next run.
+    /// Cron patterns are read in UTC, with or without seconds, and a pattern that never matches has no next run.
     #[test]
     fn a_cron_pattern_gives_its_next_time() {
         for (pattern, from, next) in [
@@ -237,7 +241,7 @@ mod tests {
         }
     }
 
-    /// What is wrong with a recurrence is told with the pattern, before anything is stored.
+    /// An invalid recurrence is refused with the pattern and the reason, before anything is stored.
     #[test]
     fn a_broken_timing_is_refused_with_its_reason() {
         for (recurrence, reason) in [
@@ -255,7 +259,8 @@ mod tests {
         assert!(CatchUpPolicy::RunAll { at_most: 1_001 }.check().is_err());
     }
 
-    /// After the hub was away for hours each policy starts what it promises: nothing old, the newest, or the newest few.
+    /// After the hub was closed for hours, each policy starts the promised runs: none that is late, the newest, or the
+    /// newest few.
     #[test]
     fn missed_runs_follow_their_policy() {
         for recurrence in [

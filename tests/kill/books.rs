@@ -45,8 +45,8 @@ impl Books {
         assert_eq!(written, line.len(), "one line is one write");
     }
 
-    /// Records that an attempt begins. `builds_on` names the runs whose results the orchestration had when it called the
-    /// activity.
+    /// Records that an attempt begins. `builds_on` names the runs whose results the orchestration had when it called
+    /// the activity.
     pub(crate) fn begin(&self, key: &str, name: &str, attempt: u32, builds_on: &[Run]) -> Run {
         let (_, life) = self.open.get().expect("the worker opens the ledger first");
         let run = format!("{life}.{}", self.next.fetch_add(1, Ordering::Relaxed));
@@ -108,8 +108,8 @@ impl Audit {
     /// * The next attempt of the same step begins, which requires a recorded failure.
     /// * A client receives the outcome of the order.
     ///
-    /// After that line, no run of that step or of the previous attempt may begin. Other runs may, because an activity that
-    /// a kill interrupted begins again.
+    /// After that line, no run of that step or of the previous attempt may begin. Other runs may, because an activity
+    /// that a kill interrupted begins again.
     pub(crate) fn read(place: &Path) -> Result<Self, String> {
         // The ledger does not exist before the worker opens it.
         let text = std::fs::read_to_string(path(place)).unwrap_or_default();

@@ -34,7 +34,7 @@ impl Ledger {
         }
     }
 
-    /// Repeats the requests that were not acknowledged and sends `new` more to every lane. Returns the number of requests.
+    /// Repeats the unacknowledged requests and sends `new` more to every lane. Returns the number of requests.
     pub(crate) fn ask(&mut self, worker: &mut Worker, new: u64) -> usize {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
         let mut count = 0;

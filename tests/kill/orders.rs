@@ -140,8 +140,8 @@ async fn work(key: &str) {
     tokio::time::sleep(Duration::from_millis(millis)).await;
 }
 
-/// Runs the common part of every activity and returns its run. Activities return their run, so that a result shows which
-/// run produced it.
+/// Runs the common part of every activity and returns its run. Activities return it, so that a result shows which run
+/// produced it.
 async fn at_work(ctx: &ActivityContext, task: &Task) -> Run {
     let run = BOOKS.begin(ctx.idempotency_key(), ctx.name(), ctx.attempt(), &task.builds_on);
     work(ctx.idempotency_key()).await;

@@ -19,7 +19,7 @@ fn times(runs: &[Run]) -> Vec<u64> {
     runs.iter().map(|run| run.time.0).collect()
 }
 
-/// A course with the timer that wakes it, and what has begun.
+/// A course with the timer that wakes it, and the runs that have begun.
 struct World {
     course: Course,
     now: Timestamp,
@@ -44,8 +44,8 @@ impl World {
             .extend(runs.into_iter().map(|run| (run.time.0, run.plan.input)));
     }
 
-    /// Lets the timer ring until it has nothing more to ring for by now.
-    fn ring(&mut self) {
+    /// Fires the timer until nothing more is due.
+    fn fire(&mut self) {
         while self.course.wakes().is_some_and(|time| time <= self.now) {
             let runs = self.course.advance(self.now);
             self.did(runs);
@@ -53,9 +53,9 @@ impl World {
     }
 }
 
-/// Whatever is given to a schedule at whatever millisecond, every time of its grid runs once that came while the grid held,
-/// by the plan of then: random updates, with the same plan and with others, rests and early and late timers are compared with
-/// the grids themselves.
+/// Every time of a schedule's grid runs once if it passed while the grid was in effect, under the plan of that time.
+/// Random updates with the same and other plans, pauses, and early and late timers are compared with the grids
+/// themselves.
 #[test]
 fn each_run_begins_once_whatever_is_given_when() {
     for seed in 0..2_000 {
@@ -69,7 +69,7 @@ fn each_run_begins_once_whatever_is_given_when() {
         let mut input = 0;
         let mut world = World::new(named(period, input), start);
         let (mut expected, mut since) = (BTreeSet::new(), Some(start));
-        // The times from when a plan began to hold until it did not, both included.
+        // The times while a plan was in effect, both ends included.
         let mut holds = |since: Option<u64>, until: u64, period: u64, input: u64| {
             let Some(since) = since else { return };
             for time in (since..=until).filter(|time| (time - start).is_multiple_of(period)) {
@@ -79,11 +79,11 @@ fn each_run_begins_once_whatever_is_given_when() {
             }
         };
         for _ in 0..40 {
-            // Often nothing, so that several things happen in one millisecond.
+            // Often zero, so that several things happen in one millisecond.
             world.now.0 += [0, 0, 1, random.below(30), random.below(200)][random.below(5) as usize];
             let now = world.now;
             match random.below(6) {
-                0 | 1 => world.ring(),
+                0 | 1 => world.fire(),
                 // A timer of an earlier plan.
                 2 => {
                     let runs = world.course.advance(now);
@@ -119,7 +119,7 @@ fn each_run_begins_once_whatever_is_given_when() {
             world.did(runs);
         }
         holds(since, now.0, period, input);
-        world.ring();
+        world.fire();
         let begun: BTreeSet<_> = world.begun.iter().cloned().collect();
         assert_eq!(begun.len(), world.begun.len(), "seed {seed}: a run began twice");
         assert_eq!(begun, expected, "seed {seed}");
@@ -127,7 +127,7 @@ fn each_run_begins_once_whatever_is_given_when() {
     }
 }
 
-/// With a policy that leaves late runs out nothing begins twice either, and the newest of what is due always begins.
+/// With a policy that skips late runs, no run begins twice either, and the newest due run always begins.
 #[test]
 fn the_newest_run_that_is_due_begins_once() {
     for policy in [
@@ -166,7 +166,7 @@ fn the_newest_run_that_is_due_begins_once() {
     }
 }
 
-/// A pattern of cron is updated and resumed in the very second of its run, and just behind it.
+/// A cron pattern runs once even if it is updated and resumed in the very second of its run, or just after it.
 #[test]
 fn a_cron_pattern_runs_once_in_its_second() {
     let plan = plan(Recurrence::cron("*/5 * * * * *"));
@@ -186,8 +186,8 @@ fn a_cron_pattern_runs_once_in_its_second() {
     }
 }
 
-/// More runs are due than may begin at once: they begin in their order by their own plan, whatever the schedule is given
-/// meanwhile, and those that a rest interrupts begin behind it.
+/// If more runs are due than may begin at once, they begin in order under their own plan, whatever changes in the
+/// meantime. Runs that a pause interrupts begin after it.
 #[test]
 fn what_is_due_begins_by_its_own_plan() {
     let mut world = World::new(every(10), 1_000);
@@ -198,25 +198,25 @@ fn what_is_due_begins_by_its_own_plan() {
     let runs = world.course.set_paused(true, world.now).unwrap();
     assert_eq!(times(&runs).first(), Some(&1_080));
     assert_eq!(world.course.wakes(), None);
-    assert!(world.course.advance(world.now).unwrap().is_empty(), "it rests");
+    assert!(world.course.advance(world.now).unwrap().is_empty(), "it is paused");
     world.now.0 = 2_500;
     world.course.set_paused(false, world.now).unwrap();
-    world.ring();
+    world.fire();
     let begun: Vec<u64> = world.begun.iter().map(|(time, _)| *time).collect();
     assert_eq!(begun, [1_160, 1_170, 1_180, 1_190, 1_200]);
     assert_eq!(world.course.wakes(), Some(Timestamp(3_000)));
 }
 
-/// A clock that is set back a little between two opens gives no time to two runs; after a life that was years ahead the
-/// schedule runs by the right time again, also one that was created in that life.
+/// A clock that is set back a little between two opens gives no time to two runs. After the clock was years ahead, the
+/// schedule runs by the right time again, even if it was created during that time.
 #[test]
 fn a_clock_that_is_set_back_neither_repeats_nor_ends_a_schedule() {
     let (start, year) = (1_700_000_000_000, 365 * 86_400_000);
     let mut world = World::new(every(1_000), start);
     world.now.0 = start + 5_500;
-    world.ring();
+    world.fire();
     assert_eq!(world.course.runs, 6);
-    // Back to where four of its runs have begun already.
+    // Four of the runs that have begun are in the future again.
     world.now.0 = start + 1_500;
     assert!(!world.course.is_astray(world.now));
     let runs = world.course.update(every(1_000), world.now).unwrap();
@@ -230,21 +230,21 @@ fn a_clock_that_is_set_back_neither_repeats_nor_ends_a_schedule() {
     };
     let runs = world.course.update(plan, world.now).unwrap();
     world.did(Ok(runs));
-    world.ring();
+    world.fire();
     assert!(world.course.wakes().unwrap().0 > start + 10 * year);
     let mut created_ahead = World::new(every(1_000), start + 10 * year);
     for world in [&mut world, &mut created_ahead] {
         world.begun.clear();
         world.now.0 = start + 7_300;
         assert!(world.course.is_astray(world.now));
-        world.ring();
+        world.fire();
         let runs = world.course.advance(world.now);
         world.did(runs);
         assert_eq!(world.course.wakes(), Some(Timestamp(start + 8_000)));
         assert!(!world.course.is_astray(world.now));
         for time in [start + 8_000, start + 9_000] {
             world.now.0 = time;
-            world.ring();
+            world.fire();
         }
         assert_eq!(
             world.begun.iter().map(|(time, _)| *time).collect::<Vec<_>>(),
@@ -253,7 +253,7 @@ fn a_clock_that_is_set_back_neither_repeats_nor_ends_a_schedule() {
     }
 }
 
-/// What no client's builder lets through is refused by the schedule itself as well.
+/// A plan that no client's builder accepts is refused by the schedule itself as well.
 #[test]
 fn a_plan_that_cannot_be_kept_is_refused() {
     let good = every(1_000);
@@ -266,14 +266,14 @@ fn a_plan_that_cannot_be_kept_is_refused() {
                 catch_up: policy(4_000_000_000),
                 ..good.clone()
             },
-            "not for 4000000000",
+            "but is 4000000000",
         ),
         (
             Plan {
                 catch_up: policy(0),
                 ..good.clone()
             },
-            "not for 0",
+            "but is 0",
         ),
         (
             Plan {

@@ -98,7 +98,8 @@ impl Format {
         Err(Error::new(
             ErrorKind::Format,
             format!(
-                "{} is not a hub: it is not empty and has no {FORMAT} file; specify the directory of a hub or an empty one",
+                "{} is not a hub: it is not empty and has no {FORMAT} file; \
+                 specify the directory of a hub or an empty one",
                 directory.display()
             ),
         ))

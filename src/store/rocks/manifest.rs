@@ -40,8 +40,8 @@ pub(super) fn check_whole(database: &Path) -> Result<()> {
             return Err(Error::new(
                 ErrorKind::Corrupted,
                 format!(
-                    "{} has lost data: zeros at byte {zeros} are followed by edits; acknowledged commits may be missing, \
-                     so restore a backup, or open with accept_loss to continue with the remaining data",
+                    "{} has lost data: zeros at byte {zeros} are followed by edits; acknowledged commits may be \
+                     missing, so restore a backup, or open with accept_loss to continue with the remaining data",
                     path.display()
                 ),
             ));

@@ -219,7 +219,8 @@ fn replay(fronts: &Fronts, log: &Path, commit: u64, bytes: &[u8]) -> Result<()> 
     Err(Error::new(
         ErrorKind::Corrupted,
         format!(
-            "the record of commit {commit} in {} has changes that this build does not support; use the build that wrote it",
+            "the record of commit {commit} in {} has changes that this build does not support; \
+             use the build that wrote it",
             log.display()
         ),
     ))
@@ -372,8 +373,8 @@ fn check_partitions(commit: Option<CommitRecord>, directory: &Path, format: &For
         Some(commit) if commit.partitions != format.partitions => Err(Error::new(
             ErrorKind::Corrupted,
             format!(
-                "the FORMAT file of {} specifies {} partitions, but its store was written with {}; restore the FORMAT file of \
-                 this hub, or restore a backup",
+                "the FORMAT file of {} specifies {} partitions, but its store was written with {}; \
+                 restore the FORMAT file of this hub, or restore a backup",
                 directory.display(),
                 format.partitions,
                 commit.partitions

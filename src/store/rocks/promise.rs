@@ -83,8 +83,8 @@ fn missing(directory: &Path, acknowledged: u64, newest: u64, damage: Option<&str
     Error::new(
         ErrorKind::Corrupted,
         format!(
-            "{} has lost {} acknowledged commits: {acknowledged} were acknowledged, but the store ends with {newest}{damage}; \
-             restore a backup, or open with accept_loss to continue without them",
+            "{} has lost {} acknowledged commits: {acknowledged} were acknowledged, but the store ends with \
+             {newest}{damage}; restore a backup, or open with accept_loss to continue without them",
             directory.display(),
             acknowledged - newest,
         ),

@@ -1,4 +1,4 @@
-//! What a `FORMAT` file may hold, and what is refused.
+//! Valid and invalid contents of a `FORMAT` file.
 
 use std::fs;
 
@@ -42,7 +42,7 @@ fn what_was_written_is_found() {
     assert_eq!(files, [FORMAT]);
 }
 
-/// Whatever stands in the file instead, the hub is refused with the reason.
+/// With any other content, the hub is refused with a reason.
 #[test]
 fn another_content_is_refused() {
     let good = fixed().encode().unwrap();
@@ -50,14 +50,14 @@ fn another_content_is_refused() {
         (
             good.replace("\"version\": 6", "\"version\": 1"),
             ErrorKind::Format,
-            "version 1 and this build reads version 6",
+            "version 1, but this build supports version 6",
         ),
         (
             good.replace("\"version\": 6", "\"version\": 0"),
             ErrorKind::Format,
             "use an older build",
         ),
-        // A later version may say anything else.
+        // A later version may have any other fields.
         (
             "{\"magic\": \"abide hub\", \"version\": 7, \"x\": []}".to_owned(),
             ErrorKind::Format,
@@ -68,10 +68,14 @@ fn another_content_is_refused() {
         (
             good.replace("abide hub", "other hub"),
             ErrorKind::Format,
-            "somebody else's",
+            "belongs to another program",
         ),
-        (good[..40].to_owned(), ErrorKind::Format, "is broken or not a hub's"),
-        (String::new(), ErrorKind::Format, "is broken or not a hub's"),
+        (
+            good[..40].to_owned(),
+            ErrorKind::Format,
+            "is broken or does not belong to a hub",
+        ),
+        (String::new(), ErrorKind::Format, "is broken or does not belong to a hub"),
     ];
     for (content, kind, says) in cases {
         let place = tempfile::tempdir().unwrap();
@@ -84,7 +88,8 @@ fn another_content_is_refused() {
     }
 }
 
-/// A file whose checksum is right may still say what no hub can be: each such field is named, and nothing else happens.
+/// A file with a valid checksum may still have invalid values. The error names each such field, and nothing else
+/// happens.
 #[test]
 fn every_field_is_checked() {
     let crafted = [
@@ -93,7 +98,7 @@ fn every_field_is_checked() {
                 partitions: 0,
                 ..fixed()
             },
-            "0 partitions, and a hub has 1 to 4096",
+            "0 partitions, but a hub has 1 to 4096",
         ),
         (
             Format {
@@ -114,7 +119,7 @@ fn every_field_is_checked() {
                 hub: Uuid::nil(),
                 ..fixed()
             },
-            "no hub's id",
+            "the nil UUID",
         ),
     ];
     let place = tempfile::tempdir().unwrap();
@@ -136,6 +141,9 @@ fn every_field_is_checked() {
         fs::write(place.path().join(FORMAT), good.replace(from, to)).unwrap();
         let error = Format::find(place.path()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Format, "{error}");
-        assert!(error.to_string().contains("is broken or not a hub's"), "{error}");
+        assert!(
+            error.to_string().contains("is broken or does not belong to a hub"),
+            "{error}"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! What the sidecar says after writes, tears and flips.
+//! The content of the sidecar after writes, torn writes and bit flips.
 
 use std::fs;
 
@@ -38,7 +38,7 @@ fn a_slot_is_pinned() {
     "#);
 }
 
-/// The newest commit is read back after every write, and over reopenings.
+/// The newest commit can be read back after every write and every reopen.
 #[test]
 fn the_newest_is_read() {
     let place = tempfile::tempdir().unwrap();
@@ -52,7 +52,7 @@ fn the_newest_is_read() {
     }
 }
 
-/// Any broken bit of the slot that was written last leaves the one before it, and of both slots an error.
+/// A broken bit in the newest slot leaves the previous slot. Broken bits in both slots cause an error.
 #[test]
 fn a_torn_slot_leaves_the_other() {
     let place = tempfile::tempdir().unwrap();
@@ -77,7 +77,7 @@ fn a_torn_slot_leaves_the_other() {
     }
 }
 
-/// A file of any other length or content is broken, not read beyond its end.
+/// A file with any other length or content is broken and is not read beyond its end.
 #[test]
 fn a_short_file_is_broken() {
     let place = tempfile::tempdir().unwrap();

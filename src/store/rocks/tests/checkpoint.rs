@@ -1,4 +1,4 @@
-//! Copies of a running hub.
+//! Checkpoints of a running hub.
 
 use super::*;
 
@@ -9,7 +9,7 @@ fn restoring() -> OpenOptions {
     }
 }
 
-/// A copy holds everything that was acknowledged, and the original goes on without it.
+/// A copy has all acknowledged commits, and the original continues independently.
 #[test]
 fn a_restored_copy_is_the_hub_at_its_moment() {
     let place = tempfile::tempdir().unwrap();
@@ -23,14 +23,15 @@ fn a_restored_copy_is_the_hub_at_its_moment() {
     assert_eq!(newest(&restored), 30);
     assert_holds(&restored.store, 30);
     assert!(restored.store.get(&row(31)).unwrap().is_none());
-    // A hub of its own: another copy of the same one may be released as well.
+    // The copy has its own hub id, because another copy of the same hub may also be released.
     assert_ne!(restored.hub, original.hub);
     assert_eq!(restored.partitions, original.partitions);
     assert_eq!((original.incarnation, restored.incarnation), (1, 2));
     acknowledged(&restored.store, 31..=32);
     restored.store.close(32).unwrap();
     drop(restored);
-    // It was released for good and needs no restore any more; a restore of a hub that is no copy changes nothing.
+    // The copy was released permanently and no longer needs a restore. Restoring a hub that is not a copy changes
+    // nothing.
     assert_eq!(open(&copy, &small()).unwrap().incarnation, 2);
     assert_eq!(open(&copy, &restoring()).unwrap().incarnation, 2);
 }
@@ -48,7 +49,7 @@ fn a_copy_is_not_opened_for_work_by_accident() {
     assert!(before == contents(&copy), "the refusal changed the copy");
 }
 
-/// A copy of a copy can be made, and what was only written is in it too, because a checkpoint syncs first.
+/// A copy of a copy is possible. It includes unsynced writes, because a checkpoint syncs first.
 #[test]
 fn a_checkpoint_syncs_first() {
     let place = tempfile::tempdir().unwrap();
@@ -75,7 +76,7 @@ fn a_checkpoint_writes_over_nothing() {
     assert_eq!(fs::read_dir(&taken).unwrap().count(), 1);
 }
 
-/// A copy whose making was killed is not a hub, because its FORMAT comes last.
+/// A copy whose creation was killed is not a hub, because its FORMAT file is written last.
 #[test]
 fn a_half_made_copy_is_not_a_hub() {
     let place = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Damage to any file: the hub opens with everything that was acknowledged, or it refuses and says why.
+//! Damage to any file: the hub either opens with all acknowledged commits or fails with a reason.
 
 use std::fs::OpenOptions as FileOptions;
 use std::sync::OnceLock;
@@ -9,19 +9,19 @@ use super::*;
 use crate::error::Result;
 use crate::store::directory::Sidecar;
 
-/// The newest commit of the hubs that are damaged here.
+/// The newest commit of the hubs in these tests.
 const NEWEST: u64 = 240;
 
-/// No hub here has more commits.
+/// Maximum number of commits of the hubs in these tests.
 const WRITTEN: u64 = 3000;
 
-/// How often each file is damaged in each way. Raise it to search, with `ABIDE_DAMAGE_TRIALS`.
+/// Returns the number of trials for each file and kind of damage. `ABIDE_DAMAGE_TRIALS` raises it for a wider search.
 fn trials() -> u64 {
     let wanted = std::env::var("ABIDE_DAMAGE_TRIALS").ok();
     wanted.and_then(|number| number.parse().ok()).unwrap_or(12)
 }
 
-/// Segments of 16 KiB, so that a small log has several.
+/// Returns options with segments of 16 KiB, so a small log has several.
 fn with_small_segments() -> OpenOptions {
     OpenOptions {
         wal_limit: 128 << 10,
@@ -29,7 +29,7 @@ fn with_small_segments() -> OpenOptions {
     }
 }
 
-/// What a kill leaves of a hub with several tables, whose segments have been recycled and still end in older records.
+/// A killed hub with several tables, whose segments have been recycled and still end in older records.
 fn killed_with_tables() -> &'static Path {
     static HUB: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
     let (_, directory) = HUB.get_or_init(|| {
@@ -49,14 +49,14 @@ fn killed_with_tables() -> &'static Path {
     directory
 }
 
-/// What a kill leaves of a hub with three segments that are all needed.
+/// A killed hub with three segments that are all needed.
 fn killed_with_logs() -> &'static Path {
     static HUB: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
     let (_, directory) = HUB.get_or_init(|| with_three_logs(|number| number <= WRITTEN));
     directory
 }
 
-/// The same, but nobody was told of the commits from [`NEWEST`] on.
+/// Like [`killed_with_logs`], but the commits after [`NEWEST`] were not acknowledged.
 fn killed_before_acknowledgement() -> &'static Path {
     static HUB: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
     let (_, directory) = HUB.get_or_init(|| with_three_logs(|number| number <= NEWEST));
@@ -88,14 +88,14 @@ enum Damage {
     Zero,
 }
 
-/// Damages `file` at a place that follows from `seed` alone.
+/// Damages `file` at a position that is derived from `seed`.
 fn damage(file: &Path, how: Damage, seed: u64) {
     let mut bytes = fs::read(file).unwrap();
     if bytes.is_empty() {
         return;
     }
     let random = xxh3_64(&seed.to_be_bytes());
-    // Behind what is used there is nothing to be lost.
+    // Bytes after the used part hold no data.
     let at = usize::try_from(random >> 8).unwrap() % used(&bytes);
     match how {
         Damage::Flip => bytes[at] ^= 1 << (random % 8),
@@ -106,12 +106,12 @@ fn damage(file: &Path, how: Damage, seed: u64) {
     fs::write(file, bytes).unwrap();
 }
 
-/// What the sidecar of an intact hub promises.
+/// Returns the commit that the sidecar of an intact hub promises.
 fn promise(directory: &Path) -> u64 {
     Sidecar::read(directory).unwrap().unwrap().commit
 }
 
-/// The hub has every row up to `promised`, or an error that a person can act on comes from the open or from the read.
+/// Checks that the hub has every row up to `promised`, or that the open or a read fails with an actionable error.
 fn check_honest(directory: &Path, promised: u64) -> std::result::Result<&'static str, String> {
     let opened = match open(directory, &small()) {
         Ok(opened) => opened,
@@ -126,18 +126,18 @@ fn check_honest(directory: &Path, promised: u64) -> std::result::Result<&'static
         Err(error) => return explained(&error).map(|()| "refused a read"),
         Ok(rows) => rows,
     };
-    // A crash takes a suffix: the newest commit's row says where it ends, and nothing is there behind it.
+    // A crash loses a suffix: the row of the newest commit marks the end, and no rows follow.
     let kept = rows.iter().take_while(|row| row.is_some()).count() as u64;
     let there = rows.iter().flatten().count() as u64;
     match (kept, there) {
         (kept, there) if kept == found && there == found => Ok("whole"),
         _ => Err(format!(
-            "commit {found} is the newest, of {there} commits there is a row, {kept} in a row"
+            "commit {found} is the newest, but {there} commits have a row, of which the first {kept} are contiguous"
         )),
     }
 }
 
-/// An error of damage names a file or a number of commits.
+/// Checks that an error names a file or a number of commits.
 fn explained(error: &Error) -> std::result::Result<(), String> {
     let text = error.to_string();
     let kinds = [ErrorKind::Corrupted, ErrorKind::Io, ErrorKind::Format];
@@ -155,10 +155,10 @@ fn explained(error: &Error) -> std::result::Result<(), String> {
     if kinds.contains(&error.kind()) && names.iter().any(|name| text.contains(name)) {
         return Ok(());
     }
-    Err(format!("this says too little: {error:?}"))
+    Err(format!("the error lacks details: {error:?}"))
 }
 
-/// Damages each of the files that `wanted` picks, in each way, many times.
+/// Damages each file that `wanted` selects, in every way, many times.
 fn damage_all(hub: &Path, wanted: impl Fn(&Path) -> bool) {
     let promised = promise(hub);
     let mut outcomes = std::collections::BTreeMap::<_, u64>::new();
@@ -205,7 +205,7 @@ fn damage_to_one_of_several_logs_is_never_silently_less() {
     damage_all(killed_with_logs(), |path| has_extension(path, "log"));
 }
 
-/// A gap where nobody was told anything costs a suffix and no more: not the hub, and nothing from the middle.
+/// A gap in unacknowledged commits costs only a suffix. The hub opens, and no commit before the gap is lost.
 #[test]
 fn damage_behind_what_was_acknowledged_takes_a_suffix() {
     damage_all(killed_before_acknowledgement(), |path| has_extension(path, "log"));
@@ -223,8 +223,9 @@ fn a_damaged_manifest_is_never_silently_less() {
     damage_all(killed_with_logs(), is_list);
 }
 
-/// Each edit of the MANIFEST in turn says that it belongs to a recycled log, at which RocksDB's reader would never come
-/// to an end, or that it is longer than the file, which RocksDB takes for the end: then the log has what is missing, or says so.
+/// Each edit of the MANIFEST in turn is damaged in two ways. It claims to belong to a recycled log, at which RocksDB's
+/// reader would never terminate, or to be longer than the file, which RocksDB takes for the end. In the second case,
+/// the log has the missing commits or reports them.
 #[test]
 fn a_broken_edit_is_told() {
     let hub = killed_with_tables();
@@ -241,7 +242,7 @@ fn a_broken_edit_is_told() {
             let outcome = check_honest(&copy, NEWEST).unwrap();
             assert!(
                 value == 0xff || outcome == "refused",
-                "an edit that is recycled was read"
+                "a recycled edit was read"
             );
         }
         at += 7 + length;
@@ -255,7 +256,7 @@ fn a_damaged_sidecar_or_format_is_never_silently_less() {
     });
 }
 
-/// A file that is gone altogether.
+/// A missing file is never a silent loss.
 #[test]
 fn a_missing_file_is_never_silently_less() {
     for hub in [killed_with_tables(), killed_with_logs()] {

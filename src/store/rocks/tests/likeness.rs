@@ -1,4 +1,4 @@
-//! The two stores are one to their caller.
+//! The two stores behave identically for their caller.
 
 use std::ops::Range;
 
@@ -7,21 +7,21 @@ use proptest::prelude::*;
 use super::*;
 use crate::store::{Model, PageBounds};
 
-/// Something that a caller does.
+/// An action of a caller.
 #[derive(Clone, Debug)]
 enum Step {
     Write(Vec<(Vec<u8>, Option<Vec<u8>>)>),
     Sync,
-    /// Brings all rows to RocksDB, which must change nothing.
+    /// Moves all rows to RocksDB, which must not change any answer.
     Flush,
     Get(Vec<u8>),
     GetMany(Vec<Vec<u8>>),
     Scan(Range<Vec<u8>>, usize),
-    /// Reads a range of a snapshot after a write that came later.
+    /// Reads a range of a snapshot after a later write.
     ScanBefore(Range<Vec<u8>>, Vec<u8>),
 }
 
-/// Few keys of few bytes, so that steps meet each other, and none is the commit row's.
+/// A strategy of few short keys, so steps affect the same rows. None is the key of the commit row.
 fn key() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(prop::sample::select(vec![0x00, 0x01, b'a', 0xff]), 2..4)
 }
@@ -46,7 +46,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What a caller sees of one step.
+/// Performs a step and returns its result as a caller sees it.
 fn answer(store: &impl Store, step: &Step) -> String {
     match step {
         Step::Write(changes) => {
@@ -90,7 +90,7 @@ fn answer(store: &impl Store, step: &Step) -> String {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Random writes and reads have the same answers from RocksDB and from the model, and so has a reopened RocksDB.
+    /// Random writes and reads have the same results on RocksDB and on the model. A reopened RocksDB has the same rows.
     #[test]
     fn rocksdb_answers_as_the_model_does(steps in prop::collection::vec(step(), 1..40)) {
         let place = tempfile::tempdir().unwrap();

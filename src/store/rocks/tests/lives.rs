@@ -1,14 +1,14 @@
-//! Long lives of a hub: whatever it went through, it opens with everything that was acknowledged.
+//! Long lives of a hub: after any sequence of events, it opens with all acknowledged commits.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// What happens to a hub.
+/// An event in the life of a hub.
 #[derive(Clone, Copy, Debug)]
 enum Event {
     Acknowledge(u64),
-    /// Commits that reach the log's buffer or the disk, and nobody hears of them.
+    /// Commits that reach the buffer of the log or the disk, but are not acknowledged.
     Write(u64),
     Sync,
     Flush,
@@ -29,9 +29,9 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// A hub at the moment, in a directory that goes away with it.
+/// The current hub, in a temporary directory.
 struct Life {
-    /// Declared before the directory, so that it ends first.
+    /// Declared before the directory, so it is dropped first.
     store: RocksStore,
     directory: PathBuf,
     _place: TempDir,
@@ -111,7 +111,7 @@ impl Life {
         }
     }
 
-    /// The hub as it opens in `directory`.
+    /// Opens the hub in `directory` and checks its commits.
     fn again(self, place: TempDir, directory: PathBuf, how: &OpenOptions) -> Self {
         let opened = open(&directory, how).unwrap();
         let newest = newest(&opened);
@@ -136,7 +136,7 @@ impl Life {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Random events, with logs that are recycled, cut and left behind on the way.
+    /// Random events, during which logs are recycled, cut and abandoned.
     #[test]
     fn a_hub_keeps_what_it_acknowledged_all_its_life(events in prop::collection::vec(event(), 1..24)) {
         events.into_iter().chain([Event::Kill]).fold(Life::begin(), Life::meet);

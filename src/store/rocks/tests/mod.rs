@@ -20,7 +20,7 @@ use crate::error::{Error, ErrorKind};
 use crate::store::records::{self, CommitRecord};
 use crate::store::{Batch, Reader, Store, keys};
 
-/// Small, so that tests that open many stores stay quick.
+/// Returns options for small stores, so tests that open many stores are fast.
 fn small() -> OpenOptions {
     OpenOptions {
         memory_budget: 8 << 20,
@@ -32,20 +32,20 @@ fn small() -> OpenOptions {
 fn refused(directory: &Path, how: &OpenOptions) -> Error {
     open(directory, how)
         .map(|_| ())
-        .expect_err("the open was to be refused")
+        .expect_err("the open should be refused")
 }
 
-/// The number of the newest commit that an open found.
+/// Returns the number of the newest commit that an open found.
 fn newest(opened: &Opened) -> u64 {
     opened.last_commit.map_or(0, |commit| commit.number)
 }
 
-/// The key of a row that commit `number` writes beside its own.
+/// Returns the key of the row that commit `number` writes in addition to the commit row.
 fn row(number: u64) -> Vec<u8> {
     [b"r", &number.to_be_bytes()[..]].concat()
 }
 
-/// A commit as the engine writes it: the commit row and one row that names it.
+/// Writes a commit as the engine does: the commit row and one row that names the commit.
 fn commit(store: &impl Store, number: u64) {
     let record = CommitRecord {
         number,
@@ -67,7 +67,7 @@ fn acknowledged(store: &impl Store, numbers: std::ops::RangeInclusive<u64>) {
     }
 }
 
-/// Whether every commit up to `newest` is there in full.
+/// Asserts that the rows of all commits up to `newest` exist.
 fn assert_holds(store: &impl Reader, newest: u64) {
     for number in 1..=newest {
         assert!(
@@ -77,9 +77,10 @@ fn assert_holds(store: &impl Reader, newest: u64) {
     }
 }
 
-/// What a kill at this moment leaves, as a directory of its own: the files as the kernel has them.
+/// Copies the files as the kernel has them, which is the state after a kill at this point, to a new directory.
 fn killed(directory: &Path) -> (TempDir, PathBuf) {
-    // RocksDB's background work may change the files meanwhile; a copy counts if they were the same before and after.
+    // RocksDB's background work may change the files during the copy. A copy counts if they are the same before and
+    // after.
     loop {
         let place = tempfile::tempdir().unwrap();
         let copy = place.path().join("hub");
@@ -104,7 +105,7 @@ fn copy_directory(from: &Path, to: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Every file of the hub with its length, except those that go away while they are listed.
+/// Returns every file of the hub with its length, except files that disappear during the listing.
 fn lengths(directory: &Path) -> Vec<(PathBuf, u64)> {
     let parts = ["", "db", "log"].map(|part| directory.join(part));
     let entries = parts.iter().filter_map(|part| fs::read_dir(part).ok());
@@ -116,7 +117,7 @@ fn lengths(directory: &Path) -> Vec<(PathBuf, u64)> {
     lengths
 }
 
-/// Every file under `directory` with its bytes, except the lock, whose content is only whoever held it last.
+/// Returns every file under `directory` with its bytes, except the lock, which only names its last holder.
 fn contents(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut files = Vec::new();
     for entry in fs::read_dir(directory).unwrap() {
@@ -132,7 +133,7 @@ fn contents(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     files
 }
 
-/// A hub that was closed cleanly after so many acknowledged commits.
+/// A hub that was closed cleanly after `commits` acknowledged commits.
 fn closed_hub(commits: u64) -> (TempDir, PathBuf) {
     let place = tempfile::tempdir().unwrap();
     let directory = place.path().join("hub");
@@ -143,7 +144,7 @@ fn closed_hub(commits: u64) -> (TempDir, PathBuf) {
     (place, directory)
 }
 
-/// What a kill leaves of a hub after so many acknowledged commits.
+/// A hub that was killed after `commits` acknowledged commits.
 fn killed_hub(commits: u64) -> (TempDir, PathBuf) {
     let place = tempfile::tempdir().unwrap();
     let directory = place.path().join("hub");
@@ -161,7 +162,7 @@ fn database_files(directory: &Path, wanted: impl Fn(&str) -> bool) -> Vec<PathBu
     files_in(&directory.join("db"), wanted)
 }
 
-/// How many bytes there are up to the last one that is not zero: a segment is longer than what is in it.
+/// Returns the number of bytes up to the last nonzero one. A segment is longer than its content.
 fn used(bytes: &[u8]) -> usize {
     bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)
 }
@@ -178,6 +179,6 @@ fn files_in(directory: &Path, wanted: impl Fn(&str) -> bool) -> Vec<PathBuf> {
 fn assert_kind(error: &Error, kind: ErrorKind, says: &[&str]) {
     assert_eq!(error.kind(), kind, "{error}");
     for part in says {
-        assert!(error.to_string().contains(part), "{error:?} does not say {part:?}");
+        assert!(error.to_string().contains(part), "{error:?} does not contain {part:?}");
     }
 }

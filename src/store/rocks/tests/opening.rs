@@ -1,11 +1,11 @@
-//! What an open does with each kind of directory.
+//! The behavior of an open on each kind of directory.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
 
-/// Everything acknowledged is there after a clean close, and the hub is the same one.
+/// After a clean close, all acknowledged commits exist, and the hub has the same identity.
 #[test]
 fn a_closed_hub_opens_with_everything() {
     let place = tempfile::tempdir().unwrap();
@@ -28,7 +28,7 @@ fn a_closed_hub_opens_with_everything() {
     assert_holds(&again.store, 20);
 }
 
-/// Everything acknowledged is there after a kill: copies of the live directory are opened, after each commit.
+/// After a kill, all acknowledged commits exist. The test opens a copy of the live directory after each commit.
 #[test]
 fn a_killed_hub_opens_with_everything_acknowledged() {
     let place = tempfile::tempdir().unwrap();
@@ -44,7 +44,7 @@ fn a_killed_hub_opens_with_everything_acknowledged() {
     }
 }
 
-/// What was written and never synced is not lost by accident only: it is still in the process.
+/// A kill always loses unsynced writes, because they exist only in the process.
 #[test]
 fn a_kill_loses_what_was_not_synced() {
     let place = tempfile::tempdir().unwrap();
@@ -56,8 +56,8 @@ fn a_kill_loses_what_was_not_synced() {
     assert_eq!(newest(&open(&copy, &small()).unwrap()), 3);
 }
 
-/// A crash may leave the file of a front as a second name of the table that it became. Neither the table nor a copy of it is touched
-/// when the next front is written.
+/// A crash may leave the file of a front as a second name of its ingested table. Writing the next front changes neither
+/// the table nor a copy of it.
 #[test]
 fn a_table_with_a_second_name_is_left_alone() {
     let place = tempfile::tempdir().unwrap();
@@ -86,7 +86,7 @@ fn a_table_with_a_second_name_is_left_alone() {
     assert_holds(&open(&copy, &how).unwrap().store, 50);
 }
 
-/// A log of many lives is read as one, also where some of them ended before they had written anything.
+/// The logs of many lives are read as one, even if some lives ended without a write.
 #[test]
 fn a_hub_that_is_killed_again_and_again_keeps_everything() {
     let place = tempfile::tempdir().unwrap();
@@ -125,7 +125,7 @@ fn an_empty_directory_becomes_a_hub() {
     assert!(open(place.path(), &small()).unwrap().created);
 }
 
-/// A creation that was killed before its end is made again, wherever it was.
+/// A creation that was killed at any point is repeated.
 #[test]
 fn an_unfinished_creation_is_finished() {
     for left in [
@@ -159,7 +159,7 @@ fn a_second_open_is_refused_and_names_the_holder() {
     open(place.path(), &small()).unwrap();
 }
 
-/// Nobody but the owner can read anything, in a directory that we made and in one that was there and is open to all.
+/// Only the owner can read the files, in a directory that the hub created and in an existing one that is open to all.
 #[test]
 fn only_the_owner_can_read_a_hub() {
     let place = tempfile::tempdir().unwrap();

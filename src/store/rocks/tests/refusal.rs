@@ -1,4 +1,4 @@
-//! A hub that has lost something refuses, changes nothing, and has a way out.
+//! A hub that has lost data refuses to open, changes nothing, and offers a way out.
 
 use super::*;
 use crate::store::directory::{Acknowledged, Format, Sidecar};
@@ -15,13 +15,14 @@ fn cut_hub() -> (TempDir, PathBuf) {
     let (place, directory) = killed_hub(50);
     let log = logs(&directory).pop().unwrap();
     let bytes = fs::read(&log).unwrap();
-    // The first block of a segment says what it is.
+    // The first block of a segment is its header.
     let records = used(&bytes) - 4096;
     fs::write(&log, &bytes[..4096 + records * 2 / 3]).unwrap();
     (place, directory)
 }
 
-/// The refusal says how much is missing, and every byte is as before, so that a better recovery can still be tried.
+/// The error reports the number of missing commits. Every byte remains unchanged, so a better recovery is still
+/// possible.
 #[test]
 fn a_refusal_counts_what_is_missing_and_changes_nothing() {
     let (_place, directory) = cut_hub();
@@ -37,7 +38,7 @@ fn a_refusal_counts_what_is_missing_and_changes_nothing() {
     }
 }
 
-/// After a clean close the same check is made: a table that went missing with its list is a loss too.
+/// The same check applies after a clean close: a table that is lost together with its list is a loss, too.
 #[test]
 fn a_loss_after_a_clean_close_is_refused_too() {
     let (_place, directory) = closed_hub(10);
@@ -53,14 +54,14 @@ fn a_loss_after_a_clean_close_is_refused_too() {
     assert!(contents(&directory) == before, "the refusal changed the directory");
 }
 
-/// Who accepts the loss goes on with what is there, and is not asked again.
+/// If the loss is accepted, the hub continues with the remaining data, and later opens succeed.
 #[test]
 fn an_accepted_loss_opens_with_what_is_there() {
     let (_place, directory) = cut_hub();
     let opened = open(&directory, &accepting()).unwrap();
     assert_eq!(newest(&opened), 33);
     assert_holds(&opened.store, 33);
-    // Numbers are given out again, so the ids that outside services know must not be.
+    // Commit numbers are reused, so the ids known to external services must change.
     assert_eq!(opened.incarnation, 2);
     acknowledged(&opened.store, 34..=36);
     drop(opened);
@@ -88,7 +89,7 @@ fn a_missing_or_broken_sidecar_is_refused_and_can_be_accepted() {
     }
 }
 
-/// A hub without commits has promised nothing, so a missing sidecar is no loss.
+/// A hub without commits has not promised anything, so a missing sidecar is not a loss.
 #[test]
 fn an_empty_hub_needs_no_sidecar() {
     let (_place, directory) = closed_hub(0);
@@ -96,7 +97,8 @@ fn an_empty_hub_needs_no_sidecar() {
     open(&directory, &small()).unwrap();
 }
 
-/// A MANIFEST that was cut between two edits looks whole to RocksDB, which then has an older state: the log has what is missing.
+/// A MANIFEST that was cut between two edits looks complete to RocksDB, which then has an older state. The log has the
+/// missing commits.
 #[test]
 fn a_manifest_that_lost_its_last_edits_loses_nothing() {
     let (_place, directory) = flushed_and_killed(95, &small());
@@ -115,7 +117,7 @@ fn a_manifest_that_lost_its_last_edits_loses_nothing() {
     assert!(older > 0, "RocksDB had all commits");
 }
 
-/// Where the log has been trimmed because RocksDB had the commits, and RocksDB has lost them, the gap is told.
+/// If RocksDB has lost commits that were trimmed from the log, the open reports the gap.
 #[test]
 fn a_gap_between_rocksdb_and_the_log_is_refused() {
     let tiny = OpenOptions {
@@ -144,14 +146,14 @@ fn a_gap_between_rocksdb_and_the_log_is_refused() {
     assert!(older > 0, "RocksDB had all commits");
 }
 
-/// The newest commit that RocksDB has, if it can be read at all.
+/// Returns the newest commit that RocksDB has, if RocksDB is readable at all.
 fn kept(directory: &Path) -> Option<u64> {
     let database = rocksdb::DB::open_for_read_only(&rocksdb::Options::default(), directory.join("db"), false).ok()?;
     let row = database.get(keys::COMMIT).unwrap();
     Some(row.map_or(0, |row| records::decode::<CommitRecord>(&row, "commit").unwrap().number))
 }
 
-/// A killed hub in which RocksDB has so many commits, and the log four more.
+/// A killed hub in which RocksDB has `flushed` commits and the log has four more.
 fn flushed_and_killed(flushed: u64, how: &OpenOptions) -> (TempDir, PathBuf) {
     let place = tempfile::tempdir().unwrap();
     let hub = place.path().join("hub");
@@ -162,7 +164,8 @@ fn flushed_and_killed(flushed: u64, how: &OpenOptions) -> (TempDir, PathBuf) {
     killed(&hub)
 }
 
-/// The MANIFEST without its last edits, in every way that leaves the first two, without which it is none.
+/// Returns all variants of the MANIFEST without its last edits. Each keeps the first two edits, without which the file
+/// is invalid.
 fn cut_manifests(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let manifest = database_files(directory, |name| name.starts_with("MANIFEST"))
         .pop()
@@ -174,7 +177,8 @@ fn cut_manifests(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     cuts.map(|end| (name.to_owned(), bytes[..*end].to_vec())).collect()
 }
 
-/// Where the records of a short MANIFEST end: each has a CRC (4 bytes), a length (2) and a type (1) before it.
+/// Returns the offsets at which the records of a short MANIFEST end. A CRC (4 bytes), a length (2) and a type (1)
+/// precede each.
 fn record_ends(bytes: &[u8]) -> Vec<usize> {
     let mut ends = Vec::new();
     let mut at = 0;
@@ -185,14 +189,14 @@ fn record_ends(bytes: &[u8]) -> Vec<usize> {
     ends
 }
 
-/// A broken table is found when it is read, and the error names the file.
+/// A broken table is detected when it is read, and the error names the file.
 #[test]
 fn a_broken_table_fails_the_read_and_is_named() {
     let (_place, directory) = closed_hub(200);
     let table = database_files(&directory, |name| name.ends_with(".sst")).pop().unwrap();
     let mut bytes = fs::read(&table).unwrap();
     let name = table.file_name().unwrap().to_str().unwrap();
-    // The first block holds the commit row; a later one is met by its readers only.
+    // The first block holds the commit row. A later block is only read on demand.
     bytes[3000] ^= 1;
     fs::write(&table, bytes).unwrap();
     let outcome = open(&directory, &small()).map(|opened| {
@@ -210,8 +214,8 @@ fn a_broken_table_fails_the_read_and_is_named() {
     }
 }
 
-/// A `FORMAT` file that says another number of partitions, with a checksum that is right, would have every row looked for in
-/// a wrong place: the store knows how many it was written with, and nothing changes.
+/// A `FORMAT` file with a wrong number of partitions and a valid checksum would place every row wrongly. The store
+/// records the number that it was written with, so the open is refused and nothing changes.
 #[test]
 fn another_number_of_partitions_is_refused() {
     let (_place, directory) = closed_hub(5);
@@ -229,7 +233,7 @@ fn another_number_of_partitions_is_refused() {
         ErrorKind::Corrupted,
         &[
             "FORMAT",
-            "says 32 partitions",
+            "specifies 32 partitions",
             "was written with 64",
             "restore a backup",
         ],

@@ -1,4 +1,4 @@
-//! A write asks the operating system for nothing but memory and locks.
+//! A write makes no system calls except for memory and locks.
 
 use std::collections::BTreeMap;
 use std::env::consts::ARCH;
@@ -9,7 +9,7 @@ use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
 use super::*;
 use crate::spawn::spawn;
 
-/// What a write may ask for: memory, its locks, at its end the end of the thread, and the text of a panic.
+/// Allowed system calls: memory, locks, the end of the thread, and the output of a panic message.
 const ALLOWED: [i64; 12] = [
     libc::SYS_brk,
     libc::SYS_exit,
@@ -25,7 +25,7 @@ const ALLOWED: [i64; 12] = [
     libc::SYS_write,
 ];
 
-/// From here on the process is killed when this thread asks for anything that is not allowed.
+/// Makes the kernel kill the process if this thread makes a system call that is not allowed.
 fn allow_nothing_else() {
     let rules: BTreeMap<i64, Vec<_>> = ALLOWED.map(|call| (call, Vec::new())).into();
     let arch = ARCH.try_into().unwrap();
@@ -33,8 +33,8 @@ fn allow_nothing_else() {
     apply_filter(&BpfProgram::try_from(filter).unwrap()).unwrap();
 }
 
-/// The thread that writes makes no call of the operating system that could wait for a disk, also while fronts are frozen, segments
-/// end, and other threads write and sync files.
+/// The writing thread makes no system call that could wait for a disk. This also holds while fronts are frozen,
+/// segments end, and other threads write and sync files.
 #[test]
 fn a_write_makes_no_system_call() {
     let place = tempfile::tempdir().unwrap();
