@@ -1,30 +1,36 @@
 //! A core: the partitions that one thread executes, and the loop that turns inputs into steps.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+#[cfg(test)]
+mod recount;
+
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use crate::engine::activities::{Activities, ActivitySlots};
+use crate::engine::activities::{self, Activities, ActivitySlots};
+use crate::engine::async_operation::end_async;
+use crate::engine::ctx::{Ctx, Settings};
+use crate::engine::dead_letters::settle_dead_letter;
 use crate::engine::limits::Limits;
-use crate::engine::mailbox::{Block, Mailbox};
-use crate::engine::message::{Input, Message, Origin, Token, Waiter};
-use crate::engine::orchestration::Instances;
-use crate::engine::partition::Partition;
+use crate::engine::locks::Locks;
+use crate::engine::mailbox::Block;
+use crate::engine::mailboxes::{Mailboxes, QueueMemory};
+use crate::engine::message::{Input, Message, Origin, Token};
+use crate::engine::orchestration::{Instances, Waiters, wait_for_end, write_instances};
+use crate::engine::partition::Partitions;
 use crate::engine::progress::Progress;
+use crate::engine::quarantine::resume;
 use crate::engine::registry::Registry;
-use crate::engine::states::{InstanceMap, States};
+use crate::engine::requests::Callers;
+use crate::engine::states::States;
 use crate::engine::step::Step;
-use crate::engine::sweep::NEVER;
+use crate::engine::sweep::sweep;
+use crate::engine::timers::fire_timers;
+use crate::engine::turn::{load, turn, write_states};
+use crate::engine::waiting::admit_behind_locks;
 use crate::error::Result;
-use crate::id::{InstanceId, MessageId, PartitionId};
-use crate::store::records::instance::LockRecord;
+use crate::id::{InstanceId, PartitionId};
 use crate::store::{Reader, keys, records};
 use crate::time::{Aging, Timestamp};
-
-/// How many times the bytes of its batch the turns of a step may hold in memory until it closes.
-const HELD_BYTES: usize = 4;
-
-/// Messages for which the spare mailboxes keep capacity: the first for 1 024, the n-th for 1 024 / n.
-const SPARE_MESSAGES: usize = 1024;
 
 /// What a core is made of.
 pub(crate) struct CoreConfig {
@@ -72,41 +78,19 @@ impl CoreConfig {
 /// The partitions that one thread executes. It performs no I/O but reads, reads no clock and draws no chance: the same
 /// inputs give the same steps, bit for bit.
 pub(crate) struct Core {
-    pub(super) hub: Arc<str>,
-    pub(super) limits: Limits,
-    pub(super) registry: Arc<Registry>,
-    pub(super) progress: Arc<Progress>,
-    /// Indexed by partition id; nothing where another core owns the partition.
-    pub(super) partitions: Vec<Option<Partition>>,
-    pub(super) mailboxes: InstanceMap<Box<Mailbox>>,
-    /// The bytes of the messages in all of them.
-    pub(super) mailbox_bytes: usize,
-    /// Spare mailboxes, for the next instances that need one: most have a message only for a moment.
-    #[expect(
-        clippy::vec_box,
-        reason = "they come from the map above and go back there as they are"
-    )]
-    spare_mailboxes: Vec<Box<Mailbox>>,
-    pub(super) states: States,
-    /// The locked entities.
-    pub(super) locks: InstanceMap<LockRecord>,
-    pub(super) activities: Activities,
-    pub(super) instances: Instances,
-    /// Clients that wait for the end of an orchestration.
-    pub(super) waiters: HashMap<InstanceId, Vec<Waiter>>,
-    /// Clients that wait for the answer of a message that is a row.
-    pub(super) callers: HashMap<MessageId, (Token, InstanceId)>,
-    /// Clients that repeated a request whose call waits as a row, by the key of the request.
-    pub(super) attached: HashMap<Vec<u8>, Vec<Token>>,
-    /// Instances that the operator holds.
-    pub(super) held: BTreeSet<InstanceId>,
-    pub(super) next_sweep: Timestamp,
-    /// By what time it is decided how old something is that is deleted for its age.
-    pub(super) aging: Aging,
+    settings: Settings,
+    progress: Arc<Progress>,
     inputs: VecDeque<Input>,
-    ready: VecDeque<InstanceId>,
-    /// Partitions with a backlog.
-    backlogs: VecDeque<PartitionId>,
+    mailboxes: Mailboxes,
+    /// What the turns work with.
+    memory: QueueMemory,
+    partitions: Partitions,
+    states: States,
+    locks: Locks,
+    instances: Instances,
+    activities: Activities,
+    callers: Callers,
+    waiters: Waiters,
     steps: u64,
     /// A step that is done, for its memory.
     last_step: Step,
@@ -115,76 +99,43 @@ pub(crate) struct Core {
 impl Core {
     /// Opens a core. It reads what it has to know and runs no user code.
     pub(crate) fn open(config: CoreConfig, reader: &dyn Reader) -> Result<Self> {
-        let CoreConfig {
-            hub,
-            limits,
-            registry,
-            progress,
-            index,
-            slots: activity_slots,
-            partitions,
-            owned,
-            held,
-            calm_since,
-            aging,
-        } = config;
-        let activities = Activities::open(index, activity_slots, &owned, calm_since, reader)?;
-        let mut slots: Vec<Option<Partition>> = (0..partitions).map(|_| None).collect();
-        let mut backlogs = VecDeque::new();
-        let mut quarantined = Vec::new();
-        for id in owned {
-            let partition = Partition::open(id, reader)?;
-            if partition.backlog.is_some() {
-                backlogs.push_back(id);
-            }
-            quarantined.extend(partition.quarantined.iter().cloned());
-            slots[usize::from(id.0)] = Some(partition);
-        }
-        let states = States::new(limits.cache_bytes);
-        let instances = Instances::new(limits.live_bytes);
+        let activities = Activities::open(config.index, config.slots, &config.owned, config.calm_since, reader)?;
+        let partitions = Partitions::open(config.partitions, &config.owned, reader)?;
         let mut core = Self {
-            hub,
-            limits,
-            registry,
-            progress,
-            partitions: slots,
-            mailboxes: InstanceMap::default(),
-            mailbox_bytes: 0,
-            spare_mailboxes: Vec::new(),
-            states,
-            locks: InstanceMap::default(),
-            activities,
-            instances,
-            waiters: HashMap::new(),
-            callers: HashMap::new(),
-            attached: HashMap::new(),
-            held,
-            next_sweep: Timestamp::default(),
-            aging,
+            progress: config.progress,
             inputs: VecDeque::new(),
-            ready: VecDeque::new(),
-            backlogs,
+            mailboxes: Mailboxes::new(config.held, &partitions),
+            memory: QueueMemory::new(config.limits.queue_bytes),
+            states: States::new(config.limits.cache_bytes),
+            locks: Locks::open(&partitions, reader)?,
+            instances: Instances::new(config.limits.live_bytes),
+            activities,
+            callers: Callers::default(),
+            waiters: Waiters::default(),
             steps: 0,
             last_step: Step::default(),
+            partitions,
+            settings: Settings {
+                hub: config.hub,
+                limits: config.limits,
+                registry: config.registry,
+                partitions: config.partitions,
+                aging: config.aging,
+            },
         };
-        let owned: Vec<PartitionId> = core.owned().map(|partition| partition.id).collect();
-        for id in owned {
-            core.read_locks(id, reader)?;
-        }
-        let dues = core.owned().flat_map(|partition| {
-            let sweeping = [&partition.requests, &partition.letters, &partition.early];
-            sweeping.map(|sweeping| sweeping.due)
-        });
-        core.next_sweep = dues.flatten().min().unwrap_or(NEVER);
-        let unread = core.owned().flat_map(|partition| partition.early_left.keys().cloned());
-        for id in unread.collect::<Vec<_>>() {
-            core.make_ready(&id);
-        }
-        // A quarantined instance gets one new chance at every open: the build may have been mended.
-        for id in quarantined {
-            core.make_ready(&id);
-        }
+        core.wake_what_was_left();
         Ok(core)
+    }
+
+    /// Makes the instances ready that have something to do at once. A quarantined instance gets one new chance at every open,
+    /// because the build may have been fixed.
+    fn wake_what_was_left(&mut self) {
+        let partitions = || self.partitions.owned();
+        let unread = partitions().flat_map(|partition| partition.early_left.keys());
+        let quarantined = partitions().flat_map(|partition| &partition.quarantined);
+        for id in unread.chain(quarantined) {
+            self.mailboxes.make_ready(id, &self.settings, &self.partitions);
+        }
     }
 
     /// Takes in what came from outside; the next step looks at it.
@@ -195,22 +146,20 @@ impl Core {
     /// Whether a step at `now` would have something to do.
     pub(crate) fn has_work(&self, now: Timestamp) -> bool {
         !self.inputs.is_empty()
-            || !self.ready.is_empty()
-            || !self.backlogs.is_empty()
-            || self.has_activities_to_begin()
+            || self.mailboxes.has_work()
+            || self.activities.has_work(&self.settings.limits)
             || self.next_wake().is_some_and(|wake| wake <= now)
     }
 
     /// When the next step is due if nothing comes in.
     pub(crate) fn next_wake(&self) -> Option<Timestamp> {
-        let timers = self.owned().filter_map(|partition| partition.next_due);
-        timers.chain(self.sweep_due()).min()
+        let timers = self.partitions.owned().filter_map(|partition| partition.next_due);
+        timers.chain(self.partitions.sweep_due()).min()
     }
 
-    /// How many `async` operations and activities run.
+    /// Number of `async` operations and activities that run.
     pub(crate) fn running(&self) -> usize {
-        let operations = self.mailboxes.values();
-        let operations = operations.filter(|mailbox| mailbox.block.is_running());
+        let operations = self.mailboxes.iter().filter(|(_, mailbox)| mailbox.block.is_running());
         operations.count() + self.activities.running()
     }
 
@@ -221,7 +170,7 @@ impl Core {
         shown.collect()
     }
 
-    /// How many instances have messages that wait, and how many entities are in memory.
+    /// Number of instances that have messages that wait, and of entities in memory.
     pub(crate) fn sizes(&self) -> (usize, usize) {
         (self.mailboxes.len(), self.states.len())
     }
@@ -233,24 +182,56 @@ impl Core {
     /// Deliveries of later commits stay with the core, and so does what came after them, until a step sees their rows.
     ///
     /// # Errors
-    /// What the reader meets. The core is of no use after that.
+    /// Any error of the reader. The core is of no use after that.
     pub(crate) fn step(&mut self, now: Timestamp, batch_number: u64, reader: &dyn Reader, seen: u64) -> Result<Step> {
         let mut step = self.new_step(now, batch_number);
-        self.begin_waiting_activities(&mut step, reader)?;
-        while let Some(input) = self.inputs.pop_front() {
+        let (
+            Stage {
+                inputs,
+                mailboxes,
+                progress,
+            },
+            ctx,
+        ) = &mut self.stage(&mut step, reader);
+        activities::begin_waiting(ctx)?;
+        mailboxes.route_outbound(ctx)?;
+        while let Some(input) = inputs.pop_front() {
             if matches!(input, Input::Delivery { commit, .. } if commit > seen) {
-                self.inputs.push_front(input);
+                inputs.push_front(input);
                 break;
             }
-            self.take_in(input, &mut step, reader)?;
+            take_in(input, mailboxes, ctx)?;
         }
-        self.fire_timers(&mut step, reader)?;
-        self.sweep(&mut step, reader)?;
-        self.look_at_backlog(reader)?;
-        self.run(&mut step, reader)?;
-        self.admit_behind_locks(&mut step, reader)?;
-        self.close(&mut step)?;
+        fire_timers(ctx)?;
+        mailboxes.route_outbound(ctx)?;
+        sweep(ctx)?;
+        mailboxes.look_at_backlog(ctx)?;
+        run(mailboxes, progress, ctx)?;
+        admit_behind_locks(mailboxes, ctx)?;
+        close(mailboxes, ctx)?;
         Ok(step)
+    }
+
+    /// The last step before a core ends that nobody killed: what still runs and is left behind was not running in a crash, so
+    /// its rows say that it has not begun. `None` if nothing is left behind.
+    ///
+    /// # Errors
+    /// Any error of the reader.
+    pub(crate) fn leave(&mut self, now: Timestamp, batch_number: u64, reader: &dyn Reader) -> Result<Option<Step>> {
+        let mut step = self.new_step(now, batch_number);
+        activities::leave(&mut self.stage(&mut step, reader).1)?;
+        Ok((!step.batch.is_empty()).then_some(step))
+    }
+
+    /// Lets no activity begin any more, because the hub closes.
+    pub(crate) fn begin_no_more_activities(&mut self) {
+        self.activities.close();
+    }
+
+    /// Forgets the calls of clients that do not wait any more, as far as they wait as rows or for one that does, and returns
+    /// their tokens: these receive nothing from here on.
+    pub(crate) fn forget_callers(&mut self, is_gone: impl Fn(Token) -> bool) -> Vec<Token> {
+        self.callers.forget(is_gone)
     }
 
     pub(super) fn new_step(&mut self, now: Timestamp, batch_number: u64) -> Step {
@@ -263,353 +244,119 @@ impl Core {
         self.last_step = step;
     }
 
-    /// Runs the instances that are ready, in their order, until the commit is full.
-    fn run(&mut self, step: &mut Step, reader: &dyn Reader) -> Result<()> {
-        // What becomes ready again because it has to wait for this step's commit runs in the next one.
-        let mut later = Vec::new();
-        while !self.ready.is_empty() && !self.is_full(step) {
-            let count = self.ready.len().min(self.limits.page);
-            let page: Arc<[InstanceId]> = self.ready.drain(..count).collect();
-            self.load(&page, step, reader)?;
-            self.progress.take_up(&page);
-            let mut turns = 0;
-            while turns < count && !self.is_full(step) {
-                let id = &page[turns];
-                self.progress.enter(turns);
-                if self.turn(id, step, reader)? {
-                    later.push(id.clone());
-                }
-                self.progress.leave();
-                turns += 1;
-            }
-            // Who got no turn is still ready, and first in the next step.
-            for id in page[turns..].iter().rev() {
-                self.ready.push_front(id.clone());
-            }
-        }
-        for id in later {
-            self.make_ready(&id);
-        }
-        Ok(())
-    }
-
-    pub(super) fn is_full(&self, step: &Step) -> bool {
-        step.counts.operations >= self.limits.batch_operations as u64
-            || step.bytes() >= self.limits.batch_bytes
-            || step.held >= self.limits.batch_bytes.saturating_mul(HELD_BYTES)
-    }
-
-    /// Turns what is left of the step into rows.
-    fn close(&mut self, step: &mut Step) -> Result<()> {
-        step.unsaved.dedup();
-        for id in std::mem::take(&mut step.unsaved) {
-            self.save_arrivals(&id, step)?;
-        }
-        self.write_states(step)?;
-        self.write_instances(step)?;
-        for partition in self.partitions.iter_mut().flatten() {
-            if std::mem::take(&mut partition.record_changed) {
-                let key = keys::partition(partition.id);
-                step.batch.put(&key, &records::encode(&partition.record)?);
-            }
-        }
-        self.states.age();
-        self.instances.age();
-        Ok(())
-    }
-
-    fn take_in(&mut self, input: Input, step: &mut Step, reader: &dyn Reader) -> Result<()> {
-        match input {
-            Input::Request { target, action, client } => {
-                let message = Message::new(step.next_id(), target, action, Origin::Client(client));
-                self.route(message, step, reader)
-            }
-            Input::Delivery { message, .. } => self.route(message, step, reader),
-            Input::ActivityEnded {
-                activity,
-                attempt,
-                ended,
-            } => self.end_activity(activity, attempt, ended, step, reader),
-            Input::Wait { instance, waiter } => self.wait_for_end(instance, waiter, step, reader),
-            Input::Forget { instance, token } => {
-                self.forget_waiter(&instance, token);
-                Ok(())
-            }
-            Input::Spilled => {
-                self.forget_deliveries();
-                Ok(())
-            }
-            Input::AsyncEnded {
-                instance,
-                message,
-                ended,
-            } => self.end_async(&instance, message, ended, step, reader),
-            Input::Resume { instance, token } => {
-                self.resume(&instance, token, step);
-                Ok(())
-            }
-            Input::DeadLetter {
-                partition,
-                id,
-                redeliver,
-                token,
-            } => self.settle_dead_letter(partition, id, redeliver, token, step, reader),
-        }
-    }
-
-    /// Brings a message to its instance here, or makes it a row for another core.
-    pub(super) fn route(&mut self, message: Message, step: &mut Step, reader: &dyn Reader) -> Result<()> {
-        let partition = self.partition_of(&message.target);
-        if self.partitions[usize::from(partition.0)].is_none() {
-            let (key, value) = message.row(partition)?;
-            step.batch.insert(&key, &value);
-            step.deliveries.push(Message {
-                stored: true,
-                ..message
-            });
-            return Ok(());
-        }
-        if message.is_urgent() {
-            self.pass_queue(message, step);
-            return Ok(());
-        }
-        if message.stored && (self.has_unread_rows(&message.target) || self.is_memory_full(0)) {
-            // Rows come before it, or there is no memory for it, so it is read in its turn.
-            let target = message.target.clone();
-            self.mailbox(&target).park(message, 0);
-            self.make_ready(&target);
-            return Ok(());
-        }
-        if message.is_control() && !self.has_control_before(&message) {
-            if message.stored {
-                self.mailbox(&message.target).touched_in = step.number;
-                self.make_ready(&message.target);
-            }
-            return self.control(message, step, reader);
-        }
-        if message.needs_row() {
-            step.unsaved.push(message.target.clone());
-        }
-        let mailbox = self.mailbox(&message.target);
-        let was_ready = std::mem::replace(&mut mailbox.ready, true);
-        let newly_ready = (!was_ready).then(|| message.target.clone());
-        let bytes = message.weight();
-        mailbox.bytes += bytes;
-        mailbox.arrivals.push_back(message);
-        self.mailbox_bytes += bytes;
-        if let Some(id) = newly_ready {
-            self.ready.push_back(id);
-        }
-        Ok(())
-    }
-
-    /// Brings a message to its instance here, past those that wait in line.
-    fn pass_queue(&mut self, message: Message, step: &mut Step) {
-        let target = message.target.clone();
-        let needs_row = message.needs_row();
-        let mailbox = self.mailbox(&target);
-        // While rows are unread, one that has a row is read with them.
-        if !(message.stored && mailbox.urgent_rows) {
-            mailbox.urgent.push_back(message);
-        }
-        self.make_ready(&target);
-        if needs_row {
-            step.unsaved.push(target);
-        }
-    }
-
-    /// Whether a message that sets or cancels a timer has to wait, because one of the same sender may be before it.
-    fn has_control_before(&self, message: &Message) -> bool {
-        // A client's is processed when it comes in, so that none of a client ever waits.
-        if message.client().is_some() {
-            return false;
-        }
-        let mailbox = self.mailboxes.get(&message.target);
-        mailbox.is_some_and(|mailbox| mailbox.has_control()) || self.has_unread_rows(&message.target)
-    }
-
-    /// Whether rows of an instance may be in the store that are not in memory.
-    fn has_unread_rows(&self, id: &InstanceId) -> bool {
-        match self.mailboxes.get(id) {
-            Some(mailbox) => mailbox.rows.is_some(),
-            None => self.partition(self.partition_of(id)).backlog_covers(id),
-        }
-    }
-
-    /// Gives a row to every message of an instance that this step took in, did not process and must not lose.
-    fn save_arrivals(&mut self, id: &InstanceId, step: &mut Step) -> Result<()> {
-        let partition = self.partition_of(id);
-        let full = self.is_memory_full(0);
-        let Some(mailbox) = self.mailboxes.get_mut(id) else {
-            return Ok(());
+    /// The core as a step sees it: what only the loop may touch, and the context of the turns.
+    pub(super) fn stage<'a>(&'a mut self, step: &'a mut Step, reader: &'a dyn Reader) -> (Stage<'a>, Ctx<'a>) {
+        let stage = Stage {
+            inputs: &mut self.inputs,
+            mailboxes: &mut self.mailboxes,
+            progress: &self.progress,
         };
-        let mut kept = VecDeque::with_capacity(mailbox.arrivals.len());
-        for mut message in std::mem::take(&mut mailbox.arrivals) {
-            if message.needs_row() {
-                mailbox.give_row(&mut message, partition, step)?;
-                if mailbox.rows.is_some() {
-                    mailbox.park(message, 0);
-                    continue;
-                }
-            }
-            kept.push_back(message);
-        }
-        mailbox.arrivals = kept;
-        if full {
-            mailbox.shed();
-        }
-        let bytes = mailbox.weigh();
-        let before = std::mem::replace(&mut mailbox.bytes, bytes);
-        self.mailbox_bytes = (self.mailbox_bytes + bytes).saturating_sub(before);
-        for mut message in std::mem::take(&mut mailbox.urgent) {
-            if message.needs_row() {
-                mailbox.give_row(&mut message, partition, step)?;
-                if mailbox.urgent_rows {
-                    continue;
-                }
-            }
-            mailbox.urgent.push_back(message);
-        }
-        Ok(())
-    }
-
-    /// Makes the next instances of the backlog ready; their mailboxes know that they have rows.
-    fn look_at_backlog(&mut self, reader: &dyn Reader) -> Result<()> {
-        if self.ready.len() >= self.limits.page {
-            return Ok(());
-        }
-        let Some(id) = self.backlogs.pop_front() else {
-            return Ok(());
+        let ctx = Ctx {
+            step,
+            reader,
+            settings: &self.settings,
+            partitions: &mut self.partitions,
+            memory: &mut self.memory,
+            states: &mut self.states,
+            locks: &mut self.locks,
+            instances: &mut self.instances,
+            activities: &mut self.activities,
+            callers: &mut self.callers,
+            waiters: &mut self.waiters,
         };
-        let Some(from) = self.partition(id).backlog.clone() else {
-            return Ok(());
-        };
-        let range = from..keys::all_messages(id).end;
-        let rows = reader.keys(range, self.limits.page)?;
-        let mut instances: Vec<InstanceId> = rows
-            .iter()
-            .filter_map(|key| keys::id_of(key).map(InstanceId::trusted))
-            .collect();
-        instances.dedup();
-        for instance in &instances {
-            self.mailbox(instance);
-            self.make_ready(instance);
-        }
-        let next = match rows.last() {
-            Some(last) if rows.len() == self.limits.page => Some(keys::after_id(last)),
-            _ => None,
-        };
-        if next.is_some() {
-            self.backlogs.push_back(id);
-        }
-        self.partition_mut(id).backlog = next;
-        Ok(())
+        (stage, ctx)
     }
+}
 
-    /// Forgets what is in memory of messages with rows, because later ones were not delivered: all rows are read again.
-    fn forget_deliveries(&mut self) {
-        for mailbox in self.mailboxes.values_mut() {
-            mailbox.arrivals.retain(|message| !message.stored);
-            mailbox.spill();
-            mailbox.bytes = mailbox.weigh();
+/// What only the loop of a core touches.
+pub(super) struct Stage<'a> {
+    pub(super) inputs: &'a mut VecDeque<Input>,
+    pub(super) mailboxes: &'a mut Mailboxes,
+    pub(super) progress: &'a Progress,
+}
+
+fn take_in(input: Input, mailboxes: &mut Mailboxes, ctx: &mut Ctx<'_>) -> Result<()> {
+    match input {
+        Input::Request { target, action, client } => {
+            let message = Message::new(ctx.step.next_id(), target, action, Origin::Client(client));
+            return mailboxes.route(message, ctx);
         }
-        self.mailbox_bytes = self.mailboxes.values().map(|mailbox| mailbox.bytes).sum();
-        let owned: Vec<PartitionId> = self.owned().map(|partition| partition.id).collect();
-        for id in &owned {
-            self.partition_mut(*id).backlog = Some(keys::all_messages(*id).start);
+        Input::Delivery { message, .. } => return mailboxes.route(message, ctx),
+        Input::ActivityEnded {
+            activity,
+            attempt,
+            ended,
+        } => activities::end(activity, attempt, ended, ctx)?,
+        Input::Wait { instance, waiter } => {
+            // One that this build has not tried yet may be able to continue.
+            let mailbox = mailboxes.get(&instance);
+            let is_tried = mailbox.is_some_and(|mailbox| matches!(mailbox.block, Block::Stopped));
+            wait_for_end(&instance, waiter, is_tried, ctx)?;
         }
-        self.backlogs = owned.into();
+        Input::Forget { instance, token } => ctx.waiters.forget(&instance, token),
+        Input::Spilled => mailboxes.forget_deliveries(ctx),
+        Input::AsyncEnded {
+            instance,
+            message,
+            ended,
+        } => end_async(&instance, message, ended, mailboxes, ctx)?,
+        Input::Resume { instance, token } => resume(&instance, token, mailboxes, ctx),
+        Input::DeadLetter {
+            partition,
+            id,
+            redeliver,
+            token,
+        } => settle_dead_letter(partition, id, redeliver, token, ctx)?,
     }
+    mailboxes.route_outbound(ctx)
+}
 
-    /// The mailbox of an instance, made if there is none.
-    pub(super) fn mailbox(&mut self, id: &InstanceId) -> &mut Mailbox {
-        let partition = usize::from(self.partition_of(id).0);
-        let (partitions, held, spare) = (&self.partitions, &self.held, &mut self.spare_mailboxes);
-        self.mailboxes.entry(id.clone()).or_insert_with(|| {
-            let mut mailbox = spare.pop().unwrap_or_default();
-            if let Some(partition) = &partitions[partition]
-                && partition.backlog.is_some()
-            {
-                mailbox.rows = partition.backlog_covers(id).then_some(MessageId::MIN);
-                mailbox.uncounted = mailbox.rows.is_some();
-                mailbox.urgent_rows = partition.backlog_covers_urgent(id);
+/// Runs the instances that are ready, in their order, until the commit is full.
+fn run(mailboxes: &mut Mailboxes, progress: &Progress, ctx: &mut Ctx<'_>) -> Result<()> {
+    // What becomes ready again because it has to wait for this step's commit runs in the next one.
+    let mut later = Vec::new();
+    while mailboxes.has_ready() && !ctx.is_full() {
+        let page = mailboxes.next_ready(ctx.settings.limits.page);
+        load(&page, ctx)?;
+        progress.take_up(&page);
+        let mut turns = 0;
+        while turns < page.len() && !ctx.is_full() {
+            let id = &page[turns];
+            progress.enter(turns);
+            if turn(id, mailboxes, ctx)? {
+                later.push(id.clone());
             }
-            if held.contains(id) {
-                mailbox.block = Block::Held;
-            }
-            mailbox
-        })
-    }
-
-    /// Takes a mailbox out, to be put back after what is done with its messages.
-    pub(super) fn take_mailbox(&mut self, id: &InstanceId) -> Option<Box<Mailbox>> {
-        let mailbox = self.mailboxes.remove(id)?;
-        self.mailbox_bytes = self.mailbox_bytes.saturating_sub(mailbox.bytes);
-        Some(mailbox)
-    }
-
-    /// Puts a mailbox back. What has a row is left to it where there is no memory for more.
-    pub(super) fn put_mailbox(&mut self, id: &InstanceId, mut mailbox: Box<Mailbox>) {
-        mailbox.bytes = mailbox.weigh();
-        if self.is_memory_full(mailbox.bytes) {
-            mailbox.shed();
-            mailbox.bytes = mailbox.weigh();
+            progress.leave();
+            turns += 1;
         }
-        self.mailbox_bytes += mailbox.bytes;
-        mailbox.give_back_capacity();
-        self.mailboxes.insert(id.clone(), mailbox);
+        mailboxes.return_ready(&page[turns..]);
     }
-
-    /// The bytes that messages that wait may still take.
-    pub(super) fn memory_left(&self) -> usize {
-        self.limits.queue_bytes.saturating_sub(self.mailbox_bytes)
+    for id in later {
+        mailboxes.make_ready(&id, ctx.settings, ctx.partitions);
     }
+    Ok(())
+}
 
-    /// Whether the messages that wait have as many bytes as they may, those of mailboxes that are in hand included.
-    pub(super) fn is_memory_full(&self, in_hand: usize) -> bool {
-        self.mailbox_bytes.saturating_add(in_hand) > self.limits.queue_bytes
-    }
-
-    /// Keeps a mailbox that nobody needs any more for somebody else.
-    pub(super) fn keep_spare(&mut self, mut mailbox: Box<Mailbox>) {
-        if self.spare_mailboxes.len() < self.limits.page {
-            mailbox.clear(SPARE_MESSAGES / (self.spare_mailboxes.len() + 1));
-            self.spare_mailboxes.push(mailbox);
+/// Turns what is left of the step into rows.
+fn close(mailboxes: &mut Mailboxes, ctx: &mut Ctx<'_>) -> Result<()> {
+    mailboxes.save_arrivals(ctx)?;
+    write_states(ctx)?;
+    write_instances(ctx)?;
+    for partition in ctx.partitions.owned_mut() {
+        if std::mem::take(&mut partition.record_changed) {
+            let key = keys::partition(partition.id);
+            ctx.step.batch.put(&key, &records::encode(&partition.record)?);
         }
     }
-
-    pub(super) fn make_ready(&mut self, id: &InstanceId) {
-        let mailbox = self.mailbox(id);
-        if !std::mem::replace(&mut mailbox.ready, true) {
-            self.ready.push_back(id.clone());
-        }
-    }
-
-    pub(super) fn partition_of(&self, id: &InstanceId) -> PartitionId {
-        id.partition(self.partitions.len() as u16)
-    }
-
-    pub(super) fn partition(&self, id: PartitionId) -> &Partition {
-        self.partitions[usize::from(id.0)]
-            .as_ref()
-            .expect("a core is only asked about partitions that it owns")
-    }
-
-    pub(super) fn partition_mut(&mut self, id: PartitionId) -> &mut Partition {
-        self.partitions[usize::from(id.0)]
-            .as_mut()
-            .expect("a core is only asked about partitions that it owns")
-    }
-
-    pub(super) fn owned(&self) -> impl Iterator<Item = &Partition> {
-        self.partitions.iter().flatten()
-    }
+    ctx.states.age();
+    ctx.instances.age();
+    Ok(())
 }
 
 impl std::fmt::Debug for Core {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Core")
-            .field("registry", &self.registry)
+            .field("registry", &self.settings.registry)
             .field("steps", &self.steps)
             .field("mailboxes", &self.mailboxes.len())
             .field("states", &self.states.len())

@@ -1,8 +1,7 @@
 //! Dead letters: messages that nobody can process in this build. Bounded, visible, and deliverable again.
 
-use crate::engine::core::Core;
+use crate::engine::ctx::Ctx;
 use crate::engine::message::{Message, Origin, Settled, Token};
-use crate::engine::step::Step;
 use crate::error::Result;
 use crate::failure::{TEXT_BYTES, shortened};
 use crate::id::{InstanceId, MessageId, PartitionId};
@@ -10,99 +9,95 @@ use crate::store::records::{self, DeadLetterRecord, Place};
 use crate::store::{Reader, keys};
 use crate::time::Timestamp;
 
-impl Core {
-    /// Keeps a message that cannot be processed. It gets an id of its own, because how long it waited before says nothing
-    /// about its age among dead letters.
-    pub(super) fn bury(&mut self, message: &Message, reason: &str, step: &mut Step) -> Result<()> {
-        let Some(what) = message.action.asks_for() else {
-            return Ok(());
-        };
-        let reason = &*shortened(reason, TEXT_BYTES);
-        tracing::warn!(target_id = %message.target, what, reason, "a message became a dead letter");
-        let place = step.next_place();
-        let record = DeadLetterRecord {
-            source: message.source(),
-            target: message.target.as_str().to_owned(),
-            action: message.action.clone(),
-            reason: reason.to_owned(),
-            died: place.since,
-            trace: message.trace.clone(),
-        };
-        let partition = self.partition_of(&message.target);
-        step.put(&keys::dead_letter(partition, place.number), &record)?;
-        let age = keys::dead_letter_age(partition, place, message.target.as_str());
-        step.batch.put(&age, &[]);
-        step.counts.dead_letters += 1;
-        let expires = place.since.after(self.limits.dead_letter_retention);
-        let most = self.limits.dead_letters;
-        let partition = self.partition_mut(partition);
-        partition.record.dead_letters += 1;
-        partition.record_changed = true;
-        let due = if partition.record.dead_letters > most {
-            step.now
-        } else {
-            expires
-        };
-        partition.letters.look_at(due);
-        self.next_sweep = self.next_sweep.min(due);
-        Ok(())
-    }
+/// Keeps a message that cannot be processed. It gets an id of its own, because how long it waited before says nothing
+/// about its age among dead letters.
+pub(super) fn bury(message: &Message, reason: &str, ctx: &mut Ctx<'_>) -> Result<()> {
+    let Some(what) = message.action.asks_for() else {
+        return Ok(());
+    };
+    let reason = &*shortened(reason, TEXT_BYTES);
+    tracing::warn!(target_id = %message.target, what, reason, "a message became a dead letter");
+    let place = ctx.step.next_place();
+    let record = DeadLetterRecord {
+        source: message.source(),
+        target: message.target.as_str().to_owned(),
+        action: message.action.clone(),
+        reason: reason.to_owned(),
+        died: place.since,
+        trace: message.trace.clone(),
+    };
+    let partition = ctx.settings.partition_of(&message.target);
+    ctx.step.put(&keys::dead_letter(partition, place.number), &record)?;
+    let age = keys::dead_letter_age(partition, place, message.target.as_str());
+    ctx.step.batch.put(&age, &[]);
+    ctx.step.counts.dead_letters += 1;
+    let expires = place.since.after(ctx.settings.limits.dead_letter_retention);
+    let most = ctx.settings.limits.dead_letters;
+    let partition = ctx.partitions.get_mut(partition);
+    partition.record.dead_letters += 1;
+    partition.record_changed = true;
+    let due = if partition.record.dead_letters > most {
+        ctx.step.now
+    } else {
+        expires
+    };
+    partition.letters.look_at(due);
+    ctx.partitions.next_sweep = ctx.partitions.next_sweep.min(due);
+    Ok(())
+}
 
-    /// Sends a dead letter again as a new message, or drops it; answers whether there was one.
-    pub(super) fn settle_dead_letter(
-        &mut self,
-        partition: PartitionId,
-        id: MessageId,
-        redeliver: bool,
-        token: Token,
-        step: &mut Step,
-        reader: &dyn Reader,
-    ) -> Result<()> {
-        let key = keys::dead_letter(partition, id);
-        let row = if step.letters.contains(&id) {
-            None
-        } else {
-            reader.get(&key)?
+/// Sends a dead letter again as a new message, or drops it; answers whether there was one.
+pub(super) fn settle_dead_letter(
+    partition: PartitionId,
+    id: MessageId,
+    redeliver: bool,
+    token: Token,
+    ctx: &mut Ctx<'_>,
+) -> Result<()> {
+    let key = keys::dead_letter(partition, id);
+    let row = if ctx.step.letters.contains(&id) {
+        None
+    } else {
+        ctx.reader.get(&key)?
+    };
+    let Some(row) = row else {
+        ctx.step.settle(token, Settled::Answer("false".into()));
+        return Ok(());
+    };
+    if redeliver {
+        let record: DeadLetterRecord = match records::decode(&row, "dead letter") {
+            Ok(record) => record,
+            Err(error) => {
+                ctx.step.settle(token, Settled::Failed(Box::new(error.into())));
+                return Ok(());
+            }
         };
-        let Some(row) = row else {
-            step.settle(token, Settled::Answer("false".into()));
-            return Ok(());
-        };
-        if redeliver {
-            let record: DeadLetterRecord = match records::decode(&row, "dead letter") {
-                Ok(record) => record,
-                Err(error) => {
-                    step.settle(token, Settled::Failed(Box::new(error.into())));
-                    return Ok(());
-                }
-            };
-            let message = Message::new(
-                step.next_id(),
-                InstanceId::trusted(record.target),
-                record.action,
-                Origin::of_stored(record.source),
-            )
-            .in_trace(record.trace);
-            self.route(message, step, reader)?;
-        }
-        // One that cannot be read has a place as well.
-        let (place, target) = place_of_letter(partition, id, reader)?;
-        self.remove_dead_letter(partition, place, &target, step);
-        step.settle(token, Settled::Answer("true".into()));
-        Ok(())
+        let message = Message::new(
+            ctx.step.next_id(),
+            InstanceId::trusted(record.target),
+            record.action,
+            Origin::of_stored(record.source),
+        )
+        .in_trace(record.trace);
+        ctx.step.outbound.push(message);
     }
+    // One that cannot be read has a place as well.
+    let (place, target) = place_of_letter(partition, id, ctx.reader)?;
+    remove_dead_letter(partition, place, &target, ctx);
+    ctx.step.settle(token, Settled::Answer("true".into()));
+    Ok(())
+}
 
-    /// Removes the rows of a dead letter that the reader shows, once in a step.
-    pub(super) fn remove_dead_letter(&mut self, partition: PartitionId, place: Place, target: &str, step: &mut Step) {
-        if !step.letters.insert(place.number) {
-            return;
-        }
-        step.batch.delete(&keys::dead_letter(partition, place.number));
-        step.batch.delete(&keys::dead_letter_age(partition, place, target));
-        let partition = self.partition_mut(partition);
-        partition.record.dead_letters = partition.record.dead_letters.saturating_sub(1);
-        partition.record_changed = true;
+/// Removes the rows of a dead letter that the reader shows, once in a step.
+pub(super) fn remove_dead_letter(partition: PartitionId, place: Place, target: &str, ctx: &mut Ctx<'_>) {
+    if !ctx.step.letters.insert(place.number) {
+        return;
     }
+    ctx.step.batch.delete(&keys::dead_letter(partition, place.number));
+    ctx.step.batch.delete(&keys::dead_letter_age(partition, place, target));
+    let partition = ctx.partitions.get_mut(partition);
+    partition.record.dead_letters = partition.record.dead_letters.saturating_sub(1);
+    partition.record_changed = true;
 }
 
 /// The place of a dead letter among those of its partition, and whom it was for.

@@ -9,46 +9,54 @@
 
 use std::collections::VecDeque;
 
-use crate::engine::core::Core;
+use crate::engine::ctx::Ctx;
 use crate::engine::mailbox::{Block, Mailbox};
 use crate::engine::message::{Message, Origin, Settled};
 use crate::engine::outcome::{Unanswered, lock_lost};
+use crate::engine::partition::Partitions;
 use crate::engine::queue::Withdrawn;
+use crate::engine::requests::{remember, settle_repeated};
+use crate::engine::states::InstanceMap;
 use crate::engine::step::Step;
 use crate::engine::turn::Turn;
 use crate::error::Result;
-use crate::id::{InstanceId, PartitionId};
+use crate::id::InstanceId;
 use crate::store::records::history::StepOutcome;
 use crate::store::records::instance::{LockId, LockOrder, LockRecord, Order};
 use crate::store::records::{self, Action, RequestOutcome};
 use crate::store::{Reader, keys};
 
-impl Core {
-    /// Reads which entities of a partition are locked.
-    pub(super) fn read_locks(&mut self, partition: PartitionId, reader: &dyn Reader) -> Result<()> {
-        for (key, value) in reader.scan(keys::locks(partition), usize::MAX)? {
-            if let Some(id) = keys::id_of(&key) {
-                self.locks
-                    .insert(InstanceId::trusted(id), records::decode(&value, "lock")?);
+/// The locked entities of a core. An entity that is locked takes no messages but those of the owner of its lock.
+#[derive(Debug, Default)]
+pub(super) struct Locks(InstanceMap<LockRecord>);
+
+impl Locks {
+    /// Reads which entities are locked.
+    pub(super) fn open(partitions: &Partitions, reader: &dyn Reader) -> Result<Self> {
+        let mut locks = InstanceMap::default();
+        for partition in partitions.owned() {
+            for (key, value) in reader.scan(keys::locks(partition.id), usize::MAX)? {
+                if let Some(id) = keys::id_of(&key) {
+                    locks.insert(InstanceId::trusted(id), records::decode(&value, "lock")?);
+                }
             }
         }
-        Ok(())
+        Ok(Self(locks))
     }
 
-    /// Whether an entity takes no messages but those of the owner of its lock.
     pub(super) fn is_locked(&self, id: &InstanceId) -> bool {
-        self.locks.contains_key(id)
+        self.0.contains_key(id)
     }
 
     /// Refuses a call from a critical section that does not hold the lock of the entity any more.
-    pub(super) fn check_lock(&self, message: &Message) -> Result<(), Unanswered> {
+    pub(super) fn check(&self, message: &Message) -> Result<(), Unanswered> {
         let Origin::Step(owner, asked) = &message.origin else {
             return Ok(());
         };
         let Some(sequence) = asked.lock else {
             return Ok(());
         };
-        let holds = self.locks.get(&message.target).is_some_and(|lock| {
+        let holds = self.0.get(&message.target).is_some_and(|lock| {
             let LockId {
                 instance,
                 execution,
@@ -63,186 +71,156 @@ impl Core {
         }
     }
 
-    /// Processes a message about the lock of an entity. Gives it back if that has to wait for the next step.
-    pub(super) fn process_lock_order(
-        &mut self,
-        id: &InstanceId,
-        mailbox: &mut Mailbox,
-        mut message: Message,
-        step: &mut Step,
-        reader: &dyn Reader,
-    ) -> Result<Option<Message>> {
-        let Action::Lock(order) = &mut message.action else {
-            return Ok(None);
-        };
-        match &mut **order {
-            LockOrder::Take { owner, rest } => self.take_lock(id, owner, std::mem::take(rest), step)?,
-            LockOrder::Release { owner, rest } => match self.release_lock(id, mailbox, owner, step, reader)? {
-                Released::Here => {}
-                Released::Further => pass_release(id, owner, std::mem::take(rest), step),
-                Released::Later => return Ok(Some(message)),
-            },
-            LockOrder::Force => self.force_lock(&message, step, reader)?,
-        }
-        self.consume(&message, mailbox, step);
-        Ok(None)
+    fn is_owned_by(&self, id: &InstanceId, owner: &LockId) -> bool {
+        self.0.get(id).is_some_and(|lock| lock.owner == *owner)
     }
 
-    /// Carries out what ends locks at an entity that runs no operation now: it is blocked, or an `async` one runs. Says whether
-    /// something is left to do in the next step.
-    pub(super) fn process_releases(
-        &mut self,
-        id: &InstanceId,
-        mailbox: &mut Mailbox,
-        step: &mut Step,
-        reader: &dyn Reader,
-    ) -> Result<bool> {
-        if !self.read_urgent(id, mailbox, step, reader)? {
-            return Ok(true);
-        }
-        let mut later = false;
-        let mut kept = VecDeque::new();
-        while let Some(message) = mailbox.urgent.pop_front() {
-            if !passes(&message, &kept, &mailbox.block) {
-                kept.push_back(message);
-                continue;
-            }
-            step.trace.clone_from(&message.trace);
-            if let Some(message) = self.process_lock_order(id, mailbox, message, step, reader)? {
-                kept.push_back(message);
-                later = true;
-            }
-        }
-        mailbox.urgent = kept;
-        Ok(later)
+    fn insert(&mut self, id: &InstanceId, lock: LockRecord) {
+        self.0.insert(id.clone(), lock);
     }
 
+    fn remove(&mut self, id: &InstanceId) -> Option<LockRecord> {
+        self.0.remove(id)
+    }
+}
+
+impl Turn<'_> {
     /// Lets what arrived wait behind a lock until the step ends: the lock may go before, and then nothing needs a row. Clients'
     /// reads need not wait, as they need not while an `async` operation runs: they see the committed state.
-    pub(super) fn wait_locked(&mut self, turn: &mut Turn<'_>, step: &mut Step, reader: &dyn Reader) -> Result<()> {
-        for message in std::mem::take(&mut turn.mailbox.arrivals) {
-            if turn.is_read_of_client(&message) {
-                self.operate(turn, message, step, reader)?;
+    pub(super) fn wait_locked(&mut self, ctx: &mut Ctx<'_>) -> Result<()> {
+        for message in std::mem::take(&mut self.mailbox.arrivals) {
+            if self.is_read_of_client(&message) {
+                self.operate(message, ctx)?;
             } else {
-                turn.mailbox.arrivals.push_back(message);
+                self.mailbox.arrivals.push_back(message);
             }
         }
-        if !turn.mailbox.arrivals.is_empty() {
-            step.behind_locks.push(turn.id.clone());
-        }
-        Ok(())
-    }
-
-    /// Gives rows to what still waits behind locks when no turn follows in this step.
-    pub(super) fn admit_behind_locks(&mut self, step: &mut Step, reader: &dyn Reader) -> Result<()> {
-        for id in std::mem::take(&mut step.behind_locks) {
-            if !self.is_locked(&id) {
-                continue;
-            }
-            let Some(mut mailbox) = self.take_mailbox(&id) else {
-                continue;
-            };
-            while let Some(message) = mailbox.arrivals.pop_front() {
-                self.admit(&id, &mut mailbox, message, step, reader)?;
-            }
-            if mailbox.ready || !mailbox.is_idle() {
-                self.put_mailbox(&id, mailbox);
-            } else {
-                self.keep_spare(mailbox);
-            }
+        if !self.mailbox.arrivals.is_empty() {
+            ctx.step.behind_locks.push(self.id.clone());
         }
         Ok(())
     }
+}
 
-    /// Locks an entity, and sends the request on to the next one, or tells the owner after the last.
-    fn take_lock(
-        &mut self,
-        id: &InstanceId,
-        owner: &LockId,
-        mut rest: VecDeque<String>,
-        step: &mut Step,
-    ) -> Result<()> {
-        let lock = LockRecord {
-            owner: owner.clone(),
-            since: step.now,
-        };
-        let key = keys::lock(self.partition_of(id), id);
-        step.put(&key, &lock)?;
-        self.locks.insert(id.clone(), lock);
-        let (target, action) = match rest.pop_front() {
-            Some(next) => {
-                let owner = owner.clone();
-                (next, Action::Lock(Box::new(LockOrder::Take { owner, rest })))
-            }
-            None => {
-                let order = Order::Completed {
-                    execution: owner.execution,
-                    sequence: owner.sequence,
-                    outcome: StepOutcome::Answer(b"null".to_vec()),
-                };
-                (owner.instance.clone(), Action::Order(Box::new(order)))
-            }
-        };
-        step.send(id, InstanceId::trusted(target), action);
-        Ok(())
+/// Processes a message about the lock of an entity. Gives it back if that has to wait for the next step.
+pub(super) fn process_lock_order(
+    id: &InstanceId,
+    mailbox: &mut Mailbox,
+    mut message: Message,
+    ctx: &mut Ctx<'_>,
+) -> Result<Option<Message>> {
+    let Action::Lock(order) = &mut message.action else {
+        return Ok(None);
+    };
+    match &mut **order {
+        LockOrder::Take { owner, rest } => take_lock(id, owner, std::mem::take(rest), ctx)?,
+        LockOrder::Release { owner, rest } => match release_lock(id, mailbox, owner, ctx)? {
+            Released::Here => {}
+            Released::Further => pass_release(id, owner, std::mem::take(rest), ctx.step),
+            Released::Later => return Ok(Some(message)),
+        },
+        LockOrder::Force => force_lock(&message, ctx)?,
     }
+    mailbox.consume(&message, ctx);
+    Ok(None)
+}
 
-    /// Takes a request for locks back, whether it was granted here or still waits.
-    ///
-    /// Before the whole request is granted the release follows it from entity to entity, so that it never overtakes it: it finds
-    /// it waiting, and then it goes no further, or it is on.
-    fn release_lock(
-        &mut self,
-        id: &InstanceId,
-        mailbox: &mut Mailbox,
-        owner: &LockId,
-        step: &mut Step,
-        reader: &dyn Reader,
-    ) -> Result<Released> {
-        if self.locks.get(id).is_some_and(|lock| lock.owner == *owner) {
-            self.unlock(id, step);
-            return Ok(Released::Further);
-        }
-        Ok(
-            match self.withdraw(id, mailbox, |message| asks_for(message, owner), step, reader)? {
-                Withdrawn::Yes(_) => Released::Here,
-                Withdrawn::Later => Released::Later,
-                // An operator released this lock by force, after the request had gone on.
-                Withdrawn::No => Released::Further,
-            },
-        )
+/// Carries out what ends locks at an entity that runs no operation now: it is blocked, or an `async` one runs. Says whether
+/// something is left to do in the next step.
+pub(super) fn process_releases(id: &InstanceId, mailbox: &mut Mailbox, ctx: &mut Ctx<'_>) -> Result<bool> {
+    if !mailbox.read_urgent(id, ctx)? {
+        return Ok(true);
     }
-
-    /// Releases a lock for an operator, who hears whether there was one.
-    fn force_lock(&mut self, message: &Message, step: &mut Step, reader: &dyn Reader) -> Result<()> {
-        if self.settle_repeated(message, step, reader)? {
-            return Ok(());
+    let mut later = false;
+    let mut kept = VecDeque::new();
+    while let Some(message) = mailbox.urgent.pop_front() {
+        if !passes(&message, &kept, &mailbox.block) {
+            kept.push_back(message);
+            continue;
         }
-        let id = &message.target;
-        let lock = self.unlock(id, step);
-        if let Some(LockRecord { owner, .. }) = &lock {
-            tracing::warn!(entity = %id, owner = owner.instance, "a lock is released by force");
-            let order = Order::LockLost {
+        ctx.step.trace.clone_from(&message.trace);
+        if let Some(message) = process_lock_order(id, mailbox, message, ctx)? {
+            kept.push_back(message);
+            later = true;
+        }
+    }
+    mailbox.urgent = kept;
+    Ok(later)
+}
+
+/// Locks an entity, and sends the request on to the next one, or tells the owner after the last.
+fn take_lock(id: &InstanceId, owner: &LockId, mut rest: VecDeque<String>, ctx: &mut Ctx<'_>) -> Result<()> {
+    let lock = LockRecord {
+        owner: owner.clone(),
+        since: ctx.step.now,
+    };
+    let key = keys::lock(ctx.settings.partition_of(id), id);
+    ctx.step.put(&key, &lock)?;
+    ctx.locks.insert(id, lock);
+    let (target, action) = match rest.pop_front() {
+        Some(next) => {
+            let owner = owner.clone();
+            (next, Action::Lock(Box::new(LockOrder::Take { owner, rest })))
+        }
+        None => {
+            let order = Order::Completed {
                 execution: owner.execution,
-                lock: owner.sequence,
-                entity: id.as_str().to_owned(),
+                sequence: owner.sequence,
+                outcome: StepOutcome::Answer(b"null".to_vec()),
             };
-            let owner = InstanceId::trusted(owner.instance.as_str());
-            step.send(id, owner, Action::Order(Box::new(order)));
+            (owner.instance.clone(), Action::Order(Box::new(order)))
         }
-        let answer: Vec<u8> = if lock.is_some() { "true" } else { "false" }.into();
-        self.remember(message, RequestOutcome::Answer(answer.clone()), step, reader)?;
-        if let Some(token) = message.token() {
-            step.settle(token, Settled::Answer(answer));
-        }
-        Ok(())
-    }
+    };
+    ctx.step.send(id, InstanceId::trusted(target), action);
+    Ok(())
+}
 
-    fn unlock(&mut self, id: &InstanceId, step: &mut Step) -> Option<LockRecord> {
-        let lock = self.locks.remove(id)?;
-        step.batch.delete(&keys::lock(self.partition_of(id), id));
-        Some(lock)
+/// Takes a request for locks back, whether it was granted here or still waits.
+///
+/// Before the whole request is granted the release follows it from entity to entity, so that it never overtakes it: it finds
+/// it waiting, and then it goes no further, or it is on.
+fn release_lock(id: &InstanceId, mailbox: &mut Mailbox, owner: &LockId, ctx: &mut Ctx<'_>) -> Result<Released> {
+    if ctx.locks.is_owned_by(id, owner) {
+        unlock(id, ctx);
+        return Ok(Released::Further);
     }
+    Ok(match mailbox.withdraw(id, |message| asks_for(message, owner), ctx)? {
+        Withdrawn::Yes(_) => Released::Here,
+        Withdrawn::Later => Released::Later,
+        // An operator released this lock by force, after the request had gone on.
+        Withdrawn::No => Released::Further,
+    })
+}
+
+/// Releases a lock for an operator, who hears whether there was one.
+fn force_lock(message: &Message, ctx: &mut Ctx<'_>) -> Result<()> {
+    if settle_repeated(message, ctx)? {
+        return Ok(());
+    }
+    let id = &message.target;
+    let lock = unlock(id, ctx);
+    if let Some(LockRecord { owner, .. }) = &lock {
+        tracing::warn!(entity = %id, owner = owner.instance, "a lock is released by force");
+        let order = Order::LockLost {
+            execution: owner.execution,
+            lock: owner.sequence,
+            entity: id.as_str().to_owned(),
+        };
+        let owner = InstanceId::trusted(owner.instance.as_str());
+        ctx.step.send(id, owner, Action::Order(Box::new(order)));
+    }
+    let answer: Vec<u8> = if lock.is_some() { "true" } else { "false" }.into();
+    remember(message, RequestOutcome::Answer(answer.clone()), ctx)?;
+    if let Some(token) = message.token() {
+        ctx.step.settle(token, Settled::Answer(answer));
+    }
+    Ok(())
+}
+
+fn unlock(id: &InstanceId, ctx: &mut Ctx<'_>) -> Option<LockRecord> {
+    let lock = ctx.locks.remove(id)?;
+    ctx.step.batch.delete(&keys::lock(ctx.settings.partition_of(id), id));
+    Some(lock)
 }
 
 /// How far the release of a request has come at one entity.

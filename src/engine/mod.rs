@@ -1,14 +1,17 @@
 //! The sans-IO core: it performs no I/O but reads through the store's trait, reads no clock and draws no chance.
 
 mod activities;
+mod admission;
 mod async_operation;
 pub(crate) mod code;
 mod core;
+mod ctx;
 mod dead_letters;
 mod fingerprint;
 mod limits;
 mod locks;
 mod mailbox;
+mod mailboxes;
 pub(crate) mod message;
 mod operation;
 pub(crate) mod orchestration;
@@ -18,8 +21,6 @@ mod partition;
 mod progress;
 mod quarantine;
 mod queue;
-#[cfg(test)]
-mod recount;
 mod registry;
 mod requests;
 pub(crate) mod scope;

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use tracing::{Instrument, Span};
 
 use crate::engine::code::{AsyncOperation, EntityObject, OperationMode, OperationSpec};
-use crate::engine::core::Core;
+use crate::engine::ctx::Ctx;
 use crate::engine::message::Message;
 use crate::engine::outbox::Outbox;
 use crate::engine::outcome::{
     Outcome, Unanswered, described, init_panicked, over_limit, panicked, unanswered, unknown_operation,
 };
+use crate::engine::quarantine::quarantine;
+use crate::engine::requests::settle_repeated;
 use crate::engine::scope::Scope;
 use crate::engine::step::Step;
 use crate::engine::turn::Turn;
@@ -20,9 +22,9 @@ use crate::error::{ErrorKind, Result};
 use crate::failure::{CallFailure, TEXT_BYTES, shortened};
 use crate::id::{EntityId, InstanceId};
 use crate::resource::Resources;
+use crate::store::keys;
 use crate::store::records::instance::Order;
 use crate::store::records::{self, Action, StateRecord};
-use crate::store::{Reader, keys};
 
 /// The built-in operation of every entity that does not define its own.
 const DELETE: &str = "delete";
@@ -43,181 +45,158 @@ pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
     shortened(text.unwrap_or("a value that is no text"), TEXT_BYTES / 2).into_owned()
 }
 
-impl Core {
+impl Turn<'_> {
     /// Processes a message that asks for an operation.
-    pub(super) fn operate(
-        &mut self,
-        turn: &mut Turn<'_>,
-        message: Message,
-        step: &mut Step,
-        reader: &dyn Reader,
-    ) -> Result<()> {
-        if self.settle_repeated(&message, step, reader)? {
+    pub(super) fn operate(&mut self, message: Message, ctx: &mut Ctx<'_>) -> Result<()> {
+        if settle_repeated(&message, ctx)? {
             return Ok(());
         }
         let Action::Operation { operation, arguments } = &message.action else {
             return Ok(());
         };
-        step.counts.operations += 1;
-        if let Err(failure) = self.check_lock(&message) {
-            return self.settle(turn, message, Err(failure), step, reader);
+        ctx.step.counts.operations += 1;
+        if let Err(failure) = ctx.locks.check(&message) {
+            return self.settle(message, Err(failure), ctx);
         }
-        let Some(spec) = turn.code.find(operation) else {
+        let Some(spec) = self.code.find(operation) else {
             if operation.eq_ignore_ascii_case(DELETE) {
-                turn.delete_state(step);
-                return self.settle(turn, message, Ok(NULL.to_vec()), step, reader);
+                self.delete_state(ctx.step);
+                return self.settle(message, Ok(NULL.to_vec()), ctx);
             }
-            let error = unknown_operation(turn.id, operation);
-            return self.settle(turn, message, Err(error.into()), step, reader);
+            let error = unknown_operation(self.id, operation);
+            return self.settle(message, Err(error.into()), ctx);
         };
-        let scope = self.scope(turn.id, &message, step);
+        let scope = scope(self.id, &message, ctx);
         let outcome = match spec.mode {
             OperationMode::Read => {
-                let outcome = turn.read(spec, arguments, &scope);
-                outcome.and_then(|answer| self.check_payload(answer.len(), &scope).map(|()| answer))
+                let outcome = self.read(spec, arguments, &scope);
+                outcome.and_then(|answer| check_payload(answer.len(), &scope, ctx).map(|()| answer))
             }
-            OperationMode::Write => self.write(turn, spec, arguments, &scope, step, reader)?,
-            OperationMode::Async => match turn.start(spec, arguments, &scope, &self.registry.resources) {
-                Ok(future) => return self.begin_async(turn, message, future, step, reader),
+            OperationMode::Write => self.write(spec, arguments, &scope, ctx)?,
+            OperationMode::Async => match self.start(spec, arguments, &scope, &ctx.settings.registry.resources) {
+                Ok(future) => return self.begin_async(message, future, ctx),
                 Err(failure) => Err(failure),
             },
         };
-        self.settle(turn, message, outcome, step, reader)
+        self.settle(message, outcome, ctx)
     }
 
     /// Runs a `&mut self` operation. On success its effects are in the step, else nothing of it is.
-    fn write(
-        &mut self,
-        turn: &mut Turn<'_>,
-        spec: OperationSpec,
-        arguments: &[u8],
-        scope: &Scope,
-        step: &mut Step,
-        reader: &dyn Reader,
-    ) -> Result<Outcome> {
-        let created = turn.entity.object.is_none();
-        let object = match turn.prepare(scope) {
+    fn write(&mut self, spec: OperationSpec, arguments: &[u8], scope: &Scope, ctx: &mut Ctx<'_>) -> Result<Outcome> {
+        let created = self.entity.object.is_none();
+        let object = match self.prepare(scope) {
             Ok(object) => object,
             Err(failure) => return Ok(Err(failure)),
         };
         let mut outbox = Outbox::default();
         let result = caught(|| span(scope).in_scope(|| object.write(spec.index, arguments, scope, &mut outbox)));
-        let outcome = described(result, scope).and_then(|answer| self.keep(turn, outbox, answer, scope, step));
+        let outcome = described(result, scope).and_then(|answer| self.keep(outbox, answer, scope, ctx));
         if outcome.is_err() {
-            self.roll_back(turn, created, scope, step, reader)?;
+            self.roll_back(created, scope, ctx)?;
         }
         Ok(outcome)
     }
 
     /// Takes the effects of an operation that returned into the step, if they keep the limits.
-    pub(super) fn keep(
-        &mut self,
-        turn: &mut Turn<'_>,
-        outbox: Outbox,
-        answer: Vec<u8>,
-        scope: &Scope,
-        step: &mut Step,
-    ) -> Outcome {
+    pub(super) fn keep(&mut self, outbox: Outbox, answer: Vec<u8>, scope: &Scope, ctx: &mut Ctx<'_>) -> Outcome {
         if let Some(error) = outbox.error {
             return Err(CallFailure::Runtime(error).into());
         }
         let state_bytes = if outbox.is_accepted {
             usize::MAX
         } else {
-            self.check_limits(&outbox, &answer, scope)?;
-            self.limits.state_bytes
+            check_limits(&outbox, &answer, scope, ctx)?;
+            ctx.settings.limits.state_bytes
         };
         if outbox.delete_state {
-            turn.delete_state(step);
+            self.delete_state(ctx.step);
         } else {
-            turn.encode(state_bytes, scope, step)?;
+            self.encode(state_bytes, scope, ctx.step)?;
         }
         for outgoing in outbox.messages {
-            step.send(turn.id, outgoing.target, outgoing.action);
+            ctx.step.send(self.id, outgoing.target, outgoing.action);
         }
         Ok(answer)
     }
 
-    fn check_limits(&self, outbox: &Outbox, answer: &[u8], scope: &Scope) -> std::result::Result<(), Unanswered> {
-        let actions = outbox.messages.len();
-        if actions > self.limits.actions {
-            let what = format!("sent {actions} messages and {} is the limit", self.limits.actions);
-            return Err(over_limit(scope, &what));
-        }
-        let largest = outbox.messages.iter().map(|outgoing| match &outgoing.action {
-            Action::Operation { arguments, .. } | Action::Schedule { arguments, .. } => arguments.len(),
-            Action::Order(order) => match &**order {
-                Order::Start(start) => start.input.len(),
-                _ => 0,
-            },
-            Action::Cancel { .. } | Action::Lock(_) => 0,
-        });
-        self.check_payload(largest.chain([answer.len()]).max().unwrap_or(0), scope)
-    }
-
-    fn check_payload(&self, bytes: usize, scope: &Scope) -> std::result::Result<(), Unanswered> {
-        let limit = self.limits.payload_bytes;
-        if bytes > limit {
-            let what = format!("made a payload of {bytes} bytes and {limit} is the limit");
-            return Err(over_limit(scope, &what));
-        }
-        Ok(())
-    }
-
     /// Puts the state back as it was before the operation.
-    fn roll_back(
-        &mut self,
-        turn: &mut Turn<'_>,
-        created: bool,
-        scope: &Scope,
-        step: &mut Step,
-        reader: &dyn Reader,
-    ) -> Result<()> {
+    fn roll_back(&mut self, created: bool, scope: &Scope, ctx: &mut Ctx<'_>) -> Result<()> {
         if created {
-            turn.entity.object = None;
+            self.entity.object = None;
             return Ok(());
         }
-        let Some(object) = turn.entity.object.as_mut() else {
+        let Some(object) = self.entity.object.as_mut() else {
             return Ok(());
         };
         if let Ok(Ok(())) = caught(|| object.roll_back()) {
             return Ok(());
         }
         // Neither the copy nor its decoder can be trusted now; the last encoding can.
-        let last = if turn.entity.dirty {
-            Some(step.encodings[turn.entity.encoding.clone()].to_vec())
+        let last = if self.entity.dirty {
+            Some(ctx.step.encodings[self.entity.encoding.clone()].to_vec())
         } else {
-            let row = reader.get(&keys::state(self.partition_of(turn.id), turn.id))?;
+            let row = ctx
+                .reader
+                .get(&keys::state(ctx.settings.partition_of(self.id), self.id))?;
             let record = row.as_deref().map(|row| records::decode::<StateRecord>(row, "state"));
             record.transpose()?.map(|record| record.state.to_vec())
         };
         let decoded = match &last {
-            Some(state) => caught(|| turn.code.decode(state)).unwrap_or_else(Err),
+            Some(state) => caught(|| self.code.decode(state)).unwrap_or_else(Err),
             None => Err("there is none".to_owned()),
         };
         match decoded {
-            Ok(object) => turn.entity.object = Some(object),
+            Ok(object) => self.entity.object = Some(object),
             Err(reason) => {
                 let reason = format!("the state before `{}` cannot be restored: {reason}", scope.operation);
-                self.quarantine(turn.id, &mut turn.mailbox, &reason, step, reader)?;
+                quarantine(self.id, &mut self.mailbox, &reason, ctx)?;
             }
         }
         Ok(())
     }
+}
 
-    /// What an operation that `message` asks for may know.
-    pub(super) fn scope(&self, id: &InstanceId, message: &Message, step: &Step) -> Scope {
-        let operation = match &message.action {
-            Action::Operation { operation, .. } | Action::Schedule { operation, .. } => operation.clone(),
-            Action::Cancel { .. } | Action::Lock(_) | Action::Order(_) => "".into(),
-        };
-        Scope {
-            hub: Arc::clone(&self.hub),
-            entity: EntityId::from_instance(id.clone()),
-            operation,
-            message: message.id,
-            now: step.now,
-        }
+fn check_limits(outbox: &Outbox, answer: &[u8], scope: &Scope, ctx: &Ctx<'_>) -> std::result::Result<(), Unanswered> {
+    let actions = outbox.messages.len();
+    if actions > ctx.settings.limits.actions {
+        let what = format!(
+            "sent {actions} messages and {} is the limit",
+            ctx.settings.limits.actions
+        );
+        return Err(over_limit(scope, &what));
+    }
+    let largest = outbox.messages.iter().map(|outgoing| match &outgoing.action {
+        Action::Operation { arguments, .. } | Action::Schedule { arguments, .. } => arguments.len(),
+        Action::Order(order) => match &**order {
+            Order::Start(start) => start.input.len(),
+            _ => 0,
+        },
+        Action::Cancel { .. } | Action::Lock(_) => 0,
+    });
+    check_payload(largest.chain([answer.len()]).max().unwrap_or(0), scope, ctx)
+}
+
+fn check_payload(bytes: usize, scope: &Scope, ctx: &Ctx<'_>) -> std::result::Result<(), Unanswered> {
+    let limit = ctx.settings.limits.payload_bytes;
+    if bytes > limit {
+        let what = format!("made a payload of {bytes} bytes and {limit} is the limit");
+        return Err(over_limit(scope, &what));
+    }
+    Ok(())
+}
+
+/// What an operation that `message` asks for may know.
+pub(super) fn scope(id: &InstanceId, message: &Message, ctx: &Ctx<'_>) -> Scope {
+    let operation = match &message.action {
+        Action::Operation { operation, .. } | Action::Schedule { operation, .. } => operation.clone(),
+        Action::Cancel { .. } | Action::Lock(_) | Action::Order(_) => "".into(),
+    };
+    Scope {
+        hub: Arc::clone(&ctx.settings.hub),
+        entity: EntityId::from_instance(id.clone()),
+        operation,
+        message: message.id,
+        now: ctx.step.now,
     }
 }
 

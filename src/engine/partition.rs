@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use crate::engine::sweep::NEVER;
 use crate::error::Result;
 use crate::id::{InstanceId, PartitionId};
 use crate::store::records::{self, PartitionRecord};
@@ -34,6 +35,59 @@ pub(crate) struct Partition {
     /// Orchestrations that have not received all events that waited for them when they began, and when they began.
     pub(crate) early_left: BTreeMap<InstanceId, Timestamp>,
 }
+
+/// The partitions that a core owns.
+#[derive(Debug)]
+pub(super) struct Partitions {
+    /// Indexed by partition id; nothing where another core owns the partition.
+    slots: Vec<Option<Partition>>,
+    /// When something has to be looked at that is kept for a time only.
+    pub(super) next_sweep: Timestamp,
+}
+
+impl Partitions {
+    /// Opens the partitions `owned` of a hub that has `count`.
+    pub(super) fn open(count: u16, owned: &[PartitionId], reader: &dyn Reader) -> Result<Self> {
+        let mut slots: Vec<Option<Partition>> = (0..count).map(|_| None).collect();
+        for id in owned {
+            slots[usize::from(id.0)] = Some(Partition::open(*id, reader)?);
+        }
+        let dues = slots.iter().flatten().flat_map(|partition| {
+            let sweeping = [&partition.requests, &partition.letters, &partition.early];
+            sweeping.map(|sweeping| sweeping.due)
+        });
+        let next_sweep = dues.flatten().min().unwrap_or(NEVER);
+        Ok(Self { slots, next_sweep })
+    }
+
+    /// When the next sweep is due, if there is anything that can grow old.
+    pub(super) fn sweep_due(&self) -> Option<Timestamp> {
+        Some(self.next_sweep).filter(|due| *due < NEVER)
+    }
+
+    /// A partition, if this core owns it.
+    pub(super) fn find(&self, id: PartitionId) -> Option<&Partition> {
+        self.slots[usize::from(id.0)].as_ref()
+    }
+
+    pub(super) fn get(&self, id: PartitionId) -> &Partition {
+        self.find(id).expect(OWNED)
+    }
+
+    pub(super) fn get_mut(&mut self, id: PartitionId) -> &mut Partition {
+        self.slots[usize::from(id.0)].as_mut().expect(OWNED)
+    }
+
+    pub(super) fn owned(&self) -> impl Iterator<Item = &Partition> {
+        self.slots.iter().flatten()
+    }
+
+    pub(super) fn owned_mut(&mut self) -> impl Iterator<Item = &mut Partition> {
+        self.slots.iter_mut().flatten()
+    }
+}
+
+const OWNED: &str = "a core is only asked about partitions that it owns";
 
 /// Rows that are removed in the order of their age.
 #[derive(Debug)]

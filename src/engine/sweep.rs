@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use crate::engine::core::Core;
+use crate::engine::ctx::Ctx;
+use crate::engine::dead_letters::remove_dead_letter;
+use crate::engine::orchestration::sweep_early_events;
 use crate::engine::requests::WAITS;
-use crate::engine::step::Step;
+use crate::engine::requests::{keep_waiting_request, remove_request};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, PartitionId};
+use crate::store::keys;
 use crate::store::records::Place;
-use crate::store::{Reader, keys};
 use crate::time::Timestamp;
 
 /// How often it is looked at most what is old.
@@ -18,146 +20,139 @@ pub(super) const INTERVAL: Duration = Duration::from_secs(60);
 /// How often it is looked at most whether the oldest of too many may go by now.
 const PAUSE: Duration = Duration::from_secs(1);
 
-impl Core {
-    /// When the next sweep is due, if there is anything that can grow old.
-    pub(super) fn sweep_due(&self) -> Option<Timestamp> {
-        Some(self.next_sweep).filter(|due| *due < NEVER)
+/// Removes what is old or over its limit, in the partitions where something may be.
+pub(super) fn sweep(ctx: &mut Ctx<'_>) -> Result<()> {
+    if ctx.partitions.next_sweep > ctx.step.now {
+        return Ok(());
     }
-
-    /// Removes what is old or over its limit, in the partitions where something may be.
-    pub(super) fn sweep(&mut self, step: &mut Step, reader: &dyn Reader) -> Result<()> {
-        if self.next_sweep > step.now {
-            return Ok(());
+    let owned: Vec<PartitionId> = ctx.partitions.owned().map(|partition| partition.id).collect();
+    let mut next = NEVER;
+    let now = ctx.step.now;
+    let is_due = |due: Option<Timestamp>| due.is_some_and(|due| due <= now);
+    for id in owned {
+        if is_due(ctx.partitions.get(id).requests.due) {
+            let due = sweep_requests(id, ctx)?;
+            ctx.partitions.get_mut(id).requests.due = due;
         }
-        let owned: Vec<PartitionId> = self.owned().map(|partition| partition.id).collect();
-        let mut next = NEVER;
-        let now = step.now;
-        let is_due = |due: Option<Timestamp>| due.is_some_and(|due| due <= now);
-        for id in owned {
-            if is_due(self.partition(id).requests.due) {
-                let due = self.sweep_requests(id, step, reader)?;
-                self.partition_mut(id).requests.due = due;
-            }
-            if is_due(self.partition(id).letters.due) {
-                let due = self.sweep_dead_letters(id, step, reader)?;
-                self.partition_mut(id).letters.due = due;
-            }
-            if is_due(self.partition(id).early.due) {
-                let due = self.sweep_early_events(id, step, reader)?;
-                self.partition_mut(id).early.due = due;
-            }
-            let partition = self.partition(id);
-            let dues = [partition.requests.due, partition.letters.due, partition.early.due];
-            next = dues.into_iter().flatten().fold(next, Timestamp::min);
+        if is_due(ctx.partitions.get(id).letters.due) {
+            let due = sweep_dead_letters(id, ctx)?;
+            ctx.partitions.get_mut(id).letters.due = due;
         }
-        self.next_sweep = next;
-        Ok(())
+        if is_due(ctx.partitions.get(id).early.due) {
+            let due = sweep_early_events(id, ctx)?;
+            ctx.partitions.get_mut(id).early.due = due;
+        }
+        let partition = ctx.partitions.get(id);
+        let dues = [partition.requests.due, partition.letters.due, partition.early.due];
+        next = dues.into_iter().flatten().fold(next, Timestamp::min);
     }
+    ctx.partitions.next_sweep = next;
+    Ok(())
+}
 
-    /// Forgets a page of request ids. Tells when it is to be looked again.
-    fn sweep_requests(&mut self, id: PartitionId, step: &mut Step, reader: &dyn Reader) -> Result<Option<Timestamp>> {
-        let limits = &self.limits;
-        let (retention, youth, page) = (limits.request_retention, limits.request_youth, limits.page);
-        let mut over = self.partition(id).record.requests.saturating_sub(limits.requests);
-        let rows = reader.scan(self.partition(id).requests.rest_of(keys::request_ages(id)), page)?;
-        let mut front = None;
-        for (key, value) in &rows {
-            let (place, instance, request) = keys::request_age_parts(key).ok_or_else(|| broken("request id"))?;
-            let has_age = |age| self.aging.has_age(age, place.since, step.now);
-            let may_go = has_age(retention) || over > 0 && has_age(youth);
-            if !may_go {
-                let written = self.aging.written(place.since, step.now);
-                front = Some((written.after(retention), written.after(youth)));
-                break;
-            }
-            let instance = InstanceId::trusted(instance);
-            let stays = value == WAITS && self.keep_waiting_request(id, key, &instance, request, step, reader)?;
-            if !stays {
-                self.remove_request(id, keys::request(id, &instance, request), key, step);
-                over = over.saturating_sub(1);
-            }
-            self.partition_mut(id).requests.from = Some(keys::behind(key.clone()));
+/// Forgets a page of request ids. Tells when it is to be looked again.
+fn sweep_requests(id: PartitionId, ctx: &mut Ctx<'_>) -> Result<Option<Timestamp>> {
+    let limits = &ctx.settings.limits;
+    let (retention, youth, page) = (limits.request_retention, limits.request_youth, limits.page);
+    let mut over = ctx.partitions.get(id).record.requests.saturating_sub(limits.requests);
+    let rows = ctx
+        .reader
+        .scan(ctx.partitions.get(id).requests.rest_of(keys::request_ages(id)), page)?;
+    let mut front = None;
+    for (key, value) in &rows {
+        let (place, instance, request) = keys::request_age_parts(key).ok_or_else(|| broken("request id"))?;
+        let has_age = |age| ctx.settings.aging.has_age(age, place.since, ctx.step.now);
+        let may_go = has_age(retention) || over > 0 && has_age(youth);
+        if !may_go {
+            let written = ctx.settings.aging.written(place.since, ctx.step.now);
+            front = Some((written.after(retention), written.after(youth)));
+            break;
         }
-        let partition = self.partition_mut(id);
-        partition.requests.held_until = Timestamp::default();
-        Ok(match front {
-            Some((_, grown)) if over > 0 => {
-                let due = grown.max(step.now.after(PAUSE));
-                partition.requests.held_until = due;
-                Some(due)
-            }
-            Some((expires, _)) => Some(expires.max(step.now.after(INTERVAL))),
-            None if rows.len() == page => Some(step.now),
-            // What is left, if anything is, was written by this very step.
-            None => (partition.record.requests > 0).then(|| step.now.after(retention.max(INTERVAL))),
-        })
+        let instance = InstanceId::trusted(instance);
+        let stays = value == WAITS && keep_waiting_request(id, key, &instance, request, ctx)?;
+        if !stays {
+            remove_request(id, keys::request(id, &instance, request), key, ctx);
+            over = over.saturating_sub(1);
+        }
+        ctx.partitions.get_mut(id).requests.from = Some(keys::behind(key.clone()));
     }
-
-    /// Drops dead letters. Tells when it is to be looked again.
-    fn sweep_dead_letters(
-        &mut self,
-        id: PartitionId,
-        step: &mut Step,
-        reader: &dyn Reader,
-    ) -> Result<Option<Timestamp>> {
-        let over = self
-            .partition(id)
-            .record
-            .dead_letters
-            .saturating_sub(self.limits.dead_letters);
-        if over > 0 {
-            self.drop_surplus_letters(id, over, step, reader)?;
+    let partition = ctx.partitions.get_mut(id);
+    partition.requests.held_until = Timestamp::default();
+    Ok(match front {
+        Some((_, grown)) if over > 0 => {
+            let due = grown.max(ctx.step.now.after(PAUSE));
+            partition.requests.held_until = due;
+            Some(due)
         }
-        let (retention, page) = (self.limits.dead_letter_retention, self.limits.page);
-        let rows = reader.scan(self.partition(id).letters.rest_of(keys::dead_letter_ages(id)), page)?;
-        for (key, _) in &rows {
-            let (place, target) = keys::dead_letter_age_parts(key).ok_or_else(|| broken("dead letter"))?;
-            if !self.aging.has_age(retention, place.since, step.now) {
-                let expires = self.aging.written(place.since, step.now).after(retention);
-                return Ok(Some(expires.max(step.now.after(INTERVAL))));
-            }
-            self.drop_letter(id, place, target, step);
-            self.partition_mut(id).letters.from = Some(keys::behind(key.clone()));
-        }
-        if rows.len() == page {
-            return Ok(Some(step.now));
-        }
+        Some((expires, _)) => Some(expires.max(ctx.step.now.after(INTERVAL))),
+        None if rows.len() == page => Some(ctx.step.now),
         // What is left, if anything is, was written by this very step.
-        let left = self.partition(id).record.dead_letters > 0;
-        Ok(left.then(|| step.now.after(retention.max(INTERVAL))))
-    }
+        None => (partition.record.requests > 0).then(|| ctx.step.now.after(retention.max(INTERVAL))),
+    })
+}
 
-    /// Drops as many dead letters as there are too many: each time the oldest of the entity that has most, so that an
-    /// entity that fills a partition does not drive out those of others.
-    fn drop_surplus_letters(&mut self, id: PartitionId, over: u64, step: &mut Step, reader: &dyn Reader) -> Result<()> {
-        let rows = reader.scan(
-            self.partition(id).letters.rest_of(keys::dead_letter_ages(id)),
-            usize::MAX,
-        )?;
-        let mut letters: BTreeMap<&str, VecDeque<Place>> = BTreeMap::new();
-        for (key, _) in &rows {
-            let (place, target) = keys::dead_letter_age_parts(key).ok_or_else(|| broken("dead letter"))?;
-            if !step.letters.contains(&place.number) {
-                letters.entry(target).or_default().push_back(place);
-            }
-        }
-        for _ in 0..over {
-            let oldest = |places: &VecDeque<Place>| std::cmp::Reverse(places.front().map(|place| place.number));
-            let most = letters
-                .iter_mut()
-                .max_by_key(|(_, places)| (places.len(), oldest(places)));
-            let Some((target, place)) = most.and_then(|(target, places)| Some((*target, places.pop_front()?))) else {
-                break;
-            };
-            self.drop_letter(id, place, target, step);
-        }
-        Ok(())
+/// Drops dead letters. Tells when it is to be looked again.
+fn sweep_dead_letters(id: PartitionId, ctx: &mut Ctx<'_>) -> Result<Option<Timestamp>> {
+    let over = ctx
+        .partitions
+        .get(id)
+        .record
+        .dead_letters
+        .saturating_sub(ctx.settings.limits.dead_letters);
+    if over > 0 {
+        drop_surplus_letters(id, over, ctx)?;
     }
+    let (retention, page) = (ctx.settings.limits.dead_letter_retention, ctx.settings.limits.page);
+    let rows = ctx
+        .reader
+        .scan(ctx.partitions.get(id).letters.rest_of(keys::dead_letter_ages(id)), page)?;
+    for (key, _) in &rows {
+        let (place, target) = keys::dead_letter_age_parts(key).ok_or_else(|| broken("dead letter"))?;
+        if !ctx.settings.aging.has_age(retention, place.since, ctx.step.now) {
+            let expires = ctx.settings.aging.written(place.since, ctx.step.now).after(retention);
+            return Ok(Some(expires.max(ctx.step.now.after(INTERVAL))));
+        }
+        drop_letter(id, place, target, ctx);
+        ctx.partitions.get_mut(id).letters.from = Some(keys::behind(key.clone()));
+    }
+    if rows.len() == page {
+        return Ok(Some(ctx.step.now));
+    }
+    // What is left, if anything is, was written by this very step.
+    let left = ctx.partitions.get(id).record.dead_letters > 0;
+    Ok(left.then(|| ctx.step.now.after(retention.max(INTERVAL))))
+}
 
-    fn drop_letter(&mut self, id: PartitionId, place: Place, target: &str, step: &mut Step) {
-        tracing::warn!(entity = target, letter = %place.number, "a dead letter is dropped for good");
-        self.remove_dead_letter(id, place, target, step);
+/// Drops as many dead letters as there are too many: each time the oldest of the entity that has most, so that an
+/// entity that fills a partition does not drive out those of others.
+fn drop_surplus_letters(id: PartitionId, over: u64, ctx: &mut Ctx<'_>) -> Result<()> {
+    let rows = ctx.reader.scan(
+        ctx.partitions.get(id).letters.rest_of(keys::dead_letter_ages(id)),
+        usize::MAX,
+    )?;
+    let mut letters: BTreeMap<&str, VecDeque<Place>> = BTreeMap::new();
+    for (key, _) in &rows {
+        let (place, target) = keys::dead_letter_age_parts(key).ok_or_else(|| broken("dead letter"))?;
+        if !ctx.step.letters.contains(&place.number) {
+            letters.entry(target).or_default().push_back(place);
+        }
     }
+    for _ in 0..over {
+        let oldest = |places: &VecDeque<Place>| std::cmp::Reverse(places.front().map(|place| place.number));
+        let most = letters
+            .iter_mut()
+            .max_by_key(|(_, places)| (places.len(), oldest(places)));
+        let Some((target, place)) = most.and_then(|(target, places)| Some((*target, places.pop_front()?))) else {
+            break;
+        };
+        drop_letter(id, place, target, ctx);
+    }
+    Ok(())
+}
+
+fn drop_letter(id: PartitionId, place: Place, target: &str, ctx: &mut Ctx<'_>) {
+    tracing::warn!(entity = target, letter = %place.number, "a dead letter is dropped for good");
+    remove_dead_letter(id, place, target, ctx);
 }
 
 /// Later than any time.

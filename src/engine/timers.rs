@@ -1,194 +1,180 @@
 //! Scheduled operations. Their rows lie in the receiver's partition, whose core alone decides: cancelled, or fired.
 
-use crate::engine::core::Core;
+use crate::engine::ctx::Ctx;
 use crate::engine::message::{Message, Origin, Settled};
-use crate::engine::step::Step;
+use crate::engine::requests::{remember, settle_repeated};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, PartitionId};
 use crate::store::records::{self, Action, RequestOutcome, TimerRecord};
-use crate::store::{PageBounds, Reader, keys};
+use crate::store::{PageBounds, keys};
 use crate::time::Timestamp;
 
-impl Core {
-    /// Processes a message that sets or cancels a timer. It needs neither the instance's state nor its code. Whoever calls
-    /// it notes that the row of a stored one goes.
-    pub(super) fn control(&mut self, message: Message, step: &mut Step, reader: &dyn Reader) -> Result<()> {
-        if message.stored {
-            step.batch.delete(&message.key(self.partition_of(&message.target)));
-        }
-        if self.settle_repeated(&message, step, reader)? {
-            return Ok(());
-        }
-        let settled = match &message.action {
-            Action::Operation { .. } | Action::Lock(_) | Action::Order(_) => return Ok(()),
-            Action::Schedule { timer, due, .. } => {
-                self.schedule(&message, timer, *due, step, reader)?;
-                Settled::Accepted
-            }
-            Action::Cancel { timer } => {
-                let removed = self.remove_timer(&message.target, timer, step, reader)?;
-                Settled::Answer(if removed { "true" } else { "false" }.into())
-            }
-        };
-        let outcome = match &settled {
-            Settled::Answer(answer) => RequestOutcome::Answer(answer.clone()),
-            _ => RequestOutcome::Accepted,
-        };
-        self.remember(&message, outcome, step, reader)?;
-        if let Some(token) = message.token() {
-            step.settle(token, settled);
-        }
-        Ok(())
+/// Processes a message that sets or cancels a timer. It needs neither the instance's state nor its code. Whoever calls
+/// it notes that the row of a stored one goes.
+pub(super) fn control(message: Message, ctx: &mut Ctx<'_>) -> Result<()> {
+    if message.stored {
+        ctx.step
+            .batch
+            .delete(&message.key(ctx.settings.partition_of(&message.target)));
     }
+    if settle_repeated(&message, ctx)? {
+        return Ok(());
+    }
+    let settled = match &message.action {
+        Action::Operation { .. } | Action::Lock(_) | Action::Order(_) => return Ok(()),
+        Action::Schedule { timer, due, .. } => {
+            schedule(&message, timer, *due, ctx)?;
+            Settled::Accepted
+        }
+        Action::Cancel { timer } => {
+            let removed = remove_timer(&message.target, timer, ctx)?;
+            Settled::Answer(if removed { "true" } else { "false" }.into())
+        }
+    };
+    let outcome = match &settled {
+        Settled::Answer(answer) => RequestOutcome::Answer(answer.clone()),
+        _ => RequestOutcome::Accepted,
+    };
+    remember(&message, outcome, ctx)?;
+    if let Some(token) = message.token() {
+        ctx.step.settle(token, settled);
+    }
+    Ok(())
+}
 
-    fn schedule(
-        &mut self,
-        message: &Message,
-        timer: &str,
-        due: Timestamp,
-        step: &mut Step,
-        reader: &dyn Reader,
-    ) -> Result<()> {
-        let Action::Schedule {
-            operation, arguments, ..
-        } = &message.action
-        else {
-            return Ok(());
-        };
-        self.remove_timer(&message.target, timer, step, reader)?;
-        let partition = self.partition_of(&message.target);
-        let record = TimerRecord {
-            source: message.source(),
-            action: Action::Operation {
-                operation: operation.clone(),
-                arguments: arguments.clone(),
-            },
-            trace: message.trace.clone(),
-        };
-        self.set_timer(partition, &message.target, timer, due, &record, step)
-    }
+fn schedule(message: &Message, timer: &str, due: Timestamp, ctx: &mut Ctx<'_>) -> Result<()> {
+    let Action::Schedule {
+        operation, arguments, ..
+    } = &message.action
+    else {
+        return Ok(());
+    };
+    remove_timer(&message.target, timer, ctx)?;
+    let partition = ctx.settings.partition_of(&message.target);
+    let record = TimerRecord {
+        source: message.source(),
+        action: Action::Operation {
+            operation: operation.clone(),
+            arguments: arguments.clone(),
+        },
+        trace: message.trace.clone(),
+    };
+    set_timer(partition, &message.target, timer, due, &record, ctx)
+}
 
-    /// Writes the rows of a timer. One of the same name must not be there.
-    pub(super) fn set_timer(
-        &mut self,
-        partition: PartitionId,
-        target: &InstanceId,
-        timer: &str,
-        due: Timestamp,
-        record: &TimerRecord,
-        step: &mut Step,
-    ) -> Result<()> {
-        let name = keys::timer_name(partition, target, timer);
-        let row = keys::timer(partition, due, target, timer);
-        step.insert(&row, record)?;
-        step.batch.insert(&name, &due.0.to_be_bytes());
-        step.timers.insert(name, Some(due));
-        self.partition_mut(partition).timer_added(due);
-        Ok(())
-    }
+/// Writes the rows of a timer. One of the same name must not be there.
+pub(super) fn set_timer(
+    partition: PartitionId,
+    target: &InstanceId,
+    timer: &str,
+    due: Timestamp,
+    record: &TimerRecord,
+    ctx: &mut Ctx<'_>,
+) -> Result<()> {
+    let name = keys::timer_name(partition, target, timer);
+    let row = keys::timer(partition, due, target, timer);
+    ctx.step.insert(&row, record)?;
+    ctx.step.batch.insert(&name, &due.0.to_be_bytes());
+    ctx.step.timers.insert(name, Some(due));
+    ctx.partitions.get_mut(partition).timer_added(due);
+    Ok(())
+}
 
-    /// Removes a timer that has not fired. Says whether there was one.
-    pub(super) fn remove_timer(
-        &mut self,
-        id: &InstanceId,
-        timer: &str,
-        step: &mut Step,
-        reader: &dyn Reader,
-    ) -> Result<bool> {
-        let partition = self.partition_of(id);
-        let name = keys::timer_name(partition, id, timer);
-        let due = match step.timers.get(&name) {
-            Some(due) => *due,
-            None => reader.get(&name)?.as_deref().map(due_time).transpose()?,
-        };
-        let Some(due) = due else {
-            return Ok(false);
-        };
-        step.batch.delete(&keys::timer(partition, due, id, timer));
-        step.batch.delete(&name);
-        step.timers.insert(name, None);
-        Ok(true)
-    }
+/// Removes a timer that has not fired. Says whether there was one.
+pub(super) fn remove_timer(id: &InstanceId, timer: &str, ctx: &mut Ctx<'_>) -> Result<bool> {
+    let partition = ctx.settings.partition_of(id);
+    let name = keys::timer_name(partition, id, timer);
+    let due = match ctx.step.timers.get(&name) {
+        Some(due) => *due,
+        None => ctx.reader.get(&name)?.as_deref().map(due_time).transpose()?,
+    };
+    let Some(due) = due else {
+        return Ok(false);
+    };
+    ctx.step.batch.delete(&keys::timer(partition, due, id, timer));
+    ctx.step.batch.delete(&name);
+    ctx.step.timers.insert(name, None);
+    Ok(true)
+}
 
-    /// Turns timers that are due into messages, which this step's commit consumes or makes rows.
-    pub(super) fn fire_timers(&mut self, step: &mut Step, reader: &dyn Reader) -> Result<()> {
-        let mut due: Vec<(Timestamp, PartitionId)> = self
-            .owned()
-            .filter_map(|partition| Some((partition.next_due?, partition.id)))
-            .filter(|(next, _)| *next <= step.now)
-            .collect();
-        // One step fires only so many bytes of them; those that have waited longest come first.
-        due.sort_unstable();
-        let mut left = self.limits.page_bytes;
-        for (_, id) in due {
-            if left == 0 {
-                break;
-            }
-            let fired = self.fire_timers_of(id, left, step, reader)?;
-            left = left.saturating_sub(fired);
+/// Turns timers that are due into messages, which this step's commit consumes or makes rows.
+pub(super) fn fire_timers(ctx: &mut Ctx<'_>) -> Result<()> {
+    let mut due: Vec<(Timestamp, PartitionId)> = ctx
+        .partitions
+        .owned()
+        .filter_map(|partition| Some((partition.next_due?, partition.id)))
+        .filter(|(next, _)| *next <= ctx.step.now)
+        .collect();
+    // One step fires only so many bytes of them; those that have waited longest come first.
+    due.sort_unstable();
+    let mut left = ctx.settings.limits.page_bytes;
+    for (_, id) in due {
+        if left == 0 {
+            break;
         }
-        Ok(())
+        let fired = fire_timers_of(id, left, ctx)?;
+        left = left.saturating_sub(fired);
     }
+    Ok(())
+}
 
-    /// Fires timers of one partition, up to this many bytes and one more timer. Says how many bytes they had.
-    fn fire_timers_of(&mut self, id: PartitionId, bytes: usize, step: &mut Step, reader: &dyn Reader) -> Result<usize> {
-        let mut range = keys::timers_before(id, Timestamp(step.now.0.saturating_add(1)));
-        range.start = keys::timers_before(id, self.partition(id).timers_from).end;
-        let bounds = PageBounds {
-            rows: self.limits.page,
-            bytes,
-        };
-        let page = reader.page(range, bounds)?;
-        let mut last = None;
-        for (key, value) in &page.rows {
-            let (due, instance, timer) = keys::timer_parts(key)
-                .ok_or_else(|| Error::new(ErrorKind::Corrupted, "the key of a stored timer does not decode"))?;
-            last = Some(due);
-            self.fire(id, due, &InstanceId::trusted(instance), timer, value, step, reader)?;
-        }
-        let partition = self.partition_mut(id);
-        if page.full {
-            partition.timers_from = last.unwrap_or_default();
-            partition.next_due = last;
-        } else {
-            partition.timers_from = Timestamp(step.now.0.saturating_add(1));
-            partition.find_next_due(reader)?;
-        }
-        // The reader does not show the timers that this very step set, and they may be due before those that have just fired.
-        let prefix = keys::timer_name(id, &InstanceId::trusted(""), "");
-        let own = |(name, due): (&Vec<u8>, &Option<Timestamp>)| due.filter(|_| name[..3] == prefix[..3]);
-        if let Some(due) = step.timers.iter().filter_map(own).min() {
-            partition.timer_added(due);
-        }
-        Ok(page.bytes)
+/// Fires timers of one partition, up to this many bytes and one more timer. Says how many bytes they had.
+fn fire_timers_of(id: PartitionId, bytes: usize, ctx: &mut Ctx<'_>) -> Result<usize> {
+    let mut range = keys::timers_before(id, Timestamp(ctx.step.now.0.saturating_add(1)));
+    range.start = keys::timers_before(id, ctx.partitions.get(id).timers_from).end;
+    let bounds = PageBounds {
+        rows: ctx.settings.limits.page,
+        bytes,
+    };
+    let page = ctx.reader.page(range, bounds)?;
+    let mut last = None;
+    for (key, value) in &page.rows {
+        let (due, instance, timer) = keys::timer_parts(key)
+            .ok_or_else(|| Error::new(ErrorKind::Corrupted, "the key of a stored timer does not decode"))?;
+        last = Some(due);
+        fire(id, due, &InstanceId::trusted(instance), timer, value, ctx)?;
     }
+    let partition = ctx.partitions.get_mut(id);
+    if page.full {
+        partition.timers_from = last.unwrap_or_default();
+        partition.next_due = last;
+    } else {
+        partition.timers_from = Timestamp(ctx.step.now.0.saturating_add(1));
+        partition.find_next_due(ctx.reader)?;
+    }
+    // The reader does not show the timers that this very step set, and they may be due before those that have just fired.
+    let prefix = keys::timer_name(id, &InstanceId::trusted(""), "");
+    let own = |(name, due): (&Vec<u8>, &Option<Timestamp>)| due.filter(|_| name[..3] == prefix[..3]);
+    if let Some(due) = ctx.step.timers.iter().filter_map(own).min() {
+        partition.timer_added(due);
+    }
+    Ok(page.bytes)
+}
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of one row and where they go")]
-    fn fire(
-        &mut self,
-        partition: PartitionId,
-        due: Timestamp,
-        instance: &InstanceId,
-        timer: &str,
-        value: &[u8],
-        step: &mut Step,
-        reader: &dyn Reader,
-    ) -> Result<()> {
-        let name = keys::timer_name(partition, instance, timer);
-        // A message of this very step has canceled it or set it again, perhaps for the same time. The reader still shows the row
-        // that was there before; the new one fires in the next step.
-        if step.timers.contains_key(&name) {
-            return Ok(());
-        }
-        let record: TimerRecord = records::decode(value, "timer")?;
-        step.batch.delete(&keys::timer(partition, due, instance, timer));
-        step.batch.delete(&name);
-        step.timers.insert(name, None);
-        step.counts.timers_fired += 1;
-        let origin = Origin::of_stored(record.source);
-        let message = Message::new(step.next_id(), instance.clone(), record.action, origin).in_trace(record.trace);
-        self.route(message, step, reader)
+#[expect(clippy::too_many_arguments, reason = "the parts of one row and where they go")]
+fn fire(
+    partition: PartitionId,
+    due: Timestamp,
+    instance: &InstanceId,
+    timer: &str,
+    value: &[u8],
+    ctx: &mut Ctx<'_>,
+) -> Result<()> {
+    let name = keys::timer_name(partition, instance, timer);
+    // A message of this very step has canceled it or set it again, perhaps for the same time. The reader still shows the row
+    // that was there before; the new one fires in the next step.
+    if ctx.step.timers.contains_key(&name) {
+        return Ok(());
     }
+    let record: TimerRecord = records::decode(value, "timer")?;
+    ctx.step.batch.delete(&keys::timer(partition, due, instance, timer));
+    ctx.step.batch.delete(&name);
+    ctx.step.timers.insert(name, None);
+    ctx.step.counts.timers_fired += 1;
+    let origin = Origin::of_stored(record.source);
+    let message = Message::new(ctx.step.next_id(), instance.clone(), record.action, origin).in_trace(record.trace);
+    ctx.step.outbound.push(message);
+    Ok(())
 }
 
 fn due_time(bytes: &[u8]) -> Result<Timestamp> {

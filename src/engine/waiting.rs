@@ -1,137 +1,119 @@
 //! Messages that cannot be processed now: they become rows and wait, or their senders hear why not.
 
 use crate::engine::code::OperationMode;
-use crate::engine::core::Core;
+use crate::engine::ctx::Ctx;
+use crate::engine::dead_letters::bury;
 use crate::engine::mailbox::{Block, Mailbox};
+use crate::engine::mailboxes::Mailboxes;
 use crate::engine::message::{Message, Settled};
-use crate::engine::step::Step;
+use crate::engine::requests::{remember_waiting, settle_repeated};
 use crate::engine::turn::Turn;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::InstanceId;
-use crate::store::Reader;
 use crate::store::records::Action;
 
-impl Core {
+impl Turn<'_> {
     /// Lets what arrived wait while an `async` operation runs. Reads need not: they see the committed state.
-    pub(super) fn wait_running(&mut self, turn: &mut Turn<'_>, step: &mut Step, reader: &dyn Reader) -> Result<()> {
-        while let Some(message) = turn.mailbox.arrivals.pop_front() {
-            if turn.is_read_of_client(&message) {
-                self.operate(turn, message, step, reader)?;
+    pub(super) fn wait_running(&mut self, ctx: &mut Ctx<'_>) -> Result<()> {
+        while let Some(message) = self.mailbox.arrivals.pop_front() {
+            if self.is_read_of_client(&message) {
+                self.operate(message, ctx)?;
             } else {
-                self.admit(turn.id, &mut turn.mailbox, message, step, reader)?;
+                admit(self.id, &mut self.mailbox, message, ctx)?;
             }
         }
         Ok(())
     }
+}
 
-    /// Lets what arrived wait for a blocked instance. Calls fail at once, because nobody knows how long it takes.
-    pub(super) fn wait_blocked(
-        &mut self,
-        id: &InstanceId,
-        mailbox: &mut Mailbox,
-        step: &mut Step,
-        reader: &dyn Reader,
-    ) -> Result<()> {
-        if mailbox.block.is_running() {
-            // Without its code in hand nothing can be read from it; the end of the operation makes it run again.
-            return Ok(());
-        }
-        while let Some(message) = mailbox.arrivals.pop_front() {
-            let is_client = message.client().is_some_and(|client| !client.must_store);
-            // No dead letter could hold what sets or cancels a timer, so that it waits even in a full queue. So does the
-            // call of an orchestration, which lasts as long as its caller.
-            let waits = message.stored
-                || !message.is_operation()
-                || message.step().is_some()
-                || !(message.is_call() || self.is_queue_full(id, mailbox, step, reader)?);
-            if waits {
-                self.admit(id, mailbox, message, step, reader)?;
-            } else if is_client {
-                // A retry may ask for what is known already.
-                if self.settle_repeated(&message, step, reader)? {
-                    continue;
-                }
-                if let Some(token) = message.token() {
-                    step.settle(token, Settled::Failed(Box::new(blocked(id, &mailbox.block).into())));
-                }
-            } else {
-                let reason = format!("{} and its queue is full", blocked(id, &mailbox.block));
-                self.bury(&message, &reason, step)?;
-            }
-        }
-        Ok(())
+/// Lets what arrived wait for a blocked instance. Calls fail at once, because nobody knows how long it takes.
+pub(super) fn wait_blocked(id: &InstanceId, mailbox: &mut Mailbox, ctx: &mut Ctx<'_>) -> Result<()> {
+    if mailbox.block.is_running() {
+        // Without its code in hand nothing can be read from it; the end of the operation makes it run again.
+        return Ok(());
     }
-
-    /// Lets one message wait, or tells its client that the queue is full.
-    pub(super) fn admit(
-        &mut self,
-        id: &InstanceId,
-        mailbox: &mut Mailbox,
-        message: Message,
-        step: &mut Step,
-        reader: &dyn Reader,
-    ) -> Result<()> {
-        if message.stored {
-            mailbox.park(message, self.kept_in_memory(mailbox));
-            return Ok(());
-        }
-        if self.settle_repeated(&message, step, reader)? {
-            return Ok(());
-        }
-        if let Some(client) = message.client().filter(|client| !client.must_store)
-            && self.is_queue_full(id, mailbox, step, reader)?
-        {
-            let (refuse, token) = (client.refuse_when_full, client.token);
-            let settled = if refuse {
-                overloaded(id, self.limits.queue)
-            } else {
-                mailbox.refused = true;
-                Settled::Full(Box::new(message))
-            };
-            if let Some(token) = token {
-                step.settle(token, settled);
+    while let Some(message) = mailbox.arrivals.pop_front() {
+        let is_client = message.client().is_some_and(|client| !client.must_store);
+        // No dead letter could hold what sets or cancels a timer, so that it waits even in a full queue. So does the
+        // call of an orchestration, which lasts as long as its caller.
+        let waits = message.stored
+            || !message.is_operation()
+            || message.step().is_some()
+            || !(message.is_call() || mailbox.is_queue_full(id, ctx)?);
+        if waits {
+            admit(id, mailbox, message, ctx)?;
+        } else if is_client {
+            // A retry may ask for what is known already.
+            if settle_repeated(&message, ctx)? {
+                continue;
             }
-            return Ok(());
-        }
-        let message = self.save(id, mailbox, message, step, reader)?;
-        mailbox.park(message, self.kept_in_memory(mailbox));
-        Ok(())
-    }
-
-    /// How many of its waiting messages an instance may have in memory.
-    pub(super) fn kept_in_memory(&self, mailbox: &Mailbox) -> usize {
-        if self.is_memory_full(mailbox.bytes) {
-            0
+            if let Some(token) = message.token() {
+                ctx.step
+                    .settle(token, Settled::Failed(Box::new(blocked(id, &mailbox.block).into())));
+            }
         } else {
-            self.limits.queue_in_memory
+            let reason = format!("{} and its queue is full", blocked(id, &mailbox.block));
+            bury(&message, &reason, ctx)?;
         }
     }
+    Ok(())
+}
 
-    /// Gives a message its row, if it has none, and lets a client that only wants it durable go.
-    pub(super) fn save(
-        &mut self,
-        id: &InstanceId,
-        mailbox: &mut Mailbox,
-        mut message: Message,
-        step: &mut Step,
-        reader: &dyn Reader,
-    ) -> Result<Message> {
-        if message.stored {
-            return Ok(message);
-        }
-        mailbox.give_row(&mut message, self.partition_of(id), step)?;
-        self.remember_waiting(&message, step, reader)?;
-        // The row stays, the client may not: so the message does not name it any more, whatever becomes of its copies.
-        if let Some(token) = message.take_token() {
-            if message.is_call() {
-                self.callers.insert(message.id, (token, id.clone()));
-                step.stored_calls.push(token);
-            } else {
-                step.settle(token, Settled::Accepted);
-            }
-        }
-        Ok(message)
+/// Lets one message wait, or tells its client that the queue is full.
+pub(super) fn admit(id: &InstanceId, mailbox: &mut Mailbox, message: Message, ctx: &mut Ctx<'_>) -> Result<()> {
+    if message.stored {
+        mailbox.park(message, kept_in_memory(mailbox, ctx));
+        return Ok(());
     }
+    if settle_repeated(&message, ctx)? {
+        return Ok(());
+    }
+    if let Some(client) = message.client().filter(|client| !client.must_store)
+        && mailbox.is_queue_full(id, ctx)?
+    {
+        let (refuse, token) = (client.refuse_when_full, client.token);
+        let settled = if refuse {
+            overloaded(id, ctx.settings.limits.queue)
+        } else {
+            mailbox.refused = true;
+            Settled::Full(Box::new(message))
+        };
+        if let Some(token) = token {
+            ctx.step.settle(token, settled);
+        }
+        return Ok(());
+    }
+    let message = save(id, mailbox, message, ctx)?;
+    mailbox.park(message, kept_in_memory(mailbox, ctx));
+    Ok(())
+}
+
+/// How many of its waiting messages an instance may have in memory.
+pub(super) fn kept_in_memory(mailbox: &Mailbox, ctx: &Ctx<'_>) -> usize {
+    if ctx.memory.is_full(mailbox.bytes) {
+        0
+    } else {
+        ctx.settings.limits.queue_in_memory
+    }
+}
+
+/// Gives a message its row, if it has none, and lets a client that only wants it durable go.
+pub(super) fn save(id: &InstanceId, mailbox: &mut Mailbox, mut message: Message, ctx: &mut Ctx<'_>) -> Result<Message> {
+    if message.stored {
+        return Ok(message);
+    }
+    mailbox.give_row(&mut message, ctx.settings.partition_of(id), ctx.step)?;
+    remember_waiting(&message, ctx)?;
+    // The row stays, the client may not: so the message does not name it any more, whatever becomes of its copies.
+    if let Some(token) = message.take_token() {
+        if message.is_call() {
+            ctx.callers.add(&message, token);
+            ctx.step.stored_calls.push(token);
+        } else {
+            ctx.step.settle(token, Settled::Accepted);
+        }
+    }
+    Ok(message)
 }
 
 impl Turn<'_> {
@@ -147,6 +129,27 @@ impl Turn<'_> {
         };
         message.is_call() && !message.stored && is_read()
     }
+}
+
+/// Gives rows to what still waits behind locks when no turn follows in this step.
+pub(super) fn admit_behind_locks(mailboxes: &mut Mailboxes, ctx: &mut Ctx<'_>) -> Result<()> {
+    for id in std::mem::take(&mut ctx.step.behind_locks) {
+        if !ctx.locks.is_locked(&id) {
+            continue;
+        }
+        let Some(mut mailbox) = mailboxes.take(&id, ctx.memory) else {
+            continue;
+        };
+        while let Some(message) = mailbox.arrivals.pop_front() {
+            admit(&id, &mut mailbox, message, ctx)?;
+        }
+        if mailbox.ready || !mailbox.is_idle() {
+            mailboxes.put(&id, mailbox, ctx.memory);
+        } else {
+            mailboxes.recycle(mailbox, ctx.settings);
+        }
+    }
+    Ok(())
 }
 
 /// Why a blocked instance takes no calls.

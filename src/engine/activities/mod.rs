@@ -13,10 +13,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::activities::rows::UnreadRows;
+use crate::engine::activities::rows::read_activities;
 use crate::engine::activities::slots::Wish;
-use crate::engine::core::Core;
+use crate::engine::ctx::Ctx;
+use crate::engine::limits::Limits;
 use crate::engine::message::{ActivityEnd, ActivityKey, Message, Origin, Output};
-use crate::engine::step::Step;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::CallFailure;
 use crate::id::{ExecutionId, PartitionId};
@@ -24,7 +25,6 @@ use crate::store::records::history::StepOutcome;
 use crate::store::records::instance::{ActivityRecord, Order};
 use crate::store::records::{self, Action};
 use crate::store::{Reader, keys};
-use crate::time::Timestamp;
 
 pub(crate) use slots::ActivitySlots;
 
@@ -112,6 +112,19 @@ impl Activities {
             .map(|running| (running.name.clone(), running.suspect))
     }
 
+    /// Lets nothing begin any more, because the hub closes. What waits stays a row.
+    pub(super) fn close(&mut self) {
+        self.closing = true;
+        self.waiting.clear();
+        self.in_line.clear();
+        self.slots.withdraw(self.core, |_| true);
+    }
+
+    /// Whether activities can begin, or rows of them have to be read.
+    pub(super) fn has_work(&self, limits: &Limits) -> bool {
+        self.slots.has_grants(self.core) || self.wants_rows(limits)
+    }
+
     /// Whether the hub closes.
     pub(super) fn is_closing(&self) -> bool {
         self.closing
@@ -151,272 +164,238 @@ impl Activities {
     }
 }
 
-impl Core {
-    /// Writes the row of an activity, and lets it begin when there is room for it.
-    pub(super) fn request_activity(&mut self, request: ActivityRequest, step: &mut Step) -> Result<()> {
-        let ActivityRequest {
-            activity,
-            name,
-            input,
-            attempt,
-            asked_by,
-            timeout,
-        } = request;
-        let begins = self.finds_room(&activity, &name);
-        let record = ActivityRecord {
-            name,
-            input,
-            attempt,
-            timeout_ms: timeout.map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)),
-            asked_by,
-            started: begins.then_some(step.batch_number()),
-            crashes: Vec::new(),
-            trace: step.trace.clone(),
+/// Records that what still runs and is left behind was not running in a crash: its rows say that it has not begun.
+pub(super) fn leave(ctx: &mut Ctx<'_>) -> Result<()> {
+    for ((activity, _), running) in std::mem::take(&mut ctx.activities.running) {
+        if running.wanted {
+            leave_to_next_open(&activity, ctx)?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes the row of an activity, and lets it begin when there is room for it.
+pub(super) fn request_activity(request: ActivityRequest, ctx: &mut Ctx<'_>) -> Result<()> {
+    let ActivityRequest {
+        activity,
+        name,
+        input,
+        attempt,
+        asked_by,
+        timeout,
+    } = request;
+    let begins = finds_room(&activity, &name, ctx);
+    let record = ActivityRecord {
+        name,
+        input,
+        attempt,
+        timeout_ms: timeout.map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)),
+        asked_by,
+        started: begins.then_some(ctx.step.batch_number()),
+        crashes: Vec::new(),
+        trace: ctx.step.trace.clone(),
+    };
+    ctx.step.insert(&activity_row(&activity, ctx), &record)?;
+    if begins {
+        begin_activity(activity, record, false, ctx);
+    }
+    Ok(())
+}
+
+/// Takes a slot for an activity that is new, or sees that it gets one later.
+fn finds_room(activity: &ActivityKey, name: &str, ctx: &mut Ctx<'_>) -> bool {
+    let activities = &mut ctx.activities;
+    let Some(code) = ctx.settings.registry.activity(name) else {
+        return false;
+    };
+    if activities.closing {
+        return false;
+    }
+    if activities.unread.covers(name) || activities.in_line(name) >= ctx.settings.limits.activities_in_memory {
+        activities.unread.leave(name);
+        return false;
+    }
+    if activities.slots.take(name, code.limit()) {
+        return true;
+    }
+    activities.wait(activity.clone(), name, code.limit(), false);
+    false
+}
+
+/// Lets an attempt begin that has its slot and whose row says that it has begun.
+fn begin_activity(activity: ActivityKey, record: ActivityRecord, suspect: bool, ctx: &mut Ctx<'_>) {
+    let running = Running {
+        name: record.name.clone(),
+        suspect,
+        wanted: true,
+    };
+    ctx.activities
+        .running
+        .insert((activity.clone(), record.attempt), running);
+    ctx.step.outputs.push(Output::StartActivity {
+        activity,
+        name: record.name,
+        input: record.input,
+        attempt: record.attempt,
+        asked_by: record.asked_by,
+        timeout: record.timeout_ms.map(Duration::from_millis),
+    });
+}
+
+/// Lets activities begin that had to wait. It comes first in a step: so the reader shows their rows as they are.
+pub(super) fn begin_waiting(ctx: &mut Ctx<'_>) -> Result<()> {
+    read_activities(ctx)?;
+    while !ctx.is_full() {
+        let Some(wish) = ctx.activities.slots.next_grant(ctx.activities.core) else {
+            break;
         };
-        step.insert(&self.activity_row(&activity), &record)?;
-        if begins {
-            self.begin_activity(activity, record, false, step);
-        }
-        Ok(())
-    }
-
-    /// Takes a slot for an activity that is new, or sees that it gets one later.
-    fn finds_room(&mut self, activity: &ActivityKey, name: &str) -> bool {
-        let activities = &mut self.activities;
-        let Some(code) = self.registry.activity(name) else {
-            return false;
+        ctx.activities.leave_line(&wish.activity);
+        let Some(mut record) = read_activity(&wish.activity, ctx)? else {
+            return Err(Error::new(
+                ErrorKind::Corrupted,
+                format!("the activity {} waits and has no row", wish.activity),
+            ));
         };
-        if activities.closing {
-            return false;
+        if ctx.activities.is_crash(record.started) {
+            record.crashes.push(ctx.step.now);
         }
-        if activities.unread.covers(name) || activities.in_line(name) >= self.limits.activities_in_memory {
-            activities.unread.leave(name);
-            return false;
-        }
-        if activities.slots.take(name, code.limit()) {
-            return true;
-        }
-        activities.wait(activity.clone(), name, code.limit(), false);
-        false
+        record.started = Some(ctx.step.batch_number());
+        write_activity(&wish.activity, &record, ctx)?;
+        begin_activity(wish.activity, record, wish.suspect, ctx);
     }
+    Ok(())
+}
 
-    /// Lets an attempt begin that has its slot and whose row says that it has begun.
-    fn begin_activity(&mut self, activity: ActivityKey, record: ActivityRecord, suspect: bool, step: &mut Step) {
-        let running = Running {
-            name: record.name.clone(),
-            suspect,
-            wanted: true,
-        };
-        self.activities
-            .running
-            .insert((activity.clone(), record.attempt), running);
-        step.outputs.push(Output::StartActivity {
-            activity,
-            name: record.name,
-            input: record.input,
-            attempt: record.attempt,
-            asked_by: record.asked_by,
-            timeout: record.timeout_ms.map(Duration::from_millis),
-        });
+/// Forgets an activity that nobody wants any more, running or not.
+pub(super) fn drop_activity(activity: &ActivityKey, ctx: &mut Ctx<'_>) -> Result<()> {
+    ctx.step.batch.delete(&activity_row(activity, ctx));
+    let activities = &mut ctx.activities;
+    if activities.leave_line(activity) {
+        activities
+            .slots
+            .withdraw(activities.core, |waiting| waiting == activity);
+        return Ok(());
     }
+    let attempts = (activity.clone(), 0)..=(activity.clone(), u32::MAX);
+    let wanted = activities
+        .running
+        .range_mut(attempts)
+        .find(|(_, running)| running.wanted);
+    let Some((key, running)) = wanted else {
+        return Ok(());
+    };
+    let is_start =
+        |output: &Output| matches!(output, Output::StartActivity { activity: started, .. } if started == activity);
+    // What this very step lets begin has not begun, and never will.
+    if let Some(at) = ctx.step.outputs.iter().position(is_start) {
+        ctx.step.outputs.remove(at);
+        let key = key.clone();
+        free_slot(&key, ctx);
+        return Ok(());
+    }
+    running.wanted = false;
+    ctx.step.outputs.push(Output::CancelActivity {
+        activity: activity.clone(),
+    });
+    Ok(())
+}
 
-    /// Lets activities begin that had to wait. It comes first in a step: so the reader shows their rows as they are.
-    pub(super) fn begin_waiting_activities(&mut self, step: &mut Step, reader: &dyn Reader) -> Result<()> {
-        self.read_activities(step, reader)?;
-        while !self.is_full(step) {
-            let Some(wish) = self.activities.slots.next_grant(self.activities.core) else {
-                break;
-            };
-            self.activities.leave_line(&wish.activity);
-            let Some(mut record) = self.read_activity(&wish.activity, reader)? else {
-                return Err(Error::new(
-                    ErrorKind::Corrupted,
-                    format!("the activity {} waits and has no row", wish.activity),
-                ));
-            };
-            if self.activities.is_crash(record.started) {
-                record.crashes.push(step.now);
-            }
-            record.started = Some(step.batch_number());
-            self.write_activity(&wish.activity, &record, step)?;
-            self.begin_activity(wish.activity, record, wish.suspect, step);
-        }
-        Ok(())
+/// Takes in the end of an attempt: the row goes, and the orchestration is told. An attempt that nobody wants any more
+/// only gives its slot back.
+pub(super) fn end(activity: ActivityKey, attempt: u32, ended: ActivityEnd, ctx: &mut Ctx<'_>) -> Result<()> {
+    let key = (activity, attempt);
+    let Some(running) = ctx.activities.running.get_mut(&key) else {
+        return Ok(());
+    };
+    let was_wanted = std::mem::replace(&mut running.wanted, false);
+    if !matches!(ended, ActivityEnd::Lingers(_)) {
+        free_slot(&key, ctx);
     }
+    if !was_wanted {
+        return Ok(());
+    }
+    let outcome = match ended {
+        ActivityEnd::Answer(answer) => StepOutcome::Answer(answer),
+        ActivityEnd::Returned(failure) => StepOutcome::Returned(failure),
+        ActivityEnd::Runtime(error) | ActivityEnd::Lingers(error) => StepOutcome::Runtime(error),
+        ActivityEnd::Abandoned => return leave_to_next_open(&key.0, ctx),
+    };
+    let outcome = within_limit(&key.0, outcome, ctx);
+    complete_activity(key.0, outcome, ctx)
+}
 
-    /// Whether activities can begin, or rows of them have to be read.
-    pub(super) fn has_activities_to_begin(&self) -> bool {
-        self.activities.slots.has_grants(self.activities.core) || self.wants_activity_rows()
+/// Puts an error in the place of an outcome that is too large to be stored.
+fn within_limit(activity: &ActivityKey, outcome: StepOutcome, ctx: &Ctx<'_>) -> StepOutcome {
+    let limit = ctx.settings.limits.payload_bytes;
+    let what = || format!("the activity {activity}");
+    match outcome.into() {
+        Ok(answer) if answer.len() <= limit => StepOutcome::Answer(answer),
+        Ok(answer) => StepOutcome::Runtime(Error::new(
+            ErrorKind::TooLarge,
+            format!(
+                "the answer of {} has {} bytes and {limit} is the limit; store large data elsewhere and return where it \
+                 is, or raise the hub's `payload_limit`",
+                what(),
+                answer.len()
+            ),
+        )),
+        Err(failure) => Err(CallFailure::within(failure, limit, what)).into(),
     }
+}
 
-    /// Forgets an activity that nobody wants any more, running or not.
-    pub(super) fn drop_activity(&mut self, activity: &ActivityKey, step: &mut Step) -> Result<()> {
-        step.batch.delete(&self.activity_row(activity));
-        let activities = &mut self.activities;
-        if activities.leave_line(activity) {
-            activities
-                .slots
-                .withdraw(activities.core, |waiting| waiting == activity);
-            return Ok(());
-        }
-        let attempts = (activity.clone(), 0)..=(activity.clone(), u32::MAX);
-        let wanted = activities
-            .running
-            .range_mut(attempts)
-            .find(|(_, running)| running.wanted);
-        let Some((key, running)) = wanted else {
-            return Ok(());
-        };
-        let is_start =
-            |output: &Output| matches!(output, Output::StartActivity { activity: started, .. } if started == activity);
-        // What this very step lets begin has not begun, and never will.
-        if let Some(at) = step.outputs.iter().position(is_start) {
-            step.outputs.remove(at);
-            let key = key.clone();
-            self.free_slot(&key);
-            return Ok(());
-        }
-        running.wanted = false;
-        step.outputs.push(Output::CancelActivity {
-            activity: activity.clone(),
-        });
-        Ok(())
-    }
+/// Removes the row of an activity and tells its orchestration how it ended.
+fn complete_activity(activity: ActivityKey, outcome: StepOutcome, ctx: &mut Ctx<'_>) -> Result<()> {
+    ctx.step.batch.delete(&activity_row(&activity, ctx));
+    let ActivityKey {
+        instance,
+        execution,
+        sequence,
+    } = activity;
+    let order = Order::Completed {
+        execution,
+        sequence,
+        outcome,
+    };
+    let message = Message::new(
+        ctx.step.next_id(),
+        instance,
+        Action::Order(Box::new(order)),
+        Origin::of_stored(None),
+    );
+    ctx.step.outbound.push(message);
+    Ok(())
+}
 
-    /// Takes in the end of an attempt: the row goes, and the orchestration is told. An attempt that nobody wants any more
-    /// only gives its slot back.
-    pub(super) fn end_activity(
-        &mut self,
-        activity: ActivityKey,
-        attempt: u32,
-        ended: ActivityEnd,
-        step: &mut Step,
-        reader: &dyn Reader,
-    ) -> Result<()> {
-        let key = (activity, attempt);
-        let Some(running) = self.activities.running.get_mut(&key) else {
-            return Ok(());
-        };
-        let was_wanted = std::mem::replace(&mut running.wanted, false);
-        if !matches!(ended, ActivityEnd::Lingers(_)) {
-            self.free_slot(&key);
-        }
-        if !was_wanted {
-            return Ok(());
-        }
-        let outcome = match ended {
-            ActivityEnd::Answer(answer) => StepOutcome::Answer(answer),
-            ActivityEnd::Returned(failure) => StepOutcome::Returned(failure),
-            ActivityEnd::Runtime(error) | ActivityEnd::Lingers(error) => StepOutcome::Runtime(error),
-            ActivityEnd::Abandoned => return self.leave_to_next_open(&key.0, step, reader),
-        };
-        let outcome = self.within_limit(&key.0, outcome);
-        self.complete_activity(key.0, outcome, step, reader)
+/// Gives the slot of an attempt back.
+fn free_slot(key: &(ActivityKey, u32), ctx: &mut Ctx<'_>) {
+    let activities = &mut ctx.activities;
+    if let Some(running) = activities.running.remove(key) {
+        activities
+            .slots
+            .release(activities.core, &running.name, running.suspect);
     }
+}
 
-    /// Puts an error in the place of an outcome that is too large to be stored.
-    fn within_limit(&self, activity: &ActivityKey, outcome: StepOutcome) -> StepOutcome {
-        let limit = self.limits.payload_bytes;
-        let what = || format!("the activity {activity}");
-        match outcome.into() {
-            Ok(answer) if answer.len() <= limit => StepOutcome::Answer(answer),
-            Ok(answer) => StepOutcome::Runtime(Error::new(
-                ErrorKind::TooLarge,
-                format!(
-                    "the answer of {} has {} bytes and {limit} is the limit; store large data elsewhere and return where it \
-                     is, or raise the hub's `payload_limit`",
-                    what(),
-                    answer.len()
-                ),
-            )),
-            Err(failure) => Err(CallFailure::within(failure, limit, what)).into(),
-        }
+/// Notes that no attempt of an activity runs, though it has not ended.
+fn leave_to_next_open(activity: &ActivityKey, ctx: &mut Ctx<'_>) -> Result<()> {
+    // The row of one whose commit failed is not there.
+    if let Some(mut record) = read_activity(activity, ctx)? {
+        record.started = None;
+        write_activity(activity, &record, ctx)?;
     }
+    Ok(())
+}
 
-    /// Removes the row of an activity and tells its orchestration how it ended.
-    fn complete_activity(
-        &mut self,
-        activity: ActivityKey,
-        outcome: StepOutcome,
-        step: &mut Step,
-        reader: &dyn Reader,
-    ) -> Result<()> {
-        step.batch.delete(&self.activity_row(&activity));
-        let ActivityKey {
-            instance,
-            execution,
-            sequence,
-        } = activity;
-        let order = Order::Completed {
-            execution,
-            sequence,
-            outcome,
-        };
-        let message = Message::new(
-            step.next_id(),
-            instance,
-            Action::Order(Box::new(order)),
-            Origin::of_stored(None),
-        );
-        self.route(message, step, reader)
-    }
+fn activity_row(activity: &ActivityKey, ctx: &Ctx<'_>) -> Vec<u8> {
+    let partition = ctx.settings.partition_of(&activity.instance);
+    keys::activity(partition, &activity.instance, activity.execution, activity.sequence)
+}
 
-    /// Gives the slot of an attempt back.
-    fn free_slot(&mut self, key: &(ActivityKey, u32)) {
-        let activities = &mut self.activities;
-        if let Some(running) = activities.running.remove(key) {
-            activities
-                .slots
-                .release(activities.core, &running.name, running.suspect);
-        }
-    }
+fn read_activity(activity: &ActivityKey, ctx: &Ctx<'_>) -> Result<Option<ActivityRecord>> {
+    let row = ctx.reader.get(&activity_row(activity, ctx))?;
+    row.map(|row| records::decode(&row, "activity")).transpose()
+}
 
-    /// Lets nothing begin any more, because the hub closes. What waits stays a row.
-    pub(crate) fn begin_no_more_activities(&mut self) {
-        let activities = &mut self.activities;
-        activities.closing = true;
-        activities.waiting.clear();
-        activities.in_line.clear();
-        activities.slots.withdraw(activities.core, |_| true);
-    }
-
-    /// The last step before a core ends that nobody killed: what still runs and is left behind was not running in a crash, so
-    /// its rows say that it has not begun. Nothing if nothing is left behind.
-    ///
-    /// # Errors
-    /// What the reader meets.
-    pub(crate) fn leave(&mut self, now: Timestamp, batch_number: u64, reader: &dyn Reader) -> Result<Option<Step>> {
-        let mut step = self.new_step(now, batch_number);
-        for ((activity, _), running) in std::mem::take(&mut self.activities.running) {
-            if !running.wanted {
-                continue;
-            }
-            self.leave_to_next_open(&activity, &mut step, reader)?;
-        }
-        Ok((!step.batch.is_empty()).then_some(step))
-    }
-
-    /// Notes that no attempt of an activity runs, though it has not ended.
-    fn leave_to_next_open(&mut self, activity: &ActivityKey, step: &mut Step, reader: &dyn Reader) -> Result<()> {
-        // The row of one whose commit failed is not there.
-        if let Some(mut record) = self.read_activity(activity, reader)? {
-            record.started = None;
-            self.write_activity(activity, &record, step)?;
-        }
-        Ok(())
-    }
-
-    fn activity_row(&self, activity: &ActivityKey) -> Vec<u8> {
-        let partition = self.partition_of(&activity.instance);
-        keys::activity(partition, &activity.instance, activity.execution, activity.sequence)
-    }
-
-    fn read_activity(&self, activity: &ActivityKey, reader: &dyn Reader) -> Result<Option<ActivityRecord>> {
-        let row = reader.get(&self.activity_row(activity))?;
-        row.map(|row| records::decode(&row, "activity")).transpose()
-    }
-
-    fn write_activity(&self, activity: &ActivityKey, record: &ActivityRecord, step: &mut Step) -> Result<()> {
-        step.put(&self.activity_row(activity), record)
-    }
+fn write_activity(activity: &ActivityKey, record: &ActivityRecord, ctx: &mut Ctx<'_>) -> Result<()> {
+    ctx.step.put(&activity_row(activity, ctx), record)
 }

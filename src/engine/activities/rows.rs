@@ -3,9 +3,12 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
 
-use crate::engine::core::Core;
+use crate::engine::activities::Activities;
+use crate::engine::activities::complete_activity;
+use crate::engine::ctx::Ctx;
+use crate::engine::limits::Limits;
 use crate::engine::message::ActivityKey;
-use crate::engine::step::Step;
+use crate::engine::orchestration::tell_of_unregistered_activity;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, PartitionId};
 use crate::store::records::history::StepOutcome;
@@ -61,86 +64,85 @@ impl UnreadRows {
     }
 }
 
-impl Core {
+impl Activities {
     /// Whether rows have to be read because something in them may begin soon.
-    pub(super) fn wants_activity_rows(&self) -> bool {
-        let activities = &self.activities;
-        let few = self.limits.activities_in_memory / 2;
-        let is_short = |name: &String| activities.in_line(name) <= few;
-        !activities.closing && (activities.unread.opening || activities.unread.left.iter().any(is_short))
+    pub(super) fn wants_rows(&self, limits: &Limits) -> bool {
+        let few = limits.activities_in_memory / 2;
+        let is_short = |name: &String| self.in_line(name) <= few;
+        !self.closing && (self.unread.opening || self.unread.left.iter().any(is_short))
     }
+}
 
-    /// Reads the next rows, at most a page and at most to the end of the lap: the next lap may change what this one has
-    /// changed, which the reader does not show in this step.
-    pub(super) fn read_activities(&mut self, step: &mut Step, reader: &dyn Reader) -> Result<()> {
-        let mut left = self.limits.page();
-        while left.rows > 0 && left.bytes > 0 && self.wants_activity_rows() {
-            if self.activities.unread.ahead.is_empty() {
-                self.activities.unread.ahead = self.owned().map(|owned| keys::activities(owned.id)).collect();
-            }
-            let Some(range) = self.activities.unread.ahead.pop_front() else {
-                break;
-            };
-            let page = reader.page(range.clone(), left)?;
-            for (key, value) in &page.rows {
-                self.take_in_row(key, value, step, reader)?;
-            }
-            let unread = &mut self.activities.unread;
-            if let Some((last, _)) = page.rows.last().filter(|_| page.full) {
-                // Nothing lies between a key and the same with a zero byte behind it.
-                unread.ahead.push_front([last, &[0][..]].concat()..range.end);
-            }
-            left.rows -= page.rows.len();
-            left.bytes = left.bytes.saturating_sub(page.bytes);
-            if unread.ahead.is_empty() {
-                unread.opening = false;
-                unread.left = std::mem::take(&mut unread.missed);
-                break;
-            }
+/// Reads the next rows, at most a page and at most to the end of the lap: the next lap may change what this one has
+/// changed, which the reader does not show in this step.
+pub(super) fn read_activities(ctx: &mut Ctx<'_>) -> Result<()> {
+    let mut left = ctx.settings.limits.page();
+    while left.rows > 0 && left.bytes > 0 && ctx.activities.wants_rows(&ctx.settings.limits) {
+        if ctx.activities.unread.ahead.is_empty() {
+            ctx.activities.unread.ahead = ctx.partitions.owned().map(|owned| keys::activities(owned.id)).collect();
         }
-        Ok(())
+        let Some(range) = ctx.activities.unread.ahead.pop_front() else {
+            break;
+        };
+        let page = ctx.reader.page(range.clone(), left)?;
+        for (key, value) in &page.rows {
+            take_in_row(key, value, ctx)?;
+        }
+        let unread = &mut ctx.activities.unread;
+        if let Some((last, _)) = page.rows.last().filter(|_| page.full) {
+            // Nothing lies between a key and the same with a zero byte behind it.
+            unread.ahead.push_front([last, &[0][..]].concat()..range.end);
+        }
+        left.rows -= page.rows.len();
+        left.bytes = left.bytes.saturating_sub(page.bytes);
+        if unread.ahead.is_empty() {
+            unread.opening = false;
+            unread.left = std::mem::take(&mut unread.missed);
+            break;
+        }
     }
+    Ok(())
+}
 
-    fn take_in_row(&mut self, key: &[u8], value: &[u8], step: &mut Step, reader: &dyn Reader) -> Result<()> {
-        let (instance, execution, sequence) = keys::activity_parts(key)
-            .ok_or_else(|| Error::new(ErrorKind::Corrupted, "the key of a stored activity does not decode"))?;
-        let activity = ActivityKey {
-            instance: InstanceId::trusted(instance),
-            execution,
-            sequence,
-        };
-        let mut record: ActivityRecord = records::decode(value, "activity")?;
-        let (activities, attempt) = (&mut self.activities, (activity, record.attempt));
-        if activities.waiting.contains_key(&attempt.0) || activities.running.contains_key(&attempt) {
-            return Ok(());
-        }
-        let (activity, _) = attempt;
-        // What is recorded as started was so in a life that ended without saying goodbye. That is written down when it
-        // starts again: until then this row tells it, however often the process goes down meanwhile.
-        let crashed = activities.is_crash(record.started);
-        let crashes = record.crashes.len() + usize::from(crashed);
-        if crashes >= self.limits.crashes {
-            record.crashes.push(step.now);
-            let outcome = StepOutcome::Runtime(poisonous(&activity, &record));
-            return self.complete_activity(activity, outcome, step, reader);
-        }
-        if record.started.is_some() && !crashed {
-            // This has to be written now, also for what does not come into memory: if this life ends in a crash, too, the two
-            // cannot be told apart.
-            record.started = None;
-            step.put(key, &record)?;
-        }
-        let Some(code) = self.registry.activity(&record.name) else {
-            return self.tell_of_unregistered_activity(activity, record.name, step, reader);
-        };
-        if activities.in_line(&record.name) >= self.limits.activities_in_memory {
-            activities.unread.missed.insert(record.name);
-            return Ok(());
-        }
-        self.activities
-            .wait(activity, &record.name, code.limit(), crashes >= SUSPICIOUS);
-        Ok(())
+fn take_in_row(key: &[u8], value: &[u8], ctx: &mut Ctx<'_>) -> Result<()> {
+    let (instance, execution, sequence) = keys::activity_parts(key)
+        .ok_or_else(|| Error::new(ErrorKind::Corrupted, "the key of a stored activity does not decode"))?;
+    let activity = ActivityKey {
+        instance: InstanceId::trusted(instance),
+        execution,
+        sequence,
+    };
+    let mut record: ActivityRecord = records::decode(value, "activity")?;
+    let (activities, attempt) = (&mut ctx.activities, (activity, record.attempt));
+    if activities.waiting.contains_key(&attempt.0) || activities.running.contains_key(&attempt) {
+        return Ok(());
     }
+    let (activity, _) = attempt;
+    // What is recorded as started was so in a life that ended without saying goodbye. That is written down when it
+    // starts again: until then this row tells it, however often the process goes down meanwhile.
+    let crashed = activities.is_crash(record.started);
+    let crashes = record.crashes.len() + usize::from(crashed);
+    if crashes >= ctx.settings.limits.crashes {
+        record.crashes.push(ctx.step.now);
+        let outcome = StepOutcome::Runtime(poisonous(&activity, &record));
+        return complete_activity(activity, outcome, ctx);
+    }
+    if record.started.is_some() && !crashed {
+        // This has to be written now, also for what does not come into memory: if this life ends in a crash, too, the two
+        // cannot be told apart.
+        record.started = None;
+        ctx.step.put(key, &record)?;
+    }
+    let Some(code) = ctx.settings.registry.activity(&record.name) else {
+        return tell_of_unregistered_activity(activity, record.name, ctx);
+    };
+    if activities.in_line(&record.name) >= ctx.settings.limits.activities_in_memory {
+        activities.unread.missed.insert(record.name);
+        return Ok(());
+    }
+    ctx.activities
+        .wait(activity, &record.name, code.limit(), crashes >= SUSPICIOUS);
+    Ok(())
 }
 
 /// What an orchestration is told of an activity that was running in too many crashes.

@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use super::*;
 use crate::engine::code::{ActivityCode, ActivityFuture, Attempt};
-use crate::engine::core::CoreConfig;
+use crate::engine::core::{Core, CoreConfig};
 use crate::engine::message::Input;
+use crate::engine::step::Step;
 use crate::engine::{Limits, Registry};
 use crate::failure::{Cause, Failure};
 use crate::id::{ExecutionId, InstanceId};
 use crate::store::records::MessageRecord;
 use crate::store::{Batch, Model, Store};
+use crate::time::Timestamp;
 
 /// An activity of which only the name and the limit count here: a core never runs it.
 struct Known(&'static str, Option<usize>);
@@ -91,7 +93,7 @@ impl Stage {
     /// The hub is closed while activities run, and opened again.
     fn close(mut self, limits: &Limits) -> Self {
         self.core.begin_no_more_activities();
-        assert!(!self.core.has_activities_to_begin());
+        assert!(!self.core.activities().has_work(&Limits::default()));
         if let Some(step) = self.core.leave(Timestamp(self.now), 90, &self.model).unwrap() {
             assert!(step.outputs.is_empty());
             self.write(&step.batch);
@@ -116,7 +118,7 @@ impl Stage {
                 attempt: 1,
                 timeout: None,
             };
-            self.core.request_activity(request, &mut step).unwrap();
+            request_activity(request, &mut self.core.stage(&mut step, &self.model).1).unwrap();
         }
         self.write(&step.batch);
         begun(&step)
@@ -126,7 +128,7 @@ impl Stage {
     fn drop(&mut self, sequence: u64) -> Vec<String> {
         self.batch += 1;
         let mut step = self.core.new_step(Timestamp(self.now), self.batch);
-        self.core.drop_activity(&key(sequence), &mut step).unwrap();
+        drop_activity(&key(sequence), &mut self.core.stage(&mut step, &self.model).1).unwrap();
         self.write(&step.batch);
         step.outputs.iter().map(|output| format!("{output:?}")).collect()
     }
@@ -163,7 +165,11 @@ impl Stage {
     }
 
     fn row(&self, sequence: u64) -> Option<ActivityRecord> {
-        self.core.read_activity(&key(sequence), &self.model).unwrap()
+        let activity = key(sequence);
+        let partition = activity.instance.partition(4);
+        let key = keys::activity(partition, &activity.instance, activity.execution, activity.sequence);
+        let row = self.model.get(&key).unwrap()?;
+        Some(records::decode(&row, "activity").unwrap())
     }
 
     /// What the orchestration was told, in order, with the sequences.
@@ -307,8 +313,9 @@ fn what_is_dropped_within_its_step_never_begins() {
         attempt: 1,
         timeout: None,
     };
-    stage.core.request_activity(request, &mut step).unwrap();
-    stage.core.drop_activity(&key(1), &mut step).unwrap();
+    let ctx = &mut stage.core.stage(&mut step, &stage.model).1;
+    request_activity(request, ctx).unwrap();
+    drop_activity(&key(1), ctx).unwrap();
     assert!(step.outputs.is_empty());
     stage.write(&step.batch);
     assert_eq!(stage.row(1), None);
@@ -338,14 +345,14 @@ fn a_long_line_is_read_from_rows() {
     };
     let mut stage = Stage::open(Model::new(), &limits);
     assert_eq!(stage.request("print", 1..=40), [1]);
-    assert_eq!(stage.core.activities.waiting.len(), 4);
+    assert_eq!(stage.core.activities().waiting.len(), 4);
     assert_eq!(stage.request("mail", 41..=60), [41]);
     let mut running = BTreeSet::from([1, 41]);
     let (mut printed, mut mailed) = (0, 0);
     while let Some(next) = running.pop_first() {
         *(if next <= 40 { &mut printed } else { &mut mailed }) += 1;
         running.extend(stage.answer(next));
-        assert!(stage.core.activities.waiting.len() <= 8);
+        assert!(stage.core.activities().waiting.len() <= 8);
         assert!(running.iter().filter(|number| **number <= 40).count() <= 1);
     }
     assert_eq!((printed, mailed), (40, 20));

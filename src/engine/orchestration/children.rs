@@ -4,95 +4,83 @@
 //! executions that wrote them, and never mean another orchestration that has taken the id of a child. A row goes with the child
 //! or with the parent.
 
-use crate::engine::core::Core;
+use crate::engine::ctx::Ctx;
 use crate::engine::message::{Message, Origin};
+use crate::engine::orchestration::end::send;
 use crate::engine::orchestration::instance::Instance;
 use crate::engine::orchestration::turn::Stage;
-use crate::engine::step::Step;
 use crate::error::Result;
 use crate::id::{InstanceId, MessageId};
+use crate::store::keys;
 use crate::store::records::history::Parent;
 use crate::store::records::instance::{InstanceRecord, Order};
-use crate::store::{Reader, keys};
 
-impl Core {
-    /// Sends a sub-orchestration the order that it begins with.
-    pub(super) fn order_child(
-        &mut self,
-        id: &InstanceId,
-        parent: &mut Instance,
-        child: InstanceId,
-        order: Order,
-        step: &mut Step,
-    ) {
-        let sent = self.send(id, child.clone(), order, step);
-        step.batch
-            .put(&keys::child(self.partition_of(id), id, &child, sent), &[]);
-        parent.children_in = step.number;
-    }
-
-    /// Notifies the parent that no orchestration exists that began with this order: it is gone, or it was never made.
-    pub(super) fn tell_gone(&mut self, id: &InstanceId, parent: &Parent, start: MessageId, step: &mut Step) {
-        let parent = InstanceId::trusted(parent.instance.as_str());
-        self.send(id, parent, Order::ChildGone { start }, step);
-    }
-
-    /// Notifies the parent of an orchestration, if it has one, that the orchestration is gone or has another parent now.
-    pub(super) fn leave_parent(&mut self, id: &InstanceId, record: &InstanceRecord, step: &mut Step) {
-        if let (Some(parent), Some(start)) = (&record.parent, record.start_order) {
-            self.tell_gone(id, parent, start, step);
-        }
-    }
-
+impl Stage<'_> {
     /// Makes a sub-orchestration the child of the step of its parent that has sent this order.
-    pub(super) fn adopt(&mut self, stage: &mut Stage<'_>, parent: &Parent, order: MessageId, step: &mut Step) {
-        let Some(instance) = stage.instance.as_mut() else {
+    pub(super) fn adopt(&mut self, parent: &Parent, order: MessageId, ctx: &mut Ctx<'_>) {
+        let Some(instance) = self.instance.as_mut() else {
             return;
         };
-        self.leave_parent(stage.id, &instance.record, step);
+        leave_parent(self.id, &instance.record, ctx);
         instance.record.parent = Some(parent.clone());
         instance.record.start_order = Some(order);
-        stage.changed = true;
+        self.changed = true;
     }
 
     /// Removes the row of a sub-orchestration that is gone.
-    pub(super) fn forget_child(&mut self, stage: &mut Stage<'_>, message: &Message, start: MessageId, step: &mut Step) {
-        if let (Origin::Instance(child), true) = (&message.origin, stage.instance.is_some()) {
-            let key = keys::child(self.partition_of(stage.id), stage.id, child, start);
-            step.batch.delete(&key);
+    pub(super) fn forget_child(&mut self, message: &Message, start: MessageId, ctx: &mut Ctx<'_>) {
+        if let (Origin::Instance(child), true) = (&message.origin, self.instance.is_some()) {
+            let key = keys::child(ctx.settings.partition_of(self.id), self.id, child, start);
+            ctx.step.batch.delete(&key);
         }
-        self.consume(message, stage.mailbox, step);
+        self.mailbox.consume(message, ctx);
     }
 
     /// Removes a page of the rows of an orchestration's children, and says whether more are left, which the next step has to
     /// remove. With `purge`, these children are to be purged, too.
-    pub(super) fn forget_children(
-        &mut self,
-        stage: &mut Stage<'_>,
-        purge: bool,
-        step: &mut Step,
-        reader: &dyn Reader,
-    ) -> Result<bool> {
-        let children = keys::children_of(self.partition_of(stage.id), stage.id);
-        let page = reader.page(children, self.limits.page())?;
+    pub(super) fn forget_children(&mut self, purge: bool, ctx: &mut Ctx<'_>) -> Result<bool> {
+        let children = keys::children_of(ctx.settings.partition_of(self.id), self.id);
+        let page = ctx.reader.page(children, ctx.settings.limits.page())?;
         for (key, _) in &page.rows {
-            step.batch.delete(key);
+            ctx.step.batch.delete(key);
             if let (true, Some((_, child, start))) = (purge, keys::child_parts(key)) {
-                self.send(stage.id, InstanceId::trusted(child), Order::PurgeChild { start }, step);
+                send(self.id, InstanceId::trusted(child), Order::PurgeChild { start }, ctx);
             }
         }
-        if let (Some(instance), false) = (stage.instance.as_mut(), page.rows.is_empty()) {
-            instance.children_in = step.number;
+        if let (Some(instance), false) = (self.instance.as_mut(), page.rows.is_empty()) {
+            instance.children_in = ctx.step.number;
         }
         Ok(page.full)
     }
+}
 
-    /// Removes the rows of all children of an orchestration at once, where that cannot wait for the next step.
-    pub(super) fn forget_all_children(&mut self, id: &InstanceId, step: &mut Step, reader: &dyn Reader) -> Result<()> {
-        let children = keys::children_of(self.partition_of(id), id);
-        for key in reader.keys(children, usize::MAX)? {
-            step.batch.delete(&key);
-        }
-        Ok(())
+/// Sends a sub-orchestration the order that it begins with.
+pub(super) fn order_child(id: &InstanceId, parent: &mut Instance, child: InstanceId, order: Order, ctx: &mut Ctx<'_>) {
+    let sent = send(id, child.clone(), order, ctx);
+    ctx.step
+        .batch
+        .put(&keys::child(ctx.settings.partition_of(id), id, &child, sent), &[]);
+    parent.children_in = ctx.step.number;
+}
+
+/// Notifies the parent that no orchestration exists that began with this order: it is gone, or it was never made.
+pub(super) fn tell_gone(id: &InstanceId, parent: &Parent, start: MessageId, ctx: &mut Ctx<'_>) {
+    let parent = InstanceId::trusted(parent.instance.as_str());
+    send(id, parent, Order::ChildGone { start }, ctx);
+}
+
+/// Notifies the parent of an orchestration, if it has one, that the orchestration is gone or has another parent now.
+pub(super) fn leave_parent(id: &InstanceId, record: &InstanceRecord, ctx: &mut Ctx<'_>) {
+    if let (Some(parent), Some(start)) = (&record.parent, record.start_order) {
+        tell_gone(id, parent, start, ctx);
     }
+}
+
+/// Removes the rows of all children of an orchestration at once, where that cannot wait for the next step.
+pub(super) fn forget_all_children(id: &InstanceId, ctx: &mut Ctx<'_>) -> Result<()> {
+    let children = keys::children_of(ctx.settings.partition_of(id), id);
+    for key in ctx.reader.keys(children, usize::MAX)? {
+        ctx.step.batch.delete(&key);
+    }
+    Ok(())
 }

@@ -9,20 +9,20 @@ use std::time::Duration;
 
 use serde_bytes::ByteBuf;
 
-use crate::engine::core::Core;
+use crate::engine::ctx::Ctx;
 use crate::engine::mailbox::Block;
 use crate::engine::message::Message;
 use crate::engine::orchestration::events::TAKEN_IN;
 use crate::engine::orchestration::instance::Instance;
 use crate::engine::orchestration::turn::{EVENTS_OF_A_TURN, Gathered, Stage};
-use crate::engine::step::Step;
+use crate::engine::settle::finish;
 use crate::engine::sweep::{INTERVAL, NEVER, broken};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, MessageId, PartitionId};
+use crate::store::keys;
 use crate::store::records;
 use crate::store::records::history::Incoming;
 use crate::store::records::instance::{EarlyCountRecord, EarlyEventRecord, EarlyPlaceRecord, Order};
-use crate::store::{Reader, keys};
 use crate::time::Timestamp;
 
 /// Minimum time between two searches for events that came under a clock that was ahead.
@@ -42,15 +42,13 @@ struct Page {
     more: bool,
 }
 
-impl Core {
+impl Stage<'_> {
     /// Keeps an event for an orchestration that has not begun.
     pub(super) fn keep_event(
         &mut self,
-        stage: &mut Stage<'_>,
         message: Message,
         expires: Timestamp,
-        step: &mut Step,
-        reader: &dyn Reader,
+        ctx: &mut Ctx<'_>,
     ) -> Result<Option<Message>> {
         let Some(Order::Raise { name, payload, .. }) = message.order() else {
             return Ok(Some(message));
@@ -63,117 +61,65 @@ impl Core {
             expires,
             bytes: event.bytes(),
         };
-        let mut count = self.early_count(stage.id, step, reader)?;
+        let mut count = early_count(self.id, ctx)?;
         count.events += 1;
         count.bytes += place.bytes;
         let refused = match message.can_be_refused() {
-            true => self.refusal_of_early_event(stage.id, &count, place.bytes),
+            true => refusal_of_early_event(self.id, &count, place.bytes, ctx),
             false => None,
         };
         if let Some(error) = refused {
-            self.finish(stage.id, stage.mailbox, message, Err(error.into()), step, reader)?;
+            finish(self.id, self.mailbox, message, Err(error.into()), ctx)?;
             return Ok(None);
         }
-        let partition = self.partition_of(stage.id);
-        step.put(&keys::early_event(partition, stage.id, message.id), &event)?;
-        let key = keys::early_place(partition, stage.id, message.id);
-        step.put(&key, &place)?;
-        step.early_events.insert(key, Some((place, event)));
+        let partition = ctx.settings.partition_of(self.id);
+        ctx.step
+            .put(&keys::early_event(partition, self.id, message.id), &event)?;
+        let key = keys::early_place(partition, self.id, message.id);
+        ctx.step.put(&key, &place)?;
+        ctx.step.early_events.insert(key, Some((place, event)));
         if expires < NEVER {
-            let expiry = keys::early_expiry(partition, expires, stage.id, message.id);
-            let now = step.now;
-            step.put(&expiry, &now)?;
-            let due = expires.max(step.now.after(INTERVAL));
-            self.partition_mut(partition).early.look_at(due);
-            self.next_sweep = self.next_sweep.min(due);
+            let expiry = keys::early_expiry(partition, expires, self.id, message.id);
+            let now = ctx.step.now;
+            ctx.step.put(&expiry, &now)?;
+            let due = expires.max(ctx.step.now.after(INTERVAL));
+            ctx.partitions.get_mut(partition).early.look_at(due);
+            ctx.partitions.next_sweep = ctx.partitions.next_sweep.min(due);
         }
-        self.set_early_count(stage.id, count, step)?;
-        let counters = self.partition_mut(partition);
+        set_early_count(self.id, count, ctx)?;
+        let counters = ctx.partitions.get_mut(partition);
         counters.record.early_events += 1;
         counters.record.early_bytes += place.bytes;
         counters.record_changed = true;
-        self.finish(stage.id, stage.mailbox, message, Ok(TAKEN_IN.to_vec()), step, reader)?;
+        finish(self.id, self.mailbox, message, Ok(TAKEN_IN.to_vec()), ctx)?;
         Ok(None)
     }
 
-    /// Why one more event is not kept, if it is not; `own` is what would wait for the orchestration. It gets half of what its
-    /// partition keeps, so that no single one leaves nothing to the others.
-    fn refusal_of_early_event(&self, id: &InstanceId, own: &EarlyCountRecord, bytes: u64) -> Option<Error> {
-        let (events, most_bytes) = (self.limits.early_events, self.limits.early_bytes);
-        let all = &self.partition(self.partition_of(id)).record;
-        let full = if all.early_events >= events || all.early_bytes + bytes > most_bytes {
-            format!(
-                "{} events of {} bytes wait for orchestrations that are still to begin, as many as are kept beside `{id}`",
-                all.early_events, all.early_bytes
-            )
-        } else if own.events > events.div_ceil(2) || own.bytes > most_bytes / 2 {
-            format!(
-                "{} events of {} bytes wait for `{id}`, as many as are kept for one orchestration that is still to begin",
-                own.events - 1,
-                own.bytes - bytes
-            )
-        } else {
-            return None;
-        };
-        let text = format!("{full}; raise it again when the orchestration is there");
-        Some(Error::new(ErrorKind::Overloaded, text))
-    }
-
-    /// Takes the events that were kept for an orchestration which begins now, oldest first, as far as they fit into its first
-    /// turn beside `known`. The rest is delivered in the turns that follow.
-    pub(super) fn take_early_events(
-        &mut self,
-        id: &InstanceId,
-        known: &[(String, ByteBuf)],
-        step: &mut Step,
-        reader: &dyn Reader,
-    ) -> Result<Vec<(String, ByteBuf)>> {
-        let partition = self.partition_of(id);
-        if self.partition(partition).record.early_events == 0 {
-            return Ok(Vec::new());
-        }
-        let bytes = known.iter().map(|(_, payload)| payload.len()).sum();
-        let left = &self.partition(partition).early_left;
-        let began = left.get(id).copied().unwrap_or(self.aging.at(step.now));
-        let page = self.read_early_events(id, known.len(), bytes, step, reader)?;
-        self.note_early_left(id, page.more.then_some(began), step)?;
-        let mut events = Vec::with_capacity(page.events.len());
-        for early in page.events {
-            self.forget_early_event(id, early.message, early.place, step, reader)?;
-            if early.place.expires > began {
-                events.push((early.event.name, ByteBuf::from(early.event.payload)));
-            }
-        }
-        Ok(events)
-    }
-
     /// Whether events that came before an orchestration began are still to be delivered or forgotten.
-    pub(super) fn has_early_events(&self, stage: &Stage<'_>) -> bool {
-        let left = &self.partition(self.partition_of(stage.id)).early_left;
-        if left.is_empty() || !left.contains_key(stage.id) {
+    pub(super) fn has_early_events(&self, ctx: &Ctx<'_>) -> bool {
+        let left = &ctx.partitions.get(ctx.settings.partition_of(self.id)).early_left;
+        if left.is_empty() || !left.contains_key(self.id) {
             return false;
         }
-        let Some(instance) = stage.instance.as_deref().filter(|instance| !instance.is_terminal()) else {
+        let Some(instance) = self.instance.as_deref().filter(|instance| !instance.is_terminal()) else {
             return true;
         };
         // The first turn takes them itself.
-        instance.record.turns > 0 && matches!(stage.mailbox.block, Block::Open)
+        instance.record.turns > 0 && matches!(self.mailbox.block, Block::Open)
     }
 
     /// Tells an orchestration the next of the events that came before it began; they come before whatever else waits for it.
     /// One that has ended forgets them.
-    pub(super) fn tell_early_events(
-        &mut self,
-        stage: &mut Stage<'_>,
-        step: &mut Step,
-        reader: &dyn Reader,
-    ) -> Result<()> {
-        if stage.instance.as_deref().is_none_or(Instance::is_terminal) {
-            return self.drop_early_events(stage.id, step, reader);
+    pub(super) fn tell_early_events(&mut self, ctx: &mut Ctx<'_>) -> Result<()> {
+        if self.instance.as_deref().is_none_or(Instance::is_terminal) {
+            return drop_early_events(self.id, ctx);
         }
-        let left = &self.partition(self.partition_of(stage.id)).early_left;
-        let began = left.get(stage.id).copied().unwrap_or(self.aging.at(step.now));
-        let page = self.read_early_events(stage.id, 0, 0, step, reader)?;
+        let left = &ctx.partitions.get(ctx.settings.partition_of(self.id)).early_left;
+        let began = left
+            .get(self.id)
+            .copied()
+            .unwrap_or(ctx.settings.aging.at(ctx.step.now));
+        let page = read_early_events(self.id, 0, 0, ctx)?;
         let wanted = page.events.iter().filter(|early| early.place.expires > began);
         let incoming: Vec<Incoming> = wanted
             .map(|early| Incoming::Raised {
@@ -186,254 +132,285 @@ impl Core {
                 incoming,
                 ..Gathered::default()
             };
-            self.run_turn(stage, gathered, step, reader)?;
-            if matches!(stage.mailbox.block, Block::Stopped) {
+            self.run_turn(gathered, ctx)?;
+            if matches!(self.mailbox.block, Block::Stopped) {
                 return Ok(());
             }
         }
-        self.note_early_left(stage.id, page.more.then_some(began), step)?;
+        note_early_left(self.id, page.more.then_some(began), ctx)?;
         for early in page.events {
-            self.forget_early_event(stage.id, early.message, early.place, step, reader)?;
+            forget_early_event(self.id, early.message, early.place, ctx)?;
         }
         Ok(())
     }
+}
 
-    /// Reads the oldest events that wait for an orchestration, as many as one turn may receive beside so many others.
-    fn read_early_events(
-        &self,
-        id: &InstanceId,
-        mut told: usize,
-        mut bytes: usize,
-        step: &Step,
-        reader: &dyn Reader,
-    ) -> Result<Page> {
-        let mut page = Page {
-            events: Vec::new(),
-            more: false,
-        };
-        let partition = self.partition_of(id);
-        for (key, (place, event)) in self.early_places(id, EVENTS_OF_A_TURN + 1, step, reader)? {
-            if told >= EVENTS_OF_A_TURN || bytes >= self.limits.batch_bytes {
-                page.more = true;
-                break;
-            }
-            let message = keys::message_id_of(&key).ok_or_else(|| broken("event"))?;
-            let event = match event {
-                Some(event) => event.clone(),
-                None => {
-                    let row = reader.get(&keys::early_event(partition, id, message))?;
-                    records::decode(&row.unwrap_or_default(), "early event")?
-                }
-            };
-            told += 1;
-            bytes += event.payload.len();
-            page.events.push(Early { message, place, event });
-        }
-        Ok(page)
+/// Why one more event is not kept, if it is not; `own` is what would wait for the orchestration. It gets half of what its
+/// partition keeps, so that no single one leaves nothing to the others.
+fn refusal_of_early_event(id: &InstanceId, own: &EarlyCountRecord, bytes: u64, ctx: &Ctx<'_>) -> Option<Error> {
+    let (events, most_bytes) = (ctx.settings.limits.early_events, ctx.settings.limits.early_bytes);
+    let all = &ctx.partitions.get(ctx.settings.partition_of(id)).record;
+    let full = if all.early_events >= events || all.early_bytes + bytes > most_bytes {
+        format!(
+            "{} events of {} bytes wait for orchestrations that are still to begin, as many as are kept beside `{id}`",
+            all.early_events, all.early_bytes
+        )
+    } else if own.events > events.div_ceil(2) || own.bytes > most_bytes / 2 {
+        format!(
+            "{} events of {} bytes wait for `{id}`, as many as are kept for one orchestration that is still to begin",
+            own.events - 1,
+            own.bytes - bytes
+        )
+    } else {
+        return None;
+    };
+    let text = format!("{full}; raise it again when the orchestration is there");
+    Some(Error::new(ErrorKind::Overloaded, text))
+}
+
+/// Takes the events that were kept for an orchestration which begins now, oldest first, as far as they fit into its first
+/// turn beside `known`. The rest is delivered in the turns that follow.
+pub(super) fn take_early_events(
+    id: &InstanceId,
+    known: &[(String, ByteBuf)],
+    ctx: &mut Ctx<'_>,
+) -> Result<Vec<(String, ByteBuf)>> {
+    let partition = ctx.settings.partition_of(id);
+    if ctx.partitions.get(partition).record.early_events == 0 {
+        return Ok(Vec::new());
     }
-
-    /// The places of the oldest events that wait for an orchestration, at least `count` if there are so many, and those events
-    /// that this very step kept.
-    #[expect(clippy::type_complexity, reason = "a key, and what lies under it")]
-    fn early_places<'a>(
-        &self,
-        id: &InstanceId,
-        count: usize,
-        step: &'a Step,
-        reader: &dyn Reader,
-    ) -> Result<BTreeMap<Vec<u8>, (EarlyPlaceRecord, Option<&'a EarlyEventRecord>)>> {
-        let range = keys::early_places_of(self.partition_of(id), id);
-        // What this very step removed is still shown by the reader.
-        let own = step.early_events.range(range.clone());
-        let removed = own.clone().filter(|(_, event)| event.is_none()).count();
-        let limit = count.saturating_add(removed);
-        let mut places = BTreeMap::new();
-        let rows = reader.scan(range, limit)?;
-        for (key, value) in &rows {
-            places.insert(key.clone(), (records::decode(value, "place of an early event")?, None));
+    let bytes = known.iter().map(|(_, payload)| payload.len()).sum();
+    let left = &ctx.partitions.get(partition).early_left;
+    let began = left.get(id).copied().unwrap_or(ctx.settings.aging.at(ctx.step.now));
+    let page = read_early_events(id, known.len(), bytes, ctx)?;
+    note_early_left(id, page.more.then_some(began), ctx)?;
+    let mut events = Vec::with_capacity(page.events.len());
+    for early in page.events {
+        forget_early_event(id, early.message, early.place, ctx)?;
+        if early.place.expires > began {
+            events.push((early.event.name, ByteBuf::from(early.event.payload)));
         }
-        // Behind the last row that was read there may be others before one of this step.
-        let end = rows.last().filter(|_| rows.len() == limit).map(|(key, _)| key);
-        for (key, event) in own.filter(|(key, _)| end.is_none_or(|end| *key <= end)) {
-            match event {
-                Some((place, event)) => places.insert(key.clone(), (*place, Some(event))),
-                None => places.remove(key),
-            };
-        }
-        Ok(places)
     }
+    Ok(events)
+}
 
-    /// Removes all events that wait for an orchestration.
-    pub(super) fn drop_early_events(&mut self, id: &InstanceId, step: &mut Step, reader: &dyn Reader) -> Result<()> {
-        if self.partition(self.partition_of(id)).record.early_events == 0 {
-            return Ok(());
+/// Reads the oldest events that wait for an orchestration, as many as one turn may receive beside so many others.
+fn read_early_events(id: &InstanceId, mut told: usize, mut bytes: usize, ctx: &Ctx<'_>) -> Result<Page> {
+    let mut page = Page {
+        events: Vec::new(),
+        more: false,
+    };
+    let partition = ctx.settings.partition_of(id);
+    for (key, (place, event)) in early_places(id, EVENTS_OF_A_TURN + 1, ctx)? {
+        if told >= EVENTS_OF_A_TURN || bytes >= ctx.settings.limits.batch_bytes {
+            page.more = true;
+            break;
         }
-        let places = self.early_places(id, usize::MAX, step, reader)?;
-        let places: Vec<_> = places.into_iter().map(|(key, (place, _))| (key, place)).collect();
-        for (key, place) in places {
-            let message = keys::message_id_of(&key).ok_or_else(|| broken("event"))?;
-            self.forget_early_event(id, message, place, step, reader)?;
-        }
-        self.note_early_left(id, None, step)
-    }
-
-    /// Notes whether an orchestration that began at this time has not received all of them.
-    fn note_early_left(&mut self, id: &InstanceId, began: Option<Timestamp>, step: &mut Step) -> Result<()> {
-        let partition = self.partition_of(id);
-        let key = keys::early_left(partition, id);
-        match began {
-            Some(began) => {
-                if self
-                    .partition_mut(partition)
-                    .early_left
-                    .insert(id.clone(), began)
-                    .is_none()
-                {
-                    step.put(&key, &began)?;
-                }
-            }
+        let message = keys::message_id_of(&key).ok_or_else(|| broken("event"))?;
+        let event = match event {
+            Some(event) => event.clone(),
             None => {
-                if self.partition_mut(partition).early_left.remove(id).is_some() {
-                    step.batch.delete(&key);
-                }
+                let row = ctx.reader.get(&keys::early_event(partition, id, message))?;
+                records::decode(&row.unwrap_or_default(), "early event")?
             }
-        }
-        Ok(())
-    }
-
-    fn forget_early_event(
-        &mut self,
-        id: &InstanceId,
-        message: MessageId,
-        place: EarlyPlaceRecord,
-        step: &mut Step,
-        reader: &dyn Reader,
-    ) -> Result<()> {
-        let mut count = self.early_count(id, step, reader)?;
-        count.events = count.events.saturating_sub(1);
-        count.bytes = count.bytes.saturating_sub(place.bytes);
-        self.set_early_count(id, count, step)?;
-        let partition = self.partition_of(id);
-        let key = keys::early_place(partition, id, message);
-        step.batch.delete(&keys::early_event(partition, id, message));
-        step.batch.delete(&key);
-        if place.expires < NEVER {
-            step.batch
-                .delete(&keys::early_expiry(partition, place.expires, id, message));
-        }
-        step.early_events.insert(key, None);
-        let counters = self.partition_mut(partition);
-        counters.record.early_events = counters.record.early_events.saturating_sub(1);
-        counters.record.early_bytes = counters.record.early_bytes.saturating_sub(place.bytes);
-        counters.record_changed = true;
-        Ok(())
-    }
-
-    fn early_count(&self, id: &InstanceId, step: &Step, reader: &dyn Reader) -> Result<EarlyCountRecord> {
-        if let Some(count) = step.early_counts.get(id) {
-            return Ok(*count);
-        }
-        match reader.get(&keys::early_count(self.partition_of(id), id))? {
-            Some(row) => records::decode(&row, "count of early events"),
-            None => Ok(EarlyCountRecord::default()),
-        }
-    }
-
-    fn set_early_count(&self, id: &InstanceId, count: EarlyCountRecord, step: &mut Step) -> Result<()> {
-        let key = keys::early_count(self.partition_of(id), id);
-        if count.events > 0 {
-            step.put(&key, &count)?;
-        } else {
-            step.batch.delete(&key);
-        }
-        step.early_counts.insert(id.clone(), count);
-        Ok(())
-    }
-
-    /// Forgets events whose orchestrations never began. Tells when it is to be looked again.
-    pub(in crate::engine) fn sweep_early_events(
-        &mut self,
-        id: PartitionId,
-        step: &mut Step,
-        reader: &dyn Reader,
-    ) -> Result<Option<Timestamp>> {
-        self.sweep_misdated_events(id, step, reader)?;
-        let due = self.sweep_expired_events(id, step, reader)?;
-        let misdated_due = self.aging.was_set_back().then_some(self.partition(id).misdated_due);
-        Ok(due.map(|due| misdated_due.map_or(due, |misdated| due.min(misdated))))
-    }
-
-    /// Forgets a page of events, those that expire first. Tells when it is to be looked again.
-    fn sweep_expired_events(
-        &mut self,
-        id: PartitionId,
-        step: &mut Step,
-        reader: &dyn Reader,
-    ) -> Result<Option<Timestamp>> {
-        let page = self.limits.page;
-        let rows = reader.scan(self.partition(id).early.rest_of(keys::early_expiries(id)), page)?;
-        for (key, _) in &rows {
-            let (expires, instance, message) = keys::early_expiry_parts(key).ok_or_else(|| broken("event"))?;
-            if expires > self.aging.at(step.now) {
-                return Ok(Some(expires.max(step.now.after(INTERVAL))));
-            }
-            let instance = InstanceId::trusted(instance);
-            self.expire_early_event(id, &instance, message, expires, step, reader)?;
-            // What comes later expires later than now.
-            self.partition_mut(id).early.from = Some(keys::behind(key.clone()));
-        }
-        if rows.len() == page {
-            return Ok(Some(step.now));
-        }
-        // What is left, if anything is, was written by this very step, or never expires.
-        let own = step.early_events.values().flatten().map(|(place, _)| place.expires);
-        let next = own.filter(|expires| *expires < NEVER).min();
-        Ok(next.map(|expires| expires.max(step.now.after(INTERVAL))))
-    }
-
-    /// Forgets events that came under a clock that was ahead, and have been there for their time to live. The search reads the
-    /// expiry of every event. So it is rare, and happens only in a hub whose clock was set back.
-    fn sweep_misdated_events(&mut self, id: PartitionId, step: &mut Step, reader: &dyn Reader) -> Result<()> {
-        if !self.aging.was_set_back() || self.partition(id).misdated_due > step.now {
-            return Ok(());
-        }
-        self.partition_mut(id).misdated_due = step.now.after(MISDATED_INTERVAL);
-        for (key, value) in &reader.scan(keys::early_expiries(id), usize::MAX)? {
-            let (expires, instance, message) = keys::early_expiry_parts(key).ok_or_else(|| broken("event"))?;
-            let since: Timestamp = records::decode(value, "time of an early event")?;
-            let is_misdated = self.aging.written(since, step.now) != since;
-            if is_misdated && self.aging.has_age(since.until(expires), since, step.now) {
-                self.expire_early_event(id, &InstanceId::trusted(instance), message, expires, step, reader)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Forgets an event that has expired, but not one that a later turn is to receive.
-    fn expire_early_event(
-        &mut self,
-        partition: PartitionId,
-        id: &InstanceId,
-        message: MessageId,
-        expires: Timestamp,
-        step: &mut Step,
-        reader: &dyn Reader,
-    ) -> Result<()> {
-        let key = keys::early_place(partition, id, message);
-        if step.early_events.contains_key(&key) {
-            return Ok(());
-        }
-        if self.partition(partition).early_left.contains_key(id) {
-            step.batch.delete(&keys::early_expiry(partition, expires, id, message));
-            return Ok(());
-        }
-        let Some(row) = reader.get(&key)? else {
-            return Err(broken("event"));
         };
-        let place = records::decode(&row, "place of an early event")?;
-        tracing::warn!(orchestration = %id, "an event has expired, because its orchestration never began");
-        self.forget_early_event(id, message, place, step, reader)
+        told += 1;
+        bytes += event.payload.len();
+        page.events.push(Early { message, place, event });
     }
+    Ok(page)
+}
+
+/// The places of the oldest events that wait for an orchestration, at least `count` if there are so many, and those events
+/// that this very step kept.
+#[expect(clippy::type_complexity, reason = "a key, and what lies under it")]
+fn early_places<'a>(
+    id: &InstanceId,
+    count: usize,
+    ctx: &'a Ctx<'_>,
+) -> Result<BTreeMap<Vec<u8>, (EarlyPlaceRecord, Option<&'a EarlyEventRecord>)>> {
+    let range = keys::early_places_of(ctx.settings.partition_of(id), id);
+    // What this very step removed is still shown by the reader.
+    let own = ctx.step.early_events.range(range.clone());
+    let removed = own.clone().filter(|(_, event)| event.is_none()).count();
+    let limit = count.saturating_add(removed);
+    let mut places = BTreeMap::new();
+    let rows = ctx.reader.scan(range, limit)?;
+    for (key, value) in &rows {
+        places.insert(key.clone(), (records::decode(value, "place of an early event")?, None));
+    }
+    // Behind the last row that was read there may be others before one of this step.
+    let end = rows.last().filter(|_| rows.len() == limit).map(|(key, _)| key);
+    for (key, event) in own.filter(|(key, _)| end.is_none_or(|end| *key <= end)) {
+        match event {
+            Some((place, event)) => places.insert(key.clone(), (*place, Some(event))),
+            None => places.remove(key),
+        };
+    }
+    Ok(places)
+}
+
+/// Removes all events that wait for an orchestration.
+pub(super) fn drop_early_events(id: &InstanceId, ctx: &mut Ctx<'_>) -> Result<()> {
+    if ctx.partitions.get(ctx.settings.partition_of(id)).record.early_events == 0 {
+        return Ok(());
+    }
+    let places = early_places(id, usize::MAX, ctx)?;
+    let places: Vec<_> = places.into_iter().map(|(key, (place, _))| (key, place)).collect();
+    for (key, place) in places {
+        let message = keys::message_id_of(&key).ok_or_else(|| broken("event"))?;
+        forget_early_event(id, message, place, ctx)?;
+    }
+    note_early_left(id, None, ctx)
+}
+
+/// Notes whether an orchestration that began at this time has not received all of them.
+fn note_early_left(id: &InstanceId, began: Option<Timestamp>, ctx: &mut Ctx<'_>) -> Result<()> {
+    let partition = ctx.settings.partition_of(id);
+    let key = keys::early_left(partition, id);
+    match began {
+        Some(began) => {
+            if ctx
+                .partitions
+                .get_mut(partition)
+                .early_left
+                .insert(id.clone(), began)
+                .is_none()
+            {
+                ctx.step.put(&key, &began)?;
+            }
+        }
+        None => {
+            if ctx.partitions.get_mut(partition).early_left.remove(id).is_some() {
+                ctx.step.batch.delete(&key);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn forget_early_event(id: &InstanceId, message: MessageId, place: EarlyPlaceRecord, ctx: &mut Ctx<'_>) -> Result<()> {
+    let mut count = early_count(id, ctx)?;
+    count.events = count.events.saturating_sub(1);
+    count.bytes = count.bytes.saturating_sub(place.bytes);
+    set_early_count(id, count, ctx)?;
+    let partition = ctx.settings.partition_of(id);
+    let key = keys::early_place(partition, id, message);
+    ctx.step.batch.delete(&keys::early_event(partition, id, message));
+    ctx.step.batch.delete(&key);
+    if place.expires < NEVER {
+        ctx.step
+            .batch
+            .delete(&keys::early_expiry(partition, place.expires, id, message));
+    }
+    ctx.step.early_events.insert(key, None);
+    let counters = ctx.partitions.get_mut(partition);
+    counters.record.early_events = counters.record.early_events.saturating_sub(1);
+    counters.record.early_bytes = counters.record.early_bytes.saturating_sub(place.bytes);
+    counters.record_changed = true;
+    Ok(())
+}
+
+fn early_count(id: &InstanceId, ctx: &Ctx<'_>) -> Result<EarlyCountRecord> {
+    if let Some(count) = ctx.step.early_counts.get(id) {
+        return Ok(*count);
+    }
+    match ctx.reader.get(&keys::early_count(ctx.settings.partition_of(id), id))? {
+        Some(row) => records::decode(&row, "count of early events"),
+        None => Ok(EarlyCountRecord::default()),
+    }
+}
+
+fn set_early_count(id: &InstanceId, count: EarlyCountRecord, ctx: &mut Ctx<'_>) -> Result<()> {
+    let key = keys::early_count(ctx.settings.partition_of(id), id);
+    if count.events > 0 {
+        ctx.step.put(&key, &count)?;
+    } else {
+        ctx.step.batch.delete(&key);
+    }
+    ctx.step.early_counts.insert(id.clone(), count);
+    Ok(())
+}
+
+/// Forgets events whose orchestrations never began. Tells when it is to be looked again.
+pub(in crate::engine) fn sweep_early_events(id: PartitionId, ctx: &mut Ctx<'_>) -> Result<Option<Timestamp>> {
+    sweep_misdated_events(id, ctx)?;
+    let due = sweep_expired_events(id, ctx)?;
+    let misdated_due = ctx
+        .settings
+        .aging
+        .was_set_back()
+        .then_some(ctx.partitions.get(id).misdated_due);
+    Ok(due.map(|due| misdated_due.map_or(due, |misdated| due.min(misdated))))
+}
+
+/// Forgets a page of events, those that expire first. Tells when it is to be looked again.
+fn sweep_expired_events(id: PartitionId, ctx: &mut Ctx<'_>) -> Result<Option<Timestamp>> {
+    let page = ctx.settings.limits.page;
+    let rows = ctx
+        .reader
+        .scan(ctx.partitions.get(id).early.rest_of(keys::early_expiries(id)), page)?;
+    for (key, _) in &rows {
+        let (expires, instance, message) = keys::early_expiry_parts(key).ok_or_else(|| broken("event"))?;
+        if expires > ctx.settings.aging.at(ctx.step.now) {
+            return Ok(Some(expires.max(ctx.step.now.after(INTERVAL))));
+        }
+        let instance = InstanceId::trusted(instance);
+        expire_early_event(id, &instance, message, expires, ctx)?;
+        // What comes later expires later than now.
+        ctx.partitions.get_mut(id).early.from = Some(keys::behind(key.clone()));
+    }
+    if rows.len() == page {
+        return Ok(Some(ctx.step.now));
+    }
+    // What is left, if anything is, was written by this very step, or never expires.
+    let own = ctx.step.early_events.values().flatten().map(|(place, _)| place.expires);
+    let next = own.filter(|expires| *expires < NEVER).min();
+    Ok(next.map(|expires| expires.max(ctx.step.now.after(INTERVAL))))
+}
+
+/// Forgets events that came under a clock that was ahead, and have been there for their time to live. The search reads the
+/// expiry of every event. So it is rare, and happens only in a hub whose clock was set back.
+fn sweep_misdated_events(id: PartitionId, ctx: &mut Ctx<'_>) -> Result<()> {
+    if !ctx.settings.aging.was_set_back() || ctx.partitions.get(id).misdated_due > ctx.step.now {
+        return Ok(());
+    }
+    ctx.partitions.get_mut(id).misdated_due = ctx.step.now.after(MISDATED_INTERVAL);
+    for (key, value) in &ctx.reader.scan(keys::early_expiries(id), usize::MAX)? {
+        let (expires, instance, message) = keys::early_expiry_parts(key).ok_or_else(|| broken("event"))?;
+        let since: Timestamp = records::decode(value, "time of an early event")?;
+        let is_misdated = ctx.settings.aging.written(since, ctx.step.now) != since;
+        if is_misdated && ctx.settings.aging.has_age(since.until(expires), since, ctx.step.now) {
+            expire_early_event(id, &InstanceId::trusted(instance), message, expires, ctx)?;
+        }
+    }
+    Ok(())
+}
+
+/// Forgets an event that has expired, but not one that a later turn is to receive.
+fn expire_early_event(
+    partition: PartitionId,
+    id: &InstanceId,
+    message: MessageId,
+    expires: Timestamp,
+    ctx: &mut Ctx<'_>,
+) -> Result<()> {
+    let key = keys::early_place(partition, id, message);
+    if ctx.step.early_events.contains_key(&key) {
+        return Ok(());
+    }
+    if ctx.partitions.get(partition).early_left.contains_key(id) {
+        ctx.step
+            .batch
+            .delete(&keys::early_expiry(partition, expires, id, message));
+        return Ok(());
+    }
+    let Some(row) = ctx.reader.get(&key)? else {
+        return Err(broken("event"));
+    };
+    let place = records::decode(&row, "place of an early event")?;
+    tracing::warn!(orchestration = %id, "an event has expired, because its orchestration never began");
+    forget_early_event(id, message, place, ctx)
 }
 
 #[cfg(test)]

@@ -4,14 +4,18 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::engine::activities::ActivityRequest;
-use crate::engine::core::Core;
+use crate::engine::activities::{drop_activity, request_activity};
+use crate::engine::ctx::Ctx;
 use crate::engine::message::{ActivityKey, Origin};
+use crate::engine::orchestration::children::order_child;
+use crate::engine::orchestration::end::send;
 use crate::engine::orchestration::instance::Instance;
 use crate::engine::orchestration::turn::Stage;
+use crate::engine::orchestration::unregistered::unregistered_of;
 use crate::engine::step::Step;
+use crate::engine::timers::{remove_timer, set_timer};
 use crate::error::Result;
 use crate::id::{ExecutionId, InstanceId, Sequence};
-use crate::store::Reader;
 use crate::store::records::history::{Command, OpenStep, Parent, StepOutcome};
 use crate::store::records::instance::{
     EndRecord, InstanceRecord, LockId, LockOrder, OrchestrationStatus, Order, StartRecord,
@@ -19,15 +23,13 @@ use crate::store::records::instance::{
 use crate::store::records::{Action, StepRef, TimerRecord};
 use crate::time::Timestamp;
 
-impl Core {
+impl Stage<'_> {
     /// Carries out what a turn asked for.
     pub(super) fn carry_out(
         &mut self,
-        stage: &mut Stage<'_>,
         commands: Vec<Command>,
         unread: Vec<(String, Vec<u8>)>,
-        step: &mut Step,
-        reader: &dyn Reader,
+        ctx: &mut Ctx<'_>,
     ) -> Result<()> {
         let mut unread = Some(unread);
         for command in commands {
@@ -38,27 +40,22 @@ impl Core {
                     keep_events,
                 } => {
                     let events = unread.take().filter(|_| keep_events).unwrap_or_default();
-                    self.continue_as_new(stage, input, version, events, step)?;
+                    self.continue_as_new(input, version, events, ctx)?;
                 }
                 Command::Complete { output } => {
-                    self.end(
-                        stage,
-                        OrchestrationStatus::Completed,
-                        EndRecord::Completed(output),
-                        step,
-                    )?;
+                    self.end(OrchestrationStatus::Completed, EndRecord::Completed(output), ctx)?;
                 }
                 Command::Fail { failure } => {
-                    self.end(stage, OrchestrationStatus::Failed, EndRecord::Failed(failure), step)?;
+                    self.end(OrchestrationStatus::Failed, EndRecord::Failed(failure), ctx)?;
                 }
-                Command::Cancel { sequence, step: open } => self.take_back(stage, sequence, open, step, reader)?,
+                Command::Cancel { sequence, step: open } => self.take_back(sequence, open, ctx)?,
                 command => {
-                    let unregistered = self.unregistered_of(&command);
-                    if let Some(instance) = stage.instance.as_mut() {
-                        self.begin_step(stage.id, instance, command, step)?;
+                    let unregistered = unregistered_of(&command, ctx);
+                    if let Some(instance) = self.instance.as_mut() {
+                        begin_step(self.id, instance, command, ctx)?;
                     }
                     if let Some((sequence, on)) = unregistered {
-                        self.note_unregistered(stage, sequence, Some(on), step);
+                        self.note_unregistered(sequence, Some(on), ctx);
                     }
                 }
             }
@@ -66,139 +63,10 @@ impl Core {
         Ok(())
     }
 
-    /// Begins what a command asks for.
-    pub(super) fn begin_step(
-        &mut self,
-        id: &InstanceId,
-        instance: &mut Instance,
-        command: Command,
-        step: &mut Step,
-    ) -> Result<()> {
-        let execution = instance.record.execution;
-        match command {
-            Command::CallActivity {
-                sequence,
-                name,
-                input,
-                attempt,
-                timeout_ms,
-            } => {
-                let request = ActivityRequest {
-                    activity: ActivityKey {
-                        instance: id.clone(),
-                        execution,
-                        sequence,
-                    },
-                    name,
-                    input,
-                    attempt,
-                    asked_by: instance.record.asked_by(sequence),
-                    timeout: timeout_ms.map(Duration::from_millis),
-                };
-                self.request_activity(request, step)
-            }
-            Command::CreateTimer { sequence, due } => self.set_step_timer(id, execution, sequence, due, step),
-            command @ Command::StartOrchestration { .. } => {
-                if let Some((target, start)) = to_start(id, &instance.record, command) {
-                    let is_child = start.parent.is_some();
-                    let order = Order::Start(start);
-                    if is_child {
-                        self.order_child(id, instance, target, order, step);
-                    } else {
-                        self.send(id, target, order, step);
-                    }
-                }
-                Ok(())
-            }
-            Command::CallEntity {
-                sequence,
-                target,
-                operation,
-                arguments,
-                lock,
-            } => {
-                let caller = StepRef {
-                    execution,
-                    sequence,
-                    lock,
-                };
-                let action = Action::Operation {
-                    operation: operation.into(),
-                    arguments,
-                };
-                send_action(Origin::Step(id.clone(), caller), target, action, step);
-                Ok(())
-            }
-            Command::SignalEntity {
-                target,
-                operation,
-                arguments,
-                at,
-                ..
-            } => {
-                let action = match at {
-                    None => Action::Operation {
-                        operation: operation.into(),
-                        arguments,
-                    },
-                    Some((timer, due)) => Action::Schedule {
-                        timer,
-                        due,
-                        operation: operation.into(),
-                        arguments,
-                    },
-                };
-                send_action(Origin::Instance(id.clone()), target, action, step);
-                Ok(())
-            }
-            Command::CancelSignal { target, timer, .. } => {
-                send_action(Origin::Instance(id.clone()), target, Action::Cancel { timer }, step);
-                Ok(())
-            }
-            Command::SendEvent {
-                instance,
-                name,
-                payload,
-                ..
-            } => {
-                let order = Order::Raise {
-                    name,
-                    payload,
-                    keep_until: None,
-                };
-                self.send(id, InstanceId::trusted(instance), order, step);
-                Ok(())
-            }
-            Command::Lock { sequence, entities } => {
-                let owner = lock_id(id, execution, sequence);
-                let mut rest = self.in_locking_order(entities);
-                if let Some(first) = rest.pop_front() {
-                    let action = Action::Lock(Box::new(LockOrder::Take { owner, rest }));
-                    send_action(Origin::Instance(id.clone()), first, action, step);
-                }
-                Ok(())
-            }
-            // Nothing leaves the execution, or it ends, which is not the beginning of a step.
-            Command::WaitForEvent { .. }
-            | Command::Refuse { .. }
-            | Command::Cancel { .. }
-            | Command::ContinueAsNew { .. }
-            | Command::Complete { .. }
-            | Command::Fail { .. } => Ok(()),
-        }
-    }
-
     /// Takes back what an open step began.
-    pub(super) fn take_back(
-        &mut self,
-        stage: &mut Stage<'_>,
-        sequence: Sequence,
-        open: OpenStep,
-        step: &mut Step,
-        reader: &dyn Reader,
-    ) -> Result<()> {
-        let id = stage.id;
-        let Some(instance) = &stage.instance else {
+    pub(super) fn take_back(&mut self, sequence: Sequence, open: OpenStep, ctx: &mut Ctx<'_>) -> Result<()> {
+        let id = self.id;
+        let Some(instance) = &self.instance else {
             return Ok(());
         };
         let execution = instance.record.execution;
@@ -209,11 +77,11 @@ impl Core {
                     execution,
                     sequence,
                 };
-                self.drop_activity(&activity, step)
+                drop_activity(&activity, ctx)
             }
             OpenStep::Timer { .. } => {
                 let name = timer_name(execution, sequence);
-                self.remove_timer(id, &name, step, reader).map(drop)
+                remove_timer(id, &name, ctx).map(drop)
             }
             OpenStep::Child { instance } => {
                 let parent = Parent {
@@ -221,7 +89,7 @@ impl Core {
                     execution,
                     sequence,
                 };
-                self.send(
+                send(
                     id,
                     InstanceId::trusted(instance),
                     Order::CancelChild {
@@ -229,7 +97,7 @@ impl Core {
                         reason: None,
                         terminated: false,
                     },
-                    step,
+                    ctx,
                 );
                 Ok(())
             }
@@ -242,55 +110,170 @@ impl Core {
                     }))
                 };
                 let origin = || Origin::Instance(id.clone());
-                let mut rest = self.in_locking_order(entities);
+                let mut rest = in_locking_order(entities, ctx);
                 if granted {
                     for entity in rest {
-                        send_action(origin(), entity, release(VecDeque::new()), step);
+                        send_action(origin(), entity, release(VecDeque::new()), ctx.step);
                     }
                 } else if let Some(first) = rest.pop_front() {
                     // The request is still on its way and is followed along its path.
-                    send_action(origin(), first, release(rest), step);
+                    send_action(origin(), first, release(rest), ctx.step);
                 }
                 Ok(())
             }
             OpenStep::Event | OpenStep::Call { .. } => Ok(()),
         }
     }
+}
 
-    /// Puts entities into the order in which all critical sections of the hub lock them.
-    ///
-    /// Partitions that a core owns stand together, at least if the number of cores is a power of two: a core owns every n-th
-    /// partition, and those have their lowest bits in common. So a request for locks seldom leaves a core, which would make
-    /// a row of all that is ahead of it. No order may depend on the cores, as their number changes from one open to the next.
-    fn in_locking_order(&self, mut entities: Vec<String>) -> VecDeque<String> {
-        entities.sort_by_cached_key(|id| {
-            let partition = self.partition_of(&InstanceId::trusted(id.as_str()));
-            (partition.0.reverse_bits(), id.clone())
-        });
-        entities.into()
-    }
-
-    fn set_step_timer(
-        &mut self,
-        id: &InstanceId,
-        execution: ExecutionId,
-        sequence: Sequence,
-        due: Timestamp,
-        step: &mut Step,
-    ) -> Result<()> {
-        let order = Order::Completed {
-            execution,
+/// Begins what a command asks for.
+pub(super) fn begin_step(id: &InstanceId, instance: &mut Instance, command: Command, ctx: &mut Ctx<'_>) -> Result<()> {
+    let execution = instance.record.execution;
+    match command {
+        Command::CallActivity {
             sequence,
-            outcome: StepOutcome::Answer(b"null".to_vec()),
-        };
-        let record = TimerRecord {
-            source: Some(id.as_str().to_owned()),
-            action: Action::Order(Box::new(order)),
-            trace: step.trace.clone(),
-        };
-        let name = timer_name(execution, sequence);
-        self.set_timer(self.partition_of(id), id, &name, due, &record, step)
+            name,
+            input,
+            attempt,
+            timeout_ms,
+        } => {
+            let request = ActivityRequest {
+                activity: ActivityKey {
+                    instance: id.clone(),
+                    execution,
+                    sequence,
+                },
+                name,
+                input,
+                attempt,
+                asked_by: instance.record.asked_by(sequence),
+                timeout: timeout_ms.map(Duration::from_millis),
+            };
+            request_activity(request, ctx)
+        }
+        Command::CreateTimer { sequence, due } => set_step_timer(id, execution, sequence, due, ctx),
+        command @ Command::StartOrchestration { .. } => {
+            if let Some((target, start)) = to_start(id, &instance.record, command) {
+                let is_child = start.parent.is_some();
+                let order = Order::Start(start);
+                if is_child {
+                    order_child(id, instance, target, order, ctx);
+                } else {
+                    send(id, target, order, ctx);
+                }
+            }
+            Ok(())
+        }
+        Command::CallEntity {
+            sequence,
+            target,
+            operation,
+            arguments,
+            lock,
+        } => {
+            let caller = StepRef {
+                execution,
+                sequence,
+                lock,
+            };
+            let action = Action::Operation {
+                operation: operation.into(),
+                arguments,
+            };
+            send_action(Origin::Step(id.clone(), caller), target, action, ctx.step);
+            Ok(())
+        }
+        Command::SignalEntity {
+            target,
+            operation,
+            arguments,
+            at,
+            ..
+        } => {
+            let action = match at {
+                None => Action::Operation {
+                    operation: operation.into(),
+                    arguments,
+                },
+                Some((timer, due)) => Action::Schedule {
+                    timer,
+                    due,
+                    operation: operation.into(),
+                    arguments,
+                },
+            };
+            send_action(Origin::Instance(id.clone()), target, action, ctx.step);
+            Ok(())
+        }
+        Command::CancelSignal { target, timer, .. } => {
+            send_action(Origin::Instance(id.clone()), target, Action::Cancel { timer }, ctx.step);
+            Ok(())
+        }
+        Command::SendEvent {
+            instance,
+            name,
+            payload,
+            ..
+        } => {
+            let order = Order::Raise {
+                name,
+                payload,
+                keep_until: None,
+            };
+            send(id, InstanceId::trusted(instance), order, ctx);
+            Ok(())
+        }
+        Command::Lock { sequence, entities } => {
+            let owner = lock_id(id, execution, sequence);
+            let mut rest = in_locking_order(entities, ctx);
+            if let Some(first) = rest.pop_front() {
+                let action = Action::Lock(Box::new(LockOrder::Take { owner, rest }));
+                send_action(Origin::Instance(id.clone()), first, action, ctx.step);
+            }
+            Ok(())
+        }
+        // Nothing leaves the execution, or it ends, which is not the beginning of a step.
+        Command::WaitForEvent { .. }
+        | Command::Refuse { .. }
+        | Command::Cancel { .. }
+        | Command::ContinueAsNew { .. }
+        | Command::Complete { .. }
+        | Command::Fail { .. } => Ok(()),
     }
+}
+
+/// Puts entities into the order in which all critical sections of the hub lock them.
+///
+/// Partitions that a core owns stand together, at least if the number of cores is a power of two: a core owns every n-th
+/// partition, and those have their lowest bits in common. So a request for locks seldom leaves a core, which would make
+/// a row of all that is ahead of it. No order may depend on the cores, as their number changes from one open to the next.
+fn in_locking_order(mut entities: Vec<String>, ctx: &Ctx<'_>) -> VecDeque<String> {
+    entities.sort_by_cached_key(|id| {
+        let partition = ctx.settings.partition_of(&InstanceId::trusted(id.as_str()));
+        (partition.0.reverse_bits(), id.clone())
+    });
+    entities.into()
+}
+
+fn set_step_timer(
+    id: &InstanceId,
+    execution: ExecutionId,
+    sequence: Sequence,
+    due: Timestamp,
+    ctx: &mut Ctx<'_>,
+) -> Result<()> {
+    let order = Order::Completed {
+        execution,
+        sequence,
+        outcome: StepOutcome::Answer(b"null".to_vec()),
+    };
+    let record = TimerRecord {
+        source: Some(id.as_str().to_owned()),
+        action: Action::Order(Box::new(order)),
+        trace: ctx.step.trace.clone(),
+    };
+    let name = timer_name(execution, sequence);
+    set_timer(ctx.settings.partition_of(id), id, &name, due, &record, ctx)
 }
 
 /// The orchestration that a command starts, and how.

@@ -1,17 +1,21 @@
 //! The end of an execution, and who hears of it.
 
-use crate::engine::core::Core;
+use crate::engine::ctx::Ctx;
 use crate::engine::message::{Message, Origin};
+use crate::engine::orchestration::early::drop_early_events;
 use crate::engine::orchestration::open_steps::OpenSteps;
+use crate::engine::orchestration::replay::read_turns;
 use crate::engine::orchestration::turn::Stage;
 use crate::engine::orchestration::waiters::outcome;
-use crate::engine::step::Step;
+use crate::engine::orchestration::waiters::tell_waiters;
+use crate::engine::quarantine::end_quarantine;
+use crate::engine::timers::remove_timer;
 use crate::error::Result;
 use crate::id::{ExecutionId, InstanceId, MessageId};
+use crate::store::keys;
 use crate::store::records::Action;
 use crate::store::records::history::{Command, OpenStep, Parent, StepOutcome};
 use crate::store::records::instance::{EndRecord, OrchestrationStatus, Order, StartRecord};
-use crate::store::{Reader, keys};
 
 /// Whether a command ends its execution.
 pub(super) fn is_end(command: Option<&Command>) -> bool {
@@ -21,115 +25,98 @@ pub(super) fn is_end(command: Option<&Command>) -> bool {
     )
 }
 
-impl Core {
+impl Stage<'_> {
     /// Ends an orchestration for good. What it had begun is taken back already.
-    pub(super) fn end(
-        &mut self,
-        stage: &mut Stage<'_>,
-        status: OrchestrationStatus,
-        end: EndRecord,
-        step: &mut Step,
-    ) -> Result<()> {
-        let partition = self.partition_of(stage.id);
-        let Some(instance) = stage.instance.as_mut() else {
+    pub(super) fn end(&mut self, status: OrchestrationStatus, end: EndRecord, ctx: &mut Ctx<'_>) -> Result<()> {
+        let partition = ctx.settings.partition_of(self.id);
+        let Some(instance) = self.instance.as_mut() else {
             return Ok(());
         };
         instance.record.status = status;
         instance.record.unregistered.clear();
         instance.run = None;
-        instance.written_in = step.number;
+        instance.written_in = ctx.step.number;
         let was_stopped = instance.record.stopped.take().is_some();
-        stage.changed = true;
-        step.put(&keys::end(partition, stage.id), &end)?;
-        self.tell_waiters(stage.id, &instance.record, &end, step);
+        self.changed = true;
+        ctx.step.put(&keys::end(partition, self.id), &end)?;
+        tell_waiters(self.id, &instance.record, &end, ctx);
         let parent = instance.parent().cloned();
         instance.end = Some(end.clone());
-        tracing::debug!(orchestration = %stage.id, ?status, "an orchestration has ended");
+        tracing::debug!(orchestration = %self.id, ?status, "an orchestration has ended");
         metrics::counter!("abide.orchestrations.ended", "status" => status.as_str()).increment(1);
         if was_stopped {
-            self.end_quarantine(stage.id, step);
+            end_quarantine(self.id, ctx);
         }
         // A parent that cancelled it waits no more.
         if let (Some(parent), false) = (parent, status == OrchestrationStatus::Canceled) {
-            let outcome = outcome(stage.id, status, Some(end)).into();
-            self.tell_parent(stage.id, &parent, outcome, step);
+            let outcome = outcome(self.id, status, Some(end)).into();
+            tell_parent(self.id, &parent, outcome, ctx);
         }
         Ok(())
-    }
-
-    pub(super) fn tell_parent(&mut self, id: &InstanceId, parent: &Parent, outcome: StepOutcome, step: &mut Step) {
-        let order = Order::Completed {
-            execution: parent.execution,
-            sequence: parent.sequence,
-            outcome,
-        };
-        self.send(id, InstanceId::trusted(parent.instance.as_str()), order, step);
-    }
-
-    /// Sends an order to an orchestration when the turn is over, and returns the id of the message.
-    pub(super) fn send(&self, from: &InstanceId, target: InstanceId, order: Order, step: &mut Step) -> MessageId {
-        step.send(from, target, Action::Order(Box::new(order)))
     }
 
     /// Ends an orchestration that did not end by itself: it is terminated or cancelled. Its code is not asked; what it has
     /// begun is read from its history.
     pub(super) fn end_from_outside(
         &mut self,
-        stage: &mut Stage<'_>,
         status: OrchestrationStatus,
         reason: &str,
         children: bool,
-        step: &mut Step,
-        reader: &dyn Reader,
+        ctx: &mut Ctx<'_>,
     ) -> Result<()> {
-        let Some(instance) = stage.instance.as_ref() else {
+        let Some(instance) = self.instance.as_ref() else {
             return Ok(());
         };
         let execution = instance.record.execution;
         let mut open = OpenSteps::default();
-        self.read_turns(stage.id, &instance.record, reader, |_, turn| {
-            open.follow(&turn);
-            true
-        })?;
+        read_turns(
+            ctx.reader,
+            ctx.settings.partition_of(self.id),
+            self.id,
+            &instance.record,
+            |_, turn| {
+                open.follow(&turn);
+                true
+            },
+        )?;
         if instance.record.turns == 0 {
-            self.remove_timer(stage.id, super::begin::START_TIMER, step, reader)?;
+            remove_timer(self.id, super::begin::START_TIMER, ctx)?;
         }
         // What was kept for its first turn is not for an orchestration that takes its place.
-        self.drop_early_events(stage.id, step, reader)?;
+        drop_early_events(self.id, ctx)?;
         for (sequence, open) in open.into_steps() {
             if let OpenStep::Child { instance } = &open {
                 if children {
                     let parent = Parent {
-                        instance: stage.id.as_str().to_owned(),
+                        instance: self.id.as_str().to_owned(),
                         execution,
                         sequence,
                     };
                     let order = Order::CancelChild {
                         parent,
-                        reason: Some(format!("its parent `{}` was ended: {reason}", stage.id)),
+                        reason: Some(format!("its parent `{}` was ended: {reason}", self.id)),
                         terminated: status == OrchestrationStatus::Terminated,
                     };
-                    self.send(stage.id, InstanceId::trusted(instance.as_str()), order, step);
+                    send(self.id, InstanceId::trusted(instance.as_str()), order, ctx);
                 }
                 continue;
             }
-            self.take_back(stage, sequence, open, step, reader)?;
+            self.take_back(sequence, open, ctx)?;
         }
-        self.end(stage, status, EndRecord::Ended(reason.to_owned()), step)
+        self.end(status, EndRecord::Ended(reason.to_owned()), ctx)
     }
 
     /// Ends this execution and lets the next one begin before anything else is looked at.
     pub(super) fn continue_as_new(
         &mut self,
-        stage: &mut Stage<'_>,
         input: Vec<u8>,
         version: Option<String>,
         events: Vec<(String, Vec<u8>)>,
-        step: &mut Step,
+        ctx: &mut Ctx<'_>,
     ) -> Result<()> {
-        let id = step.next_id();
-        let next = ExecutionId::derive(&self.hub, stage.id, id);
-        let Some(instance) = stage.instance.as_mut() else {
+        let id = ctx.step.next_id();
+        let next = ExecutionId::derive(&ctx.settings.hub, self.id, id);
+        let Some(instance) = self.instance.as_mut() else {
             return Ok(());
         };
         let record = &mut instance.record;
@@ -146,10 +133,11 @@ impl Core {
                 .collect(),
             ..StartRecord::default()
         };
-        let partition = self.partition_of(stage.id);
+        let partition = ctx.settings.partition_of(self.id);
         for turn in 0..record.turns {
-            step.batch
-                .delete(&keys::turn(partition, stage.id, record.execution, turn));
+            ctx.step
+                .batch
+                .delete(&keys::turn(partition, self.id, record.execution, turn));
         }
         record.execution = next;
         record.rewound.clear();
@@ -159,13 +147,27 @@ impl Core {
         (record.turns, record.events, record.bytes) = (0, 0, 0);
         instance.run = None;
         instance.start = Some(Box::new(start));
-        stage.changed = true;
-        stage.next = Some(Message::new(
+        self.changed = true;
+        self.next = Some(Message::new(
             id,
-            stage.id.clone(),
+            self.id.clone(),
             Action::Order(Box::new(Order::Begin { execution: next })),
-            Origin::Instance(stage.id.clone()),
+            Origin::Instance(self.id.clone()),
         ));
         Ok(())
     }
+}
+
+pub(super) fn tell_parent(id: &InstanceId, parent: &Parent, outcome: StepOutcome, ctx: &mut Ctx<'_>) {
+    let order = Order::Completed {
+        execution: parent.execution,
+        sequence: parent.sequence,
+        outcome,
+    };
+    send(id, InstanceId::trusted(parent.instance.as_str()), order, ctx);
+}
+
+/// Sends an order to an orchestration when the turn is over, and returns the id of the message.
+pub(super) fn send(from: &InstanceId, target: InstanceId, order: Order, ctx: &mut Ctx<'_>) -> MessageId {
+    ctx.step.send(from, target, Action::Order(Box::new(order)))
 }

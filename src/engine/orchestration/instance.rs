@@ -1,18 +1,17 @@
 //! An orchestration in memory, and the cache of those.
 
 use crate::engine::code::OrchestrationRun;
-use crate::engine::core::Core;
+use crate::engine::ctx::Ctx;
 use crate::engine::message::Message;
 use crate::engine::states::InstanceMap;
-use crate::engine::step::Step;
 use crate::error::Result;
 use crate::id::{ExecutionId, InstanceId, MessageId};
 use crate::store::instances::{self, TURNS_AHEAD};
+use crate::store::keys;
 use crate::store::records::history::Parent;
 use crate::store::records::instance::{
     EndRecord, InstanceRecord, OrchestrationStatus, Order, StartRecord, StopKind, Stopped,
 };
-use crate::store::{Reader, keys};
 use crate::time::Timestamp;
 
 /// An orchestration in memory.
@@ -212,102 +211,96 @@ fn encoded(record: &impl serde::Serialize) -> usize {
     crate::store::records::encode(record).map_or(0, |row| row.len())
 }
 
-impl Core {
-    /// Takes an orchestration out of memory, or out of the store.
-    pub(super) fn take_instance(
-        &mut self,
-        id: &InstanceId,
-        step: &Step,
-        reader: &dyn Reader,
-    ) -> Result<Option<Box<Instance>>> {
-        if let Some(instance) = self.instances.take(id) {
-            return Ok(Some(instance));
-        }
-        if step.erased.contains(id) {
-            return Ok(None);
-        }
-        let record = instances::instance(reader, self.partition_of(id), id)?;
-        Ok(record.map(|record| Box::new(Instance::stored(record))))
+/// Takes an orchestration out of memory, or out of the store.
+pub(super) fn take_instance(id: &InstanceId, ctx: &mut Ctx<'_>) -> Result<Option<Box<Instance>>> {
+    if let Some(instance) = ctx.instances.take(id) {
+        return Ok(Some(instance));
     }
-
-    /// Puts an orchestration back after its turn. Its row is written when the step closes, if more has `changed` of it than
-    /// turns say, or if many turns are ahead of it.
-    pub(super) fn put_instance(
-        &mut self,
-        id: &InstanceId,
-        mut instance: Box<Instance>,
-        changed: bool,
-        step: &mut Step,
-    ) -> Result<()> {
-        if changed {
-            instance.record.changed = step.now;
-        }
-        if let Some(start) = instance.start.take() {
-            step.put(&keys::start(self.partition_of(id), id), &*start)?;
-            instance.written_in = step.number;
-        }
-        let is_behind = instance.record.turns >= instance.turns_in_row.saturating_add(TURNS_AHEAD);
-        if (changed || is_behind) && !std::mem::replace(&mut instance.dirty, true) {
-            step.instances.push(id.clone());
-        }
-        self.instances.put(id.clone(), instance);
-        Ok(())
+    if ctx.step.erased.contains(id) {
+        return Ok(None);
     }
+    let record = instances::instance(ctx.reader, ctx.settings.partition_of(id), id)?;
+    Ok(record.map(|record| Box::new(Instance::stored(record))))
+}
 
-    /// Removes every row of an orchestration that has ended.
-    pub(super) fn erase_instance(&mut self, id: &InstanceId, instance: &Instance, step: &mut Step) {
-        let partition = self.partition_of(id);
-        step.batch.delete(&keys::instance(partition, id));
-        if let Some((status, created)) = instance.indexed {
-            step.batch.delete(&keys::status(partition, status, created, id));
-        }
-        self.erase_execution(id, instance, step);
-        step.erased.insert(id.clone());
+/// Puts an orchestration back after its turn. Its row is written when the step closes, if more has `changed` of it than
+/// turns say, or if many turns are ahead of it.
+pub(super) fn put_instance(
+    id: &InstanceId,
+    mut instance: Box<Instance>,
+    changed: bool,
+    ctx: &mut Ctx<'_>,
+) -> Result<()> {
+    if changed {
+        instance.record.changed = ctx.step.now;
     }
+    if let Some(start) = instance.start.take() {
+        ctx.step.put(&keys::start(ctx.settings.partition_of(id), id), &*start)?;
+        instance.written_in = ctx.step.number;
+    }
+    let is_behind = instance.record.turns >= instance.turns_in_row.saturating_add(TURNS_AHEAD);
+    if (changed || is_behind) && !std::mem::replace(&mut instance.dirty, true) {
+        ctx.step.instances.push(id.clone());
+    }
+    ctx.instances.put(id.clone(), instance);
+    Ok(())
+}
 
-    /// Removes the history, the end and the custom status of an execution.
-    pub(super) fn erase_execution(&mut self, id: &InstanceId, instance: &Instance, step: &mut Step) {
-        let partition = self.partition_of(id);
+/// Removes every row of an orchestration that has ended.
+pub(super) fn erase_instance(id: &InstanceId, instance: &Instance, ctx: &mut Ctx<'_>) {
+    let partition = ctx.settings.partition_of(id);
+    ctx.step.batch.delete(&keys::instance(partition, id));
+    if let Some((status, created)) = instance.indexed {
+        ctx.step.batch.delete(&keys::status(partition, status, created, id));
+    }
+    erase_execution(id, instance, ctx);
+    ctx.step.erased.insert(id.clone());
+}
+
+/// Removes the history, the end and the custom status of an execution.
+pub(super) fn erase_execution(id: &InstanceId, instance: &Instance, ctx: &mut Ctx<'_>) {
+    let partition = ctx.settings.partition_of(id);
+    let record = &instance.record;
+    for turn in 0..record.turns {
+        ctx.step
+            .batch
+            .delete(&keys::turn(partition, id, record.execution, turn));
+    }
+    // It may be a row, although it is in memory to be written again.
+    if record.turns == 0 {
+        ctx.step.batch.delete(&keys::start(partition, id));
+    }
+    if record.status.is_terminal() {
+        ctx.step.batch.delete(&keys::end(partition, id));
+    }
+    if record.has_custom_status {
+        ctx.step.batch.delete(&keys::custom_status(partition, id));
+    }
+}
+
+/// Writes the rows of all orchestrations that the step changed.
+pub(in crate::engine) fn write_instances(ctx: &mut Ctx<'_>) -> Result<()> {
+    for id in std::mem::take(&mut ctx.step.instances) {
+        let partition = ctx.settings.partition_of(&id);
+        let Some(instance) = ctx.instances.get_mut(&id) else {
+            continue;
+        };
+        if !std::mem::take(&mut instance.dirty) {
+            continue;
+        }
+        instance.end = None;
         let record = &instance.record;
-        for turn in 0..record.turns {
-            step.batch.delete(&keys::turn(partition, id, record.execution, turn));
-        }
-        // It may be a row, although it is in memory to be written again.
-        if record.turns == 0 {
-            step.batch.delete(&keys::start(partition, id));
-        }
-        if record.status.is_terminal() {
-            step.batch.delete(&keys::end(partition, id));
-        }
-        if record.has_custom_status {
-            step.batch.delete(&keys::custom_status(partition, id));
+        instance.turns_in_row = record.turns;
+        ctx.step.put(&keys::instance(partition, &id), record)?;
+        let index = (record.status, record.created);
+        if instance.indexed != Some(index) {
+            if let Some((status, created)) = instance.indexed.replace(index) {
+                ctx.step.batch.delete(&keys::status(partition, status, created, &id));
+            }
+            ctx.step.batch.put(&keys::status(partition, index.0, index.1, &id), &[]);
         }
     }
-
-    /// Writes the rows of all orchestrations that the step changed.
-    pub(in crate::engine) fn write_instances(&mut self, step: &mut Step) -> Result<()> {
-        for id in std::mem::take(&mut step.instances) {
-            let partition = self.partition_of(&id);
-            let Some(instance) = self.instances.get_mut(&id) else {
-                continue;
-            };
-            if !std::mem::take(&mut instance.dirty) {
-                continue;
-            }
-            instance.end = None;
-            let record = &instance.record;
-            instance.turns_in_row = record.turns;
-            step.put(&keys::instance(partition, &id), record)?;
-            let index = (record.status, record.created);
-            if instance.indexed != Some(index) {
-                if let Some((status, created)) = instance.indexed.replace(index) {
-                    step.batch.delete(&keys::status(partition, status, created, &id));
-                }
-                step.batch.put(&keys::status(partition, index.0, index.1, &id), &[]);
-            }
-        }
-        Ok(())
-    }
+    Ok(())
 }
 
 /// What an orchestration is stopped with.

@@ -21,6 +21,10 @@ mod turn;
 mod unregistered;
 mod waiters;
 
-pub(super) use instance::Instances;
+pub(super) use early::sweep_early_events;
+pub(super) use instance::{Instances, write_instances};
 #[allow(unused_imports, reason = "only who looks at a directory asks for it")]
 pub(crate) use replay::replay;
+pub(super) use turn::orchestrate;
+pub(super) use unregistered::{tell_of_unregistered_activity, tell_of_unregistered_entity};
+pub(super) use waiters::{Waiters, wait_for_end};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::engine::code::{Begin, OrchestrationCode, OrchestrationRun};
-use crate::engine::core::Core;
+use crate::engine::ctx::Ctx;
 use crate::engine::orchestration::instance::{Instance, stopped};
 use crate::engine::{Limits, Registry, VersionPolicy, version_text};
 use crate::error::{Error, ErrorKind, Result};
@@ -13,44 +13,37 @@ use crate::store::records::history::TurnRecord;
 use crate::store::records::instance::{InstanceRecord, StopKind, Stopped};
 use crate::store::{PageBounds, Reader, keys};
 
-impl Core {
-    /// The code of an orchestration as its history left it, from memory or replayed. The inner error says why it cannot be.
-    pub(super) fn live<'i>(
-        &self,
-        id: &InstanceId,
-        instance: &'i mut Instance,
-        reader: &dyn Reader,
-    ) -> Result<Result<&'i mut Box<dyn OrchestrationRun>, Stopped>> {
-        if instance.run.is_none() {
-            let partition = self.partition_of(id);
-            let record = &instance.record;
-            match replay(&self.registry, &self.limits, partition, id, record, reader)? {
-                Ok(run) => instance.run = Some(run),
-                Err(stopped) => return Ok(Err(stopped)),
-            }
+/// The code of an orchestration as its history left it, from memory or replayed. The inner error says why it cannot be.
+pub(super) fn live<'i>(
+    id: &InstanceId,
+    instance: &'i mut Instance,
+    ctx: &Ctx<'_>,
+) -> Result<Result<&'i mut Box<dyn OrchestrationRun>, Stopped>> {
+    if instance.run.is_none() {
+        let partition = ctx.settings.partition_of(id);
+        let record = &instance.record;
+        match replay(
+            &ctx.settings.registry,
+            &ctx.settings.limits,
+            partition,
+            id,
+            record,
+            ctx.reader,
+        )? {
+            Ok(run) => instance.run = Some(run),
+            Err(stopped) => return Ok(Err(stopped)),
         }
-        let Some(run) = instance.run.as_mut() else {
-            unreachable!("it was set above");
-        };
-        Ok(Ok(run))
     }
+    let Some(run) = instance.run.as_mut() else {
+        unreachable!("it was set above");
+    };
+    Ok(Ok(run))
+}
 
-    /// A run of an execution whose first turn is still to come; nothing if there is no code for it.
-    pub(super) fn first_run(&self, id: &InstanceId, record: &InstanceRecord) -> Option<Box<dyn OrchestrationRun>> {
-        let code = self.registry.orchestration(&record.name, &record.version)?;
-        Some(begin_run(&code, &self.limits, id, record))
-    }
-
-    /// Reads the turns of an execution in order, until `take` wants no more.
-    pub(super) fn read_turns(
-        &self,
-        id: &InstanceId,
-        record: &InstanceRecord,
-        reader: &dyn Reader,
-        take: impl FnMut(u32, TurnRecord) -> bool,
-    ) -> Result<()> {
-        read_turns(reader, self.partition_of(id), id, record, take)
-    }
+/// A run of an execution whose first turn is still to come; nothing if there is no code for it.
+pub(super) fn first_run(id: &InstanceId, record: &InstanceRecord, ctx: &Ctx<'_>) -> Option<Box<dyn OrchestrationRun>> {
+    let code = ctx.settings.registry.orchestration(&record.name, &record.version)?;
+    Some(begin_run(&code, &ctx.settings.limits, id, record))
 }
 
 /// Reads the turns of an execution in order, a page at a time, until `take` wants no more.

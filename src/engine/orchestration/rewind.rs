@@ -2,11 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::engine::core::Core;
+use crate::engine::ctx::Ctx;
+use crate::engine::orchestration::children::order_child;
+use crate::engine::orchestration::effects::begin_step;
 use crate::engine::orchestration::effects::to_start;
+use crate::engine::orchestration::end::send;
+use crate::engine::orchestration::instance::erase_execution;
 use crate::engine::orchestration::open_steps::{OpenSteps, opened_by};
 use crate::engine::orchestration::turn::Stage;
-use crate::engine::step::Step;
+use crate::engine::orchestration::unregistered::unregistered_of;
 use crate::error::{ErrorKind, Result};
 use crate::id::{ExecutionId, Sequence};
 use crate::store::records::history::{Command, Incoming, StepOutcome, TurnRecord};
@@ -149,16 +153,16 @@ fn final_failures(turns: &[TurnRecord]) -> BTreeSet<Sequence> {
     failed
 }
 
-impl Core {
+impl Stage<'_> {
     /// Makes the execution that goes on from a cut.
-    pub(super) fn go_on_from(&mut self, stage: &mut Stage<'_>, cut: Cut, reason: &str, step: &mut Step) -> Result<()> {
-        let execution = ExecutionId::derive(&self.hub, stage.id, step.next_id());
-        let Some(mut instance) = stage.instance.take() else {
+    pub(super) fn go_on_from(&mut self, cut: Cut, reason: &str, ctx: &mut Ctx<'_>) -> Result<()> {
+        let execution = ExecutionId::derive(&ctx.settings.hub, self.id, ctx.step.next_id());
+        let Some(mut instance) = self.instance.take() else {
             return Ok(());
         };
         // Its custom status was set by a turn that may be kept, and stays until its code sets another.
         let has_custom_status = std::mem::take(&mut instance.record.has_custom_status);
-        self.erase_execution(stage.id, &instance, step);
+        erase_execution(self.id, &instance, ctx);
         let record = &mut instance.record;
         record.rewind(execution, cut.asked_below());
         record.status = OrchestrationStatus::Running;
@@ -167,32 +171,32 @@ impl Core {
         record.unregistered.clear();
         instance.end = None;
         instance.run = None;
-        step.trace.clone_from(&instance.record.trace);
-        stage.instance = Some(instance);
-        stage.changed = true;
-        tracing::info!(orchestration = %stage.id, %execution, reason, "an orchestration is rewound");
+        ctx.step.trace.clone_from(&instance.record.trace);
+        self.instance = Some(instance);
+        self.changed = true;
+        tracing::info!(orchestration = %self.id, %execution, reason, "an orchestration is rewound");
         for turn in &cut.turns {
-            self.write_turn(stage, turn, step)?;
+            self.write_turn(turn, ctx)?;
         }
         for (sequence, command) in cut.again {
             let is_child = matches!(command, Command::StartOrchestration { .. }) && !cut.refused.contains(&sequence);
             if !is_child {
-                let unregistered = self.unregistered_of(&command);
-                if let Some(instance) = stage.instance.as_mut() {
-                    self.begin_step(stage.id, instance, command, step)?;
+                let unregistered = unregistered_of(&command, ctx);
+                if let Some(instance) = self.instance.as_mut() {
+                    begin_step(self.id, instance, command, ctx)?;
                 }
                 if let Some((sequence, on)) = unregistered {
-                    self.note_unregistered(stage, sequence, Some(on), step);
+                    self.note_unregistered(sequence, Some(on), ctx);
                 }
-            } else if let Some(instance) = stage.instance.as_mut()
-                && let Some((child, start)) = to_start(stage.id, &instance.record, command)
+            } else if let Some(instance) = self.instance.as_mut()
+                && let Some((child, start)) = to_start(self.id, &instance.record, command)
             {
                 // The orchestration of that id, if there is one, decides how to continue.
                 let order = Order::Rewind {
                     reason: reason.to_owned(),
                     start: Some(start),
                 };
-                self.order_child(stage.id, instance, child, order, step);
+                order_child(self.id, instance, child, order, ctx);
             }
         }
         for incoming in cut.kept {
@@ -209,7 +213,7 @@ impl Core {
                 },
                 _ => continue,
             };
-            self.send(stage.id, stage.id.clone(), order, step);
+            send(self.id, self.id.clone(), order, ctx);
         }
         Ok(())
     }

@@ -4,21 +4,26 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use crate::engine::code::TurnEnd;
-use crate::engine::core::Core;
+use crate::engine::ctx::Ctx;
 use crate::engine::mailbox::{Block, Mailbox};
 use crate::engine::message::Message;
 use crate::engine::orchestration::end::is_end;
 use crate::engine::orchestration::instance::{Instance, stopped};
+use crate::engine::orchestration::instance::{put_instance, take_instance};
 use crate::engine::orchestration::orders::is_child;
+use crate::engine::orchestration::replay::live;
+use crate::engine::orchestration::waiters::tell_stop;
+use crate::engine::quarantine::{end_quarantine, note_stopped};
 use crate::engine::queue::{Next, Withdrawn};
+use crate::engine::requests::settle_repeated;
 use crate::engine::step::Step;
 use crate::error::Result;
 use crate::failure::{TEXT_BYTES, shortened};
 use crate::id::{ExecutionId, InstanceId, Sequence};
+use crate::store::keys;
 use crate::store::records::Action;
 use crate::store::records::history::{Incoming, Parent, TurnRecord};
 use crate::store::records::instance::{OrchestrationStatus, Order, ReusePolicy, StopKind, Stopped};
-use crate::store::{Reader, keys};
 
 /// The most that one turn is told. The rest waits for the next one.
 pub(super) const EVENTS_OF_A_TURN: usize = 1_024;
@@ -58,52 +63,19 @@ pub(super) struct Gathered {
     pub(super) ended: BTreeSet<Sequence>,
 }
 
-impl Core {
-    /// Lets an orchestration process its messages. Says whether it has to run again in the next step.
-    pub(in crate::engine) fn orchestrate(
-        &mut self,
-        id: &InstanceId,
-        mailbox: &mut Mailbox,
-        step: &mut Step,
-        reader: &dyn Reader,
-    ) -> Result<bool> {
-        let instance = self.take_instance(id, step, reader)?;
-        step.trace = instance.as_ref().and_then(|instance| instance.record.trace.clone());
-        let mut stage = Stage {
-            id,
-            mailbox,
-            instance,
-            changed: false,
-            next: None,
-            continued: false,
-        };
-        stage.look_at_status();
-        let mut again = self.rounds(&mut stage, step, reader)?;
-        if let Some(next) = stage.next.take() {
-            let next = self.keep_waiting(&mut stage, next, step)?;
-            stage.mailbox.return_first(next);
-            // It might continue as new without end; the next open continues it.
-            again &= !self.activities.is_closing();
-        }
-        let Stage { instance, changed, .. } = stage;
-        if let Some(instance) = instance {
-            self.put_instance(id, instance, changed, step)?;
-        }
-        Ok(again)
-    }
-
-    fn rounds(&mut self, stage: &mut Stage<'_>, step: &mut Step, reader: &dyn Reader) -> Result<bool> {
+impl Stage<'_> {
+    fn rounds(&mut self, ctx: &mut Ctx<'_>) -> Result<bool> {
         loop {
             // One that continues as new again and again leaves time for others in between.
-            let has_to_rest = stage.next.is_some() && (stage.continued || self.activities.is_closing());
-            if self.is_full(step) || has_to_rest || stage.has_to_replay(step) {
+            let has_to_rest = self.next.is_some() && (self.continued || ctx.activities.is_closing());
+            if ctx.is_full() || has_to_rest || self.has_to_replay(ctx.step) {
                 let is_stopped = |instance: &Instance| instance.record.stopped.is_some();
                 let stopped =
-                    matches!(stage.mailbox.block, Block::Open) && stage.instance.as_deref().is_some_and(is_stopped);
-                let more = stage.next.is_some() || !stage.mailbox.is_idle() || self.has_early_events(stage);
+                    matches!(self.mailbox.block, Block::Open) && self.instance.as_deref().is_some_and(is_stopped);
+                let more = self.next.is_some() || !self.mailbox.is_idle() || self.has_early_events(ctx);
                 return Ok(stopped || more);
             }
-            match self.round(stage, step, reader)? {
+            match self.round(ctx)? {
                 Round::Again => {}
                 Round::Done => return Ok(false),
                 Round::NextStep => return Ok(true),
@@ -112,23 +84,23 @@ impl Core {
     }
 
     /// Takes the messages up to the next that needs a turn of its own, and runs the turn.
-    fn round(&mut self, stage: &mut Stage<'_>, step: &mut Step, reader: &dyn Reader) -> Result<Round> {
-        if let Some(message) = stage.next.take() {
-            stage.continued = true;
-            self.begin(stage, message, step, reader)?;
+    fn round(&mut self, ctx: &mut Ctx<'_>) -> Result<Round> {
+        if let Some(message) = self.next.take() {
+            self.continued = true;
+            self.begin(message, ctx)?;
             return Ok(Round::Again);
         }
-        if self.has_early_events(stage) {
-            self.tell_early_events(stage, step, reader)?;
+        if self.has_early_events(ctx) {
+            self.tell_early_events(ctx)?;
             return Ok(Round::Again);
         }
         let mut gathered = Gathered::default();
         let mut next = Round::Done;
-        while gathered.incoming.len() < EVENTS_OF_A_TURN && gathered.bytes < self.limits.batch_bytes {
-            let found = if matches!(stage.mailbox.block, Block::Open) {
-                self.next_message(stage.id, stage.mailbox, step, reader)?
+        while gathered.incoming.len() < EVENTS_OF_A_TURN && gathered.bytes < ctx.settings.limits.batch_bytes {
+            let found = if matches!(self.mailbox.block, Block::Open) {
+                self.mailbox.next_message(self.id, ctx)?
             } else {
-                self.next_urgent(stage.id, stage.mailbox, step, reader)?
+                self.mailbox.next_urgent(self.id, ctx)?
             };
             let message = match found {
                 Next::Message(message) => message,
@@ -139,7 +111,7 @@ impl Core {
                 Next::Nothing => break,
             };
             next = Round::Again;
-            if self.settle_repeated(&message, step, reader)? {
+            if settle_repeated(&message, ctx)? {
                 continue;
             }
             let told = match &message.action {
@@ -149,71 +121,71 @@ impl Core {
                 ),
                 // Operations of entities never come here: clients and commands name their receivers by type.
                 _ => {
-                    self.drop_stranger(stage, &message, step);
+                    self.drop_stranger(&message, ctx);
                     continue;
                 }
             };
             // The code does not see it, so it does not end what is gathered for one turn.
             if let Some(Order::ChildGone { start }) = message.order() {
-                self.forget_child(stage, &message, *start, step);
+                self.forget_child(&message, *start, ctx);
                 continue;
             }
             if told {
-                if let Some(stopped) = self.gather(stage, message, &mut gathered, step, reader)? {
-                    self.stop(stage, gathered, stopped, step)?;
+                if let Some(stopped) = self.gather(message, &mut gathered, ctx)? {
+                    self.stop(gathered, stopped, ctx)?;
                     return Ok(Round::Again);
                 }
                 continue;
             }
             if !gathered.incoming.is_empty() {
-                stage.mailbox.return_first(message);
+                self.mailbox.return_first(message);
                 break;
             }
-            if self.needs_history(stage, &message, step) {
+            if self.needs_history(&message, ctx) {
                 // It stays the next one: this very step may have carried it out in part.
-                stage.mailbox.urgent.push_front(message);
+                self.mailbox.urgent.push_front(message);
                 return Ok(Round::NextStep);
             }
             if let Some(Order::CancelChild { parent, .. }) = message.order()
-                && !is_child(stage, parent)
+                && !is_child(self, parent)
             {
                 // Its start, or the order to rewind it, may wait in the line that this has passed; then it is made, and ends before
                 // it begins.
                 let is_its_start = |waits: &Message| starts_for(waits, parent);
-                match self.withdraw(stage.id, stage.mailbox, is_its_start, step, reader)? {
+                match self.mailbox.withdraw(self.id, is_its_start, ctx)? {
                     Withdrawn::Later => {
-                        stage.mailbox.return_first(message);
+                        self.mailbox.return_first(message);
                         return Ok(Round::NextStep);
                     }
-                    Withdrawn::Yes(start) => self.make_to_cancel(stage, *start, step, reader)?,
+                    Withdrawn::Yes(start) => self.make_to_cancel(*start, ctx)?,
                     Withdrawn::No => {}
                 }
-                if !is_child(stage, parent) {
-                    self.consume(&message, stage.mailbox, step);
+                if !is_child(self, parent) {
+                    self.mailbox.consume(&message, ctx);
                     continue;
                 }
             }
-            return self.order(stage, message, step, reader);
+            return self.order(message, ctx);
         }
         if gathered.incoming.is_empty() {
-            if !matches!(next, Round::Again) && matches!(stage.mailbox.block, Block::Open) {
-                self.try_stopped(stage, step, reader)?;
+            if !matches!(next, Round::Again) && matches!(self.mailbox.block, Block::Open) {
+                self.try_stopped(ctx)?;
             }
-            if matches!(next, Round::Done) && !matches!(stage.mailbox.block, Block::Open) {
-                return self.wait_orders(stage, step, reader);
+            if matches!(next, Round::Done) && !matches!(self.mailbox.block, Block::Open) {
+                return self.wait_orders(ctx);
             }
             return Ok(next);
         }
-        self.run_turn(stage, gathered, step, reader)?;
+        self.run_turn(gathered, ctx)?;
         Ok(next)
     }
 
     /// Whether an order has to read what this very step wrote, so that it has to wait for the next one.
-    pub(super) fn needs_history(&self, stage: &Stage<'_>, message: &Message, step: &Step) -> bool {
+    pub(super) fn needs_history(&self, message: &Message, ctx: &Ctx<'_>) -> bool {
         let Action::Order(order) = &message.action else {
             return false;
         };
-        let Some(instance) = stage.instance.as_deref() else {
+        let Some(instance) = self.instance.as_deref() else {
             return false;
         };
         let (history, children) = match &**order {
@@ -222,26 +194,19 @@ impl Core {
             _ => (true, true),
         };
         let reads_children = children && instance.is_terminal();
-        history && instance.written_in == step.number || reads_children && instance.children_in == step.number
+        history && instance.written_in == ctx.step.number || reads_children && instance.children_in == ctx.step.number
     }
 
     /// Takes one message into the turn, or settles it. A stop comes back if the code could not be brought to life; then the
     /// message is the last of `gathered`.
-    fn gather(
-        &mut self,
-        stage: &mut Stage<'_>,
-        mut message: Message,
-        gathered: &mut Gathered,
-        step: &mut Step,
-        reader: &dyn Reader,
-    ) -> Result<Option<Stopped>> {
+    fn gather(&mut self, mut message: Message, gathered: &mut Gathered, ctx: &mut Ctx<'_>) -> Result<Option<Stopped>> {
         let (incoming, wanted) = match message.order() {
             Some(Order::Raise { name, payload, .. }) => {
                 let incoming = Incoming::Raised {
                     name: name.clone(),
                     payload: payload.clone(),
                 };
-                match self.raise(stage, message, step, reader)? {
+                match self.raise(message, ctx)? {
                     Some(raised) => message = raised,
                     None => return Ok(None),
                 }
@@ -256,7 +221,7 @@ impl Core {
                     sequence: *sequence,
                     outcome: outcome.clone(),
                 };
-                (incoming, self.wants(stage, *execution, Some(*sequence), reader)?)
+                (incoming, self.wants(*execution, Some(*sequence), ctx)?)
             }
             Some(Order::LockLost {
                 execution,
@@ -267,7 +232,7 @@ impl Core {
                     lock: *lock,
                     entity: entity.clone(),
                 };
-                (incoming, self.wants(stage, *execution, None, reader)?)
+                (incoming, self.wants(*execution, None, ctx)?)
             }
             _ => return Ok(None),
         };
@@ -283,7 +248,7 @@ impl Core {
             gathered.incoming.push(incoming);
             gathered.messages.push(message);
         } else {
-            self.consume(&message, stage.mailbox, step);
+            self.mailbox.consume(&message, ctx);
         }
         Ok(stopped)
     }
@@ -291,12 +256,11 @@ impl Core {
     /// Whether what belongs to an execution, or to one of its steps, is still of interest.
     pub(super) fn wants(
         &mut self,
-        stage: &mut Stage<'_>,
         execution: ExecutionId,
         sequence: Option<Sequence>,
-        reader: &dyn Reader,
+        ctx: &mut Ctx<'_>,
     ) -> Result<std::result::Result<bool, Stopped>> {
-        let Some(instance) = stage.instance.as_mut() else {
+        let Some(instance) = self.instance.as_mut() else {
             return Ok(Ok(false));
         };
         if instance.is_terminal() || instance.record.execution != execution {
@@ -305,52 +269,46 @@ impl Core {
         let Some(sequence) = sequence else {
             return Ok(Ok(true));
         };
-        Ok(self.live(stage.id, instance, reader)?.map(|run| run.wants(sequence)))
+        Ok(live(self.id, instance, ctx)?.map(|run| run.wants(sequence)))
     }
 
     /// Runs one turn with what was gathered.
-    pub(super) fn run_turn(
-        &mut self,
-        stage: &mut Stage<'_>,
-        gathered: Gathered,
-        step: &mut Step,
-        reader: &dyn Reader,
-    ) -> Result<()> {
-        let Some(instance) = stage.instance.as_mut() else {
+    pub(super) fn run_turn(&mut self, gathered: Gathered, ctx: &mut Ctx<'_>) -> Result<()> {
+        let Some(instance) = self.instance.as_mut() else {
             return Ok(());
         };
-        step.counts.operations += gathered.incoming.len() as u64;
-        step.trace.clone_from(&instance.record.trace);
-        let ended = match self.live(stage.id, instance, reader)? {
-            Ok(run) => run.turn(step.now, &gathered.incoming),
+        ctx.step.counts.operations += gathered.incoming.len() as u64;
+        ctx.step.trace.clone_from(&instance.record.trace);
+        let ended = match live(self.id, instance, ctx)? {
+            Ok(run) => run.turn(ctx.step.now, &gathered.incoming),
             Err(stopped) => Err(stopped),
         };
-        let end = match ended.and_then(|end| self.check_history(stage.id, instance, &gathered, end)) {
+        let end = match ended.and_then(|end| check_history(self.id, instance, &gathered, end, ctx)) {
             Ok(end) => end,
-            Err(stopped) => return self.stop(stage, gathered, stopped, step),
+            Err(stopped) => return self.stop(gathered, stopped, ctx),
         };
         for message in &gathered.messages {
-            self.consume(message, stage.mailbox, step);
+            self.mailbox.consume(message, ctx);
         }
         let turn = TurnRecord {
-            time: step.now,
+            time: ctx.step.now,
             incoming: gathered.incoming,
             commands: end.commands,
             notes: end.notes,
         };
-        self.write_turn(stage, &turn, step)?;
-        self.go_on_after_stop(stage, step);
-        self.forget_unregistered(stage, step);
+        self.write_turn(&turn, ctx)?;
+        self.go_on_after_stop(ctx);
+        self.forget_unregistered(ctx);
         if let Some(status) = end.custom_status {
-            let key = keys::custom_status(self.partition_of(stage.id), stage.id);
-            step.batch.put(&key, &status);
-            if let Some(instance) = stage.instance.as_mut() {
-                stage.changed |= !std::mem::replace(&mut instance.record.has_custom_status, true);
+            let key = keys::custom_status(ctx.settings.partition_of(self.id), self.id);
+            ctx.step.batch.put(&key, &status);
+            if let Some(instance) = self.instance.as_mut() {
+                self.changed |= !std::mem::replace(&mut instance.record.has_custom_status, true);
             }
         }
-        self.carry_out(stage, turn.commands, end.unread, step, reader)?;
-        if self.limits.strict_replay
-            && let Some(instance) = stage.instance.as_mut()
+        self.carry_out(turn.commands, end.unread, ctx)?;
+        if ctx.settings.limits.strict_replay
+            && let Some(instance) = self.instance.as_mut()
         {
             instance.run = None;
         }
@@ -358,121 +316,137 @@ impl Core {
     }
 
     /// Appends a turn to the history.
-    pub(super) fn write_turn(&mut self, stage: &mut Stage<'_>, turn: &TurnRecord, step: &mut Step) -> Result<()> {
-        let partition = self.partition_of(stage.id);
-        let Some(instance) = stage.instance.as_mut() else {
+    pub(super) fn write_turn(&mut self, turn: &TurnRecord, ctx: &mut Ctx<'_>) -> Result<()> {
+        let partition = ctx.settings.partition_of(self.id);
+        let Some(instance) = self.instance.as_mut() else {
             return Ok(());
         };
         let record = &mut instance.record;
-        let key = keys::turn(partition, stage.id, record.execution, record.turns);
-        step.insert(&key, turn)?;
-        record.count(turn, step.row.len());
-        record.changed = step.now;
-        instance.written_in = step.number;
+        let key = keys::turn(partition, self.id, record.execution, record.turns);
+        ctx.step.insert(&key, turn)?;
+        record.count(turn, ctx.step.row.len());
+        record.changed = ctx.step.now;
+        instance.written_in = ctx.step.number;
         Ok(())
     }
 
-    /// Holds a turn to the limits of histories.
-    fn check_history(
-        &self,
-        id: &InstanceId,
-        instance: &Instance,
-        gathered: &Gathered,
-        end: TurnEnd,
-    ) -> std::result::Result<TurnEnd, Stopped> {
-        let record = &instance.record;
-        let before = record.events;
-        let after = before + (gathered.incoming.len() + end.commands.len()) as u64;
-        let (most, bytes) = (self.limits.history_events, self.limits.history_bytes);
-        // One that is about to end, or to begin a new history, may do so.
-        let ends = is_end(end.commands.last());
-        if !ends && (after > most || record.bytes > bytes) {
-            return Err(stopped(
-                StopKind::HistoryLimit,
-                format!(
-                    "the history of `{id}` has {after} events and {} bytes, and {most} events and {bytes} bytes are the limit; \
-                     end it, or let its code continue as new before it grows so long",
-                    record.bytes
-                ),
-            ));
-        }
-        if before <= most / 5 && after > most / 5 {
-            tracing::warn!(orchestration = %id, events = after, limit = most, "a history has grown to a fifth of its limit");
-        }
-        Ok(end)
-    }
-
     /// Stops an orchestration visibly. What it was about to be told waits until it is tried again.
-    pub(super) fn stop(
-        &mut self,
-        stage: &mut Stage<'_>,
-        gathered: Gathered,
-        mut stopped: Stopped,
-        step: &mut Step,
-    ) -> Result<()> {
+    pub(super) fn stop(&mut self, gathered: Gathered, mut stopped: Stopped, ctx: &mut Ctx<'_>) -> Result<()> {
         if let Cow::Owned(message) = shortened(&stopped.message, TEXT_BYTES) {
             stopped.message = message;
         }
-        tracing::error!(orchestration = %stage.id, kind = ?stopped.kind, message = stopped.message, "an orchestration is stopped");
+        tracing::error!(orchestration = %self.id, kind = ?stopped.kind, message = stopped.message, "an orchestration is stopped");
         for message in gathered.messages.into_iter().rev() {
-            let message = self.keep_waiting(stage, message, step)?;
-            stage.mailbox.return_first(message);
+            let message = self.keep_waiting(message, ctx)?;
+            self.mailbox.return_first(message);
         }
-        self.note_stopped(stage.id, &stopped.message, step)?;
-        stage.mailbox.block = Block::Stopped;
-        self.tell_stop(stage.id, &stopped, step);
+        note_stopped(self.id, &stopped.message, ctx)?;
+        self.mailbox.block = Block::Stopped;
+        tell_stop(self.id, &stopped, ctx);
         if stopped.kind == StopKind::Unregistered {
-            self.note_unregistered_stop(stage, true, step);
+            self.note_unregistered_stop(true, ctx);
         }
-        if let Some(instance) = stage.instance.as_mut() {
+        if let Some(instance) = self.instance.as_mut() {
             instance.run = None;
             instance.record.stopped = Some(stopped);
-            stage.changed = true;
+            self.changed = true;
         }
         Ok(())
     }
 
     /// Gives a message that was not processed its row.
-    pub(super) fn keep_waiting(
-        &mut self,
-        stage: &mut Stage<'_>,
-        mut message: Message,
-        step: &mut Step,
-    ) -> Result<Message> {
+    pub(super) fn keep_waiting(&mut self, mut message: Message, ctx: &mut Ctx<'_>) -> Result<Message> {
         if !message.stored {
-            let partition = self.partition_of(stage.id);
-            stage.mailbox.give_row(&mut message, partition, step)?;
+            let partition = ctx.settings.partition_of(self.id);
+            self.mailbox.give_row(&mut message, partition, ctx.step)?;
         }
         Ok(message)
     }
 
     /// Notes that an orchestration goes on.
-    pub(super) fn go_on_after_stop(&mut self, stage: &mut Stage<'_>, step: &mut Step) {
-        if let Some(instance) = stage.instance.as_mut()
+    pub(super) fn go_on_after_stop(&mut self, ctx: &mut Ctx<'_>) {
+        if let Some(instance) = self.instance.as_mut()
             && let Some(stopped) = instance.record.stopped.take()
         {
-            stage.changed = true;
-            self.end_quarantine(stage.id, step);
+            self.changed = true;
+            end_quarantine(self.id, ctx);
             if stopped.kind == StopKind::Unregistered {
-                self.note_unregistered_stop(stage, false, step);
+                self.note_unregistered_stop(false, ctx);
             }
         }
     }
 
     /// Sees whether an orchestration that was stopped can go on with today's code, though nothing waits for it.
-    fn try_stopped(&mut self, stage: &mut Stage<'_>, step: &mut Step, reader: &dyn Reader) -> Result<()> {
-        let Some(instance) = stage.instance.as_mut() else {
+    fn try_stopped(&mut self, ctx: &mut Ctx<'_>) -> Result<()> {
+        let Some(instance) = self.instance.as_mut() else {
             return Ok(());
         };
-        if instance.record.stopped.is_none() || instance.is_terminal() || instance.written_in == step.number {
+        if instance.record.stopped.is_none() || instance.is_terminal() || instance.written_in == ctx.step.number {
             return Ok(());
         }
-        match self.live(stage.id, instance, reader)? {
-            Ok(_) => self.go_on_after_stop(stage, step),
-            Err(stopped) => self.stop(stage, Gathered::default(), stopped, step)?,
+        match live(self.id, instance, ctx)? {
+            Ok(_) => self.go_on_after_stop(ctx),
+            Err(stopped) => self.stop(Gathered::default(), stopped, ctx)?,
         }
         Ok(())
     }
+}
+
+/// Lets an orchestration process its messages. Says whether it has to run again in the next step.
+pub(in crate::engine) fn orchestrate(id: &InstanceId, mailbox: &mut Mailbox, ctx: &mut Ctx<'_>) -> Result<bool> {
+    let instance = take_instance(id, ctx)?;
+    ctx.step.trace = instance.as_ref().and_then(|instance| instance.record.trace.clone());
+    let mut stage = Stage {
+        id,
+        mailbox,
+        instance,
+        changed: false,
+        next: None,
+        continued: false,
+    };
+    stage.look_at_status();
+    let mut again = stage.rounds(ctx)?;
+    if let Some(next) = stage.next.take() {
+        let next = stage.keep_waiting(next, ctx)?;
+        stage.mailbox.return_first(next);
+        // It might continue as new without end; the next open continues it.
+        again &= !ctx.activities.is_closing();
+    }
+    let Stage { instance, changed, .. } = stage;
+    if let Some(instance) = instance {
+        put_instance(id, instance, changed, ctx)?;
+    }
+    Ok(again)
+}
+
+/// Holds a turn to the limits of histories.
+fn check_history(
+    id: &InstanceId,
+    instance: &Instance,
+    gathered: &Gathered,
+    end: TurnEnd,
+    ctx: &Ctx<'_>,
+) -> std::result::Result<TurnEnd, Stopped> {
+    let record = &instance.record;
+    let before = record.events;
+    let after = before + (gathered.incoming.len() + end.commands.len()) as u64;
+    let (most, bytes) = (ctx.settings.limits.history_events, ctx.settings.limits.history_bytes);
+    // One that is about to end, or to begin a new history, may do so.
+    let ends = is_end(end.commands.last());
+    if !ends && (after > most || record.bytes > bytes) {
+        return Err(stopped(
+            StopKind::HistoryLimit,
+            format!(
+                "the history of `{id}` has {after} events and {} bytes, and {most} events and {bytes} bytes are the limit; \
+                 end it, or let its code continue as new before it grows so long",
+                record.bytes
+            ),
+        ));
+    }
+    if before <= most / 5 && after > most / 5 {
+        tracing::warn!(orchestration = %id, events = after, limit = most, "a history has grown to a fifth of its limit");
+    }
+    Ok(end)
 }
 
 /// Whether a message starts, or rewinds, a sub-orchestration for this step of a parent.

@@ -1,90 +1,102 @@
 //! Clients that wait for the end of an orchestration. They are told when it ends; nobody polls.
 
-use crate::engine::core::Core;
-use crate::engine::mailbox::Block;
+use std::collections::HashMap;
+
+use crate::engine::ctx::Ctx;
 use crate::engine::message::{Settled, Token, Waiter};
-use crate::engine::step::Step;
+use crate::engine::orchestration::instance::{put_instance, take_instance};
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::CallFailure;
 use crate::id::InstanceId;
+use crate::store::keys;
 use crate::store::records;
 use crate::store::records::instance::{EndRecord, InstanceRecord, OrchestrationStatus, Stopped};
-use crate::store::{Reader, keys};
 
-impl Core {
-    /// Tells a client how an orchestration ended, now or when it does; and of a stop, if the client asked for that.
-    pub(in crate::engine) fn wait_for_end(
-        &mut self,
-        id: InstanceId,
-        waiter: Waiter,
-        step: &mut Step,
-        reader: &dyn Reader,
-    ) -> Result<()> {
-        let Some(instance) = self.take_instance(&id, step, reader)? else {
-            let error = not_found(&id);
-            step.settle(waiter.token, Settled::Failed(Box::new(error.into())));
-            return Ok(());
+/// The clients that wait for the ends of orchestrations.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct Waiters(HashMap<InstanceId, Vec<Waiter>>);
+
+impl Waiters {
+    fn add(&mut self, id: &InstanceId, waiter: Waiter) {
+        self.0.entry(id.clone()).or_default().push(waiter);
+    }
+
+    /// Takes out all that wait for an orchestration.
+    fn take(&mut self, id: &InstanceId) -> Vec<Waiter> {
+        self.0.remove(id).unwrap_or_default()
+    }
+
+    /// Takes out those that wait for an orchestration and that fit.
+    fn take_if(&mut self, id: &InstanceId, fits: impl Fn(&Waiter) -> bool) -> Vec<Waiter> {
+        let Some(waiters) = self.0.get_mut(id) else {
+            return Vec::new();
         };
-        // One that this build has not tried yet may be able to continue.
-        let is_tried = || {
-            self.mailboxes
-                .get(&id)
-                .is_some_and(|mailbox| matches!(mailbox.block, Block::Stopped))
-        };
-        let stopped = instance
-            .record
-            .stopped
-            .as_ref()
-            .filter(|_| waiter.hears_stops && is_tried());
-        if instance.is_terminal() {
-            let end = match &instance.end {
-                Some(end) => Some(end.clone()),
-                None => self.read_end(&id, reader)?,
-            };
-            step.settle(waiter.token, told(&id, &instance.record, end));
-        } else if let Some(stopped) = stopped {
-            step.settle(waiter.token, told_stop(&id, stopped));
-        } else {
-            self.waiters.entry(id.clone()).or_default().push(waiter);
+        let taken = waiters.extract_if(.., |waiter| fits(waiter)).collect();
+        if waiters.is_empty() {
+            self.0.remove(id);
         }
-        self.put_instance(&id, instance, false, step)
+        taken
     }
 
     /// Forgets a client that does not wait any more.
-    pub(in crate::engine) fn forget_waiter(&mut self, id: &InstanceId, token: Token) {
-        if let Some(waiters) = self.waiters.get_mut(id) {
-            waiters.retain(|waiter| waiter.token != token);
-            if waiters.is_empty() {
-                self.waiters.remove(id);
-            }
-        }
+    pub(in crate::engine) fn forget(&mut self, id: &InstanceId, token: Token) {
+        self.take_if(id, |waiter| waiter.token == token);
     }
 
-    /// Tells everyone who waits for an orchestration that has just ended.
-    pub(super) fn tell_waiters(&mut self, id: &InstanceId, record: &InstanceRecord, end: &EndRecord, step: &mut Step) {
-        for waiter in self.waiters.remove(id).unwrap_or_default() {
-            step.settle(waiter.token, told(id, record, Some(end.clone())));
-        }
+    /// Number of orchestrations with a client that waits.
+    #[cfg(test)]
+    pub(in crate::engine) fn len(&self) -> usize {
+        self.0.len()
     }
+}
 
-    /// Tells the clients that asked for it that an orchestration is stopped.
-    pub(super) fn tell_stop(&mut self, id: &InstanceId, stopped: &Stopped, step: &mut Step) {
-        let Some(waiters) = self.waiters.get_mut(id) else {
-            return;
+/// Tells a client how an orchestration ended, now or when it does; and of a stop, if the client asked for that and this build has
+/// tried the orchestration.
+pub(in crate::engine) fn wait_for_end(
+    id: &InstanceId,
+    waiter: Waiter,
+    is_tried: bool,
+    ctx: &mut Ctx<'_>,
+) -> Result<()> {
+    let Some(instance) = take_instance(id, ctx)? else {
+        let error = not_found(id);
+        ctx.step.settle(waiter.token, Settled::Failed(Box::new(error.into())));
+        return Ok(());
+    };
+    let stopped = instance.record.stopped.as_ref();
+    let stopped = stopped.filter(|_| waiter.hears_stops && is_tried);
+    if instance.is_terminal() {
+        let end = match &instance.end {
+            Some(end) => Some(end.clone()),
+            None => read_end(id, ctx)?,
         };
-        for waiter in waiters.extract_if(.., |waiter| waiter.hears_stops) {
-            step.settle(waiter.token, told_stop(id, stopped));
-        }
-        if waiters.is_empty() {
-            self.waiters.remove(id);
-        }
+        ctx.step.settle(waiter.token, told(id, &instance.record, end));
+    } else if let Some(stopped) = stopped {
+        ctx.step.settle(waiter.token, told_stop(id, stopped));
+    } else {
+        ctx.waiters.add(id, waiter);
     }
+    put_instance(id, instance, false, ctx)
+}
 
-    pub(super) fn read_end(&self, id: &InstanceId, reader: &dyn Reader) -> Result<Option<EndRecord>> {
-        let row = reader.get(&keys::end(self.partition_of(id), id))?;
-        row.map(|row| records::decode(&row, "end of an orchestration"))
-            .transpose()
+/// Tells everyone who waits for an orchestration that has just ended.
+pub(super) fn tell_waiters(id: &InstanceId, record: &InstanceRecord, end: &EndRecord, ctx: &mut Ctx<'_>) {
+    for waiter in ctx.waiters.take(id) {
+        ctx.step.settle(waiter.token, told(id, record, Some(end.clone())));
     }
+}
+
+/// Tells the clients that asked for it that an orchestration is stopped.
+pub(super) fn tell_stop(id: &InstanceId, stopped: &Stopped, ctx: &mut Ctx<'_>) {
+    for waiter in ctx.waiters.take_if(id, |waiter| waiter.hears_stops) {
+        ctx.step.settle(waiter.token, told_stop(id, stopped));
+    }
+}
+
+pub(super) fn read_end(id: &InstanceId, ctx: &Ctx<'_>) -> Result<Option<EndRecord>> {
+    let row = ctx.reader.get(&keys::end(ctx.settings.partition_of(id), id))?;
+    row.map(|row| records::decode(&row, "end of an orchestration"))
+        .transpose()
 }
 
 /// What is said of an id that no orchestration has.

@@ -6,6 +6,7 @@ use super::*;
 use crate::engine::Limits;
 use crate::engine::tests::counting::{Stage, operation};
 use crate::id::PartitionId;
+use crate::store::Reader;
 use crate::store::records::Action;
 use crate::store::records::instance::Order;
 use crate::time::Timestamp;

@@ -44,7 +44,7 @@ fn held(count: usize, start: impl Fn() -> StartRecord) -> usize {
             Action::Order(Box::new(order)),
         );
         stage.settle();
-        most = most.max(stage.core.instances.held_bytes());
+        most = most.max(stage.core.instances().held_bytes());
     }
     assert_eq!(stage.ended_or_alive(), count);
     most

@@ -204,7 +204,7 @@ impl Stage {
                 other => panic!("unexpected: {other:?}"),
             }
         }
-        let mailboxes = self.core.mailboxes.values();
+        let mailboxes = self.core.mailboxes().iter().map(|(_, mailbox)| mailbox);
         let messages = mailboxes.flat_map(|mailbox| mailbox.waiting.iter().chain(&mailbox.arrivals));
         self.most_waiting = self.most_waiting.max(messages.map(Message::weight).sum());
     }

@@ -1,0 +1,68 @@
+//! The context of a step: the commit in the making, the state of the store before it, and everything that a turn works with.
+
+use std::sync::Arc;
+
+use crate::engine::activities::Activities;
+use crate::engine::limits::Limits;
+use crate::engine::locks::Locks;
+use crate::engine::mailboxes::QueueMemory;
+use crate::engine::orchestration::{Instances, Waiters};
+use crate::engine::partition::Partitions;
+use crate::engine::registry::Registry;
+use crate::engine::requests::Callers;
+use crate::engine::states::States;
+use crate::engine::step::Step;
+use crate::id::{InstanceId, PartitionId};
+use crate::store::Reader;
+use crate::time::Aging;
+
+/// How many times the bytes of its batch the turns of a step may hold in memory until it closes.
+const HELD_BYTES: usize = 4;
+
+/// The settings of a core. They never change while it is open.
+#[derive(Debug)]
+pub(super) struct Settings {
+    /// The id and the incarnation of the hub, as one text.
+    pub(super) hub: Arc<str>,
+    pub(super) limits: Limits,
+    pub(super) registry: Arc<Registry>,
+    /// Number of partitions of the hub.
+    pub(super) partitions: u16,
+    /// Decides how old something is that is deleted because of its age.
+    pub(super) aging: Aging,
+}
+
+impl Settings {
+    pub(super) fn partition_of(&self, id: &InstanceId) -> PartitionId {
+        id.partition(self.partitions)
+    }
+}
+
+/// Everything that a turn works with. The mailboxes and the run queue belong to the core: a turn gets one mailbox, and what it sends
+/// waits in the step until the turn is over.
+pub(super) struct Ctx<'a> {
+    /// The commit in the making.
+    pub(super) step: &'a mut Step,
+    /// The state of the store before the step.
+    pub(super) reader: &'a dyn Reader,
+    pub(super) settings: &'a Settings,
+    pub(super) partitions: &'a mut Partitions,
+    /// The memory of all waiting messages.
+    pub(super) memory: &'a mut QueueMemory,
+    pub(super) states: &'a mut States,
+    pub(super) locks: &'a mut Locks,
+    pub(super) instances: &'a mut Instances,
+    pub(super) activities: &'a mut Activities,
+    pub(super) callers: &'a mut Callers,
+    pub(super) waiters: &'a mut Waiters,
+}
+
+impl Ctx<'_> {
+    /// Whether the commit is as large as it may become, so that whatever is left to do is for the next step.
+    pub(super) fn is_full(&self) -> bool {
+        let limits = &self.settings.limits;
+        self.step.counts.operations >= limits.batch_operations as u64
+            || self.step.bytes() >= limits.batch_bytes
+            || self.step.held >= limits.batch_bytes.saturating_mul(HELD_BYTES)
+    }
+}
