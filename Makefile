@@ -1,13 +1,13 @@
-# The two commands of a new user are `make demo` and `make test`. RocksDB is compiled once for both, and for every other
-# clone and profile: scripts/rocksdb keeps the library in the user's cache.
+# New users start with `make demo` and `make test`. scripts/rocksdb compiles RocksDB once for both and keeps the library
+# in the user's cache, where every other clone and profile finds it.
 
 CARGO ?= cargo
-# Finds or installs what the build lacks, then runs the command that follows it.
+# Finds or installs missing build dependencies, then runs the command that follows.
 SETUP := scripts/setup
-# The same, then compiles RocksDB where it is not in the cache, and hands it to the command.
+# As `SETUP`; also compiles RocksDB if it is not in the cache, and passes the library to the command.
 BUILD := $(SETUP) scripts/rocksdb
 
-# Everything that is not in by default.
+# All features that are not enabled by default.
 FEATURES := --features abide/cli,abide/http-client,abide-examples/http
 
 .DEFAULT_GOAL := help
@@ -16,20 +16,20 @@ FEATURES := --features abide/cli,abide/http-client,abide-examples/http
 help: ## Show this list.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
 
-setup: ## Find or install the C++ compiler and libclang that RocksDB's build needs.
+setup: ## Find or install the C++ compiler and libclang that the build of RocksDB needs.
 	@$(SETUP)
 
-demo: ## Run the bank: 50 000 transfers while its worker is killed again and again.
+demo: ## Run the bank: 50 000 transfers while its worker is killed repeatedly.
 	@$(BUILD) $(CARGO) run --package abide-examples --example bank
 
-serve: ## Serve the order hub over HTTP on port 7071, until ctrl-c.
+serve: ## Serve the order hub over HTTP on port 7071, until Ctrl-C.
 	@$(BUILD) $(CARGO) run --package abide-examples --features http --example service
 
 test: ## Run every test of the workspace.
 	@$(BUILD) $(CARGO) test --workspace $(FEATURES)
 
-bench: ## Measure throughput and latency beside the floors of this machine (builds once more, for release).
+bench: ## Measure throughput and latency beside the floors of this machine (in a separate release build).
 	@$(BUILD) $(CARGO) bench --features http --bench throughput
 
-peers: ## Measure the distance to actors without durability, in memory (builds once more, for release).
+peers: ## Compare with in-memory actors without durability (in a separate release build).
 	@$(BUILD) $(CARGO) run --release --manifest-path benches/peers/Cargo.toml

@@ -1,7 +1,8 @@
-//! Requests of any bytes to the management API of a hub in memory: no handler panics, nothing is a defect of the server, and
-//! each error has the body that all errors have.
+//! Sends arbitrary bytes to the management API of a hub in memory. No handler panics, no response is an unexpected server
+//! error, and every error has the common error body.
 //!
-//! `cargo +nightly fuzz run http_requests`. The test `http_requests` drives the same function with a fixed choice of inputs.
+//! Run it with `cargo +nightly fuzz run http_requests`. The test `http_requests` drives the same function with a fixed set of
+//! inputs.
 
 #![no_main]
 
@@ -16,7 +17,7 @@ use axum::Router;
 use libfuzzer_sys::fuzz_target;
 use tokio::runtime::Runtime;
 
-/// After so many requests the hub is a new one, so that what they stored does not slow down the next.
+/// Number of requests after which the hub is replaced, so that stored data does not slow down later requests.
 const REQUESTS: u32 = 1_000;
 
 struct Target {
