@@ -1,13 +1,13 @@
-//! Sums up what comes from many sides: entities that are fed by clients, by orchestrations and by each other.
+//! Aggregates data from many sources: entities receive signals from clients, orchestrations and each other.
 //!
 //! ```text
 //! cargo run --example aggregator
 //! ```
 //!
-//! Each shop has an entity that adds up its sales, and hands each of them on to the entity of all shops. Tills, which are
-//! clients, tell every sale when it happens. What was sold on paper comes in by an orchestration in the evening. All of
-//! it comes one way and at the same time, and nobody takes a lock: an entity executes one operation at a time, and every
-//! message takes effect once.
+//! Each shop has an entity that adds up its sales and forwards each sale to the entity of all shops. Tills, which are
+//! clients, signal every sale when it happens. In the evening, an orchestration adds the sales recorded on paper. All
+//! signals are one-way and concurrent, without any locks: an entity executes one operation at a time, and every message
+//! takes effect once.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ const TILLS: u64 = 4;
 const SALES_OF_A_TILL: u64 = 50;
 const SALES_ON_PAPER: u64 = 25;
 
-/// What a shop has sold. The shop is the key, and the empty key stands for all of them.
+/// The sales of a shop. The key is the name of the shop, or empty for all shops together.
 #[derive(Entity, Default, Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Sales {
     count: u64,
@@ -43,7 +43,7 @@ impl Sales {
     }
 }
 
-/// Reads what was written on paper in a shop. Whoever types it in takes a moment for it.
+/// Returns the sales that a shop recorded on paper. Typing them in takes a moment.
 #[activity]
 async fn type_in(shop: String) -> Vec<u64> {
     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -51,7 +51,7 @@ async fn type_in(shop: String) -> Vec<u64> {
     (0..SALES_ON_PAPER).map(|sale| price(100 * first + sale)).collect()
 }
 
-/// The evening of one shop. An orchestration calls activities and signals entities in one flow.
+/// Adds the paper sales of one shop in the evening. An orchestration calls activities and signals entities in one flow.
 #[orchestration]
 async fn evening(ctx: OrchestrationContext, shop: String) -> Result<u64, Failure> {
     let paper = ctx.call_activity::<type_in>(shop.clone()).await?;
@@ -62,12 +62,12 @@ async fn evening(ctx: OrchestrationContext, shop: String) -> Result<u64, Failure
     Ok(paper.iter().sum())
 }
 
-/// Some price, always the same for the same number.
+/// Returns a price, always the same for the same number.
 fn price(number: u64) -> u64 {
     100 + number * 7_919 % 9_901
 }
 
-/// One till in one shop: tells its sales, and knows what it took in.
+/// Runs one till in one shop: signals its sales and returns their total.
 async fn till(client: Client, shop: &'static str, till: u64) -> abide::Result<u64> {
     let sales = client.entity::<Sales>(shop);
     let mut cents = 0;
@@ -90,7 +90,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .await?;
     let client = hub.client();
 
-    // All at once. What each of them says that it took in is summed up beside the hub.
+    // Everything runs concurrently. The totals that the tills and orchestrations return are added up outside the hub.
     let mut tills = JoinSet::new();
     let mut evenings = Vec::new();
     for shop in SHOPS {
@@ -99,30 +99,27 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             tills.spawn(till(client.clone(), shop, number));
         }
     }
-    let mut taken_in = 0;
+    let mut expected = 0;
     while let Some(till) = tills.join_next().await {
-        taken_in += till??;
+        expected += till??;
     }
     for evening in evenings {
-        taken_in += evening.result().await?;
+        expected += evening.result().await?;
     }
 
     let all = settled(&client).await?;
     for shop in SHOPS {
         let Sales { count, cents, largest } = client.entity::<Sales>(shop).figures().await?;
-        println!("{shop}: {count} sales, {cents} cents, {largest} the largest");
+        println!("{shop}: {count} sales, {cents} cents, largest {largest}");
     }
-    println!(
-        "all: {} sales, {} cents, {} the largest",
-        all.count, all.cents, all.largest
-    );
-    println!("taken in: {taken_in} cents");
+    println!("all: {} sales, {} cents, largest {}", all.count, all.cents, all.largest);
+    println!("expected: {expected} cents");
     hub.shutdown().await?;
     Ok(())
 }
 
-/// The figures of all shops, once every sale has been handed on. An entity does not wait for those that it signals, so
-/// that the sum may be a moment behind its parts.
+/// Returns the figures of all shops after every sale was forwarded. An entity does not wait for the entities that it
+/// signals, so the total may be briefly behind its parts.
 async fn settled(client: &Client) -> abide::Result<Sales> {
     loop {
         let mut count = 0;

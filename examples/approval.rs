@@ -1,12 +1,12 @@
-//! Waits for people: an expense is approved, or refused, or goes to somebody else when nobody answers.
+//! Waits for people: an expense is approved or refused, or is escalated if the approver does not answer in time.
 //!
 //! ```text
-//! cargo run --example approval                     everybody has 400 ms to answer
-//! cargo run --example approval -- PATIENCE_MS      or this long
+//! cargo run --example approval                     each approver has 400 ms to answer
+//! cargo run --example approval -- PATIENCE_MS      each approver has this many milliseconds
 //! ```
 //!
-//! In life the patience is days. It makes no difference: while an orchestration waits, it needs no thread and, if the
-//! memory is needed for others, no memory. The hub may be closed meanwhile.
+//! In production, the patience would be days, which makes no difference. A waiting orchestration needs no thread, and
+//! the hub can reclaim its memory for others. The hub can even be closed in the meantime.
 
 use std::time::Duration;
 
@@ -17,11 +17,11 @@ use futures::future::{Either, select};
 struct Expense {
     what: String,
     euros: u32,
-    /// How long each of the approvers has.
+    /// The time that each approver has to answer.
     patience: Duration,
 }
 
-/// What a person says. It comes in as an external event.
+/// The decision of a person, which arrives as an external event.
 #[derive(Debug, Serialize, Deserialize)]
 struct Decision {
     by: String,
@@ -36,22 +36,22 @@ enum Outcome {
     Refused {
         by: String,
     },
-    /// Nobody answered.
+    /// No approver answered.
     Lapsed,
 }
 
-/// Who is asked, one after the other.
+/// The approvers, in the order in which they are asked.
 const APPROVERS: [&str; 2] = ["the team lead", "the manager"];
 
-/// Tells a person that a decision is wanted. A real one would send a mail, with the id of the orchestration in it.
+/// Asks a person for a decision. A real implementation would send an email with the id of the orchestration.
 #[activity]
 async fn ask(ctx: ActivityContext, whom: String) {
-    tracing::info!(whom, expense = ctx.instance_id(), "a decision is wanted");
+    tracing::info!(whom, expense = ctx.instance_id(), "decision requested");
 }
 
 #[orchestration]
 async fn approval(ctx: OrchestrationContext, expense: Expense) -> Result<Outcome, Failure> {
-    // One wait for all of them: whoever decides, decides, also if it is no longer their turn.
+    // A single wait covers all approvers: a decision counts even if it arrives after the approver's turn.
     let mut decision = ctx.wait_for_external_event::<Decision>("decision");
     for approver in APPROVERS {
         ctx.call_activity::<ask>(approver.to_owned()).await?;
@@ -65,15 +65,15 @@ async fn approval(ctx: OrchestrationContext, expense: Expense) -> Result<Outcome
                     false => Outcome::Refused { by },
                 });
             }
-            // The time is over. The event is still waited for while the next one is asked.
+            // The time is up. The wait for the event continues while the next approver is asked.
             Either::Right(((), waiting)) => decision = waiting,
         }
     }
     Ok(Outcome::Lapsed)
 }
 
-/// Waits until an approval says of itself that it waits for this person, or has ended: this is how the people of this
-/// example learn that they are wanted.
+/// Waits until the custom status of an approval shows that it waits for this person, or until it has ended. This is how
+/// the people in this example notice that they are asked.
 async fn turn_of(run: &OrchestrationHandle<approval>, person: &str) -> abide::Result<()> {
     let wanted = format!("\"waiting for {person}\"");
     loop {
@@ -89,7 +89,7 @@ async fn decide(run: &OrchestrationHandle<approval>, by: &str, approved: bool) -
         by: by.to_owned(),
         approved,
     };
-    // It is on disk when this returns, whenever the orchestration will read it.
+    // When this returns, the event is on disk, no matter when the orchestration reads it.
     run.raise_event("decision", decision).await
 }
 
@@ -119,12 +119,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let trip = start("a trip", 900).instance_id("trip").await?;
     let plant = start("a plant", 9).instance_id("plant").await?;
 
-    // The team lead answers for two of them, and has not seen the others. An event that comes before it is waited for is
-    // kept.
+    // The team lead answers two of the requests and has not seen the others. An event that arrives before the
+    // orchestration waits for it is kept.
     decide(&chair, "the team lead", true).await?;
     decide(&car, "the team lead", false).await?;
 
-    // The trip goes on to the manager. For the plant the manager has no time either.
+    // The trip is escalated to the manager. The manager does not answer for the plant either.
     turn_of(&trip, "the manager").await?;
     decide(&trip, "the manager", true).await?;
 

@@ -1,16 +1,16 @@
-//! The async HTTP API: a handler of your own starts a long job, and answers at once with where to look for its end.
+//! The async HTTP API pattern: your own handler starts a long job and immediately returns the URL of its status.
 //!
 //! ```text
-//! cargo run --example async_http --features http              on a port that is free
-//! cargo run --example async_http --features http -- 8080      on this one
+//! cargo run --example async_http --features http              listens on a free port
+//! cargo run --example async_http --features http -- 8080      listens on this port
 //! ```
 //!
-//! The answer is 202 with a `Location`. Who follows it gets 202 while the job runs, and 200 with the output at its end. Many
-//! HTTP clients and gateways know this exchange. Nothing is lost if the program is killed in between, because neither the
-//! job nor its status is kept in memory.
+//! The response is 202 with a `Location`. A request to that URL returns 202 while the job runs, and 200 with the output
+//! when it has ended. Many HTTP clients and gateways know this protocol. Nothing is lost if the program is killed in
+//! the meantime, because neither the job nor its status exists only in memory.
 //!
-//! The handler is an ordinary one of axum. The hub's router is merged into the same application, behind the same listener
-//! and whatever layers you put around it.
+//! The handler is an ordinary axum handler. The router of the hub is merged into the same application, behind the same
+//! listener and any layers that you add.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -29,7 +29,7 @@ struct Order {
     pieces: u32,
 }
 
-/// Takes its time, as a warehouse does.
+/// Packs the order, which takes some time.
 #[activity]
 async fn pack(pieces: u32) -> u32 {
     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -42,20 +42,20 @@ async fn process_order(ctx: OrchestrationContext, order: Order) -> Result<String
     Ok(format!("{boxes} boxes for {}", order.customer))
 }
 
-/// What the handlers share.
+/// The shared state of the handlers.
 #[derive(Clone)]
 struct Shop {
     client: Client,
     http: HttpConfig,
 }
 
-/// `POST /orders`. When it answers, the order is on disk.
+/// Handles `POST /orders`. The order is on disk before the response is sent.
 async fn place_order(
     State(shop): State<Shop>,
     headers: HeaderMap,
     Json(order): Json<Order>,
 ) -> Result<Response, (StatusCode, String)> {
-    // A client that repeats its request, because it has not heard the answer, does not order twice.
+    // A client that repeats its request because it did not receive the response does not order twice.
     let mut start = shop.client.start::<process_order>(order);
     if let Some(key) = headers.get("idempotency-key").and_then(|key| key.to_str().ok()) {
         start = start.request_id(key);
@@ -81,7 +81,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let shop = Shop {
         client: hub.client(),
-        // Nobody but this machine reaches the listener below. A program that others reach gives a token here.
+        // Only this machine can reach the listener below. Set a token here if others can reach it.
         http: HttpConfig::new().without_token(),
     };
     let application = Router::new()
@@ -94,7 +94,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     axum::serve(listener, application)
         .with_graceful_shutdown(async {
-            // An error means that this system has no such signal; the program then serves for ever.
+            // An error means that this system has no such signal. The program then serves forever.
             if tokio::signal::ctrl_c().await.is_err() {
                 std::future::pending().await
             }

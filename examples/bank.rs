@@ -1,23 +1,24 @@
-//! A bank that is killed again and again, and does not lose a cent.
+//! A bank that is killed repeatedly and does not lose a cent.
 //!
 //! ```text
 //! cargo run --example bank        (or `make demo`)
 //! ```
 //!
-//! 1 000 accounts, 50 000 random transfers, 256 at a time. Each transfer is an orchestration: it locks both accounts,
-//! takes the money from one, has the transfer cleared outside of the bank, and gives the money to the other. The program
-//! starts itself a second time as a worker and kills that worker with SIGKILL in the middle, several times, while money is
-//! on its way and accounts are locked. A new worker goes on, and so does every transfer that had begun.
+//! The bank has 1 000 accounts and executes 50 000 random transfers, 256 at a time. Each transfer is an orchestration.
+//! It locks both accounts, withdraws the money from one, has the transfer cleared outside of the bank, and deposits the
+//! money into the other. The program starts itself a second time as a worker. It kills that worker with SIGKILL several
+//! times, while transfers are in progress and accounts are locked. A new worker resumes, and so does every transfer in
+//! progress.
 //!
-//! What the bank acknowledged stands in a ledger, an ordinary file outside the hub: a worker writes a line when it has
-//! an answer. What a kill left open, the next worker asks for again, under the same request id, so that a transfer that
-//! had begun without its answer being heard does not begin twice.
+//! The ledger, an ordinary file outside the hub, contains what the bank acknowledged: a worker writes a line for each
+//! result. After a kill, the next worker requests the unanswered transfers again with the same request ids. A transfer
+//! that had started without an acknowledgment therefore does not start twice.
 //!
-//! At the end the accounts are audited against the ledger. Every account remembers the number of every transfer that it
-//! sent and received. So the audit proves more than that the sum is right: every acknowledged transfer left one account
-//! once and reached the other once, every refused one did neither, and nothing else happened. The clearing house keeps its
-//! books in a file as well. An activity runs at least once: a kill may hit it after its line is written and before the hub
-//! knows. So it has every transfer that was done, and no other, and a few of them twice.
+//! At the end, the accounts are audited against the ledger. Every account keeps the numbers of the transfers that it
+//! sent and received, so the audit checks more than the sum: every acknowledged transfer left one account once and
+//! reached the other once, every refused one did neither, and nothing else happened. The clearing house also keeps its
+//! books in a file. An activity runs at least once: a kill may hit it after it wrote its line and before the hub
+//! recorded its result. The books therefore contain exactly the transfers that were done, a few of them twice.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -51,11 +52,11 @@ struct Account {
     cents: i64,
     /// The numbers of the transfers that this account sent, for the audit.
     sent: Vec<u64>,
-    /// And of those that it received.
+    /// The numbers of the transfers that this account received, for the audit.
     received: Vec<u64>,
 }
 
-/// An account comes to be at its first touch, with this in it.
+/// The initial state of an account, created at its first access.
 impl Default for Account {
     fn default() -> Self {
         Self {
@@ -90,7 +91,7 @@ impl Account {
         self.received.push(number);
     }
 
-    /// Everything that there is to know, for the audit.
+    /// Returns the complete state, for the audit.
     pub fn statement(&self) -> Account {
         self.clone()
     }
@@ -102,28 +103,29 @@ enum TransferError {
     Overdrawn(#[from] Overdrawn),
     #[error(transparent)]
     NotCleared(#[from] NotCleared),
-    /// What the runtime met.
+    /// An error of the runtime.
     #[error(transparent)]
     Runtime(#[from] CallError),
 }
 
-/// The books of the clearing house, outside the hub. The hub is given them when it opens.
+/// The books of the clearing house, outside the hub. They are a resource of the hub.
 struct Clearing(File);
 
 #[derive(Debug, thiserror::Error, Serialize, Deserialize)]
-#[error("the clearing house was not told: {0}")]
+#[error("failed to notify the clearing house: {0}")]
 struct NotCleared(String);
 
-/// Tells the clearing house. It begins when the withdrawal is on disk, never before.
+/// Notifies the clearing house. It never starts before the withdrawal is on disk.
 #[activity]
 async fn clear(clearing: Resource<Clearing>, number: u64) -> Result<(), NotCleared> {
     let mut books = &clearing.0;
-    // A few bytes into the kernel's memory are not worth a thread of their own.
-    let told = books.write_all(format!("{number:08}\n").as_bytes());
-    told.map_err(|error| NotCleared(error.to_string()))
+    // Writing a few bytes into the memory of the kernel does not need a separate thread.
+    let written = books.write_all(format!("{number:08}\n").as_bytes());
+    written.map_err(|error| NotCleared(error.to_string()))
 }
 
-/// While the lock is held, nobody else sees the accounts. So nobody finds the money in neither of them.
+/// Transfers money. While the lock is held, no other caller can access the accounts, so none can observe the money
+/// missing from both.
 #[orchestration]
 async fn transfer(ctx: OrchestrationContext, order: Transfer) -> Result<(), TransferError> {
     let from = ctx.entity::<Account>(order.from);
@@ -136,7 +138,7 @@ async fn transfer(ctx: OrchestrationContext, order: Transfer) -> Result<(), Tran
     Ok(())
 }
 
-/// One transfer of the plan. The plan is a function of the number, so that every process knows it.
+/// One planned transfer. The plan is a function of the number, so every process can compute it.
 #[derive(Serialize, Deserialize)]
 struct Transfer {
     number: u64,
@@ -147,13 +149,13 @@ struct Transfer {
 
 impl Transfer {
     fn planned(number: u64) -> Self {
-        // SplitMix64: scatters neighbouring numbers.
+        // SplitMix64 scatters neighboring numbers.
         let mut bits = (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         bits ^= bits >> 31;
         let from = bits % ACCOUNTS;
-        // Another account than `from`, and at most half of what an account begins with.
+        // An account other than `from`, and at most half of the opening balance.
         let to = (from + 1 + (bits >> 16) % (ACCOUNTS - 1)) % ACCOUNTS;
         let cents = 1 + ((bits >> 32) % (OPENING_CENTS as u64 / 2)) as i64;
         Self {
@@ -179,14 +181,14 @@ async fn open(directory: &Path) -> Result<Hub> {
 
 // ---- The ledger -----------------------------------------------------------------------------------------------------
 
-/// What the bank answered.
+/// The result of a transfer.
 #[derive(Clone, Copy, PartialEq)]
 enum Answer {
     Done,
     Refused,
 }
 
-/// A line is the number of a transfer, eight digits, and `+` for done or `-` for refused.
+/// The length of a line: the number of a transfer in eight digits, `+` for done or `-` for refused, and a line break.
 const LINE_BYTES: u64 = 10;
 
 fn ledger_path(directory: &Path) -> PathBuf {
@@ -197,18 +199,18 @@ fn clearing_path(directory: &Path) -> PathBuf {
     directory.join("clearing")
 }
 
-/// Where each worker notes how many transfers it found in the middle.
+/// Returns the path of the file in which each worker records the number of transfers that it resumes.
 fn resumed_path(directory: &Path) -> PathBuf {
     directory.join("resumed")
 }
 
-/// Appends one answer with one system call, which a kill cannot tear: the kernel has all of the line or nothing.
+/// Appends one result with one system call. A kill cannot split it: the kernel has the whole line or nothing.
 fn note(mut ledger: &File, number: u64, answer: Answer) -> std::io::Result<()> {
     let sign = if answer == Answer::Done { '+' } else { '-' };
     ledger.write_all(format!("{number:08}{sign}\n").as_bytes())
 }
 
-/// A file with a number in each line.
+/// Reads a file with one number per line.
 fn read_numbers(path: &Path) -> Result<Vec<u64>> {
     let text = std::fs::read_to_string(path)?;
     Ok(text.lines().map(str::parse).collect::<Result<_, _>>()?)
@@ -217,10 +219,10 @@ fn read_numbers(path: &Path) -> Result<Vec<u64>> {
 fn read_ledger(directory: &Path) -> Result<HashMap<u64, Answer>> {
     let mut answers = HashMap::new();
     for line in std::fs::read_to_string(ledger_path(directory))?.lines() {
-        let (number, sign) = line.split_at_checked(8).ok_or("the ledger has a broken line")?;
+        let (number, sign) = line.split_at_checked(8).ok_or("the ledger has an invalid line")?;
         let answer = if sign == "+" { Answer::Done } else { Answer::Refused };
         if answers.insert(number.parse()?, answer).is_some() {
-            return Err(format!("the ledger has transfer {number} twice").into());
+            return Err(format!("transfer {number} is in the ledger twice").into());
         }
     }
     Ok(answers)
@@ -228,7 +230,7 @@ fn read_ledger(directory: &Path) -> Result<HashMap<u64, Answer>> {
 
 // ---- The worker -----------------------------------------------------------------------------------------------------
 
-/// Does what the ledger does not show as done. This is the process that gets killed.
+/// Executes the transfers that are not in the ledger. This is the process that is killed.
 async fn work(directory: &Path) -> Result<()> {
     let answered = read_ledger(directory)?;
     let left: Arc<Vec<u64>> = Arc::new((0..TRANSFERS).filter(|number| !answered.contains_key(number)).collect());
@@ -236,7 +238,7 @@ async fn work(directory: &Path) -> Result<()> {
     let ledger = Arc::new(OpenOptions::new().append(true).open(ledger_path(directory))?);
 
     let hub = open(directory).await?;
-    // What the last worker was in the middle of goes on by itself. Some of it may have ended before it is counted here.
+    // Transfers that the last worker left in progress resume by themselves. Some may end before they are counted here.
     let client = hub.client();
     let running = client.orchestrations().status(OrchestrationStatus::Running);
     let mut resumed = OpenOptions::new().append(true).open(resumed_path(directory))?;
@@ -259,7 +261,7 @@ async fn work(directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Asks for one transfer, and waits for its end. The request id makes it safe to ask again after a kill.
+/// Requests one transfer and waits for its end. The request id makes a repeated request after a kill safe.
 async fn ask(client: &Client, number: u64) -> Result<Answer> {
     let run = client.start::<transfer>(Transfer::planned(number));
     let run = run.request_id(format!("transfer-{number}")).await?;
@@ -272,7 +274,7 @@ async fn ask(client: &Client, number: u64) -> Result<Answer> {
 
 // ---- The supervisor -------------------------------------------------------------------------------------------------
 
-/// What the supervisor saw.
+/// The measurements of the supervisor.
 struct Run {
     elapsed: Duration,
     kills: u64,
@@ -289,13 +291,13 @@ fn start_worker(directory: &Path) -> Result<Child> {
     Ok(worker)
 }
 
-/// Starts workers until all transfers are answered, and kills each but the last when it has done its share.
+/// Starts workers until all transfers are answered. Kills each worker but the last when it has done its share.
 async fn supervise(directory: &Path, progress: &ProgressBar) -> Result<Run> {
     let begin = Instant::now();
     let answered = || std::fs::metadata(ledger_path(directory)).map(|file| file.len() / LINE_BYTES);
     let (mut kills, mut restarts) = (0, Vec::new());
     let mut worker = start_worker(directory)?;
-    // When the last worker was killed, and how many answers there were.
+    // The time at which the last worker was killed, and the number of results at that time.
     let mut killed: Option<(Instant, u64)> = None;
     loop {
         let now = answered()?;
@@ -307,7 +309,7 @@ async fn supervise(directory: &Path, progress: &ProgressBar) -> Result<Run> {
             killed = None;
         }
         if kills < KILLS && now >= TRANSFERS / (KILLS + 1) * (kills + 1) {
-            // On Unix this is SIGKILL: the worker cannot catch it, and nothing in it runs any more.
+            // On Unix this is SIGKILL: the worker cannot catch it, and none of its code runs afterwards.
             worker.kill().await?;
             kills += 1;
             progress.set_message(format!("killed {kills} times"));
@@ -315,7 +317,7 @@ async fn supervise(directory: &Path, progress: &ProgressBar) -> Result<Run> {
             worker = start_worker(directory)?;
         } else if let Some(status) = worker.try_wait()? {
             if !status.success() {
-                return Err(format!("the worker ended by itself: {status}").into());
+                return Err(format!("the worker exited unexpectedly: {status}").into());
             }
             progress.finish();
             return Ok(Run {
@@ -330,11 +332,11 @@ async fn supervise(directory: &Path, progress: &ProgressBar) -> Result<Run> {
 
 // ---- The audit ------------------------------------------------------------------------------------------------------
 
-/// The statements of all accounts. All transfers have ended, so that no account is locked.
+/// Returns the statements of all accounts. All transfers have ended, so no account is locked.
 async fn statements(client: &Client) -> Result<Vec<Account>> {
     let locks = client.admin().locks().await?;
     if !locks.is_empty() {
-        return Err(format!("all transfers have ended, and these locks are held: {locks:?}").into());
+        return Err(format!("all transfers have ended, but these locks are still held: {locks:?}").into());
     }
     let mut accounts = Vec::new();
     for key in 0..ACCOUNTS {
@@ -343,7 +345,7 @@ async fn statements(client: &Client) -> Result<Vec<Account>> {
     Ok(accounts)
 }
 
-/// Who has each transfer in its list: the key is its number.
+/// Returns the accounts that have each transfer in their lists, by the number of the transfer.
 fn holders<'a>(accounts: &'a [Account], list: impl Fn(&'a Account) -> &'a [u64]) -> HashMap<u64, Vec<u64>> {
     let mut holders: HashMap<u64, Vec<u64>> = HashMap::new();
     for (key, account) in accounts.iter().enumerate() {
@@ -354,7 +356,7 @@ fn holders<'a>(accounts: &'a [Account], list: impl Fn(&'a Account) -> &'a [u64])
     holders
 }
 
-/// Compares the accounts with the ledger and the plan, and says what is wrong.
+/// Compares the accounts with the ledger and the plan, and fails at the first difference.
 fn audit(accounts: &[Account], ledger: &HashMap<u64, Answer>) -> Result<()> {
     let sent = holders(accounts, |account| &account.sent);
     let received = holders(accounts, |account| &account.received);
@@ -370,8 +372,8 @@ fn audit(accounts: &[Account], ledger: &HashMap<u64, Answer>) -> Result<()> {
         let did_receive = received.get(&number).cloned().unwrap_or_default();
         if (&did_send, &did_receive) != (&should_send, &should_receive) {
             return Err(format!(
-                "transfer {number} should be sent by {should_send:?} and received by {should_receive:?}, \
-                 and was sent by {did_send:?} and received by {did_receive:?}"
+                "transfer {number} should have been sent by {should_send:?} and received by {should_receive:?}, \
+                 but was sent by {did_send:?} and received by {did_receive:?}"
             )
             .into());
         }
@@ -388,7 +390,8 @@ fn audit(accounts: &[Account], ledger: &HashMap<u64, Answer>) -> Result<()> {
     Ok(())
 }
 
-/// Compares the books of the clearing house with the ledger, and counts the transfers that it was told of more than once.
+/// Compares the books of the clearing house with the ledger, and returns the number of transfers that were cleared more
+/// than once.
 fn audit_clearing(cleared: &[u64], ledger: &HashMap<u64, Answer>) -> Result<usize> {
     let mut times: HashMap<u64, usize> = HashMap::new();
     for &number in cleared {
@@ -396,13 +399,13 @@ fn audit_clearing(cleared: &[u64], ledger: &HashMap<u64, Answer>) -> Result<usiz
     }
     for (number, answer) in ledger {
         if times.contains_key(number) != (*answer == Answer::Done) {
-            return Err(format!("transfer {number} was cleared and not done, or done and not cleared").into());
+            return Err(format!("transfer {number} was cleared but not done, or done but not cleared").into());
         }
     }
     Ok(times.values().filter(|times| **times > 1).count())
 }
 
-// ---- Both ways in ---------------------------------------------------------------------------------------------------
+// ---- The entry points -----------------------------------------------------------------------------------------------
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -446,22 +449,22 @@ fn print_result(run: &Run, resumed: u64, twice: usize, accounts: &[Account], led
     let per_s = TRANSFERS as f64 / run.elapsed.as_secs_f64();
     let mut table = Table::new();
     table.load_preset(presets::UTF8_FULL_CONDENSED);
-    for (what, value) in [
+    for (name, value) in [
         ("transfers answered", format!("{} ({refused} refused)", ledger.len())),
         ("transfers per second, kills included", format!("{per_s:.0}")),
-        ("callers at a time", CALLERS.to_string()),
+        ("concurrent callers", CALLERS.to_string()),
         ("kills survived", run.kills.to_string()),
-        ("transfers found in the middle, and finished", resumed.to_string()),
+        ("transfers resumed after a kill", resumed.to_string()),
         ("transfers cleared more than once", twice.to_string()),
         (
-            "from a kill to the next answer",
+            "time from a kill to the next result",
             format!("{} ms, at most {} ms", mean.as_millis(), longest.as_millis()),
         ),
         ("money before", euros(OPENING_CENTS * ACCOUNTS as i64)),
         ("money after", euros(accounts.iter().map(|account| account.cents).sum())),
         ("each acknowledged transfer", "happened exactly once".to_owned()),
     ] {
-        table.add_row([what, &value]);
+        table.add_row([name, &value]);
     }
     println!("{table}");
 }

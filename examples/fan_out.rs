@@ -1,14 +1,14 @@
-//! Many activities at once: hashes the files of a directory tree in parallel and sums up their bytes.
+//! Many concurrent activities: hashes the files of a directory tree in parallel and adds up their sizes.
 //!
 //! ```text
 //! cargo run --example fan_out                   hashes the source of this library
-//! cargo run --example fan_out -- DIRECTORY      hashes that
+//! cargo run --example fan_out -- DIRECTORY      hashes the files below DIRECTORY
 //! ```
 //!
-//! It prints a line for each file, with its XXH3 hash, its bytes and its path, and a line for all of them. The bytes are
-//! those of `find DIRECTORY -type f -print0 | du -b -l -c --files0-from=-`.
+//! It prints one line per file, with its XXH3 hash, its size in bytes and its path, and a line with the totals. The
+//! sizes are those of `find DIRECTORY -type f -print0 | du -b -l -c --files0-from=-`.
 //!
-//! A file that is hashed is never hashed again, also if the program is killed in the middle: its result is on disk.
+//! A hashed file is never hashed again, even if the program is killed while it runs, because its result is on disk.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ use abide::prelude::*;
 use futures::future::try_join_all;
 use xxhash_rust::xxh3::Xxh3;
 
-/// What is known of one file.
+/// The hash and the size of one file.
 #[derive(Debug, Serialize, Deserialize)]
 struct Hashed {
     path: PathBuf,
@@ -24,7 +24,7 @@ struct Hashed {
     hash: u64,
 }
 
-/// What is known of the whole tree.
+/// The hashes and the size of the whole tree.
 #[derive(Debug, Serialize, Deserialize)]
 struct Tree {
     files: Vec<Hashed>,
@@ -33,14 +33,15 @@ struct Tree {
     hash: u64,
 }
 
-/// Lists the files below a directory. It blocks its thread, so it says so and gets one that may be blocked.
+/// Lists the files below a directory. It blocks its thread, so it is marked as `blocking` and runs on a thread for such
+/// work.
 #[activity(blocking)]
 fn list_files(directory: PathBuf) -> Result<Vec<PathBuf>, Failure> {
     let (mut files, mut directories) = (Vec::new(), vec![directory]);
     while let Some(directory) = directories.pop() {
         for entry in std::fs::read_dir(directory)? {
             let entry = entry?;
-            // This is the type of the entry itself: a symbolic link is neither.
+            // This is the type of the entry itself. A symbolic link is neither.
             let kind = entry.file_type()?;
             if kind.is_dir() {
                 directories.push(entry.path());
@@ -53,7 +54,7 @@ fn list_files(directory: PathBuf) -> Result<Vec<PathBuf>, Failure> {
     Ok(files)
 }
 
-/// Hashes one file, at most eight at a time, however many are asked for.
+/// Hashes one file. At most eight of these activities run at a time, regardless of the number of calls.
 #[activity(blocking, limit = 8)]
 fn hash_file(path: PathBuf) -> Result<Hashed, Failure> {
     let mut file = std::fs::File::open(&path)?;
@@ -63,7 +64,7 @@ fn hash_file(path: PathBuf) -> Result<Hashed, Failure> {
     Ok(Hashed { path, bytes, hash })
 }
 
-/// A hash that is written to like a file.
+/// A hasher that implements `Write`.
 #[derive(Default)]
 struct Hasher(Xxh3);
 
@@ -81,10 +82,10 @@ impl std::io::Write for Hasher {
 #[orchestration]
 async fn hash_tree(ctx: OrchestrationContext, directory: PathBuf) -> Result<Tree, Failure> {
     let paths = ctx.call_activity::<list_files>(directory).await?;
-    // Out: a call is on its way when it is made, and all of these are made before the first is awaited.
+    // Fan-out: a call starts when it is created, and all calls are created before the first one is awaited.
     let calls = paths.into_iter().map(|path| ctx.call_activity::<hash_file>(path));
-    // In: the results come in the order of the calls, in whatever order the files were done. If one fails, the others
-    // are cancelled, because they are dropped.
+    // Fan-in: the results are in the order of the calls, regardless of the order in which they finished. If one call
+    // fails, the others are dropped, which cancels them.
     let files = try_join_all(calls).await?;
 
     let mut hasher = Xxh3::new();
@@ -102,7 +103,7 @@ async fn hash_tree(ctx: OrchestrationContext, directory: PathBuf) -> Result<Tree
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let directory = match std::env::args().nth(1) {
         Some(directory) => PathBuf::from(directory),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../src"),
     };
     let data = tempfile::tempdir()?;
     let hub = Hub::builder(data.path())

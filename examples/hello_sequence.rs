@@ -1,38 +1,37 @@
-//! Activities one after the other: each begins when the one before it has ended, and may use what it found.
+//! A sequence of activities: each one starts when the previous one has ended, and can use its result.
 //!
 //! ```text
 //! cargo run --example hello_sequence                 keeps its state in ./hello-data
-//! cargo run --example hello_sequence DIRECTORY       keeps it there
+//! cargo run --example hello_sequence DIRECTORY       keeps its state in DIRECTORY
 //! ```
 //!
-//! The orchestration reads like a loop with a few calls. What makes it durable is that the result of every call is
-//! written down: after a crash the function runs again from its beginning, is given the results that it had, and goes on
-//! where it was.
+//! The orchestration reads like a loop with a few calls. It is durable because the result of every call is persisted.
+//! After a crash, the function runs again from its beginning with the recorded results, and resumes where it was.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use abide::prelude::*;
 
-/// Counts the activities that ran. The hub does not store it: it is given to the hub when it opens, as a connection pool
-/// or an HTTP client would be.
+/// Counts the activities that ran. The hub does not store it. It is a resource that is added when the hub opens, like a
+/// connection pool or an HTTP client.
 type Ran = Arc<AtomicU32>;
 
-/// An activity is where the real work is done. It may read files, ask other systems and look at the clock.
+/// An activity does the real work. It may read files, call other systems and read the clock.
 #[activity]
 async fn say_hello(ran: Resource<Ran>, city: String) -> String {
     ran.fetch_add(1, Ordering::Relaxed);
     format!("Hello, {city}!")
 }
 
-/// It takes what other activities made.
+/// Combines the results of other activities.
 #[activity]
 async fn make_card(ran: Resource<Ran>, greetings: Vec<String>) -> String {
     ran.fetch_add(1, Ordering::Relaxed);
     greetings.join("\n")
 }
 
-/// An orchestration decides what is done, and when.
+/// An orchestration decides which activities run, and when.
 #[orchestration]
 async fn hello_sequence(ctx: OrchestrationContext, cities: Vec<String>) -> Result<String, Failure> {
     let mut greetings = Vec::new();
@@ -59,7 +58,7 @@ async fn main() -> abide::Result<()> {
 
     let ran = Ran::default();
     let hub = open(&directory, &ran).await?;
-    // Awaiting a start waits until it is on disk. From there on the orchestration comes to its end, whatever happens.
+    // Awaiting a start waits until it is on disk. From then on, the orchestration runs to its end, despite any crash.
     let run = hub
         .client()
         .start::<hello_sequence>(cities)
@@ -69,7 +68,7 @@ async fn main() -> abide::Result<()> {
     println!("activities so far: {}", ran.load(Ordering::Relaxed));
     hub.shutdown().await?;
 
-    // The end is on disk as well. Asking for it again runs nothing.
+    // The result is on disk as well. Reading it again runs nothing.
     let hub = open(&directory, &ran).await?;
     let run = hub.client().orchestration::<hello_sequence>("hello");
     println!(

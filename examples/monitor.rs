@@ -1,28 +1,28 @@
-//! Watches a job until it is done, and would do so for years: looks, sleeps, and begins anew.
+//! Monitors a job until it is done, for years if necessary: checks it, sleeps, and continues as new.
 //!
 //! ```text
-//! cargo run --example monitor                            looks every 100 ms at a job that takes 600 ms
-//! cargo run --example monitor -- EVERY_MS JOB_MS         with other times
+//! cargo run --example monitor                            checks a job that takes 600 ms every 100 ms
+//! cargo run --example monitor -- EVERY_MS JOB_MS         uses other times
 //! ```
 //!
 //! An orchestration that loops keeps all rounds in its history. This one continues as new after each round instead: it
-//! ends, and its next execution begins with another input and an empty history. Its id stays the same, and who waits for
-//! its result waits on.
+//! ends, and its next execution starts with a new input and an empty history. Its id stays the same, and clients that
+//! wait for its result keep waiting.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use abide::prelude::*;
 
-/// What one execution begins with.
+/// The input of one execution.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Watch {
-    /// The file in which the job says how far it is.
+    /// The file in which the job reports its progress.
     job: PathBuf,
     every: Duration,
-    /// When to give up.
+    /// The time at which the monitor gives up.
     until: SystemTime,
-    /// The rounds so far.
+    /// The number of rounds so far.
     rounds: u32,
 }
 
@@ -32,7 +32,7 @@ enum Outcome {
     GaveUp { percent: u8 },
 }
 
-/// Asks the job how far it is, in percent.
+/// Reads the progress of the job, in percent.
 #[activity(blocking)]
 fn progress_of(job: PathBuf) -> Result<u8, Failure> {
     Ok(std::fs::read_to_string(job)?.trim().parse()?)
@@ -41,14 +41,14 @@ fn progress_of(job: PathBuf) -> Result<u8, Failure> {
 #[orchestration]
 async fn monitor(ctx: OrchestrationContext, watch: Watch) -> Result<Outcome, Failure> {
     let percent = ctx.call_activity::<progress_of>(watch.job.clone()).await?;
-    // What anyone can see of it from outside, while it runs.
+    // Clients can read the custom status while the orchestration runs.
     ctx.set_custom_status(format!("{percent} %"));
     if percent == 100 {
         return Ok(Outcome::Done {
             rounds: watch.rounds + 1,
         });
     }
-    // The clock of an orchestration tells the same in every replay.
+    // The clock of an orchestration returns the same time in every replay.
     if ctx.current_utc_time() + watch.every > watch.until {
         return Ok(Outcome::GaveUp { percent });
     }
@@ -57,11 +57,11 @@ async fn monitor(ctx: OrchestrationContext, watch: Watch) -> Result<Outcome, Fai
     ctx.continue_as_new(Watch { rounds, ..watch }).await
 }
 
-/// The job, which knows nothing of its monitor. It writes down how far it is, four times.
+/// The job, which is independent of its monitor. It reports its progress four times.
 async fn work(job: PathBuf, takes: Duration) -> std::io::Result<()> {
     for percent in [25, 50, 75, 100] {
         tokio::time::sleep(takes / 4).await;
-        // A file that is renamed is never seen half-written.
+        // A rename makes the new content visible atomically.
         let new = job.with_extension("new");
         std::fs::write(&new, percent.to_string())?;
         std::fs::rename(new, &job)?;
@@ -92,17 +92,17 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         rounds: 0,
     };
     let run = hub.client().start::<monitor>(watch).instance_id("monitor").await?;
-    let first = run.status().await?.ok_or("it was started")?.execution_id;
+    let first = run.status().await?.ok_or("the monitor was started")?.execution_id;
     match run.result().await? {
-        Outcome::Done { rounds } => println!("the job is done, seen in round {rounds}"),
+        Outcome::Done { rounds } => println!("the job is done, detected in round {rounds}"),
         Outcome::GaveUp { percent } => println!("gave up at {percent} %"),
     }
     working.await??;
 
-    let last = run.status().await?.ok_or("it has ended")?;
-    println!("its status is {}", last.custom_status.unwrap_or_default());
-    println!("the first execution was another one: {}", last.execution_id != first);
-    println!("events in the history of the last one: {}", last.history_events);
+    let last = run.status().await?.ok_or("the monitor has ended")?;
+    println!("custom status: {}", last.custom_status.unwrap_or_default());
+    println!("execution id changed: {}", last.execution_id != first);
+    println!("events in the last history: {}", last.history_events);
     hub.shutdown().await?;
     Ok(())
 }

@@ -1,16 +1,16 @@
-//! An order from its check to its confirmation, and all the way back when a step fails: a saga.
+//! A saga: an order runs from validation to confirmation, and is rolled back if a step fails.
 //!
 //! ```text
 //! cargo run --example order_processing
 //! ```
 //!
-//! An order is validated, its articles are reserved, the payment is taken and a confirmation is sent. Every step that has
-//! an effect leaves behind what undoes it. When a later step fails, what was done is undone, the newest first. Both
-//! directions are durable: a crash in the middle of either goes on where it was.
+//! An order is validated, its articles are reserved, the payment is taken and a confirmation is sent. Every step with
+//! an effect records how to undo it. When a later step fails, the completed steps are undone, the latest first. Both
+//! directions are durable: after a crash, each resumes where it was.
 //!
-//! The inventory lies in the hub, as entities. The payment provider is outside: it keeps its books in a file, and knows an
-//! order to pay again by its idempotency key. It loses the connection at every first attempt, after it has booked, so that
-//! each payment of this example is asked for twice, and must be taken once.
+//! The inventory is in the hub, as entities. The payment provider is outside. It keeps its books in a file, and
+//! recognizes a repeated payment by its idempotency key. It loses the connection at every first attempt, after it has
+//! booked the payment. Each payment of this example is therefore requested twice, and must be taken once.
 
 use std::collections::HashMap;
 use std::fs::OpenOptions;
@@ -23,15 +23,15 @@ use abide::prelude::*;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Order {
     customer: String,
-    /// Articles, and how many of each.
+    /// The articles and their quantities.
     lines: Vec<(String, u32)>,
     cents: u64,
 }
 
-/// Why an order came to nothing. Whatever it was, nothing of the order is left.
+/// The reason why an order failed. All its effects have been undone.
 #[derive(Debug, thiserror::Error, Serialize, Deserialize, FromCallError)]
 enum OrderError {
-    #[error("the order is not valid: {0}")]
+    #[error("invalid order: {0}")]
     Invalid(String),
     #[error(transparent)]
     SoldOut(#[from] SoldOut),
@@ -47,14 +47,14 @@ enum OrderError {
 
 // ---- The inventory, inside the hub ----------------------------------------------------------------------------------
 
-/// One article in stock. The article is the key.
+/// The stock of one article. The key is the name of the article.
 #[derive(Entity, Default, Clone, Serialize, Deserialize)]
 struct Stock {
     free: u32,
 }
 
 #[derive(Debug, thiserror::Error, Serialize, Deserialize)]
-#[error("of {article} there are {free} left")]
+#[error("insufficient stock of {article}: {free} left")]
 struct SoldOut {
     article: String,
     free: u32,
@@ -80,7 +80,7 @@ impl Stock {
     }
 }
 
-/// What happened to an order, in its words. The order's id is the key.
+/// The log of an order. The key is the id of the order.
 #[derive(Entity, Default, Clone, Serialize, Deserialize)]
 struct OrderLog {
     lines: Vec<String>,
@@ -97,12 +97,12 @@ impl OrderLog {
     }
 }
 
-// ---- The world outside ----------------------------------------------------------------------------------------------
+// ---- The external systems -------------------------------------------------------------------------------------------
 
-/// The provider's books: a line for each payment or refund. What it knows it would know in a process of its own.
+/// The payment provider, with a line for each payment or refund in its books. In reality, it would be another process.
 struct Provider {
     books: PathBuf,
-    /// The idempotency keys that it has booked.
+    /// The booked idempotency keys, with their amounts.
     booked: Mutex<HashMap<String, u64>>,
 }
 
@@ -110,7 +110,7 @@ struct Provider {
 #[error("the connection to the provider was lost")]
 struct ProviderError;
 
-/// A declined card is an answer, and not a failure that is worth another attempt.
+/// The result of a payment. A declined card is a result, not an error that is worth another attempt.
 #[derive(Debug, Serialize, Deserialize)]
 enum Payment {
     Taken,
@@ -118,9 +118,9 @@ enum Payment {
 }
 
 impl Provider {
-    /// Books once for each key, however often it is asked.
+    /// Books once per key, regardless of the number of requests.
     fn book(&self, key: &str, what: &str, customer: &str, cents: u64) {
-        let mut booked = self.booked.lock().expect("nobody panics with it");
+        let mut booked = self.booked.lock().expect("no thread panics while it holds the lock");
         if booked.insert(key.to_owned(), cents).is_none() {
             let books = OpenOptions::new().append(true).create(true).open(&self.books);
             let written = books.and_then(|mut books| writeln!(books, "{what} {customer} {cents}"));
@@ -129,8 +129,8 @@ impl Provider {
     }
 }
 
-/// The provider is a resource of the hub, and a parameter asks for it. An activity runs at least once. The idempotency key
-/// is the same in each attempt, and no other call has it.
+/// Takes the payment. The provider is a resource of the hub, passed as a parameter. An activity runs at least once. The
+/// idempotency key is the same in each attempt and unique to this call.
 #[activity(retry(max_attempts = 4, first_interval = "20ms", backoff = 2))]
 async fn take_payment(
     ctx: ActivityContext,
@@ -157,7 +157,7 @@ async fn refund(ctx: ActivityContext, provider: Resource<Provider>, order: Order
 }
 
 #[derive(Debug, thiserror::Error, Serialize, Deserialize)]
-#[error("nobody knows where {customer} lives")]
+#[error("no address for {customer}")]
 struct NoAddress {
     customer: String,
 }
@@ -172,7 +172,7 @@ async fn send_confirmation(customer: String) -> Result<(), NoAddress> {
 
 // ---- The saga -------------------------------------------------------------------------------------------------------
 
-/// What undoes a step that was done.
+/// The action that undoes a completed step.
 enum Undo {
     PutBack { article: String, n: u32 },
     Refund,
@@ -202,12 +202,12 @@ async fn process_order(ctx: OrchestrationContext, order: Order) -> Result<(), Or
     Err(error)
 }
 
-/// The way forward. It is ordinary Rust, called by the orchestration: `?` leaves it at the first error, and `undo` tells
-/// how far it came.
+/// Runs the steps forward. It is an ordinary function that the orchestration calls. `?` returns at the first error, and
+/// `undo` contains the actions that undo the completed steps.
 async fn fulfil(ctx: &OrchestrationContext, order: &Order, undo: &mut Vec<Undo>) -> Result<(), OrderError> {
     let log = ctx.entity::<OrderLog>(ctx.instance_id());
     if order.lines.is_empty() {
-        return Err(OrderError::Invalid("it has no lines".into()));
+        return Err(OrderError::Invalid("no lines".into()));
     }
     log.note("validated".into()).signal();
 
@@ -269,7 +269,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let run = client.start::<process_order>(order).instance_id(id).await?;
         match run.result().await {
             Ok(()) => println!("{id}: confirmed"),
-            // What the orchestration returned is an error of its own type.
+            // The orchestration returned an error of its own type.
             Err(CallError::Returned(error)) => println!("{id}: {error}"),
             Err(error) => return Err(error.into()),
         }

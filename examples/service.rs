@@ -1,13 +1,13 @@
-//! The order hub as a service: orders are placed, watched and approved over HTTP.
+//! An order service: orders are placed, monitored and approved over HTTP.
 //!
 //! ```text
 //! cargo run --example service --features http                     (or `make serve`)
 //! cargo run --example service --features http -- --port 7071 --data DIRECTORY
 //! ```
 //!
-//! The program only says what an order is and what has to be done for one. Everything that a client talks to, from
-//! `POST …/orchestrators/process_order` to `GET …/metrics`, comes from `hub.serve_http`. What was placed is on disk before it
-//! is answered: kill the program at any moment, start it again with the same `--data`, and every order goes on.
+//! The program only defines orders and how to process them. `hub.serve_http` provides everything that clients use, from
+//! `POST …/orchestrators/process_order` to `GET …/metrics`. An order is on disk before its request is answered. Kill
+//! the program at any moment and start it again with the same `--data`: every order resumes.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,16 +18,16 @@ use abide::prelude::*;
 use abide::schedule::Recurrence;
 use metrics_exporter_prometheus::PrometheusBuilder;
 
-// ---- What is in stock -----------------------------------------------------------------------------------------------
+// ---- The stock ------------------------------------------------------------------------------------------------------
 
-/// One article. The article is the key.
+/// The stock of one article. The key is the name of the article.
 #[derive(Entity, Default, Clone, Serialize, Deserialize)]
 struct Stock {
     free: u32,
 }
 
 #[derive(Debug, thiserror::Error, Serialize, Deserialize)]
-#[error("of {article} there are {free} left")]
+#[error("insufficient stock of {article}: {free} left")]
 struct SoldOut {
     article: String,
     free: u32,
@@ -53,9 +53,9 @@ impl Stock {
     }
 }
 
-// ---- What an order is -----------------------------------------------------------------------------------------------
+// ---- Orders ---------------------------------------------------------------------------------------------------------
 
-/// The body of the request that places it.
+/// The body of the request that places an order.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Order {
     customer: String,
@@ -63,19 +63,19 @@ struct Order {
     n: u32,
 }
 
-/// What the status of a finished order shows as its output.
+/// The output in the status of a completed order.
 #[derive(Debug, Serialize, Deserialize)]
 struct Receipt {
     paid_cents: u64,
     left_in_stock: u32,
 }
 
-/// Why an order came to nothing. Nothing of it is left then: what it had taken is back in stock.
+/// The reason why an order failed. Its articles are back in stock.
 #[derive(Debug, thiserror::Error, Serialize, Deserialize, FromCallError)]
 enum OrderError {
     #[error(transparent)]
     SoldOut(#[from] SoldOut),
-    #[error("nobody approved it")]
+    #[error("the order was not approved")]
     NotApproved,
     #[error(transparent)]
     Declined(#[from] Declined),
@@ -91,15 +91,16 @@ struct Declined {
 
 const CENTS_EACH: u64 = 1_500;
 
-/// From this number of pieces on, somebody has to approve an order.
+/// Minimum number of pieces for which an order needs an approval.
 const MANY: u32 = 10;
 
-/// How long an order waits for that.
+/// Maximum time that an order waits for its approval.
 const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
 
-// ---- What is done for one -------------------------------------------------------------------------------------------
+// ---- The processing of an order -------------------------------------------------------------------------------------
 
-/// A real one would ask the payment provider, under `ctx.idempotency_key()`, so that a retry does not pay twice.
+/// Takes the payment. A real implementation would pass `ctx.idempotency_key()` to the payment provider, so that a retry
+/// does not pay twice.
 #[activity(retry(max_attempts = 3, first_interval = "100ms", backoff = 2))]
 async fn take_payment(ctx: ActivityContext, order: Order) -> Result<u64, Declined> {
     let cents = u64::from(order.n) * CENTS_EACH;
@@ -130,7 +131,7 @@ async fn process_order(ctx: OrchestrationContext, order: Order) -> Result<Receip
 
 async fn pay(ctx: &OrchestrationContext, order: &Order) -> Result<u64, OrderError> {
     if order.n >= MANY {
-        // The custom status is what a client sees while it waits: `GET …/instances/{id}`.
+        // Clients see the custom status while the order waits: `GET …/instances/{id}`.
         ctx.set_custom_status("waiting for the event `approved`, true or false");
         let approved = ctx.wait_for_external_event::<bool>("approved");
         if !approved.timeout_or(PATIENCE, false).await? {
@@ -143,7 +144,7 @@ async fn pay(ctx: &OrchestrationContext, order: &Order) -> Result<u64, OrderErro
     Ok(paid_cents)
 }
 
-/// Counts every article, once a year: see `open_shop`.
+/// Counts every article. `open_shop` schedules it once a year.
 #[orchestration]
 async fn take_stock(ctx: OrchestrationContext, articles: Vec<String>) -> Result<u32, CallError> {
     let mut sum = 0;
@@ -158,7 +159,7 @@ async fn take_stock(ctx: OrchestrationContext, articles: Vec<String>) -> Result<
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments = Arguments::read()?;
-    // Whatever the hub counts and measures goes to this recorder, and `GET …/metrics` shows it.
+    // The hub records its metrics with this recorder, and `GET …/metrics` returns them.
     let metrics = PrometheusBuilder::new().install_recorder()?;
 
     let fresh = tempfile::Builder::new().prefix("abide-service-").tempdir()?;
@@ -177,21 +178,21 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server = hub.serve_http(config).await?;
 
     let url = server.url();
-    println!("the order hub is at {url}");
+    println!("the order service listens at {url}");
     match &arguments.data {
-        Some(data) => println!("its data is in {}", data.display()),
+        Some(data) => println!("data directory: {}", data.display()),
         None => println!(
-            "its data is in {} until it ends; --data DIRECTORY keeps it",
+            "data directory: {}, deleted on exit; use --data DIRECTORY to keep the data",
             data.display()
         ),
     }
     println!(
         r#"
-place an order:         curl -i {url}/orchestrators/process_order/order-1 --json '{{"customer": "Alice", "article": "lamp", "n": 2}}'
-see what became of it:  curl {url}/instances/order-1
-see what is in stock:   curl {url}/entities/stock/lamp
+place an order:   curl -i {url}/orchestrators/process_order/order-1 --json '{{"customer": "Alice", "article": "lamp", "n": 2}}'
+show its status:  curl {url}/instances/order-1
+show the stock:   curl {url}/entities/stock/lamp
 
-ctrl-c ends it"#
+press ctrl-c to stop"#
     );
 
     tokio::signal::ctrl_c().await?;
@@ -201,7 +202,7 @@ ctrl-c ends it"#
     Ok(())
 }
 
-/// Fills the shelves of a hub that is new, and has them counted each new year. The request ids make a second try harmless.
+/// Fills the stock of a new hub and schedules a yearly count. The request ids make a second attempt harmless.
 async fn open_shop(client: &Client) -> abide::Result<()> {
     let stock = [("lamp", 100), ("bulb", 250)];
     for (article, n) in stock {
@@ -222,7 +223,7 @@ async fn open_shop(client: &Client) -> abide::Result<()> {
 }
 
 struct Arguments {
-    /// 0 lets the system choose one.
+    /// The port to listen on. 0 lets the system choose one.
     port: u16,
     data: Option<PathBuf>,
 }
@@ -236,7 +237,11 @@ impl Arguments {
             match word.as_str() {
                 "--port" => read.port = value?.parse().map_err(|error| format!("--port: {error}"))?,
                 "--data" => read.data = Some(value?.into()),
-                _ => return Err(format!("unknown: {word}; there are --port PORT and --data DIRECTORY")),
+                _ => {
+                    return Err(format!(
+                        "unknown option {word}; valid options are --port PORT and --data DIRECTORY"
+                    ));
+                }
             }
         }
         Ok(read)

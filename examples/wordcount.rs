@@ -1,17 +1,17 @@
-//! Counts words, one entity for each word, and survives being killed at any moment.
+//! Counts words, with one entity per word, and survives being killed at any moment.
 //!
 //! ```text
 //! cargo run --example wordcount -- DIRECTORY FILE…
 //! ```
 //!
 //! The result is that of `cat FILE… | tr -cs A-Za-z '\n' | tr A-Z a-z | LC_ALL=C sort | uniq -c`. Kill the program and
-//! start it again with the same DIRECTORY, as often as you like: it goes on, and no word is counted twice or not at all.
+//! start it again with the same DIRECTORY, as often as you like. It resumes, and counts every word exactly once.
 //!
-//! That needs no request ids. The place where a file was left is itself an entity, [`Cursor`]. Its operation moves the
-//! cursor over a piece of the file and signals the words of that piece, and both are stored in one commit. So either the
-//! cursor moved and every word is under way, or neither. After a kill the program asks the cursor where to go on; a
-//! piece that arrives a second time does not fit the cursor and changes nothing. Messages between entities take effect
-//! exactly once, which Abide promises, so that every signaled word is counted once.
+//! This needs no request ids. The position in a file is itself an entity, [`Cursor`]. Its operation advances the cursor
+//! over a chunk of the file and signals the words of that chunk. Both are stored in one commit, so either both happen
+//! or neither. After a kill, the program reads from the cursor where to resume. A chunk that arrives a second time does
+//! not match the cursor and changes nothing. Abide guarantees that messages between entities take effect exactly once,
+//! so every signaled word is counted once.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use abide::prelude::*;
 
-/// How often one word occurred. The word is the key.
+/// The number of occurrences of one word. The key is the word.
 #[derive(Entity, Default, Clone, Serialize, Deserialize)]
 struct Word {
     count: u64,
@@ -37,18 +37,19 @@ impl Word {
     }
 }
 
-/// How far one file was read. The file is the key.
+/// The position in one file. The key is derived from the path of the file.
 #[derive(Entity, Default, Clone, Serialize, Deserialize)]
 struct Cursor {
-    /// Where the next piece begins, in bytes.
+    /// The start of the next chunk, in bytes.
     offset: u64,
-    /// How many words were signaled so far.
+    /// The number of words signaled so far.
     words: u64,
 }
 
 #[operations]
 impl Cursor {
-    /// Takes the words of the piece from `begin` to `end`, unless it took them before. Says where the next one begins.
+    /// Signals the words of the chunk from `begin` to `end`, unless that was done before. Returns the start of the next
+    /// chunk.
     pub fn advance(&mut self, context: &mut EntityContext, begin: u64, end: u64, words: BTreeMap<String, u64>) -> u64 {
         if begin == self.offset {
             for (word, n) in words {
@@ -91,10 +92,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Gives a file to its cursor, piece by piece, from where the cursor stands.
+/// Passes a file to its cursor, chunk by chunk, starting at the position of the cursor.
 async fn feed(client: &Client, file: &Path) -> Result<(), Box<dyn std::error::Error>> {
-    // A piece ends at the end of a line, so that no word is cut in two.
-    const PIECE_BYTES: u64 = 16 * 1024;
+    // A chunk ends at the end of a line, so that no word is split.
+    const CHUNK_BYTES: u64 = 16 * 1024;
     let cursor = client.entity::<Cursor>(key_of(&file.canonicalize()?));
     let mut begin = cursor.offset().await?;
     let mut text = BufReader::new(std::fs::File::open(file)?);
@@ -103,7 +104,7 @@ async fn feed(client: &Client, file: &Path) -> Result<(), Box<dyn std::error::Er
     loop {
         let mut end = begin;
         let mut words = BTreeMap::new();
-        while end - begin < PIECE_BYTES {
+        while end - begin < CHUNK_BYTES {
             line.clear();
             let bytes = text.read_until(b'\n', &mut line)?;
             if bytes == 0 {
@@ -130,7 +131,7 @@ fn count(line: &[u8], words: &mut BTreeMap<String, u64>) {
     }
 }
 
-/// The counts of all words, once every signal that a cursor sent has arrived.
+/// Returns the counts of all words, after every signal of every cursor has arrived.
 async fn settled_counts(client: &Client) -> abide::Result<BTreeMap<String, u64>> {
     loop {
         let mut signaled = 0;
@@ -149,7 +150,7 @@ async fn settled_counts(client: &Client) -> abide::Result<BTreeMap<String, u64>>
     }
 }
 
-/// The keys of all entities of one name, page by page.
+/// Returns the keys of all entities with this name, page by page.
 async fn keys(client: &Client, name: &str) -> abide::Result<Vec<String>> {
     let query = || client.entities().name(name).page_size(1_000);
     let mut keys = Vec::new();
@@ -161,7 +162,7 @@ async fn keys(client: &Client, name: &str) -> abide::Result<Vec<String>> {
     }
 }
 
-/// A path as a key. Keys hold no slashes and a few other characters, so these are written as in a URL.
+/// Converts a path to a key. Keys must not contain slashes and a few other characters, so these are percent-encoded.
 fn key_of(path: &Path) -> String {
     let mut key = String::new();
     for character in path.to_string_lossy().chars() {

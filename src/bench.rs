@@ -1,15 +1,16 @@
-//! What the benches measure the library against. Not part of the public interface: it changes with any version.
+//! Baselines for the benches. Not part of the public API: it can change with any version.
 
 use rocksdb::{DBRecoveryMode, Options};
 
 use crate::hub::{WAL_LIMIT, memory_of_store};
 use crate::store;
 
-/// Options of RocksDB with a log of its own, as a hub without one would use it: the memory of a hub with this budget, and the log
-/// limit that a hub has if nothing is said.
+/// Returns RocksDB options for a database with its own log, as a hub without a separate log would use it.
+///
+/// The database has the memory of a hub with this budget, and a hub's default log limit.
 pub fn rocksdb_options(memory_budget: usize) -> Options {
-    // The place of a row is looked for near that of the last one with the same partition and table. Only this text reaches the
-    // option.
+    // An insert searches near the last row of the same partition and table. The option can only be set through this
+    // string.
     let hints = "memtable_insert_with_hint_prefix_extractor=rocksdb.CappedPrefix.3";
     let mut options = Options::default().get_options_from_string(hints).unwrap_or_default();
     store::configure(&mut options, memory_of_store(memory_budget));

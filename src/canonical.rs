@@ -1,10 +1,10 @@
-//! The canonical form of JSON: all texts of the same value have the same bytes in it.
+//! The canonical form of JSON, in which all texts of the same value have the same bytes.
 //!
-//! Members of objects are sorted by name, blanks between tokens are left out, strings are escaped as little as possible, and
-//! numbers are written in one way each. Numbers are compared by their digits, so that none is rounded: an integer of any
-//! length stays exact, and `1` differs from `1.0`, as it does for Serde.
+//! Members of objects are sorted by name, whitespace between tokens is omitted, and strings are escaped as little as
+//! possible. Each number has a single notation. Numbers are compared by their digits, so none is rounded: an integer of
+//! any length stays exact, and `1` differs from `1.0`, as in Serde.
 //!
-//! Nothing here recurses, so that no depth of nesting exhausts the stack.
+//! Nothing here recurses, so deep nesting cannot exhaust the stack.
 
 mod number;
 mod reader;
@@ -15,10 +15,10 @@ use std::borrow::Cow;
 
 pub(crate) use view::{Kind, View};
 
-/// A JSON text that was read, ready to be written in its canonical form.
+/// A parsed JSON text, ready to be written in its canonical form.
 #[derive(Debug)]
 pub(crate) struct Canonical<'a> {
-    /// All values in the order of the text. A container comes before its contents, a name before its value.
+    /// All values in the order of the text. A container precedes its contents, and a name precedes its value.
     nodes: Vec<Node<'a>>,
 }
 
@@ -32,14 +32,14 @@ enum Node<'a> {
     Object { end: usize },
 }
 
-/// What is still to be written.
+/// An item that is still to be written.
 enum Pending {
     Node(usize),
     Text(&'static str),
 }
 
 impl<'a> Canonical<'a> {
-    /// Reads a text. `None` if it is not valid JSON.
+    /// Parses a text. Returns `None` if it is invalid JSON.
     pub(crate) fn read(json: &'a [u8]) -> Option<Self> {
         let nodes = reader::read(std::str::from_utf8(json).ok()?)?;
         Some(Self { nodes })
@@ -71,14 +71,14 @@ impl<'a> Canonical<'a> {
         }
     }
 
-    /// The canonical form in one piece.
+    /// Returns the canonical form in one piece.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         self.write(|piece| bytes.extend_from_slice(piece));
         bytes
     }
 
-    /// Pushes what follows an opening bracket, the first piece last.
+    /// Pushes the pieces that follow an opening bracket, the first piece last.
     fn push_array(&self, first: usize, end: usize, pending: &mut Vec<Pending>) {
         let bottom = pending.len();
         let mut at = first;
@@ -93,8 +93,8 @@ impl<'a> Canonical<'a> {
         pending[bottom..].reverse();
     }
 
-    /// Pushes what follows an opening brace, the first piece last. Members of one name keep their order: with some readers
-    /// the first one counts, with others the last.
+    /// Pushes the pieces that follow an opening brace, the first piece last. Members of the same name keep their order,
+    /// because some readers use the first one and others the last.
     fn push_object(&self, first: usize, end: usize, pending: &mut Vec<Pending>) {
         let mut members = Vec::new();
         let mut at = first;
@@ -120,7 +120,7 @@ impl<'a> Canonical<'a> {
         }
     }
 
-    /// The index of the node that follows a value with all its contents.
+    /// Returns the index of the node that follows a value and all its contents.
     fn after(&self, at: usize) -> usize {
         match self.nodes.get(at) {
             Some(Node::Array { end } | Node::Object { end }) => *end,
@@ -129,7 +129,7 @@ impl<'a> Canonical<'a> {
     }
 }
 
-/// Writes the canonical form of a text into `sink`. Bytes that are not valid JSON are written as they are.
+/// Writes the canonical form of a text into `sink`. Invalid JSON is written unchanged.
 pub(crate) fn write_canonical(json: &[u8], mut sink: impl FnMut(&[u8])) {
     match Canonical::read(json) {
         Some(canonical) => canonical.write(sink),
@@ -137,14 +137,14 @@ pub(crate) fn write_canonical(json: &[u8], mut sink: impl FnMut(&[u8])) {
     }
 }
 
-/// The canonical form of a text in one piece. Bytes that are not valid JSON are given back as they are.
+/// Returns the canonical form of a text in one piece. Invalid JSON is returned unchanged.
 pub(crate) fn to_bytes(json: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(json.len());
     write_canonical(json, |piece| bytes.extend_from_slice(piece));
     bytes
 }
 
-/// Whether two texts are the same value. Bytes that are not valid JSON are the same only as themselves.
+/// Returns whether two texts represent the same value. Invalid JSON is equal only to itself.
 pub(crate) fn same(one: &[u8], other: &[u8]) -> bool {
     if one == other {
         return true;

@@ -1,4 +1,4 @@
-//! The one error that everything outside an operation's own code fails with.
+//! The error type of the runtime.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,12 +8,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::failure::{Failure, tell_record};
 
-/// The result of everything that a hub does for its caller.
+/// The result of a fallible operation of the runtime.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What the runtime met instead of doing what it was asked for.
+/// An error of the runtime.
 ///
-/// The [`kind`](Error::kind) says which decision a caller has; the text names the thing, the reason and the way out.
+/// Its [`kind`](Error::kind) tells callers how they can react. Its text names the subject, the reason and a remedy.
 #[derive(Clone)]
 pub struct Error {
     kind: ErrorKind,
@@ -21,16 +21,16 @@ pub struct Error {
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
-/// The kinds of [`Error`], one for each decision that a caller would take differently.
-// The answers that request ids remember store a kind as its place in this list: a new one goes to the end.
+/// The kinds of [`Error`], one for each way in which a caller can react.
+// Remembered answers of request ids store a kind as its position in this list, so a new kind goes to the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// An id, key or name breaks the rules for ids. Nothing was stored.
+    /// An id, key or name violates the rules for ids. Nothing was stored.
     InvalidId,
-    /// A value could not be turned into JSON, or not back into its type.
+    /// A value could not be converted to JSON, or JSON could not be converted to its type.
     Serialization,
-    /// A payload, state or number of actions is over its limit. Nothing of it was stored.
+    /// A payload, a state or a number of actions exceeds its limit. None of it was stored.
     TooLarge,
     /// The entity's type is not registered with this hub.
     Unregistered,
@@ -38,63 +38,64 @@ pub enum ErrorKind {
     UnknownOperation,
     /// The operation's arguments do not decode into its parameters.
     InvalidArguments,
-    /// The operation returned an error of its own; the entity is as it was before.
+    /// The operation returned an error of its own. The entity is unchanged.
     OperationFailed,
-    /// The operation or activity panicked; an entity is as it was before.
+    /// The operation or activity panicked. An entity is unchanged.
     Panicked,
-    /// An `async` operation or an activity ran longer than its limit; an entity is as it was before.
+    /// An `async` operation or an activity exceeded its time limit. An entity is unchanged.
     TimedOut,
-    /// The entity is quarantined or held and takes no calls until an operator resumes it.
+    /// The entity is quarantined or held, and accepts no calls until an operator releases it.
     Quarantined,
-    /// A `try_` form found a full queue, or a bound on what is kept for later is reached. Nothing happened.
+    /// A queue was full and the caller chose not to wait, or a bound on data kept for later is reached. Nothing
+    /// happened.
     Overloaded,
     /// The request id was used before with other arguments.
     RequestIdReused,
-    /// A write or a sync failed: the hub releases nothing more and has to be opened again.
+    /// A write or a sync failed. The hub releases no further results and has to be reopened.
     Poisoned,
-    /// The hub is shutting down or gone; what was asked for may or may not have been taken in.
+    /// The hub is shutting down or closed. The request may or may not have been accepted.
     Closed,
-    /// Another process, or another hub of this one, holds the directory.
+    /// Another process, or another hub of this process, holds the directory.
     Locked,
-    /// The directory is not a hub, or one of another format version.
+    /// The directory contains no hub, or one of another format version.
     Format,
-    /// The store is damaged, or does not hold everything that was acknowledged.
+    /// The store is damaged, or lacks data that was acknowledged.
     Corrupted,
-    /// The directory is a copy made by a checkpoint and was not released for work.
+    /// The directory is a copy made by a checkpoint, and has not been released for work.
     Copy,
-    /// The hub was configured in a way that cannot work.
+    /// The configuration of the hub is invalid.
     Configuration,
-    /// The operating system or the store refused an operation.
+    /// An operation of the operating system or the store failed.
     Io,
-    /// There is no orchestration of this id.
+    /// No orchestration has this id.
     NotFound,
-    /// An orchestration of this id exists and has not ended.
+    /// An orchestration with this id exists and has not ended.
     AlreadyExists,
-    /// The orchestration has ended, so that nothing reaches it any more.
+    /// The orchestration has ended and accepts no more messages.
     Ended,
-    /// The orchestration is not in a state in which this can be done.
+    /// The state of the orchestration does not allow this operation.
     WrongState,
-    /// The orchestration was terminated, or cancelled by its parent.
+    /// The orchestration was terminated, or canceled by its parent.
     Terminated,
-    /// An operator released a lock of the critical section by force.
+    /// An operator forcibly released a lock of the critical section.
     LockLost,
-    /// A critical section inside another one.
+    /// A critical section was requested inside another one.
     NestedLock,
-    /// A sub-orchestration inside a critical section.
+    /// A sub-orchestration was called inside a critical section.
     ChildInLock,
-    /// A signal to an entity that the critical section has locked.
+    /// An entity was signaled inside the critical section that locks it.
     SignalToLocked,
-    /// A call of an entity before the lock that was asked for is granted.
+    /// An entity was called before the requested locks were granted.
     LockNotGranted,
-    /// A second call of an entity inside a critical section while the first one is pending.
+    /// An entity was called inside a critical section while another call of it was pending.
     CallPending,
-    /// A call of an entity that the critical section has not locked.
+    /// An entity was called inside a critical section that has not locked it.
     NotLocked,
-    /// An activity was running in too many crashes of the process.
+    /// An activity was running during too many crashes of the process.
     Poisonous,
-    /// The hub is only looked at: its directory is not open for work, and nothing in it can be changed.
+    /// The hub is open for inspection only, so nothing in its directory can be changed.
     ReadOnly,
-    /// The orchestration cannot continue and has not ended. Its status says why, and a fixed build resumes it.
+    /// The orchestration cannot continue and has not ended. Its status holds the reason, and a fixed build resumes it.
     Stopped,
 }
 
@@ -112,7 +113,7 @@ impl Error {
         self
     }
 
-    /// Adds sources of which only the texts are left, outermost first.
+    /// Adds sources of which only the texts remain, outermost first.
     pub(crate) fn with_recorded_sources(mut self, messages: Vec<String>) -> Self {
         if let Some(source) = Recorded::chain(messages) {
             self.source = Some(Arc::new(source));
@@ -120,12 +121,12 @@ impl Error {
         self
     }
 
-    /// The decision that a caller has.
+    /// Returns the kind of the error.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 
-    /// The texts of its sources, outermost first.
+    /// Returns the texts of the sources, outermost first.
     pub(crate) fn sources(&self) -> Vec<String> {
         let mut sources = Vec::new();
         let mut next = std::error::Error::source(self);
@@ -136,13 +137,13 @@ impl Error {
         sources
     }
 
-    /// The text without its sources.
+    /// Returns the text without the sources.
     pub(crate) fn message(&self) -> &str {
         &self.message
     }
 }
 
-/// Two errors are the same if they are told alike; their sources are not compared.
+/// Two errors are equal if their kinds and texts are equal. Sources are not compared.
 impl PartialEq for Error {
     fn eq(&self, other: &Self) -> bool {
         self.kind == other.kind && self.message == other.message
@@ -199,7 +200,7 @@ impl<'de> Deserialize<'de> for Error {
     }
 }
 
-/// A source of an error of which only the text is left.
+/// A source of an error, of which only the text remains.
 #[derive(Debug)]
 struct Recorded {
     message: String,

@@ -1,4 +1,4 @@
-//! What went wrong, in the form that is stored and that survives every hop.
+//! Errors in the form that is stored and that is preserved across every hop.
 
 mod limit;
 
@@ -15,13 +15,13 @@ pub(crate) use limit::{LEAST_TEXT_BYTES, TEXT_BYTES, shortened};
 
 /// The stored record of an error that an operation returned.
 ///
-/// Every `std::error::Error` converts into it, with its source chain, so that `?` works in a function that returns it. One
-/// that comes out of a call stays what it is. An error of the runtime has the name of its [`ErrorKind`] as its type, and
-/// [`decode`](Self::decode) restores the [`Error`].
+/// Every `std::error::Error` converts into it together with its source chain, so `?` works in a function that returns
+/// it. An error that comes out of a call keeps its type and its details. For an error of the runtime, the type is the
+/// name of its [`ErrorKind`], and [`decode`](Self::decode) restores the [`Error`].
 ///
-/// Because every error converts into it, it cannot be a `std::error::Error` itself, as with `anyhow::Error`. It converts into
-/// [`abide::Error`](Error), which is one. An error enum of your own takes it beside `#[derive(FromCallError)]`, by
-/// `#[from_call_error]` instead of thiserror's `#[from]`:
+/// Because every error converts into it, a `Failure` cannot be a `std::error::Error` itself, as with `anyhow::Error`.
+/// It converts into [`abide::Error`](Error), which is one. To hold a `Failure` in an error enum that derives
+/// `FromCallError`, use `#[from_call_error]` instead of thiserror's `#[from]`:
 ///
 /// ```
 /// use abide::prelude::*;
@@ -41,34 +41,34 @@ pub(crate) use limit::{LEAST_TEXT_BYTES, TEXT_BYTES, shortened};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// The Rust type of the error, without its path. For an error of the runtime, the name of its [`ErrorKind`].
+    /// The Rust type of the error without its path. For an error of the runtime, the name of its [`ErrorKind`].
     pub error_type: String,
-    /// What the error says of itself.
+    /// The message of the error.
     pub message: String,
-    /// The error itself as JSON, where its type is serialisable.
+    /// The error itself as JSON, if its type is serializable.
     pub details: Option<String>,
-    /// Its sources, outermost first.
+    /// The sources, outermost first.
     pub causes: Vec<Cause>,
-    /// A stack trace, if there is one. Errors of Rust have none.
+    /// The stack trace, if there is one. Errors of Rust have none.
     pub stack: Option<Box<str>>,
-    /// Whether a retry is known to be useless.
+    /// Set if a retry is known to be useless.
     pub non_retriable: bool,
 }
 
-/// One source of an error, as it is stored.
+/// A stored source of an error.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Cause {
-    /// Its type, if that is known. The type of a source in Rust is not.
+    /// The type, if known. The type of a source in Rust is unknown.
     pub error_type: Option<String>,
-    /// Its message.
+    /// The message.
     pub message: String,
-    /// Its stack trace, if it has one.
+    /// The stack trace, if there is one.
     pub stack: Option<Box<str>>,
 }
 
 impl Cause {
-    /// A source of which only the message is known.
+    /// Creates a source of which only the message is known.
     pub fn message(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
@@ -76,7 +76,7 @@ impl Cause {
         }
     }
 
-    /// How many bytes its texts have.
+    /// Returns the size of its texts in bytes.
     fn bytes(&self) -> usize {
         let error_type = self.error_type.as_ref().map_or(0, String::len);
         let stack = self.stack.as_ref().map_or(0, |stack| stack.len());
@@ -85,7 +85,7 @@ impl Cause {
 }
 
 impl Failure {
-    /// A failure with a message and nothing else.
+    /// Creates a failure that has a message only.
     pub fn message(message: impl Into<String>) -> Self {
         Self {
             error_type: "Failure".into(),
@@ -97,7 +97,7 @@ impl Failure {
         }
     }
 
-    /// An error of the runtime, named by its kind.
+    /// Creates the failure of an error of the runtime, whose type is the name of its kind.
     pub(crate) fn of_runtime(error: &Error) -> Self {
         let mut failure = Self::describe(error, std::any::type_name::<Error>());
         failure.error_type = format!("{:?}", error.kind());
@@ -105,8 +105,10 @@ impl Failure {
         failure
     }
 
-    /// Returns the stored error, if it has the type `E`: one that an operation, an activity or an orchestration returned, or,
-    /// with `E` = [`abide::Error`](Error), one of the runtime.
+    /// Returns the stored error, if it has the type `E`.
+    ///
+    /// `E` is the error type of an operation, an activity or an orchestration, or [`abide::Error`](Error) for an error
+    /// of the runtime.
     ///
     /// ```
     /// use abide::prelude::*;
@@ -142,8 +144,8 @@ impl Failure {
     /// # }
     /// ```
     ///
-    /// A type is recognized by its name, so an error of another type is never taken for one of this. `None` if the type is
-    /// another one, or if its details no longer decode.
+    /// A type is recognized by its name, so an error of another type is never returned as an `E`. Returns `None` if the
+    /// type differs, or if the details no longer decode.
     pub fn decode<E: std::error::Error + DeserializeOwned + 'static>(&self) -> Option<E> {
         let named = short_type_name(std::any::type_name::<E>()) == self.error_type;
         let is_runtime = TypeId::of::<E>() == TypeId::of::<Error>();
@@ -151,7 +153,7 @@ impl Failure {
         serde_json::from_str(details).ok()
     }
 
-    /// How many bytes its texts have.
+    /// Returns the size of its texts in bytes.
     pub(crate) fn bytes(&self) -> usize {
         let details = self.details.as_ref().map_or(0, String::len);
         let stack = self.stack.as_ref().map_or(0, |stack| stack.len());
@@ -159,7 +161,7 @@ impl Failure {
         self.error_type.len() + self.message.len() + details + stack + causes
     }
 
-    /// Describes any error, with its source chain.
+    /// Describes any error, including its source chain.
     pub(crate) fn describe<E: std::error::Error + ?Sized>(error: &E, error_type: &str) -> Self {
         let mut causes = Vec::new();
         let mut next = error.source();
@@ -177,7 +179,7 @@ impl Failure {
         }
     }
 
-    /// The same failure, marked as one that no retry mends.
+    /// Returns the same failure, marked as one that a retry cannot fix.
     #[must_use]
     pub fn non_retriable(mut self) -> Self {
         self.non_retriable = true;
@@ -186,33 +188,35 @@ impl Failure {
 }
 
 thread_local! {
-    /// While a failure is made of an error: what the error says it was before, once it has said so.
+    /// The record that an error reports while it is converted into a failure: `None` outside of a conversion, and
+    /// `Some(None)` before the report.
     static BEFORE: RefCell<Option<Option<Failure>>> = const { RefCell::new(None) };
 }
 
-/// The record of an error that came out of a call, with its type and details.
+/// Returns the record of an error that came out of a call, with its type and details.
 ///
-/// `?` turns an error of any type into a [`Failure`], and of any type nothing is known but that it is an `Error`. So one that
-/// came out of a call [tells](tell_record) while it is asked for its source.
+/// `?` converts an error of any type into a [`Failure`], and the conversion knows only that the type implements
+/// `Error`. An error that came out of a call therefore [reports](tell_record) its record when its source is requested.
 pub(crate) fn record_of(error: &dyn std::error::Error) -> Option<Failure> {
     BEFORE.set(Some(None));
     let _ = error.source();
-    let told = BEFORE.take().flatten();
-    // An error that wraps it may say something of its own.
+    let reported = BEFORE.take().flatten();
+    // An error that wraps it may have a message of its own.
     let text = error.to_string();
-    told.filter(|failure| failure.message == text || failure.to_string() == text)
+    reported.filter(|failure| failure.message == text || failure.to_string() == text)
 }
 
-/// Tells the record, if somebody wants to know.
+/// Reports the record if a conversion is in progress.
 pub(crate) fn tell_record(record: impl FnOnce() -> Failure) {
-    // Taken out meanwhile, because the sources of the error are asked now. What was told first stays: it wraps the rest.
+    // The cell is empty during the call, because `record` requests the sources of the error. The first report wins,
+    // because its error wraps the others.
     BEFORE.set(match BEFORE.take() {
         Some(None) => Some(Some(record())),
-        told => told,
+        reported => reported,
     });
 }
 
-/// `a::b::Overdrawn` is stored as `Overdrawn`: module paths change more often than names.
+/// Removes the module path, which changes more often than the name: `a::b::Overdrawn` is stored as `Overdrawn`.
 fn short_type_name(path: &str) -> String {
     let end = path.find('<').unwrap_or(path.len());
     let start = path[..end].rfind("::").map_or(0, |at| at + 2);
@@ -229,8 +233,8 @@ impl fmt::Display for Failure {
     }
 }
 
-/// An error of the runtime is restored. An error that was returned becomes [`ErrorKind::OperationFailed`], with its text and
-/// those of its sources.
+/// Restores an error of the runtime. A returned error becomes [`ErrorKind::OperationFailed`], with its text and the
+/// texts of its sources.
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         if let Some(error) = failure.decode::<Self>()
@@ -243,12 +247,12 @@ impl From<Failure> for Error {
     }
 }
 
-/// Why a call has no answer, before its error type is known.
+/// The reason why a call has no answer, before its error type is known.
 #[derive(Clone, Debug)]
 pub enum CallFailure {
     /// The operation returned `Err`.
     Returned(Failure),
-    /// The runtime met something else.
+    /// The runtime reported an error.
     Runtime(Error),
 }
 

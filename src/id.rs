@@ -1,4 +1,4 @@
-//! Ids: of entities, of partitions and of messages.
+//! Ids of entities, partitions and messages.
 
 use std::cell::Cell;
 use std::fmt;
@@ -11,17 +11,19 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Maximum length of an id in bytes; for an entity that of the whole `@name@key`. An id contains no `/`, `\`, `#`, `?` and no
-/// control characters. Source of the length: Azure Durable Functions stores ids in columns of this order.
+/// Maximum length of an id in bytes. For an entity, this is the length of the whole id `@name@key`.
+///
+/// An id contains no `/`, `\`, `#`, `?` or control characters. Azure Durable Functions stores ids in columns of a
+/// similar size.
 pub const MAX_ID_BYTES: usize = 512;
 
 thread_local! {
     static SCRATCH: Cell<String> = const { Cell::new(String::new()) };
 }
 
-/// The id of an instance: its text, and the hash that places it.
+/// The id of an instance: its text, and the hash that determines its partition.
 ///
-/// Cheap to clone. The hash is `xxh3_64` of the text and is part of the stored format: it picks the partition.
+/// Cheap to clone. The hash is `xxh3_64` of the text, and part of the stored format.
 #[derive(Clone)]
 pub(crate) struct InstanceId {
     text: Arc<str>,
@@ -29,17 +31,18 @@ pub(crate) struct InstanceId {
 }
 
 impl InstanceId {
-    /// Takes a text that is known to keep the rules, because a rule checked it or because the store held it.
+    /// Wraps a text that is known to be valid, because it was checked or read from the store.
     pub(crate) fn trusted(text: impl Into<Arc<str>>) -> Self {
         let text = text.into();
         let hash = xxh3_64(text.as_bytes());
         Self { text, hash }
     }
 
-    /// The id of an orchestration.
+    /// Creates the id of an orchestration.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidId`] if it is empty, begins with `@`, is a dot segment or breaks the rules for ids.
+    /// Returns an error of kind [`ErrorKind::InvalidId`] if the text is empty, begins with `@`, is a dot segment or
+    /// violates the rules for ids.
     pub(crate) fn orchestration(text: &str) -> Result<Self> {
         if text.is_empty() {
             return Err(invalid(text, "the id of an orchestration is empty"));
@@ -47,7 +50,7 @@ impl InstanceId {
         if text.starts_with('@') {
             return Err(invalid(
                 text,
-                "the id of an orchestration begins with `@`, as only entities' ids do",
+                "the id of an orchestration cannot begin with `@`, which marks the id of an entity",
             ));
         }
         check(text)?;
@@ -55,17 +58,17 @@ impl InstanceId {
         Ok(Self::trusted(text))
     }
 
-    /// Whether it names an entity; any other is an orchestration.
+    /// Returns whether the id names an entity. All other ids name orchestrations.
     pub(crate) fn is_entity(&self) -> bool {
         self.text.starts_with('@')
     }
 
-    /// The name of the entity's type; empty for an orchestration.
+    /// Returns the name of the entity's type, or an empty string for an orchestration.
     pub(crate) fn entity_name(&self) -> &str {
         Self::name_in(&self.text)
     }
 
-    /// The name of the entity's type in the text of an id; empty for an orchestration.
+    /// Returns the name of the entity's type in the text of an id, or an empty string for an orchestration.
     pub(crate) fn name_in(text: &str) -> &str {
         entity_parts(text).0
     }
@@ -74,18 +77,19 @@ impl InstanceId {
         &self.text
     }
 
-    /// The partition that owns this instance in a hub of `partitions` partitions.
+    /// Returns the partition that owns this instance in a hub of `partitions` partitions.
     pub(crate) fn partition(&self, partitions: u16) -> PartitionId {
         PartitionId((self.hash % u64::from(partitions)) as u16)
     }
 }
 
-/// Name and key in the text of an entity's id; both are empty for an orchestration.
+/// Splits the text of an entity's id into name and key. Both are empty for an orchestration.
 fn entity_parts(text: &str) -> (&str, &str) {
     let Some(rest) = text.strip_prefix('@') else {
         return ("", "");
     };
-    // Names are short, and for a few bytes a plain loop takes a fifth of the time of a search that is made for long texts.
+    // Names are short. For a few bytes, a plain loop takes a fifth of the time of a search that is optimized for long
+    // texts.
     match rest.bytes().position(|byte| byte == b'@') {
         Some(end) => (&rest[..end], &rest[end + 1..]),
         None => ("", ""),
@@ -132,17 +136,17 @@ impl fmt::Display for InstanceId {
 
 /// The id of an entity, written `@name@key`.
 ///
-/// The name is lower-case, not empty and without `@`. The key is any text, also the empty one, but not `$`, which stands for
-/// the empty key in URLs. Neither contains `/`, `\`, `#`, `?` or control characters, neither is a dot segment of a URL (`.`,
-/// `..`, also with dots written as `%2e`), and the whole is at most [`MAX_ID_BYTES`] bytes long.
+/// The name is lower-case, not empty and contains no `@`. The key is any text, including the empty one, except `$`,
+/// which stands for the empty key in URLs. Neither contains `/`, `\`, `#`, `?` or control characters. Neither is a dot
+/// segment of a URL (`.` or `..`, also with dots encoded as `%2e`). The whole id has at most [`MAX_ID_BYTES`] bytes.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EntityId(InstanceId);
 
 impl EntityId {
-    /// The id of the entity of type `name` with the key `key`. The name is lower-cased.
+    /// Creates the id of the entity of type `name` with the key `key`. The name is converted to lower case.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidId`] if the name or the key breaks the rules.
+    /// Returns an error of kind [`ErrorKind::InvalidId`] if the name or the key violates the rules.
     pub fn new(name: &str, key: &str) -> Result<Self> {
         let name = if name.bytes().any(|byte| byte.is_ascii_uppercase()) || !name.is_ascii() {
             std::borrow::Cow::Owned(name.to_lowercase())
@@ -159,10 +163,10 @@ impl EntityId {
         Self::with_key(&name, |text| text.push_str(key))
     }
 
-    /// The id with a key that is written straight into its text. The name is known to keep the rules.
+    /// Creates an id whose key is written directly into its text. The name must be valid.
     pub(crate) fn with_key(name: &str, write_key: impl FnOnce(&mut String)) -> Result<Self> {
-        // Written into memory that is kept, so that an id costs one allocation: its own. It is taken out meanwhile, because
-        // a key is written by the user's code, which may make ids as well.
+        // The text is written into a reused buffer, so that an id costs a single allocation. The buffer is taken out
+        // meanwhile: user code writes the key, and may create ids as well.
         let mut text = SCRATCH.take();
         text.clear();
         text.push('@');
@@ -177,17 +181,17 @@ impl EntityId {
         id
     }
 
-    /// The name of the entity's type, lower-case.
+    /// Returns the name of the entity's type, in lower case.
     pub fn name(&self) -> &str {
         self.split().0
     }
 
-    /// The key within the type.
+    /// Returns the key within the type.
     pub fn key(&self) -> &str {
         self.split().1
     }
 
-    /// The whole id, `@name@key`.
+    /// Returns the whole id, `@name@key`.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
@@ -200,13 +204,13 @@ impl EntityId {
         self.0
     }
 
-    /// Takes an instance that is known to be an entity.
+    /// Wraps an instance that is known to be an entity.
     pub(crate) fn from_instance(instance: InstanceId) -> Self {
         debug_assert!(!instance.entity_name().is_empty());
         Self(instance)
     }
 
-    /// The id of a stored instance, if that is an entity.
+    /// Returns the id of a stored instance, if it is an entity.
     pub(crate) fn of_stored(text: &str) -> Option<Self> {
         let instance = InstanceId::trusted(text);
         (!instance.entity_name().is_empty()).then_some(Self(instance))
@@ -243,10 +247,10 @@ impl fmt::Display for EntityId {
 
 fn check(text: &str) -> Result<()> {
     if text.len() > MAX_ID_BYTES {
-        let reason = format!("it is {} bytes long and {MAX_ID_BYTES} is the limit", text.len());
+        let reason = format!("it has {} bytes, but the limit is {MAX_ID_BYTES}", text.len());
         return Err(invalid(text, &reason));
     }
-    // Nearly every id is of plain characters, which are known without looking at them one by one.
+    // Fast path: nearly every id consists of plain ASCII characters.
     if text
         .bytes()
         .all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'/' | b'\\' | b'#' | b'?'))
@@ -262,18 +266,18 @@ fn check(text: &str) -> Result<()> {
     }
 }
 
-/// Refuses what stands for something else in the path of a URL: clients resolve dot segments before they send a request.
-/// Source: RFC 3986, 5.2.4, and the WHATWG URL standard for dots that are written as `%2e`.
+/// Refuses a segment that has a special meaning in the path of a URL: clients resolve dot segments before they send a
+/// request. Sources: RFC 3986, 5.2.4, and the WHATWG URL standard for dots encoded as `%2e`.
 fn check_segment(segment: &str, text: &str) -> Result<()> {
-    // Three times the length of a dot that is encoded, for two of them.
+    // Two encoded dots have six bytes.
     if segment.len() <= 6 && matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..") {
-        let reason = format!("`{segment}` is a dot segment, which no URL can carry");
+        let reason = format!("`{segment}` is a dot segment, which the path of a URL cannot contain");
         return Err(invalid(text, &reason));
     }
     Ok(())
 }
 
-/// Refuses a key that a URL cannot name. It begins at this byte of `text`.
+/// Refuses a key that a URL cannot represent. The key begins at byte `begin` of `text`.
 fn check_key(text: &str, begin: usize) -> Result<()> {
     let key = text.get(begin..).unwrap_or_default();
     match key.as_bytes().first() {
@@ -291,22 +295,24 @@ fn invalid(text: &str, reason: &str) -> Error {
     Error::new(
         ErrorKind::InvalidId,
         format!(
-            "the id `{}` is not valid: {reason}; ids contain no `/`, `\\`, `#`, `?` or control characters and at most {MAX_ID_BYTES} bytes",
+            "the id `{}` is not valid: {reason}; an id has at most {MAX_ID_BYTES} bytes and contains no `/`, `\\`, \
+             `#`, `?` or control characters",
             shown.escape_debug()
         ),
     )
 }
 
-/// The longest request id and timer id in bytes. Source: as long as an instance id, which they stand beside.
+/// Maximum length of a request id or a timer id in bytes. Source: the length of an instance id, beside which it is
+/// stored.
 const MAX_NAME_BYTES: usize = 512;
 
-/// Whether a request id or a timer id, which `what` says, can be part of a key.
+/// Checks that a request id or a timer id can be part of a key. `what` names the kind of id in errors.
 pub(crate) fn check_name(what: &str, name: &str) -> Result<()> {
     if name.is_empty() || name.len() > MAX_NAME_BYTES || name.contains(char::is_control) {
         return Err(Error::new(
             ErrorKind::InvalidId,
             format!(
-                "the {what} `{}` is not valid: it has to have 1 to {MAX_NAME_BYTES} bytes and no control characters",
+                "the {what} `{}` is not valid: it must have 1 to {MAX_NAME_BYTES} bytes and no control characters",
                 name.chars().take(64).collect::<String>().escape_debug()
             ),
         ));
@@ -314,26 +320,27 @@ pub(crate) fn check_name(what: &str, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Whether the name of an event or of an orchestration can be part of a key, and of the path of a URL.
+/// Checks that the name of an event or of an orchestration can be part of a key and of the path of a URL.
 pub(crate) fn check_path_name(what: &str, name: &str) -> Result<()> {
     check_name(what, name)?;
     check_segment(name, name).map_err(|_| {
         Error::new(
             ErrorKind::InvalidId,
             format!(
-                "the {what} `{name}` is not valid: it is a dot segment, which no URL can carry; choose another name"
+                "the {what} `{name}` is not valid: it is a dot segment, which the path of a URL cannot contain; choose \
+                 another name"
             ),
         )
     })
 }
 
-/// Maximum number of tags of one orchestration. Source: the tags are read and written with every change of its row.
+/// Maximum number of tags of one orchestration. Tags are read and written with every change of the orchestration's row.
 pub(crate) const MAX_TAGS: usize = 64;
 
 /// Maximum size of the names and values of all tags of one orchestration, in bytes.
 pub(crate) const MAX_TAG_BYTES: usize = 16 << 10;
 
-/// Whether an orchestration can have these tags.
+/// Checks the names, the number and the size of an orchestration's tags.
 pub(crate) fn check_tags(tags: &[(String, String)]) -> Result<()> {
     for (name, _) in tags {
         check_name("name of a tag", name)?;
@@ -343,8 +350,8 @@ pub(crate) fn check_tags(tags: &[(String, String)]) -> Result<()> {
         return Err(Error::new(
             ErrorKind::TooLarge,
             format!(
-                "an orchestration was given {} tags with {bytes} bytes, and {MAX_TAGS} tags with {MAX_TAG_BYTES} bytes in all \
-                 are the limit; put large data into the input",
+                "an orchestration has {} tags with {bytes} bytes, but the limit is {MAX_TAGS} tags with \
+                 {MAX_TAG_BYTES} bytes in total; put large data into the input",
                 tags.len()
             ),
         ));
@@ -352,13 +359,13 @@ pub(crate) fn check_tags(tags: &[(String, String)]) -> Result<()> {
     Ok(())
 }
 
-/// Sets a tag. One of the same name is replaced.
+/// Sets a tag, replacing one of the same name.
 pub(crate) fn set_tag(tags: &mut Vec<(String, String)>, name: String, value: String) {
     tags.retain(|(known, _)| *known != name);
     tags.push((name, value));
 }
 
-/// Whether an orchestration can have this version, which is empty where it has none.
+/// Checks the version of an orchestration. It is empty if the orchestration has none.
 pub(crate) fn check_version(version: &str) -> Result<()> {
     match version {
         "" => Ok(()),
@@ -366,15 +373,15 @@ pub(crate) fn check_version(version: &str) -> Result<()> {
     }
 }
 
-/// One execution of an orchestration: a start, a continue-as-new, a restart, a rewind.
+/// The id of one execution of an orchestration: a start, a continue-as-new, a restart or a rewind.
 ///
-/// Made of the hub's identity, the instance and the message that began the execution, so that two copies of one hub never
-/// give the same id to different executions.
+/// It is derived from the hub's identity, the instance and the message that began the execution. Two copies of one hub
+/// therefore never give the same id to different executions.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct ExecutionId(pub(crate) [u8; 16]);
 
 impl ExecutionId {
-    /// The id of the execution of `instance` that `message` begins in the hub whose id and incarnation are `hub`.
+    /// Derives the id of the execution of `instance` that `message` begins. `hub` holds the hub's id and incarnation.
     pub(crate) fn derive(hub: &str, instance: &InstanceId, message: MessageId) -> Self {
         let text = format!("{hub}/{instance}/{message}");
         Self(xxh3_128(text.as_bytes()).to_be_bytes())
@@ -393,17 +400,17 @@ impl fmt::Debug for ExecutionId {
     }
 }
 
-/// The number of one step of an execution: claimed when a call is made, never when it is polled.
+/// The number of a step of an execution. It is claimed when a call is made, not when it is polled.
 pub(crate) type Sequence = u64;
 
 /// A fixed share of all instances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct PartitionId(pub(crate) u16);
 
-/// The id of a message: the batch that made or took it in, and its place there.
+/// The id of a message: the batch that created or accepted it, and its index in that batch.
 ///
-/// Ids of one sender rise. An id that was not durable never leaves the process, so a batch number that a crash took
-/// back may be used again.
+/// The ids of one sender increase. An id that was not durable never leaves the process, so a batch number that was lost
+/// in a crash may be used again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct MessageId {
     pub(crate) batch: u64,
@@ -413,7 +420,7 @@ pub(crate) struct MessageId {
 impl MessageId {
     pub(crate) const MIN: Self = Self { batch: 0, index: 0 };
 
-    /// The next id in order.
+    /// Returns the next id in order.
     pub(crate) fn next(self) -> Self {
         match self.index.checked_add(1) {
             Some(index) => Self { index, ..self },
@@ -435,7 +442,7 @@ impl fmt::Display for MessageId {
 mod tests {
     use super::*;
 
-    /// Names are lower-cased, keys are kept, and the parts come back from the text.
+    /// Names are converted to lower case, keys are kept, and the text yields both parts again.
     #[test]
     fn an_id_keeps_its_parts() {
         let id = EntityId::new("Account", "Ä b@c").unwrap();
@@ -447,7 +454,7 @@ mod tests {
         assert_eq!(EntityId::new("a", "").unwrap().key(), "");
     }
 
-    /// Every rule for ids refuses with a text that names the id and the reason.
+    /// A violation of each rule is refused with a text that names the id and the reason.
     #[test]
     fn a_broken_id_is_refused_with_its_reason() {
         for (name, key, reason) in [
@@ -468,9 +475,10 @@ mod tests {
         assert!("account".parse::<EntityId>().is_err());
     }
 
-    /// An id, a name or a key that a URL cannot carry is refused wherever it is made, and what only looks like one is not.
+    /// An id, a name or a key that a URL cannot represent is refused wherever it is created. Similar valid ones are
+    /// accepted.
     #[test]
-    fn what_a_url_cannot_carry_is_no_id() {
+    fn an_id_that_a_url_cannot_represent_is_refused() {
         for dots in [".", "..", "%2e", "%2E", ".%2e", "%2e.", "%2E%2e", "%2e%2E"] {
             for error in [
                 InstanceId::orchestration(dots).unwrap_err(),
@@ -510,7 +518,7 @@ mod tests {
         assert_eq!(InstanceId::orchestration("$").unwrap().as_str(), "$");
     }
 
-    /// Only an entity's id is taken for one, wherever the first character of another ends.
+    /// Only the id of an entity is recognized as one, even if the first character has several bytes.
     #[test]
     fn an_orchestration_is_never_taken_for_an_entity() {
         for text in ["order-1", "éclair", "日本", "@", "@a", "@@a", ""] {
@@ -520,7 +528,7 @@ mod tests {
         assert_eq!((id.name(), id.key()), ("éclair", "日@本"));
     }
 
-    /// Placement is part of the stored format: these values may never change.
+    /// Placement is part of the stored format, so these values must never change.
     #[test]
     fn placement_is_pinned() {
         let place = |text: &str| InstanceId::trusted(text).partition(64).0;

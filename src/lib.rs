@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::disallowed_methods))]
 
-// The macros write `::abide`, also where they are used inside this crate.
+// The macros expand to paths that begin with `::abide`, also inside this crate.
 extern crate self as abide;
 
 #[cfg(feature = "rocksdb")]
@@ -31,7 +31,7 @@ pub mod http_client;
 pub mod hub;
 mod id;
 mod json;
-// Without RocksDB only the simulation uses it.
+// Without RocksDB, only the simulation uses it.
 #[cfg(any(feature = "rocksdb", test))]
 #[cfg_attr(not(feature = "rocksdb"), allow(dead_code, unused_imports))]
 mod log;

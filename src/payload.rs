@@ -1,13 +1,13 @@
-//! How the value of a user is stored.
+//! The stored form of user values.
 //!
-//! | stored bytes | what they are |
+//! | stored bytes | meaning |
 //! |---|---|
 //! | none | absent: no value was given |
 //! | a zero byte, then others | bytes that are not JSON |
 //! | anything else | JSON |
 //!
-//! No JSON text is empty or begins with a zero byte, so JSON is stored as it is. This build writes JSON, and reads all three:
-//! a worker in another language may store values of its own.
+//! No JSON text is empty or begins with a zero byte, so JSON is stored unchanged. This build writes JSON, and reads all
+//! three forms: a worker in another language may store values of its own.
 
 use std::borrow::Cow;
 
@@ -20,15 +20,15 @@ pub(crate) enum Payload<'a> {
     /// No value was given.
     Absent,
     Json(&'a [u8]),
-    /// Bytes of which only their writer knows what they mean.
+    /// Bytes whose meaning only their writer knows.
     Bytes(&'a [u8]),
 }
 
-/// What a value that is not JSON begins with.
+/// The first byte of a value that is not JSON.
 const BYTES: u8 = 0;
 
 impl<'a> Payload<'a> {
-    /// What stored bytes are.
+    /// Classifies stored bytes.
     pub(crate) fn of(stored: &'a [u8]) -> Self {
         match stored {
             [] => Self::Absent,
@@ -37,22 +37,23 @@ impl<'a> Payload<'a> {
         }
     }
 
-    /// The value as JSON, in which an absent one is `null`.
+    /// Returns the value as JSON. An absent value is `null`.
     ///
     /// # Errors
-    /// A text for whoever wanted JSON.
+    /// Returns a message if the value is not JSON.
     pub(crate) fn json(self) -> Result<&'a [u8], String> {
         match self {
             Self::Absent => Ok(b"null"),
             Self::Json(json) => Ok(json),
             Self::Bytes(bytes) => Err(format!(
-                "it is {} bytes that are not JSON; only the worker that wrote them can read them",
+                "it consists of {} bytes that are not JSON; only the worker that wrote them can read them",
                 bytes.len()
             )),
         }
     }
 
-    /// The value as people see it: JSON as it is, and bytes as `{"base64":"…"}`. A damaged value is still shown.
+    /// Returns the value for display: JSON unchanged, and bytes as `{"base64":"…"}`. A damaged value is displayed as
+    /// far as possible.
     pub(crate) fn shown(self) -> Cow<'a, str> {
         match self {
             Self::Absent => "null".into(),
@@ -66,7 +67,7 @@ impl<'a> Payload<'a> {
 mod tests {
     use super::*;
 
-    /// What was stored once has to be read forever.
+    /// Stored values must stay readable forever.
     #[test]
     fn kinds_of_payloads_are_pinned() {
         assert_eq!(Payload::of(b""), Payload::Absent);
@@ -76,7 +77,7 @@ mod tests {
         assert_eq!(Payload::of(b"\0\xff\0"), Payload::Bytes(b"\xff\0"));
     }
 
-    /// A reader of JSON gets JSON, `null` for an absent value, and an error for other bytes.
+    /// A reader of JSON receives JSON, `null` for an absent value, and an error for other bytes.
     #[test]
     fn bytes_are_not_json() {
         assert_eq!(Payload::Absent.json().unwrap(), b"null");
@@ -89,7 +90,7 @@ mod tests {
         );
     }
 
-    /// Each kind is shown as JSON, and a damaged value as far as possible.
+    /// Each kind is displayed as JSON, and a damaged value as far as possible.
     #[test]
     fn every_kind_is_shown() {
         assert_eq!(Payload::Absent.shown(), "null");

@@ -1,7 +1,7 @@
-//! What a program that writes entities and orchestrations uses: `use abide::prelude::*;`.
+//! The imports of a program that defines entities and orchestrations: `use abide::prelude::*;`.
 //!
-//! `Serialize` and `Deserialize` are serde's derives. They expand to paths in the crate `serde`, so that a program needs it
-//! among its own dependencies: `cargo add serde --features derive`.
+//! `Serialize` and `Deserialize` include serde's derive macros. These expand to paths in the crate `serde`, so the
+//! program needs it as a dependency: `cargo add serde --features derive`.
 
 pub use crate::schedule::Recurrence;
 pub use crate::{

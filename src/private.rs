@@ -1,4 +1,4 @@
-//! What the macros' expansions use. Not part of the public interface: it changes with any version.
+//! Support code for the expansions of the macros. Not part of the public API: it can change with any version.
 
 pub use crate::activity::context::activity_resources;
 pub use crate::engine::code::{OperationFailure, OperationMode, OperationOutcome, OperationSpec};

@@ -1,4 +1,4 @@
-//! Resources of a hub: what its activities and `async` operations share and the hub does not store.
+//! Resources of a hub: values that its activities and `async` operations share and that the hub does not store.
 
 use std::any::{Any, TypeId, type_name};
 use std::collections::BTreeMap;
@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// A value that was given to the hub by [`HubBuilder::resource`](crate::HubBuilder::resource): a connection pool, an HTTP
-/// client, a configuration.
+/// A value that was registered with [`HubBuilder::resource`](crate::HubBuilder::resource), such as a connection pool,
+/// an HTTP client or a configuration.
 ///
-/// A parameter of this type asks for it, in an `#[activity]` function or in an `async` operation of an entity. It
-/// dereferences to the value and is cheap to clone. A hub that lacks the resource of a parameter does not open, and the error
-/// names both.
+/// An `#[activity]` function or an `async` operation of an entity receives it through a parameter of this type. A
+/// `Resource` dereferences to its value and is cheap to clone. A hub that lacks the resource of a parameter does not
+/// open, and the error names both.
 ///
 /// ```
 /// use abide::prelude::*;
@@ -47,23 +47,23 @@ use crate::error::{Error, ErrorKind, Result};
 /// assert_eq!(run.result().await?, "shop -> alice");
 /// # hub.shutdown().await?;
 ///
-/// // In a unit test the function is called with whatever value the test needs.
+// A unit test calls the function with any value.
 /// let test = Resource::new(Mailer { from: "test".into() });
 /// assert_eq!(send_receipt(test, "bob".into()).await, "test -> bob");
 /// # Ok(())
 /// # }
 /// ```
 ///
-/// The type of the value tells resources apart, so that a hub has one of each. To replace one behind a trait, give an
-/// `Arc<dyn Mailer>` and ask for a `Resource<Arc<dyn Mailer>>`.
+/// A resource is identified by its type, so a hub has at most one of each type. To replace a resource behind a trait,
+/// register an `Arc<dyn Mailer>` and take a `Resource<Arc<dyn Mailer>>`.
 ///
-/// Synchronous operations and orchestrations have no resources, and do not compile with one. An operation runs within the
-/// turn, where waiting would hold up other entities, and an orchestration is replayed from its history, in which no
-/// resource is.
+/// Synchronous operations and orchestrations have no resources, and do not compile with one. A synchronous operation
+/// runs within the turn, where waiting would delay other entities. An orchestration is replayed from its history, which
+/// contains no resources.
 pub struct Resource<T>(Arc<T>);
 
 impl<T> Resource<T> {
-    /// Wraps a value, to call a function that asks for it in a test.
+    /// Wraps a value, to call a function that takes a resource in a test.
     pub fn new(value: T) -> Self {
         Self(Arc::new(value))
     }
@@ -89,7 +89,7 @@ impl<T: fmt::Debug> fmt::Debug for Resource<T> {
     }
 }
 
-/// The values that a hub was given, by their types.
+/// The values that were registered with a hub, by type.
 #[doc(hidden)]
 #[derive(Clone, Default)]
 pub struct Resources(Arc<BTreeMap<TypeId, Given>>);
@@ -113,29 +113,30 @@ impl Resources {
     /// Adds a value.
     ///
     /// # Errors
-    /// [`ErrorKind::Configuration`] if there is one of its type.
+    /// Returns an error of kind [`ErrorKind::Configuration`] if a value of this type exists.
     pub(crate) fn add<T: Send + Sync + 'static>(&mut self, value: T) -> Result<()> {
         match Arc::make_mut(&mut self.0).insert(TypeId::of::<T>(), Given::new(value)) {
             None => Ok(()),
             Some(first) => Err(Error::new(
                 ErrorKind::Configuration,
                 format!(
-                    "the resource `{}` is given twice, and a hub has one of each type; wrap one of them in its own struct",
+                    "the resource `{}` is registered twice, but a hub has one resource of each type; wrap one of them \
+                     in its own struct",
                     first.name
                 ),
             )),
         }
     }
 
-    /// Adds a value in the place of one of its type.
+    /// Adds a value, replacing one of the same type.
     pub(crate) fn replace<T: Send + Sync + 'static>(&mut self, value: T) {
         Arc::make_mut(&mut self.0).insert(TypeId::of::<T>(), Given::new(value));
     }
 
-    /// Finds the value of a type.
+    /// Returns the value of a type.
     ///
     /// # Errors
-    /// [`ErrorKind::Configuration`] if there is none.
+    /// Returns an error of kind [`ErrorKind::Configuration`] if there is none.
     pub(crate) fn get<T: Send + Sync + 'static>(&self) -> Result<Resource<T>> {
         let given = self.0.get(&TypeId::of::<T>()).map(|given| Arc::clone(&given.value));
         match given.and_then(|value| value.downcast().ok()) {
@@ -143,15 +144,15 @@ impl Resources {
             None => Err(Error::new(
                 ErrorKind::Configuration,
                 format!(
-                    "the hub was not given the resource `{name}`; give it with `.resource(...)` before `.open()`, and \
-                     take it as a parameter `Resource<{name}>`, so that its absence is found when the hub opens",
+                    "the hub has no resource `{name}`; register it with `.resource(...)` before `.open()`, and take it \
+                     as a parameter `Resource<{name}>`, so that a missing resource is detected when the hub opens",
                     name = type_name::<T>()
                 ),
             )),
         }
     }
 
-    /// Whether the value is there that `need` is for.
+    /// Returns whether the required resource is registered.
     pub(crate) fn meet(&self, need: ResourceNeed) -> bool {
         self.0.contains_key(&(need.id)())
     }
@@ -163,7 +164,7 @@ impl fmt::Debug for Resources {
     }
 }
 
-/// The type of a resource that some code needs.
+/// The type of a resource that some code requires.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct ResourceNeed {
@@ -172,27 +173,27 @@ pub struct ResourceNeed {
 }
 
 impl ResourceNeed {
-    /// The name of the type.
+    /// Returns the name of the type.
     pub(crate) fn name(self) -> &'static str {
         (self.name)()
     }
 }
 
-/// The type of a parameter that is spelled `Resource<T>`.
+/// The type of a parameter that is written as `Resource<T>`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a resource",
     label = "not an `abide::Resource<T>` whose `T` is `Send + Sync + 'static`",
-    note = "hold what cannot be shared between threads in an `Arc` or a `Mutex`; give another type of the name `Resource` another name"
+    note = "wrap a value that cannot be shared between threads in an `Arc` or a `Mutex`; rename a type of your own that is called `Resource`"
 )]
 #[doc(hidden)]
 pub trait ResourceParameter: Sized {
-    /// What is checked when the hub opens.
+    /// The requirement that is checked when the hub opens.
     const NEED: ResourceNeed;
 
-    /// Takes it out of what the hub was given. It is there: a hub opens only if it is.
+    /// Takes the resource from those of the hub. It exists, because a hub opens only if it does.
     ///
     /// # Panics
-    /// With a context that was made for a test and was not given it.
+    /// Panics if the context was created for a test without this resource.
     fn take(resources: &Resources) -> Self;
 }
 
@@ -208,11 +209,11 @@ impl<T: Send + Sync + 'static> ResourceParameter for Resource<T> {
     }
 }
 
-/// What may be a resource of an orchestration or of a read-only operation: nothing.
+/// Implemented by no type: orchestrations and read-only operations have no resources.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a resource here: only activities and `async` operations have resources",
     label = "an orchestration or a read-only operation has no resources",
-    note = "an orchestration is replayed from its history, and what a resource answers is not in it; an operation with `&self` answers from the state alone",
+    note = "an orchestration is replayed from its history, which does not contain the results of a resource; an operation with `&self` reads only the state",
     note = "use the resource in an activity, `async fn charge(pool: Resource<{Self}>, ...)`, and call that"
 )]
 #[doc(hidden)]

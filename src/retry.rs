@@ -1,8 +1,8 @@
-//! How often something that failed is tried again, and after how long.
+//! Retry policies.
 
 use std::time::Duration;
 
-/// How often an attempt that failed is repeated, and after how long. Made in a `const` or in code:
+/// The number of attempts after failures, and the delays between them. A policy can be created in a `const`:
 ///
 /// ```
 /// use std::time::Duration;
@@ -14,8 +14,8 @@ use std::time::Duration;
 ///     .max_interval(Duration::from_secs(60));
 /// ```
 ///
-/// Before retry `n`, counted from 0, it waits `min(first_interval * backoff^n, max_interval)`, as a durable timer. A failure
-/// that is marked by [`Failure::non_retriable`](crate::Failure::non_retriable) is never tried again.
+/// Before retry `n`, counted from 0, a durable timer waits `min(first_interval * backoff^n, max_interval)`. A failure
+/// that is marked with [`Failure::non_retriable`](crate::Failure::non_retriable) is never retried.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RetryPolicy {
     max_attempts: u32,
@@ -26,13 +26,14 @@ pub struct RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// At most `max_attempts` attempts, the first one counted, with a second between them. [`u32::MAX`] is no limit that
-    /// anyone meets.
+    /// Creates a policy with at most `max_attempts` attempts, including the first one, and one second between them.
+    ///
+    /// Use [`u32::MAX`] for a practically unlimited number of attempts.
     ///
     /// # Panics
-    /// If `max_attempts` is 0; in a `const` that is an error when it is compiled.
+    /// Panics if `max_attempts` is 0. In a `const`, this is a compile-time error.
     pub const fn new(max_attempts: u32) -> Self {
-        assert!(max_attempts > 0, "a retry policy allows at least one attempt");
+        assert!(max_attempts > 0, "`max_attempts` must be at least 1");
         Self {
             max_attempts,
             first_interval: Duration::from_secs(1),
@@ -42,61 +43,61 @@ impl RetryPolicy {
         }
     }
 
-    /// How long to wait before the first retry; a second if nothing is said.
+    /// Sets the delay before the first retry (default: 1 second).
     #[must_use]
     pub const fn first_interval(mut self, interval: Duration) -> Self {
         self.first_interval = interval;
         self
     }
 
-    /// What each wait is multiplied by for the next one; 1 if nothing is said, so that all are equal.
+    /// Sets the factor by which each delay grows (default: 1, so that all delays are equal).
     ///
     /// # Panics
-    /// If the coefficient is less than 1 or not finite; in a `const` that is an error when it is compiled.
+    /// Panics if the coefficient is less than 1 or not finite. In a `const`, this is a compile-time error.
     #[must_use]
     pub const fn backoff(mut self, coefficient: f64) -> Self {
         assert!(
             coefficient >= 1.0 && coefficient < f64::INFINITY,
-            "the coefficient of a backoff is a finite number that is not less than 1"
+            "the coefficient of `backoff` must be finite and at least 1"
         );
         self.backoff = coefficient;
         self
     }
 
-    /// The longest wait before a retry; an hour if nothing is said.
+    /// Sets the maximum delay before a retry (default: 1 hour).
     #[must_use]
     pub const fn max_interval(mut self, interval: Duration) -> Self {
         self.max_interval = interval;
         self
     }
 
-    /// For how long retries are begun, from the first attempt on; without a limit if nothing is said. An attempt that runs
-    /// is not ended by it.
+    /// Sets the time, from the first attempt on, in which retries may begin (default: unlimited). It does not interrupt
+    /// a running attempt.
     #[must_use]
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// The most attempts, the first one counted.
+    /// Returns the maximum number of attempts, including the first one.
     pub(crate) const fn attempts(&self) -> u32 {
         self.max_attempts
     }
 
-    /// For how long retries are begun, from the first attempt on.
+    /// Returns the time in which retries may begin, from the first attempt on.
     pub(crate) const fn overall(&self) -> Option<Duration> {
         self.timeout
     }
 
-    /// How long to wait before retry `n`, counted from 0.
+    /// Returns the delay before retry `n`, counted from 0.
     ///
-    /// A history records when the timer of a retry is due, and a replay compares it. So the result may depend on nothing but
-    /// the policy: it is made by multiplication alone, which every machine rounds alike; `powi` may differ.
+    /// A history records when the timer of a retry is due, and a replay compares it. The result must therefore depend
+    /// on the policy alone. It is computed by multiplication, which every machine rounds alike; `powi` may differ.
     pub(crate) fn delay(&self, n: u32) -> Duration {
         if self.first_interval >= self.max_interval {
             return self.max_interval;
         }
-        // Nothing that is multiplied with one changes, however often; zero neither.
+        // Multiplication by one changes nothing, and neither does multiplication of zero.
         if self.backoff == 1.0 || self.first_interval.is_zero() {
             return self.first_interval;
         }
@@ -118,16 +119,16 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// A policy can be a `const`, and what was not said has its default.
+    /// A policy can be a `const`, and options that are not set have their defaults.
     #[test]
-    fn a_policy_of_which_nothing_is_said_has_equal_delays() {
+    fn a_default_policy_has_equal_delays() {
         const POLICY: RetryPolicy = RetryPolicy::new(3);
         assert_eq!(POLICY.attempts(), 3);
         assert_eq!(POLICY.overall(), None);
         assert_eq!([0, 1, 100, u32::MAX].map(|n| POLICY.delay(n)), [SECOND; 4]);
     }
 
-    /// `delay(n) = min(first * coefficient^n, max)`, the first with n = 0.
+    /// `delay(n) = min(first * coefficient^n, max)`, and the first delay has `n = 0`.
     #[test]
     fn delays_grow_by_the_coefficient_up_to_the_longest() {
         let policy = RetryPolicy::new(9)
@@ -142,7 +143,7 @@ mod tests {
         assert_eq!(gentle.delay(u32::MAX), Duration::from_secs(60 * 60));
     }
 
-    /// Extremes of every part give a delay and no panic.
+    /// Extreme values of every option give a delay and no panic.
     #[test]
     fn no_policy_has_a_delay_beyond_its_longest() {
         let long = RetryPolicy::new(9).first_interval(Duration::MAX);

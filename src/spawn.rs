@@ -1,19 +1,19 @@
-//! The one place where threads start.
+//! The only place where threads are started.
 
 use std::thread::{self, JoinHandle};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Starts a thread with a name that debuggers and profilers show.
+/// Starts a thread with a name that debuggers and profilers display.
 ///
 /// # Errors
-/// [`ErrorKind::Io`] if the operating system gives no thread.
+/// Returns an error of kind [`ErrorKind::Io`] if the operating system cannot start a thread.
 #[expect(clippy::disallowed_methods, reason = "threads start here")]
 pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
     thread::Builder::new()
         .name(name.to_owned())
         .spawn(run)
         .map_err(|error| {
-            Error::new(ErrorKind::Io, format!("the thread `{name}` did not start: {error}")).with_source(error)
+            Error::new(ErrorKind::Io, format!("cannot start the thread `{name}`: {error}")).with_source(error)
         })
 }

@@ -1,4 +1,4 @@
-//! Points in time as the engine and the store hold them, and the one place where the clock is read.
+//! Points in time as the engine and the store represent them, and the only place where the clock is read.
 
 mod aging;
 
@@ -10,34 +10,35 @@ pub(crate) use aging::{Aging, ClockRecord, SMALL_STEP};
 #[cfg(test)]
 pub(crate) use aging::{Doubt, SetBack};
 
-/// A point in time: milliseconds since the Unix epoch. Earlier ones count as the epoch.
+/// A point in time, in milliseconds since the Unix epoch. Earlier times count as the epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct Timestamp(pub(crate) u64);
 
 impl Timestamp {
-    /// Later by `duration`, rounded up to the next millisecond so that nothing is ever early; at the far end for good.
+    /// Returns the time that is `duration` later. It is rounded up to the next millisecond, so that nothing is early,
+    /// and saturates at the maximum.
     pub(crate) fn after(self, duration: Duration) -> Self {
         let millis = u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
         Self(self.0.saturating_add(millis))
     }
 
-    /// The last one that a clock has reached which shows this much since the Unix epoch. Rounds down, unlike due times, so that
-    /// nothing is early.
+    /// Returns the last time that a clock has reached that shows this duration since the Unix epoch. Unlike due times,
+    /// it is rounded down, so that nothing is early.
     fn reached_by(clock: Duration) -> Self {
         Self(u64::try_from(clock.as_millis()).unwrap_or(u64::MAX))
     }
 
-    /// How long until `later`; zero if it is past.
+    /// Returns the duration until `later`, or zero if that is past.
     pub(crate) fn until(self, later: Self) -> Duration {
         Duration::from_millis(later.0.saturating_sub(self.0))
     }
 }
 
-/// As RFC 3339 writes it, in UTC.
+/// Formats the time as RFC 3339, in UTC.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (days, millis) = (self.0 / 86_400_000, self.0 % 86_400_000);
-        // Counted from the first of March of the year 0, so that a leap day is the last of its year. Source: Howard
+        // Days are counted from March 1 of the year 0, so a leap day is the last day of its year. Source: Howard
         // Hinnant, "chrono-compatible low-level date algorithms", civil_from_days.
         let shifted = days + 719_468;
         let (era, of_era) = (shifted / 146_097, shifted % 146_097);
@@ -69,7 +70,8 @@ impl From<SystemTime> for Timestamp {
 
 impl From<Timestamp> for SystemTime {
     fn from(time: Timestamp) -> Self {
-        // A time too far for the platform's clock shows as the farthest that JavaScript and jiff also hold.
+        // A time beyond the range of the platform's clock becomes the latest one that JavaScript and jiff can represent
+        // too.
         const FARTHEST: Duration = Duration::from_secs(253_402_300_799);
         UNIX_EPOCH
             .checked_add(Duration::from_millis(time.0))
@@ -77,26 +79,28 @@ impl From<Timestamp> for SystemTime {
     }
 }
 
-/// The clock of an open hub: the wall clock when it was opened, and from there on one that never jumps and counts while the
-/// computer sleeps. A jump of the wall clock is seen at the next open.
+/// The clock of an open hub.
+///
+/// It begins with the wall clock at the open, and continues with a clock that never jumps and that counts while the
+/// computer sleeps. A jump of the wall clock takes effect at the next open.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
-    /// What the wall clock showed then, since the Unix epoch.
+    /// Reading of the wall clock at the open, since the Unix epoch.
     opened: Duration,
-    /// What the clock that never jumps showed then.
+    /// Reading of the clock that never jumps at the open.
     started: Duration,
-    /// What the hub had stored of its clock when it was opened.
+    /// The clock record that the hub had stored before the open.
     last: ClockRecord,
 }
 
 impl Clock {
-    /// Reads the wall clock, once. `last` is what the hub has stored of its clock.
-    #[expect(clippy::disallowed_methods, reason = "time enters here")]
+    /// Reads the wall clock once. `last` is the stored clock record of the hub.
+    #[expect(clippy::disallowed_methods, reason = "the clock is read here")]
     pub(crate) fn start(last: ClockRecord) -> Self {
         Self::start_at(SystemTime::now(), last)
     }
 
-    /// As [`start`](Self::start), with what the wall clock shows.
+    /// Like [`start`](Self::start), with a given reading of the wall clock.
     pub(crate) fn start_at(opened: SystemTime, last: ClockRecord) -> Self {
         Self {
             opened: opened.duration_since(UNIX_EPOCH).unwrap_or_default(),
@@ -109,13 +113,13 @@ impl Clock {
         Timestamp::reached_by(self.opened + since_boot().saturating_sub(self.started))
     }
 
-    /// By what it is decided how old something is that is deleted for its age.
+    /// Returns the [`Aging`] of this open, which determines the age of data that expires.
     pub(crate) fn aging(&self) -> Aging {
         Aging::new(Timestamp::reached_by(self.opened), self.last)
     }
 
-    /// How far the wall clock was ahead of the time by which ages were counted in the life before: for so long the hub was
-    /// closed, or nothing happened in it, or the clock was set forward.
+    /// Returns how far the wall clock is ahead of the time by which the previous open counted ages. For that long, the
+    /// hub was closed or idle, or the clock was set forward.
     pub(crate) fn ahead(&self) -> Duration {
         match self.last.aged() {
             Timestamp(0) => Duration::ZERO,
@@ -123,20 +127,21 @@ impl Clock {
         }
     }
 
-    /// How far the wall clock was behind the newest commit when the hub was opened: it was set back.
+    /// Returns how far the wall clock was behind the newest commit at the open. It is positive if the clock was set
+    /// back.
     pub(crate) fn behind(&self) -> Duration {
         Timestamp::reached_by(self.opened).until(self.last.time)
     }
 }
 
-/// The time since the computer was started, as far as the platform tells: with the time that it slept.
+/// Returns the time since the computer was started, including the time that it slept where the platform counts it.
 #[cfg(unix)]
 fn since_boot() -> Duration {
     use rustix::time::{ClockId, clock_gettime};
 
     #[cfg(any(target_os = "linux", target_os = "android"))]
     const CLOCK: ClockId = ClockId::Boottime;
-    // On macOS it counts while the computer sleeps; elsewhere it may not.
+    // On macOS, this clock counts while the computer sleeps; elsewhere it may not.
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     const CLOCK: ClockId = ClockId::Monotonic;
     let time = clock_gettime(CLOCK);
@@ -145,24 +150,24 @@ fn since_boot() -> Duration {
     Duration::new(seconds, nanoseconds)
 }
 
-/// The time since this was called first.
+/// Returns the time since this function was called first.
 #[cfg(not(unix))]
 fn since_boot() -> Duration {
     static FIRST: std::sync::OnceLock<Stopwatch> = std::sync::OnceLock::new();
     FIRST.get_or_init(Stopwatch::start).elapsed()
 }
 
-/// Measures how long something takes.
+/// Measures a duration.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stopwatch(Instant);
 
 impl Stopwatch {
-    #[expect(clippy::disallowed_methods, reason = "time enters here")]
+    #[expect(clippy::disallowed_methods, reason = "the clock is read here")]
     pub(crate) fn start() -> Self {
         Self(Instant::now())
     }
 
-    #[expect(clippy::disallowed_methods, reason = "time enters here")]
+    #[expect(clippy::disallowed_methods, reason = "the clock is read here")]
     pub(crate) fn elapsed(&self) -> Duration {
         self.0.elapsed()
     }
@@ -172,7 +177,7 @@ impl Stopwatch {
 mod tests {
     use super::*;
 
-    /// The days around the ends of months, of leap years and of eras, and the parts of a day.
+    /// Days around the ends of months, leap years and eras, and all parts of a day, are formatted.
     #[test]
     fn a_time_is_written_as_rfc_3339() {
         for (millis, text) in [
@@ -188,9 +193,9 @@ mod tests {
         }
     }
 
-    /// A hub's clock never runs ahead of the wall clock, at whatever part of a millisecond it was started.
+    /// A hub's clock never runs ahead of the wall clock, at whichever fraction of a millisecond it was started.
     #[test]
-    #[expect(clippy::disallowed_methods, reason = "the clock is compared with what it reads")]
+    #[expect(clippy::disallowed_methods, reason = "the clock is compared with the wall clock")]
     fn the_clock_is_never_ahead_of_the_wall_clock() {
         for _ in 0..1_000 {
             let now = Clock::start(ClockRecord::default()).now();
@@ -198,7 +203,8 @@ mod tests {
         }
     }
 
-    /// A hub's clock is behind the wall clock by less than a millisecond: the parts of one at the open and since then add up.
+    /// A hub's clock is less than a millisecond behind the wall clock: the fractions at the open and since then are
+    /// added before they are rounded.
     #[test]
     fn the_clock_is_rounded_once() {
         let opened = UNIX_EPOCH + Duration::from_micros(5_900);

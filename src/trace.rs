@@ -1,4 +1,4 @@
-//! The W3C trace context, which is stored with whatever belongs to a trace.
+//! The W3C trace context, which is stored with everything that belongs to a trace.
 
 use std::fmt;
 
@@ -8,32 +8,33 @@ use serde::{Deserialize, Serialize};
 #[cfg(feature = "http")]
 pub(crate) const TRACE_PARENT: &str = "traceparent";
 
-/// The header with what the tracing systems of the caller add to it. Source: W3C Trace Context, 3.3.
+/// The header with additional data from the tracing systems of the caller. Source: W3C Trace Context, 3.3.
 #[cfg(feature = "http")]
 pub(crate) const TRACE_STATE: &str = "tracestate";
 
-/// The most bytes of `tracestate` that are kept. Source: W3C Trace Context, 3.3.1.5, asks for at least as many.
+/// Maximum size of `tracestate` in bytes. Source: W3C Trace Context, 3.3.1.5, which requires at least this much.
 #[cfg(any(feature = "http", test))]
 const STATE_BYTES: usize = 512;
 
-/// Whether the caller records the trace.
+/// The flag of a caller that records the trace.
 #[cfg(any(feature = "http", test))]
 const SAMPLED: u8 = 1;
 
-/// A trace, and the span in it that caused something.
+/// A trace, and the span in it that is the cause.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct TraceContext {
     trace: [u8; 16],
     span: [u8; 8],
     flags: u8,
-    /// What tracing systems add, as they wrote it; empty if they add nothing.
+    /// Additional data from tracing systems, as received. Empty if there is none.
     state: String,
 }
 
 impl TraceContext {
-    /// Reads the two headers, such as `00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01`.
+    /// Parses the two headers, such as `00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01`.
     ///
-    /// A header that breaks the rules begins a new trace and is no error, so it gives `None`. Source: W3C Trace Context, 3.2.2.
+    /// Returns `None` for an invalid header, which begins a new trace and is no error. Source: W3C Trace Context,
+    /// 3.2.2.
     #[cfg(any(feature = "http", test))]
     pub(crate) fn parse(parent: &str, state: Option<&str>) -> Option<Self> {
         let parts: Vec<&str> = parent.split('-').collect();
@@ -41,12 +42,12 @@ impl TraceContext {
             return None;
         };
         let [version] = hex::<1>(version)?;
-        // Later versions may have more parts, and are read as the first one.
+        // Later versions may have more parts, and are read like the first version.
         if version == 0xff || version == 0 && !rest.is_empty() {
             return None;
         }
         let [flags] = hex::<1>(flags)?;
-        // What the flags of later versions mean is not known here. Source: W3C Trace Context, 4.3.
+        // The meaning of the flags of later versions is unknown. Source: W3C Trace Context, 4.3.
         let flags = if version == 0 { flags } else { flags & SAMPLED };
         let (trace, span) = (hex(trace)?, hex(span)?);
         let is_known = trace != [0; 16] && span != [0; 8];
@@ -61,18 +62,18 @@ impl TraceContext {
         })
     }
 
-    /// The value of the header `tracestate`, if there is one.
+    /// Returns the value of the header `tracestate`, if there is one.
     pub(crate) fn state(&self) -> Option<&str> {
         Some(self.state.as_str()).filter(|state| !state.is_empty())
     }
 
-    /// The bytes that it takes in memory, about.
+    /// Returns the approximate memory that the context takes, in bytes.
     pub(crate) fn weight(&self) -> usize {
         size_of::<Self>() + self.state.len()
     }
 }
 
-/// The value of the header `traceparent`.
+/// Formats the value of the header `traceparent`.
 impl fmt::Display for TraceContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("00-")?;
@@ -83,7 +84,7 @@ impl fmt::Display for TraceContext {
     }
 }
 
-/// Reads lowercase hexadecimal digits, two for each byte.
+/// Parses lower-case hexadecimal digits, two for each byte.
 #[cfg(any(feature = "http", test))]
 fn hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     let digits = text.as_bytes();
@@ -108,7 +109,7 @@ mod tests {
 
     const GOOD: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
-    /// What is not a `traceparent` begins no trace. One of a later version is read as the first version.
+    /// An invalid `traceparent` begins no trace. One of a later version is read like the first version.
     #[test]
     fn a_parent_keeps_the_rules() {
         let parse = |parent: &str| TraceContext::parse(parent, None);
@@ -132,7 +133,7 @@ mod tests {
         }
     }
 
-    /// A state that is too long is left out, and the trace goes on without it.
+    /// A `tracestate` that is too long is omitted, and the trace continues without it.
     #[test]
     fn a_state_has_a_limit() {
         let with = |state: &str| TraceContext::parse(GOOD, Some(state)).unwrap();

@@ -29,7 +29,7 @@ impl Account {
     }
 
     /// Sends a memo of `bytes` bytes.
-    pub fn tell(&mut self, ctx: &mut EntityContext, to: String, bytes: usize) {
+    pub fn send_note(&mut self, ctx: &mut EntityContext, to: String, bytes: usize) {
         self.cents = -1;
         ctx.entity::<Account>(to).note("x".repeat(bytes)).signal();
     }
@@ -114,7 +114,7 @@ async fn a_key_that_breaks_the_rules_is_refused() {
         ("a?b", "contains '?'"),
         ("a\u{7}b", "contains '\\u{7}'"),
         ("a\u{85}b", "contains '\\u{85}'"),
-        (&long, "it is 513 bytes long and 512 is the limit"),
+        (&long, "it has 513 bytes, but the limit is 512"),
     ] {
         let account = client.entity::<Account>(key);
         let errors = [
@@ -159,7 +159,7 @@ async fn a_key_that_breaks_the_rules_is_refused() {
 async fn an_operation_that_sends_to_a_broken_id_fails() {
     let hub = hub().await;
     let account = hub.client().entity::<Account>("alice");
-    let error = refusal(account.tell("a/b".to_owned(), 1).await);
+    let error = refusal(account.send_note("a/b".to_owned(), 1).await);
     assert_error(&error, ErrorKind::InvalidId, &["@account@a/b", "contains '/'"]);
     assert_nothing_stored(&hub).await;
 }
@@ -196,7 +196,7 @@ async fn a_payload_over_the_limit_is_refused() {
             .await
             .unwrap_err(),
     ] {
-        let texts = ["`note` for `@account@alice`", "1000 is the limit", ".payload_limit"];
+        let texts = ["`note` for `@account@alice`", "the limit is 1000", "`payload_limit`"];
         assert_error(&error, ErrorKind::TooLarge, &texts);
     }
     assert_nothing_stored(&hub).await;
@@ -260,7 +260,7 @@ async fn an_unregistered_type_is_refused() {
 /// An operation fails and is rolled back if its state, its payloads, its result or its number of messages exceeds a
 /// limit.
 #[tokio::test]
-async fn what_an_operation_makes_is_bounded() {
+async fn the_output_of_an_operation_is_bounded() {
     let hub = hub().await;
     let client = hub.client();
     let alice = client.entity::<Account>("alice");
@@ -268,7 +268,7 @@ async fn what_an_operation_makes_is_bounded() {
         (refusal(alice.note("x".repeat(600)).await), "500 is the limit"),
         (refusal(alice.spread(11).await), "sent 11 messages and 10 is the limit"),
         (
-            refusal(alice.tell("bob".to_owned(), 1_000).await),
+            refusal(alice.send_note("bob".to_owned(), 1_000).await),
             "made a payload of 1011 bytes and 1000 is the limit",
         ),
         (
@@ -301,7 +301,7 @@ async fn what_an_operation_makes_is_bounded() {
 
 /// If the caller cannot decode the result, the error says that the operation has taken effect.
 #[tokio::test]
-async fn an_answer_that_does_not_decode_is_told() {
+async fn a_result_that_does_not_decode_is_reported() {
     let hub = hub().await;
     let alice = hub.client().entity::<answers::Account>("alice");
     let error = refusal(alice.deposit(5).await);

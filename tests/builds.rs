@@ -141,7 +141,7 @@ async fn a_version_that_is_gone_waits_visibly() {
 /// The replay check of a changed build reports the recorded step and the new one. The build that wrote the history has
 /// no problems.
 #[tokio::test]
-async fn a_replay_check_tells_what_would_break() {
+async fn a_replay_check_reports_what_would_break() {
     let directory = tempfile::tempdir().unwrap();
     leave_one_waiting(directory.path()).await;
 
@@ -168,7 +168,7 @@ async fn a_replay_check_tells_what_would_break() {
 /// A build that diverges from the history stops the orchestration. The original build resumes it at the next open, with
 /// the event that was raised in between.
 #[tokio::test]
-async fn a_changed_build_stops_and_the_good_one_goes_on() {
+async fn a_changed_build_stops_and_the_original_one_resumes() {
     let directory = tempfile::tempdir().unwrap();
     leave_one_waiting(directory.path()).await;
 
@@ -315,7 +315,7 @@ async fn errand(ctx: OrchestrationContext) -> Result<(u32, u32), Failure> {
 
 /// A rewind repeats the failed steps in a new execution and keeps the results of the others.
 #[tokio::test]
-async fn a_rewind_keeps_what_was_done() {
+async fn a_rewind_keeps_completed_steps() {
     let builder = Hub::in_memory().activity::<does>().activity::<fails>();
     let hub = builder.orchestration::<errand>().open().await.unwrap();
     let run = hub.client().start::<errand>(()).await.unwrap();

@@ -458,16 +458,16 @@ fn everything_that_reads(abide: &Abide) {
     }
 
     for (arguments, code, text) in [
-        (&["instances", "show", "nobody"][..], 3, "`nobody`"),
-        (&["schedules", "show", "nobody"], 3, "`nobody`"),
-        (&["instances", "history", "nobody"], 3, "`nobody`"),
-        (&["instances", "wait", "nobody"], 3, "`nobody`"),
-        (&["entities", "show", "@counter@nobody"], 3, "@counter@nobody"),
+        (&["instances", "show", "missing"][..], 3, "`missing`"),
+        (&["schedules", "show", "missing"], 3, "`missing`"),
+        (&["instances", "history", "missing"], 3, "`missing`"),
+        (&["instances", "wait", "missing"], 3, "`missing`"),
+        (&["entities", "show", "@counter@missing"], 3, "@counter@missing"),
         (&["instances", "show", "@counter@3"], 2, "`@`"),
         (&["instances", "wait", "f"], 8, "no more than 3"),
     ] {
-        let told = abide.refused(arguments, code);
-        assert!(told.contains(text), "{arguments:?}: {told}");
+        let message = abide.refused(arguments, code);
+        assert!(message.contains(text), "{arguments:?}: {message}");
     }
 }
 
@@ -523,14 +523,17 @@ async fn every_digit_is_printed() {
 async fn a_directory_is_read_and_not_changed() {
     let served = Served::open().await;
     let abide = Abide::of(served.place.path());
-    let told = abide.refused(&["instances", "list"], 5);
-    assert!(told.contains(&format!("process {}", std::process::id())), "{told}");
+    let message = abide.refused(&["instances", "list"], 5);
     assert!(
-        told.contains("--hub http://127.0.0.1:7071") && told.contains("checkpoint"),
-        "{told}"
+        message.contains(&format!("process {}", std::process::id())),
+        "{message}"
     );
-    let told = abide.refused(&["check"], 5);
-    assert!(told.contains("checkpoint"), "{told}");
+    assert!(
+        message.contains("--hub http://127.0.0.1:7071") && message.contains("checkpoint"),
+        "{message}"
+    );
+    let message = abide.refused(&["check"], 5);
+    assert!(message.contains("checkpoint"), "{message}");
 
     let place = served.stop().await;
     let before = contents(place.path());
@@ -558,14 +561,14 @@ async fn a_directory_is_read_and_not_changed() {
         &["dead-letters", "drop", letter.as_str()],
         &["quarantine", "resume", "@shelf@a"],
     ] {
-        let told = abide.refused(arguments, 4);
+        let message = abide.refused(arguments, 4);
         assert!(
-            told.contains("start the program that opens the hub"),
-            "{arguments:?}: {told}"
+            message.contains("start the program that opens the hub"),
+            "{arguments:?}: {message}"
         );
     }
-    let told = abide.refused(&["instances", "wait", "w-1"], 4);
-    assert!(told.contains("nothing ends"), "{told}");
+    let message = abide.refused(&["instances", "wait", "w-1"], 4);
+    assert!(message.contains("runs no orchestrations"), "{message}");
     let checked = abide.out(&["check"]);
     assert!(checked.contains("everything can be read"), "{checked}");
     let report = abide.json(&["check", place.path().to_str().unwrap()]);
@@ -575,18 +578,18 @@ async fn a_directory_is_read_and_not_changed() {
 
     // A damaged directory is reported as a problem.
     fs::remove_file(place.path().join("ACKNOWLEDGED")).unwrap();
-    let told = abide.run(&["check"]);
-    assert_eq!(told.code, 6);
+    let ran = abide.run(&["check"]);
+    assert_eq!(ran.code, 6);
     assert!(
-        told.err.contains("ACKNOWLEDGED is missing") && told.err.contains("1 problem"),
+        ran.err.contains("ACKNOWLEDGED is missing") && ran.err.contains("1 problem"),
         "{}",
-        told.err
+        ran.err
     );
-    let told = abide.run(&["check", "--json"]);
-    assert_eq!(told.code, 6);
-    assert_eq!(serde_json::from_str::<Value>(&told.out).unwrap()["problemCount"], 1);
-    let told = abide.refused(&["instances", "list"], 1);
-    assert!(told.contains("abide check"), "{told}");
+    let ran = abide.run(&["check", "--json"]);
+    assert_eq!(ran.code, 6);
+    assert_eq!(serde_json::from_str::<Value>(&ran.out).unwrap()["problemCount"], 1);
+    let message = abide.refused(&["instances", "list"], 1);
+    assert!(message.contains("abide check"), "{message}");
 }
 
 /// Orchestrations are started, waited for and managed.
@@ -618,13 +621,13 @@ async fn orchestrations_are_managed() {
         "k",
     ]);
     assert_eq!(again, "one\n");
-    let told = abide.refused(&["instances", "start", "waits", "\"x\"", "--id", "one"], 4);
-    assert!(told.contains("one"), "{told}");
+    let message = abide.refused(&["instances", "start", "waits", "\"x\"", "--id", "one"], 4);
+    assert!(message.contains("one"), "{message}");
     let drawn = abide.out(&["instances", "start", "waits", "\"y\""]);
     assert_eq!(status(drawn.trim()).await.status, OrchestrationStatus::Running);
 
-    let told = abide.refused(&["instances", "wait", "one", "--timeout", "100ms"], 7);
-    assert!(told.contains("can be waited for again"), "{told}");
+    let message = abide.refused(&["instances", "wait", "one", "--timeout", "100ms"], 7);
+    assert!(message.contains("to wait again"), "{message}");
     let waiting = abide
         .command(&["instances", "wait", "one"])
         .stdout(Stdio::piped())
@@ -640,10 +643,10 @@ async fn orchestrations_are_managed() {
         (Some(0), b"\"x!\"\n".as_slice())
     );
     assert_eq!(abide.json(&["instances", "wait", "one"])["output"], "x!");
-    let told = abide.refused(&["instances", "raise-event", "one", "go"], 4);
-    assert!(told.contains("one"), "{told}");
-    let told = abide.refused(&["instances", "start", "refuses", "9", "--wait"], 8);
-    assert!(told.contains("no more than 9"), "{told}");
+    let message = abide.refused(&["instances", "raise-event", "one", "go"], 4);
+    assert!(message.contains("one"), "{message}");
+    let message = abide.refused(&["instances", "start", "refuses", "9", "--wait"], 8);
+    assert!(message.contains("no more than 9"), "{message}");
 
     abide.out(&["instances", "suspend", "w-0", "--reason", "lunch & a nap"]);
     assert_eq!(status("w-0").await.status, OrchestrationStatus::Suspended);
@@ -652,8 +655,11 @@ async fn orchestrations_are_managed() {
     let done = abide.json(&["instances", "terminate", "w-0", "--reason", "no more"]);
     assert_eq!(done, json!({"instanceId": "w-0", "done": "terminated"}));
     assert_eq!(status("w-0").await.reason.as_deref(), Some("no more"));
-    let told = abide.refused(&["instances", "wait", "w-0"], 8);
-    assert!(told.contains("Terminated") && told.contains("no more"), "{told}");
+    let message = abide.refused(&["instances", "wait", "w-0"], 8);
+    assert!(
+        message.contains("Terminated") && message.contains("no more"),
+        "{message}"
+    );
     abide.refused(&["instances", "terminate", "w-0"], 4);
     abide.refused(&["instances", "rewind", "w-0"], 4);
 
@@ -670,7 +676,7 @@ async fn orchestrations_are_managed() {
     let ran = abide.run(&["instances", "wait", "s", "--timeout", "100ms"]);
     assert_eq!(ran.code, 7);
     assert!(
-        ran.err.contains("goes on when it is resumed") && ran.err.contains("will not end by itself"),
+        ran.err.contains("is stopped until it is resumed") && ran.err.contains("will not end by itself"),
         "{}",
         ran.err
     );
@@ -698,8 +704,8 @@ async fn orchestrations_are_managed() {
     abide.refused(&["instances", "purge", "w-1"], 4);
     assert_eq!(abide.out(&["instances", "purge", "r"]), "r is purged\n");
     abide.refused(&["instances", "purge", "r"], 3);
-    let told = abide.refused(&["instances", "purge", "--created-from", "1h"], 2);
-    assert!(told.contains("--yes"), "{told}");
+    let message = abide.refused(&["instances", "purge", "--created-from", "1h"], 2);
+    assert!(message.contains("--yes"), "{message}");
     let purged = abide.json(&[
         "instances",
         "purge",
@@ -752,8 +758,8 @@ async fn a_start_follows_its_reuse_policy() {
     let second = execution().await;
     assert_ne!(second, first);
     abide.out(&["instances", "terminate", "once"]);
-    let told = abide.refused(&start("reject-duplicate"), 4);
-    assert!(told.contains("once"), "{told}");
+    let message = abide.refused(&start("reject-duplicate"), 4);
+    assert!(message.contains("once"), "{message}");
     assert_eq!(execution().await, second);
     assert_eq!(abide.out(&start("error")), "once\n");
     assert_ne!(execution().await, second);
@@ -777,19 +783,19 @@ async fn entities_are_managed() {
         let arguments = ["entities", "call", "@counter@3", "add", "1", "--idempotency-key", "k"];
         assert_eq!(abide.out(&arguments), "43\n");
     }
-    let told = abide.refused(
+    let message = abide.refused(
         &["entities", "call", "@counter@3", "add", "2", "--idempotency-key", "k"],
         4,
     );
-    assert!(told.contains("new"), "{told}");
-    let told = abide.refused(&["entities", "call", "@counter@3", "add", "2000"], 8);
-    assert!(told.contains("no more than 1000"), "{told}");
-    let told = abide.refused(&["entities", "call", "@counter@3", "add"], 2);
-    assert!(told.contains("the value of `n` as JSON"), "{told}");
-    let told = abide.refused(&["entities", "signal", "@counter@3", "steal", "1"], 2);
-    assert!(told.contains("it has add, set"), "{told}");
-    let told = abide.refused(&["entities", "call", "@counter@3", "add", "one"], 2);
-    assert!(told.contains("a text needs its quotes"), "{told}");
+    assert!(message.contains("new"), "{message}");
+    let message = abide.refused(&["entities", "call", "@counter@3", "add", "2000"], 8);
+    assert!(message.contains("no more than 1000"), "{message}");
+    let message = abide.refused(&["entities", "call", "@counter@3", "add"], 2);
+    assert!(message.contains("the value of `n` as JSON"), "{message}");
+    let message = abide.refused(&["entities", "signal", "@counter@3", "steal", "1"], 2);
+    assert!(message.contains("it has add, set"), "{message}");
+    let message = abide.refused(&["entities", "call", "@counter@3", "add", "one"], 2);
+    assert!(message.contains("a string needs its quotes"), "{message}");
 
     // An empty key, and an input from a file and from standard input.
     assert_eq!(abide.out(&["entities", "call", "@counter@", "add", "1"]), "1\n");
@@ -845,7 +851,7 @@ async fn entities_are_managed() {
 /// A list follows its pages up to the limit and says when there is more. A reader that closes the pipe early does not
 /// make it panic.
 #[tokio::test(flavor = "multi_thread")]
-async fn lists_end_where_they_are_told() {
+async fn lists_end_at_their_limit() {
     let served = Served::open().await;
     let (abide, client) = (served.abide(), served.hub.client());
     let mut adding = tokio::task::JoinSet::new();
@@ -888,9 +894,9 @@ async fn lists_end_where_they_are_told() {
         BufReader::new(head.stdout.take().unwrap())
             .read_line(&mut line)
             .unwrap();
-        let mut told = String::new();
-        head.stderr.take().unwrap().read_to_string(&mut told).unwrap();
-        assert_eq!((head.wait().unwrap().code(), told.as_str()), (Some(0), ""));
+        let mut errors = String::new();
+        head.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+        assert_eq!((head.wait().unwrap().code(), errors.as_str()), (Some(0), ""));
     }
     served.stop().await;
 }
@@ -905,45 +911,54 @@ async fn errors_say_what_to_do() {
         token: token.map(str::to_owned),
     };
 
-    let told = with(&abide.hub, None).refused(&["stats"], 5);
-    assert!(told.contains("ABIDE_TOKEN"), "{told}");
-    let told = with(&abide.hub, Some("a-token-of-somebody-else")).refused(&["stats"], 5);
+    let message = with(&abide.hub, None).refused(&["stats"], 5);
+    assert!(message.contains("ABIDE_TOKEN"), "{message}");
+    let message = with(&abide.hub, Some("a-token-of-somebody-else")).refused(&["stats"], 5);
     assert!(
-        told.contains("ABIDE_TOKEN") && !told.contains("somebody-else"),
-        "{told}"
+        message.contains("ABIDE_TOKEN") && !message.contains("somebody-else"),
+        "{message}"
     );
     let reader = with(&abide.hub, Some("only-reads-the-test-hub"));
     assert!(reader.json(&["stats"]).is_object());
-    let told = reader.refused(&["instances", "terminate", "w-1"], 5);
-    assert!(told.contains("operate"), "{told}");
+    let message = reader.refused(&["instances", "terminate", "w-1"], 5);
+    assert!(message.contains("operate"), "{message}");
 
     let nowhere = tempfile::tempdir().unwrap();
     let directory = nowhere.path().to_str().unwrap();
-    let told = with(directory, None).refused(&["instances", "list"], 3);
-    assert!(told.contains("no hub in") && told.contains("abide hubs"), "{told}");
+    let message = with(directory, None).refused(&["instances", "list"], 3);
+    assert!(
+        message.contains("no hub in") && message.contains("abide hubs"),
+        "{message}"
+    );
     assert_eq!(fs::read_dir(directory).unwrap().count(), 0);
     with(directory, None).refused(&["check"], 3);
-    let told = with("localhost:7071", None).refused(&["stats"], 3);
-    assert!(told.contains("http://localhost:7071"), "{told}");
-    let told = with("ftp://localhost", None).refused(&["stats"], 2);
-    assert!(told.contains("http://"), "{told}");
+    let message = with("localhost:7071", None).refused(&["stats"], 3);
+    assert!(message.contains("http://localhost:7071"), "{message}");
+    let message = with("ftp://localhost", None).refused(&["stats"], 2);
+    assert!(message.contains("http://"), "{message}");
     for secret in ["http://me:secret@localhost:1", "http://localhost:1?code=secret"] {
-        let told = with(secret, None).refused(&["stats"], 2);
-        assert!(told.contains("ABIDE_TOKEN") && !told.contains("secret"), "{told}");
+        let message = with(secret, None).refused(&["stats"], 2);
+        assert!(
+            message.contains("ABIDE_TOKEN") && !message.contains("secret"),
+            "{message}"
+        );
     }
-    let told = abide.refused(&["check"], 2);
-    assert!(told.contains("abide check DIRECTORY"), "{told}");
+    let message = abide.refused(&["check"], 2);
+    assert!(message.contains("abide check DIRECTORY"), "{message}");
 
     // No process listens on a port that was just released.
     let free = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
         .unwrap();
-    let told = with(&format!("http://{free}"), None).refused(&["stats"], 5);
-    assert!(told.contains("is the program running"), "{told}");
+    let message = with(&format!("http://{free}"), None).refused(&["stats"], 5);
+    assert!(message.contains("check that the program is running"), "{message}");
     // The server answers, but not with the API of a hub.
-    let told = with(&format!("{}/elsewhere", abide.hub), None).refused(&["stats"], 5);
-    assert!(told.contains("--hub") || told.contains("ABIDE_TOKEN"), "{told}");
+    let message = with(&format!("{}/elsewhere", abide.hub), None).refused(&["stats"], 5);
+    assert!(
+        message.contains("--hub") || message.contains("ABIDE_TOKEN"),
+        "{message}"
+    );
 
     for wrong in [
         &["instances", "show"][..],
@@ -1021,7 +1036,7 @@ fn the_help_helps() {
     let help = abide.out(&["--help"]);
     for part in [
         "Exit codes:",
-        "7  `wait` ran out of time",
+        "7  `wait` timed out",
         "ABIDE_TOKEN",
         "ABIDE_HUB",
         "dead-letters",

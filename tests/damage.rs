@@ -42,7 +42,7 @@ fn worker() {
         for n in 0.. {
             client.entity::<Journal>(n % JOURNALS).note(n).signal().await.unwrap();
             if order.as_deref() == Some(&n.to_string()) {
-                worker::tell(n);
+                worker::report(n);
                 order = worker::order();
                 if order.as_deref() == Some("shut down") {
                     return hub.shutdown().await.unwrap();
@@ -56,12 +56,12 @@ fn worker() {
 /// `second` notes and is killed.
 fn make(directory: &Path, first: u32, second: u32) {
     let mut worker = Worker::start("write", directory);
-    worker.say(first - 1);
+    worker.send(first - 1);
     worker.expect(&(first - 1).to_string());
-    worker.say("shut down");
+    worker.send("shut down");
     assert!(worker.wait().success());
     let mut worker = Worker::start("write", directory);
-    worker.say(second - 1);
+    worker.send(second - 1);
     worker.expect(&(second - 1).to_string());
     worker.kill();
 }
@@ -149,7 +149,7 @@ fn draw(seed: &mut u64, bound: u64) -> u64 {
 
 /// A hub whose files are truncated or have a flipped bit reports the damage or opens with everything.
 #[test]
-fn damage_is_told_or_harmless() {
+fn damage_is_reported_or_harmless() {
     let directory = tempfile::tempdir().unwrap();
     let (first, second) = (300, 300);
     let original = directory.path().join("original");
@@ -204,7 +204,7 @@ fn damage_is_told_or_harmless() {
 /// A missing file is reported like a broken one. The error of a hub that lost commits says how many, and `accept_loss`
 /// opens it with the rest.
 #[test]
-fn a_missing_file_is_told() {
+fn a_missing_file_is_reported() {
     let directory = tempfile::tempdir().unwrap();
     let original = directory.path().join("original");
     make(&original, 50, 50);

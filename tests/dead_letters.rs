@@ -94,7 +94,7 @@ async fn open_fixed(directory: &std::path::Path) -> Hub {
 /// A dead letter contains the message and the reason. The messages before and after it are processed in order, and the
 /// sender succeeds.
 #[tokio::test]
-async fn a_message_that_nobody_can_process_is_kept_with_its_reason() {
+async fn a_message_that_cannot_be_processed_is_kept_with_its_reason() {
     let directory = tempfile::tempdir().unwrap();
     let hub = open(directory.path()).await;
     let client = hub.client();
@@ -125,7 +125,7 @@ async fn a_message_that_nobody_can_process_is_kept_with_its_reason() {
 /// A message that is redelivered to a build that cannot process it becomes a dead letter again. In a build that can, it
 /// takes effect once. Redelivering or dropping a letter that no longer exists returns `false`.
 #[tokio::test]
-async fn a_dead_letter_is_delivered_by_a_mended_build() {
+async fn a_dead_letter_is_delivered_by_a_fixed_build() {
     let directory = tempfile::tempdir().unwrap();
     let hub = open(directory.path()).await;
     let client = hub.client();

@@ -92,7 +92,7 @@ async fn a_call_sees_every_signal_before_it() {
 
 /// All calls and messages of more entities than fit into one commit are processed.
 #[tokio::test]
-async fn nobody_is_forgotten_when_a_commit_is_full() {
+async fn no_message_is_lost_when_a_commit_is_full() {
     const ACCOUNTS: i64 = 5_000;
     let hub = hub().await;
     let client = hub.client();
@@ -205,7 +205,7 @@ async fn an_operation_that_is_stopped_leaves_nothing() {
 
 /// A scheduled signal fires once and never early. If it is canceled in time, it does not fire.
 #[tokio::test]
-async fn a_scheduled_signal_fires_or_is_cancelled() {
+async fn a_scheduled_signal_fires_or_is_canceled() {
     let hub = hub().await;
     let alice = hub.client().entity::<Account>("alice");
     let started = SystemTime::now();

@@ -36,7 +36,7 @@ fn run(command: &mut Command) -> String {
 
 /// The counter continues where the last run stopped.
 #[test]
-fn the_counter_goes_on_after_a_restart() {
+fn the_counter_continues_after_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("counter");
     for runs_before in 0..3 {
@@ -61,7 +61,7 @@ fn a_sequence_of_activities_runs_once() {
     assert_eq!(printed, expected);
 }
 
-/// Every file of a tree is hashed like in a sequential walk, and the total number of bytes is that of `du`.
+/// Every file of a tree is hashed as in a sequential walk, and the total number of bytes is that of `du`.
 #[test]
 fn a_tree_is_hashed_in_parallel() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -106,18 +106,18 @@ fn files_below(directory: &Path) -> Vec<PathBuf> {
 
 /// The monitor polls until the job is done, and the history of its last execution contains one round.
 #[test]
-fn a_monitor_looks_until_the_job_is_done() {
+fn a_monitor_polls_until_the_job_is_done() {
     let printed = run(example("monitor").args(["50", "400"]));
     let after = |text: &str| {
         let found = printed.lines().find_map(|line| line.strip_prefix(text));
         found.unwrap_or_else(|| panic!("the monitor did not print {text:?}:\n{printed}"))
     };
-    let rounds: u32 = after("the job is done, seen in round ").parse().unwrap();
+    let rounds: u32 = after("the job is done, detected in round ").parse().unwrap();
     assert!(rounds > 1, "{printed}");
-    assert_eq!(after("its status is "), "\"100 %\"");
-    assert_eq!(after("the first execution was another one: "), "true");
+    assert_eq!(after("custom status: "), "\"100 %\"");
+    assert_eq!(after("execution id changed: "), "true");
     // The start, the call of the activity, its result, and the end.
-    assert_eq!(after("events in the history of the last one: "), "4");
+    assert_eq!(after("events in the last history: "), "4");
 }
 
 /// The first approver decides on an expense, or the next one, or the request lapses.
@@ -143,13 +143,13 @@ fn an_aggregator_counts_everything_once() {
         all.extend(sales);
     }
     expected += &format!("all: {}\n", figures(&all));
-    expected += &format!("taken in: {} cents\n", all.iter().sum::<u64>());
+    expected += &format!("expected: {} cents\n", all.iter().sum::<u64>());
     assert_eq!(printed, expected);
 }
 
 fn figures(sales: &[u64]) -> String {
     let (cents, largest) = (sales.iter().sum::<u64>(), sales.iter().max().unwrap());
-    format!("{} sales, {cents} cents, {largest} the largest", sales.len())
+    format!("{} sales, {cents} cents, largest {largest}", sales.len())
 }
 
 /// The completed steps of a failed order are undone in reverse order, and a payment that is requested twice is taken
@@ -170,22 +170,22 @@ declined: the card of Mallory was declined
     failed: the card of Mallory was declined
     put back 2 bulb
     put back 1 lamp
-sold-out: of lamp there are 8 left
+sold-out: insufficient stock of lamp: 8 left
     validated
     took 3 bulb
-    failed: of lamp there are 8 left
+    failed: insufficient stock of lamp: 8 left
     put back 3 bulb
-no-address: nobody knows where Nemo lives
+no-address: no address for Nemo
     validated
     took 3 lamp
     took 6 bulb
     paid 4500
-    failed: nobody knows where Nemo lives
+    failed: no address for Nemo
     refunded 4500
     put back 6 bulb
     put back 3 lamp
-empty: the order is not valid: it has no lines
-    failed: the order is not valid: it has no lines
+empty: invalid order: no lines
+    failed: invalid order: no lines
 lamp: 8 in stock
 bulb: 21 in stock
 the provider's books:
@@ -211,15 +211,15 @@ fn the_bank_survives_its_kills() {
     };
     assert!(row("transfers answered").starts_with("50000 "), "{printed}");
     assert_eq!(row("kills survived"), "5", "{printed}");
-    // Some kills happened in the middle of a transfer, while accounts were locked.
-    assert_ne!(row("transfers found in the middle"), "0", "{printed}");
+    // Some kills happened in the middle of a transfer: accounts were locked, and the money was in neither.
+    assert_ne!(row("transfers resumed after a kill"), "0", "{printed}");
     assert_eq!(row("money before"), row("money after"), "{printed}");
     assert_eq!(row("each acknowledged transfer"), "happened exactly once", "{printed}");
 }
 
 /// The word counts of real texts are those of a shell pipeline.
 #[test]
-fn words_are_counted_as_by_the_shell() {
+fn words_are_counted_as_in_the_shell() {
     let directory = tempfile::tempdir().unwrap();
     let texts = licenses();
     let printed = run(&mut wordcount(&directory.path().join("hub"), &texts));
@@ -500,7 +500,7 @@ mod served {
 
     /// A custom handler responds with 202 and a `Location` that leads to the output.
     #[test]
-    fn a_handler_answers_with_where_to_look() {
+    fn a_handler_responds_with_a_location() {
         let service = Served::start(&mut super::example("async_http"), "/orders");
         let order = json!({"customer": "Alice", "pieces": 10}).to_string();
         let placed = service.ask("POST", "/orders", &order);

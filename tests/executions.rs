@@ -128,7 +128,7 @@ mod next {
 /// An orchestration that continues as new in a version that is not registered shows the input of the new execution.
 /// A restart keeps the input, and a build with that version resumes the orchestration.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_input_outlives_a_version_that_is_not_there() {
+async fn an_input_outlives_a_missing_version() {
     let place = tempfile::tempdir().unwrap();
     let hub = Hub::builder(place.path())
         .orchestration::<next::one>()
@@ -600,7 +600,7 @@ mod strict {
 
 /// Requests of orchestrations and entities follow the same rules as requests of clients.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_an_orchestration_asks_for_keeps_the_rules_of_clients() {
+async fn requests_of_orchestrations_follow_the_rules_of_clients() {
     use strict::{Starter, breaks};
     let builder = Hub::in_memory().orchestration::<breaks>().orchestration::<echo>();
     let hub = builder.entity::<Starter>().open().await.unwrap();
@@ -695,7 +695,7 @@ mod lacking {
 /// An unregistered type that an orchestration waits for is shown in its status, in lists, at its parents and by the
 /// hub, until a build registers it.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_nobody_registered_is_visible() {
+async fn unregistered_types_are_visible() {
     use abide::client::{Unregistered, UnregisteredKind};
     use lacking::{Shelf, asks, mail, unknown};
     let place = tempfile::tempdir().unwrap();
@@ -765,7 +765,7 @@ async fn what_nobody_registered_is_visible() {
 
 /// A call that waits in the queue of an entity is reported by a later build that lacks the type.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_later_build_lacks_is_visible() {
+async fn types_that_a_later_build_lacks_are_visible() {
     use lacking::{Shelf, asks};
     let place = tempfile::tempdir().unwrap();
     let lacks = || Hub::builder(place.path()).orchestration::<asks>();

@@ -66,20 +66,20 @@ async fn fill(directory: &Path) {
         .map(|task| tokio::spawn(write(client.clone(), task)))
         .collect();
     for task in tasks {
-        tell("writer", &task.await.unwrap());
+        report("writer", &task.await.unwrap());
     }
-    tell("waiting call", &never.await.unwrap().unwrap_err().into());
+    report("waiting call", &never.await.unwrap().unwrap_err().into());
     // Later requests fail with the same error at once, and so do reads.
     let late = client.entity::<Journal>("late");
-    tell("call", &late.note(0, "").await.unwrap_err().into());
-    tell("signal", &late.note(0, "").signal().await.unwrap_err());
-    tell("state", &late.state().await.unwrap_err());
-    tell("count", &client.entities().count().await.unwrap_err());
-    tell(
+    report("call", &late.note(0, "").await.unwrap_err().into());
+    report("signal", &late.note(0, "").signal().await.unwrap_err());
+    report("state", &late.state().await.unwrap_err());
+    report("count", &client.entities().count().await.unwrap_err());
+    report(
         "checkpoint",
         &hub.checkpoint(directory.with_extension("copy")).await.unwrap_err(),
     );
-    tell("shutdown", &hub.shutdown().await.unwrap_err());
+    report("shutdown", &hub.shutdown().await.unwrap_err());
 }
 
 /// Writes until a write fails and returns the error.
@@ -93,15 +93,15 @@ async fn write(client: Client, task: u64) -> Error {
             _ => journal.note_slowly(n, &page).await.map_err(Error::from),
         };
         match written {
-            Ok(()) => worker::tell(format!("acknowledged {task} {n}")),
+            Ok(()) => worker::report(format!("acknowledged {task} {n}")),
             Err(error) => return error,
         }
     }
     unreachable!("the disk becomes full")
 }
 
-fn tell(who: &str, error: &Error) {
-    worker::tell(format!("{who}: {:?}: {error}", error.kind()));
+fn report(source: &str, error: &Error) {
+    worker::report(format!("{source}: {:?}: {error}", error.kind()));
 }
 
 /// Starts the worker with a limit of `kib` KiB per file.
@@ -130,22 +130,22 @@ fn a_full_disk_poisons_the_hub_and_loses_nothing() {
         let mut worker = worker_with_room_for(kib, &path);
         let mut acknowledged: BTreeMap<u64, u64> = BTreeMap::new();
         let mut refused = Vec::new();
-        while let Some(told) = worker.hear() {
-            match told.strip_prefix("acknowledged ").and_then(|rest| rest.split_once(' ')) {
+        while let Some(line) = worker.next_report() {
+            match line.strip_prefix("acknowledged ").and_then(|rest| rest.split_once(' ')) {
                 Some((task, n)) => drop(acknowledged.insert(task.parse().unwrap(), n.parse().unwrap())),
-                None => refused.push(told),
+                None => refused.push(line),
             }
         }
         assert!(worker.wait().success(), "{refused:#?}");
         assert_eq!(refused.len(), TASKS as usize + 7, "{refused:#?}");
-        for told in &refused {
+        for line in &refused {
             for text in [
                 ": Poisoned: ",
-                "releases nothing more",
-                "open it again",
+                "so the hub has stopped",
+                "open the hub again",
                 "File too large",
             ] {
-                assert!(told.contains(text), "`{text}` is not in: {told}");
+                assert!(line.contains(text), "`{text}` is not in: {line}");
             }
         }
         assert!(acknowledged.len() > 1, "the disk was full too soon");

@@ -219,7 +219,7 @@ fn until_closed(stream: &mut TcpStream) -> bool {
 /// Method, headers, body and response are transmitted unchanged. The idempotency key is that of the activity unless the
 /// request has one.
 #[tokio::test]
-async fn a_request_and_its_answer_go_over_whole() {
+async fn a_request_and_its_response_are_transmitted_unchanged() {
     let server = Server::start(|before, stream| {
         let text = match before {
             0 => reply("200 OK", &[("X-Kind", "plain")], "hello"),
@@ -361,7 +361,7 @@ async fn a_location_is_resolved_against_the_url_that_gave_it() {
 
 /// Each kind of failure has its error, and only those that a retry may fix are retried.
 #[tokio::test]
-async fn what_fails_is_told_with_its_type() {
+async fn failures_keep_their_types() {
     let hub = hub().await;
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let refused = answer(&hub, HttpRequest::get(format!("http://{closed}/"))).await;
@@ -444,7 +444,7 @@ async fn nothing_waits_longer_than_it_should() {
 /// If the hub closes while an orchestration waits for its next poll, polling continues at the next open. The first
 /// request is not repeated.
 #[tokio::test]
-async fn a_restart_goes_on_polling() {
+async fn polling_continues_after_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let server = Server::replying(vec![
         accepted("/job", "1"),

@@ -13,7 +13,7 @@ use abide::prelude::*;
 use abide::{Client, OrchestrationContext, orchestration};
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
-use wire::{BASE, Wire, request, told};
+use wire::{BASE, Wire, exchange, request};
 
 const OPERATE: &str = "a-token-that-operates";
 
@@ -73,7 +73,7 @@ fn allowed(verb: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Stri
 
 /// Routes reject invalid payloads, unknown names and IDs, invalid IDs, and invalid continuation tokens.
 #[tokio::test]
-async fn what_makes_no_sense_is_refused_and_stores_nothing() {
+async fn invalid_requests_are_refused_and_store_nothing() {
     let (hub, server) = serve(PATIENCE).await;
     let before = stored(&hub.client()).await;
     let json = [("content-type", "application/json")];
@@ -166,7 +166,7 @@ async fn what_makes_no_sense_is_refused_and_stores_nothing() {
     ];
     let mut wrong = Vec::new();
     for (bytes, status) in &cases {
-        let answer = told(server.address(), bytes).await;
+        let answer = exchange(server.address(), bytes).await;
         if answer.status == *status {
             answer.is_error(*status);
         } else {
@@ -187,7 +187,7 @@ async fn what_makes_no_sense_is_refused_and_stores_nothing() {
 
 /// The server rejects requests that are too large, badly framed or not HTTP before they reach a route.
 #[tokio::test]
-async fn what_is_badly_sent_is_refused_and_stores_nothing() {
+async fn malformed_requests_are_refused_and_store_nothing() {
     let (hub, server) = serve(PATIENCE).await;
     let before = stored(&hub.client()).await;
     let address = server.address();
@@ -220,7 +220,7 @@ async fn what_is_badly_sent_is_refused_and_stores_nothing() {
         ("GET\r\n\r\n".to_owned(), 400),
         (format!("{} / HTTP/1.1\r\n\r\n", "G".repeat(70_000)), 431),
     ] {
-        let answer = told(address, &bytes).await;
+        let answer = exchange(address, &bytes).await;
         let shown: String = bytes.chars().skip(start.len().min(60)).take(160).collect();
         assert_eq!(answer.status, status, "{shown}: {answer:?}");
         answer.is_error(status);
@@ -246,7 +246,7 @@ async fn what_is_badly_sent_is_refused_and_stores_nothing() {
 
 /// A client that sends its head, its body or a chunk too slowly is rejected.
 #[tokio::test]
-async fn what_is_slowly_sent_is_refused_and_stores_nothing() {
+async fn slow_requests_are_refused_and_store_nothing() {
     let (hub, server) = serve(Duration::from_millis(500)).await;
     let before = stored(&hub.client()).await;
     let start =
@@ -256,7 +256,7 @@ async fn what_is_slowly_sent_is_refused_and_stores_nothing() {
         format!("{start}content-length: 10\r\n\r\n1"),
         format!("{start}transfer-encoding: chunked\r\n\r\n5\r\n1"),
     ] {
-        told(server.address(), &bytes).await.is_error(408);
+        exchange(server.address(), &bytes).await.is_error(408);
     }
     assert_eq!(stored(&hub.client()).await, before, "the hub was changed");
     server.shutdown().await.unwrap();
@@ -289,7 +289,7 @@ async fn no_request_is_smuggled() {
         let outer = format!(
             "POST {BASE}/orchestrators/echoes HTTP/1.1\r\nhost: localhost\r\nx-functions-key: {OPERATE}\r\n{odd}\r\n\r\n{hidden}"
         );
-        told(server.address(), outer).await.is_error(400);
+        exchange(server.address(), outer).await.is_error(400);
     }
     assert_eq!(hub.client().orchestrations().count().await.unwrap(), 0);
 }

@@ -12,7 +12,7 @@ use abide::http::{HttpConfig, HttpServer, Scope, Token};
 use abide::prelude::*;
 use abide::{Client, ErrorKind, OrchestrationContext, admin::HubStats, orchestration};
 use serde_json::Value;
-use wire::{Answer, BASE, request, told};
+use wire::{Answer, BASE, exchange, request};
 
 const READ: &str = "5ecretOfThisTestToReadWith";
 const OPERATE: &str = "5ecretOfThisTestToOperateWith";
@@ -102,7 +102,7 @@ async fn guarded() -> (Hub, HttpServer) {
 
 /// Returns every verb and path of the OpenAPI description, with the path parameters filled in.
 async fn routes(address: SocketAddr) -> BTreeSet<(String, String)> {
-    let document = told(
+    let document = exchange(
         address,
         request("GET", "/openapi.json", &[("x-functions-key", READ)], ""),
     )
@@ -176,7 +176,7 @@ async fn every_route_asks_for_its_token() {
                 "code" => (format!("{path}&code={shown}"), vec![]),
                 header => (path.clone(), vec![(header, shown.as_str())]),
             };
-            let answer = told(address, request(verb, &path, &headers, if is_read { "" } else { body })).await;
+            let answer = exchange(address, request(verb, &path, &headers, if is_read { "" } else { body })).await;
             match refused.filter(|_| !is_open) {
                 Some(status) => {
                     answer.is_error(status);
@@ -198,10 +198,10 @@ async fn every_route_asks_for_its_token() {
         ("POST", ""),
         ("BREW", "/instances"),
     ] {
-        told(address, request(verb, path, &[], "")).await.is_error(401);
+        exchange(address, request(verb, path, &[], "")).await.is_error(401);
     }
     for path in ["/", "/other", "/runtime", "*"] {
-        told(address, format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n"))
+        exchange(address, format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n"))
             .await
             .is_error(401);
     }
@@ -213,7 +213,7 @@ async fn every_route_asks_for_its_token() {
         &[("x-functions-key", OPERATE)],
         "1",
     );
-    let added = told(address, added).await;
+    let added = exchange(address, added).await;
     assert_eq!((added.status, added.json()), (200, Value::from(6)));
     server.shutdown().await.unwrap();
     hub.shutdown().await.unwrap();
@@ -225,9 +225,9 @@ async fn a_stranger_takes_no_room() {
     let (hub, server) = guarded().await;
     let body = "x".repeat(4_000);
     let health = request("GET", "/health", &[], &body);
-    told(server.address(), health).await.is_error(413);
+    exchange(server.address(), health).await.is_error(413);
     let health = request("GET", "/health", &[], "{}");
-    assert_eq!(told(server.address(), health).await.status, 200);
+    assert_eq!(exchange(server.address(), health).await.status, 200);
     server.shutdown().await.unwrap();
     hub.shutdown().await.unwrap();
 }
@@ -244,7 +244,7 @@ async fn pages_of_other_sites_are_refused() {
     let own = format!("localhost:{port}");
     let own_origin = format!("http://localhost:{port}");
     for (verb, path) in routes(address).await {
-        let send = async |headers: &[(&str, &str)]| told(address, request(&verb, &path, headers, "")).await;
+        let send = async |headers: &[(&str, &str)]| exchange(address, request(&verb, &path, headers, "")).await;
         let rebound = format!("evil.example.com:{port}");
         send(&[("host", &rebound), key]).await.is_error(421);
         send(&[
@@ -273,17 +273,17 @@ async fn pages_of_other_sites_are_refused() {
     }
     let get = |target: &str, host: &str| format!("GET {target} HTTP/1.1\r\n{host}x-functions-key: {READ}\r\n\r\n");
     let target = format!("{BASE}/stats");
-    told(address, get(&target, "")).await.is_error(400);
-    told(address, get(&target, "host: localhost\r\nhost: localhost\r\n"))
+    exchange(address, get(&target, "")).await.is_error(400);
+    exchange(address, get(&target, "host: localhost\r\nhost: localhost\r\n"))
         .await
         .is_error(400);
-    told(
+    exchange(
         address,
         get(&format!("http://evil.example.com{target}"), "host: localhost\r\n"),
     )
     .await
     .is_error(421);
-    let absolute = told(address, get(&format!("http://{own}{target}"), "host: localhost\r\n")).await;
+    let absolute = exchange(address, get(&format!("http://{own}{target}"), "host: localhost\r\n")).await;
     assert_eq!(absolute.status, 200, "{absolute:?}");
     assert_eq!(holdings(&client).await, before, "the hub was changed");
     // A page of the same origin is allowed, and no response permits other origins.
@@ -298,7 +298,7 @@ async fn pages_of_other_sites_are_refused() {
         ],
         "",
     );
-    let ours: Answer = told(address, ours).await;
+    let ours: Answer = exchange(address, ours).await;
     assert_eq!(ours.status, 200, "{ours:?}");
     for header in ["access-control-", "set-cookie"] {
         assert!(!ours.head.contains(header), "{ours:?}");
@@ -307,7 +307,7 @@ async fn pages_of_other_sites_are_refused() {
         ("origin", "https://evil.example.com"),
         ("access-control-request-method", "POST"),
     ];
-    let preflight = told(address, request("OPTIONS", "/instances", &preflight, "")).await;
+    let preflight = exchange(address, request("OPTIONS", "/instances", &preflight, "")).await;
     preflight.is_error(403);
     assert!(!preflight.head.contains("access-control-"), "{preflight:?}");
 }
@@ -351,15 +351,15 @@ async fn other_machines_need_a_token() {
     );
     refused(
         hub.serve_http(config().allow_host("http://x")).await.unwrap_err(),
-        "no host",
+        "is not a host",
     );
     let open = HttpConfig::new().bind(([0, 0, 0, 0], 0)).token(Token::operate(OPERATE));
     let server = hub.serve_http(open).await.unwrap();
     assert!(server.url().starts_with("http://127.0.0.1:"), "{}", server.url());
     let here = SocketAddr::from(([127, 0, 0, 1], server.address().port()));
-    told(here, request("GET", "/stats", &[], "")).await.is_error(401);
+    exchange(here, request("GET", "/stats", &[], "")).await.is_error(401);
     assert_eq!(
-        told(here, request("GET", "/stats", &[("x-functions-key", OPERATE)], ""))
+        exchange(here, request("GET", "/stats", &[("x-functions-key", OPERATE)], ""))
             .await
             .status,
         200
@@ -404,7 +404,7 @@ async fn tokens_are_never_shown() {
                     1,
                 ),
             ] {
-                let answer = told(address, &request).await;
+                let answer = exchange(address, &request).await;
                 let shown = format!("{} {}", answer.head, String::from_utf8_lossy(&answer.body));
                 // The head is in lower case.
                 assert!(

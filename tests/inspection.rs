@@ -139,7 +139,14 @@ async fn a_directory_is_read_like_a_hub_and_not_changed() {
     assert_eq!(done.output.as_deref(), Some("7"));
     assert_eq!(done.input.as_deref(), Some("\"done\""));
     assert!(client.untyped_orchestration("done").history().await.unwrap().len() > 4);
-    assert!(client.untyped_orchestration("missing").status().await.unwrap().is_none());
+    assert!(
+        client
+            .untyped_orchestration("missing")
+            .status()
+            .await
+            .unwrap()
+            .is_none()
+    );
     assert_eq!(client.admin().locks().await.unwrap().len(), 6);
     assert_eq!(client.admin().dead_letters().await.unwrap().len(), 5);
     assert!(client.admin().quarantined().await.unwrap().is_empty());
@@ -317,7 +324,7 @@ async fn a_sound_directory_has_no_problems() {
 
 /// A damaged or missing file of the store is reported as a problem, wherever the damage is.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_damaged_store_is_told_as_a_problem() {
+async fn a_damaged_store_is_reported_as_a_problem() {
     let place = tempfile::tempdir().unwrap();
     fill(place.path()).await;
     let files = contents(place.path());
@@ -353,7 +360,7 @@ async fn a_damaged_store_is_told_as_a_problem() {
 
 /// The summary of a directory identifies its hub, even while a process has it open.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_directory_says_who_its_hub_is() {
+async fn a_directory_identifies_its_hub() {
     let place = tempfile::tempdir().unwrap();
     assert_eq!(
         Hub::inspect(place.path()).summary().unwrap_err().kind(),
@@ -377,7 +384,7 @@ async fn a_directory_says_who_its_hub_is() {
 /// A missing or broken ACKNOWLEDGED and an edited or foreign FORMAT are reported as problems. A directory without a
 /// hub, or with an open one, is an error.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_broken_is_told_as_a_problem() {
+async fn broken_files_are_reported_as_problems() {
     let place = tempfile::tempdir().unwrap();
     fill(place.path()).await;
     let check = || Hub::inspect(place.path()).check();

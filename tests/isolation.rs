@@ -234,7 +234,7 @@ async fn a_full_hub_lets_its_clients_wait() {
     let error = other.note(0).refuse_when_full().signal().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Overloaded);
     assert!(
-        error.to_string().contains("the hub has taken in as many messages"),
+        error.to_string().contains("the maximum number of messages in flight"),
         "{error}"
     );
     let error = refusal(other.note(0).refuse_when_full().await);
@@ -302,7 +302,7 @@ async fn calls_of_a_stuck_entity_leave_the_room_to_others() {
 /// A client that repeatedly sends a request and gives up uses neither capacity nor memory. The request takes effect
 /// once, and the last client receives the result.
 #[tokio::test]
-async fn a_request_that_is_repeated_for_ever_takes_no_room() {
+async fn a_request_that_is_repeated_forever_takes_no_room() {
     let hub = Hub::in_memory().entity::<Journal>().executors(1).in_flight_limit(4);
     let hub = hub.open().await.unwrap();
     let client = hub.client();

@@ -123,7 +123,7 @@ fn a_hub_outlives_its_runtime() {
         assert!(
             error
                 .to_string()
-                .contains("the tokio runtime that the hub was opened in has ended"),
+                .contains("the tokio runtime in which the hub was opened has shut down"),
             "{error}"
         );
         assert_eq!(kind_of(journal.note(3).await), ErrorKind::Closed);
@@ -175,7 +175,7 @@ async fn poll_once<F: Future>(mut future: std::pin::Pin<&mut F>) -> Option<F::Ou
 
 /// A shutdown waits for a running `async` operation and processes the messages that wait for it.
 #[test]
-fn a_shutdown_finishes_what_runs() {
+fn a_shutdown_finishes_running_operations() {
     let directory = tempfile::tempdir().unwrap();
     runtime().block_on(async {
         let hub = open(directory.path()).await;

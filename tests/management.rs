@@ -189,7 +189,7 @@ async fn a_hundred_starts_of_one_id_make_one_instance() {
 /// A start with an unregistered name or version, an invalid input, an invalid ID or a large payload fails with an error
 /// that names the problem. Nothing is stored.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_run_is_refused_before_it_is_stored() {
+async fn invalid_starts_are_refused_before_they_are_stored() {
     let (hub, client) = open().await;
     let by_name = |name: &str, input| client.start_by_name(name, input).instance_id("x");
     for (start, expected, text) in [
@@ -197,7 +197,7 @@ async fn what_cannot_run_is_refused_before_it_is_stored() {
         (
             by_name("adds", json!(1)).version("1"),
             ErrorKind::Unregistered,
-            "it is in `2`",
+            "registered versions: `2`",
         ),
         (by_name("adds", json!("one")), ErrorKind::InvalidArguments, "column"),
         (by_name("adds", json!(1)).instance_id("@x"), ErrorKind::InvalidId, "@x"),
@@ -210,7 +210,7 @@ async fn what_cannot_run_is_refused_before_it_is_stored() {
         (
             client.start_by_name_with_json("adds", "{"),
             ErrorKind::InvalidArguments,
-            "no JSON",
+            "is not valid JSON",
         ),
     ] {
         let error = start.await.unwrap_err();
@@ -226,7 +226,7 @@ async fn what_cannot_run_is_refused_before_it_is_stored() {
 
 /// The status contains type, version, tags, input and custom status, and at the end the output or the failure.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_status_tells_the_whole_orchestration() {
+async fn a_status_describes_the_whole_orchestration() {
     let (hub, client) = open().await;
     let before = SystemTime::now() - Duration::from_secs(1);
     let run = client
@@ -256,7 +256,14 @@ async fn a_status_tells_the_whole_orchestration() {
     let info = failed.status().await.unwrap().unwrap();
     assert_eq!(info.status, OrchestrationStatus::Failed);
     assert_eq!(info.failure.unwrap().message, "refused 3");
-    assert!(client.untyped_orchestration("missing").status().await.unwrap().is_none());
+    assert!(
+        client
+            .untyped_orchestration("missing")
+            .status()
+            .await
+            .unwrap()
+            .is_none()
+    );
     hub.shutdown().await.unwrap();
 }
 
@@ -290,7 +297,7 @@ async fn a_start_time_is_waited_for() {
 
 /// An event for an unknown or ended instance is rejected. An event for an unknown instance may wait for its start.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_event_reaches_who_is_there_or_waits_for_the_start() {
+async fn an_event_reaches_an_instance_or_waits_for_its_start() {
     let (hub, client) = open().await;
     let early = client.untyped_orchestration("early");
     assert_eq!(kind(early.raise_event("go", "x").await), ErrorKind::NotFound);
@@ -378,7 +385,7 @@ async fn a_suspended_orchestration_rests_until_it_is_resumed() {
 
 /// Rewinding an orchestration that has not failed is an error.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rewind_of_what_did_not_fail_is_refused() {
+async fn a_rewind_without_a_failure_is_refused() {
     let (hub, client) = open().await;
     let run = client.start::<waits>("a".into()).await.unwrap();
     assert_eq!(kind(run.rewind("x").await), ErrorKind::WrongState);
@@ -424,7 +431,7 @@ async fn a_restart_takes_the_same_input() {
 
 /// A purge removes an orchestration that has ended, optionally with its children. It fails for a running one.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_purge_forgets_what_has_ended() {
+async fn a_purge_removes_an_ended_orchestration() {
     let (hub, client) = open().await;
     let run = client.start::<parent>("kid".into()).await.unwrap();
     let child = client.untyped_orchestration("kid");
@@ -491,7 +498,7 @@ async fn giving_up_on_a_result_does_no_harm() {
 
 /// The history contains each event with its time, and a completion names its step.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_history_names_what_each_event_is_about() {
+async fn history_events_name_their_steps() {
     let (hub, client) = open().await;
     let run = client.start::<parent>("kid".into()).await.unwrap();
     let child = client.untyped_orchestration("kid");
@@ -671,7 +678,7 @@ async fn pages_end_where_their_bytes_do() {
 
 /// A purge by filter removes the matching orchestrations that have ended, page by page, and reports their number.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_purge_by_filter_takes_what_has_ended() {
+async fn a_purge_by_filter_removes_ended_orchestrations() {
     let (hub, client) = open().await;
     for n in 0..20 {
         let run = client.start::<adds>(n).instance_id(format!("a-{n}")).await.unwrap();
@@ -746,7 +753,7 @@ async fn a_reason_has_the_limit_of_a_payload() {
         assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
         let text = error.to_string();
         assert!(text.contains(&format!("the reason given to `{}`", run.id())), "{text}");
-        assert!(text.contains("3145728 bytes, and 2097152 is the limit"), "{text}");
+        assert!(text.contains("3145728 bytes, but the limit is 2097152"), "{text}");
     }
     run.terminate("enough").await.unwrap();
     hub.shutdown().await.unwrap();

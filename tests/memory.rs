@@ -12,7 +12,7 @@ use abide::{OrchestrationContext, orchestration};
 
 mod worker;
 
-use worker::{Worker, role, tell};
+use worker::{Worker, report, role};
 
 const BUDGET: usize = 64 << 20;
 const ALLOWED: usize = BUDGET + (64 << 20);
@@ -137,7 +137,7 @@ async fn scenario(name: &str, directory: &Path) {
         }
         _ => panic!("unknown scenario {name}"),
     }
-    tell(peak());
+    report(peak());
     // The operations of `waiting` never end, so its hub is not shut down and the next open reads its log.
     if name != "waiting" {
         hub.shutdown().await.unwrap();
@@ -164,7 +164,11 @@ fn keeps_its_budget(scenarios: &[&str]) {
     let place = tempfile::tempdir().unwrap();
     for name in scenarios {
         let mut worker = Worker::start(name, place.path());
-        let peak: usize = worker.hear().expect("the scenario reports its peak").parse().unwrap();
+        let peak: usize = worker
+            .next_report()
+            .expect("the scenario reports its peak")
+            .parse()
+            .unwrap();
         eprintln!("{name}: {} MiB", peak >> 20);
         worker.wait();
         assert!(peak <= ALLOWED, "{name}: {} MiB", peak >> 20);

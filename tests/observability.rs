@@ -115,7 +115,7 @@ async fn metrics_are_recorded_under_their_names() {
 
 /// The statistics count the completed work, and every written commit becomes durable.
 #[tokio::test]
-async fn stats_count_what_was_done() {
+async fn statistics_count_completed_work() {
     let directory = tempfile::tempdir().unwrap();
     let hub = Hub::builder(directory.path()).entity::<Journal>().open().await.unwrap();
     let journal = hub.client().entity::<Journal>("j");
@@ -156,7 +156,7 @@ impl Write for Lines {
 
 /// Log records of an operation name its entity, operation and message, however the operation runs.
 #[tokio::test]
-async fn what_an_operation_logs_says_where_it_comes_from() {
+async fn log_records_name_their_operation() {
     let lines = Lines::default();
     let writer = lines.clone();
     let subscriber = tracing_subscriber::fmt()

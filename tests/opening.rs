@@ -56,7 +56,7 @@ fn worker() {
     if let Some((_, directory)) = worker::role() {
         block_on(async {
             let _hub = open(&directory).await.unwrap();
-            worker::tell("open");
+            worker::report("open");
             worker::order();
         });
     }
@@ -128,7 +128,7 @@ fn a_directory_is_open_once() {
 /// A directory that is not a hub, or is of a newer format, fails to open with an error that names it. Not a byte of it
 /// changes. A file in place of the directory fails as well.
 #[test]
-fn what_is_no_hub_is_refused_and_not_touched() {
+fn a_directory_without_a_hub_is_refused_and_unchanged() {
     let directory = tempfile::tempdir().unwrap();
     let refused = |path: &Path, kind, texts: &[&str]| {
         let before = contents(directory.path());

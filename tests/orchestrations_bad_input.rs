@@ -80,13 +80,13 @@ async fn a_start_with_a_bad_input_is_refused() {
         ("null", ["invalid type: null", "column 4"]),
         (
             r#"{"grams": 5, "to": "Ulm"} 6"#,
-            ["unexpected data follows the value", "byte 26"],
+            ["trailing data after the value", "byte 26"],
         ),
     ] {
         let start = client.start_by_name_with_json("ship", input).instance_id("run");
         let error = start.await.unwrap_err();
         let text = error.to_string();
-        let is_no_json = text.contains("is no JSON");
+        let is_no_json = text.contains("is not valid JSON");
         assert_eq!(is_no_json, input.ends_with('6'), "{text}");
         let parts = if is_no_json { ["trailing", "column 27"] } else { parts };
         check(&error, ErrorKind::InvalidArguments, &parts);
@@ -264,7 +264,7 @@ async fn stops_and_completes(directory: &Path, bad: impl Fn(HubBuilder) -> HubBu
 
 /// Another input of the same activity stops the orchestration with the turn, the index and both steps.
 #[tokio::test]
-async fn a_build_that_asks_for_something_else_stops() {
+async fn a_build_that_takes_another_step_stops() {
     let directory = tempfile::tempdir().unwrap();
     let stopped = stops_and_completes(directory.path(), |hub| hub.orchestration::<other_input::post>()).await;
     assert_eq!(stopped.kind, StopKind::NonDeterministic);
@@ -281,7 +281,7 @@ async fn a_build_that_asks_for_something_else_stops() {
 
 /// Code that ends before its history does stops the orchestration.
 #[tokio::test]
-async fn a_build_that_asks_for_less_stops() {
+async fn a_build_that_takes_fewer_steps_stops() {
     let directory = tempfile::tempdir().unwrap();
     let stopped = stops_and_completes(directory.path(), |hub| hub.orchestration::<one_step_less::post>()).await;
     assert_eq!(stopped.kind, StopKind::NonDeterministic);
@@ -290,13 +290,13 @@ async fn a_build_that_asks_for_less_stops() {
         "{}",
         stopped.message
     );
-    let wait = "wait for an event, step 2, name go";
+    let wait = "event wait, step 2, name go";
     assert!(stopped.message.contains(wait), "{}", stopped.message);
 }
 
 /// Code that takes a step beyond its history stops the orchestration.
 #[tokio::test]
-async fn a_build_that_asks_for_more_stops() {
+async fn a_build_that_takes_more_steps_stops() {
     let directory = tempfile::tempdir().unwrap();
     let stopped = stops_and_completes(directory.path(), |hub| hub.orchestration::<one_step_more::post>()).await;
     assert_eq!(stopped.kind, StopKind::NonDeterministic);
@@ -305,13 +305,13 @@ async fn a_build_that_asks_for_more_stops() {
         "{}",
         stopped.message
     );
-    assert!(stopped.message.contains("nothing more"), "{}", stopped.message);
+    assert!(stopped.message.contains("no further command"), "{}", stopped.message);
     assert!(stopped.message.contains("stamp"), "{}", stopped.message);
 }
 
 /// A panic stops the orchestration with its message. A fixed build resumes it and keeps the completed steps.
 #[tokio::test]
-async fn a_panic_is_mended_by_a_fixed_build() {
+async fn a_fixed_build_resumes_after_a_panic() {
     let directory = tempfile::tempdir().unwrap();
     let stopped = stops_and_completes(directory.path(), |hub| hub.orchestration::<panicking::post>()).await;
     assert_eq!(stopped.kind, StopKind::Panicked);
@@ -320,7 +320,7 @@ async fn a_panic_is_mended_by_a_fixed_build() {
 
 /// An operator can terminate a stopped orchestration.
 #[tokio::test]
-async fn a_stopped_one_can_be_terminated() {
+async fn a_stopped_orchestration_can_be_terminated() {
     let directory = tempfile::tempdir().unwrap();
     leave_one_waiting(directory.path()).await;
     let bad = hub(directory.path())
@@ -352,7 +352,7 @@ async fn breaks(ctx: OrchestrationContext) -> Result<u32, Failure> {
 
 /// `resume` retries a panicked turn in the same process, any number of times.
 #[tokio::test]
-async fn a_panic_is_mended_by_a_resume() {
+async fn a_resume_retries_after_a_panic() {
     let builder = Hub::in_memory().activity::<stamp>();
     let hub = builder.orchestration::<breaks>().open().await.unwrap();
     let run = hub.client().start::<breaks>(()).await.unwrap();
@@ -419,7 +419,7 @@ async fn a_loop_without_awaiting_is_stopped() {
     let stopped = until_it_stops(&run).await;
     assert_eq!(stopped.kind, StopKind::TurnLimit);
     assert!(
-        stopped.message.contains("more than 100 things in one turn"),
+        stopped.message.contains("more than 100 commands in one turn"),
         "{}",
         stopped.message
     );
@@ -448,7 +448,7 @@ async fn waits(ctx: OrchestrationContext) -> Result<u32, Failure> {
 
 /// A request that an instance cannot accept in its state is a typed error that names the instance and its state.
 #[tokio::test]
-async fn what_cannot_be_done_to_an_instance_is_a_typed_error() {
+async fn invalid_requests_to_an_instance_are_typed_errors() {
     let hub = Hub::in_memory().orchestration::<waits>().open().await.unwrap();
     let client = hub.client();
     let missing = client.untyped_orchestration("missing");
@@ -603,7 +603,7 @@ mod version_2 {
 /// An instance whose version is not registered stops and names the registered ones. It resumes when its version is
 /// registered again, or when the hub may run it in a newer one.
 #[tokio::test]
-async fn an_unregistered_version_waits_until_it_is_there() {
+async fn an_unregistered_version_waits_until_it_is_registered() {
     for take_over in [false, true] {
         let directory = tempfile::tempdir().unwrap();
         let open = |builder: HubBuilder| builder.open();
@@ -694,7 +694,7 @@ async fn buys(ctx: OrchestrationContext) -> Result<String, Failure> {
 /// The failed step runs again, beginning with its first attempt. Completed steps keep their results and do not run
 /// again. Events that were received are kept.
 #[tokio::test]
-async fn a_rewind_does_again_only_what_failed() {
+async fn a_rewind_repeats_only_failed_steps() {
     let directory = tempfile::tempdir().unwrap();
     let open = || {
         let builder = Hub::builder(directory.path()).activity::<reserve>().activity::<pay>();
@@ -770,7 +770,7 @@ async fn delegates(ctx: OrchestrationContext) -> Result<(u32, u32), Failure> {
 /// Unregistered activities and children, with and without versions, wait for a build that registers them and then
 /// continue.
 #[tokio::test]
-async fn what_nobody_registered_waits_for_a_build_that_knows_it() {
+async fn unregistered_code_waits_for_a_build_that_registers_it() {
     let directory = tempfile::tempdir().unwrap();
     let without = Hub::builder(directory.path())
         .orchestration::<delegates>()
@@ -921,7 +921,7 @@ async fn falls(ctx: OrchestrationContext) -> Result<(), Failure> {
 /// When an orchestration stops, `result_or_stop` fails at once, `result_within` fails with the reason after its time,
 /// and `result` keeps waiting.
 #[tokio::test]
-async fn who_waits_hears_of_a_stop() {
+async fn a_stop_fails_its_waiters() {
     let hub = Hub::in_memory().orchestration::<falls>().open().await.unwrap();
     let run = hub.client().start::<falls>(()).await.unwrap();
     let in_time = run.result_within(Duration::ZERO).await.unwrap_err();

@@ -72,7 +72,7 @@ fn worker() {
         }
         let hub = open(hub).await;
         let client = hub.client();
-        worker::tell("open");
+        worker::report("open");
         if role != "open" {
             let bomb = client.entity::<Bomb>("b");
             tokio::spawn(bomb.wait());
@@ -80,7 +80,7 @@ fn worker() {
             bomb.note(1).signal().await.unwrap();
             bomb.explode(&role).signal().await.unwrap();
             bomb.note(2).signal().await.unwrap();
-            worker::tell("acknowledged");
+            worker::report("acknowledged");
         }
         STORED.add_permits(1);
         // The bomb kills the process first.
@@ -100,7 +100,7 @@ async fn hold(client: &Client) {
     assert_eq!(bomb.state().await.unwrap(), None);
     bomb.note(3).signal().await.unwrap();
     client.entity::<Bomb>("other").note(1).await.unwrap();
-    worker::tell("held");
+    worker::report("held");
 }
 
 /// Stores the bomb, which kills the process at every open. Then holds the entity, and lets the fixed build process all

@@ -167,7 +167,7 @@ async fn a_rewind_into_a_critical_section_is_refused() {
 /// A start and an event that are repeated with their request IDs take effect once, even if the hub was dropped without
 /// a shutdown.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_that_is_repeated_after_a_crash_takes_effect_once() {
+async fn a_request_that_is_repeated_after_a_crash_takes_effect_once() {
     let directory = tempfile::tempdir().unwrap();
     let mut ids = Vec::new();
     for _ in 0..2 {

@@ -92,7 +92,11 @@ async fn events_for_a_stopped_orchestration_are_bounded() {
     while run.status().await.unwrap().unwrap().stopped.is_none() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    assert_eq!(raise(&client, "p", 30).await, QUEUE - 1, "the first one waits as well");
+    assert_eq!(
+        raise(&client, "p", 30).await,
+        QUEUE - 1,
+        "the first event waits as well"
+    );
     drop(hub);
 
     let (hub, client) = open(directory.path()).await;

@@ -1,6 +1,5 @@
-//! Whether a build can go on with everything that is stored, before it is deployed. SEMANTICS, "Orchestrations", row
-//! Versions: replay check of all live histories against a new build; and the rows of entities whose state or arguments
-//! no longer decode.
+//! The replay check: before a build is deployed, it checks that the build can continue all live histories and can
+//! decode all stored states, arguments and inputs.
 #![cfg(feature = "rocksdb")]
 
 use std::collections::BTreeMap;
@@ -231,12 +230,12 @@ async fn the_build_that_wrote_it_is_good() {
     assert_eq!(report.orchestrations, 4);
     // Two shelves and the schedule. The held shelf has no state yet.
     assert_eq!(report.entities, 3);
-    // The signal of the one that is held, the one for later, the start, the edition's timer and activity, the
-    // schedule's next run.
+    // The signal to the held shelf, the delayed signal, the start, the timer and the activity of the edition, and the
+    // next run of the schedule.
     assert_eq!(report.messages, 6);
     assert_eq!(
         report.to_string(),
-        "4 orchestrations, 3 entities and 6 messages were checked, 0 problems"
+        "checked 4 orchestrations, 3 entities and 6 messages, found 0 problems"
     );
     let report = Hub::inspect(&copy).replay_check().await.unwrap();
     assert!(!report.is_good());
@@ -258,10 +257,9 @@ async fn the_build_that_wrote_it_is_good() {
     assert!(report.is_good() && report.orchestrations == 3, "{report}");
 }
 
-/// A build that asks for something else is told for every live history, with turn, index and both sides, and whoever is
-/// not affected is not named.
+/// A build that diverges is reported for every affected history, with the turn, the index and both steps.
 #[tokio::test]
-async fn another_step_is_told_with_both_sides() {
+async fn a_different_step_is_reported_with_both_sides() {
     let place = tempfile::tempdir().unwrap();
     let (hub, copy) = busy(place.path()).await;
     let before = files(&copy);
@@ -280,7 +278,7 @@ async fn another_step_is_told_with_both_sides() {
         assert!(
             report
                 .to_string()
-                .contains(&format!("`{id}`: the code asks for something else"))
+                .contains(&format!("`{id}`: the code diverges from its history"))
         );
     }
     assert!(files(&copy) == before, "the check changed the copy");
@@ -289,7 +287,7 @@ async fn another_step_is_told_with_both_sides() {
 
 /// States, arguments and inputs that do not decode are reported with their positions.
 #[tokio::test]
-async fn what_does_not_decode_is_told() {
+async fn undecodable_data_is_reported() {
     let place = tempfile::tempdir().unwrap();
     let (hub, copy) = busy(place.path()).await;
     let before = files(&copy);
@@ -318,10 +316,10 @@ async fn what_does_not_decode_is_told() {
     close(hub).await;
 }
 
-/// What is not registered any more is told of everything that needs it: live orchestrations, one that waits for its
-/// start, states, waiting messages and activities.
+/// Unregistered types are reported for everything that needs them: live orchestrations, waiting starts, states,
+/// waiting messages and activities.
 #[tokio::test]
-async fn what_is_not_registered_is_told() {
+async fn unregistered_types_are_reported() {
     let place = tempfile::tempdir().unwrap();
     let (hub, copy) = busy(place.path()).await;
     let before = files(&copy);
@@ -347,8 +345,8 @@ async fn what_is_not_registered_is_told() {
     close(hub).await;
 }
 
-/// A panic in the code that is checked is a problem of its orchestration and does not end the check; an operation that
-/// is gone is told for the messages that wait for it.
+/// A panic is reported as a problem of its orchestration and does not end the check. A missing operation is reported
+/// for the messages that wait for it.
 #[tokio::test]
 async fn a_panic_is_a_problem_among_others() {
     let place = tempfile::tempdir().unwrap();
@@ -361,16 +359,15 @@ async fn a_panic_is_a_problem_among_others() {
         assert_eq!(panicked.kind, Some(StopKind::Panicked));
     }
     for id in ["@shelf@held", "@shelf@b"] {
-        problem(&report, id, "its operation `put`, which it has not");
+        problem(&report, id, "its operation `put`, which does not exist");
     }
     assert_eq!(report.problems.len(), 4, "{report}");
     close(hub).await;
 }
 
-/// A hub that is open is refused with the process that has it, what is no hub with what is missing, and a build that
-/// could not open is refused as it would be then.
+/// Checking an open hub, a directory without a hub, or an invalid build is an error.
 #[tokio::test]
-async fn what_cannot_be_checked_is_refused() {
+async fn invalid_checks_are_refused() {
     let place = tempfile::tempdir().unwrap();
     let (hub, copy) = busy(place.path()).await;
     let error = good(&place.path().join("hub")).replay_check().await.unwrap_err();

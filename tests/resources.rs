@@ -146,7 +146,7 @@ async fn a_resource_that_is_missing_is_found_at_open() {
 
 /// If a resource is missing, the directory is not created. Inspecting a directory needs no resources.
 #[tokio::test]
-async fn a_directory_is_not_touched_before_the_resources_are_there() {
+async fn a_directory_is_unchanged_if_a_resource_is_missing() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("hub");
     Hub::builder(&path).activity::<greet>().open().await.unwrap_err();
@@ -175,7 +175,7 @@ async fn a_resource_is_given_once() {
     assert_eq!(error.kind(), ErrorKind::Configuration);
     let text = error.to_string();
     assert!(
-        text.contains("Shop` is given twice") && text.contains("its own struct"),
+        text.contains("Shop` is registered twice") && text.contains("its own struct"),
         "{text}"
     );
 }
@@ -183,7 +183,7 @@ async fn a_resource_is_given_once() {
 /// `ctx.resource` fails with an error that names the type and the way out. In a synchronous operation, the error names
 /// the reason.
 #[tokio::test]
-async fn what_is_asked_for_and_not_there_is_told() {
+async fn a_missing_resource_is_a_typed_error() {
     let hub = Hub::in_memory()
         .entity::<Guest>()
         .activity::<greet>()
@@ -280,7 +280,7 @@ async fn order(ctx: OrchestrationContext, busy: u32) -> Result<(), Failure> {
 
 /// `retry_if` decides which errors of an activity are retried.
 #[tokio::test]
-async fn a_typed_error_says_that_it_is_not_worth_another_attempt() {
+async fn a_typed_error_can_stop_retries() {
     let attempts = Arc::new(AtomicU32::new(0));
     let hub = Hub::in_memory()
         .activity::<pay>()

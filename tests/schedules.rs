@@ -1,8 +1,8 @@
-//! Schedules over the end of their hub. SEMANTICS, "Orchestrations", row Management: schedules as durable entities (create,
-//! update, pause, resume, delete; missed runs), and "Delivery", row timer: not before its time, not lost over restarts.
+//! Schedules over restarts of their hub: create, update, pause, resume, delete and missed runs. No run starts early,
+//! and none is lost.
 //!
-//! The clock here is the real one, so a test waits until a time has come where nothing but time is to come. Ids of runs are
-//! made of the time at which they were due, so that each test knows exactly which runs there must be.
+//! The clock is the real one, so a test waits for a time if no other event announces it. The ID of a run contains its
+//! due time, so each test knows exactly which runs have to exist.
 #![cfg(feature = "rocksdb")]
 
 use std::path::Path;
@@ -15,37 +15,36 @@ use abide::{
     schedule::{CatchUpPolicy, CreateSchedule, Recurrence, ScheduleInfo},
 };
 
-/// Says when it ran.
+/// Returns its input and the time at which it ran.
 #[orchestration]
 async fn report(ctx: OrchestrationContext, of: String) -> (String, SystemTime) {
     (of, ctx.current_utc_time())
 }
 
-/// The period of all schedules here.
+/// The period of most schedules in these tests.
 const PERIOD: Duration = Duration::from_millis(50);
 
-/// How many runs each schedule has that ends.
+/// Number of runs of a schedule with an end.
 const RUNS: u32 = 10;
 
 async fn open(directory: &Path) -> Hub {
     Hub::builder(directory).orchestration::<report>().open().await.unwrap()
 }
 
-/// Waits until a time has come.
+/// Waits until a time is reached.
 async fn until(time: SystemTime) {
     while let Ok(rest) = time.duration_since(SystemTime::now()) {
         tokio::time::sleep(rest + Duration::from_millis(1)).await;
     }
 }
 
-/// A time in whole milliseconds, as schedules have them, this much later than now.
+/// Returns the time `after` from now, in whole milliseconds like the times of schedules.
 fn soon(after: Duration) -> SystemTime {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + after;
     UNIX_EPOCH + Duration::from_millis(now.as_millis() as u64)
 }
 
-/// Does what has to be done before a time comes, and returns that time: one that is soon, or later where the machine was too
-/// busy for it.
+/// Runs `prepare` before a time and returns both. If a busy machine misses the time, tries again with a later one.
 async fn before<T>(lead: Duration, mut prepare: impl AsyncFnMut(SystemTime) -> T) -> (SystemTime, T) {
     let mut lead = lead;
     loop {
@@ -62,7 +61,7 @@ async fn schedule(client: &Client, id: &str) -> ScheduleInfo {
     client.schedules().get(id).await.unwrap().unwrap()
 }
 
-/// Waits until a schedule is as wanted.
+/// Polls a schedule until a condition holds, and returns it.
 async fn until_it(client: &Client, id: &str, is_so: impl Fn(&ScheduleInfo) -> bool) -> ScheduleInfo {
     loop {
         let info = schedule(client, id).await;
@@ -77,8 +76,9 @@ fn runs_of(client: &Client, id: &str) -> OrchestrationQuery {
     client.orchestrations().prefix(format!("{id}-")).page_size(1_000)
 }
 
-/// When the runs of a schedule were due, by their ids, oldest first. Waits for as many as the schedule says it started, and
-/// for the end of each, which has to be no earlier than it was due.
+/// Returns the due times in the IDs of a schedule's runs, oldest first.
+///
+/// Waits for all runs that the schedule has started, and asserts that none ran early.
 async fn due_times(client: &Client, id: &str) -> Vec<SystemTime> {
     let started = schedule(client, id).await.runs as usize;
     let runs = loop {
@@ -102,16 +102,18 @@ async fn due_times(client: &Client, id: &str) -> Vec<SystemTime> {
     times
 }
 
-/// Every run of a schedule was due while the hub was closed: after the open each policy starts what it promises, once, and
-/// a second restart adds nothing. Runs that are less than a minute late are not too late for any policy; what is older is
-/// tested beside the policies, where time can be made up.
+/// All runs of the schedules are due while the hub is closed. The next open starts the runs of each policy once, and a
+/// second restart adds none.
+///
+/// The runs are less than a minute late, which is within the grace period of [`CatchUpPolicy::Skip`]. The unit tests of
+/// the policies cover older runs.
 #[tokio::test]
 async fn each_policy_makes_up_for_the_runs_of_a_closed_hub() {
     let policies = [
         ("skip", CatchUpPolicy::Skip, 1),
         ("once", CatchUpPolicy::RunOnce, 1),
         ("three", CatchUpPolicy::RunAll { at_most: 3 }, 3),
-        // More than begin in one operation of the schedule.
+        // More runs than one operation of the schedule starts.
         ("all", CatchUpPolicy::RunAll { at_most: 1_000 }, RUNS),
     ];
     let create_all = async |from| {
@@ -144,8 +146,7 @@ async fn each_policy_makes_up_for_the_runs_of_a_closed_hub() {
     }
 }
 
-/// A schedule that runs while its hub is closed and opened again keeps its grid, and makes up for everything: no time of the
-/// grid is missing and none is there twice.
+/// A schedule whose hub is closed and reopened keeps its grid: no time of the grid is missing or repeated.
 #[tokio::test]
 async fn a_schedule_keeps_its_grid_over_restarts() {
     let create = async |from| {
@@ -174,10 +175,10 @@ async fn a_schedule_keeps_its_grid_over_restarts() {
     hub.shutdown().await.unwrap();
 }
 
-/// A schedule that rests goes on resting after a restart, and starts nothing. Resumed, it goes on with the first time of its
-/// grid from then on: what was due while it rested is not made up for, whatever its policy.
+/// A paused schedule stays paused over a restart. When it is resumed, it continues with the next time of its grid and
+/// does not catch up on the runs of the pause, whatever its policy.
 #[tokio::test]
-async fn a_rest_outlives_a_restart() {
+async fn a_pause_outlives_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let hub = open(directory.path()).await;
     let client = hub.client();
@@ -192,7 +193,7 @@ async fn a_rest_outlives_a_restart() {
     assert!(paused.paused && paused.next_run.is_none());
     hub.shutdown().await.unwrap();
 
-    // Some runs would be due while the hub is closed, and some after it is open.
+    // Some runs would be due while the hub is closed, and some after it is reopened.
     until(SystemTime::now() + 3 * PERIOD).await;
     let hub = open(directory.path()).await;
     let client = hub.client();
@@ -207,22 +208,22 @@ async fn a_rest_outlives_a_restart() {
     let resumed = until_it(&client, "rests", |info| info.last_run > Some(resumed_by)).await;
     client.schedules().pause("rests").await.unwrap();
     let times = due_times(&client, "rests").await;
-    // The hub's clock is behind by less than a millisecond. Of the runs that were due by the pause, those beyond what begins at
-    // once begin behind the rest.
+    // The clock of the hub is less than a millisecond behind. Runs that were due before the pause may start after it,
+    // if they exceed the number of runs that start at once.
     let resumed_at = resumed_at - Duration::from_millis(1);
     assert!(!times.iter().any(|time| (paused_by..resumed_at).contains(time)));
     let first = times.iter().find(|time| **time >= paused_by).unwrap();
     assert!(*first <= resumed_by + PERIOD);
     for time in times {
         let since = time.duration_since(resumed.created).unwrap().as_millis();
-        assert_eq!(since % PERIOD.as_millis(), 0, "a run beside the grid");
+        assert_eq!(since % PERIOD.as_millis(), 0, "a run off the grid");
     }
     hub.shutdown().await.unwrap();
 }
 
-/// A schedule that is deleted, and one that is given another plan, do not run by the old plan after a restart.
+/// A deleted or updated schedule does not run according to its old plan after a restart.
 #[tokio::test]
-async fn what_was_deleted_or_changed_stays_so() {
+async fn deletions_and_updates_outlive_a_restart() {
     let change = async |from| {
         let directory = tempfile::tempdir().unwrap();
         let hub = open(directory.path()).await;
@@ -250,10 +251,10 @@ async fn what_was_deleted_or_changed_stays_so() {
     hub.shutdown().await.unwrap();
 }
 
-/// A schedule whose orchestration is not registered after a restart does not lose its run: the run is there, stopped
-/// visibly, and ends in a build that knows it.
+/// A schedule whose orchestration is no longer registered still starts its run. The run is stopped, and completes in a
+/// build that registers it.
 #[tokio::test]
-async fn a_run_of_an_unknown_orchestration_waits_for_it() {
+async fn a_run_of_an_unregistered_orchestration_waits_for_it() {
     let create = async |from| {
         let directory = tempfile::tempdir().unwrap();
         let hub = open(directory.path()).await;
@@ -285,8 +286,7 @@ async fn a_run_of_an_unknown_orchestration_waits_for_it() {
     hub.shutdown().await.unwrap();
 }
 
-/// Schedules are updated and resumed again and again around the millisecond of their runs, and each run begins once: by the
-/// ids of the runs there is one for each time of the grid, and no more of them have begun than there are ids.
+/// Each run starts exactly once, even if its schedule is repeatedly updated and resumed in the millisecond of the run.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_update_at_the_time_of_a_run_neither_repeats_nor_loses_it() {
     let step = Duration::from_millis(5);
@@ -333,10 +333,10 @@ async fn an_update_at_the_time_of_a_run_neither_repeats_nor_loses_it() {
     hub.shutdown().await.unwrap();
 }
 
-/// The operations of a schedule are open to tools that know only its id, and refuse what the builder of a client would: a
-/// policy without bounds, a pattern that is none, an id that leaves no room for the ids of its runs.
+/// The entity of a schedule validates untyped calls like the client does: unbounded policies, invalid patterns, and IDs
+/// that leave no room for the IDs of runs.
 #[tokio::test]
-async fn a_schedule_checks_itself_what_it_is_told() {
+async fn a_schedule_validates_its_input() {
     let hub = Hub::in_memory().orchestration::<report>().open().await.unwrap();
     let client = hub.client();
     let plan = |catch_up: serde_json::Value, recurrence: serde_json::Value| {
@@ -356,7 +356,7 @@ async fn a_schedule_checks_itself_what_it_is_told() {
         (
             "a",
             plan(serde_json::json!({"RunAll": {"at_most": 4_000_000_000_u32}}), period()),
-            "not for 4000000000",
+            "but is 4000000000",
         ),
         (
             "a",
@@ -374,7 +374,7 @@ async fn a_schedule_checks_itself_what_it_is_told() {
         (
             &long,
             plan(serde_json::json!("Skip"), period()),
-            "is 488 bytes long and 487 is the limit",
+            "has 488 bytes, but the limit is 487",
         ),
     ] {
         let error = create(id, plan).await.unwrap_err();
@@ -382,7 +382,7 @@ async fn a_schedule_checks_itself_what_it_is_told() {
     }
     assert!(client.schedules().list().await.unwrap().is_empty());
     let error = client.schedules().get(&long).await.unwrap_err();
-    assert!(error.to_string().contains("487 is the limit"), "{error}");
+    assert!(error.to_string().contains("the limit is 487"), "{error}");
 
     create(&long[..487], plan(serde_json::json!("Skip"), period()))
         .await
@@ -399,7 +399,8 @@ async fn a_schedule_checks_itself_what_it_is_told() {
     hub.shutdown().await.unwrap();
 }
 
-/// The id of a run that is taken, even by an orchestration that has ended, is not used again: what ran under it stays as it is.
+/// A run whose ID is in use, even by an orchestration that has ended, is not started. The existing instance stays
+/// unchanged.
 #[tokio::test]
 async fn a_run_whose_id_has_ended_is_not_started_anew() {
     let (_, (hub, first)) = before(Duration::from_millis(300), async |from| {
@@ -430,13 +431,13 @@ async fn a_run_whose_id_has_ended_is_not_started_anew() {
     hub.shutdown().await.unwrap();
 }
 
-/// Measures what it was given.
+/// Returns the length of its input.
 #[orchestration]
 async fn measure(_ctx: OrchestrationContext, text: String) -> usize {
     text.len()
 }
 
-/// A schedule that was accepted begins its runs under limits that were lowered later, and can be paused and resumed there.
+/// A stored schedule still starts its runs, and can be paused and resumed, after the limits were lowered.
 #[tokio::test]
 async fn a_schedule_outlives_lower_limits() {
     let (_, directory) = before(Duration::from_millis(300), async |from| {
@@ -464,7 +465,7 @@ async fn a_schedule_outlives_lower_limits() {
     client.schedules().resume("paused").await.unwrap();
     for id in ["runs", "paused"] {
         let info = until_it(&client, id, |info| info.next_run.is_none()).await;
-        // What is due between the pause and the resume does not run, and a busy machine may take long from one to the other.
+        // Runs that are due between the pause and the resume are skipped. On a busy machine, many may be due there.
         let fewest = if id == "paused" { 1 } else { RUNS };
         assert!(
             (u64::from(fewest)..=u64::from(RUNS)).contains(&info.runs),

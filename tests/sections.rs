@@ -16,7 +16,7 @@ impl Counter {
     }
 }
 
-/// A critical section, and how it ends.
+/// The parameters of a critical section.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Section {
     entities: usize,
@@ -24,7 +24,7 @@ struct Section {
     waits: bool,
 }
 
-/// Locks entities until an event comes.
+/// Locks entities until it receives the event `end`.
 #[orchestration]
 async fn lock_many(ctx: OrchestrationContext, section: Section) -> Result<(), Failure> {
     let counters: Vec<_> = (0..section.entities)
@@ -44,7 +44,8 @@ async fn lock_many(ctx: OrchestrationContext, section: Section) -> Result<(), Fa
     Ok(())
 }
 
-/// The log grows with the number of ids of a section: the request and its release do not write all ids once for each entity.
+/// The log grows linearly with the number of IDs in a section. The request and the release do not write all IDs once
+/// for each entity.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_section_costs_in_proportion_to_its_ids() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! What a hub that stops, by itself or because it is asked to, owes to those who wait for it.
+//! A hub that stops, on request or because of a failure, lets no waiter hang.
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -10,12 +10,12 @@ use abide::{ActivityContext, ErrorKind, activity, orchestration};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-/// After this long something hangs. Nothing here depends on it but how soon a failure shows.
+/// The time after which a step counts as hung. It only affects how soon a failure is reported.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Entity, Default, Serialize, Deserialize)]
 struct Grenade {
-    /// Not stored, so that no copy of the state goes off.
+    /// Not serialized, so that no copy of the state explodes.
     #[serde(skip)]
     armed: bool,
 }
@@ -29,11 +29,11 @@ impl Grenade {
 
 impl Drop for Grenade {
     fn drop(&mut self) {
-        assert!(!self.armed, "the grenade goes off");
+        assert!(!self.armed, "the grenade explodes");
     }
 }
 
-/// Something that is slow to go, as what an operation holds may be: whether it goes, whether it may, and whether it is gone.
+/// A value with a slow destructor: whether the destructor has begun, a permit to finish, and whether it has finished.
 struct Slow {
     goes: &'static AtomicBool,
     may_go: &'static Semaphore,
@@ -48,7 +48,7 @@ impl Drop for Slow {
     }
 }
 
-/// One test uses these, and another one those below.
+/// One test uses these three, and another test the two below.
 static OVERDUE_GOES: AtomicBool = AtomicBool::new(false);
 static OVERDUE_MAY_GO: Semaphore = Semaphore::const_new(0);
 static OVERDUE_IS_GONE: AtomicBool = AtomicBool::new(false);
@@ -56,7 +56,7 @@ static OVERDUE_IS_GONE: AtomicBool = AtomicBool::new(false);
 static LEFT_BEGAN: AtomicBool = AtomicBool::new(false);
 static LEFT_IS_GONE: AtomicBool = AtomicBool::new(false);
 
-/// What lets `never` of a desk return.
+/// Lets the operation `never` return.
 static MAY_RETURN: Semaphore = Semaphore::const_new(0);
 static NEVER_BEGAN: AtomicBool = AtomicBool::new(false);
 
@@ -72,7 +72,7 @@ impl Desk {
         self.notes
     }
 
-    /// Holds up the executor's thread until the test lets it continue.
+    /// Blocks the thread of the executor until the test lets it continue.
     pub fn hang(&mut self) {
         HANG.begun.add_permits(1);
         let mut may_end = HANG.may_end.lock().unwrap();
@@ -85,7 +85,7 @@ impl Desk {
         std::future::pending::<()>().await;
     }
 
-    /// Runs out of time, and is slow to go then.
+    /// Exceeds its time limit and then takes long to drop.
     pub async fn overdue(&mut self) {
         let _slow = Slow {
             goes: &OVERDUE_GOES,
@@ -95,7 +95,7 @@ impl Desk {
         std::future::pending::<()>().await;
     }
 
-    /// Is left by a shutdown.
+    /// Is abandoned by a shutdown.
     pub async fn left(&mut self) {
         static ANY: AtomicBool = AtomicBool::new(false);
         static AT_ONCE: Semaphore = Semaphore::const_new(1);
@@ -108,18 +108,18 @@ impl Desk {
         std::future::pending::<()>().await;
     }
 
-    /// Keeps its thread until the test lets it go.
+    /// Blocks its thread until the test lets it return.
     pub fn never(&mut self) {
         NEVER_BEGAN.store(true, Ordering::SeqCst);
         futures::executor::block_on(MAY_RETURN.acquire()).unwrap().forget();
     }
 }
 
-/// How often `wait` began, and what becomes of it then.
+/// Number of times that `wait` has begun, and whether it may return a result.
 static WAITS: AtomicU32 = AtomicU32::new(0);
 static MAY_ANSWER: AtomicBool = AtomicBool::new(false);
 
-/// Works until it is canceled, and then returns an error, as many activities do.
+/// Runs until it is canceled and then returns an error, like many activities.
 #[activity]
 async fn wait(context: ActivityContext) -> Result<u32, Failure> {
     let begun = WAITS.fetch_add(1, Ordering::SeqCst) + 1;
@@ -135,7 +135,7 @@ async fn waits(ctx: OrchestrationContext) -> Result<u32, Failure> {
     Ok(ctx.call_activity::<wait>(()).await?)
 }
 
-/// As `wait`, in a test of its own.
+/// The same for `stand`, in another test.
 static STANDS: AtomicU32 = AtomicU32::new(0);
 static MAY_STAND_DOWN: AtomicBool = AtomicBool::new(false);
 
@@ -153,13 +153,13 @@ async fn stands(ctx: OrchestrationContext) -> Result<u32, Failure> {
     Ok(ctx.call_activity::<stand>(()).await?)
 }
 
-/// Never rests.
+/// Never becomes idle.
 #[orchestration]
 async fn spins(ctx: OrchestrationContext, turns: u64) -> Result<(), Failure> {
     ctx.continue_as_new(turns + 1).await
 }
 
-/// Waits for what another thread brings about.
+/// Polls until a condition holds that another thread brings about.
 async fn until(is_so: impl Fn() -> bool) {
     let looking = async {
         while !is_so() {
@@ -168,10 +168,10 @@ async fn until(is_so: impl Fn() -> bool) {
     };
     timeout(Duration::from_secs(30), looking)
         .await
-        .expect("it happens soon");
+        .expect("the condition holds in time");
 }
 
-/// What the operation `hang` and its test tell each other.
+/// Synchronizes the operation `hang` with its test.
 struct Hang {
     begun: Semaphore,
     may_end: Mutex<bool>,
@@ -184,10 +184,10 @@ static HANG: LazyLock<Hang> = LazyLock::new(|| Hang {
     changed: Condvar::new(),
 });
 
-/// A panic that no operation is blamed for ends the executor and the hub: every caller gets the reason, on all executors,
-/// and the shutdown comes to an end.
+/// A panic outside of an operation ends the executor and the hub. Every caller on every executor receives the reason,
+/// and the shutdown completes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_executor_that_panics_ends_its_hub_and_hangs_nobody() {
+async fn a_panicking_executor_ends_its_hub_and_no_caller_hangs() {
     let hub = Hub::in_memory()
         .executors(2)
         .entity::<Grenade>()
@@ -202,14 +202,14 @@ async fn an_executor_that_panics_ends_its_hub_and_hangs_nobody() {
     for key in 0..8 {
         let noted = timeout(PATIENCE, client.entity::<Desk>(key).note()).await.unwrap();
         let error = noted.unwrap_err().into_returned().unwrap_err();
-        assert!(error.to_string().contains("the grenade goes off"), "{error}");
+        assert!(error.to_string().contains("the grenade explodes"), "{error}");
     }
     timeout(PATIENCE, hub.shutdown()).await.unwrap().unwrap_err();
 }
 
-/// A client that finds a full queue while the hub is stopping waits for room that never comes: it hears of the end.
+/// A client that waits for room in a full queue receives `Closed` when the hub stops.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_waits_for_room_hears_that_the_hub_ends() {
+async fn a_client_that_waits_for_room_is_notified_of_the_end() {
     let hub = Hub::in_memory()
         .executors(1)
         .queue_limit(1)
@@ -221,7 +221,7 @@ async fn who_waits_for_room_hears_that_the_hub_ends() {
     let busy = client.entity::<Desk>("busy");
     busy.endless().signal().await.unwrap();
     busy.note().signal().await.unwrap();
-    // While the executor hangs, the message and the stop come in behind each other.
+    // While the executor is blocked, the message and the stop arrive one after the other.
     let hanging = tokio::spawn(client.entity::<Desk>("other").hang());
     HANG.begun.acquire().await.unwrap().forget();
     let mut waiting = pin!(busy.note());
@@ -232,11 +232,14 @@ async fn who_waits_for_room_hears_that_the_hub_ends() {
     HANG.changed.notify_all();
     closing.await.unwrap();
     hanging.await.unwrap().unwrap();
-    let told = timeout(PATIENCE, waiting).await.expect("the client hangs");
-    assert_eq!(told.unwrap_err().into_returned().unwrap_err().kind(), ErrorKind::Closed);
+    let noted = timeout(PATIENCE, waiting).await.expect("the client is notified");
+    assert_eq!(
+        noted.unwrap_err().into_returned().unwrap_err().kind(),
+        ErrorKind::Closed
+    );
 }
 
-/// A retry asks what became of the first attempt, and the answer is there although the entity takes no calls now.
+/// A retry receives the stored result of the first attempt, even if the entity is now held.
 #[tokio::test]
 async fn a_retry_is_answered_by_an_entity_that_is_held() {
     let directory = tempfile::tempdir().unwrap();
@@ -259,7 +262,7 @@ async fn a_retry_is_answered_by_an_entity_that_is_held() {
     hub.shutdown().await.unwrap();
 }
 
-/// A type that only a scheduled signal mentions is listed as unregistered, too.
+/// A type that occurs only in a scheduled signal is listed as unregistered.
 #[tokio::test]
 async fn a_type_that_only_a_timer_mentions_is_listed_as_unregistered() {
     let directory = tempfile::tempdir().unwrap();
@@ -276,10 +279,10 @@ async fn a_type_that_only_a_timer_mentions_is_listed_as_unregistered() {
     hub.shutdown().await.unwrap();
 }
 
-/// An operation that ran out of time and cannot be ended fails, so that its caller need not wait for it. The next one of its
-/// entity never runs beside it.
+/// An operation that exceeds its time limit and cannot be stopped fails for its caller. The next operation of the
+/// entity never runs concurrently with it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_operation_that_ran_out_of_time_is_gone_when_the_next_begins() {
+async fn a_timed_out_operation_never_overlaps_with_the_next() {
     let hub = Hub::in_memory()
         .entity::<Desk>()
         .operation_timeout(Duration::from_millis(20));
@@ -310,9 +313,10 @@ async fn an_operation_that_ran_out_of_time_is_gone_when_the_next_begins() {
     hub.shutdown().await.unwrap();
 }
 
-/// An operation that a shutdown leaves is gone when the shutdown is over: the next open runs it again, alone.
+/// An operation that a shutdown abandons is dropped before the shutdown completes. So it cannot run concurrently with
+/// its repetition at the next open.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_operation_that_is_left_is_gone_with_its_hub() {
+async fn an_abandoned_operation_is_dropped_with_its_hub() {
     let hub = Hub::in_memory().entity::<Desk>().open().await.unwrap();
     let call = tokio::spawn(hub.client().entity::<Desk>("d").left().into_future());
     until(|| LEFT_BEGAN.load(Ordering::SeqCst)).await;
@@ -324,8 +328,8 @@ async fn an_operation_that_is_left_is_gone_with_its_hub() {
     );
 }
 
-/// A shutdown tells activities to end and does not wait for more. What they make of it is no result: the next open runs
-/// them again, as the same attempt, and no crash is counted.
+/// A shutdown cancels activities. Errors of canceled activities are not recorded, and the next open runs the activities
+/// again as the same attempt. No crash is counted.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_shutdown_cuts_activities_short() {
     let directory = tempfile::tempdir().unwrap();
@@ -341,7 +345,7 @@ async fn a_shutdown_cuts_activities_short() {
         until(|| WAITS.load(Ordering::SeqCst) == begun).await;
         timeout(Duration::from_secs(4), hub.shutdown())
             .await
-            .expect("it waits for no grace")
+            .expect("the shutdown does not wait for the grace period")
             .unwrap();
         hub = open().await.unwrap();
     }
@@ -354,7 +358,7 @@ async fn a_shutdown_cuts_activities_short() {
     hub.shutdown().await.unwrap();
 }
 
-/// An activity that ends before its grace is over, and never looked whether it is to end, has its result.
+/// The result of an activity that ignores its cancellation and completes within the grace period is recorded.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_shutdown_keeps_results_that_it_did_not_cut_short() {
     let directory = tempfile::tempdir().unwrap();
@@ -377,9 +381,9 @@ async fn a_shutdown_keeps_results_that_it_did_not_cut_short() {
     hub.shutdown().await.unwrap();
 }
 
-/// An orchestration that never rests does not keep a hub from closing, and continues at the next open.
+/// An orchestration that never becomes idle does not prevent a hub from closing, and continues at the next open.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_shutdown_leaves_what_never_rests() {
+async fn a_shutdown_does_not_wait_for_a_busy_orchestration() {
     let directory = tempfile::tempdir().unwrap();
     for round in 0..2 {
         let hub = Hub::builder(directory.path())
@@ -394,13 +398,13 @@ async fn a_shutdown_leaves_what_never_rests() {
         until(|| hub.stats().commits > commits + 20).await;
         timeout(Duration::from_secs(10), hub.shutdown())
             .await
-            .expect("it ends with what was taken in")
+            .expect("the shutdown completes")
             .unwrap();
     }
 }
 
-/// A synchronous operation that does not return cannot be ended: the shutdown says whose it is and leaves it. When it
-/// returns, the directory is free, and nothing is lost.
+/// A shutdown abandons a synchronous operation that does not return, and its error names the entity. When the operation
+/// returns, the directory is unlocked and nothing is lost.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_shutdown_leaves_an_operation_that_does_not_return() {
     let directory = tempfile::tempdir().unwrap();
@@ -427,7 +431,7 @@ async fn a_shutdown_leaves_an_operation_that_does_not_return() {
     hub.shutdown().await.unwrap();
 }
 
-/// How often `serve` began, and whether it is to answer.
+/// Number of times that `serve` has begun, and whether it may return.
 static SERVES: AtomicU32 = AtomicU32::new(0);
 static MAY_SERVE: AtomicBool = AtomicBool::new(false);
 
@@ -445,7 +449,7 @@ async fn serves(ctx: OrchestrationContext) -> Result<u32, Failure> {
     Ok(ctx.call_activity::<serve>(()).await?)
 }
 
-/// A hub that fails is no crash of the activities that ran in it, whether it is shut down or dropped.
+/// A failure of the hub does not count as a crash of its running activities, whether the hub is shut down or dropped.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hub_that_fails_blames_no_activity() {
     let directory = tempfile::tempdir().unwrap();
@@ -482,7 +486,7 @@ async fn a_hub_that_fails_blames_no_activity() {
     hub.shutdown().await.unwrap();
 }
 
-/// A hub opens with any number of threads and any memory, whatever it had before.
+/// A hub can be reopened with another number of threads and another amount of memory.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn threads_and_memory_may_change_between_two_opens() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! What is acknowledged can be read, and is equal to what was given: states, arguments, answers, inputs, outputs, results
-//! and events of every kind of value. What cannot be read is refused when it is made, and leaves nothing.
+//! Stored values are equal to the original ones: states, arguments, results, inputs, outputs and events with every kind
+//! of value. A value that could not be read again is rejected when it is created, and has no effect.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -109,7 +109,7 @@ macro_rules! gauge {
 gauge!(cloned, Clone);
 gauge!(encoded, Debug);
 
-/// Passes what it is given through everything that stores it.
+/// Passes its input through everything that stores values.
 #[orchestration]
 async fn passes(ctx: OrchestrationContext, reading: Reading) -> Result<Reading, Failure> {
     ctx.set_custom_status(&reading);
@@ -134,7 +134,7 @@ async fn measures_nothing() -> f64 {
     f64::NAN
 }
 
-/// Ends with what cannot be stored.
+/// Produces a value that cannot be stored.
 #[orchestration]
 async fn overflows(ctx: OrchestrationContext, what: String) -> Result<f64, Failure> {
     let nan = Reading {
@@ -146,7 +146,7 @@ async fn overflows(ctx: OrchestrationContext, what: String) -> Result<f64, Failu
         "activity result" => drop(ctx.call_activity::<measures_nothing>(()).await?),
         "child input" => drop(ctx.call_sub_orchestration::<waits>(nan).await?),
         "argument" => drop(ctx.entity::<cloned::Gauge>("a").keep(nan).await?),
-        "event" => ctx.send_event("nobody", "name", nan),
+        "event" => ctx.send_event("missing", "name", nan),
         "status" => ctx.set_custom_status(nan),
         _ => {}
     }
@@ -171,7 +171,7 @@ async fn refused<T: std::fmt::Debug>(call: impl Future<Output = Result<T, CallEr
         Err(CallError::Runtime(error)) if error.kind() == ErrorKind::Serialization => {
             assert!(error.to_string().contains(text), "{error}");
         }
-        other => panic!("it was not refused: {other:?}"),
+        other => panic!("the value was accepted: {other:?}"),
     }
 }
 
@@ -179,7 +179,7 @@ macro_rules! refuses {
     ($module:ident) => {{
         let hub = Hub::in_memory().entity::<$module::Gauge>().open().await.unwrap();
         let gauge = hub.client().entity::<$module::Gauge>("g");
-        // Its first state does not read what it writes.
+        // The initial state does not deserialize from its own serialization.
         refused(gauge.divide(1.0, 2.0), "missing field `name`").await;
         assert!(gauge.state().await.unwrap().is_none());
 
@@ -200,7 +200,7 @@ macro_rules! refuses {
         let kind = gauge.keep(reading).signal().await.unwrap_err().kind();
         assert_eq!(kind, ErrorKind::Serialization);
 
-        // Nothing of all that is left, in memory and in the store.
+        // None of these operations has an effect, in memory or in the store.
         let half = Reading {
             value: 0.5,
             ..Reading::default()
@@ -213,16 +213,16 @@ macro_rules! refuses {
     }};
 }
 
-/// An operation fails that would leave a state which cannot be read, or answer so, whether the state is `Clone` or not.
+/// An operation fails if its state or its result could not be read again, whether the state is `Clone` or not.
 #[tokio::test]
-async fn an_operation_that_leaves_what_cannot_be_read_fails() {
+async fn an_operation_with_an_unreadable_state_or_result_fails() {
     refuses!(cloned);
     refuses!(encoded);
 }
 
-/// The same of everything that an orchestration stores, and of what it is given.
+/// An orchestration fails if a value that it stores or receives could not be read again.
 #[tokio::test]
-async fn an_orchestration_that_stores_what_cannot_be_read_fails() {
+async fn an_orchestration_with_an_unreadable_value_fails() {
     let place = tempfile::tempdir().unwrap();
     let hub = open(place.path()).await;
     let client = hub.client();
@@ -268,9 +268,9 @@ fn reading() -> impl Strategy<Value = Reading> {
     })
 }
 
-/// Whatever passes through a hub is equal to the bit before and after a restart, or it is refused at once.
+/// Every value in a hub is bit-identical before and after a restart, or is rejected at once.
 #[test]
-fn what_is_stored_is_equal_after_a_restart() {
+fn stored_values_are_equal_after_a_restart() {
     let mut runner = TestRunner::deterministic();
     let mut draw = || reading().new_tree(&mut runner).unwrap().current();
     let mut readings: Vec<Reading> = (0..40).map(|_| draw()).collect();
@@ -280,7 +280,7 @@ fn what_is_stored_is_equal_after_a_restart() {
         maybe: Some(-0.0),
         ..Reading::default()
     }));
-    // Debug tells -0.0 from 0.0, and every f64 from its neighbours.
+    // `Debug` distinguishes -0.0 from 0.0 and every `f64` from its neighbors.
     let shown = |reading: &Reading| {
         let mut names: Vec<_> = reading.by_name.iter().collect();
         names.sort_by_key(|(name, _)| *name);
@@ -336,7 +336,7 @@ fn what_is_stored_is_equal_after_a_restart() {
     });
 }
 
-/// Keeps raw JSON.
+/// Stores raw JSON.
 #[derive(Entity, Default, Serialize, Deserialize)]
 struct Shelf {
     raw: Option<Box<RawValue>>,
@@ -352,7 +352,7 @@ impl Shelf {
 #[orchestration]
 async fn takes_raw(_ctx: OrchestrationContext, _raw: Box<RawValue>) {}
 
-/// Raw JSON that no tool could show is refused where it comes in, typed or not, and leaves nothing.
+/// Raw JSON that tools could not read is rejected where it is received, typed or not, and has no effect.
 #[tokio::test]
 async fn raw_json_that_no_tool_reads_is_refused() {
     let builder = Hub::in_memory().entity::<Shelf>().orchestration::<takes_raw>();
@@ -367,7 +367,7 @@ async fn raw_json_that_no_tool_reads_is_refused() {
     ] {
         let raw = || RawValue::from_string(json.clone()).unwrap();
         let Err(CallError::Runtime(error)) = client.entity::<Shelf>("a").put(raw()).await else {
-            panic!("it was accepted");
+            panic!("the value was accepted");
         };
         assert_eq!(error.kind(), ErrorKind::Serialization, "{error}");
         let untyped = client.untyped_entity(&EntityId::new("shelf", "a").unwrap());

@@ -1,4 +1,4 @@
-//! What a recorder of metrics that panics does to a hub. It is the recorder of the whole process, so the test is alone here.
+//! A metrics recorder that panics. It is the recorder of the whole process, so this file has a single test.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +11,7 @@ use tokio::time::timeout;
 /// Whether the recorder panics.
 static BROKEN: AtomicBool = AtomicBool::new(false);
 
-/// Panics at the next sync, once it is broken.
+/// Panics at the next sync once [`BROKEN`] is set.
 struct Fragile;
 
 struct Syncs;
@@ -60,10 +60,10 @@ impl Counted {
     }
 }
 
-/// A recorder that panics in the thread which makes commits durable stops the hub: every waiting client gets an error, no
-/// one hangs, and the shutdown ends.
+/// A recorder that panics in the sync thread stops the hub. Every waiting client receives an error, and the shutdown
+/// completes.
 #[tokio::test]
-async fn a_recorder_that_panics_stops_the_hub_and_hangs_nobody() {
+async fn a_panicking_recorder_stops_the_hub_and_no_client_hangs() {
     metrics::set_global_recorder(Fragile).ok().unwrap();
     let hub = Hub::in_memory().entity::<Counted>().open().await.unwrap();
     let client = hub.client();
@@ -75,13 +75,13 @@ async fn a_recorder_that_panics_stops_the_hub_and_hangs_nobody() {
     }
     while let Some(answer) = timeout(Duration::from_secs(30), calls.join_next())
         .await
-        .expect("nobody hangs")
+        .expect("every call completes")
     {
         answer.unwrap().unwrap_err();
     }
     let ended = timeout(Duration::from_secs(30), hub.shutdown())
         .await
-        .expect("nobody hangs");
+        .expect("the shutdown completes");
     let error = ended.unwrap_err();
     assert!(error.to_string().contains("the recorder is broken"), "{error}");
 }

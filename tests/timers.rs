@@ -1,4 +1,4 @@
-//! Scheduled signals under load, on a whole hub.
+//! Scheduled signals under load on a complete hub.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ struct Meter {
 
 #[operations]
 impl Meter {
-    /// Schedules many signals, for the meters in turn, all of them soon.
+    /// Schedules many signals to the meters in rotation, with short delays.
     pub fn spread(&mut self, ctx: &mut EntityContext, seed: u64) {
         for n in 0..SIGNALS {
             let to = format!("m{}", (seed + n) % ENTITIES);
@@ -34,8 +34,8 @@ impl Meter {
     }
 }
 
-/// Several executors set timers for each other that become due while the pages of due ones are full. All of them fire in this
-/// life of the hub: nothing may wait for the next open.
+/// Several executors set timers for each other that become due while the pages of due timers are full. All of them fire
+/// before the hub closes.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_scheduled_signal_fires_in_the_same_life() {
     let hub = Hub::in_memory().executors(4).entity::<Meter>().open().await.unwrap();
@@ -51,7 +51,7 @@ async fn every_scheduled_signal_fires_in_the_same_life() {
         }
     }
     let expected = ENTITIES * ROUNDS * SIGNALS;
-    // A busy machine may be slow, but some of them fire all the time.
+    // A busy machine may be slow, but timers have to fire continuously.
     let patience = Duration::from_secs(30);
     let (mut fired, mut since) = (0, Instant::now());
     loop {
@@ -72,7 +72,7 @@ async fn every_scheduled_signal_fires_in_the_same_life() {
     hub.shutdown().await.unwrap();
 }
 
-/// Every request id that a call can have schedules a signal as well, and a retry means the same timer.
+/// A scheduled signal accepts every valid request ID, and a retry returns the same timer.
 #[tokio::test]
 async fn a_request_id_of_any_length_schedules_once() {
     let hub = Hub::in_memory().entity::<Meter>().open().await.unwrap();

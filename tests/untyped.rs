@@ -1,5 +1,4 @@
-//! Entities by their ids, for tools that know no types: what an input becomes, what is refused, and what can be asked of a
-//! hub without a type.
+//! Untyped access for tools that do not know the types: inputs, their errors, and queries about the hub.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -14,7 +13,7 @@ struct Missing {
     missing: i64,
 }
 
-/// Whether a `block` has begun, and what lets it end. One test uses it.
+/// Whether `block` has begun, and permits that let it end. One test uses them.
 static BEGUN: AtomicBool = AtomicBool::new(false);
 static MAY_END: Semaphore = Semaphore::const_new(0);
 
@@ -50,7 +49,7 @@ impl Till {
         self.cents = 0;
     }
 
-    /// Keeps its thread until [`MAY_END`] has room.
+    /// Blocks its thread until [`MAY_END`] has a permit.
     pub fn block(&mut self) {
         BEGUN.store(true, Ordering::SeqCst);
         futures::executor::block_on(MAY_END.acquire()).unwrap().forget();
@@ -62,19 +61,19 @@ impl Till {
     }
 }
 
-/// Waits for the event `go` and returns it.
+/// Waits for the event `go` and returns its payload.
 #[orchestration(name = "waits", version = "1")]
 async fn waits_first(ctx: OrchestrationContext) -> Result<serde_json::Value, Failure> {
     Ok(ctx.wait_for_external_event::<serde_json::Value>("go").await?)
 }
 
-/// As the first, in a later version.
+/// The same in a later version.
 #[orchestration(name = "waits", version = "2")]
 async fn waits_second(ctx: OrchestrationContext) -> Result<serde_json::Value, Failure> {
     Ok(ctx.wait_for_external_event::<serde_json::Value>("go").await?)
 }
 
-/// Stops, for everybody to see.
+/// Panics, so that it stops.
 #[orchestration]
 async fn panics(_ctx: OrchestrationContext) {
     panic!("this code is broken");
@@ -97,8 +96,8 @@ fn till(key: &str) -> EntityId {
     EntityId::new("till", key).unwrap()
 }
 
-/// One value is the argument of an operation with one parameter, whatever the parameter is called; an object holds several by
-/// name; nothing and `null` serve one without. Answers and states are JSON, errors keep their records.
+/// The input of an operation with one parameter is its value. With several parameters it is an object, and without any
+/// it is empty or `null`. Results and states are JSON, and errors keep their failure records.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_input_becomes_the_arguments() {
     let hub = builder().open().await.unwrap();
@@ -144,18 +143,22 @@ async fn an_input_becomes_the_arguments() {
     hub.shutdown().await.unwrap();
 }
 
-/// What cannot be the arguments is refused before anything is stored, with what the operation takes.
+/// An invalid input is rejected before anything is stored, and the error describes the expected input.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_input_is_told_what_the_operation_takes() {
+async fn an_error_of_an_input_describes_the_operation() {
     let hub = builder().open().await.unwrap();
     let entity = hub.client().untyped_entity(&till("a"));
     for (operation, input, text) in [
         ("add", "", "the value of `amount` as JSON: argument `amount` is missing"),
         ("add", "\"5\"", "argument `amount`: invalid type"),
         ("add", r#"{"amount": 5}"#, "the value of `amount` as JSON"),
-        ("add", "5 5", "no JSON"),
-        ("add", "5}", "no JSON"),
-        ("take", "5", "an object with `cents`, `note`: the input is no object"),
+        ("add", "5 5", "not valid JSON"),
+        ("add", "5}", "not valid JSON"),
+        (
+            "take",
+            "5",
+            "an object with `cents`, `note`: the input is not an object",
+        ),
         ("take", "", "argument `cents` is missing"),
         ("take", r#"{"cents": 5}"#, "argument `note` is missing"),
         ("clear", "1", "`clear` of `till` takes no input"),
@@ -170,16 +173,17 @@ async fn a_wrong_input_is_told_what_the_operation_takes() {
     }
     let unknown: Error = entity.call("steal", "1").await.unwrap_err().into();
     assert_eq!(unknown.kind(), ErrorKind::UnknownOperation);
-    let nobody = hub.client().untyped_entity(&EntityId::new("nobody", "a").unwrap());
+    let missing = hub.client().untyped_entity(&EntityId::new("missing", "a").unwrap());
     assert_eq!(
-        nobody.signal("add", "1").await.unwrap_err().kind(),
+        missing.signal("add", "1").await.unwrap_err().kind(),
         ErrorKind::Unregistered
     );
     assert_eq!(hub.client().entities().count().await.unwrap(), 0);
     hub.shutdown().await.unwrap();
 }
 
-/// The same request id gives the same answer once more, for a call, a signal, a start and an event; another use is refused.
+/// A call, signal, start or event that is repeated with its request ID takes effect once and returns the same result. A
+/// different request with that ID is rejected.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_id_takes_effect_once() {
     let hub = builder().open().await.unwrap();
@@ -206,9 +210,9 @@ async fn a_request_id_takes_effect_once() {
     hub.shutdown().await.unwrap();
 }
 
-/// Everything that a client sends can refuse to wait for room.
+/// Every request can fail instead of waiting when the hub is full.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_hub_refuses_who_does_not_wait() {
+async fn a_full_hub_refuses_requests_that_do_not_wait() {
     let hub = builder().executors(1).in_flight_limit(1).open().await.unwrap();
     let client = hub.client();
     let entity = client.untyped_entity(&till("a"));
@@ -240,7 +244,7 @@ async fn a_full_hub_refuses_who_does_not_wait() {
     hub.shutdown().await.unwrap();
 }
 
-/// An event whose payload is JSON already is checked; nothing at all stands for `null`.
+/// An event payload that is passed as JSON is validated. An empty payload means `null`.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_may_be_json_already() {
     let hub = builder().open().await.unwrap();
@@ -258,13 +262,13 @@ async fn an_event_may_be_json_already() {
     hub.shutdown().await.unwrap();
 }
 
-/// A client tells what is registered, with parameters and versions, whether the hub is well and what it has done.
+/// A client returns the registered types with their parameters and versions, the health and the statistics of its hub.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_knows_what_its_hub_can_do() {
+async fn a_client_describes_its_hub() {
     let hub = builder().open().await.unwrap();
     let client = hub.client();
     let registered = client.admin().registered().unwrap();
-    // The library registers an entity and an activity of its own.
+    // The library registers its own entity and activity as well.
     let mut entities = registered.entities.iter();
     let entity = entities.find(|entity| entity.name == "till").unwrap();
     let operations: Vec<_> = entity
@@ -295,7 +299,7 @@ async fn a_client_knows_what_its_hub_can_do() {
     assert_eq!(client.admin().registered().unwrap_err().kind(), ErrorKind::Closed);
 }
 
-/// A page of entities ends when its states are large, and the next one goes on behind it.
+/// A page with large states ends early, and the next page continues after it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_of_large_states_ends_early() {
     let hub = builder().open().await.unwrap();
@@ -326,10 +330,10 @@ async fn a_page_of_large_states_ends_early() {
     assert!(pages >= 3, "{pages}");
     assert!(seen.is_sorted());
     assert_eq!(seen.len(), 12);
-    // Without the states, which are not fetched, one page holds all of them.
+    // Without the states, one page contains all entities.
     assert_eq!(client.entities().name("till").list().await.unwrap().items.len(), 12);
 
-    // And so it is with orchestrations, in the order of ids as well as of the index.
+    // The same for orchestrations, in the order of IDs and in the order of the index.
     for n in 0..12 {
         let start = client
             .start_by_name_with_json("waits", "")
@@ -362,7 +366,7 @@ async fn a_page_of_large_states_ends_early() {
     hub.shutdown().await.unwrap();
 }
 
-/// Those that cannot go on are found among those that wait, run, rest or have ended, page by page, until they are ended.
+/// Stopped orchestrations are listed page by page until they are terminated. Waiting, suspended and ended ones are not.
 #[tokio::test(flavor = "multi_thread")]
 async fn stopped_orchestrations_are_found() {
     let hub = builder().open().await.unwrap();

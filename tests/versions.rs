@@ -1,5 +1,5 @@
-//! Several versions of one orchestration in one hub. SEMANTICS, "Orchestrations", row Versions: several side by side; an
-//! instance keeps the one that it started with; `Strict` and `CurrentOrOlder`; continue-as-new may move to a new version.
+//! Several versions of one orchestration in one hub: instances keep their version, `Strict` and `CurrentOrOlder`, and
+//! continuing as new in another version.
 #![cfg(feature = "rocksdb")]
 
 use std::path::Path;
@@ -22,7 +22,7 @@ async fn weigh_twice(grams: u32) -> u32 {
     2 * grams
 }
 
-/// Version 1 weighs once, before the event and after it.
+/// Version 1 weighs before the event and after it.
 mod one {
     use abide::prelude::*;
 
@@ -60,7 +60,7 @@ mod two {
     }
 }
 
-/// Version 10 is newer than 2, although its text is smaller.
+/// Version 10 is newer than 2, although it sorts before 2 as text.
 mod ten {
     use abide::prelude::*;
 
@@ -70,7 +70,7 @@ mod ten {
     }
 }
 
-/// Starts parcels as a sub-orchestration, in one version and in the newest.
+/// Calls parcels as sub-orchestrations, in the newest version and in version 1.
 #[orchestration]
 async fn post_office(ctx: OrchestrationContext, grams: u32) -> Result<(String, String), Failure> {
     let newest = ctx.call_sub_orchestration::<ten::parcel>(grams).await?;
@@ -96,8 +96,8 @@ async fn until_it_waits(run: &OrchestrationHandle) {
     }
 }
 
-/// Each instance keeps the version that it started with, over a restart of the hub and although a newer one is registered
-/// then; starts without a version take the newest; the versions share nothing but the name.
+/// An instance keeps its version over a restart of the hub, even if newer versions are registered. A start without a
+/// version uses the newest one.
 #[tokio::test]
 async fn an_instance_keeps_its_version_over_a_restart() {
     let directory = tempfile::tempdir().unwrap();
@@ -149,8 +149,7 @@ async fn an_instance_keeps_its_version_over_a_restart() {
     hub.shutdown().await.unwrap();
 }
 
-/// A continue-as-new moves to another version with another input, keeps the events that came before, and the instance has
-/// the new version from then on.
+/// Continuing as new can change the version and the input. The instance keeps its unread events.
 #[tokio::test]
 async fn a_continue_as_new_moves_to_a_new_version() {
     let directory = tempfile::tempdir().unwrap();
@@ -168,7 +167,7 @@ async fn a_continue_as_new_moves_to_a_new_version() {
     hub.shutdown().await.unwrap();
 }
 
-/// One that continues as new into a version which nobody registered waits visibly, and goes on where that version is.
+/// An instance that continues as new in an unregistered version stops, and resumes in a build that registers it.
 #[tokio::test]
 async fn a_move_to_a_missing_version_waits_for_it() {
     let directory = tempfile::tempdir().unwrap();
@@ -181,7 +180,7 @@ async fn a_move_to_a_missing_version_waits_for_it() {
     run.raise_event("go", "move on").await.unwrap();
     let stopped = loop {
         let info = run.status().await.unwrap().unwrap();
-        assert!(!info.status.is_terminal(), "it ended: {info:?}");
+        assert!(!info.status.is_terminal(), "the orchestration ended: {info:?}");
         if let Some(stopped) = info.stopped {
             assert_eq!(
                 (info.status, info.version.as_str()),
@@ -207,7 +206,7 @@ async fn a_move_to_a_missing_version_waits_for_it() {
     new.shutdown().await.unwrap();
 }
 
-/// A sub-orchestration runs in the version that its parent names, and in the newest one without.
+/// A sub-orchestration runs in the version that its parent names, or else in the newest.
 #[tokio::test]
 async fn a_child_has_the_version_that_its_parent_names() {
     let builder = Hub::in_memory().activity::<weigh>().orchestration::<post_office>();
@@ -221,7 +220,7 @@ async fn a_child_has_the_version_that_its_parent_names() {
     hub.shutdown().await.unwrap();
 }
 
-/// A start in a version that is not registered is refused and names those that are; nothing is stored.
+/// A start in an unregistered version fails with an error that lists the registered ones. Nothing is stored.
 #[tokio::test]
 async fn a_start_in_an_unknown_version_is_refused() {
     let builder = Hub::in_memory().orchestration::<one::parcel>();
@@ -242,7 +241,7 @@ async fn a_start_in_an_unknown_version_is_refused() {
     hub.shutdown().await.unwrap();
 }
 
-/// `CurrentOrOlder` lets the newest code run what an older version began, and never what a newer one began.
+/// With `CurrentOrOlder` the newest version runs older instances and never newer ones.
 #[tokio::test]
 async fn only_older_instances_are_taken_over() {
     let directory = tempfile::tempdir().unwrap();
@@ -267,7 +266,7 @@ async fn only_older_instances_are_taken_over() {
     run.raise_event("go", "now").await.unwrap();
     let stopped = loop {
         let info = run.status().await.unwrap().unwrap();
-        assert!(!info.status.is_terminal(), "it ended: {info:?}");
+        assert!(!info.status.is_terminal(), "the orchestration ended: {info:?}");
         if let Some(stopped) = info.stopped {
             break stopped;
         }
@@ -286,7 +285,7 @@ async fn only_older_instances_are_taken_over() {
     again.shutdown().await.unwrap();
 }
 
-/// Two versions whose texts are in the wrong order.
+/// Pairs of versions whose text order differs from their version order.
 mod note {
     use abide::prelude::*;
 
@@ -318,10 +317,10 @@ async fn until_it_stops(run: &OrchestrationHandle) -> Stopped {
     }
 }
 
-/// `CurrentOrOlder` knows that `v10` is newer than `v9`, and a release than its beta; it takes over in that direction only,
-/// and where it does not, its message does not recommend what was done already.
+/// `CurrentOrOlder` treats `v10` as newer than `v9`, and a release as newer than its beta. For a newer instance, its
+/// error does not recommend `CurrentOrOlder`.
 #[tokio::test]
-async fn older_is_what_people_call_older() {
+async fn versions_are_ordered_naturally() {
     async fn passes<Old: Orchestration<Input = ()>, New: Orchestration<Output = String, Error = Failure>>() -> String {
         let directory = tempfile::tempdir().unwrap();
         let old = hub(directory.path()).orchestration::<Old>().open().await.unwrap();
@@ -351,12 +350,12 @@ async fn older_is_what_people_call_older() {
     }
 }
 
-/// A start in a version of a type without versions fails with an error in whole sentences.
+/// The error of a start in a version of an unversioned type is grammatical.
 #[tokio::test]
 async fn a_type_without_versions_is_named_so() {
     let hub = Hub::in_memory().orchestration::<post_office>().open().await.unwrap();
     let start = hub.client().start_by_name("post_office", json!(5)).version("3");
     let text = start.await.unwrap_err().to_string();
-    assert!(text.ends_with("in the version `3`; it is in (none)"), "{text}");
+    assert!(text.ends_with("in version `3`; registered versions: (none)"), "{text}");
     hub.shutdown().await.unwrap();
 }

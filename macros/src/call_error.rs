@@ -8,8 +8,7 @@ use crate::crate_path::CratePath;
 use crate::errors::Errors;
 use crate::{hygiene, types};
 
-const ADVICE: &str =
-    "give it one variant `Runtime(#[from] CallError)`, beside `thiserror::Error`: it takes what the runtime met";
+const ADVICE: &str = "give it one variant `Runtime(#[from] CallError)`, which takes errors of the runtime, and derive `thiserror::Error`";
 
 pub(crate) fn derive(item: TokenStream) -> TokenStream {
     let item: DeriveInput = match syn::parse2(item) {
@@ -25,11 +24,11 @@ pub(crate) fn derive(item: TokenStream) -> TokenStream {
     }
 }
 
-/// The variants that the expansion makes.
+/// The variants that the expansion constructs.
 struct Variants {
-    /// How the one is made that takes what the runtime met, of the local `runtime`.
+    /// Constructs the variant for errors of the runtime from the local `taken`.
     runtime: TokenStream,
-    /// How the one is made that takes a `Failure`, of the same local, and the type as it is spelled.
+    /// Constructs the variant for a `Failure` from the same local, with the type as the user wrote it.
     failure: Option<(TokenStream, Type)>,
 }
 
@@ -53,7 +52,7 @@ fn parse_attributes(attributes: &[Attribute], errors: &mut Errors) -> CratePath 
     crate_path
 }
 
-/// The variants that take what the runtime met and what comes as a `Failure`.
+/// Finds the variants that take errors of the runtime and failures.
 fn find_variants(item: &DeriveInput, errors: &mut Errors) -> Option<Variants> {
     if !item.generics.params.is_empty() {
         errors.push(
@@ -62,21 +61,21 @@ fn find_variants(item: &DeriveInput, errors: &mut Errors) -> Option<Variants> {
         );
     }
     let Data::Enum(data) = &item.data else {
-        errors.push(&item.ident, format!("`FromCallError` is derived for an enum; {ADVICE}"));
+        errors.push(&item.ident, format!("`FromCallError` requires an enum; {ADVICE}"));
         return None;
     };
     let (mut runtime, mut failure) = (None, None);
     for variant in &data.variants {
         refuse_misplaced(variant, errors);
         for field in &variant.fields {
-            if is_spelled(&field.ty, "CallError") {
+            if has_name(&field.ty, "CallError") {
                 check_runtime(variant, field, runtime.is_some(), errors);
                 runtime = Some(constructor(variant, field));
-            } else if is_spelled(&field.ty, "Failure") && has(field, "from") {
+            } else if has_name(&field.ty, "Failure") && has(field, "from") {
                 errors.push(
                     &field.ty,
-                    "`Failure` is no `std::error::Error`, because every error converts into it, so `thiserror` cannot \
-                     take it by `#[from]`: write `#[error(\"{0}\")] Failed(#[from_call_error] Failure)`",
+                    "`Failure` is not a `std::error::Error` because every error converts into it, so `thiserror` \
+                     cannot take it with `#[from]`: write `#[error(\"{0}\")] Failed(#[from_call_error] Failure)`",
                 );
             } else if has(field, "from_call_error") {
                 check_failure(field, failure.is_some(), errors);
@@ -86,10 +85,7 @@ fn find_variants(item: &DeriveInput, errors: &mut Errors) -> Option<Variants> {
     }
     if runtime.is_none() {
         let error = &item.ident;
-        errors.push(
-            error,
-            format!("`{error}` has no place for what the runtime met; {ADVICE}"),
-        );
+        errors.push(error, format!("`{error}` cannot hold errors of the runtime; {ADVICE}"));
     }
     Some(Variants {
         runtime: runtime?,
@@ -101,27 +97,27 @@ fn check_runtime(variant: &Variant, field: &Field, is_second: bool, errors: &mut
     if !has(field, "from") {
         errors.push(
             &field.ty,
-            "write `#[from] CallError`: `thiserror` then makes the conversion for operations without an own error",
+            "write `#[from] CallError`: `thiserror` then generates the conversion for operations without an error type",
         );
     }
     if is_second {
         errors.push(
             &variant.ident,
-            "a second variant with `CallError`; one takes what the runtime met",
+            "duplicate variant with `CallError`; only one variant takes errors of the runtime",
         );
     }
 }
 
 fn check_failure(field: &Field, is_second: bool, errors: &mut Errors) {
-    if !is_spelled(&field.ty, "Failure") {
+    if !has_name(&field.ty, "Failure") {
         errors.push(
             &field.ty,
-            "`#[from_call_error]` marks the variant that takes a `Failure`; `thiserror` takes any other error by `#[from]`",
+            "`#[from_call_error]` marks the variant that takes a `Failure`; use the `#[from]` of `thiserror` for any other error",
         );
     } else if is_second {
         errors.push(
             &field.ty,
-            "a second variant with `#[from_call_error] Failure`; one takes it",
+            "duplicate variant with `#[from_call_error] Failure`; only one variant takes a `Failure`",
         );
     }
 }
@@ -131,7 +127,7 @@ fn refuse_misplaced(variant: &Variant, errors: &mut Errors) {
         if attribute.path().is_ident("from_call_error") {
             errors.push(
                 attribute,
-                "`#[from_call_error(...)]` belongs above the enum; the variant is found by its `#[from] CallError`",
+                "`#[from_call_error(...)]` belongs on the enum; the variant is identified by its `#[from] CallError`",
             );
         }
     }
@@ -139,14 +135,14 @@ fn refuse_misplaced(variant: &Variant, errors: &mut Errors) {
         if attribute.path().is_ident("from_call_error") && attribute.meta.require_path_only().is_err() {
             errors.push(
                 attribute,
-                "on a field it is `#[from_call_error]` alone, and marks the variant that takes a `Failure`; settings belong above the enum",
+                "on a field, `#[from_call_error]` takes no settings and marks the variant that takes a `Failure`; settings belong on the enum",
             );
         }
     }
 }
 
-/// Whether a type is spelled with this name: `CallError` or `CallError<NoError>`.
-fn is_spelled(ty: &Type, name: &str) -> bool {
+/// Returns whether a type is written with this name: `CallError` or `CallError<NoError>`.
+fn has_name(ty: &Type, name: &str) -> bool {
     types::last_segment(ty).is_some_and(|last| last.ident == name)
 }
 

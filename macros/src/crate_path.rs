@@ -1,16 +1,16 @@
-//! Where the expansion finds `abide`.
+//! The path of `abide` in expansions.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::Path;
 use syn::meta::ParseNestedMeta;
 
-/// The path of the crate `abide`: `::abide`, or what `crate = path` says.
+/// The path of the crate `abide`: `::abide`, or the value of `crate = path`.
 #[derive(Default)]
 pub(crate) struct CratePath(Option<Path>);
 
 impl CratePath {
-    /// Takes the value of `crate = path`, where `meta` is at `crate`.
+    /// Parses the value of `crate = path`. `meta` is at `crate`.
     pub(crate) fn parse(&mut self, meta: &ParseNestedMeta<'_>) -> syn::Result<()> {
         if self.0.is_some() {
             return Err(meta.error("`crate` is set twice"));

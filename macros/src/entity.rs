@@ -10,7 +10,7 @@ use crate::crate_path::CratePath;
 use crate::errors::Errors;
 use crate::{hygiene, names};
 
-/// What the attributes say.
+/// The settings in the attributes.
 #[derive(Default)]
 struct Attributes {
     name: Option<LitStr>,
@@ -70,13 +70,13 @@ fn parse_attributes(attributes: &[Attribute], errors: &mut Errors) -> Attributes
     found
 }
 
-/// Whether there is anything to expand: errors in attributes do not stand in its way.
+/// Returns whether the item can be expanded. Errors in attributes do not prevent the expansion.
 fn can_be_entity(item: &DeriveInput, errors: &mut Errors) -> bool {
     let errors_before = errors.count();
     if !item.generics.params.is_empty() {
         errors.push(
             &item.generics,
-            "an entity has no generics: its one stored name stands for one type; derive `Entity` for a struct that wraps the concrete type",
+            "an entity cannot be generic: its stored name identifies one type; derive `Entity` for a struct that wraps the concrete type",
         );
     }
     if let Data::Union(data) = &item.data {
@@ -88,7 +88,7 @@ fn can_be_entity(item: &DeriveInput, errors: &mut Errors) -> bool {
     errors.count() == errors_before
 }
 
-/// `#[entity]` on a field or a variant.
+/// Rejects `#[entity]` on a field or a variant.
 fn refuse_misplaced(data: &Data, errors: &mut Errors) {
     let variants = match data {
         Data::Enum(data) => data.variants.iter().collect(),
@@ -105,7 +105,7 @@ fn refuse_misplaced(data: &Data, errors: &mut Errors) {
         if attribute.path().is_ident("entity") {
             errors.push(
                 attribute,
-                "`#[entity(...)]` belongs above the struct or enum; how a field is stored is said with `#[serde(...)]`",
+                "`#[entity(...)]` belongs on the struct or enum; use `#[serde(...)]` to set how a field is stored",
             );
         }
     }
@@ -157,12 +157,12 @@ fn expand(item: &DeriveInput, attributes: &Attributes) -> TokenStream {
     }
 }
 
-/// Writes the type of the reference.
+/// Expands the type of the reference.
 fn expand_reference(item: &DeriveInput, reference: &Ident, caller: &Ident, krate: &CratePath) -> TokenStream {
     let private = quote!(#krate::__private);
     let (entity, visibility) = (&item.ident, &item.vis);
     let description = format!(
-        "A reference to one [`{entity}`] entity, in the hands of `{caller}`: a client, an orchestration or another entity."
+        "A reference to one [`{entity}`] entity, held by `{caller}`: a client, an orchestration or another entity."
     );
     quote! {
         #[doc = #description]

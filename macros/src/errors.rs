@@ -1,24 +1,24 @@
-//! All errors of one expansion, told together.
+//! All errors of one expansion, reported together.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 
-/// All errors of one expansion, in the order in which they were found.
+/// All errors of one expansion, in the order of their detection.
 #[derive(Default)]
 pub(crate) struct Errors(Vec<syn::Error>);
 
 impl Errors {
-    /// Adds an error on the user's tokens.
+    /// Adds an error at the user's tokens.
     pub(crate) fn push(&mut self, tokens: impl ToTokens, message: impl std::fmt::Display) {
         self.add(syn::Error::new_spanned(tokens, message));
     }
 
-    /// Adds an error that has its place.
+    /// Adds an error that has a span.
     pub(crate) fn add(&mut self, error: syn::Error) {
         self.0.extend(error);
     }
 
-    /// Takes out the error that was found last.
+    /// Removes and returns the last error.
     pub(crate) fn take_last(&mut self) -> Option<syn::Error> {
         self.0.pop()
     }
@@ -27,13 +27,13 @@ impl Errors {
         self.0.len()
     }
 
-    /// The errors as `compile_error!` invocations.
+    /// Converts the errors to `compile_error!` invocations.
     pub(crate) fn into_tokens(self) -> TokenStream {
         self.0.into_iter().map(syn::Error::into_compile_error).collect()
     }
 
-    /// The user's item with the errors behind it: it always comes out, so that an error here does not hide what the compiler
-    /// has to say of it.
+    /// Returns the user's item followed by the errors. The item is always emitted, so that an error of the macro does
+    /// not hide errors of the compiler.
     pub(crate) fn beside(self, item: impl ToTokens) -> TokenStream {
         let errors = self.into_tokens();
         quote!(#item #errors)

@@ -1,14 +1,15 @@
-//! Names in expansions that cannot clash with a user's name.
+//! Names in expansions that cannot conflict with a user's names.
 //!
-//! Locals and parameters of an expansion begin with `__abide_`, which is reserved. A prefix is needed although locals have
-//! hygiene: a pattern that is a plain name means a constant, a static or a unit struct of that name, if one is in scope.
+//! Locals and parameters of an expansion begin with the reserved prefix `__abide_`. Locals have hygiene, but they still
+//! need the prefix: a plain name in a pattern refers to a constant, a static or a unit struct with that name, if one is
+//! in scope.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::format_ident;
 
-/// Makes the name of a type parameter that appears in none of the user's tokens.
+/// Creates a name for a type parameter that does not appear in the user's tokens.
 ///
-/// A type parameter has no hygiene: it hides a type of its name from every token beside it.
+/// A type parameter has no hygiene: it shadows a type with the same name for all other tokens.
 pub(crate) fn type_parameter(base: &str, user: &TokenStream) -> Ident {
     let mut name = base.to_owned();
     while mentions(user, &name) {
@@ -25,13 +26,13 @@ fn mentions(tokens: &TokenStream, name: &str) -> bool {
     })
 }
 
-/// Makes a local name with the place of `span` and none of its hygiene: a user's token that comes from a macro brings
-/// that macro's hygiene with it.
+/// Creates a local name with the location of `span` but not its hygiene. A user's token that comes from a macro carries
+/// the hygiene of that macro.
 pub(crate) fn local_at(name: &str, span: Span) -> Ident {
     format_ident!("__abide_{name}", span = Span::mixed_site().located_at(span))
 }
 
-/// Makes a local name.
+/// Creates a local name.
 pub(crate) fn local(name: &str) -> Ident {
     local_at(name, Span::mixed_site())
 }
@@ -42,7 +43,7 @@ mod tests {
 
     use super::*;
 
-    /// A name that the user's tokens hold anywhere is not taken.
+    /// A name that appears anywhere in the user's tokens is not used.
     #[test]
     fn a_type_parameter_has_a_name_of_its_own() {
         assert_eq!(

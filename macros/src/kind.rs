@@ -1,8 +1,8 @@
-//! What a function of the user's becomes.
+//! The kinds of functions that the macros expand.
 
 use std::fmt;
 
-/// What a function of the user's becomes, in the words of the messages.
+/// The kind of a user's function, as messages name it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Operation,
@@ -11,7 +11,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// The attribute that the user wrote.
+    /// Returns the attribute that the user wrote.
     pub(crate) fn attribute(self) -> &'static str {
         match self {
             Self::Operation => "#[operations]",
@@ -20,7 +20,7 @@ impl Kind {
         }
     }
 
-    /// The type of its context.
+    /// Returns the type of its context.
     pub(crate) fn context(self) -> &'static str {
         match self {
             Self::Operation => "EntityContext",
@@ -29,19 +29,19 @@ impl Kind {
         }
     }
 
-    /// What of it is stored.
+    /// Returns the parts of it that are stored.
     pub(crate) fn stored(self) -> &'static str {
         match self {
-            Self::Operation => "its arguments and its answer",
+            Self::Operation => "its arguments and its return value",
             Self::Activity | Self::Orchestration => "its input and its output",
         }
     }
 
-    /// Where code goes that is none.
+    /// Returns the place for code that is not of this kind.
     pub(crate) fn helper(self) -> &'static str {
         match self {
             Self::Operation => "a helper without `pub`",
-            Self::Activity | Self::Orchestration => "a function of its own",
+            Self::Activity | Self::Orchestration => "a separate function",
         }
     }
 }

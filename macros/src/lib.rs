@@ -1,7 +1,7 @@
-//! The procedural macros of `abide`. Use them through that crate; its documentation describes them.
+//! The procedural macros of `abide`. Use them through that crate, which documents them.
 //!
-//! Each macro goes the same way: attributes, an own model of what the user wrote, checks that collect all errors on the
-//! user's own tokens, and the expansion. The user's item is always emitted, also beside errors.
+//! Each macro follows the same steps: it reads the attributes, builds a model of the user's code, collects all errors
+//! at the user's tokens, and expands the model. The user's item is always emitted, even with errors.
 
 mod activity;
 mod call_error;
@@ -22,9 +22,9 @@ mod types;
 
 use proc_macro::TokenStream;
 
-/// Makes a struct or an enum the state of a type of entities.
+/// Makes a struct or an enum the state of an entity type.
 ///
-/// See the trait `abide::Entity` for what it means and for the attributes.
+/// The trait `abide::Entity` documents entity types and the attributes.
 #[proc_macro_derive(Entity, attributes(entity))]
 pub fn derive_entity(item: TokenStream) -> TokenStream {
     entity::derive(item.into()).into()
@@ -32,27 +32,27 @@ pub fn derive_entity(item: TokenStream) -> TokenStream {
 
 /// Makes the `pub fn`s of an inherent impl the operations of an entity.
 ///
-/// See the trait `abide::Operations` for what it means and for the rules.
+/// The trait `abide::Operations` documents operations and their rules.
 #[proc_macro_attribute]
 pub fn operations(arguments: TokenStream, item: TokenStream) -> TokenStream {
     operations::expand(arguments.into(), item.into()).into()
 }
 
-/// Lets `?` turn the `CallError<E>` of any operation into this error, where `E` converts into it.
+/// Lets `?` convert the `CallError<E>` of any operation to this error type, if `E` converts into it.
 ///
-/// It stands beside `thiserror`'s derive, on an enum with one variant `#[from] CallError`: that one takes what the
-/// runtime met, and what an operation returned goes the way of `From<E>`.
+/// Derive it together with `thiserror::Error` for an enum with one variant `#[from] CallError`. That variant takes
+/// errors of the runtime. Errors that an operation returned are converted with `From<E>`.
 ///
-/// A variant `Failed(#[from_call_error] Failure)` takes a `Failure`, which thiserror's `#[from]` cannot take, as it is no
-/// `std::error::Error`.
+/// A variant `Failed(#[from_call_error] Failure)` takes a `Failure`. The `#[from]` attribute of `thiserror` cannot take
+/// it, because a `Failure` is not a `std::error::Error`.
 ///
-/// `#[from_call_error(crate = path)]` above the enum says where `abide` is found.
+/// `#[from_call_error(crate = path)]` on the enum sets the path of `abide`.
 #[proc_macro_derive(FromCallError, attributes(from_call_error))]
 pub fn derive_from_call_error(item: TokenStream) -> TokenStream {
     call_error::derive(item.into()).into()
 }
 
-/// Makes a function an activity: the work that an orchestration asks for and that is done outside of it.
+/// Makes a function an activity: work that an orchestration requests and that runs outside of it.
 ///
 /// ```ignore
 /// #[activity(timeout = "30s", retry(max_attempts = 3, first_interval = "1s", backoff = 2.0))]
@@ -65,49 +65,53 @@ pub fn derive_from_call_error(item: TokenStream) -> TokenStream {
 /// let receipt = ctx.call_activity::<charge_card>(card).await?;
 /// ```
 ///
-/// The function stays what it is and can be called in a unit test, with a context from `ActivityContext::for_test`. Beside it
-/// stands a type of the same name, which implements the trait `abide::Activity`; one `use` imports both.
+/// The function itself is unchanged. A unit test can call it with a context from `ActivityContext::for_test`. The macro
+/// adds a type with the same name, which implements the trait `abide::Activity`. One `use` imports both.
 ///
 /// # Forms
 ///
-/// * The parameters are the context, which may be left out, and one input, which may be left out as well: then it is `()`.
-///   Several values go into a struct or a tuple. The context is known by the name of its type, `ActivityContext`.
-/// * Any number of parameters `Resource<T>` take what was given to the hub with `HubBuilder::resource`: a connection pool, an
-///   HTTP client, a configuration. A hub that lacks one of them does not open.
-/// * An `async fn` waits without blocking its thread, and its future has to be `Send`. A plain `fn` with
-///   `#[activity(blocking)]` runs on one of the threads that tokio has for blocking work. One without the other is refused,
-///   so that nobody blocks tokio by forgetting a word.
-/// * It returns `Result<T, E>`, where `E` is an error with serde or `Failure`; or any other type, and then it cannot fail
-///   and its error is `NoError`. An alias of `Result` has to be named `Result`.
-/// * Input, output and error are owned types that serde writes and reads. Generics, lifetimes, references, `impl Trait` and
-///   patterns are refused.
+/// * The parameters are an optional context and an optional input. Without an input parameter, the input is `()`.
+///   Combine several values into a struct or a tuple. The context is recognized by the name of its type,
+///   `ActivityContext`.
+/// * Any number of parameters of type `Resource<T>` take resources that were added to the hub with
+///   `HubBuilder::resource`: a connection pool, an HTTP client, a configuration. A hub that lacks one of them does not
+///   open.
+/// * An `async fn` waits without blocking its thread, and its future must be `Send`. A plain `fn` with
+///   `#[activity(blocking)]` runs on one of tokio's threads for blocking work. A plain `fn` without `blocking` and an
+///   `async fn` with it are rejected, so that a forgotten keyword cannot block tokio.
+/// * It returns `Result<T, E>`, where `E` is a `Failure` or an error that implements `Serialize` and `Deserialize`.
+///   With any other return type, the activity cannot fail, and its error type is `NoError`. An alias of `Result` must
+///   be named `Result`.
+/// * Input, output and error are owned types that implement `Serialize` and `Deserialize`. Generics, lifetimes,
+///   references, `impl Trait` and patterns are rejected.
 ///
 /// # Attributes
 ///
 /// | attribute | meaning |
 /// |---|---|
-/// | `name = "..."` | the stored name; the function's own without it. Set it before the function is renamed: what the store mentions and nobody registered waits |
-/// | `timeout = "30s"` | how long one attempt may run |
-/// | `limit = 8` | the most attempts that run at one time in the hub |
+/// | `name = "..."` | stored name (default: the name of the function). Set it before you rename the function: stored work for an unregistered name waits |
+/// | `timeout = "30s"` | maximum duration of one attempt |
+/// | `limit = 8` | maximum number of attempts that run concurrently in the hub |
 /// | `blocking` | the function blocks its thread |
-/// | `retry(max_attempts = 3, ...)` | the retry policy, unless a call has its own: `max_attempts` counts the first one; `first_interval = "1s"`, `backoff = 2.0`, `max_interval = "1m"` and `timeout = "10m"` are those of `abide::RetryPolicy`. Changing it stops running orchestrations in which an attempt has failed: their histories hold the old waits |
-/// | `retry_if = PayError::is_transient` | selects the errors that are worth another attempt: a `fn(&PayError) -> bool`, or a closure of that form. Other errors are stored as non-retriable, whatever policy a call has |
-/// | `crate = path` | where `abide` is found, if not as `::abide` |
+/// | `retry(max_attempts = 3, ...)` | retry policy of calls that do not set their own. `max_attempts` includes the first attempt; `first_interval = "1s"`, `backoff = 2.0`, `max_interval = "1m"` and `timeout = "10m"` are those of `abide::RetryPolicy`. A changed policy stops running orchestrations in which an attempt has failed, because their histories contain the old waits |
+/// | `retry_if = PayError::is_transient` | selects the errors that are worth another attempt: a `fn(&PayError) -> bool`, or a closure of that form. Other errors are stored as non-retriable, regardless of the policy of the call |
+/// | `crate = path` | path of `abide` (default: `::abide`) |
 ///
-/// Times are whole numbers with the units `ms`, `s`, `m`, `h` and `d`, the larger ones first: `"1h30m"`.
+/// Durations are whole numbers with the units `ms`, `s`, `m`, `h` and `d`, larger units first: `"1h30m"`.
 ///
 /// # Limits
 ///
-/// * A module, a struct or another type of the function's name in the same scope is an error, as the name is taken.
-/// * A `pub` activity needs types that are as visible as itself.
+/// * The name of the function is also taken as a type name. A module, a struct or another type with that name in the
+///   same scope is an error.
+/// * The types of a `pub` activity must be at least as visible as the activity.
 /// * Names that begin with `__abide` are reserved.
-/// * It cannot stand in an `impl` or a `trait`: it is a free function.
+/// * An activity is a free function. It cannot be in an `impl` or a `trait`.
 #[proc_macro_attribute]
 pub fn activity(arguments: TokenStream, item: TokenStream) -> TokenStream {
     activity::expand(arguments.into(), item.into()).into()
 }
 
-/// Makes an `async fn` an orchestration: a workflow that survives any crash, because it is replayed from its history.
+/// Makes an `async fn` an orchestration: a workflow that survives any crash because it is replayed from its history.
 ///
 /// ```ignore
 /// #[orchestration]
@@ -124,67 +128,69 @@ pub fn activity(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// let run = hub.client().start::<transfer>(input).await?;
 /// ```
 ///
-/// The function stays what it is. Beside it stands a type of the same name, which implements the trait
-/// `abide::Orchestration`; one `use` imports both.
+/// The function itself is unchanged. The macro adds a type with the same name, which implements the trait
+/// `abide::Orchestration`. One `use` imports both.
 ///
 /// # Forms
 ///
-/// * The first parameter is the context, known by the name of its type, `OrchestrationContext`. One input may follow; without
-///   it, it is `()`. Several values go into a struct or a tuple.
-/// * It returns `Result<T, E>`, where `E` is an error with serde or `Failure`; or any other type, and then it cannot fail
-///   and its error is `NoError`. An alias of `Result` has to be named `Result`.
-/// * Input, output and error are owned types that serde writes and reads. Generics, lifetimes, references, `impl Trait` and
-///   patterns are refused. The future need not be `Send`.
+/// * The first parameter is the context, recognized by the name of its type, `OrchestrationContext`. One input may
+///   follow. Without an input parameter, the input is `()`. Combine several values into a struct or a tuple.
+/// * It returns `Result<T, E>`, where `E` is a `Failure` or an error that implements `Serialize` and `Deserialize`.
+///   With any other return type, the orchestration cannot fail, and its error type is `NoError`. An alias of `Result`
+///   must be named `Result`.
+/// * Input, output and error are owned types that implement `Serialize` and `Deserialize`. Generics, lifetimes,
+///   references, `impl Trait` and patterns are rejected. The future need not be `Send`.
 ///
 /// # Attributes
 ///
 /// | attribute | meaning |
 /// |---|---|
-/// | `name = "..."` | the stored name; the function's own without it. Two functions may have one name and different versions |
-/// | `version = "..."` | the stored version; without it, none. An instance keeps the one with which it began |
-/// | `crate = path` | where `abide` is found, if not as `::abide` |
+/// | `name = "..."` | stored name (default: the name of the function). Two functions may have the same name and different versions |
+/// | `version = "..."` | stored version (default: none). An instance keeps the version with which it started |
+/// | `crate = path` | path of `abide` (default: `::abide`) |
 ///
 /// # Limits
 ///
-/// * A module, a struct or another type of the function's name in the same scope is an error, as the name is taken.
-/// * A `pub` orchestration needs types that are as visible as itself.
-/// * It cannot stand in an `impl` or a `trait`: it is a free function.
+/// * The name of the function is also taken as a type name. A module, a struct or another type with that name in the
+///   same scope is an error.
+/// * The types of a `pub` orchestration must be at least as visible as the orchestration.
+/// * An orchestration is a free function. It cannot be in an `impl` or a `trait`.
 ///
 /// # The determinism lint
 ///
-/// After a restart the function runs again from its beginning and is given the recorded results. So between two awaits it may
-/// only compute, and always the same. The attribute refuses what it can see in the body, nested functions, closures and
-/// invocations of macros included, and names what to use:
+/// After a restart, the function runs again from its beginning with the recorded results. Between two awaits it may
+/// therefore only compute, and must always produce the same results. The attribute rejects what it can detect in the
+/// body, including nested functions, closures and macro invocations, and names the alternative:
 ///
-/// | refused | instead |
+/// | rejected | instead |
 /// |---|---|
-/// | `SystemTime::now()`, `Instant::now()`, `Utc::now()`, `.elapsed()` and their like | `ctx.current_utc_time()` |
-/// | `Uuid::new_v4()` and its like | `ctx.new_guid()` |
+/// | `SystemTime::now()`, `Instant::now()`, `Utc::now()`, `.elapsed()` and similar | `ctx.current_utc_time()` |
+/// | `Uuid::new_v4()` and similar | `ctx.new_guid()` |
 /// | `rand::`, `fastrand::`, `getrandom::`, `thread_rng()`, `random()`, a `RandomState` | `ctx.random()`; a `BTreeMap` |
 /// | `tokio::time::sleep` and other timers, `sleep(...)` | `ctx.create_timer(duration)` |
-/// | `tokio::spawn`, `tokio::join!`, everything else that begins with `tokio::`; `async_std::`, `smol::` | `ctx.call_activity` and sub-orchestrations, which run from the call on; `futures::join!`, `join_all` |
+/// | `tokio::spawn`, `tokio::join!`, everything else that begins with `tokio::`; `async_std::`, `smol::` | `ctx.call_activity` and sub-orchestrations, which start running at the call; `futures::join!`, `join_all` |
 /// | `select!`, unless it begins with `biased;` | `futures::select_biased!`, `futures::future::select` |
 /// | `std::thread`, `std::fs`, `std::net`, `std::env`, `std::process`, `reqwest::`, `ureq::`, `block_on` | an activity |
 ///
-/// It knows names and not types. It does not see into functions that are called, it does not know what `use` at the head of
-/// the file renamed, and it cannot see that somebody iterates over a `HashMap` or a `HashSet`, whose order is another one in
-/// every process: use a `BTreeMap`, or sort. What it misses is met at run time: a wait that no history knows of fails at
-/// once, and a replay that asks for another step stops as non-deterministic.
+/// The lint knows names, not types. It does not check the functions that the body calls, and it does not resolve names
+/// that a `use` at the top of the file renamed. It cannot detect iteration over a `HashMap` or a `HashSet`, whose order
+/// differs between processes: use a `BTreeMap`, or sort. The runtime detects what the lint misses: a wait that is not
+/// part of the history fails immediately, and a replay that requests a different step stops as non-deterministic.
 ///
-/// `println!` and `tracing` are allowed. Records of `tracing` are dropped during a replay, so that each appears once. `println!`
-/// writes again in every replay, unless the code checks `ctx.is_replaying()` first.
+/// `println!` and `tracing` are allowed. Records of `tracing` are dropped during a replay, so each appears once.
+/// `println!` writes again in every replay, unless the code checks `ctx.is_replaying()` first.
 ///
 /// # Further checks
 ///
-/// * `let _ = ctx.lock_entities(...).await?` is refused: `_` keeps no guard, so that nothing would be locked.
-/// * The argument of `ctx.continue_as_new(...).await` has the type of the orchestration's input.
+/// * `let _ = ctx.lock_entities(...).await?` is rejected: `_` does not keep the guard, so nothing would be locked.
+/// * The argument of `ctx.continue_as_new(...).await` must have the type of the orchestration's input.
 ///
-/// Where something that the lint refuses can change nothing that is recorded, `#[allow(nondeterminism)]` lets one statement pass:
-/// a `let`, an expression, a block, a macro, an item or the arm of a `match`. Say beside it why, in a comment or as the
-/// reason:
+/// If code that the lint rejects cannot affect anything that is recorded, `#[allow(nondeterminism)]` allows it for one
+/// statement: a `let`, an expression, a block, a macro, an item or a `match` arm. Explain the reason in a comment or in
+/// the attribute:
 ///
 /// ```ignore
-/// #[allow(nondeterminism, reason = "it goes to the metrics and nowhere else")]
+/// #[allow(nondeterminism, reason = "used only for metrics")]
 /// let begin = Instant::now();
 /// ```
 #[proc_macro_attribute]

@@ -1,16 +1,16 @@
-//! Names that are stored.
+//! Stored names.
 
 use syn::LitStr;
 
 use crate::kind::Kind;
 
-/// Checks the name of an entity type, as ids need it.
+/// Checks the name of an entity type, which is part of ids.
 pub(crate) fn check_entity(name: &LitStr) -> syn::Result<()> {
     let text = name.value();
     let reason = if text.is_empty() {
-        "the name of an entity is not empty".to_owned()
+        "the name of an entity must not be empty".to_owned()
     } else if text.len() > 256 {
-        "the name of an entity has at most 256 bytes, so that its id has room for keys".to_owned()
+        "the name of an entity must have at most 256 bytes, so that its id has room for keys".to_owned()
     } else if let Some(character) = text
         .chars()
         .find(|&c| matches!(c, '@' | '/' | '\\' | '#' | '?') || c.is_control())
@@ -26,11 +26,11 @@ pub(crate) fn check_entity(name: &LitStr) -> syn::Result<()> {
 pub(crate) fn check(name: &LitStr, kind: Kind) -> syn::Result<()> {
     let text = name.value();
     let reason = if text.is_empty() {
-        "is not empty"
+        "must not be empty"
     } else if text.len() > 256 {
-        "has at most 256 bytes"
+        "must have at most 256 bytes"
     } else if text.chars().any(|c| c == '/' || c.is_control()) {
-        "contains no `/` and no control characters: it is part of addresses and logs"
+        "must not contain `/` or control characters: it is part of URLs and logs"
     } else {
         return Ok(());
     };
@@ -41,18 +41,18 @@ pub(crate) fn check(name: &LitStr, kind: Kind) -> syn::Result<()> {
 pub(crate) fn check_version(version: &LitStr) -> syn::Result<()> {
     let text = version.value();
     let reason = if text.is_empty() {
-        "a version is not empty; without `version` an orchestration has none"
+        "a version must not be empty; omit `version` for an orchestration without one"
     } else if text.len() > 256 {
-        "a version has at most 256 bytes"
+        "a version must have at most 256 bytes"
     } else if text.chars().any(char::is_control) {
-        "a version contains no control characters: it is part of logs"
+        "a version must not contain control characters: it is part of logs"
     } else {
         return Ok(());
     };
     Err(syn::Error::new(version.span(), reason))
 }
 
-/// Writes a text as JSON.
+/// Converts a text to a JSON string.
 pub(crate) fn to_json(text: &str) -> String {
     let mut json = String::with_capacity(text.len() + 2);
     json.push('"');

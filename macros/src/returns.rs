@@ -1,4 +1,4 @@
-//! What an operation, an activity or an orchestration returns.
+//! Return types of operations, activities and orchestrations.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
@@ -10,37 +10,37 @@ use crate::errors::Errors;
 use crate::kind::Kind;
 use crate::types;
 
-/// What a function returns.
+/// The return type of a function.
 #[expect(
     clippy::large_enum_variant,
-    reason = "there is one for each function, and only while a macro runs"
+    reason = "each function has only one, and only while a macro runs"
 )]
 pub(crate) enum Returns {
     /// No return type.
     Nothing,
-    /// A type that is not spelled `Result`.
+    /// A type that is not written as `Result`.
     Value(Type),
     /// `Result<T, E>`
     Result { answer: Type, error: Type },
-    /// `Result` with its own idea of generics: the parts are found through a trait.
+    /// An alias named `Result` with different generics. A trait provides its parts.
     Alias(Type),
 }
 
-/// Reads a return type. A type that is spelled `Result` is split, whatever alias it is.
+/// Reads a return type. A type that is written as `Result` is split, even if it is an alias.
 pub(crate) fn read(output: &ReturnType, kind: Kind, self_type: Option<&Path>, errors: &mut Errors) -> Returns {
     let ReturnType::Type(_, ty) = output else {
         return Returns::Nothing;
     };
     types::refuse_borrows(
         ty,
-        &format!("what {kind} returns"),
+        &format!("the return value of {kind}"),
         "return an owned type (`String`, `Vec<T>`)",
         errors,
     );
     if let Type::Never(never) = types::ungrouped(ty) {
         errors.push(
             never,
-            format!("{kind} that never returns answers nobody: leave the return type out"),
+            format!("{kind} that never returns has no result: omit the return type"),
         );
     }
     let ty = match self_type {
@@ -63,7 +63,7 @@ pub(crate) fn read(output: &ReturnType, kind: Kind, self_type: Option<&Path>, er
 }
 
 impl Returns {
-    /// The types of the answer and of the error.
+    /// Returns the types of the return value and of the error.
     pub(crate) fn parts(&self, krate: &CratePath) -> (TokenStream, TokenStream) {
         let no_error = quote!(#krate::NoError);
         match self {
@@ -80,13 +80,13 @@ impl Returns {
         }
     }
 
-    /// A `Result` behind an alias of another name would be stored as an answer, and an `Err` would be none: refused.
+    /// Rejects a `Result` behind an alias with another name, because an `Err` in it would be stored as a return value.
     pub(crate) fn refuse_hidden_result<'a>(
         &self,
         krate: &CratePath,
         cfgs: impl Iterator<Item = &'a Attribute>,
     ) -> Option<TokenStream> {
-        const TEXT: &str = "this return type is a `Result` behind an alias of another name, and an `Err` in it would count as an answer: name the alias `Result`, or write the `Result` out";
+        const TEXT: &str = "this return type is a `Result` behind an alias with another name, so an `Err` in it would count as a success: name the alias `Result`, or write the `Result` out";
         let Self::Value(ty) = self else {
             return None;
         };

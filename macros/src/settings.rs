@@ -1,4 +1,4 @@
-//! The arguments of `#[activity(...)]` and `#[orchestration(...)]`.
+//! The settings in `#[activity(...)]` and `#[orchestration(...)]`.
 
 use proc_macro2::{TokenStream, TokenTree};
 use syn::meta::ParseNestedMeta;
@@ -9,7 +9,7 @@ use crate::errors::Errors;
 use crate::kind::Kind;
 use crate::names;
 
-/// Reads a list of settings, one after the other. What is wrong with one does not hide the next.
+/// Reads a list of settings. An error in one setting does not hide errors in the next.
 pub(crate) fn read(
     arguments: TokenStream,
     errors: &mut Errors,
@@ -21,7 +21,7 @@ pub(crate) fn read(
     }
 }
 
-/// Reads the list in the parentheses of one setting, where `meta` is at its name.
+/// Reads the list in the parentheses of one setting. `meta` is at its name.
 pub(crate) fn read_nested(
     meta: &ParseNestedMeta<'_>,
     errors: &mut Errors,
@@ -42,7 +42,7 @@ fn recover(
     Ok(())
 }
 
-/// Goes on to the comma before the next setting.
+/// Skips to the comma before the next setting.
 fn skip(input: ParseStream<'_>) -> syn::Result<()> {
     while !input.is_empty() && !input.peek(Token![,]) {
         input.parse::<TokenTree>()?;
@@ -50,7 +50,7 @@ fn skip(input: ParseStream<'_>) -> syn::Result<()> {
     Ok(())
 }
 
-/// Keeps a value, where `meta` is behind it.
+/// Stores a value. `meta` is after it.
 pub(crate) fn set<T>(slot: &mut Option<T>, value: T, name: &str, meta: &ParseNestedMeta<'_>) -> syn::Result<()> {
     match slot.replace(value) {
         Some(_) => Err(meta.error(format!("`{name}` is set twice"))),
@@ -58,7 +58,7 @@ pub(crate) fn set<T>(slot: &mut Option<T>, value: T, name: &str, meta: &ParseNes
     }
 }
 
-/// Reads `name = "..."`, where `meta` is at `name`.
+/// Reads `name = "..."`. `meta` is at `name`.
 pub(crate) fn name(slot: &mut Option<LitStr>, kind: Kind, meta: &ParseNestedMeta<'_>) -> syn::Result<()> {
     let name: LitStr = meta.value()?.parse()?;
     names::check(&name, kind)?;

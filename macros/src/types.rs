@@ -1,4 +1,4 @@
-//! Types as the user spelled them.
+//! Types as the user wrote them.
 
 use syn::visit::{self, Visit};
 use syn::visit_mut::{self, VisitMut};
@@ -9,7 +9,7 @@ use syn::{
 
 use crate::errors::Errors;
 
-/// The type without the invisible groups of `macro_rules` and without parentheses.
+/// Returns the type without the invisible groups of `macro_rules` and without parentheses.
 pub(crate) fn ungrouped(ty: &Type) -> &Type {
     match ty {
         Type::Group(group) => ungrouped(&group.elem),
@@ -18,7 +18,7 @@ pub(crate) fn ungrouped(ty: &Type) -> &Type {
     }
 }
 
-/// The last segment of a path type: the name by which the macro knows it.
+/// Returns the last segment of a path type, which is the name that the macros recognize.
 pub(crate) fn last_segment(ty: &Type) -> Option<&PathSegment> {
     match ungrouped(ty) {
         Type::Path(path) => path.path.segments.last(),
@@ -26,12 +26,12 @@ pub(crate) fn last_segment(ty: &Type) -> Option<&PathSegment> {
     }
 }
 
-/// Whether a type is spelled with this name and no generics.
+/// Returns whether a type is written with this name and without generics.
 pub(crate) fn is_named(ty: &Type, name: &str) -> bool {
     last_segment(ty).is_some_and(|last| last.ident == name && matches!(last.arguments, PathArguments::None))
 }
 
-/// Writes the entity's type for `Self`, which means something else in the impl of the reference.
+/// Replaces `Self` with the entity's type, because `Self` has another meaning in the impl of the reference.
 pub(crate) fn without_self(ty: &Type, self_type: &Path) -> Type {
     let mut ty = ungrouped(ty).clone();
     ReplaceSelf(self_type).visit_type_mut(&mut ty);
@@ -66,7 +66,7 @@ impl VisitMut for ReplaceSelf<'_> {
     }
 }
 
-/// Refuses what cannot be stored because it borrows or has no name; `place` says where the type stands.
+/// Rejects types that cannot be stored because they borrow or have no name. `place` describes the location of the type.
 pub(crate) fn refuse_borrows(ty: &Type, place: &str, advice: &str, errors: &mut Errors) {
     Borrows { place, advice, errors }.visit_type(ty);
 }
@@ -96,15 +96,14 @@ impl<'ast> Visit<'ast> for Borrows<'_> {
 
     fn visit_type_impl_trait(&mut self, node: &'ast TypeImplTrait) {
         let text = format!(
-            "{} cannot be an `impl Trait`: name the concrete type, which is stored",
+            "{} cannot be an `impl Trait`: use the concrete type, which is stored",
             self.place
         );
         self.errors.push(node, text);
     }
 
     fn visit_type_infer(&mut self, node: &'ast TypeInfer) {
-        self.errors
-            .push(node, format!("{} needs its type spelled out", self.place));
+        self.errors.push(node, format!("{} needs an explicit type", self.place));
     }
 
     fn visit_type_fn_ptr(&mut self, node: &'ast TypeFnPtr) {

@@ -1,4 +1,4 @@
-//! From a user's activity to what the engine runs.
+//! Adapter from a user's activity to the code that the engine runs.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::entity::{Answer, Argument, OperationError};
 use crate::error::{Error, ErrorKind};
 use crate::resource::ResourceNeed;
 
-/// The code of the activity `A`, as the engine runs it.
+/// Returns the code of the activity `A` in the form that the engine runs.
 pub(crate) fn activity_code<A: Activity>() -> Arc<dyn ActivityCode> {
     Arc::new(TypedCode::<A>(PhantomData))
 }
@@ -45,7 +45,7 @@ impl<A: Activity> ActivityCode for TypedCode<A> {
     }
 
     fn run(&self, input: Vec<u8>, attempt: Attempt) -> ActivityFuture {
-        // Everything of the user's is run when it is polled, so that one catch meets every panic.
+        // All user code runs when the future is polled, so that one `catch_unwind` covers every panic.
         Box::pin(async move {
             let input = match decode::<A::Input>(&input) {
                 Ok(input) => input,
@@ -69,7 +69,7 @@ impl<A: Activity> ActivityCode for TypedCode<A> {
                         Err(reason) => ActivityEnd::Runtime(Error::new(
                             ErrorKind::Serialization,
                             format!(
-                                "the answer of the activity `{}` ({activity}) does not serialise: {reason}",
+                                "the output of the activity `{}` ({activity}) does not serialize: {reason}",
                                 A::NAME
                             ),
                         )),
@@ -80,7 +80,7 @@ impl<A: Activity> ActivityCode for TypedCode<A> {
     }
 }
 
-/// Reads an input. Nothing at all counts as `null`, so that who gives no input need write none.
+/// Decodes an input. An empty input counts as `null`, so that a caller without input need not write one.
 fn decode<I: Argument>(input: &[u8]) -> Result<I, String> {
     let input = if input.is_empty() { b"null" } else { input };
     let refused = |reason: &dyn std::fmt::Display| {
@@ -91,7 +91,7 @@ fn decode<I: Argument>(input: &[u8]) -> Result<I, String> {
     match input[end..].iter().position(|byte| !byte.is_ascii_whitespace()) {
         None => Ok(value),
         Some(at) => Err(refused(&format_args!(
-            "something follows the value, from byte {} on",
+            "trailing data after the value, from byte {} on",
             end + at
         ))),
     }

@@ -1,4 +1,4 @@
-//! What an attempt of an activity may know about itself.
+//! The context of an activity.
 
 use std::future::{Future, pending};
 use std::pin::Pin;
@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::id::{ExecutionId, InstanceId};
 use crate::resource::{Resource, Resources};
 
-/// What an attempt of an activity may know about itself. Cheap to clone.
+/// The context of one attempt of an activity. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct ActivityContext {
     name: &'static str,
@@ -33,7 +33,7 @@ impl ActivityContext {
         }
     }
 
-    /// Makes a context for a unit test of the activity `A`: its first attempt, which is never canceled.
+    /// Creates a context for a unit test of the activity `A`: its first attempt, which is never canceled.
     ///
     /// ```
     /// use abide::prelude::*;
@@ -65,81 +65,86 @@ impl ActivityContext {
         Self::new(A::NAME, attempt)
     }
 
-    /// Sets the attempt of a context that was made by [`for_test`](Self::for_test).
+    /// Sets the attempt number of a context that was created by [`for_test`](Self::for_test).
     #[must_use]
     pub fn with_attempt(mut self, attempt: u32) -> Self {
         self.attempt.number = attempt;
         self
     }
 
-    /// Adds a resource to a context that was made by [`for_test`](Self::for_test). It replaces one of the same type.
+    /// Adds a resource to a context that was created by [`for_test`](Self::for_test). It replaces one of the same type.
     #[must_use]
     pub fn with_resource<T: Send + Sync + 'static>(mut self, value: T) -> Self {
         self.attempt.resources.replace(value);
         self
     }
 
-    /// Returns the resource of the type `T` that was given to the hub. Prefer a parameter [`Resource<T>`](crate::Resource)
-    /// where the type is known: a missing one is found when the hub opens.
+    /// Returns the resource of type `T` that is registered with the hub.
+    ///
+    /// Prefer a parameter of type [`Resource<T>`](crate::Resource) where the type is known: a missing resource is then
+    /// detected when the hub opens.
     ///
     /// # Errors
-    /// [`Configuration`](crate::ErrorKind::Configuration) if the hub was not given one.
+    /// Returns an error of kind [`Configuration`](crate::ErrorKind::Configuration) if the hub has no such resource.
     pub fn resource<T: Send + Sync + 'static>(&self) -> Result<Resource<T>> {
         self.attempt.resources.get()
     }
 
-    /// The name of the activity.
+    /// Returns the name of the activity.
     pub fn name(&self) -> &'static str {
         self.name
     }
 
-    /// The id of the orchestration that asked for it.
+    /// Returns the id of the orchestration that called the activity.
     pub fn instance_id(&self) -> &str {
         self.attempt.activity.instance.as_str()
     }
 
-    /// The key of this call: `instance/execution/sequence`, with the execution that first asked for it. It is the same in every
-    /// attempt, after every open of the hub, and when a rewind asks for the activity again. No other call has it. Pass it to
-    /// the external service, so that a repeated effect counts once.
+    /// Returns the key of this call: `instance/execution/sequence`, with the execution that first made the call.
+    ///
+    /// The key is the same in every attempt, after every open of the hub, and when a rewind repeats the call. No other
+    /// call has the same key. Pass it to the external service, so that a repeated effect counts once.
     pub fn idempotency_key(&self) -> &str {
         &self.idempotency_key
     }
 
-    /// Which attempt of the retry policy this is, from 1 on. One that a crash cut off is repeated under its number.
+    /// Returns the number of this attempt in the retry policy, starting at 1. An attempt that a crash interrupted is
+    /// repeated under the same number.
     pub fn attempt(&self) -> u32 {
         self.attempt.number
     }
 
-    /// The most bytes that the answer may have as JSON. A larger one fails the attempt with
+    /// Returns the maximum size of the output as JSON, in bytes. A larger output fails the attempt with
     /// [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge).
     pub fn payload_limit(&self) -> usize {
         self.attempt.payload_bytes
     }
 
-    /// Returns whether the attempt is to end: the orchestration dropped the call or ended, the attempt ran out of time, or the
-    /// hub closes. Blocking code checks this from time to time.
+    /// Returns whether the attempt is canceled: the orchestration dropped the call or ended, the attempt exceeded its
+    /// time limit, or the hub is closing. Blocking code should check this periodically.
     ///
-    /// When the hub closes, the return value of an attempt that has seen the cancellation is not its result: the next open
-    /// runs it again, as the same attempt. The result of an attempt that has not checked counts as usual.
+    /// If the hub is closing and the attempt has observed the cancellation, its return value is discarded. The next
+    /// open runs it again, as the same attempt. If the attempt has not checked for cancellation, its result counts as
+    /// usual.
     pub fn is_canceled(&self) -> bool {
         self.attempt.canceled.is_canceled()
     }
 
-    /// Waits until the attempt is to end, see [`is_canceled`](Self::is_canceled). From then on the attempt has five seconds to
-    /// clean up, and is dropped after them. One that runs out of time is dropped at once, unless it
+    /// Waits until the attempt is canceled; see [`is_canceled`](Self::is_canceled). The attempt then has five seconds
+    /// to clean up before it is dropped. An attempt that exceeds its time limit is dropped at once, unless it
     /// [blocks](crate::activity::ActivityOptions::blocking).
     pub async fn canceled(&self) {
         self.attempt.canceled.canceled().await;
     }
 }
 
-/// What the resources of parameters are taken from, for the expansion of an activity.
+/// Returns the resources of the hub, for the expansion of an activity.
 #[doc(hidden)]
 pub fn activity_resources(context: &ActivityContext) -> &Resources {
     &context.attempt.resources
 }
 
-/// The cancellation of a context that was made for a test.
+/// The cancellation signal of a test context.
 #[derive(Debug)]
 struct NeverCanceled;
 

@@ -1,4 +1,4 @@
-//! What a user of activities touches: work that is done outside of the hub, for an orchestration.
+//! Activities: work that is done outside of the hub on behalf of an orchestration.
 
 mod code;
 pub(crate) mod context;

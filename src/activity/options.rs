@@ -1,10 +1,10 @@
-//! How the attempts of an activity run.
+//! Options of activities.
 
 use std::time::Duration;
 
 use crate::retry::RetryPolicy;
 
-/// How the attempts of an activity run. Made in a `const`.
+/// Options for the attempts of an activity. They can be created in a `const`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ActivityOptions {
     timeout: Option<Duration>,
@@ -14,7 +14,8 @@ pub struct ActivityOptions {
 }
 
 impl ActivityOptions {
-    /// Tasks of tokio, without a time limit, a limit of their own or retries.
+    /// Creates the default options: attempts run as tasks of tokio, without a time limit, a limit of their own or
+    /// retries.
     pub const fn new() -> Self {
         Self {
             timeout: None,
@@ -24,63 +25,65 @@ impl ActivityOptions {
         }
     }
 
-    /// How long one attempt may run, from its begin on; what waits for a free slot does not count. After that it is ended
-    /// with [`ErrorKind::TimedOut`](crate::ErrorKind::TimedOut). A call may bring a limit of its own, which counts instead.
+    /// Sets the time limit of one attempt (default: unlimited). Waiting for a free slot does not count. An attempt that
+    /// exceeds the limit ends with [`ErrorKind::TimedOut`](crate::ErrorKind::TimedOut). The time limit of a call takes
+    /// precedence.
     ///
-    /// A [blocking](Self::blocking) attempt cannot be ended: the orchestration hears of the timeout, the attempt is told by
-    /// [`ActivityContext::is_canceled`](crate::ActivityContext::is_canceled), and its slot is free when it returns.
+    /// A [blocking](Self::blocking) attempt cannot be interrupted. The orchestration receives the timeout, the attempt
+    /// can observe it through [`ActivityContext::is_canceled`](crate::ActivityContext::is_canceled), and the slot
+    /// becomes free when the attempt returns.
     #[must_use]
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// The most attempts of this activity that run at one time in the hub; more wait, in their order. The limit of the hub
-    /// for all activities together holds as well.
+    /// Sets the maximum number of attempts of this activity that run concurrently in the hub (default: unlimited).
+    /// Further attempts wait in order. The hub's limit for all activities together applies as well.
     ///
     /// # Panics
-    /// If the limit is 0; in a `const` that is an error when it is compiled.
+    /// Panics if the limit is 0. In a `const`, this is a compile-time error.
     #[must_use]
     pub const fn limit(mut self, at_once: usize) -> Self {
-        assert!(at_once > 0, "a limit of no attempts would let none begin");
+        assert!(at_once > 0, "the limit of concurrent attempts must be at least 1");
         self.limit = Some(at_once);
         self
     }
 
-    /// Attempts block their thread, so that they run on one of those that tokio has for blocking work. Waiting for such a
-    /// thread counts as running.
+    /// Runs attempts on tokio's threads for blocking work, because they block their thread. Waiting for such a thread
+    /// counts as running.
     #[must_use]
     pub const fn blocking(mut self) -> Self {
         self.blocking = true;
         self
     }
 
-    /// How failed attempts are repeated, where a call says nothing else. Without it they are not.
+    /// Sets the policy for retrying failed attempts, unless a call sets its own (default: no retries).
     ///
-    /// The waits between attempts are steps of the orchestration. A build that changes the policy stops every running
-    /// orchestration in whose history an attempt has failed, if the new policy would have continued otherwise.
+    /// The delays between attempts are steps of the orchestration. If a build changes the policy, every running
+    /// orchestration whose history contains a failed attempt stops if the new policy would have continued differently.
     #[must_use]
     pub const fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = Some(policy);
         self
     }
 
-    /// The time limit of one attempt.
+    /// Returns the time limit of one attempt.
     pub(crate) const fn attempt_timeout(&self) -> Option<Duration> {
         self.timeout
     }
 
-    /// The most attempts at one time.
+    /// Returns the maximum number of concurrent attempts.
     pub(crate) const fn at_once(&self) -> Option<usize> {
         self.limit
     }
 
-    /// Whether attempts block their thread.
+    /// Returns whether attempts block their thread.
     pub(crate) const fn is_blocking(&self) -> bool {
         self.blocking
     }
 
-    /// How failed attempts are repeated.
+    /// Returns the retry policy.
     pub(crate) const fn retry_policy(&self) -> Option<RetryPolicy> {
         self.retry
     }

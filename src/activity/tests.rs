@@ -21,7 +21,7 @@ struct Order {
     express: bool,
 }
 
-/// An error of the user's own, with a source.
+/// An error type of the user.
 #[derive(Debug, thiserror::Error, Serialize, Deserialize)]
 #[error("no {what} left")]
 struct SoldOut {
@@ -51,7 +51,7 @@ impl Activity for Ship {
     }
 }
 
-/// Takes nothing.
+/// An activity without input.
 struct Tick;
 
 impl Activity for Tick {
@@ -94,7 +94,7 @@ async fn run<A: Activity>(input: &str) -> ActivityEnd {
     activity_code::<A>().run(input.into(), attempt).await
 }
 
-/// What a type says about itself is what the engine sees.
+/// The engine sees the options of the activity.
 #[test]
 fn the_engine_sees_the_options() {
     let (ship, tick) = (activity_code::<Ship>(), activity_code::<Tick>());
@@ -105,7 +105,7 @@ fn the_engine_sees_the_options() {
     assert_eq!(Ship::OPTIONS.retry_policy(), Some(RetryPolicy::new(3)));
 }
 
-/// Answers and errors leave as they are stored: JSON, and a failure with type, details and flag.
+/// Outputs and errors have the form in which they are stored: JSON, and a failure with type, details and flag.
 #[tokio::test]
 async fn an_attempt_ends_with_what_is_stored() {
     let answer = |ended| match ended {
@@ -133,13 +133,13 @@ async fn an_attempt_ends_with_what_is_stored() {
     }
 }
 
-/// An input that does not decode names the activity, the type, the field and the place.
+/// The error for an input that does not decode names the activity, the type, the field and the position.
 #[tokio::test]
-async fn an_input_that_does_not_decode_is_told_in_full() {
+async fn an_input_that_does_not_decode_is_reported_in_full() {
     for (input, parts) in [
         ("{}", ["missing field `amount`", "line 1 column 2"]),
         (r#"{"amount":-1}"#, ["integer `-1`, expected u32", "line 1 column 12"]),
-        (r#"{"amount":1} x"#, ["something follows the value", "from byte 13"]),
+        (r#"{"amount":1} x"#, ["trailing data after the value", "from byte 13"]),
     ] {
         let ended = run::<Ship>(input).await;
         let ActivityEnd::Runtime(error) = ended else {

@@ -1,13 +1,13 @@
-//! Numbers in one form each, without rounding.
+//! The canonical form of numbers, without rounding.
 
 use std::borrow::Cow;
 
 use super::reader::Scalar;
 
-/// The number that `text` begins with: its length in the text, and its canonical form.
+/// Returns the length and the canonical form of the number at the beginning of `text`.
 ///
-/// An integer is its digits. Anything with a fraction or an exponent, and `-0`, is a floating-point number for Serde: it is
-/// written as its significant digits and a power of ten, as in `15e-1`.
+/// The canonical form of an integer is its digits. A number with a fraction or an exponent, and `-0`, is a
+/// floating-point number for Serde. It is written as its significant digits and a power of ten, as in `15e-1`.
 pub(super) fn canonical(text: &str) -> Option<Scalar<'_>> {
     let bytes = text.as_bytes();
     let negative = bytes.first() == Some(&b'-');
@@ -38,7 +38,7 @@ pub(super) fn canonical(text: &str) -> Option<Scalar<'_>> {
     Some((at, canonical))
 }
 
-/// The end of the digits from `from` on, of which there has to be one at least.
+/// Returns the end of the digits that start at `from`, or `None` if there are no digits.
 fn digits(bytes: &[u8], from: usize) -> Option<usize> {
     let count = bytes
         .get(from..)?
@@ -48,7 +48,8 @@ fn digits(bytes: &[u8], from: usize) -> Option<usize> {
     (count > 0).then_some(from + count)
 }
 
-/// The canonical form of a floating-point number. `None` if its power of ten is out of all bounds; then it stays as it is.
+/// Returns the canonical form of a floating-point number, or `None` if its power of ten is out of range. Such a number
+/// is left unchanged.
 fn floating(negative: bool, whole: &str, fraction: &str, exponent: &str) -> Option<String> {
     let sign = if negative { "-" } else { "" };
     let all = format!("{whole}{fraction}");

@@ -1,4 +1,4 @@
-//! Reads a JSON text into a flat list of nodes. It is as strict as the grammar of RFC 8259.
+//! Reads a JSON text into a flat list of nodes, strictly following the grammar of RFC 8259.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use super::{Node, number, string};
 /// The length of a value without contents in the text, and its canonical form.
 pub(super) type Scalar<'a> = (usize, Cow<'a, str>);
 
-/// What has to come next in the text.
+/// The next expected token.
 enum Expected {
     Value,
     /// A value, or the end of an array that has just begun.
@@ -15,7 +15,7 @@ enum Expected {
     Name,
     /// A name, or the end of an object that has just begun.
     NameOrEnd,
-    /// What follows a value: a comma or the end of its container, or the end of the text.
+    /// The token after a value: a comma, the end of its container or the end of the text.
     Rest,
 }
 
@@ -27,7 +27,7 @@ struct Reader<'a> {
     open: Vec<usize>,
 }
 
-/// Reads a text; `None` if it is not valid JSON.
+/// Reads a text. Returns `None` if it is invalid JSON.
 pub(super) fn read(text: &str) -> Option<Vec<Node<'_>>> {
     let mut reader = Reader {
         text,
@@ -66,7 +66,7 @@ impl<'a> Reader<'a> {
             b'{' | b'[' => {
                 self.open.push(self.nodes.len());
                 self.at += 1;
-                // The end is set when it is known.
+                // The end is set once it is known.
                 let (node, expected) = if first == b'{' {
                     (Node::Object { end: 0 }, Expected::NameOrEnd)
                 } else {
@@ -81,7 +81,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Takes a value without contents, of which `read` gives the length in the text and the canonical form.
+    /// Consumes a value without contents. `read` returns its length in the text and its canonical form.
     fn scalar(&mut self, read: fn(&'a str) -> Option<Scalar<'a>>) -> Option<Expected> {
         let (length, canonical) = read(self.text.get(self.at..)?)?;
         self.at += length;

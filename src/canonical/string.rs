@@ -1,11 +1,11 @@
-//! Strings with the fewest escapes that JSON allows.
+//! The canonical form of strings, with as few escapes as JSON allows.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
 use super::reader::Scalar;
 
-/// The string that `text` begins with: its length in the text, and its canonical form, both with the quotes.
+/// Returns the length and the canonical form of the string at the beginning of `text`, both including the quotes.
 pub(super) fn canonical(text: &str) -> Option<Scalar<'_>> {
     let bytes = text.as_bytes();
     let mut escaped = false;
@@ -31,7 +31,7 @@ pub(super) fn canonical(text: &str) -> Option<Scalar<'_>> {
     Some((length, canonical))
 }
 
-/// Rewrites a string with one spelling for each character.
+/// Rewrites a string so that each character has a single spelling.
 fn normalize(string: &str) -> Option<String> {
     let mut normal = String::with_capacity(string.len());
     let mut rest = string;
@@ -43,7 +43,7 @@ fn normalize(string: &str) -> Option<String> {
     Some(normal)
 }
 
-/// Writes what the escape behind a backslash means, and gives back what follows it.
+/// Writes the character of the escape after a backslash and returns the rest of the text.
 fn escape<'a>(text: &'a str, normal: &mut String) -> Option<&'a str> {
     let code = *text.as_bytes().first()?;
     let rest = text.get(1..)?;
@@ -61,7 +61,7 @@ fn escape<'a>(text: &'a str, normal: &mut String) -> Option<&'a str> {
     Some(rest)
 }
 
-/// Writes the character whose code follows `\u`. Half of a surrogate pair is no character and stays an escape.
+/// Writes the character whose code follows `\u`. An unpaired surrogate is not a character and remains an escape.
 fn unicode<'a>(text: &'a str, normal: &mut String) -> Option<&'a str> {
     let (first, rest) = code_unit(text)?;
     let second = rest.strip_prefix("\\u").and_then(code_unit);

@@ -1,4 +1,4 @@
-//! Equal values have equal bytes, and no other values have.
+//! Two values have the same bytes if and only if they are equal.
 
 use super::*;
 
@@ -8,7 +8,7 @@ fn canonical(json: &str) -> String {
     String::from_utf8(canonical.to_bytes()).unwrap()
 }
 
-/// The form is part of the stored format, by the fingerprints of requests.
+/// The canonical form is part of the stored format, because the fingerprints of requests depend on it.
 #[test]
 fn the_canonical_form_is_pinned() {
     let pinned = [
@@ -59,7 +59,7 @@ fn equal_values_are_the_same() {
     }
 }
 
-/// No number is rounded, an array has an order, and what only looks alike differs.
+/// Numbers are not rounded, the order of arrays is significant, and values that only look alike differ.
 #[test]
 fn other_values_differ() {
     let different = [
@@ -136,7 +136,7 @@ fn what_is_no_json_is_not_read() {
     assert!(!same(b"{\"a\":1", b"{ \"a\":1"));
 }
 
-/// A hundred thousand levels are read, compared and dropped on a small stack.
+/// Values with 100,000 levels are read, compared and dropped on a small stack.
 #[test]
 fn no_depth_exhausts_the_stack() {
     let deep = |inner: &str| {
@@ -150,7 +150,7 @@ fn no_depth_exhausts_the_stack() {
     assert!(thread.spawn(compare).unwrap().join().unwrap());
 }
 
-/// The canonical form of what Serde reads and writes is read as the same value, and it is its own canonical form.
+/// The canonical form of a value that Serde reads and writes is read as the same value, and is its own canonical form.
 #[test]
 fn the_form_is_the_same_value_and_stays() {
     let texts = [

@@ -1,15 +1,15 @@
-//! One value within a canonical text.
+//! Access to single values within a canonical text.
 
 use super::{Canonical, Node};
 
-/// One value within a canonical text.
+/// A value within a canonical text.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct View<'c> {
     text: &'c Canonical<'c>,
     at: usize,
 }
 
-/// What a value is.
+/// The kind of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind<'c> {
     /// A value without contents, in its canonical form.
@@ -19,7 +19,7 @@ pub(crate) enum Kind<'c> {
 }
 
 impl<'c> View<'c> {
-    /// The value that the whole text is.
+    /// Returns the value of the whole text.
     pub(crate) fn of(text: &'c Canonical<'c>) -> Self {
         Self { text, at: 0 }
     }
@@ -33,7 +33,7 @@ impl<'c> View<'c> {
         }
     }
 
-    /// The elements of an array, or the values of an object in the order of their names. A scalar has none.
+    /// Returns the elements of an array, or the values of an object in the order of their names. A scalar has none.
     pub(crate) fn children(self) -> Vec<Self> {
         match self.kind() {
             Kind::Scalar(_) => Vec::new(),
@@ -42,7 +42,7 @@ impl<'c> View<'c> {
         }
     }
 
-    /// The members of an object in the order of their names, which are written as in the text, in quotes.
+    /// Returns the members of an object in the order of their names. The names are quoted, as in the text.
     pub(crate) fn members(self) -> Vec<(&'c str, Self)> {
         let Some(Node::Object { end }) = self.text.nodes.get(self.at) else {
             return Vec::new();
@@ -57,7 +57,7 @@ impl<'c> View<'c> {
         members
     }
 
-    /// The value in its canonical form.
+    /// Returns the canonical form of the value.
     pub(crate) fn to_bytes(self) -> Vec<u8> {
         let mut bytes = Vec::new();
         self.text.write_node(self.at, |piece| bytes.extend_from_slice(piece));

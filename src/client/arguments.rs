@@ -18,7 +18,7 @@ pub(super) fn from_input(code: &dyn EntityCode, operation: &str, input: Vec<u8>)
     let spec = code.find(operation);
     let parameters = match spec {
         Some(spec) => code.parameters(spec),
-        // The built-in operation, in any case, unless the type defines its own.
+        // The built-in operation, whose name is case-insensitive, unless the type defines its own.
         None if operation.eq_ignore_ascii_case("delete") => &[],
         None => return Ok(input),
     };

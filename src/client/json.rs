@@ -1,4 +1,4 @@
-//! Presentation as JSON: times as RFC 3339 in UTC, payloads as the JSON that they are.
+//! Presentation as JSON: times as RFC 3339 in UTC, payloads embedded as JSON.
 
 use std::time::SystemTime;
 

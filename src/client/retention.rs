@@ -12,14 +12,14 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10 * 60);
 /// Minimum time between two checks, so that a short retention does not keep the hub busy.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Number of orchestrations purged before the task yields to other work.
+/// Number of orchestrations purged at once. Other work may run between two such pages.
 const PAGE: usize = 500;
 
 /// The time for which ended orchestrations are kept, by status. Orchestrations with other statuses are kept forever.
 ///
 /// The age of an orchestration is the time since its last change, which is its end. The hub checks ten times within the
-/// shortest age, but at most once a second and at least every ten minutes. An orchestration may therefore stay longer
-/// by this interval, but never shorter.
+/// shortest age, but at most once a second and at least every ten minutes. An orchestration may therefore be purged
+/// later by this interval, but never earlier.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use = "a retention is set by `HubBuilder::retention`"]
 pub struct Retention {

@@ -60,7 +60,7 @@ impl Client {
             input: json,
             ..StartRecord::default()
         });
-        Start::new(self.clone(), record.map_err(|reason| not_serialised(O::NAME, reason)))
+        Start::new(self.clone(), record.map_err(|reason| not_serialized(O::NAME, reason)))
     }
 
     /// Starts an orchestration by its stored name, by default in its newest registered version. This method is meant
@@ -76,7 +76,7 @@ impl Client {
                 input: json,
                 ..StartRecord::default()
             })
-            .map_err(|reason| not_serialised(&name, reason));
+            .map_err(|reason| not_serialized(&name, reason));
         Start::new(self.clone(), record)
     }
 
@@ -205,7 +205,7 @@ impl<O: 'static> IntoFuture for Start<O> {
     /// * [`ErrorKind::Unregistered`] if the name or the version is not registered,
     /// * [`ErrorKind::InvalidArguments`] if the input does not decode into the input type,
     /// * [`ErrorKind::InvalidId`] if the id, the request id or a tag is invalid,
-    /// * [`ErrorKind::TooLarge`] if the input exceeds the limit,
+    /// * [`ErrorKind::TooLarge`] if the input or the tags exceed the limit,
     /// * [`ErrorKind::AlreadyExists`] if an orchestration with this id has not ended,
     /// * [`ErrorKind::RequestIdReused`] if the request id was used for a different request.
     ///
@@ -224,7 +224,7 @@ impl<O> fmt::Debug for Start<O> {
     }
 }
 
-fn not_serialised(name: &str, reason: serde_json::Error) -> Error {
+fn not_serialized(name: &str, reason: serde_json::Error) -> Error {
     let text = format!("the input of `{name}` does not serialize: {reason}");
     Error::new(ErrorKind::Serialization, text).with_source(reason)
 }

@@ -253,7 +253,7 @@ fn code_of<'a>(registry: &'a Registry, name: &str, version: Option<&str>) -> Res
         format!("the orchestration `{name}` is not registered; add `.orchestration::<…>()` to the hub's builder")
     } else {
         format!(
-            "the orchestration `{name}` is not registered in version {}; the registered versions are {}",
+            "the orchestration `{name}` is not registered in version {}; registered versions: {}",
             version_text(version.unwrap_or_default()),
             registry.known_versions(name)
         )
@@ -270,7 +270,7 @@ fn check_payload(payload: &[u8], what: impl FnOnce() -> String, runtime: &Runtim
     Err(Error::new(
         ErrorKind::TooLarge,
         format!(
-            "{}: {bytes} bytes exceed the limit of {limit} bytes; send less at once, or raise `payload_limit`",
+            "{}: {bytes} bytes, but the limit is {limit}; send less at once, or raise `payload_limit`",
             what()
         ),
     ))

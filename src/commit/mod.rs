@@ -1,6 +1,6 @@
 //! The commit path: one total order of commits, the durable watermark, and the output gate that waits for it.
 //!
-//! It knows the store's trait and not what a commit means.
+//! It depends on the trait of the store and does not interpret commits.
 
 mod order;
 mod syncer;

@@ -11,23 +11,23 @@ use crate::store::records::{self, CommitRecord};
 use crate::store::{Batch, Reader, Store, keys};
 use crate::time::{Aging, Timestamp};
 
-/// How long nothing has to be written before the newest acknowledgement is settled. A store notes it on disk when a
-/// second has passed since the last time, so this is a little more.
+/// Time without writes after which the newest acknowledgment is settled. A store flushes its acknowledgment at most
+/// once per second, so this is slightly longer.
 const QUIET: Duration = Duration::from_millis(1_050);
 
-/// One total order of commits, and what waits behind the output gate for them to be durable.
+/// A total order of commits, and the outputs that wait at the output gate until the commits are durable.
 ///
-/// `T` is what leaves the process. Whoever gets a `T` back from a method here may let it out; with an error instead, the
-/// hub is poisoned and nothing of it may be claimed.
+/// `T` is the type of the outputs that leave the process. A caller that receives a `T` from a method without an error
+/// may release it. With an error, the hub is poisoned, and the results must not be reported as durable.
 pub(crate) struct CommitOrder<T> {
     store: Arc<dyn Store>,
-    /// Held from the drawing of a commit's number until it is delivered. A write takes long, so whoever only wants to know
-    /// how far things are does not wait for it.
+    /// Held from the assignment of a commit's number until its delivery. It is separate from `state`, so callers that
+    /// only read the progress do not wait for a slow write.
     writing: Mutex<()>,
     state: Mutex<State<T>>,
     /// Wakes the syncer.
     wake: Condvar,
-    /// Tells that a sync has ended.
+    /// Notified when a sync has ended.
     synced: Condvar,
     next_batch: AtomicU64,
     partitions: u16,
@@ -35,57 +35,59 @@ pub(crate) struct CommitOrder<T> {
 }
 
 struct State<T> {
-    /// The newest commit whose write has begun: reads may show it.
+    /// The newest commit whose write has begun. Reads may show it.
     begun: u64,
     /// The newest commit that is written and delivered.
     written: u64,
     /// The newest commit that is known to be on disk.
     durable: u64,
-    /// The newest time of a commit of this life. The clock of an earlier one may have been ahead, and does not count.
+    /// The newest time of a commit of this life. The clock of an earlier life may have been ahead and does not count.
     time: Timestamp,
-    /// What waits for a commit to be durable, in the order of commits.
+    /// The outputs that wait until a commit is durable, in commit order.
     gate: VecDeque<(u64, Vec<T>)>,
-    /// Why nothing more is released.
+    /// The error that poisoned the order.
     poison: Option<Error>,
-    /// Whether the syncer waits to be woken.
+    /// True while the syncer waits to be woken.
     syncer_idle: bool,
-    /// Whether a sync runs.
+    /// True while a sync runs.
     syncing: bool,
-    /// Whether the newest acknowledgement may still be told to the store once more; see [`Work::Settle`].
+    /// True if the newest acknowledgment has not been settled yet; see [`Work::Settle`].
     unsettled: bool,
     stopping: bool,
 }
 
-/// What became of things that were brought to the gate.
+/// The result of bringing outputs to the gate.
 #[derive(Debug)]
 pub(crate) enum Gated<T> {
-    /// They wait; the syncer lets them out.
+    /// The outputs wait. The syncer releases them.
     Waiting,
-    /// Everything that they were derived from is durable already.
+    /// All data that the outputs are derived from is already durable.
     Open(Vec<T>),
 }
 
-/// What the syncer has to do next.
+/// The next task of the syncer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Work {
-    /// There is something to sync, or something to take back.
+    /// Sync commits, or take back outputs.
     Sync,
-    /// Nothing was written for a while: acknowledge once more, so that the store's note of it does not stay behind.
+    /// Acknowledge once more after a time without writes, so the flushed acknowledgment of the store does not lag
+    /// behind.
     Settle,
-    /// There will never be anything again.
+    /// End, because there will be no more work.
     End,
 }
 
-/// One run of the syncer.
+/// The result of one run of the syncer.
 #[derive(Debug)]
 pub(crate) struct Released<T> {
-    /// What the gate lets out, or takes back if `error` is set.
+    /// The outputs that the gate releases, or takes back if `error` is set.
     pub(crate) items: Vec<T>,
     pub(crate) error: Option<Error>,
 }
 
 impl<T> CommitOrder<T> {
-    /// Continues after `last`, which is durable. `aging` says what commits store of the clock.
+    /// Creates an order that continues after `last`, which is durable. `aging` provides the clock record of each
+    /// commit.
     pub(crate) fn new(store: Arc<dyn Store>, last: CommitRecord, aging: Aging) -> Self {
         Self {
             store,
@@ -110,16 +112,19 @@ impl<T> CommitOrder<T> {
         }
     }
 
-    /// A number that no other batch of this hub has, or had when it was durable.
+    /// Returns a new batch number. No other batch of this hub has it, and no earlier durable batch had it.
     pub(crate) fn draw_batch_number(&self) -> u64 {
         self.next_batch.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Writes one commit that was made at `now`, and holds `items` until it is durable. `deliver` runs with the commit's number
-    /// as soon as it is written: before any later commit is, and before anything of it is let out.
+    /// Writes one commit that was made at `now`, and holds `items` until it is durable.
+    ///
+    /// `deliver` is called with the number of the commit as soon as it is written. The call precedes the write of any
+    /// later commit and the release of any of the items.
     ///
     /// # Errors
-    /// The store's error, which poisons the order, or the one that did so before. The items come back with it.
+    /// Returns the error of the store, which poisons the order, or the error that poisoned it earlier. The items are
+    /// returned with it.
     pub(crate) fn commit(
         &self,
         now: Timestamp,
@@ -164,10 +169,11 @@ impl<T> CommitOrder<T> {
         Ok(number)
     }
 
-    /// Poisons the order, and says with what.
+    /// Poisons the order and returns the error that poisoned it.
     fn fail_to_write(&self, error: Error) -> Error {
         let mut state = self.state();
-        // While a sync fails, writes fail because of it and do not say why. Then its error is the one to tell.
+        // While a sync fails, writes fail because of it but do not name the cause. In that case, report the error of
+        // the sync.
         while state.syncing {
             state = self.synced.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
@@ -176,10 +182,10 @@ impl<T> CommitOrder<T> {
         error
     }
 
-    /// Holds `items`, which were derived from reads only, until every commit that the reads may have shown is durable.
+    /// Holds `items`, which are derived from reads only, until every commit that the reads may have shown is durable.
     ///
     /// # Errors
-    /// The error that poisoned the order. The items come back with it.
+    /// Returns the error that poisoned the order. The items are returned with it.
     pub(crate) fn hold(&self, items: Vec<T>) -> Result<Gated<T>, (Error, Vec<T>)> {
         let mut state = self.state();
         if let Some(error) = &state.poison {
@@ -192,27 +198,27 @@ impl<T> CommitOrder<T> {
         Ok(Gated::Waiting)
     }
 
-    /// The newest commit that is written, a view of the store that shows exactly the commits up to it, and what `look`
-    /// found while no other could be written.
+    /// Returns the newest written commit, a view of the store with exactly the commits up to it, and the result of
+    /// `look`. No other commit is written during the call.
     pub(crate) fn snapshot<R>(&self, look: impl FnOnce() -> R) -> (u64, Box<dyn Reader + '_>, R) {
         let _writing = self.writing();
         let written = self.state().written;
         (written, self.store.snapshot(), look())
     }
 
-    /// The newest commit whose write has begun.
+    /// Returns the newest commit whose write has begun.
     #[cfg(test)]
     pub(crate) fn begun(&self) -> u64 {
         self.state().begun
     }
 
-    /// The newest commit that is written and the newest that is durable.
+    /// Returns the newest written commit and the newest durable commit.
     pub(crate) fn watermarks(&self) -> (u64, u64) {
         let state = self.state();
         (state.written, state.durable)
     }
 
-    /// Why nothing more is released, if so.
+    /// Returns the error that poisoned the order, if any.
     pub(crate) fn poison(&self) -> Option<Error> {
         self.state().poison.clone()
     }
@@ -221,7 +227,7 @@ impl<T> CommitOrder<T> {
         &self.store
     }
 
-    /// Waits until there is something for the syncer to do.
+    /// Waits for work of the syncer.
     pub(crate) fn wait_for_work(&self) -> Work {
         let mut state = self.state();
         loop {
@@ -250,7 +256,7 @@ impl<T> CommitOrder<T> {
         }
     }
 
-    /// Acknowledges the newest durable commit once more, because nothing was written for a while.
+    /// Acknowledges the newest durable commit once more after a time without writes.
     pub(crate) fn settle(&self) -> Released<T> {
         let durable = {
             let mut state = self.state();
@@ -264,13 +270,13 @@ impl<T> CommitOrder<T> {
             };
         };
         let mut state = self.state();
-        let error = poisoned("the note of what is durable", error);
+        let error = poisoned("an acknowledgment", error);
         state.poison.get_or_insert(error.clone());
         take_back(&mut state, error)
     }
 
-    /// Makes everything durable that is written now, and opens the gate as far as that goes. Never tried again after an
-    /// error: the pages that could not be written may be gone.
+    /// Makes all written commits durable and releases the outputs that wait for them. A sync is never retried after an
+    /// error, because the pages that could not be written may be lost.
     pub(crate) fn sync(&self) -> Released<T> {
         let target = {
             let mut state = self.state();
@@ -294,7 +300,7 @@ impl<T> CommitOrder<T> {
             state.poison.get_or_insert(error.clone());
             return take_back(&mut state, error);
         }
-        // A write may have failed meanwhile. What is durable by now may still be told.
+        // A write may have failed during the sync. Outputs of durable commits may still be released.
         state.durable = state.durable.max(target);
         state.unsettled = true;
         let gated = state.take_durable();
@@ -305,7 +311,7 @@ impl<T> CommitOrder<T> {
         Released { items, error: None }
     }
 
-    /// Takes back everything that waits at the gate, because the thread that syncs has panicked with this text.
+    /// Takes back all outputs that wait at the gate, because the syncer thread panicked with this text.
     pub(crate) fn give_up(&self, text: &str) -> Released<T> {
         let mut state = self.state();
         let panic = Error::new(ErrorKind::Poisoned, format!("its thread panicked: {text}"));
@@ -316,8 +322,7 @@ impl<T> CommitOrder<T> {
         take_back(&mut state, error)
     }
 
-    /// Wakes the syncer if it waits and there is something to do. The lock is given back before, because the syncer needs
-    /// it at once.
+    /// Wakes the syncer if it is idle and has work. The lock is released first because the syncer needs it immediately.
     fn wake_syncer(&self, mut state: MutexGuard<'_, State<T>>) {
         let is_needed = state.has_to_sync() && std::mem::take(&mut state.syncer_idle);
         drop(state);
@@ -326,7 +331,7 @@ impl<T> CommitOrder<T> {
         }
     }
 
-    /// Lets the syncer end once everything is durable.
+    /// Makes the syncer end once all commits are durable.
     pub(crate) fn stop(&self) {
         self.state().stopping = true;
         self.wake.notify_all();
@@ -336,18 +341,18 @@ impl<T> CommitOrder<T> {
         self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A panic while the lock was held cannot have left the state half-changed: every change of it is one assignment. One
-    /// between two changes poisons the order, see [`Panic`].
+    /// Ignores poisoning: every change of the state is one assignment, so a panic cannot leave a partial change. A
+    /// panic between two changes poisons the order (see [`Panic`]).
     fn state(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Poisons the order when it goes away in a panic: the store is broken, or an inbox is. What was begun is not finished, and
-/// nobody may wait for it, or build on it.
+/// Poisons the order when it is dropped during a panic, which means that the store or an inbox is broken. The operation
+/// is unfinished, so callers must neither wait for it nor rely on it.
 struct Panic<'a, T> {
     order: &'a CommitOrder<T>,
-    /// Whether it is a sync that panics, and not a write.
+    /// True for a sync, false for a write.
     syncing: bool,
 }
 
@@ -371,13 +376,13 @@ impl<T> Drop for Panic<'_, T> {
 }
 
 impl<T> State<T> {
-    /// Puts items into the gate, until every commit is durable whose write has begun. So the gate stays in order, whoever puts
-    /// something in.
+    /// Adds items to the gate until every commit whose write has begun is durable. Therefore the gate remains ordered,
+    /// regardless of the caller.
     fn hold(&mut self, items: Vec<T>) {
         self.gate.push_back((self.begun, items));
     }
 
-    /// Whether something is to be made durable, or to be taken back.
+    /// Returns `true` if commits have to be made durable, or outputs have to be taken back.
     fn has_to_sync(&self) -> bool {
         match self.poison {
             Some(_) => !self.gate.is_empty(),
@@ -385,7 +390,7 @@ impl<T> State<T> {
         }
     }
 
-    /// Takes everything from the gate that is durable.
+    /// Takes the outputs of durable commits from the gate.
     fn take_durable(&mut self) -> Vec<Vec<T>> {
         let held = self.gate.partition_point(|(commit, _)| *commit <= self.durable);
         self.gate.drain(..held).map(|(_, items)| items).collect()
@@ -403,7 +408,7 @@ fn take_back<T>(state: &mut State<T>, error: Error) -> Released<T> {
 fn poisoned(what: &str, error: Error) -> Error {
     Error::new(
         ErrorKind::Poisoned,
-        format!("{what} failed, so this hub releases nothing more; mend the cause and open it again: {error}"),
+        format!("{what} failed, so the hub has stopped; fix the cause and open the hub again: {error}"),
     )
     .with_source(error)
 }

@@ -11,27 +11,28 @@ use crate::error::{Error, Result};
 use crate::spawn::spawn;
 use crate::time::Stopwatch;
 
-/// The thread that makes commits durable and opens the gate. It never waits to gather a batch: the batch is what was
-/// written during the last sync.
+/// The thread that makes commits durable and releases outputs. It never waits to gather a batch: a batch consists of
+/// the commits that were written during the last sync.
 #[derive(Debug)]
 pub(crate) struct Syncer {
     thread: JoinHandle<()>,
 }
 
 impl Syncer {
-    /// Starts the thread. `release` is called with everything that the gate lets out, or with the error that poisoned
-    /// the hub and everything that it takes back. It does not panic.
+    /// Starts the thread. `release` is called with the outputs that the gate releases, or with the error that poisoned
+    /// the hub and the outputs that the gate takes back. `release` must not panic.
     ///
     /// # Errors
-    /// The operating system's, if it gives no thread.
+    /// Returns the error of the operating system if it cannot create a thread.
     pub(crate) fn start<T: Send + 'static>(
         order: Arc<CommitOrder<T>>,
         mut release: impl FnMut(Vec<T>, Option<Error>) + Send + 'static,
     ) -> Result<Self> {
         let run = move || {
             loop {
-                // A store may panic, and so may the program's recorder or subscriber. What was taken from the gate by
-                // then is dropped with its senders, so that each waiting client gets an error; the rest is taken back.
+                // A store may panic, and so may the recorder or subscriber of the program. Outputs that were already
+                // taken from the gate are dropped with their senders, so each waiting client receives an error. The
+                // rest is taken back.
                 let released = match catch_unwind(AssertUnwindSafe(|| run_once(&order))) {
                     Ok(Some(released)) => released,
                     Ok(None) => return,
@@ -46,12 +47,12 @@ impl Syncer {
 
     /// Waits for the end of the thread, after [`CommitOrder::stop`].
     pub(crate) fn join(self) {
-        // A panic of `release` was reported by the panic hook; the waiting side sees dropped channels.
+        // The panic hook has reported any panic of `release`. Waiting clients see dropped channels.
         let _ = self.thread.join();
     }
 }
 
-/// Waits for work and does it; nothing if there will never be any again.
+/// Waits for work and performs it. Returns `None` if there will be no more work.
 fn run_once<T>(order: &CommitOrder<T>) -> Option<Released<T>> {
     match order.wait_for_work() {
         Work::Sync => {

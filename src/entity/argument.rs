@@ -116,7 +116,7 @@ pub(crate) fn read_whole<T: Argument>(json: &[u8]) -> Result<T, String> {
     match json[end..].iter().position(|byte| !byte.is_ascii_whitespace()) {
         None => Ok(value),
         Some(at) => Err(format!(
-            "it does not decode into `{wanted}`: unexpected data follows the value at byte {}",
+            "it does not decode into `{wanted}`: trailing data after the value, from byte {} on",
             end + at
         )),
     }

@@ -54,7 +54,7 @@ pub trait CanCall: Caller {}
 #[diagnostic::on_unimplemented(
     message = "only a client can do this",
     label = "not available inside an operation or an orchestration",
-    note = "request ids, the `try_` forms and `state()` belong to `client.entity::<E>(key)`; inside, ask the entity by an operation of its own"
+    note = "request ids, `refuse_when_full()` and `state()` are available on `client.entity::<E>(key)`; inside, use an operation of the entity"
 )]
 pub trait ClientCaller: CanCall {
     #[doc(hidden)]

@@ -101,7 +101,7 @@ impl<'a> ArgumentReader<'a> {
         match self.peek() {
             None => Ok(false),
             Some(_) => Err(refused(
-                "the arguments are invalid JSON: unexpected data follows the object",
+                "the arguments are invalid JSON: trailing data after the object",
             )),
         }
     }

@@ -1,20 +1,21 @@
-//! The size of errors. They are stored, sent and listed as answers are, so they have a limit like them.
+//! The size limit of errors. Errors are stored, sent and listed like answers, so they have the same kind of limit.
 
 use std::borrow::Cow;
 
 use crate::error::{Error, ErrorKind};
 use crate::failure::{CallFailure, Failure};
 
-/// Maximum length of the text of an error that the runtime makes, such as that of a panic, in bytes.
+/// Maximum length of the text of an error that the runtime creates, such as the text of a panic, in bytes.
 pub(crate) const TEXT_BYTES: usize = 8 << 10;
 
-/// So much of a text is kept under any limit of payloads.
+/// Length of an error text that is kept under any payload limit, in bytes.
 pub(crate) const LEAST_TEXT_BYTES: usize = 1 << 10;
 
-/// How much of an error that is too large is shown, in bytes.
+/// Length of the shown beginning of an error that is too large, in bytes.
 const SHOWN_BYTES: usize = 256;
 
-/// The beginning of a text that is longer than `most` bytes, with a mark that says so.
+/// Returns `text`, shortened to at most `most` bytes. A shortened text keeps its beginning and ends with a mark that
+/// states the original length.
 pub(crate) fn shortened(text: &str, most: usize) -> Cow<'_, str> {
     if text.len() <= most {
         return Cow::Borrowed(text);
@@ -28,8 +29,9 @@ pub(crate) fn shortened(text: &str, most: usize) -> Cow<'_, str> {
 }
 
 impl CallFailure {
-    /// Returns the failure within the limit of payloads. A returned error that is over the limit cannot be stored, so it becomes
-    /// an error of the runtime that names `what`. A text of the runtime, such as that of a panic, keeps its beginning.
+    /// Returns the failure, reduced to the payload limit. A returned error that exceeds the limit cannot be stored, so
+    /// it becomes an error of the runtime that names `what`. A text of the runtime, such as the text of a panic, is
+    /// shortened.
     pub(crate) fn within(self, payload_limit: usize, what: impl FnOnce() -> String) -> Self {
         match self {
             Self::Returned(failure) => failure
@@ -41,18 +43,19 @@ impl CallFailure {
 }
 
 impl Failure {
-    /// The failure, if it is within the limit of payloads.
+    /// Returns the failure, if it is within the payload limit.
     ///
     /// # Errors
-    /// [`ErrorKind::TooLarge`] with the beginning of its text; `what` says whose it is.
+    /// Returns an error of kind [`ErrorKind::TooLarge`] with the beginning of the text. `what` names the origin of the
+    /// failure.
     pub(crate) fn within(self, payload_limit: usize, what: impl FnOnce() -> String) -> Result<Self, Error> {
         let bytes = self.bytes();
         if bytes <= payload_limit {
             return Ok(self);
         }
         let message = format!(
-            "the error `{}` of {} has {bytes} bytes and {payload_limit} is the limit; store large data elsewhere and return \
-             where it is, or raise the hub's `payload_limit`. It begins with: {}",
+            "the error `{}` of {} has {bytes} bytes and {payload_limit} is the limit; store large data elsewhere and \
+             return a reference to it, or raise the hub's `payload_limit`; the error begins with: {}",
             shortened(&self.error_type, SHOWN_BYTES),
             what(),
             shortened(&self.message, SHOWN_BYTES)
@@ -62,12 +65,13 @@ impl Failure {
 }
 
 impl Error {
-    /// How many bytes its texts have.
+    /// Returns the size of its texts in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.message().len() + self.sources().iter().map(String::len).sum::<usize>()
     }
 
-    /// The same error in at most `most` bytes, of which its own text comes before those of its sources.
+    /// Returns the same error, shortened to at most `most` bytes. Its own text takes precedence over the texts of its
+    /// sources.
     fn within(self, most: usize) -> Self {
         if self.bytes() <= most {
             return self;
@@ -98,7 +102,8 @@ mod tests {
             .into()
     }
 
-    /// A text that is too long keeps its beginning, never cuts a character, and says how long it was; short ones stay.
+    /// A long text keeps its beginning, is not cut within a character, and states its original length. Short texts are
+    /// unchanged.
     #[test]
     fn a_long_text_is_shortened_with_a_mark() {
         assert_eq!(shortened("short", 5), "short");
@@ -111,13 +116,13 @@ mod tests {
         }
     }
 
-    /// Whatever a failure says, it has a size: one of the runtime's is shortened and keeps its kind, one of the user's that is
-    /// too large becomes `TooLarge`, because half of it would be another error.
+    /// The size of every failure is limited. An error of the runtime is shortened and keeps its kind. An error of the
+    /// user becomes `TooLarge`, because a part of it would be a different error.
     #[test]
     fn a_failure_is_held_to_the_limit() {
         for failure in [runtime(&"x".repeat(3_000_000), &[]), runtime("x", &[5, 3_000_000, 7])] {
             let CallFailure::Runtime(error) = failure.within(10_000, String::new) else {
-                panic!("it is another failure now");
+                panic!("the failure changed its variant");
             };
             assert_eq!(error.kind(), ErrorKind::Panicked);
             assert!(error.bytes() <= TEXT_BYTES, "{}", error.bytes());
@@ -128,12 +133,12 @@ mod tests {
             ..Failure::message("no")
         };
         let CallFailure::Returned(kept) = CallFailure::Returned(failure.clone()).within(1_000, String::new) else {
-            panic!("it was within the limit");
+            panic!("the failure was within the limit");
         };
         assert_eq!(kept, failure);
         let CallFailure::Runtime(error) = CallFailure::Returned(failure).within(100, || "`buy` of `@shop@a`".into())
         else {
-            panic!("it was over the limit");
+            panic!("the failure exceeded the limit");
         };
         assert_eq!(error.kind(), ErrorKind::TooLarge);
         for part in [

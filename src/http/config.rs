@@ -1,4 +1,4 @@
-//! How the management API is served.
+//! Configuration of the management API.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -8,17 +8,17 @@ use std::time::Duration;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::security::{PublicUrl, Token};
 
-/// The port that the server binds if nothing is said.
+/// Default port of the server.
 const PORT: u16 = 7071;
 
-/// What makes the text of `/metrics`.
+/// Function that renders additional text for `/metrics`.
 pub(super) type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
 
-/// How the management API is served, by [`Hub::serve_http`](crate::Hub::serve_http) or inside a program's own server by
-/// [`Hub::http_router`](crate::Hub::http_router).
+/// Configuration of the management API, for [`Hub::serve_http`](crate::Hub::serve_http), or for
+/// [`Hub::http_router`](crate::Hub::http_router) inside a program's own server.
 ///
-/// If nothing is said it is served on `127.0.0.1:7071`, to this machine alone. What cannot work is told when the server or
-/// the router is made.
+/// By default, the API is served on `127.0.0.1:7071`, which only this machine can reach. Invalid settings are reported
+/// when the server or the router is created.
 #[derive(Clone)]
 pub struct HttpConfig {
     pub(super) bind: SocketAddr,
@@ -36,7 +36,7 @@ pub struct HttpConfig {
 }
 
 impl HttpConfig {
-    /// The safe configuration: this machine alone, on port 7071, and bounds for everything.
+    /// Creates the default configuration: reachable only from this machine, on port 7071, with limits on all resources.
     pub fn new() -> Self {
         Self {
             bind: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), PORT),
@@ -44,11 +44,10 @@ impl HttpConfig {
             tokens: Vec::new(),
             without_token: false,
             hosts: Vec::new(),
-            // Room for the largest payload that a hub takes if nothing is said, which is 2 MiB, whatever it looks like as
-            // JSON within reason.
+            // Room for the largest payload that a hub accepts by default, 2 MiB, in any reasonable JSON encoding.
             body_limit: 4 << 20,
             request_timeout: Duration::from_secs(30),
-            // Azure cuts a request after 230 seconds, so its clients are built for waits of this length.
+            // Azure ends a request after 230 seconds, so its clients support waits of this length.
             wait_limit: Duration::from_secs(230),
             client_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(120),
@@ -57,104 +56,117 @@ impl HttpConfig {
         }
     }
 
-    /// The address to listen on; port 0 takes any free one. One that other machines reach needs a
-    /// [`token`](HttpConfig::token). Of no meaning to a router that a program mounts itself.
+    /// Sets the address to listen on (default: `127.0.0.1:7071`). Port 0 selects any free port.
+    ///
+    /// An address that other machines can reach requires a [`token`](HttpConfig::token). A router that a program mounts
+    /// itself ignores this setting.
     pub fn bind(mut self, address: impl Into<SocketAddr>) -> Self {
         self.bind = address.into();
         self
     }
 
-    /// The URL under which clients reach the server from outside, for instance `https://example.com/hub` behind a reverse
-    /// proxy that takes `/hub` off. Links in answers begin with it, and its host is answered like the server's own.
-    /// Headers such as `X-Forwarded-Host` are never believed.
+    /// Sets the URL under which clients reach the server from outside, for instance `https://example.com/hub` behind a
+    /// reverse proxy that strips `/hub`.
+    ///
+    /// Links in responses begin with this URL, and requests for its host are accepted like those for the server's own.
+    /// Headers such as `X-Forwarded-Host` are never trusted.
     pub fn public_url(mut self, url: impl Into<String>) -> Self {
         self.public_url = Some(url.into());
         self
     }
 
-    /// A secret that clients have to know, and what it allows; any number of them. Without one everybody who reaches the
-    /// server may do everything, which is why only this machine then reaches it.
+    /// Adds a token that authorizes clients. Call it repeatedly to add several tokens.
+    ///
+    /// Without a token, every client that reaches the server may do everything. A server without tokens is therefore
+    /// reachable only from this machine.
     pub fn token(mut self, token: Token) -> Self {
         self.tokens.push(token);
         self
     }
 
-    /// Says that a router without tokens is meant: the program that mounts it protects it. It does not open a server of
-    /// [`Hub::serve_http`](crate::Hub::serve_http) to other machines.
+    /// Allows a router without tokens, which the program that mounts it must protect itself. This setting does not make
+    /// a server of [`Hub::serve_http`](crate::Hub::serve_http) reachable from other machines.
     pub fn without_token(mut self) -> Self {
         self.without_token = true;
         self
     }
 
-    /// Answers requests for this host too, besides `localhost`, the address itself and the host of the
-    /// [public URL](HttpConfig::public_url): a name such as `hub.internal`, for any port, or with one such as
-    /// `hub.internal:8080`. All others are refused, because a page in a browser may give its own name the address of this
-    /// machine.
+    /// Accepts requests for this host, in addition to `localhost`, the address of the server and the host of the
+    /// [public URL](HttpConfig::public_url).
+    ///
+    /// A name such as `hub.internal` applies to any port, and one such as `hub.internal:8080` to that port only.
+    /// Requests for all other hosts are rejected, because a web page can make its own host name resolve to this machine
+    /// (DNS rebinding).
     pub fn allow_host(mut self, host: impl Into<String>) -> Self {
         self.hosts.push(host.into());
         self
     }
 
-    /// The largest body of a request, in bytes; 4 MiB if nothing is said. A larger one is answered with 413.
+    /// Sets the maximum size of a request body, in bytes (default: 4 MiB). A larger body is answered with 413.
     pub fn body_limit(mut self, bytes: usize) -> Self {
         self.body_limit = bytes;
         self
     }
 
-    /// How long a request may take until its answer begins, from when its body is there; 30 seconds if nothing is said.
-    /// Then it is answered with 504, and what it asked for may or may not happen. A request that asks to wait may take
-    /// longer by the [`wait_limit`](HttpConfig::wait_limit).
+    /// Sets the timeout from the end of a request body to the start of the response (default: 30 seconds).
+    ///
+    /// A request that exceeds it is answered with 504, and may or may not take effect. A request that asks to wait may
+    /// take longer by the [`wait_limit`](HttpConfig::wait_limit).
     pub fn request_timeout(mut self, timeout: Duration) -> Self {
         self.request_timeout = timeout;
         self
     }
 
-    /// The longest that a request may ask to wait, for the end of an orchestration or the answer of an entity; 230 seconds
-    /// if nothing is said. A longer wish is cut to this.
+    /// Sets the longest time that a request may ask to wait, for the end of an orchestration or the result of an
+    /// operation (default: 230 seconds). Longer waits are reduced to this limit.
     pub fn wait_limit(mut self, limit: Duration) -> Self {
         self.wait_limit = limit;
         self
     }
 
-    /// How long a client may take to send the head of a request, to send its body, and to take the next piece of an answer;
-    /// 30 seconds each if nothing is said. The first two are answered with 408, after the last the connection is closed.
+    /// Sets the timeout for a client to send the head of a request, to send its body, and to read the next part of a
+    /// response (default: 30 seconds each).
+    ///
+    /// The first two timeouts are answered with 408. After the last one, the connection is closed.
     pub fn client_timeout(mut self, timeout: Duration) -> Self {
         self.client_timeout = timeout;
         self
     }
 
-    /// How long a connection may be open without a request; 120 seconds if nothing is said. Then it is closed. Of no
-    /// meaning to a router that a program mounts itself.
+    /// Sets the time after which a connection without a request is closed (default: 120 seconds). A router that a
+    /// program mounts itself ignores this setting.
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.idle_timeout = timeout;
         self
     }
 
-    /// The most connections at one time; 10 240 if nothing is said. More wait until one closes, as they do when the process
-    /// may not open as many files (`ulimit -n`). Of no meaning to a router that a program mounts itself.
+    /// Sets the maximum number of simultaneous connections (default: 10,240).
+    ///
+    /// Further connections wait until one closes, as they do when the process has reached its limit of open files
+    /// (`ulimit -n`). A router that a program mounts itself ignores this setting.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.max_connections = connections;
         self
     }
 
-    /// Serves `/metrics` with what `text` returns, in the text format of Prometheus. The program owns the recorder: for the
-    /// crate `metrics-exporter-prometheus` it is `move || handle.render()`.
+    /// Appends what `text` returns to `/metrics`, in the Prometheus text format. The program owns the recorder: for the
+    /// crate `metrics-exporter-prometheus`, pass `move || handle.render()`.
     pub fn metrics(mut self, text: impl Fn() -> String + Send + Sync + 'static) -> Self {
         self.metrics = Some(Arc::new(text));
         self
     }
 
-    /// The parts of the public URL, if one is given.
+    /// Parses the public URL, if one is set.
     pub(super) fn public(&self) -> Result<Option<PublicUrl>> {
         self.public_url.as_deref().map(PublicUrl::parse).transpose()
     }
 
-    /// Whether other machines reach the address to bind.
+    /// Returns `true` if other machines can reach the address to bind.
     pub(super) fn is_open(&self) -> bool {
         !self.bind.ip().to_canonical().is_loopback()
     }
 
-    /// Checks what does not depend on how it is served.
+    /// Checks the settings that servers and routers have in common.
     pub(super) fn check(&self) -> Result<()> {
         self.public()?;
         let durations = [
@@ -164,17 +176,19 @@ impl HttpConfig {
         ];
         if let Some((name, _)) = durations.iter().find(|(_, duration)| duration.is_zero()) {
             return Err(refused(format!(
-                "`{name}` is zero, so that no request could be answered"
+                "`{name}` must be greater than zero, or no request could be answered"
             )));
         }
         if self.max_connections == 0 {
-            return Err(refused("`max_connections` is zero, so that nobody could connect"));
+            return Err(refused(
+                "`max_connections` must be at least 1, or no client could connect",
+            ));
         }
         self.tokens.iter().try_for_each(Token::check)
     }
 }
 
-/// The error of a configuration that cannot work.
+/// Returns the error for an invalid configuration.
 pub(super) fn refused(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Configuration, message)
 }
@@ -185,7 +199,7 @@ impl Default for HttpConfig {
     }
 }
 
-/// Shows how many tokens there are, and none of them.
+/// Shows the scopes of the tokens, but no secrets.
 impl fmt::Debug for HttpConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpConfig")

@@ -1,5 +1,4 @@
-//! What a request is told that is not done: one form of error for all of them, and one place that says which code each of
-//! the library's errors has.
+//! Error responses: one format for all errors, and the status code of each kind of error of the library.
 
 use std::borrow::Cow;
 
@@ -11,10 +10,10 @@ use crate::error::{Error, ErrorKind};
 use crate::failure::Failure;
 use crate::http::documents::{ErrorBody, ErrorDocument, FailureDocument, json};
 
-/// After how many seconds a client that was refused for want of room may try again.
+/// Seconds after which a client may retry a request that was answered with 503.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
-/// Why a request is not done.
+/// An error response.
 #[derive(Debug)]
 pub(super) struct Problem {
     status: StatusCode,
@@ -33,7 +32,7 @@ impl Problem {
         }
     }
 
-    /// An argument that cannot be understood.
+    /// Creates the error for an invalid parameter.
     pub(super) fn bad_request(code: &'static str, message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code, message)
     }
@@ -42,27 +41,27 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "NotFound", message)
     }
 
-    /// There is no room for the request now.
+    /// Creates the error for a request that the server has no capacity for.
     pub(super) fn overloaded(message: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "Overloaded", message)
     }
 
-    /// The same with another status, where a route says more than the kind of an error does.
+    /// Replaces the status, for routes where the kind of error is not specific enough.
     pub(super) fn with_status(mut self, status: StatusCode) -> Self {
         self.status = status;
         self
     }
 }
 
-/// The answer that says why a request is not done: `{"error": {"code", "message"}}`.
+/// Creates an error response: `{"error": {"code", "message"}}`.
 pub(super) fn problem(status: StatusCode, code: &str, message: &str) -> Response {
     Problem::new(status, code.to_owned(), message).into_response()
 }
 
-/// The longest message of an error, in bytes. Panics and errors of a program may say any amount.
+/// Maximum length of an error message, in bytes. Panics and errors of a program can have any length.
 const MESSAGE_BYTES: usize = 8 << 10;
 
-/// A message that is not too long for an answer.
+/// Truncates a message that is too long for a response.
 fn bounded(mut message: String) -> String {
     if message.len() > MESSAGE_BYTES {
         let whole = message.len();
@@ -77,7 +76,7 @@ impl IntoResponse for Problem {
     fn into_response(mut self) -> Response {
         self.message = bounded(self.message);
         let document = ErrorDocument {
-            // Clients of Azure's API read this one, of a start that is refused.
+            // Clients of Azure's API read this field when a start is rejected.
             exception_message: (self.status == StatusCode::BAD_REQUEST).then(|| self.message.clone()),
             error: ErrorBody {
                 code: self.code.into_owned(),
@@ -103,7 +102,8 @@ impl From<Error> for Problem {
     }
 }
 
-/// What an operation itself returned is no fault of the request's form: 422, with the whole record of the failure.
+/// An error that an operation returned is answered with 422 and the full record of the failure, because the request
+/// itself was valid.
 impl From<CallError<Failure>> for Problem {
     fn from(error: CallError<Failure>) -> Self {
         match error {
@@ -116,7 +116,7 @@ impl From<CallError<Failure>> for Problem {
     }
 }
 
-/// The code that goes with each kind of error.
+/// Returns the status code for a kind of error.
 fn status_of(kind: ErrorKind) -> StatusCode {
     match kind {
         ErrorKind::InvalidId
@@ -133,11 +133,11 @@ fn status_of(kind: ErrorKind) -> StatusCode {
         | ErrorKind::Terminated => StatusCode::CONFLICT,
         ErrorKind::Ended => StatusCode::GONE,
         ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        // The one of the draft on the header `Idempotency-Key` for a key that was used for another request.
+        // The draft on the header `Idempotency-Key` specifies 422 for a key that was used for another request.
         ErrorKind::OperationFailed | ErrorKind::RequestIdReused => StatusCode::UNPROCESSABLE_ENTITY,
         ErrorKind::Overloaded | ErrorKind::Closed | ErrorKind::Poisoned => StatusCode::SERVICE_UNAVAILABLE,
         ErrorKind::TimedOut => StatusCode::GATEWAY_TIMEOUT,
-        // Panics and damage, and what only code within the hub meets.
+        // Panics, corruption, and errors that occur only within the hub.
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
@@ -146,7 +146,7 @@ fn status_of(kind: ErrorKind) -> StatusCode {
 mod tests {
     use super::*;
 
-    /// A message is cut between two characters, and says how long it was.
+    /// A message is truncated between two characters and states its original length.
     #[test]
     fn a_message_is_bounded() {
         let whole = "x".to_owned() + &"é".repeat(MESSAGE_BYTES);
@@ -156,7 +156,7 @@ mod tests {
         assert_eq!(bounded("short".to_owned()), "short");
     }
 
-    /// What a client can do something about is no fault of the server, and what comes from within the hub is.
+    /// Errors that a client can fix have a 4xx status, and errors within the hub have a 5xx status.
     #[test]
     fn each_kind_of_error_has_its_code() {
         for (status, kinds) in [

@@ -1,4 +1,4 @@
-//! What a route takes from the head of a request, with the errors of this API.
+//! Extractors for the head of a request, which reject with the errors of this API.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use crate::http::error::Problem;
 use crate::id::{EntityId, check_name};
 
-/// The parts of the path that a route names, percent-decoded.
+/// The path parameters of a route, percent-decoded.
 pub(super) struct Path<T>(pub(super) T);
 
 impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
@@ -21,7 +21,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
     }
 }
 
-/// The entity that the path names, by its type and its key. `$` is the empty key.
+/// The entity that the path names by type and key. `$` is the empty key.
 pub(super) struct EntityPath(pub(super) EntityId);
 
 impl<S: Send + Sync> FromRequestParts<S> for EntityPath {
@@ -34,7 +34,7 @@ impl<S: Send + Sync> FromRequestParts<S> for EntityPath {
     }
 }
 
-/// What makes a retry of a request take effect once, if the client sent it in the header `Idempotency-Key`.
+/// The idempotency key in the header `Idempotency-Key`, if present. Retries with the same key take effect once.
 pub(super) struct IdempotencyKey(pub(super) Option<String>);
 
 impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
@@ -51,7 +51,7 @@ impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
         let Some(text) = text else {
             return Err(Problem::bad_request(
                 "InvalidHeader",
-                "the header `Idempotency-Key` has to be there at most once, and be text",
+                "the header `Idempotency-Key` must occur at most once and contain UTF-8 text",
             ));
         };
         check_name("idempotency key", text)?;

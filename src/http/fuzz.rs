@@ -1,5 +1,5 @@
-//! A request out of any bytes, and what has to hold of its answer: for the fuzz target `http_requests` and for the test that
-//! drives the same function with a fixed choice of inputs. Not part of the interface.
+//! Builds a request from arbitrary bytes and checks the response. Used by the fuzz target `http_requests`, and by the
+//! test that runs the same function on fixed inputs. Not part of the public API.
 
 use axum::Router;
 use axum::body::Body;
@@ -10,9 +10,11 @@ use tower::ServiceExt;
 
 use crate::http::BASE_PATH;
 
-/// Makes a request of `bytes`, which look like one of HTTP without the fuss: a line with verb and target, lines with headers,
-/// an empty line, and the body. A target that does not begin with a slash lies under the base path. Nothing comes of what
-/// cannot be a request: a server refuses it before the router sees it.
+/// Builds a request from `bytes` in a simplified HTTP format: a line with method and target, header lines, an empty
+/// line, and the body.
+///
+/// A target without a leading slash is relative to the base path. Returns `None` for bytes that a server would reject
+/// before the router sees a request.
 pub fn request(bytes: &[u8]) -> Option<Request<Body>> {
     let (head, body) = match bytes.windows(2).position(|pair| pair == b"\n\n") {
         Some(end) => (&bytes[..end], &bytes[end + 2..]),
@@ -43,17 +45,18 @@ pub fn request(bytes: &[u8]) -> Option<Request<Body>> {
     Some(request)
 }
 
-/// Lets `router` answer the request that `bytes` make, if they make one, and returns the status.
+/// Sends the request that `bytes` describe to `router` and returns the status. Returns `None` if `bytes` describe no
+/// request.
 ///
 /// # Panics
-/// If the answer breaks a promise: it is an error without the body that all errors have, or a defect of the server.
+/// Panics if the response is incomplete, an internal server error, or an error without the common error body.
 pub async fn drive(router: &Router, bytes: &[u8]) -> Option<StatusCode> {
     let request = request(bytes)?;
     let shown = format!("{} {}", request.method(), request.uri());
-    // Azure's API answers so on wish, with the document of the instance.
+    // If the query asks for it, a failed orchestration is answered with 500 and its document, as in Azure's API.
     let wishes = request.uri().query().unwrap_or_default().to_ascii_lowercase();
     let may_fail = wishes.contains("returninternalservererroronfailure");
-    // What lies outside is answered by the program that mounts the router.
+    // Paths outside the base path are answered by the program that mounts the router.
     let below = request.uri().path().strip_prefix(BASE_PATH);
     let is_ours = below.is_some_and(|below| below.is_empty() || below.starts_with('/'));
     let has_body = is_ours && request.method() != Method::HEAD;
@@ -61,12 +64,12 @@ pub async fn drive(router: &Router, bytes: &[u8]) -> Option<StatusCode> {
     let (head, body) = response.into_parts();
     let body = body.collect().await.map(|body| body.to_bytes());
     let Ok(body) = body else {
-        panic!("the answer to `{shown}` breaks off");
+        panic!("the response to `{shown}` is incomplete");
     };
     let status = head.status;
     assert!(
         status != StatusCode::INTERNAL_SERVER_ERROR || may_fail,
-        "`{shown}` meets a defect: {}",
+        "`{shown}` causes an internal server error: {}",
         String::from_utf8_lossy(&body)
     );
     let is_error = (status.is_client_error() || status.is_server_error()) && !may_fail;
@@ -76,14 +79,14 @@ pub async fn drive(router: &Router, bytes: &[u8]) -> Option<StatusCode> {
             .get(CONTENT_TYPE)
             .is_some_and(|value| value.as_bytes() == b"application/json");
         let document: Option<serde_json::Value> = serde_json::from_slice(&body).ok();
-        let says = |field: &str| {
+        let has = |field: &str| {
             document
                 .as_ref()
                 .is_some_and(|document| document["error"][field].is_string())
         };
         assert!(
-            is_json && says("code") && says("message"),
-            "the error {status} of `{shown}` has another body: {}",
+            is_json && has("code") && has("message"),
+            "the error {status} of `{shown}` lacks the common error body: {}",
             String::from_utf8_lossy(&body)
         );
     }

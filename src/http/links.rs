@@ -1,4 +1,4 @@
-//! The links of an orchestration, which lead a client on.
+//! Links to query and manage an orchestration.
 
 use std::fmt::{self, Write};
 use std::sync::Arc;
@@ -18,43 +18,45 @@ use crate::http::query::Query;
 use crate::http::security::code;
 use crate::http::state::Api;
 
-/// What is not written as itself in a part of a path or a query. Source: RFC 3986, 2.3.
+/// Characters that are encoded in a path segment or a query. Source: RFC 3986, 2.3.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// When a client should look again that was told where to look. Source: Azure Durable Functions.
+/// Seconds after which a client should query an orchestration that it has started. Source: Azure Durable Functions.
 const CHECK_AFTER: HeaderValue = HeaderValue::from_static("10");
 
-/// When a client should look again that has looked. Source: as [`CHECK_AFTER`].
+/// Seconds after which a client should repeat a query. Source: as [`CHECK_AFTER`].
 const LOOK_AFTER: HeaderValue = HeaderValue::from_static("5");
 
-/// The URLs of the management API as a client reaches them: what makes the answer to a start inside a program's own
-/// handler.
+/// The URLs of the management API as a client reaches them.
+///
+/// Creates the response to a start inside a program's own handler.
 ///
 /// ```
 /// # use abide::http::{HttpConfig, ManagementUrls};
-/// # fn answer(config: &HttpConfig, headers: &axum::http::HeaderMap, run: abide::OrchestrationHandle) -> axum::response::Response {
+/// # use axum::{http::HeaderMap, response::Response};
+/// # fn answer(config: &HttpConfig, headers: &HeaderMap, run: abide::OrchestrationHandle) -> Response {
 /// ManagementUrls::of(config, headers).check_status(run.id())
 /// # }
 /// ```
 #[derive(Clone)]
 pub struct ManagementUrls {
-    /// Up to and with the base path.
+    /// The URL up to and including the base path.
     base: String,
-    /// What every link carries in its query: `taskHub`, `connection` and `code`.
+    /// The query parameters of every link: `taskHub`, `connection` and `code`.
     carried: String,
 }
 
 impl ManagementUrls {
-    /// The URLs as the client of a request with these headers reaches them: under the configured public URL, or else on
-    /// the `Host` that the request names. A program that nests the router under a path of its own names a public URL with that
-    /// path.
+    /// Returns the URLs for the client of a request with these headers: under the configured public URL, or else under
+    /// the `Host` of the request. A program that nests the router under its own path must configure a public URL with
+    /// that path.
     ///
-    /// In a handler of the program's own nobody has checked that `Host`: where clients are not trusted, or the links carry a
+    /// In a program's own handler, the `Host` header is unchecked. If clients are untrusted, or the links carry a
     /// token, configure a [public URL](HttpConfig::public_url).
     pub fn of(config: &HttpConfig, headers: &HeaderMap) -> Self {
         let origin = match config.public() {
             Ok(Some(url)) => url.as_str().to_owned(),
-            // One that is none is told where the router is made.
+            // An invalid public URL is reported when the router is created.
             _ => host(headers, None).map_or_else(String::new, |host| format!("http://{host}")),
         };
         Self {
@@ -63,14 +65,14 @@ impl ManagementUrls {
         }
     }
 
-    /// Puts a token into every link, for a client that has none of its own. Whoever sees the answer can use it.
+    /// Adds a token to every link, for a client without its own token. Anyone who sees the response can use the token.
     pub fn with_code(mut self, token: impl AsRef<str>) -> Self {
         self.carry("code", token.as_ref());
         self
     }
 
-    /// The answer that tells a client where to ask for an orchestration that was started: 202 with `Location`,
-    /// `Retry-After` and the links to look at it and to manage it.
+    /// Returns the response for a started orchestration: 202 with `Location`, `Retry-After`, and the links to query and
+    /// manage it.
     pub fn check_status(&self, instance_id: &str) -> Response {
         let document = self.links(instance_id);
         let mut response = json(StatusCode::ACCEPTED, &document);
@@ -78,7 +80,7 @@ impl ManagementUrls {
         response
     }
 
-    /// Tells a client that looked at an orchestration which has not ended to look again, with the same `query`.
+    /// Adds the headers that ask a client to repeat its query of an unfinished orchestration, with the same `query`.
     pub(super) fn look_again(&self, instance_id: &str, query: Option<&str>, response: &mut Response) {
         let mut location = format!("{}/instances/{}", self.base, encoded(instance_id));
         if let Some(query) = query {
@@ -87,7 +89,7 @@ impl ManagementUrls {
         lead(response, &location, LOOK_AFTER);
     }
 
-    /// The URL of the API, without a slash at its end.
+    /// Returns the URL of the API without a trailing slash.
     pub(super) fn base(&self) -> &str {
         &self.base
     }
@@ -119,7 +121,7 @@ impl ManagementUrls {
     }
 }
 
-/// The links as the client of this very request reaches them, with what its query carries.
+/// The links for the client of this request, with the parameters of its query.
 impl FromRequestParts<Arc<Api>> for ManagementUrls {
     type Rejection = Problem;
 
@@ -131,7 +133,7 @@ impl FromRequestParts<Arc<Api>> for ManagementUrls {
         let base = match &api.public_url {
             Some(url) => format!("{url}{BASE_PATH}"),
             None => {
-                // Where the program has mounted the router.
+                // The path under which the program has mounted the router.
                 let path = whole.path();
                 let prefix = path.find(BASE_PATH).map_or("", |at| &path[..at]);
                 let origin =
@@ -144,7 +146,7 @@ impl FromRequestParts<Arc<Api>> for ManagementUrls {
             carried: String::new(),
         };
         let query = Query::from_request_parts(parts, api).await?;
-        // As the guard has read it, so that the links are good for the token that was.
+        // Decoded like in the guard, so that the links carry the token that the guard has accepted.
         let code = parts.uri.query().and_then(code);
         let code = code.and_then(|code| String::from_utf8(code).ok());
         let connection = query.text("connection").or_else(|| query.text("connectionName"));
@@ -170,7 +172,7 @@ impl fmt::Debug for ManagementUrls {
     }
 }
 
-/// The host that a request is for, if it names one that is one.
+/// Returns the host that a request addresses, if it is valid.
 fn host(headers: &HeaderMap, uri: Option<&Uri>) -> Option<Authority> {
     let named = headers
         .get(header::HOST)

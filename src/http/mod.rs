@@ -1,7 +1,9 @@
-//! The management API over HTTP: the routes of Azure Durable Functions' built-in API, so that its clients and tools work
-//! against a hub unchanged, and what operating a hub needs beyond it.
+//! The management API over HTTP.
 //!
-//! Everything lies under `/runtime/webhooks/durabletask`. The document `openapi.json` there describes each route.
+//! It provides the routes of the built-in API of Azure Durable Functions, so that its clients and tools work with a hub
+//! unchanged, and further routes for operating a hub.
+//!
+//! All routes lie under `/runtime/webhooks/durabletask`. The document `openapi.json` there describes each route.
 
 mod config;
 mod documents;
@@ -29,5 +31,5 @@ pub use routes::router;
 pub use security::{Scope, Token};
 pub use server::HttpServer;
 
-/// The path under which everything lies. Source: Azure Durable Functions.
+/// Base path of all routes. Source: Azure Durable Functions.
 const BASE_PATH: &str = "/runtime/webhooks/durabletask";

@@ -1,4 +1,4 @@
-//! A slash at the end of a path means nothing.
+//! Removal of trailing slashes from paths.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -10,7 +10,7 @@ use axum::http::uri::PathAndQuery;
 use axum::response::Response;
 use tower::Service;
 
-/// Takes the slashes off the end of a request's path before its route is looked for: `/instances/` lists.
+/// Removes trailing slashes from the path of a request before routing: `/instances/` lists instances.
 #[derive(Clone, Debug)]
 pub(super) struct WithoutTrailingSlash<S>(pub(super) S);
 
@@ -35,7 +35,7 @@ where
     }
 }
 
-/// The same without slashes at the end of its path, if it has some.
+/// Returns the URI without trailing slashes in its path, or `None` if its path has no trailing slash.
 fn trimmed(uri: &Uri) -> Option<Uri> {
     let path = uri.path();
     let kept = path.trim_end_matches('/');

@@ -1,4 +1,4 @@
-//! Pages of lists: where the next one goes on, told in a header.
+//! Pagination of lists, with a continuation token in a header.
 
 use std::fmt::Write;
 
@@ -13,16 +13,17 @@ use crate::http::query::Query;
 use crate::http::room;
 use crate::http::state::Api;
 
-/// The header that a page gives and the request for the next one sends.
+/// Header with the continuation token of a page, which the request for the next page sends back.
 const CONTINUATION: HeaderName = HeaderName::from_static("x-ms-continuation-token");
 
-/// The header that says how many rows of a page cannot be read. The log of the hub and a check of its directory name them.
+/// Header with the number of rows of a page that cannot be read. The log of the hub and a check of its directory name
+/// them.
 const UNREADABLE: HeaderName = HeaderName::from_static("x-abide-unreadable");
 
-/// How many things a page of a list holds if nothing is said.
+/// Default number of items on a page.
 pub(super) const DEFAULT: usize = 100;
 
-/// A list whose pages follow each other.
+/// A paginated list.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum List {
     Instances,
@@ -34,7 +35,7 @@ pub(super) enum List {
     Schedules,
 }
 
-/// Answers with one page of `list`, each item as a document of the type `D`.
+/// Returns the response with a page of `list`, each item as a document of type `D`.
 pub(super) async fn respond<T, D: From<T> + Serialize>(
     api: &Api,
     kind: List,
@@ -53,7 +54,7 @@ pub(super) async fn respond<T, D: From<T> + Serialize>(
 }
 
 impl List {
-    /// What the page that is asked for comes after.
+    /// Returns the position after which the requested page begins.
     pub(super) fn after(self, headers: &HeaderMap) -> Result<Option<String>, Problem> {
         let token = headers.get(CONTINUATION).map(|value| value.as_bytes().trim_ascii());
         let Some(token) = token.filter(|token| !token.is_empty()) else {
@@ -68,7 +69,7 @@ impl List {
         let after = read().ok_or_else(|| {
             Problem::bad_request(
                 "InvalidContinuationToken",
-                "the header `x-ms-continuation-token` is not what a page of this list gave",
+                "the header `x-ms-continuation-token` is not a token of this list",
             )
         })?;
         Ok(Some(after))
@@ -89,7 +90,7 @@ impl List {
         response
     }
 
-    /// Tells a token of this list from one of another, or of nobody's.
+    /// Returns the checksum that distinguishes a token of this list from any other text.
     fn sum(self, next: &str) -> String {
         let mut text = String::new();
         let sum = crc32fast::hash(format!("{self:?}:{next}").as_bytes());

@@ -7,19 +7,19 @@ use axum::http::{HeaderMap, StatusCode, header};
 use crate::http::error::Problem;
 use crate::http::twice;
 
-/// The body of a request, read as far as the limit allows.
+/// The body of a request, read within the size limit.
 pub(super) struct Payload {
     bytes: Bytes,
-    says: ContentType,
-    /// Whether it comes from a client that encodes payloads twice.
+    content_type: ContentType,
+    /// `true` if the client encodes payloads twice.
     is_twice: bool,
 }
 
-/// What a request says of its body.
+/// The declared content type of a body.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum ContentType {
     Json,
-    /// Nothing, or what `curl -d` says if it is not told anything.
+    /// None, or the default of `curl -d`.
     Nothing,
     Other,
 }
@@ -28,7 +28,7 @@ impl<S: Send + Sync> FromRequest<S> for Payload {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let says = ContentType::of(request.headers())?;
+        let content_type = ContentType::of(request.headers())?;
         let is_twice = twice::is_sent(request.headers());
         let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
             let (status, text) = (rejection.status(), rejection.body_text());
@@ -39,12 +39,17 @@ impl<S: Send + Sync> FromRequest<S> for Payload {
             };
             Problem::new(status, code, text)
         })?;
-        Ok(Self { bytes, says, is_twice })
+        Ok(Self {
+            bytes,
+            content_type,
+            is_twice,
+        })
     }
 }
 
 impl Payload {
-    /// JSON, whatever the request says of it; nothing is `null`. Of several the first that fits is meant.
+    /// Returns the body as JSON, whatever its content type is. An empty body is `null`. Of several inputs, the first
+    /// that fits applies.
     pub(super) fn inputs(&self) -> Result<Vec<Vec<u8>>, Problem> {
         if self.is_empty() {
             return Ok(vec![b"null".to_vec()]);
@@ -54,24 +59,24 @@ impl Payload {
         Ok(twice.into_iter().chain([self.bytes.to_vec()]).collect())
     }
 
-    /// JSON that the request does not say to be something else; nothing is `null`.
+    /// Returns the body as JSON, unless its content type is another one. An empty body is `null`.
     pub(super) fn event(&self) -> Result<Vec<u8>, Problem> {
-        if self.says == ContentType::Other {
+        if self.content_type == ContentType::Other {
             return Err(Problem::bad_request(
                 "UnsupportedContentType",
-                "the payload of an event is JSON: send it with `Content-Type: application/json`",
+                "the payload of an event must be JSON; send it with `Content-Type: application/json`",
             ));
         }
         Ok(self.inputs()?.swap_remove(0))
     }
 
-    /// JSON if the request says so, or says nothing and it is; other text as a JSON string; or nothing. Of several the first
-    /// that fits is meant.
+    /// Returns the body as JSON if its content type is JSON, or if it has none and is valid JSON. Other text becomes a
+    /// JSON string, and an empty body no input. Of several inputs, the first that fits applies.
     pub(super) fn operation_inputs(&self) -> Result<Vec<Vec<u8>>, Problem> {
         if self.is_empty() {
             return Ok(vec![Vec::new()]);
         }
-        let is_json = match self.says {
+        let is_json = match self.content_type {
             ContentType::Json => true,
             ContentType::Nothing => check_json(&self.bytes).is_ok(),
             ContentType::Other => false,
@@ -80,7 +85,7 @@ impl Payload {
             return self.inputs();
         }
         let text = std::str::from_utf8(&self.bytes)
-            .map_err(|_| Problem::bad_request("InvalidBody", "the body is neither JSON nor text in UTF-8"))?;
+            .map_err(|_| Problem::bad_request("InvalidBody", "the body is neither JSON nor UTF-8 text"))?;
         Ok(vec![serde_json::Value::from(text).to_string().into_bytes()])
     }
 
@@ -98,7 +103,7 @@ impl ContentType {
             return Err(Problem::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "UnsupportedContentEncoding",
-                "the body is compressed or otherwise encoded; send it as it is",
+                "the body is compressed or otherwise encoded; send it without encoding",
             ));
         }
         let Some(value) = headers.get(header::CONTENT_TYPE) else {
@@ -117,9 +122,10 @@ impl ContentType {
 
 fn check_json(bytes: &[u8]) -> Result<(), Problem> {
     let text = std::str::from_utf8(bytes)
-        .map_err(|reason| Problem::bad_request("InvalidJson", format!("the body is no JSON: {reason}")))?;
-    // Into a value, which refuses what no tool could read again: numbers beyond all, half a character, endless nesting.
+        .map_err(|reason| Problem::bad_request("InvalidJson", format!("the body is invalid JSON: {reason}")))?;
+    // Parsing to a value rejects what other tools could not read: numbers out of range, lone surrogates, excessive
+    // nesting.
     serde_json::from_str::<serde_json::Value>(text)
         .map(|_| ())
-        .map_err(|reason| Problem::bad_request("InvalidJson", format!("the body is no JSON: {reason}")))
+        .map_err(|reason| Problem::bad_request("InvalidJson", format!("the body is invalid JSON: {reason}")))
 }

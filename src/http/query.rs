@@ -1,4 +1,4 @@
-//! The arguments in the query of a request.
+//! The query parameters of a request.
 
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
@@ -11,7 +11,7 @@ use jiff::{SignedDuration, civil};
 use crate::http::error::Problem;
 use crate::store::records::instance::{OrchestrationStatus, ReusePolicy};
 
-/// The arguments of a query in their order. Names do not depend on case; an empty value counts as none.
+/// The parameters of a query, in order. Names are case-insensitive, and an empty value counts as absent.
 pub(super) struct Query(Vec<(String, String)>);
 
 impl<S: Sync> FromRequestParts<S> for Query {
@@ -25,7 +25,7 @@ impl<S: Sync> FromRequestParts<S> for Query {
 }
 
 impl Query {
-    /// The first value of this name.
+    /// Returns the first value with this name.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         self.texts(name).next()
     }
@@ -35,7 +35,7 @@ impl Query {
         named.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     }
 
-    /// `true` or `false`, in any case: clients write them as their languages do.
+    /// Returns a Boolean. Accepts any case, because clients use the spelling of their languages.
     pub(super) fn flag(&self, name: &str, default: bool) -> Result<bool, Problem> {
         match self.text(name) {
             None => Ok(default),
@@ -45,47 +45,48 @@ impl Query {
         }
     }
 
-    /// A number of things.
+    /// Returns a whole number.
     pub(super) fn number<T: FromStr>(&self, name: &str) -> Result<Option<T>, Problem> {
-        let parse = |text: &str| text.parse().map_err(|_| wrong(name, text, "no whole number"));
+        let parse = |text: &str| text.parse().map_err(|_| wrong(name, text, "not a whole number"));
         self.text(name).map(parse).transpose()
     }
 
-    /// How many things a page may hold.
+    /// Returns the maximum number of items on a page.
     pub(super) fn top(&self) -> Result<Option<usize>, Problem> {
         match self.number("top")? {
-            Some(0) => Err(wrong("top", "0", "not one thing")),
+            Some(0) => Err(wrong("top", "0", "less than 1")),
             top => Ok(top),
         }
     }
 
-    /// A time in seconds, which may have a fraction.
+    /// Returns a duration in seconds, which may have a fraction.
     pub(super) fn seconds(&self, name: &str) -> Result<Option<Duration>, Problem> {
         let parse = |text: &str| {
             let seconds = text.parse().ok().filter(|seconds: &f64| !seconds.is_nan());
             match seconds {
-                // Longer than anybody waits, but not too long for what is done with it.
+                // Longer than any wait, but within the range of the arithmetic that follows.
                 Some(seconds) if seconds >= 0.0 => Ok(Duration::from_secs_f64(seconds.min(1e9))),
-                _ => Err(wrong(name, text, "no number of seconds")),
+                _ => Err(wrong(name, text, "not a number of seconds")),
             }
         };
         self.text(name).map(parse).transpose()
     }
 
-    /// A point in time.
+    /// Returns a point in time.
     pub(super) fn time(&self, name: &str) -> Result<Option<SystemTime>, Problem> {
         let parse =
-            |text: &str| time(text).ok_or_else(|| wrong(name, text, "no time such as `2026-11-20T13:40:21.5Z`"));
+            |text: &str| time(text).ok_or_else(|| wrong(name, text, "not a time such as `2026-11-20T13:40:21.5Z`"));
         self.text(name).map(parse).transpose()
     }
 
-    /// The end of a range of times that holds its end. Times are kept in milliseconds, and ranges without their ends.
+    /// Returns the end of a time range that includes its end. Times are stored in milliseconds, and the ranges of the
+    /// hub exclude their ends.
     pub(super) fn time_to(&self, name: &str) -> Result<Option<SystemTime>, Problem> {
         let behind = |time: SystemTime| time.checked_add(Duration::from_nanos(1)).unwrap_or(time);
         Ok(self.time(name)?.map(behind))
     }
 
-    /// What a start does if its id is in use.
+    /// Returns the policy of a start whose id is in use.
     pub(super) fn reuse(&self, name: &str) -> Result<ReusePolicy, Problem> {
         let Some(text) = self.text(name) else {
             return Ok(ReusePolicy::default());
@@ -98,22 +99,22 @@ impl Query {
                 wrong(
                     name,
                     text,
-                    "not one of `error`, `ignore`, `terminate` and `rejectDuplicate`",
+                    "not one of `error`, `ignore`, `terminate` or `rejectDuplicate`",
                 )
             })
     }
 
-    /// Names of statuses, separated by commas.
+    /// Returns the statuses, whose names are separated by commas.
     pub(super) fn statuses(&self, name: &str) -> Result<Vec<OrchestrationStatus>, Problem> {
         let names = self.texts(name).flat_map(|text| text.split(',')).map(str::trim);
         names
             .filter(|text| !text.is_empty())
-            .map(|text| status(text).ok_or_else(|| wrong(name, text, "no status such as `Running` or `Completed`")))
+            .map(|text| status(text).ok_or_else(|| wrong(name, text, "not a status such as `Running` or `Completed`")))
             .collect()
     }
 }
 
-/// The reuse policies by their names.
+/// The reuse policies by name.
 const REUSE: [(&str, ReusePolicy); 4] = [
     ("error", ReusePolicy::Error),
     ("ignore", ReusePolicy::Ignore),
@@ -125,7 +126,7 @@ fn wrong(name: &str, text: &str, why: &str) -> Problem {
     let shown: String = text.chars().take(64).collect();
     Problem::bad_request(
         "InvalidQuery",
-        format!("the argument `{name}` is `{}`, which is {why}", shown.escape_debug()),
+        format!("the parameter `{name}` is `{}`, which is {why}", shown.escape_debug()),
     )
 }
 
@@ -135,12 +136,12 @@ fn status(text: &str) -> Option<OrchestrationStatus> {
         .find(|status| status.as_str().eq_ignore_ascii_case(text))
 }
 
-/// Reads a time as RFC 3339 writes it, with any fraction and offset. One without an offset is in UTC, as is a bare date.
+/// Parses a time in RFC 3339, with any fraction and offset. A time without an offset is in UTC, as is a bare date.
 ///
-/// The years 1 to 9999 are read whole, because clients say "never" with the ends of what they can write. An offset may lead
-/// a little beyond.
+/// The years 1 to 9999 are fully supported, because clients use the ends of this range for "never". An offset may lead
+/// slightly beyond it.
 fn time(text: &str) -> Option<SystemTime> {
-    // The plus sign of an offset, written as it is, is a space in a query.
+    // In a query, an unescaped plus sign of an offset becomes a space.
     let text = if text.contains(['T', 't']) {
         text.replace(' ', "+")
     } else {
@@ -161,7 +162,7 @@ fn time(text: &str) -> Option<SystemTime> {
 mod tests {
     use super::*;
 
-    /// Fractions, offsets and a plus sign that a query took for a space lead to the same moment.
+    /// Fractions, offsets and a plus sign that became a space lead to the same time.
     #[test]
     fn a_time_is_read_however_it_is_written() {
         let moment = time("2026-11-20T13:40:21.5Z").unwrap();
@@ -191,7 +192,7 @@ mod tests {
         }
     }
 
-    /// The first and the last time that clients can write are times, in every offset.
+    /// The earliest and the latest time that clients can write are valid, with any offset.
     #[test]
     fn the_ends_of_time_are_times() {
         let end = time("9999-12-31T23:59:59.9999999Z").unwrap();

@@ -1,4 +1,4 @@
-//! The memory that large answers may hold together, until their clients have read them.
+//! The memory limit for large responses that clients have not read yet.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -17,29 +17,29 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::http::documents::APPLICATION_JSON;
 use crate::http::error::Problem;
 
-/// All of it, in bytes.
+/// Total memory, in bytes.
 const TOTAL: usize = 96 << 20;
 
-/// What is counted, in bytes.
+/// Unit of accounting, in bytes.
 const UNIT: usize = 1 << 10;
 
-/// The largest page of a list while it is made: what was read, and what is written of it.
+/// Maximum memory for a page of a list under construction, in bytes: the rows read and the JSON written.
 pub(super) const PAGE: usize = 12 << 20;
 
-/// Answers up to this many bytes do not count. There are no more of them than connections.
+/// Maximum size of a response that is not counted, in bytes. There are at most as many of them as connections.
 const SMALL: usize = 64 << 10;
 
-/// How much of an answer is handed to its connection at once. What was handed over is held until it is sent.
+/// Size of the chunks that are passed to a connection, in bytes. A chunk stays in memory until it is sent.
 const PIECE: usize = 64 << 10;
 
-/// How long a request waits for room. Lists are made in milliseconds; only slow readers keep theirs.
+/// Time that a request waits for memory. Lists are created in milliseconds; only slow readers hold memory for longer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The memory that large answers may hold together.
+/// The memory limit for large responses.
 #[derive(Debug)]
 pub(super) struct Room(Arc<Semaphore>);
 
-/// A part of it, given back when the answer is sent or its connection is gone.
+/// A share of the memory, released when the response is sent or its connection is closed.
 #[derive(Debug)]
 pub(super) struct Share(OwnedSemaphorePermit);
 
@@ -48,7 +48,7 @@ impl Room {
         Self(Arc::new(Semaphore::new(TOTAL / UNIT)))
     }
 
-    /// Takes room for an answer of about so many bytes before it is made. Waits a little if there is none.
+    /// Reserves memory for a response of about this size before it is created. Waits briefly if there is not enough.
     pub(super) async fn take(&self, bytes: usize) -> Result<Share, Problem> {
         let taken = Arc::clone(&self.0).acquire_many_owned(units(bytes));
         match tokio::time::timeout(PATIENCE, taken).await {
@@ -57,13 +57,13 @@ impl Room {
         }
     }
 
-    /// Answers with a document whose size was not known before.
+    /// Creates a response with a document whose size was not known before.
     pub(super) fn answer(&self, document: &impl Serialize) -> Result<Response, Problem> {
         let text = written(document)?;
         self.answer_text(StatusCode::OK, text)
     }
 
-    /// As [`answer`](Self::answer), with what is JSON already.
+    /// Like [`answer`](Self::answer), with a text that is already JSON.
     pub(super) fn answer_text(&self, status: StatusCode, text: Vec<u8>) -> Result<Response, Problem> {
         if text.len() <= SMALL {
             return Ok(response(status, Body::from(text)));
@@ -76,7 +76,7 @@ impl Room {
 }
 
 impl Share {
-    /// Answers with a document, keeping only as much room as it needs.
+    /// Creates a response with a document, keeping only as much memory as it needs.
     pub(super) fn answer(mut self, document: &impl Serialize) -> Result<Response, Problem> {
         let text = written(document)?;
         let surplus = self.0.num_permits().saturating_sub(units(text.len()) as usize);
@@ -84,7 +84,7 @@ impl Share {
         Ok(response(StatusCode::OK, self.hold(text)))
     }
 
-    /// A body that keeps the room for as long as any part of the text is in memory.
+    /// Returns a body that holds the share as long as any part of the text is in memory.
     fn hold(self, text: Vec<u8>) -> Body {
         struct Held {
             text: Vec<u8>,
@@ -99,7 +99,7 @@ impl Share {
     }
 }
 
-/// A body that is handed over piece by piece, as fast as it is read.
+/// A body that is passed on in chunks, as fast as it is read.
 struct Pieces(Bytes);
 
 impl http_body::Body for Pieces {
@@ -143,8 +143,8 @@ fn response(status: StatusCode, body: Body) -> Response {
 
 fn full() -> Problem {
     Problem::overloaded(
-        "large answers to others, who have not read them yet, hold all the memory there is for them; try later, or ask for \
-         less at once",
+        "responses that other clients have not read yet hold all the memory for large responses; try again later, or \
+         request less at once",
     )
 }
 
@@ -158,8 +158,8 @@ mod tests {
         room.0.available_permits()
     }
 
-    /// A large answer keeps its room until its last byte is out of memory, however slowly it is read. What it took too much
-    /// while it was made it gives back at once.
+    /// A large response holds its share until its last byte is freed, however slowly it is read. It releases the
+    /// surplus as soon as it is created.
     #[tokio::test]
     async fn an_answer_keeps_its_room_until_it_is_read() {
         let room = Room::new();
@@ -184,7 +184,7 @@ mod tests {
         assert_eq!(free(&room), all);
     }
 
-    /// Where slow readers hold all the room there is, small answers are given and large ones are refused.
+    /// While slow readers hold all the memory, small responses succeed and large ones are rejected.
     #[tokio::test]
     async fn without_room_only_large_answers_are_refused() {
         let room = Room::new();

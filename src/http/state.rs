@@ -1,4 +1,4 @@
-//! What the routes share.
+//! Shared state of the routes.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,17 +11,17 @@ use crate::error::Result;
 use crate::http::config::{HttpConfig, MetricsText};
 use crate::http::room::Room;
 
-/// What the routes share.
+/// Shared state of the routes.
 pub(super) struct Api {
     pub(super) client: Client,
-    /// Where clients reach the server from outside, without a slash at the end.
+    /// URL under which clients reach the server from outside, without a trailing slash.
     pub(super) public_url: Option<String>,
-    /// The longest that a request may wait for the end of an orchestration or the answer of an entity.
+    /// Maximum time that a request may wait for the end of an orchestration or the result of an operation.
     pub(super) wait_limit: Duration,
     pub(super) metrics: Option<MetricsText>,
-    /// Memory for large answers.
+    /// Memory limit for large responses.
     pub(super) room: Room,
-    /// Whose turn it is to count everything there is.
+    /// Allows one count of all orchestrations and entities at a time.
     pub(super) counting: Arc<Semaphore>,
 }
 

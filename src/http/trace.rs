@@ -1,4 +1,4 @@
-//! The trace that a request belongs to.
+//! The trace context of a request.
 
 use std::convert::Infallible;
 
@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 
 use crate::trace::{TRACE_PARENT, TRACE_STATE, TraceContext};
 
-/// The trace that a request belongs to, which an orchestration that it starts goes on with.
+/// The trace context of a request, which an orchestration that it starts continues.
 pub(super) struct Trace(pub(super) Option<TraceContext>);
 
 impl<S: Sync> FromRequestParts<S> for Trace {
@@ -21,7 +21,7 @@ impl<S: Sync> FromRequestParts<S> for Trace {
     }
 }
 
-/// The value of a header that is there once and not empty.
+/// Returns the value of a header that occurs exactly once and is not empty.
 fn single<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     let value = values.next()?.to_str().ok()?;

@@ -1,19 +1,19 @@
-//! Payloads that a client of Azure's encodes twice.
+//! Payloads that a client of Azure encodes twice.
 //!
-//! The Python package `azure-functions-durable` writes a payload as JSON and then sends that text as a JSON string:
-//! `{"n":1}` arrives as `"{\"n\":1}"`. Azure hands the string on, and the Python code that reads it decodes it once more.
-//! The code of a hub does not, so it is done here, for requests of that client alone: to others a string is a string.
+//! The Python package `azure-functions-durable` serializes a payload as JSON and then sends that text as a JSON string:
+//! `{"n":1}` arrives as `"{\"n\":1}"`. Azure passes the string on, and the Python code that reads it decodes it once
+//! more. A hub decodes it here instead, only for requests of that client. For other clients, a string is a string.
 
 use axum::http::{HeaderMap, header};
 use serde::de::IgnoredAny;
 
-/// Whether the request can come from the Python package, which sends its requests with `aiohttp`.
+/// Returns `true` if the request can come from the Python package, which sends its requests with `aiohttp`.
 pub(super) fn is_sent(headers: &HeaderMap) -> bool {
     let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
     agent.is_some_and(|agent| agent.starts_with("Python/") && agent.contains(" aiohttp/"))
 }
 
-/// What a JSON string holds, if that is JSON.
+/// Returns the content of a JSON string, if that content is JSON.
 pub(super) fn decode(json: &[u8]) -> Option<Vec<u8>> {
     if !json.trim_ascii_start().starts_with(b"\"") {
         return None;
@@ -27,7 +27,7 @@ pub(super) fn decode(json: &[u8]) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
 
-    /// Only a string of JSON holds something else.
+    /// Only a string that contains JSON is decoded.
     #[test]
     fn a_string_of_json_holds_what_it_says() {
         for (sent, held) in [

@@ -1,4 +1,4 @@
-//! Bodies as JSON: text as it is, so that a history can be read, and anything else in base 64.
+//! Bodies as JSON: text unchanged, so that a history stays readable, and anything else in base64.
 
 use std::borrow::Cow;
 

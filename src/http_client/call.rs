@@ -1,4 +1,4 @@
-//! A request of an orchestration, with the polls that follow it.
+//! An HTTP request of an orchestration, with the polls that follow it.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -16,14 +16,14 @@ use crate::http_client::url::{resolve, same_origin};
 use crate::orchestration::{ActivityCall, LocalBoxFuture, OrchestrationContext, Timer};
 use crate::retry::RetryPolicy;
 
-/// How long to wait before a poll, if the answer does not say.
+/// Delay before a poll, if the response specifies none.
 const USUAL_WAIT: Duration = Duration::from_secs(1);
 
-/// The longest wait before a poll, whatever the answer says.
+/// Maximum delay before a poll, whatever the response specifies.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What is not sent with a poll: what describes a body, which a poll has none of, and a key that made the first request
-/// one of its kind, under which a server would give its answer again.
+/// Headers that are not sent with a poll. Some describe a body, which a poll does not have. The idempotency key
+/// identifies the first request, for which a server would repeat its first response.
 const OF_THE_FIRST: [&str; 6] = [
     "content-encoding",
     "content-language",
@@ -33,29 +33,33 @@ const OF_THE_FIRST: [&str; 6] = [
     "transfer-encoding",
 ];
 
-/// What is not sent to another server than the first.
+/// Headers that are not sent to any server but the first.
 const SECRETS: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
 
 type Outcome = Result<HttpResponse, CallError<HttpError>>;
 
 impl OrchestrationContext {
-    /// Makes an HTTP request, and answers with whatever status comes back: `ctx.call_http(HttpRequest::get(url)).await?`.
+    /// Makes an HTTP request and returns the response, whatever its status:
+    /// `ctx.call_http(HttpRequest::get(url)).await?`.
     ///
-    /// While the answer is 202 with a `Location`, it waits as long as `Retry-After` says, in seconds or until a date, and
-    /// asks there with `GET`. It waits a second if nothing is said, and a day at most. The wait is a durable timer, so that
-    /// the polling goes on after a restart. Each poll adds to the history: a job that is polled for weeks is better asked
-    /// for with [`poll_202(false)`](HttpRequest::poll_202) and [`continue_as_new`](Self::continue_as_new). A poll has the
-    /// headers of the first request, without those about its body and its `Idempotency-Key`, and, on another server, without
-    /// `Authorization`, `Cookie` and `Proxy-Authorization`.
+    /// While the response is 202 with a `Location`, the call waits and then polls that URL with `GET`. The delay is the
+    /// `Retry-After` of the response, in seconds or as a date. It is one second without that header, and at most one
+    /// day. The delay is a durable timer, so polling resumes after a restart. Each poll adds to the history. For a job
+    /// that takes weeks, prefer [`poll_202(false)`](HttpRequest::poll_202) and
+    /// [`continue_as_new`](Self::continue_as_new).
     ///
-    /// Each exchange is an activity of the name `abide-http`, and as every activity it is made at least once. So that the
-    /// other side can make that once, it sends the activity's idempotency key as `Idempotency-Key`, unless the request has
-    /// one. What is not visible ASCII in the orchestration's id is percent-encoded in it. An answer takes no more than the
-    /// hub's [limit for payloads](crate::HubBuilder::payload_limit). Redirects are not followed; they are answers as others
-    /// are. A proxy is taken from the environment, as `HTTPS_PROXY` and its like name it.
+    /// A poll has the headers of the first request, except for those about its body and its `Idempotency-Key`. On
+    /// another server, `Authorization`, `Cookie` and `Proxy-Authorization` are omitted as well.
+    ///
+    /// Each exchange is an activity named `abide-http`. Like every activity, it runs at least once. To let the server
+    /// detect a repetition, the request carries the activity's idempotency key as `Idempotency-Key`, unless it has that
+    /// header. Characters of the orchestration's id that are not visible ASCII are percent-encoded in the key.
+    ///
+    /// A response cannot exceed the hub's [limit for payloads](crate::HubBuilder::payload_limit). Redirects are not
+    /// followed, but returned like other responses. A proxy is taken from environment variables such as `HTTPS_PROXY`.
     #[track_caller]
     pub fn call_http(&self, request: HttpRequest) -> HttpCall {
-        // The limit of the whole comes first, so that it covers the first exchange too.
+        // The timer of the whole call comes first, so that it covers the first exchange too.
         let timer = request.timeout.map(|timeout| self.create_timer(timeout));
         let plan = Plan {
             deadline: request
@@ -77,19 +81,21 @@ impl OrchestrationContext {
     }
 }
 
-/// An HTTP request, made by [`OrchestrationContext::call_http`]. The first exchange runs whether the call is awaited or not,
-/// from the end of the turn on; polls follow while it is awaited. Dropping it cancels it.
+/// An HTTP request, created by [`OrchestrationContext::call_http`].
+///
+/// The first exchange begins at the end of the turn, whether or not the call is awaited. Polls follow while it is
+/// awaited. Dropping the call cancels it.
 ///
 /// # Errors
-/// [`CallError::Returned`] with an [`HttpError`]. [`CallError::Runtime`] as [`ActivityCall`] has it, with
-/// [`TooLarge`](crate::ErrorKind::TooLarge) for a request over the limit of payloads.
-#[must_use = "a call that is dropped is cancelled: await it"]
+/// Returns [`CallError::Returned`] with an [`HttpError`], or [`CallError::Runtime`] as described for [`ActivityCall`],
+/// with [`TooLarge`](crate::ErrorKind::TooLarge) for a request over the limit of payloads.
+#[must_use = "a dropped call is canceled; await it"]
 pub struct HttpCall(State);
 
 enum State {
     Begun(Box<Begun>),
     Running(LocalBoxFuture<Outcome>),
-    /// Between the two, and after a panic.
+    /// Between the two other states, and after a panic.
     Taken,
 }
 
@@ -99,7 +105,7 @@ struct Begun {
     timer: Option<Timer>,
 }
 
-/// How the call goes on after its first exchange.
+/// The plan for the call after its first exchange.
 struct Plan {
     context: OrchestrationContext,
     request: HttpRequest,
@@ -108,15 +114,17 @@ struct Plan {
 }
 
 impl HttpCall {
-    /// Repeats exchanges that [failed to connect](HttpError::ConnectionFailed) or [took too long](HttpError::TimedOut), the
-    /// polls too, each with attempts of its own. Without it they are not repeated. An answer of whatever status is not.
+    /// Sets the policy for retrying exchanges that [failed to connect](HttpError::ConnectionFailed) or
+    /// [timed out](HttpError::TimedOut) (default: no retries).
+    ///
+    /// Polls are retried too, and each exchange has its own attempts. A response is not retried, whatever its status.
     ///
     /// # Panics
-    /// After an await: options are set where the call is made.
+    /// Panics if called after an await. Set options where the call is made.
     #[track_caller]
     pub fn retry(self, policy: RetryPolicy) -> Self {
         let State::Begun(begun) = self.0 else {
-            panic!("the retry policy of an HTTP request is set where the call is made, before it is awaited");
+            panic!("the retry policy of an HTTP request must be set where the call is made, before an await");
         };
         let Begun { mut plan, first, timer } = *begun;
         plan.retry = Some(policy);
@@ -132,7 +140,7 @@ impl Future for HttpCall {
         let mut running = match std::mem::replace(&mut self.0, State::Taken) {
             State::Begun(begun) => Box::pin(begun.run()),
             State::Running(running) => running,
-            State::Taken => panic!("an HTTP request was polled after it had finished"),
+            State::Taken => panic!("an HTTP request was polled after completion"),
         };
         let outcome = running.as_mut().poll(cx);
         if outcome.is_pending() {
@@ -143,7 +151,7 @@ impl Future for HttpCall {
 }
 
 impl Begun {
-    /// Runs to the last answer, or until the time is over.
+    /// Runs until the last response or the time limit.
     async fn run(self: Box<Self>) -> Outcome {
         let Self { plan, first, mut timer } = *self;
         let mut answer = pin!(plan.to_the_last_answer(first));
@@ -177,7 +185,7 @@ impl Plan {
         Ok(answer)
     }
 
-    /// Where to ask for something newer than this answer, if it is not the last.
+    /// Returns the URL to poll, if this response is not the last.
     fn next<'a>(&self, answer: &'a HttpResponse) -> Option<&'a str> {
         let polled = self.request.poll_202 && answer.status == 202;
         answer.header("Location").filter(|_| polled)
@@ -196,7 +204,7 @@ impl Plan {
         }
     }
 
-    /// How long an exchange that begins now may take.
+    /// Returns the time limit of an exchange that begins now.
     fn exchange_timeout(&self) -> Duration {
         let left = self.deadline.map(|deadline| {
             let left = deadline.duration_since(self.context.current_utc_time());
@@ -215,12 +223,12 @@ impl Plan {
     }
 }
 
-/// How long an answer says that the next poll should wait.
+/// Returns the delay before the next poll, as specified by a response.
 fn wait(answer: &HttpResponse, now: SystemTime) -> Duration {
     let Some(text) = answer.header("Retry-After").map(str::trim) else {
         return USUAL_WAIT;
     };
-    let said = match text.parse() {
+    let specified = match text.parse() {
         Ok(seconds) => Some(Duration::from_secs(seconds)),
         Err(_) => jiff::fmt::rfc2822::parse(text).ok().map(|date| {
             SystemTime::from(date.timestamp())
@@ -228,10 +236,10 @@ fn wait(answer: &HttpResponse, now: SystemTime) -> Duration {
                 .unwrap_or_default()
         }),
     };
-    said.unwrap_or(USUAL_WAIT).min(LONGEST_WAIT)
+    specified.unwrap_or(USUAL_WAIT).min(LONGEST_WAIT)
 }
 
-/// Gives an error of the activity its type.
+/// Converts an error of the activity to its type.
 fn typed(error: CallError<Failure>) -> CallError<HttpError> {
     match error {
         CallError::Returned(failure) => CallError::from_failure(CallFailure::Returned(failure)),

@@ -1,4 +1,4 @@
-//! One request and its answer, as an activity.
+//! One request and its response, as an activity.
 
 use std::fmt::Write;
 use std::io::Read;
@@ -14,21 +14,21 @@ use crate::http_client::error::HttpError;
 use crate::http_client::request::HttpRequest;
 use crate::http_client::response::HttpResponse;
 
-/// How long it may take to find the host, and then to connect to it. Neither can be interrupted, so that the end of the
-/// process waits for them.
+/// Time limit for resolving the host, and then for connecting to it. Neither can be interrupted, so the process waits
+/// for them when it exits.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The longest that an exchange can be given. More would overflow the clock of some platforms.
+/// Maximum duration of an exchange. A longer one would overflow the clock of some platforms.
 const LONGEST_EXCHANGE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// Makes one request and reads its answer. Redirects are answers as others are.
+/// Makes one request and reads its response. Redirects are returned like other responses.
 #[activity(name = "abide-http")]
 pub(crate) async fn http_exchange(context: ActivityContext, request: HttpRequest) -> Result<HttpResponse, Failure> {
     let limit = request.exchange_timeout.min(LONGEST_EXCHANGE);
     let config = Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
-        // A server may have closed a connection that was kept, and then a request fails that need not.
+        // The server may have closed a pooled connection, and the request would fail needlessly.
         .max_idle_connections(0)
         .allow_non_standard_methods(true)
         .user_agent(concat!("abide/", env!("CARGO_PKG_VERSION")))
@@ -36,18 +36,18 @@ pub(crate) async fn http_exchange(context: ActivityContext, request: HttpRequest
         .timeout_resolve(Some(CONNECT_TIMEOUT))
         .timeout_connect(Some(CONNECT_TIMEOUT))
         .build();
-    // Each exchange has a client of its own, so that cancelling it interrupts no other.
+    // Each exchange has its own client, so that canceling it interrupts no other.
     let client = Hangup(Agent::new_with_config(config));
     let url = request.url.clone();
     let made = blocking(client.0.clone(), request, context.clone());
     let made = tokio::select! {
         made = made => made,
-        () = context.canceled() => Err(HttpError::ConnectionFailed { url, reason: "nobody wants the answer any more".into() }),
+        () = context.canceled() => Err(HttpError::ConnectionFailed { url, reason: "the attempt was canceled".into() }),
     };
     made.map_err(HttpError::into_failure)
 }
 
-/// Closes the connection of an exchange when the attempt ends, however it ends, so that its thread does not wait on.
+/// Closes the connection of an exchange when the attempt ends for any reason, so that its thread stops waiting.
 struct Hangup(Agent);
 
 impl Drop for Hangup {
@@ -56,8 +56,8 @@ impl Drop for Hangup {
     }
 }
 
-/// Makes the exchange on one of the threads that tokio has for what blocks.
-#[expect(clippy::disallowed_methods, reason = "the thread of an exchange is taken here")]
+/// Makes the exchange on one of tokio's threads for blocking work.
+#[expect(clippy::disallowed_methods, reason = "an exchange blocks a thread")]
 async fn blocking(client: Agent, request: HttpRequest, context: ActivityContext) -> Result<HttpResponse, HttpError> {
     let url = request.url.clone();
     let made = tokio::task::spawn_blocking(move || exchange(&client, request, &context)).await;
@@ -100,14 +100,14 @@ fn exchange(client: &Agent, mut request: HttpRequest, context: &ActivityContext)
             .map_err(|error| failed(&request, error))?
             .ok_or_else(too_large)?,
     };
-    // What is stored is JSON, in which a body can be longer than it was on the wire.
+    // The response is stored as JSON, in which a body can be longer than it was on the wire.
     match serde_json::to_vec(&response) {
         Ok(json) if json.len() > limit => Err(too_large()),
         _ => Ok(response),
     }
 }
 
-/// The request as it is sent, but for its body.
+/// Creates the request that is sent, without its body.
 fn head(request: &HttpRequest, idempotency_key: &str) -> Result<Request<()>, HttpError> {
     let invalid_url = |reason: String| HttpError::InvalidUrl {
         url: request.url.clone(),
@@ -118,7 +118,7 @@ fn head(request: &HttpRequest, idempotency_key: &str) -> Result<Request<()>, Htt
         return Err(invalid_url("its scheme is neither `http` nor `https`".into()));
     }
     if uri.host().is_none_or(str::is_empty) {
-        return Err(invalid_url("it names no host".into()));
+        return Err(invalid_url("it has no host".into()));
     }
     let mut head = Request::builder().method(request.method.as_str()).uri(uri);
     for (name, value) in &request.headers {
@@ -135,8 +135,8 @@ fn head(request: &HttpRequest, idempotency_key: &str) -> Result<Request<()>, Htt
     })
 }
 
-/// A key as a header can hold it. An id may have characters that a header may not; they are percent-encoded, and so is the
-/// percent sign, so that two keys stay two.
+/// Encodes a key as the value of a header. Characters of an id that a header cannot contain are percent-encoded. The
+/// percent sign is encoded too, so that different keys stay different.
 fn visible(key: &str) -> String {
     let mut text = String::with_capacity(key.len());
     for byte in key.bytes() {
@@ -149,7 +149,7 @@ fn visible(key: &str) -> String {
     text
 }
 
-/// Reads a body; nothing if it is larger than the limit. No more than one byte over the limit is taken.
+/// Reads a body, or returns `None` if it exceeds the limit. Reads at most one byte over the limit.
 fn read(body: Body, limit: usize) -> Result<Option<Vec<u8>>, ureq::Error> {
     let limit = limit as u64;
     if body.content_length().is_some_and(|length| length > limit) {
@@ -162,7 +162,7 @@ fn read(body: Body, limit: usize) -> Result<Option<Vec<u8>>, ureq::Error> {
     Ok((bytes.len() as u64 <= limit).then_some(bytes))
 }
 
-/// What the client met, as the orchestration is told.
+/// Converts an error of the client to the error that the orchestration receives.
 fn failed(request: &HttpRequest, error: ureq::Error) -> HttpError {
     let url = request.url.clone();
     match error {

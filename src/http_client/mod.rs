@@ -1,4 +1,4 @@
-//! Requests over HTTP that orchestrations make: an activity for each exchange, and durable timers between them.
+//! HTTP requests of orchestrations: an activity for each exchange, and durable timers between them.
 
 mod body;
 mod call;

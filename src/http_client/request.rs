@@ -1,4 +1,4 @@
-//! What is asked.
+//! HTTP requests.
 
 use std::time::Duration;
 
@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// How long one exchange may take, if nothing is said.
+/// Default time limit of one exchange.
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(100);
 
 /// An HTTP request, for [`OrchestrationContext::call_http`](crate::OrchestrationContext::call_http).
 ///
-/// It can be the input of an orchestration. As JSON only its `url` is needed: `{"url": "https://example.com/"}`. All of it
-/// is kept in the history, headers too, so that a secret in it is as safe as the store.
+/// It can be the input of an orchestration. As JSON, it requires only its `url`: `{"url": "https://example.com/"}`. The
+/// history keeps the whole request including its headers, so a secret in it is only as safe as the store.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -26,24 +26,24 @@ const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(100);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct HttpRequest {
-    /// The method, as it is sent: `GET` if nothing is said.
+    /// The method, as it is sent (default: `GET`).
     #[serde(default = "get")]
     pub method: String,
     /// An absolute URL with the scheme `http` or `https`.
     pub url: String,
-    /// Names and values, in their order. `Content-Length` and `Transfer-Encoding` are left out, since the client sets them.
+    /// Names and values, in order. `Content-Length` and `Transfer-Encoding` are omitted, since the client sets them.
     #[serde(default)]
     pub headers: Vec<(String, String)>,
-    /// Empty for no body.
+    /// The body. Empty if there is none.
     #[serde(default, with = "super::body")]
     pub body: Vec<u8>,
-    /// How long the whole call may take, with all its polls and retries; without a limit if nothing is said.
+    /// Time limit of the whole call, with all its polls and retries (default: unlimited).
     #[serde(default)]
     pub timeout: Option<Duration>,
-    /// How long one exchange may take, from the connection to the last byte of the answer.
+    /// Time limit of one exchange, from the connection to the last byte of the response (default: 100 seconds).
     #[serde(default = "exchange_timeout")]
     pub exchange_timeout: Duration,
-    /// Whether an answer 202 with a `Location` is polled until it is something else.
+    /// If set, a 202 response with a `Location` is polled until a different response arrives (default: `true`).
     #[serde(default = "poll_202")]
     pub poll_202: bool,
 }
@@ -61,7 +61,7 @@ const fn poll_202() -> bool {
 }
 
 impl HttpRequest {
-    /// A request without headers and body, which polls an answer 202.
+    /// Creates a request without headers and body, which polls a 202 response.
     pub fn new(method: impl Into<String>, url: impl Into<String>) -> Self {
         Self {
             method: method.into(),
@@ -74,17 +74,17 @@ impl HttpRequest {
         }
     }
 
-    /// A `GET` request.
+    /// Creates a `GET` request.
     pub fn get(url: impl Into<String>) -> Self {
         Self::new("GET", url)
     }
 
-    /// A `POST` request.
+    /// Creates a `POST` request.
     pub fn post(url: impl Into<String>) -> Self {
         Self::new("POST", url)
     }
 
-    /// Adds a header, also if there is one of this name.
+    /// Adds a header, even if one with this name exists.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
@@ -98,40 +98,41 @@ impl HttpRequest {
         self
     }
 
-    /// Sets the body to `value` as JSON, and adds the header that says so.
+    /// Sets the body to `value` as JSON, and adds the header `Content-Type: application/json`.
     ///
     /// # Errors
-    /// [`ErrorKind::Serialization`] if the value does not become JSON.
+    /// Returns an error of kind [`ErrorKind::Serialization`] if the value does not serialize.
     pub fn json(self, value: &impl Serialize) -> Result<Self> {
         let json = serde_json::to_vec(value).map_err(|reason| {
-            let message = format!("the body for `{}` does not become JSON: {reason}", self.url);
+            let message = format!("the body for `{}` does not serialize: {reason}", self.url);
             Error::new(ErrorKind::Serialization, message).with_source(reason)
         })?;
         Ok(self.header("Content-Type", "application/json").body(json))
     }
 
-    /// How long the whole call may take, with all its polls and retries; without a limit if nothing is said.
+    /// Sets the time limit of the whole call, with all its polls and retries (default: unlimited).
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// How long one exchange may take, from the connection to the last byte of the answer; 100 seconds if nothing is said.
+    /// Sets the time limit of one exchange, from the connection to the last byte of the response (default: 100
+    /// seconds).
     #[must_use]
     pub fn exchange_timeout(mut self, timeout: Duration) -> Self {
         self.exchange_timeout = timeout;
         self
     }
 
-    /// Whether an answer 202 with a `Location` is polled until it is something else; it is if nothing is said.
+    /// Sets whether a 202 response with a `Location` is polled until a different response arrives (default: `true`).
     #[must_use]
     pub fn poll_202(mut self, poll: bool) -> Self {
         self.poll_202 = poll;
         self
     }
 
-    /// Whether there is a header of this name. Upper and lower case are alike.
+    /// Returns whether a header with this name exists, ignoring case.
     pub(super) fn has_header(&self, name: &str) -> bool {
         self.headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name))
     }

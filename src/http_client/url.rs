@@ -1,9 +1,9 @@
-//! Where a `Location` leads.
+//! Resolution of the header `Location`.
 //!
-//! It is written out here because histories depend on it: a replay compares the URL of each poll with the recorded one, so
-//! that it may not change with a dependency.
+//! It is implemented here because histories depend on it: a replay compares the URL of each poll with the recorded one,
+//! so the result must not change with a dependency.
 
-/// An absolute URL in its parts, without its fragment.
+/// The parts of an absolute URL, without its fragment.
 struct Parts<'a> {
     scheme: &'a str,
     authority: &'a str,
@@ -24,7 +24,7 @@ impl<'a> Parts<'a> {
         })
     }
 
-    /// What decides who is asked: scheme, host and port in one spelling.
+    /// Returns scheme, host and port, in a normalized spelling.
     fn origin(&self) -> (String, String) {
         let scheme = self.scheme.to_ascii_lowercase();
         let host = self
@@ -39,7 +39,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// Whether two URLs have scheme, host and port in common.
+/// Returns whether two URLs have the same scheme, host and port.
 pub(super) fn same_origin(one: &str, other: &str) -> bool {
     match (Parts::of(one), Parts::of(other)) {
         (Some(one), Some(other)) => one.origin() == other.origin(),
@@ -47,7 +47,7 @@ pub(super) fn same_origin(one: &str, other: &str) -> bool {
     }
 }
 
-/// The URL that `reference` means in an answer of `base`. Source: RFC 3986, section 5.2.
+/// Resolves a `reference` in a response of `base`. Source: RFC 3986, section 5.2.
 pub(super) fn resolve(base: &str, reference: &str) -> String {
     let reference = without_fragment(reference.trim());
     let Some(base) = Parts::of(base).filter(|_| !has_scheme(reference)) else {
@@ -85,7 +85,7 @@ fn path_and_query(text: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Whether it begins as `https:` does, and not as a path that holds a colon.
+/// Returns whether the reference begins with a scheme such as `https:`, and is not a path that contains a colon.
 fn has_scheme(reference: &str) -> bool {
     let Some((scheme, _)) = reference.split_once(':') else {
         return false;
@@ -94,7 +94,7 @@ fn has_scheme(reference: &str) -> bool {
         && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
 }
 
-/// Takes `.` and `..` out of a path that begins with a slash.
+/// Removes `.` and `..` from a path that begins with a slash.
 fn without_dots(path: &str) -> String {
     let mut kept = Vec::new();
     let mut segments = path.split('/').skip(1).peekable();
@@ -106,7 +106,7 @@ fn without_dots(path: &str) -> String {
             }
             _ => kept.push(segment),
         }
-        // A path that ends in dots names a folder.
+        // A path that ends in dots names a directory.
         if segments.peek().is_none() && matches!(segment, "." | "..") {
             kept.push("");
         }

@@ -181,8 +181,8 @@ impl HubBuilder {
     }
 
     /// Sets whether every turn of an orchestration replays its whole history, so that code that is not deterministic is
-    /// detected at once. The cost grows with the square of the length of the history. Enabled by default for a hub [in
-    /// memory](Hub::in_memory), which is for tests, and disabled for a hub in a directory.
+    /// detected at once. The cost grows with the square of the length of the history. Enabled by default for
+    /// [hubs in memory](Hub::in_memory), which are for tests, and disabled for hubs in a directory.
     pub fn strict_replay(mut self, strict: bool) -> Self {
         self.limits.strict_replay = strict;
         self
@@ -327,7 +327,7 @@ impl HubBuilder {
     /// * [`ErrorKind::Locked`] if another process has the hub open,
     /// * [`ErrorKind::Format`] if the directory is not a hub or has a newer format,
     /// * [`ErrorKind::Corrupted`] if acknowledged data is missing,
-    /// * [`ErrorKind::Copy`] if the directory is a copy that was not released by [`restore`](Self::restore),
+    /// * [`ErrorKind::Copy`] if the directory is a copy and [`restore`](Self::restore) was not called,
     /// * [`ErrorKind::Configuration`] if the configuration is invalid,
     /// * [`ErrorKind::Io`] if the operating system or the store fails.
     pub async fn open(mut self) -> Result<Hub> {

@@ -1,14 +1,15 @@
-//! Floats that JSON has no number for. Its writer makes a null of them, which reads as nothing or not at all.
+//! Detects floats that JSON cannot represent. The JSON writer turns them into null, which is read as `None` or not at
+//! all.
 
 use std::fmt::{self, Display};
 
 use serde::Serialize;
 use serde::ser::{self, Serializer};
 
-/// Makes sure that a value has no such float.
+/// Checks that a value contains no such float.
 ///
 /// # Errors
-/// The path of the first one.
+/// Returns an error with the path of the first such float.
 pub(super) fn check<T: Serialize + ?Sized>(value: &T) -> serde_json::Result<()> {
     value.serialize(Check).map_err(ser::Error::custom)
 }
@@ -19,7 +20,7 @@ struct Check;
 
 #[derive(Debug)]
 struct Refused {
-    /// Where the value stands, innermost part first.
+    /// The path of the value, innermost part first.
     path: Vec<String>,
     reason: String,
 }
@@ -57,7 +58,7 @@ fn finite(is_finite: bool, value: f64) -> Result<(), Refused> {
         return Ok(());
     }
     Err(ser::Error::custom(format_args!(
-        "is {value}, which JSON cannot hold; check for it first, or serialize it as text"
+        "is {value}, which JSON cannot represent; check for it first, or serialize it as text"
     )))
 }
 
@@ -179,7 +180,7 @@ impl List {
     }
 }
 
-/// The entries of a map. Its keys are texts, which the encoder has seen to.
+/// The entries of a map. The encoder has already checked that the keys are strings.
 struct Map;
 
 impl ser::SerializeMap for Map {

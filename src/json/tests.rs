@@ -1,4 +1,4 @@
-//! Properties of what is written: it reads as what it was, or is refused.
+//! Properties of written values: they are read back unchanged, or are refused.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,16 +9,16 @@ use serde_json::value::RawValue;
 
 use super::{write, write_list, write_value};
 
-/// What comes back, or why the value is refused.
+/// Returns the value after a round trip, or the reason for its refusal.
 fn back<T: Serialize + DeserializeOwned + 'static>(value: &T) -> Result<T, String> {
     let mut json = b"before".to_vec();
     write(value, &mut json).map_err(|reason| reason.to_string())?;
-    Ok(serde_json::from_slice(&json[6..]).expect("what was accepted can be read"))
+    Ok(serde_json::from_slice(&json[6..]).expect("an accepted value can be read"))
 }
 
 fn refused<T: Serialize + DeserializeOwned + 'static>(value: &T) -> String {
     match back(value) {
-        Ok(_) => panic!("it was accepted"),
+        Ok(_) => panic!("the value was accepted"),
         Err(reason) => reason,
     }
 }
@@ -101,7 +101,7 @@ impl Everything {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
-    /// Every finite f64 comes back to the bit, the negative zero too, and any other one is refused.
+    /// Every finite f64 round-trips bit by bit, including negative zero. All other values are refused.
     #[test]
     fn a_float_comes_back_to_the_bit(bits in any::<u64>()) {
         let value = f64::from_bits(bits);
@@ -111,7 +111,7 @@ proptest! {
         }
     }
 
-    /// The same for an f32.
+    /// Every finite f32 round-trips bit by bit, and all other values are refused.
     #[test]
     fn a_small_float_comes_back_to_the_bit(bits in any::<u32>()) {
         let value = f32::from_bits(bits);
@@ -121,14 +121,14 @@ proptest! {
         }
     }
 
-    /// Quotients, of which a reader that takes a short cut gets every tenth wrong.
+    /// Quotients round-trip bit by bit. A reader with an inexact fast path gets every tenth of them wrong.
     #[test]
     fn a_quotient_comes_back_to_the_bit(n in 0_u32..1_000_000, by in 1_u32..1_000) {
         let value = f64::from(n) / 100.0 / f64::from(by);
         prop_assert_eq!(back(&value).unwrap().to_bits(), value.to_bits());
     }
 
-    /// A value of many types comes back equal, unless a float in it is refused.
+    /// A value of many types round-trips, unless it contains a refused float.
     #[test]
     fn a_value_comes_back_equal(value in everything()) {
         match back(&value) {
@@ -159,7 +159,7 @@ enum Tree {
     Branch(Box<Tree>),
 }
 
-/// Depth is accepted exactly as far as it can be read, for whatever nests: objects, lists and variants.
+/// Exactly the nesting depth that can be read is accepted, for objects, lists and variants.
 #[test]
 fn depth_is_accepted_as_far_as_it_is_read() {
     for levels in 1..=127 {
@@ -167,7 +167,7 @@ fn depth_is_accepted_as_far_as_it_is_read() {
     }
     let reason = refused(&chain(128));
     assert!(reason.contains("127 levels deep"), "{reason}");
-    // What no one can read need not be written to its end either.
+    // A value that cannot be read is not written to its end either.
     refused(&chain(10_000));
 
     let tree = |levels| (0..levels).fold(Tree::Leaf, |tree, _| Tree::Branch(Box::new(tree)));
@@ -180,7 +180,7 @@ fn depth_is_accepted_as_far_as_it_is_read() {
     write_value(&value(128), &mut Vec::new()).unwrap_err();
 }
 
-/// Raw JSON keeps its digits, and is held to what every tool reads, wherever it stands in a value.
+/// Raw JSON keeps its digits. It is accepted only if every tool can read it, wherever it occurs in a value.
 #[test]
 fn raw_json_is_held_to_the_same_rules() {
     #[derive(Serialize, Deserialize)]
@@ -195,14 +195,14 @@ fn raw_json_is_held_to_the_same_rules() {
     refused(&nested(128));
     back(&Holder { raw: nested(126) }).unwrap();
     let reason = refused(&Holder { raw: nested(127) });
-    assert!(reason.contains("raw JSON that cannot be read again"), "{reason}");
+    assert!(reason.contains("raw JSON that cannot be read back"), "{reason}");
     write_value(&nested(20_000), &mut Vec::new()).unwrap_err();
     for unreadable in ["1e999", r#""\ud800""#] {
         refused(&raw(unreadable.to_owned()));
     }
 }
 
-/// A float that is refused is named with its place.
+/// The error for a refused float contains its path.
 #[test]
 fn a_refused_float_is_named() {
     #[derive(Serialize, Deserialize)]
@@ -226,7 +226,7 @@ fn a_refused_float_is_named() {
     write_value(&[1.0, f64::NAN], &mut Vec::new()).unwrap_err();
 }
 
-/// A value is refused that its own type does not read, whatever the reason is.
+/// A value that its own type cannot deserialize is refused, for whatever reason.
 #[test]
 fn what_its_type_does_not_read_is_refused() {
     #[derive(Serialize, Deserialize)]
@@ -281,7 +281,7 @@ fn what_its_type_does_not_read_is_refused() {
     refused(&HashMap::from([((1, 2), 3)]));
 }
 
-/// JSON has one null, so that two kinds of nothing are one after they were stored, as the rustdoc of `derive(Entity)` says.
+/// JSON has only one null, so `None` and `Some(None)` are equal after a round trip, as documented for `derive(Entity)`.
 #[test]
 fn an_option_in_an_option_is_flattened() {
     assert_eq!(back(&Some(None::<u8>)).unwrap(), None);

@@ -1,4 +1,4 @@
-//! Writing values that are stored now and read later.
+//! Writes values that are stored and read later.
 
 use std::any::TypeId;
 use std::io;
@@ -11,19 +11,19 @@ use serde_json::{Error, Result, Serializer};
 
 use crate::json::lossless;
 
-/// Maximum depth of nesting that a reader accepts: the recursion limit of serde_json, less one.
+/// Maximum nesting depth that a reader accepts: the recursion limit of serde_json minus one.
 const LEVELS: u32 = 127;
 
-/// Appends a value whose reader is not known.
+/// Appends a value whose target type is unknown.
 ///
 /// # Errors
-/// The encoder's error, and a value that no reader would find again: a float that is not finite, or nesting beyond what a
-/// reader accepts.
+/// Returns the error of the encoder, or an error if the value cannot be read back: it contains a float that is not
+/// finite, or is nested more deeply than a reader accepts.
 pub(crate) fn write_value<T: Serialize + ?Sized>(value: &T, json: &mut Vec<u8>) -> Result<()> {
     let mut watch = Watch::default();
     value.serialize(&mut Serializer::with_formatter(&mut *json, Watching(&mut watch)))?;
     if watch.has_null {
-        // An absent option is a null, and so is a NaN.
+        // Both an absent option and a NaN are written as null.
         lossless::check(value)?;
     }
     Ok(())
@@ -32,7 +32,7 @@ pub(crate) fn write_value<T: Serialize + ?Sized>(value: &T, json: &mut Vec<u8>) 
 /// Appends a value that is read as the same type.
 ///
 /// # Errors
-/// As [`write_value`], and a value that its own type does not read.
+/// Returns the errors of [`write_value`], or an error if the type cannot deserialize the value.
 pub(crate) fn write<T: Serialize + DeserializeOwned + 'static>(value: &T, json: &mut Vec<u8>) -> Result<()> {
     write_readable::<T, T>(value, json)
 }
@@ -40,12 +40,12 @@ pub(crate) fn write<T: Serialize + DeserializeOwned + 'static>(value: &T, json: 
 /// Appends values that are read as a list of the same type.
 ///
 /// # Errors
-/// As [`write`].
+/// Returns the errors of [`write`].
 pub(crate) fn write_list<T: Serialize + DeserializeOwned + 'static>(values: &[T], json: &mut Vec<u8>) -> Result<()> {
     write_readable::<T, Vec<T>>(values, json)
 }
 
-/// Appends a value that is made of `T`, and that is read as `R`.
+/// Appends a value that consists of `T` and is read as `R`.
 fn write_readable<T: 'static, R: DeserializeOwned>(
     value: &(impl Serialize + ?Sized),
     json: &mut Vec<u8>,
@@ -58,20 +58,20 @@ fn write_readable<T: 'static, R: DeserializeOwned>(
     read_back(|| serde_json::from_slice::<R>(&json[start..]))
 }
 
-/// Makes sure that a value which was written can be read.
+/// Checks that a written value can be read.
 ///
 /// # Errors
-/// What `read` found.
+/// Returns the error of `read`.
 pub(crate) fn read_back<T>(read: impl FnOnce() -> Result<T>) -> Result<()> {
     match read() {
         Ok(_) => Ok(()),
         Err(reason) => Err(Error::custom(format_args!(
-            "its type does not deserialize what it serializes ({reason}); change the value, or the type"
+            "its type cannot deserialize its own serialized form ({reason}); change the value, or the type"
         ))),
     }
 }
 
-/// Whether every value of a type that [`write_value`] accepts can be read, so that there is no need to try.
+/// Returns `true` if every value of `T` that [`write_value`] accepts can be read, so a trial is unnecessary.
 fn is_always_readable<T: 'static>() -> bool {
     macro_rules! is_one_of {
         ($($known:ty)*) => { $(TypeId::of::<T>() == TypeId::of::<$known>())||* };
@@ -79,7 +79,7 @@ fn is_always_readable<T: 'static>() -> bool {
     is_one_of!(() bool char String f32 f64 u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize Vec<u8> serde_json::Value)
 }
 
-/// What was seen while a value was written.
+/// The observations made while a value is written.
 #[derive(Default)]
 struct Watch {
     depth: u32,
@@ -91,7 +91,8 @@ impl Watch {
         self.depth += 1;
         if self.depth > LEVELS {
             return Err(io::Error::other(format!(
-                "it is nested more than {LEVELS} levels deep, which cannot be read again; use a flatter type, such as a list"
+                "it is nested more than {LEVELS} levels deep and cannot be read back; \
+                 use a flatter type, such as a list"
             )));
         }
         Ok(())
@@ -99,21 +100,21 @@ impl Watch {
 }
 
 impl Watch {
-    /// Holds a [`RawValue`](serde_json::value::RawValue) to the rules of all other values. Its own reader accepts any nesting,
-    /// numbers beyond all and half a character, which no tool reads.
+    /// Applies the rules of all other values to a [`RawValue`](serde_json::value::RawValue). Its own reader accepts any
+    /// nesting depth, numbers beyond any range and unpaired surrogates, which other tools cannot read.
     fn check_raw(&self, fragment: &str) -> io::Result<()> {
         let depth = self.depth as usize;
         let as_nested = format!("{}{fragment}{}", "[".repeat(depth), "]".repeat(depth));
         match serde_json::from_str::<serde_json::Value>(&as_nested) {
             Ok(_) => Ok(()),
             Err(reason) => Err(io::Error::other(format!(
-                "it holds raw JSON that cannot be read again: {reason}"
+                "it contains raw JSON that cannot be read back: {reason}"
             ))),
         }
     }
 }
 
-/// Writes compact JSON, and watches.
+/// A formatter of compact JSON that records observations.
 struct Watching<'a>(&'a mut Watch);
 
 impl Formatter for Watching<'_> {

@@ -1,4 +1,4 @@
-//! Where the segments of a log are: a directory, or a model of one for tests.
+//! The place of a log's segments: a directory, or a model of one for tests.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -9,40 +9,40 @@ use std::path::{Path, PathBuf};
 use crate::error::Result;
 use crate::files::{create_private_directory, io_error, make_private, open_private, sync_directory, sync_parent};
 
-/// What the files of segments are called, behind their number.
+/// The file name extension of segments. The stem is the number of the segment.
 const EXTENSION: &str = "log";
 
 /// The files of a log, each under the number of its segment.
 pub(crate) trait Disk: Send + Sync + fmt::Debug {
     type File: Send + fmt::Debug;
 
-    /// Makes the place itself, if it is not there.
+    /// Creates the directory if it does not exist.
     fn prepare(&self) -> Result<()>;
 
-    /// The numbers of the segments in order; none where there is no log.
+    /// Returns the numbers of the segments in order, or no numbers if there is no log.
     fn list(&self) -> Result<Vec<u64>>;
 
-    /// Puts the whole segment in the place of what is in `bytes`.
+    /// Replaces the content of `bytes` with the whole segment.
     fn read(&self, number: u64, bytes: &mut Vec<u8>) -> Result<()>;
 
-    /// Opens a file for writing, and makes it if it is not there.
+    /// Opens a file for writing, and creates it if it does not exist.
     fn open(&self, number: u64) -> Result<Self::File>;
 
     fn length(&self, number: u64, file: &Self::File) -> Result<usize>;
 
     fn write(&self, number: u64, file: &Self::File, bytes: &[u8], at: usize) -> Result<()>;
 
-    /// Makes durable what was written to a file. Whether the file is there at all is for [`sync_names`](Self::sync_names).
+    /// Makes the content of a file durable. [`sync_names`](Self::sync_names) makes its existence durable.
     fn sync(&self, number: u64, file: &Self::File) -> Result<()>;
 
     fn rename(&self, from: u64, to: u64) -> Result<()>;
 
     fn remove(&self, number: u64) -> Result<()>;
 
-    /// Makes durable which files there are, and under which numbers.
+    /// Makes the existence and the numbers of all files durable.
     fn sync_names(&self) -> Result<()>;
 
-    /// How errors call a file.
+    /// Returns the path of a file, for error messages.
     fn path(&self, number: u64) -> PathBuf;
 }
 

@@ -1,4 +1,4 @@
-//! The log in files: appended in memory, written and synced by whoever syncs.
+//! The log in files. Records are appended in memory; the thread that calls sync writes and syncs them.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -13,46 +13,47 @@ use super::segment::{self, START};
 use super::{Log, LogStats, Reading};
 use crate::error::{Error, ErrorKind, Result};
 
-/// How many bytes a buffer keeps when it is empty.
+/// Maximum capacity of an empty buffer, in bytes.
 const KEPT: usize = 4 << 20;
 
-/// The first segment of a log is small, since somebody waits for it; each later one is twice as large as the one before it.
+/// Size of the first segment of a log, in bytes. It is small because an open waits for it. Each later segment is twice
+/// as large as the previous one.
 const FIRST: usize = 256 << 10;
 
-/// How many segments are kept for others to come.
+/// Number of unused segments that are kept for reuse.
 const SPARE: usize = 2;
 
 /// A log in a directory of its own.
 ///
-/// Three locks, each for one thing, so that an append waits for no disk: `appended` is held while bytes are copied, `tail` while
-/// they are written and synced, and `room` while a segment is made.
+/// Three separate locks ensure that an append never waits for the disk. `appended` is held while bytes are copied,
+/// `tail` while they are written and synced, and `room` while a segment is created.
 #[derive(Debug)]
 pub(crate) struct FileLog<D: Disk = Directory> {
     place: Place<D>,
     appended: Mutex<Vec<u8>>,
     tail: Mutex<Tail<D>>,
     room: Mutex<Room<D>>,
-    /// Whether the next segment is there.
+    /// True if the next segment exists.
     has_next: AtomicBool,
-    /// Whether it is time to make it.
+    /// True if the next segment should be created.
     wants_room: AtomicBool,
     appended_bytes: AtomicU64,
     synced_bytes: AtomicU64,
     live_bytes: AtomicU64,
 }
 
-/// Where the segments are, and how large.
+/// The location and size of the segments.
 #[derive(Debug)]
 struct Place<D> {
     disk: D,
     hub: Uuid,
-    /// The size of a segment once the log has some.
+    /// Full size of a segment, in bytes. The first segments are smaller.
     segment_bytes: usize,
 }
 
 type Segment<D> = segment::Segment<<D as Disk>::File>;
 
-/// Where the next record goes.
+/// The end of the log, where the next record is written.
 #[derive(Debug)]
 struct Tail<D: Disk> {
     current: Segment<D>,
@@ -62,44 +63,45 @@ struct Tail<D: Disk> {
     durable: u64,
     /// The segments before the current one that are still needed.
     full: VecDeque<Full<D>>,
-    /// What was written last, for its memory; the two buffers take turns.
+    /// The buffer of the last write, kept for its memory. The two buffers alternate.
     buffer: Vec<u8>,
-    /// Whether a sync has begun and not ended well. What it was to write may be gone, and another one must not claim that it is
-    /// there.
+    /// True if a sync has begun and not succeeded. Its records may be lost, so no later sync may report them as
+    /// durable.
     is_broken: bool,
 }
 
-/// A segment that gets no more records.
+/// A segment that receives no more records.
 #[derive(Debug)]
 struct Full<D: Disk> {
     segment: Segment<D>,
     /// Its last commit.
     last: u64,
-    /// The bytes of its records.
+    /// Size of its records, in bytes.
     bytes: u64,
 }
 
 /// The segments without records.
 #[derive(Debug)]
 struct Room<D: Disk> {
-    /// The one behind the current one.
+    /// The segment after the current one.
     next: Option<Segment<D>>,
-    /// Its number, whether it is there or not.
+    /// Number of the next segment, whether it exists or not.
     number: u64,
-    /// How large it is to be.
+    /// Size of the next segment, in bytes.
     bytes: usize,
-    /// Segments that nobody reads any more.
+    /// Segments that are no longer needed.
     free: Vec<Segment<D>>,
 }
 
 impl FileLog {
-    /// Opens the log in `directory` behind what was read of it, or makes one. RocksDB has the commits up to `kept`.
+    /// Opens the log in `directory` after the commits that were read, or creates a log. RocksDB has the commits up to
+    /// `kept`.
     ///
-    /// Each open begins a segment of its own. So the rest of the one before it is as a crash has left it, and nothing in it can be
-    /// taken for a record of this life.
+    /// Each open begins a new segment. The rest of the previous segment remains as a crash left it, and nothing in it
+    /// can be taken for a record of this life.
     ///
     /// # Errors
-    /// The operating system's.
+    /// Returns any error of the operating system.
     pub(crate) fn open(
         directory: &Path,
         hub: Uuid,
@@ -150,7 +152,7 @@ impl<D: Disk> FileLog<D> {
             tail: Mutex::new(Tail {
                 current,
                 at: START,
-                // With nothing before it the chain begins anew.
+                // Without earlier records, the chain of checksums begins anew.
                 previous: if full.is_empty() { 0 } else { reading.previous },
                 durable: reading.newest,
                 full,
@@ -180,7 +182,7 @@ impl<D: Disk> FileLog<D> {
         self.appended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes the records in `buffer`, and makes them durable.
+    /// Writes the records in `buffer` and makes them durable.
     fn write(&self, tail: &mut Tail<D>, buffer: &mut [u8]) -> Result<()> {
         let (mut start, mut end, mut last) = (0, 0, tail.durable);
         while end < buffer.len() {
@@ -200,9 +202,11 @@ impl<D: Disk> FileLog<D> {
 }
 
 impl<D: Disk> Full<D> {
-    /// Makes its records durable, as they were read. Whoever wrote them may have been killed before the sync, and then they were
-    /// read from the page cache. After a sync that failed these pages even pass for written, so the records are written once more.
-    /// The segments before this one are durable, since each is synced before there is another one.
+    /// Makes its records durable, as they were read.
+    ///
+    /// The process that wrote them may have been killed before the sync, so they may have been read from the page
+    /// cache. After a failed sync, the kernel even considers such pages written, so the records are written again. The
+    /// earlier segments are durable because each is synced before the next one is used.
     fn make_durable(&self, disk: &D, records: &[u8]) -> Result<()> {
         self.segment.write(disk, records, START)?;
         self.segment.sync(disk)?;
@@ -211,7 +215,8 @@ impl<D: Disk> Full<D> {
 }
 
 impl<D: Disk> Tail<D> {
-    /// Writes whole records to their place and syncs them; `last` is the commit of the last one.
+    /// Writes complete records at the end of the current segment and syncs them. `last` is the commit of the last
+    /// record.
     fn flush(&mut self, disk: &D, records: &[u8], last: u64) -> Result<()> {
         if records.is_empty() {
             return Ok(());
@@ -223,7 +228,7 @@ impl<D: Disk> Tail<D> {
         Ok(())
     }
 
-    /// Goes on in `next`.
+    /// Continues in `next`.
     fn turn_over(&mut self, next: Segment<D>) {
         let segment = std::mem::replace(&mut self.current, next);
         self.full.push_back(Full {
@@ -241,7 +246,7 @@ impl<D: Disk> Tail<D> {
 }
 
 impl<D: Disk> Room<D> {
-    /// Makes the next segment, with room for a record of this size.
+    /// Creates the next segment, with room for a record of this size.
     fn make(&mut self, place: &Place<D>, size: usize) -> Result<()> {
         let bytes = self.bytes.max(START + size);
         let sizes = bytes..=bytes.max(place.segment_bytes);
@@ -255,7 +260,7 @@ impl<D: Disk> Room<D> {
         Ok(())
     }
 
-    /// The next segment, which has room for a record of this size.
+    /// Returns the next segment, which has room for a record of this size.
     fn take(&mut self, place: &Place<D>, size: usize) -> Result<Segment<D>> {
         if let Some(small) = self.next.take_if(|next| START + size > next.bytes) {
             small.remove(&place.disk)?;
@@ -264,10 +269,10 @@ impl<D: Disk> Room<D> {
             self.make(place, size)?;
         }
         self.number += 1;
-        Ok(self.next.take().expect("it was made"))
+        Ok(self.next.take().expect("the next segment was created"))
     }
 
-    /// Removes what is not worth keeping: a few segments of the usual size serve, the newest of them.
+    /// Removes unused segments, except for the newest few of full size.
     fn clear(&mut self, place: &Place<D>) -> Result<()> {
         let is_usual = |free: &mut Segment<D>| free.bytes == place.segment_bytes;
         let mut removed: Vec<Segment<D>> = self.free.extract_if(.., |free| !is_usual(free)).collect();
@@ -339,10 +344,10 @@ impl<D: Disk> Log for FileLog<D> {
     }
 }
 
-/// Removes all segments that were read, the newest first, so that a crash in between leaves the beginning of the log.
+/// Removes all segments that were read, newest first, so a crash in between leaves the beginning of the log.
 ///
 /// # Errors
-/// The operating system's.
+/// Returns any error of the operating system.
 pub(crate) fn remove_all(directory: &Path, reading: &Reading) -> Result<()> {
     let disk = Directory::new(directory);
     if reading.segments.is_empty() {

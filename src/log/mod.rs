@@ -1,8 +1,8 @@
-//! The commit log: the truth of a hub. Everything else is made from it.
+//! The commit log, which is the source of truth of a hub. Everything else is derived from it.
 //!
-//! A log is a sequence of *records*, one for each commit, in *segments*, which are files. A commit is appended in memory and becomes
-//! durable with the next sync, which writes whatever has been appended by then. What the changes of a commit mean is not known
-//! here.
+//! A log is a sequence of *records*, one per commit, in *segments*, which are files. A commit is appended in memory and
+//! becomes durable with the next sync, which writes everything appended so far. The log does not interpret the changes
+//! of a commit.
 
 mod disk;
 mod files;
@@ -21,34 +21,34 @@ pub(crate) use reading::{Reading, read, skip};
 
 use crate::error::Result;
 
-/// A log that is open for writing. Every error is final: the caller poisons the hub and never tries again.
+/// A log that is open for writing. Every error is final: the caller poisons the hub and never retries.
 pub(crate) trait Log: Send + Sync + fmt::Debug {
-    /// Takes the next commit into memory. It makes no system call.
+    /// Appends the next commit in memory, without a system call.
     fn append(&self, commit: u64, changes: &[u8]);
 
-    /// Makes everything durable that was appended before the call, and returns the number of the newest durable commit.
+    /// Makes all commits that were appended before the call durable. Returns the number of the newest durable commit.
     fn sync(&self) -> Result<u64>;
 
-    /// Gives up the commits up to `commit`: nobody will read them again.
+    /// Discards the commits up to `commit`, which are no longer needed.
     fn trim(&self, commit: u64) -> Result<()>;
 
-    /// Whether [`make_room`](Self::make_room) has something to do.
+    /// Returns `true` if [`make_room`](Self::make_room) has work to do.
     fn wants_room(&self) -> bool;
 
-    /// Makes room for what comes next, so that no sync has to wait for it.
+    /// Creates room for the next records, so a sync does not have to wait for it.
     fn make_room(&self) -> Result<()>;
 
-    /// What the log holds and has done. It waits for nothing.
+    /// Returns the statistics of the log without blocking.
     fn stats(&self) -> LogStats;
 }
 
-/// What a log holds, and what it has done since it was opened.
+/// Statistics of a log: its content, and its work since it was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LogStats {
-    /// Bytes that were appended.
+    /// Appended bytes.
     pub(crate) appended_bytes: u64,
-    /// Bytes that were appended and are not durable yet.
+    /// Appended bytes that are not durable yet.
     pub(crate) unsynced_bytes: u64,
-    /// Bytes from the first segment with a commit that was not trimmed to the last record, about.
+    /// Approximate number of bytes from the first segment with an untrimmed commit to the last record.
     pub(crate) live_bytes: u64,
 }

@@ -1,8 +1,9 @@
-//! Reading a log before it is opened: nothing on disk changes.
+//! Reads a log before it is opened, without changing anything on disk.
 //!
-//! Where a record is broken, there are two explanations. A crash tore the last write: then nothing behind it was durable. Or the
-//! disk lost what was durable: then a record behind it shows that, since each says which commit was durable when it was written,
-//! and a segment gets its first record only when everything in the one before it is durable.
+//! A broken record has two possible causes. If a crash tore the last write, nothing after the record was durable. If
+//! the disk lost durable data, a later record reveals the loss: each record names the commit that was durable when the
+//! record was written, and a segment receives its first record only when all records of the previous segment are
+//! durable.
 
 use std::path::Path;
 
@@ -13,23 +14,23 @@ use super::record::{self, ALIGN, Record};
 use super::segment::{self, Begin, START};
 use crate::error::Result;
 
-/// What was found in a log.
+/// The result of reading a log.
 #[derive(Debug, Default)]
 pub(crate) struct Reading {
-    /// The newest commit that is there, or the one after which was read.
+    /// The newest commit of the log, or the commit after which the log was read.
     pub(crate) newest: u64,
-    /// What shows that durable commits are missing behind the newest one.
+    /// A description of the evidence that durable commits after the newest one are missing.
     pub(crate) damage: Option<String>,
     /// All segments in order.
     pub(super) segments: Vec<Found>,
     /// The checksum of the newest record.
     pub(super) previous: u32,
-    /// The records of the last segment that has some, as they were read.
+    /// The records of the last nonempty segment, as they were read.
     pub(super) tail: Vec<u8>,
 }
 
 impl Reading {
-    /// What is read of a log in which there is nothing behind commit `newest`.
+    /// Returns the result for a log without commits after `newest`.
     pub(crate) fn ending_with(newest: u64) -> Self {
         Self {
             newest,
@@ -42,9 +43,9 @@ impl Reading {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) number: u64,
-    /// Its last commit; 0 if it has none.
+    /// Its last commit, or 0 if it has none.
     pub(super) last: u64,
-    /// Where its records end.
+    /// Offset of the end of its records.
     pub(super) end: usize,
 }
 
@@ -58,13 +59,14 @@ impl Found {
     }
 }
 
-/// Takes in the number of a commit and its changes.
+/// A callback that receives the number of a commit and its changes.
 pub(crate) type Visitor<'a> = dyn FnMut(u64, &[u8]) -> Result<()> + 'a;
 
-/// Shows every commit behind `after`, in order, up to the end or the first damage.
+/// Passes every commit after `after` to the visitor, in order, up to the end or the first damage.
 ///
 /// # Errors
-/// The operating system's, one of the kind `Format` if another version of Abide wrote the log, and the visitor's.
+/// Returns an error of kind `Format` if another version of Abide wrote the log, or `Corrupted` if a segment belongs to
+/// another hub, and any error of the operating system or the visitor.
 pub(crate) fn read(directory: &Path, hub: Uuid, after: u64, visitor: &mut Visitor<'_>) -> Result<Reading> {
     read_on(&Directory::new(directory), hub, after, visitor)
 }
@@ -72,7 +74,7 @@ pub(crate) fn read(directory: &Path, hub: Uuid, after: u64, visitor: &mut Visito
 pub(crate) fn read_on(disk: &impl Disk, hub: Uuid, after: u64, visitor: &mut Visitor<'_>) -> Result<Reading> {
     let mut reading = Reading::ending_with(after);
     let mut last = None;
-    // One buffer for all segments, because the kernel clears whatever memory is new.
+    // One buffer for all segments, because the kernel zeroes new memory.
     let mut bytes = Vec::new();
     for number in disk.list()? {
         let path = disk.path(number);
@@ -90,17 +92,17 @@ pub(crate) fn read_on(disk: &impl Disk, hub: Uuid, after: u64, visitor: &mut Vis
         }
         match begin {
             Begin::Here => scan.read(&mut last, &mut reading, visitor)?,
-            // The block is durable before the first record is written.
+            // The block becomes durable before the first record is written.
             Begin::Other | Begin::Broken => reading.damage = scan.damage_of_block(reading.newest),
         }
     }
     Ok(reading)
 }
 
-/// The segments of a log of which nothing has to be read, because all that it holds is elsewhere, up to commit `newest`.
+/// Lists the segments of a log without reading them. For logs whose commits, up to `newest`, are all kept elsewhere.
 ///
 /// # Errors
-/// The operating system's.
+/// Returns any error of the operating system.
 pub(crate) fn skip(directory: &Path, newest: u64) -> Result<Reading> {
     let segments = Directory::new(directory).list()?.into_iter().map(Found::empty);
     Ok(Reading {
@@ -109,7 +111,7 @@ pub(crate) fn skip(directory: &Path, newest: u64) -> Result<Reading> {
     })
 }
 
-/// The record before the one that is read.
+/// The record before the current one.
 #[derive(Clone, Copy)]
 struct Last {
     commit: u64,
@@ -121,19 +123,19 @@ struct Scan<'a> {
     path: &'a Path,
     number: u64,
     bytes: &'a [u8],
-    /// The commit behind which the records are wanted.
+    /// The commit after which records are wanted.
     after: u64,
 }
 
 impl<'a> Scan<'a> {
-    /// Reads the records of the segment, and looks for others behind them.
+    /// Reads the records of the segment, and searches for further records after a gap.
     fn read(&self, last: &mut Option<Last>, reading: &mut Reading, visitor: &mut Visitor<'_>) -> Result<()> {
         let mut at = START;
         while let Some(record) = self.record(at) {
             let (commit, previous) = (record.header.commit, record.header.previous);
             let is_next = match *last {
                 Some(last) if last.commit > self.after => commit == last.commit + 1 && previous == last.checksum,
-                // What is before the first commit that is wanted need not be complete.
+                // Records before the first wanted commit need not be complete.
                 _ => commit <= self.after + 1,
             };
             if !is_next {
@@ -155,7 +157,7 @@ impl<'a> Scan<'a> {
         }
         if at > START {
             reading.tail.clear();
-            // Of a file that was cut the zeros behind the last record may be missing.
+            // In a truncated file, the zeros after the last record may be missing.
             reading
                 .tail
                 .extend_from_slice(&self.bytes[START..at.min(self.bytes.len())]);
@@ -164,31 +166,37 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
-    /// What shows, from `at` on, that commits behind `newest` were durable.
+    /// Returns the evidence, in records from `at` on, that commits after `newest` were durable.
     fn damage_behind(&self, at: usize, newest: u64) -> Option<String> {
         let places = (at.next_multiple_of(ALIGN)..self.bytes.len()).step_by(ALIGN);
-        places.filter_map(|place| Some((place, self.record(place)?))).find_map(|(place, Record { header, .. })| {
-            // What a segment begins with was written when everything before it was durable.
-            let durable = if place == START { header.commit - 1 } else { header.durable };
-            (durable > newest).then(|| {
+        places
+            .filter_map(|place| Some((place, self.record(place)?)))
+            .find_map(|(place, Record { header, .. })| {
+                // The first record of a segment was written when all earlier records were durable.
+                let durable = if place == START {
+                    header.commit - 1
+                } else {
+                    header.durable
+                };
+                (durable > newest).then(|| {
                 format!(
-                    "the log is damaged at byte {at} of {}: the commits {} to {durable} were durable and are not there, as the \
-                     record of commit {} at byte {place} shows",
+                    "the log is damaged at byte {at} of {}: the commits {} to {durable} were durable but are missing, \
+                     as the record of commit {} at byte {place} shows",
                     self.path.display(),
                     newest + 1,
                     header.commit
                 )
             })
-        })
+            })
     }
 
-    /// What shows, behind a first block that is broken, that there are commits behind `newest`.
+    /// Returns the evidence, in records after a broken first block, that commits after `newest` exist.
     fn damage_of_block(&self, newest: u64) -> Option<String> {
         let places = (START..self.bytes.len()).step_by(ALIGN);
         let commits = places.filter_map(|place| Some(self.record(place)?.header.commit));
         let last = commits.filter(|commit| *commit > newest).max()?;
         Some(format!(
-            "the log is damaged in the first {START} bytes of {}: the commits {} to {last} are behind them",
+            "the log is damaged in the first {START} bytes of {}: the commits {} to {last} follow the damage",
             self.path.display(),
             newest + 1,
         ))

@@ -1,25 +1,25 @@
-//! One commit in the log: a header, its changes, and zeros up to the next multiple of eight.
+//! The record of a commit in the log: a header, the changes, and zeros up to the next multiple of eight.
 //!
 //! ```text
-//!  0  checksum   CRC-32 of everything behind it, up to the end of the changes
-//!  4  length     bytes of the changes
-//!  8  commit     its number
-//! 16  durable    the newest commit that was durable when this one was written
-//! 24  segment    the segment that it was written to, so that what an older use of the file left is never taken for new
-//! 32  previous   the checksum of the record before it, whatever segment that is in
+//!  0  checksum   CRC-32 of all bytes after it, up to the end of the changes
+//!  4  length     number of bytes of the changes
+//!  8  commit     number of the commit
+//! 16  durable    the newest commit that was durable when this record was written
+//! 24  segment    the segment of the record, so records from an earlier use of the file are never taken for new ones
+//! 32  previous   the checksum of the previous record, in whichever segment it is
 //! 36  zeros
 //! 40  the changes
 //! ```
 //!
 //! All numbers are little-endian.
 
-/// Where a record may begin.
+/// Alignment of records, in bytes.
 pub(super) const ALIGN: usize = 8;
 
-/// The bytes before the changes.
+/// Size of the header, in bytes.
 pub(super) const HEADER: usize = 40;
 
-/// What a record says beside its changes.
+/// The fields of a record other than its changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) commit: u64,
@@ -37,18 +37,18 @@ pub(super) struct Record<'a> {
 }
 
 impl Record<'_> {
-    /// The bytes that it takes in its segment.
+    /// Returns the number of bytes that the record occupies in its segment.
     pub(super) fn size(&self) -> usize {
         size(self.changes.len())
     }
 }
 
-/// The bytes that a record with so many bytes of changes takes.
+/// Returns the number of bytes that a record with `changes` bytes of changes occupies.
 pub(super) fn size(changes: usize) -> usize {
     (HEADER + changes).next_multiple_of(ALIGN)
 }
 
-/// Appends a record whose header is not known but for its commit; [`seal`] completes it.
+/// Appends a record whose header contains only the commit and the length. [`seal`] completes the header.
 pub(super) fn append(bytes: &mut Vec<u8>, commit: u64, changes: &[u8]) {
     let length = u32::try_from(changes.len()).expect("the limits of a commit keep it far below 4 GiB");
     let start = bytes.len();
@@ -60,12 +60,12 @@ pub(super) fn append(bytes: &mut Vec<u8>, commit: u64, changes: &[u8]) {
     bytes.resize(start + size(changes.len()), 0);
 }
 
-/// The commit and the size of the record with which `bytes` begin, which [`append`] made.
+/// Returns the commit and the size of the record at the beginning of `bytes`, which [`append`] wrote.
 pub(super) fn appended(bytes: &[u8]) -> (u64, usize) {
     (number(bytes, 8), size(length(bytes)))
 }
 
-/// Completes the record with which `bytes` begin, and returns its checksum.
+/// Completes the record at the beginning of `bytes` and returns its checksum.
 pub(super) fn seal(bytes: &mut [u8], durable: u64, segment: u64, previous: u32) -> u32 {
     bytes[16..24].copy_from_slice(&durable.to_le_bytes());
     bytes[24..32].copy_from_slice(&segment.to_le_bytes());
@@ -76,10 +76,10 @@ pub(super) fn seal(bytes: &mut [u8], durable: u64, segment: u64, previous: u32) 
     checksum
 }
 
-/// The record of this segment with which `bytes` begin, if there is a whole one.
+/// Returns the record of this segment at the beginning of `bytes`, if it is complete and valid.
 pub(super) fn read(bytes: &[u8], segment: u64) -> Option<Record<'_>> {
     let end = HEADER.checked_add(length(bytes.get(..HEADER)?))?;
-    // Looked at first: what is no record costs no checksum. None has the number 0, so that zeros are none.
+    // Checked first, so non-records cost no checksum. No record has commit number 0, so zeros are not a record.
     if number(bytes, 24) != segment || number(bytes, 8) == 0 || small(bytes, 36) != 0 {
         return None;
     }
@@ -120,7 +120,7 @@ mod tests {
         bytes
     }
 
-    /// What a segment holds does not change by accident.
+    /// The stored format must not change by accident.
     #[test]
     fn a_record_has_these_bytes() {
         let expected = [
@@ -135,13 +135,13 @@ mod tests {
         ];
         assert_eq!(sealed(b"hello")[4..], expected.concat()[4..]);
         let record = sealed(b"hello");
-        let read = read(&record, 3).expect("it is whole");
+        let read = read(&record, 3).expect("the record is valid");
         assert_eq!(read.changes, b"hello");
         assert_eq!(read.size(), record.len());
         assert_eq!((read.header.commit, read.header.previous), (7, 0x0a0b_0c0d));
     }
 
-    /// No bit of a record can change unseen, but in the zeros behind it.
+    /// A change of any bit of a record is detected, except in the zeros after it.
     #[test]
     fn a_changed_record_is_none() {
         let whole = sealed(b"hello");

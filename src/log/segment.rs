@@ -1,5 +1,5 @@
-//! A file of the log: a block that says which segment it is, and room for records that was written before, so that a sync changes
-//! no metadata.
+//! A file of the log: a block that identifies the segment, followed by preallocated space for records. Because of the
+//! preallocation, a sync changes no metadata.
 
 use std::path::Path;
 
@@ -8,13 +8,13 @@ use uuid::Uuid;
 use super::disk::Disk;
 use crate::error::{Error, ErrorKind, Result};
 
-/// Where the records begin.
+/// Offset of the first record.
 pub(super) const START: usize = 4096;
 
 const MAGIC: [u8; 8] = *b"abidelog";
 const VERSION: u32 = 1;
 
-/// How many zeros are written at once.
+/// Number of zeros written at once.
 const ZEROS: usize = 1 << 20;
 
 /// A segment that is open for writing.
@@ -22,13 +22,13 @@ const ZEROS: usize = 1 << 20;
 pub(super) struct Segment<F> {
     pub(super) number: u64,
     file: F,
-    /// How many bytes it may hold, its first block among them.
+    /// Capacity in bytes, including the first block.
     pub(super) bytes: usize,
 }
 
 impl<F> Segment<F> {
-    /// Makes a segment of at least so many bytes, all of which are durable when it returns. A file that a former life has left
-    /// half-made is made again.
+    /// Creates a segment of at least `bytes` bytes, all of which are durable when the call returns. A file that an
+    /// earlier life left unfinished is overwritten.
     pub(super) fn create(disk: &impl Disk<File = F>, hub: Uuid, number: u64, bytes: usize) -> Result<Self> {
         let segment = Self {
             number,
@@ -46,7 +46,7 @@ impl<F> Segment<F> {
         Ok(segment)
     }
 
-    /// Makes a segment of the file of another one, which nobody reads any more.
+    /// Creates a segment from the file of another one that is no longer needed.
     pub(super) fn recycle(self, disk: &impl Disk<File = F>, hub: Uuid, number: u64) -> Result<Self> {
         disk.rename(self.number, number)?;
         let segment = Self { number, ..self };
@@ -54,14 +54,14 @@ impl<F> Segment<F> {
         Ok(segment)
     }
 
-    /// Opens a segment that is there.
+    /// Opens an existing segment.
     pub(super) fn open(disk: &impl Disk<File = F>, number: u64) -> Result<Self> {
         let file = disk.open(number)?;
         let bytes = disk.length(number, &file)?;
         Ok(Self { number, file, bytes })
     }
 
-    /// Removes the file. A crash may bring it back; what it holds was given up before.
+    /// Removes the file. A crash may bring the file back, but its content was already discarded.
     pub(super) fn remove(self, disk: &impl Disk<File = F>) -> Result<()> {
         disk.remove(self.number)
     }
@@ -70,12 +70,12 @@ impl<F> Segment<F> {
         disk.write(self.number, &self.file, bytes, at)
     }
 
-    /// Makes what was written durable.
+    /// Makes all writes durable.
     pub(super) fn sync(&self, disk: &impl Disk<File = F>) -> Result<()> {
         disk.sync(self.number, &self.file)
     }
 
-    /// Writes the first block, and makes durable that the segment is there.
+    /// Writes the first block and makes the segment durable, including its name.
     fn begin(&self, disk: &impl Disk<File = F>, hub: Uuid) -> Result<()> {
         let mut block = [0; START];
         block[8..16].copy_from_slice(&MAGIC);
@@ -90,21 +90,23 @@ impl<F> Segment<F> {
     }
 }
 
-/// What the first block of a file says.
+/// The state of the first block of a file.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Begin {
-    /// It is this segment of this hub.
+    /// The block identifies this segment of this hub.
     Here,
-    /// It is whole, and that of another segment: a crash came between the new name and the new block.
+    /// The block is valid but identifies another segment: a crash happened between the rename and the write of the new
+    /// block.
     Other,
-    /// It is not whole.
+    /// The block is invalid.
     Broken,
 }
 
-/// Looks at the first block of a file that has the name of a segment.
+/// Checks the first block of a file that has the name of a segment.
 ///
 /// # Errors
-/// [`ErrorKind::Format`] if a build of another version wrote it, and [`ErrorKind::Corrupted`] if it is of another hub.
+/// Returns an error of kind [`ErrorKind::Format`] if a build of another version wrote the block, or
+/// [`ErrorKind::Corrupted`] if it belongs to another hub.
 pub(super) fn begin(bytes: &[u8], path: &Path, hub: Uuid, number: u64) -> Result<Begin> {
     let Some(block) = bytes.get(..START) else {
         return Ok(Begin::Broken);
@@ -117,7 +119,7 @@ pub(super) fn begin(bytes: &[u8], path: &Path, hub: Uuid, number: u64) -> Result
         return Err(Error::new(
             ErrorKind::Format,
             format!(
-                "{} was written by another version of Abide; nothing was changed, open the hub with that one",
+                "{} was written by another version of Abide; nothing was changed, open the hub with that version",
                 path.display()
             ),
         ));
@@ -125,10 +127,7 @@ pub(super) fn begin(bytes: &[u8], path: &Path, hub: Uuid, number: u64) -> Result
     if block[24..40] != *hub.as_bytes() {
         return Err(Error::new(
             ErrorKind::Corrupted,
-            format!(
-                "{} is a part of another hub; put the log of this hub back",
-                path.display()
-            ),
+            format!("{} belongs to another hub; restore the log of this hub", path.display()),
         ));
     }
     Ok(if block[40..48] == number.to_le_bytes() {

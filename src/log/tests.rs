@@ -1,4 +1,4 @@
-//! A log in files: what was synced is there, whatever a crash does to the rest; and damage is told.
+//! A log in files: synced records survive any crash, and damage is reported.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,7 +17,7 @@ pub(crate) mod memory;
 
 pub(crate) const HUB: Uuid = Uuid::from_u128(7);
 
-/// Small segments, so that a log has several.
+/// Small segments, so a log has several.
 const SEGMENT: usize = 2 * START;
 
 fn changes(commit: u64) -> Vec<u8> {
@@ -27,7 +27,7 @@ fn changes(commit: u64) -> Vec<u8> {
     bytes
 }
 
-/// A directory with a log, which is opened again and again.
+/// A directory with a log, which is opened repeatedly.
 struct Place {
     directory: TempDir,
     segment: usize,
@@ -55,7 +55,7 @@ impl Place {
         FileLog::open(&self.path(), HUB, self.segment, &reading, kept).unwrap()
     }
 
-    /// Checks that exactly the commits behind `kept` up to `newest` are there.
+    /// Checks that the log has exactly the commits after `kept` up to `newest`.
     #[track_caller]
     fn holds(&self, kept: u64, newest: u64) {
         let (found, damage) = commits(&self.path(), kept);
@@ -74,12 +74,12 @@ impl Place {
     }
 }
 
-/// The commits behind `kept`, and the damage that was found.
+/// Returns the commits after `kept`, and the damage that was found.
 fn commits(directory: &Path, kept: u64) -> (BTreeMap<u64, Vec<u8>>, Option<String>) {
     let mut found = BTreeMap::new();
     let mut last = kept;
     let reading = read(directory, HUB, kept, &mut |commit, changes| {
-        assert_eq!(commit, last + 1, "commits come in order and without gaps");
+        assert_eq!(commit, last + 1, "commits are in order and without gaps");
         last = commit;
         found.insert(commit, changes.to_vec());
         Ok(())
@@ -95,7 +95,7 @@ fn append(log: &impl Log, commits: std::ops::RangeInclusive<u64>) {
     }
 }
 
-/// What was synced is read again in order, over segments and opens; what was only appended is not.
+/// Synced records are read in order, across segments and opens. Records that were only appended are not.
 #[test]
 fn what_was_synced_is_there() {
     let place = Place::new();
@@ -120,7 +120,7 @@ fn what_was_synced_is_there() {
     }
 }
 
-/// What a sync that failed was to write is gone, so no later one may claim that it is there, whoever asks.
+/// The records of a failed sync may be lost, so no later sync may report them as durable.
 #[test]
 fn a_failed_sync_is_final() {
     let disk = memory::Memory::default();
@@ -129,7 +129,7 @@ fn a_failed_sync_is_final() {
     assert_eq!(log.sync().unwrap(), 3);
     append(&log, 4..=5);
     disk.set_fuse(Some(0));
-    assert!(log.sync().unwrap_err().to_string().contains("the power is gone"));
+    assert!(log.sync().unwrap_err().to_string().contains("the power is lost"));
     disk.set_fuse(None);
     for _ in 0..2 {
         let error = log.sync().unwrap_err();
@@ -141,7 +141,7 @@ fn a_failed_sync_is_final() {
     }
 }
 
-/// A record that is larger than a segment gets one of its own size.
+/// A record that is larger than a segment receives a segment of its own size.
 #[test]
 fn a_large_commit_finds_room() {
     let place = Place::new();
@@ -158,7 +158,7 @@ fn a_large_commit_finds_room() {
     assert_eq!(found[&4], changes(4));
 }
 
-/// Room is given back and used again, and what a segment held before is never taken for new.
+/// Segments are recycled, and their old records are never taken for new ones.
 #[test]
 fn a_recycled_segment_is_never_read_as_new() {
     let place = Place::new();
@@ -180,7 +180,7 @@ fn a_recycled_segment_is_never_read_as_new() {
             log = place.open(kept);
         }
     }
-    // A crash comes between the new name of a segment and its new first block.
+    // A crash happens between the rename of a segment and the write of its new first block.
     drop(log);
     let numbers = place.numbers();
     fs::copy(place.segment(numbers[0]), place.segment(numbers.last().unwrap() + 1)).unwrap();
@@ -191,7 +191,8 @@ fn a_recycled_segment_is_never_read_as_new() {
     place.holds(newest - 15, newest + 60);
 }
 
-/// The last write may have reached the disk in any part: what was synced before is there, and the log goes on behind it.
+/// The last write may have reached the disk partially. All earlier synced records exist, and the log continues after
+/// them.
 #[test]
 fn a_torn_write_is_the_end() {
     for pieces in [2, 5, 48] {
@@ -217,7 +218,7 @@ fn a_torn_write_is_the_end() {
             assert!(damage.is_none(), "{damage:?}");
             let newest = found.len() as u64;
             assert!((4..=9).contains(&newest), "{newest} commits");
-            // What is behind the hole is from before, and is never read as new.
+            // Records after the hole are old and are never read as new.
             let log = place.open(0);
             for commit in newest + 1..=newest + 6 {
                 append(&log, commit..=commit);
@@ -228,7 +229,7 @@ fn a_torn_write_is_the_end() {
     }
 }
 
-/// A log of several segments, each commit of which was durable before the next one was written.
+/// A log of several segments in which each commit was durable before the next one was written.
 fn synced_one_by_one(newest: u64) -> Place {
     let place = Place::new();
     let log = place.open(0);
@@ -242,8 +243,8 @@ fn synced_one_by_one(newest: u64) -> Place {
     place
 }
 
-/// Every byte of a log is turned over, and every length cut: what is read is a beginning of what was written, and if a record shows
-/// that more was durable, the damage is told with the commits that are missing.
+/// A bit of every byte of a log is flipped, and the log is cut at every length. The log is read up to the damage. If a
+/// record shows that later commits were durable, the damage is reported with the missing commits.
 #[test]
 fn damage_is_never_silently_less() {
     let place = synced_one_by_one(24);
@@ -255,33 +256,41 @@ fn damage_is_never_silently_less() {
             let mut flipped = whole.clone();
             flipped[at] ^= 1 << (at % 8);
             fs::write(&path, &flipped).unwrap();
-            told(&place, &format!("bit {} of byte {at} of segment {number}", at % 8));
+            check_damage(&place, &format!("bit {} of byte {at} of segment {number}", at % 8));
             fs::write(&path, &whole[..at]).unwrap();
-            told(&place, &format!("segment {number} cut at {at}"));
+            check_damage(&place, &format!("segment {number} cut at {at}"));
         }
         fs::remove_file(&path).unwrap();
-        told(&place, &format!("segment {number} is missing"));
+        check_damage(&place, &format!("segment {number} is missing"));
         fs::write(&path, &whole).unwrap();
     }
     place.holds(0, 24);
 }
 
-fn told(place: &Place, what: &str) {
+/// Checks that the log is read up to the damage, and that a loss of durable commits is reported.
+fn check_damage(place: &Place, what: &str) {
     let (found, damage) = commits(&place.path(), 0);
     for (commit, bytes) in &found {
         assert_eq!(*bytes, changes(*commit), "{what}");
     }
     let newest = found.len() as u64;
     match damage {
-        None => assert_eq!(shown_to_be_durable(place).max(newest), newest, "{what}: nobody said so"),
+        None => assert_eq!(
+            shown_to_be_durable(place).max(newest),
+            newest,
+            "{what}: the loss was not reported"
+        ),
         Some(damage) => {
-            let says = format!("the commits {} to ", newest + 1);
-            assert!(damage.contains(".log") && damage.contains(&says), "{what}: {damage}");
+            let expected = format!("the commits {} to ", newest + 1);
+            assert!(
+                damage.contains(".log") && damage.contains(&expected),
+                "{what}: {damage}"
+            );
         }
     }
 }
 
-/// The newest commit that some record, wherever it is, shows to have been durable.
+/// Returns the newest commit that any record shows to have been durable.
 fn shown_to_be_durable(place: &Place) -> u64 {
     let mut durable = 0;
     for number in place.numbers() {
@@ -295,7 +304,7 @@ fn shown_to_be_durable(place: &Place) -> u64 {
     durable
 }
 
-/// Segments that changed places, or that are there twice, are told, and so is the log of another hub.
+/// Swapped or duplicated segments are reported, and so is the log of another hub.
 #[test]
 fn segments_in_the_wrong_place_are_told() {
     let place = synced_one_by_one(40);
@@ -315,7 +324,7 @@ fn segments_in_the_wrong_place_are_told() {
     assert!(error.to_string().contains("another hub"), "{error}");
 }
 
-/// The log begins behind the commits that were kept elsewhere, or says which ones are missing.
+/// The log begins after the commits that are kept elsewhere, or reports the missing ones.
 #[test]
 fn the_log_is_complete_from_the_commit_that_is_kept_on() {
     let place = Place::new();
@@ -331,7 +340,7 @@ fn the_log_is_complete_from_the_commit_that_is_kept_on() {
     assert!(damage.contains("the commits 4 to "), "{damage}");
 }
 
-/// What is kept elsewhere up to the end of the log needs no segment: the log begins anew behind it.
+/// If all commits of the log are kept elsewhere, no segment is needed, and the log begins anew after them.
 #[test]
 fn a_log_begins_anew_behind_what_is_kept() {
     let place = Place::new();
@@ -339,13 +348,13 @@ fn a_log_begins_anew_behind_what_is_kept() {
     append(&log, 1..=20);
     log.sync().unwrap();
     drop(log);
-    // More is kept than the log has.
+    // More commits are kept than the log has.
     let log = place.open(30);
     append(&log, 31..=35);
     log.sync().unwrap();
     place.holds(30, 35);
     drop(log);
-    // All of it is known to be kept, and nothing is read.
+    // All commits are known to be kept, so the log is not read.
     let reading = skip(&place.path(), 35).unwrap();
     let log = FileLog::open(&place.path(), HUB, SEGMENT, &reading, 35).unwrap();
     append(&log, 36..=37);

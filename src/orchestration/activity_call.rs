@@ -1,4 +1,4 @@
-//! A call of an activity.
+//! Calls of activities.
 
 use std::fmt;
 use std::future::Future;
@@ -22,16 +22,21 @@ use crate::retry::RetryPolicy;
 use crate::store::records::history::Command;
 use crate::time::Timestamp;
 
-/// A call of an activity, made by [`OrchestrationContext::call_activity`](crate::OrchestrationContext::call_activity). It
-/// runs whether it is awaited or not, from the end of the turn on; dropping it cancels it.
+/// A call of an activity, created by
+/// [`OrchestrationContext::call_activity`](crate::OrchestrationContext::call_activity).
+///
+/// The activity begins at the end of the turn, whether or not the call is awaited. Dropping the call cancels the
+/// activity.
 ///
 /// # Errors
-/// [`CallError::Returned`] with the activity's own error. [`CallError::Runtime`] with
-/// [`Panicked`](ErrorKind::Panicked), [`TimedOut`](ErrorKind::TimedOut), [`Poisonous`](ErrorKind::Poisonous), with
-/// [`InvalidArguments`](ErrorKind::InvalidArguments) if the activity does not understand its input, with
-/// [`Serialization`](ErrorKind::Serialization) if input or answer do not become JSON or come back from it, and with
-/// [`TooLarge`](ErrorKind::TooLarge).
-#[must_use = "a call that is dropped is cancelled: await it"]
+/// Returns [`CallError::Returned`] with the activity's own error, or [`CallError::Runtime`] with an error of one of
+/// these kinds:
+///
+/// * [`Panicked`](ErrorKind::Panicked), [`TimedOut`](ErrorKind::TimedOut) or [`Poisonous`](ErrorKind::Poisonous).
+/// * [`InvalidArguments`](ErrorKind::InvalidArguments) if the activity cannot decode its input.
+/// * [`Serialization`](ErrorKind::Serialization) if the input or the output cannot be converted to or from JSON.
+/// * [`TooLarge`](ErrorKind::TooLarge) if the input or the output exceeds its limit.
+#[must_use = "a dropped call is canceled; await it"]
 pub struct ActivityCall<A> {
     awaited: Awaited,
     activity: PhantomData<fn() -> A>,
@@ -72,13 +77,13 @@ impl<A: Activity> ActivityCall<A> {
         Ok(())
     }
 
-    /// Repeats attempts that fail, in the place of the activity's own policy.
+    /// Sets the retry policy of this call, which replaces the activity's own policy.
     ///
-    /// The waits between attempts are steps of the history, so that a build that changes the policy diverges from histories in
-    /// which an attempt has failed.
+    /// The delays between attempts are steps of the history. A build that changes the policy therefore diverges from
+    /// histories in which an attempt has failed.
     ///
     /// # Panics
-    /// After an await: options are set where the call is made.
+    /// Panics if called after an await. Set options where the call is made.
     #[track_caller]
     pub fn retry(self, policy: RetryPolicy) -> Self {
         if self.awaited.is_open() {
@@ -88,18 +93,19 @@ impl<A: Activity> ActivityCall<A> {
         self
     }
 
-    /// Repeats only attempts whose error meets the condition: `.retry_if(|error: &PayError| *error != PayError::Declined)`.
+    /// Retries only after errors that satisfy a condition:
+    /// `.retry_if(|error: &PayError| *error != PayError::Declined)`.
     ///
-    /// The condition is asked about the activity's own errors. What the runtime met, a panic or a time limit, is repeated as
-    /// the policy says; where the activity returns a [`Failure`](crate::Failure), the condition is asked about that as well,
-    /// and its [`error_type`](crate::Failure::error_type) is the name of the [`ErrorKind`]. What is
-    /// [marked](crate::Failure::non_retriable) as not worth another attempt is not asked about.
+    /// The condition applies to the activity's own errors. After an error of the runtime, such as a panic or a timeout,
+    /// the policy alone decides. If the activity returns a [`Failure`](crate::Failure), the condition applies to errors
+    /// of the runtime as well, whose [`error_type`](crate::Failure::error_type) is the name of the [`ErrorKind`]. The
+    /// condition is not evaluated for errors that are marked as [non-retriable](crate::Failure::non_retriable).
     ///
-    /// Where it depends on the error alone, the activity can say so itself, for all its calls:
+    /// If the decision depends on the error alone, the activity can declare it for all its calls:
     /// `#[activity(retry_if = PayError::is_transient)]`.
     ///
     /// # Panics
-    /// If neither this call nor the activity has a retry policy, and after an await.
+    /// Panics if neither this call nor the activity has a retry policy, or if called after an await.
     #[track_caller]
     pub fn retry_if(self, condition: impl Fn(&A::Error) -> bool + 'static) -> Self {
         if self.awaited.is_open() {
@@ -109,10 +115,10 @@ impl<A: Activity> ActivityCall<A> {
         self
     }
 
-    /// How long one attempt may run, in the place of the activity's own limit.
+    /// Sets the time limit of one attempt, which replaces the activity's own limit.
     ///
     /// # Panics
-    /// After an await: options are set where the call is made.
+    /// Panics if called after an await. Set options where the call is made.
     #[track_caller]
     pub fn timeout(self, timeout: Duration) -> Self {
         if self.awaited.is_open() {
@@ -126,11 +132,12 @@ impl<A: Activity> ActivityCall<A> {
         self
     }
 
-    /// Names the call for people: the history shows the label beside the activity. It has at most 256 bytes, is not compared by
-    /// replays, and may change with any build.
+    /// Sets a label, which the history shows beside the activity.
+    ///
+    /// At most 256 bytes of it are kept. Replays ignore labels, so they may change with any build.
     ///
     /// # Panics
-    /// After an await: options are set where the call is made.
+    /// Panics if called after an await. Set options where the call is made.
     #[track_caller]
     pub fn label(self, label: impl AsRef<str>) -> Self {
         self.awaited.label(label.as_ref());
@@ -147,7 +154,7 @@ impl<A: Activity> Future for ActivityCall<A> {
     }
 }
 
-/// Gives an outcome its types.
+/// Decodes an outcome into its types.
 pub(super) fn read<T: Answer, E: OperationError>(
     what: &str,
     name: &str,
@@ -156,7 +163,7 @@ pub(super) fn read<T: Answer, E: OperationError>(
     let json = outcome.map_err(CallError::from_failure)?;
     T::from_json(&json).map_err(|reason| {
         let message = format!(
-            "the answer of the {what} `{name}` does not decode into `{}`: {reason}; it has run to its end",
+            "the output of the {what} `{name}` does not decode into `{}`: {reason}; the {what} has completed",
             std::any::type_name::<T>()
         );
         CallError::Runtime(Error::new(ErrorKind::Serialization, message).with_source(reason))

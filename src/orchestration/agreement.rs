@@ -1,4 +1,4 @@
-//! Whether a payload of today says what the recorded one says.
+//! Agreement of a recorded payload with the payload of the current code.
 
 mod lists;
 
@@ -10,10 +10,10 @@ use crate::canonical::{self, Canonical, Kind, View};
 use crate::entity::argument::Parameter;
 use crate::orchestration::payload::Normalize;
 
-/// Whether a payload of today says what the recorded one says.
+/// Returns whether a payload of the current code agrees with the recorded one.
 ///
-/// Numbers are compared by their digits. What is compared is what today's types make of the recorded payload: a field that
-/// only they have, with a default, is no difference, and neither is one that they do not know any more.
+/// Numbers are compared by their digits. The recorded payload is first passed through the current types. A field that
+/// only these types have, with a default, is therefore no difference, and neither is a field that they no longer have.
 pub(super) fn agree(recorded: &[u8], asked: &[u8], normalize: Option<Normalize>) -> bool {
     if canonical::same(recorded, asked) {
         return true;
@@ -23,7 +23,8 @@ pub(super) fn agree(recorded: &[u8], asked: &[u8], normalize: Option<Normalize>)
         Some(Normalize::Value(normalize)) => agree_as(recorded, asked, &normalize),
         Some(Normalize::Arguments(parameters)) => {
             let normalize = |arguments: &[u8]| normalize_arguments(arguments, parameters);
-            // What only the record has was not forgotten by accident; an argument that only today's code gives is new.
+            // An argument that only the record has is a difference. An argument that only the current code passes is
+            // new.
             match normalize(recorded).and_then(|recorded| Some((only(asked, &recorded)?, recorded))) {
                 Some((asked, recorded)) => agree_as(&recorded, &asked, &normalize),
                 None => false,
@@ -38,12 +39,12 @@ pub(super) fn agree(recorded: &[u8], asked: &[u8], normalize: Option<Normalize>)
     }
 }
 
-/// How deep values are looked into. What nests deeper has to be the same.
+/// Maximum depth of the comparison. Deeper values have to be identical.
 const DEPTH: usize = 128;
 
 type Through<'n> = &'n dyn Fn(&[u8]) -> Option<Vec<u8>>;
 
-/// Compares what today's type makes of the recorded payload with that of today.
+/// Compares the recorded payload, passed through the current type, with the current payload.
 fn agree_as(recorded: &[u8], asked: &[u8], normalize: Through<'_>) -> bool {
     let Some(recorded) = normalize(recorded) else {
         return false;
@@ -57,7 +58,7 @@ fn agree_as(recorded: &[u8], asked: &[u8], normalize: Through<'_>) -> bool {
     lists::agree_but_for_order(View::of(&was), View::of(&is), normalize)
 }
 
-/// Passes each argument through its parameter, under the parameter's own name. What no parameter has stays as it is.
+/// Passes each argument through its parameter, under the parameter's own name. Arguments without a parameter are kept.
 fn normalize_arguments(arguments: &[u8], parameters: &[Parameter]) -> Option<Vec<u8>> {
     let mut normalized = BTreeMap::new();
     for (name, value) in members(arguments)? {
@@ -77,7 +78,7 @@ fn normalize_arguments(arguments: &[u8], parameters: &[Parameter]) -> Option<Vec
     serde_json::to_vec(&normalized).ok()
 }
 
-/// The members of an object that another object has as well.
+/// Returns the members of an object that another object has as well.
 fn only(object: &[u8], other: &[u8]) -> Option<Vec<u8>> {
     let other = members(other)?;
     let mut members = members(object)?;
@@ -85,7 +86,7 @@ fn only(object: &[u8], other: &[u8]) -> Option<Vec<u8>> {
     serde_json::to_vec(&members).ok()
 }
 
-/// Reads the members of an object. Nothing at all is one without members, as in the arguments of operations.
+/// Reads the members of an object. Empty input is an object without members, as in the arguments of operations.
 fn members(object: &[u8]) -> Option<BTreeMap<String, Box<RawValue>>> {
     match object {
         b"" => Some(BTreeMap::new()),
@@ -93,8 +94,8 @@ fn members(object: &[u8]) -> Option<BTreeMap<String, Box<RawValue>>> {
     }
 }
 
-/// Compares values of which no type is known: fields that only one side has are none of the other's business, but two objects
-/// without a field in common are different things.
+/// Compares values of unknown types. Fields that only one side has are ignored, but two objects without a common field
+/// differ.
 fn agree_where_both_speak(was: View<'_>, is: View<'_>, depth: usize) -> bool {
     if depth == DEPTH {
         return was.to_bytes() == is.to_bytes();

@@ -1,4 +1,4 @@
-//! One step, in the hands of the future that waits for it.
+//! A step, as held by the future that waits for it.
 
 use std::fmt;
 use std::future::Future;
@@ -12,7 +12,7 @@ use crate::failure::CallFailure;
 use crate::id::Sequence;
 use crate::orchestration::journal::Journal;
 
-/// One step, in the hands of the future that waits for it. Dropping it takes the step back.
+/// A step, as held by the future that waits for it. Dropping it withdraws the step.
 #[doc(hidden)]
 pub struct Awaited {
     journal: Rc<Journal>,
@@ -21,16 +21,16 @@ pub struct Awaited {
 }
 
 enum Stage {
-    /// Asked for.
+    /// The step was requested.
     Open,
-    /// Never asked for, and why.
+    /// The step was never requested, for this reason.
     Refused(Error),
-    /// Read, or in other hands.
+    /// The outcome was read.
     Done,
 }
 
 impl Awaited {
-    /// A step that was asked for.
+    /// Creates the handle of a requested step.
     pub(super) fn open(journal: Rc<Journal>, claim: Claim) -> Self {
         Self {
             journal,
@@ -39,7 +39,7 @@ impl Awaited {
         }
     }
 
-    /// A step that could not be asked for.
+    /// Creates the handle of a step that could not be requested.
     pub(super) fn refused(journal: Rc<Journal>, error: Error) -> Self {
         Self {
             journal,
@@ -57,12 +57,12 @@ impl Awaited {
         self.sequence
     }
 
-    /// Whether the step was asked for and has not been read.
+    /// Returns whether the step was requested and its outcome was not read.
     pub(super) fn is_open(&self) -> bool {
         matches!(self.stage, Stage::Open)
     }
 
-    /// Gives the step a name for people.
+    /// Sets the label of the step.
     #[track_caller]
     pub(super) fn label(&self, label: &str) {
         if self.is_open() {
@@ -70,7 +70,7 @@ impl Awaited {
         }
     }
 
-    /// Takes the step back: what it would have asked for is refused.
+    /// Withdraws the step. Its future fails with this error.
     pub(super) fn refuse(&mut self, error: Error) {
         if self.is_open() {
             self.journal.abandon(self.sequence);
@@ -85,7 +85,7 @@ impl Future for Awaited {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match std::mem::replace(&mut self.stage, Stage::Done) {
             Stage::Refused(error) => Poll::Ready(Err(error.into())),
-            Stage::Done => panic!("a step of an orchestration was polled after it had finished"),
+            Stage::Done => panic!("a step of an orchestration was polled after completion"),
             Stage::Open => {
                 let outcome = self.journal.poll(self.sequence, cx);
                 if outcome.is_pending() {

@@ -14,10 +14,10 @@ use crate::orchestration::payload::Normalize;
 use crate::orchestration::step::What;
 use crate::store::records::history::Command;
 
-/// The caller inside an orchestration. It calls and signals.
+/// The caller inside an orchestration. It can call and signal entities.
 ///
-/// A signal has no answer that could hold an error: one that cannot be sent, or that a critical section forbids, fails the
-/// orchestration with that error.
+/// A signal has no answer that could hold an error. If a signal cannot be sent, or a critical section forbids it, the
+/// orchestration fails with the error.
 #[derive(Clone)]
 pub struct OrchestrationCaller {
     journal: Rc<Journal>,
@@ -28,19 +28,19 @@ impl OrchestrationCaller {
         Self { journal }
     }
 
-    /// The request with its step. An operation that could not be made has no step; nothing of it is ever asked for.
+    /// Returns the request with its step. An operation that could not be created has no step, and issues no command.
     fn claimed(&self, prepared: Prepared) -> Result<(Request, Claim)> {
         let request = prepared.0?;
         match request.claim {
             Some(claim) => Ok((request, claim)),
             None => Err(Error::new(
                 ErrorKind::Configuration,
-                "an operation was made by one caller and used by another",
+                "an operation was created by one caller and used by another",
             )),
         }
     }
 
-    /// Sends one way, or fails the orchestration.
+    /// Sends a one-way request, or fails the orchestration.
     fn send(&self, prepared: Prepared, at: impl FnOnce(Sequence) -> Result<At>) {
         let sent = self.claimed(prepared).and_then(|(request, claim)| {
             let at = at(claim.sequence)?;
@@ -52,7 +52,7 @@ impl OrchestrationCaller {
     }
 }
 
-/// The timer of a signal and when it is due, if it is for later.
+/// The timer id and the due time of a signal, if it is scheduled.
 type At = Option<(String, crate::time::Timestamp)>;
 
 impl fmt::Debug for OrchestrationCaller {
@@ -67,14 +67,14 @@ impl CanCall for OrchestrationCaller {}
 
 impl Caller for OrchestrationCaller {
     type Signaled = ();
-    /// The id of the timer, to cancel it with.
+    /// The id of the timer, for its cancellation.
     type Scheduled = String;
     type Canceled = ();
     type Answer = Awaited;
 
     #[track_caller]
     fn prepare(&self, prepared: &mut Prepared) {
-        // The number counts also where the operation could not be made: whether it could may change with a build.
+        // The number is claimed even if the operation could not be created, because that may change with a build.
         let claim = self.journal.claim();
         if let Ok(request) = &mut prepared.0 {
             request.claim = Some(claim);

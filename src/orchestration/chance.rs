@@ -1,4 +1,4 @@
-//! Chance that is the same in every replay.
+//! Random numbers that are the same in every replay.
 
 use std::fmt;
 use std::ops::{Bound, RangeBounds};
@@ -7,12 +7,13 @@ use std::rc::Rc;
 use crate::id::{ExecutionId, InstanceId};
 use crate::orchestration::journal::Journal;
 
-/// A stream of numbers that its seed determines: SplitMix64 (Steele, Lea, Flood 2014), small and without weak seeds.
+/// A stream of numbers that its seed determines: SplitMix64 (Steele, Lea, Flood 2014), which is small and has no weak
+/// seeds.
 #[derive(Debug, Default)]
 pub(super) struct Stream(u64);
 
 impl Stream {
-    /// The stream of an execution.
+    /// Creates the stream of an execution.
     pub(super) fn new(instance: &InstanceId, seed: ExecutionId) -> Self {
         let mut bytes = seed.0.to_vec();
         bytes.extend_from_slice(instance.as_str().as_bytes());
@@ -28,23 +29,24 @@ impl Stream {
     }
 }
 
-/// Random numbers for an orchestration: every replay draws the same ones. Made by
-/// [`OrchestrationContext::random`](crate::OrchestrationContext::random). They are not for secrets.
+/// A source of random numbers for an orchestration. Every replay draws the same numbers. Not suitable for secrets.
+///
+/// Created by [`OrchestrationContext::random`](crate::OrchestrationContext::random).
 #[derive(Clone)]
 pub struct Random {
     pub(super) journal: Rc<Journal>,
 }
 
 impl Random {
-    /// A number of all 64-bit numbers.
+    /// Returns a random 64-bit number.
     pub fn next_u64(&self) -> u64 {
         self.journal.draw()
     }
 
-    /// A number of `range`, each as likely as any other.
+    /// Returns a uniformly distributed number in `range`.
     ///
     /// # Panics
-    /// If the range is empty.
+    /// Panics if the range is empty.
     pub fn range(&self, range: impl RangeBounds<u64>) -> u64 {
         let first = match range.start_bound() {
             Bound::Included(&first) => Some(first),
@@ -58,12 +60,12 @@ impl Random {
         };
         let (first, width) = match (first, last) {
             (Some(first), Some(last)) if first <= last => (first, last - first),
-            _ => panic!("there is no number in an empty range"),
+            _ => panic!("cannot draw a number from an empty range"),
         };
         let Some(count) = width.checked_add(1) else {
             return self.next_u64();
         };
-        // What lies above the last multiple of `count` would make small numbers likelier: draw again.
+        // Numbers above the last multiple of `count` would make small results likelier, so they are drawn again.
         let rest = (u64::MAX % count + 1) % count;
         loop {
             let drawn = self.next_u64();
@@ -73,18 +75,18 @@ impl Random {
         }
     }
 
-    /// A number from 0 up to and without 1.
+    /// Returns a number from 0 (inclusive) to 1 (exclusive).
     pub fn next_f64(&self) -> f64 {
         // The 53 bits that an `f64` holds exactly.
         (self.next_u64() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// Whether something happens that does so with this probability, from 0 to 1.
+    /// Returns `true` with this probability, from 0 to 1.
     pub fn chance(&self, probability: f64) -> bool {
         self.next_f64() < probability
     }
 
-    /// Puts a list into an order of chance.
+    /// Shuffles a list.
     pub fn shuffle<T>(&self, list: &mut [T]) {
         for last in (1..list.len()).rev() {
             list.swap(last, self.range(..=last as u64) as usize);

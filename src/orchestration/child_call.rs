@@ -1,4 +1,4 @@
-//! Orchestrations that an orchestration starts.
+//! Orchestrations that are started by an orchestration.
 
 use std::fmt;
 use std::future::Future;
@@ -21,15 +21,18 @@ use crate::orchestration::step::{Attempts, Emission, What};
 use crate::retry::RetryPolicy;
 use crate::store::records::history::Command;
 
-/// A sub-orchestration, made by
-/// [`OrchestrationContext::call_sub_orchestration`](crate::OrchestrationContext::call_sub_orchestration). It runs whether it
-/// is awaited or not, from the end of the turn on; dropping it cancels it, with all that it has begun.
+/// A call of a sub-orchestration, created by
+/// [`OrchestrationContext::call_sub_orchestration`](crate::OrchestrationContext::call_sub_orchestration).
+///
+/// The sub-orchestration begins at the end of the turn, whether or not the call is awaited. Dropping the call cancels
+/// the sub-orchestration and everything that it has begun.
 ///
 /// # Errors
-/// [`CallError::Returned`] with its own error. [`CallError::Runtime`] with [`AlreadyExists`](ErrorKind::AlreadyExists),
-/// [`Terminated`](ErrorKind::Terminated), [`ChildInLock`](ErrorKind::ChildInLock) inside a critical section,
-/// [`InvalidId`](ErrorKind::InvalidId), [`Serialization`](ErrorKind::Serialization) and [`TooLarge`](ErrorKind::TooLarge).
-#[must_use = "a sub-orchestration that is dropped is cancelled: await it, or use `start_orchestration`"]
+/// Returns [`CallError::Returned`] with the sub-orchestration's own error, or [`CallError::Runtime`] with an error of
+/// kind [`AlreadyExists`](ErrorKind::AlreadyExists), [`Terminated`](ErrorKind::Terminated),
+/// [`ChildInLock`](ErrorKind::ChildInLock) inside a critical section, [`InvalidId`](ErrorKind::InvalidId),
+/// [`Serialization`](ErrorKind::Serialization) or [`TooLarge`](ErrorKind::TooLarge).
+#[must_use = "a dropped sub-orchestration is canceled; await it, or use `start_orchestration`"]
 pub struct ChildCall<O> {
     awaited: Awaited,
     orchestration: PhantomData<fn() -> O>,
@@ -58,13 +61,13 @@ impl<O: Orchestration> ChildCall<O> {
         Ok(())
     }
 
-    /// Gives it an id. Without one it has an id that no other has.
+    /// Sets the id of the sub-orchestration (default: a unique id).
     ///
-    /// It contains no `/`, `\`, `#`, `?` or control characters, does not begin with `@`, is not a dot segment of a URL (`.`, `..`),
-    /// and has at most [`MAX_ID_BYTES`](crate::MAX_ID_BYTES) bytes.
+    /// An id contains no `/`, `\`, `#`, `?` or control characters, does not begin with `@`, is not a dot segment of a
+    /// URL (`.`, `..`), and has at most [`MAX_ID_BYTES`](crate::MAX_ID_BYTES) bytes.
     ///
     /// # Panics
-    /// After an await: options are set where the call is made.
+    /// Panics if called after an await. Set options where the call is made.
     #[track_caller]
     pub fn instance_id(mut self, id: impl Into<String>) -> Self {
         let id = id.into();
@@ -80,10 +83,10 @@ impl<O: Orchestration> ChildCall<O> {
         self
     }
 
-    /// Starts this version of it, and not the newest one.
+    /// Selects the version of the sub-orchestration (default: the newest).
     ///
     /// # Panics
-    /// After an await: options are set where the call is made.
+    /// Panics if called after an await. Set options where the call is made.
     #[track_caller]
     pub fn version(self, version: impl Into<String>) -> Self {
         let mut checked = Ok(());
@@ -91,11 +94,12 @@ impl<O: Orchestration> ChildCall<O> {
         self.check(checked)
     }
 
-    /// Gives it a tag, by which it can be found. A second one of the same name replaces the first. It has at most 64 tags, and
-    /// 16 KiB of names and values in all.
+    /// Adds a tag, by which the sub-orchestration can be found. It replaces a tag with the same name.
+    ///
+    /// A sub-orchestration has at most 64 tags, with 16 KiB of names and values in total.
     ///
     /// # Panics
-    /// After an await: options are set where the call is made.
+    /// Panics if called after an await. Set options where the call is made.
     #[track_caller]
     pub fn tag(self, key: impl Into<String>, value: impl Into<String>) -> Self {
         let mut checked = Ok(());
@@ -103,10 +107,11 @@ impl<O: Orchestration> ChildCall<O> {
         self.check(checked)
     }
 
-    /// Begins it again when it fails, under the same id.
+    /// Sets the policy for starting the sub-orchestration again after a failure, under the same id (default: no
+    /// retries).
     ///
     /// # Panics
-    /// After an await: options are set where the call is made.
+    /// Panics if called after an await. Set options where the call is made.
     #[track_caller]
     pub fn retry(self, policy: RetryPolicy) -> Self {
         if self.awaited.is_open() {
@@ -116,11 +121,11 @@ impl<O: Orchestration> ChildCall<O> {
         self
     }
 
-    /// Begins it again only after a failure that meets the condition, as
+    /// Retries only after failures that satisfy a condition, like
     /// [`ActivityCall::retry_if`](crate::orchestration::ActivityCall::retry_if).
     ///
     /// # Panics
-    /// If the call has no retry policy, and after an await.
+    /// Panics if the call has no retry policy, or if called after an await.
     #[track_caller]
     pub fn retry_if(self, condition: impl Fn(&O::Error) -> bool + 'static) -> Self {
         if self.awaited.is_open() {
@@ -130,17 +135,17 @@ impl<O: Orchestration> ChildCall<O> {
         self
     }
 
-    /// Names the call for people, as [`ActivityCall::label`](crate::orchestration::ActivityCall::label).
+    /// Sets a label, like [`ActivityCall::label`](crate::orchestration::ActivityCall::label).
     ///
     /// # Panics
-    /// After an await: options are set where the call is made.
+    /// Panics if called after an await. Set options where the call is made.
     #[track_caller]
     pub fn label(self, label: impl AsRef<str>) -> Self {
         self.awaited.label(label.as_ref());
         self
     }
 
-    /// Gives it up with the error that an option has.
+    /// Withdraws the call if an option is invalid.
     fn check(mut self, checked: Result<()>) -> Self {
         if let Err(error) = checked {
             self.awaited.refuse(error);
@@ -171,12 +176,12 @@ impl<O: Orchestration> fmt::Debug for ChildCall<O> {
     }
 }
 
-/// An orchestration that was started and goes its own way, made by
-/// [`OrchestrationContext::start_orchestration`](crate::OrchestrationContext::start_orchestration). Dropping this changes
-/// nothing.
+/// An orchestration that was started and runs independently, created by
+/// [`OrchestrationContext::start_orchestration`](crate::OrchestrationContext::start_orchestration). Dropping this value
+/// has no effect.
 ///
-/// It has no answer that could hold an error. An id or a payload that breaks the rules fails the orchestration that wanted it.
-/// If an orchestration of the id has not ended, nothing is started, and the start becomes a
+/// There is no answer that could hold an error. An id or a payload that violates the rules fails the orchestration that
+/// starts it. If an orchestration with the id has not ended, nothing is started, and the start becomes a
 /// [dead letter](crate::admin::Admin::dead_letters), from which it can be repeated.
 pub struct ChildStart<O> {
     journal: Rc<Journal>,
@@ -204,18 +209,18 @@ impl<O: Orchestration> ChildStart<O> {
         }
     }
 
-    /// The id that it has.
+    /// Returns the id of the orchestration.
     pub fn id(&self) -> &str {
         &self.instance
     }
 
-    /// Gives it an id. Without one it has an id that no other has.
+    /// Sets the id of the orchestration (default: a unique id).
     ///
-    /// It contains no `/`, `\`, `#`, `?` or control characters, does not begin with `@`, is not a dot segment of a URL (`.`, `..`),
-    /// and has at most [`MAX_ID_BYTES`](crate::MAX_ID_BYTES) bytes.
+    /// An id contains no `/`, `\`, `#`, `?` or control characters, does not begin with `@`, is not a dot segment of a
+    /// URL (`.`, `..`), and has at most [`MAX_ID_BYTES`](crate::MAX_ID_BYTES) bytes.
     ///
     /// # Panics
-    /// After an await: options are set where the orchestration is started.
+    /// Panics if called after an await. Set options where the orchestration is started.
     #[track_caller]
     pub fn instance_id(mut self, id: impl Into<String>) -> Self {
         self.instance = id.into();
@@ -229,28 +234,29 @@ impl<O: Orchestration> ChildStart<O> {
         self
     }
 
-    /// Starts this version of it, and not the newest one.
+    /// Selects the version of the orchestration (default: the newest).
     ///
     /// # Panics
-    /// After an await: options are set where the orchestration is started.
+    /// Panics if called after an await. Set options where the orchestration is started.
     #[track_caller]
     pub fn version(self, version: impl Into<String>) -> Self {
         self.configure(|command| set_version(command, version.into()));
         self
     }
 
-    /// Gives it a tag, by which it can be found. A second one of the same name replaces the first. It has at most 64 tags, and
-    /// 16 KiB of names and values in all.
+    /// Adds a tag, by which the orchestration can be found. It replaces a tag with the same name.
+    ///
+    /// An orchestration has at most 64 tags, with 16 KiB of names and values in total.
     ///
     /// # Panics
-    /// After an await: options are set where the orchestration is started.
+    /// Panics if called after an await. Set options where the orchestration is started.
     #[track_caller]
     pub fn tag(self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.configure(|command| add_tag(command, key.into(), value.into()));
         self
     }
 
-    /// Changes it, or fails the orchestration with the error of the option.
+    /// Changes the command. An invalid option fails the orchestration.
     #[track_caller]
     fn configure(&self, change: impl FnOnce(&mut Command) -> Result<()>) {
         let mut checked = Ok(());
@@ -312,7 +318,7 @@ fn add_tag(command: &mut Command, key: String, value: String) -> Result<()> {
 }
 
 impl Journal {
-    /// Holds the id of another orchestration to the rules of ids.
+    /// Checks the id of another orchestration against the rules for ids.
     fn check_id(&self, sequence: Sequence, id: &str) -> Result<()> {
         let what = || format!("the id `{id}`");
         self.permit(sequence, what, || InstanceId::orchestration(id).map(drop))
@@ -325,8 +331,9 @@ impl Journal {
             Some(_) => Err(Error::new(
                 ErrorKind::ChildInLock,
                 format!(
-                    "the sub-orchestration `{name}` was called inside a critical section, where it could wait for its own \
-                     parent's locks for ever; call it outside, or start it with `start_orchestration`"
+                    "the sub-orchestration `{name}` was called inside a critical section, where it could wait forever \
+                     for the locks of its parent; call it outside of the section, or start it with \
+                     `start_orchestration`"
                 ),
             )),
         }

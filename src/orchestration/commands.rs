@@ -1,4 +1,4 @@
-//! What the code asks for in one turn.
+//! The commands that the code issues in one turn.
 
 use std::panic::Location;
 
@@ -6,22 +6,22 @@ use crate::orchestration::payload::Normalize;
 use crate::orchestration::step::Emission;
 use crate::store::records::history::Command;
 
-/// One command with what a replay needs to compare it, and to say where it comes from.
+/// A command with the data that a replay needs to compare it and to report its origin.
 #[derive(Debug)]
 pub(super) struct Emitted {
     pub(super) command: Command,
-    /// Where the call stands in the user's code, if the command is one of a call.
+    /// The position of the call in the user's code, if the command belongs to a call.
     pub(super) place: Option<&'static Location<'static>>,
     pub(super) normalize: Option<Normalize>,
 }
 
-/// What the code asks for in one turn, in the order of emission.
+/// The commands that the code issues in one turn, in the order of emission.
 #[derive(Debug, Default)]
 pub(super) struct Commands {
     turn: u32,
-    /// Nothing stands where a step was dropped in the turn that made it.
+    /// An entry is `None` if its step was dropped in the turn that created it.
     list: Vec<Option<Emitted>>,
-    /// How many are left, without cancels.
+    /// Number of remaining commands, without cancellations.
     asked: usize,
 }
 
@@ -33,7 +33,7 @@ impl Commands {
         self.asked = 0;
     }
 
-    /// How many commands there are that do not take something back.
+    /// Returns the number of commands, without cancellations.
     pub(super) fn asked(&self) -> usize {
         self.asked
     }
@@ -49,7 +49,7 @@ impl Commands {
         }
     }
 
-    /// The command, if it is one of this turn.
+    /// Returns the command, if it belongs to this turn.
     pub(super) fn get_mut(&mut self, emission: Emission) -> Option<&mut Command> {
         if emission.turn != self.turn {
             return None;
@@ -58,7 +58,7 @@ impl Commands {
         Some(&mut emitted.command)
     }
 
-    /// Takes a command back that nobody has seen. False if it is one of an earlier turn.
+    /// Removes a command of this turn, which has not been recorded. Returns `false` if it belongs to an earlier turn.
     pub(super) fn remove(&mut self, emission: Emission) -> bool {
         if emission.turn != self.turn {
             return false;
@@ -68,15 +68,15 @@ impl Commands {
         {
             self.asked -= 1;
         }
-        // A loop that makes futures and drops them at once shall not fill the memory.
+        // A loop that creates futures and drops them at once must not exhaust the memory.
         while let Some(None) = self.list.last() {
             self.list.pop();
         }
         true
     }
 
-    /// Takes the turn's commands. Where several steps are taken back in a row, they stand in the order of their numbers: the
-    /// order in which a function drops its variables may change with any edit of it.
+    /// Takes the commands of the turn. Successive cancellations are sorted by the numbers of their steps, because the
+    /// order in which a function drops its variables may change with any edit.
     pub(super) fn take(&mut self) -> Vec<Emitted> {
         let mut list: Vec<Emitted> = std::mem::take(&mut self.list).into_iter().flatten().collect();
         let canceled = |emitted: &Emitted| match emitted.command {

@@ -1,4 +1,4 @@
-//! Whether the code asks for what its history records.
+//! Comparison of the issued commands with the history.
 
 use std::fmt::Write;
 
@@ -9,10 +9,10 @@ use crate::orchestration::journal::Replayed;
 use crate::store::records::history::Command;
 use crate::store::records::instance::{StopKind, Stopped};
 
-/// Compares the commands of a turn that runs again with those of its record.
+/// Compares the commands of a replayed turn with those of its record.
 ///
 /// # Errors
-/// The first difference, with both sides.
+/// Returns the first difference, with both sides.
 pub(super) fn compare(number: u32, recorded: &[Command], asked: &[Emitted]) -> Result<(), Stopped> {
     let most = recorded.len().max(asked.len());
     for index in 0..most {
@@ -27,7 +27,7 @@ pub(super) fn compare(number: u32, recorded: &[Command], asked: &[Emitted]) -> R
     Ok(())
 }
 
-/// What a turn that runs again has to know of its record before it runs.
+/// Collects the facts of a record that its replay needs before it runs.
 pub(super) fn replayed(recorded: &[Command]) -> Replayed {
     let refused = recorded.iter().filter_map(|command| match command {
         Command::Refuse { sequence, error, .. } => Some((*sequence, error.clone())),
@@ -42,14 +42,14 @@ pub(super) fn replayed(recorded: &[Command]) -> Replayed {
 fn diverged(number: u32, index: usize, of: usize, expected: Option<&Command>, actual: Option<&Emitted>) -> Stopped {
     let (was, is) = describe_both(expected, actual.map(|emitted| &emitted.command));
     let mut message = format!(
-        "the code asks for something else than its history records, in turn {number}, command {} of {of}\n\
-         expected by the history: {was}\n\
-         asked for by the code:   {is}",
+        "the code diverges from its history in turn {number}, command {} of {of}\n\
+         recorded in the history: {was}\n\
+         issued by the code:      {is}",
         index + 1,
     );
     if let Some(place) = actual.and_then(|emitted| emitted.place) {
         // Writing to a `String` cannot fail.
-        let _ = write!(message, "\nwhich is called at {place}");
+        let _ = write!(message, "\ncalled at {place}");
     }
     Stopped {
         kind: StopKind::NonDeterministic,

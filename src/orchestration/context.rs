@@ -1,4 +1,4 @@
-//! What an orchestration can know and do.
+//! The context of an orchestration.
 
 use std::any::type_name_of_val;
 use std::fmt;
@@ -28,13 +28,13 @@ use crate::resource::ResourceOfReplayedCode;
 use crate::store::records::history::{Command, Started};
 use crate::time::Timestamp;
 
-/// The largest custom status, in bytes. Source: Azure Durable Functions.
+/// Maximum size of a custom status in bytes. Source: Azure Durable Functions.
 const CUSTOM_STATUS_BYTES: usize = 16 << 10;
 
-/// The namespace of the guids that orchestrations make. Part of the stored behaviour: it never changes.
+/// The namespace of the GUIDs that orchestrations create. It is part of the stored behavior and never changes.
 const GUIDS: Uuid = Uuid::from_u128(0x9b6d_3f0a_51c4_4e0b_8f27_d1a6_72e0_c35d);
 
-/// What can be given to `call_http` in a build without it: nothing.
+/// The parameter of `call_http` in a build without that feature. No type implements it.
 #[cfg(not(feature = "http-client"))]
 #[diagnostic::on_unimplemented(
     message = "`call_http` needs the feature `http-client` of abide",
@@ -44,25 +44,26 @@ const GUIDS: Uuid = Uuid::from_u128(0x9b6d_3f0a_51c4_4e0b_8f27_d1a6_72e0_c35d);
 #[doc(hidden)]
 pub trait NeedsHttpClient {}
 
-/// What an orchestration can know and do. Cheap to clone; it stays on its thread.
+/// The context of an orchestration, through which its code acts. Cheap to clone; it stays on its thread.
 ///
-/// Activities, timers, waits for events and sub-orchestrations begin when the turn that makes them is over, also if nobody
-/// awaits them yet. Dropping one cancels it; one that is dropped in the turn that makes it never begins.
+/// Activities, timers, event waits and sub-orchestrations begin at the end of the turn that creates them, whether or
+/// not they are awaited. Dropping one cancels it. One that is dropped in the turn that creates it never begins.
 ///
 /// # Panics
-/// Its methods panic if they are used while the code of its orchestration does not run, from another orchestration.
+/// The methods panic if they are used while the code of their orchestration is not running, such as by another
+/// orchestration.
 #[derive(Clone)]
 pub struct OrchestrationContext {
     journal: Rc<Journal>,
 }
 
-/// Who waits for a sub-orchestration.
+/// The parent of a sub-orchestration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ParentInfo {
     /// The id of the parent.
     pub instance_id: String,
-    /// Which of its executions it is.
+    /// The id of the parent's execution.
     pub execution_id: String,
 }
 
@@ -79,24 +80,26 @@ impl OrchestrationContext {
         self.journal.started.get().map(|started| &**started)
     }
 
-    /// The name of the orchestration.
+    /// Returns the name of the orchestration.
     pub fn name(&self) -> &str {
         self.started()
             .map_or(self.journal.program.name, |started| &started.name)
     }
 
-    /// The version with which this execution began; empty if it has none.
+    /// Returns the version with which this execution began. It is empty if there is none.
     pub fn version(&self) -> &str {
         self.started().map_or("", |started| &started.version)
     }
 
-    /// The id of this orchestration.
+    /// Returns the id of this orchestration.
     pub fn instance_id(&self) -> &str {
         self.journal.begin.instance.as_str()
     }
 
-    /// The id of this execution of it: another one after every restart or continuing as new. One that goes on by a rewind
-    /// keeps it, so that its code asks for the same again.
+    /// Returns the id of this execution of the orchestration.
+    ///
+    /// Every restart and every continue-as-new has a new one. An execution that resumes by a rewind keeps it, so that
+    /// its code issues the same commands again.
     pub fn execution_id(&self) -> String {
         let seed = self
             .started()
@@ -104,7 +107,7 @@ impl OrchestrationContext {
         seed.to_string()
     }
 
-    /// Who waits for this orchestration, if it was called as a sub-orchestration.
+    /// Returns the parent, if this orchestration was called as a sub-orchestration.
     pub fn parent(&self) -> Option<ParentInfo> {
         let parent = self.started()?.parent.as_ref()?;
         Some(ParentInfo {
@@ -113,23 +116,24 @@ impl OrchestrationContext {
         })
     }
 
-    /// The tags with which it was started, as keys and values.
+    /// Returns the tags with which the orchestration was started, as keys and values.
     pub fn tags(&self) -> &[(String, String)] {
         self.started().map_or(&[], |started| &started.tags)
     }
 
-    /// When this turn began. It moves with every await that waits, and replays see the recorded time.
+    /// Returns the time at which this turn began. It advances with every await that waits, and replays return the
+    /// recorded time.
     pub fn current_utc_time(&self) -> SystemTime {
         self.journal.now().into()
     }
 
-    /// Whether what runs now has run before, and is only brought back to where it was. What is logged by `tracing` meanwhile
-    /// is dropped, so that it is said once; nothing else should depend on it.
+    /// Returns whether the code is being replayed, which restores its state. Events of `tracing` are dropped during a
+    /// replay, so that each is logged once. Nothing else should depend on this value.
     pub fn is_replaying(&self) -> bool {
         self.journal.state.borrow().replayed.is_some()
     }
 
-    /// A unique id that every replay makes again.
+    /// Returns a unique id, which every replay reproduces.
     pub fn new_guid(&self) -> Uuid {
         let mut state = self.journal.state.borrow_mut();
         state.guids += 1;
@@ -139,22 +143,22 @@ impl OrchestrationContext {
         Uuid::new_v5(&GUIDS, name.as_bytes())
     }
 
-    /// Random numbers that every replay draws again. Not for secrets.
+    /// Returns a source of random numbers, which every replay reproduces. Not suitable for secrets.
     pub fn random(&self) -> Random {
         Random {
             journal: Rc::clone(&self.journal),
         }
     }
 
-    /// Shows `status` to whoever asks for this orchestration, from the end of this turn on.
+    /// Sets the custom status, which clients can read from the end of this turn on.
     ///
-    /// One that does not become JSON or has more than 16 KiB fails the orchestration.
+    /// A status that does not serialize or has more than 16 KiB fails the orchestration.
     pub fn set_custom_status(&self, status: impl Serialize) {
         let json = encode("the custom status", &status).and_then(|json| match json.len() {
             ..=CUSTOM_STATUS_BYTES => Ok(json),
             bytes => Err(Error::new(
                 ErrorKind::TooLarge,
-                format!("the custom status has {bytes} bytes and {CUSTOM_STATUS_BYTES} is the limit"),
+                format!("the custom status has {bytes} bytes, but the limit is {CUSTOM_STATUS_BYTES}"),
             )),
         });
         match json {
@@ -163,29 +167,30 @@ impl OrchestrationContext {
         }
     }
 
-    /// Refuses resources in an orchestration at compile time.
+    /// Rejects resources in an orchestration at compile time.
     #[doc(hidden)]
     pub fn resource<T: ResourceOfReplayedCode>(&self) {}
 
-    /// Reports at compile time that a feature is missing.
+    /// Reports a missing feature at compile time.
     #[cfg(not(feature = "http-client"))]
     #[doc(hidden)]
     pub fn call_http<R: NeedsHttpClient>(&self, _request: R) {}
 
-    /// A reference to an entity, to call it by awaiting an operation, or to signal it.
+    /// Returns a reference to an entity. Await an operation to call the entity, or signal it.
     pub fn entity<E: Entity>(&self, key: impl Key) -> E::Ref<OrchestrationCaller> {
         reference::<E, _>(OrchestrationCaller::new(Rc::clone(&self.journal)), key)
     }
 
     /// Locks entities: `ctx.lock_entities((&from, &to)).await?`, or a slice or list of references or
-    /// [`EntityId`](crate::EntityId)s. Until the guard is dropped nobody else reaches them. The locks are taken in one order
-    /// that holds for all, so that critical sections do not wait for each other in a circle. One section locks 1 000 entities at
-    /// most.
+    /// [`EntityId`](crate::EntityId)s.
     ///
-    /// Inside, only locked entities are called, each by one call at a time. Sub-orchestrations are refused, and a signal to
-    /// a locked entity fails the orchestration. Activities, timers, events, [`start_orchestration`](Self::start_orchestration)
-    /// and signals to other entities are fine. If an operator releases a lock by force, calls of that entity fail with
-    /// [`LockLost`](ErrorKind::LockLost).
+    /// No other caller reaches the entities until the guard is dropped. All critical sections acquire locks in the same
+    /// order, so they cannot wait for each other in a cycle. One section locks at most 1,000 entities.
+    ///
+    /// Inside the section, only locked entities can be called, with one call of each at a time. Sub-orchestrations are
+    /// refused, and a signal to a locked entity fails the orchestration. Activities, timers, events,
+    /// [`start_orchestration`](Self::start_orchestration) and signals to other entities are allowed. If an operator
+    /// forcibly releases a lock, calls of that entity fail with [`LockLost`](ErrorKind::LockLost).
     #[track_caller]
     pub fn lock_entities(&self, entities: impl LockTargets) -> LockRequest {
         LockRequest::new(&self.journal, self.journal.claim(), entities)
@@ -193,48 +198,53 @@ impl OrchestrationContext {
 
     /// Runs an activity: `ctx.call_activity::<charge_card>(card).await?`.
     ///
-    /// The function is named as a type, which `#[activity]` makes beside it. On one without the attribute the compiler says
-    /// "constant provided when a type was expected": write `#[activity]` on it.
+    /// The function is named as a type, which `#[activity]` generates beside it. For a function without the attribute,
+    /// the compiler reports "constant provided when a type was expected": add `#[activity]` to it.
     #[track_caller]
     pub fn call_activity<A: Activity>(&self, input: A::Input) -> ActivityCall<A> {
         ActivityCall::new(&self.journal, self.journal.claim(), &input)
     }
 
-    /// Runs another orchestration, the newest version if the call does not say which, and waits for its end when it is
-    /// awaited.
+    /// Runs another orchestration, and waits for its result when awaited. Runs the newest version, unless the call
+    /// selects another one.
     #[track_caller]
     pub fn call_sub_orchestration<O: Orchestration>(&self, input: O::Input) -> ChildCall<O> {
         ChildCall::new(&self.journal, self.journal.claim(), &input)
     }
 
-    /// Starts another orchestration, the newest version if nothing is said, which then goes its own way.
+    /// Starts another orchestration, which then runs independently. Starts the newest version, unless the call selects
+    /// another one.
     #[track_caller]
     pub fn start_orchestration<O: Orchestration>(&self, input: O::Input) -> ChildStart<O> {
         ChildStart::new(&self.journal, self.journal.claim(), &input)
     }
 
-    /// A timer that is due `duration` from now, however long that is.
+    /// Creates a timer that is due after `duration`, however long that is.
     #[track_caller]
     pub fn create_timer(&self, duration: Duration) -> Timer {
         self.journal.timer_after(self.journal.claim(), duration)
     }
 
-    /// A timer that is due at `time`; at once if that is past.
+    /// Creates a timer that is due at `time`, or at once if that is past.
     #[track_caller]
     pub fn create_timer_at(&self, time: SystemTime) -> Timer {
         Timer::new(&self.journal, self.journal.claim(), Timestamp::from(time))
     }
 
-    /// Waits for an external event of this name; upper and lower case are alike. It is given the oldest one that nobody has
-    /// read. Of several who wait for one name the last is first, and one event is for one of them.
+    /// Waits for an external event with this name, ignoring case.
+    ///
+    /// The wait receives the oldest unread event. If several waits have the same name, the newest one is served first.
+    /// Each event goes to one wait.
     #[track_caller]
     pub fn wait_for_external_event<T: Answer>(&self, name: impl Into<String>) -> EventWait<T> {
         EventWait::new(&self.journal, self.journal.claim(), name.into())
     }
 
-    /// Raises an external event at another orchestration. If there is none of this id, or it has ended, nothing happens.
+    /// Raises an external event for another orchestration. Nothing happens if no orchestration has this id, or if it
+    /// has ended.
     ///
-    /// An id or a name that breaks the rules, or a payload that does not become JSON or is too large, fails this orchestration.
+    /// This orchestration fails if the id or the name violates the rules, or if the payload does not serialize or is
+    /// too large.
     #[track_caller]
     pub fn send_event(&self, instance_id: impl AsRef<str>, name: impl Into<String>, payload: impl Serialize) {
         let claim = self.journal.claim();
@@ -263,18 +273,19 @@ impl OrchestrationContext {
         }
     }
 
-    /// Ends this execution when it is awaited, and begins the next one with `input` and an empty history. It is the last
-    /// expression of what it ends, as in `ctx.continue_as_new(next).await`, without a `return`. Events that nobody has read
-    /// go along; everything that is under way is cancelled.
+    /// Ends this execution when awaited, and begins the next one with `input` and an empty history.
     ///
-    /// `#[orchestration]` checks the type of the input where this is awaited in the function itself. Elsewhere an input that
-    /// does not decode into this orchestration's type fails the orchestration, unless another
-    /// [version](ContinueAsNew::version) is to read it.
+    /// Make it the last expression of the function, as in `ctx.continue_as_new(next).await`, without a `return`. Unread
+    /// events are carried over, and everything in progress is canceled.
+    ///
+    /// `#[orchestration]` checks the type of the input if the call is awaited in the function itself. Elsewhere, an
+    /// input that does not decode into this orchestration's type fails the orchestration, unless another
+    /// [version](ContinueAsNew::version) is selected.
     #[track_caller]
     pub fn continue_as_new(&self, input: impl Serialize) -> ContinueAsNew {
         let place = Location::caller();
         let given = type_name_of_val(&input);
-        let input = match encode("the input with which it is to continue as new", &input) {
+        let input = match encode("the input for continue-as-new", &input) {
             Ok(input) => Some(input),
             Err(error) => {
                 self.journal.refuse(&error);

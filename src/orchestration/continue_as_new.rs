@@ -1,4 +1,4 @@
-//! Going on as a new execution.
+//! Continuing as a new execution.
 
 use std::fmt;
 use std::future::Future;
@@ -15,14 +15,15 @@ use crate::orchestration::end::Ending;
 use crate::orchestration::journal::{END, Journal};
 use crate::store::records::history::Command;
 
-/// Ends this execution and begins the next one, made by
-/// [`OrchestrationContext::continue_as_new`](crate::OrchestrationContext::continue_as_new). Nothing happens before it is
-/// awaited, and nothing comes after that: it has the type `!`, which stands for any other.
-#[must_use = "the execution goes on until this is awaited"]
+/// Ends this execution and begins the next one, created by
+/// [`OrchestrationContext::continue_as_new`](crate::OrchestrationContext::continue_as_new).
+///
+/// It has no effect until it is awaited, and no code after it runs. It has the type `!`, which coerces to any other.
+#[must_use = "the execution continues until this is awaited"]
 pub struct ContinueAsNew {
     journal: Rc<Journal>,
     place: &'static Location<'static>,
-    /// Nothing if the input is refused, which fails the execution.
+    /// `None` if the input was refused, which fails the execution.
     input: Option<Vec<u8>>,
     /// The type of the input, for messages.
     given: &'static str,
@@ -47,13 +48,14 @@ impl ContinueAsNew {
         }
     }
 
-    /// Goes on with this version of the code, which may take another input. Without it the version stays.
+    /// Selects the version of the code for the next execution, which may take another input (default: the current
+    /// version).
     pub fn version(mut self, version: impl Into<String>) -> Self {
         self.version = Some(version.into());
         self
     }
 
-    /// Drops the events that were raised and not read. Without it the next execution has them.
+    /// Discards unread events (default: the next execution receives them).
     pub fn discard_events(mut self) -> Self {
         self.keep_events = false;
         self
@@ -77,9 +79,9 @@ impl fmt::Debug for ContinueAsNew {
     }
 }
 
-/// Names the type that a function returns, because `!` has no stable name elsewhere.
+/// Names the return type of a function, because `!` has no stable name elsewhere.
 pub trait Returns {
-    /// The type.
+    /// The return type.
     type Type;
 }
 
@@ -87,14 +89,15 @@ impl<T> Returns for fn() -> T {
     type Type = T;
 }
 
-/// An input with which an orchestration of the input `T` can continue as new.
+/// An input with which an orchestration of input type `T` can continue as new.
 ///
-/// `#[orchestration]` passes what stands in `ctx.continue_as_new(…).await` through it, so that the wrong type does not compile.
+/// `#[orchestration]` passes the argument of `ctx.continue_as_new(…).await` through it, so that a wrong type does not
+/// compile.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "this orchestration cannot continue as new with `{Self}`",
     label = "this orchestration takes `{T}`",
-    note = "a version that takes another input is named in the same expression: `ctx.continue_as_new(input).version(\"2\").await`"
+    note = "to continue with a version that takes another input, select it in the same expression: `ctx.continue_as_new(input).version(\"2\").await`"
 )]
 pub trait NextInput<T>: Serialize {}
 
@@ -104,7 +107,7 @@ impl<T: Serialize> NextInput<Option<T>> for T {}
 impl<T: Serialize> NextInput<Vec<T>> for &[T] {}
 impl NextInput<String> for &str {}
 
-/// Gives back what it is given, if an orchestration of the input `T` can continue with it.
+/// Returns its argument, if an orchestration of input type `T` can continue with it.
 #[doc(hidden)]
 pub fn next_input<T, I: NextInput<T>>(input: I) -> I {
     input

@@ -1,4 +1,4 @@
-//! What an execution is told.
+//! Delivery of incoming messages to an execution.
 
 use crate::error::ErrorKind;
 use crate::failure::CallFailure;
@@ -16,13 +16,13 @@ use std::task::Waker;
 type Outcome = Result<Vec<u8>, CallFailure>;
 
 impl Journal {
-    /// Marks what has come in, and wakes who waits for it.
+    /// Records an incoming message, and wakes its waiter.
     pub(super) fn deliver(&self, incoming: &Incoming) {
         match incoming {
             Incoming::Completed { sequence, outcome } => self.complete(*sequence, outcome.clone().into()),
             Incoming::Raised { name, payload } => self.raise(name, payload),
             Incoming::LockLost { lock, entity } => self.lose(*lock, entity),
-            // The first is what makes the code; the others are shown in histories only.
+            // The first creates the code; the others only appear in histories.
             Incoming::Started(_) | Incoming::Suspended { .. } | Incoming::Resumed { .. } => {}
         }
     }
@@ -43,7 +43,7 @@ impl Journal {
         let trial = Trial::of(step);
         let now = state.now;
         drop(state);
-        // Whether it is worth another attempt is the user's code, too.
+        // The retry condition is user code, too.
         let delay = match (trial, &outcome) {
             (Some(trial), Err(failure)) => trial.delay(failure, now),
             _ => None,
@@ -84,7 +84,7 @@ impl Journal {
 }
 
 impl State {
-    /// Ends a step. Who waits for it comes back, to be woken without the borrow.
+    /// Ends a step. Returns the waker, which is to be called without the borrow.
     fn settle(&mut self, sequence: Sequence, outcome: Outcome) -> Option<Waker> {
         let step = self.steps.get_mut(&sequence)?;
         if let Some(section) = &mut self.section {
@@ -100,7 +100,7 @@ impl State {
         step.waker.take()
     }
 
-    /// Hands an event to somebody who waits for one of its name, or keeps it. Who is to be woken comes back.
+    /// Hands an event to a wait for its name, or keeps it. Returns the waker to call.
     pub(super) fn hand_out(&mut self, event: Event) -> Option<Waker> {
         let (waiter, event) = self.events.hand_out(event)?;
         self.give(waiter, event)
@@ -115,7 +115,7 @@ impl State {
         step.waker.take()
     }
 
-    /// Lets a step wait before its next attempt.
+    /// Delays the next attempt of a step.
     fn back_off(&mut self, of: Sequence, due: Timestamp) {
         let Some(step) = self.steps.get_mut(&of) else { return };
         self.sequence += 1;
@@ -162,7 +162,7 @@ impl State {
     }
 }
 
-/// What decides whether an attempt that failed is followed by another.
+/// The facts that decide whether a failed attempt is followed by another.
 struct Trial {
     policy: RetryPolicy,
     condition: Option<Condition>,
@@ -181,7 +181,7 @@ impl Trial {
         })
     }
 
-    /// When the next attempt is due; nothing if there is to be none.
+    /// Returns when the next attempt is due, or `None` if there is none.
     fn delay(&self, failure: &CallFailure, now: Timestamp) -> Option<Timestamp> {
         if self.made >= self.policy.attempts() || !self.is_worth_it(failure) {
             return None;
@@ -200,7 +200,7 @@ impl Trial {
     }
 }
 
-/// Whether the same request may end otherwise when it is made again.
+/// Returns whether a repeated request may end differently.
 fn is_retriable(kind: ErrorKind) -> bool {
     matches!(
         kind,

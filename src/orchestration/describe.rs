@@ -1,4 +1,4 @@
-//! A command in words, for people who look for a difference.
+//! Descriptions of commands for error messages.
 
 use std::fmt::Write;
 
@@ -10,31 +10,31 @@ use crate::payload::Payload;
 use crate::store::records::history::Command;
 use crate::time::Timestamp;
 
-/// A command, laid out to be compared and shown.
+/// A command, split into parts for comparison and display.
 pub(super) struct Parts<'a> {
     pub(super) kind: &'static str,
-    /// What has to be equal.
+    /// The facts that have to be equal.
     pub(super) facts: Vec<(&'static str, String)>,
-    /// What is shown and may differ: it does not change what the code does next.
+    /// The facts that are shown and may differ, because they do not change what the code does next.
     notes: Vec<(&'static str, String)>,
     pub(super) payload: Option<&'a [u8]>,
 }
 
-/// How much of a payload is shown before and behind the first difference, in bytes.
+/// Size of the excerpt of a payload before and after the first difference, in bytes.
 const EXCERPT: usize = 48;
 
-/// How much of anything else is shown, in bytes.
+/// Maximum size of any other fact that is shown, in bytes.
 const FACT: usize = 256;
 
-/// Two commands in words. Payloads may be large and hold secrets, and the text goes to logs and lists: of a long one it shows
-/// only what stands around the first difference, with its length and hash.
+/// Describes two commands. Payloads may be large and contain secrets, and the text appears in logs and lists. A long
+/// payload is therefore reduced to the surroundings of the first difference, with its length and hash.
 pub(super) fn describe_both(expected: Option<&Command>, actual: Option<&Command>) -> (String, String) {
     let (was, is) = (payload(expected), payload(actual));
     let common = was.iter().zip(is).take_while(|(was, is)| was == is).count();
     let difference = if was.is_empty() || is.is_empty() { 0 } else { common };
     let show = |command: Option<&Command>| match command {
         Some(command) => describe(command, difference),
-        None => "nothing more".to_owned(),
+        None => "no further command".to_owned(),
     };
     (show(expected), show(actual))
 }
@@ -65,7 +65,7 @@ fn excerpt(payload: &[u8], difference: usize) -> String {
     }
     let start = difference.saturating_sub(EXCERPT).min(payload.len());
     let end = difference.saturating_add(EXCERPT).min(payload.len());
-    // A character that is cut in two is left out.
+    // A character that is cut in two is omitted.
     let shown = String::from_utf8_lossy(&payload[start..end]);
     let shown = shown.trim_matches(char::REPLACEMENT_CHARACTER);
     let before = if start > 0 { "…" } else { "" };
@@ -108,13 +108,13 @@ pub(super) fn parts(command: &Command) -> Parts<'_> {
                 .into_iter()
                 .collect(),
             ..lay_out(
-                "call of an activity",
+                "activity call",
                 vec![("name", name.clone()), ("attempt", attempt.to_string())],
                 Some(input),
             )
         },
         Command::CreateTimer { due, .. } => lay_out("timer", vec![("due", show_time(*due))], None),
-        Command::WaitForEvent { name, .. } => lay_out("wait for an event", vec![("name", name.to_lowercase())], None),
+        Command::WaitForEvent { name, .. } => lay_out("event wait", vec![("name", name.to_lowercase())], None),
         Command::StartOrchestration {
             instance,
             name,
@@ -133,7 +133,7 @@ pub(super) fn parts(command: &Command) -> Parts<'_> {
                 if *wait {
                     "sub-orchestration"
                 } else {
-                    "start of an orchestration"
+                    "orchestration start"
                 },
                 vec![
                     ("name", name.clone()),
@@ -153,11 +153,7 @@ pub(super) fn parts(command: &Command) -> Parts<'_> {
         } => {
             let lock = lock.map(|lock| ("under the lock of step", lock.to_string()));
             let facts = [("entity", target.clone()), ("operation", operation.clone())];
-            lay_out(
-                "call of an entity",
-                facts.into_iter().chain(lock).collect(),
-                Some(arguments),
-            )
+            lay_out("entity call", facts.into_iter().chain(lock).collect(), Some(arguments))
         }
         Command::SignalEntity {
             target,
@@ -170,14 +166,10 @@ pub(super) fn parts(command: &Command) -> Parts<'_> {
                 .iter()
                 .flat_map(|(timer, due)| [("timer", timer.clone()), ("due", show_time(*due))]);
             let facts = [("entity", target.clone()), ("operation", operation.clone())];
-            lay_out(
-                "signal of an entity",
-                facts.into_iter().chain(at).collect(),
-                Some(arguments),
-            )
+            lay_out("entity signal", facts.into_iter().chain(at).collect(), Some(arguments))
         }
         Command::CancelSignal { target, timer, .. } => lay_out(
-            "cancelling of a signal",
+            "cancellation of a signal",
             vec![("entity", target.clone()), ("timer", timer.clone())],
             None,
         ),
@@ -191,28 +183,24 @@ pub(super) fn parts(command: &Command) -> Parts<'_> {
             vec![("id", instance.clone()), ("name", name.to_lowercase())],
             Some(payload),
         ),
-        Command::Lock { entities, .. } => lay_out("request for locks", vec![("entities", entities.join(", "))], None),
-        Command::Cancel { step, .. } => lay_out(
-            "end of a step that is not wanted",
-            vec![("step", format!("{step:?}"))],
-            None,
-        ),
+        Command::Lock { entities, .. } => lay_out("lock request", vec![("entities", entities.join(", "))], None),
+        Command::Cancel { step, .. } => lay_out("cancellation of a step", vec![("step", format!("{step:?}"))], None),
         Command::Refuse { what, .. } => lay_out("refusal", vec![("of", what.clone())], None),
         Command::ContinueAsNew {
             input,
             version,
             keep_events,
         } => lay_out(
-            "end by continuing as new",
+            "continue-as-new",
             vec![
                 ("version", version.as_deref().unwrap_or("unchanged").to_owned()),
                 ("keeps events", keep_events.to_string()),
             ],
             Some(input),
         ),
-        Command::Complete { output } => lay_out("end with an output", Vec::new(), Some(output)),
+        Command::Complete { output } => lay_out("completion", Vec::new(), Some(output)),
         Command::Fail { failure } => lay_out(
-            "end with an error",
+            "failure",
             vec![("type", failure.error_type.clone()), ("message", failure.to_string())],
             None,
         ),

@@ -1,4 +1,4 @@
-//! How an execution ends.
+//! The end of an execution.
 
 use std::panic::Location;
 
@@ -20,7 +20,7 @@ pub(super) struct Ending {
 }
 
 impl Ending {
-    /// An execution that fails.
+    /// Creates the ending of an execution that fails.
     pub(super) fn failed(failure: Failure) -> Self {
         Self {
             command: Command::Fail { failure },
@@ -31,8 +31,8 @@ impl Ending {
 }
 
 impl Journal {
-    /// Ends the execution: takes back what is open, in the order of the steps' numbers, and says how it ends. What was
-    /// delivered and not read is unread again.
+    /// Ends the execution: cancels its open steps in the order of their numbers, and records the ending. Events that
+    /// were delivered and not read become unread again.
     pub(super) fn finish(&self, ending: Ending) {
         let command = self.held(ending.command);
         let mut state = self.state.borrow_mut();
@@ -55,14 +55,14 @@ impl Journal {
             normalize: ending.normalize,
         });
         state.closed = true;
-        // Wakers and conditions are the user's code, which may come back here when it is dropped.
+        // Wakers and conditions are user code, which may call back into the journal when it is dropped.
         drop(state);
         drop(steps);
     }
 }
 
 impl Journal {
-    /// Holds the error of an execution to the limit of payloads.
+    /// Limits the error of an execution to the size of a payload.
     fn held(&self, command: Command) -> Command {
         let Command::Fail { failure } = command else {
             return command;
@@ -75,7 +75,7 @@ impl Journal {
     }
 }
 
-/// What an execution fails with that is refused something: no retry mends it.
+/// Returns the failure of an execution whose request was refused. A retry cannot fix it.
 pub(super) fn failure_of(error: &Error) -> Failure {
     Failure::of_runtime(error).non_retriable()
 }

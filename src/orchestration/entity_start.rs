@@ -1,4 +1,4 @@
-//! Starting an orchestration from inside an operation of an entity.
+//! Starting an orchestration from an operation of an entity.
 
 use std::fmt;
 
@@ -12,21 +12,22 @@ use crate::id::{InstanceId, check_tags, check_version, set_tag};
 use crate::orchestration::kind::Orchestration;
 use crate::store::records::instance::{Order, ReusePolicy, StartRecord};
 
-/// An orchestration that an operation starts, one-way: it begins when the operation has succeeded. Made by
+/// An orchestration that an operation starts, one-way. It begins when the operation has succeeded. Created by
 /// [`EntityContext::start_orchestration`].
 ///
-/// It is on its way as soon as this is made; the methods say more about it. What is wrong with it fails the operation.
+/// The orchestration is started whether or not this value is used; the methods set options. An invalid option fails the
+/// operation.
 pub struct EntityStart<'a> {
     context: &'a EntityContext,
-    /// Its place in the outbox; nothing if it could not be made.
+    /// The index in the outbox. `None` if the start could not be created.
     place: Option<usize>,
 }
 
 impl EntityContext {
-    /// Starts an orchestration of the type `O` when this operation succeeds.
+    /// Starts an orchestration of type `O` when this operation succeeds.
     ///
-    /// There is no answer. If the [reuse policy](EntityStart::reuse) forbids the id, nothing is started, and the start becomes
-    /// a [dead letter](crate::admin::Admin::dead_letters), from which it can be repeated.
+    /// There is no answer. If the [reuse policy](EntityStart::reuse) forbids the id, nothing is started, and the start
+    /// becomes a [dead letter](crate::admin::Admin::dead_letters), from which it can be repeated.
     ///
     /// ```
     /// # use abide::{EntityContext, Orchestration};
@@ -45,19 +46,19 @@ impl EntityContext {
             }),
             Err(reason) => Err(Error::new(
                 ErrorKind::Serialization,
-                format!("the input of `{}` does not serialise: {reason}", O::NAME),
+                format!("the input of `{}` does not serialize: {reason}", O::NAME),
             )
             .with_source(reason)),
         };
         self.start_record(record)
     }
 
-    /// Starts what a record says.
+    /// Starts the orchestration that a record describes.
     pub(crate) fn start_record(&self, record: Result<StartRecord>) -> EntityStart<'_> {
         let mut outbox = self.outbox();
         let place = match record {
             Ok(record) => {
-                // Two starts of one operation stand at different places, so that their ids differ.
+                // Two starts of one operation have different indexes, so their ids differ.
                 let target = self.draw_instance_id(outbox.messages.len());
                 let action = Action::Order(Box::new(Order::Start(Box::new(record))));
                 outbox.messages.push(Outgoing { target, action });
@@ -71,7 +72,8 @@ impl EntityContext {
         EntityStart { context: self, place }
     }
 
-    /// An id that is the same for every attempt of this operation, and for no other start of any hub.
+    /// Returns an id that is the same in every attempt of this operation, and differs from that of any other start of
+    /// any hub.
     fn draw_instance_id(&self, place: usize) -> InstanceId {
         let hash = xxh3_128(format!("{}/{place}", self.idempotency_key()).as_bytes());
         let id: Uuid = uuid::Builder::from_custom_bytes(hash.to_be_bytes()).into_uuid();
@@ -80,10 +82,10 @@ impl EntityContext {
 }
 
 impl EntityStart<'_> {
-    /// The id of the new orchestration. If nothing is said, one is made of the message that asked for the operation.
+    /// Sets the id of the new orchestration (default: derived from the message that requested the operation).
     ///
-    /// It contains no `/`, `\`, `#`, `?` or control characters, does not begin with `@`, is not a dot segment of a URL (`.`, `..`),
-    /// and has at most [`MAX_ID_BYTES`](crate::MAX_ID_BYTES) bytes.
+    /// An id contains no `/`, `\`, `#`, `?` or control characters, does not begin with `@`, is not a dot segment of a
+    /// URL (`.`, `..`), and has at most [`MAX_ID_BYTES`](crate::MAX_ID_BYTES) bytes.
     pub fn instance_id(self, id: impl AsRef<str>) -> Self {
         let id = InstanceId::orchestration(id.as_ref());
         self.change(|message| {
@@ -92,7 +94,7 @@ impl EntityStart<'_> {
         })
     }
 
-    /// The version to start, among those that are registered.
+    /// Selects the version to start, among those that are registered.
     pub fn version(self, version: impl Into<String>) -> Self {
         self.change_record(|record| {
             let version = version.into();
@@ -102,7 +104,7 @@ impl EntityStart<'_> {
         })
     }
 
-    /// Adds a tag, by which orchestrations are found. A second one of the same name replaces the first.
+    /// Adds a tag, by which the orchestration can be found. It replaces a tag with the same name.
     pub fn tag(self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.change_record(|record| {
             set_tag(&mut record.tags, name.into(), value.into());
@@ -110,7 +112,7 @@ impl EntityStart<'_> {
         })
     }
 
-    /// What to do if an orchestration of this id exists (default: [`ReusePolicy::Error`]).
+    /// Sets the policy for an id that is in use (default: [`ReusePolicy::Error`]).
     pub fn reuse(self, policy: ReusePolicy) -> Self {
         self.change_record(|record| {
             record.reuse = policy;
@@ -118,7 +120,8 @@ impl EntityStart<'_> {
         })
     }
 
-    /// The id of the new orchestration; empty if it could not be made, so that the operation fails.
+    /// Returns the id of the new orchestration. It is empty if the start could not be created, which fails the
+    /// operation.
     pub fn id(&self) -> String {
         let outbox = self.context.outbox();
         let message = self.place.and_then(|place| outbox.messages.get(place));

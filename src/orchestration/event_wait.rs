@@ -1,4 +1,4 @@
-//! Waiting for external events.
+//! Waits for external events.
 
 use std::fmt;
 use std::future::Future;
@@ -19,16 +19,17 @@ use crate::orchestration::step::What;
 use crate::orchestration::timer::Timer;
 use crate::store::records::history::Command;
 
-/// Waits for an external event, made by
+/// A wait for an external event, created by
 /// [`OrchestrationContext::wait_for_external_event`](crate::OrchestrationContext::wait_for_external_event).
 ///
-/// It waits from its making on, whether it is awaited or not. An event that it was given and that nobody read from it goes to
-/// the next who waits, or stays unread.
+/// The wait begins when it is created, whether or not it is awaited. If it was given an event that the code never read,
+/// the event goes to the next wait, or stays unread.
 ///
 /// # Errors
-/// [`Serialization`](ErrorKind::Serialization) if the event does not decode into `T`. The event counts as read.
-/// [`InvalidId`](ErrorKind::InvalidId) if the name is one that no event can have.
-#[must_use = "it waits only as long as it lives: await it"]
+/// Returns an error of kind [`Serialization`](ErrorKind::Serialization) if the event does not decode into `T`; the
+/// event then counts as read. Returns an error of kind [`InvalidId`](ErrorKind::InvalidId) if no event can have the
+/// name.
+#[must_use = "a dropped wait is canceled; await it"]
 pub struct EventWait<T> {
     awaited: Awaited,
     name: String,
@@ -61,17 +62,17 @@ impl<T: Answer> EventWait<T> {
         }
     }
 
-    /// Names the wait for people, as [`ActivityCall::label`](crate::orchestration::ActivityCall::label).
+    /// Sets a label, like [`ActivityCall::label`](crate::orchestration::ActivityCall::label).
     ///
     /// # Panics
-    /// After an await: options are set where the wait is made.
+    /// Panics if called after an await. Set options where the wait is created.
     #[track_caller]
     pub fn label(self, label: impl AsRef<str>) -> Self {
         self.awaited.label(label.as_ref());
         self
     }
 
-    /// Gives up after `duration`, with `None`. The timer under it begins now, and ends with it.
+    /// Limits the wait to `duration`, after which it returns `None`. Its timer begins now, and ends with the wait.
     #[track_caller]
     pub fn timeout(self, duration: Duration) -> EventTimeout<T> {
         let journal = Rc::clone(self.awaited.journal());
@@ -79,7 +80,7 @@ impl<T: Answer> EventWait<T> {
         EventTimeout { event: self, timer }
     }
 
-    /// Gives up after `duration`, with `default`. The timer under it begins now, and ends with it.
+    /// Limits the wait to `duration`, after which it returns `default`. Its timer begins now, and ends with the wait.
     #[track_caller]
     pub fn timeout_or(self, duration: Duration, default: T) -> EventWithDefault<T> {
         EventWithDefault {
@@ -116,11 +117,12 @@ impl<T> fmt::Debug for EventWait<T> {
     }
 }
 
-/// Waits for an external event for some time, made by [`EventWait::timeout`]. `None` if there was none.
+/// A wait for an external event with a time limit, created by [`EventWait::timeout`]. Returns `None` if no event
+/// arrives in time.
 ///
 /// # Errors
-/// As [`EventWait`].
-#[must_use = "it waits only as long as it lives: await it"]
+/// Returns the same errors as [`EventWait`].
+#[must_use = "a dropped wait is canceled; await it"]
 pub struct EventTimeout<T> {
     event: EventWait<T>,
     timer: Timer,
@@ -144,17 +146,17 @@ impl<T> fmt::Debug for EventTimeout<T> {
     }
 }
 
-/// Waits for an external event for some time, made by [`EventWait::timeout_or`].
+/// A wait for an external event with a time limit and a default, created by [`EventWait::timeout_or`].
 ///
 /// # Errors
-/// As [`EventWait`].
-#[must_use = "it waits only as long as it lives: await it"]
+/// Returns the same errors as [`EventWait`].
+#[must_use = "a dropped wait is canceled; await it"]
 pub struct EventWithDefault<T> {
     wait: EventTimeout<T>,
     default: Option<T>,
 }
 
-// Nothing in it is pinned.
+// No field is pinned.
 impl<T> Unpin for EventWithDefault<T> {}
 
 impl<T: Answer> Future for EventWithDefault<T> {
@@ -165,7 +167,7 @@ impl<T: Answer> Future for EventWithDefault<T> {
         Poll::Ready(match (event, self.default.take()) {
             (Ok(Some(event)), _) => Ok(event),
             (Ok(None), Some(default)) => Ok(default),
-            (Ok(None), None) => panic!("a wait for an event was polled after it had finished"),
+            (Ok(None), None) => panic!("a wait for an event was polled after completion"),
             (Err(error), _) => Err(error),
         })
     }
@@ -173,12 +175,12 @@ impl<T: Answer> Future for EventWithDefault<T> {
 
 impl<T> fmt::Debug for EventWithDefault<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "EventWithDefault a default, {:?}", self.wait)
+        write!(f, "EventWithDefault, {:?}", self.wait)
     }
 }
 
 impl Journal {
-    /// Gives a step the oldest unread event of this name, or lets it wait for the next.
+    /// Gives a step the oldest unread event with this name, or lets it wait for the next one.
     fn read_or_wait(&self, sequence: crate::id::Sequence, name: &str) {
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
@@ -190,7 +192,7 @@ impl Journal {
         }
     }
 
-    /// Sets a timer from now on.
+    /// Creates a timer that is due `duration` from now.
     pub(super) fn timer_after(self: &Rc<Self>, claim: Claim, duration: Duration) -> Timer {
         let due = self.state.borrow().now.after(duration);
         Timer::new(self, claim, due)

@@ -1,4 +1,4 @@
-//! External events: those that nobody has read yet, and who waits for more.
+//! External events: those that are unread, and the waits for more.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -9,22 +9,22 @@ use crate::id::Sequence;
 pub(super) struct Events {
     arrivals: u64,
     unread: BTreeMap<String, VecDeque<Event>>,
-    /// The last waiter is the first to be given an event, as in Azure Durable Functions.
+    /// The newest waiter is the first to receive an event, as in Azure Durable Functions.
     waiters: BTreeMap<String, Vec<Sequence>>,
 }
 
 /// An external event.
 #[derive(Debug)]
 pub(super) struct Event {
-    /// Its place among all events of the execution.
+    /// The position among all events of the execution.
     arrival: u64,
-    /// Its name as it was raised.
+    /// The name as it was raised.
     pub(super) name: String,
     pub(super) payload: Vec<u8>,
 }
 
 impl Events {
-    /// Takes an event in. Who gets it comes back with it; if nobody waits, it is kept.
+    /// Accepts an event. Returns it with its waiter; without a waiter, the event is kept.
     pub(super) fn raise(&mut self, name: &str, payload: &[u8]) -> Option<(Sequence, Event)> {
         self.arrivals += 1;
         self.hand_out(Event {
@@ -34,7 +34,7 @@ impl Events {
         })
     }
 
-    /// Takes an event back that was given to somebody who never read it.
+    /// Hands out an event again whose waiter never read it.
     pub(super) fn hand_out(&mut self, event: Event) -> Option<(Sequence, Event)> {
         let key = key(&event.name);
         let Some(waiters) = self.waiters.get_mut(&key) else {
@@ -48,14 +48,14 @@ impl Events {
         waiter.map(|waiter| (waiter, event))
     }
 
-    /// Keeps an event at its place in the order of arrival.
+    /// Keeps an event at its position in the order of arrival.
     pub(super) fn keep(&mut self, event: Event) {
         let queue = self.unread.entry(key(&event.name)).or_default();
         let place = queue.partition_point(|other| other.arrival < event.arrival);
         queue.insert(place, event);
     }
 
-    /// The oldest event of this name, or a place on top of those who wait for it.
+    /// Returns the oldest event with this name, or registers the newest waiter for it.
     pub(super) fn read_or_wait(&mut self, name: &str, waiter: Sequence) -> Option<Event> {
         let key = key(name);
         if let Some(queue) = self.unread.get_mut(&key)
@@ -70,7 +70,7 @@ impl Events {
         None
     }
 
-    /// Somebody does not wait any more.
+    /// Removes a waiter.
     pub(super) fn forget(&mut self, name: &str, waiter: Sequence) {
         let key = key(name);
         if let Some(waiters) = self.waiters.get_mut(&key) {
@@ -81,21 +81,21 @@ impl Events {
         }
     }
 
-    /// Takes everything that nobody has read, oldest first.
+    /// Takes all unread events, oldest first.
     pub(super) fn take_unread(&mut self) -> Vec<(String, Vec<u8>)> {
         let mut events: Vec<Event> = std::mem::take(&mut self.unread).into_values().flatten().collect();
         events.sort_by_key(|event| event.arrival);
         events.into_iter().map(|event| (event.name, event.payload)).collect()
     }
 
-    /// The memory of what nobody has read, in bytes, about.
+    /// Returns the approximate memory of unread events, in bytes.
     pub(super) fn bytes(&self) -> usize {
         let events = self.unread.values().flatten();
         events.map(|event| event.payload.len() + event.name.len() + 64).sum()
     }
 }
 
-/// Names of events are compared without regard to case.
+/// Normalizes the name of an event, because names are compared without regard to case.
 fn key(name: &str) -> String {
     name.to_lowercase()
 }

@@ -1,4 +1,4 @@
-//! What an execution knows of its steps: the one thing that its context, its futures and its run share.
+//! The state of an execution's steps, which its context, its futures and its run share.
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
@@ -22,36 +22,36 @@ use crate::orchestration::step::{Emission, Step, What};
 use crate::store::records::history::{Command, Started};
 use crate::time::Timestamp;
 
-/// What an execution knows of its steps.
+/// The state of an execution's steps.
 ///
-/// User code runs inside of wakers, drops and conditions, and comes back here. So no borrow of the state outlives the
-/// function that took it, and nothing of the user's is called, woken or dropped under one.
+/// User code runs inside wakers, destructors and conditions, and calls back into the journal. Therefore no borrow of
+/// the state outlives the function that took it, and no value of the user is called, woken or dropped under a borrow.
 pub(crate) struct Journal {
     pub(super) program: Program,
     pub(super) begin: Begin,
     pub(super) state: RefCell<State>,
-    /// How the execution began, from its first event on.
+    /// The start of the execution, which its first event sets.
     pub(super) started: OnceCell<Box<Started>>,
 }
 
-/// What changes in a [`Journal`].
+/// The mutable part of a [`Journal`].
 #[derive(Default)]
 pub(super) struct State {
-    /// Whether a turn runs.
+    /// `true` while a turn runs.
     pub(super) awake: bool,
-    /// Whether the execution has ended, or its code is about to be forgotten: nothing is recorded any more.
+    /// `true` once the execution has ended, or its code is about to be unloaded. Nothing is recorded from then on.
     pub(super) closed: bool,
-    /// The turn of the history that runs again, if it is one.
+    /// The record of the turn, if it is being replayed.
     pub(super) replayed: Option<Replayed>,
     pub(super) now: Timestamp,
-    /// How often the root was polled.
+    /// Number of times that the root was polled.
     pub(super) polls: u64,
     /// The number that was claimed last.
     pub(super) sequence: Sequence,
-    /// The one before the first that this turn claimed.
+    /// The number that was claimed last before this turn.
     pub(super) first_claim: Sequence,
     pub(super) steps: BTreeMap<Sequence, Step>,
-    /// How many bytes of payloads the steps hold.
+    /// Size of the payloads that the steps hold, in bytes.
     pub(super) held_bytes: usize,
     pub(super) commands: Commands,
     /// The labels of the steps that this turn began.
@@ -59,31 +59,33 @@ pub(super) struct State {
     pub(super) events: Events,
     pub(super) section: Option<Section>,
     pub(super) custom_status: Option<Vec<u8>>,
-    /// How the code wants the execution to go on as new.
+    /// The continue-as-new that the code requested, if any.
     pub(super) ending: Option<Ending>,
-    /// What the execution fails with, because it asked for something that has no answer to hold the error.
+    /// The failure of an execution that issued a request which was refused and has no answer to hold the error.
     pub(super) refused: Option<Failure>,
-    /// Whether it asked for too much in this turn.
+    /// `true` if this turn exceeded its limit.
     pub(super) overflown: bool,
     pub(super) guids: u64,
     pub(super) random: Stream,
-    /// The last durable call.
+    /// The position of the last durable call.
     pub(super) last_call: Option<&'static Location<'static>>,
 }
 
-/// What the live turn was that runs again. Limits may have changed since, so that a replay asks the record and not them: what
-/// was let through then is let through now, and what was refused is refused again, with the same words.
+/// The record of the turn that is being replayed.
+///
+/// Limits may have changed since the live turn, so a replay follows the record instead. A request that was accepted
+/// then is accepted now, and a request that was refused fails again with the same error.
 #[derive(Debug)]
 pub(super) struct Replayed {
     pub(super) commands: usize,
-    /// What was refused, by step; [`END`] for what ends an execution.
+    /// The refused requests, by step. [`END`] stands for the end of an execution.
     pub(super) refused: Vec<(Sequence, Error)>,
 }
 
-/// Stands for the number of what ends an execution, which has none.
+/// The step number of the end of an execution, which has no number of its own.
 pub(super) const END: Sequence = 0;
 
-/// Unwinds the code of a turn that asks for too much, so that a loop without an end has one.
+/// The payload with which a turn that exceeds its limits unwinds, so that an endless loop ends.
 pub(super) struct Overflow;
 
 impl Journal {
@@ -112,20 +114,20 @@ impl Journal {
         self.state.borrow_mut().awake = false;
     }
 
-    /// From here on nothing is recorded.
+    /// Stops recording.
     pub(super) fn close(&self) {
         self.state.borrow_mut().closed = true;
     }
 
-    /// Takes out what holds values of the user's: wakers and conditions.
+    /// Takes the steps, which hold values of the user: wakers and conditions.
     pub(super) fn take_steps(&self) -> BTreeMap<Sequence, Step> {
         std::mem::take(&mut self.state.borrow_mut().steps)
     }
 
-    /// Claims the number of a step, at the moment of its call.
+    /// Claims the number of a step when its call is made.
     ///
     /// # Panics
-    /// If no turn of this execution runs.
+    /// Panics if no turn of this execution is running.
     #[track_caller]
     pub(super) fn claim(&self) -> Claim {
         let place = Location::caller();
@@ -133,14 +135,14 @@ impl Journal {
         if !state.awake && !state.closed {
             drop(state);
             panic!(
-                "the context of the orchestration `{}` was used while its code does not run; a context stays within its own \
-                 orchestration",
+                "the context of the orchestration `{}` was used while its code is not running; a context can be used \
+                 only within its own orchestration",
                 self.begin.instance
             );
         }
         state.sequence += 1;
         state.last_call = Some(place);
-        // Of what is made and dropped at once nothing is ever asked for, so a loop of that meets this limit only.
+        // Futures that are created and dropped at once issue no commands, so only this limit stops a loop of them.
         if state.sequence - state.first_claim > CLAIMS_PER_ACTION * self.most_actions(&state) as u64 {
             state.overflown = true;
             drop(state);
@@ -153,7 +155,7 @@ impl Journal {
         }
     }
 
-    /// Opens a step, and asks for it.
+    /// Opens a step and issues its command.
     pub(super) fn open(&self, claim: Claim, what: What, command: Command, normalize: Option<Normalize>) {
         let mut state = self.state.borrow_mut();
         if state.closed {
@@ -176,7 +178,7 @@ impl Journal {
         self.check_actions();
     }
 
-    /// Asks for something that has no answer. Where it stands comes back.
+    /// Issues a command that has no answer. Returns its position.
     pub(super) fn send(&self, claim: Claim, command: Command, normalize: Option<Normalize>) -> Option<Emission> {
         let mut state = self.state.borrow_mut();
         if state.closed {
@@ -192,7 +194,7 @@ impl Journal {
         Some(emission)
     }
 
-    /// Holds the turn to its limit.
+    /// Enforces the limit on the commands of a turn.
     pub(super) fn check_actions(&self) {
         let mut state = self.state.borrow_mut();
         if state.commands.asked() > self.most_actions(&state) {
@@ -202,8 +204,9 @@ impl Journal {
         }
     }
 
-    /// How many things this turn may ask for. A turn that is replayed has kept the limit of its day, and what it took back
-    /// is not in its record. So the limit of a replay only keeps it from running without end.
+    /// Returns the maximum number of commands of this turn. A replayed turn was within the limit that applied to the
+    /// live turn, and its record does not contain what it withdrew. The limit of a replay therefore only stops endless
+    /// loops.
     fn most_actions(&self, state: &State) -> usize {
         let most = self.begin.actions;
         match &state.replayed {
@@ -212,7 +215,7 @@ impl Journal {
         }
     }
 
-    /// Holds a payload to its limit.
+    /// Enforces the limit on payloads.
     pub(super) fn check_size(&self, sequence: Sequence, what: impl Fn() -> String, bytes: usize) -> Result<()> {
         let limit = self.begin.payload_bytes;
         self.permit(sequence, &what, || match bytes <= limit {
@@ -220,14 +223,14 @@ impl Journal {
             false => Err(Error::new(
                 ErrorKind::TooLarge,
                 format!(
-                    "{} has {bytes} bytes and {limit} is the limit; nothing was sent",
+                    "{} has {bytes} bytes, but the limit is {limit}; nothing was sent",
                     what()
                 ),
             )),
         })
     }
 
-    /// Holds a step to a limit that may be another one when the turn runs again. A refusal becomes a part of the history.
+    /// Applies a check whose result may differ when the turn is replayed. A refusal becomes part of the history.
     pub(super) fn permit(
         &self,
         sequence: Sequence,
@@ -257,18 +260,17 @@ impl Journal {
         permitted
     }
 
-    /// Fails the execution, because what it asked for is refused and has no answer that could say so. The first reason
-    /// counts.
+    /// Fails the execution, because a request that has no answer was refused. The first error counts.
     pub(super) fn refuse(&self, error: &Error) {
         let failure = super::end::failure_of(error);
         self.state.borrow_mut().refused.get_or_insert(failure);
     }
 
-    /// The outcome of a step, once. A lock stays open.
+    /// Returns the outcome of a step, once. A lock stays open.
     pub(super) fn poll(&self, sequence: Sequence, cx: &Context<'_>) -> Poll<std::result::Result<Vec<u8>, CallFailure>> {
         let mut state = self.state.borrow_mut();
         let polls = state.polls;
-        // What is not there was made when nothing counted any more: nobody will ever answer.
+        // A missing step was created after recording had stopped, so it will never have an outcome.
         let Some(step) = state.steps.get_mut(&sequence) else {
             return Poll::Pending;
         };
@@ -292,7 +294,7 @@ impl Journal {
             }
             None if step.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) => None,
             None => {
-                // Cloning a waker is the user's code, too.
+                // Cloning a waker is user code, too.
                 drop(state);
                 let waker = cx.waker().clone();
                 let mut state = self.state.borrow_mut();
@@ -304,9 +306,9 @@ impl Journal {
         Poll::Pending
     }
 
-    /// Nobody wants the outcome of a step any more.
+    /// Withdraws a step whose outcome is no longer needed.
     pub(super) fn abandon(&self, sequence: Sequence) {
-        // A panic inside of this crate would leave it borrowed; then nothing counts any more.
+        // A panic inside this crate would leave the state borrowed. Nothing is recorded after that.
         let Ok(mut state) = self.state.try_borrow_mut() else {
             return;
         };
@@ -328,11 +330,11 @@ impl Journal {
         }
     }
 
-    /// Whether the code waits for something durable, now that the root rests.
+    /// Returns whether the code waits for something durable, now that the root is idle.
     ///
-    /// The root polls again all that it waits for. So of what was polled with its own waker, only what the last poll reached
-    /// counts: the code has moved on from the rest. Combinators such as `FuturesUnordered` have wakers of their own and
-    /// poll only what was woken; whatever they hold counts.
+    /// The root polls everything that it waits for again. Of the steps that were polled with the root's own waker, only
+    /// those that the last poll reached count, because the code has moved on from the others. Combinators such as
+    /// `FuturesUnordered` have wakers of their own and poll only what was woken, so all steps that they hold count.
     pub(super) fn is_waited_for(&self, root: &Waker) -> bool {
         let state = self.state.borrow();
         let counts = |step: &Step| match &step.waker {
@@ -342,55 +344,55 @@ impl Journal {
         state.steps.values().any(counts)
     }
 
-    /// What the code has done so far: in which poll of the root it runs, and what it asked for last.
+    /// Returns how far the code has come: the number of the current poll of the root, and the last step number.
     pub(super) fn progress(&self) -> (u64, Sequence) {
         let state = self.state.borrow();
         (state.polls, state.sequence)
     }
 
-    /// Whether the code itself runs, and its variables are not only dropped because it ends.
+    /// Returns whether the code is running, as opposed to its variables being dropped at its end.
     pub(super) fn is_awake(&self) -> bool {
         self.state.try_borrow().is_ok_and(|state| state.awake && !state.closed)
     }
 
-    /// When this turn began.
+    /// Returns the time at which this turn began.
     pub(super) fn now(&self) -> Timestamp {
         self.state.borrow().now
     }
 
-    /// An id that no other step of any execution has, and that every replay makes again.
+    /// Returns an id that no other step of any execution has, and that every replay reproduces.
     pub(super) fn derived_id(&self, sequence: Sequence) -> String {
         let seed = self.started.get().map_or(self.begin.execution, |started| started.seed);
         format!("{seed}:{sequence}")
     }
 
-    /// The memory that it takes, in bytes, about.
+    /// Returns the approximate memory that the execution takes, in bytes.
     pub(super) fn bytes(&self) -> usize {
         let state = self.state.borrow();
-        // The input is there as JSON and, most often, as the value that the code began with.
+        // The input is held as JSON, and usually also as the value with which the code began.
         let started = self.started.get().map_or(0, |started| {
             let tags = started.tags.iter().map(|(name, value)| name.len() + value.len());
             2 * started.input.len() + tags.sum::<usize>()
         });
-        // A step with its place in the map and the future that waits for it.
+        // A step, with its entry in the map and the future that waits for it.
         let step = 2 * size_of::<Step>();
         1_024 + started + state.steps.len() * step + state.held_bytes + state.events.bytes()
     }
 
-    /// A number of the execution's own stream.
+    /// Draws a number from the execution's own stream.
     pub(super) fn draw(&self) -> u64 {
         self.state.borrow_mut().random.next()
     }
 }
 
-/// So many steps may a turn make for each that it may ask for.
+/// Maximum number of steps that a turn may create for each command that it may issue.
 const CLAIMS_PER_ACTION: u64 = 10;
 
-/// So many things may a turn that runs again ask for at least, whatever today's limit is.
+/// Minimum limit on the commands of a replayed turn, whatever the current limit is.
 const REPLAYED_ACTIONS: usize = 100_000;
 
-/// Ends a turn that asks for too much. What is dropped while its code unwinds may ask for more, and a second unwinding would
-/// end the process.
+/// Unwinds a turn that exceeds its limits. Values that are dropped meanwhile may issue more commands, and a second
+/// panic would abort the process.
 fn overflow() {
     if !std::thread::panicking() {
         resume_unwind(Box::new(Overflow));
@@ -398,7 +400,8 @@ fn overflow() {
 }
 
 impl State {
-    /// Removes a step, and takes back what it asked for: from the list if that is of this turn, with a command otherwise.
+    /// Removes a step and withdraws its command. A command of this turn is removed from the list; an earlier one is
+    /// canceled.
     pub(super) fn take_back(&mut self, sequence: Sequence) -> Option<Step> {
         let mut step = self.steps.remove(&sequence)?;
         self.held_bytes = self.held_bytes.saturating_sub(step.held_bytes());

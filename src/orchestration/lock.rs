@@ -1,4 +1,4 @@
-//! Critical sections: locks of several entities at once.
+//! Critical sections, which lock several entities at once.
 
 use std::fmt;
 use std::future::Future;
@@ -17,20 +17,24 @@ use crate::orchestration::section::Section;
 use crate::orchestration::step::What;
 use crate::store::records::history::Command;
 
-/// Maximum number of entities of one critical section.
+/// Maximum number of entities in one critical section.
 const MOST_ENTITIES: usize = 1_000;
 
-/// Maximum size of the ids of one critical section together, in bytes.
+/// Maximum total size of the ids in one critical section, in bytes.
 const MOST_BYTES: usize = 64 << 10;
 
-/// The locks of a critical section on their way, made by
-/// [`OrchestrationContext::lock_entities`](crate::OrchestrationContext::lock_entities). Dropping it takes the request back.
+/// A pending request for the locks of a critical section, created by
+/// [`OrchestrationContext::lock_entities`](crate::OrchestrationContext::lock_entities). Dropping it withdraws the
+/// request.
 ///
 /// # Errors
-/// [`NestedLock`](ErrorKind::NestedLock) inside another critical section, [`InvalidId`](ErrorKind::InvalidId) for a key that
-/// breaks the rules for ids, [`InvalidArguments`](ErrorKind::InvalidArguments) if there is nothing to lock, and
-/// [`TooLarge`](ErrorKind::TooLarge) for more than 1 000 entities, or for ids that have more than 64 KiB together.
-#[must_use = "a request for locks that is dropped is taken back: await it"]
+/// Returns an error of one of these kinds:
+///
+/// * [`NestedLock`](ErrorKind::NestedLock) inside another critical section.
+/// * [`InvalidId`](ErrorKind::InvalidId) for a key that violates the rules for ids.
+/// * [`InvalidArguments`](ErrorKind::InvalidArguments) if there is nothing to lock.
+/// * [`TooLarge`](ErrorKind::TooLarge) for more than 1,000 entities, or for more than 64 KiB of ids.
+#[must_use = "a dropped lock request is withdrawn; await it"]
 pub struct LockRequest(Awaited);
 
 impl LockRequest {
@@ -49,7 +53,7 @@ impl Future for LockRequest {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let outcome = ready!(Pin::new(&mut self.0).poll(cx));
-        // Whatever the outcome is, from here on it is the guard that takes the locks back.
+        // Whatever the outcome is, the guard releases the locks from here on.
         let mut guard = LockGuard {
             journal: Rc::clone(self.0.journal()),
             sequence: self.0.sequence(),
@@ -71,13 +75,15 @@ impl fmt::Debug for LockRequest {
     }
 }
 
-/// The locks of a critical section, held until this is dropped. `let _ = …` drops it at once: give it a name, as in
-/// `let _guard = …`. The macro refuses the first, and a guard that goes before anything is done under it is logged.
-#[must_use = "the critical section ends when the guard is dropped: keep it in a variable"]
+/// The locks of a critical section, held until the guard is dropped.
+///
+/// `let _ = …` drops the guard at once, so bind it to a name, as in `let _guard = …`. `#[orchestration]` rejects the
+/// first form, and a guard that is dropped before anything was done under it is logged.
+#[must_use = "the critical section ends when the guard is dropped; keep it in a variable"]
 pub struct LockGuard {
     journal: Rc<Journal>,
     sequence: Sequence,
-    /// How far the code was when the locks were granted.
+    /// The progress of the code when the locks were granted.
     granted: Option<(u64, Sequence)>,
 }
 
@@ -90,8 +96,8 @@ impl Drop for LockGuard {
             tracing::warn!(
                 orchestration = %self.journal.begin.instance,
                 step = self.sequence,
-                "a critical section ended as soon as it began, and nothing was done in it; keep its guard in a variable with a \
-                 name, as in `let _guard = ctx.lock_entities(…).await?`"
+                "a critical section ended as soon as it began, before any operation in it; keep its guard in a named \
+                 variable, as in `let _guard = ctx.lock_entities(…).await?`"
             );
         }
         self.journal.abandon(self.sequence);
@@ -108,11 +114,12 @@ impl fmt::Debug for LockGuard {
     }
 }
 
-/// What can be locked: references to entities and [`EntityId`]s, alone or in tuples, arrays, slices and lists. Sealed.
+/// A set of entities to lock: entity references and [`EntityId`]s, alone or in tuples, arrays, slices and lists.
+/// Sealed.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be locked",
-    label = "neither a reference to an entity nor an `EntityId`, nor a collection of those",
-    note = "lock references by `ctx.lock_entities((&a, &b))`, and many of one type by `ctx.lock_entities(&list)`"
+    label = "not an entity reference, an `EntityId` or a collection of these",
+    note = "lock references with `ctx.lock_entities((&a, &b))`, or many of one type with `ctx.lock_entities(&list)`"
 )]
 pub trait LockTargets: sealed::Sealed {
     #[doc(hidden)]
@@ -120,7 +127,7 @@ pub trait LockTargets: sealed::Sealed {
 }
 
 mod sealed {
-    /// Keeps [`super::LockTargets`] to this crate.
+    /// Prevents implementations of [`super::LockTargets`] outside of this crate.
     pub trait Sealed {}
 }
 
@@ -186,7 +193,8 @@ lock_slices! {
     [const N: usize] [T; N];
 }
 
-/// Refuses a section that is too large: its request carries the ids of all its entities, in memory and wherever it waits.
+/// Refuses a section that is too large. Its request carries the ids of all its entities, in memory and wherever it
+/// waits.
 fn check_size(entities: &[String]) -> Result<()> {
     let (count, bytes) = (entities.len(), entities.iter().map(String::len).sum::<usize>());
     if count <= MOST_ENTITIES && bytes <= MOST_BYTES {
@@ -195,14 +203,15 @@ fn check_size(entities: &[String]) -> Result<()> {
     Err(Error::new(
         ErrorKind::TooLarge,
         format!(
-            "the locks of {count} entities were asked for, whose ids have {bytes} bytes, and {MOST_ENTITIES} entities and \
-             {MOST_BYTES} bytes are the limit of a critical section; lock fewer at once, or one entity that stands for all"
+            "a critical section was requested for {count} entities with {bytes} bytes of ids, but the limit is \
+             {MOST_ENTITIES} entities and {MOST_BYTES} bytes; lock fewer entities at once, or one entity that \
+             represents them all"
         ),
     ))
 }
 
 impl Journal {
-    /// Asks for locks.
+    /// Requests locks.
     fn lock(&self, claim: Claim, ids: Vec<Result<EntityId>>) -> Result<()> {
         let ids = ids.into_iter().map(|id| Ok(id?.as_str().to_owned()));
         let mut entities = ids.collect::<Result<Vec<String>>>()?;
@@ -211,7 +220,7 @@ impl Journal {
         if entities.is_empty() {
             return Err(Error::new(
                 ErrorKind::InvalidArguments,
-                "a critical section of no entities was asked for",
+                "a critical section must lock at least one entity",
             ));
         }
         check_size(&entities)?;
@@ -220,7 +229,8 @@ impl Journal {
             return Err(Error::new(
                 ErrorKind::NestedLock,
                 format!(
-                    "the locks of {} were asked for inside a critical section; drop its guard first, or lock everything at once",
+                    "the locks of {} were requested inside a critical section; drop its guard first, or lock all \
+                     entities at once",
                     entities.join(", ")
                 ),
             ));

@@ -1,4 +1,4 @@
-//! What a user of orchestrations touches, and how the user's future is run.
+//! Orchestrations: their calls, timers, event waits and critical sections, and the code that runs them.
 
 mod activity_call;
 mod agreement;

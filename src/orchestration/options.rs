@@ -1,4 +1,4 @@
-//! The options of a call, which are set before the turn that makes it is over.
+//! Options of a call, which can be set until the turn that makes it ends.
 
 use std::rc::Rc;
 
@@ -11,14 +11,14 @@ use crate::orchestration::step::{Condition, Emission, Retry, What};
 use crate::retry::RetryPolicy;
 use crate::store::records::history::Command;
 
-/// The most bytes of a label that are kept.
+/// Maximum size of a label in bytes. A longer one is shortened.
 const LABEL_BYTES: usize = 256;
 
 impl Journal {
-    /// Changes what a step asks for.
+    /// Changes the command of a step.
     ///
     /// # Panics
-    /// If the turn is over that asked for it.
+    /// Panics if the turn that issued the command has ended.
     #[track_caller]
     pub(super) fn configure(&self, sequence: Sequence, change: impl FnOnce(&mut What, &mut Command)) {
         let mut state = self.state.borrow_mut();
@@ -40,10 +40,10 @@ impl Journal {
         state.held_bytes = (state.held_bytes + step.held_bytes()).saturating_sub(before);
     }
 
-    /// Gives a step a name for people.
+    /// Sets the label of a step.
     ///
     /// # Panics
-    /// As [`configure`](Self::configure).
+    /// Panics in the same case as [`configure`](Self::configure).
     #[track_caller]
     pub(super) fn label(&self, sequence: Sequence, label: &str) {
         self.configure(sequence, |_, _| ());
@@ -51,10 +51,10 @@ impl Journal {
         self.state.borrow_mut().labels.insert(sequence, label);
     }
 
-    /// Changes what was asked for without a step.
+    /// Changes a command that has no step.
     ///
     /// # Panics
-    /// If the turn is over that asked for it.
+    /// Panics if the turn that issued the command has ended.
     #[track_caller]
     pub(super) fn configure_sent(&self, emission: Emission, change: impl FnOnce(&mut Command)) {
         let mut state = self.state.borrow_mut();
@@ -67,7 +67,7 @@ impl Journal {
         }
     }
 
-    /// Sets how a step is repeated.
+    /// Sets the retry policy of a step.
     #[track_caller]
     pub(super) fn set_retry(&self, sequence: Sequence, policy: RetryPolicy, normalize: Option<Normalize>) {
         let begun = self.state.borrow().now;
@@ -89,10 +89,10 @@ impl Journal {
         });
     }
 
-    /// Sets which failures of a step are worth another attempt.
+    /// Sets the condition under which failures of a step are retried.
     ///
     /// # Panics
-    /// If the step has no retry policy.
+    /// Panics if the step has no retry policy.
     #[track_caller]
     pub(super) fn set_condition(&self, sequence: Sequence, condition: Condition) {
         let mut old = None;
@@ -100,19 +100,19 @@ impl Journal {
             match what.attempts().and_then(|attempts| attempts.retry.as_mut()) {
                 Some(retry) => old = retry.condition.replace(condition),
                 None => {
-                    panic!("`retry_if` says which failures a retry policy counts for: set that first, with `retry`")
+                    panic!("`retry_if` requires a retry policy: set one with `retry` first")
                 }
             }
         });
-        // It is the user's code, which may come back here when it is dropped.
+        // The condition is user code, which may call back into the journal when it is dropped.
         drop(old);
     }
 }
 
-/// The condition of `retry_if`, of an error of the type `E`.
+/// Creates the condition of `retry_if` for errors of type `E`.
 ///
-/// It is not asked about errors of the runtime, for which the policy alone counts, unless `E` is `Failure`, which holds any
-/// error. What does not decode into `E` comes out of the call as an error of the runtime, and is not tried again.
+/// It does not apply to errors of the runtime, for which the policy alone decides, unless `E` is `Failure`, which holds
+/// any error. A failure that does not decode into `E` leaves the call as an error of the runtime, and is not retried.
 pub(super) fn condition<E: OperationError>(condition: impl Fn(&E) -> bool + 'static) -> Condition {
     Rc::new(move |failure| match failure {
         CallFailure::Returned(failure) => E::from_failure(failure.clone()).is_ok_and(|error| condition(&error)),
@@ -122,5 +122,5 @@ pub(super) fn condition<E: OperationError>(condition: impl Fn(&E) -> bool + 'sta
 
 #[track_caller]
 fn too_late() -> ! {
-    panic!("the options of a call are set where it is made, and not after an await")
+    panic!("the options of a call must be set where it is made, before any await")
 }

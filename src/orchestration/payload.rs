@@ -1,4 +1,4 @@
-//! Between the user's values and the JSON that histories hold.
+//! Conversion between the values of users and the JSON in histories.
 
 use serde::Serialize;
 
@@ -7,20 +7,20 @@ use crate::entity::{Answer, Argument};
 use crate::error::{Error, ErrorKind, Result};
 use crate::json;
 
-/// How a recorded payload is passed through today's types, so that what a later build added with a default, or does not know
-/// any more, does not count as a difference.
+/// The way in which a recorded payload is passed through the current types. A field that a later build added with a
+/// default, or no longer has, is then no difference.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Normalize {
-    /// One value. The function gives nothing if it does not decode.
+    /// One value. The function returns `None` if the value does not decode.
     Value(fn(&[u8]) -> Option<Vec<u8>>),
     /// Arguments of an operation, by name.
     Arguments(&'static [Parameter]),
-    /// A value that is only ever written, so that nothing is known of how it is read.
+    /// A value that is only ever written, so nothing is known about how it is read.
     Written,
 }
 
 impl Normalize {
-    /// For what goes to an activity or an orchestration.
+    /// Normalizes the input of an activity or an orchestration.
     pub(super) fn argument<T: Argument>() -> Self {
         Self::Value(|recorded| {
             let value: T = read_whole(recorded).ok()?;
@@ -30,7 +30,7 @@ impl Normalize {
         })
     }
 
-    /// For what an orchestration returns.
+    /// Normalizes the output of an orchestration.
     pub(super) fn answer<T: Answer>() -> Self {
         Self::Value(|recorded| {
             let mut json = Vec::with_capacity(recorded.len());
@@ -40,7 +40,7 @@ impl Normalize {
     }
 }
 
-/// Writes the input of `what`.
+/// Encodes the input of `what`.
 pub(super) fn encode_argument<T: Argument>(what: &str, name: &str, input: &T) -> Result<Vec<u8>> {
     let mut json = Vec::with_capacity(64);
     match (T::CODE.write)(input, &mut json) {
@@ -49,7 +49,7 @@ pub(super) fn encode_argument<T: Argument>(what: &str, name: &str, input: &T) ->
     }
 }
 
-/// Writes any value, which `what` names.
+/// Encodes any value. `what` names it in errors.
 pub(super) fn encode(what: &str, value: &impl Serialize) -> Result<Vec<u8>> {
     let mut json = Vec::with_capacity(64);
     match json::write_value(value, &mut json) {
@@ -59,5 +59,5 @@ pub(super) fn encode(what: &str, value: &impl Serialize) -> Result<Vec<u8>> {
 }
 
 fn unserializable(what: &str, reason: serde_json::Error) -> Error {
-    Error::new(ErrorKind::Serialization, format!("{what} does not serialise: {reason}")).with_source(reason)
+    Error::new(ErrorKind::Serialization, format!("{what} does not serialize: {reason}")).with_source(reason)
 }

@@ -1,4 +1,4 @@
-//! From a user's orchestration to what the engine runs.
+//! Adapter from a user's orchestration to the code that the engine runs.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -17,7 +17,7 @@ use crate::orchestration::payload::Normalize;
 use crate::orchestration::run::Run;
 use crate::store::records::history::Command;
 
-/// The code of the orchestration `O`, as the engine runs it.
+/// Returns the code of the orchestration `O` in the form that the engine runs.
 pub(crate) fn orchestration_code<O: Orchestration>() -> Arc<dyn OrchestrationCode> {
     Arc::new(TypedCode::<O>(PhantomData))
 }
@@ -48,11 +48,11 @@ impl<O: Orchestration> OrchestrationCode for TypedCode<O> {
     }
 }
 
-/// The user's code without its types, so that what runs it is compiled once.
+/// The user's code without its types, so that its runner is compiled only once.
 #[derive(Clone, Copy)]
 pub(super) struct Program {
     pub(super) name: &'static str,
-    /// Makes the future of one execution.
+    /// Creates the future of one execution.
     pub(super) start: fn(OrchestrationContext, &[u8]) -> Result<LocalBoxFuture<Ending>>,
     pub(super) check_input: fn(&[u8]) -> std::result::Result<(), String>,
     pub(super) normalize_input: Normalize,
@@ -83,7 +83,7 @@ fn complete<O: Orchestration>(journal: &Journal, output: &O::Output) -> Result<E
     let mut json = Vec::with_capacity(64);
     output.to_json(&mut json).map_err(|reason| {
         let message = format!(
-            "the output of the orchestration `{}` does not serialise: {reason}",
+            "the output of the orchestration `{}` does not serialize: {reason}",
             O::NAME
         );
         Error::new(ErrorKind::Serialization, message).with_source(reason)

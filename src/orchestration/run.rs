@@ -1,4 +1,4 @@
-//! The run of one execution: the user's future, alive, and who polls it.
+//! The run of one execution, which polls the user's future.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -24,11 +24,11 @@ use crate::store::records::history::{Command, Incoming, Started, StepNote, TurnR
 use crate::store::records::instance::{StopKind, Stopped};
 use crate::time::Timestamp;
 
-/// How often a future may wake itself and be polled again before something new is delivered. Combinators such as
-/// `FuturesUnordered` do so once for every few dozens of their children.
+/// Maximum number of times that a future may wake itself before something new is delivered. Combinators such as
+/// `FuturesUnordered` do so once for every few dozen children.
 const POLLS: usize = 10_000;
 
-/// The run of one execution.
+/// The run of one execution, with its live future.
 pub(super) struct Run {
     journal: Rc<Journal>,
     future: Option<LocalBoxFuture<Ending>>,
@@ -56,7 +56,7 @@ impl Run {
         }
     }
 
-    /// Runs one turn, live or again, and takes what it asked for.
+    /// Runs one turn, live or as a replay, and takes the commands that it issued.
     fn run(
         &mut self,
         time: Timestamp,
@@ -67,9 +67,9 @@ impl Run {
         let replays = replayed.is_some();
         self.journal.begin_turn(time, replayed);
         self.root.set_awake(true);
-        // A turn that unwinds leaves a run that is of no use any more, so nobody sees what it left half done.
+        // A run whose turn unwinds is discarded, so its inconsistent state is never observed.
         let caught = if replays {
-            // What the code says in a replay it has said before.
+            // The live turn has already logged these events.
             let silence = tracing::Dispatch::none();
             tracing::dispatcher::with_default(&silence, || catch_unwind(AssertUnwindSafe(|| self.deliver(incoming))))
         } else {
@@ -83,15 +83,15 @@ impl Run {
             Err(panic) => Err(self.panicked(panic.as_ref())),
         };
         if let Err(stopped) = rested.and_then(|()| self.check_rest()) {
-            // Whatever is dropped from here on was not dropped by the code.
+            // The code does not cause any of the following drops.
             self.journal.close();
             return Err(stopped);
         }
         Ok(self.journal.state.borrow_mut().commands.take())
     }
 
-    /// Delivers one after the other, and polls to rest after each. Then it polls once more: what that poll reaches is what the
-    /// code waits for now, and not only what it has looked at on its way.
+    /// Delivers messages one by one, and polls until the root is idle after each. A final poll then reaches exactly
+    /// what the code waits for now, and not what it only looked at on its way.
     fn deliver(&mut self, incoming: &[Incoming]) -> Result<(), Stopped> {
         for incoming in incoming {
             match incoming {
@@ -108,7 +108,7 @@ impl Run {
         if self.journal.started.set(Box::new(started.clone())).is_err() {
             return;
         }
-        // So that a subscriber which knows W3C Trace Context can go on with its caller's trace.
+        // A subscriber that supports W3C Trace Context can then continue the caller's trace.
         if let Some(trace) = &started.trace {
             self.span.record("traceparent", trace.to_string());
         }
@@ -123,7 +123,7 @@ impl Run {
         }
     }
 
-    /// Polls the root until nothing wakes it any more.
+    /// Polls the root until nothing wakes it.
     fn poll_to_rest(&mut self) -> Result<(), Stopped> {
         let mut polls = 0;
         while self.root.take_woken() {
@@ -159,11 +159,11 @@ impl Run {
     fn end(&mut self, ending: Ending) {
         self.journal.finish(ending);
         self.ended = true;
-        // Only now, so that what its variables drop is not recorded once more.
+        // Dropped only now, so that the drops of its variables are not recorded.
         self.future = None;
     }
 
-    /// Whether the code waits for what is durable, and for nothing else.
+    /// Checks that the turn is within its limits and that the code waits only for what is durable.
     fn check_rest(&self) -> Result<(), Stopped> {
         if self.journal.state.borrow().overflown {
             return Err(self.too_much());
@@ -172,7 +172,7 @@ impl Run {
         if self.future.is_some() && !self.journal.is_waited_for(&self.waker) {
             return Err(self.stopped(
                 StopKind::ForeignWait,
-                format!("the code waits for nothing durable, so that nothing would ever wake it; {ADVICE}"),
+                format!("the code waits for nothing durable, so nothing would ever wake it; {ADVICE}"),
             ));
         }
         Ok(())
@@ -193,11 +193,11 @@ impl Run {
             return self.too_much();
         }
         let text = panic_text(panic);
-        // What tokio's types say outside of its runtime.
+        // The panic messages of tokio's types outside of its runtime.
         if text.contains("no reactor running") || text.contains("context of a Tokio") {
             return self.stopped(
                 StopKind::ForeignWait,
-                format!("the code uses tokio, which does not run here (\"{text}\"); {ADVICE}"),
+                format!("the code uses tokio, whose runtime is not available here (\"{text}\"); {ADVICE}"),
             );
         }
         self.stopped(StopKind::Panicked, format!("the code panicked: {text}"))
@@ -207,22 +207,20 @@ impl Run {
         let most = self.journal.begin.actions;
         self.stopped(
             StopKind::TurnLimit,
-            format!(
-                "the code asked for more than {most} things in one turn; await some of them before it asks for more"
-            ),
+            format!("the code issued more than {most} commands in one turn; await some of them before it issues more"),
         )
     }
 
-    /// Why the run cannot go on, with the place where it was last seen.
+    /// Returns the reason why the run cannot continue, with the position of the last durable call.
     fn stopped(&self, kind: StopKind, mut message: String) -> Stopped {
         if let Some(place) = self.journal.state.borrow().last_call {
-            message.push_str(&format!(" (the last durable call before stands at {place})"));
+            message.push_str(&format!(" (the last durable call was made at {place})"));
         }
         Stopped { kind, message }
     }
 }
 
-/// What is noted about the steps that were asked for. A step that was dropped at once leaves its label behind.
+/// Returns the notes about the steps that were requested. The label of a step that was dropped at once is ignored.
 fn notes(commands: &[Command], mut labels: BTreeMap<Sequence, String>) -> Vec<(Sequence, StepNote)> {
     if labels.is_empty() {
         return Vec::new();
@@ -243,9 +241,9 @@ fn notes(commands: &[Command], mut labels: BTreeMap<Sequence, String>) -> Vec<(S
         .collect()
 }
 
-/// The way out of a wait for what is not durable.
-const ADVICE: &str = "an orchestration awaits what its context gives (activities, timers, events, entities) and \
-                      combinations of that; do anything else in an activity";
+/// The way out of a wait for something that is not durable.
+const ADVICE: &str = "an orchestration may await only the futures of its context (activities, timers, events, \
+                      entities) and combinations of them; do anything else in an activity";
 
 impl OrchestrationRun for Run {
     fn turn(&mut self, time: Timestamp, incoming: &[Incoming]) -> Result<TurnEnd, Stopped> {
@@ -269,7 +267,7 @@ impl OrchestrationRun for Run {
         let replayed = replayed(&turn.commands);
         let asked = self.run(turn.time, &turn.incoming, Some(replayed))?;
         self.journal.state.borrow_mut().custom_status = None;
-        // Payloads that differ are read and written by the user's types.
+        // Payloads that differ are decoded and encoded by the user's types.
         let compared = catch_unwind(AssertUnwindSafe(|| compare(number, &turn.commands, &asked)))
             .unwrap_or_else(|panic| Err(self.panicked(panic.as_ref())));
         compared.inspect_err(|_| self.journal.close())
@@ -288,7 +286,7 @@ impl OrchestrationRun for Run {
 impl Drop for Run {
     fn drop(&mut self) {
         self.journal.close();
-        // A destructor of the user's may panic; that is nothing to whoever drops the run.
+        // A user's destructor may panic, which must not affect the owner of the run.
         let future = self.future.take();
         let steps = self.journal.take_steps();
         let drop_both = || {
@@ -298,7 +296,7 @@ impl Drop for Run {
         if catch_unwind(AssertUnwindSafe(drop_both)).is_err() {
             tracing::error!(
                 instance = %self.journal.begin.instance,
-                "the code of an orchestration panicked while it was unloaded"
+                "the code of an orchestration panicked while it was being unloaded"
             );
         }
     }

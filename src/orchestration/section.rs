@@ -5,17 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::Sequence;
 
-/// A critical section, from the moment it is asked for to its release. An execution has one at a time.
+/// A critical section, from its request to its release. An execution has at most one at a time.
 #[derive(Debug)]
 pub(super) struct Section {
-    /// The step that asked for it.
+    /// The step that requested it.
     pub(super) sequence: Sequence,
     /// The ids of its entities, sorted and without duplicates.
     entities: Vec<String>,
     pub(super) granted: bool,
-    /// Whose locks were released by force.
+    /// The entities whose locks were released by force.
     lost: BTreeSet<String>,
-    /// The call that is pending, for each entity that has one.
+    /// The pending call of each entity that has one.
     calls: BTreeMap<String, Sequence>,
 }
 
@@ -30,23 +30,23 @@ impl Section {
         }
     }
 
-    /// Notes a call that is about to be made.
+    /// Records a call that is about to be made.
     ///
     /// # Errors
-    /// Which rule forbids it.
+    /// Returns an error that names the violated rule.
     pub(super) fn call(&mut self, target: &str, call: Sequence) -> Result<()> {
         if !self.granted {
             return Err(Error::new(
                 ErrorKind::LockNotGranted,
-                format!("`{target}` was called before the locks that were asked for are granted; await them first"),
+                format!("`{target}` was called before the requested locks were granted; await the lock request first"),
             ));
         }
         if !self.locks(target) {
             return Err(Error::new(
                 ErrorKind::NotLocked,
                 format!(
-                    "`{target}` was called inside a critical section that has not locked it; lock it as well, signal it, or \
-                     call it outside"
+                    "`{target}` was called inside a critical section that has not locked it; lock it as well, signal \
+                     it, or call it outside of the section"
                 ),
             ));
         }
@@ -57,7 +57,8 @@ impl Section {
             return Err(Error::new(
                 ErrorKind::CallPending,
                 format!(
-                    "`{target}` was called inside a critical section while another call of it is pending; await that first"
+                    "`{target}` was called inside a critical section while another call of it is pending; await \
+                     that call first"
                 ),
             ));
         }
@@ -65,29 +66,30 @@ impl Section {
         Ok(())
     }
 
-    /// Whether an entity may be signaled.
+    /// Checks that an entity may be signaled.
     ///
     /// # Errors
-    /// The signal would wait for the end of the section. That is so from the asking on: the signal stands behind the request
-    /// for the lock, and the calls of the section would overtake it.
+    /// Returns an error if the signal would wait for the end of the section. This applies from the request for the lock
+    /// on: the signal is queued behind that request, and the calls of the section would overtake it.
     pub(super) fn check_signal(&self, target: &str) -> Result<()> {
         if self.locks(target) && !self.lost.contains(target) {
             return Err(Error::new(
                 ErrorKind::SignalToLocked,
                 format!(
-                    "`{target}` was signaled inside the critical section that locks it; call it, or signal it before or afterwards"
+                    "`{target}` was signaled inside the critical section that locks it; call it, or signal it outside \
+                     of the section"
                 ),
             ));
         }
         Ok(())
     }
 
-    /// A call has ended, or is not waited for any more.
+    /// Removes a call that has ended or is no longer awaited.
     pub(super) fn forget_call(&mut self, call: Sequence) {
         self.calls.retain(|_, pending| *pending != call);
     }
 
-    /// The lock of one entity was released by force. The call comes back that is pending there.
+    /// Records that the lock of an entity was released by force. Returns the entity's pending call.
     pub(super) fn lose(&mut self, entity: &str) -> Option<Sequence> {
         self.lost.insert(entity.to_owned());
         self.calls.remove(entity)
@@ -100,12 +102,10 @@ impl Section {
     }
 }
 
-/// What a call of an entity hears whose lock was released by force.
+/// Returns the error of a call of an entity whose lock was released by force.
 pub(super) fn lock_lost(entity: &str) -> Error {
     Error::new(
         ErrorKind::LockLost,
-        format!(
-            "an operator released the lock of `{entity}` by force; what the critical section did before stays done"
-        ),
+        format!("an operator released the lock of `{entity}` by force; earlier changes by the critical section remain"),
     )
 }

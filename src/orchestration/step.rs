@@ -1,4 +1,4 @@
-//! One step of an execution that has not been read to its end.
+//! A step of an execution, until its outcome is read.
 
 use std::fmt;
 use std::panic::Location;
@@ -13,30 +13,30 @@ use crate::retry::RetryPolicy;
 use crate::store::records::history::{Command, OpenStep};
 use crate::time::Timestamp;
 
-/// One step, from its call to the moment at which its outcome is read or its future dropped.
+/// A step, from its call until its outcome is read or its future is dropped.
 #[derive(Debug)]
 pub(super) struct Step {
     pub(super) what: What,
-    /// Where the call stands in the user's code.
+    /// The position of the call in the user's code.
     pub(super) place: &'static Location<'static>,
-    /// Where its newest command stands.
+    /// The position of its newest command.
     pub(super) emitted: Emission,
-    /// How it ended, until somebody reads it.
+    /// The outcome, until it is read.
     pub(super) outcome: Option<Result<Vec<u8>, CallFailure>>,
-    /// Who polled it last.
+    /// The waker of the last poll.
     pub(super) waker: Option<Waker>,
-    /// In which poll of the root that was.
+    /// The number of the root's poll in which it was polled last.
     pub(super) polled_in: u64,
 }
 
-/// Where a command stands: in which turn, and at which place of that turn's list.
+/// The position of a command: its turn, and its index in the list of that turn.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Emission {
     pub(super) turn: u32,
     pub(super) index: usize,
 }
 
-/// What a step waits for.
+/// The operation that a step waits for.
 #[derive(Debug)]
 pub(super) enum What {
     Activity(Attempts),
@@ -47,7 +47,7 @@ pub(super) enum What {
     Timer {
         due: Timestamp,
     },
-    /// The wait before the next attempt of another step.
+    /// The delay before the next attempt of another step.
     Backoff {
         of: Sequence,
         due: Timestamp,
@@ -66,29 +66,29 @@ pub(super) enum What {
     },
 }
 
-/// The attempts of a step that may be repeated.
+/// The attempts of a step that may be retried.
 #[derive(Debug, Default)]
 pub(super) struct Attempts {
-    /// Nothing if it is never repeated.
+    /// `None` if the step is never retried.
     pub(super) retry: Option<Box<Retry>>,
-    /// The step that waits before the next attempt, while it does.
+    /// The step that delays the next attempt, while it does.
     pub(super) backoff: Option<Sequence>,
 }
 
-/// How a step is repeated.
+/// The retry policy of a step, and its progress.
 pub(super) struct Retry {
     pub(super) policy: RetryPolicy,
     pub(super) condition: Option<Condition>,
-    /// How many attempts were made.
+    /// Number of attempts that were made.
     pub(super) made: u32,
-    /// When the first attempt was made.
+    /// Time of the first attempt.
     pub(super) begun: Timestamp,
-    /// What the first attempt asked for.
+    /// The command of the first attempt.
     pub(super) command: Command,
     pub(super) normalize: Option<Normalize>,
 }
 
-/// Whether a failure is worth another attempt, as the user's code has it.
+/// The user's condition that decides whether a failure is retried.
 pub(super) type Condition = Rc<dyn Fn(&CallFailure) -> bool>;
 
 impl fmt::Debug for Retry {
@@ -98,7 +98,7 @@ impl fmt::Debug for Retry {
 }
 
 impl What {
-    /// The attempts of a step that has some.
+    /// Returns the attempts of a step that has some.
     pub(super) fn attempts(&mut self) -> Option<&mut Attempts> {
         match self {
             Self::Activity(attempts) | Self::Child { attempts, .. } => Some(attempts),
@@ -106,7 +106,7 @@ impl What {
         }
     }
 
-    /// How many bytes the input of further attempts has.
+    /// Returns the size of the input for further attempts, in bytes.
     fn input_bytes(&self) -> usize {
         let (Self::Activity(attempts) | Self::Child { attempts, .. }) = self else {
             return 0;
@@ -117,7 +117,7 @@ impl What {
         }
     }
 
-    /// Which step waits before the next attempt of this one.
+    /// Returns the step that delays the next attempt of this one.
     fn backoff(&self) -> Option<Sequence> {
         match self {
             Self::Activity(attempts) | Self::Child { attempts, .. } => attempts.backoff,
@@ -125,7 +125,7 @@ impl What {
         }
     }
 
-    /// The form in which it is taken back.
+    /// Returns the form in which it is canceled.
     fn open_step(&self) -> OpenStep {
         match self {
             Self::Activity(_) => OpenStep::Activity,
@@ -144,7 +144,7 @@ impl What {
 }
 
 impl Step {
-    /// How many bytes of payloads it holds: results that were not read yet, and the input of further attempts.
+    /// Returns the size of the payloads that it holds, in bytes: unread results, and the input for further attempts.
     pub(super) fn held_bytes(&self) -> usize {
         let outcome = match &self.outcome {
             None => 0,
@@ -159,7 +159,7 @@ impl Step {
         outcome + event + self.what.input_bytes()
     }
 
-    /// Whether a completion of this step is of any use.
+    /// Returns whether a completion of this step is still needed.
     pub(super) fn is_wanted(&self) -> bool {
         match &self.what {
             What::Event { .. } | What::Lock { granted: true, .. } => false,
@@ -167,8 +167,8 @@ impl Step {
         }
     }
 
-    /// What has to be taken back if nobody wants it any more: nothing if it has ended. A lock ends by its release alone, so
-    /// that one whose request failed on the way is taken back too.
+    /// Returns the step to cancel if it is dropped, or `None` if it has ended. A lock ends only by its release, so a
+    /// lock whose request failed is canceled too.
     pub(super) fn to_take_back(&self) -> Option<OpenStep> {
         let is_over = match &self.what {
             What::Lock { .. } => false,

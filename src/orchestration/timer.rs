@@ -13,9 +13,11 @@ use crate::orchestration::step::What;
 use crate::store::records::history::Command;
 use crate::time::Timestamp;
 
-/// A durable timer, made by [`OrchestrationContext::create_timer`](crate::OrchestrationContext::create_timer). It is never
-/// early, and restarts do not lose it. It runs whether it is awaited or not; dropping it cancels it.
-#[must_use = "a timer that is dropped is cancelled: await it"]
+/// A durable timer, created by [`OrchestrationContext::create_timer`](crate::OrchestrationContext::create_timer). It is
+/// never early and survives restarts.
+///
+/// The timer runs whether or not it is awaited. Dropping it cancels it.
+#[must_use = "a dropped timer is canceled; await it"]
 pub struct Timer(Awaited);
 
 impl Timer {
@@ -25,10 +27,10 @@ impl Timer {
         Self(Awaited::open(Rc::clone(journal), claim))
     }
 
-    /// Names the timer for people, as [`ActivityCall::label`](crate::orchestration::ActivityCall::label).
+    /// Sets a label, like [`ActivityCall::label`](crate::orchestration::ActivityCall::label).
     ///
     /// # Panics
-    /// After an await: options are set where the timer is made.
+    /// Panics if called after an await. Set options where the timer is created.
     #[track_caller]
     pub fn label(self, label: impl AsRef<str>) -> Self {
         self.0.label(label.as_ref());

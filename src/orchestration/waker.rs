@@ -1,23 +1,23 @@
-//! Who wakes the future of an orchestration.
+//! The waker of an orchestration's future.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Wake;
 use std::thread::{self, ThreadId};
 
-/// The waker of the root. It is `Sync` as every waker has to be, though only the thread of the run may use it: whatever else
-/// wakes the root is not durable, and is noted.
+/// The waker of the root. It is `Sync`, as every waker has to be, but only the thread of the run may use it. Any other
+/// wake is not durable, and is recorded.
 #[derive(Debug)]
 pub(super) struct RootWaker {
     home: ThreadId,
-    /// Whether a turn runs.
+    /// `true` while a turn runs.
     awake: AtomicBool,
     woken: AtomicBool,
     foreign: AtomicBool,
 }
 
 impl RootWaker {
-    /// A waker for the thread that makes it.
+    /// Creates a waker for the current thread.
     pub(super) fn new() -> Arc<Self> {
         Arc::new(Self {
             home: thread::current().id(),
@@ -27,22 +27,22 @@ impl RootWaker {
         })
     }
 
-    /// Says whether a turn runs.
+    /// Sets whether a turn is running.
     pub(super) fn set_awake(&self, awake: bool) {
         self.awake.store(awake, Ordering::Release);
     }
 
-    /// Asks for a poll.
+    /// Requests a poll.
     pub(super) fn set_woken(&self) {
         self.woken.store(true, Ordering::Release);
     }
 
-    /// Whether the root wants to be polled, once.
+    /// Returns whether a poll was requested, and clears the request.
     pub(super) fn take_woken(&self) -> bool {
         self.woken.swap(false, Ordering::AcqRel)
     }
 
-    /// Whether something woke the root that is not durable.
+    /// Returns whether something that is not durable woke the root.
     pub(super) fn is_foreign(&self) -> bool {
         self.foreign.load(Ordering::Acquire)
     }

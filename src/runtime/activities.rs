@@ -1,4 +1,4 @@
-//! Running activities: tasks that begin when what asked for them is durable, and that can be told to stop.
+//! Runs activities: tasks that begin when their request is durable, and that can be canceled.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -25,41 +25,41 @@ use crate::runtime::shared::Runtime;
 use crate::runtime::tasks::{Running, Tasks};
 use crate::time::Stopwatch;
 
-/// An attempt of an activity that begins when what asked for it is durable.
+/// An attempt of an activity that begins when its request is durable.
 pub(crate) struct StartActivity {
     pub(crate) activity: ActivityKey,
     pub(crate) name: String,
     pub(crate) input: Vec<u8>,
     pub(crate) attempt: u32,
-    /// The execution that first asked for it.
+    /// The execution that first requested the activity.
     pub(crate) asked_by: ExecutionId,
-    /// The limit of this call, if it has one of its own.
+    /// Timeout of this call, if it has one of its own.
     pub(crate) timeout: Option<Duration>,
-    /// Made before the gate, so that a cancellation that passes the start on its way out is not lost.
+    /// Created before the gate, so a cancellation that overtakes the start on its way out is not lost.
     pub(crate) canceled: Arc<Cancellation>,
 }
 
-/// Tells one attempt that its result is not wanted any more, or not now.
+/// The cancellation of an attempt, because its result is no longer needed or because the hub closes.
 #[derive(Default)]
 pub(crate) struct Cancellation {
     canceled: AtomicBool,
-    /// Whether it is canceled because the hub closes.
+    /// True if the attempt is canceled because the hub closes.
     closing: AtomicBool,
-    /// Whether the attempt has looked and knows that it is to end.
+    /// True if the attempt has observed the cancellation.
     seen: AtomicBool,
-    told: Notify,
+    notify: Notify,
 }
 
-/// The attempts that were asked for and have not ended.
+/// The requested attempts that have not ended.
 #[derive(Debug, Default)]
 pub(crate) struct RunningActivities {
     attempts: Mutex<BTreeMap<ActivityKey, Arc<Cancellation>>>,
-    /// Whether the hub closes.
+    /// True if the hub closes.
     closing: AtomicBool,
 }
 
 impl RunningActivities {
-    /// Notes an attempt that is about to begin.
+    /// Adds an attempt that is about to begin.
     pub(crate) fn add(&self, activity: &ActivityKey) -> Arc<Cancellation> {
         let canceled = Arc::new(Cancellation::default());
         let mut attempts = self.attempts();
@@ -70,7 +70,7 @@ impl RunningActivities {
         canceled
     }
 
-    /// Tells all attempts to end, because the hub closes. The next open runs again what does.
+    /// Cancels all attempts because the hub closes. The next open runs the ended attempts again.
     pub(super) fn close(&self) {
         let attempts = self.attempts();
         self.closing.store(true, Ordering::Release);
@@ -79,14 +79,14 @@ impl RunningActivities {
         }
     }
 
-    /// Tells an attempt that nobody wants its result any more.
+    /// Cancels an attempt whose result is no longer needed.
     fn cancel(&self, activity: &ActivityKey) {
         if let Some(canceled) = self.attempts().get(activity) {
             canceled.cancel();
         }
     }
 
-    /// Forgets an attempt, unless a later one of the same activity has taken its place.
+    /// Removes an attempt, unless a later attempt of the same activity has replaced it.
     fn remove(&self, activity: &ActivityKey, canceled: &Arc<Cancellation>) {
         let mut attempts = self.attempts();
         if attempts
@@ -102,7 +102,7 @@ impl RunningActivities {
     }
 }
 
-/// What still runs when nobody is left to hear of its end is not wanted any more.
+/// Cancels the attempts that still run when no receiver of their results remains.
 impl Drop for RunningActivities {
     fn drop(&mut self) {
         for canceled in self.attempts().values() {
@@ -114,8 +114,8 @@ impl Drop for RunningActivities {
 impl Cancellation {
     fn cancel(&self) {
         self.canceled.store(true, Ordering::Release);
-        // The wakers are the user's code.
-        contained(|| self.told.notify_waiters());
+        // The wakers are user code.
+        contained(|| self.notify.notify_waiters());
     }
 
     fn close(&self) {
@@ -131,16 +131,16 @@ impl Cancellation {
         self.closing.load(Ordering::Acquire)
     }
 
-    /// Whether the attempt has seen that the hub closes, so that what it returns may not be its result.
+    /// Returns `true` if the attempt has observed that the hub closes. Its return value may then be incomplete.
     fn has_cut_short(&self) -> bool {
         self.is_closing() && self.seen.load(Ordering::Acquire)
     }
 
-    /// Waits until it is to end, on behalf of the hub.
+    /// Waits for the cancellation without marking it as observed, on behalf of the hub.
     async fn set(&self) {
-        let told = self.told.notified();
+        let notified = self.notify.notified();
         if !self.is_set() {
-            told.await;
+            notified.await;
         }
     }
 }
@@ -155,11 +155,11 @@ impl CancelSignal for Cancellation {
     }
 
     fn canceled(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        // From its making on it hears what is told, so that nothing is missed between the look and the wait.
-        let told = self.told.notified();
+        // Created before the check, so a notification between the check and the wait is not missed.
+        let notified = self.notify.notified();
         Box::pin(async move {
             if !self.is_set() {
-                told.await;
+                notified.await;
             }
             self.seen.store(true, Ordering::Release);
         })
@@ -173,15 +173,15 @@ impl fmt::Debug for Cancellation {
 }
 
 impl Runtime {
-    /// Begins an attempt of an activity, on the tokio runtime that the hub was opened in.
+    /// Starts an attempt of an activity on the tokio runtime in which the hub was opened.
     #[expect(clippy::disallowed_methods, reason = "tasks are spawned here")]
     pub(super) fn start_activity(self: &Arc<Self>, start: StartActivity) {
-        // The core asks only for what is registered.
+        // The core requests only registered activities.
         let Some(code) = self.registry.activity(&start.name) else {
             return;
         };
         let Some(running) = self.attempts.enter(&start.activity.instance) else {
-            // The hub is gone; its row is there for the next open.
+            // The hub is closed. The row remains for the next open.
             return;
         };
         let attempt = Attempt {
@@ -212,13 +212,13 @@ impl Runtime {
         });
     }
 
-    /// Tells a running activity that nobody wants its result any more.
+    /// Cancels a running activity whose result is no longer needed.
     pub(super) fn cancel_activity(&self, activity: &ActivityKey) {
         self.activities.cancel(activity);
     }
 }
 
-/// An attempt that runs, from the side of the hub.
+/// A running attempt, as supervised by the hub.
 struct Watched {
     runtime: Weak<Runtime>,
     tasks: Arc<Tasks>,
@@ -227,14 +227,14 @@ struct Watched {
     attempt: u32,
     blocking: bool,
     timeout: Option<Duration>,
-    /// How long it may still run after it was told to stop.
+    /// Time that the attempt may continue after it was canceled.
     grace: Duration,
     canceled: Arc<Cancellation>,
 }
 
 impl Watched {
-    /// Runs the attempt and tells the core how it ended. Says whether it ended by itself or by the hub's will: otherwise
-    /// the tokio runtime ends.
+    /// Runs the attempt and reports its end to the core. Returns `true` if the attempt ended by itself or was ended by
+    /// the hub. Returns `false` if the tokio runtime shut down.
     async fn run(self, future: ActivityFuture, running: Running, tokio: &Handle) -> bool {
         if self.canceled.is_set() {
             self.tell(self.called_off());
@@ -251,7 +251,8 @@ impl Watched {
             biased;
             ended = &mut task => self.joined(ended, false),
             () = self.time_is_over() => {
-                // The orchestration hears at once. The slot is free when the attempt is really gone: one that blocks goes on.
+                // The orchestration receives the timeout immediately. The slot becomes free when the attempt has really
+                // ended, because a blocking attempt continues.
                 self.canceled.cancel();
                 self.tell(ActivityEnd::Lingers(self.timed_out()));
                 task.abort();
@@ -259,7 +260,7 @@ impl Watched {
             }
             () = self.grace_is_over() => {
                 if self.canceled.is_closing() {
-                    // One that blocks may run for long, and the hub does not wait for it.
+                    // A blocking attempt may continue for a long time, and the hub does not wait for it.
                     self.tell(ActivityEnd::Abandoned);
                 }
                 task.abort();
@@ -281,7 +282,7 @@ impl Watched {
         true
     }
 
-    /// Lets the user's code begin.
+    /// Spawns the task of the user code.
     #[expect(clippy::disallowed_methods, reason = "tasks are spawned here")]
     fn spawn(&self, future: ActivityFuture, running: Running, tokio: &Handle) -> JoinHandle<ActivityEnd> {
         let span = tracing::info_span!("activity", name = self.name, key = %self.activity, attempt = self.attempt);
@@ -308,7 +309,7 @@ impl Watched {
         tokio::time::sleep(self.grace).await;
     }
 
-    /// What became of the task. Nothing if the tokio runtime dropped it.
+    /// Returns the end of the joined task, or `None` if the tokio runtime dropped it.
     fn joined(&self, ended: Result<ActivityEnd, JoinError>, aborted: bool) -> Option<ActivityEnd> {
         match ended.map_err(JoinError::try_into_panic) {
             Ok(_) | Err(Ok(_)) if self.canceled.has_cut_short() => Some(ActivityEnd::Abandoned),
@@ -324,21 +325,18 @@ impl Watched {
         }
     }
 
-    /// The end of an attempt that was canceled: no core listens to it, unless the hub closes.
+    /// Returns the end of a canceled attempt. A core handles it only if the hub closes.
     fn called_off(&self) -> ActivityEnd {
         if self.canceled.is_closing() {
             return ActivityEnd::Abandoned;
         }
-        let message = format!(
-            "the activity `{}` ({}) is not wanted any more",
-            self.name, self.activity
-        );
+        let message = format!("the activity `{}` ({}) was canceled", self.name, self.activity);
         ActivityEnd::Runtime(Error::new(ErrorKind::Ended, message))
     }
 
     fn timed_out(&self) -> Error {
         let message = format!(
-            "the activity `{}` ({}) ran longer than its limit of {:?}",
+            "the activity `{}` ({}) exceeded its timeout of {:?}",
             self.name,
             self.activity,
             self.timeout.unwrap_or_default()
@@ -367,7 +365,7 @@ impl Watched {
     }
 }
 
-/// How an end is called in the metrics.
+/// Returns the name of an end in the metrics.
 fn name_of(ended: &ActivityEnd) -> &'static str {
     match ended {
         ActivityEnd::Answer(_) => "answered",
@@ -379,7 +377,7 @@ fn name_of(ended: &ActivityEnd) -> &'static str {
     }
 }
 
-/// Counts as one in a gauge while it exists, however it ends.
+/// Increments a gauge while it exists.
 struct Counted(metrics::Gauge);
 
 impl Counted {

@@ -1,4 +1,4 @@
-//! The clients that wait for what one executor does for them.
+//! The clients that wait for the results of one executor.
 
 use slab::Slab;
 
@@ -7,13 +7,14 @@ use crate::error::Error;
 use crate::runtime::contained::contained;
 use crate::runtime::inbox::Reply;
 
-/// How many clients may have given up before they are looked for, if few wait.
+/// Minimum number of clients that have given up before the executor searches for them.
 const FEW: usize = 64;
 
-/// The clients that wait for what one executor does for them, by token.
+/// The clients that wait for the results of one executor, by token.
 ///
-/// A client that gives up leaves its reply here and its token with the core. They are removed when so many have given up that
-/// the search costs little for each. So these are never many more than the clients that still wait.
+/// A client that gives up leaves its reply here and its token with the core. Both are removed when enough clients have
+/// given up to make the search cheap per client. Therefore the number of leftovers never far exceeds the number of
+/// waiting clients.
 #[derive(Debug, Default)]
 pub(super) struct Callers {
     replies: Slab<Reply>,
@@ -28,39 +29,39 @@ impl Callers {
         self.replies.try_remove(token.0 as usize)
     }
 
-    /// Gives back the room that a call took, because it waits as a row now.
+    /// Releases the room that a call took, because the call now waits as a row.
     pub(super) fn give_back_room(&mut self, token: Token) {
         if let Some(reply) = self.replies.get_mut(token.0 as usize) {
             let permit = reply.permit.take();
-            // This wakes a client that waits for room.
+            // The drop wakes a client that waits for room.
             contained(|| drop(permit));
         }
     }
 
-    /// Whether it is time to look for those who do not wait any more, if so many have given up.
+    /// Returns `true` if `gave_up` clients are enough for a search for the clients that no longer wait.
     pub(super) fn is_worth_a_look(&self, gave_up: usize) -> bool {
         gave_up >= FEW.max(self.replies.len() / 2)
     }
 
-    /// Whether the client of `token` does not wait any more.
+    /// Returns `true` if the client of `token` no longer waits.
     pub(super) fn is_gone(&self, token: Token) -> bool {
         let reply = self.replies.get(token.0 as usize);
         reply.is_some_and(|reply| reply.sender.is_closed())
     }
 
-    /// Whether any client waits.
+    /// Returns `true` if any client waits.
     pub(super) fn anyone_waits(&self) -> bool {
         self.replies.iter().any(|(_, reply)| !reply.sender.is_closed())
     }
 
-    /// Tells everyone why there will be no answer.
+    /// Fails the requests of all waiting clients.
     pub(super) fn refuse(&mut self, error: &Error) {
         for reply in self.replies.drain() {
             reply.refuse(error);
         }
     }
 
-    /// How many wait, with those who have given up and were not looked for.
+    /// Returns the number of waiting clients, including those that have given up and have not been removed.
     pub(super) fn len(&self) -> usize {
         self.replies.len()
     }

@@ -21,38 +21,39 @@ use crate::runtime::shared::Runtime;
 use crate::runtime::totals::Held;
 use crate::time::Timestamp;
 
-/// How long a hub that is asked to stop continues work that no client waits for.
+/// Time for which a stopping hub continues work that no client waits for.
 const ENCORE: Duration = Duration::from_secs(1);
 
-/// The longest wait for a time that is known. The clock of such a wait may stand still while the computer sleeps, and the
-/// hub's does not.
+/// Maximum duration of one wait for a known time. The clock of a wait may stop while the computer sleeps, unlike the
+/// clock of the hub.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
-/// The thread that runs one core: it receives, steps, commits and hands on.
+/// The thread that runs one core: it receives envelopes, runs steps, commits them and delivers messages.
 pub(crate) struct Executor {
     index: usize,
     core: Core,
     inbox: InboxReceiver,
     runtime: Arc<Runtime>,
-    /// Memory for the envelopes that are taken in.
+    /// Reusable memory for received envelopes.
     envelopes: VecDeque<Envelope>,
     callers: Callers,
-    /// The clients that wait for the ends of orchestrations. Their tokens are drawn by the runtime and never used twice:
-    /// one that is forgotten here may still be settled by the core.
+    /// The clients that wait for the ends of orchestrations. The runtime assigns their tokens and never reuses one,
+    /// because the core may still settle a token that was removed here.
     waits: HashMap<Token, Reply>,
     gauges: Gauges,
-    /// What the totals of the hub count of this executor.
+    /// The share of this executor in the totals of the hub.
     held: Held,
-    /// When to leave what is not done, once the hub is asked to stop.
+    /// Time at which a stopping hub abandons unfinished work.
     stop_at: Option<Timestamp>,
-    /// Since when, after the hub was asked to stop, no client and no `async` operation is left to wait for.
+    /// Time since which no clients and no `async` operations are left to wait for, after the hub was asked to stop.
     settled_since: Option<Timestamp>,
 }
 
 impl Executor {
-    /// Opens a core and runs it until it is stopped; `opened` hears whether it could be opened. All of it happens on the
-    /// calling thread, because what the core holds of orchestrations never leaves it. After an error everyone who asks hears
-    /// of it.
+    /// Opens a core and runs it until it is stopped. The result of the open is sent to `opened`.
+    ///
+    /// All of it happens on the calling thread, because the orchestrations in the memory of the core never leave their
+    /// thread. After an error, every request fails with that error.
     pub(crate) fn run(
         index: usize,
         core: CoreConfig,
@@ -88,31 +89,31 @@ impl Executor {
 
     fn execute(mut self) {
         let _ended = Ended(Arc::clone(&self.runtime));
-        // Nothing of a step that panicked is written, and nothing of the core is used after it.
+        // No changes of a step that panicked are written, and the core is not used afterwards.
         let worked =
             catch_unwind(AssertUnwindSafe(|| self.work())).unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
         if let Err(error) = worked {
             self.runtime.fail(&error);
             contained(|| {
-                tracing::error!(%error, executor = self.index, "an executor stops; the hub has to be opened again");
+                tracing::error!(%error, executor = self.index, "an executor has stopped; open the hub again");
             });
             self.refuse_until_stopped(&error);
         }
-        // Who was told of a full queue by the last steps waits for room that no step will make.
+        // Clients that the last steps refused because of a full queue wait for room that no further step will make.
         self.runtime.room.open_all();
-        // What is left of the core holds states of users, and one of them may panic again when it is dropped.
+        // The core holds user states, and one of them may panic again when it is dropped.
         contained(|| drop(self));
     }
 
     fn work(&mut self) -> Result<()> {
         loop {
-            // First the work, then the wait: what was stored by the last process is there before anything comes in.
+            // Work precedes the wait, because work stored by the last process exists before any envelope arrives.
             while self.has_work() && !self.has_to_end() {
-                self.go_on()?;
+                self.check()?;
                 self.step()?;
                 self.drain();
             }
-            self.go_on()?;
+            self.check()?;
             if self.may_end() {
                 return self.leave();
             }
@@ -120,28 +121,28 @@ impl Executor {
         }
     }
 
-    /// Whether a step would have something to do. Messages that were left to their rows count: nothing else may ever come
-    /// in after them.
+    /// Returns `true` if a step would have work. Messages that were left to their rows count, because no other envelope
+    /// may ever follow them.
     fn has_work(&self) -> bool {
         self.core.has_work(self.runtime.clock.now()) || self.runtime.inboxes[self.index].has_spilled()
     }
 
-    /// Whether the hub still works: a sync or another executor may have failed.
-    fn go_on(&self) -> Result<()> {
+    /// Fails if the hub has failed, because of a sync or another executor.
+    fn check(&self) -> Result<()> {
         self.runtime.failed().map_or(Ok(()), |error| Err(error.clone()))
     }
 
-    /// Waits for an envelope, or until the core wants to run, and takes in what is there.
+    /// Waits for an envelope, or until the core has to run, and receives all envelopes.
     fn receive(&mut self) {
         let now = self.runtime.clock.now();
         let wake = self.core.next_wake().into_iter().chain(self.stop_at).min();
-        // The clock rounds down, so a wait ends up to a millisecond early; one more keeps it from spinning.
+        // The clock rounds down, so a wait would end up to a millisecond early. One more millisecond prevents spinning.
         let timeout = wake.map(|wake| (now.until(wake) + Duration::from_millis(1)).min(LONGEST_WAIT));
         self.inbox.wait(timeout);
         self.drain();
     }
 
-    /// Takes in everything that was sent before the call.
+    /// Receives all envelopes that were sent before the call.
     fn drain(&mut self) {
         let mut envelopes = std::mem::take(&mut self.envelopes);
         self.inbox.take(&mut envelopes);
@@ -186,7 +187,7 @@ impl Executor {
                 self.core.accept(Input::Wait { instance, waiter });
             }
             Envelope::Forget { instance, token } => {
-                // Nothing is left to forget of one that was settled meanwhile.
+                // A wait that was settled in the meantime is already removed.
                 if self.waits.remove(&token).is_some() {
                     self.core.accept(Input::Forget { instance, token });
                 }
@@ -200,11 +201,11 @@ impl Executor {
         }
     }
 
-    /// One step of the core, and what follows from it.
+    /// Runs one step of the core and commits it.
     fn step(&mut self) -> Result<()> {
         let runtime = Arc::clone(&self.runtime);
         let step = if runtime.inboxes.len() == 1 {
-            // Nobody else writes messages for this core, so the newest state of the store is as good as a view of it.
+            // No other executor writes messages for this core, so the newest state of the store serves as the view.
             let (now, batch) = (runtime.clock.now(), runtime.order.draw_batch_number());
             self.core.step(now, batch, runtime.order.store().as_ref(), u64::MAX)?
         } else {
@@ -213,10 +214,10 @@ impl Executor {
             if spilled {
                 self.core.accept(Input::Spilled);
             }
-            // After the snapshot, so that everything is accepted that was delivered of the commits that it shows.
+            // Drain after the snapshot, so all deliveries of the commits in the snapshot are accepted.
             self.drain();
-            // After everything is in, so that what the step sends has higher ids than whatever it was derived from, and no message
-            // is processed before the time at which it was sent.
+            // Draw the number and time after all input is accepted. Messages of the step then have higher ids than the
+            // messages that they are derived from, and no message is processed before the time at which it was sent.
             let (now, batch) = (runtime.clock.now(), runtime.order.draw_batch_number());
             self.core.step(now, batch, reader.as_ref(), seen)?
         };
@@ -226,7 +227,8 @@ impl Executor {
         self.commit(step)
     }
 
-    /// Notes what is left behind. Nobody but this executor writes these rows, so the newest state of the store serves.
+    /// Records the unfinished work. Only this executor writes these rows, so the newest state of the store serves as
+    /// the view.
     fn leave(&mut self) -> Result<()> {
         let order = &self.runtime.order;
         let (now, batch) = (self.runtime.clock.now(), order.draw_batch_number());
@@ -236,7 +238,7 @@ impl Executor {
         }
     }
 
-    /// Writes what the step changed, delivers its messages, and brings what leaves the process to the gate.
+    /// Writes the changes of a step, delivers its messages and brings its outputs to the gate.
     fn commit(&mut self, mut step: Step) -> Result<()> {
         let runtime = Arc::clone(&self.runtime);
         runtime.totals.add(&step.counts);
@@ -323,13 +325,13 @@ impl Executor {
         })
     }
 
-    /// Whether everything is done that a stop waits for.
+    /// Returns `true` if all work that a stop waits for is done.
     fn may_end(&mut self) -> bool {
         self.stop_at.is_some() && self.core.running() == 0 || self.has_to_end()
     }
 
-    /// Whether the patience of a stop is over, or there was nothing to wait for during the last second. Messages between
-    /// instances and endless orchestrations may never come to rest, and all of that is stored.
+    /// Returns `true` if the patience of a stop has expired, or if there was nothing to wait for during the last
+    /// second. Messages between instances and endless orchestrations may never end, and all of their work is stored.
     fn has_to_end(&mut self) -> bool {
         let Some(stop_at) = self.stop_at else {
             return false;
@@ -343,9 +345,9 @@ impl Executor {
         now >= stop_at.min(since.after(ENCORE))
     }
 
-    /// Tells everyone who waits, or still asks, why nothing is done any more.
+    /// Fails all waiting and new requests with `error` until the hub is stopped.
     fn refuse_until_stopped(&mut self, error: &Error) {
-        // Whoever was told of a full queue lately has to come and hear it, too.
+        // Clients that wait because of a full queue must retry and receive the error, too.
         self.runtime.room.open_all();
         self.callers.refuse(error);
         for (_, reply) in self.waits.drain() {
@@ -368,7 +370,7 @@ impl Executor {
     }
 }
 
-/// Tells the hub that an executor has ended, however it did.
+/// Reports the end of an executor to the hub when it is dropped.
 struct Ended(Arc<Runtime>);
 
 impl Drop for Ended {
@@ -377,12 +379,13 @@ impl Drop for Ended {
     }
 }
 
-/// User code runs inside a catch of its own. What is left is a state whose `Drop` panics, or a fault of ours.
+/// Returns the error for a panic of an executor. Panics of user code are caught separately, so the cause is a state
+/// whose `Drop` panics or a bug in Abide.
 fn panicked(panic: &(dyn Any + Send)) -> Error {
     Error::new(
         ErrorKind::Poisoned,
         format!(
-            "an executor panicked, so this hub does nothing more; mend the cause and open it again: {}",
+            "an executor panicked, so the hub has stopped; fix the cause and open the hub again: {}",
             panic_text(panic)
         ),
     )

@@ -1,8 +1,8 @@
-//! What an executor holds right now, for the metrics facade.
+//! The current load of an executor, for the metrics facade.
 
 use metrics::Gauge;
 
-/// The gauges of one executor. They are looked up once, so a recorder has to be there before the hub is opened.
+/// The gauges of one executor. They are looked up once, so a recorder must be installed before the hub is opened.
 pub(crate) struct Gauges {
     queued: Gauge,
     waiting_instances: Gauge,
@@ -19,7 +19,7 @@ impl Gauges {
         }
     }
 
-    /// Messages before the executor, instances that have messages waiting, and entities in memory.
+    /// Sets the number of queued messages, of instances with waiting messages, and of entities in memory.
     pub(crate) fn set(&self, queued: usize, waiting_instances: usize, entities_in_memory: usize) {
         self.queued.set(queued as f64);
         self.waiting_instances.set(waiting_instances as f64);

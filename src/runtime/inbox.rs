@@ -1,4 +1,4 @@
-//! The inbox before each executor.
+//! The inbox of an executor.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -15,19 +15,20 @@ use crate::runtime::contained::contained;
 use crate::runtime::room::Told;
 use crate::store::records::Action;
 
-/// How many envelopes may wait before messages between executors are left to their rows. Memory is only a hint there.
+/// Maximum number of waiting envelopes. Beyond it, messages between executors are left to their rows, for which a
+/// delivery in memory is only a hint.
 const DELIVERY_LIMIT: usize = 64 * 1024;
 
-/// What an executor receives.
+/// An input of an executor.
 pub(crate) enum Envelope {
-    /// A client asks something.
+    /// A request of a client.
     Request {
         target: InstanceId,
         action: Action,
         client: ClientOrigin,
         reply: Reply,
     },
-    /// An operator asks something; the token is drawn by the executor.
+    /// A request of an operator. The executor assigns the token.
     Operator {
         input: Box<dyn FnOnce(Token) -> Input + Send>,
         reply: Reply,
@@ -38,58 +39,58 @@ pub(crate) enum Envelope {
         waiter: Waiter,
         reply: Reply,
     },
-    /// The client of this token does not wait any more.
+    /// The client of this token no longer waits.
     Forget { instance: InstanceId, token: Token },
-    /// Something for the core.
+    /// An input of the core.
     Input(Box<Input>),
-    /// Look again: messages were left to their rows.
+    /// A wake-up without input, for example because messages were left to their rows.
     Wake,
-    /// End when there is nothing left to do, or when the time is over.
+    /// A request to end when no work is left or when `patience` has expired.
     Stop { patience: Duration },
 }
 
-/// Where a client waits, with its share of the hub's room.
+/// The channel to a waiting client, with its share of the hub's room.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) sender: oneshot::Sender<Result<Told, Error>>,
-    /// Held until the client gets its reply, or its message waits as a row.
+    /// Held until the client receives its reply or its message waits as a row.
     pub(crate) permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Reply {
-    /// Tells the client why there will be no answer.
+    /// Fails the request of the client.
     pub(super) fn refuse(self, error: &Error) {
         contained(|| drop(self.sender.send(Err(error.clone()))));
     }
 }
 
-/// For how many envelopes an inbox keeps memory when it is empty.
+/// Maximum capacity of an empty inbox, in envelopes.
 const KEPT: usize = 4 * 1024;
 
 /// The sending side of an executor's inbox.
 ///
-/// The executor takes all that is there by changing its own empty queue for the full one: one lock for many envelopes,
-/// and no memory that one thread takes and another gives back.
+/// The executor receives all envelopes by swapping its empty queue for the full one. So many envelopes need only one
+/// lock, and no memory is allocated by one thread and freed by another.
 #[derive(Debug)]
 pub(crate) struct Inbox {
     queue: Mutex<Queue>,
     /// Wakes the executor.
     wake: Condvar,
     spilled: AtomicBool,
-    /// How many clients have given up since the executor looked for them.
+    /// Number of clients that have given up since the executor last searched for them.
     gave_up: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
 struct Queue {
     envelopes: VecDeque<Envelope>,
-    /// Whether the executor waits to be woken.
+    /// True while the executor waits to be woken.
     idle: bool,
-    /// Whether the executor is gone.
+    /// True if the executor has ended.
     closed: bool,
 }
 
-/// The receiving side. One executor has it.
+/// The receiving side, which belongs to one executor.
 #[derive(Debug)]
 pub(crate) struct InboxReceiver {
     inbox: Arc<Inbox>,
@@ -109,7 +110,7 @@ impl Inbox {
         (inbox, receiver)
     }
 
-    /// Puts an envelope in; says whether the executor is still there.
+    /// Sends an envelope. Returns `false` if the executor has ended.
     pub(crate) fn send(&self, envelope: Envelope) -> bool {
         let mut queue = self.queue();
         if queue.closed {
@@ -124,8 +125,8 @@ impl Inbox {
         true
     }
 
-    /// Brings a message that has a row, or leaves it to its row if there is no room. Called while no other commit can be
-    /// written, so that deliveries come in the order of their commits.
+    /// Delivers a message that has a row, or leaves it to its row if the inbox is full. Called while no other commit
+    /// can be written, so deliveries are in commit order.
     pub(crate) fn deliver(&self, message: Message, commit: u64) {
         if self.spilled.load(Ordering::Relaxed) {
             return;
@@ -135,26 +136,28 @@ impl Inbox {
             self.send(Envelope::Wake);
             return;
         }
-        // An executor that is gone leaves the row for the next open.
+        // If the executor has ended, the row remains for the next open.
         self.send(Envelope::Input(Box::new(Input::Delivery { message, commit })));
     }
 
-    /// Whether deliveries were left to their rows since the last call. Called while no commit can be written.
+    /// Returns `true` if deliveries were left to their rows since the last call. Called while no commit can be written.
     pub(crate) fn take_spilled(&self) -> bool {
         self.spilled.swap(false, Ordering::Relaxed)
     }
 
-    /// Whether deliveries were left to their rows. The envelope that wakes the executor comes after it is set.
+    /// Returns `true` if deliveries were left to their rows. The envelope that wakes the executor is sent after the
+    /// flag is set.
     pub(crate) fn has_spilled(&self) -> bool {
         self.spilled.load(Ordering::Relaxed)
     }
 
-    /// Notes that a client no longer waits for what it has sent. It wakes no one: such a client takes only memory.
+    /// Records that a client no longer waits for its result. Does not wake the executor, because such a client only
+    /// takes memory.
     pub(crate) fn note_given_up(&self) {
         self.gave_up.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many clients have given up since [`forget_given_up`](Self::forget_given_up).
+    /// Returns the number of clients that have given up since [`forget_given_up`](Self::forget_given_up).
     pub(super) fn given_up(&self) -> usize {
         self.gave_up.load(Ordering::Relaxed)
     }
@@ -163,19 +166,19 @@ impl Inbox {
         self.gave_up.store(0, Ordering::Relaxed);
     }
 
-    /// How many envelopes wait.
+    /// Returns the number of waiting envelopes.
     pub(crate) fn len(&self) -> usize {
         self.queue().envelopes.len()
     }
 
-    /// A panic while the lock was held cannot have left the queue half-changed.
+    /// Ignores poisoning, because a panic cannot leave a partial change.
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl InboxReceiver {
-    /// Waits until there is an envelope, for at most `timeout`.
+    /// Waits for an envelope, for at most `timeout`.
     pub(crate) fn wait(&self, timeout: Option<Duration>) {
         let mut queue = self.inbox.queue();
         queue.idle = true;
@@ -193,7 +196,7 @@ impl InboxReceiver {
         queue.idle = false;
     }
 
-    /// Takes everything that was sent before the call into `envelopes`, which is empty.
+    /// Moves all envelopes that were sent before the call to `envelopes`, which must be empty.
     pub(crate) fn take(&self, envelopes: &mut VecDeque<Envelope>) {
         debug_assert!(envelopes.is_empty());
         envelopes.shrink_to(KEPT);
@@ -202,7 +205,7 @@ impl InboxReceiver {
 }
 
 impl Drop for InboxReceiver {
-    /// Whoever asked and is not answered by now hears that the hub has ended, when its envelope is dropped.
+    /// Closes the inbox. Dropping the envelopes fails their requests, because the hub has ended.
     fn drop(&mut self) {
         let mut queue = self.inbox.queue();
         queue.closed = true;
@@ -236,7 +239,7 @@ mod tests {
         envelopes.iter().map(|envelope| format!("{envelope:?}")).collect()
     }
 
-    /// What was sent comes once and in order, and a wait ends when there is something or when its time is over.
+    /// Envelopes are received once and in order. A wait ends with an envelope or after its timeout.
     #[test]
     fn envelopes_come_once_and_in_order() {
         let (inbox, receiver) = Inbox::new();
@@ -254,7 +257,7 @@ mod tests {
         assert!(sender.join().unwrap());
     }
 
-    /// Who asked an executor that is gone hears of it, and nothing more is taken in.
+    /// When an executor ends, pending requests fail and no more envelopes are accepted.
     #[test]
     fn what_an_executor_leaves_behind_is_dropped() {
         let (inbox, receiver) = Inbox::new();

@@ -1,4 +1,4 @@
-//! The machine around the engine: the threads that run cores, the inboxes before them, and what leaves them.
+//! The runtime of the engine: the threads that run cores, their inboxes and their outputs.
 
 mod activities;
 mod callers;

@@ -1,4 +1,4 @@
-//! What leaves the process once it is durable.
+//! The release of outputs once they are durable.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -17,16 +17,17 @@ use crate::runtime::inbox::{Envelope, Reply};
 use crate::runtime::room::Told;
 use crate::runtime::shared::Runtime;
 
-/// So many things that leave at once are let out from one of tokio's threads, if it has threads of its own. For fewer
-/// the way there takes longer than it spares.
+/// Minimum number of simultaneous outputs that are released from a thread of tokio, if tokio has threads of its own.
+/// For fewer outputs, the handover takes longer than it saves.
 const CROWD: usize = 8;
 
-/// Time for an `async` operation to come to its next await after its time limit. Then its sender receives the error.
+/// Time for an `async` operation to reach its next await after its time limit. After this time, its sender receives the
+/// error.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// One thing that leaves the process once it is durable.
+/// An output that leaves the process once it is durable.
 pub(crate) enum Release {
-    /// A client hears.
+    /// A client receives its reply.
     Reply { reply: Reply, told: Told },
     /// An `async` operation begins.
     Start {
@@ -36,19 +37,19 @@ pub(crate) enum Release {
     },
     /// An attempt of an activity begins.
     StartActivity(Box<StartActivity>),
-    /// A running activity hears that nobody wants its result any more.
+    /// A running activity is canceled.
     CancelActivity { activity: ActivityKey },
-    /// Clients may come again.
+    /// Clients that found a full queue may retry.
     Room { instance: InstanceId },
-    /// A reader may use what it read.
+    /// A reader may use the data that it read.
     Read(oneshot::Sender<Result<(), Error>>),
 }
 
 impl Runtime {
-    /// Lets everything out, or tells everyone why it cannot be.
+    /// Releases all items, or fails their receivers with `error`.
     pub(crate) fn release(self: &Arc<Self>, mut items: Vec<Release>, error: Option<&Error>) {
-        // A user's waker may panic, or a value that is dropped with an operation that never began. The others must go out
-        // all the same.
+        // A user's waker may panic, or a value that is dropped with an operation that never began. The other items must
+        // still be released.
         contained(|| give_back_room(&mut items));
         if error.is_none() && items.len() >= CROWD && self.tokio.runtime_flavor() == RuntimeFlavor::MultiThread {
             return self.release_from_worker(items);
@@ -61,12 +62,12 @@ impl Runtime {
         }
     }
 
-    /// Lets everything out from one of tokio's own threads. Waking a task from there costs a push on a local queue; from
-    /// any other thread it costs a lock, and often a system call, for each task.
+    /// Releases all items from a thread of tokio. Waking a task from such a thread costs a push to a local queue. From
+    /// any other thread, it costs a lock and often a system call per task.
     #[expect(clippy::disallowed_methods, reason = "tasks are spawned here")]
     fn release_from_worker(self: &Arc<Self>, items: Vec<Release>) {
         let runtime = Arc::clone(self);
-        // A task that tokio drops before it runs would keep everything in for ever.
+        // If tokio dropped the task before it runs, the items would never be released.
         let lost = Lost(Arc::downgrade(self));
         self.tokio.spawn(async move {
             for item in items {
@@ -77,7 +78,7 @@ impl Runtime {
     }
 
     fn release_one(self: &Arc<Self>, item: Release) {
-        // A receiver that is gone wants nothing any more.
+        // A dropped receiver is no longer interested.
         match item {
             Release::Reply { reply, told } => {
                 let _ = reply.sender.send(Ok(told));
@@ -96,11 +97,11 @@ impl Runtime {
         }
     }
 
-    /// Runs an `async` operation on the tokio runtime that the hub was opened in.
+    /// Runs an `async` operation on the tokio runtime in which the hub was opened.
     #[expect(clippy::disallowed_methods, reason = "tasks are spawned here")]
     fn start_operation(self: &Arc<Self>, instance: InstanceId, message: MessageId, operation: AsyncOperation) {
         let Some(running) = self.operations.enter(&instance) else {
-            // The hub is gone; its row is there for the next open.
+            // The hub is closed. The row remains for the next open.
             return;
         };
         let runtime: Weak<Self> = Arc::downgrade(self);
@@ -118,7 +119,7 @@ impl Runtime {
                 Ok(Ok(finished)) => AsyncEnded::Finished(finished),
                 Ok(Err(error)) => match error.try_into_panic() {
                     Ok(panic) => AsyncEnded::Panicked(panic_text(panic.as_ref())),
-                    // The hub is gone, or the tokio runtime.
+                    // The hub is closed, or the tokio runtime has shut down.
                     Err(_) => {
                         if operations.is_closed() {
                             lost.call_off();
@@ -128,8 +129,8 @@ impl Runtime {
                 },
                 Err(_) => {
                     task.abort();
-                    // It ends at its next await. If it has none, its sender need not wait for it. But the entity's next
-                    // operation must not run beside it.
+                    // The operation ends at its next await. If it does not reach one, its sender need not wait for it,
+                    // but the entity's next operation must not run concurrently.
                     if tokio::time::timeout(GRACE, &mut task).await.is_err() {
                         tell_end(&runtime, &instance, message, AsyncEnded::Lingers);
                         let _ = task.await;
@@ -155,8 +156,10 @@ fn tell_end(runtime: &Weak<Runtime>, instance: &InstanceId, message: MessageId, 
     }
 }
 
-/// Sees that the tokio runtime has ended and dropped an operation or an activity. It has a row, so the next open runs it
-/// again; here nobody could wait for it to any purpose.
+/// Detects that the tokio runtime has shut down and dropped an operation or an activity.
+///
+/// The work has a row, so the next open runs it again. In this process, waiting for it would be pointless, so the hub
+/// fails.
 pub(super) struct Lost(Weak<Runtime>);
 
 impl Lost {
@@ -164,7 +167,7 @@ impl Lost {
         Self(Arc::downgrade(runtime))
     }
 
-    /// It has ended in a way that the core hears of.
+    /// Disarms the guard, because the end of the work is reported to the core.
     pub(super) fn call_off(mut self) {
         self.0 = Weak::new();
     }
@@ -175,21 +178,21 @@ impl Drop for Lost {
         if let Some(runtime) = self.0.upgrade() {
             runtime.fail(&Error::new(
                 ErrorKind::Closed,
-                "the tokio runtime that the hub was opened in has ended, and what ran in it with it; what was not \
-                 acknowledged may or may not have been taken in, open the hub again to see",
+                "the tokio runtime in which the hub was opened has shut down, which ended the hub's tasks; \
+                 unacknowledged requests may or may not have been accepted, open the hub again to find out",
             ));
         }
     }
 }
 
-/// Gives back the room that the replies hold, all at once because each time takes a lock, and before the clients hear:
-/// whoever asks again finds room.
+/// Releases the room that the replies hold. All permits are released at once because each release takes a lock. They
+/// are released before the clients receive their replies, so a client that sends the next request finds room.
 fn give_back_room(items: &mut [Release]) {
     let permits = items.iter_mut().filter_map(|item| match item {
         Release::Reply { reply, .. } => reply.permit.take(),
         _ => None,
     });
-    // One for each share of the room that has something coming, which are few.
+    // One merged permit per affected share of the room. There are few shares.
     let mut all: Vec<OwnedSemaphorePermit> = Vec::new();
     for permit in permits {
         let same = |all: &&mut OwnedSemaphorePermit| Arc::ptr_eq(all.semaphore(), permit.semaphore());
@@ -201,7 +204,7 @@ fn give_back_room(items: &mut [Release]) {
 }
 
 impl Release {
-    /// Tells whoever waits that nothing can be claimed.
+    /// Fails the receiver with `error`.
     fn refuse(self, error: &Error) {
         match self {
             Self::Reply { reply, .. } => {
@@ -220,9 +223,9 @@ mod tests {
     use super::*;
     use tokio::sync::Semaphore;
 
-    /// Whoever hears finds the room again that was taken for it, and nothing is given back twice.
+    /// The room of a reply is released before its client receives the reply, and only once.
     #[test]
-    fn room_is_given_back_before_clients_hear() {
+    fn room_is_released_before_clients_receive_replies() {
         let room = Arc::new(Semaphore::new(3));
         let mut items: Vec<Release> = (0..3)
             .map(|_| {

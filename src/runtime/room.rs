@@ -1,4 +1,4 @@
-//! Room: clients that found an instance's queue full wait here until it has shrunk.
+//! Backpressure: clients that found the queue of an instance full wait here until it has shrunk.
 
 use std::sync::Arc;
 
@@ -10,27 +10,27 @@ use crate::failure::CallFailure;
 use crate::id::InstanceId;
 use crate::runtime::contained::contained;
 
-/// What a client hears.
+/// The reply to a client.
 #[derive(Debug)]
 pub(crate) enum Told {
-    /// The operation's answer, as JSON.
+    /// The answer of the operation, as JSON.
     Answer(Vec<u8>),
     /// The message is durable.
     Accepted,
-    /// There is no answer. Boxed, because it is rare and large.
+    /// The call failed. Boxed because it is rare and large.
     Failed(Box<CallFailure>),
-    /// The queue is full: send the message again when the door has opened.
+    /// The queue is full. The client sends the message again when the door opens.
     Full { message: Box<Message>, door: Door },
 }
 
-/// Opens when there is room.
+/// A door that opens when there is room.
 #[derive(Clone, Debug)]
 pub(crate) struct Door(Arc<Semaphore>);
 
 impl Door {
-    /// Waits until the door opens. One that is open already stays open.
+    /// Waits until the door opens. An open door remains open.
     pub(crate) async fn opened(&self) {
-        // Nothing ever adds a permit: the only way out is that the semaphore is closed.
+        // The semaphore never has permits, so the wait ends only when the semaphore is closed.
         let _ = self.0.acquire().await;
     }
 }
@@ -42,7 +42,7 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    /// What a client hears of `settled`.
+    /// Returns the reply for `settled`.
     pub(crate) fn told(&self, settled: Settled) -> Told {
         match settled {
             Settled::Answer(answer) => Told::Answer(answer),
@@ -56,14 +56,14 @@ impl Room {
         }
     }
 
-    /// Lets everyone in who waits for `instance`.
+    /// Opens the door of `instance` for all waiting clients.
     pub(crate) fn open(&self, instance: &InstanceId) {
         if let Some((_, door)) = self.doors.remove(instance) {
             contained(|| door.0.close());
         }
     }
 
-    /// Lets everyone go, because the hub ends.
+    /// Opens all doors because the hub ends.
     pub(crate) fn open_all(&self) {
         self.doors.retain(|_, door| {
             contained(|| door.0.close());

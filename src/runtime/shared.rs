@@ -1,4 +1,4 @@
-//! What the threads of an open hub share, and how they start and end.
+//! The state shared by the threads of an open hub, and the start and end of these threads.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -29,29 +29,29 @@ use crate::store::Store;
 use crate::store::records::CommitRecord;
 use crate::time::Clock;
 
-/// How long a turn may still run after the patience of a shutdown is over.
+/// Time for which a turn may continue after the patience of a shutdown has expired.
 const HANGING: Duration = Duration::from_secs(1);
 
-/// How long a shutdown waits for tasks that it has ended.
+/// Time for which a shutdown waits for aborted tasks.
 const LAST_TASKS: Duration = Duration::from_secs(1);
 
-/// How a runtime is set up.
+/// The configuration of a runtime.
 pub(crate) struct RuntimeConfig {
-    /// Who the hub is: its id and incarnation, as one text.
+    /// The identity of the hub: its id and incarnation, as one string.
     pub(crate) hub: Arc<str>,
     pub(crate) registry: Registry,
     pub(crate) limits: Limits,
     pub(crate) partitions: u16,
     pub(crate) executors: usize,
-    /// The most messages of clients that are taken in and neither settled nor stored, over all executors.
+    /// Maximum number of accepted client messages that are neither settled nor stored, over all executors.
     pub(crate) in_flight: usize,
     pub(crate) held: BTreeSet<InstanceId>,
-    /// Whatever an earlier life began in this batch or later was not running in a crash.
+    /// The first batch since which no crash has happened. Work started in this batch or later never ran during a crash.
     pub(crate) calm_since: u64,
     pub(crate) clock: Clock,
 }
 
-/// What the threads of an open hub share.
+/// The state shared by the threads of an open hub.
 pub(crate) struct Runtime {
     pub(crate) hub: Arc<str>,
     pub(crate) registry: Arc<Registry>,
@@ -68,13 +68,13 @@ pub(crate) struct Runtime {
     pub(super) operations: Arc<Tasks>,
     /// The tasks of activities.
     pub(super) attempts: Arc<Tasks>,
-    /// The room of each executor for what is sent to it.
+    /// The room of each executor for incoming messages.
     pub(crate) shares: Vec<Share>,
     pub(crate) tokio: tokio::runtime::Handle,
-    /// How many waits for the ends of orchestrations began.
+    /// Number of started waits for the ends of orchestrations.
     waits: AtomicU64,
     closed: AtomicBool,
-    /// Why the executors gave up, if they did.
+    /// The error that stopped the executors, if any.
     failed: OnceLock<Error>,
     executors_running: AtomicUsize,
 }
@@ -147,10 +147,10 @@ impl Runtime {
             Ok(()) => Ok((runtime, threads)),
             Err(error) => {
                 runtime.stop(Duration::ZERO);
-                // Those that did not start cannot end, so the syncer would not hear of it.
+                // Executors that did not start cannot end, so they would never stop the syncer.
                 runtime.order.stop();
                 drop(alive);
-                // The log names what is left; the reason why the hub does not open is more important.
+                // The reason for the failed open is more important than a thread that is left behind.
                 let _ = threads.join(Duration::ZERO);
                 Err(error)
             }
@@ -190,7 +190,7 @@ impl Runtime {
     }
 
     fn start_syncer(self: &Arc<Self>, alive: Sender<()>) -> Result<Syncer> {
-        // Weak, so that the syncer's thread does not keep the store open after its end.
+        // Weak, so the syncer thread does not keep the store open after the end of the runtime.
         let runtime = Arc::downgrade(self);
         Syncer::start(Arc::clone(&self.order), move |items, error| {
             let _ = &alive;
@@ -203,12 +203,12 @@ impl Runtime {
         })
     }
 
-    /// A token for a client that is to wait for the end of an orchestration. None is given twice.
+    /// Returns a unique token for a client that waits for the end of an orchestration.
     pub(crate) fn draw_wait(&self) -> Token {
         Token::of_wait(self.waits.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// The inbox of the executor that runs `instance`.
+    /// Returns the inbox of the executor that runs `instance`.
     pub(crate) fn inbox_of(&self, instance: &InstanceId) -> &Inbox {
         self.inbox_of_partition(self.partition_of(instance))
     }
@@ -221,7 +221,7 @@ impl Runtime {
         &self.inboxes[self.executor_of(partition)]
     }
 
-    /// The room of the executor that runs the instances of `partition`.
+    /// Returns the room of the executor that runs the instances of `partition`.
     pub(crate) fn share_of(&self, partition: PartitionId) -> &Share {
         &self.shares[self.executor_of(partition)]
     }
@@ -230,10 +230,10 @@ impl Runtime {
         usize::from(partition.0) % self.inboxes.len()
     }
 
-    /// Sends an envelope for an instance of `partition`, or says why nobody will look at it.
+    /// Sends an envelope for an instance of `partition`.
     ///
     /// # Errors
-    /// [`ErrorKind::Closed`] or the error that poisoned the hub.
+    /// Returns an error of kind [`ErrorKind::Closed`], or the error that poisoned the hub.
     pub(crate) fn send(&self, partition: PartitionId, envelope: Envelope) -> Result<()> {
         if self.closed.load(Ordering::Acquire) {
             return Err(self.end_reason());
@@ -245,11 +245,11 @@ impl Runtime {
         }
     }
 
-    /// Waits until everything is durable that a read up to now can have shown. It lets go of the runtime before it waits:
-    /// a client that waits must not hold a closed hub's store open.
+    /// Waits until all commits that a read up to now can have shown are durable. Releases the runtime before the wait,
+    /// because a waiting client must not keep the store of a closed hub open.
     ///
     /// # Errors
-    /// [`ErrorKind::Closed`] or the error that poisoned the hub.
+    /// Returns an error of kind [`ErrorKind::Closed`], or the error that poisoned the hub.
     pub(crate) fn durable(self: Arc<Self>) -> impl Future<Output = Result<()>> + Send {
         let (sender, receiver) = oneshot::channel();
         self.hold(vec![Release::Read(sender)]);
@@ -262,7 +262,7 @@ impl Runtime {
         }
     }
 
-    /// Brings what was derived from reads to the gate.
+    /// Brings outputs that are derived from reads to the gate.
     pub(crate) fn hold(self: &Arc<Self>, items: Vec<Release>) {
         match self.order.hold(items) {
             Ok(Gated::Waiting) => {}
@@ -271,12 +271,12 @@ impl Runtime {
         }
     }
 
-    /// Why the hub does nothing any more.
+    /// Returns the error that ended the hub.
     pub(crate) fn end_reason(&self) -> Error {
         self.failure().unwrap_or_else(closed)
     }
 
-    /// Lets every executor and every client that waits hear that the hub does nothing any more.
+    /// Fails the hub with `error`, and notifies every executor and waiting client. The first error wins.
     pub(crate) fn fail(&self, error: &Error) {
         if self.failed.set(error.clone()).is_ok() {
             for inbox in &self.inboxes {
@@ -287,27 +287,27 @@ impl Runtime {
         }
     }
 
-    /// Why no executor does anything any more, if so.
+    /// Returns the error that stopped the executors, if any.
     pub(crate) fn failed(&self) -> Option<&Error> {
         self.failed.get()
     }
 
-    /// Whether an executor failed or the commit order is poisoned.
+    /// Returns the error of a failed executor or of the poisoned commit order, if any.
     pub(crate) fn failure(&self) -> Option<Error> {
         self.failed.get().cloned().or_else(|| self.order.poison())
     }
 
-    /// The last executor to end lets the syncer end, too.
+    /// Records the end of an executor. The last one also stops the syncer.
     pub(crate) fn executor_ended(&self) {
         if self.executors_running.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.order.stop();
         }
     }
 
-    /// Whether it still takes in what clients send.
+    /// Checks that the hub still accepts requests of clients.
     ///
     /// # Errors
-    /// [`ErrorKind::Closed`] or the error that poisoned the hub.
+    /// Returns an error of kind [`ErrorKind::Closed`], or the error that poisoned the hub.
     pub(crate) fn health(&self) -> Result<()> {
         match self.failure() {
             Some(error) => Err(error),
@@ -316,13 +316,13 @@ impl Runtime {
         }
     }
 
-    /// Takes in nothing more from clients, lets the executors end, and tells activities to end.
+    /// Stops accepting requests of clients, stops the executors and cancels activities.
     pub(crate) fn stop(&self, patience: Duration) {
         self.closed.store(true, Ordering::Release);
         for inbox in &self.inboxes {
             inbox.send(Envelope::Stop { patience });
         }
-        // After the envelopes, so that what ends now is taken in by executors that know why.
+        // After the envelopes, so the executors know the reason when they receive the ends of activities.
         self.activities.close();
         for share in &self.shares {
             contained(|| share.close());
@@ -330,14 +330,16 @@ impl Runtime {
         self.room.open_all();
     }
 
-    /// Ends the `async` operations that still run when the executors have ended, each at its next await. Activities have
-    /// been canceled, and get their time to end.
+    /// Aborts the `async` operations that still run after the executors have ended, each at its next await. Activities
+    /// have been canceled and have a grace period.
     pub(crate) fn abort_operations(&self) {
         self.operations.abort();
     }
 
-    /// Ends every task of users' code that still runs when the executors have ended, and waits until they are gone: what the
-    /// next open runs again must not run beside them. One that blocks its thread cannot be ended; it is named.
+    /// Aborts all tasks of user code that still run after the executors have ended, and waits for their end.
+    ///
+    /// The next open runs the same work again, and the two must not overlap. A task that blocks its thread cannot be
+    /// aborted; the log names it.
     pub(crate) fn end_tasks(&self) {
         for (tasks, what) in [
             (&self.operations, "an `async` operation"),
@@ -348,8 +350,8 @@ impl Runtime {
                 contained(|| {
                     tracing::error!(
                         %instance,
-                        "{what} blocks its thread and still runs although the hub is closed; the next open runs it again, \
-                         possibly at the same time"
+                        "{what} blocks its thread and still runs although the hub is closed; \
+                         the next open runs it again, possibly concurrently"
                     );
                 });
             }
@@ -386,18 +388,18 @@ impl Threads {
     }
 
     /// Waits for the end of all threads, after [`Runtime::stop`] with this patience. A synchronous operation that still
-    /// runs when the patience is over cannot be ended: its thread is left behind.
+    /// runs when the patience has expired cannot be aborted, so its thread is left behind.
     ///
     /// # Errors
-    /// The instance whose turn still runs.
+    /// Returns the instance whose turn still runs.
     pub(crate) fn join(self, patience: Duration) -> std::result::Result<(), InstanceId> {
         drop(self.watchdog);
         let look = || self.watched.iter().map(|progress| progress.running());
         let mut before: Vec<_> = look().map(|_| None).collect();
         let mut wait = patience;
         while self.ended.recv_timeout(wait) != Err(RecvTimeoutError::Disconnected) {
-            // A turn that began before the patience was over and still runs a while after it will not end. For anything
-            // else, such as a slow disk, it is worth waiting.
+            // A turn that began before the patience expired and still runs a while later is considered hanging.
+            // Anything else, such as a slow disk, is worth waiting for.
             let now: Vec<_> = look().collect();
             let hangs = now
                 .iter()
@@ -417,7 +419,8 @@ impl Threads {
         Ok(())
     }
 
-    /// Waits for the end of all threads, but not for ever: a turn that hangs is left behind. Says whether all ended.
+    /// Waits for the end of all threads, for at most `patience`. A hanging turn is left behind. Returns `true` if all
+    /// threads ended.
     pub(crate) fn join_within(self, patience: Duration) -> bool {
         drop(self.watchdog);
         self.ended.recv_timeout(patience) == Err(RecvTimeoutError::Disconnected)
@@ -427,7 +430,7 @@ impl Threads {
 pub(crate) fn closed() -> Error {
     Error::new(
         ErrorKind::Closed,
-        "the hub is closed; what was not acknowledged may or may not have been taken in, open the hub again to see",
+        "the hub is closed; unacknowledged requests may or may not have been accepted, open the hub again to find out",
     )
 }
 

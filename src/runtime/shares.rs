@@ -1,25 +1,27 @@
-//! The room of each executor for what clients and operators send to it.
+//! The room of each executor for messages from clients and operators.
 
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-/// How many orders of operators are taken in and not settled, over all executors. A purge by filter has 256 on their way.
+/// Maximum number of accepted operator requests that are not settled, over all executors. A purge by filter has up to
+/// 256 in flight.
 const OPERATORS: usize = 1_024;
 
-/// The room that one executor has for messages that are taken in and neither settled nor stored.
+/// The room of one executor for accepted messages that are neither settled nor stored.
 ///
-/// Each executor has its own share, so that one that hangs takes no room from the others. A message takes a part of it
-/// while it is in memory only: what waits as a row is bounded by the queue of its instance.
+/// Each executor has its own share, so a hanging executor takes no room from the others. A message takes room only
+/// while it is in memory. Messages that wait as rows are limited by the queue of their instance.
 #[derive(Debug)]
 pub(crate) struct Share {
     pub(crate) clients: Arc<Semaphore>,
-    /// The room for orders of operators, so that a hub that is full of clients can still be put in order.
+    /// Separate room for operator requests, so an operator can repair a hub whose room for clients is exhausted.
     pub(crate) operators: Arc<Semaphore>,
 }
 
 impl Share {
-    /// The shares of so many executors in the room for `messages` of clients. Each has room for one at least.
+    /// Divides the room for `messages` client messages among `executors` executors. Each share has room for at least
+    /// one.
     pub(super) fn divide(messages: usize, executors: usize) -> Vec<Self> {
         let share = |room: usize| Arc::new(Semaphore::new(room.div_ceil(executors)));
         let shares = (0..executors).map(|_| Self {
@@ -29,7 +31,7 @@ impl Share {
         shares.collect()
     }
 
-    /// Takes in nothing more.
+    /// Closes the share, so no more messages are accepted.
     pub(super) fn close(&self) {
         self.clients.close();
         self.operators.close();

@@ -1,4 +1,4 @@
-//! The tasks of users' code that run for a hub.
+//! The tasks of user code that run for a hub.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -8,13 +8,14 @@ use tokio::task::AbortHandle;
 
 use crate::id::InstanceId;
 
-/// The tasks of users' code that run for a hub: `async` operations, or attempts of activities.
+/// The tasks of user code that run for a hub: `async` operations, or attempts of activities.
 ///
-/// They are known, so that a hub which has closed leaves none behind: what the next open runs again must not run beside it.
+/// They are tracked so that a closed hub leaves none behind. The next open runs the same work again, and the two must
+/// not overlap.
 #[derive(Debug, Default)]
 pub(super) struct Tasks {
     state: Mutex<State>,
-    /// Tells that one has ended.
+    /// Notified when a task has ended.
     ended: Condvar,
 }
 
@@ -22,11 +23,11 @@ pub(super) struct Tasks {
 struct State {
     next: u64,
     running: BTreeMap<u64, (InstanceId, Option<AbortHandle>)>,
-    /// Whether the hub is gone, so that nothing begins any more.
+    /// True if the hub is closed, so no more tasks begin.
     closed: bool,
 }
 
-/// One of the tasks. It lives inside the task, so that it goes when the task is really gone.
+/// The guard of a task. It is owned by the task, so it is dropped when the task has really ended.
 #[derive(Debug)]
 pub(super) struct Running {
     tasks: Arc<Tasks>,
@@ -34,7 +35,7 @@ pub(super) struct Running {
 }
 
 impl Tasks {
-    /// Notes a task of `instance` that is about to be spawned; nothing if it must not begin any more.
+    /// Registers a task of `instance` that is about to be spawned. Returns `None` if tasks may no longer begin.
     pub(super) fn enter(self: &Arc<Self>, instance: &InstanceId) -> Option<Running> {
         let mut state = self.state();
         if state.closed {
@@ -49,7 +50,7 @@ impl Tasks {
         })
     }
 
-    /// Says how the task of this number is ended. It may have ended already.
+    /// Sets the abort handle of the task with this number. The task may already have ended.
     pub(super) fn note(&self, number: u64, handle: AbortHandle) {
         let mut state = self.state();
         let closed = state.closed;
@@ -62,12 +63,12 @@ impl Tasks {
         }
     }
 
-    /// Whether tasks are ended because the hub is gone.
+    /// Returns `true` if tasks are aborted because the hub is closed.
     pub(super) fn is_closed(&self) -> bool {
         self.state().closed
     }
 
-    /// Lets nothing begin any more and ends what runs, each at its next await.
+    /// Prevents new tasks and aborts the running ones, each at its next await.
     pub(super) fn abort(&self) {
         let mut state = self.state();
         state.closed = true;
@@ -76,15 +77,15 @@ impl Tasks {
             .values()
             .filter_map(|(_, handle)| handle.clone())
             .collect();
-        // A task that is aborted may be dropped at once, here, and then says that it is gone.
+        // An aborted task may be dropped immediately, on this thread, and its guard takes the lock.
         drop(state);
         for handle in handles {
             handle.abort();
         }
     }
 
-    /// Waits until all are gone, but no longer than `patience`. Tells whose are left. Only after [`abort`](Self::abort): an
-    /// end before that wakes no one.
+    /// Waits until all tasks have ended, for at most `patience`. Returns the instances of the remaining tasks. Call it
+    /// only after [`abort`](Self::abort), because the end of a task notifies no waiter before that.
     pub(super) fn wait(&self, patience: Duration) -> Vec<InstanceId> {
         let any_runs = |state: &mut State| !state.running.is_empty();
         let waited = self.ended.wait_timeout_while(self.state(), patience, any_runs);
@@ -92,7 +93,7 @@ impl Tasks {
         state.running.values().map(|(instance, _)| instance.clone()).collect()
     }
 
-    /// Every change is one call of a map.
+    /// Ignores poisoning: every change is a single call to a map.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -111,7 +112,7 @@ impl Drop for Running {
         let closed = state.closed;
         drop(state);
         drop(gone);
-        // Only a hub that has closed waits, and a notification is a system call even if there is no one to wake.
+        // Only a closed hub waits, and a notification is a system call even without waiters.
         if closed {
             self.tasks.ended.notify_all();
         }
@@ -122,7 +123,7 @@ impl Drop for Running {
 mod tests {
     use super::*;
 
-    /// When all tasks are reported as gone they are gone, and one that does not end is named.
+    /// When the wait reports no tasks, all have ended. A task that does not end is named.
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     #[expect(clippy::disallowed_methods, reason = "tasks are spawned here")]
     async fn tasks_are_ended_and_waited_for() {

@@ -1,4 +1,4 @@
-//! What a store that fails does to everyone who waits: on the model, which fails on demand.
+//! The effect of a failing store on all waiting callers. The tests use the model, which fails on demand.
 
 mod activities;
 mod releases;
@@ -32,7 +32,7 @@ impl Busy {
     }
 }
 
-/// A hub on `model`, in which one message may wait for an entity.
+/// Starts a hub on `model` in which only one message may wait for an entity.
 fn start(model: &Arc<Model>, executors: usize) -> (Arc<Runtime>, Threads, Client) {
     let mut registry = Registry::default();
     registry.add_entity(entity_code::<Busy>()).unwrap();
@@ -57,14 +57,14 @@ fn start(model: &Arc<Model>, executors: usize) -> (Arc<Runtime>, Threads, Client
     (runtime, threads, client)
 }
 
-/// Waits for something that has to fail soon, as whatever waits for a hub that is poisoned.
+/// Waits for a future that must fail soon, like any wait for a poisoned hub.
 async fn refused<T: std::fmt::Debug>(waiting: impl Future<Output = Result<T>>) {
     let ended = tokio::time::timeout(Duration::from_secs(10), waiting).await;
-    let error = ended.expect("nobody waits for a poisoned hub").unwrap_err();
+    let error = ended.expect("a wait for a poisoned hub ends").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Poisoned, "{error}");
 }
 
-/// A hub that is full of clients accepts orders of operators.
+/// A hub without room for clients accepts requests of operators.
 #[tokio::test]
 async fn a_full_hub_takes_orders_of_operators() {
     let (runtime, threads, client) = start(&Arc::new(Model::new()), 1);
@@ -82,7 +82,7 @@ async fn a_full_hub_takes_orders_of_operators() {
         .terminate("it is in the way")
         .await
         .unwrap_err();
-    assert_eq!(refused.kind(), ErrorKind::NotFound, "it was looked for");
+    assert_eq!(refused.kind(), ErrorKind::NotFound, "the executor looked for it");
     drop(full);
     client
         .entity::<Busy>("a")
@@ -95,9 +95,12 @@ async fn a_full_hub_takes_orders_of_operators() {
     threads.join(Duration::ZERO).unwrap();
 }
 
-/// While a write takes long, nothing that reads keeps a thread of tokio's: it waits as a task for what it may tell.
+/// During a slow write, a read does not block a thread of tokio. It waits as a task until its result may be returned.
 #[tokio::test]
-#[expect(clippy::disallowed_methods, reason = "a thread ends the stall if nothing else can")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a separate thread can end the stall in any case"
+)]
 async fn a_read_keeps_no_thread_while_a_write_takes_long() {
     let model = Arc::new(Model::new());
     let (runtime, threads, client) = start(&model, 1);
@@ -107,9 +110,9 @@ async fn a_read_keeps_no_thread_while_a_write_takes_long() {
     let stall = std::thread::spawn(move || {
         let guard = store.stall();
         stalled.send(()).unwrap();
-        let told = proceeds.recv_timeout(Duration::from_secs(20));
+        let proceeded = proceeds.recv_timeout(Duration::from_secs(20));
         drop(guard);
-        told
+        proceeded
     });
     is_stalled.recv().unwrap();
     let signal = tokio::spawn(client.entity::<Busy>("a").note().signal().into_future());
@@ -118,11 +121,11 @@ async fn a_read_keeps_no_thread_while_a_write_takes_long() {
     }
     let status = client.untyped_orchestration("o").status();
     let mut status = Box::pin(status.into_future());
-    // On this thread, which is the only one of tokio's.
-    let told = std::future::poll_fn(|cx| std::task::Poll::Ready(status.as_mut().poll(cx))).await;
+    // Polled on this thread, which is the only thread of tokio.
+    let polled = std::future::poll_fn(|cx| std::task::Poll::Ready(status.as_mut().poll(cx))).await;
     assert!(
-        told.is_pending(),
-        "what a write may have changed is not told before it is durable"
+        polled.is_pending(),
+        "data that a write may have changed is not returned before it is durable"
     );
     proceed.send(()).unwrap();
     stall.join().unwrap().expect("the read waited for the write");
@@ -136,8 +139,8 @@ async fn call(operation: impl Future<Output = Result<(), CallError>>) -> Result<
     Ok(operation.await?)
 }
 
-/// A call of an `async` operation waits for a task that starts through the gate. If the sync fails there is no task, and
-/// nothing else ever comes to the executor: the caller hears of it all the same.
+/// A call of an `async` operation waits for a task that the gate starts. If the sync fails, there is no task and no
+/// further input of the executor, but the caller still receives the error.
 #[tokio::test]
 async fn a_failed_sync_reaches_the_caller_of_an_operation_that_never_began() {
     for executors in 1..=2 {
@@ -150,7 +153,8 @@ async fn a_failed_sync_reaches_the_caller_of_an_operation_that_never_began() {
     }
 }
 
-/// A call whose operation runs, a client that waits for room, readers, and whoever comes later, of every executor.
+/// A failure reaches calls whose operation runs, clients that wait for room, readers and later requests, on every
+/// executor.
 #[tokio::test]
 async fn a_failure_reaches_everyone_who_waits() {
     type Fail = fn(&Model, u64);
@@ -162,11 +166,11 @@ async fn a_failure_reaches_everyone_who_waits() {
             let busy = client.entity::<Busy>(key);
             waiting.push(tokio::spawn(call(busy.wait())));
             tokio::task::yield_now().await;
-            // The first is stored and fills the queue; the second finds it full and waits.
+            // The first signal is stored and fills the queue. The second finds the queue full and waits.
             busy.note().signal().await.unwrap();
             waiting.push(tokio::spawn(busy.note().signal()));
         }
-        // A call of another entity of each executor: when it is answered, what was sent before was taken in.
+        // Call other entities on each executor. When the calls are answered, all earlier messages have been accepted.
         for key in 100..120 {
             client.entity::<Busy>(key).note().await.unwrap();
         }

@@ -1,10 +1,10 @@
-//! What a hub has done since it was opened, counted for `hub.stats()` and for the metrics facade.
+//! Counters of a hub since it was opened, for the statistics of the client and for the metrics facade.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::engine::Counts;
 
-/// What a hub has done since it was opened.
+/// The counters of a hub since it was opened.
 #[derive(Debug, Default)]
 pub(crate) struct Totals {
     pub(crate) turns: AtomicU64,
@@ -19,7 +19,7 @@ pub(crate) struct Totals {
     pub(crate) callers: AtomicU64,
 }
 
-/// What one executor holds right now.
+/// The current load of one executor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Held {
     pub(crate) mailboxes: u64,
@@ -28,7 +28,8 @@ pub(crate) struct Held {
 }
 
 impl Totals {
-    /// Counts what an executor holds now in place of what it held before, so that the totals are sums over all executors.
+    /// Replaces the previous load of an executor in the totals with its current load, so the totals are sums over all
+    /// executors.
     pub(crate) fn hold(&self, before: &mut Held, now: Held) {
         let pairs = [
             (&self.mailboxes, before.mailboxes, now.mailboxes),
@@ -43,7 +44,7 @@ impl Totals {
         *before = now;
     }
 
-    /// Adds what one step did.
+    /// Adds the counts of one step.
     pub(crate) fn add(&self, counts: &Counts) {
         let pairs = [
             (&self.turns, counts.turns, "abide.turns"),
@@ -66,7 +67,7 @@ impl Totals {
 mod tests {
     use super::*;
 
-    /// The totals are sums over all executors, whoever of them changed last.
+    /// The totals are sums over all executors, in whatever order these change.
     #[test]
     fn what_executors_hold_is_summed_up() {
         let totals = Totals::default();

@@ -1,4 +1,4 @@
-//! The watchdog: it cannot stop an operation that hangs, so it names it.
+//! The watchdog, which names hanging operations in the log because it cannot stop them.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -9,7 +9,7 @@ use crate::engine::Progress;
 use crate::error::Result;
 use crate::spawn::spawn;
 
-/// How long a turn may run before its instance is named, and how often it is named again.
+/// Duration of a turn after which its instance is named, and the interval at which it is named again.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Starts the watchdog over the progress of all executors. It ends when the other side of `stop` is dropped.
@@ -24,7 +24,7 @@ pub(crate) fn start(watched: Vec<Arc<Progress>>, stop: Receiver<()>) -> Result<J
                     tracing::error!(
                         entity = %instance,
                         turn,
-                        "a turn has been running for more than {PATIENCE:?}; everything on its thread waits for it"
+                        "a turn has been running for more than {PATIENCE:?} and blocks all other work on its thread"
                     );
                 }
                 *before = running;

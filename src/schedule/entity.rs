@@ -132,7 +132,7 @@ pub(super) fn check_id(schedule: &str) -> Result<()> {
         return Err(Error::new(
             ErrorKind::InvalidId,
             format!(
-                "the id of a schedule, `{}…`, has {} bytes, which exceeds the limit of {}: the ids of its runs append a time",
+                "the id of a schedule, `{}…`, has {} bytes, but the limit is {}: the ids of its runs append a time",
                 schedule.chars().take(64).collect::<String>().escape_debug(),
                 schedule.len(),
                 MAX_ID_BYTES - added

@@ -298,6 +298,7 @@ impl IntoFuture for CreateSchedule {
     /// * [`ErrorKind::NotFound`] if the schedule to update does not exist,
     /// * [`ErrorKind::InvalidArguments`] if the pattern is invalid or the input does not decode,
     /// * [`ErrorKind::Unregistered`] if the name or the version is not registered,
+    /// * [`ErrorKind::TooLarge`] if the input or the tags exceed the limit,
     /// * [`ErrorKind::InvalidId`] if the id, the name or a tag is invalid.
     ///
     /// It also returns any error that closes or poisons the hub.

@@ -63,9 +63,9 @@ impl Recurrence {
     pub(super) fn parse(&self, anchor: Timestamp) -> Result<Times> {
         match self {
             Self::Every(period) => match u64::try_from(period.as_millis()) {
-                Ok(0) => Err(refused("a schedule cannot run every 0 ms; use a period of at least 1 ms")),
+                Ok(0) => Err(refused("a schedule cannot run every 0 ms; use at least 1 ms")),
                 Ok(period) => Ok(Times::Every { anchor, period }),
-                Err(_) => Err(refused("the period of a schedule is too long; use a shorter period or no schedule")),
+                Err(_) => Err(refused("the period is too long; use a shorter one or no schedule")),
             },
             Self::Cron(pattern) => match CronParser::new().parse(pattern) {
                 Ok(cron) => Ok(Times::Cron(Box::new(cron))),

@@ -1,17 +1,18 @@
-//! How old something is that is deleted for its age, whatever the clock showed meanwhile.
+//! The age of data that expires, independent of temporary errors of the clock.
 //!
-//! A clock that is wrong for some time must not delete what cannot be brought back, and must not keep for years what is old.
-//! The hub notices at an open that its clock has been set: it compares it with the [`ClockRecord`] of the newest commit, which
-//! is what the clock of the life before showed. That record follows the clock wherever it goes. If it kept the newest time that
-//! there ever was, a clock that was right again would be behind it for as long as it had been ahead, and the next wrong one would
-//! not be noticed.
+//! A clock that is wrong for some time must not delete data that cannot be restored, and must not keep old data for
+//! years. At an open, the hub detects that its clock was set by comparing it with the [`ClockRecord`] of the newest
+//! commit, which shows the clock of the previous life. The record always follows the clock. If it kept the newest time
+//! ever seen, a corrected clock would remain behind the record for as long as it had been ahead, and the next wrong
+//! clock would not be detected.
 //!
-//! * A clock that is far ahead may be wrong, or the hub may have been closed for so long. Until the hub has been open for an hour,
-//!   ages count only the time for which it is open, and an operator who sees the warning can close it. The hour is counted over
-//!   restarts, so that neither a restart ends the doubt nor short lives keep it up.
-//! * What was written under a clock that was ahead has a time that is still to come. It counts as written when the clock was last
-//!   set back: before that it was, and no more is known. Its row is not changed, because it may be the clock of today that is
-//!   wrong. If the clock was set back too far, to be right again later, the time counts at which it was set back before that.
+//! * A clock that is far ahead may be wrong, or the hub may have been closed for that long. Until the hub has been open
+//!   for an hour, ages count only the time for which the hub is open. An operator who sees the warning can close the
+//!   hub. The hour is counted across restarts, so a restart does not end the doubt, and short lives do not prolong it.
+//! * Data written under a clock that was ahead has a time in the future. It counts as written when the clock was last
+//!   set back, because it was written before that, and nothing more is known. The row is not changed, because the
+//!   current clock may be the wrong one. If the clock was set back too far and corrected later, the previous time at
+//!   which it was set back counts.
 
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -19,66 +20,68 @@ use std::time::Duration;
 
 use crate::time::Timestamp;
 
-/// How far a clock may be ahead of what is stored without a doubt.
+/// Maximum lead of a clock over the stored time without a doubt.
 const DOUBT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How long nothing is deleted because of a clock that is in doubt.
+/// Time for which a doubtful clock deletes nothing.
 const HOLD: Duration = Duration::from_secs(60 * 60);
 
-/// A clock that a time service has set back by less counts as right, and is not worth a warning.
+/// Maximum step back, such as one of a time service, after which the clock still counts as correct. It is not worth a
+/// warning.
 pub(crate) const SMALL_STEP: Duration = Duration::from_secs(60);
 
-/// The clock of a hub as its newest commit shows it.
+/// The clock of a hub as recorded in its newest commit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ClockRecord {
-    /// The time of the newest commit; 0 if there is none.
+    /// Time of the newest commit, or 0 if there is none.
     pub(crate) time: Timestamp,
     /// The last open that found the clock set back.
     pub(crate) set_back: Option<SetBack>,
-    /// The doubt in a clock that is far ahead, while ages are not counted by it.
+    /// The doubt about a clock that is far ahead, while ages are not counted by it.
     pub(crate) doubt: Option<Doubt>,
 }
 
 /// An open that found the clock set back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SetBack {
-    /// The time of the open, by the clock that was set back.
+    /// Time of the open, by the clock that was set back.
     pub(crate) at: Timestamp,
-    /// The time of the one before, if it is later. Either may be that of a wrong clock.
+    /// Time of the previous such open, if it is later. Either time may come from a wrong clock.
     pub(crate) before: Option<Timestamp>,
 }
 
 impl SetBack {
-    /// An open that follows on `last`.
+    /// Creates the record of an open that follows `last`.
     fn new(opened: Timestamp, last: Option<Self>) -> Self {
         let before = last.map(|last| last.at).filter(|at| *at > opened);
         Self { at: opened, before }
     }
 
-    /// The time that counts when the hub's clock shows `now`: the later one of those that are not still to come.
+    /// Returns the time that counts when the clock of the hub shows `now`: the previous one if it is not in the future,
+    /// otherwise the last one.
     fn by(self, now: Timestamp) -> Timestamp {
         self.before.filter(|before| *before <= now).unwrap_or(self.at)
     }
 }
 
-/// The doubt in a clock that is far ahead.
+/// The doubt about a clock that is far ahead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Doubt {
-    /// By how many milliseconds the clock is ahead of the time by which ages are counted.
+    /// Lead of the clock over the time by which ages are counted, in milliseconds.
     pub(crate) ahead_ms: u64,
-    /// For how many milliseconds the hub has to be open until the doubt ends.
+    /// Remaining time that the hub has to be open until the doubt ends, in milliseconds.
     pub(crate) left_ms: u64,
 }
 
 impl ClockRecord {
-    /// The time by which ages were counted.
+    /// Returns the time by which ages were counted.
     pub(super) fn aged(&self) -> Timestamp {
         let ahead = self.doubt.map_or(0, |doubt| doubt.ahead_ms);
         Timestamp(self.time.0.saturating_sub(ahead))
     }
 }
 
-/// Decides how old something is that is deleted for its age, for one life of a hub.
+/// Determines the age of data that expires, for one life of a hub.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Aging {
     opened: Timestamp,
@@ -87,7 +90,7 @@ pub(crate) struct Aging {
 }
 
 impl Aging {
-    /// For a life that begins at `opened`, after one that left `last`.
+    /// Creates the state for a life that begins at `opened`, after a life that left `last`.
     pub(crate) fn new(opened: Timestamp, last: ClockRecord) -> Self {
         if last.time == Timestamp(0) {
             return Self {
@@ -111,7 +114,7 @@ impl Aging {
         }
     }
 
-    /// What a commit at `now` stores of the clock.
+    /// Returns the clock record that a commit at `now` stores.
     pub(crate) fn record(&self, now: Timestamp) -> ClockRecord {
         let open_ms = now.0.saturating_sub(self.opened.0);
         ClockRecord {
@@ -129,23 +132,23 @@ impl Aging {
             .filter(|doubt| now.0 < self.opened.0.saturating_add(doubt.left_ms))
     }
 
-    /// Whether ages are not counted by the clock yet.
+    /// Returns `true` while ages are not counted by the clock because of a doubt.
     pub(crate) fn is_held(&self, now: Timestamp) -> bool {
         self.doubt_at(now).is_some()
     }
 
-    /// The time by which the ages of what earlier lives wrote are counted, when the hub's clock shows `now`.
+    /// Returns the time by which the ages of data from earlier lives are counted when the clock of the hub shows `now`.
     pub(crate) fn at(&self, now: Timestamp) -> Timestamp {
         let ahead = self.doubt_at(now).map_or(0, |doubt| doubt.ahead_ms);
         Timestamp(now.0.saturating_sub(ahead))
     }
 
-    /// Whether the clock was ever set back, so that something may have a time that is still to come.
+    /// Returns `true` if the clock was ever set back, so data may have a time in the future.
     pub(crate) fn was_set_back(&self) -> bool {
         self.set_back.is_some()
     }
 
-    /// When something was written that has the time `since`, as far as can be known.
+    /// Returns the best estimate of the time at which data with the time `since` was written.
     pub(crate) fn written(&self, since: Timestamp, now: Timestamp) -> Timestamp {
         match self.set_back {
             Some(set_back) if since > now.after(DOUBT) => set_back.by(now),
@@ -153,7 +156,7 @@ impl Aging {
         }
     }
 
-    /// Whether what has the time `since` is as old as `age`.
+    /// Returns `true` if data with the time `since` is at least as old as `age`.
     pub(crate) fn has_age(&self, age: Duration, since: Timestamp, now: Timestamp) -> bool {
         let written = self.written(since, now);
         let is_own = written >= self.opened;
@@ -161,7 +164,7 @@ impl Aging {
         written.after(age) <= by
     }
 
-    /// The times of what is as old as `age`, when that is looked for and not at hand.
+    /// Returns the times of all data that is at least as old as `age`, for searches by time.
     pub(crate) fn times_of_age(&self, age: Duration, now: Timestamp) -> Vec<Range<Timestamp>> {
         let aged = self.at(now);
         let age_ms = Timestamp(0).after(age).0;

@@ -316,7 +316,7 @@ impl Api {
     }
 
     /// Waits until the orchestration has this custom status.
-    pub(crate) async fn until_it_says(&self, id: &str, text: &str) {
+    pub(crate) async fn until_custom_status(&self, id: &str, text: &str) {
         while self.get(&format!("/instances/{id}")).await.json()["customStatus"] != text {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }

@@ -70,7 +70,7 @@ async fn numbers_are_shown() {
 
 /// An open hub is healthy. A closed hub is not, and every request to it fails.
 #[tokio::test]
-async fn health_tells_whether_the_hub_works() {
+async fn health_reports_whether_the_hub_works() {
     let Api { hub, router } = Api::open().await;
     let get = async |path: &str| send(&router, Method::GET, &format!("{BASE}{path}"), &[], "").await;
     let healthy = get("/health").await;

@@ -50,7 +50,7 @@ async fn filled() -> Api {
     for id in ["a-3", "Ä-4"] {
         api.post(&format!("/orchestrators/waits/{}", id.replace('Ä', "%C3%84")), "")
             .await;
-        api.until_it_says(&id.replace('Ä', "%C3%84"), "waiting").await;
+        api.until_custom_status(&id.replace('Ä', "%C3%84"), "waiting").await;
     }
     api
 }
@@ -143,7 +143,7 @@ async fn lacks(ctx: OrchestrationContext) -> Result<(), Failure> {
 
 /// Orchestrations that wait for an unregistered type can be listed, and show the type.
 #[tokio::test]
-async fn what_is_not_registered_is_found() {
+async fn unregistered_types_are_found() {
     let api = Api::build(
         Hub::in_memory().orchestration::<lacks>(),
         HttpConfig::new().without_token(),
@@ -168,7 +168,7 @@ async fn what_is_not_registered_is_found() {
 
 /// The document of an orchestration is the same in a list and alone.
 #[tokio::test]
-async fn a_list_shows_what_a_look_shows() {
+async fn lists_and_single_documents_agree() {
     let api = filled().await;
     let (listed, _) = all(&api, "/instances?instanceIdPrefix=a-1").await;
     assert_eq!(listed[0], api.get("/instances/a-1").await.json());

@@ -7,10 +7,10 @@ use crate::fixture::{Api, BASE, HOST, redacted};
 
 /// The status code is 202 with `Location` and `Retry-After` until the orchestration has ended, and then 200.
 #[tokio::test]
-async fn the_code_tells_whether_it_has_ended() {
+async fn the_status_code_shows_whether_it_has_ended() {
     let api = Api::open().await;
     api.post("/orchestrators/waits/a", "1").await.is(202);
-    api.until_it_says("a", "waiting").await;
+    api.until_custom_status("a", "waiting").await;
     for (action, status) in [("", "Running"), ("suspend", "Suspended"), ("resume", "Running")] {
         if !action.is_empty() {
             api.post(&format!("/instances/a/{action}?reason=because"), "")
@@ -64,7 +64,7 @@ async fn documents_are_pinned() {
     api.run("greets", "failed", r#"["Tokyo", ""]"#).await;
     for id in ["running", "terminated", "suspended"] {
         api.post(&format!("/orchestrators/waits/{id}"), r#"{"id": 1}"#).await;
-        api.until_it_says(id, "waiting").await;
+        api.until_custom_status(id, "waiting").await;
     }
     api.post("/instances/terminated/terminate?reason=not+needed", "")
         .await
@@ -95,7 +95,7 @@ async fn histories_are_pinned() {
     api.run("does_all", "a", r#""Ada""#).await.is(200);
     api.run("greets", "failed", r#"["Tokyo", ""]"#).await;
     api.post("/orchestrators/waits/b", "1").await;
-    api.until_it_says("b", "waiting").await;
+    api.until_custom_status("b", "waiting").await;
     for (action, status) in [("suspend", "Suspended"), ("resume", "Running")] {
         api.post(&format!("/instances/b/{action}?reason=why"), "").await.is(202);
         api.until("b", status).await;
@@ -103,7 +103,7 @@ async fn histories_are_pinned() {
     api.post("/instances/b/raiseEvent/go", "[1]").await.is(202);
     api.until("b", "Completed").await;
     api.post("/orchestrators/waits/c", "1").await;
-    api.until_it_says("c", "waiting").await;
+    api.until_custom_status("c", "waiting").await;
     api.post("/instances/c/terminate?reason=enough", "").await.is(202);
     api.until("c", "Terminated").await;
     let mut histories = serde_json::Map::new();
@@ -132,7 +132,7 @@ async fn histories_are_pinned() {
 
 /// The complete history is available to tools that need all of it.
 #[tokio::test]
-async fn the_whole_history_is_there_too() {
+async fn the_complete_history_is_available() {
     let api = Api::open().await;
     api.run("greets", "a", r#"["Tokyo"]"#).await;
     let history = api.get("/instances/a/history").await;
@@ -161,7 +161,7 @@ async fn the_whole_history_is_there_too() {
 async fn a_history_shows_open_steps() {
     let api = Api::open().await;
     api.post("/orchestrators/locks/a", r#""k""#).await;
-    api.until_it_says("a", "locked").await;
+    api.until_custom_status("a", "locked").await;
     api.post("/orchestrators/locks/b", r#""k""#).await;
     let open = loop {
         let shown = api.get("/instances/b?showHistory=true").await.json();

@@ -9,7 +9,7 @@ use crate::fixture::Api;
 async fn standing() -> Api {
     let api = Api::open().await;
     api.post("/orchestrators/waits/running", "").await.is(202);
-    api.until_it_says("running", "waiting").await;
+    api.until_custom_status("running", "waiting").await;
     api.run("echoes", "completed", "1").await.is(200);
     api.run("greets", "failed", r#"[""]"#).await.is(200);
     api.post("/orchestrators/waits/terminated", "").await.is(202);
@@ -84,7 +84,7 @@ async fn an_event_is_raised_once() {
 
 /// An orchestration accepts `terminate`, `suspend` and `resume` until it has ended. Afterwards they return 410.
 #[tokio::test]
-async fn orders_are_taken_until_the_end() {
+async fn commands_are_accepted_until_the_end() {
     let api = standing().await;
     for order in ["suspend", "resume", "terminate"] {
         api.post(&format!("/instances/missing/{order}"), "")

@@ -51,7 +51,7 @@ mod alike {
     }
 }
 
-/// Like in Azure, names are case-insensitive. An exact match has priority over a match that differs in case, and an
+/// As in Azure, names are case-insensitive. An exact match has priority over a match that differs in case, and an
 /// ambiguous name is an error that lists the candidates.
 #[tokio::test]
 async fn names_are_compared_without_case() {
@@ -97,7 +97,7 @@ async fn names_are_compared_without_case() {
     hub.shutdown().await.unwrap();
 }
 
-/// Like in Azure, an omitted key is the empty key.
+/// As in Azure, an omitted key is the empty key.
 #[tokio::test]
 async fn a_key_that_is_left_out_is_the_empty_one() {
     let api = Api::open().await;

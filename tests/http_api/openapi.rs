@@ -59,7 +59,7 @@ fn operations(document: &Value) -> BTreeMap<String, &Value> {
 
 /// Every route is described and every described route is served, with exactly the described verbs.
 #[tokio::test]
-async fn what_is_described_is_what_is_served() {
+async fn described_and_served_routes_are_equal() {
     let api = Api::open().await;
     let document = api.get("/openapi.json").await.json();
     assert_eq!(document["openapi"], "3.1.0");

@@ -38,7 +38,7 @@ async fn stopped_orchestrations_are_listed() {
 async fn locks_are_listed_and_released() {
     let api = Api::open().await;
     api.post("/orchestrators/locks/owner", r#""k""#).await.is(202);
-    api.until_it_says("owner", "locked").await;
+    api.until_custom_status("owner", "locked").await;
     let locks = listed(&api, "/locks", 1).await;
     insta::assert_json_snapshot!(redacted(locks));
     api.delete("/locks/counter/other").await.is_error(404, "NotFound");

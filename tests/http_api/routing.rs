@@ -11,7 +11,7 @@ use crate::fixture::{Api, BASE, HOST, send};
 
 /// An unknown route is an error in the common format.
 #[tokio::test]
-async fn what_is_no_route_is_not_found() {
+async fn unknown_routes_are_not_found() {
     let api = Api::open().await;
     for path in [
         "",
@@ -95,7 +95,7 @@ async fn a_full_hub_refuses_at_once() {
     let builder = Hub::in_memory().executors(1).in_flight_limit(1).entity::<Turnstile>();
     let api = Api::build(builder, HttpConfig::new().without_token()).await;
     api.post("/orchestrators/locks/owner", r#""k""#).await.is(202);
-    api.until_it_says("owner", "locked").await;
+    api.until_custom_status("owner", "locked").await;
     // The call blocks the only thread and uses the whole limit.
     let waiting = api.post("/entities/turnstile/k?op=block&wait=true", "null");
     let refused = async {

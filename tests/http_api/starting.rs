@@ -221,7 +221,7 @@ async fn a_start_can_wait() {
     is_check_status(&waits, &links(&format!("http://{HOST}{BASE}"), "d", ""));
 
     let (ended, _) = tokio::join!(api.post("/orchestrators/waits/e?timeout=30", ""), async {
-        api.until_it_says("e", "waiting").await;
+        api.until_custom_status("e", "waiting").await;
         api.post("/instances/e/terminate?reason=enough", "").await.is(202);
     });
     ended.is(200);
@@ -274,7 +274,7 @@ async fn an_idempotency_key_makes_a_retry_one_start() {
 
 /// The orchestration keeps the trace context of its caller. An invalid header is ignored.
 #[tokio::test]
-async fn a_start_goes_on_with_its_callers_trace() {
+async fn a_start_continues_the_trace_of_its_caller() {
     let api = Api::open().await;
     let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let headers = [("traceparent", parent), ("tracestate", "a=1,b=2")];

@@ -199,7 +199,7 @@ pub(crate) fn order_of(key: &str) -> &str {
 
 /// The audit finds each kind of violation in a small ledger, and accepts a good ledger with an interrupted run.
 #[test]
-fn the_audit_finds_what_must_not_be() {
+fn the_audit_finds_violations() {
     let good = "begin o/e/1 validate 1 1.0 \nbegin o/e/1 validate 1 2.0 \ndone o/e/1 2.0 0\n\
                 begin o/e/2 pay 1 2.1 2.0\ndone o/e/2 2.1 7\nbegin o/e/2 pay 2 2.2 2.0\ndone o/e/2 2.2 7\nended o good\n";
     let audit = Audit::of(good).unwrap();

@@ -48,7 +48,7 @@ impl Ledger {
             }
             lane.asked += new;
             for (n, due) in &lane.waiting {
-                worker.say(format!("{name} {n} {due}"));
+                worker.send(format!("{name} {n} {due}"));
             }
             count += lane.waiting.len();
         }

@@ -60,7 +60,7 @@ async fn work(directory: &Path) -> abide::Result<()> {
     std::thread::spawn(move || std::iter::from_fn(worker::order).try_for_each(|order| sender.send(order)));
     let executors = orders.recv().await.unwrap_or_default().parse().unwrap_or(1);
     let hub = builder(directory).executors(executors).open().await?;
-    worker::tell("open");
+    worker::report("open");
     let mut lanes = BTreeMap::new();
     while let Some(order) = orders.recv().await {
         if order == "shut down" {
@@ -73,7 +73,7 @@ async fn work(directory: &Path) -> abide::Result<()> {
             tokio::spawn(async move {
                 while let Some(order) = orders.recv().await {
                     match obey(&client, &name, &order).await {
-                        Ok(answer) => worker::tell(format!("{name} {order} {answer}")),
+                        Ok(answer) => worker::report(format!("{name} {order} {answer}")),
                         Err(error) => end(&format!("{name} {order}: {error}")),
                     }
                 }
@@ -140,14 +140,14 @@ fn draw(seed: &mut u64, bound: usize) -> usize {
 /// After many kills, some of them while the hub opens, a last run finishes everything and the states agree with the
 /// ledger.
 #[test]
-fn what_was_acknowledged_is_there_exactly_once() {
+fn acknowledged_work_takes_effect_exactly_once() {
     let mut seed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
     println!("seed {seed}");
     let directory = tempfile::tempdir().unwrap();
     let (mut ledger, kills) = (Ledger::new(), kills());
     for round in 0..=kills {
         let mut worker = Worker::start("obey", directory.path());
-        worker.say(1 + round % 3);
+        worker.send(1 + round % 3);
         if round % 4 == 2 && round < kills {
             // Kill the worker while the hub opens, or soon after. The seed and the scheduler make the moment random.
             std::thread::sleep(Duration::from_micros(draw(&mut seed, 60_000) as u64));
@@ -158,14 +158,14 @@ fn what_was_acknowledged_is_there_exactly_once() {
         let asked = ledger.ask(&mut worker, if round < kills { NEW_A_ROUND } else { 0 });
         let wanted = if round < kills { draw(&mut seed, asked) } else { asked };
         for _ in 0..wanted {
-            ledger.acknowledge(&worker.hear().expect("the worker reports"));
+            ledger.acknowledge(&worker.next_report().expect("the worker reports"));
         }
         if round < kills {
             for report in worker.kill() {
                 ledger.acknowledge(&report);
             }
         } else {
-            worker.say("shut down");
+            worker.send("shut down");
             assert!(worker.wait().success());
         }
     }

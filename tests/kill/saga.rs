@@ -32,7 +32,7 @@ pub(crate) async fn work(place: &Path) -> abide::Result<()> {
         let put = client.entity::<Stock>(article).put(n);
         put.request_id(format!("stock {article}")).await?;
     }
-    worker::tell("open");
+    worker::report("open");
     while let Some(request) = orders.recv().await {
         if request == "shut down" {
             return hub.shutdown().await;
@@ -55,14 +55,14 @@ async fn obey(client: &Client, request: &str) -> abide::Result<()> {
         // A start that was not acknowledged may have taken effect.
         start.instance_id(id).request_id(id).await?;
         BOOKS.acknowledged(id);
-        worker::tell(format!("acknowledged {id}"));
+        worker::report(format!("acknowledged {id}"));
     }
     let outcome = match run.result().await {
         Ok(_) => "confirmed".to_owned(),
         Err(error) => error.into_returned()?.to_string(),
     };
     BOOKS.ended(id, &outcome);
-    worker::tell(format!("ended {id}"));
+    worker::report(format!("ended {id}"));
     Ok(())
 }
 
@@ -87,7 +87,7 @@ fn orders_survive_any_kill() {
     let mut known = 0;
     for round in 0..=kills {
         let mut worker = Worker::start(ROLE, place.path());
-        worker.say(round);
+        worker.send(round);
         if round % 4 == 2 && round < kills {
             // Kill the worker while the hub opens, or soon after. The seed and the scheduler make the moment random.
             std::thread::sleep(Duration::from_micros(draw(&mut seed, 60_000) as u64));
@@ -104,20 +104,20 @@ fn orders_survive_any_kill() {
         let mut answers = 0;
         for id in &open {
             let is_acknowledged = audit.acknowledged.contains(id);
-            worker.say(format!("{} {id}", if is_acknowledged { "wait" } else { "start" }));
+            worker.send(format!("{} {id}", if is_acknowledged { "wait" } else { "start" }));
             answers += if is_acknowledged { 1 } else { 2 };
         }
         if round < kills {
             for _ in 0..draw(&mut seed, answers) {
-                worker.hear().expect("the worker reports");
+                worker.next_report().expect("the worker reports");
             }
             std::thread::sleep(Duration::from_micros(draw(&mut seed, 3_000) as u64));
             worker.kill();
         } else {
             for _ in 0..answers {
-                worker.hear().expect("the worker reports");
+                worker.next_report().expect("the worker reports");
             }
-            worker.say("shut down");
+            worker.send("shut down");
             assert!(worker.wait().success());
         }
     }

@@ -1,6 +1,6 @@
-//! A client that sends bytes, for what a well-behaved one would never send.
+//! A client that sends raw bytes, including requests that a well-behaved client never sends.
 
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, reason = "each test file uses a part")]
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,16 +10,16 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// Where every route lies.
+/// The base path of the routes.
 pub(crate) const BASE: &str = "/runtime/webhooks/durabletask";
 
-/// How long an answer may take on a machine that does other things too.
+/// Maximum time for a response on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// One connection.
+/// A connection.
 pub(crate) struct Wire(pub(crate) TcpStream);
 
-/// An answer as it came.
+/// An HTTP response.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -32,14 +32,16 @@ impl Wire {
         Self(TcpStream::connect(address).await.unwrap())
     }
 
-    /// Sends bytes; the server may have closed meanwhile.
+    /// Sends bytes. The server may have closed the connection already.
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         let _ = self.0.write_all(bytes.as_ref()).await;
     }
 
-    /// The next answer, by its length; nothing if the server closes.
+    /// Reads the next response. Returns `None` if the server closes the connection.
     pub(crate) async fn answer(&mut self) -> Option<Answer> {
-        timeout(PATIENCE, self.read()).await.expect("an answer in time")
+        timeout(PATIENCE, self.read())
+            .await
+            .expect("the response arrives in time")
     }
 
     async fn read(&mut self) -> Option<Answer> {
@@ -58,7 +60,7 @@ impl Wire {
 }
 
 impl Answer {
-    /// The first answer in these bytes, if it is whole.
+    /// Parses the first response in `bytes`, if it is complete.
     fn parse(bytes: &[u8]) -> Option<Self> {
         let end = bytes.windows(4).position(|part| part == b"\r\n\r\n")?;
         let head = String::from_utf8_lossy(&bytes[..end]).to_ascii_lowercase();
@@ -73,7 +75,7 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// That it is an error of this status, of the one form that all errors have.
+    /// Asserts that the response is an error with this status, in the common error format.
     #[track_caller]
     pub(crate) fn is_error(&self, status: u16) {
         assert_eq!(self.status, status, "{self:?}");
@@ -84,15 +86,15 @@ impl Answer {
     }
 }
 
-/// Sends bytes on a connection of their own and returns the first answer.
-pub(crate) async fn told(address: SocketAddr, bytes: impl AsRef<[u8]>) -> Answer {
+/// Sends bytes on a new connection and returns the first response.
+pub(crate) async fn exchange(address: SocketAddr, bytes: impl AsRef<[u8]>) -> Answer {
     let mut wire = Wire::connect(address).await;
     let sent = String::from_utf8_lossy(&bytes.as_ref()[..bytes.as_ref().len().min(120)]).into_owned();
     wire.send(bytes).await;
-    wire.answer().await.unwrap_or_else(|| panic!("no answer to {sent:?}"))
+    wire.answer().await.unwrap_or_else(|| panic!("no response to {sent:?}"))
 }
 
-/// A request as it goes over the wire, for a path behind the base path.
+/// Returns the bytes of a request to `path`, relative to the base path.
 pub(crate) fn request(verb: &str, path: &str, headers: &[(&str, &str)], body: &str) -> String {
     let mut text = format!("{verb} {BASE}{path} HTTP/1.1\r\n");
     if !headers.iter().any(|(name, _)| *name == "host") {

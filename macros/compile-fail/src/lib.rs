@@ -1,1 +1,1 @@
-//! Pins what the macros of abide say when they refuse; see the tests.
+//! Pins the error messages of the macros of abide; see the tests.

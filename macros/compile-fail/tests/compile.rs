@@ -1,4 +1,4 @@
-//! What compiles, and what is refused with which words.
+//! Programs that compile, and programs that the macros reject with pinned error messages.
 
 /// The programs under `tests/pass` compile and run.
 #[test]
@@ -6,7 +6,8 @@ fn what_a_user_writes_compiles() {
     trybuild::TestCases::new().pass("tests/pass/*.rs");
 }
 
-/// The programs under `tests/refused` are refused with the text beside them. `TRYBUILD=overwrite` writes the texts anew.
+/// The programs under `tests/refused` fail to compile with the error messages in the `.stderr` files beside them.
+/// `TRYBUILD=overwrite` rewrites these files.
 #[test]
 fn what_cannot_work_is_refused_with_advice() {
     trybuild::TestCases::new().compile_fail("tests/refused/*.rs");

@@ -13,7 +13,7 @@ use crate::errors::Errors;
 use crate::kind::Kind;
 use crate::settings;
 
-/// What the attribute says.
+/// The settings in the attribute.
 #[derive(Default)]
 pub(super) struct Attributes {
     pub(super) name: Option<LitStr>,
@@ -21,12 +21,12 @@ pub(super) struct Attributes {
     pub(super) limit: Option<usize>,
     pub(super) is_blocking: bool,
     pub(super) retry: Option<Retry>,
-    /// Which errors are worth another attempt.
+    /// Selects the errors that are worth another attempt.
     pub(super) retry_if: Option<Expr>,
     pub(super) crate_path: CratePath,
 }
 
-/// What `retry(...)` says.
+/// The settings in `retry(...)`.
 pub(super) struct Retry {
     pub(super) max_attempts: u32,
     pub(super) first_interval: Option<Duration>,
@@ -57,11 +57,11 @@ pub(super) fn read(arguments: TokenStream, errors: &mut Errors) -> Attributes {
             "crate" => found.crate_path.parse(meta),
             "version" => {
                 Err(meta
-                    .error("an activity has no version: what it does differently gets a new function, or a new `name`"))
+                    .error("an activity has no version: put changed behavior into a new function, or set a new `name`"))
             }
-            "max_attempts" => Err(meta.error("`max_attempts` belongs into `retry(...)`: `retry(max_attempts = 3)`")),
+            "max_attempts" => Err(meta.error("`max_attempts` belongs in `retry(...)`: `retry(max_attempts = 3)`")),
             "first_interval" | "backoff" | "max_interval" => Err(meta.error(format!(
-                "`{name}` belongs into `retry(...)`: `retry(max_attempts = 3, {name} = ...)`"
+                "`{name}` belongs in `retry(...)`: `retry(max_attempts = 3, {name} = ...)`"
             ))),
             _ => Err(unknown(meta)),
         }
@@ -77,10 +77,10 @@ fn unknown(meta: &ParseNestedMeta<'_>) -> syn::Error {
     )
 }
 
-/// Reads `retry(...)`; `None` if its parts are refused.
+/// Reads `retry(...)`. Returns `None` if a part of it is invalid.
 fn retry(meta: &ParseNestedMeta<'_>, errors: &mut Errors) -> syn::Result<Option<Retry>> {
     if !meta.input.peek(Paren) {
-        return Err(meta.error("`retry` says how often and when: `retry(max_attempts = 3, first_interval = \"1s\")`"));
+        return Err(meta.error("`retry` needs a retry policy: `retry(max_attempts = 3, first_interval = \"1s\")`"));
     }
     let (mut max_attempts, mut first_interval, mut backoff) = (None, None, None);
     let (mut max_interval, mut timeout) = (None, None);
@@ -105,7 +105,7 @@ fn retry(meta: &ParseNestedMeta<'_>, errors: &mut Errors) -> syn::Result<Option<
     let Some(max_attempts) = max_attempts else {
         errors.push(
             &meta.path,
-            "`retry(...)` needs `max_attempts`: how often it is tried in all, the first attempt counted",
+            "`retry(...)` needs `max_attempts`: the total number of attempts, including the first",
         );
         return Ok(None);
     };
@@ -114,7 +114,7 @@ fn retry(meta: &ParseNestedMeta<'_>, errors: &mut Errors) -> syn::Result<Option<
     {
         errors.push(
             &meta.path,
-            "`first_interval` is longer than `max_interval`, so that no wait would have it",
+            "`first_interval` must not be longer than `max_interval`, because no wait would use it",
         );
     }
     Ok(Some(Retry {
@@ -126,31 +126,31 @@ fn retry(meta: &ParseNestedMeta<'_>, errors: &mut Errors) -> syn::Result<Option<
     }))
 }
 
-/// Reads a duration, where `meta` is at its name.
+/// Reads a duration. `meta` is at its name.
 fn time(meta: &ParseNestedMeta<'_>) -> syn::Result<Duration> {
     match meta.value()?.parse()? {
         Lit::Str(text) => duration::parse(&text.value()).map_err(|reason| syn::Error::new(text.span(), reason)),
         Lit::Int(number) => {
-            let text = format!("a duration is text with its unit: \"{number}s\" for {number} seconds");
+            let text = format!("a duration is a string with a unit: \"{number}s\" for {number} seconds");
             Err(syn::Error::new(number.span(), text))
         }
         other => Err(syn::Error::new(
             other.span(),
-            "a duration is text with its unit: \"30s\"",
+            "a duration is a string with a unit: \"30s\"",
         )),
     }
 }
 
-/// Reads a duration that is not zero.
+/// Reads a duration and rejects zero.
 fn some_time(meta: &ParseNestedMeta<'_>) -> syn::Result<Duration> {
     let time = time(meta)?;
     if time.is_zero() {
-        return Err(meta.error("this is no time at all; leave it out if there is no limit"));
+        return Err(meta.error("this duration must not be zero; omit it for no limit"));
     }
     Ok(time)
 }
 
-/// Reads a whole number that is not zero.
+/// Reads a whole number and rejects zero.
 fn number<N: std::str::FromStr + Default + PartialEq>(meta: &ParseNestedMeta<'_>, name: &str) -> syn::Result<N> {
     let literal: Lit = meta.value()?.parse()?;
     let value = match &literal {
@@ -161,7 +161,7 @@ fn number<N: std::str::FromStr + Default + PartialEq>(meta: &ParseNestedMeta<'_>
         Some(value) if value != N::default() => Ok(value),
         _ => Err(syn::Error::new(
             literal.span(),
-            format!("`{name}` is a whole number from 1 on: `{name} = 3`"),
+            format!("`{name}` must be a whole number of at least 1: `{name} = 3`"),
         )),
     }
 }
@@ -178,7 +178,7 @@ fn coefficient(meta: &ParseNestedMeta<'_>) -> syn::Result<f64> {
         Some(value) if value >= 1.0 && value.is_finite() => Ok(value),
         _ => Err(syn::Error::new(
             literal.span(),
-            "`backoff` is what each wait is multiplied by for the next one, a number from 1 on: `backoff = 2.0`",
+            "`backoff` must be a number of at least 1, the factor from each wait to the next: `backoff = 2.0`",
         )),
     }
 }

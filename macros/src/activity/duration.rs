@@ -11,37 +11,36 @@ const UNITS: [(&str, u64); 5] = [
     ("ms", 1),
 ];
 
-const FORM: &str =
-    "a duration is a whole number with its unit (`ms`, `s`, `m`, `h`, `d`), or several of them: \"30s\", \"1h30m\"";
+const FORM: &str = "a duration is one or more whole numbers with units (`ms`, `s`, `m`, `h`, `d`): \"30s\", \"1h30m\"";
 
-/// Reads a duration: whole numbers with units, each unit at most once and the larger ones first.
+/// Parses a duration: whole numbers with units, each unit at most once and larger units first.
 ///
 /// # Errors
-/// What is wrong with the text, and how it is written.
+/// Returns the reason why the text is invalid, and the expected form.
 pub(super) fn parse(text: &str) -> Result<Duration, String> {
     let mut rest = text;
     let mut millis: u64 = 0;
-    // Where the units begin that may still come.
+    // The first unit that may still follow.
     let mut from = 0;
     while !rest.is_empty() || from == 0 {
         let (number, behind) = split(rest, |c| c.is_ascii_digit());
         let (unit, behind) = split(behind, char::is_alphabetic);
         rest = behind;
         if number.is_empty() {
-            return Err(format!("`{text}` is no duration: {FORM}"));
+            return Err(format!("`{text}` is not a duration: {FORM}"));
         }
         if unit.is_empty() {
             return Err(match rest.chars().next() {
                 None => format!("`{number}` has no unit: write \"{number}s\" for seconds; {FORM}"),
-                Some(_) => format!("`{text}` is no duration: {FORM}"),
+                Some(_) => format!("`{text}` is not a duration: {FORM}"),
             });
         }
         let Some(place) = UNITS.iter().position(|(name, _)| *name == unit) else {
-            return Err(format!("`{unit}` is no unit of time: {FORM}"));
+            return Err(format!("`{unit}` is not a unit of time: {FORM}"));
         };
         if place < from {
             return Err(format!(
-                "in `{text}` the unit `{unit}` comes too late: each unit stands at most once, and the larger ones first"
+                "unit `{unit}` is out of order in `{text}`: each unit appears at most once, and larger units come first"
             ));
         }
         from = place + 1;
@@ -49,12 +48,12 @@ pub(super) fn parse(text: &str) -> Result<Duration, String> {
         let part = part.and_then(|number| number.checked_mul(UNITS[place].1));
         millis = part
             .and_then(|part| part.checked_add(millis))
-            .ok_or_else(|| format!("`{text}` is too long a time: it has more milliseconds than 64 bits hold"))?;
+            .ok_or_else(|| format!("`{text}` is too long: the number of milliseconds must fit into 64 bits"))?;
     }
     Ok(Duration::from_millis(millis))
 }
 
-/// Splits a text behind the first characters that `matches` takes.
+/// Splits a text after its leading characters that match.
 fn split(text: &str, matches: impl Fn(char) -> bool) -> (&str, &str) {
     text.split_at(text.find(|c| !matches(c)).unwrap_or(text.len()))
 }
@@ -81,24 +80,24 @@ mod tests {
         }
     }
 
-    /// Every other text says what is wrong with it.
+    /// Any other text is rejected with the reason.
     #[test]
-    fn what_is_no_duration_says_why() {
+    fn invalid_durations_are_rejected_with_the_reason() {
         for (text, reason) in [
-            ("", "`` is no duration"),
+            ("", "`` is not a duration"),
             ("30", "`30` has no unit: write \"30s\""),
-            ("s", "`s` is no duration"),
-            ("1.5s", "`1.5s` is no duration"),
-            ("-1s", "`-1s` is no duration"),
-            ("1 s", "`1 s` is no duration"),
-            ("1s ", "`1s ` is no duration"),
-            ("30sec", "`sec` is no unit of time"),
-            ("5µs", "`µs` is no unit of time"),
-            ("30m1h", "the unit `h` comes too late"),
-            ("1s1s", "the unit `s` comes too late"),
-            ("213503982335d", "is too long a time"),
-            ("99999999999999999999ms", "is too long a time"),
-            ("213503982334d86400s", "is too long a time"),
+            ("s", "`s` is not a duration"),
+            ("1.5s", "`1.5s` is not a duration"),
+            ("-1s", "`-1s` is not a duration"),
+            ("1 s", "`1 s` is not a duration"),
+            ("1s ", "`1s ` is not a duration"),
+            ("30sec", "`sec` is not a unit of time"),
+            ("5µs", "`µs` is not a unit of time"),
+            ("30m1h", "unit `h` is out of order"),
+            ("1s1s", "unit `s` is out of order"),
+            ("213503982335d", "is too long"),
+            ("99999999999999999999ms", "is too long"),
+            ("213503982334d86400s", "is too long"),
         ] {
             let error = parse(text).unwrap_err();
             assert!(error.contains(reason), "{text}: {error}");

@@ -26,7 +26,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
     }
 }
 
-/// Writes the marker and `impl Activity`; `None` if the function cannot be an activity.
+/// Expands the marker and `impl Activity`. Returns `None` if the function cannot be an activity.
 fn implement(item: &ItemFn, attributes: &Attributes, errors: &mut Errors) -> Option<TokenStream> {
     let errors_before = errors.count();
     check_blocking(item, attributes, errors);
@@ -60,17 +60,17 @@ fn implement(item: &ItemFn, attributes: &Attributes, errors: &mut Errors) -> Opt
     Some(function.with_marker(krate, &implementation))
 }
 
-/// Whether a function blocks its thread is said twice, so that nobody blocks tokio's by forgetting `async`.
+/// Checks that `async` and `blocking` exclude each other, so that a forgotten `async` cannot block tokio's threads.
 fn check_blocking(item: &ItemFn, attributes: &Attributes, errors: &mut Errors) {
     match (&item.sig.asyncness, attributes.is_blocking) {
         (None, false) => errors.push(
             item.sig.fn_token,
-            "an activity is an `async fn`; one that blocks its thread, with files or a long computation, is a plain `fn` \
-             with `#[activity(blocking)]`, and runs on a thread for such work",
+            "an activity must be an `async fn`; if it blocks its thread, with file access or a long computation, use a \
+             plain `fn` with `#[activity(blocking)]`, which runs on a thread for blocking work",
         ),
         (Some(asyncness), true) => errors.push(
             asyncness,
-            "an `async fn` waits without blocking its thread: remove `blocking`; or remove `async`, and it runs on a \
+            "an `async fn` waits without blocking its thread: remove `blocking`, or remove `async` to run it on a \
              thread for blocking work",
         ),
         _ => {}
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
     use crate::function::tests::{assert_same, errors};
 
-    /// The whole of what stands beside the function.
+    /// The complete expansion beside the function.
     #[test]
     fn the_function_comes_out_untouched_with_its_marker() {
         let item = quote! {
@@ -140,7 +140,7 @@ mod tests {
         assert_same(&expand(arguments, item), &expected);
     }
 
-    /// What blocks is called without `.await`; what returns no `Result` is wrapped in one.
+    /// A blocking function is called without `.await`, and a return type other than `Result` is wrapped in one.
     #[test]
     fn the_call_fits_the_function() {
         for (arguments, item, call) in [
@@ -179,9 +179,9 @@ mod tests {
         }
     }
 
-    /// Every wrong setting is told, and none of them hides the next or the marker.
+    /// Every invalid setting is reported, and none of them hides the next one or the marker.
     #[test]
-    fn wrong_settings_are_told_all_at_once() {
+    fn all_invalid_settings_are_reported_together() {
         let item = quote!(
             async fn a() {}
         );
@@ -224,8 +224,7 @@ mod tests {
         }
     }
 
-    /// Whatever is wrong with it, the user's function comes out as it came in, with every error behind it, and with a marker
-    /// where there can be one.
+    /// An invalid function is emitted unchanged, followed by every error, with a marker if there can be one.
     #[test]
     fn the_function_comes_out_beside_errors() {
         for (arguments, item, count, has_marker) in [

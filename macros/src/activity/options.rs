@@ -1,4 +1,4 @@
-//! `ActivityOptions` in the expansion.
+//! Expansion of `ActivityOptions`.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use quote::quote;
 use super::attributes::{Attributes, Retry};
 use crate::crate_path::CratePath;
 
-/// Writes the options as a constant expression.
+/// Expands the options as a constant expression.
 pub(super) fn expand(attributes: &Attributes) -> TokenStream {
     let krate = &attributes.crate_path;
     let timeout = attributes.timeout.map(|timeout| setter("timeout", time(timeout)));
@@ -43,7 +43,7 @@ fn setter(name: &str, value: TokenStream) -> TokenStream {
 }
 
 fn time(duration: Duration) -> TokenStream {
-    // Attributes give whole milliseconds in 64 bits.
+    // Attributes contain whole milliseconds that fit into 64 bits.
     let millis = duration.as_millis() as u64;
     quote!(::core::time::Duration::from_millis(#millis))
 }

@@ -1,4 +1,4 @@
-//! The marker beside a function, and what the implementations of its trait have in common.
+//! The marker of a function, and the common parts of the implementations of its trait.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -11,11 +11,11 @@ use crate::hygiene;
 use crate::returns::Returns;
 
 impl Function {
-    /// The marker of the function's name, and the implementation of a trait for it.
+    /// Returns the marker with the function's name and the implementation of a trait for it.
     ///
-    /// The marker has braces, so that it has a name among the types only, and the function keeps its own among the values.
-    /// The identifier is the user's token, so that renaming in an editor reaches both. `repr(C)` takes a type out of the
-    /// lint for names of types, also where that is forbidden to allow.
+    /// The marker has braces, so its name is in the type namespace only, and the function keeps its name in the value
+    /// namespace. The identifier is the user's token, so that renaming in an editor changes both. `repr(C)` exempts a
+    /// type from the lint for type names, even if the crate forbids `allow` for that lint.
     pub(crate) fn with_marker(&self, krate: &CratePath, implementation: &TokenStream) -> TokenStream {
         let Self {
             ident,
@@ -25,7 +25,7 @@ impl Function {
             ..
         } = self;
         let assertion = self.returns.refuse_hidden_result(krate, cfgs.iter());
-        // Nothing else is allowed here: where a crate forbids a lint, an `allow` for it would be an error.
+        // No other lint is allowed here: in a crate that forbids a lint, an `allow` for it would be an error.
         let calls_deprecated = (!shown.is_empty()).then(|| quote!(#[allow(deprecated)]));
         quote! {
             #(#cfgs)*
@@ -45,8 +45,8 @@ impl Function {
         }
     }
 
-    /// `Input`, `Output` and `Error`. They stand where the user's types stand, so that one that cannot be stored, or that is
-    /// too private, is told there.
+    /// Returns the types `Input`, `Output` and `Error`. They have the spans of the user's types, so that the compiler
+    /// reports a type that cannot be stored, or that is too private, at that place.
     pub(crate) fn associated_types(&self, krate: &CratePath) -> TokenStream {
         let input = self.input();
         let input = quote!(#input);
@@ -60,7 +60,7 @@ impl Function {
         types.into_iter().map(|(name, ty)| of_type(name, ty)).collect()
     }
 
-    /// The type of the error, if it returns a `Result`.
+    /// Returns the type of the error, if the function returns a `Result`.
     pub(crate) fn error(&self, krate: &CratePath) -> Option<TokenStream> {
         match self.returns {
             Returns::Nothing | Returns::Value(_) => None,
@@ -68,7 +68,7 @@ impl Function {
         }
     }
 
-    /// What the function needs, which is checked when the hub opens. Nothing if it needs nothing.
+    /// Returns the required resources, which are checked when the hub opens, or `None` if the function needs none.
     pub(crate) fn needs(&self, krate: &CratePath) -> Option<TokenStream> {
         let private = quote!(#krate::__private);
         let mut needs = self
@@ -78,9 +78,10 @@ impl Function {
         Some(quote!(const RESOURCES: &'static [#private::ResourceNeed] = &[#first #(#needs)*];))
     }
 
-    /// `fn run`, whose future is `Send` or not.
+    /// Returns `fn run`. `send` decides whether its future is `Send`.
     pub(crate) fn run(&self, krate: &CratePath, context_type: &TokenStream, send: &TokenStream) -> TokenStream {
-        // The names stand where the types stand, so that the error for a type that is only named like the context points there.
+        // The names have the spans of the types, so that the error for a type that only has the name of the context
+        // points to that type.
         let local = |name: &str, ty: Option<&Type>| {
             ty.map_or_else(|| hygiene::local(name), |ty| hygiene::local_at(name, ty.span()))
         };
@@ -97,7 +98,7 @@ impl Function {
                 quote!(#into_result(#call))
             }
         };
-        // The span is the function's name, so that a future that cannot move between threads is told there.
+        // The span is the function's name, so that the compiler reports a future that is not `Send` there.
         let future = quote_spanned!(located(&self.ident)=> ::std::boxed::Box::pin(async move { #result }));
         quote! {
             fn run(
@@ -111,7 +112,7 @@ impl Function {
         }
     }
 
-    /// Calls the user's function. The resources are taken first, and the context is given away after that.
+    /// Calls the user's function. The resources are taken before the context is moved.
     fn call(&self, krate: &CratePath, context: &Ident, input: &Ident) -> TokenStream {
         let function = &self.ident;
         let local = |index: usize| hygiene::local(&format!("resource_{index}"));
@@ -137,7 +138,7 @@ impl Function {
     }
 }
 
-/// A place of the user's, without the hygiene of a macro of the user's that its tokens may come from.
+/// Returns the location of the user's tokens without the hygiene of a macro that may have produced them.
 fn located(tokens: &impl Spanned) -> Span {
     Span::mixed_site().located_at(tokens.span())
 }

@@ -1,4 +1,4 @@
-//! A free function that becomes an activity or an orchestration: what both have in common.
+//! The common parts of activities and orchestrations: free functions that the macros expand.
 
 mod expand;
 mod parameters;
@@ -12,21 +12,21 @@ use crate::errors::Errors;
 use crate::kind::Kind;
 use crate::returns::Returns;
 
-/// What the user wrote, as the expansion needs it.
+/// The model of the user's function for the expansion.
 pub(crate) struct Function {
     pub(crate) ident: Ident,
     /// The stored name.
     pub(crate) name: String,
     visibility: Visibility,
     cfgs: Vec<Attribute>,
-    /// `deprecated`: what the marker shows as well.
+    /// The attributes `deprecated`, which the marker repeats.
     shown: Vec<Attribute>,
     is_async: bool,
     parameters: Vec<Parameter>,
     returns: Returns,
 }
 
-/// A parameter of the function, in its place.
+/// A parameter of the function.
 enum Parameter {
     Context(Type),
     Input(Type),
@@ -35,7 +35,7 @@ enum Parameter {
 }
 
 impl Function {
-    /// The type that it takes; `()` if none.
+    /// Returns the type of the input, or `()` without one.
     pub(crate) fn input(&self) -> Type {
         self.taken().cloned().unwrap_or_else(|| syn::parse_quote!(()))
     }
@@ -66,7 +66,7 @@ impl Function {
     }
 }
 
-/// Takes the item for a function; `None` if it is anything else.
+/// Parses the item as a function. Returns `None` for any other item.
 pub(crate) fn parse(item: TokenStream, kind: Kind, errors: &mut Errors) -> Option<ItemFn> {
     match syn::parse2(item) {
         Ok(Item::Fn(item)) => Some(item),
@@ -84,7 +84,7 @@ pub(crate) fn parse(item: TokenStream, kind: Kind, errors: &mut Errors) -> Optio
     }
 }
 
-/// Reads a function; `None` if it cannot be one of its kind.
+/// Reads a function. Returns `None` if it cannot be of this kind.
 pub(crate) fn read(item: &ItemFn, kind: Kind, name: Option<&LitStr>, errors: &mut Errors) -> Option<Function> {
     read::read(item, kind, name, errors)
 }
@@ -93,12 +93,12 @@ pub(crate) fn read(item: &ItemFn, kind: Kind, name: Option<&LitStr>, errors: &mu
 pub(crate) mod tests {
     use proc_macro2::TokenStream;
 
-    /// How many errors an expansion holds.
+    /// Counts the errors in an expansion.
     pub(crate) fn errors(text: &str) -> usize {
         text.matches("compile_error").count()
     }
 
-    /// Compares expansions as the compiler sees them, without the spacing of their tokens.
+    /// Compares expansions as the compiler does, without the spacing of their tokens.
     #[track_caller]
     pub(crate) fn assert_same(found: &TokenStream, expected: &TokenStream) {
         let parse = |tokens: &TokenStream| syn::parse2::<syn::File>(tokens.clone()).unwrap();

@@ -1,4 +1,4 @@
-//! The context and the input.
+//! The parameters of a function: the context, the input and the resources.
 
 use syn::{Pat, PatType, Type};
 
@@ -7,7 +7,7 @@ use crate::errors::Errors;
 use crate::kind::Kind;
 use crate::{resource, types};
 
-/// What a type is that is named like a context.
+/// The names of context types.
 const CONTEXTS: [&str; 4] = [
     "ActivityContext",
     "OrchestrationContext",
@@ -25,9 +25,9 @@ pub(super) fn read<'a>(inputs: impl Iterator<Item = &'a PatType>, kind: Kind, er
         if let Some(name) = context_name(ty) {
             check_context(ty, name, kind, errors);
             if has_context {
-                errors.push(ty, format!("a second context: {kind} has one"));
+                errors.push(ty, format!("duplicate context: {kind} has only one"));
             } else if !parameters.is_empty() {
-                errors.push(ty, format!("the context of {kind} is its first parameter"));
+                errors.push(ty, format!("the context of {kind} must be its first parameter"));
             }
             has_context = true;
             parameters.push(Parameter::Context(ty.clone()));
@@ -42,7 +42,7 @@ pub(super) fn read<'a>(inputs: impl Iterator<Item = &'a PatType>, kind: Kind, er
             errors.push(
                 parameter,
                 format!(
-                    "{kind} has one input, which a later version may extend: put several values into a struct or a tuple"
+                    "{kind} takes one input, which a later version may extend: combine several values into a struct or a tuple"
                 ),
             );
         } else {
@@ -54,7 +54,7 @@ pub(super) fn read<'a>(inputs: impl Iterator<Item = &'a PatType>, kind: Kind, er
     parameters
 }
 
-/// The name of the context that a type is, by value or by reference.
+/// Returns the name of the context type, if the type is a context or a reference to one.
 fn context_name(ty: &Type) -> Option<&'static str> {
     let ty = match ty {
         Type::Reference(reference) => &reference.elem,
@@ -66,7 +66,7 @@ fn context_name(ty: &Type) -> Option<&'static str> {
 fn check_context(ty: &Type, name: &str, kind: Kind, errors: &mut Errors) {
     let own = kind.context();
     if name != own {
-        errors.push(ty, format!("the context of {kind} is `{own}`"));
+        errors.push(ty, format!("the context of {kind} must be `{own}`"));
     } else if let Type::Reference(_) = ty {
         errors.push(
             ty,
@@ -84,7 +84,7 @@ fn check_input(parameter: &PatType, ty: &Type, kind: Kind, errors: &mut Errors) 
     if !is_plain {
         errors.push(
             &parameter.pat,
-            format!("the input of {kind} has a plain name: take the pattern apart in the body"),
+            format!("the input of {kind} must have a plain name: destructure it in the body"),
         );
     }
     types::refuse_borrows(
@@ -100,7 +100,7 @@ fn refuse_cfg(parameter: &PatType, kind: Kind, errors: &mut Errors) {
         if attribute.path().is_ident("cfg") || attribute.path().is_ident("cfg_attr") {
             errors.push(
                 attribute,
-                format!("a parameter of {kind} is always there: put the `cfg` on the whole function"),
+                format!("a parameter of {kind} cannot be conditional: put the `cfg` on the whole function"),
             );
         }
     }

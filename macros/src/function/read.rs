@@ -1,4 +1,4 @@
-//! From a function to its model.
+//! Conversion of a function to its model.
 
 use syn::ext::IdentExt;
 use syn::{Attribute, FnArg, ItemFn, LitStr};
@@ -16,7 +16,7 @@ pub(super) fn read(item: &ItemFn, kind: Kind, name: Option<&LitStr>, errors: &mu
         errors.push(
             receiver,
             format!(
-                "{kind} is a free function: it has no `self`; put it outside of the `impl`, and take what it needs as its input"
+                "{kind} must be a free function without `self`: move it out of the `impl`, and pass what it needs as its input"
             ),
         );
     }
@@ -28,7 +28,7 @@ pub(super) fn read(item: &ItemFn, kind: Kind, name: Option<&LitStr>, errors: &mu
     let parameters = parameters::read(inputs, kind, errors);
     let returns = returns::read(&signature.output, kind, None, errors);
     if errors.count() > errors_before {
-        // An expansion of a signature that cannot be would only add errors of the compiler's.
+        // The expansion of an invalid signature would only add errors of the compiler.
         return None;
     }
     let with = |name: &str| -> Vec<Attribute> {
@@ -47,7 +47,7 @@ pub(super) fn read(item: &ItemFn, kind: Kind, name: Option<&LitStr>, errors: &mu
     })
 }
 
-/// A function with both attributes, or with one of them twice, would get two markers of one name.
+/// Rejects a second attribute. A function with two of them would get two markers with the same name.
 fn refuse_second_attribute(item: &ItemFn, errors: &mut Errors) {
     for attribute in &item.attrs {
         let Some(last) = attribute.path().segments.last() else {
@@ -56,7 +56,7 @@ fn refuse_second_attribute(item: &ItemFn, errors: &mut Errors) {
         if last.ident == "activity" || last.ident == "orchestration" {
             errors.push(
                 attribute,
-                "a function is one activity or one orchestration: remove one of the two attributes",
+                "a function is either one activity or one orchestration: remove one of the two attributes",
             );
         }
     }

@@ -1,4 +1,4 @@
-//! What stands beside a function that is refused.
+//! The expansion of an invalid function.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
@@ -8,11 +8,11 @@ use crate::crate_path::CratePath;
 use crate::errors::Errors;
 use crate::kind::Kind;
 
-/// The user's item, the errors, and a marker: a function that is refused is an activity or an orchestration all the same
-/// where it is called, so that the compiler reports only what is wrong.
+/// Returns the user's item, the errors, and a marker. Because of the marker, an invalid function still counts as an
+/// activity or an orchestration where it is called, so that the compiler reports only the actual errors.
 ///
-/// One of the errors stands in the marker's types, as the length of an array. The compiler says no more about a type with an
-/// error in it.
+/// One of the errors is in the marker's types, as the length of an array. The compiler reports nothing further about a
+/// type that contains an error.
 pub(crate) fn beside(
     item: impl ToTokens,
     function: &ItemFn,
@@ -78,7 +78,8 @@ pub(crate) fn beside(
     }
 }
 
-/// A method cannot have a marker beside it, and one with a second attribute gets that one's.
+/// Returns whether the function can have a marker. A method cannot, and with a second attribute it gets that one's
+/// marker.
 fn can_have_marker(function: &ItemFn) -> bool {
     let is_second = |attribute: &Attribute| {
         let last = attribute.path().segments.last();

@@ -1,4 +1,4 @@
-//! The helper attributes within an impl: `#[operation(...)]` on a method, `#[serde(...)]` on a parameter.
+//! The helper attributes in an impl: `#[operation(...)]` on a method, `#[serde(...)]` on a parameter.
 
 use syn::ext::IdentExt;
 use syn::{Attribute, ExprPath, Ident, LitStr, Token};
@@ -8,7 +8,7 @@ use crate::errors::Errors;
 use crate::kind::Kind;
 use crate::names;
 
-/// Reads `#[operation(name = "...")]`; the stored name is the method's own without it.
+/// Reads `#[operation(name = "...")]`. The stored name defaults to the name of the method.
 pub(super) fn operation_name(ident: &Ident, attributes: &[Attribute], errors: &mut Errors) -> String {
     let mut found: Option<LitStr> = None;
     for attribute in attributes
@@ -33,7 +33,7 @@ pub(super) fn operation_name(ident: &Ident, attributes: &[Attribute], errors: &m
     found.map_or_else(|| ident.unraw().to_string(), |name| name.value())
 }
 
-/// `#[operation]` where no operation is.
+/// Rejects `#[operation]` on anything but an operation.
 pub(super) fn refuse_misplaced(attributes: &[Attribute], errors: &mut Errors) {
     for attribute in attributes {
         if attribute.path().is_ident("operation") {
@@ -45,7 +45,7 @@ pub(super) fn refuse_misplaced(attributes: &[Attribute], errors: &mut Errors) {
     }
 }
 
-/// What the attributes of a parameter say.
+/// The settings in the attributes of a parameter.
 pub(super) struct ParameterAttributes {
     pub(super) names: Vec<String>,
     pub(super) default: Default,
@@ -60,7 +60,7 @@ pub(super) fn parameter(ident: &Ident, attributes: &[Attribute], errors: &mut Er
         if attribute.path().is_ident("cfg") || attribute.path().is_ident("cfg_attr") {
             errors.push(
                 attribute,
-                "a parameter of an operation is always there: put the `cfg` on the whole operation",
+                "a parameter of an operation cannot be conditional: put the `cfg` on the whole operation",
             );
         }
         if !attribute.path().is_ident("serde") {
@@ -80,7 +80,7 @@ pub(super) fn parameter(ident: &Ident, attributes: &[Attribute], errors: &mut Er
                 aliases.push(meta.value()?.parse::<LitStr>()?.value());
             } else {
                 return Err(meta.error(
-                    "a parameter takes `#[serde(default)]`, `default = \"path\"`, `rename = \"...\"` and `alias = \"...\"`; for anything else give it a type of its own with its own serde attributes",
+                    "a parameter supports `#[serde(default)]`, `default = \"path\"`, `rename = \"...\"` and `alias = \"...\"`; for other attributes, use a separate type with its own serde attributes",
                 ));
             }
             Ok(())

@@ -1,11 +1,11 @@
-//! `.await` where nothing can wait.
+//! Detection of `.await` in synchronous operations.
 
 use syn::visit::{self, Visit};
 use syn::{Block, ExprAsync, ExprAwait, ExprClosure, Item};
 
 use crate::errors::Errors;
 
-/// Refuses `.await` in the body of a synchronous operation.
+/// Rejects `.await` in the body of a synchronous operation.
 pub(super) fn refuse(body: &Block, errors: &mut Errors) {
     Awaits(errors).visit_block(body);
 }
@@ -17,14 +17,14 @@ impl<'ast> Visit<'ast> for Awaits<'_> {
         self.0.push(
             node.await_token,
             "a synchronous operation runs within the turn and cannot wait; \
-             to tell another entity something, send it one-way with `.signal()`; \
-             to do I/O, make this an `async fn`, which runs outside the turn on a copy of the state; \
+             to notify another entity, send a one-way message with `.signal()`; \
+             to perform I/O, make this an `async fn`, which runs outside the turn on a copy of the state; \
              to wait for an entity, use an orchestration",
         );
         visit::visit_expr_await(self, node);
     }
 
-    // What is `async` by itself may wait.
+    // An `async` block may wait.
     fn visit_expr_async(&mut self, _: &'ast ExprAsync) {}
 
     fn visit_expr_closure(&mut self, node: &'ast ExprClosure) {

@@ -9,7 +9,7 @@ use super::resources;
 use crate::hygiene;
 use crate::returns::Returns;
 
-/// Writes `impl Operations`.
+/// Expands `impl Operations`.
 pub(super) fn expand(entity: &EntityImpl) -> TokenStream {
     let krate = &entity.crate_path;
     let self_type = &entity.self_type;
@@ -133,7 +133,7 @@ fn find(entity: &EntityImpl, index: usize, operation: &Operation) -> TokenStream
     quote!(#(#cfgs)* #name => (#index, #krate::__private::OperationMode::#mode),)
 }
 
-/// The arm that runs one operation.
+/// Expands the arm that runs one operation.
 fn run(entity: &EntityImpl, operation: &Operation) -> TokenStream {
     let krate = &entity.crate_path;
     let private = quote!(#krate::__private);
@@ -151,7 +151,7 @@ fn run(entity: &EntityImpl, operation: &Operation) -> TokenStream {
         })
         .collect();
     let has_context = operation.parameters.iter().any(Parameter::is_context);
-    // Called as a method: in `Self::name` an enum's variant of that name would come first.
+    // Called as a method: `Self::name` would refer to an enum variant with that name.
     match operation.mode {
         Mode::Read => {
             let answer = answer(entity, operation, quote!(self.#method(#(#parameters),*)));
@@ -176,7 +176,7 @@ fn run(entity: &EntityImpl, operation: &Operation) -> TokenStream {
                 };
                 #private::Finished::new(__abide_state, __abide_context, __abide_outcome)
             };
-            // The span is the method's name, so that a future that is not `Send` is told there.
+            // The span is the method's name, so that the compiler reports a future that is not `Send` there.
             let running = quote_spanned!(method.span()=> #private::Running::new(async move { #body }));
             quote! {{
                 let mut __abide_state = self;
@@ -187,7 +187,7 @@ fn run(entity: &EntityImpl, operation: &Operation) -> TokenStream {
     }
 }
 
-/// The local name of an argument.
+/// Returns the local name of an argument.
 fn local(index: usize) -> Ident {
     hygiene::local(&format!("argument_{index}"))
 }
@@ -200,7 +200,7 @@ fn arguments(operation: &Operation) -> impl Iterator<Item = (Ident, &Argument)> 
     arguments.enumerate().map(|(index, argument)| (local(index), argument))
 }
 
-/// Reads the arguments into local names.
+/// Expands the code that reads the arguments into locals.
 fn decode(entity: &EntityImpl, operation: &Operation) -> TokenStream {
     let krate = &entity.crate_path;
     let private = quote!(#krate::__private);
@@ -243,7 +243,7 @@ fn decode(entity: &EntityImpl, operation: &Operation) -> TokenStream {
     }
 }
 
-/// Hands a parameter over. `index` counts the arguments before it, and `resource` the resources.
+/// Expands the value of a parameter. `index` counts the arguments before it, and `resource` the resources.
 fn pass(entity: &EntityImpl, parameter: &Parameter, index: usize, resource: usize) -> TokenStream {
     let krate = &entity.crate_path;
     match parameter {
@@ -269,7 +269,7 @@ fn pass(entity: &EntityImpl, parameter: &Parameter, index: usize, resource: usiz
     }
 }
 
-/// Encodes what the method returned.
+/// Expands the serialization of the return value.
 fn answer(entity: &EntityImpl, operation: &Operation, call: TokenStream) -> TokenStream {
     let krate = &entity.crate_path;
     let private = quote!(#krate::__private);
@@ -278,7 +278,7 @@ fn answer(entity: &EntityImpl, operation: &Operation, call: TokenStream) -> Toke
         Returns::Value(ty) => quote!(#private::answered::<#ty>(#call)),
         Returns::Result { answer, error } => quote!(#private::returned::<#answer, #error>(#call)),
         Returns::Alias(ty) => {
-            // The generics are spelled out, so that an unfit error type is told on the user's tokens.
+            // The generics are explicit, so that the compiler reports an invalid error type at the user's tokens.
             let parts = quote_spanned!(ty.span()=> <#ty as #private::ResultType>);
             let (answer, error) = (
                 quote_spanned!(ty.span()=> #parts::Answer),

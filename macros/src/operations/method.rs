@@ -1,4 +1,4 @@
-//! From a method to an operation.
+//! Conversion of a method to an operation.
 
 use syn::ext::IdentExt;
 use syn::{FnArg, ImplItemFn, Path, Receiver, ReceiverKind, Signature, Visibility};
@@ -10,15 +10,15 @@ use crate::kind::Kind;
 use crate::resource::uses;
 use crate::{qualifiers, returns};
 
-/// Names that every reference has, so that an operation could not be reached by them.
+/// Names that every reference uses, so that an operation with that name would be unreachable.
 const BUILT_IN: [(&str, &str); 4] = [
     ("id", "the id of the entity"),
     ("key", "the key of the entity"),
     ("state", "the committed state"),
-    ("cancel_signal", "the cancelling of a scheduled signal"),
+    ("cancel_signal", "canceling a scheduled signal"),
 ];
 
-/// Reads a method; `None` if it is a helper or cannot be an operation.
+/// Reads a method. Returns `None` if it is a helper or cannot be an operation.
 pub(super) fn read(method: &ImplItemFn, self_type: &Path, errors: &mut Errors) -> Option<Operation> {
     let signature = &method.sig;
     let (Visibility::Public(_), Some(receiver)) = (&method.vis, signature.receiver()) else {
@@ -37,7 +37,7 @@ pub(super) fn read(method: &ImplItemFn, self_type: &Path, errors: &mut Errors) -
     let parameters = parameters(signature, mode, self_type, errors);
     let returns = returns::read(&signature.output, Kind::Operation, Some(self_type), errors);
     if errors.count() > errors_before {
-        // An expansion of a signature that cannot be would only add errors of the compiler's.
+        // The expansion of an invalid signature would only add errors of the compiler.
         return None;
     }
     let with = |names: &[&str]| {
@@ -55,7 +55,7 @@ pub(super) fn read(method: &ImplItemFn, self_type: &Path, errors: &mut Errors) -
     })
 }
 
-/// The attributes of an operation on a method that is none.
+/// Rejects attributes of an operation on a method that is not an operation.
 fn refuse_attributes(method: &ImplItemFn, errors: &mut Errors) {
     attributes::refuse_misplaced(&method.attrs, errors);
     for input in &method.sig.inputs {
@@ -71,14 +71,14 @@ fn refuse_attributes(method: &ImplItemFn, errors: &mut Errors) {
     }
 }
 
-/// How the operation runs. Where its receiver is refused, the rest is checked as for one that writes.
+/// Returns how the operation runs. If its receiver is invalid, the rest is checked as for one that writes.
 fn mode(signature: &Signature, receiver: &Receiver, errors: &mut Errors) -> Mode {
     match &receiver.kind {
         ReceiverKind::Reference(_, lifetime, mutability) => {
             if let Some(lifetime) = lifetime {
                 errors.push(
                     lifetime,
-                    "an operation has no lifetimes: it borrows the state while it runs, and what it returns is owned",
+                    "an operation cannot have lifetimes: it borrows the state while it runs, and its return value is owned",
                 );
             }
             match (mutability, &signature.asyncness) {
@@ -95,13 +95,16 @@ fn mode(signature: &Signature, receiver: &Receiver, errors: &mut Errors) -> Mode
             }
         }
         ReceiverKind::Typed(..) => {
-            errors.push(receiver, "an operation takes `&self` or `&mut self`, spelled so");
+            errors.push(
+                receiver,
+                "an operation must take `&self` or `&mut self`, in exactly this form",
+            );
             Mode::Write
         }
         _ => {
             errors.push(
                 receiver,
-                "an operation cannot consume the state: take `&mut self` (and `ctx.delete_state()` to end the entity), or make this a helper with `pub(crate)` or without `pub`",
+                "an operation cannot consume the state: take `&mut self` (and call `ctx.delete_state()` to delete the state), or make this a helper with `pub(crate)` or without `pub`",
             );
             Mode::Write
         }
@@ -109,19 +112,19 @@ fn mode(signature: &Signature, receiver: &Receiver, errors: &mut Errors) -> Mode
 }
 
 fn check_name(signature: &Signature, errors: &mut Errors) {
-    for (name, what) in BUILT_IN {
+    for (name, purpose) in BUILT_IN {
         if signature.ident.unraw() == name {
             errors.push(
                 &signature.ident,
                 format!(
-                    "an operation cannot be named `{name}`: on a reference that is {what}; name the method otherwise, and store it under this name with `#[operation(name = \"{name}\")]` if it must be"
+                    "an operation cannot be named `{name}`: a reference uses this name for {purpose}; rename the method, and set `#[operation(name = \"{name}\")]` if it must be stored under this name"
                 ),
             );
         }
     }
 }
 
-/// Reads the parameters, without those that are refused.
+/// Reads the parameters, without the invalid ones.
 fn parameters(signature: &Signature, mode: Mode, self_type: &Path, errors: &mut Errors) -> Vec<Parameter> {
     let mut parameters: Vec<Parameter> = Vec::new();
     for input in &signature.inputs {
@@ -130,7 +133,7 @@ fn parameters(signature: &Signature, mode: Mode, self_type: &Path, errors: &mut 
             continue;
         };
         if parameter.is_context() && parameters.iter().any(Parameter::is_context) {
-            errors.push(&input.ty, "a second context: an operation has one");
+            errors.push(&input.ty, "duplicate context: an operation has only one");
         }
         parameters.push(parameter);
     }

@@ -47,7 +47,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
     errors.beside(quote!(#item #operations #reference))
 }
 
-/// What the attribute says.
+/// The settings in the attribute.
 #[derive(Default)]
 struct Settings {
     crate_path: CratePath,
@@ -74,19 +74,19 @@ fn parse_arguments(arguments: TokenStream, errors: &mut Errors) -> Settings {
     settings
 }
 
-/// Reads the impl into the model; `None` if it cannot be the impl of an entity.
+/// Reads the impl into the model. Returns `None` if it cannot be the impl of an entity.
 fn read_impl(item: &ItemImpl, settings: Settings, errors: &mut Errors) -> Option<EntityImpl> {
     if let Some((path, _)) = &item.trait_ {
         errors.push(
             path,
-            "operations stand in an inherent impl: remove the trait, or put `#[operations]` on another impl",
+            "operations must be in an inherent impl: remove the trait, or put `#[operations]` on another impl",
         );
         return None;
     }
     if !item.generics.params.is_empty() {
         errors.push(
             &item.generics,
-            "an entity has no generics: its one stored name stands for one type",
+            "an entity cannot be generic: its stored name identifies one type",
         );
         return None;
     }
@@ -103,7 +103,7 @@ fn read_impl(item: &ItemImpl, settings: Settings, errors: &mut Errors) -> Option
     if let Some(last) = self_type.segments.last().filter(|last| !last.arguments.is_none()) {
         errors.push(
             &last.arguments,
-            "an entity has no generics: its one stored name stands for one type",
+            "an entity cannot be generic: its stored name identifies one type",
         );
         return None;
     }
@@ -132,7 +132,8 @@ fn read_impl(item: &ItemImpl, settings: Settings, errors: &mut Errors) -> Option
     })
 }
 
-/// Two operations under one stored name; those under a `cfg` may exclude each other, and then the compiler decides.
+/// Rejects two operations with one stored name. Two with a `cfg` may exclude each other, so the compiler decides about
+/// them.
 fn refuse_duplicates(operations: &[Operation], errors: &mut Errors) {
     for (at, operation) in operations.iter().enumerate() {
         let clash = operations[..at]
@@ -142,7 +143,7 @@ fn refuse_duplicates(operations: &[Operation], errors: &mut Errors) {
             errors.push(
                 &operation.ident,
                 format!(
-                    "a second operation is stored as `{}`: names tell operations apart, so give one of them another",
+                    "duplicate stored name `{}`: names identify operations, so rename one of them",
                     operation.name
                 ),
             );
@@ -156,7 +157,7 @@ mod tests {
 
     use super::*;
 
-    /// Whatever is wrong with it, the user's item comes out as it came in, with every error behind it.
+    /// An invalid item is emitted unchanged, followed by every error.
     #[test]
     fn the_item_comes_out_beside_errors() {
         for (item, errors) in [
@@ -184,9 +185,9 @@ mod tests {
         }
     }
 
-    /// Only the macro's own attributes are taken out.
+    /// Only the macro's own attributes are removed.
     #[test]
-    fn only_helper_attributes_are_taken_out() {
+    fn only_helper_attributes_are_removed() {
         let item = quote! {
             impl Account {
                 #[operation(name = "put")]

@@ -1,4 +1,4 @@
-//! What the user wrote, as the expansion needs it.
+//! The model of the user's code for the expansion.
 
 use syn::{Attribute, ExprPath, Ident, Path, Type};
 
@@ -21,15 +21,15 @@ pub(crate) struct Operation {
     /// The stored name.
     pub(crate) name: String,
     pub(crate) mode: Mode,
-    /// Documentation and `deprecated`: what the method of the reference shows as well.
+    /// Documentation and `deprecated`, which the method of the reference repeats.
     pub(crate) shown: Vec<Attribute>,
     pub(crate) cfgs: Vec<Attribute>,
-    /// In the order of the method's own parameters.
+    /// The parameters, in the order of the method.
     pub(crate) parameters: Vec<Parameter>,
     pub(crate) returns: Returns,
 }
 
-/// How an operation runs.
+/// The mode in which an operation runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
     Read,
@@ -54,30 +54,30 @@ impl Parameter {
     }
 }
 
-/// A parameter that is sent.
+/// A parameter that the caller sends.
 pub(crate) struct Argument {
     pub(crate) ident: Ident,
-    /// The stored name, and the names that older messages may have.
+    /// The stored name and its aliases, which older messages may use.
     pub(crate) names: Vec<String>,
     pub(crate) passing: Passing,
     pub(crate) default: Default,
 }
 
-/// How an argument is handed over.
+/// The form in which an argument is passed.
 pub(crate) enum Passing {
     /// `T`
     Value(Type),
     /// `&T`
     Reference(Type),
-    /// `&str`, spelled as the user did.
+    /// `&str`, as the user wrote it.
     Text(Type),
     /// `&[T]`
     Slice(Type),
 }
 
-/// What stands for an argument that was not given.
+/// The default of an omitted argument.
 pub(crate) enum Default {
-    /// Nothing: it is an error, except for an `Option`.
+    /// No default: an omitted argument is an error, except for an `Option`.
     None,
     /// `Default::default()`
     Trait,

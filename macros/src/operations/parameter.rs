@@ -7,12 +7,15 @@ use super::model::{Argument, Mode, Parameter, Passing};
 use crate::errors::Errors;
 use crate::{resource, types};
 
-/// Reads a parameter; `None` if it cannot be one.
+/// Reads a parameter. Returns `None` if it is invalid.
 pub(super) fn read(input: &PatType, mode: Mode, self_type: &Path, errors: &mut Errors) -> Option<Parameter> {
     let ty = types::ungrouped(&input.ty);
     if let Some(context) = read_context(ty, mode, errors) {
         if let Some(attribute) = input.attrs.iter().find(|attribute| attribute.path().is_ident("serde")) {
-            errors.push(attribute, "the context is not stored, so serde has no say in it");
+            errors.push(
+                attribute,
+                "the context is not stored, so serde attributes do not apply to it",
+            );
         }
         return context;
     }
@@ -31,10 +34,13 @@ pub(super) fn read(input: &PatType, mode: Mode, self_type: &Path, errors: &mut E
     }))
 }
 
-/// A parameter that is a resource; `None` if it is refused.
+/// Reads a parameter that is a resource. Returns `None` if it is invalid.
 fn read_resource(input: &PatType, ty: &Type, mode: Mode, errors: &mut Errors) -> Option<Parameter> {
     if let Some(attribute) = input.attrs.iter().find(|attribute| attribute.path().is_ident("serde")) {
-        errors.push(attribute, "a resource is not stored, so serde has no say in it");
+        errors.push(
+            attribute,
+            "a resource is not stored, so serde attributes do not apply to it",
+        );
     }
     if mode != Mode::Async {
         errors.push(ty, resource::SYNCHRONOUS);
@@ -43,7 +49,7 @@ fn read_resource(input: &PatType, ty: &Type, mode: Mode, errors: &mut Errors) ->
     resource::check(input, errors).then(|| Parameter::Resource(ty.clone()))
 }
 
-/// A parameter that is a context, or meant to be one: `Some(None)` if it is refused.
+/// Reads a parameter that is, or appears to be, a context. Returns `Some(None)` if it is invalid.
 fn read_context(ty: &Type, mode: Mode, errors: &mut Errors) -> Option<Option<Parameter>> {
     let (reference, inner) = match ty {
         Type::Reference(reference) => (Some(reference), &*reference.elem),
@@ -66,7 +72,7 @@ fn read_context(ty: &Type, mode: Mode, errors: &mut Errors) -> Option<Option<Par
         Mode::Read => {
             errors.push(
                 ty,
-                "a read-only operation changes nothing and sends nothing: take `&ReadContext` here, or make the operation one with `&mut self`",
+                "a read-only operation cannot change the state or send messages: take `&ReadContext` here, or take `&mut self` in the operation",
             );
             return Some(None);
         }
@@ -74,7 +80,7 @@ fn read_context(ty: &Type, mode: Mode, errors: &mut Errors) -> Option<Option<Par
         Mode::Write | Mode::Async => {
             errors.push(
                 ty,
-                "the context of an operation with `&mut self` is `&mut EntityContext`",
+                "the context of an operation with `&mut self` must be `&mut EntityContext`",
             );
             return Some(None);
         }
@@ -82,25 +88,25 @@ fn read_context(ty: &Type, mode: Mode, errors: &mut Errors) -> Option<Option<Par
     Some(Some(parameter))
 }
 
-/// The name of a parameter, which is stored.
+/// Returns the name of a parameter, which is stored.
 fn name(pattern: &Pat, errors: &mut Errors) -> Option<Ident> {
     match pattern {
         Pat::Ident(pattern) if pattern.by_ref.is_none() && pattern.subpat.is_none() => Some(pattern.ident.clone()),
         Pat::Wild(_) => {
-            errors.push(pattern, "a parameter of an operation needs a name: arguments are stored by name; write `_name` for one that is not used");
+            errors.push(pattern, "a parameter of an operation needs a name, because arguments are stored by name: write `_name` for an unused one");
             None
         }
         _ => {
-            errors.push(pattern, "a parameter of an operation is a plain name, by which its argument is stored: take the pattern apart in the body");
+            errors.push(pattern, "a parameter of an operation needs a plain name, because arguments are stored by name: destructure it in the body");
             None
         }
     }
 }
 
-/// How an argument is handed over: `&str`, `&[T]` and `&T` are kept by the caller, anything else is given away.
+/// Returns how an argument is passed: the caller keeps `&str`, `&[T]` and `&T`, and gives away anything else.
 fn passing(ty: &Type, self_type: &Path, errors: &mut Errors) -> Option<Passing> {
     const PLACE: &str = "an argument";
-    const ADVICE: &str = "use owned types inside (`String`, `Vec<T>`); only the whole argument may be taken by `&`";
+    const ADVICE: &str = "use owned types inside (`String`, `Vec<T>`); only the whole argument may be a reference";
     let Type::Reference(reference) = ty else {
         let value = types::without_self(ty, self_type);
         types::refuse_borrows(ty, PLACE, ADVICE, errors);
@@ -115,7 +121,7 @@ fn passing(ty: &Type, self_type: &Path, errors: &mut Errors) -> Option<Passing> 
         Type::TraitObject(object) => {
             errors.push(
                 object,
-                "an argument cannot be a trait object: name the concrete type, which is stored",
+                "an argument cannot be a trait object: use the concrete type, which is stored",
             );
             None
         }
@@ -128,7 +134,7 @@ fn refuse_lifetime(reference: &TypeReference, errors: &mut Errors) {
     if let Some(lifetime) = &reference.lifetime {
         errors.push(
             lifetime,
-            "an argument has no lifetime: the stored record owns it, and the operation borrows from there; remove it",
+            "an argument cannot have a lifetime: the stored record owns it, and the operation borrows from the record; remove the lifetime",
         );
     }
 }

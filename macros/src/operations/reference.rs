@@ -8,7 +8,7 @@ use syn::ext::IdentExt;
 use super::model::{Argument, EntityImpl, Operation, Parameter, Passing};
 use crate::{hygiene, names};
 
-/// Writes `impl AccountRef`; `user` is all that the user wrote.
+/// Expands `impl AccountRef`. `user` is the complete code of the user.
 pub(super) fn expand(entity: &EntityImpl, user: &TokenStream) -> TokenStream {
     let krate = &entity.crate_path;
     let reference = &entity.reference;
@@ -28,7 +28,7 @@ pub(super) fn expand(entity: &EntityImpl, user: &TokenStream) -> TokenStream {
     }
 }
 
-/// `Account` has its reference `AccountRef` beside it.
+/// Returns the default path of the reference: `AccountRef` beside `Account`.
 pub(super) fn path(self_type: &Path) -> Path {
     let mut path = self_type.clone();
     if let Some(last) = path.segments.last_mut() {
@@ -72,7 +72,7 @@ fn method(entity: &EntityImpl, operation: &Operation, caller: &Ident) -> TokenSt
     }
 }
 
-/// The parameters, so that a replay can read what an older build sent.
+/// Expands the parameters, with which a replay reads the arguments that an older build sent.
 fn table(entity: &EntityImpl, arguments: &[&Argument]) -> TokenStream {
     let krate = &entity.crate_path;
     let private = quote!(#krate::__private);
@@ -94,7 +94,7 @@ fn table(entity: &EntityImpl, arguments: &[&Argument]) -> TokenStream {
     quote!(const { &[#(#parameters),*] })
 }
 
-/// Writes the arguments as a JSON object, straight from where the caller has them.
+/// Expands the code that writes the arguments as a JSON object, directly from the caller's values.
 fn encode(entity: &EntityImpl, operation: &Operation, arguments: &[&Argument]) -> TokenStream {
     let krate = &entity.crate_path;
     let private = quote!(#krate::__private);

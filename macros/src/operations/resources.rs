@@ -9,7 +9,7 @@ use super::model::{EntityImpl, Operation, Parameter};
 use crate::crate_path::CratePath;
 use crate::hygiene;
 
-/// Writes the list of what the operations need, which is checked when the hub opens. Nothing if they need nothing.
+/// Expands the list of required resources, which is checked when the hub opens. Returns `None` if there are none.
 pub(super) fn list(entity: &EntityImpl) -> Option<TokenStream> {
     let private = {
         let krate = &entity.crate_path;
@@ -29,7 +29,7 @@ pub(super) fn list(entity: &EntityImpl) -> Option<TokenStream> {
     })
 }
 
-/// Takes the resources of one operation into locals, while nothing else borrows the context.
+/// Expands the code that takes the resources of one operation into locals, before anything else borrows the context.
 pub(super) fn take(krate: &CratePath, operation: &Operation) -> TokenStream {
     let takes = types(operation).enumerate().map(|(index, ty)| {
         let local = local(index);
@@ -39,7 +39,7 @@ pub(super) fn take(krate: &CratePath, operation: &Operation) -> TokenStream {
     takes.collect()
 }
 
-/// The local name of a resource.
+/// Returns the local name of a resource.
 pub(super) fn local(index: usize) -> Ident {
     hygiene::local(&format!("resource_{index}"))
 }

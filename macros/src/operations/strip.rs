@@ -1,9 +1,9 @@
-//! The user's impl without the attributes that are the macro's own.
+//! Removal of the macro's own attributes from the user's impl.
 
 use syn::{FnArg, ImplItem, ItemImpl, parse_quote};
 
-/// Takes out `#[operation]` on methods and `#[serde]` on their parameters, which the compiler does not know. The rest is
-/// as the user wrote it; but here `pub` says that a method is an operation, so no lint may ask for less.
+/// Removes `#[operation]` on methods and `#[serde]` on their parameters, which the compiler does not know. The rest is
+/// unchanged, except that the lint `unreachable_pub` is allowed: here `pub` marks a method as an operation.
 pub(super) fn helpers(mut item: ItemImpl) -> ItemImpl {
     for item in &mut item.items {
         let attributes = match item {

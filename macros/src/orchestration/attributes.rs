@@ -8,7 +8,7 @@ use crate::errors::Errors;
 use crate::kind::Kind;
 use crate::{names, settings};
 
-/// What the attribute says.
+/// The settings in the attribute.
 #[derive(Default)]
 pub(super) struct Attributes {
     pub(super) name: Option<LitStr>,
@@ -29,17 +29,17 @@ pub(super) fn read(arguments: TokenStream, errors: &mut Errors) -> Attributes {
             }
             "crate" => found.crate_path.parse(meta),
             "retry" => Err(meta.error(
-                "how an orchestration is retried is said where it is called: `ctx.call_sub_orchestration::<...>(...).retry(...)`",
+                "the retry policy of an orchestration belongs at its call: `ctx.call_sub_orchestration::<...>(...).retry(...)`",
             )),
             "timeout" => Err(meta.error(
-                "an orchestration may run for years; where it waits for one thing for a limited time, it gives that step a `.timeout(...)`",
+                "an orchestration may run for years; to limit a single step, use `.timeout(...)` on that step",
             )),
-            "limit" => Err(meta.error("`limit` belongs to an activity, `#[activity(limit = 8)]`: that is what takes resources")),
+            "limit" => Err(meta.error("`limit` belongs on an activity, which is what consumes resources: `#[activity(limit = 8)]`")),
             "blocking" => Err(meta.error(
-                "an orchestration never blocks its thread: what blocks is an activity, `#[activity(blocking)]`",
+                "an orchestration must never block its thread: move blocking code into an activity, `#[activity(blocking)]`",
             )),
             "allow" => Err(meta.error(
-                "what the determinism lint lets pass is marked at its statement: `#[allow(nondeterminism)]`",
+                "exceptions from the determinism lint belong on the statement: `#[allow(nondeterminism)]`",
             )),
             _ => Err(meta.error(
                 "unknown attribute; `#[orchestration(...)]` takes `name = \"...\"`, `version = \"...\"` and `crate = path`",

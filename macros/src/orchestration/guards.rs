@@ -1,11 +1,11 @@
-//! `let _ = ctx.lock_entities(...).await?`: a guard that is dropped as soon as it is there.
+//! `let _ = ctx.lock_entities(...).await?`: a guard that is dropped immediately.
 
 use syn::visit::{self, Visit};
 use syn::{Block, Expr, ExprAssign, Ident, Local, Pat};
 
 use crate::errors::Errors;
 
-/// Refuses to drop the guard of a critical section where it is made.
+/// Rejects code that drops the guard of a critical section immediately.
 pub(super) fn check(body: &Block, errors: &mut Errors) {
     Guards(errors).visit_block(body);
 }
@@ -16,8 +16,9 @@ impl Guards<'_> {
     fn refuse(&mut self, lock: &Ident) {
         self.0.push(
             lock,
-            "this locks nothing: `_` keeps no value, so that the guard is dropped at once and the critical section ends; give \
-             it a name, as in `let _guard = ctx.lock_entities(...).await?;`, and end the section with `drop(guard)`",
+            "this locks nothing: `_` does not bind a value, so the guard is dropped immediately and the critical \
+             section ends; name the guard, as in `let _guard = ctx.lock_entities(...).await?;`, and end the section \
+             with `drop(guard)`",
         );
     }
 }
@@ -43,7 +44,7 @@ impl<'ast> Visit<'ast> for Guards<'_> {
     }
 }
 
-/// Whether a pattern gives a name to anything.
+/// Returns whether a pattern binds a name.
 fn binds(pattern: &Pat) -> bool {
     struct Names(bool);
     impl<'ast> Visit<'ast> for Names {
@@ -56,7 +57,7 @@ fn binds(pattern: &Pat) -> bool {
     names.0
 }
 
-/// The name `lock_entities`, if an expression is the guard that it gives.
+/// Returns the name `lock_entities` if an expression evaluates to its guard.
 fn lock_of(expression: &Expr) -> Option<&Ident> {
     match expression {
         Expr::MethodCall(call) if call.method == "lock_entities" => Some(&call.method),

@@ -38,27 +38,27 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
     }
 }
 
-/// Reads the function; `None` if it cannot be an orchestration.
+/// Reads the function. Returns `None` if it cannot be an orchestration.
 fn read(item: &ItemFn, attributes: &Attributes, errors: &mut Errors) -> Option<Function> {
     let errors_before = errors.count();
     if item.sig.asyncness.is_none() {
         errors.push(
             item.sig.fn_token,
-            "an orchestration is an `async fn`: it awaits what it calls",
+            "an orchestration must be an `async fn`, because it awaits its calls",
         );
     }
     let function = function::read(item, Kind::Orchestration, attributes.name.as_ref(), errors);
     if function.as_ref().is_some_and(|function| !function.has_context()) {
         errors.push(
             &item.sig.ident,
-            "an orchestration takes its context as the first parameter, `ctx: OrchestrationContext`: without it, it can \
-             neither call nor wait for anything",
+            "an orchestration must take its context as the first parameter, `ctx: OrchestrationContext`: without it, \
+             it can neither call nor wait for anything",
         );
     }
     function.filter(|_| errors.count() == errors_before)
 }
 
-/// Writes the marker and `impl Orchestration`.
+/// Expands the marker and `impl Orchestration`.
 fn implement(function: &Function, attributes: &Attributes) -> TokenStream {
     let krate = &attributes.crate_path;
     let (ident, name) = (&function.ident, &function.name);
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
     use crate::function::tests::{assert_same, errors};
 
-    /// The whole of what stands beside the function.
+    /// The complete expansion beside the function.
     #[test]
     fn the_function_comes_out_with_its_marker() {
         let item = quote! {
@@ -123,16 +123,16 @@ mod tests {
                 use ::abide::__private::IsNoResult as _;
                 ::core::assert!(
                     !::abide::__private::IsResult::<u8>::__ABIDE_IS_RESULT,
-                    "this return type is a `Result` behind an alias of another name, and an `Err` in it would count as an answer: name the alias `Result`, or write the `Result` out"
+                    "this return type is a `Result` behind an alias with another name, so an `Err` in it would count as a success: name the alias `Result`, or write the `Result` out"
                 );
             };
         };
         assert_same(&expand(quote!(version = "2"), item), &expected);
     }
 
-    /// Every wrong setting is told; those of activities say where they belong.
+    /// Every invalid setting is reported. The errors for settings of activities name the right place.
     #[test]
-    fn wrong_settings_are_told_all_at_once() {
+    fn all_invalid_settings_are_reported_together() {
         let item = quote!(
             async fn o(ctx: OrchestrationContext) {}
         );
@@ -156,7 +156,7 @@ mod tests {
         }
     }
 
-    /// Whatever is wrong with it, the function comes out, with a marker where there can be one, so that nothing else is missing.
+    /// An invalid function is emitted, with a marker if there can be one, so that no other code fails to find it.
     #[test]
     fn the_function_comes_out_beside_errors() {
         for (item, count, has_marker) in [
@@ -230,9 +230,9 @@ mod tests {
         }
     }
 
-    /// The lint cannot be switched off for a whole function.
+    /// The lint cannot be turned off for a whole function.
     #[test]
-    fn a_whole_function_is_never_let_pass() {
+    fn a_whole_function_is_never_allowed() {
         let item = quote!(
             #[allow(nondeterminism)]
             async fn o(ctx: OrchestrationContext) {

@@ -1,4 +1,4 @@
-//! The input of `ctx.continue_as_new(input).await`: it has the type that the orchestration takes.
+//! The input of `ctx.continue_as_new(input).await`, which must have the type of the orchestration's input.
 
 use quote::quote_spanned;
 use syn::spanned::Spanned;
@@ -7,8 +7,8 @@ use syn::{Expr, ExprAwait, ExprMethodCall, Item, ItemFn, Type};
 
 use crate::crate_path::CratePath;
 
-/// Passes what the function continues with through a function that wants its type. Where the future is kept in a variable, or
-/// a version is named, the input may be one of another version: that is checked when it is awaited.
+/// Wraps the next input in a function that requires its type. If the future is stored in a variable or a version is
+/// set, the input may be that of another version. It is then checked when the future is awaited.
 pub(super) fn check(function: &mut ItemFn, krate: &CratePath, input: &Type) {
     Inputs { krate, input }.visit_block_mut(&mut function.block);
 }
@@ -28,11 +28,11 @@ impl VisitMut for Inputs<'_> {
         }
     }
 
-    // What stands in it is no part of this orchestration.
+    // An item is not part of this orchestration.
     fn visit_item_mut(&mut self, _: &mut Item) {}
 }
 
-/// The argument of `continue_as_new`, with `discard_events` behind it or without.
+/// Returns the argument of `continue_as_new`, with or without a following `discard_events`.
 fn next_of(expression: &mut Expr) -> Option<&mut Expr> {
     let Expr::MethodCall(ExprMethodCall {
         receiver, method, args, ..

@@ -1,7 +1,7 @@
-//! `?` behind a call of an activity or of a sub-orchestration.
+//! `?` after a call of an activity or of a sub-orchestration.
 //!
-//! What `?` needs is an impl of `From`, of which the compiler says only that it is missing. So each such `?` is checked
-//! once more beside the function, by a trait that knows the way out.
+//! `?` needs an impl of `From`, and the compiler only reports that it is missing. The macro therefore checks each such
+//! `?` again beside the function, with a trait whose error names the solution.
 
 use proc_macro2::{Group, Span, TokenStream, TokenTree};
 use quote::quote;
@@ -15,7 +15,7 @@ use syn::{
 use crate::crate_path::CratePath;
 use crate::types;
 
-/// Writes the checks for a function whose error has the type `error`.
+/// Expands the checks for a function with the error type `error`.
 pub(super) fn check(function: &ItemFn, error: &TokenStream, krate: &CratePath) -> Option<TokenStream> {
     let context = function.sig.inputs.iter().find_map(|input| match input {
         FnArg::Typed(input) if types::is_named(&input.ty, "OrchestrationContext") => match &*input.pat {
@@ -52,7 +52,7 @@ pub(super) fn check(function: &ItemFn, error: &TokenStream, krate: &CratePath) -
     })
 }
 
-/// The same tokens with their own meaning at another place.
+/// Returns the same tokens with their own hygiene and another location.
 fn located(tokens: TokenStream, place: Span) -> TokenStream {
     let located = |mut token: TokenTree| {
         if let TokenTree::Group(group) = &token {
@@ -67,7 +67,7 @@ fn located(tokens: TokenStream, place: Span) -> TokenStream {
 struct Calls<'ast> {
     context: &'ast Ident,
     found: Vec<Call<'ast>>,
-    /// Whether the body has items or conditions of its own, so that not all of it means the same outside.
+    /// `true` if the body has its own items or `cfg`s, so that its types may differ outside of it.
     is_local: bool,
 }
 
@@ -78,7 +78,7 @@ struct Call<'ast> {
 }
 
 impl<'ast> Calls<'ast> {
-    /// The call at the root of a chain: `ctx.call_activity::<charge>(card)` of `….retry(policy).await?`.
+    /// Returns the call at the root of a chain: `ctx.call_activity::<charge>(card)` of `….retry(policy).await?`.
     fn root(&self, expression: &'ast Expr) -> Option<&'ast ExprMethodCall> {
         let Expr::MethodCall(call) = expression else {
             return None;
@@ -113,7 +113,7 @@ impl<'ast> Visit<'ast> for Calls<'ast> {
         visit::visit_expr_try(self, node);
     }
 
-    // Their `?` leaves themselves.
+    // A `?` in them returns from them, not from the orchestration.
     fn visit_expr_async(&mut self, _: &'ast ExprAsync) {}
     fn visit_expr_closure(&mut self, _: &'ast ExprClosure) {}
 

@@ -1,4 +1,4 @@
-//! Parameters that take a resource of the hub.
+//! Parameters for resources of the hub.
 
 pub(crate) mod uses;
 
@@ -7,17 +7,17 @@ use syn::{GenericArgument, Pat, PatType, PathArguments, Type};
 use crate::errors::Errors;
 use crate::types;
 
-/// Why a synchronous operation has none, and the way out.
+/// The error for a resource in a synchronous operation.
 pub(crate) const SYNCHRONOUS: &str = "a synchronous operation has no resources: it runs within the turn, where waiting \
-    would hold up other entities, and its state must follow from what is stored; to do I/O, make this an `async fn`, or \
-    use the resource in an activity and send the entity what came of it";
+    would delay other entities, and its state must depend only on stored data; to perform I/O, make this an \
+    `async fn`, or use the resource in an activity and send the result to the entity";
 
-/// Why an orchestration has none, and the way out.
-pub(crate) const ORCHESTRATION: &str = "an orchestration has no resources: it is replayed from its history, and what a \
-    resource answers is not in it, so that a replay could take another way; use the resource in an activity, \
+/// The error for a resource in an orchestration.
+pub(crate) const ORCHESTRATION: &str = "an orchestration has no resources: it is replayed from its history, which does not \
+    contain the results of a resource, so a replay could diverge; use the resource in an activity, \
     `async fn charge(pool: Resource<Pool>, ...)`, and call that";
 
-/// The type of a parameter that is spelled `Resource<T>`, by value or by reference.
+/// Returns the type of a parameter that is written as `Resource<T>`, by value or by reference.
 pub(crate) fn type_of(ty: &Type) -> Option<&Type> {
     let ty = match types::ungrouped(ty) {
         Type::Reference(reference) => types::ungrouped(&reference.elem),
@@ -31,7 +31,7 @@ pub(crate) fn type_of(ty: &Type) -> Option<&Type> {
     is_one_type.then_some(ty)
 }
 
-/// Whether a parameter that is a resource is taken as it has to be.
+/// Checks a parameter that is a resource. Returns `false` if it is invalid.
 pub(crate) fn check(parameter: &PatType, errors: &mut Errors) -> bool {
     let errors_before = errors.count();
     if let Type::Reference(_) = types::ungrouped(&parameter.ty) {
@@ -48,14 +48,14 @@ pub(crate) fn check(parameter: &PatType, errors: &mut Errors) -> bool {
     if !is_plain {
         errors.push(
             &parameter.pat,
-            "a resource has a plain name: `pool: Resource<Pool>`; it dereferences to what it holds",
+            "a resource must have a plain name: `pool: Resource<Pool>`; it dereferences to its content",
         );
     }
     let Some(ty) = type_of(&parameter.ty) else { return false };
     types::refuse_borrows(
         ty,
         "a resource",
-        "it lives as long as the hub, so hold owned types, or an `Arc`",
+        "it lives as long as the hub, so use owned types, or an `Arc`",
         errors,
     );
     errors.count() == errors_before

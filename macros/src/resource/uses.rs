@@ -7,8 +7,8 @@ use super::SYNCHRONOUS;
 use crate::errors::Errors;
 use crate::types;
 
-/// Refuses the use of resources in the body of a synchronous operation, whose context has the type of that of an `async`
-/// one.
+/// Rejects the use of resources in the body of a synchronous operation, whose context has the same type as that of an
+/// `async` operation.
 pub(crate) fn refuse(signature: &Signature, body: &Block, errors: &mut Errors) {
     let context = signature.inputs.iter().find_map(|input| match input {
         FnArg::Typed(input) => match (types::ungrouped(&input.ty), &*input.pat) {

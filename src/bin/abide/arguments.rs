@@ -1,4 +1,4 @@
-//! What can be written behind `abide`.
+//! The command-line arguments of `abide`.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use crate::exit;
 use crate::hub::Place;
 use crate::{check, completions, dead_letters, entities, export, hubs, instances, locks, quarantine, schedules, stats};
 
-/// Looks into an Abide hub and acts on it: a running one by its URL, a stopped one in its directory, read-only.
+/// Inspects and manages an Abide hub: a running hub by its URL, or a stopped hub by its directory (read-only).
 #[derive(Debug, Parser)]
 #[command(name = "abide", version, after_help = exit::HELP, arg_required_else_help = true, propagate_version = true)]
 pub(crate) struct Arguments {
@@ -22,11 +22,11 @@ pub(crate) struct Arguments {
     )]
     pub(crate) hub: Place,
 
-    /// The token of a running hub. In the environment it is seen by fewer people than on a command line.
+    /// The token of a running hub. Fewer users can read an environment variable than a command line.
     #[arg(long, global = true, env = "ABIDE_TOKEN", hide_env_values = true)]
     pub(crate) token: Option<Secret>,
 
-    /// Prints JSON, for scripts.
+    /// Prints JSON for scripts.
     #[arg(long, global = true)]
     pub(crate) json: bool,
 
@@ -34,45 +34,45 @@ pub(crate) struct Arguments {
     pub(crate) command: Command,
 }
 
-/// What to do.
+/// The commands of `abide`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Looks for hubs in directories, open or not, and says who they are.
+    /// Finds and describes the hubs below directories, open or closed.
     Hubs(hubs::Arguments),
-    /// Orchestrations: lists, shows, starts and manages them.
+    /// Lists, shows, starts and manages orchestrations.
     #[command(subcommand, visible_alias = "orchestrations")]
     Instances(instances::Command),
-    /// Entities: lists, shows, signals and calls them.
+    /// Lists, shows, signals and calls entities.
     #[command(subcommand)]
     Entities(entities::Command),
-    /// Schedules, which start orchestrations by the clock.
+    /// Lists and shows schedules, which start orchestrations at set times.
     #[command(subcommand)]
     Schedules(schedules::Command),
-    /// Locks of entities.
+    /// Lists and releases entity locks.
     #[command(subcommand)]
     Locks(locks::Command),
-    /// Messages that nobody could process.
+    /// Lists, redelivers and drops dead letters: messages that could not be processed.
     #[command(subcommand)]
     DeadLetters(dead_letters::Command),
-    /// Entities whose messages wait because their states cannot be used.
+    /// Lists and resumes quarantined entities: their messages wait because their states cannot be used.
     #[command(subcommand)]
     Quarantine(quarantine::Command),
-    /// What the hub has done and holds.
+    /// Shows the statistics of the hub.
     Stats(stats::Arguments),
-    /// Writes orchestrations with their histories as lines of JSON.
+    /// Exports orchestrations with their histories as lines of JSON.
     Export(export::Arguments),
-    /// Verifies a stopped hub's directory: whether every record in it can be read.
+    /// Checks that every record in the directory of a stopped hub can be read.
     Check(check::Arguments),
-    /// Prints the script that completes `abide` in a shell.
+    /// Prints a shell completion script for `abide`.
     Completions(completions::Arguments),
 }
 
-/// A token, which is never printed.
+/// A token that is never printed.
 #[derive(Clone)]
 pub(crate) struct Secret(String);
 
 impl Secret {
-    /// The token itself, for the header that carries it.
+    /// Returns the token itself, for the header that carries it.
     pub(crate) fn reveal(&self) -> &str {
         &self.0
     }
@@ -96,7 +96,7 @@ mod tests {
 
     use super::Arguments;
 
-    /// Clap's own check of everything that is declared.
+    /// The argument definitions pass clap's own checks.
     #[test]
     fn the_command_line_is_sound() {
         Arguments::command().debug_assert();

@@ -16,7 +16,7 @@ use crate::session::Session;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The directory; the one of --hub if nothing is said.
+    /// The directory to check (default: the directory given by --hub).
     directory: Option<PathBuf>,
 }
 
@@ -25,8 +25,8 @@ pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
         (Some(directory), _) => directory.clone(),
         (None, Place::Directory(directory)) => directory.clone(),
         (None, Place::Url(url)) => {
-            return Err(Failure::usage(format!("a check is of a directory, and {url} is none"))
-                .advise("name the directory: `abide check DIRECTORY`; of a running hub, that of a checkpoint")
+            return Err(Failure::usage(format!("`check` needs a directory, and {url} is a URL"))
+                .advise("name the directory: `abide check DIRECTORY`; for a running hub, that of a checkpoint")
                 .into());
         }
     };
@@ -45,7 +45,7 @@ pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
         output.fields(&[
             ("hub", (!report.hub.is_empty()).then(|| report.hub.clone())),
             ("incarnation", Some(report.incarnation.to_string())),
-            ("copy", report.copy.then(|| "yes, not released for work".to_owned())),
+            ("copy", report.copy.then(|| "yes, not restored".to_owned())),
             ("partitions", Some(report.partitions.to_string())),
             ("last commit", Some(report.last_commit.to_string())),
             ("records", Some(report.records.to_string())),
@@ -56,7 +56,7 @@ pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
             output.line(good)?;
         }
         output.flush()?;
-        report.problems.iter().for_each(tell);
+        report.problems.iter().for_each(print_problem);
     }
     if report.is_good() {
         return Ok(());
@@ -64,7 +64,7 @@ pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
     output.flush()?;
     let text = format!("{} problems in {}", report.problem_count, directory.display());
     Err(Failure::new(Exit::Problems, "Problems", text)
-        .advise("keep a copy of the directory as it is; a checkpoint from before can take its place")
+        .advise("keep a copy of the damaged directory; an earlier checkpoint can replace it")
         .into())
 }
 
@@ -79,7 +79,7 @@ fn check(directory: &Path) -> Result<CheckReport> {
     Ok(checked.map_err(|error| refused(directory, &error))?)
 }
 
-fn tell(problem: &CheckProblem) {
+fn print_problem(problem: &CheckProblem) {
     let key = problem.key.as_ref().map(|key| format!(" (key {key})"));
     note(&format!("{}{}", clean(&problem.to_string()), key.unwrap_or_default()));
 }

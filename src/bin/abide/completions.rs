@@ -9,7 +9,7 @@ use crate::session::Session;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The shell.
+    /// The shell to generate the script for.
     shell: Shell,
 }
 

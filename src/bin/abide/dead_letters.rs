@@ -11,14 +11,14 @@ use crate::pages::{self, Limit};
 use crate::request::Request;
 use crate::session::Session;
 
-/// What to do with dead letters.
+/// The commands for dead letters.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Lists the messages that nobody could process.
+    /// Lists dead letters: messages that could not be processed.
     List(List),
-    /// Sends dead letters again, as new messages.
+    /// Redelivers dead letters as new messages.
     Redeliver(Some),
-    /// Forgets dead letters.
+    /// Deletes dead letters.
     Drop(Some),
 }
 
@@ -49,7 +49,7 @@ pub(crate) fn run(session: &mut Session, command: Command) -> Result {
 
 fn list(session: &mut Session, list: &List) -> Result {
     let hub = session.hub()?;
-    let header = &["ID", "TARGET", "OPERATION", "INPUT", "FROM", "DIED", "REASON"];
+    let header = &["ID", "TARGET", "OPERATION", "INPUT", "FROM", "DEAD-LETTERED", "REASON"];
     let mut listing = Listing::begin(&mut session.output, header);
     let more = pages::each(
         &hub,
@@ -75,7 +75,7 @@ fn list(session: &mut Session, list: &List) -> Result {
     listing.end(more, "there are no dead letters")
 }
 
-/// Does the same with each of several dead letters. The first that cannot be done ends it; those before are done.
+/// Sends a request for each dead letter. Stops at the first failure; earlier requests have taken effect.
 fn each(session: &mut Session, ids: &[String], done: &str, request: impl Fn(&str) -> Request) -> Result {
     let hub = session.hub()?;
     for id in ids {

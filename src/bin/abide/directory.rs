@@ -1,4 +1,4 @@
-//! The directory of a stopped hub: the management API answers within this process, and changes nothing.
+//! Access to the directory of a stopped hub. The management API runs within this process, read-only.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tower::ServiceExt;
 use crate::exit::{Exit, Failure, Result};
 use crate::request::{Answer, CONTINUATION, Request, UNREADABLE};
 
-/// How long an answer may take. Nobody else waits for the directory, and counting much takes its time.
+/// Maximum duration of a request. No other client uses the directory, and counting many records takes time.
 const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A stopped hub.
@@ -49,7 +49,7 @@ impl Directory {
         }
         let request = head
             .body(Body::from(request.body.clone()))
-            .map_err(|error| Failure::usage(format!("this cannot be sent: {error}")))?;
+            .map_err(|error| Failure::usage(format!("the request is invalid: {error}")))?;
         let router = self.router.clone();
         self.runtime.block_on(async move {
             let answer = match router.oneshot(request).await {
@@ -58,13 +58,10 @@ impl Directory {
             };
             let (head, body) = answer.into_parts();
             let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
-            let body = body.collect().await.map_err(|error| {
-                Failure::new(
-                    Exit::Failed,
-                    "Io",
-                    format!("the answer was not made to its end: {error}"),
-                )
-            })?;
+            let body = body
+                .collect()
+                .await
+                .map_err(|error| Failure::new(Exit::Failed, "Io", format!("the response is incomplete: {error}")))?;
             Ok(Answer {
                 status: head.status.as_u16(),
                 continuation: header(CONTINUATION).map(str::to_owned),
@@ -75,35 +72,41 @@ impl Directory {
     }
 }
 
-/// The runtime on which a directory is read.
+/// Creates the runtime that reads a directory.
 pub(crate) fn runtime() -> Result<Runtime> {
     let runtime = Builder::new_current_thread().enable_all().build();
-    Ok(runtime.map_err(|error| Failure::new(Exit::Failed, "Io", format!("no thread can be started: {error}")))?)
+    Ok(runtime.map_err(|error| {
+        Failure::new(
+            Exit::Failed,
+            "Io",
+            format!("the tokio runtime cannot be started: {error}"),
+        )
+    })?)
 }
 
-/// Why a directory is not opened, and the way out.
+/// Converts an error of opening a directory into a failure with advice.
 pub(crate) fn refused(directory: &Path, error: &Error) -> Failure {
     let code = format!("{:?}", error.kind());
     match error.kind() {
         ErrorKind::Locked => Failure::new(Exit::Unreachable, code, error.to_string()).advise(
-            "give the URL at which that program serves its hub, such as --hub http://127.0.0.1:7071, or the directory of a \
-             checkpoint that it made with `hub.checkpoint(..)`",
+            "use the URL at which that process serves the hub, such as --hub http://127.0.0.1:7071, or the directory of a \
+             checkpoint made with `hub.checkpoint(..)`",
         ),
         ErrorKind::Format | ErrorKind::Io if !directory.join("FORMAT").exists() => {
             let failure = Failure::new(Exit::NotFound, "NoHub", format!("no hub in {}", directory.display()));
             if looks_like_an_address(directory) {
-                failure.advise(format!("for a running hub write http://{}", directory.display()))
+                failure.advise(format!("for a running hub, use http://{}", directory.display()))
             } else {
-                failure.advise("`abide hubs DIRECTORY` looks for hubs below a directory")
+                failure.advise("`abide hubs DIRECTORY` finds the hubs below a directory")
             }
         }
         ErrorKind::Corrupted => Failure::new(Exit::Failed, code, error.to_string())
-            .advise(format!("`abide check {}` says more", directory.display())),
+            .advise(format!("run `abide check {}` for details", directory.display())),
         _ => Failure::new(Exit::Failed, code, error.to_string()),
     }
 }
 
-/// Whether somebody forgot the scheme of a URL.
+/// Returns `true` if the directory looks like a URL without its scheme.
 fn looks_like_an_address(directory: &Path) -> bool {
     let text = directory.to_string_lossy();
     let host = text.split('/').next().unwrap_or_default();

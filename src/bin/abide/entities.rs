@@ -14,35 +14,36 @@ use crate::session::Session;
 use crate::times;
 use crate::value::Value;
 
-/// What to do with entities.
+/// The commands for entities.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Lists entities.
     List(List),
     /// Prints the state of an entity.
     Show(One),
-    /// Signals an operation: one-way.
+    /// Signals an operation, without waiting for a result.
     Signal(Operation),
-    /// Calls an operation and prints the answer.
+    /// Calls an operation and prints its result.
     Call(Operation),
-    /// Deletes the state of an entity, by a signal.
+    /// Signals an entity to delete its state.
     Delete(One),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct List {
-    /// Only those of the type with this name.
+    /// Lists only entities of the type with this name.
     name: Option<String>,
 
-    /// Shows the states, too.
+    /// Also shows the states.
     #[arg(long)]
     states: bool,
 
-    /// Only those whose state was written at this time or later: `2026-11-20T13:40:21Z`, or `2h` for two hours ago.
+    /// Lists only entities whose state was written at or after this time: `2026-11-20T13:40:21Z`, or `2h` for two hours
+    /// ago.
     #[arg(long, value_name = "TIME", value_parser = times::time)]
     changed_from: Option<String>,
 
-    /// Only those whose state was written at this time or before.
+    /// Lists only entities whose state was written at or before this time.
     #[arg(long, value_name = "TIME", value_parser = times::time)]
     changed_to: Option<String>,
 
@@ -66,13 +67,13 @@ pub(crate) struct Operation {
 
     #[arg(help = input::HELP, allow_hyphen_values = true)]
     #[arg(
-        long_help = "JSON as text; `-` reads it from the standard input, `@FILE` from a file.\n\n\
-                       An operation with one parameter takes its value, one with several an object by their names, and one \
-                       without takes nothing."
+        long_help = "JSON text, `-` to read it from standard input, or `@FILE` to read it from a file.\n\n\
+                       An operation with one parameter takes its value. An operation with several parameters takes an \
+                       object with their names. An operation without parameters takes no input."
     )]
     input: Option<String>,
 
-    /// Makes a retry take effect once.
+    /// Makes retries idempotent: requests with the same key take effect once.
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
 }
@@ -88,7 +89,7 @@ pub(crate) fn run(session: &mut Session, command: Command) -> Result {
             let document = json!({"entityId": entity.to_string(), "done": "signaled"});
             session.act(
                 &request,
-                &format!("{} is told to delete its state", clean(&entity.to_string())),
+                &format!("delete is signaled to {}", clean(&entity.to_string())),
                 document,
             )
         }
@@ -161,7 +162,7 @@ impl Operation {
     }
 }
 
-/// The id of an entity in a document, `@name@key`.
+/// Returns the id of an entity in a document, `@name@key`.
 pub(crate) fn id_of(document: &Value) -> String {
     let part = |name: &str| document[name].as_str().unwrap_or_default();
     clean(&format!("@{}@{}", part("name"), part("key")))

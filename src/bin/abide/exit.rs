@@ -1,63 +1,63 @@
-//! How a command ends.
+//! Exit codes and failures of commands.
 
 use std::fmt;
 use std::io;
 
-/// The codes that the process ends with. They are documented in [`HELP`].
+/// Exit codes of the process, documented in [`HELP`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Exit {
-    /// Something went wrong that is none of the others.
+    /// Any other failure.
     Failed = 1,
-    /// The command line, or an argument in it, is wrong.
+    /// The command line or one of its arguments is invalid.
     Usage = 2,
-    /// There is no such hub, orchestration, entity, lock or dead letter.
+    /// The hub, orchestration, entity, lock or dead letter does not exist.
     NotFound = 3,
-    /// It is not in a state in which this can be done.
+    /// The target is not in a state that allows the command.
     Conflict = 4,
-    /// The hub cannot be reached, or does not let the caller in.
+    /// The hub is unreachable or rejects the caller.
     Unreachable = 5,
     /// A check found problems.
     Problems = 6,
-    /// What was waited for has not ended in time.
+    /// The wait timed out.
     TimedOut = 7,
-    /// The orchestration that was waited for, or the operation that was called, failed.
+    /// The awaited orchestration or the called operation failed.
     Unsuccessful = 8,
 }
 
-/// What `--help` says of the codes.
+/// Description of the exit codes in `--help`.
 pub(crate) const HELP: &str = "\
 Exit codes:
-  0  done
-  1  failed for another reason
-  2  the command line or an argument is wrong
+  0  success
+  1  any other failure
+  2  the command line or an argument is invalid
   3  not found: no such hub, orchestration, entity, lock or dead letter
   4  not possible now: in use, ended, in the wrong state, or the hub is stopped
-  5  the hub is not reachable or open elsewhere, or the token is missing or wrong
+  5  the hub is unreachable or open in another process, or the token is missing or wrong
   6  `check` found problems
-  7  `wait` ran out of time
-  8  the orchestration that was waited for, or the operation that was called, failed";
+  7  `wait` timed out
+  8  the awaited orchestration or the called operation failed";
 
-/// Why a command was not done.
+/// The failure of a command.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) exit: Exit,
-    /// One word for programs.
+    /// Machine-readable code, one word.
     pub(crate) code: String,
-    /// What went wrong, for people.
+    /// Human-readable message.
     pub(crate) message: String,
-    /// What to do about it.
+    /// Suggested remedy.
     pub(crate) advice: Option<String>,
 }
 
 /// The result of a command.
 pub(crate) type Result<T = ()> = std::result::Result<T, End>;
 
-/// Why a command ends before its time.
+/// The reason why a command ends early.
 #[derive(Debug)]
 pub(crate) enum End {
     Failed(Box<Failure>),
-    /// Nobody reads what the command prints any more, which is no error of anybody.
+    /// The reader of the output has closed it, which is not an error.
     NobodyReads,
 }
 
@@ -71,12 +71,12 @@ impl Failure {
         }
     }
 
-    /// An argument that cannot be used.
+    /// Creates a failure for an invalid argument.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::new(Exit::Usage, "Usage", message)
     }
 
-    /// Adds what to do about it.
+    /// Adds a suggested remedy.
     pub(crate) fn advise(mut self, advice: impl Into<String>) -> Self {
         self.advice = Some(advice.into());
         self
@@ -90,7 +90,7 @@ impl From<Failure> for End {
 }
 
 impl From<io::Error> for End {
-    /// An error of writing what a command prints.
+    /// Converts an error of writing the output.
     fn from(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Self::NobodyReads;

@@ -16,17 +16,17 @@ use crate::request::Request;
 use crate::session::Session;
 use crate::value::Value;
 
-/// Each line is what `instances show --json` prints, with the events of `instances history --json` as `history`.
+/// Each line is the output of `instances show --json`, with the events of `instances history --json` as `history`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     filter: Filter,
 
-    /// At most so many orchestrations; all of them if nothing is said.
+    /// Maximum number of orchestrations (default: all).
     #[arg(long)]
     limit: Option<u64>,
 
-    /// Writes into this file, which must not exist yet; to the standard output if nothing is said.
+    /// Writes to this file, which must not exist yet (default: standard output).
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -34,7 +34,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
     let hub = session.hub()?;
     let mut file = arguments.output.as_ref().map(create).transpose()?;
-    // Lines and progress on one screen would be in each other's way.
+    // Lines and a progress bar on the same terminal would overwrite each other.
     let is_seen = file.is_none() && session.output.is_terminal();
     let progress = if is_seen {
         ProgressBar::hidden()
@@ -50,7 +50,7 @@ pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
         |document| {
             let id = document["instanceId"].as_str().unwrap_or_default();
             let answer = hub.send(&Request::get(&["instances", id, "history"]))?;
-            // It was purged since the page was read.
+            // The orchestration was purged after the page was read.
             if answer.status == 404 {
                 gone += 1;
                 return Ok(());
@@ -72,15 +72,17 @@ pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
     let more = exported?;
     if more {
         session.output.flush()?;
-        note("there are more: export them with another --limit, or with none");
+        note("there are more; raise or omit --limit to export them");
     }
     if gone > 0 {
-        note(&format!("{gone} orchestrations were purged meanwhile and are left out"));
+        note(&format!(
+            "{gone} orchestrations were purged during the export and are omitted"
+        ));
     }
     if let (Some(mut file), Some(path)) = (file, &arguments.output) {
         file.flush()?;
         let path = path.display().to_string();
-        let done = format!("{count} orchestrations are in {path}");
+        let done = format!("{count} orchestrations are exported to {path}");
         return session.done(&done, &json!({"file": path, "instances": count}));
     }
     Ok(())
@@ -91,14 +93,14 @@ fn with_history(mut document: Value, history: Value) -> Value {
     document
 }
 
-/// Makes the file. What is exported may be secret, so it is for its owner alone.
+/// Creates the file, accessible only by its owner because the exported data may be secret.
 fn create(path: &PathBuf) -> Result<BufWriter<File>> {
     let mut options = File::options();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let file = options.open(path).map_err(|error| {
-        let text = format!("{} cannot be made: {error}", path.display());
+        let text = format!("{} cannot be created: {error}", path.display());
         Failure::new(Exit::Failed, "Io", text)
     })?;
     Ok(BufWriter::new(file))

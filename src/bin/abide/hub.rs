@@ -1,4 +1,4 @@
-//! Which hub a command is for, and the way to it.
+//! The hub that a command addresses, and the connection to it.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -11,12 +11,12 @@ use crate::exit::{Failure, Result};
 use crate::remote::Remote;
 use crate::request::{Answer, Request};
 
-/// Where a hub is.
+/// The location of a hub.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// The URL of a running one.
+    /// The URL of a running hub.
     Url(String),
-    /// The directory of a stopped one.
+    /// The directory of a stopped hub.
     Directory(PathBuf),
 }
 
@@ -48,7 +48,7 @@ pub(crate) enum Hub {
 }
 
 impl Hub {
-    /// Finds the hub. A directory is opened, for reads; a URL is only looked at.
+    /// Connects to the hub. A directory is opened read-only; a URL is only validated.
     pub(crate) fn find(place: &Place, token: Option<&Secret>) -> Result<Self> {
         match place {
             Place::Url(url) => Remote::new(url, token).map(Self::Remote),
@@ -56,7 +56,7 @@ impl Hub {
         }
     }
 
-    /// Sends a request and gives the answer if it is a good one.
+    /// Sends a request and returns the response if it is successful.
     pub(crate) fn ask(&self, request: &Request) -> Result<Answer> {
         let answer = self.send(request)?;
         if answer.is_good() {
@@ -65,7 +65,7 @@ impl Hub {
         Err(answer.into_failure(self.is_running()).into())
     }
 
-    /// Sends a request and gives the answer, whatever it is.
+    /// Sends a request and returns the response, whatever its status.
     pub(crate) fn send(&self, request: &Request) -> std::result::Result<Answer, Failure> {
         match self {
             Self::Remote(remote) => remote.send(request),
@@ -82,7 +82,7 @@ impl Hub {
 mod tests {
     use super::*;
 
-    /// What has a scheme is a URL, and everything else is a directory, whatever is in it.
+    /// A text with a scheme is a URL. Any other text is a directory.
     #[test]
     fn a_scheme_tells_a_url_from_a_directory() {
         let url = |text: &str| Place::Url(text.to_owned());

@@ -16,10 +16,10 @@ use crate::value::Value;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Where to look; in the directory of --hub, or here, if nothing is said.
+    /// The directories to search (default: the directory given by --hub, or the current directory).
     directories: Vec<PathBuf>,
 
-    /// How many directories deep to look.
+    /// Maximum number of directory levels to search.
     #[arg(long, default_value_t = 3)]
     depth: u32,
 }
@@ -35,7 +35,7 @@ pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
     let mut found = Vec::new();
     for directory in &directories {
         if !directory.is_dir() {
-            let text = format!("there is no directory {}", directory.display());
+            let text = format!("{} is not a directory or does not exist", directory.display());
             return Err(Failure::new(Exit::NotFound, "NotFound", text).into());
         }
         search(directory, arguments.depth, &mut found);
@@ -57,14 +57,14 @@ pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
     listing.end(false, "no hub was found")
 }
 
-/// Adds the hubs in a directory and below it, by name. A hub is not looked into, and links are not followed.
+/// Adds the hubs in and below a directory, sorted by name. Does not descend into hubs or follow links.
 fn search(directory: &Path, depth: u32, found: &mut Vec<PathBuf>) {
     if directory.join("FORMAT").is_file() {
         found.push(directory.to_owned());
         return;
     }
     let Some(depth) = depth.checked_sub(1) else { return };
-    // What cannot be entered holds no hub that could be looked at.
+    // An unreadable directory contains no hub that could be inspected.
     let Ok(entries) = fs::read_dir(directory) else { return };
     let entries = entries.filter_map(std::result::Result::ok);
     let is_directory = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
@@ -75,7 +75,7 @@ fn search(directory: &Path, depth: u32, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// What is known of the hub in a directory, or why it is not.
+/// Returns a summary of the hub in a directory, or the reason why there is none.
 fn document(directory: &Path) -> Value {
     let summary = Hub::inspect(directory).summary();
     let mut document = match &summary {

@@ -1,4 +1,4 @@
-//! JSON that a command takes: written on the command line, read from a file or from the standard input.
+//! JSON input of commands: given on the command line, or read from a file or standard input.
 
 use std::io::Read;
 
@@ -6,18 +6,18 @@ use serde::de::IgnoredAny;
 
 use crate::exit::{Exit, Failure, Result};
 
-/// What the arguments that hold JSON say in their help.
+/// Help text of arguments that take JSON.
 pub(crate) const HELP: &str =
-    "JSON as text; `-` reads it from the standard input, `@FILE` from a file. A text needs its quotes: '\"text\"'";
+    "JSON text, `-` for standard input, or `@FILE` for a file. A string needs its quotes: '\"text\"'";
 
-/// Reads an input, and checks that it is JSON. Nothing is nothing.
+/// Reads an input and checks that it is JSON. Returns no bytes if there is no input.
 pub(crate) fn read(input: Option<&str>) -> Result<Vec<u8>> {
     let json = match input {
         None => return Ok(Vec::new()),
         Some("-") => {
             let mut json = Vec::new();
             let read = std::io::stdin().lock().read_to_end(&mut json);
-            read.map_err(|error| unreadable("the standard input", &error))?;
+            read.map_err(|error| unreadable("standard input", &error))?;
             json
         }
         Some(text) => match text.strip_prefix('@') {
@@ -27,8 +27,8 @@ pub(crate) fn read(input: Option<&str>) -> Result<Vec<u8>> {
     };
     match serde_json::from_slice::<IgnoredAny>(&json) {
         Ok(_) => Ok(json),
-        Err(reason) => Err(Failure::usage(format!("the input is no JSON: {reason}"))
-            .advise("a text needs its quotes, which the shell takes away unless they are quoted: '\"text\"'")
+        Err(reason) => Err(Failure::usage(format!("the input is invalid JSON: {reason}"))
+            .advise("a string needs its quotes, which the shell removes unless they are quoted: '\"text\"'")
             .into()),
     }
 }

@@ -12,12 +12,12 @@ use crate::pages::{self, Limit};
 use crate::request::Request;
 use crate::session::Session;
 
-/// What to do with locks.
+/// The commands for locks.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Lists the entities that are locked, and by whom.
+    /// Lists locked entities and the owners of their locks.
     List(List),
-    /// Takes a lock away from its owner, where it will never go on. What the owner took for granted does not hold any more.
+    /// Releases a lock by force, for an owner that will never continue. The owner can no longer rely on the lock.
     Release(Release),
 }
 

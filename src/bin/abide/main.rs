@@ -1,7 +1,7 @@
-//! `abide`: looks into a hub and acts on it, on a running one by its URL and on a stopped one in its directory.
+//! `abide`: inspects and manages a hub, a running hub by its URL and a stopped hub by its directory.
 //!
-//! Every command is a request of the management API. To a running hub it goes by HTTP; for a directory the same router
-//! answers within this process, so that both know the same and say the same.
+//! Commands are requests to the management API. A running hub receives them over HTTP. For a directory, the same router
+//! runs within this process, so both give the same answers.
 
 mod arguments;
 mod check;
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
-            // Help that nobody reads to its end is as good as read.
+            // A closed output is not an error.
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }

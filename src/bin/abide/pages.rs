@@ -1,4 +1,4 @@
-//! Following the pages of a list.
+//! Pagination of lists.
 
 use clap::Args;
 
@@ -8,17 +8,17 @@ use crate::output::note;
 use crate::request::{CONTINUATION, Request};
 use crate::value::Value;
 
-/// The most that one request asks for.
+/// Maximum number of items per request.
 const PAGE: u64 = 1_000;
 
-/// How much of a list is wanted.
+/// Maximum length of a list.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct Limit {
-    /// At most so many.
+    /// Maximum number of items.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
     limit: u64,
 
-    /// All of them, however many.
+    /// Lists all items.
     #[arg(long, conflicts_with = "limit")]
     all: bool,
 }
@@ -36,8 +36,9 @@ impl Limit {
     }
 }
 
-/// Gives every document of a list to `each`, page by page, up to the limit, and says whether there are more. `page` makes the
-/// request for a page.
+/// Passes every document of a list to `each`, page by page, up to the limit. Returns `true` if there are more.
+///
+/// `page` creates the request for a page.
 pub(crate) fn each(
     hub: &Hub,
     limit: Limit,
@@ -52,12 +53,12 @@ pub(crate) fn each(
         let answer = hub.ask(&request)?;
         let documents = answer.json()?;
         let Some(documents) = documents.as_array() else {
-            let text = "the hub did not answer with a list; is it of another version?";
+            let text = "the hub did not respond with a list; it may be of another version";
             return Err(Failure::new(Exit::Failed, "NoList", text).into());
         };
         if answer.unreadable > 0 {
             note(&format!(
-                "{} more cannot be read; `abide check DIRECTORY` of the stopped hub says which",
+                "{} more cannot be read; stop the hub and run `abide check DIRECTORY` to list them",
                 answer.unreadable
             ));
         }

@@ -12,12 +12,12 @@ use crate::pages::{self, Limit};
 use crate::request::Request;
 use crate::session::Session;
 
-/// What to do with quarantined entities.
+/// The commands for quarantined entities.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Lists the entities whose messages wait, and why.
+    /// Lists quarantined entities and the reasons.
     List(List),
-    /// Lets an entity go on with its messages.
+    /// Resumes the processing of an entity's messages.
     Resume(Resume),
 }
 

@@ -1,4 +1,4 @@
-//! A running hub, asked by HTTP.
+//! Access to a running hub over HTTP.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use crate::exit::{Exit, Failure, Result};
 use crate::output::note;
 use crate::request::{Answer, BASE, CONTINUATION, Request, UNREADABLE};
 
-/// How long it may take to find the host, and then to connect to it.
+/// Timeout for resolving the host, and for connecting to it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long an answer may take in all. The longest is that of a call that a server lets wait for 230 seconds.
+/// Timeout for a whole request. The longest request is a call, which a server lets wait for 230 seconds.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// The largest answer, in bytes: a history with all its payloads.
+/// Maximum size of a response, in bytes. The largest response is a history with all its payloads.
 const ANSWER_LIMIT: u64 = 2 << 30;
 
 /// A running hub.
@@ -32,7 +32,7 @@ impl Remote {
         let url = url.strip_suffix(BASE).unwrap_or(url);
         let parsed: Uri = url
             .parse()
-            .map_err(|reason| Failure::usage(format!("`{url}` is no URL: {reason}")))?;
+            .map_err(|reason| Failure::usage(format!("`{url}` is not a valid URL: {reason}")))?;
         if !matches!(parsed.scheme_str(), Some("http" | "https")) || parsed.host().is_none_or(str::is_empty) {
             return Err(Failure::usage(format!("`{url}` is not the URL of a hub"))
                 .advise("a URL begins with `http://` or `https://` and names a host, such as http://127.0.0.1:7071")
@@ -42,20 +42,20 @@ impl Remote {
             .authority()
             .is_some_and(|authority| authority.as_str().contains('@'));
         if parsed.query().is_some() || has_user {
-            // It is not shown, because what stands there is meant to be a secret.
-            return Err(Failure::usage("the URL of a hub has neither a query nor a user")
-                .advise("give the token in the environment variable ABIDE_TOKEN, or with --token")
+            // The URL is not shown because the query or user is probably a secret.
+            return Err(Failure::usage("the URL of a hub must have neither a query nor a user")
+                .advise("pass the token in the environment variable ABIDE_TOKEN or with --token")
                 .into());
         }
         let authorization = token.map(|token| format!("Bearer {}", token.reveal()));
         if let Some(text) = &authorization
             && !text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
         {
-            return Err(Failure::usage("the token has characters that a header cannot hold").into());
+            return Err(Failure::usage("the token contains characters that are not allowed in a header").into());
         }
         let mut config = Agent::config_builder()
             .http_status_as_error(false)
-            // A token is for the host that was named and for no other.
+            // The token must not reach any other host.
             .max_redirects(0)
             .user_agent(concat!("abide/", env!("CARGO_PKG_VERSION")))
             .timeout_global(Some(ANSWER_TIMEOUT))
@@ -64,7 +64,7 @@ impl Remote {
         if parsed.host().is_some_and(is_this_machine) {
             config = config.proxy(None);
         } else if authorization.is_some() && parsed.scheme_str() == Some("http") {
-            note("the token goes over the network as it is; with an `https` URL nobody can read it on its way");
+            note("the token is sent unencrypted; use an `https` URL to protect it");
         }
         Ok(Self {
             agent: Agent::new_with_config(config.build()),
@@ -84,7 +84,7 @@ impl Remote {
         if let Some(authorization) = &self.authorization {
             head = head.header("authorization", authorization);
         }
-        let invalid = |error| Failure::usage(format!("this cannot be sent: {error}"));
+        let invalid = |error| Failure::usage(format!("the request is invalid: {error}"));
         let answered = if request.method == "POST" {
             let head = if request.body.is_empty() {
                 head
@@ -120,8 +120,8 @@ impl Remote {
             format!("no answer from {}: {error}", self.url),
         );
         failure.advise(
-            "is the program running, and does it serve its hub there? Name another hub with --hub or ABIDE_HUB: its URL, or, \
-             of a stopped hub, its directory",
+            "check that the program is running and serves its hub there, or name another hub with --hub or ABIDE_HUB: \
+             the URL of a running hub, or the directory of a stopped hub",
         )
     }
 }

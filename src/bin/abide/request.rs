@@ -1,4 +1,4 @@
-//! Requests of the management API and their answers, whoever carries them.
+//! Requests to the management API and their responses, independent of the transport.
 
 use abide::EntityId;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -6,27 +6,27 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use crate::exit::{Exit, Failure};
 use crate::value::Value;
 
-/// What every path begins with.
+/// Base path of the management API.
 pub(crate) const BASE: &str = "/runtime/webhooks/durabletask";
 
-/// What a page gives and the request for the next one sends.
+/// Header with the continuation token of a page, which the request for the next page sends back.
 pub(crate) const CONTINUATION: &str = "x-ms-continuation-token";
 
-/// What a page gives that holds rows which cannot be read: how many.
+/// Header with the number of rows of a page that cannot be read.
 pub(crate) const UNREADABLE: &str = "x-abide-unreadable";
 
-/// All but what RFC 3986 leaves unreserved.
+/// All characters but the unreserved ones of RFC 3986.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// One request.
+/// A request to the management API.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) method: &'static str,
-    /// The path behind [`BASE`], and the query.
+    /// The path after [`BASE`], and the query.
     path: String,
     has_query: bool,
     pub(crate) headers: Vec<(&'static str, String)>,
-    /// JSON.
+    /// The body as JSON; empty if there is none.
     pub(crate) body: Vec<u8>,
 }
 
@@ -43,9 +43,9 @@ impl Request {
         Self::new("DELETE", path)
     }
 
-    /// A request for an entity below `path`.
+    /// Creates a request for an entity below `path`.
     pub(crate) fn of_entity(method: &'static str, path: &str, id: &EntityId) -> Self {
-        // The empty key has no place in a path, and no key is `$`.
+        // A path cannot contain the empty key, and no key is `$`.
         let key = if id.key().is_empty() { "$" } else { id.key() };
         Self::new(method, &[path, id.name(), key])
     }
@@ -64,7 +64,7 @@ impl Request {
         }
     }
 
-    /// Goes on behind the path of an entity.
+    /// Appends a segment to the path.
     pub(crate) fn then(mut self, part: &str) -> Self {
         debug_assert!(!self.has_query);
         self.path.push('/');
@@ -72,7 +72,7 @@ impl Request {
         self
     }
 
-    /// Adds an argument to the query, if there is one.
+    /// Adds a parameter to the query if the value is present.
     pub(crate) fn query(mut self, name: &str, value: Option<impl AsRef<str>>) -> Self {
         if let Some(value) = value {
             self.path.push(if self.has_query { '&' } else { '?' });
@@ -83,7 +83,7 @@ impl Request {
         self
     }
 
-    /// Adds an argument that is `true` to the query.
+    /// Adds a parameter with the value `true` to the query if `set` is `true`.
     pub(crate) fn flag(self, name: &str, set: bool) -> Self {
         self.query(name, set.then_some("true"))
     }
@@ -93,7 +93,7 @@ impl Request {
         self
     }
 
-    /// Makes a retry take effect once.
+    /// Adds the idempotency key, if present, so that retries take effect once.
     pub(crate) fn idempotency_key(self, key: Option<&String>) -> Self {
         self.header("idempotency-key", key.cloned())
     }
@@ -103,19 +103,19 @@ impl Request {
         self
     }
 
-    /// Path and query.
+    /// Returns the path and the query.
     pub(crate) fn target(&self) -> String {
         format!("{BASE}{}", self.path)
     }
 }
 
-/// What a hub answered.
+/// The response of a hub.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    /// What the next page comes after.
+    /// Continuation token for the next page.
     pub(crate) continuation: Option<String>,
-    /// How many rows of the page cannot be read.
+    /// Number of rows of the page that cannot be read.
     pub(crate) unreadable: u64,
     pub(crate) body: Vec<u8>,
 }
@@ -125,15 +125,15 @@ impl Answer {
         (200..300).contains(&self.status)
     }
 
-    /// The body as JSON.
+    /// Parses the body as JSON.
     ///
     /// # Errors
-    /// That it is none: then it is no hub that answered.
+    /// Returns an error if the body is invalid JSON, in which case the response is not from a hub.
     pub(crate) fn json(&self) -> Result<Value, Failure> {
         Value::parse(&self.body).map_err(|_| no_hub(self.status))
     }
 
-    /// Why the request was not done. `running` tells whether a process answered.
+    /// Converts the response into a failure. `running` is `true` if a running hub responded.
     pub(crate) fn into_failure(self, running: bool) -> Failure {
         let Ok(document) = Value::parse(&self.body) else {
             return no_hub(self.status);
@@ -146,7 +146,7 @@ impl Answer {
         let failure = Failure::new(exit, code, message);
         match (exit, self.status) {
             (Exit::Unreachable, 401) => {
-                failure.advise("give the token in the environment variable ABIDE_TOKEN, or with --token")
+                failure.advise("pass the token in the environment variable ABIDE_TOKEN or with --token")
             }
             (_, 503 | 504) if running => failure.advise("try again in a moment"),
             _ => failure,
@@ -154,7 +154,7 @@ impl Answer {
     }
 }
 
-/// The exit code for a refusal.
+/// Returns the exit code for an error response.
 fn exit_of(status: u16, code: &str) -> Exit {
     match (status, code) {
         (_, "ReadOnly") => Exit::Conflict,
@@ -172,16 +172,16 @@ fn no_hub(status: u16) -> Failure {
     Failure::new(
         Exit::Unreachable,
         "NoHub",
-        format!("what answered, with status {status}, is not the management API of a hub"),
+        format!("the response with status {status} is not from the management API of a hub"),
     )
-    .advise("give the URL of a program that serves its hub, without the path of the API, with --hub")
+    .advise("pass the URL of a program that serves its hub with --hub, without the path of the API")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Whatever an id is made of stays one part of the path, and the empty key has a name.
+    /// Any id is encoded as one segment of the path, and the empty key has a name.
     #[test]
     fn a_path_holds_any_id() {
         let request = Request::get(&["instances", "a b/ü%"])
@@ -198,7 +198,7 @@ mod tests {
         );
     }
 
-    /// A refusal leads to the code that its reason has, and what is no refusal of a hub is told as such.
+    /// An error response maps to the exit code of its reason. A response that is not from a hub is reported as such.
     #[test]
     fn a_refusal_has_its_code() {
         let exit = |status, code: &str| {

@@ -10,12 +10,12 @@ use crate::request::Request;
 use crate::session::Session;
 use crate::value::Value;
 
-/// What to do with schedules.
+/// The commands for schedules.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Lists schedules.
     List(List),
-    /// Shows a schedule: what it starts, when, and how it stands.
+    /// Shows a schedule: its orchestration, its recurrence and its state.
     Show(Show),
 }
 
@@ -40,7 +40,7 @@ pub(crate) fn run(session: &mut Session, command: &Command) -> Result {
 
 fn list(session: &mut Session, list: &List) -> Result {
     let hub = session.hub()?;
-    let header = &["ID", "ORCHESTRATION", "TIMING", "NEXT RUN", "LAST RUN", "RUNS"];
+    let header = &["ID", "ORCHESTRATION", "RECURRENCE", "NEXT RUN", "LAST RUN", "RUNS"];
     let mut listing = Listing::begin(&mut session.output, header);
     let more = pages::each(
         &hub,
@@ -69,7 +69,7 @@ fn show(session: &mut Session, id: &str) -> Result {
     }
     let text = |name: &str| document[name].as_str().map(clean);
     let time = |name: &str| document[name].as_str().map(|_| moment(&document[name]));
-    let missed = match (&document["catchUp"], &document["catchUpAtMost"]) {
+    let catch_up = match (&document["catchUp"], &document["catchUpAtMost"]) {
         (Value::String(policy), Value::Null) => clean(policy),
         (policy, at_most) => format!("{}, at most {at_most}", clean(policy.as_str().unwrap_or_default())),
     };
@@ -82,7 +82,7 @@ fn show(session: &mut Session, id: &str) -> Result {
         ("recurrence", Some(recurrence(&document))),
         ("from", time("from")),
         ("until", time("until")),
-        ("catch up", Some(missed)),
+        ("catch-up", Some(catch_up)),
         ("created", time("createdTime")),
         ("next run", Some(next_run(&document))),
         ("last run", time("lastRun")),
@@ -91,7 +91,7 @@ fn show(session: &mut Session, id: &str) -> Result {
     ])
 }
 
-/// The pattern, or the period.
+/// Formats the recurrence: the cron pattern or the period.
 fn recurrence(document: &Value) -> String {
     match &document["everySeconds"] {
         Value::Null => clean(document["cron"].as_str().unwrap_or_default()),
@@ -103,6 +103,6 @@ fn next_run(document: &Value) -> String {
     match (&document["nextRun"], &document["paused"]) {
         (_, Value::Bool(true)) => "paused".to_owned(),
         (Value::String(_), _) => moment(&document["nextRun"]),
-        _ => "over".to_owned(),
+        _ => "none".to_owned(),
     }
 }

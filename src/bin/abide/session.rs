@@ -1,4 +1,4 @@
-//! What all commands share.
+//! State that all commands share.
 
 use std::fmt::Display;
 
@@ -8,7 +8,7 @@ use crate::hub::{Hub, Place};
 use crate::output::Output;
 use crate::request::Request;
 
-/// One run of the program: for which hub, with which token, and how it prints.
+/// One run of the program: the hub, the token and the output.
 pub(crate) struct Session {
     pub(crate) place: Place,
     pub(crate) token: Option<Secret>,
@@ -16,18 +16,18 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Finds the hub that the command is for.
+    /// Connects to the hub that the command addresses.
     pub(crate) fn hub(&self) -> Result<Hub> {
         Hub::find(&self.place, self.token.as_ref())
     }
 
-    /// Does what is one request and has no answer of interest: says `done` to people, and the document to scripts.
+    /// Sends a request whose response is not needed. Prints `done` for people, or the document for scripts.
     pub(crate) fn act(&mut self, request: &Request, done: &str, document: impl Display) -> Result {
         self.hub()?.ask(request)?;
         self.done(done, &document)
     }
 
-    /// Says what was done.
+    /// Prints `done` for people, or the document for scripts.
     pub(crate) fn done(&mut self, done: &str, document: &impl Display) -> Result {
         if self.output.json() {
             self.output.document(document)

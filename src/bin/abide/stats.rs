@@ -11,7 +11,7 @@ use crate::value::Value;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Counts orchestrations by name and status, and entities by name, instead. It reads all of them, about a million in a
+    /// Counts orchestrations by name and status, and entities by name, instead. Reads all of them, about a million per
     /// second.
     #[arg(long)]
     counts: bool,
@@ -45,16 +45,16 @@ fn counts(session: &mut Session) -> Result {
         return session.output.document(&document);
     }
     let style = session.output.style();
-    let mut listing = Listing::begin(&mut session.output, &["WHAT", "NAME", "STATUS", "COUNT"]);
+    let mut listing = Listing::begin(&mut session.output, &["KIND", "NAME", "STATUS", "COUNT"]);
     let list = |name: &str| document[name].as_array().map(<[Value]>::to_vec).unwrap_or_default();
-    for (what, counts) in [
+    for (kind, counts) in [
         ("orchestrations", list("orchestrations")),
         ("entities", list("entities")),
     ] {
         for count in &counts {
             listing.add(count, |count: &Value| {
                 vec![
-                    Cell::new(what),
+                    Cell::new(kind),
                     cell_of(&count["name"]),
                     style.status_cell(count["runtimeStatus"].as_str().unwrap_or_default()),
                     cell_of(&count["count"]),
@@ -65,7 +65,7 @@ fn counts(session: &mut Session) -> Result {
     listing.end(false, "the hub is empty")
 }
 
-/// The name of a number as people read it: `walLiveBytes` is `wal live bytes`.
+/// Converts the name of a number into words: `walLiveBytes` becomes `wal live bytes`.
 fn words(name: &str) -> String {
     let mut words = String::new();
     for c in clean(name).chars() {

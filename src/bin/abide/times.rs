@@ -5,12 +5,12 @@ use std::time::{Duration, SystemTime};
 use jiff::Timestamp;
 use jiff::fmt::temporal::DateTimeParser;
 
-/// Reads a duration such as `90s`, `5m`, `1h30m`, `7d` or `250ms`.
+/// Parses a duration such as `90s`, `5m`, `1h30m`, `7d` or `250ms`.
 ///
 /// # Errors
-/// What is wrong with it.
+/// Returns a message if the text is not a duration.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("`{text}` is no duration such as `90s`, `5m`, `1h30m` or `7d`");
+    let wrong = || format!("`{text}` is not a duration such as `90s`, `5m`, `1h30m` or `7d`");
     let mut rest = text.trim();
     let mut sum = Duration::ZERO;
     if rest.is_empty() {
@@ -37,16 +37,17 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     Ok(sum)
 }
 
-/// Reads a time and gives it as RFC 3339 has it: `2026-11-20T13:40:21Z`, `2026-11-20`, or how long ago, `2h`.
+/// Parses a time and returns it in RFC 3339. Accepts `2026-11-20T13:40:21Z`, `2026-11-20`, or an age such as `2h`.
 ///
 /// # Errors
-/// What is wrong with it.
+/// Returns a message if the text is not a time.
 pub(crate) fn time(text: &str) -> Result<String, String> {
     let text = text.trim();
     if let Ok(time) = text.parse::<Timestamp>() {
         return Ok(time.to_string());
     }
-    // What a hub knows and jiff does not hold as a moment: a day, a time in UTC, and the end of time.
+    // Times that a hub accepts but jiff cannot hold as a timestamp: a date, a time without an offset (UTC), the end of
+    // time.
     if let Ok(pieces) = DateTimeParser::new().parse_pieces(text) {
         return Ok(match pieces.time() {
             Some(_) => text.to_owned(),
@@ -54,20 +55,20 @@ pub(crate) fn time(text: &str) -> Result<String, String> {
         });
     }
     let ago = duration(text).map_err(|_| {
-        format!("`{text}` is no time such as `2026-11-20T13:40:21Z`, `2026-11-20`, or `2h` for two hours ago")
+        format!("`{text}` is not a time such as `2026-11-20T13:40:21Z`, `2026-11-20`, or `2h` for two hours ago")
     })?;
     let then = SystemTime::now()
         .checked_sub(ago)
         .and_then(|time| Timestamp::try_from(time).ok());
     then.map(|time| time.to_string())
-        .ok_or_else(|| format!("`{text}` is longer ago than times go back"))
+        .ok_or_else(|| format!("`{text}` is too long ago"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Units add up, and whatever is no duration is refused with an example.
+    /// Units add up, and an invalid duration is rejected with an example.
     #[test]
     fn durations_are_read() {
         assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
@@ -88,7 +89,7 @@ mod tests {
         }
     }
 
-    /// A moment, a day and an age are times.
+    /// A timestamp, a date and an age are times.
     #[test]
     fn times_are_read() {
         assert_eq!(time("2026-11-20T15:40:21+02:00").as_deref(), Ok("2026-11-20T13:40:21Z"));

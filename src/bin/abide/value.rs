@@ -1,4 +1,4 @@
-//! JSON as a hub answered it, with every digit of its numbers.
+//! JSON of a hub, with every digit of its numbers.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,12 +10,12 @@ use serde_json::value::RawValue;
 /// Maximum depth of a document. A payload in it has 127 levels at most.
 const LEVELS: u32 = 200;
 
-/// A JSON value. Unlike that of serde_json it keeps numbers as they are written, whatever their size.
+/// A JSON value. Unlike `serde_json::Value`, it keeps numbers as they are written, whatever their size.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Value {
     Null,
     Bool(bool),
-    /// The digits.
+    /// The number as it is written.
     Number(String),
     String(String),
     Array(Vec<Value>),
@@ -26,7 +26,7 @@ impl Value {
     /// Parses a document.
     ///
     /// # Errors
-    /// Invalid JSON, or JSON that is nested too deep.
+    /// Returns an error if the JSON is invalid or nested too deeply.
     pub(crate) fn parse(json: &[u8]) -> serde_json::Result<Self> {
         Self::of(serde_json::from_slice(json)?, LEVELS)
     }
@@ -34,7 +34,7 @@ impl Value {
     fn of(raw: &RawValue, levels: u32) -> serde_json::Result<Self> {
         let text = raw.get();
         let Some(levels) = levels.checked_sub(1) else {
-            return Err(serde::de::Error::custom("the document is nested too deep"));
+            return Err(serde::de::Error::custom("the document is nested too deeply"));
         };
         Ok(match text.as_bytes().first() {
             Some(b'{') => {
@@ -94,7 +94,7 @@ impl Value {
         }
     }
 
-    /// Sets a field of an object; of any other value there is nothing to set.
+    /// Sets a field of an object. Does nothing for any other value.
     pub(crate) fn set(&mut self, name: &str, value: Self) {
         if let Self::Object(fields) = self {
             fields.insert(name.to_owned(), value);
@@ -120,7 +120,7 @@ impl From<serde_json::Value> for Value {
 impl Index<&str> for Value {
     type Output = Self;
 
-    /// Returns a field; `Null` where there is none.
+    /// Returns a field, or `Null` if it is absent.
     fn index(&self, name: &str) -> &Self {
         self.as_object()
             .and_then(|fields| fields.get(name))
@@ -145,7 +145,7 @@ impl Serialize for Value {
 }
 
 impl fmt::Display for Value {
-    /// Writes the JSON; over several lines with `{:#}`.
+    /// Writes the JSON, on several lines with `{:#}`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let json = if f.alternate() {
             serde_json::to_string_pretty(self)
@@ -160,7 +160,7 @@ impl fmt::Display for Value {
 mod tests {
     use super::*;
 
-    /// Numbers of any size and form keep their digits, at any depth, and all else is what it was.
+    /// Numbers of any size and form keep their digits at any depth, and all other values are unchanged.
     #[test]
     fn every_digit_is_kept() {
         let json = concat!(
@@ -172,13 +172,13 @@ mod tests {
         assert_eq!(
             Value::parse(format!("{value:#}").as_bytes()).unwrap(),
             value,
-            "over several lines"
+            "on several lines"
         );
         assert_eq!(value["b"]["c"].to_string(), "-170141183460469231731687303715884105728");
         assert!(value["x"]["y"].is_null());
     }
 
-    /// A document of any depth is parsed or refused.
+    /// A document of any depth is either parsed or rejected.
     #[test]
     fn depth_has_an_end() {
         let nested = |levels| ["[".repeat(levels), "]".repeat(levels)].concat();

@@ -1,4 +1,4 @@
-//! The order of commits, one thread at a time and several against each other.
+//! The order of commits, with one thread and with several concurrent threads.
 
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -53,7 +53,7 @@ fn numbers_have_no_gaps() {
     assert_eq!(delivered, [1, 2, 3, 4, 5]);
 }
 
-/// Commits store the newest time of their own life, also if the clock of an earlier one was ahead.
+/// Commits store the newest time of their own life, even if the clock of an earlier life was ahead.
 #[test]
 fn commits_have_the_time_of_their_own_life() {
     let model = Arc::new(Model::new());
@@ -72,7 +72,8 @@ fn commits_have_the_time_of_their_own_life() {
     }
 }
 
-/// The gate holds everything until its commit is synced and acknowledged to the store; reads wait for what they saw.
+/// The gate holds outputs until their commit is synced and acknowledged to the store. Reads wait for the commits that
+/// they saw.
 #[test]
 fn nothing_leaves_before_it_is_durable() {
     let (model, order) = order();
@@ -89,7 +90,7 @@ fn nothing_leaves_before_it_is_durable() {
     assert_eq!(order.watermarks(), (1, 1));
 }
 
-/// A model that looks at the order in the middle of a write.
+/// A model that uses the order during a write.
 #[derive(Debug, Default)]
 struct Watched {
     model: Model,
@@ -149,7 +150,8 @@ impl Store for Watched {
     }
 }
 
-/// While a commit is being written, earlier ones are synced and let out, and a read that may have shown it waits for it.
+/// While a commit is being written, earlier commits are synced and released. A read that may have shown the commit
+/// waits for it.
 #[test]
 fn a_write_keeps_nobody_from_syncing() {
     let store = Arc::new(Watched::default());
@@ -167,7 +169,7 @@ fn a_write_keeps_nobody_from_syncing() {
     assert_eq!(order.watermarks(), (2, 2));
 }
 
-/// After a panic in the middle of a commit nobody waits for that commit or builds on it.
+/// After a panic during a commit, no caller waits for that commit or relies on it.
 #[test]
 fn a_panic_within_a_commit_poisons() {
     let (_, order) = order();
@@ -181,8 +183,9 @@ fn a_panic_within_a_commit_poisons() {
     assert_eq!(order.sync().items, ["kept"]);
 }
 
-/// Several threads commit and read while the syncer works, and a write or a sync fails at some time. Nothing is let out
-/// before what it was derived from is durable, and everything that was brought to the gate comes back once.
+/// Several threads commit and read while the syncer runs, and a write or a sync fails at some point. No output is
+/// released before the data that it is derived from is durable, and each output brought to the gate is returned exactly
+/// once.
 #[test]
 fn nothing_leaves_early_whatever_the_threads_do() {
     const THREADS: usize = 4;
@@ -225,7 +228,7 @@ fn nothing_leaves_early_whatever_the_threads_do() {
                             let tell = |commit| item.store(commit, Ordering::SeqCst);
                             order.commit(NOW, &mut batch, vec![Arc::clone(&item)], tell).err()
                         } else {
-                            // What a read shows may be of a commit whose write has not come back.
+                            // A read may show a commit whose write has not returned yet.
                             let row = model.get(&keys::COMMIT).unwrap();
                             let shown = row.map(|row| records::decode::<CommitRecord>(&row, "commit").unwrap());
                             item.store(shown.map_or(0, |shown| shown.number), Ordering::SeqCst);
@@ -254,8 +257,8 @@ fn nothing_leaves_early_whatever_the_threads_do() {
     }
 }
 
-/// After a failed sync nothing is released, everything that waited comes back with the error, nothing more is taken,
-/// and no sync is tried again.
+/// After a failed sync, nothing is released, all waiting outputs are returned with the error, no commits are accepted,
+/// and no sync is retried.
 #[test]
 fn a_failed_sync_stops_everything() {
     let (model, order) = order();
@@ -269,11 +272,11 @@ fn a_failed_sync_stops_everything() {
         .unwrap_err();
     assert_eq!((error.kind(), items), (ErrorKind::Poisoned, vec!["late"]));
     assert!(order.hold(vec!["read"]).is_err());
-    assert!(error.to_string().contains("open it again"), "{error}");
+    assert!(error.to_string().contains("open the hub again"), "{error}");
     assert_eq!((order.watermarks().1, model.acknowledged()), (0, 0));
 }
 
-/// A failed write gives back what it would have released, and what was synced before stays true.
+/// A failed write returns the outputs that it would have released. Earlier synced commits remain durable.
 #[test]
 fn a_failed_write_takes_back_only_what_is_not_durable() {
     let (model, order) = order();
@@ -287,7 +290,7 @@ fn a_failed_write_takes_back_only_what_is_not_durable() {
     assert_eq!(order.watermarks(), (1, 1));
 }
 
-/// A batch number is never given out twice, also not by an order that goes on after a restart.
+/// A batch number is never assigned twice, not even by an order that continues after a restart.
 #[test]
 fn batch_numbers_are_drawn_once() {
     let (model, order) = order();
@@ -299,7 +302,7 @@ fn batch_numbers_are_drawn_once() {
     assert_eq!(again.draw_batch_number(), 4);
 }
 
-/// The syncer settles the newest acknowledgement once after a quiet spell, and ends when it is asked to.
+/// The syncer settles the newest acknowledgment once after a time without writes, and ends on request.
 #[test]
 fn a_quiet_spell_is_settled_once() {
     let (_, order) = order();

@@ -1,137 +1,138 @@
-//! What several routes take and answer, for the description of the API. The routes read it themselves.
+//! Parameters and responses that several routes share, for the description of the API only. The routes parse them on
+//! their own.
 
 use utoipa::{IntoParams, IntoResponses};
 
 use crate::http::documents::ErrorDocument;
 
-/// How much of a list is wanted.
+/// Length of a page.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "it describes")]
+#[expect(dead_code, reason = "only describes the API")]
 pub(in crate::http) struct PageArguments {
-    /// The most on one page; 100 if nothing is said, 10 000 at most.
+    /// Maximum number of items on the page (default: 100, at most 10,000).
     top: Option<u32>,
 }
 
-/// Where a list goes on.
+/// Position at which a list continues.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
-#[expect(dead_code, reason = "it describes")]
+#[expect(dead_code, reason = "only describes the API")]
 pub(in crate::http) struct PageHeaders {
-    /// What the page before gave.
+    /// Continuation token that the previous page returned.
     #[param(rename = "x-ms-continuation-token")]
     token: Option<String>,
 }
 
-/// When orchestrations of a list were started.
+/// Start times of the listed orchestrations.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
-#[expect(dead_code, reason = "it describes")]
+#[expect(dead_code, reason = "only describes the API")]
 pub(in crate::http) struct CreatedArguments {
-    /// Only those that were started at this time or later.
+    /// Lists only orchestrations started at or after this time.
     created_time_from: Option<String>,
-    /// Only those that were started at this time or before.
+    /// Lists only orchestrations started at or before this time.
     created_time_to: Option<String>,
 }
 
-/// When entities of a list were changed, and what is shown of them.
+/// Change times of the listed entities, and the details to show.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
-#[expect(dead_code, reason = "it describes")]
+#[expect(dead_code, reason = "only describes the API")]
 pub(in crate::http) struct EntitiesArguments {
-    /// Only those whose state was written at this time or later.
+    /// Lists only entities whose state was written at or after this time.
     last_operation_time_from: Option<String>,
-    /// Only those whose state was written at this time or before.
+    /// Lists only entities whose state was written at or before this time.
     last_operation_time_to: Option<String>,
-    /// Whether to show states.
+    /// Includes the states (default: `false`).
     fetch_state: Option<bool>,
 }
 
-/// How a start waits.
+/// Wait options of a start.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
-#[expect(dead_code, reason = "it describes")]
+#[expect(dead_code, reason = "only describes the API")]
 pub(in crate::http) struct WaitArguments {
-    /// Waits for the end, at most so many seconds.
+    /// Waits for the end, at most this many seconds (default: no wait).
     timeout: Option<f64>,
-    /// Accepted and of no effect: the end is not polled.
+    /// Accepted but ignored, because the end is not polled.
     polling_interval: Option<f64>,
-    /// With `timeout`: 500 if it failed.
+    /// With `timeout`: responds with 500 if the orchestration failed.
     return_internal_server_error_on_failure: Option<bool>,
 }
 
-/// What makes a start one, and the trace that it belongs to.
+/// Idempotency key and trace context of a start.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
-#[expect(dead_code, reason = "it describes")]
+#[expect(dead_code, reason = "only describes the API")]
 pub(in crate::http) struct StartHeaders {
-    /// Makes a retry mean the same orchestration.
+    /// Makes retries idempotent: requests with the same key start one orchestration.
     #[param(rename = "Idempotency-Key")]
     key: Option<String>,
-    /// The trace that the orchestration goes on with.
+    /// Trace context that the orchestration continues.
     traceparent: Option<String>,
     /// Belongs to `traceparent`.
     tracestate: Option<String>,
 }
 
-/// One entity.
+/// Id of an entity.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
-#[expect(dead_code, reason = "it describes")]
+#[expect(dead_code, reason = "only describes the API")]
 pub(in crate::http) struct EntityArguments {
     /// The name of the type.
     name: String,
-    /// The key; `$` for the empty one.
+    /// The key, or `$` for the empty key.
     key: String,
 }
 
-/// The operation of an entity that is asked for.
+/// Operation of an entity to signal or call.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "it describes")]
+#[expect(dead_code, reason = "only describes the API")]
 pub(in crate::http) struct OperationArguments {
-    /// The name of the operation. Case does not matter unless several names differ only in case.
+    /// The name of the operation. Case-insensitive unless several names differ only in case.
     op: String,
-    /// Whether to call the operation and wait for its result.
+    /// Calls the operation and waits for its result (default: `false`).
     wait: Option<bool>,
 }
 
-/// The header that makes retries safe.
+/// Header that makes retries idempotent.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
-#[expect(dead_code, reason = "it describes")]
+#[expect(dead_code, reason = "only describes the API")]
 pub(in crate::http) struct OperationHeaders {
-    /// Makes a retry take effect once, with the same answer.
+    /// Makes retries idempotent: requests with the same key take effect once and receive the same response.
     #[param(rename = "Idempotency-Key")]
     key: Option<String>,
 }
 
-/// One orchestration, and why something is done to it.
+/// Reason of a management request.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "it describes")]
+#[expect(dead_code, reason = "only describes the API")]
 pub(in crate::http) struct ReasonArguments {
-    /// Why.
+    /// The reason.
     reason: Option<String>,
 }
 
-/// Why there is no page of a list.
+/// Errors of a request for a page.
 #[derive(IntoResponses)]
-#[expect(dead_code, reason = "it describes")]
+#[expect(dead_code, reason = "only describes the API")]
 pub(in crate::http) enum PageRefused {
-    /// An argument or the token is wrong.
+    /// A parameter or the continuation token is invalid.
     #[response(status = 400)]
     Wrong(ErrorDocument),
-    /// There is no room for the answer now.
+    /// There is currently not enough memory for the response.
     #[response(status = 503)]
     NoRoom(ErrorDocument),
 }
 
-/// Why an operation is not done.
+/// Errors of a signal or a call.
 #[derive(IntoResponses)]
-#[expect(dead_code, reason = "it describes")]
+#[expect(dead_code, reason = "only describes the API")]
 pub(in crate::http) enum OperationRefused {
-    /// The type or the operation is unknown, or an argument or the input is wrong.
+    /// The type or the operation is unknown, or a parameter or the input is invalid.
     #[response(status = 400)]
     Wrong(ErrorDocument),
     /// The entity is quarantined.
@@ -140,25 +141,25 @@ pub(in crate::http) enum OperationRefused {
     /// The input is too large.
     #[response(status = 413)]
     TooLarge(ErrorDocument),
-    /// The operation returned an error, which `failure` holds; or the idempotency key was used for something else.
+    /// The operation returned an error, which `failure` contains, or the idempotency key was used for another request.
     #[response(status = 422)]
     Failed(ErrorDocument),
     /// The operation panicked.
     #[response(status = 500)]
     Panicked(ErrorDocument),
-    /// The hub has no room now.
+    /// The hub is overloaded.
     #[response(status = 503)]
     NoRoom(ErrorDocument),
-    /// There was no answer in time.
+    /// The operation did not respond in time.
     #[response(status = 504)]
     NotInTime(ErrorDocument),
 }
 
-/// Why an orchestration is not started.
+/// Errors of a start.
 #[derive(IntoResponses)]
-#[expect(dead_code, reason = "it describes")]
+#[expect(dead_code, reason = "only describes the API")]
 pub(in crate::http) enum StartRefused {
-    /// The name is unknown, or an argument or the input is wrong.
+    /// The name is unknown, or a parameter or the input is invalid.
     #[response(status = 400)]
     Wrong(ErrorDocument),
     /// The input is too large.
@@ -167,22 +168,22 @@ pub(in crate::http) enum StartRefused {
     /// The idempotency key was used for another start.
     #[response(status = 422)]
     KeyReused(ErrorDocument),
-    /// The hub has no room now.
+    /// The hub is overloaded.
     #[response(status = 503)]
     NoRoom(ErrorDocument),
 }
 
-/// Why nothing is done to an orchestration.
+/// Errors of a management request.
 #[derive(IntoResponses)]
-#[expect(dead_code, reason = "it describes")]
+#[expect(dead_code, reason = "only describes the API")]
 pub(in crate::http) enum OrderRefused {
-    /// The id is wrong.
+    /// The id is invalid.
     #[response(status = 400)]
     Wrong(ErrorDocument),
-    /// There is none of this id.
+    /// The orchestration does not exist.
     #[response(status = 404)]
-    Nobody(ErrorDocument),
-    /// It has ended.
+    NotFound(ErrorDocument),
+    /// The orchestration has ended.
     #[response(status = 410)]
     Ended(ErrorDocument),
 }

@@ -1,4 +1,4 @@
-//! Entities, and what may be wrong with them.
+//! Documents about entities, locks, dead letters and quarantined entities.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -11,21 +11,21 @@ use crate::id::EntityId;
 /// The id of an entity.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct EntityIdDocument {
-    /// The name of its type, in small letters.
+    /// Name of the type, in lower case.
     name: String,
-    /// Its key within the type, which may be empty.
+    /// Key within the type, which may be empty.
     key: String,
 }
 
-/// An entity of a list.
+/// An entity in a list.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::http) struct EntityDocument {
     entity_id: EntityIdDocument,
-    /// When its state was last written.
+    /// Time of the last write of the state.
     #[schema(format = DateTime)]
     last_operation_time: String,
-    /// Its state, if it was asked for.
+    /// State, if requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<Raw>,
 }
@@ -35,40 +35,40 @@ pub(in crate::http) struct EntityDocument {
 #[serde(rename_all = "camelCase")]
 pub(in crate::http) struct LockDocument {
     entity_id: EntityIdDocument,
-    /// The orchestration that holds the lock.
+    /// Orchestration that holds the lock.
     owner: String,
-    /// The execution of it that does.
+    /// Execution of the orchestration that holds the lock.
     execution_id: String,
-    /// Since when.
+    /// Time at which the lock was acquired.
     #[schema(format = DateTime)]
     since: String,
-    /// The number of the step that took the lock. The locks of one critical section have it in common.
+    /// Number of the step that acquired the lock. The locks of one critical section share it.
     sequence: u64,
 }
 
-/// A message that nobody could process.
+/// A message that could not be processed.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::http) struct DeadLetterDocument {
-    /// Names it where it is redelivered or dropped.
+    /// Id with which the dead letter is redelivered or dropped.
     id: String,
-    /// The entity it was for, if it was for one.
+    /// Target entity, if the message was for an entity.
     #[serde(skip_serializing_if = "Option::is_none")]
     entity_id: Option<EntityIdDocument>,
-    /// The orchestration that was to be started, if it was a start.
+    /// Orchestration to start, if the message was a start.
     #[serde(skip_serializing_if = "Option::is_none")]
     instance_id: Option<String>,
-    /// The operation it asked for, or the name of the orchestration.
+    /// Operation of the message, or the name of the orchestration to start.
     operation: String,
-    /// The operation's arguments, or the orchestration's input.
+    /// Arguments of the operation, or input of the orchestration.
     #[schema(required = true)]
     input: Option<Raw>,
-    /// Who sent it; nothing for a client.
+    /// Sender of the message; absent for a client.
     #[serde(skip_serializing_if = "Option::is_none")]
     source: Option<String>,
-    /// Why it could not be processed.
+    /// Reason why the message could not be processed.
     reason: String,
-    /// When it was given up.
+    /// Time at which the message became a dead letter.
     #[schema(format = DateTime)]
     dead_lettered_at: String,
 }
@@ -78,9 +78,9 @@ pub(in crate::http) struct DeadLetterDocument {
 #[serde(rename_all = "camelCase")]
 pub(in crate::http) struct QuarantineDocument {
     entity_id: EntityIdDocument,
-    /// Why it is quarantined.
+    /// Reason for the quarantine.
     reason: String,
-    /// Since when.
+    /// Time at which the quarantine began.
     #[schema(format = DateTime)]
     since: String,
 }

@@ -1,4 +1,4 @@
-//! Why something was not done.
+//! Error documents.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -6,45 +6,45 @@ use utoipa::ToSchema;
 use crate::failure::{Cause, Failure};
 use crate::http::documents::Raw;
 
-/// Why a request was not done.
+/// Body of an error response.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct ErrorDocument {
     pub(in crate::http) error: ErrorBody,
-    /// The message once more, with status 400, for clients of Azure's API.
+    /// Repeats the message, with status 400, for clients of Azure's API.
     #[serde(rename = "ExceptionMessage", skip_serializing_if = "Option::is_none")]
     pub(in crate::http) exception_message: Option<String>,
 }
 
-/// What went wrong.
+/// Details of an error.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct ErrorBody {
-    /// One word for programs, such as `NotFound`.
+    /// Machine-readable code, such as `NotFound`.
     pub(in crate::http) code: String,
-    /// For people: the thing, the reason and the way out.
+    /// Human-readable message, with the subject, the reason and the way out.
     pub(in crate::http) message: String,
-    /// What the operation of an entity returned, if it was called and failed.
+    /// Error that the called operation of an entity returned, if it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::http) failure: Option<FailureDocument>,
 }
 
-/// The record of an error that an orchestration, an activity or an operation returned.
+/// Record of an error that an orchestration, an activity or an operation returned.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::http) struct FailureDocument {
-    /// The type of the error.
+    /// Type of the error.
     error_type: String,
-    /// What it says of itself.
+    /// Message of the error.
     message: String,
-    /// The error itself, where its type is serialisable.
+    /// The error itself, if its type is serializable.
     #[serde(skip_serializing_if = "Option::is_none")]
     details: Option<Raw>,
-    /// Its sources, outermost first.
+    /// Sources of the error, outermost first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     causes: Vec<CauseDocument>,
-    /// A stack trace, if there is one.
+    /// Stack trace, if available.
     #[serde(skip_serializing_if = "Option::is_none")]
     stack: Option<Box<str>>,
-    /// Whether a retry is known to be useless.
+    /// `true` if a retry is known to be useless.
     non_retriable: bool,
 }
 
@@ -52,12 +52,12 @@ pub(in crate::http) struct FailureDocument {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::http) struct CauseDocument {
-    /// Its type, if that is known.
+    /// Type of the source, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     error_type: Option<String>,
-    /// Its message.
+    /// Message of the source.
     message: String,
-    /// A stack trace, if there is one.
+    /// Stack trace, if available.
     #[serde(skip_serializing_if = "Option::is_none")]
     stack: Option<Box<str>>,
 }

@@ -1,4 +1,4 @@
-//! Histories in the form of Azure's API: what ends a step tells also what began it.
+//! Histories in the format of Azure's API, where the event that ends a step also describes the event that began it.
 
 use std::collections::HashMap;
 
@@ -9,66 +9,66 @@ use crate::failure::Failure;
 use crate::history::{HistoryEvent, HistoryEventKind, HistoryStep};
 use crate::http::documents::{FailureDocument, Raw, time};
 
-/// One event of a history. What its kind does not have is left out.
+/// Event of a history. Fields that its kind lacks are omitted.
 #[derive(Debug, Default, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct HistoryEventDocument {
-    /// Its kind, such as `ExecutionStarted`, `TaskCompleted` or `EventRaised`.
+    /// Kind of the event, such as `ExecutionStarted`, `TaskCompleted` or `EventRaised`.
     event_type: &'static str,
-    /// When it happened.
+    /// Time of the event.
     #[schema(format = DateTime)]
     timestamp: String,
-    /// The orchestration, activity or operation that began or has ended.
+    /// Orchestration, activity or operation that began or has ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     function_name: Option<String>,
-    /// What was asked for and has not ended, or the event that was raised or sent.
+    /// Name of the activity, orchestration or operation that has not ended, or of the event that was raised or sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
-    /// The label of the step.
+    /// Label of the step.
     #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<String>,
-    /// The other orchestration or the entity.
+    /// Target orchestration or entity.
     #[serde(skip_serializing_if = "Option::is_none")]
     instance_id: Option<String>,
-    /// The entities of a critical section.
+    /// Entities of a critical section.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     entities: Vec<String>,
-    /// Which attempt it is, from the second one on.
+    /// Number of the attempt, from the second attempt on.
     #[serde(skip_serializing_if = "Option::is_none")]
     attempt: Option<u32>,
-    /// What it began with, or what an event carries.
+    /// Input of the execution or step, or payload of the event.
     #[serde(skip_serializing_if = "Option::is_none")]
     input: Option<Raw>,
-    /// When a step that has ended was asked for.
+    /// Time at which an ended step was scheduled.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     scheduled_time: Option<String>,
-    /// When a timer or a scheduled signal is due.
+    /// Due time of a timer or a scheduled signal.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     fire_at: Option<String>,
-    /// How the orchestration ended.
+    /// Status with which the orchestration ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     orchestration_status: Option<&'static str>,
-    /// What it answered.
+    /// Result of the step or the orchestration.
     #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<Raw>,
-    /// Why it failed, was suspended, resumed or ended.
+    /// Reason of a failure, suspension, resumption or end.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
-    /// The whole error.
+    /// The full error.
     #[serde(skip_serializing_if = "Option::is_none")]
     failure_details: Option<FailureDocument>,
 }
 
-/// Which payloads of a history are shown.
+/// Payloads of a history to show.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::http) struct Shown {
     pub(in crate::http) inputs: bool,
     pub(in crate::http) outputs: bool,
 }
 
-/// The events in the form of Azure's API, in their order.
+/// Converts events into the format of Azure's API, in the same order.
 pub(in crate::http) fn history(events: Vec<HistoryEvent>, shown: Shown) -> Vec<HistoryEventDocument> {
     let mut history = History {
         shown,
@@ -81,12 +81,12 @@ pub(in crate::http) fn history(events: Vec<HistoryEvent>, shown: Shown) -> Vec<H
     history.events.into_iter().flatten().collect()
 }
 
-/// A history while it is made.
+/// A history under construction.
 struct History {
     shown: Shown,
-    /// The events; nothing where one was merged into another.
+    /// The events; `None` where one was merged into another.
     events: Vec<Option<HistoryEventDocument>>,
-    /// Where the steps stand that have not ended.
+    /// Positions in `events` of the steps that have not ended.
     open: HashMap<u64, usize>,
 }
 
@@ -102,7 +102,7 @@ impl History {
         }
     }
 
-    /// The event, but for its time; nothing if Azure's API has none for it.
+    /// Returns the event without its time, or `None` if Azure's API has no such event.
     fn document(&mut self, kind: HistoryEventKind) -> Option<HistoryEventDocument> {
         let document = match kind {
             HistoryEventKind::ExecutionStarted { name, input, .. } => HistoryEventDocument {
@@ -145,7 +145,7 @@ impl History {
                     ..self.end(sequence, "Failed")?
                 }
             }
-            // A lock that was granted has left the open steps.
+            // A granted lock is no longer among the open steps.
             HistoryEventKind::StepCanceled {
                 sequence,
                 step: Some(HistoryStep::Lock { entities }),
@@ -230,7 +230,7 @@ impl History {
         Some(document)
     }
 
-    /// A step that was asked for. The wait for an event has none: the event itself shows.
+    /// Returns the event of a scheduled step. The wait for an event has none, because the event itself is shown.
     fn scheduled(&self, step: HistoryStep, input: Option<String>, attempt: u32) -> Option<HistoryEventDocument> {
         let document = HistoryEventDocument {
             attempt: (attempt > 1).then_some(attempt),
@@ -269,7 +269,7 @@ impl History {
         })
     }
 
-    /// The end of a step, made of what began it, which leaves the history.
+    /// Returns the end of a step, merged with the event that began it. That event is removed from the history.
     fn end(&mut self, sequence: u64, how: &'static str) -> Option<HistoryEventDocument> {
         let begun = self.events[self.open.remove(&sequence)?].take()?;
         let event_type = match (begun.event_type, how) {
@@ -317,7 +317,7 @@ impl History {
 }
 
 impl HistoryEventDocument {
-    /// Whether the end of the step tells more than that it has come.
+    /// Returns `true` if the end of the step has a result.
     fn answers(&self) -> bool {
         !matches!(self.event_type, "TimerFired" | "EntityLockGranted")
     }

@@ -1,4 +1,4 @@
-//! The hub as a whole.
+//! Documents about the hub.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -6,21 +6,21 @@ use utoipa::ToSchema;
 use crate::admin::HubStats;
 use crate::client::OrchestrationCount;
 
-/// Whether the hub works.
+/// Health of the hub.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct Health {
-    /// `ok`.
+    /// Always `ok`.
     pub(in crate::http) status: &'static str,
 }
 
-/// How many there are of what.
+/// Counts of orchestrations and entities.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct CountsDocument {
     pub(in crate::http) orchestrations: Vec<OrchestrationCountDocument>,
     pub(in crate::http) entities: Vec<EntityCountDocument>,
 }
 
-/// How many orchestrations of one name have one status.
+/// Number of orchestrations with one name and one status.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::http) struct OrchestrationCountDocument {
@@ -29,7 +29,7 @@ pub(in crate::http) struct OrchestrationCountDocument {
     count: u64,
 }
 
-/// How many entities of one name have a state.
+/// Number of entities of one name that have a state.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct EntityCountDocument {
     pub(in crate::http) name: String,
@@ -48,7 +48,7 @@ impl From<OrchestrationCount> for OrchestrationCountDocument {
 
 macro_rules! statistics {
     ($($(#[doc = $doc:literal])* $kind:ident $name:ident,)*) => {
-        /// What the hub has done since it was opened, and what it holds.
+        /// Statistics of the hub since it was opened.
         #[derive(Debug, Serialize, ToSchema)]
         #[serde(rename_all = "camelCase")]
         pub(in crate::http) struct StatsDocument {
@@ -62,8 +62,8 @@ macro_rules! statistics {
         }
 
         impl StatsDocument {
-            /// The numbers in the text format of Prometheus. The names are not those of the `metrics` facade, so that a
-            /// program may serve both.
+            /// Renders the numbers in the Prometheus text format. The names differ from those of the `metrics` facade,
+            /// so that a program can serve both.
             pub(in crate::http) fn prometheus(&self) -> String {
                 use std::fmt::Write;
                 let mut text = String::with_capacity(4_096);
@@ -71,7 +71,7 @@ macro_rules! statistics {
                     let help = concat!($($doc),*).trim();
                     let (kind, suffix) = statistics!(@kind $kind);
                     let name = concat!("abide_hub_", stringify!($name));
-                    // Writing to a text cannot fail.
+                    // Writing to a `String` cannot fail.
                     let _ = write!(
                         text,
                         "# HELP {name}{suffix} {help}\n# TYPE {name}{suffix} {kind}\n{name}{suffix} {}\n",
@@ -87,7 +87,7 @@ macro_rules! statistics {
 }
 
 statistics! {
-    /// Turns: executions of one instance.
+    /// Turns. A turn is one execution of an instance.
     counter turns,
     /// Operations that were run.
     counter operations,
@@ -101,17 +101,17 @@ statistics! {
     counter dead_letters,
     /// Commits of this process.
     counter commits,
-    /// The newest commit that is written.
+    /// Number of the newest written commit.
     gauge written,
-    /// The newest commit that is on disk.
+    /// Number of the newest commit on disk.
     gauge durable,
     /// Messages that wait for an executor.
     gauge queued,
-    /// Instances that have messages waiting, of the executor that committed last.
+    /// Instances with waiting messages, of the executor that committed last.
     gauge waiting_instances,
     /// Entities in memory, of the executor that committed last.
     gauge entities_in_memory,
-    /// Clients that wait for an answer, of the executor that committed last. Some of them may have given up.
+    /// Clients that wait for a response, of the executor that committed last. Some of them may have given up.
     gauge waiting_clients,
     /// Seconds by which the clock was behind the newest commit when the hub was opened.
     gauge clock_behind_seconds,
@@ -119,20 +119,20 @@ statistics! {
     gauge clock_ahead_seconds,
     /// Bytes that were appended to the commit log.
     counter wal_bytes,
-    /// Bytes of log that an open after a kill would have to read, about.
+    /// Approximate bytes of log that an open after a crash would have to read.
     gauge wal_live_bytes,
     /// Memory for cached blocks, in bytes.
     gauge block_cache_bytes,
-    /// Rows of new commits that RocksDB does not have yet.
+    /// Rows of new commits that are not in RocksDB yet.
     gauge front_rows,
-    /// Memory for these rows, in bytes.
+    /// Memory for rows that are not in RocksDB yet, in bytes.
     gauge front_bytes,
-    /// Commits that RocksDB does not have yet.
+    /// Commits that are not in RocksDB yet.
     gauge front_lag,
-    /// How often a commit had to wait because RocksDB or the disk was behind.
+    /// Number of times that a commit had to wait because RocksDB or the disk was behind.
     counter front_stalls,
-    /// Changes of the commits that RocksDB has taken in.
+    /// Changes of the commits that are in RocksDB.
     counter materialized_changes,
-    /// Rows that were left of these changes and were written to RocksDB.
+    /// Rows that remained of the changes and were written to RocksDB.
     counter materialized_rows,
 }

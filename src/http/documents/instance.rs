@@ -1,4 +1,4 @@
-//! Orchestrations.
+//! Documents about orchestrations.
 
 use std::collections::BTreeMap;
 
@@ -9,108 +9,108 @@ use crate::client::OrchestrationInfo;
 use crate::http::documents::{FailureDocument, HistoryEventDocument, Raw, time};
 use crate::store::records::instance::{Stopped, Unregistered};
 
-/// Where to look at an orchestration that was started, and how to manage it.
+/// Links to query and manage a started orchestration.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::http) struct CheckStatus {
-    /// The id of the orchestration.
+    /// Id of the orchestration.
     pub(in crate::http) id: String,
-    /// `GET`: how it stands.
+    /// `GET`: returns the status.
     pub(in crate::http) status_query_get_uri: String,
-    /// `POST`: raises an event, once `{eventName}` is replaced.
+    /// `POST`: raises an event. Replace `{eventName}` by its name.
     pub(in crate::http) send_event_post_uri: String,
-    /// `POST`: ends it, once `{text}` is replaced by the reason.
+    /// `POST`: terminates the orchestration. Replace `{text}` by the reason.
     pub(in crate::http) terminate_post_uri: String,
-    /// `POST`: begins it again from before its failure.
+    /// `POST`: rewinds the orchestration to before its failure.
     pub(in crate::http) rewind_post_uri: String,
-    /// `DELETE`: forgets it.
+    /// `DELETE`: purges the orchestration.
     pub(in crate::http) purge_history_delete_uri: String,
-    /// `POST`: starts it once more.
+    /// `POST`: restarts the orchestration.
     pub(in crate::http) restart_post_uri: String,
-    /// `POST`: lets it rest.
+    /// `POST`: suspends the orchestration.
     pub(in crate::http) suspend_post_uri: String,
-    /// `POST`: lets it go on.
+    /// `POST`: resumes the orchestration.
     pub(in crate::http) resume_post_uri: String,
 }
 
-/// How an orchestration stands. What Azure's API does not have is left out where there is none.
+/// Status of an orchestration. Fields that Azure's API lacks are omitted if they are empty.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::http) struct StatusDocument {
-    /// The stored name of its type.
+    /// Stored name of the orchestration's type.
     name: String,
     instance_id: String,
     /// `Pending`, `Running`, `Completed`, `Failed`, `Terminated`, `Canceled`, `ContinuedAsNew` or `Suspended`.
     runtime_status: &'static str,
-    /// What its execution began with; `null` if it was not asked for.
+    /// Input of the execution; `null` if not requested.
     #[schema(required = true)]
     input: Option<Raw>,
-    /// What it says of itself.
+    /// Custom status that the orchestration has set.
     #[schema(required = true)]
     custom_status: Option<Raw>,
-    /// What it returned; the text of its error if it failed, or the reason if it was ended from outside.
+    /// Output; the message of the error if it failed, or the reason if it was terminated or canceled.
     #[schema(required = true)]
     output: Option<Raw>,
-    /// When it was started first.
+    /// Time of the first start.
     #[schema(format = DateTime)]
     created_time: String,
-    /// When something last happened to it.
+    /// Time of the last change.
     #[schema(format = DateTime)]
     last_updated_time: String,
-    /// What happened to it, if it was asked for.
+    /// History, if requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     history_events: Option<Vec<HistoryEventDocument>>,
-    /// The whole error, if it failed. Not in Azure's API, like what follows.
+    /// The full error, if it failed. Azure's API has neither this field nor those that follow.
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<FailureDocument>,
-    /// Why it cannot go on, though it has not ended.
+    /// Reason why it cannot proceed although it has not ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     stopped: Option<StoppedDocument>,
-    /// What it waits for that nobody has registered with the hub.
+    /// Unregistered activities, entities and orchestrations that it waits for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unregistered: Vec<UnregisteredDocument>,
-    /// The version that it runs.
+    /// Version of the orchestration's code.
     #[serde(skip_serializing_if = "String::is_empty")]
     version: String,
-    /// Its tags by their names.
+    /// Tags by name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     tags: BTreeMap<String, String>,
-    /// The trace that it belongs to, as the header of this name.
+    /// Trace context, in the format of the header with this name.
     #[serde(rename = "traceparent", skip_serializing_if = "Option::is_none")]
     trace_parent: Option<String>,
-    /// What tracing systems add to it, as the header of this name.
+    /// State that tracing systems add to the trace, in the format of the header with this name.
     #[serde(rename = "tracestate", skip_serializing_if = "Option::is_none")]
     trace_state: Option<String>,
-    /// The orchestration that waits for it.
+    /// Parent orchestration, which waits for this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     parent_instance_id: Option<String>,
-    /// Its execution: another one after each continue-as-new, restart and rewind.
+    /// Id of the execution, which changes with each continue-as-new, restart and rewind.
     execution_id: String,
 }
 
-/// Why an orchestration cannot go on.
+/// Reason why an orchestration cannot proceed.
 #[derive(Debug, Serialize, ToSchema)]
 struct StoppedDocument {
-    /// One word for programs.
+    /// Machine-readable kind.
     kind: String,
-    /// The whole story: what was expected, what was found, where.
+    /// Full message: what was expected, what was found, and where.
     message: String,
 }
 
-/// Something that an orchestration waits for and that nobody has registered.
+/// An unregistered type that an orchestration waits for.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct UnregisteredDocument {
     /// `Activity`, `Entity` or `Orchestration`.
     kind: String,
-    /// Its stored name, for an orchestration with the version behind it.
+    /// Stored name, followed by the version for an orchestration.
     name: String,
-    /// The sub-orchestration that waits for it, if it is not the orchestration itself.
+    /// Sub-orchestration that waits for it, unless the orchestration itself does.
     #[serde(skip_serializing_if = "Option::is_none")]
     instance_id: Option<String>,
 }
 
-/// How many orchestrations were purged.
+/// Number of purged orchestrations.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::http) struct InstancesDeleted {

@@ -1,4 +1,4 @@
-//! The documents that the API answers with.
+//! Documents of the responses.
 
 mod described;
 mod entity;
@@ -28,10 +28,10 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-/// The content type of every document.
+/// Content type of all documents.
 pub(super) const APPLICATION_JSON: &str = "application/json";
 
-/// An answer that is a small document.
+/// Returns a response with a small document.
 pub(super) fn json(status: StatusCode, document: &impl Serialize) -> Response {
     let text = serde_json::to_vec(document).unwrap_or_default();
     (
@@ -42,9 +42,9 @@ pub(super) fn json(status: StatusCode, document: &impl Serialize) -> Response {
         .into_response()
 }
 
-/// A time as RFC 3339 writes it: `2026-11-20T13:40:21.5Z`.
+/// Formats a time in RFC 3339: `2026-11-20T13:40:21.5Z`.
 fn time(time: SystemTime) -> String {
-    // Times beyond what jiff holds show as its last one.
+    // Times beyond the range of jiff are shown as its maximum.
     jiff::Timestamp::try_from(time)
         .unwrap_or(jiff::Timestamp::MAX)
         .to_string()

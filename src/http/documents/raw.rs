@@ -4,20 +4,20 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-/// A payload that is JSON already: it becomes a part of the document, character by character, so that no number loses
-/// digits and no object its order.
+/// A payload that is already JSON. It is copied into the document unchanged, so that numbers keep their digits and
+/// objects their order.
 #[derive(Clone, Debug, ToSchema)]
 #[schema(value_type = serde_json::Value)]
 pub(in crate::http) struct Raw(Box<RawValue>);
 
 impl Raw {
-    /// A payload that was JSON when it was stored. A damaged one is shown as the text that it is.
+    /// Wraps a payload that was JSON when it was stored. A damaged payload is shown as a JSON string.
     pub(in crate::http) fn new(json: String) -> Self {
         let shown = RawValue::from_string(json.clone());
         Self(shown.unwrap_or_else(|_| Self::text(&json).0))
     }
 
-    /// A text.
+    /// Wraps a text as a JSON string.
     pub(in crate::http) fn text(text: &str) -> Self {
         let json = serde_json::Value::from(text).to_string();
         Self(RawValue::from_string(json).unwrap_or_else(|_| RawValue::NULL.to_owned()))

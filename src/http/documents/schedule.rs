@@ -1,4 +1,4 @@
-//! Schedules.
+//! Documents about schedules.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -9,53 +9,53 @@ use utoipa::ToSchema;
 use crate::http::documents::{Raw, time};
 use crate::schedule::{CatchUpPolicy, Recurrence, ScheduleInfo};
 
-/// A schedule, which starts an orchestration again and again.
+/// A schedule, which starts an orchestration repeatedly.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::http) struct ScheduleDocument {
     id: String,
-    /// The stored name of the orchestration that it starts.
+    /// Stored name of the orchestration that it starts.
     orchestration: String,
-    /// The version that it starts; without one the newest that is registered at each run.
+    /// Version that it starts (default: the newest version that is registered at each run).
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<String>,
-    /// The input of each run.
+    /// Input of each run.
     input: Raw,
-    /// The tags of each run by their names.
+    /// Tags of each run by name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     tags: BTreeMap<String, String>,
-    /// The cron pattern in UTC, if it has one.
+    /// Cron pattern in UTC, if the schedule has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     cron: Option<String>,
-    /// The seconds between two runs, if it runs periodically.
+    /// Seconds between two runs, if the schedule is periodic.
     #[serde(skip_serializing_if = "Option::is_none")]
     every_seconds: Option<f64>,
-    /// When its first run may be.
+    /// Earliest time of the first run.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     from: Option<String>,
-    /// Before which its last run is.
+    /// Time before which the last run is due.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     until: Option<String>,
-    /// The policy for runs that could not begin in time: `Skip`, `RunOnce` or `RunAll`.
+    /// Policy for runs that could not start in time: `Skip`, `RunOnce` or `RunAll`.
     catch_up: &'static str,
-    /// With `RunAll`: the most runs that begin at one time.
+    /// With `RunAll`: maximum number of runs that start at one time.
     #[serde(skip_serializing_if = "Option::is_none")]
     catch_up_at_most: Option<u32>,
     paused: bool,
     #[schema(format = DateTime)]
     created_time: String,
-    /// When the next run is due; `null` if it is paused or over.
+    /// Due time of the next run; `null` if the schedule is paused or has no further runs.
     #[schema(required = true, format = DateTime)]
     next_run: Option<String>,
-    /// When the last run that it started was due.
+    /// Due time of the last run that was started.
     #[schema(required = true, format = DateTime)]
     last_run: Option<String>,
-    /// The instance id of that run.
+    /// Instance id of that run.
     #[schema(required = true)]
     last_instance_id: Option<String>,
-    /// Number of runs that it has started.
+    /// Number of runs started.
     runs: u64,
 }
 

@@ -1,4 +1,4 @@
-//! Messages that nobody could process.
+//! Routes for dead letters: messages that could not be processed.
 
 use std::sync::Arc;
 
@@ -13,7 +13,9 @@ use crate::http::page::{self, List};
 use crate::http::query::Query;
 use crate::http::state::Api;
 
-/// Lists messages that nobody could process
+/// Lists dead letters
+///
+/// Dead letters are messages that could not be processed.
 #[utoipa::path(
     get,
     path = "/dead-letters",
@@ -24,7 +26,7 @@ use crate::http::state::Api;
     ),
     responses(
         (status = 200, description = "A page.", body = [DeadLetterDocument], headers(
-            ("x-ms-continuation-token" = String, description = "Leads to the next page, if there is one.")
+            ("x-ms-continuation-token" = String, description = "Token for the next page, if there is one.")
         )),
         PageRefused
     )
@@ -38,38 +40,38 @@ pub(super) async fn list_dead_letters(
     page::respond::<_, DeadLetterDocument>(&api, List::DeadLetters, list, &query, &headers).await
 }
 
-/// Sends a dead letter again
+/// Redelivers a dead letter
 ///
-/// As a new message at the end of its entity's queue.
+/// Sends it as a new message to the end of its entity's queue.
 #[utoipa::path(
     post,
     path = "/dead-letters/{id}/redeliver",
     tag = "repair",
     params(("id" = String, Path, description = "The id of the dead letter.")),
     responses(
-        (status = 202, description = "It is sent."),
-        (status = 400, description = "The id is none of a dead letter.", body = ErrorDocument),
-        (status = 404, description = "There is none of this id.", body = ErrorDocument)
+        (status = 202, description = "The message is sent."),
+        (status = 400, description = "The id is not a valid id of a dead letter.", body = ErrorDocument),
+        (status = 404, description = "The dead letter does not exist.", body = ErrorDocument)
     )
 )]
 pub(super) async fn redeliver(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
     if api.client.admin().redeliver(&id).await? {
         Ok(StatusCode::ACCEPTED)
     } else {
-        Err(nobody(&id))
+        Err(missing(&id))
     }
 }
 
-/// Forgets a dead letter
+/// Deletes a dead letter
 #[utoipa::path(
     delete,
     path = "/dead-letters/{id}",
     tag = "repair",
     params(("id" = String, Path, description = "The id of the dead letter.")),
     responses(
-        (status = 204, description = "It is forgotten."),
-        (status = 400, description = "The id is none of a dead letter.", body = ErrorDocument),
-        (status = 404, description = "There is none of this id.", body = ErrorDocument)
+        (status = 204, description = "The dead letter is deleted."),
+        (status = 400, description = "The id is not a valid id of a dead letter.", body = ErrorDocument),
+        (status = 404, description = "The dead letter does not exist.", body = ErrorDocument)
     )
 )]
 pub(super) async fn drop_dead_letter(
@@ -79,12 +81,12 @@ pub(super) async fn drop_dead_letter(
     if api.client.admin().drop_dead_letter(&id).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
-        Err(nobody(&id))
+        Err(missing(&id))
     }
 }
 
-fn nobody(id: &str) -> Problem {
+fn missing(id: &str) -> Problem {
     Problem::not_found(format!(
-        "there is no dead letter `{id}`; it was redelivered, dropped or is too old"
+        "there is no dead letter `{id}`; it was redelivered or dropped, or it has expired"
     ))
 }

@@ -1,25 +1,28 @@
-//! What the description of the API says of all routes alike.
+//! Parts of the API description that all routes have in common.
 
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, InfoBuilder, OpenApi, Ref, Response, ResponseBuilder};
 
-/// What any request may be answered that needs a token.
+/// Responses of all routes that need a token.
 const GUARDED: [(&str, &str); 2] = [
-    ("401", "The request shows no token that the server knows."),
-    ("403", "The token allows to look only, or a page of another site asks."),
+    ("401", "The request has no valid token."),
+    (
+        "403",
+        "The token allows only reads, or a page of another site sent the request.",
+    ),
 ];
 
-/// What any request may be answered.
+/// Responses of all routes.
 const COMMON: [(&str, &str); 2] = [
-    ("503", "The hub is closed, or there is no room for the request now."),
-    ("default", "The request itself is wrong, too large or too slow."),
+    ("503", "The hub is closed or overloaded."),
+    ("default", "The request is invalid, too large or too slow."),
 ];
 
-/// The names of the ways to show a token.
+/// Names of the authentication schemes.
 const SCHEMES: [&str; 3] = ["bearer", "key", "code"];
 
-/// Adds to the description of the routes what holds for all of them.
+/// Completes the description of the routes with the parts that they have in common.
 pub(super) fn complete(guarded: OpenApi, open: OpenApi) -> OpenApi {
     let mut document = guarded;
     for operation in operations(&mut document) {
@@ -33,9 +36,9 @@ pub(super) fn complete(guarded: OpenApi, open: OpenApi) -> OpenApi {
     document.info = InfoBuilder::new()
         .title("Abide management API")
         .description(Some(
-            "The management API of Azure Durable Functions, served by an Abide hub, and what that API lacks. A server with \
-             tokens asks for one; names of arguments do not depend on case; `taskHub`, `connection` and `connectionName` are \
-             accepted everywhere and stand in links again; a slash at the end of a path means nothing.",
+            "The management API of Azure Durable Functions, served by an Abide hub, with extensions. A server with \
+             tokens requires one. Names of query parameters are case-insensitive. `taskHub`, `connection` and \
+             `connectionName` are accepted everywhere and repeated in links. Trailing slashes of paths are ignored.",
         ))
         .version(env!("CARGO_PKG_VERSION"))
         .build();
@@ -52,7 +55,8 @@ pub(super) fn complete(guarded: OpenApi, open: OpenApi) -> OpenApi {
     document
 }
 
-/// The tokens of a server have no finer scopes than its verbs.
+/// Scopes of OAuth, which the tokens of a server do not have. The method of a request determines the access that it
+/// needs.
 const NO_SCOPES: [&str; 0] = [];
 
 fn operations(document: &mut OpenApi) -> impl Iterator<Item = &mut Operation> {
@@ -63,7 +67,7 @@ fn operations(document: &mut OpenApi) -> impl Iterator<Item = &mut Operation> {
         .flat_map(|item| [&mut item.get, &mut item.post, &mut item.delete].into_iter().flatten())
 }
 
-/// Says what a route may answer besides, unless it says more itself.
+/// Adds responses to a route, unless it describes them itself.
 fn add(operation: &mut Operation, answers: &[(&str, &str)]) {
     for (status, description) in answers {
         let known = &mut operation.responses.responses;

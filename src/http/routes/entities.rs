@@ -1,4 +1,4 @@
-//! Entities.
+//! Routes that list entities.
 
 use std::sync::Arc;
 
@@ -18,7 +18,8 @@ use crate::id::EntityId;
 
 /// Lists entities
 ///
-/// A page may hold fewer than were asked for although more follow: as long as there is a continuation token, they do.
+/// A page may contain fewer items than requested although more follow. More follow as long as there is a continuation
+/// token.
 #[utoipa::path(
     get,
     path = "/entities",
@@ -30,7 +31,7 @@ use crate::id::EntityId;
     ),
     responses(
         (status = 200, description = "A page.", body = [EntityDocument], headers(
-            ("x-ms-continuation-token" = String, description = "Leads to the next page, if there is one.")
+            ("x-ms-continuation-token" = String, description = "Token for the next page, if there is one.")
         )),
         PageRefused
     )
@@ -45,7 +46,7 @@ pub(super) async fn list_entities(
 
 /// Lists the entities of one type
 ///
-/// As the list of all.
+/// Paginated like the list of all entities.
 #[utoipa::path(
     get,
     path = "/entities/{name}",
@@ -58,7 +59,7 @@ pub(super) async fn list_entities(
     ),
     responses(
         (status = 200, description = "A page.", body = [EntityDocument], headers(
-            ("x-ms-continuation-token" = String, description = "Leads to the next page, if there is one.")
+            ("x-ms-continuation-token" = String, description = "Token for the next page, if there is one.")
         )),
         PageRefused
     )
@@ -69,7 +70,7 @@ pub(super) async fn list_entities_of(
     query: Query,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    // A name that cannot be one would be a part of others' ids.
+    // An invalid name would match parts of the ids of other entities.
     let name = EntityId::new(&name, "")?.name().to_owned();
     page(&api, &query, &headers, api.client.entities().name(name)).await
 }

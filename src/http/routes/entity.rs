@@ -1,4 +1,4 @@
-//! One entity.
+//! Routes for one entity.
 
 use std::future::IntoFuture;
 use std::sync::Arc;
@@ -27,10 +27,10 @@ use crate::id::EntityId;
         EntityArguments
     ),
     responses(
-        (status = 200, description = "Its state.", body = serde_json::Value),
-        (status = 400, description = "The name or the key is wrong.", body = ErrorDocument),
-        (status = 404, description = "It has none.", body = ErrorDocument),
-        (status = 503, description = "There is no room for the answer now.", body = ErrorDocument)
+        (status = 200, description = "The state.", body = serde_json::Value),
+        (status = 400, description = "The name or the key is invalid.", body = ErrorDocument),
+        (status = 404, description = "The entity has no state.", body = ErrorDocument),
+        (status = 503, description = "There is currently not enough memory for the response.", body = ErrorDocument)
     )
 )]
 pub(super) async fn get_entity(State(api): State<Arc<Api>>, EntityPath(id): EntityPath) -> Result<Response, Problem> {
@@ -44,10 +44,12 @@ pub(super) async fn get_entity(State(api): State<Arc<Api>>, EntityPath(id): Enti
 
 /// Signals or calls an entity
 ///
-/// A signal is one-way; its answer means that it is durable. With `wait=true` the operation is called, and its result is
-/// the answer. The input is JSON if the content type says so, or says nothing and it is; any other text is taken as a JSON
-/// string; an empty body is no input. An operation with one parameter takes the input itself, one with several an object by
-/// their names.
+/// A signal is one-way, and its response means that it is durable. With `wait=true`, the operation is called, and its
+/// result is the response.
+///
+/// The input is JSON if the content type is JSON, or if there is no content type and the body is valid JSON. Any other
+/// text becomes a JSON string, and an empty body is no input. An operation with one parameter takes the input itself.
+/// An operation with several parameters takes an object with their names.
 #[utoipa::path(
     post,
     path = "/entities/{name}/{key}",
@@ -59,7 +61,7 @@ pub(super) async fn get_entity(State(api): State<Arc<Api>>, EntityPath(id): Enti
     ),
     request_body(content = Option<serde_json::Value>, description = "The input."),
     responses(
-        (status = 200, description = "With `wait`: what the operation answered.", body = serde_json::Value),
+        (status = 200, description = "With `wait`: the result of the operation.", body = serde_json::Value),
         (status = 202, description = "The signal will be processed."),
         OperationRefused
     )
@@ -76,7 +78,7 @@ pub(super) async fn ask_entity(
 
 /// Signals or calls the entity with the empty key
 ///
-/// As with a key.
+/// Works like the route with a key.
 #[utoipa::path(
     post,
     path = "/entities/{name}",
@@ -88,7 +90,7 @@ pub(super) async fn ask_entity(
     ),
     request_body(content = Option<serde_json::Value>, description = "The input."),
     responses(
-        (status = 200, description = "With `wait`: what the operation answered.", body = serde_json::Value),
+        (status = 200, description = "With `wait`: the result of the operation.", body = serde_json::Value),
         (status = 202, description = "The signal will be processed."),
         OperationRefused
     )
@@ -113,7 +115,7 @@ async fn ask(
     let operation = query.text("op").ok_or_else(|| {
         Problem::bad_request(
             "InvalidQuery",
-            "the argument `op` is missing: say which operation is meant",
+            "the parameter `op` is missing; set it to the name of the operation",
         )
     })?;
     let operation = names::operation(api, id, operation)?;
@@ -140,7 +142,7 @@ async fn ask(
         match answered {
             Ok(Some(answer)) => return api.room.answer_text(StatusCode::OK, answer.into_bytes()),
             Ok(None) => return Ok(StatusCode::ACCEPTED.into_response()),
-            // Nothing was stored. If the input can be understood in another way, that may fit.
+            // Nothing was stored. Another interpretation of the input may fit.
             Err(CallError::Runtime(error)) if error.kind() == ErrorKind::InvalidArguments => refused = Some(error),
             Err(error) => return Err(error.into()),
         }
@@ -156,13 +158,13 @@ async fn ask(
     tag = "entities",
     params(
         EntityArguments,
-        ("Idempotency-Key" = Option<String>, Header, description = "Makes a retry take effect once.")
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes retries idempotent: requests with the same key take effect once.")
     ),
     responses(
         (status = 202, description = "The signal will be processed."),
-        (status = 400, description = "The type is unknown, or the key is wrong.", body = ErrorDocument),
-        (status = 422, description = "The idempotency key was used for something else.", body = ErrorDocument),
-        (status = 503, description = "The hub has no room now.", body = ErrorDocument)
+        (status = 400, description = "The type is unknown, or the key is invalid.", body = ErrorDocument),
+        (status = 422, description = "The idempotency key was used for another request.", body = ErrorDocument),
+        (status = 503, description = "The hub is overloaded.", body = ErrorDocument)
     )
 )]
 pub(super) async fn delete_entity(
@@ -183,8 +185,8 @@ fn not_in_time(id: &EntityId) -> Problem {
         StatusCode::GATEWAY_TIMEOUT,
         "TimedOut",
         format!(
-            "`{id}` has not answered in time; the operation takes effect all the same, and a retry with the same \
-             `Idempotency-Key` asks for its answer again"
+            "`{id}` has not responded in time; the operation still takes effect, and a retry with the same \
+             `Idempotency-Key` returns its result"
         ),
     )
 }

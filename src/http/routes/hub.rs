@@ -1,4 +1,4 @@
-//! The hub as a whole.
+//! Routes for the hub as a whole.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,19 +20,19 @@ use crate::http::state::Api;
 /// The content type of metrics. Source: the Prometheus text exposition format.
 const METRICS: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 
-/// How long a request waits until others have had everything counted.
+/// Time that a request waits for the counts of other requests.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Says whether the hub works
+/// Shows the health of the hub
 ///
-/// It needs no token.
+/// Needs no token.
 #[utoipa::path(
     get,
     path = "/health",
     tag = "hub",
     responses(
-        (status = 200, description = "It does.", body = Health),
-        (status = 503, description = "It is closed, or a write has failed and it has to be opened again.", body = ErrorDocument)
+        (status = 200, description = "The hub is healthy.", body = Health),
+        (status = 503, description = "The hub is closed, or a write has failed and it must be reopened.", body = ErrorDocument)
     )
 )]
 pub(super) async fn health(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
@@ -44,31 +44,31 @@ pub(super) async fn health(State(api): State<Arc<Api>>) -> Result<Response, Prob
 
 /// Counts orchestrations by name and status, and entities by name
 ///
-/// It reads every orchestration's record and every entity's state, which takes seconds where there are millions, and is done
-/// for one request at a time. Entities count whose types are registered.
+/// Reads the record of every orchestration and the state of every entity, which takes seconds for millions of them.
+/// Only one count runs at a time. Includes only entities whose types are registered.
 #[utoipa::path(
     get,
     path = "/counts",
     tag = "hub",
-    responses((status = 200, description = "How many there are.", body = CountsDocument))
+    responses((status = 200, description = "The counts.", body = CountsDocument))
 )]
 pub(super) async fn counts(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
     let turn = tokio::time::timeout(PATIENCE, Arc::clone(&api.counting).acquire_owned());
     let Ok(Ok(turn)) = turn.await else {
-        return Err(Problem::overloaded("others have everything counted; try again"));
+        return Err(Problem::overloaded("other requests are counting; try again"));
     };
-    // A client that gives up, and a request that is out of time, do not stop what is being read. So it is counted to the end,
-    // and then it is the next one's turn.
+    // Neither a client that disconnects nor a timeout of the request stops the reads. The count therefore runs to its
+    // end before the next one begins.
     #[expect(
         clippy::disallowed_methods,
-        reason = "what goes on without its request is spawned here"
+        reason = "a count that outlives its request is spawned here"
     )]
     let counted = tokio::spawn(async move {
         let counted = count(&api).await;
         drop(turn);
         counted
     });
-    let lost = |error| Error::new(ErrorKind::Closed, "the tokio runtime ends").with_source(error);
+    let lost = |error| Error::new(ErrorKind::Closed, "the tokio runtime is shutting down").with_source(error);
     Ok(json(StatusCode::OK, &counted.await.map_err(lost)??))
 }
 
@@ -91,7 +91,7 @@ async fn count(api: &Api) -> Result<CountsDocument, Problem> {
     })
 }
 
-/// Shows what the hub has done since it was opened, and what it holds
+/// Shows the statistics of the hub
 #[utoipa::path(
     get,
     path = "/stats",
@@ -104,7 +104,7 @@ pub(super) async fn stats(State(api): State<Arc<Api>>) -> Result<Response, Probl
 
 /// Shows metrics for Prometheus
 ///
-/// The hub's numbers, and behind them what the program adds.
+/// The statistics of the hub, followed by the metrics that the program adds.
 #[utoipa::path(
     get,
     path = "/metrics",
@@ -124,7 +124,7 @@ pub(super) async fn metrics(State(api): State<Arc<Api>>) -> Result<Response, Pro
     get,
     path = "/openapi.json",
     tag = "hub",
-    responses((status = 200, description = "The description in the form of OpenAPI 3.1.", body = serde_json::Value))
+    responses((status = 200, description = "The OpenAPI 3.1 description.", body = serde_json::Value))
 )]
 pub(super) async fn openapi(urls: ManagementUrls) -> Response {
     let mut document = DOCUMENT.clone();

@@ -1,4 +1,4 @@
-//! Looking at orchestrations, and forgetting them.
+//! Routes that query and purge orchestrations.
 
 use std::sync::Arc;
 
@@ -22,31 +22,31 @@ use crate::http::routes::wait;
 use crate::http::state::Api;
 use crate::store::records::instance::OrchestrationStatus;
 
-/// How many bytes a history has as a document for each that is stored, about.
+/// Approximate ratio of the size of a history as a document to its stored size.
 const HISTORY_GROWTH: usize = 3;
 
-/// Shows how an orchestration stands
+/// Shows the status of an orchestration
 #[utoipa::path(
     get,
     path = "/instances/{instanceId}",
     tag = "orchestrations",
     params(
         ("instanceId" = String, Path, description = "The id of the orchestration."),
-        ("showHistory" = Option<bool>, Query, description = "Whether to show what happened to it."),
-        ("showHistoryOutput" = Option<bool>, Query, description = "Whether the history shows what its steps answered."),
-        ("showInput" = Option<bool>, Query, description = "Whether to show inputs; they are if nothing is said."),
-        ("returnInternalServerErrorOnFailure" = Option<bool>, Query, description = "500 if it failed.")
+        ("showHistory" = Option<bool>, Query, description = "Includes the history (default: `false`)."),
+        ("showHistoryOutput" = Option<bool>, Query, description = "Includes the results of steps in the history (default: `false`)."),
+        ("showInput" = Option<bool>, Query, description = "Includes inputs (default: `true`)."),
+        ("returnInternalServerErrorOnFailure" = Option<bool>, Query, description = "Responds with 500 if the orchestration failed (default: `false`).")
     ),
     responses(
-        (status = 200, description = "It has ended.", body = StatusDocument),
-        (status = 202, description = "It has not ended.", body = StatusDocument, headers(
-            ("Location" = String, description = "Where to ask again."),
-            ("Retry-After" = u32, description = "When to ask again, in seconds.")
+        (status = 200, description = "The orchestration has ended.", body = StatusDocument),
+        (status = 202, description = "The orchestration has not ended.", body = StatusDocument, headers(
+            ("Location" = String, description = "URL of the next query."),
+            ("Retry-After" = u32, description = "Seconds to wait before the next query.")
         )),
-        (status = 400, description = "The id or an argument is wrong.", body = ErrorDocument),
-        (status = 404, description = "There is none of this id.", body = ErrorDocument),
-        (status = 500, description = "With `returnInternalServerErrorOnFailure`: it failed.", body = StatusDocument),
-        (status = 503, description = "There is no room for the answer now.", body = ErrorDocument)
+        (status = 400, description = "The id or a parameter is invalid.", body = ErrorDocument),
+        (status = 404, description = "The orchestration does not exist.", body = ErrorDocument),
+        (status = 500, description = "With `returnInternalServerErrorOnFailure`: the orchestration failed.", body = StatusDocument),
+        (status = 503, description = "There is currently not enough memory for the response.", body = ErrorDocument)
     )
 )]
 pub(super) async fn get_instance(
@@ -65,7 +65,7 @@ pub(super) async fn get_instance(
     let run = api.client.untyped_orchestration(&id);
     let status = run.status();
     let status = if shown.inputs { status } else { status.without_input() };
-    let info = status.await?.ok_or_else(|| nobody(&id))?;
+    let info = status.await?.ok_or_else(|| missing(&id))?;
     let standing = info.status;
     let mut response = if show_history {
         let share = api.room.take(history_room(info.history_bytes)).await?;
@@ -86,24 +86,25 @@ pub(super) async fn get_instance(
 
 /// Lists orchestrations
 ///
-/// A page may hold fewer than were asked for although more follow: as long as there is a continuation token, they do.
+/// A page may contain fewer items than requested although more follow. More follow as long as there is a continuation
+/// token.
 #[utoipa::path(
     get,
     path = "/instances",
     tag = "orchestrations",
     params(
         CreatedArguments,
-        ("runtimeStatus" = Option<String>, Query, description = "Only those with one of these statuses, separated by commas."),
-        ("instanceIdPrefix" = Option<String>, Query, description = "Only those whose ids begin with this."),
-        ("name" = Option<String>, Query, description = "Only those of the type with this stored name."),
-        ("unregistered" = Option<bool>, Query, description = "Only those that wait for something that is not registered with the hub."),
-        ("showInput" = Option<bool>, Query, description = "Whether to show inputs; they are if nothing is said."),
+        ("runtimeStatus" = Option<String>, Query, description = "Lists only orchestrations with one of these statuses, separated by commas."),
+        ("instanceIdPrefix" = Option<String>, Query, description = "Lists only orchestrations whose id has this prefix."),
+        ("name" = Option<String>, Query, description = "Lists only orchestrations of the type with this stored name."),
+        ("unregistered" = Option<bool>, Query, description = "Lists only orchestrations that wait for something that is not registered with the hub."),
+        ("showInput" = Option<bool>, Query, description = "Includes inputs (default: `true`)."),
         PageArguments,
         PageHeaders
     ),
     responses(
         (status = 200, description = "A page.", body = [StatusDocument], headers(
-            ("x-ms-continuation-token" = String, description = "Leads to the next page, if there is one.")
+            ("x-ms-continuation-token" = String, description = "Token for the next page, if there is one.")
         )),
         PageRefused
     )
@@ -126,23 +127,23 @@ pub(super) async fn list_instances(
     page(&api, &query, &headers, List::Instances, wanted).await
 }
 
-/// Lists orchestrations that cannot go on
+/// Lists stopped orchestrations
 ///
-/// They have not ended, and `stopped` says why: their code panicked, is another one now, or is not there. They go on when
-/// they are resumed.
+/// They have not ended but cannot proceed. `stopped` contains the reason: their code panicked, has changed, or is
+/// missing. They proceed when they are resumed.
 #[utoipa::path(
     get,
     path = "/stopped",
     tag = "orchestrations",
     params(
         CreatedArguments,
-        ("showInput" = Option<bool>, Query, description = "Whether to show inputs; they are if nothing is said."),
+        ("showInput" = Option<bool>, Query, description = "Includes inputs (default: `true`)."),
         PageArguments,
         PageHeaders
     ),
     responses(
         (status = 200, description = "A page.", body = [StatusDocument], headers(
-            ("x-ms-continuation-token" = String, description = "Leads to the next page, if there is one.")
+            ("x-ms-continuation-token" = String, description = "Token for the next page, if there is one.")
         )),
         PageRefused
     )
@@ -156,35 +157,36 @@ pub(super) async fn list_stopped(
     page(&api, &query, &headers, List::Stopped, wanted).await
 }
 
-/// Shows what happened to an orchestration
+/// Shows the history of an orchestration
 ///
-/// Event by event as the hub keeps them, with all payloads: what came in and what its code asked for, turn by turn.
+/// Lists the stored events with all payloads, turn by turn: the messages that arrived and the steps that the code
+/// scheduled.
 #[utoipa::path(
     get,
     path = "/instances/{instanceId}/history",
     tag = "orchestrations",
     params(("instanceId" = String, Path, description = "The id of the orchestration.")),
     responses(
-        (status = 200, description = "The events of its newest execution, oldest first.", body = [serde_json::Value]),
-        (status = 400, description = "The id is wrong.", body = ErrorDocument),
-        (status = 404, description = "There is none of this id.", body = ErrorDocument),
-        (status = 503, description = "There is no room for the answer now.", body = ErrorDocument)
+        (status = 200, description = "The events of the newest execution, oldest first.", body = [serde_json::Value]),
+        (status = 400, description = "The id is invalid.", body = ErrorDocument),
+        (status = 404, description = "The orchestration does not exist.", body = ErrorDocument),
+        (status = 503, description = "There is currently not enough memory for the response.", body = ErrorDocument)
     )
 )]
 pub(super) async fn get_history(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<Response, Problem> {
     let run = api.client.untyped_orchestration(&id);
-    let info = run.status().without_input().await?.ok_or_else(|| nobody(&id))?;
+    let info = run.status().without_input().await?.ok_or_else(|| missing(&id))?;
     let share = api.room.take(history_room(info.history_bytes)).await?;
     share.answer(&run.history().await?)
 }
 
-/// The room that a history takes as a document.
+/// Returns the memory that a history needs as a document.
 fn history_room(bytes: u64) -> usize {
     let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
     bytes.saturating_mul(HISTORY_GROWTH).max(room::PAGE)
 }
 
-/// One page of orchestrations.
+/// Returns a page of orchestrations.
 async fn page(
     api: &Api,
     query: &Query,
@@ -207,17 +209,17 @@ async fn page(
     Ok(list.answer(page.next.as_deref(), &page.unreadable, response))
 }
 
-/// Forgets an orchestration that has ended
+/// Purges an orchestration that has ended
 #[utoipa::path(
     delete,
     path = "/instances/{instanceId}",
     tag = "orchestrations",
     params(("instanceId" = String, Path, description = "The id of the orchestration.")),
     responses(
-        (status = 200, description = "It is forgotten.", body = InstancesDeleted),
-        (status = 400, description = "The id is wrong.", body = ErrorDocument),
-        (status = 404, description = "There is none of this id.", body = ErrorDocument),
-        (status = 409, description = "It has not ended.", body = ErrorDocument)
+        (status = 200, description = "The orchestration is purged.", body = InstancesDeleted),
+        (status = 400, description = "The id is invalid.", body = ErrorDocument),
+        (status = 404, description = "The orchestration does not exist.", body = ErrorDocument),
+        (status = 409, description = "The orchestration has not ended.", body = ErrorDocument)
     )
 )]
 pub(super) async fn purge_instance(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<Response, Problem> {
@@ -225,31 +227,31 @@ pub(super) async fn purge_instance(State(api): State<Arc<Api>>, Path(id): Path<S
     Ok(json(StatusCode::OK, &InstancesDeleted { instances_deleted: 1 }))
 }
 
-/// Forgets orchestrations that have ended
+/// Purges orchestrations that have ended
 #[utoipa::path(
     delete,
     path = "/instances",
     tag = "orchestrations",
     params(
-        ("createdTimeFrom" = String, Query, description = "Only those that were started at this time or later."),
-        ("createdTimeTo" = Option<String>, Query, description = "Only those that were started at this time or before."),
-        ("runtimeStatus" = Option<String>, Query, description = "Only those with one of these statuses, separated by commas; those that have not ended stay.")
+        ("createdTimeFrom" = String, Query, description = "Purges only orchestrations started at or after this time."),
+        ("createdTimeTo" = Option<String>, Query, description = "Purges only orchestrations started at or before this time."),
+        ("runtimeStatus" = Option<String>, Query, description = "Purges only orchestrations with one of these statuses, separated by commas. Orchestrations that have not ended remain.")
     ),
     responses(
-        (status = 200, description = "They are forgotten.", body = InstancesDeleted),
-        (status = 400, description = "There is no `createdTimeFrom`, or an argument is wrong.", body = ErrorDocument),
-        (status = 404, description = "None matches.", body = ErrorDocument)
+        (status = 200, description = "The orchestrations are purged.", body = InstancesDeleted),
+        (status = 400, description = "`createdTimeFrom` is missing, or a parameter is invalid.", body = ErrorDocument),
+        (status = 404, description = "No orchestration matches.", body = ErrorDocument)
     )
 )]
 pub(super) async fn purge_instances(State(api): State<Arc<Api>>, query: Query) -> Result<Response, Problem> {
     if query.text("createdTimeFrom").is_none() {
         return Err(Problem::bad_request(
             "InvalidQuery",
-            "the argument `createdTimeFrom` is missing: say from which time on orchestrations are to be forgotten",
+            "the parameter `createdTimeFrom` is missing; set it to the earliest start time of the orchestrations to purge",
         ));
     }
     match matching(&api, &query)?.purge().await? {
-        0 => Err(Problem::not_found("no orchestration that has ended matches")),
+        0 => Err(Problem::not_found("no ended orchestration matches")),
         purged => Ok(json(
             StatusCode::OK,
             &InstancesDeleted {
@@ -259,7 +261,7 @@ pub(super) async fn purge_instances(State(api): State<Arc<Api>>, query: Query) -
     }
 }
 
-/// The orchestrations with the statuses and times of creation that the query asks for.
+/// Returns the query for the statuses and start times that the request selects.
 fn matching(api: &Api, query: &Query) -> Result<OrchestrationQuery, Problem> {
     let mut wanted = api.client.orchestrations();
     if let Some(time) = query.time("createdTimeFrom")? {
@@ -274,8 +276,8 @@ fn matching(api: &Api, query: &Query) -> Result<OrchestrationQuery, Problem> {
     Ok(wanted)
 }
 
-/// There is no orchestration of this id.
-pub(super) fn nobody(id: &str) -> Problem {
+/// Creates the error for an orchestration that does not exist.
+pub(super) fn missing(id: &str) -> Problem {
     Problem::not_found(format!(
         "there is no orchestration `{}`; it was never started, or it was purged",
         id.escape_debug()

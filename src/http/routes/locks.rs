@@ -1,4 +1,4 @@
-//! Locks of entities.
+//! Routes for entity locks.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ use crate::http::state::Api;
     ),
     responses(
         (status = 200, description = "A page.", body = [LockDocument], headers(
-            ("x-ms-continuation-token" = String, description = "Leads to the next page, if there is one.")
+            ("x-ms-continuation-token" = String, description = "Token for the next page, if there is one.")
         )),
         PageRefused
     )
@@ -38,9 +38,9 @@ pub(super) async fn list_locks(
     page::respond::<_, LockDocument>(&api, List::Locks, list, &query, &headers).await
 }
 
-/// Takes the lock of an entity away from its owner
+/// Releases the lock of an entity by force
 ///
-/// A way out where the owner will never go on. It hears of it at its next call.
+/// A remedy for an owner that will never continue. If it does, its next call of the entity fails with `LockLost`.
 #[utoipa::path(
     delete,
     path = "/locks/{name}/{key}",
@@ -49,8 +49,8 @@ pub(super) async fn list_locks(
         EntityArguments
     ),
     responses(
-        (status = 204, description = "The entity is not locked any more."),
-        (status = 400, description = "The name or the key is wrong.", body = ErrorDocument),
+        (status = 204, description = "The entity is no longer locked."),
+        (status = 400, description = "The name or the key is invalid.", body = ErrorDocument),
         (status = 404, description = "The entity was not locked.", body = ErrorDocument)
     )
 )]

@@ -1,4 +1,4 @@
-//! What is done to one orchestration.
+//! Routes that manage one orchestration.
 
 use std::sync::Arc;
 
@@ -19,25 +19,26 @@ use crate::store::records::instance::OrchestrationStatus;
 
 /// Raises an event
 ///
-/// The payload is JSON; an empty body is `null`. The answer means that the event is durable, not that it was read.
+/// The payload is JSON; an empty body is `null`. The response means that the event is durable, not that it was
+/// processed.
 #[utoipa::path(
     post,
     path = "/instances/{instanceId}/raiseEvent/{eventName}",
     tag = "orchestrations",
     params(
         ("instanceId" = String, Path, description = "The id of the orchestration."),
-        ("eventName" = String, Path, description = "The name of the event, whose case does not matter."),
-        ("Idempotency-Key" = Option<String>, Header, description = "Makes a retry mean the same event.")
+        ("eventName" = String, Path, description = "The name of the event (case-insensitive)."),
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes retries idempotent: requests with the same key raise the event once.")
     ),
-    request_body(content = Option<serde_json::Value>, description = "What the event carries."),
+    request_body(content = Option<serde_json::Value>, description = "The payload of the event."),
     responses(
-        (status = 202, description = "It was raised."),
-        (status = 400, description = "The payload is no JSON, or an argument is wrong.", body = ErrorDocument),
-        (status = 404, description = "There is no orchestration of this id.", body = ErrorDocument),
+        (status = 202, description = "The event was raised."),
+        (status = 400, description = "The payload is invalid JSON, or a parameter is invalid.", body = ErrorDocument),
+        (status = 404, description = "The orchestration does not exist.", body = ErrorDocument),
         (status = 410, description = "The orchestration has ended.", body = ErrorDocument),
         (status = 413, description = "The payload is too large.", body = ErrorDocument),
         (status = 422, description = "The idempotency key was used for another event.", body = ErrorDocument),
-        (status = 503, description = "The hub has no room now.", body = ErrorDocument)
+        (status = 503, description = "The hub is overloaded.", body = ErrorDocument)
     )
 )]
 pub(super) async fn raise_event(
@@ -55,7 +56,7 @@ pub(super) async fn raise_event(
     Ok(StatusCode::ACCEPTED)
 }
 
-/// Ends an orchestration at once
+/// Terminates an orchestration immediately
 #[utoipa::path(
     post,
     path = "/instances/{instanceId}/terminate",
@@ -65,7 +66,7 @@ pub(super) async fn raise_event(
         ReasonArguments
     ),
     responses(
-        (status = 202, description = "It ends."),
+        (status = 202, description = "The orchestration ends."),
         OrderRefused
     )
 )]
@@ -78,9 +79,9 @@ pub(super) async fn terminate(
     Ok(StatusCode::ACCEPTED)
 }
 
-/// Lets an orchestration rest
+/// Suspends an orchestration
 ///
-/// Activities that run finish, and everything that comes waits until it is resumed.
+/// Running activities finish, and new messages wait until the orchestration is resumed.
 #[utoipa::path(
     post,
     path = "/instances/{instanceId}/suspend",
@@ -90,7 +91,7 @@ pub(super) async fn terminate(
         ReasonArguments
     ),
     responses(
-        (status = 202, description = "It rests."),
+        (status = 202, description = "The orchestration is suspended."),
         OrderRefused
     )
 )]
@@ -103,9 +104,7 @@ pub(super) async fn suspend(
     Ok(StatusCode::ACCEPTED)
 }
 
-/// Lets an orchestration go on
-///
-/// One that was suspended, or that is stopped.
+/// Resumes a suspended or stopped orchestration
 #[utoipa::path(
     post,
     path = "/instances/{instanceId}/resume",
@@ -115,7 +114,7 @@ pub(super) async fn suspend(
         ReasonArguments
     ),
     responses(
-        (status = 202, description = "It goes on."),
+        (status = 202, description = "The orchestration is resumed."),
         OrderRefused
     )
 )]
@@ -128,9 +127,9 @@ pub(super) async fn resume(
     Ok(StatusCode::ACCEPTED)
 }
 
-/// Begins a failed orchestration again from before its failure
+/// Rewinds a failed orchestration to before its failure
 ///
-/// The results of what was done are kept.
+/// The results of completed steps are kept.
 #[utoipa::path(
     post,
     path = "/instances/{instanceId}/rewind",
@@ -140,11 +139,11 @@ pub(super) async fn resume(
         ReasonArguments
     ),
     responses(
-        (status = 202, description = "It goes on."),
-        (status = 400, description = "The id is wrong.", body = ErrorDocument),
-        (status = 404, description = "There is none of this id.", body = ErrorDocument),
-        (status = 409, description = "It has not ended, or nothing of it failed.", body = ErrorDocument),
-        (status = 410, description = "It has ended otherwise than by a failure.", body = ErrorDocument)
+        (status = 202, description = "The orchestration is rewound."),
+        (status = 400, description = "The id is invalid.", body = ErrorDocument),
+        (status = 404, description = "The orchestration does not exist.", body = ErrorDocument),
+        (status = 409, description = "The orchestration has not ended, or nothing in it has failed.", body = ErrorDocument),
+        (status = 410, description = "The orchestration has ended with a status other than `Failed`.", body = ErrorDocument)
     )
 )]
 pub(super) async fn rewind(
@@ -166,26 +165,26 @@ pub(super) async fn rewind(
     Err(error.into())
 }
 
-/// Starts an orchestration once more with its input
+/// Restarts an orchestration with its input
 #[utoipa::path(
     post,
     path = "/instances/{instanceId}/restart",
     tag = "orchestrations",
     params(
         ("instanceId" = String, Path, description = "The id of the orchestration."),
-        ("restartWithNewInstanceId" = Option<bool>, Query, description = "Whether the new one gets an id of its own; it does if nothing is said."),
+        ("restartWithNewInstanceId" = Option<bool>, Query, description = "Gives the new orchestration its own id (default: `true`)."),
         WaitArguments
     ),
     responses(
-        (status = 202, description = "It was started.", body = CheckStatus, headers(
-            ("Location" = String, description = "Where to ask how it stands."),
-            ("Retry-After" = u32, description = "When to ask, in seconds.")
+        (status = 202, description = "The orchestration was started.", body = CheckStatus, headers(
+            ("Location" = String, description = "URL to query the status."),
+            ("Retry-After" = u32, description = "Seconds to wait before the first query.")
         )),
-        (status = 200, description = "With `timeout`: its output, or how it stands if it failed or was terminated.", body = serde_json::Value),
-        (status = 400, description = "An argument is wrong, or its type is not registered any more.", body = ErrorDocument),
-        (status = 404, description = "There is none of this id.", body = ErrorDocument),
-        (status = 409, description = "It keeps its id and has not ended.", body = ErrorDocument),
-        (status = 500, description = "With `returnInternalServerErrorOnFailure`: it failed.", body = serde_json::Value)
+        (status = 200, description = "With `timeout`: the output, or the status document if the orchestration failed or was terminated.", body = serde_json::Value),
+        (status = 400, description = "A parameter is invalid, or the type is no longer registered.", body = ErrorDocument),
+        (status = 404, description = "The orchestration does not exist.", body = ErrorDocument),
+        (status = 409, description = "The orchestration would keep its id and has not ended.", body = ErrorDocument),
+        (status = 500, description = "With `returnInternalServerErrorOnFailure`: the orchestration failed.", body = serde_json::Value)
     )
 )]
 pub(super) async fn restart(

@@ -1,4 +1,4 @@
-//! The routes, and the router that they make.
+//! The routes of the API and their router.
 
 mod dead_letters;
 mod description;
@@ -32,15 +32,17 @@ use crate::http::routes::description::complete;
 use crate::http::security::{Guard, protect, protect_open};
 use crate::http::state::Api;
 
-/// The document that describes the routes, but for where they are served.
+/// The description of the routes, except for the URL under which they are served.
 static DOCUMENT: LazyLock<OpenApi> = LazyLock::new(|| complete(routes().into_openapi(), open_routes().into_openapi()));
 
-/// The router of the management API of the hub that `client` belongs to, for a program's own server: every route lies under
-/// `/runtime/webhooks/durabletask`, and nothing outside of that is touched, so it can be merged and nested.
+/// Creates the router of the management API of the hub that `client` belongs to, for a program's own server.
+///
+/// Every route lies under `/runtime/webhooks/durabletask`. The router affects no other path, so it can be merged and
+/// nested.
 ///
 /// # Errors
-/// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if the configuration cannot work, or names no token and
-/// does not say that none is meant.
+/// Returns an error of kind [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if the configuration is
+/// invalid, or if it has neither a token nor [`without_token`](HttpConfig::without_token).
 pub fn router(client: Client, config: &HttpConfig) -> Result<axum::Router> {
     let api = Arc::new(Api::new(client, config)?);
     let guard = Arc::new(Guard::new(config)?);
@@ -52,7 +54,7 @@ pub fn router(client: Client, config: &HttpConfig) -> Result<axum::Router> {
     Ok(axum::Router::new().nest_service(BASE_PATH, WithoutTrailingSlash(router)))
 }
 
-/// Every route that needs a token, if the configuration has some, with its description.
+/// Returns the routes that need a token if the configuration has any, with their descriptions.
 fn routes() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new()
         .routes(routes!(start::start))
@@ -85,7 +87,7 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(hub::openapi))
 }
 
-/// Every route that needs no token.
+/// Returns the routes that need no token.
 fn open_routes() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new().routes(routes!(hub::health))
 }
@@ -93,11 +95,11 @@ fn open_routes() -> OpenApiRouter<Arc<Api>> {
 async fn unmatched(method: Method, uri: Uri) -> Problem {
     let path: String = uri.path().chars().take(128).collect();
     Problem::not_found(format!(
-        "there is no route `{method} {path}`; `{BASE_PATH}/openapi.json` lists what there is"
+        "there is no route `{method} {path}`; `{BASE_PATH}/openapi.json` lists all routes"
     ))
 }
 
-/// Gives the refusals of the router itself the body that all others have.
+/// Adds the common error body to the errors of the router itself.
 async fn explain(response: Response) -> Response {
     if response.status() != StatusCode::METHOD_NOT_ALLOWED {
         return response;
@@ -106,10 +108,10 @@ async fn explain(response: Response) -> Response {
     let (head, body) = problem(
         StatusCode::METHOD_NOT_ALLOWED,
         "MethodNotAllowed",
-        "this route does not take this verb; the header `Allow` names those that it takes",
+        "this route does not support this method; the header `Allow` lists the supported methods",
     )
     .into_parts();
-    // The length of the body that it had.
+    // The length of the previous body.
     refusal.headers.remove(axum::http::header::CONTENT_LENGTH);
     refusal.headers.extend(head.headers);
     (refusal, body).into_response()

@@ -1,4 +1,4 @@
-//! Entities that are quarantined.
+//! Routes for quarantined entities.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::http::state::Api;
 
 /// Lists quarantined entities
 ///
-/// Their messages wait, because their states cannot be used by this build.
+/// Their messages wait because this build cannot use their states.
 #[utoipa::path(
     get,
     path = "/quarantine",
@@ -28,7 +28,7 @@ use crate::http::state::Api;
     ),
     responses(
         (status = 200, description = "A page.", body = [QuarantineDocument], headers(
-            ("x-ms-continuation-token" = String, description = "Leads to the next page, if there is one.")
+            ("x-ms-continuation-token" = String, description = "Token for the next page, if there is one.")
         )),
         PageRefused
     )
@@ -42,7 +42,7 @@ pub(super) async fn list_quarantine(
     page::respond::<_, QuarantineDocument>(&api, List::Quarantine, list, &query, &headers).await
 }
 
-/// Lets a quarantined or held entity go on with its messages
+/// Resumes a quarantined or held entity
 #[utoipa::path(
     post,
     path = "/quarantine/{name}/{key}/resume",
@@ -51,9 +51,9 @@ pub(super) async fn list_quarantine(
         EntityArguments
     ),
     responses(
-        (status = 202, description = "It goes on."),
-        (status = 400, description = "The name or the key is wrong.", body = ErrorDocument),
-        (status = 404, description = "It is neither quarantined nor held.", body = ErrorDocument)
+        (status = 202, description = "The entity is resumed."),
+        (status = 400, description = "The name or the key is invalid.", body = ErrorDocument),
+        (status = 404, description = "The entity is neither quarantined nor held.", body = ErrorDocument)
     )
 )]
 pub(super) async fn resume_entity(

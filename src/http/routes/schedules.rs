@@ -1,4 +1,4 @@
-//! Schedules.
+//! Routes for schedules.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ use crate::http::state::Api;
     ),
     responses(
         (status = 200, description = "A page.", body = [ScheduleDocument], headers(
-            ("x-ms-continuation-token" = String, description = "Leads to the next page, if there is one.")
+            ("x-ms-continuation-token" = String, description = "Token for the next page, if there is one.")
         )),
         PageRefused
     )
@@ -46,8 +46,8 @@ pub(super) async fn list_schedules(
     params(("id" = String, Path, description = "The id of the schedule.")),
     responses(
         (status = 200, description = "The schedule.", body = ScheduleDocument),
-        (status = 400, description = "The id is wrong.", body = ErrorDocument),
-        (status = 404, description = "There is none of this id.", body = ErrorDocument)
+        (status = 400, description = "The id is invalid.", body = ErrorDocument),
+        (status = 404, description = "The schedule does not exist.", body = ErrorDocument)
     )
 )]
 pub(super) async fn get_schedule(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<Response, Problem> {

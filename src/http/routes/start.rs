@@ -1,4 +1,4 @@
-//! Starting orchestrations.
+//! Routes that start orchestrations.
 
 use std::sync::Arc;
 
@@ -17,30 +17,30 @@ use crate::http::routes::wait::{self, Wait};
 use crate::http::state::Api;
 use crate::http::trace::Trace;
 
-/// What a start takes from its request beside the path and the body.
+/// Extractors of a start, in addition to the path and the body.
 type Head = (State<Arc<Api>>, ManagementUrls, Query, Trace, IdempotencyKey);
 
 /// Starts an orchestration
 ///
-/// The input is JSON, whatever the content type; an empty body is `null`. The id is drawn.
+/// The input is JSON, whatever the content type is; an empty body is `null`. The orchestration gets a random id.
 #[utoipa::path(
     post,
     path = "/orchestrators/{name}",
     tag = "orchestrations",
     params(
-        ("name" = String, Path, description = "The name of the orchestration's type. Case does not matter unless several names differ only in case."),
-        ("version" = Option<String>, Query, description = "The version to start; the newest if nothing is said."),
+        ("name" = String, Path, description = "The name of the orchestration's type. Case-insensitive unless several names differ only in case."),
+        ("version" = Option<String>, Query, description = "The version to start (default: the newest)."),
         WaitArguments,
         StartHeaders
     ),
     request_body(content = Option<serde_json::Value>, description = "The input."),
     responses(
-        (status = 202, description = "It was started.", body = CheckStatus, headers(
-            ("Location" = String, description = "Where to ask how it stands."),
-            ("Retry-After" = u32, description = "When to ask, in seconds.")
+        (status = 202, description = "The orchestration was started.", body = CheckStatus, headers(
+            ("Location" = String, description = "URL to query the status."),
+            ("Retry-After" = u32, description = "Seconds to wait before the first query.")
         )),
-        (status = 200, description = "With `timeout`: its output, or how it stands if it failed or was terminated.", body = serde_json::Value),
-        (status = 500, description = "With `returnInternalServerErrorOnFailure`: it failed.", body = serde_json::Value),
+        (status = 200, description = "With `timeout`: the output, or the status document if the orchestration failed or was terminated.", body = serde_json::Value),
+        (status = 500, description = "With `returnInternalServerErrorOnFailure`: the orchestration failed.", body = serde_json::Value),
         StartRefused
     )
 )]
@@ -50,28 +50,28 @@ pub(super) async fn start(head: Head, Path(name): Path<String>, payload: Payload
 
 /// Starts an orchestration with an id
 ///
-/// As the start without one.
+/// Works like the start without an id.
 #[utoipa::path(
     post,
     path = "/orchestrators/{name}/{instanceId}",
     tag = "orchestrations",
     params(
-        ("name" = String, Path, description = "The name of the orchestration's type. Case does not matter unless several names differ only in case."),
+        ("name" = String, Path, description = "The name of the orchestration's type. Case-insensitive unless several names differ only in case."),
         ("instanceId" = String, Path, description = "The id of the new orchestration."),
-        ("version" = Option<String>, Query, description = "The version to start; the newest if nothing is said."),
-        ("reuse" = Option<String>, Query, description = "What to do if the id is in use: `error`, `ignore` or `terminate` if the orchestration has not ended; `rejectDuplicate` refuses the start also if it has ended (default: `error`)."),
+        ("version" = Option<String>, Query, description = "The version to start (default: the newest)."),
+        ("reuse" = Option<String>, Query, description = "Policy if the id is in use (default: `error`). `error`, `ignore` and `terminate` apply if the orchestration has not ended; `rejectDuplicate` rejects the start even if it has ended."),
         WaitArguments,
         StartHeaders
     ),
     request_body(content = Option<serde_json::Value>, description = "The input."),
     responses(
-        (status = 202, description = "It was started.", body = CheckStatus, headers(
-            ("Location" = String, description = "Where to ask how it stands."),
-            ("Retry-After" = u32, description = "When to ask, in seconds.")
+        (status = 202, description = "The orchestration was started.", body = CheckStatus, headers(
+            ("Location" = String, description = "URL to query the status."),
+            ("Retry-After" = u32, description = "Seconds to wait before the first query.")
         )),
-        (status = 200, description = "With `timeout`: its output, or how it stands if it failed or was terminated.", body = serde_json::Value),
-        (status = 409, description = "An orchestration of this id has not ended; or it has ended, and `reuse` is `rejectDuplicate`.", body = ErrorDocument),
-        (status = 500, description = "With `returnInternalServerErrorOnFailure`: it failed.", body = serde_json::Value),
+        (status = 200, description = "With `timeout`: the output, or the status document if the orchestration failed or was terminated.", body = serde_json::Value),
+        (status = 409, description = "An orchestration with this id has not ended, or it has ended and `reuse` is `rejectDuplicate`.", body = ErrorDocument),
+        (status = 500, description = "With `returnInternalServerErrorOnFailure`: the orchestration failed.", body = serde_json::Value),
         StartRefused
     )
 )]
@@ -110,7 +110,7 @@ async fn begin(
         }
         match start.await {
             Ok(run) => return wait::answer(&api, &urls, wait, &run).await,
-            // Nothing was stored. If the input can be understood in another way, that may fit.
+            // Nothing was stored. Another interpretation of the input may fit.
             Err(error) if error.kind() == ErrorKind::InvalidArguments => refused = Some(error),
             Err(error) => return Err(error.into()),
         }

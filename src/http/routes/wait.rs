@@ -1,4 +1,4 @@
-//! What follows a start: the links to look at the orchestration, or its end.
+//! Responses to a start: the links to query the orchestration, or its result.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::http::query::Query;
 use crate::http::state::Api;
 use crate::store::records::instance::OrchestrationStatus;
 
-/// How long a request waits for the end of what it starts, and how it wants to hear of it.
+/// Maximum time that a request waits for the end of its orchestration, and the status code for a failure.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wait {
     timeout: Option<Duration>,
@@ -23,9 +23,9 @@ pub(super) struct Wait {
 }
 
 impl Wait {
-    /// What the query asks for. Read before anything is started, so that nothing is if it is wrong.
+    /// Parses the query. Called before the start, so that an invalid query starts nothing.
     pub(super) fn of(query: &Query, api: &Api) -> Result<Self, Problem> {
-        // The end is pushed, so nothing is polled; the interval is only checked.
+        // The end is pushed and not polled, so the interval is only validated.
         query.seconds("pollingInterval")?;
         Ok(Self {
             timeout: query.seconds("timeout")?.map(|timeout| timeout.min(api.wait_limit)),
@@ -33,7 +33,7 @@ impl Wait {
         })
     }
 
-    /// The code that goes with how an orchestration has ended.
+    /// Returns the status code for an orchestration that ended with this status.
     fn code(self, status: OrchestrationStatus) -> StatusCode {
         if status == OrchestrationStatus::Failed {
             self.failure
@@ -43,7 +43,7 @@ impl Wait {
     }
 }
 
-/// The code that goes with an orchestration that has failed.
+/// Returns the status code for a failed orchestration.
 pub(super) fn failure_code(query: &Query) -> Result<StatusCode, Problem> {
     Ok(if query.flag("returnInternalServerErrorOnFailure", false)? {
         StatusCode::INTERNAL_SERVER_ERROR
@@ -52,8 +52,9 @@ pub(super) fn failure_code(query: &Query) -> Result<StatusCode, Problem> {
     })
 }
 
-/// The check-status answer. If the request waits and the orchestration ends meanwhile, the bare output if it completed, or
-/// else how it stands.
+/// Returns the response to a start: the links to the orchestration, or its result if the request waits and the
+/// orchestration ends in time. The result is the bare output if the orchestration completed, or else its status
+/// document.
 pub(super) async fn answer(
     api: &Api,
     urls: &ManagementUrls,
@@ -64,7 +65,7 @@ pub(super) async fn answer(
         return Ok(urls.check_status(run.id()));
     };
     match run.result_within(timeout).await {
-        Err(CallError::Runtime(error)) if !tells_an_end(&error) => {
+        Err(CallError::Runtime(error)) if !means_an_end(&error) => {
             if matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::Stopped) {
                 return Ok(urls.check_status(run.id()));
             }
@@ -74,7 +75,7 @@ pub(super) async fn answer(
     }
     let Some(info) = run.status().await? else {
         return Err(Problem::not_found(format!(
-            "`{}` was purged while it was waited for",
+            "orchestration `{}` was purged during the wait",
             run.id()
         )));
     };
@@ -86,12 +87,12 @@ pub(super) async fn answer(
             *response.status_mut() = wait.code(status);
             Ok(response)
         }
-        // It was started again since it ended.
+        // The orchestration was restarted after it ended.
         _ => Ok(urls.check_status(run.id())),
     }
 }
 
-/// Whether a wait that failed with this error was a wait for an end that came.
-fn tells_an_end(error: &Error) -> bool {
+/// Returns `true` if this error of a wait means that the orchestration has ended.
+fn means_an_end(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Terminated | ErrorKind::Serialization)
 }

@@ -1,4 +1,4 @@
-//! The body of a request, read whole and within bounds before a route sees it.
+//! The body of a request, read completely and within limits before a route sees it.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -9,7 +9,7 @@ use http_body_util::BodyExt;
 
 use crate::http::security::refusal::Refusal;
 
-/// The memory that the bodies of all requests may take at one time.
+/// Memory limit for the bodies of all concurrent requests.
 #[derive(Debug)]
 pub(super) struct Room {
     used: AtomicUsize,
@@ -24,13 +24,13 @@ impl Room {
         }
     }
 
-    /// The share of one request, of nothing yet.
+    /// Returns the share of one request, which is still empty.
     pub(super) fn share(&self) -> Share<'_> {
         Share { room: self, bytes: 0 }
     }
 }
 
-/// What one request has of the room. Given back when it is dropped.
+/// The memory that one request uses. Released on drop.
 #[derive(Debug)]
 pub(super) struct Share<'a> {
     room: &'a Room,
@@ -54,14 +54,14 @@ impl Drop for Share<'_> {
     }
 }
 
-/// Reads a body of at most `limit` bytes, for which `share` grows as they arrive.
+/// Reads a body of at most `limit` bytes, growing `share` as they arrive.
 pub(super) async fn read(mut body: Body, limit: usize, share: &mut Share<'_>) -> Result<Bytes, Refusal> {
     if body.size_hint().lower() > limit as u64 {
         return Err(Refusal::LARGE_BODY);
     }
     let mut whole = Whole::default();
     while let Some(frame) = body.frame().await {
-        // Trailers say nothing here.
+        // Trailers are ignored.
         let Ok(piece) = frame.map_err(|_| Refusal::BROKEN_BODY)?.into_data() else {
             continue;
         };
@@ -74,7 +74,7 @@ pub(super) async fn read(mut body: Body, limit: usize, share: &mut Share<'_>) ->
     Ok(whole.into_bytes())
 }
 
-/// A body as it arrives: mostly in one piece, which is then not copied.
+/// A body being received. A body that arrives in one piece, as most do, is not copied.
 #[derive(Default)]
 struct Whole {
     first: Bytes,
@@ -110,7 +110,7 @@ impl Whole {
 mod tests {
     use super::*;
 
-    /// Bodies share their room, are refused when it is full, and give it back.
+    /// Bodies share their memory, are rejected when it is exhausted, and release it.
     #[tokio::test]
     async fn bodies_share_their_room() {
         let room = Room::new(10);
@@ -130,7 +130,7 @@ mod tests {
         assert_eq!(room.used.load(Ordering::Relaxed), 0);
     }
 
-    /// A body in pieces is put together, and bounded though nobody says how long it is.
+    /// A body in pieces is assembled, and limited although its length is not declared.
     #[tokio::test]
     async fn a_body_in_pieces_is_bounded() {
         let pieces = |number: usize| {

@@ -1,4 +1,4 @@
-//! Panics of handlers: each ends its request and nothing else.
+//! Isolation of panics in handlers: a panic ends only its own request.
 
 use std::any::Any;
 use std::future::{Future, poll_fn};
@@ -6,9 +6,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
 
-/// Runs a future to its end, or to its panic, of which the text is returned.
+/// Runs a future to completion. Returns the message of the panic as the error if the future panics.
 ///
-/// What it leaves behind is dropped with it; it shares nothing with others but the hub, which guards itself.
+/// The state of the future is dropped with it. It shares only the hub with other requests, and the hub protects itself.
 pub(super) async fn caught<T>(future: impl Future<Output = T>) -> Result<T, String> {
     let mut future = pin!(future);
     poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
@@ -22,5 +22,5 @@ pub(super) async fn caught<T>(future: impl Future<Output = T>) -> Result<T, Stri
 fn text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-    text.unwrap_or("a value that is no text").to_owned()
+    text.unwrap_or("a value that is not text").to_owned()
 }

@@ -1,4 +1,4 @@
-//! What every request passes before a route sees it.
+//! The checks that every request passes before a route sees it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,14 +21,14 @@ use crate::http::security::host::Hosts;
 use crate::http::security::refusal::Refusal;
 use crate::http::security::token::{Scope, Tokens};
 
-/// The least memory that bodies of requests may take together.
+/// Minimum memory for the bodies of all requests, in bytes.
 const ROOM_BYTES: usize = 64 << 20;
 
-/// The largest body of a request that shows no token, in bytes. No such request needs one, and whoever reaches the server may
-/// send it: the room is for those who show one.
+/// Maximum size of the body of a request that needs no token, in bytes. No such request needs a body, and anyone can
+/// send one, so the memory is reserved for requests with a token.
 const OPEN_BODY_BYTES: usize = 1 << 10;
 
-/// What every request passes: host and origin, token, bounds of size and time.
+/// The checks of every request: host and origin, token, and limits of size and time.
 pub(in crate::http) struct Guard {
     hosts: Hosts,
     tokens: Tokens,
@@ -40,24 +40,25 @@ pub(in crate::http) struct Guard {
 }
 
 impl Guard {
-    /// The guard that a configuration asks for.
+    /// Creates the guard for a configuration.
     ///
     /// # Errors
-    /// [`Configuration`](crate::ErrorKind::Configuration) if it cannot work, or names no token and does not say that none
-    /// is meant.
+    /// Returns an error of kind [`Configuration`](crate::ErrorKind::Configuration) if the configuration is invalid, or
+    /// if it has neither a token nor `without_token`.
     pub(in crate::http) fn new(config: &HttpConfig) -> Result<Self> {
         config.check()?;
         if config.tokens.is_empty() && !config.without_token {
             return Err(refused(
-                "whoever reaches the program could operate the hub: give a token with \
-                 `HttpConfig::token(Token::operate(secret))`, or say with `without_token` that the program protects the router",
+                "without a token, every client of the program could operate the hub; add a token with \
+                 `HttpConfig::token(Token::operate(secret))`, or set `without_token` if the program protects the \
+                 router",
             ));
         }
         Ok(Self {
             hosts: Hosts::new(config)?,
             tokens: Tokens::new(&config.tokens),
             body_limit: config.body_limit,
-            // A few of the largest bodies have room at one time, whatever the limit is.
+            // Room for several bodies of the maximum size, whatever the limit is.
             room: Room::new(config.body_limit.saturating_mul(4).max(ROOM_BYTES)),
             client_timeout: config.client_timeout,
             request_timeout: config.request_timeout,
@@ -65,7 +66,7 @@ impl Guard {
         })
     }
 
-    /// Whether the request may do what its verb does.
+    /// Checks that a token of the request allows its method.
     fn admit(&self, request: &Parts) -> Result<(), Refusal> {
         if self.tokens.is_empty() {
             return Ok(());
@@ -77,10 +78,10 @@ impl Guard {
         }
     }
 
-    /// Lets the routes answer, within bounds; the body has at most `limit` bytes.
+    /// Passes a request to the routes, within the limits of time and with a body of at most `limit` bytes.
     async fn answer(&self, parts: Parts, body: Body, limit: usize, next: Next) -> Result<Response, Refusal> {
-        // The share is held until the answer is there, because a route holds the body for about as long; not so one that waits,
-        // which has long handed it to the hub.
+        // The share is held until the response is ready, because a route holds the body for about as long. A request
+        // that waits has passed its body to the hub long before, so its share is released early.
         let mut share = self.room.share();
         let reading = timeout(self.client_timeout, body::read(body, limit, &mut share));
         let body = reading.await.map_err(|_| Refusal::SLOW_BODY)??;
@@ -94,13 +95,13 @@ impl Guard {
         let answering = caught(next.run(Request::from_parts(parts, Body::from(body))));
         let answered = timeout(patience, answering).await.map_err(|_| Refusal::SLOW_ANSWER)?;
         answered.map_err(|panic| {
-            tracing::error!(%verb, path, panic, "a request panicked");
+            tracing::error!(%verb, path, panic, "the handler of a request panicked");
             Refusal::PANIC
         })
     }
 }
 
-/// Whether the query says that the answer may take long: the routes cut the wish to the limit.
+/// Returns `true` if the query asks to wait. The routes reduce the wait to the limit.
 fn asks_to_wait(request: &Parts) -> bool {
     let names = request.uri.query().into_iter().flat_map(|query| query.split('&'));
     let mut names = names.filter_map(|pair| pair.split('=').next());
@@ -110,17 +111,17 @@ fn asks_to_wait(request: &Parts) -> bool {
     })
 }
 
-/// Puts the guard before every route of `router` and before its fallback.
+/// Applies the guard to every route of `router` and to its fallback.
 pub(in crate::http) fn protect(router: Router, guard: Arc<Guard>) -> Router {
     layered(router.layer(from_fn_with_state(guard, protected)))
 }
 
-/// As [`protect`], for routes that need no token.
+/// Like [`protect`], for routes that need no token.
 pub(in crate::http) fn protect_open(router: Router, guard: Arc<Guard>) -> Router {
     layered(router.layer(from_fn_with_state(guard, open)))
 }
 
-/// The guard has read the body: no extractor has to bound it again.
+/// Disables the body limit of extractors, because the guard has already read the body.
 fn layered(router: Router) -> Router {
     router.layer(DefaultBodyLimit::disable())
 }

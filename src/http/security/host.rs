@@ -1,5 +1,5 @@
-//! Which hosts a request may be for: the answer to DNS rebinding, where a page in a browser gives its own name the address
-//! of this machine and then talks to it as if to its own server.
+//! Checks of the host and the origin of a request. They prevent DNS rebinding, where a web page makes its own host name
+//! resolve to this machine and then accesses it like its own server.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::http::config::{HttpConfig, refused};
 use crate::http::security::refusal::Refusal;
 
-/// A host as a request or a configuration names it: in small letters, without the brackets of an IPv6 address.
+/// A host in a request or a configuration, in lower case and without the brackets of an IPv6 address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Host {
     name: String,
@@ -25,9 +25,9 @@ impl Host {
             .strip_prefix('[')
             .and_then(|name| name.strip_suffix(']'))
             .unwrap_or(name);
-        // The dot at the end makes a name absolute and means the same.
+        // A trailing dot makes a name absolute and does not change its meaning.
         let name = name.strip_suffix('.').unwrap_or(name);
-        // A port that is none, such as 99999, leaves the text longer than what was understood.
+        // With an invalid port, such as 99999, the text is longer than the part that was parsed.
         let port = authority.port_u16();
         let understood = port.is_some() || text.len() == authority.host().len();
         (!name.is_empty() && !text.contains('@') && understood).then(|| Self {
@@ -48,12 +48,12 @@ impl Host {
         self.name == "localhost" || self.address().is_some_and(|address| address.is_loopback())
     }
 
-    /// Whether this is `other`, on its port if it names one.
+    /// Returns `true` if the names are equal, and also the ports if `other` has one.
     fn is(&self, other: &Self) -> bool {
         self.name == other.name && (other.port.is_none() || self.port == other.port)
     }
 
-    /// Whether both name one host and port, where the scheme has the port of those that name none.
+    /// Returns `true` if names and ports are equal. `port` is the default port of the scheme.
     fn is_exactly(&self, other: &Self, port: u16) -> bool {
         self.name == other.name && self.port.unwrap_or(port) == other.port.unwrap_or(port)
     }
@@ -69,14 +69,14 @@ pub(in crate::http) struct PublicUrl {
 
 impl PublicUrl {
     pub(in crate::http) fn parse(url: &str) -> Result<Self> {
-        // What stands before an `@` may be a secret.
+        // The part before an `@` may be a secret.
         let shown = url.rsplit('@').next().unwrap_or_default();
         let wrong = |why: &str| {
             refused(format!(
-                "the public URL `{shown}` {why}: give one such as `https://example.com/hub`"
+                "the public URL `{shown}` {why}; use a URL such as `https://example.com/hub`"
             ))
         };
-        let uri: Uri = url.parse().map_err(|_| wrong("is none"))?;
+        let uri: Uri = url.parse().map_err(|_| wrong("is invalid"))?;
         let port = match uri.scheme_str() {
             Some("http") => 80,
             Some("https") => 443,
@@ -85,10 +85,7 @@ impl PublicUrl {
         if uri.query().is_some() || url.contains('#') {
             return Err(wrong("has a query or a fragment"));
         }
-        let host = uri
-            .authority()
-            .and_then(Host::of)
-            .ok_or_else(|| wrong("names no host"))?;
+        let host = uri.authority().and_then(Host::of).ok_or_else(|| wrong("has no host"))?;
         Ok(Self {
             text: url.trim_end_matches('/').to_owned(),
             host,
@@ -96,17 +93,18 @@ impl PublicUrl {
         })
     }
 
-    /// The URL without a slash at its end.
+    /// Returns the URL without a trailing slash.
     pub(in crate::http) fn as_str(&self) -> &str {
         &self.text
     }
 }
 
-/// The local address of the connection that a request came by, which the server knows and a program's own server does not.
+/// The local address of the connection of a request. The server of this crate sets it, and a program's own server does
+/// not.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::http) struct LocalAddress(pub(in crate::http) SocketAddr);
 
-/// The hosts that a router answers for.
+/// The hosts that a router accepts.
 #[derive(Debug)]
 pub(super) struct Hosts {
     allowed: Vec<Host>,
@@ -118,7 +116,7 @@ impl Hosts {
         let allow = |host: &String| {
             Host::parse(host.as_bytes()).ok_or_else(|| {
                 refused(format!(
-                    "`{host}` is no host: give a name such as `hub.internal`, without a scheme"
+                    "`{host}` is not a host; use a name such as `hub.internal`, without a scheme"
                 ))
             })
         };
@@ -128,7 +126,7 @@ impl Hosts {
         })
     }
 
-    /// Checks for whom a request is and which page it comes from.
+    /// Checks the host that a request addresses and the page that it comes from.
     pub(super) fn check(&self, request: &Parts) -> Result<(), Refusal> {
         let local = request
             .extensions
@@ -138,7 +136,7 @@ impl Hosts {
         if !self.answers_for(&host, local) {
             return Err(Refusal::FOREIGN_HOST);
         }
-        // A target such as `http://example.com/` names its host once more.
+        // A target such as `http://example.com/` repeats the host.
         if let Some(authority) = request.uri.authority() {
             let target = Host::of(authority).ok_or(Refusal::NO_HOST)?;
             if !self.answers_for(&target, local) {
@@ -172,8 +170,8 @@ impl Hosts {
             || self.allowed.iter().any(|allowed| host.is(allowed))
     }
 
-    /// Whether an `Origin` is the host that the request is for, on its port, or one that the configuration names. Another
-    /// port of this machine is another program.
+    /// Returns `true` if an `Origin` is the host and port that the request addresses, or is allowed by the
+    /// configuration. Another port of this machine is another program.
     fn is_own(&self, origin: &HeaderValue, host: &Host) -> bool {
         let origin = origin.as_bytes();
         let (rest, port) = match (origin.strip_prefix(b"http://"), origin.strip_prefix(b"https://")) {
@@ -189,7 +187,7 @@ impl Hosts {
     }
 }
 
-/// The host that a request names, in its one `Host` header; HTTP/2 may name it in the target alone.
+/// Returns the host that a request names in its single `Host` header. HTTP/2 may name it only in the target.
 fn named(request: &Parts) -> Result<Host, Refusal> {
     let mut headers = request.headers.get_all(header::HOST).iter();
     match (headers.next(), headers.next()) {
@@ -207,8 +205,9 @@ mod tests {
 
     use super::*;
 
-    /// Whether a request to `local` with these headers is taken by a configuration with a public URL and two hosts.
-    fn told(local: Option<&str>, headers: &[(&str, &str)]) -> Option<u16> {
+    /// Returns the status with which a configuration with a public URL and two hosts rejects a request to `local`, if
+    /// it does.
+    fn rejection(local: Option<&str>, headers: &[(&str, &str)]) -> Option<u16> {
         let config = HttpConfig::new()
             .public_url("https://hub.example.com/abide")
             .allow_host("internal")
@@ -225,7 +224,7 @@ mod tests {
         Some(axum::response::IntoResponse::into_response(refusal).status().as_u16())
     }
 
-    /// The names of this machine count where only this machine asks; the address of the connection always does.
+    /// The names of this machine are accepted only from this machine; the address of the connection is always accepted.
     #[test]
     fn only_own_hosts_are_answered() {
         let here = Some("127.0.0.1:7071");
@@ -263,13 +262,16 @@ mod tests {
             (None, "127.0.0.1:80", None),
             (None, "192.0.2.7", Some(421)),
         ] {
-            assert_eq!(told(local, &[("host", host)]), expected, "{local:?} {host}");
+            assert_eq!(rejection(local, &[("host", host)]), expected, "{local:?} {host}");
         }
-        assert_eq!(told(here, &[]), Some(400));
-        assert_eq!(told(here, &[("host", "localhost"), ("host", "localhost")]), Some(400));
+        assert_eq!(rejection(here, &[]), Some(400));
+        assert_eq!(
+            rejection(here, &[("host", "localhost"), ("host", "localhost")]),
+            Some(400)
+        );
     }
 
-    /// A page may ask the server that it came from. Another port of the same machine is another site.
+    /// A page may access the server that it came from. Another port of the same machine is another site.
     #[test]
     fn only_own_pages_may_ask() {
         let here = Some("127.0.0.1:7071");
@@ -293,7 +295,7 @@ mod tests {
             ("x-forwarded-host", "evil.example.com", None),
         ] {
             assert_eq!(
-                told(here, &[("host", "localhost:7071"), (header, value)]),
+                rejection(here, &[("host", "localhost:7071"), (header, value)]),
                 expected,
                 "{header}: {value}"
             );
@@ -303,14 +305,14 @@ mod tests {
             ("origin", "http://localhost:7071"),
             ("origin", "http://evil.example.com"),
         ];
-        assert_eq!(told(here, &both), Some(403));
+        assert_eq!(rejection(here, &both), Some(403));
         assert_eq!(
-            told(here, &[("host", "evil.example.com"), ("x-forwarded-host", "localhost")]),
+            rejection(here, &[("host", "evil.example.com"), ("x-forwarded-host", "localhost")]),
             Some(421)
         );
     }
 
-    /// A public URL is a whole one, and a host is no URL.
+    /// A public URL must be complete, and a host must not be a URL.
     #[test]
     fn what_names_no_host_is_refused() {
         for url in [

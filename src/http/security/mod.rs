@@ -1,4 +1,4 @@
-//! Who may ask: the host that a request is for, the page it comes from, its token; and the bounds of what it may send.
+//! Access control: the host, the origin and the token of a request, and the limits of its body.
 
 mod body;
 mod caught;

@@ -1,4 +1,4 @@
-//! How a request is refused before anything of the hub sees it.
+//! Rejections of requests before they reach the hub.
 
 use axum::http::header::WWW_AUTHENTICATE;
 use axum::http::{HeaderValue, StatusCode};
@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::http::error::problem;
 
-/// Why a request is not answered.
+/// The reason why a request is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
     status: StatusCode,
@@ -22,14 +22,14 @@ impl Refusal {
     pub(super) const NO_HOST: Self = Self::new(
         StatusCode::BAD_REQUEST,
         "InvalidHost",
-        "the request needs exactly one `Host` header that names a host",
+        "the request must have exactly one `Host` header with a valid host",
     );
 
     pub(super) const FOREIGN_HOST: Self = Self::new(
         StatusCode::MISDIRECTED_REQUEST,
         "ForeignHost",
-        "this server does not answer for the host that the request names; if it should, name the host in its configuration, \
-         with `allow_host` or `public_url`",
+        "this server does not accept requests for this host; to allow it, add the host to the configuration with \
+         `allow_host` or `public_url`",
     );
 
     pub(super) const FOREIGN_ORIGIN: Self = Self::new(
@@ -47,13 +47,13 @@ impl Refusal {
     pub(super) const SMALL_SCOPE: Self = Self::new(
         StatusCode::FORBIDDEN,
         "Forbidden",
-        "the token allows to read; this request needs one that allows to operate",
+        "the token allows only reads; this request needs a token with permission to operate",
     );
 
     pub(super) const LARGE_BODY: Self = Self::new(
         StatusCode::PAYLOAD_TOO_LARGE,
         "TooLarge",
-        "the body is larger than this server takes",
+        "the body exceeds the size limit of this server",
     );
 
     pub(super) const SLOW_BODY: Self = Self::new(
@@ -65,25 +65,25 @@ impl Refusal {
     pub(super) const BROKEN_BODY: Self = Self::new(
         StatusCode::BAD_REQUEST,
         "InvalidBody",
-        "the body ended early or is badly framed",
+        "the body is incomplete or malformed",
     );
 
     pub(super) const NO_ROOM: Self = Self::new(
         StatusCode::SERVICE_UNAVAILABLE,
         "Overloaded",
-        "the bodies of other requests take all room there is; try again",
+        "the bodies of other requests use all available memory; try again",
     );
 
     pub(super) const SLOW_ANSWER: Self = Self::new(
         StatusCode::GATEWAY_TIMEOUT,
         "TimedOut",
-        "there was no answer in time; what was asked for may or may not happen",
+        "the request timed out; it may or may not take effect",
     );
 
     pub(super) const PANIC: Self = Self::new(
         StatusCode::INTERNAL_SERVER_ERROR,
         "InternalError",
-        "the request met a defect of this server, which is in its log",
+        "internal server error; the log of the server contains the details",
     );
 }
 

@@ -1,4 +1,4 @@
-//! Tokens: what they allow, and how they are compared.
+//! Tokens, their scopes and their comparison.
 
 use std::fmt;
 
@@ -10,24 +10,24 @@ use subtle::{Choice, ConstantTimeEq};
 use crate::error::Result;
 use crate::http::config::refused;
 
-/// The fewest bytes of a token. Shorter ones can be guessed.
+/// Minimum length of a token, in bytes. Shorter tokens can be guessed.
 const MIN_BYTES: usize = 16;
 
-/// The most bytes of a token: all are compared as if they had so many.
+/// Maximum length of a token, in bytes. Tokens are padded to this length for the comparison.
 const MAX_BYTES: usize = 256;
 
-/// What a token allows.
+/// The access that a token grants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Scope {
-    /// To look: `GET` and `HEAD`.
+    /// Read access: `GET` and `HEAD`.
     Read,
-    /// Everything.
+    /// Full access.
     Operate,
 }
 
 impl Scope {
-    /// What a request with this verb needs.
+    /// Returns the scope that a request with this method needs.
     pub(super) fn needed(verb: &Method) -> Self {
         if verb == Method::GET || verb == Method::HEAD {
             Self::Read
@@ -37,11 +37,11 @@ impl Scope {
     }
 }
 
-/// A secret that a client sends with each request, and what it allows. A client sends it as `Authorization: Bearer …`, in
-/// the header `x-functions-key`, or in the query as `code`.
+/// A secret that a client sends with each request, and the access that it grants.
 ///
-/// It is 16 to 256 letters, digits and signs of ASCII, and should be random, for instance from `openssl rand -hex 32`. It
-/// is never shown: not by `Debug`, not in errors, not in logs.
+/// A client sends it as `Authorization: Bearer …`, in the header `x-functions-key`, or as `code` in the query. A token
+/// consists of 16 to 256 ASCII letters, digits and punctuation characters. It should be random, for instance from
+/// `openssl rand -hex 32`. A token never appears in `Debug` output, errors or logs.
 #[derive(Clone)]
 pub struct Token {
     scope: Scope,
@@ -49,7 +49,7 @@ pub struct Token {
 }
 
 impl Token {
-    /// A token that allows to look and to change nothing.
+    /// Creates a token that allows reads, but no changes.
     pub fn read(secret: impl Into<String>) -> Self {
         Self {
             scope: Scope::Read,
@@ -57,7 +57,7 @@ impl Token {
         }
     }
 
-    /// A token that allows everything.
+    /// Creates a token that allows everything.
     pub fn operate(secret: impl Into<String>) -> Self {
         Self {
             scope: Scope::Operate,
@@ -65,34 +65,34 @@ impl Token {
         }
     }
 
-    /// What it allows.
+    /// Returns the scope of the token.
     pub fn scope(&self) -> Scope {
         self.scope
     }
 
-    /// Whether the secret is one, told without it.
+    /// Checks that the secret is valid. The error does not contain it.
     pub(in crate::http) fn check(&self) -> Result<()> {
         let length = self.secret.len();
         if length == 0 {
             return Err(refused(
-                "a token is empty: give one of at least 16 random bytes, for instance from `openssl rand -hex 32`",
+                "a token is empty; use at least 16 random bytes, for instance from `openssl rand -hex 32`",
             ));
         }
         if length < MIN_BYTES {
             return Err(refused(format!(
-                "a token has {length} bytes and could be guessed: give one of at least {MIN_BYTES} random bytes, for instance \
+                "a token has {length} bytes and could be guessed; use at least {MIN_BYTES} random bytes, for instance \
                  from `openssl rand -hex 32`"
             )));
         }
         if length > MAX_BYTES {
             return Err(refused(format!(
-                "a token has {length} bytes: at most {MAX_BYTES} are compared"
+                "a token has {length} bytes, but at most {MAX_BYTES} are allowed"
             )));
         }
         if !self.secret.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(refused(
-                "a token holds a space or a character that is not ASCII, which a header cannot carry: give one of letters, \
-                 digits and signs, for instance from `openssl rand -hex 32`",
+                "a token contains a space, a control character or a character that is not ASCII, which a header cannot \
+                 carry; use letters, digits and punctuation, for instance from `openssl rand -hex 32`",
             ));
         }
         Ok(())
@@ -107,7 +107,7 @@ impl fmt::Debug for Token {
     }
 }
 
-/// The tokens of a router in the form in which they are compared.
+/// The tokens of a router, prepared for comparison.
 pub(super) struct Tokens(Vec<(Scope, Padded)>);
 
 impl Tokens {
@@ -116,13 +116,13 @@ impl Tokens {
         Self(tokens.iter().map(padded).collect())
     }
 
-    /// Whether requests need none.
+    /// Returns `true` if requests need no token.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// What the request may do by the tokens that it shows: the most that one of them allows, nothing if none is right.
-    /// Of each place that a token may stand in the first one counts, so that a request is at most three guesses.
+    /// Returns the widest scope of the tokens in the request, or `None` if none is valid. Only the first token in each
+    /// possible place counts, so that a request is at most three guesses.
     pub(super) fn scope(&self, request: &Parts) -> Option<Scope> {
         let query = request.uri.query().and_then(code);
         let shown = [
@@ -137,7 +137,7 @@ impl Tokens {
             .max()
     }
 
-    /// Compares with every token, whole, whatever is found: the time tells nothing.
+    /// Compares the secret with every token in full, so that the duration reveals nothing.
     fn scope_of(&self, shown: &[u8]) -> Option<Scope> {
         let shown = Padded::of(shown);
         let (mut read, mut operate) = (Choice::from(0), Choice::from(0));
@@ -156,8 +156,8 @@ impl Tokens {
     }
 }
 
-/// The bytes of a token, filled up to the most that one may have, behind their number. Words, because they are compared
-/// eight bytes at a time.
+/// The length of a token, followed by its bytes and padded to the maximum length. Words, because eight bytes are
+/// compared at a time.
 struct Padded([u64; 1 + MAX_BYTES / 8]);
 
 impl Padded {
@@ -174,14 +174,15 @@ impl Padded {
     }
 }
 
-/// The token of an `Authorization` header of the kind `Bearer`.
+/// Returns the token of an `Authorization: Bearer` header.
 fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     let value = headers.get(header::AUTHORIZATION)?.as_bytes();
     let (kind, token) = value.split_at_checked("Bearer ".len())?;
     kind.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii())
 }
 
-/// The first `code` of a query, decoded. A plus sign is one, as in the tokens that hold it, and not the space of a form.
+/// Returns the first `code` of a query, decoded. A plus sign stays a plus sign, because tokens can contain it, and is
+/// not the space of a form.
 pub(in crate::http) fn code(query: &str) -> Option<Vec<u8>> {
     let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
     let (_, value) = pairs.find(|(name, _)| name.eq_ignore_ascii_case("code"))?;
@@ -206,7 +207,7 @@ mod tests {
         Tokens::new(&[Token::read(READ), Token::operate(OPERATE)]).scope(&parts)
     }
 
-    /// A token counts in each of its places, and only whole.
+    /// A token is accepted in each of its places, and only if it is complete.
     #[test]
     fn a_token_counts_in_each_of_its_places() {
         let long = READ.repeat(30);
@@ -253,7 +254,7 @@ mod tests {
         }
     }
 
-    /// The longest token is compared to its last byte.
+    /// A token of the maximum length is compared to its last byte.
     #[test]
     fn tokens_differ_at_their_ends() {
         let longest = "x".repeat(MAX_BYTES);

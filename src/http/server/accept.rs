@@ -1,4 +1,4 @@
-//! The loop that takes in connections.
+//! The loop that accepts connections.
 
 use std::io;
 use std::sync::Arc;
@@ -13,19 +13,19 @@ use tokio::time::{sleep, timeout};
 use crate::http::server::connection;
 use crate::http::server::stream::Patience;
 
-/// How long to wait when the operating system gives no connection, for instance because too many files are open. Those
-/// that close meanwhile make room.
+/// Pause after the operating system has returned no connection, for instance because too many files are open.
+/// Connections that close in the meantime make room.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Whether the server is to stop, and how long its connections may then still answer.
+/// The signal to stop, with the time that connections have to complete their responses. `None` while the server runs.
 pub(super) type Stop = Option<Duration>;
 
-/// Waits until the server is to stop, or is dropped.
+/// Waits until the server is shut down or dropped.
 pub(super) async fn told_to_stop(stop: &mut watch::Receiver<Stop>) {
     let _ = stop.wait_for(Option::is_some).await;
 }
 
-/// What the loop needs.
+/// State of the accept loop.
 #[derive(Debug)]
 pub(super) struct Accepting {
     pub(super) listener: TcpListener,
@@ -36,18 +36,18 @@ pub(super) struct Accepting {
 }
 
 impl Accepting {
-    /// Takes in connections until it is told to stop, then waits for those that still answer, for a while.
+    /// Accepts connections until the signal to stop, then waits a limited time for responses in progress.
     pub(super) async fn run(mut self) {
         let mut connections = JoinSet::new();
         self.accept(&mut connections).await;
-        // Nobody can connect any more.
+        // Refuse new connections.
         drop(self.listener);
         let patience = self.stop.borrow().unwrap_or_default();
         let ended = async { while connections.join_next().await.is_some() {} };
         if timeout(patience, ended).await.is_err() {
             tracing::warn!(
                 connections = connections.len(),
-                "the management API cuts off those who still wait for answers"
+                "the management API closes connections that still wait for responses"
             );
             connections.shutdown().await;
         }
@@ -56,8 +56,8 @@ impl Accepting {
     async fn accept(&mut self, connections: &mut JoinSet<()>) {
         let room = Arc::new(Semaphore::new(self.max_connections.min(Semaphore::MAX_PERMITS)));
         let mut stop = self.stop.clone();
-        // A trouble that stays is told once.
-        let mut troubled = false;
+        // A persistent error is logged once.
+        let mut failing = false;
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -67,9 +67,9 @@ impl Accepting {
             };
             match accepted {
                 Ok((socket, permit)) => {
-                    troubled = false;
+                    failing = false;
                     let serving = connection::serve(socket, self.router.clone(), self.patience, self.stop.clone());
-                    // In a box, because the task would have room for it twice.
+                    // Boxed, because the task would otherwise reserve memory for it twice.
                     let serving = Box::pin(serving);
                     connections.spawn(async move {
                         serving.await;
@@ -78,10 +78,10 @@ impl Accepting {
                 }
                 Err(error) if is_of_one(&error) => {}
                 Err(error) => {
-                    if !troubled {
-                        tracing::warn!(%error, "the management API cannot take in a connection, and tries again and again");
+                    if !failing {
+                        tracing::warn!(%error, "the management API cannot accept a connection and keeps retrying");
                     }
-                    troubled = true;
+                    failing = true;
                     sleep(PAUSE).await;
                 }
             }
@@ -89,14 +89,14 @@ impl Accepting {
     }
 }
 
-/// The next connection, once there is room for it.
+/// Returns the next connection, once there is room for it.
 async fn next(listener: &TcpListener, room: &Arc<Semaphore>) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
     let permit = Arc::clone(room).acquire_owned().await.map_err(io::Error::other)?;
     let (socket, _) = listener.accept().await?;
     Ok((socket, permit))
 }
 
-/// Whether an error is of one connection, which was gone before it was taken in.
+/// Returns `true` if an error concerns only one connection, which was closed before it was accepted.
 fn is_of_one(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)

@@ -1,4 +1,4 @@
-//! One connection: requests of HTTP/1.1, one after the other, until one side has had enough.
+//! One connection: sequential HTTP/1.1 requests until either side closes it.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -21,15 +21,17 @@ use crate::http::server::accept::{Stop, told_to_stop};
 use crate::http::server::exchange::{self, Answer, Exchange};
 use crate::http::server::stream::{Patience, Stream};
 
-/// The largest head of a request, in bytes.
+/// Maximum size of the head of a request, in bytes.
 const HEAD_BYTES: usize = 32 << 10;
 
-/// The most that hyper holds of what was read and is not understood, and of what is to be written, in bytes each.
+/// Maximum size of hyper's buffers for unparsed input and for pending output, in bytes each.
 const BUFFER_BYTES: usize = 64 << 10;
 
-/// Answers the requests of a connection until it ends. Told to stop, it answers the one that has begun and closes.
+/// Serves the requests of a connection until it ends. After the signal to stop, it completes the current request and
+/// closes.
 pub(super) async fn serve(socket: TcpStream, router: Router, patience: Patience, mut stop: watch::Receiver<Stop>) {
-    // An answer is sent when it is there, not when a second one fills the packet. If that cannot be had, it is only slower.
+    // Responses are sent immediately, not when a second one fills the packet. If the option fails, they are only
+    // slower.
     let _ = socket.set_nodelay(true);
     let Ok(local) = socket.local_addr() else {
         return;
@@ -40,7 +42,7 @@ pub(super) async fn serve(socket: TcpStream, router: Router, patience: Patience,
     let exchange = Arc::new(Exchange::default());
     let stream = Stream::new(socket, Arc::clone(&exchange), patience);
     let closing = Arc::clone(&exchange);
-    // In a box of its own, because a connection keeps room for it while it is idle.
+    // Boxed, because an idle connection would otherwise reserve memory for it.
     let service = service_fn(|request| {
         Box::pin(answer(
             router.clone(),
@@ -59,12 +61,12 @@ pub(super) async fn serve(socket: TcpStream, router: Router, patience: Patience,
         }
     };
     if let Err(error) = ended {
-        // What clients do wrong is theirs to see; they have been told.
-        tracing::debug!(%error, "a connection of the management API ended badly");
+        // Errors of clients are not errors of the server, and the clients have received a response.
+        tracing::debug!(%error, "a connection of the management API failed");
     }
 }
 
-/// Waits for the first byte; says whether one came in time. Until then the connection has no buffers.
+/// Waits for the first byte and returns `true` if it arrives in time. Until then, the connection has no buffers.
 async fn begins(socket: &TcpStream, patience: Patience, stop: &mut watch::Receiver<Stop>) -> bool {
     tokio::select! {
         readable = socket.readable() => readable.is_ok(),
@@ -78,7 +80,7 @@ fn builder() -> http1::Builder {
     builder
         // A client may close its side after its request and still read the answer.
         .half_close(true)
-        // The stream watches over the time, and writes one buffer.
+        // The stream enforces the timeouts and writes a single buffer.
         .header_read_timeout(None)
         .writev(false)
         .max_header_size(HEAD_BYTES)
@@ -93,8 +95,8 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<Answer>, std::convert::Infallible> {
     let open = exchange.begin();
-    // If the request also had a length, hyper has ignored it. Whoever sent it may have counted by it, so that what it took for
-    // the next request is not one: a connection ends with such a request. Source: RFC 9112, 6.1.
+    // If the request also had a length, hyper has ignored it, but its sender may have relied on it. What follows may
+    // not be meant as a request, so the connection ends here. Source: RFC 9112, 6.1.
     let is_last = request.headers().contains_key(TRANSFER_ENCODING);
     let mut request = request.map(|body| Body::new(exchange::Request::new(body, Arc::clone(&exchange))));
     request.extensions_mut().insert(local);

@@ -1,5 +1,4 @@
-//! What the two sides of a connection know of each other: its stream, which hears bytes, and its service, which hears
-//! requests.
+//! State that the two sides of a connection share: its stream, which sees bytes, and its service, which sees requests.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,27 +10,27 @@ use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 
-/// The requests of one connection, which come one after the other.
+/// The sequential requests of one connection.
 ///
-/// Both sides belong to one task, so no order between them has to be made.
+/// Both sides run in one task, so relaxed memory ordering is sufficient.
 #[derive(Debug, Default)]
 pub(super) struct Exchange {
-    /// How many requests have begun.
+    /// Number of requests that have begun.
     begun: AtomicU32,
-    /// Whether the last of them is not answered yet.
+    /// `true` while the last request is unanswered.
     open: AtomicBool,
-    /// Whether a body was left in the middle, so that its rest is still to come.
+    /// `true` if a body was dropped before its end, so that the rest of it is still to come.
     unread: AtomicBool,
-    /// Whether no further request is taken in.
+    /// `true` if no further request is accepted.
     closing: AtomicBool,
 }
 
 impl Exchange {
-    /// Notes that a request has begun. It is open until what is returned is dropped.
+    /// Records that a request has begun. It is open until the returned guard is dropped.
     pub(super) fn begin(self: &Arc<Self>) -> Open {
         self.begun.fetch_add(1, Ordering::Relaxed);
         self.open.store(true, Ordering::Relaxed);
-        // What was left of the body before this request has come meanwhile.
+        // The rest of the previous body has arrived before this request.
         self.unread.store(false, Ordering::Relaxed);
         Open(Arc::clone(self))
     }
@@ -44,7 +43,7 @@ impl Exchange {
         self.open.load(Ordering::Relaxed)
     }
 
-    /// Notes that no further request is taken in.
+    /// Records that no further request is accepted.
     pub(super) fn close(&self) {
         self.closing.store(true, Ordering::Relaxed);
     }
@@ -58,7 +57,7 @@ impl Exchange {
     }
 }
 
-/// A request that is not answered yet.
+/// An unanswered request.
 #[derive(Debug)]
 pub(super) struct Open(Arc<Exchange>);
 
@@ -68,7 +67,7 @@ impl Drop for Open {
     }
 }
 
-/// The body of a request. Dropped before its end it says so.
+/// The body of a request. Records if it is dropped before its end.
 #[derive(Debug)]
 pub(super) struct Request {
     body: Incoming,
@@ -113,7 +112,7 @@ impl Drop for Request {
     }
 }
 
-/// The body of an answer. The request is open until it is dropped.
+/// The body of a response. The request is open until the body is dropped.
 #[derive(Debug)]
 pub(super) struct Answer {
     body: Body,

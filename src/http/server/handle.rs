@@ -10,13 +10,13 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::http::BASE_PATH;
 use crate::http::server::accept::{Accepting, Stop};
 
-/// How long a shutdown waits for answers that have begun.
+/// Maximum time that a shutdown waits for responses in progress.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(10);
 
-/// The management API of a hub, served. Made by [`Hub::serve_http`](crate::Hub::serve_http).
+/// A running server of the management API, created by [`Hub::serve_http`](crate::Hub::serve_http).
 ///
-/// Dropped without [`shutdown`](HttpServer::shutdown) it stops at once and cuts off who waits for an answer. It does not hold
-/// its hub: once that is closed, requests are answered with 503.
+/// If it is dropped without [`shutdown`](HttpServer::shutdown), it stops immediately and closes connections that wait
+/// for responses. It does not keep its hub open: once the hub is closed, requests are answered with 503.
 #[derive(Debug)]
 #[must_use = "the server stops when this is dropped"]
 pub struct HttpServer {
@@ -29,7 +29,7 @@ pub struct HttpServer {
 impl HttpServer {
     #[expect(
         clippy::disallowed_methods,
-        reason = "the task that takes in connections is spawned here"
+        reason = "the task that accepts connections is spawned here"
     )]
     pub(super) fn start(
         address: SocketAddr,
@@ -45,13 +45,14 @@ impl HttpServer {
         }
     }
 
-    /// The address that it listens on, with the port that it got.
+    /// Returns the address that the server listens on, with the actual port.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The URL of the API, without a slash at its end: for instance
-    /// `http://127.0.0.1:7071/runtime/webhooks/durabletask`, or the same below the
+    /// Returns the URL of the API without a trailing slash.
+    ///
+    /// For instance, this is `http://127.0.0.1:7071/runtime/webhooks/durabletask`, or the same path below the
     /// [public URL](crate::http::HttpConfig::public_url).
     pub fn url(&self) -> String {
         match &self.public_url {
@@ -60,35 +61,39 @@ impl HttpServer {
         }
     }
 
-    /// Stops taking in connections, closes idle ones, and waits up to ten seconds for answers that have begun.
+    /// Stops accepting connections, closes idle ones, and waits up to ten seconds for responses in progress.
     ///
     /// # Errors
-    /// [`ErrorKind::Closed`] if the tokio runtime of the server ended before it.
+    /// Returns an error of kind [`ErrorKind::Closed`] if the tokio runtime of the server shuts down before the server.
     pub async fn shutdown(self) -> Result<()> {
         self.shutdown_within(SHUTDOWN_PATIENCE).await
     }
 
-    /// As [`shutdown`](HttpServer::shutdown), with another time for answers that have begun. Those that take longer are cut
-    /// off.
+    /// Like [`shutdown`](HttpServer::shutdown), with another timeout for responses in progress. Responses that take
+    /// longer are aborted.
     ///
     /// # Errors
-    /// As [`shutdown`](HttpServer::shutdown).
+    /// Returns the same errors as [`shutdown`](HttpServer::shutdown).
     pub async fn shutdown_within(mut self, patience: Duration) -> Result<()> {
         self.stop.send_replace(Some(patience));
         (&mut self.accepting).await.map_err(|error| {
-            Error::new(ErrorKind::Closed, "the server was not stopped: its tokio runtime ends").with_source(error)
+            Error::new(
+                ErrorKind::Closed,
+                "the tokio runtime of the server has shut down before it",
+            )
+            .with_source(error)
         })
     }
 }
 
 impl Drop for HttpServer {
     fn drop(&mut self) {
-        // The connections are dropped with the task that took them in.
+        // The connections are dropped with the task that accepted them.
         self.accepting.abort();
     }
 }
 
-/// An address at which a client on this machine reaches one that listens on all.
+/// Returns an address at which a client on this machine reaches a server that listens on all addresses.
 fn reachable(mut address: SocketAddr) -> SocketAddr {
     match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),

@@ -1,4 +1,4 @@
-//! The server: it takes in connections within bounds of number, size and time, and lets the router answer.
+//! The server. It accepts connections within limits of number, size and time, and passes their requests to the router.
 
 mod accept;
 mod connection;

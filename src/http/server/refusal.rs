@@ -1,9 +1,9 @@
-//! Answers to what is not even a request. No route sees it, so they are written here, byte by byte.
+//! Responses to input that is not even a request. No route sees it, so the responses are written here as bytes.
 
 use axum::http::StatusCode;
 use bytes::Bytes;
 
-/// The answer to a head that did not arrive in time.
+/// Returns the response to a head that did not arrive in time.
 pub(super) fn slow_head() -> Bytes {
     written(
         StatusCode::REQUEST_TIMEOUT,
@@ -12,9 +12,9 @@ pub(super) fn slow_head() -> Bytes {
     )
 }
 
-/// If `bytes` end with an answer that hyper made itself: where that begins, and what to send instead.
+/// Returns the start of hyper's own response at the end of `bytes`, and the response to send instead.
 ///
-/// It is told by having neither a body nor a type of one, which every error of the routes has.
+/// Such a response has neither a body nor a content type, which every error of the routes has.
 pub(super) fn of_hyper(bytes: &[u8]) -> Option<(usize, Bytes)> {
     if !bytes.ends_with(b"\r\n\r\n") {
         return None;
@@ -30,10 +30,10 @@ pub(super) fn of_hyper(bytes: &[u8]) -> Option<(usize, Bytes)> {
     let (code, message) = match status {
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => (
             "HeadersTooLarge",
-            "the request has more or larger headers than this server takes",
+            "the headers of the request exceed the limits of this server",
         ),
-        StatusCode::URI_TOO_LONG => ("UriTooLong", "the request's target is longer than this server takes"),
-        _ => ("BadRequest", "what was sent is no request of HTTP/1.1"),
+        StatusCode::URI_TOO_LONG => ("UriTooLong", "the target of the request is too long for this server"),
+        _ => ("BadRequest", "the input is not a valid HTTP/1.1 request"),
     };
     Some((start, written(status, code, message)))
 }
@@ -53,7 +53,7 @@ fn written(status: StatusCode, code: &str, message: &str) -> Bytes {
 mod tests {
     use super::*;
 
-    /// Only an answer that hyper made is replaced, wherever it begins.
+    /// Only a response of hyper is replaced, wherever it begins.
     #[test]
     fn only_answers_without_a_body_are_replaced() {
         let own = "HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";

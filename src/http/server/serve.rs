@@ -1,4 +1,4 @@
-//! How a hub is served.
+//! Serving of the management API of a hub.
 
 use std::sync::Arc;
 
@@ -19,35 +19,37 @@ use crate::http::server::stream::Patience;
 use crate::hub::Hub;
 
 impl Hub {
-    /// The management API as a router for a program's own server, to be merged or nested there: every route lies under
-    /// `/runtime/webhooks/durabletask`. It checks host, origin and tokens, and bounds bodies and time. Limits of connections
-    /// and heads are those of the program's server.
+    /// Returns the management API as a router, which a program merges or nests in its own server.
+    ///
+    /// Every route lies under `/runtime/webhooks/durabletask`. The router checks host, origin and tokens, and limits
+    /// the size of bodies and the duration of requests. The program's server limits connections and heads.
     ///
     /// # Errors
-    /// [`ErrorKind::Configuration`] if the configuration cannot work, or names no token and does not say
-    /// [`without_token`](HttpConfig::without_token).
+    /// Returns an error of kind [`ErrorKind::Configuration`] if the configuration is invalid, or if it has neither a
+    /// token nor [`without_token`](HttpConfig::without_token).
     pub fn http_router(&self, config: &HttpConfig) -> Result<Router> {
         router(self.client(), config)
     }
 
-    /// Serves the management API, on `127.0.0.1:7071` if nothing else is said, until the server is shut down or dropped.
+    /// Serves the management API until the server is shut down or dropped, on `127.0.0.1:7071` by default.
     ///
-    /// It speaks HTTP/1.1 without encryption. To reach it from other machines put a reverse proxy before it that does, and
-    /// name its URL with [`public_url`](HttpConfig::public_url).
+    /// The server uses HTTP/1.1 without encryption. To make it reachable from other machines, put a reverse proxy with
+    /// TLS in front of it and set its URL with [`public_url`](HttpConfig::public_url).
     ///
     /// # Errors
-    /// [`ErrorKind::Configuration`] if the configuration cannot work, or other machines reach the address and there is no
-    /// token. [`ErrorKind::Io`] if the address cannot be bound.
+    /// Returns an error of kind [`ErrorKind::Configuration`] if the configuration is invalid, or if other machines can
+    /// reach the address and there is no token. Returns an error of kind [`ErrorKind::Io`] if the address cannot be
+    /// bound.
     pub async fn serve_http(&self, config: HttpConfig) -> Result<HttpServer> {
         if config.is_open() && config.tokens.is_empty() {
             return Err(refused(format!(
-                "other machines reach {}, and without a token each of them could operate the hub: give one with \
-                 `HttpConfig::token(Token::operate(secret))`, or bind 127.0.0.1; `without_token` is for routers that a program \
-                 protects itself",
+                "other machines can reach {}, and without a token each of them could operate the hub; add a token with \
+                 `HttpConfig::token(Token::operate(secret))`, or bind 127.0.0.1; `without_token` is only for routers \
+                 that a program protects itself",
                 config.bind
             )));
         }
-        // Without tokens it is for this machine alone.
+        // Without tokens, only this machine can reach the server.
         let config = HttpConfig {
             without_token: true,
             ..config
@@ -57,7 +59,7 @@ impl Hub {
     }
 }
 
-/// Binds the address and answers there with what the router answers.
+/// Binds the address and serves the router there.
 pub(super) async fn listen(router: Router, config: &HttpConfig) -> Result<HttpServer> {
     let unbound =
         |error| Error::new(ErrorKind::Io, format!("{} cannot be bound: {error}", config.bind)).with_source(error);
@@ -76,13 +78,13 @@ pub(super) async fn listen(router: Router, config: &HttpConfig) -> Result<HttpSe
     }))
 }
 
-/// The router with an answer to what lies outside of it, behind the same guard.
+/// Adds a fallback for all other paths to the router, behind the same guard.
 fn whole(router: Router, config: &HttpConfig) -> Result<Router> {
     let outside = protect(Router::new().fallback(nothing_here), Arc::new(Guard::new(config)?));
     Ok(router.fallback_service(outside))
 }
 
 async fn nothing_here() -> Response {
-    let message = format!("there is nothing here; the API lies under `{BASE_PATH}`");
+    let message = format!("there is no such path; the API is served under `{BASE_PATH}`");
     problem(StatusCode::NOT_FOUND, "NotFound", &message)
 }

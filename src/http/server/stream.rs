@@ -1,10 +1,10 @@
-//! The socket of a connection, with the bounds that hyper does not set.
+//! The socket of a connection, with the limits that hyper does not enforce.
 //!
 //! * A head that does not arrive in time is answered with 408, and a connection without requests is closed.
-//! * A client that does not read is given up.
-//! * What hyper itself answers, to what is not HTTP, has no body. It gets the one that all errors have.
-//! * A socket that is closed while bytes are on their way to it resets the connection, and the client may lose the answer
-//!   that it was about to read. So those bytes are awaited for a moment.
+//! * The connection of a client that does not read is closed.
+//! * Hyper's own responses to invalid HTTP have no body. They get the common error body.
+//! * Closing a socket while bytes are on their way to it resets the connection, and the client may lose the response
+//!   that it was about to read. Such a connection therefore lingers for a moment to receive those bytes.
 
 use std::future::Future;
 use std::io;
@@ -22,29 +22,29 @@ use crate::http::server::exchange::Exchange;
 use crate::http::server::refusal;
 use crate::time::Stopwatch;
 
-/// How long the rest of a head is awaited while the server stops.
+/// Time that the server waits for the rest of a head while it stops.
 const LAST_PATIENCE: Duration = Duration::from_millis(500);
 
-/// How long a closed connection awaits what its client was still sending.
+/// Time that a closed connection waits for data that its client is still sending.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// How much of it is taken, in bytes. A client that sends more was told long ago.
+/// Maximum amount of that data, in bytes. A client that sends more has long since received its response.
 const LINGER_BYTES: usize = 64 << 20;
 
-/// What a client has to take of an answer while it may take time, in bytes, if there is so much: who reads a byte now and then
-/// holds memory as one does who reads nothing.
+/// Minimum amount of a response that a client must read within its timeout, in bytes, unless less is left. A client
+/// that reads a byte now and then holds as much memory as one that reads nothing.
 const LEAST_TAKEN: usize = 64 << 10;
 
-/// How long a client may take.
+/// Timeouts of a client.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Patience {
     /// Without a request.
     pub(super) idle: Duration,
-    /// For the head of one, and for the next piece of an answer.
+    /// For the head of a request, and for the next part of a response.
     pub(super) client: Duration,
 }
 
-/// What a connection that serves nothing waits for.
+/// Input that a connection without an open request waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Awaited {
     Request,
@@ -56,23 +56,23 @@ pub(super) struct Stream {
     socket: TcpStream,
     exchange: Arc<Exchange>,
     patience: Patience,
-    /// How many requests had begun when the wait for the next one began; nothing while one is served.
+    /// Number of requests that had begun when the wait for the next one began; `None` while a request is served.
     begun: Option<u32>,
     awaited: Awaited,
     since: Stopwatch,
-    /// Rings at the earliest when the wait is over. Of an idle connection it is not set anew for each request.
+    /// Fires no later than the wait ends. On an idle connection, it is not reset for each request.
     alarm: Option<Pin<Box<Sleep>>>,
-    /// Rings when the client has read too little for too long.
+    /// Fires when the client has read too little for too long.
     stalled: Option<Pin<Box<Sleep>>>,
-    /// What it took since that was set, in bytes.
+    /// Amount that the client has read since `stalled` was set, in bytes.
     taken: usize,
-    /// What is still to be written in the place of what hyper wrote.
+    /// Rest of the response that replaces hyper's own response.
     refusal: Bytes,
-    /// Whether something was.
+    /// `true` if hyper's own response was replaced.
     refused: bool,
-    /// Whether the alarm was set again because the server stops.
+    /// `true` if the alarm was reset because the server stops.
     hurried: bool,
-    /// What was taken in since the connection was closed, in bytes; and until when there is patience for more.
+    /// Amount received since the connection was closed, in bytes, and the end of the wait for more.
     lingering: Option<(usize, Pin<Box<Sleep>>)>,
 }
 
@@ -95,7 +95,7 @@ impl Stream {
         }
     }
 
-    /// Begins a new wait if a request was served since the last one began.
+    /// Begins a new wait if a request was served since the last wait began.
     fn notice_requests(&mut self) {
         if self.exchange.is_open() {
             self.begun = None;
@@ -117,7 +117,7 @@ impl Stream {
         self.read_anew();
     }
 
-    /// Ready when the client has taken too long. While a request is served its own bounds hold.
+    /// Ready when the client has exceeded its timeout. An open request has its own limits.
     fn poll_too_long(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.notice_requests();
         if self.exchange.is_open() {
@@ -130,7 +130,7 @@ impl Stream {
         if self.exchange.is_closing() {
             patience = patience.min(LAST_PATIENCE);
             if !self.hurried {
-                // It was set for longer.
+                // The alarm was set for a longer time.
                 self.alarm = None;
                 self.hurried = true;
             }
@@ -166,7 +166,7 @@ impl Stream {
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read")))
     }
 
-    /// Gives the client all the time again to read on.
+    /// Restarts the timeout for the client to read.
     fn read_anew(&mut self) {
         self.stalled = None;
         self.taken = 0;
@@ -181,7 +181,7 @@ impl Stream {
         Poll::Ready(Ok(()))
     }
 
-    /// Ready when the client has closed its side too, or nobody waits for that any longer.
+    /// Ready when the client has also closed its side, or the wait for that is over.
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let (taken, until) = self.lingering.get_or_insert_with(|| (0, Box::pin(sleep(LINGER))));
         let mut buffer = [0; 8 << 10];
@@ -212,13 +212,14 @@ impl AsyncRead for Stream {
         }
         ready!(self.poll_too_long(cx));
         if self.awaited == Awaited::RestOfHead {
-            // The socket has room for it, because nothing else is on its way. If it has none, nobody reads.
+            // The socket has room for the response, because nothing else is on its way. If it has none, the client does
+            // not read.
             let _ = Pin::new(&mut self.socket).poll_write(cx, &refusal::slow_head());
-            // Hyper does not close a connection that ends within a head, so that what the client is sending is awaited here.
+            // Hyper does not shut down a connection that ends within a head, so the connection lingers here.
             let _ = Pin::new(&mut self.socket).poll_shutdown(cx);
             ready!(self.poll_linger(cx));
         }
-        // To hyper it is as if the client had gone.
+        // Hyper sees this as if the client had disconnected.
         Poll::Ready(Ok(()))
     }
 }
@@ -239,7 +240,7 @@ impl AsyncWrite for Stream {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_write_refusal(cx))?;
-        // The end of an answer is also the begin of a wait, and hyper does not always read again to learn it.
+        // The end of a response also begins a wait, and hyper does not always read again to notice it.
         let _ = self.poll_too_long(cx);
         Pin::new(&mut self.socket).poll_flush(cx)
     }

@@ -1,4 +1,4 @@
-//! Many lives of a log on a disk that fails at any moment and keeps any part of what was not synced.
+//! Many lives of a log on a disk that fails at any moment and keeps any part of the unsynced writes.
 
 use super::super::reading::read_on;
 use super::super::segment::START;
@@ -7,15 +7,15 @@ use super::HUB;
 use super::memory::{Chance, Memory, each_seed};
 use crate::error::Result;
 
-/// A log through all its lives, and what it owes.
+/// A log through all its lives, and the data that it must preserve.
 struct Lives {
     chance: Chance,
     disk: Memory,
-    /// What was appended, by commit; the first is commit 1.
+    /// The appended changes by commit, starting with commit 1.
     truth: Vec<Vec<u8>>,
-    /// The newest commit that was durable when somebody was told.
+    /// The newest acknowledged commit.
     acknowledged: u64,
-    /// The commits that are kept elsewhere.
+    /// The newest commit that is kept elsewhere.
     kept: u64,
     life: u64,
 }
@@ -43,7 +43,7 @@ impl Lives {
         bytes
     }
 
-    /// Reads the log as an open does, and compares it with what was written.
+    /// Reads the log as an open does, and compares it with the appended changes.
     fn read(&mut self) -> Reading {
         let (mut last, kept) = (self.kept, self.kept);
         let reading = read_on(&self.disk, HUB, kept, &mut |commit, changes| {
@@ -68,16 +68,16 @@ impl Lives {
         reading
     }
 
-    /// One life, to its end in a crash or a kill.
+    /// Simulates one life, which ends in a crash or a kill.
     fn live(&mut self) {
         self.life += 1;
         let reading = self.read();
-        // What was lost is lost.
+        // Lost commits do not come back.
         self.truth.truncate(reading.newest as usize);
         let fuse = self.chance.one_in(3).then(|| self.chance.below(60));
         self.disk.set_fuse(fuse);
         if let Ok(log) = FileLog::open_on(self.disk.clone(), HUB, 2 * START, &reading, self.kept) {
-            // What was found may be claimed from now on.
+            // All commits that were found count as acknowledged from now on.
             self.acknowledged = reading.newest;
             for _ in 0..self.chance.below(40) {
                 if self.act(&log).is_err() {
@@ -86,7 +86,7 @@ impl Lives {
             }
         }
         self.disk.set_fuse(None);
-        // A process may also be killed in the middle of everything, and what it wrote is there until the power goes.
+        // A process may also be killed at any point. Its writes remain until the power is lost.
         if self.chance.one_in(2) {
             self.disk = self.disk.crash(&mut self.chance);
         }
@@ -105,7 +105,7 @@ impl Lives {
                 Ok(())
             }
             8 => {
-                // Whoever keeps commits elsewhere does so before he trims, and keeps none that is not durable.
+                // A base takes commits before it trims the log, and takes only durable ones.
                 self.kept += self.chance.below(self.acknowledged - self.kept + 1);
                 log.trim(self.kept)
             }
@@ -115,8 +115,8 @@ impl Lives {
     }
 }
 
-/// Whatever a crash leaves of a log, in many lives: everything that was acknowledged is read again, byte by byte, nothing that a
-/// former life has lost comes back in its place, and no directory that only crashed is called damaged.
+/// After any crash, in many lives: all acknowledged commits are read back exactly, no lost commit of an earlier life
+/// reappears in place of a new one, and a mere crash is never reported as damage.
 #[test]
 fn a_log_keeps_what_it_acknowledged_all_its_lives() {
     each_seed(600, |seed| {

@@ -1,4 +1,4 @@
-//! A disk in memory that loses what a crash may lose, and the chance that decides.
+//! A disk in memory that loses data as in a crash, and the random numbers that decide about the loss.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,10 +9,10 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::disk::Disk;
 
-/// What a disk writes whole or not at all.
+/// Size of the unit that a disk writes atomically, in bytes.
 const SECTOR: usize = 512;
 
-/// Draws numbers that follow from a seed.
+/// A generator of random numbers from a seed.
 #[derive(Debug)]
 pub(crate) struct Chance {
     seed: u64,
@@ -24,7 +24,7 @@ impl Chance {
         Self { seed, drawn: 0 }
     }
 
-    /// Another stream, which follows from this one.
+    /// Returns another generator, derived from this one.
     pub(crate) fn fork(&mut self) -> Self {
         Self::new(self.below(u64::MAX))
     }
@@ -39,7 +39,7 @@ impl Chance {
     }
 }
 
-/// A file: what is durable, and what was written since.
+/// A file: its durable content, and the later writes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Content {
     durable: Vec<u8>,
@@ -88,27 +88,27 @@ pub(crate) struct Memory(Arc<Mutex<State>>);
 pub(crate) struct State {
     names: Names,
     durable: Names,
-    /// What was changed since the names were durable, in order: a file system keeps a beginning of it.
+    /// The changes to the names since the last sync, in order. A file system keeps a prefix of them.
     changes: Vec<Change>,
-    /// After how many more operations the power goes; `None` is never.
+    /// Number of operations until the power is lost. `None` means never.
     fuse: Option<u64>,
-    /// How often a file was given another name.
+    /// Number of renames.
     renames: u64,
     meanwhile: Option<Weak<dyn Meanwhile>>,
 }
 
-/// Does what another thread does while somebody waits for the disk.
+/// Simulates the work of another thread while a thread waits for the disk.
 pub(crate) trait Meanwhile: Send + Sync {
     fn go_on(&self);
 }
 
 impl Memory {
-    /// Does something that changes the disk, if there is power.
+    /// Performs an operation that changes the disk, unless the power is lost.
     pub(crate) fn with<R>(&self, act: impl FnOnce(&mut State) -> R) -> Result<R> {
         self.go_on_meanwhile();
         let mut state = self.0.lock().unwrap();
         match &mut state.fuse {
-            Some(0) => return Err(Error::new(ErrorKind::Io, "the power is gone")),
+            Some(0) => return Err(Error::new(ErrorKind::Io, "the power is lost")),
             Some(left) => *left -= 1,
             None => {}
         }
@@ -131,18 +131,18 @@ impl Memory {
         state.changes.push(made);
     }
 
-    /// How often a file was given another name since the power was there.
+    /// Returns the number of renames since the last crash.
     pub(crate) fn renames(&self) -> u64 {
         self.0.lock().unwrap().renames
     }
 
-    /// Whether a file has another name and it is not durable yet which.
+    /// Returns `true` if a rename is not durable yet.
     pub(crate) fn is_renaming(&self) -> bool {
         let state = self.0.lock().unwrap();
         state.changes.iter().any(|made| matches!(made, Change::Rename(..)))
     }
 
-    /// Whether something was written and is not durable yet.
+    /// Returns `true` if a write is not durable yet.
     pub(crate) fn is_unsynced(&self) -> bool {
         let state = self.0.lock().unwrap();
         state
@@ -155,7 +155,7 @@ impl Memory {
         self.0.lock().unwrap().fuse = fuse;
     }
 
-    /// The disk after the power was gone and took everything that was not synced.
+    /// Returns the disk after a power loss that lost all unsynced changes.
     pub(crate) fn durable(&self) -> Self {
         let state = self.0.lock().unwrap();
         let names = state.durable.iter().map(|(number, content)| {
@@ -174,7 +174,8 @@ impl Memory {
         })))
     }
 
-    /// The disk after the power was gone: of what was not synced any sectors are there, and a beginning of the names.
+    /// Returns the disk after a power loss. Of the unsynced changes, arbitrary sectors survive, and a prefix of the
+    /// changes to names.
     pub(crate) fn crash(&self, chance: &mut Chance) -> Self {
         let state = self.0.lock().unwrap();
         let mut names = state.durable.clone();
@@ -245,7 +246,7 @@ impl Disk for Memory {
     }
 
     fn write(&self, _number: u64, file: &Shared, bytes: &[u8], at: usize) -> Result<()> {
-        // A write that the power interrupts may have come through in part.
+        // A write that is interrupted by a power loss may have been performed partially.
         file.lock().unwrap().writes.push((at, bytes.to_vec()));
         self.with(|_| ())
     }
@@ -281,7 +282,7 @@ impl Disk for Memory {
     }
 }
 
-/// Runs `live` with so many seeds, or with a multiple that `ABIDE_SEEDS` gives, and names the one that fails.
+/// Runs `live` with `seeds` seeds, or with a multiple given by `ABIDE_SEEDS`, and names the seed that fails.
 pub(crate) fn each_seed(seeds: u64, live: impl Fn(u64) + std::panic::RefUnwindSafe) {
     let wanted = std::env::var("ABIDE_SEEDS").ok().and_then(|wanted| wanted.parse().ok());
     for seed in 0..wanted.map_or(seeds, |wanted: u64| wanted.max(20) * seeds / 200) {

@@ -1,22 +1,23 @@
-//! Lists in payloads, of which some are sets.
+//! Lists in payloads, some of which are sets.
 
 use std::collections::BTreeSet;
 
 use super::{DEPTH, Through};
 use crate::canonical::{Canonical, Kind, View};
 
-/// Maximum number of times that a payload is passed through its type in one comparison. Two orders of a set of two elements
-/// are alike in one of two passes, and a payload may hold thousands of them.
+/// Maximum number of times that a payload is passed through its type in one comparison. For a set of two elements, one
+/// of two passes keeps the order, and a payload may contain thousands of such sets.
 const PASSES: usize = 32;
 
-/// A place in a payload: the place of each child among its siblings.
+/// A position in a payload: the index of each child among its siblings.
 type Path = Vec<usize>;
 
-/// Compares two payloads of one type, in which the elements of a `HashSet` may stand in another order.
+/// Compares two payloads of one type, in which the elements of a `HashSet` may be in a different order.
 ///
-/// In JSON a set looks like a list. But a type that reads a list and writes it again keeps its order, and a set does not.
-/// So where orders differ, the payload is passed through its type as it is, and with those lists turned round. A list
-/// that comes out in another order than it went in has none. One that never does is a list, and its order is a difference.
+/// In JSON, a set looks like a list. But a type that reads a list and writes it again keeps its order, and a set does
+/// not. Where the orders differ, the payload is therefore passed through its type, by turns unchanged and with those
+/// lists reversed. A list whose order changes is unordered. A list whose order never changes is ordered, and its order
+/// is a difference.
 pub(super) fn agree_but_for_order(was: View<'_>, is: View<'_>, normalize: Through<'_>) -> bool {
     let mut suspects = BTreeSet::new();
     find_suspects(was, is, &mut Vec::new(), &mut suspects);
@@ -32,7 +33,7 @@ pub(super) fn agree_but_for_order(was: View<'_>, is: View<'_>, normalize: Throug
     })
 }
 
-/// Finds the lists that have the same elements in another order.
+/// Finds the lists that have the same elements in a different order.
 fn find_suspects(was: View<'_>, is: View<'_>, path: &mut Path, suspects: &mut BTreeSet<Path>) {
     if path.len() == DEPTH || was.kind() != is.kind() || was.to_bytes() == is.to_bytes() {
         return;
@@ -47,7 +48,7 @@ fn find_suspects(was: View<'_>, is: View<'_>, path: &mut Path, suspects: &mut BT
     }
 }
 
-/// Whether two values are the same but for the order of lists at places that have none.
+/// Returns whether two values are equal, except for the order of unordered lists.
 fn agree(was: View<'_>, is: View<'_>, path: &mut Path, unordered: &BTreeSet<Path>) -> bool {
     if path.len() == DEPTH {
         return was.to_bytes() == is.to_bytes();
@@ -72,10 +73,10 @@ fn children_agree(was: View<'_>, is: View<'_>, path: &mut Path, unordered: &BTre
         })
 }
 
-/// A payload that is passed through its type to see which of its lists change their order.
+/// A payload that is passed through its type to find the lists whose order changes.
 struct Probe<'a> {
     payload: Vec<u8>,
-    /// The lists that are turned round in it. All places are those of the payload before.
+    /// The lists that are reversed in it. All positions are those in the original payload.
     turned: &'a BTreeSet<Path>,
 }
 
@@ -90,7 +91,7 @@ impl<'a> Probe<'a> {
         Self { payload, turned }
     }
 
-    /// Notes the lists that change their order.
+    /// Records the lists whose order changes.
     fn pass(&self, normalize: Through<'_>, unordered: &mut BTreeSet<Path>) {
         let back = normalize(&self.payload);
         let back = back.as_deref().and_then(Canonical::read);
@@ -105,7 +106,7 @@ impl<'a> Probe<'a> {
         }
         let is_list = given.kind() == Kind::Array;
         if is_list {
-            // A list of sets is in its order though each set comes back in another.
+            // A list of sets keeps its order even if the order of each set changes.
             let (mut went_in, mut came_out) = (settled(given), settled(back));
             if went_in != came_out {
                 went_in.sort_unstable();
@@ -128,20 +129,20 @@ impl<'a> Probe<'a> {
     }
 }
 
-/// The elements of a list in an order of their own.
+/// Returns the elements of a list, sorted.
 fn sorted(list: View<'_>) -> Vec<Vec<u8>> {
     let mut elements: Vec<Vec<u8>> = list.children().into_iter().map(View::to_bytes).collect();
     elements.sort_unstable();
     elements
 }
 
-/// The elements of a list in their order, each with all lists within it sorted.
+/// Returns the elements of a list in their order, with all lists within them sorted.
 fn settled(list: View<'_>) -> Vec<Vec<u8>> {
     let settle = |element| arranged(element, &mut Vec::new(), &|_, elements| elements.sort_unstable());
     list.children().into_iter().map(settle).collect()
 }
 
-/// Writes a value whose lists are arranged first. `arrange` receives the place of a list and its elements.
+/// Writes a value after its lists are arranged. `arrange` receives the position of a list and its elements.
 fn arranged(value: View<'_>, path: &mut Path, arrange: &dyn Fn(&Path, &mut Vec<Vec<u8>>)) -> Vec<u8> {
     let [open, close] = match value.kind() {
         _ if path.len() == DEPTH => return value.to_bytes(),
@@ -171,7 +172,7 @@ fn arranged(value: View<'_>, path: &mut Path, arrange: &dyn Fn(&Path, &mut Vec<V
     json
 }
 
-/// The names of an object's members, in order.
+/// Returns the names of an object's members, in order.
 fn names(object: View<'_>) -> Vec<&str> {
     object.members().into_iter().map(|(name, _)| name).collect()
 }

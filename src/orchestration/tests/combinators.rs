@@ -1,4 +1,4 @@
-//! Combinators of futures that know nothing of Abide.
+//! Combinators of futures that are independent of Abide.
 
 use std::time::Duration;
 
@@ -16,14 +16,14 @@ orchestration!(Fan(ctx, width: i64) -> i64, Failure {
     Ok(answers.into_iter().sum::<Result<i64, _>>()?)
 });
 
-/// `join_all` polls only children whose own waker fired; ten thousand of them come to their end, whatever their order.
+/// `join_all` polls only children whose own waker fired. Ten thousand of them complete, in whatever order.
 #[test]
 fn ten_thousand_activities_are_joined() {
     const WIDTH: u64 = 10_000;
     let mut driver = Driver::started::<Fan>("10000");
     assert_eq!(driver.history[0].commands.len(), WIDTH as usize);
     assert!(driver.bytes() > 1_000_000 && driver.bytes() < 100_000_000);
-    // 7919 is a prime, so that every step comes once.
+    // 7919 is a prime, so every step occurs once.
     let order = (0..WIDTH).map(|n| n * 7_919 % WIDTH + 1);
     let incoming: Vec<_> = order
         .map(|sequence| answered(sequence, &(2 * (sequence - 1)).to_string()))
@@ -44,7 +44,7 @@ orchestration!(Unordered(ctx, width: i64) -> Vec<i64>, Failure {
     Ok(answers)
 });
 
-/// `FuturesUnordered` wakes its own task now and then, and hands answers out in the order of delivery.
+/// `FuturesUnordered` wakes its own task from time to time, and yields answers in the order of delivery.
 #[test]
 fn unordered_futures_are_read_in_the_order_of_delivery() {
     let mut driver = Driver::started::<Unordered>("200");
@@ -63,7 +63,7 @@ orchestration!(Race(ctx, seconds: u64) -> String, Failure {
     }
 });
 
-/// What is delivered first wins, also where both are delivered in one turn, and the loser is cancelled.
+/// The completion that is delivered first wins, even if both are delivered in one turn. The loser is canceled.
 #[test]
 fn the_first_delivered_wins_a_race() {
     let mut driver = Driver::started::<Race>("5");
@@ -90,7 +90,7 @@ orchestration!(Biased(ctx, _nothing: ()) -> Vec<String>, Failure {
     }
 });
 
-/// A biased `select!` in a loop.
+/// A biased `select!` in a loop reads its branches in the order of delivery.
 #[test]
 fn a_biased_select_reads_its_branches_as_they_come() {
     let mut driver = Driver::started::<Biased>("null");
@@ -105,7 +105,7 @@ orchestration!(Calls(ctx, _nothing: ()) -> i64, Failure {
     Ok(answers.into_iter().sum::<Result<i64, _>>()?)
 });
 
-/// Operations of entities claim their numbers when they are made, and are sent when they are polled.
+/// Operations of entities claim their numbers when they are created, and are sent when they are polled.
 #[test]
 fn operations_are_joined() {
     let mut driver = Driver::started::<Calls>("null");

@@ -1,4 +1,4 @@
-//! Code that differs from its history, and code that only seems to.
+//! Code that diverges from its history, and code that only seems to.
 
 use std::time::Duration;
 
@@ -67,7 +67,7 @@ orchestration!(OtherOutput(ctx, _nothing: ()) -> i64, Failure {
     Ok(a + 1)
 });
 
-/// The message tells the turn, the place in it, both sides in full, and where the call stands.
+/// The message contains the turn, the index in it, both sides in full, and the position of the call.
 #[test]
 fn a_divergence_shows_both_sides() {
     let driver = history();
@@ -75,53 +75,51 @@ fn a_divergence_shows_both_sides() {
     let text = divergence::<OtherTime>(&driver);
     assert!(text.contains("in turn 0, command 1 of 1\n"), "{text}");
     assert!(
-        text.contains("\nexpected by the history: timer, step 1, due 1001000 ms after the epoch\n"),
+        text.contains("\nrecorded in the history: timer, step 1, due 1001000 ms after the epoch\n"),
         "{text}"
     );
     assert!(
-        text.contains("\nasked for by the code:   timer, step 1, due 1002000 ms after the epoch\n"),
+        text.contains("\nissued by the code:      timer, step 1, due 1002000 ms after the epoch\n"),
         "{text}"
     );
     assert!(text.contains("divergence.rs:"), "{text}");
     let text = divergence::<OtherName>(&driver);
     assert!(text.contains("turn 1, command 1 of 1\n"), "{text}");
     assert!(
-        text.contains("history: call of an activity, step 2, name Double, attempt 1, payload 5\n"),
+        text.contains("history: activity call, step 2, name Double, attempt 1, payload 5\n"),
         "{text}"
     );
     assert!(
-        text.contains("code:   call of an activity, step 2, name Text, attempt 1, payload \"5\"\n"),
+        text.contains("code:      activity call, step 2, name Text, attempt 1, payload \"5\"\n"),
         "{text}"
     );
     assert!(divergence::<OtherInput>(&driver).contains("payload 6\n"));
     let text = divergence::<More>(&driver);
     assert!(
-        text.contains(
-            "code:   signal of an entity, step 2, entity @account@b, operation deposit, payload {\"cents\":1}"
-        )
+        text.contains("code:      entity signal, step 2, entity @account@b, operation deposit, payload {\"cents\":1}")
     );
-    assert!(divergence::<Fewer>(&driver).contains("code:   timer, step 2"));
+    assert!(divergence::<Fewer>(&driver).contains("code:      timer, step 2"));
     let text = divergence::<Shorter>(&driver);
-    assert!(text.contains("code:   end with an output, payload 10"), "{text}");
+    assert!(text.contains("code:      completion, payload 10"), "{text}");
     let text = divergence::<OtherOutput>(&driver);
     assert!(text.contains("in turn 3, command 1 of 1"), "{text}");
 }
 
-/// A code that asks for more, or for less, than a turn records is told so.
+/// Code that issues more or fewer commands than a turn records diverges.
 #[test]
-fn a_missing_command_is_told() {
+fn a_missing_command_is_reported() {
     let mut driver = history();
     driver.history[1].commands.pop();
-    assert!(divergence::<Original>(&driver).contains("expected by the history: nothing more\n"));
+    assert!(divergence::<Original>(&driver).contains("recorded in the history: no further command\n"));
     let mut driver = history();
     let extra = driver.history[2].commands.clone();
     driver.history[1].commands.extend(extra);
-    assert!(divergence::<Original>(&driver).contains("asked for by the code:   nothing more"));
+    assert!(divergence::<Original>(&driver).contains("issued by the code:      no further command"));
 }
 
-/// A mismatch does not unwind the history: nothing is cancelled, and a build that is mended goes on.
+/// A divergence does not unwind the history: nothing is canceled, and a fixed build resumes.
 #[test]
-fn a_mended_build_goes_on() {
+fn a_fixed_build_resumes() {
     let mut driver = Driver::started::<Original>("null");
     driver.fire(1);
     divergence::<OtherName>(&driver);
@@ -206,8 +204,8 @@ mod after {
     shop!(Continues, "y".into(), true);
     shop!(Differs, "z".into(), true);
 
-    /// A field with a default, a field that went away, an argument that is new, the case of an event's name, and the order
-    /// of fields are no divergence; a value that differs is.
+    /// A new field with a default, a removed field, a new argument, the case of an event's name and the order of fields
+    /// are no divergence. A different value is one.
     #[test]
     fn a_new_field_with_a_default_is_no_divergence() {
         before::history(1).replay_with::<Completes>().unwrap();
@@ -218,7 +216,7 @@ mod after {
             "{text}"
         );
         divergence::<Completes>(&before::history(0));
-        // An argument that only the record has was not forgotten by accident.
+        // An argument that only the record has is a difference.
         let mut driver = before::history(1);
         if let Some(crate::store::records::history::Command::CallEntity { arguments, .. }) =
             driver.history[1].commands.first_mut()

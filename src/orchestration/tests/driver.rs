@@ -1,4 +1,4 @@
-//! Plays the engine for one execution: keeps its history, and knows which steps are open.
+//! A stand-in for the engine of one execution, which keeps its history and tracks open steps.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,12 +15,12 @@ use crate::time::Timestamp;
 pub(super) struct Driver {
     code: Arc<dyn OrchestrationCode>,
     run: Option<Box<dyn OrchestrationRun>>,
-    /// Whether every turn begins with a replay.
+    /// `true` if every turn begins with a replay.
     pub(super) strict: bool,
     pub(super) begin: Begin,
     pub(super) history: Vec<TurnRecord>,
     pub(super) now: Timestamp,
-    /// What the engine has begun and not ended, by its command.
+    /// The steps that the engine has begun and not ended, with their commands.
     pub(super) open: BTreeMap<Sequence, Command>,
     pub(super) granted: BTreeSet<Sequence>,
     pub(super) status: Option<String>,
@@ -28,7 +28,7 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    /// An execution that has not begun.
+    /// Creates an execution that has not begun.
     pub(super) fn new<O: Orchestration>() -> Self {
         Self {
             code: orchestration_code::<O>(),
@@ -49,14 +49,14 @@ impl Driver {
         }
     }
 
-    /// An execution that has had its first turn.
+    /// Creates an execution that has had its first turn.
     pub(super) fn started<O: Orchestration>(input: &str) -> Self {
         let mut driver = Self::new::<O>();
         driver.start(input);
         driver
     }
 
-    /// Lets the execution begin, and gives what it asks for.
+    /// Starts the execution, and returns the commands that it issues.
     pub(super) fn start(&mut self, input: &str) -> Vec<Command> {
         self.try_start(input).unwrap()
     }
@@ -88,15 +88,15 @@ impl Driver {
                 return Err(stopped);
             }
         };
-        // What was under way when the turn began may be taken back in it before its end is delivered.
-        let told = Told::of(&incoming);
+        // A step that was open when the turn began may be canceled in it before its completion is delivered.
+        let delivered = Delivered::of(&incoming);
         for command in &end.commands {
-            self.note_command(command, &told);
+            self.note_command(command, &delivered);
         }
         for incoming in &incoming {
             self.note_incoming(incoming);
         }
-        self.open.retain(|_, command| !told.is_lost(command));
+        self.open.retain(|_, command| !delivered.is_lost(command));
         if let Some(status) = end.custom_status {
             self.status = Some(text(&status));
         }
@@ -112,7 +112,7 @@ impl Driver {
         Ok(end.commands)
     }
 
-    /// A new run that has replayed so many turns.
+    /// Creates a run that has replayed this many turns.
     pub(super) fn replayed(&self, turns: usize) -> Result<Box<dyn OrchestrationRun>, Stopped> {
         let mut run = self.code.begin(self.begin.clone());
         for (number, turn) in self.history[..turns].iter().enumerate() {
@@ -121,12 +121,12 @@ impl Driver {
         Ok(run)
     }
 
-    /// Forgets the live code, as an eviction does.
+    /// Unloads the live code, as an eviction does.
     pub(super) fn unload(&mut self) {
         self.run = None;
     }
 
-    /// Runs the history of this execution with other code.
+    /// Replays the history of this execution with other code.
     pub(super) fn replay_with<O: Orchestration>(&self) -> Result<(), Stopped> {
         let mut other = Self::new::<O>();
         other.history = self.history.clone();
@@ -159,7 +159,7 @@ impl Driver {
         self.turn(vec![raised(name, payload)])
     }
 
-    /// How the execution ended: its output, or its error after a `!`.
+    /// Returns how the execution ended: its output, or its error after a `!`.
     pub(super) fn ended(&self) -> Option<String> {
         match self.history.last()?.commands.last()? {
             Command::Complete { output } => Some(text(output)),
@@ -196,8 +196,8 @@ impl Driver {
         }
     }
 
-    /// Every cancel names a step that is open, and the end leaves none.
-    fn note_command(&mut self, command: &Command, told: &Told) {
+    /// Checks that every cancellation names an open step, and that the end leaves none open.
+    fn note_command(&mut self, command: &Command, delivered: &Delivered) {
         match command {
             Command::CallActivity { sequence, .. }
             | Command::CreateTimer { sequence, .. }
@@ -208,13 +208,10 @@ impl Driver {
             | Command::CallEntity { sequence, .. }
             | Command::Lock { sequence, .. } => {
                 let before = self.open.insert(*sequence, command.clone());
-                assert!(before.is_none(), "step {sequence} was asked for twice");
+                assert!(before.is_none(), "step {sequence} was requested twice");
             }
             Command::Cancel { sequence, step } => {
-                let canceled = self
-                    .open
-                    .remove(sequence)
-                    .expect("a step is cancelled that is not open");
+                let canceled = self.open.remove(sequence).expect("only an open step is canceled");
                 let fits = match (&canceled, step) {
                     (Command::CallActivity { .. }, OpenStep::Activity)
                     | (Command::WaitForEvent { .. }, OpenStep::Event)
@@ -229,18 +226,18 @@ impl Driver {
                         },
                     ) => {
                         let is_known = self.granted.contains(sequence) == *granted;
-                        entities == canceled && (is_known || told.ended.contains(sequence))
+                        entities == canceled && (is_known || delivered.ended.contains(sequence))
                     }
                     _ => false,
                 };
-                assert!(fits, "{canceled:?} was cancelled as {step:?}");
+                assert!(fits, "{canceled:?} was canceled as {step:?}");
             }
             Command::Complete { .. } | Command::Fail { .. } | Command::ContinueAsNew { .. } => {
-                // Which of several waiters an event went to is not seen from here.
+                // The driver does not know which of several waiters received an event.
                 self.open.retain(|sequence, command| match command {
                     Command::WaitForEvent { .. } => false,
                     Command::Lock { .. } => true,
-                    command => !told.ended.contains(sequence) && !told.is_lost(command),
+                    command => !delivered.ended.contains(sequence) && !delivered.is_lost(command),
                 });
                 assert!(self.open.is_empty(), "the execution ended and left {:?}", self.open);
             }
@@ -248,7 +245,7 @@ impl Driver {
         }
     }
 
-    /// The code wants the end of what is open, and of nothing else.
+    /// Checks that the code needs the completion of the open steps, and of no others.
     fn check_wants(&self) {
         let Some(run) = &self.run else { return };
         for (&sequence, command) in &self.open {
@@ -262,14 +259,14 @@ impl Driver {
     }
 }
 
-/// What the code was told in one turn.
-struct Told {
+/// The messages that were delivered in one turn.
+struct Delivered {
     ended: BTreeSet<Sequence>,
-    /// Entities whose locks were released by force: calls of them are over for the code.
+    /// Entities whose locks were released by force. For the code, calls of them have ended.
     lost: BTreeSet<String>,
 }
 
-impl Told {
+impl Delivered {
     fn of(incoming: &[Incoming]) -> Self {
         let ended = incoming.iter().filter_map(|incoming| match incoming {
             Incoming::Completed { sequence, .. } => Some(*sequence),
@@ -308,7 +305,7 @@ pub(super) fn text(json: &[u8]) -> String {
     String::from_utf8_lossy(json).into_owned()
 }
 
-/// Commands in short: `activity 1`, `cancel 2`.
+/// Abbreviates commands: `activity 1`, `cancel 2`.
 pub(super) fn short(commands: &[Command]) -> Vec<String> {
     let short = |command: &Command| match command {
         Command::CallActivity {

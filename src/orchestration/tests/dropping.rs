@@ -1,4 +1,4 @@
-//! What a drop means: a cancel if the code did it, and nothing otherwise.
+//! The meaning of a drop: a cancellation if the code caused it, and nothing otherwise.
 
 use std::time::Duration;
 
@@ -23,24 +23,24 @@ orchestration!(Dropper(ctx, _nothing: ()) -> String, Failure {
     Ok("done".into())
 });
 
-/// A step of an earlier turn is cancelled by its drop; one of the same turn, and an operation that nobody used, leave only a
-/// gap in the numbers; one that has ended is left alone.
+/// Dropping a step of an earlier turn cancels it. Dropping a step of the same turn, or an operation that was never
+/// used, only leaves a gap in the numbers. Dropping a step that has ended has no effect.
 #[test]
-fn a_dropped_step_is_cancelled_once() {
+fn a_dropped_step_is_canceled_once() {
     let mut driver = Driver::started::<Dropper>("null");
-    // 2 was dropped at once, 3 was an operation.
+    // Step 2 was dropped at once, and step 3 was an operation.
     assert_eq!(
         short(&driver.history[0].commands),
         ["activity 1", "activity 4", "event 5"]
     );
     assert_eq!(short(&driver.raise("go", "null")), ["cancel 1", "event 6"]);
-    assert!(!driver.wants(1), "nobody wants what was cancelled");
+    assert!(!driver.wants(1), "a canceled step needs no completion");
     driver.answer(4, "4");
     assert_eq!(short(&driver.raise("on", "null")), ["timer 7"]);
     assert_eq!(short(&driver.fire(7)), ["complete \"done\""]);
 }
 
-/// Forgetting the live code takes nothing back: the replay stands where the live code stood.
+/// Unloading the live code cancels nothing: the replay reaches the same state.
 #[test]
 fn unloading_records_nothing() {
     let mut driver = Driver::started::<Dropper>("null");
@@ -58,7 +58,7 @@ orchestration!(Panics(ctx, _nothing: ()) -> (), Failure {
     panic!("on purpose");
 });
 
-/// What unwinding drops is not cancelled: the turn does not count, and can be tried again.
+/// Drops by unwinding cancel nothing. The turn does not count, and can be tried again.
 #[test]
 fn a_panic_records_nothing() {
     let mut driver = Driver::started::<Panics>("null");
@@ -85,9 +85,9 @@ orchestration!(Caught(ctx, _nothing: ()) -> String, Failure {
     Ok(format!("caught {}", caught.is_err()))
 });
 
-/// A panic that the code catches itself is a part of what it does.
+/// A panic that the code catches itself is part of its behavior.
 #[test]
-fn a_panic_that_the_code_catches_is_its_own_affair() {
+fn a_panic_that_the_code_catches_is_part_of_its_behavior() {
     let mut driver = Driver::started::<Caught>("null");
     assert_eq!(short(&driver.raise("go", "null")), ["cancel 1", "timer 3"]);
     driver.fire(3);
@@ -106,9 +106,9 @@ orchestration!(Leaves(ctx, early: bool) -> (), Failure {
     Ok(())
 });
 
-/// The end of an execution takes back what is open, in the order of the steps' numbers, whatever the order of the drops.
+/// The end of an execution cancels open steps in the order of their numbers, whatever the order of the drops.
 #[test]
-fn the_end_takes_back_what_is_open() {
+fn the_end_cancels_open_steps() {
     let mut driver = Driver::started::<Leaves>("true");
     assert_eq!(
         short(&driver.history[0].commands),
@@ -132,9 +132,10 @@ orchestration!(Hot(ctx, _nothing: ()) -> i64, Failure {
     Ok(a + b + first.await?)
 });
 
-/// Activities are asked for where they are made, operations where they are used; the numbers are those of the making.
+/// Activities are requested where they are created, and operations where they are used. The numbers are those of the
+/// creation.
 #[test]
-fn hot_steps_begin_before_anyone_waits() {
+fn hot_steps_begin_before_they_are_awaited() {
     let mut driver = Driver::started::<Hot>("null");
     assert_eq!(
         short(&driver.history[0].commands),
@@ -142,7 +143,7 @@ fn hot_steps_begin_before_anyone_waits() {
     );
     assert!(
         driver.answer(1, "10").is_empty(),
-        "an answer that nobody waits for is kept"
+        "an answer is kept until it is awaited"
     );
     assert_eq!(short(&driver.answer(4, "20")), ["call 2"]);
     assert_eq!(short(&driver.answer(2, "30")), ["complete 60"]);

@@ -1,4 +1,4 @@
-//! Continuing as new, facts of the context, and chance.
+//! Continue-as-new, facts of the context, and randomness.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ orchestration!(Eternal(ctx, round: u32) -> String, Failure {
             ctx.continue_as_new("text").await;
         }
         _ => {
-            // Made and not awaited, it does nothing.
+            // It has no effect without an await.
             drop(ctx.continue_as_new(round + 1));
         }
     }
@@ -26,8 +26,8 @@ orchestration!(Eternal(ctx, round: u32) -> String, Failure {
     Ok("end".into())
 });
 
-/// The next execution gets every event that nobody has read, in order: those that were kept, those that were given to
-/// somebody who did not read them, and those that came in the same turn behind the end.
+/// The next execution receives every unread event in order: those that were kept, those that were given to a wait which
+/// never read them, and those that arrived in the same turn after the end.
 #[test]
 fn unread_events_go_along() {
     let mut driver = Driver::started::<Eternal>("1");
@@ -48,7 +48,7 @@ fn unread_events_go_along() {
     driver.replayed(2).unwrap();
 }
 
-/// Events can be left behind, and another version can be asked for.
+/// Events can be discarded, and another version can be selected.
 #[test]
 fn continuing_has_options() {
     let mut driver = Driver::started::<Eternal>("1");
@@ -67,7 +67,7 @@ fn continuing_has_options() {
     assert_eq!(version.as_deref(), Some("2"));
 }
 
-/// An input that the same version cannot read fails the execution, before it is too late.
+/// An input that the same version cannot decode fails the execution before the next one begins.
 #[test]
 fn an_input_of_another_type_is_refused() {
     let mut driver = Driver::started::<Eternal>("1");
@@ -87,9 +87,9 @@ orchestration!(Typed(ctx, round: u32) -> (), Failure {
     Ok(())
 });
 
-/// An input that does not decode fails the execution with its type and position.
+/// An input that does not decode fails the execution with an error that contains its type and position.
 #[test]
-fn an_input_that_does_not_decode_is_told() {
+fn an_input_that_does_not_decode_fails_the_execution() {
     let driver = Driver::started::<Typed>("\"text\"");
     let text = driver.ended().unwrap();
     for part in ["!InvalidArguments", "`Typed`", "`u32`", "line 1 column 6"] {
@@ -123,9 +123,9 @@ orchestration!(Facts(ctx, _nothing: ()) -> Vec<String>, Failure {
     Ok(facts)
 });
 
-/// The context tells what the execution began with, and draws the same chance in every replay.
+/// The context returns the facts with which the execution began, and the same random numbers in every replay.
 #[test]
-fn the_context_tells_facts_and_repeats_chance() {
+fn the_context_returns_facts_and_reproduces_randomness() {
     let run = |unload: bool, byte: u8| {
         let mut driver = Driver::new::<Facts>();
         driver.begin.execution = crate::id::ExecutionId([byte; 16]);
@@ -163,7 +163,7 @@ fn the_context_tells_facts_and_repeats_chance() {
     let other = run(false, 8);
     assert!(
         facts[8] != other[8] && facts[10] != other[10],
-        "another execution has other chances"
+        "another execution draws other numbers"
     );
 }
 
@@ -178,9 +178,9 @@ orchestration!(Scheduling(ctx, _nothing: ()) -> Vec<String>, Failure {
     Ok(vec![drawn, named, id, other])
 });
 
-/// Scheduled signals and started orchestrations have ids that a replay makes again.
+/// Scheduled signals and started orchestrations have ids that a replay reproduces.
 #[test]
-fn what_is_sent_has_ids() {
+fn sent_messages_have_reproducible_ids() {
     let driver = Driver::started::<Scheduling>("null");
     let commands = &driver.history[0].commands;
     assert_eq!(
@@ -208,7 +208,7 @@ orchestration!(BadSignal(ctx, _nothing: ()) -> (), Failure {
     Ok(())
 });
 
-/// A signal that cannot be sent fails the orchestration, even one that is about to succeed.
+/// A signal that cannot be sent fails the orchestration, even if it is about to succeed.
 #[test]
 fn a_signal_that_cannot_be_sent_fails() {
     let driver = Driver::started::<BadSignal>("null");
@@ -222,7 +222,7 @@ orchestration!(Talker(ctx, _nothing: ()) -> (), Failure {
     Ok(())
 });
 
-/// What the code logs is said once, with the orchestration's name, however often it is replayed.
+/// Events that the code logs appear once, with the orchestration's name, however often the code is replayed.
 #[test]
 fn a_replay_is_silent() {
     let log = tempfile::NamedTempFile::new().unwrap();

@@ -1,4 +1,4 @@
-//! External events: who gets which.
+//! External events, and the waits that receive them.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ orchestration!(Stack(ctx, _nothing: ()) -> (String, String), Failure {
     Ok((first?, second?))
 });
 
-/// The last waiter is the first to be given an event, each event is for one, and case does not count.
+/// The newest wait is the first to receive an event, each event goes to one wait, and case is ignored.
 #[test]
 fn waiters_form_a_stack() {
     let mut driver = Driver::started::<Stack>("null");
@@ -33,7 +33,7 @@ orchestration!(Queue(ctx, _nothing: ()) -> Vec<u32>, Failure {
     Ok(seen)
 });
 
-/// Events that nobody waits for are kept in their order, also over a replay.
+/// Events without a waiter are kept in order, also across a replay.
 #[test]
 fn unread_events_are_kept_in_order() {
     let mut driver = Driver::started::<Queue>("null");
@@ -55,7 +55,7 @@ orchestration!(Returned(ctx, _nothing: ()) -> Vec<u32>, Failure {
     Ok(vec![first, second])
 });
 
-/// An event that was given to somebody who never read it is not lost: the next waiter gets it.
+/// An event whose waiter never read it is not lost: the next waiter receives it.
 #[test]
 fn an_event_that_was_not_read_goes_to_the_next() {
     let mut driver = Driver::started::<Returned>("null");
@@ -65,13 +65,13 @@ fn an_event_that_was_not_read_goes_to_the_next() {
     assert_eq!(driver.ended().unwrap(), "[1,2]");
 }
 
-/// A taken-back event that nobody waits for any more stands where it arrived.
+/// An event that its waiter returned keeps its position in the order of arrival.
 #[test]
 fn an_event_that_was_not_read_keeps_its_place() {
     let mut driver = Driver::started::<Returned>("null");
     driver.turn(vec![raised("item", "1"), raised("item", "2"), raised("item", "3")]);
     driver.turn(vec![raised("start", "null")]);
-    // The stack gave 1 to `newer` and 2 to `older`; 1 came back and is older than 3.
+    // The stack gave 1 to `newer` and 2 to `older`. 1 was returned and is older than 3.
     assert_eq!(driver.ended().unwrap(), "[2,1]");
 }
 
@@ -81,7 +81,7 @@ orchestration!(Patient(ctx, _nothing: ()) -> String, Failure {
     Ok(format!("{first:?} {second}"))
 });
 
-/// A wait with a timeout ends with the event or with the timer, and takes the other back.
+/// A wait with a timeout ends with the event or with the timer, and cancels the other.
 #[test]
 fn a_wait_ends_in_time() {
     let mut driver = Driver::started::<Patient>("null");
@@ -95,9 +95,9 @@ fn a_wait_ends_in_time() {
     assert_eq!(short(&driver.turn(both)), ["cancel 4", "complete \"None 8\""]);
 }
 
-/// An event that is there already needs no timer.
+/// A wait for an event that has already arrived needs no timer.
 #[test]
-fn an_event_that_is_there_needs_no_timer() {
+fn an_event_that_has_arrived_needs_no_timer() {
     let mut driver = Driver::started::<Patient>("null");
     let twice = vec![raised("n", "1"), raised("n", "2")];
     assert_eq!(
@@ -112,9 +112,9 @@ orchestration!(Typed(ctx, _nothing: ()) -> String, Failure {
     Ok(refused.to_string())
 });
 
-/// An event of another type fails the wait, with the names of both and the position.
+/// An event of another type fails the wait with an error that contains both names and the position.
 #[test]
-fn an_event_of_another_type_is_told() {
+fn an_event_of_another_type_fails_the_wait() {
     let mut driver = Driver::started::<Typed>("null");
     driver.raise("n", "\"text\"");
     let text = driver.ended().unwrap();
@@ -128,7 +128,7 @@ orchestration!(Sender(ctx, id: String) -> (), Failure {
     Ok(())
 });
 
-/// An event for another orchestration leaves with the turn; one that cannot be sent fails the sender.
+/// An event for another orchestration is sent with the turn. An event that cannot be sent fails the sender.
 #[test]
 fn an_event_is_sent_or_fails_the_sender() {
     let driver = Driver::started::<Sender>("\"other\"");
@@ -145,7 +145,7 @@ orchestration!(WaitsFor(ctx, name: String) -> u32, Failure {
     Ok(ctx.wait_for_external_event::<u32>(name).await?)
 });
 
-/// No wait begins for an event that nobody can raise.
+/// A wait for an event that cannot be raised is refused.
 #[test]
 fn a_name_that_no_event_can_have_is_refused() {
     for name in [".", "..", "", "a\nb"] {

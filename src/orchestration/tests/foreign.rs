@@ -1,4 +1,4 @@
-//! Code that waits for what is not durable, or never comes to rest.
+//! Code that waits for something that is not durable, or never becomes idle.
 
 use std::cell::RefCell;
 use std::future::{pending, poll_fn};
@@ -28,9 +28,9 @@ orchestration!(Sleeper(ctx, _nothing: ()) -> (), Failure {
     Ok(())
 });
 
-/// A sleep of tokio's finds no runtime, and the orchestration says what to do instead.
+/// A sleep of tokio finds no runtime, and the error names the way out.
 #[test]
-fn a_sleep_of_tokios_is_a_foreign_wait() {
+fn a_sleep_of_tokio_is_a_foreign_wait() {
     let mut driver = Driver::started::<Sleeper>("null");
     assert_foreign(&driver.try_turn(vec![raised("go", "null")]).unwrap_err());
 }
@@ -42,7 +42,7 @@ orchestration!(Channel(ctx, _nothing: ()) -> (), Failure {
     Ok(receiver.await?)
 });
 
-/// A wait that nothing durable can end stops at once, though something durable is under way that nobody waits for.
+/// A wait that nothing durable can end stops the code at once, even if it has an open step that it does not await.
 #[test]
 fn a_wait_for_a_channel_is_a_foreign_wait() {
     let stopped = Driver::new::<Channel>().try_start("null").unwrap_err();
@@ -64,9 +64,9 @@ orchestration!(Stale(ctx, how: u8) -> (), Failure {
     Ok(receiver.await?)
 });
 
-/// What was polled once and is not waited for any more does not hide that the code waits for something foreign.
+/// A step that was polled once and is no longer awaited does not hide a foreign wait.
 #[test]
-fn what_was_polled_before_hides_no_foreign_wait() {
+fn a_step_polled_before_hides_no_foreign_wait() {
     assert_foreign(&Driver::new::<Stale>().try_start("0").unwrap_err());
     let mut driver = Driver::started::<Stale>("1");
     assert_foreign(&driver.try_turn(vec![answered(3, "1")]).unwrap_err());
@@ -79,13 +79,13 @@ orchestration!(Inner(ctx, _nothing: ()) -> u32, Failure {
         sender.send(5).ok();
         ctx.wait_for_external_event::<()>("go").await.ok();
     };
-    // Beside a wait for something durable a channel may be one between branches, and here it is.
+    // Next to a durable wait, a channel may connect two branches, and here it does.
     let (received, ()) = join(receiver, first).await;
     Ok(received?)
 });
 
-/// A channel between two branches of one orchestration is no foreign wait, as long as the other branch waits for something
-/// durable.
+/// A channel between two branches of one orchestration is no foreign wait, as long as the other branch waits for
+/// something durable.
 #[test]
 fn branches_may_wait_for_each_other() {
     let mut driver = Driver::started::<Inner>("null");
@@ -105,7 +105,7 @@ orchestration!(Threaded(ctx, _nothing: ()) -> (), Failure {
     Ok(())
 });
 
-/// A wake from another thread is seen at the next turn.
+/// A wake from another thread is detected in the next turn.
 #[test]
 fn a_wake_from_another_thread_is_a_foreign_wait() {
     let mut driver = Driver::started::<Threaded>("null");
@@ -125,7 +125,7 @@ orchestration!(Restless(ctx, _nothing: ()) -> (), Failure {
     .await
 });
 
-/// Code that wakes itself for ever is stopped.
+/// Code that wakes itself forever is stopped.
 #[test]
 fn code_that_never_rests_is_stopped() {
     let mut driver = Driver::started::<Restless>("null");
@@ -151,14 +151,14 @@ orchestration!(Thief(ctx, _nothing: ()) -> (), Failure {
     Ok(())
 });
 
-/// A context that is used by another orchestration stops that one.
+/// Code that uses the context of another orchestration is stopped.
 #[test]
 fn a_context_stays_within_its_orchestration() {
     let smuggler = Driver::started::<Smuggler>("null");
     let stopped = Driver::new::<Thief>().try_start("null").unwrap_err();
     assert_eq!(stopped.kind, StopKind::Panicked);
     assert!(
-        stopped.message.contains("stays within its own orchestration"),
+        stopped.message.contains("only within its own orchestration"),
         "{}",
         stopped.message
     );

@@ -19,7 +19,8 @@ orchestration!(Labeled(ctx, _nothing: ()) -> i64, Failure {
     Ok(answer + plain.await?)
 });
 
-/// The history of a turn notes the labels of the steps that it began, in at most 256 bytes, and none of a step that was taken back.
+/// The history of a turn contains the labels of the steps that it began, with at most 256 bytes each. It contains no
+/// label of a step that was withdrawn.
 #[test]
 fn labels_are_noted_with_their_steps() {
     for strict in [false, true] {

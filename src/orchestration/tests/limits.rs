@@ -1,4 +1,4 @@
-//! Limits of the hub: each is kept, and a history that was written under other limits replays.
+//! Limits of the hub: each is enforced, and a history that was written under other limits replays.
 
 use std::time::Duration;
 
@@ -15,18 +15,22 @@ orchestration!(Greedy(ctx, count: u64) -> (), Failure {
     Ok(())
 });
 
-/// A turn may ask for so much and no more; a loop without an end is cut off.
+/// A turn may issue a limited number of commands, so an endless loop is stopped.
 #[test]
 fn a_turn_has_a_limit() {
     let mut driver = Driver::new::<Greedy>();
     driver.begin.actions = 100;
     let stopped = driver.try_start(&u64::MAX.to_string()).unwrap_err();
     assert_eq!(stopped.kind, StopKind::TurnLimit);
-    assert!(stopped.message.contains("more than 100 things"), "{}", stopped.message);
+    assert!(
+        stopped.message.contains("more than 100 commands"),
+        "{}",
+        stopped.message
+    );
     let mut driver = Driver::new::<Greedy>();
     driver.begin.actions = 100;
     driver.start("100");
-    // A limit that is lowered later does not stop what was done before.
+    // A limit that is lowered later does not affect earlier turns.
     driver.begin.actions = 10;
     driver.replayed(1).unwrap();
 }
@@ -44,15 +48,15 @@ fn an_output_has_a_limit() {
 
 orchestration!(Large(ctx, bytes: usize) -> String, Failure {
     let call = ctx.call_activity::<Text>("x".repeat(bytes));
-    let told = match call.await {
+    let result = match call.await {
         Ok(answer) => answer,
         Err(error) => error.into_returned().unwrap_err().to_string(),
     };
     ctx.call_activity::<Text>("then".into()).await?;
-    Ok(told)
+    Ok(result)
 });
 
-/// Replays a history under other limits, and continues to its end.
+/// Replays a history under other limits, and runs it to its end.
 fn continued(mut driver: Driver, limit: usize) -> String {
     driver.begin.payload_bytes = limit;
     driver.unload();
@@ -60,15 +64,18 @@ fn continued(mut driver: Driver, limit: usize) -> String {
     driver.ended().unwrap()
 }
 
-/// A payload over the limit fails its call and is not sent. Whether it did is a part of the history: the limit may be raised
-/// or lowered afterwards, and the code receives the same error, to the letter.
+/// A payload over the limit fails its call and is not sent. The refusal is part of the history: the limit may be raised
+/// or lowered afterwards, and the code receives exactly the same error.
 #[test]
 fn a_payload_has_the_limit_of_its_day() {
     for later in [100, 500, 1_000, 10_000] {
         let driver = Driver::started::<Large>("1000");
         assert_eq!(short(&driver.history[0].commands), ["refuse 1: TooLarge", "activity 2"]);
-        let told = continued(driver, later);
-        assert!(told.contains("has 1002 bytes and 1000 is the limit"), "{later}: {told}");
+        let result = continued(driver, later);
+        assert!(
+            result.contains("has 1002 bytes, but the limit is 1000"),
+            "{later}: {result}"
+        );
         let mut driver = Driver::started::<Large>("900");
         driver.answer(1, "\"done\"");
         assert_eq!(continued(driver, later), "\"done\"", "{later}");
@@ -76,7 +83,7 @@ fn a_payload_has_the_limit_of_its_day() {
 }
 
 orchestration!(Races(ctx, bytes: usize) -> String, Failure {
-    // Made, polled and dropped in one turn: there is no trace of it in the history.
+    // Created, polled and dropped in one turn, so it leaves no trace in the history.
     let call = ctx.call_activity::<Text>("x".repeat(bytes));
     let other = std::pin::pin!(async { "other".to_owned() });
     let winner = match futures::future::select(call, other).await {
@@ -87,7 +94,7 @@ orchestration!(Races(ctx, bytes: usize) -> String, Failure {
     Ok(winner)
 });
 
-/// A call that left no trace is let through again, or refused again, whatever the limit is now.
+/// A call that left no trace is accepted or refused as before, whatever the limit is now.
 #[test]
 fn a_call_that_lost_its_race_at_once_has_the_limit_of_its_day() {
     for later in [10, 10_000] {
@@ -113,7 +120,7 @@ orchestration!(Everything(ctx, bytes: usize) -> u32, Failure {
     Ok(refused)
 });
 
-/// The same holds for the id of a child, whose rules may change with a build.
+/// The same applies to the id of a child, whose rules may change with a build.
 #[test]
 fn ids_have_the_rules_of_their_day() {
     let mut driver = Driver::started::<Everything>("1000");
@@ -121,7 +128,7 @@ fn ids_have_the_rules_of_their_day() {
         short(&driver.history[0].commands),
         ["refuse 1: InvalidId", "refuse 2: TooLarge", "activity 3"]
     );
-    // A build whose ids may be as long as that took this one in.
+    // A build that allowed ids of this length accepted it.
     let Command::Refuse { .. } = driver.history[0].commands.remove(0) else {
         panic!()
     };
@@ -152,9 +159,9 @@ orchestration!(OneWay(ctx, what: String) -> (), Failure {
 
 orchestration!(Texts(_ctx, text: String) -> String, Failure { Ok(text) });
 
-/// What is refused and has no answer fails the execution, and the history says what it was.
+/// A refused request without an answer fails the execution, and the history names the request.
 #[test]
-fn a_refusal_that_nobody_is_told_fails_the_execution() {
+fn a_refusal_without_an_answer_fails_the_execution() {
     for what in ["event", "start"] {
         let driver = Driver::started::<OneWay>(&format!("\"{what}\""));
         assert_eq!(short(&driver.history[0].commands)[0], "refuse 1: TooLarge");
@@ -182,9 +189,9 @@ orchestration!(Wasteful(ctx, count: u64) -> (), Failure {
     Ok(())
 });
 
-/// What a turn asked for and took back is not in its record, and still counts as let through.
+/// Commands that a turn issued and withdrew are not in its record, and are still accepted.
 #[test]
-fn a_turn_that_took_much_back_replays_under_a_lower_limit() {
+fn a_turn_that_withdrew_many_commands_replays_under_a_lower_limit() {
     let mut driver = Driver::new::<Wasteful>();
     driver.begin.actions = 100;
     driver.start("100");
@@ -197,7 +204,7 @@ orchestration!(Loud(ctx, bytes: usize) -> (), Failure {
     Err(Failure::message("x".repeat(bytes)))
 });
 
-/// An error that is returned has the limit of payloads, as an output has.
+/// A returned error has the payload limit, as an output has.
 #[test]
 fn an_error_has_a_limit() {
     let ended = |bytes: &str| {
@@ -242,7 +249,7 @@ orchestration!(Secret(ctx, secret: String) -> (), Failure {
     Ok(())
 });
 
-/// A difference shows what stands around it, and not the whole payload: the text goes to logs and lists.
+/// A difference shows its surroundings and not the whole payload, because the text appears in logs and lists.
 #[test]
 fn a_divergence_does_not_show_whole_payloads() {
     let mut driver = Driver::started::<Secret>("\"open sesame\"");

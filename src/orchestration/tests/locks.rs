@@ -23,7 +23,7 @@ orchestration!(Transfer(ctx, cents: i64) -> i64, Failure {
     Ok(now)
 });
 
-/// Ids are sorted and taken once, calls inside name the lock, and the drop of the guard is the release.
+/// Ids are sorted and deduplicated, calls inside name the lock, and dropping the guard releases it.
 #[test]
 fn a_critical_section_locks_calls_and_releases() {
     let mut driver = Driver::started::<Transfer>("5");
@@ -66,10 +66,10 @@ orchestration!(Impatient(ctx, _nothing: ()) -> (), Failure {
     Ok(())
 });
 
-/// A request that is dropped before the grant is taken back as one that is not granted; a guard that lives to the end is
-/// released by it.
+/// A request that is dropped before the grant is canceled as not granted. A guard that lives to the end is released by
+/// the end.
 #[test]
-fn a_request_can_be_taken_back() {
+fn a_request_can_be_withdrawn() {
     let mut driver = Driver::started::<Impatient>("null");
     assert_eq!(short(&driver.fire(2)), ["cancel 1", "lock 3"]);
     driver.answer(3, "null");
@@ -80,40 +80,40 @@ fn kind<T>(result: Result<T, CallError>) -> ErrorKind {
     match result {
         Err(CallError::Runtime(error)) => error.kind(),
         Err(CallError::Returned(never)) => match never {},
-        Ok(_) => panic!("a rule was not kept"),
+        Ok(_) => panic!("a rule was not enforced"),
     }
 }
 
 orchestration!(Rules(ctx, _nothing: ()) -> Vec<String>, Failure {
     let (a, b) = (ctx.entity::<Account>("a"), ctx.entity::<Account>("b"));
     let request = ctx.lock_entities([&a]);
-    let mut met = vec![kind(a.deposit(1).await)];
+    let mut errors = vec![kind(a.deposit(1).await)];
     let lock = request.await?;
-    met.push(kind(ctx.lock_entities([&b]).await));
-    met.push(kind(b.deposit(1).await));
+    errors.push(kind(ctx.lock_entities([&b]).await));
+    errors.push(kind(b.deposit(1).await));
     let (first, second) = join(a.deposit(1), a.deposit(2)).await;
     first?;
-    met.push(kind(second));
+    errors.push(kind(second));
     let child = ctx.call_sub_orchestration::<Transfer>(1).await;
-    met.push(match child {
+    errors.push(match child {
         Err(CallError::Runtime(error)) => error.kind(),
-        _ => panic!("a rule was not kept"),
+        _ => panic!("a rule was not enforced"),
     });
-    // What is allowed inside.
+    // These are allowed inside.
     ctx.call_activity::<Double>(1).await?;
     b.deposit(3).signal();
     ctx.start_orchestration::<Transfer>(1);
-    // A call that was given up does not stand in the way of the next.
+    // A dropped call does not block the next one.
     assert!(a.deposit(4).now_or_never().is_none());
     a.deposit(5).await?;
     drop(lock);
     b.deposit(6).await?;
     let empty: [EntityId; 0] = [];
-    met.push(kind(ctx.lock_entities(empty).await));
-    Ok(met.iter().map(|kind| format!("{kind:?}")).collect())
+    errors.push(kind(ctx.lock_entities(empty).await));
+    Ok(errors.iter().map(|kind| format!("{kind:?}")).collect())
 });
 
-/// Every rule has an error of its own, and what is allowed is done.
+/// Every rule has an error of its own, and allowed operations succeed.
 #[test]
 fn each_rule_has_its_error() {
     let mut driver = Driver::started::<Rules>("null");
@@ -141,7 +141,7 @@ orchestration!(LocksMany(ctx, size: (usize, usize)) -> String, Failure {
     }
 });
 
-/// A critical section has a limit, whose error names the size and the limit. One that is refused is no section.
+/// A critical section has a limit, and the error contains the size and the limit. A refused request opens no section.
 #[test]
 fn a_critical_section_has_a_limit() {
     let mut driver = Driver::started::<LocksMany>("[1000,4]");
@@ -158,8 +158,8 @@ fn a_critical_section_has_a_limit() {
             "TooLarge",
             count,
             bytes,
-            "1000 entities and 65536 bytes are the limit",
-            "lock fewer at once",
+            "the limit is 1000 entities and 65536 bytes",
+            "lock fewer entities at once",
         ] {
             assert!(ended.contains(part), "{ended}");
         }
@@ -174,7 +174,7 @@ orchestration!(SignalsInside(ctx, _nothing: ()) -> (), Failure {
     Ok(())
 });
 
-/// A signal has no answer: one to a locked entity fails the orchestration, which releases its locks.
+/// A signal has no answer. A signal to a locked entity fails the orchestration, which releases its locks.
 #[test]
 fn a_signal_to_a_locked_entity_fails_the_orchestration() {
     let mut driver = Driver::started::<SignalsInside>("null");
@@ -187,18 +187,18 @@ fn a_signal_to_a_locked_entity_fails_the_orchestration() {
 orchestration!(Robbed(ctx, _nothing: ()) -> Vec<String>, Failure {
     let (a, b) = (ctx.entity::<Account>("a"), ctx.entity::<Account>("b"));
     let lock = ctx.lock_entities((&a, &b)).await?;
-    let mut met = vec![kind(a.deposit(1).await)];
-    met.push(kind(a.deposit(1).await));
+    let mut errors = vec![kind(a.deposit(1).await)];
+    errors.push(kind(a.deposit(1).await));
     b.deposit(2).await?;
     a.deposit(3).signal();
     drop(lock);
     a.deposit(4).await?;
-    Ok(met.iter().map(|kind| format!("{kind:?}")).collect())
+    Ok(errors.iter().map(|kind| format!("{kind:?}")).collect())
 });
 
-/// After a lock was released by force the pending call and the next one hear of it; the other entities stay locked.
+/// After a lock was released by force, the pending call and the next one fail. The other entities stay locked.
 #[test]
-fn a_lost_lock_is_told_at_the_next_call() {
+fn a_lost_lock_fails_the_next_call() {
     let mut driver = Driver::started::<Robbed>("null");
     assert_eq!(short(&driver.answer(1, "null")), ["call 2"]);
     let lost = |entity: &str| Incoming::LockLost {
@@ -215,14 +215,14 @@ fn a_lost_lock_is_told_at_the_next_call() {
 orchestration!(Unlucky(ctx, _nothing: ()) -> String, Failure {
     let a = ctx.entity::<Account>("a");
     let refused = ctx.lock_entities(&a).await.map(drop).unwrap_err();
-    // The failed request is no section any more.
+    // The failed request opens no section.
     a.deposit(1).await?;
     Ok(refused.to_string())
 });
 
-/// A request that fails on its way is taken back, and the code goes on outside.
+/// A request that fails on its way is canceled, and the code continues outside of a section.
 #[test]
-fn a_failed_request_is_taken_back() {
+fn a_failed_request_is_withdrawn() {
     let mut driver = Driver::started::<Unlucky>("null");
     let failed = StepOutcome::Runtime(Error::new(ErrorKind::Unregistered, "no such entity"));
     let commands = driver.end(1, failed);
@@ -252,10 +252,10 @@ orchestration!(Careless(ctx, how: u8) -> (), Failure {
     Ok(())
 });
 
-/// A guard that is dropped before anything was done under it is logged, once; one that held something back is not, nor one of an
-/// execution that stops.
+/// A guard that is dropped before anything was done under it is logged once. A guard that was in use is not logged, and
+/// neither is one of an execution that stops.
 #[test]
-fn a_guard_that_held_nothing_is_told() {
+fn a_guard_that_held_nothing_is_logged() {
     let log = tempfile::NamedTempFile::new().unwrap();
     let writer = std::sync::Arc::new(log.reopen().unwrap());
     let subscriber = tracing_subscriber::fmt().with_writer(writer).with_ansi(false).finish();

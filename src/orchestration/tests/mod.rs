@@ -1,4 +1,4 @@
-//! Orchestrations without an engine: a driver in memory plays it.
+//! Orchestrations without an engine, whose part an in-memory driver plays.
 
 mod combinators;
 mod divergence;

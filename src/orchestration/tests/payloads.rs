@@ -1,4 +1,4 @@
-//! When a payload of today says what the recorded one says.
+//! Agreement of current payloads with recorded ones.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::prelude::*;
 use crate::store::records::history::Command;
 use crate::store::records::instance::StopKind;
 
-/// One build of a shop, with the fields that its items have in it.
+/// One build of a shop, whose items have the given fields.
 macro_rules! build {
     ($module:ident, { $($field:tt)* }, $item:expr) => {
         mod $module {
@@ -61,8 +61,8 @@ macro_rules! build {
                     "slice" => shelf.put_each(&[item()]).await?,
                     "reference" => shelf.look(&item()).await?,
                     "map" => shelf.sort(BTreeMap::from([("x".to_owned(), Some(item()))])).await?,
-                    "event" => ctx.send_event("nobody", "item", item()),
-                    "events" => ctx.send_event("nobody", "items", vec![Some(item())]),
+                    "event" => ctx.send_event("other", "item", item()),
+                    "events" => ctx.send_event("other", "items", vec![Some(item())]),
                     "start" => drop(ctx.start_orchestration::<Sink>(item())),
                     "child" => ctx.call_sub_orchestration::<Sink>(item()).await?,
                     "output" => return Ok(vec![item()]),
@@ -102,8 +102,8 @@ const WAYS: [&str; 13] = [
     "output",
 ];
 
-/// A field with a default that a later build added, wherever in a payload, is no difference, nor is one that it does not know
-/// any more. A value that differs is one, whichever way it goes out.
+/// A field with a default that a later build added is no difference, wherever it is in a payload, nor is a field that
+/// the build no longer has. A different value is one, however it is sent.
 #[test]
 fn fields_may_come_and_go_in_every_payload() {
     for way in WAYS {
@@ -116,7 +116,7 @@ fn fields_may_come_and_go_in_every_payload() {
             .unwrap_or_else(|stopped| panic!("{way}: {stopped:?}"));
         let stopped = driver.replay_with::<other::Shop>().map(drop).unwrap_err();
         assert_eq!(stopped.kind, StopKind::NonDeterministic, "{way}");
-        // A build cannot read what has no default.
+        // A field without a default cannot be decoded.
         if !way.starts_with("event") {
             assert!(driver.replay_with::<strict::Shop>().is_err(), "{way}");
         }
@@ -140,7 +140,7 @@ orchestration!(Refuses(ctx, _nothing: ()) -> (), Failure {
     Ok(ctx.wait_for_external_event("go").await?)
 });
 
-/// Names of events do not depend on case, neither of one that is sent nor of one that is awaited.
+/// Names of events are case-insensitive, both where they are sent and where they are awaited.
 #[test]
 fn the_case_of_an_event_is_no_difference() {
     let driver = Driver::started::<Approves>("null");
@@ -149,7 +149,7 @@ fn the_case_of_an_event_is_no_difference() {
     assert_eq!(stopped.kind, StopKind::NonDeterministic);
 }
 
-/// An argument is found under the name that it had.
+/// An argument is found under its former name.
 #[test]
 fn an_argument_may_get_another_name() {
     let mut driver = Driver::started::<first::Shop>("\"map\"");
@@ -186,7 +186,7 @@ echo!(Pair: HashSet<u8>);
 echo!(List: Vec<String>);
 echo!(Nested: Nest);
 
-/// Sets and lists at several places.
+/// Sets and lists at several positions.
 #[derive(Serialize, Deserialize)]
 struct Nest {
     by_name: HashMap<String, HashSet<u32>>,
@@ -204,7 +204,7 @@ orchestration!(CallsFloat(ctx, _nothing: ()) -> (), Failure {
     Ok(ctx.call_activity::<Float>(100.0).await?)
 });
 
-/// A history of one call in which another input was recorded: whether it replays.
+/// Returns whether a history of one call replays after its recorded input was replaced.
 fn replays<O: crate::Orchestration>(recorded: &str) -> bool {
     let mut driver = Driver::started::<O>("null");
     let Command::CallActivity { input, .. } = &mut driver.history[0].commands[0] else {
@@ -214,7 +214,7 @@ fn replays<O: crate::Orchestration>(recorded: &str) -> bool {
     driver.replayed(1).is_ok()
 }
 
-/// Numbers are compared by what they are, with all their digits and however they are written.
+/// Numbers are compared by value, with all their digits and in any notation.
 #[test]
 fn numbers_are_compared_exactly() {
     assert!(replays::<CallsHuge>("18446744073709551617"));
@@ -258,7 +258,8 @@ orchestration!(CallsList(ctx, _nothing: ()) -> (), Failure {
     Ok(ctx.call_activity::<List>(words().collect()).await?)
 });
 
-/// The order of a set is no difference, at whatever place of a payload it stands; that of a list is, and so is another element.
+/// The order of a set is no difference, wherever it is in a payload. The order of a list is one, and so is another
+/// element.
 #[test]
 fn the_order_of_a_set_is_no_difference() {
     for _ in 0..4 {

@@ -1,4 +1,4 @@
-//! Replay, over programs and orders that are drawn from seeds.
+//! Replays of programs and deliveries that are drawn from seeds.
 
 use super::driver::{Driver, raised, text};
 use super::script::{Dice, Node, Script};
@@ -10,7 +10,7 @@ use crate::time::Timestamp;
 const PROGRAMS: u64 = 1_500;
 const TURNS: usize = 60;
 
-/// Runs the program of a seed, with what happens around it, to its end or for some turns.
+/// Runs the program of a seed, with random deliveries, to its end or for a number of turns.
 fn play(seed: u64, strict: bool) -> Driver {
     let mut dice = Dice(seed);
     let program = Node::Series((0..6).map(|_| dice.node(4)).collect());
@@ -31,7 +31,7 @@ fn play(seed: u64, strict: bool) -> Driver {
     driver
 }
 
-/// Something that the engine tells: an end of any open step, an event, or a lock that is lost.
+/// Returns a random delivery: the completion of an open step, an event, or a lost lock.
 fn happening(driver: &mut Driver, dice: &mut Dice) -> Option<Incoming> {
     if dice.below(4) == 0 {
         return Some(raised(&dice.below(3).to_string(), &dice.below(9).to_string()));
@@ -57,14 +57,14 @@ fn happening(driver: &mut Driver, dice: &mut Dice) -> Option<Incoming> {
         },
     };
     let outcome = match (&driver.open[&sequence], outcome) {
-        // Locks are asked for entities that exist.
+        // Locks are requested for entities that exist.
         (Command::Lock { .. }, _) => answer(),
         (_, outcome) => outcome,
     };
     Some(Incoming::Completed { sequence, outcome })
 }
 
-/// Every prefix of every history leads to the very commands that are recorded next.
+/// Every prefix of every history leads to exactly the commands that are recorded next.
 #[test]
 fn every_prefix_leads_to_the_recorded_commands() {
     let (mut ended, mut turns) = (0, 0);
@@ -86,7 +86,7 @@ fn every_prefix_leads_to_the_recorded_commands() {
     );
 }
 
-/// The code that is kept alive and the code that is replayed before every turn make the same history.
+/// Code that is kept alive and code that is replayed before every turn produce the same history.
 #[test]
 fn strict_and_live_runs_make_one_history() {
     for seed in 0..PROGRAMS {
@@ -98,7 +98,7 @@ fn strict_and_live_runs_make_one_history() {
     }
 }
 
-/// A history in which one thing differs is never replayed as if it were the own.
+/// A history with a single change diverges at that change.
 #[test]
 fn a_changed_history_is_noticed() {
     let mut changed = 0;

@@ -31,7 +31,7 @@ orchestration!(Retrying(ctx, which: String) -> i64, Failure {
     Ok(answer.await?)
 });
 
-/// Fails a step and gives the delay before its next attempt, in seconds, with what was asked for after it.
+/// Fails a step. Returns the delay before its next attempt in seconds, and the commands that follow it.
 fn retry(driver: &mut Driver, outcome: StepOutcome) -> (f64, Vec<Command>) {
     let before = driver.now;
     let commands = driver.end(1, outcome);
@@ -44,7 +44,7 @@ fn retry(driver: &mut Driver, outcome: StepOutcome) -> (f64, Vec<Command>) {
     (before.until(due).as_secs_f64(), again)
 }
 
-/// An error of the activity's own.
+/// The activity's own error type.
 #[derive(Debug, PartialEq, thiserror::Error, Serialize, Deserialize)]
 enum PayError {
     #[error("busy")]
@@ -72,10 +72,10 @@ orchestration!(Paying(ctx, _input: ()) -> i64, Failure {
     Ok(call.retry_if(|error: &PayError| *error != PayError::Declined).await?)
 });
 
-/// A condition sees the variant of the activity's own error. An error of the runtime is none of those, so that the policy
-/// counts alone, and what does not decode is not tried again.
+/// A condition receives the typed error of the activity. For an error of the runtime, the policy alone decides. An
+/// error that does not decode is not retried.
 #[test]
-fn a_condition_is_asked_about_the_typed_error() {
+fn a_condition_receives_the_typed_error() {
     let returned = |error: &PayError| StepOutcome::Returned(error.to_failure());
     let mut driver = Driver::new::<Paying>();
     driver.start("null");
@@ -102,8 +102,8 @@ fn busy() -> StepOutcome {
     StepOutcome::Returned(Failure::message("busy"))
 }
 
-/// The delays are `min(first * coefficient^n, max)`, each attempt has the same number and input, and the last failure is
-/// the one that is told.
+/// The delays are `min(first * coefficient^n, max)`, each attempt has the same number and input, and the last failure
+/// is returned.
 #[test]
 fn attempts_follow_the_policy() {
     for strict in [false, true] {
@@ -131,10 +131,10 @@ fn attempts_follow_the_policy() {
     }
 }
 
-/// What no retry mends is told at once; what the runtime met counts as a failure like any other.
+/// Failures that a retry cannot fix are returned at once. Errors of the runtime count as failures like any other.
 #[test]
-fn only_what_can_be_mended_is_repeated() {
-    let runtime = |kind| StepOutcome::Runtime(Error::new(kind, "met"));
+fn only_retriable_failures_are_retried() {
+    let runtime = |kind| StepOutcome::Runtime(Error::new(kind, "failed"));
     for kind in [ErrorKind::TimedOut, ErrorKind::Panicked] {
         let mut driver = Driver::started::<Retrying>("\"plain\"");
         assert_eq!(retry(&mut driver, runtime(kind)).0, 1.0);
@@ -154,7 +154,7 @@ fn only_what_can_be_mended_is_repeated() {
     assert_eq!(driver.ended().unwrap(), "!Failure: broken");
 }
 
-/// A condition decides over each failure.
+/// A condition decides about each failure.
 #[test]
 fn a_condition_decides() {
     let mut driver = Driver::started::<Retrying>("\"condition\"");
@@ -163,11 +163,11 @@ fn a_condition_decides() {
     assert_eq!(driver.ended().unwrap(), "!Failure: broken");
 }
 
-/// No attempt is begun after the time for all of them is over.
+/// No attempt begins after the time limit of all attempts.
 #[test]
 fn the_time_for_all_attempts_ends() {
     let mut driver = Driver::started::<Retrying>("\"overall\"");
-    // After one second; the next would begin after four, the one after that after nine.
+    // The attempts would begin after one, four and nine seconds.
     let (_, again) = retry(&mut driver, busy());
     assert!(
         matches!(
@@ -184,7 +184,7 @@ fn the_time_for_all_attempts_ends() {
     assert!(driver.ended().is_some());
 }
 
-/// A call that is dropped while it waits for its next attempt cancels that wait, and nothing else.
+/// Dropping a call that waits for its next attempt cancels that wait, and nothing else.
 #[test]
 fn a_dropped_call_is_not_repeated() {
     let mut driver = Driver::started::<Retrying>("\"dropped\"");
@@ -197,7 +197,7 @@ orchestration!(Default(ctx, own: bool) -> i64, Failure {
     Ok(if own { call.retry(RetryPolicy::new(1)) } else { call }.await?)
 });
 
-/// An activity's own policy holds where the call says nothing.
+/// An activity's own policy applies if the call sets none.
 #[test]
 fn an_activity_has_a_policy_of_its_own() {
     let mut driver = Driver::started::<Default>("false");
@@ -215,7 +215,7 @@ orchestration!(Parent(ctx, _nothing: ()) -> i64, Failure {
     Ok(child.retry(RetryPolicy::new(2)).await?)
 });
 
-/// A sub-orchestration begins again under the same id, with the same options.
+/// A sub-orchestration is retried under the same id, with the same options.
 #[test]
 fn a_child_is_repeated_under_its_id() {
     let mut driver = Driver::started::<Parent>("null");
@@ -254,8 +254,8 @@ patient!(MorePatient, RetryPolicy::new(9).first_interval(Duration::from_secs(1))
 patient!(Slower, RetryPolicy::new(3).first_interval(Duration::from_secs(2)));
 patient!(Impatient, RetryPolicy::new(1));
 
-/// The waits of a policy are steps. A build with another policy diverges where an attempt has failed and the new policy would
-/// have waited otherwise, and nowhere else.
+/// The delays of a policy are steps. A build with another policy diverges where an attempt has failed and the new
+/// policy would have waited differently, and nowhere else.
 #[test]
 fn a_changed_policy_is_a_difference_where_an_attempt_failed() {
     let mut driver = Driver::started::<Patient>("null");

@@ -1,4 +1,4 @@
-//! Programs that are drawn from a seed: an orchestration that does what its input says.
+//! Programs that are drawn from a seed: an orchestration that runs the program in its input.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::stage::{Account, Double, Stubborn, orchestration};
 use crate::prelude::*;
 use crate::{OrchestrationContext, orchestration::LocalBoxFuture};
 
-/// One thing to do; its value is a number.
+/// An action whose value is a number.
 #[derive(Serialize, Deserialize, Clone, Debug)]
 pub(super) enum Node {
     Activity(i64),
@@ -25,19 +25,19 @@ pub(super) enum Node {
     Chance,
     Time,
     Status,
-    /// Asked for and dropped at once.
+    /// Created and dropped at once.
     Drop(Box<Node>),
-    /// All at once.
+    /// All concurrently.
     Join(Vec<Node>),
-    /// All at once, in the order in which they end.
+    /// All concurrently, in the order in which they end.
     Unordered(Vec<Node>),
     /// One after the other.
     Series(Vec<Node>),
     /// The first of two; the other is dropped.
     Race(Box<Node>, Box<Node>),
-    /// Locks some entities and calls them, with something else inside.
+    /// Locks some entities and calls them, with another action inside.
     Section(Vec<u8>, Box<Node>),
-    /// Asked for before the one, and awaited after it.
+    /// Called before the action, and awaited after it.
     Hot(i64, Box<Node>),
 }
 
@@ -54,7 +54,7 @@ fn number<E>(result: Result<i64, E>) -> i64 {
     result.unwrap_or(-1)
 }
 
-/// Numbers are mixed so that their order counts.
+/// Combines numbers so that their order counts.
 fn mix(numbers: impl IntoIterator<Item = i64>) -> i64 {
     numbers
         .into_iter()
@@ -62,7 +62,7 @@ fn mix(numbers: impl IntoIterator<Item = i64>) -> i64 {
 }
 
 fn perform(ctx: OrchestrationContext, node: Node) -> LocalBoxFuture<i64> {
-    // What is hot is made here, before anyone polls.
+    // Hot steps are created here, before the first poll.
     match node {
         Node::Activity(n) => {
             let call = ctx.call_activity::<Double>(n);
@@ -90,7 +90,7 @@ fn perform(ctx: OrchestrationContext, node: Node) -> LocalBoxFuture<i64> {
         }
         Node::Call(key) => Box::pin(async move { number(ctx.entity::<Account>(key).deposit(1).await) }),
         Node::Signal(key) => {
-            // Inside of a section it would fail the orchestration, if the entity is locked.
+            // Inside a section, a signal to a locked entity would fail the orchestration.
             ctx.entity::<Account>(u32::from(key) + 1_000).deposit(1).signal();
             Box::pin(async { 7 })
         }

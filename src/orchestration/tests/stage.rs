@@ -1,10 +1,10 @@
-//! Types that the tests share: an entity, activities, and a short way to write an orchestration by hand.
+//! Types that the tests share: an entity, activities, and a macro for orchestrations.
 
 use crate::activity::{Activity, ActivityContext, ActivityOptions, BoxFuture};
 use crate::prelude::*;
 use crate::retry::RetryPolicy;
 
-/// Writes an orchestration by hand: `orchestration!(Name(ctx, input: Input) -> Output, Error { body })`.
+/// Defines an orchestration without the attribute: `orchestration!(Name(ctx, input: Input) -> Output, Error { body })`.
 macro_rules! orchestration {
     ($name:ident($ctx:ident, $input:ident: $in:ty) -> $out:ty, $err:ty $body:block) => {
         pub(super) struct $name;
@@ -52,7 +52,7 @@ macro_rules! activity {
             type Error = Failure;
 
             fn run(_: ActivityContext, _: $in) -> BoxFuture<Result<$out, Failure>> {
-                Box::pin(async { Err(Failure::message("the driver answers in the place of activities")) })
+                Box::pin(async { Err(Failure::message("the driver completes the activities")) })
             }
         }
     };

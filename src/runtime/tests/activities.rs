@@ -1,5 +1,6 @@
-//! Attempts of activities on a running hub. No orchestration asks for them: their rows are there when the hub opens, and
-//! what their orchestration is told stays as a row, because nobody registers what is named in its place.
+//! Attempts of activities on a running hub, without an orchestration. The rows of the activities exist when the hub
+//! opens. Messages to their orchestration remain as rows, because the entity type in the id of the orchestration is not
+//! registered.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -18,7 +19,7 @@ use crate::{
 
 const PARTITIONS: u16 = 8;
 
-/// Answers with everything that it knows about itself.
+/// An activity that returns all information about itself.
 struct Introduce;
 
 impl Activity for Introduce {
@@ -37,10 +38,10 @@ impl Activity for Introduce {
     }
 }
 
-/// What the input names.
+/// An activity that misbehaves as specified by its input.
 struct Misbehave;
 
-/// Whether a `linger` has begun, and whether it was told to stop.
+/// True if a `linger` has begun, and if it was canceled.
 static BEGUN: AtomicBool = AtomicBool::new(false);
 static LINGERED: AtomicBool = AtomicBool::new(false);
 
@@ -54,7 +55,7 @@ impl Activity for Misbehave {
     fn run(context: ActivityContext, input: String) -> BoxFuture<Result<String, Failure>> {
         Box::pin(async move {
             match input.as_str() {
-                "panic" => panic!("as it was told"),
+                "panic" => panic!("as requested"),
                 "fail" => Err(Failure::message("no").non_retriable()),
                 "hang" => std::future::pending().await,
                 "linger" => {
@@ -73,7 +74,7 @@ impl Activity for Misbehave {
     }
 }
 
-/// Blocks its thread until it is allowed to end.
+/// An activity that blocks its thread until it is allowed to end.
 struct Block;
 
 static BLOCKING: AtomicUsize = AtomicUsize::new(0);
@@ -100,7 +101,7 @@ impl Activity for Block {
     }
 }
 
-/// Counts how many of it run at one time.
+/// An activity that counts its concurrent attempts.
 struct Count;
 
 static RUNNING: AtomicUsize = AtomicUsize::new(0);
@@ -125,7 +126,7 @@ impl Activity for Count {
     }
 }
 
-/// The orchestration whose place is number `n`.
+/// Returns the id of the orchestration with number `n`.
 fn orchestration(n: u64) -> InstanceId {
     InstanceId::trusted(format!("@nobody@{n}"))
 }
@@ -143,7 +144,7 @@ fn row(n: u64) -> Vec<u8> {
     keys::activity(id.partition(PARTITIONS), &id, ExecutionId([7; 16]), n)
 }
 
-/// A hub on `model` that finds these activities when it opens, numbered from 1.
+/// Opens a hub on `model` that finds these activities, numbered from 1.
 fn open(
     model: &Arc<Model>,
     executors: usize,
@@ -194,7 +195,7 @@ fn open(
     Runtime::start(store, none, config, tokio::runtime::Handle::current()).unwrap()
 }
 
-/// Waits for something that another thread brings about.
+/// Waits until `look` returns a value, which depends on another thread.
 async fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
     let looking = async {
         loop {
@@ -205,11 +206,11 @@ async fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
         }
     };
     let found = tokio::time::timeout(Duration::from_secs(30), looking).await;
-    found.expect("it happens soon")
+    found.expect("the condition should hold within 30 seconds")
 }
 
-/// What orchestration `n` was told, if it was told anything.
-fn told(model: &Model, n: u64) -> Option<StepOutcome> {
+/// Returns the outcome that orchestration `n` received, if any.
+fn outcome_of(model: &Model, n: u64) -> Option<StepOutcome> {
     let id = orchestration(n);
     let range = keys::messages_of(id.partition(PARTITIONS), &id, crate::id::MessageId::MIN);
     let (_, value) = model.scan(range, 1).unwrap().pop()?;
@@ -223,15 +224,15 @@ fn told(model: &Model, n: u64) -> Option<StepOutcome> {
     }
 }
 
-/// The kind of error that orchestration `n` is told, and its text.
+/// Waits for the error that orchestration `n` receives and returns its kind and text.
 async fn refused(model: &Model, n: u64) -> (ErrorKind, String) {
-    match until(|| told(model, n)).await {
+    match until(|| outcome_of(model, n)).await {
         StepOutcome::Runtime(error) => (error.kind(), error.to_string()),
         other => panic!("{other:?}"),
     }
 }
 
-/// Ends the hub, and says which rows are left.
+/// Closes the hub and returns the number of remaining rows of activities.
 fn close(runtime: &Runtime, threads: Threads, model: &Model) -> usize {
     runtime.stop(Duration::from_secs(30));
     threads.join(Duration::ZERO).unwrap();
@@ -240,14 +241,14 @@ fn close(runtime: &Runtime, threads: Threads, model: &Model) -> usize {
     rows.sum()
 }
 
-/// An attempt knows itself, and its answer reaches the orchestration; an input that does not decode is refused with type,
-/// field and position.
+/// An attempt can access its own metadata, and its answer reaches the orchestration. An input that does not decode is
+/// refused with its type and position.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_activity_is_run_and_answers() {
     let model = Arc::new(Model::new());
     let (runtime, threads) = open(&model, 1, None, &[("introduce", "\"x\""), ("introduce", "5")]);
-    let StepOutcome::Answer(answer) = until(|| told(&model, 1)).await else {
-        panic!("{:?}", told(&model, 1))
+    let StepOutcome::Answer(answer) = until(|| outcome_of(&model, 1)).await else {
+        panic!("{:?}", outcome_of(&model, 1))
     };
     let id = format!("@nobody@1/{}/1", ExecutionId([7; 16]));
     let expected = ["introduce", "@nobody@1", &id, "1", "x"];
@@ -265,7 +266,7 @@ async fn an_activity_is_run_and_answers() {
     assert_eq!(close(&runtime, threads, &model), 0);
 }
 
-/// A panic is the end of the attempt and of nothing else; a returned error keeps its flag.
+/// A panic ends only the attempt, and a returned error keeps its flag.
 #[tokio::test]
 async fn a_panic_ends_the_attempt_alone() {
     let model = Arc::new(Model::new());
@@ -277,16 +278,13 @@ async fn a_panic_ends_the_attempt_alone() {
     );
     let (kind, text) = refused(&model, 1).await;
     assert_eq!(kind, ErrorKind::Panicked);
-    assert!(
-        text.contains("`misbehave`") && text.contains("as it was told"),
-        "{text}"
-    );
-    let returned = until(|| told(&model, 2)).await;
+    assert!(text.contains("`misbehave`") && text.contains("as requested"), "{text}");
+    let returned = until(|| outcome_of(&model, 2)).await;
     assert_eq!(returned, StepOutcome::Returned(Failure::message("no").non_retriable()));
     assert_eq!(close(&runtime, threads, &model), 0);
 }
 
-/// The limit of the call counts in the place of the activity's own.
+/// The timeout of the call overrides the timeout of the activity.
 #[tokio::test]
 async fn an_attempt_runs_no_longer_than_its_timeout() {
     let model = Arc::new(Model::new());
@@ -298,35 +296,36 @@ async fn an_attempt_runs_no_longer_than_its_timeout() {
     assert_eq!(close(&runtime, threads, &model), 0);
 }
 
-/// An attempt that is told to stop may clean up and end by itself; one that does not is dropped after the grace.
+/// A canceled attempt may clean up and end by itself. Otherwise it is dropped after the grace period.
 #[tokio::test]
 async fn a_canceled_attempt_has_a_grace() {
     let model = Arc::new(Model::new());
     let (runtime, threads) = open(&model, 1, None, &[("misbehave", "\"obey\""), ("misbehave", "\"hang\"")]);
     for n in [1, 2] {
-        // Until it is there to be told.
+        // Repeat until the attempt exists and is canceled.
         until(|| {
             runtime.cancel_activity(&key(n));
-            told(&model, n)
+            outcome_of(&model, n)
         })
         .await;
     }
     let answer = StepOutcome::Answer(b"\"canceled: true\"".to_vec());
-    let canceled_before_it_began = matches!(told(&model, 1), Some(StepOutcome::Runtime(_)));
-    assert!(told(&model, 1) == Some(answer) || canceled_before_it_began);
+    let canceled_before_it_began = matches!(outcome_of(&model, 1), Some(StepOutcome::Runtime(_)));
+    assert!(outcome_of(&model, 1) == Some(answer) || canceled_before_it_began);
     assert_eq!(refused(&model, 2).await.0, ErrorKind::Ended);
     assert_eq!(close(&runtime, threads, &model), 0);
 }
 
-/// A blocking attempt cannot be ended: its timeout is told at once, and the next one begins when it is really gone.
+/// A blocking attempt cannot be aborted. Its timeout is reported immediately, but the next attempt begins only when it
+/// has really ended.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_blocking_attempt_keeps_its_slot_until_it_returns() {
     let model = Arc::new(Model::new());
     let (runtime, threads) = open(&model, 1, None, &[("block", "null"); 2]);
-    until(|| told(&model, 1).or_else(|| told(&model, 2))).await;
+    until(|| outcome_of(&model, 1).or_else(|| outcome_of(&model, 2))).await;
     assert!(
         BLOCKING.load(Ordering::SeqCst) <= 1,
-        "both would be more than the limit"
+        "two concurrent attempts would exceed the limit"
     );
     MAY_END.store(true, Ordering::SeqCst);
     for n in [1, 2] {
@@ -335,19 +334,22 @@ async fn a_blocking_attempt_keeps_its_slot_until_it_returns() {
     assert_eq!(close(&runtime, threads, &model), 0);
 }
 
-/// No more run at one time than the limit says, of whatever executor, and every one has its turn.
+/// The number of concurrent attempts over all executors never exceeds the limit, and every attempt runs eventually.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_limit_holds_over_all_executors() {
     let model = Arc::new(Model::new());
     let (runtime, threads) = open(&model, 3, None, &[("count", "null"); 60]);
     for n in 1..=60 {
-        assert_eq!(until(|| told(&model, n)).await, StepOutcome::Answer(b"null".to_vec()));
+        assert_eq!(
+            until(|| outcome_of(&model, n)).await,
+            StepOutcome::Answer(b"null".to_vec())
+        );
     }
     assert!((1..=3).contains(&MOST.load(Ordering::SeqCst)));
     assert_eq!(close(&runtime, threads, &model), 0);
 }
 
-/// A hub that closes before an attempt ends leaves a row that counts no crash, and tells the attempt to stop.
+/// A hub that closes before an attempt ends cancels the attempt and leaves a row that counts no crash.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_close_leaves_rows_that_count_no_crash() {
     let model = Arc::new(Model::new());

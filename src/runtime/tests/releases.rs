@@ -1,4 +1,4 @@
-//! Wakers that panic while what they wait for leaves the gate.
+//! Wakers that panic while the output that they wait for is released.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::*;
 use crate::runtime::release::Release;
 use crate::store::Batch;
 
-/// The waker of a program that has a fault.
+/// The waker of a faulty program.
 struct Panics;
 
 impl Wake for Panics {
@@ -20,7 +20,7 @@ impl Wake for Panics {
     }
 }
 
-/// Lets `count` readers wait at the gate, of whom one has a waker that panics, and opens it for all of them at once.
+/// Makes `count` readers wait at the gate, one of them with a waker that panics, and releases all of them at once.
 async fn release_at_once(count: usize) {
     let model = Arc::new(Model::new());
     let (runtime, threads, client) = start(&model, 1);
@@ -52,8 +52,8 @@ async fn release_at_once(count: usize) {
     threads.join(Duration::ZERO).unwrap();
 }
 
-/// A waker that panics takes no answer from others and does not end the hub, whether few leave from the syncer's thread or many
-/// from one of tokio's.
+/// A waker that panics does not affect other waiters or the hub. This holds for few outputs, released by the syncer
+/// thread, and for many, released by a thread of tokio.
 #[test]
 fn a_waker_that_panics_harms_no_one_else() {
     for mut flavor in [Builder::new_current_thread(), Builder::new_multi_thread()] {

@@ -215,21 +215,21 @@ fn a_write_waits_for_a_slow_base() {
     let store = store(10_000);
     working(&store, || {
         let stall = store.base.stall();
-        let (tell, told) = mpsc::channel();
+        let (sender, receiver) = mpsc::channel();
         let writer = thread::spawn({
             let store = Arc::clone(&store);
             move || {
                 for number in 0..1_000 {
                     store.write(&batch(&number.to_string(), &[7; 50])).unwrap();
                     store.sync().unwrap();
-                    tell.send(number).unwrap();
+                    sender.send(number).unwrap();
                 }
             }
         });
         while store.progress().stalls == 0 {
             thread::yield_now();
         }
-        assert!(told.try_iter().count() < 900);
+        assert!(receiver.try_iter().count() < 900);
         // Rows on their way to the base are still readable.
         assert_eq!(store.get(b"0").unwrap(), Some(vec![7; 50]));
         assert!(store.progress().front_bytes < 50_000, "{:?}", store.progress());

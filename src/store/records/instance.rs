@@ -77,7 +77,7 @@ pub enum StopKind {
     NonDeterministic,
     /// The code waits for something that is not durable.
     ForeignWait,
-    /// The code issued too many commands in one turn, or never yielded.
+    /// The code issued too many commands in one turn, or kept waking itself without end.
     TurnLimit,
     /// The history is too long.
     HistoryLimit,

@@ -118,7 +118,7 @@ pub(crate) fn open_unchecked(directory: &Path, memory_budget: usize) -> Result<(
         return Err(Error::new(
             ErrorKind::Format,
             format!(
-                "{} is not a hub: the directory is missing or empty",
+                "{} is not a hub: the directory is empty or does not exist",
                 directory.display()
             ),
         ));

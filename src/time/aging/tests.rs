@@ -1,4 +1,4 @@
-//! One life after another, each under a clock that is right or not.
+//! Successive lives of a hub, under clocks that are right or wrong.
 
 use super::*;
 
@@ -7,17 +7,17 @@ const HOUR: u64 = 60 * MINUTE;
 const MINUTE: u64 = 60_000;
 /// A day in this century.
 const TODAY: u64 = 20_000 * DAY;
-/// How far the clock is ahead where it is wrong.
+/// Lead of a wrong clock.
 const AHEAD: u64 = 3_650 * DAY;
 
-/// A hub that is opened again and again.
+/// A hub that is opened repeatedly.
 #[derive(Default)]
 struct Lives {
     last: ClockRecord,
 }
 
 impl Lives {
-    /// A life from `opened` on, and so much later its last commit.
+    /// Simulates a life that begins at `opened` and makes its last commit `long` milliseconds later.
     fn live(&mut self, opened: u64, long: u64) -> Aging {
         let aging = Aging::new(Timestamp(opened), self.last);
         self.last = aging.record(Timestamp(opened + long));
@@ -25,8 +25,8 @@ impl Lives {
     }
 }
 
-/// A clock that is far ahead of what is stored makes nothing old for an hour; one that is behind, or that is ahead by
-/// less than a day, is taken as it is.
+/// A clock that is far ahead of the stored time makes nothing old for an hour. A clock that is behind, or ahead by less
+/// than a day, is trusted.
 #[test]
 fn a_clock_in_doubt_makes_nothing_old_for_a_while() {
     let aging = |opened: u64, last: u64| {
@@ -44,7 +44,7 @@ fn a_clock_in_doubt_makes_nothing_old_for_a_while() {
     assert_eq!(held.at(Timestamp(100 * DAY + HOUR)), Timestamp(100 * DAY + HOUR));
 }
 
-/// A clock that is wrong twice is in doubt twice: what is stored follows the one that was right in between.
+/// A clock that is wrong twice is in doubt twice, because the stored time follows the correct clock in between.
 #[test]
 fn each_turn_of_the_clock_is_noticed() {
     let mut lives = Lives::default();
@@ -54,12 +54,12 @@ fn each_turn_of_the_clock_is_noticed() {
         now += 2 * HOUR;
         let wrong = lives.live(now + AHEAD, 2 * HOUR);
         assert!(wrong.is_held(Timestamp(now + AHEAD)), "the clock is wrong");
-        assert!(!wrong.is_held(Timestamp(now + AHEAD + HOUR)), "it is believed by now");
+        assert!(!wrong.is_held(Timestamp(now + AHEAD + HOUR)), "the doubt has ended");
         now += 3 * HOUR;
     }
 }
 
-/// The doubt lasts for an hour of open hub in all, however often the hub is opened meanwhile.
+/// The doubt lasts until the hub has been open for a total of one hour, regardless of the number of opens.
 #[test]
 fn a_restart_neither_ends_a_doubt_nor_renews_it() {
     let mut lives = Lives::default();
@@ -75,16 +75,16 @@ fn a_restart_neither_ends_a_doubt_nor_renews_it() {
             "only the time in which the hub was open counts"
         );
         assert_eq!(aging.is_held(Timestamp(now + 10 * MINUTE)), life < 5, "life {life}");
-        // Closed for days in between, as a hub that is seldom used.
+        // The hub is closed for days in between, like one that is rarely used.
         now += 10 * MINUTE + 2 * DAY;
     }
-    // Set right and wrong again, it is another doubt, and as long.
+    // If the clock is corrected and becomes wrong again, a new doubt of the same duration begins.
     lives.live(TODAY + DAY, 0);
     assert!(lives.live(now, 0).is_held(Timestamp(now + HOUR - 1)));
 }
 
-/// What was written under a clock that was ahead is as old as the clock's being set right, in that life and in all others, and
-/// no older.
+/// The age of data written under a clock that was ahead begins with the correction of the clock, in that life and in
+/// all later ones.
 #[test]
 fn what_is_still_to_come_was_written_before_the_clock_was_set() {
     let mut lives = Lives::default();
@@ -100,13 +100,14 @@ fn what_is_still_to_come_was_written_before_the_clock_was_set() {
         assert_eq!(aging.has_age(week, since, now), day >= 7);
         let found = aging.times_of_age(week, now).iter().any(|times| times.contains(&since));
         assert_eq!(found, day >= 7);
-        // What was written a little ahead of a clock that a time service has set is not meant.
+        // A time slightly in the future, after a step of a time service, is not affected.
         let near = now.after(Duration::from_secs(3_600));
         assert_eq!(aging.written(near, now), near);
     }
 }
 
-/// A clock that is wrong after it was set right makes nothing old, whether it is farther ahead than the first time or less far.
+/// A clock that becomes wrong after a correction makes nothing old, whether its lead is larger or smaller than the
+/// first time.
 #[test]
 fn a_clock_in_doubt_keeps_what_another_wrong_clock_has_dated() {
     for ahead in [AHEAD / 2, AHEAD, 2 * AHEAD] {
@@ -128,8 +129,8 @@ fn a_clock_in_doubt_keeps_what_another_wrong_clock_has_dated() {
     }
 }
 
-/// A clock that is far behind for one life makes nothing old, in that life nor at the next open, although all that is stored
-/// seems to be of times to come meanwhile.
+/// A clock that is far behind for one life makes nothing old, neither in that life nor at the next open, although all
+/// stored times seem to be in the future during that life.
 #[test]
 fn a_clock_that_was_behind_makes_nothing_old() {
     let mut lives = Lives::default();
@@ -146,8 +147,8 @@ fn a_clock_that_was_behind_makes_nothing_old() {
     }
 }
 
-/// A life under a clock that is far behind does not make old what a clock that was ahead has dated before: when the clock is
-/// right again, the time counts at which it was set right first.
+/// A life under a clock that is far behind does not make data old that was dated by an earlier clock that was ahead.
+/// When the clock is right again, the time of its first correction counts.
 #[test]
 fn a_clock_that_was_behind_makes_nothing_old_that_one_ahead_has_dated() {
     let week = Duration::from_millis(7 * DAY);
@@ -173,7 +174,7 @@ fn a_clock_that_was_behind_makes_nothing_old_that_one_ahead_has_dated() {
     }
 }
 
-/// Of two clocks that were ahead, of which the second was less so, the one that is right decides.
+/// After two clocks that were ahead, the second by less, the correct clock decides.
 #[test]
 fn a_clock_that_is_set_back_twice_keeps_nothing_for_years() {
     let mut lives = Lives::default();
@@ -189,7 +190,7 @@ fn a_clock_that_is_set_back_twice_keeps_nothing_for_years() {
     assert!(aging.has_age(Duration::from_millis(7 * DAY), since, now));
 }
 
-/// What a life in doubt writes itself grows old by its own clock.
+/// Data that a life in doubt writes itself ages by its own clock.
 #[test]
 fn what_a_life_writes_itself_has_its_age() {
     let mut lives = Lives::default();
@@ -201,5 +202,8 @@ fn what_a_life_writes_itself_has_its_age() {
     assert!(aging.has_age(minute, Timestamp(opened), now));
     assert!(!aging.has_age(minute, Timestamp(opened + MINUTE + 1), now));
     assert!(!aging.has_age(3 * minute, Timestamp(TODAY), now));
-    assert!(aging.has_age(2 * minute, Timestamp(TODAY), now), "so long it was open");
+    assert!(
+        aging.has_age(2 * minute, Timestamp(TODAY), now),
+        "the hub was open for this long"
+    );
 }

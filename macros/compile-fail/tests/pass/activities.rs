@@ -1,4 +1,4 @@
-//! Every form of an activity that the documentation shows, in a crate that denies what users deny.
+//! Every documented form of an activity, in a crate that denies the lints that users deny.
 #![deny(warnings, missing_docs, missing_debug_implementations, unreachable_pub, unused_qualifications)]
 #![deny(rust_2018_idioms, unsafe_code, unused_lifetimes, let_underscore_drop)]
 
@@ -7,13 +7,13 @@ use std::time::Duration;
 use abide::prelude::*;
 use abide::{Activity, activity::ActivityOptions};
 
-/// What is asked for.
+/// The input of an activity.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Card {
     cents: i64,
 }
 
-/// The card has not enough.
+/// The card does not cover the amount.
 #[derive(Debug, thiserror::Error, Deserialize, Serialize)]
 #[error("declined")]
 pub struct Declined;
@@ -74,7 +74,7 @@ pub async fn old() {}
 async fn not_there(input: NotThere) {}
 
 fn main() {
-    // Within a function as well.
+    // An activity inside a function.
     #[activity]
     async fn inner(text: String) -> usize {
         text.len()
@@ -93,7 +93,7 @@ fn main() {
     assert_eq!(clean_up::OPTIONS, ActivityOptions::new());
     assert_eq!(aliased::parse::OPTIONS, ActivityOptions::new().timeout(Duration::from_millis(1)));
 
-    // The functions stay what they were.
+    // The functions remain ordinary functions.
     let _ = (charge_card, compute, ping, r#move, aliased::parse, inner);
     assert!(read_config(String::new()).is_err());
 

@@ -1,4 +1,4 @@
-//! Every form that the documentation shows, in a crate that denies what users deny.
+//! Every documented form of an entity, in a crate that denies the lints that users deny.
 #![deny(warnings, missing_docs, missing_debug_implementations, unreachable_pub, unused_qualifications)]
 #![deny(rust_2018_idioms, non_ascii_idents, unsafe_code, unused_lifetimes, let_underscore_drop)]
 
@@ -6,20 +6,20 @@ use std::time::{Duration, SystemTime};
 
 use abide::prelude::*;
 
-/// Money of one owner.
+/// The money of one owner.
 #[derive(Clone, Debug, Default, Deserialize, Entity, Serialize)]
 pub struct Account {
     cents: i64,
 }
 
-/// Too little money.
+/// The account does not cover the amount.
 #[derive(Debug, thiserror::Error, Serialize, Deserialize)]
 #[error("short by {short_by}")]
 pub struct Overdrawn {
     short_by: i64,
 }
 
-/// A type of the name that others would use inside an expansion.
+/// A type with a name that an expansion could use itself.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Caller;
 
@@ -31,7 +31,7 @@ impl Account {
         self.cents
     }
 
-    /// Takes money.
+    /// Withdraws money.
     pub fn withdraw(&mut self, cents: i64) -> Result<i64, Overdrawn> {
         if self.cents < cents {
             return Err(Overdrawn {
@@ -42,12 +42,12 @@ impl Account {
         Ok(self.cents)
     }
 
-    /// Shows the money.
+    /// Returns the balance.
     pub fn balance(&self) -> i64 {
         self.cents
     }
 
-    /// Ends the account.
+    /// Closes the account.
     pub fn close(&mut self, ctx: &mut EntityContext) {
         ctx.entity::<Audit>("main").noted(ctx.key(), "closed").signal();
         ctx.entity::<Audit>("main").noted(ctx.key(), "late").signal_after(Duration::from_secs(1));
@@ -59,7 +59,7 @@ impl Account {
         ctx.delete_state();
     }
 
-    /// Fetches money from outside.
+    /// Collects money from external sources.
     pub async fn collect(&mut self, ctx: &mut EntityContext, from: &[String]) -> Result<usize, Failure> {
         let audit = ctx.entity::<Audit>("main");
         std::future::ready(ctx.idempotency_key()).await;
@@ -70,7 +70,7 @@ impl Account {
         Ok(from.len())
     }
 
-    /// Every way to take an argument.
+    /// Takes arguments in every form.
     #[operation(name = "take-all")]
     pub fn take_all(
         &mut self,
@@ -97,7 +97,7 @@ impl Account {
     #[cfg(any())]
     pub fn not_there(&mut self, cents: NotThere) {}
 
-    /// Shows how the context is read.
+    /// Reads the context.
     pub fn seen(&self, ctx: &ReadContext) -> (String, SystemTime) {
         (ctx.id().to_string(), self.helper(ctx))
     }
@@ -116,7 +116,7 @@ impl Account {
     }
 }
 
-/// What was done.
+/// A log of actions.
 #[derive(Debug, Default, Deserialize, Entity, Serialize)]
 pub struct Audit {
     lines: Vec<String>,
@@ -124,24 +124,24 @@ pub struct Audit {
 
 #[operations]
 impl Audit {
-    /// Notes a line.
+    /// Adds a line.
     pub fn noted(&mut self, who: &str, what: &str) {
         self.lines.push(format!("{who} {what}"));
     }
 
-    /// An own `delete` wins over the built-in one.
+    /// Replaces the built-in `delete`.
     pub fn delete(&mut self, why: String) -> String {
         why
     }
 }
 
-/// An enum is a state as well.
+/// An enum as a state.
 #[derive(Debug, Deserialize, Entity, Serialize)]
 #[entity(name = "Lamp", init = Switch::broken)]
 pub enum Switch {
-    /// It shines.
+    /// The lamp is on.
     On,
-    /// It does not.
+    /// The lamp is broken.
     Broken(String),
 }
 
@@ -153,7 +153,7 @@ impl Switch {
 
 #[operations]
 impl Switch {
-    /// Switches on.
+    /// Switches the lamp on.
     pub fn on(&mut self) {
         *self = Self::On;
     }

@@ -1,4 +1,4 @@
-//! A crate that forbids lints which a careless marker would meet: an `allow` of the expansion would be an error here.
+//! A crate that forbids lints that a marker could trigger. An `allow` in the expansion would be an error here.
 #![forbid(warnings, non_camel_case_types, missing_docs, missing_debug_implementations, unused, unsafe_code)]
 
 use abide::{ActivityContext, OrchestrationContext, activity, orchestration};

@@ -1,11 +1,11 @@
-//! Names of the user's that expansions could use themselves: types, constants, statics, modules, parameters.
+//! User-defined names that expansions could use themselves: types, constants, statics, modules, parameters.
 #![allow(dead_code, non_camel_case_types, non_upper_case_globals, non_snake_case)]
 
 mod core {}
 mod std {}
 mod serde_json {}
 
-/// Names that are in everyone's prelude, and of types that are built in.
+/// Names from the standard prelude.
 mod own {
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Serialize, ::serde::Deserialize)]
     pub struct Given;
@@ -22,7 +22,7 @@ mod own {
     pub const None: Given = Given;
 }
 
-/// Entities named like type parameters, and with values of every name that a local could have.
+/// Entities with the names of type parameters, and values with every name that a local could have.
 mod values {
     use super::own::*;
     use ::abide::{Entity, EntityContext, Resource, operations};
@@ -75,7 +75,7 @@ mod values {
     }
 }
 
-/// A type parameter's names as entities, with references of other names beside a type that has the usual one.
+/// Entities with the names of type parameters, and a renamed reference beside a type that has its default name.
 mod letters {
     use ::abide::prelude::*;
 
@@ -130,7 +130,7 @@ mod letters {
     }
 }
 
-/// Names of types that are built in. Serde's derives would stumble over them, so that it is done by hand.
+/// Names of primitive types. The derives of serde would fail with them, so the impls are written by hand.
 mod primitives {
     use super::own::Given;
     use ::abide::{ActivityContext, Entity, OrchestrationContext, Resource, activity, operations, orchestration};
@@ -180,7 +180,7 @@ impl<'de> ::serde::Deserialize<'de> for primitives::Primitive {
     }
 }
 
-/// Parameters and operations named like locals.
+/// Parameters and operations with the names of locals.
 mod parameters {
     use ::abide::prelude::*;
 
@@ -214,7 +214,7 @@ mod parameters {
     }
 }
 
-/// A variant of an operation's name, and an `init` of a local's name.
+/// A variant with the name of an operation, and an `init` with the name of a local.
 mod init {
     use ::abide::prelude::*;
 
@@ -271,7 +271,7 @@ mod raw {
     }
 }
 
-/// Functions named like locals, and with traits in scope whose methods are those of everything.
+/// Functions with the names of locals, and a trait in scope that adds methods to every type.
 mod functions {
     use ::abide::prelude::*;
 
@@ -327,7 +327,7 @@ mod functions {
     }
 }
 
-/// Constants of the names that a conversion could give its locals.
+/// Constants with the names that a conversion could use for its locals.
 mod conversion {
     use ::abide::prelude::*;
 

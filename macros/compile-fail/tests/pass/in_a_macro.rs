@@ -1,4 +1,4 @@
-//! Entities, activities and orchestrations written by `macro_rules`, whose types come in invisible groups.
+//! Entities, activities and orchestrations from `macro_rules`, which wraps their types in invisible groups.
 
 use abide::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Every form of an orchestration that the documentation shows, in a crate that denies what users deny.
+//! Every documented form of an orchestration, in a crate that denies the lints that users deny.
 #![deny(warnings, missing_docs, missing_debug_implementations, unreachable_pub, unused_qualifications)]
 #![deny(rust_2018_idioms, unsafe_code, unused_lifetimes, let_underscore_drop)]
 
@@ -7,7 +7,7 @@ use std::time::{Instant, SystemTime};
 use abide::Orchestration;
 use abide::prelude::*;
 
-/// What is to be done.
+/// The input of an orchestration.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Transfer {
     cents: i64,
@@ -40,17 +40,17 @@ mod aliased {
     }
 }
 
-/// Every place where the determinism lint can be told that something is harmless.
+/// Allows the determinism lint at every place where that is possible.
 #[orchestration]
 pub async fn allowed(_ctx: OrchestrationContext) -> bool {
-    // It goes to the log alone.
+    // Used only for logging.
     #[allow(nondeterminism)]
     let begin = Instant::now();
-    #[allow(nondeterminism, unused_assignments, reason = "it goes to the log alone")]
+    #[allow(nondeterminism, unused_assignments, reason = "used only for logging")]
     let mut seen = SystemTime::now();
     #[allow(nondeterminism)]
     println!("{:?}", begin.elapsed());
-    #[allow(nondeterminism, reason = "it goes to the log alone")]
+    #[allow(nondeterminism, reason = "used only for logging")]
     {
         seen = SystemTime::now();
     }
@@ -88,14 +88,14 @@ pub async fn allowed(_ctx: OrchestrationContext) -> bool {
     }
 }
 
-/// A tail expression is a statement as well.
+/// Allows the lint on a tail expression.
 #[orchestration]
 pub async fn tail(_ctx: OrchestrationContext) -> SystemTime {
     #[allow(nondeterminism)]
     SystemTime::now()
 }
 
-/// What only looks like it.
+/// Contains code that only resembles nondeterministic code.
 #[orchestration]
 pub async fn harmless(_ctx: OrchestrationContext) -> std::net::Ipv4Addr {
     struct Draw;

@@ -1,4 +1,4 @@
-//! A private entity of which little is used: the expansion adds no warning.
+//! A private entity that is hardly used. The expansion adds no warnings.
 #![deny(warnings, unreachable_pub, dead_code, unused)]
 
 use abide::prelude::*;

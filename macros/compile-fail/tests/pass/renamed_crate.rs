@@ -1,4 +1,4 @@
-//! A crate that reaches `abide` by another path.
+//! A crate that uses `abide` through another path.
 
 mod framework {
     pub mod inner {

@@ -1,4 +1,4 @@
-//! The example of the design: entities, an activity and an orchestration with typed errors.
+//! Entities, an activity and an orchestration with typed errors.
 #![deny(warnings)]
 
 use abide::prelude::*;

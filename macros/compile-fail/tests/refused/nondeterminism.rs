@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use abide::prelude::*;
 
-// What stands here for other crates compiles, so that nothing but the lint speaks.
+// These stand-ins for other crates compile, so that only the lint reports errors.
 mod chrono {
     pub struct Utc;
     impl Utc {
@@ -132,7 +132,7 @@ async fn everywhere(ctx: OrchestrationContext) {
 #[orchestration]
 #[allow(nondeterminism)]
 async fn allowed_as_a_whole(ctx: OrchestrationContext) {
-    // Only the statement behind it is let pass.
+    // The attribute allows only the statement that follows it.
     #[allow(nondeterminism)]
     let begin = SystemTime::now();
     let end = SystemTime::now();

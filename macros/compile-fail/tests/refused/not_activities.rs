@@ -1,6 +1,6 @@
 use abide::prelude::*;
 
-/// Neither of these has an attribute.
+/// Neither of these functions has an attribute.
 async fn charge(cents: u32) -> u32 {
     cents
 }

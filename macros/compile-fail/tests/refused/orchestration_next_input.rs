@@ -8,7 +8,7 @@ async fn counts(ctx: OrchestrationContext, round: u64) -> Result<(), Failure> {
         2 => ctx.continue_as_new(&round).discard_events().await,
         3 => ctx.continue_as_new(vec![round]).discard_events().await,
         4 => ctx.continue_as_new(0).await,
-        // What another version takes is not known here.
+        // The input type of another version is not known here.
         5 => ctx.continue_as_new("two").version("2").await,
         _ => Ok(()),
     }

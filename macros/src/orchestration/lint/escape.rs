@@ -1,5 +1,5 @@
-//! `#[allow(nondeterminism)]`: it looks like what allows a lint of the compiler's, may have a `reason` like that, and works
-//! wherever an attribute can stand. The compiler does not know the name, so it is taken out.
+//! `#[allow(nondeterminism)]`: it has the form of an attribute that allows a lint of the compiler, may have a `reason`,
+//! and works wherever an attribute is valid. The compiler does not know the name of the lint, so the macro removes it.
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
@@ -10,13 +10,13 @@ use syn::{Attribute, ItemFn, Macro, Meta, Token};
 
 const LINT: &str = "nondeterminism";
 
-/// Whether an attribute allows the lint.
+/// Returns whether an attribute allows the lint.
 pub(super) fn allows(attribute: &Attribute) -> bool {
     without(&attribute.meta).is_some()
 }
 
-/// Whether the tokens of a statement begin with such an attribute. The parser gives the attributes of `#[allow(...)] a = b;`
-/// to `a`.
+/// Returns whether the tokens of a statement begin with such an attribute. The parser assigns the attributes of
+/// `#[allow(...)] a = b;` to `a`.
 pub(super) fn begins(statement: &impl ToTokens) -> bool {
     let mut tokens = statement.to_token_stream().into_iter();
     while let (Some(TokenTree::Punct(pound)), Some(TokenTree::Group(group))) = (tokens.next(), tokens.next()) {
@@ -30,7 +30,7 @@ pub(super) fn begins(statement: &impl ToTokens) -> bool {
     false
 }
 
-/// Whether the brackets behind a `#` allow the lint.
+/// Returns whether the brackets after a `#` allow the lint.
 pub(super) fn group_allows(group: &Group) -> bool {
     group_without(group).is_some()
 }
@@ -42,7 +42,7 @@ fn group_without(group: &Group) -> Option<Option<Meta>> {
     without(&syn::parse2(group.stream()).ok()?)
 }
 
-/// What is left of an `allow` without this lint; `None` if it is not in there.
+/// Returns the rest of an `allow` without this lint, or `None` if the `allow` does not contain the lint.
 fn without(meta: &Meta) -> Option<Option<Meta>> {
     let Meta::List(list) = meta else { return None };
     if !list.path.is_ident("allow") {
@@ -63,7 +63,7 @@ fn without(meta: &Meta) -> Option<Option<Meta>> {
     Some(Some(Meta::List(list)))
 }
 
-/// Takes the attribute out of a function, also out of what stands in macros.
+/// Removes the attribute from a function, including the tokens of macro invocations.
 pub(in crate::orchestration) fn strip(function: &mut ItemFn) {
     Strip.visit_item_fn_mut(function);
 }
@@ -90,7 +90,7 @@ impl VisitMut for Strip {
     }
 }
 
-/// The tokens without the attribute; `None` if it is not in there, so that they stay the user's own.
+/// Returns the tokens without the attribute, or `None` if they do not contain it and stay unchanged.
 fn stripped(tokens: &TokenStream) -> Option<TokenStream> {
     let mut has_changed = false;
     let mut kept: Vec<TokenTree> = Vec::new();

@@ -1,4 +1,4 @@
-//! What stands in invocations of macros.
+//! The contents of macro invocations.
 
 use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
 use syn::ext::IdentExt;
@@ -10,7 +10,7 @@ use syn::{Block, Expr, Token};
 use super::{Lint, escape, paths};
 
 impl Lint {
-    /// Looks at the invocation of a macro: at its name, and at what it is given.
+    /// Checks the invocation of a macro: its name and its tokens.
     pub(super) fn invocation(&mut self, segments: &[String], name: TokenStream, tokens: &TokenStream) {
         let is_select = segments.last().is_some_and(|last| last == "select");
         if is_select && !is_biased(tokens) {
@@ -21,7 +21,7 @@ impl Lint {
         self.tokens(tokens.clone());
     }
 
-    /// Looks at tokens whose grammar is a macro's own: many macros take statements or expressions.
+    /// Checks tokens with the grammar of a macro. Many macros take statements or expressions.
     fn tokens(&mut self, tokens: TokenStream) {
         if let Ok(statements) = Block::parse_within.parse2(tokens.clone()) {
             for statement in &statements {
@@ -36,7 +36,7 @@ impl Lint {
         }
     }
 
-    /// Looks for paths, calls and invocations in tokens without a known grammar.
+    /// Checks paths, calls and invocations in tokens without a known grammar.
     fn trees(&mut self, trees: &[TokenTree]) {
         let mut at = 0;
         while let Some(tree) = trees.get(at) {
@@ -49,7 +49,7 @@ impl Lint {
                     }
                     1
                 }
-                TokenTree::Ident(_) => self.spelled(&trees[at..]),
+                TokenTree::Ident(_) => self.leading_path(&trees[at..]),
                 TokenTree::Group(group) => {
                     self.tokens(group.stream());
                     1
@@ -59,8 +59,8 @@ impl Lint {
         }
     }
 
-    /// Looks at the path at the beginning of the tokens, and tells how many of them it took.
-    fn spelled(&mut self, trees: &[TokenTree]) -> usize {
+    /// Checks the path at the start of the tokens, and returns the number of tokens that it consumed.
+    fn leading_path(&mut self, trees: &[TokenTree]) -> usize {
         let path = path(trees);
         let length = path.len() * 3 - 2;
         let names: Vec<String> = path.iter().map(|name| name.unraw().to_string()).collect();
@@ -78,7 +78,7 @@ impl Lint {
     }
 }
 
-/// Whether `select!` is told to try its branches in order.
+/// Returns whether `select!` polls its branches in order.
 fn is_biased(tokens: &TokenStream) -> bool {
     let mut tokens = tokens.clone().into_iter();
     matches!(
@@ -87,7 +87,7 @@ fn is_biased(tokens: &TokenStream) -> bool {
     )
 }
 
-/// The path at the beginning of the tokens: names with `::` between them.
+/// Returns the path at the start of the tokens: names separated by `::`.
 fn path(trees: &[TokenTree]) -> Vec<&Ident> {
     let mut names = Vec::new();
     let mut rest = trees;
@@ -101,7 +101,7 @@ fn path(trees: &[TokenTree]) -> Vec<&Ident> {
     names
 }
 
-/// Whether a name behind these tokens is that of a method or a field.
+/// Returns whether a name after these tokens is that of a method or a field.
 fn is_method(before: &[TokenTree]) -> bool {
     match before {
         [.., first, second] => is_punct(second, '.') && !is_punct(first, '.'),
@@ -109,12 +109,13 @@ fn is_method(before: &[TokenTree]) -> bool {
     }
 }
 
-/// Whether generics of a function come next.
+/// Returns whether the generic arguments of a function follow.
 fn is_turbofish(trees: &[TokenTree]) -> bool {
     matches!(trees, [a, b, c, ..] if is_punct(a, ':') && is_punct(b, ':') && is_punct(c, '<'))
 }
 
-/// How many tokens an attribute lets pass, from its brackets on: up to the end of what looks like a statement or a branch.
+/// Returns the number of tokens that an attribute allows, starting with its brackets: up to the apparent end of a
+/// statement or a branch.
 fn allowed(trees: &[TokenTree]) -> usize {
     let [TokenTree::Group(attribute), behind @ ..] = trees else {
         return 0;

@@ -1,8 +1,8 @@
-//! The determinism lint: what a body says that a replay would do otherwise.
+//! The determinism lint: it detects code in the body that would diverge in a replay.
 //!
-//! It knows names, not types, so it sees what is spelled in the body and nothing behind a function of the user's. It is the
-//! first of three nets: a wait for anything that the history does not know, and a step that a replay asks for otherwise,
-//! are found at run time.
+//! It knows names, not types, so it checks only the code in the body and not the functions that the body calls. It is
+//! the first of three safeguards. The runtime provides the others: it detects a wait for anything outside the history,
+//! and a step that differs in a replay.
 
 mod escape;
 mod macros;
@@ -19,14 +19,14 @@ use syn::visit::Visit;
 
 use crate::errors::Errors;
 
-/// Refuses what would be different in a replay.
+/// Rejects code that would diverge in a replay.
 pub(super) fn check(function: &ItemFn, errors: &mut Errors) {
     for attribute in &function.attrs {
         if escape::allows(attribute) {
             errors.push(
                 attribute,
-                "this covers one statement, so that the next one is still looked at: put it there, and say beside it why \
-                 the statement is harmless",
+                "this attribute covers a single statement, so that the lint still checks the next one: put it on that \
+                 statement, and explain there why the statement is harmless",
             );
         }
     }
@@ -35,7 +35,7 @@ pub(super) fn check(function: &ItemFn, errors: &mut Errors) {
     let mut findings = lint.findings.into_iter();
     if let Some(first) = findings.next() {
         let escape =
-            "where it can change nothing that is recorded, `#[allow(nondeterminism)]` on the statement lets it pass";
+            "if it cannot affect anything that is recorded, allow it with `#[allow(nondeterminism)]` on the statement";
         errors.push(&first.tokens, format!("{}; {escape}", first.message));
     }
     for finding in findings {
@@ -43,15 +43,15 @@ pub(super) fn check(function: &ItemFn, errors: &mut Errors) {
     }
 }
 
-/// Collects what it finds.
+/// The walk that collects the findings.
 #[derive(Default)]
 struct Lint {
-    /// Whether an enclosing statement lets everything pass.
+    /// `true` if an enclosing statement allows everything.
     allowed: bool,
     findings: Vec<Finding>,
 }
 
-/// One place that a replay would run through otherwise.
+/// One place that would diverge in a replay.
 struct Finding {
     tokens: TokenStream,
     message: String,

@@ -1,29 +1,28 @@
-//! Which names are refused, and what to use instead.
+//! The rejected names and their alternatives.
 
-const CLOCK: &str =
-    "reads the clock, and a replay would read another time: use `ctx.current_utc_time()`, which is recorded";
-const ID: &str = "makes another id in every replay: use `ctx.new_guid()`, which makes the same ones again";
-const RANDOM: &str =
-    "is random, and a replay would draw something else: use `ctx.random()`, which draws the same again";
-const TIMER: &str = "waits outside of the history: use `ctx.create_timer(duration)`, which survives a restart";
-const TIMEOUT: &str = "measures a time that is in no history: give the step a `.timeout(duration)`, or race it with `ctx.create_timer(duration)` in `futures::select_biased!`";
-const TASK: &str = "runs code that no history knows of: call an activity with `ctx.call_activity`, or start a sub-orchestration; both run from the call on, and `futures::future::join_all` waits for several";
-const CHANNEL: &str = "waits for what no history knows of: wait for an event with `ctx.wait_for_external_event`, or lock entities with `ctx.lock_entities`";
-const FILE: &str = "does I/O, which every replay would do again: do it in an activity";
-const NETWORK: &str = "talks to the network, which every replay would do again: do it in an activity";
-const PROCESS: &str = "reaches outside of the orchestration, which every replay would do again: do it in an activity";
-const ENVIRONMENT: &str = "reads the surroundings of this process, which a replay may find changed: read them in an activity, or before the start and pass them in the input";
-const THREAD: &str = "belongs to the thread, which runs many orchestrations and is another one in a replay: work goes into an activity, waiting into `ctx.create_timer(duration)`";
+const CLOCK: &str = "reads the clock, which differs in a replay: use `ctx.current_utc_time()`, which is recorded";
+const ID: &str = "creates a different id in every replay: use `ctx.new_guid()`, which creates the same ids again";
+const RANDOM: &str = "is random and differs in a replay: use `ctx.random()`, which returns the same values again";
+const TIMER: &str = "waits outside the history: use `ctx.create_timer(duration)`, which survives a restart";
+const TIMEOUT: &str = "measures time outside the history: use `.timeout(duration)` on the step, or race it with `ctx.create_timer(duration)` in `futures::select_biased!`";
+const TASK: &str = "runs code outside the history: call an activity with `ctx.call_activity`, or start a sub-orchestration; both start running at the call, and `futures::future::join_all` waits for several";
+const CHANNEL: &str = "waits for something outside the history: wait for an event with `ctx.wait_for_external_event`, or lock entities with `ctx.lock_entities`";
+const FILE: &str = "performs I/O, which every replay would repeat: do it in an activity";
+const NETWORK: &str = "accesses the network, which every replay would repeat: do it in an activity";
+const PROCESS: &str = "reaches outside the orchestration, which every replay would repeat: do it in an activity";
+const ENVIRONMENT: &str = "reads the environment of this process, which may have changed in a replay: read it in an activity, or before the start and pass it in the input";
+const THREAD: &str = "depends on the thread, which runs many orchestrations and differs in a replay: do work in an activity, and wait with `ctx.create_timer(duration)`";
 const BLOCKING: &str = "blocks the thread, which runs many orchestrations: use `.await`";
-const HASHER: &str = "makes a hash with another order in every process: use a `BTreeMap` or a hasher with a fixed seed";
-const JOIN: &str = "belongs to tokio, on which no orchestration runs: use `futures::join!` or `futures::try_join!`";
-const PIN: &str = "belongs to tokio, on which no orchestration runs: use `std::pin::pin!`";
-const RUNTIME: &str = "belongs to a runtime on which no orchestration runs: it is replayed from its history; use what `ctx` offers, combine it with `futures`, and do I/O in an activity";
+const HASHER: &str =
+    "creates a hasher that orders keys differently in every process: use a `BTreeMap` or a hasher with a fixed seed";
+const JOIN: &str = "belongs to tokio, which does not run orchestrations: use `futures::join!` or `futures::try_join!`";
+const PIN: &str = "belongs to tokio, which does not run orchestrations: use `std::pin::pin!`";
+const RUNTIME: &str = "belongs to a runtime that does not run orchestrations, which are replayed from their histories: use the methods of `ctx`, combine them with `futures`, and perform I/O in an activity";
 
-/// What is said of a `select!` that tries its branches in random order.
-pub(super) const UNBIASED: &str = "tries its branches in random order, and a replay may see another one win: use `futures::select_biased!`, `tokio::select!` with `biased;` before its branches, or `futures::future::select`";
+/// The advice for a `select!` that polls its branches in random order.
+pub(super) const UNBIASED: &str = "polls its branches in random order, so another branch may win in a replay: use `futures::select_biased!`, `tokio::select!` with `biased;` before its branches, or `futures::future::select`";
 
-/// Looks at a path of several names; the advice if it is refused.
+/// Checks a path of several names. Returns the advice if it is rejected.
 pub(super) fn judge(segments: &[String]) -> Option<&'static str> {
     let names: Vec<&str> = segments.iter().map(String::as_str).collect();
     match &names[..] {
@@ -38,7 +37,7 @@ pub(super) fn judge(segments: &[String]) -> Option<&'static str> {
     }
 }
 
-/// What the standard library has, behind `std::`. The addresses in `std::net` are values like others.
+/// Checks a path of the standard library, without `std::`. The addresses in `std::net` are ordinary values.
 fn of_std(names: &[&str]) -> Option<&'static str> {
     match names {
         ["time", .., "now"] => Some(CLOCK),
@@ -67,7 +66,7 @@ fn of_tokio(names: &[&str]) -> &'static str {
     }
 }
 
-/// What is told by the end of the path, wherever it was imported from.
+/// Checks the end of a path, regardless of where it was imported from.
 fn of_any(names: &[&str]) -> Option<&'static str> {
     match names {
         [
@@ -131,7 +130,7 @@ fn of_any(names: &[&str]) -> Option<&'static str> {
     }
 }
 
-/// Looks at a lone name that is called, as it is after a `use` that is not seen here.
+/// Checks a single name that is called, as after a `use` outside the body.
 pub(super) fn judge_call(name: &str) -> Option<&'static str> {
     match name {
         "thread_rng" | "random" => Some(RANDOM),
@@ -142,7 +141,7 @@ pub(super) fn judge_call(name: &str) -> Option<&'static str> {
     }
 }
 
-/// Looks at a method that is called without arguments.
+/// Checks a method that is called without arguments.
 pub(super) fn judge_method(name: &str) -> Option<&'static str> {
     match name {
         "elapsed" => Some(CLOCK),
@@ -150,7 +149,7 @@ pub(super) fn judge_method(name: &str) -> Option<&'static str> {
     }
 }
 
-/// Looks at the name of a macro.
+/// Checks the name of a macro.
 pub(super) fn judge_macro(segments: &[String]) -> Option<&'static str> {
     match segments.last().map(String::as_str) {
         Some("nanoid") => Some(ID),

@@ -1,4 +1,4 @@
-//! What the lint refuses, and what it lets pass.
+//! Code that the lint rejects or allows.
 
 use proc_macro2::TokenStream;
 use syn::parse::Parser;
@@ -12,16 +12,16 @@ fn function(body: &str) -> ItemFn {
     .unwrap()
 }
 
-/// What the lint says of a body.
+/// Returns the findings of the lint in a body.
 fn findings(body: &str) -> Vec<String> {
     let mut lint = Lint::default();
     lint.visit_block(&function(body).block);
     lint.findings.into_iter().map(|finding| finding.message).collect()
 }
 
-/// Each of these is refused once, with the advice that belongs to it.
+/// Each of these bodies is rejected once, with the appropriate advice.
 #[test]
-fn what_a_replay_would_do_otherwise_is_refused() {
+fn nondeterministic_code_is_rejected() {
     for (advice, bodies) in [
         (
             "ctx.current_utc_time()",
@@ -143,7 +143,7 @@ fn what_a_replay_would_do_otherwise_is_refused() {
     }
 }
 
-/// Wherever it stands.
+/// The lint finds nondeterministic code at any place in the body.
 #[test]
 fn the_whole_body_is_walked() {
     for body in [
@@ -173,9 +173,9 @@ fn the_whole_body_is_walked() {
     }
 }
 
-/// Names that are only alike, and what is deterministic.
+/// Similar names and deterministic code are allowed.
 #[test]
-fn what_is_harmless_is_let_pass() {
+fn harmless_code_is_allowed() {
     for body in [
         "let now = ctx.current_utc_time();",
         "let draw = ctx.random().next_u64();",
@@ -202,9 +202,9 @@ fn what_is_harmless_is_let_pass() {
     }
 }
 
-/// The attribute ends where its statement does, and it is taken out of everything that is emitted.
+/// The attribute applies to one statement, and it is removed from everything that is emitted.
 #[test]
-fn an_allowed_statement_is_let_pass_and_no_other() {
+fn only_the_marked_statement_is_allowed() {
     for (statement, emitted) in [
         ("#[allow(nondeterminism)] let a = f(now());", "let a = f(now());"),
         ("#[allow(nondeterminism)] now();", "now();"),
@@ -266,7 +266,7 @@ fn an_allowed_statement_is_let_pass_and_no_other() {
     }
 }
 
-/// What no parser of expressions reads is read as plain tokens.
+/// Tokens that do not parse as expressions are checked as plain tokens.
 #[test]
 fn tokens_without_a_grammar_are_searched_for_names() {
     for (tokens, found) in [

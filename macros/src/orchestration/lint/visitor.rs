@@ -12,28 +12,28 @@ use syn::{
 use super::{Lint, escape, paths};
 
 impl Lint {
-    /// Walks through what an attribute may stand on: what it allows ends there.
+    /// Walks a node that may have attributes. An attribute applies only within its node.
     fn scoped(&mut self, walk: impl FnOnce(&mut Self)) {
         let before = self.allowed;
         walk(self);
         self.allowed = before;
     }
 
-    /// Looks at a path that is used as a value.
+    /// Checks a path that is used as a value.
     pub(super) fn path(&mut self, segments: &[String], tokens: impl ToTokens) {
         if let Some(advice) = paths::judge(segments) {
             self.push(tokens.to_token_stream(), format!("`{}` {advice}", segments.join("::")));
         }
     }
 
-    /// Looks at a lone name that is called.
+    /// Checks a single name that is called.
     pub(super) fn call(&mut self, name: &Ident) {
         if let Some(advice) = paths::judge_call(&name.unraw().to_string()) {
             self.push(name.to_token_stream(), format!("`{name}()` {advice}"));
         }
     }
 
-    /// Looks at the name of a method that is called without arguments.
+    /// Checks the name of a method that is called without arguments.
     pub(super) fn method(&mut self, name: &Ident) {
         if let Some(advice) = paths::judge_method(&name.unraw().to_string()) {
             self.push(name.to_token_stream(), format!("`{name}()` {advice}"));
@@ -69,7 +69,7 @@ impl Lint {
     }
 }
 
-/// The names of a path, without generics.
+/// Returns the names of a path, without generics.
 pub(super) fn segments(path: &Path) -> Vec<String> {
     path.segments
         .iter()
@@ -78,7 +78,7 @@ pub(super) fn segments(path: &Path) -> Vec<String> {
 }
 
 impl<'ast> Visit<'ast> for Lint {
-    // Attributes are visited before what they stand on.
+    // Attributes are visited before the node that they belong to.
     fn visit_attribute(&mut self, node: &'ast Attribute) {
         self.allowed |= escape::allows(node);
     }

@@ -1,4 +1,4 @@
-//! Which orchestrations a list is about.
+//! Filters for lists of orchestrations.
 
 use clap::{Args, ValueEnum};
 
@@ -6,39 +6,40 @@ use crate::request::Request;
 use crate::times;
 use crate::value::Value;
 
-/// Conditions that all have to hold.
+/// Conditions that must all hold.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Filter {
-    /// Only those of the type with this stored name.
+    /// Selects only orchestrations of the type with this stored name.
     #[arg(long, conflicts_with = "stopped")]
     name: Option<String>,
 
-    /// Only those with this status; several are alternatives.
+    /// Selects only orchestrations with this status; several values are alternatives.
     #[arg(long, value_delimiter = ',', ignore_case = true)]
     status: Vec<Status>,
 
-    /// Only those whose ids begin with this.
+    /// Selects only orchestrations whose id has this prefix.
     #[arg(long, conflicts_with = "stopped")]
     prefix: Option<String>,
 
-    /// Only those that were started at this time or later: `2026-11-20T13:40:21Z`, or `2h` for two hours ago.
+    /// Selects only orchestrations started at or after this time: `2026-11-20T13:40:21Z`, or `2h` for two hours ago.
     #[arg(long, value_name = "TIME", value_parser = times::time)]
     created_from: Option<String>,
 
-    /// Only those that were started at this time or before.
+    /// Selects only orchestrations started at or before this time.
     #[arg(long, value_name = "TIME", value_parser = times::time)]
     created_to: Option<String>,
 
-    /// Only those that cannot go on, though they have not ended.
+    /// Selects only stopped orchestrations: they cannot proceed although they have not ended.
     #[arg(long)]
     stopped: bool,
 
-    /// Only those that wait for an activity, an entity or an orchestration that is not registered with the hub.
+    /// Selects only orchestrations that wait for an activity, an entity or an orchestration that is not registered with
+    /// the hub.
     #[arg(long, conflicts_with = "stopped")]
     unregistered: bool,
 }
 
-/// Where an orchestration stands.
+/// The status of an orchestration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Status {
     Pending,
@@ -53,7 +54,7 @@ pub(crate) enum Status {
 }
 
 impl Filter {
-    /// The request for a page of those that match.
+    /// Returns the request for a page of matching orchestrations.
     pub(crate) fn request(&self, show_input: bool) -> Request {
         let route = if self.stopped { "stopped" } else { "instances" };
         Request::get(&[route])
@@ -67,13 +68,13 @@ impl Filter {
     }
 }
 
-/// The names of statuses as a query has them.
+/// Returns the names of the statuses, in the format of a query.
 pub(crate) fn statuses(statuses: &[Status]) -> Option<String> {
     let names: Vec<String> = statuses.iter().map(|status| format!("{status:?}")).collect();
     (!names.is_empty()).then(|| names.join(","))
 }
 
-/// `Stopped`, or the status that a document tells.
+/// Returns `Stopped`, or the status in the document.
 pub(crate) fn standing(document: &Value) -> &str {
     if document["stopped"].as_object().is_some() {
         "Stopped"

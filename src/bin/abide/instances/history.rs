@@ -21,11 +21,11 @@ pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
     let request = Request::get(&["instances", &arguments.id, "history"]);
     let events = session.hub()?.ask(&request)?.json()?;
     let Some(events) = events.as_array() else {
-        return Err(Failure::new(Exit::Failed, "NoList", "the hub did not answer with a history").into());
+        return Err(Failure::new(Exit::Failed, "NoList", "the hub did not respond with a history").into());
     };
     let mut listing = Listing::begin(
         &mut session.output,
-        &["TIME", "TURN", "EVENT", "STEP", "WHAT", "PAYLOAD"],
+        &["TIME", "TURN", "EVENT", "STEP", "SUBJECT", "PAYLOAD"],
     );
     for event in events {
         listing.add(event, |event| {
@@ -34,16 +34,16 @@ pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
                 cell_of(&event["turn"]),
                 cell_of(&event["event"]),
                 cell_of(&event["sequence"]),
-                Cell::new(what(event)),
+                Cell::new(subject(event)),
                 Cell::new(carried(event)),
             ]
         })?;
     }
-    listing.end(false, "nothing has happened yet")
+    listing.end(false, "the history is empty")
 }
 
-/// What an event is about, in a few words.
-fn what(event: &Value) -> String {
+/// Summarizes the subject of an event in a few words.
+fn subject(event: &Value) -> String {
     let step = event["step"].as_object();
     let mut parts: Vec<String> = step.map(step_of).into_iter().collect();
     let texts = ["name", "instance", "entity", "operation", "timer", "reason"];
@@ -58,7 +58,7 @@ fn what(event: &Value) -> String {
     parts.join(" ")
 }
 
-/// A step: its kind, and what tells it from others of its kind.
+/// Formats a step: its kind, and the fields that distinguish it from other steps of this kind.
 fn step_of(step: &BTreeMap<String, Value>) -> String {
     let mut parts = vec![
         step.get("kind")
@@ -76,7 +76,7 @@ fn step_of(step: &BTreeMap<String, Value>) -> String {
     parts.join(" ")
 }
 
-/// What an event carries.
+/// Formats the payloads of an event.
 fn carried(event: &Value) -> String {
     let names = ["input", "result", "payload", "output", "failure", "error"];
     let values = names.into_iter().map(|name| &event[name]);

@@ -23,24 +23,24 @@ pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
     let style = session.output.style();
     // Tables have no column for inputs.
     let show_input = session.output.json();
-    let header = &["ID", "NAME", "STATUS", "CREATED", "CHANGED", "SAYS"];
+    let header = &["ID", "NAME", "STATUS", "CREATED", "CHANGED", "DETAILS"];
     let mut listing = Listing::begin(&mut session.output, header);
     let request = || arguments.filter.request(show_input);
     let more = pages::each(&hub, arguments.limit, request, |document| {
         listing.add(document, |document| {
-            let says = [
+            let details = [
                 &document["stopped"]["message"],
                 &document["output"],
                 &document["customStatus"],
             ];
-            let says = says.into_iter().find(|value| !value.is_null());
+            let details = details.into_iter().find(|value| !value.is_null());
             vec![
                 cell_of(&document["instanceId"]),
                 cell_of(&document["name"]),
                 style.status_cell(standing(document)),
                 Cell::new(moment(&document["createdTime"])),
                 Cell::new(moment(&document["lastUpdatedTime"])),
-                Cell::new(says.map(brief).unwrap_or_default()),
+                Cell::new(details.map(brief).unwrap_or_default()),
             ]
         })
     })?;

@@ -1,4 +1,4 @@
-//! What is done to one orchestration.
+//! Commands that manage one orchestration.
 
 use clap::Args;
 use serde_json::json;
@@ -9,13 +9,13 @@ use crate::output::clean;
 use crate::request::Request;
 use crate::session::Session;
 
-/// What is done for a reason.
+/// Arguments of the commands that take a reason.
 #[derive(Debug, Args)]
 pub(crate) struct Because {
     /// The id of the orchestration.
     id: String,
 
-    /// Why; it is kept with the orchestration.
+    /// The reason, which is stored with the orchestration.
     #[arg(long)]
     reason: Option<String>,
 }
@@ -32,13 +32,13 @@ pub(crate) struct RaiseEvent {
     /// The id of the orchestration.
     id: String,
 
-    /// The name of the event, whose case does not matter.
+    /// The name of the event (case-insensitive).
     event: String,
 
     #[arg(help = input::HELP, allow_hyphen_values = true)]
     payload: Option<String>,
 
-    /// Makes a retry mean the same event.
+    /// Makes retries idempotent: requests with the same key raise the event once.
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
 }
@@ -61,7 +61,7 @@ pub(crate) struct Restart {
     /// The id of the orchestration.
     id: String,
 
-    /// Keeps its id, and forgets its history so far; it has to have ended.
+    /// Keeps the id and discards the history so far; the orchestration must have ended.
     #[arg(long)]
     same_id: bool,
 }

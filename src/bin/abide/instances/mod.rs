@@ -1,4 +1,4 @@
-//! `abide instances`: orchestrations.
+//! `abide instances`
 
 mod filter;
 mod history;
@@ -16,32 +16,32 @@ pub(crate) use filter::Filter;
 use crate::exit::Result;
 use crate::session::Session;
 
-/// What to do with orchestrations.
+/// The commands for orchestrations.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Lists orchestrations.
     List(list::Arguments),
-    /// Shows how one orchestration stands, with input and output.
+    /// Shows the status of an orchestration, with its input and output.
     Show(show::Arguments),
-    /// Shows what happened to one orchestration, event by event.
+    /// Shows the history of an orchestration, event by event.
     History(history::Arguments),
     /// Starts an orchestration.
     Start(start::Arguments),
     /// Raises an external event.
     RaiseEvent(manage::RaiseEvent),
-    /// Ends an orchestration at once, wherever it stands.
+    /// Terminates an orchestration immediately.
     Terminate(manage::Because),
-    /// Lets an orchestration rest: what runs finishes, and what comes waits.
+    /// Suspends an orchestration: running activities finish, and new messages wait.
     Suspend(manage::Because),
-    /// Lets an orchestration go on that was suspended or is stopped.
+    /// Resumes a suspended or stopped orchestration.
     Resume(manage::Because),
-    /// Begins a failed orchestration again from before its failure, keeping what was done.
+    /// Rewinds a failed orchestration to before its failure, keeping completed work.
     Rewind(manage::Because),
-    /// Starts an orchestration once more with its input.
+    /// Restarts an orchestration with its input.
     Restart(manage::Restart),
-    /// Forgets orchestrations that have ended.
+    /// Deletes orchestrations that have ended.
     Purge(purge::Arguments),
-    /// Waits for the end of an orchestration and prints its output.
+    /// Waits until an orchestration ends, and prints its output.
     Wait(wait::Arguments),
 }
 

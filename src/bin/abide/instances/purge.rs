@@ -13,28 +13,28 @@ use crate::session::Session;
 use crate::times;
 use crate::value::Value;
 
-/// How often a server is asked that gives up again and again.
+/// Maximum number of requests to a server that times out repeatedly.
 const MOST_REQUESTS: u64 = 1_000;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The id of the orchestration; or say which ones with the options.
+    /// The id of the orchestration; alternatively, the options select orchestrations.
     #[arg(required_unless_present = "created_from", conflicts_with_all = ["created_from", "created_to", "status"])]
     id: Option<String>,
 
-    /// Those that were started at this time or later: `2026-11-20T13:40:21Z`, or `2h` for two hours ago.
+    /// Purges only orchestrations started at or after this time: `2026-11-20T13:40:21Z`, or `2h` for two hours ago.
     #[arg(long, value_name = "TIME", value_parser = times::time)]
     created_from: Option<String>,
 
-    /// Those that were started at this time or before.
+    /// Purges only orchestrations started at or before this time.
     #[arg(long, value_name = "TIME", value_parser = times::time, requires = "created_from")]
     created_to: Option<String>,
 
-    /// Those that ended with this status; several are alternatives.
+    /// Purges only orchestrations that ended with this status; several values are alternatives.
     #[arg(long, value_delimiter = ',', ignore_case = true, requires = "created_from")]
     status: Vec<Status>,
 
-    /// Does not ask.
+    /// Skips the confirmation.
     #[arg(long, short)]
     yes: bool,
 }
@@ -56,12 +56,12 @@ pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
         (Some(id), _) => format!("{} is purged", clean(id)),
         (None, Some(1)) => "1 orchestration is purged".to_owned(),
         (None, Some(purged)) => format!("{purged} orchestrations are purged"),
-        (None, None) => "all that match are purged".to_owned(),
+        (None, None) => "all matching orchestrations are purged".to_owned(),
     };
     session.done(&done, &document)
 }
 
-/// Purges. A server gives up on what takes long, with a part of it done, and is asked for the rest.
+/// Purges orchestrations. A server times out on long work after completing a part of it, so the request is repeated.
 fn purge(hub: &Hub, request: &Request) -> Result<Value> {
     let progress = spinner("requests");
     let mut partly = false;
@@ -70,7 +70,7 @@ fn purge(hub: &Hub, request: &Request) -> Result<Value> {
         let answer = hub.send(request)?;
         match answer.status {
             504 if progress.position() < MOST_REQUESTS => partly = true,
-            // The rest was none.
+            // The earlier requests have purged everything.
             404 if partly => break Ok(Value::Object([("instancesDeleted".to_owned(), Value::Null)].into())),
             _ if answer.is_good() => break answer.json(),
             _ => break Err(answer.into_failure(true)),
@@ -79,27 +79,27 @@ fn purge(hub: &Hub, request: &Request) -> Result<Value> {
     progress.finish_and_clear();
     let mut document = answer?;
     if partly {
-        // The numbers of those before are not known.
+        // The requests that timed out did not return their counts.
         document.set("instancesDeleted", Value::Null);
     }
     Ok(document)
 }
 
-/// Asks whether many orchestrations are to be forgotten.
+/// Asks for confirmation before deleting many orchestrations.
 fn confirm() -> Result {
     let refused = |message: &str| Failure::new(Exit::Usage, "NotConfirmed", message);
     if !std::io::stdin().is_terminal() {
-        return Err(refused("this forgets every orchestration that has ended and matches")
-            .advise("say --yes if that is meant")
+        return Err(refused("this deletes every matching orchestration that has ended")
+            .advise("pass --yes to confirm")
             .into());
     }
     let mut stderr = std::io::stderr();
-    let _ = write!(stderr, "Forget every orchestration that has ended and matches? [y/N] ");
+    let _ = write!(stderr, "Delete every matching orchestration that has ended? [y/N] ");
     let _ = stderr.flush();
     let mut answer = String::new();
     let read = std::io::stdin().lock().read_line(&mut answer);
     match read {
         Ok(_) if matches!(answer.trim(), "y" | "Y" | "yes") => Ok(()),
-        _ => Err(refused("nothing was forgotten").into()),
+        _ => Err(refused("nothing was deleted").into()),
     }
 }

@@ -20,47 +20,47 @@ pub(crate) struct Arguments {
     #[arg(help = input::HELP, allow_hyphen_values = true)]
     input: Option<String>,
 
-    /// The id of the new orchestration; one is drawn if nothing is said.
+    /// The id of the new orchestration (default: a random id).
     #[arg(long)]
     id: Option<String>,
 
-    /// What to do if an orchestration has the id (default: error).
+    /// The policy if an orchestration with the id exists (default: error).
     #[arg(long, value_name = "POLICY", requires = "id")]
     reuse: Option<Reuse>,
 
-    /// The version to start; the newest if nothing is said.
-    // `--version` is that of the program.
+    /// The version to start (default: the newest).
+    // `--version` prints the version of the program.
     #[arg(long, value_name = "VERSION")]
     of_version: Option<String>,
 
-    /// Makes a retry mean the same orchestration.
+    /// Makes retries idempotent: requests with the same key start one orchestration.
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
 
-    /// Waits for the end and prints the output.
+    /// Waits until the orchestration ends, and prints its output.
     #[arg(long)]
     wait: bool,
 
-    /// Waits so long at most, such as `90s` or `2h`; for ever if nothing is said.
+    /// Maximum time to wait, such as `90s` or `2h` (default: no limit).
     #[arg(long, value_name = "DURATION", value_parser = times::duration, requires = "wait")]
     timeout: Option<Duration>,
 }
 
-/// The effect of a start on an orchestration that has the id.
+/// The effect of a start on an existing orchestration with the same id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Reuse {
-    /// Fails if it has not ended. One that has ended is replaced.
+    /// Fails if the orchestration has not ended, and replaces it otherwise.
     Error,
-    /// Leaves it alone if it has not ended. One that has ended is replaced.
+    /// Leaves the orchestration unchanged if it has not ended, and replaces it otherwise.
     Ignore,
-    /// Terminates it if it has not ended, and takes its place.
+    /// Terminates the orchestration if it has not ended, and replaces it.
     Terminate,
-    /// Fails, whether it has ended or not.
+    /// Fails whether or not the orchestration has ended.
     RejectDuplicate,
 }
 
 impl Reuse {
-    /// The policy as the management API names it.
+    /// Returns the name of the policy in the management API.
     fn name(self) -> &'static str {
         match self {
             Self::Error => "error",
@@ -85,7 +85,7 @@ pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
         return Err(Failure::new(
             Exit::Failed,
             "NoId",
-            "the hub did not answer with the id of the orchestration",
+            "the hub did not respond with the id of the orchestration",
         )
         .into());
     };

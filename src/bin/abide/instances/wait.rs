@@ -12,10 +12,10 @@ use crate::session::Session;
 use crate::times;
 use crate::value::Value;
 
-/// The first pause between two looks. Each further one is longer.
+/// First pause between two polls. Each further pause is longer.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
-/// The longest pause between two looks.
+/// Longest pause between two polls.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Args)]
@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
     /// The id of the orchestration.
     id: String,
 
-    /// Waits so long at most, such as `90s` or `2h`; for ever if nothing is said.
+    /// Maximum time to wait, such as `90s` or `2h` (default: no limit).
     #[arg(long, value_name = "DURATION", value_parser = times::duration)]
     timeout: Option<Duration>,
 }
@@ -33,31 +33,26 @@ pub(crate) fn run(session: &mut Session, arguments: &Arguments) -> Result {
     until_it_ends(session, &hub, &arguments.id, arguments.timeout)
 }
 
-/// Asks again and again until the orchestration has ended, and prints its output. The orchestration goes on whatever
-/// becomes of the wait.
+/// Polls until the orchestration ends, and prints its output. The orchestration continues even if the wait fails.
 pub(crate) fn until_it_ends(session: &mut Session, hub: &Hub, id: &str, timeout: Option<Duration>) -> Result {
     let began = Instant::now();
     let request = Request::get(&["instances", id]).query("showInput", Some("false"));
-    let progress = spinner("looks");
-    let (mut pause, mut told) = (FIRST_PAUSE, false);
+    let progress = spinner("polls");
+    let (mut pause, mut noted) = (FIRST_PAUSE, false);
     let document = loop {
         let answer = hub.ask(&request)?;
         progress.inc(1);
         let document = answer.json()?;
-        // Whether it has ended is told by the status of the answer.
+        // The status of the response shows whether the orchestration has ended.
         if answer.status == 200 {
             break document;
         }
         if matches!(hub, Hub::Directory(_)) {
             return Err(not_ended(id, &document).into());
         }
-        if let Some(reason) = document["stopped"]["message"].as_str().filter(|_| !told) {
-            told = true;
-            let text = format!(
-                "{} is stopped and goes on when it is resumed: {}",
-                clean(id),
-                clean(reason)
-            );
+        if let Some(reason) = document["stopped"]["message"].as_str().filter(|_| !noted) {
+            noted = true;
+            let text = format!("{} is stopped until it is resumed: {}", clean(id), clean(reason));
             progress.suspend(|| note(&text));
         }
         let left = timeout.map(|timeout| timeout.saturating_sub(began.elapsed()));
@@ -78,7 +73,7 @@ pub(crate) fn until_it_ends(session: &mut Session, hub: &Hub, id: &str, timeout:
     if status == "Completed" {
         return Ok(());
     }
-    // What was printed comes before the reason.
+    // Print the output before the reason.
     session.output.flush()?;
     let reason = match &document["output"] {
         Value::String(reason) => clean(reason),
@@ -93,11 +88,11 @@ fn out_of_time(id: &str, document: &Value) -> Failure {
     Failure::new(
         Exit::TimedOut,
         "TimedOut",
-        format!("{} has not ended: it is {status}", clean(id)),
+        format!("{} has not ended; its status is {status}", clean(id)),
     )
     .advise(match document["stopped"]["message"].as_str() {
         Some(reason) => format!("it is stopped and will not end by itself: {}", clean(reason)),
-        None => "it goes on, and can be waited for again".to_owned(),
+        None => "it continues; run `abide instances wait` to wait again".to_owned(),
     })
 }
 
@@ -106,7 +101,7 @@ fn not_ended(id: &str, document: &Value) -> Failure {
     Failure::new(
         Exit::Conflict,
         "ReadOnly",
-        format!("{} is {status}, and in a stopped hub nothing ends", clean(id)),
+        format!("{} is {status}, and a stopped hub runs no orchestrations", clean(id)),
     )
-    .advise("start the program that opens the hub, and give its URL with --hub")
+    .advise("start the program that opens the hub, and pass its URL with --hub")
 }

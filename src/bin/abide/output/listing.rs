@@ -1,4 +1,4 @@
-//! Lists: a table for people, an array for scripts. Neither is held in memory as a whole.
+//! Lists: a table for people, a JSON array for scripts. Neither is held in memory as a whole.
 
 use comfy_table::presets::{NOTHING, UTF8_FULL_CONDENSED};
 use comfy_table::{Cell, ContentArrangement, Table};
@@ -7,10 +7,10 @@ use crate::exit::Result;
 use crate::output::{Output, note, payload};
 use crate::value::Value;
 
-/// How many rows make one table. Behind that another one begins, with columns of its own.
+/// Maximum number of rows in one table. Further rows form another table with its own column widths.
 const ROWS: usize = 1_000;
 
-/// Narrower than this, a terminal has no room for columns, or does not tell its width.
+/// Minimum width of a terminal for columns. A narrower terminal has no room for them or does not report its width.
 const NARROW: u16 = 40;
 
 /// A list that is printed while it is read.
@@ -31,7 +31,7 @@ impl<'a> Listing<'a> {
         }
     }
 
-    /// Adds what one document is: itself, or the row that `row` makes of it.
+    /// Adds a document: as JSON, or as the row that `row` makes of it.
     pub(crate) fn add(&mut self, document: &Value, row: impl FnOnce(&Value) -> Vec<Cell>) -> Result {
         if self.output.json() {
             let before = if self.printed == 0 { "[\n" } else { ",\n" };
@@ -47,7 +47,7 @@ impl<'a> Listing<'a> {
         Ok(())
     }
 
-    /// Ends the list. `more` tells that it is not all of it; `nothing` is what people are told of an empty one.
+    /// Ends the list. `more` marks an incomplete list; `nothing` is the text printed instead of an empty table.
     pub(crate) fn end(mut self, more: bool, nothing: &str) -> Result {
         match (self.output.json(), self.printed) {
             (true, 0) => self.output.line("[]"),
@@ -56,9 +56,9 @@ impl<'a> Listing<'a> {
             (false, _) => self.print(),
         }?;
         if more {
-            // Behind the list, where somebody looks who has read it.
+            // After the list, where a reader sees it.
             self.output.flush()?;
-            note("there are more: show them with --limit N, or with --all");
+            note("there are more; show them with --limit N or --all");
         }
         Ok(())
     }
@@ -68,7 +68,7 @@ impl<'a> Listing<'a> {
             return Ok(());
         }
         let mut table = Table::new();
-        // On a terminal the columns share its width; elsewhere a row stays a line, for whoever searches it.
+        // On a terminal, the columns share its width. Elsewhere, each row stays on one line for tools such as `grep`.
         if table.is_tty() && table.width().is_some_and(|width| width >= NARROW) {
             table.load_preset(UTF8_FULL_CONDENSED);
             table.set_content_arrangement(ContentArrangement::Dynamic);

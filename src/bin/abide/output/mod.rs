@@ -1,4 +1,4 @@
-//! What commands print: tables for people, JSON for scripts.
+//! The output of commands: tables for people, JSON for scripts.
 
 mod listing;
 mod progress;
@@ -15,7 +15,7 @@ pub(crate) use text::{brief, cell_of, clean, moment, payload};
 
 use crate::exit::{Failure, Result};
 
-/// Where a command prints, and how.
+/// The standard output of a command and its format.
 pub(crate) struct Output {
     stdout: BufWriter<Stdout>,
     is_terminal: bool,
@@ -35,12 +35,12 @@ impl Output {
         }
     }
 
-    /// Whether JSON is wanted.
+    /// Returns `true` if the output is JSON.
     pub(crate) fn json(&self) -> bool {
         self.json
     }
 
-    /// Whether somebody watches what is printed.
+    /// Returns `true` if the output is a terminal.
     pub(crate) fn is_terminal(&self) -> bool {
         self.is_terminal
     }
@@ -49,12 +49,12 @@ impl Output {
         self.style
     }
 
-    /// A line for people, whatever is in it.
+    /// Prints a line for people, unmodified.
     pub(crate) fn line(&mut self, line: impl AsRef<str>) -> Result {
         Ok(writeln!(self.stdout, "{}", line.as_ref())?)
     }
 
-    /// A JSON document over several lines.
+    /// Prints a JSON document on several lines.
     pub(crate) fn document(&mut self, document: &impl Display) -> Result {
         for line in format!("{document:#}").lines() {
             writeln!(self.stdout, "{}", clean(line))?;
@@ -62,17 +62,17 @@ impl Output {
         Ok(())
     }
 
-    /// A JSON document in one line.
+    /// Prints a JSON document on one line.
     pub(crate) fn json_line(&mut self, document: &impl Display) -> Result {
         Ok(writeln!(self.stdout, "{}", payload(document))?)
     }
 
-    /// Bytes as they are.
+    /// Returns the writer for raw bytes.
     pub(crate) fn raw(&mut self) -> &mut impl Write {
         &mut self.stdout
     }
 
-    /// Names and values, one a line; values that are not there are left out.
+    /// Prints names and values, one pair per line. Omits absent values.
     pub(crate) fn fields(&mut self, fields: &[(&str, Option<String>)]) -> Result {
         let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
         for (name, value) in fields {
@@ -84,19 +84,19 @@ impl Output {
         Ok(())
     }
 
-    /// Brings everything to whoever reads it.
+    /// Flushes the output.
     pub(crate) fn flush(&mut self) -> Result {
         Ok(self.stdout.flush()?)
     }
 }
 
-/// A remark beside what is printed, for people.
+/// Prints a note for people to standard error.
 pub(crate) fn note(text: &str) {
-    // Nobody has to read it.
+    // The note is optional.
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// Tells why a command was not done.
+/// Prints the failure of a command to standard error.
 pub(crate) fn report(failure: &Failure, json: bool) {
     let mut stderr = std::io::stderr();
     if json {

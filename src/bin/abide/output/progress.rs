@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// Work whose end is known: `{pos}` of `length` things named `what`.
+/// Returns a progress bar for `length` items named `what`.
 pub(crate) fn bar(length: u64, what: &'static str) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(length), target());
     let template = format!("{{bar:40}} {{pos}} of {{len}} {what}, {{eta}} to go");
     bar.with_style(style(&template))
 }
 
-/// Work whose end is not known: things named `what` are counted.
+/// Returns a spinner that counts items named `what`, for work of unknown length.
 pub(crate) fn spinner(what: &'static str) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, target());
     if !bar.is_hidden() {

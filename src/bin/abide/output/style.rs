@@ -1,14 +1,14 @@
-//! Colours, where they are wanted.
+//! Terminal colors.
 
 use anstyle::{AnsiColor, Effects};
 use comfy_table::{Cell, Color};
 
 use crate::output::clean;
 
-/// Whether to colour: only on a terminal, and not against the wish of <https://no-color.org>.
+/// The color setting. Colors are used only on a terminal, and not if the user opts out (<https://no-color.org>).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Style {
-    colours: bool,
+    colors: bool,
 }
 
 impl Style {
@@ -16,12 +16,12 @@ impl Style {
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         Self {
-            colours: is_terminal && !refused && !dumb,
+            colors: is_terminal && !refused && !dumb,
         }
     }
 
     fn paint(self, style: anstyle::Style, text: &str) -> String {
-        if self.colours {
+        if self.colors {
             format!("{style}{text}{style:#}")
         } else {
             text.to_owned()
@@ -40,21 +40,21 @@ impl Style {
         self.paint(anstyle::Style::new() | Effects::DIMMED, text)
     }
 
-    /// The status of an orchestration in a line.
+    /// Formats the status of an orchestration for a line of text.
     pub(crate) fn status(self, status: &str) -> String {
-        let colour = match status {
+        let color = match status {
             "Completed" => AnsiColor::Green,
             "Failed" | "Stopped" => AnsiColor::Red,
             "Terminated" | "Canceled" | "Suspended" => AnsiColor::Yellow,
             _ => AnsiColor::Cyan,
         };
-        self.paint(colour.on_default(), &clean(status))
+        self.paint(color.on_default(), &clean(status))
     }
 
-    /// The status of an orchestration in a table.
+    /// Formats the status of an orchestration for a table.
     pub(crate) fn status_cell(self, status: &str) -> Cell {
         let cell = Cell::new(clean(status));
-        if !self.colours {
+        if !self.colors {
             return cell;
         }
         cell.fg(match status {

@@ -1,4 +1,4 @@
-//! Values as people read them. What comes from a hub may hold anything, and a terminal obeys what it is shown.
+//! Values formatted for people. Data from a hub may contain control sequences, which a terminal would execute.
 
 use std::fmt::Display;
 
@@ -6,11 +6,11 @@ use comfy_table::Cell;
 
 use crate::value::Value;
 
-/// The most characters of a payload in a table.
+/// Maximum number of characters of a payload in a table.
 const BRIEF: usize = 80;
 
-/// A text without anything that a terminal would obey, or that turns the direction of what follows. Both are shown as JSON
-/// escapes them, so that JSON stays the same JSON.
+/// Escapes control characters and characters that change the text direction. The escapes are those of JSON, so that
+/// JSON keeps its meaning.
 pub(crate) fn clean(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     for c in text.chars() {
@@ -25,12 +25,12 @@ pub(crate) fn clean(text: &str) -> String {
     clean
 }
 
-/// A JSON payload in one line.
+/// Formats a JSON payload on one line.
 pub(crate) fn payload(value: &impl Display) -> String {
     clean(&value.to_string())
 }
 
-/// A payload in a table: its JSON, cut where it is long. Nothing for `null`.
+/// Formats a payload for a table as JSON, truncated if it is long. `null` becomes an empty text.
 pub(crate) fn brief(value: &Value) -> String {
     if value.is_null() {
         return String::new();
@@ -42,7 +42,7 @@ pub(crate) fn brief(value: &Value) -> String {
     }
 }
 
-/// A text of a document in a table.
+/// Formats a value of a document for a table.
 pub(crate) fn cell_of(value: &Value) -> Cell {
     Cell::new(match value {
         Value::String(text) => clean(text),
@@ -51,7 +51,7 @@ pub(crate) fn cell_of(value: &Value) -> Cell {
     })
 }
 
-/// A time of a document, `2026-11-20 13:40:21` in UTC.
+/// Formats a time of a document as `2026-11-20 13:40:21` in UTC.
 pub(crate) fn moment(value: &Value) -> String {
     let text = value.as_str().unwrap_or_default();
     match text.parse::<jiff::Timestamp>() {
@@ -66,7 +66,7 @@ mod tests {
 
     use super::*;
 
-    /// Escape sequences and characters that turn the direction of text are shown, not obeyed.
+    /// Escape sequences and characters that change the text direction are shown, not executed.
     #[test]
     fn nothing_reaches_the_terminal_as_a_command() {
         assert_eq!(clean("a\u{1b}[31mb\n\u{202e}ü"), r"a\u001b[31mb\n\u202eü");
@@ -75,7 +75,7 @@ mod tests {
         assert_eq!(payload(&text).parse::<serde_json::Value>().unwrap(), text);
     }
 
-    /// A long payload is cut between two characters, and a time loses its fraction.
+    /// A long payload is truncated between two characters, and a time loses its fraction.
     #[test]
     fn values_are_brief() {
         let text = |text: &str| Value::String(text.to_owned());

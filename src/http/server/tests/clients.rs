@@ -1,4 +1,4 @@
-//! Clients that are in order, and one that does not read.
+//! Well-behaved clients, and a client that does not read.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::stage::{LARGE, Raw, config, serve, serve_at_a_pace};
 /// A request for `/`.
 const HERE: &str = "GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
-/// Requests may follow each other at once, and are answered in their order.
+/// Pipelined requests are answered in order.
 #[tokio::test]
 async fn pipelined_requests_are_answered_in_order() {
     let (server, pace) = serve_at_a_pace(config()).await;
@@ -25,7 +25,7 @@ async fn pipelined_requests_are_answered_in_order() {
     assert!(first.ends_with("slow") && second.ends_with("here"), "{both}");
 }
 
-/// A client that has closed its side still gets its answer.
+/// A client that has closed its side still receives its response.
 #[tokio::test]
 async fn a_client_that_has_closed_its_side_gets_its_answer() {
     let (server, pace) = serve_at_a_pace(config()).await;
@@ -37,7 +37,7 @@ async fn a_client_that_has_closed_its_side_gets_its_answer() {
     assert!(raw.rest().await.ends_with("slow"));
 }
 
-/// A client that waits for leave to send its body gets it.
+/// A client that waits for permission to send its body receives it.
 #[tokio::test]
 async fn a_client_may_ask_before_it_sends_its_body() {
     let server = serve(config()).await;
@@ -51,7 +51,8 @@ async fn a_client_may_ask_before_it_sends_its_body() {
     assert!(raw.answer().await.ends_with("hello"));
 }
 
-/// Who does not take an answer is given up, and makes room for the next one. Who takes it slowly meanwhile gets all of it.
+/// The connection of a client that does not read its response is closed and makes room for the next one. A client that
+/// reads slowly at the same time receives the whole response.
 #[tokio::test]
 async fn a_client_that_does_not_read_is_given_up() {
     let patience = Duration::from_secs(1);
@@ -79,12 +80,12 @@ async fn a_client_that_does_not_read_is_given_up() {
     assert!(read > LARGE, "{read}");
 
     let mut rest = Vec::new();
-    // The connection ends before the answer does, by an error or without one.
+    // The connection ends before the response does, with or without an error.
     let _ = stuck.0.read_to_end(&mut rest).await;
     assert!(rest.len() < LARGE, "{}", rest.len());
 }
 
-/// More connections than may be wait for one to close.
+/// Connections beyond the limit wait for another one to close.
 #[tokio::test]
 async fn more_connections_than_may_be_wait() {
     let server = serve(config().max_connections(2)).await;
@@ -92,7 +93,7 @@ async fn more_connections_than_may_be_wait() {
     let mut second = Raw::connect(server.address()).await;
     let mut third = Raw::connect(server.address()).await;
     third.send(HERE).await;
-    // Time enough for a third connection, if it had a place.
+    // Enough time for a third connection, if there were room for it.
     for _ in 0..20 {
         for raw in [&mut first, &mut second] {
             raw.send(HERE).await;
@@ -105,8 +106,8 @@ async fn more_connections_than_may_be_wait() {
     assert!(third.answer().await.ends_with("here"));
 }
 
-/// A connection is open for as long as it is used, and closed when it was not for a while, also behind an answer. That a while
-/// is over is told by another connection, which is not used.
+/// A connection stays open while it is used, and is closed after it was idle for a while, also after a response. An
+/// unused second connection shows when that time is over.
 #[tokio::test]
 async fn an_idle_connection_is_closed() {
     let a_while = Duration::from_secs(2);
@@ -127,7 +128,7 @@ async fn an_idle_connection_is_closed() {
         rest = unused.rest() => assert_eq!(rest, ""),
     }
 
-    // An answer that takes longer is no idleness, and the client is not slow.
+    // A connection that waits for a response is not idle, and its client is not slow.
     let mut used = Raw::connect(server.address()).await;
     used.send("GET /slow HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
     pace.begins().await;

@@ -1,4 +1,4 @@
-//! How a server ends.
+//! Shutdown of the server.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::stage::{PATIENCE, Raw, config, serve, serve_at_a_pace};
 
-/// A shutdown lets answers that have begun come to their end, closes idle connections, and takes in no new ones.
+/// A shutdown completes responses in progress, closes idle connections, and accepts no new ones.
 #[tokio::test]
 async fn a_shutdown_waits_for_answers_and_not_for_idle_clients() {
     let (server, pace) = serve_at_a_pace(config()).await;
@@ -30,8 +30,8 @@ async fn a_shutdown_waits_for_answers_and_not_for_idle_clients() {
     assert!(TcpStream::connect(address).await.is_err());
 }
 
-/// A client that has sent a part of a request keeps the server from ending no longer than a moment, whatever patience there is
-/// for clients and answers.
+/// A client that has sent a part of a request delays the shutdown only briefly, whatever the timeouts of clients and
+/// responses are.
 #[tokio::test]
 async fn a_shutdown_does_not_wait_for_the_rest_of_a_head() {
     let hour = Duration::from_secs(3_600);
@@ -43,7 +43,7 @@ async fn a_shutdown_does_not_wait_for_the_rest_of_a_head() {
     used.send("GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
     used.answer().await;
     used.send("GET / HT").await;
-    // The connections before it were taken in before it was.
+    // The earlier connections were accepted before this one.
     let mut last = Raw::connect(address).await;
     last.send("GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
     last.answer().await;
@@ -51,7 +51,7 @@ async fn a_shutdown_does_not_wait_for_the_rest_of_a_head() {
     assert!(TcpStream::connect(address).await.is_err());
 }
 
-/// What takes longer than the shutdown waits is cut off.
+/// Responses that take longer than the timeout of the shutdown are aborted.
 #[tokio::test]
 async fn a_shutdown_does_not_wait_for_ever() {
     let (server, pace) = serve_at_a_pace(config()).await;
@@ -59,11 +59,11 @@ async fn a_shutdown_does_not_wait_for_ever() {
     waiting.send("GET /never HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
     pace.begins().await;
     let ended = timeout(PATIENCE, server.shutdown_within(Duration::from_millis(100))).await;
-    ended.expect("it waits no longer").unwrap();
+    ended.expect("the shutdown ends after its timeout").unwrap();
     assert_eq!(waiting.rest().await, "");
 }
 
-/// A server that is dropped ends with its connections.
+/// A dropped server closes its connections.
 #[tokio::test]
 async fn a_dropped_server_ends() {
     let (server, pace) = serve_at_a_pace(config()).await;

@@ -1,18 +1,18 @@
-//! What a connection costs that does nothing.
+//! Memory use of idle connections.
 
 use std::time::Duration;
 
 use super::stage::{Raw, config, serve};
 
-/// The memory of this process, in bytes.
+/// Returns the resident memory of this process, in bytes.
 fn resident() -> usize {
     let status = std::fs::read_to_string("/proc/self/statm").unwrap();
     let pages: usize = status.split(' ').nth(1).unwrap().parse().unwrap();
     pages * 4096
 }
 
-/// Ten thousand connections that were used once and do nothing stay under 200 MiB together, both sides of them. Run with
-/// `--ignored`; it opens as many as the process may have files for.
+/// Ten thousand connections that were used once and are idle take less than 200 MiB in total, including both sides. Run
+/// with `--ignored`; the test opens as many connections as the process may have open files for.
 #[tokio::test]
 #[ignore = "opens up to ten thousand connections"]
 async fn idle_connections_cost_little() {

@@ -1,4 +1,4 @@
-//! The server over real sockets, with routes that no hub has: slow, large and panicking ones.
+//! The server over real sockets, with slow, large and panicking routes that no hub has.
 
 mod clients;
 mod ending;

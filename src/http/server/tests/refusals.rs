@@ -1,4 +1,4 @@
-//! What is no request, or too much of one, and what it is answered.
+//! Invalid and oversized requests, and the responses to them.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use tokio::time::timeout;
 use super::stage::{PATIENCE, Raw, assert_error, config, serve, serve_at_a_pace};
 
 /// Sends bytes on a connection of their own and returns everything that comes back.
-async fn told(server: &crate::http::HttpServer, bytes: impl AsRef<[u8]>) -> String {
+async fn exchange(server: &crate::http::HttpServer, bytes: impl AsRef<[u8]>) -> String {
     let mut raw = Raw::connect(server.address()).await;
     raw.send(bytes).await;
     raw.rest().await
 }
 
-/// What hyper refuses by itself is answered with the body that all errors have.
+/// Input that hyper itself rejects is answered with the common error body.
 #[tokio::test]
 async fn what_is_no_request_is_told_so_in_json() {
     let server = serve(config()).await;
@@ -43,17 +43,17 @@ async fn what_is_no_request_is_told_so_in_json() {
             431,
         ),
     ] {
-        let answer = told(&server, &bytes).await;
+        let answer = exchange(&server, &bytes).await;
         assert_error(&answer, status);
     }
     server.shutdown().await.unwrap();
 }
 
-/// Garbage behind a request does not take its answer away.
+/// Garbage after a request does not affect its response.
 #[tokio::test]
 async fn a_request_before_garbage_is_answered() {
     let server = serve(config()).await;
-    let both = told(
+    let both = exchange(
         &server,
         "GET / HTTP/1.1\r\nhost: localhost\r\n\r\n\u{1}\u{2}garbage\r\n\r\n",
     )
@@ -63,24 +63,24 @@ async fn a_request_before_garbage_is_answered() {
     assert_error(second, 400);
 }
 
-/// A body that is too large is refused before it is read, or in the middle if nobody said how large it is. The client hears
-/// it although it sends everything first.
+/// A body that is too large is rejected before it is read, or while it is read if its length is not declared. The
+/// client receives the error although it sends everything first.
 #[tokio::test]
 async fn a_body_that_is_too_large_is_refused() {
     let server = serve(config()).await;
     let head = "POST /echo HTTP/1.1\r\nhost: localhost\r\n";
     let body = "x".repeat(3 << 20);
-    let declared = told(&server, format!("{head}content-length: {}\r\n\r\n{body}", body.len())).await;
+    let declared = exchange(&server, format!("{head}content-length: {}\r\n\r\n{body}", body.len())).await;
     assert_error(&declared, 413);
     let piece = "x".repeat(0x10000);
     let chunks = format!("10000\r\n{piece}\r\n").repeat(48);
-    let chunked = told(
+    let chunked = exchange(
         &server,
         format!("{head}transfer-encoding: chunked\r\n\r\n{chunks}0\r\n\r\n"),
     )
     .await;
     assert_error(&chunked, 413);
-    let fits = told(
+    let fits = exchange(
         &server,
         format!("{head}content-length: 5\r\nconnection: close\r\n\r\nhello"),
     )
@@ -88,7 +88,8 @@ async fn a_body_that_is_too_large_is_refused() {
     assert!(fits.ends_with("\r\n\r\nhello"), "{fits}");
 }
 
-/// A request with two lengths is read as HTTP says, by its chunks, and nothing on its connection counts any more.
+/// A request with two lengths is read by its chunks, as HTTP specifies, and everything after it on its connection is
+/// ignored.
 #[tokio::test]
 async fn nothing_is_read_behind_a_request_with_two_lengths() {
     let server = serve(config()).await;
@@ -97,7 +98,7 @@ async fn nothing_is_read_behind_a_request_with_two_lengths() {
         "transfer-encoding: chunked\r\ncontent-length: 60\r\n",
     ] {
         let smuggled = "GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
-        let answer = told(
+        let answer = exchange(
             &server,
             format!("POST /echo HTTP/1.1\r\nhost: localhost\r\n{lengths}\r\n2\r\nhi\r\n0\r\n\r\n{smuggled}"),
         )
@@ -108,15 +109,15 @@ async fn nothing_is_read_behind_a_request_with_two_lengths() {
         );
     }
     let twice = "POST /echo HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked, identity\r\n\r\n0\r\n\r\n";
-    assert_error(&told(&server, twice).await, 400);
+    assert_error(&exchange(&server, twice).await, 400);
 }
 
-/// A body that is badly framed or ends early is refused.
+/// A malformed or incomplete body is rejected.
 #[tokio::test]
 async fn a_broken_body_is_refused() {
     let server = serve(config()).await;
     let head = "POST /echo HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n";
-    assert_error(&told(&server, format!("{head}zz\r\nhello")).await, 400);
+    assert_error(&exchange(&server, format!("{head}zz\r\nhello")).await, 400);
     let mut raw = Raw::connect(server.address()).await;
     raw.send("POST /echo HTTP/1.1\r\nhost: localhost\r\ncontent-length: 10\r\n\r\nhello")
         .await;
@@ -124,7 +125,7 @@ async fn a_broken_body_is_refused() {
     assert_error(&raw.rest().await, 400);
 }
 
-/// Who is slow with a head or a body is told so, however steadily the bytes come.
+/// A client that sends a head or a body too slowly receives an error, however steadily the bytes arrive.
 #[tokio::test]
 async fn who_sends_too_slowly_is_told_so() {
     let server = serve(config().client_timeout(Duration::from_millis(400))).await;
@@ -135,20 +136,20 @@ async fn who_sends_too_slowly_is_told_so() {
         let mut raw = Raw::connect(server.address()).await;
         raw.send(slow).await;
         let drips = async {
-            // The server may have closed meanwhile.
+            // The server may have closed the connection.
             while raw.0.try_write(b"x").is_ok() {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
         tokio::select! {
             () = drips => {}
-            answered = timeout(PATIENCE, raw.0.readable()) => answered.expect("an answer").unwrap(),
+            answered = timeout(PATIENCE, raw.0.readable()) => answered.expect("a response").unwrap(),
         }
         assert_error(&raw.rest().await, 408);
     }
 }
 
-/// A panic is answered, and the connection goes on.
+/// A panic is answered with an error, and the connection remains usable.
 #[tokio::test]
 async fn a_panic_ends_its_request_alone() {
     let server = serve(config()).await;
@@ -163,7 +164,7 @@ async fn a_panic_ends_its_request_alone() {
     assert!(raw.answer().await.ends_with("here"));
 }
 
-/// An answer that takes too long is not awaited, unless the client asked to wait.
+/// A response that takes too long is not awaited, unless the client asked to wait.
 #[tokio::test]
 async fn an_answer_that_takes_too_long_is_not_awaited() {
     let (server, pace) = serve_at_a_pace(config().request_timeout(Duration::from_millis(100))).await;

@@ -1,4 +1,4 @@
-//! A server with routes that behave in the ways a test needs, and clients that send bytes.
+//! A server with routes that behave as the tests need, and clients that send raw bytes.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,13 +17,13 @@ use crate::http::security::{Guard, protect};
 use crate::http::server::handle::HttpServer;
 use crate::http::server::serve::listen;
 
-/// More than sockets hold on their way.
+/// More bytes than the buffers of sockets can hold.
 pub(super) const LARGE: usize = 32 << 20;
 
-/// For what has to happen, on a machine that does other things too.
+/// Timeout for events that must happen, even on a busy machine.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A configuration for tests: any port, and more patience than a test needs.
+/// Returns a configuration for tests, with any port and longer timeouts than a test needs.
 pub(super) fn config() -> HttpConfig {
     HttpConfig::new()
         .bind(([127, 0, 0, 1], 0))
@@ -33,7 +33,7 @@ pub(super) fn config() -> HttpConfig {
         .idle_timeout(PATIENCE)
 }
 
-/// When `/slow` and `/never` begin, and when the former ends.
+/// Signals when `/slow` and `/never` begin, and controls when `/slow` ends.
 #[derive(Clone)]
 pub(super) struct Pace {
     begun: Arc<Semaphore>,
@@ -53,12 +53,12 @@ impl Pace {
     }
 }
 
-/// Serves `/` (at once), `/echo`, `/slow` (when it may end), `/never`, `/large` and `/panic`.
+/// Serves `/` (immediately), `/echo`, `/slow` (when it may end), `/never`, `/large` and `/panic`.
 pub(super) async fn serve(config: HttpConfig) -> HttpServer {
     serve_at_a_pace(config).await.0
 }
 
-/// The same, with the pace of its slow routes.
+/// Like [`serve`], and also returns the pace of the slow routes.
 pub(super) async fn serve_at_a_pace(config: HttpConfig) -> (HttpServer, Pace) {
     let pace = Pace {
         begun: Arc::new(Semaphore::new(0)),
@@ -89,7 +89,7 @@ async fn panics() {
     panic!("this route panics");
 }
 
-/// A client that sends bytes.
+/// A client that sends raw bytes.
 pub(super) struct Raw(pub(super) TcpStream);
 
 impl Raw {
@@ -101,7 +101,7 @@ impl Raw {
         self.0.write_all(bytes.as_ref()).await.unwrap();
     }
 
-    /// Everything until the server closes its side.
+    /// Returns everything that the server sends until it closes its side.
     pub(super) async fn rest(&mut self) -> String {
         let mut rest = Vec::new();
         let reading = self.0.read_to_end(&mut rest);
@@ -109,7 +109,7 @@ impl Raw {
         String::from_utf8(rest).unwrap()
     }
 
-    /// The next answer, by its length.
+    /// Returns the next response, delimited by its length.
     pub(super) async fn answer(&mut self) -> String {
         let reading = async {
             let mut read = Vec::new();
@@ -133,11 +133,11 @@ impl Raw {
                 }
             }
         };
-        timeout(PATIENCE, reading).await.expect("an answer")
+        timeout(PATIENCE, reading).await.expect("a response")
     }
 }
 
-/// Asserts that an answer has this status and an error as its body.
+/// Asserts that a response has this status and an error as its body.
 #[track_caller]
 pub(super) fn assert_error(answer: &str, status: u16) {
     assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");

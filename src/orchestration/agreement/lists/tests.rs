@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 
 use super::*;
 
-/// Compares two payloads of a type. Says whether they agree, and how often they were passed through it.
+/// Compares two payloads of a type. Returns whether they agree, and how often they were passed through the type.
 fn compared<T: Serialize + DeserializeOwned>(was: &str, is: &str) -> (bool, usize) {
     let passes = Cell::new(0);
     let normalize = |json: &[u8]| {
@@ -26,7 +26,7 @@ fn agree<T: Serialize + DeserializeOwned>(was: &str, is: &str) -> bool {
     compared::<T>(was, is).0
 }
 
-/// A payload may hold thousands of sets whose orders differ: all of them are looked at in each pass.
+/// A payload may contain thousands of sets whose orders differ, and each pass covers all of them.
 #[test]
 fn the_number_of_passes_does_not_grow_with_the_payload() {
     let sets = |count, order: fn(u32) -> [u32; 2]| {
@@ -43,14 +43,14 @@ fn the_number_of_passes_does_not_grow_with_the_payload() {
     assert_eq!(compared::<HashMap<String, HashSet<u32>>>(&other, &is), (false, 0));
 }
 
-/// A list is no set wherever it stands, also next to sets and within them.
+/// A list is not a set, even next to sets and within them.
 #[test]
 fn a_list_in_another_order_is_a_difference() {
     for _ in 0..16 {
         assert!(agree::<(HashSet<u32>, Vec<u32>)>("[[1,2],[1,2]]", "[[2,1],[1,2]]"));
         assert!(!agree::<(HashSet<u32>, Vec<u32>)>("[[1,2],[1,2]]", "[[1,2],[2,1]]"));
         assert!(!agree::<(HashSet<u32>, Vec<u32>)>("[[1,2],[1,2]]", "[[2,1],[2,1]]"));
-        // Two sets are alike, and only the third says that the list has an order.
+        // Two sets are equal, so only the third shows that the list has an order.
         let (was, is) = ("[[1,2],[2,1],[3,4]]", "[[3,4],[1,2],[2,1]]");
         assert!(!agree::<Vec<HashSet<u32>>>(was, is));
         assert!(agree::<HashSet<Vec<u32>>>(was, is));
@@ -61,7 +61,7 @@ fn a_list_in_another_order_is_a_difference() {
     }
 }
 
-/// A set that is written in one order whatever it was read in is a set, too.
+/// A set that is always written in the same order is recognized as a set, too.
 #[test]
 fn a_set_may_have_an_order_of_its_own() {
     assert!(agree::<BTreeSet<u32>>("[3,1,2]", "[2,1,3]"));

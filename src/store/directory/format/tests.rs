@@ -75,14 +75,18 @@ fn another_content_is_refused() {
             ErrorKind::Format,
             "is broken or does not belong to a hub",
         ),
-        (String::new(), ErrorKind::Format, "is broken or does not belong to a hub"),
+        (
+            String::new(),
+            ErrorKind::Format,
+            "is broken or does not belong to a hub",
+        ),
     ];
-    for (content, kind, says) in cases {
+    for (content, kind, text) in cases {
         let place = tempfile::tempdir().unwrap();
         fs::write(place.path().join(FORMAT), &content).unwrap();
         let error = Format::find(place.path()).unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");
-        assert!(error.to_string().contains(says), "{error}");
+        assert!(error.to_string().contains(text), "{error}");
         assert!(error.to_string().contains(place.path().to_str().unwrap()), "{error}");
         assert_eq!(fs::read_to_string(place.path().join(FORMAT)).unwrap(), content);
     }
@@ -123,11 +127,11 @@ fn every_field_is_checked() {
         ),
     ];
     let place = tempfile::tempdir().unwrap();
-    for (format, says) in crafted {
+    for (format, text) in crafted {
         format.write(place.path()).unwrap();
         let error = Format::find(place.path()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupted, "{error}");
-        assert!(error.to_string().contains(says), "{error}");
+        assert!(error.to_string().contains(text), "{error}");
         assert!(error.to_string().contains("a backup of this hub"), "{error}");
     }
     let good = fixed().encode().unwrap();

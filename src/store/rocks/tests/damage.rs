@@ -240,10 +240,7 @@ fn a_broken_edit_is_told() {
             broken[byte] = value;
             fs::write(copy.join(manifest.strip_prefix(hub).unwrap()), broken).unwrap();
             let outcome = check_honest(&copy, NEWEST).unwrap();
-            assert!(
-                value == 0xff || outcome == "refused",
-                "a recycled edit was read"
-            );
+            assert!(value == 0xff || outcome == "refused", "a recycled edit was read");
         }
         at += 7 + length;
     }

@@ -176,9 +176,9 @@ fn files_in(directory: &Path, wanted: impl Fn(&str) -> bool) -> Vec<PathBuf> {
     files
 }
 
-fn assert_kind(error: &Error, kind: ErrorKind, says: &[&str]) {
+fn assert_kind(error: &Error, kind: ErrorKind, texts: &[&str]) {
     assert_eq!(error.kind(), kind, "{error}");
-    for part in says {
-        assert!(error.to_string().contains(part), "{error:?} does not contain {part:?}");
+    for text in texts {
+        assert!(error.to_string().contains(text), "{error:?} does not contain {text:?}");
     }
 }

@@ -70,7 +70,7 @@ fn an_accepted_loss_opens_with_what_is_there() {
 
 #[test]
 fn a_missing_or_broken_sidecar_is_refused_and_can_be_accepted() {
-    for (damage, says) in [(None, "is missing"), (Some(vec![7; 8192]), "is broken")] {
+    for (damage, text) in [(None, "is missing"), (Some(vec![7; 8192]), "is broken")] {
         let (_place, directory) = killed_hub(5);
         let sidecar = directory.join("ACKNOWLEDGED");
         match damage {
@@ -81,7 +81,7 @@ fn a_missing_or_broken_sidecar_is_refused_and_can_be_accepted() {
         assert_kind(
             &refused(&directory, &small()),
             ErrorKind::Corrupted,
-            &["ACKNOWLEDGED", says, "accept_loss"],
+            &["ACKNOWLEDGED", text, "accept_loss"],
         );
         assert!(contents(&directory) == before, "the refusal changed the directory");
         assert_eq!(newest(&open(&directory, &accepting()).unwrap()), 5);
