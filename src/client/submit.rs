@@ -17,7 +17,7 @@ use crate::entity::caller::Request;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::CallFailure;
 use crate::id::{InstanceId, PartitionId, check_name, check_path_name, check_tags};
-use crate::runtime::{Envelope, Reply, Runtime, Told};
+use crate::runtime::{Envelope, Reply, Response, Runtime};
 use crate::store::records::Action;
 use crate::store::records::instance::{Order, StartRecord};
 
@@ -107,7 +107,7 @@ impl Submission {
     }
 
     /// Converts the submission to the envelope for its executor.
-    fn into_envelope(self, reply: Reply) -> Envelope {
+    fn into_envelope(self, reply: Reply) -> Envelope<Reply> {
         Envelope::Request {
             target: self.target,
             action: self.action,
@@ -276,7 +276,7 @@ fn check_payload(payload: &[u8], what: impl FnOnce() -> String, runtime: &Runtim
     ))
 }
 
-/// A future that sends a submission and resolves when it is settled. `Told::Full` is not among the outcomes.
+/// A future that sends a submission and resolves when it is settled. `Response::Full` is not among the outcomes.
 ///
 /// It is written by hand because every request in flight has one: it is small and allocates no other memory.
 #[derive(Debug)]
@@ -298,7 +298,7 @@ enum Stage {
     /// The executor of its instance has no room.
     NoRoom(Waiting<Result<OwnedSemaphorePermit, AcquireError>>),
     /// The submission was sent to an instance of this partition, and the receiver gets the reply.
-    Sent(oneshot::Receiver<Result<Told>>, PartitionId),
+    Sent(oneshot::Receiver<Result<Response>>, PartitionId),
     /// The queue of its instance was full.
     Full(Waiting<()>),
     /// The submission is settled.
@@ -327,7 +327,7 @@ impl Sending {
     }
 
     /// Advances until it has to wait.
-    fn advance(&mut self, cx: &mut Context<'_>) -> Poll<std::result::Result<Told, CallFailure>> {
+    fn advance(&mut self, cx: &mut Context<'_>) -> Poll<std::result::Result<Response, CallFailure>> {
         loop {
             let permit = match &mut self.stage {
                 // A submission that could not be created fails with its own error, even if the hub is gone.
@@ -342,8 +342,8 @@ impl Sending {
                     let told =
                         ready!(Pin::new(receiver).poll(cx)).unwrap_or_else(|_| Err(end_reason(&self.runtime)))?;
                     match told {
-                        Told::Failed(failure) => return Poll::Ready(Err(*failure)),
-                        Told::Full { message, door } => {
+                        Response::Failed(failure) => return Poll::Ready(Err(*failure)),
+                        Response::Full { message, door } => {
                             self.submission = Some(Submission::again(*message));
                             self.stage = Stage::Full(Box::pin(async move { door.opened().await }));
                             continue;
@@ -392,7 +392,7 @@ impl Sending {
 }
 
 impl Future for Sending {
-    type Output = std::result::Result<Told, CallFailure>;
+    type Output = std::result::Result<Response, CallFailure>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let settled = ready!(self.advance(cx));
@@ -437,7 +437,7 @@ fn no_room() -> Error {
 }
 
 /// Waits for the reply.
-async fn answer(receiver: oneshot::Receiver<Result<Told>>, runtime: &Weak<Runtime>) -> Result<Told> {
+async fn answer(receiver: oneshot::Receiver<Result<Response>>, runtime: &Weak<Runtime>) -> Result<Response> {
     match receiver.await {
         Ok(told) => told,
         Err(_) => Err(end_reason(runtime)),
@@ -458,7 +458,7 @@ pub(crate) async fn ask(
     let open = runtime.upgrade().ok_or_else(|| no_runtime(&runtime))?;
     open.send(partition, envelope)?;
     drop(open);
-    Ok(matches!(answer(receiver, &runtime).await?, Told::Answer(answer) if answer == b"true"))
+    Ok(matches!(answer(receiver, &runtime).await?, Response::Answer(answer) if answer == b"true"))
 }
 
 pub(super) fn end_reason(runtime: &Weak<Runtime>) -> Error {

@@ -1,36 +1,36 @@
-//! The routing of a message: where a core puts what it takes in.
+//! The routing of accepted messages.
 
 use crate::engine::message::Message;
 
-/// Where a message goes.
+/// The destination of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Admission {
-    /// Becomes a row, and is delivered to the core that owns the partition of its target.
+    /// The message becomes a row and is delivered to the core that owns the partition of its target.
     OtherCore,
-    /// Passes the queue of its target.
+    /// The message bypasses the queue of its target.
     Urgent,
-    /// Stays the row that it is, and is read in its turn.
+    /// The message stays a row and is read later in order.
     Row,
-    /// Is processed now: it sets or cancels a timer, for which neither state nor code is needed.
+    /// The message is processed immediately. It sets or cancels a timer, which requires neither state nor code.
     Now,
-    /// Goes to the end of the queue.
+    /// The message is appended to the queue.
     Line,
 }
 
-/// The facts that decide where a message goes.
+/// The facts that determine the destination of a message.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Facts {
-    /// Whether this core owns the partition of the target.
+    /// True if this core owns the partition of the target.
     pub(super) is_own: bool,
-    /// Whether the message passes the queue.
+    /// True if the message bypasses the queue.
     pub(super) is_urgent: bool,
-    /// Whether the message is a row for which there is no place in memory, or which others have to precede.
+    /// True if the message has a row and either memory is full or other rows precede it.
     pub(super) must_stay_row: bool,
-    /// Whether the message sets or cancels a timer and no other message of its sender may be before it.
+    /// True if the message sets or cancels a timer and cannot follow another waiting message of its sender.
     pub(super) is_free_control: bool,
 }
 
-/// Decides where a message goes.
+/// Returns the destination of a message.
 pub(super) fn admission(facts: Facts) -> Admission {
     match facts {
         Facts { is_own: false, .. } => Admission::OtherCore,
@@ -46,16 +46,16 @@ pub(super) fn admission(facts: Facts) -> Admission {
 }
 
 impl Facts {
-    /// The facts about a message for a partition of this core. `has_unread_rows` says whether rows of the target may be in the store that
-    /// are not in memory, and `has_control` whether a message that sets or cancels a timer waits for it; both cost a look at
-    /// the mailboxes, so that they are only called where they matter.
+    /// Returns the facts about a message for a partition of this core. `has_unread_rows` returns `true` if rows of the
+    /// target may exist that are not in memory. `has_control` returns `true` if a message that sets or cancels a timer
+    /// waits for the target. Both search the mailboxes, so they are called only if needed.
     pub(super) fn of(
         message: &Message,
         is_memory_full: bool,
         has_unread_rows: impl Fn() -> bool,
         has_control: impl Fn() -> bool,
     ) -> Self {
-        // A client's message is processed when it comes in, so none of the same client ever waits.
+        // A client's message is processed on arrival, so no earlier message of the same client waits.
         let has_control_before = || message.client().is_none() && (has_control() || has_unread_rows());
         Self {
             is_own: true,
@@ -70,7 +70,7 @@ impl Facts {
 mod tests {
     use super::*;
 
-    /// Every combination of facts, in the order in which they are looked at.
+    /// Checks every combination of facts against the patterns.
     #[test]
     fn each_message_goes_to_one_place() {
         let table = [

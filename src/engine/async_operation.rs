@@ -1,10 +1,11 @@
-//! An `async` operation: it begins when what asked for it is durable, and ends as a message of its own.
+//! `async` operations. An operation starts when the message that requested it is durable, and its end is a separate
+//! input.
 
 use crate::engine::code::{AsyncFinished, AsyncOperation};
 use crate::engine::ctx::Ctx;
 use crate::engine::mailbox::{Block, Mailbox};
 use crate::engine::mailboxes::Mailboxes;
-use crate::engine::message::{AsyncEnded, Message, Output};
+use crate::engine::message::{AsyncEnded, Effect, Message, Output};
 use crate::engine::operation::scope;
 use crate::engine::outcome::{Outcome, described, lingers, panicked, timed_out};
 use crate::engine::scope::Scope;
@@ -15,8 +16,8 @@ use crate::engine::waiting::save;
 use crate::error::Result;
 use crate::id::{InstanceId, MessageId};
 
-/// Takes in the end of an `async` operation. One that lingers beyond its time fails now; its entity takes no other until
-/// it ends once more.
+/// Processes the end of an `async` operation. An operation that lingers beyond its time limit fails now, and its entity
+/// runs no other operation until the lingering one has ended.
 pub(super) fn end_async(
     instance: &InstanceId,
     id: MessageId,
@@ -80,19 +81,19 @@ pub(super) fn end_async(
 }
 
 impl Turn<'_> {
-    /// Lets an `async` operation begin as soon as its message and the entity's state are durable.
+    /// Starts an `async` operation as soon as its message and the state of the entity are durable.
     pub(super) fn begin_async(&mut self, message: Message, operation: AsyncOperation, ctx: &mut Ctx<'_>) -> Result<()> {
         let message = save(self.id, &mut self.mailbox, message, ctx)?;
-        ctx.step.outputs.push(Output::Start {
+        ctx.step.outputs.push(Output::Effect(Effect::StartOperation {
             instance: self.id.clone(),
             message: message.id,
             operation,
-        });
+        }));
         self.mailbox.block = Block::Running(Box::new(message));
         Ok(())
     }
 
-    /// Puts the changed copy of an `async` operation in the place of the state, if it succeeded.
+    /// Replaces the state with the changed copy of an `async` operation, if the operation succeeded.
     fn keep_finished(&mut self, finished: AsyncFinished, scope: &Scope, ctx: &mut Ctx<'_>) -> Outcome {
         let answer = described(Ok(finished.outcome), scope)?;
         let before = self.entity.object.replace(finished.object);

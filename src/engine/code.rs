@@ -1,4 +1,4 @@
-//! The user's code as the engine sees it: types of entities, of orchestrations and of activities, without their Rust types.
+//! The interface of user code to the engine: entity types, orchestrations and activities, without their Rust types.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -14,70 +14,70 @@ use crate::store::records::history::{Command, Incoming, StepNote, TurnRecord};
 use crate::store::records::instance::Stopped;
 use crate::time::Timestamp;
 
-/// One registered entity type.
+/// A registered entity type.
 pub(crate) trait EntityCode: Send + Sync {
-    /// The stored name, lower-case.
+    /// Returns the stored name in lower case.
     fn name(&self) -> &str;
 
-    /// The stored names of all operations, for messages and listings.
+    /// Returns the stored names of all operations, for error texts and listings.
     fn operations(&self) -> &'static [&'static str];
 
-    /// Looks up an operation; names compare exactly.
+    /// Looks up an operation. Names are compared exactly.
     fn find(&self, operation: &str) -> Option<OperationSpec>;
 
-    /// The stored names of an operation's parameters, in their order.
+    /// Returns the stored names of an operation's parameters in order.
     fn parameters(&self, spec: OperationSpec) -> &'static [&'static str];
 
-    /// What the hub has to be given, with the operation that needs it.
+    /// Returns the required resources, each with the operation that needs it.
     fn resources(&self) -> &'static [(&'static str, ResourceNeed)] {
         &[]
     }
 
-    /// Whether stored arguments decode into the parameters of an operation. Runs user code, so it may panic.
+    /// Checks that stored arguments decode into the parameters of an operation. Runs user code, so it may panic.
     ///
     /// # Errors
-    /// The text of the decoder's error.
+    /// Returns the text of the decoder's error.
     fn check_arguments(&self, spec: OperationSpec, arguments: &[u8]) -> Result<(), String>;
 
-    /// Makes the state of an entity that is touched for the first time. Runs user code, so it may panic.
+    /// Creates the initial state of an entity. Runs user code, so it may panic.
     fn create(&self, key: &str) -> Box<dyn EntityObject>;
 
     /// Reads a stored state. Runs user code, so it may panic.
     ///
     /// # Errors
-    /// The text of the decoder's error.
+    /// Returns the text of the decoder's error.
     fn decode(&self, state: &[u8]) -> Result<Box<dyn EntityObject>, String>;
 }
 
-/// One operation of an entity type.
+/// An operation of an entity type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OperationSpec {
-    /// Its place in the type's table.
+    /// Index in the operation table of the type.
     pub index: usize,
-    /// How it runs.
+    /// Mode of execution.
     pub mode: OperationMode,
 }
 
-/// How an operation runs.
+/// The mode in which an operation runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OperationMode {
-    /// `&self`: sees the committed state and changes nothing.
+    /// `&self`: reads the committed state and changes nothing.
     Read,
-    /// `&mut self`, run to its end within the turn.
+    /// `&mut self`: runs to completion within the turn.
     Write,
     /// `async fn`: runs outside the turn, on a copy of the state.
     Async,
 }
 
-/// What an operation ends with: its answer as JSON, or why there is none.
+/// The result of an operation: its answer as JSON, or a failure.
 pub type OperationOutcome = Result<Vec<u8>, OperationFailure>;
 
-/// Why an operation has no answer.
+/// The failure of an operation.
 #[derive(Clone, Debug)]
 pub enum OperationFailure {
-    /// The stored arguments do not decode into the parameters; the text of the decoder's error.
+    /// The stored arguments do not decode into the parameters. Holds the text of the decoder's error.
     Arguments(String),
-    /// The answer does not serialise; the text of the encoder's error.
+    /// The answer cannot be serialized. Holds the text of the encoder's error.
     Answer(String),
     /// The operation returned `Err`.
     Returned(Failure),
@@ -85,17 +85,17 @@ pub enum OperationFailure {
 
 /// The state of one entity in memory, with its code. Every method runs user code and may panic.
 pub(crate) trait EntityObject: Send {
-    /// Runs a [`OperationMode::Read`] operation.
+    /// Runs an [`OperationMode::Read`] operation.
     fn read(&self, operation: usize, arguments: &[u8], scope: &Scope) -> OperationOutcome;
 
-    /// Runs a [`OperationMode::Write`] operation. What it sends goes into `outbox`. The caller takes a restore point before and
-    /// rolls back after an `Err` or a panic.
+    /// Runs an [`OperationMode::Write`] operation and collects its messages in `outbox`. The caller creates a restore
+    /// point before the call, and rolls back after an `Err` or a panic.
     fn write(&mut self, operation: usize, arguments: &[u8], scope: &Scope, outbox: &mut Outbox) -> OperationOutcome;
 
-    /// Makes the future of an [`OperationMode::Async`] operation, on a copy of the state.
+    /// Creates the future of an [`OperationMode::Async`] operation on a copy of the state.
     ///
     /// # Errors
-    /// The text of the encoder's error, where the copy needs one.
+    /// Returns the text of the encoder's error, if the copy needs an encoder.
     fn start(
         &self,
         operation: usize,
@@ -104,155 +104,158 @@ pub(crate) trait EntityObject: Send {
         resources: Resources,
     ) -> Result<AsyncOperation, String>;
 
-    /// Remembers the state as it is.
+    /// Saves the current state as the restore point.
     ///
     /// # Errors
-    /// The text of the encoder's error, where the type is not `Clone`.
+    /// Returns the text of the encoder's error, if the type is not `Clone`.
     fn save_restore_point(&mut self) -> Result<(), String>;
 
-    /// Goes back to the last restore point.
+    /// Restores the last restore point.
     ///
     /// # Errors
-    /// The text of the decoder's error, where the type is not `Clone`.
+    /// Returns the text of the decoder's error, if the type is not `Clone`.
     fn roll_back(&mut self) -> Result<(), String>;
 
     /// Appends the state as JSON to `json`.
     ///
     /// # Errors
-    /// The text of the encoder's error.
+    /// Returns the text of the encoder's error.
     fn encode(&self, json: &mut Vec<u8>) -> Result<(), String>;
 }
 
 /// A running `async` operation.
 pub(crate) type AsyncOperation = Pin<Box<dyn Future<Output = AsyncFinished> + Send>>;
 
-/// What an `async` operation leaves: the changed copy, what it sent, and its outcome.
+/// The result of an `async` operation: the changed copy, its messages and its outcome.
 pub(crate) struct AsyncFinished {
     pub(crate) object: Box<dyn EntityObject>,
     pub(crate) outbox: Outbox,
     pub(crate) outcome: OperationOutcome,
 }
 
-/// One registered version of an orchestration.
+/// A registered version of an orchestration.
 pub(crate) trait OrchestrationCode: Send + Sync {
-    /// The stored name.
+    /// Returns the stored name.
     fn name(&self) -> &str;
 
-    /// The stored version; empty if none was given.
+    /// Returns the stored version. Empty if none was specified.
     fn version(&self) -> &str;
 
-    /// Makes a run of one execution, which has seen nothing yet. Runs no user code.
+    /// Creates a run of one execution that has received no events yet. Runs no user code.
     fn begin(&self, begin: Begin) -> Box<dyn OrchestrationRun>;
 
-    /// Whether `input` decodes into the type of the input.
+    /// Checks that `input` decodes into the input type.
     ///
     /// # Errors
-    /// The text of the decoder's error, with field and position.
+    /// Returns the text of the decoder's error, with field and position.
     fn check_input(&self, input: &[u8]) -> Result<(), String>;
 }
 
-/// What a run has to know before its first turn.
+/// The parameters of a new run.
 #[derive(Clone, Debug)]
 pub(crate) struct Begin {
     pub(crate) instance: InstanceId,
     pub(crate) execution: ExecutionId,
-    /// The most commands of one turn.
+    /// Maximum number of commands in one turn.
     pub(crate) actions: usize,
-    /// The largest payload, in bytes.
+    /// Maximum size of a payload in bytes.
     pub(crate) payload_bytes: usize,
 }
 
-/// The code of one execution as it stands between two turns: the user's future, alive, with everything that it waits for.
+/// The live code of one execution between two turns: the user's future and everything that it waits for.
 ///
-/// It is not `Send`: it never leaves the thread of its core.
+/// It is not `Send`, because it never leaves the thread of its core.
 pub(crate) trait OrchestrationRun {
-    /// Runs a turn that is new: delivers `incoming` one by one, and polls to rest after each. What it asked for comes back
-    /// in the order of emission.
+    /// Runs a new turn. It delivers `incoming` one by one and polls the future after each until it makes no more
+    /// progress. Returns the resulting commands in the order of emission.
     ///
     /// # Errors
-    /// Why it cannot go on. Then nothing of the turn counts, and the run is of no use any more.
+    /// Returns the reason why the code cannot continue. The turn then has no effects, and the run must not be used
+    /// again.
     fn turn(&mut self, time: Timestamp, incoming: &[Incoming]) -> Result<TurnEnd, Stopped>;
 
-    /// Runs a turn of the history again, and compares what it asks for with what is recorded. `number` is the turn's place
-    /// in the history, for messages.
+    /// Replays a turn of the history and compares the resulting commands with the recorded ones. `number` is the index
+    /// of the turn in the history, for error texts.
     ///
     /// # Errors
-    /// As [`turn`](Self::turn), with both sides of the first difference.
+    /// Returns an error like [`turn`](Self::turn). It describes both sides of the first difference.
     fn replay(&mut self, number: u32, turn: &TurnRecord) -> Result<(), Stopped>;
 
-    /// Whether the end of this step is waited for. A completion of any other is dropped.
+    /// Returns `true` if the code waits for the end of this step. Other completions are dropped.
     fn wants(&self, sequence: Sequence) -> bool;
 
-    /// The memory that it takes, in bytes, about.
+    /// Returns its approximate memory in bytes.
     fn bytes(&self) -> usize;
 }
 
-/// What a turn leaves.
+/// The result of a turn.
 #[derive(Debug, Default)]
 pub(crate) struct TurnEnd {
-    /// What it asked for. If the execution ends, the last one says how, and before it stand a `Cancel` for each open step.
+    /// The commands of the turn. If the execution ends, the last command describes the end, and a `Cancel` for each
+    /// open step precedes it.
     pub(crate) commands: Vec<Command>,
-    /// What is noted about the steps of these commands.
+    /// Notes about the steps of these commands.
     pub(crate) notes: Vec<(Sequence, StepNote)>,
     /// The custom status as JSON, if the turn set it.
     pub(crate) custom_status: Option<Vec<u8>>,
-    /// Where it continues as new: the events that were delivered and not read, oldest first.
+    /// Events that were delivered and not read, oldest first, for an execution that continues as new.
     pub(crate) unread: Vec<(String, Vec<u8>)>,
 }
 
-/// One registered activity.
+/// A registered activity.
 pub(crate) trait ActivityCode: Send + Sync {
-    /// The stored name.
+    /// Returns the stored name.
     fn name(&self) -> &str;
 
-    /// The most attempts of it that run at one time in this process; nothing for no limit of its own.
+    /// Returns the maximum number of attempts that run concurrently in this process, or `None` if the activity has no
+    /// limit of its own.
     fn limit(&self) -> Option<usize>;
 
-    /// How long an attempt may run.
+    /// Returns the time limit of an attempt.
     fn timeout(&self) -> Option<Duration>;
 
-    /// Whether `run` blocks its thread, so that it needs one of those for blocking work.
+    /// Returns `true` if `run` blocks its thread, so it needs a thread for blocking work.
     fn is_blocking(&self) -> bool;
 
-    /// What the hub has to be given for it.
+    /// Returns the required resources.
     fn resources(&self) -> &'static [ResourceNeed] {
         &[]
     }
 
-    /// Whether `input` decodes into the type of the input.
+    /// Checks that `input` decodes into the input type.
     ///
     /// # Errors
-    /// The text of the decoder's error, with field and position.
-    #[allow(dead_code, reason = "only who looks at a directory asks for it")]
+    /// Returns the text of the decoder's error, with field and position.
+    #[allow(dead_code, reason = "used only by the inspection of a directory")]
     fn check_input(&self, input: &[u8]) -> Result<(), String>;
 
-    /// Makes one attempt. The future catches no panic.
+    /// Starts one attempt. The future does not catch panics.
     fn run(&self, input: Vec<u8>, attempt: Attempt) -> ActivityFuture;
 }
 
 /// A running attempt of an activity.
 pub(crate) type ActivityFuture = Pin<Box<dyn Future<Output = ActivityEnd> + Send>>;
 
-/// What one attempt of an activity may know about itself.
+/// The metadata that an attempt of an activity can access.
 #[derive(Clone, Debug)]
 pub(crate) struct Attempt {
     pub(crate) activity: ActivityKey,
-    /// 1 for the first.
+    /// Number of the attempt, starting with 1.
     pub(crate) number: u32,
-    /// The execution that first asked for it.
+    /// The execution that first requested the activity.
     pub(crate) asked_by: ExecutionId,
-    /// The largest answer, in bytes.
+    /// Maximum size of the answer in bytes.
     pub(crate) payload_bytes: usize,
     pub(crate) canceled: Canceled,
     pub(crate) resources: Resources,
 }
 
-/// Tells a running activity that nobody wants its result any more.
+/// Notifies a running activity that its result is no longer needed.
 pub(crate) type Canceled = std::sync::Arc<dyn CancelSignal>;
 
 /// The receiving side of a cancellation.
 pub(crate) trait CancelSignal: Send + Sync + std::fmt::Debug {
     fn is_canceled(&self) -> bool;
-    /// Resolves when it is cancelled.
+    /// Resolves when the activity is canceled.
     fn canceled(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }

@@ -32,32 +32,33 @@ use crate::id::{InstanceId, PartitionId};
 use crate::store::{Reader, keys, records};
 use crate::time::{Aging, Timestamp};
 
-/// What a core is made of.
+/// The configuration of a core.
 pub(crate) struct CoreConfig {
-    /// Who the hub is: its id and incarnation, as one text.
+    /// Id and incarnation of the hub, as one string.
     pub(crate) hub: Arc<str>,
     pub(crate) limits: Limits,
     pub(crate) registry: Arc<Registry>,
     pub(crate) progress: Arc<Progress>,
-    /// The place of the core among those of the hub.
+    /// Index of the core among the cores of the hub.
     pub(crate) index: usize,
-    /// What all cores share of the limits on activities.
+    /// The limits on activities, shared by all cores.
     pub(crate) slots: Arc<ActivitySlots>,
-    /// How many partitions the hub has.
+    /// Number of partitions of the hub.
     pub(crate) partitions: u16,
-    /// Which of them are this core's.
+    /// The partitions that this core owns.
     pub(crate) owned: Vec<PartitionId>,
-    /// Instances that the operator holds.
+    /// Instances held by the operator.
     pub(crate) held: BTreeSet<InstanceId>,
-    /// What an earlier life began in this batch or later was not running in a crash.
+    /// Attempts of activities that an earlier life started in this batch or later were not running during a crash.
     pub(crate) calm_since: u64,
-    /// By what time it is decided how old something is that is deleted for its age.
+    /// Determines the age of rows that expire.
     pub(crate) aging: Aging,
 }
 
 #[cfg(test)]
 impl CoreConfig {
-    /// A core that has all partitions of a hub, in its first life and at rest with its clock.
+    /// Returns the configuration of a core that owns all partitions of a hub, in the first life of the hub and with a
+    /// correct clock.
     pub(crate) fn of_all(partitions: u16, registry: Registry, limits: &Limits) -> Self {
         Self {
             hub: "hub-1".into(),
@@ -75,14 +76,14 @@ impl CoreConfig {
     }
 }
 
-/// The partitions that one thread executes. It performs no I/O but reads, reads no clock and draws no chance: the same
-/// inputs give the same steps, bit for bit.
+/// The partitions that one thread executes. Its only I/O is reads, and it uses no clock and no randomness: the same
+/// inputs produce the same steps, bit for bit.
 pub(crate) struct Core {
     settings: Settings,
     progress: Arc<Progress>,
     inputs: VecDeque<Input>,
     mailboxes: Mailboxes,
-    /// What the turns work with.
+    /// The parts that turns use, from here to `waiters`.
     memory: QueueMemory,
     partitions: Partitions,
     states: States,
@@ -92,12 +93,12 @@ pub(crate) struct Core {
     callers: Callers,
     waiters: Waiters,
     steps: u64,
-    /// A step that is done, for its memory.
+    /// A committed step, kept for its memory.
     last_step: Step,
 }
 
 impl Core {
-    /// Opens a core. It reads what it has to know and runs no user code.
+    /// Opens a core. It reads the rows that it needs and runs no user code.
     pub(crate) fn open(config: CoreConfig, reader: &dyn Reader) -> Result<Self> {
         let activities = Activities::open(config.index, config.slots, &config.owned, config.calm_since, reader)?;
         let partitions = Partitions::open(config.partitions, &config.owned, reader)?;
@@ -127,7 +128,7 @@ impl Core {
         Ok(core)
     }
 
-    /// Makes the instances ready that have something to do at once. A quarantined instance gets one new chance at every open,
+    /// Makes the instances ready that have work immediately. A quarantined instance is retried once at every open,
     /// because the build may have been fixed.
     fn wake_what_was_left(&mut self) {
         let partitions = || self.partitions.owned();
@@ -138,12 +139,12 @@ impl Core {
         }
     }
 
-    /// Takes in what came from outside; the next step looks at it.
+    /// Accepts an external input for the next step.
     pub(crate) fn accept(&mut self, input: Input) {
         self.inputs.push_back(input);
     }
 
-    /// Whether a step at `now` would have something to do.
+    /// Returns `true` if a step at `now` would have work.
     pub(crate) fn has_work(&self, now: Timestamp) -> bool {
         !self.inputs.is_empty()
             || self.mailboxes.has_work()
@@ -151,38 +152,39 @@ impl Core {
             || self.next_wake().is_some_and(|wake| wake <= now)
     }
 
-    /// When the next step is due if nothing comes in.
+    /// Returns the time at which the next step is due if there is no further input.
     pub(crate) fn next_wake(&self) -> Option<Timestamp> {
         let timers = self.partitions.owned().filter_map(|partition| partition.next_due);
         timers.chain(self.partitions.sweep_due()).min()
     }
 
-    /// Number of `async` operations and activities that run.
+    /// Returns the number of running `async` operations and activities.
     pub(crate) fn running(&self) -> usize {
         let operations = self.mailboxes.iter().filter(|(_, mailbox)| mailbox.block.is_running());
         operations.count() + self.activities.running()
     }
 
-    /// What is in memory of instances that have something to remember.
+    /// Returns a description of each mailbox in memory.
     #[cfg(test)]
     pub(crate) fn remembered(&self) -> Vec<String> {
         let shown = self.mailboxes.iter().map(|(id, mailbox)| format!("{id}: {mailbox:?}"));
         shown.collect()
     }
 
-    /// Number of instances that have messages that wait, and of entities in memory.
+    /// Returns the number of mailboxes and the number of entities in memory.
     pub(crate) fn sizes(&self) -> (usize, usize) {
         (self.mailboxes.len(), self.states.len())
     }
 
-    /// Does what there is to do, up to the size of one commit.
+    /// Performs pending work, up to the size of one commit.
     ///
-    /// `reader` shows exactly the commits up to `seen`, among them every one of this core, and everything was accepted
-    /// that was delivered of them. Otherwise a row could be read before one of the same sender that is still on its way.
-    /// Deliveries of later commits stay with the core, and so does what came after them, until a step sees their rows.
+    /// `reader` shows exactly the commits up to `seen`, including all commits of this core. All messages delivered by
+    /// those commits must have been accepted. Otherwise a row could be read before a row of the same sender whose
+    /// delivery is still pending. Deliveries of later commits remain in the core, together with all inputs that follow
+    /// them, until a step can read their rows.
     ///
     /// # Errors
-    /// Any error of the reader. The core is of no use after that.
+    /// Returns any error of the reader. The core must not be used afterwards.
     pub(crate) fn step(&mut self, now: Timestamp, batch_number: u64, reader: &dyn Reader, seen: u64) -> Result<Step> {
         let mut step = self.new_step(now, batch_number);
         let (
@@ -212,24 +214,25 @@ impl Core {
         Ok(step)
     }
 
-    /// The last step before a core ends that nobody killed: what still runs and is left behind was not running in a crash, so
-    /// its rows say that it has not begun. `None` if nothing is left behind.
+    /// Returns the last step of a core that is shut down cleanly. Running activities that are left behind were not
+    /// running during a crash, so the step resets their rows to not started. Returns `None` if no activity is left
+    /// behind.
     ///
     /// # Errors
-    /// Any error of the reader.
+    /// Returns any error of the reader.
     pub(crate) fn leave(&mut self, now: Timestamp, batch_number: u64, reader: &dyn Reader) -> Result<Option<Step>> {
         let mut step = self.new_step(now, batch_number);
         activities::leave(&mut self.stage(&mut step, reader).1)?;
         Ok((!step.batch.is_empty()).then_some(step))
     }
 
-    /// Lets no activity begin any more, because the hub closes.
+    /// Starts no further activities, because the hub closes.
     pub(crate) fn begin_no_more_activities(&mut self) {
         self.activities.close();
     }
 
-    /// Forgets the calls of clients that do not wait any more, as far as they wait as rows or for one that does, and returns
-    /// their tokens: these receive nothing from here on.
+    /// Forgets the clients that no longer wait, if their calls wait as rows or they are attached to such a call.
+    /// Returns their tokens. The core sends nothing to these tokens afterwards.
     pub(crate) fn forget_callers(&mut self, is_gone: impl Fn(Token) -> bool) -> Vec<Token> {
         self.callers.forget(is_gone)
     }
@@ -239,12 +242,12 @@ impl Core {
         std::mem::take(&mut self.last_step).renewed(self.steps, now, batch_number)
     }
 
-    /// Takes back a step that is committed: the next one uses its memory.
+    /// Takes back a committed step so that the next step can reuse its memory.
     pub(crate) fn reuse(&mut self, step: Step) {
         self.last_step = step;
     }
 
-    /// The core as a step sees it: what only the loop may touch, and the context of the turns.
+    /// Splits the core for a step: the parts that only the loop may access, and the context of the turns.
     pub(super) fn stage<'a>(&'a mut self, step: &'a mut Step, reader: &'a dyn Reader) -> (Stage<'a>, Ctx<'a>) {
         let stage = Stage {
             inputs: &mut self.inputs,
@@ -268,7 +271,7 @@ impl Core {
     }
 }
 
-/// What only the loop of a core touches.
+/// The parts of a core that only its loop may access.
 pub(super) struct Stage<'a> {
     pub(super) inputs: &'a mut VecDeque<Input>,
     pub(super) mailboxes: &'a mut Mailboxes,
@@ -288,7 +291,7 @@ fn take_in(input: Input, mailboxes: &mut Mailboxes, ctx: &mut Ctx<'_>) -> Result
             ended,
         } => activities::end(activity, attempt, ended, ctx)?,
         Input::Wait { instance, waiter } => {
-            // One that this build has not tried yet may be able to continue.
+            // A stopped orchestration that this build has not tried yet may be able to continue.
             let mailbox = mailboxes.get(&instance);
             let is_tried = mailbox.is_some_and(|mailbox| matches!(mailbox.block, Block::Stopped));
             wait_for_end(&instance, waiter, is_tried, ctx)?;
@@ -311,9 +314,9 @@ fn take_in(input: Input, mailboxes: &mut Mailboxes, ctx: &mut Ctx<'_>) -> Result
     mailboxes.route_outbound(ctx)
 }
 
-/// Runs the instances that are ready, in their order, until the commit is full.
+/// Runs the ready instances in order until the commit is full.
 fn run(mailboxes: &mut Mailboxes, progress: &Progress, ctx: &mut Ctx<'_>) -> Result<()> {
-    // What becomes ready again because it has to wait for this step's commit runs in the next one.
+    // Instances that have to wait for this step's commit run again in the next step.
     let mut later = Vec::new();
     while mailboxes.has_ready() && !ctx.is_full() {
         let page = mailboxes.next_ready(ctx.settings.limits.page);
@@ -337,7 +340,7 @@ fn run(mailboxes: &mut Mailboxes, progress: &Progress, ctx: &mut Ctx<'_>) -> Res
     Ok(())
 }
 
-/// Turns what is left of the step into rows.
+/// Writes the remaining changes of the step as rows.
 fn close(mailboxes: &mut Mailboxes, ctx: &mut Ctx<'_>) -> Result<()> {
     mailboxes.save_arrivals(ctx)?;
     write_states(ctx)?;

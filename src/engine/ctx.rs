@@ -1,4 +1,5 @@
-//! The context of a step: the commit in the making, the state of the store before it, and everything that a turn works with.
+//! The context of a step: the commit under construction, the state of the store before it, and the parts that a turn
+//! uses.
 
 use std::sync::Arc;
 
@@ -16,19 +17,19 @@ use crate::id::{InstanceId, PartitionId};
 use crate::store::Reader;
 use crate::time::Aging;
 
-/// How many times the bytes of its batch the turns of a step may hold in memory until it closes.
+/// Memory that the turns of a step may hold until the step closes, as a multiple of the limit on the size of its batch.
 const HELD_BYTES: usize = 4;
 
 /// The settings of a core. They never change while it is open.
 #[derive(Debug)]
 pub(super) struct Settings {
-    /// The id and the incarnation of the hub, as one text.
+    /// Id and incarnation of the hub, as one string.
     pub(super) hub: Arc<str>,
     pub(super) limits: Limits,
     pub(super) registry: Arc<Registry>,
     /// Number of partitions of the hub.
     pub(super) partitions: u16,
-    /// Decides how old something is that is deleted because of its age.
+    /// Determines the age of rows that expire.
     pub(super) aging: Aging,
 }
 
@@ -38,10 +39,10 @@ impl Settings {
     }
 }
 
-/// Everything that a turn works with. The mailboxes and the run queue belong to the core: a turn gets one mailbox, and what it sends
-/// waits in the step until the turn is over.
+/// Everything that a turn uses. The mailboxes and the run queue belong to the core. A turn receives one mailbox, and
+/// the messages that it sends remain in the step until the turn is over.
 pub(super) struct Ctx<'a> {
-    /// The commit in the making.
+    /// The commit under construction.
     pub(super) step: &'a mut Step,
     /// The state of the store before the step.
     pub(super) reader: &'a dyn Reader,
@@ -58,7 +59,7 @@ pub(super) struct Ctx<'a> {
 }
 
 impl Ctx<'_> {
-    /// Whether the commit is as large as it may become, so that whatever is left to do is for the next step.
+    /// Returns `true` if the commit has reached its maximum size, so the remaining work is left to the next step.
     pub(super) fn is_full(&self) -> bool {
         let limits = &self.settings.limits;
         self.step.counts.operations >= limits.batch_operations as u64

@@ -1,7 +1,7 @@
-//! Dead letters: messages that nobody can process in this build. Bounded, visible, and deliverable again.
+//! Dead letters: messages that this build cannot process. They are bounded in number, visible, and can be redelivered.
 
 use crate::engine::ctx::Ctx;
-use crate::engine::message::{Message, Origin, Settled, Token};
+use crate::engine::message::{Message, Origin, Response, Token};
 use crate::error::Result;
 use crate::failure::{TEXT_BYTES, shortened};
 use crate::id::{InstanceId, MessageId, PartitionId};
@@ -9,8 +9,8 @@ use crate::store::records::{self, DeadLetterRecord, Place};
 use crate::store::{Reader, keys};
 use crate::time::Timestamp;
 
-/// Keeps a message that cannot be processed. It gets an id of its own, because how long it waited before says nothing
-/// about its age among dead letters.
+/// Stores a message that cannot be processed as a dead letter. The dead letter gets an id of its own, because the
+/// previous wait of the message does not determine its age among the dead letters.
 pub(super) fn bury(message: &Message, reason: &str, ctx: &mut Ctx<'_>) -> Result<()> {
     let Some(what) = message.action.asks_for() else {
         return Ok(());
@@ -46,7 +46,7 @@ pub(super) fn bury(message: &Message, reason: &str, ctx: &mut Ctx<'_>) -> Result
     Ok(())
 }
 
-/// Sends a dead letter again as a new message, or drops it; answers whether there was one.
+/// Redelivers a dead letter as a new message, or deletes it. The answer is `true` if it existed.
 pub(super) fn settle_dead_letter(
     partition: PartitionId,
     id: MessageId,
@@ -61,14 +61,14 @@ pub(super) fn settle_dead_letter(
         ctx.reader.get(&key)?
     };
     let Some(row) = row else {
-        ctx.step.settle(token, Settled::Answer("false".into()));
+        ctx.step.settle(token, Response::Answer("false".into()));
         return Ok(());
     };
     if redeliver {
         let record: DeadLetterRecord = match records::decode(&row, "dead letter") {
             Ok(record) => record,
             Err(error) => {
-                ctx.step.settle(token, Settled::Failed(Box::new(error.into())));
+                ctx.step.settle(token, Response::Failed(Box::new(error.into())));
                 return Ok(());
             }
         };
@@ -81,14 +81,14 @@ pub(super) fn settle_dead_letter(
         .in_trace(record.trace);
         ctx.step.outbound.push(message);
     }
-    // One that cannot be read has a place as well.
+    // An unreadable dead letter has a place as well.
     let (place, target) = place_of_letter(partition, id, ctx.reader)?;
     remove_dead_letter(partition, place, &target, ctx);
-    ctx.step.settle(token, Settled::Answer("true".into()));
+    ctx.step.settle(token, Response::Answer("true".into()));
     Ok(())
 }
 
-/// Removes the rows of a dead letter that the reader shows, once in a step.
+/// Removes the rows of a dead letter that the reader shows, at most once per step.
 pub(super) fn remove_dead_letter(partition: PartitionId, place: Place, target: &str, ctx: &mut Ctx<'_>) {
     if !ctx.step.letters.insert(place.number) {
         return;
@@ -100,7 +100,7 @@ pub(super) fn remove_dead_letter(partition: PartitionId, place: Place, target: &
     partition.record_changed = true;
 }
 
-/// The place of a dead letter among those of its partition, and whom it was for.
+/// Returns the place of a dead letter among those of its partition, and the target of its message.
 fn place_of_letter(partition: PartitionId, id: MessageId, reader: &dyn Reader) -> Result<(Place, String)> {
     let place = Place {
         number: id,

@@ -1,4 +1,4 @@
-//! What tells one request from another under the same request id.
+//! Fingerprints, which distinguish requests with the same request id.
 
 use xxhash_rust::xxh3::Xxh3;
 
@@ -6,8 +6,8 @@ use crate::canonical::{self, write_canonical};
 use crate::store::records::Action;
 use crate::store::records::instance::Order;
 
-/// A number that tells one request from another under the same id. Payloads count as values, since the same map may be
-/// written in another order by the next process. Part of the stored format.
+/// Returns a number that distinguishes requests with the same id. Payloads are compared as values, because another
+/// process may serialize the same map in another order. The result is part of the stored format.
 pub(super) fn fingerprint(action: &Action) -> u64 {
     let mut hash = Hash(Xxh3::new());
     match action {
@@ -22,7 +22,7 @@ pub(super) fn fingerprint(action: &Action) -> u64 {
             arguments,
             ..
         } => {
-            // The due time is left out: a retry of "in five minutes" comes later and means the same.
+            // The due time is excluded, because a retry of "in five minutes" is sent later and means the same.
             hash.part(b"schedule");
             hash.part(timer.as_bytes());
             hash.part(operation.as_bytes());
@@ -52,22 +52,23 @@ impl Hash {
         self.0.update(bytes);
     }
 
-    /// The last part, whose canonical form has no length until it is written. None at all are an object without members.
+    /// Adds the last part, whose canonical form has no known length before it is written. Empty arguments are an object
+    /// without members.
     fn arguments(&mut self, json: &[u8]) {
         let json = if json.is_empty() { b"{}" } else { json };
         write_canonical(json, |piece| self.0.update(piece));
     }
 }
 
-/// What an order asks for, without what differs from one try to the next: the times that its client counted from when it
-/// asked, because a retry of "in five minutes" comes later and means the same, and the trace that the try belongs to.
+/// Returns the order without the parts that differ between attempts: the times that the client calculated from the time
+/// of the attempt, and the trace. A retry of "in five minutes" is sent later and means the same.
 fn asked(order: &Order) -> Order {
     let mut order = order.clone();
     match &mut order {
         Order::Start(start) => {
             start.at = None;
             start.trace = None;
-            // Each name stands once. A program may take them from a map, whose order differs from one process to the next.
+            // Each name occurs once. A program may take tags from a map, whose order differs between processes.
             start.tags.sort_unstable();
             start.input = canonical::to_bytes(&start.input);
         }
@@ -98,7 +99,7 @@ mod tests {
         }
     }
 
-    /// A request id that was used before an update has to be known after it.
+    /// A request id that was used before an update is recognized after it.
     #[test]
     fn fingerprints_are_pinned() {
         let schedule = Action::Schedule {
@@ -118,7 +119,8 @@ mod tests {
         );
     }
 
-    /// Tags that a program takes from a map come in another order from another process. Another value is another request.
+    /// Tags are compared without their order, because a map has another order in another process. Another value makes
+    /// another request.
     #[test]
     fn tags_count_as_a_map() {
         let start = |tags: &[(&str, &str)]| {
@@ -134,7 +136,7 @@ mod tests {
         assert_ne!(start(&[("a", "1")]), start(&[]));
     }
 
-    /// The names of events do not depend on case.
+    /// Names of events are compared without case.
     #[test]
     fn names_of_events_count_without_case() {
         let raise = |name: &str| {
@@ -148,8 +150,8 @@ mod tests {
         assert_ne!(raise("approved"), raise("refused"));
     }
 
-    /// A map that another process writes in another order is the same request, and so is JSON with blanks; another number
-    /// is not, however large, nor another order of an array.
+    /// Payloads are compared as values: the order of a map and whitespace are ignored. Different numbers make different
+    /// requests, however large they are, and so does another order of an array.
     #[test]
     fn payloads_count_as_values() {
         let start = |input: &str| {

@@ -1,17 +1,19 @@
 //! Locks of entities, for the critical sections of orchestrations.
 //!
-//! A request for locks travels from entity to entity, in an order that all requests keep, so that two of them never wait for
-//! each other. At each entity it waits in line like any other message. An entity that is locked takes from its owner only;
-//! what others send waits as rows. Whatever ends a lock passes the line, and needs neither the entity's state nor its code.
+//! A request for locks visits the entities one after the other, in a fixed order that all requests share. Therefore two
+//! requests never wait for each other. At each entity, the request waits in the queue like any other message. A locked
+//! entity processes only messages of the owner. Messages of other senders wait as rows. Orders that end a lock bypass
+//! the queue, and need neither the state nor the code of the entity.
 //!
-//! The request carries the ids that are still ahead of it, and a lock knows its owner only. So memory and rows grow with the
-//! number of ids. A request becomes a row where it waits and where it goes to another core, which the order makes rare.
+//! The request contains the ids that it has not visited, and a lock knows only its owner. Therefore memory and rows
+//! grow linearly with the number of ids. A request becomes a row where it waits and where it moves to another core. The
+//! order makes such moves rare.
 
 use std::collections::VecDeque;
 
 use crate::engine::ctx::Ctx;
 use crate::engine::mailbox::{Block, Mailbox};
-use crate::engine::message::{Message, Origin, Settled};
+use crate::engine::message::{Message, Origin, Response};
 use crate::engine::outcome::{Unanswered, lock_lost};
 use crate::engine::partition::Partitions;
 use crate::engine::queue::Withdrawn;
@@ -26,12 +28,12 @@ use crate::store::records::instance::{LockId, LockOrder, LockRecord, Order};
 use crate::store::records::{self, Action, RequestOutcome};
 use crate::store::{Reader, keys};
 
-/// The locked entities of a core. An entity that is locked takes no messages but those of the owner of its lock.
+/// The locked entities of a core. A locked entity processes only messages of the owner of its lock.
 #[derive(Debug, Default)]
 pub(super) struct Locks(InstanceMap<LockRecord>);
 
 impl Locks {
-    /// Reads which entities are locked.
+    /// Reads the locks of the partitions.
     pub(super) fn open(partitions: &Partitions, reader: &dyn Reader) -> Result<Self> {
         let mut locks = InstanceMap::default();
         for partition in partitions.owned() {
@@ -48,7 +50,7 @@ impl Locks {
         self.0.contains_key(id)
     }
 
-    /// Refuses a call from a critical section that does not hold the lock of the entity any more.
+    /// Refuses a call from a critical section that no longer holds the lock of the entity.
     pub(super) fn check(&self, message: &Message) -> Result<(), Unanswered> {
         let Origin::Step(owner, asked) = &message.origin else {
             return Ok(());
@@ -85,8 +87,8 @@ impl Locks {
 }
 
 impl Turn<'_> {
-    /// Lets what arrived wait behind a lock until the step ends: the lock may go before, and then nothing needs a row. Clients'
-    /// reads need not wait, as they need not while an `async` operation runs: they see the committed state.
+    /// Lets arrived messages wait behind a lock until the step ends. If the lock is released before that, no row is
+    /// needed. Reads of clients do not wait, as while an `async` operation runs, because they see the committed state.
     pub(super) fn wait_locked(&mut self, ctx: &mut Ctx<'_>) -> Result<()> {
         for message in std::mem::take(&mut self.mailbox.arrivals) {
             if self.is_read_of_client(&message) {
@@ -102,7 +104,7 @@ impl Turn<'_> {
     }
 }
 
-/// Processes a message about the lock of an entity. Gives it back if that has to wait for the next step.
+/// Processes a message about the lock of an entity. Returns the message if it has to wait for the next step.
 pub(super) fn process_lock_order(
     id: &InstanceId,
     mailbox: &mut Mailbox,
@@ -125,8 +127,8 @@ pub(super) fn process_lock_order(
     Ok(None)
 }
 
-/// Carries out what ends locks at an entity that runs no operation now: it is blocked, or an `async` one runs. Says whether
-/// something is left to do in the next step.
+/// Executes the orders that end locks at an entity that runs no operation now, because it is blocked or an `async`
+/// operation runs. Returns `true` if an order remains for the next step.
 pub(super) fn process_releases(id: &InstanceId, mailbox: &mut Mailbox, ctx: &mut Ctx<'_>) -> Result<bool> {
     if !mailbox.read_urgent(id, ctx)? {
         return Ok(true);
@@ -148,7 +150,7 @@ pub(super) fn process_releases(id: &InstanceId, mailbox: &mut Mailbox, ctx: &mut
     Ok(later)
 }
 
-/// Locks an entity, and sends the request on to the next one, or tells the owner after the last.
+/// Locks an entity and forwards the request to the next one, or notifies the owner after the last one.
 fn take_lock(id: &InstanceId, owner: &LockId, mut rest: VecDeque<String>, ctx: &mut Ctx<'_>) -> Result<()> {
     let lock = LockRecord {
         owner: owner.clone(),
@@ -175,10 +177,10 @@ fn take_lock(id: &InstanceId, owner: &LockId, mut rest: VecDeque<String>, ctx: &
     Ok(())
 }
 
-/// Takes a request for locks back, whether it was granted here or still waits.
+/// Withdraws a request for locks, whether it was granted here or still waits.
 ///
-/// Before the whole request is granted the release follows it from entity to entity, so that it never overtakes it: it finds
-/// it waiting, and then it goes no further, or it is on.
+/// Before the whole request is granted, the release follows it from entity to entity and never overtakes it. If the
+/// release finds the request waiting, it goes no further. Otherwise the request has moved on, and the release follows.
 fn release_lock(id: &InstanceId, mailbox: &mut Mailbox, owner: &LockId, ctx: &mut Ctx<'_>) -> Result<Released> {
     if ctx.locks.is_owned_by(id, owner) {
         unlock(id, ctx);
@@ -187,12 +189,12 @@ fn release_lock(id: &InstanceId, mailbox: &mut Mailbox, owner: &LockId, ctx: &mu
     Ok(match mailbox.withdraw(id, |message| asks_for(message, owner), ctx)? {
         Withdrawn::Yes(_) => Released::Here,
         Withdrawn::Later => Released::Later,
-        // An operator released this lock by force, after the request had gone on.
+        // An operator released this lock by force after the request had moved on.
         Withdrawn::No => Released::Further,
     })
 }
 
-/// Releases a lock for an operator, who hears whether there was one.
+/// Releases a lock for an operator. The answer is `true` if there was one.
 fn force_lock(message: &Message, ctx: &mut Ctx<'_>) -> Result<()> {
     if settle_repeated(message, ctx)? {
         return Ok(());
@@ -212,7 +214,7 @@ fn force_lock(message: &Message, ctx: &mut Ctx<'_>) -> Result<()> {
     let answer: Vec<u8> = if lock.is_some() { "true" } else { "false" }.into();
     remember(message, RequestOutcome::Answer(answer.clone()), ctx)?;
     if let Some(token) = message.token() {
-        ctx.step.settle(token, Settled::Answer(answer));
+        ctx.step.settle(token, Response::Answer(answer));
     }
     Ok(())
 }
@@ -223,17 +225,17 @@ fn unlock(id: &InstanceId, ctx: &mut Ctx<'_>) -> Option<LockRecord> {
     Some(lock)
 }
 
-/// How far the release of a request has come at one entity.
+/// The result of a release at one entity.
 enum Released {
-    /// The request waited here and is gone.
+    /// The request waited here and is withdrawn.
     Here,
-    /// The request has gone on from here.
+    /// The request has moved on from here.
     Further,
-    /// The next step of the core will know.
+    /// Only the next step of the core can decide.
     Later,
 }
 
-/// Sends the release of a request after it.
+/// Forwards the release of a request to the next entity.
 fn pass_release(id: &InstanceId, owner: &LockId, mut rest: VecDeque<String>, step: &mut Step) {
     if let Some(next) = rest.pop_front() {
         let owner = owner.clone();
@@ -242,7 +244,7 @@ fn pass_release(id: &InstanceId, owner: &LockId, mut rest: VecDeque<String>, ste
     }
 }
 
-/// Whether a message may be processed before `kept`, which wait until the entity runs operations again.
+/// Returns `true` if a message may be processed before `kept`, which wait until the entity runs operations again.
 fn passes(message: &Message, kept: &VecDeque<Message>, block: &Block) -> bool {
     let Action::Lock(order) = &message.action else {
         return false;
@@ -250,8 +252,8 @@ fn passes(message: &Message, kept: &VecDeque<Message>, block: &Block) -> bool {
     match &**order {
         LockOrder::Take { .. } => false,
         LockOrder::Force => true,
-        // The end of a running operation is near, and what its owner called before it released runs then. How long a block
-        // lasts nobody knows.
+        // A running operation ends soon, and then the entity processes the calls that its owner sent before the
+        // release. The duration of a block is unknown.
         LockOrder::Release { owner, .. } => {
             let is_of_owner =
                 |waits: &Message| matches!(&waits.origin, Origin::Step(caller, _) if caller.as_str() == owner.instance);
@@ -260,7 +262,7 @@ fn passes(message: &Message, kept: &VecDeque<Message>, block: &Block) -> bool {
     }
 }
 
-/// Whether a message is the request for locks of `owner`.
+/// Returns `true` if a message is the request for locks of `owner`.
 fn asks_for(message: &Message, owner: &LockId) -> bool {
     match &message.action {
         Action::Lock(order) => matches!(&**order, LockOrder::Take { owner: asking, .. } if asking == owner),

@@ -7,71 +7,73 @@ use crate::engine::step::Step;
 use crate::error::Result;
 use crate::id::{MessageId, PartitionId};
 
-/// Messages for which every list of a mailbox may keep capacity.
+/// Number of messages for which every list of a mailbox may keep capacity.
 const KEPT_MESSAGES: usize = 4;
 
-/// The messages that wait for one instance, and why they wait. Exists only while there is something to remember.
+/// The messages that wait for one instance, and the reason why they wait. A mailbox exists only while it has content.
 ///
-/// Order: first those that pass the queue, then `waiting`, then the rows from `rows` on, then `arrivals`. While `rows` is set,
-/// whatever arrives is only a row, so that nothing overtakes; so it is with those that pass the queue and `urgent_rows`.
+/// Processing order: messages that bypass the queue, then `waiting`, then the rows from `rows` on, then `arrivals`.
+/// While `rows` is set, arriving messages are stored only as rows, so none overtakes another. The same holds for urgent
+/// messages and `urgent_rows`.
 #[derive(Debug, Default)]
 pub(crate) struct Mailbox {
-    /// What came in and was not looked at.
+    /// Messages that were accepted and not examined yet.
     pub(crate) arrivals: VecDeque<Message>,
-    /// Messages with rows, in order, that are also in memory.
+    /// Messages with rows that are also in memory, in order.
     pub(crate) waiting: VecDeque<Message>,
-    /// Rows from this one on may be in the store and are not in memory.
+    /// Rows from this id on may exist in the store and are not in memory.
     pub(crate) rows: Option<MessageId>,
-    /// Messages that pass the queue, in order. In front of them stands an order that is carried out in part, whatever it is.
+    /// Messages that bypass the queue, in order. A partially executed order of any kind stays in front of them.
     pub(crate) urgent: VecDeque<Message>,
-    /// Whether rows of such messages may be in the store that are not in memory. They are few, and read all at once.
+    /// True if rows of such messages may exist that are not in memory. They are few, and all of them are read at once.
     pub(crate) urgent_rows: bool,
-    /// How many messages wait, in memory or not, as far as it is known.
+    /// Known number of waiting messages, in memory or not.
     pub(crate) waiting_count: usize,
-    /// Whether rows may wait that were not counted.
+    /// True if uncounted rows may exist.
     pub(crate) uncounted: bool,
-    /// The bytes of its messages in memory, as of the end of its last turn, and of what has arrived since.
+    /// Size of its messages in memory in bytes: as of the end of its last turn, plus later arrivals.
     pub(crate) bytes: usize,
     pub(crate) block: Block,
-    /// Whether the instance is in the queue of those that can run.
+    /// True if the instance is in the queue of ready instances.
     pub(crate) ready: bool,
-    /// The step that last changed a row of this instance, so that reads of rows wait for the next one.
+    /// The step that last changed a row of this instance. Reads of its rows wait for the step after it.
     pub(crate) touched_in: u64,
-    /// Whether a client was told that the queue is full.
+    /// True if a client was refused because the queue was full.
     pub(crate) refused: bool,
 }
 
-/// Why an instance does not process its messages.
+/// The reason why an instance does not process its messages.
 #[derive(Debug, Default)]
 pub(crate) enum Block {
-    /// It does.
+    /// The instance is not blocked.
     #[default]
     Open,
     /// An `async` operation runs.
     Running(Box<Message>),
-    /// An `async` operation has run out of time, and its sender has the error. It blocks its thread, so that it still runs.
+    /// An `async` operation has exceeded its time limit, and its sender has received the error. The operation blocks
+    /// its thread, so it is still running.
     Lingering(MessageId),
-    /// Its state does not decode.
+    /// The state does not decode.
     Quarantined(String),
     /// The operator opened the hub with this instance held.
     Held,
-    /// Nobody registered its type.
+    /// The type of the entity is not registered.
     Unregistered,
-    /// It is an orchestration that a client suspended.
+    /// A client suspended the orchestration.
     Suspended,
-    /// It is an orchestration whose code cannot go on.
+    /// The code of the orchestration cannot continue.
     Stopped,
 }
 
 impl Block {
-    /// Whether an `async` operation runs, in its time or beyond.
+    /// Returns `true` if an `async` operation is running, within its time limit or beyond it.
     pub(crate) fn is_running(&self) -> bool {
         matches!(self, Self::Running(_) | Self::Lingering(_))
     }
 }
 
 impl Mailbox {
-    /// Makes it as good as new. It keeps capacity for `kept` arrivals.
+    /// Resets the mailbox. It keeps capacity for `kept` arrivals.
     pub(crate) fn clear(&mut self, kept: usize) {
         let Self {
             arrivals,
@@ -97,7 +99,7 @@ impl Mailbox {
         (*urgent_rows, *uncounted, *ready, *refused) = (false, false, false, false);
     }
 
-    /// Gives back the capacity that it does not need while it waits: only the messages themselves are counted.
+    /// Releases unneeded capacity while the mailbox waits. The memory budget counts only the messages themselves.
     pub(crate) fn give_back_capacity(&mut self) {
         for messages in [&mut self.arrivals, &mut self.waiting, &mut self.urgent] {
             let enough = 2 * messages.len().max(KEPT_MESSAGES / 2);
@@ -107,7 +109,7 @@ impl Mailbox {
         }
     }
 
-    /// Whether nothing would be forgotten with it.
+    /// Returns `true` if the mailbox can be dropped without losing information.
     pub(crate) fn is_idle(&self) -> bool {
         matches!(self.block, Block::Open)
             && self.arrivals.is_empty()
@@ -118,13 +120,13 @@ impl Mailbox {
             && !self.refused
     }
 
-    /// Whether a message that sets or cancels a timer is in memory.
+    /// Returns `true` if a message that sets or cancels a timer is in memory.
     pub(crate) fn has_control(&self) -> bool {
         let mut messages = self.waiting.iter().chain(&self.arrivals);
         messages.any(Message::is_control)
     }
 
-    /// Writes the row of a message for this instance. The step's reader does not see it.
+    /// Writes the row of a message for this instance. The reader of this step does not show it.
     pub(crate) fn give_row(&mut self, message: &mut Message, partition: PartitionId, step: &mut Step) -> Result<()> {
         let (key, value) = message.row(partition)?;
         step.batch.insert(&key, &value);
@@ -133,7 +135,7 @@ impl Mailbox {
         Ok(())
     }
 
-    /// Puts a message back that was taken and not processed.
+    /// Returns an unprocessed message to the front.
     pub(crate) fn return_first(&mut self, message: Message) {
         if message.is_urgent() {
             self.urgent.push_front(message);
@@ -145,7 +147,8 @@ impl Mailbox {
         }
     }
 
-    /// Takes in a message that has a row: into memory while there is room and nothing before it is only a row.
+    /// Accepts a message that has a row. The message stays in memory if there is room and all messages before it are in
+    /// memory.
     pub(crate) fn park(&mut self, message: Message, in_memory: usize) {
         debug_assert!(message.stored);
         self.waiting_count += 1;
@@ -156,9 +159,9 @@ impl Mailbox {
         }
     }
 
-    /// Leaves every message from `id` on to its row, and what has arrived with one as well: what stays in memory beside a row
-    /// that is still to be read would be processed twice. A message may have a lower id than what is in memory already, since it
-    /// may have been on its way for longer.
+    /// Removes from memory every message from `id` on, and all arrivals with rows. A message that stayed in memory
+    /// beside an unread row would be processed twice. A message may have a lower id than messages already in memory,
+    /// because its delivery may have taken longer.
     fn leave_to_rows(&mut self, id: MessageId) {
         let arrived = self
             .arrivals
@@ -173,7 +176,7 @@ impl Mailbox {
         self.rows = Some(first);
     }
 
-    /// Leaves every message in line that has a row to its row: it is read again when it is wanted.
+    /// Removes all queued messages with rows from memory. They are read again when needed.
     pub(crate) fn shed(&mut self) {
         let stored = self
             .waiting
@@ -186,12 +189,12 @@ impl Mailbox {
         }
     }
 
-    /// The bytes of its messages in memory. One that is urgent is among a few.
+    /// Returns the size of its messages in memory in bytes, without the urgent messages, which are few.
     pub(crate) fn weigh(&self) -> usize {
         self.waiting.iter().chain(&self.arrivals).map(Message::weight).sum()
     }
 
-    /// Forgets what is in memory of the messages that have rows: they are read again, in order, when they are wanted.
+    /// Removes all messages with rows from memory. They are read again in order when needed.
     pub(crate) fn spill(&mut self) {
         self.waiting.clear();
         self.rows = Some(MessageId::MIN);
@@ -207,7 +210,7 @@ mod tests {
     use crate::id::InstanceId;
     use crate::store::records::Action;
 
-    /// Nothing of an instance is left for the next one that gets its mailbox.
+    /// A recycled mailbox keeps no content of its previous instance.
     #[test]
     fn a_cleared_mailbox_is_as_good_as_new() {
         let message = Message {
@@ -238,7 +241,7 @@ mod tests {
         assert!((10..100).contains(&mailbox.arrivals.capacity()));
     }
 
-    /// A mailbox that waits takes about as much as its messages, whatever it held before.
+    /// A waiting mailbox uses about as much memory as its messages, regardless of its previous content.
     #[test]
     fn a_mailbox_that_waits_keeps_no_capacity() {
         let mut mailbox = Mailbox::default();

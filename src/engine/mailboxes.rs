@@ -1,4 +1,4 @@
-//! The mailboxes of a core, and the queue of the instances that can run.
+//! The mailboxes of a core, and the queue of ready instances.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::id::{InstanceId, MessageId, PartitionId};
 use crate::store::keys;
 
-/// Messages for which the spare mailboxes keep capacity: the first for 1 024, the n-th for 1 024 / n.
+/// Number of messages for which the spare mailboxes keep capacity: 1,024 for the first and 1,024 / n for the n-th.
 const SPARE_MESSAGES: usize = 1024;
 
 /// The memory of the messages that wait in all mailboxes, in bytes.
@@ -29,17 +29,18 @@ impl QueueMemory {
         Self { used: 0, limit }
     }
 
-    /// The bytes that messages that wait may still take.
+    /// Returns the number of bytes that waiting messages may still use.
     pub(super) fn left(&self) -> usize {
         self.limit.saturating_sub(self.used)
     }
 
-    /// Whether the messages that wait have as many bytes as they may, with the `in_hand` bytes of mailboxes that are taken out.
+    /// Returns `true` if the waiting messages exceed their budget, including the `in_hand` bytes of mailboxes that are
+    /// taken out.
     pub(super) fn is_full(&self, in_hand: usize) -> bool {
         self.used.saturating_add(in_hand) > self.limit
     }
 
-    /// The bytes that are counted.
+    /// Returns the counted number of bytes.
     #[cfg(test)]
     pub(super) fn used(&self) -> usize {
         self.used
@@ -54,17 +55,17 @@ impl QueueMemory {
     }
 }
 
-/// The mailboxes of a core, and the queue of the instances that can run.
+/// The mailboxes of a core, and the queue of ready instances.
 #[derive(Debug)]
 pub(super) struct Mailboxes {
     map: InstanceMap<Box<Mailbox>>,
-    /// Free list of mailboxes: most instances have a message only for a moment.
+    /// Free list of mailboxes. Most instances need one only briefly.
     #[expect(
         clippy::vec_box,
-        reason = "they come from the map above and go back there as they are"
+        reason = "the boxes come from the map above and return to it unchanged"
     )]
     spare: Vec<Box<Mailbox>>,
-    /// Instances that the operator holds.
+    /// Instances held by the operator.
     held: BTreeSet<InstanceId>,
     ready: VecDeque<InstanceId>,
     /// Partitions with a backlog.
@@ -83,17 +84,17 @@ impl Mailboxes {
         }
     }
 
-    /// Number of instances that have something to remember.
+    /// Returns the number of mailboxes in memory.
     pub(super) fn len(&self) -> usize {
         self.map.len()
     }
 
-    /// Whether an instance can run, or rows of the last life have to be looked at.
+    /// Returns `true` if an instance is ready, or rows of the last life have not been examined.
     pub(super) fn has_work(&self) -> bool {
         !self.ready.is_empty() || !self.backlogs.is_empty()
     }
 
-    /// Whether an instance can run.
+    /// Returns `true` if an instance is ready.
     pub(super) fn has_ready(&self) -> bool {
         !self.ready.is_empty()
     }
@@ -102,12 +103,12 @@ impl Mailboxes {
         self.map.iter().map(|(id, mailbox)| (id, &**mailbox))
     }
 
-    /// The mailbox of an instance, if it has something to remember.
+    /// Returns the mailbox of an instance, if it exists.
     pub(super) fn get(&self, id: &InstanceId) -> Option<&Mailbox> {
         self.map.get(id).map(|mailbox| &**mailbox)
     }
 
-    /// The mailbox of an instance, made if there is none.
+    /// Returns the mailbox of an instance, and creates it if necessary.
     pub(super) fn mailbox(&mut self, id: &InstanceId, settings: &Settings, partitions: &Partitions) -> &mut Mailbox {
         let (held, spare) = (&self.held, &mut self.spare);
         self.map.entry(id.clone()).or_insert_with(|| {
@@ -126,14 +127,14 @@ impl Mailboxes {
         })
     }
 
-    /// Takes a mailbox out, to be put back after what is done with its messages.
+    /// Takes a mailbox out for processing. [`put`](Self::put) or [`recycle`](Self::recycle) returns it.
     pub(super) fn take(&mut self, id: &InstanceId, memory: &mut QueueMemory) -> Option<Box<Mailbox>> {
         let mailbox = self.map.remove(id)?;
         memory.remove(mailbox.bytes);
         Some(mailbox)
     }
 
-    /// Puts a mailbox back. What has a row is left to it where there is no memory for more.
+    /// Puts a mailbox back. If memory is full, messages with rows are removed from memory.
     pub(super) fn put(&mut self, id: &InstanceId, mut mailbox: Box<Mailbox>, memory: &mut QueueMemory) {
         mailbox.bytes = mailbox.weigh();
         if memory.is_full(mailbox.bytes) {
@@ -153,12 +154,12 @@ impl Mailboxes {
         }
     }
 
-    /// Releases an instance that the operator holds. Returns whether it was one.
+    /// Releases an instance that the operator holds. Returns `true` if it was held.
     pub(super) fn release_hold(&mut self, id: &InstanceId) -> bool {
         self.held.remove(id)
     }
 
-    /// Puts an instance into the queue of those that can run, once.
+    /// Adds an instance to the queue of ready instances, unless it is already there.
     pub(super) fn make_ready(&mut self, id: &InstanceId, settings: &Settings, partitions: &Partitions) {
         let mailbox = self.mailbox(id, settings, partitions);
         if !std::mem::replace(&mut mailbox.ready, true) {
@@ -166,20 +167,20 @@ impl Mailboxes {
         }
     }
 
-    /// Takes the next instances that can run out of the queue.
+    /// Takes the next ready instances from the queue.
     pub(super) fn next_ready(&mut self, at_most: usize) -> Arc<[InstanceId]> {
         let count = self.ready.len().min(at_most);
         self.ready.drain(..count).collect()
     }
 
-    /// Puts instances back that got no turn. They are the next ones.
+    /// Returns instances that got no turn to the front of the queue.
     pub(super) fn return_ready(&mut self, ids: &[InstanceId]) {
         for id in ids.iter().rev() {
             self.ready.push_front(id.clone());
         }
     }
 
-    /// Routes what the turn that has just ended sent.
+    /// Routes the messages that the last turn sent.
     pub(super) fn route_outbound(&mut self, ctx: &mut Ctx<'_>) -> Result<()> {
         for message in std::mem::take(&mut ctx.step.outbound) {
             self.route(message, ctx)?;
@@ -187,7 +188,7 @@ impl Mailboxes {
         Ok(())
     }
 
-    /// Brings a message to its instance here, or makes it a row for another core.
+    /// Delivers a message to its instance in this core, or stores it as a row for another core.
     pub(super) fn route(&mut self, message: Message, ctx: &mut Ctx<'_>) -> Result<()> {
         match self.admission(&message, ctx) {
             Admission::OtherCore => {
@@ -230,7 +231,7 @@ impl Mailboxes {
         admission(Facts::of(message, ctx.memory.is_full(0), has_unread_rows, has_control))
     }
 
-    /// Puts a message at the end of the queue of its instance.
+    /// Appends a message to the queue of its instance.
     fn queue(&mut self, message: Message, ctx: &mut Ctx<'_>) {
         if message.needs_row() {
             ctx.step.unsaved.push(message.target.clone());
@@ -245,12 +246,12 @@ impl Mailboxes {
         self.ready.extend(newly_ready);
     }
 
-    /// Brings a message to its instance, past those that wait in line.
+    /// Delivers a message to its instance, ahead of its queue.
     fn pass_queue(&mut self, message: Message, ctx: &mut Ctx<'_>) {
         let target = message.target.clone();
         let needs_row = message.needs_row();
         let mailbox = self.mailbox(&target, ctx.settings, ctx.partitions);
-        // While rows are unread, one that has a row is read with them.
+        // While urgent rows are unread, a message with a row is read together with them.
         if !(message.stored && mailbox.urgent_rows) {
             mailbox.urgent.push_back(message);
         }
@@ -260,7 +261,7 @@ impl Mailboxes {
         }
     }
 
-    /// Gives a row to every message that this step took in, did not process and must not lose.
+    /// Writes a row for every message that this step accepted, did not process and must not lose.
     pub(super) fn save_arrivals(&mut self, ctx: &mut Ctx<'_>) -> Result<()> {
         ctx.step.unsaved.dedup();
         for id in std::mem::take(&mut ctx.step.unsaved) {
@@ -306,7 +307,7 @@ impl Mailboxes {
         Ok(())
     }
 
-    /// Makes the next instances of the backlog ready; their mailboxes know that they have rows.
+    /// Makes the next instances of the backlog ready. Their mailboxes are marked as having unread rows.
     pub(super) fn look_at_backlog(&mut self, ctx: &mut Ctx<'_>) -> Result<()> {
         let at_once = ctx.settings.limits.page;
         if self.ready.len() >= at_once {
@@ -339,7 +340,7 @@ impl Mailboxes {
         Ok(())
     }
 
-    /// Forgets what is in memory of messages with rows, because later ones were not delivered: all rows are read again.
+    /// Removes messages with rows from memory, because later messages were not delivered. All rows are read again.
     pub(super) fn forget_deliveries(&mut self, ctx: &mut Ctx<'_>) {
         ctx.memory.used = 0;
         for mailbox in self.map.values_mut() {

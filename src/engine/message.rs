@@ -1,4 +1,4 @@
-//! What travels: messages to instances, requests of clients, and what the engine answers.
+//! Messages to instances, requests of clients, and the outputs of the engine.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,15 +12,15 @@ use crate::store::records::instance::{LockOrder, Order};
 use crate::store::records::{self, Action, MessageRecord, StepRef};
 use crate::trace::TraceContext;
 
-/// Stands for a client that waits. The hub maps it to the client; the engine only gives it back.
+/// Identifies a waiting client. The hub maps it to the client. The engine only returns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Token(pub(crate) u64);
 
 impl Token {
-    /// Set in the tokens of clients that wait for the end of an orchestration, and in no others.
+    /// Set only in the tokens of clients that wait for the end of an orchestration.
     const WAIT: u64 = 1 << 63;
 
-    /// The token of the wait of this number.
+    /// Returns the token of the wait with this number.
     pub(crate) fn of_wait(number: u64) -> Self {
         Self(number | Self::WAIT)
     }
@@ -30,48 +30,49 @@ impl Token {
     }
 }
 
-/// One message to one instance.
+/// A message to one instance.
 #[derive(Clone, Debug)]
 pub(crate) struct Message {
     pub(crate) id: MessageId,
     pub(crate) target: InstanceId,
     pub(crate) action: Action,
     pub(crate) origin: Origin,
-    /// Whether a row of it exists, which the commit that consumes it has to delete.
+    /// True if the message has a row. The commit that consumes the message has to delete the row.
     pub(crate) stored: bool,
-    /// The trace that it belongs to.
+    /// The trace that the message belongs to.
     pub(crate) trace: Option<Box<TraceContext>>,
 }
 
-/// Where a message came from.
+/// The origin of a message.
 #[derive(Clone, Debug)]
 pub(crate) enum Origin {
-    /// From an instance, or from a timer that an instance set.
+    /// An instance, or a timer that an instance set.
     Instance(InstanceId),
-    /// From an orchestration that waits for the answer.
+    /// A step of an orchestration that waits for the answer.
     Step(InstanceId, StepRef),
-    /// From a client.
+    /// A client.
     Client(ClientOrigin),
 }
 
-/// What a client said beside the action.
+/// The options that a client sent with the action.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ClientOrigin {
-    /// Who waits, if the client is still there.
+    /// The waiting client, if there still is one.
     pub(crate) token: Option<Token>,
-    /// Whether the client waits for the answer, or only for the message to be durable.
+    /// True if the client waits for the answer, false if it waits only until the message is durable.
     pub(crate) call: bool,
-    /// Makes retries take effect once.
+    /// The request id. Requests with the same id take effect once.
     pub(crate) request: Option<String>,
-    /// The client wants an error instead of waiting for room.
+    /// True if the client prefers an error to waiting for room.
     pub(crate) refuse_when_full: bool,
-    /// The message was made by the hub on its own (a timer that fired): it has to be stored like one of an instance.
+    /// True for a message that the hub created itself, such as a fired timer. It has to be stored like a message of an
+    /// instance.
     pub(crate) must_store: bool,
 }
 
 impl Origin {
-    /// The origin of a message that the hub makes again from a stored source: it has to be stored like any other, and
-    /// nobody waits for it.
+    /// Returns the origin of a message that the hub recreates from a stored source. The message has to be stored like
+    /// any other, and no client waits for it.
     pub(crate) fn of_stored(source: Option<String>) -> Self {
         match source {
             Some(source) => Self::Instance(InstanceId::trusted(source)),
@@ -84,7 +85,7 @@ impl Origin {
 }
 
 impl Message {
-    /// A message that is not stored and belongs to no trace.
+    /// Creates a message that is not stored and belongs to no trace.
     pub(crate) fn new(id: MessageId, target: InstanceId, action: Action, origin: Origin) -> Self {
         Self {
             id,
@@ -96,14 +97,15 @@ impl Message {
         }
     }
 
-    /// The same message, in a trace.
+    /// Returns the message with this trace.
     #[must_use]
     pub(crate) fn in_trace(mut self, trace: Option<Box<TraceContext>>) -> Self {
         self.trace = trace;
         self
     }
 
-    /// Whether the message would be lost with this process if the batch that made it closed without a row of it.
+    /// Returns `true` if the message would be lost with the process unless the batch that created it contains a row of
+    /// it.
     pub(crate) fn needs_row(&self) -> bool {
         !self.stored
             && match &self.origin {
@@ -112,31 +114,31 @@ impl Message {
             }
     }
 
-    /// Whether it comes from a client that has no acknowledgement yet, so that it can be refused where there is no
-    /// room. What instances send each other is never lost.
+    /// Returns `true` if the message comes from a client and is not acknowledged, so it can be refused if there is no
+    /// room. Messages between instances are never lost.
     pub(crate) fn can_be_refused(&self) -> bool {
         !self.stored && self.client().is_some_and(|client| !client.must_store)
     }
 
-    /// Whether it runs an operation of an entity.
+    /// Returns `true` if the message requests an operation of an entity.
     pub(crate) fn is_operation(&self) -> bool {
         matches!(self.action, Action::Operation { .. })
     }
 
-    /// Whether it sets or cancels a timer.
+    /// Returns `true` if the message sets or cancels a timer.
     pub(crate) fn is_control(&self) -> bool {
         matches!(self.action, Action::Schedule { .. } | Action::Cancel { .. })
     }
 
-    /// Whether it passes the queue of its receiver: what the owner of a lock sends to the locked entity, releases of locks,
-    /// and what decides over an orchestration from outside.
+    /// Returns `true` if the message bypasses the queue of its receiver: a call by the owner of a lock to the locked
+    /// entity, a release of a lock, or a management order to an orchestration.
     pub(crate) fn is_urgent(&self) -> bool {
         match &self.action {
             Action::Operation { .. } => matches!(&self.origin, Origin::Step(_, step) if step.lock.is_some()),
             Action::Schedule { .. } | Action::Cancel { .. } => false,
             Action::Lock(order) => !matches!(**order, LockOrder::Take { .. }),
-            // What an orchestration is told by another one keeps its order. A cancellation passes it, because a child that is
-            // suspended or stopped has to hear of it; it takes a start that still waits along.
+            // Orders between orchestrations keep their order. A cancellation bypasses it, because a suspended or
+            // stopped child has to receive the cancellation. It withdraws a start that still waits.
             Action::Order(order) => match **order {
                 Order::CancelChild { .. } => true,
                 Order::Terminate { .. }
@@ -157,7 +159,7 @@ impl Message {
         }
     }
 
-    /// The bytes that it takes in memory, about.
+    /// Returns the approximate memory of the message in bytes.
     pub(crate) fn weight(&self) -> usize {
         let payload = match &self.action {
             Action::Operation { arguments, .. } | Action::Schedule { arguments, .. } => arguments.len(),
@@ -168,7 +170,7 @@ impl Message {
         size_of::<Self>() + payload + self.trace.as_ref().map_or(0, |trace| trace.weight())
     }
 
-    /// What it asks of an orchestration, if it is for one.
+    /// Returns the order that the message contains, if it is for an orchestration.
     pub(crate) fn order(&self) -> Option<&Order> {
         match &self.action {
             Action::Order(order) => Some(order),
@@ -183,7 +185,7 @@ impl Message {
         }
     }
 
-    /// Whether a client waits for the operation's answer.
+    /// Returns `true` if a client waits for the answer of the operation.
     pub(crate) fn is_call(&self) -> bool {
         self.client().is_some_and(|client| client.call)
     }
@@ -192,7 +194,7 @@ impl Message {
         self.client().and_then(|client| client.token)
     }
 
-    /// Takes out the token of the client that waits, if there is one.
+    /// Takes the token of the waiting client, if there is one.
     pub(crate) fn take_token(&mut self) -> Option<Token> {
         match &mut self.origin {
             Origin::Client(client) => client.token.take(),
@@ -200,7 +202,7 @@ impl Message {
         }
     }
 
-    /// The sender as it is stored.
+    /// Returns the sender in its stored form.
     pub(crate) fn source(&self) -> Option<String> {
         match &self.origin {
             Origin::Instance(id) | Origin::Step(id, _) => Some(id.as_str().to_owned()),
@@ -208,7 +210,7 @@ impl Message {
         }
     }
 
-    /// Which step of the sender waits for the answer.
+    /// Returns the step of the sender that waits for the answer.
     pub(crate) fn step(&self) -> Option<StepRef> {
         match &self.origin {
             Origin::Step(_, step) => Some(*step),
@@ -216,7 +218,7 @@ impl Message {
         }
     }
 
-    /// The row of this message.
+    /// Returns the key and value of the message's row.
     pub(crate) fn row(&self, partition: PartitionId) -> crate::Result<(Vec<u8>, Vec<u8>)> {
         let record = MessageRecord {
             source: self.source(),
@@ -229,7 +231,7 @@ impl Message {
         Ok((self.key(partition), records::encode(&record)?))
     }
 
-    /// The key of the row of this message.
+    /// Returns the key of the message's row.
     pub(crate) fn key(&self, partition: PartitionId) -> Vec<u8> {
         if self.is_urgent() {
             keys::urgent(partition, &self.target, self.id)
@@ -267,41 +269,41 @@ impl Message {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Waiter {
     pub(crate) token: Token,
-    /// Whether a stop ends the waiting, too.
+    /// True if a stop of the orchestration also ends the wait.
     pub(crate) hears_stops: bool,
 }
 
-/// What reaches a core from outside.
+/// An input of a core.
 pub(crate) enum Input {
-    /// A client asks something of an instance.
+    /// A request of a client to an instance.
     Request {
         target: InstanceId,
         action: Action,
         client: ClientOrigin,
     },
-    /// Another core wrote a message for an instance of this one, in the commit of this number.
+    /// A message that another core wrote for an instance of this core, in the commit with this number.
     Delivery { message: Message, commit: u64 },
-    /// Messages were written for this core and not delivered: it has to read its rows.
+    /// Messages for this core were written but not delivered. The core has to read its rows.
     Spilled,
-    /// An attempt of an activity has ended.
+    /// The end of an attempt of an activity.
     ActivityEnded {
         activity: ActivityKey,
         attempt: u32,
         ended: ActivityEnd,
     },
-    /// A client does not wait any more for the end of an orchestration.
+    /// A client no longer waits for the end of an orchestration.
     Forget { instance: InstanceId, token: Token },
     /// A client waits for the end of an orchestration.
     Wait { instance: InstanceId, waiter: Waiter },
-    /// An `async` operation has ended.
+    /// The end of an `async` operation.
     AsyncEnded {
         instance: InstanceId,
         message: MessageId,
         ended: AsyncEnded,
     },
-    /// An operator lets a quarantined or held instance go on.
+    /// An operator releases a quarantined or held instance.
     Resume { instance: InstanceId, token: Token },
-    /// An operator sends a dead letter again, or drops it.
+    /// An operator redelivers or deletes a dead letter.
     DeadLetter {
         partition: PartitionId,
         id: MessageId,
@@ -310,7 +312,7 @@ pub(crate) enum Input {
     },
 }
 
-/// Names one activity of one execution, whatever the attempt.
+/// The key of one activity of one execution. All attempts share it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct ActivityKey {
     pub(crate) instance: InstanceId,
@@ -324,74 +326,99 @@ impl fmt::Display for ActivityKey {
     }
 }
 
-/// How an attempt of an activity ended.
+/// The end of an attempt of an activity.
 #[derive(Debug)]
 pub(crate) enum ActivityEnd {
-    /// It returned its answer as JSON.
+    /// The attempt returned its answer as JSON.
     Answer(Vec<u8>),
-    /// It returned an error.
+    /// The attempt returned an error.
     Returned(Failure),
-    /// It panicked, ran out of time, or its input or answer could not be read or written.
+    /// The attempt panicked, exceeded its time limit, or its input or answer could not be converted from or to JSON.
     Runtime(Error),
-    /// It ran out of time and cannot be ended. It keeps its slot until it ends once more.
+    /// The attempt exceeded its time limit and cannot be stopped. It keeps its slot until its actual end.
     Lingers(Error),
-    /// It was canceled because the hub closes, and has ended: the next open runs it again.
+    /// The attempt was canceled because the hub closes, and has ended. The next open runs it again.
     Abandoned,
 }
 
-/// How an `async` operation ended.
+/// The end of an `async` operation.
 pub(crate) enum AsyncEnded {
-    /// It returned.
+    /// The operation returned.
     Finished(AsyncFinished),
-    /// It panicked with this text.
+    /// The operation panicked with this text.
     Panicked(String),
-    /// It ran longer than its limit, and is gone.
+    /// The operation exceeded its time limit and was dropped.
     TimedOut,
-    /// It ran longer than its limit and blocks its thread, so that it cannot be ended yet. It ends once more.
+    /// The operation exceeded its time limit and blocks its thread, so it cannot be stopped. Its actual end is a
+    /// further input.
     Lingers,
 }
 
-/// What a core wants done when the commit of its step is durable.
+/// An action that is due when the commit of its step is durable.
 pub(crate) enum Output {
-    /// Tell a client.
-    Settle { token: Token, settled: Settled },
-    /// Run an `async` operation.
-    Start {
+    /// A response to a client.
+    Settle { token: Token, settled: Response },
+    /// An effect outside of the core.
+    Effect(Effect),
+}
+
+/// An effect outside of a core.
+pub(crate) enum Effect {
+    /// Start an `async` operation.
+    StartOperation {
         instance: InstanceId,
         message: MessageId,
         operation: AsyncOperation,
     },
-    /// Run an attempt of an activity.
-    StartActivity {
-        activity: ActivityKey,
-        name: String,
-        input: Vec<u8>,
-        attempt: u32,
-        /// The execution that first asked for it.
-        asked_by: ExecutionId,
-        /// The limit of this call, if it has one of its own.
-        timeout: Option<Duration>,
-    },
-    /// Nobody wants the result of an activity any more: tell it so.
+    /// Start an attempt of an activity. Boxed because it is large.
+    StartActivity(Box<StartActivity>),
+    /// Cancel an activity whose result is no longer needed.
     CancelActivity { activity: ActivityKey },
-    /// The instance takes messages of clients again.
+    /// Wake the clients that wait for room in the queue of the instance.
     Room { instance: InstanceId },
 }
 
-/// What a client is told.
+/// An attempt of an activity to start.
+pub(crate) struct StartActivity {
+    pub(crate) activity: ActivityKey,
+    pub(crate) name: String,
+    pub(crate) input: Vec<u8>,
+    pub(crate) attempt: u32,
+    /// The execution that first requested the activity.
+    pub(crate) asked_by: ExecutionId,
+    /// Timeout of this call. Defaults to the limit of the activity.
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// A response to a client. `D` identifies the place where a client waits for room.
 #[derive(Clone, Debug)]
-pub(crate) enum Settled {
-    /// The operation's answer, as JSON.
+pub(crate) enum Response<D = ()> {
+    /// The answer of the operation as JSON.
     Answer(Vec<u8>),
     /// The message is durable.
     Accepted,
-    /// There is no answer. Boxed, because it is rare and large.
+    /// The request failed. Boxed because it is rare and large.
     Failed(Box<CallFailure>),
-    /// The instance's queue is full: come again with the message when there is room.
-    Full(Box<Message>),
+    /// The queue of the instance is full. The client sends the message again when there is room.
+    Full { message: Box<Message>, door: D },
 }
 
-impl Settled {
+impl Response {
+    /// Returns the response with the door that `door` returns for the instance.
+    pub(crate) fn at_door<D>(self, door: impl FnOnce(&InstanceId) -> D) -> Response<D> {
+        match self {
+            Self::Answer(answer) => Response::Answer(answer),
+            Self::Accepted => Response::Accepted,
+            Self::Failed(failure) => Response::Failed(failure),
+            Self::Full { message, door: () } => Response::Full {
+                door: door(&message.target),
+                message,
+            },
+        }
+    }
+}
+
+impl Response {
     pub(crate) fn runtime(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self::Failed(Box::new(CallFailure::Runtime(Error::new(kind, message))))
     }
@@ -401,15 +428,20 @@ impl fmt::Debug for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Settle { token, settled } => write!(f, "settle {token:?}: {settled:?}"),
-            Self::Start { instance, message, .. } => write!(f, "start {instance} {message}"),
-            Self::StartActivity {
-                activity,
-                name,
-                attempt,
-                ..
-            } => {
-                write!(f, "start activity {name} {activity}, attempt {attempt}")
-            }
+            Self::Effect(effect) => effect.fmt(f),
+        }
+    }
+}
+
+impl fmt::Debug for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::StartOperation { instance, message, .. } => write!(f, "start {instance} {message}"),
+            Self::StartActivity(start) => write!(
+                f,
+                "start activity {} {}, attempt {}",
+                start.name, start.activity, start.attempt
+            ),
             Self::CancelActivity { activity } => write!(f, "cancel activity {activity}"),
             Self::Room { instance } => write!(f, "room {instance}"),
         }

@@ -1,4 +1,4 @@
-//! The sans-IO core: it performs no I/O but reads through the store's trait, reads no clock and draws no chance.
+//! The sans-IO core. Its only I/O is reads through the store's trait. It uses no clock and no randomness.
 
 mod activities;
 mod admission;
@@ -38,7 +38,7 @@ mod waiting;
 pub(crate) use self::core::{Core, CoreConfig};
 pub(crate) use activities::ActivitySlots;
 pub(crate) use limits::Limits;
-#[allow(unused_imports, reason = "only who looks at a directory asks for it")]
+#[allow(unused_imports, reason = "used only by the inspection of a directory")]
 pub(crate) use operation::caught;
 pub(crate) use operation::panic_text;
 pub(crate) use progress::Progress;

@@ -1,4 +1,4 @@
-//! One operation of one entity: it succeeds, or everything is as before.
+//! One operation of one entity. It either succeeds or leaves no effects.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -26,27 +26,27 @@ use crate::store::keys;
 use crate::store::records::instance::Order;
 use crate::store::records::{self, Action, StateRecord};
 
-/// The built-in operation of every entity that does not define its own.
+/// Name of the built-in operation, for entities that do not define their own.
 const DELETE: &str = "delete";
 
-/// The answer of an operation that has none to give.
+/// The answer of an operation without a result.
 const NULL: &[u8] = b"null";
 
-/// Runs user code and turns a panic into its text.
+/// Runs user code and returns the text of a panic as an error.
 pub(crate) fn caught<T>(code: impl FnOnce() -> T) -> std::result::Result<T, String> {
     catch_unwind(AssertUnwindSafe(code)).map_err(|panic| panic_text(panic.as_ref()))
 }
 
-/// What a panic says, or the beginning of it: the text is stored and listed.
+/// Returns the text of a panic. It is shortened, because it is stored and listed.
 pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    // Sentences are made of it, which have to find room as well.
-    shortened(text.unwrap_or("a value that is no text"), TEXT_BYTES / 2).into_owned()
+    // The limit leaves room for error texts that contain it.
+    shortened(text.unwrap_or("a value that is not a string"), TEXT_BYTES / 2).into_owned()
 }
 
 impl Turn<'_> {
-    /// Processes a message that asks for an operation.
+    /// Processes a message that requests an operation.
     pub(super) fn operate(&mut self, message: Message, ctx: &mut Ctx<'_>) -> Result<()> {
         if settle_repeated(&message, ctx)? {
             return Ok(());
@@ -81,7 +81,7 @@ impl Turn<'_> {
         self.settle(message, outcome, ctx)
     }
 
-    /// Runs a `&mut self` operation. On success its effects are in the step, else nothing of it is.
+    /// Runs a `&mut self` operation. On success, its effects are in the step. Otherwise, none of them is.
     fn write(&mut self, spec: OperationSpec, arguments: &[u8], scope: &Scope, ctx: &mut Ctx<'_>) -> Result<Outcome> {
         let created = self.entity.object.is_none();
         let object = match self.prepare(scope) {
@@ -97,7 +97,7 @@ impl Turn<'_> {
         Ok(outcome)
     }
 
-    /// Takes the effects of an operation that returned into the step, if they keep the limits.
+    /// Adds the effects of a completed operation to the step, if they are within the limits.
     pub(super) fn keep(&mut self, outbox: Outbox, answer: Vec<u8>, scope: &Scope, ctx: &mut Ctx<'_>) -> Outcome {
         if let Some(error) = outbox.error {
             return Err(CallFailure::Runtime(error).into());
@@ -119,7 +119,7 @@ impl Turn<'_> {
         Ok(answer)
     }
 
-    /// Puts the state back as it was before the operation.
+    /// Restores the state from before the operation.
     fn roll_back(&mut self, created: bool, scope: &Scope, ctx: &mut Ctx<'_>) -> Result<()> {
         if created {
             self.entity.object = None;
@@ -131,7 +131,7 @@ impl Turn<'_> {
         if let Ok(Ok(())) = caught(|| object.roll_back()) {
             return Ok(());
         }
-        // Neither the copy nor its decoder can be trusted now; the last encoding can.
+        // The copy and its decoder are no longer reliable, but the last encoding is.
         let last = if self.entity.dirty {
             Some(ctx.step.encodings[self.entity.encoding.clone()].to_vec())
         } else {
@@ -143,7 +143,7 @@ impl Turn<'_> {
         };
         let decoded = match &last {
             Some(state) => caught(|| self.code.decode(state)).unwrap_or_else(Err),
-            None => Err("there is none".to_owned()),
+            None => Err("no state is stored".to_owned()),
         };
         match decoded {
             Ok(object) => self.entity.object = Some(object),
@@ -185,7 +185,7 @@ fn check_payload(bytes: usize, scope: &Scope, ctx: &Ctx<'_>) -> std::result::Res
     Ok(())
 }
 
-/// What an operation that `message` asks for may know.
+/// Returns the metadata for the operation that `message` requests.
 pub(super) fn scope(id: &InstanceId, message: &Message, ctx: &Ctx<'_>) -> Scope {
     let operation = match &message.action {
         Action::Operation { operation, .. } | Action::Schedule { operation, .. } => operation.clone(),
@@ -201,7 +201,7 @@ pub(super) fn scope(id: &InstanceId, message: &Message, ctx: &Ctx<'_>) -> Scope 
 }
 
 impl Turn<'_> {
-    /// The object, made if there is none, with a restore point.
+    /// Returns the object with a restore point. Creates the object if there is none.
     fn prepare(&mut self, scope: &Scope) -> std::result::Result<&mut Box<dyn EntityObject>, Unanswered> {
         let id = &scope.entity;
         if self.entity.object.is_none() {
@@ -209,7 +209,7 @@ impl Turn<'_> {
             return Ok(self.entity.object.insert(object));
         }
         let Some(object) = self.entity.object.as_mut() else {
-            unreachable!("checked above");
+            unreachable!("the object exists, as checked above");
         };
         match caught(|| object.save_restore_point()) {
             Ok(Ok(())) => Ok(object),
@@ -220,7 +220,7 @@ impl Turn<'_> {
         }
     }
 
-    /// Runs a `&self` operation; an entity without state shows its initial one.
+    /// Runs a `&self` operation. An entity without state uses its initial state.
     pub(super) fn read(&self, spec: OperationSpec, arguments: &[u8], scope: &Scope) -> Outcome {
         let run = || match &self.entity.object {
             Some(object) => object.read(spec.index, arguments, scope),
@@ -230,7 +230,7 @@ impl Turn<'_> {
         described(result, scope)
     }
 
-    /// Makes the future of an `async` operation.
+    /// Creates the future of an `async` operation.
     fn start(
         &self,
         spec: OperationSpec,
@@ -257,7 +257,7 @@ impl Turn<'_> {
         }
     }
 
-    /// Encodes the state as it is now; this step writes it.
+    /// Encodes the current state. This step writes it.
     fn encode(&mut self, limit: usize, scope: &Scope, step: &mut Step) -> std::result::Result<(), Unanswered> {
         let Some(object) = &self.entity.object else {
             return Ok(());
@@ -287,7 +287,7 @@ impl Turn<'_> {
         Err(failed)
     }
 
-    /// Deletes the state; this step removes its row.
+    /// Deletes the state. This step removes its row.
     fn delete_state(&mut self, step: &mut Step) {
         self.entity.object = None;
         self.mark_dirty(step);
@@ -301,7 +301,7 @@ impl Turn<'_> {
     }
 }
 
-/// The span in which an operation runs, so that everything it logs says where it comes from.
+/// Returns the span in which an operation runs, so its log events name their origin.
 fn span(scope: &Scope) -> Span {
     tracing::info_span!(
         "operation",

@@ -1,23 +1,23 @@
-//! What one operation sends, held back until the operation has succeeded.
+//! The messages of one operation, held back until the operation has succeeded.
 
 use crate::error::Error;
 use crate::id::{InstanceId, MessageId};
 pub(crate) use crate::store::records::Action;
 
-/// What one operation sends. Dropped whole when the operation fails.
+/// The messages of one operation. Dropped as a whole if the operation fails.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     pub(crate) messages: Vec<Outgoing>,
-    /// The operation asked for its own state to be deleted when it ends.
+    /// True if the operation requested the deletion of its state.
     pub(crate) delete_state: bool,
-    /// Whether all of it was accepted before, under limits that may have been others than today's.
+    /// True if the effects were accepted earlier, possibly under other limits than the current ones.
     pub(crate) is_accepted: bool,
-    /// The first message that could not be made; it fails the operation.
+    /// The error of the first message that could not be created. It fails the operation.
     pub(crate) error: Option<Error>,
     timers: u32,
 }
 
-/// A message on its way out.
+/// An outgoing message.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     pub(crate) target: InstanceId,
@@ -25,7 +25,7 @@ pub(crate) struct Outgoing {
 }
 
 impl Outbox {
-    /// A timer name that no other message of the hub can have drawn.
+    /// Returns a timer name that is unique in the hub.
     pub(crate) fn draw_timer_name(&mut self, message: MessageId) -> String {
         self.timers += 1;
         format!("{message}-{}", self.timers)

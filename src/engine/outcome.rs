@@ -1,21 +1,21 @@
-//! How an operation ended, and what is said of it.
+//! The outcome of an operation and its error texts.
 
 use crate::engine::code::{OperationFailure, OperationOutcome};
-use crate::engine::message::Settled;
+use crate::engine::message::Response;
 use crate::engine::scope::Scope;
 use crate::error::{Error, ErrorKind};
 use crate::failure::CallFailure;
 use crate::id::{EntityId, InstanceId};
 
-/// How an operation ended, for who asked.
+/// The outcome of an operation, for its caller.
 pub(super) type Outcome = Result<Vec<u8>, Unanswered>;
 
-/// Why there is no answer. Boxed, because it is rare.
+/// The failure of an operation. Boxed because it is rare.
 #[derive(Debug)]
 pub(super) struct Unanswered(pub(super) Box<CallFailure>);
 
 impl Unanswered {
-    /// The same within the limit of payloads; `what` says whose error it is.
+    /// Shortens the failure to the limit of payloads. `what` names its origin.
     pub(super) fn within(self, payload_limit: usize, what: impl FnOnce() -> String) -> Self {
         (*self.0).within(payload_limit, what).into()
     }
@@ -33,13 +33,13 @@ impl From<Error> for Unanswered {
     }
 }
 
-impl From<Unanswered> for Settled {
+impl From<Unanswered> for Response {
     fn from(unanswered: Unanswered) -> Self {
-        Settled::Failed(unanswered.0)
+        Response::Failed(unanswered.0)
     }
 }
 
-/// The form in which the rest of the engine sees what user code returned.
+/// Converts the result of user code into the form that the rest of the engine uses.
 pub(super) fn described(result: Result<OperationOutcome, String>, scope: &Scope) -> Outcome {
     let failure = match result {
         Ok(Ok(answer)) => return Ok(answer),

@@ -1,4 +1,4 @@
-//! What a core remembers of each partition that it owns.
+//! The in-memory state of the partitions that a core owns.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -10,43 +10,43 @@ use crate::store::records::{self, PartitionRecord};
 use crate::store::{Reader, keys};
 use crate::time::Timestamp;
 
-/// What a core remembers of one partition.
+/// The in-memory state of one partition.
 #[derive(Debug)]
 pub(crate) struct Partition {
     pub(crate) id: PartitionId,
     pub(crate) record: PartitionRecord,
     pub(crate) record_changed: bool,
-    /// Rows of messages from this key on were not looked at since the hub opened or memory overflowed. Those that pass the
-    /// queue are looked at first.
+    /// Rows of messages from this key on were not examined since the hub was opened or memory overflowed. Messages that
+    /// bypass the queue are examined first.
     pub(crate) backlog: Option<Vec<u8>>,
-    /// When the first timer is due.
+    /// Time at which the first timer is due.
     pub(crate) next_due: Option<Timestamp>,
-    /// Timers before this time were fired: scans begin here, because what was deleted is slow to pass.
+    /// All timers before this time have fired. Scans begin here, because passing deleted rows is slow.
     pub(crate) timers_from: Timestamp,
     /// Instances with a quarantine row.
     pub(crate) quarantined: BTreeSet<InstanceId>,
-    /// The rows that say which orchestrations were started here, by name and version.
+    /// Keys of the rows that list the orchestrations started in this partition, by name and version.
     pub(crate) names: BTreeSet<Vec<u8>>,
     pub(crate) requests: Sweeping,
     pub(crate) letters: Sweeping,
     pub(crate) early: Sweeping,
-    /// When events are looked for that came under a clock that was ahead.
+    /// Time of the next search for events that were received while the clock was ahead.
     pub(crate) misdated_due: Timestamp,
-    /// Orchestrations that have not received all events that waited for them when they began, and when they began.
+    /// Orchestrations that have not received all of their early events, with the times at which they began.
     pub(crate) early_left: BTreeMap<InstanceId, Timestamp>,
 }
 
 /// The partitions that a core owns.
 #[derive(Debug)]
 pub(super) struct Partitions {
-    /// Indexed by partition id; nothing where another core owns the partition.
+    /// Indexed by partition id. `None` for a partition of another core.
     slots: Vec<Option<Partition>>,
-    /// When something has to be looked at that is kept for a time only.
+    /// Time of the next search for expired rows.
     pub(super) next_sweep: Timestamp,
 }
 
 impl Partitions {
-    /// Opens the partitions `owned` of a hub that has `count`.
+    /// Opens the partitions `owned` of a hub with `count` partitions.
     pub(super) fn open(count: u16, owned: &[PartitionId], reader: &dyn Reader) -> Result<Self> {
         let mut slots: Vec<Option<Partition>> = (0..count).map(|_| None).collect();
         for id in owned {
@@ -60,12 +60,12 @@ impl Partitions {
         Ok(Self { slots, next_sweep })
     }
 
-    /// When the next sweep is due, if there is anything that can grow old.
+    /// Returns the time at which the next sweep is due, if any rows can expire.
     pub(super) fn sweep_due(&self) -> Option<Timestamp> {
         Some(self.next_sweep).filter(|due| *due < NEVER)
     }
 
-    /// A partition, if this core owns it.
+    /// Returns a partition, if this core owns it.
     pub(super) fn find(&self, id: PartitionId) -> Option<&Partition> {
         self.slots[usize::from(id.0)].as_ref()
     }
@@ -87,21 +87,21 @@ impl Partitions {
     }
 }
 
-const OWNED: &str = "a core is only asked about partitions that it owns";
+const OWNED: &str = "a core accesses only the partitions that it owns";
 
-/// Rows that are removed in the order of their age.
+/// Rows that are removed in order of age.
 #[derive(Debug)]
 pub(crate) struct Sweeping {
-    /// When it is looked next whether some have to go; nothing if there are none.
+    /// Time of the next search for rows to remove. `None` if there are no rows.
     pub(crate) due: Option<Timestamp>,
-    /// Before this time none can go because they are too many.
+    /// Time before which no row can be removed for exceeding the limit on their number.
     pub(crate) held_until: Timestamp,
-    /// Rows before this key are gone: scans begin here, because what was deleted is slow to pass.
+    /// All rows before this key are gone. Scans begin here, because passing deleted rows is slow.
     pub(crate) from: Option<Vec<u8>>,
 }
 
 impl Sweeping {
-    /// The state of `count` rows that were not looked at yet.
+    /// Returns the state of `count` rows that were not examined yet.
     fn unknown(count: u64) -> Self {
         Self {
             due: (count > 0).then(Timestamp::default),
@@ -110,12 +110,12 @@ impl Sweeping {
         }
     }
 
-    /// Notes that it has to be looked at `due`, or before.
+    /// Schedules the next search for `due` or earlier.
     pub(crate) fn look_at(&mut self, due: Timestamp) {
         self.due = Some(self.due.map_or(due, |known| known.min(due)));
     }
 
-    /// The rows of `range` that are not gone.
+    /// Returns the part of `range` whose rows are not gone.
     pub(crate) fn rest_of(&self, mut range: Range<Vec<u8>>) -> Range<Vec<u8>> {
         if let Some(from) = &self.from {
             range.start.clone_from(from);
@@ -125,7 +125,7 @@ impl Sweeping {
 }
 
 impl Partition {
-    /// Reads what is known of a partition. No user code runs and nothing is written.
+    /// Reads the state of a partition. It runs no user code and writes nothing.
     pub(crate) fn open(id: PartitionId, reader: &dyn Reader) -> Result<Self> {
         let record = match reader.get(&keys::partition(id))? {
             Some(bytes) => records::decode(&bytes, "partition")?,
@@ -165,7 +165,7 @@ impl Partition {
         Ok(partition)
     }
 
-    /// Looks up when the first stored timer is due.
+    /// Looks up the time at which the first stored timer is due.
     pub(crate) fn find_next_due(&mut self, reader: &dyn Reader) -> Result<()> {
         let mut range = keys::timers(self.id);
         range.start = keys::timers_before(self.id, self.timers_from).end;
@@ -174,20 +174,20 @@ impl Partition {
         Ok(())
     }
 
-    /// Notes that a timer is due at `due`.
+    /// Records a new timer that is due at `due`.
     pub(crate) fn timer_added(&mut self, due: Timestamp) {
         self.next_due = Some(self.next_due.map_or(due, |next| next.min(due)));
         self.timers_from = self.timers_from.min(due);
     }
 
-    /// Whether rows of `id` may be among those that were not looked at.
+    /// Returns `true` if rows of `id` may be among the rows that were not examined.
     pub(crate) fn backlog_covers(&self, id: &InstanceId) -> bool {
         self.backlog
             .as_ref()
             .is_some_and(|from| keys::after_messages_of(self.id, id) > *from)
     }
 
-    /// Whether rows of `id` that pass the queue may be among those that were not looked at.
+    /// Returns `true` if urgent rows of `id` may be among the rows that were not examined.
     pub(crate) fn backlog_covers_urgent(&self, id: &InstanceId) -> bool {
         self.backlog
             .as_ref()

@@ -1,37 +1,37 @@
-//! Which instance a core executes right now, for the watchdog.
+//! The instance that a core executes, for the watchdog.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::id::InstanceId;
 
-/// Which instance a core executes right now, and how many turns it has begun. An operation that hangs cannot be
-/// stopped, only named.
+/// The instance that a core executes, and the number of its turn. The watchdog can name a hanging operation but not
+/// stop it.
 ///
-/// A turn stores two numbers; the instances are told a page at a time. Whoever looks while pages change may see a number
-/// beside an instance that is not its own, and sees another number the next time.
+/// A turn stores two numbers. The instances are published one page at a time. A reader that runs while pages change may
+/// pair a number with the wrong instance. The next read then returns another number.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
     /// The instances whose turns are next.
     page: Mutex<Arc<[InstanceId]>>,
-    /// The number of the newest turn.
+    /// Number of the newest turn.
     turn: AtomicU64,
-    /// Which of the page it is of.
+    /// Index of its instance in the page.
     at: AtomicUsize,
-    /// Whether it runs.
+    /// True while the turn runs.
     running: AtomicBool,
 }
 
 impl Progress {
-    /// The turns that follow are of these instances.
+    /// Publishes the instances of the following turns.
     pub(crate) fn take_up(&self, page: &Arc<[InstanceId]>) {
         *self.page.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(page);
     }
 
-    /// A turn begins, of the instance at this place of the page.
+    /// Records the beginning of a turn of the instance at this index of the page.
     pub(crate) fn enter(&self, at: usize) {
         self.at.store(at, Ordering::Relaxed);
-        // Nobody else counts.
+        // Only this thread counts turns.
         self.turn
             .store(self.turn.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         self.running.store(true, Ordering::Release);
@@ -41,7 +41,7 @@ impl Progress {
         self.running.store(false, Ordering::Relaxed);
     }
 
-    /// The number of the running turn and its instance.
+    /// Returns the number and the instance of the running turn.
     pub(crate) fn running(&self) -> Option<(u64, InstanceId)> {
         if !self.running.load(Ordering::Acquire) {
             return None;
@@ -56,7 +56,8 @@ impl Progress {
 mod tests {
     use super::*;
 
-    /// The instance that runs is named, with a number that no other turn has, and nothing when none runs.
+    /// The running instance is reported with a number that is unique to its turn. Nothing is reported while no turn
+    /// runs.
     #[test]
     fn the_running_instance_is_named() {
         let progress = Progress::default();

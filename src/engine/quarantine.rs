@@ -1,9 +1,9 @@
-//! Quarantine: an instance whose state cannot be used waits, visibly, and nothing of it is lost.
+//! Quarantine: an instance whose state cannot be used waits visibly and loses nothing.
 
 use crate::engine::ctx::Ctx;
 use crate::engine::mailbox::{Block, Mailbox};
 use crate::engine::mailboxes::Mailboxes;
-use crate::engine::message::{Settled, Token};
+use crate::engine::message::{Response, Token};
 use crate::engine::settle::fail_waiting_calls;
 use crate::engine::waiting::blocked;
 use crate::error::Result;
@@ -12,7 +12,7 @@ use crate::id::InstanceId;
 use crate::store::keys;
 use crate::store::records::{self, QuarantineRecord};
 
-/// Lets a quarantined or held instance go on; answers whether it was one.
+/// Releases a quarantined or held instance. The answer is `true` if the instance was blocked.
 pub(super) fn resume(id: &InstanceId, token: Token, mailboxes: &mut Mailboxes, ctx: &mut Ctx<'_>) {
     let held = mailboxes.release_hold(id);
     let mailbox = mailboxes.mailbox(id, ctx.settings, ctx.partitions);
@@ -23,12 +23,12 @@ pub(super) fn resume(id: &InstanceId, token: Token, mailboxes: &mut Mailboxes, c
     }
     mailboxes.make_ready(id, ctx.settings, ctx.partitions);
     let answer = if held || is_blocked { "true" } else { "false" };
-    ctx.step.settle(token, Settled::Answer(answer.into()));
+    ctx.step.settle(token, Response::Answer(answer.into()));
 }
 
-/// Puts an instance into quarantine and ends the calls that wait for it.
+/// Quarantines an instance and fails the calls that wait for it.
 pub(super) fn quarantine(id: &InstanceId, mailbox: &mut Mailbox, reason: &str, ctx: &mut Ctx<'_>) -> Result<()> {
-    // It may be the text of a decoder, which quotes what it read.
+    // The reason may be the text of a decoder, which may quote its input.
     let reason = &*shortened(reason, TEXT_BYTES);
     tracing::error!(entity = %id, reason, "an entity is quarantined; its messages wait");
     mailbox.block = Block::Quarantined(reason.to_owned());
@@ -37,7 +37,7 @@ pub(super) fn quarantine(id: &InstanceId, mailbox: &mut Mailbox, reason: &str, c
     fail_waiting_calls(id, mailbox, &error, ctx)
 }
 
-/// Notes that an instance cannot go on, so that every open tries it again.
+/// Records that an instance cannot continue, so every open retries it.
 pub(super) fn note_stopped(id: &InstanceId, reason: &str, ctx: &mut Ctx<'_>) -> Result<()> {
     let partition = ctx.settings.partition_of(id);
     if ctx.partitions.get_mut(partition).quarantined.insert(id.clone()) {
@@ -52,11 +52,11 @@ pub(super) fn note_stopped(id: &InstanceId, reason: &str, ctx: &mut Ctx<'_>) -> 
     Ok(())
 }
 
-/// Notes that an instance can go on.
+/// Records that an instance can continue.
 pub(super) fn end_quarantine(id: &InstanceId, ctx: &mut Ctx<'_>) {
     let partition = ctx.settings.partition_of(id);
     if ctx.partitions.get_mut(partition).quarantined.remove(id) {
-        tracing::info!(instance = %id, "an instance leaves its quarantine");
+        tracing::info!(instance = %id, "an instance leaves quarantine");
         ctx.step.batch.delete(&keys::quarantine(partition, id));
     }
 }

@@ -1,4 +1,4 @@
-//! Which of its messages an instance looks at next, and how a message leaves its queue.
+//! The order in which an instance takes messages from its queue, and their removal.
 
 use std::ops::ControlFlow;
 
@@ -9,31 +9,31 @@ use crate::error::Result;
 use crate::id::{InstanceId, MessageId};
 use crate::store::{PageBounds, keys};
 
-/// How many bytes of rows one read brings, however little memory is left.
+/// Minimum size of one read of rows in bytes, even if less memory is left.
 const LEAST_BYTES: usize = 64 << 10;
 
-/// What an instance finds in its queue.
+/// The result of looking for the next message.
 #[derive(Debug)]
 pub(super) enum Next {
     Message(Message),
-    /// There may be rows, and this step changed some of them, so that they can be read in the next one only.
+    /// Rows may exist, but this step changed some of them, so only the next step can read them.
     Later,
     Nothing,
 }
 
-/// What became of the search for a request that waits in line.
+/// The result of searching for a waiting request.
 pub(super) enum Withdrawn {
     Yes(Box<Message>),
-    /// It does not wait here.
+    /// The request does not wait here.
     No,
-    /// This step changed rows of the entity, and the next one will know.
+    /// This step changed rows of the entity, so only the next step can search them.
     Later,
 }
 
 impl Mailbox {
-    /// Takes the next message of an instance: those that pass the queue first, then the others, each in their order.
+    /// Takes the next message of an instance: first the messages that bypass the queue, then the others, each in order.
     pub(super) fn next_message(&mut self, id: &InstanceId, ctx: &Ctx<'_>) -> Result<Next> {
-        // Looked at first: most often there are none, and a message that is handed through costs its size.
+        // Checked first for speed. There are usually no urgent messages, and passing a message through costs its size.
         if self.urgent.is_empty() && !self.urgent_rows {
             return self.next_in_line(id, ctx);
         }
@@ -43,7 +43,7 @@ impl Mailbox {
         }
     }
 
-    /// Takes the next message of an instance that passes the queue.
+    /// Takes the next message that bypasses the queue.
     pub(super) fn next_urgent(&mut self, id: &InstanceId, ctx: &Ctx<'_>) -> Result<Next> {
         if !self.read_urgent(id, ctx)? {
             return Ok(Next::Later);
@@ -51,8 +51,8 @@ impl Mailbox {
         Ok(self.urgent.pop_front().map_or(Next::Nothing, Next::Message))
     }
 
-    /// Takes the next message of an instance that waits in line. Nobody may call it before [`next_urgent`](Self::next_urgent)
-    /// has said that there is nothing.
+    /// Takes the next message from the queue. The caller must first have received [`Next::Nothing`] from
+    /// [`next_urgent`](Self::next_urgent).
     pub(super) fn next_in_line(&mut self, id: &InstanceId, ctx: &Ctx<'_>) -> Result<Next> {
         loop {
             if let Some(message) = self.waiting.pop_front() {
@@ -69,12 +69,13 @@ impl Mailbox {
         }
     }
 
-    /// Whether as many messages wait for an instance as may before its clients have to. Counts the rows that were not
-    /// counted since the hub opened, where this step has not changed any.
+    /// Returns `true` if the queue has reached the limit at which clients have to wait. Rows that were not counted
+    /// since the open are counted now, unless this step has changed any.
     pub(super) fn is_queue_full(&mut self, id: &InstanceId, ctx: &Ctx<'_>) -> Result<bool> {
         let limit = ctx.settings.limits.queue;
         if self.uncounted && self.waiting_count < limit && self.touched_in != ctx.step.number {
-            // Beyond the limit, so that the rest is not counted again before many of these are done with.
+            // The count goes beyond the limit, so the rest is not counted again until many of these messages are
+            // processed.
             let most = limit.saturating_mul(2);
             let mut rows = 0;
             if let Some(first) = self.rows {
@@ -94,7 +95,7 @@ impl Mailbox {
         Ok(self.waiting_count >= limit)
     }
 
-    /// Notes that a message is done with: its row, if it has one, goes with this step.
+    /// Marks a message as processed. This step deletes its row, if it has one.
     pub(super) fn consume(&mut self, message: &Message, ctx: &mut Ctx<'_>) {
         if message.stored {
             ctx.step
@@ -104,8 +105,7 @@ impl Mailbox {
         }
     }
 
-    /// Brings all messages that pass the queue into memory. Says whether they are there now; if not, they will be in the next
-    /// step.
+    /// Reads all messages that bypass the queue into memory. Returns `false` if this is possible only in the next step.
     pub(super) fn read_urgent(&mut self, id: &InstanceId, ctx: &Ctx<'_>) -> Result<bool> {
         if !self.urgent_rows {
             return Ok(true);
@@ -116,7 +116,8 @@ impl Mailbox {
         let rows = ctx
             .reader
             .scan(keys::urgents_of(ctx.settings.partition_of(id), id), usize::MAX)?;
-        // What is in memory came after every row, since nothing with a row is kept while rows are unread.
+        // Messages in memory are newer than all rows, because no message with a row is kept in memory while rows are
+        // unread.
         for (key, value) in rows.iter().rev() {
             let message = Message::from_row(id, key, value)?;
             let runs = matches!(&self.block, Block::Running(running) if running.id == message.id);
@@ -128,7 +129,7 @@ impl Mailbox {
         Ok(true)
     }
 
-    /// Removes the first message that is `wanted` from the line in which it waits.
+    /// Removes the first `wanted` message from the queue.
     pub(super) fn withdraw(
         &mut self,
         id: &InstanceId,
@@ -136,7 +137,7 @@ impl Mailbox {
         ctx: &mut Ctx<'_>,
     ) -> Result<Withdrawn> {
         if let Some(at) = self.waiting.iter().position(&wanted) {
-            // It may have got its row in this very step, and no commit makes a row that it consumes.
+            // This step may have written its row, and no commit both writes and consumes a row.
             if self.touched_in == ctx.step.number {
                 return Ok(Withdrawn::Later);
             }
@@ -178,7 +179,7 @@ impl Mailbox {
         }
     }
 
-    /// Brings the next rows of an instance into memory, fewer where there is little memory left.
+    /// Reads the next rows of an instance into memory, fewer if little memory is left.
     fn read_rows(&mut self, id: &InstanceId, first: MessageId, ctx: &Ctx<'_>) -> Result<()> {
         let range = keys::messages_of(ctx.settings.partition_of(id), id, first);
         let bounds = PageBounds {

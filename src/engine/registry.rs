@@ -1,4 +1,4 @@
-//! The code that this process can run, by stored name.
+//! The code registered in this process, by stored name.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -9,43 +9,45 @@ use crate::engine::version::is_newer;
 use crate::error::{Error, ErrorKind, Result};
 use crate::resource::Resources;
 
-/// The code that this process can run, by stored name.
+/// The code registered in this process, by stored name.
 #[derive(Clone, Default)]
 pub(crate) struct Registry {
     entities: BTreeMap<String, Arc<dyn EntityCode>>,
-    /// By name and version.
+    /// Versions by name, in the order of registration.
     orchestrations: BTreeMap<String, Vec<Arc<dyn OrchestrationCode>>>,
     activities: BTreeMap<String, Arc<dyn ActivityCode>>,
-    /// What the code shares.
+    /// The resources that the code shares.
     pub(crate) resources: Resources,
     pub(crate) version_policy: VersionPolicy,
-    /// What was asked for since the hub was opened and is not here.
+    /// Names that were requested since the hub was opened and are not registered.
     missing: Arc<Mutex<BTreeSet<String>>>,
 }
 
-/// Which code may run an orchestration that was started with some version.
+/// The policy that selects the code for an orchestration that was started with a particular version.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum VersionPolicy {
-    /// Only code of that very version. Without it the orchestration waits, visibly.
+    /// Only code of exactly that version runs the orchestration. Without such code, the orchestration waits and is
+    /// reported as stopped.
     #[default]
     Strict,
-    /// Code of that version, or, if there is none, the one that is registered last, unless the orchestration is newer still.
+    /// Code of that version runs the orchestration. If there is none, the code that was registered last runs it, unless
+    /// the orchestration is newer than that code.
     ///
-    /// Versions are ordered as in semantic versioning, and so is any other text: digits compare as numbers (`v9` is older
-    /// than `v10`, `1.0-rc9` than `1.0-rc10`), a pre-release is older than its release (`2.0.0-beta` than `2.0.0`), and no
-    /// version is older than any.
+    /// Versions are ordered as in semantic versioning, extended to any text. Digits compare as numbers (`v9` is older
+    /// than `v10`, `1.0-rc9` than `1.0-rc10`). A pre-release is older than its release (`2.0.0-beta` than `2.0.0`). The
+    /// empty version is older than any other.
     CurrentOrOlder,
 }
 
 impl Registry {
-    /// Notes that something was asked for that is not here. Says whether that is new.
+    /// Records a requested name that is not registered. Returns `true` if the name is new.
     pub(crate) fn note_missing(&self, name: &str) -> bool {
         let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
         !missing.contains(name) && missing.insert(name.to_owned())
     }
 
-    /// What was asked for since the hub was opened and is not here.
+    /// Returns the names that were requested since the hub was opened and are not registered.
     pub(crate) fn missing(&self) -> BTreeSet<String> {
         self.missing.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -53,7 +55,7 @@ impl Registry {
     /// Adds one entity type.
     ///
     /// # Errors
-    /// [`ErrorKind::Configuration`] if the name is empty, illegal or taken.
+    /// Returns an error of kind [`ErrorKind::Configuration`] if the name is empty, invalid or taken.
     pub(crate) fn add_entity(&mut self, code: Arc<dyn EntityCode>) -> Result<()> {
         let name = code.name().to_owned();
         crate::id::EntityId::new(&name, "").map_err(|error| {
@@ -73,10 +75,11 @@ impl Registry {
         Ok(())
     }
 
-    /// Adds one version of an orchestration. Of several the one that is registered last is the newest.
+    /// Adds one version of an orchestration. The version that is added last counts as the newest.
     ///
     /// # Errors
-    /// [`ErrorKind::Configuration`] if the name is empty or illegal, or taken with this version.
+    /// Returns an error of kind [`ErrorKind::Configuration`] if the name is empty or invalid, or is taken with this
+    /// version.
     pub(crate) fn add_orchestration(&mut self, code: Arc<dyn OrchestrationCode>) -> Result<()> {
         let (name, version) = (code.name().to_owned(), code.version().to_owned());
         check_code_name("orchestration", &name)?;
@@ -103,7 +106,7 @@ impl Registry {
     /// Adds one activity.
     ///
     /// # Errors
-    /// [`ErrorKind::Configuration`] if the name is empty, illegal or taken.
+    /// Returns an error of kind [`ErrorKind::Configuration`] if the name is empty, invalid or taken.
     pub(crate) fn add_activity(&mut self, code: Arc<dyn ActivityCode>) -> Result<()> {
         let name = code.name().to_owned();
         check_code_name("activity", &name)?;
@@ -116,10 +119,11 @@ impl Registry {
         Ok(())
     }
 
-    /// Checks that everything is there that the code needs.
+    /// Checks that all resources that the code needs exist.
     ///
     /// # Errors
-    /// [`ErrorKind::Configuration`] with each part of the code and the resource that it lacks.
+    /// Returns an error of kind [`ErrorKind::Configuration`] that names each part of the code and the resource that it
+    /// lacks.
     pub(crate) fn check_resources(&self) -> Result<()> {
         let activities = self.activities.values().flat_map(|code| {
             let of = format!("the activity `{}`", code.name());
@@ -146,19 +150,19 @@ impl Registry {
         Err(Error::new(ErrorKind::Configuration, message))
     }
 
-    /// All versions of an orchestration, the newest last.
+    /// Returns all versions of an orchestration, newest last.
     pub(crate) fn versions(&self, name: &str) -> &[Arc<dyn OrchestrationCode>] {
         self.orchestrations.get(name).map_or(&[], Vec::as_slice)
     }
 
-    /// The registered versions of an orchestration as a text, such as "`1`, `2`".
+    /// Returns the registered versions of an orchestration as a text, such as "`1`, `2`".
     pub(crate) fn known_versions(&self, name: &str) -> String {
         let versions = self.versions(name).iter();
         let known: Vec<String> = versions.map(|code| version_text(code.version())).collect();
         known.join(", ")
     }
 
-    /// The code that runs an orchestration of this name which was started with this version.
+    /// Returns the code for an orchestration of this name that was started with this version.
     pub(crate) fn orchestration(&self, name: &str, version: &str) -> Option<Arc<dyn OrchestrationCode>> {
         let versions = self.versions(name);
         let exact = versions.iter().find(|code| code.version() == version);
@@ -170,40 +174,40 @@ impl Registry {
         exact.or_else(newest).cloned()
     }
 
-    /// The code of the activity `name`.
+    /// Returns the code of the activity `name`.
     pub(crate) fn activity(&self, name: &str) -> Option<&Arc<dyn ActivityCode>> {
         self.activities.get(name)
     }
 
-    /// The code of the entity type `name`.
+    /// Returns the code of the entity type `name`.
     pub(crate) fn entity(&self, name: &str) -> Option<&Arc<dyn EntityCode>> {
         self.entities.get(name)
     }
 
-    /// The code of all entity types, in the order of their names.
+    /// Returns the code of all entity types, sorted by name.
     pub(crate) fn entities(&self) -> impl Iterator<Item = &dyn EntityCode> {
         self.entities.values().map(AsRef::as_ref)
     }
 
-    /// The names of all orchestrations with their versions, the newest last.
+    /// Returns the names of all orchestrations with their versions, newest last.
     pub(crate) fn orchestrations(&self) -> impl Iterator<Item = (&str, &[Arc<dyn OrchestrationCode>])> {
         self.orchestrations
             .iter()
             .map(|(name, versions)| (name.as_str(), versions.as_slice()))
     }
 
-    /// The names of all activities.
+    /// Returns the names of all activities.
     pub(crate) fn activity_names(&self) -> impl Iterator<Item = &str> {
         self.activities.keys().map(String::as_str)
     }
 
-    /// The names of all entity types, in order.
+    /// Returns the names of all entity types, sorted.
     pub(crate) fn entity_names(&self) -> impl Iterator<Item = &str> {
         self.entities.keys().map(String::as_str)
     }
 }
 
-/// A version as messages name it.
+/// Returns a version in the form used by error texts.
 pub(crate) fn version_text(version: &str) -> String {
     match version {
         "" => "(none)".to_owned(),

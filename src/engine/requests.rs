@@ -1,10 +1,10 @@
-//! Request ids: a client's retry takes effect once and gets the same answer.
+//! Request ids: a retry of a client takes effect once and receives the same answer.
 
 use std::collections::HashMap;
 
 use crate::engine::ctx::Ctx;
 use crate::engine::fingerprint::fingerprint;
-use crate::engine::message::{Message, Settled, Token};
+use crate::engine::message::{Message, Response, Token};
 use crate::engine::outcome::{Outcome, Unanswered};
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::CallFailure;
@@ -12,10 +12,11 @@ use crate::id::{InstanceId, MessageId, PartitionId};
 use crate::store::keys;
 use crate::store::records::{self, Place, RequestOutcome, RequestRecord};
 
-/// The value of a request's age while its call waits as a row. Otherwise the value is empty.
+/// The value of a request's age row while its call waits as a row. Otherwise the value is empty.
 pub(super) const WAITS: &[u8] = b"w";
 
-/// Settles a message whose request id is known, or has no room. Says whether it did.
+/// Settles a message whose request id is known, or is new and cannot be stored for lack of room. Returns `true` if it
+/// was settled.
 pub(super) fn settle_repeated(message: &Message, ctx: &mut Ctx<'_>) -> Result<bool> {
     if message.stored {
         return Ok(false);
@@ -26,7 +27,7 @@ pub(super) fn settle_repeated(message: &Message, ctx: &mut Ctx<'_>) -> Result<bo
     let Some(record) = find(&key, ctx)? else {
         let full = refusal_of_new_requests(message, ctx);
         if let (Some(error), Some(token)) = (&full, client.token) {
-            ctx.step.settle(token, Settled::Failed(Box::new(error.clone().into())));
+            ctx.step.settle(token, Response::Failed(Box::new(error.clone().into())));
         }
         return Ok(full.is_some());
     };
@@ -40,7 +41,7 @@ pub(super) fn settle_repeated(message: &Message, ctx: &mut Ctx<'_>) -> Result<bo
             message.target
         );
         ctx.step
-            .settle(token, Settled::runtime(ErrorKind::RequestIdReused, text));
+            .settle(token, Response::runtime(ErrorKind::RequestIdReused, text));
         return Ok(true);
     }
     match settled(record.outcome) {
@@ -53,7 +54,7 @@ pub(super) fn settle_repeated(message: &Message, ctx: &mut Ctx<'_>) -> Result<bo
     Ok(true)
 }
 
-/// Why no new request id is taken in, if none is: those that are remembered are many, and too young to be forgotten.
+/// Returns an error if no new request id can be stored, because too many ids are stored and all of them are young.
 fn refusal_of_new_requests(message: &Message, ctx: &Ctx<'_>) -> Option<Error> {
     let remembered = ctx
         .partitions
@@ -73,7 +74,7 @@ fn refusal_of_new_requests(message: &Message, ctx: &Ctx<'_>) -> Option<Error> {
     })
 }
 
-/// Remembers what a request led to, for as long as the limits say.
+/// Stores the outcome of a request for the retention time.
 pub(super) fn remember(message: &Message, outcome: RequestOutcome, ctx: &mut Ctx<'_>) -> Result<()> {
     let (Some(key), Some(client)) = (request_key(message, ctx), message.client()) else {
         return Ok(());
@@ -100,11 +101,11 @@ pub(super) fn remember(message: &Message, outcome: RequestOutcome, ctx: &mut Ctx
     Ok(())
 }
 
-/// The place of a request that was not known, which is counted.
+/// Counts a new request and returns its place.
 fn new_request(partition: PartitionId, ctx: &mut Ctx<'_>) -> Place {
     let place = ctx.step.next_place();
     let expires = place.since.after(ctx.settings.limits.request_retention);
-    // Some more than have to go are waited for, so that they go in one piece.
+    // A page of surplus ids is collected first, so they are deleted together.
     let many = ctx
         .settings
         .limits
@@ -123,7 +124,7 @@ fn new_request(partition: PartitionId, ctx: &mut Ctx<'_>) -> Place {
     place
 }
 
-/// Remembers that a request's message became a row.
+/// Records that the message of a request became a row.
 pub(super) fn remember_waiting(message: &Message, ctx: &mut Ctx<'_>) -> Result<()> {
     let outcome = if message.is_call() {
         RequestOutcome::Waiting
@@ -133,19 +134,19 @@ pub(super) fn remember_waiting(message: &Message, ctx: &mut Ctx<'_>) -> Result<(
     remember(message, outcome, ctx)
 }
 
-/// Remembers how a call ended. What nothing came of is not remembered, so that a retry is a new try.
+/// Stores the outcome of a call. A refusal is not stored, so a retry is a new attempt.
 pub(super) fn remember_outcome(message: &Message, outcome: &Outcome, ctx: &mut Ctx<'_>) -> Result<()> {
     if message.client().is_none_or(|client| client.request.is_none()) {
         return Ok(());
     }
-    // The answer is copied only for a request that has to give it again.
+    // The answer is copied only for a message with a request id.
     match request_outcome(outcome) {
         Some(outcome) => remember(message, outcome, ctx),
         None => forget_request(message, ctx),
     }
 }
 
-/// Forgets the request of a call that waited as a row.
+/// Deletes the request of a call that waited as a row.
 fn forget_request(message: &Message, ctx: &mut Ctx<'_>) -> Result<()> {
     let Some(key) = request_key(message, ctx) else {
         return Ok(());
@@ -163,14 +164,14 @@ fn forget_request(message: &Message, ctx: &mut Ctx<'_>) -> Result<()> {
 pub(super) fn remove_request(partition: PartitionId, key: Vec<u8>, age: &[u8], ctx: &mut Ctx<'_>) {
     ctx.step.batch.delete(&key);
     ctx.step.batch.delete(age);
-    // Its call may end in this very step and must not count on the row that goes.
+    // Its call may end in this step and must not rely on the deleted row.
     ctx.step.requests.insert(key, None);
     let partition = ctx.partitions.get_mut(partition);
     partition.record.requests = partition.record.requests.saturating_sub(1);
     partition.record_changed = true;
 }
 
-/// Gives a request whose call still waits a new place behind all others. Says whether it waits.
+/// Moves a request whose call still waits behind all others. Returns `true` if the call waits.
 pub(super) fn keep_waiting_request(
     partition: PartitionId,
     age: &[u8],
@@ -192,7 +193,7 @@ pub(super) fn keep_waiting_request(
     Ok(true)
 }
 
-/// The clients that repeated a request while its call waited.
+/// Takes the clients that repeated a request while its call waited.
 pub(super) fn take_attached(message: &Message, ctx: &mut Ctx<'_>) -> Vec<Token> {
     if ctx.callers.attached.is_empty() {
         return Vec::new();
@@ -202,27 +203,27 @@ pub(super) fn take_attached(message: &Message, ctx: &mut Ctx<'_>) -> Vec<Token> 
         .unwrap_or_default()
 }
 
-/// The clients that wait for the answers of messages which wait as rows.
+/// The clients that wait for the answers of calls that are rows.
 #[derive(Debug, Default)]
 pub(super) struct Callers {
-    /// By the message, with its target.
+    /// The clients and targets of the calls, by message.
     of_rows: HashMap<MessageId, (Token, InstanceId)>,
-    /// Those that repeated a request whose call waits as a row, by the key of the request.
+    /// The clients that repeated a request whose call is a row, by the key of the request.
     attached: HashMap<Vec<u8>, Vec<Token>>,
 }
 
 impl Callers {
-    /// Adds the client whose call has become a row.
+    /// Adds the client of a call that has become a row.
     pub(super) fn add(&mut self, message: &Message, token: Token) {
         self.of_rows.insert(message.id, (token, message.target.clone()));
     }
 
-    /// Takes out the client that waits for the answer of a row.
+    /// Takes the client that waits for the answer of a stored call.
     pub(super) fn take(&mut self, message: MessageId) -> Option<Token> {
         self.of_rows.remove(&message).map(|(token, _)| token)
     }
 
-    /// The calls for an instance that wait as rows, in their order.
+    /// Returns the calls for an instance that wait as rows, in order.
     pub(super) fn calls_for(&self, target: &InstanceId) -> Vec<MessageId> {
         let calls = self.of_rows.iter().filter(|(_, (_, waits_for))| waits_for == target);
         let mut calls: Vec<MessageId> = calls.map(|(message, _)| *message).collect();
@@ -234,8 +235,8 @@ impl Callers {
         self.attached.entry(request).or_default().push(token);
     }
 
-    /// Forgets the calls of clients that do not wait any more, as far as they wait as rows or for one that does, and returns
-    /// their tokens: these receive nothing from here on.
+    /// Removes the clients that no longer wait, and returns their tokens. The core sends nothing to these tokens
+    /// afterwards.
     pub(super) fn forget(&mut self, is_gone: impl Fn(Token) -> bool) -> Vec<Token> {
         let mut forgotten = Vec::new();
         let mut stays = |token: Token| {
@@ -253,7 +254,7 @@ impl Callers {
         forgotten
     }
 
-    /// Number of clients that wait for the answer of a row, and under a request id that others have used.
+    /// Returns the number of clients that wait for the answer of a stored call, and of those that repeated a request.
     #[cfg(test)]
     pub(super) fn len(&self) -> [usize; 2] {
         [self.of_rows.len(), self.attached.values().map(Vec::len).sum()]
@@ -276,18 +277,18 @@ fn find(key: &[u8], ctx: &Ctx<'_>) -> Result<Option<RequestRecord>> {
     }
 }
 
-/// What a repeated request is told; nothing while the first one waits.
-fn settled(outcome: RequestOutcome) -> Option<Settled> {
+/// Returns the response to a repeated request, or `None` while the first request waits.
+fn settled(outcome: RequestOutcome) -> Option<Response> {
     Some(match outcome {
         RequestOutcome::Waiting => return None,
-        RequestOutcome::Accepted => Settled::Accepted,
-        RequestOutcome::Answer(answer) => Settled::Answer(answer),
-        RequestOutcome::Returned(failure) => Settled::Failed(Box::new(CallFailure::Returned(failure))),
-        RequestOutcome::Runtime { kind, message } => Settled::Failed(Box::new(Error::new(kind, message).into())),
+        RequestOutcome::Accepted => Response::Accepted,
+        RequestOutcome::Answer(answer) => Response::Answer(answer),
+        RequestOutcome::Returned(failure) => Response::Failed(Box::new(CallFailure::Returned(failure))),
+        RequestOutcome::Runtime { kind, message } => Response::Failed(Box::new(Error::new(kind, message).into())),
     })
 }
 
-/// What is remembered of an outcome; nothing of a refusal, which may not be one at another time.
+/// Returns the stored form of an outcome, or `None` for a refusal, because a later attempt may succeed.
 fn request_outcome(outcome: &Outcome) -> Option<RequestOutcome> {
     Some(match outcome {
         Ok(answer) => RequestOutcome::Answer(answer.clone()),
@@ -302,8 +303,8 @@ fn request_outcome(outcome: &Outcome) -> Option<RequestOutcome> {
     })
 }
 
-/// Whether an error of this kind says that nothing happened, because of something that may change: what is there, what has
-/// room, which build runs.
+/// Returns `true` if an error of this kind means that nothing happened, for a reason that may change: which instances
+/// exist, how much room there is, or which build runs.
 fn is_refusal(kind: ErrorKind) -> bool {
     matches!(
         kind,

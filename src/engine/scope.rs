@@ -1,4 +1,4 @@
-//! What one execution of an operation may know about itself.
+//! The metadata that an execution of an operation can access.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -6,15 +6,15 @@ use std::sync::Arc;
 use crate::id::{EntityId, MessageId};
 use crate::time::Timestamp;
 
-/// What one execution of an operation may know about itself.
+/// The metadata that an execution of an operation can access.
 #[derive(Clone, Debug)]
 pub(crate) struct Scope {
-    /// Who the hub is: its id and incarnation, as one text.
+    /// Id and incarnation of the hub, as one string.
     pub(crate) hub: Arc<str>,
     pub(crate) entity: EntityId,
     pub(crate) operation: Cow<'static, str>,
-    /// The message that asked for it: stable over attempts, so it serves as idempotency key.
+    /// The message that requested the operation. It is the same for every attempt, so it serves as the idempotency key.
     pub(crate) message: MessageId,
-    /// When the turn began.
+    /// Start of the turn.
     pub(crate) now: Timestamp,
 }

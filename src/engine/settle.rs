@@ -1,9 +1,10 @@
-//! The end of a message: its row goes, its sender hears, and a request id remembers.
+//! The end of a message: its row is deleted, its sender receives the outcome, and the outcome is stored for its request
+//! id.
 
 use crate::engine::ctx::Ctx;
 use crate::engine::dead_letters::bury;
 use crate::engine::mailbox::Mailbox;
-use crate::engine::message::{Message, Origin, Settled};
+use crate::engine::message::{Message, Origin, Response};
 use crate::engine::outcome::{Outcome, Unanswered};
 use crate::engine::requests::{remember, remember_outcome, take_attached};
 use crate::engine::turn::Turn;
@@ -15,7 +16,7 @@ use crate::store::records::instance::Order;
 use crate::store::records::{Action, RequestOutcome};
 
 impl Turn<'_> {
-    /// Ends a message whose operation has an outcome.
+    /// Ends a message with the outcome of its operation.
     pub(super) fn settle(&mut self, message: Message, outcome: Outcome, ctx: &mut Ctx<'_>) -> Result<()> {
         finish(self.id, &mut self.mailbox, message, outcome, ctx)
     }
@@ -49,9 +50,9 @@ pub(super) fn finish(
     finish_signal(message, outcome.err(), ctx)
 }
 
-/// Sends the outcome of a call to the client that waits for it, and to those that have repeated the request.
+/// Sends the outcome of a call to the client that waits for it, and to the clients that repeated the request.
 pub(super) fn answer_call(message: &Message, outcome: Outcome, ctx: &mut Ctx<'_>) -> Result<()> {
-    // Only whoever waits for a row is among the callers.
+    // Only clients whose calls are rows are among the callers.
     let caller = if message.stored {
         ctx.callers.take(message.id)
     } else {
@@ -66,7 +67,7 @@ pub(super) fn answer_call(message: &Message, outcome: Outcome, ctx: &mut Ctx<'_>
     if let Ok(answer) = &outcome {
         ctx.step.held += answer.len();
     }
-    let settled = outcome.map_or_else(Settled::from, Settled::Answer);
+    let settled = outcome.map_or_else(Response::from, Response::Answer);
     for token in attached {
         ctx.step.settle(token, settled.clone());
     }
@@ -81,7 +82,7 @@ fn finish_signal(message: Message, failure: Option<Unanswered>, ctx: &mut Ctx<'_
     if let Some(Unanswered(failure)) = failure {
         let undeliverable = is_undeliverable(&failure);
         if let (true, Some(token)) = (undeliverable, waits) {
-            ctx.step.settle(token, Settled::Failed(failure));
+            ctx.step.settle(token, Response::Failed(failure));
             return Ok(());
         }
         let reason = describe(&failure);
@@ -95,12 +96,12 @@ fn finish_signal(message: Message, failure: Option<Unanswered>, ctx: &mut Ctx<'_
         remember(&message, RequestOutcome::Accepted, ctx)?;
     }
     if let Some(token) = waits {
-        ctx.step.settle(token, Settled::Accepted);
+        ctx.step.settle(token, Response::Accepted);
     }
     Ok(())
 }
 
-/// Ends every call that waits for an instance as a row.
+/// Fails every call that waits for an instance as a row.
 pub(super) fn fail_waiting_calls(
     id: &InstanceId,
     mailbox: &mut Mailbox,
@@ -113,7 +114,7 @@ pub(super) fn fail_waiting_calls(
             Some(message) => message,
             None => {
                 let key = keys::message(ctx.settings.partition_of(id), id, call);
-                // A row that this very step wrote is not seen yet; it waits for the instance to be resumed.
+                // The reader does not show a row of this step. Such a call waits until the instance is released.
                 let Some(value) = ctx.reader.get(&key)? else { continue };
                 Message::from_row(id, &key, &value)?
             }
@@ -124,7 +125,7 @@ pub(super) fn fail_waiting_calls(
     Ok(())
 }
 
-/// What a message asks for, as a part of a sentence.
+/// Returns a description of the request, for error texts.
 fn asked_by(message: &Message) -> String {
     match &message.action {
         Action::Operation { operation, .. } | Action::Schedule { operation, .. } => {
@@ -134,7 +135,7 @@ fn asked_by(message: &Message) -> String {
     }
 }
 
-/// Whether nobody will ever be able to process the message in this build.
+/// Returns `true` if this build can never process the message.
 fn is_undeliverable(failure: &CallFailure) -> bool {
     matches!(failure, CallFailure::Runtime(error)
         if matches!(error.kind(), ErrorKind::UnknownOperation | ErrorKind::InvalidArguments))

@@ -1,4 +1,4 @@
-//! The entities in memory: a cache in two generations, bounded in bytes.
+//! The entities in memory, as a cache of two generations that is bounded in bytes.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -7,10 +7,10 @@ use std::ops::Range;
 use crate::engine::code::EntityObject;
 use crate::id::InstanceId;
 
-/// A map by instance. Its order is never looked at.
+/// A map by instance. Its order is never used.
 pub(crate) type InstanceMap<V> = HashMap<InstanceId, V, BuildHasherDefault<IdHasher>>;
 
-/// Passes on the hash that an id carries.
+/// Returns the hash that an id contains.
 #[derive(Debug, Default)]
 pub(crate) struct IdHasher(u64);
 
@@ -30,22 +30,22 @@ impl Hasher for IdHasher {
 
 /// An entity in memory.
 pub(crate) struct Entity {
-    /// Nothing where the entity has no state.
+    /// `None` if the entity has no state.
     pub(crate) object: Option<Box<dyn EntityObject>>,
-    /// Whether a row of the state is in the store, or in a step before this one.
+    /// True if a row of the state exists in the store or in an earlier step.
     pub(crate) stored: bool,
-    /// Whether this step has to write the row.
+    /// True if this step has to write the row.
     pub(crate) dirty: bool,
-    /// Where the newest encoding lies in the step's memory.
+    /// Range of the newest encoding in the step's memory.
     pub(crate) encoding: Range<usize>,
-    /// What its object takes, as [`memory_of`] tells it from the last known encoding.
+    /// Memory of the object, as [`memory_of`] estimates it from the last known encoding.
     pub(crate) bytes: usize,
-    /// Whether `bytes` is to be told anew, since the state was encoded or deleted.
+    /// True if `bytes` is outdated, because the state was encoded or deleted.
     pub(crate) has_changed: bool,
 }
 
 impl Entity {
-    /// An entity without state.
+    /// Creates an entity without state.
     pub(crate) fn absent() -> Self {
         Self {
             object: None,
@@ -57,7 +57,7 @@ impl Entity {
         }
     }
 
-    /// An entity whose state was read from its row.
+    /// Creates an entity whose state was read from its row.
     pub(crate) fn present(object: Box<dyn EntityObject>, json: &[u8]) -> Self {
         Self {
             object: Some(object),
@@ -69,7 +69,7 @@ impl Entity {
         }
     }
 
-    /// An entity whose row is there and does not decode now. Only a whole new state may be put into it.
+    /// Creates an entity whose row exists but does not decode at present. Its state can only be replaced as a whole.
     pub(crate) fn unreadable() -> Self {
         Self {
             stored: true,
@@ -77,12 +77,12 @@ impl Entity {
         }
     }
 
-    /// Whether what is in memory is what a reader would find.
+    /// Returns `true` if the entity in memory equals the state that its row contains.
     pub(crate) fn is_readable(&self) -> bool {
         self.object.is_some() || !self.stored || self.dirty
     }
 
-    /// Brings [`bytes`](Self::bytes) up to date, once for all operations of a turn.
+    /// Updates [`bytes`](Self::bytes), once for all operations of a turn.
     pub(crate) fn weigh(&mut self, encodings: &[u8]) {
         if std::mem::take(&mut self.has_changed) {
             let json = &encodings[self.encoding.clone()];
@@ -90,23 +90,24 @@ impl Entity {
         }
     }
 
-    /// A guess at its memory. The maps have their share.
+    /// Returns its estimated memory, including its share of the maps.
     fn weight(&self) -> usize {
         self.bytes + 320
     }
 }
 
-/// A guess at the memory of an object, and of its copy from before the last operation: its texts, and a place for each
-/// value. The JSON of a short value is smaller than its place: that of an empty text has 3 bytes, the text itself 24.
+/// Estimates the memory of an object and of its copy from before the last operation: the texts, and a slot for each
+/// value. The JSON of a short value is smaller than its slot: an empty string takes 3 bytes as JSON and 24 in memory.
 fn memory_of(json: &[u8]) -> usize {
     let values = json.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count();
     2 * (json.len() + 24 * values)
 }
 
-/// Where an entity is; nothing while its turn runs, so that its place need not be made again.
+/// An entity, or `None` while its turn runs, so its slot need not be created again.
 type Slot = Option<Entity>;
 
-/// The entities in memory. What was not touched while the younger generation filled half of the budget is forgotten.
+/// The entities in memory. An entity is dropped if it was not used while the younger generation filled half of the
+/// budget.
 #[derive(Default)]
 pub(crate) struct States {
     young: InstanceMap<Slot>,
@@ -128,7 +129,7 @@ impl States {
         is_there(&self.young) || is_there(&self.old)
     }
 
-    /// Takes an entity out, to be put back after its turn.
+    /// Takes an entity for its turn. [`put`](Self::put) returns it.
     pub(crate) fn take(&mut self, id: &InstanceId) -> Option<Entity> {
         if let Some(entity) = self.young.get_mut(id).and_then(Slot::take) {
             self.young_bytes = self.young_bytes.saturating_sub(entity.weight());
@@ -137,7 +138,7 @@ impl States {
         self.old.remove(id).flatten()
     }
 
-    /// Puts an entity in, or back.
+    /// Adds or returns an entity.
     pub(crate) fn put(&mut self, id: &InstanceId, entity: Entity) {
         self.young_bytes += entity.weight();
         match self.young.get_mut(id) {
@@ -155,13 +156,14 @@ impl States {
         }
     }
 
-    /// Forgets an entity.
+    /// Removes an entity.
     pub(crate) fn remove(&mut self, id: &InstanceId) {
         self.take(id);
         self.young.remove(id);
     }
 
-    /// Ages the cache if it has grown past its budget. Only between steps: a step's changed entities are in it.
+    /// Ages the cache if it exceeds its budget. Must be called between two steps, because the cache contains the
+    /// changed entities of a step.
     pub(crate) fn age(&mut self) {
         if self.young_bytes > self.budget / 2 {
             self.old = std::mem::take(&mut self.young);
@@ -169,7 +171,7 @@ impl States {
         }
     }
 
-    /// Panics if what is counted is not what is held, or more than may be.
+    /// Panics if the counted bytes are wrong or exceed the budget.
     #[cfg(test)]
     pub(crate) fn recount(&self) {
         let mut held = 0;
@@ -177,15 +179,19 @@ impl States {
             held += entity.weight();
             let mut json = Vec::new();
             if let Some(object) = &entity.object {
-                object.encode(&mut json).expect("what is kept was encoded before");
+                object.encode(&mut json).expect("a cached state was encoded before");
             }
             assert_eq!(entity.bytes, memory_of(&json), "the bytes of an entity");
         }
         assert_eq!(self.young_bytes, held, "the bytes of all entities");
-        assert!(held <= self.budget / 2, "{held} bytes are held of {}", self.budget);
+        assert!(
+            held <= self.budget / 2,
+            "{held} bytes are held, and the budget is {}",
+            self.budget
+        );
     }
 
-    /// How many entities are in memory.
+    /// Returns the number of slots in memory.
     pub(crate) fn len(&self) -> usize {
         self.young.len() + self.old.len()
     }
@@ -199,7 +205,7 @@ mod tests {
         InstanceId::trusted(format!("@a@{n}"))
     }
 
-    /// What is counted is no less than two objects have at least, whatever their JSON is like.
+    /// The estimate is at least the minimum memory of two objects, whatever their JSON.
     #[test]
     fn short_values_count_with_their_places() {
         fn counts<T: serde::Serialize>(list: &Vec<T>, heap: usize) {
@@ -217,13 +223,14 @@ mod tests {
         counts(&vec!["x".repeat(100); 1_000], 100_000);
     }
 
-    /// The cache stays under its budget however many entities pass through, and what is used stays in.
+    /// The cache stays within its budget regardless of the number of entities that pass through it. Used entities stay
+    /// in it.
     #[test]
     fn what_is_used_stays_and_the_rest_goes() {
         let mut states = States::new(320 * 100);
         for n in 0..10_000 {
             states.put(&id(n), Entity::absent());
-            let hot = states.take(&id(0)).expect("the entity in use stays");
+            let hot = states.take(&id(0)).expect("an entity in use stays");
             states.put(&id(0), hot);
             states.age();
             assert!(states.len() <= 102, "{} entities", states.len());
@@ -231,7 +238,7 @@ mod tests {
         assert!(!states.contains(&id(1)));
     }
 
-    /// An entity whose turn runs is not there, also if it is forgotten or the cache ages meanwhile.
+    /// An entity is absent while its turn runs, even if it is removed or the cache ages in the meantime.
     #[test]
     fn what_is_taken_is_not_there() {
         let mut states = States::new(0);

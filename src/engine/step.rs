@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::Serialize;
 
-use crate::engine::message::{Message, Origin, Output, Settled, Token};
+use crate::engine::message::{Message, Origin, Output, Response, Token};
 use crate::engine::states::InstanceMap;
 use crate::error::Result;
 use crate::id::{InstanceId, MessageId};
@@ -14,72 +14,73 @@ use crate::store::records::{self, Action, Place, RequestRecord};
 use crate::time::Timestamp;
 use crate::trace::TraceContext;
 
-/// How much memory for rows a step hands on to the next one. Few steps have more.
+/// Maximum row memory that a step passes on to the next one, in bytes. Few steps use more.
 const KEPT_BYTES: usize = 256 * 1024;
 
-/// One step of a core: the turns whose effects become one commit, while it is built and when it is done.
+/// One step of a core: the turns whose effects become one commit. The same type represents the step during and after
+/// its construction.
 #[derive(Debug, Default)]
 pub(crate) struct Step {
-    /// Counts the steps of this core.
+    /// Number of the step among the steps of this core.
     pub(crate) number: u64,
-    /// When the step began.
+    /// Start of the step.
     pub(crate) now: Timestamp,
-    /// Everything that changes in the store.
+    /// All changes to the store.
     pub(crate) batch: Batch,
-    /// What may leave the process once the commit is durable.
+    /// Outputs that may leave the process once the commit is durable.
     pub(crate) outputs: Vec<Output>,
-    /// Messages with rows, for instances of other cores, to be delivered once the commit is written.
+    /// Messages with rows for instances of other cores. They are delivered once the commit is written.
     pub(crate) deliveries: Vec<Message>,
-    /// Clients whose calls wait as rows from here on, or for one that does. They are still owed an answer, but no memory of
-    /// the hub depends on them any more.
+    /// Clients whose calls became rows in this step, or that were attached to such a call. They still receive an
+    /// answer, but no memory of the hub is reserved for them anymore.
     pub(crate) stored_calls: Vec<Token>,
     pub(crate) counts: Counts,
 
     batch_number: u64,
     next_index: u32,
-    /// State rows that were read for turns to come.
+    /// State rows that were read in advance for later turns.
     pub(super) loaded: InstanceMap<Option<Vec<u8>>>,
-    /// What the operations of the running turn sent, to be routed when the turn is over.
+    /// Messages sent by the current turn. They are routed when the turn is over.
     pub(super) outbound: Vec<Message>,
-    /// What the step's turns hold in memory beside the batch, in bytes: states that they read, messages that they sent, answers.
+    /// Memory that the turns of the step hold in addition to the batch, in bytes: loaded states, sent messages and
+    /// answers.
     pub(super) held: usize,
-    /// The trace that the running turn belongs to, and with it what it sends.
+    /// The trace that the current turn and its messages belong to.
     pub(super) trace: Option<Box<TraceContext>>,
-    /// The bytes of the states that the running turn has read.
+    /// Size of the states that the current turn has read, in bytes.
     pub(super) loaded_bytes: usize,
-    /// Memory for one row at a time.
+    /// Reusable memory for one row.
     pub(super) row: Vec<u8>,
     /// The newest encodings of changed states.
     pub(super) encodings: Vec<u8>,
-    /// Entities whose row this step writes.
+    /// Entities whose rows this step writes.
     pub(super) dirty: Vec<InstanceId>,
-    /// Instances that took in messages which need rows if nobody consumes them in this step.
+    /// Instances that accepted messages which need rows unless this step consumes them.
     pub(super) unsaved: Vec<InstanceId>,
-    /// Instances with messages that wait for a lock and get rows when the step ends.
+    /// Instances with messages that wait for a lock and become rows when the step ends.
     pub(super) behind_locks: Vec<InstanceId>,
-    /// Timers as this step leaves them, by the key of their name; `None` if there is none any more.
+    /// Timers changed by this step, by the key of their name. `None` if the timer is gone.
     pub(super) timers: HashMap<Vec<u8>, Option<Timestamp>>,
-    /// Dead letters that this step removed.
+    /// Dead letters removed by this step.
     pub(super) letters: BTreeSet<MessageId>,
-    /// Orchestrations whose row this step writes.
+    /// Orchestrations whose rows this step writes.
     pub(super) instances: Vec<InstanceId>,
-    /// Orchestrations that this step removed, though its reader still shows them.
+    /// Orchestrations removed by this step. Its reader still shows them.
     pub(super) erased: BTreeSet<InstanceId>,
-    /// Events for orchestrations that are still to begin, as this step leaves them, by the keys of their places; `None` if
-    /// the event is gone.
+    /// Changed events of orchestrations that have not begun, by the keys of their places. `None` if the event is gone.
     pub(super) early_events: BTreeMap<Vec<u8>, Option<(EarlyPlaceRecord, EarlyEventRecord)>>,
-    /// How many events wait for an orchestration, as this step leaves it.
+    /// Changed number of events that wait for an orchestration.
     pub(super) early_counts: HashMap<InstanceId, EarlyCountRecord>,
-    /// Request rows as this step leaves them, by key; `None` if the row is forgotten.
+    /// Changed request rows, by key. `None` if the row is deleted.
     pub(super) requests: HashMap<Vec<u8>, Option<RequestRecord>>,
 }
 
-/// What happened in a step, for metrics.
+/// Counters of a step, for metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) turns: u64,
     pub(crate) operations: u64,
-    /// Operations that returned `Err`, panicked or ran out of time.
+    /// Number of operations that returned `Err`, panicked or exceeded their time limit.
     pub(crate) failures: u64,
     pub(crate) loads: u64,
     pub(crate) timers_fired: u64,
@@ -87,7 +88,7 @@ pub(crate) struct Counts {
 }
 
 impl Step {
-    /// A step that has done nothing yet, with the memory of this one.
+    /// Returns an empty step that reuses the memory of this one.
     pub(in crate::engine) fn renewed(mut self, number: u64, now: Timestamp, batch_number: u64) -> Self {
         self.batch.clear();
         self.batch.shrink_to(KEPT_BYTES);
@@ -110,12 +111,12 @@ impl Step {
         }
     }
 
-    /// The number of the batch that this step becomes.
+    /// Returns the number of the batch that this step becomes.
     pub(super) fn batch_number(&self) -> u64 {
         self.batch_number
     }
 
-    /// The next message id of this step.
+    /// Returns the next message id of this step.
     pub(super) fn next_id(&mut self) -> MessageId {
         let id = MessageId {
             batch: self.batch_number,
@@ -125,7 +126,7 @@ impl Step {
         id
     }
 
-    /// The place of a row that this step adds to those which are removed by age.
+    /// Returns the place of a new row among the rows that expire.
     pub(super) fn next_place(&mut self) -> Place {
         Place {
             number: self.next_id(),
@@ -133,12 +134,12 @@ impl Step {
         }
     }
 
-    /// Lets `source` send something when the running turn is over, and returns the id of the message.
+    /// Sends a message from `source` when the current turn is over. Returns the id of the message.
     pub(super) fn send(&mut self, source: &InstanceId, target: InstanceId, action: Action) -> MessageId {
         self.send_from(Origin::Instance(source.clone()), target, action)
     }
 
-    /// Lets `origin` send something when the running turn is over, and returns the id of the message.
+    /// Sends a message with this origin when the current turn is over. Returns the id of the message.
     pub(super) fn send_from(&mut self, origin: Origin, target: InstanceId, action: Action) -> MessageId {
         let id = self.next_id();
         let message = Message::new(id, target, action, origin).in_trace(self.trace.clone());
@@ -147,7 +148,7 @@ impl Step {
         id
     }
 
-    /// The bytes that the commit will have, about.
+    /// Returns the approximate size of the commit in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.batch.bytes() + self.encodings.len()
     }
@@ -159,14 +160,14 @@ impl Step {
         Ok(())
     }
 
-    /// Writes a record under a key that is not in the store.
+    /// Writes a record under a key that does not exist in the store.
     pub(super) fn insert<R: Serialize>(&mut self, key: &[u8], record: &R) -> Result<()> {
         records::encode_into(record, &mut self.row)?;
         self.batch.insert(key, &self.row);
         Ok(())
     }
 
-    pub(super) fn settle(&mut self, token: Token, settled: Settled) {
+    pub(super) fn settle(&mut self, token: Token, settled: Response) {
         self.outputs.push(Output::Settle { token, settled });
     }
 }
@@ -175,14 +176,14 @@ impl Step {
 mod tests {
     use super::*;
 
-    /// A step hands on its memory and nothing that is in it.
+    /// A renewed step keeps its memory but no content.
     #[test]
     fn a_renewed_step_is_as_good_as_new() {
         let id = InstanceId::trusted("@a@k");
         let mut step = Step::default().renewed(1, Timestamp(1), 1);
         step.next_id();
         step.batch.put(b"key", &[0; 2 * KEPT_BYTES]);
-        step.settle(Token(1), Settled::Accepted);
+        step.settle(Token(1), Response::Accepted);
         step.counts.turns = 1;
         step.loaded.insert(id.clone(), None);
         step.encodings.extend(b"{}");

@@ -1,4 +1,4 @@
-//! What is kept for a time only: old request ids, dead letters and events are removed, a page at a time.
+//! Removal of expired request ids, dead letters and events, one page at a time.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -14,13 +14,13 @@ use crate::store::keys;
 use crate::store::records::Place;
 use crate::time::Timestamp;
 
-/// How often it is looked at most what is old.
+/// Minimum time between two searches for expired rows.
 pub(super) const INTERVAL: Duration = Duration::from_secs(60);
 
-/// How often it is looked at most whether the oldest of too many may go by now.
+/// Minimum time between two searches for surplus rows that have become old enough to be removed.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Removes what is old or over its limit, in the partitions where something may be.
+/// Removes expired and surplus rows in the partitions that may have some.
 pub(super) fn sweep(ctx: &mut Ctx<'_>) -> Result<()> {
     if ctx.partitions.next_sweep > ctx.step.now {
         return Ok(());
@@ -50,7 +50,7 @@ pub(super) fn sweep(ctx: &mut Ctx<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Forgets a page of request ids. Tells when it is to be looked again.
+/// Deletes a page of request ids. Returns the time of the next search.
 fn sweep_requests(id: PartitionId, ctx: &mut Ctx<'_>) -> Result<Option<Timestamp>> {
     let limits = &ctx.settings.limits;
     let (retention, youth, page) = (limits.request_retention, limits.request_youth, limits.page);
@@ -86,12 +86,12 @@ fn sweep_requests(id: PartitionId, ctx: &mut Ctx<'_>) -> Result<Option<Timestamp
         }
         Some((expires, _)) => Some(expires.max(ctx.step.now.after(INTERVAL))),
         None if rows.len() == page => Some(ctx.step.now),
-        // What is left, if anything is, was written by this very step.
+        // Remaining rows, if any, were written by this step.
         None => (partition.record.requests > 0).then(|| ctx.step.now.after(retention.max(INTERVAL))),
     })
 }
 
-/// Drops dead letters. Tells when it is to be looked again.
+/// Deletes dead letters. Returns the time of the next search.
 fn sweep_dead_letters(id: PartitionId, ctx: &mut Ctx<'_>) -> Result<Option<Timestamp>> {
     let over = ctx
         .partitions
@@ -118,13 +118,13 @@ fn sweep_dead_letters(id: PartitionId, ctx: &mut Ctx<'_>) -> Result<Option<Times
     if rows.len() == page {
         return Ok(Some(ctx.step.now));
     }
-    // What is left, if anything is, was written by this very step.
+    // Remaining rows, if any, were written by this step.
     let left = ctx.partitions.get(id).record.dead_letters > 0;
     Ok(left.then(|| ctx.step.now.after(retention.max(INTERVAL))))
 }
 
-/// Drops as many dead letters as there are too many: each time the oldest of the entity that has most, so that an
-/// entity that fills a partition does not drive out those of others.
+/// Deletes the surplus dead letters. Each deletion removes the oldest one of the entity that has the most, so an entity
+/// that fills a partition does not displace the dead letters of others.
 fn drop_surplus_letters(id: PartitionId, over: u64, ctx: &mut Ctx<'_>) -> Result<()> {
     let rows = ctx.reader.scan(
         ctx.partitions.get(id).letters.rest_of(keys::dead_letter_ages(id)),
@@ -151,11 +151,11 @@ fn drop_surplus_letters(id: PartitionId, over: u64, ctx: &mut Ctx<'_>) -> Result
 }
 
 fn drop_letter(id: PartitionId, place: Place, target: &str, ctx: &mut Ctx<'_>) {
-    tracing::warn!(entity = target, letter = %place.number, "a dead letter is dropped for good");
+    tracing::warn!(entity = target, letter = %place.number, "a surplus or expired dead letter is deleted");
     remove_dead_letter(id, place, target, ctx);
 }
 
-/// Later than any time.
+/// A time later than any other.
 pub(super) const NEVER: Timestamp = Timestamp(u64::MAX);
 
 pub(super) fn broken(what: &str) -> Error {

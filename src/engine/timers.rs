@@ -1,7 +1,8 @@
-//! Scheduled operations. Their rows lie in the receiver's partition, whose core alone decides: cancelled, or fired.
+//! Scheduled operations. Their rows are in the partition of the receiver, and only its core decides whether a timer is
+//! canceled or fired.
 
 use crate::engine::ctx::Ctx;
-use crate::engine::message::{Message, Origin, Settled};
+use crate::engine::message::{Message, Origin, Response};
 use crate::engine::requests::{remember, settle_repeated};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, PartitionId};
@@ -9,8 +10,8 @@ use crate::store::records::{self, Action, RequestOutcome, TimerRecord};
 use crate::store::{PageBounds, keys};
 use crate::time::Timestamp;
 
-/// Processes a message that sets or cancels a timer. It needs neither the instance's state nor its code. Whoever calls
-/// it notes that the row of a stored one goes.
+/// Processes a message that sets or cancels a timer. It needs neither the state nor the code of the instance. If the
+/// message is stored, its row is deleted, and the caller has to record that change in the mailbox.
 pub(super) fn control(message: Message, ctx: &mut Ctx<'_>) -> Result<()> {
     if message.stored {
         ctx.step
@@ -24,15 +25,15 @@ pub(super) fn control(message: Message, ctx: &mut Ctx<'_>) -> Result<()> {
         Action::Operation { .. } | Action::Lock(_) | Action::Order(_) => return Ok(()),
         Action::Schedule { timer, due, .. } => {
             schedule(&message, timer, *due, ctx)?;
-            Settled::Accepted
+            Response::Accepted
         }
         Action::Cancel { timer } => {
             let removed = remove_timer(&message.target, timer, ctx)?;
-            Settled::Answer(if removed { "true" } else { "false" }.into())
+            Response::Answer(if removed { "true" } else { "false" }.into())
         }
     };
     let outcome = match &settled {
-        Settled::Answer(answer) => RequestOutcome::Answer(answer.clone()),
+        Response::Answer(answer) => RequestOutcome::Answer(answer.clone()),
         _ => RequestOutcome::Accepted,
     };
     remember(&message, outcome, ctx)?;
@@ -62,7 +63,7 @@ fn schedule(message: &Message, timer: &str, due: Timestamp, ctx: &mut Ctx<'_>) -
     set_timer(partition, &message.target, timer, due, &record, ctx)
 }
 
-/// Writes the rows of a timer. One of the same name must not be there.
+/// Writes the rows of a timer. A timer of the same name must not exist.
 pub(super) fn set_timer(
     partition: PartitionId,
     target: &InstanceId,
@@ -80,7 +81,7 @@ pub(super) fn set_timer(
     Ok(())
 }
 
-/// Removes a timer that has not fired. Says whether there was one.
+/// Removes a timer that has not fired. Returns `true` if it existed.
 pub(super) fn remove_timer(id: &InstanceId, timer: &str, ctx: &mut Ctx<'_>) -> Result<bool> {
     let partition = ctx.settings.partition_of(id);
     let name = keys::timer_name(partition, id, timer);
@@ -97,7 +98,7 @@ pub(super) fn remove_timer(id: &InstanceId, timer: &str, ctx: &mut Ctx<'_>) -> R
     Ok(true)
 }
 
-/// Turns timers that are due into messages, which this step's commit consumes or makes rows.
+/// Converts due timers into messages. This step consumes them or writes them as rows.
 pub(super) fn fire_timers(ctx: &mut Ctx<'_>) -> Result<()> {
     let mut due: Vec<(Timestamp, PartitionId)> = ctx
         .partitions
@@ -105,7 +106,7 @@ pub(super) fn fire_timers(ctx: &mut Ctx<'_>) -> Result<()> {
         .filter_map(|partition| Some((partition.next_due?, partition.id)))
         .filter(|(next, _)| *next <= ctx.step.now)
         .collect();
-    // One step fires only so many bytes of them; those that have waited longest come first.
+    // The size of the timers that one step fires is limited. The timers that have waited longest come first.
     due.sort_unstable();
     let mut left = ctx.settings.limits.page_bytes;
     for (_, id) in due {
@@ -118,7 +119,7 @@ pub(super) fn fire_timers(ctx: &mut Ctx<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Fires timers of one partition, up to this many bytes and one more timer. Says how many bytes they had.
+/// Fires timers of one partition, up to `bytes` bytes and one more timer. Returns the size of the fired timers.
 fn fire_timers_of(id: PartitionId, bytes: usize, ctx: &mut Ctx<'_>) -> Result<usize> {
     let mut range = keys::timers_before(id, Timestamp(ctx.step.now.0.saturating_add(1)));
     range.start = keys::timers_before(id, ctx.partitions.get(id).timers_from).end;
@@ -142,7 +143,8 @@ fn fire_timers_of(id: PartitionId, bytes: usize, ctx: &mut Ctx<'_>) -> Result<us
         partition.timers_from = Timestamp(ctx.step.now.0.saturating_add(1));
         partition.find_next_due(ctx.reader)?;
     }
-    // The reader does not show the timers that this very step set, and they may be due before those that have just fired.
+    // The reader does not show the timers that this step set, and they may be due before the timers that have just
+    // fired.
     let prefix = keys::timer_name(id, &InstanceId::trusted(""), "");
     let own = |(name, due): (&Vec<u8>, &Option<Timestamp>)| due.filter(|_| name[..3] == prefix[..3]);
     if let Some(due) = ctx.step.timers.iter().filter_map(own).min() {
@@ -151,7 +153,7 @@ fn fire_timers_of(id: PartitionId, bytes: usize, ctx: &mut Ctx<'_>) -> Result<us
     Ok(page.bytes)
 }
 
-#[expect(clippy::too_many_arguments, reason = "the parts of one row and where they go")]
+#[expect(clippy::too_many_arguments, reason = "the parts of one row and their destination")]
 fn fire(
     partition: PartitionId,
     due: Timestamp,
@@ -161,8 +163,8 @@ fn fire(
     ctx: &mut Ctx<'_>,
 ) -> Result<()> {
     let name = keys::timer_name(partition, instance, timer);
-    // A message of this very step has canceled it or set it again, perhaps for the same time. The reader still shows the row
-    // that was there before; the new one fires in the next step.
+    // A message of this step has canceled the timer or set it again, perhaps for the same time. The reader still shows
+    // the old row. The new timer fires in the next step.
     if ctx.step.timers.contains_key(&name) {
         return Ok(());
     }

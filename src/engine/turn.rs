@@ -1,4 +1,4 @@
-//! A turn: one instance processes the messages that wait for it.
+//! A turn: one instance processes its waiting messages.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use crate::engine::ctx::Ctx;
 use crate::engine::locks::{process_lock_order, process_releases};
 use crate::engine::mailbox::{Block, Mailbox};
 use crate::engine::mailboxes::Mailboxes;
-use crate::engine::message::{Message, Output};
+use crate::engine::message::{Effect, Message, Output};
 use crate::engine::operation::caught;
 use crate::engine::orchestration::orchestrate;
 use crate::engine::orchestration::tell_of_unregistered_entity;
@@ -21,13 +21,13 @@ use crate::id::InstanceId;
 use crate::store::keys;
 use crate::store::records::{self, Action, StateRecord};
 
-/// How many states are read at once while nothing is known of their size.
+/// Number of states in the first read, whose size is unknown.
 const FIRST_STATES: usize = 8;
 
-/// The most states that are read at once. More would be no faster: RocksDB looks up 32 keys together.
+/// Maximum number of states in one read. Larger reads are not faster, because RocksDB looks up 32 keys together.
 const MOST_STATES: usize = 32;
 
-/// What a turn works on: an instance with its code, its state and its messages, taken out of the core's maps.
+/// The subject of a turn: an entity with its code, its state and its mailbox, taken out of the core's maps.
 pub(super) struct Turn<'a> {
     pub(super) id: &'a InstanceId,
     pub(super) code: Arc<dyn EntityCode>,
@@ -35,7 +35,7 @@ pub(super) struct Turn<'a> {
     pub(super) mailbox: Box<Mailbox>,
 }
 
-/// Runs one turn. Says whether the instance has to run again in the next step.
+/// Runs one turn. Returns `true` if the instance has to run again in the next step.
 pub(super) fn turn(id: &InstanceId, mailboxes: &mut Mailboxes, ctx: &mut Ctx<'_>) -> Result<bool> {
     let Some(mut mailbox) = mailboxes.take(id, ctx.memory) else {
         return Ok(false);
@@ -48,13 +48,15 @@ pub(super) fn turn(id: &InstanceId, mailboxes: &mut Mailboxes, ctx: &mut Ctx<'_>
         let again = orchestrate(id, &mut mailbox, ctx)?;
         (mailbox, again)
     };
-    // Of a blocked instance nobody knows when there is room: who waits for it comes again, and hears why not.
+    // It is unknown when a blocked instance will have room. Its waiting clients retry and receive the reason.
     let has_room = mailbox.waiting_count <= ctx.settings.limits.queue / 2;
     if mailbox.refused && (has_room || !(matches!(mailbox.block, Block::Open) || mailbox.block.is_running())) {
         mailbox.refused = false;
-        ctx.step.outputs.push(Output::Room { instance: id.clone() });
+        ctx.step
+            .outputs
+            .push(Output::Effect(Effect::Room { instance: id.clone() }));
     }
-    // Rows of it that this step consumed are still in the store: it must not be forgotten before they are gone.
+    // The store still contains the rows that this step consumed. The mailbox must be kept until they are gone.
     let remember =
         mailbox.touched_in == ctx.step.number && ctx.partitions.get(ctx.settings.partition_of(id)).backlog_covers(id);
     if remember || !mailbox.is_idle() {
@@ -62,14 +64,14 @@ pub(super) fn turn(id: &InstanceId, mailboxes: &mut Mailboxes, ctx: &mut Ctx<'_>
     } else {
         mailboxes.recycle(mailbox, ctx.settings);
     }
-    // Counted now, so that every step lets one turn happen.
+    // Counted only now, so every step runs at least one turn.
     ctx.step.held += std::mem::take(&mut ctx.step.loaded_bytes);
     ctx.step.trace = None;
     mailboxes.route_outbound(ctx)?;
     Ok(again || remember)
 }
 
-/// Reads the states that the turns of `page` will want, many at once.
+/// Reads the states for the turns of `page`, many in one read.
 pub(super) fn load(page: &[InstanceId], ctx: &mut Ctx<'_>) -> Result<()> {
     let missing: Vec<&InstanceId> = page
         .iter()
@@ -80,7 +82,7 @@ pub(super) fn load(page: &[InstanceId], ctx: &mut Ctx<'_>) -> Result<()> {
     }
     let mut rest = missing.as_slice();
     let (mut at_once, mut room) = (FIRST_STATES, ctx.settings.limits.batch_bytes);
-    // What there is no room for now is read when its turn comes.
+    // States that do not fit are read in their own turn.
     while !rest.is_empty() && room > 0 {
         let (now, later) = rest.split_at(at_once.min(rest.len()));
         let keys: Vec<Vec<u8>> = now
@@ -100,7 +102,8 @@ pub(super) fn load(page: &[InstanceId], ctx: &mut Ctx<'_>) -> Result<()> {
 }
 
 impl Turn<'_> {
-    /// Processes messages in order until there is none, the instance blocks, or the commit is full.
+    /// Processes messages in order until none is left, the instance blocks, or the commit is full. Returns `true` if
+    /// the instance has to run again in the next step.
     fn process_messages(&mut self, ctx: &mut Ctx<'_>) -> Result<bool> {
         while matches!(self.mailbox.block, Block::Open) {
             if ctx.is_full() {
@@ -136,7 +139,8 @@ impl Turn<'_> {
         Ok(later)
     }
 
-    /// Processes one message. Says whether that was possible in this step; if not, it is the next again.
+    /// Processes one message. Returns `false` if this is not possible in this step. Then the message is at the front
+    /// again.
     fn process(&mut self, message: Message, ctx: &mut Ctx<'_>) -> Result<bool> {
         ctx.step.trace.clone_from(&message.trace);
         match &message.action {
@@ -154,14 +158,14 @@ impl Turn<'_> {
                     return Ok(false);
                 }
             }
-            // An entity has no use for it.
+            // Orders are for orchestrations. An entity ignores them.
             Action::Order(_) => self.mailbox.consume(&message, ctx),
         }
         Ok(true)
     }
 }
 
-/// Lets an entity process its messages. Says whether it has to run again in the next step.
+/// Runs one turn of an entity. Returns the mailbox, and `true` if the entity has to run again in the next step.
 fn entity_turn(id: &InstanceId, mut mailbox: Box<Mailbox>, ctx: &mut Ctx<'_>) -> Result<(Box<Mailbox>, bool)> {
     match begin_turn(id, &mut mailbox, ctx)? {
         Some((code, entity)) => {
@@ -184,7 +188,8 @@ fn entity_turn(id: &InstanceId, mut mailbox: Box<Mailbox>, ctx: &mut Ctx<'_>) ->
     }
 }
 
-/// Finds code and state of an entity. Nothing if it is blocked, now or since before.
+/// Returns the code and state of an entity. Returns `None` if the entity is blocked, whether newly or since an earlier
+/// turn.
 fn begin_turn(
     id: &InstanceId,
     mailbox: &mut Mailbox,
@@ -209,7 +214,8 @@ fn begin_turn(
             end_quarantine(id, ctx);
             Ok(Some((code, entity)))
         }
-        // The copy that the operation works on may yet take its place; the end of the operation comes back here.
+        // The copy that the running operation changes may still replace the state. The end of the operation starts
+        // another turn.
         Err(_) if mailbox.block.is_running() => Ok(None),
         Err(reason) => {
             quarantine(id, mailbox, &reason, ctx)?;
@@ -218,7 +224,7 @@ fn begin_turn(
     }
 }
 
-/// Reads the state of an entity; the inner error says why it does not decode.
+/// Reads the state of an entity. The inner error describes why it does not decode.
 pub(super) fn load_entity(
     id: &InstanceId,
     code: &Arc<dyn EntityCode>,
@@ -246,7 +252,7 @@ pub(super) fn write_states(ctx: &mut Ctx<'_>) -> Result<()> {
     let mut key = Vec::new();
     let mut value = Vec::new();
     let mut dirty = std::mem::take(&mut ctx.step.dirty);
-    // Rows that lie together are written together, which finds their places in RocksDB's memory in its caches.
+    // Adjacent rows are written together, so the lookups of their positions in RocksDB's memory hit the caches.
     dirty.sort_by_cached_key(|id| ctx.settings.partition_of(id));
     for id in dirty.drain(..) {
         let partition = ctx.settings.partition_of(&id);

@@ -6,19 +6,19 @@ pub(super) fn is_newer(version: &str, other: &str) -> bool {
     Version::read(version) > Version::read(other)
 }
 
-/// A version as it is compared: the derived order is the order of versions.
+/// A parsed version. The derived order is the order of versions.
 ///
-/// It is that of semantic versioning, extended to any text: digits compare as numbers wherever they stand (`v9` < `v10`,
-/// `rc9` < `rc10`), a pre-release comes before its release (`2.0.0-beta` < `2.0.0`), build metadata behind a `+` does not
-/// count, nor does the case of letters, nor a `v` before the first digit.
+/// The order is the one of semantic versioning, extended to any text. Digits compare as numbers in any position (`v9` <
+/// `v10`, `rc9` < `rc10`). A pre-release precedes its release (`2.0.0-beta` < `2.0.0`). Build metadata after a `+`, the
+/// case of letters, and a `v` before the first digit are ignored.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Version {
-    /// The empty version: older than any other.
+    /// The empty version, which is older than any other.
     None,
     Some(Vec<Part>, Stage),
 }
 
-/// Whether a version is a pre-release, and which.
+/// The stage of a version: a particular pre-release, or the release.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Stage {
     Before(Vec<Part>),
@@ -28,12 +28,12 @@ enum Stage {
 /// A run of digits or of letters.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Part {
-    /// A number of any length, without leading zeros: the one with more digits is larger.
+    /// A number of any length, without leading zeros. It compares by the number of digits first.
     Number(usize, String),
     Text(String),
 }
 
-/// Words that mark a pre-release also without a hyphen, as in `2.0.0rc1`.
+/// Words that mark a pre-release even without a hyphen, as in `2.0.0rc1`.
 const PRE_RELEASES: [&str; 7] = ["alpha", "beta", "dev", "pre", "preview", "rc", "snapshot"];
 
 impl Version {
@@ -43,7 +43,7 @@ impl Version {
         }
         let text = text.to_lowercase();
         let number = text.strip_prefix('v').unwrap_or(&text);
-        // A hyphen in a name, as in `summer-2`, only separates.
+        // In a name, such as `summer-2`, a hyphen is only a separator.
         if !number.starts_with(|first: char| first.is_ascii_digit()) {
             return Self::Some(parts(&text), Stage::Release);
         }
@@ -56,7 +56,7 @@ impl Version {
     }
 }
 
-/// Splits before the first word that marks a pre-release.
+/// Splits a version before the first word that marks a pre-release.
 fn split_pre_release(mut core: Vec<Part>) -> (Vec<Part>, Stage) {
     let is_mark = |part: &Part| matches!(part, Part::Text(text) if PRE_RELEASES.contains(&text.as_str()));
     match core.iter().position(is_mark) {
@@ -68,7 +68,7 @@ fn split_pre_release(mut core: Vec<Part>) -> (Vec<Part>, Stage) {
     }
 }
 
-/// `1`, `1.0` and `1.0.0` are one version.
+/// Removes trailing zeros: `1`, `1.0` and `1.0.0` are the same version.
 fn without_trailing_zeros(mut core: Vec<Part>) -> Vec<Part> {
     while core.len() > 1 && matches!(core.last(), Some(Part::Number(0, _))) {
         core.pop();
@@ -76,7 +76,7 @@ fn without_trailing_zeros(mut core: Vec<Part>) -> Vec<Part> {
     core
 }
 
-/// Splits a text into runs of digits and of letters. Everything else separates.
+/// Splits a text into runs of digits and of letters. All other characters are separators.
 fn parts(text: &str) -> Vec<Part> {
     let mut parts = Vec::new();
     let mut rest = text;
@@ -105,7 +105,7 @@ mod tests {
 
     use super::*;
 
-    /// Each version of a list is newer than all before it, and not the other way round.
+    /// Each version of a list is newer than all versions before it, and none of those is newer than it.
     #[test]
     fn versions_have_the_order_that_people_give_them() {
         for versions in [
@@ -152,7 +152,7 @@ mod tests {
         }
     }
 
-    /// Neither of two texts for one version is newer.
+    /// Of two texts for the same version, neither is newer.
     #[test]
     fn texts_of_one_version_are_equal() {
         for texts in [
@@ -168,7 +168,7 @@ mod tests {
     }
 
     proptest! {
-        /// The order is total: of any two one is newer or both are equal, and it holds over three.
+        /// The order is total and transitive: of any two versions, one is newer or both are equal.
         #[test]
         fn the_order_is_total(texts in prop::array::uniform3("[v0-9a-bR.+ü-]{0,6}|v?[0-9]{1,2}(\\.[0-9]){0,2}(-?(rc|beta)\\.?[0-9]{0,2})?")) {
             let [a, b, c] = &texts;

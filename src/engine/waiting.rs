@@ -1,11 +1,11 @@
-//! Messages that cannot be processed now: they become rows and wait, or their senders hear why not.
+//! Messages that cannot be processed now. They wait as rows, or their senders receive the reason.
 
 use crate::engine::code::OperationMode;
 use crate::engine::ctx::Ctx;
 use crate::engine::dead_letters::bury;
 use crate::engine::mailbox::{Block, Mailbox};
 use crate::engine::mailboxes::Mailboxes;
-use crate::engine::message::{Message, Settled};
+use crate::engine::message::{Message, Response};
 use crate::engine::requests::{remember_waiting, settle_repeated};
 use crate::engine::turn::Turn;
 use crate::error::{Error, ErrorKind, Result};
@@ -13,7 +13,8 @@ use crate::id::InstanceId;
 use crate::store::records::Action;
 
 impl Turn<'_> {
-    /// Lets what arrived wait while an `async` operation runs. Reads need not: they see the committed state.
+    /// Lets arrived messages wait while an `async` operation runs. Reads of clients do not wait, because they see the
+    /// committed state.
     pub(super) fn wait_running(&mut self, ctx: &mut Ctx<'_>) -> Result<()> {
         while let Some(message) = self.mailbox.arrivals.pop_front() {
             if self.is_read_of_client(&message) {
@@ -26,16 +27,17 @@ impl Turn<'_> {
     }
 }
 
-/// Lets what arrived wait for a blocked instance. Calls fail at once, because nobody knows how long it takes.
+/// Lets arrived messages wait for a blocked instance. Calls of clients fail immediately, because the duration of the
+/// block is unknown.
 pub(super) fn wait_blocked(id: &InstanceId, mailbox: &mut Mailbox, ctx: &mut Ctx<'_>) -> Result<()> {
     if mailbox.block.is_running() {
-        // Without its code in hand nothing can be read from it; the end of the operation makes it run again.
+        // Reads are impossible without the code of the entity. The end of the operation makes the entity run again.
         return Ok(());
     }
     while let Some(message) = mailbox.arrivals.pop_front() {
         let is_client = message.client().is_some_and(|client| !client.must_store);
-        // No dead letter could hold what sets or cancels a timer, so that it waits even in a full queue. So does the
-        // call of an orchestration, which lasts as long as its caller.
+        // A dead letter cannot hold a message that sets or cancels a timer, so such a message waits even if the queue
+        // is full. The call of an orchestration also waits, as long as its caller exists.
         let waits = message.stored
             || !message.is_operation()
             || message.step().is_some()
@@ -43,13 +45,13 @@ pub(super) fn wait_blocked(id: &InstanceId, mailbox: &mut Mailbox, ctx: &mut Ctx
         if waits {
             admit(id, mailbox, message, ctx)?;
         } else if is_client {
-            // A retry may ask for what is known already.
+            // A retry may request an outcome that is already known.
             if settle_repeated(&message, ctx)? {
                 continue;
             }
             if let Some(token) = message.token() {
                 ctx.step
-                    .settle(token, Settled::Failed(Box::new(blocked(id, &mailbox.block).into())));
+                    .settle(token, Response::Failed(Box::new(blocked(id, &mailbox.block).into())));
             }
         } else {
             let reason = format!("{} and its queue is full", blocked(id, &mailbox.block));
@@ -59,7 +61,7 @@ pub(super) fn wait_blocked(id: &InstanceId, mailbox: &mut Mailbox, ctx: &mut Ctx
     Ok(())
 }
 
-/// Lets one message wait, or tells its client that the queue is full.
+/// Lets one message wait, or refuses it because the queue is full.
 pub(super) fn admit(id: &InstanceId, mailbox: &mut Mailbox, message: Message, ctx: &mut Ctx<'_>) -> Result<()> {
     if message.stored {
         mailbox.park(message, kept_in_memory(mailbox, ctx));
@@ -76,7 +78,10 @@ pub(super) fn admit(id: &InstanceId, mailbox: &mut Mailbox, message: Message, ct
             overloaded(id, ctx.settings.limits.queue)
         } else {
             mailbox.refused = true;
-            Settled::Full(Box::new(message))
+            Response::Full {
+                message: Box::new(message),
+                door: (),
+            }
         };
         if let Some(token) = token {
             ctx.step.settle(token, settled);
@@ -88,7 +93,7 @@ pub(super) fn admit(id: &InstanceId, mailbox: &mut Mailbox, message: Message, ct
     Ok(())
 }
 
-/// How many of its waiting messages an instance may have in memory.
+/// Returns the number of waiting messages that an instance may keep in memory.
 pub(super) fn kept_in_memory(mailbox: &Mailbox, ctx: &Ctx<'_>) -> usize {
     if ctx.memory.is_full(mailbox.bytes) {
         0
@@ -97,27 +102,27 @@ pub(super) fn kept_in_memory(mailbox: &Mailbox, ctx: &Ctx<'_>) -> usize {
     }
 }
 
-/// Gives a message its row, if it has none, and lets a client that only wants it durable go.
+/// Writes the row of a message, if it has none. A client that waits only for durability receives its reply.
 pub(super) fn save(id: &InstanceId, mailbox: &mut Mailbox, mut message: Message, ctx: &mut Ctx<'_>) -> Result<Message> {
     if message.stored {
         return Ok(message);
     }
     mailbox.give_row(&mut message, ctx.settings.partition_of(id), ctx.step)?;
     remember_waiting(&message, ctx)?;
-    // The row stays, the client may not: so the message does not name it any more, whatever becomes of its copies.
+    // The row outlives the client. Therefore the message no longer names the client, and neither do its copies.
     if let Some(token) = message.take_token() {
         if message.is_call() {
             ctx.callers.add(&message, token);
             ctx.step.stored_calls.push(token);
         } else {
-            ctx.step.settle(token, Settled::Accepted);
+            ctx.step.settle(token, Response::Accepted);
         }
     }
     Ok(message)
 }
 
 impl Turn<'_> {
-    /// Whether a message is a client's call of an operation that only reads.
+    /// Returns `true` if a message is a client's call of a read-only operation.
     pub(super) fn is_read_of_client(&self, message: &Message) -> bool {
         let Action::Operation { operation, .. } = &message.action else {
             return false;
@@ -131,7 +136,7 @@ impl Turn<'_> {
     }
 }
 
-/// Gives rows to what still waits behind locks when no turn follows in this step.
+/// Writes rows for the messages that still wait behind locks and get no turn in this step.
 pub(super) fn admit_behind_locks(mailboxes: &mut Mailboxes, ctx: &mut Ctx<'_>) -> Result<()> {
     for id in std::mem::take(&mut ctx.step.behind_locks) {
         if !ctx.locks.is_locked(&id) {
@@ -152,7 +157,7 @@ pub(super) fn admit_behind_locks(mailboxes: &mut Mailboxes, ctx: &mut Ctx<'_>) -
     Ok(())
 }
 
-/// Why a blocked instance takes no calls.
+/// Returns the error for calls of a blocked instance.
 pub(super) fn blocked(id: &InstanceId, block: &Block) -> Error {
     match block {
         Block::Quarantined(reason) => Error::new(
@@ -170,8 +175,8 @@ pub(super) fn blocked(id: &InstanceId, block: &Block) -> Error {
     }
 }
 
-fn overloaded(id: &InstanceId, queue: usize) -> Settled {
-    Settled::runtime(
+fn overloaded(id: &InstanceId, queue: usize) -> Response {
+    Response::runtime(
         ErrorKind::Overloaded,
         format!("{queue} messages wait for `{id}`; try later, or use the form that waits"),
     )

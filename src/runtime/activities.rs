@@ -14,30 +14,15 @@ use tokio::task::{JoinError, JoinHandle};
 use tracing::Instrument;
 
 use crate::engine::code::{ActivityFuture, Attempt, CancelSignal};
-use crate::engine::message::{ActivityEnd, ActivityKey, Input};
+use crate::engine::message::{ActivityEnd, ActivityKey, Input, StartActivity};
 use crate::engine::panic_text;
 use crate::error::{Error, ErrorKind};
-use crate::id::ExecutionId;
 use crate::runtime::contained::contained;
 use crate::runtime::inbox::Envelope;
 use crate::runtime::release::Lost;
 use crate::runtime::shared::Runtime;
 use crate::runtime::tasks::{Running, Tasks};
 use crate::time::Stopwatch;
-
-/// An attempt of an activity that begins when its request is durable.
-pub(crate) struct StartActivity {
-    pub(crate) activity: ActivityKey,
-    pub(crate) name: String,
-    pub(crate) input: Vec<u8>,
-    pub(crate) attempt: u32,
-    /// The execution that first requested the activity.
-    pub(crate) asked_by: ExecutionId,
-    /// Timeout of this call, if it has one of its own.
-    pub(crate) timeout: Option<Duration>,
-    /// Created before the gate, so a cancellation that overtakes the start on its way out is not lost.
-    pub(crate) canceled: Arc<Cancellation>,
-}
 
 /// The cancellation of an attempt, because its result is no longer needed or because the hub closes.
 #[derive(Default)]
@@ -59,15 +44,19 @@ pub(crate) struct RunningActivities {
 }
 
 impl RunningActivities {
-    /// Adds an attempt that is about to begin.
-    pub(crate) fn add(&self, activity: &ActivityKey) -> Arc<Cancellation> {
+    /// Adds an attempt that is to begin once it is durable. This happens before the gate, so that a cancellation that overtakes
+    /// the start on its way out is not lost.
+    pub(crate) fn add(&self, activity: &ActivityKey) {
         let canceled = Arc::new(Cancellation::default());
         let mut attempts = self.attempts();
-        attempts.insert(activity.clone(), Arc::clone(&canceled));
         if self.closing.load(Ordering::Acquire) {
             canceled.close();
         }
-        canceled
+        attempts.insert(activity.clone(), canceled);
+    }
+
+    fn get(&self, activity: &ActivityKey) -> Option<Arc<Cancellation>> {
+        self.attempts().get(activity).cloned()
     }
 
     /// Cancels all attempts because the hub closes. The next open runs the ended attempts again.
@@ -184,12 +173,16 @@ impl Runtime {
             // The hub is closed. The row remains for the next open.
             return;
         };
+        // Added before the gate, and removed by the end of the attempt.
+        let Some(canceled) = self.activities.get(&start.activity) else {
+            return;
+        };
         let attempt = Attempt {
             activity: start.activity.clone(),
             number: start.attempt,
             asked_by: start.asked_by,
             payload_bytes: self.limits.payload_bytes,
-            canceled: Arc::clone(&start.canceled) as _,
+            canceled: Arc::clone(&canceled) as _,
             resources: self.registry.resources.clone(),
         };
         let future = code.run(start.input, attempt);
@@ -202,7 +195,7 @@ impl Runtime {
             activity: start.activity,
             name: start.name,
             attempt: start.attempt,
-            canceled: start.canceled,
+            canceled,
         };
         let (tokio, lost) = (self.tokio.clone(), Lost::of(self));
         self.tokio.spawn(async move {

@@ -3,9 +3,7 @@
 use slab::Slab;
 
 use crate::engine::message::Token;
-use crate::error::Error;
-use crate::runtime::contained::contained;
-use crate::runtime::inbox::Reply;
+use crate::runtime::driver::Client;
 
 /// Minimum number of clients that have given up before the executor searches for them.
 const FEW: usize = 64;
@@ -15,54 +13,67 @@ const FEW: usize = 64;
 /// A client that gives up leaves its reply here and its token with the core. Both are removed when enough clients have
 /// given up to make the search cheap per client. Therefore the number of leftovers never far exceeds the number of
 /// waiting clients.
-#[derive(Debug, Default)]
-pub(super) struct Callers {
-    replies: Slab<Reply>,
+#[derive(Debug)]
+pub(super) struct Callers<C> {
+    clients: Slab<C>,
 }
 
-impl Callers {
-    pub(super) fn add(&mut self, reply: Reply) -> Token {
-        Token(self.replies.insert(reply) as u64)
+impl<C> Default for Callers<C> {
+    fn default() -> Self {
+        Self { clients: Slab::new() }
+    }
+}
+
+impl<C: Client> Callers<C> {
+    pub(super) fn add(&mut self, client: C) -> Token {
+        Token(self.clients.insert(client) as u64)
     }
 
-    pub(super) fn remove(&mut self, token: Token) -> Option<Reply> {
-        self.replies.try_remove(token.0 as usize)
+    pub(super) fn remove(&mut self, token: Token) -> Option<C> {
+        self.clients.try_remove(token.0 as usize)
     }
 
     /// Releases the room that a call took, because the call now waits as a row.
     pub(super) fn give_back_room(&mut self, token: Token) {
-        if let Some(reply) = self.replies.get_mut(token.0 as usize) {
-            let permit = reply.permit.take();
-            // The drop wakes a client that waits for room.
-            contained(|| drop(permit));
+        if let Some(client) = self.clients.get_mut(token.0 as usize) {
+            client.give_back_room();
         }
     }
 
     /// Returns `true` if `gave_up` clients are enough for a search for the clients that no longer wait.
     pub(super) fn is_worth_a_look(&self, gave_up: usize) -> bool {
-        gave_up >= FEW.max(self.replies.len() / 2)
+        gave_up >= FEW.max(self.clients.len() / 2)
     }
 
     /// Returns `true` if the client of `token` no longer waits.
     pub(super) fn is_gone(&self, token: Token) -> bool {
-        let reply = self.replies.get(token.0 as usize);
-        reply.is_some_and(|reply| reply.sender.is_closed())
+        self.clients.get(token.0 as usize).is_some_and(Client::is_gone)
     }
 
     /// Returns `true` if any client waits.
     pub(super) fn anyone_waits(&self) -> bool {
-        self.replies.iter().any(|(_, reply)| !reply.sender.is_closed())
+        self.clients.iter().any(|(_, client)| !client.is_gone())
     }
 
-    /// Fails the requests of all waiting clients.
-    pub(super) fn refuse(&mut self, error: &Error) {
-        for reply in self.replies.drain() {
-            reply.refuse(error);
-        }
+    /// Takes out all clients.
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = C> {
+        self.clients.drain()
     }
 
     /// Returns the number of waiting clients, including those that have given up and have not been removed.
     pub(super) fn len(&self) -> usize {
-        self.replies.len()
+        self.clients.len()
+    }
+
+    /// The clients with their tokens.
+    #[cfg(test)]
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Token, &C)> {
+        self.clients.iter().map(|(token, client)| (Token(token as u64), client))
+    }
+
+    /// Puts another client in the place of one.
+    #[cfg(test)]
+    pub(super) fn replace(&mut self, token: Token, client: C) {
+        self.clients[token.0 as usize] = client;
     }
 }

@@ -1,19 +1,19 @@
 //! The thread that runs one core.
 
 use std::any::Any;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use crate::engine::message::{ClientOrigin, Input, Output, Token};
-use crate::engine::{Core, CoreConfig, Step, panic_text};
+use crate::commit::Gated;
+use crate::engine::message::{Effect, Message};
+use crate::engine::{CoreConfig, Step, panic_text};
 use crate::error::{Error, ErrorKind, Result};
-use crate::runtime::activities::StartActivity;
-use crate::runtime::callers::Callers;
 use crate::runtime::contained::contained;
+use crate::runtime::driver::{Committed, Driver};
 use crate::runtime::gauges::Gauges;
 use crate::runtime::inbox::{Envelope, InboxReceiver, Reply};
 use crate::runtime::release::Release;
@@ -31,15 +31,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// The thread that runs one core: it receives envelopes, runs steps, commits them and delivers messages.
 pub(crate) struct Executor {
     index: usize,
-    core: Core,
-    inbox: InboxReceiver,
+    driver: Driver<Reply>,
     runtime: Arc<Runtime>,
-    /// Reusable memory for received envelopes.
-    envelopes: VecDeque<Envelope>,
-    callers: Callers,
-    /// The clients that wait for the ends of orchestrations. The runtime assigns their tokens and never reuses one,
-    /// because the core may still settle a token that was removed here.
-    waits: HashMap<Token, Reply>,
     gauges: Gauges,
     /// The share of this executor in the totals of the hub.
     held: Held,
@@ -57,12 +50,13 @@ impl Executor {
     pub(crate) fn run(
         index: usize,
         core: CoreConfig,
-        inbox: InboxReceiver,
+        inbox: InboxReceiver<Reply>,
         runtime: Arc<Runtime>,
         opened: &Sender<Result<()>>,
     ) {
-        let core = match Core::open(core, runtime.order.store().as_ref()) {
-            Ok(core) => core,
+        let is_alone = runtime.inboxes.len() == 1;
+        let driver = match Driver::open(core, inbox, is_alone, runtime.order.store().as_ref()) {
+            Ok(driver) => driver,
             Err(error) => {
                 runtime.fail(&error);
                 runtime.executor_ended();
@@ -73,12 +67,8 @@ impl Executor {
         let _ = opened.send(Ok(()));
         let executor = Self {
             index,
-            core,
-            inbox,
+            driver,
             runtime,
-            envelopes: VecDeque::new(),
-            callers: Callers::default(),
-            waits: HashMap::new(),
             gauges: Gauges::of_executor(index),
             held: Held::default(),
             stop_at: None,
@@ -108,7 +98,7 @@ impl Executor {
     fn work(&mut self) -> Result<()> {
         loop {
             // Work precedes the wait, because work stored by the last process exists before any envelope arrives.
-            while self.has_work() && !self.has_to_end() {
+            while self.driver.has_work(self.runtime.clock.now()) && !self.has_to_end() {
                 self.check()?;
                 self.step()?;
                 self.drain();
@@ -121,12 +111,6 @@ impl Executor {
         }
     }
 
-    /// Returns `true` if a step would have work. Messages that were left to their rows count, because no other envelope
-    /// may ever follow them.
-    fn has_work(&self) -> bool {
-        self.core.has_work(self.runtime.clock.now()) || self.runtime.inboxes[self.index].has_spilled()
-    }
-
     /// Fails if the hub has failed, because of a sync or another executor.
     fn check(&self) -> Result<()> {
         self.runtime.failed().map_or(Ok(()), |error| Err(error.clone()))
@@ -135,146 +119,65 @@ impl Executor {
     /// Waits for an envelope, or until the core has to run, and receives all envelopes.
     fn receive(&mut self) {
         let now = self.runtime.clock.now();
-        let wake = self.core.next_wake().into_iter().chain(self.stop_at).min();
+        let wake = self.driver.core().next_wake().into_iter().chain(self.stop_at).min();
         // The clock rounds down, so a wait would end up to a millisecond early. One more millisecond prevents spinning.
         let timeout = wake.map(|wake| (now.until(wake) + Duration::from_millis(1)).min(LONGEST_WAIT));
-        self.inbox.wait(timeout);
+        self.driver.inbox().wait(timeout);
         self.drain();
     }
 
     /// Receives all envelopes that were sent before the call.
     fn drain(&mut self) {
-        let mut envelopes = std::mem::take(&mut self.envelopes);
-        self.inbox.take(&mut envelopes);
-        for envelope in envelopes.drain(..) {
-            self.take_in(envelope);
+        if let Some(Envelope::Stop { patience }) = self.driver.receive(usize::MAX) {
+            self.stop_at = Some(self.runtime.clock.now().after(patience));
         }
-        self.envelopes = envelopes;
-        let inbox = &self.runtime.inboxes[self.index];
-        if self.callers.is_worth_a_look(inbox.given_up()) {
-            inbox.forget_given_up();
-            for token in self.core.forget_callers(|token| self.callers.is_gone(token)) {
-                self.callers.remove(token);
-            }
-        }
-    }
-
-    fn take_in(&mut self, envelope: Envelope) {
-        match envelope {
-            Envelope::Request {
-                target,
-                action,
-                client,
-                reply,
-            } => {
-                let token = self.callers.add(reply);
-                let client = ClientOrigin {
-                    token: Some(token),
-                    ..client
-                };
-                self.core.accept(Input::Request { target, action, client });
-            }
-            Envelope::Operator { input, reply } => {
-                let token = self.callers.add(reply);
-                self.core.accept(input(token));
-            }
-            Envelope::Wait {
-                instance,
-                waiter,
-                reply,
-            } => {
-                self.waits.insert(waiter.token, reply);
-                self.core.accept(Input::Wait { instance, waiter });
-            }
-            Envelope::Forget { instance, token } => {
-                // A wait that was settled in the meantime is already removed.
-                if self.waits.remove(&token).is_some() {
-                    self.core.accept(Input::Forget { instance, token });
-                }
-            }
-            Envelope::Input(input) => self.core.accept(*input),
-            Envelope::Wake => {}
-            Envelope::Stop { patience } => {
-                self.core.begin_no_more_activities();
-                self.stop_at = Some(self.runtime.clock.now().after(patience));
-            }
+        if self.driver.should_forget_callers() {
+            self.driver.forget_callers();
         }
     }
 
     /// Runs one step of the core and commits it.
     fn step(&mut self) -> Result<()> {
         let runtime = Arc::clone(&self.runtime);
-        let step = if runtime.inboxes.len() == 1 {
-            // No other executor writes messages for this core, so the newest state of the store serves as the view.
-            let (now, batch) = (runtime.clock.now(), runtime.order.draw_batch_number());
-            self.core.step(now, batch, runtime.order.store().as_ref(), u64::MAX)?
-        } else {
-            let inbox = &runtime.inboxes[self.index];
-            let (seen, reader, spilled) = runtime.order.snapshot(|| inbox.take_spilled());
-            if spilled {
-                self.core.accept(Input::Spilled);
-            }
-            // Drain after the snapshot, so all deliveries of the commits in the snapshot are accepted.
+        let view = self.driver.view(&runtime.order);
+        if !self.driver.is_alone() {
+            // After the snapshot, so that all deliveries of the commits that it shows are accepted.
             self.drain();
-            // Draw the number and time after all input is accepted. Messages of the step then have higher ids than the
-            // messages that they are derived from, and no message is processed before the time at which it was sent.
-            let (now, batch) = (runtime.clock.now(), runtime.order.draw_batch_number());
-            self.core.step(now, batch, reader.as_ref(), seen)?
-        };
+        }
+        let step = self.driver.step(&view, &runtime.order, runtime.clock.now())?;
+        drop(view);
         for core in runtime.slots.take_news() {
             runtime.inboxes[core].send(Envelope::Wake);
         }
         self.commit(step)
     }
 
-    /// Records the unfinished work. Only this executor writes these rows, so the newest state of the store serves as
-    /// the view.
+    /// Records the unfinished work.
     fn leave(&mut self) -> Result<()> {
-        let order = &self.runtime.order;
-        let (now, batch) = (self.runtime.clock.now(), order.draw_batch_number());
-        match self.core.leave(now, batch, order.store().as_ref())? {
+        let now = self.runtime.clock.now();
+        match self.driver.leave(&self.runtime.order, now)? {
             Some(step) => self.commit(step),
             None => Ok(()),
         }
     }
 
     /// Writes the changes of a step, delivers its messages and brings its outputs to the gate.
-    fn commit(&mut self, mut step: Step) -> Result<()> {
+    fn commit(&mut self, step: Step) -> Result<()> {
         let runtime = Arc::clone(&self.runtime);
-        runtime.totals.add(&step.counts);
-        let (mailboxes, entities) = self.core.sizes();
-        self.gauges.set(runtime.inboxes[self.index].len(), mailboxes, entities);
-        let held = Held {
-            mailboxes: mailboxes as u64,
-            entities: entities as u64,
-            callers: self.callers.len() as u64,
-        };
-        runtime.totals.hold(&mut self.held, held);
-        for token in step.stored_calls.drain(..) {
-            self.callers.give_back_room(token);
-        }
-        let mut releases = Vec::with_capacity(step.outputs.len());
-        releases.extend(step.outputs.drain(..).filter_map(|output| self.release(output)));
-        if step.batch.is_empty() {
-            if !releases.is_empty() {
-                runtime.hold(releases);
+        let changes = step.batch.len();
+        self.count(&step);
+        let _span = tracing::debug_span!("commit", executor = self.index, changes).entered();
+        let wrap = |release| {
+            if let Release::Effect(Effect::StartActivity(start)) = &release {
+                runtime.activities.add(&start.activity);
             }
-            self.core.reuse(step);
-            return Ok(());
-        }
-        let _span = tracing::debug_span!("commit", executor = self.index, changes = step.batch.len()).entered();
-        runtime.totals.commits.fetch_add(1, Ordering::Relaxed);
-        metrics::counter!("abide.commits").increment(1);
-        metrics::histogram!("abide.commit.changes").record(step.batch.len() as f64);
-        let deliveries = std::mem::take(&mut step.deliveries);
-        let deliver = |commit| {
-            for message in deliveries {
-                runtime.inbox_of(&message.target).deliver(message, commit);
-            }
+            release
         };
-        match runtime.order.commit(step.now, &mut step.batch, releases, deliver) {
-            Ok(_) => {
-                self.core.reuse(step);
+        let deliver = |message: Message, commit| runtime.inbox_of(&message.target).deliver(message, commit);
+        match self.driver.commit(step, &runtime.order, &runtime.room, wrap, deliver) {
+            Ok(Committed::Written | Committed::Read(Gated::Waiting)) => Ok(()),
+            Ok(Committed::Read(Gated::Open(releases))) => {
+                runtime.release(releases, None);
                 Ok(())
             }
             Err((error, releases)) => {
@@ -284,50 +187,28 @@ impl Executor {
         }
     }
 
-    fn release(&mut self, output: Output) -> Option<Release> {
-        Some(match output {
-            Output::Settle { token, settled } => {
-                let reply = if token.is_wait() {
-                    self.waits.remove(&token)?
-                } else {
-                    self.callers.remove(token)?
-                };
-                let told = self.runtime.room.told(settled);
-                Release::Reply { reply, told }
-            }
-            Output::Start {
-                instance,
-                message,
-                operation,
-            } => Release::Start {
-                instance,
-                message,
-                operation,
-            },
-            Output::StartActivity {
-                activity,
-                name,
-                input,
-                attempt,
-                asked_by,
-                timeout,
-            } => Release::StartActivity(Box::new(StartActivity {
-                canceled: self.runtime.activities.add(&activity),
-                activity,
-                name,
-                input,
-                attempt,
-                asked_by,
-                timeout,
-            })),
-            Output::CancelActivity { activity } => Release::CancelActivity { activity },
-            Output::Room { instance } => Release::Room { instance },
-        })
+    /// Adds a step to the totals and the metrics of the hub.
+    fn count(&mut self, step: &Step) {
+        let runtime = &self.runtime;
+        runtime.totals.add(&step.counts);
+        let (mailboxes, entities) = self.driver.core().sizes();
+        self.gauges.set(self.driver.inbox().len(), mailboxes, entities);
+        let held = Held {
+            mailboxes: mailboxes as u64,
+            entities: entities as u64,
+            callers: self.driver.callers() as u64,
+        };
+        runtime.totals.hold(&mut self.held, held);
+        if !step.batch.is_empty() {
+            runtime.totals.commits.fetch_add(1, Ordering::Relaxed);
+            metrics::counter!("abide.commits").increment(1);
+            metrics::histogram!("abide.commit.changes").record(step.batch.len() as f64);
+        }
     }
 
     /// Returns `true` if all work that a stop waits for is done.
     fn may_end(&mut self) -> bool {
-        self.stop_at.is_some() && self.core.running() == 0 || self.has_to_end()
+        self.stop_at.is_some() && self.driver.core().running() == 0 || self.has_to_end()
     }
 
     /// Returns `true` if the patience of a stop has expired, or if there was nothing to wait for during the last
@@ -337,7 +218,7 @@ impl Executor {
             return false;
         };
         let now = self.runtime.clock.now();
-        if self.core.running() > 0 || self.callers.anyone_waits() {
+        if self.driver.core().running() > 0 || self.driver.has_caller() {
             self.settled_since = None;
             return now >= stop_at;
         }
@@ -349,14 +230,13 @@ impl Executor {
     fn refuse_until_stopped(&mut self, error: &Error) {
         // Clients that wait because of a full queue must retry and receive the error, too.
         self.runtime.room.open_all();
-        self.callers.refuse(error);
-        for (_, reply) in self.waits.drain() {
-            reply.refuse(error);
+        for client in self.driver.take_clients() {
+            client.refuse(error);
         }
         while self.stop_at.is_none() {
-            self.inbox.wait(None);
+            self.driver.inbox().wait(None);
             let mut envelopes = VecDeque::new();
-            self.inbox.take(&mut envelopes);
+            self.driver.inbox().take(&mut envelopes, usize::MAX);
             for envelope in envelopes {
                 match envelope {
                     Envelope::Request { reply, .. }

@@ -12,32 +12,33 @@ use crate::engine::message::{ClientOrigin, Input, Message, Token, Waiter};
 use crate::error::Error;
 use crate::id::InstanceId;
 use crate::runtime::contained::contained;
-use crate::runtime::room::Told;
+use crate::runtime::driver::Client;
+use crate::runtime::room::Response;
 use crate::store::records::Action;
 
 /// Maximum number of waiting envelopes. Beyond it, messages between executors are left to their rows, for which a
 /// delivery in memory is only a hint.
-const DELIVERY_LIMIT: usize = 64 * 1024;
+pub(crate) const DELIVERY_LIMIT: usize = 64 * 1024;
 
 /// An input of an executor.
-pub(crate) enum Envelope {
+pub(crate) enum Envelope<C> {
     /// A request of a client.
     Request {
         target: InstanceId,
         action: Action,
         client: ClientOrigin,
-        reply: Reply,
+        reply: C,
     },
     /// A request of an operator. The executor assigns the token.
     Operator {
         input: Box<dyn FnOnce(Token) -> Input + Send>,
-        reply: Reply,
+        reply: C,
     },
     /// A client waits for the end of an orchestration, under a token of its own.
     Wait {
         instance: InstanceId,
         waiter: Waiter,
-        reply: Reply,
+        reply: C,
     },
     /// The client of this token no longer waits.
     Forget { instance: InstanceId, token: Token },
@@ -52,7 +53,7 @@ pub(crate) enum Envelope {
 /// The channel to a waiting client, with its share of the hub's room.
 #[derive(Debug)]
 pub(crate) struct Reply {
-    pub(crate) sender: oneshot::Sender<Result<Told, Error>>,
+    pub(crate) sender: oneshot::Sender<Result<Response, Error>>,
     /// Held until the client receives its reply or its message waits as a row.
     pub(crate) permit: Option<OwnedSemaphorePermit>,
 }
@@ -64,6 +65,18 @@ impl Reply {
     }
 }
 
+impl Client for Reply {
+    fn is_gone(&self) -> bool {
+        self.sender.is_closed()
+    }
+
+    fn give_back_room(&mut self) {
+        let permit = self.permit.take();
+        // The drop wakes a client that waits for room.
+        contained(|| drop(permit));
+    }
+}
+
 /// Maximum capacity of an empty inbox, in envelopes.
 const KEPT: usize = 4 * 1024;
 
@@ -72,18 +85,20 @@ const KEPT: usize = 4 * 1024;
 /// The executor receives all envelopes by swapping its empty queue for the full one. So many envelopes need only one
 /// lock, and no memory is allocated by one thread and freed by another.
 #[derive(Debug)]
-pub(crate) struct Inbox {
-    queue: Mutex<Queue>,
+pub(crate) struct Inbox<C> {
+    queue: Mutex<Queue<C>>,
     /// Wakes the executor.
     wake: Condvar,
     spilled: AtomicBool,
     /// Number of clients that have given up since the executor last searched for them.
     gave_up: AtomicUsize,
+    /// Number of waiting envelopes beyond which messages between executors are left to their rows.
+    delivery_limit: usize,
 }
 
-#[derive(Debug, Default)]
-struct Queue {
-    envelopes: VecDeque<Envelope>,
+#[derive(Debug)]
+struct Queue<C> {
+    envelopes: VecDeque<Envelope<C>>,
     /// True while the executor waits to be woken.
     idle: bool,
     /// True if the executor has ended.
@@ -92,17 +107,24 @@ struct Queue {
 
 /// The receiving side, which belongs to one executor.
 #[derive(Debug)]
-pub(crate) struct InboxReceiver {
-    inbox: Arc<Inbox>,
+pub(crate) struct InboxReceiver<C> {
+    inbox: Arc<Inbox<C>>,
 }
 
-impl Inbox {
-    pub(crate) fn new() -> (Arc<Self>, InboxReceiver) {
+impl<C> Inbox<C> {
+    /// Makes an inbox in which at most `delivery_limit` envelopes wait before messages between executors are left to their
+    /// rows.
+    pub(crate) fn new(delivery_limit: usize) -> (Arc<Self>, InboxReceiver<C>) {
         let inbox = Arc::new(Self {
-            queue: Mutex::default(),
+            queue: Mutex::new(Queue {
+                envelopes: VecDeque::new(),
+                idle: false,
+                closed: false,
+            }),
             wake: Condvar::new(),
             spilled: AtomicBool::new(false),
             gave_up: AtomicUsize::new(0),
+            delivery_limit,
         });
         let receiver = InboxReceiver {
             inbox: Arc::clone(&inbox),
@@ -111,7 +133,7 @@ impl Inbox {
     }
 
     /// Sends an envelope. Returns `false` if the executor has ended.
-    pub(crate) fn send(&self, envelope: Envelope) -> bool {
+    pub(crate) fn send(&self, envelope: Envelope<C>) -> bool {
         let mut queue = self.queue();
         if queue.closed {
             return false;
@@ -131,7 +153,7 @@ impl Inbox {
         if self.spilled.load(Ordering::Relaxed) {
             return;
         }
-        if self.len() >= DELIVERY_LIMIT {
+        if self.len() >= self.delivery_limit {
             self.spilled.store(true, Ordering::Relaxed);
             self.send(Envelope::Wake);
             return;
@@ -140,30 +162,10 @@ impl Inbox {
         self.send(Envelope::Input(Box::new(Input::Delivery { message, commit })));
     }
 
-    /// Returns `true` if deliveries were left to their rows since the last call. Called while no commit can be written.
-    pub(crate) fn take_spilled(&self) -> bool {
-        self.spilled.swap(false, Ordering::Relaxed)
-    }
-
-    /// Returns `true` if deliveries were left to their rows. The envelope that wakes the executor is sent after the
-    /// flag is set.
-    pub(crate) fn has_spilled(&self) -> bool {
-        self.spilled.load(Ordering::Relaxed)
-    }
-
     /// Records that a client no longer waits for its result. Does not wake the executor, because such a client only
     /// takes memory.
     pub(crate) fn note_given_up(&self) {
         self.gave_up.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Returns the number of clients that have given up since [`forget_given_up`](Self::forget_given_up).
-    pub(super) fn given_up(&self) -> usize {
-        self.gave_up.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn forget_given_up(&self) {
-        self.gave_up.store(0, Ordering::Relaxed);
     }
 
     /// Returns the number of waiting envelopes.
@@ -172,17 +174,17 @@ impl Inbox {
     }
 
     /// Ignores poisoning, because a panic cannot leave a partial change.
-    fn queue(&self) -> MutexGuard<'_, Queue> {
+    fn queue(&self) -> MutexGuard<'_, Queue<C>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl InboxReceiver {
+impl<C> InboxReceiver<C> {
     /// Waits for an envelope, for at most `timeout`.
     pub(crate) fn wait(&self, timeout: Option<Duration>) {
         let mut queue = self.inbox.queue();
         queue.idle = true;
-        let empty = |queue: &mut Queue| queue.envelopes.is_empty();
+        let empty = |queue: &mut Queue<C>| queue.envelopes.is_empty();
         let mut queue = match timeout {
             Some(timeout) => {
                 let waited = self.inbox.wake.wait_timeout_while(queue, timeout, empty);
@@ -196,15 +198,56 @@ impl InboxReceiver {
         queue.idle = false;
     }
 
-    /// Moves all envelopes that were sent before the call to `envelopes`, which must be empty.
-    pub(crate) fn take(&self, envelopes: &mut VecDeque<Envelope>) {
+    /// Moves the envelopes that were sent before the call, up to `at_most`, to `envelopes`, which must be empty.
+    pub(crate) fn take(&self, envelopes: &mut VecDeque<Envelope<C>>, at_most: usize) {
         debug_assert!(envelopes.is_empty());
         envelopes.shrink_to(KEPT);
-        std::mem::swap(&mut self.inbox.queue().envelopes, envelopes);
+        let mut queue = self.inbox.queue();
+        if at_most < queue.envelopes.len() {
+            envelopes.extend(queue.envelopes.drain(..at_most));
+        } else {
+            std::mem::swap(&mut queue.envelopes, envelopes);
+        }
+    }
+
+    /// Returns the number of waiting envelopes.
+    pub(crate) fn len(&self) -> usize {
+        self.inbox.len()
+    }
+
+    /// Returns the number of envelopes up to the last delivery of a commit up to `seen`.
+    #[cfg(test)]
+    pub(crate) fn owed(&self, seen: u64) -> usize {
+        let is_seen = |envelope: &Envelope<C>| match envelope {
+            Envelope::Input(input) => matches!(**input, Input::Delivery { commit, .. } if commit <= seen),
+            _ => false,
+        };
+        let queue = self.inbox.queue();
+        queue.envelopes.iter().rposition(is_seen).map_or(0, |last| last + 1)
+    }
+
+    /// Returns `true` if deliveries were left to their rows since the last call. Called while no commit can be written.
+    pub(super) fn take_spilled(&self) -> bool {
+        self.inbox.spilled.swap(false, Ordering::Relaxed)
+    }
+
+    /// Returns `true` if deliveries were left to their rows. The envelope that wakes the executor is sent after the
+    /// flag is set.
+    pub(crate) fn has_spilled(&self) -> bool {
+        self.inbox.spilled.load(Ordering::Relaxed)
+    }
+
+    /// Returns the number of clients that have given up since [`forget_given_up`](Self::forget_given_up).
+    pub(super) fn given_up(&self) -> usize {
+        self.inbox.gave_up.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn forget_given_up(&self) {
+        self.inbox.gave_up.store(0, Ordering::Relaxed);
     }
 }
 
-impl Drop for InboxReceiver {
+impl<C> Drop for InboxReceiver<C> {
     /// Closes the inbox. Dropping the envelopes fails their requests, because the hub has ended.
     fn drop(&mut self) {
         let mut queue = self.inbox.queue();
@@ -215,7 +258,7 @@ impl Drop for InboxReceiver {
     }
 }
 
-impl fmt::Debug for Envelope {
+impl<C> fmt::Debug for Envelope<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Request { .. } => "Request",
@@ -233,16 +276,16 @@ impl fmt::Debug for Envelope {
 mod tests {
     use super::*;
 
-    fn kinds(receiver: &InboxReceiver) -> Vec<String> {
+    fn kinds(receiver: &InboxReceiver<Reply>) -> Vec<String> {
         let mut envelopes = VecDeque::new();
-        receiver.take(&mut envelopes);
+        receiver.take(&mut envelopes, usize::MAX);
         envelopes.iter().map(|envelope| format!("{envelope:?}")).collect()
     }
 
     /// Envelopes are received once and in order. A wait ends with an envelope or after its timeout.
     #[test]
     fn envelopes_come_once_and_in_order() {
-        let (inbox, receiver) = Inbox::new();
+        let (inbox, receiver) = Inbox::new(DELIVERY_LIMIT);
         receiver.wait(Some(Duration::from_millis(1)));
         assert!(kinds(&receiver).is_empty());
         let patience = Duration::ZERO;
@@ -260,7 +303,7 @@ mod tests {
     /// When an executor ends, pending requests fail and no more envelopes are accepted.
     #[test]
     fn what_an_executor_leaves_behind_is_dropped() {
-        let (inbox, receiver) = Inbox::new();
+        let (inbox, receiver) = Inbox::new(DELIVERY_LIMIT);
         let (sender, mut answer) = oneshot::channel();
         let reply = Reply { sender, permit: None };
         let input = Box::new(|_| Input::Spilled);

@@ -3,6 +3,7 @@
 mod activities;
 mod callers;
 mod contained;
+pub(crate) mod driver;
 mod executor;
 mod gauges;
 mod inbox;
@@ -16,6 +17,10 @@ mod tests;
 mod totals;
 mod watchdog;
 
+#[cfg(test)]
+pub(crate) use inbox::Inbox;
 pub(crate) use inbox::{Envelope, Reply};
-pub(crate) use room::Told;
+pub(crate) use room::Response;
+#[cfg(test)]
+pub(crate) use room::{Door, Room};
 pub(crate) use shared::{Runtime, RuntimeConfig, Threads, closed};

@@ -4,17 +4,16 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::runtime::RuntimeFlavor;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::engine::code::AsyncOperation;
-use crate::engine::message::{ActivityKey, AsyncEnded, Input};
+use crate::engine::message::{AsyncEnded, Effect, Input};
 use crate::engine::panic_text;
 use crate::error::{Error, ErrorKind};
 use crate::id::{InstanceId, MessageId};
-use crate::runtime::activities::StartActivity;
 use crate::runtime::contained::contained;
+use crate::runtime::driver;
 use crate::runtime::inbox::{Envelope, Reply};
-use crate::runtime::room::Told;
 use crate::runtime::shared::Runtime;
 
 /// Minimum number of simultaneous outputs that are released from a thread of tokio, if tokio has threads of its own.
@@ -26,24 +25,7 @@ const CROWD: usize = 8;
 const GRACE: Duration = Duration::from_secs(1);
 
 /// An output that leaves the process once it is durable.
-pub(crate) enum Release {
-    /// A client receives its reply.
-    Reply { reply: Reply, told: Told },
-    /// An `async` operation begins.
-    Start {
-        instance: InstanceId,
-        message: MessageId,
-        operation: AsyncOperation,
-    },
-    /// An attempt of an activity begins.
-    StartActivity(Box<StartActivity>),
-    /// A running activity is canceled.
-    CancelActivity { activity: ActivityKey },
-    /// Clients that found a full queue may retry.
-    Room { instance: InstanceId },
-    /// A reader may use the data that it read.
-    Read(oneshot::Sender<Result<(), Error>>),
-}
+pub(crate) type Release = driver::Release<Reply>;
 
 impl Runtime {
     /// Releases all items, or fails their receivers with `error`.
@@ -78,22 +60,19 @@ impl Runtime {
     }
 
     fn release_one(self: &Arc<Self>, item: Release) {
-        // A dropped receiver is no longer interested.
         match item {
-            Release::Reply { reply, told } => {
-                let _ = reply.sender.send(Ok(told));
+            Release::Reply { client, response } => {
+                // A receiver that is gone wants nothing any more.
+                let _ = client.sender.send(Ok(response));
             }
-            Release::Read(sender) => {
-                let _ = sender.send(Ok(()));
-            }
-            Release::Room { instance } => self.room.open(&instance),
-            Release::Start {
+            Release::Effect(Effect::Room { instance }) => self.room.open(&instance),
+            Release::Effect(Effect::StartOperation {
                 instance,
                 message,
                 operation,
-            } => self.start_operation(instance, message, operation),
-            Release::StartActivity(start) => self.start_activity(*start),
-            Release::CancelActivity { activity } => self.cancel_activity(&activity),
+            }) => self.start_operation(instance, message, operation),
+            Release::Effect(Effect::StartActivity(start)) => self.start_activity(*start),
+            Release::Effect(Effect::CancelActivity { activity }) => self.cancel_activity(&activity),
         }
     }
 
@@ -189,7 +168,7 @@ impl Drop for Lost {
 /// are released before the clients receive their replies, so a client that sends the next request finds room.
 fn give_back_room(items: &mut [Release]) {
     let permits = items.iter_mut().filter_map(|item| match item {
-        Release::Reply { reply, .. } => reply.permit.take(),
+        Release::Reply { client, .. } => client.permit.take(),
         _ => None,
     });
     // One merged permit per affected share of the room. There are few shares.
@@ -206,14 +185,8 @@ fn give_back_room(items: &mut [Release]) {
 impl Release {
     /// Fails the receiver with `error`.
     fn refuse(self, error: &Error) {
-        match self {
-            Self::Reply { reply, .. } => {
-                let _ = reply.sender.send(Err(error.clone()));
-            }
-            Self::Read(sender) => {
-                let _ = sender.send(Err(error.clone()));
-            }
-            Self::Start { .. } | Self::StartActivity(_) | Self::CancelActivity { .. } | Self::Room { .. } => {}
+        if let Self::Reply { client, .. } = self {
+            client.refuse(error);
         }
     }
 }
@@ -221,7 +194,8 @@ impl Release {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::sync::Semaphore;
+    use crate::runtime::room::Response;
+    use tokio::sync::{Semaphore, oneshot};
 
     /// The room of a reply is released before its client receives the reply, and only once.
     #[test]
@@ -229,23 +203,22 @@ mod tests {
         let room = Arc::new(Semaphore::new(3));
         let mut items: Vec<Release> = (0..3)
             .map(|_| {
-                let reply = Reply {
+                let client = Reply {
                     sender: oneshot::channel().0,
                     permit: Arc::clone(&room).try_acquire_owned().ok(),
                 };
-                let told = Told::Accepted;
-                Release::Reply { reply, told }
+                let response = Response::Accepted;
+                Release::Reply { client, response }
             })
             .collect();
         let operators = Arc::new(Semaphore::new(1));
         items.push(Release::Reply {
-            reply: Reply {
+            client: Reply {
                 sender: oneshot::channel().0,
                 permit: Arc::clone(&operators).try_acquire_owned().ok(),
             },
-            told: Told::Accepted,
+            response: Response::Accepted,
         });
-        items.push(Release::Read(oneshot::channel().0));
         assert_eq!((room.available_permits(), operators.available_permits()), (0, 0));
         give_back_room(&mut items);
         assert_eq!(operators.available_permits(), 1);

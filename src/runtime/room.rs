@@ -5,29 +5,24 @@ use std::sync::Arc;
 use dashmap::DashMap;
 use tokio::sync::Semaphore;
 
-use crate::engine::message::{Message, Settled};
-use crate::failure::CallFailure;
+use crate::engine::message;
 use crate::id::InstanceId;
 use crate::runtime::contained::contained;
 
-/// The reply to a client.
-#[derive(Debug)]
-pub(crate) enum Told {
-    /// The answer of the operation, as JSON.
-    Answer(Vec<u8>),
-    /// The message is durable.
-    Accepted,
-    /// The call failed. Boxed because it is rare and large.
-    Failed(Box<CallFailure>),
-    /// The queue is full. The client sends the message again when the door opens.
-    Full { message: Box<Message>, door: Door },
-}
+/// The response to a client. The door is where it waits before it sends the message again.
+pub(crate) type Response = message::Response<Door>;
 
 /// A door that opens when there is room.
 #[derive(Clone, Debug)]
 pub(crate) struct Door(Arc<Semaphore>);
 
 impl Door {
+    /// Returns `true` if the door is open.
+    #[cfg(test)]
+    pub(crate) fn is_open(&self) -> bool {
+        self.0.is_closed()
+    }
+
     /// Waits until the door opens. An open door remains open.
     pub(crate) async fn opened(&self) {
         // The semaphore never has permits, so the wait ends only when the semaphore is closed.
@@ -42,18 +37,12 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    /// Returns the reply for `settled`.
-    pub(crate) fn told(&self, settled: Settled) -> Told {
-        match settled {
-            Settled::Answer(answer) => Told::Answer(answer),
-            Settled::Accepted => Told::Accepted,
-            Settled::Failed(failure) => Told::Failed(failure),
-            Settled::Full(message) => {
-                let door = self.doors.entry(message.target.clone());
-                let door = door.or_insert_with(|| Door(Arc::new(Semaphore::new(0)))).clone();
-                Told::Full { message, door }
-            }
-        }
+    /// Returns the response that a client receives.
+    pub(crate) fn respond(&self, response: message::Response) -> Response {
+        response.at_door(|instance| {
+            let door = self.doors.entry(instance.clone());
+            door.or_insert_with(|| Door(Arc::new(Semaphore::new(0)))).clone()
+        })
     }
 
     /// Opens the door of `instance` for all waiting clients.

@@ -17,9 +17,9 @@ use crate::id::{InstanceId, PartitionId};
 use crate::runtime::activities::RunningActivities;
 use crate::runtime::contained::contained;
 use crate::runtime::executor::Executor;
-use crate::runtime::inbox::{Envelope, Inbox, InboxReceiver};
+use crate::runtime::inbox::{DELIVERY_LIMIT, Envelope, Inbox, InboxReceiver, Reply};
 use crate::runtime::release::Release;
-use crate::runtime::room::Room;
+use crate::runtime::room::{Response, Room};
 use crate::runtime::shares::Share;
 use crate::runtime::tasks::Tasks;
 use crate::runtime::totals::Totals;
@@ -58,7 +58,7 @@ pub(crate) struct Runtime {
     pub(crate) limits: Limits,
     pub(crate) partitions: u16,
     pub(crate) order: Arc<CommitOrder<Release>>,
-    pub(crate) inboxes: Vec<Arc<Inbox>>,
+    pub(crate) inboxes: Vec<Arc<Inbox<Reply>>>,
     pub(crate) clock: Clock,
     pub(crate) room: Room,
     pub(crate) totals: Totals,
@@ -99,7 +99,7 @@ impl Runtime {
         tokio: tokio::runtime::Handle,
     ) -> Result<(Arc<Self>, Threads)> {
         let executors = config.executors.clamp(1, usize::from(config.partitions));
-        let (inboxes, receivers): (Vec<_>, Vec<_>) = (0..executors).map(|_| Inbox::new()).unzip();
+        let (inboxes, receivers): (Vec<_>, Vec<_>) = (0..executors).map(|_| Inbox::new(DELIVERY_LIMIT)).unzip();
         let runtime = Arc::new(Self {
             hub: config.hub,
             registry: Arc::new(config.registry),
@@ -209,7 +209,7 @@ impl Runtime {
     }
 
     /// Returns the inbox of the executor that runs `instance`.
-    pub(crate) fn inbox_of(&self, instance: &InstanceId) -> &Inbox {
+    pub(crate) fn inbox_of(&self, instance: &InstanceId) -> &Inbox<Reply> {
         self.inbox_of_partition(self.partition_of(instance))
     }
 
@@ -217,7 +217,7 @@ impl Runtime {
         instance.partition(self.partitions)
     }
 
-    pub(crate) fn inbox_of_partition(&self, partition: PartitionId) -> &Inbox {
+    pub(crate) fn inbox_of_partition(&self, partition: PartitionId) -> &Inbox<Reply> {
         &self.inboxes[self.executor_of(partition)]
     }
 
@@ -234,7 +234,7 @@ impl Runtime {
     ///
     /// # Errors
     /// Returns an error of kind [`ErrorKind::Closed`], or the error that poisoned the hub.
-    pub(crate) fn send(&self, partition: PartitionId, envelope: Envelope) -> Result<()> {
+    pub(crate) fn send(&self, partition: PartitionId, envelope: Envelope<Reply>) -> Result<()> {
         if self.closed.load(Ordering::Acquire) {
             return Err(self.end_reason());
         }
@@ -252,11 +252,13 @@ impl Runtime {
     /// Returns an error of kind [`ErrorKind::Closed`], or the error that poisoned the hub.
     pub(crate) fn durable(self: Arc<Self>) -> impl Future<Output = Result<()>> + Send {
         let (sender, receiver) = oneshot::channel();
-        self.hold(vec![Release::Read(sender)]);
+        let client = Reply { sender, permit: None };
+        let response = Response::Accepted;
+        self.hold(vec![Release::Reply { client, response }]);
         let runtime = Arc::downgrade(&self);
         async move {
             match receiver.await {
-                Ok(released) => released,
+                Ok(released) => released.map(drop),
                 Err(_) => Err(runtime.upgrade().map_or_else(closed, |runtime| runtime.end_reason())),
             }
         }
@@ -364,7 +366,7 @@ impl Threads {
     fn start(
         &mut self,
         runtime: &Arc<Runtime>,
-        cores: Vec<(CoreConfig, InboxReceiver)>,
+        cores: Vec<(CoreConfig, InboxReceiver<Reply>)>,
         watched: Vec<Arc<Progress>>,
         alive: &Sender<()>,
     ) -> Result<()> {

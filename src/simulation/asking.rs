@@ -1,4 +1,4 @@
-//! What clients ask of a running hub.
+//! Requests of clients to a running hub.
 
 use serde_json::json;
 
@@ -10,11 +10,11 @@ use super::world::World;
 use crate::id::InstanceId;
 use crate::store::records::Action;
 
-/// How many clients there are. Only the order of what one of them asks is promised.
+/// Number of clients. The order of requests is guaranteed only within one client.
 const CLIENTS: u64 = 3;
 
 impl World {
-    /// A client asks something new.
+    /// A client makes a new request.
     pub(super) fn ask_something(&mut self) {
         if self.requests.len() as u64 >= self.climate.requests || self.life.failed {
             return;
@@ -39,7 +39,7 @@ impl World {
         }
     }
 
-    /// A client asks once more under a request id: because it did not hear, or because it does not trust what it heard.
+    /// A client repeats a request under its request id, because it received no reply or does not trust it.
     pub(super) fn ask_again(&mut self) {
         if self.requests.is_empty() || self.life.failed || self.climate.forgetful {
             return;
@@ -103,7 +103,7 @@ impl World {
         Some(request)
     }
 
-    /// Now and then a timer that was asked for before, by target, name and due time: the new one takes its place, or follows it.
+    /// Sometimes picks the target, name and due time of an earlier timer. The new timer replaces or follows that one.
     fn timer_to_replace(&mut self) -> Option<(InstanceId, String, u64)> {
         if !self.aside.chance(25) {
             return None;
@@ -147,7 +147,7 @@ impl World {
         Some(self.request(target, What::Unknown, action, call))
     }
 
-    /// The request id of a request that has been heard of, with other arguments.
+    /// Reuses the request id of an answered request with other arguments.
     fn misuse(&mut self) -> Option<Request> {
         let used: Vec<usize> = (0..self.requests.len())
             .filter(|at| {

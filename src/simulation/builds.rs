@@ -1,4 +1,4 @@
-//! Builds of the program that opens the hub: a good one, and some that lack something.
+//! Builds of the program that opens the hub: a complete one, and some that lack something.
 
 use std::sync::Arc;
 
@@ -12,19 +12,19 @@ use crate::entity::entity_code;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Build {
     Good,
-    /// It cannot read the states of ledgers.
+    /// Cannot decode the states of ledgers.
     CannotReadLedgers,
-    /// Its decoder of registers panics.
+    /// Panics when it decodes a register.
     PanicsAtRegisters,
-    /// It does not know `work_slowly` of ledgers.
+    /// Lacks the operation `work_slowly` of ledgers.
     LacksAnOperation,
-    /// Nobody registered the registers.
+    /// Does not register the entity type `register`.
     LacksRegisters,
-    /// Nobody registered the archive.
+    /// Does not register the archive.
     LacksTheArchive,
-    /// Nobody registered the orchestration.
+    /// Does not register the orchestration.
     LacksOrchestrations,
-    /// Nobody registered the activities.
+    /// Does not register the activities.
     LacksActivities,
 }
 
@@ -37,10 +37,10 @@ impl Build {
         Self::LacksTheArchive,
     ];
 
-    /// Those that lack something of orchestrations only.
+    /// Builds that lack something of orchestrations only.
     pub(super) const BAD_FOR_ORCHESTRATIONS: [Self; 2] = [Self::LacksOrchestrations, Self::LacksActivities];
 
-    /// Whether it does not know a type of entities.
+    /// Returns whether the build lacks the entity type `name`.
     pub(super) fn lacks(self, name: &str) -> bool {
         match self {
             Self::LacksRegisters => name == "register",
@@ -66,7 +66,7 @@ impl Build {
     }
 }
 
-/// The code of an entity type as it is in one build.
+/// The code of an entity type in one build.
 struct Changed {
     code: Arc<dyn EntityCode>,
     build: Build,
@@ -104,7 +104,7 @@ impl EntityCode for Changed {
         match self.build {
             Build::CannotReadLedgers if self.name() == "ledger" => Err("this build cannot read it".to_owned()),
             Build::PanicsAtRegisters if self.name() == "register" => {
-                std::panic::resume_unwind(Box::new("this build panics at it"))
+                std::panic::resume_unwind(Box::new("this build panics on it"))
             }
             _ => self.code.decode(state),
         }

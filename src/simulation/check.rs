@@ -1,4 +1,4 @@
-//! What has to be true: of every step, of every answer, after every crash, and at rest.
+//! Invariants of every step and every reply, after every crash, when idle and at rest.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,9 +15,9 @@ use crate::error::ErrorKind;
 use crate::id::{InstanceId, PartitionId};
 use crate::store::{Change, Model, Reader, keys};
 
-/// A step consumes messages that are there, once, and makes no row that it consumes itself. `may_go_on` says that instances may
-/// go on within the step that made them wait, so that their messages had a row for a moment.
-pub(super) fn step(step: &Step, store: &Model, may_go_on: bool) {
+/// Checks that a step consumes only existing messages, each once, and writes no row that it consumes itself. With
+/// `may_resume`, instances may resume within the step that made them wait, so their messages may briefly have rows.
+pub(super) fn step(step: &Step, store: &Model, may_resume: bool) {
     let messages = [
         keys::messages(PartitionId(0)).start[2],
         keys::urgents(PartitionId(0)).start[2],
@@ -37,7 +37,7 @@ pub(super) fn step(step: &Step, store: &Model, may_go_on: bool) {
                 let shown = key.escape_ascii();
                 let was_made = made.remove(key);
                 assert!(
-                    !was_made || may_go_on,
+                    !was_made || may_resume,
                     "the message {shown} became a row in the commit that consumes it"
                 );
                 assert!(
@@ -45,11 +45,11 @@ pub(super) fn step(step: &Step, store: &Model, may_go_on: bool) {
                     "the message {shown} is consumed twice in one commit"
                 );
                 let there = was_made || store.get(key).unwrap().is_some();
-                assert!(there, "the message {shown} is consumed and there is none");
+                assert!(there, "the message {shown} is consumed but does not exist");
             }
             Change::Delete { key } if key[2] == timer => {
                 let there = made.remove(key) || (store.get(key).unwrap().is_some() && !gone.contains(key));
-                assert!(there, "the timer {} is removed and there is none", key.escape_ascii());
+                assert!(there, "the timer {} is removed but does not exist", key.escape_ascii());
                 gone.insert(key.to_vec());
             }
             _ => {}
@@ -57,11 +57,11 @@ pub(super) fn step(step: &Step, store: &Model, may_go_on: bool) {
     }
 }
 
-/// What a client hears fits what it asked, and what others heard under the same request id.
+/// Checks that a reply fits its request, and the other replies under the same request id.
 pub(super) fn heard(world: &World, index: usize) {
     let request = &world.requests[index];
-    let heard = request.heard.last().expect("something was heard");
-    let told = || format!("request {index} heard {heard:?}: {request:?}");
+    let heard = request.heard.last().expect("a reply was recorded");
+    let told = || format!("request {index} received {heard:?}: {request:?}");
     if let Heard::Failed(kind) = heard {
         let possible = match kind {
             ErrorKind::Quarantined | ErrorKind::Unregistered => world.climate.bad_builds || world.climate.versions,
@@ -96,19 +96,19 @@ pub(super) fn heard(world: &World, index: usize) {
         );
         assert!(
             !heard.is_refusal(),
-            "refused under the request id of what took effect: {request:?}"
+            "a request that took effect was refused under its request id: {request:?}"
         );
     }
 }
 
-/// After a crash everything that was released is still true.
+/// Checks that everything released before a crash still holds after it.
 pub(super) fn after_crash(world: &World) {
     let survey = world.survey();
     let done = survey.done();
     let waiting: BTreeSet<u64> = survey.waiting_work.iter().copied().collect();
     for (work, count) in &done {
         assert_eq!(*count, 1, "the work {work} was done {count} times");
-        assert!(!waiting.contains(work), "the work {work} is done and waits");
+        assert!(!waiting.contains(work), "the work {work} is done and still waits");
     }
     for (index, request) in world.requests.iter().enumerate() {
         let (What::Work(work) | What::Schedule(work, _)) = request.what else {
@@ -122,14 +122,14 @@ pub(super) fn after_crash(world: &World) {
         }
         assert!(
             done.contains_key(&work) || waiting.contains(&work) || world.dropped.contains(&work),
-            "the work {work} is lost, and this was acknowledged: {request:?}"
+            "the acknowledged work {work} is lost: {request:?}"
         );
     }
     answers_are_true(world, &survey);
     paired(&survey);
 }
 
-/// When nothing is left to do, only those messages wait whose entities cannot take them in.
+/// Checks that in an idle hub a message waits only if its entity cannot accept it.
 pub(super) fn when_idle(world: &mut World) {
     let survey = world.survey();
     let blocked = |id: &str| {
@@ -139,7 +139,7 @@ pub(super) fn when_idle(world: &mut World) {
             || id.split('@').nth(1).is_some_and(|name| world.life.build.lacks(name))
     };
     for (target, message) in &survey.messages {
-        assert!(blocked(target), "nobody looks at a message any more: {message}");
+        assert!(blocked(target), "a waiting message is never processed: {message}");
     }
     let waits = |request: &&Request| request.open > 0;
     let waits_for_end = |request: &Request| request.what == What::Wait && world.has_not_ended(&request.target);
@@ -149,7 +149,10 @@ pub(super) fn when_idle(world: &mut World) {
         .filter(waits)
         .filter(|request| !waits_for_end(request))
     {
-        assert!(blocked(request.target.as_str()), "nobody answers: {request:?}");
+        assert!(
+            blocked(request.target.as_str()),
+            "a request is never answered: {request:?}"
+        );
     }
     world.check_code_when_idle();
     if survey.quarantined.is_empty() && world.life.held.is_empty() && world.life_has_all_code() {
@@ -160,7 +163,7 @@ pub(super) fn when_idle(world: &mut World) {
     }
 }
 
-/// At rest everything has come to its end, and nothing is left of it but the states.
+/// Checks that at rest everything has ended, and only the states are left.
 pub(super) fn at_rest(world: &mut World) {
     let survey = world.survey();
     assert!(survey.messages.is_empty(), "messages are left: {:?}", survey.messages);
@@ -180,7 +183,7 @@ pub(super) fn at_rest(world: &mut World) {
     // A dead letter that is sent again is a new message.
     let repeated = world.disordered.iter().copied().chain(repeated(world)).collect();
     let complaint = workload::service_complaint(&repeated);
-    assert_eq!(complaint, None, "an attempt came with another idempotency key");
+    assert_eq!(complaint, None, "a later attempt had a different idempotency key");
     world.forget_requests();
     let survey = world.survey();
     assert_eq!(survey.request_rows, 0, "request ids are not forgotten");
@@ -190,21 +193,19 @@ pub(super) fn at_rest(world: &mut World) {
 
 fn nothing_waits(world: &World) {
     let open: Vec<&Request> = world.requests.iter().filter(|request| request.open > 0).collect();
-    assert!(open.is_empty(), "clients wait for ever: {open:?}");
-    let mut waiting = world.life.waiting.values();
-    assert!(
-        waiting.all(|asked| matches!(asked, Asked::Nobody)),
-        "operators wait for ever: {:?}",
-        world.life.waiting
-    );
+    assert!(open.is_empty(), "clients wait forever: {open:?}");
     for seat in &world.life.seats {
-        let left = seat.core.remembered();
+        let clients = seat.driver.clients();
+        let mut waiting = clients.iter().filter(|(_, asked)| !matches!(asked, Asked::Nobody));
+        assert!(waiting.next().is_none(), "operators wait forever: {clients:?}");
+        let core = seat.driver.core();
+        let left = core.remembered();
         assert!(left.is_empty(), "mailboxes are left: {left:?}");
-        assert_eq!(seat.core.running(), 0, "something runs");
+        assert_eq!(core.running(), 0, "an operation still runs");
         assert_eq!(
-            seat.core.clients(),
+            core.clients(),
             [0; 3],
-            "clients wait, or have gone away, and are not forgotten"
+            "clients that wait or have gone away are not forgotten"
         );
     }
 }
@@ -215,13 +216,19 @@ fn paired(survey: &Survey) {
     }
 }
 
-/// Whatever was asked took effect once or, where nobody promised it, not at all; with all that follows from it.
+/// Checks that requested work, and all work that follows from it, was done once. Work without an acknowledgment may
+/// also have had no effect.
 fn work_was_done_once(world: &World, survey: &Survey) {
     let done = survey.done();
     for (id, log) in &survey.logs {
         for entry in log.iter().flatten().filter(|entry| !is_of_orchestration(entry.id)) {
             let node = &world.plans.nodes[&entry.id];
-            assert_eq!(node.target.as_str(), id, "the work {} was done by another", entry.id);
+            assert_eq!(
+                node.target.as_str(),
+                id,
+                "the work {} was done by another entity",
+                entry.id
+            );
         }
     }
     let roots: BTreeMap<u64, usize> = (0..world.requests.len())
@@ -255,7 +262,7 @@ fn work_was_done_once(world: &World, survey: &Survey) {
     }
 }
 
-/// What clients were told of logs is still so.
+/// Checks that the replies to clients about logs still hold.
 fn answers_are_true(world: &World, survey: &Survey) {
     let moving: BTreeSet<u64> = survey.moving.iter().map(|entry| entry.id).collect();
     for request in &world.requests {
@@ -269,7 +276,7 @@ fn answers_are_true(world: &World, survey: &Survey) {
                 }
                 _ => true,
             };
-            assert!(is_true, "{heard:?} is not true any more: {request:?} {:?}", survey.logs);
+            assert!(is_true, "{heard:?} no longer holds: {request:?} {:?}", survey.logs);
         }
     }
 }
@@ -283,7 +290,7 @@ fn shows(log: &[Entry], peek: &Peek) -> bool {
     log.get(peek.entries - 1).is_some_and(|entry| entry.id == peek.last)
 }
 
-/// What one sender sent to one receiver was done in the order of sending.
+/// Checks that the work from one sender to one receiver was done in the order of sending.
 fn order_was_kept(world: &World, survey: &Survey) {
     let nodes = &world.plans.nodes;
     let in_order = |work: &u64| {
@@ -319,7 +326,7 @@ fn order_was_kept(world: &World, survey: &Survey) {
         let mut last: BTreeMap<u64, u64> = BTreeMap::new();
         for work in work_of(receiver).filter(|work| nodes[work].parent.is_none() && in_order(work)) {
             let request = world.requests.iter().find(|request| request.what == What::Work(work));
-            // What was asked more than once has no single place in the order.
+            // A repeated request has no single place in the order.
             let Some(request) = request.filter(|request| request.attempts == 1) else {
                 continue;
             };
@@ -334,10 +341,10 @@ fn order_was_kept(world: &World, survey: &Survey) {
     }
 }
 
-/// Nothing that was scheduled was done before its time.
+/// Checks that no scheduled work was done before its time.
 fn nothing_was_early(world: &World, survey: &Survey) {
     if world.clock_was_set_back {
-        // A timer that fired before the clock was set back can have found its entity blocked until after.
+        // If a timer fired before the clock was set back, its entity may have been blocked until afterwards.
         return;
     }
     let times: BTreeMap<u64, u64> = survey

@@ -1,14 +1,14 @@
-//! The clients: what they asked, what they heard, and what follows from it.
+//! The clients: their requests, the replies, and the conclusions from the replies.
 
 use super::plan::{End, Node};
 use super::workload::{Peek, Receipt};
-use crate::engine::message::Settled;
 use crate::error::ErrorKind;
 use crate::failure::CallFailure;
 use crate::id::InstanceId;
+use crate::runtime::Response;
 use crate::store::records::Action;
 
-/// One request of a client, over all its attempts.
+/// One request of a client, with all its attempts.
 #[derive(Clone, Debug)]
 pub(super) struct Request {
     pub(super) client: u64,
@@ -16,52 +16,52 @@ pub(super) struct Request {
     pub(super) what: What,
     pub(super) action: Action,
     pub(super) call: bool,
-    /// The request id, if it may be asked again.
+    /// The request id, if the request may be repeated.
     pub(super) id: Option<String>,
     pub(super) refuse_when_full: bool,
-    /// When it was asked, in the order of all asking.
+    /// Position in the order of all requests.
     pub(super) asked: u64,
     pub(super) attempts: u32,
-    /// How many attempts wait for their answer.
+    /// Number of attempts that wait for their reply.
     pub(super) open: u32,
-    /// How many attempts ended with the process.
+    /// Number of attempts without a reply, because the client gave up or the process ended.
     pub(super) lost: u32,
     pub(super) heard: Vec<Heard>,
 }
 
-/// What a request is about.
+/// The subject of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum What {
     Work(u64),
-    /// Work at a time in milliseconds.
+    /// Work that is due at a time in milliseconds.
     Schedule(u64, u64),
-    /// Cancels what the request at this place scheduled.
+    /// Cancels the timer of the request at this index.
     Cancel(usize),
     Peek,
     /// An operation that no build has.
     Unknown,
-    /// The request id of the request at this place with other arguments.
+    /// Reuses the request id of the request at this index with other arguments.
     Misuse(usize),
-    /// Something of an orchestration, or of the lock of an entity.
+    /// An order to an orchestration, or to the lock of an entity.
     Order(Wish),
-    /// The end of an orchestration.
+    /// A wait for the end of an orchestration.
     Wait,
 }
 
-/// What an order to an orchestration wishes.
+/// The purpose of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wish {
     Start,
-    /// An event with this note.
+    /// Raises an event with this note.
     Raise(u64),
-    /// It is ended, held up, or made to go on.
+    /// Suspends, resumes, terminates, rewinds or restarts the orchestration.
     Manage,
     Purge,
-    /// The release of the lock of an entity.
+    /// Releases the lock of an entity.
     Force,
 }
 
-/// What a client heard.
+/// A reply as a client received it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Heard {
     Done(Receipt),
@@ -75,37 +75,37 @@ pub(super) enum Heard {
     Failed(ErrorKind),
 }
 
-/// What is known of a request's effect.
+/// The known effect of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
-    /// It took effect, or will.
+    /// The request took effect, or will.
     Sure,
-    /// It did not, and never will.
+    /// The request did not take effect, and never will.
     None,
-    /// Nobody was told.
+    /// No reply reveals the effect.
     Unknown,
 }
 
 impl Request {
-    /// Reads what a client was told.
-    pub(super) fn hear(&self, settled: &Settled) -> Heard {
+    /// Decodes a reply to this request.
+    pub(super) fn hear(&self, settled: &Response) -> Heard {
         match settled {
-            Settled::Answer(answer) => match self.what {
+            Response::Answer(answer) => match self.what {
                 What::Cancel(_) => Heard::Canceled(serde_json::from_slice(answer).unwrap()),
                 What::Order(_) | What::Wait => Heard::Text(String::from_utf8_lossy(answer).into_owned()),
                 What::Peek => Heard::Seen(serde_json::from_slice(answer).unwrap()),
                 _ => Heard::Done(serde_json::from_slice(answer).unwrap()),
             },
-            Settled::Accepted => Heard::Accepted,
-            Settled::Failed(failure) => match failure.as_ref() {
+            Response::Accepted => Heard::Accepted,
+            Response::Failed(failure) => match failure.as_ref() {
                 CallFailure::Returned(_) => Heard::Refused,
                 CallFailure::Runtime(error) => Heard::Failed(error.kind()),
             },
-            Settled::Full(_) => unreachable!("a client that finds a full queue hears nothing yet"),
+            Response::Full { .. } => unreachable!("a client that finds a full queue receives no reply yet"),
         }
     }
 
-    /// The target, the name and the due time of the timer that it asks for.
+    /// Returns the target, the name and the due time of the timer that the request sets.
     pub(super) fn timer(&self) -> Option<(InstanceId, String, u64)> {
         match &self.action {
             Action::Schedule { timer, due, .. } => Some((self.target.clone(), timer.clone(), due.0)),
@@ -113,7 +113,7 @@ impl Request {
         }
     }
 
-    /// What follows from what was heard, for work that ends well.
+    /// Derives the effect from the replies, for work that succeeds.
     pub(super) fn effect(&self) -> Effect {
         let sure = |heard: &Heard| matches!(heard, Heard::Done(_) | Heard::Accepted);
         if self.heard.iter().any(sure) {
@@ -127,8 +127,8 @@ impl Request {
 }
 
 impl Heard {
-    /// Whether it is what everyone hears who asks with the same request id. What the hub says before it looks the
-    /// request up differs from time to time, and a refusal is not kept.
+    /// Returns whether all attempts under the same request id receive this reply. Replies that precede the lookup of
+    /// the request id differ from attempt to attempt, and a refusal is not stored.
     pub(super) fn is_final(&self) -> bool {
         !self.is_refusal()
             && !matches!(
@@ -143,7 +143,7 @@ impl Heard {
             )
     }
 
-    /// Whether it says that nothing happened because of what was there at that moment.
+    /// Returns whether the request had no effect because of the state of its target at that moment.
     pub(super) fn is_refusal(&self) -> bool {
         matches!(
             self,
@@ -151,7 +151,7 @@ impl Heard {
         )
     }
 
-    /// Whether this can be heard of a call or signal of work that ends so.
+    /// Returns whether a call or signal of this work can receive the reply.
     pub(super) fn fits(&self, call: bool, node: &Node) -> bool {
         match self {
             Self::Accepted => !call,

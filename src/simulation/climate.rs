@@ -1,5 +1,5 @@
-//! The climate of a run: what can happen in it, and how often. Each seed has its own, because what finds a bug is most
-//! often the absence of everything else.
+//! The climate of a run: the events that can happen in it, and their frequencies. Each seed has its own climate,
+//! because most bugs appear only in the absence of all other kinds of events.
 
 use std::time::Duration;
 
@@ -8,42 +8,42 @@ use super::padding::{MOST_PAYLOAD_BYTES, PAYLOAD_BYTES};
 use super::random::Random;
 use crate::engine::Limits;
 
-/// What can happen next.
+/// A kind of event.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Event {
-    /// A client asks something new.
+    /// A client makes a new request.
     Ask,
-    /// A client asks the same again.
+    /// A client repeats a request.
     AskAgain,
-    /// A core takes in some of what waits for it.
+    /// A core accepts some of its waiting input.
     Accept,
     Step,
     Commit,
     Sync,
-    /// An `async` operation goes on.
+    /// An `async` operation is polled.
     Poll,
     Time,
     Operator,
-    /// A client that waited for room asks again.
+    /// A client that waited for room repeats its request.
     Door,
-    /// A client asks something of an orchestration.
+    /// A client or an operator makes a request that concerns an orchestration.
     Order,
     /// An activity ends.
     Job,
 }
 
-/// What can happen in a run, and how often.
+/// The events that can happen in a run, and their frequencies.
 #[derive(Clone, Debug)]
 pub(super) struct Climate {
     pub(super) partitions: u16,
     pub(super) most_cores: u64,
-    /// How many entities of each type there are.
+    /// Number of entities of each type.
     pub(super) keys: u64,
-    /// How many events happen before the hub is brought to rest.
+    /// Number of events before the hub is brought to rest.
     pub(super) events: u64,
-    /// How many of them, in a thousand, are crashes.
+    /// Number of crashes in a thousand events.
     pub(super) crashes: u64,
-    /// How many requests clients make.
+    /// Maximum number of requests of clients.
     pub(super) requests: u64,
     pub(super) failures: bool,
     pub(super) deaths: bool,
@@ -51,27 +51,27 @@ pub(super) struct Climate {
     pub(super) timers: bool,
     pub(super) request_ids: bool,
     pub(super) reads: bool,
-    /// Whether messages between cores are now and then left to their rows.
+    /// Set if messages between cores are sometimes left to their rows.
     pub(super) spills: bool,
-    /// Whether writes and syncs fail now and then.
+    /// Set if writes and syncs sometimes fail.
     pub(super) faults: bool,
-    /// Whether the hub is now and then opened with a build that lacks something, or with an entity held.
+    /// Set if the hub is sometimes opened with a build that lacks something, or with a held entity.
     pub(super) bad_builds: bool,
-    /// How often each kind of event happens beside the others.
+    /// Relative frequency of each kind of event.
     pub(super) weights: Vec<(Event, u64)>,
-    /// Whether request ids are remembered for a short time only; they are not used twice then.
+    /// Set if request ids are remembered only briefly. No client repeats a request in such a run.
     pub(super) forgetful: bool,
-    /// Whether clients go away before they are answered, and share request ids.
+    /// Set if clients sometimes go away before they receive an answer, and share request ids.
     pub(super) impatient: bool,
-    /// Whether payloads come close to their limit now and then, and budgets hold only a few of them.
+    /// Set if payloads sometimes come close to their limit, and budgets hold only a few of them.
     pub(super) large: bool,
-    /// Whether request ids, dead letters and early events meet their caps.
+    /// Set if request ids, dead letters and early events reach their caps.
     pub(super) capped: bool,
-    /// Whether lives register different versions of the orchestration.
+    /// Set if lives register different versions of the orchestration.
     pub(super) versions: bool,
-    /// Whether payloads of orchestrations are as large, and whether some are over the limit of some lives only.
+    /// Set if payloads of orchestrations are large, too, and some payloads exceed the limit of some lives only.
     pub(super) disputed: bool,
-    /// Nothing if there are entities only.
+    /// `None` in a run with entities only.
     pub(super) orchestrations: Option<Conditions>,
 }
 
@@ -105,7 +105,7 @@ impl Climate {
                 (Event::Operator, 2),
                 (Event::Door, 2),
             ]
-            // One seed has a slow disk, the next one slow operations or a slow core.
+            // One seed has a slow disk, another one slow operations or a slow core.
             .map(|(event, weight)| (event, (weight * random.pick(&[10, 10, 10, 30, 3, 1])).max(1)))
             .into(),
             forgetful: random.chance(10),
@@ -118,21 +118,21 @@ impl Climate {
         }
     }
 
-    /// Draws what was added after the first seeds were kept in the corpus.
+    /// Draws the settings that were added after the first seeds entered the corpus.
     pub(super) fn draw_aside(&mut self, aside: &mut Random) {
         self.impatient = aside.chance(40);
         self.large = aside.chance(25);
         self.capped = aside.chance(25);
     }
 
-    /// Draws what was added after that.
+    /// Draws the settings that were added after those of `draw_aside`.
     pub(super) fn draw_later(&mut self, later: &mut Random) {
         self.versions = self.orchestrations.is_some() && later.chance(40);
         self.disputed = later.chance(25);
         self.large |= self.disputed;
     }
 
-    /// The versions of the orchestration with which a run begins and ends.
+    /// Returns the versions of the orchestration with which a run begins and ends.
     pub(super) fn all_versions(&self) -> Versions {
         match self.versions {
             true => Versions::ALL,
@@ -140,7 +140,7 @@ impl Climate {
         }
     }
 
-    /// The versions of one life of the hub.
+    /// Draws the versions of one life of the hub.
     pub(super) fn draw_versions(&self, later: &mut Random) -> Versions {
         match self.versions {
             true => Versions::draw(later),
@@ -148,7 +148,7 @@ impl Climate {
         }
     }
 
-    /// Draws the same of the limits of one life.
+    /// Draws the limits of one life that were added after the first seeds entered the corpus.
     pub(super) fn limit_aside(&self, limits: &mut Limits, aside: &mut Random) {
         if self.large {
             limits.payload_bytes = *aside.pick(&[PAYLOAD_BYTES, MOST_PAYLOAD_BYTES]);
@@ -163,7 +163,7 @@ impl Climate {
             limits.early_bytes = *aside.pick(&[limits.early_bytes, 10, 200]);
         }
         if self.capped && self.forgetful {
-            // No client asks again.
+            // No client repeats a request.
             limits.requests = *aside.pick(&[0, 1, 3]);
             limits.request_youth = Duration::from_millis(*aside.pick(&[0, 500]));
         }
@@ -172,12 +172,13 @@ impl Climate {
         }
     }
 
-    /// Whether dead letters are dropped. It is not known what was done of a log that was one.
+    /// Returns whether dead letters are dropped. Not if entities delete themselves: a dropped log would hide which work
+    /// was done.
     pub(super) fn drops_dead_letters(&self) -> bool {
         self.capped && !self.deaths && self.orchestrations.is_none()
     }
 
-    /// The limits of one life of the hub: mostly so small that everything is cut into many pieces.
+    /// Draws the limits of one life of the hub. Most are so small that everything is split into many pieces.
     pub(super) fn limits(&self, random: &mut Random) -> Limits {
         let request_retention = match self.forgetful {
             true => Duration::from_secs(1),
@@ -194,7 +195,7 @@ impl Climate {
             page: *random.pick(&[1, 2, 3, 256]),
             page_bytes: *random.pick(&[1, 300, 1 << 20, 1 << 20]),
             request_retention,
-            // Ids that are not used twice may be forgotten early.
+            // Ids that no client reuses may be forgotten early.
             requests: if self.forgetful { 1 } else { 100_000 },
             request_youth: Duration::from_millis(10),
             ..Limits::default()

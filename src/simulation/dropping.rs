@@ -1,4 +1,4 @@
-//! Dead letters that are dropped because there are too many.
+//! Dead letters that are dropped because they exceed their limit.
 
 use super::sights::Sight;
 use super::survey::Survey;
@@ -9,8 +9,8 @@ use crate::store::records::{self, Action, DeadLetterRecord};
 use crate::store::{Change, Reader};
 
 impl World {
-    /// Notes what is in dead letters that a step removes: of what is dropped nobody knows more, and what is sent again
-    /// may be dropped the next time.
+    /// Records the work in dead letters that a step removes. The effect of dropped work is unknown, and work that is
+    /// sent again may be dropped the next time.
     pub(super) fn note_dropped(&mut self, step: &Step) {
         if !self.climate.drops_dead_letters() {
             return;
@@ -20,9 +20,10 @@ impl World {
                 continue;
             };
             let table = keys::partition_and_table(key).map(|(_, table)| table);
-            let row = self.model.get(key).expect("the model can be read");
+            let row = self.model.get(key).expect("the model's reads do not fail");
             if let (Some(Table::DeadLetter), Some(row)) = (table, row) {
-                let letter: DeadLetterRecord = records::decode(&row, "dead letter").expect("it was written so");
+                let letter: DeadLetterRecord =
+                    records::decode(&row, "dead letter").expect("the record of a dead letter is valid");
                 if let Action::Operation { operation, arguments } = &letter.action {
                     let work = Survey::work_in(operation, arguments);
                     self.disordered.extend(&work);

@@ -1,11 +1,11 @@
-//! What is known of the effects of requests, after others that canceled or replaced the same timer.
+//! The known effects of requests, with regard to other requests that canceled or replaced the same timer.
 
 use super::clients::{Effect, Heard, Request, What};
 use super::plan::End;
 use super::world::World;
 use crate::error::ErrorKind;
 
-/// What is known of the effect of work that ends so, if its request has the `effect`.
+/// Returns the known effect of work with this `end`, whose request has the `effect`.
 pub(super) fn effect_of(world: &World, end: End, request: &Request, effect: Effect) -> Effect {
     let was_answered = request.heard.iter().any(|heard| matches!(heard, Heard::Done(_)));
     let was_refused = request.heard.contains(&Heard::Failed(ErrorKind::TooLarge));
@@ -19,7 +19,7 @@ pub(super) fn effect_of(world: &World, end: End, request: &Request, effect: Effe
     }
 }
 
-/// What is known of a request's effect while attempts to cancel it may still be on their way.
+/// Returns the known effect of a request while attempts to cancel it may still be in flight.
 pub(super) fn effect_so_far(world: &World, index: usize) -> Effect {
     match cancels(world, index).next() {
         Some(_) => Effect::Unknown,
@@ -27,7 +27,7 @@ pub(super) fn effect_so_far(world: &World, index: usize) -> Effect {
     }
 }
 
-/// What is known of a request's effect, after all attempts to cancel it.
+/// Returns the known effect of a request after all attempts to cancel it.
 pub(super) fn effect_at_last(world: &World, index: usize) -> Effect {
     let request = &world.requests[index];
     if matches!(request.what, What::Work(_)) {
@@ -39,7 +39,7 @@ pub(super) fn effect_at_last(world: &World, index: usize) -> Effect {
     }
     let heard = |cancel: &Request, answer| cancel.heard.contains(&Heard::Canceled(answer));
     if cancels(world, index).any(|cancel| heard(cancel, true)) {
-        // A retry that comes after the canceling of an attempt is known by its request id and sets no timer.
+        // The hub recognizes a retry by its request id. After the cancellation of an attempt, a retry sets no timer.
         return Effect::None;
     }
     let all_too_late = cancels(world, index).all(|cancel| heard(cancel, false) && cancel.lost == 0);
@@ -50,8 +50,9 @@ pub(super) fn effect_at_last(world: &World, index: usize) -> Effect {
     }
 }
 
-/// What is known of one of several timers of one name. The last one replaces those before it that have not fired, so that
-/// it alone is sure; and only if each was asked for once, because an attempt that comes later replaces it.
+/// Returns the known effect of one of several timers with the same name. The last one replaces earlier ones that have
+/// not fired, so only the last one is sure. Each must have been requested once, because a later attempt replaces the
+/// timer.
 fn effect_among(world: &World, timers: &[usize], index: usize) -> Effect {
     let request = &world.requests[index];
     let is_last = timers.last() == Some(&index);
@@ -64,7 +65,7 @@ fn effect_among(world: &World, timers: &[usize], index: usize) -> Effect {
     }
 }
 
-/// The requests for timers of this one's target and name, itself included, in the order of asking.
+/// Returns the requests for timers with the same target and name, itself included, in the order of requests.
 fn same_timer(world: &World, index: usize) -> Vec<usize> {
     let name = |request: &Request| request.timer().map(|(target, timer, _)| (target, timer));
     let wanted = name(&world.requests[index]);

@@ -1,4 +1,4 @@
-//! How a life of the hub ends: by a crash, or at rest.
+//! The end of a life of the hub: by a crash, or at rest.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::world::World;
 use crate::store::keys::{self, Table};
 
 impl World {
-    /// The process dies, a prefix of what was not synced survives, and the hub is opened again.
+    /// Kills the process and opens the hub again. A prefix of the unsynced commits survives.
     pub(super) fn crash(&mut self) {
         if !self.life.failed && self.random.chance(30) {
             self.finish();
@@ -42,8 +42,8 @@ impl World {
         self.reopen(keep, build, versions);
     }
 
-    /// The process ends and another one opens the hub. `keep` of the commits that were not synced survive; where the hub has a
-    /// machine, that decides how many, but all do if all are wanted.
+    /// Ends the process and starts another one, which opens the hub. The first `keep` of the unsynced commits survive.
+    /// A machine draws this number itself, unless `keep` is all of them.
     pub(super) fn reopen(&mut self, keep: usize, build: Build, versions: Versions) {
         let unsynced = self.model.unsynced();
         let (model, keep) = match &mut self.host {
@@ -79,17 +79,18 @@ impl World {
         self.limits_met.insert(self.life.payload_bytes);
     }
 
-    /// Whether the code of this life can run whatever is there.
+    /// Returns whether this life has the code for everything in the store.
     pub(super) fn life_has_all_code(&self) -> bool {
         self.life.build == Build::Good && self.life.versions.run_all_of(self.climate.all_versions())
     }
 
-    /// Whether everything can come to its end without an open, which would take up again whatever this life has forgotten.
+    /// Returns whether everything can end without another open, which would resume whatever this life has forgotten.
     fn may_rest_in_this_life(&self) -> bool {
         !self.life.failed && self.life_has_all_code()
     }
 
-    /// Lets time pass until no timer is left, in the life that set them: whatever is due, ready or waiting proceeds.
+    /// Lets time pass until no timer is left, in the life that set the timers. Whatever is due, ready or waiting
+    /// proceeds.
     fn rest_in_this_life(&mut self) {
         self.model.withdraw_faults();
         self.finish();
@@ -99,14 +100,14 @@ impl World {
         self.see(Sight::RestWithoutAnOpen, true);
     }
 
-    /// Lets everything come to its end: in this life, or after an open with the good build.
+    /// Brings everything to its end: in this life, or after an open with the good build.
     pub(super) fn rest(&mut self) {
         let keep = self.random.index(self.model.unsynced() + 1);
         let in_this_life = self.may_rest_in_this_life() && self.aside.chance(50);
         if !in_this_life {
             self.reopen(keep, Build::Good, self.climate.all_versions());
         }
-        // Whoever was held is let go; the good build leaves nobody else waiting.
+        // Release all held entities. With the good build, no other entity is blocked.
         for kind in Kind::ALL {
             for number in 0..self.climate.keys {
                 self.resume(kind.id(&format!("k{number}")));
@@ -122,7 +123,7 @@ impl World {
         }
     }
 
-    /// Lets everything happen that time and operators bring about.
+    /// Performs everything that time and operators bring about.
     pub(super) fn settle_all(&mut self) {
         self.finish();
         while self.redeliver_one() || self.wake() {
@@ -130,14 +131,14 @@ impl World {
         }
     }
 
-    /// Opens a hub that has come to rest once more: that changes nothing but what is in memory.
+    /// Reopens a hub at rest. That must change nothing in the store.
     pub(super) fn reopen_at_rest(&mut self) {
         if self.has_stopped_orchestrations() {
-            // An open tries them again.
+            // An open retries them.
             return;
         }
         let before = self.lasting_rows();
-        // Nothing is held, since nothing would release it.
+        // No entity is held, because nothing would release it.
         let bad_builds = std::mem::take(&mut self.climate.bad_builds);
         self.reopen(self.model.unsynced(), Build::Good, self.climate.all_versions());
         self.climate.bad_builds = bad_builds;
@@ -150,11 +151,11 @@ impl World {
             );
         }
         if let Some(key) = after.keys().find(|key| !before.contains_key(*key)) {
-            panic!("an open made the row {} of a hub at rest", key.escape_ascii());
+            panic!("an open added the row {} of a hub at rest", key.escape_ascii());
         }
     }
 
-    /// All rows but those that go by themselves when their time is over, which an open notices at once.
+    /// Returns all rows except those that expire, because an open removes expired rows immediately.
     fn lasting_rows(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
         let mut rows = self.model.rows();
         rows.retain(|key, _| {
@@ -183,7 +184,7 @@ impl World {
         *self.random.pick(&Build::BAD)
     }
 
-    /// Lets everything happen that needs no time and no operator.
+    /// Performs everything that requires neither time nor an operator.
     pub(super) fn finish(&mut self) {
         for _ in 0..10_000 {
             let busy = self.go_on();
@@ -197,7 +198,7 @@ impl World {
         panic!("the hub does not come to rest");
     }
 
-    /// Does everything that can be done without time. Says whether there was anything.
+    /// Performs everything that is possible without time. Returns whether there was anything.
     pub(super) fn go_on(&mut self) -> bool {
         let mut busy = false;
         for index in 0..self.life.seats.len() {
@@ -205,7 +206,7 @@ impl World {
             self.commit(index);
             let count = self.life.seats[index].inbox.len();
             self.accept_some(index, count);
-            if self.life.seats[index].has_work(self.now) {
+            if self.life.seats[index].driver.has_work(self.now) {
                 busy = true;
                 self.step(index);
                 self.commit(index);
@@ -221,19 +222,14 @@ impl World {
             busy = true;
             self.end_job(0);
         }
-        while self
-            .life
-            .at_door
-            .iter()
-            .any(|(_, door)| self.life.open_doors.contains(door))
-        {
+        while self.life.at_door.iter().any(|(_, door)| door.is_open()) {
             busy = true;
             self.open_a_door();
         }
         busy
     }
 
-    /// Goes to the time of the next timer. Says whether there is one.
+    /// Advances the clock to the next timer. Returns whether there is one.
     pub(super) fn wake(&mut self) -> bool {
         let next = self.survey().timers.into_iter().min();
         match next.filter(|due| due.0 < NEVER_MS) {

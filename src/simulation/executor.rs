@@ -1,15 +1,17 @@
 //! What the threads of the executors do: take in, step, commit, deliver.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::check;
-use super::life::{Asked, Envelope, Leaving, Released, Told};
-use super::orchestration::RunningJob;
+use super::life::{Asked, Released};
 use super::sights::Sight;
 use super::world::World;
 use crate::commit::Gated;
 use crate::engine::Step;
-use crate::engine::message::{ClientOrigin, Input, Message, Output, Settled, Token, Waiter};
+use crate::engine::message::{ClientOrigin, Input, Message, Output, Token, Waiter};
+use crate::runtime::Envelope;
+use crate::runtime::driver::Committed;
 use crate::store::Change;
 
 impl World {
@@ -21,58 +23,53 @@ impl World {
     }
 
     pub(super) fn accept_some(&mut self, index: usize, count: usize) {
-        for _ in 0..count {
-            let Some(envelope) = self.life.seats[index].inbox.pop_front() else {
-                return;
-            };
-            let input = match envelope {
-                Envelope::Wake => continue,
-                Envelope::Input(input) => *input,
-                Envelope::Asked(asked) => {
-                    let token = match &asked {
-                        Asked::Wait(_) => Token::of_wait(self.life.next_token),
-                        _ => Token(self.life.next_token),
-                    };
-                    self.life.next_token += 1;
-                    self.life.waiting.insert((index, token), asked.clone());
-                    self.input_of(asked, token)
-                }
-            };
-            self.life.seats[index].core.accept(input);
-        }
+        self.life.seats[index].driver.receive(count);
     }
 
-    pub(super) fn input_of(&self, asked: Asked, token: Token) -> Input {
+    /// The envelope in which a client asks its core.
+    pub(super) fn envelope(&mut self, asked: Asked) -> Envelope<Asked> {
         match asked {
             Asked::Client(request) => {
                 let request = &self.requests[request];
-                Input::Request {
+                Envelope::Request {
                     target: request.target.clone(),
                     action: request.action.clone(),
                     client: ClientOrigin {
-                        token: Some(token),
+                        token: None,
                         call: request.call,
                         request: request.id.clone(),
                         refuse_when_full: request.refuse_when_full,
                         must_store: false,
                     },
+                    reply: asked,
                 }
             }
-            Asked::Wait(request) => Input::Wait {
-                instance: self.requests[request].target.clone(),
-                waiter: Waiter {
+            Asked::Wait(request) => {
+                self.life.waits += 1;
+                Envelope::Wait {
+                    instance: self.requests[request].target.clone(),
+                    waiter: Waiter {
+                        token: Token::of_wait(self.life.waits),
+                        hears_stops: false,
+                    },
+                    reply: asked,
+                }
+            }
+            Asked::Nobody => unreachable!("no one asks nothing"),
+            Asked::Resume(ref instance) => {
+                let instance = instance.clone();
+                let input = Box::new(|token| Input::Resume { instance, token });
+                Envelope::Operator { input, reply: asked }
+            }
+            Asked::DeadLetter(partition, id, redeliver) => {
+                let input = Box::new(move |token| Input::DeadLetter {
+                    partition,
+                    id,
+                    redeliver,
                     token,
-                    hears_stops: false,
-                },
-            },
-            Asked::Nobody => unreachable!("nobody asks nothing"),
-            Asked::Resume(instance) => Input::Resume { instance, token },
-            Asked::DeadLetter(partition, id, redeliver) => Input::DeadLetter {
-                partition,
-                id,
-                redeliver,
-                token,
-            },
+                });
+                Envelope::Operator { input, reply: asked }
+            }
         }
     }
 
@@ -81,35 +78,30 @@ impl World {
         if self.life.failed || self.life.seats[index].step.is_some() {
             return;
         }
-        if !self.life.seats[index].has_work(self.now) {
+        if !self.life.seats[index].driver.has_work(self.now) {
             return;
         }
         self.forget_who_gave_up(index);
         let order = Arc::clone(&self.life.order);
-        let stepped = if self.life.seats.len() == 1 {
-            let batch = order.draw_batch_number();
-            let core = &mut self.life.seats[index].core;
-            core.step(self.now, batch, order.store().as_ref(), u64::MAX)
-        } else {
-            let seat = &mut self.life.seats[index];
-            let (seen, reader, spilled) = order.snapshot(|| std::mem::take(&mut seat.spilled));
-            if spilled {
-                seat.core.accept(Input::Spilled);
-            }
-            let owed = seat.owed(seen);
+        let view = self.life.seats[index].driver.view(&order);
+        if !self.life.seats[index].driver.is_alone() {
+            let owed = self.life.seats[index].driver.inbox().owed(view.seen);
             self.accept(index, owed);
             self.go_on_elsewhere(index);
-            let batch = order.draw_batch_number();
-            let core = &mut self.life.seats[index].core;
-            core.step(self.now, batch, reader.as_ref(), seen)
-        };
-        let step = stepped.expect("the model's reads do not fail");
-        for core in self.life.slots.take_news() {
-            self.life.seats[core].inbox.push_back(Envelope::Wake);
         }
-        let core = &self.life.seats[index].core;
+        let step = self.life.seats[index].driver.step(&view, &order, self.now);
+        let step = step.expect("the model's reads do not fail");
+        drop(view);
+        for core in self.life.slots.take_news() {
+            self.life.seats[core].inbox.send(Envelope::Wake);
+        }
+        let core = self.life.seats[index].driver.core();
         core.recount();
-        let holders = self.life.seats.iter().flat_map(|seat| seat.core.slot_holders());
+        let holders = self
+            .life
+            .seats
+            .iter()
+            .flat_map(|seat| seat.driver.core().slot_holders());
         self.life.slots.recount(holders);
         let [_, attached, _] = core.clients();
         self.see(Sight::CallShared, attached > 0);
@@ -149,117 +141,54 @@ impl World {
 
     /// Writes the step of a core, delivers its messages, and brings what leaves the process to the gate.
     pub(super) fn commit(&mut self, index: usize) {
-        let Some(mut step) = self.life.seats[index].step.take() else {
+        let Some(step) = self.life.seats[index].step.take() else {
             return;
         };
         let ticket = self.life.next_ticket;
         self.life.next_ticket += 1;
         let shown = self.look_at(&step);
-        let outputs = std::mem::take(&mut step.outputs);
-        let items: Vec<Released> = outputs
-            .into_iter()
-            .map(|output| Released {
-                ticket,
-                what: self.leaving(index, output),
-            })
-            .collect();
-        if step.batch.is_empty() {
-            assert!(step.deliveries.is_empty(), "a delivery without a row");
-            self.life.tickets.insert(ticket, self.life.written);
-            match self.life.order.hold(items) {
-                Ok(Gated::Waiting) => self.see(Sight::ReadAtTheGate, true),
-                Ok(Gated::Open(items)) => self.release(items),
-                Err((error, items)) => self.fail(&error, items),
-            }
-            return;
-        }
-        let mut delivered = 0;
-        let committed = self
-            .life
-            .order
-            .commit(step.now, &mut step.batch, items, |commit| delivered = commit);
-        match committed {
-            Ok(number) => {
-                assert_eq!(number, self.life.written + 1, "commit numbers have no gaps");
-                assert_eq!(
-                    number, delivered,
-                    "messages are delivered with the number of their commit"
-                );
+        self.see(Sight::MessageToAnotherCore, !step.deliveries.is_empty());
+        self.each_settled_client_waits(index, &step);
+        let number = self.life.written + u64::from(!step.batch.is_empty());
+        assert!(
+            number > self.life.written || step.deliveries.is_empty(),
+            "a delivery without a row"
+        );
+        self.life.tickets.insert(ticket, number);
+        let order = Arc::clone(&self.life.order);
+        let inboxes: Vec<_> = self.life.seats.iter().map(|seat| Arc::clone(&seat.inbox)).collect();
+        let partitions = self.climate.partitions;
+        let deliver = |message: Message, commit| {
+            assert_eq!(number, commit, "messages are delivered with the number of their commit");
+            let seat = usize::from(message.target.partition(partitions).0) % inboxes.len();
+            inboxes[seat].deliver(message, commit);
+        };
+        let wrap = |what| Released { ticket, what };
+        let (driver, room) = (&mut self.life.seats[index].driver, &self.life.room);
+        match driver.commit(step, &order, room, wrap, deliver) {
+            Ok(Committed::Written) => {
+                assert_eq!(number, order.watermarks().0, "commit numbers have no gaps");
                 self.life.written = number;
-                self.life.tickets.insert(ticket, number);
                 self.note_commit(shown, number);
-                for message in std::mem::take(&mut step.deliveries) {
-                    self.deliver(message, number);
-                }
             }
+            Ok(Committed::Read(Gated::Waiting)) => self.see(Sight::ReadAtTheGate, true),
+            Ok(Committed::Read(Gated::Open(items))) => self.release(items),
             Err((error, items)) => self.fail(&error, items),
         }
+        let mut seats = self.life.seats.iter();
+        let spilled = seats.any(|seat| seat.driver.inbox().has_spilled());
+        self.see(Sight::MessageLeftToItsRow, spilled);
     }
 
-    /// What an executor makes of an output before it is brought to the gate.
-    pub(super) fn leaving(&mut self, index: usize, output: Output) -> Leaving {
-        let (token, settled) = match output {
-            Output::Settle { token, settled } => (token, settled),
-            Output::Start {
-                instance,
-                message,
-                operation,
-            } => return Leaving::Start(instance, message, operation),
-            Output::Room { instance } => return Leaving::Room(instance),
-            Output::StartActivity {
-                activity,
-                name,
-                input,
-                attempt,
-                ..
-            } => return Leaving::StartJob(RunningJob::new(activity, name, &input, attempt)),
-            Output::CancelActivity { activity } => return Leaving::CancelJob(activity),
-        };
-        let asked = self.life.waiting.remove(&(index, token));
-        let asked = asked.expect("a client is told once, and only if it asked");
-        let told = match (settled, &asked) {
-            (Settled::Full(message), Asked::Client(request)) => {
-                self.sights.insert(Sight::FullQueue);
-                let request = &self.requests[*request];
-                assert_eq!(message.target, request.target, "the client gets its own message back");
-                assert_eq!(message.action, request.action, "the client gets its own message back");
-                let client = message.client().expect("the client gets its own message back");
-                assert_eq!(
-                    (client.call, client.refuse_when_full, &client.request),
-                    (request.call, request.refuse_when_full, &request.id),
-                    "the client gets its own message back"
-                );
-                let life = &mut self.life;
-                let door = life.doors.entry(request.target.clone()).or_insert_with(|| {
-                    life.next_door += 1;
-                    life.next_door
-                });
-                Told::Full(*door)
+    /// A client receives one response, and only if it has asked. One that waits for an end may have gone away.
+    fn each_settled_client_waits(&self, index: usize, step: &Step) {
+        let clients = self.life.seats[index].driver.clients();
+        let mut waiting: BTreeSet<Token> = clients.into_iter().map(|(token, _)| token).collect();
+        for output in &step.outputs {
+            if let Output::Settle { token, .. } = output {
+                assert!(waiting.remove(token) || token.is_wait(), "{output:?} for no one");
             }
-            (settled, _) => Told::Settled(settled),
-        };
-        Leaving::Told(asked, told)
-    }
-
-    pub(super) fn deliver(&mut self, message: Message, commit: u64) {
-        self.see(Sight::MessageToAnotherCore, true);
-        let limit = match self.climate.spills {
-            true => self.life.inbox_limit,
-            false => usize::MAX,
-        };
-        let index = self.life.seat_of(&message.target, self.climate.partitions);
-        let seat = &mut self.life.seats[index];
-        if seat.spilled {
-            return;
         }
-        if seat.inbox.len() >= limit {
-            seat.spilled = true;
-            self.sights.insert(Sight::MessageLeftToItsRow);
-            seat.inbox.push_back(Envelope::Wake);
-            return;
-        }
-        seat.inbox
-            .push_back(Envelope::Input(Box::new(Input::Delivery { message, commit })));
     }
 }
 

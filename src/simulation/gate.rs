@@ -5,13 +5,16 @@ use std::task::{Context, Poll, Waker};
 
 use super::check;
 use super::clients::{Heard, What};
-use super::life::{Asked, Envelope, Leaving, Released, Running, Told};
+use super::life::{Asked, Released, Running};
+use super::orchestration::RunningJob;
 use super::plan::End;
 use super::sights::Sight;
 use super::world::World;
-use crate::engine::message::{AsyncEnded, Input, Settled};
+use crate::engine::message::{AsyncEnded, Effect, Input, Message};
 use crate::engine::panic_text;
 use crate::error::{Error, ErrorKind};
+use crate::runtime::driver::Release;
+use crate::runtime::{Envelope, Response};
 use crate::store::{Reader, keys};
 
 /// How often an `async` operation is polled before it counts as one that never ends.
@@ -47,40 +50,73 @@ impl World {
                 "something of commit {commit} leaves the process while {durable} is the newest durable one"
             );
             match what {
-                Leaving::Told(Asked::Client(request), Told::Settled(settled)) => self.tell(request, &settled),
-                Leaving::Told(Asked::Client(request), Told::Full(door)) => self.life.at_door.push((request, door)),
-                Leaving::Told(Asked::Wait(request), Told::Settled(settled)) => self.tell_end(request, &settled),
-                Leaving::Told(..) => {}
-                Leaving::StartJob(job) => self.start_job(job),
-                Leaving::CancelJob(activity) => self.cancel_job(&activity),
-                Leaving::Room(instance) => {
-                    if let Some(door) = self.life.doors.remove(&instance) {
-                        self.life.open_doors.insert(door);
-                    }
-                }
-                Leaving::Start(instance, message, operation) => {
-                    let partition = instance.partition(self.climate.partitions);
-                    let durable = self.model.crash(0);
-                    let rows = [
-                        keys::message(partition, &instance, message),
-                        keys::urgent(partition, &instance, message),
-                    ];
-                    assert!(
-                        rows.iter().any(|row| durable.get(row).unwrap().is_some()),
-                        "{instance} runs an async operation whose message is not durable"
-                    );
-                    self.life.running.push(Running {
-                        instance,
-                        message,
-                        operation,
-                        polls: 0,
-                    });
-                }
+                Release::Reply { client, response } => self.respond(client, response),
+                Release::Effect(effect) => self.carry_out(effect),
             }
         }
     }
 
-    pub(super) fn tell(&mut self, index: usize, settled: &Settled) {
+    /// A client receives its response.
+    fn respond(&mut self, client: Asked, response: Response) {
+        match (client, response) {
+            (Asked::Client(request), Response::Full { message, door }) => {
+                self.see(Sight::FullQueue, true);
+                self.gets_its_message_back(request, &message);
+                self.life.at_door.push((request, door));
+            }
+            (Asked::Client(request), response) => self.tell(request, &response),
+            (Asked::Wait(request), response) => self.tell_end(request, &response),
+            (Asked::Nobody | Asked::Resume(_) | Asked::DeadLetter(..), _) => {}
+        }
+    }
+
+    fn gets_its_message_back(&self, request: usize, message: &Message) {
+        let request = &self.requests[request];
+        let client = message.client().expect("a client gets its own message back");
+        assert_eq!(
+            (&message.target, &message.action),
+            (&request.target, &request.action),
+            "a client gets its own message back"
+        );
+        assert_eq!(
+            (client.call, client.refuse_when_full, &client.request),
+            (request.call, request.refuse_when_full, &request.id),
+            "a client gets its own message back"
+        );
+    }
+
+    /// Something happens outside of the cores.
+    fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::StartActivity(start) => self.start_job(RunningJob::new(*start)),
+            Effect::CancelActivity { activity } => self.cancel_job(&activity),
+            Effect::Room { instance } => self.life.room.open(&instance),
+            Effect::StartOperation {
+                instance,
+                message,
+                operation,
+            } => {
+                let partition = instance.partition(self.climate.partitions);
+                let durable = self.model.crash(0);
+                let rows = [
+                    keys::message(partition, &instance, message),
+                    keys::urgent(partition, &instance, message),
+                ];
+                assert!(
+                    rows.iter().any(|row| durable.get(row).unwrap().is_some()),
+                    "{instance} runs an async operation whose message is not durable"
+                );
+                self.life.running.push(Running {
+                    instance,
+                    message,
+                    operation,
+                    polls: 0,
+                });
+            }
+        }
+    }
+
+    pub(super) fn tell(&mut self, index: usize, settled: &Response) {
         let request = &mut self.requests[index];
         let heard = request.hear(settled);
         self.story
@@ -110,11 +146,7 @@ impl World {
 
     /// Lets one client in that waited for room.
     pub(super) fn open_a_door(&mut self) {
-        let found = self
-            .life
-            .at_door
-            .iter()
-            .position(|(_, door)| self.life.open_doors.contains(door));
+        let found = self.life.at_door.iter().position(|(_, door)| door.is_open());
         if let Some(at) = found {
             let (request, _) = self.life.at_door.remove(at);
             self.requests[request].open -= 1;
@@ -152,6 +184,6 @@ impl World {
             message: running.message,
             ended,
         };
-        self.life.seats[seat].inbox.push_back(Envelope::Input(Box::new(input)));
+        self.life.seats[seat].inbox.send(Envelope::Input(Box::new(input)));
     }
 }

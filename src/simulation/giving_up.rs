@@ -1,28 +1,28 @@
-//! Clients that do not wait any longer, and clients that share a request id.
+//! Clients that stop waiting, and clients that share a request id.
 
 use super::clients::What;
 use super::life::Asked;
 use super::sights::Sight;
 use super::world::World;
+use crate::engine::message::Token;
 
-/// The most attempts of one request.
+/// Maximum number of attempts of one request.
 const ATTEMPTS: u32 = 4;
 
 impl World {
-    /// A client goes away before it gets a reply. It may ask again at once, under the same request id.
+    /// A client goes away before it receives a reply. It may repeat the request at once, under the same request id.
     pub(super) fn give_up(&mut self) {
-        let waiting = self.life.waiting.iter().filter_map(|(place, asked)| match asked {
-            Asked::Client(request) => Some((*place, *request)),
+        let waiting = self.waiting(|asked| match asked {
+            Asked::Client(request) => Some(*request),
             _ => None,
         });
-        let waiting: Vec<_> = waiting.collect();
         if waiting.is_empty() {
             return;
         }
-        let (place, request) = *self.aside.pick(&waiting);
+        let (seat, token, request) = *self.aside.pick(&waiting);
         self.story
-            .tell(|| format!("{} request {request} is given up", self.now.0));
-        self.life.waiting.insert(place, Asked::Nobody);
+            .tell(|| format!("{} the client gives request {request} up", self.now.0));
+        self.life.seats[seat].driver.replace_client(token, Asked::Nobody);
         self.requests[request].open -= 1;
         self.requests[request].lost += 1;
         if self.aside.chance(50) {
@@ -30,22 +30,28 @@ impl World {
         }
     }
 
-    /// An executor tells its core who has gone away. It does so between two steps.
+    /// Informs the core of callers that have gone away. An executor does this between two steps.
     pub(super) fn forget_who_gave_up(&mut self, index: usize) {
-        let (seat, waiting) = (&mut self.life.seats[index], &mut self.life.waiting);
-        if seat.step.is_some() {
-            return;
-        }
-        let is_gone = |token| matches!(waiting.get(&(index, token)), Some(Asked::Nobody));
-        let forgotten = seat.core.forget_callers(is_gone);
-        self.sights
-            .extend((!forgotten.is_empty()).then_some(Sight::CallForgotten));
-        for token in forgotten {
-            waiting.remove(&(index, token));
+        let seat = &mut self.life.seats[index];
+        if seat.step.is_none() {
+            let forgotten = seat.driver.forget_callers();
+            self.see(Sight::CallForgotten, forgotten > 0);
         }
     }
 
-    /// Asks once more under the request id of a request, if that is allowed: the same client again, or another one beside it.
+    /// Returns the waiting clients that `pick` selects, each with its executor and its token.
+    pub(super) fn waiting(&self, pick: impl Fn(&Asked) -> Option<usize>) -> Vec<(usize, Token, usize)> {
+        let seats = self.life.seats.iter().enumerate();
+        let waiting = seats.flat_map(|(index, seat)| {
+            let clients = seat.driver.clients().into_iter();
+            clients.filter_map(move |(token, asked)| Some((index, token, asked)))
+        });
+        let picked = waiting.filter_map(|(index, token, asked)| Some((index, token, pick(asked)?)));
+        picked.collect()
+    }
+
+    /// Repeats a request under its request id, if that is permitted. The same client repeats it, or another one in
+    /// parallel.
     pub(super) fn ask_once_more(&mut self, at: usize) {
         let request = &self.requests[at];
         let may = request.id.is_some() && request.attempts < ATTEMPTS && !matches!(request.what, What::Misuse(_));

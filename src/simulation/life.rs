@@ -1,6 +1,6 @@
 //! One life of the hub: from an open to a crash.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::builds::Build;
@@ -10,12 +10,13 @@ use super::plan::{Kind, key};
 use super::random::Random;
 use crate::commit::CommitOrder;
 use crate::engine::code::AsyncOperation;
-use crate::engine::message::{ActivityKey, Input, Settled, Token};
-use crate::engine::{ActivitySlots, Core, CoreConfig, Progress, Step};
+use crate::engine::{ActivitySlots, CoreConfig, Progress, Step};
 use crate::id::{InstanceId, MessageId, PartitionId};
+use crate::runtime::driver::{Client, Driver, Release};
+use crate::runtime::{Door, Inbox, Room};
 use crate::store::records::{self, CommitRecord};
 use crate::store::{Store, keys};
-use crate::time::{Aging, Timestamp};
+use crate::time::Aging;
 
 /// One life of the hub, from an open to a crash.
 pub(super) struct Life {
@@ -28,20 +29,15 @@ pub(super) struct Life {
     pub(super) slots: Arc<ActivitySlots>,
     pub(super) order: Arc<CommitOrder<Released>>,
     pub(super) seats: Vec<Seat>,
-    /// How many envelopes an inbox holds before messages are left to their rows.
-    pub(super) inbox_limit: usize,
-    /// The clients that wait for an answer, by core and token.
-    pub(super) waiting: BTreeMap<(usize, Token), Asked>,
-    pub(super) next_token: u64,
+    /// Number of waits for ends that have begun.
+    pub(super) waits: u64,
     /// The running `async` operations.
     pub(super) running: Vec<Running>,
     /// The running attempts of activities.
     pub(super) jobs: Vec<RunningJob>,
-    /// Clients that wait until there is room, by instance; the door that they wait at has a number.
-    pub(super) doors: BTreeMap<InstanceId, u64>,
-    pub(super) next_door: u64,
-    pub(super) at_door: Vec<(usize, u64)>,
-    pub(super) open_doors: BTreeSet<u64>,
+    pub(super) room: Room,
+    /// Clients that wait until there is room, with the doors that they wait at.
+    pub(super) at_door: Vec<(usize, Door)>,
     /// The commit that each thing behind the gate belongs to.
     pub(super) tickets: BTreeMap<u64, u64>,
     pub(super) next_ticket: u64,
@@ -50,21 +46,12 @@ pub(super) struct Life {
     pub(super) failed: bool,
 }
 
-/// The place of one executor.
+/// An executor without its thread.
 pub(super) struct Seat {
-    pub(super) core: Core,
-    pub(super) inbox: VecDeque<Envelope>,
-    pub(super) spilled: bool,
+    pub(super) driver: Driver<Asked>,
+    pub(super) inbox: Arc<Inbox<Asked>>,
     /// A step that is not written yet.
     pub(super) step: Option<Step>,
-}
-
-/// What waits for an executor.
-pub(super) enum Envelope {
-    Asked(Asked),
-    Input(Box<Input>),
-    /// Nothing but a reason to look.
-    Wake,
 }
 
 /// Who asks a core something.
@@ -90,21 +77,7 @@ pub(super) struct Running {
 /// What waits at the gate.
 pub(super) struct Released {
     pub(super) ticket: u64,
-    pub(super) what: Leaving,
-}
-
-pub(super) enum Leaving {
-    Told(Asked, Told),
-    Start(InstanceId, MessageId, AsyncOperation),
-    StartJob(RunningJob),
-    CancelJob(ActivityKey),
-    Room(InstanceId),
-}
-
-pub(super) enum Told {
-    Settled(Settled),
-    /// The queue is full; this is the door to wait at.
-    Full(u64),
+    pub(super) what: Release<Asked>,
 }
 
 impl Life {
@@ -132,7 +105,9 @@ impl Life {
             held.insert(random.pick(&Kind::ALL).id(&key(climate, random)));
         }
         let slots = Arc::new(ActivitySlots::new(limits.activities, cores));
-        let open_core = |index: usize| {
+        let limit = random.between(1, 4) as usize;
+        let delivery_limit = if climate.spills { limit } else { usize::MAX };
+        let open_seat = |index: usize| {
             let owned: Vec<PartitionId> = (0..climate.partitions)
                 .map(PartitionId)
                 .filter(|id| usize::from(id.0) % cores == index)
@@ -156,31 +131,26 @@ impl Life {
                 calm_since: last.next_batch,
                 aging: Default::default(),
             };
-            Core::open(config, store.as_ref()).unwrap()
+            let (inbox, receiver) = Inbox::new(delivery_limit);
+            Seat {
+                driver: Driver::open(config, receiver, cores == 1, store.as_ref()).unwrap(),
+                inbox,
+                step: None,
+            }
         };
-        let seats = (0..cores).map(|index| Seat {
-            core: open_core(index),
-            inbox: VecDeque::new(),
-            spilled: false,
-            step: None,
-        });
         Self {
             build,
             versions,
             payload_bytes: limits.payload_bytes,
             held: held.clone(),
             slots: Arc::clone(&slots),
-            seats: seats.collect(),
+            seats: (0..cores).map(open_seat).collect(),
             order: Arc::new(CommitOrder::new(Arc::clone(&store), last, Aging::default())),
-            inbox_limit: random.between(1, 4) as usize,
-            waiting: BTreeMap::new(),
-            next_token: 0,
+            waits: 0,
             running: Vec::new(),
             jobs: Vec::new(),
-            doors: BTreeMap::new(),
-            next_door: 0,
+            room: Room::default(),
             at_door: Vec::new(),
-            open_doors: BTreeSet::new(),
             tickets: BTreeMap::new(),
             next_ticket: 0,
             written: last.number,
@@ -193,17 +163,8 @@ impl Life {
     }
 }
 
-impl Seat {
-    pub(super) fn has_work(&self, now: Timestamp) -> bool {
-        self.core.has_work(now) || self.spilled
-    }
-
-    /// How many envelopes have to be taken in before a step that shows the commits up to `seen`.
-    pub(super) fn owed(&self, seen: u64) -> usize {
-        let seen = |envelope: &Envelope| match envelope {
-            Envelope::Input(input) => matches!(**input, Input::Delivery { commit, .. } if commit <= seen),
-            Envelope::Asked(_) | Envelope::Wake => false,
-        };
-        self.inbox.iter().rposition(seen).map_or(0, |last| last + 1)
+impl Client for Asked {
+    fn is_gone(&self) -> bool {
+        matches!(self, Self::Nobody)
     }
 }

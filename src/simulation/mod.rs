@@ -1,23 +1,24 @@
-//! The deterministic simulation: whole lives of a hub, with its crashes, from one seed.
+//! Deterministic simulation of a hub over several lives, crashes included. One seed is one run.
 //!
-//! It plays everything around the cores: executors, clients, the disk, tokio and the clock. Whatever is left open by the
-//! contracts between them is drawn from the seed: the order of steps, what is on its way between two cores, when the disk
-//! syncs, and which prefix of the commits a crash leaves. The entities are written as a user writes them and carry in
-//! their messages what they shall do, so that the simulation knows what has to come of it.
+//! The simulation replaces everything around the cores: executors, clients, the disk, tokio and the clock. The seed
+//! determines every choice that the contracts between them leave open: the order of steps, which messages are in flight
+//! between two cores, when the disk syncs, and which prefix of the commits survives a crash. The entities are written
+//! as user code. Their messages carry the work to perform, so the simulation knows the expected result.
 //!
-//! `ABIDE_SEED=7` replays one seed and tells its story, `ABIDE_SEEDS=100000` runs more seeds than usual, and
-//! `ABIDE_FIRST_SEED=5000` begins with another one:
+//! `ABIDE_SEED=7` replays one seed and prints its events, `ABIDE_SEEDS=100000` sets the number of seeds, and
+//! `ABIDE_FIRST_SEED=5000` sets the first one:
 //!
 //! ```text
 //! ABIDE_SEED=7 cargo test --no-default-features --lib simulation -- --nocapture
 //! ```
 //!
-//! What may happen in a run is in `climate`, how it happens in `world` and the files that it leads to, and what has to be true in
-//! `check`. Orchestrations have all that once more in `orchestration`; half of the tests run without them. Three of four
-//! seeds have the store that a hub has in production, on a machine in memory, with the model beside it: see `store`.
+//! `climate` defines which events can happen in a run, `world` and the modules that it uses perform them, and `check`
+//! contains the invariants. `orchestration` has the same parts for orchestrations; half of the tests run without them.
+//! Three of four seeds use the production store on an in-memory machine, with the model beside it; see `store`.
 //!
-//! A seed that finds a bug goes into `corpus.txt`. What a seed does changes when more is drawn from it, so the corpus is played in
-//! each `Edition`; `ABIDE_EDITION=first` is the one without what `World::later` decides, and `second` the one without machines.
+//! A seed that finds a bug goes into `corpus.txt`. The run of a seed changes as soon as more is drawn from it, so the
+//! corpus is played in every `Edition`. `ABIDE_EDITION=second` has no machines, and `first` also excludes the decisions
+//! of `World::later`.
 
 mod asking;
 mod builds;

@@ -1,4 +1,4 @@
-//! Payloads that are as large as they may be, or one byte larger.
+//! Payloads at the size limit, or one byte above it.
 
 use std::collections::BTreeSet;
 
@@ -17,17 +17,17 @@ use crate::store::Reader;
 use crate::store::keys::{self, Table};
 use crate::store::records::{self, StateRecord};
 
-/// The largest payload that every life allows.
+/// Size of the largest payload that every life permits.
 pub(super) const PAYLOAD_BYTES: usize = 64 << 10;
 
-/// The largest payload that any life allows.
+/// Size of the largest payload that any life permits.
 pub(super) const MOST_PAYLOAD_BYTES: usize = 96 << 10;
 
-/// The size of a payload that some lives allow.
+/// Size of a payload that only some lives permit.
 pub(super) const DISPUTED_BYTES: usize = 80 << 10;
 
 impl World {
-    /// Now and then lets the arguments or the answers of work, and of what it sends, come close to the limit.
+    /// Sometimes brings the arguments or the answers of work, and of the work that it sends, close to the limit.
     pub(super) fn enlarge(&mut self, work: &mut Work) {
         let any = self.climate.large && fill(work, &mut self.aside);
         self.see(Sight::PayloadAtItsLimit, any);
@@ -36,7 +36,7 @@ impl World {
         }
     }
 
-    /// Now and then lets the answer of work, or what it sends, be over the limit of some lives.
+    /// Sometimes makes the answer of work, or a payload that it sends, exceed the limit of some lives.
     fn dispute(&mut self, work: &mut Work) {
         if work.end == End::Fine && self.later.chance(8) {
             work.end = End::Disputed;
@@ -45,14 +45,14 @@ impl World {
                 _ => work.answer = DISPUTED_BYTES,
             }
             let node = self.plans.nodes.get_mut(&work.id);
-            node.expect("work that is drawn is known").end = End::Disputed;
+            node.expect("drawn work has a node").end = End::Disputed;
         }
         for sending in &mut work.sends {
             self.dispute(&mut sending.work);
         }
     }
 
-    /// Whether work that ends so is done; nothing if that depends on the life in which it is tried.
+    /// Returns whether work with this `end` is done, or `None` if that depends on the life that attempts it.
     pub(super) fn is_done(&self, end: End) -> Option<bool> {
         match end {
             End::Fine => Some(true),
@@ -61,15 +61,15 @@ impl World {
         }
     }
 
-    /// Whether the lives that there were allowed a payload, if they agree.
+    /// Returns whether all lives so far permit a payload of this size, or `None` if they differ.
     pub(super) fn all_lives_allow(&self, bytes: usize) -> Option<bool> {
         let mut allowed = self.limits_met.iter().map(|limit| bytes <= *limit);
         let first = allowed.next()?;
         allowed.all(|allowed| allowed == first).then_some(first)
     }
 
-    /// A client hears that a payload was too large, or that it was not, in a life that may say so. What is told under a request
-    /// id may be from a life before.
+    /// Checks a reply about a payload of disputed size against the limit of this life. A reply under a request id may
+    /// come from an earlier life.
     pub(super) fn check_dispute(&mut self, request: &Request, heard: &Heard) {
         let says = match heard {
             Heard::Done(_) => true,
@@ -82,12 +82,12 @@ impl World {
         };
         assert!(
             allows.is_none_or(|allows| allows == says),
-            "{heard:?} in a life that disagrees: {request:?}"
+            "{heard:?} contradicts the payload limit: {request:?}"
         );
         self.see(Sight::AnswerOverALimit, !says);
     }
 
-    /// No work is done in a life whose limit refuses its answer.
+    /// Checks that no work is done in a life whose limit rejects its answer.
     pub(super) fn check_work_of(&self, step: &Step) {
         if !self.climate.disputed || DISPUTED_BYTES <= self.life.payload_bytes {
             return;
@@ -107,16 +107,16 @@ impl World {
                 };
                 assert!(
                     !is_disputed,
-                    "the work {work} was done in a life that does not allow its answer"
+                    "the work {work} was done in a life whose limit rejects its answer"
                 );
             }
         }
     }
 }
 
-/// The work in the log of a worker's state.
+/// Returns the work in the log of a worker's state.
 fn work_in(row: &[u8]) -> Vec<u64> {
-    let record: StateRecord<'_> = records::decode(row, "state").expect("a state");
+    let record: StateRecord<'_> = records::decode(row, "state").expect("the record of a state is valid");
     // An archive has no log.
     let worker: Option<Ledger> = serde_json::from_slice(record.state).ok();
     worker
@@ -126,7 +126,7 @@ fn work_in(row: &[u8]) -> Vec<u64> {
         .collect()
 }
 
-/// Says whether anything is filled up.
+/// Pads work at random. Returns whether anything is padded.
 fn fill(work: &mut Work, aside: &mut Random) -> bool {
     let fits = |aside: &mut Random| {
         if aside.chance(4) {
@@ -139,7 +139,7 @@ fn fill(work: &mut Work, aside: &mut Random) -> bool {
         work.arguments = fits(aside);
     }
     match (work.end, work.sends.first_mut()) {
-        // It fails for what it sends instead of for what it answers.
+        // The work fails because of a payload that it sends, not because of its answer.
         (End::TooLong, Some(first)) if aside.chance(50) => first.work.arguments = MOST_PAYLOAD_BYTES + 1,
         (End::TooLong, _) => work.answer = MOST_PAYLOAD_BYTES + 1,
         _ => work.answer = fits(aside),
@@ -151,7 +151,7 @@ fn fill(work: &mut Work, aside: &mut Random) -> bool {
 }
 
 impl Work {
-    /// The work as it is sent: its arguments have as many bytes as they are to have.
+    /// Returns the work as it is sent, with its arguments padded to their target size.
     pub(super) fn filled(&self) -> Self {
         let mut work = self.clone();
         if work.arguments > 0 {

@@ -1,4 +1,5 @@
-//! Plans: a message carries in its arguments everything that it shall lead to, so that the simulation knows it, too.
+//! Plans: the arguments of a message contain all work that follows from it, so the simulation knows the expected
+//! result.
 
 use std::collections::BTreeMap;
 
@@ -8,28 +9,28 @@ use super::climate::Climate;
 use super::random::Random;
 use crate::id::InstanceId;
 
-/// A time that no run reaches: a timer that is due then has to be cancelled, or it is there at the end.
+/// A time that no run reaches. A timer that is due then remains until the end, unless it is canceled.
 pub(super) const NEVER_MS: u64 = 1_000_000_000_000;
 
-/// One piece of work: noted once in the log of one entity, or never.
+/// One piece of work. It appears once in the log of one entity, or never.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Work {
-    /// No other work of the run has this number. Not zero.
+    /// Number that is unique in the run and not zero.
     pub(super) id: u64,
     pub(super) end: End,
-    /// The entity hands its log to the archive and deletes itself.
+    /// Set if the entity then sends its log to the archive and deletes itself.
     pub(super) dies: bool,
-    /// How often an `async` operation waits before it ends; `None` runs within the turn.
+    /// Number of times an `async` operation yields before it ends. `None` runs the work within the turn.
     pub(super) pauses: Option<u8>,
-    /// What it sends, in order.
+    /// The work that it sends, in order.
     pub(super) sends: Vec<Sending>,
-    /// How many bytes its arguments are to have, or 0.
+    /// Target size of its arguments in bytes, or 0 for no padding.
     #[serde(default, skip_serializing_if = "is_none")]
     pub(super) arguments: usize,
-    /// How many bytes its answer is to have, or 0.
+    /// Target size of its answer in bytes, or 0 for no padding.
     #[serde(default, skip_serializing_if = "is_none")]
     pub(super) answer: usize,
-    /// What fills up its arguments.
+    /// Padding of its arguments.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(super) padding: String,
 }
@@ -38,23 +39,23 @@ fn is_none(bytes: &usize) -> bool {
     *bytes == 0
 }
 
-/// How the operation ends. It has changed its state and sent everything before.
+/// The end of an operation, after it has changed its state and sent everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum End {
     Fine,
     Refuse,
     Panic,
-    /// The answer is over the limit.
+    /// The answer exceeds the limit.
     TooLong,
-    /// The answer, or what it sends, is over the limit of some lives. It ends well in the others.
+    /// The answer, or a payload that it sends, exceeds the limit of some lives. The operation succeeds in the others.
     Disputed,
-    /// The state cannot be encoded.
+    /// The state cannot be serialized.
     Unwritable,
-    /// An `async` operation never ends.
+    /// The `async` operation never ends.
     Hang,
 }
 
-/// A piece of work for another entity, or for the same one.
+/// Work that an operation sends to another entity or to its own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Sending {
     pub(super) kind: Kind,
@@ -63,12 +64,12 @@ pub(super) struct Sending {
     pub(super) work: Work,
 }
 
-/// The types of entities that do work. They do the same and differ in how they are rolled back.
+/// The entity types that do work. They differ only in how they are rolled back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Kind {
-    /// `Clone`.
+    /// Implements `Clone`.
     Ledger,
-    /// Not `Clone`: rolled back by its encoding.
+    /// Does not implement `Clone`, so it is rolled back to its serialized state.
     Register,
 }
 
@@ -83,38 +84,38 @@ impl Kind {
     }
 }
 
-/// How work is sent.
+/// The way in which work is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum How {
     Now,
-    /// After so many milliseconds.
+    /// After this delay in milliseconds.
     After(u64),
-    /// Scheduled far away and cancelled at once.
+    /// Scheduled for the far future and canceled at once.
     Canceled,
-    /// Scheduled far away and cancelled by a later operation of the sender.
+    /// Scheduled for the far future and canceled by a later operation of the sender.
     Withdrawn,
 }
 
-/// What the simulation knows of one piece of work.
+/// The plan of one piece of work.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     pub(super) target: InstanceId,
     pub(super) end: End,
     pub(super) how: How,
     pub(super) parent: Option<u64>,
-    /// What it sends, in order.
+    /// The work that it sends, in order.
     pub(super) children: Vec<u64>,
 }
 
 impl How {
-    /// Whether the work will never be done.
+    /// Returns whether the work is never done.
     pub(super) fn is_void(self) -> bool {
         matches!(self, Self::Canceled | Self::Withdrawn)
     }
 }
 
 impl Work {
-    /// The operation that does it.
+    /// Returns the operation that does it.
     pub(super) fn operation(&self) -> &'static str {
         match self.pauses {
             None => "work",
@@ -123,14 +124,14 @@ impl Work {
     }
 }
 
-/// Draws plans and remembers them.
+/// Draws plans and stores them.
 #[derive(Debug, Default)]
 pub(super) struct Plans {
     pub(super) nodes: BTreeMap<u64, Node>,
 }
 
 impl Plans {
-    /// Draws a piece of work for `target`, with all that follows from it.
+    /// Draws a piece of work for `target` and all work that follows from it.
     pub(super) fn draw(&mut self, target: InstanceId, climate: &Climate, random: &mut Random) -> Work {
         let depth = random.below(4);
         self.grow(target, How::Now, None, depth, climate, random)
@@ -182,7 +183,7 @@ impl Plans {
             sends.push(Sending { kind, key, how, work });
         }
         let children = sends.iter().map(|sending| sending.work.id).collect();
-        self.nodes.get_mut(&id).expect("it was put in above").children = children;
+        self.nodes.get_mut(&id).expect("the node was inserted above").children = children;
         Work {
             id,
             end,

@@ -1,6 +1,6 @@
-//! Chance: everything that a run leaves open is drawn from one seed.
+//! Random numbers. One seed determines every choice of a run.
 
-/// A stream of numbers that its seed determines: SplitMix64 (Steele, Lea, Flood 2014), small and without weak seeds.
+/// A deterministic stream of numbers: SplitMix64 (Steele, Lea, Flood 2014), which is small and has no weak seeds.
 #[derive(Clone, Debug)]
 pub(crate) struct Random(u64);
 
@@ -17,22 +17,22 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// A number below `end`, which is not zero.
+    /// Returns a number below `end`, which must not be zero.
     pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.draw() % end
     }
 
-    /// A number from `first` to `last`, both included.
+    /// Returns a number from `first` to `last`, both included.
     pub(super) fn between(&mut self, first: u64, last: u64) -> u64 {
         first + self.below(last - first + 1)
     }
 
-    /// A place in a list of `length`, which is not empty.
+    /// Returns an index into a list of `length` elements, which must not be zero.
     pub(super) fn index(&mut self, length: usize) -> usize {
         self.below(length as u64) as usize
     }
 
-    /// Whether something happens that does so `percent` times in a hundred.
+    /// Returns `true` with a probability of `percent` percent.
     pub(super) fn chance(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }

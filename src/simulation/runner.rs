@@ -1,4 +1,4 @@
-//! Which seeds are run.
+//! The tests, and the seeds that they run.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -8,15 +8,17 @@ use super::sights::Sight;
 use super::world::{Cast, Edition, World};
 use crate::engine::panic_text;
 
-/// How many seeds a plain `cargo test` runs with entities only, and how many with orchestrations.
+/// Number of seeds with entities only, unless `ABIDE_SEEDS` is set.
 const SEEDS: u64 = 3_000;
+
+/// Number of seeds with orchestrations, unless `ABIDE_SEEDS` is set.
 const ORCHESTRATED_SEEDS: u64 = 4_000;
 
 /// Seeds that found bugs.
 const CORPUS: &str = include_str!("corpus.txt");
 const ORCHESTRATED_CORPUS: &str = include_str!("orchestration/corpus.txt");
 
-/// How many failing seeds are looked for before the test gives up.
+/// Number of failing seeds after which a test stops.
 const ENOUGH: usize = 10;
 
 /// Runs one seed.
@@ -26,7 +28,7 @@ pub(super) fn run(cast: Cast, seed: u64, edition: Edition) -> Result<(u64, BTree
     catch_unwind(AssertUnwindSafe(world)).map_err(|panic| panic_text(panic.as_ref()))
 }
 
-/// Runs seeds; the failure names those that failed and how to see one again.
+/// Runs seeds. A failure lists the failed seeds and the command that replays the first one.
 fn run_all(cast: Cast, edition: Edition, seeds: impl Iterator<Item = u64>) {
     let failed: Vec<(u64, String)> = seeds
         .filter_map(|seed| run(cast, seed, edition).err().map(|reason| (seed, reason)))
@@ -40,7 +42,7 @@ fn run_all(cast: Cast, edition: Edition, seeds: impl Iterator<Item = u64>) {
         .map(|(seed, reason)| format!("seed {seed}: {reason}"))
         .collect();
     panic!(
-        "{}\nsee one again: ABIDE_SEED={first} cargo test --no-default-features --lib simulation -- --nocapture",
+        "{}\nreplay with: ABIDE_SEED={first} cargo test --no-default-features --lib simulation -- --nocapture",
         list.join("\n")
     );
 }
@@ -48,24 +50,25 @@ fn run_all(cast: Cast, edition: Edition, seeds: impl Iterator<Item = u64>) {
 fn number(name: &str) -> Option<u64> {
     env::var(name)
         .ok()
-        .map(|text| text.parse().expect("a seed is a number"))
+        .map(|text| text.parse().expect("the variable must be a number"))
 }
 
-/// Whatever crashes, fails, waits or is left to its row: what was acknowledged took effect once and in order, what failed
-/// left no trace, nothing left the process too early, and at rest nothing is left. Runs many seeds.
+/// Acknowledged work takes effect once and in order, and failed work leaves no trace. Nothing leaves the process before
+/// it is durable, and nothing is left at rest. All this holds despite crashes, faults, delays and messages left to
+/// their rows. Runs many seeds.
 #[test]
 fn what_was_acknowledged_takes_effect_once_whatever_happens() {
     run_many(Cast::EntitiesOnly, SEEDS);
 }
 
-/// The same with orchestrations: their steps, timers, activities, locks, children and ends are what their histories and the
-/// plain reference say, whatever crashes, and at rest nothing is left of them. Runs many seeds.
+/// The same with orchestrations: their steps, timers, activities, locks, children and ends agree with their histories
+/// and with the plain reference, despite crashes. Nothing is left of them at rest. Runs many seeds.
 #[test]
 fn orchestrations_do_what_their_histories_say_whatever_happens() {
     run_many(Cast::WithOrchestrations, ORCHESTRATED_SEEDS);
 }
 
-/// The edition in which seeds are played: `ABIDE_EDITION` is for old seeds of the corpus.
+/// Returns the edition in which seeds are played. `ABIDE_EDITION` selects an older one for old seeds of the corpus.
 fn edition() -> Edition {
     match env::var("ABIDE_EDITION").as_deref() {
         Ok("first") => Edition::First,
@@ -82,7 +85,7 @@ fn run_many(cast: Cast, seeds: u64) {
     run_all(cast, edition(), first..first + number("ABIDE_SEEDS").unwrap_or(seeds));
 }
 
-/// The simulation comes to all the places that it is there for. Runs seeds until it has.
+/// The simulation reaches every [`Sight`]. Runs seeds until it has.
 #[test]
 fn the_simulation_comes_to_every_place() {
     see_all(Cast::EntitiesOnly, &Sight::OF_ENTITIES);
@@ -104,7 +107,7 @@ fn see_all(cast: Cast, sights: &[Sight]) {
     panic!("not seen in a thousand seeds: {missing:?}");
 }
 
-/// Seeds that once found a bug find none now, neither in the edition of their day nor in another one.
+/// Seeds that once found a bug find none now, in any edition.
 #[test]
 fn seeds_that_found_a_bug_find_none_now() {
     for (cast, corpus) in [
@@ -123,7 +126,7 @@ fn seeds_that_found_a_bug_find_none_now() {
     }
 }
 
-/// One seed gives one run, bit for bit: every commit, every output, every answer.
+/// One seed gives one run, bit for bit: every commit, every output and every answer.
 #[test]
 fn one_seed_gives_one_run() {
     for cast in [Cast::EntitiesOnly, Cast::WithOrchestrations] {

@@ -1,6 +1,6 @@
-//! What there was to see in a run: for the test of the simulation itself, and for whoever looks for the reason of a failure.
+//! The situations that a run reached, for the test of the simulation itself, and the trace of a run, for debugging.
 
-/// What a run went through. A simulation that never comes to a place cannot say anything about it.
+/// A situation that a run reached. The simulation tests nothing in a situation that it never reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Sight {
     CrashThatLosesCommits,
@@ -134,7 +134,7 @@ impl Sight {
     ];
 }
 
-/// What happened, for someone who looks for the reason of a failure.
+/// The trace of a run, printed to debug a failure.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Story {
     pub(super) told: bool,

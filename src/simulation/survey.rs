@@ -1,4 +1,4 @@
-//! What a store holds, told in the words of the workload.
+//! The content of a store in terms of the workload.
 
 use std::collections::BTreeMap;
 
@@ -14,32 +14,32 @@ use crate::store::records::{
 use crate::store::{Reader, Row, keys};
 use crate::time::Timestamp;
 
-/// What a store holds.
+/// The content of a store.
 #[derive(Debug, Default)]
 pub(super) struct Survey {
     /// The number of the last commit.
     pub(super) commit: u64,
-    /// The logs of each entity, in order: those that are archived, and the one that it has, or an empty one.
+    /// The logs of each entity, in order: the archived ones, then the current one, which may be empty.
     pub(super) logs: BTreeMap<String, Vec<Vec<Entry>>>,
     /// The ids of all entities with a state.
     pub(super) states: Vec<String>,
-    /// The messages that wait, by target, and what they are.
+    /// The waiting messages, as target and description.
     pub(super) messages: Vec<(String, String)>,
     pub(super) timers: Vec<Timestamp>,
-    /// Dead letters, and whether the good build knows their operations.
+    /// Dead letters, with a flag that is set if the good build has the operation.
     pub(super) letters: Vec<(PartitionId, MessageId, bool)>,
     pub(super) quarantined: Vec<String>,
-    /// Work that waits in a message, a timer or a dead letter, but for that of orchestrations.
+    /// Work that waits in a message, a timer or a dead letter, except for work of orchestrations.
     pub(super) waiting_work: Vec<u64>,
-    /// The same of orchestrations.
+    /// The same for work of orchestrations.
     pub(super) waiting_errands: Vec<u64>,
     /// Work in dead letters.
     pub(super) dead_work: Vec<u64>,
-    /// Entities of which a log is on its way to the archive as a dead letter.
+    /// Entities with a log in a dead letter to the archive.
     pub(super) dead_logs: Vec<String>,
     /// Entries of logs that are on their way to the archive.
     pub(super) moving: Vec<Entry>,
-    /// Rows that have to be as many as others, with what they are.
+    /// Pairs of counts that must be equal, with their description.
     pub(super) pairs: Vec<(&'static str, u64, u64)>,
     pub(super) request_rows: usize,
 }
@@ -150,7 +150,7 @@ impl Survey {
             let (waiting, errands) = (self.waiting_work.len(), self.waiting_errands.len());
             let moving = self.moving.len();
             let Action::Operation { operation, arguments } = &record.action else {
-                // A start whose id was in use, and may stay so.
+                // A start whose id was in use, and may remain in use.
                 self.letters.push((partition, keys::message_id_of(key).unwrap(), false));
                 continue;
             };
@@ -187,7 +187,7 @@ impl Survey {
             .push(("requests and their count", rows.len() as u64, counted));
     }
 
-    /// The work that a message asks for.
+    /// Returns the work that a message requests.
     pub(super) fn work_in(operation: &str, arguments: &[u8]) -> Vec<u64> {
         let mut survey = Self::default();
         survey.look_at_arguments(operation, arguments);
@@ -211,12 +211,12 @@ impl Survey {
         }
     }
 
-    /// How often each piece of work is in a log, but for that of orchestrations.
+    /// Counts how often each piece of work is in a log, except for work of orchestrations.
     pub(super) fn done(&self) -> BTreeMap<u64, usize> {
         self.count(|work| !is_of_orchestration(work))
     }
 
-    /// How often each piece of work of orchestrations is in a log.
+    /// Counts how often each piece of work of orchestrations is in a log.
     pub(super) fn errands_done(&self) -> BTreeMap<u64, usize> {
         self.count(is_of_orchestration)
     }
@@ -242,7 +242,7 @@ fn id_of(row: &Row) -> String {
     keys::id_of(&row.0).unwrap().to_owned()
 }
 
-/// All rows of the table to which `key` belongs.
+/// Returns all rows of the table to which `key` belongs.
 fn table_like(key: &[u8], reader: &dyn Reader) -> Vec<Row> {
     let start = key[..3].to_vec();
     let mut end = start.clone();

@@ -1,4 +1,4 @@
-//! The entities of the simulation, written as a user writes them.
+//! The entities of the simulation, written as user code.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,48 +13,49 @@ use super::padding::PAYLOAD_BYTES;
 use super::plan::{End, How, Kind, NEVER_MS, Sending, Work};
 use crate::prelude::*;
 
-/// The number of an entry that refuses to be encoded.
+/// Number of an entry that fails to serialize.
 const UNWRITABLE: u64 = u64::MAX;
 
-/// The key of the entity that keeps the logs of those that deleted themselves.
+/// Key of the entity that stores the logs of deleted entities.
 pub(super) const ARCHIVE: &str = "all";
 
 /// An operation that no entity has.
-pub(super) const UNKNOWN: &str = "nobody_has_this";
+pub(super) const UNKNOWN: &str = "unregistered_op";
 
 thread_local! {
-    /// Outside of the hub, so that a crash of the hub does not touch it.
+    /// Kept outside of the hub, so that a crash of the hub does not affect it.
     static SERVICE: RefCell<Service> = RefCell::default();
 }
 
-/// An external service that `async` work asks.
+/// An external service that `async` work calls.
 #[derive(Debug, Default)]
 struct Service {
-    /// The idempotency key with which each piece of work came first.
+    /// The first idempotency key of each piece of work.
     seen: BTreeMap<u64, String>,
-    /// Another key with which it came later.
+    /// A later, different key of a piece of work.
     changed: BTreeMap<u64, String>,
 }
 
-/// One piece of work that was done.
+/// A log entry: one piece of work that was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Entry {
     #[serde(serialize_with = "write_id")]
     pub(super) id: u64,
-    /// When, in milliseconds.
+    /// Time in milliseconds.
     pub(super) at: u64,
 }
 
-/// The answer to work: what was done just before. It stays true for ever, because an entity forgets its log only whole.
+/// The answer to work, with the previous log entry. It remains true, because an entity discards its log only as a
+/// whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Receipt {
     pub(super) id: u64,
-    /// The entry before, or 0 if there was none.
+    /// Number of the previous entry, or 0 if there was none.
     pub(super) previous: u64,
     padding: String,
 }
 
-/// What a reader sees.
+/// The result of a read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Peek {
     pub(super) entries: usize,
@@ -69,7 +70,7 @@ pub(super) struct Refused {
 
 macro_rules! worker {
     ($type:ident, $($derive:ident),*) => {
-        /// Does work and notes it.
+        /// Does work and records it.
         #[derive(Debug, Entity, Default, Serialize, Deserialize, $($derive),*)]
         pub(super) struct $type {
             pub(super) log: Vec<Entry>,
@@ -94,7 +95,7 @@ macro_rules! worker {
                 Ok(receipt)
             }
 
-            /// Cancels a timer that an operation before set. It leaves no entry, so it begins no log either.
+            /// Cancels a timer that an earlier operation set. It adds no entry, so it does not start a log either.
             pub fn withdraw(&mut self, kind: Kind, key: &str, timer: String, ctx: &mut EntityContext) {
                 cancel(kind, key, timer, ctx);
             }
@@ -112,7 +113,7 @@ macro_rules! worker {
 worker!(Ledger, Clone);
 worker!(Register,);
 
-/// Keeps the logs of those that deleted themselves, in order.
+/// Stores the logs of deleted entities, in order.
 #[derive(Clone, Debug, Entity, Default, Serialize, Deserialize)]
 pub(super) struct Archive {
     pub(super) chunks: Vec<(String, Vec<Entry>)>,
@@ -125,7 +126,7 @@ impl Archive {
     }
 }
 
-/// Notes the work first and fails last, so that only a roll-back keeps the log right.
+/// Records the work first and fails last, so that only a rollback keeps the log correct.
 fn carry_out(log: &mut Vec<Entry>, work: &Work, ctx: &mut EntityContext) -> Result<Receipt, Refused> {
     let previous = log.last().map_or(0, |entry| entry.id);
     log.push(Entry {
@@ -146,7 +147,7 @@ fn carry_out(log: &mut Vec<Entry>, work: &Work, ctx: &mut EntityContext) -> Resu
     match work.end {
         End::Fine | End::Hang | End::Unwritable | End::TooLong | End::Disputed => {}
         End::Refuse => return Err(Refused { id: work.id }),
-        // Unlike `panic!` it does not call the hook that prints, and some thousand panics are part of every run.
+        // Unlike `panic!`, this does not call the panic hook, which prints. A test causes thousands of these panics.
         End::Panic => std::panic::resume_unwind(Box::new(format!("the work {} panics", work.id))),
     }
     let mut receipt = Receipt {
@@ -203,7 +204,7 @@ fn cancel(kind: Kind, key: &str, timer: String, ctx: &EntityContext) {
     }
 }
 
-/// Lets the executor of `async` operations turn to something else once.
+/// Yields once to the executor of `async` operations.
 async fn pause() {
     let mut waited = false;
     poll_fn(|_| match std::mem::replace(&mut waited, true) {
@@ -213,18 +214,18 @@ async fn pause() {
     .await;
 }
 
-/// Begins a run with an external service that has seen nothing.
+/// Resets the external service at the start of a run.
 pub(super) fn reset_service() {
     SERVICE.with_borrow_mut(|service| *service = Service::default());
 }
 
-/// An attempt that came with another key than the first one, if there was one. That of work in `except` may have.
+/// Describes work whose later attempt had a different idempotency key, if there is any outside of `except`.
 pub(super) fn service_complaint(except: &BTreeSet<u64>) -> Option<String> {
     SERVICE.with_borrow(|service| {
         let mut changed = service.changed.iter().filter(|(work, _)| !except.contains(work));
         changed
             .next()
-            .map(|(work, key)| format!("work {work} came again as {key}"))
+            .map(|(work, key)| format!("work {work} was repeated with the key {key}"))
     })
 }
 
@@ -244,7 +245,7 @@ fn millis(time: SystemTime) -> u64 {
 
 fn write_id<S: Serializer>(id: &u64, serializer: S) -> Result<S::Ok, S::Error> {
     match *id {
-        UNWRITABLE => Err(S::Error::custom("this entry does not want to be encoded")),
+        UNWRITABLE => Err(S::Error::custom("the serialization of this entry failed")),
         id => serializer.serialize_u64(id),
     }
 }

@@ -1,4 +1,4 @@
-//! The world of one run: a store, the cores, the clients, and the events that happen to them.
+//! The world of one run: a store, the cores, the clients, and the events that affect them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use super::builds::Build;
 use super::check;
 use super::clients::{Request, What};
 use super::climate::{Climate, Event};
-use super::life::{Asked, Envelope, Life};
+use super::life::{Asked, Life};
 use super::orchestration::{Chronicle, Conditions, Drawer};
 use super::plan::{Kind, Plans, key};
 use super::random::Random;
@@ -22,19 +22,19 @@ use crate::log::tests::memory::Chance;
 use crate::store::{Model, Store};
 use crate::time::Timestamp;
 
-/// Who plays in a run.
+/// The participants of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cast {
     EntitiesOnly,
     WithOrchestrations,
 }
 
-/// Which edition of the simulation a seed is played in.
+/// The edition of the simulation in which a seed is played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Edition {
-    /// The one in which the first seeds of the corpus were found.
+    /// The edition in which the first seeds of the corpus were found.
     First,
-    /// The one before hubs had a machine.
+    /// The last edition in which no hub had a machine.
     Second,
     Newest,
 }
@@ -42,30 +42,31 @@ pub(super) enum Edition {
 /// The world of one run.
 pub(super) struct World {
     pub(super) random: Random,
-    /// Decides what was added after the first seeds were kept in the corpus, so that those still tell their stories.
+    /// Decides everything that was added after the first seeds entered the corpus, so that those seeds keep their runs.
     pub(super) aside: Random,
-    /// Decides what was added after that.
+    /// Decides everything that was added after `aside`.
     pub(super) later: Random,
     pub(super) climate: Climate,
     pub(super) now: Timestamp,
-    /// The store, or what the store of the machine has to be.
+    /// The store, or the expected content of the machine's store.
     pub(super) model: Arc<Model>,
-    /// In three of four seeds the hub has a store on a machine.
+    /// The machine that holds the store of the hub, in three of four seeds.
     pub(super) host: Option<Host>,
     pub(super) plans: Plans,
     pub(super) requests: Vec<Request>,
     pub(super) drawer: Drawer,
     pub(super) chronicle: Chronicle,
-    /// Work that was sent again from a dead letter, and entities whose logs were: their order is lost.
+    /// Work that was sent again from a dead letter, so that its order is lost.
     pub(super) disordered: BTreeSet<u64>,
+    /// Entities whose logs were sent again from a dead letter, so that the order of the logs is lost.
     pub(super) disordered_logs: BTreeSet<String>,
-    /// Work in dead letters that may have been dropped for others.
+    /// Work whose dead letter may have been dropped to make room for others.
     pub(super) dropped: BTreeSet<u64>,
     pub(super) clock_was_set_back: bool,
     pub(super) life: Life,
-    /// The largest payloads that the lives allowed which there were.
+    /// The payload limits of all lives so far.
     pub(super) limits_met: BTreeSet<usize>,
-    /// Everything that happened, in one number.
+    /// Hash of everything that happened.
     pub(super) hash: Xxh3,
     pub(super) story: Story,
     pub(super) sights: BTreeSet<Sight>,
@@ -119,7 +120,7 @@ impl World {
         }
     }
 
-    /// Runs to the end. Gives a number in which everything is that happened, and what there was to see.
+    /// Runs to the end. Returns a hash of everything that happened, and the sights of the run.
     pub(super) fn run(mut self) -> (u64, BTreeSet<Sight>) {
         for _ in 0..self.climate.events {
             self.happen();
@@ -137,7 +138,7 @@ impl World {
         }
     }
 
-    /// One event.
+    /// Performs one event.
     pub(super) fn happen(&mut self) {
         if self.random.below(1_000) < self.climate.crashes || (self.life.failed && self.random.chance(30)) {
             return self.crash();
@@ -190,7 +191,7 @@ impl World {
         }
     }
 
-    /// An operator does something, if there is something to do.
+    /// Performs an action of an operator, if there is anything to do.
     pub(super) fn operate(&mut self) {
         if self.random.chance(50) {
             let kind = *self.random.pick(&Kind::ALL);
@@ -206,7 +207,7 @@ impl World {
         self.send_to(target.clone(), Asked::Resume(target));
     }
 
-    /// Sends a dead letter again, or drops it if no build ever knew its operation. Says whether there was one.
+    /// Sends a dead letter again, or drops it if no build ever had its operation. Returns whether there was one.
     pub(super) fn redeliver_one(&mut self) -> bool {
         let survey = self.survey();
         let Some((partition, id, known)) = survey.letters.first().copied() else {
@@ -216,12 +217,12 @@ impl World {
         self.disordered.extend(survey.dead_work);
         self.disordered_logs.extend(survey.dead_logs);
         let seat = usize::from(partition.0) % self.life.seats.len();
-        let asked = Asked::DeadLetter(partition, id, known);
-        self.life.seats[seat].inbox.push_back(Envelope::Asked(asked));
+        let envelope = self.envelope(Asked::DeadLetter(partition, id, known));
+        self.life.seats[seat].inbox.send(envelope);
         true
     }
 
-    /// The store of this life.
+    /// Returns the store of this life.
     pub(super) fn store(&self) -> Arc<dyn Store> {
         store_of(self.host.as_ref(), &self.model)
     }
@@ -246,7 +247,8 @@ impl World {
     pub(super) fn send_to(&mut self, target: InstanceId, asked: Asked) {
         self.story.tell(|| format!("{} {asked:?} of {target}", self.now.0));
         let seat = self.life.seat_of(&target, self.climate.partitions);
-        self.life.seats[seat].inbox.push_back(Envelope::Asked(asked));
+        let envelope = self.envelope(asked);
+        self.life.seats[seat].inbox.send(envelope);
     }
 }
 

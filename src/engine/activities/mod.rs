@@ -1,7 +1,8 @@
-//! Activities of orchestrations: their rows, when they may begin, and how they end.
+//! Activities of orchestrations: their rows, their starts and their ends.
 //!
-//! The row of an activity is written by the turn that asks for it and removed by the commit that takes in its end. In between
-//! it says whether an attempt was begun, which is how the next open knows what was running when the process went down.
+//! The turn that requests an activity writes its row, and the commit that processes its end removes the row. In
+//! between, the row records whether an attempt was started. This tells the next open which activities were running when
+//! the process ended.
 
 mod rows;
 mod slots;
@@ -17,7 +18,7 @@ use crate::engine::activities::rows::read_activities;
 use crate::engine::activities::slots::Wish;
 use crate::engine::ctx::Ctx;
 use crate::engine::limits::Limits;
-use crate::engine::message::{ActivityEnd, ActivityKey, Message, Origin, Output};
+use crate::engine::message::{ActivityEnd, ActivityKey, Effect, Message, Origin, Output, StartActivity};
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::CallFailure;
 use crate::id::{ExecutionId, PartitionId};
@@ -28,34 +29,34 @@ use crate::store::{Reader, keys};
 
 pub(crate) use slots::ActivitySlots;
 
-/// An attempt of an activity that an orchestration asks for.
+/// An attempt of an activity, as requested by an orchestration.
 #[derive(Debug)]
 pub(super) struct ActivityRequest {
     pub(super) activity: ActivityKey,
     pub(super) name: String,
     pub(super) input: Vec<u8>,
     pub(super) attempt: u32,
-    /// The execution that first asked for it.
+    /// The execution that first requested the activity.
     pub(super) asked_by: ExecutionId,
     pub(super) timeout: Option<Duration>,
 }
 
-/// What a core has in memory of its activities.
+/// The in-memory state of a core's activities.
 #[derive(Debug)]
 pub(super) struct Activities {
-    /// The place of the core among those that share the slots.
+    /// Index of the core among those that share the slots.
     core: usize,
     slots: Arc<ActivitySlots>,
     /// The attempts that hold a slot.
     running: BTreeMap<(ActivityKey, u32), Running>,
-    /// What stands in line for a slot, with its name.
+    /// The activities in line for a slot, with their names.
     waiting: BTreeMap<ActivityKey, String>,
-    /// How many stand in line of each name.
+    /// Number of activities in line, by name.
     in_line: BTreeMap<String, usize>,
     unread: UnreadRows,
-    /// Whether the hub closes, so that nothing begins any more.
+    /// True if the hub is closing, so no further activity starts.
     closing: bool,
-    /// What an earlier life began in this batch or later was not running in a crash.
+    /// Attempts that an earlier life started in this batch or later were not running during a crash.
     calm_since: u64,
 }
 
@@ -64,12 +65,12 @@ pub(super) struct Activities {
 struct Running {
     name: String,
     suspect: bool,
-    /// Whether there is a row of it, because somebody wants the result.
+    /// True if the attempt has a row, because its result is needed.
     wanted: bool,
 }
 
 impl Activities {
-    /// Those of the partitions `owned`, of which `reader` tells the rows that were left by the last life.
+    /// Opens the activities of the partitions `owned`. `reader` shows the rows of the last life.
     pub(super) fn open(
         core: usize,
         slots: Arc<ActivitySlots>,
@@ -89,22 +90,22 @@ impl Activities {
         })
     }
 
-    /// How many attempts run whose results are wanted.
+    /// Returns the number of running attempts whose results are needed.
     pub(super) fn running(&self) -> usize {
         self.running.values().filter(|running| running.wanted).count()
     }
 
-    /// Panics if the line is not as long as it is counted.
+    /// Panics if the counted length of a line is wrong.
     #[cfg(test)]
     pub(super) fn recount(&self) {
         let mut in_line: BTreeMap<String, usize> = self.in_line.keys().map(|name| (name.clone(), 0)).collect();
         for name in self.waiting.values() {
             *in_line.entry(name.clone()).or_default() += 1;
         }
-        assert_eq!(self.in_line, in_line, "the activities that stand in line");
+        assert_eq!(self.in_line, in_line, "the activities in line");
     }
 
-    /// The attempts that hold a slot, by name, and whether each is a suspect.
+    /// Returns the attempts that hold a slot, by name, and `true` for each suspect.
     #[cfg(test)]
     pub(super) fn holders(&self) -> impl Iterator<Item = (String, bool)> {
         self.running
@@ -112,7 +113,7 @@ impl Activities {
             .map(|running| (running.name.clone(), running.suspect))
     }
 
-    /// Lets nothing begin any more, because the hub closes. What waits stays a row.
+    /// Starts no further activities, because the hub closes. Waiting activities remain rows.
     pub(super) fn close(&mut self) {
         self.closing = true;
         self.waiting.clear();
@@ -120,12 +121,12 @@ impl Activities {
         self.slots.withdraw(self.core, |_| true);
     }
 
-    /// Whether activities can begin, or rows of them have to be read.
+    /// Returns `true` if activities can start, or rows of them have to be read.
     pub(super) fn has_work(&self, limits: &Limits) -> bool {
         self.slots.has_grants(self.core) || self.wants_rows(limits)
     }
 
-    /// Whether the hub closes.
+    /// Returns `true` if the hub is closing.
     pub(super) fn is_closing(&self) -> bool {
         self.closing
     }
@@ -134,7 +135,7 @@ impl Activities {
         self.in_line.get(name).copied().unwrap_or_default()
     }
 
-    /// Puts an activity into the line for a slot.
+    /// Adds an activity to the line for a slot.
     fn wait(&mut self, activity: ActivityKey, name: &str, limit: Option<usize>, suspect: bool) {
         self.waiting.insert(activity.clone(), name.to_owned());
         *self.in_line.entry(name.to_owned()).or_default() += 1;
@@ -147,7 +148,7 @@ impl Activities {
         });
     }
 
-    /// Notes that an activity has left the line. Says whether it stood there.
+    /// Removes an activity from the line. Returns `true` if it was there.
     fn leave_line(&mut self, activity: &ActivityKey) -> bool {
         let Some(name) = self.waiting.remove(activity) else {
             return false;
@@ -158,13 +159,14 @@ impl Activities {
         true
     }
 
-    /// Whether an attempt that an earlier life began in this batch was running in a crash.
+    /// Returns `true` if an attempt that an earlier life started in this batch was running during a crash.
     fn is_crash(&self, started: Option<u64>) -> bool {
         started.is_some_and(|batch| batch < self.calm_since)
     }
 }
 
-/// Records that what still runs and is left behind was not running in a crash: its rows say that it has not begun.
+/// Resets the rows of running activities that are left behind to not started, because they were not running during a
+/// crash.
 pub(super) fn leave(ctx: &mut Ctx<'_>) -> Result<()> {
     for ((activity, _), running) in std::mem::take(&mut ctx.activities.running) {
         if running.wanted {
@@ -174,7 +176,7 @@ pub(super) fn leave(ctx: &mut Ctx<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Writes the row of an activity, and lets it begin when there is room for it.
+/// Writes the row of an activity. The activity starts when there is a slot for it.
 pub(super) fn request_activity(request: ActivityRequest, ctx: &mut Ctx<'_>) -> Result<()> {
     let ActivityRequest {
         activity,
@@ -202,7 +204,7 @@ pub(super) fn request_activity(request: ActivityRequest, ctx: &mut Ctx<'_>) -> R
     Ok(())
 }
 
-/// Takes a slot for an activity that is new, or sees that it gets one later.
+/// Takes a slot for a new activity, or makes sure that it gets one later.
 fn finds_room(activity: &ActivityKey, name: &str, ctx: &mut Ctx<'_>) -> bool {
     let activities = &mut ctx.activities;
     let Some(code) = ctx.settings.registry.activity(name) else {
@@ -222,7 +224,7 @@ fn finds_room(activity: &ActivityKey, name: &str, ctx: &mut Ctx<'_>) -> bool {
     false
 }
 
-/// Lets an attempt begin that has its slot and whose row says that it has begun.
+/// Starts an attempt that holds a slot and whose row records the start.
 fn begin_activity(activity: ActivityKey, record: ActivityRecord, suspect: bool, ctx: &mut Ctx<'_>) {
     let running = Running {
         name: record.name.clone(),
@@ -232,17 +234,19 @@ fn begin_activity(activity: ActivityKey, record: ActivityRecord, suspect: bool, 
     ctx.activities
         .running
         .insert((activity.clone(), record.attempt), running);
-    ctx.step.outputs.push(Output::StartActivity {
-        activity,
-        name: record.name,
-        input: record.input,
-        attempt: record.attempt,
-        asked_by: record.asked_by,
-        timeout: record.timeout_ms.map(Duration::from_millis),
-    });
+    ctx.step
+        .outputs
+        .push(Output::Effect(Effect::StartActivity(Box::new(StartActivity {
+            activity,
+            name: record.name,
+            input: record.input,
+            attempt: record.attempt,
+            asked_by: record.asked_by,
+            timeout: record.timeout_ms.map(Duration::from_millis),
+        }))));
 }
 
-/// Lets activities begin that had to wait. It comes first in a step: so the reader shows their rows as they are.
+/// Starts activities that had to wait. This is the first action of a step, so the reader shows their current rows.
 pub(super) fn begin_waiting(ctx: &mut Ctx<'_>) -> Result<()> {
     read_activities(ctx)?;
     while !ctx.is_full() {
@@ -266,7 +270,7 @@ pub(super) fn begin_waiting(ctx: &mut Ctx<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Forgets an activity that nobody wants any more, running or not.
+/// Removes an activity whose result is no longer needed, running or not.
 pub(super) fn drop_activity(activity: &ActivityKey, ctx: &mut Ctx<'_>) -> Result<()> {
     ctx.step.batch.delete(&activity_row(activity, ctx));
     let activities = &mut ctx.activities;
@@ -285,8 +289,8 @@ pub(super) fn drop_activity(activity: &ActivityKey, ctx: &mut Ctx<'_>) -> Result
         return Ok(());
     };
     let is_start =
-        |output: &Output| matches!(output, Output::StartActivity { activity: started, .. } if started == activity);
-    // What this very step lets begin has not begun, and never will.
+        |output: &Output| matches!(output, Output::Effect(Effect::StartActivity(start)) if start.activity == *activity);
+    // An activity that this step was about to start has not started and never will.
     if let Some(at) = ctx.step.outputs.iter().position(is_start) {
         ctx.step.outputs.remove(at);
         let key = key.clone();
@@ -294,14 +298,14 @@ pub(super) fn drop_activity(activity: &ActivityKey, ctx: &mut Ctx<'_>) -> Result
         return Ok(());
     }
     running.wanted = false;
-    ctx.step.outputs.push(Output::CancelActivity {
+    ctx.step.outputs.push(Output::Effect(Effect::CancelActivity {
         activity: activity.clone(),
-    });
+    }));
     Ok(())
 }
 
-/// Takes in the end of an attempt: the row goes, and the orchestration is told. An attempt that nobody wants any more
-/// only gives its slot back.
+/// Processes the end of an attempt: its row is removed, and the orchestration receives the outcome. An attempt whose
+/// result is no longer needed only releases its slot.
 pub(super) fn end(activity: ActivityKey, attempt: u32, ended: ActivityEnd, ctx: &mut Ctx<'_>) -> Result<()> {
     let key = (activity, attempt);
     let Some(running) = ctx.activities.running.get_mut(&key) else {
@@ -324,7 +328,7 @@ pub(super) fn end(activity: ActivityKey, attempt: u32, ended: ActivityEnd, ctx: 
     complete_activity(key.0, outcome, ctx)
 }
 
-/// Puts an error in the place of an outcome that is too large to be stored.
+/// Replaces an outcome that is too large to be stored by an error.
 fn within_limit(activity: &ActivityKey, outcome: StepOutcome, ctx: &Ctx<'_>) -> StepOutcome {
     let limit = ctx.settings.limits.payload_bytes;
     let what = || format!("the activity {activity}");
@@ -343,7 +347,7 @@ fn within_limit(activity: &ActivityKey, outcome: StepOutcome, ctx: &Ctx<'_>) -> 
     }
 }
 
-/// Removes the row of an activity and tells its orchestration how it ended.
+/// Removes the row of an activity and sends the outcome to its orchestration.
 fn complete_activity(activity: ActivityKey, outcome: StepOutcome, ctx: &mut Ctx<'_>) -> Result<()> {
     ctx.step.batch.delete(&activity_row(&activity, ctx));
     let ActivityKey {
@@ -366,7 +370,7 @@ fn complete_activity(activity: ActivityKey, outcome: StepOutcome, ctx: &mut Ctx<
     Ok(())
 }
 
-/// Gives the slot of an attempt back.
+/// Releases the slot of an attempt.
 fn free_slot(key: &(ActivityKey, u32), ctx: &mut Ctx<'_>) {
     let activities = &mut ctx.activities;
     if let Some(running) = activities.running.remove(key) {
@@ -376,9 +380,9 @@ fn free_slot(key: &(ActivityKey, u32), ctx: &mut Ctx<'_>) {
     }
 }
 
-/// Notes that no attempt of an activity runs, though it has not ended.
+/// Records that no attempt of an activity runs, although it has not ended.
 fn leave_to_next_open(activity: &ActivityKey, ctx: &mut Ctx<'_>) -> Result<()> {
-    // The row of one whose commit failed is not there.
+    // An activity whose commit failed has no row.
     if let Some(mut record) = read_activity(activity, ctx)? {
         record.started = None;
         write_activity(activity, &record, ctx)?;

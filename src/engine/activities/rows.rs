@@ -1,4 +1,4 @@
-//! Rows of activities that are not in memory: those of the last life, and those for which the line was too long.
+//! Rows of activities that are not in memory: rows of the last life, and rows for which the line was too long.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
@@ -15,22 +15,22 @@ use crate::store::records::history::StepOutcome;
 use crate::store::records::instance::ActivityRecord;
 use crate::store::{Reader, keys, records};
 
-/// In how many crashes an activity was running that runs with no other such one beside it.
+/// Number of crashes after which an activity is a suspect. Suspects run one at a time.
 const SUSPICIOUS: usize = 2;
 
-/// Which rows have to be read, lap by lap over all of them.
+/// The unread rows. They are read in laps over all rows.
 ///
-/// A lap rests while every activity that it could find has enough in line, and goes on where it rested, so that a row is
-/// not read again and again while those before it take their turns.
+/// A lap pauses while every activity that it could find has enough entries in line. It continues where it paused, so a
+/// row is not read repeatedly while the rows before it take their turns.
 #[derive(Debug)]
 pub(super) struct UnreadRows {
-    /// What this lap has not read.
+    /// The ranges that this lap has not read.
     ahead: VecDeque<Range<Vec<u8>>>,
-    /// Whether it is the first lap, of which nobody knows what it will find.
+    /// True during the first lap, whose contents are unknown.
     opening: bool,
-    /// The names of activities that this lap may find.
+    /// Names of the activities that this lap may find.
     left: BTreeSet<String>,
-    /// The names of activities that the next lap has to look for.
+    /// Names of the activities that the next lap has to look for.
     missed: BTreeSet<String>,
 }
 
@@ -52,12 +52,12 @@ impl UnreadRows {
         })
     }
 
-    /// Whether a row of this activity waits that is not in memory, as far as is known.
+    /// Returns `true` if a row of this activity may exist that is not in memory.
     pub(super) fn covers(&self, name: &str) -> bool {
         self.left.contains(name)
     }
 
-    /// Leaves an activity to its row, which may lie before what this lap has not read.
+    /// Leaves an activity to its row. The row may be in a range that this lap has already read.
     pub(super) fn leave(&mut self, name: &str) {
         self.left.insert(name.to_owned());
         self.missed.insert(name.to_owned());
@@ -65,7 +65,7 @@ impl UnreadRows {
 }
 
 impl Activities {
-    /// Whether rows have to be read because something in them may begin soon.
+    /// Returns `true` if rows have to be read because their activities may start soon.
     pub(super) fn wants_rows(&self, limits: &Limits) -> bool {
         let few = limits.activities_in_memory / 2;
         let is_short = |name: &String| self.in_line(name) <= few;
@@ -73,8 +73,8 @@ impl Activities {
     }
 }
 
-/// Reads the next rows, at most a page and at most to the end of the lap: the next lap may change what this one has
-/// changed, which the reader does not show in this step.
+/// Reads the next rows, up to a page and up to the end of the lap. The next lap may change rows that this lap has
+/// changed, and the reader does not show those changes in this step.
 pub(super) fn read_activities(ctx: &mut Ctx<'_>) -> Result<()> {
     let mut left = ctx.settings.limits.page();
     while left.rows > 0 && left.bytes > 0 && ctx.activities.wants_rows(&ctx.settings.limits) {
@@ -90,7 +90,7 @@ pub(super) fn read_activities(ctx: &mut Ctx<'_>) -> Result<()> {
         }
         let unread = &mut ctx.activities.unread;
         if let Some((last, _)) = page.rows.last().filter(|_| page.full) {
-            // Nothing lies between a key and the same with a zero byte behind it.
+            // No key sorts between a key and the same key followed by a zero byte.
             unread.ahead.push_front([last, &[0][..]].concat()..range.end);
         }
         left.rows -= page.rows.len();
@@ -118,8 +118,8 @@ fn take_in_row(key: &[u8], value: &[u8], ctx: &mut Ctx<'_>) -> Result<()> {
         return Ok(());
     }
     let (activity, _) = attempt;
-    // What is recorded as started was so in a life that ended without saying goodbye. That is written down when it
-    // starts again: until then this row tells it, however often the process goes down meanwhile.
+    // The row records a start in a life that did not end cleanly. The crash is written only when the activity starts
+    // again. Until then this row remains as evidence, even if the process crashes repeatedly.
     let crashed = activities.is_crash(record.started);
     let crashes = record.crashes.len() + usize::from(crashed);
     if crashes >= ctx.settings.limits.crashes {
@@ -128,8 +128,8 @@ fn take_in_row(key: &[u8], value: &[u8], ctx: &mut Ctx<'_>) -> Result<()> {
         return complete_activity(activity, outcome, ctx);
     }
     if record.started.is_some() && !crashed {
-        // This has to be written now, also for what does not come into memory: if this life ends in a crash, too, the two
-        // cannot be told apart.
+        // The reset has to be written now, even for an activity that does not come into memory. If this life also ends
+        // in a crash, the two cases could not be distinguished.
         record.started = None;
         ctx.step.put(key, &record)?;
     }
@@ -145,7 +145,7 @@ fn take_in_row(key: &[u8], value: &[u8], ctx: &mut Ctx<'_>) -> Result<()> {
     Ok(())
 }
 
-/// What an orchestration is told of an activity that was running in too many crashes.
+/// Returns the error for an activity that was running during too many crashes.
 fn poisonous(activity: &ActivityKey, record: &ActivityRecord) -> Error {
     let times: Vec<String> = record.crashes.iter().map(ToString::to_string).collect();
     let message = format!(

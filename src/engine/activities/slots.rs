@@ -1,4 +1,4 @@
-//! How many activities may run at one time: shared by the cores of a hub.
+//! The limits on concurrent activities, shared by the cores of a hub.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::mem;
@@ -7,52 +7,52 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::engine::message::ActivityKey;
 
-/// How many activities may run at one time, in the hub and of each kind, and which one is next.
+/// The slots of concurrent activities, in the hub and for each activity, and the order in which they are granted.
 ///
-/// The cores share it, so that one that is busy does not keep the slots from the others: whatever is free goes to what has
-/// waited longest, wherever that is. No activity that could begin ever waits here while there is room for it.
+/// The cores share the slots, so a busy core cannot withhold them from the others. A free slot goes to the wish that
+/// has waited longest, on any core. No activity that could start waits here while there is room for it.
 #[derive(Debug)]
 pub(crate) struct ActivitySlots {
     limit: usize,
     state: Mutex<State>,
-    /// For each core, whether a slot was granted to it that it did not take up yet.
+    /// For each core, true if it was granted a slot that it has not taken.
     granted: Vec<AtomicBool>,
-    /// Whether a core has a grant and was not told.
+    /// True if a core has a grant and was not notified.
     news: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 struct State {
     running: usize,
-    /// How many run of each activity.
+    /// Number of running attempts of each activity.
     running_of: BTreeMap<String, usize>,
-    /// Whether one runs that may be what brings the process down.
+    /// True while a suspect runs.
     suspect_runs: bool,
     next_ticket: u64,
-    /// What waits, by activity, the oldest first.
+    /// Waiting wishes by activity, oldest first.
     waiting: BTreeMap<String, VecDeque<(u64, Wish)>>,
-    /// What waits and may be what brings the process down, the oldest first.
+    /// Waiting wishes of suspects, oldest first.
     suspects: VecDeque<(u64, Wish)>,
-    /// What got a slot after it had to wait, for each core.
+    /// Wishes that were granted a slot after waiting, for each core.
     grants: Vec<VecDeque<Wish>>,
-    /// Cores to be told of their grants.
+    /// Cores that have to be notified of their grants.
     untold: BTreeSet<usize>,
 }
 
-/// Somebody who wants a slot.
+/// An activity that waits for a slot.
 #[derive(Clone, Debug)]
 pub(super) struct Wish {
     pub(super) core: usize,
     pub(super) activity: ActivityKey,
     pub(super) name: String,
-    /// The most of this name at one time.
+    /// Maximum number of concurrent attempts of this activity.
     pub(super) limit: Option<usize>,
-    /// Whether it may be what brings the process down: two of those never run at one time.
+    /// True for a suspect, which may cause the crashes of the process. Two suspects never run concurrently.
     pub(super) suspect: bool,
 }
 
 impl ActivitySlots {
-    /// Slots for `limit` activities at one time, shared by `cores` cores.
+    /// Creates the slots for `limit` concurrent activities, shared by `cores` cores.
     pub(crate) fn new(limit: usize, cores: usize) -> Self {
         Self {
             limit,
@@ -65,7 +65,7 @@ impl ActivitySlots {
         }
     }
 
-    /// Takes a slot for one that is new and no suspect, if there is room.
+    /// Takes a slot for a new activity that is not a suspect, if there is room.
     pub(super) fn take(&self, name: &str, limit: Option<usize>) -> bool {
         let mut state = self.state();
         let room = state.has_room(self.limit, name, limit);
@@ -75,7 +75,7 @@ impl ActivitySlots {
         room
     }
 
-    /// Puts a wish at the end of the line. It may be granted at once.
+    /// Appends a wish to the line. It may be granted immediately.
     pub(super) fn wait(&self, wish: Wish) {
         let mut state = self.state();
         let (ticket, core) = (state.next_ticket, wish.core);
@@ -89,14 +89,14 @@ impl ActivitySlots {
         self.grant(&mut state, core);
     }
 
-    /// Gives a slot back on behalf of `core`.
+    /// Releases a slot on behalf of `core`.
     pub(super) fn release(&self, core: usize, name: &str, suspect: bool) {
         let mut state = self.state();
         state.vacate(name, suspect);
         self.grant(&mut state, core);
     }
 
-    /// The next wish of `core` that was granted. From here on it holds its slot until the core gives it back.
+    /// Takes the next granted wish of `core`. It holds its slot until the core releases it.
     pub(super) fn next_grant(&self, core: usize) -> Option<Wish> {
         if !self.has_grants(core) {
             return None;
@@ -109,12 +109,12 @@ impl ActivitySlots {
         wish
     }
 
-    /// Whether `core` has a grant that it did not take up.
+    /// Returns `true` if `core` has a grant that it has not taken.
     pub(super) fn has_grants(&self, core: usize) -> bool {
         self.granted[core].load(Ordering::Acquire)
     }
 
-    /// Takes back the wishes of `core` that `unwanted` picks, granted or not.
+    /// Withdraws the wishes of `core` that `unwanted` selects, granted or not.
     pub(super) fn withdraw(&self, core: usize, unwanted: impl Fn(&ActivityKey) -> bool) {
         let mut state = self.state();
         let state = &mut *state;
@@ -133,7 +133,7 @@ impl ActivitySlots {
         self.grant(state, core);
     }
 
-    /// Panics if the slots that are taken are not those of `holders` and of the grants.
+    /// Panics if the taken slots are not those of `holders` and of the grants.
     #[cfg(test)]
     pub(crate) fn recount(&self, holders: impl Iterator<Item = (String, bool)>) {
         let state = self.state();
@@ -160,7 +160,8 @@ impl ActivitySlots {
         );
     }
 
-    /// The cores that have grants and were not told since the last call. They look when they are woken.
+    /// Returns the cores that have received grants without being notified since the last call. The caller has to wake
+    /// them.
     pub(crate) fn take_news(&self) -> BTreeSet<usize> {
         if !self.news.swap(false, Ordering::AcqRel) {
             return BTreeSet::new();
@@ -168,7 +169,8 @@ impl ActivitySlots {
         mem::take(&mut self.state().untold)
     }
 
-    /// Grants what there is room for. The core `by` whose doing made the room looks by itself.
+    /// Grants wishes while there is room. The core `by`, which made the room, is not notified, because it checks its
+    /// grants itself.
     fn grant(&self, state: &mut State, by: usize) {
         while let Some(wish) = state.next(self.limit) {
             let core = wish.core;
@@ -182,7 +184,7 @@ impl ActivitySlots {
         }
     }
 
-    /// A panic while the lock is held ends the executor and with it the hub.
+    /// Ignores poisoning: a panic while the lock is held ends the executor and with it the hub.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -215,7 +217,7 @@ impl State {
         }
     }
 
-    /// Takes what has waited longest out of all that could begin now.
+    /// Takes the wish that has waited longest among those that can start now.
     fn next(&mut self, limit: usize) -> Option<Wish> {
         let can_begin = |entry: &&(u64, Wish)| self.has_room(limit, &entry.1.name, entry.1.limit);
         let ordinary = self.waiting.values().filter_map(VecDeque::front).filter(can_begin);
@@ -259,14 +261,14 @@ mod tests {
         }
     }
 
-    /// The numbers of all wishes of `core` that were granted.
+    /// Returns the numbers of all granted wishes of `core`.
     fn grants(slots: &ActivitySlots, core: usize) -> Vec<u64> {
         std::iter::from_fn(|| slots.next_grant(core))
             .map(|wish| wish.activity.sequence)
             .collect()
     }
 
-    /// What is free goes to what has waited longest, whichever core it is of, and only another core has to be told.
+    /// A free slot goes to the wish that has waited longest, on any core. Only another core has to be notified.
     #[test]
     fn the_longest_waiting_is_next_over_all_cores() {
         let slots = ActivitySlots::new(1, 2);
@@ -283,7 +285,7 @@ mod tests {
         }
     }
 
-    /// An activity that has reached its own limit does not keep others waiting.
+    /// An activity that has reached its own limit does not delay others.
     #[test]
     fn a_limit_of_one_activity_holds_back_only_that_one() {
         let slots = ActivitySlots::new(3, 1);
@@ -303,7 +305,7 @@ mod tests {
         assert_eq!(grants(&slots, 0), [1]);
     }
 
-    /// Of suspects one runs at a time, and others beside it.
+    /// Suspects run one at a time. Other activities run concurrently.
     #[test]
     fn suspects_run_one_at_a_time() {
         let slots = ActivitySlots::new(8, 1);
@@ -321,7 +323,7 @@ mod tests {
         assert_eq!(grants(&slots, 0), [2]);
     }
 
-    /// What is withdrawn gets no slot, and one that it got already goes to the next.
+    /// A withdrawn wish gets no slot. A slot that it was already granted goes to the next wish.
     #[test]
     fn a_withdrawn_wish_passes_its_slot_on() {
         let slots = ActivitySlots::new(1, 2);

@@ -1,4 +1,4 @@
-//! A core on the model store, with its activities driven by hand.
+//! A core on the model store. The tests control its activities.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::store::records::MessageRecord;
 use crate::store::{Batch, Model, Store};
 use crate::time::Timestamp;
 
-/// An activity of which only the name and the limit count here: a core never runs it.
+/// An activity with only a name and a limit, because a core never runs it.
 struct Known(&'static str, Option<usize>);
 
 impl ActivityCode for Known {
@@ -35,11 +35,11 @@ impl ActivityCode for Known {
         Ok(())
     }
     fn run(&self, _: Vec<u8>, _: Attempt) -> ActivityFuture {
-        unreachable!("a core runs no activity")
+        unreachable!("a core does not run activities")
     }
 }
 
-/// A hub of one core, without threads.
+/// A hub with one core and no threads.
 struct Stage {
     model: Model,
     core: Core,
@@ -48,7 +48,7 @@ struct Stage {
 }
 
 impl Stage {
-    /// Opens a core on `model` that knows `mail` and, one at a time, `print`.
+    /// Opens a core on `model` with the activities `mail` and `print`. `print` is limited to one at a time.
     fn open(model: Model, limits: &Limits) -> Self {
         Self::open_with(model, limits, &[Known("mail", None), Known("print", Some(1))], u64::MAX)
     }
@@ -71,7 +71,7 @@ impl Stage {
         }
     }
 
-    /// The process dies here, and another one opens what it left.
+    /// Simulates a crash of the process and an open by another one.
     fn crash(self, limits: &Limits) -> Self {
         Self {
             now: self.now + 1_000,
@@ -80,7 +80,7 @@ impl Stage {
         }
     }
 
-    /// The hub fails, its process lets go of it, and another one opens what it left.
+    /// Simulates a failure of the hub after which its process releases it, and an open by another process.
     fn fail(self, limits: &Limits) -> Self {
         let known = [Known("mail", None), Known("print", Some(1))];
         Self {
@@ -90,7 +90,7 @@ impl Stage {
         }
     }
 
-    /// The hub is closed while activities run, and opened again.
+    /// Closes the hub while activities run, and opens it again.
     fn close(mut self, limits: &Limits) -> Self {
         self.core.begin_no_more_activities();
         assert!(!self.core.activities().has_work(&Limits::default()));
@@ -105,7 +105,8 @@ impl Stage {
         self.model.write(batch).unwrap();
     }
 
-    /// What an orchestration's turn does: it asks for activities in one commit. Tells what begins.
+    /// Simulates the turn of an orchestration that requests activities in one commit. Returns the activities that
+    /// start.
     fn request(&mut self, name: &str, sequences: impl IntoIterator<Item = u64>) -> Vec<u64> {
         self.batch += 1;
         let mut step = self.core.new_step(Timestamp(self.now), self.batch);
@@ -124,7 +125,7 @@ impl Stage {
         begun(&step)
     }
 
-    /// What an orchestration's turn does when its futures are dropped.
+    /// Simulates the turn of an orchestration that drops its futures.
     fn drop(&mut self, sequence: u64) -> Vec<String> {
         self.batch += 1;
         let mut step = self.core.new_step(Timestamp(self.now), self.batch);
@@ -146,7 +147,7 @@ impl Stage {
         self.end(sequence, ActivityEnd::Answer(b"true".to_vec()))
     }
 
-    /// Steps until there is nothing to do. Tells what begins.
+    /// Runs steps until there is no work left. Returns the activities that start.
     fn run(&mut self) -> Vec<u64> {
         let mut all = Vec::new();
         while self.core.has_work(Timestamp(self.now)) {
@@ -172,7 +173,7 @@ impl Stage {
         Some(records::decode(&row, "activity").unwrap())
     }
 
-    /// What the orchestration was told, in order, with the sequences.
+    /// Returns the outcomes that the orchestration received, in order, with the sequences.
     fn told(&self) -> Vec<(u64, StepOutcome)> {
         let told = self.orders().into_iter().map(|order| {
             let Order::Completed { sequence, outcome, .. } = order else {
@@ -197,7 +198,7 @@ impl Stage {
     }
 }
 
-/// Nobody registers what it names, so that everything that it is told stays as a row.
+/// An instance whose type is not registered, so all messages to it remain rows.
 fn orchestration() -> InstanceId {
     InstanceId::trusted("@nobody@here")
 }
@@ -212,9 +213,9 @@ fn key(sequence: u64) -> ActivityKey {
 
 fn begun(step: &Step) -> Vec<u64> {
     let begun = step.outputs.iter().filter_map(|output| match output {
-        Output::StartActivity { activity, input, .. } => {
-            assert_eq!(*input, activity.sequence.to_string().into_bytes());
-            Some(activity.sequence)
+        Output::Effect(Effect::StartActivity(start)) => {
+            assert_eq!(start.input, start.activity.sequence.to_string().into_bytes());
+            Some(start.activity.sequence)
         }
         _ => None,
     });
@@ -230,7 +231,7 @@ fn narrow(activities: usize) -> Limits {
     }
 }
 
-/// What finds a slot begins in the commit that asks for it and is recorded as started; the rest waits in its order.
+/// Activities with a slot start in the commit that requests them and are recorded as started. The others wait in order.
 #[test]
 fn activities_begin_as_slots_become_free() {
     let mut stage = Stage::open(Model::new(), &narrow(2));
@@ -255,7 +256,7 @@ fn activities_begin_as_slots_become_free() {
     assert_eq!(stage.core.running(), 0);
 }
 
-/// Every end becomes the outcome of the step, with all that is known of a failure.
+/// Every end becomes the outcome of the step, with all details of a failure.
 #[test]
 fn an_end_is_told_whole() {
     let limits = Limits {
@@ -285,22 +286,23 @@ fn an_end_is_told_whole() {
     }
 }
 
-/// A cancelled activity is told to stop, its row goes at once, and its slot when it has ended; its end is told to nobody.
+/// A canceled activity is asked to stop. Its row is removed immediately, and its slot is released when it has ended.
+/// The orchestration does not receive its end.
 #[test]
 fn a_dropped_activity_ends_unheard() {
     let mut stage = Stage::open(Model::new(), &narrow(1));
     stage.request("mail", 1..=3);
-    assert_eq!(stage.drop(2), Vec::<String>::new(), "one that waits is only forgotten");
+    assert_eq!(stage.drop(2), Vec::<String>::new(), "a waiting activity is only removed");
     assert_eq!(stage.drop(1).len(), 1);
     assert_eq!((stage.row(1), stage.row(2)), (None, None));
-    assert_eq!(stage.core.running(), 0, "nobody waits for it");
-    assert_eq!(stage.run(), NONE, "it still has its slot");
+    assert_eq!(stage.core.running(), 0, "its result is not needed");
+    assert_eq!(stage.run(), NONE, "it still holds its slot");
     assert_eq!(stage.answer(1), [3]);
-    assert_eq!(stage.answer(1), NONE, "an end that comes twice changes nothing");
+    assert_eq!(stage.answer(1), NONE, "a second end has no effect");
     assert_eq!(stage.told(), []);
 }
 
-/// What is asked for and dropped before its commit never begins, and takes no slot.
+/// An activity that is requested and dropped in one commit never starts and takes no slot.
 #[test]
 fn what_is_dropped_within_its_step_never_begins() {
     let mut stage = Stage::open(Model::new(), &narrow(1));
@@ -322,7 +324,8 @@ fn what_is_dropped_within_its_step_never_begins() {
     assert_eq!(stage.request("mail", [2]), [2]);
 }
 
-/// One that ran out of time and cannot be ended is told of at once, and keeps its slot until it is really gone.
+/// An activity that exceeded its time limit and cannot be stopped is reported immediately. It keeps its slot until its
+/// actual end.
 #[test]
 fn a_lingering_activity_keeps_its_slot() {
     let mut stage = Stage::open(Model::new(), &narrow(1));
@@ -335,7 +338,7 @@ fn a_lingering_activity_keeps_its_slot() {
     assert_eq!(stage.told().len(), 1);
 }
 
-/// A line that is longer than memory allows is read from the rows, and an activity at its own limit delays no other.
+/// A line that exceeds its limit in memory is read from the rows. An activity at its own limit does not delay others.
 #[test]
 fn a_long_line_is_read_from_rows() {
     let limits = Limits {
@@ -359,7 +362,7 @@ fn a_long_line_is_read_from_rows() {
     assert_eq!(stage.told().len(), 60);
 }
 
-/// The same holds for what the last life left, and for all of it together with what is new.
+/// The same is true for the rows of the last life, also in combination with new ones.
 #[test]
 fn an_open_goes_on_with_all_rows() {
     let limits = Limits {
@@ -381,8 +384,8 @@ fn an_open_goes_on_with_all_rows() {
     assert_eq!(told, (1..=45).collect::<Vec<u64>>());
 }
 
-/// What was running in a crash is counted when it begins again, what only waited is not, and after the limit it ends with an
-/// error that names all that is known.
+/// A crash counts for each activity that was running, when it starts again, and not for waiting ones. After the limit,
+/// an activity fails with an error that contains all known details.
 #[test]
 fn crashes_are_counted_until_an_activity_is_poisonous() {
     let limits = narrow(1);
@@ -412,7 +415,8 @@ fn crashes_are_counted_until_an_activity_is_poisonous() {
     }
 }
 
-/// What was running in two crashes may be what brought the process down: of those one runs at a time, others beside it.
+/// Activities that were running during two crashes are suspects. Suspects run one at a time, concurrently with other
+/// activities.
 #[test]
 fn suspects_of_two_crashes_run_one_at_a_time() {
     let limits = narrow(4);
@@ -423,7 +427,7 @@ fn suspects_of_two_crashes_run_one_at_a_time() {
     let mut stage = stage.crash(&limits);
     assert_eq!(stage.run(), [1]);
     assert_eq!(stage.request("mail", [4]), [4]);
-    // The one that brings the process down gains a crash; those that have not begun gain none.
+    // The crash counts for the running suspect and not for those that have not started.
     let mut stage = stage.crash(&limits);
     assert_eq!(stage.run(), [1, 4]);
     let crashes = [1, 2, 4].map(|sequence| stage.row(sequence).unwrap().crashes.len());
@@ -433,7 +437,7 @@ fn suspects_of_two_crashes_run_one_at_a_time() {
     assert_eq!(stage.answer(2), [3]);
 }
 
-/// A crash before what was running begins again adds nothing: it was not running.
+/// A crash before the activity starts again does not count, because the activity was not running.
 #[test]
 fn a_crash_counts_once() {
     let limits = narrow(1);
@@ -446,7 +450,7 @@ fn a_crash_counts_once() {
     assert_eq!(stage.row(1).unwrap().crashes.len(), 1);
 }
 
-/// A hub that was closed while activities ran did not crash, however often.
+/// Closing a hub while activities run never counts as a crash.
 #[test]
 fn a_clean_close_is_no_crash() {
     let limits = narrow(1);
@@ -459,15 +463,15 @@ fn a_clean_close_is_no_crash() {
         assert_eq!(stage.row(1).unwrap().crashes, []);
     }
     stage.core.begin_no_more_activities();
-    assert_eq!(stage.answer(1), NONE, "nothing begins any more");
+    assert_eq!(stage.answer(1), NONE, "no further activity starts");
     assert_eq!(stage.request("mail", [3]), NONE);
     let mut stage = stage.close(&limits);
     assert_eq!(stage.run(), [2]);
     assert_eq!(stage.answer(2), [3]);
 }
 
-/// A hub that failed and was let go of by its process did not crash, however often; what it left is as if it had not begun,
-/// also if a later life does not come to it before it crashes.
+/// A failure of a hub that its process released never counts as a crash. Its activities count as not started, even if a
+/// later life crashes before it reaches them.
 #[test]
 fn a_failure_of_the_hub_is_no_crash() {
     let limits = narrow(1);
@@ -478,11 +482,11 @@ fn a_failure_of_the_hub_is_no_crash() {
         assert_eq!(stage.run(), [1]);
         assert_eq!(stage.row(1).unwrap().crashes, []);
     }
-    // The second one of the last life waits for its turn when that life crashes, and has nothing to do with it.
+    // The second activity of the last life waits when this life crashes, so the crash does not count for it.
     let mut stage = stage.crash(&limits);
     assert_eq!(stage.run(), [1]);
     assert_eq!([1, 2].map(|n| stage.row(n).unwrap().crashes.len()), [1, 0]);
-    // What ran when the hub failed is known to be innocent once the row was read, although it waits.
+    // An activity that ran when the hub failed is cleared once its row was read, although it still waits.
     let wide = narrow(2);
     let mut stage = Stage::open(Model::new(), &wide);
     assert_eq!(stage.request("mail", 1..=2), [1, 2]);
@@ -494,7 +498,8 @@ fn a_failure_of_the_hub_is_no_crash() {
     assert_eq!([1, 2].map(|n| stage.row(n).unwrap().crashes.len()), [1, 0]);
 }
 
-/// The same holds for what a later life does not take into memory, because the line is long or its build does not know it.
+/// The same is true for activities that a later life does not load into memory, because the line is too long or the
+/// build does not register them.
 #[test]
 fn a_failure_of_the_hub_is_no_crash_for_rows_behind_the_line() {
     let wide = narrow(8);
@@ -517,7 +522,8 @@ fn a_failure_of_the_hub_is_no_crash_for_rows_behind_the_line() {
     assert_eq!(crashes.collect::<Vec<_>>(), [1, 0, 0, 0, 0, 0, 0]);
 }
 
-/// What ends because the hub closes has neither ended nor crashed: its row stays, and the next open runs it again.
+/// An activity that is abandoned because the hub closes has neither ended nor crashed. Its row remains, and the next
+/// open runs it again.
 #[test]
 fn what_is_abandoned_stays_to_be_done() {
     let limits = narrow(2);
@@ -538,7 +544,7 @@ fn what_is_abandoned_stays_to_be_done() {
     assert_eq!(stage.row(1).unwrap().crashes, []);
 }
 
-/// What is not registered waits as a row and delays nothing, until a build knows it.
+/// An unregistered activity waits as a row until a build registers it, and delays no other activity.
 #[test]
 fn an_unregistered_activity_waits_for_a_build() {
     let limits = narrow(1);
@@ -549,7 +555,8 @@ fn an_unregistered_activity_waits_for_a_build() {
     let mut stage = stage.crash(&limits);
     assert_eq!(stage.run(), NONE);
     assert_eq!(stage.row(1).map(|row| row.started), Some(None));
-    // A build that finds them tells who waits, which the one that was asked for them notes itself.
+    // A build that finds the rows notifies the orchestrations. The build that received the requests records this
+    // itself.
     let is_told = |order: &Order| matches!(order, Order::Awaits { on: Some(on), .. } if on.name == "fax");
     assert_eq!(stage.orders().iter().filter(|order| is_told(order)).count(), 2);
     assert_eq!(stage.drop(2), Vec::<String>::new());

@@ -1,17 +1,17 @@
-//! For tests: recounts what a core counts while it works.
+//! Test support: recounts the values that a core counts incrementally.
 
 use super::{Activities, Core, Instances, Mailboxes};
 use crate::engine::message::Message;
 
 impl Core {
-    /// Panics if a budget in bytes is not counted as it is used, or is not kept. Between two steps only.
+    /// Panics if a counted number of bytes is wrong or exceeds its budget. Must be called between two steps.
     pub(crate) fn recount(&self) {
         let (mut counted, mut stored, mut largest) = (0, 0, 0);
         for (id, mailbox) in self.mailboxes.iter() {
             let held = mailbox.weigh();
             assert!(
                 held <= mailbox.bytes,
-                "{held} bytes wait for {id}, and {} are counted: {mailbox:?}",
+                "{held} bytes wait for {id}, but {} bytes are counted: {mailbox:?}",
                 mailbox.bytes
             );
             counted += mailbox.bytes;
@@ -25,7 +25,7 @@ impl Core {
         let limit = self.settings.limits.queue_bytes;
         assert!(
             stored <= limit + largest,
-            "{stored} bytes that have rows are in memory, and {limit} may be"
+            "{stored} bytes of stored messages are in memory, more than the limit of {limit}"
         );
         self.states.recount();
         self.instances.recount();
@@ -44,12 +44,13 @@ impl Core {
         &self.mailboxes
     }
 
-    /// The activities that hold a slot, by name, and whether each is a suspect.
+    /// Returns the activities that hold a slot, by name, and `true` for each suspect.
     pub(crate) fn slot_holders(&self) -> impl Iterator<Item = (String, bool)> {
         self.activities.holders()
     }
 
-    /// How many clients wait for the answer of a row, under a request id that others have asked under, and for an end.
+    /// Returns the number of clients that wait for the answer of a stored call, that repeated the request of one, and
+    /// of orchestrations with clients that wait for the end.
     pub(crate) fn clients(&self) -> [usize; 3] {
         let [of_rows, attached] = self.callers.len();
         [of_rows, attached, self.waiters.len()]

@@ -1,4 +1,4 @@
-//! Which dead letters are kept where there are too many.
+//! The selection of dead letters when there are too many.
 
 use super::*;
 use crate::engine::Limits;
@@ -9,7 +9,7 @@ use crate::store::{Batch, Store};
 
 const PARTITION: PartitionId = PartitionId(0);
 
-/// Signals nonsense that waits behind a running operation until that ends.
+/// Sends signals for an unknown operation, which wait behind a running operation.
 fn signal_nonsense(stage: &mut Stage, entity: &str, count: usize) {
     stage.ask(entity, operation("add_slowly", 1), true, None);
     stage.settle();
@@ -19,7 +19,7 @@ fn signal_nonsense(stage: &mut Stage, entity: &str, count: usize) {
     stage.settle();
 }
 
-/// How many dead letters each entity has, in the order of the letters.
+/// Returns the number of dead letters of each entity, in the order of the letters.
 fn letters(stage: &Stage) -> Vec<(String, usize)> {
     let rows = stage.model.scan(keys::dead_letters(PARTITION), usize::MAX).unwrap();
     let mut letters: Vec<(String, usize)> = Vec::new();
@@ -43,7 +43,7 @@ fn stage() -> Stage {
     })
 }
 
-/// A dead letter whose row cannot be read is not sent again, which harms nobody else, and goes when it is dropped.
+/// A dead letter with an unreadable row cannot be redelivered and can be deleted. Other dead letters are unaffected.
 #[test]
 fn a_dead_letter_that_cannot_be_read_can_be_dropped() {
     let mut stage = stage();
@@ -70,7 +70,7 @@ fn a_dead_letter_that_cannot_be_read_can_be_dropped() {
     assert_eq!(letters(&stage), [("@counter@a".to_owned(), 1)]);
 }
 
-/// An entity that fills a partition with dead letters drives out its own, and not those of others.
+/// An entity that fills a partition with dead letters displaces its own and not those of others.
 #[test]
 fn the_entity_that_has_most_dead_letters_loses_its_oldest() {
     let mut stage = stage();
@@ -83,7 +83,7 @@ fn the_entity_that_has_most_dead_letters_loses_its_oldest() {
     assert_eq!(letters(&stage), expected);
 }
 
-/// A message that waited for long is a young dead letter, and goes after those that died before it.
+/// The age of a dead letter does not include the previous wait of its message.
 #[test]
 fn a_dead_letter_is_as_old_as_its_death() {
     let mut stage = stage();
@@ -103,7 +103,7 @@ fn a_dead_letter_is_as_old_as_its_death() {
     assert_eq!(left, [expected, vec!["@counter@waits".to_owned()]].concat());
 }
 
-/// Dead letters go when their time is over, and no step reads more than their places.
+/// Dead letters expire, and no step reads more than their places.
 #[test]
 fn dead_letters_expire_unread() {
     let mut stage = stage();

@@ -1,4 +1,4 @@
-//! How an execution begins: a start, a start time that has come, and what follows on a continue-as-new.
+//! The beginning of an execution: by a start, by a due start time, or by continuing as new.
 
 use crate::engine::ctx::Ctx;
 use crate::engine::dead_letters::bury;
@@ -23,16 +23,16 @@ use crate::store::records::instance::{OrchestrationStatus, Order, ReusePolicy, S
 use crate::store::records::{Action, TimerRecord};
 use crate::time::Timestamp;
 
-/// What an orchestration keeps while its executions come and go.
+/// The properties of an orchestration that its executions share.
 pub(super) struct Life {
-    /// When it was started.
+    /// Time of the start.
     pub(super) created: Timestamp,
-    /// The order of its parent that it began with, for a sub-orchestration.
+    /// The order of its parent with which a sub-orchestration began.
     pub(super) order: Option<MessageId>,
 }
 
 impl Life {
-    /// One that begins with this message.
+    /// Returns the properties of an orchestration that begins with this message.
     fn of(start: &StartRecord, message: &Message, step: &Step) -> Self {
         Self {
             created: step.now,
@@ -41,17 +41,17 @@ impl Life {
     }
 }
 
-/// The timer of an orchestration that waits for its start time.
+/// Name of the timer of an orchestration that waits for its start time.
 pub(super) const START_TIMER: &str = "start";
 
 impl Stage<'_> {
-    /// Processes a message that asks for a start. Says how the round goes on.
+    /// Processes a message that requests a start. Returns how the round continues.
     pub(super) fn start(&mut self, message: Message, ctx: &mut Ctx<'_>) -> Result<Round> {
         let Some(Order::Start(start)) = message.order() else {
             return Ok(Round::Again);
         };
         let mut start = StartRecord::clone(start);
-        // What an entity starts belongs to the trace of the operation.
+        // An orchestration that an entity starts belongs to the trace of the operation.
         start.trace = start.trace.take().or_else(|| message.trace.clone());
         let life = Life::of(&start, &message, ctx.step);
         let Some(instance) = self.instance.as_deref() else {
@@ -64,7 +64,7 @@ impl Stage<'_> {
             .as_ref()
             .filter(|parent| record.parent.as_ref() == Some(*parent));
         if let (Some(parent), false) = (again, instance.is_terminal()) {
-            // A client rewound or restarted it before its parent did.
+            // A client rewound or restarted the child before its parent did.
             tell_gone(self.id, parent, message.id, ctx);
             self.mailbox.consume(&message, ctx);
             return Ok(Round::Again);
@@ -90,7 +90,7 @@ impl Stage<'_> {
                 return Ok(Round::Again);
             }
         }
-        // The next attempt of a sub-orchestration keeps the children of the last one.
+        // The next attempt of a sub-orchestration keeps the children of the previous attempt.
         if again.is_none() && self.forget_children(false, ctx)? {
             return self.continue_later(message, ctx);
         }
@@ -104,7 +104,7 @@ impl Stage<'_> {
             tell_parent(self.id, parent, StepOutcome::Runtime(error.clone()), ctx);
             tell_gone(self.id, parent, message.id, ctx);
         } else if message.client().is_none() {
-            // Its sender does not wait, so an error would reach no one.
+            // The sender does not wait, so an error would have no receiver.
             bury(&message, error.message(), ctx)?;
             self.mailbox.consume(&message, ctx);
             return Ok(());
@@ -112,7 +112,7 @@ impl Stage<'_> {
         finish(self.id, self.mailbox, message, Err(error.into()), ctx)
     }
 
-    /// Makes the orchestration, in the place of one that has ended under its id, and lets it begin.
+    /// Creates the orchestration, replacing an ended one with the same id, and begins its execution.
     pub(super) fn create(
         &mut self,
         mut message: Message,
@@ -132,7 +132,7 @@ impl Stage<'_> {
                 action: Action::Order(Box::new(begin)),
                 trace: None,
             };
-            // One that a former start left is gone with it; a restart within one step finds none.
+            // The timer of a former start was removed with that start. A restart within one step finds none.
             remove_timer(self.id, START_TIMER, ctx)?;
             return set_timer(
                 ctx.settings.partition_of(self.id),
@@ -143,14 +143,14 @@ impl Stage<'_> {
                 ctx,
             );
         }
-        // From here on it is a message of the hub's own.
+        // From here on, it is a message of the hub itself.
         message.stored = false;
         message.origin = Origin::of_stored(None);
         message.action = Action::Order(Box::new(begin));
         self.begin(message, ctx)
     }
 
-    /// Makes the orchestration, which waits for its first turn, in the place of one that has ended under its id.
+    /// Creates the orchestration before its first turn, replacing an ended one with the same id.
     fn make(&mut self, message: MessageId, mut start: StartRecord, life: Life, ctx: &mut Ctx<'_>) {
         let execution = ExecutionId::derive(&ctx.settings.hub, self.id, message);
         settle_version(&mut start, ctx);
@@ -171,8 +171,9 @@ impl Stage<'_> {
         self.changed = true;
     }
 
-    /// Makes a sub-orchestration whose parent cancels it before its start, or the order to rewind it, was taken in, so that it
-    /// can end like any other. Where its id is in use, nothing is made. A child that is there to be rewound stays as it is.
+    /// Creates a sub-orchestration whose parent cancels it before the start, or the order to rewind it, was processed.
+    /// It can then end like any other. If its id is in use, nothing is created. An existing child that was to be
+    /// rewound stays as it is.
     pub(super) fn make_to_cancel(&mut self, message: Message, ctx: &mut Ctx<'_>) -> Result<()> {
         let (start, rewinds) = match message.order() {
             Some(Order::Start(start)) => (start, false),
@@ -197,13 +198,13 @@ impl Stage<'_> {
         Ok(())
     }
 
-    /// Runs the first turn of an execution whose record is there. If its code cannot run, its start is kept with the events
-    /// that it was about to receive.
+    /// Runs the first turn of an execution whose record exists. If its code cannot run, the start is kept together with
+    /// the events for the first turn.
     pub(super) fn begin(&mut self, mut message: Message, ctx: &mut Ctx<'_>) -> Result<()> {
         self.mailbox.consume(&message, ctx);
         message.stored = false;
         let partition = ctx.settings.partition_of(self.id);
-        // Its execution may have ended before it could begin.
+        // The execution may have ended before it could begin.
         let Some(instance) = self.instance.as_mut().filter(|instance| instance.awaits(&message)) else {
             return Ok(());
         };
@@ -244,7 +245,7 @@ impl Stage<'_> {
             return Ok(());
         };
         if instance.record.execution == execution && instance.record.turns == 0 {
-            // It is stopped. A row that says the same need not be written again.
+            // The orchestration is stopped. An equal row need not be written again.
             instance.start = (!(is_row && is_same)).then(|| Box::new(start));
         } else if is_row {
             ctx.step.batch.delete(&keys::start(partition, self.id));
@@ -253,7 +254,8 @@ impl Stage<'_> {
     }
 }
 
-/// Notes for the next open which orchestrations there are. There are few names, so they stay when their orchestrations go.
+/// Records the name of an orchestration for the next open. There are few names, so they remain when their
+/// orchestrations are gone.
 fn note_name(id: &InstanceId, start: &StartRecord, ctx: &mut Ctx<'_>) {
     let partition = ctx.settings.partition_of(id);
     let key = keys::orchestration_name(partition, &start.name, start.version.as_deref().unwrap_or_default());
@@ -264,8 +266,8 @@ fn note_name(id: &InstanceId, start: &StartRecord, ctx: &mut Ctx<'_>) {
     }
 }
 
-/// Gives a start that names no version the newest one, and says whether it did. Where nobody registered the name it
-/// stays open, until the start is tried again by a build that knows it.
+/// Sets the version of a start without a version to the newest one. Returns `true` if it was set. If the name is not
+/// registered, the version remains open until a build that knows the name retries the start.
 fn settle_version(start: &mut StartRecord, ctx: &Ctx<'_>) -> bool {
     if start.version.is_some() {
         return false;
@@ -275,7 +277,7 @@ fn settle_version(start: &mut StartRecord, ctx: &Ctx<'_>) -> bool {
     start.version.is_some()
 }
 
-/// Tells a client, and whoever repeats its request, that what it asked for is taken in.
+/// Replies to a client, and to clients that repeated the request, that the request is accepted.
 pub(super) fn acknowledge(message: &Message, answer: Vec<u8>, ctx: &mut Ctx<'_>) -> Result<()> {
     if message.is_call() {
         answer_call(message, Ok(answer), ctx)?;
@@ -296,7 +298,7 @@ fn started(start: &StartRecord, execution: ExecutionId) -> Started {
     }
 }
 
-/// What is said of an id that is in use, or that was used and is not to be used again.
+/// Returns the error for an id that is in use, or that was used and must not be reused.
 pub(super) fn exists_already(stage: &Stage<'_>) -> Error {
     let ended = stage.instance.as_ref().filter(|instance| instance.is_terminal());
     let (how, way_out) = match ended {
@@ -315,7 +317,7 @@ pub(super) fn exists_already(stage: &Stage<'_>) -> Error {
     )
 }
 
-/// The id of an execution as JSON, which is what a start answers.
+/// Returns the id of an execution as JSON, which is the answer to a start.
 fn execution_json(execution: ExecutionId) -> Vec<u8> {
     format!("\"{execution}\"").into_bytes()
 }

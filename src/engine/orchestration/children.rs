@@ -1,8 +1,8 @@
-//! The rows by which an orchestration finds its sub-orchestrations when it is purged.
+//! The rows through which an orchestration finds its sub-orchestrations when it is purged.
 //!
-//! A row names the child and the order that the child began with, and so does the record of the child. So the rows outlive the
-//! executions that wrote them, and never mean another orchestration that has taken the id of a child. A row goes with the child
-//! or with the parent.
+//! A row names the child and the order with which the child began, and the record of the child names the same order.
+//! Therefore rows outlive the executions that wrote them, and never refer to another orchestration that has taken the
+//! id of a child. A row is removed with the child or with the parent.
 
 use crate::engine::ctx::Ctx;
 use crate::engine::message::{Message, Origin};
@@ -16,7 +16,7 @@ use crate::store::records::history::Parent;
 use crate::store::records::instance::{InstanceRecord, Order};
 
 impl Stage<'_> {
-    /// Makes a sub-orchestration the child of the step of its parent that has sent this order.
+    /// Makes the orchestration the child of the parent's step that sent this order.
     pub(super) fn adopt(&mut self, parent: &Parent, order: MessageId, ctx: &mut Ctx<'_>) {
         let Some(instance) = self.instance.as_mut() else {
             return;
@@ -27,7 +27,7 @@ impl Stage<'_> {
         self.changed = true;
     }
 
-    /// Removes the row of a sub-orchestration that is gone.
+    /// Removes the row of a sub-orchestration that no longer exists.
     pub(super) fn forget_child(&mut self, message: &Message, start: MessageId, ctx: &mut Ctx<'_>) {
         if let (Origin::Instance(child), true) = (&message.origin, self.instance.is_some()) {
             let key = keys::child(ctx.settings.partition_of(self.id), self.id, child, start);
@@ -36,8 +36,8 @@ impl Stage<'_> {
         self.mailbox.consume(message, ctx);
     }
 
-    /// Removes a page of the rows of an orchestration's children, and says whether more are left, which the next step has to
-    /// remove. With `purge`, these children are to be purged, too.
+    /// Removes a page of the orchestration's child rows. Returns `true` if rows are left for the next step. With
+    /// `purge`, these children are purged, too.
     pub(super) fn forget_children(&mut self, purge: bool, ctx: &mut Ctx<'_>) -> Result<bool> {
         let children = keys::children_of(ctx.settings.partition_of(self.id), self.id);
         let page = ctx.reader.page(children, ctx.settings.limits.page())?;
@@ -54,7 +54,7 @@ impl Stage<'_> {
     }
 }
 
-/// Sends a sub-orchestration the order that it begins with.
+/// Sends a sub-orchestration the order with which it begins.
 pub(super) fn order_child(id: &InstanceId, parent: &mut Instance, child: InstanceId, order: Order, ctx: &mut Ctx<'_>) {
     let sent = send(id, child.clone(), order, ctx);
     ctx.step
@@ -63,20 +63,20 @@ pub(super) fn order_child(id: &InstanceId, parent: &mut Instance, child: Instanc
     parent.children_in = ctx.step.number;
 }
 
-/// Notifies the parent that no orchestration exists that began with this order: it is gone, or it was never made.
+/// Notifies the parent that no orchestration exists that began with this order: it is gone, or was never created.
 pub(super) fn tell_gone(id: &InstanceId, parent: &Parent, start: MessageId, ctx: &mut Ctx<'_>) {
     let parent = InstanceId::trusted(parent.instance.as_str());
     send(id, parent, Order::ChildGone { start }, ctx);
 }
 
-/// Notifies the parent of an orchestration, if it has one, that the orchestration is gone or has another parent now.
+/// Notifies the parent of an orchestration, if there is one, that the orchestration is gone or has another parent.
 pub(super) fn leave_parent(id: &InstanceId, record: &InstanceRecord, ctx: &mut Ctx<'_>) {
     if let (Some(parent), Some(start)) = (&record.parent, record.start_order) {
         tell_gone(id, parent, start, ctx);
     }
 }
 
-/// Removes the rows of all children of an orchestration at once, where that cannot wait for the next step.
+/// Removes all child rows of an orchestration at once, for callers that cannot wait for the next step.
 pub(super) fn forget_all_children(id: &InstanceId, ctx: &mut Ctx<'_>) -> Result<()> {
     let children = keys::children_of(ctx.settings.partition_of(id), id);
     for key in ctx.reader.keys(children, usize::MAX)? {

@@ -1,8 +1,10 @@
-//! Events that came before the first turn of their orchestration. Bounded in number and bytes, delivered in pages.
+//! Early events, which arrive before the first turn of their orchestration. They are bounded in number and bytes, and
+//! delivered in pages.
 //!
-//! Beside each event, which may be large, lies a small row by which it is found and removed. A third one lies under the time
-//! at which the event expires, so that old ones are found without a look at the others. It says when the event came: one that
-//! came under a clock that was ahead lies behind all others, and expires when its time to live is over.
+//! Each event, which may be large, has a small row through which it is found and removed. A third row is keyed by the
+//! expiry of the event, so expired events are found without reading the others. It stores the time at which the event
+//! arrived. An event that arrived while the clock was ahead sorts behind all others, and expires when its time to live
+//! is over.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -25,10 +27,10 @@ use crate::store::records::history::Incoming;
 use crate::store::records::instance::{EarlyCountRecord, EarlyEventRecord, EarlyPlaceRecord, Order};
 use crate::time::Timestamp;
 
-/// Minimum time between two searches for events that came under a clock that was ahead.
+/// Minimum time between two searches for events that arrived while the clock was ahead.
 const MISDATED_INTERVAL: Duration = Duration::from_secs(60 * 60);
 
-/// An event that waits, and where.
+/// A waiting event and its place.
 struct Early {
     message: MessageId,
     place: EarlyPlaceRecord,
@@ -38,12 +40,12 @@ struct Early {
 /// The oldest events that wait for one orchestration.
 struct Page {
     events: Vec<Early>,
-    /// Whether more wait.
+    /// True if more events wait.
     more: bool,
 }
 
 impl Stage<'_> {
-    /// Keeps an event for an orchestration that has not begun.
+    /// Stores an event for an orchestration that has not begun.
     pub(super) fn keep_event(
         &mut self,
         message: Message,
@@ -95,7 +97,7 @@ impl Stage<'_> {
         Ok(None)
     }
 
-    /// Whether events that came before an orchestration began are still to be delivered or forgotten.
+    /// Returns `true` if early events are still to be delivered or dropped.
     pub(super) fn has_early_events(&self, ctx: &Ctx<'_>) -> bool {
         let left = &ctx.partitions.get(ctx.settings.partition_of(self.id)).early_left;
         if left.is_empty() || !left.contains_key(self.id) {
@@ -104,12 +106,12 @@ impl Stage<'_> {
         let Some(instance) = self.instance.as_deref().filter(|instance| !instance.is_terminal()) else {
             return true;
         };
-        // The first turn takes them itself.
+        // The first turn takes its events itself.
         instance.record.turns > 0 && matches!(self.mailbox.block, Block::Open)
     }
 
-    /// Tells an orchestration the next of the events that came before it began; they come before whatever else waits for it.
-    /// One that has ended forgets them.
+    /// Delivers the next early events to an orchestration, before any other waiting message. An ended orchestration
+    /// drops them.
     pub(super) fn tell_early_events(&mut self, ctx: &mut Ctx<'_>) -> Result<()> {
         if self.instance.as_deref().is_none_or(Instance::is_terminal) {
             return drop_early_events(self.id, ctx);
@@ -145,8 +147,8 @@ impl Stage<'_> {
     }
 }
 
-/// Why one more event is not kept, if it is not; `own` is what would wait for the orchestration. It gets half of what its
-/// partition keeps, so that no single one leaves nothing to the others.
+/// Returns an error if one more event cannot be kept. `own` counts the events of the orchestration including the new
+/// one. One orchestration gets half of the limits of its partition, so it cannot use up the room of all others.
 fn refusal_of_early_event(id: &InstanceId, own: &EarlyCountRecord, bytes: u64, ctx: &Ctx<'_>) -> Option<Error> {
     let (events, most_bytes) = (ctx.settings.limits.early_events, ctx.settings.limits.early_bytes);
     let all = &ctx.partitions.get(ctx.settings.partition_of(id)).record;
@@ -168,8 +170,8 @@ fn refusal_of_early_event(id: &InstanceId, own: &EarlyCountRecord, bytes: u64, c
     Some(Error::new(ErrorKind::Overloaded, text))
 }
 
-/// Takes the events that were kept for an orchestration which begins now, oldest first, as far as they fit into its first
-/// turn beside `known`. The rest is delivered in the turns that follow.
+/// Takes the events of an orchestration that begins now, oldest first, as far as they fit into its first turn in
+/// addition to `known`. Later turns deliver the rest.
 pub(super) fn take_early_events(
     id: &InstanceId,
     known: &[(String, ByteBuf)],
@@ -194,7 +196,8 @@ pub(super) fn take_early_events(
     Ok(events)
 }
 
-/// Reads the oldest events that wait for an orchestration, as many as one turn may receive beside so many others.
+/// Reads the oldest events that wait for an orchestration, as many as one turn may receive in addition to events of
+/// this number and size.
 fn read_early_events(id: &InstanceId, mut told: usize, mut bytes: usize, ctx: &Ctx<'_>) -> Result<Page> {
     let mut page = Page {
         events: Vec::new(),
@@ -221,16 +224,16 @@ fn read_early_events(id: &InstanceId, mut told: usize, mut bytes: usize, ctx: &C
     Ok(page)
 }
 
-/// The places of the oldest events that wait for an orchestration, at least `count` if there are so many, and those events
-/// that this very step kept.
-#[expect(clippy::type_complexity, reason = "a key, and what lies under it")]
+/// Returns the places of the oldest events that wait for an orchestration, at least `count` if there are so many, and
+/// the events that this step stored.
+#[expect(clippy::type_complexity, reason = "a key and its value")]
 fn early_places<'a>(
     id: &InstanceId,
     count: usize,
     ctx: &'a Ctx<'_>,
 ) -> Result<BTreeMap<Vec<u8>, (EarlyPlaceRecord, Option<&'a EarlyEventRecord>)>> {
     let range = keys::early_places_of(ctx.settings.partition_of(id), id);
-    // What this very step removed is still shown by the reader.
+    // The reader still shows events that this step removed.
     let own = ctx.step.early_events.range(range.clone());
     let removed = own.clone().filter(|(_, event)| event.is_none()).count();
     let limit = count.saturating_add(removed);
@@ -239,7 +242,7 @@ fn early_places<'a>(
     for (key, value) in &rows {
         places.insert(key.clone(), (records::decode(value, "place of an early event")?, None));
     }
-    // Behind the last row that was read there may be others before one of this step.
+    // Unread rows may exist between the last row that was read and an event of this step.
     let end = rows.last().filter(|_| rows.len() == limit).map(|(key, _)| key);
     for (key, event) in own.filter(|(key, _)| end.is_none_or(|end| *key <= end)) {
         match event {
@@ -264,7 +267,7 @@ pub(super) fn drop_early_events(id: &InstanceId, ctx: &mut Ctx<'_>) -> Result<()
     note_early_left(id, None, ctx)
 }
 
-/// Notes whether an orchestration that began at this time has not received all of them.
+/// Records whether an orchestration that began at this time has events left to receive.
 fn note_early_left(id: &InstanceId, began: Option<Timestamp>, ctx: &mut Ctx<'_>) -> Result<()> {
     let partition = ctx.settings.partition_of(id);
     let key = keys::early_left(partition, id);
@@ -332,7 +335,7 @@ fn set_early_count(id: &InstanceId, count: EarlyCountRecord, ctx: &mut Ctx<'_>) 
     Ok(())
 }
 
-/// Forgets events whose orchestrations never began. Tells when it is to be looked again.
+/// Deletes events whose orchestrations never began. Returns the time of the next search.
 pub(in crate::engine) fn sweep_early_events(id: PartitionId, ctx: &mut Ctx<'_>) -> Result<Option<Timestamp>> {
     sweep_misdated_events(id, ctx)?;
     let due = sweep_expired_events(id, ctx)?;
@@ -344,7 +347,7 @@ pub(in crate::engine) fn sweep_early_events(id: PartitionId, ctx: &mut Ctx<'_>) 
     Ok(due.map(|due| misdated_due.map_or(due, |misdated| due.min(misdated))))
 }
 
-/// Forgets a page of events, those that expire first. Tells when it is to be looked again.
+/// Deletes a page of expired events, earliest expiry first. Returns the time of the next search.
 fn sweep_expired_events(id: PartitionId, ctx: &mut Ctx<'_>) -> Result<Option<Timestamp>> {
     let page = ctx.settings.limits.page;
     let rows = ctx
@@ -357,20 +360,20 @@ fn sweep_expired_events(id: PartitionId, ctx: &mut Ctx<'_>) -> Result<Option<Tim
         }
         let instance = InstanceId::trusted(instance);
         expire_early_event(id, &instance, message, expires, ctx)?;
-        // What comes later expires later than now.
+        // Later keys have later expiries than now.
         ctx.partitions.get_mut(id).early.from = Some(keys::behind(key.clone()));
     }
     if rows.len() == page {
         return Ok(Some(ctx.step.now));
     }
-    // What is left, if anything is, was written by this very step, or never expires.
+    // Remaining events, if any, were written by this step, or never expire.
     let own = ctx.step.early_events.values().flatten().map(|(place, _)| place.expires);
     let next = own.filter(|expires| *expires < NEVER).min();
     Ok(next.map(|expires| expires.max(ctx.step.now.after(INTERVAL))))
 }
 
-/// Forgets events that came under a clock that was ahead, and have been there for their time to live. The search reads the
-/// expiry of every event. So it is rare, and happens only in a hub whose clock was set back.
+/// Deletes events that arrived while the clock was ahead and whose time to live is over. The search reads the expiry of
+/// every event. Therefore it is rare, and runs only in a hub whose clock was set back.
 fn sweep_misdated_events(id: PartitionId, ctx: &mut Ctx<'_>) -> Result<()> {
     if !ctx.settings.aging.was_set_back() || ctx.partitions.get(id).misdated_due > ctx.step.now {
         return Ok(());
@@ -387,7 +390,7 @@ fn sweep_misdated_events(id: PartitionId, ctx: &mut Ctx<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Forgets an event that has expired, but not one that a later turn is to receive.
+/// Deletes an event that has expired, unless a later turn will receive it.
 fn expire_early_event(
     partition: PartitionId,
     id: &InstanceId,

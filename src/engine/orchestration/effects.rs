@@ -1,4 +1,4 @@
-//! What follows from the commands of a turn.
+//! The effects of the commands of a turn.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -24,7 +24,7 @@ use crate::store::records::{Action, StepRef, TimerRecord};
 use crate::time::Timestamp;
 
 impl Stage<'_> {
-    /// Carries out what a turn asked for.
+    /// Executes the commands of a turn.
     pub(super) fn carry_out(
         &mut self,
         commands: Vec<Command>,
@@ -63,7 +63,7 @@ impl Stage<'_> {
         Ok(())
     }
 
-    /// Takes back what an open step began.
+    /// Cancels the work that an open step of the orchestration started.
     pub(super) fn take_back(&mut self, sequence: Sequence, open: OpenStep, ctx: &mut Ctx<'_>) -> Result<()> {
         let id = self.id;
         let Some(instance) = &self.instance else {
@@ -116,7 +116,7 @@ impl Stage<'_> {
                         send_action(origin(), entity, release(VecDeque::new()), ctx.step);
                     }
                 } else if let Some(first) = rest.pop_front() {
-                    // The request is still on its way and is followed along its path.
+                    // The request is still on its way, so the release follows its path.
                     send_action(origin(), first, release(rest), ctx.step);
                 }
                 Ok(())
@@ -126,7 +126,7 @@ impl Stage<'_> {
     }
 }
 
-/// Begins what a command asks for.
+/// Starts the work that a command requests.
 pub(super) fn begin_step(id: &InstanceId, instance: &mut Instance, command: Command, ctx: &mut Ctx<'_>) -> Result<()> {
     let execution = instance.record.execution;
     match command {
@@ -232,7 +232,7 @@ pub(super) fn begin_step(id: &InstanceId, instance: &mut Instance, command: Comm
             }
             Ok(())
         }
-        // Nothing leaves the execution, or it ends, which is not the beginning of a step.
+        // These commands send nothing out of the execution, or end it.
         Command::WaitForEvent { .. }
         | Command::Refuse { .. }
         | Command::Cancel { .. }
@@ -242,11 +242,12 @@ pub(super) fn begin_step(id: &InstanceId, instance: &mut Instance, command: Comm
     }
 }
 
-/// Puts entities into the order in which all critical sections of the hub lock them.
+/// Sorts entities into the order in which all critical sections of the hub lock them.
 ///
-/// Partitions that a core owns stand together, at least if the number of cores is a power of two: a core owns every n-th
-/// partition, and those have their lowest bits in common. So a request for locks seldom leaves a core, which would make
-/// a row of all that is ahead of it. No order may depend on the cores, as their number changes from one open to the next.
+/// The partitions of a core are adjacent in this order, at least if the number of cores is a power of two: a core owns
+/// every n-th partition, and those partitions share their lowest bits. Therefore a request for locks seldom moves to
+/// another core, which would write a row with all remaining ids. The order must not depend on the cores, because their
+/// number may change between opens.
 fn in_locking_order(mut entities: Vec<String>, ctx: &Ctx<'_>) -> VecDeque<String> {
     entities.sort_by_cached_key(|id| {
         let partition = ctx.settings.partition_of(&InstanceId::trusted(id.as_str()));
@@ -276,7 +277,7 @@ fn set_step_timer(
     set_timer(ctx.settings.partition_of(id), id, &name, due, &record, ctx)
 }
 
-/// The orchestration that a command starts, and how.
+/// Returns the id and the start record of the orchestration that a command starts.
 pub(super) fn to_start(
     id: &InstanceId,
     starter: &InstanceRecord,
@@ -324,7 +325,8 @@ fn lock_id(id: &InstanceId, execution: ExecutionId, sequence: Sequence) -> LockI
     }
 }
 
-/// The timer of a step. It carries the execution, so that one of an earlier execution is told from it.
+/// Returns the name of the timer of a step. It contains the execution, which distinguishes it from timers of earlier
+/// executions.
 fn timer_name(execution: ExecutionId, sequence: Sequence) -> String {
     format!("{execution}:{sequence}")
 }

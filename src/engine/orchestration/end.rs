@@ -1,4 +1,4 @@
-//! The end of an execution, and who hears of it.
+//! The end of an execution, and its notifications.
 
 use crate::engine::ctx::Ctx;
 use crate::engine::message::{Message, Origin};
@@ -17,7 +17,7 @@ use crate::store::records::Action;
 use crate::store::records::history::{Command, OpenStep, Parent, StepOutcome};
 use crate::store::records::instance::{EndRecord, OrchestrationStatus, Order, StartRecord};
 
-/// Whether a command ends its execution.
+/// Returns `true` if a command ends its execution.
 pub(super) fn is_end(command: Option<&Command>) -> bool {
     matches!(
         command,
@@ -26,7 +26,7 @@ pub(super) fn is_end(command: Option<&Command>) -> bool {
 }
 
 impl Stage<'_> {
-    /// Ends an orchestration for good. What it had begun is taken back already.
+    /// Ends an orchestration permanently. The work of its open steps has already been canceled.
     pub(super) fn end(&mut self, status: OrchestrationStatus, end: EndRecord, ctx: &mut Ctx<'_>) -> Result<()> {
         let partition = ctx.settings.partition_of(self.id);
         let Some(instance) = self.instance.as_mut() else {
@@ -47,7 +47,7 @@ impl Stage<'_> {
         if was_stopped {
             end_quarantine(self.id, ctx);
         }
-        // A parent that cancelled it waits no more.
+        // A parent that canceled it no longer waits.
         if let (Some(parent), false) = (parent, status == OrchestrationStatus::Canceled) {
             let outcome = outcome(self.id, status, Some(end)).into();
             tell_parent(self.id, &parent, outcome, ctx);
@@ -55,8 +55,8 @@ impl Stage<'_> {
         Ok(())
     }
 
-    /// Ends an orchestration that did not end by itself: it is terminated or cancelled. Its code is not asked; what it has
-    /// begun is read from its history.
+    /// Ends an orchestration from outside: it is terminated or canceled. Its code does not run. The open steps are read
+    /// from its history.
     pub(super) fn end_from_outside(
         &mut self,
         status: OrchestrationStatus,
@@ -82,7 +82,7 @@ impl Stage<'_> {
         if instance.record.turns == 0 {
             remove_timer(self.id, super::begin::START_TIMER, ctx)?;
         }
-        // What was kept for its first turn is not for an orchestration that takes its place.
+        // Events for its first turn must not reach an orchestration that replaces it.
         drop_early_events(self.id, ctx)?;
         for (sequence, open) in open.into_steps() {
             if let OpenStep::Child { instance } = &open {
@@ -106,7 +106,7 @@ impl Stage<'_> {
         self.end(status, EndRecord::Ended(reason.to_owned()), ctx)
     }
 
-    /// Ends this execution and lets the next one begin before anything else is looked at.
+    /// Ends this execution and begins the next one before any other work.
     pub(super) fn continue_as_new(
         &mut self,
         input: Vec<u8>,
@@ -167,7 +167,7 @@ pub(super) fn tell_parent(id: &InstanceId, parent: &Parent, outcome: StepOutcome
     send(id, InstanceId::trusted(parent.instance.as_str()), order, ctx);
 }
 
-/// Sends an order to an orchestration when the turn is over, and returns the id of the message.
+/// Sends an order to an orchestration when the turn is over. Returns the id of the message.
 pub(super) fn send(from: &InstanceId, target: InstanceId, order: Order, ctx: &mut Ctx<'_>) -> MessageId {
     ctx.step.send(from, target, Action::Order(Box::new(order)))
 }

@@ -1,8 +1,8 @@
-//! External events: to an orchestration that runs, and to one that does not exist yet.
+//! External events, to running orchestrations and to those that do not exist yet.
 
 use crate::engine::ctx::Ctx;
 use crate::engine::mailbox::Block;
-use crate::engine::message::{Message, Origin, Settled};
+use crate::engine::message::{Message, Origin, Response};
 use crate::engine::orchestration::begin::acknowledge;
 use crate::engine::orchestration::instance::Instance;
 use crate::engine::orchestration::turn::Stage;
@@ -12,20 +12,20 @@ use crate::engine::sweep::NEVER;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::records::instance::Order;
 
-/// What is answered to who raised an event that was taken in.
+/// The answer to the sender of an accepted event.
 pub(super) const TAKEN_IN: &[u8] = b"true";
 
 impl Stage<'_> {
-    /// Takes in an event. It comes back if it is to be told in the turn that is being gathered.
+    /// Processes an event. Returns the event if it has to be delivered in the current turn.
     pub(super) fn raise(&mut self, mut message: Message, ctx: &mut Ctx<'_>) -> Result<Option<Message>> {
         let Some(Order::Raise { keep_until, .. }) = message.order() else {
             return Ok(Some(message));
         };
         let keep_until = keep_until.filter(|until| *until > ctx.settings.aging.at(ctx.step.now));
         if let Some(error) = self.has_no_room(&message, ctx)? {
-            // It is not remembered: nothing happened, and a retry may find room.
+            // The refusal is not stored for the request id: nothing happened, and a retry may find room.
             if let Some(token) = message.token() {
-                ctx.step.settle(token, Settled::Failed(Box::new(error.into())));
+                ctx.step.settle(token, Response::Failed(Box::new(error.into())));
             }
             return Ok(None);
         }
@@ -45,7 +45,7 @@ impl Stage<'_> {
                     instance.record.status.as_str()
                 ),
             ),
-            // Its first turn is still to come, and gets the event.
+            // The first turn has not run yet and receives the event.
             Some(instance) if instance.record.turns == 0 => {
                 return self.keep_event(message, NEVER, ctx);
             }
@@ -65,7 +65,7 @@ impl Stage<'_> {
         Ok(None)
     }
 
-    /// Why an event of a client cannot wait in the queue of an orchestration that takes nothing now.
+    /// Returns an error if an event of a client cannot wait in the queue of a suspended or stopped orchestration.
     fn has_no_room(&mut self, message: &Message, ctx: &Ctx<'_>) -> Result<Option<Error>> {
         let state = match self.mailbox.block {
             Block::Suspended => "is suspended; resume or terminate it",

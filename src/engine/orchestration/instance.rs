@@ -1,4 +1,4 @@
-//! An orchestration in memory, and the cache of those.
+//! Orchestrations in memory, and their cache.
 
 use crate::engine::code::OrchestrationRun;
 use crate::engine::ctx::Ctx;
@@ -17,28 +17,28 @@ use crate::time::Timestamp;
 /// An orchestration in memory.
 pub(crate) struct Instance {
     pub(super) record: InstanceRecord,
-    /// Its code, alive, if it was not unloaded since the last turn.
+    /// Its live code, if it was not unloaded since the last turn.
     pub(super) run: Option<Box<dyn OrchestrationRun>>,
-    /// What its execution begins with, until its first turn or until it is a row.
+    /// The start of its execution, until its first turn or until it is written as a row.
     pub(super) start: Option<Box<StartRecord>>,
-    /// How it ended, if it did so in this step, whose reader does not show it. Later it is read from its row.
+    /// Its end, if it ended in this step, whose reader does not show it. Later it is read from its row.
     pub(super) end: Option<EndRecord>,
-    /// Under which status and time of creation the store's index has it.
+    /// Status and creation time under which the index of the store contains it.
     indexed: Option<(OrchestrationStatus, Timestamp)>,
-    /// Whether this step has to write its row.
+    /// True if this step has to write its row.
     dirty: bool,
-    /// How many turns its row knows of.
+    /// Number of turns that its row counts.
     turns_in_row: u32,
-    /// What it was counted with when it was put into the cache.
+    /// Number of bytes that the cache counted for it.
     counted: usize,
-    /// The step that last changed its history, which a reader of that step does not show.
+    /// The step of the core that last changed its history. The reader of that step does not show the change.
     pub(super) written_in: u64,
-    /// The step that last changed the rows of its children, which a reader of that step does not show.
+    /// The step of the core that last changed its child rows. The reader of that step does not show the change.
     pub(super) children_in: u64,
 }
 
 impl Instance {
-    /// An orchestration that is new to the store.
+    /// Creates an orchestration that is new to the store.
     pub(super) fn new(execution: ExecutionId, start: StartRecord, status: OrchestrationStatus, now: Timestamp) -> Self {
         Self {
             record: InstanceRecord {
@@ -68,8 +68,8 @@ impl Instance {
     fn stored(record: InstanceRecord) -> Self {
         Self {
             indexed: Some((record.status, record.created)),
-            // Of those that its row does not know it may be all that are allowed: the next turn writes the row. The row of
-            // one that has ended knows all, and who waits for its end is told without a write.
+            // The row may lack as many turns as are allowed, so the next turn writes it. The row of an ended
+            // orchestration counts all turns, so a client that waits for its end is answered without a write.
             turns_in_row: if record.status.is_terminal() { record.turns } else { 0 },
             record,
             run: None,
@@ -82,7 +82,7 @@ impl Instance {
         }
     }
 
-    /// The same place in the store for what follows on this orchestration under its id, from the message `since` on.
+    /// Takes the place of `before` in the store, from the message `since` on.
     pub(super) fn replaces(mut self, before: &Self, since: MessageId) -> Self {
         self.indexed = before.indexed;
         self.record.since = since;
@@ -93,7 +93,7 @@ impl Instance {
         self.record.parent.as_ref()
     }
 
-    /// Whether it is the child of this step, in whatever execution of the parent, which a rewind changes.
+    /// Returns `true` if it is the child of this step, in any execution of the parent. A rewind changes the execution.
     pub(super) fn is_child_of(&self, parent: &Parent) -> bool {
         let is_its = |known: &Parent| known.instance == parent.instance && known.sequence == parent.sequence;
         self.parent().is_some_and(is_its)
@@ -103,17 +103,17 @@ impl Instance {
         self.record.status.is_terminal()
     }
 
-    /// Whether it waits for this message to run the first turn of its execution.
+    /// Returns `true` if this message makes it run the first turn of its execution.
     pub(super) fn awaits(&self, message: &Message) -> bool {
         let begins = matches!(message.order(), Some(Order::Begin { execution }) if *execution == self.record.execution);
         begins && self.record.turns == 0 && !self.is_terminal()
     }
 
-    /// Its memory between two steps, in bytes, about.
+    /// Returns its approximate memory between two steps of the core, in bytes.
     fn weight(&self) -> usize {
         let record = &self.record;
         let code = self.run.as_ref().map_or(0, |run| {
-            // What the future keeps on the heap cannot be seen. It comes from the history, which is rarely kept whole.
+            // The heap memory of the future is unknown. It derives from the history, which is rarely kept as a whole.
             let kept = record.bytes.min(KEPT_BYTES) as usize;
             run.bytes() + kept
         });
@@ -121,14 +121,14 @@ impl Instance {
     }
 }
 
-/// How much of a history a live execution is taken to keep, at most.
+/// Maximum number of bytes of its history that a live execution is assumed to keep.
 const KEPT_BYTES: u64 = 256 << 10;
 
-/// The orchestrations in memory, bounded in bytes. What was not touched while the younger generation filled half of the
-/// budget is unloaded: its code is replayed when it is wanted again.
+/// The orchestrations in memory, bounded in bytes. An orchestration is unloaded if it was not used while the younger
+/// generation filled half of the budget. Its code is replayed when it is needed again.
 #[derive(Default)]
 pub(crate) struct Instances {
-    // In boxes, because they move into every turn and out of it again.
+    // Boxed because they move into every turn and back.
     young: InstanceMap<Box<Instance>>,
     old: InstanceMap<Box<Instance>>,
     young_bytes: usize,
@@ -164,7 +164,7 @@ impl Instances {
         self.young.insert(id, instance);
     }
 
-    /// What is held, measured in another way than it is counted: what would be written of it, and the code.
+    /// Returns the held memory by an independent measure: the encoded records and the live code.
     #[cfg(test)]
     pub(in crate::engine) fn held_bytes(&self) -> usize {
         let instances = self.young.values().chain(self.old.values());
@@ -175,7 +175,7 @@ impl Instances {
         bytes.sum()
     }
 
-    /// Panics if what is counted is less than what is held, or more than may be.
+    /// Panics if the counted bytes are fewer than the held bytes, or exceed the budget.
     #[cfg(test)]
     pub(in crate::engine) fn recount(&self) {
         let mut counted = 0;
@@ -183,7 +183,7 @@ impl Instances {
             let held = encoded(&instance.record) + instance.run.as_ref().map_or(0, |run| run.bytes());
             assert!(
                 held.max(instance.weight()) <= instance.counted,
-                "{held} bytes, weighed as {}, are held of {id}, and {} are counted",
+                "{held} bytes, weighed as {}, are held for {id}, but {} bytes are counted",
                 instance.weight(),
                 instance.counted
             );
@@ -192,12 +192,12 @@ impl Instances {
         assert_eq!(self.young_bytes, counted, "the bytes of all orchestrations");
         assert!(
             counted <= self.budget / 2,
-            "{counted} bytes are held of {}",
+            "{counted} bytes are held, and the budget is {}",
             self.budget
         );
     }
 
-    /// Unloads what was not used lately, if the budget is used up. Only between steps.
+    /// Unloads orchestrations that were not used recently, if the budget is used up. Must be called between two steps.
     pub(crate) fn age(&mut self) {
         if self.young_bytes > self.budget / 2 {
             self.old = std::mem::take(&mut self.young);
@@ -211,7 +211,7 @@ fn encoded(record: &impl serde::Serialize) -> usize {
     crate::store::records::encode(record).map_or(0, |row| row.len())
 }
 
-/// Takes an orchestration out of memory, or out of the store.
+/// Takes an orchestration from memory, or reads it from the store.
 pub(super) fn take_instance(id: &InstanceId, ctx: &mut Ctx<'_>) -> Result<Option<Box<Instance>>> {
     if let Some(instance) = ctx.instances.take(id) {
         return Ok(Some(instance));
@@ -223,8 +223,8 @@ pub(super) fn take_instance(id: &InstanceId, ctx: &mut Ctx<'_>) -> Result<Option
     Ok(record.map(|record| Box::new(Instance::stored(record))))
 }
 
-/// Puts an orchestration back after its turn. Its row is written when the step closes, if more has `changed` of it than
-/// turns say, or if many turns are ahead of it.
+/// Returns an orchestration after its turn. Its row is written when the step closes, if `changed` is set or the row
+/// lags behind by many turns. The rows of turns cover all other changes.
 pub(super) fn put_instance(
     id: &InstanceId,
     mut instance: Box<Instance>,
@@ -246,7 +246,7 @@ pub(super) fn put_instance(
     Ok(())
 }
 
-/// Removes every row of an orchestration that has ended.
+/// Removes all rows of an ended orchestration.
 pub(super) fn erase_instance(id: &InstanceId, instance: &Instance, ctx: &mut Ctx<'_>) {
     let partition = ctx.settings.partition_of(id);
     ctx.step.batch.delete(&keys::instance(partition, id));
@@ -266,7 +266,7 @@ pub(super) fn erase_execution(id: &InstanceId, instance: &Instance, ctx: &mut Ct
             .batch
             .delete(&keys::turn(partition, id, record.execution, turn));
     }
-    // It may be a row, although it is in memory to be written again.
+    // The start may have a row although it is also in memory, to be written again.
     if record.turns == 0 {
         ctx.step.batch.delete(&keys::start(partition, id));
     }
@@ -303,7 +303,7 @@ pub(in crate::engine) fn write_instances(ctx: &mut Ctx<'_>) -> Result<()> {
     Ok(())
 }
 
-/// What an orchestration is stopped with.
+/// Creates the record of a stop.
 pub(super) fn stopped(kind: StopKind, message: impl Into<String>) -> Stopped {
     Stopped {
         kind,

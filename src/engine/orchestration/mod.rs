@@ -1,7 +1,7 @@
-//! Orchestrations: instances whose state is their history, and whose code is replayed from it.
+//! Orchestrations: instances whose state is their history, from which their code is replayed.
 //!
-//! A turn takes the messages that wait, tells them to the code one by one, writes what was told and what the code asked for
-//! as one row of the history, and carries out what it asked for, all in one commit.
+//! A turn takes the waiting messages and delivers them to the code one by one. It writes the delivered messages and the
+//! resulting commands as one row of the history, and executes the commands. All of this is one commit.
 
 mod begin;
 mod children;
@@ -23,7 +23,7 @@ mod waiters;
 
 pub(super) use early::sweep_early_events;
 pub(super) use instance::{Instances, write_instances};
-#[allow(unused_imports, reason = "only who looks at a directory asks for it")]
+#[allow(unused_imports, reason = "used only by the inspection of a directory")]
 pub(crate) use replay::replay;
 pub(super) use turn::orchestrate;
 pub(super) use unregistered::{tell_of_unregistered_activity, tell_of_unregistered_entity};

@@ -1,4 +1,4 @@
-//! Which steps of an execution have not ended, read from its history alone.
+//! The open steps of an execution, derived from its history alone.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::store::records::history::{Command, Incoming, OpenStep, TurnRecord};
 pub(super) struct OpenSteps(BTreeMap<Sequence, OpenStep>);
 
 impl OpenSteps {
-    /// Takes in the next turn.
+    /// Processes the next turn.
     pub(super) fn follow(&mut self, turn: &TurnRecord) {
         for incoming in &turn.incoming {
             if let Incoming::Completed { sequence, .. } = incoming {
@@ -31,7 +31,7 @@ impl OpenSteps {
         }
     }
 
-    /// A lock that is granted stays open until it is released; any other step ends.
+    /// Completes a step. A granted lock stays open until its release. Any other step ends.
     fn complete(&mut self, sequence: Sequence) {
         match self.0.get_mut(&sequence) {
             Some(OpenStep::Lock { granted, .. }) => *granted = true,
@@ -45,7 +45,7 @@ impl OpenSteps {
         self.0.contains_key(&sequence)
     }
 
-    /// Whether a lock is held or asked for.
+    /// Returns `true` if a lock is held or requested.
     pub(super) fn has_lock(&self) -> bool {
         self.0.values().any(|step| matches!(step, OpenStep::Lock { .. }))
     }
@@ -55,7 +55,7 @@ impl OpenSteps {
     }
 }
 
-/// The step that a command begins, if it begins one that can be open.
+/// Returns the step that a command begins, if it begins one that can be open.
 pub(super) fn opened_by(command: &Command) -> Option<(Sequence, OpenStep)> {
     Some(match command {
         Command::CallActivity { sequence, .. } => (*sequence, OpenStep::Activity),

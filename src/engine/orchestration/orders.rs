@@ -1,4 +1,4 @@
-//! Orders from outside: they pass the queue and need none of the orchestration's code.
+//! Orders from outside. They bypass the queue and do not need the orchestration's code.
 
 use crate::engine::ctx::Ctx;
 use crate::engine::mailbox::Block;
@@ -23,11 +23,12 @@ use crate::store::records::Action;
 use crate::store::records::history::{Incoming, Parent, StepOutcome, TurnRecord};
 use crate::store::records::instance::{OrchestrationStatus, Order, StartRecord};
 
-/// Why an order was not carried out.
+/// The result of an order: `Err` if it was refused.
 type Refused = std::result::Result<(), Error>;
 
 impl Stage<'_> {
-    /// Carries out an order, and answers who gave it. Says how the round goes on: an order may take more than one step.
+    /// Executes an order and replies to its sender. Returns how the round continues, because an order may take more
+    /// than one step of the core.
     pub(super) fn order(&mut self, message: Message, ctx: &mut Ctx<'_>) -> Result<Round> {
         let Some(order) = message.order() else {
             return Ok(Round::Again);
@@ -102,9 +103,9 @@ impl Stage<'_> {
         Ok(Round::Again)
     }
 
-    /// Lets the next step go on with an order that is carried out in part. The order has a row from now on, so that it is
-    /// carried out in full even if the hub goes down before. In memory nothing passes it, so that no one finds the orchestration
-    /// as it is now.
+    /// Leaves a partially executed order to the next step of the core. The order gets a row now, so it is completed
+    /// even if the hub crashes before. In memory no message overtakes it, so the intermediate state of the
+    /// orchestration is not visible.
     pub(super) fn continue_later(&mut self, message: Message, ctx: &mut Ctx<'_>) -> Result<Round> {
         let message = save(self.id, self.mailbox, message, ctx)?;
         self.mailbox.urgent.push_front(message);
@@ -133,7 +134,7 @@ impl Stage<'_> {
         Ok(Ok(()))
     }
 
-    /// Lets an orchestration go on that was suspended, or that is stopped.
+    /// Resumes an orchestration that is suspended or stopped.
     fn resume_orchestration(&mut self, reason: &str, ctx: &mut Ctx<'_>) -> Result<Refused> {
         let (status, turns) = match self.running() {
             Ok(instance) => (instance.record.status, instance.record.turns),
@@ -161,7 +162,7 @@ impl Stage<'_> {
         Ok(Ok(()))
     }
 
-    /// Writes something into the history that the code is not told. Before the first turn there is no history.
+    /// Writes an entry into the history that is not delivered to the code. Before the first turn there is no history.
     fn note(&mut self, incoming: Incoming, ctx: &mut Ctx<'_>) -> Result<()> {
         if self.instance.as_ref().is_none_or(|instance| instance.record.turns == 0) {
             return Ok(());
@@ -174,8 +175,8 @@ impl Stage<'_> {
         self.write_turn(&turn, ctx)
     }
 
-    /// Begins again with the input of the execution that has ended. It stays the same orchestration: it keeps its parent and
-    /// the time at which it was created.
+    /// Restarts an ended orchestration with the input of its last execution. It stays the same orchestration: it keeps
+    /// its parent and its creation time.
     fn restart(&mut self, message: Message, ctx: &mut Ctx<'_>) -> Result<()> {
         let record = match self.ended() {
             Ok(instance) => &instance.record,
@@ -196,7 +197,7 @@ impl Stage<'_> {
         self.create(begin, start, life, ctx)
     }
 
-    /// Begins a failed orchestration again from before its first failure.
+    /// Rewinds a failed orchestration to before its first failure.
     fn rewind(&mut self, reason: &str, ctx: &mut Ctx<'_>) -> Result<Refused> {
         let Some(instance) = self.instance.as_mut() else {
             return Ok(Err(not_found(self.id)));
@@ -226,12 +227,12 @@ impl Stage<'_> {
         }
     }
 
-    /// Rewinds a sub-orchestration, because its parent, which asked for `start`, is rewound. One that has not ended continues,
-    /// one that has completed repeats its result, and one that has failed is rewound. Any other starts again, and so does one
-    /// that no longer exists: it was purged, or another one has ended under its id. It begins with the order of this id, so
-    /// that what its parent sent after that is for it.
+    /// Rewinds a sub-orchestration, because its parent, which requested `start`, is rewound. A running child continues,
+    /// a completed one repeats its result, and a failed one is rewound. Any other child starts again. This includes a
+    /// child that no longer exists, because it was purged or another orchestration has ended under its id. The child
+    /// begins with the order of this id, so later messages of its parent are for it.
     ///
-    /// Says whether the order is carried out in part, and the next step has to go on with it.
+    /// Returns `true` if the order is executed only partially and the next step of the core has to continue it.
     fn rewind_child(&mut self, order: MessageId, reason: &str, start: &StartRecord, ctx: &mut Ctx<'_>) -> Result<bool> {
         let Some(parent) = &start.parent else {
             return Ok(false);
@@ -283,8 +284,8 @@ impl Stage<'_> {
         self.create(message, start.clone(), life, ctx).map(|()| false)
     }
 
-    /// Processes what arrived at an orchestration that is suspended or stopped, as far as that needs none of its code, and
-    /// lets the rest wait.
+    /// Processes arrived messages of a suspended or stopped orchestration, as far as they do not need its code. The
+    /// other messages wait.
     pub(super) fn wait_orders(&mut self, ctx: &mut Ctx<'_>) -> Result<Round> {
         while let Some(message) = self.mailbox.arrivals.pop_front() {
             if settle_repeated(&message, ctx)? {
@@ -319,7 +320,7 @@ impl Stage<'_> {
         Ok(Round::Done)
     }
 
-    /// Drops what is not meant for an orchestration.
+    /// Drops a message that is not for an orchestration.
     pub(super) fn drop_stranger(&mut self, message: &Message, ctx: &mut Ctx<'_>) {
         tracing::error!(orchestration = %self.id, message = %message.id, "a message for an entity reached an orchestration and is dropped");
         self.mailbox.consume(message, ctx);
@@ -327,7 +328,7 @@ impl Stage<'_> {
 }
 
 impl Stage<'_> {
-    /// The orchestration, if it is there and has not ended.
+    /// Returns the orchestration, if it exists and has not ended.
     fn running(&self) -> std::result::Result<&Instance, Error> {
         match &self.instance {
             None => Err(not_found(self.id)),
@@ -343,7 +344,7 @@ impl Stage<'_> {
         }
     }
 
-    /// The orchestration, if it is there and has ended.
+    /// Returns the orchestration, if it exists and has ended.
     pub(super) fn ended(&self) -> std::result::Result<&Instance, Error> {
         match &self.instance {
             None => Err(not_found(self.id)),

@@ -1,4 +1,4 @@
-//! Purge: an orchestration that has ended is forgotten, on its own or with its sub-orchestrations.
+//! The purge of an ended orchestration, alone or with its sub-orchestrations.
 
 use crate::engine::ctx::Ctx;
 use crate::engine::orchestration::children::leave_parent;
@@ -10,8 +10,8 @@ use crate::id::{ExecutionId, MessageId};
 use crate::time::Timestamp;
 
 impl Stage<'_> {
-    /// Removes an orchestration that has ended, and its sub-orchestrations if `children`. Says whether more of these are left
-    /// than fit into the step, so that the next one has to go on.
+    /// Removes an ended orchestration, together with its sub-orchestrations if `children` is set. Returns `true` if
+    /// more of these are left than fit into the step, so the next one has to continue.
     pub(super) fn purge(&mut self, children: bool, ctx: &mut Ctx<'_>) -> Result<bool> {
         if self.forget_children(children, ctx)? {
             return Ok(true);
@@ -23,8 +23,9 @@ impl Stage<'_> {
         Ok(false)
     }
 
-    /// Removes a sub-orchestration, with its own, because its parent is purged. One that has not ended stays, and so does another
-    /// orchestration that has taken the id since. Returns what [`purge`](Self::purge) does.
+    /// Removes a sub-orchestration and its own sub-orchestrations, because its parent is purged. A child that has not
+    /// ended remains, and so does another orchestration that has taken the id since. Returns the same as
+    /// [`purge`](Self::purge).
     pub(super) fn purge_child(&mut self, start: MessageId, ctx: &mut Ctx<'_>) -> Result<bool> {
         let is_it = self
             .ended()
@@ -35,7 +36,7 @@ impl Stage<'_> {
         if self.forget_children(true, ctx)? {
             return Ok(true);
         }
-        // Its parent has removed the row of it already.
+        // The parent has already removed its row of the child.
         if let Some(instance) = self.instance.take() {
             erase_instance(self.id, &instance, ctx);
         }
@@ -44,7 +45,7 @@ impl Stage<'_> {
 }
 
 impl Stage<'_> {
-    /// Whether a client may purge the orchestration: it has ended, and nothing has happened since it was `seen`.
+    /// Returns an error unless the orchestration has ended and has not changed since it was `seen`.
     pub(super) fn can_be_purged(&self, seen: Option<(ExecutionId, Timestamp)>) -> std::result::Result<(), Error> {
         let record = &self.ended()?.record;
         match seen {

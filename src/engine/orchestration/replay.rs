@@ -1,4 +1,4 @@
-//! Bringing an orchestration's code back to where its history ends.
+//! Replay: restores the code of an orchestration from its history.
 
 use std::sync::Arc;
 
@@ -13,7 +13,8 @@ use crate::store::records::history::TurnRecord;
 use crate::store::records::instance::{InstanceRecord, StopKind, Stopped};
 use crate::store::{PageBounds, Reader, keys};
 
-/// The code of an orchestration as its history left it, from memory or replayed. The inner error says why it cannot be.
+/// Returns the code of an orchestration in the state after its history, from memory or by a replay. The inner error is
+/// the reason why the orchestration stops.
 pub(super) fn live<'i>(
     id: &InstanceId,
     instance: &'i mut Instance,
@@ -40,13 +41,13 @@ pub(super) fn live<'i>(
     Ok(Ok(run))
 }
 
-/// A run of an execution whose first turn is still to come; nothing if there is no code for it.
+/// Returns a run of an execution before its first turn, or `None` if its code is not registered.
 pub(super) fn first_run(id: &InstanceId, record: &InstanceRecord, ctx: &Ctx<'_>) -> Option<Box<dyn OrchestrationRun>> {
     let code = ctx.settings.registry.orchestration(&record.name, &record.version)?;
     Some(begin_run(&code, &ctx.settings.limits, id, record))
 }
 
-/// Reads the turns of an execution in order, a page at a time, until `take` wants no more.
+/// Reads the turns of an execution in order, one page at a time, until `take` returns `false`.
 pub(crate) fn read_turns(
     reader: &dyn Reader,
     partition: PartitionId,
@@ -81,7 +82,7 @@ fn lacks(id: &InstanceId, turn: u32) -> Error {
     )
 }
 
-/// Why no code of this build can run an orchestration of this record.
+/// Returns the reason why no code of this build can run an orchestration of this record.
 fn unregistered(registry: &Registry, record: &InstanceRecord) -> Stopped {
     let name = &record.name;
     let (version, known) = (version_text(&record.version), registry.known_versions(name));
@@ -104,7 +105,7 @@ fn unregistered(registry: &Registry, record: &InstanceRecord) -> Stopped {
 /// Replays an orchestration's history against the code of this build.
 ///
 /// # Errors
-/// What the reader meets. The inner error says why the orchestration would stop.
+/// Returns any error of the reader. The inner error is the reason why the orchestration would stop.
 pub(crate) fn replay(
     registry: &Registry,
     limits: &Limits,

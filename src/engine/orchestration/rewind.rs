@@ -1,4 +1,4 @@
-//! Rewind: a failed orchestration goes on from before its first failure, and keeps what was done.
+//! Rewind: a failed orchestration resumes from before its first failure and keeps its completed steps.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,24 +16,24 @@ use crate::id::{ExecutionId, Sequence};
 use crate::store::records::history::{Command, Incoming, StepOutcome, TurnRecord};
 use crate::store::records::instance::{OrchestrationStatus, Order};
 
-/// What is kept of a history, and what has to be done again.
+/// A history cut before a failure: the kept part, and the steps to repeat.
 #[derive(Debug)]
 pub(super) struct Cut {
-    /// The turns before the first failure was delivered.
+    /// The turns before the delivery of the first failure.
     turns: Vec<TurnRecord>,
-    /// What came in later and counts still: events, and the good ends of steps that had begun before.
+    /// Later messages that remain valid: events, and the results of steps that had begun before the cut and succeeded.
     kept: Vec<Incoming>,
-    /// The steps that had begun before and have no good end: the last command of each, by sequence.
+    /// The last command of each step that had begun before the cut and did not succeed, by sequence.
     again: BTreeMap<Sequence, Command>,
-    /// Those of them that were sub-orchestrations and never began, because their ids were taken.
+    /// Those of these steps that are sub-orchestrations and never began, because their ids were in use.
     refused: BTreeSet<Sequence>,
 }
 
 impl Cut {
-    /// Cuts a history before the first failure that its code was told and that no retry mended.
+    /// Cuts a history before the first failure that was delivered to its code and that no retry resolved.
     ///
     /// # Errors
-    /// Why it cannot be cut.
+    /// Returns the reason why the history cannot be cut.
     pub(super) fn find(turns: Vec<TurnRecord>) -> std::result::Result<Self, &'static str> {
         let failed = final_failures(&turns);
         let is_failure =
@@ -115,7 +115,7 @@ impl Cut {
 }
 
 impl Cut {
-    /// The number below which the activities lie that were asked for before the cut.
+    /// Returns the sequence number below which all activities requested before the cut lie.
     fn asked_below(&self) -> Sequence {
         let commands = self.turns.iter().flat_map(|turn| &turn.commands);
         let activities = commands.filter_map(|command| match command {
@@ -136,7 +136,7 @@ fn is_answer(incoming: &Incoming) -> bool {
     )
 }
 
-/// The steps whose last end was a failure.
+/// Returns the steps whose last outcome was a failure.
 fn final_failures(turns: &[TurnRecord]) -> BTreeSet<Sequence> {
     let mut failed = BTreeSet::new();
     for turn in turns {
@@ -154,13 +154,13 @@ fn final_failures(turns: &[TurnRecord]) -> BTreeSet<Sequence> {
 }
 
 impl Stage<'_> {
-    /// Makes the execution that goes on from a cut.
+    /// Creates the execution that continues from a cut.
     pub(super) fn go_on_from(&mut self, cut: Cut, reason: &str, ctx: &mut Ctx<'_>) -> Result<()> {
         let execution = ExecutionId::derive(&ctx.settings.hub, self.id, ctx.step.next_id());
         let Some(mut instance) = self.instance.take() else {
             return Ok(());
         };
-        // Its custom status was set by a turn that may be kept, and stays until its code sets another.
+        // The custom status may come from a kept turn. It remains until the code sets another one.
         let has_custom_status = std::mem::take(&mut instance.record.has_custom_status);
         erase_execution(self.id, &instance, ctx);
         let record = &mut instance.record;
@@ -191,7 +191,7 @@ impl Stage<'_> {
             } else if let Some(instance) = self.instance.as_mut()
                 && let Some((child, start)) = to_start(self.id, &instance.record, command)
             {
-                // The orchestration of that id, if there is one, decides how to continue.
+                // The orchestration with that id, if there is one, decides how to continue.
                 let order = Order::Rewind {
                     reason: reason.to_owned(),
                     start: Some(start),

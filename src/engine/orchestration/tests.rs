@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::engine::code::OrchestrationCode;
 use crate::engine::core::CoreConfig;
-use crate::engine::message::{ClientOrigin, Input, Message, Origin, Output, Settled, Token};
+use crate::engine::message::{ClientOrigin, Input, Message, Origin, Output, Response, Token};
 use crate::engine::{Core, Limits, Registry};
 use crate::error::{Error, ErrorKind};
 use crate::failure::CallFailure;
@@ -55,7 +55,7 @@ struct Stage {
     now: u64,
     batch: u64,
     tokens: u64,
-    answers: BTreeMap<Token, Settled>,
+    answers: BTreeMap<Token, Response>,
 }
 
 impl Stage {
@@ -119,7 +119,7 @@ impl Stage {
         let token = self.send(id, order);
         self.run();
         match self.answers.remove(&token) {
-            Some(Settled::Failed(failure)) => match *failure {
+            Some(Response::Failed(failure)) => match *failure {
                 CallFailure::Runtime(error) => Err(error),
                 failure => panic!("{failure:?}"),
             },

@@ -1,4 +1,4 @@
-//! A turn of an orchestration: it is told what came in, and what it asks for is carried out.
+//! A turn of an orchestration: its code receives the incoming messages, and its commands are executed.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -25,48 +25,48 @@ use crate::store::records::Action;
 use crate::store::records::history::{Incoming, Parent, TurnRecord};
 use crate::store::records::instance::{OrchestrationStatus, Order, ReusePolicy, StopKind, Stopped};
 
-/// The most that one turn is told. The rest waits for the next one.
+/// Maximum number of messages that one turn delivers. The rest waits for the next turn.
 pub(super) const EVENTS_OF_A_TURN: usize = 1_024;
 
-/// What the turns of one orchestration work on, taken out of the core's maps.
+/// The subject of the turns of one orchestration, taken out of the core's maps.
 pub(super) struct Stage<'a> {
     pub(super) id: &'a InstanceId,
     pub(super) mailbox: &'a mut Mailbox,
-    /// Nothing if there is no such orchestration.
+    /// `None` if the orchestration does not exist.
     pub(super) instance: Option<Box<Instance>>,
-    /// Whether its row has to be written.
+    /// True if its row has to be written.
     pub(super) changed: bool,
-    /// What begins the next execution, before anything else is looked at.
+    /// The message that begins the next execution, before any other work.
     pub(super) next: Option<Message>,
-    /// Whether this is the second execution that it is in within this step.
+    /// True if this is its second execution within this step of the core.
     pub(super) continued: bool,
 }
 
-/// How a round of turns goes on.
+/// The continuation after a round of turns.
 pub(super) enum Round {
-    /// There may be more to do now.
+    /// There may be more work now.
     Again,
-    /// There is nothing more to do, or it cannot be done.
+    /// There is no more work, or it is blocked.
     Done,
-    /// The next step has to go on.
+    /// The next step of the core has to continue.
     NextStep,
 }
 
-/// What was taken from the mailbox to be told in one turn.
+/// The messages taken from the mailbox for one turn.
 #[derive(Default)]
 pub(super) struct Gathered {
     pub(super) incoming: Vec<Incoming>,
     pub(super) messages: Vec<Message>,
-    /// The bytes of all payloads.
+    /// Size of all payloads in bytes.
     pub(super) bytes: usize,
-    /// The steps whose ends are among it.
+    /// The steps whose completions are among the messages.
     pub(super) ended: BTreeSet<Sequence>,
 }
 
 impl Stage<'_> {
     fn rounds(&mut self, ctx: &mut Ctx<'_>) -> Result<bool> {
         loop {
-            // One that continues as new again and again leaves time for others in between.
+            // An orchestration that continues as new without end leaves time for others in between.
             let has_to_rest = self.next.is_some() && (self.continued || ctx.activities.is_closing());
             if ctx.is_full() || has_to_rest || self.has_to_replay(ctx.step) {
                 let is_stopped = |instance: &Instance| instance.record.stopped.is_some();
@@ -83,7 +83,7 @@ impl Stage<'_> {
         }
     }
 
-    /// Takes the messages up to the next that needs a turn of its own, and runs the turn.
+    /// Takes the messages up to the next one that needs a turn of its own, and runs the turn.
     fn round(&mut self, ctx: &mut Ctx<'_>) -> Result<Round> {
         if let Some(message) = self.next.take() {
             self.continued = true;
@@ -119,13 +119,14 @@ impl Stage<'_> {
                     **order,
                     Order::Completed { .. } | Order::Raise { .. } | Order::LockLost { .. }
                 ),
-                // Operations of entities never come here: clients and commands name their receivers by type.
+                // Operations of entities never reach this point, because clients and commands address their targets by
+                // type.
                 _ => {
                     self.drop_stranger(&message, ctx);
                     continue;
                 }
             };
-            // The code does not see it, so it does not end what is gathered for one turn.
+            // The code does not receive it, so it does not end the messages gathered for one turn.
             if let Some(Order::ChildGone { start }) = message.order() {
                 self.forget_child(&message, *start, ctx);
                 continue;
@@ -142,15 +143,15 @@ impl Stage<'_> {
                 break;
             }
             if self.needs_history(&message, ctx) {
-                // It stays the next one: this very step may have carried it out in part.
+                // It stays at the front, because this step may have executed it partially.
                 self.mailbox.urgent.push_front(message);
                 return Ok(Round::NextStep);
             }
             if let Some(Order::CancelChild { parent, .. }) = message.order()
                 && !is_child(self, parent)
             {
-                // Its start, or the order to rewind it, may wait in the line that this has passed; then it is made, and ends before
-                // it begins.
+                // The start of the child, or the order to rewind it, may wait in the queue that this message bypassed.
+                // Then the child is created and ends before it begins.
                 let is_its_start = |waits: &Message| starts_for(waits, parent);
                 match self.mailbox.withdraw(self.id, is_its_start, ctx)? {
                     Withdrawn::Later => {
@@ -180,7 +181,7 @@ impl Stage<'_> {
         Ok(next)
     }
 
-    /// Whether an order has to read what this very step wrote, so that it has to wait for the next one.
+    /// Returns `true` if an order has to read rows that this step wrote, so it has to wait for the next step.
     pub(super) fn needs_history(&self, message: &Message, ctx: &Ctx<'_>) -> bool {
         let Action::Order(order) = &message.action else {
             return false;
@@ -197,8 +198,8 @@ impl Stage<'_> {
         history && instance.written_in == ctx.step.number || reads_children && instance.children_in == ctx.step.number
     }
 
-    /// Takes one message into the turn, or settles it. A stop comes back if the code could not be brought to life; then the
-    /// message is the last of `gathered`.
+    /// Adds one message to the turn, or settles it. Returns a stop if the code could not be loaded. Then the message is
+    /// the last of `gathered`.
     fn gather(&mut self, mut message: Message, gathered: &mut Gathered, ctx: &mut Ctx<'_>) -> Result<Option<Stopped>> {
         let (incoming, wanted) = match message.order() {
             Some(Order::Raise { name, payload, .. }) => {
@@ -237,8 +238,8 @@ impl Stage<'_> {
             _ => return Ok(None),
         };
         let stopped = wanted.as_ref().err().cloned();
-        // Nobody waits for a second end of one step, and the code does not know yet that it is about to be told the first: a
-        // sub-orchestration that was rewound ends twice.
+        // The code waits for only one completion of a step, but does not know yet that it is about to receive the
+        // first. A sub-orchestration that was rewound completes twice.
         let mut is_second = || match &incoming {
             Incoming::Completed { sequence, .. } => !gathered.ended.insert(*sequence),
             _ => false,
@@ -253,7 +254,8 @@ impl Stage<'_> {
         Ok(stopped)
     }
 
-    /// Whether what belongs to an execution, or to one of its steps, is still of interest.
+    /// Returns `true` if a message for this execution, or for one of its steps, is still needed. The inner error is a
+    /// stop if the code could not be loaded.
     pub(super) fn wants(
         &mut self,
         execution: ExecutionId,
@@ -272,7 +274,7 @@ impl Stage<'_> {
         Ok(live(self.id, instance, ctx)?.map(|run| run.wants(sequence)))
     }
 
-    /// Runs one turn with what was gathered.
+    /// Runs one turn with the gathered messages.
     pub(super) fn run_turn(&mut self, gathered: Gathered, ctx: &mut Ctx<'_>) -> Result<()> {
         let Some(instance) = self.instance.as_mut() else {
             return Ok(());
@@ -330,7 +332,7 @@ impl Stage<'_> {
         Ok(())
     }
 
-    /// Stops an orchestration visibly. What it was about to be told waits until it is tried again.
+    /// Stops an orchestration visibly. The messages that it was about to receive wait until it is retried.
     pub(super) fn stop(&mut self, gathered: Gathered, mut stopped: Stopped, ctx: &mut Ctx<'_>) -> Result<()> {
         if let Cow::Owned(message) = shortened(&stopped.message, TEXT_BYTES) {
             stopped.message = message;
@@ -354,7 +356,7 @@ impl Stage<'_> {
         Ok(())
     }
 
-    /// Gives a message that was not processed its row.
+    /// Writes the row of an unprocessed message.
     pub(super) fn keep_waiting(&mut self, mut message: Message, ctx: &mut Ctx<'_>) -> Result<Message> {
         if !message.stored {
             let partition = ctx.settings.partition_of(self.id);
@@ -363,7 +365,7 @@ impl Stage<'_> {
         Ok(message)
     }
 
-    /// Notes that an orchestration goes on.
+    /// Records that an orchestration continues.
     pub(super) fn go_on_after_stop(&mut self, ctx: &mut Ctx<'_>) {
         if let Some(instance) = self.instance.as_mut()
             && let Some(stopped) = instance.record.stopped.take()
@@ -376,7 +378,7 @@ impl Stage<'_> {
         }
     }
 
-    /// Sees whether an orchestration that was stopped can go on with today's code, though nothing waits for it.
+    /// Checks whether a stopped orchestration can continue with the current code, although no message waits for it.
     fn try_stopped(&mut self, ctx: &mut Ctx<'_>) -> Result<()> {
         let Some(instance) = self.instance.as_mut() else {
             return Ok(());
@@ -392,7 +394,7 @@ impl Stage<'_> {
     }
 }
 
-/// Lets an orchestration process its messages. Says whether it has to run again in the next step.
+/// Runs the turns of an orchestration. Returns `true` if it has to run again in the next step.
 pub(in crate::engine) fn orchestrate(id: &InstanceId, mailbox: &mut Mailbox, ctx: &mut Ctx<'_>) -> Result<bool> {
     let instance = take_instance(id, ctx)?;
     ctx.step.trace = instance.as_ref().and_then(|instance| instance.record.trace.clone());
@@ -409,7 +411,7 @@ pub(in crate::engine) fn orchestrate(id: &InstanceId, mailbox: &mut Mailbox, ctx
     if let Some(next) = stage.next.take() {
         let next = stage.keep_waiting(next, ctx)?;
         stage.mailbox.return_first(next);
-        // It might continue as new without end; the next open continues it.
+        // It might continue as new without end. The next open continues it.
         again &= !ctx.activities.is_closing();
     }
     let Stage { instance, changed, .. } = stage;
@@ -419,7 +421,7 @@ pub(in crate::engine) fn orchestrate(id: &InstanceId, mailbox: &mut Mailbox, ctx
     Ok(again)
 }
 
-/// Holds a turn to the limits of histories.
+/// Checks that a turn keeps the history within its limits.
 fn check_history(
     id: &InstanceId,
     instance: &Instance,
@@ -431,7 +433,7 @@ fn check_history(
     let before = record.events;
     let after = before + (gathered.incoming.len() + end.commands.len()) as u64;
     let (most, bytes) = (ctx.settings.limits.history_events, ctx.settings.limits.history_bytes);
-    // One that is about to end, or to begin a new history, may do so.
+    // An orchestration that ends, or begins a new history, may exceed them.
     let ends = is_end(end.commands.last());
     if !ends && (after > most || record.bytes > bytes) {
         return Err(stopped(
@@ -449,7 +451,7 @@ fn check_history(
     Ok(end)
 }
 
-/// Whether a message starts, or rewinds, a sub-orchestration for this step of a parent.
+/// Returns `true` if a message starts or rewinds the sub-orchestration of this step of a parent.
 fn starts_for(message: &Message, parent: &Parent) -> bool {
     match message.order() {
         Some(Order::Start(start) | Order::Rewind { start: Some(start), .. }) => start.parent.as_ref() == Some(parent),
@@ -458,7 +460,7 @@ fn starts_for(message: &Message, parent: &Parent) -> bool {
 }
 
 impl Stage<'_> {
-    /// Whether its code has to be replayed from rows that this very step wrote and that its reader does not show.
+    /// Returns `true` if its code has to be replayed from rows that this step wrote and that its reader does not show.
     fn has_to_replay(&self, step: &Step) -> bool {
         let unloaded = |instance: &Instance| {
             instance.run.is_none() && instance.written_in == step.number && !instance.is_terminal()
@@ -466,7 +468,7 @@ impl Stage<'_> {
         self.next.is_none() && self.instance.as_deref().is_some_and(unloaded)
     }
 
-    /// Lets a suspended orchestration wait.
+    /// Blocks a suspended orchestration.
     fn look_at_status(&mut self) {
         let suspended = |instance: &Instance| instance.record.status == OrchestrationStatus::Suspended;
         if matches!(self.mailbox.block, Block::Open) && self.instance.as_deref().is_some_and(suspended) {

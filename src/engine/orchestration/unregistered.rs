@@ -1,4 +1,5 @@
-//! What an orchestration waits for that no code of this build provides: noted in its row, at its parents, and once in the log.
+//! The unregistered dependencies that orchestrations wait for. Each is recorded in the row of the orchestration and at
+//! its parents, and logged once.
 
 use crate::engine::ctx::Ctx;
 use crate::engine::message::{ActivityKey, Message, Origin};
@@ -11,11 +12,11 @@ use crate::store::records::Action;
 use crate::store::records::history::Command;
 use crate::store::records::instance::{Order, Unregistered, UnregisteredKind};
 
-/// How many steps are noted in the row of one orchestration. More of them tell nothing new.
+/// Maximum number of steps recorded in the row of one orchestration. More of them add no information.
 const NOTED: usize = 16;
 
 impl Stage<'_> {
-    /// Notes what a step waits for, or that it waits for nothing of the kind any more.
+    /// Records the dependency that a step waits for, or that it no longer waits for one.
     pub(super) fn note_unregistered(&mut self, sequence: Sequence, on: Option<Unregistered>, ctx: &mut Ctx<'_>) {
         self.change_unregistered(
             |noted| {
@@ -31,7 +32,7 @@ impl Stage<'_> {
         );
     }
 
-    /// Forgets the steps that nobody waits for any more.
+    /// Removes the steps that the code no longer waits for.
     pub(super) fn forget_unregistered(&mut self, ctx: &mut Ctx<'_>) {
         let Some(instance) = self.instance.as_mut() else {
             return;
@@ -60,7 +61,7 @@ impl Stage<'_> {
         }
     }
 
-    /// Tells the parent what a sub-orchestration waits for, which is what the parent waits for, too.
+    /// Notifies the parent of the dependency that a sub-orchestration waits for, because the parent waits for it, too.
     fn tell_parent_of_unregistered(&self, on: Option<Unregistered>, ctx: &mut Ctx<'_>) {
         let Some(parent) = self.instance.as_ref().and_then(|instance| instance.parent()) else {
             return;
@@ -76,7 +77,7 @@ impl Stage<'_> {
         send(self.id, InstanceId::trusted(parent.instance.as_str()), order, ctx);
     }
 
-    /// Notes that an orchestration is stopped because nobody registered it, or goes on.
+    /// Notifies the parent that an orchestration is stopped because it is not registered, or that it continues.
     pub(super) fn note_unregistered_stop(&self, stopped: bool, ctx: &mut Ctx<'_>) {
         let Some(instance) = self.instance.as_ref() else {
             return;
@@ -93,7 +94,7 @@ impl Stage<'_> {
         self.tell_parent_of_unregistered(on, ctx);
     }
 
-    /// Takes in what a step waits for: another partition, or a row of the life before, told it.
+    /// Records the dependency of a step, as reported by another partition or by a row of an earlier life.
     pub(super) fn take_in_unregistered(
         &mut self,
         execution: ExecutionId,
@@ -101,7 +102,7 @@ impl Stage<'_> {
         on: Option<Unregistered>,
         ctx: &mut Ctx<'_>,
     ) -> Result<()> {
-        // One that cannot be brought to life waits for all that its history says.
+        // An orchestration whose code cannot be loaded waits for every open step of its history.
         if self.wants(execution, Some(sequence), ctx)?.unwrap_or(true) {
             self.note_unregistered(sequence, on, ctx);
         }
@@ -109,7 +110,7 @@ impl Stage<'_> {
     }
 }
 
-/// What a command asks for, if nobody registered it.
+/// Returns the dependency that a command requests, if it is not registered.
 pub(super) fn unregistered_of(command: &Command, ctx: &Ctx<'_>) -> Option<(Sequence, Unregistered)> {
     let (sequence, kind, name) = match command {
         Command::CallActivity { sequence, name, .. } if ctx.settings.registry.activity(name).is_none() => {
@@ -142,7 +143,7 @@ fn unregistered(kind: UnregisteredKind, name: String, ctx: &Ctx<'_>) -> Unregist
     }
 }
 
-/// Tells an orchestration that an activity of the life before waits for a build that knows it.
+/// Notifies an orchestration that an activity of an earlier life waits for a build that registers it.
 pub(in crate::engine) fn tell_of_unregistered_activity(
     activity: ActivityKey,
     name: String,
@@ -159,7 +160,7 @@ pub(in crate::engine) fn tell_of_unregistered_activity(
     Ok(())
 }
 
-/// Tells the orchestrations whose calls wait as rows for an entity that its type is not registered.
+/// Notifies the orchestrations whose calls wait as rows for an entity that its type is not registered.
 pub(in crate::engine) fn tell_of_unregistered_entity(id: &InstanceId, ctx: &mut Ctx<'_>) -> Result<()> {
     let on = unregistered(UnregisteredKind::Entity, id.entity_name().to_owned(), ctx);
     let mut range = keys::messages_of(ctx.settings.partition_of(id), id, MessageId::MIN);

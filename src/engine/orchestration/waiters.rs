@@ -1,9 +1,9 @@
-//! Clients that wait for the end of an orchestration. They are told when it ends; nobody polls.
+//! Clients that wait for the end of an orchestration. They are notified when it ends. No client polls.
 
 use std::collections::HashMap;
 
 use crate::engine::ctx::Ctx;
-use crate::engine::message::{Settled, Token, Waiter};
+use crate::engine::message::{Response, Token, Waiter};
 use crate::engine::orchestration::instance::{put_instance, take_instance};
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::CallFailure;
@@ -21,12 +21,12 @@ impl Waiters {
         self.0.entry(id.clone()).or_default().push(waiter);
     }
 
-    /// Takes out all that wait for an orchestration.
+    /// Takes all clients that wait for an orchestration.
     fn take(&mut self, id: &InstanceId) -> Vec<Waiter> {
         self.0.remove(id).unwrap_or_default()
     }
 
-    /// Takes out those that wait for an orchestration and that fit.
+    /// Takes the clients that wait for an orchestration and satisfy the condition.
     fn take_if(&mut self, id: &InstanceId, fits: impl Fn(&Waiter) -> bool) -> Vec<Waiter> {
         let Some(waiters) = self.0.get_mut(id) else {
             return Vec::new();
@@ -38,20 +38,20 @@ impl Waiters {
         taken
     }
 
-    /// Forgets a client that does not wait any more.
+    /// Removes a client that no longer waits.
     pub(in crate::engine) fn forget(&mut self, id: &InstanceId, token: Token) {
         self.take_if(id, |waiter| waiter.token == token);
     }
 
-    /// Number of orchestrations with a client that waits.
+    /// Returns the number of orchestrations with waiting clients.
     #[cfg(test)]
     pub(in crate::engine) fn len(&self) -> usize {
         self.0.len()
     }
 }
 
-/// Tells a client how an orchestration ended, now or when it does; and of a stop, if the client asked for that and this build has
-/// tried the orchestration.
+/// Sends a client the outcome of an orchestration, now or when it ends. A client that asked for stops also receives a
+/// stop, if this build has tried the orchestration.
 pub(in crate::engine) fn wait_for_end(
     id: &InstanceId,
     waiter: Waiter,
@@ -60,7 +60,7 @@ pub(in crate::engine) fn wait_for_end(
 ) -> Result<()> {
     let Some(instance) = take_instance(id, ctx)? else {
         let error = not_found(id);
-        ctx.step.settle(waiter.token, Settled::Failed(Box::new(error.into())));
+        ctx.step.settle(waiter.token, Response::Failed(Box::new(error.into())));
         return Ok(());
     };
     let stopped = instance.record.stopped.as_ref();
@@ -79,14 +79,14 @@ pub(in crate::engine) fn wait_for_end(
     put_instance(id, instance, false, ctx)
 }
 
-/// Tells everyone who waits for an orchestration that has just ended.
+/// Sends the outcome of an ended orchestration to all waiting clients.
 pub(super) fn tell_waiters(id: &InstanceId, record: &InstanceRecord, end: &EndRecord, ctx: &mut Ctx<'_>) {
     for waiter in ctx.waiters.take(id) {
         ctx.step.settle(waiter.token, told(id, record, Some(end.clone())));
     }
 }
 
-/// Tells the clients that asked for it that an orchestration is stopped.
+/// Sends a stop to the waiting clients that asked for stops.
 pub(super) fn tell_stop(id: &InstanceId, stopped: &Stopped, ctx: &mut Ctx<'_>) {
     for waiter in ctx.waiters.take_if(id, |waiter| waiter.hears_stops) {
         ctx.step.settle(waiter.token, told_stop(id, stopped));
@@ -99,7 +99,7 @@ pub(super) fn read_end(id: &InstanceId, ctx: &Ctx<'_>) -> Result<Option<EndRecor
         .transpose()
 }
 
-/// What is said of an id that no orchestration has.
+/// Returns the error for an id without an orchestration.
 pub(super) fn not_found(id: &InstanceId) -> Error {
     Error::new(
         ErrorKind::NotFound,
@@ -107,19 +107,19 @@ pub(super) fn not_found(id: &InstanceId) -> Error {
     )
 }
 
-fn told_stop(id: &InstanceId, stopped: &Stopped) -> Settled {
-    Settled::Failed(Box::new(stopped.error(id.as_str()).into()))
+fn told_stop(id: &InstanceId, stopped: &Stopped) -> Response {
+    Response::Failed(Box::new(stopped.error(id.as_str()).into()))
 }
 
-/// What a client is told that waited for the end.
-fn told(id: &InstanceId, record: &InstanceRecord, end: Option<EndRecord>) -> Settled {
+/// Returns the response to a client that waited for the end.
+fn told(id: &InstanceId, record: &InstanceRecord, end: Option<EndRecord>) -> Response {
     match outcome(id, record.status, end) {
-        Ok(output) => Settled::Answer(output),
-        Err(failure) => Settled::Failed(Box::new(failure)),
+        Ok(output) => Response::Answer(output),
+        Err(failure) => Response::Failed(Box::new(failure)),
     }
 }
 
-/// How an orchestration ended, for who waits for it.
+/// Returns the outcome of an ended orchestration.
 pub(super) fn outcome(
     id: &InstanceId,
     status: OrchestrationStatus,

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::task::{Context, Poll, Waker};
 
 use crate::engine::code::AsyncOperation;
-use crate::engine::message::{AsyncEnded, ClientOrigin, Input, Output, Settled, Token, Waiter};
+use crate::engine::message::{AsyncEnded, ClientOrigin, Effect, Input, Output, Response, Token, Waiter};
 use crate::engine::{Core, CoreConfig, Limits, Registry};
 use crate::entity::entity_code;
 use crate::error::{ErrorKind, Result};
@@ -256,11 +256,11 @@ impl Stage {
                 Output::Settle { token, settled } => {
                     assert_eq!(self.told.insert(token, read(&settled)), None, "told once");
                 }
-                Output::Start {
+                Output::Effect(Effect::StartOperation {
                     instance,
                     message,
                     operation,
-                } => self.running.push((instance, message, operation)),
+                }) => self.running.push((instance, message, operation)),
                 _ => {}
             }
         }
@@ -302,12 +302,12 @@ pub(in crate::engine) fn operation(name: &'static str, amount: u64) -> Action {
     }
 }
 
-fn read(settled: &Settled) -> Told {
+fn read(settled: &Response) -> Told {
     match settled {
-        Settled::Answer(answer) => Ok(String::from_utf8_lossy(answer).into_owned()),
-        Settled::Accepted => Ok("accepted".to_owned()),
-        Settled::Full(_) => Ok("full".to_owned()),
-        Settled::Failed(failure) => match &**failure {
+        Response::Answer(answer) => Ok(String::from_utf8_lossy(answer).into_owned()),
+        Response::Accepted => Ok("accepted".to_owned()),
+        Response::Full { .. } => Ok("full".to_owned()),
+        Response::Failed(failure) => match &**failure {
             CallFailure::Returned(failure) => Ok(failure.to_string()),
             CallFailure::Runtime(error) => Err(error.kind()),
         },

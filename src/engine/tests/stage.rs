@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use super::memory;
 use crate::ErrorKind;
 use crate::engine::code::AsyncOperation;
-use crate::engine::message::{AsyncEnded, ClientOrigin, Input, Message, Output, Settled, Token};
+use crate::engine::message::{AsyncEnded, ClientOrigin, Effect, Input, Message, Output, Response, Token};
 use crate::engine::{Core, CoreConfig, Limits, Registry};
 use crate::entity::entity_code;
 use crate::failure::CallFailure;
@@ -95,7 +95,7 @@ pub(super) struct Stage {
     aging: Aging,
     batch: u64,
     next_token: u64,
-    told: BTreeMap<Token, Settled>,
+    told: BTreeMap<Token, Response>,
     running: Vec<(InstanceId, MessageId, AsyncOperation)>,
     /// The most bytes that one read brought into memory.
     pub(super) most_read: Cell<usize>,
@@ -195,12 +195,12 @@ impl Stage {
         for output in step.outputs {
             match output {
                 Output::Settle { token, settled } => drop(self.told.insert(token, settled)),
-                Output::Start {
+                Output::Effect(Effect::StartOperation {
                     instance,
                     message,
                     operation,
-                } => self.running.push((instance, message, operation)),
-                Output::Room { .. } => {}
+                }) => self.running.push((instance, message, operation)),
+                Output::Effect(Effect::Room { .. }) => {}
                 other => panic!("unexpected: {other:?}"),
             }
         }
@@ -242,12 +242,12 @@ impl Stage {
     /// Whether the request of a client was acknowledged as stored or done, and otherwise the reason.
     pub(super) fn told(&self, token: Token) -> Result<(), ErrorKind> {
         match &self.told[&token] {
-            Settled::Answer(_) | Settled::Accepted => Ok(()),
-            Settled::Failed(failure) => match failure.as_ref() {
+            Response::Answer(_) | Response::Accepted => Ok(()),
+            Response::Failed(failure) => match failure.as_ref() {
                 CallFailure::Runtime(error) => Err(error.kind()),
                 CallFailure::Returned(failure) => panic!("unexpected: {failure}"),
             },
-            Settled::Full(_) => Err(ErrorKind::Overloaded),
+            Response::Full { .. } => Err(ErrorKind::Overloaded),
         }
     }
 

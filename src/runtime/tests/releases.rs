@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use super::*;
 use crate::runtime::release::Release;
+use crate::runtime::{Reply, Response};
 use crate::store::Batch;
 
 /// The waker of a faulty program.
@@ -37,7 +38,11 @@ async fn release_at_once(count: usize) {
         while runtime.order.begun() == 0 {
             std::thread::yield_now();
         }
-        runtime.hold(senders.into_iter().map(Release::Read).collect());
+        let releases = senders.into_iter().map(|sender| Release::Reply {
+            client: Reply { sender, permit: None },
+            response: Response::Accepted,
+        });
+        runtime.hold(releases.collect());
         drop(stalled);
         commit.join().unwrap().map_err(|(error, _)| error).unwrap();
     });

@@ -1,4 +1,4 @@
-//! The orchestration that acts a program out, written as a user writes it.
+//! The orchestration that executes a program, written as user code.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -15,7 +15,7 @@ use crate::retry::RetryPolicy;
 use crate::simulation::plan::Kind;
 use crate::simulation::workload::{Ledger, Receipt, Refused, Register};
 
-/// Acts a program out.
+/// Executes a program.
 pub(super) struct Play;
 
 impl Orchestration for Play {
@@ -32,7 +32,7 @@ impl Orchestration for Play {
 
 macro_rules! job {
     ($type:ident, $name:literal, $options:expr) => {
-        /// An activity. The simulation plays the pool that would run it.
+        /// An activity. The simulation replaces the pool that would run it.
         pub(super) struct $type;
 
         impl Activity for $type {
@@ -43,7 +43,7 @@ macro_rules! job {
             type Error = Trouble;
 
             fn run(_: ActivityContext, _: Job) -> BoxFuture<Result<u64, Trouble>> {
-                unreachable!("the simulation plays the pool of activities")
+                unreachable!("the simulation replaces the activity pool")
             }
         }
     };
@@ -106,11 +106,11 @@ fn perform(ctx: OrchestrationContext, act: Act) -> LocalBoxFuture<Result<Told, T
             }
             Act::Event { name, timeout } => {
                 let event = ctx.wait_for_external_event::<Note>(name);
-                let heard = match timeout {
+                let received = match timeout {
                     None => event.await.map(Some),
                     Some(millis) => event.timeout(Duration::from_millis(millis)).await,
                 };
-                let told = heard.map(|note| Told::Event(note.map(|note| note.number())));
+                let told = received.map(|note| Told::Event(note.map(|note| note.number())));
                 judge(told.map_err(|error| describe(&error)), false)
             }
             Act::Call(errand) => {
@@ -224,10 +224,10 @@ fn id_of(kind: Kind, key: &str) -> EntityId {
         Kind::Ledger => EntityId::new("ledger", key),
         Kind::Register => EntityId::new("register", key),
     }
-    .expect("the keys of the simulation are legal")
+    .expect("the keys of the simulation are valid")
 }
 
-/// A failure that is fatal ends the program.
+/// Ends the program if a failure is fatal.
 fn judge(done: Result<Told, String>, fatal: bool) -> Result<Told, Trouble> {
     match done {
         Ok(told) => Ok(told),
@@ -257,7 +257,7 @@ impl Retry {
 
 type Part = LocalBoxFuture<Result<Told, Trouble>>;
 
-/// Waits for all, or for the first trouble.
+/// Waits for all parts, or for the first [`Trouble`].
 async fn join(mut parts: Vec<Part>) -> Result<Told, Trouble> {
     let mut told: Vec<Option<Told>> = vec![None; parts.len()];
     let trouble = poll_fn(|cx| {
@@ -282,7 +282,7 @@ async fn join(mut parts: Vec<Part>) -> Result<Told, Trouble> {
     }
 }
 
-/// Waits for the first, in the order of the parts where several are there.
+/// Waits for the first part. If several have ended, the first in their order wins.
 async fn race(mut parts: Vec<Part>) -> (usize, Result<Told, Trouble>) {
     poll_fn(|cx| {
         for (at, part) in parts.iter_mut().enumerate() {

@@ -1,11 +1,12 @@
-//! What clients ask of orchestrations, and what operators do to them.
+//! Requests of clients to orchestrations, and actions of operators on them.
 
 use super::draw::{event_name, known_id};
 use super::padding::Note;
-use crate::engine::message::{Input, Settled};
 use crate::id::InstanceId;
+use crate::runtime::Envelope;
+use crate::runtime::Response;
 use crate::simulation::clients::{Heard, What, Wish};
-use crate::simulation::life::{Asked, Envelope};
+use crate::simulation::life::Asked;
 use crate::simulation::padding::PAYLOAD_BYTES;
 use crate::simulation::plan::{Kind, key};
 use crate::simulation::sights::Sight;
@@ -15,7 +16,7 @@ use crate::store::records::instance::{LockOrder, OrchestrationStatus, Order, Reu
 use crate::time::Timestamp;
 
 impl World {
-    /// A client asks something of an orchestration.
+    /// A client or an operator makes a request that concerns an orchestration.
     pub(in crate::simulation) fn ask_of_an_orchestration(&mut self) {
         let Some(conditions) = self.climate.orchestrations.clone() else {
             return;
@@ -26,7 +27,7 @@ impl World {
             return;
         }
         let target = InstanceId::trusted(self.some_id());
-        let why = || "as the dice fell".to_owned();
+        let why = || "picked at random".to_owned();
         let (wish, order) = match self.random.below(100) {
             0..40 => (Wish::Start, self.start()),
             40..62 => self.raise(),
@@ -57,7 +58,7 @@ impl World {
         self.order(target, wish, order, id);
     }
 
-    /// A client rewinds an orchestration, most often one that has failed.
+    /// A client rewinds an orchestration, usually one that has failed.
     fn rewind(&mut self, target: InstanceId) {
         let instances = self.inventory().instances.into_iter();
         let failed = instances.filter(|(_, record)| record.status == OrchestrationStatus::Failed);
@@ -66,12 +67,12 @@ impl World {
             true => target,
             false => InstanceId::trusted(self.random.pick(&failed).as_str()),
         };
-        let (reason, start) = ("as the dice fell".to_owned(), None);
+        let (reason, start) = ("picked at random".to_owned(), None);
         let id = self.draw_request_id();
         self.order(target, Wish::Manage, Order::Rewind { reason, start }, id);
     }
 
-    /// Gives an order to an orchestration.
+    /// Sends an order to an orchestration.
     pub(super) fn order(&mut self, target: InstanceId, wish: Wish, order: Order, id: Option<String>) {
         let mut request = self.request(target, What::Order(wish), Action::Order(Box::new(order)), true);
         request.id = id;
@@ -79,7 +80,7 @@ impl World {
         self.send(self.requests.len() - 1);
     }
 
-    /// An id that is known, or now and then one that an orchestration has of its parent.
+    /// Draws a known id, or sometimes the id of any orchestration, which may be derived.
     fn some_id(&mut self) -> String {
         if self.random.chance(15) {
             let ids = self.inventory().instances.into_keys().collect::<Vec<_>>();
@@ -93,14 +94,14 @@ impl World {
     fn start(&mut self) -> Order {
         let mut program = self.drawer.program(&self.climate, &mut self.random);
         self.dress(&mut program);
-        // A client checks what it sends before any core sees it.
+        // A client checks the size of an input before it sends the start.
         program.input = program.input.min(PAYLOAD_BYTES);
         let later = self.random.chance(20);
         let at = later.then(|| Timestamp(self.now.0 + self.random.pick(&[0, 1, 400, 60_000])));
         Order::Start(Box::new(StartRecord {
             name: "play".to_owned(),
             version: self.random.chance(50).then(|| self.some_version()),
-            input: serde_json::to_vec(&program.filled()).expect("a program serialises"),
+            input: serde_json::to_vec(&program.filled()).expect("a program serializes"),
             at,
             reuse: *self.random.pick(&[
                 ReusePolicy::Error,
@@ -120,37 +121,35 @@ impl World {
         let keep_until = early.then(|| Timestamp(self.now.0 + self.random.pick(&[1, 1_000, 1_000_000])));
         let order = Order::Raise {
             name: event_name(&mut self.random),
-            payload: serde_json::to_vec(&Note::new(note, bytes)).expect("a note serialises"),
+            payload: serde_json::to_vec(&Note::new(note, bytes)).expect("a note serializes"),
             keep_until,
         };
         (Wish::Raise(note), order)
     }
 
     fn wait_for_end(&mut self, target: InstanceId) {
-        // The action is of no use: a wait is no message.
+        // The action is unused, because a wait is not a message.
         let action = Action::Order(Box::new(Order::Restart));
         let request = self.request(target, What::Wait, action, true);
         self.requests.push(request);
         self.send(self.requests.len() - 1);
     }
 
-    /// A client goes away that waits for an end.
+    /// A client that waits for an end goes away.
     fn forget_a_wait(&mut self) {
-        let waiting = self.life.waiting.iter().filter_map(|(place, asked)| match asked {
-            Asked::Wait(request) => Some((*place, *request)),
+        let waiting = self.waiting(|asked| match asked {
+            Asked::Wait(request) => Some(*request),
             _ => None,
         });
-        let waiting: Vec<_> = waiting.collect();
         if waiting.is_empty() {
             return;
         }
-        let ((seat, token), request) = *self.random.pick(&waiting);
-        // It may be on its way out already; then it is told to nobody.
-        self.life.waiting.insert((seat, token), Asked::Nobody);
+        let (seat, token, request) = *self.random.pick(&waiting);
+        // The reply may already be in flight and is discarded then.
+        self.life.seats[seat].driver.replace_client(token, Asked::Nobody);
         self.requests[request].open -= 1;
         let instance = self.requests[request].target.clone();
-        let input = Input::Forget { instance, token };
-        self.life.seats[seat].inbox.push_back(Envelope::Input(Box::new(input)));
+        self.life.seats[seat].inbox.send(Envelope::Forget { instance, token });
     }
 
     /// An operator releases the lock of an entity by force.
@@ -166,7 +165,7 @@ impl World {
         self.send(self.requests.len() - 1);
     }
 
-    /// Notes what was answered to an order.
+    /// Records the sights of an answer to an order.
     pub(in crate::simulation) fn see_answer(&mut self, request: usize) {
         let request = &self.requests[request];
         let Some(Heard::Text(answer)) = request.heard.last() else {
@@ -178,8 +177,8 @@ impl World {
         self.see(Sight::LockForced, is_forced);
     }
 
-    /// A client hears how an orchestration ended that it waited for.
-    pub(in crate::simulation) fn tell_end(&mut self, request: usize, settled: &Settled) {
+    /// Delivers the end of an orchestration to a client that waits for it.
+    pub(in crate::simulation) fn tell_end(&mut self, request: usize, settled: &Response) {
         self.tell(request, settled);
         let heard = self.requests[request].heard.last();
         self.see(Sight::EndTold, matches!(heard, Some(Heard::Text(_) | Heard::Refused)));

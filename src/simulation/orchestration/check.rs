@@ -1,4 +1,4 @@
-//! What has to be true of orchestrations: when an activity begins, after every crash, when all is idle, and at rest.
+//! Invariants of orchestrations: when an activity begins, after every crash, when the hub is idle, and at rest.
 
 use std::collections::BTreeMap;
 
@@ -17,13 +17,14 @@ use crate::store::records::instance::{ActivityRecord, InstanceRecord, Orchestrat
 use crate::store::records::{self, Action};
 use crate::store::{Reader, keys};
 
-/// An attempt of an activity begins only if a history asks for it that has no end of it, and its row says that it runs.
+/// Checks that an attempt of an activity begins only if a history requests it and has no end of it, and its row shows
+/// that it runs.
 pub(super) fn has_asked(world: &World, activity: &ActivityKey, attempt: u32, input: &[u8]) {
     let id = activity.instance.as_str();
     let told = || format!("the activity {activity} begins with attempt {attempt}");
     let record = world
         .instance_record(id)
-        .unwrap_or_else(|| panic!("{} for nobody", told()));
+        .unwrap_or_else(|| panic!("{} without an orchestration", told()));
     assert_eq!(
         record.execution,
         activity.execution,
@@ -53,21 +54,21 @@ pub(super) fn has_asked(world: &World, activity: &ActivityKey, attempt: u32, inp
     assert_eq!(
         asked,
         Some((attempt, input.to_vec())),
-        "{} and no history asks for it",
+        "{} but no history requests it",
         told()
     );
     let partition = activity.instance.partition(world.climate.partitions);
     let key = keys::activity(partition, &activity.instance, activity.execution, activity.sequence);
     let row = world.model.get(&key).expect("the model's reads do not fail");
-    let record: Option<ActivityRecord> = row.map(|row| records::decode(&row, "activity").expect("an activity"));
+    let record: Option<ActivityRecord> = row.map(|row| records::decode(&row, "activity").expect("valid activity"));
     let runs = record
         .as_ref()
         .is_some_and(|record| record.started.is_some() && record.attempt == attempt);
-    assert!(runs, "{} and its row is {record:?}", told());
+    assert!(runs, "{} but its row is {record:?}", told());
 }
 
 impl World {
-    /// After a crash everything that was released is still true, and rows belong together.
+    /// Checks that everything released before a crash still holds after it, and that rows are consistent.
     pub(in crate::simulation) fn check_after_crash(&mut self) {
         if self.climate.orchestrations.is_none() {
             return;
@@ -94,7 +95,7 @@ impl World {
         inventory.instances.iter().map(follow).collect()
     }
 
-    /// An orchestration whose start was acknowledged is there, and so is an event.
+    /// Checks that an orchestration exists if its start was acknowledged, and likewise an event.
     fn is_still_true(&self, request: &Request, inventory: &Inventory) {
         let acknowledged = request.heard.iter().any(|heard| matches!(heard, Heard::Text(_)));
         let id = request.target.as_str();
@@ -106,10 +107,10 @@ impl World {
             What::Order(Wish::Raise(note)) => self.chronicle.notes.contains_key(&note),
             _ => true,
         };
-        assert!(is_there, "what was acknowledged is lost: {request:?}");
+        assert!(is_there, "an acknowledged request is lost: {request:?}");
     }
 
-    /// Whether messages and clients may wait for an instance for a while: it is locked, suspended or stopped.
+    /// Returns whether messages and clients may have to wait because the instance is locked, suspended or stopped.
     pub(in crate::simulation) fn may_wait(&self, id: &str) -> bool {
         if self.climate.orchestrations.is_none() {
             return false;
@@ -124,13 +125,13 @@ impl World {
         self.instance_record(id).is_some_and(waits)
     }
 
-    /// Whether an orchestration is there and has not ended, so that clients may wait for its end.
+    /// Returns whether an orchestration exists and has not ended, so that clients may wait for its end.
     pub(in crate::simulation) fn has_not_ended(&self, id: &InstanceId) -> bool {
         let record = self.instance_record(id.as_str());
         record.is_some_and(|record| !record.status.is_terminal())
     }
 
-    /// When nothing is left to do, and no build or operator holds anything back: whoever has not ended waits for a reason.
+    /// Checks an idle hub that no build or operator holds up: an orchestration that has not ended waits for a reason.
     pub(in crate::simulation) fn check_when_idle(&mut self) {
         let inventory = self.inventory();
         self.see(Sight::LockHeld, !inventory.locks.is_empty());
@@ -139,21 +140,26 @@ impl World {
         rows::no_row_is_without_its_child(&inventory);
         let suspended = |record: &InstanceRecord| record.status == OrchestrationStatus::Suspended;
         match inventory.instances.values().any(suspended) {
-            // One that is suspended holds others up.
+            // A suspended orchestration holds others up.
             true => waits::sections_hold_their_locks(&inventory, &references),
             false => waits::have_reasons(&inventory, &references, self.now),
         }
-        for asked in self.life.waiting.values() {
-            if let Asked::Wait(request) = asked {
-                let target = &self.requests[*request].target;
-                assert!(self.has_not_ended(target), "nobody tells of the end of {target}");
-            }
+        let waits = self.waiting(|asked| match asked {
+            Asked::Wait(request) => Some(*request),
+            _ => None,
+        });
+        for (_, _, request) in waits {
+            let target = &self.requests[request].target;
+            assert!(
+                self.has_not_ended(target),
+                "a client still waits for the end of {target}"
+            );
         }
     }
 }
 
 impl Inventory {
-    /// Whether an orchestration is about to hear that the lock of an entity was released by force.
+    /// Returns whether an orchestration is about to be notified that the lock of an entity was released by force.
     pub(super) fn will_lose(&self, id: &str, entity: &str) -> bool {
         self.orders.iter().any(|(target, action)| {
             let Action::Order(order) = action else { return false };

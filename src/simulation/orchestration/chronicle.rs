@@ -1,4 +1,4 @@
-//! What commits have shown of orchestrations, for as long as they count: a crash takes back what it loses.
+//! Observations of orchestrations, made from commits. A crash removes the observations of the commits that it loses.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,11 @@ use super::padding::Note;
 use super::program::is_of_orchestration;
 use super::reference::Reference;
 use crate::engine::Step;
-use crate::engine::message::{ActivityKey, Output, Settled};
+use crate::engine::message::{ActivityKey, Effect, Output};
 use crate::error::ErrorKind;
 use crate::failure::CallFailure;
 use crate::id::{ExecutionId, InstanceId, PartitionId, Sequence};
+use crate::runtime::Response;
 use crate::simulation::plan::{End, Work};
 use crate::simulation::sights::Sight;
 use crate::simulation::world::World;
@@ -22,53 +23,53 @@ use crate::store::records::instance::{
 use crate::store::records::{self, Action, MessageRecord, StateRecord};
 use crate::store::{Change, Reader, keys};
 
-/// What commits have shown of orchestrations.
+/// Observations of orchestrations, made from commits.
 #[derive(Debug, Default)]
 pub(in crate::simulation) struct Chronicle {
-    /// Who asked for which work, by its number. More than once only where a history was copied.
+    /// The requests for each piece of work, by its number. More than one only if a history was copied.
     pub(super) errands: BTreeMap<u64, Vec<Ask>>,
-    /// How calls of entities ended: whether they were answered.
+    /// The ended calls of entities: the commit, and whether they were answered.
     pub(super) answers: BTreeMap<(String, ExecutionId, Sequence), (u64, bool)>,
     ends: Vec<(u64, String, EndRecord)>,
     /// Orchestrations whose rows were removed.
     pub(super) removed: Vec<(u64, String)>,
-    /// Where the notes of events were first seen.
+    /// The commits in which the notes of events were first seen.
     pub(super) notes: BTreeMap<u64, u64>,
     serial: u64,
 }
 
-/// An orchestration asked an entity for work.
+/// A request of an orchestration to an entity for work.
 #[derive(Clone, Debug)]
 pub(super) struct Ask {
     commit: u64,
-    /// Its place among all that was ever asked for.
+    /// Position among all requests of the run.
     pub(super) serial: u64,
     pub(super) instance: String,
     pub(super) execution: ExecutionId,
     pub(super) sequence: Sequence,
     pub(super) target: String,
     pub(super) end: End,
-    /// Whether it was asked for inside of a critical section.
+    /// Set if it was requested inside of a critical section.
     pub(super) locked: bool,
-    /// Whether an `async` operation does it.
+    /// Set if an `async` operation does the work.
     slow: bool,
-    /// Not before this time, if it was scheduled.
+    /// The earliest time of the work, if it was scheduled.
     pub(super) at: Option<u64>,
 }
 
-/// What one commit shows.
+/// Observations of one commit.
 #[derive(Debug, Default)]
 pub(in crate::simulation) struct Shown {
     pub(super) turns: Vec<(String, ExecutionId, TurnRecord)>,
-    /// Executions that follow on others and are still to begin.
+    /// Executions that follow others and have not begun.
     starts: Vec<(String, StartRecord)>,
     ends: Vec<(String, EndRecord)>,
     removed: Vec<String>,
     notes: Vec<u64>,
     jobs: Vec<(ActivityKey, u32, Vec<u8>)>,
-    /// Entries that a locked entity wrote, with the instance that holds the lock.
+    /// Entries written by a locked entity, with the instance that holds the lock.
     of_locked: Vec<(String, String, u64)>,
-    /// Entries that an entity wrote which was not locked.
+    /// Entries written by an entity that was not locked.
     of_free: Vec<(String, u64)>,
 }
 
@@ -78,7 +79,7 @@ struct WorkArguments {
 }
 
 impl Chronicle {
-    /// A crash has taken back every commit after `last`.
+    /// Removes the observations of all commits after `last`, which a crash has lost.
     pub(in crate::simulation) fn forget_after(&mut self, last: u64) {
         self.errands.retain(|_, asks| {
             asks.retain(|ask| ask.commit <= last);
@@ -120,7 +121,7 @@ impl Chronicle {
                 } => (target, sequence, arguments, false, at.as_ref().map(|(_, due)| due.0)),
                 _ => continue,
             };
-            let WorkArguments { work } = serde_json::from_slice(arguments).expect("an entity is asked for work");
+            let WorkArguments { work } = serde_json::from_slice(arguments).expect("the arguments contain work");
             self.serial += 1;
             self.errands.entry(work.id).or_default().push(Ask {
                 commit,
@@ -141,22 +142,22 @@ impl Chronicle {
         self.notes.entry(Note::read(payload)).or_insert(commit);
     }
 
-    /// Whether an orchestration asked for work that some lives refuse.
+    /// Returns whether an orchestration requested this work and some lives refuse it.
     pub(in crate::simulation) fn is_disputed(&self, work: u64) -> bool {
         let asks = self.errands.get(&work);
         asks.is_some_and(|asks| asks.iter().all(|ask| ask.end == End::Disputed))
     }
 
-    /// A client is told only of ends that there were.
-    pub(super) fn check_told(&self, instance: &str, settled: &Settled) {
+    /// Checks that a client receives only ends that were committed.
+    pub(super) fn check_told(&self, instance: &str, settled: &Response) {
         let mut ends = self
             .ends
             .iter()
             .filter(|(_, of, _)| of == instance)
             .map(|(_, _, end)| end);
         let is_true = match settled {
-            Settled::Answer(answer) => ends.any(|end| matches!(end, EndRecord::Completed(output) if output == answer)),
-            Settled::Failed(failure) => match &**failure {
+            Response::Answer(answer) => ends.any(|end| matches!(end, EndRecord::Completed(output) if output == answer)),
+            Response::Failed(failure) => match &**failure {
                 CallFailure::Returned(failure) => {
                     ends.any(|end| matches!(end, EndRecord::Failed(ended) if ended == failure))
                 }
@@ -165,14 +166,17 @@ impl Chronicle {
                 }
                 CallFailure::Runtime(error) => error.kind() == ErrorKind::NotFound,
             },
-            Settled::Accepted | Settled::Full(_) => false,
+            Response::Accepted | Response::Full { .. } => false,
         };
-        assert!(is_true, "who waits for {instance} is told what never was: {settled:?}");
+        assert!(
+            is_true,
+            "a client that waits for {instance} receives a false end: {settled:?}"
+        );
     }
 }
 
 impl World {
-    /// Reads what a step is about to commit, and checks it against what is there before.
+    /// Observes what a step is about to commit, and checks it against the rows before it.
     pub(in crate::simulation) fn look_at(&mut self, step: &Step) -> Shown {
         let mut shown = Shown::default();
         if self.climate.orchestrations.is_none() {
@@ -186,15 +190,17 @@ impl World {
                     let id = || keys::id_of(key).expect("a key holds an id").to_owned();
                     if key[2] == tables.history {
                         let execution = ExecutionId(key[key.len() - 20..key.len() - 4].try_into().expect("16 bytes"));
-                        let turn: TurnRecord = records::decode(value, "turn").expect("a turn");
+                        let turn: TurnRecord = records::decode(value, "turn").expect("valid turn");
                         shown.turns.push((id(), execution, turn));
                     } else if key[2] == tables.end {
-                        shown.ends.push((id(), records::decode(value, "end").expect("an end")));
+                        shown
+                            .ends
+                            .push((id(), records::decode(value, "end").expect("valid end")));
                     } else if key[2] == tables.early {
-                        let event: EarlyEventRecord = records::decode(value, "event").expect("an event");
+                        let event: EarlyEventRecord = records::decode(value, "event").expect("valid event");
                         shown.notes.push(Note::read(&event.payload));
                     } else if key[2] == tables.message {
-                        let message: MessageRecord = records::decode(value, "message").expect("a message");
+                        let message: MessageRecord = records::decode(value, "message").expect("valid message");
                         if let Action::Order(order) = message.action
                             && let Order::Raise { payload, .. } = *order
                         {
@@ -203,9 +209,9 @@ impl World {
                     } else if key[2] == tables.start {
                         shown
                             .starts
-                            .push((id(), records::decode(value, "start").expect("a start")));
+                            .push((id(), records::decode(value, "start").expect("valid start")));
                     } else if key[2] == tables.instance {
-                        let record: InstanceRecord = records::decode(value, "instance").expect("an instance");
+                        let record: InstanceRecord = records::decode(value, "instance").expect("valid instance");
                         self.check_code(&id(), &record);
                         self.note_status(&id(), &record, &mut suspended);
                     } else if key[2] == tables.state {
@@ -234,26 +240,23 @@ impl World {
             };
             assert!(
                 !(asks && suspended.contains(id)) || shown.turns.iter().any(is_resumed),
-                "{id} is suspended and asks for something: {turn:?}"
+                "{id} is suspended but issues commands: {turn:?}"
             );
         }
         self.check_what_is_carried(&shown);
         self.check_versions_of_children(&shown);
         for output in &step.outputs {
-            if let Output::StartActivity {
-                activity,
-                attempt,
-                input,
-                ..
-            } = output
-            {
-                shown.jobs.push((activity.clone(), *attempt, input.clone()));
+            if let Output::Effect(Effect::StartActivity(start)) = output {
+                shown
+                    .jobs
+                    .push((start.activity.clone(), start.attempt, start.input.clone()));
             }
         }
         shown
     }
 
-    /// Whoever continues as new has the input and the version that it asked for, and takes along what it has not read, in order.
+    /// Checks that an orchestration that continues as new has the requested input and version, and carries its unread
+    /// events over in order.
     fn check_what_is_carried(&mut self, shown: &Shown) {
         let mut versions_changed = false;
         for (at, (id, execution, turn)) in shown.turns.iter().enumerate() {
@@ -269,7 +272,7 @@ impl World {
                 .expect("the model's reads do not fail");
             let mut reference = Reference::new(id);
             for (_, row) in before {
-                reference.replay(&records::decode(&row, "turn").expect("a turn"));
+                reference.replay(&records::decode(&row, "turn").expect("valid turn"));
             }
             let here = shown.turns[..=at]
                 .iter()
@@ -285,7 +288,7 @@ impl World {
             let start = shown.starts.iter().rfind(|(of, _)| of == id);
             let (begun, carried) = match (next, start) {
                 (Some((_, _, turn)), _) => {
-                    let begun = turn.incoming.iter().find_map(started).expect("it begins");
+                    let begun = turn.incoming.iter().find_map(started).expect("the execution begins");
                     let carried = turn.incoming.iter().filter_map(raised).collect();
                     (Some((&begun.input, begun.version.clone())), carried)
                 }
@@ -299,19 +302,23 @@ impl World {
             };
             let version = version.as_ref().unwrap_or(&reference.version);
             if let Some(begun) = begun {
-                assert_eq!(begun, (input, version.clone()), "what {id} continues with");
+                assert_eq!(
+                    begun,
+                    (input, version.clone()),
+                    "the input and version with which {id} continues"
+                );
             }
             let is_other = *version != reference.version;
             versions_changed |= is_other;
             assert!(
                 carried.starts_with(&unread),
-                "{id} continues as new with {carried:?} and has not read {unread:?}"
+                "{id} continues as new with {carried:?}, but its unread events are {unread:?}"
             );
         }
         self.see(Sight::OrchestrationVersionChanged, versions_changed);
     }
 
-    /// Notes where an orchestration comes to stand, and whether it was suspended before and is so still.
+    /// Records the status of an orchestration, and whether it remains suspended.
     fn note_status(&mut self, id: &str, record: &InstanceRecord, suspended: &mut Vec<String>) {
         self.see(
             match record.status {
@@ -334,7 +341,7 @@ impl World {
         }
     }
 
-    /// What an entity writes that is locked, or not locked, before this step and after it.
+    /// Observes the new entries of an entity, unless this step changes its lock.
     fn look_at_state(&self, id: &str, value: &[u8], step: &Step, shown: &mut Shown) {
         let id = InstanceId::trusted(id);
         let partition = id.partition(self.climate.partitions);
@@ -353,7 +360,7 @@ impl World {
         match read(&lock) {
             None => shown.of_free.extend(new.map(|work| (entity.to_owned(), work))),
             Some(row) => {
-                let lock: LockRecord = records::decode(&row, "lock").expect("a lock");
+                let lock: LockRecord = records::decode(&row, "lock").expect("valid lock");
                 let owner = lock.owner.instance;
                 let new = new.map(|work| (entity.to_owned(), owner.clone(), work));
                 shown.of_locked.extend(new);
@@ -361,7 +368,7 @@ impl World {
         }
     }
 
-    /// Takes in what a commit showed, now that it is written.
+    /// Records the observations of a commit after it was written.
     pub(in crate::simulation) fn note_commit(&mut self, shown: Shown, commit: u64) {
         for (instance, execution, turn) in &shown.turns {
             let continues = matches!(turn.commands.last(), Some(Command::ContinueAsNew { .. }));
@@ -388,16 +395,16 @@ impl World {
             let is_owners = asks.is_some_and(|asks| asks.iter().any(|ask| ask.instance == owner));
             assert!(
                 is_owners,
-                "{entity} is locked by {owner} and did the work {work} of another"
+                "{entity} is locked by {owner} but did the work {work} of another"
             );
         }
         for (entity, work) in shown.of_free {
             let asks = self.chronicle.errands.get(&work);
-            // What an `async` operation began under a lock stays its own when the lock is released by force meanwhile.
+            // An `async` operation that began under a lock continues if the lock is released by force in the meantime.
             let is_locked = asks.is_some_and(|asks| asks.iter().all(|ask| ask.locked && !ask.slow));
             assert!(
                 !is_locked,
-                "{entity} is not locked and did the work {work} of a critical section"
+                "{entity} is not locked but did the work {work} of a critical section"
             );
         }
         for (activity, attempt, input) in shown.jobs {
@@ -413,9 +420,9 @@ fn raised(incoming: &Incoming) -> Option<(String, Vec<u8>)> {
     }
 }
 
-/// The numbers of the work in the log of an entity's state.
+/// Returns the numbers of the work in the log of an entity's state.
 fn log_of(row: &[u8]) -> Vec<u64> {
-    let record: StateRecord<'_> = records::decode(row, "state").expect("a state");
+    let record: StateRecord<'_> = records::decode(row, "state").expect("valid state");
     let state: serde_json::Value = serde_json::from_slice(record.state).expect("a state is JSON");
     let log = state.get("log").and_then(serde_json::Value::as_array);
     log.into_iter()
@@ -424,7 +431,7 @@ fn log_of(row: &[u8]) -> Vec<u64> {
         .collect()
 }
 
-/// The bytes by which keys tell their tables.
+/// The bytes of keys that identify tables.
 struct Tables {
     history: u8,
     end: u8,

@@ -1,4 +1,4 @@
-//! Which version of the code runs an orchestration, and which orchestrations wait for a version that is gone.
+//! Checks of the code version that runs an orchestration, and of orchestrations that wait for a missing version.
 
 use super::chronicle::Shown;
 use crate::simulation::builds::Build;
@@ -8,12 +8,12 @@ use crate::store::records::history::{Command, Incoming, Parent, Started};
 use crate::store::records::instance::{InstanceRecord, OrchestrationStatus, StopKind};
 
 impl World {
-    /// Whether this life has code for an orchestration.
+    /// Returns whether this life has code for an orchestration.
     fn can_run(&self, record: &InstanceRecord) -> bool {
         self.life.build != Build::LacksOrchestrations && self.life.versions.runs(&record.version).is_some()
     }
 
-    /// Sees which code runs an orchestration. It stops as unregistered only in a life that has none for it.
+    /// Checks which code runs an orchestration. It is stopped as unregistered only in a life without code for it.
     pub(super) fn check_code(&mut self, id: &str, record: &InstanceRecord) {
         let is_gone = |record: &InstanceRecord| {
             let stopped = record.stopped.as_ref();
@@ -23,59 +23,63 @@ impl World {
         let is_older = record.status == OrchestrationStatus::Running && record.stopped.is_none();
         let is_older = is_older && runs.is_some_and(|version| version != record.version);
         self.see(Sight::OrchestrationRunByNewerCode, is_older);
-        // A row that says so already may be of the life before.
+        // A row that was already stopped may come from the previous life.
         if !is_gone(record) || self.instance_record(id).is_some_and(|before| is_gone(&before)) {
             return;
         }
         assert!(
             !self.can_run(record),
-            "{id} is stopped and its code is there: {record:?}"
+            "{id} is stopped although its code is registered: {record:?}"
         );
         let is_version = self.life.build != Build::LacksOrchestrations;
         self.see(Sight::OrchestrationVersionGone, is_version);
     }
 
-    /// When nothing is left to do, nothing waits for code that is there, and nobody says so.
+    /// Checks that in an idle hub no orchestration waits for registered code, or has a note that it does.
     pub(in crate::simulation) fn check_code_when_idle(&self) {
         let inventory = self.inventory();
         let instances = inventory.instances;
         let holds_up =
             |record: &InstanceRecord| record.stopped.is_some() || record.status == OrchestrationStatus::Suspended;
-        // What waits in line behind a lock keeps its note of an earlier life until its turn comes.
-        let says_nothing = self.life_has_all_code() && inventory.locks.is_empty() && !instances.values().any(holds_up);
+        // An instance that waits behind a lock keeps its note of an earlier life until its turn.
+        let has_no_notes = self.life_has_all_code() && inventory.locks.is_empty() && !instances.values().any(holds_up);
         for (id, record) in instances {
             assert!(
-                !says_nothing || record.unregistered.is_empty(),
-                "{id} says that it waits for code that is there: {record:?}"
+                !has_no_notes || record.unregistered.is_empty(),
+                "{id} has a note that it waits for registered code: {record:?}"
             );
             let is_active = !record.status.is_terminal() && record.status != OrchestrationStatus::Suspended;
             let waits = |stop: &crate::store::records::instance::Stopped| stop.kind == StopKind::Unregistered;
             let waits = is_active && record.stopped.as_ref().is_some_and(waits);
             assert!(
                 !(waits && self.can_run(&record)),
-                "{id} waits for code that is there: {record:?}"
+                "{id} waits for registered code: {record:?}"
             );
         }
     }
 
-    /// A sub-orchestration begins with the version that its parent named, or with the newest one of this life.
+    /// Checks that a sub-orchestration begins with the version that its parent named, or with the newest one of this
+    /// life.
     pub(super) fn check_versions_of_children(&self, shown: &Shown) {
         for (at, (id, _, turn)) in shown.turns.iter().enumerate() {
             let Some(started) = turn.incoming.iter().find_map(started) else {
                 continue;
             };
-            // What was there before under this id may have continued as new, or may begin once more.
+            // An earlier orchestration with this id may have continued as new, or may begin again.
             let is_first = self.instance_record(id).is_none() && shown.turns[..at].iter().all(|(of, ..)| of != id);
             let parent = started.parent.as_ref().filter(|_| is_first);
             let Some(named) = parent.and_then(|parent| self.named_version(parent, shown)) else {
                 continue;
             };
             let expected = named.unwrap_or_else(|| self.life.versions.newest().to_owned());
-            assert_eq!(started.version, expected, "the version of {id}, which {parent:?} began");
+            assert_eq!(
+                started.version, expected,
+                "the version of {id}, which {parent:?} started"
+            );
         }
     }
 
-    /// What a parent asked for, if its history is still there.
+    /// Returns the version that a parent requested, if the history of the parent still exists.
     fn named_version(&self, parent: &Parent, shown: &Shown) -> Option<Option<String>> {
         let record = self.instance_record(&parent.instance);
         let record = record.filter(|record| record.execution == parent.execution);

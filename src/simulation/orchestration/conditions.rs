@@ -1,21 +1,21 @@
-//! What can happen to orchestrations in a run.
+//! The events that can happen to orchestrations in a run.
 
 use crate::engine::Limits;
 use crate::simulation::climate::{Climate, Event};
 use crate::simulation::random::Random;
 
-/// What can happen to orchestrations in a run.
+/// The events that can happen to orchestrations in a run.
 #[derive(Clone, Debug)]
 pub(in crate::simulation) struct Conditions {
-    /// Whether every turn replays the whole history.
+    /// Set if every turn replays the whole history.
     strict: bool,
-    /// How many orders clients give.
+    /// Maximum number of orders of clients.
     pub(super) orders: u64,
-    /// Whether clients terminate, suspend, rewind, restart and purge.
+    /// Set if clients terminate, suspend, rewind, restart and purge.
     pub(super) manage: bool,
-    /// Whether operators release locks by force.
+    /// Set if operators release locks by force.
     pub(super) force: bool,
-    /// Whether activities now and then panic or run out of time.
+    /// Set if activities sometimes panic or time out.
     pub(super) bad_jobs: bool,
 }
 
@@ -38,7 +38,7 @@ impl Conditions {
         }
     }
 
-    /// Bounds one life of the hub.
+    /// Draws the limits of one life of the hub that concern orchestrations.
     pub(in crate::simulation) fn bound(&self, limits: &mut Limits, random: &mut Random) {
         limits.strict_replay = self.strict;
         limits.live_bytes = *random.pick(&[0, 4_000, 1 << 20]);

@@ -1,4 +1,4 @@
-//! Draws programs.
+//! Random programs.
 
 use super::padding::Padding;
 use super::program::{Act, Errand, Finish, Job, Program, Retry};
@@ -6,25 +6,25 @@ use crate::simulation::climate::Climate;
 use crate::simulation::plan::{End, Kind, Work, key};
 use crate::simulation::random::Random;
 
-/// How many orchestrations have ids that clients and other orchestrations know.
+/// Number of orchestration ids that clients and other orchestrations know.
 pub(super) const KNOWN: u64 = 5;
 
-/// How many levels of programs are in one another.
+/// Number of levels of nested programs.
 const GENERATIONS: u64 = 2;
 
-/// Draws programs, and numbers what can be told apart in them.
+/// Draws programs, and numbers the activities and events in them.
 #[derive(Debug, Default)]
 pub(in crate::simulation) struct Drawer {
     labels: u64,
     notes: u64,
 }
 
-/// An id that clients and other orchestrations know.
+/// Draws an id that clients and other orchestrations know.
 pub(super) fn known_id(random: &mut Random) -> String {
     format!("o{}", random.below(KNOWN))
 }
 
-/// The name of an event, in upper or lower case.
+/// Draws the name of an event, in upper or lower case.
 pub(super) fn event_name(random: &mut Random) -> String {
     (*random.pick(&["go", "GO", "go", "stop"])).to_owned()
 }
@@ -34,7 +34,7 @@ impl Drawer {
         self.grow(GENERATIONS, climate, random)
     }
 
-    /// A number that no other event has.
+    /// Returns a number that no other event has.
     pub(super) fn note(&mut self) -> u64 {
         self.notes += 1;
         self.notes
@@ -110,7 +110,7 @@ impl Drawer {
         }
     }
 
-    /// A critical section, in which most calls are to what it locks.
+    /// Draws a critical section. Most of its calls go to the entities that it locks.
     fn section(&mut self, count: u64, depth: u64, generations: u64, climate: &Climate, random: &mut Random) -> Act {
         let entities: Vec<(Kind, String)> = (0..random.between(1, 3))
             .map(|_| (*random.pick(&Kind::ALL), key(climate, random)))

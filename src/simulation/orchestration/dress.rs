@@ -1,4 +1,4 @@
-//! What is added to a program after it was drawn, so that old seeds draw the same programs.
+//! Additions to a program after it was drawn. They are separate, so that old seeds draw the same programs.
 
 use super::program::{Act, Program};
 use super::{padding, versions};
@@ -7,7 +7,7 @@ use crate::simulation::random::Random;
 use crate::simulation::world::World;
 
 impl World {
-    /// Adds to a program, and to those within it.
+    /// Adds versions and padding to a program, and to the programs within it.
     pub(super) fn dress(&mut self, program: &mut Program) {
         if self.climate.versions {
             name_versions(program, &mut self.later);
@@ -17,7 +17,7 @@ impl World {
         }
     }
 
-    /// How many bytes an event of a client is to have, or 0.
+    /// Draws the target size of an event of a client in bytes, or 0 for no padding.
     pub(super) fn size_of_event(&mut self) -> usize {
         match self.climate.disputed && self.later.chance(15) {
             true => PAYLOAD_BYTES - self.later.index(2),
@@ -25,7 +25,7 @@ impl World {
         }
     }
 
-    /// The version that a client names which names one.
+    /// Draws the version of a start for which a client names one.
     pub(super) fn some_version(&mut self) -> String {
         match self.climate.versions {
             true => (*self.later.pick(&versions::ALL)).to_owned(),
@@ -50,7 +50,7 @@ fn some_version(later: &mut Random) -> Option<String> {
     later.chance(50).then(|| (*later.pick(&versions::ALL)).to_owned())
 }
 
-/// Calls `change` for each act, but for those of programs within it.
+/// Calls `change` for each act, except for those of nested programs.
 pub(super) fn each_act(acts: &mut [Act], change: &mut impl FnMut(&mut Act)) {
     for act in acts {
         change(act);

@@ -1,5 +1,4 @@
-//! The last act: whoever has not ended is ended, and then nothing is left of orchestrations but their ends, and after a purge
-//! nothing at all.
+//! The end of a run: all orchestrations are terminated. Only their ends are left then, and nothing after a purge.
 
 use std::sync::Arc;
 
@@ -11,13 +10,13 @@ use crate::simulation::clients::Wish;
 use crate::simulation::world::World;
 use crate::store::records::instance::{InstanceRecord, OrchestrationStatus, Order};
 
-/// How often the last orchestrations are ended: one may start others.
+/// Maximum number of rounds that end the remaining orchestrations, which may have started others.
 const PATIENCE: usize = 30;
 
 impl World {
-    /// Ends all orchestrations, and sees that nothing is left.
+    /// Ends all orchestrations, and checks that nothing is left of them.
     pub(in crate::simulation) fn end_orchestrations(&mut self) {
-        let reason = || "the end of the world".to_owned();
+        let reason = || "the run ends".to_owned();
         self.order_each(
             |record| record.status == OrchestrationStatus::Suspended,
             || Order::Resume { reason: reason() },
@@ -41,12 +40,16 @@ impl World {
         );
         assert!(inventory.orders.is_empty(), "orders are left: {:?}", inventory.orders);
         assert!(self.life.jobs.is_empty(), "jobs are left: {:?}", self.life.jobs);
-        // What is kept for an orchestration that never began is kept for a time.
+        // Events for an orchestration that never began are kept for a limited time.
         self.now.0 += 3_600_000;
         self.settle_all();
         let inventory = self.inventory();
         assert!(inventory.early.is_empty(), "events are left for {:?}", inventory.early);
-        assert!(inventory.early_left.is_empty(), "{:?}", inventory.early_left);
+        assert!(
+            inventory.early_left.is_empty(),
+            "events are left for {:?}",
+            inventory.early_left
+        );
         self.order_each(
             |_| true,
             || Order::Purge {
@@ -61,11 +64,15 @@ impl World {
             inventory.custom_statuses.len(),
             inventory.index.len(),
         );
-        assert_eq!(left, (0, 0, 0, 0), "rows are left of orchestrations that were purged");
-        assert!(inventory.children.is_empty(), "{:?}", inventory.children);
+        assert_eq!(left, (0, 0, 0, 0), "rows of purged orchestrations are left");
+        assert!(
+            inventory.children.is_empty(),
+            "children are left: {:?}",
+            inventory.children
+        );
     }
 
-    /// Whether there are orchestrations that wait for another build or for an operator.
+    /// Returns whether there are orchestrations that wait for another build or for an operator.
     pub(in crate::simulation) fn has_stopped_orchestrations(&self) -> bool {
         self.inventory()
             .instances
@@ -73,18 +80,16 @@ impl World {
             .any(|record| record.stopped.is_some())
     }
 
-    /// Closes the hub as its executors do, with everything left as it is. Says whether that was possible. What runs does not
-    /// count as running then, so that it is no suspect when it runs again.
+    /// Closes the hub as its executors do, and leaves all work as it is. Returns whether that was possible. Running
+    /// activities no longer count as running then, so they are not blamed for a crash when they run again.
     pub(in crate::simulation) fn leave(&mut self) -> bool {
         for index in 0..self.life.seats.len() {
             self.commit(index);
-            self.life.seats[index].core.begin_no_more_activities();
+            self.life.seats[index].driver.core_mut().begin_no_more_activities();
         }
         for index in 0..self.life.seats.len() {
             let order = Arc::clone(&self.life.order);
-            let batch = order.draw_batch_number();
-            let core = &mut self.life.seats[index].core;
-            let step = core.leave(self.now, batch, order.store().as_ref());
+            let step = self.life.seats[index].driver.leave(&order, self.now);
             if let Some(step) = step
                 .expect("the model's reads do not fail")
                 .filter(|_| !self.life.failed)
@@ -105,12 +110,12 @@ impl World {
             } = &job.activity;
             let row = inventory.activities.get(&(instance.to_string(), *execution, *sequence));
             let counts = row.is_some_and(|record| record.started.is_some() && record.attempt == job.attempt);
-            assert!(!counts, "the hub is closed and an activity counts as running: {job:?}");
+            assert!(!counts, "the hub is closed but an activity counts as running: {job:?}");
         }
         true
     }
 
-    /// Gives an order to each orchestration that is so, until there is none.
+    /// Sends an order to each orchestration for which `is` holds, until there is none.
     fn order_each(&mut self, is: impl Fn(&InstanceRecord) -> bool, order: impl Fn() -> Order) {
         for _ in 0..PATIENCE {
             let instances = self.inventory().instances.into_iter();
@@ -123,6 +128,6 @@ impl World {
             }
             self.settle_all();
         }
-        panic!("orchestrations do not do what they are ordered");
+        panic!("orchestrations do not follow their orders");
     }
 }

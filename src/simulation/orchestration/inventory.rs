@@ -25,26 +25,26 @@ pub(super) struct Inventory {
     pub(super) ends: BTreeMap<String, EndRecord>,
     pub(super) custom_statuses: BTreeSet<String>,
     pub(super) starts: BTreeSet<String>,
-    /// Status, time of creation and id, as the index has them.
+    /// The index: status, time of creation and id.
     pub(super) index: BTreeSet<(OrchestrationStatus, u64, String)>,
     pub(super) locks: BTreeMap<String, LockRecord>,
     pub(super) activities: BTreeMap<(String, ExecutionId, Sequence), ActivityRecord>,
     /// The timers of orchestrations, by id and name.
     pub(super) timers: BTreeSet<(String, String)>,
-    /// The orchestrations that are to begin and for which events wait, one for each event.
+    /// The orchestrations for which early events are kept, once for each event.
     pub(super) early: Vec<String>,
     pub(super) early_held: EarlyCountRecord,
-    /// What the partitions count of them.
+    /// The count of early events in the partitions.
     pub(super) early_counted: EarlyCountRecord,
-    /// What the places count that lie beside them.
+    /// The count of early events by their places.
     pub(super) early_places: EarlyCountRecord,
-    /// The orchestrations that have begun and not received all of them.
+    /// The orchestrations that have begun but not yet received all their early events.
     pub(super) early_left: BTreeSet<String>,
-    /// Parents and their children, with the order that each child began with.
+    /// Parents and their children, with the order that started each child.
     pub(super) children: BTreeSet<(String, String, MessageId)>,
-    /// How many turns there are of each execution.
+    /// Number of turns of each execution.
     pub(super) turns: BTreeMap<(String, ExecutionId), u32>,
-    /// When each execution had its first turn.
+    /// Time of the first turn of each execution.
     pub(super) begun: BTreeMap<(String, ExecutionId), Timestamp>,
     /// Messages for orchestrations, and about locks.
     pub(super) orders: Vec<(String, Action)>,
@@ -64,10 +64,10 @@ impl World {
     pub(super) fn instance_record(&self, id: &str) -> Option<InstanceRecord> {
         let id = InstanceId::trusted(id);
         let partition = id.partition(self.climate.partitions);
-        instance(self.model.as_ref(), partition, &id).expect("an instance")
+        instance(self.model.as_ref(), partition, &id).expect("valid instance")
     }
 
-    /// The turns of the execution that an orchestration is in.
+    /// Returns the turns of the current execution of an orchestration.
     pub(super) fn history(&self, id: &str, record: &InstanceRecord) -> Vec<TurnRecord> {
         let instance = InstanceId::trusted(id);
         let partition = instance.partition(self.climate.partitions);
@@ -78,11 +78,12 @@ impl World {
             .expect("the model's reads do not fail");
         assert_eq!(rows.len(), record.turns as usize, "the turns of {id}");
         rows.iter()
-            .map(|(_, row)| records::decode(row, "turn").expect("a turn"))
+            .map(|(_, row)| records::decode(row, "turn").expect("valid turn"))
             .collect()
     }
 
-    /// Lets the reference follow the history of an orchestration: it has to ask for what is recorded, and to end as it did.
+    /// Replays the history of an orchestration with the reference, which must issue the recorded commands and end the
+    /// same.
     pub(super) fn follow(&self, id: &str, record: &InstanceRecord, inventory: &Inventory) -> Reference {
         let mut reference = Reference::new(id);
         let turns = self.history(id, record);
@@ -107,7 +108,7 @@ impl World {
         };
         assert!(
             fits,
-            "{id} is {record:?} and ended with {end:?}, and the reference ended with {:?}",
+            "{id} is {record:?} and ended with {end:?}, but the reference ended with {:?}",
             reference.end
         );
         let last = turns.last().and_then(|turn| turn.commands.last());
@@ -119,7 +120,7 @@ impl World {
                 assert_eq!(failure, recorded, "the failure of {id}");
             }
             (Some(EndRecord::Ended(_)) | None, _) => {}
-            other => panic!("{id} ended otherwise than its history: {other:?}"),
+            other => panic!("the end of {id} differs from its history: {other:?}"),
         }
         if let Some(stopped) = &record.stopped {
             let foreseen = match stopped.kind {
@@ -134,7 +135,7 @@ impl World {
 }
 
 impl World {
-    /// What is recorded of steps is what came of them: the ends of activities follow from their inputs, and no timer is early.
+    /// Checks the recorded ends of steps: the ends of activities follow from their inputs, and no timer is early.
     fn check_steps(&self, id: &str, turns: &[TurnRecord]) {
         let mut asked: BTreeMap<Sequence, Command> = BTreeMap::new();
         for turn in turns {
@@ -144,7 +145,7 @@ impl World {
                 };
                 match asked.remove(sequence) {
                     Some(Command::CallActivity { input, attempt, .. }) => {
-                        let job: Job = serde_json::from_slice(&input).expect("a job");
+                        let job: Job = serde_json::from_slice(&input).expect("valid job");
                         let fits = match (outcome, job.result(attempt)) {
                             (StepOutcome::Answer(answer), Ok(result)) => {
                                 *answer == job.answer(result) && self.all_lives_allow(answer.len()) != Some(false)
@@ -167,7 +168,7 @@ impl World {
                         );
                     }
                     Some(_) => {}
-                    None => panic!("{id}: the step {sequence} ended twice, or was never begun: {outcome:?}"),
+                    None => panic!("{id}: the step {sequence} ended twice, or never began: {outcome:?}"),
                 }
             }
             for command in &turn.commands {
@@ -179,7 +180,7 @@ impl World {
                     }
                     | Command::CallEntity { sequence, .. }
                     | Command::Lock { sequence, .. } => *sequence,
-                    // Nobody is told of the end of what was taken back.
+                    // The end of a canceled step is not delivered.
                     Command::Cancel { sequence, .. } => {
                         asked.remove(sequence);
                         continue;
@@ -198,13 +199,13 @@ impl Inventory {
         let id_of = |key: &[u8]| keys::id_of(key).expect("a key holds an id").to_owned();
         for (key, row) in scan(keys::instances(partition, "")) {
             let id = id_of(&key);
-            let mut record = records::decode(&row, "instance").expect("an instance");
-            catch_up(reader, partition, &InstanceId::trusted(id.as_str()), &mut record).expect("turns");
+            let mut record = records::decode(&row, "instance").expect("valid instance");
+            catch_up(reader, partition, &InstanceId::trusted(id.as_str()), &mut record).expect("valid turns");
             self.instances.insert(id, record);
         }
         let any = InstanceId::trusted("");
         for (key, row) in scan(table_of(&keys::end(partition, &any))) {
-            let end = records::decode(&row, "end").expect("an end");
+            let end = records::decode(&row, "end").expect("valid end");
             self.ends.insert(id_of(&key), end);
         }
         let statuses = scan(table_of(&keys::custom_status(partition, &any)));
@@ -213,39 +214,39 @@ impl Inventory {
         self.starts.extend(starts.iter().map(|(key, _)| id_of(key)));
         for status in OrchestrationStatus::ALL {
             for (key, _) in scan(keys::statuses(partition, status)) {
-                let (created, id) = keys::status_parts(&key).expect("the key of a status");
+                let (created, id) = keys::status_parts(&key).expect("valid key of a status");
                 self.index.insert((status, created.0, id.to_owned()));
             }
         }
         for (key, row) in scan(keys::locks(partition)) {
-            let lock = records::decode(&row, "lock").expect("a lock");
+            let lock = records::decode(&row, "lock").expect("valid lock");
             self.locks.insert(id_of(&key), lock);
         }
         for (key, row) in scan(keys::activities(partition)) {
-            let (id, execution, sequence) = keys::activity_parts(&key).expect("the key of an activity");
-            let record = records::decode(&row, "activity").expect("an activity");
+            let (id, execution, sequence) = keys::activity_parts(&key).expect("valid key of an activity");
+            let record = records::decode(&row, "activity").expect("valid activity");
             self.activities.insert((id.to_owned(), execution, sequence), record);
         }
         for (key, _) in scan(keys::timers(partition)) {
-            let (_, id, name) = keys::timer_parts(&key).expect("the key of a timer");
+            let (_, id, name) = keys::timer_parts(&key).expect("valid key of a timer");
             if !id.starts_with('@') {
                 self.timers.insert((id.to_owned(), name.to_owned()));
             }
         }
         let early = scan(keys::early_events(partition));
         for (key, row) in early {
-            let event: EarlyEventRecord = records::decode(&row, "event").expect("an event");
+            let event: EarlyEventRecord = records::decode(&row, "event").expect("valid event");
             self.early.push(id_of(&key));
             self.early_held.events += 1;
             self.early_held.bytes += event.bytes();
         }
         let any_count = keys::early_count(partition, &any);
         for (key, row) in scan(table_of(&any_count)) {
-            let count: EarlyCountRecord = records::decode(&row, "count").expect("a count");
+            let count: EarlyCountRecord = records::decode(&row, "count").expect("valid count");
             let places = scan(keys::early_places_of(partition, &InstanceId::trusted(id_of(&key))));
             let places = places
                 .iter()
-                .map(|(_, row)| records::decode::<EarlyPlaceRecord>(row, "place").expect("a place"));
+                .map(|(_, row)| records::decode::<EarlyPlaceRecord>(row, "place").expect("valid place"));
             let bytes = places.clone().map(|place| place.bytes).sum();
             let counted = EarlyCountRecord {
                 events: places.len() as u64,
@@ -254,7 +255,7 @@ impl Inventory {
             assert_eq!(
                 count,
                 counted,
-                "the events that wait for {} and their count",
+                "the events that wait for {} differ from their count",
                 id_of(&key)
             );
             self.early_places.events += count.events;
@@ -263,25 +264,25 @@ impl Inventory {
         let left = scan(keys::all_early_left(partition));
         self.early_left.extend(left.iter().map(|(key, _)| id_of(key)));
         for (key, _) in scan(keys::children(partition)) {
-            let (parent, child, order) = keys::child_parts(&key).expect("the key of a child");
+            let (parent, child, order) = keys::child_parts(&key).expect("valid key of a child");
             self.children.insert((parent.to_owned(), child.to_owned(), order));
         }
         if let Some(row) = reader
             .get(&keys::partition(partition))
             .expect("the model's reads do not fail")
         {
-            let counters: PartitionRecord = records::decode(&row, "partition").expect("a partition");
+            let counters: PartitionRecord = records::decode(&row, "partition").expect("valid partition");
             self.early_counted.events += counters.early_events;
             self.early_counted.bytes += counters.early_bytes;
         }
         for (key, row) in scan(table_of(&keys::turn(partition, &any, ExecutionId::default(), 0))) {
             let execution = ExecutionId(key[key.len() - 20..key.len() - 4].try_into().expect("16 bytes"));
-            let turn: TurnRecord = records::decode(&row, "turn").expect("a turn");
+            let turn: TurnRecord = records::decode(&row, "turn").expect("valid turn");
             self.begun.entry((id_of(&key), execution)).or_insert(turn.time);
             *self.turns.entry((id_of(&key), execution)).or_default() += 1;
         }
         for (key, row) in scan(keys::all_messages(partition)) {
-            let message: MessageRecord = records::decode(&row, "message").expect("a message");
+            let message: MessageRecord = records::decode(&row, "message").expect("valid message");
             if let (Some(source), Some(step)) = (message.source, message.step) {
                 self.calls.insert((source, step.execution, step.sequence));
             }
@@ -291,7 +292,7 @@ impl Inventory {
         }
     }
 
-    /// Whether an orchestration is about to be told that this step has ended.
+    /// Returns whether an orchestration is about to receive the end of this step.
     pub(super) fn will_complete(&self, id: &str, execution: ExecutionId, sequence: Sequence) -> bool {
         self.orders.iter().any(|(target, action)| {
             let Action::Order(order) = action else { return false };
@@ -302,7 +303,7 @@ impl Inventory {
     }
 }
 
-/// The range of the table to which `key` belongs.
+/// Returns the range of the table to which `key` belongs.
 fn table_of(key: &[u8]) -> std::ops::Range<Vec<u8>> {
     let start = key[..3].to_vec();
     let mut end = start.clone();

@@ -1,11 +1,11 @@
-//! The pool of activities, which the simulation plays: an attempt runs from its start at the gate until it ends at some time,
+//! The activity pool of the simulation: an attempt runs from its start at the gate until it ends at an arbitrary time,
 //! or until the process dies.
 
 use super::program::{Job, Trouble};
-use crate::engine::message::{ActivityEnd, ActivityKey, Input};
+use crate::engine::message::{ActivityEnd, ActivityKey, Input, StartActivity};
 use crate::entity::OperationError;
 use crate::error::{Error, ErrorKind};
-use crate::simulation::life::Envelope;
+use crate::runtime::Envelope;
 use crate::simulation::sights::Sight;
 use crate::simulation::world::World;
 
@@ -20,19 +20,19 @@ pub(in crate::simulation) struct RunningJob {
 }
 
 impl RunningJob {
-    pub(in crate::simulation) fn new(activity: ActivityKey, name: String, input: &[u8], attempt: u32) -> Self {
+    pub(in crate::simulation) fn new(start: StartActivity) -> Self {
         Self {
-            activity,
-            name,
-            job: serde_json::from_slice(input).expect("the input of an activity is a job"),
-            attempt,
+            job: serde_json::from_slice(&start.input).expect("the input of an activity is a job"),
+            activity: start.activity,
+            name: start.name,
+            attempt: start.attempt,
             canceled: false,
         }
     }
 }
 
 impl World {
-    /// An attempt begins. What asked for it is durable, as of all that leaves the gate.
+    /// Starts an attempt. The request for it is durable, like everything that leaves the gate.
     pub(in crate::simulation) fn start_job(&mut self, job: RunningJob) {
         self.story.tell(|| format!("{} begins {job:?}", self.now.0));
         let twice = self
@@ -40,23 +40,23 @@ impl World {
             .jobs
             .iter()
             .any(|other| other.activity == job.activity && !other.canceled);
-        assert!(!twice, "two attempts run at one time: {job:?}");
+        assert!(!twice, "two attempts run at a time: {job:?}");
         if job.name == "narrow" {
             let narrow = |other: &&RunningJob| other.name == "narrow";
             assert!(
                 self.life.jobs.iter().find(narrow).is_none(),
-                "more than one narrow activity at a time: {job:?}"
+                "two narrow activities run at a time: {job:?}"
             );
         }
         self.see(Sight::ActivityRetried, job.attempt > 1);
         self.life.jobs.push(job);
     }
 
-    /// Nobody wants the end of an activity any more. The one that runs may end all the same.
+    /// Cancels an activity. A running attempt may still end.
     pub(in crate::simulation) fn cancel_job(&mut self, activity: &ActivityKey) {
         self.see(Sight::ActivityCanceled, true);
         let running = self.life.jobs.iter_mut().rev().find(|job| job.activity == *activity);
-        // It may have ended, and nobody has heard of that.
+        // The attempt may have ended, with its end still in flight.
         if let Some(running) = running {
             running.canceled = true;
         }
@@ -69,7 +69,7 @@ impl World {
         }
     }
 
-    /// An attempt ends, well or not, by a rule that its input holds.
+    /// Ends an attempt as its input defines, or with a random failure.
     pub(in crate::simulation) fn end_job(&mut self, at: usize) {
         let RunningJob {
             activity, job, attempt, ..
@@ -95,7 +95,7 @@ impl World {
             attempt,
             ended,
         };
-        self.life.seats[seat].inbox.push_back(Envelope::Input(Box::new(input)));
+        self.life.seats[seat].inbox.send(Envelope::Input(Box::new(input)));
     }
 }
 

@@ -1,5 +1,5 @@
-//! The code of the orchestration with the plain reference at its side: at every turn, new or replayed, both have to ask for
-//! the same.
+//! The code of the orchestration with the plain reference beside it. At every turn, new or replayed, both must issue
+//! the same commands.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::store::records::history::{Command, Incoming, TurnRecord};
 use crate::store::records::instance::{StopKind, Stopped};
 use crate::time::Timestamp;
 
-/// The code of [`Play`] in one version, watched.
+/// The code of [`Play`] in one version, checked against the reference.
 pub(super) struct Lockstep {
     code: Arc<dyn OrchestrationCode>,
     version: &'static str,
@@ -85,7 +85,7 @@ impl OrchestrationRun for Pair {
         assert_ne!(
             self.reference.end,
             Some(End::Panicked),
-            "{instance} goes on where its program panics"
+            "{instance} continues where its program panics"
         );
         same(instance, &end.commands, &asked);
         assert_eq!(
@@ -95,7 +95,7 @@ impl OrchestrationRun for Pair {
         assert_eq!(
             end.unread,
             self.reference.take_unread(),
-            "the events that {instance} takes along"
+            "the events that {instance} carries over"
         );
         Ok(end)
     }
@@ -116,7 +116,7 @@ impl OrchestrationRun for Pair {
         assert_eq!(
             wants,
             self.reference.steps.wants(sequence),
-            "whether {} waits for its step {sequence}",
+            "the code and the reference differ on whether {} waits for its step {sequence}",
             self.instance
         );
         wants
@@ -128,7 +128,7 @@ impl OrchestrationRun for Pair {
 }
 
 impl Pair {
-    /// An execution is run by the code of its own version, or of the newest one where that runs older ones.
+    /// Checks that the code of an execution has its version, or the newest one if that runs older ones.
     fn has_the_right_version(&self, incoming: &[Incoming]) {
         if let Some(started) = incoming.iter().find_map(started) {
             assert_eq!(
@@ -147,7 +147,7 @@ impl Pair {
     }
 }
 
-/// What was asked for is what the reference asks for. Of what is taken back in a row the order does not count.
+/// Checks that `commands` equal those of the reference, except for the order of consecutive cancellations.
 pub(super) fn same(instance: &str, commands: &[Command], expected: &[Command]) {
     if commands == expected {
         return;
@@ -155,11 +155,11 @@ pub(super) fn same(instance: &str, commands: &[Command], expected: &[Command]) {
     let (commands, expected) = (plain(commands), plain(expected));
     assert_eq!(
         commands, expected,
-        "{instance} asks for something else than the reference"
+        "the commands of {instance} differ from the reference"
     );
 }
 
-/// Commands in a form in which they can be compared: JSON with sorted keys, failures by what they say.
+/// Converts commands to a comparable form: JSON has sorted keys, and failures consist of their texts.
 fn plain(commands: &[Command]) -> Vec<Command> {
     let mut commands: Vec<Command> = commands.iter().cloned().map(canonical).collect();
     let canceled = |command: &Command| match command {
@@ -186,7 +186,7 @@ fn canonical(mut command: Command) -> Command {
             return command;
         }
         Command::Fail { failure } => {
-            // The reference knows why it fails, and of a failure of the library's own only the kind.
+            // The reference knows its own reasons of a failure, but only the kind of an error of the library.
             let is_own = failure.error_type == "Trouble" || failure.error_type == "Failure";
             let text = if is_own {
                 failure.message.clone()
@@ -198,7 +198,7 @@ fn canonical(mut command: Command) -> Command {
         }
         _ => return command,
     };
-    let value: Value = serde_json::from_slice(payload).expect("what is asked for is JSON");
-    *payload = serde_json::to_vec(&value).expect("what was JSON is JSON");
+    let value: Value = serde_json::from_slice(payload).expect("a payload is valid JSON");
+    *payload = serde_json::to_vec(&value).expect("a JSON value serializes");
     command
 }

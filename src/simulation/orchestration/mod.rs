@@ -1,8 +1,8 @@
-//! Orchestrations in the simulation: random programs, acted out by one orchestration and followed by a plain reference.
+//! Orchestrations in the simulation: random programs, executed by one orchestration and replayed by a plain reference.
 //!
-//! `program` is what an orchestration is given as its input, `actor` acts it out through the public API, `reference` says
-//! what has to come of it. `lockstep` compares the two at every turn, `check` compares histories, rows and effects after every
-//! crash, when all is idle, and at rest.
+//! `program` defines the input of the orchestration, `actor` executes it through the public API, and `reference`
+//! computes the expected commands. `lockstep` compares the two at every turn. `check` compares histories, rows and
+//! effects after every crash, when the hub is idle, and at rest.
 
 mod actor;
 mod asking;
@@ -39,19 +39,19 @@ pub(super) use jobs::RunningJob;
 pub(super) use program::is_of_orchestration;
 pub(super) use versions::Versions;
 
-/// Adds what a build knows of orchestrations.
+/// Registers the orchestrations and the activities of a build.
 pub(super) fn register(registry: &mut Registry, build: Build, versions: Versions) {
     if build != Build::LacksOrchestrations {
         registry.version_policy = versions.version_policy();
         for version in versions.registered() {
             registry
                 .add_orchestration(Arc::new(lockstep::Lockstep::new(version, versions)))
-                .expect("its name is legal");
+                .expect("the name is valid");
         }
     }
     if build != Build::LacksActivities {
         for code in [activity_code::<actor::Wide>(), activity_code::<actor::Narrow>()] {
-            registry.add_activity(code).expect("its name is legal");
+            registry.add_activity(code).expect("the name is valid");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Payloads of orchestrations that are as large as they may be, or larger in some lives.
+//! Payloads of orchestrations at the size limit, or above the limit of some lives.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::simulation::plan::{End, Work};
 use crate::simulation::random::Random;
 use crate::store::records::history::Command;
 
-/// What fills up a payload.
+/// The padding of a payload.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Padding(String);
@@ -21,18 +21,19 @@ impl Padding {
         self.0.is_empty()
     }
 
-    /// What is missing of so many bytes in the JSON of `value`, whose padding is empty and is left out for that.
+    /// Returns the padding that brings the JSON of `value` to this size. The padding of `value` must be empty, so that
+    /// its JSON omits the field.
     pub(super) fn up_to(bytes: usize, value: &impl Serialize) -> Self {
         if bytes == 0 {
             return Self::default();
         }
-        let without = serde_json::to_vec(value).expect("a program serialises").len();
+        let without = serde_json::to_vec(value).expect("a program serializes").len();
         let field = r#","padding":"""#.len();
         Self("x".repeat(bytes.saturating_sub(without + field)))
     }
 }
 
-/// An event as it is sent: a number, and what fills it up.
+/// An event as it is sent: a number and padding.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 pub(super) enum Note {
@@ -55,19 +56,19 @@ impl Note {
         }
     }
 
-    /// The number of an event.
+    /// Returns the number of an event.
     pub(super) fn read(payload: &[u8]) -> u64 {
-        let note: Self = serde_json::from_slice(payload).expect("an event brings a number");
+        let note: Self = serde_json::from_slice(payload).expect("an event contains a number");
         note.number()
     }
 }
 
-/// What says whether a payload is too large.
+/// The rule that decides whether a payload is too large.
 #[derive(Debug)]
 pub(super) enum Bound {
     /// The limit of the life in which a turn is new.
     Limit(usize),
-    /// What was refused when it was new.
+    /// The payloads that were refused when the turn was new.
     Recorded(BTreeSet<Sequence>),
 }
 
@@ -86,7 +87,7 @@ impl Bound {
         Self::Recorded(refused.collect())
     }
 
-    /// Whether a payload is let through.
+    /// Returns whether a payload is permitted.
     pub(super) fn permits(&self, sequence: Sequence, bytes: usize) -> bool {
         match self {
             Self::Limit(limit) => bytes <= *limit,
@@ -98,7 +99,7 @@ impl Bound {
                 };
                 assert!(
                     is_possible,
-                    "of {bytes} bytes it is recorded that they were permitted: {permitted}"
+                    "a payload of {bytes} bytes was recorded with permitted = {permitted}"
                 );
                 permitted
             }
@@ -106,7 +107,7 @@ impl Bound {
     }
 }
 
-/// Fills up what is in a program, here and there.
+/// Pads some of the payloads in a program.
 pub(super) fn fill(program: &mut Program, later: &mut Random) {
     (program.input, program.next_input) = (size(later), size(later));
     program.output = size(later).saturating_sub(100);
@@ -128,7 +129,7 @@ fn fill_work(work: &mut Work, later: &mut Random) {
     }
 }
 
-/// How many bytes a payload is to have; most often nothing is said.
+/// Draws the target size of a payload in bytes. Most often it is 0, which means no padding.
 fn size(later: &mut Random) -> usize {
     let sizes = [
         PAYLOAD_BYTES - 1,

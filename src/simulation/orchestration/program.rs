@@ -1,46 +1,46 @@
-//! Programs: an orchestration carries in its input everything that it shall do, so that the simulation knows it, too.
+//! Programs: the input of an orchestration contains all its behavior, so the simulation knows the expected result.
 
 use serde::{Deserialize, Serialize};
 
 use super::padding::Padding;
 use crate::simulation::plan::{Kind, Work};
 
-/// Set in the numbers of all work that orchestrations ask for, and in no others. They are drawn where it is asked for, by the
-/// orchestration itself, so that they are no part of a plan.
+/// Bit that is set in the numbers of all work that orchestrations request, and in no others. The orchestration draws
+/// these numbers itself when it requests the work, so they are not part of a plan.
 const DRAWN: u64 = 1 << 63;
 
-/// Whether a number is one of work that an orchestration asked for.
+/// Returns whether an orchestration requested the work with this number.
 pub(in crate::simulation) fn is_of_orchestration(work: u64) -> bool {
     work & DRAWN != 0
 }
 
-/// The number of a piece of work, made of what an orchestration drew.
+/// Returns the number of a piece of work, derived from a number that an orchestration drew.
 pub(super) fn number_of(drawn: u64) -> u64 {
     drawn | DRAWN
 }
 
-/// What an orchestration does.
+/// The behavior of an orchestration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Program {
-    /// One after another.
+    /// The acts, run one after another.
     pub(super) acts: Vec<Act>,
-    /// How often it continues as new before it ends.
+    /// Number of times it continues as new before it ends.
     pub(super) rounds: u32,
-    /// Whether it takes unread events along.
+    /// Set if it carries unread events over when it continues as new.
     pub(super) keeps_events: bool,
     /// The version with which it continues, if it names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) next_version: Option<String>,
-    /// Whether it tells at its end the version with which it began.
+    /// Set if its output contains the version with which it began.
     #[serde(default, skip_serializing_if = "is_false")]
     pub(super) tells_version: bool,
-    /// How many bytes its input is to have, or 0.
+    /// Target size of its input in bytes, or 0 for no padding.
     #[serde(default, skip_serializing_if = "is_none")]
     pub(super) input: usize,
-    /// The same of the input with which it continues.
+    /// The same for the input with which it continues.
     #[serde(default, skip_serializing_if = "is_none")]
     pub(super) next_input: usize,
-    /// How many bytes of its output are padding.
+    /// Size of the padding in its output in bytes.
     #[serde(default, skip_serializing_if = "is_none")]
     pub(super) output: usize,
     #[serde(default, skip_serializing_if = "Padding::is_empty")]
@@ -56,43 +56,43 @@ fn is_none(bytes: &usize) -> bool {
     *bytes == 0
 }
 
-/// How a program ends that came to its end.
+/// The end of a program after its last act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Finish {
     Return,
     Fail,
-    /// At every attempt, so that it is stopped for good.
+    /// Panics at every attempt, so that the orchestration remains stopped.
     Panic,
 }
 
 /// A part of a program.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) enum Act {
-    /// One after another, up to the first trouble.
+    /// Runs acts one after another, up to the first [`Trouble`].
     Each(Vec<Act>),
-    /// All at once, up to the first trouble.
+    /// Runs acts concurrently until all have ended, or up to the first [`Trouble`].
     Join(Vec<Act>),
-    /// All at once, up to the first end.
+    /// Runs acts concurrently until the first one ends.
     Race(Vec<Act>),
     Job {
         job: Job,
-        /// Whether no two of them run at one time.
+        /// Set if at most one of these activities runs at a time.
         narrow: bool,
         retry: Option<Retry>,
-        /// Whether a failure is trouble.
+        /// Set if a failure ends the program.
         fatal: bool,
     },
-    /// After so many milliseconds.
+    /// Waits for this many milliseconds.
     Timer(u64),
     Event {
         name: String,
-        /// In milliseconds.
+        /// Timeout in milliseconds.
         timeout: Option<u64>,
     },
     Call(Errand),
     Signal {
         errand: Errand,
-        /// In milliseconds.
+        /// Delay in milliseconds.
         after: Option<u64>,
     },
     /// A critical section.
@@ -100,17 +100,17 @@ pub(super) enum Act {
         entities: Vec<(Kind, String)>,
         inside: Vec<Act>,
     },
-    /// A sub-orchestration, awaited.
+    /// A sub-orchestration that the program awaits.
     Child {
         program: Box<Program>,
-        /// Its id, if it is not one of its own.
+        /// The instance id, if it is not derived.
         id: Option<String>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         version: Option<String>,
         retry: Option<Retry>,
         fatal: bool,
     },
-    /// An orchestration that nobody waits for.
+    /// An orchestration without a waiter.
     Start {
         program: Box<Program>,
         id: Option<String>,
@@ -121,7 +121,7 @@ pub(super) enum Act {
         to: String,
         name: String,
         note: u64,
-        /// How many bytes the event is to have, or 0.
+        /// Target size of the event in bytes, or 0 for no padding.
         #[serde(default, skip_serializing_if = "is_none")]
         bytes: usize,
     },
@@ -133,40 +133,40 @@ pub(super) enum Act {
 pub(super) struct Errand {
     pub(super) kind: Kind,
     pub(super) key: String,
-    /// The number of this work is drawn when it is asked for.
+    /// The work. Its number is drawn when it is requested.
     pub(super) work: Work,
 }
 
-/// What an activity shall do.
+/// The behavior of an activity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Job {
     pub(super) label: u64,
-    /// How many of its attempts fail before one succeeds.
+    /// Number of attempts that fail before one succeeds.
     pub(super) fails: u32,
-    /// Whether a failure is one that no retry mends.
+    /// Set if a failure is non-retriable.
     pub(super) hard: bool,
-    /// How many bytes its answer is to have, or 0.
+    /// Target size of its answer in bytes, or 0 for no padding.
     #[serde(default, skip_serializing_if = "is_none")]
     pub(super) answer: usize,
-    /// How many bytes its input is to have, or 0.
+    /// Target size of its input in bytes, or 0 for no padding.
     #[serde(default, skip_serializing_if = "is_none")]
     pub(super) input: usize,
     #[serde(default, skip_serializing_if = "Padding::is_empty")]
     pub(super) padding: Padding,
 }
 
-/// How often something is tried again. The waits are in milliseconds.
+/// A retry policy. Times are in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Retry {
     pub(super) attempts: u32,
     pub(super) first: u64,
-    /// Whether each wait is twice as long as the one before.
+    /// Set if each interval is twice as long as the previous one.
     pub(super) doubles: bool,
-    /// For how long attempts are begun.
+    /// Period in which attempts begin.
     pub(super) overall: Option<u64>,
 }
 
-/// What came of a part of a program.
+/// The result of a part of a program.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) enum Told {
     Nothing,
@@ -179,13 +179,13 @@ pub(super) enum Told {
     Padding(String),
 }
 
-/// Why a program did not come to its end, or what an activity fails with.
+/// The reason why a program did not reach its end, or the error of an activity.
 #[derive(Clone, Debug, PartialEq, thiserror::Error, Serialize, Deserialize)]
 #[error("{0}")]
 pub(super) struct Trouble(pub(super) String);
 
 impl Job {
-    /// What an attempt ends with.
+    /// Returns the result of an attempt.
     pub(super) fn result(&self, attempt: u32) -> Result<u64, Trouble> {
         match attempt <= self.fails {
             true => Err(Trouble(format!("attempt {attempt} of job {} fails", self.label))),
@@ -193,7 +193,7 @@ impl Job {
         }
     }
 
-    /// It as it is sent: with as many bytes as it is to have.
+    /// Returns the job as it is sent, padded to its target size.
     pub(super) fn filled(&self) -> Self {
         let padding = Padding::up_to(self.input, self);
         Self {
@@ -202,7 +202,7 @@ impl Job {
         }
     }
 
-    /// A result as JSON. Spaces before a number are part of it.
+    /// Encodes a result as JSON. Leading spaces pad it to its target size.
     pub(super) fn answer(&self, result: u64) -> Vec<u8> {
         let number = result.to_string();
         let spaces = " ".repeat(self.answer.saturating_sub(number.len()));
@@ -211,7 +211,7 @@ impl Job {
 }
 
 impl Errand {
-    /// The work, with the number that was drawn for it.
+    /// Returns the work with the number that was drawn for it.
     pub(super) fn with(&self, number: u64) -> Work {
         Work {
             id: number,
@@ -221,12 +221,12 @@ impl Errand {
 }
 
 impl Program {
-    /// Whether it panics when it comes to its end.
+    /// Returns whether the program panics at its end.
     pub(super) fn panics(&self) -> bool {
         self.rounds == 0 && self.end == Finish::Panic
     }
 
-    /// What it returns, after what came of its acts.
+    /// Returns its output, given the result of its acts.
     pub(super) fn output(&self, told: Told, version: &str) -> Told {
         let mut output = vec![told];
         if self.tells_version {
@@ -241,7 +241,7 @@ impl Program {
         }
     }
 
-    /// What the next execution is begun with.
+    /// Returns the input of the next execution.
     pub(super) fn next(&self) -> Self {
         let next = Self {
             rounds: self.rounds - 1,
@@ -252,7 +252,7 @@ impl Program {
         next.filled()
     }
 
-    /// It as it is sent: with as many bytes as it is to have.
+    /// Returns the program as it is sent, padded to its target size.
     pub(super) fn filled(&self) -> Self {
         let padding = Padding::up_to(self.input, self);
         Self {

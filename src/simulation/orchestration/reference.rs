@@ -1,5 +1,5 @@
-//! The plain reference: what a program asks for, given what it is told. It walks the tree of the program and has neither
-//! futures nor wakers, so that it shares nothing with what it is compared with.
+//! The plain reference: computes the commands of a program from its incoming events. It walks the tree of the program
+//! and has neither futures nor wakers, so it shares nothing with the code that it is compared with.
 
 use super::padding::{Bound, Note};
 use super::program::{Act, Errand, Finish, Program, Retry, Told, Trouble, number_of};
@@ -23,20 +23,20 @@ pub(super) struct Reference {
     pub(super) end: Option<End>,
 }
 
-/// How an execution ended.
+/// The end of an execution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
     Completed,
     Failed,
     Continued,
-    /// It panicked, so that it is stopped.
+    /// The code panicked, so the orchestration is stopped.
     Panicked,
 }
 
-/// A part of a program that runs.
+/// A running part of a program.
 #[derive(Debug)]
 enum Task {
-    /// Not looked at yet.
+    /// Not polled yet.
     New(Act),
     Each {
         rest: std::vec::IntoIter<Act>,
@@ -45,7 +45,7 @@ enum Task {
     },
     Join(Vec<Result<Told, Task>>),
     Race(Vec<Task>),
-    /// One step, how to read its answer, and whether its failure is trouble.
+    /// A step, how to read its answer, and whether its failure ends the program.
     Step(Sequence, Reading, bool),
     Event(Sequence, Option<Sequence>),
     Asking(Sequence, Vec<Act>),
@@ -65,7 +65,7 @@ enum Reading {
 
 type Ended = Result<Told, Trouble>;
 
-/// Stands for the number of what ends an execution.
+/// Sequence number of the payload that ends an execution.
 const END: Sequence = 0;
 
 impl Reference {
@@ -76,12 +76,12 @@ impl Reference {
         }
     }
 
-    /// Runs a turn of a history once more.
+    /// Replays a turn of a history.
     pub(super) fn replay(&mut self, turn: &TurnRecord) -> Vec<Command> {
         self.turn(turn.time, &turn.incoming, Bound::of(&turn.commands))
     }
 
-    /// Runs one turn, and gives what the program asks for in it.
+    /// Runs one turn, and returns the commands of the program in it.
     pub(super) fn turn(&mut self, time: Timestamp, incoming: &[Incoming], bound: Bound) -> Vec<Command> {
         self.steps.begin_turn(time, bound);
         for incoming in incoming {
@@ -104,12 +104,12 @@ impl Reference {
             self.steps.stirred = false;
             let Some(root) = &mut self.root else { return };
             let ended = poll(root, &mut self.steps);
-            // A panic unwinds before anybody looks whether something was refused.
+            // A panic unwinds before refusals are checked.
             if matches!(ended, Some(Ok(_))) && self.program.as_ref().is_some_and(Program::panics) {
                 self.end = Some(End::Panicked);
                 return;
             }
-            // What it ends with may be refused as well, but the first reason counts.
+            // The last payload may be refused as well, but the first reason counts.
             let refused = self.steps.refused.take();
             let ending = match ended {
                 Some(Ok(told)) => Some(self.ending(told)),
@@ -129,9 +129,9 @@ impl Reference {
         }
     }
 
-    /// How a program ends that has come to its end, or why it fails.
+    /// Returns how a program ends after its last act, or why it fails.
     fn ending(&mut self, told: Told) -> Result<(Command, End), String> {
-        let program = self.program.as_ref().expect("it has begun");
+        let program = self.program.as_ref().expect("the program has begun");
         let too_large = |()| format!("{:?}", ErrorKind::TooLarge);
         if program.rounds > 0 {
             let input = json(&program.next());
@@ -150,7 +150,7 @@ impl Reference {
                 Ok((Command::Complete { output }, End::Completed))
             }
             Finish::Fail => Err("as planned".to_owned()),
-            Finish::Panic => unreachable!("it was seen above"),
+            Finish::Panic => unreachable!("handled by the caller"),
         }
     }
 
@@ -165,7 +165,7 @@ impl Reference {
         self.end = Some(end);
     }
 
-    /// The events that go along when it continues as new.
+    /// Takes the events that it carries over when it continues as new.
     pub(super) fn take_unread(&mut self) -> Vec<(String, Vec<u8>)> {
         let keeps = self.program.as_ref().is_some_and(|program| program.keeps_events);
         match self.end {
@@ -188,7 +188,7 @@ fn poll(task: &mut Task, steps: &mut Steps) -> Option<Ended> {
         *task = begin(act.clone(), steps);
     }
     match task {
-        Task::New(_) => unreachable!("it was begun above"),
+        Task::New(_) => unreachable!("begun above"),
         Task::Done(told) => Some(Ok(told.clone())),
         Task::Failing(trouble) => Some(Err(trouble.clone())),
         Task::Refused(kind) => Some(Ok(Told::Failed(runtime(*kind)))),
@@ -269,10 +269,10 @@ fn poll(task: &mut Task, steps: &mut Steps) -> Option<Ended> {
     }
 }
 
-/// Makes the calls of a part.
+/// Starts a part, which makes its calls.
 #[expect(
     clippy::result_large_err,
-    reason = "what is left to do is no error, and a run has few of them"
+    reason = "the `Err` of a join is an unfinished part, and a run has few of them"
 )]
 fn begin(act: Act, steps: &mut Steps) -> Task {
     match act {
@@ -363,7 +363,7 @@ fn begin_child(sequence: Sequence, command: Command, retry: Option<Retry>, fatal
     }
 }
 
-/// A step that was refused when it was asked for.
+/// Returns the task of a step that was refused when it was requested.
 fn refused(kind: ErrorKind, fatal: bool) -> Task {
     match fatal {
         true => Task::Failing(Trouble(runtime(kind))),
@@ -463,10 +463,10 @@ impl Reading {
             Self::Receipt => serde_json::from_slice(&answer)
                 .map(|receipt: crate::simulation::workload::Receipt| Told::Number(receipt.id)),
         };
-        Ok(read.expect("an answer is what its step gives"))
+        Ok(read.expect("an answer has the type of its step"))
     }
 }
 
 fn json(value: &impl serde::Serialize) -> Vec<u8> {
-    serde_json::to_vec(value).expect("what the simulation sends serialises")
+    serde_json::to_vec(value).expect("a payload of the simulation serializes")
 }

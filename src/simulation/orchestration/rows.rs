@@ -1,4 +1,4 @@
-//! Rows that belong together: after every commit no row is without what it belongs to, and nothing lacks its row.
+//! Consistency of rows: after every commit, no row is without its counterpart.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,45 +8,51 @@ use crate::store::records::Action;
 use crate::store::records::history::OpenStep;
 use crate::store::records::instance::{OrchestrationStatus, Order};
 
-/// Checks the rows of orchestrations against each other. `references` have followed the histories.
+/// Checks the rows of orchestrations against each other. `references` have replayed the histories.
 pub(super) fn belong_together(inventory: &Inventory, references: &BTreeMap<String, Reference>) {
     let instances = &inventory.instances;
     let index: BTreeSet<_> = instances
         .iter()
         .map(|(id, record)| (record.status, record.created.0, id.clone()))
         .collect();
-    assert_eq!(inventory.index, index, "the index of statuses and the orchestrations");
+    assert_eq!(
+        inventory.index, index,
+        "the index of statuses differs from the orchestrations"
+    );
     let ended: BTreeSet<&String> = ids(inventory, |id| instances[id].status.is_terminal());
     assert_eq!(
         inventory.ends.keys().collect::<BTreeSet<_>>(),
         ended,
-        "the ends and who has ended"
+        "the rows of ends differ from the ended orchestrations"
     );
     let with_status: BTreeSet<&String> = ids(inventory, |id| instances[id].has_custom_status);
     assert_eq!(
         inventory.custom_statuses.iter().collect::<BTreeSet<_>>(),
         with_status,
-        "the custom statuses and who has one"
+        "the rows of custom statuses differ from the orchestrations with one"
     );
     let without_turns: BTreeSet<&String> = ids(inventory, |id| instances[id].turns == 0);
     assert_eq!(
         inventory.starts.iter().collect::<BTreeSet<_>>(),
         without_turns,
-        "the starts and whose execution has no turn"
+        "the rows of starts differ from the orchestrations without a turn"
     );
     let turns: BTreeMap<_, u32> = instances
         .iter()
         .filter(|(_, record)| record.turns > 0)
         .map(|(id, record)| ((id.clone(), record.execution), record.turns))
         .collect();
-    assert_eq!(inventory.turns, turns, "the rows of histories and the orchestrations");
+    assert_eq!(
+        inventory.turns, turns,
+        "the rows of histories differ from the orchestrations"
+    );
     assert_eq!(
         inventory.early_held, inventory.early_counted,
-        "events that are kept and their count"
+        "the kept events differ from their count"
     );
     assert_eq!(
         inventory.early_places, inventory.early_counted,
-        "places of events that are kept and their count"
+        "the places of kept events differ from their count"
     );
     for id in &inventory.early {
         let has_begun = instances.get(id).is_some_and(|record| record.turns > 0);
@@ -58,21 +64,21 @@ pub(super) fn belong_together(inventory: &Inventory, references: &BTreeMap<Strin
     rows_have_open_steps(inventory, references);
 }
 
-/// A row of a child belongs to a parent that is there, and a parent that runs has a row of each child of its execution. Of one
-/// that has ended the rows may be going, page by page.
+/// Checks that a row of a child belongs to an existing parent, and that a parent that has not ended has a row for each
+/// child of its execution. The rows of an ended parent are deleted page by page.
 fn children_have_rows(inventory: &Inventory) {
     let instances = &inventory.instances;
     for (parent, child, _) in &inventory.children {
         assert!(
             instances.contains_key(parent),
-            "{child} is noted for {parent}, which is gone"
+            "{child} has a row for {parent}, which does not exist"
         );
     }
     for (id, record) in instances {
         let (Some(parent), Some(order)) = (&record.parent, record.start_order) else {
             assert!(
                 record.parent.is_none() && record.start_order.is_none(),
-                "{id} has half a parent"
+                "{id} has only one of parent and start order"
             );
             continue;
         };
@@ -82,14 +88,15 @@ fn children_have_rows(inventory: &Inventory) {
         let row = (parent.instance.clone(), id.clone(), order);
         assert!(
             !is_known || inventory.children.contains(&row),
-            "{id} is a child of {} and no row says so",
+            "{id} is a child of {} but has no row",
             parent.instance
         );
     }
 }
 
-/// When nothing is left to do, a row of a child is of a child that is there, unless a message about it waits behind a suspension: its
-/// start behind that of another orchestration of its id, or the news that it is gone behind that of its parent.
+/// Checks that in an idle hub a row of a child belongs to an existing child. There are two exceptions:
+/// the start of the child may wait for a suspended orchestration with the same id, and the notice that the child is
+/// gone may wait for its suspended parent.
 pub(super) fn no_row_is_without_its_child(inventory: &Inventory) {
     let waits = |id: &String, is: &dyn Fn(&Order) -> bool| {
         let there = inventory.instances.get(id);
@@ -105,11 +112,11 @@ pub(super) fn no_row_is_without_its_child(inventory: &Inventory) {
             continue;
         }
         let begun = inventory.instances.get(child).and_then(|record| record.start_order);
-        assert_eq!(begun, Some(*order), "{child} is noted for {parent} and is gone");
+        assert_eq!(begun, Some(*order), "{child} has a row for {parent} but does not exist");
     }
 }
 
-/// Whether an order lets a sub-orchestration of `parent` begin.
+/// Returns whether an order starts a sub-orchestration of `parent`.
 fn starts_for(parent: &str, order: &Order) -> bool {
     let start = match order {
         Order::Start(start) => Some(start),
@@ -124,7 +131,7 @@ fn ids(inventory: &Inventory, is: impl Fn(&String) -> bool) -> BTreeSet<&String>
     inventory.instances.keys().filter(|id| is(id)).collect()
 }
 
-/// Whoever waits for an activity or a timer has its row, or is about to be told of its end.
+/// Checks that an orchestration that waits for an activity or a timer has its row, or is about to receive its end.
 fn open_steps_have_rows(inventory: &Inventory, references: &BTreeMap<String, Reference>) {
     for (id, reference) in references {
         let record = &inventory.instances[id];
@@ -145,17 +152,17 @@ fn open_steps_have_rows(inventory: &Inventory, references: &BTreeMap<String, Ref
             let comes = inventory.will_complete(id, record.execution, sequence);
             assert!(
                 has_row || comes,
-                "{id} waits for its step {sequence} and nothing is there of it: {step:?}"
+                "{id} waits for its step {sequence}, which has neither row nor end: {step:?}"
             );
             assert!(
                 !(has_row && comes),
-                "the step {sequence} of {id} has ended and its row is there: {step:?}"
+                "the step {sequence} of {id} has ended but its row exists: {step:?}"
             );
         }
     }
 }
 
-/// Every row of an activity or a timer is wanted by an orchestration.
+/// Checks that an orchestration wants each row of an activity or a timer.
 fn rows_have_open_steps(inventory: &Inventory, references: &BTreeMap<String, Reference>) {
     let is_wanted = |id: &String, sequence: u64, execution: &str| {
         let record = inventory
@@ -168,12 +175,14 @@ fn rows_have_open_steps(inventory: &Inventory, references: &BTreeMap<String, Ref
     for (id, execution, sequence) in inventory.activities.keys() {
         assert!(
             is_wanted(id, *sequence, &execution.to_string()),
-            "the activity {sequence} of {id} in {execution} belongs to nobody"
+            "no orchestration wants the activity {sequence} of {id} in {execution}"
         );
     }
     for (id, name) in &inventory.timers {
         let belongs = match name.rsplit_once(':') {
-            Some((execution, sequence)) => is_wanted(id, sequence.parse().expect("a number"), execution),
+            Some((execution, sequence)) => {
+                is_wanted(id, sequence.parse().expect("the name ends with a number"), execution)
+            }
             None => {
                 let begins_later =
                     |status| matches!(status, OrchestrationStatus::Pending | OrchestrationStatus::Suspended);
@@ -183,6 +192,6 @@ fn rows_have_open_steps(inventory: &Inventory, references: &BTreeMap<String, Ref
                     .is_some_and(|record| record.turns == 0 && begins_later(record.status))
             }
         };
-        assert!(belongs, "the timer {name} of {id} belongs to nobody");
+        assert!(belongs, "no orchestration wants the timer {name} of {id}");
     }
 }

@@ -1,5 +1,5 @@
-//! The steps of one execution as the plain reference keeps them: what is open, what was asked for in this turn, and who waits
-//! for which event.
+//! The steps of one execution in the plain reference: the open steps, the commands of this turn, and the waiters for
+//! events.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use crate::id::{ExecutionId, Sequence};
 use crate::store::records::history::{Command, Incoming, OpenStep, Started, StepOutcome};
 use crate::time::Timestamp;
 
-/// How a step ended: its answer as JSON, or what a program says of its failure.
+/// The end of a step: its answer as JSON, or its failure as a program describes it.
 pub(super) type Done = Result<Vec<u8>, String>;
 
 /// The steps of one execution.
@@ -25,18 +25,18 @@ pub(super) struct Steps {
     sequence: Sequence,
     open: BTreeMap<Sequence, Open>,
     turn: u32,
-    /// Nothing stands where something was taken back in the turn that asked for it.
+    /// The commands of this turn. `None` is a command that was taken back in the turn that issued it.
     asked: Vec<Option<Command>>,
     arrivals: u64,
-    /// Events that nobody has read: the lower-case name, the place in the order of arrival, the name and the payload.
+    /// Unread events: the lower-case name, the position in the order of arrival, the name and the payload.
     unread: BTreeSet<(String, u64, String, Vec<u8>)>,
-    /// Who waits for an event, the last one first to get it.
+    /// The waiters for each event. The last one receives the event first.
     waiters: BTreeMap<String, Vec<Sequence>>,
     section: Option<Section>,
-    /// Why the execution fails: it asked for something that is refused and has no answer to say so.
+    /// The reason why the execution fails: a command was refused that has no answer to report the refusal.
     pub(super) refused: Option<ErrorKind>,
     pub(super) status: Option<Vec<u8>>,
-    /// Whether something has changed that somebody may wait for.
+    /// Set if anything has changed that a task may wait for.
     pub(super) stirred: bool,
 }
 
@@ -44,7 +44,7 @@ pub(super) struct Steps {
 struct Open {
     what: What,
     done: Option<Done>,
-    /// The turn and the place of its newest command.
+    /// The turn and the index of its newest command.
     asked: (u32, usize),
 }
 
@@ -93,7 +93,7 @@ impl Steps {
         self.status = None;
     }
 
-    /// What was asked for in this turn. Of what is taken back in a row the order does not count.
+    /// Takes the commands of this turn. The order of consecutive cancellations does not count.
     pub(super) fn take_asked(&mut self) -> Vec<Command> {
         self.asked.drain(..).flatten().collect()
     }
@@ -111,12 +111,12 @@ impl Steps {
         self.sequence
     }
 
-    /// The id that a child or a timer of this step has if it is given none.
+    /// Returns the id of a child or a timer of this step without an explicit id.
     pub(super) fn derived_id(&self, sequence: Sequence) -> String {
         format!("{}:{sequence}", self.seed)
     }
 
-    /// Holds a payload to the limit. A refusal is a part of the history.
+    /// Checks a payload against the limit. A refusal is a part of the history.
     pub(super) fn permit(&mut self, sequence: Sequence, bytes: usize) -> Result<(), ()> {
         if self.bound.permits(sequence, bytes) {
             return Ok(());
@@ -129,7 +129,7 @@ impl Steps {
         Err(())
     }
 
-    /// The same for what a command brings.
+    /// Checks the payload of a command against the limit.
     fn permit_command(&mut self, sequence: Sequence, command: &Command) -> Result<(), ErrorKind> {
         let payload = match command {
             Command::CallActivity { input, .. } | Command::StartOrchestration { input, .. } => input,
@@ -140,7 +140,7 @@ impl Steps {
         self.permit(sequence, payload.len()).map_err(|()| ErrorKind::TooLarge)
     }
 
-    /// Asks for something that has no end, or notes why the execution fails.
+    /// Issues a command that has no end, or records why the execution fails.
     pub(super) fn send(&mut self, sequence: Sequence, command: Command) {
         match self.permit_command(sequence, &command) {
             Ok(()) => self.asked.push(Some(command)),
@@ -198,7 +198,7 @@ impl Steps {
         Ok(())
     }
 
-    /// Asks for a sub-orchestration, if no critical section forbids it.
+    /// Starts a sub-orchestration, unless a critical section forbids it.
     pub(super) fn child(
         &mut self,
         sequence: Sequence,
@@ -224,7 +224,7 @@ impl Steps {
         }
     }
 
-    /// Under which lock an entity may be called.
+    /// Calls an entity, under the lock of the critical section if there is one.
     pub(super) fn call(
         &mut self,
         sequence: Sequence,
@@ -287,7 +287,7 @@ impl Steps {
         Ok(sequence)
     }
 
-    /// How a step ended, once. A lock stays open.
+    /// Returns the end of a step, once. A lock stays open.
     pub(super) fn done(&mut self, sequence: Sequence) -> Option<Done> {
         let step = self.open.get_mut(&sequence)?;
         let done = match &mut step.what {
@@ -300,7 +300,7 @@ impl Steps {
         Some(done)
     }
 
-    /// Whether the end of a step is waited for.
+    /// Returns whether the execution waits for the end of a step.
     pub(super) fn wants(&self, sequence: Sequence) -> bool {
         self.open.get(&sequence).is_some_and(|step| match &step.what {
             What::Event(..) | What::Lock(_, true) => false,
@@ -308,7 +308,7 @@ impl Steps {
         })
     }
 
-    /// Takes in what the execution is told.
+    /// Delivers an incoming event to the execution.
     pub(super) fn deliver(&mut self, incoming: &Incoming) {
         match incoming {
             Incoming::Completed { sequence, outcome } if self.wants(*sequence) => self.complete(*sequence, outcome),
@@ -396,7 +396,7 @@ impl Steps {
         self.stirred = true;
     }
 
-    /// Gives an event to who waited for it last, or keeps it at its place.
+    /// Gives an event to its last waiter, or keeps it at its position.
     fn hand_out(&mut self, event: (u64, String, Vec<u8>)) {
         let key = event.1.to_lowercase();
         match self.waiters.get_mut(&key).and_then(Vec::pop) {
@@ -416,14 +416,14 @@ impl Steps {
         }
     }
 
-    /// Nobody wants the end of a step any more.
+    /// Abandons a step whose end is no longer wanted.
     pub(super) fn abandon(&mut self, sequence: Sequence) {
         if let Some(event) = self.take_back(sequence) {
             self.hand_out(event);
         }
     }
 
-    /// Takes back what a step asked for. An event comes back that it was given and did not read.
+    /// Takes back the command of a step. Returns an event that the step received but did not read.
     fn take_back(&mut self, sequence: Sequence) -> Option<(u64, String, Vec<u8>)> {
         let step = self.open.remove(&sequence)?;
         if let What::Event(name, None) = &step.what
@@ -463,7 +463,7 @@ impl Steps {
         }
     }
 
-    /// Ends the execution: takes back what is open, and says how it ends.
+    /// Ends the execution: takes back open steps, and issues the last command.
     pub(super) fn finish(&mut self, last: Command) {
         let open: Vec<Sequence> = self.open.keys().copied().collect();
         for sequence in open {
@@ -475,21 +475,21 @@ impl Steps {
         self.waiters.clear();
     }
 
-    /// What nobody has read, oldest first.
+    /// Takes the unread events, oldest first.
     pub(super) fn take_unread(&mut self) -> Vec<(String, Vec<u8>)> {
         let mut events: Vec<_> = std::mem::take(&mut self.unread).into_iter().collect();
         events.sort_by_key(|event| event.1);
         events.into_iter().map(|event| (event.2, event.3)).collect()
     }
 
-    /// The steps that have not ended.
+    /// Returns the steps that have not ended.
     pub(super) fn open_steps(&self) -> impl Iterator<Item = (Sequence, OpenStep)> {
         self.open
             .iter()
             .map(|(sequence, step)| (*sequence, step.what.open_step()))
     }
 
-    /// The entities of the critical section whose locks were released by force.
+    /// Returns the entities of the critical section whose locks were released by force.
     pub(super) fn lost(&self) -> BTreeSet<String> {
         self.section
             .as_ref()
@@ -524,10 +524,10 @@ impl What {
 }
 
 impl Attempts {
-    /// When the next attempt is due, if there is to be one.
+    /// Returns the due time of the next attempt, if there is one.
     fn next_due(&self, outcome: &StepOutcome, now: Timestamp) -> Option<Timestamp> {
         let retry = self.retry?;
-        let is_worth_it = match outcome {
+        let is_retriable = match outcome {
             StepOutcome::Answer(_) => false,
             StepOutcome::Returned(failure) => !failure.non_retriable,
             StepOutcome::Runtime(error) => matches!(
@@ -540,7 +540,7 @@ impl Attempts {
                     | ErrorKind::Io
             ),
         };
-        if !is_worth_it || self.made >= retry.attempts {
+        if !is_retriable || self.made >= retry.attempts {
             return None;
         }
         let wait = if retry.doubles {
@@ -554,11 +554,11 @@ impl Attempts {
     }
 }
 
-/// The orchestration that a command starts.
+/// Returns the orchestration that a command starts.
 fn instance_of(command: &Command) -> String {
     match command {
         Command::StartOrchestration { instance, .. } => instance.clone(),
-        _ => unreachable!("a child is begun by a start"),
+        _ => unreachable!("the command of a child is a start"),
     }
 }
 
@@ -566,7 +566,7 @@ pub(super) fn runtime(kind: ErrorKind) -> String {
     format!("runtime: {kind:?}")
 }
 
-/// What a program makes of an outcome. A failure of the library's own is none of the types that a program knows.
+/// Reads an outcome as a program does. A failure of the library's own has no type that the program knows.
 fn read(outcome: &StepOutcome) -> Done {
     match outcome {
         StepOutcome::Answer(answer) => Ok(answer.clone()),

@@ -1,12 +1,12 @@
-//! The versions of the orchestration: which of them a life of the hub registers, and which code runs which execution.
+//! The versions of the orchestration: those that a life of the hub registers, and the code that runs an execution.
 
 use crate::engine::VersionPolicy;
 use crate::simulation::random::Random;
 
-/// All versions, from the oldest to the newest. As text they have another order.
+/// All versions, from the oldest to the newest. Their alphabetical order differs.
 pub(super) const ALL: [&str; 3] = ["", "v9", "v10"];
 
-/// What different lives register.
+/// The versions that different lives register.
 const LIVES: [&[&str]; 8] = [
     &ALL,
     &["v10", "", "v9"],
@@ -21,14 +21,14 @@ const LIVES: [&[&str]; 8] = [
 /// The versions that one life of the hub has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::simulation) struct Versions {
-    /// In the order of registration. A start that names no version gets the last one.
+    /// In the order of registration. A start without a version gets the last one.
     registered: &'static [&'static str],
-    /// Whether the last one runs executions of older versions that are not registered.
+    /// Set if the last one runs executions of older versions that are not registered.
     runs_older: bool,
 }
 
 impl Versions {
-    /// The only version that there is in most runs.
+    /// The only version in most runs.
     pub(in crate::simulation) const ONE: Self = Self {
         registered: &[""],
         runs_older: false,
@@ -57,12 +57,12 @@ impl Versions {
         }
     }
 
-    /// The version that a start gets which names none.
+    /// Returns the version of a start that names none.
     pub(super) fn newest(self) -> &'static str {
         self.registered.last().copied().expect("every life has a version")
     }
 
-    /// The version whose code runs an execution that began with `version`, if there is one.
+    /// Returns the version whose code runs an execution that began with `version`, if there is one.
     pub(super) fn runs(self, version: &str) -> Option<&'static str> {
         let exact = self
             .registered
@@ -73,13 +73,13 @@ impl Versions {
         exact.or_else(|| (self.runs_older && is_older).then(|| self.newest()))
     }
 
-    /// Whether it runs every execution of `others`.
+    /// Returns whether these versions run every execution of `others`.
     pub(in crate::simulation) fn run_all_of(self, others: Self) -> bool {
         others.registered.iter().all(|version| self.runs(version).is_some())
     }
 }
 
-/// The place of a version among all.
+/// Returns the position of a version in [`ALL`].
 fn age(version: &str) -> usize {
     let place = ALL.iter().position(|known| *known == version);
     place.expect("the simulation knows all versions")

@@ -1,4 +1,4 @@
-//! When everything has happened: whoever has not ended waits for something that nobody sends.
+//! Checks of an idle hub: an orchestration that has not ended must have a reason to wait.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,8 @@ use crate::store::records::history::OpenStep;
 use crate::store::records::instance::{InstanceRecord, OrchestrationStatus, StopKind};
 use crate::time::Timestamp;
 
-/// Every orchestration has ended, or is stopped or waits for a reason. Every lock has an owner that wants it.
+/// Checks that every orchestration has ended, is stopped, or waits for a reason, and that every lock has an owner that
+/// wants it.
 pub(super) fn have_reasons(inventory: &Inventory, references: &BTreeMap<String, Reference>, now: Timestamp) {
     for (id, record) in &inventory.instances {
         if record.status.is_terminal() || record.status == OrchestrationStatus::Suspended {
@@ -30,7 +31,7 @@ pub(super) fn have_reasons(inventory: &Inventory, references: &BTreeMap<String, 
             let waits = references[id].steps.wants(sequence) || matches!(step, OpenStep::Event);
             assert!(
                 !waits || has_reason(inventory, id, record, sequence, &step, now),
-                "{id} waits for its step {sequence} for no reason: {step:?}"
+                "{id} waits for its step {sequence} without a reason: {step:?}"
             );
         }
     }
@@ -46,14 +47,14 @@ pub(super) fn have_reasons(inventory: &Inventory, references: &BTreeMap<String, 
         });
         assert!(
             lives && wants,
-            "{entity} is locked by one who does not want it: {lock:?}"
+            "{entity} is locked without an owner that wants it: {lock:?}"
         );
     }
     sections_hold_their_locks(inventory, references);
 }
 
-/// Whoever has not ended and has a parent is still wanted by it. The parent may have been ended without its children, or have
-/// gone on in another execution; and one that was rewound or restarted goes on for itself.
+/// Checks that the parent of a sub-orchestration that has not ended still wants it. Exempt are children whose parent
+/// was ended without its children or continued in another execution, and children that were rewound or restarted.
 fn no_orphans(inventory: &Inventory, references: &BTreeMap<String, Reference>) {
     for (id, record) in &inventory.instances {
         let Some(parent) = record.parent.as_ref().filter(|_| !record.status.is_terminal()) else {
@@ -74,12 +75,13 @@ fn no_orphans(inventory: &Inventory, references: &BTreeMap<String, Reference>) {
         let waits = references[&parent.instance].steps.wants(parent.sequence);
         assert!(
             waits,
-            "{id} goes on and its parent does not want it: {parent:?} {of_parent:?}"
+            "{id} has not ended but its parent does not want it: {parent:?} {of_parent:?}"
         );
     }
 }
 
-/// Who was granted locks holds all of them, but for those that were released by force. So no two hold one.
+/// Checks that an orchestration with granted locks holds all of them, except for those that were released by force.
+/// This implies that no two orchestrations hold the same lock.
 pub(super) fn sections_hold_their_locks(inventory: &Inventory, references: &BTreeMap<String, Reference>) {
     for (id, reference) in references {
         let record = &inventory.instances[id];
@@ -102,7 +104,7 @@ pub(super) fn sections_hold_their_locks(inventory: &Inventory, references: &BTre
                 let was_forced = reference.steps.lost().contains(&entity) || inventory.will_lose(id, &entity);
                 assert!(
                     holds || was_forced,
-                    "{id} was granted the lock of {entity}, which {owner:?} holds"
+                    "{id} was granted the lock of {entity}, but the holder is {owner:?}"
                 );
             }
         }

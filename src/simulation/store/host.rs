@@ -1,4 +1,4 @@
-//! The machine of a run: how its processes end, what they leave behind, and how the next ones begin.
+//! The machine of a run: how its processes end, what they leave on the disk, and how the next ones begin.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,15 +8,15 @@ use crate::log::tests::memory::Chance;
 use crate::simulation::sights::{Sight, Story};
 use crate::store::{ByHand, Machine, Model, Sizes, Store};
 
-/// After how many operations of the disk a process dies, if it still does something then.
+/// Numbers of disk operations after which a process dies, unless it stops earlier.
 const LAST_OPERATIONS: [u64; 8] = [0, 0, 1, 1, 2, 3, 5, 8];
 
-/// How often a process may die while it opens the store, before one lives.
+/// Maximum number of successive processes that die while they open the store.
 const MOST_DEATHS: u64 = 3;
 
 pub(in crate::simulation) struct Host {
     machine: Machine,
-    /// Decides all that is left open here, and nothing else, so that a seed can be played without it.
+    /// Makes the choices that only a machine requires, so that a seed can also be played without one.
     pub(in crate::simulation) chance: Chance,
     twin: Arc<Twin>,
     sights: BTreeSet<Sight>,
@@ -24,11 +24,11 @@ pub(in crate::simulation) struct Host {
 }
 
 impl Host {
-    /// The first life. The model has nothing yet.
+    /// Starts the first life, with an empty model.
     pub(in crate::simulation) fn begin(model: &Arc<Model>, mut chance: Chance, story: Story) -> Self {
         let machine = Machine::default();
         let store = machine.open(machine.look(), sizes(&mut chance));
-        let store = store.expect("nothing is wrong with the disk");
+        let store = store.expect("the disk has no fault");
         let twin = Twin::new(store, Arc::clone(model), chance.fork());
         Self {
             machine,
@@ -39,25 +39,25 @@ impl Host {
         }
     }
 
-    /// The store of this life.
+    /// Returns the store of this life.
     pub(in crate::simulation) fn store(&self) -> Arc<dyn Store> {
         Arc::clone(&self.twin) as Arc<dyn Store>
     }
 
-    /// Everything that there was to see until now.
+    /// Returns all sights so far.
     pub(in crate::simulation) fn sights(&self) -> BTreeSet<Sight> {
         &self.sights | &self.twin.sights()
     }
 
-    /// The process ends and another one opens the store, which has exactly the commits up to one of them: one that was not
-    /// acknowledged may be lost, unless `keeps_all`. Returns the model for what is left, and how many commits behind the last
-    /// sync that is.
+    /// Ends the process and starts another one, which opens the store. A prefix of the commits survives: commits after
+    /// the last sync may be lost, unless `keeps_all` is set. Returns the model of the surviving commits, and the number
+    /// of them that follow the last sync.
     pub(in crate::simulation) fn restart(&mut self, model: &Model, keeps_all: bool) -> (Arc<Model>, usize) {
         let written = self.twin.store.newest();
         let synced = written - model.unsynced() as u64;
         self.twin.compared().all();
         if keeps_all && !self.twin.store.has_failed() {
-            self.twin.store.sync().expect("nothing is wrong with the disk");
+            self.twin.store.sync().expect("the disk has no fault");
         }
         let tears = self.die();
         let store = self.open(synced, written);
@@ -72,8 +72,8 @@ impl Host {
         (left, keep)
     }
 
-    /// The process is gone, perhaps in the middle of something, and perhaps the power with it. Says whether the power went with what
-    /// was written and not synced.
+    /// Kills the process, possibly in the middle of an operation and possibly together with the power. Returns whether
+    /// the power failed while written data was not synced.
     fn die(&mut self) -> bool {
         self.sights.extend(self.twin.sights());
         let twin = Arc::clone(&self.twin);
@@ -91,7 +91,7 @@ impl Host {
         let is_cut = done.is_err();
         let loses_power = self.chance.one_in(2);
         self.story
-            .tell(|| format!("the process dies {what}, in the middle: {is_cut}, and the power goes: {loses_power}"));
+            .tell(|| format!("the process dies {what}; interrupted: {is_cut}, power failure: {loses_power}"));
         self.see(Sight::SegmentRecycled, disk.renames() > 0);
         self.see(Sight::CrashInAMaterialization, store.is_materializing());
         self.see(Sight::CrashBetweenFlushAndTrim, store.is_to_trim());
@@ -103,7 +103,7 @@ impl Host {
         loses_power && disk.is_unsynced()
     }
 
-    /// Opens the store, again and again until a process survives that.
+    /// Opens the store repeatedly until a process survives.
     fn open(&mut self, synced: u64, written: u64) -> ByHand {
         let mut newest = written;
         for deaths in 0.. {
@@ -111,7 +111,7 @@ impl Host {
             let there = synced..=newest;
             assert!(
                 there.contains(&found.newest()),
-                "{} is the newest of {there:?}",
+                "the newest commit is {}, outside of {there:?}",
                 found.newest()
             );
             newest = found.newest();
@@ -130,7 +130,7 @@ impl Host {
                 self.machine.lose_power(&mut self.chance);
             }
         }
-        unreachable!("some process survives")
+        unreachable!("a process without a fuse survives")
     }
 
     fn see(&mut self, sight: Sight, seen: bool) {
@@ -140,7 +140,7 @@ impl Host {
     }
 }
 
-/// Draws how much a process holds: mostly so little that much is on its way all the time.
+/// Draws the capacities of a process. Most are so small that rows are always in transit to the base.
 fn sizes(chance: &mut Chance) -> Sizes {
     let front_bytes = [1_000, 8_000, 30_000, 1 << 20][chance.below(4) as usize];
     let segment_bytes = [8 << 10, 8 << 10, 16 << 10, 64 << 10][chance.below(4) as usize];

@@ -1,8 +1,8 @@
-//! The store of a run: in three of four seeds the one that a hub has in production, but for RocksDB, on a machine in memory. The
-//! model runs beside it and says what it has to show.
+//! The store of a run. In three of four seeds it is the production store without RocksDB, on an in-memory machine. The
+//! model runs beside it and defines the expected content.
 //!
-//! `host` is what outlives the processes and decides how they end and begin, `twin` is the store of one life, and `compared` reads
-//! from both.
+//! `host` outlives the processes and decides how they end and begin, `twin` is the store of one life, and `compared`
+//! reads from both.
 
 mod compared;
 mod host;

@@ -1,4 +1,4 @@
-//! The store of one life, with the model beside it: whatever is read has to be the same in both.
+//! The store of one life, with the model beside it. Every read must return the same from both.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -11,14 +11,14 @@ use crate::log::tests::memory::{Chance, Meanwhile};
 use crate::simulation::sights::Sight;
 use crate::store::{Batch, ByHand, Model, Reader, Store, StoreStats, Visitor};
 
-/// The store, and the model as what it has to be. What a test orders to fail fails in the model, and the disk of the store breaks
-/// for that reason.
+/// The store, and the model that defines its expected content. An injected fault occurs in the model and then breaks
+/// the disk of the store.
 #[derive(Debug)]
 pub(super) struct Twin {
     pub(super) store: ByHand,
     model: Arc<Model>,
     chance: Mutex<Chance>,
-    /// How seldom a front goes to the base that need not.
+    /// A front moves to the base early in one of this many background steps.
     patience: u64,
     sights: Mutex<BTreeSet<Sight>>,
 }
@@ -39,7 +39,7 @@ impl Twin {
         twin
     }
 
-    /// The newest rows.
+    /// Returns a reader that compares the newest rows.
     pub(super) fn compared(&self) -> Compared<'_> {
         Compared {
             store: &self.store,
@@ -59,8 +59,8 @@ impl Twin {
         self.chance.lock().unwrap().below(bound)
     }
 
-    /// What the store's thread does meanwhile: mostly nothing or what is due, and now and then what is not.
-    fn go_on_behind(&self) {
+    /// Acts as the background thread of the store: mostly does nothing or what is due, and sometimes acts early.
+    fn advance_in_background(&self) {
         if self.store.has_failed() {
             return;
         }
@@ -70,10 +70,10 @@ impl Twin {
             drawn if drawn % 4 == 0 => self.store.go_on(),
             _ => Ok(()),
         };
-        done.expect("nothing is wrong with the disk");
+        done.expect("the disk has no fault");
     }
 
-    /// The disk breaks in the middle of something. Returns what the store says of it, unless it notices nothing.
+    /// Breaks the disk while `act` runs. Returns the error of the store, unless the store notices nothing.
     fn break_down(&self, act: impl FnOnce() -> Result<()>) -> Option<Error> {
         self.store.disk().set_fuse(Some(self.below(4)));
         let failed = act().err();
@@ -89,14 +89,14 @@ impl Twin {
         }
     }
 
-    /// Whether a row is read that is on its way to the base, beside newer ones.
+    /// Records the read of a row that is on its way to the base while newer rows exist.
     fn look_at(&self, key: &[u8]) {
         if self.store.is_materializing() && self.store.is_frozen(key) {
             self.see(Sight::RowOfAFrozenFront);
         }
     }
 
-    /// Compares the rows that a commit has changed. A snapshot from before it shows none of that.
+    /// Compares the rows that a commit has changed. A snapshot from before the commit shows none of the changes.
     fn compare_changes(&self, batch: &Batch, before: Option<&Snapshot<'_>>) -> Result<()> {
         for change in batch.changes() {
             let (key, _) = change.parts();
@@ -115,7 +115,7 @@ impl Twin {
 impl Meanwhile for Twin {
     fn go_on(&self) {
         match self.below(40) {
-            // If the power goes meanwhile, whoever waits for the disk hears of it, too.
+            // The error is dropped: if the disk breaks, the callers that wait for it receive an error as well.
             0..4 => drop(self.store.advance_beside_the_log()),
             4 => self.compared().all(),
             _ => {}
@@ -125,21 +125,21 @@ impl Meanwhile for Twin {
 
 impl Store for Twin {
     fn write(&self, batch: &Batch) -> Result<()> {
-        self.go_on_behind();
+        self.advance_in_background();
         if !self.store.has_failed() {
-            // Now, since the two are the same only while none of them is ahead.
-            self.store.have_room().expect("nothing is wrong with the disk");
+            // Make room now: store and model are equal only while neither is ahead.
+            self.store.have_room().expect("the disk has no fault");
         }
         let before = (self.below(15) == 0).then(|| self.now());
         if let Err(ordered) = self.model.write(batch) {
             let failed = self.break_down(|| self.store.materialize());
             return Err(failed.map_or(ordered, |_| self.store.write(batch).expect_err("the store has failed")));
         }
-        self.store.write(batch).expect("nothing is wrong with the disk");
+        self.store.write(batch).expect("the disk has no fault");
         if let Some(before) = before {
-            // The snapshot is open while the commit is brought to the base.
+            // The snapshot is open while the commit moves to the base.
             for _ in 0..self.below(5) {
-                self.store.advance().expect("nothing is wrong with the disk");
+                self.store.advance().expect("the disk has no fault");
             }
             before.compared().all();
             self.compare_changes(batch, Some(&before))?;
@@ -150,7 +150,7 @@ impl Store for Twin {
     }
 
     fn sync(&self) -> Result<()> {
-        self.go_on_behind();
+        self.advance_in_background();
         match self.model.sync() {
             Ok(()) => self.store.sync(),
             Err(ordered) => Err(self.break_down(|| self.store.sync()).unwrap_or(ordered)),
@@ -160,13 +160,13 @@ impl Store for Twin {
     fn acknowledge(&self, commit: u64) -> Result<()> {
         assert!(
             commit <= self.store.durable(),
-            "{commit} is acknowledged and not durable"
+            "the commit {commit} is acknowledged but not durable"
         );
         self.model.acknowledge(commit)
     }
 
     fn snapshot(&self) -> Box<dyn Reader + '_> {
-        self.go_on_behind();
+        self.advance_in_background();
         Box::new(self.now())
     }
 
@@ -187,24 +187,24 @@ impl Store for Twin {
 
 impl Reader for Twin {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        self.go_on_behind();
+        self.advance_in_background();
         self.look_at(key);
         self.compared().get(key)
     }
 
     fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
-        self.go_on_behind();
+        self.advance_in_background();
         keys.iter().for_each(|key| self.look_at(key));
         self.compared().get_many(keys)
     }
 
     fn visit(&self, range: Range<Vec<u8>>, visitor: &mut Visitor<'_>) -> Result<()> {
-        self.go_on_behind();
+        self.advance_in_background();
         self.compared().visit(range, visitor)
     }
 }
 
-/// Both of them at one moment. The store's thread goes on between its reads.
+/// A snapshot of both. The background thread of the store continues between the reads of a snapshot.
 struct Snapshot<'a> {
     twin: &'a Twin,
     store: Box<dyn Reader + 'a>,
@@ -222,19 +222,19 @@ impl Snapshot<'_> {
 
 impl Reader for Snapshot<'_> {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        self.twin.go_on_behind();
+        self.twin.advance_in_background();
         self.twin.look_at(key);
         self.compared().get(key)
     }
 
     fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
-        self.twin.go_on_behind();
+        self.twin.advance_in_background();
         keys.iter().for_each(|key| self.twin.look_at(key));
         self.compared().get_many(keys)
     }
 
     fn visit(&self, range: Range<Vec<u8>>, visitor: &mut Visitor<'_>) -> Result<()> {
-        self.twin.go_on_behind();
+        self.twin.advance_in_background();
         self.compared().visit(range, visitor)
     }
 }

@@ -1,9 +1,9 @@
-//! Entities that run no operations: held, unreadable, or of a type that nobody registered.
+//! Entities that run no operations: held, unreadable, or of an unregistered type.
 
 use super::stage::{Setting, Stage};
 use crate::id::InstanceId;
 
-/// Why an entity runs no operations.
+/// The reason why an entity runs no operations.
 #[derive(Clone, Copy, Debug)]
 enum Cause {
     Held,
@@ -42,8 +42,8 @@ impl Cause {
     }
 }
 
-/// Calls of orchestrations wait and are not failed, also where the queue is full; the end of a lock is processed; and when the
-/// entity runs again, everything goes on.
+/// Calls of orchestrations wait and do not fail, even if the queue is full. The end of a lock is processed. When the
+/// entity runs again, all messages are processed.
 #[test]
 fn calls_wait_and_releases_do_not() {
     for setting in Setting::all() {
@@ -86,8 +86,7 @@ fn calls_wait_and_releases_do_not() {
     }
 }
 
-/// The lock of an entity that was never created ends like any other, and an operator can release it, though nothing else of the
-/// entity can be looked at. Nothing is left.
+/// The lock of a blocked entity without a state ends like any other, and an operator can release it. No rows are left.
 #[test]
 fn locks_of_entities_without_a_state_end() {
     for setting in Setting::all() {
@@ -112,7 +111,7 @@ fn locks_of_entities_without_a_state_end() {
     }
 }
 
-/// A request waits at an entity that is blocked, and a release finds it there.
+/// A request waits at a blocked entity, and a release finds it there.
 #[test]
 fn a_request_can_be_taken_back_at_a_blocked_entity() {
     for setting in Setting::all() {
@@ -140,7 +139,7 @@ fn a_request_can_be_taken_back_at_a_blocked_entity() {
     }
 }
 
-/// A request that became a row in the same step, and nothing else, is found in the next one.
+/// A request that became a row in the same step is found in the next one.
 #[test]
 fn a_request_that_has_just_become_a_row_is_found() {
     for setting in Setting::all() {
@@ -153,7 +152,7 @@ fn a_request_that_has_just_become_a_row_is_found() {
         }
         stage.settle();
         stage.take("b", 1, std::slice::from_ref(held));
-        // The release comes through another entity, whose turn is after that of the held one and in the same step.
+        // The release arrives through another entity, whose turn follows that of the held one in the same step.
         stage.withdraw("b", 1, &[through.clone(), held.clone()]);
         stage.settle();
         Cause::Held.end(&mut stage, held);

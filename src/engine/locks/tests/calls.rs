@@ -1,9 +1,9 @@
-//! Calls by orchestrations: whatever becomes of them, their callers are told, once.
+//! Calls by orchestrations: the caller receives every outcome exactly once.
 
 use super::stage::{Setting, Stage};
 use crate::store::records::Action;
 
-/// Every end of an operation is the end of the caller's step. A call that fails is no dead letter.
+/// Every outcome of an operation completes the caller's step. A failed call is no dead letter.
 #[test]
 fn a_caller_is_told_every_outcome() {
     for setting in Setting::all() {
@@ -33,7 +33,7 @@ fn a_caller_is_told_every_outcome() {
     }
 }
 
-/// Arguments that do not decode, and a state over its limit, are told as well.
+/// The caller also receives errors about invalid arguments and about a state beyond its limit.
 #[test]
 fn a_caller_is_told_of_bad_arguments_and_limits() {
     for setting in Setting::all() {
@@ -56,7 +56,7 @@ fn a_caller_is_told_of_bad_arguments_and_limits() {
     }
 }
 
-/// An `async` operation answers its caller when it ends, also if it runs again after the hub went down.
+/// An `async` operation answers its caller when it ends, even if it runs again after a crash of the hub.
 #[test]
 fn a_caller_is_told_by_an_async_operation_once() {
     for setting in Setting::all() {
@@ -91,7 +91,8 @@ fn a_caller_is_told_by_an_async_operation_once() {
     }
 }
 
-/// While an `async` operation runs, the end of a lock is processed, unless its owner sent calls before that wait.
+/// While an `async` operation runs, the end of a lock is processed, unless calls that its owner sent earlier are
+/// waiting.
 #[test]
 fn a_lock_ends_while_an_async_operation_runs() {
     for setting in Setting::all() {
@@ -114,7 +115,7 @@ fn a_lock_ends_while_an_async_operation_runs() {
         stage.call("b", 3, &entity, "note", "3", Some(1));
         stage.release("b", 1, &entities);
         stage.settle();
-        assert_eq!(stage.locks().len(), 1, "its owner called before it released");
+        assert_eq!(stage.locks().len(), 1, "the owner sent a call before the release");
         stage.finish_async();
         stage.settle();
         assert_eq!(stage.orders(), ["b 2: 2", "b 3: 3"], "{setting:?}");

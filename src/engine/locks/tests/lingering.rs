@@ -1,18 +1,18 @@
-//! Locks of entities at which an `async` operation blocks its thread beyond its time.
+//! Locks of entities at which an `async` operation blocks its thread beyond its time limit.
 
 use super::stage::{Setting, Stage};
 
-/// How the lingering operation goes.
+/// The end of the lingering operation.
 #[derive(Clone, Copy, Debug)]
 enum Way {
     Returns,
-    /// The hub goes down.
+    /// The hub crashes.
     Crash,
 }
 
-/// The owner of the lock receives the error, and what it and others ask for next waits for the end of the operation: calls,
-/// the release behind them, and the next request. The lock can be released by force meanwhile. Nothing is left, whether the
-/// operation returns or is gone with its process.
+/// The owner of the lock receives the error. Further calls, the release behind them and the next request wait for the
+/// end of the operation. In the meantime, an operator can release the lock by force. No rows are left, whether the
+/// operation returns or ends with its process.
 #[test]
 fn what_follows_a_lingering_operation_waits_for_its_end() {
     for setting in Setting::all() {

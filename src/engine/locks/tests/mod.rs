@@ -1,5 +1,5 @@
-//! Locks, and calls by orchestrations, driven by hand: over one and two cores, with messages that come in every way, and with
-//! queues that hardly fit into memory.
+//! Locks and calls by orchestrations, with one and two cores, every kind of delivery, and queues that hardly fit into
+//! memory.
 
 mod blocked;
 mod calls;

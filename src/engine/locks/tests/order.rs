@@ -1,8 +1,8 @@
-//! Who gets the lock, and what waits meanwhile.
+//! The order in which locks are granted, and the messages that wait in the meantime.
 
 use super::stage::{Setting, Stage};
 
-/// Of two that want the same entities the first gets all of them; the second gets its turn when they are released.
+/// Of two requests for the same entities, the first gets all of them. The second gets them after the release.
 #[test]
 fn requests_are_granted_one_after_the_other() {
     for setting in Setting::all() {
@@ -24,7 +24,8 @@ fn requests_are_granted_one_after_the_other() {
     }
 }
 
-/// What others send waits in its order; the owner's calls pass it. Then everything goes on in order.
+/// Messages of other senders wait in order, and calls of the owner bypass them. After the release, the waiting messages
+/// are processed in order.
 #[test]
 fn a_locked_entity_takes_from_its_owner_only() {
     for setting in Setting::all() {
@@ -47,7 +48,7 @@ fn a_locked_entity_takes_from_its_owner_only() {
         stage.signal(&entity, "7");
         stage.call("a", 3, &entity, "forget", "", Some(1));
         stage.settle();
-        assert_eq!(stage.lines(&entity), None, "the state goes and the lock stays");
+        assert_eq!(stage.lines(&entity), None, "the state is deleted and the lock remains");
         assert_eq!(stage.locks().len(), 1);
         stage.call("a", 4, &entity, "note", "again", Some(1));
         stage.release("a", 1, &entities);
@@ -60,8 +61,8 @@ fn a_locked_entity_takes_from_its_owner_only() {
     }
 }
 
-/// A client's signal of a locked entity is durable at once, its calls wait, its reads see the committed state, and the bound of
-/// the queue holds.
+/// A client's signal to a locked entity is durable immediately. Calls wait, reads see the committed state, and the
+/// limit of the queue applies.
 #[test]
 fn clients_of_a_locked_entity_wait() {
     for setting in Setting::all() {
@@ -83,7 +84,7 @@ fn clients_of_a_locked_entity_wait() {
         stage.settle();
         assert_eq!(stage.told(third), Some("accepted"), "{setting:?}");
         assert_eq!(stage.told(fourth), Some("full"));
-        // The bound is for clients.
+        // The limit applies to clients only.
         stage.signal(&entity, "5");
         stage.call("a", 2, &entity, "note", "owner", Some(1));
         stage.settle();
@@ -97,7 +98,8 @@ fn clients_of_a_locked_entity_wait() {
     }
 }
 
-/// What waits for a lock that ends in the same commit never becomes a row; the stage checks every commit.
+/// A message that waits for a lock never becomes a row if the lock ends in the same commit. The stage checks every
+/// commit.
 #[test]
 fn a_lock_that_ends_at_once_leaves_nothing() {
     for setting in Setting::all() {

@@ -1,9 +1,9 @@
-//! The end of a lock, wherever its request is: granted, on its way, waiting in line, or lost.
+//! The end of a lock whose request was granted, is on its way, waits in a queue, or was lost.
 
 use super::stage::{Setting, Stage};
 
-/// A release before the grant follows its request to where it waits, whatever stands before it and behind it there, and
-/// whether the queue is in memory or not. Everyone else gets their turn.
+/// A release before the grant follows its request to the entity where it waits, regardless of the messages before and
+/// behind it, and whether or not the queue is in memory. All other requests are granted.
 #[test]
 fn a_release_finds_its_request_wherever_it_waits() {
     for setting in Setting::all() {
@@ -50,7 +50,7 @@ fn a_release_finds_its_request_wherever_it_waits() {
     }
 }
 
-/// A release that is sent right after its request never overtakes it, so that no lock stays.
+/// A release that is sent right after its request never overtakes it, so no lock remains.
 #[test]
 fn a_release_never_overtakes_its_request() {
     for setting in Setting::all() {
@@ -80,8 +80,8 @@ fn a_release_never_overtakes_its_request() {
     }
 }
 
-/// A lock that an operator releases is told to its owner; the operator hears whether there was one; a call of the owner fails;
-/// and the entity goes on with who waits.
+/// If an operator releases a lock, the owner is notified, and the operator learns whether there was a lock. Further
+/// calls of the owner fail, and the entity continues with the next waiting request.
 #[test]
 fn a_lock_that_is_released_by_force_is_lost() {
     for setting in Setting::all() {
@@ -113,7 +113,7 @@ fn a_lock_that_is_released_by_force_is_lost() {
     }
 }
 
-/// A request that has gone on from an entity is found though its lock there was released by force.
+/// A request that has moved on from an entity is found even if its lock there was released by force.
 #[test]
 fn a_release_follows_its_request_past_a_lost_lock() {
     for setting in Setting::all() {
@@ -136,7 +136,7 @@ fn a_release_follows_its_request_past_a_lost_lock() {
     }
 }
 
-/// Another request, execution or instance is not the owner, however alike it is.
+/// Another request, execution or instance is not the owner, however similar it is.
 #[test]
 fn only_the_owner_passes_and_releases() {
     for setting in Setting::all() {

@@ -1,9 +1,9 @@
-//! Locks after the hub went down: the rows tell everything.
+//! Locks after a crash of the hub. The rows contain their whole state.
 
 use super::stage::{Setting, Stage, Way};
 use crate::id::InstanceId;
 
-/// A life of three entities with three sections, one thing after the other.
+/// The life of three entities with three critical sections, one action after the other.
 const LIFE: [fn(&mut Stage, &[InstanceId]); 14] = [
     |stage, entities| stage.take("a", 1, entities),
     |stage, entities| stage.take("b", 1, entities),
@@ -34,7 +34,7 @@ fn live(setting: Setting, goes_down_after: Option<usize>) -> (Vec<String>, Vec<O
             stage.settle();
             assert_eq!(stage.locks(), locks);
         }
-        // Different entities tell in no order.
+        // Replies of different entities arrive in any order.
         let mut told = stage.orders();
         told.sort();
         orders.extend(told);
@@ -43,7 +43,7 @@ fn live(setting: Setting, goes_down_after: Option<usize>) -> (Vec<String>, Vec<O
     (orders, entities.map(|id| stage.lines(&id)).to_vec())
 }
 
-/// Wherever the hub goes down, the same comes of it.
+/// A crash at any point does not change the results.
 #[test]
 fn a_reopened_hub_knows_its_locks() {
     for setting in Setting::all() {
@@ -63,7 +63,8 @@ fn a_reopened_hub_knows_its_locks() {
     }
 }
 
-/// A lock costs the same however many entities its section has. What the section costs is what its ids have.
+/// The cost of a lock does not depend on the number of entities of its section. The cost of a section is proportional
+/// to its ids.
 #[test]
 fn a_lock_knows_its_owner_only() {
     let setting = Setting {
@@ -92,7 +93,7 @@ fn a_lock_knows_its_owner_only() {
     assert!(stage.logged - before < 1_000 * 2 * of_one, "{}", stage.logged - before);
 }
 
-/// What passes the queue is found at open before everything that waits, of its own instance and of others.
+/// An open finds urgent messages before all waiting messages, of their own instance and of others.
 #[test]
 fn urgent_rows_are_found_before_thousands_of_others() {
     for cores in [1, 2] {
@@ -113,7 +114,7 @@ fn urgent_rows_are_found_before_thousands_of_others() {
         for entity in &entities[1..] {
             stage.leave(entity, "waits");
         }
-        // Both are of the same core. They get their rows, and the hub goes down before it looks at them.
+        // Both messages are for the same core. They get rows, and the hub crashes before it examines them.
         stage.call("a", 2, first, "note", "owner", Some(1));
         stage.release("b", 1, std::slice::from_ref(last));
         stage.reopen();

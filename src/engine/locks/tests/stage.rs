@@ -1,11 +1,11 @@
-//! Cores over one store, with orchestrations that the test plays: it sends their messages and reads what they are told.
+//! Cores on one store, with orchestrations that the test simulates: it sends their messages and reads their replies.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use crate::engine::code::AsyncOperation;
-use crate::engine::message::{AsyncEnded, ClientOrigin, Input, Message, Origin, Output, Settled, Token};
+use crate::engine::message::{AsyncEnded, ClientOrigin, Effect, Input, Message, Origin, Output, Response, Token};
 use crate::engine::{ActivitySlots, Core, CoreConfig, Limits, Progress, Registry, Step};
 use crate::entity::entity_code;
 use crate::failure::CallFailure;
@@ -17,7 +17,7 @@ use crate::store::records::{self, Action, StateRecord, StepRef};
 use crate::store::{Batch, Change, Model, Reader, Store, keys};
 use crate::time::Timestamp;
 
-/// Notes what it is told.
+/// Records the lines that it receives.
 #[derive(Clone, Debug, Entity, Default, Serialize, Deserialize)]
 pub(super) struct Log {
     lines: Vec<String>,
@@ -50,23 +50,23 @@ impl Log {
     }
 }
 
-/// How a message of an orchestration comes to its entity.
+/// The delivery of an orchestration's message to an entity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
-    /// Made by the same core, without a row as yet.
+    /// The same core created the message. It has no row yet.
     Fresh,
-    /// With a row that another core wrote.
+    /// Another core wrote a row of the message and delivered it.
     Delivered,
-    /// As a row only, because the inbox was full.
+    /// The message is only a row, because the inbox was full.
     Spilled,
 }
 
-/// What the hub is like.
+/// The configuration of the hub.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Setting {
     pub(super) cores: u16,
     pub(super) way: Way,
-    /// Whether hardly anything of a queue is kept in memory.
+    /// True if hardly any message of a queue is kept in memory.
     pub(super) small: bool,
 }
 
@@ -88,7 +88,7 @@ pub(super) struct Stage {
     setting: Setting,
     pub(super) limits: Limits,
     pub(super) held: BTreeSet<InstanceId>,
-    /// Whether the build knows the type of the entities.
+    /// True if the build registers the type of the entities.
     pub(super) registered: bool,
     model: Model,
     cores: Vec<Core>,
@@ -99,11 +99,11 @@ pub(super) struct Stage {
     told: BTreeMap<Token, String>,
     running: Vec<(InstanceId, MessageId, AsyncOperation)>,
     pub(super) rooms: usize,
-    /// The bytes of all commits.
+    /// Size of all commits in bytes.
     pub(super) logged: usize,
 }
 
-/// The execution that every orchestration here has.
+/// The execution of every orchestration in these tests.
 const EXECUTION: ExecutionId = ExecutionId([7; 16]);
 
 impl Stage {
@@ -133,7 +133,7 @@ impl Stage {
         stage
     }
 
-    /// The hub goes down and is opened again. What was written is there.
+    /// Crashes the hub and opens it again. All written commits are kept.
     pub(super) fn reopen(&mut self) {
         self.running.clear();
         let slots = Arc::new(ActivitySlots::new(
@@ -172,12 +172,12 @@ impl Stage {
         Core::open(config, &self.model).unwrap()
     }
 
-    /// One for each core, and the last for the orchestrations.
+    /// Returns the number of partitions: one for each core and one for the orchestrations.
     fn partitions(&self) -> u16 {
         self.setting.cores + 1
     }
 
-    /// Some entities, in the order of their ids; neighbours are of different cores.
+    /// Returns entities in the order of their ids. Neighbors belong to different cores.
     pub(super) fn entities<const N: usize>(&self) -> [InstanceId; N] {
         let mut number = 0;
         std::array::from_fn(|at| {
@@ -207,7 +207,7 @@ impl Stage {
         }
     }
 
-    /// An orchestration asks for locks.
+    /// Requests locks on behalf of an orchestration.
     pub(super) fn take(&mut self, owner: &str, sequence: u64, entities: &[InstanceId]) {
         let order = LockOrder::Take {
             owner: self.lock_id(owner, sequence),
@@ -216,7 +216,7 @@ impl Stage {
         self.send_order(owner, &entities[0], order);
     }
 
-    /// An orchestration releases locks that were granted.
+    /// Releases granted locks on behalf of an orchestration.
     pub(super) fn release(&mut self, owner: &str, sequence: u64, entities: &[InstanceId]) {
         for entity in entities {
             let order = LockOrder::Release {
@@ -227,7 +227,7 @@ impl Stage {
         }
     }
 
-    /// An orchestration does not want the locks any more that it asked for, and does not know of any grant.
+    /// Withdraws a request for locks on behalf of an orchestration that has not received the grant.
     pub(super) fn withdraw(&mut self, owner: &str, sequence: u64, entities: &[InstanceId]) {
         let order = LockOrder::Release {
             owner: self.lock_id(owner, sequence),
@@ -241,7 +241,7 @@ impl Stage {
         self.send(entity, Action::Lock(Box::new(order)), origin);
     }
 
-    /// An orchestration calls an operation, under a lock if there is one.
+    /// Calls an operation on behalf of an orchestration, optionally under a lock.
     pub(super) fn call(
         &mut self,
         owner: &str,
@@ -255,7 +255,7 @@ impl Stage {
         self.send(entity, operation_of(operation, line), origin);
     }
 
-    /// The origin of a call.
+    /// Returns the origin of a call.
     pub(super) fn step_of(&self, owner: &str, sequence: u64, lock: Option<u64>) -> Origin {
         let step = StepRef {
             execution: EXECUTION,
@@ -265,13 +265,13 @@ impl Stage {
         Origin::Step(self.orchestration(owner), step)
     }
 
-    /// Another entity signals.
+    /// Sends a signal on behalf of another entity.
     pub(super) fn signal(&mut self, entity: &InstanceId, line: &str) {
         let origin = Origin::Instance(InstanceId::trusted("@log@elsewhere"));
         self.send(entity, operation_of("note", line), origin);
     }
 
-    /// Sends a message that was not made by a core of this stage.
+    /// Sends a message that no core of this stage created.
     pub(super) fn send(&mut self, target: &InstanceId, action: Action, origin: Origin) {
         let mut message = Message::new(
             MessageId {
@@ -294,7 +294,7 @@ impl Stage {
         }
     }
 
-    /// Leaves a message in the store, to be found at the next open.
+    /// Writes a message to the store, where the next open finds it.
     pub(super) fn leave(&mut self, target: &InstanceId, line: &str) {
         let mut message = Message::new(
             MessageId {
@@ -316,12 +316,12 @@ impl Stage {
         self.write(&batch);
     }
 
-    /// A client calls or signals.
+    /// Sends a call or a signal of a client.
     pub(super) fn ask(&mut self, entity: &InstanceId, operation: &'static str, line: &str, call: bool) -> Token {
         self.request(entity, operation_of(operation, line), call)
     }
 
-    /// An operator releases a lock.
+    /// Releases a lock by force on behalf of an operator.
     pub(super) fn force(&mut self, entity: &InstanceId) -> Token {
         self.request(entity, Action::Lock(Box::new(LockOrder::Force)), true)
     }
@@ -362,17 +362,17 @@ impl Stage {
         self.batch
     }
 
-    /// Lets the cores step until nothing is left to do.
+    /// Runs steps of the cores until there is no work left.
     pub(super) fn settle(&mut self) {
         let mut steps = 0;
-        // Every core gets its turn, also after one that stepped.
+        // Every core gets its turn in each round, even after another one had work.
         while (0..self.cores.len()).filter(|core| self.step(*core)).count() > 0 {
             steps += 1;
-            assert!(steps < 100_000, "the cores do not come to rest");
+            assert!(steps < 100_000, "the cores never become idle");
         }
     }
 
-    /// Lets one core step. Says whether it had something to do.
+    /// Runs a step of one core. Returns `true` if it had work.
     pub(super) fn step(&mut self, core: usize) -> bool {
         let now = Timestamp(1_000);
         if !self.cores[core].has_work(now) {
@@ -391,7 +391,7 @@ impl Stage {
         true
     }
 
-    /// Nothing becomes a row that is consumed in the same commit, and what is consumed is there.
+    /// Checks that no commit writes a row of a message that it consumes, and that every consumed row exists.
     fn check(&self, step: &Step) {
         let tables = [
             keys::messages(PartitionId(0)).start[2],
@@ -410,7 +410,7 @@ impl Stage {
             );
             let there = self.model.get(key).unwrap().is_some();
             let is_deleted = matches!(change, Change::Delete { .. });
-            assert_eq!(there, is_deleted, "the message {shown} is made or consumed twice");
+            assert_eq!(there, is_deleted, "the message {shown} is written or consumed twice");
         }
     }
 
@@ -418,19 +418,19 @@ impl Stage {
         match output {
             Output::Settle { token, settled } => {
                 let text = match settled {
-                    Settled::Answer(answer) => String::from_utf8(answer).unwrap(),
-                    Settled::Accepted => "accepted".to_owned(),
-                    Settled::Failed(failure) => shown_failure(*failure),
-                    Settled::Full(_) => "full".to_owned(),
+                    Response::Answer(answer) => String::from_utf8(answer).unwrap(),
+                    Response::Accepted => "accepted".to_owned(),
+                    Response::Failed(failure) => shown_failure(*failure),
+                    Response::Full { .. } => "full".to_owned(),
                 };
-                assert_eq!(self.told.insert(token, text), None, "a client is told once");
+                assert_eq!(self.told.insert(token, text), None, "a client receives one response");
             }
-            Output::Start {
+            Output::Effect(Effect::StartOperation {
                 instance,
                 message,
                 operation,
-            } => self.running.push((instance, message, operation)),
-            Output::Room { .. } => self.rooms += 1,
+            }) => self.running.push((instance, message, operation)),
+            Output::Effect(Effect::Room { .. }) => self.rooms += 1,
             other => panic!("unexpected: {other:?}"),
         }
     }
@@ -441,7 +441,7 @@ impl Stage {
             let mut batch = Batch::default();
             batch.delete(&message.key(partition));
             self.write(&batch);
-            // That a type is not registered is no answer.
+            // A notification about an unregistered type is not an answer.
             if !matches!(message.order(), Some(Order::Awaits { .. })) {
                 self.orders.push(shown_order(&message));
             }
@@ -463,13 +463,13 @@ impl Stage {
         }
     }
 
-    /// Runs the `async` operations that were started.
+    /// Runs the started `async` operations.
     pub(super) fn finish_async(&mut self) -> usize {
         let running = std::mem::take(&mut self.running);
         let count = running.len();
         for (instance, message, mut operation) in running {
             let Poll::Ready(finished) = operation.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
-                panic!("the operation waits for nothing");
+                panic!("the operation does not wait");
             };
             let core = usize::from(instance.partition(self.partitions()).0);
             self.cores[core].accept(Input::AsyncEnded {
@@ -481,7 +481,7 @@ impl Stage {
         count
     }
 
-    /// Lets the time of the `async` operations run out that run. They block their threads and go on.
+    /// Exceeds the time limit of the running `async` operations. They block their threads and keep running.
     pub(super) fn linger_async(&mut self) {
         let running = self.running.iter();
         let running: Vec<_> = running.map(|(id, message, _)| (id.clone(), *message)).collect();
@@ -495,7 +495,7 @@ impl Stage {
         }
     }
 
-    /// What orchestrations were told since the last look.
+    /// Takes the orders that orchestrations have received since the last call.
     pub(super) fn orders(&mut self) -> Vec<String> {
         std::mem::take(&mut self.orders)
     }
@@ -504,7 +504,7 @@ impl Stage {
         self.told.get(&token).map(String::as_str)
     }
 
-    /// The stored state.
+    /// Returns the stored state.
     pub(super) fn lines(&self, entity: &InstanceId) -> Option<Vec<String>> {
         let row = self.model.get(&self.state_key(entity)).unwrap()?;
         let record: StateRecord<'_> = records::decode(&row, "state").unwrap();
@@ -534,7 +534,7 @@ impl Stage {
         keys::state(entity.partition(self.partitions()), entity)
     }
 
-    /// The stored locks, with their owners.
+    /// Returns the stored locks with their owners.
     pub(super) fn locks(&self) -> Vec<(InstanceId, String)> {
         let mut locks = Vec::new();
         for partition in (0..self.partitions()).map(PartitionId) {
@@ -552,14 +552,14 @@ impl Stage {
         locks
     }
 
-    /// The bytes of the rows of all locks.
+    /// Returns the size of the rows of all locks in bytes.
     pub(super) fn lock_bytes(&self) -> usize {
         let of = |partition| self.model.scan(keys::locks(partition), usize::MAX).unwrap();
         let rows = (0..self.partitions()).map(PartitionId).flat_map(of);
         rows.map(|(key, value)| key.len() + value.len()).sum()
     }
 
-    /// All rows but those of states.
+    /// Returns all rows except those of states.
     pub(super) fn left(&self) -> Vec<String> {
         let rows = self.model.scan(Vec::new()..vec![0xff], usize::MAX).unwrap();
         let is_state = |key: &[u8]| key[2] == keys::states(PartitionId(0), "").start[2];
@@ -588,7 +588,7 @@ fn name(orchestration: &str) -> &str {
 fn shown_order(message: &Message) -> String {
     let owner = name(message.target.as_str());
     let Action::Order(order) = &message.action else {
-        panic!("not for an orchestration: {message:?}");
+        panic!("the message is not for an orchestration: {message:?}");
     };
     match &**order {
         Order::Completed {

@@ -428,7 +428,7 @@ fn an_order_that_takes_several_steps_is_not_passed() {
     assert!((1..600).contains(&stage.children().len()));
     let error = stage.tell("parent", Order::Restart).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::WrongState);
-    assert!(matches!(stage.answers[&started], Settled::Answer(_)));
+    assert!(matches!(stage.answers[&started], Response::Answer(_)));
     assert_eq!(
         (stage.record("parent").unwrap().name.as_str(), stage.children()),
         ("echo", vec![])

@@ -1,0 +1,313 @@
+//! The executor without its thread: it receives envelopes, runs the steps of one core, commits them and hands out what may leave
+//! the process.
+//!
+//! It knows neither threads nor tokio, and reads no clock. The thread of an executor runs it, and so does the simulation.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::commit::{CommitOrder, Gated};
+use crate::engine::message::{ClientOrigin, Effect, Input, Message, Output, Token};
+use crate::engine::{Core, CoreConfig, Step};
+use crate::error::{Error, Result};
+use crate::runtime::callers::Callers;
+use crate::runtime::inbox::{Envelope, InboxReceiver};
+use crate::runtime::room::{Response, Room};
+use crate::store::{Reader, Store};
+use crate::time::Timestamp;
+
+/// The other end of a request.
+pub(crate) trait Client {
+    /// Returns `true` if no one waits for the response any more.
+    fn is_gone(&self) -> bool;
+
+    /// Releases the room that the request took, because it waits as a row from now on.
+    fn give_back_room(&mut self) {}
+}
+
+/// Something that leaves the process once it is durable.
+pub(crate) enum Release<C> {
+    /// A client receives its response.
+    Reply { client: C, response: Response },
+    /// Something happens outside of the core.
+    Effect(Effect),
+}
+
+/// What became of a step that was committed.
+pub(crate) enum Committed<T> {
+    /// It changed something. What it releases waits at the gate.
+    Written,
+    /// It changed nothing. What it releases waits for what it has read, or may leave at once.
+    Read(Gated<T>),
+}
+
+/// The state of the store that a step works on.
+pub(crate) struct View<'a> {
+    reader: ViewReader<'a>,
+    /// The newest commit that it shows, of those that other cores may have written.
+    pub(crate) seen: u64,
+}
+
+enum ViewReader<'a> {
+    /// The newest state of the store.
+    Newest(&'a dyn Store),
+    Snapshot(Box<dyn Reader + 'a>),
+}
+
+/// An executor without its thread. `C` is the other end of a request.
+pub(crate) struct Driver<C> {
+    core: Core,
+    inbox: InboxReceiver<C>,
+    /// Whether the hub has one executor only, so that no other writes messages for this core.
+    is_alone: bool,
+    callers: Callers<C>,
+    /// The clients that wait for the ends of orchestrations. Their tokens are never used again, because the core may still
+    /// settle a token that was removed here.
+    waits: HashMap<Token, C>,
+    /// Reusable memory for received envelopes.
+    envelopes: VecDeque<Envelope<C>>,
+}
+
+impl<C: Client> Driver<C> {
+    /// Opens the core.
+    ///
+    /// # Errors
+    /// Any error of the reader.
+    pub(crate) fn open(
+        config: CoreConfig,
+        inbox: InboxReceiver<C>,
+        is_alone: bool,
+        reader: &dyn Reader,
+    ) -> Result<Self> {
+        Ok(Self {
+            core: Core::open(config, reader)?,
+            inbox,
+            is_alone,
+            callers: Callers::default(),
+            waits: HashMap::new(),
+            envelopes: VecDeque::new(),
+        })
+    }
+
+    /// Returns `true` if the hub has no other executor.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.is_alone
+    }
+
+    pub(crate) fn core(&self) -> &Core {
+        &self.core
+    }
+
+    pub(crate) fn inbox(&self) -> &InboxReceiver<C> {
+        &self.inbox
+    }
+
+    /// Number of clients that wait for the results of requests.
+    pub(crate) fn callers(&self) -> usize {
+        self.callers.len()
+    }
+
+    /// Returns `true` if a client waits for the result of a request.
+    pub(crate) fn has_caller(&self) -> bool {
+        self.callers.anyone_waits()
+    }
+
+    /// Takes out everyone who waits for something.
+    pub(crate) fn take_clients(&mut self) -> impl Iterator<Item = C> {
+        self.callers.drain().chain(self.waits.drain().map(|(_, client)| client))
+    }
+
+    /// Returns `true` if a step would have work. Messages that were left to their rows count, because no other envelope
+    /// may ever follow them.
+    pub(crate) fn has_work(&self, now: Timestamp) -> bool {
+        self.core.has_work(now) || self.inbox.has_spilled()
+    }
+
+    /// Receives up to `at_most` envelopes that were sent before the call. Returns the envelope that asks the executor to stop, if it is
+    /// among them.
+    pub(crate) fn receive(&mut self, at_most: usize) -> Option<Envelope<C>> {
+        let mut stop = None;
+        let mut envelopes = std::mem::take(&mut self.envelopes);
+        self.inbox.take(&mut envelopes, at_most);
+        for envelope in envelopes.drain(..) {
+            match envelope {
+                Envelope::Stop { .. } => {
+                    self.core.begin_no_more_activities();
+                    stop = Some(envelope);
+                }
+                envelope => self.take_in(envelope),
+            }
+        }
+        self.envelopes = envelopes;
+        stop
+    }
+
+    fn take_in(&mut self, envelope: Envelope<C>) {
+        match envelope {
+            Envelope::Request {
+                target,
+                action,
+                client,
+                reply,
+            } => {
+                let token = Some(self.callers.add(reply));
+                let client = ClientOrigin { token, ..client };
+                self.core.accept(Input::Request { target, action, client });
+            }
+            Envelope::Operator { input, reply } => {
+                let token = self.callers.add(reply);
+                self.core.accept(input(token));
+            }
+            Envelope::Wait {
+                instance,
+                waiter,
+                reply,
+            } => {
+                self.waits.insert(waiter.token, reply);
+                self.core.accept(Input::Wait { instance, waiter });
+            }
+            Envelope::Forget { instance, token } => {
+                // A wait that was settled in the meantime is already removed.
+                if self.waits.remove(&token).is_some() {
+                    self.core.accept(Input::Forget { instance, token });
+                }
+            }
+            Envelope::Input(input) => self.core.accept(*input),
+            Envelope::Wake | Envelope::Stop { .. } => {}
+        }
+    }
+
+    /// Returns `true` if enough clients have given up to make the search for them cheap per client.
+    pub(crate) fn should_forget_callers(&self) -> bool {
+        self.callers.is_worth_a_look(self.inbox.given_up())
+    }
+
+    /// Forgets the clients that have given up, as far as no message in memory depends on them. Returns their number. Between
+    /// two steps only.
+    pub(crate) fn forget_callers(&mut self) -> usize {
+        self.inbox.forget_given_up();
+        let forgotten = self.core.forget_callers(|token| self.callers.is_gone(token));
+        for token in &forgotten {
+            self.callers.remove(*token);
+        }
+        forgotten.len()
+    }
+
+    /// Returns the view for the next step. What was sent before the call has to be received before the step.
+    pub(crate) fn view<'a, T>(&mut self, order: &'a CommitOrder<T>) -> View<'a> {
+        if self.is_alone {
+            return View {
+                reader: ViewReader::Newest(order.store().as_ref()),
+                seen: u64::MAX,
+            };
+        }
+        let inbox = &self.inbox;
+        let (seen, reader, spilled) = order.snapshot(|| inbox.take_spilled());
+        if spilled {
+            self.core.accept(Input::Spilled);
+        }
+        View {
+            reader: ViewReader::Snapshot(reader),
+            seen,
+        }
+    }
+
+    /// Runs one step of the core. The clock is read after everything was received, so that no message is processed before the
+    /// time at which it was sent, and the number is drawn then, so that the messages of the step have higher ids than those
+    /// that they are derived from.
+    ///
+    /// # Errors
+    /// Any error of the reader.
+    pub(crate) fn step<T>(&mut self, view: &View<'_>, order: &CommitOrder<T>, now: Timestamp) -> Result<Step> {
+        let reader: &dyn Reader = match &view.reader {
+            ViewReader::Newest(store) => *store,
+            ViewReader::Snapshot(reader) => reader.as_ref(),
+        };
+        self.core.step(now, order.draw_batch_number(), reader, view.seen)
+    }
+
+    /// Returns a step that records the unfinished work, if there is any. Only this core writes these rows, so the newest state of
+    /// the store serves as the view.
+    ///
+    /// # Errors
+    /// Any error of the reader.
+    pub(crate) fn leave<T>(&mut self, order: &CommitOrder<T>, now: Timestamp) -> Result<Option<Step>> {
+        self.core.leave(now, order.draw_batch_number(), order.store().as_ref())
+    }
+
+    /// Writes the changes of a step, delivers its messages, and brings what it releases to the gate, each as `wrap` makes it.
+    ///
+    /// # Errors
+    /// The error that poisoned the order, with what must not leave any more.
+    pub(crate) fn commit<T>(
+        &mut self,
+        mut step: Step,
+        order: &CommitOrder<T>,
+        room: &Room,
+        wrap: impl FnMut(Release<C>) -> T,
+        deliver: impl Fn(Message, u64),
+    ) -> std::result::Result<Committed<T>, (Error, Vec<T>)> {
+        for token in step.stored_calls.drain(..) {
+            self.callers.give_back_room(token);
+        }
+        let outputs = step.outputs.drain(..);
+        let mut releases = Vec::with_capacity(outputs.len());
+        releases.extend(outputs.filter_map(|output| self.release(output, room)).map(wrap));
+        let committed = if step.batch.is_empty() {
+            Committed::Read(order.hold(releases)?)
+        } else {
+            let deliveries = std::mem::take(&mut step.deliveries);
+            let deliver = |commit| {
+                for message in deliveries {
+                    deliver(message, commit);
+                }
+            };
+            order.commit(step.now, &mut step.batch, releases, deliver)?;
+            Committed::Written
+        };
+        self.core.reuse(step);
+        Ok(committed)
+    }
+
+    fn release(&mut self, output: Output, room: &Room) -> Option<Release<C>> {
+        match output {
+            Output::Settle { token, settled } => {
+                let client = self.take_client(token)?;
+                let response = room.respond(settled);
+                Some(Release::Reply { client, response })
+            }
+            Output::Effect(effect) => Some(Release::Effect(effect)),
+        }
+    }
+
+    fn take_client(&mut self, token: Token) -> Option<C> {
+        if token.is_wait() {
+            self.waits.remove(&token)
+        } else {
+            self.callers.remove(token)
+        }
+    }
+}
+
+#[cfg(test)]
+impl<C: Client> Driver<C> {
+    pub(crate) fn core_mut(&mut self) -> &mut Core {
+        &mut self.core
+    }
+
+    /// The clients that wait for something, with their tokens, in the order of these.
+    pub(crate) fn clients(&self) -> Vec<(Token, &C)> {
+        let waits = self.waits.iter().map(|(token, client)| (*token, client));
+        let mut clients: Vec<_> = self.callers.iter().chain(waits).collect();
+        clients.sort_by_key(|(token, _)| *token);
+        clients
+    }
+
+    /// Puts another client in the place of one.
+    pub(crate) fn replace_client(&mut self, token: Token, client: C) {
+        if token.is_wait() {
+            self.waits.insert(token, client);
+        } else {
+            self.callers.replace(token, client);
+        }
+    }
+}
