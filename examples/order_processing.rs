@@ -182,7 +182,7 @@ enum Undo {
 async fn process_order(ctx: OrchestrationContext, order: Order) -> Result<(), OrderError> {
     let log = ctx.entity::<OrderLog>(ctx.instance_id());
     let mut undo = Vec::new();
-    let Err(error) = fulfil(&ctx, &order, &mut undo).await else {
+    let Err(error) = fulfill(&ctx, &order, &mut undo).await else {
         log.note("confirmed".into()).signal();
         return Ok(());
     };
@@ -204,7 +204,7 @@ async fn process_order(ctx: OrchestrationContext, order: Order) -> Result<(), Or
 
 /// Runs the steps forward. It is an ordinary function that the orchestration calls. `?` returns at the first error, and
 /// `undo` contains the actions that undo the completed steps.
-async fn fulfil(ctx: &OrchestrationContext, order: &Order, undo: &mut Vec<Undo>) -> Result<(), OrderError> {
+async fn fulfill(ctx: &OrchestrationContext, order: &Order, undo: &mut Vec<Undo>) -> Result<(), OrderError> {
     let log = ctx.entity::<OrderLog>(ctx.instance_id());
     if order.lines.is_empty() {
         return Err(OrderError::Invalid("no lines".into()));

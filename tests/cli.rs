@@ -1,7 +1,9 @@
 //! The command line: every command on a running hub and on the directory of a stopped one, its output for people and
 //! for scripts, its exit codes and its error messages.
 
-use std::collections::BTreeMap;
+#[path = "it/fixtures.rs"]
+mod fixtures;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -11,6 +13,7 @@ use std::time::Duration;
 use abide::http::{HttpConfig, HttpServer, Token};
 use abide::prelude::*;
 use abide::{OrchestrationContext, OrchestrationStatus, orchestration, schedule::Recurrence};
+use fixtures::contents;
 use serde_json::{Value, json};
 
 const TOKEN: &str = "operator-of-the-test-hub";
@@ -321,23 +324,6 @@ impl Abide {
         assert_eq!(document["error"]["exitCode"], json!(code));
         ran.err
     }
-}
-
-/// Returns every file below `directory` with its contents.
-fn contents(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut files = BTreeMap::new();
-    let mut folders = vec![directory.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                files.insert(path.clone(), fs::read(path).unwrap());
-            }
-        }
-    }
-    files
 }
 
 /// Commands that only read work on a running hub as well as on a directory.

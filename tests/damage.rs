@@ -2,8 +2,12 @@
 //! missing or broken. It never loses anything silently.
 //!
 //! A process that is killed creates one directory, and each case damages a copy of it.
+//!
+//! See docs/src/guarantees.md, "Durability".
 #![cfg(feature = "rocksdb")]
 
+#[path = "it/fixtures.rs"]
+mod fixtures;
 mod worker;
 
 use std::fs;
@@ -11,21 +15,10 @@ use std::path::{Path, PathBuf};
 
 use abide::prelude::*;
 use abide::{Error, ErrorKind};
+use fixtures::{Journal, draw};
 use worker::Worker;
 
 const JOURNALS: u32 = 10;
-
-#[derive(Entity, Default, Clone, Serialize, Deserialize)]
-struct Journal {
-    notes: Vec<u32>,
-}
-
-#[operations]
-impl Journal {
-    pub fn note(&mut self, n: u32) {
-        self.notes.push(n);
-    }
-}
 
 async fn open(directory: &Path) -> abide::Result<Hub> {
     Hub::builder(directory).entity::<Journal>().open().await
@@ -139,14 +132,6 @@ fn assert_names_the_damage(error: &Error, case: &str) {
     assert!(names.iter().any(|name| text.contains(name)), "{case}: {text}");
 }
 
-/// Returns a pseudorandom number below `bound`.
-fn draw(seed: &mut u64, bound: u64) -> u64 {
-    *seed = seed
-        .wrapping_mul(6_364_136_223_846_793_005)
-        .wrapping_add(1_442_695_040_888_963_407);
-    (*seed >> 33) % bound
-}
-
 /// A hub whose files are truncated or have a flipped bit reports the damage or opens with everything.
 #[test]
 fn damage_is_reported_or_harmless() {
@@ -173,7 +158,7 @@ fn damage_is_reported_or_harmless() {
             let mut bytes = fs::read(&path).unwrap();
             // A segment of the log is preallocated, so its end is unused.
             let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-            let at = draw(&mut seed, used as u64) as usize;
+            let at = draw(&mut seed, used);
             let what = if case < cuts {
                 bytes.truncate(at);
                 format!("{name} cut at {at}")

@@ -2,6 +2,8 @@
 //! with free space.
 //!
 //! The worker runs with a limit on the size of its files, so that its writes fail like on a full disk without root.
+//!
+//! See docs/src/guarantees.md, "Durability".
 #![cfg(feature = "rocksdb")]
 
 mod worker;

@@ -1,23 +1,126 @@
-//! The page of evidence names for every rule the test that shows it.
+//! The pages, the comments and the tests refer to each other, and every reference leads somewhere.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_default()
+}
+
+/// Returns the texts between backticks.
+fn quoted(page: &str) -> impl Iterator<Item = &str> {
+    page.split('`').skip(1).step_by(2)
+}
+
+/// Returns every file below a folder that has this extension.
+fn files(folder: PathBuf, extension: &str) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(self::files(path, extension));
+        } else if path.extension().is_some_and(|found| found == extension) {
+            files.push(path);
+        }
+    }
+    files
+}
 
 /// Every test that docs/src/evidence.md names exists: `file::function` is a function of that file.
 #[test]
 fn every_test_that_the_guarantees_name_exists() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let page = std::fs::read_to_string(root.join("docs/src/evidence.md")).unwrap();
-    // What stands between backticks is every second part.
-    let quoted = page.split('`').skip(1).step_by(2);
-    let named: Vec<(&str, &str)> = quoted.filter_map(|text| text.split_once(".rs::")).collect();
+    let page = read("docs/src/evidence.md");
+    let named: Vec<(&str, &str)> = quoted(&page).filter_map(|text| text.split_once(".rs::")).collect();
     assert!(named.len() > 100, "the page names {} tests", named.len());
     let missing: Vec<String> = named
         .into_iter()
-        .filter(|(file, function)| {
-            let source = std::fs::read_to_string(root.join(format!("{file}.rs"))).unwrap_or_default();
-            !source.contains(&format!("fn {function}("))
-        })
+        .filter(|(file, function)| !read(&format!("{file}.rs")).contains(&format!("fn {function}(")))
         .map(|(file, function)| format!("{file}.rs::{function}"))
         .collect();
-    assert!(missing.is_empty(), "these tests are not there:\n{}", missing.join("\n"));
+    assert!(missing.is_empty(), "these tests do not exist:\n{}", missing.join("\n"));
+}
+
+/// Every file and folder of `tests/` that a page names exists.
+#[test]
+fn every_test_file_that_a_page_names_exists() {
+    let mut pages = vec![root().join("README.md")];
+    pages.extend(["ARCHITECTURE.md", "CONTRIBUTING.md", "RELEASE.md"].map(|page| root().join(page)));
+    pages.extend(files(root().join("docs"), "md"));
+    let mut named = 0;
+    for path in pages {
+        let page = fs::read_to_string(&path).unwrap();
+        for file in quoted(&page).filter(|text| text.starts_with("tests/")) {
+            let file = file.split("::").next().unwrap();
+            assert!(root().join(file).exists(), "{} names {file}", path.display());
+            named += 1;
+        }
+    }
+    assert!(named > 100, "the pages name {named} files");
+}
+
+/// Every file of the shared test binary is a module of it. The compiler ignores a file that is not declared, and its
+/// tests would not run.
+#[test]
+fn every_file_of_the_test_binary_is_a_module() {
+    let mut folders = vec![(root().join("tests/it"), "main.rs")];
+    let mut modules = 0;
+    while let Some((folder, parent)) = folders.pop() {
+        let declarations = fs::read_to_string(folder.join(parent)).unwrap();
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_stem().unwrap().to_str().unwrap();
+            let is_module = path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with(parent);
+            let is_folder = path.join("mod.rs").exists();
+            if is_module || is_folder {
+                let declaration = format!("mod {name};");
+                assert!(
+                    declarations.lines().any(|line| line == declaration),
+                    "`{declaration}` is missing in {}",
+                    folder.join(parent).display()
+                );
+                modules += 1;
+            }
+            if is_folder {
+                folders.push((path, "mod.rs"));
+            }
+        }
+    }
+    assert!(modules > 20, "the binary has {modules} modules");
+}
+
+/// Every heading that a comment names exists. A reference consists of the file name of the page, a comma and the heading
+/// in quotation marks, all on one line.
+#[test]
+fn every_heading_that_a_comment_names_exists() {
+    let sources: Vec<PathBuf> = ["src", "tests"]
+        .into_iter()
+        .flat_map(|folder| files(root().join(folder), "rs"))
+        .collect();
+    let mut named = 0;
+    for page in ["guarantees.md", "http.md"] {
+        let text = read(&format!("docs/src/{page}"));
+        let headings: Vec<&str> = text
+            .lines()
+            .filter(|line| line.starts_with('#'))
+            .map(|line| line.trim_start_matches('#').trim())
+            .collect();
+        let reference = format!("{page}, \"");
+        for path in &sources {
+            let source = fs::read_to_string(path).unwrap();
+            for rest in source.split(&reference).skip(1) {
+                let heading = rest.split('"').next().unwrap();
+                assert!(
+                    headings.contains(&heading),
+                    "{} names the heading {heading:?} of {page}, which does not exist",
+                    path.display()
+                );
+                named += 1;
+            }
+        }
+    }
+    assert!(named > 10, "the comments name {named} headings");
 }

@@ -2,6 +2,8 @@
 //! well-behaved client is served at the same time.
 #![cfg(feature = "http")]
 
+#[path = "it/fixtures.rs"]
+mod fixtures;
 mod wire;
 
 use std::io::ErrorKind;
@@ -11,6 +13,7 @@ use std::time::Duration;
 use abide::http::{HttpConfig, HttpServer, Token};
 use abide::prelude::*;
 use abide::{Client, OrchestrationContext, orchestration};
+use fixtures::Counter;
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 use wire::{BASE, Wire, exchange, request};
@@ -19,19 +22,6 @@ const OPERATE: &str = "a-token-that-operates";
 
 /// The token as a header.
 const KEY: (&str, &str) = ("x-functions-key", OPERATE);
-
-#[derive(Entity, Default, Clone, Serialize, Deserialize)]
-struct Counter {
-    value: i64,
-}
-
-#[operations]
-impl Counter {
-    pub fn add(&mut self, n: i64) -> i64 {
-        self.value += n;
-        self.value
-    }
-}
 
 #[orchestration]
 async fn echoes(_ctx: OrchestrationContext, input: Value) -> Value {

@@ -1,6 +1,10 @@
 //! Access control of the management API: every route requires a token, and `Host`, `Origin` and the tokens are checked.
+//!
+//! See docs/src/http.md, "Security".
 #![cfg(feature = "http")]
 
+#[path = "it/fixtures.rs"]
+mod fixtures;
 mod wire;
 
 use std::collections::BTreeSet;
@@ -11,6 +15,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use abide::http::{HttpConfig, HttpServer, Scope, Token};
 use abide::prelude::*;
 use abide::{Client, ErrorKind, OrchestrationContext, admin::HubStats, orchestration};
+use fixtures::Counter;
 use serde_json::Value;
 use wire::{Answer, BASE, exchange, request};
 
@@ -18,19 +23,6 @@ const READ: &str = "5ecretOfThisTestToReadWith";
 const OPERATE: &str = "5ecretOfThisTestToOperateWith";
 /// The prefix of all secrets. No log and no response may contain it.
 const SECRET: &str = "5ecretOfThisTest";
-
-#[derive(Entity, Default, Clone, Serialize, Deserialize)]
-struct Counter {
-    value: i64,
-}
-
-#[operations]
-impl Counter {
-    pub fn add(&mut self, n: i64) -> i64 {
-        self.value += n;
-        self.value
-    }
-}
 
 /// Waits for the event `go`.
 #[orchestration]

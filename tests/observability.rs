@@ -154,26 +154,81 @@ impl Write for Lines {
     }
 }
 
-/// Log records of an operation name its entity, operation and message, however the operation runs.
-#[tokio::test]
-async fn log_records_name_their_operation() {
+impl Lines {
+    /// Returns everything that was logged.
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+/// The log of this process, which can have only one subscriber.
+static LOG: LazyLock<Lines> = LazyLock::new(|| {
     let lines = Lines::default();
     let writer = lines.clone();
     let subscriber = tracing_subscriber::fmt()
         .with_ansi(false)
         .with_writer(move || writer.clone());
     tracing::subscriber::set_global_default(subscriber.finish()).unwrap();
+    lines
+});
+
+/// Log records of an operation name its entity, operation and message, however the operation runs.
+#[tokio::test]
+async fn log_records_name_their_operation() {
+    let log = LOG.clone();
     let hub = Hub::in_memory().entity::<Journal>().open().await.unwrap();
     let journal = hub.client().entity::<Journal>("logs");
     journal.peek().await.unwrap();
     journal.log().await.unwrap();
     journal.log_slowly().await.unwrap();
     hub.shutdown().await.unwrap();
-    let logged = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let logged = log.text();
     for (text, operation) in [("a read", "peek"), ("a change", "log"), ("a task", "log_slowly")] {
         let line = logged.lines().find(|line| line.ends_with(text));
         let line = line.unwrap_or_else(|| panic!("{text:?} is not in {logged}"));
         let span = format!("operation{{entity=@journal@logs operation={operation} message_id=");
         assert!(line.contains(&span), "{line}");
     }
+}
+
+/// Writes a log record.
+#[cfg(feature = "http")]
+#[orchestration]
+async fn logs(_ctx: OrchestrationContext) {
+    tracing::info!("logged");
+}
+
+/// Log records of an orchestration contain the trace of its caller, if it has one.
+#[cfg(feature = "http")]
+#[tokio::test]
+async fn the_span_of_an_orchestration_names_its_trace() {
+    use abide::http::HttpConfig;
+    use axum::body::Body;
+    use axum::http::{Request, StatusCode};
+    use tower::ServiceExt;
+
+    let log = LOG.clone();
+    let hub = Hub::in_memory().orchestration::<logs>().open().await.unwrap();
+    let router = hub.http_router(&HttpConfig::new().without_token()).unwrap();
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    for (id, parent) in [("traced", Some(parent)), ("plain", None)] {
+        let path = format!("/runtime/webhooks/durabletask/orchestrators/logs/{id}?timeout=30");
+        let mut request = Request::post(path).header("host", "localhost:7071");
+        if let Some(parent) = parent {
+            request = request.header("traceparent", parent);
+        }
+        let request = request.body(Body::empty()).unwrap();
+        let answer = router.clone().oneshot(request).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK, "{answer:?}");
+    }
+    hub.shutdown().await.unwrap();
+    let log = log.text();
+    let logged = |id: &str| {
+        let mut lines = log
+            .lines()
+            .filter(|line| line.contains("logged") && line.contains(&format!("instance={id}")));
+        lines.next().unwrap_or_else(|| panic!("{log}")).to_owned()
+    };
+    assert!(logged("traced").contains(&format!("traceparent=\"{parent}\"")), "{log}");
+    assert!(!logged("plain").contains("traceparent"), "{log}");
 }

@@ -1,27 +1,19 @@
 //! Opening a directory: a failed open changes nothing, and no waiting message is lost.
+//!
+//! See docs/src/guarantees.md, "One process, one directory".
 #![cfg(feature = "rocksdb")]
 
+#[path = "it/fixtures.rs"]
+mod fixtures;
 mod worker;
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use abide::ErrorKind;
 use abide::prelude::*;
-use abide::{Error, ErrorKind};
+use fixtures::{Journal, assert_error, contents};
 use worker::Worker;
-
-#[derive(Entity, Default, Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Journal {
-    notes: Vec<u32>,
-}
-
-#[operations]
-impl Journal {
-    pub fn note(&mut self, n: u32) {
-        self.notes.push(n);
-    }
-}
 
 /// Forwards notes, so that they come from an entity.
 #[derive(Entity, Default, Clone, Serialize, Deserialize)]
@@ -77,28 +69,6 @@ async fn open(directory: &Path) -> abide::Result<Hub> {
 async fn notes(client: &Client, key: &str) -> Vec<u32> {
     let state = client.entity::<Journal>(key).state().await.unwrap();
     state.unwrap_or_default().notes
-}
-
-fn assert_error(error: &Error, kind: ErrorKind, texts: &[&str]) {
-    assert_eq!(error.kind(), kind, "{error}");
-    for text in texts {
-        assert!(error.to_string().contains(text), "`{text}` is not in: {error}");
-    }
-}
-
-/// Returns every file below `directory` with its contents.
-fn contents(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut files = BTreeMap::new();
-    for entry in fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files.insert(path.clone(), Vec::new());
-            files.extend(contents(&path));
-        } else {
-            files.insert(path.clone(), fs::read(&path).unwrap());
-        }
-    }
-    files
 }
 
 /// A second process, or a second hub in the same process, fails with an error that names the directory and the process

@@ -1,4 +1,6 @@
 //! A message whose operation kills the process. Every open runs it and dies again until the entity is held.
+//!
+//! See docs/src/guarantees.md, "An operation that kills the process".
 #![cfg(feature = "rocksdb")]
 
 mod worker;

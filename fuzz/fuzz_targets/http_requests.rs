@@ -6,7 +6,7 @@
 
 #![no_main]
 
-#[path = "../../tests/fuzzed/mod.rs"]
+#[path = "../../tests/it/http_requests/fuzzed.rs"]
 mod fuzzed;
 
 use std::cell::RefCell;

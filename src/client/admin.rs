@@ -4,6 +4,37 @@ use crate::client::handle::Client;
 
 /// Administration of a hub: dead letters, locks, quarantine, registered types and statistics. Created by
 /// [`Client::admin`].
+///
+/// ```
+/// use abide::prelude::*;
+/// # #[derive(Entity, Default, Clone, Serialize, Deserialize)]
+/// # struct Counter {
+/// #     total: i64,
+/// # }
+/// # #[operations]
+/// # impl Counter {
+/// #     pub fn add(&mut self, n: i64) -> i64 {
+/// #         self.total += n;
+/// #         self.total
+/// #     }
+/// # }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> abide::Result<()> {
+/// # let hub = Hub::in_memory().entity::<Counter>().open().await?;
+/// let admin = hub.client().admin();
+/// let registered = admin.registered()?;
+/// assert!(registered.entities.iter().any(|entity| entity.name == "counter"));
+/// println!("{} commits", admin.stats()?.commits);
+///
+/// for entity in admin.quarantined().await? {
+///     println!("{} is quarantined: {}", entity.id, entity.reason);
+///     // After the cause is fixed:
+///     admin.release_quarantine(&entity.id).await?;
+/// }
+/// # hub.shutdown().await
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Admin {
     pub(super) client: Client,

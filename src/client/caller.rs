@@ -14,7 +14,7 @@ use crate::entity::caller::sealed::{Due, Prepared, Sealed};
 use crate::entity::{CallFailure, Caller, CanCall, ClientCaller};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::EntityId;
-use crate::runtime::Told;
+use crate::runtime::Response;
 use crate::store::keys;
 use crate::store::records::{self, Action, StateRecord};
 
@@ -27,7 +27,7 @@ impl Future for Calling {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Poll::Ready(match ready!(Pin::new(&mut self.0).poll(cx)) {
-            Ok(Told::Answer(answer)) => Ok(answer),
+            Ok(Response::Answer(answer)) => Ok(answer),
             Ok(other) => Err(unexpected(&other).into()),
             Err(failure) => Err(failure),
         })
@@ -91,7 +91,7 @@ impl Caller for Client {
                 refuse_when_full: false,
             };
             match submission.run(self.weak()).await.map_err(into_error)? {
-                Told::Answer(answer) if answer == b"true" => Ok(Cancellation::Canceled),
+                Response::Answer(answer) if answer == b"true" => Ok(Cancellation::Canceled),
                 _ => Ok(Cancellation::TooLate),
             }
         }))
@@ -121,9 +121,9 @@ fn read_state(view: View<'_>, target: &EntityId) -> Result<Option<Vec<u8>>> {
     Ok(Some(record.state.to_vec()))
 }
 
-pub(super) fn accepted(told: Result<Told, CallFailure>) -> Result<()> {
+pub(super) fn accepted(told: Result<Response, CallFailure>) -> Result<()> {
     match told.map_err(into_error)? {
-        Told::Accepted => Ok(()),
+        Response::Accepted => Ok(()),
         other => Err(unexpected(&other)),
     }
 }
@@ -137,9 +137,9 @@ pub(super) fn into_error(failure: CallFailure) -> Error {
 
 /// Returns the error for an unexpected reply: the request id was used for a call before and for a signal now, or vice
 /// versa.
-pub(super) fn unexpected(told: &Told) -> Error {
+pub(super) fn unexpected(told: &Response) -> Error {
     let was = match told {
-        Told::Accepted => "a signal",
+        Response::Accepted => "a signal",
         _ => "a call",
     };
     Error::new(

@@ -18,6 +18,50 @@ use crate::store::records::{self, Action, DeadLetterRecord};
 
 /// A message that could not be processed: a signal to an entity, or a start whose id was in use. Dead letters are kept
 /// for the [retention time](crate::HubBuilder::dead_letter_retention) (default: 30 days), unless there are too many.
+///
+/// ```
+/// use abide::prelude::*;
+///
+/// #[orchestration]
+/// async fn ship(ctx: OrchestrationContext, pieces: u32) -> Result<u32, Failure> {
+///     ctx.wait_for_external_event::<()>("shipped").await?;
+///     Ok(pieces)
+/// }
+///
+/// #[derive(Entity, Default, Clone, Serialize, Deserialize)]
+/// struct Shelf {
+///     reserved: u32,
+/// }
+///
+/// #[operations]
+/// impl Shelf {
+///     pub fn reserve(&mut self, ctx: &mut EntityContext, pieces: u32) {
+///         self.reserved += pieces;
+///         ctx.start_orchestration::<ship>(pieces).instance_id("shipping");
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> abide::Result<()> {
+/// # let hub = Hub::in_memory().entity::<Shelf>().orchestration::<ship>().open().await?;
+/// # let client = hub.client();
+/// # let admin = client.admin();
+/// // The id of the second start is in use, so that start becomes a dead letter.
+/// let lamps = client.entity::<Shelf>("lamp");
+/// lamps.reserve(3).await?;
+/// lamps.reserve(4).await?;
+/// # while admin.dead_letters().await?.is_empty() {
+/// #     tokio::task::yield_now().await;
+/// # }
+/// for letter in admin.dead_letters().await? {
+///     println!("{} for {}: {}", letter.operation, letter.target, letter.reason);
+///     assert_eq!(letter.arguments, "4");
+///     // Or `admin.redeliver(&letter.id)`, once the id is free.
+///     assert!(admin.drop_dead_letter(&letter.id).await?);
+/// }
+/// # hub.shutdown().await
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct DeadLetter {

@@ -23,6 +23,45 @@ const ROWS_A_PAGE: usize = 100_000;
 const MAX_PAGE: usize = 10_000;
 
 /// A query that lists or counts entities. Created by [`Client::entities`].
+///
+/// ```
+/// use abide::prelude::*;
+/// # #[derive(Entity, Default, Clone, Serialize, Deserialize)]
+/// # struct Counter {
+/// #     total: i64,
+/// # }
+/// # #[operations]
+/// # impl Counter {
+/// #     pub fn add(&mut self, n: i64) -> i64 {
+/// #         self.total += n;
+/// #         self.total
+/// #     }
+/// # }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> abide::Result<()> {
+/// # let hub = Hub::in_memory().entity::<Counter>().open().await?;
+/// let client = hub.client();
+/// for n in 0..3 {
+///     client.entity::<Counter>(format!("shop-{n}")).add(n).await?;
+/// }
+/// assert_eq!(client.entities().name("Counter").prefix("shop-").count().await?, 3);
+///
+/// // All of them, two at a time.
+/// let mut cursor: Option<String> = None;
+/// loop {
+///     let page = client.entities().fetch_state().page_size(2).cursor(cursor).list().await?;
+///     for entity in page.items {
+///         println!("{}: {:?}", entity.id, entity.state);
+///     }
+///     cursor = page.next;
+///     if cursor.is_none() {
+///         break;
+///     }
+/// }
+/// # hub.shutdown().await
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "a query does nothing until a page is read or counted"]
 pub struct EntityQuery {

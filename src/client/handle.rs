@@ -13,6 +13,44 @@ use crate::runtime::Runtime;
 ///
 /// A client of [`Inspection::client`](crate::admin::Inspection::client) reads the directory of a stopped hub. All its
 /// methods that would change something fail with [`ErrorKind::ReadOnly`].
+///
+/// ```
+/// use abide::prelude::*;
+///
+/// #[derive(Entity, Default, Clone, Serialize, Deserialize)]
+/// struct Counter {
+///     total: i64,
+/// }
+///
+/// #[operations]
+/// impl Counter {
+///     pub fn add(&mut self, n: i64) -> i64 {
+///         self.total += n;
+///         self.total
+///     }
+/// }
+///
+/// #[orchestration]
+/// async fn count_twice(ctx: OrchestrationContext, key: String) -> Result<i64, Failure> {
+///     let counter = ctx.entity::<Counter>(&key);
+///     counter.add(1).await?;
+///     Ok(counter.add(1).await?)
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> abide::Result<()> {
+/// let hub = Hub::in_memory().entity::<Counter>().orchestration::<count_twice>().open().await?;
+/// let client = hub.client();
+///
+/// client.entity::<Counter>("visits").add(5).await?;
+/// let run = client.start::<count_twice>("visits".into()).await?;
+/// assert_eq!(run.result().await?, 7);
+///
+/// assert_eq!(client.entities().count().await?, 1);
+/// assert_eq!(client.orchestrations().count().await?, 1);
+/// # hub.shutdown().await
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Client {
     /// Never upgradable for an inspected directory. Senders need only this reference to detect it.
@@ -93,6 +131,33 @@ impl Client {
 
     /// Returns a reference to the entity of type `E` with this key. This sends and creates nothing. An invalid key is
     /// reported when the reference is used.
+    ///
+    /// Each operation is a method of the reference, which returns an [`Operation`](crate::entity::Operation): await it
+    /// to call the entity, or signal it. [`EntityRef`](crate::EntityRef) has the methods of every reference.
+    ///
+    /// ```
+    /// use abide::prelude::*;
+    /// # #[derive(Entity, Default, Clone, Serialize, Deserialize)]
+    /// # struct Counter {
+    /// #     total: i64,
+    /// # }
+    /// # #[operations]
+    /// # impl Counter {
+    /// #     pub fn add(&mut self, n: i64) -> i64 {
+    /// #         self.total += n;
+    /// #         self.total
+    /// #     }
+    /// # }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// # let hub = Hub::in_memory().entity::<Counter>().open().await?;
+    /// let visits = hub.client().entity::<Counter>("visits");
+    /// visits.add(2).signal().await?;
+    /// assert_eq!(visits.add(3).await?, 5);
+    /// # hub.shutdown().await
+    /// # }
+    /// ```
     pub fn entity<E: Entity>(&self, key: impl Key) -> E::Ref<Self> {
         reference::<E, Self>(self.clone(), key)
     }

@@ -284,6 +284,33 @@ pub enum HistoryStep {
 impl<O> OrchestrationHandle<O> {
     /// Reads the history of the newest execution of the orchestration as of one moment, oldest event first.
     ///
+    /// ```
+    /// use abide::history::HistoryEventKind;
+    /// use abide::prelude::*;
+    ///
+    /// # #[orchestration]
+    /// # async fn approval(ctx: OrchestrationContext, expense: String) -> Result<String, Failure> {
+    /// #     let approved = ctx.wait_for_external_event::<bool>("decision").await?;
+    /// #     Ok(format!("{expense}: {approved}"))
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// # let hub = Hub::in_memory().orchestration::<approval>().open().await?;
+    /// # let client = hub.client();
+    /// let run = client.start::<approval>("a chair".into()).await?;
+    /// run.raise_event("decision", true).await?;
+    /// run.result().await?;
+    ///
+    /// let history = run.history().await?;
+    /// for event in &history {
+    ///     println!("{:?} in turn {}: {:?}", event.time, event.turn, event.kind);
+    /// }
+    /// let last = history.last().map(|event| &event.kind);
+    /// assert!(matches!(last, Some(HistoryEventKind::ExecutionCompleted { .. })));
+    /// # hub.shutdown().await
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// Returns an error of kind [`ErrorKind::NotFound`] if there is no such orchestration, of kind
     /// [`ErrorKind::Corrupted`] if a row cannot be read, or any error that closes or poisons the hub.

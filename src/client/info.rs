@@ -6,11 +6,12 @@ use std::pin::Pin;
 use std::time::SystemTime;
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::client::json;
 use crate::client::orchestration::OrchestrationHandle;
 use crate::client::source::View;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::failure::Failure;
 use crate::id::InstanceId;
 use crate::store::records;
@@ -20,6 +21,41 @@ use crate::store::records::instance::{
 use crate::store::{Reader, instances, keys};
 
 /// Information about one orchestration.
+///
+/// Payloads are JSON text. [`input_as`](Self::input_as), [`output_as`](Self::output_as) and
+/// [`custom_status_as`](Self::custom_status_as) decode them.
+///
+/// ```
+/// use abide::OrchestrationStatus;
+/// use abide::prelude::*;
+///
+/// #[derive(Serialize, Deserialize)]
+/// struct Progress {
+///     done: u32,
+///     of: u32,
+/// }
+///
+/// #[orchestration]
+/// async fn import(ctx: OrchestrationContext, files: u32) -> Result<u32, Failure> {
+///     ctx.set_custom_status(Progress { done: 0, of: files });
+///     ctx.wait_for_external_event::<()>("go").await?;
+///     Ok(files)
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> abide::Result<()> {
+/// # let hub = Hub::in_memory().orchestration::<import>().open().await?;
+/// let run = hub.client().start::<import>(3).await?;
+/// if let Some(info) = run.status().await? {
+///     assert_eq!(info.status, OrchestrationStatus::Running);
+///     assert_eq!(info.input_as::<u32>()?, Some(3));
+///     assert_eq!(info.output_as::<u32>()?, None);
+///     let progress = info.custom_status_as::<Progress>()?;
+///     assert!(progress.is_some_and(|progress| progress.done < progress.of));
+/// }
+/// # hub.shutdown().await
+/// # }
+/// ```
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct OrchestrationInfo {
@@ -74,6 +110,42 @@ pub struct OrchestrationInfo {
 }
 
 impl OrchestrationInfo {
+    /// Decodes the input of its execution. Returns `None` if the input was not requested.
+    ///
+    /// # Errors
+    /// Returns an error of kind [`ErrorKind::Serialization`] if the input does not decode into `T`.
+    pub fn input_as<T: DeserializeOwned>(&self) -> Result<Option<T>> {
+        self.decode("input", self.input.as_deref())
+    }
+
+    /// Decodes its output. Returns `None` if it is not `Completed`, or if the output was not requested.
+    ///
+    /// # Errors
+    /// Returns an error of kind [`ErrorKind::Serialization`] if the output does not decode into `T`.
+    pub fn output_as<T: DeserializeOwned>(&self) -> Result<Option<T>> {
+        self.decode("output", self.output.as_deref())
+    }
+
+    /// Decodes its custom status. Returns `None` if it has none, or if the custom status was not requested.
+    ///
+    /// # Errors
+    /// Returns an error of kind [`ErrorKind::Serialization`] if the custom status does not decode into `T`.
+    pub fn custom_status_as<T: DeserializeOwned>(&self) -> Result<Option<T>> {
+        self.decode("custom status", self.custom_status.as_deref())
+    }
+
+    fn decode<T: DeserializeOwned>(&self, what: &str, json: Option<&str>) -> Result<Option<T>> {
+        let Some(json) = json else { return Ok(None) };
+        serde_json::from_str(json).map(Some).map_err(|reason| {
+            let text = format!(
+                "the {what} of `{}` does not decode into `{}`: {reason}",
+                self.id,
+                std::any::type_name::<T>()
+            );
+            Error::new(ErrorKind::Serialization, text).with_source(reason)
+        })
+    }
+
     /// Returns the total size of its texts in bytes. Each text may be large.
     pub(super) fn text_bytes(&self) -> usize {
         let texts = [
@@ -111,6 +183,26 @@ pub struct Status<O> {
 impl<O> OrchestrationHandle<O> {
     /// Reads the information about the orchestration as of one moment. Resolves to `None` if there is no orchestration
     /// with this id.
+    ///
+    /// ```
+    /// use abide::prelude::*;
+    ///
+    /// # #[orchestration]
+    /// # async fn approval(ctx: OrchestrationContext, expense: String) -> Result<String, Failure> {
+    /// #     let approved = ctx.wait_for_external_event::<bool>("decision").await?;
+    /// #     Ok(format!("{expense}: {approved}"))
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// # let hub = Hub::in_memory().orchestration::<approval>().open().await?;
+    /// # let client = hub.client();
+    /// let run = client.start::<approval>("a chair".into()).await?;
+    /// let info = run.status().await?;
+    /// assert!(info.is_some_and(|info| info.status == OrchestrationStatus::Running));
+    /// assert!(client.orchestration::<approval>("unknown").status().await?.is_none());
+    /// # hub.shutdown().await
+    /// # }
+    /// ```
     pub fn status(&self) -> Status<O> {
         Status {
             handle: self.clone(),
@@ -145,9 +237,8 @@ impl<O: 'static> IntoFuture for Status<O> {
     /// Reads the information.
     ///
     /// # Errors
-    /// Returns an error of kind [`ErrorKind::InvalidId`](crate::ErrorKind::InvalidId) if the id of the handle is
-    /// invalid, of kind [`ErrorKind::Corrupted`](crate::ErrorKind::Corrupted) if a row cannot be read, or any error
-    /// that closes or poisons the hub.
+    /// Returns an error of kind [`ErrorKind::InvalidId`] if the id of the handle is invalid, of kind
+    /// [`ErrorKind::Corrupted`] if a row cannot be read, or any error that closes or poisons the hub.
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.read())
     }

@@ -9,12 +9,51 @@ use crate::client::pages::{List, Page, page, stored_entity};
 use crate::client::submit::Submission;
 use crate::error::Result;
 use crate::id::EntityId;
-use crate::runtime::Told;
+use crate::runtime::Response;
 use crate::store::keys;
 use crate::store::records::instance::{LockOrder, LockRecord};
 use crate::store::records::{self, Action};
 
 /// An entity that is locked by a critical section.
+///
+/// ```
+/// use abide::prelude::*;
+/// # #[derive(Entity, Default, Clone, Serialize, Deserialize)]
+/// # struct Counter {
+/// #     total: i64,
+/// # }
+/// # #[operations]
+/// # impl Counter {
+/// #     pub fn add(&mut self, n: i64) -> i64 {
+/// #         self.total += n;
+/// #         self.total
+/// #     }
+/// # }
+/// # #[orchestration]
+/// # async fn hold(ctx: OrchestrationContext, key: String) -> Result<(), Failure> {
+/// #     let counter = ctx.entity::<Counter>(&key);
+/// #     let lock = ctx.lock_entities(&counter).await?;
+/// #     ctx.wait_for_external_event::<()>("release").await?;
+/// #     drop(lock);
+/// #     Ok(())
+/// # }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> abide::Result<()> {
+/// # let hub = Hub::in_memory().entity::<Counter>().orchestration::<hold>().open().await?;
+/// # let client = hub.client();
+/// # let run = client.start::<hold>("visits".into()).await?;
+/// # while client.admin().locks().await?.is_empty() {
+/// #     tokio::task::yield_now().await;
+/// # }
+/// for lock in client.admin().locks().await? {
+///     println!("{} has locked {} since {:?}", lock.owner, lock.entity, lock.since);
+///     // Only if the owner will never continue:
+///     assert!(client.admin().release_lock(&lock.entity).await?);
+/// }
+/// # hub.shutdown().await
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct EntityLock {
@@ -55,7 +94,7 @@ impl Admin {
             refuse_when_full: false,
         };
         match submission.run(self.client.weak()).await.map_err(into_error)? {
-            Told::Answer(answer) => Ok(answer == b"true"),
+            Response::Answer(answer) => Ok(answer == b"true"),
             other => Err(unexpected(&other)),
         }
     }

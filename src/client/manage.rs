@@ -16,7 +16,7 @@ use crate::client::submit::{SendOptions, Submission};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::InstanceId;
 use crate::json::write_value;
-use crate::runtime::Told;
+use crate::runtime::Response;
 use crate::store::records::instance::{Order, StartRecord};
 
 type Done = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
@@ -24,6 +24,33 @@ type Done = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 impl<O: 'static> OrchestrationHandle<O> {
     /// Raises an external event. The returned future resolves when the event is durable, which may be long before the
     /// orchestration reads it. Event names are case-insensitive.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use abide::prelude::*;
+    ///
+    /// # #[orchestration]
+    /// # async fn approval(ctx: OrchestrationContext, expense: String) -> Result<String, Failure> {
+    /// #     let approved = ctx.wait_for_external_event::<bool>("decision").await?;
+    /// #     Ok(format!("{expense}: {approved}"))
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// # let hub = Hub::in_memory().orchestration::<approval>().open().await?;
+    /// # let client = hub.client();
+    /// let run = client.start::<approval>("a chair".into()).await?;
+    /// run.raise_event("decision", true).await?;
+    /// assert_eq!(run.result().await?, "a chair: true");
+    ///
+    /// // An event may also wait for the start of its orchestration.
+    /// let early = client.orchestration::<approval>("desk").raise_event("decision", false);
+    /// early.before_start(Duration::from_secs(60)).await?;
+    /// let run = client.start::<approval>("a desk".into()).instance_id("desk").await?;
+    /// assert_eq!(run.result().await?, "a desk: false");
+    /// # hub.shutdown().await
+    /// # }
+    /// ```
     pub fn raise_event(&self, name: impl Into<String>, payload: impl Serialize) -> RaiseEvent {
         let name = name.into();
         let mut json = Vec::new();
@@ -58,6 +85,26 @@ impl<O: 'static> OrchestrationHandle<O> {
 
     /// Terminates the orchestration immediately, along with the sub-orchestrations that it waits for. The orchestration
     /// runs no more code.
+    ///
+    /// ```
+    /// use abide::prelude::*;
+    ///
+    /// # #[orchestration]
+    /// # async fn approval(ctx: OrchestrationContext, expense: String) -> Result<String, Failure> {
+    /// #     let approved = ctx.wait_for_external_event::<bool>("decision").await?;
+    /// #     Ok(format!("{expense}: {approved}"))
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// # let hub = Hub::in_memory().orchestration::<approval>().open().await?;
+    /// # let client = hub.client();
+    /// let run = client.start::<approval>("a chair".into()).await?;
+    /// run.terminate("the chair is not needed").await?;
+    /// let error = Error::from(run.result().await.unwrap_err());
+    /// assert_eq!(error.kind(), ErrorKind::Terminated);
+    /// # hub.shutdown().await
+    /// # }
+    /// ```
     pub fn terminate(&self, reason: impl Into<String>) -> Terminate {
         Terminate {
             target: self.clone().untyped(),
@@ -69,6 +116,30 @@ impl<O: 'static> OrchestrationHandle<O> {
     /// Suspends the orchestration. Running activities finish, and all incoming messages wait until the orchestration is
     /// resumed.
     ///
+    /// ```
+    /// use abide::prelude::*;
+    ///
+    /// # #[orchestration]
+    /// # async fn approval(ctx: OrchestrationContext, expense: String) -> Result<String, Failure> {
+    /// #     let approved = ctx.wait_for_external_event::<bool>("decision").await?;
+    /// #     Ok(format!("{expense}: {approved}"))
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// # let hub = Hub::in_memory().orchestration::<approval>().open().await?;
+    /// # let client = hub.client();
+    /// let run = client.start::<approval>("a chair".into()).await?;
+    /// run.suspend("the budget is under review").await?;
+    /// run.raise_event("decision", true).await?;
+    /// let info = run.status().await?;
+    /// assert!(info.is_some_and(|info| info.status == OrchestrationStatus::Suspended));
+    ///
+    /// run.resume("the budget is approved").await?;
+    /// assert_eq!(run.result().await?, "a chair: true");
+    /// # hub.shutdown().await
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// Returns an error of kind [`ErrorKind::NotFound`] if there is no such orchestration, of kind [`ErrorKind::Ended`]
     /// if it has ended, or any error that closes or poisons the hub.
@@ -77,7 +148,7 @@ impl<O: 'static> OrchestrationHandle<O> {
         self.order(Order::Suspend { reason }).await
     }
 
-    /// Resumes an orchestration that was suspended or is stopped.
+    /// Resumes an orchestration that was suspended or is stopped. [`suspend`](Self::suspend) has an example.
     ///
     /// # Errors
     /// Returns an error of kind [`ErrorKind::NotFound`] if there is no such orchestration, of kind [`ErrorKind::Ended`]
@@ -93,6 +164,39 @@ impl<O: 'static> OrchestrationHandle<O> {
     /// Failed sub-orchestrations are rewound as well. One that was terminated, canceled or purged cannot be rewound and
     /// starts again. So does one under whose id another orchestration has ended. One that was already rewound or
     /// restarted continues, and one that has completed in the meantime counts as done.
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicBool, Ordering};
+    ///
+    /// use abide::prelude::*;
+    ///
+    /// static PROVIDER_IS_UP: AtomicBool = AtomicBool::new(false);
+    ///
+    /// #[activity]
+    /// async fn charge(cents: u64) -> Result<u64, Failure> {
+    ///     match PROVIDER_IS_UP.load(Ordering::Relaxed) {
+    ///         true => Ok(cents),
+    ///         false => Err(Failure::message("the provider is down")),
+    ///     }
+    /// }
+    ///
+    /// #[orchestration]
+    /// async fn order(ctx: OrchestrationContext, cents: u64) -> Result<u64, Failure> {
+    ///     Ok(ctx.call_activity::<charge>(cents).await?)
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// # let hub = Hub::in_memory().activity::<charge>().orchestration::<order>().open().await?;
+    /// let run = hub.client().start::<order>(900).await?;
+    /// assert!(run.result().await.is_err());
+    ///
+    /// PROVIDER_IS_UP.store(true, Ordering::Relaxed);
+    /// run.rewind("the provider is up again").await?;
+    /// assert_eq!(run.result().await?, 900);
+    /// # hub.shutdown().await
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// Returns an error of kind [`ErrorKind::NotFound`] if there is no such orchestration, of kind
@@ -112,6 +216,35 @@ impl<O: 'static> OrchestrationHandle<O> {
     /// After [continuing as new](crate::OrchestrationContext::continue_as_new), the input of the last execution is the
     /// one that it continued with. Earlier inputs are not kept.
     ///
+    /// ```
+    /// use abide::prelude::*;
+    ///
+    /// # #[orchestration]
+    /// # async fn approval(ctx: OrchestrationContext, expense: String) -> Result<String, Failure> {
+    /// #     let approved = ctx.wait_for_external_event::<bool>("decision").await?;
+    /// #     Ok(format!("{expense}: {approved}"))
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// # let hub = Hub::in_memory().orchestration::<approval>().open().await?;
+    /// # let client = hub.client();
+    /// let run = client.start::<approval>("a chair".into()).instance_id("chair").await?;
+    /// run.raise_event("decision", false).await?;
+    /// assert_eq!(run.result().await?, "a chair: false");
+    ///
+    /// // The same id and the same input.
+    /// run.restart().await?;
+    /// run.raise_event("decision", true).await?;
+    /// assert_eq!(run.result().await?, "a chair: true");
+    ///
+    /// // Another id and the same input.
+    /// let copy = run.restart_as("chair-2").await?;
+    /// copy.raise_event("decision", true).await?;
+    /// assert_eq!(copy.result().await?, "a chair: true");
+    /// # hub.shutdown().await
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// Returns an error of kind [`ErrorKind::NotFound`] if there is no such orchestration, of kind
     /// [`ErrorKind::WrongState`] if it has not ended, or any error that closes or poisons the hub.
@@ -120,7 +253,8 @@ impl<O: 'static> OrchestrationHandle<O> {
     }
 
     /// Starts another orchestration with the name, version, input and tags of this one. This orchestration may be
-    /// running or may have ended. The input is that of the last execution, as for [`restart`](Self::restart).
+    /// running or may have ended. The input is that of the last execution, as for [`restart`](Self::restart), which has
+    /// an example.
     ///
     /// # Errors
     /// Returns an error of kind [`ErrorKind::NotFound`] if there is no such orchestration, of kind
@@ -158,6 +292,28 @@ impl<O: 'static> OrchestrationHandle<O> {
     }
 
     /// Deletes an orchestration that has ended: its history, input and output.
+    ///
+    /// ```
+    /// use abide::prelude::*;
+    ///
+    /// # #[orchestration]
+    /// # async fn approval(ctx: OrchestrationContext, expense: String) -> Result<String, Failure> {
+    /// #     let approved = ctx.wait_for_external_event::<bool>("decision").await?;
+    /// #     Ok(format!("{expense}: {approved}"))
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// # let hub = Hub::in_memory().orchestration::<approval>().open().await?;
+    /// # let client = hub.client();
+    /// let run = client.start::<approval>("a chair".into()).await?;
+    /// assert_eq!(run.purge().await.unwrap_err().kind(), ErrorKind::WrongState);
+    ///
+    /// run.terminate("the chair is not needed").await?;
+    /// run.purge().with_children().await?;
+    /// assert!(run.status().await?.is_none());
+    /// # hub.shutdown().await
+    /// # }
+    /// ```
     pub fn purge(&self) -> Purge {
         Purge {
             target: self.clone().untyped(),
@@ -174,7 +330,7 @@ impl<O: 'static> OrchestrationHandle<O> {
 /// Sends an order that succeeds without a value.
 pub(super) async fn give(client: Client, submission: Submission) -> Result<()> {
     match submission.run(client.weak()).await.map_err(into_error)? {
-        Told::Answer(_) => Ok(()),
+        Response::Answer(_) => Ok(()),
         other => Err(unexpected(&other)),
     }
 }

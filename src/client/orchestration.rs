@@ -18,7 +18,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::failure::Failure;
 use crate::id::InstanceId;
 use crate::orchestration::Orchestration;
-use crate::runtime::{Envelope, Reply, Runtime, Told};
+use crate::runtime::{Envelope, Reply, Response, Runtime};
 
 /// The type argument of an [`OrchestrationHandle`] to an orchestration whose type is not known.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +28,33 @@ pub enum AnyOrchestration {}
 ///
 /// The handle is cheap to clone and only holds the id. The orchestration may not exist, or another one may replace it
 /// under the same id.
+///
+/// ```
+/// use abide::prelude::*;
+///
+/// #[orchestration]
+/// async fn approval(ctx: OrchestrationContext, expense: String) -> Result<String, Failure> {
+///     ctx.set_custom_status("waiting for a decision");
+///     let approved = ctx.wait_for_external_event::<bool>("decision").await?;
+///     Ok(format!("{expense}: {approved}"))
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> abide::Result<()> {
+/// # let hub = Hub::in_memory().orchestration::<approval>().open().await?;
+/// let run = hub.client().start::<approval>("a chair".into()).instance_id("chair").await?;
+/// if let Some(info) = run.status().await? {
+///     assert_eq!(info.status, OrchestrationStatus::Running);
+///     assert_eq!(info.custom_status_as::<String>()?.as_deref(), Some("waiting for a decision"));
+/// }
+///
+/// run.raise_event("decision", true).await?;
+/// assert_eq!(run.result().await?, "a chair: true");
+/// run.purge().await?;
+/// assert!(run.status().await?.is_none());
+/// # hub.shutdown().await
+/// # }
+/// ```
 pub struct OrchestrationHandle<O = AnyOrchestration> {
     pub(super) client: Client,
     /// The id, or the reason why it is invalid, which is returned when the handle is used.
@@ -38,11 +65,54 @@ pub struct OrchestrationHandle<O = AnyOrchestration> {
 impl Client {
     /// Returns a handle to the orchestration with this id, which must be of type `O`. This reads nothing. An invalid id
     /// is reported when the handle is used.
+    ///
+    /// ```
+    /// use abide::prelude::*;
+    ///
+    /// # #[orchestration]
+    /// # async fn approval(ctx: OrchestrationContext, expense: String) -> Result<String, Failure> {
+    /// #     let approved = ctx.wait_for_external_event::<bool>("decision").await?;
+    /// #     Ok(format!("{expense}: {approved}"))
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// # let hub = Hub::in_memory().orchestration::<approval>().open().await?;
+    /// # let client = hub.client();
+    /// client.start::<approval>("a chair".into()).instance_id("chair").await?;
+    ///
+    /// // Anywhere else, even after a restart:
+    /// let chair = client.orchestration::<approval>("chair");
+    /// chair.raise_event("decision", true).await?;
+    /// assert_eq!(chair.result().await?, "a chair: true");
+    /// # hub.shutdown().await
+    /// # }
+    /// ```
     pub fn orchestration<O: Orchestration>(&self, id: impl AsRef<str>) -> OrchestrationHandle<O> {
         OrchestrationHandle::new(self.clone(), InstanceId::orchestration(id.as_ref()))
     }
 
     /// Returns a handle to the orchestration with this id, whatever its type. Its result is JSON. For tools.
+    ///
+    /// ```
+    /// use abide::prelude::*;
+    ///
+    /// # #[orchestration]
+    /// # async fn approval(ctx: OrchestrationContext, expense: String) -> Result<String, Failure> {
+    /// #     let approved = ctx.wait_for_external_event::<bool>("decision").await?;
+    /// #     Ok(format!("{expense}: {approved}"))
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// # let hub = Hub::in_memory().orchestration::<approval>().open().await?;
+    /// # let client = hub.client();
+    /// client.start::<approval>("a chair".into()).instance_id("chair").await?;
+    ///
+    /// let chair = client.untyped_orchestration("chair");
+    /// chair.raise_event_with_json("decision", "true").await?;
+    /// assert_eq!(chair.result().await?, serde_json::json!("a chair: true"));
+    /// # hub.shutdown().await
+    /// # }
+    /// ```
     pub fn untyped_orchestration(&self, id: impl AsRef<str>) -> OrchestrationHandle {
         OrchestrationHandle::new(self.clone(), InstanceId::orchestration(id.as_ref()))
     }
@@ -53,6 +123,34 @@ impl<O: Orchestration> OrchestrationHandle<O> {
     /// immediately. If it is restarted or continues as new, this waits until its last execution has ended.
     ///
     /// Dropping the future stops the wait and does not affect the orchestration.
+    ///
+    /// ```
+    /// use abide::prelude::*;
+    ///
+    /// #[derive(Debug, thiserror::Error, Serialize, Deserialize)]
+    /// #[error("only {left} left")]
+    /// struct SoldOut {
+    ///     left: u32,
+    /// }
+    ///
+    /// #[orchestration]
+    /// async fn order(ctx: OrchestrationContext, pieces: u32) -> Result<u32, SoldOut> {
+    ///     if pieces > 20 { Err(SoldOut { left: 20 }) } else { Ok(20 - pieces) }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// # let hub = Hub::in_memory().orchestration::<order>().open().await?;
+    /// # let client = hub.client();
+    /// assert_eq!(client.start::<order>(7).await?.result().await?, 13);
+    ///
+    /// match client.start::<order>(30).await?.result().await {
+    ///     Err(CallError::Returned(SoldOut { left })) => assert_eq!(left, 20),
+    ///     other => panic!("{other:?}"),
+    /// }
+    /// # hub.shutdown().await
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// Returns [`CallError::Returned`] with the error that the orchestration returned. Returns [`CallError::Runtime`]
@@ -70,6 +168,30 @@ impl<O: Orchestration> OrchestrationHandle<O> {
     /// `limit`. The orchestration continues nevertheless. If it is stopped, the error is [`ErrorKind::Stopped`] and
     /// contains the reason.
     ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use abide::prelude::*;
+    ///
+    /// # #[orchestration]
+    /// # async fn approval(ctx: OrchestrationContext, expense: String) -> Result<String, Failure> {
+    /// #     let approved = ctx.wait_for_external_event::<bool>("decision").await?;
+    /// #     Ok(format!("{expense}: {approved}"))
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// # let hub = Hub::in_memory().orchestration::<approval>().open().await?;
+    /// # let client = hub.client();
+    /// let run = client.start::<approval>("a chair".into()).await?;
+    /// let error = Error::from(run.result_within(Duration::from_millis(10)).await.unwrap_err());
+    /// assert_eq!(error.kind(), ErrorKind::TimedOut);
+    ///
+    /// run.raise_event("decision", true).await?;
+    /// assert_eq!(run.result_within(Duration::from_secs(10)).await?, "a chair: true");
+    /// # hub.shutdown().await
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// Returns the same errors as [`result`](Self::result).
     pub async fn result_within(&self, limit: Duration) -> Result<O::Output, CallError<O::Error>> {
@@ -80,6 +202,28 @@ impl<O: Orchestration> OrchestrationHandle<O> {
     /// when it panics, when it diverges from its history, or for another reason in
     /// [`StopKind`](crate::client::StopKind). In contrast, [`result`](Self::result) waits until a fixed build resumes
     /// the orchestration.
+    ///
+    /// ```
+    /// use abide::prelude::*;
+    ///
+    /// #[orchestration]
+    /// async fn share(ctx: OrchestrationContext, people: u32) -> u32 {
+    ///     100 / people
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// # let hub = Hub::in_memory().orchestration::<share>().open().await?;
+    /// # let client = hub.client();
+    /// assert_eq!(client.start::<share>(4).await?.result_or_stop().await?, 25);
+    ///
+    /// // A division by zero panics, which stops the orchestration until a fixed build resumes it.
+    /// let run = client.start::<share>(0).await?;
+    /// let error = Error::from(run.result_or_stop().await.unwrap_err());
+    /// assert_eq!(error.kind(), ErrorKind::Stopped);
+    /// # hub.shutdown().await
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// Returns the same errors as [`result`](Self::result).
@@ -185,7 +329,7 @@ struct End {
     runtime: Weak<Runtime>,
     instance: InstanceId,
     token: Token,
-    receiver: oneshot::Receiver<Result<Told>>,
+    receiver: oneshot::Receiver<Result<Response>>,
     resolved: bool,
 }
 
@@ -217,9 +361,9 @@ impl Future for End {
         let told = ready!(Pin::new(&mut self.receiver).poll(cx));
         self.resolved = true;
         Poll::Ready(match told {
-            Ok(Ok(Told::Answer(output))) => Ok(output),
-            Ok(Ok(Told::Failed(failure))) => Err(*failure),
-            Ok(Ok(Told::Accepted | Told::Full { .. })) => Err(CallFailure::Runtime(Error::new(
+            Ok(Ok(Response::Answer(output))) => Ok(output),
+            Ok(Ok(Response::Failed(failure))) => Err(*failure),
+            Ok(Ok(Response::Accepted | Response::Full { .. })) => Err(CallFailure::Runtime(Error::new(
                 ErrorKind::WrongState,
                 format!("cannot wait for `{}`", self.instance),
             ))),

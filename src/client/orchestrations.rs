@@ -43,6 +43,40 @@ const TERMINAL: [OrchestrationStatus; 4] = [
 ];
 
 /// A query that lists, counts or purges orchestrations. Created by [`Client::orchestrations`].
+///
+/// ```
+/// use abide::prelude::*;
+///
+/// #[orchestration]
+/// async fn order(ctx: OrchestrationContext, article: String) -> Result<String, Failure> {
+///     ctx.wait_for_external_event::<()>("paid").await?;
+///     Ok(article)
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> abide::Result<()> {
+/// # let hub = Hub::in_memory().orchestration::<order>().open().await?;
+/// # let client = hub.client();
+/// let lamp = client.start::<order>("lamp".into()).instance_id("order-1").tag("customer", "alice").await?;
+/// let bulb = client.start::<order>("bulb".into()).instance_id("order-2").tag("customer", "bob").await?;
+/// lamp.raise_event("paid", ()).await?;
+/// lamp.result().await?;
+///
+/// let page = client.orchestrations().tag("customer", "alice").fetch_output().list().await?;
+/// assert_eq!(page.items[0].id, "order-1");
+/// assert_eq!(page.items[0].output_as::<String>()?.as_deref(), Some("lamp"));
+///
+/// let running = client.orchestrations().name("order").status(OrchestrationStatus::Running);
+/// assert_eq!(running.count().await?, 1);
+/// for count in client.orchestrations().counts().await? {
+///     println!("{} of `{}` are {:?}", count.count, count.name, count.status);
+/// }
+///
+/// // Only what has ended is purged.
+/// assert_eq!(client.orchestrations().prefix("order-").purge().await?, 1);
+/// # hub.shutdown().await
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "a query does nothing until a page is read, counted or purged"]
 pub struct OrchestrationQuery {

@@ -30,6 +30,35 @@ const BYTES_A_PAGE: usize = 4 << 20;
 pub(super) type After = (PartitionId, Vec<u8>);
 
 /// One page of a list.
+///
+/// ```
+/// use abide::prelude::*;
+/// # #[derive(Entity, Default, Clone, Serialize, Deserialize)]
+/// # struct Counter {
+/// #     total: i64,
+/// # }
+/// # #[operations]
+/// # impl Counter {
+/// #     pub fn add(&mut self, n: i64) -> i64 {
+/// #         self.total += n;
+/// #         self.total
+/// #     }
+/// # }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> abide::Result<()> {
+/// # let hub = Hub::in_memory().entity::<Counter>().open().await?;
+/// # let client = hub.client();
+/// for n in 0..3 {
+///     client.entity::<Counter>(n).add(1).await?;
+/// }
+/// let first = client.entities().page_size(2).list().await?;
+/// assert_eq!(first.items.len(), 2);
+/// let second = client.entities().page_size(2).cursor(first.next).list().await?;
+/// assert_eq!((second.items.len(), second.next), (1, None));
+/// # hub.shutdown().await
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Page<T> {

@@ -20,6 +20,23 @@ const PAGE: usize = 500;
 /// The age of an orchestration is the time since its last change, which is its end. The hub checks ten times within the
 /// shortest age, but at most once a second and at least every ten minutes. An orchestration may therefore be purged
 /// later by this interval, but never earlier.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use abide::hub::Retention;
+/// use abide::prelude::*;
+///
+/// const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> abide::Result<()> {
+/// // What failed stays longer, so that someone can look at it or rewind it.
+/// let retention = Retention::completed(7 * DAY).failed(90 * DAY).terminated(7 * DAY);
+/// let hub = Hub::in_memory().retention(retention).open().await?;
+/// # hub.shutdown().await
+/// # }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use = "a retention is set by `HubBuilder::retention`"]
 pub struct Retention {

@@ -11,7 +11,7 @@ use crate::error::Result;
 
 type Boxed<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 
-macro_rules! acknowledgement {
+macro_rules! acknowledgment {
     ($(#[$doc:meta])* $name:ident -> $output:ty, $must_use:literal) => {
         $(#[$doc])*
         #[must_use = $must_use]
@@ -54,17 +54,45 @@ impl fmt::Debug for Signal {
     }
 }
 
-acknowledgement! {
+acknowledgment! {
     /// A future that schedules a signal and resolves to its timer id when the signal is durable.
     ScheduledSignal -> String, "a signal is scheduled when this is awaited"
 }
 
-acknowledgement! {
+acknowledgment! {
     /// A future that cancels a scheduled signal and resolves when the decision is durable.
     Cancel -> Cancellation, "a signal is canceled when this is awaited"
 }
 
 /// The outcome of canceling a scheduled signal.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use abide::client::Cancellation;
+/// use abide::prelude::*;
+/// # #[derive(Entity, Default, Clone, Serialize, Deserialize)]
+/// # struct Counter {
+/// #     total: i64,
+/// # }
+/// # #[operations]
+/// # impl Counter {
+/// #     pub fn add(&mut self, n: i64) -> i64 {
+/// #         self.total += n;
+/// #         self.total
+/// #     }
+/// # }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> abide::Result<()> {
+/// # let hub = Hub::in_memory().entity::<Counter>().open().await?;
+/// let visits = hub.client().entity::<Counter>("visits");
+/// visits.add(1).timer_id("later").signal_after(Duration::from_secs(3600)).await?;
+/// assert_eq!(visits.cancel_signal("later").await?, Cancellation::Canceled);
+/// assert_eq!(visits.cancel_signal("later").await?, Cancellation::TooLate);
+/// # hub.shutdown().await
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cancellation {
     /// The signal will not fire.

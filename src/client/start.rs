@@ -17,7 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, set_tag};
 use crate::json::write_value;
 use crate::orchestration::Orchestration;
-use crate::runtime::Told;
+use crate::runtime::Response;
 use crate::store::records::instance::{Order, ReusePolicy, StartRecord};
 use crate::time::Timestamp;
 #[cfg(feature = "http")]
@@ -26,6 +26,34 @@ use crate::trace::TraceContext;
 /// An orchestration to start. Created by [`Client::start`] and [`Client::start_by_name`].
 ///
 /// The orchestration is started when this is awaited. The future resolves to a handle when the start is durable.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use abide::orchestration::ReusePolicy;
+/// use abide::prelude::*;
+///
+/// #[orchestration]
+/// async fn order(ctx: OrchestrationContext, article: String) -> Result<String, Failure> {
+///     Ok(format!("{article} as {}", ctx.instance_id()))
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> abide::Result<()> {
+/// # let hub = Hub::in_memory().orchestration::<order>().open().await?;
+/// # let client = hub.client();
+/// let run = client
+///     .start::<order>("lamp".into())
+///     .instance_id("order-17")
+///     .tag("customer", "alice")
+///     .reuse(ReusePolicy::RejectDuplicate)
+///     .after(Duration::from_millis(10))
+///     .refuse_when_full()
+///     .await?;
+/// assert_eq!(run.result().await?, "lamp as order-17");
+/// # hub.shutdown().await
+/// # }
+/// ```
 #[must_use = "an orchestration is started when this is awaited"]
 pub struct Start<O = AnyOrchestration> {
     client: Client,
@@ -41,10 +69,19 @@ impl Client {
     /// Starts an orchestration of type `O`, in the version of the type.
     ///
     /// ```
-    /// # use abide::Orchestration;
-    /// # async fn start<transfer: Orchestration<Input = u32>>(client: abide::Client) -> abide::Result<()> {
-    /// let run = client.start::<transfer>(5).instance_id("t-1").await?;
-    /// # let _ = run; Ok(())
+    /// use abide::prelude::*;
+    ///
+    /// #[orchestration]
+    /// async fn greet(ctx: OrchestrationContext, name: String) -> String {
+    ///     format!("Hello, {name}!")
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// let hub = Hub::in_memory().orchestration::<greet>().open().await?;
+    /// let run = hub.client().start::<greet>("Alice".into()).await?;
+    /// assert_eq!(run.result().await?, "Hello, Alice!");
+    /// # hub.shutdown().await
     /// # }
     /// ```
     ///
@@ -67,6 +104,27 @@ impl Client {
     /// for tools. Programs that know the type use [`start`](Self::start).
     ///
     /// `input` is checked against the type before anything is stored.
+    ///
+    /// ```
+    /// use abide::prelude::*;
+    /// use serde_json::json;
+    ///
+    /// # #[orchestration]
+    /// # async fn greet(ctx: OrchestrationContext, name: String) -> String {
+    /// #     format!("Hello, {name}!")
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// # let hub = Hub::in_memory().orchestration::<greet>().open().await?;
+    /// # let client = hub.client();
+    /// let run = client.start_by_name("greet", json!("Alice")).await?;
+    /// assert_eq!(run.result().await?, json!("Hello, Alice!"));
+    ///
+    /// let error = client.start_by_name("greet", json!(7)).await.unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::InvalidArguments);
+    /// # hub.shutdown().await
+    /// # }
+    /// ```
     pub fn start_by_name(&self, name: impl Into<String>, input: serde_json::Value) -> Start {
         let name = name.into();
         let mut json = Vec::new();
@@ -115,12 +173,56 @@ impl<O> Start<O> {
     }
 
     /// Sets the version to start, which must be registered.
+    ///
+    /// ```
+    /// use abide::prelude::*;
+    ///
+    /// #[orchestration(name = "greet", version = "1")]
+    /// async fn greet_v1(ctx: OrchestrationContext, name: String) -> String {
+    ///     format!("Hello, {name}!")
+    /// }
+    ///
+    /// #[orchestration(name = "greet", version = "2")]
+    /// async fn greet_v2(ctx: OrchestrationContext, name: String) -> String {
+    ///     format!("Good day, {name}!")
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// let hub = Hub::in_memory().orchestration::<greet_v1>().orchestration::<greet_v2>().open().await?;
+    /// let run = hub.client().start::<greet_v2>("Alice".into()).version("1").await?;
+    /// assert_eq!(run.result().await?, "Hello, Alice!");
+    /// # hub.shutdown().await
+    /// # }
+    /// ```
     pub fn version(mut self, version: impl Into<String>) -> Self {
         self.set(|record| record.version = Some(version.into()));
         self
     }
 
     /// Delays the start until this time. Until then, the orchestration is `Pending`.
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// use abide::prelude::*;
+    ///
+    /// # #[orchestration]
+    /// # async fn approval(ctx: OrchestrationContext, expense: String) -> Result<String, Failure> {
+    /// #     let approved = ctx.wait_for_external_event::<bool>("decision").await?;
+    /// #     Ok(format!("{expense}: {approved}"))
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// # let hub = Hub::in_memory().orchestration::<approval>().open().await?;
+    /// # let client = hub.client();
+    /// let tomorrow = SystemTime::now() + Duration::from_secs(24 * 60 * 60);
+    /// let run = client.start::<approval>("a chair".into()).at(tomorrow).await?;
+    /// let info = run.status().await?;
+    /// assert!(info.is_some_and(|info| info.status == OrchestrationStatus::Pending));
+    /// # hub.shutdown().await
+    /// # }
+    /// ```
     pub fn at(mut self, time: SystemTime) -> Self {
         self.after = None;
         self.set(|record| record.at = Some(Timestamp::from(time)));
@@ -151,6 +253,30 @@ impl<O> Start<O> {
 
     /// Sets the policy for an orchestration with this id that exists and has not ended. Defaults to
     /// [`ReusePolicy::Error`].
+    ///
+    /// ```
+    /// use abide::orchestration::ReusePolicy;
+    /// use abide::prelude::*;
+    ///
+    /// # #[orchestration]
+    /// # async fn approval(ctx: OrchestrationContext, expense: String) -> Result<String, Failure> {
+    /// #     let approved = ctx.wait_for_external_event::<bool>("decision").await?;
+    /// #     Ok(format!("{expense}: {approved}"))
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// # let hub = Hub::in_memory().orchestration::<approval>().open().await?;
+    /// # let client = hub.client();
+    /// let start = || client.start::<approval>("a chair".into()).instance_id("chair");
+    /// start().await?;
+    /// // A second start fails, has no effect, or replaces the first orchestration.
+    /// assert_eq!(start().await.unwrap_err().kind(), ErrorKind::AlreadyExists);
+    /// start().reuse(ReusePolicy::Ignore).await?;
+    /// start().reuse(ReusePolicy::Terminate).await?;
+    /// assert_eq!(client.orchestrations().count().await?, 1);
+    /// # hub.shutdown().await
+    /// # }
+    /// ```
     pub fn reuse(mut self, policy: ReusePolicy) -> Self {
         self.set(|record| record.reuse = policy);
         self
@@ -160,6 +286,25 @@ impl<O> Start<O> {
     ///
     /// A retry must repeat the same request. Arguments are compared as JSON values, so the order of a `HashMap` does
     /// not matter. Arrays are ordered, so use a `BTreeSet` or a sorted `Vec` instead of a `HashSet`.
+    ///
+    /// ```
+    /// use abide::prelude::*;
+    ///
+    /// # #[orchestration]
+    /// # async fn approval(ctx: OrchestrationContext, expense: String) -> Result<String, Failure> {
+    /// #     let approved = ctx.wait_for_external_event::<bool>("decision").await?;
+    /// #     Ok(format!("{expense}: {approved}"))
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// # let hub = Hub::in_memory().orchestration::<approval>().open().await?;
+    /// # let client = hub.client();
+    /// let first = client.start::<approval>("a chair".into()).request_id("req-1").await?;
+    /// let retry = client.start::<approval>("a chair".into()).request_id("req-1").await?;
+    /// assert_eq!(first.id(), retry.id());
+    /// # hub.shutdown().await
+    /// # }
+    /// ```
     pub fn request_id(mut self, request_id: impl Into<String>) -> Self {
         self.sending.request_id = Some(request_id.into());
         self
@@ -188,7 +333,7 @@ impl<O> Start<O> {
         };
         let submission = Submission::order(id.clone(), Order::Start(Box::new(record))).with(self.sending);
         match submission.run(self.client.weak()).await.map_err(into_error)? {
-            Told::Answer(_) => Ok(OrchestrationHandle::new(self.client, Ok(id))),
+            Response::Answer(_) => Ok(OrchestrationHandle::new(self.client, Ok(id))),
             other => Err(unexpected(&other)),
         }
     }

@@ -13,13 +13,41 @@ use crate::entity::{CallError, CallFailure};
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::Failure;
 use crate::id::EntityId;
-use crate::runtime::Told;
+use crate::runtime::Response;
 use crate::store::records::Action;
 
 /// A handle to an entity whose type is not known, for tools. Inputs, answers and states are JSON. Created by
 /// [`Client::untyped_entity`].
 ///
 /// The handle is cheap to clone. Programs that know the type use [`Client::entity`].
+///
+/// ```
+/// use abide::prelude::*;
+/// # #[derive(Entity, Default, Clone, Serialize, Deserialize)]
+/// # struct Counter {
+/// #     total: i64,
+/// # }
+/// # #[operations]
+/// # impl Counter {
+/// #     pub fn add(&mut self, n: i64) -> i64 {
+/// #         self.total += n;
+/// #         self.total
+/// #     }
+/// # }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> abide::Result<()> {
+/// # let hub = Hub::in_memory().entity::<Counter>().open().await?;
+/// let visits = hub.client().untyped_entity(&"@counter@visits".parse()?);
+/// visits.signal("add", "2").await?;
+/// assert_eq!(visits.call("add", "3").request_id("req-1").await?, "5");
+/// assert_eq!(visits.state().await?.as_deref(), Some(r#"{"total":5}"#));
+///
+/// let error = Error::from(visits.call("subtract", "3").await.unwrap_err());
+/// assert_eq!(error.kind(), ErrorKind::UnknownOperation);
+/// # hub.shutdown().await
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct EntityHandle {
     client: Client,
@@ -27,7 +55,8 @@ pub struct EntityHandle {
 }
 
 impl Client {
-    /// Returns a handle to the entity with this id, whatever its type. This sends and reads nothing.
+    /// Returns a handle to the entity with this id, whatever its type. This sends and reads nothing. [`EntityHandle`] has
+    /// an example.
     pub fn untyped_entity(&self, id: &EntityId) -> EntityHandle {
         EntityHandle {
             client: self.clone(),
@@ -87,7 +116,7 @@ struct Request {
 
 impl Request {
     /// Sends the request and waits until it is settled.
-    async fn run(self, call: bool) -> Result<Told, CallFailure> {
+    async fn run(self, call: bool) -> Result<Response, CallFailure> {
         let EntityHandle { client, id } = self.entity;
         let arguments = {
             let runtime = client.runtime()?;
@@ -172,7 +201,7 @@ impl IntoFuture for EntityCall {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             match self.0.run(true).await.map_err(CallError::from_failure)? {
-                Told::Answer(answer) => String::from_utf8(answer).map_err(|reason| {
+                Response::Answer(answer) => String::from_utf8(answer).map_err(|reason| {
                     let text = "the answer is not valid UTF-8; the operation has taken effect";
                     CallError::Runtime(Error::new(ErrorKind::Serialization, text).with_source(reason))
                 }),

@@ -13,7 +13,7 @@ mod extract;
 pub mod fuzz;
 mod links;
 mod names;
-mod normalise;
+mod normalize;
 mod page;
 mod payload;
 mod query;

@@ -37,6 +37,65 @@ fn memory_of_instances(memory_budget: usize) -> usize {
 }
 
 /// A builder that configures and opens a hub. Created by [`Hub::builder`] and [`Hub::in_memory`].
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use abide::hub::{Retention, VersionPolicy};
+/// use abide::prelude::*;
+///
+/// # #[derive(Entity, Default, Clone, Serialize, Deserialize)]
+/// # struct Account {
+/// #     cents: i64,
+/// # }
+/// # #[operations]
+/// # impl Account {
+/// #     pub fn deposit(&mut self, cents: i64) {
+/// #         self.cents += cents;
+/// #     }
+/// # }
+/// # struct Mailer;
+/// # #[activity]
+/// # async fn send_receipt(mailer: Resource<Mailer>, customer: String) -> String {
+/// #     customer
+/// # }
+/// # #[orchestration]
+/// # async fn order(ctx: OrchestrationContext, customer: String) -> Result<String, Failure> {
+/// #     Ok(ctx.call_activity::<send_receipt>(customer).await?)
+/// # }
+/// const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> abide::Result<()> {
+/// let hub = Hub::in_memory()
+///     // What runs in the hub.
+///     .entity::<Account>()
+///     .orchestration::<order>()
+///     .activity::<send_receipt>()
+///     .resource(Mailer)
+///     // Memory and threads.
+///     .memory_budget(512 << 20)
+///     .executors(2)
+///     .activity_limit(64)
+///     // Limits for single messages, states, operations and histories.
+///     .payload_limit(1 << 20)
+///     .state_limit(1 << 20)
+///     .operation_timeout(Duration::from_secs(60))
+///     .history_limit(10_000, 10 << 20)
+///     // Limits for waiting messages.
+///     .in_flight_limit(4_096)
+///     .queue_limit(1_000)
+///     // The time for which ended orchestrations, request ids and dead letters are kept.
+///     .retention(Retention::ended(30 * DAY))
+///     .request_retention(2 * DAY)
+///     .dead_letter_retention(60 * DAY)
+///     // New code may run orchestrations of older versions.
+///     .version_policy(VersionPolicy::CurrentOrOlder)
+///     .open()
+///     .await?;
+/// # hub.shutdown().await
+/// # }
+/// ```
 #[must_use = "a hub is opened by `.open().await`"]
 #[derive(Debug)]
 pub struct HubBuilder {
@@ -301,6 +360,33 @@ impl HubBuilder {
 
     /// Opens the hub with this entity held: its messages wait and its code does not run until it is released. Use it if
     /// an operation on the entity's state kills the process.
+    ///
+    /// ```
+    /// use abide::prelude::*;
+    /// # #[derive(Entity, Default, Clone, Serialize, Deserialize)]
+    /// # struct Report {
+    /// #     lines: Vec<String>,
+    /// # }
+    /// # #[operations]
+    /// # impl Report {
+    /// #     pub fn add(&mut self, line: String) {
+    /// #         self.lines.push(line);
+    /// #     }
+    /// # }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// let hub = Hub::in_memory().entity::<Report>().hold("@report@2026-11").open().await?;
+    /// let client = hub.client();
+    /// let november = client.entity::<Report>("2026-11");
+    /// assert!(november.add("a call fails".into()).await.is_err());
+    /// november.add("a signal waits".into()).signal().await?;
+    ///
+    /// client.admin().release_quarantine(november.id()?).await?;
+    /// november.add("a call succeeds".into()).await?;
+    /// # hub.shutdown().await
+    /// # }
+    /// ```
     pub fn hold(mut self, id: impl Into<String>) -> Self {
         self.held.push(id.into());
         self
@@ -321,6 +407,19 @@ impl HubBuilder {
 
     /// Opens the hub. This must be awaited inside a tokio runtime with time enabled, which then runs `async`
     /// operations.
+    ///
+    /// ```
+    /// use abide::prelude::*;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// let error = Hub::in_memory().partitions(0).open().await.unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Configuration);
+    ///
+    /// let hub = Hub::in_memory().partitions(16).open().await?;
+    /// # hub.shutdown().await
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// Returns an error of kind:

@@ -26,6 +26,38 @@ const DROP_PATIENCE: Duration = Duration::from_secs(5);
 /// Dropping the hub without [`shutdown`](Hub::shutdown) loses nothing that was acknowledged, as if the process had been
 /// killed. Only the next open takes longer. `async` operations are dropped at their next await and activities are
 /// canceled, but the drop does not wait for them. Therefore, shut down a hub that the same process opens again.
+///
+/// ```
+/// use abide::prelude::*;
+///
+/// #[derive(Entity, Default, Clone, Serialize, Deserialize)]
+/// struct Counter {
+///     total: i64,
+/// }
+///
+/// #[operations]
+/// impl Counter {
+///     pub fn add(&mut self, n: i64) -> i64 {
+///         self.total += n;
+///         self.total
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> abide::Result<()> {
+/// let hub = Hub::in_memory().entity::<Counter>().open().await?;
+/// // Every type that is in the store is registered.
+/// assert!(hub.unregistered().is_empty());
+///
+/// let client = hub.client();
+/// assert_eq!(client.entity::<Counter>("visits").add(1).await?, 1);
+/// println!("{} commits", hub.stats().commits);
+///
+/// hub.shutdown().await?;
+/// assert!(client.health().is_err());
+/// # Ok(())
+/// # }
+/// ```
 pub struct Hub {
     /// Both are present until the hub is shut down.
     open: Option<(Arc<Runtime>, Threads)>,
@@ -35,11 +67,37 @@ pub struct Hub {
 
 impl Hub {
     /// Returns a builder for a hub in `directory`, which is created if it does not exist.
+    ///
+    /// ```no_run
+    /// use abide::prelude::*;
+    /// # #[derive(Entity, Default, Clone, Serialize, Deserialize)]
+    /// # struct Counter {
+    /// #     total: i64,
+    /// # }
+    /// # #[operations]
+    /// # impl Counter {
+    /// #     pub fn add(&mut self, n: i64) -> i64 {
+    /// #         self.total += n;
+    /// #         self.total
+    /// #     }
+    /// # }
+    ///
+    /// # #[tokio::main]
+    /// # async fn main() -> abide::Result<()> {
+    /// let hub = Hub::builder("./data").entity::<Counter>().open().await?;
+    /// // Greater by one at each run of the program.
+    /// println!("{} visits", hub.client().entity::<Counter>("visits").add(1).await?);
+    /// hub.shutdown().await
+    /// # }
+    /// ```
     pub fn builder(directory: impl Into<PathBuf>) -> HubBuilder {
         HubBuilder::directory(directory.into())
     }
 
     /// Returns a builder for a hub without a directory, for tests. Its data is lost when it closes.
+    ///
+    /// Such a hub replays the whole history of an orchestration at every turn, so that a test finds code that is not
+    /// deterministic. See [`HubBuilder::strict_replay`].
     pub fn in_memory() -> HubBuilder {
         HubBuilder::memory()
     }
@@ -80,6 +138,37 @@ impl Hub {
 
     /// Copies the running hub to a new directory. The copy is consistent and contains at least everything that was
     /// acknowledged before the call. To work on a copy, open it with [`HubBuilder::restore`].
+    ///
+    #[cfg_attr(feature = "rocksdb", doc = "```")]
+    #[cfg_attr(not(feature = "rocksdb"), doc = "```no_run")]
+    /// use abide::prelude::*;
+    /// # #[derive(Entity, Default, Clone, Serialize, Deserialize)]
+    /// # struct Counter {
+    /// #     total: i64,
+    /// # }
+    /// # #[operations]
+    /// # impl Counter {
+    /// #     pub fn add(&mut self, n: i64) -> i64 {
+    /// #         self.total += n;
+    /// #         self.total
+    /// #     }
+    /// # }
+    ///
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// # let (data, backup) = (directory.path().join("data"), directory.path().join("backup"));
+    /// let hub = Hub::builder(&data).entity::<Counter>().open().await?;
+    /// hub.client().entity::<Counter>("visits").add(1).await?;
+    /// hub.checkpoint(&backup).await?;
+    /// hub.shutdown().await?;
+    ///
+    /// let restored = Hub::builder(&backup).entity::<Counter>().restore().open().await?;
+    /// assert_eq!(restored.client().entity::<Counter>("visits").add(1).await?, 2);
+    /// restored.shutdown().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// Returns an error of kind [`ErrorKind::Io`] if the directory is not empty or cannot be written, or of kind

@@ -45,6 +45,15 @@ impl ScheduleEntity {
         self.change(ctx, |course, now| course.update(plan, now))
     }
 
+    /// Creates the schedule, or replaces its plan if it has another one.
+    pub fn ensure(&mut self, ctx: &mut EntityContext, plan: Plan, paused: bool) -> Result<(), Error> {
+        match &self.course.plan {
+            None => self.create(ctx, plan, paused),
+            Some(current) if *current == plan => Ok(()),
+            Some(_) => self.update(ctx, plan),
+        }
+    }
+
     pub fn pause(&mut self, ctx: &mut EntityContext) -> Result<(), Error> {
         self.change_accepted(ctx, |course, now| course.set_paused(true, now))
     }

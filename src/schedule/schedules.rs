@@ -21,6 +21,37 @@ use crate::{CallError, Entity};
 /// A schedule starts an orchestration repeatedly. It is a durable entity of the library, so it continues after a
 /// restart and starts each run once. Runs do not wait for each other. The run of a schedule `nightly` that is due at
 /// three has the instance id `nightly-2026-11-20T03:00:00Z`.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use abide::prelude::*;
+///
+/// #[orchestration]
+/// async fn report(ctx: OrchestrationContext, shop: String) -> Result<String, Failure> {
+///     Ok(format!("{} for {shop}", ctx.instance_id()))
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> abide::Result<()> {
+/// # let hub = Hub::in_memory().orchestration::<report>().open().await?;
+/// let schedules = hub.client().schedules();
+/// let hour = Recurrence::Every(Duration::from_secs(60 * 60));
+/// schedules.create::<report>("hourly", hour, "Berlin".into()).await?;
+/// // At every start of a program: creates the schedule, or changes it if the program has changed.
+/// schedules.ensure::<report>("hourly", Recurrence::cron("0 * * * *"), "Berlin".into()).await?;
+///
+/// schedules.pause("hourly").await?;
+/// assert!(schedules.get("hourly").await?.is_some_and(|schedule| schedule.paused));
+/// schedules.resume("hourly").await?;
+///
+/// for schedule in schedules.list().await? {
+///     println!("{} runs next at {:?}", schedule.id, schedule.next_run);
+/// }
+/// schedules.delete("hourly").await?;
+/// # hub.shutdown().await
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Schedules {
     client: Client,
@@ -62,8 +93,35 @@ pub struct ScheduleInfo {
     pub runs: u64,
 }
 
-/// A schedule to create, or to update with a new plan. Created by [`Schedules::create`], [`Schedules::update`] and
-/// their variants by name.
+/// A schedule to create, or to update with a new plan. Created by [`Schedules::create`], [`Schedules::ensure`],
+/// [`Schedules::update`] and the variants by name.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+///
+/// use abide::prelude::*;
+/// use abide::schedule::CatchUpPolicy;
+///
+/// # #[orchestration]
+/// # async fn report(ctx: OrchestrationContext, shop: String) -> Result<String, Failure> {
+/// #     Ok(shop)
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> abide::Result<()> {
+/// # let hub = Hub::in_memory().orchestration::<report>().open().await?;
+/// let tomorrow = SystemTime::now() + Duration::from_secs(24 * 60 * 60);
+/// hub.client()
+///     .schedules()
+///     .create::<report>("hourly", "0 * * * *".parse()?, "Berlin".into())
+///     .from(tomorrow)
+///     .until(tomorrow + Duration::from_secs(365 * 24 * 60 * 60))
+///     .catch_up(CatchUpPolicy::RunAll { at_most: 24 })
+///     .tag("shop", "Berlin")
+///     .paused()
+///     .await?;
+/// # hub.shutdown().await
+/// # }
+/// ```
 #[must_use = "a schedule is created when this is awaited"]
 pub struct CreateSchedule {
     client: Client,
@@ -71,7 +129,15 @@ pub struct CreateSchedule {
     /// The plan, or the reason why its input could not be serialized.
     plan: Result<Plan>,
     paused: bool,
-    update: bool,
+    change: Change,
+}
+
+/// The change that a [`CreateSchedule`] makes.
+#[derive(Clone, Copy, Debug)]
+enum Change {
+    Create,
+    Update,
+    Ensure,
 }
 
 impl Client {
@@ -99,7 +165,44 @@ impl Schedules {
             let text = format!("the input of `{}` does not serialize: {reason}", O::NAME);
             Error::new(ErrorKind::Serialization, text).with_source(reason)
         });
-        self.prepare(id, plan, false)
+        self.prepare(id, plan, Change::Create)
+    }
+
+    /// Creates a schedule, or replaces its plan if it exists and its plan differs. It has no effect on a schedule that
+    /// has this plan already, so a program can call it at every start.
+    ///
+    /// A paused schedule stays paused, and the schedule keeps its counts. Runs that are already due begin under the
+    /// former plan. The plan consists of everything that [`CreateSchedule`] sets, except for
+    /// [`paused`](CreateSchedule::paused).
+    ///
+    /// ```
+    /// use abide::prelude::*;
+    ///
+    /// # #[orchestration]
+    /// # async fn report(ctx: OrchestrationContext, shop: String) -> Result<String, Failure> {
+    /// #     Ok(shop)
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// # let hub = Hub::in_memory().orchestration::<report>().open().await?;
+    /// let schedules = hub.client().schedules();
+    /// for pattern in ["0 3 * * *", "0 3 * * *", "0 4 * * *"] {
+    ///     schedules.ensure::<report>("nightly", Recurrence::cron(pattern), "Berlin".into()).await?;
+    /// }
+    /// let nightly = schedules.get("nightly").await?;
+    /// assert!(nightly.is_some_and(|nightly| nightly.recurrence == Recurrence::cron("0 4 * * *")));
+    /// # hub.shutdown().await
+    /// # }
+    /// ```
+    pub fn ensure<O: Orchestration>(
+        &self,
+        id: impl Into<String>,
+        recurrence: Recurrence,
+        input: O::Input,
+    ) -> CreateSchedule {
+        let mut ensure = self.create::<O>(id, recurrence, input);
+        ensure.change = Change::Ensure;
+        ensure
     }
 
     /// Creates a schedule that starts orchestrations by their stored name, by default in the newest version that is
@@ -111,7 +214,8 @@ impl Schedules {
         name: impl AsRef<str>,
         input: serde_json::Value,
     ) -> CreateSchedule {
-        self.prepare(id, Ok(Plan::new(name.as_ref(), recurrence, input.to_string())), false)
+        let plan = Plan::new(name.as_ref(), recurrence, input.to_string());
+        self.prepare(id, Ok(plan), Change::Create)
     }
 
     /// Replaces the whole plan of a schedule. A paused schedule stays paused, and the schedule keeps its counts. Runs
@@ -123,7 +227,7 @@ impl Schedules {
         input: O::Input,
     ) -> CreateSchedule {
         let mut update = self.create::<O>(id, recurrence, input);
-        update.update = true;
+        update.change = Change::Update;
         update
     }
 
@@ -135,16 +239,17 @@ impl Schedules {
         name: impl AsRef<str>,
         input: serde_json::Value,
     ) -> CreateSchedule {
-        self.prepare(id, Ok(Plan::new(name.as_ref(), recurrence, input.to_string())), true)
+        let plan = Plan::new(name.as_ref(), recurrence, input.to_string());
+        self.prepare(id, Ok(plan), Change::Update)
     }
 
-    fn prepare(&self, id: impl Into<String>, plan: Result<Plan>, update: bool) -> CreateSchedule {
+    fn prepare(&self, id: impl Into<String>, plan: Result<Plan>, change: Change) -> CreateSchedule {
         CreateSchedule {
             client: self.client.clone(),
             id: id.into(),
             plan,
             paused: false,
-            update,
+            change,
         }
     }
 
@@ -259,7 +364,7 @@ impl CreateSchedule {
         self
     }
 
-    /// Creates the schedule paused. This has no effect on an update.
+    /// Creates the schedule paused. This has no effect on a schedule that exists.
     pub fn paused(mut self) -> Self {
         self.paused = true;
         self
@@ -278,11 +383,11 @@ impl CreateSchedule {
         self.client
             .check_start(&InstanceId::orchestration(&self.id)?, &plan.start())?;
         let entity = self.client.entity::<ScheduleEntity>(&self.id);
-        if self.update {
-            flat(entity.update(plan).await)
-        } else {
-            flat(entity.create(plan, self.paused).await)
-        }
+        flat(match self.change {
+            Change::Create => entity.create(plan, self.paused).await,
+            Change::Update => entity.update(plan).await,
+            Change::Ensure => entity.ensure(plan, self.paused).await,
+        })
     }
 }
 

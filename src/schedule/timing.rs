@@ -13,6 +13,22 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::time::Timestamp;
 
 /// The times at which a schedule runs.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use abide::prelude::*;
+///
+/// let every_ten_minutes = Recurrence::Every(Duration::from_secs(600));
+/// let daily_at_three = Recurrence::cron("0 3 * * *");
+/// let mondays_at_noon: Recurrence = "0 12 * * MON".parse()?;
+/// let every_ten_seconds: Recurrence = "*/10 * * * * *".parse()?;
+///
+/// // `parse` checks the pattern. `Recurrence::cron` leaves this to the creation of the schedule.
+/// let error = "61 * * * *".parse::<Recurrence>().unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::InvalidArguments);
+/// # Ok::<(), abide::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Recurrence {
@@ -25,6 +41,27 @@ pub enum Recurrence {
 }
 
 /// The policy for runs that could not begin in time, because the hub was closed or the schedule was busy.
+///
+/// ```
+/// use abide::prelude::*;
+/// use abide::schedule::CatchUpPolicy;
+///
+/// # #[orchestration]
+/// # async fn report(ctx: OrchestrationContext, shop: String) -> Result<String, Failure> {
+/// #     Ok(shop)
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> abide::Result<()> {
+/// # let hub = Hub::in_memory().orchestration::<report>().open().await?;
+/// let schedules = hub.client().schedules();
+/// // After a weekend without the hub, the newest 24 of the missed runs start.
+/// schedules
+///     .create::<report>("hourly", Recurrence::cron("0 * * * *"), "Berlin".into())
+///     .catch_up(CatchUpPolicy::RunAll { at_most: 24 })
+///     .await?;
+/// # hub.shutdown().await
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum CatchUpPolicy {

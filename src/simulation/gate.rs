@@ -120,7 +120,7 @@ impl World {
         let request = &mut self.requests[index];
         let heard = request.hear(settled);
         self.story
-            .tell(|| format!("{} request {index} hears {heard:?}", self.now.0));
+            .tell(|| format!("{} request {index} receives {heard:?}", self.now.0));
         request.open -= 1;
         request.heard.push(heard);
         let finals = request.heard.iter().filter(|heard| heard.is_final()).count();

@@ -2,10 +2,17 @@
 //!
 //! The ledger is outside of the hub: this process records what the worker acknowledges, kills it, restarts it, and
 //! repeats the unacknowledged requests with their request IDs. At the end, the states have to agree with the ledger.
+//!
+//! See:
+//!
+//! * docs/src/guarantees.md, "Durability"
+//! * docs/src/guarantees.md, "Delivery"
 #![cfg(feature = "rocksdb")]
 
 mod books;
 mod entities;
+#[path = "../it/fixtures.rs"]
+mod fixtures;
 mod ledger;
 mod orders;
 mod saga;
@@ -18,6 +25,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use abide::prelude::*;
 use entities::{Account, Journal, Relay};
+use fixtures::draw;
 use ledger::Ledger;
 use worker::Worker;
 
@@ -127,14 +135,6 @@ async fn obey(client: &Client, lane: &str, order: &str) -> abide::Result<u64> {
         other => unreachable!("a lane of the kind {other}"),
     };
     Ok(answer)
-}
-
-/// Returns a pseudorandom number below `bound`.
-fn draw(seed: &mut u64, bound: usize) -> usize {
-    *seed = seed
-        .wrapping_mul(6_364_136_223_846_793_005)
-        .wrapping_add(1_442_695_040_888_963_407);
-    (*seed >> 33) as usize % bound
 }
 
 /// After many kills, some of them while the hub opens, a last run finishes everything and the states agree with the

@@ -11,9 +11,10 @@ use abide::{
 };
 
 use crate::books::{Audit, BOOKS, order_of};
+use crate::fixtures::draw;
 use crate::orders::{Order, STOCK, Stock, Till, builder, foreseen, order, process_order};
 use crate::worker::{self, Worker};
-use crate::{draw, end, kills};
+use crate::{end, kills};
 
 /// The role of the worker that processes orders.
 pub(crate) const ROLE: &str = "orders";

@@ -1,4 +1,6 @@
 //! A client that sends raw bytes, including requests that a well-behaved client never sends.
+//!
+//! A binary that includes this module also includes `it/fixtures.rs`, as `fixtures`.
 
 #![allow(dead_code, reason = "each test file uses a part")]
 
@@ -10,8 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// The base path of the routes.
-pub(crate) const BASE: &str = "/runtime/webhooks/durabletask";
+pub(crate) use crate::fixtures::BASE;
 
 /// Maximum time for a response on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -1,4 +1,4 @@
-//! A core on the model store, with orchestrations whose messages and activities are driven by hand.
+//! A core on the model store. The tests control the messages and activities of its orchestrations.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -25,7 +25,7 @@ mod traces;
 
 const PARTITIONS: u16 = 4;
 
-/// Returns what it was given, after the event `go` if that is 0.
+/// Returns its input, after the event `go` if the input is 0.
 #[orchestration]
 async fn echo(ctx: OrchestrationContext, n: u32) -> Result<u32, Failure> {
     if n == 0 {
@@ -34,13 +34,13 @@ async fn echo(ctx: OrchestrationContext, n: u32) -> Result<u32, Failure> {
     Ok(n)
 }
 
-/// Continues as new without end.
+/// Continues as new forever.
 #[orchestration]
 async fn spins(ctx: OrchestrationContext, n: u32) -> Result<(), Failure> {
     ctx.continue_as_new(n + 1).await
 }
 
-/// Waits for the event `go` and says which version it is. It panics if it is given 0.
+/// Waits for the event `go` and returns its version. Panics if its input is 0.
 #[orchestration(version = "2")]
 async fn moody(ctx: OrchestrationContext, n: u32) -> Result<(u32, String), Failure> {
     assert!(n > 0, "in a bad mood");
@@ -48,7 +48,7 @@ async fn moody(ctx: OrchestrationContext, n: u32) -> Result<(u32, String), Failu
     event.map(|()| (n, ctx.version().to_owned())).map_err(Failure::from)
 }
 
-/// A hub of one core, without threads.
+/// A hub with one core and no threads.
 struct Stage {
     model: Model,
     core: Core,
@@ -71,7 +71,7 @@ impl Stage {
         }
     }
 
-    /// Opens the store with a build that has this code.
+    /// Reopens the store with a build that has this code.
     fn reopen(&mut self, code: &[Arc<dyn OrchestrationCode>]) {
         self.core = Self::core(&self.model, code);
         self.run();
@@ -85,7 +85,7 @@ impl Stage {
         Core::open(CoreConfig::of_all(PARTITIONS, registry, &Limits::default()), model).unwrap()
     }
 
-    /// Steps until there is nothing to do.
+    /// Runs steps until there is no work left.
     fn run(&mut self) {
         while self.core.has_work(Timestamp(self.now)) {
             self.step();
@@ -107,14 +107,14 @@ impl Stage {
         }
     }
 
-    /// With what the execution began, or will begin, in which an orchestration is.
+    /// Returns the start of the current execution of an orchestration.
     fn start_of(&self, id: &str) -> StartRecord {
         let record = self.record(id).unwrap();
         let id = InstanceId::trusted(id);
         start_of(&self.model, id.partition(PARTITIONS), &id, &record).unwrap()
     }
 
-    /// A client sends an order and receives its result.
+    /// Sends an order of a client and returns its result.
     fn tell(&mut self, id: &str, order: Order) -> Result<(), Error> {
         let token = self.send(id, order);
         self.run();
@@ -124,11 +124,11 @@ impl Stage {
                 failure => panic!("{failure:?}"),
             },
             Some(_) => Ok(()),
-            None => panic!("there was no answer"),
+            None => panic!("there is no response"),
         }
     }
 
-    /// A client gives an order, which the next step takes in.
+    /// Sends an order of a client, which the next step processes.
     fn send(&mut self, id: &str, order: Order) -> Token {
         self.tokens += 1;
         let token = Token(self.tokens);
@@ -144,7 +144,7 @@ impl Stage {
         token
     }
 
-    /// Another core has written messages of `from` in one commit, and delivers them.
+    /// Writes and delivers messages of `from` as another core does, in one commit.
     fn deliver(&mut self, from: &str, id: &str, orders: Vec<Order>) {
         self.batch += 1;
         let target = InstanceId::trusted(id);
@@ -207,7 +207,7 @@ fn begin(n: u32) -> Order {
     Order::Start(Box::new(start(n)))
 }
 
-/// What a parent asks for with its step of this number, in an execution of this number.
+/// Returns the start that a parent requests with its step, in an execution of this number.
 fn wanted(n: u32, execution: u8) -> StartRecord {
     StartRecord {
         parent: Some(Parent {
@@ -234,8 +234,8 @@ fn rewind(start: StartRecord) -> Order {
     }
 }
 
-/// A sub-orchestration that is canceled before its start was taken in is there, canceled, with its input, and starts again
-/// when its parent is rewound. So does one that is not there at all.
+/// A sub-orchestration that is canceled before its start was processed exists as canceled, with its input, and starts
+/// again when its parent is rewound. So does one that does not exist.
 #[test]
 fn a_child_that_never_began_is_there_and_can_begin() {
     let mut stage = Stage::open();
@@ -257,8 +257,8 @@ fn a_child_that_never_began_is_there_and_can_begin() {
     }
 }
 
-/// What a parent sends to a sub-orchestration after it has asked for it again is for the one that begins then, also where
-/// the order and what follows are taken in late.
+/// Messages that a parent sends after it has requested a child again are for the child that begins then, even if the
+/// order and the messages are processed late.
 #[test]
 fn an_event_that_follows_a_rewind_is_for_the_child_that_begins_with_it() {
     let mut stage = Stage::open();
@@ -267,8 +267,8 @@ fn an_event_that_follows_a_rewind_is_for_the_child_that_begins_with_it() {
     assert_eq!(stage.status("kid"), OrchestrationStatus::Completed);
 }
 
-/// A cancellation takes the order to rewind along that it passes, whatever the child is: one that has ended stays as it is, and
-/// one that runs, or that would have begun, is canceled.
+/// A cancellation withdraws the order to rewind that it bypasses, whatever the state of the child. An ended child stays
+/// as it is. A child that runs, or that would have begun, is canceled.
 #[test]
 fn a_rewind_that_is_taken_back_lets_no_child_run() {
     use OrchestrationStatus::{Canceled, Completed, Terminated};
@@ -282,7 +282,7 @@ fn a_rewind_that_is_taken_back_lets_no_child_run() {
         (vec![first()], Canceled),
         (vec![first(), end()], Terminated),
         (vec![first(), go()], Completed),
-        // A stranger under the id of the child.
+        // An unrelated orchestration with the id of the child.
         (vec![begin(1)], Canceled),
     ] {
         let mut stage = Stage::open();
@@ -293,14 +293,15 @@ fn a_rewind_that_is_taken_back_lets_no_child_run() {
         assert_eq!(stage.status("kid"), expected);
         assert_eq!(stage.record("kid").unwrap().parent, wanted(0, 2).parent);
     }
-    // A stranger that runs is left alone.
+    // An unrelated running orchestration is not affected.
     let mut stage = Stage::open();
     stage.tell("kid", begin(0)).unwrap();
     stage.deliver("parent", "kid", vec![rewind(wanted(0, 2)), unwanted(2)]);
     assert_eq!(stage.status("kid"), OrchestrationStatus::Running);
 }
 
-/// A start of an unregistered orchestration gets its version from the build that knows it, whether events wait for it or not.
+/// A start of an unregistered orchestration gets its version from the build that registers it, with or without waiting
+/// events.
 #[test]
 fn a_start_that_waits_for_a_build_gets_its_version_with_its_events() {
     let mut stage = Stage::open();
@@ -315,7 +316,7 @@ fn a_start_that_waits_for_a_build_gets_its_version_with_its_events() {
     );
 }
 
-/// What an orchestration was to begin with goes with it, also if it was tried again and is replaced in one step.
+/// The start record of an orchestration is removed with it, even if the start was retried and replaced in one step.
 #[test]
 fn nothing_is_left_of_a_start_that_never_began() {
     let mut stage = Stage::open();
@@ -337,7 +338,7 @@ fn nothing_is_left_of_a_start_that_never_began() {
     assert_eq!(row.unwrap(), None);
 }
 
-/// The start that its parent takes back does nothing to another that lives under the id.
+/// A canceled start does not affect an unrelated orchestration with the same id.
 #[test]
 fn a_start_that_is_taken_back_leaves_others_alone() {
     let mut stage = Stage::open();
@@ -347,7 +348,7 @@ fn a_start_that_is_taken_back_leaves_others_alone() {
     assert_eq!(stage.record("kid"), before);
 }
 
-/// A child that a client has restarted is the one that its parent asks for when it tries again.
+/// A child that a client has restarted counts as the one that its parent requests when it retries.
 #[test]
 fn a_child_that_was_restarted_is_not_in_the_way_of_its_parent() {
     let mut stage = Stage::open();
@@ -369,8 +370,8 @@ fn a_child_that_was_restarted_is_not_in_the_way_of_its_parent() {
     assert_eq!(stage.status("kid"), OrchestrationStatus::Canceled);
 }
 
-/// What was found in a list is purged only as it was found: not if it was started and has ended again, and not if
-/// anything has happened to it.
+/// An orchestration from a list is purged only if it has not changed since: not if it was restarted and has ended
+/// again, and not after any other change.
 #[test]
 fn only_what_was_seen_is_purged() {
     let mut stage = Stage::open();
@@ -395,8 +396,8 @@ fn only_what_was_seen_is_purged() {
     assert_eq!(stage.record("daily"), None);
 }
 
-/// An orchestration that continues as new without end is in a new execution or two after each step, so that others have their
-/// turns in between. When the hub closes it rests between two executions, and the start of the next one is known.
+/// An orchestration that continues as new forever runs at most two executions in each step, so other instances get
+/// their turns. When the hub closes, it pauses between two executions, and the start of the next one is stored.
 #[test]
 fn an_endless_orchestration_shares_the_steps() {
     let mut stage = Stage::open();

@@ -1,4 +1,4 @@
-//! Which request ids are known: the newest, all young ones, and those of calls that wait.
+//! The request ids that are kept: the newest, all young ones, and those of waiting calls.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ fn limits(requests: u64, page: usize) -> Limits {
     }
 }
 
-/// How many ids of `entity` are still known, of `count` that were used in order.
+/// Returns for each of `ids` whether it is still stored for `entity`.
 fn known(stage: &mut Stage, entity: &str, ids: &[String]) -> Vec<bool> {
     let partition = PartitionId(0);
     let keys = ids
@@ -31,12 +31,12 @@ fn known(stage: &mut Stage, entity: &str, ids: &[String]) -> Vec<bool> {
     keys.map(|key| stage.model.get(&key).unwrap().is_some()).collect()
 }
 
-/// Of more ids than are remembered the oldest are forgotten, whatever the entities and the ids are called, and never one that
-/// is young.
+/// If there are too many ids, the oldest are deleted, regardless of the names of entities and ids. A young id is never
+/// deleted.
 #[test]
 fn the_oldest_request_ids_are_forgotten_first() {
     let mut stage = Stage::new(limits(100, 8));
-    // Names that fall while time goes on, as seen from the alphabet.
+    // The names descend alphabetically over time.
     let ids: Vec<String> = (0..300).map(|number| format!("r{:03}", 999 - number)).collect();
     for id in &ids {
         stage.add("@counter@zzz", 1, id).unwrap();
@@ -48,9 +48,9 @@ fn the_oldest_request_ids_are_forgotten_first() {
     let first = known.iter().position(|known| *known).unwrap();
     assert!(
         known[first..].iter().all(|known| *known),
-        "a younger one was forgotten: {known:?}"
+        "a younger id was deleted: {known:?}"
     );
-    assert!((180..=200).contains(&first), "{first} were forgotten");
+    assert!((180..=200).contains(&first), "{first} ids were deleted");
     for (number, id) in ids.iter().enumerate().skip(first) {
         assert_eq!(
             stage.add("@counter@zzz", 1, id).unwrap(),
@@ -64,8 +64,8 @@ fn the_oldest_request_ids_are_forgotten_first() {
     );
 }
 
-/// An id that is younger than a minute is known, however many there are. Where there is no room for one more, nothing
-/// happens, and the client may come again.
+/// An id that is younger than a minute is kept, however many there are. If there is no room for another id, the request
+/// has no effect, and the client may retry.
 #[test]
 fn a_young_request_id_is_never_forgotten() {
     let mut stage = Stage::new(limits(10, 4));
@@ -87,13 +87,13 @@ fn a_young_request_id_is_never_forgotten() {
     stage.now += YOUTH;
     stage.settle();
     let answer = stage.add("@counter@victim", 1, "one too many").unwrap();
-    assert_eq!(answer, "101", "the refusal was not kept, and nothing happened");
+    assert_eq!(answer, "101", "the refusal was not stored, and the request had no effect");
     stage.settle();
     assert!(stage.counters().requests <= 10 + 4 + 1, "{:?}", stage.counters());
 }
 
-/// The id of a call that waits is known as long as it waits, over the cap and over its time, and its retries are answered
-/// with it.
+/// The id of a waiting call is kept while the call waits, beyond the limit and the retention time. Retries receive the
+/// answer of the call.
 #[test]
 fn the_request_id_of_a_waiting_call_is_kept() {
     let mut stage = Stage::new(limits(4, 2));
@@ -119,7 +119,8 @@ fn the_request_id_of_a_waiting_call_is_kept() {
     );
 }
 
-/// An id is forgotten when its time is over, and a clock that was wrong for one life makes none of the next one be forgotten.
+/// An id is deleted when its retention time is over. A clock that was wrong in one life does not delete ids of the next
+/// life.
 #[test]
 fn request_ids_expire_in_the_order_in_which_they_came() {
     let day = 24 * 60 * 60 * 1_000;
@@ -139,10 +140,10 @@ fn request_ids_expire_in_the_order_in_which_they_came() {
         stage.now += 1_000;
     }
     let left = stage.counters().requests;
-    assert!(left <= 102, "ids from the future are in nobody's way: {left}");
+    assert!(left <= 102, "ids from the future do not displace others: {left}");
 }
 
-/// What says that nothing happened, for a reason that may pass, is not the answer to a later try.
+/// A refusal, whose reason may pass, is not the answer to a later attempt.
 #[test]
 fn refusals_are_not_remembered() {
     let mut stage = Stage::new(Limits {
@@ -169,7 +170,7 @@ fn refusals_are_not_remembered() {
     assert_eq!(
         raise(&mut stage, "third", false).unwrap(),
         "true",
-        "what took effect is remembered"
+        "a request that took effect is stored"
     );
     let unknown = || operation("multiply", 2);
     let token = stage.ask("@counter@c", unknown(), true, Some("call"));
@@ -177,11 +178,11 @@ fn refusals_are_not_remembered() {
     assert_eq!(
         stage.add("@counter@c", 2, "call").unwrap(),
         "2",
-        "its id is free for another try"
+        "its id is free for another attempt"
     );
 }
 
-/// A call that waited as a row and is refused leaves no trace of its request.
+/// A call that waited as a row and is refused leaves no row of its request.
 #[test]
 fn a_waiting_call_that_is_refused_is_forgotten() {
     let mut stage = Stage::new(Limits::default());
@@ -198,7 +199,7 @@ fn a_waiting_call_that_is_refused_is_forgotten() {
     assert_eq!(stage.add("@counter@slow", 1, "r").unwrap(), "2");
 }
 
-/// At the cap one more id costs as many reads as it takes to forget one, however many other partitions, dead letters and
+/// At the limit, one more id costs only the reads for deleting one, however many other partitions, dead letters and
 /// events there are.
 #[test]
 fn a_new_request_id_at_the_cap_costs_a_constant() {

@@ -1,4 +1,4 @@
-//! What is deleted for its age, and when it is not.
+//! Expiry under correct and wrong clocks.
 
 use super::counting::{self, operation};
 use super::stage::{Stage, arguments, tally};
@@ -10,11 +10,11 @@ use std::time::Duration;
 
 const HOUR: u64 = 3_600_000;
 const DAY: u64 = 24 * HOUR;
-/// How far the clock is ahead where it is wrong.
+/// Lead of the clock while it is wrong.
 const AHEAD: u64 = 3_650 * DAY;
 const PARTITION: PartitionId = PartitionId(0);
 
-/// The next life of the hub, an hour after the last one, whose clock is ahead or right.
+/// Begins the next life of the hub, an hour after the last one, with a clock that is ahead or correct.
 fn next_life(stage: &mut counting::Stage, is_ahead: bool) {
     let was_ahead = stage.now > AHEAD;
     stage.now += HOUR;
@@ -27,7 +27,7 @@ fn next_life(stage: &mut counting::Stage, is_ahead: bool) {
     stage.settle();
 }
 
-/// Makes a dead letter of an entity.
+/// Creates a dead letter of an entity.
 fn bury(stage: &mut counting::Stage, entity: &str) {
     stage.ask(entity, operation("add_slowly", 1), true, None);
     stage.settle();
@@ -37,14 +37,14 @@ fn bury(stage: &mut counting::Stage, entity: &str) {
     stage.settle();
 }
 
-/// How many request ids, dead letters and events before a start there are.
+/// Returns the numbers of request ids, dead letters and early events.
 fn kept(stage: &counting::Stage) -> [u64; 3] {
     let counters = stage.counters();
     [counters.requests, counters.dead_letters, counters.early_events]
 }
 
-/// A clock that is wrong, right, and wrong again deletes nothing early, however often that happens; and what was written under it
-/// goes when its time is over by the clock that is right, over restarts and whatever came after it.
+/// A clock that alternates between wrong and correct deletes nothing early. Rows written under the wrong clock expire
+/// on time by the correct clock, across restarts and regardless of later rows.
 #[test]
 fn a_clock_that_is_wrong_now_and_then_neither_deletes_nor_keeps() {
     let limits = Limits {
@@ -66,11 +66,11 @@ fn a_clock_that_is_wrong_now_and_then_neither_deletes_nor_keeps() {
             stage.settle();
         }
     }
-    // The hub is opened again each day.
+    // The hub is opened once a day.
     for day in 1..=8 {
         stage.now += DAY - 3 * HOUR;
         next_life(&mut stage, false);
-        // Nothing is written meanwhile, so that each open finds the clock far ahead.
+        // No commit is written in the meantime, so each open finds the clock far ahead.
         stage.now += 2 * HOUR;
         stage.settle();
         if day < 6 {
@@ -84,8 +84,8 @@ fn a_clock_that_is_wrong_now_and_then_neither_deletes_nor_keeps() {
     );
 }
 
-/// At the cap the oldest request ids go first, and those that were written under a clock that was ahead have their place among
-/// them.
+/// At the limit, the oldest request ids are deleted first. Ids written under a clock that was ahead have their place
+/// among them.
 #[test]
 fn at_the_cap_ids_from_a_wrong_clock_go_in_their_turn() {
     let limits = Limits {
@@ -112,12 +112,12 @@ fn at_the_cap_ids_from_a_wrong_clock_go_in_their_turn() {
     }
     let known: Vec<bool> = ids.iter().map(|key| stage.model.get(key).unwrap().is_some()).collect();
     let first = known.iter().position(|known| *known).unwrap();
-    assert!((20..30).contains(&first), "{first} were forgotten");
-    assert!(known[first..].iter().all(|known| *known), "a younger one was forgotten");
+    assert!((20..30).contains(&first), "{first} ids were deleted");
+    assert!(known[first..].iter().all(|known| *known), "a younger id was deleted");
 }
 
-/// One open under a clock that is ten years ahead forgets no request id: its retry takes effect once. When the hub has been
-/// open for an hour, the clock is believed.
+/// One open under a clock that is ten years ahead deletes no request id, so a retry has no second effect. When the hub
+/// has been open for an hour, the clock is trusted.
 #[test]
 fn a_clock_in_doubt_forgets_no_request() {
     let limits = Limits {
@@ -146,7 +146,7 @@ fn a_clock_in_doubt_forgets_no_request() {
     assert_eq!(ask(&mut stage), 2);
 }
 
-/// An event before a start that is within its time to live is delivered in a life whose clock is far ahead.
+/// An early event that is within its time to live is delivered in a life whose clock is far ahead.
 #[test]
 fn a_clock_in_doubt_delivers_events_before_a_start() {
     let mut stage = counting::Stage::new(Limits::default());

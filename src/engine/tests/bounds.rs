@@ -1,4 +1,4 @@
-//! What a core holds in memory is bounded in bytes, whatever waits in the store.
+//! The memory of a core is bounded in bytes, regardless of the contents of the store.
 
 use super::stage::{Stage, tally, with_number, with_text};
 use crate::engine::Limits;
@@ -7,7 +7,7 @@ use crate::time::Timestamp;
 
 const KIB: usize = 1 << 10;
 
-/// The size of one payload here.
+/// Size of one payload in these tests.
 const LARGE: usize = 50 * KIB;
 
 fn limits() -> Limits {
@@ -20,8 +20,8 @@ fn limits() -> Limits {
     }
 }
 
-/// Many entities run an `async` operation, and large signals wait behind each of them. In memory are only as many as there is
-/// room for, in this life and the next; and all of them take effect.
+/// Many entities run an `async` operation, and large signals wait behind each of them. Only as many as there is room
+/// for are in memory, in this life and the next, and all of them take effect.
 #[test]
 fn messages_behind_running_operations_are_bounded_in_bytes() {
     const ENTITIES: usize = 40;
@@ -57,7 +57,7 @@ fn messages_behind_running_operations_are_bounded_in_bytes() {
     }
 }
 
-/// Messages that a step did not get to process are kept in memory only as far as there is room, and none is lost or overtaken.
+/// Messages that a step could not process stay in memory only as far as there is room. None is lost or overtaken.
 #[test]
 fn what_a_full_step_leaves_is_bounded_in_bytes() {
     let mut stage = Stage::new(Limits {
@@ -86,7 +86,7 @@ fn what_a_full_step_leaves_is_bounded_in_bytes() {
     assert!(read <= 310, "{read} KiB were read at once");
 }
 
-/// Many large timers are due when a hub opens: they fire a few at a time, and all of them.
+/// Many large timers are due when a hub opens. They fire a few at a time, and all of them fire.
 #[test]
 fn large_timers_that_are_due_at_open_are_read_a_few_at_a_time() {
     let mut stage = Stage::new(limits());
@@ -115,7 +115,7 @@ fn large_timers_that_are_due_at_open_are_read_a_few_at_a_time() {
     assert!(read <= 310, "{read} KiB were read at once");
 }
 
-/// Many entities with large states become ready together: their states are not all read at once.
+/// Many entities with large states become ready together. Their states are not all read at once.
 #[test]
 fn large_states_are_read_a_few_at_a_time() {
     let mut stage = Stage::new(limits());

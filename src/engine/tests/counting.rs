@@ -1,4 +1,5 @@
-//! One core whose reads are counted, for tests of what the engine keeps: a client asks, and everything is stepped by hand.
+//! One core whose reads are counted, for tests of the rows that the engine keeps. The tests simulate clients and run
+//! each step.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -20,7 +21,7 @@ use crate::store::{Model, Reader, Store, Visitor, keys};
 use crate::time::{Aging, ClockRecord, Timestamp};
 use crate::{Orchestration, orchestration::LocalBoxFuture};
 
-/// Counts what it is told.
+/// Adds up amounts.
 #[derive(Clone, Entity, Default, Serialize, Deserialize)]
 pub(in crate::engine) struct Counter {
     count: u64,
@@ -39,7 +40,7 @@ impl Counter {
     }
 }
 
-/// Reads as many events as its input says, and answers with their numbers.
+/// Reads as many events as its input specifies, and returns their numbers.
 struct Collect;
 
 impl Orchestration for Collect {
@@ -61,7 +62,7 @@ impl Orchestration for Collect {
     }
 }
 
-/// Sends as many events to `o` as its input says.
+/// Sends as many events to `o` as its input specifies.
 struct Tell;
 
 impl Orchestration for Tell {
@@ -90,16 +91,16 @@ pub(in crate::engine) struct Stage {
     pub(in crate::engine) core: Core,
     pub(in crate::engine) now: u64,
     aging: Aging,
-    /// What the newest step that changed something stored of the clock.
+    /// The clock record of the newest step with changes.
     clock: ClockRecord,
     batch: u64,
     next_token: u64,
     told: BTreeMap<Token, Told>,
-    /// The most bytes that one step has read.
+    /// Maximum number of bytes that one step has read.
     pub(in crate::engine) most_read: usize,
-    /// The rows that all steps have read.
+    /// Number of rows that all steps have read.
     pub(in crate::engine) rows_read: usize,
-    /// `async` operations that were started and have not ended.
+    /// Started `async` operations that have not ended.
     pub(in crate::engine) running: Vec<(InstanceId, MessageId, AsyncOperation)>,
 }
 
@@ -124,13 +125,13 @@ impl Stage {
         }
     }
 
-    /// The hub goes down and is opened again with everything that was written.
+    /// Crashes the hub and opens it again with all written commits.
     pub(in crate::engine) fn reopen(&mut self) {
         self.aging = Aging::new(Timestamp(self.now), self.clock);
         self.core = open(&self.limits, &self.model, self.aging);
     }
 
-    /// A client asks, under a request id if there is one.
+    /// Sends a request of a client, optionally under a request id.
     pub(in crate::engine) fn ask(&mut self, target: &str, action: Action, call: bool, request: Option<&str>) -> Token {
         self.next_token += 1;
         let token = Token(self.next_token);
@@ -150,7 +151,7 @@ impl Stage {
         self.answer(token)
     }
 
-    /// Raises an event with a text of so many bytes.
+    /// Raises an event with a text of `bytes` bytes.
     pub(in crate::engine) fn raise(&mut self, instance: &str, number: usize, bytes: usize, keep: Option<u64>) -> Told {
         let token = self.send_event(instance, number, bytes, keep);
         self.answer(token)
@@ -176,12 +177,12 @@ impl Stage {
         self.answer(token)
     }
 
-    /// Starts one that reads so many events.
+    /// Starts an orchestration that reads `count` events.
     pub(in crate::engine) fn send_start(&mut self, instance: &str, count: usize, at: Option<Timestamp>) -> Token {
         self.send_start_of("collect", instance, count, at)
     }
 
-    /// Starts one that sends so many events to `o`.
+    /// Starts an orchestration that sends `count` events to `o`.
     pub(in crate::engine) fn start_teller(&mut self, count: usize) -> Told {
         let token = self.send_start_of("tell", "teller", count, None);
         self.answer(token)
@@ -202,7 +203,7 @@ impl Stage {
         )
     }
 
-    /// Waits for the end of an orchestration; it has to be there when everything is settled.
+    /// Waits for the end of an orchestration. It must have ended when no work is left.
     pub(in crate::engine) fn result(&mut self, instance: &str) -> Told {
         self.next_token += 1;
         let token = Token::of_wait(self.next_token);
@@ -215,10 +216,10 @@ impl Stage {
         self.answer(token)
     }
 
-    /// Steps until nothing is left to do, and returns the reply to the client.
+    /// Runs steps until there is no work left, and returns the reply to the client.
     pub(in crate::engine) fn answer(&mut self, token: Token) -> Told {
         self.settle();
-        self.told(token).expect("the client was told")
+        self.told(token).expect("the client received a reply")
     }
 
     pub(in crate::engine) fn told(&self, token: Token) -> Option<Told> {
@@ -230,7 +231,7 @@ impl Stage {
         while self.core.has_work(Timestamp(self.now)) {
             self.step();
             steps += 1;
-            assert!(steps < 100_000, "the core does not come to rest");
+            assert!(steps < 100_000, "the core never becomes idle");
         }
     }
 
@@ -254,7 +255,7 @@ impl Stage {
         for output in step.outputs {
             match output {
                 Output::Settle { token, settled } => {
-                    assert_eq!(self.told.insert(token, read(&settled)), None, "told once");
+                    assert_eq!(self.told.insert(token, read(&settled)), None, "a client receives one reply");
                 }
                 Output::Effect(Effect::StartOperation {
                     instance,
@@ -266,11 +267,11 @@ impl Stage {
         }
     }
 
-    /// Lets the `async` operations end that were started.
+    /// Ends the started `async` operations.
     pub(in crate::engine) fn finish_async(&mut self) {
         for (instance, message, mut operation) in std::mem::take(&mut self.running) {
             let Poll::Ready(finished) = operation.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
-                panic!("the operation waits for nothing");
+                panic!("the operation does not wait");
             };
             let ended = AsyncEnded::Finished(finished);
             self.core.accept(Input::AsyncEnded {
@@ -281,7 +282,7 @@ impl Stage {
         }
     }
 
-    /// The counters of the only partition.
+    /// Returns the counters of the only partition.
     pub(in crate::engine) fn counters(&self) -> PartitionRecord {
         let row = self.model.get(&keys::partition(PartitionId(0))).unwrap();
         row.map_or_else(PartitionRecord::default, |row| {
@@ -289,7 +290,7 @@ impl Stage {
         })
     }
 
-    /// How many rows a range has.
+    /// Returns the number of rows in a range.
     pub(in crate::engine) fn count(&self, range: Range<Vec<u8>>) -> usize {
         self.model.scan(range, usize::MAX).unwrap().len()
     }
@@ -326,7 +327,7 @@ fn open(limits: &Limits, model: &Model, aging: Aging) -> Core {
     Core::open(config, model).unwrap()
 }
 
-/// A reader that counts what it reads.
+/// A reader that counts the bytes and rows that it reads.
 struct Counted<'a> {
     model: &'a Model,
     bytes: Cell<usize>,

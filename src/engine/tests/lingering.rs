@@ -1,11 +1,11 @@
-//! `async` operations that block their threads beyond their time.
+//! `async` operations that block their threads beyond their time limit.
 
 use super::stage::{Stage, tally, with_number};
 use crate::ErrorKind;
 use crate::engine::Limits;
 
-/// Its caller receives the error at once, and so does a repeated request. The next operation waits for its end, of which
-/// nothing is kept. After a crash nothing runs that could be waited for.
+/// The caller receives the error immediately, and so does a repeated request. The next operation waits for the end of
+/// the lingering one, whose effects are discarded. After a crash there is no running operation to wait for.
 #[test]
 fn an_operation_that_lingers_fails_and_the_next_waits() {
     for goes_down in [false, true] {

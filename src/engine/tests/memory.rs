@@ -1,4 +1,4 @@
-//! What the cache of orchestrations counts is what it holds.
+//! The cache of orchestrations counts the memory that it holds.
 
 use super::stage::Stage;
 use crate::engine::Limits;
@@ -7,13 +7,13 @@ use crate::prelude::*;
 use crate::store::records::Action;
 use crate::store::records::instance::{Order, StartRecord};
 
-/// Ends with so many bytes.
+/// Returns a text of `bytes` bytes.
 #[orchestration]
 pub(super) async fn returns(_ctx: OrchestrationContext, bytes: usize) -> String {
     "x".repeat(bytes)
 }
 
-/// Waits for an event that never comes.
+/// Waits for an event that is never raised.
 #[orchestration]
 pub(super) async fn rests(ctx: OrchestrationContext, text: String) -> Result<(), Failure> {
     ctx.wait_for_external_event::<()>("go").await?;
@@ -21,7 +21,7 @@ pub(super) async fn rests(ctx: OrchestrationContext, text: String) -> Result<(),
     Ok(())
 }
 
-/// Stops with a long text.
+/// Stops with a long error text.
 #[orchestration]
 pub(super) async fn stops(_ctx: OrchestrationContext, bytes: usize) {
     std::panic::resume_unwind(Box::new("x".repeat(bytes)));
@@ -30,7 +30,7 @@ pub(super) async fn stops(_ctx: OrchestrationContext, bytes: usize) {
 const BUDGET: usize = 1 << 20;
 const LARGE: usize = 100_000;
 
-/// The most that was held between two steps while `count` orchestrations were started one after the other.
+/// Returns the maximum memory held between two steps while `count` orchestrations were started one after the other.
 fn held(count: usize, start: impl Fn() -> StartRecord) -> usize {
     let mut stage = Stage::new(Limits {
         live_bytes: BUDGET,
@@ -58,7 +58,7 @@ fn start(name: &str, input: &str) -> StartRecord {
     }
 }
 
-/// Whatever is large in an orchestration, an end, a tag, an input or the reason of a stop, the cache keeps its budget.
+/// The cache stays within its budget even if an end, a tag, an input or the reason of a stop is large.
 #[test]
 fn the_cache_keeps_its_budget() {
     let bytes = LARGE.to_string();
@@ -78,7 +78,7 @@ fn the_cache_keeps_its_budget() {
     }
 }
 
-/// Small ones are kept, as many as the budget is for.
+/// Small orchestrations stay in memory, as many as the budget allows.
 #[test]
 fn small_orchestrations_stay_in_memory() {
     let most = held(100, || start("rests", "\"\""));

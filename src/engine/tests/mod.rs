@@ -1,4 +1,4 @@
-//! Properties of the core that no folder of it has for itself.
+//! Properties of the core that involve several of its folders.
 
 mod aging;
 mod bounds;

@@ -1,4 +1,4 @@
-//! The bound of a queue, over restarts too.
+//! The limit of a queue, including across restarts.
 
 use super::stage::{Stage, tally, with_number};
 use crate::engine::Limits;
@@ -13,14 +13,14 @@ fn stage(queue_in_memory: usize) -> Stage {
     })
 }
 
-/// How many of 25 signals are taken.
+/// Returns how many of 25 signals are accepted.
 fn taken(stage: &mut Stage, id: &crate::id::InstanceId) -> usize {
     let tokens: Vec<_> = (0..25).map(|_| stage.signal(id, with_number("add", 1))).collect();
     stage.settle();
     tokens.iter().filter(|token| stage.told(**token).is_ok()).count()
 }
 
-/// A held entity takes as many messages as its queue may have, and not as many again after every restart.
+/// A held entity accepts as many messages as its queue allows. A restart does not make room for more.
 #[test]
 fn a_restart_makes_no_room_in_the_queue_of_a_held_entity() {
     for in_memory in [0, 3, 64] {
@@ -36,7 +36,7 @@ fn a_restart_makes_no_room_in_the_queue_of_a_held_entity() {
     }
 }
 
-/// The same for an entity whose slow `async` operation runs again with each open.
+/// The same is true for an entity whose slow `async` operation runs again with each open.
 #[test]
 fn a_restart_makes_no_room_in_the_queue_of_a_busy_entity() {
     for in_memory in [0, 3, 64] {

@@ -1,4 +1,4 @@
-//! One core over one store, whose clients the test plays.
+//! One core on one store. The test simulates the clients.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +19,7 @@ use crate::store::records::{self, Action, StateRecord};
 use crate::store::{Model, Page, PageBounds, Reader, Store, Visitor, keys};
 use crate::time::{Aging, ClockRecord, Timestamp};
 
-/// Adds up what it is given.
+/// Adds up numbers.
 #[derive(Clone, Debug, Entity, Default, Serialize, Deserialize)]
 pub(super) struct Tally {
     sum: u64,
@@ -34,7 +34,7 @@ impl Tally {
         self.sum
     }
 
-    /// Adds one, and has a long text to read.
+    /// Adds one, and decodes a long text.
     pub fn note(&mut self, text: String) {
         let _ = text;
         self.sum += 1;
@@ -52,7 +52,7 @@ impl Tally {
     }
 }
 
-/// A reader that knows the most bytes that one read brought into memory.
+/// A reader that records the maximum size of one read.
 pub(super) struct Weighed<'a> {
     model: &'a Model,
     most: &'a Cell<usize>,
@@ -97,14 +97,14 @@ pub(super) struct Stage {
     next_token: u64,
     told: BTreeMap<Token, Response>,
     running: Vec<(InstanceId, MessageId, AsyncOperation)>,
-    /// The most bytes that one read brought into memory.
+    /// Maximum number of bytes of one read.
     pub(super) most_read: Cell<usize>,
-    /// The most bytes of messages that were in memory between two steps.
+    /// Maximum number of bytes of messages in memory between two steps.
     pub(super) most_waiting: usize,
 }
 
 impl Stage {
-    /// A hub with one core and one partition.
+    /// Creates a hub with one core and one partition.
     pub(super) fn new(limits: Limits) -> Self {
         let model = Model::new();
         let now = 1_000;
@@ -125,12 +125,12 @@ impl Stage {
         }
     }
 
-    /// The hub goes down and is opened again. What was written is there.
+    /// Crashes the hub and opens it again. All written commits are kept.
     pub(super) fn reopen(&mut self) {
         self.reopen_after(0);
     }
 
-    /// As [`reopen`](Self::reopen), so many milliseconds later by the clock.
+    /// Like [`reopen`](Self::reopen), but `millis` milliseconds later by the clock.
     pub(super) fn reopen_after(&mut self, millis: u64) {
         let last = self.aging.record(Timestamp(self.now));
         self.now += millis;
@@ -139,7 +139,7 @@ impl Stage {
         self.core = open(&self.limits, &self.model, self.held.clone(), self.aging);
     }
 
-    /// A client sends something and waits until it is stored.
+    /// Sends a message of a client that waits until the message is stored.
     pub(super) fn signal(&mut self, target: &InstanceId, action: Action) -> Token {
         self.next_token += 1;
         let token = Token(self.next_token);
@@ -154,7 +154,7 @@ impl Stage {
         token
     }
 
-    /// A client calls something under a request id.
+    /// Sends a call of a client under a request id.
     pub(super) fn request(&mut self, target: &InstanceId, action: Action, request: &str) -> Token {
         self.next_token += 1;
         let token = Token(self.next_token);
@@ -171,7 +171,7 @@ impl Stage {
         token
     }
 
-    /// A client schedules `add(n)` under the name of a timer.
+    /// Schedules `add(n)` on behalf of a client, under the name of a timer.
     pub(super) fn schedule(&mut self, target: &InstanceId, timer: &str, due: u64, n: u64) {
         let action = Action::Schedule {
             timer: timer.to_owned(),
@@ -182,7 +182,7 @@ impl Stage {
         self.signal(target, action);
     }
 
-    /// One step, as the executor makes it.
+    /// Runs one step, as the executor does.
     pub(super) fn step(&mut self) {
         self.batch += 1;
         let now = Timestamp(self.now);
@@ -209,11 +209,11 @@ impl Stage {
         self.most_waiting = self.most_waiting.max(messages.map(Message::weight).sum());
     }
 
-    /// Lets the `async` operations end that run.
+    /// Ends the running `async` operations.
     pub(super) fn finish_async(&mut self) {
         for (instance, message, mut operation) in std::mem::take(&mut self.running) {
             let Poll::Ready(finished) = operation.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
-                panic!("the operation waits for nothing");
+                panic!("the operation does not wait");
             };
             self.core.accept(Input::AsyncEnded {
                 instance,
@@ -223,7 +223,7 @@ impl Stage {
         }
     }
 
-    /// Lets the time of the `async` operations run out that run. They block their threads and go on.
+    /// Exceeds the time limit of the running `async` operations. They block their threads and keep running.
     pub(super) fn linger_async(&mut self) {
         for (instance, message, _) in &self.running {
             self.core.accept(Input::AsyncEnded {
@@ -234,12 +234,12 @@ impl Stage {
         }
     }
 
-    /// How many `async` operations run.
+    /// Returns the number of running `async` operations.
     pub(super) fn running(&self) -> usize {
         self.running.len()
     }
 
-    /// Whether the request of a client was acknowledged as stored or done, and otherwise the reason.
+    /// Returns `Ok` if the request of a client was acknowledged as stored or done, and otherwise the kind of its error.
     pub(super) fn told(&self, token: Token) -> Result<(), ErrorKind> {
         match &self.told[&token] {
             Response::Answer(_) | Response::Accepted => Ok(()),
@@ -251,33 +251,33 @@ impl Stage {
         }
     }
 
-    /// Whether the request of a client was answered.
+    /// Returns `true` if the request of a client has received a reply.
     pub(super) fn is_told(&self, token: Token) -> bool {
         self.told.contains_key(&token)
     }
 
-    /// An operator keeps an entity from working, from the next open on.
+    /// Holds an entity on behalf of an operator, from the next open on.
     pub(super) fn hold(&mut self, id: &InstanceId) {
         self.held.insert(id.clone());
     }
 
-    /// Steps until there is nothing to do at this time.
+    /// Runs steps until there is no work left at this time.
     pub(super) fn settle(&mut self) {
         let mut steps = 0;
         while self.core.has_work(Timestamp(self.now)) {
             self.step();
             steps += 1;
-            assert!(steps < 100_000, "the core does not come to rest");
+            assert!(steps < 100_000, "the core never becomes idle");
         }
     }
 
-    /// How many orchestrations have a row.
+    /// Returns the number of orchestrations with a row.
     pub(super) fn ended_or_alive(&self) -> usize {
         let range = keys::instances(PartitionId(0), "");
         Reader::scan(&self.model, range, usize::MAX).unwrap().len()
     }
 
-    /// The stored sum of an entity.
+    /// Returns the stored sum of an entity.
     pub(super) fn sum(&self, id: &InstanceId) -> u64 {
         let key = keys::state(PartitionId(0), id);
         let Some(row) = self.model.get(&key).unwrap() else {
@@ -310,7 +310,7 @@ pub(super) fn tally(key: &str) -> InstanceId {
     InstanceId::trusted(format!("@tally@{key}"))
 }
 
-/// An operation with a text as its argument.
+/// Returns an operation with a text of `bytes` bytes as its argument.
 pub(super) fn with_text(operation: &'static str, bytes: usize) -> Action {
     Action::Operation {
         operation: operation.into(),
@@ -320,7 +320,7 @@ pub(super) fn with_text(operation: &'static str, bytes: usize) -> Action {
     }
 }
 
-/// An operation with a number as its argument.
+/// Returns an operation with a number as its argument.
 pub(super) fn with_number(operation: &'static str, n: u64) -> Action {
     Action::Operation {
         operation: operation.into(),

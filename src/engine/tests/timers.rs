@@ -11,8 +11,8 @@ fn stage(page: usize) -> Stage {
     })
 }
 
-/// More timers are due than one page holds, and the step that fires the first of them sets another one, which is due before,
-/// among or behind those. It fires in the same life.
+/// More timers are due than fit into one page, and the step that fires the first of them sets another one. It is due
+/// before, among or behind the others, and fires in the same life.
 #[test]
 fn a_timer_set_while_a_full_page_fires_is_not_passed_over() {
     for page in [1, 2, 3, 10] {
@@ -31,7 +31,8 @@ fn a_timer_set_while_a_full_page_fires_is_not_passed_over() {
     }
 }
 
-/// Many timers for times that have passed, a few in each step, beside a page that is always full.
+/// Timers for past times, a few in each step, all fire in the same life, although there is always a full page of due
+/// timers.
 #[test]
 fn timers_set_for_the_past_all_fire_in_the_same_life() {
     let mut stage = stage(2);
@@ -49,8 +50,8 @@ fn timers_set_for_the_past_all_fire_in_the_same_life() {
     assert_eq!((stage.sum(&a), stage.sum(&b)), (100, 100));
 }
 
-/// A timer is replaced by one of the same name in the step in which it becomes due, for the same time or another: only the
-/// new one fires, and it does so once.
+/// A timer is replaced by one of the same name in the step in which it becomes due, for the same time or another. Only
+/// the new one fires, and it fires once.
 #[test]
 fn a_timer_that_is_replaced_when_it_is_due_fires_as_the_new_one() {
     for page in [1, 256] {
@@ -73,7 +74,7 @@ fn a_timer_that_is_replaced_when_it_is_due_fires_as_the_new_one() {
     }
 }
 
-/// The same with a cancellation between the old timer and the new one.
+/// The same is true with a cancellation between the old timer and the new one.
 #[test]
 fn a_timer_that_is_canceled_and_set_again_when_it_is_due_fires_as_the_new_one() {
     let mut stage = stage(256);

@@ -27,7 +27,7 @@ use crate::error::Result;
 use crate::http::BASE_PATH;
 use crate::http::config::HttpConfig;
 use crate::http::error::{Problem, problem};
-use crate::http::normalise::WithoutTrailingSlash;
+use crate::http::normalize::WithoutTrailingSlash;
 use crate::http::routes::description::complete;
 use crate::http::security::{Guard, protect, protect_open};
 use crate::http::state::Api;

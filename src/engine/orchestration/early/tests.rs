@@ -1,4 +1,4 @@
-//! Events before a start are bounded in number and bytes, and delivered in pages, in order, and once.
+//! Early events are bounded in number and bytes, and delivered once, in order and in pages.
 
 use super::*;
 use crate::engine::Limits;
@@ -17,7 +17,7 @@ fn small() -> Limits {
     }
 }
 
-/// Nothing is left of events that waited.
+/// Asserts that no early events are left.
 #[track_caller]
 fn nothing_is_left(stage: &Stage) {
     let counters = stage.counters();
@@ -33,7 +33,7 @@ fn nothing_is_left(stage: &Stage) {
     assert_eq!(left.map(|range| stage.count(range)), [0; 5]);
 }
 
-/// An open, and every minute after it, looks at no event: what it reads is little, however large they are.
+/// An open, and the searches after it, read no events. They read little data, however large the events are.
 #[test]
 fn an_open_reads_no_event() {
     let mut stage = Stage::new(Limits::default());
@@ -57,8 +57,8 @@ fn an_open_reads_no_event() {
     nothing_is_left(&stage);
 }
 
-/// More events than fit into one turn, in number or in bytes, are delivered in several, before what comes later, also over a
-/// reopen between any two steps.
+/// Events that exceed one turn, in number or in bytes, are delivered in several turns and before later events, even if
+/// the hub is reopened between any two steps.
 #[test]
 fn many_events_before_a_start_are_told_in_pages() {
     for (count, bytes) in [(2_500, 0), (60, MIB / 4)] {
@@ -71,7 +71,7 @@ fn many_events_before_a_start_are_told_in_pages() {
             stage.send_start("o", count + 1, None);
             stage.step();
             let left = stage.counters().early_events;
-            assert!(0 < left && left < count as u64, "{left} are left by the first turn");
+            assert!(0 < left && left < count as u64, "{left} events are left after the first turn");
             assert!(
                 stage.most_read < 5 * MIB,
                 "{} bytes were read in one step",
@@ -84,7 +84,8 @@ fn many_events_before_a_start_are_told_in_pages() {
                     stage.reopen();
                 }
             }
-            // What was on its way when the hub went down, its client sends again; if it was there, all has ended.
+            // The client sends an event again that was in transit during the crash. If it had arrived, the
+            // orchestration has ended.
             stage.raise("o", count, 0, None).ok();
             let all: Vec<usize> = (0..=count).collect();
             assert_eq!(stage.result("o").unwrap(), serde_json::to_string(&all).unwrap());
@@ -93,8 +94,8 @@ fn many_events_before_a_start_are_told_in_pages() {
     }
 }
 
-/// An event that is delivered late because of others was in time all the same. One that had expired before the start is not
-/// delivered.
+/// An event that is delivered late because of others still counts as being in time. An event that expired before the
+/// start is not delivered.
 #[test]
 fn what_was_in_time_at_the_start_is_told() {
     let mut stage = Stage::new(Limits {
@@ -115,7 +116,8 @@ fn what_was_in_time_at_the_start_is_told() {
     nothing_is_left(&stage);
 }
 
-/// One that ends before it has received all of them forgets the rest, and the next one under its id receives none of it.
+/// An orchestration that ends before it has received all events drops the rest. The next one with its id receives none
+/// of them.
 #[test]
 fn what_is_left_of_an_orchestration_is_not_for_the_next_one() {
     let mut stage = Stage::new(Limits::default());
@@ -128,7 +130,7 @@ fn what_is_left_of_an_orchestration_is_not_for_the_next_one() {
     stage.start("o", 1, None).unwrap();
     stage.raise("o", 5, 0, None).unwrap();
     assert_eq!(stage.result("o").unwrap(), "[5]");
-    // As long as it has not begun, terminating it forgets them as well.
+    // Terminating an orchestration that has not begun drops them as well.
     stage.raise("o", 6, 0, Some(HOUR)).ok();
     let later = Timestamp(stage.now + HOUR);
     stage.start("o", 1, Some(later)).unwrap();
@@ -142,7 +144,7 @@ fn what_is_left_of_an_orchestration_is_not_for_the_next_one() {
     nothing_is_left(&stage);
 }
 
-/// A partition keeps so many events and so many bytes, and one orchestration half of that.
+/// A partition keeps a limited number of events and bytes, and one orchestration half of that.
 #[test]
 fn events_before_a_start_are_bounded_in_number_and_bytes() {
     let mut stage = Stage::new(small());
@@ -172,8 +174,8 @@ fn events_before_a_start_are_bounded_in_number_and_bytes() {
     stage.raise("three", 0, 100, Some(HOUR)).unwrap();
 }
 
-/// What an orchestration sends to one that waits for its start time is kept, however much waits: only clients can be asked to
-/// come again.
+/// Events of an orchestration to one that waits for its start time are kept even beyond the limits. Only clients can be
+/// asked to retry.
 #[test]
 fn an_event_of_an_instance_is_kept_beyond_the_bounds() {
     let mut stage = Stage::new(small());
@@ -187,7 +189,7 @@ fn an_event_of_an_instance_is_kept_beyond_the_bounds() {
     nothing_is_left(&stage);
 }
 
-/// Events expire each at its time, in whatever order they came, and make room.
+/// Each event expires at its own time, regardless of the order of arrival, and makes room.
 #[test]
 fn events_that_expired_make_room() {
     let mut stage = Stage::new(small());

@@ -1,8 +1,8 @@
-//! Sub-orchestrations and the rows by which their parents find them.
+//! Sub-orchestrations, and the rows through which their parents find them.
 
 use super::*;
 
-/// Waits for so many children at once in each of so many executions, and fails if it is given no child.
+/// Waits for a number of concurrent children in each of a number of executions. Fails without children.
 #[orchestration]
 async fn family(ctx: OrchestrationContext, sizes: (u32, u32)) -> Result<(), Failure> {
     let (executions, children) = sizes;
@@ -23,13 +23,13 @@ async fn single(ctx: OrchestrationContext) -> Result<u32, Failure> {
     Ok(ctx.call_sub_orchestration::<echo>(0).instance_id("kid").await?)
 }
 
-/// Waits for a `single`, so that `kid` is a child of a child.
+/// Waits for a `single`, so `kid` is a child of a child.
 #[orchestration]
 async fn elder(ctx: OrchestrationContext) -> Result<u32, Failure> {
     Ok(ctx.call_sub_orchestration::<single>(()).instance_id("middle").await?)
 }
 
-/// Waits for a child that fails, and tries it again.
+/// Waits for a child that fails, and retries it.
 #[orchestration]
 async fn insists(ctx: OrchestrationContext) -> Result<(), Failure> {
     let policy = RetryPolicy::new(3).first_interval(std::time::Duration::from_millis(1));
@@ -37,7 +37,7 @@ async fn insists(ctx: OrchestrationContext) -> Result<(), Failure> {
     Ok(child.retry(policy).await?)
 }
 
-/// Has so many children, and waits for an event when they have ended.
+/// Runs a number of children, and waits for an event when they have ended.
 #[orchestration]
 async fn patient(ctx: OrchestrationContext, children: u32) -> Result<(), Failure> {
     for child in 1..=children {
@@ -47,7 +47,7 @@ async fn patient(ctx: OrchestrationContext, children: u32) -> Result<(), Failure
     Ok(())
 }
 
-/// Has a child `kid` in each of two executions, which has a child of its own.
+/// Runs a child `kid` in each execution. The child has a child of its own.
 #[orchestration]
 async fn twice(ctx: OrchestrationContext, executions: u32) -> Result<(), Failure> {
     ctx.call_sub_orchestration::<family>((1, 1)).instance_id("kid").await?;
@@ -91,7 +91,7 @@ fn terminate(children: bool) -> Order {
 }
 
 impl Stage {
-    /// The rows of children: parent and child.
+    /// Returns the parent and the child of each child row.
     fn children(&self) -> Vec<(String, String)> {
         let rows = (0..PARTITIONS).flat_map(|partition| {
             let range = keys::children(PartitionId(partition));
@@ -104,7 +104,7 @@ impl Stage {
         .collect()
     }
 
-    /// How many orchestrations there are.
+    /// Returns the number of orchestrations.
     fn orchestrations(&self) -> usize {
         let rows = (0..PARTITIONS).map(|partition| {
             let range = keys::instances(PartitionId(partition), "");
@@ -113,7 +113,7 @@ impl Stage {
         rows.sum()
     }
 
-    /// Lets the waits between three attempts pass.
+    /// Advances the time past the waits between three attempts.
     fn pass(&mut self) {
         for _ in 0..2 {
             self.now += 1_000;
@@ -122,7 +122,8 @@ impl Stage {
     }
 }
 
-/// A purge with children reaches those of every execution: before continuing as new, and before a restart. No row is left.
+/// A purge with children reaches the children of every execution, including those before continuing as new and before a
+/// restart. No rows are left.
 #[test]
 fn a_purge_reaches_the_children_of_every_execution() {
     let mut stage = open();
@@ -130,7 +131,7 @@ fn a_purge_reaches_the_children_of_every_execution() {
     stage.tell("parent", Order::Restart).unwrap();
     stage.tell("other", order("family", "[2,1]")).unwrap();
     assert_eq!(stage.status("parent"), OrchestrationStatus::Completed);
-    // After the restart there is one execution, the one that it continued with.
+    // The restart runs one execution, with the input of the last one.
     assert_eq!(stage.orchestrations(), 1 + 8 + 1 + 2);
     stage.tell("parent", purge(true)).unwrap();
     assert_eq!(stage.orchestrations(), 1 + 2);
@@ -140,7 +141,7 @@ fn a_purge_reaches_the_children_of_every_execution() {
     assert_eq!((stage.orchestrations(), stage.children()), (2, Vec::new()));
 }
 
-/// Children are purged with the children of their own.
+/// Children are purged together with their own children.
 #[test]
 fn a_purge_reaches_the_children_of_children() {
     let mut stage = open();
@@ -150,7 +151,7 @@ fn a_purge_reaches_the_children_of_children() {
     assert_eq!((stage.orchestrations(), stage.children()), (0, Vec::new()));
 }
 
-/// More children than fit into one step are purged page by page, and so are their rows where they stay.
+/// Children that exceed one step are purged page by page, and so are their rows if the children remain.
 #[test]
 fn many_children_are_purged_page_by_page() {
     let page = Limits::default().page;
@@ -163,14 +164,14 @@ fn many_children_are_purged_page_by_page() {
             let before = (stage.children().len(), stage.orchestrations());
             stage.step();
             let gone = (before.0 - stage.children().len(), before.1 - stage.orchestrations());
-            assert!(gone.0 <= page && gone.1 <= page + 1, "{gone:?} rows went in one step");
+            assert!(gone.0 <= page && gone.1 <= page + 1, "{gone:?} rows were removed in one step");
         }
         let left = if with_children { 0 } else { 600 };
         assert_eq!((stage.orchestrations(), stage.children().len()), (left, 0));
     }
 }
 
-/// A child takes its row along: when a client purges it, and when another orchestration takes its id.
+/// The row of a child is removed with it: when a client purges the child, and when another orchestration takes its id.
 #[test]
 fn a_child_takes_its_row_along() {
     let mut stage = open();
@@ -191,7 +192,7 @@ fn a_child_takes_its_row_along() {
     assert_eq!(stage.status("kid"), OrchestrationStatus::Completed);
 }
 
-/// An orchestration that takes the place of another has none of its children, also where all of this happens in one step.
+/// An orchestration that replaces another one has none of its children, even if all of this happens in one step.
 #[test]
 fn children_are_not_inherited() {
     let mut stage = open();
@@ -206,7 +207,7 @@ fn children_are_not_inherited() {
     assert_eq!((stage.orchestrations(), stage.children()), (1, Vec::new()));
 }
 
-/// A child that was restarted, or tried again, is still the child of its parent, and has one row.
+/// A child that was restarted or retried is still the child of its parent, and has one row.
 #[test]
 fn a_child_that_begins_again_stays_a_child() {
     let mut stage = open();
@@ -226,7 +227,7 @@ fn a_child_that_begins_again_stays_a_child() {
     assert_eq!((stage.orchestrations(), stage.children()), (0, Vec::new()));
 }
 
-/// A rewind is no other life: the children of the parent stay its children, whatever became of them, with one row each.
+/// A rewind keeps the children of the parent, whatever their state, with one row each.
 #[test]
 fn a_rewound_parent_keeps_its_children() {
     for purged_first in [false, true] {
@@ -250,8 +251,8 @@ fn a_rewound_parent_keeps_its_children() {
     }
 }
 
-/// A purge leaves the children alone that an earlier orchestration of the same id has started, also where the later one has
-/// asked for the same child and was refused.
+/// A purge does not affect the children of an earlier orchestration with the same id, even if the later one has
+/// requested the same child and was refused.
 #[test]
 fn a_purge_leaves_the_children_of_an_earlier_life() {
     for purged in [true, false] {
@@ -261,7 +262,7 @@ fn a_purge_leaves_the_children_of_an_earlier_life() {
         if purged {
             stage.tell("parent", purge(false)).unwrap();
         }
-        // In the place of the first one, if that is still there.
+        // This replaces the first parent, if it still exists.
         stage.tell("parent", order("single", "null")).unwrap();
         assert_eq!(stage.status("parent"), OrchestrationStatus::Failed);
         assert_eq!(stage.children(), []);
@@ -273,7 +274,8 @@ fn a_purge_leaves_the_children_of_an_earlier_life() {
     }
 }
 
-/// A restarted parent is refused the child of its earlier execution while that runs, and finds it when it is purged.
+/// A restarted parent cannot start a child while the child of its earlier execution runs. A purge of the parent finds
+/// that child.
 #[test]
 fn a_refused_start_does_not_hide_the_child_of_an_earlier_execution() {
     let mut stage = open();
@@ -286,7 +288,7 @@ fn a_refused_start_does_not_hide_the_child_of_an_earlier_execution() {
     assert_eq!((stage.orchestrations(), stage.children()), (0, Vec::new()));
 }
 
-/// A purge of an attempt of a child leaves the row of the next attempt, which the parent has started by then.
+/// The purge of an earlier attempt of a child keeps the row of the next attempt, which the parent has already started.
 #[test]
 fn a_late_word_of_a_former_attempt_leaves_the_next_one() {
     let mut stage = open();
@@ -297,13 +299,13 @@ fn a_late_word_of_a_former_attempt_leaves_the_next_one() {
     let row = stage.children();
     stage.deliver("kid", "parent", vec![Order::ChildGone { start: first }]);
     assert_eq!((stage.children(), row.len()), (row.clone(), 1));
-    // And what an earlier parent wants of the child is not meant for the one of today.
+    // An order of an earlier parent to the child is not for the current child.
     stage.tell("kid", go()).unwrap();
     stage.deliver("parent", "kid", vec![Order::PurgeChild { start: first }]);
     assert_eq!(stage.status("kid"), OrchestrationStatus::Completed);
 }
 
-/// A start that is canceled before it was taken in leaves no row where it could not begin, and one where it did.
+/// A start that is canceled before it was processed leaves a row only if the child could begin.
 #[test]
 fn a_start_that_is_taken_back_has_a_row_if_it_began() {
     for (taken, rows) in [(true, 0), (false, 1)] {
@@ -320,7 +322,7 @@ fn a_start_that_is_taken_back_has_a_row_if_it_began() {
 }
 
 impl Stage {
-    /// As if the parent had started a child and had canceled it at once, in the commit of another core.
+    /// Simulates a parent that starts a child and cancels it immediately, in the commit of another core.
     fn start_and_take_back(&mut self, parent: &str, child: &str) {
         let start = StartRecord {
             parent: Some(Parent {
@@ -350,8 +352,8 @@ impl Stage {
     }
 }
 
-/// What takes more than one step is carried out in full once it has begun, although the hub goes down in between, and its
-/// client is answered where it does not: a purge, and a start in the place of another orchestration.
+/// An order that takes more than one step of the core is completed even if the hub crashes in between. Without a crash,
+/// its client receives a response. Examples are a purge and a start that replaces another orchestration.
 #[test]
 fn an_order_that_takes_several_steps_is_carried_out_in_full() {
     let replace = |reuse| Order::Start(Box::new(StartRecord { reuse, ..start(1) }));
@@ -381,8 +383,8 @@ fn an_order_that_takes_several_steps_is_carried_out_in_full() {
     }
 }
 
-/// The same holds for a start in the place of an orchestration that is suspended, in front of which events wait. They are not
-/// for the one that begins.
+/// The same is true for a start that replaces a suspended orchestration with waiting events. The new orchestration does
+/// not receive these events.
 #[test]
 fn a_suspended_orchestration_with_many_children_is_replaced_in_full() {
     let in_its_place = StartRecord {
@@ -417,7 +419,8 @@ fn a_suspended_orchestration_with_many_children_is_replaced_in_full() {
     }
 }
 
-/// Nothing passes an order that takes several steps: a restart that comes in between is for the orchestration that begins.
+/// No message overtakes an order that takes several steps. A restart that arrives in between is for the orchestration
+/// that begins.
 #[test]
 fn an_order_that_takes_several_steps_is_not_passed() {
     let mut stage = open();

@@ -1,4 +1,4 @@
-//! The trace that an orchestration belongs to travels with everything it asks for.
+//! The trace of an orchestration is passed on to everything that it requests.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::store::records::instance::ActivityRecord;
 use crate::store::records::{self, MessageRecord, TimerRecord};
 use crate::trace::TraceContext;
 
-/// Tells another entity.
+/// Signals another entity and starts an orchestration.
 #[derive(Default, Serialize, Deserialize, Entity)]
 struct Gossip {
     heard: u32,
@@ -26,7 +26,7 @@ impl Gossip {
     }
 }
 
-/// An entity that is not registered, so that messages to it wait.
+/// An unregistered entity, so messages to it wait.
 #[derive(Default, Serialize, Deserialize, Entity)]
 struct Stranger {
     heard: u32,
@@ -44,7 +44,7 @@ async fn nothing() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Asks for one of everything, in its second execution.
+/// Requests one of each kind of step, in its second execution.
 #[orchestration]
 async fn asks(ctx: OrchestrationContext, is_first: bool) -> Result<(), Failure> {
     if is_first {
@@ -64,13 +64,14 @@ fn trace() -> Option<Box<TraceContext>> {
     TraceContext::parse(parent, Some("a=1")).map(Box::new)
 }
 
-/// All records of one table.
+/// Returns all records of one table.
 fn records_of<R: DeserializeOwned>(model: &Model, table: impl Fn(PartitionId) -> std::ops::Range<Vec<u8>>) -> Vec<R> {
     let rows = (0..PARTITIONS).flat_map(|partition| model.scan(table(PartitionId(partition)), 100).unwrap());
     rows.map(|(_, row)| records::decode(&row, "record").unwrap()).collect()
 }
 
-/// Activities, timers, sub-orchestrations, messages to entities and what those send in turn: all rows name the trace.
+/// The rows of activities, timers, sub-orchestrations, messages to entities, and messages that those entities send all
+/// contain the trace.
 #[test]
 fn a_trace_travels_with_whatever_is_asked_for() {
     for trace in [trace(), None] {

@@ -57,7 +57,7 @@ fn killed_with_logs() -> &'static Path {
 }
 
 /// Like [`killed_with_logs`], but the commits after [`NEWEST`] were not acknowledged.
-fn killed_before_acknowledgement() -> &'static Path {
+fn killed_before_acknowledgment() -> &'static Path {
     static HUB: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
     let (_, directory) = HUB.get_or_init(|| with_three_logs(|number| number <= NEWEST));
     directory
@@ -208,7 +208,7 @@ fn damage_to_one_of_several_logs_is_never_silently_less() {
 /// A gap in unacknowledged commits costs only a suffix. The hub opens, and no commit before the gap is lost.
 #[test]
 fn damage_behind_what_was_acknowledged_takes_a_suffix() {
-    damage_all(killed_before_acknowledgement(), |path| has_extension(path, "log"));
+    damage_all(killed_before_acknowledgment(), |path| has_extension(path, "log"));
 }
 
 #[test]

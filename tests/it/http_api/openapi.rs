@@ -1,0 +1,679 @@
+//! The OpenAPI description, compared with the responses of the API.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use abide::http::{HttpConfig, Token};
+use axum::http::Method;
+use serde_json::Value;
+
+use super::fixture::{Answer, Api};
+
+/// Every route: first the routes of Azure, then the additional ones.
+const ROUTES: [&str; 34] = [
+    "POST /orchestrators/{name}",
+    "POST /orchestrators/{name}/{instanceId}",
+    "GET /instances/{instanceId}",
+    "GET /instances",
+    "DELETE /instances/{instanceId}",
+    "DELETE /instances",
+    "POST /instances/{instanceId}/raiseEvent/{eventName}",
+    "POST /instances/{instanceId}/terminate",
+    "POST /instances/{instanceId}/suspend",
+    "POST /instances/{instanceId}/resume",
+    "POST /instances/{instanceId}/rewind",
+    "POST /instances/{instanceId}/restart",
+    "GET /entities/{name}/{key}",
+    "POST /entities/{name}/{key}",
+    "DELETE /entities/{name}/{key}",
+    "GET /entities",
+    "GET /entities/{name}",
+    "POST /entities/{name}",
+    "GET /instances/{instanceId}/history",
+    "GET /stopped",
+    "GET /counts",
+    "GET /locks",
+    "DELETE /locks/{name}/{key}",
+    "GET /dead-letters",
+    "POST /dead-letters/{id}/redeliver",
+    "DELETE /dead-letters/{id}",
+    "GET /quarantine",
+    "POST /quarantine/{name}/{key}/resume",
+    "GET /schedules",
+    "GET /schedules/{id}",
+    "GET /stats",
+    "GET /health",
+    "GET /metrics",
+    "GET /openapi.json",
+];
+
+/// Returns the operations of a description by verb and path.
+fn operations(document: &Value) -> BTreeMap<String, &Value> {
+    let mut operations = BTreeMap::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (verb, operation) in item.as_object().unwrap() {
+            operations.insert(format!("{} {path}", verb.to_uppercase()), operation);
+        }
+    }
+    operations
+}
+
+/// Every route is described and every described route is served, with exactly the described verbs.
+#[tokio::test]
+async fn described_and_served_routes_are_equal() {
+    let api = Api::open().await;
+    let document = api.get("/openapi.json").await.json();
+    assert_eq!(document["openapi"], "3.1.0");
+    let operations = operations(&document);
+    let described: BTreeSet<&str> = operations.keys().map(String::as_str).collect();
+    let expected: BTreeSet<&str> = ROUTES.into_iter().collect();
+    assert_eq!(described, expected);
+
+    let ids: BTreeSet<&str> = operations
+        .values()
+        .map(|operation| operation["operationId"].as_str().unwrap())
+        .collect();
+    assert_eq!(ids.len(), operations.len(), "operation IDs are unique");
+    for path in document["paths"].as_object().unwrap().keys() {
+        let refused = api.send(Method::PATCH, &filled(path), &[], "").await;
+        refused.is_error(405, "MethodNotAllowed");
+        let mut served: Vec<&str> = refused
+            .header("allow")
+            .split(',')
+            .filter(|verb| *verb != "HEAD")
+            .collect();
+        served.sort();
+        let verbs = described
+            .iter()
+            .filter_map(|route| route.split_once(' '))
+            .filter(|(_, of)| *of == path);
+        let verbs: Vec<&str> = verbs.map(|(verb, _)| verb).collect();
+        assert_eq!(served, verbs, "{path}");
+    }
+    for (route, operation) in &operations {
+        let named: Vec<&str> = route.split(['{', '}']).skip(1).step_by(2).collect();
+        let parameters = operation["parameters"].as_array().map_or(&[][..], Vec::as_slice);
+        let in_path = parameters.iter().filter(|parameter| parameter["in"] == "path");
+        let in_path: Vec<&str> = in_path.map(|parameter| parameter["name"].as_str().unwrap()).collect();
+        assert_eq!(in_path, named, "{route}");
+        for parameter in parameters {
+            assert!(parameter["description"].is_string(), "{route}: {parameter}");
+        }
+    }
+}
+
+/// Returns a path with a value for each parameter.
+fn filled(path: &str) -> String {
+    let parts = path
+        .split('/')
+        .map(|part| if part.starts_with('{') { "x" } else { part });
+    parts.collect::<Vec<_>>().join("/")
+}
+
+/// A request (verb and path template, values of the path parameters, query and body) and the status of its response.
+type Example = (&'static str, &'static [&'static str], &'static str, &'static str, u16);
+
+/// The requests, in an order in which some depend on earlier ones.
+const EXAMPLES: &[Example] = &[
+    ("POST /orchestrators/{name}", &["echoes"], "", "1", 202),
+    ("POST /orchestrators/{name}", &["echoes"], "timeout=30", "1", 200),
+    (
+        "POST /orchestrators/{name}",
+        &["greets"],
+        "timeout=30&returnInternalServerErrorOnFailure=true",
+        r#"[""]"#,
+        500,
+    ),
+    ("POST /orchestrators/{name}", &["missing"], "", "1", 400),
+    ("POST /orchestrators/{name}", &["echoes"], "", LARGE, 413),
+    ("POST /orchestrators/{name}", &["echoes"], KEY, "1", 202),
+    ("POST /orchestrators/{name}", &["echoes"], KEY, "2", 422),
+    ("POST /orchestrators/{name}", &["echoes"], CLOSED, "1", 503),
+    ("POST /orchestrators/{name}/{instanceId}", &["waits", "w"], "", "1", 202),
+    ("POST /orchestrators/{name}/{instanceId}", &["waits", "w"], "", "1", 409),
+    (
+        "POST /orchestrators/{name}/{instanceId}",
+        &["greets", "f"],
+        "timeout=30",
+        r#"[""]"#,
+        200,
+    ),
+    (
+        "POST /orchestrators/{name}/{instanceId}",
+        &["echoes", "e"],
+        "timeout=30",
+        "1",
+        200,
+    ),
+    (
+        "POST /orchestrators/{name}/{instanceId}",
+        &["greets", "g"],
+        "timeout=30&returnInternalServerErrorOnFailure=true",
+        r#"[""]"#,
+        500,
+    ),
+    (
+        "POST /orchestrators/{name}/{instanceId}",
+        &["echoes", "a/b"],
+        "",
+        "1",
+        400,
+    ),
+    (
+        "POST /orchestrators/{name}/{instanceId}",
+        &["echoes", "x"],
+        "",
+        LARGE,
+        413,
+    ),
+    (
+        "POST /orchestrators/{name}/{instanceId}",
+        &["echoes", "k"],
+        "timeout=30",
+        "1",
+        200,
+    ),
+    (
+        "POST /orchestrators/{name}/{instanceId}",
+        &["echoes", "l"],
+        KEY,
+        "1",
+        202,
+    ),
+    (
+        "POST /orchestrators/{name}/{instanceId}",
+        &["echoes", "l"],
+        KEY,
+        "2",
+        422,
+    ),
+    (
+        "POST /orchestrators/{name}/{instanceId}",
+        &["echoes", "x"],
+        CLOSED,
+        "1",
+        503,
+    ),
+    (
+        "GET /instances/{instanceId}",
+        &["w"],
+        "showHistory=true&showHistoryOutput=true",
+        "",
+        202,
+    ),
+    (
+        "GET /instances/{instanceId}",
+        &["f"],
+        "showHistory=true&showHistoryOutput=true",
+        "",
+        200,
+    ),
+    (
+        "GET /instances/{instanceId}",
+        &["f"],
+        "returnInternalServerErrorOnFailure=true",
+        "",
+        500,
+    ),
+    ("GET /instances/{instanceId}", &["a/b"], "", "", 400),
+    ("GET /instances/{instanceId}", &["missing"], "", "", 404),
+    ("GET /instances/{instanceId}", &["w"], CLOSED, "", 503),
+    ("GET /instances/{instanceId}/history", &["f"], "", "", 200),
+    ("GET /instances/{instanceId}/history", &["a/b"], "", "", 400),
+    ("GET /instances/{instanceId}/history", &["missing"], "", "", 404),
+    ("GET /instances/{instanceId}/history", &["w"], CLOSED, "", 503),
+    ("GET /instances", &[], "", "", 200),
+    ("GET /instances", &[], "top=0", "", 400),
+    ("GET /instances", &[], CLOSED, "", 503),
+    ("GET /stopped", &[], "", "", 200),
+    ("GET /stopped", &[], "top=0", "", 400),
+    ("GET /stopped", &[], CLOSED, "", 503),
+    ("GET /counts", &[], "", "", 200),
+    ("GET /counts", &[], CLOSED, "", 503),
+    (
+        "POST /instances/{instanceId}/raiseEvent/{eventName}",
+        &["w", "other"],
+        KEY,
+        "1",
+        202,
+    ),
+    (
+        "POST /instances/{instanceId}/raiseEvent/{eventName}",
+        &["w", "other"],
+        KEY,
+        "2",
+        422,
+    ),
+    (
+        "POST /instances/{instanceId}/raiseEvent/{eventName}",
+        &["w", "other"],
+        "",
+        "{",
+        400,
+    ),
+    (
+        "POST /instances/{instanceId}/raiseEvent/{eventName}",
+        &["missing", "x"],
+        "",
+        "",
+        404,
+    ),
+    (
+        "POST /instances/{instanceId}/raiseEvent/{eventName}",
+        &["e", "x"],
+        "",
+        "",
+        410,
+    ),
+    (
+        "POST /instances/{instanceId}/raiseEvent/{eventName}",
+        &["w", "x"],
+        "",
+        LARGE,
+        413,
+    ),
+    (
+        "POST /instances/{instanceId}/raiseEvent/{eventName}",
+        &["w", "x"],
+        CLOSED,
+        "",
+        503,
+    ),
+    ("POST /instances/{instanceId}/suspend", &["w"], "reason=x", "", 202),
+    ("POST /instances/{instanceId}/suspend", &["a/b"], "", "", 400),
+    ("POST /instances/{instanceId}/suspend", &["missing"], "", "", 404),
+    ("POST /instances/{instanceId}/suspend", &["e"], "", "", 410),
+    ("POST /instances/{instanceId}/suspend", &["e"], CLOSED, "", 503),
+    ("POST /instances/{instanceId}/resume", &["w"], "reason=x", "", 202),
+    ("POST /instances/{instanceId}/resume", &["a/b"], "", "", 400),
+    ("POST /instances/{instanceId}/resume", &["missing"], "", "", 404),
+    ("POST /instances/{instanceId}/resume", &["e"], "", "", 410),
+    ("POST /instances/{instanceId}/resume", &["e"], CLOSED, "", 503),
+    ("POST /instances/{instanceId}/rewind", &["f"], "reason=x", "", 202),
+    ("POST /instances/{instanceId}/rewind", &["a/b"], "", "", 400),
+    ("POST /instances/{instanceId}/rewind", &["missing"], "", "", 404),
+    ("POST /instances/{instanceId}/rewind", &["w"], "", "", 409),
+    ("POST /instances/{instanceId}/rewind", &["e"], "", "", 410),
+    ("POST /instances/{instanceId}/rewind", &["e"], CLOSED, "", 503),
+    ("POST /instances/{instanceId}/restart", &["e"], "", "", 202),
+    ("POST /instances/{instanceId}/restart", &["e"], "timeout=30", "", 200),
+    (
+        "POST /instances/{instanceId}/restart",
+        &["g"],
+        "timeout=30&returnInternalServerErrorOnFailure=true",
+        "",
+        500,
+    ),
+    ("POST /instances/{instanceId}/restart", &["a/b"], "", "", 400),
+    ("POST /instances/{instanceId}/restart", &["missing"], "", "", 404),
+    (
+        "POST /instances/{instanceId}/restart",
+        &["w"],
+        "restartWithNewInstanceId=false",
+        "",
+        409,
+    ),
+    ("POST /instances/{instanceId}/restart", &["e"], CLOSED, "", 503),
+    ("DELETE /instances/{instanceId}", &["w"], "", "", 409),
+    ("POST /instances/{instanceId}/terminate", &["w"], "reason=x", "", 202),
+    ("POST /instances/{instanceId}/terminate", &["a/b"], "", "", 400),
+    ("POST /instances/{instanceId}/terminate", &["missing"], "", "", 404),
+    ("POST /instances/{instanceId}/terminate", &["e"], "", "", 410),
+    ("POST /instances/{instanceId}/terminate", &["e"], CLOSED, "", 503),
+    ("DELETE /instances/{instanceId}", &["e"], "", "", 200),
+    ("DELETE /instances/{instanceId}", &["a/b"], "", "", 400),
+    ("DELETE /instances/{instanceId}", &["missing"], "", "", 404),
+    ("DELETE /instances/{instanceId}", &["e"], CLOSED, "", 503),
+    ("DELETE /instances", &[], "createdTimeFrom=2000-01-01", "", 200),
+    ("DELETE /instances", &[], "", "", 400),
+    ("DELETE /instances", &[], "createdTimeFrom=2999-01-01", "", 404),
+    ("DELETE /instances", &[], "createdTimeFrom=2000-01-01&closed", "", 503),
+    (
+        "POST /entities/{name}/{key}",
+        &["counter", "a"],
+        "op=add&wait=true",
+        "1",
+        200,
+    ),
+    ("POST /entities/{name}/{key}", &["counter", "a"], "op=add", "1", 202),
+    ("POST /entities/{name}/{key}", &["counter", "a"], "", "1", 400),
+    (
+        "POST /entities/{name}/{key}",
+        &["counter", "held"],
+        "op=get&wait=true",
+        "",
+        409,
+    ),
+    ("POST /entities/{name}/{key}", &["counter", "a"], "op=note", LARGE, 413),
+    (
+        "POST /entities/{name}/{key}",
+        &["counter", "a"],
+        "op=take&wait=true",
+        "99",
+        422,
+    ),
+    (
+        "POST /entities/{name}/{key}",
+        &["counter", "a"],
+        "op=crash&wait=true",
+        "",
+        500,
+    ),
+    (
+        "POST /entities/{name}/{key}",
+        &["counter", "a"],
+        "op=add&closed",
+        "1",
+        503,
+    ),
+    ("POST /entities/{name}", &["counter"], "op=add&wait=true", "1", 200),
+    ("POST /entities/{name}", &["counter"], "op=add", "1", 202),
+    ("POST /entities/{name}", &["counter"], "", "1", 400),
+    ("POST /entities/{name}", &["single"], "op=get&wait=true", "", 409),
+    ("POST /entities/{name}", &["counter"], "op=note", LARGE, 413),
+    ("POST /entities/{name}", &["counter"], "op=take&wait=true", "99", 422),
+    ("POST /entities/{name}", &["counter"], "op=crash&wait=true", "", 500),
+    ("POST /entities/{name}", &["counter"], "op=add&closed", "1", 503),
+    ("GET /entities/{name}/{key}", &["counter", "a"], "", "", 200),
+    ("GET /entities/{name}/{key}", &["counter", "a/b"], "", "", 400),
+    ("GET /entities/{name}/{key}", &["counter", "none"], "", "", 404),
+    ("GET /entities/{name}/{key}", &["counter", "a"], CLOSED, "", 503),
+    ("GET /entities", &[], "fetchState=true", "", 200),
+    ("GET /entities", &[], "", "", 200),
+    ("GET /entities", &[], "top=0", "", 400),
+    ("GET /entities", &[], CLOSED, "", 503),
+    ("GET /entities/{name}", &["counter"], "fetchState=true", "", 200),
+    ("GET /entities/{name}", &["counter"], "top=0", "", 400),
+    ("GET /entities/{name}", &["counter"], CLOSED, "", 503),
+    ("DELETE /entities/{name}/{key}", &["counter", "a"], "", "", 202),
+    ("POST /entities/{name}/{key}", &["counter", "a"], "op=add&key", "1", 202),
+    ("DELETE /entities/{name}/{key}", &["counter", "a"], KEY, "", 422),
+    ("DELETE /entities/{name}/{key}", &["counter", "a/b"], "", "", 400),
+    ("DELETE /entities/{name}/{key}", &["counter", "a"], CLOSED, "", 503),
+    (
+        "POST /orchestrators/{name}/{instanceId}",
+        &["locks", "owner"],
+        "",
+        r#""k""#,
+        202,
+    ),
+    ("GET /locks", &[], "", "", 200),
+    ("GET /locks", &[], "top=0", "", 400),
+    // The lock delays the call beyond its wait limit.
+    (
+        "POST /entities/{name}/{key}",
+        &["counter", "k"],
+        "op=add&wait=true&hasty",
+        "1",
+        504,
+    ),
+    (
+        "POST /orchestrators/{name}/{instanceId}",
+        &["locks", "owner-of-the-empty-key"],
+        "",
+        r#""""#,
+        202,
+    ),
+    (
+        "POST /entities/{name}",
+        &["counter"],
+        "op=add&wait=true&hasty",
+        "1",
+        504,
+    ),
+    ("GET /locks", &[], CLOSED, "", 503),
+    ("DELETE /locks/{name}/{key}", &["counter", "k"], "", "", 204),
+    ("DELETE /locks/{name}/{key}", &["counter", "k"], "", "", 404),
+    ("DELETE /locks/{name}/{key}", &["counter", "a/b"], "", "", 400),
+    ("DELETE /locks/{name}/{key}", &["counter", "k"], CLOSED, "", 503),
+    ("POST /orchestrators/{name}", &["misdirects"], "timeout=30", "1", 200),
+    ("GET /dead-letters", &[], "", "", 200),
+    ("GET /dead-letters", &[], "top=0", "", 400),
+    ("GET /dead-letters", &[], CLOSED, "", 503),
+    ("POST /dead-letters/{id}/redeliver", &[LETTER], "", "", 202),
+    ("POST /dead-letters/{id}/redeliver", &["x"], "", "", 400),
+    ("POST /dead-letters/{id}/redeliver", &["0-0-0"], "", "", 404),
+    ("POST /dead-letters/{id}/redeliver", &["0-0-0"], CLOSED, "", 503),
+    ("DELETE /dead-letters/{id}", &[LETTER], "", "", 204),
+    ("DELETE /dead-letters/{id}", &["x"], "", "", 400),
+    ("DELETE /dead-letters/{id}", &["0-0-0"], "", "", 404),
+    ("DELETE /dead-letters/{id}", &["0-0-0"], CLOSED, "", 503),
+    ("GET /schedules", &[], "", "", 200),
+    ("GET /schedules", &[], "top=0", "", 400),
+    ("GET /schedules", &[], CLOSED, "", 503),
+    ("GET /schedules/{id}", &["hourly"], "", "", 200),
+    ("GET /schedules/{id}", &["a/b"], "", "", 400),
+    ("GET /schedules/{id}", &["none"], "", "", 404),
+    ("GET /schedules/{id}", &["hourly"], CLOSED, "", 503),
+    ("GET /quarantine", &[], "", "", 200),
+    ("GET /quarantine", &[], "top=0", "", 400),
+    ("GET /quarantine", &[], CLOSED, "", 503),
+    (
+        "POST /quarantine/{name}/{key}/resume",
+        &["counter", "held"],
+        "",
+        "",
+        202,
+    ),
+    (
+        "POST /quarantine/{name}/{key}/resume",
+        &["counter", "held"],
+        "",
+        "",
+        404,
+    ),
+    ("POST /quarantine/{name}/{key}/resume", &["counter", "a/b"], "", "", 400),
+    (
+        "POST /quarantine/{name}/{key}/resume",
+        &["counter", "held"],
+        CLOSED,
+        "",
+        503,
+    ),
+    ("GET /stats", &[], "", "", 200),
+    ("GET /stats", &[], CLOSED, "", 503),
+    ("GET /health", &[], "", "", 200),
+    ("GET /health", &[], CLOSED, "", 503),
+    ("GET /metrics", &[], "", "", 200),
+    ("GET /metrics", &[], CLOSED, "", 503),
+    ("GET /openapi.json", &[], "", "", 200),
+];
+
+/// A body over the payload limit.
+const LARGE: &str = "large";
+/// A marker in the query: send an idempotency key.
+const KEY: &str = "key";
+/// A marker in the query: send the request to a closed hub.
+const CLOSED: &str = "closed";
+/// A marker for the ID of the newest dead letter.
+const LETTER: &str = "letter";
+
+/// Responses match the description, including the fields of every document, and every described status occurs.
+#[tokio::test]
+async fn answers_are_as_described() {
+    let api = Api::open().await;
+    let config = || HttpConfig::new().without_token();
+    let hasty = abide::http::router(api.hub.client(), &config().wait_limit(std::time::Duration::ZERO)).unwrap();
+    let closed = Api::open().await;
+    let schedules = api.hub.client().schedules();
+    let hourly = schedules.create_by_name(
+        "hourly",
+        abide::schedule::Recurrence::cron("0 * * * *"),
+        "echoes",
+        Value::Null,
+    );
+    hourly.paused().await.unwrap();
+    let document = api.get("/openapi.json").await.json();
+    let operations = operations(&document);
+    closed.hub.shutdown().await.unwrap();
+
+    let mut met: BTreeSet<(String, String)> = BTreeSet::new();
+    for (route, arguments, query, body, status) in EXAMPLES {
+        let (verb, template) = route.split_once(' ').unwrap();
+        let mut path = template.to_owned();
+        for argument in *arguments {
+            let argument = match *argument {
+                LETTER => newest_letter(&api).await,
+                argument => argument.replace('/', "%2F"),
+            };
+            let (before, rest) = path.split_once('{').unwrap();
+            path = format!("{before}{argument}{}", rest.split_once('}').unwrap().1);
+        }
+        let router = if query.ends_with(CLOSED) {
+            &closed.router
+        } else if query.ends_with("hasty") {
+            &hasty
+        } else {
+            &api.router
+        };
+        let body = if *body == LARGE {
+            format!("\"{}\"", "x".repeat(3 << 20))
+        } else {
+            (*body).to_owned()
+        };
+        let headers = [("content-type", "application/json"), ("idempotency-key", "one")];
+        let headers = if query.ends_with(KEY) {
+            &headers[..]
+        } else {
+            &headers[..1]
+        };
+        let path = format!("{}{path}?{query}", super::fixture::BASE);
+        let answer = super::fixture::send(router, verb.parse().unwrap(), &path, headers, body).await;
+        let about = format!("{route} {arguments:?} {query}");
+        assert_eq!(answer.status, *status, "{about}: {answer:?}");
+        let described = &operations[*route]["responses"][status.to_string()];
+        assert!(described.is_object(), "{about}: {status} is not described");
+        is_as_described(&document, described, &answer, &about);
+        met.insert(((*route).to_owned(), status.to_string()));
+    }
+    for (route, operation) in operations {
+        for status in operation["responses"].as_object().unwrap().keys() {
+            // Another test covers the status codes of tokens, and the description does not depend on the hub.
+            if ["401", "403", "default"].contains(&status.as_str()) || route == "GET /openapi.json" {
+                continue;
+            }
+            assert!(
+                met.contains(&(route.clone(), status.clone())),
+                "{route} never returned {status}"
+            );
+        }
+    }
+}
+
+/// If tokens are configured, every route except `/health` requires one that permits its verb, as described.
+#[tokio::test]
+async fn routes_ask_for_tokens_as_described() {
+    let (look, operate) = ("look-look-look-look", "operate-operate-operate");
+    let config = HttpConfig::new()
+        .token(Token::read(look))
+        .token(Token::operate(operate));
+    let api = Api::with(config).await;
+    let key = [("x-functions-key", look)];
+    let document = api.send(Method::GET, "/openapi.json", &key, "").await.json();
+    for (route, operation) in operations(&document) {
+        let (verb, path) = route.split_once(' ').unwrap();
+        let verb: Method = verb.parse().unwrap();
+        let bare = api.send(verb.clone(), &filled(path), &[], "").await;
+        if path == "/health" {
+            bare.is(200);
+            assert!(operation.get("security").is_none(), "{route}");
+            continue;
+        }
+        bare.is_error(401, "Unauthorized");
+        is_as_described(&document, &operation["responses"]["401"], &bare, &route);
+        let looked = api.send(verb.clone(), &filled(path), &key, "").await;
+        if verb != Method::GET {
+            looked.is_error(403, "Forbidden");
+            is_as_described(&document, &operation["responses"]["403"], &looked, &route);
+        }
+        assert_eq!(operation["security"].as_array().unwrap().len(), 3, "{route}");
+    }
+}
+
+async fn newest_letter(api: &Api) -> String {
+    loop {
+        if let Some(letter) = api.get("/dead-letters").await.json().get(0) {
+            return letter["id"].as_str().unwrap().to_owned();
+        }
+    }
+}
+
+fn is_as_described(document: &Value, described: &Value, answer: &Answer, about: &str) {
+    for header in described["headers"]
+        .as_object()
+        .into_iter()
+        .flat_map(|headers| headers.keys())
+    {
+        // This header is present only if another page follows.
+        if header != "x-ms-continuation-token" {
+            assert!(
+                !answer.header(&header.to_lowercase()).is_empty(),
+                "{about}: no header {header}"
+            );
+        }
+    }
+    let Some(content) = described["content"].as_object() else {
+        assert!(answer.body.is_empty(), "{about}: {answer:?}");
+        return;
+    };
+    let (content_type, content) = content.iter().next().unwrap();
+    assert!(
+        answer.header("content-type").starts_with(content_type.as_str()),
+        "{about}: {answer:?}"
+    );
+    if content_type == "application/json" {
+        fits(document, &content["schema"], &answer.json(), about);
+    }
+}
+
+/// Asserts that a value matches a schema and has no undescribed field.
+fn fits(document: &Value, schema: &Value, value: &Value, at: &str) {
+    if let Some(reference) = schema["$ref"].as_str() {
+        let found = document.pointer(reference.strip_prefix('#').unwrap());
+        return fits(document, found.unwrap(), value, at);
+    }
+    if let Some(choices) = schema["oneOf"].as_array() {
+        let some = choices.iter().find(|choice| choice["type"] != "null").unwrap();
+        if !value.is_null() {
+            fits(document, some, value, at);
+        }
+        return;
+    }
+    let kind = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_f64() => "number",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    let is_meant = match &schema["type"] {
+        Value::String(meant) => meant == kind,
+        Value::Array(meant) => meant.iter().any(|meant| meant == kind),
+        _ => true,
+    };
+    assert!(is_meant, "{at}: {value} is not {schema}");
+    if let Value::Array(items) = value {
+        for item in items {
+            fits(document, &schema["items"], item, &format!("{at}[]"));
+        }
+    }
+    let (Value::Object(fields), Some(properties)) = (value, schema["properties"].as_object()) else {
+        return;
+    };
+    for required in schema["required"].as_array().into_iter().flatten() {
+        assert!(
+            fields.contains_key(required.as_str().unwrap()),
+            "{at}: no {required} in {value}"
+        );
+    }
+    for (name, field) in fields {
+        let described = properties.get(name);
+        fits(
+            document,
+            described.unwrap_or_else(|| panic!("{at}: `{name}` is not described")),
+            field,
+            &format!("{at}.{name}"),
+        );
+    }
+}

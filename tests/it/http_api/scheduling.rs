@@ -1,0 +1,58 @@
+//! Schedules.
+
+use std::time::{Duration, SystemTime};
+
+use abide::schedule::{CatchUpPolicy, Recurrence};
+use axum::http::Method;
+use serde_json::json;
+
+use super::fixture::Api;
+
+/// Schedules are listed page by page in the order of their IDs. Each is shown with its orchestration and its times.
+#[tokio::test]
+async fn schedules_are_listed_and_shown() {
+    let api = Api::open().await;
+    assert_eq!(api.get("/schedules").await.json(), json!([]));
+    let end = SystemTime::UNIX_EPOCH + Duration::from_secs(4_000_000_000);
+    let schedules = api.hub.client().schedules();
+    let hourly = Recurrence::Every(Duration::from_millis(3_600_500));
+    schedules
+        .create::<super::fixture::greets>("hourly", hourly, vec!["Ada".to_owned()])
+        .from(end - Duration::from_secs(86_400))
+        .until(end)
+        .catch_up(CatchUpPolicy::RunAll { at_most: 7 })
+        .tag("team", "a")
+        .await
+        .unwrap();
+    let nightly = schedules.create_by_name("nightly", Recurrence::cron("0 3 * * *"), "echoes", json!({"n": 1}));
+    nightly.paused().await.unwrap();
+
+    let shown = api.get("/schedules/hourly").await;
+    shown.is(200);
+    let mut shown = shown.json();
+    assert!(shown["createdTime"].as_str().unwrap().ends_with('Z'));
+    shown["createdTime"] = "[time]".into();
+    let expected = json!({
+        "id": "hourly", "orchestration": "greets", "input": ["Ada"], "tags": {"team": "a"},
+        "everySeconds": 3600.5, "from": "2096-10-01T07:06:40Z", "until": "2096-10-02T07:06:40Z",
+        "catchUp": "RunAll", "catchUpAtMost": 7, "paused": false, "createdTime": "[time]",
+        "nextRun": "2096-10-01T07:06:40Z", "lastRun": null, "lastInstanceId": null, "runs": 0
+    });
+    assert_eq!(shown, expected);
+    let shown = api.get("/schedules/nightly").await.json();
+    assert_eq!(
+        (&shown["cron"], &shown["paused"], &shown["nextRun"]),
+        (&json!("0 3 * * *"), &json!(true), &json!(null))
+    );
+    api.get("/schedules/none").await.is_error(404, "NotFound");
+
+    let first = api.get("/schedules?top=1").await;
+    assert_eq!(first.json()[0]["id"], "hourly");
+    let token = ("x-ms-continuation-token", first.header("x-ms-continuation-token"));
+    let second = api.send(Method::GET, "/schedules?top=1", &[token], "").await;
+    assert_eq!(second.json()[0]["id"], "nightly");
+    assert_eq!(second.header("x-ms-continuation-token"), "");
+    api.send(Method::GET, "/locks", &[token], "")
+        .await
+        .is_error(400, "InvalidContinuationToken");
+}
