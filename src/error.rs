@@ -14,6 +14,21 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// An error of the runtime.
 ///
 /// Its [`kind`](Error::kind) tells callers how they can react. Its text names the subject, the reason and a remedy.
+///
+/// ```
+/// use abide::prelude::*;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> abide::Result<()> {
+/// # let hub = Hub::in_memory().open().await?;
+/// let unknown = hub.client().untyped_orchestration("order-17");
+/// match unknown.raise_event("paid", ()).await {
+///     Err(error) if error.kind() == ErrorKind::NotFound => println!("{error}"),
+///     other => panic!("{other:?}"),
+/// }
+/// # hub.shutdown().await
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Error {
     kind: ErrorKind,

@@ -139,6 +139,18 @@ impl fmt::Display for InstanceId {
 /// The name is lower-case, not empty and contains no `@`. The key is any text, including the empty one, except `$`,
 /// which stands for the empty key in URLs. Neither contains `/`, `\`, `#`, `?` or control characters. Neither is a dot
 /// segment of a URL (`.` or `..`, also with dots encoded as `%2e`). The whole id has at most [`MAX_ID_BYTES`] bytes.
+///
+/// ```
+/// use abide::prelude::*;
+///
+/// let id: EntityId = "@account@alice".parse()?;
+/// assert_eq!(id, EntityId::new("Account", "alice")?);
+/// assert_eq!((id.name(), id.key(), id.as_str()), ("account", "alice", "@account@alice"));
+///
+/// let error = EntityId::new("account", "alice/savings").unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::InvalidId);
+/// # Ok::<(), abide::Error>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EntityId(InstanceId);
 

@@ -178,6 +178,7 @@ mod json;
 #[cfg(any(feature = "rocksdb", test))]
 #[cfg_attr(not(feature = "rocksdb"), allow(dead_code, unused_imports))]
 mod log;
+mod model;
 pub mod orchestration;
 mod payload;
 pub mod prelude;
@@ -185,12 +186,14 @@ mod resource;
 mod retry;
 mod runtime;
 pub mod schedule;
+mod schema;
 #[cfg(test)]
 mod simulation;
 mod spawn;
 mod store;
 mod time;
 mod trace;
+mod views;
 
 /// The examples of the README and of the book, as doctests.
 #[cfg(doctest)]

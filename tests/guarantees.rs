@@ -92,8 +92,8 @@ fn every_file_of_the_test_binary_is_a_module() {
     assert!(modules > 20, "the binary has {modules} modules");
 }
 
-/// Every heading that a comment names exists. A reference consists of the file name of the page, a comma and the heading
-/// in quotation marks, all on one line.
+/// Every heading that a comment names exists. A reference consists of the file name of the page, a comma and the
+/// heading in quotation marks, all on one line.
 #[test]
 fn every_heading_that_a_comment_names_exists() {
     let sources: Vec<PathBuf> = ["src", "tests"]

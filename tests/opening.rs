@@ -174,7 +174,7 @@ fn a_held_entity_waits_until_it_is_resumed() {
             let held = client.entity::<Journal>("held");
             let error = held.note(9).await.unwrap_err().into_returned().unwrap_err();
             let texts = [
-                "`@journal@held` is held since this hub was opened",
+                "`@journal@held` has been held since the hub was opened",
                 "resume it",
                 ".hold",
             ];

@@ -96,7 +96,7 @@ async fn hold(client: &Client) {
     let error = bomb.note(9).await.unwrap_err().into_returned().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Quarantined);
     assert!(
-        error.to_string().contains("is held since this hub was opened"),
+        error.to_string().contains("has been held since the hub was opened"),
         "{error}"
     );
     assert_eq!(bomb.state().await.unwrap(), None);

@@ -14,9 +14,9 @@ use crate::entity::caller::sealed::{Due, Prepared, Sealed};
 use crate::entity::{CallFailure, Caller, CanCall, ClientCaller};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::EntityId;
+use crate::model::{self, Action, StateRecord};
 use crate::runtime::Response;
-use crate::store::keys;
-use crate::store::records::{self, Action, StateRecord};
+use crate::schema;
 
 /// A call in progress.
 #[derive(Debug)]
@@ -115,9 +115,9 @@ impl ClientCaller for Client {
 /// Reads the newest written state. The caller may release it only when everything written is durable.
 fn read_state(view: View<'_>, target: &EntityId) -> Result<Option<Vec<u8>>> {
     let partition = target.instance().partition(view.partitions);
-    let row = view.reader.get(&keys::state(partition, target.instance()))?;
+    let row = view.reader.get(&schema::state::key(partition, target.instance()))?;
     let Some(row) = row else { return Ok(None) };
-    let record: StateRecord<'_> = records::decode(&row, "state")?;
+    let record: StateRecord<'_> = model::decode(&row, "state")?;
     Ok(Some(record.state.to_vec()))
 }
 

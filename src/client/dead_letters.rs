@@ -12,9 +12,9 @@ use crate::client::submit::ask;
 use crate::engine::message::Input;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{MessageId, PartitionId};
-use crate::store::keys;
-use crate::store::records::instance::Order;
-use crate::store::records::{self, Action, DeadLetterRecord};
+use crate::model::instance::Order;
+use crate::model::{self, Action, DeadLetterRecord};
+use crate::schema;
 
 /// A message that could not be processed: a signal to an entity, or a start whose id was in use. Dead letters are kept
 /// for the [retention time](crate::HubBuilder::dead_letter_retention) (default: 30 days), unless there are too many.
@@ -128,14 +128,20 @@ async fn read_page(client: Client, after: Option<String>, at_most: usize) -> Res
     let after: Option<LetterId> = after.map(|after| after.parse()).transpose()?;
     client
         .on_blocking_thread(move |view| {
-            let after = after.map(|LetterId { partition, message }| (partition, keys::dead_letter(partition, message)));
+            let after =
+                after.map(|LetterId { partition, message }| (partition, schema::dead_letter::key(partition, message)));
             let id = |partition: PartitionId, key: &[u8]| {
-                let message = keys::message_id_of(key)?;
+                let message = schema::message::id_of(key)?;
                 Some(LetterId { partition, message }.to_string())
             };
-            page(view, keys::dead_letters, after, at_most, id, |id, (_, _, value)| {
-                DeadLetter::new(id, records::decode(value, "dead letter")?)
-            })
+            page(
+                view,
+                schema::dead_letter::all,
+                after,
+                at_most,
+                id,
+                |id, (_, _, value)| DeadLetter::new(id, model::decode(value, "dead letter")?),
+            )
         })
         .await
 }

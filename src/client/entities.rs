@@ -10,9 +10,9 @@ use crate::client::source::View;
 use crate::client::unreadable::Unreadable;
 use crate::error::Result;
 use crate::id::{EntityId, InstanceId, PartitionId};
+use crate::model::{self, StateRecord};
 use crate::payload::Payload;
-use crate::store::keys;
-use crate::store::records::{self, StateRecord};
+use crate::schema;
 use crate::time::Timestamp;
 
 /// Maximum number of rows read for one page. A page ends early at this limit, so that a filter with few matches does
@@ -169,7 +169,7 @@ impl EntityQuery {
                 let mut count = 0;
                 while let Some((_, _, row)) = merged.next()? {
                     // An entity whose row cannot be read exists nevertheless.
-                    let matches = records::decode(&row, "state").map_or(true, |record| self.matches(&record));
+                    let matches = model::decode(&row, "state").map_or(true, |record| self.matches(&record));
                     count += u64::from(matches);
                 }
                 Ok(count)
@@ -208,7 +208,7 @@ impl EntityQuery {
 
     /// Returns the entry of an entity, or `None` if the entity does not match.
     fn info(&self, id: &InstanceId, row: &[u8]) -> Result<Option<EntityInfo>> {
-        let record: StateRecord<'_> = records::decode(row, "state")?;
+        let record: StateRecord<'_> = model::decode(row, "state")?;
         if !self.matches(&record) {
             return Ok(None);
         }
@@ -225,16 +225,16 @@ impl EntityQuery {
         let View { reader, partitions, .. } = view;
         let prefix = self.id_prefix();
         let ranges = (0..partitions).map(PartitionId).map(|partition| {
-            let mut range = keys::states(partition, &prefix);
+            let mut range = schema::state::with_prefix(partition, &prefix);
             if let Some(after) = &self.after {
-                range.start = range.start.max(keys::behind(keys::state(
+                range.start = range.start.max(schema::behind(schema::state::key(
                     partition,
                     &InstanceId::trusted(after.as_str()),
                 )));
             }
             range
         });
-        Merged::open(reader, ranges, chunk, |key| keys::id_of(key).map(InstanceId::trusted))
+        Merged::open(reader, ranges, chunk, |key| schema::id_of(key).map(InstanceId::trusted))
     }
 
     fn matches(&self, record: &StateRecord<'_>) -> bool {

@@ -13,9 +13,11 @@ use crate::entity::CallFailure;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::Failure;
 use crate::id::{InstanceId, Sequence};
-use crate::store::records::history::{Command, Incoming, OpenStep, StepOutcome, TurnRecord};
-use crate::store::records::instance::{EndRecord, OrchestrationStatus};
-use crate::store::{Reader, keys, records};
+use crate::model;
+use crate::model::history::{Command, Incoming, OpenStep, StepOutcome, TurnRecord};
+use crate::model::instance::{EndRecord, OrchestrationStatus};
+use crate::schema;
+use crate::store::Reader;
 
 /// Number of turns read at once.
 const TURNS_AT_ONCE: usize = 1_024;
@@ -341,18 +343,18 @@ fn read(reader: &dyn Reader, partitions: u16, id: &InstanceId) -> Result<Vec<His
     let mut history = History::default();
     let mut next = 0;
     loop {
-        let range = keys::turns(partition, id, record.execution, next..u32::MAX);
+        let range = schema::orchestration::turns(partition, id, record.execution, next..u32::MAX);
         let rows = reader.scan(range, TURNS_AT_ONCE)?;
         for (_, row) in &rows {
-            history.turn(next, records::decode(row, "turn of an orchestration")?);
+            history.turn(next, model::decode(row, "turn of an orchestration")?);
             next += 1;
         }
         if rows.len() < TURNS_AT_ONCE {
             break;
         }
     }
-    if let Some(row) = reader.get(&keys::end(partition, id))?
-        && let EndRecord::Ended(reason) = records::decode(&row, "end of an orchestration")?
+    if let Some(row) = reader.get(&schema::orchestration::end_key(partition, id))?
+        && let EndRecord::Ended(reason) = model::decode(&row, "end of an orchestration")?
     {
         // None of its code ran when it was ended, so no turn contains the end.
         history.events.push(HistoryEvent {
@@ -582,8 +584,8 @@ mod tests {
     use super::*;
     use crate::client::info::Payloads;
     use crate::id::ExecutionId;
-    use crate::store::records::history::{Parent, Started, StepNote};
-    use crate::store::records::instance::{InstanceRecord, StartRecord};
+    use crate::model::history::{Parent, Started, StepNote};
+    use crate::model::instance::{InstanceRecord, StartRecord};
     use crate::store::{Batch, Model, Store};
     use crate::time::Timestamp;
 
@@ -628,12 +630,12 @@ mod tests {
         }
 
         fn put<R: Serialize>(&mut self, key: &[u8], record: &R) {
-            self.batch.put(key, &records::encode(record).unwrap());
+            self.batch.put(key, &model::encode(record).unwrap());
         }
 
         fn turn(mut self, time: u64, incoming: Vec<Incoming>, commands: Vec<Command>) -> Self {
             let (execution, turn) = (self.record.execution, self.record.turns);
-            let key = keys::turn(self.id.partition(PARTITIONS), &self.id, execution, turn);
+            let key = schema::orchestration::turn_key(self.id.partition(PARTITIONS), &self.id, execution, turn);
             self.record.turns += 1;
             let time = Timestamp(time);
             self.put(
@@ -649,13 +651,13 @@ mod tests {
         }
 
         fn end(mut self, end: &EndRecord) -> Self {
-            let key = keys::end(self.id.partition(PARTITIONS), &self.id);
+            let key = schema::orchestration::end_key(self.id.partition(PARTITIONS), &self.id);
             self.put(&key, end);
             self
         }
 
         fn store(mut self) -> (Model, InstanceId) {
-            let key = keys::instance(self.id.partition(PARTITIONS), &self.id);
+            let key = schema::orchestration::key(self.id.partition(PARTITIONS), &self.id);
             let record = self.record.clone();
             self.put(&key, &record);
             let store = Model::new();
@@ -840,7 +842,7 @@ mod tests {
             input: b"6".to_vec(),
             ..StartRecord::default()
         };
-        let key = keys::start(pending.id.partition(PARTITIONS), &pending.id);
+        let key = schema::orchestration::start_key(pending.id.partition(PARTITIONS), &pending.id);
         pending.put(&key, &start);
         let (store, id) = pending.store();
         let info = info::read(view(&store), &id, all).unwrap().unwrap();

@@ -14,11 +14,13 @@ use crate::client::source::View;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::Failure;
 use crate::id::InstanceId;
-use crate::store::records;
-use crate::store::records::instance::{
+use crate::model;
+use crate::model::instance::{
     EndRecord, InstanceRecord, OrchestrationStatus, StartRecord, Stopped, Unregistered, UnregisteredKind,
 };
-use crate::store::{Reader, instances, keys};
+use crate::schema;
+use crate::store::Reader;
+use crate::views::instances;
 
 /// Information about one orchestration.
 ///
@@ -269,7 +271,10 @@ pub(super) fn start(reader: &dyn Reader, partitions: u16, id: &InstanceId) -> Re
 
 /// Returns the row of one orchestration. Its turns may be ahead of the row.
 pub(super) fn record(view: View<'_>, id: &InstanceId) -> Result<Option<InstanceRecord>> {
-    match view.reader.get(&keys::instance(id.partition(view.partitions), id))? {
+    match view
+        .reader
+        .get(&schema::orchestration::key(id.partition(view.partitions), id))?
+    {
         Some(row) => decode(view, &row).map(Some),
         None => Ok(None),
     }
@@ -278,7 +283,7 @@ pub(super) fn record(view: View<'_>, id: &InstanceId) -> Result<Option<InstanceR
 /// Decodes the row of an orchestration and leaves out the names that this build has registered. The row lists the names
 /// that an earlier build lacked until the step ends.
 pub(super) fn decode(view: View<'_>, row: &[u8]) -> Result<InstanceRecord> {
-    let mut record: InstanceRecord = records::decode(row, "orchestration")?;
+    let mut record: InstanceRecord = model::decode(row, "orchestration")?;
     if let Some(registry) = view.registry {
         record.unregistered.retain(|(_, on)| match on.kind {
             UnregisteredKind::Activity => registry.activity(&on.name).is_none(),
@@ -330,16 +335,18 @@ pub(super) fn describe(
     }
     if payloads.others
         && record.status.is_terminal()
-        && let Some(row) = reader.get(&keys::end(partition, id))?
+        && let Some(row) = reader.get(&schema::orchestration::end_key(partition, id))?
     {
-        match records::decode(&row, "end of an orchestration")? {
+        match model::decode(&row, "end of an orchestration")? {
             EndRecord::Completed(output) => info.output = Some(json::text(output)),
             EndRecord::Failed(failure) => info.failure = Some(failure),
             EndRecord::Ended(reason) => info.reason = Some(reason),
         }
     }
     if payloads.others && record.has_custom_status {
-        info.custom_status = reader.get(&keys::custom_status(partition, id))?.map(json::text);
+        info.custom_status = reader
+            .get(&schema::orchestration::custom_status_key(partition, id))?
+            .map(json::text);
     }
     Ok(info)
 }

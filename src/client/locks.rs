@@ -9,10 +9,10 @@ use crate::client::pages::{List, Page, page, stored_entity};
 use crate::client::submit::Submission;
 use crate::error::Result;
 use crate::id::EntityId;
+use crate::model::instance::{LockOrder, LockRecord};
+use crate::model::{self, Action};
 use crate::runtime::Response;
-use crate::store::keys;
-use crate::store::records::instance::{LockOrder, LockRecord};
-use crate::store::records::{self, Action};
+use crate::schema;
 
 /// An entity that is locked by a critical section.
 ///
@@ -106,11 +106,11 @@ async fn read_page(client: Client, after: Option<String>, at_most: usize) -> Res
         .on_blocking_thread(move |view| {
             let after = after.map(|id| {
                 let partition = id.instance().partition(view.partitions);
-                (partition, keys::lock(partition, id.instance()))
+                (partition, schema::lock::key(partition, id.instance()))
             });
-            let id = |_, key: &[u8]| keys::id_of(key).map(str::to_owned);
-            page(view, keys::locks, after, at_most, id, |id, (_, _, value)| {
-                let record: LockRecord = records::decode(value, "lock")?;
+            let id = |_, key: &[u8]| schema::id_of(key).map(str::to_owned);
+            page(view, schema::lock::all, after, at_most, id, |id, (_, _, value)| {
+                let record: LockRecord = model::decode(value, "lock")?;
                 Ok(EntityLock {
                     entity: stored_entity(id)?,
                     owner: record.owner.instance,

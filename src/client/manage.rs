@@ -16,8 +16,8 @@ use crate::client::submit::{SendOptions, Submission};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::InstanceId;
 use crate::json::write_value;
+use crate::model::instance::{Order, StartRecord};
 use crate::runtime::Response;
-use crate::store::records::instance::{Order, StartRecord};
 
 type Done = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 
@@ -148,7 +148,7 @@ impl<O: 'static> OrchestrationHandle<O> {
         self.order(Order::Suspend { reason }).await
     }
 
-    /// Resumes an orchestration that was suspended or is stopped. [`suspend`](Self::suspend) has an example.
+    /// Resumes an orchestration that was suspended or is stopped. See [`suspend`](Self::suspend) for an example.
     ///
     /// # Errors
     /// Returns an error of kind [`ErrorKind::NotFound`] if there is no such orchestration, of kind [`ErrorKind::Ended`]
@@ -253,8 +253,8 @@ impl<O: 'static> OrchestrationHandle<O> {
     }
 
     /// Starts another orchestration with the name, version, input and tags of this one. This orchestration may be
-    /// running or may have ended. The input is that of the last execution, as for [`restart`](Self::restart), which has
-    /// an example.
+    /// running or may have ended. The input is that of the last execution. See [`restart`](Self::restart) for an
+    /// example.
     ///
     /// # Errors
     /// Returns an error of kind [`ErrorKind::NotFound`] if there is no such orchestration, of kind

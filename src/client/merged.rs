@@ -5,7 +5,8 @@ use std::collections::BinaryHeap;
 use std::ops::Range;
 
 use crate::error::Result;
-use crate::store::{PageBounds, Reader, keys};
+use crate::schema;
+use crate::store::{PageBounds, Reader};
 
 /// A row with its place in the order: the place, the key and the value.
 pub(super) type PlacedRow<P> = (P, Vec<u8>, Vec<u8>);
@@ -116,7 +117,7 @@ impl Stream {
         let page = reader.page(self.rest.clone(), bounds)?;
         self.ended = !page.full;
         if let Some((last, _)) = page.rows.last() {
-            self.rest.start = keys::behind(last.clone());
+            self.rest.start = schema::behind(last.clone());
         }
         let placed = page.rows.into_iter().rev().filter(|(key, _)| has_place(key));
         self.rows = placed

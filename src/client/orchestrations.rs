@@ -18,9 +18,9 @@ use crate::client::submit::Submission;
 use crate::client::unreadable::Unreadable;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::InstanceId;
-use crate::store::instances;
-use crate::store::records::instance::{InstanceRecord, OrchestrationStatus, Order, StopKind};
+use crate::model::instance::{InstanceRecord, OrchestrationStatus, Order, StopKind};
 use crate::time::Timestamp;
+use crate::views::instances;
 
 /// Maximum number of rows read for one page. A page ends early at this limit, so that a filter with few matches does
 /// not read forever.

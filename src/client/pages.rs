@@ -9,7 +9,8 @@ use crate::client::source::View;
 use crate::client::unreadable::Unreadable;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{EntityId, PartitionId};
-use crate::store::{PageBounds, keys};
+use crate::schema;
+use crate::store::PageBounds;
 
 /// Maximum number of rows on one page.
 pub(super) const MAX_PAGE: usize = 10_000;
@@ -199,7 +200,7 @@ pub(super) fn page<T>(
     for partition in (first..view.partitions).map(PartitionId) {
         let mut range = table(partition);
         if let Some(key) = after.take() {
-            range.start = range.start.max(keys::behind(key));
+            range.start = range.start.max(schema::behind(key));
         }
         loop {
             let page = view.reader.page(range.clone(), AT_ONCE)?;
@@ -219,7 +220,7 @@ pub(super) fn page<T>(
                 last_id = Some(id);
             }
             match page.rows.last() {
-                Some((last, _)) if page.full => range.start = keys::behind(last.clone()),
+                Some((last, _)) if page.full => range.start = schema::behind(last.clone()),
                 _ => break,
             }
         }

@@ -9,8 +9,8 @@ use crate::client::submit::ask;
 use crate::engine::message::Input;
 use crate::error::Result;
 use crate::id::EntityId;
-use crate::store::keys;
-use crate::store::records::{self, QuarantineRecord};
+use crate::model::{self, QuarantineRecord};
+use crate::schema;
 
 /// An entity whose messages wait because its state cannot be used.
 #[derive(Clone, Debug)]
@@ -56,17 +56,17 @@ async fn read_page(client: Client, after: Option<String>, at_most: usize) -> Res
         .on_blocking_thread(move |view| {
             let after = after.map(|id| {
                 let partition = id.instance().partition(view.partitions);
-                (partition, keys::quarantine(partition, id.instance()))
+                (partition, schema::quarantine::key(partition, id.instance()))
             });
-            let id = |_, key: &[u8]| keys::id_of(key).map(str::to_owned);
+            let id = |_, key: &[u8]| schema::id_of(key).map(str::to_owned);
             page(
                 view,
-                keys::quarantined_entities,
+                schema::quarantine::entities,
                 after,
                 at_most,
                 id,
                 |id, (_, _, value)| {
-                    let record: QuarantineRecord = records::decode(value, "quarantine")?;
+                    let record: QuarantineRecord = model::decode(value, "quarantine")?;
                     Ok(QuarantinedEntity {
                         id: stored_entity(id)?,
                         reason: record.reason,

@@ -16,9 +16,9 @@ use crate::entity::Argument;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, set_tag};
 use crate::json::write_value;
+use crate::model::instance::{Order, ReusePolicy, StartRecord};
 use crate::orchestration::Orchestration;
 use crate::runtime::Response;
-use crate::store::records::instance::{Order, ReusePolicy, StartRecord};
 use crate::time::Timestamp;
 #[cfg(feature = "http")]
 use crate::trace::TraceContext;

@@ -17,9 +17,9 @@ use crate::entity::caller::Request;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::CallFailure;
 use crate::id::{InstanceId, PartitionId, check_name, check_path_name, check_tags};
+use crate::model::Action;
+use crate::model::instance::{Order, StartRecord};
 use crate::runtime::{Envelope, Reply, Response, Runtime};
-use crate::store::records::Action;
-use crate::store::records::instance::{Order, StartRecord};
 
 /// A message of a client that is ready to be sent.
 #[derive(Debug)]

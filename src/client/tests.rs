@@ -2,9 +2,10 @@ use std::sync::Arc;
 
 use crate::client::Client;
 use crate::id::{EntityId, ExecutionId, InstanceId, MessageId, PartitionId};
-use crate::store::records::instance::{LockId, LockRecord, OrchestrationStatus};
-use crate::store::records::{self, Action, DeadLetterRecord, QuarantineRecord, StateRecord};
-use crate::store::{Batch, keys};
+use crate::model::instance::{LockId, LockRecord, OrchestrationStatus};
+use crate::model::{self, Action, DeadLetterRecord, QuarantineRecord, StateRecord};
+use crate::schema;
+use crate::store::Batch;
 use crate::time::Timestamp;
 use crate::{CallError, Hub, OrchestrationContext, client::Unreadable, orchestration};
 
@@ -56,9 +57,9 @@ async fn quarantined_entities_are_told_from_stopped_orchestrations() {
     let entities = ["@a@1", "@a@2", "@a@broken", "@b@", "@é@k"];
     let (hub, client) = filled(|batch| {
         for id in entities.iter().chain(&["order-1", "éclair", "!", "日本", "z"]) {
-            let row = records::encode(&record).unwrap();
+            let row = model::encode(&record).unwrap();
             let value = if id.contains("broken") { GARBAGE } else { &row };
-            batch.put(&keys::quarantine(PARTITION, &InstanceId::trusted(*id)), value);
+            batch.put(&schema::quarantine::key(PARTITION, &InstanceId::trusted(*id)), value);
         }
     })
     .await;
@@ -108,10 +109,10 @@ async fn pages_that_end_by_their_bytes_show_each_row_once() {
     for n in 0..=LARGE {
         let id = format!("o-{n}-broken");
         let instance = InstanceId::trusted(id.as_str());
-        batch.put(&keys::instance(PARTITION, &instance), GARBAGE);
+        batch.put(&schema::orchestration::key(PARTITION, &instance), GARBAGE);
         let time = Timestamp::from(std::time::SystemTime::now());
         batch.put(
-            &keys::status(PARTITION, OrchestrationStatus::Running, time, &instance),
+            &schema::orchestration::status_key(PARTITION, OrchestrationStatus::Running, time, &instance),
             &[],
         );
         broken.push(id);
@@ -151,10 +152,10 @@ async fn no_list_breaks_because_something_is_broken() {
             state: b"1",
         };
         put(
-            keys::state(PARTITION, &id("@a@1")),
-            Some(records::encode(&state).unwrap()),
+            schema::state::key(PARTITION, &id("@a@1")),
+            Some(model::encode(&state).unwrap()),
         );
-        put(keys::state(PARTITION, &id("@a@2")), None);
+        put(schema::state::key(PARTITION, &id("@a@2")), None);
 
         let lock = LockRecord {
             owner: LockId {
@@ -165,10 +166,10 @@ async fn no_list_breaks_because_something_is_broken() {
             since: Timestamp(7),
         };
         put(
-            keys::lock(PARTITION, &id("@a@1")),
-            Some(records::encode(&lock).unwrap()),
+            schema::lock::key(PARTITION, &id("@a@1")),
+            Some(model::encode(&lock).unwrap()),
         );
-        put(keys::lock(PARTITION, &id("@a@2")), None);
+        put(schema::lock::key(PARTITION, &id("@a@2")), None);
 
         let letter = |target: &str| DeadLetterRecord {
             source: None,
@@ -186,11 +187,11 @@ async fn no_list_breaks_because_something_is_broken() {
                 batch: batch_number,
                 index: 0,
             };
-            let row = target.map(|target| records::encode(&letter(target)).unwrap());
-            put(keys::dead_letter(PARTITION, message), row);
+            let row = target.map(|target| model::encode(&letter(target)).unwrap());
+            put(schema::dead_letter::key(PARTITION, message), row);
         }
 
-        put(keys::instance(PARTITION, &id("o-2")), None);
+        put(schema::orchestration::key(PARTITION, &id("o-2")), None);
     })
     .await;
 

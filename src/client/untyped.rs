@@ -13,8 +13,8 @@ use crate::entity::{CallError, CallFailure};
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::Failure;
 use crate::id::EntityId;
+use crate::model::Action;
 use crate::runtime::Response;
-use crate::store::records::Action;
 
 /// A handle to an entity whose type is not known, for tools. Inputs, answers and states are JSON. Created by
 /// [`Client::untyped_entity`].
@@ -55,8 +55,8 @@ pub struct EntityHandle {
 }
 
 impl Client {
-    /// Returns a handle to the entity with this id, whatever its type. This sends and reads nothing. [`EntityHandle`] has
-    /// an example.
+    /// Returns a handle to the entity with this id, whatever its type. This sends and reads nothing. See
+    /// [`EntityHandle`] for an example.
     pub fn untyped_entity(&self, id: &EntityId) -> EntityHandle {
         EntityHandle {
             client: self.clone(),

@@ -7,8 +7,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind};
-use crate::store::records::{self, CommitRecord};
-use crate::store::{Batch, Reader, Store, keys};
+use crate::model::{self, CommitRecord};
+use crate::schema;
+use crate::store::{Batch, Reader, Store};
 use crate::time::{Aging, Timestamp};
 
 /// Time without writes after which the newest acknowledgment is settled. A store flushes its acknowledgment at most
@@ -152,8 +153,8 @@ impl<T> CommitOrder<T> {
             clock: self.aging.record(time),
             partitions: self.partitions,
         };
-        let written = records::encode(&record).and_then(|value| {
-            batch.put(&keys::COMMIT, &value);
+        let written = model::encode(&record).and_then(|value| {
+            batch.put(&schema::COMMIT, &value);
             self.store.write(batch)
         });
         if let Err(error) = written {

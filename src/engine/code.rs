@@ -9,9 +9,9 @@ use crate::engine::outbox::Outbox;
 use crate::engine::scope::Scope;
 use crate::failure::Failure;
 use crate::id::{ExecutionId, InstanceId, Sequence};
+use crate::model::history::{Command, Incoming, StepNote, TurnRecord};
+use crate::model::instance::Stopped;
 use crate::resource::{ResourceNeed, Resources};
-use crate::store::records::history::{Command, Incoming, StepNote, TurnRecord};
-use crate::store::records::instance::Stopped;
 use crate::time::Timestamp;
 
 /// A registered entity type.

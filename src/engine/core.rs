@@ -29,7 +29,9 @@ use crate::engine::turn::{load, turn, write_states};
 use crate::engine::waiting::admit_behind_locks;
 use crate::error::Result;
 use crate::id::{InstanceId, PartitionId};
-use crate::store::{Reader, keys, records};
+use crate::model;
+use crate::schema;
+use crate::store::Reader;
 use crate::time::{Aging, Timestamp};
 
 /// The configuration of a core.
@@ -124,13 +126,13 @@ impl Core {
                 aging: config.aging,
             },
         };
-        core.wake_what_was_left();
+        core.wake_leftovers();
         Ok(core)
     }
 
     /// Makes the instances ready that have work immediately. A quarantined instance is retried once at every open,
     /// because the build may have been fixed.
-    fn wake_what_was_left(&mut self) {
+    fn wake_leftovers(&mut self) {
         let partitions = || self.partitions.owned();
         let unread = partitions().flat_map(|partition| partition.early_left.keys());
         let quarantined = partitions().flat_map(|partition| &partition.quarantined);
@@ -347,8 +349,8 @@ fn close(mailboxes: &mut Mailboxes, ctx: &mut Ctx<'_>) -> Result<()> {
     write_instances(ctx)?;
     for partition in ctx.partitions.owned_mut() {
         if std::mem::take(&mut partition.record_changed) {
-            let key = keys::partition(partition.id);
-            ctx.step.batch.put(&key, &records::encode(&partition.record)?);
+            let key = schema::partition::key(partition.id);
+            ctx.step.batch.put(&key, &model::encode(&partition.record)?);
         }
     }
     ctx.states.age();

@@ -5,8 +5,9 @@ use crate::engine::message::{Message, Origin, Response, Token};
 use crate::error::Result;
 use crate::failure::{TEXT_BYTES, shortened};
 use crate::id::{InstanceId, MessageId, PartitionId};
-use crate::store::records::{self, DeadLetterRecord, Place};
-use crate::store::{Reader, keys};
+use crate::model::{self, DeadLetterRecord, Place};
+use crate::schema;
+use crate::store::Reader;
 use crate::time::Timestamp;
 
 /// Stores a message that cannot be processed as a dead letter. The dead letter gets an id of its own, because the
@@ -27,8 +28,9 @@ pub(super) fn bury(message: &Message, reason: &str, ctx: &mut Ctx<'_>) -> Result
         trace: message.trace.clone(),
     };
     let partition = ctx.settings.partition_of(&message.target);
-    ctx.step.put(&keys::dead_letter(partition, place.number), &record)?;
-    let age = keys::dead_letter_age(partition, place, message.target.as_str());
+    ctx.step
+        .put(&schema::dead_letter::key(partition, place.number), &record)?;
+    let age = schema::dead_letter::age_key(partition, place, message.target.as_str());
     ctx.step.batch.put(&age, &[]);
     ctx.step.counts.dead_letters += 1;
     let expires = place.since.after(ctx.settings.limits.dead_letter_retention);
@@ -54,7 +56,7 @@ pub(super) fn settle_dead_letter(
     token: Token,
     ctx: &mut Ctx<'_>,
 ) -> Result<()> {
-    let key = keys::dead_letter(partition, id);
+    let key = schema::dead_letter::key(partition, id);
     let row = if ctx.step.letters.contains(&id) {
         None
     } else {
@@ -65,7 +67,7 @@ pub(super) fn settle_dead_letter(
         return Ok(());
     };
     if redeliver {
-        let record: DeadLetterRecord = match records::decode(&row, "dead letter") {
+        let record: DeadLetterRecord = match model::decode(&row, "dead letter") {
             Ok(record) => record,
             Err(error) => {
                 ctx.step.settle(token, Response::Failed(Box::new(error.into())));
@@ -93,8 +95,12 @@ pub(super) fn remove_dead_letter(partition: PartitionId, place: Place, target: &
     if !ctx.step.letters.insert(place.number) {
         return;
     }
-    ctx.step.batch.delete(&keys::dead_letter(partition, place.number));
-    ctx.step.batch.delete(&keys::dead_letter_age(partition, place, target));
+    ctx.step
+        .batch
+        .delete(&schema::dead_letter::key(partition, place.number));
+    ctx.step
+        .batch
+        .delete(&schema::dead_letter::age_key(partition, place, target));
     let partition = ctx.partitions.get_mut(partition);
     partition.record.dead_letters = partition.record.dead_letters.saturating_sub(1);
     partition.record_changed = true;
@@ -106,9 +112,9 @@ fn place_of_letter(partition: PartitionId, id: MessageId, reader: &dyn Reader) -
         number: id,
         since: Timestamp::default(),
     };
-    let first = keys::dead_letter_age(partition, place, "");
-    let found = reader.first_key(first..keys::dead_letter_ages(partition).end)?;
-    let parts = found.as_deref().and_then(keys::dead_letter_age_parts);
+    let first = schema::dead_letter::age_key(partition, place, "");
+    let found = reader.first_key(first..schema::dead_letter::ages(partition).end)?;
+    let parts = found.as_deref().and_then(schema::dead_letter::age_parts);
     Ok(match parts.filter(|(found, _)| found.number == id) {
         Some((place, target)) => (place, target.to_owned()),
         None => (place, String::new()),

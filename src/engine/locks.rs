@@ -23,10 +23,11 @@ use crate::engine::step::Step;
 use crate::engine::turn::Turn;
 use crate::error::Result;
 use crate::id::InstanceId;
-use crate::store::records::history::StepOutcome;
-use crate::store::records::instance::{LockId, LockOrder, LockRecord, Order};
-use crate::store::records::{self, Action, RequestOutcome};
-use crate::store::{Reader, keys};
+use crate::model::history::StepOutcome;
+use crate::model::instance::{LockId, LockOrder, LockRecord, Order};
+use crate::model::{self, Action, RequestOutcome};
+use crate::schema;
+use crate::store::Reader;
 
 /// The locked entities of a core. A locked entity processes only messages of the owner of its lock.
 #[derive(Debug, Default)]
@@ -37,9 +38,9 @@ impl Locks {
     pub(super) fn open(partitions: &Partitions, reader: &dyn Reader) -> Result<Self> {
         let mut locks = InstanceMap::default();
         for partition in partitions.owned() {
-            for (key, value) in reader.scan(keys::locks(partition.id), usize::MAX)? {
-                if let Some(id) = keys::id_of(&key) {
-                    locks.insert(InstanceId::trusted(id), records::decode(&value, "lock")?);
+            for (key, value) in reader.scan(schema::lock::all(partition.id), usize::MAX)? {
+                if let Some(id) = schema::id_of(&key) {
+                    locks.insert(InstanceId::trusted(id), model::decode(&value, "lock")?);
                 }
             }
         }
@@ -156,7 +157,7 @@ fn take_lock(id: &InstanceId, owner: &LockId, mut rest: VecDeque<String>, ctx: &
         owner: owner.clone(),
         since: ctx.step.now,
     };
-    let key = keys::lock(ctx.settings.partition_of(id), id);
+    let key = schema::lock::key(ctx.settings.partition_of(id), id);
     ctx.step.put(&key, &lock)?;
     ctx.locks.insert(id, lock);
     let (target, action) = match rest.pop_front() {
@@ -221,7 +222,9 @@ fn force_lock(message: &Message, ctx: &mut Ctx<'_>) -> Result<()> {
 
 fn unlock(id: &InstanceId, ctx: &mut Ctx<'_>) -> Option<LockRecord> {
     let lock = ctx.locks.remove(id)?;
-    ctx.step.batch.delete(&keys::lock(ctx.settings.partition_of(id), id));
+    ctx.step
+        .batch
+        .delete(&schema::lock::key(ctx.settings.partition_of(id), id));
     Some(lock)
 }
 

@@ -208,7 +208,7 @@ mod tests {
     use super::*;
     use crate::engine::message::Origin;
     use crate::id::InstanceId;
-    use crate::store::records::Action;
+    use crate::model::Action;
 
     /// A recycled mailbox keeps no content of its previous instance.
     #[test]

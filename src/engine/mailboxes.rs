@@ -12,7 +12,7 @@ use crate::engine::states::InstanceMap;
 use crate::engine::timers::control;
 use crate::error::Result;
 use crate::id::{InstanceId, MessageId, PartitionId};
-use crate::store::keys;
+use crate::schema;
 
 /// Number of messages for which the spare mailboxes keep capacity: 1,024 for the first and 1,024 / n for the n-th.
 const SPARE_MESSAGES: usize = 1024;
@@ -319,18 +319,18 @@ impl Mailboxes {
         let Some(from) = ctx.partitions.get(id).backlog.clone() else {
             return Ok(());
         };
-        let range = from..keys::all_messages(id).end;
+        let range = from..schema::message::all_with_urgent(id).end;
         let rows = ctx.reader.keys(range, at_once)?;
         let mut instances: Vec<InstanceId> = rows
             .iter()
-            .filter_map(|key| keys::id_of(key).map(InstanceId::trusted))
+            .filter_map(|key| schema::id_of(key).map(InstanceId::trusted))
             .collect();
         instances.dedup();
         for instance in &instances {
             self.make_ready(instance, ctx.settings, ctx.partitions);
         }
         let next = match rows.last() {
-            Some(last) if rows.len() == at_once => Some(keys::after_id(last)),
+            Some(last) if rows.len() == at_once => Some(schema::after_id(last)),
             _ => None,
         };
         if next.is_some() {
@@ -351,7 +351,7 @@ impl Mailboxes {
         }
         self.backlogs = ctx.partitions.owned().map(|partition| partition.id).collect();
         for id in &self.backlogs {
-            ctx.partitions.get_mut(*id).backlog = Some(keys::all_messages(*id).start);
+            ctx.partitions.get_mut(*id).backlog = Some(schema::message::all_with_urgent(*id).start);
         }
     }
 }

@@ -7,9 +7,9 @@ use crate::engine::code::{AsyncFinished, AsyncOperation};
 use crate::error::{Error, ErrorKind};
 use crate::failure::{CallFailure, Failure};
 use crate::id::{ExecutionId, InstanceId, MessageId, PartitionId, Sequence};
-use crate::store::keys;
-use crate::store::records::instance::{LockOrder, Order};
-use crate::store::records::{self, Action, MessageRecord, StepRef};
+use crate::model::instance::{LockOrder, Order};
+use crate::model::{self, Action, MessageRecord, StepRef};
+use crate::schema;
 use crate::trace::TraceContext;
 
 /// Identifies a waiting client. The hub maps it to the client. The engine only returns it.
@@ -130,8 +130,8 @@ impl Message {
         matches!(self.action, Action::Schedule { .. } | Action::Cancel { .. })
     }
 
-    /// Returns `true` if the message bypasses the queue of its receiver: a call by the owner of a lock to the locked
-    /// entity, a release of a lock, or a management order to an orchestration.
+    /// Returns `true` if the message bypasses the queue of its receiver. This applies to calls by the owner of a lock
+    /// to the locked entity, releases of locks, and management orders to orchestrations.
     pub(crate) fn is_urgent(&self) -> bool {
         match &self.action {
             Action::Operation { .. } => matches!(&self.origin, Origin::Step(_, step) if step.lock.is_some()),
@@ -228,22 +228,22 @@ impl Message {
             request: self.client().and_then(|client| client.request.clone()),
             trace: self.trace.clone(),
         };
-        Ok((self.key(partition), records::encode(&record)?))
+        Ok((self.key(partition), model::encode(&record)?))
     }
 
     /// Returns the key of the message's row.
     pub(crate) fn key(&self, partition: PartitionId) -> Vec<u8> {
         if self.is_urgent() {
-            keys::urgent(partition, &self.target, self.id)
+            schema::urgent::key(partition, &self.target, self.id)
         } else {
-            keys::message(partition, &self.target, self.id)
+            schema::message::key(partition, &self.target, self.id)
         }
     }
 
     /// Reads the row of a message for `target`.
     pub(crate) fn from_row(target: &InstanceId, key: &[u8], value: &[u8]) -> crate::Result<Self> {
-        let record: MessageRecord = records::decode(value, "message")?;
-        let id = keys::message_id_of(key)
+        let record: MessageRecord = model::decode(value, "message")?;
+        let id = schema::message::id_of(key)
             .ok_or_else(|| Error::new(ErrorKind::Corrupted, "the key of a stored message is too short"))?;
         let origin = match (record.source, record.step) {
             (Some(source), Some(step)) => Origin::Step(InstanceId::trusted(source), step),

@@ -21,10 +21,10 @@ use crate::engine::turn::Turn;
 use crate::error::{ErrorKind, Result};
 use crate::failure::{CallFailure, TEXT_BYTES, shortened};
 use crate::id::{EntityId, InstanceId};
+use crate::model::instance::Order;
+use crate::model::{self, Action, StateRecord};
 use crate::resource::Resources;
-use crate::store::keys;
-use crate::store::records::instance::Order;
-use crate::store::records::{self, Action, StateRecord};
+use crate::schema;
 
 /// Name of the built-in operation, for entities that do not define their own.
 const DELETE: &str = "delete";
@@ -137,8 +137,8 @@ impl Turn<'_> {
         } else {
             let row = ctx
                 .reader
-                .get(&keys::state(ctx.settings.partition_of(self.id), self.id))?;
-            let record = row.as_deref().map(|row| records::decode::<StateRecord>(row, "state"));
+                .get(&schema::state::key(ctx.settings.partition_of(self.id), self.id))?;
+            let record = row.as_deref().map(|row| model::decode::<StateRecord>(row, "state"));
             record.transpose()?.map(|record| record.state.to_vec())
         };
         let decoded = match &last {
@@ -160,7 +160,7 @@ fn check_limits(outbox: &Outbox, answer: &[u8], scope: &Scope, ctx: &Ctx<'_>) ->
     let actions = outbox.messages.len();
     if actions > ctx.settings.limits.actions {
         let what = format!(
-            "sent {actions} messages and {} is the limit",
+            "sent {actions} messages, but the limit is {}",
             ctx.settings.limits.actions
         );
         return Err(over_limit(scope, &what));
@@ -179,7 +179,7 @@ fn check_limits(outbox: &Outbox, answer: &[u8], scope: &Scope, ctx: &Ctx<'_>) ->
 fn check_payload(bytes: usize, scope: &Scope, ctx: &Ctx<'_>) -> std::result::Result<(), Unanswered> {
     let limit = ctx.settings.limits.payload_bytes;
     if bytes > limit {
-        let what = format!("made a payload of {bytes} bytes and {limit} is the limit");
+        let what = format!("produced a payload of {bytes} bytes, but the limit is {limit}");
         return Err(over_limit(scope, &what));
     }
     Ok(())
@@ -273,12 +273,12 @@ impl Turn<'_> {
             }
             Ok(Ok(())) => over_limit(
                 scope,
-                &format!("left a state of {bytes} bytes and {limit} is the limit"),
+                &format!("left a state of {bytes} bytes, but the limit is {limit}"),
             ),
             Ok(Err(text)) | Err(text) => unanswered(
                 ErrorKind::Serialization,
                 format!(
-                    "the state of `{}` after `{}` does not serialise: {text}",
+                    "the state of `{}` after `{}` cannot be serialized: {text}",
                     scope.entity, scope.operation
                 ),
             ),

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::id::{InstanceId, MessageId};
-pub(crate) use crate::store::records::Action;
+pub(crate) use crate::model::Action;
 
 /// The messages of one operation. Dropped as a whole if the operation fails.
 #[derive(Debug, Default)]

@@ -55,7 +55,7 @@ pub(super) fn described(result: Result<OperationOutcome, String>, scope: &Scope)
         ),
         OperationFailure::Answer(text) => unanswered(
             ErrorKind::Serialization,
-            format!("the answer of `{operation}` from `{entity}` does not serialise: {text}"),
+            format!("the answer of `{operation}` from `{entity}` cannot be serialized: {text}"),
         ),
     })
 }
@@ -77,7 +77,7 @@ pub(super) fn over_limit(scope: &Scope, what: &str) -> Unanswered {
     unanswered(
         ErrorKind::TooLarge,
         format!(
-            "`{}` of `{}` {what}; nothing of it was kept",
+            "`{}` of `{}` {what}; its effects were discarded",
             scope.operation, scope.entity
         ),
     )
@@ -93,7 +93,7 @@ pub(super) fn panicked(scope: &Scope, text: &str) -> Unanswered {
 pub(super) fn init_panicked(id: &EntityId, text: &str) -> Unanswered {
     unanswered(
         ErrorKind::Panicked,
-        format!("the first state of `{id}` could not be made, it panicked: {text}"),
+        format!("the creation of the initial state of `{id}` panicked: {text}"),
     )
 }
 
@@ -101,7 +101,7 @@ pub(super) fn lock_lost(id: &InstanceId, owner: &InstanceId) -> Unanswered {
     unanswered(
         ErrorKind::LockLost,
         format!(
-            "`{owner}` does not hold the lock of `{id}` any more: it was released by force, or the section has ended"
+            "`{owner}` no longer holds the lock of `{id}`: it was released by force, or the critical section has ended"
         ),
     )
 }
@@ -111,9 +111,9 @@ pub(super) fn lingers(scope: &Scope, limit: std::time::Duration) -> Unanswered {
     unanswered(
         ErrorKind::TimedOut,
         format!(
-            "`{operation}` of `{entity}` ran longer than {limit:?} and cannot be ended, because it blocks its thread; nothing of it \
-             is kept, and the next operation of `{entity}` begins when it has returned; let it await, or block in \
-             `spawn_blocking`"
+            "`{operation}` of `{entity}` ran longer than {limit:?} and cannot be stopped, because it blocks its thread; \
+             its effects are discarded, and the next operation of `{entity}` begins when it has returned; let it \
+             await instead of blocking, or move the blocking work to `spawn_blocking`"
         ),
     )
 }

@@ -6,8 +6,9 @@ use std::ops::Range;
 use crate::engine::sweep::NEVER;
 use crate::error::Result;
 use crate::id::{InstanceId, PartitionId};
-use crate::store::records::{self, PartitionRecord};
-use crate::store::{Reader, keys};
+use crate::model::{self, PartitionRecord};
+use crate::schema;
+use crate::store::Reader;
 use crate::time::Timestamp;
 
 /// The in-memory state of one partition.
@@ -127,25 +128,25 @@ impl Sweeping {
 impl Partition {
     /// Reads the state of a partition. It runs no user code and writes nothing.
     pub(crate) fn open(id: PartitionId, reader: &dyn Reader) -> Result<Self> {
-        let record = match reader.get(&keys::partition(id))? {
-            Some(bytes) => records::decode(&bytes, "partition")?,
+        let record = match reader.get(&schema::partition::key(id))? {
+            Some(bytes) => model::decode(&bytes, "partition")?,
             None => PartitionRecord::default(),
         };
-        let backlog = reader.first_key(keys::all_messages(id))?;
+        let backlog = reader.first_key(schema::message::all_with_urgent(id))?;
         let quarantined = reader
-            .keys(keys::quarantines(id), usize::MAX)?
+            .keys(schema::quarantine::all(id), usize::MAX)?
             .iter()
-            .filter_map(|key| keys::id_of(key).map(InstanceId::trusted))
+            .filter_map(|key| schema::id_of(key).map(InstanceId::trusted))
             .collect();
         let early_left = reader
-            .scan(keys::all_early_left(id), usize::MAX)?
+            .scan(schema::early::all_left(id), usize::MAX)?
             .iter()
             .filter_map(|(key, value)| {
-                let began = records::decode(value, "time of a start");
-                keys::id_of(key).map(|id| began.map(|began| (InstanceId::trusted(id), began)))
+                let began = model::decode(value, "time of a start");
+                schema::id_of(key).map(|id| began.map(|began| (InstanceId::trusted(id), began)))
             })
             .collect::<Result<_>>()?;
-        let names = reader.keys(keys::orchestration_names(id), usize::MAX)?;
+        let names = reader.keys(schema::orchestration::names(id), usize::MAX)?;
         let mut partition = Self {
             id,
             names: names.into_iter().collect(),
@@ -167,10 +168,10 @@ impl Partition {
 
     /// Looks up the time at which the first stored timer is due.
     pub(crate) fn find_next_due(&mut self, reader: &dyn Reader) -> Result<()> {
-        let mut range = keys::timers(self.id);
-        range.start = keys::timers_before(self.id, self.timers_from).end;
+        let mut range = schema::timer::all(self.id);
+        range.start = schema::timer::before(self.id, self.timers_from).end;
         let first = reader.first_key(range)?;
-        self.next_due = first.and_then(|key| keys::timer_parts(&key).map(|(due, _, _)| due));
+        self.next_due = first.and_then(|key| schema::timer::parts(&key).map(|(due, _, _)| due));
         Ok(())
     }
 
@@ -184,13 +185,13 @@ impl Partition {
     pub(crate) fn backlog_covers(&self, id: &InstanceId) -> bool {
         self.backlog
             .as_ref()
-            .is_some_and(|from| keys::after_messages_of(self.id, id) > *from)
+            .is_some_and(|from| schema::message::after(self.id, id) > *from)
     }
 
     /// Returns `true` if urgent rows of `id` may be among the rows that were not examined.
     pub(crate) fn backlog_covers_urgent(&self, id: &InstanceId) -> bool {
         self.backlog
             .as_ref()
-            .is_some_and(|from| keys::urgents_of(self.id, id).end > *from)
+            .is_some_and(|from| schema::urgent::of(self.id, id).end > *from)
     }
 }

@@ -9,8 +9,8 @@ use crate::engine::waiting::blocked;
 use crate::error::Result;
 use crate::failure::{TEXT_BYTES, shortened};
 use crate::id::InstanceId;
-use crate::store::keys;
-use crate::store::records::{self, QuarantineRecord};
+use crate::model::{self, QuarantineRecord};
+use crate::schema;
 
 /// Releases a quarantined or held instance. The answer is `true` if the instance was blocked.
 pub(super) fn resume(id: &InstanceId, token: Token, mailboxes: &mut Mailboxes, ctx: &mut Ctx<'_>) {
@@ -47,7 +47,7 @@ pub(super) fn note_stopped(id: &InstanceId, reason: &str, ctx: &mut Ctx<'_>) -> 
         };
         ctx.step
             .batch
-            .put(&keys::quarantine(partition, id), &records::encode(&record)?);
+            .put(&schema::quarantine::key(partition, id), &model::encode(&record)?);
     }
     Ok(())
 }
@@ -57,6 +57,6 @@ pub(super) fn end_quarantine(id: &InstanceId, ctx: &mut Ctx<'_>) {
     let partition = ctx.settings.partition_of(id);
     if ctx.partitions.get_mut(partition).quarantined.remove(id) {
         tracing::info!(instance = %id, "an instance leaves quarantine");
-        ctx.step.batch.delete(&keys::quarantine(partition, id));
+        ctx.step.batch.delete(&schema::quarantine::key(partition, id));
     }
 }

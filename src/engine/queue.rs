@@ -7,7 +7,8 @@ use crate::engine::mailbox::{Block, Mailbox};
 use crate::engine::message::Message;
 use crate::error::Result;
 use crate::id::{InstanceId, MessageId};
-use crate::store::{PageBounds, keys};
+use crate::schema;
+use crate::store::PageBounds;
 
 /// Minimum size of one read of rows in bytes, even if less memory is left.
 const LEAST_BYTES: usize = 64 << 10;
@@ -79,7 +80,7 @@ impl Mailbox {
             let most = limit.saturating_mul(2);
             let mut rows = 0;
             if let Some(first) = self.rows {
-                let range = keys::messages_of(ctx.settings.partition_of(id), id, first);
+                let range = schema::message::of(ctx.settings.partition_of(id), id, first);
                 ctx.reader.visit(range, &mut |_, _| {
                     rows += 1;
                     if rows < most {
@@ -115,7 +116,7 @@ impl Mailbox {
         }
         let rows = ctx
             .reader
-            .scan(keys::urgents_of(ctx.settings.partition_of(id), id), usize::MAX)?;
+            .scan(schema::urgent::of(ctx.settings.partition_of(id), id), usize::MAX)?;
         // Messages in memory are newer than all rows, because no message with a row is kept in memory while rows are
         // unread.
         for (key, value) in rows.iter().rev() {
@@ -162,7 +163,7 @@ impl Mailbox {
             return Ok(Withdrawn::Later);
         }
         loop {
-            let range = keys::messages_of(ctx.settings.partition_of(id), id, first);
+            let range = schema::message::of(ctx.settings.partition_of(id), id, first);
             let page = ctx.reader.page(range, ctx.settings.limits.page())?;
             for (key, value) in &page.rows {
                 let message = Message::from_row(id, key, value)?;
@@ -181,7 +182,7 @@ impl Mailbox {
 
     /// Reads the next rows of an instance into memory, fewer if little memory is left.
     fn read_rows(&mut self, id: &InstanceId, first: MessageId, ctx: &Ctx<'_>) -> Result<()> {
-        let range = keys::messages_of(ctx.settings.partition_of(id), id, first);
+        let range = schema::message::of(ctx.settings.partition_of(id), id, first);
         let bounds = PageBounds {
             bytes: ctx
                 .memory

@@ -62,7 +62,7 @@ impl Registry {
             Error::new(
                 ErrorKind::Configuration,
                 format!(
-                    "an entity cannot be registered as `{name}`: {error}; set another with `#[entity(name = \"…\")]`"
+                    "an entity cannot be registered as `{name}`: {error}; set another name with `#[entity(name = \"…\")]`"
                 ),
             )
         })?;
@@ -144,7 +144,7 @@ impl Registry {
             return Ok(());
         }
         let message = format!(
-            "{}, which the hub was not given; give it with `.resource(...)` before `.open()`",
+            "{}, which the hub does not have; add it with `.resource(...)` before `.open()`",
             lacking.join(", and ")
         );
         Err(Error::new(ErrorKind::Configuration, message))

@@ -9,8 +9,8 @@ use crate::engine::outcome::{Outcome, Unanswered};
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::CallFailure;
 use crate::id::{InstanceId, MessageId, PartitionId};
-use crate::store::keys;
-use crate::store::records::{self, Place, RequestOutcome, RequestRecord};
+use crate::model::{self, Place, RequestOutcome, RequestRecord};
+use crate::schema;
 
 /// The value of a request's age row while its call waits as a row. Otherwise the value is empty.
 pub(super) const WAITS: &[u8] = b"w";
@@ -37,7 +37,7 @@ pub(super) fn settle_repeated(message: &Message, ctx: &mut Ctx<'_>) -> Result<bo
     if record.fingerprint != fingerprint(&message.action) {
         let request = client.request.as_deref().unwrap_or_default();
         let text = format!(
-            "the request id `{request}` was used for `{}` with another operation or other arguments; draw a new id",
+            "the request id `{request}` was used for `{}` with another operation or other arguments; use a new id",
             message.target
         );
         ctx.step
@@ -66,8 +66,8 @@ fn refusal_of_new_requests(message: &Message, ctx: &Ctx<'_>) -> Option<Error> {
         Error::new(
             ErrorKind::Overloaded,
             format!(
-                "the partition of `{}` remembers {remembered} request ids and forgets none that is younger than {:?}; \
-                 nothing happened, so try again later, or ask without a request id",
+                "the partition of `{}` stores {remembered} request ids and deletes none that is younger than {:?}; \
+                 nothing happened, so retry later, or send the request without a request id",
                 message.target, limits.request_youth
             ),
         )
@@ -88,7 +88,7 @@ pub(super) fn remember(message: &Message, outcome: RequestOutcome, ctx: &mut Ctx
     };
     let waits = outcome == RequestOutcome::Waiting;
     if known.is_none_or(|known| (known.outcome == RequestOutcome::Waiting) != waits) {
-        let age = keys::request_age(partition, place, &message.target, request);
+        let age = schema::request::age_key(partition, place, &message.target, request);
         ctx.step.batch.put(&age, if waits { WAITS } else { &[] });
     }
     let record = RequestRecord {
@@ -154,7 +154,7 @@ fn forget_request(message: &Message, ctx: &mut Ctx<'_>) -> Result<()> {
     let partition = ctx.settings.partition_of(&message.target);
     if let Some(record) = find(&key, ctx)?.filter(|_| message.stored) {
         let request = message.client().and_then(|client| client.request.as_deref());
-        let age = keys::request_age(partition, record.place, &message.target, request.unwrap_or_default());
+        let age = schema::request::age_key(partition, record.place, &message.target, request.unwrap_or_default());
         remove_request(partition, key, &age, ctx);
     }
     Ok(())
@@ -179,14 +179,14 @@ pub(super) fn keep_waiting_request(
     request: &str,
     ctx: &mut Ctx<'_>,
 ) -> Result<bool> {
-    let key = keys::request(partition, id, request);
+    let key = schema::request::key(partition, id, request);
     let waits = |record: &RequestRecord| record.outcome == RequestOutcome::Waiting;
     let Some(mut record) = find(&key, ctx)?.filter(waits) else {
         return Ok(false);
     };
     record.place = ctx.step.next_place();
     ctx.step.batch.delete(age);
-    let age = keys::request_age(partition, record.place, id, request);
+    let age = schema::request::age_key(partition, record.place, id, request);
     ctx.step.batch.put(&age, WAITS);
     ctx.step.put(&key, &record)?;
     ctx.step.requests.insert(key, Some(record));
@@ -264,7 +264,7 @@ impl Callers {
 fn request_key(message: &Message, ctx: &Ctx<'_>) -> Option<Vec<u8>> {
     let request = message.client()?.request.as_deref()?;
     let partition = ctx.settings.partition_of(&message.target);
-    Some(keys::request(partition, &message.target, request))
+    Some(schema::request::key(partition, &message.target, request))
 }
 
 fn find(key: &[u8], ctx: &Ctx<'_>) -> Result<Option<RequestRecord>> {
@@ -272,7 +272,7 @@ fn find(key: &[u8], ctx: &Ctx<'_>) -> Result<Option<RequestRecord>> {
         return Ok(record.clone());
     }
     match ctx.reader.get(key)? {
-        Some(bytes) => Ok(Some(records::decode(&bytes, "request")?)),
+        Some(bytes) => Ok(Some(model::decode(&bytes, "request")?)),
         None => Ok(None),
     }
 }
@@ -303,8 +303,8 @@ fn request_outcome(outcome: &Outcome) -> Option<RequestOutcome> {
     })
 }
 
-/// Returns `true` if an error of this kind means that nothing happened, for a reason that may change: which instances
-/// exist, how much room there is, or which build runs.
+/// Returns `true` if an error of this kind means that nothing happened, for a reason that may change. Such reasons are
+/// the existing instances, the available room, and the running build.
 fn is_refusal(kind: ErrorKind) -> bool {
     matches!(
         kind,

@@ -11,9 +11,9 @@ use crate::engine::turn::Turn;
 use crate::error::{ErrorKind, Result};
 use crate::failure::CallFailure;
 use crate::id::InstanceId;
-use crate::store::keys;
-use crate::store::records::instance::Order;
-use crate::store::records::{Action, RequestOutcome};
+use crate::model::instance::Order;
+use crate::model::{Action, RequestOutcome};
+use crate::schema;
 
 impl Turn<'_> {
     /// Ends a message with the outcome of its operation.
@@ -113,7 +113,7 @@ pub(super) fn fail_waiting_calls(
         let message = match in_memory.and_then(|at| mailbox.waiting.remove(at)) {
             Some(message) => message,
             None => {
-                let key = keys::message(ctx.settings.partition_of(id), id, call);
+                let key = schema::message::key(ctx.settings.partition_of(id), id, call);
                 // The reader does not show a row of this step. Such a call waits until the instance is released.
                 let Some(value) = ctx.reader.get(&key)? else { continue };
                 Message::from_row(id, &key, &value)?

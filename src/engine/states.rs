@@ -125,8 +125,8 @@ impl States {
     }
 
     pub(crate) fn contains(&self, id: &InstanceId) -> bool {
-        let is_there = |states: &InstanceMap<Slot>| states.get(id).is_some_and(Slot::is_some);
-        is_there(&self.young) || is_there(&self.old)
+        let is_present = |states: &InstanceMap<Slot>| states.get(id).is_some_and(Slot::is_some);
+        is_present(&self.young) || is_present(&self.old)
     }
 
     /// Takes an entity for its turn. [`put`](Self::put) returns it.

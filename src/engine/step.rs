@@ -8,9 +8,9 @@ use crate::engine::message::{Message, Origin, Output, Response, Token};
 use crate::engine::states::InstanceMap;
 use crate::error::Result;
 use crate::id::{InstanceId, MessageId};
+use crate::model::instance::{EarlyCountRecord, EarlyEventRecord, EarlyPlaceRecord};
+use crate::model::{self, Action, Place, RequestRecord};
 use crate::store::Batch;
-use crate::store::records::instance::{EarlyCountRecord, EarlyEventRecord, EarlyPlaceRecord};
-use crate::store::records::{self, Action, Place, RequestRecord};
 use crate::time::Timestamp;
 use crate::trace::TraceContext;
 
@@ -155,14 +155,14 @@ impl Step {
 
     /// Writes a record under `key`.
     pub(super) fn put<R: Serialize>(&mut self, key: &[u8], record: &R) -> Result<()> {
-        records::encode_into(record, &mut self.row)?;
+        model::encode_into(record, &mut self.row)?;
         self.batch.put(key, &self.row);
         Ok(())
     }
 
     /// Writes a record under a key that does not exist in the store.
     pub(super) fn insert<R: Serialize>(&mut self, key: &[u8], record: &R) -> Result<()> {
-        records::encode_into(record, &mut self.row)?;
+        model::encode_into(record, &mut self.row)?;
         self.batch.insert(key, &self.row);
         Ok(())
     }

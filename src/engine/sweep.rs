@@ -10,8 +10,8 @@ use crate::engine::requests::WAITS;
 use crate::engine::requests::{keep_waiting_request, remove_request};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, PartitionId};
-use crate::store::keys;
-use crate::store::records::Place;
+use crate::model::Place;
+use crate::schema;
 use crate::time::Timestamp;
 
 /// Minimum time between two searches for expired rows.
@@ -57,10 +57,10 @@ fn sweep_requests(id: PartitionId, ctx: &mut Ctx<'_>) -> Result<Option<Timestamp
     let mut over = ctx.partitions.get(id).record.requests.saturating_sub(limits.requests);
     let rows = ctx
         .reader
-        .scan(ctx.partitions.get(id).requests.rest_of(keys::request_ages(id)), page)?;
+        .scan(ctx.partitions.get(id).requests.rest_of(schema::request::ages(id)), page)?;
     let mut front = None;
     for (key, value) in &rows {
-        let (place, instance, request) = keys::request_age_parts(key).ok_or_else(|| broken("request id"))?;
+        let (place, instance, request) = schema::request::age_parts(key).ok_or_else(|| broken("request id"))?;
         let has_age = |age| ctx.settings.aging.has_age(age, place.since, ctx.step.now);
         let may_go = has_age(retention) || over > 0 && has_age(youth);
         if !may_go {
@@ -71,10 +71,10 @@ fn sweep_requests(id: PartitionId, ctx: &mut Ctx<'_>) -> Result<Option<Timestamp
         let instance = InstanceId::trusted(instance);
         let stays = value == WAITS && keep_waiting_request(id, key, &instance, request, ctx)?;
         if !stays {
-            remove_request(id, keys::request(id, &instance, request), key, ctx);
+            remove_request(id, schema::request::key(id, &instance, request), key, ctx);
             over = over.saturating_sub(1);
         }
-        ctx.partitions.get_mut(id).requests.from = Some(keys::behind(key.clone()));
+        ctx.partitions.get_mut(id).requests.from = Some(schema::behind(key.clone()));
     }
     let partition = ctx.partitions.get_mut(id);
     partition.requests.held_until = Timestamp::default();
@@ -103,17 +103,18 @@ fn sweep_dead_letters(id: PartitionId, ctx: &mut Ctx<'_>) -> Result<Option<Times
         drop_surplus_letters(id, over, ctx)?;
     }
     let (retention, page) = (ctx.settings.limits.dead_letter_retention, ctx.settings.limits.page);
-    let rows = ctx
-        .reader
-        .scan(ctx.partitions.get(id).letters.rest_of(keys::dead_letter_ages(id)), page)?;
+    let rows = ctx.reader.scan(
+        ctx.partitions.get(id).letters.rest_of(schema::dead_letter::ages(id)),
+        page,
+    )?;
     for (key, _) in &rows {
-        let (place, target) = keys::dead_letter_age_parts(key).ok_or_else(|| broken("dead letter"))?;
+        let (place, target) = schema::dead_letter::age_parts(key).ok_or_else(|| broken("dead letter"))?;
         if !ctx.settings.aging.has_age(retention, place.since, ctx.step.now) {
             let expires = ctx.settings.aging.written(place.since, ctx.step.now).after(retention);
             return Ok(Some(expires.max(ctx.step.now.after(INTERVAL))));
         }
         drop_letter(id, place, target, ctx);
-        ctx.partitions.get_mut(id).letters.from = Some(keys::behind(key.clone()));
+        ctx.partitions.get_mut(id).letters.from = Some(schema::behind(key.clone()));
     }
     if rows.len() == page {
         return Ok(Some(ctx.step.now));
@@ -123,16 +124,16 @@ fn sweep_dead_letters(id: PartitionId, ctx: &mut Ctx<'_>) -> Result<Option<Times
     Ok(left.then(|| ctx.step.now.after(retention.max(INTERVAL))))
 }
 
-/// Deletes the surplus dead letters. Each deletion removes the oldest one of the entity that has the most, so an entity
-/// that fills a partition does not displace the dead letters of others.
+/// Deletes the surplus dead letters. Each deletion removes the oldest dead letter of the entity that has the most.
+/// Therefore an entity that fills a partition does not displace the dead letters of others.
 fn drop_surplus_letters(id: PartitionId, over: u64, ctx: &mut Ctx<'_>) -> Result<()> {
     let rows = ctx.reader.scan(
-        ctx.partitions.get(id).letters.rest_of(keys::dead_letter_ages(id)),
+        ctx.partitions.get(id).letters.rest_of(schema::dead_letter::ages(id)),
         usize::MAX,
     )?;
     let mut letters: BTreeMap<&str, VecDeque<Place>> = BTreeMap::new();
     for (key, _) in &rows {
-        let (place, target) = keys::dead_letter_age_parts(key).ok_or_else(|| broken("dead letter"))?;
+        let (place, target) = schema::dead_letter::age_parts(key).ok_or_else(|| broken("dead letter"))?;
         if !ctx.step.letters.contains(&place.number) {
             letters.entry(target).or_default().push_back(place);
         }
@@ -161,6 +162,6 @@ pub(super) const NEVER: Timestamp = Timestamp(u64::MAX);
 pub(super) fn broken(what: &str) -> Error {
     Error::new(
         ErrorKind::Corrupted,
-        format!("the key of the age of a stored {what} does not decode"),
+        format!("the age key of a stored {what} does not decode"),
     )
 }

@@ -6,8 +6,9 @@ use crate::engine::message::{Message, Origin, Response};
 use crate::engine::requests::{remember, settle_repeated};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, PartitionId};
-use crate::store::records::{self, Action, RequestOutcome, TimerRecord};
-use crate::store::{PageBounds, keys};
+use crate::model::{self, Action, RequestOutcome, TimerRecord};
+use crate::schema;
+use crate::store::PageBounds;
 use crate::time::Timestamp;
 
 /// Processes a message that sets or cancels a timer. It needs neither the state nor the code of the instance. If the
@@ -72,8 +73,8 @@ pub(super) fn set_timer(
     record: &TimerRecord,
     ctx: &mut Ctx<'_>,
 ) -> Result<()> {
-    let name = keys::timer_name(partition, target, timer);
-    let row = keys::timer(partition, due, target, timer);
+    let name = schema::timer::name_key(partition, target, timer);
+    let row = schema::timer::key(partition, due, target, timer);
     ctx.step.insert(&row, record)?;
     ctx.step.batch.insert(&name, &due.0.to_be_bytes());
     ctx.step.timers.insert(name, Some(due));
@@ -84,7 +85,7 @@ pub(super) fn set_timer(
 /// Removes a timer that has not fired. Returns `true` if it existed.
 pub(super) fn remove_timer(id: &InstanceId, timer: &str, ctx: &mut Ctx<'_>) -> Result<bool> {
     let partition = ctx.settings.partition_of(id);
-    let name = keys::timer_name(partition, id, timer);
+    let name = schema::timer::name_key(partition, id, timer);
     let due = match ctx.step.timers.get(&name) {
         Some(due) => *due,
         None => ctx.reader.get(&name)?.as_deref().map(due_time).transpose()?,
@@ -92,7 +93,7 @@ pub(super) fn remove_timer(id: &InstanceId, timer: &str, ctx: &mut Ctx<'_>) -> R
     let Some(due) = due else {
         return Ok(false);
     };
-    ctx.step.batch.delete(&keys::timer(partition, due, id, timer));
+    ctx.step.batch.delete(&schema::timer::key(partition, due, id, timer));
     ctx.step.batch.delete(&name);
     ctx.step.timers.insert(name, None);
     Ok(true)
@@ -121,8 +122,8 @@ pub(super) fn fire_timers(ctx: &mut Ctx<'_>) -> Result<()> {
 
 /// Fires timers of one partition, up to `bytes` bytes and one more timer. Returns the size of the fired timers.
 fn fire_timers_of(id: PartitionId, bytes: usize, ctx: &mut Ctx<'_>) -> Result<usize> {
-    let mut range = keys::timers_before(id, Timestamp(ctx.step.now.0.saturating_add(1)));
-    range.start = keys::timers_before(id, ctx.partitions.get(id).timers_from).end;
+    let mut range = schema::timer::before(id, Timestamp(ctx.step.now.0.saturating_add(1)));
+    range.start = schema::timer::before(id, ctx.partitions.get(id).timers_from).end;
     let bounds = PageBounds {
         rows: ctx.settings.limits.page,
         bytes,
@@ -130,7 +131,7 @@ fn fire_timers_of(id: PartitionId, bytes: usize, ctx: &mut Ctx<'_>) -> Result<us
     let page = ctx.reader.page(range, bounds)?;
     let mut last = None;
     for (key, value) in &page.rows {
-        let (due, instance, timer) = keys::timer_parts(key)
+        let (due, instance, timer) = schema::timer::parts(key)
             .ok_or_else(|| Error::new(ErrorKind::Corrupted, "the key of a stored timer does not decode"))?;
         last = Some(due);
         fire(id, due, &InstanceId::trusted(instance), timer, value, ctx)?;
@@ -145,7 +146,7 @@ fn fire_timers_of(id: PartitionId, bytes: usize, ctx: &mut Ctx<'_>) -> Result<us
     }
     // The reader does not show the timers that this step set, and they may be due before the timers that have just
     // fired.
-    let prefix = keys::timer_name(id, &InstanceId::trusted(""), "");
+    let prefix = schema::timer::name_key(id, &InstanceId::trusted(""), "");
     let own = |(name, due): (&Vec<u8>, &Option<Timestamp>)| due.filter(|_| name[..3] == prefix[..3]);
     if let Some(due) = ctx.step.timers.iter().filter_map(own).min() {
         partition.timer_added(due);
@@ -162,14 +163,16 @@ fn fire(
     value: &[u8],
     ctx: &mut Ctx<'_>,
 ) -> Result<()> {
-    let name = keys::timer_name(partition, instance, timer);
+    let name = schema::timer::name_key(partition, instance, timer);
     // A message of this step has canceled the timer or set it again, perhaps for the same time. The reader still shows
     // the old row. The new timer fires in the next step.
     if ctx.step.timers.contains_key(&name) {
         return Ok(());
     }
-    let record: TimerRecord = records::decode(value, "timer")?;
-    ctx.step.batch.delete(&keys::timer(partition, due, instance, timer));
+    let record: TimerRecord = model::decode(value, "timer")?;
+    ctx.step
+        .batch
+        .delete(&schema::timer::key(partition, due, instance, timer));
     ctx.step.batch.delete(&name);
     ctx.step.timers.insert(name, None);
     ctx.step.counts.timers_fired += 1;

@@ -18,8 +18,8 @@ use crate::engine::timers::control;
 use crate::engine::waiting::wait_blocked;
 use crate::error::Result;
 use crate::id::InstanceId;
-use crate::store::keys;
-use crate::store::records::{self, Action, StateRecord};
+use crate::model::{self, Action, StateRecord};
+use crate::schema;
 
 /// Number of states in the first read, whose size is unknown.
 const FIRST_STATES: usize = 8;
@@ -87,7 +87,7 @@ pub(super) fn load(page: &[InstanceId], ctx: &mut Ctx<'_>) -> Result<()> {
         let (now, later) = rest.split_at(at_once.min(rest.len()));
         let keys: Vec<Vec<u8>> = now
             .iter()
-            .map(|id| keys::state(ctx.settings.partition_of(id), id))
+            .map(|id| schema::state::key(ctx.settings.partition_of(id), id))
             .collect();
         let rows = ctx.reader.get_many(&keys)?;
         let bytes: usize = rows.iter().flatten().map(Vec::len).sum();
@@ -232,14 +232,14 @@ pub(super) fn load_entity(
 ) -> Result<Result<Entity, String>> {
     let row = match ctx.step.loaded.remove(id) {
         Some(row) => row,
-        None => ctx.reader.get(&keys::state(ctx.settings.partition_of(id), id))?,
+        None => ctx.reader.get(&schema::state::key(ctx.settings.partition_of(id), id))?,
     };
     let Some(row) = row else {
         return Ok(Ok(Entity::absent()));
     };
     ctx.step.counts.loads += 1;
     ctx.step.loaded_bytes += row.len();
-    let state = match records::decode::<StateRecord>(&row, "state") {
+    let state = match model::decode::<StateRecord>(&row, "state") {
         Ok(record) => record.state,
         Err(error) => return Ok(Err(error.to_string())),
     };
@@ -262,13 +262,13 @@ pub(super) fn write_states(ctx: &mut Ctx<'_>) -> Result<()> {
         if !std::mem::take(&mut entity.dirty) {
             continue;
         }
-        keys::put_state(&mut key, partition, &id);
+        schema::state::put_key(&mut key, partition, &id);
         if entity.object.is_some() {
             let record = StateRecord {
                 changed: ctx.step.now,
                 state: &ctx.step.encodings[entity.encoding.clone()],
             };
-            records::encode_into(&record, &mut value)?;
+            model::encode_into(&record, &mut value)?;
             ctx.step.batch.put(&key, &value);
             entity.stored = true;
         } else if std::mem::take(&mut entity.stored) {

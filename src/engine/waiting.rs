@@ -10,7 +10,7 @@ use crate::engine::requests::{remember_waiting, settle_repeated};
 use crate::engine::turn::Turn;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::InstanceId;
-use crate::store::records::Action;
+use crate::model::Action;
 
 impl Turn<'_> {
     /// Lets arrived messages wait while an `async` operation runs. Reads of clients do not wait, because they see the
@@ -54,7 +54,7 @@ pub(super) fn wait_blocked(id: &InstanceId, mailbox: &mut Mailbox, ctx: &mut Ctx
                     .settle(token, Response::Failed(Box::new(blocked(id, &mailbox.block).into())));
             }
         } else {
-            let reason = format!("{} and its queue is full", blocked(id, &mailbox.block));
+            let reason = format!("its queue is full: {}", blocked(id, &mailbox.block));
             bury(&message, &reason, ctx)?;
         }
     }
@@ -162,15 +162,15 @@ pub(super) fn blocked(id: &InstanceId, block: &Block) -> Error {
     match block {
         Block::Quarantined(reason) => Error::new(
             ErrorKind::Quarantined,
-            format!("`{id}` is quarantined: {reason}; open with a build that reads its state, or resume it"),
+            format!("`{id}` is quarantined: {reason}; open the hub with a build that reads its state, or release it"),
         ),
         Block::Unregistered => Error::new(
             ErrorKind::Unregistered,
-            format!("nobody registered the type of `{id}`; register it with the builder and open again"),
+            format!("the type of `{id}` is not registered; register it with the builder and open the hub again"),
         ),
         _ => Error::new(
             ErrorKind::Quarantined,
-            format!("`{id}` is held since this hub was opened; resume it, or open without `.hold`"),
+            format!("`{id}` has been held since the hub was opened; release it, or open the hub without `.hold`"),
         ),
     }
 }
@@ -178,6 +178,6 @@ pub(super) fn blocked(id: &InstanceId, block: &Block) -> Error {
 fn overloaded(id: &InstanceId, queue: usize) -> Response {
     Response::runtime(
         ErrorKind::Overloaded,
-        format!("{queue} messages wait for `{id}`; try later, or use the form that waits"),
+        format!("{queue} messages wait for `{id}`; retry later, or send without `refuse_when_full`"),
     )
 }

@@ -16,6 +16,59 @@ use crate::resource::{Resource, ResourceOfReplayedCode, Resources};
 /// The context of an operation: an optional `&mut EntityContext` parameter.
 ///
 /// Messages are sent when the operation succeeds. An operation that returns `Err` or panics sends nothing.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+///
+/// use abide::prelude::*;
+///
+/// #[derive(Entity, Default, Clone, Serialize, Deserialize)]
+/// struct Cart {
+///     articles: Vec<String>,
+///     changed: Option<SystemTime>,
+/// }
+///
+/// #[operations]
+/// impl Cart {
+///     pub fn add(&mut self, ctx: &mut EntityContext, article: String) {
+///         self.changed = Some(ctx.now());
+///         // A signal to another entity.
+///         ctx.entity::<Audit>("main").noted(format!("{}: {article}", ctx.key())).signal();
+///         // A timer of this entity. A new one replaces it.
+///         let day = Duration::from_secs(24 * 60 * 60);
+///         ctx.entity::<Cart>(ctx.key()).expire().timer_id("expiry").signal_after(day);
+///         self.articles.push(article);
+///     }
+///
+///     pub fn expire(&mut self, ctx: &mut EntityContext) {
+///         ctx.entity::<Cart>(ctx.key()).cancel_signal("expiry");
+///         ctx.delete_state();
+///     }
+/// }
+///
+/// #[derive(Entity, Default, Clone, Serialize, Deserialize)]
+/// struct Audit {
+///     lines: Vec<String>,
+/// }
+///
+/// #[operations]
+/// impl Audit {
+///     pub fn noted(&mut self, line: String) {
+///         self.lines.push(line);
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> abide::Result<()> {
+/// # let hub = Hub::in_memory().entity::<Cart>().entity::<Audit>().open().await?;
+/// let cart = hub.client().entity::<Cart>("alice");
+/// cart.add("lamp".into()).await?;
+/// assert!(cart.state().await?.is_some());
+/// cart.expire().await?;
+/// assert!(cart.state().await?.is_none());
+/// # hub.shutdown().await
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct EntityContext {
     scope: Scope,
@@ -131,6 +184,32 @@ impl EntityContext {
     ///
     /// It consists of the hub's id and incarnation, the entity's id, and the message's id. Pass it to an external
     /// service so that an `async` operation that runs again after a crash takes effect once.
+    ///
+    /// ```
+    /// use abide::prelude::*;
+    ///
+    /// #[derive(Entity, Default, Clone, Serialize, Deserialize)]
+    /// struct Till {
+    ///     receipts: Vec<String>,
+    /// }
+    ///
+    /// #[operations]
+    /// impl Till {
+    ///     pub async fn charge(&mut self, ctx: &mut EntityContext, cents: u64) -> usize {
+    ///         // A request to a payment provider, which charges once for each key.
+    ///         let receipt = format!("{cents} cents, {}", ctx.idempotency_key());
+    ///         self.receipts.push(receipt);
+    ///         self.receipts.len()
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// # let hub = Hub::in_memory().entity::<Till>().open().await?;
+    /// assert_eq!(hub.client().entity::<Till>("main").charge(900).await?, 1);
+    /// # hub.shutdown().await
+    /// # }
+    /// ```
     pub fn idempotency_key(&self) -> String {
         format!("{}/{}/{}", self.scope.hub, self.scope.entity, self.scope.message)
     }
@@ -168,6 +247,29 @@ impl EntityContext {
 }
 
 /// The context of a read-only operation: an optional `&ReadContext` parameter of an operation that takes `&self`.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+///
+/// use abide::prelude::*;
+///
+/// #[derive(Entity, Default, Clone, Serialize, Deserialize)]
+/// struct Session {
+///     expires: Option<SystemTime>,
+/// }
+///
+/// #[operations]
+/// impl Session {
+///     pub fn is_open(&self, ctx: &ReadContext) -> bool {
+///         self.expires.is_some_and(|expires| ctx.now() < expires)
+///     }
+/// }
+///
+/// let (open, day) = (SystemTime::UNIX_EPOCH, Duration::from_secs(24 * 60 * 60));
+/// let session = Session { expires: Some(open + day) };
+/// assert!(session.is_open(&ReadContext::for_test::<Session>("alice", open)));
+/// assert!(!session.is_open(&ReadContext::for_test::<Session>("alice", open + 2 * day)));
+/// ```
 #[derive(Debug)]
 pub struct ReadContext {
     scope: Scope,

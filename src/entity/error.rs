@@ -13,6 +13,46 @@ use crate::failure::tell_record;
 /// The error of a call.
 ///
 /// `E` is the error type of the operation, or [`NoError`] if the operation cannot fail.
+///
+/// ```
+/// use abide::prelude::*;
+///
+/// #[derive(Entity, Default, Clone, Serialize, Deserialize)]
+/// struct Account {
+///     cents: i64,
+/// }
+///
+/// #[derive(Debug, thiserror::Error, Serialize, Deserialize)]
+/// #[error("short by {cents} cents")]
+/// struct Overdrawn {
+///     cents: i64,
+/// }
+///
+/// #[operations]
+/// impl Account {
+///     pub fn withdraw(&mut self, cents: i64) -> Result<(), Overdrawn> {
+///         self.cents -= cents;
+///         if self.cents < 0 { Err(Overdrawn { cents: -self.cents }) } else { Ok(()) }
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> abide::Result<()> {
+/// # let hub = Hub::in_memory().entity::<Account>().open().await?;
+/// let alice = hub.client().entity::<Account>("alice");
+/// match alice.withdraw(200).await {
+///     Ok(()) => println!("withdrawn"),
+///     Err(CallError::Returned(Overdrawn { cents })) => assert_eq!(cents, 200),
+///     Err(CallError::Runtime(error)) if error.kind() == ErrorKind::Closed => println!("open the hub again"),
+///     Err(error) => panic!("{error}"),
+/// }
+///
+/// // `?` converts it to an `abide::Error` of kind `OperationFailed`.
+/// let error = Error::from(alice.withdraw(200).await.unwrap_err());
+/// assert_eq!((error.kind(), error.to_string()), (ErrorKind::OperationFailed, "short by 200 cents".into()));
+/// # hub.shutdown().await
+/// # }
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum CallError<E = NoError> {
@@ -83,6 +123,35 @@ impl<E: OperationError> From<CallError<E>> for Error {
 ///
 /// It is not `Infallible`, which will become `!`. The type `!` converts into every type, which would conflict with the
 /// conversions of [`CallError`].
+///
+/// ```
+/// use abide::prelude::*;
+/// # #[derive(Entity, Default, Clone, Serialize, Deserialize)]
+/// # struct Counter {
+/// #     total: i64,
+/// # }
+/// # #[operations]
+/// # impl Counter {
+/// #     pub fn add(&mut self, n: i64) -> i64 {
+/// #         self.total += n;
+/// #         self.total
+/// #     }
+/// # }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> abide::Result<()> {
+/// # let hub = Hub::in_memory().entity::<Counter>().open().await?;
+/// # let client = hub.client();
+/// // `add` returns an `i64` and no `Result`, so only the runtime can fail the call.
+/// let answer: Result<i64, CallError<NoError>> = client.entity::<Counter>("visits").add(1).await;
+/// match answer {
+///     Ok(total) => assert_eq!(total, 1),
+///     Err(CallError::Runtime(error)) => panic!("{error}"),
+///     Err(other) => panic!("{other}"),
+/// }
+/// # hub.shutdown().await
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum NoError {}
 

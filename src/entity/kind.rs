@@ -16,6 +16,40 @@ use crate::entity::state::{State, StateCode};
 /// is not finite, more than 127 levels of nesting, and a field with `skip_serializing_if` but without `default`. JSON
 /// has a single `null`, so `Some(None)` is read back as `None`.
 ///
+/// ```
+/// use abide::prelude::*;
+///
+/// #[derive(Entity, Clone, Serialize, Deserialize)]
+/// #[entity(name = "room", init = Room::new)]
+/// struct Room {
+///     title: String,
+///     /// Added by a later build. Older states lack it.
+///     #[serde(default)]
+///     guests: Vec<String>,
+/// }
+///
+/// impl Room {
+///     fn new(key: &str) -> Self {
+///         Self { title: format!("Room {key}"), guests: Vec::new() }
+///     }
+/// }
+///
+/// #[operations]
+/// impl Room {
+///     pub fn enter(&mut self, guest: String) -> String {
+///         self.guests.push(guest);
+///         self.title.clone()
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> abide::Result<()> {
+/// let hub = Hub::in_memory().entity::<Room>().open().await?;
+/// assert_eq!(hub.client().entity::<Room>(101).enter("alice".into()).await?, "Room 101");
+/// # hub.shutdown().await
+/// # }
+/// ```
+///
 /// A field with `#[serde(skip)]` is not stored, and a restart resets it. If the type is not `Clone`, an operation that
 /// fails resets the field as well. Derive `Clone` to keep it, and for speed.
 ///

@@ -19,6 +19,45 @@ use crate::time::Timestamp;
 ///
 /// Awaiting it calls the operation and resolves to its result or to a [`CallError`]. [`signal`](Operation::signal) and
 /// related methods send it one-way. If it is dropped before either, it sends nothing and logs a warning.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+///
+/// use abide::prelude::*;
+/// # #[derive(Entity, Default, Clone, Serialize, Deserialize)]
+/// # struct Counter {
+/// #     total: i64,
+/// # }
+/// # #[operations]
+/// # impl Counter {
+/// #     pub fn add(&mut self, n: i64) -> i64 {
+/// #         self.total += n;
+/// #         self.total
+/// #     }
+/// # }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> abide::Result<()> {
+/// # let hub = Hub::in_memory().entity::<Counter>().open().await?;
+/// # let client = hub.client();
+/// let visits = client.entity::<Counter>("visits");
+///
+/// // A call.
+/// assert_eq!(visits.add(1).await?, 1);
+/// // A retry under the same request id takes effect once and has the same answer.
+/// assert_eq!(visits.add(1).request_id("req-1").await?, 2);
+/// assert_eq!(visits.add(1).request_id("req-1").await?, 2);
+/// // A signal, which fails instead of waiting if the hub has no room.
+/// visits.add(1).refuse_when_full().signal().await?;
+///
+/// // Signals for later. The first has a timer id of its own, by which it can be replaced or canceled.
+/// let tomorrow = SystemTime::now() + Duration::from_secs(24 * 60 * 60);
+/// visits.add(1).timer_id("daily").signal_at(tomorrow).await?;
+/// let timer = visits.add(1).signal_after(Duration::from_secs(60)).await?;
+/// visits.cancel_signal(timer).await?;
+/// # hub.shutdown().await
+/// # }
+/// ```
 #[must_use = "an operation does nothing until it is awaited or signaled"]
 pub struct Operation<C: Caller, T, E = NoError> {
     stage: Stage<C>,

@@ -30,6 +30,58 @@ use crate::resource::ResourceNeed;
 /// further helpers.
 ///
 /// `#[operation(name = "...")]` sets the stored name of an operation. Defaults to the name of the method.
+///
+/// ```
+/// use abide::prelude::*;
+///
+/// #[derive(Entity, Default, Clone, Serialize, Deserialize)]
+/// struct Cart {
+///     articles: Vec<String>,
+/// }
+///
+/// #[derive(Debug, thiserror::Error, Serialize, Deserialize)]
+/// #[error("a cart holds at most {limit} articles")]
+/// struct Full {
+///     limit: usize,
+/// }
+///
+/// #[operations]
+/// impl Cart {
+///     /// Changes the state. An error undoes the change.
+///     pub fn add(&mut self, article: &str) -> Result<usize, Full> {
+///         self.articles.push(article.to_owned());
+///         if self.is_too_full() { Err(Full { limit: 2 }) } else { Ok(self.articles.len()) }
+///     }
+///
+///     /// Reads the committed state.
+///     pub fn contains(&self, article: &str) -> bool {
+///         self.articles.iter().any(|own| own == article)
+///     }
+///
+///     /// Performs I/O. It runs on a copy of the state, which replaces the state when it succeeds.
+///     pub async fn check_out(&mut self, ctx: &mut EntityContext) -> String {
+///         self.articles.clear();
+///         format!("order {}", ctx.idempotency_key())
+///     }
+///
+///     /// A helper.
+///     fn is_too_full(&self) -> bool {
+///         self.articles.len() > 2
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> abide::Result<()> {
+/// # let hub = Hub::in_memory().entity::<Cart>().open().await?;
+/// let cart = hub.client().entity::<Cart>("alice");
+/// cart.add("lamp").await?;
+/// cart.add("bulb").await?;
+/// assert!(cart.add("cable").await.is_err());
+/// assert!(!cart.contains("cable").await?);
+/// println!("{}", cart.check_out().await?);
+/// # hub.shutdown().await
+/// # }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "the entity `{Self}` has no operations",
     label = "no `#[operations]` for this type",

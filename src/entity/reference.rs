@@ -98,6 +98,37 @@ pub trait ReferenceCode: Sized {
 /// Methods of every reference to an entity.
 ///
 /// If the entity has an operation named `delete`, that operation replaces the built-in one.
+///
+/// ```
+/// use abide::prelude::*;
+/// # #[derive(Entity, Default, Clone, Serialize, Deserialize)]
+/// # struct Counter {
+/// #     total: i64,
+/// # }
+/// # #[operations]
+/// # impl Counter {
+/// #     pub fn add(&mut self, n: i64) -> i64 {
+/// #         self.total += n;
+/// #         self.total
+/// #     }
+/// # }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> abide::Result<()> {
+/// # let hub = Hub::in_memory().entity::<Counter>().open().await?;
+/// # let client = hub.client();
+/// let visits = client.entity::<Counter>("visits");
+/// assert_eq!((visits.id()?.as_str(), visits.key()?), ("@counter@visits", "visits"));
+///
+/// assert!(visits.state().await?.is_none());
+/// visits.add(1).await?;
+/// assert!(visits.state().await?.is_some_and(|state| state.total == 1));
+///
+/// visits.delete().await?;
+/// assert!(visits.state().await?.is_none());
+/// # hub.shutdown().await
+/// # }
+/// ```
 pub trait EntityRef: ReferenceCode {
     /// Returns the id of the entity.
     ///

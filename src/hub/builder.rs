@@ -14,10 +14,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::hub::handle::Hub;
 use crate::hub::names;
 use crate::id::EntityId;
+use crate::model::CommitRecord;
 use crate::orchestration::{Orchestration, orchestration_code};
 use crate::runtime::{Runtime, RuntimeConfig};
 use crate::schedule::{self, ScheduleEntity};
-use crate::store::records::CommitRecord;
 use crate::store::{Model, Store};
 use crate::time::{Clock, SMALL_STEP};
 

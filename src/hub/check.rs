@@ -10,16 +10,16 @@ use crate::engine::message::Message;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hub::inspect::{Inspection, MEMORY, current_runtime};
 use crate::id::{InstanceId, PartitionId};
-use crate::payload::Payload;
-use crate::store::keys::{self, Table};
-use crate::store::records::history::TurnRecord;
-use crate::store::records::instance::{
+use crate::model::history::TurnRecord;
+use crate::model::instance::{
     ActivityRecord, EarlyCountRecord, EarlyEventRecord, EarlyPlaceRecord, EndRecord, InstanceRecord, LockRecord,
     StartRecord,
 };
-use crate::store::records::{
+use crate::model::{
     self, DeadLetterRecord, PartitionRecord, QuarantineRecord, RequestRecord, StateRecord, TimerRecord,
 };
+use crate::payload::Payload;
+use crate::schema::{self, Table};
 use crate::store::{Inspected, PageBounds, ReadOnlyStore, Reader};
 use crate::time::Timestamp;
 
@@ -189,7 +189,7 @@ struct Check {
 impl Check {
     /// Checks all rows of one partition.
     fn rows(&mut self, store: &ReadOnlyStore, partition: PartitionId) {
-        let mut range = keys::rows_of(partition);
+        let mut range = schema::rows_of(partition);
         loop {
             let page = match store.page(range.clone(), PageBounds::USUAL) {
                 Ok(page) => page,
@@ -213,7 +213,7 @@ impl Check {
 
     fn row(&mut self, key: &[u8], value: &[u8]) {
         self.report.records += 1;
-        let Some((partition, table)) = keys::partition_and_table(key) else {
+        let Some((partition, table)) = schema::partition_and_table(key) else {
             return self.problem(
                 None,
                 Some(key),
@@ -239,7 +239,7 @@ impl Check {
     /// Checks that there are no rows after the last partition. They do not belong to a hub with this number of
     /// partitions.
     fn others(&mut self, store: &ReadOnlyStore, partitions: u16) {
-        let behind = keys::rows_of(PartitionId(partitions)).start..vec![u8::MAX; 3];
+        let behind = schema::rows_of(PartitionId(partitions)).start..vec![u8::MAX; 3];
         match store.first_key(behind) {
             Ok(None) => {}
             Ok(Some(key)) => {
@@ -280,30 +280,32 @@ impl Check {
 /// Decodes a record, and returns the reason if it cannot be decoded.
 fn decode(table: Table, key: &[u8], value: &[u8]) -> Result<(), String> {
     fn record<'a, R: serde::Deserialize<'a>>(value: &'a [u8], what: &str) -> Result<R, String> {
-        records::decode(value, what).map_err(|error| error.to_string())
+        model::decode(value, what).map_err(|error| error.to_string())
     }
     let what = name(table);
     match table {
         Table::Partition => record::<PartitionRecord>(value, what).map(drop),
         Table::State => payload(record::<StateRecord<'_>>(value, what)?.state),
         Table::Urgent | Table::Message => {
-            let id = InstanceId::trusted(keys::id_of(key).ok_or(BROKEN_KEY)?);
+            let id = InstanceId::trusted(schema::id_of(key).ok_or(BROKEN_KEY)?);
             Message::from_row(&id, key, value)
                 .map(drop)
                 .map_err(|error| error.to_string())
         }
         Table::Timer => {
-            keys::timer_parts(key).ok_or(BROKEN_KEY)?;
+            schema::timer::parts(key).ok_or(BROKEN_KEY)?;
             record::<TimerRecord>(value, what).map(drop)
         }
         Table::TimerName => length(value, 8),
         Table::Request => record::<RequestRecord>(value, what).map(drop),
-        Table::RequestAge => keys::request_age_parts(key).map(drop).ok_or(BROKEN_KEY.to_owned()),
+        Table::RequestAge => schema::request::age_parts(key).map(drop).ok_or(BROKEN_KEY.to_owned()),
         Table::DeadLetter => {
-            keys::message_id_of(key).ok_or(BROKEN_KEY)?;
+            schema::message::id_of(key).ok_or(BROKEN_KEY)?;
             record::<DeadLetterRecord>(value, what).map(drop)
         }
-        Table::DeadLetterAge => keys::dead_letter_age_parts(key).map(drop).ok_or(BROKEN_KEY.to_owned()),
+        Table::DeadLetterAge => schema::dead_letter::age_parts(key)
+            .map(drop)
+            .ok_or(BROKEN_KEY.to_owned()),
         Table::Quarantine => record::<QuarantineRecord>(value, what).map(drop),
         Table::Lock => record::<LockRecord>(value, what).map(drop),
         Table::Instance => record::<InstanceRecord>(value, what).map(drop),
@@ -313,27 +315,29 @@ fn decode(table: Table, key: &[u8], value: &[u8]) -> Result<(), String> {
             EndRecord::Failed(_) | EndRecord::Ended(_) => Ok(()),
         },
         Table::CustomStatus => payload(value),
-        Table::Status => keys::status_parts(key).map(drop).ok_or(BROKEN_KEY.to_owned()),
+        Table::Status => schema::orchestration::status_parts(key)
+            .map(drop)
+            .ok_or(BROKEN_KEY.to_owned()),
         Table::Activity => {
-            keys::activity_parts(key).ok_or(BROKEN_KEY)?;
+            schema::activity::parts(key).ok_or(BROKEN_KEY)?;
             record::<ActivityRecord>(value, what).map(drop)
         }
         Table::Start => record::<StartRecord>(value, what).map(drop),
         Table::EarlyEvent => {
-            keys::message_id_of(key).ok_or(BROKEN_KEY)?;
+            schema::message::id_of(key).ok_or(BROKEN_KEY)?;
             record::<EarlyEventRecord>(value, what).map(drop)
         }
-        Table::OrchestrationName => keys::orchestration_name_parts(key)
+        Table::OrchestrationName => schema::orchestration::name_parts(key)
             .map(drop)
             .ok_or(BROKEN_KEY.to_owned()),
         Table::EarlyPlace => record::<EarlyPlaceRecord>(value, what).map(drop),
         Table::EarlyExpiry => {
-            keys::early_expiry_parts(key).ok_or(BROKEN_KEY)?;
+            schema::early::expiry_parts(key).ok_or(BROKEN_KEY)?;
             record::<Timestamp>(value, what).map(drop)
         }
         Table::EarlyCount => record::<EarlyCountRecord>(value, what).map(drop),
         Table::EarlyLeft => record::<Timestamp>(value, what).map(drop),
-        Table::Child => keys::child_parts(key).map(drop).ok_or(BROKEN_KEY.to_owned()),
+        Table::Child => schema::child::parts(key).map(drop).ok_or(BROKEN_KEY.to_owned()),
     }
 }
 
@@ -359,12 +363,12 @@ fn length(value: &[u8], wanted: usize) -> Result<(), String> {
 fn instance(table: Table, key: &[u8]) -> Option<&str> {
     match table {
         Table::Partition | Table::DeadLetter | Table::OrchestrationName => None,
-        Table::Timer => keys::timer_parts(key).map(|(_, id, _)| id),
-        Table::RequestAge => keys::request_age_parts(key).map(|(_, id, _)| id),
-        Table::DeadLetterAge => keys::dead_letter_age_parts(key).map(|(_, id)| id),
-        Table::Status => keys::status_parts(key).map(|(_, id)| id),
-        Table::EarlyExpiry => keys::early_expiry_parts(key).map(|(_, id, _)| id),
-        _ => keys::id_of(key),
+        Table::Timer => schema::timer::parts(key).map(|(_, id, _)| id),
+        Table::RequestAge => schema::request::age_parts(key).map(|(_, id, _)| id),
+        Table::DeadLetterAge => schema::dead_letter::age_parts(key).map(|(_, id)| id),
+        Table::Status => schema::orchestration::status_parts(key).map(|(_, id)| id),
+        Table::EarlyExpiry => schema::early::expiry_parts(key).map(|(_, id, _)| id),
+        _ => schema::id_of(key),
     }
 }
 
@@ -403,8 +407,8 @@ fn name(table: Table) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::records::CommitRecord;
-    use crate::store::records::instance::OrchestrationStatus;
+    use crate::model::CommitRecord;
+    use crate::model::instance::OrchestrationStatus;
     use crate::store::{Batch, OpenOptions, Store};
     use crate::time::Timestamp;
 
@@ -425,40 +429,44 @@ mod tests {
                 changed: Timestamp(1),
                 state,
             };
-            records::encode(&record).unwrap()
+            model::encode(&record).unwrap()
         };
         let unknown = [here.0.to_be_bytes().as_slice(), &[0xee, 1]].concat();
         let execution = crate::id::ExecutionId([0; 16]);
         let broken: [(Vec<u8>, Vec<u8>, &str); 8] = [
             (
-                keys::state(here, &id),
+                schema::state::key(here, &id),
                 vec![1, 0xff],
                 "state of `@a@k`: a stored state does not decode",
             ),
             (
-                keys::state(here, &InstanceId::trusted("@a@l")),
+                schema::state::key(here, &InstanceId::trusted("@a@l")),
                 state(b"{"),
                 "it is not valid JSON",
             ),
             (
-                keys::lock(here, &id),
+                schema::lock::key(here, &id),
                 vec![9, 9],
                 "lock of `@a@k`: a stored lock has record version 9",
             ),
-            (keys::state(elsewhere, &id), state(b"1"), "where it is never looked up"),
             (
-                keys::turn(here, &id, execution, 3),
+                schema::state::key(elsewhere, &id),
+                state(b"1"),
+                "where it is never looked up",
+            ),
+            (
+                schema::orchestration::turn_key(here, &id, execution, 3),
                 Vec::new(),
                 "turn of a history of `@a@k`",
             ),
             (
-                keys::timer_name(here, &id, "t"),
+                schema::timer::name_key(here, &id, "t"),
                 vec![1, 2],
                 "timer name of `@a@k`: it has 2 bytes instead of 8",
             ),
             (unknown, vec![1], "does not know the kind of this record"),
             (
-                keys::state(PartitionId(PARTITIONS), &id),
+                schema::state::key(PartitionId(PARTITIONS), &id),
                 state(b"1"),
                 "more partitions than the 4",
             ),
@@ -473,8 +481,8 @@ mod tests {
             number: 1,
             ..CommitRecord::before_the_first(PARTITIONS)
         };
-        batch.put(&keys::COMMIT, &records::encode(&commit).unwrap());
-        let status = keys::status(here, OrchestrationStatus::Running, Timestamp(1), &id);
+        batch.put(&schema::COMMIT, &model::encode(&commit).unwrap());
+        let status = schema::orchestration::status_key(here, OrchestrationStatus::Running, Timestamp(1), &id);
         batch.put(&status, &[]);
         for (key, value, _) in &broken {
             batch.put(key, value);
@@ -512,7 +520,7 @@ mod tests {
         assert_eq!(names.len(), Table::ALL.len());
         for table in Table::ALL {
             let key = [&[0, 1, table as u8][..], b"x"].concat();
-            assert_eq!(keys::partition_and_table(&key), Some((PartitionId(1), table)));
+            assert_eq!(schema::partition_and_table(&key), Some((PartitionId(1), table)));
         }
     }
 }

@@ -14,10 +14,12 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::hub::builder::HubBuilder;
 use crate::hub::handle::Hub;
 use crate::id::{InstanceId, PartitionId};
+use crate::model::instance::{ActivityRecord, InstanceRecord, Order, StartRecord, StopKind};
+use crate::model::{self, Action, StateRecord, TimerRecord};
 use crate::orchestration::Orchestration;
-use crate::store::records::instance::{ActivityRecord, InstanceRecord, Order, StartRecord, StopKind};
-use crate::store::records::{self, Action, StateRecord, TimerRecord};
-use crate::store::{PageBounds, Reader, instances, keys};
+use crate::schema;
+use crate::store::{PageBounds, Reader};
+use crate::views::instances;
 
 /// The store's memory during an inspection, in bytes.
 pub(super) const MEMORY: usize = 64 << 20;
@@ -204,9 +206,9 @@ impl Check<'_> {
         self.orchestrations()?;
         self.states()?;
         let partition = self.partition;
-        for rows in [keys::messages(partition), keys::urgents(partition)] {
+        for rows in [schema::message::all(partition), schema::urgent::all(partition)] {
             self.rows(rows, |check, (key, value)| {
-                let Some(id) = keys::id_of(key).map(InstanceId::trusted) else {
+                let Some(id) = schema::id_of(key).map(InstanceId::trusted) else {
                     return Ok(());
                 };
                 let message = Message::from_row(&id, key, value)?;
@@ -214,11 +216,11 @@ impl Check<'_> {
                 Ok(())
             })?;
         }
-        self.rows(keys::timers(partition), |check, (key, value)| {
-            let Some((_, id, _)) = keys::timer_parts(key) else {
+        self.rows(schema::timer::all(partition), |check, (key, value)| {
+            let Some((_, id, _)) = schema::timer::parts(key) else {
                 return Ok(());
             };
-            let record: TimerRecord = records::decode(value, "timer")?;
+            let record: TimerRecord = model::decode(value, "timer")?;
             check.action(&InstanceId::trusted(id), &record.action);
             Ok(())
         })?;
@@ -226,65 +228,71 @@ impl Check<'_> {
     }
 
     fn orchestrations(&mut self) -> Result<()> {
-        self.rows(keys::instances(self.partition, ""), |check, (key, value)| {
-            let mut record: InstanceRecord = records::decode(value, "orchestration")?;
-            let Some(id) = keys::id_of(key).map(InstanceId::trusted) else {
-                return Ok(());
-            };
-            if record.status.is_terminal() {
-                return Ok(());
-            }
-            check.report.orchestrations += 1;
-            instances::catch_up(check.reader, check.partition, &id, &mut record)?;
-            if record.turns == 0 {
-                let start = instances::start_of(check.reader, check.partition, &id, &record)?;
-                if let Some((kind, problem)) = check.start(&start) {
-                    check.problem(&id, kind, problem);
+        self.rows(
+            schema::orchestration::with_prefix(self.partition, ""),
+            |check, (key, value)| {
+                let mut record: InstanceRecord = model::decode(value, "orchestration")?;
+                let Some(id) = schema::id_of(key).map(InstanceId::trusted) else {
+                    return Ok(());
+                };
+                if record.status.is_terminal() {
+                    return Ok(());
                 }
-                return Ok(());
-            }
-            let replayed = replay(
-                &check.registry,
-                &check.limits,
-                check.partition,
-                &id,
-                &record,
-                check.reader,
-            )?;
-            if let Err(stopped) = replayed {
-                check.problem(&id, Some(stopped.kind), stopped.message);
-            }
-            Ok(())
-        })
+                check.report.orchestrations += 1;
+                instances::catch_up(check.reader, check.partition, &id, &mut record)?;
+                if record.turns == 0 {
+                    let start = instances::start_of(check.reader, check.partition, &id, &record)?;
+                    if let Some((kind, problem)) = check.start(&start) {
+                        check.problem(&id, kind, problem);
+                    }
+                    return Ok(());
+                }
+                let replayed = replay(
+                    &check.registry,
+                    &check.limits,
+                    check.partition,
+                    &id,
+                    &record,
+                    check.reader,
+                )?;
+                if let Err(stopped) = replayed {
+                    check.problem(&id, Some(stopped.kind), stopped.message);
+                }
+                Ok(())
+            },
+        )
     }
 
     fn states(&mut self) -> Result<()> {
-        self.rows(keys::states(self.partition, "@"), |check, (key, value)| {
-            let Some(id) = keys::id_of(key).map(InstanceId::trusted) else {
-                return Ok(());
-            };
-            check.report.entities += 1;
-            let record: StateRecord<'_> = records::decode(value, "state")?;
-            let problem = match check.registry.entity(id.entity_name()) {
-                None => Some("its type is not registered".to_owned()),
-                Some(code) => caught(|| code.decode(record.state).map(drop))
-                    .unwrap_or_else(|panic| Err(format!("its decoder panicked: {panic}")))
-                    .err()
-                    .map(|reason| format!("its state does not decode: {reason}")),
-            };
-            if let Some(problem) = problem {
-                check.problem(&id, None, problem);
-            }
-            Ok(())
-        })
+        self.rows(
+            schema::state::with_prefix(self.partition, "@"),
+            |check, (key, value)| {
+                let Some(id) = schema::id_of(key).map(InstanceId::trusted) else {
+                    return Ok(());
+                };
+                check.report.entities += 1;
+                let record: StateRecord<'_> = model::decode(value, "state")?;
+                let problem = match check.registry.entity(id.entity_name()) {
+                    None => Some("its type is not registered".to_owned()),
+                    Some(code) => caught(|| code.decode(record.state).map(drop))
+                        .unwrap_or_else(|panic| Err(format!("its decoder panicked: {panic}")))
+                        .err()
+                        .map(|reason| format!("its state does not decode: {reason}")),
+                };
+                if let Some(problem) = problem {
+                    check.problem(&id, None, problem);
+                }
+                Ok(())
+            },
+        )
     }
 
     fn activities(&mut self) -> Result<()> {
-        self.rows(keys::activities(self.partition), |check, (key, value)| {
-            let Some((id, _, _)) = keys::activity_parts(key) else {
+        self.rows(schema::activity::all(self.partition), |check, (key, value)| {
+            let Some((id, _, _)) = schema::activity::parts(key) else {
                 return Ok(());
             };
-            let record: ActivityRecord = records::decode(value, "activity")?;
+            let record: ActivityRecord = model::decode(value, "activity")?;
             check.report.messages += 1;
             let name = &record.name;
             let problem = match check.registry.activity(name) {

@@ -6,8 +6,10 @@ use std::ops::ControlFlow;
 use crate::engine::Registry;
 use crate::error::Result;
 use crate::id::{InstanceId, PartitionId};
-use crate::store::records::instance::InstanceRecord;
-use crate::store::{Reader, keys, records};
+use crate::model;
+use crate::model::instance::InstanceRecord;
+use crate::schema;
+use crate::store::Reader;
 
 /// Returns the names of entity types with states, waiting messages, locks or timers that are not in `registry`. Needs
 /// one seek for each name, table and partition, however many entities there are.
@@ -15,11 +17,11 @@ pub(super) fn unregistered(reader: &dyn Reader, partitions: u16, registry: &Regi
     let mut names = BTreeSet::new();
     for partition in (0..partitions).map(PartitionId) {
         for table in [
-            keys::states(partition, "@"),
-            keys::messages_of_entities(partition),
-            keys::urgents_of_entities(partition),
-            keys::locks(partition),
-            keys::timer_names_of_entities(partition),
+            schema::state::with_prefix(partition, "@"),
+            schema::message::of_entities(partition),
+            schema::urgent::of_entities(partition),
+            schema::lock::all(partition),
+            schema::timer::names_of_entities(partition),
         ] {
             collect(reader, table, &mut names)?;
         }
@@ -36,8 +38,8 @@ pub(super) fn unregistered_orchestrations(
 ) -> Result<Vec<String>> {
     let mut names = BTreeSet::new();
     for partition in (0..partitions).map(PartitionId) {
-        for key in reader.keys(keys::orchestration_names(partition), usize::MAX)? {
-            let Some((name, version)) = keys::orchestration_name_parts(&key) else {
+        for key in reader.keys(schema::orchestration::names(partition), usize::MAX)? {
+            let Some((name, version)) = schema::orchestration::name_parts(&key) else {
                 continue;
             };
             if registry.orchestration(name, version).is_none() && is_live(reader, partition, name, version)? {
@@ -56,8 +58,8 @@ pub(super) fn unregistered_orchestrations(
 /// orchestrations of the partition, because it is called only for unregistered names, which are rare.
 fn is_live(reader: &dyn Reader, partition: PartitionId, name: &str, version: &str) -> Result<bool> {
     let mut found = Ok(false);
-    reader.visit(keys::instances(partition, ""), &mut |_, value| {
-        found = records::decode(value, "orchestration").map(|record: InstanceRecord| {
+    reader.visit(schema::orchestration::with_prefix(partition, ""), &mut |_, value| {
+        found = model::decode(value, "orchestration").map(|record: InstanceRecord| {
             !record.status.is_terminal() && record.name == name && record.version == version
         });
         match found {
@@ -70,9 +72,9 @@ fn is_live(reader: &dyn Reader, partition: PartitionId, name: &str, version: &st
 
 fn collect(reader: &dyn Reader, mut table: std::ops::Range<Vec<u8>>, names: &mut BTreeSet<String>) -> Result<()> {
     while let Some(key) = reader.first_key(table.clone())? {
-        let Some(id) = keys::id_of(&key) else { return Ok(()) };
+        let Some(id) = schema::id_of(&key) else { return Ok(()) };
         let name = InstanceId::trusted(id).entity_name().to_owned();
-        table.start = keys::after_name(&key, &name);
+        table.start = schema::after_name(&key, &name);
         names.insert(name);
     }
     Ok(())

@@ -13,13 +13,13 @@ use crate::entity::caller::Claim;
 use crate::entity::{Answer, CallError, OperationError};
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::CallFailure;
+use crate::model::history::Command;
 use crate::orchestration::awaited::Awaited;
 use crate::orchestration::journal::Journal;
 use crate::orchestration::options;
 use crate::orchestration::payload::{Normalize, encode_argument};
 use crate::orchestration::step::{Attempts, What};
 use crate::retry::RetryPolicy;
-use crate::store::records::history::Command;
 use crate::time::Timestamp;
 
 /// A call of an activity, created by

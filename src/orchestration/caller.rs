@@ -8,11 +8,11 @@ use crate::entity::caller::{Claim, Request, When};
 use crate::entity::{Caller, CanCall};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{EntityId, Sequence, check_name};
+use crate::model::history::Command;
 use crate::orchestration::awaited::Awaited;
 use crate::orchestration::journal::Journal;
 use crate::orchestration::payload::Normalize;
 use crate::orchestration::step::What;
-use crate::store::records::history::Command;
 
 /// The caller inside an orchestration. It can call and signal entities.
 ///

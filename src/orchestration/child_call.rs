@@ -11,6 +11,7 @@ use crate::entity::CallError;
 use crate::entity::caller::Claim;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, Sequence, check_tags, check_version, set_tag};
+use crate::model::history::Command;
 use crate::orchestration::activity_call::read;
 use crate::orchestration::awaited::Awaited;
 use crate::orchestration::journal::Journal;
@@ -19,7 +20,6 @@ use crate::orchestration::options;
 use crate::orchestration::payload::{Normalize, encode_argument};
 use crate::orchestration::step::{Attempts, Emission, What};
 use crate::retry::RetryPolicy;
-use crate::store::records::history::Command;
 
 /// A call of a sub-orchestration, created by
 /// [`OrchestrationContext::call_sub_orchestration`](crate::OrchestrationContext::call_sub_orchestration).

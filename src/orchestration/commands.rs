@@ -2,9 +2,9 @@
 
 use std::panic::Location;
 
+use crate::model::history::Command;
 use crate::orchestration::payload::Normalize;
 use crate::orchestration::step::Emission;
-use crate::store::records::history::Command;
 
 /// A command with the data that a replay needs to compare it and to report its origin.
 #[derive(Debug)]

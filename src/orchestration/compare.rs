@@ -2,12 +2,12 @@
 
 use std::fmt::Write;
 
+use crate::model::history::Command;
+use crate::model::instance::{StopKind, Stopped};
 use crate::orchestration::agreement;
 use crate::orchestration::commands::Emitted;
 use crate::orchestration::describe::{describe_both, parts, sequence};
 use crate::orchestration::journal::Replayed;
-use crate::store::records::history::Command;
-use crate::store::records::instance::{StopKind, Stopped};
 
 /// Compares the commands of a replayed turn with those of its record.
 ///

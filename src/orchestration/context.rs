@@ -13,6 +13,7 @@ use crate::activity::Activity;
 use crate::entity::{Answer, Entity, Key, reference};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, check_path_name};
+use crate::model::history::{Command, Started};
 use crate::orchestration::activity_call::ActivityCall;
 use crate::orchestration::caller::OrchestrationCaller;
 use crate::orchestration::chance::Random;
@@ -25,7 +26,6 @@ use crate::orchestration::lock::{LockRequest, LockTargets};
 use crate::orchestration::payload::{Normalize, encode};
 use crate::orchestration::timer::Timer;
 use crate::resource::ResourceOfReplayedCode;
-use crate::store::records::history::{Command, Started};
 use crate::time::Timestamp;
 
 /// Maximum size of a custom status in bytes. Source: Azure Durable Functions.

@@ -11,9 +11,9 @@ use serde::Serialize;
 
 use crate::error::{Error, ErrorKind};
 use crate::id::check_version;
+use crate::model::history::Command;
 use crate::orchestration::end::Ending;
 use crate::orchestration::journal::{END, Journal};
-use crate::store::records::history::Command;
 
 /// Ends this execution and begins the next one, created by
 /// [`OrchestrationContext::continue_as_new`](crate::OrchestrationContext::continue_as_new).

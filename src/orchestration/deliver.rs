@@ -3,13 +3,13 @@
 use crate::error::ErrorKind;
 use crate::failure::CallFailure;
 use crate::id::Sequence;
+use crate::model::history::{Command, Incoming};
 use crate::orchestration::commands::Emitted;
 use crate::orchestration::events::Event;
 use crate::orchestration::journal::{Journal, State};
 use crate::orchestration::section::lock_lost;
 use crate::orchestration::step::{Condition, Step, What};
 use crate::retry::RetryPolicy;
-use crate::store::records::history::{Command, Incoming};
 use crate::time::Timestamp;
 use std::task::Waker;
 

@@ -6,8 +6,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::failure::shortened;
 use crate::id::Sequence;
+use crate::model::history::Command;
 use crate::payload::Payload;
-use crate::store::records::history::Command;
 use crate::time::Timestamp;
 
 /// A command, split into parts for comparison and display.

@@ -5,11 +5,11 @@ use std::panic::Location;
 use crate::error::Error;
 use crate::failure::{Failure, LEAST_TEXT_BYTES};
 use crate::id::Sequence;
+use crate::model::history::Command;
 use crate::orchestration::commands::Emitted;
 use crate::orchestration::journal::Journal;
 use crate::orchestration::payload::Normalize;
 use crate::orchestration::step::What;
-use crate::store::records::history::Command;
 
 /// The last command of an execution.
 #[derive(Debug)]

@@ -13,11 +13,11 @@ use crate::entity::{Answer, CallError};
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::CallFailure;
 use crate::id::check_path_name;
+use crate::model::history::Command;
 use crate::orchestration::awaited::Awaited;
 use crate::orchestration::journal::Journal;
 use crate::orchestration::step::What;
 use crate::orchestration::timer::Timer;
-use crate::store::records::history::Command;
 
 /// A wait for an external event, created by
 /// [`OrchestrationContext::wait_for_external_event`](crate::OrchestrationContext::wait_for_external_event).

@@ -11,6 +11,7 @@ use crate::entity::caller::Claim;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::{CallFailure, Failure};
 use crate::id::Sequence;
+use crate::model::history::{Command, Started};
 use crate::orchestration::chance::Stream;
 use crate::orchestration::commands::{Commands, Emitted};
 use crate::orchestration::end::Ending;
@@ -19,7 +20,6 @@ use crate::orchestration::payload::Normalize;
 use crate::orchestration::program::Program;
 use crate::orchestration::section::Section;
 use crate::orchestration::step::{Emission, Step, What};
-use crate::store::records::history::{Command, Started};
 use crate::time::Timestamp;
 
 /// The state of an execution's steps.

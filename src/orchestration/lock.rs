@@ -11,11 +11,11 @@ use crate::entity::caller::Claim;
 use crate::entity::reference::ReferenceCode;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{EntityId, Sequence};
+use crate::model::history::Command;
 use crate::orchestration::awaited::Awaited;
 use crate::orchestration::journal::Journal;
 use crate::orchestration::section::Section;
 use crate::orchestration::step::What;
-use crate::store::records::history::Command;
 
 /// Maximum number of entities in one critical section.
 const MOST_ENTITIES: usize = 1_000;

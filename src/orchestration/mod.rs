@@ -42,7 +42,7 @@ pub use lock::{LockGuard, LockRequest, LockTargets};
 pub(crate) use program::orchestration_code;
 pub use timer::Timer;
 
-pub use crate::store::records::instance::ReusePolicy;
+pub use crate::model::instance::ReusePolicy;
 
 #[cfg(test)]
 mod tests;

@@ -5,11 +5,11 @@ use std::rc::Rc;
 use crate::entity::OperationError;
 use crate::failure::{CallFailure, shortened};
 use crate::id::Sequence;
+use crate::model::history::Command;
 use crate::orchestration::journal::Journal;
 use crate::orchestration::payload::Normalize;
 use crate::orchestration::step::{Condition, Emission, Retry, What};
 use crate::retry::RetryPolicy;
-use crate::store::records::history::Command;
 
 /// Maximum size of a label in bytes. A longer one is shortened.
 const LABEL_BYTES: usize = 256;

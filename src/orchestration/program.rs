@@ -9,13 +9,13 @@ use crate::engine::code::{Begin, OrchestrationCode, OrchestrationRun};
 use crate::entity::argument::read_whole;
 use crate::entity::{Answer, OperationError};
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::history::Command;
 use crate::orchestration::context::OrchestrationContext;
 use crate::orchestration::end::{Ending, failure_of};
 use crate::orchestration::journal::{END, Journal};
 use crate::orchestration::kind::{LocalBoxFuture, Orchestration};
 use crate::orchestration::payload::Normalize;
 use crate::orchestration::run::Run;
-use crate::store::records::history::Command;
 
 /// Returns the code of the orchestration `O` in the form that the engine runs.
 pub(crate) fn orchestration_code<O: Orchestration>() -> Arc<dyn OrchestrationCode> {

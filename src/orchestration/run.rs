@@ -10,6 +10,8 @@ use std::task::{Context, Poll, Waker};
 use crate::engine::code::{Begin, OrchestrationRun, TurnEnd};
 use crate::engine::panic_text;
 use crate::id::Sequence;
+use crate::model::history::{Command, Incoming, Started, StepNote, TurnRecord};
+use crate::model::instance::{StopKind, Stopped};
 use crate::orchestration::chance::Stream;
 use crate::orchestration::commands::Emitted;
 use crate::orchestration::compare::{compare, replayed};
@@ -20,8 +22,6 @@ use crate::orchestration::journal::{Journal, Overflow, Replayed};
 use crate::orchestration::kind::LocalBoxFuture;
 use crate::orchestration::program::Program;
 use crate::orchestration::waker::RootWaker;
-use crate::store::records::history::{Command, Incoming, Started, StepNote, TurnRecord};
-use crate::store::records::instance::{StopKind, Stopped};
 use crate::time::Timestamp;
 
 /// Maximum number of times that a future may wake itself before something new is delivered. Combinators such as

@@ -7,10 +7,10 @@ use std::task::Waker;
 
 use crate::failure::CallFailure;
 use crate::id::Sequence;
+use crate::model::history::{Command, OpenStep};
 use crate::orchestration::events::Event;
 use crate::orchestration::payload::Normalize;
 use crate::retry::RetryPolicy;
-use crate::store::records::history::{Command, OpenStep};
 use crate::time::Timestamp;
 
 /// A step, from its call until its outcome is read or its future is dropped.

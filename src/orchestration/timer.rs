@@ -7,10 +7,10 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use crate::entity::caller::Claim;
+use crate::model::history::Command;
 use crate::orchestration::awaited::Awaited;
 use crate::orchestration::journal::Journal;
 use crate::orchestration::step::What;
-use crate::store::records::history::Command;
 use crate::time::Timestamp;
 
 /// A durable timer, created by [`OrchestrationContext::create_timer`](crate::OrchestrationContext::create_timer). It is

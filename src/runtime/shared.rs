@@ -14,6 +14,7 @@ use crate::engine::message::Token;
 use crate::engine::{ActivitySlots, CoreConfig, Limits, Progress, Registry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, PartitionId};
+use crate::model::CommitRecord;
 use crate::runtime::activities::RunningActivities;
 use crate::runtime::contained::contained;
 use crate::runtime::executor::Executor;
@@ -26,7 +27,6 @@ use crate::runtime::totals::Totals;
 use crate::runtime::watchdog;
 use crate::spawn::spawn;
 use crate::store::Store;
-use crate::store::records::CommitRecord;
 use crate::time::Clock;
 
 /// Time for which a turn may continue after the patience of a shutdown has expired.

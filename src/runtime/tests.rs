@@ -10,9 +10,9 @@ use super::{Runtime, RuntimeConfig, Threads};
 use crate::client::Client;
 use crate::engine::{Limits, Registry};
 use crate::entity::entity_code;
+use crate::model::CommitRecord;
 use crate::prelude::*;
 use crate::store::Model;
-use crate::store::records::CommitRecord;
 use crate::time::{Clock, ClockRecord};
 use crate::{ErrorKind, Result};
 

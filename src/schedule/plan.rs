@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{check_name, check_tags};
+use crate::model::instance::StartRecord;
 use crate::schedule::timing::{CatchUpPolicy, Recurrence, Times};
-use crate::store::records::instance::StartRecord;
 use crate::time::Timestamp;
 
 /// The plan of a schedule: the orchestration that it starts, and the times.

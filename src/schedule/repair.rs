@@ -4,9 +4,10 @@ use crate::Entity;
 use crate::client::Client;
 use crate::error::{ErrorKind, Result};
 use crate::id::PartitionId;
+use crate::model::{self, StateRecord};
 use crate::schedule::entity::ScheduleEntity;
-use crate::store::records::{self, StateRecord};
-use crate::store::{Reader, keys};
+use crate::schema;
+use crate::store::Reader;
 use crate::time::Timestamp;
 
 /// Number of schedules read at once.
@@ -18,13 +19,13 @@ pub(crate) fn astray(reader: &dyn Reader, partitions: u16, now: Timestamp) -> Re
     let mut astray = Vec::new();
     let prefix = format!("@{}@", ScheduleEntity::NAME);
     for partition in (0..partitions).map(PartitionId) {
-        let mut range = keys::states(partition, &prefix);
+        let mut range = schema::state::with_prefix(partition, &prefix);
         loop {
             let rows = reader.scan(range.clone(), PAGE)?;
             astray.extend(rows.iter().filter_map(|(key, value)| {
-                let key = keys::id_of(key)?.strip_prefix(&prefix)?;
+                let key = schema::id_of(key)?.strip_prefix(&prefix)?;
                 // The list of schedules reports unreadable ones.
-                let record: StateRecord<'_> = records::decode(value, "state").ok()?;
+                let record: StateRecord<'_> = model::decode(value, "state").ok()?;
                 let schedule: ScheduleEntity = serde_json::from_slice(record.state).ok()?;
                 schedule.course.is_astray(now).then(|| key.to_owned())
             }));

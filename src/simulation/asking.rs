@@ -8,7 +8,7 @@ use super::sights::Sight;
 use super::workload::UNKNOWN;
 use super::world::World;
 use crate::id::InstanceId;
-use crate::store::records::Action;
+use crate::model::Action;
 
 /// Number of clients. The order of requests is guaranteed only within one client.
 const CLIENTS: u64 = 3;

@@ -13,16 +13,17 @@ use super::world::World;
 use crate::engine::Step;
 use crate::error::ErrorKind;
 use crate::id::{InstanceId, PartitionId};
-use crate::store::{Change, Model, Reader, keys};
+use crate::schema;
+use crate::store::{Change, Model, Reader};
 
 /// Checks that a step consumes only existing messages, each once, and writes no row that it consumes itself. With
 /// `may_resume`, instances may resume within the step that made them wait, so their messages may briefly have rows.
 pub(super) fn step(step: &Step, store: &Model, may_resume: bool) {
     let messages = [
-        keys::messages(PartitionId(0)).start[2],
-        keys::urgents(PartitionId(0)).start[2],
+        schema::message::all(PartitionId(0)).start[2],
+        schema::urgent::all(PartitionId(0)).start[2],
     ];
-    let timer = keys::timer_name(PartitionId(0), &InstanceId::trusted(""), "")[2];
+    let timer = schema::timer::name_key(PartitionId(0), &InstanceId::trusted(""), "")[2];
     let mut made = BTreeSet::new();
     let mut gone = BTreeSet::new();
     for change in step.batch.changes() {

@@ -5,8 +5,8 @@ use super::workload::{Peek, Receipt};
 use crate::error::ErrorKind;
 use crate::failure::CallFailure;
 use crate::id::InstanceId;
+use crate::model::Action;
 use crate::runtime::Response;
-use crate::store::records::Action;
 
 /// One request of a client, with all its attempts.
 #[derive(Clone, Debug)]

@@ -4,8 +4,8 @@ use super::sights::Sight;
 use super::survey::Survey;
 use super::world::World;
 use crate::engine::Step;
-use crate::store::keys::{self, Table};
-use crate::store::records::{self, Action, DeadLetterRecord};
+use crate::model::{self, Action, DeadLetterRecord};
+use crate::schema::{self, Table};
 use crate::store::{Change, Reader};
 
 impl World {
@@ -19,11 +19,11 @@ impl World {
             let Change::Delete { key } = change else {
                 continue;
             };
-            let table = keys::partition_and_table(key).map(|(_, table)| table);
+            let table = schema::partition_and_table(key).map(|(_, table)| table);
             let row = self.model.get(key).expect("the model's reads do not fail");
             if let (Some(Table::DeadLetter), Some(row)) = (table, row) {
                 let letter: DeadLetterRecord =
-                    records::decode(&row, "dead letter").expect("the record of a dead letter is valid");
+                    model::decode(&row, "dead letter").expect("the record of a dead letter is valid");
                 if let Action::Operation { operation, arguments } = &letter.action {
                     let work = Survey::work_in(operation, arguments);
                     self.disordered.extend(&work);

@@ -10,7 +10,7 @@ use super::orchestration::Versions;
 use super::plan::{Kind, NEVER_MS};
 use super::sights::Sight;
 use super::world::World;
-use crate::store::keys::{self, Table};
+use crate::schema::{self, Table};
 
 impl World {
     /// Kills the process and opens the hub again. A prefix of the unsynced commits survives.
@@ -159,7 +159,7 @@ impl World {
     fn lasting_rows(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
         let mut rows = self.model.rows();
         rows.retain(|key, _| {
-            keys::partition_and_table(key).is_some_and(|(_, table)| {
+            schema::partition_and_table(key).is_some_and(|(_, table)| {
                 !matches!(
                     table,
                     Table::Partition

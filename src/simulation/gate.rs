@@ -15,7 +15,8 @@ use crate::engine::panic_text;
 use crate::error::{Error, ErrorKind};
 use crate::runtime::driver::Release;
 use crate::runtime::{Envelope, Response};
-use crate::store::{Reader, keys};
+use crate::schema;
+use crate::store::Reader;
 
 /// How often an `async` operation is polled before it counts as one that never ends.
 const PATIENCE: u32 = 12;
@@ -99,8 +100,8 @@ impl World {
                 let partition = instance.partition(self.climate.partitions);
                 let durable = self.model.crash(0);
                 let rows = [
-                    keys::message(partition, &instance, message),
-                    keys::urgent(partition, &instance, message),
+                    schema::message::key(partition, &instance, message),
+                    schema::urgent::key(partition, &instance, message),
                 ];
                 assert!(
                     rows.iter().any(|row| durable.get(row).unwrap().is_some()),

@@ -12,10 +12,11 @@ use crate::commit::CommitOrder;
 use crate::engine::code::AsyncOperation;
 use crate::engine::{ActivitySlots, CoreConfig, Progress, Step};
 use crate::id::{InstanceId, MessageId, PartitionId};
+use crate::model::{self, CommitRecord};
 use crate::runtime::driver::{Client, Driver, Release};
 use crate::runtime::{Door, Inbox, Room};
-use crate::store::records::{self, CommitRecord};
-use crate::store::{Store, keys};
+use crate::schema;
+use crate::store::Store;
 use crate::time::Aging;
 
 /// One life of the hub, from an open to a crash.
@@ -89,8 +90,8 @@ impl Life {
         random: &mut Random,
         aside: &mut Random,
     ) -> Self {
-        let last = match store.get(&keys::COMMIT).unwrap() {
-            Some(row) => records::decode(&row, "commit").unwrap(),
+        let last = match store.get(&schema::COMMIT).unwrap() {
+            Some(row) => model::decode(&row, "commit").unwrap(),
             None => CommitRecord::before_the_first(climate.partitions),
         };
         let cores = random.between(1, climate.most_cores).min(u64::from(climate.partitions)) as usize;

@@ -13,9 +13,9 @@ use super::workload::Ledger;
 use super::world::World;
 use crate::engine::Step;
 use crate::error::ErrorKind;
+use crate::model::{self, StateRecord};
+use crate::schema::{self, Table};
 use crate::store::Reader;
-use crate::store::keys::{self, Table};
-use crate::store::records::{self, StateRecord};
 
 /// Size of the largest payload that every life permits.
 pub(super) const PAYLOAD_BYTES: usize = 64 << 10;
@@ -94,7 +94,7 @@ impl World {
         }
         for change in step.batch.changes() {
             let (key, Some(value)) = change.parts() else { continue };
-            if !matches!(keys::partition_and_table(key), Some((_, Table::State))) {
+            if !matches!(schema::partition_and_table(key), Some((_, Table::State))) {
                 continue;
             }
             let before = self.model.get(key).expect("the model's reads do not fail");
@@ -116,7 +116,7 @@ impl World {
 
 /// Returns the work in the log of a worker's state.
 fn work_in(row: &[u8]) -> Vec<u64> {
-    let record: StateRecord<'_> = records::decode(row, "state").expect("the record of a state is valid");
+    let record: StateRecord<'_> = model::decode(row, "state").expect("the record of a state is valid");
     // An archive has no log.
     let worker: Option<Ledger> = serde_json::from_slice(record.state).ok();
     worker

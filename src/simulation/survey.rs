@@ -8,10 +8,11 @@ use super::orchestration::is_of_orchestration;
 use super::plan::Work;
 use super::workload::{Archive, Entry, UNKNOWN};
 use crate::id::{InstanceId, MessageId, PartitionId};
-use crate::store::records::{
+use crate::model::{
     self, Action, CommitRecord, DeadLetterRecord, MessageRecord, PartitionRecord, StateRecord, TimerRecord,
 };
-use crate::store::{Reader, Row, keys};
+use crate::schema;
+use crate::store::{Reader, Row};
 use crate::time::Timestamp;
 
 /// The content of a store.
@@ -63,8 +64,8 @@ struct Worker {
 impl Survey {
     pub(super) fn of(reader: &dyn Reader, partitions: u16) -> Self {
         let mut survey = Self::default();
-        if let Some(row) = reader.get(&keys::COMMIT).unwrap() {
-            survey.commit = records::decode::<CommitRecord>(&row, "commit").unwrap().number;
+        if let Some(row) = reader.get(&schema::COMMIT).unwrap() {
+            survey.commit = model::decode::<CommitRecord>(&row, "commit").unwrap().number;
         }
         let mut current = BTreeMap::new();
         for partition in (0..partitions).map(PartitionId) {
@@ -73,7 +74,7 @@ impl Survey {
             survey.look_at_timers(partition, reader);
             survey.look_at_dead_letters(partition, reader);
             survey.look_at_requests(partition, reader);
-            let quarantined = reader.scan(keys::quarantines(partition), usize::MAX).unwrap();
+            let quarantined = reader.scan(schema::quarantine::all(partition), usize::MAX).unwrap();
             survey.quarantined.extend(quarantined.iter().map(id_of));
         }
         for (id, log) in current {
@@ -88,9 +89,12 @@ impl Survey {
         current: &mut BTreeMap<String, Vec<Entry>>,
         reader: &dyn Reader,
     ) {
-        for row in reader.scan(keys::states(partition, "@"), usize::MAX).unwrap() {
+        for row in reader
+            .scan(schema::state::with_prefix(partition, "@"), usize::MAX)
+            .unwrap()
+        {
             let id = id_of(&row);
-            let record: StateRecord<'_> = records::decode(&row.1, "state").unwrap();
+            let record: StateRecord<'_> = model::decode(&row.1, "state").unwrap();
             if id.starts_with("@archive@") {
                 let archive: Archive = serde_json::from_slice(record.state).unwrap();
                 for (of, log) in archive.chunks {
@@ -105,10 +109,10 @@ impl Survey {
     }
 
     fn look_at_messages(&mut self, partition: PartitionId, reader: &dyn Reader) {
-        let urgent = reader.scan(keys::urgents(partition), usize::MAX).unwrap();
-        let others = reader.scan(keys::messages(partition), usize::MAX).unwrap();
+        let urgent = reader.scan(schema::urgent::all(partition), usize::MAX).unwrap();
+        let others = reader.scan(schema::message::all(partition), usize::MAX).unwrap();
         for row in urgent.into_iter().chain(others) {
-            let record: MessageRecord = records::decode(&row.1, "message").unwrap();
+            let record: MessageRecord = model::decode(&row.1, "message").unwrap();
             let what = match &record.action {
                 Action::Operation { operation, arguments }
                 | Action::Schedule {
@@ -130,28 +134,32 @@ impl Survey {
 
     fn look_at_timers(&mut self, partition: PartitionId, reader: &dyn Reader) {
         let mut timers = 0;
-        for (key, value) in reader.scan(keys::timers(partition), usize::MAX).unwrap() {
-            let (due, _, _) = keys::timer_parts(&key).unwrap();
-            let record: TimerRecord = records::decode(&value, "timer").unwrap();
+        for (key, value) in reader.scan(schema::timer::all(partition), usize::MAX).unwrap() {
+            let (due, _, _) = schema::timer::parts(&key).unwrap();
+            let record: TimerRecord = model::decode(&value, "timer").unwrap();
             if let Action::Operation { operation, arguments } = &record.action {
                 self.look_at_arguments(operation, arguments);
             }
             self.timers.push(due);
             timers += 1;
         }
-        let names = table_like(&keys::timer_name(partition, &InstanceId::trusted(""), ""), reader);
+        let names = table_like(
+            &schema::timer::name_key(partition, &InstanceId::trusted(""), ""),
+            reader,
+        );
         self.pairs.push(("timers and their names", timers, names.len() as u64));
     }
 
     fn look_at_dead_letters(&mut self, partition: PartitionId, reader: &dyn Reader) {
-        let rows = reader.scan(keys::dead_letters(partition), usize::MAX).unwrap();
+        let rows = reader.scan(schema::dead_letter::all(partition), usize::MAX).unwrap();
         for (key, value) in &rows {
-            let record: DeadLetterRecord = records::decode(value, "dead letter").unwrap();
+            let record: DeadLetterRecord = model::decode(value, "dead letter").unwrap();
             let (waiting, errands) = (self.waiting_work.len(), self.waiting_errands.len());
             let moving = self.moving.len();
             let Action::Operation { operation, arguments } = &record.action else {
                 // A start whose id was in use, and may remain in use.
-                self.letters.push((partition, keys::message_id_of(key).unwrap(), false));
+                self.letters
+                    .push((partition, schema::message::id_of(key).unwrap(), false));
                 continue;
             };
             self.look_at_arguments(operation, arguments);
@@ -162,12 +170,15 @@ impl Survey {
                 self.dead_logs.push(arguments.of);
             }
             let known = operation != UNKNOWN;
-            self.letters.push((partition, keys::message_id_of(key).unwrap(), known));
+            self.letters
+                .push((partition, schema::message::id_of(key).unwrap(), known));
         }
         let counted = counters(partition, reader).dead_letters;
-        let ages = reader.scan(keys::dead_letter_ages(partition), usize::MAX).unwrap();
-        let places = ages.iter().map(|(key, _)| keys::dead_letter_age_parts(key).unwrap().0);
-        let ids = rows.iter().map(|(key, _)| keys::message_id_of(key).unwrap());
+        let ages = reader.scan(schema::dead_letter::ages(partition), usize::MAX).unwrap();
+        let places = ages
+            .iter()
+            .map(|(key, _)| schema::dead_letter::age_parts(key).unwrap().0);
+        let ids = rows.iter().map(|(key, _)| schema::message::id_of(key).unwrap());
         assert!(
             places.map(|place| place.number).eq(ids),
             "dead letters and their ages differ"
@@ -177,8 +188,8 @@ impl Survey {
     }
 
     fn look_at_requests(&mut self, partition: PartitionId, reader: &dyn Reader) {
-        let rows = table_like(&keys::request(partition, &InstanceId::trusted(""), ""), reader);
-        let ages = reader.scan(keys::request_ages(partition), usize::MAX).unwrap();
+        let rows = table_like(&schema::request::key(partition, &InstanceId::trusted(""), ""), reader);
+        let ages = reader.scan(schema::request::ages(partition), usize::MAX).unwrap();
         let counted = counters(partition, reader).requests;
         self.request_rows += rows.len() + ages.len();
         self.pairs
@@ -232,14 +243,14 @@ impl Survey {
 }
 
 fn counters(partition: PartitionId, reader: &dyn Reader) -> PartitionRecord {
-    let row = reader.get(&keys::partition(partition)).unwrap();
+    let row = reader.get(&schema::partition::key(partition)).unwrap();
     row.map_or_else(PartitionRecord::default, |row| {
-        records::decode(&row, "partition").unwrap()
+        model::decode(&row, "partition").unwrap()
     })
 }
 
 fn id_of(row: &Row) -> String {
-    keys::id_of(&row.0).unwrap().to_owned()
+    schema::id_of(&row.0).unwrap().to_owned()
 }
 
 /// Returns all rows of the table to which `key` belongs.

@@ -10,10 +10,7 @@ mod durable;
 #[cfg(any(feature = "rocksdb", test))]
 #[cfg_attr(not(feature = "rocksdb"), allow(dead_code))]
 mod front;
-pub(crate) mod instances;
-pub(crate) mod keys;
 mod model;
-pub(crate) mod records;
 #[cfg(feature = "rocksdb")]
 mod rocks;
 

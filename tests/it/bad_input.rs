@@ -257,25 +257,25 @@ async fn the_output_of_an_operation_is_bounded() {
     let client = hub.client();
     let alice = client.entity::<Account>("alice");
     for (error, text) in [
-        (refusal(alice.note("x".repeat(600)).await), "500 is the limit"),
-        (refusal(alice.spread(11).await), "sent 11 messages and 10 is the limit"),
+        (refusal(alice.note("x".repeat(600)).await), "the limit is 500"),
+        (refusal(alice.spread(11).await), "sent 11 messages, but the limit is 10"),
         (
             refusal(alice.send_note("bob".to_owned(), 1_000).await),
-            "made a payload of 1011 bytes and 1000 is the limit",
+            "produced a payload of 1011 bytes, but the limit is 1000",
         ),
         (
             refusal(alice.recite(1_000).await),
-            "made a payload of 1002 bytes and 1000 is the limit",
+            "produced a payload of 1002 bytes, but the limit is 1000",
         ),
         (
             refusal(alice.imagine(1_000).await),
-            "made a payload of 1002 bytes and 1000 is the limit",
+            "produced a payload of 1002 bytes, but the limit is 1000",
         ),
     ] {
         assert_error(
             &error,
             ErrorKind::TooLarge,
-            &["of `@account@alice`", text, "nothing of it was kept"],
+            &["of `@account@alice`", text, "its effects were discarded"],
         );
     }
     assert_nothing_stored(&hub).await;

@@ -390,7 +390,8 @@ impl Crowd {
     }
 }
 
-/// Measures what a stuck entity costs the others: `cargo test --release --test it isolation -- --ignored --nocapture`.
+/// Measures what a stuck entity costs the others:
+/// `cargo test --release --test it isolation:: -- --ignored --nocapture`.
 ///
 /// The clients need processor time themselves, so there are two comparisons. The ratio to the rate without clients is
 /// the cost of the stuck entity and its clients together. The ratio to the rate with the same clients of an entity that

@@ -3,8 +3,8 @@
 //! A test has a binary of its own only for one of these reasons:
 //!
 //! * `architecture`, `guarantees`: they read files only. They do not use the library, so they do not link RocksDB.
-//! * `commands`, `examples`: they run the built programs and examples, which they find beside their own executable. They
-//!   do not use the library either.
+//! * `commands`, `examples`: they run the built programs and examples, which they find beside their own executable.
+//!   They do not use the library either.
 //! * `azure_client`, `cli`, `http_client`: `Cargo.toml` lists the features that they require, and the first two start
 //!   other programs.
 //! * `damage`, `full_disk`, `kill`, `memory`, `opening`, `poison_message`: they start their own executable again as a

@@ -7,8 +7,9 @@ use crate::client::orchestrations::OrchestrationQuery;
 use crate::client::source::View;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, PartitionId};
-use crate::store::records::instance::OrchestrationStatus;
-use crate::store::{PageBounds, keys};
+use crate::model::instance::OrchestrationStatus;
+use crate::schema;
+use crate::store::PageBounds;
 use crate::time::Timestamp;
 
 const LIVE: [OrchestrationStatus; 4] = [
@@ -68,7 +69,7 @@ impl OrchestrationQuery {
                     }
                 }
                 match page.rows.into_iter().next_back() {
-                    Some((last, _)) if page.full => range.start = keys::behind(last),
+                    Some((last, _)) if page.full => range.start = schema::behind(last),
                     _ => break,
                 }
             }
@@ -95,16 +96,20 @@ impl OrchestrationQuery {
     /// Returns a function that reads the place of a row of these ranges from its key.
     fn place(&self) -> fn(&[u8]) -> Option<Place> {
         match self.is_indexed() {
-            true => |key| keys::status_parts(key).map(|(created, id)| (created, InstanceId::trusted(id))),
-            false => |key| keys::id_of(key).map(|id| (Timestamp(0), InstanceId::trusted(id))),
+            true => {
+                |key| schema::orchestration::status_parts(key).map(|(created, id)| (created, InstanceId::trusted(id)))
+            }
+            false => |key| schema::id_of(key).map(|id| (Timestamp(0), InstanceId::trusted(id))),
         }
     }
 
     /// Returns the range of the orchestrations of one partition that can match, by id.
     fn id_range(&self, partition: PartitionId, after: Option<&Place>) -> Range<Vec<u8>> {
-        let mut range = keys::instances(partition, &self.prefix);
+        let mut range = schema::orchestration::with_prefix(partition, &self.prefix);
         if let Some((_, id)) = after {
-            range.start = range.start.max(keys::behind(keys::instance(partition, id)));
+            range.start = range
+                .start
+                .max(schema::behind(schema::orchestration::key(partition, id)));
         }
         range
     }
@@ -117,17 +122,23 @@ impl OrchestrationQuery {
         after: Option<&Place>,
     ) -> Range<Vec<u8>> {
         let lowest = InstanceId::trusted("");
-        let mut range = keys::statuses(partition, status);
-        range.start = range
-            .start
-            .max(keys::status(partition, status, self.created.start, &lowest));
-        range.end = range
-            .end
-            .min(keys::status(partition, status, self.created.end, &lowest));
+        let mut range = schema::orchestration::with_status(partition, status);
+        range.start = range.start.max(schema::orchestration::status_key(
+            partition,
+            status,
+            self.created.start,
+            &lowest,
+        ));
+        range.end = range.end.min(schema::orchestration::status_key(
+            partition,
+            status,
+            self.created.end,
+            &lowest,
+        ));
         if let Some((created, id)) = after {
-            range.start = range
-                .start
-                .max(keys::behind(keys::status(partition, status, *created, id)));
+            range.start = range.start.max(schema::behind(schema::orchestration::status_key(
+                partition, status, *created, id,
+            )));
         }
         range
     }

@@ -46,8 +46,8 @@ fn numbers_have_no_gaps() {
         let mut batch = Batch::default();
         let number = order.commit(NOW, &mut batch, Vec::new(), |number| delivered.push(number));
         assert_eq!(number.unwrap(), expected);
-        let row = model.get(&keys::COMMIT).unwrap().unwrap();
-        let record: CommitRecord = records::decode(&row, "commit").unwrap();
+        let row = model.get(&schema::COMMIT).unwrap().unwrap();
+        let record: CommitRecord = model::decode(&row, "commit").unwrap();
         assert_eq!(record.number, expected);
     }
     assert_eq!(delivered, [1, 2, 3, 4, 5]);
@@ -66,8 +66,8 @@ fn commits_have_the_time_of_their_own_life() {
                 .commit(Timestamp(time), &mut Batch::default(), Vec::new(), |_| {})
                 .unwrap();
         }
-        let row = model.get(&keys::COMMIT).unwrap().unwrap();
-        last = records::decode(&row, "commit").unwrap();
+        let row = model.get(&schema::COMMIT).unwrap().unwrap();
+        last = model::decode(&row, "commit").unwrap();
         assert_eq!(last.clock.time, Timestamp(stored));
     }
 }
@@ -229,8 +229,8 @@ fn nothing_leaves_early_whatever_the_threads_do() {
                             order.commit(NOW, &mut batch, vec![Arc::clone(&item)], tell).err()
                         } else {
                             // A read may show a commit whose write has not returned yet.
-                            let row = model.get(&keys::COMMIT).unwrap();
-                            let shown = row.map(|row| records::decode::<CommitRecord>(&row, "commit").unwrap());
+                            let row = model.get(&schema::COMMIT).unwrap();
+                            let shown = row.map(|row| model::decode::<CommitRecord>(&row, "commit").unwrap());
                             item.store(shown.map_or(0, |shown| shown.number), Ordering::SeqCst);
                             match order.hold(vec![item]) {
                                 Ok(Gated::Waiting) => None,
@@ -297,8 +297,8 @@ fn batch_numbers_are_drawn_once() {
     let drawn: Vec<u64> = (0..3).map(|_| order.draw_batch_number()).collect();
     assert_eq!(drawn, [1, 2, 3]);
     commit(&order, "");
-    let row = model.get(&keys::COMMIT).unwrap().unwrap();
-    let again: CommitOrder<()> = CommitOrder::new(model, records::decode(&row, "commit").unwrap(), Aging::default());
+    let row = model.get(&schema::COMMIT).unwrap().unwrap();
+    let again: CommitOrder<()> = CommitOrder::new(model, model::decode(&row, "commit").unwrap(), Aging::default());
     assert_eq!(again.draw_batch_number(), 4);
 }
 

@@ -22,10 +22,11 @@ use crate::engine::message::{ActivityEnd, ActivityKey, Effect, Message, Origin, 
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::CallFailure;
 use crate::id::{ExecutionId, PartitionId};
-use crate::store::records::history::StepOutcome;
-use crate::store::records::instance::{ActivityRecord, Order};
-use crate::store::records::{self, Action};
-use crate::store::{Reader, keys};
+use crate::model::history::StepOutcome;
+use crate::model::instance::{ActivityRecord, Order};
+use crate::model::{self, Action};
+use crate::schema;
+use crate::store::Reader;
 
 pub(crate) use slots::ActivitySlots;
 
@@ -257,7 +258,7 @@ pub(super) fn begin_waiting(ctx: &mut Ctx<'_>) -> Result<()> {
         let Some(mut record) = read_activity(&wish.activity, ctx)? else {
             return Err(Error::new(
                 ErrorKind::Corrupted,
-                format!("the activity {} waits and has no row", wish.activity),
+                format!("the activity {} waits for a slot but has no row", wish.activity),
             ));
         };
         if ctx.activities.is_crash(record.started) {
@@ -337,8 +338,8 @@ fn within_limit(activity: &ActivityKey, outcome: StepOutcome, ctx: &Ctx<'_>) -> 
         Ok(answer) => StepOutcome::Runtime(Error::new(
             ErrorKind::TooLarge,
             format!(
-                "the answer of {} has {} bytes and {limit} is the limit; store large data elsewhere and return where it \
-                 is, or raise the hub's `payload_limit`",
+                "the answer of {} has {} bytes, but the limit is {limit}; store large data elsewhere and return a \
+                 reference to it, or raise the hub's `payload_limit`",
                 what(),
                 answer.len()
             ),
@@ -392,12 +393,12 @@ fn leave_to_next_open(activity: &ActivityKey, ctx: &mut Ctx<'_>) -> Result<()> {
 
 fn activity_row(activity: &ActivityKey, ctx: &Ctx<'_>) -> Vec<u8> {
     let partition = ctx.settings.partition_of(&activity.instance);
-    keys::activity(partition, &activity.instance, activity.execution, activity.sequence)
+    schema::activity::key(partition, &activity.instance, activity.execution, activity.sequence)
 }
 
 fn read_activity(activity: &ActivityKey, ctx: &Ctx<'_>) -> Result<Option<ActivityRecord>> {
     let row = ctx.reader.get(&activity_row(activity, ctx))?;
-    row.map(|row| records::decode(&row, "activity")).transpose()
+    row.map(|row| model::decode(&row, "activity")).transpose()
 }
 
 fn write_activity(activity: &ActivityKey, record: &ActivityRecord, ctx: &mut Ctx<'_>) -> Result<()> {

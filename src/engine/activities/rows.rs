@@ -11,9 +11,11 @@ use crate::engine::message::ActivityKey;
 use crate::engine::orchestration::tell_of_unregistered_activity;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, PartitionId};
-use crate::store::records::history::StepOutcome;
-use crate::store::records::instance::ActivityRecord;
-use crate::store::{Reader, keys, records};
+use crate::model;
+use crate::model::history::StepOutcome;
+use crate::model::instance::ActivityRecord;
+use crate::schema;
+use crate::store::Reader;
 
 /// Number of crashes after which an activity is a suspect. Suspects run one at a time.
 const SUSPICIOUS: usize = 2;
@@ -39,7 +41,7 @@ impl UnreadRows {
     pub(super) fn open(owned: &[PartitionId], reader: &dyn Reader) -> Result<Self> {
         let mut ahead = VecDeque::new();
         for partition in owned {
-            let range = keys::activities(*partition);
+            let range = schema::activity::all(*partition);
             if let Some(first) = reader.first_key(range.clone())? {
                 ahead.push_back(first..range.end);
             }
@@ -79,7 +81,11 @@ pub(super) fn read_activities(ctx: &mut Ctx<'_>) -> Result<()> {
     let mut left = ctx.settings.limits.page();
     while left.rows > 0 && left.bytes > 0 && ctx.activities.wants_rows(&ctx.settings.limits) {
         if ctx.activities.unread.ahead.is_empty() {
-            ctx.activities.unread.ahead = ctx.partitions.owned().map(|owned| keys::activities(owned.id)).collect();
+            ctx.activities.unread.ahead = ctx
+                .partitions
+                .owned()
+                .map(|owned| schema::activity::all(owned.id))
+                .collect();
         }
         let Some(range) = ctx.activities.unread.ahead.pop_front() else {
             break;
@@ -105,14 +111,14 @@ pub(super) fn read_activities(ctx: &mut Ctx<'_>) -> Result<()> {
 }
 
 fn take_in_row(key: &[u8], value: &[u8], ctx: &mut Ctx<'_>) -> Result<()> {
-    let (instance, execution, sequence) = keys::activity_parts(key)
+    let (instance, execution, sequence) = schema::activity::parts(key)
         .ok_or_else(|| Error::new(ErrorKind::Corrupted, "the key of a stored activity does not decode"))?;
     let activity = ActivityKey {
         instance: InstanceId::trusted(instance),
         execution,
         sequence,
     };
-    let mut record: ActivityRecord = records::decode(value, "activity")?;
+    let mut record: ActivityRecord = model::decode(value, "activity")?;
     let (activities, attempt) = (&mut ctx.activities, (activity, record.attempt));
     if activities.waiting.contains_key(&attempt.0) || activities.running.contains_key(&attempt) {
         return Ok(());
@@ -149,8 +155,8 @@ fn take_in_row(key: &[u8], value: &[u8], ctx: &mut Ctx<'_>) -> Result<()> {
 fn poisonous(activity: &ActivityKey, record: &ActivityRecord) -> Error {
     let times: Vec<String> = record.crashes.iter().map(ToString::to_string).collect();
     let message = format!(
-        "the activity `{}` of `{}` ({activity}) was running when the process went down, {} times (found at {}), and is not run \
-         again: it may be what brings the process down",
+        "the activity `{}` of `{}` ({activity}) was running when the process crashed, {} times (detected at {}), and is \
+         not run again, because it may cause the crashes",
         record.name,
         activity.instance,
         times.len(),

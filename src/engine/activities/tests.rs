@@ -11,7 +11,7 @@ use crate::engine::step::Step;
 use crate::engine::{Limits, Registry};
 use crate::failure::{Cause, Failure};
 use crate::id::{ExecutionId, InstanceId};
-use crate::store::records::MessageRecord;
+use crate::model::MessageRecord;
 use crate::store::{Batch, Model, Store};
 use crate::time::Timestamp;
 
@@ -168,9 +168,9 @@ impl Stage {
     fn row(&self, sequence: u64) -> Option<ActivityRecord> {
         let activity = key(sequence);
         let partition = activity.instance.partition(4);
-        let key = keys::activity(partition, &activity.instance, activity.execution, activity.sequence);
+        let key = schema::activity::key(partition, &activity.instance, activity.execution, activity.sequence);
         let row = self.model.get(&key).unwrap()?;
-        Some(records::decode(&row, "activity").unwrap())
+        Some(model::decode(&row, "activity").unwrap())
     }
 
     /// Returns the outcomes that the orchestration received, in order, with the sequences.
@@ -185,10 +185,10 @@ impl Stage {
     }
 
     fn orders(&self) -> Vec<Order> {
-        let range = keys::messages(orchestration().partition(4));
+        let range = schema::message::all(orchestration().partition(4));
         let rows = self.model.scan(range, usize::MAX).unwrap();
         let orders = rows.into_iter().map(|(_, value)| {
-            let record: MessageRecord = records::decode(&value, "message").unwrap();
+            let record: MessageRecord = model::decode(&value, "message").unwrap();
             let Action::Order(order) = record.action else {
                 panic!("{:?}", record.action)
             };
@@ -200,7 +200,7 @@ impl Stage {
 
 /// An instance whose type is not registered, so all messages to it remain rows.
 fn orchestration() -> InstanceId {
-    InstanceId::trusted("@nobody@here")
+    InstanceId::trusted("@unregistered@here")
 }
 
 fn key(sequence: u64) -> ActivityKey {
@@ -292,7 +292,11 @@ fn an_end_is_told_whole() {
 fn a_dropped_activity_ends_unheard() {
     let mut stage = Stage::open(Model::new(), &narrow(1));
     stage.request("mail", 1..=3);
-    assert_eq!(stage.drop(2), Vec::<String>::new(), "a waiting activity is only removed");
+    assert_eq!(
+        stage.drop(2),
+        Vec::<String>::new(),
+        "a waiting activity is only removed"
+    );
     assert_eq!(stage.drop(1).len(), 1);
     assert_eq!((stage.row(1), stage.row(2)), (None, None));
     assert_eq!(stage.core.running(), 0, "its result is not needed");
@@ -407,7 +411,7 @@ fn crashes_are_counted_until_an_activity_is_poisonous() {
     };
     assert_eq!(error.kind(), ErrorKind::Poisonous);
     let text = error.to_string();
-    for part in ["`mail`", "`@nobody@here`", "5 times"] {
+    for part in ["`mail`", "`@unregistered@here`", "5 times"] {
         assert!(text.contains(part), "{part}: {text}");
     }
     for time in known {
@@ -498,7 +502,7 @@ fn a_failure_of_the_hub_is_no_crash() {
     assert_eq!([1, 2].map(|n| stage.row(n).unwrap().crashes.len()), [1, 0]);
 }
 
-/// The same is true for activities that a later life does not load into memory, because the line is too long or the
+/// The same is true for activities that a later life does not load into memory. Either the line is too long, or the
 /// build does not register them.
 #[test]
 fn a_failure_of_the_hub_is_no_crash_for_rows_behind_the_line() {
@@ -534,7 +538,7 @@ fn what_is_abandoned_stays_to_be_done() {
     assert_eq!(stage.core.running(), 1);
     assert_eq!(
         stage.drop(2),
-        ["cancel activity @nobody@here/07070707070707070707070707070707/2"]
+        ["cancel activity @unregistered@here/07070707070707070707070707070707/2"]
     );
     assert_eq!(stage.end(2, ActivityEnd::Abandoned), NONE);
     assert_eq!(stage.core.running(), 0);

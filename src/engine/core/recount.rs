@@ -49,8 +49,8 @@ impl Core {
         self.activities.holders()
     }
 
-    /// Returns the number of clients that wait for the answer of a stored call, that repeated the request of one, and
-    /// of orchestrations with clients that wait for the end.
+    /// Returns three numbers: clients that wait for the answer of a stored call, clients that repeated the request of
+    /// such a call, and orchestrations with clients that wait for the end.
     pub(crate) fn clients(&self) -> [usize; 3] {
         let [of_rows, attached] = self.callers.len();
         [of_rows, attached, self.waiters.len()]

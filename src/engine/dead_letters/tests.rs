@@ -21,16 +21,19 @@ fn signal_nonsense(stage: &mut Stage, entity: &str, count: usize) {
 
 /// Returns the number of dead letters of each entity, in the order of the letters.
 fn letters(stage: &Stage) -> Vec<(String, usize)> {
-    let rows = stage.model.scan(keys::dead_letters(PARTITION), usize::MAX).unwrap();
+    let rows = stage
+        .model
+        .scan(schema::dead_letter::all(PARTITION), usize::MAX)
+        .unwrap();
     let mut letters: Vec<(String, usize)> = Vec::new();
     for (_, value) in &rows {
-        let record: DeadLetterRecord = records::decode(value, "dead letter").unwrap();
+        let record: DeadLetterRecord = model::decode(value, "dead letter").unwrap();
         match letters.last_mut().filter(|(target, _)| *target == record.target) {
             Some((_, count)) => *count += 1,
             None => letters.push((record.target, 1)),
         }
     }
-    assert_eq!(rows.len(), stage.count(keys::dead_letter_ages(PARTITION)));
+    assert_eq!(rows.len(), stage.count(schema::dead_letter::ages(PARTITION)));
     assert_eq!(rows.len() as u64, stage.counters().dead_letters);
     letters
 }
@@ -50,11 +53,15 @@ fn a_dead_letter_that_cannot_be_read_can_be_dropped() {
     signal_nonsense(&mut stage, "@counter@a", 2);
     stage.finish_async();
     stage.settle();
-    let (key, _) = stage.model.scan(keys::dead_letters(PARTITION), 1).unwrap().remove(0);
+    let (key, _) = stage
+        .model
+        .scan(schema::dead_letter::all(PARTITION), 1)
+        .unwrap()
+        .remove(0);
     let mut batch = Batch::default();
     batch.put(&key, b"rubbish");
     stage.model.write(&batch).unwrap();
-    let id = keys::message_id_of(&key).unwrap();
+    let id = schema::message::id_of(&key).unwrap();
     let mut settle = |redeliver| {
         let token = Token(if redeliver { 1_000 } else { 1_001 });
         stage.core.accept(Input::DeadLetter {

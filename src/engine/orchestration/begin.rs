@@ -16,12 +16,12 @@ use crate::engine::step::Step;
 use crate::engine::timers::{remove_timer, set_timer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ExecutionId, InstanceId, MessageId};
-use crate::store::instances::start_of;
-use crate::store::keys;
-use crate::store::records::history::{Incoming, SEMANTICS, Started, StepOutcome};
-use crate::store::records::instance::{OrchestrationStatus, Order, ReusePolicy, StartRecord};
-use crate::store::records::{Action, TimerRecord};
+use crate::model::history::{Incoming, SEMANTICS, Started, StepOutcome};
+use crate::model::instance::{OrchestrationStatus, Order, ReusePolicy, StartRecord};
+use crate::model::{Action, TimerRecord};
+use crate::schema;
 use crate::time::Timestamp;
+use crate::views::instances::start_of;
 
 /// The properties of an orchestration that its executions share.
 pub(super) struct Life {
@@ -81,7 +81,7 @@ impl Stage<'_> {
                 return Ok(Round::Again);
             }
             ReusePolicy::Terminate => {
-                let reason = "a new start took its place";
+                let reason = "replaced by a new start";
                 self.end_from_outside(OrchestrationStatus::Terminated, reason, true, ctx)?;
                 self.mailbox.block = Block::Open;
             }
@@ -248,7 +248,9 @@ impl Stage<'_> {
             // The orchestration is stopped. An equal row need not be written again.
             instance.start = (!(is_row && is_same)).then(|| Box::new(start));
         } else if is_row {
-            ctx.step.batch.delete(&keys::start(partition, self.id));
+            ctx.step
+                .batch
+                .delete(&schema::orchestration::start_key(partition, self.id));
         }
         Ok(())
     }
@@ -258,7 +260,7 @@ impl Stage<'_> {
 /// orchestrations are gone.
 fn note_name(id: &InstanceId, start: &StartRecord, ctx: &mut Ctx<'_>) {
     let partition = ctx.settings.partition_of(id);
-    let key = keys::orchestration_name(partition, &start.name, start.version.as_deref().unwrap_or_default());
+    let key = schema::orchestration::name_key(partition, &start.name, start.version.as_deref().unwrap_or_default());
     let names = &mut ctx.partitions.get_mut(partition).names;
     if !names.contains(&key) {
         ctx.step.batch.put(&key, &[]);

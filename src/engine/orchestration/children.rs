@@ -11,9 +11,9 @@ use crate::engine::orchestration::instance::Instance;
 use crate::engine::orchestration::turn::Stage;
 use crate::error::Result;
 use crate::id::{InstanceId, MessageId};
-use crate::store::keys;
-use crate::store::records::history::Parent;
-use crate::store::records::instance::{InstanceRecord, Order};
+use crate::model::history::Parent;
+use crate::model::instance::{InstanceRecord, Order};
+use crate::schema;
 
 impl Stage<'_> {
     /// Makes the orchestration the child of the parent's step that sent this order.
@@ -30,7 +30,7 @@ impl Stage<'_> {
     /// Removes the row of a sub-orchestration that no longer exists.
     pub(super) fn forget_child(&mut self, message: &Message, start: MessageId, ctx: &mut Ctx<'_>) {
         if let (Origin::Instance(child), true) = (&message.origin, self.instance.is_some()) {
-            let key = keys::child(ctx.settings.partition_of(self.id), self.id, child, start);
+            let key = schema::child::key(ctx.settings.partition_of(self.id), self.id, child, start);
             ctx.step.batch.delete(&key);
         }
         self.mailbox.consume(message, ctx);
@@ -39,11 +39,11 @@ impl Stage<'_> {
     /// Removes a page of the orchestration's child rows. Returns `true` if rows are left for the next step. With
     /// `purge`, these children are purged, too.
     pub(super) fn forget_children(&mut self, purge: bool, ctx: &mut Ctx<'_>) -> Result<bool> {
-        let children = keys::children_of(ctx.settings.partition_of(self.id), self.id);
+        let children = schema::child::of(ctx.settings.partition_of(self.id), self.id);
         let page = ctx.reader.page(children, ctx.settings.limits.page())?;
         for (key, _) in &page.rows {
             ctx.step.batch.delete(key);
-            if let (true, Some((_, child, start))) = (purge, keys::child_parts(key)) {
+            if let (true, Some((_, child, start))) = (purge, schema::child::parts(key)) {
                 send(self.id, InstanceId::trusted(child), Order::PurgeChild { start }, ctx);
             }
         }
@@ -57,9 +57,10 @@ impl Stage<'_> {
 /// Sends a sub-orchestration the order with which it begins.
 pub(super) fn order_child(id: &InstanceId, parent: &mut Instance, child: InstanceId, order: Order, ctx: &mut Ctx<'_>) {
     let sent = send(id, child.clone(), order, ctx);
-    ctx.step
-        .batch
-        .put(&keys::child(ctx.settings.partition_of(id), id, &child, sent), &[]);
+    ctx.step.batch.put(
+        &schema::child::key(ctx.settings.partition_of(id), id, &child, sent),
+        &[],
+    );
     parent.children_in = ctx.step.number;
 }
 
@@ -78,7 +79,7 @@ pub(super) fn leave_parent(id: &InstanceId, record: &InstanceRecord, ctx: &mut C
 
 /// Removes all child rows of an orchestration at once, for callers that cannot wait for the next step.
 pub(super) fn forget_all_children(id: &InstanceId, ctx: &mut Ctx<'_>) -> Result<()> {
-    let children = keys::children_of(ctx.settings.partition_of(id), id);
+    let children = schema::child::of(ctx.settings.partition_of(id), id);
     for key in ctx.reader.keys(children, usize::MAX)? {
         ctx.step.batch.delete(&key);
     }

@@ -21,10 +21,10 @@ use crate::engine::settle::finish;
 use crate::engine::sweep::{INTERVAL, NEVER, broken};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, MessageId, PartitionId};
-use crate::store::keys;
-use crate::store::records;
-use crate::store::records::history::Incoming;
-use crate::store::records::instance::{EarlyCountRecord, EarlyEventRecord, EarlyPlaceRecord, Order};
+use crate::model;
+use crate::model::history::Incoming;
+use crate::model::instance::{EarlyCountRecord, EarlyEventRecord, EarlyPlaceRecord, Order};
+use crate::schema;
 use crate::time::Timestamp;
 
 /// Minimum time between two searches for events that arrived while the clock was ahead.
@@ -76,12 +76,12 @@ impl Stage<'_> {
         }
         let partition = ctx.settings.partition_of(self.id);
         ctx.step
-            .put(&keys::early_event(partition, self.id, message.id), &event)?;
-        let key = keys::early_place(partition, self.id, message.id);
+            .put(&schema::early::event_key(partition, self.id, message.id), &event)?;
+        let key = schema::early::place_key(partition, self.id, message.id);
         ctx.step.put(&key, &place)?;
         ctx.step.early_events.insert(key, Some((place, event)));
         if expires < NEVER {
-            let expiry = keys::early_expiry(partition, expires, self.id, message.id);
+            let expiry = schema::early::expiry_key(partition, expires, self.id, message.id);
             let now = ctx.step.now;
             ctx.step.put(&expiry, &now)?;
             let due = expires.max(ctx.step.now.after(INTERVAL));
@@ -154,19 +154,19 @@ fn refusal_of_early_event(id: &InstanceId, own: &EarlyCountRecord, bytes: u64, c
     let all = &ctx.partitions.get(ctx.settings.partition_of(id)).record;
     let full = if all.early_events >= events || all.early_bytes + bytes > most_bytes {
         format!(
-            "{} events of {} bytes wait for orchestrations that are still to begin, as many as are kept beside `{id}`",
+            "{} events of {} bytes wait for orchestrations that have not begun, so there is no room for `{id}`",
             all.early_events, all.early_bytes
         )
     } else if own.events > events.div_ceil(2) || own.bytes > most_bytes / 2 {
         format!(
-            "{} events of {} bytes wait for `{id}`, as many as are kept for one orchestration that is still to begin",
+            "{} events of {} bytes wait for `{id}`, the most that is kept for one orchestration before it begins",
             own.events - 1,
             own.bytes - bytes
         )
     } else {
         return None;
     };
-    let text = format!("{full}; raise it again when the orchestration is there");
+    let text = format!("{full}; raise the event again when the orchestration has begun");
     Some(Error::new(ErrorKind::Overloaded, text))
 }
 
@@ -209,12 +209,12 @@ fn read_early_events(id: &InstanceId, mut told: usize, mut bytes: usize, ctx: &C
             page.more = true;
             break;
         }
-        let message = keys::message_id_of(&key).ok_or_else(|| broken("event"))?;
+        let message = schema::message::id_of(&key).ok_or_else(|| broken("event"))?;
         let event = match event {
             Some(event) => event.clone(),
             None => {
-                let row = ctx.reader.get(&keys::early_event(partition, id, message))?;
-                records::decode(&row.unwrap_or_default(), "early event")?
+                let row = ctx.reader.get(&schema::early::event_key(partition, id, message))?;
+                model::decode(&row.unwrap_or_default(), "early event")?
             }
         };
         told += 1;
@@ -224,15 +224,15 @@ fn read_early_events(id: &InstanceId, mut told: usize, mut bytes: usize, ctx: &C
     Ok(page)
 }
 
-/// Returns the places of the oldest events that wait for an orchestration, at least `count` if there are so many, and
-/// the events that this step stored.
+/// Returns the places of the oldest events that wait for an orchestration, at least `count` if there are so many. The
+/// result includes the events that this step stored.
 #[expect(clippy::type_complexity, reason = "a key and its value")]
 fn early_places<'a>(
     id: &InstanceId,
     count: usize,
     ctx: &'a Ctx<'_>,
 ) -> Result<BTreeMap<Vec<u8>, (EarlyPlaceRecord, Option<&'a EarlyEventRecord>)>> {
-    let range = keys::early_places_of(ctx.settings.partition_of(id), id);
+    let range = schema::early::places_of(ctx.settings.partition_of(id), id);
     // The reader still shows events that this step removed.
     let own = ctx.step.early_events.range(range.clone());
     let removed = own.clone().filter(|(_, event)| event.is_none()).count();
@@ -240,7 +240,7 @@ fn early_places<'a>(
     let mut places = BTreeMap::new();
     let rows = ctx.reader.scan(range, limit)?;
     for (key, value) in &rows {
-        places.insert(key.clone(), (records::decode(value, "place of an early event")?, None));
+        places.insert(key.clone(), (model::decode(value, "place of an early event")?, None));
     }
     // Unread rows may exist between the last row that was read and an event of this step.
     let end = rows.last().filter(|_| rows.len() == limit).map(|(key, _)| key);
@@ -261,7 +261,7 @@ pub(super) fn drop_early_events(id: &InstanceId, ctx: &mut Ctx<'_>) -> Result<()
     let places = early_places(id, usize::MAX, ctx)?;
     let places: Vec<_> = places.into_iter().map(|(key, (place, _))| (key, place)).collect();
     for (key, place) in places {
-        let message = keys::message_id_of(&key).ok_or_else(|| broken("event"))?;
+        let message = schema::message::id_of(&key).ok_or_else(|| broken("event"))?;
         forget_early_event(id, message, place, ctx)?;
     }
     note_early_left(id, None, ctx)
@@ -270,7 +270,7 @@ pub(super) fn drop_early_events(id: &InstanceId, ctx: &mut Ctx<'_>) -> Result<()
 /// Records whether an orchestration that began at this time has events left to receive.
 fn note_early_left(id: &InstanceId, began: Option<Timestamp>, ctx: &mut Ctx<'_>) -> Result<()> {
     let partition = ctx.settings.partition_of(id);
-    let key = keys::early_left(partition, id);
+    let key = schema::early::left_key(partition, id);
     match began {
         Some(began) => {
             if ctx
@@ -298,13 +298,13 @@ fn forget_early_event(id: &InstanceId, message: MessageId, place: EarlyPlaceReco
     count.bytes = count.bytes.saturating_sub(place.bytes);
     set_early_count(id, count, ctx)?;
     let partition = ctx.settings.partition_of(id);
-    let key = keys::early_place(partition, id, message);
-    ctx.step.batch.delete(&keys::early_event(partition, id, message));
+    let key = schema::early::place_key(partition, id, message);
+    ctx.step.batch.delete(&schema::early::event_key(partition, id, message));
     ctx.step.batch.delete(&key);
     if place.expires < NEVER {
         ctx.step
             .batch
-            .delete(&keys::early_expiry(partition, place.expires, id, message));
+            .delete(&schema::early::expiry_key(partition, place.expires, id, message));
     }
     ctx.step.early_events.insert(key, None);
     let counters = ctx.partitions.get_mut(partition);
@@ -318,14 +318,17 @@ fn early_count(id: &InstanceId, ctx: &Ctx<'_>) -> Result<EarlyCountRecord> {
     if let Some(count) = ctx.step.early_counts.get(id) {
         return Ok(*count);
     }
-    match ctx.reader.get(&keys::early_count(ctx.settings.partition_of(id), id))? {
-        Some(row) => records::decode(&row, "count of early events"),
+    match ctx
+        .reader
+        .get(&schema::early::count_key(ctx.settings.partition_of(id), id))?
+    {
+        Some(row) => model::decode(&row, "count of early events"),
         None => Ok(EarlyCountRecord::default()),
     }
 }
 
 fn set_early_count(id: &InstanceId, count: EarlyCountRecord, ctx: &mut Ctx<'_>) -> Result<()> {
-    let key = keys::early_count(ctx.settings.partition_of(id), id);
+    let key = schema::early::count_key(ctx.settings.partition_of(id), id);
     if count.events > 0 {
         ctx.step.put(&key, &count)?;
     } else {
@@ -352,16 +355,16 @@ fn sweep_expired_events(id: PartitionId, ctx: &mut Ctx<'_>) -> Result<Option<Tim
     let page = ctx.settings.limits.page;
     let rows = ctx
         .reader
-        .scan(ctx.partitions.get(id).early.rest_of(keys::early_expiries(id)), page)?;
+        .scan(ctx.partitions.get(id).early.rest_of(schema::early::expiries(id)), page)?;
     for (key, _) in &rows {
-        let (expires, instance, message) = keys::early_expiry_parts(key).ok_or_else(|| broken("event"))?;
+        let (expires, instance, message) = schema::early::expiry_parts(key).ok_or_else(|| broken("event"))?;
         if expires > ctx.settings.aging.at(ctx.step.now) {
             return Ok(Some(expires.max(ctx.step.now.after(INTERVAL))));
         }
         let instance = InstanceId::trusted(instance);
         expire_early_event(id, &instance, message, expires, ctx)?;
         // Later keys have later expiries than now.
-        ctx.partitions.get_mut(id).early.from = Some(keys::behind(key.clone()));
+        ctx.partitions.get_mut(id).early.from = Some(schema::behind(key.clone()));
     }
     if rows.len() == page {
         return Ok(Some(ctx.step.now));
@@ -379,9 +382,9 @@ fn sweep_misdated_events(id: PartitionId, ctx: &mut Ctx<'_>) -> Result<()> {
         return Ok(());
     }
     ctx.partitions.get_mut(id).misdated_due = ctx.step.now.after(MISDATED_INTERVAL);
-    for (key, value) in &ctx.reader.scan(keys::early_expiries(id), usize::MAX)? {
-        let (expires, instance, message) = keys::early_expiry_parts(key).ok_or_else(|| broken("event"))?;
-        let since: Timestamp = records::decode(value, "time of an early event")?;
+    for (key, value) in &ctx.reader.scan(schema::early::expiries(id), usize::MAX)? {
+        let (expires, instance, message) = schema::early::expiry_parts(key).ok_or_else(|| broken("event"))?;
+        let since: Timestamp = model::decode(value, "time of an early event")?;
         let is_misdated = ctx.settings.aging.written(since, ctx.step.now) != since;
         if is_misdated && ctx.settings.aging.has_age(since.until(expires), since, ctx.step.now) {
             expire_early_event(id, &InstanceId::trusted(instance), message, expires, ctx)?;
@@ -398,21 +401,21 @@ fn expire_early_event(
     expires: Timestamp,
     ctx: &mut Ctx<'_>,
 ) -> Result<()> {
-    let key = keys::early_place(partition, id, message);
+    let key = schema::early::place_key(partition, id, message);
     if ctx.step.early_events.contains_key(&key) {
         return Ok(());
     }
     if ctx.partitions.get(partition).early_left.contains_key(id) {
         ctx.step
             .batch
-            .delete(&keys::early_expiry(partition, expires, id, message));
+            .delete(&schema::early::expiry_key(partition, expires, id, message));
         return Ok(());
     }
     let Some(row) = ctx.reader.get(&key)? else {
         return Err(broken("event"));
     };
-    let place = records::decode(&row, "place of an early event")?;
-    tracing::warn!(orchestration = %id, "an event has expired, because its orchestration never began");
+    let place = model::decode(&row, "place of an early event")?;
+    tracing::warn!(orchestration = %id, "an event has expired because its orchestration never began");
     forget_early_event(id, message, place, ctx)
 }
 

@@ -16,11 +16,9 @@ use crate::engine::step::Step;
 use crate::engine::timers::{remove_timer, set_timer};
 use crate::error::Result;
 use crate::id::{ExecutionId, InstanceId, Sequence};
-use crate::store::records::history::{Command, OpenStep, Parent, StepOutcome};
-use crate::store::records::instance::{
-    EndRecord, InstanceRecord, LockId, LockOrder, OrchestrationStatus, Order, StartRecord,
-};
-use crate::store::records::{Action, StepRef, TimerRecord};
+use crate::model::history::{Command, OpenStep, Parent, StepOutcome};
+use crate::model::instance::{EndRecord, InstanceRecord, LockId, LockOrder, OrchestrationStatus, Order, StartRecord};
+use crate::model::{Action, StepRef, TimerRecord};
 use crate::time::Timestamp;
 
 impl Stage<'_> {
@@ -244,7 +242,7 @@ pub(super) fn begin_step(id: &InstanceId, instance: &mut Instance, command: Comm
 
 /// Sorts entities into the order in which all critical sections of the hub lock them.
 ///
-/// The partitions of a core are adjacent in this order, at least if the number of cores is a power of two: a core owns
+/// The partitions of a core are adjacent in this order, at least if the number of cores is a power of two. A core owns
 /// every n-th partition, and those partitions share their lowest bits. Therefore a request for locks seldom moves to
 /// another core, which would write a row with all remaining ids. The order must not depend on the cores, because their
 /// number may change between opens.

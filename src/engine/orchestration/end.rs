@@ -12,10 +12,10 @@ use crate::engine::quarantine::end_quarantine;
 use crate::engine::timers::remove_timer;
 use crate::error::Result;
 use crate::id::{ExecutionId, InstanceId, MessageId};
-use crate::store::keys;
-use crate::store::records::Action;
-use crate::store::records::history::{Command, OpenStep, Parent, StepOutcome};
-use crate::store::records::instance::{EndRecord, OrchestrationStatus, Order, StartRecord};
+use crate::model::Action;
+use crate::model::history::{Command, OpenStep, Parent, StepOutcome};
+use crate::model::instance::{EndRecord, OrchestrationStatus, Order, StartRecord};
+use crate::schema;
 
 /// Returns `true` if a command ends its execution.
 pub(super) fn is_end(command: Option<&Command>) -> bool {
@@ -38,7 +38,8 @@ impl Stage<'_> {
         instance.written_in = ctx.step.number;
         let was_stopped = instance.record.stopped.take().is_some();
         self.changed = true;
-        ctx.step.put(&keys::end(partition, self.id), &end)?;
+        ctx.step
+            .put(&schema::orchestration::end_key(partition, self.id), &end)?;
         tell_waiters(self.id, &instance.record, &end, ctx);
         let parent = instance.parent().cloned();
         instance.end = Some(end.clone());
@@ -135,9 +136,12 @@ impl Stage<'_> {
         };
         let partition = ctx.settings.partition_of(self.id);
         for turn in 0..record.turns {
-            ctx.step
-                .batch
-                .delete(&keys::turn(partition, self.id, record.execution, turn));
+            ctx.step.batch.delete(&schema::orchestration::turn_key(
+                partition,
+                self.id,
+                record.execution,
+                turn,
+            ));
         }
         record.execution = next;
         record.rewound.clear();

@@ -10,7 +10,7 @@ use crate::engine::orchestration::waiters::not_found;
 use crate::engine::settle::finish;
 use crate::engine::sweep::NEVER;
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::records::instance::Order;
+use crate::model::instance::Order;
 
 /// The answer to the sender of an accepted event.
 pub(super) const TAKEN_IN: &[u8] = b"true";
@@ -40,7 +40,7 @@ impl Stage<'_> {
             Some(instance) if instance.is_terminal() => Error::new(
                 ErrorKind::Ended,
                 format!(
-                    "the orchestration `{}` has ended ({}), so that no event reaches it any more",
+                    "the orchestration `{}` has ended ({}) and accepts no more events",
                     self.id,
                     instance.record.status.as_str()
                 ),
@@ -69,7 +69,7 @@ impl Stage<'_> {
     fn has_no_room(&mut self, message: &Message, ctx: &Ctx<'_>) -> Result<Option<Error>> {
         let state = match self.mailbox.block {
             Block::Suspended => "is suspended; resume or terminate it",
-            Block::Stopped => "is stopped, as its status says; open with a build that can run it, or terminate it",
+            Block::Stopped => "is stopped (see its status); open the hub with a build that can run it, or terminate it",
             _ => return Ok(None),
         };
         let begun = |instance: &Instance| !instance.is_terminal() && instance.record.turns > 0;
@@ -83,7 +83,7 @@ impl Stage<'_> {
         Ok(Some(Error::new(
             ErrorKind::Overloaded,
             format!(
-                "{limit} messages wait for the orchestration `{}`, which {state}, and raise the event again then",
+                "{limit} messages wait for the orchestration `{}`, which {state}, and then raise the event again",
                 self.id
             ),
         )))

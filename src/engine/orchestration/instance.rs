@@ -6,13 +6,11 @@ use crate::engine::message::Message;
 use crate::engine::states::InstanceMap;
 use crate::error::Result;
 use crate::id::{ExecutionId, InstanceId, MessageId};
-use crate::store::instances::{self, TURNS_AHEAD};
-use crate::store::keys;
-use crate::store::records::history::Parent;
-use crate::store::records::instance::{
-    EndRecord, InstanceRecord, OrchestrationStatus, Order, StartRecord, StopKind, Stopped,
-};
+use crate::model::history::Parent;
+use crate::model::instance::{EndRecord, InstanceRecord, OrchestrationStatus, Order, StartRecord, StopKind, Stopped};
+use crate::schema;
 use crate::time::Timestamp;
+use crate::views::instances::{self, TURNS_AHEAD};
 
 /// An orchestration in memory.
 pub(crate) struct Instance {
@@ -208,7 +206,7 @@ impl Instances {
 
 #[cfg(test)]
 fn encoded(record: &impl serde::Serialize) -> usize {
-    crate::store::records::encode(record).map_or(0, |row| row.len())
+    crate::model::encode(record).map_or(0, |row| row.len())
 }
 
 /// Takes an orchestration from memory, or reads it from the store.
@@ -235,7 +233,10 @@ pub(super) fn put_instance(
         instance.record.changed = ctx.step.now;
     }
     if let Some(start) = instance.start.take() {
-        ctx.step.put(&keys::start(ctx.settings.partition_of(id), id), &*start)?;
+        ctx.step.put(
+            &schema::orchestration::start_key(ctx.settings.partition_of(id), id),
+            &*start,
+        )?;
         instance.written_in = ctx.step.number;
     }
     let is_behind = instance.record.turns >= instance.turns_in_row.saturating_add(TURNS_AHEAD);
@@ -249,9 +250,11 @@ pub(super) fn put_instance(
 /// Removes all rows of an ended orchestration.
 pub(super) fn erase_instance(id: &InstanceId, instance: &Instance, ctx: &mut Ctx<'_>) {
     let partition = ctx.settings.partition_of(id);
-    ctx.step.batch.delete(&keys::instance(partition, id));
+    ctx.step.batch.delete(&schema::orchestration::key(partition, id));
     if let Some((status, created)) = instance.indexed {
-        ctx.step.batch.delete(&keys::status(partition, status, created, id));
+        ctx.step
+            .batch
+            .delete(&schema::orchestration::status_key(partition, status, created, id));
     }
     erase_execution(id, instance, ctx);
     ctx.step.erased.insert(id.clone());
@@ -264,17 +267,19 @@ pub(super) fn erase_execution(id: &InstanceId, instance: &Instance, ctx: &mut Ct
     for turn in 0..record.turns {
         ctx.step
             .batch
-            .delete(&keys::turn(partition, id, record.execution, turn));
+            .delete(&schema::orchestration::turn_key(partition, id, record.execution, turn));
     }
     // The start may have a row although it is also in memory, to be written again.
     if record.turns == 0 {
-        ctx.step.batch.delete(&keys::start(partition, id));
+        ctx.step.batch.delete(&schema::orchestration::start_key(partition, id));
     }
     if record.status.is_terminal() {
-        ctx.step.batch.delete(&keys::end(partition, id));
+        ctx.step.batch.delete(&schema::orchestration::end_key(partition, id));
     }
     if record.has_custom_status {
-        ctx.step.batch.delete(&keys::custom_status(partition, id));
+        ctx.step
+            .batch
+            .delete(&schema::orchestration::custom_status_key(partition, id));
     }
 }
 
@@ -291,13 +296,18 @@ pub(in crate::engine) fn write_instances(ctx: &mut Ctx<'_>) -> Result<()> {
         instance.end = None;
         let record = &instance.record;
         instance.turns_in_row = record.turns;
-        ctx.step.put(&keys::instance(partition, &id), record)?;
+        ctx.step.put(&schema::orchestration::key(partition, &id), record)?;
         let index = (record.status, record.created);
         if instance.indexed != Some(index) {
             if let Some((status, created)) = instance.indexed.replace(index) {
-                ctx.step.batch.delete(&keys::status(partition, status, created, &id));
+                ctx.step
+                    .batch
+                    .delete(&schema::orchestration::status_key(partition, status, created, &id));
             }
-            ctx.step.batch.put(&keys::status(partition, index.0, index.1, &id), &[]);
+            ctx.step.batch.put(
+                &schema::orchestration::status_key(partition, index.0, index.1, &id),
+                &[],
+            );
         }
     }
     Ok(())

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::id::Sequence;
-use crate::store::records::history::{Command, Incoming, OpenStep, TurnRecord};
+use crate::model::history::{Command, Incoming, OpenStep, TurnRecord};
 
 /// The steps that a history began and did not end, by sequence.
 #[derive(Debug, Default)]

@@ -18,10 +18,10 @@ use crate::engine::settle::finish;
 use crate::engine::waiting::{kept_in_memory, save};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, MessageId};
-use crate::store::instances::start_of;
-use crate::store::records::Action;
-use crate::store::records::history::{Incoming, Parent, StepOutcome, TurnRecord};
-use crate::store::records::instance::{OrchestrationStatus, Order, StartRecord};
+use crate::model::Action;
+use crate::model::history::{Incoming, Parent, StepOutcome, TurnRecord};
+use crate::model::instance::{OrchestrationStatus, Order, StartRecord};
+use crate::views::instances::start_of;
 
 /// The result of an order: `Err` if it was refused.
 type Refused = std::result::Result<(), Error>;
@@ -47,7 +47,7 @@ impl Stage<'_> {
                 terminated,
             } => {
                 if is_child(self, parent) {
-                    let unwanted = || format!("`{}` does not want it any more", parent.instance);
+                    let unwanted = || format!("`{}` no longer needs it", parent.instance);
                     let status = match terminated {
                         true => OrchestrationStatus::Terminated,
                         false => OrchestrationStatus::Canceled,
@@ -206,7 +206,7 @@ impl Stage<'_> {
             let status = instance.record.status.as_str();
             return Ok(Err(wrong_state(
                 self.id,
-                &format!("it is {status}, and only one that has failed can be rewound"),
+                &format!("it is {status}, and only a failed orchestration can be rewound"),
             )));
         }
         let mut turns = Vec::new();
@@ -335,7 +335,7 @@ impl Stage<'_> {
             Some(instance) if instance.is_terminal() => Err(Error::new(
                 ErrorKind::Ended,
                 format!(
-                    "the orchestration `{}` has ended already ({})",
+                    "the orchestration `{}` has already ended ({})",
                     self.id,
                     instance.record.status.as_str()
                 ),
@@ -368,6 +368,6 @@ pub(super) fn is_child(stage: &Stage<'_>, parent: &Parent) -> bool {
 pub(super) fn wrong_state(id: &InstanceId, why: &str) -> Error {
     Error::new(
         ErrorKind::WrongState,
-        format!("this cannot be done with the orchestration `{id}`: {why}"),
+        format!("the orchestration `{id}` does not allow this: {why}"),
     )
 }

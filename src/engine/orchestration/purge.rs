@@ -51,7 +51,7 @@ impl Stage<'_> {
         match seen {
             Some(seen) if seen != (record.execution, record.changed) => Err(wrong_state(
                 self.id,
-                "it has changed since the purge found it; look at it again",
+                "it has changed since the purge found it; inspect it again",
             )),
             _ => Ok(()),
         }

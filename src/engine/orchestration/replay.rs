@@ -8,10 +8,11 @@ use crate::engine::orchestration::instance::{Instance, stopped};
 use crate::engine::{Limits, Registry, VersionPolicy, version_text};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, PartitionId};
-use crate::store::records;
-use crate::store::records::history::TurnRecord;
-use crate::store::records::instance::{InstanceRecord, StopKind, Stopped};
-use crate::store::{PageBounds, Reader, keys};
+use crate::model;
+use crate::model::history::TurnRecord;
+use crate::model::instance::{InstanceRecord, StopKind, Stopped};
+use crate::schema;
+use crate::store::{PageBounds, Reader};
 
 /// Returns the code of an orchestration in the state after its history, from memory or by a replay. The inner error is
 /// the reason why the orchestration stops.
@@ -57,13 +58,13 @@ pub(crate) fn read_turns(
 ) -> Result<()> {
     let mut next = 0;
     while next < record.turns {
-        let range = keys::turns(partition, id, record.execution, next..record.turns);
+        let range = schema::orchestration::turns(partition, id, record.execution, next..record.turns);
         let page = reader.page(range, PageBounds::USUAL)?;
         for (key, row) in &page.rows {
             if !key.ends_with(&next.to_be_bytes()) {
                 return Err(lacks(id, next));
             }
-            if !take(next, records::decode(row, "turn")?) {
+            if !take(next, model::decode(row, "turn")?) {
                 return Ok(());
             }
             next += 1;
@@ -78,7 +79,7 @@ pub(crate) fn read_turns(
 fn lacks(id: &InstanceId, turn: u32) -> Error {
     Error::new(
         ErrorKind::Corrupted,
-        format!("the history of `{id}` lacks the turn {turn}; open a checkpoint that has it"),
+        format!("the history of `{id}` lacks turn {turn}; open a checkpoint that contains it"),
     )
 }
 
@@ -88,14 +89,14 @@ fn unregistered(registry: &Registry, record: &InstanceRecord) -> Stopped {
     let (version, known) = (version_text(&record.version), registry.known_versions(name));
     let message = match registry.version_policy {
         _ if registry.versions(name).is_empty() => {
-            format!("no orchestration is registered as `{name}`; register it with the builder and open again")
+            format!("no orchestration is registered as `{name}`; register it with the builder and open the hub again")
         }
         VersionPolicy::Strict => format!(
             "the version {version} of the orchestration `{name}` is not registered, only {known}; register it as well, or \
-             open with `.version_policy(VersionPolicy::CurrentOrOlder)`"
+             open the hub with `.version_policy(VersionPolicy::CurrentOrOlder)`"
         ),
         VersionPolicy::CurrentOrOlder => format!(
-            "the version {version} of the orchestration `{name}` is not registered, only {known}, of which the last is \
+            "the version {version} of the orchestration `{name}` is not registered, only {known}, the last of which is \
              older; register it as well"
         ),
     };

@@ -13,8 +13,8 @@ use crate::engine::orchestration::turn::Stage;
 use crate::engine::orchestration::unregistered::unregistered_of;
 use crate::error::{ErrorKind, Result};
 use crate::id::{ExecutionId, Sequence};
-use crate::store::records::history::{Command, Incoming, StepOutcome, TurnRecord};
-use crate::store::records::instance::{OrchestrationStatus, Order};
+use crate::model::history::{Command, Incoming, StepOutcome, TurnRecord};
+use crate::model::instance::{OrchestrationStatus, Order};
 
 /// A history cut before a failure: the kept part, and the steps to repeat.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl Cut {
             |incoming: &Incoming| matches!(incoming, Incoming::Completed { sequence, .. } if failed.contains(sequence));
         let is_bad = |incoming: &Incoming| is_failure(incoming) && !is_answer(incoming);
         let Some(at) = turns.iter().position(|turn| turn.incoming.iter().any(is_bad)) else {
-            return Err("none of its steps failed, so that there is nothing to do again; restart it");
+            return Err("none of its steps failed, so there is nothing to repeat; restart it");
         };
         let mut turns = turns;
         let later = turns.split_off(at);
@@ -55,7 +55,7 @@ impl Cut {
             }
         }
         if open.has_lock() {
-            return Err("its first failure was inside a critical section, whose locks are gone; restart it");
+            return Err("its first failure was inside a critical section, whose locks were released; restart it");
         }
         let later_answers: BTreeSet<Sequence> = later
             .iter()
@@ -93,16 +93,14 @@ impl Cut {
                 && !failed.contains(sequence)
         }) {
             return Err(
-                "it called an entity whose answer it never got, so that the operation might be done twice; restart it",
+                "it called an entity and never received the answer, so the operation might run twice; restart it",
             );
         }
         if commands
             .keys()
             .any(|sequence| !open.contains(*sequence) && later_answers.contains(sequence))
         {
-            return Err(
-                "a step that was about to be tried again had ended well by then, and would be done twice; restart it",
-            );
+            return Err("a step that waited for a retry succeeded after the failure, and would run twice; restart it");
         }
         commands.retain(|sequence, _| open.contains(*sequence) && !done.contains(sequence));
         Ok(Self {

@@ -10,14 +10,15 @@ use crate::engine::{Core, Limits, Registry};
 use crate::error::{Error, ErrorKind};
 use crate::failure::CallFailure;
 use crate::id::{ExecutionId, InstanceId, MessageId, PartitionId};
+use crate::model::Action;
+use crate::model::history::Parent;
+use crate::model::instance::{InstanceRecord, OrchestrationStatus, Order, ReusePolicy, StartRecord};
 use crate::orchestration::orchestration_code;
 use crate::prelude::*;
-use crate::store::instances::{instance, start_of};
-use crate::store::records::Action;
-use crate::store::records::history::Parent;
-use crate::store::records::instance::{InstanceRecord, OrchestrationStatus, Order, ReusePolicy, StartRecord};
-use crate::store::{Batch, Model, Reader, Store, keys};
+use crate::schema;
+use crate::store::{Batch, Model, Reader, Store};
 use crate::time::Timestamp;
+use crate::views::instances::{instance, start_of};
 use crate::{OrchestrationContext, orchestration};
 
 mod children;
@@ -257,8 +258,8 @@ fn a_child_that_never_began_is_there_and_can_begin() {
     }
 }
 
-/// Messages that a parent sends after it has requested a child again are for the child that begins then, even if the
-/// order and the messages are processed late.
+/// Messages that a parent sends after it has requested a child again are for the child that begins then. This is true
+/// even if the order and the messages are processed late.
 #[test]
 fn an_event_that_follows_a_rewind_is_for_the_child_that_begins_with_it() {
     let mut stage = Stage::open();
@@ -334,7 +335,9 @@ fn nothing_is_left_of_a_start_that_never_began() {
     stage.run();
     assert_eq!(stage.status("mood"), OrchestrationStatus::Completed);
     let id = InstanceId::trusted("mood");
-    let row = stage.model.get(&keys::start(id.partition(PARTITIONS), &id));
+    let row = stage
+        .model
+        .get(&schema::orchestration::start_key(id.partition(PARTITIONS), &id));
     assert_eq!(row.unwrap(), None);
 }
 
@@ -370,8 +373,8 @@ fn a_child_that_was_restarted_is_not_in_the_way_of_its_parent() {
     assert_eq!(stage.status("kid"), OrchestrationStatus::Canceled);
 }
 
-/// An orchestration from a list is purged only if it has not changed since: not if it was restarted and has ended
-/// again, and not after any other change.
+/// An orchestration from a list is purged only if it has not changed since. It is not purged if it was restarted and
+/// has ended again, or after any other change.
 #[test]
 fn only_what_was_seen_is_purged() {
     let mut stage = Stage::open();
@@ -387,7 +390,7 @@ fn only_what_was_seen_is_purged() {
     stage.tell("daily", begin(2)).unwrap();
     let error = stage.tell("daily", old).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::WrongState);
-    assert!(error.to_string().contains("look at it again"), "{error}");
+    assert!(error.to_string().contains("inspect it again"), "{error}");
     let old = seen(&stage);
     stage.tell("daily", Order::Restart).unwrap();
     assert_eq!(stage.tell("daily", old).unwrap_err().kind(), ErrorKind::WrongState);

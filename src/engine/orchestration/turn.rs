@@ -20,10 +20,10 @@ use crate::engine::step::Step;
 use crate::error::Result;
 use crate::failure::{TEXT_BYTES, shortened};
 use crate::id::{ExecutionId, InstanceId, Sequence};
-use crate::store::keys;
-use crate::store::records::Action;
-use crate::store::records::history::{Incoming, Parent, TurnRecord};
-use crate::store::records::instance::{OrchestrationStatus, Order, ReusePolicy, StopKind, Stopped};
+use crate::model::Action;
+use crate::model::history::{Incoming, Parent, TurnRecord};
+use crate::model::instance::{OrchestrationStatus, Order, ReusePolicy, StopKind, Stopped};
+use crate::schema;
 
 /// Maximum number of messages that one turn delivers. The rest waits for the next turn.
 pub(super) const EVENTS_OF_A_TURN: usize = 1_024;
@@ -302,7 +302,7 @@ impl Stage<'_> {
         self.go_on_after_stop(ctx);
         self.forget_unregistered(ctx);
         if let Some(status) = end.custom_status {
-            let key = keys::custom_status(ctx.settings.partition_of(self.id), self.id);
+            let key = schema::orchestration::custom_status_key(ctx.settings.partition_of(self.id), self.id);
             ctx.step.batch.put(&key, &status);
             if let Some(instance) = self.instance.as_mut() {
                 self.changed |= !std::mem::replace(&mut instance.record.has_custom_status, true);
@@ -324,7 +324,7 @@ impl Stage<'_> {
             return Ok(());
         };
         let record = &mut instance.record;
-        let key = keys::turn(partition, self.id, record.execution, record.turns);
+        let key = schema::orchestration::turn_key(partition, self.id, record.execution, record.turns);
         ctx.step.insert(&key, turn)?;
         record.count(turn, ctx.step.row.len());
         record.changed = ctx.step.now;
@@ -439,8 +439,8 @@ fn check_history(
         return Err(stopped(
             StopKind::HistoryLimit,
             format!(
-                "the history of `{id}` has {after} events and {} bytes, and {most} events and {bytes} bytes are the limit; \
-                 end it, or let its code continue as new before it grows so long",
+                "the history of `{id}` has {after} events and {} bytes, but the limit is {most} events and {bytes} bytes; \
+                 terminate it, or change its code to continue as new earlier",
                 record.bytes
             ),
         ));

@@ -7,10 +7,10 @@ use crate::engine::orchestration::end::send;
 use crate::engine::orchestration::turn::Stage;
 use crate::error::Result;
 use crate::id::{ExecutionId, InstanceId, MessageId, Sequence};
-use crate::store::keys;
-use crate::store::records::Action;
-use crate::store::records::history::Command;
-use crate::store::records::instance::{Order, Unregistered, UnregisteredKind};
+use crate::model::Action;
+use crate::model::history::Command;
+use crate::model::instance::{Order, Unregistered, UnregisteredKind};
+use crate::schema;
 
 /// Maximum number of steps recorded in the row of one orchestration. More of them add no information.
 const NOTED: usize = 16;
@@ -133,7 +133,7 @@ fn unregistered(kind: UnregisteredKind, name: String, ctx: &Ctx<'_>) -> Unregist
         tracing::warn!(
             ?kind,
             name,
-            "nobody registered this; what asks for it waits for a build that has it"
+            "not registered; its callers wait for a build that registers it"
         );
     }
     Unregistered {
@@ -163,7 +163,7 @@ pub(in crate::engine) fn tell_of_unregistered_activity(
 /// Notifies the orchestrations whose calls wait as rows for an entity that its type is not registered.
 pub(in crate::engine) fn tell_of_unregistered_entity(id: &InstanceId, ctx: &mut Ctx<'_>) -> Result<()> {
     let on = unregistered(UnregisteredKind::Entity, id.entity_name().to_owned(), ctx);
-    let mut range = keys::messages_of(ctx.settings.partition_of(id), id, MessageId::MIN);
+    let mut range = schema::message::of(ctx.settings.partition_of(id), id, MessageId::MIN);
     loop {
         let page = ctx.reader.page(range.clone(), ctx.settings.limits.page())?;
         for (key, value) in &page.rows {
@@ -174,7 +174,7 @@ pub(in crate::engine) fn tell_of_unregistered_entity(id: &InstanceId, ctx: &mut 
             }
         }
         match page.rows.last() {
-            Some((last, _)) if page.full => range.start = keys::behind(last.clone()),
+            Some((last, _)) if page.full => range.start = schema::behind(last.clone()),
             _ => return Ok(()),
         }
     }

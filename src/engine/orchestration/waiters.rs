@@ -8,9 +8,9 @@ use crate::engine::orchestration::instance::{put_instance, take_instance};
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::CallFailure;
 use crate::id::InstanceId;
-use crate::store::keys;
-use crate::store::records;
-use crate::store::records::instance::{EndRecord, InstanceRecord, OrchestrationStatus, Stopped};
+use crate::model;
+use crate::model::instance::{EndRecord, InstanceRecord, OrchestrationStatus, Stopped};
+use crate::schema;
 
 /// The clients that wait for the ends of orchestrations.
 #[derive(Debug, Default)]
@@ -94,8 +94,10 @@ pub(super) fn tell_stop(id: &InstanceId, stopped: &Stopped, ctx: &mut Ctx<'_>) {
 }
 
 pub(super) fn read_end(id: &InstanceId, ctx: &Ctx<'_>) -> Result<Option<EndRecord>> {
-    let row = ctx.reader.get(&keys::end(ctx.settings.partition_of(id), id))?;
-    row.map(|row| records::decode(&row, "end of an orchestration"))
+    let row = ctx
+        .reader
+        .get(&schema::orchestration::end_key(ctx.settings.partition_of(id), id))?;
+    row.map(|row| model::decode(&row, "end of an orchestration"))
         .transpose()
 }
 
@@ -103,7 +105,7 @@ pub(super) fn read_end(id: &InstanceId, ctx: &Ctx<'_>) -> Result<Option<EndRecor
 pub(super) fn not_found(id: &InstanceId) -> Error {
     Error::new(
         ErrorKind::NotFound,
-        format!("there is no orchestration `{id}`; it was never started here, or it was purged"),
+        format!("there is no orchestration `{id}`; it was never started, or it was purged"),
     )
 }
 
@@ -130,7 +132,7 @@ pub(super) fn outcome(
         Some(EndRecord::Failed(failure)) => Err(CallFailure::Returned(failure)),
         Some(EndRecord::Ended(reason)) => {
             let how = match status {
-                OrchestrationStatus::Canceled => "was cancelled by its parent",
+                OrchestrationStatus::Canceled => "was canceled by its parent",
                 _ => "was terminated",
             };
             Err(Error::new(
@@ -141,7 +143,7 @@ pub(super) fn outcome(
         }
         None => Err(Error::new(
             ErrorKind::Corrupted,
-            format!("the orchestration `{id}` has ended and the record of its end is missing"),
+            format!("the orchestration `{id}` has ended, but the record of its end is missing"),
         )
         .into()),
     }

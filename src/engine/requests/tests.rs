@@ -6,9 +6,9 @@ use super::*;
 use crate::engine::Limits;
 use crate::engine::tests::counting::{Stage, operation};
 use crate::id::PartitionId;
+use crate::model::Action;
+use crate::model::instance::Order;
 use crate::store::Reader;
-use crate::store::records::Action;
-use crate::store::records::instance::Order;
 use crate::time::Timestamp;
 
 const YOUTH: u64 = 60_000;
@@ -27,7 +27,7 @@ fn known(stage: &mut Stage, entity: &str, ids: &[String]) -> Vec<bool> {
     let partition = PartitionId(0);
     let keys = ids
         .iter()
-        .map(|id| keys::request(partition, &InstanceId::trusted(entity), id));
+        .map(|id| schema::request::key(partition, &InstanceId::trusted(entity), id));
     keys.map(|key| stage.model.get(&key).unwrap().is_some()).collect()
 }
 
@@ -60,7 +60,7 @@ fn the_oldest_request_ids_are_forgotten_first() {
     }
     assert_eq!(
         stage.counters().requests as usize,
-        stage.count(keys::request_ages(PartitionId(0)))
+        stage.count(schema::request::ages(PartitionId(0)))
     );
 }
 
@@ -87,7 +87,10 @@ fn a_young_request_id_is_never_forgotten() {
     stage.now += YOUTH;
     stage.settle();
     let answer = stage.add("@counter@victim", 1, "one too many").unwrap();
-    assert_eq!(answer, "101", "the refusal was not stored, and the request had no effect");
+    assert_eq!(
+        answer, "101",
+        "the refusal was not stored, and the request had no effect"
+    );
     stage.settle();
     assert!(stage.counters().requests <= 10 + 4 + 1, "{:?}", stage.counters());
 }
@@ -111,11 +114,11 @@ fn the_request_id_of_a_waiting_call_is_kept() {
     let second = stage.ask("@counter@slow", operation("add", 1), true, Some("waits"));
     stage.settle();
     assert_eq!((stage.told(first), stage.told(second)), (None, None), "both wait");
-    let key = keys::request(PartitionId(0), &InstanceId::trusted("@counter@slow"), "waits");
+    let key = schema::request::key(PartitionId(0), &InstanceId::trusted("@counter@slow"), "waits");
     assert!(stage.model.get(&key).unwrap().is_some());
     assert_eq!(
         stage.counters().requests as usize,
-        stage.count(keys::request_ages(PartitionId(0)))
+        stage.count(schema::request::ages(PartitionId(0)))
     );
 }
 
@@ -195,7 +198,7 @@ fn a_waiting_call_that_is_refused_is_forgotten() {
     stage.finish_async();
     assert_eq!(stage.answer(token).unwrap_err(), ErrorKind::UnknownOperation);
     assert_eq!(stage.counters().requests, 0);
-    assert_eq!(stage.count(keys::request_ages(PartitionId(0))), 0);
+    assert_eq!(stage.count(schema::request::ages(PartitionId(0))), 0);
     assert_eq!(stage.add("@counter@slow", 1, "r").unwrap(), "2");
 }
 

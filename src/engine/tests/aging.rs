@@ -4,8 +4,9 @@ use super::counting::{self, operation};
 use super::stage::{Stage, arguments, tally};
 use crate::engine::Limits;
 use crate::id::{InstanceId, PartitionId};
-use crate::store::records::Action;
-use crate::store::{Reader, keys};
+use crate::model::Action;
+use crate::schema;
+use crate::store::Reader;
 use std::time::Duration;
 
 const HOUR: u64 = 3_600_000;
@@ -100,7 +101,7 @@ fn at_the_cap_ids_from_a_wrong_clock_go_in_their_turn() {
         for _ in 0..10 {
             let id = ids.len().to_string();
             stage.add("@counter@a", 1, &id).unwrap();
-            ids.push(keys::request(PARTITION, &InstanceId::trusted("@counter@a"), &id));
+            ids.push(schema::request::key(PARTITION, &InstanceId::trusted("@counter@a"), &id));
             stage.now += 100;
         }
     }

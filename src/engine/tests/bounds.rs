@@ -2,7 +2,7 @@
 
 use super::stage::{Stage, tally, with_number, with_text};
 use crate::engine::Limits;
-use crate::store::records::Action;
+use crate::model::Action;
 use crate::time::Timestamp;
 
 const KIB: usize = 1 << 10;

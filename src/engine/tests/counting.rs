@@ -13,11 +13,12 @@ use crate::entity::entity_code;
 use crate::error::{ErrorKind, Result};
 use crate::failure::CallFailure;
 use crate::id::{InstanceId, MessageId, PartitionId};
+use crate::model::instance::{Order, StartRecord};
+use crate::model::{self, Action, PartitionRecord};
 use crate::orchestration::orchestration_code;
 use crate::prelude::*;
-use crate::store::records::instance::{Order, StartRecord};
-use crate::store::records::{self, Action, PartitionRecord};
-use crate::store::{Model, Reader, Store, Visitor, keys};
+use crate::schema;
+use crate::store::{Model, Reader, Store, Visitor};
 use crate::time::{Aging, ClockRecord, Timestamp};
 use crate::{Orchestration, orchestration::LocalBoxFuture};
 
@@ -255,7 +256,11 @@ impl Stage {
         for output in step.outputs {
             match output {
                 Output::Settle { token, settled } => {
-                    assert_eq!(self.told.insert(token, read(&settled)), None, "a client receives one reply");
+                    assert_eq!(
+                        self.told.insert(token, read(&settled)),
+                        None,
+                        "a client receives one reply"
+                    );
                 }
                 Output::Effect(Effect::StartOperation {
                     instance,
@@ -284,9 +289,9 @@ impl Stage {
 
     /// Returns the counters of the only partition.
     pub(in crate::engine) fn counters(&self) -> PartitionRecord {
-        let row = self.model.get(&keys::partition(PartitionId(0))).unwrap();
+        let row = self.model.get(&schema::partition::key(PartitionId(0))).unwrap();
         row.map_or_else(PartitionRecord::default, |row| {
-            records::decode(&row, "partition").unwrap()
+            model::decode(&row, "partition").unwrap()
         })
     }
 

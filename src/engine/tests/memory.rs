@@ -3,9 +3,9 @@
 use super::stage::Stage;
 use crate::engine::Limits;
 use crate::id::InstanceId;
+use crate::model::Action;
+use crate::model::instance::{Order, StartRecord};
 use crate::prelude::*;
-use crate::store::records::Action;
-use crate::store::records::instance::{Order, StartRecord};
 
 /// Returns a text of `bytes` bytes.
 #[orchestration]

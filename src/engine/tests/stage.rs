@@ -13,10 +13,11 @@ use crate::engine::{Core, CoreConfig, Limits, Registry};
 use crate::entity::entity_code;
 use crate::failure::CallFailure;
 use crate::id::{InstanceId, MessageId, PartitionId};
+use crate::model::{self, Action, StateRecord};
 use crate::orchestration::orchestration_code;
 use crate::prelude::*;
-use crate::store::records::{self, Action, StateRecord};
-use crate::store::{Model, Page, PageBounds, Reader, Store, Visitor, keys};
+use crate::schema;
+use crate::store::{Model, Page, PageBounds, Reader, Store, Visitor};
 use crate::time::{Aging, ClockRecord, Timestamp};
 
 /// Adds up numbers.
@@ -273,17 +274,17 @@ impl Stage {
 
     /// Returns the number of orchestrations with a row.
     pub(super) fn ended_or_alive(&self) -> usize {
-        let range = keys::instances(PartitionId(0), "");
+        let range = schema::orchestration::with_prefix(PartitionId(0), "");
         Reader::scan(&self.model, range, usize::MAX).unwrap().len()
     }
 
     /// Returns the stored sum of an entity.
     pub(super) fn sum(&self, id: &InstanceId) -> u64 {
-        let key = keys::state(PartitionId(0), id);
+        let key = schema::state::key(PartitionId(0), id);
         let Some(row) = self.model.get(&key).unwrap() else {
             return 0;
         };
-        let record: StateRecord<'_> = records::decode(&row, "state").unwrap();
+        let record: StateRecord<'_> = model::decode(&row, "state").unwrap();
         serde_json::from_slice::<Tally>(record.state).unwrap().sum
     }
 }

@@ -2,7 +2,7 @@
 
 use super::stage::{Stage, tally};
 use crate::engine::Limits;
-use crate::store::records::Action;
+use crate::model::Action;
 
 fn stage(page: usize) -> Stage {
     Stage::new(Limits {

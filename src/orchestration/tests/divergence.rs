@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::driver::{Driver, raised};
 use super::stage::{Account, Double, Text, orchestration};
+use crate::model::instance::StopKind;
 use crate::prelude::*;
-use crate::store::records::instance::StopKind;
 
 orchestration!(Original(ctx, _nothing: ()) -> i64, Failure {
     ctx.create_timer(Duration::from_secs(1)).await;
@@ -218,7 +218,7 @@ mod after {
         divergence::<Completes>(&before::history(0));
         // An argument that only the record has is a difference.
         let mut driver = before::history(1);
-        if let Some(crate::store::records::history::Command::CallEntity { arguments, .. }) =
+        if let Some(crate::model::history::Command::CallEntity { arguments, .. }) =
             driver.history[1].commands.first_mut()
         {
             *arguments = br#"{"item":"y","force":true}"#.to_vec();

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use crate::engine::code::{Begin, OrchestrationCode, OrchestrationRun};
 use crate::failure::Failure;
 use crate::id::{ExecutionId, InstanceId, Sequence};
+use crate::model::history::{Command, Incoming, OpenStep, SEMANTICS, Started, StepOutcome, TurnRecord};
+use crate::model::instance::Stopped;
 use crate::orchestration::{Orchestration, orchestration_code};
-use crate::store::records::history::{Command, Incoming, OpenStep, SEMANTICS, Started, StepOutcome, TurnRecord};
-use crate::store::records::instance::Stopped;
 use crate::time::Timestamp;
 
 /// One execution of one orchestration.

@@ -6,8 +6,8 @@ use futures::future::join;
 
 use super::driver::{Driver, short};
 use super::stage::{Account, Double, orchestration};
+use crate::model::instance::StopKind;
 use crate::prelude::*;
-use crate::store::records::instance::StopKind;
 
 orchestration!(Dropper(ctx, _nothing: ()) -> String, Failure {
     let early = ctx.call_activity::<Double>(1);

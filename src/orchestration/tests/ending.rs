@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::driver::{Driver, raised, short};
 use super::stage::{Account, Double, orchestration};
+use crate::model::history::{Command, Incoming, Parent, SEMANTICS, Started};
 use crate::prelude::*;
-use crate::store::records::history::{Command, Incoming, Parent, SEMANTICS, Started};
 
 orchestration!(Eternal(ctx, round: u32) -> String, Failure {
     let _kept = ctx.call_activity::<Double>(1);

@@ -12,8 +12,8 @@ use futures::future::join;
 use super::driver::{Driver, answered, raised};
 use super::stage::{Double, orchestration};
 use crate::OrchestrationContext;
+use crate::model::instance::{StopKind, Stopped};
 use crate::prelude::*;
-use crate::store::records::instance::{StopKind, Stopped};
 
 fn assert_foreign(stopped: &Stopped) {
     assert_eq!(stopped.kind, StopKind::ForeignWait, "{stopped:?}");

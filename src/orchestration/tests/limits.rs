@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::driver::{Driver, short, text};
 use super::stage::{Account, Double, Text, orchestration};
+use crate::model::history::{Command, Incoming, StepOutcome};
+use crate::model::instance::StopKind;
 use crate::prelude::*;
-use crate::store::records::history::{Command, Incoming, StepOutcome};
-use crate::store::records::instance::StopKind;
 
 orchestration!(Greedy(ctx, count: u64) -> (), Failure {
     for n in 0..count {

@@ -8,8 +8,8 @@ use futures::future::join;
 use super::driver::{Driver, short, text};
 use super::stage::{Account, Double, orchestration};
 use crate::entity::CallError;
+use crate::model::history::{Command, Incoming, StepOutcome};
 use crate::prelude::*;
-use crate::store::records::history::{Command, Incoming, StepOutcome};
 use crate::{Error, ErrorKind};
 
 orchestration!(Transfer(ctx, cents: i64) -> i64, Failure {

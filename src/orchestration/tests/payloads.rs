@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::driver::{Driver, text};
 use super::stage::orchestration;
 use crate::activity::{Activity, ActivityContext, ActivityOptions, BoxFuture};
+use crate::model::history::Command;
+use crate::model::instance::StopKind;
 use crate::prelude::*;
-use crate::store::records::history::Command;
-use crate::store::records::instance::StopKind;
 
 /// One build of a shop, whose items have the given fields.
 macro_rules! build {

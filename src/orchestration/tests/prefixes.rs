@@ -4,7 +4,7 @@ use super::driver::{Driver, raised, text};
 use super::script::{Dice, Node, Script};
 use crate::ErrorKind;
 use crate::failure::Failure;
-use crate::store::records::history::{Command, Incoming, StepOutcome, TurnRecord};
+use crate::model::history::{Command, Incoming, StepOutcome, TurnRecord};
 use crate::time::Timestamp;
 
 const PROGRAMS: u64 = 1_500;

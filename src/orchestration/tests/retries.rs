@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::driver::{Driver, short};
 use super::stage::{Double, Stubborn, orchestration};
+use crate::model::history::{Command, StepOutcome};
 use crate::prelude::*;
-use crate::store::records::history::{Command, StepOutcome};
 use crate::{Error, ErrorKind, OperationError};
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -8,10 +8,11 @@ use super::*;
 use crate::activity::activity_code;
 use crate::engine::message::ActivityKey;
 use crate::id::{ExecutionId, InstanceId, PartitionId};
-use crate::store::records::history::StepOutcome;
-use crate::store::records::instance::{ActivityRecord, Order};
-use crate::store::records::{self, Action, MessageRecord};
-use crate::store::{Batch, Reader, Store, keys};
+use crate::model::history::StepOutcome;
+use crate::model::instance::{ActivityRecord, Order};
+use crate::model::{self, Action, MessageRecord};
+use crate::schema;
+use crate::store::{Batch, Reader, Store};
 use crate::{
     Activity, ActivityContext,
     activity::{ActivityOptions, BoxFuture},
@@ -141,7 +142,7 @@ fn key(n: u64) -> ActivityKey {
 
 fn row(n: u64) -> Vec<u8> {
     let id = orchestration(n);
-    keys::activity(id.partition(PARTITIONS), &id, ExecutionId([7; 16]), n)
+    schema::activity::key(id.partition(PARTITIONS), &id, ExecutionId([7; 16]), n)
 }
 
 /// Opens a hub on `model` that finds these activities, numbered from 1.
@@ -163,7 +164,7 @@ fn open(
             crashes: Vec::new(),
             trace: None,
         };
-        batch.put(&row(n), &records::encode(&record).unwrap());
+        batch.put(&row(n), &model::encode(&record).unwrap());
     }
     model.write(&batch).unwrap();
     let mut registry = Registry::default();
@@ -212,9 +213,9 @@ async fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
 /// Returns the outcome that orchestration `n` received, if any.
 fn outcome_of(model: &Model, n: u64) -> Option<StepOutcome> {
     let id = orchestration(n);
-    let range = keys::messages_of(id.partition(PARTITIONS), &id, crate::id::MessageId::MIN);
+    let range = schema::message::of(id.partition(PARTITIONS), &id, crate::id::MessageId::MIN);
     let (_, value) = model.scan(range, 1).unwrap().pop()?;
-    let record: MessageRecord = records::decode(&value, "message").unwrap();
+    let record: MessageRecord = model::decode(&value, "message").unwrap();
     let Action::Order(order) = record.action else {
         panic!("{:?}", record.action)
     };
@@ -237,7 +238,12 @@ fn close(runtime: &Runtime, threads: Threads, model: &Model) -> usize {
     runtime.stop(Duration::from_secs(30));
     threads.join(Duration::ZERO).unwrap();
     assert_eq!(runtime.failed(), None);
-    let rows = (0..PARTITIONS).map(|n| model.scan(keys::activities(PartitionId(n)), usize::MAX).unwrap().len());
+    let rows = (0..PARTITIONS).map(|n| {
+        model
+            .scan(schema::activity::all(PartitionId(n)), usize::MAX)
+            .unwrap()
+            .len()
+    });
     rows.sum()
 }
 
@@ -354,9 +360,8 @@ async fn a_limit_holds_over_all_executors() {
 async fn a_close_leaves_rows_that_count_no_crash() {
     let model = Arc::new(Model::new());
     let (runtime, threads) = open(&model, 1, None, &[("misbehave", "\"linger\"")]);
-    let read = |model: &Model| -> ActivityRecord {
-        records::decode(&model.get(&row(1)).unwrap().unwrap(), "activity").unwrap()
-    };
+    let read =
+        |model: &Model| -> ActivityRecord { model::decode(&model.get(&row(1)).unwrap().unwrap(), "activity").unwrap() };
     until(|| BEGUN.load(Ordering::SeqCst).then_some(())).await;
     assert!(read(&model).started.is_some());
     runtime.stop(Duration::from_millis(1));

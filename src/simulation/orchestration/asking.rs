@@ -3,6 +3,8 @@
 use super::draw::{event_name, known_id};
 use super::padding::Note;
 use crate::id::InstanceId;
+use crate::model::Action;
+use crate::model::instance::{LockOrder, OrchestrationStatus, Order, ReusePolicy, StartRecord};
 use crate::runtime::Envelope;
 use crate::runtime::Response;
 use crate::simulation::clients::{Heard, What, Wish};
@@ -11,8 +13,6 @@ use crate::simulation::padding::PAYLOAD_BYTES;
 use crate::simulation::plan::{Kind, key};
 use crate::simulation::sights::Sight;
 use crate::simulation::world::World;
-use crate::store::records::Action;
-use crate::store::records::instance::{LockOrder, OrchestrationStatus, Order, ReusePolicy, StartRecord};
 use crate::time::Timestamp;
 
 impl World {

@@ -8,14 +8,15 @@ use super::reference::Reference;
 use super::{rows, waits};
 use crate::engine::message::ActivityKey;
 use crate::id::InstanceId;
+use crate::model::history::{Command, Incoming};
+use crate::model::instance::{ActivityRecord, InstanceRecord, OrchestrationStatus, Order};
+use crate::model::{self, Action};
+use crate::schema;
 use crate::simulation::clients::{Heard, Request, What, Wish};
 use crate::simulation::life::Asked;
 use crate::simulation::sights::Sight;
 use crate::simulation::world::World;
-use crate::store::records::history::{Command, Incoming};
-use crate::store::records::instance::{ActivityRecord, InstanceRecord, OrchestrationStatus, Order};
-use crate::store::records::{self, Action};
-use crate::store::{Reader, keys};
+use crate::store::Reader;
 
 /// Checks that an attempt of an activity begins only if a history requests it and has no end of it, and its row shows
 /// that it runs.
@@ -58,9 +59,9 @@ pub(super) fn has_asked(world: &World, activity: &ActivityKey, attempt: u32, inp
         told()
     );
     let partition = activity.instance.partition(world.climate.partitions);
-    let key = keys::activity(partition, &activity.instance, activity.execution, activity.sequence);
+    let key = schema::activity::key(partition, &activity.instance, activity.execution, activity.sequence);
     let row = world.model.get(&key).expect("the model's reads do not fail");
-    let record: Option<ActivityRecord> = row.map(|row| records::decode(&row, "activity").expect("valid activity"));
+    let record: Option<ActivityRecord> = row.map(|row| model::decode(&row, "activity").expect("valid activity"));
     let runs = record
         .as_ref()
         .is_some_and(|record| record.started.is_some() && record.attempt == attempt);
@@ -117,7 +118,7 @@ impl World {
         }
         if id.starts_with('@') {
             let id = InstanceId::trusted(id);
-            let lock = keys::lock(id.partition(self.climate.partitions), &id);
+            let lock = schema::lock::key(id.partition(self.climate.partitions), &id);
             return self.model.get(&lock).expect("the model's reads do not fail").is_some();
         }
         let waits =

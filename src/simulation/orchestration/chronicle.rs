@@ -12,16 +12,17 @@ use crate::engine::message::{ActivityKey, Effect, Output};
 use crate::error::ErrorKind;
 use crate::failure::CallFailure;
 use crate::id::{ExecutionId, InstanceId, PartitionId, Sequence};
+use crate::model::history::{Command, Incoming, StepOutcome, TurnRecord};
+use crate::model::instance::{
+    EarlyEventRecord, EndRecord, InstanceRecord, LockRecord, OrchestrationStatus, Order, StartRecord,
+};
+use crate::model::{self, Action, MessageRecord, StateRecord};
 use crate::runtime::Response;
+use crate::schema;
 use crate::simulation::plan::{End, Work};
 use crate::simulation::sights::Sight;
 use crate::simulation::world::World;
-use crate::store::records::history::{Command, Incoming, StepOutcome, TurnRecord};
-use crate::store::records::instance::{
-    EarlyEventRecord, EndRecord, InstanceRecord, LockRecord, OrchestrationStatus, Order, StartRecord,
-};
-use crate::store::records::{self, Action, MessageRecord, StateRecord};
-use crate::store::{Change, Reader, keys};
+use crate::store::{Change, Reader};
 
 /// Observations of orchestrations, made from commits.
 #[derive(Debug, Default)]
@@ -187,20 +188,18 @@ impl World {
         for change in step.batch.changes() {
             match change {
                 Change::Put { key, value } | Change::Insert { key, value } if key.len() > 3 => {
-                    let id = || keys::id_of(key).expect("a key holds an id").to_owned();
+                    let id = || schema::id_of(key).expect("a key holds an id").to_owned();
                     if key[2] == tables.history {
                         let execution = ExecutionId(key[key.len() - 20..key.len() - 4].try_into().expect("16 bytes"));
-                        let turn: TurnRecord = records::decode(value, "turn").expect("valid turn");
+                        let turn: TurnRecord = model::decode(value, "turn").expect("valid turn");
                         shown.turns.push((id(), execution, turn));
                     } else if key[2] == tables.end {
-                        shown
-                            .ends
-                            .push((id(), records::decode(value, "end").expect("valid end")));
+                        shown.ends.push((id(), model::decode(value, "end").expect("valid end")));
                     } else if key[2] == tables.early {
-                        let event: EarlyEventRecord = records::decode(value, "event").expect("valid event");
+                        let event: EarlyEventRecord = model::decode(value, "event").expect("valid event");
                         shown.notes.push(Note::read(&event.payload));
                     } else if key[2] == tables.message {
-                        let message: MessageRecord = records::decode(value, "message").expect("valid message");
+                        let message: MessageRecord = model::decode(value, "message").expect("valid message");
                         if let Action::Order(order) = message.action
                             && let Order::Raise { payload, .. } = *order
                         {
@@ -209,9 +208,9 @@ impl World {
                     } else if key[2] == tables.start {
                         shown
                             .starts
-                            .push((id(), records::decode(value, "start").expect("valid start")));
+                            .push((id(), model::decode(value, "start").expect("valid start")));
                     } else if key[2] == tables.instance {
-                        let record: InstanceRecord = records::decode(value, "instance").expect("valid instance");
+                        let record: InstanceRecord = model::decode(value, "instance").expect("valid instance");
                         self.check_code(&id(), &record);
                         self.note_status(&id(), &record, &mut suspended);
                     } else if key[2] == tables.state {
@@ -221,7 +220,7 @@ impl World {
                 Change::Delete { key } if key.len() > 3 && key[2] == tables.instance => {
                     shown
                         .removed
-                        .push(keys::id_of(key).expect("a key holds an id").to_owned());
+                        .push(schema::id_of(key).expect("a key holds an id").to_owned());
                 }
                 _ => {}
             }
@@ -265,14 +264,14 @@ impl World {
             };
             let instance = InstanceId::trusted(id.as_str());
             let partition = instance.partition(self.climate.partitions);
-            let range = keys::turns(partition, &instance, *execution, 0..u32::MAX);
+            let range = schema::orchestration::turns(partition, &instance, *execution, 0..u32::MAX);
             let before = self
                 .model
                 .scan(range, usize::MAX)
                 .expect("the model's reads do not fail");
             let mut reference = Reference::new(id);
             for (_, row) in before {
-                reference.replay(&records::decode(&row, "turn").expect("valid turn"));
+                reference.replay(&model::decode(&row, "turn").expect("valid turn"));
             }
             let here = shown.turns[..=at]
                 .iter()
@@ -345,7 +344,7 @@ impl World {
     fn look_at_state(&self, id: &str, value: &[u8], step: &Step, shown: &mut Shown) {
         let id = InstanceId::trusted(id);
         let partition = id.partition(self.climate.partitions);
-        let lock = keys::lock(partition, &id);
+        let lock = schema::lock::key(partition, &id);
         let changes_lock = step.batch.changes().any(|change| match change {
             Change::Put { key, .. } | Change::Insert { key, .. } | Change::Delete { key } => key == lock,
         });
@@ -353,14 +352,14 @@ impl World {
             return;
         }
         let read = |key: &[u8]| self.model.get(key).expect("the model's reads do not fail");
-        let before = read(&keys::state(partition, &id));
+        let before = read(&schema::state::key(partition, &id));
         let before = before.map(|row| log_of(&row)).unwrap_or_default();
         let new = log_of(value).into_iter().filter(|work| !before.contains(work));
         let entity = id.as_str();
         match read(&lock) {
             None => shown.of_free.extend(new.map(|work| (entity.to_owned(), work))),
             Some(row) => {
-                let lock: LockRecord = records::decode(&row, "lock").expect("valid lock");
+                let lock: LockRecord = model::decode(&row, "lock").expect("valid lock");
                 let owner = lock.owner.instance;
                 let new = new.map(|work| (entity.to_owned(), owner.clone(), work));
                 shown.of_locked.extend(new);
@@ -422,7 +421,7 @@ fn raised(incoming: &Incoming) -> Option<(String, Vec<u8>)> {
 
 /// Returns the numbers of the work in the log of an entity's state.
 fn log_of(row: &[u8]) -> Vec<u64> {
-    let record: StateRecord<'_> = records::decode(row, "state").expect("valid state");
+    let record: StateRecord<'_> = model::decode(row, "state").expect("valid state");
     let state: serde_json::Value = serde_json::from_slice(record.state).expect("a state is JSON");
     let log = state.get("log").and_then(serde_json::Value::as_array);
     log.into_iter()
@@ -446,13 +445,13 @@ impl Tables {
     fn new() -> Self {
         let (partition, id) = (PartitionId(0), InstanceId::trusted("x"));
         Self {
-            history: keys::turn(partition, &id, ExecutionId::default(), 0)[2],
-            end: keys::end(partition, &id)[2],
-            early: keys::early_events(partition).start[2],
-            message: keys::messages(partition).start[2],
-            instance: keys::instance(partition, &id)[2],
-            start: keys::start(partition, &id)[2],
-            state: keys::state(partition, &id)[2],
+            history: schema::orchestration::turn_key(partition, &id, ExecutionId::default(), 0)[2],
+            end: schema::orchestration::end_key(partition, &id)[2],
+            early: schema::early::events(partition).start[2],
+            message: schema::message::all(partition).start[2],
+            instance: schema::orchestration::key(partition, &id)[2],
+            start: schema::orchestration::start_key(partition, &id)[2],
+            state: schema::state::key(partition, &id)[2],
         }
     }
 }

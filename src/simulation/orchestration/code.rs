@@ -1,11 +1,11 @@
 //! Checks of the code version that runs an orchestration, and of orchestrations that wait for a missing version.
 
 use super::chronicle::Shown;
+use crate::model::history::{Command, Incoming, Parent, Started};
+use crate::model::instance::{InstanceRecord, OrchestrationStatus, StopKind};
 use crate::simulation::builds::Build;
 use crate::simulation::sights::Sight;
 use crate::simulation::world::World;
-use crate::store::records::history::{Command, Incoming, Parent, Started};
-use crate::store::records::instance::{InstanceRecord, OrchestrationStatus, StopKind};
 
 impl World {
     /// Returns whether this life has code for an orchestration.
@@ -49,7 +49,7 @@ impl World {
                 "{id} has a note that it waits for registered code: {record:?}"
             );
             let is_active = !record.status.is_terminal() && record.status != OrchestrationStatus::Suspended;
-            let waits = |stop: &crate::store::records::instance::Stopped| stop.kind == StopKind::Unregistered;
+            let waits = |stop: &crate::model::instance::Stopped| stop.kind == StopKind::Unregistered;
             let waits = is_active && record.stopped.as_ref().is_some_and(waits);
             assert!(
                 !(waits && self.can_run(&record)),

@@ -6,9 +6,9 @@ use super::effects;
 use super::rows;
 use crate::engine::message::ActivityKey;
 use crate::id::InstanceId;
+use crate::model::instance::{InstanceRecord, OrchestrationStatus, Order};
 use crate::simulation::clients::Wish;
 use crate::simulation::world::World;
-use crate::store::records::instance::{InstanceRecord, OrchestrationStatus, Order};
 
 /// Maximum number of rounds that end the remaining orchestrations, which may have started others.
 const PATIENCE: usize = 30;

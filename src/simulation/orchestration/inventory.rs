@@ -7,16 +7,17 @@ use super::program::Job;
 use super::reference::{End, Reference};
 use crate::error::ErrorKind;
 use crate::id::{ExecutionId, InstanceId, MessageId, PartitionId, Sequence};
-use crate::simulation::world::World;
-use crate::store::instances::{catch_up, instance};
-use crate::store::records::history::{Command, Incoming, StepOutcome, TurnRecord};
-use crate::store::records::instance::{
+use crate::model::history::{Command, Incoming, StepOutcome, TurnRecord};
+use crate::model::instance::{
     ActivityRecord, EarlyCountRecord, EarlyEventRecord, EarlyPlaceRecord, EndRecord, InstanceRecord, LockRecord,
     OrchestrationStatus, Order, StopKind,
 };
-use crate::store::records::{self, Action, MessageRecord, PartitionRecord};
-use crate::store::{Reader, keys};
+use crate::model::{self, Action, MessageRecord, PartitionRecord};
+use crate::schema;
+use crate::simulation::world::World;
+use crate::store::Reader;
 use crate::time::Timestamp;
+use crate::views::instances::{catch_up, instance};
 
 /// The rows of orchestrations in a store.
 #[derive(Debug, Default)]
@@ -71,14 +72,14 @@ impl World {
     pub(super) fn history(&self, id: &str, record: &InstanceRecord) -> Vec<TurnRecord> {
         let instance = InstanceId::trusted(id);
         let partition = instance.partition(self.climate.partitions);
-        let range = keys::turns(partition, &instance, record.execution, 0..record.turns);
+        let range = schema::orchestration::turns(partition, &instance, record.execution, 0..record.turns);
         let rows = self
             .model
             .scan(range, usize::MAX)
             .expect("the model's reads do not fail");
         assert_eq!(rows.len(), record.turns as usize, "the turns of {id}");
         rows.iter()
-            .map(|(_, row)| records::decode(row, "turn").expect("valid turn"))
+            .map(|(_, row)| model::decode(row, "turn").expect("valid turn"))
             .collect()
     }
 
@@ -196,57 +197,57 @@ impl World {
 impl Inventory {
     fn read(&mut self, partition: PartitionId, reader: &dyn Reader) {
         let scan = |range| reader.scan(range, usize::MAX).expect("the model's reads do not fail");
-        let id_of = |key: &[u8]| keys::id_of(key).expect("a key holds an id").to_owned();
-        for (key, row) in scan(keys::instances(partition, "")) {
+        let id_of = |key: &[u8]| schema::id_of(key).expect("a key holds an id").to_owned();
+        for (key, row) in scan(schema::orchestration::with_prefix(partition, "")) {
             let id = id_of(&key);
-            let mut record = records::decode(&row, "instance").expect("valid instance");
+            let mut record = model::decode(&row, "instance").expect("valid instance");
             catch_up(reader, partition, &InstanceId::trusted(id.as_str()), &mut record).expect("valid turns");
             self.instances.insert(id, record);
         }
         let any = InstanceId::trusted("");
-        for (key, row) in scan(table_of(&keys::end(partition, &any))) {
-            let end = records::decode(&row, "end").expect("valid end");
+        for (key, row) in scan(table_of(&schema::orchestration::end_key(partition, &any))) {
+            let end = model::decode(&row, "end").expect("valid end");
             self.ends.insert(id_of(&key), end);
         }
-        let statuses = scan(table_of(&keys::custom_status(partition, &any)));
+        let statuses = scan(table_of(&schema::orchestration::custom_status_key(partition, &any)));
         self.custom_statuses.extend(statuses.iter().map(|(key, _)| id_of(key)));
-        let starts = scan(table_of(&keys::start(partition, &any)));
+        let starts = scan(table_of(&schema::orchestration::start_key(partition, &any)));
         self.starts.extend(starts.iter().map(|(key, _)| id_of(key)));
         for status in OrchestrationStatus::ALL {
-            for (key, _) in scan(keys::statuses(partition, status)) {
-                let (created, id) = keys::status_parts(&key).expect("valid key of a status");
+            for (key, _) in scan(schema::orchestration::with_status(partition, status)) {
+                let (created, id) = schema::orchestration::status_parts(&key).expect("valid key of a status");
                 self.index.insert((status, created.0, id.to_owned()));
             }
         }
-        for (key, row) in scan(keys::locks(partition)) {
-            let lock = records::decode(&row, "lock").expect("valid lock");
+        for (key, row) in scan(schema::lock::all(partition)) {
+            let lock = model::decode(&row, "lock").expect("valid lock");
             self.locks.insert(id_of(&key), lock);
         }
-        for (key, row) in scan(keys::activities(partition)) {
-            let (id, execution, sequence) = keys::activity_parts(&key).expect("valid key of an activity");
-            let record = records::decode(&row, "activity").expect("valid activity");
+        for (key, row) in scan(schema::activity::all(partition)) {
+            let (id, execution, sequence) = schema::activity::parts(&key).expect("valid key of an activity");
+            let record = model::decode(&row, "activity").expect("valid activity");
             self.activities.insert((id.to_owned(), execution, sequence), record);
         }
-        for (key, _) in scan(keys::timers(partition)) {
-            let (_, id, name) = keys::timer_parts(&key).expect("valid key of a timer");
+        for (key, _) in scan(schema::timer::all(partition)) {
+            let (_, id, name) = schema::timer::parts(&key).expect("valid key of a timer");
             if !id.starts_with('@') {
                 self.timers.insert((id.to_owned(), name.to_owned()));
             }
         }
-        let early = scan(keys::early_events(partition));
+        let early = scan(schema::early::events(partition));
         for (key, row) in early {
-            let event: EarlyEventRecord = records::decode(&row, "event").expect("valid event");
+            let event: EarlyEventRecord = model::decode(&row, "event").expect("valid event");
             self.early.push(id_of(&key));
             self.early_held.events += 1;
             self.early_held.bytes += event.bytes();
         }
-        let any_count = keys::early_count(partition, &any);
+        let any_count = schema::early::count_key(partition, &any);
         for (key, row) in scan(table_of(&any_count)) {
-            let count: EarlyCountRecord = records::decode(&row, "count").expect("valid count");
-            let places = scan(keys::early_places_of(partition, &InstanceId::trusted(id_of(&key))));
+            let count: EarlyCountRecord = model::decode(&row, "count").expect("valid count");
+            let places = scan(schema::early::places_of(partition, &InstanceId::trusted(id_of(&key))));
             let places = places
                 .iter()
-                .map(|(_, row)| records::decode::<EarlyPlaceRecord>(row, "place").expect("valid place"));
+                .map(|(_, row)| model::decode::<EarlyPlaceRecord>(row, "place").expect("valid place"));
             let bytes = places.clone().map(|place| place.bytes).sum();
             let counted = EarlyCountRecord {
                 events: places.len() as u64,
@@ -261,28 +262,33 @@ impl Inventory {
             self.early_places.events += count.events;
             self.early_places.bytes += count.bytes;
         }
-        let left = scan(keys::all_early_left(partition));
+        let left = scan(schema::early::all_left(partition));
         self.early_left.extend(left.iter().map(|(key, _)| id_of(key)));
-        for (key, _) in scan(keys::children(partition)) {
-            let (parent, child, order) = keys::child_parts(&key).expect("valid key of a child");
+        for (key, _) in scan(schema::child::all(partition)) {
+            let (parent, child, order) = schema::child::parts(&key).expect("valid key of a child");
             self.children.insert((parent.to_owned(), child.to_owned(), order));
         }
         if let Some(row) = reader
-            .get(&keys::partition(partition))
+            .get(&schema::partition::key(partition))
             .expect("the model's reads do not fail")
         {
-            let counters: PartitionRecord = records::decode(&row, "partition").expect("valid partition");
+            let counters: PartitionRecord = model::decode(&row, "partition").expect("valid partition");
             self.early_counted.events += counters.early_events;
             self.early_counted.bytes += counters.early_bytes;
         }
-        for (key, row) in scan(table_of(&keys::turn(partition, &any, ExecutionId::default(), 0))) {
+        for (key, row) in scan(table_of(&schema::orchestration::turn_key(
+            partition,
+            &any,
+            ExecutionId::default(),
+            0,
+        ))) {
             let execution = ExecutionId(key[key.len() - 20..key.len() - 4].try_into().expect("16 bytes"));
-            let turn: TurnRecord = records::decode(&row, "turn").expect("valid turn");
+            let turn: TurnRecord = model::decode(&row, "turn").expect("valid turn");
             self.begun.entry((id_of(&key), execution)).or_insert(turn.time);
             *self.turns.entry((id_of(&key), execution)).or_default() += 1;
         }
-        for (key, row) in scan(keys::all_messages(partition)) {
-            let message: MessageRecord = records::decode(&row, "message").expect("valid message");
+        for (key, row) in scan(schema::message::all_with_urgent(partition)) {
+            let message: MessageRecord = model::decode(&row, "message").expect("valid message");
             if let (Some(source), Some(step)) = (message.source, message.step) {
                 self.calls.insert((source, step.execution, step.sequence));
             }

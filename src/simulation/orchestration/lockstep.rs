@@ -13,9 +13,9 @@ use super::versions::Versions;
 use crate::engine::code::{Begin, OrchestrationCode, OrchestrationRun, TurnEnd};
 use crate::error::Error;
 use crate::id::Sequence;
+use crate::model::history::{Command, Incoming, TurnRecord};
+use crate::model::instance::{StopKind, Stopped};
 use crate::orchestration::orchestration_code;
-use crate::store::records::history::{Command, Incoming, TurnRecord};
-use crate::store::records::instance::{StopKind, Stopped};
 use crate::time::Timestamp;
 
 /// The code of [`Play`] in one version, checked against the reference.

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::program::{Act, Program};
 use crate::id::Sequence;
+use crate::model::history::Command;
 use crate::simulation::padding::{DISPUTED_BYTES, MOST_PAYLOAD_BYTES, PAYLOAD_BYTES};
 use crate::simulation::plan::{End, Work};
 use crate::simulation::random::Random;
-use crate::store::records::history::Command;
 
 /// The padding of a payload.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,8 +7,8 @@ use super::steps::{Done, Steps, runtime};
 use crate::error::ErrorKind;
 use crate::failure::Failure;
 use crate::id::Sequence;
+use crate::model::history::{Command, Incoming, TurnRecord};
 use crate::simulation::plan::Work;
-use crate::store::records::history::{Command, Incoming, TurnRecord};
 use crate::time::Timestamp;
 
 /// One execution of a program.

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::inventory::Inventory;
 use super::reference::Reference;
-use crate::store::records::Action;
-use crate::store::records::history::OpenStep;
-use crate::store::records::instance::{OrchestrationStatus, Order};
+use crate::model::Action;
+use crate::model::history::OpenStep;
+use crate::model::instance::{OrchestrationStatus, Order};
 
 /// Checks the rows of orchestrations against each other. `references` have replayed the histories.
 pub(super) fn belong_together(inventory: &Inventory, references: &BTreeMap<String, Reference>) {

@@ -9,7 +9,7 @@ use super::padding::Bound;
 use super::program::Retry;
 use crate::error::{Error, ErrorKind};
 use crate::id::{ExecutionId, Sequence};
-use crate::store::records::history::{Command, Incoming, OpenStep, Started, StepOutcome};
+use crate::model::history::{Command, Incoming, OpenStep, Started, StepOutcome};
 use crate::time::Timestamp;
 
 /// The end of a step: its answer as JSON, or its failure as a program describes it.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::inventory::Inventory;
 use super::reference::Reference;
 use crate::id::Sequence;
-use crate::store::records::history::OpenStep;
-use crate::store::records::instance::{InstanceRecord, OrchestrationStatus, StopKind};
+use crate::model::history::OpenStep;
+use crate::model::instance::{InstanceRecord, OrchestrationStatus, StopKind};
 use crate::time::Timestamp;
 
 /// Checks that every orchestration has ended, is stopped, or waits for a reason, and that every lock has an owner that

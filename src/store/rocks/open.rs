@@ -14,11 +14,12 @@ use super::promise::Promise;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{create_private_directory, make_private, sync_parent};
 use crate::log::{self, FileLog, Reading};
+use crate::model::{self, CommitRecord};
+use crate::schema;
 use crate::store::directory::{DirectoryLock, Format, check_free, commit_log, database};
 use crate::store::durable::{Base, Bounds, Durable};
 use crate::store::front::{Fronts, View};
-use crate::store::records::{self, CommitRecord};
-use crate::store::{Changes, Reader, Visitor, keys};
+use crate::store::{Changes, Reader, Visitor};
 
 /// Options for opening a directory.
 #[derive(Clone, Debug)]
@@ -362,8 +363,8 @@ fn open_writable(path: &Path, options: &Options) -> Result<RocksBase> {
 
 /// Returns the newest commit that a reader has.
 fn commit_in(reader: &dyn Reader) -> Result<Option<CommitRecord>> {
-    let row = reader.get(&keys::COMMIT)?;
-    row.map(|row| records::decode(&row, "commit")).transpose()
+    let row = reader.get(&schema::COMMIT)?;
+    row.map(|row| model::decode(&row, "commit")).transpose()
 }
 
 /// Checks that the store was written with the number of partitions in `format`, which determines the placement of all

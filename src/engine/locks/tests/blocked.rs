@@ -48,7 +48,7 @@ impl Cause {
 fn calls_wait_and_releases_do_not() {
     for setting in Setting::all() {
         for cause in Cause::ALL {
-            let told = format!("{setting:?} {cause:?}");
+            let case = format!("{setting:?} {cause:?}");
             let mut stage = Stage::new(setting);
             stage.limits.queue = 1;
             stage.reopen();
@@ -60,28 +60,28 @@ fn calls_wait_and_releases_do_not() {
             stage.call("c", 1, &entity, "note", "1", None);
             stage.settle();
             cause.begin(&mut stage, &entity);
-            assert_eq!(stage.orders(), ["a 1: null"], "{told}");
+            assert_eq!(stage.orders(), ["a 1: null"], "{case}");
             stage.call("c", 2, &entity, "note", "2", None);
             stage.call("a", 2, &entity, "note", "owner", Some(1));
             stage.settle();
-            assert_eq!(stage.orders(), [""; 0], "{told}");
-            assert_eq!(stage.locks().len(), 1, "{told}");
+            assert_eq!(stage.orders(), [""; 0], "{case}");
+            assert_eq!(stage.locks().len(), 1, "{case}");
             stage.release("a", 1, &entities);
             stage.settle();
-            assert_eq!(stage.locks(), [], "{told}");
+            assert_eq!(stage.locks(), [], "{case}");
             let forced = stage.force(&entity);
             stage.settle();
-            assert_eq!(stage.told(forced), Some("false"), "{told}");
+            assert_eq!(stage.told(forced), Some("false"), "{case}");
             stage.reopen();
             stage.settle();
-            assert_eq!(stage.orders(), [""; 0], "{told}");
+            assert_eq!(stage.orders(), [""; 0], "{case}");
             cause.end(&mut stage, &entity);
-            assert_eq!(stage.orders(), ["a 2: LockLost", "b 1: null"], "{told}");
+            assert_eq!(stage.orders(), ["a 2: LockLost", "b 1: null"], "{case}");
             stage.release("b", 1, &entities);
             stage.settle();
-            assert_eq!(stage.orders(), ["c 1: 1", "c 2: 2"], "{told}");
-            assert_eq!(stage.lines(&entity).unwrap(), ["1", "2"], "{told}");
-            assert_eq!(stage.left(), [""; 0], "{told}");
+            assert_eq!(stage.orders(), ["c 1: 1", "c 2: 2"], "{case}");
+            assert_eq!(stage.lines(&entity).unwrap(), ["1", "2"], "{case}");
+            assert_eq!(stage.left(), [""; 0], "{case}");
         }
     }
 }
@@ -92,7 +92,7 @@ fn locks_of_entities_without_a_state_end() {
     for setting in Setting::all() {
         for cause in [Cause::Held, Cause::Unregistered] {
             for force in [false, true] {
-                let told = format!("{setting:?} {cause:?} by force: {force}");
+                let case = format!("{setting:?} {cause:?} by force: {force}");
                 let mut stage = Stage::new(setting);
                 let entities: [_; 2] = stage.entities();
                 stage.take("a", 1, &entities);
@@ -105,7 +105,7 @@ fn locks_of_entities_without_a_state_end() {
                     stage.release("a", 1, &entities);
                 }
                 stage.settle();
-                assert_eq!(stage.left(), [""; 0], "{told}");
+                assert_eq!(stage.left(), [""; 0], "{case}");
             }
         }
     }
@@ -117,7 +117,7 @@ fn a_request_can_be_taken_back_at_a_blocked_entity() {
     for setting in Setting::all() {
         for cause in Cause::ALL {
             for before in [0, 4] {
-                let told = format!("{setting:?} {cause:?} behind {before}");
+                let case = format!("{setting:?} {cause:?} behind {before}");
                 let mut stage = Stage::new(setting);
                 let entities: [_; 2] = stage.entities();
                 cause.begin(&mut stage, &entities[1]);
@@ -127,13 +127,13 @@ fn a_request_can_be_taken_back_at_a_blocked_entity() {
                 stage.settle();
                 stage.take("b", 1, &entities[1..]);
                 stage.settle();
-                assert_eq!(stage.locks(), [], "{told}");
+                assert_eq!(stage.locks(), [], "{case}");
                 stage.withdraw("b", 1, &entities[1..]);
                 stage.settle();
-                assert_eq!(stage.locks(), [], "{told}");
+                assert_eq!(stage.locks(), [], "{case}");
                 cause.end(&mut stage, &entities[1]);
-                assert_eq!(stage.orders(), [""; 0], "{told}");
-                assert_eq!(stage.left(), [""; 0], "{told}");
+                assert_eq!(stage.orders(), [""; 0], "{case}");
+                assert_eq!(stage.left(), [""; 0], "{case}");
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Calls by orchestrations: the caller receives every outcome exactly once.
 
 use super::stage::{Setting, Stage};
-use crate::store::records::Action;
+use crate::model::Action;
 
 /// Every outcome of an operation completes the caller's step. A failed call is no dead letter.
 #[test]

@@ -2,15 +2,15 @@
 
 use super::stage::{Setting, Stage};
 
-/// A release before the grant follows its request to the entity where it waits, regardless of the messages before and
-/// behind it, and whether or not the queue is in memory. All other requests are granted.
+/// A release before the grant follows its request to the entity where it waits. The messages before and behind it there
+/// do not matter, and neither does whether the queue is in memory. All other requests are granted.
 #[test]
 fn a_release_finds_its_request_wherever_it_waits() {
     for setting in Setting::all() {
         for place in 0..3 {
             for before in [0, 1, 5] {
                 for goes_down in [false, true] {
-                    let told = format!("{setting:?}, waits at {place} behind {before}, goes down: {goes_down}");
+                    let case = format!("{setting:?}, waits at {place} behind {before}, goes down: {goes_down}");
                     let mut stage = Stage::new(setting);
                     let entities: [_; 3] = stage.entities();
                     let blocked = std::slice::from_ref(&entities[place]);
@@ -29,21 +29,21 @@ fn a_release_finds_its_request_wherever_it_waits() {
                     }
                     stage.take("c", 1, blocked);
                     stage.settle();
-                    assert_eq!(stage.locks().len(), place + 1, "{told}");
-                    assert_eq!(stage.orders(), ["b 1: null"], "{told}");
+                    assert_eq!(stage.locks().len(), place + 1, "{case}");
+                    assert_eq!(stage.orders(), ["b 1: null"], "{case}");
                     if goes_down {
                         stage.reopen();
                     }
                     stage.withdraw("a", 1, &entities);
                     stage.settle();
-                    assert_eq!(stage.locks(), [(blocked[0].clone(), "b 1".to_owned())], "{told}");
+                    assert_eq!(stage.locks(), [(blocked[0].clone(), "b 1".to_owned())], "{case}");
                     stage.release("b", 1, blocked);
                     stage.settle();
-                    assert_eq!(stage.orders(), ["c 1: null"], "{told}");
+                    assert_eq!(stage.orders(), ["c 1: null"], "{case}");
                     stage.release("c", 1, blocked);
                     stage.settle();
-                    assert_eq!(stage.lines(&blocked[0]).unwrap(), lines, "{told}");
-                    assert_eq!(stage.left(), [""; 0], "{told}");
+                    assert_eq!(stage.lines(&blocked[0]).unwrap(), lines, "{case}");
+                    assert_eq!(stage.left(), [""; 0], "{case}");
                 }
             }
         }
@@ -56,7 +56,7 @@ fn a_release_never_overtakes_its_request() {
     for setting in Setting::all() {
         for place in 0..4 {
             for steps in 0..5 {
-                let told = format!("{setting:?}, waits at {place}, {steps} steps between");
+                let case = format!("{setting:?}, waits at {place}, {steps} steps between");
                 let mut stage = Stage::new(setting);
                 let entities: [_; 3] = stage.entities();
                 let blocked = entities.get(place).map_or(&[][..], std::slice::from_ref);
@@ -71,10 +71,10 @@ fn a_release_never_overtakes_its_request() {
                 }
                 stage.withdraw("a", 1, &entities);
                 stage.settle();
-                assert_eq!(stage.locks().len(), blocked.len(), "{told}");
+                assert_eq!(stage.locks().len(), blocked.len(), "{case}");
                 stage.release("b", 1, blocked);
                 stage.settle();
-                assert_eq!(stage.left(), [""; 0], "{told}");
+                assert_eq!(stage.left(), [""; 0], "{case}");
             }
         }
     }

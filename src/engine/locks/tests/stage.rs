@@ -10,11 +10,12 @@ use crate::engine::{ActivitySlots, Core, CoreConfig, Limits, Progress, Registry,
 use crate::entity::entity_code;
 use crate::failure::CallFailure;
 use crate::id::{ExecutionId, InstanceId, MessageId, PartitionId};
+use crate::model::history::StepOutcome;
+use crate::model::instance::{LockId, LockOrder, LockRecord, Order};
+use crate::model::{self, Action, StateRecord, StepRef};
 use crate::prelude::*;
-use crate::store::records::history::StepOutcome;
-use crate::store::records::instance::{LockId, LockOrder, LockRecord, Order};
-use crate::store::records::{self, Action, StateRecord, StepRef};
-use crate::store::{Batch, Change, Model, Reader, Store, keys};
+use crate::schema;
+use crate::store::{Batch, Change, Model, Reader, Store};
 use crate::time::Timestamp;
 
 /// Records the lines that it receives.
@@ -394,8 +395,8 @@ impl Stage {
     /// Checks that no commit writes a row of a message that it consumes, and that every consumed row exists.
     fn check(&self, step: &Step) {
         let tables = [
-            keys::messages(PartitionId(0)).start[2],
-            keys::urgents(PartitionId(0)).start[2],
+            schema::message::all(PartitionId(0)).start[2],
+            schema::urgent::all(PartitionId(0)).start[2],
         ];
         let mut changed = BTreeSet::new();
         for change in step.batch.changes() {
@@ -507,7 +508,7 @@ impl Stage {
     /// Returns the stored state.
     pub(super) fn lines(&self, entity: &InstanceId) -> Option<Vec<String>> {
         let row = self.model.get(&self.state_key(entity)).unwrap()?;
-        let record: StateRecord<'_> = records::decode(&row, "state").unwrap();
+        let record: StateRecord<'_> = model::decode(&row, "state").unwrap();
         let log: Log = serde_json::from_slice(record.state).unwrap();
         Some(log.lines)
     }
@@ -519,7 +520,7 @@ impl Stage {
             state: b"5",
         };
         let mut batch = Batch::default();
-        batch.put(&self.state_key(entity), &records::encode(&record).unwrap());
+        batch.put(&self.state_key(entity), &model::encode(&record).unwrap());
         self.write(&batch);
     }
 
@@ -531,17 +532,17 @@ impl Stage {
     }
 
     fn state_key(&self, entity: &InstanceId) -> Vec<u8> {
-        keys::state(entity.partition(self.partitions()), entity)
+        schema::state::key(entity.partition(self.partitions()), entity)
     }
 
     /// Returns the stored locks with their owners.
     pub(super) fn locks(&self) -> Vec<(InstanceId, String)> {
         let mut locks = Vec::new();
         for partition in (0..self.partitions()).map(PartitionId) {
-            for (key, value) in self.model.scan(keys::locks(partition), usize::MAX).unwrap() {
-                let record: LockRecord = records::decode(&value, "lock").unwrap();
+            for (key, value) in self.model.scan(schema::lock::all(partition), usize::MAX).unwrap() {
+                let record: LockRecord = model::decode(&value, "lock").unwrap();
                 assert_eq!(record.since, Timestamp(1_000));
-                let id = InstanceId::trusted(keys::id_of(&key).unwrap());
+                let id = InstanceId::trusted(schema::id_of(&key).unwrap());
                 locks.push((
                     id,
                     format!("{} {}", name(&record.owner.instance), record.owner.sequence),
@@ -554,7 +555,7 @@ impl Stage {
 
     /// Returns the size of the rows of all locks in bytes.
     pub(super) fn lock_bytes(&self) -> usize {
-        let of = |partition| self.model.scan(keys::locks(partition), usize::MAX).unwrap();
+        let of = |partition| self.model.scan(schema::lock::all(partition), usize::MAX).unwrap();
         let rows = (0..self.partitions()).map(PartitionId).flat_map(of);
         rows.map(|(key, value)| key.len() + value.len()).sum()
     }
@@ -562,7 +563,7 @@ impl Stage {
     /// Returns all rows except those of states.
     pub(super) fn left(&self) -> Vec<String> {
         let rows = self.model.scan(Vec::new()..vec![0xff], usize::MAX).unwrap();
-        let is_state = |key: &[u8]| key[2] == keys::states(PartitionId(0), "").start[2];
+        let is_state = |key: &[u8]| key[2] == schema::state::with_prefix(PartitionId(0), "").start[2];
         rows.iter()
             .filter(|(key, _)| !is_state(key))
             .map(|(key, _)| key.escape_ascii().to_string())

@@ -3,7 +3,7 @@
 use super::*;
 use crate::engine::Limits;
 use crate::engine::tests::counting::Stage;
-use crate::store::records::Action;
+use crate::model::Action;
 
 const HOUR: u64 = 3_600_000;
 const PARTITION: PartitionId = PartitionId(0);
@@ -24,11 +24,11 @@ fn nothing_is_left(stage: &Stage) {
     assert_eq!((counters.early_events, counters.early_bytes), (0, 0));
     let id = InstanceId::trusted("o");
     let left = [
-        keys::early_events(PARTITION),
-        keys::early_places_of(PARTITION, &id),
-        keys::early_expiries(PARTITION),
-        keys::all_early_left(PARTITION),
-        keys::early_count(PARTITION, &id)..keys::behind(keys::early_count(PARTITION, &id)),
+        schema::early::events(PARTITION),
+        schema::early::places_of(PARTITION, &id),
+        schema::early::expiries(PARTITION),
+        schema::early::all_left(PARTITION),
+        schema::early::count_key(PARTITION, &id)..schema::behind(schema::early::count_key(PARTITION, &id)),
     ];
     assert_eq!(left.map(|range| stage.count(range)), [0; 5]);
 }
@@ -57,8 +57,8 @@ fn an_open_reads_no_event() {
     nothing_is_left(&stage);
 }
 
-/// Events that exceed one turn, in number or in bytes, are delivered in several turns and before later events, even if
-/// the hub is reopened between any two steps.
+/// Events that exceed one turn, in number or in bytes, are delivered in several turns and before later events. A reopen
+/// between any two steps does not change this.
 #[test]
 fn many_events_before_a_start_are_told_in_pages() {
     for (count, bytes) in [(2_500, 0), (60, MIB / 4)] {
@@ -71,7 +71,10 @@ fn many_events_before_a_start_are_told_in_pages() {
             stage.send_start("o", count + 1, None);
             stage.step();
             let left = stage.counters().early_events;
-            assert!(0 < left && left < count as u64, "{left} events are left after the first turn");
+            assert!(
+                0 < left && left < count as u64,
+                "{left} events are left after the first turn"
+            );
             assert!(
                 stage.most_read < 5 * MIB,
                 "{} bytes were read in one step",
@@ -202,6 +205,6 @@ fn events_that_expired_make_room() {
         stage.settle();
         assert_eq!(stage.counters().early_events, left);
     }
-    assert_eq!(stage.count(keys::early_events(PARTITION)), 0);
-    assert_eq!(stage.count(keys::early_expiries(PARTITION)), 0);
+    assert_eq!(stage.count(schema::early::events(PARTITION)), 0);
+    assert_eq!(stage.count(schema::early::expiries(PARTITION)), 0);
 }

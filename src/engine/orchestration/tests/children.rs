@@ -94,11 +94,11 @@ impl Stage {
     /// Returns the parent and the child of each child row.
     fn children(&self) -> Vec<(String, String)> {
         let rows = (0..PARTITIONS).flat_map(|partition| {
-            let range = keys::children(PartitionId(partition));
+            let range = schema::child::all(PartitionId(partition));
             self.model.keys(range, usize::MAX).unwrap()
         });
         rows.map(|key| {
-            let (parent, child, _) = keys::child_parts(&key).unwrap();
+            let (parent, child, _) = schema::child::parts(&key).unwrap();
             (parent.to_owned(), child.to_owned())
         })
         .collect()
@@ -107,7 +107,7 @@ impl Stage {
     /// Returns the number of orchestrations.
     fn orchestrations(&self) -> usize {
         let rows = (0..PARTITIONS).map(|partition| {
-            let range = keys::instances(PartitionId(partition), "");
+            let range = schema::orchestration::with_prefix(PartitionId(partition), "");
             self.model.keys(range, usize::MAX).unwrap().len()
         });
         rows.sum()
@@ -164,7 +164,10 @@ fn many_children_are_purged_page_by_page() {
             let before = (stage.children().len(), stage.orchestrations());
             stage.step();
             let gone = (before.0 - stage.children().len(), before.1 - stage.orchestrations());
-            assert!(gone.0 <= page && gone.1 <= page + 1, "{gone:?} rows were removed in one step");
+            assert!(
+                gone.0 <= page && gone.1 <= page + 1,
+                "{gone:?} rows were removed in one step"
+            );
         }
         let left = if with_children { 0 } else { 600 };
         assert_eq!((stage.orchestrations(), stage.children().len()), (left, 0));
@@ -251,8 +254,8 @@ fn a_rewound_parent_keeps_its_children() {
     }
 }
 
-/// A purge does not affect the children of an earlier orchestration with the same id, even if the later one has
-/// requested the same child and was refused.
+/// A purge does not affect the children of an earlier orchestration with the same id. This is true even if the later
+/// one has requested the same child and was refused.
 #[test]
 fn a_purge_leaves_the_children_of_an_earlier_life() {
     for purged in [true, false] {
@@ -337,7 +340,10 @@ impl Stage {
             index: 0,
         };
         let mut batch = Batch::default();
-        batch.put(&keys::child(parent.partition(PARTITIONS), &parent, &child, order), &[]);
+        batch.put(
+            &schema::child::key(parent.partition(PARTITIONS), &parent, &child, order),
+            &[],
+        );
         self.model.write(&batch).unwrap();
         let cancel = Order::CancelChild {
             parent: start.parent.clone().unwrap(),

@@ -6,8 +6,8 @@ use serde::de::DeserializeOwned;
 
 use super::*;
 use crate::entity::entity_code;
-use crate::store::records::instance::ActivityRecord;
-use crate::store::records::{self, MessageRecord, TimerRecord};
+use crate::model::instance::ActivityRecord;
+use crate::model::{self, MessageRecord, TimerRecord};
 use crate::trace::TraceContext;
 
 /// Signals another entity and starts an orchestration.
@@ -67,7 +67,7 @@ fn trace() -> Option<Box<TraceContext>> {
 /// Returns all records of one table.
 fn records_of<R: DeserializeOwned>(model: &Model, table: impl Fn(PartitionId) -> std::ops::Range<Vec<u8>>) -> Vec<R> {
     let rows = (0..PARTITIONS).flat_map(|partition| model.scan(table(PartitionId(partition)), 100).unwrap());
-    rows.map(|(_, row)| records::decode(&row, "record").unwrap()).collect()
+    rows.map(|(_, row)| model::decode(&row, "record").unwrap()).collect()
 }
 
 /// The rows of activities, timers, sub-orchestrations, messages to entities, and messages that those entities send all
@@ -95,9 +95,9 @@ fn a_trace_travels_with_whatever_is_asked_for() {
             assert_eq!(stage.record(id).unwrap().trace, trace, "{id}");
             assert_eq!(stage.start_of(id).trace, trace, "{id}");
         }
-        let activities: Vec<ActivityRecord> = records_of(&stage.model, keys::activities);
-        let timers: Vec<TimerRecord> = records_of(&stage.model, keys::timers);
-        let messages: Vec<MessageRecord> = records_of(&stage.model, keys::messages);
+        let activities: Vec<ActivityRecord> = records_of(&stage.model, schema::activity::all);
+        let timers: Vec<TimerRecord> = records_of(&stage.model, schema::timer::all);
+        let messages: Vec<MessageRecord> = records_of(&stage.model, schema::message::all);
         assert_eq!((activities.len(), timers.len(), messages.len()), (1, 2, 1));
         assert_eq!(activities[0].trace, trace);
         assert!(timers.iter().all(|timer| timer.trace == trace), "{timers:?}");

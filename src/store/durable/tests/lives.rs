@@ -7,8 +7,8 @@ use super::by_hand::ByHand;
 use super::machine::{Machine, Sizes};
 use super::*;
 use crate::log::tests::memory::{Chance, each_seed};
-use crate::store::keys;
-use crate::store::records::{self, CommitRecord};
+use crate::model::{self, CommitRecord};
+use crate::schema;
 
 type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -77,10 +77,10 @@ impl Lives {
                     number: self.truth.len() as u64,
                     ..CommitRecord::before_the_first(1)
                 };
-                let commit = records::encode(&commit).unwrap();
+                let commit = model::encode(&commit).unwrap();
                 let mut batch = Batch::default();
-                batch.put(&keys::COMMIT, &commit);
-                rows.insert(keys::COMMIT.to_vec(), commit);
+                batch.put(&schema::COMMIT, &commit);
+                rows.insert(schema::COMMIT.to_vec(), commit);
                 for _ in 0..self.chance.below(6) {
                     let key = vec![0, self.chance.below(3) as u8, self.chance.below(6) as u8];
                     if self.chance.one_in(3) {

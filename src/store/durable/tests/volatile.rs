@@ -4,8 +4,9 @@ use super::*;
 use crate::log::read_on;
 use crate::log::tests::HUB;
 use crate::log::tests::memory::{Chance, Memory};
-use crate::store::records::{self, CommitRecord};
-use crate::store::{Store, keys};
+use crate::model::{self, CommitRecord};
+use crate::schema;
+use crate::store::Store;
 
 #[derive(Debug)]
 pub(crate) struct Volatile {
@@ -61,6 +62,6 @@ impl Reader for Volatile {
 
 /// Returns the number of the newest commit that a reader returns.
 pub(super) fn commit_of(reader: &dyn Reader) -> u64 {
-    let row = reader.get(&keys::COMMIT).unwrap();
-    row.map_or(0, |row| records::decode::<CommitRecord>(&row, "commit").unwrap().number)
+    let row = reader.get(&schema::COMMIT).unwrap();
+    row.map_or(0, |row| model::decode::<CommitRecord>(&row, "commit").unwrap().number)
 }

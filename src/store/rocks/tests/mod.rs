@@ -17,8 +17,9 @@ use tempfile::TempDir;
 use super::open::Opened;
 use super::{OpenOptions, RocksStore, open};
 use crate::error::{Error, ErrorKind};
-use crate::store::records::{self, CommitRecord};
-use crate::store::{Batch, Reader, Store, keys};
+use crate::model::{self, CommitRecord};
+use crate::schema;
+use crate::store::{Batch, Reader, Store};
 
 /// Returns options for small stores, so tests that open many stores are fast.
 fn small() -> OpenOptions {
@@ -53,7 +54,7 @@ fn commit(store: &impl Store, number: u64) {
         ..CommitRecord::before_the_first(64)
     };
     let mut batch = Batch::default();
-    batch.put(&keys::COMMIT, &records::encode(&record).unwrap());
+    batch.put(&schema::COMMIT, &model::encode(&record).unwrap());
     batch.put(&row(number), format!("value of commit {number}").repeat(3).as_bytes());
     store.write(&batch).unwrap();
 }

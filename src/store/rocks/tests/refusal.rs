@@ -149,8 +149,8 @@ fn a_gap_between_rocksdb_and_the_log_is_refused() {
 /// Returns the newest commit that RocksDB has, if RocksDB is readable at all.
 fn kept(directory: &Path) -> Option<u64> {
     let database = rocksdb::DB::open_for_read_only(&rocksdb::Options::default(), directory.join("db"), false).ok()?;
-    let row = database.get(keys::COMMIT).unwrap();
-    Some(row.map_or(0, |row| records::decode::<CommitRecord>(&row, "commit").unwrap().number))
+    let row = database.get(schema::COMMIT).unwrap();
+    Some(row.map_or(0, |row| model::decode::<CommitRecord>(&row, "commit").unwrap().number))
 }
 
 /// A killed hub in which RocksDB has `flushed` commits and the log has four more.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, ErrorKind};
 use crate::failure::Failure;
 use crate::id::{ExecutionId, MessageId, Sequence};
-use crate::store::records::history::{Parent, Started, StepOutcome, TurnRecord};
+use crate::model::history::{Parent, Started, StepOutcome, TurnRecord};
 use crate::time::Timestamp;
 use crate::trace::TraceContext;
 
@@ -135,7 +135,7 @@ pub enum UnregisteredKind {
 
 /// One orchestration, without its history, input, output and custom status.
 ///
-/// Turns may have been written after the record. [`instances`](crate::store::instances) reads both.
+/// Turns may have been written after the record. [`instances`](crate::views::instances) reads both.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct InstanceRecord {
     pub(crate) name: String,

@@ -3,7 +3,7 @@
 use super::*;
 use crate::error::{Error, ErrorKind};
 use crate::failure::Cause;
-use crate::store::records::tests::{TRACE, pinned, trace};
+use crate::model::tests::{TRACE, pinned, trace};
 
 const EXECUTION: ExecutionId = ExecutionId(*b"0123456789abcdef");
 

@@ -1,4 +1,6 @@
 use super::*;
+use crate::id::ExecutionId;
+use crate::model::instance::OrchestrationStatus;
 
 const PARTITION: PartitionId = PartitionId(7);
 
@@ -14,68 +16,68 @@ fn the_layout_of_keys_is_pinned() {
         since: time,
     };
     let pinned: [(Vec<u8>, &[u8]); 25] = [
-        (partition(PARTITION), b"\x00\x07\x01"),
-        (state(PARTITION, &id), b"\x00\x07\x10@a@k"),
+        (partition::key(PARTITION), b"\x00\x07\x01"),
+        (state::key(PARTITION, &id), b"\x00\x07\x10@a@k"),
         (
-            message(PARTITION, &id, message_id),
+            message::key(PARTITION, &id, message_id),
             b"\x00\x07\x20@a@k\x00\x00\x00\x00\x00\x00\x00\x01\x02\x00\x00\x00\x03",
         ),
         (
-            timer(PARTITION, time, &id, "t"),
+            timer::key(PARTITION, time, &id, "t"),
             b"\x00\x07\x30\x00\x00\x00\x00\x01\x02\x03\x04@a@k\x00t",
         ),
-        (timer_name(PARTITION, &id, "t"), b"\x00\x07\x31@a@k\x00t"),
-        (request(PARTITION, &id, "r"), b"\x00\x07\x40@a@k\x00r"),
+        (timer::name_key(PARTITION, &id, "t"), b"\x00\x07\x31@a@k\x00t"),
+        (request::key(PARTITION, &id, "r"), b"\x00\x07\x40@a@k\x00r"),
         (
-            request_age(PARTITION, place, &id, "r"),
+            request::age_key(PARTITION, place, &id, "r"),
             b"\x00\x07\x41\x00\x00\x00\x00\x00\x00\x01\x02\x00\x00\x00\x03\x00\x00\x00\x00\x01\x02\x03\x04@a@k\x00r",
         ),
         (
-            dead_letter_age(PARTITION, place, "@a@k"),
+            dead_letter::age_key(PARTITION, place, "@a@k"),
             b"\x00\x07\x51\x00\x00\x00\x00\x00\x00\x01\x02\x00\x00\x00\x03\x00\x00\x00\x00\x01\x02\x03\x04@a@k",
         ),
         (
-            dead_letter(PARTITION, message_id),
+            dead_letter::key(PARTITION, message_id),
             b"\x00\x07\x50\x00\x00\x00\x00\x00\x00\x01\x02\x00\x00\x00\x03",
         ),
-        (quarantine(PARTITION, &id), b"\x00\x07\x60@a@k"),
+        (quarantine::key(PARTITION, &id), b"\x00\x07\x60@a@k"),
         (
-            urgent(PARTITION, &id, message_id),
+            urgent::key(PARTITION, &id, message_id),
             b"\x00\x07\x1f@a@k\x00\x00\x00\x00\x00\x00\x00\x01\x02\x00\x00\x00\x03",
         ),
-        (lock(PARTITION, &id), b"\x00\x07\x61@a@k"),
-        (instance(PARTITION, &id), b"\x00\x07\x70@a@k"),
+        (lock::key(PARTITION, &id), b"\x00\x07\x61@a@k"),
+        (orchestration::key(PARTITION, &id), b"\x00\x07\x70@a@k"),
         (
-            turn(PARTITION, &id, execution, 258),
+            orchestration::turn_key(PARTITION, &id, execution, 258),
             b"\x00\x07\x71@a@k\x000123456789abcdef\x00\x00\x01\x02",
         ),
-        (start(PARTITION, &id), b"\x00\x07\x78@a@k"),
-        (end(PARTITION, &id), b"\x00\x07\x72@a@k"),
-        (custom_status(PARTITION, &id), b"\x00\x07\x73@a@k"),
+        (orchestration::start_key(PARTITION, &id), b"\x00\x07\x78@a@k"),
+        (orchestration::end_key(PARTITION, &id), b"\x00\x07\x72@a@k"),
+        (orchestration::custom_status_key(PARTITION, &id), b"\x00\x07\x73@a@k"),
         (
-            status(PARTITION, OrchestrationStatus::Failed, time, &id),
+            orchestration::status_key(PARTITION, OrchestrationStatus::Failed, time, &id),
             b"\x00\x07\x74\x03\x00\x00\x00\x00\x01\x02\x03\x04@a@k",
         ),
         (
-            activity(PARTITION, &id, execution, 258),
+            activity::key(PARTITION, &id, execution, 258),
             b"\x00\x07\x75@a@k\x000123456789abcdef\x00\x00\x00\x00\x00\x00\x01\x02",
         ),
         (
-            early_event(PARTITION, &id, message_id),
+            early::event_key(PARTITION, &id, message_id),
             b"\x00\x07\x76@a@k\x00\x00\x00\x00\x00\x00\x00\x01\x02\x00\x00\x00\x03",
         ),
         (
-            early_place(PARTITION, &id, message_id),
+            early::place_key(PARTITION, &id, message_id),
             b"\x00\x07\x79@a@k\x00\x00\x00\x00\x00\x00\x00\x01\x02\x00\x00\x00\x03",
         ),
         (
-            early_expiry(PARTITION, time, &id, message_id),
+            early::expiry_key(PARTITION, time, &id, message_id),
             b"\x00\x07\x7a\x00\x00\x00\x00\x01\x02\x03\x04@a@k\x00\x00\x00\x00\x00\x00\x00\x01\x02\x00\x00\x00\x03",
         ),
-        (early_count(PARTITION, &id), b"\x00\x07\x7b@a@k"),
-        (early_left(PARTITION, &id), b"\x00\x07\x7c@a@k"),
+        (early::count_key(PARTITION, &id), b"\x00\x07\x7b@a@k"),
+        (early::left_key(PARTITION, &id), b"\x00\x07\x7c@a@k"),
         (
-            child(
+            child::key(
                 PARTITION,
                 &InstanceId::trusted("p"),
                 &InstanceId::trusted("kid"),
@@ -97,12 +99,15 @@ fn a_key_gives_back_its_parts() {
         batch: u64::MAX,
         index: 0,
     };
-    let row = message(PARTITION, &id, message_id);
+    let row = message::key(PARTITION, &id, message_id);
     assert_eq!(id_of(&row), Some("@a@k"));
-    assert_eq!(message_id_of(&row), Some(message_id));
-    assert_eq!(message_id_of(&dead_letter(PARTITION, message_id)), Some(message_id));
+    assert_eq!(message::id_of(&row), Some(message_id));
     assert_eq!(
-        timer_parts(&timer(PARTITION, Timestamp(9), &id, "a b")),
+        message::id_of(&dead_letter::key(PARTITION, message_id)),
+        Some(message_id)
+    );
+    assert_eq!(
+        timer::parts(&timer::key(PARTITION, Timestamp(9), &id, "a b")),
         Some((Timestamp(9), "@a@k", "a b"))
     );
     let place = Place {
@@ -110,32 +115,37 @@ fn a_key_gives_back_its_parts() {
         since: Timestamp(9),
     };
     assert_eq!(
-        request_age_parts(&request_age(PARTITION, place, &id, "a b")),
+        request::age_parts(&request::age_key(PARTITION, place, &id, "a b")),
         Some((place, "@a@k", "a b"))
     );
     assert_eq!(
-        early_expiry_parts(&early_expiry(PARTITION, Timestamp(9), &id, message_id)),
+        early::expiry_parts(&early::expiry_key(PARTITION, Timestamp(9), &id, message_id)),
         Some((Timestamp(9), "@a@k", message_id))
     );
     assert_eq!(
-        dead_letter_age_parts(&dead_letter_age(PARTITION, place, "@a@k")),
+        dead_letter::age_parts(&dead_letter::age_key(PARTITION, place, "@a@k")),
         Some((place, "@a@k"))
     );
     let parent = InstanceId::trusted("p");
     assert_eq!(
-        child_parts(&child(PARTITION, &parent, &InstanceId::trusted("kid"), message_id)),
+        child::parts(&child::key(PARTITION, &parent, &InstanceId::trusted("kid"), message_id)),
         Some(("p", "kid", message_id))
     );
-    let row = urgent(PARTITION, &id, message_id);
-    assert_eq!((id_of(&row), message_id_of(&row)), (Some("@a@k"), Some(message_id)));
-    assert_eq!(id_of(&lock(PARTITION, &id)), Some("@a@k"));
+    let row = urgent::key(PARTITION, &id, message_id);
+    assert_eq!((id_of(&row), message::id_of(&row)), (Some("@a@k"), Some(message_id)));
+    assert_eq!(id_of(&lock::key(PARTITION, &id)), Some("@a@k"));
     assert_eq!(
-        status_parts(&status(PARTITION, OrchestrationStatus::Failed, Timestamp(9), &id)),
+        orchestration::status_parts(&orchestration::status_key(
+            PARTITION,
+            OrchestrationStatus::Failed,
+            Timestamp(9),
+            &id
+        )),
         Some((Timestamp(9), "@a@k"))
     );
     let execution = ExecutionId([0; 16]);
     assert_eq!(
-        activity_parts(&activity(PARTITION, &id, execution, 5)),
+        activity::parts(&activity::key(PARTITION, &id, execution, 5)),
         Some(("@a@k", execution, 5))
     );
 }
@@ -150,19 +160,19 @@ fn urgent_messages_come_before_the_others() {
         index: u32::MAX,
     };
     let walk = [
-        urgent(PARTITION, &short, last),
-        after_id(&urgent(PARTITION, &short, last)),
-        urgent(PARTITION, &long, MessageId::MIN),
-        message(PARTITION, &short, MessageId::MIN),
-        after_id(&message(PARTITION, &short, MessageId::MIN)),
-        message(PARTITION, &long, last),
+        urgent::key(PARTITION, &short, last),
+        after_id(&urgent::key(PARTITION, &short, last)),
+        urgent::key(PARTITION, &long, MessageId::MIN),
+        message::key(PARTITION, &short, MessageId::MIN),
+        after_id(&message::key(PARTITION, &short, MessageId::MIN)),
+        message::key(PARTITION, &long, last),
     ];
     assert!(walk.is_sorted());
-    assert!(walk.iter().all(|key| all_messages(PARTITION).contains(key)));
-    assert!(!urgents_of(PARTITION, &short).contains(&walk[1]));
-    assert!(urgents_of(PARTITION, &short).contains(&walk[0]));
-    assert_eq!(walk[1], urgents_of(PARTITION, &short).end);
-    assert_eq!(walk[4], after_messages_of(PARTITION, &short));
+    assert!(walk.iter().all(|key| message::all_with_urgent(PARTITION).contains(key)));
+    assert!(!urgent::of(PARTITION, &short).contains(&walk[1]));
+    assert!(urgent::of(PARTITION, &short).contains(&walk[0]));
+    assert_eq!(walk[1], urgent::of(PARTITION, &short).end);
+    assert_eq!(walk[4], message::after(PARTITION, &short));
 }
 
 /// An id whose prefix is another id has its own messages, and the range of an id ends before the next id.
@@ -170,12 +180,12 @@ fn urgent_messages_come_before_the_others() {
 fn ranges_hold_one_instance_only() {
     let short = InstanceId::trusted("@a@k");
     let long = InstanceId::trusted("@a@kk");
-    let range = messages_of(PARTITION, &short, MessageId::MIN);
+    let range = message::of(PARTITION, &short, MessageId::MIN);
     let last = MessageId {
         batch: u64::MAX,
         index: u32::MAX,
     };
-    assert!(range.contains(&message(PARTITION, &short, last)));
-    assert!(!range.contains(&message(PARTITION, &long, MessageId::MIN)));
-    assert!(after_messages_of(PARTITION, &short) <= message(PARTITION, &long, MessageId::MIN));
+    assert!(range.contains(&message::key(PARTITION, &short, last)));
+    assert!(!range.contains(&message::key(PARTITION, &long, MessageId::MIN)));
+    assert!(message::after(PARTITION, &short) <= message::key(PARTITION, &long, MessageId::MIN));
 }

@@ -2,9 +2,11 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, PartitionId};
-use crate::store::records::history::{Incoming, TurnRecord};
-use crate::store::records::instance::{InstanceRecord, OrchestrationStatus, StartRecord};
-use crate::store::{Reader, keys, records};
+use crate::model;
+use crate::model::history::{Incoming, TurnRecord};
+use crate::model::instance::{InstanceRecord, OrchestrationStatus, StartRecord};
+use crate::schema;
+use crate::store::Reader;
 
 /// Maximum number of turns by which an orchestration may be ahead of its row.
 ///
@@ -14,10 +16,10 @@ pub(crate) const TURNS_AHEAD: u32 = 8;
 
 /// Returns the current row of an orchestration.
 pub(crate) fn instance(reader: &dyn Reader, partition: PartitionId, id: &InstanceId) -> Result<Option<InstanceRecord>> {
-    let Some(row) = reader.get(&keys::instance(partition, id))? else {
+    let Some(row) = reader.get(&schema::orchestration::key(partition, id))? else {
         return Ok(None);
     };
-    let mut record = records::decode(&row, "orchestration")?;
+    let mut record = model::decode(&row, "orchestration")?;
     catch_up(reader, partition, id, &mut record)?;
     Ok(Some(record))
 }
@@ -34,11 +36,11 @@ pub(crate) fn start_of(
     record: &InstanceRecord,
 ) -> Result<StartRecord> {
     let start = if record.turns == 0 {
-        let row = reader.get(&keys::start(partition, id))?;
-        row.map(|row| records::decode(&row, "start")).transpose()?
+        let row = reader.get(&schema::orchestration::start_key(partition, id))?;
+        row.map(|row| model::decode(&row, "start")).transpose()?
     } else {
-        let row = reader.get(&keys::turn(partition, id, record.execution, 0))?;
-        let turn: Option<TurnRecord> = row.map(|row| records::decode(&row, "turn")).transpose()?;
+        let row = reader.get(&schema::orchestration::turn_key(partition, id, record.execution, 0))?;
+        let turn: Option<TurnRecord> = row.map(|row| model::decode(&row, "turn")).transpose()?;
         turn.and_then(|turn| turn.incoming.into_iter().next())
             .and_then(|first| match first {
                 Incoming::Started(started) => Some(StartRecord::from(*started)),
@@ -68,10 +70,10 @@ pub(crate) fn catch_up(
         return Ok(());
     }
     loop {
-        let range = keys::turns(partition, id, record.execution, record.turns..u32::MAX);
+        let range = schema::orchestration::turns(partition, id, record.execution, record.turns..u32::MAX);
         let rows = reader.scan(range, TURNS_AHEAD as usize)?;
         for (_, row) in &rows {
-            let turn: TurnRecord = records::decode(row, "turn of an orchestration")?;
+            let turn: TurnRecord = model::decode(row, "turn of an orchestration")?;
             record.count(&turn, row.len());
             record.changed = turn.time;
         }
@@ -112,15 +114,21 @@ mod tests {
                     }],
                     ..TurnRecord::default()
                 };
-                let encoded = records::encode(&turn).unwrap();
-                batch.put(&keys::turn(partition, &id, now.execution, number), &encoded);
+                let encoded = model::encode(&turn).unwrap();
+                batch.put(
+                    &schema::orchestration::turn_key(partition, &id, now.execution, number),
+                    &encoded,
+                );
                 now.count(&turn, encoded.len());
                 now.changed = turn.time;
                 if number + 1 == known {
                     row = now.clone();
                 }
             }
-            batch.put(&keys::instance(partition, &id), &records::encode(&row).unwrap());
+            batch.put(
+                &schema::orchestration::key(partition, &id),
+                &model::encode(&row).unwrap(),
+            );
             model.write(&batch).unwrap();
             assert_eq!(
                 instance(&model, partition, &id).unwrap().unwrap(),

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::Failure;
 use crate::id::{ExecutionId, MessageId, Sequence};
-use crate::store::records::instance::{LockOrder, Order};
+use crate::model::instance::{LockOrder, Order};
 use crate::time::{ClockRecord, Timestamp};
 use crate::trace::TraceContext;
 

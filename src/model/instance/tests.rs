@@ -1,7 +1,7 @@
 //! The bytes of the rows and orders of orchestrations are part of the stored format and may never change.
 
 use super::*;
-use crate::store::records::tests::{TRACE, pinned, trace};
+use crate::model::tests::{TRACE, pinned, trace};
 
 const EXECUTION: ExecutionId = ExecutionId(*b"0123456789abcdef");
 
@@ -213,7 +213,7 @@ fn the_places_in_lists_are_pinned() {
     // The number in keys and the position in records are equal.
     assert_eq!(statuses.map(|status| status as u8), [0, 1, 2, 3, 4, 5, 6, 7]);
     let place = |bytes: Vec<u8>| bytes[1];
-    let encoded = statuses.map(|status| place(crate::store::records::encode(&status).unwrap()));
+    let encoded = statuses.map(|status| place(crate::model::encode(&status).unwrap()));
     assert_eq!(encoded, [0, 1, 2, 3, 4, 5, 6, 7]);
     let stops = [
         StopKind::Panicked,
@@ -223,7 +223,7 @@ fn the_places_in_lists_are_pinned() {
         StopKind::HistoryLimit,
         StopKind::Unregistered,
     ];
-    let encoded = stops.map(|stop| place(crate::store::records::encode(&stop).unwrap()));
+    let encoded = stops.map(|stop| place(crate::model::encode(&stop).unwrap()));
     assert_eq!(encoded, [0, 1, 2, 3, 4, 5]);
     let policies = [
         ReusePolicy::Error,
@@ -231,7 +231,7 @@ fn the_places_in_lists_are_pinned() {
         ReusePolicy::Terminate,
         ReusePolicy::RejectDuplicate,
     ];
-    let encoded = policies.map(|policy| place(crate::store::records::encode(&policy).unwrap()));
+    let encoded = policies.map(|policy| place(crate::model::encode(&policy).unwrap()));
     assert_eq!(encoded, [0, 1, 2, 3]);
 }
 
