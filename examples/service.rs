@@ -211,15 +211,12 @@ async fn open_shop(client: &Client) -> abide::Result<()> {
             shelf.put(n).request_id(format!("first {article}")).await?;
         }
     }
-    if client.schedules().get("stock-taking").await?.is_none() {
-        let articles = stock.map(|(article, _)| article.to_owned()).to_vec();
-        let new_year = Recurrence::cron("0 3 1 1 *");
-        client
-            .schedules()
-            .create::<take_stock>("stock-taking", new_year, articles)
-            .await?;
-    }
-    Ok(())
+    let articles = stock.map(|(article, _)| article.to_owned()).to_vec();
+    let new_year = Recurrence::cron("0 3 1 1 *");
+    client
+        .schedules()
+        .ensure::<take_stock>("stock-taking", new_year, articles)
+        .await
 }
 
 struct Arguments {

@@ -180,6 +180,33 @@ impl Failure {
     }
 
     /// Returns the same failure, marked as one that a retry cannot fix.
+    ///
+    /// ```
+    /// use abide::prelude::*;
+    ///
+    /// #[activity(retry(max_attempts = 5))]
+    /// async fn parse(text: String) -> Result<i64, Failure> {
+    ///     match text.parse() {
+    ///         Ok(number) => Ok(number),
+    ///         Err(_) => Err(Failure::message(format!("`{text}` is not a number")).non_retriable()),
+    ///     }
+    /// }
+    /// #
+    /// # #[orchestration]
+    /// # async fn double(ctx: OrchestrationContext, text: String) -> Result<i64, Failure> {
+    /// #     Ok(2 * ctx.call_activity::<parse>(text).await?)
+    /// # }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// # let hub = Hub::in_memory().activity::<parse>().orchestration::<double>().open().await?;
+    /// # let client = hub.client();
+    /// assert_eq!(client.start::<double>("21".into()).await?.result().await?, 42);
+    /// // Fails after the first attempt.
+    /// assert!(client.start::<double>("many".into()).await?.result().await.is_err());
+    /// # hub.shutdown().await
+    /// # }
+    /// ```
     #[must_use]
     pub fn non_retriable(mut self) -> Self {
         self.non_retriable = true;

@@ -147,10 +147,6 @@
 // The macros expand to paths that begin with `::abide`, also inside this crate.
 extern crate self as abide;
 
-#[cfg(feature = "rocksdb")]
-#[doc(hidden)]
-#[path = "bench.rs"]
-pub mod __bench;
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;

@@ -6,14 +6,16 @@
 
 #![no_main]
 
+#[path = "../../tests/it/http_requests/drive.rs"]
+mod drive;
 #[path = "../../tests/it/http_requests/fuzzed.rs"]
 mod fuzzed;
 
 use std::cell::RefCell;
 
 use abide::Hub;
-use abide::http::fuzz::drive;
 use axum::Router;
+use drive::drive;
 use libfuzzer_sys::fuzz_target;
 use tokio::runtime::Runtime;
 

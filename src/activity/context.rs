@@ -13,6 +13,40 @@ use crate::id::{ExecutionId, InstanceId};
 use crate::resource::{Resource, Resources};
 
 /// The context of one attempt of an activity. Cheap to clone.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use abide::prelude::*;
+///
+/// #[activity(retry(max_attempts = 3, first_interval = "1ms"))]
+/// async fn charge(ctx: ActivityContext, cents: u64) -> Result<String, Failure> {
+///     if ctx.attempt() == 1 {
+///         return Err(Failure::message("the provider is busy"));
+///     }
+///     tokio::select! {
+///         () = tokio::time::sleep(Duration::from_millis(1)) => {}
+///         // The orchestration needs no answer any more, or the hub is closing.
+///         () = ctx.canceled() => return Err(Failure::message("canceled")),
+///     }
+///     // The payment provider charges once for each key, whatever the number of attempts.
+///     Ok(format!("{cents} cents under {}", ctx.idempotency_key()))
+/// }
+/// #
+/// # #[orchestration]
+/// # async fn order(ctx: OrchestrationContext, cents: u64) -> Result<String, Failure> {
+/// #     Ok(ctx.call_activity::<charge>(cents).await?)
+/// # }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> abide::Result<()> {
+/// # let hub = Hub::in_memory().activity::<charge>().orchestration::<order>().open().await?;
+/// # let client = hub.client();
+/// let run = client.start::<order>(900).instance_id("order-17").await?;
+/// assert!(run.result().await?.starts_with("900 cents under order-17/"));
+/// # hub.shutdown().await
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct ActivityContext {
     name: &'static str,

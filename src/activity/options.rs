@@ -5,6 +5,26 @@ use std::time::Duration;
 use crate::retry::RetryPolicy;
 
 /// Options for the attempts of an activity. They can be created in a `const`.
+///
+/// `#[activity]` creates them from its attributes:
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use abide::activity::{Activity, ActivityOptions};
+/// use abide::prelude::*;
+///
+/// #[activity(timeout = "30s", limit = 8, retry(max_attempts = 3))]
+/// async fn charge(cents: u64) -> u64 {
+///     cents
+/// }
+///
+/// const OPTIONS: ActivityOptions = ActivityOptions::new()
+///     .timeout(Duration::from_secs(30))
+///     .limit(8)
+///     .retry(RetryPolicy::new(3));
+/// assert_eq!(charge::OPTIONS, OPTIONS);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ActivityOptions {
     timeout: Option<Duration>,

@@ -41,7 +41,7 @@ pub(super) fn end_async(
         return Ok(());
     };
     let Block::Running(message) = std::mem::take(&mut mailbox.block) else {
-        return Ok(());
+        unreachable!("the operation runs");
     };
     let entity = match ctx.states.take(instance) {
         Some(entity) => entity,

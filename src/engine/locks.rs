@@ -113,7 +113,7 @@ pub(super) fn process_lock_order(
     ctx: &mut Ctx<'_>,
 ) -> Result<Option<Message>> {
     let Action::Lock(order) = &mut message.action else {
-        return Ok(None);
+        unreachable!("only messages about locks come here");
     };
     match &mut **order {
         LockOrder::Take { owner, rest } => take_lock(id, owner, std::mem::take(rest), ctx)?,

@@ -52,7 +52,7 @@ impl Turn<'_> {
             return Ok(());
         }
         let Action::Operation { operation, arguments } = &message.action else {
-            return Ok(());
+            unreachable!("only messages that ask for an operation come here");
         };
         ctx.step.counts.operations += 1;
         if let Err(failure) = ctx.locks.check(&message) {

@@ -111,9 +111,9 @@ pub(super) fn lingers(scope: &Scope, limit: std::time::Duration) -> Unanswered {
     unanswered(
         ErrorKind::TimedOut,
         format!(
-            "`{operation}` of `{entity}` ran longer than {limit:?} and cannot be stopped, because it blocks its thread; \
-             its effects are discarded, and the next operation of `{entity}` begins when it has returned; let it \
-             await instead of blocking, or move the blocking work to `spawn_blocking`"
+            "`{operation}` of `{entity}` ran longer than {limit:?} and cannot be stopped, because it blocks its \
+             thread; its effects are discarded, and the next operation of `{entity}` begins when it has returned; let \
+             it await instead of blocking, or move the blocking work to `spawn_blocking`"
         ),
     )
 }

@@ -143,16 +143,12 @@ impl Mailbox {
                 return Ok(Withdrawn::Later);
             }
             self.waiting_count = self.waiting_count.saturating_sub(1);
-            let Some(message) = self.waiting.remove(at) else {
-                return Ok(Withdrawn::No);
-            };
+            let message = self.waiting.remove(at).expect("it was found there");
             self.consume(&message, ctx);
             return Ok(Withdrawn::Yes(Box::new(message)));
         }
         if let Some(at) = self.arrivals.iter().position(&wanted) {
-            let Some(message) = self.arrivals.remove(at) else {
-                return Ok(Withdrawn::No);
-            };
+            let message = self.arrivals.remove(at).expect("it was found there");
             self.consume(&message, ctx);
             return Ok(Withdrawn::Yes(Box::new(message)));
         }

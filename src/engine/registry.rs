@@ -62,7 +62,8 @@ impl Registry {
             Error::new(
                 ErrorKind::Configuration,
                 format!(
-                    "an entity cannot be registered as `{name}`: {error}; set another name with `#[entity(name = \"…\")]`"
+                    "an entity cannot be registered as `{name}`: {error}; set another name with \
+                     `#[entity(name = \"…\")]`"
                 ),
             )
         })?;

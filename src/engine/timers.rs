@@ -49,7 +49,7 @@ fn schedule(message: &Message, timer: &str, due: Timestamp, ctx: &mut Ctx<'_>) -
         operation, arguments, ..
     } = &message.action
     else {
-        return Ok(());
+        unreachable!("only messages that set a timer come here");
     };
     remove_timer(&message.target, timer, ctx)?;
     let partition = ctx.settings.partition_of(&message.target);

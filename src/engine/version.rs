@@ -1,7 +1,7 @@
 //! The order of versions.
 
-/// Returns whether `version` is newer than `other`. Two texts for one version (`1.0` and `v1.0.0`) are not newer than each
-/// other.
+/// Returns `true` if `version` is newer than `other`. Of two texts for the same version (`1.0` and `v1.0.0`), neither
+/// is newer.
 pub(super) fn is_newer(version: &str, other: &str) -> bool {
     Version::read(version) > Version::read(other)
 }

@@ -19,6 +19,34 @@ pub(super) type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
 ///
 /// By default, the API is served on `127.0.0.1:7071`, which only this machine can reach. Invalid settings are reported
 /// when the server or the router is created.
+///
+/// ```
+/// use std::net::SocketAddr;
+/// use std::time::Duration;
+///
+/// use abide::http::{HttpConfig, Token};
+/// use abide::prelude::*;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> abide::Result<()> {
+/// # let hub = Hub::in_memory().open().await?;
+/// # let (operator, reader) = ("0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210");
+/// let config = HttpConfig::new()
+///     // Reachable from other machines, through a reverse proxy with this public URL.
+///     .bind(SocketAddr::from(([0, 0, 0, 0], 7071)))
+///     .public_url("https://example.com/hub")
+///     .allow_host("hub.internal")
+///     .token(Token::operate(operator))
+///     .token(Token::read(reader))
+///     // Limits.
+///     .body_limit(1 << 20)
+///     .request_timeout(Duration::from_secs(10))
+///     .wait_limit(Duration::from_secs(60))
+///     .max_connections(1_000);
+/// let router = hub.http_router(&config)?;
+/// # hub.shutdown().await
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct HttpConfig {
     pub(super) bind: SocketAddr,

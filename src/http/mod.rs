@@ -9,8 +9,6 @@ mod config;
 mod documents;
 mod error;
 mod extract;
-#[doc(hidden)]
-pub mod fuzz;
 mod links;
 mod names;
 mod normalize;

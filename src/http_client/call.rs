@@ -42,6 +42,36 @@ impl OrchestrationContext {
     /// Makes an HTTP request and returns the response, whatever its status:
     /// `ctx.call_http(HttpRequest::get(url)).await?`.
     ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use abide::http_client::HttpRequest;
+    /// use abide::prelude::*;
+    ///
+    /// #[orchestration]
+    /// async fn fetch(ctx: OrchestrationContext, url: String) -> Result<String, Failure> {
+    ///     let request = HttpRequest::get(url)
+    ///         .header("Accept", "text/plain")
+    ///         .timeout(Duration::from_secs(3600));
+    ///     let response = ctx.call_http(request).retry(RetryPolicy::new(3)).await?;
+    ///     if !response.is_success() {
+    ///         return Err(Failure::message(format!("the answer has the status {}", response.status)));
+    ///     }
+    ///     Ok(response.text()?.to_owned())
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// let hub = Hub::in_memory().orchestration::<fetch>().open().await?;
+    /// let run = hub.client().start::<fetch>("not a URL".into()).await?;
+    /// match run.result().await {
+    ///     Err(CallError::Returned(failure)) => assert_eq!(failure.error_type, "HttpError"),
+    ///     other => panic!("{other:?}"),
+    /// }
+    /// # hub.shutdown().await
+    /// # }
+    /// ```
+    ///
     /// While the response is 202 with a `Location`, the call waits and then polls that URL with `GET`. The delay is the
     /// `Retry-After` of the response, in seconds or as a date. It is one second without that header, and at most one
     /// day. The delay is a durable timer, so polling resumes after a restart. Each poll adds to the history. For a job

@@ -18,15 +18,15 @@ use crate::model::CommitRecord;
 use crate::orchestration::{Orchestration, orchestration_code};
 use crate::runtime::{Runtime, RuntimeConfig};
 use crate::schedule::{self, ScheduleEntity};
-use crate::store::{Model, Store};
+use crate::store::{MemoryStore, Store};
 use crate::time::{Clock, SMALL_STEP};
 
 /// The default for the bytes of log that an open after a kill may have to read.
-pub(crate) const WAL_LIMIT: u64 = 64 << 20;
+const WAL_LIMIT: u64 = 64 << 20;
 
 /// Returns the store's share of the memory budget. The rest is for instances.
 #[cfg(feature = "rocksdb")]
-pub(crate) fn memory_of_store(memory_budget: usize) -> usize {
+fn memory_of_store(memory_budget: usize) -> usize {
     memory_budget - memory_of_instances(memory_budget)
 }
 
@@ -536,7 +536,7 @@ impl HubBuilder {
     fn open_store(&self) -> Result<OpenStore> {
         match &self.place {
             Place::Memory => Ok(OpenStore {
-                store: Arc::new(Model::new()),
+                store: Arc::new(MemoryStore::new()),
                 last: CommitRecord::before_the_first(self.partitions),
                 partitions: self.partitions,
                 calm_since: 0,

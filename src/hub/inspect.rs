@@ -28,6 +28,43 @@ pub(super) const MEMORY: usize = 64 << 20;
 ///
 /// An inspection starts no timers, and runs no operations and no activities. No process may have the hub open. To
 /// inspect a running hub, take a checkpoint and inspect the checkpoint.
+///
+/// ```
+/// use abide::prelude::*;
+/// # #[derive(Entity, Default, Clone, Serialize, Deserialize)]
+/// # struct Counter {
+/// #     total: i64,
+/// # }
+/// # #[operations]
+/// # impl Counter {
+/// #     pub fn add(&mut self, n: i64) -> i64 {
+/// #         self.total += n;
+/// #         self.total
+/// #     }
+/// # }
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = tempfile::tempdir()?;
+/// # let data = directory.path().join("data");
+/// let hub = Hub::builder(&data).entity::<Counter>().open().await?;
+/// hub.client().entity::<Counter>("visits").add(1).await?;
+/// hub.shutdown().await?;
+///
+/// // Can this build continue with all data?
+/// let report = Hub::inspect(&data).entity::<Counter>().replay_check().await?;
+/// assert!(report.is_good(), "{report}");
+///
+/// // Can every record be read?
+/// let report = Hub::inspect(&data).check().await?;
+/// assert!(report.is_good(), "{report}");
+///
+/// // A client that only reads.
+/// let client = Hub::inspect(&data).client().await?;
+/// assert_eq!(client.entities().count().await?, 1);
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "an inspection does nothing until one of its methods is called"]
 #[derive(Debug)]
 pub struct Inspection {

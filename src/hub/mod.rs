@@ -12,8 +12,6 @@ pub(crate) mod stats;
 pub(crate) mod summary;
 
 pub use builder::HubBuilder;
-#[cfg(feature = "rocksdb")]
-pub(crate) use builder::{WAL_LIMIT, memory_of_store};
 pub use handle::Hub;
 
 pub use crate::client::retention::Retention;

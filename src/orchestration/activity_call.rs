@@ -28,6 +28,42 @@ use crate::time::Timestamp;
 /// The activity begins at the end of the turn, whether or not the call is awaited. Dropping the call cancels the
 /// activity.
 ///
+/// ```
+/// use std::time::Duration;
+///
+/// use abide::prelude::*;
+///
+/// #[derive(Debug, PartialEq, thiserror::Error, Serialize, Deserialize)]
+/// enum PayError {
+///     #[error("the provider is busy")]
+///     Busy,
+///     #[error("the card was declined")]
+///     Declined,
+/// }
+///
+/// #[activity]
+/// async fn charge(ctx: ActivityContext, cents: u64) -> Result<u64, PayError> {
+///     if ctx.attempt() == 1 { Err(PayError::Busy) } else { Ok(cents) }
+/// }
+///
+/// #[orchestration]
+/// async fn order(ctx: OrchestrationContext, cents: u64) -> Result<u64, Failure> {
+///     let charged = ctx
+///         .call_activity::<charge>(cents)
+///         .retry(RetryPolicy::new(3).first_interval(Duration::from_millis(10)))
+///         .retry_if(|error: &PayError| *error != PayError::Declined);
+///     Ok(charged.await?)
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> abide::Result<()> {
+/// # let hub = Hub::in_memory().activity::<charge>().orchestration::<order>().open().await?;
+/// # let client = hub.client();
+/// assert_eq!(client.start::<order>(900).await?.result().await?, 900);
+/// # hub.shutdown().await
+/// # }
+/// ```
+///
 /// # Errors
 /// Returns [`CallError::Returned`] with the activity's own error, or [`CallError::Runtime`] with an error of one of
 /// these kinds:

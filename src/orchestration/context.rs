@@ -49,6 +49,55 @@ pub trait NeedsHttpClient {}
 /// Activities, timers, event waits and sub-orchestrations begin at the end of the turn that creates them, whether or
 /// not they are awaited. Dropping one cancels it. One that is dropped in the turn that creates it never begins.
 ///
+/// ```
+/// use std::time::Duration;
+///
+/// use abide::prelude::*;
+///
+/// # #[derive(Entity, Default, Clone, Serialize, Deserialize)]
+/// # struct Stock {
+/// #     free: i64,
+/// # }
+/// # #[operations]
+/// # impl Stock {
+/// #     pub fn change(&mut self, by: i64) -> i64 {
+/// #         self.free += by;
+/// #         self.free
+/// #     }
+/// # }
+/// #[activity]
+/// async fn ship(article: String) -> String {
+///     format!("{article} shipped")
+/// }
+///
+/// #[orchestration]
+/// async fn order(ctx: OrchestrationContext, article: String) -> Result<String, Failure> {
+///     let stock = ctx.entity::<Stock>(&article);
+///     stock.change(-1).await?;
+///
+///     ctx.set_custom_status("waiting for the payment");
+///     let paid = ctx.wait_for_external_event::<bool>("paid").timeout(Duration::from_secs(60));
+///     if paid.await? != Some(true) {
+///         // Undoes what was done. This step is durable as well.
+///         stock.change(1).await?;
+///         return Ok("canceled".into());
+///     }
+///
+///     ctx.create_timer(Duration::from_millis(10)).await;
+///     Ok(ctx.call_activity::<ship>(article).await?)
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> abide::Result<()> {
+/// # let hub = Hub::in_memory().entity::<Stock>().activity::<ship>().orchestration::<order>().open().await?;
+/// # let client = hub.client();
+/// let run = client.start::<order>("lamp".into()).await?;
+/// run.raise_event("paid", true).await?;
+/// assert_eq!(run.result().await?, "lamp shipped");
+/// # hub.shutdown().await
+/// # }
+/// ```
+///
 /// # Panics
 /// The methods panic if they are used while the code of their orchestration is not running, such as by another
 /// orchestration.
@@ -92,6 +141,28 @@ impl OrchestrationContext {
     }
 
     /// Returns the id of this orchestration.
+    ///
+    /// ```
+    /// use abide::prelude::*;
+    ///
+    /// #[orchestration(version = "2")]
+    /// async fn describe(ctx: OrchestrationContext) -> Vec<String> {
+    ///     let tag = |(name, value): &(String, String)| format!("{name}={value}");
+    ///     let mut facts = vec![ctx.name().to_owned(), ctx.version().to_owned(), ctx.instance_id().to_owned()];
+    ///     facts.extend(ctx.tags().iter().map(tag));
+    ///     facts.extend(ctx.parent().map(|parent| parent.instance_id));
+    ///     facts
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// # let hub = Hub::in_memory().orchestration::<describe>().open().await?;
+    /// # let client = hub.client();
+    /// let run = client.start::<describe>(()).instance_id("d-1").tag("customer", "alice").await?;
+    /// assert_eq!(run.result().await?, ["describe", "2", "d-1", "customer=alice"]);
+    /// # hub.shutdown().await
+    /// # }
+    /// ```
     pub fn instance_id(&self) -> &str {
         self.journal.begin.instance.as_str()
     }
@@ -123,17 +194,79 @@ impl OrchestrationContext {
 
     /// Returns the time at which this turn began. It advances with every await that waits, and replays return the
     /// recorded time.
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// use abide::prelude::*;
+    ///
+    /// #[orchestration]
+    /// async fn remind(ctx: OrchestrationContext, delay: Duration) -> SystemTime {
+    ///     let due = ctx.current_utc_time() + delay;
+    ///     ctx.create_timer_at(due).await;
+    ///     due
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// # let hub = Hub::in_memory().orchestration::<remind>().open().await?;
+    /// # let client = hub.client();
+    /// let begin = SystemTime::now();
+    /// let run = client.start::<remind>(Duration::from_millis(20)).await?;
+    /// assert!(run.result().await? > begin);
+    /// # hub.shutdown().await
+    /// # }
+    /// ```
     pub fn current_utc_time(&self) -> SystemTime {
         self.journal.now().into()
     }
 
     /// Returns whether the code is being replayed, which restores its state. Events of `tracing` are dropped during a
     /// replay, so that each is logged once. Nothing else should depend on this value.
+    ///
+    /// ```
+    /// use abide::prelude::*;
+    ///
+    /// #[orchestration]
+    /// async fn greet(ctx: OrchestrationContext, name: String) -> String {
+    ///     // `println!` would write again in every replay.
+    ///     if !ctx.is_replaying() {
+    ///         println!("greeting {name}");
+    ///     }
+    ///     format!("Hello, {name}!")
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// # let hub = Hub::in_memory().orchestration::<greet>().open().await?;
+    /// # let client = hub.client();
+    /// assert_eq!(client.start::<greet>("Alice".into()).await?.result().await?, "Hello, Alice!");
+    /// # hub.shutdown().await
+    /// # }
+    /// ```
     pub fn is_replaying(&self) -> bool {
         self.journal.state.borrow().replayed.is_some()
     }
 
     /// Returns a unique id, which every replay reproduces.
+    ///
+    /// ```
+    /// use abide::prelude::*;
+    ///
+    /// #[orchestration]
+    /// async fn invite(ctx: OrchestrationContext, guest: String) -> String {
+    ///     format!("{guest}-{}", ctx.new_guid())
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// # let hub = Hub::in_memory().orchestration::<invite>().open().await?;
+    /// # let client = hub.client();
+    /// let run = client.start::<invite>("alice".into()).await?;
+    /// assert!(run.result().await?.starts_with("alice-"));
+    /// # hub.shutdown().await
+    /// # }
+    /// ```
     pub fn new_guid(&self) -> Uuid {
         let mut state = self.journal.state.borrow_mut();
         state.guids += 1;
@@ -144,6 +277,26 @@ impl OrchestrationContext {
     }
 
     /// Returns a source of random numbers, which every replay reproduces. Not suitable for secrets.
+    ///
+    /// ```
+    /// use abide::prelude::*;
+    ///
+    /// #[orchestration]
+    /// async fn raffle(ctx: OrchestrationContext, tickets: Vec<String>) -> Option<String> {
+    ///     let mut tickets = tickets;
+    ///     ctx.random().shuffle(&mut tickets);
+    ///     tickets.pop()
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// # let hub = Hub::in_memory().orchestration::<raffle>().open().await?;
+    /// # let client = hub.client();
+    /// let run = client.start::<raffle>(vec!["alice".into(), "bob".into()]).await?;
+    /// assert!(run.result().await?.is_some());
+    /// # hub.shutdown().await
+    /// # }
+    /// ```
     pub fn random(&self) -> Random {
         Random {
             journal: Rc::clone(&self.journal),
@@ -153,6 +306,33 @@ impl OrchestrationContext {
     /// Sets the custom status, which clients can read from the end of this turn on.
     ///
     /// A status that does not serialize or has more than 16 KiB fails the orchestration.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use abide::prelude::*;
+    ///
+    /// #[orchestration]
+    /// async fn import(ctx: OrchestrationContext, files: u32) -> u32 {
+    ///     for file in 1..=files {
+    ///         ctx.set_custom_status(format!("{file} of {files}"));
+    ///         ctx.create_timer(Duration::from_millis(1)).await;
+    ///     }
+    ///     files
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// # let hub = Hub::in_memory().orchestration::<import>().open().await?;
+    /// # let client = hub.client();
+    /// let run = client.start::<import>(3).await?;
+    /// run.result().await?;
+    /// if let Some(info) = run.status().await? {
+    ///     assert_eq!(info.custom_status_as::<String>()?.as_deref(), Some("3 of 3"));
+    /// }
+    /// # hub.shutdown().await
+    /// # }
+    /// ```
     pub fn set_custom_status(&self, status: impl Serialize) {
         let json = encode("the custom status", &status).and_then(|json| match json.len() {
             ..=CUSTOM_STATUS_BYTES => Ok(json),
@@ -177,6 +357,44 @@ impl OrchestrationContext {
     pub fn call_http<R: NeedsHttpClient>(&self, _request: R) {}
 
     /// Returns a reference to an entity. Await an operation to call the entity, or signal it.
+    ///
+    /// ```
+    /// use abide::prelude::*;
+    /// # #[derive(Entity, Default, Clone, Serialize, Deserialize)]
+    /// # struct Account {
+    /// #     cents: i64,
+    /// # }
+    /// # #[operations]
+    /// # impl Account {
+    /// #     pub fn deposit(&mut self, cents: i64) -> i64 {
+    /// #         self.cents += cents;
+    /// #         self.cents
+    /// #     }
+    /// #     pub fn withdraw(&mut self, cents: i64) -> Result<i64, Failure> {
+    /// #         if self.cents < cents {
+    /// #             return Err(Failure::message("insufficient funds"));
+    /// #         }
+    /// #         self.cents -= cents;
+    /// #         Ok(self.cents)
+    /// #     }
+    /// # }
+    ///
+    /// #[orchestration]
+    /// async fn transfer(ctx: OrchestrationContext, cents: i64) -> Result<i64, Failure> {
+    ///     // A signal, which is one-way.
+    ///     ctx.entity::<Account>("alice").deposit(-cents).signal();
+    ///     // A call, which waits for the answer.
+    ///     Ok(ctx.entity::<Account>("bob").deposit(cents).await?)
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// # let hub = Hub::in_memory().entity::<Account>().orchestration::<transfer>().open().await?;
+    /// # let client = hub.client();
+    /// assert_eq!(client.start::<transfer>(200).await?.result().await?, 200);
+    /// # hub.shutdown().await
+    /// # }
+    /// ```
     pub fn entity<E: Entity>(&self, key: impl Key) -> E::Ref<OrchestrationCaller> {
         reference::<E, _>(OrchestrationCaller::new(Rc::clone(&self.journal)), key)
     }
@@ -191,12 +409,83 @@ impl OrchestrationContext {
     /// refused, and a signal to a locked entity fails the orchestration. Activities, timers, events,
     /// [`start_orchestration`](Self::start_orchestration) and signals to other entities are allowed. If an operator
     /// forcibly releases a lock, calls of that entity fail with [`LockLost`](ErrorKind::LockLost).
+    ///
+    /// ```
+    /// use abide::prelude::*;
+    /// # #[derive(Entity, Default, Clone, Serialize, Deserialize)]
+    /// # struct Account {
+    /// #     cents: i64,
+    /// # }
+    /// # #[operations]
+    /// # impl Account {
+    /// #     pub fn deposit(&mut self, cents: i64) -> i64 {
+    /// #         self.cents += cents;
+    /// #         self.cents
+    /// #     }
+    /// #     pub fn withdraw(&mut self, cents: i64) -> Result<i64, Failure> {
+    /// #         if self.cents < cents {
+    /// #             return Err(Failure::message("insufficient funds"));
+    /// #         }
+    /// #         self.cents -= cents;
+    /// #         Ok(self.cents)
+    /// #     }
+    /// # }
+    ///
+    /// #[orchestration]
+    /// async fn transfer(ctx: OrchestrationContext, cents: i64) -> Result<i64, Failure> {
+    ///     let (from, to) = (ctx.entity::<Account>("alice"), ctx.entity::<Account>("bob"));
+    ///     let guard = ctx.lock_entities((&from, &to)).await?;
+    ///     // No one else reaches the two accounts in between.
+    ///     from.withdraw(cents).await?;
+    ///     let balance = to.deposit(cents).await?;
+    ///     drop(guard);
+    ///     Ok(balance)
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// # let hub = Hub::in_memory().entity::<Account>().orchestration::<transfer>().open().await?;
+    /// # let client = hub.client();
+    /// client.entity::<Account>("alice").deposit(500).await?;
+    /// assert_eq!(client.start::<transfer>(200).await?.result().await?, 200);
+    /// # hub.shutdown().await
+    /// # }
+    /// ```
     #[track_caller]
     pub fn lock_entities(&self, entities: impl LockTargets) -> LockRequest {
         LockRequest::new(&self.journal, self.journal.claim(), entities)
     }
 
     /// Runs an activity: `ctx.call_activity::<charge_card>(card).await?`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use abide::prelude::*;
+    ///
+    /// #[activity]
+    /// async fn charge(cents: u64) -> Result<u64, Failure> {
+    ///     Ok(cents)
+    /// }
+    ///
+    /// #[orchestration]
+    /// async fn order(ctx: OrchestrationContext, cents: u64) -> Result<u64, Failure> {
+    ///     let charged = ctx
+    ///         .call_activity::<charge>(cents)
+    ///         .retry(RetryPolicy::new(3).backoff(2.0))
+    ///         .timeout(Duration::from_secs(30))
+    ///         .label("charge the card");
+    ///     Ok(charged.await?)
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// # let hub = Hub::in_memory().activity::<charge>().orchestration::<order>().open().await?;
+    /// # let client = hub.client();
+    /// assert_eq!(client.start::<order>(900).await?.result().await?, 900);
+    /// # hub.shutdown().await
+    /// # }
+    /// ```
     ///
     /// The function is named as a type, which `#[activity]` generates beside it. For a function without the attribute,
     /// the compiler reports "constant provided when a type was expected": add `#[activity]` to it.
@@ -207,6 +496,29 @@ impl OrchestrationContext {
 
     /// Runs another orchestration, and waits for its result when awaited. Runs the newest version, unless the call
     /// selects another one.
+    ///
+    /// ```
+    /// use abide::prelude::*;
+    ///
+    /// #[orchestration]
+    /// async fn ship(ctx: OrchestrationContext, pieces: u32) -> String {
+    ///     format!("{pieces} pieces as {}", ctx.instance_id())
+    /// }
+    ///
+    /// #[orchestration]
+    /// async fn order(ctx: OrchestrationContext, pieces: u32) -> Result<String, Failure> {
+    ///     let shipping = ctx.call_sub_orchestration::<ship>(pieces).instance_id("shipping-17");
+    ///     Ok(shipping.tag("customer", "alice").await?)
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// # let hub = Hub::in_memory().orchestration::<ship>().orchestration::<order>().open().await?;
+    /// # let client = hub.client();
+    /// assert_eq!(client.start::<order>(3).await?.result().await?, "3 pieces as shipping-17");
+    /// # hub.shutdown().await
+    /// # }
+    /// ```
     #[track_caller]
     pub fn call_sub_orchestration<O: Orchestration>(&self, input: O::Input) -> ChildCall<O> {
         ChildCall::new(&self.journal, self.journal.claim(), &input)
@@ -214,18 +526,76 @@ impl OrchestrationContext {
 
     /// Starts another orchestration, which then runs independently. Starts the newest version, unless the call selects
     /// another one.
+    ///
+    /// ```
+    /// use abide::prelude::*;
+    ///
+    /// #[orchestration]
+    /// async fn ship(ctx: OrchestrationContext, pieces: u32) -> u32 {
+    ///     pieces
+    /// }
+    ///
+    /// #[orchestration]
+    /// async fn order(ctx: OrchestrationContext, pieces: u32) -> String {
+    ///     ctx.start_orchestration::<ship>(pieces).instance_id("shipping-17").id().to_owned()
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// # let hub = Hub::in_memory().orchestration::<ship>().orchestration::<order>().open().await?;
+    /// # let client = hub.client();
+    /// let id = client.start::<order>(3).await?.result().await?;
+    /// let shipping = client.orchestration::<ship>(&id);
+    /// # while shipping.status().await?.is_none() {
+    /// #     tokio::task::yield_now().await;
+    /// # }
+    /// assert_eq!(shipping.result().await?, 3);
+    /// # hub.shutdown().await
+    /// # }
+    /// ```
     #[track_caller]
     pub fn start_orchestration<O: Orchestration>(&self, input: O::Input) -> ChildStart<O> {
         ChildStart::new(&self.journal, self.journal.claim(), &input)
     }
 
     /// Creates a timer that is due after `duration`, however long that is.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use abide::prelude::*;
+    /// use futures::future::{Either, select};
+    ///
+    /// #[activity]
+    /// async fn render(page: String) -> String {
+    ///     format!("<p>{page}</p>")
+    /// }
+    ///
+    /// #[orchestration]
+    /// async fn publish(ctx: OrchestrationContext, page: String) -> Result<String, Failure> {
+    ///     // A race. The loser is dropped, and so canceled.
+    ///     let limit = ctx.create_timer(Duration::from_secs(60));
+    ///     match select(ctx.call_activity::<render>(page), limit).await {
+    ///         Either::Left((rendered, _limit)) => Ok(rendered?),
+    ///         Either::Right(((), _call)) => Err(Failure::message("rendering takes too long")),
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// # let hub = Hub::in_memory().activity::<render>().orchestration::<publish>().open().await?;
+    /// # let client = hub.client();
+    /// assert_eq!(client.start::<publish>("hello".into()).await?.result().await?, "<p>hello</p>");
+    /// # hub.shutdown().await
+    /// # }
+    /// ```
     #[track_caller]
     pub fn create_timer(&self, duration: Duration) -> Timer {
         self.journal.timer_after(self.journal.claim(), duration)
     }
 
-    /// Creates a timer that is due at `time`, or at once if that is past.
+    /// Creates a timer that is due at `time`, or at once if that is past. See
+    /// [`current_utc_time`](Self::current_utc_time) for an example.
     #[track_caller]
     pub fn create_timer_at(&self, time: SystemTime) -> Timer {
         Timer::new(&self.journal, self.journal.claim(), Timestamp::from(time))
@@ -235,6 +605,33 @@ impl OrchestrationContext {
     ///
     /// The wait receives the oldest unread event. If several waits have the same name, the newest one is served first.
     /// Each event goes to one wait.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use abide::prelude::*;
+    ///
+    /// #[orchestration]
+    /// async fn approval(ctx: OrchestrationContext, expense: String) -> Result<String, Failure> {
+    ///     let week = Duration::from_secs(7 * 24 * 60 * 60);
+    ///     // Without a limit, `ctx.wait_for_external_event::<bool>("decision").await?` returns the payload.
+    ///     Ok(match ctx.wait_for_external_event::<bool>("decision").timeout(week).await? {
+    ///         Some(true) => format!("{expense}: approved"),
+    ///         Some(false) => format!("{expense}: rejected"),
+    ///         None => format!("{expense}: lapsed"),
+    ///     })
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// # let hub = Hub::in_memory().orchestration::<approval>().open().await?;
+    /// # let client = hub.client();
+    /// let run = client.start::<approval>("a chair".into()).await?;
+    /// run.raise_event("decision", true).await?;
+    /// assert_eq!(run.result().await?, "a chair: approved");
+    /// # hub.shutdown().await
+    /// # }
+    /// ```
     #[track_caller]
     pub fn wait_for_external_event<T: Answer>(&self, name: impl Into<String>) -> EventWait<T> {
         EventWait::new(&self.journal, self.journal.claim(), name.into())
@@ -245,6 +642,30 @@ impl OrchestrationContext {
     ///
     /// This orchestration fails if the id or the name violates the rules, or if the payload does not serialize or is
     /// too large.
+    ///
+    /// ```
+    /// use abide::prelude::*;
+    ///
+    /// #[orchestration]
+    /// async fn wait_for_bread(ctx: OrchestrationContext) -> Result<u32, Failure> {
+    ///     Ok(ctx.wait_for_external_event::<u32>("bread").await?)
+    /// }
+    ///
+    /// #[orchestration]
+    /// async fn bake(ctx: OrchestrationContext, waiting: String) {
+    ///     ctx.send_event(waiting, "bread", 3);
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// # let hub = Hub::in_memory().orchestration::<wait_for_bread>().orchestration::<bake>().open().await?;
+    /// # let client = hub.client();
+    /// let run = client.start::<wait_for_bread>(()).await?;
+    /// client.start::<bake>(run.id().to_owned()).await?;
+    /// assert_eq!(run.result().await?, 3);
+    /// # hub.shutdown().await
+    /// # }
+    /// ```
     #[track_caller]
     pub fn send_event(&self, instance_id: impl AsRef<str>, name: impl Into<String>, payload: impl Serialize) {
         let claim = self.journal.claim();
@@ -277,6 +698,30 @@ impl OrchestrationContext {
     ///
     /// Make it the last expression of the function, as in `ctx.continue_as_new(next).await`, without a `return`. Unread
     /// events are carried over, and everything in progress is canceled.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use abide::prelude::*;
+    ///
+    /// #[orchestration]
+    /// async fn countdown(ctx: OrchestrationContext, n: u32) -> Result<String, Failure> {
+    ///     if n == 0 {
+    ///         return Ok("liftoff".into());
+    ///     }
+    ///     ctx.create_timer(Duration::from_millis(1)).await;
+    ///     ctx.continue_as_new(n - 1).await
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// # let hub = Hub::in_memory().orchestration::<countdown>().open().await?;
+    /// # let client = hub.client();
+    /// // Three executions under one id, each with a history of its own.
+    /// assert_eq!(client.start::<countdown>(2).await?.result().await?, "liftoff");
+    /// # hub.shutdown().await
+    /// # }
+    /// ```
     ///
     /// `#[orchestration]` checks the type of the input if the call is awaited in the function itself. Elsewhere, an
     /// input that does not decode into this orchestration's type fails the orchestration, unless another

@@ -30,10 +30,39 @@ impl EntityContext {
     /// becomes a [dead letter](crate::admin::Admin::dead_letters), from which it can be repeated.
     ///
     /// ```
-    /// # use abide::{EntityContext, Orchestration};
-    /// fn ship<shipping: Orchestration<Input = u32>>(ctx: &mut EntityContext) {
-    ///     ctx.start_orchestration::<shipping>(5).instance_id(format!("shipping-{}", ctx.key()));
+    /// use abide::prelude::*;
+    ///
+    /// #[orchestration]
+    /// async fn ship(ctx: OrchestrationContext, pieces: u32) -> u32 {
+    ///     pieces
     /// }
+    ///
+    /// #[derive(Entity, Default, Clone, Serialize, Deserialize)]
+    /// struct Shelf {
+    ///     reserved: u32,
+    /// }
+    ///
+    /// #[operations]
+    /// impl Shelf {
+    ///     pub fn reserve(&mut self, ctx: &mut EntityContext, pieces: u32) -> String {
+    ///         self.reserved += pieces;
+    ///         let start = ctx.start_orchestration::<ship>(pieces);
+    ///         start.instance_id(format!("{}-{}", ctx.key(), self.reserved)).id()
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// # let hub = Hub::in_memory().entity::<Shelf>().orchestration::<ship>().open().await?;
+    /// # let client = hub.client();
+    /// let id = client.entity::<Shelf>("lamp").reserve(3).await?;
+    /// let shipping = client.orchestration::<ship>(&id);
+    /// # while shipping.status().await?.is_none() {
+    /// #     tokio::task::yield_now().await;
+    /// # }
+    /// assert_eq!((shipping.id(), shipping.result().await?), ("lamp-3", 3));
+    /// # hub.shutdown().await
+    /// # }
     /// ```
     pub fn start_orchestration<O: Orchestration>(&self, input: O::Input) -> EntityStart<'_> {
         let mut json = Vec::new();

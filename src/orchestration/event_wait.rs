@@ -81,6 +81,25 @@ impl<T: Answer> EventWait<T> {
     }
 
     /// Limits the wait to `duration`, after which it returns `default`. Its timer begins now, and ends with the wait.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use abide::prelude::*;
+    ///
+    /// #[orchestration]
+    /// async fn approval(ctx: OrchestrationContext, patience: Duration) -> Result<bool, Failure> {
+    ///     Ok(ctx.wait_for_external_event::<bool>("decision").timeout_or(patience, false).await?)
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// # let hub = Hub::in_memory().orchestration::<approval>().open().await?;
+    /// # let client = hub.client();
+    /// assert!(!client.start::<approval>(Duration::from_millis(10)).await?.result().await?);
+    /// # hub.shutdown().await
+    /// # }
+    /// ```
     #[track_caller]
     pub fn timeout_or(self, duration: Duration, default: T) -> EventWithDefault<T> {
         EventWithDefault {

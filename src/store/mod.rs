@@ -10,6 +10,8 @@ mod durable;
 #[cfg(any(feature = "rocksdb", test))]
 #[cfg_attr(not(feature = "rocksdb"), allow(dead_code))]
 mod front;
+mod memory;
+#[cfg(test)]
 mod model;
 #[cfg(feature = "rocksdb")]
 mod rocks;
@@ -26,11 +28,11 @@ pub(crate) use durable::tests::{
     by_hand::ByHand,
     machine::{Machine, Sizes},
 };
+pub(crate) use memory::MemoryStore;
+#[cfg(test)]
 pub(crate) use model::Model;
 #[cfg(feature = "rocksdb")]
-pub(crate) use rocks::{
-    Inspected, OpenOptions, ReadOnlyStore, configure, is_no_hub, open, open_read_only, open_unchecked,
-};
+pub(crate) use rocks::{Inspected, OpenOptions, ReadOnlyStore, is_no_hub, open, open_read_only, open_unchecked};
 
 use crate::error::Result;
 

@@ -1,15 +1,13 @@
-//! The in-memory store, for hubs without a disk and for simulation, where it crashes on demand.
+//! A store in memory that crashes and fails on demand, for tests and the simulation.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Batch, Change, Reader, Store, StoreStats, Visitor};
+use super::memory::{Rows, no_directory};
+use super::{Batch, Reader, Store, StoreStats, Visitor};
 use crate::error::{Error, ErrorKind, Result};
-
-/// All rows, shared with the snapshots. A write copies them only while a snapshot is alive.
-type Rows = Arc<BTreeMap<Vec<u8>, Vec<u8>>>;
 
 /// The undo record of one written batch: each changed key and its previous value, in the order of the changes.
 type Undo = Vec<(Vec<u8>, Option<Vec<u8>>)>;
@@ -91,8 +89,7 @@ impl Faults {
     }
 }
 
-/// Inspection and faults for tests.
-#[cfg(test)]
+/// Inspection and faults.
 impl Model {
     /// Returns the number of batches that a crash could lose: those written since the last sync.
     pub(crate) fn unsynced(&self) -> usize {
@@ -115,7 +112,7 @@ impl Model {
     /// inherited.
     pub(crate) fn crash(&self, keep: usize) -> Self {
         let state = self.state();
-        let mut rows = BTreeMap::clone(&state.rows);
+        let mut rows = state.rows.to_map();
         for undo in state.unsynced.iter().skip(keep).rev() {
             for (key, before) in undo.iter().rev() {
                 match before {
@@ -125,7 +122,7 @@ impl Model {
             }
         }
         let crashed = State {
-            rows: Arc::new(rows),
+            rows: Rows::from(rows),
             acknowledged: state.acknowledged,
             ..State::default()
         };
@@ -147,7 +144,7 @@ impl Model {
     }
 
     pub(crate) fn rows(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
-        BTreeMap::clone(&self.state().rows)
+        self.state().rows.to_map()
     }
 
     /// Blocks writes until the guard is dropped.
@@ -166,19 +163,8 @@ impl Store for Model {
         drop(self.stall.lock());
         let mut state = self.state();
         state.faults.before_write()?;
-        let rows = Arc::make_mut(&mut state.rows);
-        let undo = batch
-            .changes()
-            .map(|change| match change {
-                Change::Put { key, value } => (key.to_vec(), rows.insert(key.to_vec(), value.to_vec())),
-                Change::Insert { key, value } => {
-                    let before = rows.insert(key.to_vec(), value.to_vec());
-                    debug_assert!(before.is_none(), "{key:?} was inserted but already exists");
-                    (key.to_vec(), before)
-                }
-                Change::Delete { key } => (key.to_vec(), rows.remove(key)),
-            })
-            .collect();
+        let mut undo = Undo::new();
+        state.rows.apply(batch, |key, before| undo.push((key.to_vec(), before)));
         state.unsynced.push(undo);
         Ok(())
     }
@@ -196,14 +182,11 @@ impl Store for Model {
     }
 
     fn snapshot(&self) -> Box<dyn Reader + '_> {
-        Box::new(Snapshot(Arc::clone(&self.state().rows)))
+        Box::new(self.state().rows.clone())
     }
 
     fn checkpoint(&self, _directory: &Path, _commit: u64) -> Result<()> {
-        Err(Error::new(
-            ErrorKind::Configuration,
-            "an in-memory hub has no directory to copy; open the hub on a directory to make checkpoints",
-        ))
+        Err(no_directory())
     }
 
     fn stats(&self) -> StoreStats {
@@ -221,50 +204,15 @@ impl Store for Model {
 
 impl Reader for Model {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        Ok(self.state().rows.get(key).cloned())
+        self.state().rows.get(key)
     }
 
     fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
-        get_many(&self.state().rows, keys)
+        self.state().rows.get_many(keys)
     }
 
     fn visit(&self, range: Range<Vec<u8>>, visitor: &mut Visitor<'_>) -> Result<()> {
-        visit(&self.state().rows, range, visitor);
-        Ok(())
-    }
-}
-
-/// The rows at one point in time.
-struct Snapshot(Rows);
-
-impl Reader for Snapshot {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        Ok(self.0.get(key).cloned())
-    }
-
-    fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
-        get_many(&self.0, keys)
-    }
-
-    fn visit(&self, range: Range<Vec<u8>>, visitor: &mut Visitor<'_>) -> Result<()> {
-        visit(&self.0, range, visitor);
-        Ok(())
-    }
-}
-
-fn get_many(rows: &Rows, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
-    Ok(keys.iter().map(|key| rows.get(key).cloned()).collect())
-}
-
-fn visit(rows: &Rows, range: Range<Vec<u8>>, visitor: &mut Visitor<'_>) {
-    // `BTreeMap::range` panics on a range that ends before it begins. RocksDB finds no rows in such a range.
-    if range.is_empty() {
-        return;
-    }
-    for (key, value) in rows.range(range) {
-        if visitor(key, value).is_break() {
-            break;
-        }
+        self.state().rows.visit(range, visitor)
     }
 }
 

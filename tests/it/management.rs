@@ -263,6 +263,32 @@ async fn a_status_describes_the_whole_orchestration() {
     hub.shutdown().await.unwrap();
 }
 
+/// Input, output and custom status decode into types. An error names the orchestration and the type.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_status_decodes_into_types() {
+    let (hub, client) = open().await;
+    let run = client.start::<waits>("in".into()).instance_id("typed").await.unwrap();
+    let info = run.status().await.unwrap().unwrap();
+    assert_eq!(info.input_as::<String>().unwrap().as_deref(), Some("in"));
+    assert_eq!(info.custom_status_as::<String>().unwrap().as_deref(), Some("waiting"));
+    assert_eq!(info.output_as::<String>().unwrap(), None);
+    for (error, what) in [
+        (info.input_as::<u32>().unwrap_err(), "input"),
+        (info.custom_status_as::<u32>().unwrap_err(), "custom status"),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::Serialization);
+        let text = format!("the {what} of `typed` does not decode into `u32`: invalid type");
+        assert!(error.to_string().starts_with(&text), "{error}");
+    }
+    run.raise_event("go", "!").await.unwrap();
+    run.result().await.unwrap();
+    let info = run.status().without_input().await.unwrap().unwrap();
+    assert_eq!(info.output_as::<String>().unwrap().as_deref(), Some("in!"));
+    assert_eq!(kind(info.output_as::<u32>()), ErrorKind::Serialization);
+    assert_eq!(info.input_as::<String>().unwrap(), None);
+    hub.shutdown().await.unwrap();
+}
+
 /// An orchestration with a start time is `Pending` until then and starts automatically. If it is terminated earlier, it
 /// never starts.
 #[tokio::test(flavor = "multi_thread")]

@@ -224,6 +224,54 @@ async fn a_pause_outlives_a_restart() {
     hub.shutdown().await.unwrap();
 }
 
+/// A program that ensures a schedule at every start creates it once. Another plan replaces the plan, and a paused
+/// schedule stays paused.
+#[tokio::test]
+async fn a_program_ensures_its_schedule_at_every_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let ensure = |client: &Client, hour: &str, of: &str| {
+        let pattern = Recurrence::cron(format!("0 {hour} * * *"));
+        client.schedules().ensure::<report>("daily", pattern, of.to_owned())
+    };
+    let hub = open(directory.path()).await;
+    ensure(&hub.client(), "3", "a").await.unwrap();
+    let created = schedule(&hub.client(), "daily").await;
+    assert_eq!(created.recurrence, Recurrence::cron("0 3 * * *"));
+    hub.shutdown().await.unwrap();
+
+    let hub = open(directory.path()).await;
+    let client = hub.client();
+    ensure(&client, "3", "a").await.unwrap();
+    let unchanged = schedule(&client, "daily").await;
+    assert_eq!(
+        (unchanged.created, &unchanged.input, unchanged.paused),
+        (created.created, &created.input, false)
+    );
+    client.schedules().pause("daily").await.unwrap();
+    for plan in [("3", "a"), ("4", "b"), ("4", "b")] {
+        // `paused` has no effect on a schedule that exists, and neither has its absence.
+        ensure(&client, plan.0, plan.1).await.unwrap();
+        ensure(&client, plan.0, plan.1).paused().await.unwrap();
+        let changed = schedule(&client, "daily").await;
+        assert_eq!(changed.recurrence, Recurrence::cron(format!("0 {} * * *", plan.0)));
+        assert_eq!(changed.input, format!("{:?}", plan.1));
+        assert_eq!((changed.created, changed.paused), (created.created, true));
+    }
+    client.schedules().resume("daily").await.unwrap();
+    ensure(&client, "5", "b").paused().await.unwrap();
+    let resumed = schedule(&client, "daily").await;
+    assert!(!resumed.paused && resumed.next_run.is_some());
+
+    client.schedules().delete("daily").await.unwrap();
+    ensure(&client, "5", "b").paused().await.unwrap();
+    assert!(schedule(&client, "daily").await.paused);
+    let refused = client
+        .schedules()
+        .ensure::<report>("daily", Recurrence::cron("every day"), "b".into());
+    assert_eq!(refused.await.unwrap_err().kind(), ErrorKind::InvalidArguments);
+    hub.shutdown().await.unwrap();
+}
+
 /// A deleted or updated schedule does not run according to its old plan after a restart.
 #[tokio::test]
 async fn deletions_and_updates_outlive_a_restart() {

@@ -155,8 +155,8 @@ fn take_in_row(key: &[u8], value: &[u8], ctx: &mut Ctx<'_>) -> Result<()> {
 fn poisonous(activity: &ActivityKey, record: &ActivityRecord) -> Error {
     let times: Vec<String> = record.crashes.iter().map(ToString::to_string).collect();
     let message = format!(
-        "the activity `{}` of `{}` ({activity}) was running when the process crashed, {} times (detected at {}), and is \
-         not run again, because it may cause the crashes",
+        "the activity `{}` of `{}` ({activity}) was running when the process crashed, {} times (detected at {}), and \
+         is not run again, because it may cause the crashes",
         record.name,
         activity.instance,
         times.len(),

@@ -7,8 +7,8 @@ use crate::engine::message::{Message, Origin};
 use crate::engine::orchestration::children::{forget_all_children, leave_parent, tell_gone};
 use crate::engine::orchestration::early::take_early_events;
 use crate::engine::orchestration::end::tell_parent;
-use crate::engine::orchestration::instance::Instance;
 use crate::engine::orchestration::instance::erase_execution;
+use crate::engine::orchestration::instance::{Instance, present};
 use crate::engine::orchestration::replay::first_run;
 use crate::engine::orchestration::turn::{Gathered, Round, Stage};
 use crate::engine::settle::{answer_call, finish};
@@ -48,7 +48,7 @@ impl Stage<'_> {
     /// Processes a message that requests a start. Returns how the round continues.
     pub(super) fn start(&mut self, message: Message, ctx: &mut Ctx<'_>) -> Result<Round> {
         let Some(Order::Start(start)) = message.order() else {
-            return Ok(Round::Again);
+            unreachable!("only starts come here");
         };
         let mut start = StartRecord::clone(start);
         // An orchestration that an entity starts belongs to the trace of the operation.
@@ -219,9 +219,7 @@ impl Stage<'_> {
         let is_same = early.is_empty() && !is_settled;
         start.events.extend(early);
         note_name(self.id, &start, ctx);
-        let Some(instance) = self.instance.as_mut() else {
-            return Ok(());
-        };
+        let instance = present(&mut self.instance);
         instance.record.version = start.version.clone().unwrap_or_default();
         instance.record.status = OrchestrationStatus::Running;
         self.changed = true;
@@ -241,9 +239,7 @@ impl Stage<'_> {
         };
         let execution = instance.record.execution;
         self.run_turn(gathered, ctx)?;
-        let Some(instance) = self.instance.as_mut() else {
-            return Ok(());
-        };
+        let instance = present(&mut self.instance);
         if instance.record.execution == execution && instance.record.turns == 0 {
             // The orchestration is stopped. An equal row need not be written again.
             instance.start = (!(is_row && is_same)).then(|| Box::new(start));

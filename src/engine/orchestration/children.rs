@@ -7,7 +7,7 @@
 use crate::engine::ctx::Ctx;
 use crate::engine::message::{Message, Origin};
 use crate::engine::orchestration::end::send;
-use crate::engine::orchestration::instance::Instance;
+use crate::engine::orchestration::instance::{Instance, present};
 use crate::engine::orchestration::turn::Stage;
 use crate::error::Result;
 use crate::id::{InstanceId, MessageId};
@@ -18,9 +18,7 @@ use crate::schema;
 impl Stage<'_> {
     /// Makes the orchestration the child of the parent's step that sent this order.
     pub(super) fn adopt(&mut self, parent: &Parent, order: MessageId, ctx: &mut Ctx<'_>) {
-        let Some(instance) = self.instance.as_mut() else {
-            return;
-        };
+        let instance = present(&mut self.instance);
         leave_parent(self.id, &instance.record, ctx);
         instance.record.parent = Some(parent.clone());
         instance.record.start_order = Some(order);

@@ -53,7 +53,7 @@ impl Stage<'_> {
         ctx: &mut Ctx<'_>,
     ) -> Result<Option<Message>> {
         let Some(Order::Raise { name, payload, .. }) = message.order() else {
-            return Ok(Some(message));
+            unreachable!("only events come here");
         };
         let event = EarlyEventRecord {
             name: name.clone(),

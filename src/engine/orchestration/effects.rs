@@ -9,7 +9,7 @@ use crate::engine::ctx::Ctx;
 use crate::engine::message::{ActivityKey, Origin};
 use crate::engine::orchestration::children::order_child;
 use crate::engine::orchestration::end::send;
-use crate::engine::orchestration::instance::Instance;
+use crate::engine::orchestration::instance::{Instance, present};
 use crate::engine::orchestration::turn::Stage;
 use crate::engine::orchestration::unregistered::unregistered_of;
 use crate::engine::step::Step;
@@ -64,9 +64,7 @@ impl Stage<'_> {
     /// Cancels the work that an open step of the orchestration started.
     pub(super) fn take_back(&mut self, sequence: Sequence, open: OpenStep, ctx: &mut Ctx<'_>) -> Result<()> {
         let id = self.id;
-        let Some(instance) = &self.instance else {
-            return Ok(());
-        };
+        let instance = present(&mut self.instance);
         let execution = instance.record.execution;
         match open {
             OpenStep::Activity => {

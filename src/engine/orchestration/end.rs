@@ -3,6 +3,7 @@
 use crate::engine::ctx::Ctx;
 use crate::engine::message::{Message, Origin};
 use crate::engine::orchestration::early::drop_early_events;
+use crate::engine::orchestration::instance::present;
 use crate::engine::orchestration::open_steps::OpenSteps;
 use crate::engine::orchestration::replay::read_turns;
 use crate::engine::orchestration::turn::Stage;
@@ -29,9 +30,7 @@ impl Stage<'_> {
     /// Ends an orchestration permanently. The work of its open steps has already been canceled.
     pub(super) fn end(&mut self, status: OrchestrationStatus, end: EndRecord, ctx: &mut Ctx<'_>) -> Result<()> {
         let partition = ctx.settings.partition_of(self.id);
-        let Some(instance) = self.instance.as_mut() else {
-            return Ok(());
-        };
+        let instance = present(&mut self.instance);
         instance.record.status = status;
         instance.record.unregistered.clear();
         instance.run = None;
@@ -65,9 +64,7 @@ impl Stage<'_> {
         children: bool,
         ctx: &mut Ctx<'_>,
     ) -> Result<()> {
-        let Some(instance) = self.instance.as_ref() else {
-            return Ok(());
-        };
+        let instance = present(&mut self.instance);
         let execution = instance.record.execution;
         let mut open = OpenSteps::default();
         read_turns(
@@ -117,9 +114,7 @@ impl Stage<'_> {
     ) -> Result<()> {
         let id = ctx.step.next_id();
         let next = ExecutionId::derive(&ctx.settings.hub, self.id, id);
-        let Some(instance) = self.instance.as_mut() else {
-            return Ok(());
-        };
+        let instance = present(&mut self.instance);
         let record = &mut instance.record;
         let start = StartRecord {
             name: record.name.clone(),

@@ -19,7 +19,7 @@ impl Stage<'_> {
     /// Processes an event. Returns the event if it has to be delivered in the current turn.
     pub(super) fn raise(&mut self, mut message: Message, ctx: &mut Ctx<'_>) -> Result<Option<Message>> {
         let Some(Order::Raise { keep_until, .. }) = message.order() else {
-            return Ok(Some(message));
+            unreachable!("only events come here");
         };
         let keep_until = keep_until.filter(|until| *until > ctx.settings.aging.at(ctx.step.now));
         if let Some(error) = self.has_no_room(&message, ctx)? {

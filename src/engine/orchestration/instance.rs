@@ -122,6 +122,17 @@ impl Instance {
 /// Maximum number of bytes of its history that a live execution is assumed to keep.
 const KEPT_BYTES: u64 = 256 << 10;
 
+/// The reason why an orchestration is in hand.
+pub(super) const PRESENT: &str = "whoever comes here has looked whether there is such an orchestration";
+
+/// The orchestration in hand.
+///
+/// # Panics
+/// If there is none, which poisons the hub: a message that goes nowhere must not look like one that was processed.
+pub(super) fn present(instance: &mut Option<Box<Instance>>) -> &mut Instance {
+    instance.as_mut().expect(PRESENT)
+}
+
 /// The orchestrations in memory, bounded in bytes. An orchestration is unloaded if it was not used while the younger
 /// generation filled half of the budget. Its code is replayed when it is needed again.
 #[derive(Default)]

@@ -31,7 +31,7 @@ impl Stage<'_> {
     /// than one step of the core.
     pub(super) fn order(&mut self, message: Message, ctx: &mut Ctx<'_>) -> Result<Round> {
         let Some(order) = message.order() else {
-            return Ok(Round::Again);
+            unreachable!("only messages for orchestrations come here");
         };
         let refused = match order {
             Order::Start(_) => return self.start(message, ctx),

@@ -92,8 +92,8 @@ fn unregistered(registry: &Registry, record: &InstanceRecord) -> Stopped {
             format!("no orchestration is registered as `{name}`; register it with the builder and open the hub again")
         }
         VersionPolicy::Strict => format!(
-            "the version {version} of the orchestration `{name}` is not registered, only {known}; register it as well, or \
-             open the hub with `.version_policy(VersionPolicy::CurrentOrOlder)`"
+            "the version {version} of the orchestration `{name}` is not registered, only {known}; register it as well, \
+             or open the hub with `.version_policy(VersionPolicy::CurrentOrOlder)`"
         ),
         VersionPolicy::CurrentOrOlder => format!(
             "the version {version} of the orchestration `{name}` is not registered, only {known}, the last of which is \

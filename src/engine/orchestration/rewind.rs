@@ -7,7 +7,7 @@ use crate::engine::orchestration::children::order_child;
 use crate::engine::orchestration::effects::begin_step;
 use crate::engine::orchestration::effects::to_start;
 use crate::engine::orchestration::end::send;
-use crate::engine::orchestration::instance::erase_execution;
+use crate::engine::orchestration::instance::{PRESENT, erase_execution};
 use crate::engine::orchestration::open_steps::{OpenSteps, opened_by};
 use crate::engine::orchestration::turn::Stage;
 use crate::engine::orchestration::unregistered::unregistered_of;
@@ -155,9 +155,7 @@ impl Stage<'_> {
     /// Creates the execution that continues from a cut.
     pub(super) fn go_on_from(&mut self, cut: Cut, reason: &str, ctx: &mut Ctx<'_>) -> Result<()> {
         let execution = ExecutionId::derive(&ctx.settings.hub, self.id, ctx.step.next_id());
-        let Some(mut instance) = self.instance.take() else {
-            return Ok(());
-        };
+        let mut instance = self.instance.take().expect(PRESENT);
         // The custom status may come from a kept turn. It remains until the code sets another one.
         let has_custom_status = std::mem::take(&mut instance.record.has_custom_status);
         erase_execution(self.id, &instance, ctx);

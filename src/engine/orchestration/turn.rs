@@ -8,7 +8,7 @@ use crate::engine::ctx::Ctx;
 use crate::engine::mailbox::{Block, Mailbox};
 use crate::engine::message::Message;
 use crate::engine::orchestration::end::is_end;
-use crate::engine::orchestration::instance::{Instance, stopped};
+use crate::engine::orchestration::instance::{Instance, present, stopped};
 use crate::engine::orchestration::instance::{put_instance, take_instance};
 use crate::engine::orchestration::orders::is_child;
 use crate::engine::orchestration::replay::live;
@@ -276,9 +276,7 @@ impl Stage<'_> {
 
     /// Runs one turn with the gathered messages.
     pub(super) fn run_turn(&mut self, gathered: Gathered, ctx: &mut Ctx<'_>) -> Result<()> {
-        let Some(instance) = self.instance.as_mut() else {
-            return Ok(());
-        };
+        let instance = present(&mut self.instance);
         ctx.step.counts.operations += gathered.incoming.len() as u64;
         ctx.step.trace.clone_from(&instance.record.trace);
         let ended = match live(self.id, instance, ctx)? {
@@ -320,9 +318,7 @@ impl Stage<'_> {
     /// Appends a turn to the history.
     pub(super) fn write_turn(&mut self, turn: &TurnRecord, ctx: &mut Ctx<'_>) -> Result<()> {
         let partition = ctx.settings.partition_of(self.id);
-        let Some(instance) = self.instance.as_mut() else {
-            return Ok(());
-        };
+        let instance = present(&mut self.instance);
         let record = &mut instance.record;
         let key = schema::orchestration::turn_key(partition, self.id, record.execution, record.turns);
         ctx.step.insert(&key, turn)?;
@@ -439,8 +435,8 @@ fn check_history(
         return Err(stopped(
             StopKind::HistoryLimit,
             format!(
-                "the history of `{id}` has {after} events and {} bytes, but the limit is {most} events and {bytes} bytes; \
-                 terminate it, or change its code to continue as new earlier",
+                "the history of `{id}` has {after} events and {} bytes, but the limit is {most} events and {bytes} \
+                 bytes; terminate it, or change its code to continue as new earlier",
                 record.bytes
             ),
         ));

@@ -4,6 +4,7 @@
 use crate::engine::ctx::Ctx;
 use crate::engine::message::{ActivityKey, Message, Origin};
 use crate::engine::orchestration::end::send;
+use crate::engine::orchestration::instance::{PRESENT, present};
 use crate::engine::orchestration::turn::Stage;
 use crate::error::Result;
 use crate::id::{ExecutionId, InstanceId, MessageId, Sequence};
@@ -34,9 +35,7 @@ impl Stage<'_> {
 
     /// Removes the steps that the code no longer waits for.
     pub(super) fn forget_unregistered(&mut self, ctx: &mut Ctx<'_>) {
-        let Some(instance) = self.instance.as_mut() else {
-            return;
-        };
+        let instance = present(&mut self.instance);
         if instance.record.unregistered.is_empty() {
             return;
         }
@@ -48,9 +47,7 @@ impl Stage<'_> {
     }
 
     fn change_unregistered(&mut self, change: impl FnOnce(&mut Vec<(Sequence, Unregistered)>), ctx: &mut Ctx<'_>) {
-        let Some(instance) = self.instance.as_mut() else {
-            return;
-        };
+        let instance = present(&mut self.instance);
         let noted = &mut instance.record.unregistered;
         let before = noted.clone();
         change(noted);
@@ -79,9 +76,7 @@ impl Stage<'_> {
 
     /// Notifies the parent that an orchestration is stopped because it is not registered, or that it continues.
     pub(super) fn note_unregistered_stop(&self, stopped: bool, ctx: &mut Ctx<'_>) {
-        let Some(instance) = self.instance.as_ref() else {
-            return;
-        };
+        let instance = self.instance.as_ref().expect(PRESENT);
         let record = &instance.record;
         let own = stopped.then(|| {
             let name = match record.version.as_str() {

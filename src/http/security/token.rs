@@ -42,6 +42,18 @@ impl Scope {
 /// A client sends it as `Authorization: Bearer …`, in the header `x-functions-key`, or as `code` in the query. A token
 /// consists of 16 to 256 ASCII letters, digits and punctuation characters. It should be random, for instance from
 /// `openssl rand -hex 32`. A token never appears in `Debug` output, errors or logs.
+///
+/// ```
+/// use abide::http::{HttpConfig, Scope, Token};
+///
+/// let secret = "0123456789abcdef0123456789abcdef";
+/// let token = Token::read(secret);
+/// assert_eq!(token.scope(), Scope::Read);
+/// assert!(!format!("{token:?}").contains(secret));
+///
+/// let operator = Token::operate("fedcba9876543210fedcba9876543210");
+/// let config = HttpConfig::new().token(token).token(operator);
+/// ```
 #[derive(Clone)]
 pub struct Token {
     scope: Scope,

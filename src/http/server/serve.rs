@@ -24,6 +24,22 @@ impl Hub {
     /// Every route lies under `/runtime/webhooks/durabletask`. The router checks host, origin and tokens, and limits
     /// the size of bodies and the duration of requests. The program's server limits connections and heads.
     ///
+    /// ```
+    /// use abide::http::HttpConfig;
+    /// use abide::prelude::*;
+    /// use axum::Router;
+    /// use axum::routing::get;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// # let hub = Hub::in_memory().open().await?;
+    /// // Without a token, protecting the router is up to the program.
+    /// let management = hub.http_router(&HttpConfig::new().without_token())?;
+    /// let application: Router = Router::new().route("/", get(|| async { "hello" })).merge(management);
+    /// # hub.shutdown().await
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// Returns an error of kind [`ErrorKind::Configuration`] if the configuration is invalid, or if it has neither a
     /// token nor [`without_token`](HttpConfig::without_token).
@@ -35,6 +51,25 @@ impl Hub {
     ///
     /// The server uses HTTP/1.1 without encryption. To make it reachable from other machines, put a reverse proxy with
     /// TLS in front of it and set its URL with [`public_url`](HttpConfig::public_url).
+    ///
+    /// ```
+    /// use std::net::SocketAddr;
+    ///
+    /// use abide::http::HttpConfig;
+    /// use abide::prelude::*;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// let hub = Hub::in_memory().open().await?;
+    /// // Any free port.
+    /// let config = HttpConfig::new().bind(SocketAddr::from(([127, 0, 0, 1], 0)));
+    /// let server = hub.serve_http(config).await?;
+    /// println!("serving at {}", server.url());
+    /// // ... until the program ends:
+    /// server.shutdown().await?;
+    /// hub.shutdown().await
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// Returns an error of kind [`ErrorKind::Configuration`] if the configuration is invalid, or if other machines can

@@ -18,5 +18,4 @@ mod store;
 mod tests;
 
 pub(crate) use open::{Inspected, OpenOptions, ReadOnlyStore, is_no_hub, open, open_read_only, open_unchecked};
-pub(crate) use options::configure;
 pub(crate) use store::RocksStore;

@@ -42,7 +42,7 @@ pub(super) fn options(memory_budget: usize) -> Options {
 }
 
 /// Sets all options that differ from RocksDB's defaults.
-pub(crate) fn configure(options: &mut Options, memory_budget: usize) {
+fn configure(options: &mut Options, memory_budget: usize) {
     // Without paranoid checks, RocksDB ignores some errors of its files.
     options.set_paranoid_checks(true);
     memory(options, memory_budget);

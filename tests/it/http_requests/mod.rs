@@ -1,12 +1,13 @@
 //! The fuzz target `http_requests` with fixed inputs: its corpus, and thousands of requests that are mutations and
 //! combinations of the corpus.
 
+mod drive;
 mod fuzzed;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use abide::http::fuzz::drive;
+use self::drive::drive;
 
 /// Fragments of valid and invalid requests.
 const WORDS: &[&str] = &[

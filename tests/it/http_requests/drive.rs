@@ -1,5 +1,5 @@
 //! Builds a request from arbitrary bytes and checks the response. Used by the fuzz target `http_requests`, and by the
-//! test that runs the same function on fixed inputs. Not part of the public API.
+//! test that runs the same function on fixed inputs.
 
 use axum::Router;
 use axum::body::Body;
@@ -8,14 +8,15 @@ use axum::http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 
-use crate::http::BASE_PATH;
+/// The path below which the API lives.
+const BASE_PATH: &str = "/runtime/webhooks/durabletask";
 
 /// Builds a request from `bytes` in a simplified HTTP format: a line with method and target, header lines, an empty
 /// line, and the body.
 ///
 /// A target without a leading slash is relative to the base path. Returns `None` for bytes that a server would reject
 /// before the router sees a request.
-pub fn request(bytes: &[u8]) -> Option<Request<Body>> {
+fn request(bytes: &[u8]) -> Option<Request<Body>> {
     let (head, body) = match bytes.windows(2).position(|pair| pair == b"\n\n") {
         Some(end) => (&bytes[..end], &bytes[end + 2..]),
         None => (bytes, &[] as &[u8]),
@@ -50,7 +51,7 @@ pub fn request(bytes: &[u8]) -> Option<Request<Body>> {
 ///
 /// # Panics
 /// Panics if the response is incomplete, an internal server error, or an error without the common error body.
-pub async fn drive(router: &Router, bytes: &[u8]) -> Option<StatusCode> {
+pub(super) async fn drive(router: &Router, bytes: &[u8]) -> Option<StatusCode> {
     let request = request(bytes)?;
     let shown = format!("{} {}", request.method(), request.uri());
     // If the query asks for it, a failed orchestration is answered with 500 and its document, as in Azure's API.
