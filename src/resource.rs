@@ -47,7 +47,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// assert_eq!(run.result().await?, "shop -> alice");
 /// # hub.shutdown().await?;
 ///
-// A unit test calls the function with any value.
+/// // A unit test calls the function with any value.
 /// let test = Resource::new(Mailer { from: "test".into() });
 /// assert_eq!(send_receipt(test, "bob".into()).await, "test -> bob");
 /// # Ok(())

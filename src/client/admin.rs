@@ -41,7 +41,7 @@ pub struct Admin {
 }
 
 impl Client {
-    /// Returns the administrative view of the hub.
+    /// Returns the administrative view of the hub. See [`Admin`] for an example.
     pub fn admin(&self) -> Admin {
         Admin { client: self.clone() }
     }

@@ -83,7 +83,7 @@ pub struct DeadLetter {
 
 impl Admin {
     /// Returns the list of all dead letters, partition by partition, oldest first. An unreadable one can be dropped by
-    /// its id.
+    /// its id. See [`DeadLetter`] for an example.
     pub fn dead_letters(&self) -> List<DeadLetter> {
         List::new(self.client.clone(), |client, after, at_most| {
             Box::pin(read_page(client, after, at_most))

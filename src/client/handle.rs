@@ -162,7 +162,7 @@ impl Client {
         reference::<E, Self>(self.clone(), key)
     }
 
-    /// Returns a query that lists and counts entities.
+    /// Returns a query that lists and counts entities. See [`EntityQuery`] for an example.
     pub fn entities(&self) -> EntityQuery {
         EntityQuery::new(self.clone())
     }

@@ -71,7 +71,7 @@ pub struct EntityLock {
 }
 
 impl Admin {
-    /// Returns the list of all locked entities, partition by partition.
+    /// Returns the list of all locked entities, partition by partition. See [`EntityLock`] for an example.
     pub fn locks(&self) -> List<EntityLock> {
         List::new(self.client.clone(), |client, after, at_most| {
             Box::pin(read_page(client, after, at_most))

@@ -107,7 +107,7 @@ pub struct OrchestrationCount {
 }
 
 impl Client {
-    /// Returns a query that lists, counts and purges orchestrations.
+    /// Returns a query that lists, counts and purges orchestrations. See [`OrchestrationQuery`] for an example.
     pub fn orchestrations(&self) -> OrchestrationQuery {
         OrchestrationQuery {
             client: self.clone(),

@@ -129,7 +129,7 @@ impl OrchestrationContext {
         self.journal.started.get().map(|started| &**started)
     }
 
-    /// Returns the name of the orchestration.
+    /// Returns the name of the orchestration. See [`instance_id`](Self::instance_id) for an example.
     pub fn name(&self) -> &str {
         self.started()
             .map_or(self.journal.program.name, |started| &started.name)
@@ -171,6 +171,26 @@ impl OrchestrationContext {
     ///
     /// Every restart and every continue-as-new has a new one. An execution that resumes by a rewind keeps it, so that
     /// its code issues the same commands again.
+    ///
+    /// ```
+    /// use abide::prelude::*;
+    ///
+    /// #[orchestration]
+    /// async fn identify(ctx: OrchestrationContext) -> String {
+    ///     ctx.execution_id()
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> abide::Result<()> {
+    /// # let hub = Hub::in_memory().orchestration::<identify>().open().await?;
+    /// # let client = hub.client();
+    /// let run = client.start::<identify>(()).await?;
+    /// let first = run.result().await?;
+    /// run.restart().await?;
+    /// assert_ne!(run.result().await?, first);
+    /// # hub.shutdown().await
+    /// # }
+    /// ```
     pub fn execution_id(&self) -> String {
         let seed = self
             .started()
@@ -178,7 +198,8 @@ impl OrchestrationContext {
         seed.to_string()
     }
 
-    /// Returns the parent, if this orchestration was called as a sub-orchestration.
+    /// Returns the parent, if this orchestration was called as a sub-orchestration. See
+    /// [`instance_id`](Self::instance_id) for an example.
     pub fn parent(&self) -> Option<ParentInfo> {
         let parent = self.started()?.parent.as_ref()?;
         Some(ParentInfo {
@@ -187,7 +208,8 @@ impl OrchestrationContext {
         })
     }
 
-    /// Returns the tags with which the orchestration was started, as keys and values.
+    /// Returns the tags with which the orchestration was started, as keys and values. See
+    /// [`instance_id`](Self::instance_id) for an example.
     pub fn tags(&self) -> &[(String, String)] {
         self.started().map_or(&[], |started| &started.tags)
     }

@@ -141,7 +141,7 @@ enum Change {
 }
 
 impl Client {
-    /// Returns the schedules, which start orchestrations repeatedly.
+    /// Returns the schedules, which start orchestrations repeatedly. See [`Schedules`] for an example.
     pub fn schedules(&self) -> Schedules {
         Schedules { client: self.clone() }
     }
