@@ -154,7 +154,6 @@ fn fire_timers_of(id: PartitionId, bytes: usize, ctx: &mut Ctx<'_>) -> Result<us
     Ok(page.bytes)
 }
 
-#[expect(clippy::too_many_arguments, reason = "the parts of one row and their destination")]
 fn fire(
     partition: PartitionId,
     due: Timestamp,

@@ -44,7 +44,7 @@ impl World {
         let seats = self.life.seats.iter().enumerate();
         let waiting = seats.flat_map(|(index, seat)| {
             let clients = seat.driver.clients().into_iter();
-            clients.filter_map(move |(token, asked)| Some((index, token, asked)))
+            clients.map(move |(token, asked)| (index, token, asked))
         });
         let picked = waiting.filter_map(|(index, token, asked)| Some((index, token, pick(asked)?)));
         picked.collect()
