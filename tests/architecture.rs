@@ -64,31 +64,40 @@ fn the_engine_is_sans_io() {
     }
 }
 
-/// What belongs to every folder: how errors, failures and payloads look, and the time.
-const GROUND_FLOOR: [&str; 4] = ["canonical", "failure", "json", "time"];
+/// What belongs to every folder: the look of errors, failures and payloads, the time, the words of the domain and the
+/// keys of its tables.
+const GROUND_FLOOR: [&str; 6] = ["canonical", "failure", "json", "model", "schema", "time"];
 
 /// The commit path knows the store's trait and not what a commit means; the store knows nothing above it.
 #[test]
 fn the_lower_folders_know_nothing_above_them() {
     let allowed: BTreeMap<&str, &[&str]> = [
-        ("log", &["log"] as &[&str]),
+        ("model", &[] as &[&str]),
+        ("schema", &[]),
+        ("log", &["log"]),
         ("store", &["store", "log"]),
         ("commit", &["commit", "store"]),
-        ("engine", &["engine", "store"]),
-        ("entity", &["entity", "engine", "store"]),
-        ("activity", &["activity", "entity", "engine", "store"]),
-        (
-            "orchestration",
-            &["orchestration", "activity", "entity", "engine", "store"],
-        ),
+        ("views", &["views", "store"]),
+        ("engine", &["engine", "store", "views"]),
+        ("entity", &["entity", "engine"]),
+        ("activity", &["activity", "entity", "engine"]),
+        ("orchestration", &["orchestration", "activity", "entity", "engine"]),
         ("runtime", &["runtime", "engine", "commit", "store"]),
         (
             "client",
-            &["client", "orchestration", "runtime", "entity", "engine", "store"],
+            &[
+                "client",
+                "orchestration",
+                "runtime",
+                "entity",
+                "engine",
+                "store",
+                "views",
+            ],
         ),
         (
             "http",
-            &["http", "hub", "schedule", "client", "orchestration", "entity", "store"],
+            &["http", "hub", "schedule", "client", "orchestration", "entity"],
         ),
         ("http_client", &["http_client", "orchestration", "activity", "entity"]),
         ("schedule", &["schedule", "client", "orchestration", "entity", "store"]),
@@ -102,6 +111,32 @@ fn the_lower_folders_know_nothing_above_them() {
                 .collect();
             assert!(strangers.is_empty(), "{folder} uses {strangers:?}");
         }
+    }
+}
+
+/// The core of the engine is its loop, in one file. Whoever wants to know what a part of it does looks at the part, whose
+/// fields are its own.
+#[test]
+fn the_core_is_the_loop_alone() {
+    let is_core = |(path, text): &(PathBuf, String)| {
+        folder(path).as_deref() == Some("engine") && code(text).contains("impl Core {") && !path.ends_with("recount.rs")
+    };
+    let files: Vec<PathBuf> = sources().into_iter().filter(is_core).map(|(path, _)| path).collect();
+    assert!(files.len() == 1 && files[0].ends_with("engine/core.rs"), "{files:?}");
+}
+
+/// A file names the module of what it uses, not the root, whose names are for users.
+#[test]
+fn nothing_is_used_by_way_of_the_root() {
+    for (path, text) in sources() {
+        let is_user = folder(&path).is_none_or(|folder| folder == "bin");
+        let code = code(&text);
+        let by_root = code.match_indices("crate::").find(|(at, _)| {
+            let before = code[..*at].chars().next_back();
+            let after = code[at + 7..].chars().next();
+            before.is_none_or(|c| !c.is_alphanumeric() && c != ':') && after.is_some_and(char::is_uppercase)
+        });
+        assert!(is_user || by_root.is_none(), "{}: {by_root:?}", path.display());
     }
 }
 

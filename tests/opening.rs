@@ -175,7 +175,7 @@ fn a_held_entity_waits_until_it_is_resumed() {
             let error = held.note(9).await.unwrap_err().into_returned().unwrap_err();
             let texts = [
                 "`@journal@held` has been held since the hub was opened",
-                "resume it",
+                "release it",
                 ".hold",
             ];
             assert_error(&error, ErrorKind::Quarantined, &texts);

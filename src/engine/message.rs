@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::engine::code::{AsyncFinished, AsyncOperation};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Result};
 use crate::failure::{CallFailure, Failure};
 use crate::id::{ExecutionId, InstanceId, MessageId, PartitionId, Sequence};
 use crate::model::instance::{LockOrder, Order};
@@ -219,7 +219,7 @@ impl Message {
     }
 
     /// Returns the key and value of the message's row.
-    pub(crate) fn row(&self, partition: PartitionId) -> crate::Result<(Vec<u8>, Vec<u8>)> {
+    pub(crate) fn row(&self, partition: PartitionId) -> Result<(Vec<u8>, Vec<u8>)> {
         let record = MessageRecord {
             source: self.source(),
             step: self.step(),
@@ -241,7 +241,7 @@ impl Message {
     }
 
     /// Reads the row of a message for `target`.
-    pub(crate) fn from_row(target: &InstanceId, key: &[u8], value: &[u8]) -> crate::Result<Self> {
+    pub(crate) fn from_row(target: &InstanceId, key: &[u8], value: &[u8]) -> Result<Self> {
         let record: MessageRecord = model::decode(value, "message")?;
         let id = schema::message::id_of(key)
             .ok_or_else(|| Error::new(ErrorKind::Corrupted, "the key of a stored message is too short"))?;

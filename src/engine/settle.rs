@@ -8,7 +8,7 @@ use crate::engine::message::{Message, Origin, Response};
 use crate::engine::outcome::{Outcome, Unanswered};
 use crate::engine::requests::{remember, remember_outcome, take_attached};
 use crate::engine::turn::Turn;
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::failure::CallFailure;
 use crate::id::InstanceId;
 use crate::model::instance::Order;
@@ -105,7 +105,7 @@ fn finish_signal(message: Message, failure: Option<Unanswered>, ctx: &mut Ctx<'_
 pub(super) fn fail_waiting_calls(
     id: &InstanceId,
     mailbox: &mut Mailbox,
-    error: &crate::Error,
+    error: &Error,
     ctx: &mut Ctx<'_>,
 ) -> Result<()> {
     for call in ctx.callers.calls_for(id) {

@@ -6,6 +6,7 @@ use std::panic::Location;
 
 use crate::entity::argument::Parameter;
 use crate::entity::error::CallFailure;
+use crate::error::Result;
 use crate::id::{EntityId, Sequence};
 use crate::time::Timestamp;
 
@@ -39,7 +40,7 @@ pub trait Caller: Sized + Clone + sealed::Sealed {
     fn schedule(self, request: sealed::Prepared, due: sealed::Due, timer: Option<String>) -> Self::Scheduled;
     #[doc(hidden)]
     #[track_caller]
-    fn cancel(self, target: crate::Result<EntityId>, timer: String) -> Self::Canceled;
+    fn cancel(self, target: Result<EntityId>, timer: String) -> Self::Canceled;
 }
 
 /// A caller that can wait for the result of an operation.
@@ -58,11 +59,11 @@ pub trait CanCall: Caller {}
 )]
 pub trait ClientCaller: CanCall {
     #[doc(hidden)]
-    type State: Future<Output = crate::Result<Option<Vec<u8>>>> + Unpin;
+    type State: Future<Output = Result<Option<Vec<u8>>>> + Unpin;
 
     /// Reads the committed state as JSON. Resolves to `None` if the entity has no state.
     #[doc(hidden)]
-    fn read_state(self, target: crate::Result<EntityId>) -> Self::State;
+    fn read_state(self, target: Result<EntityId>) -> Self::State;
 }
 
 /// A request to run one operation of one entity.
@@ -103,7 +104,7 @@ pub(crate) mod sealed {
 
     /// A request, or the error that prevented its creation. The error is reported where the request is used.
     #[derive(Debug)]
-    pub struct Prepared(pub(crate) crate::Result<super::Request>);
+    pub struct Prepared(pub(crate) crate::error::Result<super::Request>);
 
     /// The due time of a scheduled signal.
     #[derive(Debug)]

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::Error;
 use crate::failure::{CallFailure, Failure};
 use crate::id::{ExecutionId, Sequence};
 use crate::time::Timestamp;
@@ -106,7 +107,7 @@ pub(crate) enum StepOutcome {
     /// The user's code returned an error.
     Returned(Failure),
     /// The runtime failed the step.
-    Runtime(crate::Error),
+    Runtime(Error),
 }
 
 impl From<Result<Vec<u8>, CallFailure>> for StepOutcome {
@@ -223,7 +224,7 @@ pub(crate) enum Command {
         /// The refused request.
         what: String,
         /// The error that the code received.
-        error: crate::Error,
+        error: Error,
     },
 }
 

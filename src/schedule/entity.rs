@@ -10,7 +10,7 @@ use crate::schedule::course::{Course, Run};
 use crate::schedule::plan::Plan;
 use crate::schedule::timing::rfc3339;
 use crate::time::Timestamp;
-use crate::{Entity, operations};
+use abide_macros::{Entity, operations};
 
 /// The id of the timer for the next run.
 const NEXT: &str = "next";

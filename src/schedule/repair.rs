@@ -1,7 +1,7 @@
 //! Repair of schedules that were planned under another clock.
 
-use crate::Entity;
 use crate::client::Client;
+use crate::entity::Entity;
 use crate::error::{ErrorKind, Result};
 use crate::id::PartitionId;
 use crate::model::{self, StateRecord};

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use crate::client::{Client, List, Page, Unreadable};
 use crate::entity::{Argument, EntityRef};
+use crate::entity::{CallError, Entity};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::InstanceId;
 use crate::orchestration::Orchestration;
@@ -14,7 +15,6 @@ use crate::schedule::entity::{ScheduleEntity, check_id, run_id};
 use crate::schedule::plan::Plan;
 use crate::schedule::timing::{CatchUpPolicy, Recurrence};
 use crate::time::Timestamp;
-use crate::{CallError, Entity};
 
 /// The schedules of a hub. Created by [`Client::schedules`].
 ///

@@ -75,9 +75,17 @@ pub(crate) async fn eventually<T>(found: impl AsyncFn() -> Option<T>) -> T {
         .expect("the condition holds in time")
 }
 
-/// Polls until a condition holds.
+/// Polls until a condition holds. It needs no timer between two polls: an operation of a test may block the thread that would
+/// drive the timers.
 pub(crate) async fn until(is_so: impl AsyncFn() -> bool) {
-    eventually(async || is_so().await.then_some(())).await;
+    let polled = async {
+        while !is_so().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, polled)
+        .await
+        .expect("the condition holds in time");
 }
 
 /// Waits until an orchestration sets the custom status `waiting`.

@@ -254,8 +254,8 @@ async fn a_build_that_takes_another_step_stops() {
     assert_eq!(stopped.kind, StopKind::NonDeterministic);
     let lines: Vec<&str> = stopped.message.lines().collect();
     assert!(lines[0].contains("in turn 0, command 1 of 1"), "{}", stopped.message);
-    assert!(lines[1].contains("expected") && lines[1].contains("weigh") && lines[1].contains("Ulm"));
-    assert!(lines[2].contains("asked for") && lines[2].contains("weigh") && lines[2].contains("Bonn"));
+    assert!(lines[1].contains("recorded") && lines[1].contains("weigh") && lines[1].contains("Ulm"));
+    assert!(lines[2].contains("issued") && lines[2].contains("weigh") && lines[2].contains("Bonn"));
     assert!(
         lines[3].contains("tests/it/orchestrations_bad_input.rs"),
         "{}",
@@ -475,7 +475,7 @@ async fn invalid_requests_to_an_instance_are_typed_errors() {
     // None of these requests affects the orchestration.
     run.raise_event("go", 7).await.unwrap();
     assert_eq!(run.result().await.unwrap(), 7);
-    let ended = ["`run`", "has ended", "Completed"];
+    let ended = ["`run`", "ended", "Completed"];
     assert_error(&run.raise_event("go", 1).await.unwrap_err(), ErrorKind::Ended, &ended);
     assert_error(&run.terminate("x").await.unwrap_err(), ErrorKind::Ended, &ended);
     assert_error(&run.suspend("x").await.unwrap_err(), ErrorKind::Ended, &ended);
@@ -909,7 +909,7 @@ async fn a_stop_fails_its_waiters() {
     let hub = Hub::in_memory().orchestration::<falls>().open().await.unwrap();
     let run = hub.client().start::<falls>(()).await.unwrap();
     let in_time = run.result_within(Duration::ZERO).await.unwrap_err();
-    assert_error(&Error::from(in_time), ErrorKind::TimedOut, &["goes on"]);
+    assert_error(&Error::from(in_time), ErrorKind::TimedOut, &["continues"]);
     let (waiting, again) = (run.clone(), run.clone());
     let waits = tokio::spawn(async move { waiting.result_or_stop().await });
     let ends = tokio::spawn(async move { again.result().await });

@@ -252,8 +252,8 @@ async fn a_different_step_is_reported_with_both_sides() {
         assert_eq!(problem.kind, Some(StopKind::NonDeterministic));
         let lines: Vec<&str> = problem.message.lines().collect();
         assert!(lines[0].contains("in turn 1, command 1 of 1"), "{report}");
-        assert!(lines[1].contains("expected") && lines[1].contains("put") && lines[1].contains("@shelf@a"));
-        assert!(lines[2].contains("asked for") && lines[2].contains("go"), "{report}");
+        assert!(lines[1].contains("recorded") && lines[1].contains("put") && lines[1].contains("@shelf@a"));
+        assert!(lines[2].contains("issued") && lines[2].contains("go"), "{report}");
         assert!(lines[3].contains("tests/it/replay_check.rs"), "{report}");
         assert!(
             report

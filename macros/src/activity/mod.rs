@@ -111,7 +111,7 @@ mod tests {
                 #[allow(deprecated)]
                 impl crate::framework::Activity for charge_card {
                     const NAME: &'static ::core::primitive::str = "charge";
-                    const OPTIONS: crate::framework::ActivityOptions = crate::framework::ActivityOptions::new()
+                    const OPTIONS: crate::framework::activity::ActivityOptions = crate::framework::activity::ActivityOptions::new()
                         .timeout(::core::time::Duration::from_millis(90000u64))
                         .limit(8usize)
                         .retry(

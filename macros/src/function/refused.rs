@@ -34,13 +34,13 @@ pub(crate) fn beside(
         Kind::Activity => (
             quote!(Activity),
             quote!(ActivityContext),
-            quote!(BoxFuture),
+            quote!(activity::BoxFuture),
             quote!(const OPTIONS: #krate::activity::ActivityOptions = #krate::activity::ActivityOptions::new();),
         ),
         Kind::Operation | Kind::Orchestration => (
             quote!(Orchestration),
             quote!(OrchestrationContext),
-            quote!(LocalBoxFuture),
+            quote!(orchestration::LocalBoxFuture),
             quote!(
                 const VERSION: &'static ::core::primitive::str = "";
             ),

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::error::Error;
 use crate::failure::{Cause, Failure};
 use crate::http::documents::Raw;
 
@@ -85,8 +86,8 @@ impl From<Failure> for FailureDocument {
     }
 }
 
-impl From<crate::Error> for FailureDocument {
-    fn from(error: crate::Error) -> Self {
+impl From<Error> for FailureDocument {
+    fn from(error: Error) -> Self {
         Self {
             error_type: format!("{:?}", error.kind()),
             message: error.to_string(),
