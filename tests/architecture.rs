@@ -68,41 +68,43 @@ fn the_engine_is_sans_io() {
 /// keys of its tables.
 const GROUND_FLOOR: [&str; 6] = ["canonical", "failure", "json", "model", "schema", "time"];
 
+/// The folders that each folder may use, as the code map of ARCHITECTURE.md tells.
+const ALLOWED: &[(&str, &[&str])] = &[
+    ("model", &[]),
+    ("schema", &[]),
+    ("log", &["log"]),
+    ("store", &["store", "log"]),
+    ("commit", &["commit", "store"]),
+    ("views", &["views", "store"]),
+    ("engine", &["engine", "store", "views"]),
+    ("entity", &["entity", "engine"]),
+    ("activity", &["activity", "entity", "engine"]),
+    ("orchestration", &["orchestration", "activity", "entity", "engine"]),
+    ("runtime", &["runtime", "engine", "commit", "store"]),
+    (
+        "client",
+        &[
+            "client",
+            "orchestration",
+            "runtime",
+            "entity",
+            "engine",
+            "store",
+            "views",
+        ],
+    ),
+    (
+        "http",
+        &["http", "hub", "schedule", "client", "orchestration", "entity"],
+    ),
+    ("http_client", &["http_client", "orchestration", "activity", "entity"]),
+    ("schedule", &["schedule", "client", "orchestration", "entity", "store"]),
+];
+
 /// The commit path knows the store's trait and not what a commit means; the store knows nothing above it.
 #[test]
 fn the_lower_folders_know_nothing_above_them() {
-    let allowed: BTreeMap<&str, &[&str]> = [
-        ("model", &[] as &[&str]),
-        ("schema", &[]),
-        ("log", &["log"]),
-        ("store", &["store", "log"]),
-        ("commit", &["commit", "store"]),
-        ("views", &["views", "store"]),
-        ("engine", &["engine", "store", "views"]),
-        ("entity", &["entity", "engine"]),
-        ("activity", &["activity", "entity", "engine"]),
-        ("orchestration", &["orchestration", "activity", "entity", "engine"]),
-        ("runtime", &["runtime", "engine", "commit", "store"]),
-        (
-            "client",
-            &[
-                "client",
-                "orchestration",
-                "runtime",
-                "entity",
-                "engine",
-                "store",
-                "views",
-            ],
-        ),
-        (
-            "http",
-            &["http", "hub", "schedule", "client", "orchestration", "entity"],
-        ),
-        ("http_client", &["http_client", "orchestration", "activity", "entity"]),
-        ("schedule", &["schedule", "client", "orchestration", "entity", "store"]),
-    ]
-    .into();
+    let allowed: BTreeMap<&str, &[&str]> = ALLOWED.iter().copied().collect();
     for (folder, uses) in uses() {
         if let Some(allowed) = allowed.get(folder.as_str()) {
             let strangers: Vec<&String> = uses
@@ -111,6 +113,24 @@ fn the_lower_folders_know_nothing_above_them() {
                 .collect();
             assert!(strangers.is_empty(), "{folder} uses {strangers:?}");
         }
+    }
+}
+
+/// The column "may use" of the code map is the table above.
+#[test]
+fn the_code_map_tells_the_borders() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("ARCHITECTURE.md")).unwrap();
+    for (folder, allowed) in ALLOWED {
+        if GROUND_FLOOR.contains(folder) {
+            continue;
+        }
+        let start = format!("| `src/{folder}/` |");
+        let row = page.lines().find(|line| line.starts_with(&start));
+        let row = row.unwrap_or_else(|| panic!("the code map lacks `src/{folder}/`"));
+        let column = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        let told: BTreeSet<&str> = column.split('`').skip(1).step_by(2).collect();
+        let held: BTreeSet<&str> = allowed.iter().copied().filter(|used| used != folder).collect();
+        assert_eq!(told, held, "the code map about `src/{folder}/`");
     }
 }
 
