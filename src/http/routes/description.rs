@@ -50,7 +50,7 @@ pub(super) fn complete(guarded: OpenApi, open: OpenApi) -> OpenApi {
         SecurityScheme::ApiKey(in_header),
         SecurityScheme::ApiKey(in_query),
     ]) {
-        schemes.insert(name.to_owned(), scheme);
+        schemes.insert(name.to_owned(), scheme.into());
     }
     document
 }
