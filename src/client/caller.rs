@@ -48,12 +48,12 @@ impl Caller for Client {
     type Answer = Calling;
 
     fn call(self, request: Prepared) -> Calling {
-        let submission = request.0.map(|request| Submission::operation(request, true));
+        let submission = request.0.map(Submission::call);
         Calling(Sending::new(submission, self.into_weak()))
     }
 
     fn signal(self, request: Prepared) -> Signal {
-        let submission = request.0.map(|request| Submission::operation(request, false));
+        let submission = request.0.map(Submission::signal);
         Signal(Sending::new(submission, self.into_weak()))
     }
 

@@ -42,15 +42,23 @@ pub(crate) struct SendOptions {
 }
 
 impl Submission {
-    /// Creates a request for an operation that is due now.
-    pub(crate) fn operation(request: Request, call: bool) -> Self {
+    /// Calls an operation: the sender waits for the answer.
+    pub(crate) fn call(request: Request) -> Self {
+        Self {
+            call: true,
+            ..Self::signal(request)
+        }
+    }
+
+    /// Signals an operation: the sender waits until the message is durable.
+    pub(crate) fn signal(request: Request) -> Self {
         Self {
             target: request.target.into_instance(),
             action: Action::Operation {
                 operation: request.operation,
                 arguments: request.arguments,
             },
-            call,
+            call: false,
             request_id: request.request_id,
             refuse_when_full: request.refuse_when_full,
         }

@@ -211,6 +211,14 @@ impl Runtime {
     }
 }
 
+/// How the task of an attempt came to its end.
+enum Ended {
+    /// It returned, panicked, or was dropped by the tokio runtime.
+    Alone,
+    /// The hub aborted it.
+    Aborted,
+}
+
 /// A running attempt, as supervised by the hub.
 struct Watched {
     runtime: Weak<Runtime>,
@@ -242,14 +250,14 @@ impl Watched {
         self.tasks.note(number, task.abort_handle());
         let ended = tokio::select! {
             biased;
-            ended = &mut task => self.joined(ended, false),
+            ended = &mut task => self.joined(ended, Ended::Alone),
             () = self.time_is_over() => {
                 // The orchestration receives the timeout immediately. The slot becomes free when the attempt has really
                 // ended, because a blocking attempt continues.
                 self.canceled.cancel();
                 self.tell(ActivityEnd::Lingers(self.timed_out()));
                 task.abort();
-                self.joined(task.await, true)
+                self.joined(task.await, Ended::Aborted)
             }
             () = self.grace_is_over() => {
                 if self.canceled.is_closing() {
@@ -257,7 +265,7 @@ impl Watched {
                     self.tell(ActivityEnd::Abandoned);
                 }
                 task.abort();
-                self.joined(task.await, true)
+                self.joined(task.await, Ended::Aborted)
             }
         };
         drop(counted);
@@ -303,7 +311,7 @@ impl Watched {
     }
 
     /// Returns the end of the joined task, or `None` if the tokio runtime dropped it.
-    fn joined(&self, ended: Result<ActivityEnd, JoinError>, aborted: bool) -> Option<ActivityEnd> {
+    fn joined(&self, ended: Result<ActivityEnd, JoinError>, how: Ended) -> Option<ActivityEnd> {
         match ended.map_err(JoinError::try_into_panic) {
             Ok(_) | Err(Ok(_)) if self.canceled.has_cut_short() => Some(ActivityEnd::Abandoned),
             Ok(ended) => Some(ended),
@@ -313,7 +321,7 @@ impl Watched {
                 tracing::error!("{message}");
                 Some(ActivityEnd::Runtime(Error::new(ErrorKind::Panicked, message)))
             }
-            Err(Err(_)) if aborted => Some(self.called_off()),
+            Err(Err(_)) if matches!(how, Ended::Aborted) => Some(self.called_off()),
             Err(Err(_)) => None,
         }
     }

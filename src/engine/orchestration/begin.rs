@@ -4,7 +4,7 @@ use crate::engine::ctx::Ctx;
 use crate::engine::dead_letters::bury;
 use crate::engine::mailbox::Block;
 use crate::engine::message::{Message, Origin};
-use crate::engine::orchestration::children::{forget_all_children, leave_parent, tell_gone};
+use crate::engine::orchestration::children::{Children, forget_all_children, leave_parent, tell_gone};
 use crate::engine::orchestration::early::take_early_events;
 use crate::engine::orchestration::end::tell_parent;
 use crate::engine::orchestration::instance::erase_execution;
@@ -82,7 +82,7 @@ impl Stage<'_> {
             }
             ReusePolicy::Terminate => {
                 let reason = "replaced by a new start";
-                self.end_from_outside(OrchestrationStatus::Terminated, reason, true, ctx)?;
+                self.end_from_outside(OrchestrationStatus::Terminated, reason, Children::Included, ctx)?;
                 self.mailbox.block = Block::Open;
             }
             ReusePolicy::Error | ReusePolicy::Ignore => {
@@ -91,7 +91,7 @@ impl Stage<'_> {
             }
         }
         // The next attempt of a sub-orchestration keeps the children of the previous attempt.
-        if again.is_none() && self.forget_children(false, ctx)? {
+        if again.is_none() && self.forget_children(Children::Left, ctx)? {
             return self.continue_later(message, ctx);
         }
         self.create(message, start, life, ctx)?;

@@ -15,6 +15,19 @@ use crate::model::history::Parent;
 use crate::model::instance::{InstanceRecord, Order};
 use crate::schema;
 
+/// Whether what happens to an orchestration happens to its sub-orchestrations, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Children {
+    Included,
+    Left,
+}
+
+impl Children {
+    pub(super) fn included(included: bool) -> Self {
+        if included { Self::Included } else { Self::Left }
+    }
+}
+
 impl Stage<'_> {
     /// Makes the orchestration the child of the parent's step that sent this order.
     pub(super) fn adopt(&mut self, parent: &Parent, order: MessageId, ctx: &mut Ctx<'_>) {
@@ -36,12 +49,12 @@ impl Stage<'_> {
 
     /// Removes a page of the orchestration's child rows. Returns `true` if rows are left for the next step. With
     /// `purge`, these children are purged, too.
-    pub(super) fn forget_children(&mut self, purge: bool, ctx: &mut Ctx<'_>) -> Result<bool> {
-        let children = schema::child::of(ctx.settings.partition_of(self.id), self.id);
-        let page = ctx.reader.page(children, ctx.settings.limits.page())?;
+    pub(super) fn forget_children(&mut self, children: Children, ctx: &mut Ctx<'_>) -> Result<bool> {
+        let rows = schema::child::of(ctx.settings.partition_of(self.id), self.id);
+        let page = ctx.reader.page(rows, ctx.settings.limits.page())?;
         for (key, _) in &page.rows {
             ctx.step.batch.delete(key);
-            if let (true, Some((_, child, start))) = (purge, schema::child::parts(key)) {
+            if let (Children::Included, Some((_, child, start))) = (children, schema::child::parts(key)) {
                 send(self.id, InstanceId::trusted(child), Order::PurgeChild { start }, ctx);
             }
         }

@@ -2,6 +2,7 @@
 
 use crate::engine::ctx::Ctx;
 use crate::engine::message::{Message, Origin};
+use crate::engine::orchestration::children::Children;
 use crate::engine::orchestration::early::drop_early_events;
 use crate::engine::orchestration::instance::present;
 use crate::engine::orchestration::open_steps::OpenSteps;
@@ -61,7 +62,7 @@ impl Stage<'_> {
         &mut self,
         status: OrchestrationStatus,
         reason: &str,
-        children: bool,
+        children: Children,
         ctx: &mut Ctx<'_>,
     ) -> Result<()> {
         let instance = present(&mut self.instance);
@@ -84,7 +85,7 @@ impl Stage<'_> {
         drop_early_events(self.id, ctx)?;
         for (sequence, open) in open.into_steps() {
             if let OpenStep::Child { instance } = &open {
-                if children {
+                if children == Children::Included {
                     let parent = Parent {
                         instance: self.id.as_str().to_owned(),
                         execution,

@@ -5,7 +5,7 @@ use crate::engine::mailbox::Block;
 use crate::engine::message::{Message, Origin};
 use crate::engine::orchestration::begin::acknowledge;
 use crate::engine::orchestration::begin::{Life, exists_already};
-use crate::engine::orchestration::children::tell_gone;
+use crate::engine::orchestration::children::{Children, tell_gone};
 use crate::engine::orchestration::end::tell_parent;
 use crate::engine::orchestration::instance::Instance;
 use crate::engine::orchestration::replay::read_turns;
@@ -53,14 +53,19 @@ impl Stage<'_> {
                         false => OrchestrationStatus::Canceled,
                     };
                     let reason = reason.clone().unwrap_or_else(unwanted);
-                    self.end_from_outside(status, &reason, true, ctx)?;
+                    self.end_from_outside(status, &reason, Children::Included, ctx)?;
                     self.mailbox.block = Block::Open;
                 }
                 Ok(())
             }
             Order::Terminate { reason, children } => match self.running() {
                 Ok(_) => {
-                    self.end_from_outside(OrchestrationStatus::Terminated, reason, *children, ctx)?;
+                    self.end_from_outside(
+                        OrchestrationStatus::Terminated,
+                        reason,
+                        Children::included(*children),
+                        ctx,
+                    )?;
                     self.mailbox.block = Block::Open;
                     Ok(())
                 }
@@ -77,7 +82,7 @@ impl Stage<'_> {
                 false => Ok(()),
             },
             Order::Purge { children, seen } => match self.can_be_purged(*seen) {
-                Ok(()) if self.purge(*children, ctx)? => {
+                Ok(()) if self.purge(Children::included(*children), ctx)? => {
                     return self.continue_later(message, ctx);
                 }
                 refused => refused,
@@ -247,7 +252,7 @@ impl Stage<'_> {
                     tell_gone(self.id, parent, order, ctx);
                     return Ok(false);
                 }
-                if self.forget_children(false, ctx)? {
+                if self.forget_children(Children::Left, ctx)? {
                     return Ok(true);
                 }
             } else {

@@ -1,7 +1,7 @@
 //! The purge of an ended orchestration, alone or with its sub-orchestrations.
 
 use crate::engine::ctx::Ctx;
-use crate::engine::orchestration::children::leave_parent;
+use crate::engine::orchestration::children::{Children, leave_parent};
 use crate::engine::orchestration::instance::erase_instance;
 use crate::engine::orchestration::orders::wrong_state;
 use crate::engine::orchestration::turn::Stage;
@@ -10,9 +10,9 @@ use crate::id::{ExecutionId, MessageId};
 use crate::time::Timestamp;
 
 impl Stage<'_> {
-    /// Removes an ended orchestration, together with its sub-orchestrations if `children` is set. Returns `true` if
+    /// Removes an ended orchestration, together with its sub-orchestrations if `children` are included. Returns `true` if
     /// more of these are left than fit into the step, so the next one has to continue.
-    pub(super) fn purge(&mut self, children: bool, ctx: &mut Ctx<'_>) -> Result<bool> {
+    pub(super) fn purge(&mut self, children: Children, ctx: &mut Ctx<'_>) -> Result<bool> {
         if self.forget_children(children, ctx)? {
             return Ok(true);
         }
@@ -33,7 +33,7 @@ impl Stage<'_> {
         if !is_it {
             return Ok(false);
         }
-        if self.forget_children(true, ctx)? {
+        if self.forget_children(Children::Included, ctx)? {
             return Ok(true);
         }
         // The parent has already removed its row of the child.
