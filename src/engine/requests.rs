@@ -251,6 +251,8 @@ impl Callers {
             tokens.retain(|token| stays(*token));
             !tokens.is_empty()
         });
+        // In an order that does not depend on the hashes, because the tokens are given out again.
+        forgotten.sort_unstable();
         forgotten
     }
 

@@ -173,9 +173,9 @@ impl Runtime {
             // The hub is closed. The row remains for the next open.
             return;
         };
-        // Added before the gate, and removed by the end of the attempt.
         let Some(canceled) = self.activities.get(&start.activity) else {
-            return;
+            let text = format!("the activity {} was not announced before its start", start.activity);
+            return self.fail(&Error::new(ErrorKind::Poisoned, text));
         };
         let attempt = Attempt {
             activity: start.activity.clone(),

@@ -4,6 +4,7 @@
 //! It knows neither threads nor tokio, and reads no clock. The thread of an executor runs it, and so does the simulation.
 
 use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
 
 use crate::commit::{CommitOrder, Gated};
 use crate::engine::message::{ClientOrigin, Effect, Input, Message, Output, Token};
@@ -63,6 +64,8 @@ pub(crate) struct Driver<C> {
     /// The clients that wait for the ends of orchestrations. Their tokens are never used again, because the core may still
     /// settle a token that was removed here.
     waits: HashMap<Token, C>,
+    /// The patience of a request to stop that was received.
+    stop: Option<Duration>,
     /// Reusable memory for received envelopes.
     envelopes: VecDeque<Envelope<C>>,
 }
@@ -84,6 +87,7 @@ impl<C: Client> Driver<C> {
             is_alone,
             callers: Callers::default(),
             waits: HashMap::new(),
+            stop: None,
             envelopes: VecDeque::new(),
         })
     }
@@ -122,23 +126,19 @@ impl<C: Client> Driver<C> {
         self.core.has_work(now) || self.inbox.has_spilled()
     }
 
-    /// Receives up to `at_most` envelopes that were sent before the call. Returns the envelope that asks the executor to stop, if it is
-    /// among them.
-    pub(crate) fn receive(&mut self, at_most: usize) -> Option<Envelope<C>> {
-        let mut stop = None;
+    /// Receives up to `at_most` envelopes that were sent before the call.
+    pub(crate) fn receive(&mut self, at_most: usize) {
         let mut envelopes = std::mem::take(&mut self.envelopes);
         self.inbox.take(&mut envelopes, at_most);
         for envelope in envelopes.drain(..) {
-            match envelope {
-                Envelope::Stop { .. } => {
-                    self.core.begin_no_more_activities();
-                    stop = Some(envelope);
-                }
-                envelope => self.take_in(envelope),
-            }
+            self.take_in(envelope);
         }
         self.envelopes = envelopes;
-        stop
+    }
+
+    /// Returns the patience of a request to stop, if one was received since the last call.
+    pub(crate) fn take_stop(&mut self) -> Option<Duration> {
+        self.stop.take()
     }
 
     fn take_in(&mut self, envelope: Envelope<C>) {
@@ -172,7 +172,11 @@ impl<C: Client> Driver<C> {
                 }
             }
             Envelope::Input(input) => self.core.accept(*input),
-            Envelope::Wake | Envelope::Stop { .. } => {}
+            Envelope::Wake => {}
+            Envelope::Stop { patience } => {
+                self.core.begin_no_more_activities();
+                self.stop = Some(patience);
+            }
         }
     }
 
@@ -252,7 +256,9 @@ impl<C: Client> Driver<C> {
         let outputs = step.outputs.drain(..);
         let mut releases = Vec::with_capacity(outputs.len());
         releases.extend(outputs.filter_map(|output| self.release(output, room)).map(wrap));
-        let committed = if step.batch.is_empty() {
+        let committed = if step.batch.is_empty() && releases.is_empty() {
+            Committed::Read(Gated::Open(releases))
+        } else if step.batch.is_empty() {
             Committed::Read(order.hold(releases)?)
         } else {
             let deliveries = std::mem::take(&mut step.deliveries);

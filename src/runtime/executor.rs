@@ -128,11 +128,16 @@ impl Executor {
 
     /// Receives all envelopes that were sent before the call.
     fn drain(&mut self) {
-        if let Some(Envelope::Stop { patience }) = self.driver.receive(usize::MAX) {
-            self.stop_at = Some(self.runtime.clock.now().after(patience));
-        }
+        self.driver.receive(usize::MAX);
+        self.look_for_stop();
         if self.driver.should_forget_callers() {
             self.driver.forget_callers();
+        }
+    }
+
+    fn look_for_stop(&mut self) {
+        if let Some(patience) = self.driver.take_stop() {
+            self.stop_at = Some(self.runtime.clock.now().after(patience));
         }
     }
 
@@ -166,7 +171,8 @@ impl Executor {
         let runtime = Arc::clone(&self.runtime);
         let changes = step.batch.len();
         self.count(&step);
-        let _span = tracing::debug_span!("commit", executor = self.index, changes).entered();
+        let span = (changes > 0).then(|| tracing::debug_span!("commit", executor = self.index, changes));
+        let _entered = span.as_ref().map(tracing::Span::enter);
         let wrap = |release| {
             if let Release::Effect(Effect::StartActivity(start)) = &release {
                 runtime.activities.add(&start.activity);
@@ -233,6 +239,8 @@ impl Executor {
         for client in self.driver.take_clients() {
             client.refuse(error);
         }
+        // It may have come before whatever has failed.
+        self.look_for_stop();
         while self.stop_at.is_none() {
             self.driver.inbox().wait(None);
             let mut envelopes = VecDeque::new();

@@ -61,7 +61,10 @@ pub(crate) struct Reply {
 impl Reply {
     /// Fails the request of the client.
     pub(super) fn refuse(self, error: &Error) {
-        contained(|| drop(self.sender.send(Err(error.clone()))));
+        let Self { sender, permit } = self;
+        contained(|| drop(sender.send(Err(error.clone()))));
+        // The drop wakes a client that waits for room.
+        contained(|| drop(permit));
     }
 }
 
