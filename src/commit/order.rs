@@ -134,7 +134,7 @@ impl<T> CommitOrder<T> {
         deliver: impl FnOnce(u64),
     ) -> Result<u64, (Error, Vec<T>)> {
         let _writing = self.writing();
-        let _panic = Panic {
+        let _panic = PoisonOnPanic {
             order: self,
             syncing: false,
         };
@@ -287,7 +287,7 @@ impl<T> CommitOrder<T> {
             state.syncing = true;
             state.written
         };
-        let panic = Panic {
+        let panic = PoisonOnPanic {
             order: self,
             syncing: true,
         };
@@ -343,7 +343,7 @@ impl<T> CommitOrder<T> {
     }
 
     /// Ignores poisoning: every change of the state is one assignment, so a panic cannot leave a partial change. A
-    /// panic between two changes poisons the order (see [`Panic`]).
+    /// panic between two changes poisons the order (see [`PoisonOnPanic`]).
     fn state(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -351,13 +351,13 @@ impl<T> CommitOrder<T> {
 
 /// Poisons the order when it is dropped during a panic, which means that the store or an inbox is broken. The operation
 /// is unfinished, so callers must neither wait for it nor rely on it.
-struct Panic<'a, T> {
+struct PoisonOnPanic<'a, T> {
     order: &'a CommitOrder<T>,
     /// True for a sync, false for a write.
     syncing: bool,
 }
 
-impl<T> Drop for Panic<'_, T> {
+impl<T> Drop for PoisonOnPanic<'_, T> {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             return;

@@ -10,7 +10,7 @@ use crate::engine::operation::scope;
 use crate::engine::outcome::{Outcome, described, lingers, panicked, timed_out};
 use crate::engine::scope::Scope;
 use crate::engine::states::Entity;
-use crate::engine::turn::Turn;
+use crate::engine::turn::EntityTurn;
 use crate::engine::turn::load_entity;
 use crate::engine::waiting::save;
 use crate::error::Result;
@@ -47,7 +47,7 @@ pub(super) fn end_async(
         Some(entity) => entity,
         None => load_entity(instance, &code, ctx)?.unwrap_or_else(|_| Entity::unreadable()),
     };
-    let mut turn = Turn {
+    let mut turn = EntityTurn {
         id: instance,
         code,
         entity,
@@ -80,7 +80,7 @@ pub(super) fn end_async(
     Ok(())
 }
 
-impl Turn<'_> {
+impl EntityTurn<'_> {
     /// Starts an `async` operation as soon as its message and the state of the entity are durable.
     pub(super) fn begin_async(&mut self, message: Message, operation: AsyncOperation, ctx: &mut Ctx<'_>) -> Result<()> {
         let message = save(self.id, &mut self.mailbox, message, ctx)?;

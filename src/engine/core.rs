@@ -190,13 +190,13 @@ impl Core {
     pub(crate) fn step(&mut self, now: Timestamp, batch_number: u64, reader: &dyn Reader, seen: u64) -> Result<Step> {
         let mut step = self.new_step(now, batch_number);
         let (
-            Stage {
+            LoopParts {
                 inputs,
                 mailboxes,
                 progress,
             },
             ctx,
-        ) = &mut self.stage(&mut step, reader);
+        ) = &mut self.split(&mut step, reader);
         activities::begin_waiting(ctx)?;
         mailboxes.route_outbound(ctx)?;
         while let Some(input) = inputs.pop_front() {
@@ -224,7 +224,7 @@ impl Core {
     /// Returns any error of the reader.
     pub(crate) fn leave(&mut self, now: Timestamp, batch_number: u64, reader: &dyn Reader) -> Result<Option<Step>> {
         let mut step = self.new_step(now, batch_number);
-        activities::leave(&mut self.stage(&mut step, reader).1)?;
+        activities::leave(&mut self.split(&mut step, reader).1)?;
         Ok((!step.batch.is_empty()).then_some(step))
     }
 
@@ -250,8 +250,8 @@ impl Core {
     }
 
     /// Splits the core for a step: the parts that only the loop may access, and the context of the turns.
-    pub(super) fn stage<'a>(&'a mut self, step: &'a mut Step, reader: &'a dyn Reader) -> (Stage<'a>, Ctx<'a>) {
-        let stage = Stage {
+    pub(super) fn split<'a>(&'a mut self, step: &'a mut Step, reader: &'a dyn Reader) -> (LoopParts<'a>, Ctx<'a>) {
+        let parts = LoopParts {
             inputs: &mut self.inputs,
             mailboxes: &mut self.mailboxes,
             progress: &self.progress,
@@ -269,12 +269,12 @@ impl Core {
             callers: &mut self.callers,
             waiters: &mut self.waiters,
         };
-        (stage, ctx)
+        (parts, ctx)
     }
 }
 
 /// The parts of a core that only its loop may access.
-pub(super) struct Stage<'a> {
+pub(super) struct LoopParts<'a> {
     pub(super) inputs: &'a mut VecDeque<Input>,
     pub(super) mailboxes: &'a mut Mailboxes,
     pub(super) progress: &'a Progress,

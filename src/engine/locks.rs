@@ -20,7 +20,7 @@ use crate::engine::queue::Withdrawn;
 use crate::engine::requests::{remember, settle_repeated};
 use crate::engine::states::InstanceMap;
 use crate::engine::step::Step;
-use crate::engine::turn::Turn;
+use crate::engine::turn::EntityTurn;
 use crate::error::Result;
 use crate::id::InstanceId;
 use crate::model::history::StepOutcome;
@@ -87,7 +87,7 @@ impl Locks {
     }
 }
 
-impl Turn<'_> {
+impl EntityTurn<'_> {
     /// Lets arrived messages wait behind a lock until the step ends. If the lock is released before that, no row is
     /// needed. Reads of clients do not wait, as while an `async` operation runs, because they see the committed state.
     pub(super) fn wait_locked(&mut self, ctx: &mut Ctx<'_>) -> Result<()> {

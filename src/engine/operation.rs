@@ -17,7 +17,7 @@ use crate::engine::quarantine::quarantine;
 use crate::engine::requests::settle_repeated;
 use crate::engine::scope::Scope;
 use crate::engine::step::Step;
-use crate::engine::turn::Turn;
+use crate::engine::turn::EntityTurn;
 use crate::error::{ErrorKind, Result};
 use crate::failure::{CallFailure, TEXT_BYTES, shortened};
 use crate::id::{EntityId, InstanceId};
@@ -45,7 +45,7 @@ pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
     shortened(text.unwrap_or("a value that is not a string"), TEXT_BYTES / 2).into_owned()
 }
 
-impl Turn<'_> {
+impl EntityTurn<'_> {
     /// Processes a message that requests an operation.
     pub(super) fn operate(&mut self, message: Message, ctx: &mut Ctx<'_>) -> Result<()> {
         if settle_repeated(&message, ctx)? {
@@ -200,7 +200,7 @@ pub(super) fn scope(id: &InstanceId, message: &Message, ctx: &Ctx<'_>) -> Scope 
     }
 }
 
-impl Turn<'_> {
+impl EntityTurn<'_> {
     /// Returns the object with a restore point. Creates the object if there is none.
     fn prepare(&mut self, scope: &Scope) -> std::result::Result<&mut Box<dyn EntityObject>, Unanswered> {
         let id = &scope.entity;

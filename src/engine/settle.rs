@@ -7,7 +7,7 @@ use crate::engine::mailbox::Mailbox;
 use crate::engine::message::{Message, Origin, Response};
 use crate::engine::outcome::{Outcome, Unanswered};
 use crate::engine::requests::{remember, remember_outcome, take_attached};
-use crate::engine::turn::Turn;
+use crate::engine::turn::EntityTurn;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::CallFailure;
 use crate::id::InstanceId;
@@ -15,7 +15,7 @@ use crate::model::instance::Order;
 use crate::model::{Action, RequestOutcome};
 use crate::schema;
 
-impl Turn<'_> {
+impl EntityTurn<'_> {
     /// Ends a message with the outcome of its operation.
     pub(super) fn settle(&mut self, message: Message, outcome: Outcome, ctx: &mut Ctx<'_>) -> Result<()> {
         finish(self.id, &mut self.mailbox, message, outcome, ctx)

@@ -28,7 +28,7 @@ const FIRST_STATES: usize = 8;
 const MOST_STATES: usize = 32;
 
 /// The subject of a turn: an entity with its code, its state and its mailbox, taken out of the core's maps.
-pub(super) struct Turn<'a> {
+pub(super) struct EntityTurn<'a> {
     pub(super) id: &'a InstanceId,
     pub(super) code: Arc<dyn EntityCode>,
     pub(super) entity: Entity,
@@ -101,7 +101,7 @@ pub(super) fn load(page: &[InstanceId], ctx: &mut Ctx<'_>) -> Result<()> {
     Ok(())
 }
 
-impl Turn<'_> {
+impl EntityTurn<'_> {
     /// Processes messages in order until none is left, the instance blocks, or the commit is full. Returns `true` if
     /// the instance has to run again in the next step.
     fn process_messages(&mut self, ctx: &mut Ctx<'_>) -> Result<bool> {
@@ -169,7 +169,7 @@ impl Turn<'_> {
 fn entity_turn(id: &InstanceId, mut mailbox: Box<Mailbox>, ctx: &mut Ctx<'_>) -> Result<(Box<Mailbox>, bool)> {
     match begin_turn(id, &mut mailbox, ctx)? {
         Some((code, entity)) => {
-            let mut turn = Turn {
+            let mut turn = EntityTurn {
                 id,
                 code,
                 entity,

@@ -7,12 +7,12 @@ use crate::engine::mailbox::{Block, Mailbox};
 use crate::engine::mailboxes::Mailboxes;
 use crate::engine::message::{Message, Response};
 use crate::engine::requests::{remember_waiting, settle_repeated};
-use crate::engine::turn::Turn;
+use crate::engine::turn::EntityTurn;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::InstanceId;
 use crate::model::Action;
 
-impl Turn<'_> {
+impl EntityTurn<'_> {
     /// Lets arrived messages wait while an `async` operation runs. Reads of clients do not wait, because they see the
     /// committed state.
     pub(super) fn wait_running(&mut self, ctx: &mut Ctx<'_>) -> Result<()> {
@@ -121,7 +121,7 @@ pub(super) fn save(id: &InstanceId, mailbox: &mut Mailbox, mut message: Message,
     Ok(message)
 }
 
-impl Turn<'_> {
+impl EntityTurn<'_> {
     /// Returns `true` if a message is a client's call of a read-only operation.
     pub(super) fn is_read_of_client(&self, message: &Message) -> bool {
         let Action::Operation { operation, .. } = &message.action else {

@@ -7,6 +7,7 @@
 
 mod config;
 mod documents;
+mod double_encoding;
 mod error;
 mod extract;
 mod links;
@@ -21,7 +22,6 @@ mod security;
 mod server;
 mod state;
 mod trace;
-mod twice;
 
 pub use config::HttpConfig;
 pub use links::ManagementUrls;

@@ -4,8 +4,8 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 
+use crate::http::double_encoding;
 use crate::http::error::Problem;
-use crate::http::twice;
 
 /// The body of a request, read within the size limit.
 pub(super) struct Payload {
@@ -29,7 +29,7 @@ impl<S: Send + Sync> FromRequest<S> for Payload {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let content_type = ContentType::of(request.headers())?;
-        let is_twice = twice::is_sent(request.headers());
+        let is_twice = double_encoding::is_sent(request.headers());
         let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
             let (status, text) = (rejection.status(), rejection.body_text());
             let code = if status == StatusCode::PAYLOAD_TOO_LARGE {
@@ -55,7 +55,7 @@ impl Payload {
             return Ok(vec![b"null".to_vec()]);
         }
         check_json(&self.bytes)?;
-        let twice = self.is_twice.then(|| twice::decode(&self.bytes)).flatten();
+        let twice = self.is_twice.then(|| double_encoding::decode(&self.bytes)).flatten();
         Ok(twice.into_iter().chain([self.bytes.to_vec()]).collect())
     }
 

@@ -12,15 +12,15 @@ use crate::engine::panic_text;
 use crate::id::Sequence;
 use crate::model::history::{Command, Incoming, Started, StepNote, TurnRecord};
 use crate::model::instance::{StopKind, Stopped};
-use crate::orchestration::chance::Stream;
 use crate::orchestration::commands::Emitted;
-use crate::orchestration::compare::{compare, replayed};
 use crate::orchestration::context::OrchestrationContext;
 use crate::orchestration::describe::sequence;
+use crate::orchestration::determinism::{compare, replayed};
 use crate::orchestration::end::{Ending, failure_of};
 use crate::orchestration::journal::{Journal, Overflow, Replayed};
 use crate::orchestration::kind::LocalBoxFuture;
 use crate::orchestration::program::Program;
+use crate::orchestration::random::Stream;
 use crate::orchestration::waker::RootWaker;
 use crate::time::Timestamp;
 

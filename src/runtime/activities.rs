@@ -19,7 +19,7 @@ use crate::engine::panic_text;
 use crate::error::{Error, ErrorKind};
 use crate::runtime::contained::contained;
 use crate::runtime::inbox::Envelope;
-use crate::runtime::release::Lost;
+use crate::runtime::release::FailOnDrop;
 use crate::runtime::shared::Runtime;
 use crate::runtime::tasks::{Running, Tasks};
 use crate::time::Stopwatch;
@@ -197,7 +197,7 @@ impl Runtime {
             attempt: start.attempt,
             canceled,
         };
-        let (tokio, lost) = (self.tokio.clone(), Lost::of(self));
+        let (tokio, lost) = (self.tokio.clone(), FailOnDrop::of(self));
         self.tokio.spawn(async move {
             if watched.run(future, running, &tokio).await {
                 lost.call_off();

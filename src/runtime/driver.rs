@@ -10,9 +10,9 @@ use crate::commit::{CommitOrder, Gated};
 use crate::engine::message::{ClientOrigin, Effect, Input, Message, Output, Token};
 use crate::engine::{Core, CoreConfig, Step};
 use crate::error::{Error, Result};
+use crate::runtime::backpressure::{Backpressure, Response};
 use crate::runtime::callers::Callers;
 use crate::runtime::inbox::{Envelope, InboxReceiver};
-use crate::runtime::room::{Response, Room};
 use crate::store::{Reader, Store};
 use crate::time::Timestamp;
 
@@ -33,11 +33,11 @@ pub(crate) enum Release<C> {
     Effect(Effect),
 }
 
-/// What became of a step that was committed.
+/// The result of a commit.
 pub(crate) enum Committed<T> {
-    /// It changed something. What it releases waits at the gate.
+    /// The step changed rows. Its releases wait at the gate.
     Written,
-    /// It changed nothing. What it releases waits for what it has read, or may leave at once.
+    /// The step changed no row. Its releases wait until the rows that it read are durable, or may leave at once.
     Read(Gated<T>),
 }
 
@@ -58,7 +58,7 @@ enum ViewReader<'a> {
 pub(crate) struct Driver<C> {
     core: Core,
     inbox: InboxReceiver<C>,
-    /// Whether the hub has one executor only, so that no other writes messages for this core.
+    /// True if the hub has no other executor, so no other core writes messages for this one.
     is_alone: bool,
     callers: Callers<C>,
     /// The clients that wait for the ends of orchestrations. Their tokens are never used again, because the core may still
@@ -115,7 +115,7 @@ impl<C: Client> Driver<C> {
         self.callers.anyone_waits()
     }
 
-    /// Takes out everyone who waits for something.
+    /// Removes and returns all waiting clients.
     pub(crate) fn take_clients(&mut self) -> impl Iterator<Item = C> {
         self.callers.drain().chain(self.waits.drain().map(|(_, client)| client))
     }
@@ -246,7 +246,7 @@ impl<C: Client> Driver<C> {
         &mut self,
         mut step: Step,
         order: &CommitOrder<T>,
-        room: &Room,
+        room: &Backpressure,
         wrap: impl FnMut(Release<C>) -> T,
         deliver: impl Fn(Message, u64),
     ) -> std::result::Result<Committed<T>, (Error, Vec<T>)> {
@@ -274,7 +274,7 @@ impl<C: Client> Driver<C> {
         Ok(committed)
     }
 
-    fn release(&mut self, output: Output, room: &Room) -> Option<Release<C>> {
+    fn release(&mut self, output: Output, room: &Backpressure) -> Option<Release<C>> {
         match output {
             Output::Settle { token, settled } => {
                 let client = self.take_client(token)?;

@@ -151,7 +151,7 @@ impl Executor {
         }
         let step = self.driver.step(&view, &runtime.order, runtime.clock.now())?;
         drop(view);
-        for core in runtime.slots.take_news() {
+        for core in runtime.slots.take_wakeups() {
             runtime.inboxes[core].send(Envelope::Wake);
         }
         self.commit(step)

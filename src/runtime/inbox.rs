@@ -12,9 +12,9 @@ use crate::engine::message::{ClientOrigin, Input, Message, Token, Waiter};
 use crate::error::Error;
 use crate::id::InstanceId;
 use crate::model::Action;
+use crate::runtime::backpressure::Response;
 use crate::runtime::contained::contained;
 use crate::runtime::driver::Client;
-use crate::runtime::room::Response;
 
 /// Maximum number of waiting envelopes. Beyond it, messages between executors are left to their rows, for which a
 /// delivery in memory is only a hint.

@@ -1,6 +1,7 @@
 //! The runtime of the engine: the threads that run cores, their inboxes and their outputs.
 
 mod activities;
+mod backpressure;
 mod callers;
 mod contained;
 pub(crate) mod driver;
@@ -8,7 +9,6 @@ mod executor;
 mod gauges;
 mod inbox;
 mod release;
-mod room;
 mod shared;
 mod shares;
 mod tasks;
@@ -17,10 +17,10 @@ mod tests;
 mod totals;
 mod watchdog;
 
+pub(crate) use backpressure::Response;
+#[cfg(test)]
+pub(crate) use backpressure::{Backpressure, CapacityWaiter};
 #[cfg(test)]
 pub(crate) use inbox::Inbox;
 pub(crate) use inbox::{Envelope, Reply};
-pub(crate) use room::Response;
-#[cfg(test)]
-pub(crate) use room::{Door, Room};
 pub(crate) use shared::{Runtime, RuntimeConfig, Threads, closed};

@@ -50,7 +50,7 @@ impl Runtime {
     fn release_from_worker(self: &Arc<Self>, items: Vec<Release>) {
         let runtime = Arc::clone(self);
         // If tokio dropped the task before it runs, the items would never be released.
-        let lost = Lost(Arc::downgrade(self));
+        let lost = FailOnDrop(Arc::downgrade(self));
         self.tokio.spawn(async move {
             for item in items {
                 contained(|| runtime.release_one(item));
@@ -86,7 +86,7 @@ impl Runtime {
         let runtime: Weak<Self> = Arc::downgrade(self);
         let (limit, operations) = (self.limits.async_timeout, Arc::clone(&self.operations));
         let handle = self.tokio.clone();
-        let lost = Lost::of(self);
+        let lost = FailOnDrop::of(self);
         self.tokio.spawn(async move {
             let number = running.number();
             let mut task = handle.spawn(async move {
@@ -139,9 +139,9 @@ fn tell_end(runtime: &Weak<Runtime>, instance: &InstanceId, message: MessageId, 
 ///
 /// The work has a row, so the next open runs it again. In this process, waiting for it would be pointless, so the hub
 /// fails.
-pub(super) struct Lost(Weak<Runtime>);
+pub(super) struct FailOnDrop(Weak<Runtime>);
 
-impl Lost {
+impl FailOnDrop {
     pub(super) fn of(runtime: &Arc<Runtime>) -> Self {
         Self(Arc::downgrade(runtime))
     }
@@ -152,7 +152,7 @@ impl Lost {
     }
 }
 
-impl Drop for Lost {
+impl Drop for FailOnDrop {
     fn drop(&mut self) {
         if let Some(runtime) = self.0.upgrade() {
             runtime.fail(&Error::new(
@@ -194,7 +194,7 @@ impl Release {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runtime::room::Response;
+    use crate::runtime::backpressure::Response;
     use tokio::sync::{Semaphore, oneshot};
 
     /// The room of a reply is released before its client receives the reply, and only once.

@@ -16,11 +16,11 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, PartitionId};
 use crate::model::CommitRecord;
 use crate::runtime::activities::RunningActivities;
+use crate::runtime::backpressure::{Backpressure, Response};
 use crate::runtime::contained::contained;
 use crate::runtime::executor::Executor;
 use crate::runtime::inbox::{DELIVERY_LIMIT, Envelope, Inbox, InboxReceiver, Reply};
 use crate::runtime::release::Release;
-use crate::runtime::room::{Response, Room};
 use crate::runtime::shares::Share;
 use crate::runtime::tasks::Tasks;
 use crate::runtime::totals::Totals;
@@ -60,7 +60,7 @@ pub(crate) struct Runtime {
     pub(crate) order: Arc<CommitOrder<Release>>,
     pub(crate) inboxes: Vec<Arc<Inbox<Reply>>>,
     pub(crate) clock: Clock,
-    pub(crate) room: Room,
+    pub(crate) room: Backpressure,
     pub(crate) totals: Totals,
     pub(crate) slots: Arc<ActivitySlots>,
     pub(crate) activities: RunningActivities,
@@ -113,7 +113,7 @@ impl Runtime {
             order: Arc::new(CommitOrder::new(store, last, config.clock.aging())),
             inboxes,
             clock: config.clock,
-            room: Room::default(),
+            room: Backpressure::default(),
             totals: Totals::default(),
             slots: Arc::new(ActivitySlots::new(config.limits.activities, executors)),
             activities: RunningActivities::default(),

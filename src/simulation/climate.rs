@@ -25,7 +25,7 @@ pub(super) enum Event {
     Time,
     Operator,
     /// A client that waited for room repeats its request.
-    Door,
+    CapacityWaiter,
     /// A client or an operator makes a request that concerns an orchestration.
     Order,
     /// An activity ends.
@@ -103,7 +103,7 @@ impl Climate {
                 (Event::Poll, 6),
                 (Event::Time, 4),
                 (Event::Operator, 2),
-                (Event::Door, 2),
+                (Event::CapacityWaiter, 2),
             ]
             // One seed has a slow disk, another one slow operations or a slow core.
             .map(|(event, weight)| (event, (weight * random.pick(&[10, 10, 10, 30, 3, 1])).max(1)))

@@ -1,4 +1,4 @@
-//! What the threads of the executors do: take in, step, commit, deliver.
+//! The executors: each runs the driver of production, one action at a time.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -92,7 +92,7 @@ impl World {
         let step = self.life.seats[index].driver.step(&view, &order, self.now);
         let step = step.expect("the model's reads do not fail");
         drop(view);
-        for core in self.life.slots.take_news() {
+        for core in self.life.slots.take_wakeups() {
             self.life.seats[core].inbox.send(Envelope::Wake);
         }
         let core = self.life.seats[index].driver.core();

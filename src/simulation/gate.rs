@@ -1,4 +1,4 @@
-//! What happens outside of the cores: the syncer, what it lets out, the clients who hear it, and `async` operations.
+//! The world outside of the cores: the syncer, released outputs, clients, and `async` operations.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll, Waker};
@@ -22,7 +22,7 @@ use crate::store::Reader;
 const PATIENCE: u32 = 12;
 
 impl World {
-    /// What the syncer's thread does once.
+    /// Runs the syncer once.
     pub(super) fn sync(&mut self) {
         let released = self.life.order.sync();
         match released.error {

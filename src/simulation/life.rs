@@ -14,7 +14,7 @@ use crate::engine::{ActivitySlots, CoreConfig, Progress, Step};
 use crate::id::{InstanceId, MessageId, PartitionId};
 use crate::model::{self, CommitRecord};
 use crate::runtime::driver::{Client, Driver, Release};
-use crate::runtime::{Door, Inbox, Room};
+use crate::runtime::{Backpressure, CapacityWaiter, Inbox};
 use crate::schema;
 use crate::store::Store;
 use crate::time::Aging;
@@ -36,9 +36,9 @@ pub(super) struct Life {
     pub(super) running: Vec<Running>,
     /// The running attempts of activities.
     pub(super) jobs: Vec<RunningJob>,
-    pub(super) room: Room,
+    pub(super) room: Backpressure,
     /// Clients that wait until there is room, with the doors that they wait at.
-    pub(super) at_door: Vec<(usize, Door)>,
+    pub(super) at_door: Vec<(usize, CapacityWaiter)>,
     /// The commit that each thing behind the gate belongs to.
     pub(super) tickets: BTreeMap<u64, u64>,
     pub(super) next_ticket: u64,
@@ -55,7 +55,7 @@ pub(super) struct Seat {
     pub(super) step: Option<Step>,
 }
 
-/// Who asks a core something.
+/// The sender of a request.
 #[derive(Clone, Debug)]
 pub(super) enum Asked {
     Client(usize),
@@ -75,7 +75,7 @@ pub(super) struct Running {
     pub(super) polls: u32,
 }
 
-/// What waits at the gate.
+/// An output at the gate.
 pub(super) struct Released {
     pub(super) ticket: u64,
     pub(super) what: Release<Asked>,
@@ -150,7 +150,7 @@ impl Life {
             waits: 0,
             running: Vec::new(),
             jobs: Vec::new(),
-            room: Room::default(),
+            room: Backpressure::default(),
             at_door: Vec::new(),
             tickets: BTreeMap::new(),
             next_ticket: 0,

@@ -165,7 +165,7 @@ impl World {
             Event::Poll => self.poll_something(),
             Event::Time => self.let_time_pass(),
             Event::Operator => self.operate(),
-            Event::Door => self.open_a_door(),
+            Event::CapacityWaiter => self.open_a_door(),
             Event::Order => self.ask_of_an_orchestration(),
             Event::Job => self.end_some_job(),
         }

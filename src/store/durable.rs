@@ -83,11 +83,11 @@ enum Task {
 
 /// Fails the store when a thread panics during an operation: the operation is unfinished, and later work must not rely
 /// on it.
-struct Panic<'a, L: Log, B: Base> {
+struct PoisonOnPanic<'a, L: Log, B: Base> {
     store: &'a Durable<L, B>,
 }
 
-impl<L: Log, B: Base> Drop for Panic<'_, L, B> {
+impl<L: Log, B: Base> Drop for PoisonOnPanic<'_, L, B> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let text = "a thread of the store panicked; open the hub again";
@@ -151,7 +151,7 @@ impl<L: Log, B: Base> Durable<L, B> {
     /// Makes every write that preceded the call durable. An error is final.
     pub(super) fn sync(&self) -> Result<()> {
         self.check()?;
-        let _panic = Panic { store: self };
+        let _panic = PoisonOnPanic { store: self };
         match self.log.sync() {
             Ok(durable) => {
                 let mut state = self.state();
@@ -287,7 +287,7 @@ impl<L: Log, B: Base> Durable<L, B> {
 
     /// Runs the background tasks until [`stop`](Self::stop) or an error.
     pub(super) fn work(&self) {
-        let _panic = Panic { store: self };
+        let _panic = PoisonOnPanic { store: self };
         loop {
             let done = match self.wait_for_work() {
                 Task::MakeRoom => self.log.make_room(),

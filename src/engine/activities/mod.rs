@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use crate::engine::activities::rows::UnreadRows;
 use crate::engine::activities::rows::read_activities;
-use crate::engine::activities::slots::Wish;
+use crate::engine::activities::slots::SlotRequest;
 use crate::engine::ctx::Ctx;
 use crate::engine::limits::Limits;
 use crate::engine::message::{ActivityEnd, ActivityKey, Effect, Message, Origin, Output, StartActivity};
@@ -140,7 +140,7 @@ impl Activities {
     fn wait(&mut self, activity: ActivityKey, name: &str, limit: Option<usize>, suspect: bool) {
         self.waiting.insert(activity.clone(), name.to_owned());
         *self.in_line.entry(name.to_owned()).or_default() += 1;
-        self.slots.wait(Wish {
+        self.slots.wait(SlotRequest {
             core: self.core,
             activity,
             name: name.to_owned(),

@@ -18,7 +18,7 @@ pub(crate) struct ActivitySlots {
     /// For each core, true if it was granted a slot that it has not taken.
     granted: Vec<AtomicBool>,
     /// True if a core has a grant and was not notified.
-    news: AtomicBool,
+    wakeups: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -30,18 +30,18 @@ struct State {
     suspect_runs: bool,
     next_ticket: u64,
     /// Waiting wishes by activity, oldest first.
-    waiting: BTreeMap<String, VecDeque<(u64, Wish)>>,
+    waiting: BTreeMap<String, VecDeque<(u64, SlotRequest)>>,
     /// Waiting wishes of suspects, oldest first.
-    suspects: VecDeque<(u64, Wish)>,
+    suspects: VecDeque<(u64, SlotRequest)>,
     /// Wishes that were granted a slot after waiting, for each core.
-    grants: Vec<VecDeque<Wish>>,
+    grants: Vec<VecDeque<SlotRequest>>,
     /// Cores that have to be notified of their grants.
     untold: BTreeSet<usize>,
 }
 
 /// An activity that waits for a slot.
 #[derive(Clone, Debug)]
-pub(super) struct Wish {
+pub(super) struct SlotRequest {
     pub(super) core: usize,
     pub(super) activity: ActivityKey,
     pub(super) name: String,
@@ -61,7 +61,7 @@ impl ActivitySlots {
                 ..State::default()
             }),
             granted: (0..cores).map(|_| AtomicBool::new(false)).collect(),
-            news: AtomicBool::new(false),
+            wakeups: AtomicBool::new(false),
         }
     }
 
@@ -76,7 +76,7 @@ impl ActivitySlots {
     }
 
     /// Appends a wish to the line. It may be granted immediately.
-    pub(super) fn wait(&self, wish: Wish) {
+    pub(super) fn wait(&self, wish: SlotRequest) {
         let mut state = self.state();
         let (ticket, core) = (state.next_ticket, wish.core);
         state.next_ticket += 1;
@@ -97,7 +97,7 @@ impl ActivitySlots {
     }
 
     /// Takes the next granted wish of `core`. It holds its slot until the core releases it.
-    pub(super) fn next_grant(&self, core: usize) -> Option<Wish> {
+    pub(super) fn next_grant(&self, core: usize) -> Option<SlotRequest> {
         if !self.has_grants(core) {
             return None;
         }
@@ -118,7 +118,7 @@ impl ActivitySlots {
     pub(super) fn withdraw(&self, core: usize, unwanted: impl Fn(&ActivityKey) -> bool) {
         let mut state = self.state();
         let state = &mut *state;
-        let stays = |wish: &Wish| wish.core != core || !unwanted(&wish.activity);
+        let stays = |wish: &SlotRequest| wish.core != core || !unwanted(&wish.activity);
         for line in state.waiting.values_mut().chain([&mut state.suspects]) {
             line.retain(|(_, wish)| stays(wish));
         }
@@ -162,8 +162,8 @@ impl ActivitySlots {
 
     /// Returns the cores that have received grants without being notified since the last call. The caller has to wake
     /// them.
-    pub(crate) fn take_news(&self) -> BTreeSet<usize> {
-        if !self.news.swap(false, Ordering::AcqRel) {
+    pub(crate) fn take_wakeups(&self) -> BTreeSet<usize> {
+        if !self.wakeups.swap(false, Ordering::AcqRel) {
             return BTreeSet::new();
         }
         mem::take(&mut self.state().untold)
@@ -179,7 +179,7 @@ impl ActivitySlots {
             self.granted[core].store(true, Ordering::Release);
             if core != by {
                 state.untold.insert(core);
-                self.news.store(true, Ordering::Release);
+                self.wakeups.store(true, Ordering::Release);
             }
         }
     }
@@ -218,14 +218,14 @@ impl State {
     }
 
     /// Takes the wish that has waited longest among those that can start now.
-    fn next(&mut self, limit: usize) -> Option<Wish> {
-        let can_begin = |entry: &&(u64, Wish)| self.has_room(limit, &entry.1.name, entry.1.limit);
+    fn next(&mut self, limit: usize) -> Option<SlotRequest> {
+        let can_begin = |entry: &&(u64, SlotRequest)| self.has_room(limit, &entry.1.name, entry.1.limit);
         let ordinary = self.waiting.values().filter_map(VecDeque::front).filter(can_begin);
         let ordinary = ordinary.map(|(ticket, _)| *ticket).min();
         let suspect = self.suspects.iter().find(can_begin).filter(|_| !self.suspect_runs);
         let suspect = suspect.map(|(ticket, _)| *ticket);
         let first = ordinary.into_iter().chain(suspect).min()?;
-        let has_ticket = |entry: &(u64, Wish)| entry.0 == first;
+        let has_ticket = |entry: &(u64, SlotRequest)| entry.0 == first;
         if suspect == Some(first) {
             let at = self.suspects.iter().position(has_ticket)?;
             return self.suspects.remove(at).map(|(_, wish)| wish);
@@ -251,8 +251,8 @@ mod tests {
         }
     }
 
-    fn wish(core: usize, name: &str, number: u64) -> Wish {
-        Wish {
+    fn wish(core: usize, name: &str, number: u64) -> SlotRequest {
+        SlotRequest {
             core,
             activity: key(number),
             name: name.to_owned(),
@@ -279,7 +279,10 @@ mod tests {
         slots.wait(wish(1, "a", 3));
         for (core, number) in [(1, 1), (0, 2), (1, 3)] {
             slots.release(0, if number == 2 { "b" } else { "a" }, false);
-            assert_eq!(slots.take_news(), if core == 1 { [1].into() } else { BTreeSet::new() });
+            assert_eq!(
+                slots.take_wakeups(),
+                if core == 1 { [1].into() } else { BTreeSet::new() }
+            );
             assert_eq!(grants(&slots, core), [number]);
             assert!(!slots.has_grants(1 - core));
         }
@@ -289,7 +292,7 @@ mod tests {
     #[test]
     fn a_limit_of_one_activity_holds_back_only_that_one() {
         let slots = ActivitySlots::new(3, 1);
-        let narrow = |number| Wish {
+        let narrow = |number| SlotRequest {
             limit: Some(1),
             ..wish(0, "narrow", number)
         };
@@ -310,7 +313,7 @@ mod tests {
     fn suspects_run_one_at_a_time() {
         let slots = ActivitySlots::new(8, 1);
         for number in 1..=3 {
-            slots.wait(Wish {
+            slots.wait(SlotRequest {
                 suspect: true,
                 ..wish(0, "a", number)
             });
@@ -333,7 +336,7 @@ mod tests {
         slots.withdraw(0, |activity| *activity == key(2));
         slots.withdraw(0, |activity| *activity == key(1));
         assert!(!slots.has_grants(0));
-        assert_eq!(slots.take_news(), [1].into());
+        assert_eq!(slots.take_wakeups(), [1].into());
         assert_eq!(grants(&slots, 1), [3]);
     }
 }

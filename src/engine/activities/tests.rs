@@ -119,7 +119,7 @@ impl Stage {
                 attempt: 1,
                 timeout: None,
             };
-            request_activity(request, &mut self.core.stage(&mut step, &self.model).1).unwrap();
+            request_activity(request, &mut self.core.split(&mut step, &self.model).1).unwrap();
         }
         self.write(&step.batch);
         begun(&step)
@@ -129,7 +129,7 @@ impl Stage {
     fn drop(&mut self, sequence: u64) -> Vec<String> {
         self.batch += 1;
         let mut step = self.core.new_step(Timestamp(self.now), self.batch);
-        drop_activity(&key(sequence), &mut self.core.stage(&mut step, &self.model).1).unwrap();
+        drop_activity(&key(sequence), &mut self.core.split(&mut step, &self.model).1).unwrap();
         self.write(&step.batch);
         step.outputs.iter().map(|output| format!("{output:?}")).collect()
     }
@@ -319,7 +319,7 @@ fn what_is_dropped_within_its_step_never_begins() {
         attempt: 1,
         timeout: None,
     };
-    let ctx = &mut stage.core.stage(&mut step, &stage.model).1;
+    let ctx = &mut stage.core.split(&mut step, &stage.model).1;
     request_activity(request, ctx).unwrap();
     drop_activity(&key(1), ctx).unwrap();
     assert!(step.outputs.is_empty());

@@ -10,7 +10,7 @@ use crate::engine::orchestration::end::tell_parent;
 use crate::engine::orchestration::instance::erase_execution;
 use crate::engine::orchestration::instance::{Instance, present};
 use crate::engine::orchestration::replay::first_run;
-use crate::engine::orchestration::turn::{Gathered, Round, Stage};
+use crate::engine::orchestration::turn::{OrchestrationTurn, Round, TurnInput};
 use crate::engine::settle::{answer_call, finish};
 use crate::engine::step::Step;
 use crate::engine::timers::{remove_timer, set_timer};
@@ -44,7 +44,7 @@ impl Life {
 /// Name of the timer of an orchestration that waits for its start time.
 pub(super) const START_TIMER: &str = "start";
 
-impl Stage<'_> {
+impl OrchestrationTurn<'_> {
     /// Processes a message that requests a start. Returns how the round continues.
     pub(super) fn start(&mut self, message: Message, ctx: &mut Ctx<'_>) -> Result<Round> {
         let Some(Order::Start(start)) = message.order() else {
@@ -232,10 +232,10 @@ impl Stage<'_> {
         let incoming = std::iter::once(Incoming::Started(Box::new(first)))
             .chain(raised)
             .collect();
-        let gathered = Gathered {
+        let gathered = TurnInput {
             incoming,
             messages: vec![message],
-            ..Gathered::default()
+            ..TurnInput::default()
         };
         let execution = instance.record.execution;
         self.run_turn(gathered, ctx)?;
@@ -297,7 +297,7 @@ fn started(start: &StartRecord, execution: ExecutionId) -> Started {
 }
 
 /// Returns the error for an id that is in use, or that was used and must not be reused.
-pub(super) fn exists_already(stage: &Stage<'_>) -> Error {
+pub(super) fn exists_already(stage: &OrchestrationTurn<'_>) -> Error {
     let ended = stage.instance.as_ref().filter(|instance| instance.is_terminal());
     let (how, way_out) = match ended {
         Some(instance) => (

@@ -8,14 +8,14 @@ use crate::engine::ctx::Ctx;
 use crate::engine::message::{Message, Origin};
 use crate::engine::orchestration::end::send;
 use crate::engine::orchestration::instance::{Instance, present};
-use crate::engine::orchestration::turn::Stage;
+use crate::engine::orchestration::turn::OrchestrationTurn;
 use crate::error::Result;
 use crate::id::{InstanceId, MessageId};
 use crate::model::history::Parent;
 use crate::model::instance::{InstanceRecord, Order};
 use crate::schema;
 
-/// Whether what happens to an orchestration happens to its sub-orchestrations, too.
+/// The sub-orchestrations in an action on their parent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Children {
     Included,
@@ -28,7 +28,7 @@ impl Children {
     }
 }
 
-impl Stage<'_> {
+impl OrchestrationTurn<'_> {
     /// Makes the orchestration the child of the parent's step that sent this order.
     pub(super) fn adopt(&mut self, parent: &Parent, order: MessageId, ctx: &mut Ctx<'_>) {
         let instance = present(&mut self.instance);

@@ -16,7 +16,7 @@ use crate::engine::mailbox::Block;
 use crate::engine::message::Message;
 use crate::engine::orchestration::events::TAKEN_IN;
 use crate::engine::orchestration::instance::Instance;
-use crate::engine::orchestration::turn::{EVENTS_OF_A_TURN, Gathered, Stage};
+use crate::engine::orchestration::turn::{EVENTS_OF_A_TURN, OrchestrationTurn, TurnInput};
 use crate::engine::settle::finish;
 use crate::engine::sweep::{INTERVAL, NEVER, broken};
 use crate::error::{Error, ErrorKind, Result};
@@ -44,7 +44,7 @@ struct Page {
     more: bool,
 }
 
-impl Stage<'_> {
+impl OrchestrationTurn<'_> {
     /// Stores an event for an orchestration that has not begun.
     pub(super) fn keep_event(
         &mut self,
@@ -130,9 +130,9 @@ impl Stage<'_> {
             })
             .collect();
         if !incoming.is_empty() {
-            let gathered = Gathered {
+            let gathered = TurnInput {
                 incoming,
-                ..Gathered::default()
+                ..TurnInput::default()
             };
             self.run_turn(gathered, ctx)?;
             if matches!(self.mailbox.block, Block::Stopped) {

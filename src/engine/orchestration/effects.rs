@@ -10,7 +10,7 @@ use crate::engine::message::{ActivityKey, Origin};
 use crate::engine::orchestration::children::order_child;
 use crate::engine::orchestration::end::send;
 use crate::engine::orchestration::instance::{Instance, present};
-use crate::engine::orchestration::turn::Stage;
+use crate::engine::orchestration::turn::OrchestrationTurn;
 use crate::engine::orchestration::unregistered::unregistered_of;
 use crate::engine::step::Step;
 use crate::engine::timers::{remove_timer, set_timer};
@@ -21,7 +21,7 @@ use crate::model::instance::{EndRecord, InstanceRecord, LockId, LockOrder, Orche
 use crate::model::{Action, StepRef, TimerRecord};
 use crate::time::Timestamp;
 
-impl Stage<'_> {
+impl OrchestrationTurn<'_> {
     /// Executes the commands of a turn.
     pub(super) fn carry_out(
         &mut self,

@@ -7,7 +7,7 @@ use crate::engine::orchestration::early::drop_early_events;
 use crate::engine::orchestration::instance::present;
 use crate::engine::orchestration::open_steps::OpenSteps;
 use crate::engine::orchestration::replay::read_turns;
-use crate::engine::orchestration::turn::Stage;
+use crate::engine::orchestration::turn::OrchestrationTurn;
 use crate::engine::orchestration::waiters::outcome;
 use crate::engine::orchestration::waiters::tell_waiters;
 use crate::engine::quarantine::end_quarantine;
@@ -27,7 +27,7 @@ pub(super) fn is_end(command: Option<&Command>) -> bool {
     )
 }
 
-impl Stage<'_> {
+impl OrchestrationTurn<'_> {
     /// Ends an orchestration permanently. The work of its open steps has already been canceled.
     pub(super) fn end(&mut self, status: OrchestrationStatus, end: EndRecord, ctx: &mut Ctx<'_>) -> Result<()> {
         let partition = ctx.settings.partition_of(self.id);

@@ -5,7 +5,7 @@ use crate::engine::mailbox::Block;
 use crate::engine::message::{Message, Origin, Response};
 use crate::engine::orchestration::begin::acknowledge;
 use crate::engine::orchestration::instance::Instance;
-use crate::engine::orchestration::turn::Stage;
+use crate::engine::orchestration::turn::OrchestrationTurn;
 use crate::engine::orchestration::waiters::not_found;
 use crate::engine::settle::finish;
 use crate::engine::sweep::NEVER;
@@ -15,7 +15,7 @@ use crate::model::instance::Order;
 /// The answer to the sender of an accepted event.
 pub(super) const TAKEN_IN: &[u8] = b"true";
 
-impl Stage<'_> {
+impl OrchestrationTurn<'_> {
     /// Processes an event. Returns the event if it has to be delivered in the current turn.
     pub(super) fn raise(&mut self, mut message: Message, ctx: &mut Ctx<'_>) -> Result<Option<Message>> {
         let Some(Order::Raise { keep_until, .. }) = message.order() else {

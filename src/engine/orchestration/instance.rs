@@ -122,13 +122,13 @@ impl Instance {
 /// Maximum number of bytes of its history that a live execution is assumed to keep.
 const KEPT_BYTES: u64 = 256 << 10;
 
-/// The reason why an orchestration is in hand.
-pub(super) const PRESENT: &str = "whoever comes here has looked whether there is such an orchestration";
+/// The reason why an orchestration must exist where it is used.
+pub(super) const PRESENT: &str = "the caller has checked that the orchestration exists";
 
-/// The orchestration in hand.
+/// Returns the orchestration of a turn.
 ///
 /// # Panics
-/// If there is none, which poisons the hub: a message that goes nowhere must not look like one that was processed.
+/// Panics if there is none, which poisons the hub. A message that has no effect must not look like a processed one.
 pub(super) fn present(instance: &mut Option<Box<Instance>>) -> &mut Instance {
     instance.as_mut().expect(PRESENT)
 }

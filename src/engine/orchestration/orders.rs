@@ -10,7 +10,7 @@ use crate::engine::orchestration::end::tell_parent;
 use crate::engine::orchestration::instance::Instance;
 use crate::engine::orchestration::replay::read_turns;
 use crate::engine::orchestration::rewind::Cut;
-use crate::engine::orchestration::turn::{Round, Stage};
+use crate::engine::orchestration::turn::{OrchestrationTurn, Round};
 use crate::engine::orchestration::waiters::read_end;
 use crate::engine::orchestration::waiters::{not_found, outcome};
 use crate::engine::requests::settle_repeated;
@@ -26,7 +26,7 @@ use crate::views::instances::start_of;
 /// The result of an order: `Err` if it was refused.
 type Refused = std::result::Result<(), Error>;
 
-impl Stage<'_> {
+impl OrchestrationTurn<'_> {
     /// Executes an order and replies to its sender. Returns how the round continues, because an order may take more
     /// than one step of the core.
     pub(super) fn order(&mut self, message: Message, ctx: &mut Ctx<'_>) -> Result<Round> {
@@ -332,7 +332,7 @@ impl Stage<'_> {
     }
 }
 
-impl Stage<'_> {
+impl OrchestrationTurn<'_> {
     /// Returns the orchestration, if it exists and has not ended.
     fn running(&self) -> std::result::Result<&Instance, Error> {
         match &self.instance {
@@ -365,7 +365,7 @@ impl Stage<'_> {
     }
 }
 
-pub(super) fn is_child(stage: &Stage<'_>, parent: &Parent) -> bool {
+pub(super) fn is_child(stage: &OrchestrationTurn<'_>, parent: &Parent) -> bool {
     let is_its = |instance: &Instance| !instance.is_terminal() && instance.parent() == Some(parent);
     stage.instance.as_deref().is_some_and(is_its)
 }

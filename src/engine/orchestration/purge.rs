@@ -4,12 +4,12 @@ use crate::engine::ctx::Ctx;
 use crate::engine::orchestration::children::{Children, leave_parent};
 use crate::engine::orchestration::instance::erase_instance;
 use crate::engine::orchestration::orders::wrong_state;
-use crate::engine::orchestration::turn::Stage;
+use crate::engine::orchestration::turn::OrchestrationTurn;
 use crate::error::{Error, Result};
 use crate::id::{ExecutionId, MessageId};
 use crate::time::Timestamp;
 
-impl Stage<'_> {
+impl OrchestrationTurn<'_> {
     /// Removes an ended orchestration, together with its sub-orchestrations if `children` are included. Returns `true` if
     /// more of these are left than fit into the step, so the next one has to continue.
     pub(super) fn purge(&mut self, children: Children, ctx: &mut Ctx<'_>) -> Result<bool> {
@@ -44,7 +44,7 @@ impl Stage<'_> {
     }
 }
 
-impl Stage<'_> {
+impl OrchestrationTurn<'_> {
     /// Returns an error unless the orchestration has ended and has not changed since it was `seen`.
     pub(super) fn can_be_purged(&self, seen: Option<(ExecutionId, Timestamp)>) -> std::result::Result<(), Error> {
         let record = &self.ended()?.record;

@@ -9,7 +9,7 @@ use crate::engine::orchestration::effects::to_start;
 use crate::engine::orchestration::end::send;
 use crate::engine::orchestration::instance::{PRESENT, erase_execution};
 use crate::engine::orchestration::open_steps::{OpenSteps, opened_by};
-use crate::engine::orchestration::turn::Stage;
+use crate::engine::orchestration::turn::OrchestrationTurn;
 use crate::engine::orchestration::unregistered::unregistered_of;
 use crate::error::{ErrorKind, Result};
 use crate::id::{ExecutionId, Sequence};
@@ -151,7 +151,7 @@ fn final_failures(turns: &[TurnRecord]) -> BTreeSet<Sequence> {
     failed
 }
 
-impl Stage<'_> {
+impl OrchestrationTurn<'_> {
     /// Creates the execution that continues from a cut.
     pub(super) fn go_on_from(&mut self, cut: Cut, reason: &str, ctx: &mut Ctx<'_>) -> Result<()> {
         let execution = ExecutionId::derive(&ctx.settings.hub, self.id, ctx.step.next_id());

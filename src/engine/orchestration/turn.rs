@@ -29,7 +29,7 @@ use crate::schema;
 pub(super) const EVENTS_OF_A_TURN: usize = 1_024;
 
 /// The subject of the turns of one orchestration, taken out of the core's maps.
-pub(super) struct Stage<'a> {
+pub(super) struct OrchestrationTurn<'a> {
     pub(super) id: &'a InstanceId,
     pub(super) mailbox: &'a mut Mailbox,
     /// `None` if the orchestration does not exist.
@@ -54,7 +54,7 @@ pub(super) enum Round {
 
 /// The messages taken from the mailbox for one turn.
 #[derive(Default)]
-pub(super) struct Gathered {
+pub(super) struct TurnInput {
     pub(super) incoming: Vec<Incoming>,
     pub(super) messages: Vec<Message>,
     /// Size of all payloads in bytes.
@@ -63,7 +63,7 @@ pub(super) struct Gathered {
     pub(super) ended: BTreeSet<Sequence>,
 }
 
-impl Stage<'_> {
+impl OrchestrationTurn<'_> {
     fn rounds(&mut self, ctx: &mut Ctx<'_>) -> Result<bool> {
         loop {
             // An orchestration that continues as new without end leaves time for others in between.
@@ -94,7 +94,7 @@ impl Stage<'_> {
             self.tell_early_events(ctx)?;
             return Ok(Round::Again);
         }
-        let mut gathered = Gathered::default();
+        let mut gathered = TurnInput::default();
         let mut next = Round::Done;
         while gathered.incoming.len() < EVENTS_OF_A_TURN && gathered.bytes < ctx.settings.limits.batch_bytes {
             let found = if matches!(self.mailbox.block, Block::Open) {
@@ -200,7 +200,7 @@ impl Stage<'_> {
 
     /// Adds one message to the turn, or settles it. Returns a stop if the code could not be loaded. Then the message is
     /// the last of `gathered`.
-    fn gather(&mut self, mut message: Message, gathered: &mut Gathered, ctx: &mut Ctx<'_>) -> Result<Option<Stopped>> {
+    fn gather(&mut self, mut message: Message, gathered: &mut TurnInput, ctx: &mut Ctx<'_>) -> Result<Option<Stopped>> {
         let (incoming, wanted) = match message.order() {
             Some(Order::Raise { name, payload, .. }) => {
                 let incoming = Incoming::Raised {
@@ -275,7 +275,7 @@ impl Stage<'_> {
     }
 
     /// Runs one turn with the gathered messages.
-    pub(super) fn run_turn(&mut self, gathered: Gathered, ctx: &mut Ctx<'_>) -> Result<()> {
+    pub(super) fn run_turn(&mut self, gathered: TurnInput, ctx: &mut Ctx<'_>) -> Result<()> {
         let instance = present(&mut self.instance);
         ctx.step.counts.operations += gathered.incoming.len() as u64;
         ctx.step.trace.clone_from(&instance.record.trace);
@@ -329,7 +329,7 @@ impl Stage<'_> {
     }
 
     /// Stops an orchestration visibly. The messages that it was about to receive wait until it is retried.
-    pub(super) fn stop(&mut self, gathered: Gathered, mut stopped: Stopped, ctx: &mut Ctx<'_>) -> Result<()> {
+    pub(super) fn stop(&mut self, gathered: TurnInput, mut stopped: Stopped, ctx: &mut Ctx<'_>) -> Result<()> {
         if let Cow::Owned(message) = shortened(&stopped.message, TEXT_BYTES) {
             stopped.message = message;
         }
@@ -384,7 +384,7 @@ impl Stage<'_> {
         }
         match live(self.id, instance, ctx)? {
             Ok(_) => self.go_on_after_stop(ctx),
-            Err(stopped) => self.stop(Gathered::default(), stopped, ctx)?,
+            Err(stopped) => self.stop(TurnInput::default(), stopped, ctx)?,
         }
         Ok(())
     }
@@ -394,7 +394,7 @@ impl Stage<'_> {
 pub(in crate::engine) fn orchestrate(id: &InstanceId, mailbox: &mut Mailbox, ctx: &mut Ctx<'_>) -> Result<bool> {
     let instance = take_instance(id, ctx)?;
     ctx.step.trace = instance.as_ref().and_then(|instance| instance.record.trace.clone());
-    let mut stage = Stage {
+    let mut stage = OrchestrationTurn {
         id,
         mailbox,
         instance,
@@ -410,7 +410,7 @@ pub(in crate::engine) fn orchestrate(id: &InstanceId, mailbox: &mut Mailbox, ctx
         // It might continue as new without end. The next open continues it.
         again &= !ctx.activities.is_closing();
     }
-    let Stage { instance, changed, .. } = stage;
+    let OrchestrationTurn { instance, changed, .. } = stage;
     if let Some(instance) = instance {
         put_instance(id, instance, changed, ctx)?;
     }
@@ -421,7 +421,7 @@ pub(in crate::engine) fn orchestrate(id: &InstanceId, mailbox: &mut Mailbox, ctx
 fn check_history(
     id: &InstanceId,
     instance: &Instance,
-    gathered: &Gathered,
+    gathered: &TurnInput,
     end: TurnEnd,
     ctx: &Ctx<'_>,
 ) -> std::result::Result<TurnEnd, Stopped> {
@@ -455,7 +455,7 @@ fn starts_for(message: &Message, parent: &Parent) -> bool {
     }
 }
 
-impl Stage<'_> {
+impl OrchestrationTurn<'_> {
     /// Returns `true` if its code has to be replayed from rows that this step wrote and that its reader does not show.
     fn has_to_replay(&self, step: &Step) -> bool {
         let unloaded = |instance: &Instance| {

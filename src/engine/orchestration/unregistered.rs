@@ -5,7 +5,7 @@ use crate::engine::ctx::Ctx;
 use crate::engine::message::{ActivityKey, Message, Origin};
 use crate::engine::orchestration::end::send;
 use crate::engine::orchestration::instance::{PRESENT, present};
-use crate::engine::orchestration::turn::Stage;
+use crate::engine::orchestration::turn::OrchestrationTurn;
 use crate::error::Result;
 use crate::id::{ExecutionId, InstanceId, MessageId, Sequence};
 use crate::model::Action;
@@ -16,7 +16,7 @@ use crate::schema;
 /// Maximum number of steps recorded in the row of one orchestration. More of them add no information.
 const NOTED: usize = 16;
 
-impl Stage<'_> {
+impl OrchestrationTurn<'_> {
     /// Records the dependency that a step waits for, or that it no longer waits for one.
     pub(super) fn note_unregistered(&mut self, sequence: Sequence, on: Option<Unregistered>, ctx: &mut Ctx<'_>) {
         self.change_unregistered(

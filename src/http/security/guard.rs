@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use crate::error::Result;
 use crate::http::config::{HttpConfig, refused};
 use crate::http::security::body::{self, Room};
-use crate::http::security::caught::caught;
+use crate::http::security::catch_unwind::caught;
 use crate::http::security::host::Hosts;
 use crate::http::security::refusal::Refusal;
 use crate::http::security::token::{Scope, Tokens};

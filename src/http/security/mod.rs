@@ -1,7 +1,7 @@
 //! Access control: the host, the origin and the token of a request, and the limits of its body.
 
 mod body;
-mod caught;
+mod catch_unwind;
 mod guard;
 mod host;
 mod refusal;

@@ -6,12 +6,12 @@
 
 mod base;
 mod checkpoint;
+mod durability;
 mod edits;
 mod error;
 mod manifest;
 mod open;
 mod options;
-mod promise;
 mod reader;
 mod store;
 #[cfg(test)]

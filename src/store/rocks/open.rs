@@ -8,9 +8,9 @@ use uuid::Uuid;
 
 use super::RocksStore;
 use super::base::RocksBase;
+use super::durability::DurabilityCheck;
 use super::error::open_error;
 use super::options::{front_bytes, options};
-use super::promise::Promise;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{create_private_directory, make_private, sync_parent};
 use crate::log::{self, FileLog, Reading};
@@ -125,7 +125,7 @@ pub(crate) fn open_unchecked(directory: &Path, memory_budget: usize) -> Result<(
         ));
     };
     check_free(directory)?;
-    let promise = Promise::read(directory, false);
+    let promise = DurabilityCheck::read(directory, false);
     let (store, newest) = match ReadOnlyStore::open(directory, &format, memory_budget, promise.as_ref().ok()) {
         Ok(opened) => opened,
         // If the store does not open, an error of the promise is more informative.
@@ -167,7 +167,7 @@ impl ReadOnlyStore {
         directory: &Path,
         format: &Format,
         memory_budget: usize,
-        promise: Option<&Promise>,
+        promise: Option<&DurabilityCheck>,
     ) -> Result<(Self, Result<Option<CommitRecord>>)> {
         let path = database(directory);
         let options = options(memory_budget);
@@ -277,7 +277,7 @@ fn create(directory: &Path, lock: DirectoryLock, how: &OpenOptions) -> Result<Op
 
 fn open_existing(directory: &Path, format: Format, lock: DirectoryLock, how: &OpenOptions) -> Result<Opened> {
     let path = database(directory);
-    let promise = Promise::read(directory, how.accept_loss)?;
+    let promise = DurabilityCheck::read(directory, how.accept_loss)?;
     // A writable open would change files, and a later refusal would come too late for a repair of the damage.
     let (read, last_commit) = ReadOnlyStore::open(directory, &format, how.memory_budget, Some(&promise))?;
     let last_commit = last_commit?;

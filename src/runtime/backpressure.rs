@@ -10,13 +10,13 @@ use crate::id::InstanceId;
 use crate::runtime::contained::contained;
 
 /// The response to a client. The door is where it waits before it sends the message again.
-pub(crate) type Response = message::Response<Door>;
+pub(crate) type Response = message::Response<CapacityWaiter>;
 
 /// A door that opens when there is room.
 #[derive(Clone, Debug)]
-pub(crate) struct Door(Arc<Semaphore>);
+pub(crate) struct CapacityWaiter(Arc<Semaphore>);
 
-impl Door {
+impl CapacityWaiter {
     /// Returns `true` if the door is open.
     #[cfg(test)]
     pub(crate) fn is_open(&self) -> bool {
@@ -32,16 +32,17 @@ impl Door {
 
 /// The doors of the instances whose queues are full.
 #[derive(Debug, Default)]
-pub(crate) struct Room {
-    doors: DashMap<InstanceId, Door>,
+pub(crate) struct Backpressure {
+    doors: DashMap<InstanceId, CapacityWaiter>,
 }
 
-impl Room {
+impl Backpressure {
     /// Returns the response that a client receives.
     pub(crate) fn respond(&self, response: message::Response) -> Response {
         response.at_door(|instance| {
             let door = self.doors.entry(instance.clone());
-            door.or_insert_with(|| Door(Arc::new(Semaphore::new(0)))).clone()
+            door.or_insert_with(|| CapacityWaiter(Arc::new(Semaphore::new(0))))
+                .clone()
         })
     }
 

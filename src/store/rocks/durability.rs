@@ -8,13 +8,13 @@ use crate::store::rocks::manifest;
 
 /// The promise of the last process that had the hub open.
 #[derive(Debug)]
-pub(super) struct Promise {
+pub(super) struct DurabilityCheck {
     /// `None` if the sidecar is missing, or if it is broken and the loss was accepted.
     acknowledged: Option<Acknowledged>,
     accept_loss: bool,
 }
 
-impl Promise {
+impl DurabilityCheck {
     /// Reads the acknowledged state without changing anything. Fails if RocksDB's list of its files is broken.
     pub(super) fn read(directory: &Path, accept_loss: bool) -> Result<Self> {
         manifest::check_readable(&database(directory))?;
