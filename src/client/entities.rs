@@ -4,8 +4,7 @@ use std::time::SystemTime;
 
 use crate::client::handle::Client;
 use crate::client::merged::Merged;
-use crate::client::orchestrations::BYTES_A_PAGE;
-use crate::client::pages::{Page, stored_entity};
+use crate::client::pages::{BYTES_A_PAGE, MAX_PAGE, Page, ROWS_A_PAGE, USUAL_PAGE, stored_entity};
 use crate::client::source::View;
 use crate::client::unreadable::Unreadable;
 use crate::error::Result;
@@ -14,13 +13,6 @@ use crate::model::{self, StateRecord};
 use crate::payload::Payload;
 use crate::schema;
 use crate::time::Timestamp;
-
-/// Maximum number of rows read for one page. A page ends early at this limit, so that a filter with few matches does
-/// not read forever.
-const ROWS_A_PAGE: usize = 100_000;
-
-/// Maximum number of entities on one page.
-const MAX_PAGE: usize = 10_000;
 
 /// A query that lists or counts entities. Created by [`Client::entities`].
 ///
@@ -96,7 +88,7 @@ impl EntityQuery {
             changed_from: Timestamp(0),
             changed_to: Timestamp(u64::MAX),
             fetch_state: false,
-            page: 100,
+            page: USUAL_PAGE,
             after: None,
         }
     }

@@ -12,7 +12,7 @@ use crate::client::handle::Client;
 use crate::client::info::{self, OrchestrationInfo, Payloads};
 use crate::client::manage::give;
 use crate::client::orchestrations::rows::{ALWAYS, Place, read_token, token};
-use crate::client::pages::Page;
+use crate::client::pages::{BYTES_A_PAGE, MAX_PAGE, Page, ROWS_A_PAGE, USUAL_PAGE};
 use crate::client::source::View;
 use crate::client::submit::Submission;
 use crate::client::unreadable::Unreadable;
@@ -21,16 +21,6 @@ use crate::id::InstanceId;
 use crate::model::instance::{InstanceRecord, OrchestrationStatus, Order, StopKind};
 use crate::time::Timestamp;
 use crate::views::instances;
-
-/// Maximum number of rows read for one page. A page ends early at this limit, so that a filter with few matches does
-/// not read forever.
-const ROWS_A_PAGE: usize = 100_000;
-
-/// Maximum number of orchestrations on one page.
-const MAX_PAGE: usize = 10_000;
-
-/// Size of payloads in bytes after which a page ends. This bounds the memory held for a slow reader.
-pub(super) const BYTES_A_PAGE: usize = 4 << 20;
 
 /// Number of concurrent purges: enough to share a sync, too few to crowd out the other clients of the hub.
 const PURGES_AT_ONCE: usize = 256;
@@ -123,7 +113,7 @@ impl Client {
                 input: false,
                 others: false,
             },
-            page: 100,
+            page: USUAL_PAGE,
             after: None,
         }
     }

@@ -25,7 +25,10 @@ const AT_ONCE: PageBounds = PageBounds {
 };
 
 /// Size of rows in bytes after which a page ends.
-const BYTES_A_PAGE: usize = 4 << 20;
+pub(super) const BYTES_A_PAGE: usize = 4 << 20;
+
+/// Maximum number of rows that a query reads for one page. A filter that matches little must not read forever.
+pub(super) const ROWS_A_PAGE: usize = 100_000;
 
 /// The position after which a page begins: a partition and a key in it.
 pub(super) type After = (PartitionId, Vec<u8>);
