@@ -154,11 +154,11 @@ async fn settled_counts(client: &Client) -> abide::Result<BTreeMap<String, u64>>
 async fn keys(client: &Client, name: &str) -> abide::Result<Vec<String>> {
     let query = || client.entities().name(name).page_size(1_000);
     let mut keys = Vec::new();
-    let mut page = query().list().await?;
+    let mut page = query().page().await?;
     loop {
         keys.extend(page.items.iter().map(|entity| entity.id.key().to_owned()));
         let Some(next) = page.next else { return Ok(keys) };
-        page = query().cursor(next).list().await?;
+        page = query().cursor(next).page().await?;
     }
 }
 

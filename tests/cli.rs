@@ -545,7 +545,7 @@ async fn a_directory_is_read_and_not_changed() {
         &["locks", "release", "@counter@p1"],
         &["dead-letters", "redeliver", letter.as_str()],
         &["dead-letters", "drop", letter.as_str()],
-        &["quarantine", "resume", "@shelf@a"],
+        &["quarantine", "release", "@shelf@a"],
     ] {
         let message = abide.refused(arguments, 4);
         assert!(
@@ -829,8 +829,8 @@ async fn entities_are_managed() {
     abide.refused(&["dead-letters", "drop", &letter], 3);
     abide.refused(&["dead-letters", "drop", "nonsense"], 2);
 
-    assert_eq!(abide.json(&["quarantine", "resume", "@shelf@a"])["done"], "resumed");
-    abide.refused(&["quarantine", "resume", "@counter@4"], 3);
+    assert_eq!(abide.json(&["quarantine", "release", "@shelf@a"])["done"], "released");
+    abide.refused(&["quarantine", "release", "@counter@4"], 3);
     served.stop().await;
 }
 

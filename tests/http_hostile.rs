@@ -51,7 +51,7 @@ async fn serve(patience: Duration) -> (Hub, HttpServer) {
 /// Returns the numbers of commits, instances and entities.
 async fn stored(client: &Client) -> (u64, u64, u64) {
     let instances = client.orchestrations().count().await.unwrap();
-    let entities = client.entities().list().await.unwrap().items.len() as u64;
+    let entities = client.entities().page().await.unwrap().items.len() as u64;
     (client.admin().stats().unwrap().commits, instances, entities)
 }
 

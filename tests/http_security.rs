@@ -131,7 +131,7 @@ async fn holdings(client: &Client) -> (u64, String) {
         .state()
         .await
         .unwrap();
-    let instances = client.orchestrations().list().await.unwrap();
+    let instances = client.orchestrations().page().await.unwrap();
     let HubStats { commits, .. } = client.admin().stats().unwrap();
     (commits, format!("{state:?} {instances:?}"))
 }

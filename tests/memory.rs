@@ -97,7 +97,7 @@ async fn scenario(name: &str, directory: &Path) {
                 if let Some(after) = after.take() {
                     query = query.cursor(after);
                 }
-                after = query.list().await.unwrap().next;
+                after = query.page().await.unwrap().next;
                 if after.is_none() {
                     break;
                 }

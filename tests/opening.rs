@@ -161,7 +161,7 @@ fn a_builder_that_cannot_work_touches_nothing() {
 /// A held entity rejects calls, and its signals wait in order, even over restarts. Other entities work. The held entity
 /// continues when it is resumed.
 #[test]
-fn a_held_entity_waits_until_it_is_resumed() {
+fn a_held_entity_waits_until_it_is_released() {
     let directory = tempfile::tempdir().unwrap();
     block_on(async {
         let hub = open(directory.path()).await.unwrap();

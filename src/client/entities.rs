@@ -42,7 +42,7 @@ use crate::time::Timestamp;
 /// // All of them, two at a time.
 /// let mut cursor: Option<String> = None;
 /// loop {
-///     let page = client.entities().fetch_state().page_size(2).cursor(cursor).list().await?;
+///     let page = client.entities().fetch_state().page_size(2).cursor(cursor).page().await?;
 ///     for entity in page.items {
 ///         println!("{}: {:?}", entity.id, entity.state);
 ///     }
@@ -140,7 +140,7 @@ impl EntityQuery {
     /// # Errors
     /// Returns an error of kind [`ErrorKind::InvalidId`](crate::ErrorKind::InvalidId) if the cursor is invalid, or any
     /// error that closes or poisons the hub.
-    pub async fn list(self) -> Result<Page<EntityInfo>> {
+    pub async fn page(self) -> Result<Page<EntityInfo>> {
         if let Some(after) = &self.after {
             after.parse::<EntityId>()?;
         }

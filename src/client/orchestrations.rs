@@ -52,7 +52,7 @@ const TERMINAL: [OrchestrationStatus; 4] = [
 /// lamp.raise_event("paid", ()).await?;
 /// lamp.result().await?;
 ///
-/// let page = client.orchestrations().tag("customer", "alice").fetch_output().list().await?;
+/// let page = client.orchestrations().tag("customer", "alice").fetch_output().page().await?;
 /// assert_eq!(page.items[0].id, "order-1");
 /// assert_eq!(page.items[0].output_as::<String>()?.as_deref(), Some("lamp"));
 ///
@@ -231,7 +231,7 @@ impl OrchestrationQuery {
     /// # Errors
     /// Returns an error of kind [`ErrorKind::InvalidId`] if the cursor is not the `next` of a page, or any error that
     /// closes or poisons the hub.
-    pub async fn list(self) -> Result<Page<OrchestrationInfo>> {
+    pub async fn page(self) -> Result<Page<OrchestrationInfo>> {
         let client = self.client.clone();
         client
             .on_blocking_thread(move |view| {

@@ -56,9 +56,9 @@ pub(super) type After = (PartitionId, Vec<u8>);
 /// for n in 0..3 {
 ///     client.entity::<Counter>(n).add(1).await?;
 /// }
-/// let first = client.entities().page_size(2).list().await?;
+/// let first = client.entities().page_size(2).page().await?;
 /// assert_eq!(first.items.len(), 2);
-/// let second = client.entities().page_size(2).cursor(first.next).list().await?;
+/// let second = client.entities().page_size(2).cursor(first.next).page().await?;
 /// assert_eq!((second.items.len(), second.next), (1, None));
 /// # hub.shutdown().await
 /// # }

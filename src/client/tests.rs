@@ -125,12 +125,12 @@ async fn pages_that_end_by_their_bytes_show_each_row_once() {
     ] {
         let query = query.fetch_input();
         let (mut shown, mut unreadable, mut pages) = (Vec::new(), Vec::new(), 1);
-        let mut page = query.clone().list().await.unwrap();
+        let mut page = query.clone().page().await.unwrap();
         loop {
             shown.extend(page.items.into_iter().map(|one| one.id));
             unreadable.extend(page.unreadable.into_iter().map(|row| row.id));
             let Some(next) = page.next else { break };
-            page = query.clone().cursor(next).list().await.unwrap();
+            page = query.clone().cursor(next).page().await.unwrap();
             pages += 1;
         }
         shown.sort();
@@ -195,7 +195,7 @@ async fn no_list_breaks_because_something_is_broken() {
     })
     .await;
 
-    let entities = client.entities().list().await.unwrap();
+    let entities = client.entities().page().await.unwrap();
     assert_eq!(entities.items[0].id, EntityId::new("a", "1").unwrap());
     assert_eq!((entities.items.len(), ids(&entities.unreadable)), (1, vec!["@a@2"]));
     assert_eq!(client.entities().count().await.unwrap(), 2);
@@ -228,11 +228,11 @@ async fn no_list_breaks_because_something_is_broken() {
         client.orchestrations(),
         client.orchestrations().status(OrchestrationStatus::Running),
     ] {
-        let page = query.clone().list().await.unwrap();
+        let page = query.clone().page().await.unwrap();
         assert_eq!((page.items.len(), ids(&page.unreadable)), (2, vec!["o-2"]));
         assert_eq!(query.clone().counts().await.unwrap()[0].count, 2);
-        let first = query.clone().page_size(1).list().await.unwrap();
-        let second = query.page_size(1).cursor(first.next.unwrap()).list().await.unwrap();
+        let first = query.clone().page_size(1).page().await.unwrap();
+        let second = query.page_size(1).cursor(first.next.unwrap()).page().await.unwrap();
         assert_eq!((second.items.len(), ids(&second.unreadable)), (0, vec!["o-2"]));
         assert!(second.next.is_some());
     }

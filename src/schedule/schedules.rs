@@ -313,7 +313,7 @@ async fn read_page(client: Client, after: Option<String>, at_most: usize) -> Res
     if let Some(after) = after {
         query = query.cursor(after);
     }
-    let read = query.list().await?;
+    let read = query.page().await?;
     let mut page = Page {
         items: Vec::new(),
         unreadable: read.unreadable,

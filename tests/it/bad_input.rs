@@ -88,7 +88,7 @@ async fn hub() -> Hub {
 async fn assert_nothing_stored(hub: &Hub) {
     let client = hub.client();
     assert_eq!(client.entities().count().await.unwrap(), 0);
-    assert!(client.entities().list().await.unwrap().items.is_empty());
+    assert!(client.entities().page().await.unwrap().items.is_empty());
     assert!(client.admin().dead_letters().await.unwrap().is_empty());
     assert_eq!(hub.stats().commits, 0, "a commit was written");
 }

@@ -42,7 +42,7 @@ async fn elder(ctx: OrchestrationContext) -> Result<(), Failure> {
 }
 
 async fn ids(client: &Client) -> BTreeSet<String> {
-    let page = client.orchestrations().page_size(1_000).list().await.unwrap();
+    let page = client.orchestrations().page_size(1_000).page().await.unwrap();
     page.items.into_iter().map(|one| one.id).collect()
 }
 

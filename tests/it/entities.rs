@@ -250,7 +250,7 @@ async fn lists_have_every_entity_once() {
     let mut seen = Vec::new();
     let mut query = client.entities().name("Account").page_size(33);
     loop {
-        let page = query.list().await.unwrap();
+        let page = query.page().await.unwrap();
         seen.extend(page.items.into_iter().map(|entity| entity.id.key().to_owned()));
         let Some(next) = page.next else { break };
         query = client.entities().name("account").page_size(33).cursor(next);

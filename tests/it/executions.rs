@@ -61,7 +61,7 @@ async fn an_input_outlives_a_first_turn_that_panics() {
         .unwrap();
     assert_eq!(until_it_stops(&run.clone().untyped()).await.kind, StopKind::Panicked);
     assert_eq!(input(&run.clone().untyped()).await.as_deref(), Some("42"));
-    let listed = client.orchestrations().fetch_input().list().await.unwrap().items;
+    let listed = client.orchestrations().fetch_input().page().await.unwrap().items;
     assert_eq!(listed[0].input.as_deref(), Some("42"));
     let created = run.status().await.unwrap().unwrap().created;
     BROKEN.store(false, SeqCst);
@@ -700,7 +700,7 @@ async fn unregistered_types_are_visible() {
     assert_eq!(hub.unregistered(), ["mail", "shelf", "unknown"]);
     // Three children wait like their parents, and the child of an unregistered type is stopped.
     assert_eq!(
-        client.orchestrations().unregistered().list().await.unwrap().items.len(),
+        client.orchestrations().unregistered().page().await.unwrap().items.len(),
         cases.len() + 4
     );
 

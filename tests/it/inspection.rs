@@ -92,7 +92,7 @@ async fn a_directory_is_read_like_a_hub_and_not_changed() {
         abide::admin::Registered::default()
     );
 
-    let page = client.entities().name("counter").page_size(7).list().await.unwrap();
+    let page = client.entities().name("counter").page_size(7).page().await.unwrap();
     assert_eq!(page.items.len(), 7);
     assert_eq!(client.entities().name("counter").count().await.unwrap(), 20);
     let entity = client.untyped_entity(&EntityId::new("counter", "3").unwrap());
@@ -101,7 +101,7 @@ async fn a_directory_is_read_like_a_hub_and_not_changed() {
     assert_eq!(typed.n, 4);
 
     let running = client.orchestrations().status(OrchestrationStatus::Running);
-    assert_eq!(running.list().await.unwrap().items.len(), 6);
+    assert_eq!(running.page().await.unwrap().items.len(), 6);
     assert_eq!(client.orchestrations().stopped().count().await.unwrap(), 0);
     let counts = client.orchestrations().counts().await.unwrap();
     assert_eq!(counts.iter().map(|count| count.count).sum::<u64>(), 7);

@@ -604,7 +604,7 @@ async fn lists_are_filtered_and_paged() {
                 Some(next) => query.cursor(next),
                 None => query,
             };
-            page = query.list().await.unwrap();
+            page = query.page().await.unwrap();
             assert!(page.items.len() <= 7);
             ids.extend(page.items.iter().map(|info| info.id.clone()));
             if page.next.is_none() {
@@ -619,7 +619,7 @@ async fn lists_are_filtered_and_paged() {
     assert_eq!(before + after, 30);
 
     // Between two pages, a listed and an unlisted instance change their status. The others are listed once.
-    let first = all().status(running).page_size(4).list().await.unwrap();
+    let first = all().status(running).page_size(4).page().await.unwrap();
     for id in ["run-00", "run-27"] {
         client.untyped_orchestration(id).terminate("x").await.unwrap();
     }
@@ -627,7 +627,7 @@ async fn lists_are_filtered_and_paged() {
         .status(running)
         .page_size(100)
         .cursor(first.next.clone())
-        .list()
+        .page()
         .await
         .unwrap();
     let shown: Vec<_> = first.items.iter().chain(&rest.items).collect();
@@ -637,7 +637,7 @@ async fn lists_are_filtered_and_paged() {
         .prefix("run-01")
         .fetch_input()
         .fetch_output()
-        .list()
+        .page()
         .await
         .unwrap();
     let info = &shown.items[0];
@@ -656,7 +656,7 @@ async fn lists_are_filtered_and_paged() {
         ]
     );
     assert_eq!(
-        kind(all().cursor("nonsense".to_owned()).list().await),
+        kind(all().cursor("nonsense".to_owned()).page().await),
         ErrorKind::InvalidId
     );
     hub.shutdown().await.unwrap();
@@ -680,7 +680,7 @@ async fn pages_end_where_their_bytes_do() {
             if let Some(after) = after.take() {
                 query = query.cursor(after);
             }
-            let page: Page<OrchestrationInfo> = query.list().await.unwrap();
+            let page: Page<OrchestrationInfo> = query.page().await.unwrap();
             let bytes = |info: &OrchestrationInfo| info.tags.iter().map(|(_, value)| value.len()).sum::<usize>();
             let bytes: usize = page.items.iter().map(bytes).sum();
             assert!(bytes <= (4 << 20) + 16_384, "{bytes}");

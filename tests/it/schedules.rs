@@ -85,7 +85,7 @@ fn runs_of(client: &Client, id: &str) -> OrchestrationQuery {
 async fn due_times(client: &Client, id: &str) -> Vec<SystemTime> {
     let started = schedule(client, id).await.runs as usize;
     let runs = loop {
-        let page = runs_of(client, id).list().await.unwrap();
+        let page = runs_of(client, id).page().await.unwrap();
         if page.items.len() >= started {
             break page.items;
         }

@@ -318,7 +318,7 @@ async fn a_page_of_large_states_ends_early() {
         if let Some(after) = after {
             query = query.cursor(after);
         }
-        let page = query.list().await.unwrap();
+        let page = query.page().await.unwrap();
         assert!(page.items.len() <= 5, "{}", page.items.len());
         seen.extend(page.items.into_iter().map(|entity| entity.id.key().to_owned()));
         pages += 1;
@@ -331,7 +331,7 @@ async fn a_page_of_large_states_ends_early() {
     assert!(seen.is_sorted());
     assert_eq!(seen.len(), 12);
     // Without the states, one page contains all entities.
-    assert_eq!(client.entities().name("till").list().await.unwrap().items.len(), 12);
+    assert_eq!(client.entities().name("till").page().await.unwrap().items.len(), 12);
 
     // The same for orchestrations, in the order of IDs and in the order of the index.
     for n in 0..12 {
@@ -352,7 +352,7 @@ async fn a_page_of_large_states_ends_early() {
             if let Some(after) = after {
                 query = query.cursor(after);
             }
-            let page = query.list().await.unwrap();
+            let page = query.page().await.unwrap();
             assert!(page.items.len() <= 5);
             seen.extend(page.items.into_iter().map(|info| info.id));
             after = page.next;
@@ -390,8 +390,8 @@ async fn stopped_orchestrations_are_found() {
     loop {
         let query = stopped().page_size(2);
         let page = match after {
-            Some(after) => query.cursor(after).list().await.unwrap(),
-            None => query.list().await.unwrap(),
+            Some(after) => query.cursor(after).page().await.unwrap(),
+            None => query.page().await.unwrap(),
         };
         assert!(page.items.len() <= 2);
         for info in page.items {

@@ -17,8 +17,8 @@ use crate::session::Session;
 pub(crate) enum Command {
     /// Lists quarantined entities and the reasons.
     List(List),
-    /// Resumes the processing of an entity's messages.
-    Resume(Resume),
+    /// Releases an entity, which then processes its messages.
+    Release(Release),
 }
 
 #[derive(Debug, Args)]
@@ -28,7 +28,7 @@ pub(crate) struct List {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Resume {
+pub(crate) struct Release {
     /// The id of the entity, `@name@key`.
     entity: EntityId,
 }
@@ -36,12 +36,12 @@ pub(crate) struct Resume {
 pub(crate) fn run(session: &mut Session, command: Command) -> Result {
     match command {
         Command::List(list) => self::list(session, &list),
-        Command::Resume(Resume { entity }) => {
-            let request = Request::of_entity("POST", "quarantine", &entity).then("resume");
-            let document = json!({"entityId": entity.to_string(), "done": "resumed"});
+        Command::Release(Release { entity }) => {
+            let request = Request::of_entity("POST", "quarantine", &entity).then("release");
+            let document = json!({"entityId": entity.to_string(), "done": "released"});
             session.act(
                 &request,
-                &format!("{} is resumed", clean(&entity.to_string())),
+                &format!("{} is released", clean(&entity.to_string())),
                 document,
             )
         }

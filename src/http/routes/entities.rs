@@ -90,7 +90,7 @@ async fn page(api: &Api, query: &Query, headers: &HeaderMap, mut wanted: EntityQ
     }
     wanted = wanted.cursor(List::Entities.after(headers)?);
     let share = api.room.take(room::PAGE).await?;
-    let page = wanted.list().await?;
+    let page = wanted.page().await?;
     let documents: Vec<_> = page.items.into_iter().map(EntityDocument::from).collect();
     let response = share.answer(&documents)?;
     Ok(List::Entities.answer(page.next.as_deref(), &page.unreadable, response))

@@ -203,7 +203,7 @@ async fn page(
     }
     wanted = wanted.cursor(list.after(headers)?);
     let share = api.room.take(room::PAGE).await?;
-    let page = wanted.list().await?;
+    let page = wanted.page().await?;
     let documents: Vec<_> = page.items.into_iter().map(StatusDocument::from).collect();
     let response = share.answer(&documents)?;
     Ok(list.answer(page.next.as_deref(), &page.unreadable, response))

@@ -42,10 +42,10 @@ pub(super) async fn list_quarantine(
     page::respond::<_, QuarantineDocument>(&api, List::Quarantine, list, &query, &headers).await
 }
 
-/// Resumes a quarantined or held entity
+/// Releases a quarantined or held entity
 #[utoipa::path(
     post,
-    path = "/quarantine/{name}/{key}/resume",
+    path = "/quarantine/{name}/{key}/release",
     tag = "repair",
     params(
         EntityArguments

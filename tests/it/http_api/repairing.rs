@@ -84,15 +84,15 @@ async fn a_held_entity_is_resumed() {
         .await
         .is_error(409, "Quarantined");
     assert_eq!(listed(&api, "/quarantine", 0).await, json!([]));
-    api.post("/quarantine/counter/other/resume", "")
+    api.post("/quarantine/counter/other/release", "")
         .await
         .is_error(404, "NotFound");
-    api.post("/quarantine/counter/a%2Fb/resume", "")
+    api.post("/quarantine/counter/a%2Fb/release", "")
         .await
         .is_error(400, "InvalidId");
-    api.post("/quarantine/counter/held/resume", "").await.is(202);
+    api.post("/quarantine/counter/held/release", "").await.is(202);
     assert_eq!(api.post("/entities/counter/held?op=get&wait=true", "").await.json(), 5);
-    api.post("/quarantine/counter/held/resume", "")
+    api.post("/quarantine/counter/held/release", "")
         .await
         .is_error(404, "NotFound");
 }
@@ -132,7 +132,7 @@ async fn quarantined_entities_are_listed() {
     api.post("/entities/counter/q?op=get&wait=true", "")
         .await
         .is_error(409, "Quarantined");
-    api.post("/quarantine/counter/q/resume", "").await.is(202);
+    api.post("/quarantine/counter/q/release", "").await.is(202);
     listed(&api, "/quarantine", 1).await;
     api.hub.shutdown().await.unwrap();
 }
