@@ -19,7 +19,7 @@ help: ## Show this list.
 setup: ## Find or install the C++ compiler and libclang that the build of RocksDB needs.
 	@$(SETUP)
 
-demo: ## Run the bank: 50 000 transfers while its worker is killed repeatedly.
+demo: ## Run the bank: 50,000 transfers while its worker is killed repeatedly.
 	@$(BUILD) $(CARGO) run --package abide-examples --example bank
 
 serve: ## Serve the order hub over HTTP on port 7071, until Ctrl-C.

@@ -15,6 +15,12 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// Its [`kind`](Error::kind) tells callers how they can react. Its text names the subject, the reason and a remedy.
 ///
+/// A *hub error* is an error that any request can fail with, whatever it asks for. Its kind is:
+/// * [`Closed`](ErrorKind::Closed) if the hub is closed or shutting down,
+/// * [`Poisoned`](ErrorKind::Poisoned) if a write or a sync failed,
+/// * [`Io`](ErrorKind::Io) or [`Corrupted`](ErrorKind::Corrupted) if the store cannot be read,
+/// * [`ReadOnly`](ErrorKind::ReadOnly) if the client only inspects a directory and the request needs an open hub.
+///
 /// ```
 /// use abide::prelude::*;
 ///
@@ -47,11 +53,11 @@ pub enum ErrorKind {
     Serialization,
     /// A payload, a state or a number of actions exceeds its limit. None of it was stored.
     TooLarge,
-    /// The entity's type is not registered with this hub.
+    /// The entity type, the orchestration or its version is not registered with this hub.
     Unregistered,
     /// The entity's type has no operation of this name.
     UnknownOperation,
-    /// The operation's arguments do not decode into its parameters.
+    /// Arguments, an input, a payload or a cron pattern are invalid.
     InvalidArguments,
     /// The operation returned an error of its own. The entity is unchanged.
     OperationFailed,
@@ -64,7 +70,7 @@ pub enum ErrorKind {
     /// A queue was full and the caller chose not to wait, or a bound on data kept for later is reached. Nothing
     /// happened.
     Overloaded,
-    /// The request id was used before with other arguments.
+    /// The request id was used for a different request.
     RequestIdReused,
     /// A write or a sync failed. The hub releases no further results and has to be reopened.
     Poisoned,
@@ -82,9 +88,9 @@ pub enum ErrorKind {
     Configuration,
     /// An operation of the operating system or the store failed.
     Io,
-    /// No orchestration has this id.
+    /// No orchestration or schedule has this id.
     NotFound,
-    /// An orchestration with this id exists and has not ended.
+    /// The id is in use by an orchestration or a schedule, or was used and must not be reused.
     AlreadyExists,
     /// The orchestration has ended and accepts no more messages.
     Ended,

@@ -49,7 +49,7 @@ pub struct Failure {
     pub details: Option<String>,
     /// The sources, outermost first.
     pub causes: Vec<Cause>,
-    /// The stack trace, if there is one. Errors of Rust have none.
+    /// The stack trace, if there is one. Always `None` for errors of Rust code.
     pub stack: Option<Box<str>>,
     /// Set if a retry is known to be useless.
     pub non_retriable: bool,

@@ -46,7 +46,7 @@ impl<'a> Payload<'a> {
             Self::Absent => Ok(b"null"),
             Self::Json(json) => Ok(json),
             Self::Bytes(bytes) => Err(format!(
-                "it consists of {} bytes that are not JSON; only the worker that wrote them can read them",
+                "it consists of {} bytes that are not JSON; only the program that wrote them can read them",
                 bytes.len()
             )),
         }

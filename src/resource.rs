@@ -190,7 +190,7 @@ pub trait ResourceParameter: Sized {
     /// The requirement that is checked when the hub opens.
     const NEED: ResourceNeed;
 
-    /// Takes the resource from those of the hub. It exists, because a hub opens only if it does.
+    /// Takes the resource from those of the hub. A hub opens only if the resource is registered.
     ///
     /// # Panics
     /// Panics if the context was created for a test without this resource.

@@ -134,8 +134,8 @@ fn the_code_map_tells_the_borders() {
     }
 }
 
-/// The core of the engine is its loop, in one file. Whoever wants to know what a part of it does looks at the part, whose
-/// fields are its own.
+/// The core of the engine is its loop, in one file. Whoever wants to know what a part of it does looks at the part,
+/// whose fields are its own.
 #[test]
 fn the_core_is_the_loop_alone() {
     let is_core = |(path, text): &(PathBuf, String)| {

@@ -127,8 +127,8 @@ struct Shell<'a> {
 }
 
 impl Shell<'_> {
-    /// Runs a line with the service's address in the place of the one that pages name, and this build in the place of one
-    /// that cargo would make.
+    /// Runs a line with the service's address in the place of the one that pages name, and this build in the place of
+    /// one that cargo would make.
     fn run(&self, line: &str) -> Output {
         let line = match line.strip_prefix("cargo run ") {
             Some(rest) => {

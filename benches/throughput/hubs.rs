@@ -13,8 +13,8 @@ use crate::sleepers::sleeper;
 /// The memory budget of every measured hub and of the store behind the floors.
 pub(crate) const MEMORY_BUDGET_BYTES: usize = 256 << 20;
 
-/// RocksDB options for the floors: a store with a log and memtables of its own, tuned for the rows of a hub, with the memory
-/// that a hub's store has. They do not follow the options of the library, so that the floors stay comparable.
+/// RocksDB options for the floors: a store with a log and memtables of its own, tuned for the rows of a hub, with the
+/// memory that a hub's store has. They do not follow the options of the library, so that the floors stay comparable.
 pub(crate) fn store_options() -> Options {
     let memory = MEMORY_BUDGET_BYTES / 2;
     // An insert searches near the last row of the same partition and table. Only this text reaches the option.

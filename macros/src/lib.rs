@@ -168,14 +168,15 @@ pub fn activity(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// | `Uuid::new_v4()` and similar | `ctx.new_guid()` |
 /// | `rand::`, `fastrand::`, `getrandom::`, `thread_rng()`, `random()`, a `RandomState` | `ctx.random()`; a `BTreeMap` |
 /// | `tokio::time::sleep` and other timers, `sleep(...)` | `ctx.create_timer(duration)` |
-/// | `tokio::spawn`, `tokio::join!`, everything else that begins with `tokio::`; `async_std::`, `smol::` | `ctx.call_activity` and sub-orchestrations, which start running at the call; `futures::join!`, `join_all` |
+/// | `tokio::spawn`, `tokio::join!`, everything else that begins with `tokio::`; `async_std::`, `smol::` | `ctx.call_activity` and sub-orchestrations, which start at the end of the turn, awaited or not; `futures::join!`, `join_all` |
 /// | `select!`, unless it begins with `biased;` | `futures::select_biased!`, `futures::future::select` |
 /// | `std::thread`, `std::fs`, `std::net`, `std::env`, `std::process`, `reqwest::`, `ureq::`, `block_on` | an activity |
 ///
 /// The lint knows names, not types. It does not check the functions that the body calls, and it does not resolve names
 /// that a `use` at the top of the file renamed. It cannot detect iteration over a `HashMap` or a `HashSet`, whose order
 /// differs between processes: use a `BTreeMap`, or sort. The runtime detects what the lint misses: a wait that is not
-/// part of the history fails immediately, and a replay that requests a different step stops as non-deterministic.
+/// part of the history stops the orchestration once nothing durable is left to wait for, and a replay that requests a
+/// different step stops as non-deterministic.
 ///
 /// `println!` and `tracing` are allowed. Records of `tracing` are dropped during a replay, so each appears once.
 /// `println!` writes again in every replay, unless the code checks `ctx.is_replaying()` first.

@@ -95,7 +95,7 @@ impl Admin {
     ///
     /// # Errors
     /// Returns an error of kind [`ErrorKind::InvalidId`] if `id` is not a [`DeadLetter::id`], of kind
-    /// [`ErrorKind::Corrupted`] if its row cannot be read, or any error that closes or poisons the hub.
+    /// [`ErrorKind::Corrupted`] if its row cannot be read, or any [hub error](crate::Error).
     pub async fn redeliver(&self, id: &str) -> Result<bool> {
         self.settle_dead_letter(id, true).await
     }
@@ -103,8 +103,8 @@ impl Admin {
     /// Deletes a dead letter, even one whose row cannot be read. Returns `false` if there is no such dead letter.
     ///
     /// # Errors
-    /// Returns an error of kind [`ErrorKind::InvalidId`] if `id` is not a [`DeadLetter::id`], or any error that closes
-    /// or poisons the hub.
+    /// Returns an error of kind [`ErrorKind::InvalidId`] if `id` is not a [`DeadLetter::id`], or any
+    /// [hub error](crate::Error).
     pub async fn drop_dead_letter(&self, id: &str) -> Result<bool> {
         self.settle_dead_letter(id, false).await
     }

@@ -139,7 +139,7 @@ impl EntityQuery {
     ///
     /// # Errors
     /// Returns an error of kind [`ErrorKind::InvalidId`](crate::ErrorKind::InvalidId) if the cursor is invalid, or any
-    /// error that closes or poisons the hub.
+    /// [hub error](crate::Error).
     pub async fn page(self) -> Result<Page<EntityInfo>> {
         if let Some(after) = &self.after {
             after.parse::<EntityId>()?;
@@ -152,7 +152,7 @@ impl EntityQuery {
     /// second.
     ///
     /// # Errors
-    /// Returns any error that closes or poisons the hub.
+    /// Returns any [hub error](crate::Error).
     pub async fn count(self) -> Result<u64> {
         let client = self.client.clone();
         client

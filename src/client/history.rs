@@ -315,7 +315,7 @@ impl<O> OrchestrationHandle<O> {
     ///
     /// # Errors
     /// Returns an error of kind [`ErrorKind::NotFound`] if there is no such orchestration, of kind
-    /// [`ErrorKind::Corrupted`] if a row cannot be read, or any error that closes or poisons the hub.
+    /// [`ErrorKind::Corrupted`] if a row cannot be read, or any [hub error](crate::Error).
     pub async fn history(&self) -> Result<Vec<HistoryEvent>> {
         let instance = self.instance()?.clone();
         self.client

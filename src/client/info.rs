@@ -74,7 +74,8 @@ pub struct OrchestrationInfo {
     /// The entity types, activities and orchestrations that it waits for and that are not registered with the hub. It
     /// continues under a build that registers them.
     pub unregistered: Vec<Unregistered>,
-    /// The id of its execution. Each continue-as-new, restart, rewind and reuse of its id changes it.
+    /// The id of its execution. Each continue-as-new, restart, rewind and reuse of its id changes it. A rewind does not
+    /// change [`OrchestrationContext::execution_id`](crate::OrchestrationContext::execution_id).
     pub execution_id: String,
     /// The id of the orchestration that waits for it.
     pub parent: Option<String>,
@@ -240,7 +241,7 @@ impl<O: 'static> IntoFuture for Status<O> {
     ///
     /// # Errors
     /// Returns an error of kind [`ErrorKind::InvalidId`] if the id of the handle is invalid, of kind
-    /// [`ErrorKind::Corrupted`] if a row cannot be read, or any error that closes or poisons the hub.
+    /// [`ErrorKind::Corrupted`] if a row cannot be read, or any [hub error](crate::Error).
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.read())
     }

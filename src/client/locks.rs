@@ -84,7 +84,7 @@ impl Admin {
     /// Use it only if the owner will never continue. The assumptions that the owner made under the lock no longer hold.
     ///
     /// # Errors
-    /// Returns any error that closes or poisons the hub.
+    /// Returns any [hub error](crate::Error).
     pub async fn release_lock(&self, entity: &EntityId) -> Result<bool> {
         let submission = Submission {
             target: entity.instance().clone(),

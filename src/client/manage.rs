@@ -142,7 +142,7 @@ impl<O: 'static> OrchestrationHandle<O> {
     ///
     /// # Errors
     /// Returns an error of kind [`ErrorKind::NotFound`] if there is no such orchestration, of kind [`ErrorKind::Ended`]
-    /// if it has ended, or any error that closes or poisons the hub.
+    /// if it has ended, or any [hub error](crate::Error).
     pub async fn suspend(&self, reason: impl Into<String>) -> Result<()> {
         let reason = reason.into();
         self.order(Order::Suspend { reason }).await
@@ -152,7 +152,7 @@ impl<O: 'static> OrchestrationHandle<O> {
     ///
     /// # Errors
     /// Returns an error of kind [`ErrorKind::NotFound`] if there is no such orchestration, of kind [`ErrorKind::Ended`]
-    /// if it has ended, or any error that closes or poisons the hub.
+    /// if it has ended, or any [hub error](crate::Error).
     pub async fn resume(&self, reason: impl Into<String>) -> Result<()> {
         let reason = reason.into();
         self.order(Order::Resume { reason }).await
@@ -200,8 +200,7 @@ impl<O: 'static> OrchestrationHandle<O> {
     ///
     /// # Errors
     /// Returns an error of kind [`ErrorKind::NotFound`] if there is no such orchestration, of kind
-    /// [`ErrorKind::WrongState`] if it is not `Failed` or none of its steps failed, or any error that closes or poisons
-    /// the hub.
+    /// [`ErrorKind::WrongState`] if it is not `Failed` or none of its steps failed, or any [hub error](crate::Error).
     pub async fn rewind(&self, reason: impl Into<String>) -> Result<()> {
         let order = Order::Rewind {
             reason: reason.into(),
@@ -247,7 +246,7 @@ impl<O: 'static> OrchestrationHandle<O> {
     ///
     /// # Errors
     /// Returns an error of kind [`ErrorKind::NotFound`] if there is no such orchestration, of kind
-    /// [`ErrorKind::WrongState`] if it has not ended, or any error that closes or poisons the hub.
+    /// [`ErrorKind::WrongState`] if it has not ended, or any [hub error](crate::Error).
     pub async fn restart(&self) -> Result<()> {
         self.order(Order::Restart).await
     }
@@ -259,7 +258,7 @@ impl<O: 'static> OrchestrationHandle<O> {
     /// # Errors
     /// Returns an error of kind [`ErrorKind::NotFound`] if there is no such orchestration, of kind
     /// [`ErrorKind::AlreadyExists`] if orchestration `id` exists and has not ended, of kind [`ErrorKind::Unregistered`]
-    /// if the version is no longer registered, or any error that closes or poisons the hub.
+    /// if the version is no longer registered, or any [hub error](crate::Error).
     pub async fn restart_as(&self, id: impl Into<String>) -> Result<OrchestrationHandle<O>> {
         self.again().await?.instance_id(id).await
     }
@@ -408,7 +407,7 @@ impl IntoFuture for RaiseEvent {
     /// * [`ErrorKind::InvalidArguments`] if the payload was given as JSON and is not valid JSON,
     /// * [`ErrorKind::RequestIdReused`] if the request id was used for a different request.
     ///
-    /// It also returns any error that closes or poisons the hub.
+    /// It also returns any [hub error](crate::Error).
     fn into_future(self) -> Done {
         Box::pin(self.run())
     }
@@ -439,7 +438,7 @@ impl IntoFuture for Terminate {
     ///
     /// # Errors
     /// Returns an error of kind [`ErrorKind::NotFound`] if there is no such orchestration, of kind [`ErrorKind::Ended`]
-    /// if it has ended, or any error that closes or poisons the hub.
+    /// if it has ended, or any [hub error](crate::Error).
     fn into_future(self) -> Done {
         Box::pin(async move {
             let order = Order::Terminate {
@@ -483,7 +482,7 @@ impl IntoFuture for Purge {
     ///
     /// # Errors
     /// Returns an error of kind [`ErrorKind::NotFound`] if there is no such orchestration, of kind
-    /// [`ErrorKind::WrongState`] if it has not ended, or any error that closes or poisons the hub.
+    /// [`ErrorKind::WrongState`] if it has not ended, or any [hub error](crate::Error).
     fn into_future(self) -> Done {
         Box::pin(async move {
             let order = Order::Purge {

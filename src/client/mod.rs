@@ -1,4 +1,4 @@
-//! The client: calls and signals entities, runs orchestrations, and queries and administers a hub.
+//! The client: calls and signals entities, starts and manages orchestrations, and queries and administers a hub.
 
 pub(crate) mod admin;
 mod arguments;

@@ -159,14 +159,14 @@ impl<O: Orchestration> OrchestrationHandle<O> {
     /// * [`ErrorKind::NotFound`] if there is no such orchestration,
     /// * [`ErrorKind::Serialization`] if the output does not decode into the output type.
     ///
-    /// It also returns any error that closes or poisons the hub.
+    /// It also returns any [hub error](crate::Error).
     pub async fn result(&self) -> Result<O::Output, CallError<O::Error>> {
         self.wait(false).await
     }
 
     /// Like [`result`](Self::result), but fails with [`ErrorKind::TimedOut`] if the orchestration has not ended within
-    /// `limit`. The orchestration continues nevertheless. If it is stopped, the error is [`ErrorKind::Stopped`] and
-    /// contains the reason.
+    /// `limit`. The orchestration continues nevertheless. If it is stopped by then, the error is [`ErrorKind::Stopped`]
+    /// and contains the reason.
     ///
     /// ```
     /// use std::time::Duration;
@@ -193,7 +193,7 @@ impl<O: Orchestration> OrchestrationHandle<O> {
     /// ```
     ///
     /// # Errors
-    /// Returns the same errors as [`result`](Self::result).
+    /// Returns the same errors as [`result`](Self::result), and [`ErrorKind::TimedOut`] or [`ErrorKind::Stopped`].
     pub async fn result_within(&self, limit: Duration) -> Result<O::Output, CallError<O::Error>> {
         self.wait_within(limit).await
     }
@@ -226,7 +226,7 @@ impl<O: Orchestration> OrchestrationHandle<O> {
     /// ```
     ///
     /// # Errors
-    /// Returns the same errors as [`result`](Self::result).
+    /// Returns the same errors as [`result`](Self::result), and [`ErrorKind::Stopped`].
     pub async fn result_or_stop(&self) -> Result<O::Output, CallError<O::Error>> {
         self.wait(true).await
     }
@@ -242,11 +242,11 @@ impl OrchestrationHandle {
     }
 
     /// Like [`result`](Self::result), but fails with [`ErrorKind::TimedOut`] if the orchestration has not ended within
-    /// `limit`. The orchestration continues nevertheless. If it is stopped, the error is [`ErrorKind::Stopped`] and
-    /// contains the reason.
+    /// `limit`. The orchestration continues nevertheless. If it is stopped by then, the error is [`ErrorKind::Stopped`]
+    /// and contains the reason.
     ///
     /// # Errors
-    /// Returns the same errors as [`result`](Self::result).
+    /// Returns the same errors as [`result`](Self::result), and [`ErrorKind::TimedOut`] or [`ErrorKind::Stopped`].
     pub async fn result_within(&self, limit: Duration) -> Result<serde_json::Value, CallError<Failure>> {
         self.wait_within(limit).await
     }
@@ -254,7 +254,7 @@ impl OrchestrationHandle {
     /// Like [`result`](Self::result), but fails with [`ErrorKind::Stopped`] as soon as the orchestration is stopped.
     ///
     /// # Errors
-    /// Returns the same errors as [`result`](Self::result).
+    /// Returns the same errors as [`result`](Self::result), and [`ErrorKind::Stopped`].
     pub async fn result_or_stop(&self) -> Result<serde_json::Value, CallError<Failure>> {
         self.wait(true).await
     }

@@ -229,8 +229,8 @@ impl OrchestrationQuery {
     /// are ordered by creation time.
     ///
     /// # Errors
-    /// Returns an error of kind [`ErrorKind::InvalidId`] if the cursor is not the `next` of a page, or any error that
-    /// closes or poisons the hub.
+    /// Returns an error of kind [`ErrorKind::InvalidId`] if the cursor is not the `next` of a page, or any
+    /// [hub error](crate::Error).
     pub async fn page(self) -> Result<Page<OrchestrationInfo>> {
         let client = self.client.clone();
         client
@@ -246,7 +246,7 @@ impl OrchestrationQuery {
     /// conditions include.
     ///
     /// # Errors
-    /// Returns any error that closes or poisons the hub.
+    /// Returns any [hub error](crate::Error).
     pub async fn count(self) -> Result<u64> {
         if self.is_indexed() && !self.needs_record() {
             return self.count_keys().await;
@@ -257,7 +257,7 @@ impl OrchestrationQuery {
     /// Returns the number of matching orchestrations by name and status, in this order.
     ///
     /// # Errors
-    /// Returns any error that closes or poisons the hub.
+    /// Returns any [hub error](crate::Error).
     pub async fn counts(self) -> Result<Vec<OrchestrationCount>> {
         type Counts = BTreeMap<(String, OrchestrationStatus), u64>;
         let counts = self.fold(Counts::new(), |counts, record| {
@@ -272,7 +272,7 @@ impl OrchestrationQuery {
     /// Deletes the matching orchestrations that have ended, and returns their number.
     ///
     /// # Errors
-    /// Returns any error that closes or poisons the hub. Orchestrations that were purged before the error stay purged.
+    /// Returns any [hub error](crate::Error). Orchestrations that were purged before the error stay purged.
     pub async fn purge(self) -> Result<u64> {
         self.purge_with(|_| ()).await
     }

@@ -140,7 +140,7 @@ impl<T> List<T> {
     ///
     /// # Errors
     /// Returns an error of kind [`ErrorKind::InvalidId`] if the cursor is not the [`next`](Page::next) of a page, or
-    /// any error that closes or poisons the hub.
+    /// any [hub error](crate::Error).
     pub async fn page(self) -> Result<Page<T>> {
         (self.read)(self.client, self.cursor, self.page_size).await
     }

@@ -38,7 +38,7 @@ impl Admin {
     /// neither.
     ///
     /// # Errors
-    /// Returns any error that closes or poisons the hub.
+    /// Returns any [hub error](crate::Error).
     pub async fn release_quarantine(&self, id: &EntityId) -> Result<bool> {
         let instance = id.instance().clone();
         let partition = self.client.runtime()?.partition_of(&instance);

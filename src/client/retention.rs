@@ -44,22 +44,22 @@ pub struct Retention {
 }
 
 impl Retention {
-    /// Purges orchestrations that returned `Ok` after this time.
+    /// Purges completed orchestrations once this time has passed since their end.
     pub fn completed(age: Duration) -> Self {
         Self::default().and(OrchestrationStatus::Completed, age)
     }
 
-    /// Purges all ended orchestrations after this time.
+    /// Purges all ended orchestrations once this time has passed since their end.
     pub fn ended(age: Duration) -> Self {
         Self::completed(age).failed(age).terminated(age)
     }
 
-    /// Also purges orchestrations that returned `Err` after this time.
+    /// Also purges failed orchestrations once this time has passed since their end.
     pub fn failed(self, age: Duration) -> Self {
         self.and(OrchestrationStatus::Failed, age)
     }
 
-    /// Also purges orchestrations that were terminated or canceled after this time.
+    /// Also purges terminated and canceled orchestrations once this time has passed since their end.
     pub fn terminated(self, age: Duration) -> Self {
         self.and(OrchestrationStatus::Terminated, age)
             .and(OrchestrationStatus::Canceled, age)

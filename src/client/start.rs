@@ -251,8 +251,7 @@ impl<O> Start<O> {
         self
     }
 
-    /// Sets the policy for an orchestration with this id that exists and has not ended. Defaults to
-    /// [`ReusePolicy::Error`].
+    /// Sets what happens if the id is in use. Defaults to [`ReusePolicy::Error`].
     ///
     /// ```
     /// use abide::orchestration::ReusePolicy;
@@ -354,7 +353,7 @@ impl<O: 'static> IntoFuture for Start<O> {
     /// * [`ErrorKind::AlreadyExists`] if an orchestration with this id has not ended,
     /// * [`ErrorKind::RequestIdReused`] if the request id was used for a different request.
     ///
-    /// It also returns any error that closes or poisons the hub.
+    /// It also returns any [hub error](crate::Error).
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.run())
     }

@@ -89,7 +89,7 @@ impl EntityHandle {
     /// Returns the committed state as JSON, or `None` if the entity has no state.
     ///
     /// # Errors
-    /// Returns any error that closes or poisons the hub.
+    /// Returns any [hub error](crate::Error).
     pub async fn state(&self) -> Result<Option<String>> {
         let state = self.client.clone().read_state(Ok(self.id.clone())).await?;
         Ok(state.map(json::text))
@@ -197,7 +197,7 @@ impl IntoFuture for EntityCall {
     /// * [`ErrorKind::TooLarge`] if the input exceeds the limit,
     /// * [`ErrorKind::RequestIdReused`] if the request id was used for a different request.
     ///
-    /// It also returns any error that closes or poisons the hub.
+    /// It also returns any [hub error](crate::Error).
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             match self.0.run(true).await.map_err(CallError::from_failure)? {
@@ -225,7 +225,7 @@ impl IntoFuture for EntitySignal {
     /// * [`ErrorKind::TooLarge`] if the input exceeds the limit,
     /// * [`ErrorKind::RequestIdReused`] if the request id was used for a different request.
     ///
-    /// It also returns any error that closes or poisons the hub.
+    /// It also returns any [hub error](crate::Error).
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move { accepted(self.0.run(false).await) })
     }

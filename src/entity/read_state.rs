@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// A future of the committed state of an entity, returned by [`EntityRef::state`](crate::EntityRef::state).
 ///
 /// Resolves to `None` if the entity has no state. Fails with [`ErrorKind::Serialization`] if the stored state does not
-/// decode into the current type, or with any error that closes or poisons the hub.
+/// decode into the current type, or with any [hub error](crate::Error).
 #[must_use = "the state is read only when this is awaited"]
 pub struct ReadState<C: ClientCaller, E> {
     state: C::State,

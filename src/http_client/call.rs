@@ -113,7 +113,7 @@ impl OrchestrationContext {
 
 /// An HTTP request, created by [`OrchestrationContext::call_http`].
 ///
-/// The first exchange begins at the end of the turn, whether or not the call is awaited. Polls follow while it is
+/// The first exchange starts at the end of the turn, whether or not the call is awaited. Polls follow while it is
 /// awaited. Dropping the call cancels it.
 ///
 /// # Errors

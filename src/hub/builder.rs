@@ -316,7 +316,8 @@ impl HubBuilder {
         self
     }
 
-    /// Maximum number of messages that one operation may send (default: 10,000).
+    /// Maximum number of messages that one operation sends, and of commands that one turn of an orchestration issues
+    /// (default: 10,000).
     pub fn action_limit(mut self, messages: usize) -> Self {
         self.limits.actions = messages;
         self
@@ -423,8 +424,8 @@ impl HubBuilder {
     ///
     /// # Errors
     /// Returns an error of kind:
-    /// * [`ErrorKind::Locked`] if another process has the hub open,
-    /// * [`ErrorKind::Format`] if the directory is not a hub or has a newer format,
+    /// * [`ErrorKind::Locked`] if the directory is open, in another process or as another hub of this one,
+    /// * [`ErrorKind::Format`] if the directory is not a hub, or has another format version,
     /// * [`ErrorKind::Corrupted`] if acknowledged data is missing,
     /// * [`ErrorKind::Copy`] if the directory is a copy and [`restore`](Self::restore) was not called,
     /// * [`ErrorKind::Configuration`] if the configuration is invalid,

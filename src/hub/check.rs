@@ -115,7 +115,7 @@ impl Inspection {
     ///
     /// # Errors
     /// Returns an error of kind [`ErrorKind::Locked`] if a process has the hub open, or of kind [`ErrorKind::Format`]
-    /// if the directory is not a hub. Broken data is not an error but part of the report.
+    /// if the directory is not a hub or has another format version. Broken data is not an error but part of the report.
     pub async fn check(self) -> Result<CheckReport> {
         self.check_with(|_, _| ()).await
     }

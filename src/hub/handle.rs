@@ -25,7 +25,7 @@ const DROP_PATIENCE: Duration = Duration::from_secs(5);
 ///
 /// Dropping the hub without [`shutdown`](Hub::shutdown) loses nothing that was acknowledged, as if the process had been
 /// killed. Only the next open takes longer. `async` operations are dropped at their next await and activities are
-/// canceled, but the drop does not wait for them. Therefore, shut down a hub that the same process opens again.
+/// canceled, but the drop does not wait for them. Shut a hub down before the same process opens it again.
 ///
 /// ```
 /// use abide::prelude::*;

@@ -168,7 +168,7 @@ impl Inspection {
     /// # Errors
     /// Returns an error of kind:
     /// * [`ErrorKind::Locked`] if a process has the hub open,
-    /// * [`ErrorKind::Format`] if the directory is not a hub,
+    /// * [`ErrorKind::Format`] if the directory is not a hub, or has another format version,
     /// * [`ErrorKind::Corrupted`] if acknowledged commits are missing,
     /// * [`ErrorKind::Configuration`] outside a tokio runtime.
     ///
@@ -193,8 +193,8 @@ impl Inspection {
     ///
     /// # Errors
     /// Returns an error of kind [`ErrorKind::Locked`] if a process has the hub open, of kind [`ErrorKind::Format`] if
-    /// the directory is not a hub, or an error of the store. Data that the build cannot continue with is not an error
-    /// but part of the report.
+    /// the directory is not a hub or has another format version, or an error of the store. Data that the build cannot
+    /// continue with is not an error but part of the report.
     pub async fn replay_check(self) -> Result<ReplayReport> {
         let tokio = tokio::runtime::Handle::current();
         let checked = tokio.spawn_blocking(move || {

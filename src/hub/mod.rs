@@ -1,4 +1,4 @@
-//! The hub: configuration, opening, inspection and shutdown.
+//! The hub: configuration, opening and shutdown.
 
 mod builder;
 #[cfg(feature = "rocksdb")]

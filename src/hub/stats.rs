@@ -13,7 +13,7 @@ use crate::runtime::Runtime;
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct HubStats {
-    /// Number of turns. A turn is one execution of one instance.
+    /// Number of turns. A turn processes the waiting messages of one instance.
     pub turns: u64,
     /// Number of operations that were run.
     pub operations: u64,

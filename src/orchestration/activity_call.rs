@@ -25,7 +25,7 @@ use crate::time::Timestamp;
 /// A call of an activity, created by
 /// [`OrchestrationContext::call_activity`](crate::OrchestrationContext::call_activity).
 ///
-/// The activity begins at the end of the turn, whether or not the call is awaited. Dropping the call cancels the
+/// The activity starts at the end of the turn, whether or not the call is awaited. Dropping the call cancels the
 /// activity.
 ///
 /// ```

@@ -24,8 +24,8 @@ use crate::retry::RetryPolicy;
 /// A call of a sub-orchestration, created by
 /// [`OrchestrationContext::call_sub_orchestration`](crate::OrchestrationContext::call_sub_orchestration).
 ///
-/// The sub-orchestration begins at the end of the turn, whether or not the call is awaited. Dropping the call cancels
-/// the sub-orchestration and everything that it has begun.
+/// The sub-orchestration starts at the end of the turn, whether or not the call is awaited. Dropping the call cancels
+/// the sub-orchestration and everything that it has started.
 ///
 /// # Errors
 /// Returns [`CallError::Returned`] with the sub-orchestration's own error, or [`CallError::Runtime`] with an error of
@@ -101,9 +101,9 @@ impl<O: Orchestration> ChildCall<O> {
     /// # Panics
     /// Panics if called after an await. Set options where the call is made.
     #[track_caller]
-    pub fn tag(self, key: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn tag(self, name: impl Into<String>, value: impl Into<String>) -> Self {
         let mut checked = Ok(());
-        self.configure(|_, command| checked = add_tag(command, key.into(), value.into()));
+        self.configure(|_, command| checked = add_tag(command, name.into(), value.into()));
         self.check(checked)
     }
 
@@ -251,8 +251,8 @@ impl<O: Orchestration> ChildStart<O> {
     /// # Panics
     /// Panics if called after an await. Set options where the orchestration is started.
     #[track_caller]
-    pub fn tag(self, key: impl Into<String>, value: impl Into<String>) -> Self {
-        self.configure(|command| add_tag(command, key.into(), value.into()));
+    pub fn tag(self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.configure(|command| add_tag(command, name.into(), value.into()));
         self
     }
 

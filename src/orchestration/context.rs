@@ -44,10 +44,10 @@ const GUIDS: Uuid = Uuid::from_u128(0x9b6d_3f0a_51c4_4e0b_8f27_d1a6_72e0_c35d);
 #[doc(hidden)]
 pub trait NeedsHttpClient {}
 
-/// The context of an orchestration, through which its code acts. Cheap to clone; it stays on its thread.
+/// The context of an orchestration, through which its code acts. Cheap to clone. It is not `Send`.
 ///
-/// Activities, timers, event waits and sub-orchestrations begin at the end of the turn that creates them, whether or
-/// not they are awaited. Dropping one cancels it. One that is dropped in the turn that creates it never begins.
+/// Activities, timers, event waits and sub-orchestrations start at the end of the turn that creates them, whether or
+/// not they are awaited. Dropping one cancels it. One that is dropped in the turn that creates it never starts.
 ///
 /// ```
 /// use std::time::Duration;
@@ -99,7 +99,7 @@ pub trait NeedsHttpClient {}
 /// ```
 ///
 /// # Panics
-/// The methods panic if they are used while the code of their orchestration is not running, such as by another
+/// The methods panic if they are used while the code of their orchestration is not running, for example from another
 /// orchestration.
 #[derive(Clone)]
 pub struct OrchestrationContext {
@@ -167,10 +167,11 @@ impl OrchestrationContext {
         self.journal.begin.instance.as_str()
     }
 
-    /// Returns the id of this execution of the orchestration.
+    /// Returns the id of the execution that began this history.
     ///
-    /// Every restart and every continue-as-new has a new one. An execution that resumes by a rewind keeps it, so that
-    /// its code issues the same commands again.
+    /// Every restart and every continue-as-new has a new one. A rewind keeps it, so that the code issues the same
+    /// commands again, while [`OrchestrationInfo::execution_id`](crate::client::OrchestrationInfo::execution_id)
+    /// changes.
     ///
     /// ```
     /// use abide::prelude::*;
@@ -208,7 +209,7 @@ impl OrchestrationContext {
         })
     }
 
-    /// Returns the tags with which the orchestration was started, as keys and values. See
+    /// Returns the tags with which the orchestration was started, as names and values. See
     /// [`instance_id`](Self::instance_id) for an example.
     pub fn tags(&self) -> &[(String, String)] {
         self.started().map_or(&[], |started| &started.tags)
@@ -716,7 +717,7 @@ impl OrchestrationContext {
         }
     }
 
-    /// Ends this execution when awaited, and begins the next one with `input` and an empty history.
+    /// Ends this execution when awaited, and starts the next one with `input` and an empty history.
     ///
     /// Make it the last expression of the function, as in `ctx.continue_as_new(next).await`, without a `return`. Unread
     /// events are carried over, and everything in progress is canceled.

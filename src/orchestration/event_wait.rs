@@ -27,8 +27,8 @@ use crate::orchestration::timer::Timer;
 ///
 /// # Errors
 /// Returns an error of kind [`Serialization`](ErrorKind::Serialization) if the event does not decode into `T`; the
-/// event then counts as read. Returns an error of kind [`InvalidId`](ErrorKind::InvalidId) if no event can have the
-/// name.
+/// event then counts as read. Returns an error of kind [`InvalidId`](ErrorKind::InvalidId) if the name violates the
+/// rules for names.
 #[must_use = "a dropped wait is canceled; await it"]
 pub struct EventWait<T> {
     awaited: Awaited,

@@ -1,4 +1,6 @@
-//! Orchestrations: their calls, timers, event waits and critical sections, and the code that runs them.
+//! Orchestrations: their calls, timers, event waits and critical sections.
+//!
+//! A *turn* is one run of an instance's code, from a delivery until it waits or returns.
 
 mod activity_call;
 mod agreement;

@@ -44,8 +44,8 @@ pub(crate) struct RunningActivities {
 }
 
 impl RunningActivities {
-    /// Adds an attempt that is to begin once it is durable. This happens before the gate, so that a cancellation that overtakes
-    /// the start on its way out is not lost.
+    /// Adds an attempt that is to begin once it is durable. This happens before the gate, so that a cancellation that
+    /// overtakes the start on its way out is not lost.
     pub(crate) fn add(&self, activity: &ActivityKey) {
         let canceled = Arc::new(Cancellation::default());
         let mut attempts = self.attempts();
@@ -211,7 +211,7 @@ impl Runtime {
     }
 }
 
-/// How the task of an attempt came to its end.
+/// The end of the task of an attempt.
 enum Ended {
     /// It returned, panicked, or was dropped by the tokio runtime.
     Alone,

@@ -1,7 +1,8 @@
-//! The executor without its thread: it receives envelopes, runs the steps of one core, commits them and hands out what may leave
-//! the process.
+//! The executor without its thread: it receives envelopes, runs the steps of one core, commits them and hands out what
+//! may leave the process.
 //!
-//! It knows neither threads nor tokio, and reads no clock. The thread of an executor runs it, and so does the simulation.
+//! It knows neither threads nor tokio, and reads no clock. The thread of an executor runs it, and so does the
+//! simulation.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -61,8 +62,8 @@ pub(crate) struct Driver<C> {
     /// True if the hub has no other executor, so no other core writes messages for this one.
     is_alone: bool,
     callers: Callers<C>,
-    /// The clients that wait for the ends of orchestrations. Their tokens are never used again, because the core may still
-    /// settle a token that was removed here.
+    /// The clients that wait for the ends of orchestrations. Their tokens are never used again, because the core may
+    /// still settle a token that was removed here.
     waits: HashMap<Token, C>,
     /// The patience of a request to stop that was received.
     stop: Option<Duration>,
@@ -185,8 +186,8 @@ impl<C: Client> Driver<C> {
         self.callers.is_worth_a_look(self.inbox.given_up())
     }
 
-    /// Forgets the clients that have given up, as far as no message in memory depends on them. Returns their number. Between
-    /// two steps only.
+    /// Forgets the clients that have given up, as far as no message in memory depends on them. Returns their number.
+    /// Between two steps only.
     pub(crate) fn forget_callers(&mut self) -> usize {
         self.inbox.forget_given_up();
         let forgotten = self.core.forget_callers(|token| self.callers.is_gone(token));
@@ -215,9 +216,9 @@ impl<C: Client> Driver<C> {
         }
     }
 
-    /// Runs one step of the core. The clock is read after everything was received, so that no message is processed before the
-    /// time at which it was sent, and the number is drawn then, so that the messages of the step have higher ids than those
-    /// that they are derived from.
+    /// Runs one step of the core. The clock is read after everything was received, so that no message is processed
+    /// before the time at which it was sent, and the number is drawn then, so that the messages of the step have higher
+    /// ids than those that they are derived from.
     ///
     /// # Errors
     /// Any error of the reader.
@@ -229,8 +230,8 @@ impl<C: Client> Driver<C> {
         self.core.step(now, order.draw_batch_number(), reader, view.seen)
     }
 
-    /// Returns a step that records the unfinished work, if there is any. Only this core writes these rows, so the newest state of
-    /// the store serves as the view.
+    /// Returns a step that records the unfinished work, if there is any. Only this core writes these rows, so the
+    /// newest state of the store serves as the view.
     ///
     /// # Errors
     /// Any error of the reader.
@@ -238,7 +239,8 @@ impl<C: Client> Driver<C> {
         self.core.leave(now, order.draw_batch_number(), order.store().as_ref())
     }
 
-    /// Writes the changes of a step, delivers its messages, and brings what it releases to the gate, each as `wrap` makes it.
+    /// Writes the changes of a step, delivers its messages, and brings what it releases to the gate, each as `wrap`
+    /// makes it.
     ///
     /// # Errors
     /// The error that poisoned the order, with what must not leave any more.

@@ -115,8 +115,8 @@ pub(crate) struct InboxReceiver<C> {
 }
 
 impl<C> Inbox<C> {
-    /// Makes an inbox in which at most `delivery_limit` envelopes wait before messages between executors are left to their
-    /// rows.
+    /// Makes an inbox in which at most `delivery_limit` envelopes wait before messages between executors are left to
+    /// their rows.
     pub(crate) fn new(delivery_limit: usize) -> (Arc<Self>, InboxReceiver<C>) {
         let inbox = Arc::new(Self {
             queue: Mutex::new(Queue {

@@ -75,7 +75,7 @@ pub struct ScheduleInfo {
     pub recurrence: Recurrence,
     /// The earliest time of its first run.
     pub from: Option<SystemTime>,
-    /// The time before which its last run is.
+    /// The end: no run at or after this time.
     pub until: Option<SystemTime>,
     /// The policy for runs that could not begin in time.
     pub catch_up: CatchUpPolicy,
@@ -257,7 +257,7 @@ impl Schedules {
     ///
     /// # Errors
     /// Returns an error of kind [`ErrorKind::NotFound`] if there is no such schedule, of kind [`ErrorKind::InvalidId`]
-    /// if the id is invalid, or any error that closes or poisons the hub.
+    /// if the id is invalid, or any [hub error](crate::Error).
     pub async fn pause(&self, id: impl AsRef<str>) -> Result<()> {
         let id = id.as_ref();
         check_id(id)?;
@@ -268,7 +268,7 @@ impl Schedules {
     ///
     /// # Errors
     /// Returns an error of kind [`ErrorKind::NotFound`] if there is no such schedule, of kind [`ErrorKind::InvalidId`]
-    /// if the id is invalid, or any error that closes or poisons the hub.
+    /// if the id is invalid, or any [hub error](crate::Error).
     pub async fn resume(&self, id: impl AsRef<str>) -> Result<()> {
         let id = id.as_ref();
         check_id(id)?;
@@ -279,7 +279,7 @@ impl Schedules {
     ///
     /// # Errors
     /// Returns an error of kind [`ErrorKind::NotFound`] if there is no such schedule, of kind [`ErrorKind::InvalidId`]
-    /// if the id is invalid, or any error that closes or poisons the hub.
+    /// if the id is invalid, or any [hub error](crate::Error).
     pub async fn delete(&self, id: impl AsRef<str>) -> Result<()> {
         let id = id.as_ref();
         check_id(id)?;
@@ -289,8 +289,7 @@ impl Schedules {
     /// Returns the information about one schedule, or `None` if there is no schedule with this id.
     ///
     /// # Errors
-    /// Returns an error of kind [`ErrorKind::InvalidId`] if the id is invalid, or any error that closes or poisons the
-    /// hub.
+    /// Returns an error of kind [`ErrorKind::InvalidId`] if the id is invalid, or any [hub error](crate::Error).
     pub async fn get(&self, id: impl AsRef<str>) -> Result<Option<ScheduleInfo>> {
         let id = id.as_ref();
         check_id(id)?;
@@ -406,7 +405,7 @@ impl IntoFuture for CreateSchedule {
     /// * [`ErrorKind::TooLarge`] if the input or the tags exceed the limit,
     /// * [`ErrorKind::InvalidId`] if the id, the name or a tag is invalid.
     ///
-    /// It also returns any error that closes or poisons the hub.
+    /// It also returns any [hub error](crate::Error).
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.run())
     }

@@ -123,8 +123,8 @@ impl World {
         self.life.seats[index].step = Some(step);
     }
 
-    /// Another executor goes on while this one has its snapshot, which shows nothing of that. Only where the hub has a machine:
-    /// a snapshot of the model cannot do otherwise.
+    /// Another executor goes on while this one has its snapshot, which shows nothing of that. Only where the hub has a
+    /// machine: a snapshot of the model cannot do otherwise.
     fn go_on_elsewhere(&mut self, index: usize) {
         let Some(host) = &mut self.host else { return };
         let others = (self.life.seats.len() - index - 1) as u64;

@@ -75,8 +75,8 @@ pub(crate) async fn eventually<T>(found: impl AsyncFn() -> Option<T>) -> T {
         .expect("the condition holds in time")
 }
 
-/// Polls until a condition holds. It needs no timer between two polls: an operation of a test may block the thread that would
-/// drive the timers.
+/// Polls until a condition holds. It needs no timer between two polls: an operation of a test may block the thread that
+/// would drive the timers.
 pub(crate) async fn until(is_so: impl AsyncFn() -> bool) {
     let polled = async {
         while !is_so().await {

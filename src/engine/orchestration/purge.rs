@@ -10,8 +10,8 @@ use crate::id::{ExecutionId, MessageId};
 use crate::time::Timestamp;
 
 impl OrchestrationTurn<'_> {
-    /// Removes an ended orchestration, together with its sub-orchestrations if `children` are included. Returns `true` if
-    /// more of these are left than fit into the step, so the next one has to continue.
+    /// Removes an ended orchestration, together with its sub-orchestrations if `children` are included. Returns `true`
+    /// if more of these are left than fit into the step, so the next one has to continue.
     pub(super) fn purge(&mut self, children: Children, ctx: &mut Ctx<'_>) -> Result<bool> {
         if self.forget_children(children, ctx)? {
             return Ok(true);
