@@ -58,7 +58,7 @@ fn sweep_requests(id: PartitionId, ctx: &mut Ctx<'_>) -> Result<Option<Timestamp
     let rows = ctx
         .reader
         .scan(ctx.partitions.get(id).requests.rest_of(schema::request::ages(id)), page)?;
-    let mut front = None;
+    let (mut front, mut removed) = (None, false);
     for (key, value) in &rows {
         let (place, instance, request) = schema::request::age_parts(key).ok_or_else(|| broken("request id"))?;
         let has_age = |age| ctx.settings.aging.has_age(age, place.since, ctx.step.now);
@@ -73,6 +73,7 @@ fn sweep_requests(id: PartitionId, ctx: &mut Ctx<'_>) -> Result<Option<Timestamp
         if !stays {
             remove_request(id, schema::request::key(id, &instance, request), key, ctx);
             over = over.saturating_sub(1);
+            removed = true;
         }
         ctx.partitions.get_mut(id).requests.from = Some(schema::behind(key.clone()));
     }
@@ -85,7 +86,14 @@ fn sweep_requests(id: PartitionId, ctx: &mut Ctx<'_>) -> Result<Option<Timestamp
             Some(due)
         }
         Some((expires, _)) => Some(expires.max(ctx.step.now.after(INTERVAL))),
-        None if rows.len() == page => Some(ctx.step.now),
+        None if rows.len() == page && removed => Some(ctx.step.now),
+        // All of them wait and have moved to the end. Without a pause they would be moved in every step, and could leave no
+        // room in the commit for the turns that they wait for.
+        None if rows.len() == page => {
+            let due = ctx.step.now.after(PAUSE);
+            partition.requests.held_until = due;
+            Some(due)
+        }
         // Remaining rows, if any, were written by this step.
         None => (partition.record.requests > 0).then(|| ctx.step.now.after(retention.max(INTERVAL))),
     })
