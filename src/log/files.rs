@@ -122,7 +122,10 @@ impl<D: Disk> FileLog<D> {
             segment_bytes: segment_bytes.max(2 * START),
         };
         let (mut full, mut free) = (VecDeque::new(), Vec::new());
-        for found in &reading.segments {
+        // The newest segment with records may hold others behind them that never became durable, and so may those after it. If a
+        // power loss tore their first blocks while they are recycled, these records would look like lost ones.
+        let newest = reading.segments.iter().rposition(|found| found.last > 0).unwrap_or(0);
+        for (index, found) in reading.segments.iter().enumerate() {
             let segment = segment::Segment::open(&place.disk, found.number)?;
             if found.last > kept {
                 full.push_back(Full {
@@ -130,8 +133,10 @@ impl<D: Disk> FileLog<D> {
                     last: found.last,
                     bytes: (found.end - START) as u64,
                 });
-            } else {
+            } else if index < newest {
                 free.push(segment);
+            } else {
+                segment.remove(&place.disk)?;
             }
         }
         if let Some(newest) = full.back() {
