@@ -12,6 +12,7 @@ use abide::{
     ErrorKind, OrchestrationContext, OrchestrationHandle, OrchestrationStatus, activity, client::StopKind,
     history::HistoryEventKind, orchestration, orchestration::ReusePolicy,
 };
+use tokio::sync::Semaphore;
 
 use crate::fixtures::{Counter, Shelf, until, until_it_stops};
 
@@ -180,6 +181,7 @@ mod charging {
 
     pub(crate) static KEYS: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
     pub(crate) static BROKEN: AtomicBool = AtomicBool::new(true);
+    static CHARGED: Semaphore = Semaphore::const_new(0);
 
     fn note(what: &str, ctx: &ActivityContext) {
         KEYS.lock()
@@ -199,15 +201,18 @@ mod charging {
     #[activity]
     pub(crate) async fn charge(ctx: ActivityContext, n: u32) -> u32 {
         note("charge", &ctx);
+        CHARGED.add_permits(1);
         if BROKEN.load(SeqCst) {
             ctx.canceled().await;
         }
         n
     }
 
+    /// Ends after `charge` has begun, since a failure cancels a `charge` that has not.
     #[activity]
     pub(crate) async fn breaks(ctx: ActivityContext) -> Result<(), Failure> {
         note("breaks", &ctx);
+        CHARGED.acquire().await.unwrap().forget();
         match BROKEN.load(SeqCst) {
             true => Err(Failure::message("it broke")),
             false => Ok(()),
