@@ -19,6 +19,9 @@ use crate::schema;
 use crate::store::Store;
 use crate::time::Aging;
 
+/// The id of the simulated hub.
+pub(super) const HUB: &str = "simulated";
+
 /// One life of the hub, from an open to a crash.
 pub(super) struct Life {
     pub(super) build: Build,
@@ -119,7 +122,7 @@ impl Life {
                 .cloned()
                 .collect();
             let config = CoreConfig {
-                hub: "simulated".into(),
+                hub: HUB.into(),
                 limits: limits.clone(),
                 registry: Arc::clone(&registry),
                 progress: Arc::new(Progress::default()),

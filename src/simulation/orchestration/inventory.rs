@@ -16,7 +16,6 @@ use crate::model::{self, Action, MessageRecord, PartitionRecord};
 use crate::schema;
 use crate::simulation::world::World;
 use crate::store::Reader;
-use crate::time::Timestamp;
 use crate::views::instances::{catch_up, instance};
 
 /// The rows of orchestrations in a store.
@@ -45,8 +44,6 @@ pub(super) struct Inventory {
     pub(super) children: BTreeSet<(String, String, MessageId)>,
     /// Number of turns of each execution.
     pub(super) turns: BTreeMap<(String, ExecutionId), u32>,
-    /// Time of the first turn of each execution.
-    pub(super) begun: BTreeMap<(String, ExecutionId), Timestamp>,
     /// Messages for orchestrations, and about locks.
     pub(super) orders: Vec<(String, Action)>,
     /// Steps of orchestrations that wait in the queue of an entity.
@@ -283,8 +280,7 @@ impl Inventory {
             0,
         ))) {
             let execution = ExecutionId(key[key.len() - 20..key.len() - 4].try_into().expect("16 bytes"));
-            let turn: TurnRecord = model::decode(&row, "turn").expect("valid turn");
-            self.begun.entry((id_of(&key), execution)).or_insert(turn.time);
+            model::decode::<TurnRecord>(&row, "turn").expect("valid turn");
             *self.turns.entry((id_of(&key), execution)).or_default() += 1;
         }
         for (key, row) in scan(schema::message::all_with_urgent(partition)) {

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use super::inventory::Inventory;
 use super::reference::Reference;
-use crate::id::Sequence;
+use crate::id::{ExecutionId, InstanceId, Sequence};
 use crate::model::history::OpenStep;
 use crate::model::instance::{InstanceRecord, OrchestrationStatus, StopKind};
+use crate::simulation::life::HUB;
 use crate::time::Timestamp;
 
 /// Checks that every orchestration has ended, is stopped, or waits for a reason, and that every lock has an owner that
@@ -60,16 +61,16 @@ fn no_orphans(inventory: &Inventory, references: &BTreeMap<String, Reference>) {
         let Some(parent) = record.parent.as_ref().filter(|_| !record.status.is_terminal()) else {
             continue;
         };
-        // A restart keeps the time of creation.
-        let begun = inventory.begun.get(&(id.clone(), record.execution));
-        let was_restarted = begun.is_some_and(|begun| *begun != record.created);
-        let was_rewound = references[id].steps.seed != record.execution || was_restarted;
+        // A rewind, a restart and a continue-as-new begin another execution than the order of the parent.
+        let order = record.start_order.expect("a sub-orchestration began with an order");
+        let by_parent = ExecutionId::derive(HUB, &InstanceId::trusted(id.clone()), order);
+        let is_first = record.execution == by_parent && references[id].steps.seed == by_parent;
         let of_parent = inventory
             .instances
             .get(&parent.instance)
             .filter(|of| of.execution == parent.execution);
         let ended_itself = |status| !matches!(status, OrchestrationStatus::Terminated | OrchestrationStatus::Canceled);
-        let Some(of_parent) = of_parent.filter(|of| ended_itself(of.status) && !was_rewound) else {
+        let Some(of_parent) = of_parent.filter(|of| ended_itself(of.status) && is_first) else {
             continue;
         };
         let waits = references[&parent.instance].steps.wants(parent.sequence);
