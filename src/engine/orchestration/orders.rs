@@ -18,13 +18,24 @@ use crate::engine::settle::finish;
 use crate::engine::waiting::{kept_in_memory, save};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, MessageId};
-use crate::model::Action;
 use crate::model::history::{Incoming, Parent, StepOutcome, TurnRecord};
 use crate::model::instance::{OrchestrationStatus, Order, StartRecord};
+use crate::time::Timestamp;
 use crate::views::instances::start_of;
 
 /// The result of an order: `Err` if it was refused.
 type Refused = std::result::Result<(), Error>;
+
+/// The result of an order to rewind a sub-orchestration.
+enum ChildRewind {
+    Done,
+    /// The order is executed only partially, and the next step of the core has to continue it.
+    Unfinished,
+    /// The sub-orchestration has to start again. It was created at this time.
+    StartsAgain {
+        created: Timestamp,
+    },
+}
 
 impl OrchestrationTurn<'_> {
     /// Executes an order and replies to its sender. Returns how the round continues, because an order may take more
@@ -78,8 +89,17 @@ impl OrchestrationTurn<'_> {
                 reason,
                 start: Some(start),
             } => match self.rewind_child(message.id, reason, start, ctx)? {
-                true => return self.continue_later(message, ctx),
-                false => Ok(()),
+                ChildRewind::Done => Ok(()),
+                ChildRewind::Unfinished => return self.continue_later(message, ctx),
+                ChildRewind::StartsAgain { created } => {
+                    let life = Life {
+                        created,
+                        order: Some(message.id),
+                    };
+                    let start = StartRecord::clone(start);
+                    self.create(message, start, life, ctx)?;
+                    return Ok(Round::Again);
+                }
             },
             Order::Purge { children, seen } => match self.can_be_purged(*seen) {
                 Ok(()) if self.purge(Children::included(*children), ctx)? => {
@@ -236,11 +256,15 @@ impl OrchestrationTurn<'_> {
     /// a completed one repeats its result, and a failed one is rewound. Any other child starts again. This includes a
     /// child that no longer exists, because it was purged or another orchestration has ended under its id. The child
     /// begins with the order of this id, so later messages of its parent are for it.
-    ///
-    /// Returns `true` if the order is executed only partially and the next step of the core has to continue it.
-    fn rewind_child(&mut self, order: MessageId, reason: &str, start: &StartRecord, ctx: &mut Ctx<'_>) -> Result<bool> {
+    fn rewind_child(
+        &mut self,
+        order: MessageId,
+        reason: &str,
+        start: &StartRecord,
+        ctx: &mut Ctx<'_>,
+    ) -> Result<ChildRewind> {
         let Some(parent) = &start.parent else {
-            return Ok(false);
+            return Ok(ChildRewind::Done);
         };
         let mut created = ctx.step.now;
         if let Some(instance) = &self.instance {
@@ -250,10 +274,10 @@ impl OrchestrationTurn<'_> {
                     let error = exists_already(self);
                     tell_parent(self.id, parent, StepOutcome::Runtime(error), ctx);
                     tell_gone(self.id, parent, order, ctx);
-                    return Ok(false);
+                    return Ok(ChildRewind::Done);
                 }
                 if self.forget_children(Children::Left, ctx)? {
-                    return Ok(true);
+                    return Ok(ChildRewind::Unfinished);
                 }
             } else {
                 created = instance.record.created;
@@ -266,27 +290,17 @@ impl OrchestrationTurn<'_> {
                     };
                     let outcome = outcome(self.id, status, end).into();
                     tell_parent(self.id, parent, outcome, ctx);
-                    return Ok(false);
+                    return Ok(ChildRewind::Done);
                 }
                 if !status.is_terminal() {
-                    return Ok(false);
+                    return Ok(ChildRewind::Done);
                 }
                 if status == OrchestrationStatus::Failed && self.rewind(reason, ctx)?.is_ok() {
-                    return Ok(false);
+                    return Ok(ChildRewind::Done);
                 }
             }
         }
-        let message = Message::new(
-            order,
-            self.id.clone(),
-            Action::Order(Box::new(Order::Restart)),
-            Origin::of_stored(None),
-        );
-        let life = Life {
-            created,
-            order: Some(order),
-        };
-        self.create(message, start.clone(), life, ctx).map(|()| false)
+        Ok(ChildRewind::StartsAgain { created })
     }
 
     /// Processes arrived messages of a suspended or stopped orchestration, as far as they do not need its code. The

@@ -258,6 +258,22 @@ fn a_child_that_never_began_is_there_and_can_begin() {
     }
 }
 
+/// A child that its parent rewinds, and that no build can run yet, still begins after the next open.
+#[test]
+fn a_rewound_child_whose_code_is_gone_begins_with_the_build_that_has_it() {
+    let mut stage = Stage::open();
+    let wanted = StartRecord {
+        name: "moody".into(),
+        ..wanted(1, 2)
+    };
+    stage.deliver("parent", "kid", vec![rewind(wanted)]);
+    assert!(stage.record("kid").unwrap().stopped.is_some());
+    stage.reopen(&[orchestration_code::<moody>()]);
+    assert_eq!(stage.status("kid"), OrchestrationStatus::Running);
+    stage.tell("kid", go()).unwrap();
+    assert_eq!(stage.status("kid"), OrchestrationStatus::Completed);
+}
+
 /// Messages that a parent sends after it has requested a child again are for the child that begins then. This is true
 /// even if the order and the messages are processed late.
 #[test]
