@@ -49,6 +49,11 @@ impl Build {
         }
     }
 
+    /// Returns whether the build has the entity type `name` without this operation.
+    pub(super) fn lacks_operation(self, name: &str, operation: &str) -> bool {
+        self == Self::LacksAnOperation && name == "ledger" && operation == "work_slowly"
+    }
+
     pub(super) fn registry(self, versions: Versions) -> Arc<Registry> {
         let mut registry = Registry::default();
         let codes = [
@@ -82,7 +87,7 @@ impl EntityCode for Changed {
     }
 
     fn find(&self, operation: &str) -> Option<OperationSpec> {
-        if self.build == Build::LacksAnOperation && self.name() == "ledger" && operation == "work_slowly" {
+        if self.build.lacks_operation(self.name(), operation) {
             return None;
         }
         self.code.find(operation)

@@ -155,8 +155,9 @@ pub(super) fn when_idle(world: &mut World) {
             "a request is never answered: {request:?}"
         );
     }
-    world.check_code_when_idle();
-    if survey.quarantined.is_empty() && world.life.held.is_empty() && world.life_has_all_code() {
+    let is_held_up = !survey.quarantined.is_empty() || !world.life.held.is_empty();
+    world.check_code_when_idle(is_held_up);
+    if !is_held_up && world.life_has_all_code() {
         match world.climate.orchestrations {
             Some(_) => world.check_when_idle(),
             None => nothing_waits(world),
@@ -181,8 +182,9 @@ pub(super) fn at_rest(world: &mut World) {
     answers_are_true(world, &survey);
     order_was_kept(world, &survey);
     nothing_was_early(world, &survey);
-    // A dead letter that is sent again is a new message.
-    let repeated = world.disordered.iter().copied().chain(repeated(world)).collect();
+    // A dead letter that is sent again is a new message. So is a request that is repeated after a build refused it.
+    let noted = world.disordered.union(&world.refused).copied();
+    let repeated = noted.chain(repeated(world)).collect();
     let complaint = workload::service_complaint(&repeated);
     assert_eq!(complaint, None, "a later attempt had a different idempotency key");
     world.forget_requests();

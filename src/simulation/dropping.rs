@@ -1,10 +1,11 @@
-//! Dead letters that are dropped because they exceed their limit.
+//! Work that ends without its effect: dead letters beyond their limit, and calls that a build refuses.
 
 use super::sights::Sight;
 use super::survey::Survey;
 use super::world::World;
 use crate::engine::Step;
-use crate::model::{self, Action, DeadLetterRecord};
+use crate::id::InstanceId;
+use crate::model::{self, Action, DeadLetterRecord, MessageRecord};
 use crate::schema::{self, Table};
 use crate::store::{Change, Reader};
 
@@ -30,6 +31,28 @@ impl World {
                     self.dropped.extend(&work);
                 }
                 self.sights.insert(Sight::DeadLetterDropped);
+            }
+        }
+    }
+    /// Records the work in calls that a step ends because this build lacks the operation. A client that repeats such a
+    /// request sends a new message, with a new idempotency key.
+    pub(super) fn note_refused(&mut self, step: &Step) {
+        for change in step.batch.changes() {
+            let Change::Delete { key } = change else {
+                continue;
+            };
+            let Some((_, Table::Message)) = schema::partition_and_table(key) else {
+                continue;
+            };
+            let Some(row) = self.model.get(key).expect("the model's reads do not fail") else {
+                continue;
+            };
+            let entity = InstanceId::name_in(schema::id_of(key).expect("the key of a message is valid"));
+            let message: MessageRecord = model::decode(&row, "message").expect("the record of a message is valid");
+            if let Action::Operation { operation, arguments } = &message.action
+                && self.life.build.lacks_operation(entity, operation)
+            {
+                self.refused.extend(Survey::work_in(operation, arguments));
             }
         }
     }

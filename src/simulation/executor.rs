@@ -108,6 +108,7 @@ impl World {
         check::step(&step, self.model.as_ref(), self.climate.orchestrations.is_some());
         self.check_work_of(&step);
         self.note_dropped(&step);
+        self.note_refused(&step);
         self.story
             .tell(|| format!("{} core {index} steps: {}", self.now.0, describe(&step)));
         for change in step.batch.changes() {

@@ -62,6 +62,8 @@ pub(super) struct World {
     pub(super) disordered_logs: BTreeSet<String>,
     /// Work whose dead letter may have been dropped to make room for others.
     pub(super) dropped: BTreeSet<u64>,
+    /// Work in calls that ended because a build lacked the operation.
+    pub(super) refused: BTreeSet<u64>,
     pub(super) clock_was_set_back: bool,
     pub(super) life: Life,
     /// The payload limits of all lives so far.
@@ -111,6 +113,7 @@ impl World {
             disordered: BTreeSet::new(),
             disordered_logs: BTreeSet::new(),
             dropped: BTreeSet::new(),
+            refused: BTreeSet::new(),
             clock_was_set_back: false,
             limits_met: [life.payload_bytes].into(),
             life,

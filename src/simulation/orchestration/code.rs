@@ -36,13 +36,14 @@ impl World {
     }
 
     /// Checks that in an idle hub no orchestration waits for registered code, or has a note that it does.
-    pub(in crate::simulation) fn check_code_when_idle(&self) {
+    pub(in crate::simulation) fn check_code_when_idle(&self, entities_are_held_up: bool) {
         let inventory = self.inventory();
         let instances = inventory.instances;
         let holds_up =
             |record: &InstanceRecord| record.stopped.is_some() || record.status == OrchestrationStatus::Suspended;
-        // An instance that waits behind a lock keeps its note of an earlier life until its turn.
-        let has_no_notes = self.life_has_all_code() && inventory.locks.is_empty() && !instances.values().any(holds_up);
+        // A call that waits behind a lock, or for a held or quarantined entity, keeps its note of an earlier life.
+        let all_run = !entities_are_held_up && inventory.locks.is_empty() && !instances.values().any(holds_up);
+        let has_no_notes = all_run && self.life_has_all_code();
         for (id, record) in instances {
             assert!(
                 !has_no_notes || record.unregistered.is_empty(),
