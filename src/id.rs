@@ -6,7 +6,8 @@ use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -81,6 +82,52 @@ impl InstanceId {
     pub(crate) fn partition(&self, partitions: u16) -> PartitionId {
         PartitionId((self.hash % u64::from(partitions)) as u16)
     }
+}
+
+impl Serialize for InstanceId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
+    }
+}
+
+impl<'de> Deserialize<'de> for InstanceId {
+    /// Reads an id of a record. The text was checked before it was stored.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Text;
+
+        impl Visitor<'_> for Text {
+            type Value = InstanceId;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the id of an instance")
+            }
+
+            fn visit_str<E>(self, text: &str) -> std::result::Result<InstanceId, E> {
+                Ok(InstanceId::trusted(text))
+            }
+        }
+
+        deserializer.deserialize_str(Text)
+    }
+}
+
+#[cfg(test)]
+impl From<&str> for InstanceId {
+    fn from(text: &str) -> Self {
+        Self::trusted(text)
+    }
+}
+
+/// Lists ids, for error texts.
+pub(crate) fn list(ids: &[InstanceId]) -> String {
+    let mut list = String::new();
+    for id in ids {
+        if !list.is_empty() {
+            list.push_str(", ");
+        }
+        list.push_str(id.as_str());
+    }
+    list
 }
 
 /// Splits the text of an entity's id into name and key. Both are empty for an orchestration.

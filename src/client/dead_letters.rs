@@ -150,7 +150,7 @@ impl DeadLetter {
     fn new(id: &str, record: DeadLetterRecord) -> Result<Self> {
         let (operation, arguments) = match record.action {
             Action::Operation { operation, arguments } => {
-                stored_entity(&record.target)?;
+                stored_entity(record.target.as_str())?;
                 (operation.into_owned(), arguments)
             }
             Action::Order(order) => match *order {
@@ -161,10 +161,10 @@ impl DeadLetter {
         };
         Ok(Self {
             id: id.to_owned(),
-            target: record.target,
+            target: record.target.to_string(),
             operation,
             arguments: json::text(arguments),
-            source: record.source,
+            source: record.source.map(|source| source.to_string()),
             reason: record.reason,
             dead_lettered_at: record.died.into(),
         })

@@ -226,7 +226,7 @@ impl EntityQuery {
             }
             range
         });
-        Merged::open(reader, ranges, chunk, |key| schema::id_of(key).map(InstanceId::trusted))
+        Merged::open(reader, ranges, chunk, schema::id_of)
     }
 
     fn matches(&self, record: &StateRecord<'_>) -> bool {

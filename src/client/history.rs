@@ -412,7 +412,7 @@ impl History {
                 name: started.name,
                 version: started.version,
                 input: json::text(started.input),
-                parent: started.parent.map(|parent| parent.instance),
+                parent: started.parent.map(|parent| parent.instance.to_string()),
                 tags: started.tags,
             },
             Incoming::Completed { sequence, outcome } => self.completed(sequence, outcome),
@@ -420,7 +420,10 @@ impl History {
                 name,
                 payload: json::text(payload),
             },
-            Incoming::LockLost { lock, entity } => HistoryEventKind::LockLost { sequence: lock, entity },
+            Incoming::LockLost { lock, entity } => HistoryEventKind::LockLost {
+                sequence: lock,
+                entity: entity.to_string(),
+            },
             Incoming::Suspended { reason } => HistoryEventKind::ExecutionSuspended { reason },
             Incoming::Resumed { reason } => HistoryEventKind::ExecutionResumed { reason },
         }
@@ -495,12 +498,15 @@ impl History {
                 ..
             } => {
                 if wait {
-                    let step = HistoryStep::SubOrchestration { name, instance };
+                    let step = HistoryStep::SubOrchestration {
+                        name,
+                        instance: instance.to_string(),
+                    };
                     return self.scheduled(sequence, step, Some(input), attempt, time);
                 }
                 HistoryEventKind::OrchestrationStarted {
                     sequence,
-                    instance,
+                    instance: instance.to_string(),
                     name,
                     input: json::text(input),
                 }
@@ -513,14 +519,20 @@ impl History {
                 ..
             } => {
                 let step = HistoryStep::EntityCall {
-                    entity: target,
+                    entity: target.to_string(),
                     operation,
                 };
                 self.scheduled(sequence, step, Some(arguments), 1, time)
             }
-            Command::Lock { sequence, entities } => {
-                self.scheduled(sequence, HistoryStep::Lock { entities }, None, 1, time)
-            }
+            Command::Lock { sequence, entities } => self.scheduled(
+                sequence,
+                HistoryStep::Lock {
+                    entities: texts(&entities),
+                },
+                None,
+                1,
+                time,
+            ),
             Command::Cancel { sequence, step } => self.canceled(sequence, step),
             Command::SignalEntity {
                 sequence,
@@ -530,7 +542,7 @@ impl History {
                 at,
             } => HistoryEventKind::EntitySignaled {
                 sequence,
-                entity: target,
+                entity: target.to_string(),
                 operation,
                 input: json::text(arguments),
                 due: at.map(|(_, due)| due.into()),
@@ -541,7 +553,7 @@ impl History {
                 timer,
             } => HistoryEventKind::SignalCanceled {
                 sequence,
-                entity: target,
+                entity: target.to_string(),
                 timer,
             },
             Command::SendEvent {
@@ -551,7 +563,7 @@ impl History {
                 payload,
             } => HistoryEventKind::EventSent {
                 sequence,
-                instance,
+                instance: instance.to_string(),
                 name,
                 payload: json::text(payload),
             },
@@ -572,11 +584,17 @@ impl History {
         // The data of the command replaces the start of the step if that is not known.
         let step = known.or(match open {
             OpenStep::Timer { due } => Some(HistoryStep::Timer { due: due.into() }),
-            OpenStep::Lock { entities, .. } => Some(HistoryStep::Lock { entities }),
+            OpenStep::Lock { entities, .. } => Some(HistoryStep::Lock {
+                entities: texts(&entities),
+            }),
             OpenStep::Activity | OpenStep::Event | OpenStep::Child { .. } | OpenStep::Call { .. } => None,
         });
         HistoryEventKind::StepCanceled { sequence, step }
     }
+}
+
+fn texts(ids: &[InstanceId]) -> Vec<String> {
+    ids.iter().map(InstanceId::to_string).collect()
 }
 
 #[cfg(test)]

@@ -317,7 +317,7 @@ pub(super) fn describe(
         stopped: record.stopped,
         unregistered: record.unregistered.into_iter().map(|(_, on)| on).collect(),
         execution_id: record.execution.to_string(),
-        parent: record.parent.map(|parent| parent.instance),
+        parent: record.parent.map(|parent| parent.instance.to_string()),
         tags: record.tags,
         trace_parent: record.trace.as_ref().map(ToString::to_string),
         trace_state: record.trace.as_ref().and_then(|trace| trace.state()).map(str::to_owned),

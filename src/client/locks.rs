@@ -108,12 +108,12 @@ async fn read_page(client: Client, after: Option<String>, at_most: usize) -> Res
                 let partition = id.instance().partition(view.partitions);
                 (partition, schema::lock::key(partition, id.instance()))
             });
-            let id = |_, key: &[u8]| schema::id_of(key).map(str::to_owned);
+            let id = |_, key: &[u8]| schema::id_text(key).map(str::to_owned);
             page(view, schema::lock::all, after, at_most, id, |id, (_, _, value)| {
                 let record: LockRecord = model::decode(value, "lock")?;
                 Ok(EntityLock {
                     entity: stored_entity(id)?,
-                    owner: record.owner.instance,
+                    owner: record.owner.instance.to_string(),
                     execution_id: record.owner.execution.to_string(),
                     since: record.since.into(),
                     sequence: record.owner.sequence,

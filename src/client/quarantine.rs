@@ -58,7 +58,7 @@ async fn read_page(client: Client, after: Option<String>, at_most: usize) -> Res
                 let partition = id.instance().partition(view.partitions);
                 (partition, schema::quarantine::key(partition, id.instance()))
             });
-            let id = |_, key: &[u8]| schema::id_of(key).map(str::to_owned);
+            let id = |_, key: &[u8]| schema::id_text(key).map(str::to_owned);
             page(
                 view,
                 schema::quarantine::entities,

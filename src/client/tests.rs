@@ -159,7 +159,7 @@ async fn no_list_breaks_because_something_is_broken() {
 
         let lock = LockRecord {
             owner: LockId {
-                instance: "owner".to_owned(),
+                instance: "owner".into(),
                 execution: ExecutionId::default(),
                 sequence: 1,
             },
@@ -173,7 +173,7 @@ async fn no_list_breaks_because_something_is_broken() {
 
         let letter = |target: &str| DeadLetterRecord {
             source: None,
-            target: target.to_owned(),
+            target: target.into(),
             action: Action::Operation {
                 operation: "add".into(),
                 arguments: Vec::new(),

@@ -4,7 +4,7 @@ use crate::engine::ctx::Ctx;
 use crate::engine::message::{Message, Origin, Response, Token};
 use crate::error::Result;
 use crate::failure::{TEXT_BYTES, shortened};
-use crate::id::{InstanceId, MessageId, PartitionId};
+use crate::id::{MessageId, PartitionId};
 use crate::model::{self, DeadLetterRecord, Place};
 use crate::schema;
 use crate::store::Reader;
@@ -21,7 +21,7 @@ pub(super) fn bury(message: &Message, reason: &str, ctx: &mut Ctx<'_>) -> Result
     let place = ctx.step.next_place();
     let record = DeadLetterRecord {
         source: message.source(),
-        target: message.target.as_str().to_owned(),
+        target: message.target.clone(),
         action: message.action.clone(),
         reason: reason.to_owned(),
         died: place.since,
@@ -76,7 +76,7 @@ pub(super) fn settle_dead_letter(
         };
         let message = Message::new(
             ctx.step.next_id(),
-            InstanceId::trusted(record.target),
+            record.target,
             record.action,
             Origin::of_stored(record.source),
         )

@@ -40,7 +40,7 @@ impl Locks {
         for partition in partitions.owned() {
             for (key, value) in reader.scan(schema::lock::all(partition.id), usize::MAX)? {
                 if let Some(id) = schema::id_of(&key) {
-                    locks.insert(InstanceId::trusted(id), model::decode(&value, "lock")?);
+                    locks.insert(id, model::decode(&value, "lock")?);
                 }
             }
         }
@@ -65,7 +65,7 @@ impl Locks {
                 execution,
                 sequence: held,
             } = &lock.owner;
-            instance == owner.as_str() && *execution == asked.execution && *held == sequence
+            instance == owner && *execution == asked.execution && *held == sequence
         });
         if holds {
             Ok(())
@@ -152,7 +152,7 @@ pub(super) fn process_releases(id: &InstanceId, mailbox: &mut Mailbox, ctx: &mut
 }
 
 /// Locks an entity and forwards the request to the next one, or notifies the owner after the last one.
-fn take_lock(id: &InstanceId, owner: &LockId, mut rest: VecDeque<String>, ctx: &mut Ctx<'_>) -> Result<()> {
+fn take_lock(id: &InstanceId, owner: &LockId, mut rest: VecDeque<InstanceId>, ctx: &mut Ctx<'_>) -> Result<()> {
     let lock = LockRecord {
         owner: owner.clone(),
         since: ctx.step.now,
@@ -174,7 +174,7 @@ fn take_lock(id: &InstanceId, owner: &LockId, mut rest: VecDeque<String>, ctx: &
             (owner.instance.clone(), Action::Order(Box::new(order)))
         }
     };
-    ctx.step.send(id, InstanceId::trusted(target), action);
+    ctx.step.send(id, target, action);
     Ok(())
 }
 
@@ -203,14 +203,14 @@ fn force_lock(message: &Message, ctx: &mut Ctx<'_>) -> Result<()> {
     let id = &message.target;
     let lock = unlock(id, ctx);
     if let Some(LockRecord { owner, .. }) = &lock {
-        tracing::warn!(entity = %id, owner = owner.instance, "a lock is released by force");
+        tracing::warn!(entity = %id, owner = %owner.instance, "a lock is released by force");
         let order = Order::LockLost {
             execution: owner.execution,
             lock: owner.sequence,
-            entity: id.as_str().to_owned(),
+            entity: id.clone(),
         };
-        let owner = InstanceId::trusted(owner.instance.as_str());
-        ctx.step.send(id, owner, Action::Order(Box::new(order)));
+        ctx.step
+            .send(id, owner.instance.clone(), Action::Order(Box::new(order)));
     }
     let answer: Vec<u8> = if lock.is_some() { "true" } else { "false" }.into();
     remember(message, RequestOutcome::Answer(answer.clone()), ctx)?;
@@ -239,11 +239,11 @@ enum Released {
 }
 
 /// Forwards the release of a request to the next entity.
-fn pass_release(id: &InstanceId, owner: &LockId, mut rest: VecDeque<String>, step: &mut Step) {
+fn pass_release(id: &InstanceId, owner: &LockId, mut rest: VecDeque<InstanceId>, step: &mut Step) {
     if let Some(next) = rest.pop_front() {
         let owner = owner.clone();
         let action = Action::Lock(Box::new(LockOrder::Release { owner, rest }));
-        step.send(id, InstanceId::trusted(next), action);
+        step.send(id, next, action);
     }
 }
 
@@ -259,7 +259,7 @@ fn passes(message: &Message, kept: &VecDeque<Message>, block: &Block) -> bool {
         // release. The duration of a block is unknown.
         LockOrder::Release { owner, .. } => {
             let is_of_owner =
-                |waits: &Message| matches!(&waits.origin, Origin::Step(caller, _) if caller.as_str() == owner.instance);
+                |waits: &Message| matches!(&waits.origin, Origin::Step(caller, _) if *caller == owner.instance);
             !block.is_running() || !kept.iter().any(is_of_owner)
         }
     }

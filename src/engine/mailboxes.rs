@@ -321,10 +321,7 @@ impl Mailboxes {
         };
         let range = from..schema::message::all_with_urgent(id).end;
         let rows = ctx.reader.keys(range, at_once)?;
-        let mut instances: Vec<InstanceId> = rows
-            .iter()
-            .filter_map(|key| schema::id_of(key).map(InstanceId::trusted))
-            .collect();
+        let mut instances: Vec<InstanceId> = rows.iter().filter_map(|key| schema::id_of(key)).collect();
         instances.dedup();
         for instance in &instances {
             self.make_ready(instance, ctx.settings, ctx.partitions);

@@ -73,9 +73,9 @@ pub(crate) struct ClientOrigin {
 impl Origin {
     /// Returns the origin of a message that the hub recreates from a stored source. The message has to be stored like
     /// any other, and no client waits for it.
-    pub(crate) fn of_stored(source: Option<String>) -> Self {
+    pub(crate) fn of_stored(source: Option<InstanceId>) -> Self {
         match source {
-            Some(source) => Self::Instance(InstanceId::trusted(source)),
+            Some(source) => Self::Instance(source),
             None => Self::Client(ClientOrigin {
                 must_store: true,
                 ..ClientOrigin::default()
@@ -202,10 +202,10 @@ impl Message {
         }
     }
 
-    /// Returns the sender in its stored form.
-    pub(crate) fn source(&self) -> Option<String> {
+    /// Returns the sender, if it is not a client.
+    pub(crate) fn source(&self) -> Option<InstanceId> {
         match &self.origin {
-            Origin::Instance(id) | Origin::Step(id, _) => Some(id.as_str().to_owned()),
+            Origin::Instance(id) | Origin::Step(id, _) => Some(id.clone()),
             Origin::Client(_) => None,
         }
     }
@@ -246,8 +246,8 @@ impl Message {
         let id = schema::message::id_of(key)
             .ok_or_else(|| Error::new(ErrorKind::Corrupted, "the key of a stored message is too short"))?;
         let origin = match (record.source, record.step) {
-            (Some(source), Some(step)) => Origin::Step(InstanceId::trusted(source), step),
-            (Some(source), None) => Origin::Instance(InstanceId::trusted(source)),
+            (Some(source), Some(step)) => Origin::Step(source, step),
+            (Some(source), None) => Origin::Instance(source),
             (None, _) => Origin::Client(ClientOrigin {
                 call: record.call,
                 request: record.request,

@@ -136,14 +136,14 @@ impl Partition {
         let quarantined = reader
             .keys(schema::quarantine::all(id), usize::MAX)?
             .iter()
-            .filter_map(|key| schema::id_of(key).map(InstanceId::trusted))
+            .filter_map(|key| schema::id_of(key))
             .collect();
         let early_left = reader
             .scan(schema::early::all_left(id), usize::MAX)?
             .iter()
             .filter_map(|(key, value)| {
                 let began = model::decode(value, "time of a start");
-                schema::id_of(key).map(|id| began.map(|began| (InstanceId::trusted(id), began)))
+                schema::id_of(key).map(|id| began.map(|began| (id, began)))
             })
             .collect::<Result<_>>()?;
         let names = reader.keys(schema::orchestration::names(id), usize::MAX)?;

@@ -287,7 +287,7 @@ fn decode(table: Table, key: &[u8], value: &[u8]) -> Result<(), String> {
         Table::Partition => record::<PartitionRecord>(value, what).map(drop),
         Table::State => payload(record::<StateRecord<'_>>(value, what)?.state),
         Table::Urgent | Table::Message => {
-            let id = InstanceId::trusted(schema::id_of(key).ok_or(BROKEN_KEY)?);
+            let id = schema::id_of(key).ok_or(BROKEN_KEY)?;
             Message::from_row(&id, key, value)
                 .map(drop)
                 .map_err(|error| error.to_string())
@@ -368,7 +368,7 @@ fn instance(table: Table, key: &[u8]) -> Option<&str> {
         Table::DeadLetterAge => schema::dead_letter::age_parts(key).map(|(_, id)| id),
         Table::Status => schema::orchestration::status_parts(key).map(|(_, id)| id),
         Table::EarlyExpiry => schema::early::expiry_parts(key).map(|(_, id, _)| id),
-        _ => schema::id_of(key),
+        _ => schema::id_text(key),
     }
 }
 

@@ -245,7 +245,7 @@ impl Check<'_> {
         let partition = self.partition;
         for rows in [schema::message::all(partition), schema::urgent::all(partition)] {
             self.rows(rows, |check, (key, value)| {
-                let Some(id) = schema::id_of(key).map(InstanceId::trusted) else {
+                let Some(id) = schema::id_of(key) else {
                     return Ok(());
                 };
                 let message = Message::from_row(&id, key, value)?;
@@ -269,7 +269,7 @@ impl Check<'_> {
             schema::orchestration::with_prefix(self.partition, ""),
             |check, (key, value)| {
                 let mut record: InstanceRecord = model::decode(value, "orchestration")?;
-                let Some(id) = schema::id_of(key).map(InstanceId::trusted) else {
+                let Some(id) = schema::id_of(key) else {
                     return Ok(());
                 };
                 if record.status.is_terminal() {
@@ -304,7 +304,7 @@ impl Check<'_> {
         self.rows(
             schema::state::with_prefix(self.partition, "@"),
             |check, (key, value)| {
-                let Some(id) = schema::id_of(key).map(InstanceId::trusted) else {
+                let Some(id) = schema::id_of(key) else {
                     return Ok(());
                 };
                 check.report.entities += 1;

@@ -72,8 +72,8 @@ fn is_live(reader: &dyn Reader, partition: PartitionId, name: &str, version: &st
 
 fn collect(reader: &dyn Reader, mut table: std::ops::Range<Vec<u8>>, names: &mut BTreeSet<String>) -> Result<()> {
     while let Some(key) = reader.first_key(table.clone())? {
-        let Some(id) = schema::id_of(&key) else { return Ok(()) };
-        let name = InstanceId::trusted(id).entity_name().to_owned();
+        let Some(id) = schema::id_text(&key) else { return Ok(()) };
+        let name = InstanceId::name_in(id).to_owned();
         table.start = schema::after_name(&key, &name);
         names.insert(name);
     }

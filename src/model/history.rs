@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::failure::{CallFailure, Failure};
-use crate::id::{ExecutionId, Sequence};
+use crate::id::{ExecutionId, InstanceId, Sequence};
 use crate::time::Timestamp;
 use crate::trace::TraceContext;
 
@@ -51,7 +51,7 @@ pub(crate) enum Incoming {
         payload: Vec<u8>,
     },
     /// An operator released the lock of one entity of a critical section.
-    LockLost { lock: Sequence, entity: String },
+    LockLost { lock: Sequence, entity: InstanceId },
     /// Shown in histories, but not delivered to the code.
     Suspended { reason: String },
     /// Shown in histories, but not delivered to the code.
@@ -94,7 +94,7 @@ pub(crate) struct Started {
 /// The orchestration and step that wait for a sub-orchestration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Parent {
-    pub(crate) instance: String,
+    pub(crate) instance: InstanceId,
     pub(crate) execution: ExecutionId,
     pub(crate) sequence: Sequence,
 }
@@ -152,7 +152,7 @@ pub(crate) enum Command {
     /// and a later attempt.
     StartOrchestration {
         sequence: Sequence,
-        instance: String,
+        instance: InstanceId,
         name: String,
         /// Version of the orchestration. Defaults to the newest registered version.
         version: Option<String>,
@@ -165,7 +165,7 @@ pub(crate) enum Command {
     /// Call an operation of an entity.
     CallEntity {
         sequence: Sequence,
-        target: String,
+        target: InstanceId,
         operation: String,
         #[serde(with = "serde_bytes")]
         arguments: Vec<u8>,
@@ -175,7 +175,7 @@ pub(crate) enum Command {
     /// Signal an operation of an entity, immediately or at a scheduled time.
     SignalEntity {
         sequence: Sequence,
-        target: String,
+        target: InstanceId,
         operation: String,
         #[serde(with = "serde_bytes")]
         arguments: Vec<u8>,
@@ -185,19 +185,22 @@ pub(crate) enum Command {
     /// Cancel a scheduled signal.
     CancelSignal {
         sequence: Sequence,
-        target: String,
+        target: InstanceId,
         timer: String,
     },
     /// Raise an event to another orchestration.
     SendEvent {
         sequence: Sequence,
-        instance: String,
+        instance: InstanceId,
         name: String,
         #[serde(with = "serde_bytes")]
         payload: Vec<u8>,
     },
     /// Acquire the locks of these entities, which are sorted and without duplicates.
-    Lock { sequence: Sequence, entities: Vec<String> },
+    Lock {
+        sequence: Sequence,
+        entities: Vec<InstanceId>,
+    },
     /// Cancel a step and the work that it started, because its future was dropped or the execution ends.
     Cancel { sequence: Sequence, step: OpenStep },
     /// End this execution and begin the next one.
@@ -237,14 +240,14 @@ pub(crate) enum OpenStep {
     },
     Event,
     Child {
-        instance: String,
+        instance: InstanceId,
     },
     Call {
-        target: String,
+        target: InstanceId,
     },
     /// A lock that is held or, if not `granted`, still requested.
     Lock {
-        entities: Vec<String>,
+        entities: Vec<InstanceId>,
         granted: bool,
     },
 }

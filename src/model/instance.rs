@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind};
 use crate::failure::Failure;
-use crate::id::{ExecutionId, MessageId, Sequence};
+use crate::id::{ExecutionId, InstanceId, MessageId, Sequence};
 use crate::model::history::{Parent, Started, StepOutcome, TurnRecord};
 use crate::time::Timestamp;
 use crate::trace::TraceContext;
@@ -190,7 +190,7 @@ impl InstanceRecord {
     /// Returns the size of its texts and lists in bytes. Each of them may be large.
     pub(crate) fn text_bytes(&self) -> usize {
         let tags: usize = self.tags.iter().map(|(name, value)| name.len() + value.len()).sum();
-        let parent = self.parent.as_ref().map_or(0, |parent| parent.instance.len());
+        let parent = self.parent.as_ref().map_or(0, |parent| parent.instance.as_str().len());
         let stopped = self.stopped.as_ref().map_or(0, |stopped| stopped.message.len());
         let rewound = size_of_val(self.rewound.as_slice());
         let unregistered = self.unregistered.iter().map(|(_, on)| {
@@ -296,7 +296,7 @@ pub(crate) struct LockRecord {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct LockId {
     /// The orchestration.
-    pub(crate) instance: String,
+    pub(crate) instance: InstanceId,
     pub(crate) execution: ExecutionId,
     pub(crate) sequence: Sequence,
 }
@@ -353,7 +353,7 @@ pub(crate) enum Order {
     LockLost {
         execution: ExecutionId,
         lock: Sequence,
-        entity: String,
+        entity: InstanceId,
     },
     /// Cancel a sub-orchestration on behalf of its parent.
     CancelChild {
@@ -416,10 +416,10 @@ pub(crate) enum Order {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum LockOrder {
     /// Take the lock, then forward the request to the first entity of `rest`, or notify the owner after the last one.
-    Take { owner: LockId, rest: VecDeque<String> },
+    Take { owner: LockId, rest: VecDeque<InstanceId> },
     /// Release the lock and forward the release to the first entity of `rest`. A request that still waits in the queue
     /// is removed and not forwarded.
-    Release { owner: LockId, rest: VecDeque<String> },
+    Release { owner: LockId, rest: VecDeque<InstanceId> },
     /// Release the lock by force on behalf of an operator, and notify the owner.
     Force,
 }
@@ -453,7 +453,10 @@ impl LockOrder {
             Self::Take { rest, .. } | Self::Release { rest, .. } => Some(rest),
             Self::Force => None,
         };
-        let ids = rest.into_iter().flatten().map(|id| size_of::<String>() + id.len());
+        let ids = rest
+            .into_iter()
+            .flatten()
+            .map(|id| size_of::<InstanceId>() + id.as_str().len());
         size_of::<Self>() + ids.sum::<usize>()
     }
 }

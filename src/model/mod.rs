@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::Failure;
-use crate::id::{ExecutionId, MessageId, Sequence};
+use crate::id::{ExecutionId, InstanceId, MessageId, Sequence};
 use crate::model::instance::{LockOrder, Order};
 use crate::time::{ClockRecord, Timestamp};
 use crate::trace::TraceContext;
@@ -98,7 +98,7 @@ impl Action {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct MessageRecord {
     /// The sender, or `None` for a client.
-    pub(crate) source: Option<String>,
+    pub(crate) source: Option<InstanceId>,
     /// The step of the sending orchestration that waits for the answer.
     pub(crate) step: Option<StepRef>,
     pub(crate) action: Action,
@@ -122,7 +122,7 @@ pub(crate) struct StepRef {
 /// An action that is sent to an instance when it is due.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct TimerRecord {
-    pub(crate) source: Option<String>,
+    pub(crate) source: Option<InstanceId>,
     pub(crate) action: Action,
     /// The trace of the code that set the timer.
     pub(crate) trace: Option<Box<TraceContext>>,
@@ -163,8 +163,8 @@ pub(crate) enum RequestOutcome {
 /// A message that could not be processed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct DeadLetterRecord {
-    pub(crate) source: Option<String>,
-    pub(crate) target: String,
+    pub(crate) source: Option<InstanceId>,
+    pub(crate) target: InstanceId,
     /// The requested action: an operation, or the start of an orchestration.
     pub(crate) action: Action,
     pub(crate) reason: String,

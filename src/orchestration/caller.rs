@@ -118,7 +118,7 @@ impl Caller for OrchestrationCaller {
             Ok(target) => {
                 let command = Command::CancelSignal {
                     sequence: claim.sequence,
-                    target: target.as_str().to_owned(),
+                    target: target.instance().clone(),
                     timer,
                 };
                 self.journal.send(claim, command, None);
@@ -142,7 +142,7 @@ impl Journal {
     /// Calls an operation.
     fn call(&self, request: Request, claim: Claim) -> Result<()> {
         self.check_arguments(&request, claim)?;
-        let target = request.target.as_str().to_owned();
+        let target = request.target.instance().clone();
         let mut state = self.state.borrow_mut();
         let lock = match &mut state.section {
             Some(section) => {
@@ -167,7 +167,7 @@ impl Journal {
     /// Signals an operation.
     fn signal(&self, request: Request, claim: Claim, at: At) -> Result<()> {
         self.check_arguments(&request, claim)?;
-        let target = request.target.as_str().to_owned();
+        let target = request.target.instance().clone();
         if let Some(section) = &self.state.borrow().section {
             section.check_signal(&target)?;
         }

@@ -54,7 +54,7 @@ impl<O: Orchestration> ChildCall<O> {
         journal.check_child(O::NAME)?;
         let command = start::<O>(journal, claim, input, true)?;
         let what = What::Child {
-            instance: journal.derived_id(claim.sequence),
+            instance: InstanceId::trusted(journal.derived_id(claim.sequence)),
             attempts: Attempts::default(),
         };
         journal.open(claim, what, command, Some(Normalize::argument::<O::Input>()));
@@ -74,7 +74,8 @@ impl<O: Orchestration> ChildCall<O> {
         match self.awaited.journal().check_id(self.awaited.sequence(), &id) {
             Err(error) => self.awaited.refuse(error),
             Ok(()) => self.configure(|what, command| {
-                set_instance(command, &id);
+                let id = InstanceId::trusted(id);
+                set_instance(command, id.clone());
                 if let What::Child { instance, .. } = what {
                     *instance = id;
                 }
@@ -228,7 +229,7 @@ impl<O: Orchestration> ChildStart<O> {
             self.journal.refuse(&error);
         }
         self.configure(|command| {
-            set_instance(command, &self.instance);
+            set_instance(command, InstanceId::trusted(self.instance.as_str()));
             Ok(())
         });
         self
@@ -285,7 +286,7 @@ fn start<O: Orchestration>(journal: &Journal, claim: Claim, input: &O::Input, wa
     )?;
     Ok(Command::StartOrchestration {
         sequence: claim.sequence,
-        instance: journal.derived_id(claim.sequence),
+        instance: InstanceId::trusted(journal.derived_id(claim.sequence)),
         name: O::NAME.to_owned(),
         version: None,
         input,
@@ -295,9 +296,9 @@ fn start<O: Orchestration>(journal: &Journal, claim: Claim, input: &O::Input, wa
     })
 }
 
-fn set_instance(command: &mut Command, id: &str) {
+fn set_instance(command: &mut Command, id: InstanceId) {
     if let Command::StartOrchestration { instance, .. } = command {
-        *instance = id.to_owned();
+        *instance = id;
     }
 }
 

@@ -204,7 +204,7 @@ impl OrchestrationContext {
     pub fn parent(&self) -> Option<ParentInfo> {
         let parent = self.started()?.parent.as_ref()?;
         Some(ParentInfo {
-            instance_id: parent.instance.clone(),
+            instance_id: parent.instance.to_string(),
             execution_id: parent.execution.to_string(),
         })
     }
@@ -707,7 +707,7 @@ impl OrchestrationContext {
             Ok(payload) => {
                 let command = Command::SendEvent {
                     sequence: claim.sequence,
-                    instance,
+                    instance: InstanceId::trusted(instance),
                     name,
                     payload,
                 };

@@ -2,7 +2,7 @@
 
 use crate::error::ErrorKind;
 use crate::failure::CallFailure;
-use crate::id::Sequence;
+use crate::id::{InstanceId, Sequence};
 use crate::model::history::{Command, Incoming};
 use crate::orchestration::commands::Emitted;
 use crate::orchestration::events::Event;
@@ -71,7 +71,7 @@ impl Journal {
         wake(woken);
     }
 
-    fn lose(&self, lock: Sequence, entity: &str) {
+    fn lose(&self, lock: Sequence, entity: &InstanceId) {
         let mut state = self.state.borrow_mut();
         let section = state.section.as_mut().filter(|section| section.sequence == lock);
         let Some(call) = section.and_then(|section| section.lose(entity)) else {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::failure::shortened;
-use crate::id::Sequence;
+use crate::id::{Sequence, list};
 use crate::model::history::Command;
 use crate::payload::Payload;
 use crate::time::Timestamp;
@@ -138,7 +138,7 @@ pub(super) fn parts(command: &Command) -> Parts<'_> {
                 vec![
                     ("name", name.clone()),
                     ("version", version.as_deref().unwrap_or("newest").to_owned()),
-                    ("id", instance.clone()),
+                    ("id", instance.to_string()),
                     ("attempt", attempt.to_string()),
                 ],
                 Some(input),
@@ -152,7 +152,7 @@ pub(super) fn parts(command: &Command) -> Parts<'_> {
             ..
         } => {
             let lock = lock.map(|lock| ("under the lock of step", lock.to_string()));
-            let facts = [("entity", target.clone()), ("operation", operation.clone())];
+            let facts = [("entity", target.to_string()), ("operation", operation.clone())];
             lay_out("entity call", facts.into_iter().chain(lock).collect(), Some(arguments))
         }
         Command::SignalEntity {
@@ -165,12 +165,12 @@ pub(super) fn parts(command: &Command) -> Parts<'_> {
             let at = at
                 .iter()
                 .flat_map(|(timer, due)| [("timer", timer.clone()), ("due", show_time(*due))]);
-            let facts = [("entity", target.clone()), ("operation", operation.clone())];
+            let facts = [("entity", target.to_string()), ("operation", operation.clone())];
             lay_out("entity signal", facts.into_iter().chain(at).collect(), Some(arguments))
         }
         Command::CancelSignal { target, timer, .. } => lay_out(
             "cancellation of a signal",
-            vec![("entity", target.clone()), ("timer", timer.clone())],
+            vec![("entity", target.to_string()), ("timer", timer.clone())],
             None,
         ),
         Command::SendEvent {
@@ -180,10 +180,10 @@ pub(super) fn parts(command: &Command) -> Parts<'_> {
             ..
         } => lay_out(
             "event for an orchestration",
-            vec![("id", instance.clone()), ("name", name.to_lowercase())],
+            vec![("id", instance.to_string()), ("name", name.to_lowercase())],
             Some(payload),
         ),
-        Command::Lock { entities, .. } => lay_out("lock request", vec![("entities", entities.join(", "))], None),
+        Command::Lock { entities, .. } => lay_out("lock request", vec![("entities", list(entities))], None),
         Command::Cancel { step, .. } => lay_out("cancellation of a step", vec![("step", format!("{step:?}"))], None),
         Command::Refuse { what, .. } => lay_out("refusal", vec![("of", what.clone())], None),
         Command::ContinueAsNew {

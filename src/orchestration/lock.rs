@@ -10,7 +10,7 @@ use crate::entity::CallError;
 use crate::entity::caller::Claim;
 use crate::entity::reference::ReferenceCode;
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::{EntityId, Sequence};
+use crate::id::{EntityId, InstanceId, Sequence, list};
 use crate::model::history::Command;
 use crate::orchestration::awaited::Awaited;
 use crate::orchestration::journal::Journal;
@@ -195,8 +195,11 @@ lock_slices! {
 
 /// Refuses a section that is too large. Its request carries the ids of all its entities, in memory and wherever it
 /// waits.
-fn check_size(entities: &[String]) -> Result<()> {
-    let (count, bytes) = (entities.len(), entities.iter().map(String::len).sum::<usize>());
+fn check_size(entities: &[InstanceId]) -> Result<()> {
+    let (count, bytes) = (
+        entities.len(),
+        entities.iter().map(|id| id.as_str().len()).sum::<usize>(),
+    );
     if count <= MOST_ENTITIES && bytes <= MOST_BYTES {
         return Ok(());
     }
@@ -213,8 +216,8 @@ fn check_size(entities: &[String]) -> Result<()> {
 impl Journal {
     /// Requests locks.
     fn lock(&self, claim: Claim, ids: Vec<Result<EntityId>>) -> Result<()> {
-        let ids = ids.into_iter().map(|id| Ok(id?.as_str().to_owned()));
-        let mut entities = ids.collect::<Result<Vec<String>>>()?;
+        let ids = ids.into_iter().map(|id| Ok(id?.into_instance()));
+        let mut entities = ids.collect::<Result<Vec<InstanceId>>>()?;
         entities.sort();
         entities.dedup();
         if entities.is_empty() {
@@ -231,7 +234,7 @@ impl Journal {
                 format!(
                     "the locks of {} were requested inside a critical section; drop its guard first, or lock all \
                      entities at once",
-                    entities.join(", ")
+                    list(&entities)
                 ),
             ));
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::Sequence;
+use crate::id::{InstanceId, Sequence};
 
 /// A critical section, from its request to its release. An execution has at most one at a time.
 #[derive(Debug)]
@@ -11,16 +11,16 @@ pub(super) struct Section {
     /// The step that requested it.
     pub(super) sequence: Sequence,
     /// The ids of its entities, sorted and without duplicates.
-    entities: Vec<String>,
+    entities: Vec<InstanceId>,
     pub(super) granted: bool,
     /// The entities whose locks were released by force.
-    lost: BTreeSet<String>,
+    lost: BTreeSet<InstanceId>,
     /// The pending call of each entity that has one.
-    calls: BTreeMap<String, Sequence>,
+    calls: BTreeMap<InstanceId, Sequence>,
 }
 
 impl Section {
-    pub(super) fn new(sequence: Sequence, entities: Vec<String>) -> Self {
+    pub(super) fn new(sequence: Sequence, entities: Vec<InstanceId>) -> Self {
         Self {
             sequence,
             entities,
@@ -34,7 +34,7 @@ impl Section {
     ///
     /// # Errors
     /// Returns an error that names the violated rule.
-    pub(super) fn call(&mut self, target: &str, call: Sequence) -> Result<()> {
+    pub(super) fn call(&mut self, target: &InstanceId, call: Sequence) -> Result<()> {
         if !self.granted {
             return Err(Error::new(
                 ErrorKind::LockNotGranted,
@@ -62,7 +62,7 @@ impl Section {
                 ),
             ));
         }
-        self.calls.insert(target.to_owned(), call);
+        self.calls.insert(target.clone(), call);
         Ok(())
     }
 
@@ -71,7 +71,7 @@ impl Section {
     /// # Errors
     /// Returns an error if the signal would wait for the end of the section. This applies from the request for the lock
     /// on: the signal is queued behind that request, and the calls of the section would overtake it.
-    pub(super) fn check_signal(&self, target: &str) -> Result<()> {
+    pub(super) fn check_signal(&self, target: &InstanceId) -> Result<()> {
         if self.locks(target) && !self.lost.contains(target) {
             return Err(Error::new(
                 ErrorKind::SignalToLocked,
@@ -90,20 +90,18 @@ impl Section {
     }
 
     /// Records that the lock of an entity was released by force. Returns the entity's pending call.
-    pub(super) fn lose(&mut self, entity: &str) -> Option<Sequence> {
-        self.lost.insert(entity.to_owned());
+    pub(super) fn lose(&mut self, entity: &InstanceId) -> Option<Sequence> {
+        self.lost.insert(entity.clone());
         self.calls.remove(entity)
     }
 
-    fn locks(&self, target: &str) -> bool {
-        self.entities
-            .binary_search_by(|entity| entity.as_str().cmp(target))
-            .is_ok()
+    fn locks(&self, target: &InstanceId) -> bool {
+        self.entities.binary_search(target).is_ok()
     }
 }
 
 /// Returns the error of a call of an entity whose lock was released by force.
-pub(super) fn lock_lost(entity: &str) -> Error {
+pub(super) fn lock_lost(entity: &InstanceId) -> Error {
     Error::new(
         ErrorKind::LockLost,
         format!("an operator released the lock of `{entity}` by force; earlier changes by the critical section remain"),

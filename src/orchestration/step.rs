@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::task::Waker;
 
 use crate::failure::CallFailure;
-use crate::id::Sequence;
+use crate::id::{InstanceId, Sequence};
 use crate::model::history::{Command, OpenStep};
 use crate::orchestration::events::Event;
 use crate::orchestration::payload::Normalize;
@@ -41,7 +41,7 @@ pub(super) struct Emission {
 pub(super) enum What {
     Activity(Attempts),
     Child {
-        instance: String,
+        instance: InstanceId,
         attempts: Attempts,
     },
     Timer {
@@ -58,10 +58,10 @@ pub(super) enum What {
         given: Option<Event>,
     },
     Call {
-        target: String,
+        target: InstanceId,
     },
     Lock {
-        entities: Vec<String>,
+        entities: Vec<InstanceId>,
         granted: bool,
     },
 }

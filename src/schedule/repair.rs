@@ -23,7 +23,7 @@ pub(crate) fn astray(reader: &dyn Reader, partitions: u16, now: Timestamp) -> Re
         loop {
             let rows = reader.scan(range.clone(), PAGE)?;
             astray.extend(rows.iter().filter_map(|(key, value)| {
-                let key = schema::id_of(key)?.strip_prefix(&prefix)?;
+                let key = schema::id_text(key)?.strip_prefix(&prefix)?;
                 // The list of schedules reports unreadable ones.
                 let record: StateRecord<'_> = model::decode(value, "state").ok()?;
                 let schedule: ScheduleEntity = serde_json::from_slice(record.state).ok()?;

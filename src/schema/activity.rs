@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Table, beginning_with, id_of, id_row, table};
+use super::{Table, beginning_with, id_row, id_text, table};
 use crate::id::{ExecutionId, InstanceId, PartitionId, Sequence};
 
 /// An activity that has not ended.
@@ -23,7 +23,7 @@ pub(crate) fn parts(key: &[u8]) -> Option<(&str, ExecutionId, Sequence)> {
     let at = key.len().checked_sub(24)?;
     let (execution, sequence) = key[at..].split_at(16);
     Some((
-        id_of(key)?,
+        id_text(key)?,
         ExecutionId(execution.try_into().ok()?),
         Sequence::from_be_bytes(sequence.try_into().ok()?),
     ))

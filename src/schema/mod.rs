@@ -135,7 +135,12 @@ fn beginning_with(prefix: Vec<u8>) -> Range<Vec<u8>> {
 }
 
 /// Returns the id in the key of a state, a quarantine row, a message or the name of a timer.
-pub(crate) fn id_of(key: &[u8]) -> Option<&str> {
+pub(crate) fn id_of(key: &[u8]) -> Option<InstanceId> {
+    id_text(key).map(InstanceId::trusted)
+}
+
+/// Like [`id_of`], as text.
+pub(crate) fn id_text(key: &[u8]) -> Option<&str> {
     let rest = key.get(3..)?;
     let end = rest.iter().position(|byte| *byte == END).unwrap_or(rest.len());
     std::str::from_utf8(&rest[..end]).ok()

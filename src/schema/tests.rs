@@ -100,7 +100,7 @@ fn a_key_gives_back_its_parts() {
         index: 0,
     };
     let row = message::key(PARTITION, &id, message_id);
-    assert_eq!(id_of(&row), Some("@a@k"));
+    assert_eq!(id_text(&row), Some("@a@k"));
     assert_eq!(message::id_of(&row), Some(message_id));
     assert_eq!(
         message::id_of(&dead_letter::key(PARTITION, message_id)),
@@ -132,8 +132,8 @@ fn a_key_gives_back_its_parts() {
         Some(("p", "kid", message_id))
     );
     let row = urgent::key(PARTITION, &id, message_id);
-    assert_eq!((id_of(&row), message::id_of(&row)), (Some("@a@k"), Some(message_id)));
-    assert_eq!(id_of(&lock::key(PARTITION, &id)), Some("@a@k"));
+    assert_eq!((id_text(&row), message::id_of(&row)), (Some("@a@k"), Some(message_id)));
+    assert_eq!(id_text(&lock::key(PARTITION, &id)), Some("@a@k"));
     assert_eq!(
         orchestration::status_parts(&orchestration::status_key(
             PARTITION,

@@ -47,7 +47,7 @@ impl World {
             let Some(row) = self.model.get(key).expect("the model's reads do not fail") else {
                 continue;
             };
-            let entity = InstanceId::name_in(schema::id_of(key).expect("the key of a message is valid"));
+            let entity = InstanceId::name_in(schema::id_text(key).expect("the key of a message is valid"));
             let message: MessageRecord = model::decode(&row, "message").expect("the record of a message is valid");
             if let Action::Operation { operation, arguments } = &message.action
                 && self.life.build.lacks_operation(entity, operation)

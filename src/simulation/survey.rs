@@ -125,7 +125,7 @@ impl Survey {
                 Action::Lock(order) => format!("{order:?}"),
                 Action::Order(order) => format!("{order:?}"),
             };
-            let source = record.source.as_deref().unwrap_or("a client");
+            let source = record.source.as_ref().map_or("a client", InstanceId::as_str);
             let target = id_of(&row);
             let message = format!("{what} from {source} to {target}");
             self.messages.push((target, message));
@@ -250,7 +250,7 @@ fn counters(partition: PartitionId, reader: &dyn Reader) -> PartitionRecord {
 }
 
 fn id_of(row: &Row) -> String {
-    schema::id_of(&row.0).unwrap().to_owned()
+    schema::id_text(&row.0).unwrap().to_owned()
 }
 
 /// Returns all rows of the table to which `key` belongs.

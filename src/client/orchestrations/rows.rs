@@ -99,7 +99,7 @@ impl OrchestrationQuery {
             true => {
                 |key| schema::orchestration::status_parts(key).map(|(created, id)| (created, InstanceId::trusted(id)))
             }
-            false => |key| schema::id_of(key).map(|id| (Timestamp(0), InstanceId::trusted(id))),
+            false => |key| schema::id_of(key).map(|id| (Timestamp(0), id)),
         }
     }
 

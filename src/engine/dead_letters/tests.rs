@@ -28,9 +28,12 @@ fn letters(stage: &Stage) -> Vec<(String, usize)> {
     let mut letters: Vec<(String, usize)> = Vec::new();
     for (_, value) in &rows {
         let record: DeadLetterRecord = model::decode(value, "dead letter").unwrap();
-        match letters.last_mut().filter(|(target, _)| *target == record.target) {
+        match letters
+            .last_mut()
+            .filter(|(target, _)| target == record.target.as_str())
+        {
             Some((_, count)) => *count += 1,
-            None => letters.push((record.target, 1)),
+            None => letters.push((record.target.to_string(), 1)),
         }
     }
     assert_eq!(rows.len(), stage.count(schema::dead_letter::ages(PARTITION)));

@@ -77,8 +77,7 @@ pub(super) fn order_child(id: &InstanceId, parent: &mut Instance, child: Instanc
 
 /// Notifies the parent that no orchestration exists that began with this order: it is gone, or was never created.
 pub(super) fn tell_gone(id: &InstanceId, parent: &Parent, start: MessageId, ctx: &mut Ctx<'_>) {
-    let parent = InstanceId::trusted(parent.instance.as_str());
-    send(id, parent, Order::ChildGone { start }, ctx);
+    send(id, parent.instance.clone(), Order::ChildGone { start }, ctx);
 }
 
 /// Notifies the parent of an orchestration, if there is one, that the orchestration is gone or has another parent.

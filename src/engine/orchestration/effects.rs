@@ -12,7 +12,6 @@ use crate::engine::orchestration::end::send;
 use crate::engine::orchestration::instance::{Instance, present};
 use crate::engine::orchestration::turn::OrchestrationTurn;
 use crate::engine::orchestration::unregistered::unregistered_of;
-use crate::engine::step::Step;
 use crate::engine::timers::{remove_timer, set_timer};
 use crate::error::Result;
 use crate::id::{ExecutionId, InstanceId, Sequence};
@@ -81,13 +80,13 @@ impl OrchestrationTurn<'_> {
             }
             OpenStep::Child { instance } => {
                 let parent = Parent {
-                    instance: id.as_str().to_owned(),
+                    instance: id.clone(),
                     execution,
                     sequence,
                 };
                 send(
                     id,
-                    InstanceId::trusted(instance),
+                    instance,
                     Order::CancelChild {
                         parent,
                         reason: None,
@@ -109,11 +108,11 @@ impl OrchestrationTurn<'_> {
                 let mut rest = in_locking_order(entities, ctx);
                 if granted {
                     for entity in rest {
-                        send_action(origin(), entity, release(VecDeque::new()), ctx.step);
+                        ctx.step.send_from(origin(), entity, release(VecDeque::new()));
                     }
                 } else if let Some(first) = rest.pop_front() {
                     // The request is still on its way, so the release follows its path.
-                    send_action(origin(), first, release(rest), ctx.step);
+                    ctx.step.send_from(origin(), first, release(rest));
                 }
                 Ok(())
             }
@@ -176,7 +175,7 @@ pub(super) fn begin_step(id: &InstanceId, instance: &mut Instance, command: Comm
                 operation: operation.into(),
                 arguments,
             };
-            send_action(Origin::Step(id.clone(), caller), target, action, ctx.step);
+            ctx.step.send_from(Origin::Step(id.clone(), caller), target, action);
             Ok(())
         }
         Command::SignalEntity {
@@ -198,11 +197,12 @@ pub(super) fn begin_step(id: &InstanceId, instance: &mut Instance, command: Comm
                     arguments,
                 },
             };
-            send_action(Origin::Instance(id.clone()), target, action, ctx.step);
+            ctx.step.send_from(Origin::Instance(id.clone()), target, action);
             Ok(())
         }
         Command::CancelSignal { target, timer, .. } => {
-            send_action(Origin::Instance(id.clone()), target, Action::Cancel { timer }, ctx.step);
+            ctx.step
+                .send_from(Origin::Instance(id.clone()), target, Action::Cancel { timer });
             Ok(())
         }
         Command::SendEvent {
@@ -216,7 +216,7 @@ pub(super) fn begin_step(id: &InstanceId, instance: &mut Instance, command: Comm
                 payload,
                 keep_until: None,
             };
-            send(id, InstanceId::trusted(instance), order, ctx);
+            send(id, instance, order, ctx);
             Ok(())
         }
         Command::Lock { sequence, entities } => {
@@ -224,7 +224,7 @@ pub(super) fn begin_step(id: &InstanceId, instance: &mut Instance, command: Comm
             let mut rest = in_locking_order(entities, ctx);
             if let Some(first) = rest.pop_front() {
                 let action = Action::Lock(Box::new(LockOrder::Take { owner, rest }));
-                send_action(Origin::Instance(id.clone()), first, action, ctx.step);
+                ctx.step.send_from(Origin::Instance(id.clone()), first, action);
             }
             Ok(())
         }
@@ -244,9 +244,9 @@ pub(super) fn begin_step(id: &InstanceId, instance: &mut Instance, command: Comm
 /// every n-th partition, and those partitions share their lowest bits. Therefore a request for locks seldom moves to
 /// another core, which would write a row with all remaining ids. The order must not depend on the cores, because their
 /// number may change between opens.
-fn in_locking_order(mut entities: Vec<String>, ctx: &Ctx<'_>) -> VecDeque<String> {
+fn in_locking_order(mut entities: Vec<InstanceId>, ctx: &Ctx<'_>) -> VecDeque<InstanceId> {
     entities.sort_by_cached_key(|id| {
-        let partition = ctx.settings.partition_of(&InstanceId::trusted(id.as_str()));
+        let partition = ctx.settings.partition_of(id);
         (partition.0.reverse_bits(), id.clone())
     });
     entities.into()
@@ -265,7 +265,7 @@ fn set_step_timer(
         outcome: StepOutcome::Answer(b"null".to_vec()),
     };
     let record = TimerRecord {
-        source: Some(id.as_str().to_owned()),
+        source: Some(id.clone()),
         action: Action::Order(Box::new(order)),
         trace: ctx.step.trace.clone(),
     };
@@ -293,7 +293,7 @@ pub(super) fn to_start(
         return None;
     };
     let parent = wait.then(|| Parent {
-        instance: id.as_str().to_owned(),
+        instance: id.clone(),
         execution: starter.execution,
         sequence,
     });
@@ -306,16 +306,12 @@ pub(super) fn to_start(
         trace: starter.trace.clone(),
         ..StartRecord::default()
     };
-    Some((InstanceId::trusted(instance), Box::new(start)))
-}
-
-fn send_action(origin: Origin, target: String, action: Action, step: &mut Step) {
-    step.send_from(origin, InstanceId::trusted(target), action);
+    Some((instance, Box::new(start)))
 }
 
 fn lock_id(id: &InstanceId, execution: ExecutionId, sequence: Sequence) -> LockId {
     LockId {
-        instance: id.as_str().to_owned(),
+        instance: id.clone(),
         execution,
         sequence,
     }

@@ -87,7 +87,7 @@ impl OrchestrationTurn<'_> {
             if let OpenStep::Child { instance } = &open {
                 if children == Children::Included {
                     let parent = Parent {
-                        instance: self.id.as_str().to_owned(),
+                        instance: self.id.clone(),
                         execution,
                         sequence,
                     };
@@ -96,7 +96,7 @@ impl OrchestrationTurn<'_> {
                         reason: Some(format!("its parent `{}` was ended: {reason}", self.id)),
                         terminated: status == OrchestrationStatus::Terminated,
                     };
-                    send(self.id, InstanceId::trusted(instance.as_str()), order, ctx);
+                    send(self.id, instance.clone(), order, ctx);
                 }
                 continue;
             }
@@ -164,7 +164,7 @@ pub(super) fn tell_parent(id: &InstanceId, parent: &Parent, outcome: StepOutcome
         sequence: parent.sequence,
         outcome,
     };
-    send(id, InstanceId::trusted(parent.instance.as_str()), order, ctx);
+    send(id, parent.instance.clone(), order, ctx);
 }
 
 /// Sends an order to an orchestration when the turn is over. Returns the id of the message.

@@ -71,7 +71,7 @@ impl OrchestrationTurn<'_> {
                 ..on
             }),
         };
-        send(self.id, InstanceId::trusted(parent.instance.as_str()), order, ctx);
+        send(self.id, parent.instance.clone(), order, ctx);
     }
 
     /// Notifies the parent that an orchestration is stopped because it is not registered, or that it continues.
@@ -112,7 +112,7 @@ pub(super) fn unregistered_of(command: &Command, ctx: &Ctx<'_>) -> Option<(Seque
             (sequence, UnregisteredKind::Activity, name.clone())
         }
         Command::CallEntity { sequence, target, .. } => {
-            let name = InstanceId::name_in(target);
+            let name = target.entity_name();
             if ctx.settings.registry.entity(name).is_some() {
                 return None;
             }

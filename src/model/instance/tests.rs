@@ -28,7 +28,7 @@ fn locks_are_pinned() {
         since: Timestamp(2),
     };
     pinned(&lock, b"\x01\x01i0123456789abcdef\x82\x01\x02");
-    let rest = || VecDeque::from(["@a@b".to_owned(), "@c@".to_owned()]);
+    let rest = || VecDeque::from(["@a@b".into(), "@c@".into()]);
     let take = LockOrder::Take {
         owner: owner(),
         rest: rest(),

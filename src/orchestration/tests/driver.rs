@@ -263,7 +263,7 @@ impl Driver {
 struct Delivered {
     ended: BTreeSet<Sequence>,
     /// Entities whose locks were released by force. For the code, calls of them have ended.
-    lost: BTreeSet<String>,
+    lost: BTreeSet<InstanceId>,
 }
 
 impl Delivered {

@@ -136,7 +136,7 @@ fn the_context_returns_facts_and_reproduces_randomness() {
             parent: Some(Parent {
                 instance: "mother".into(),
                 ..Parent {
-                    instance: String::new(),
+                    instance: "".into(),
                     execution: Default::default(),
                     sequence: 1,
                 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::driver::{Driver, short, text};
 use super::stage::{Account, Double, Text, orchestration};
+use crate::id::InstanceId;
 use crate::model::history::{Command, Incoming, StepOutcome};
 use crate::model::instance::StopKind;
 use crate::prelude::*;
@@ -134,7 +135,7 @@ fn ids_have_the_rules_of_their_day() {
     };
     let child = Command::StartOrchestration {
         sequence: 1,
-        instance: "i".repeat(1_000),
+        instance: InstanceId::trusted("i".repeat(1_000)),
         name: "Large".into(),
         version: None,
         input: b"0".to_vec(),

@@ -8,6 +8,7 @@ use futures::future::join;
 use super::driver::{Driver, short, text};
 use super::stage::{Account, Double, orchestration};
 use crate::entity::CallError;
+use crate::id::InstanceId;
 use crate::model::history::{Command, Incoming, StepOutcome};
 use crate::prelude::*;
 use crate::{Error, ErrorKind};
@@ -30,7 +31,7 @@ fn a_critical_section_locks_calls_and_releases() {
     let Command::Lock { sequence: 1, entities } = &driver.history[0].commands[0] else {
         panic!("{:?}", driver.history[0].commands);
     };
-    assert_eq!(entities, &["@account@a", "@account@b"]);
+    assert_eq!(entities, &["@account@a", "@account@b"].map(InstanceId::from));
     let commands = driver.answer(1, "null");
     let [
         Command::CallEntity {

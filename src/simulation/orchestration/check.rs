@@ -164,7 +164,7 @@ impl Inventory {
     pub(super) fn will_lose(&self, id: &str, entity: &str) -> bool {
         self.orders.iter().any(|(target, action)| {
             let Action::Order(order) = action else { return false };
-            target == id && matches!(&**order, Order::LockLost { entity: lost, .. } if lost == entity)
+            target == id && matches!(&**order, Order::LockLost { entity: lost, .. } if lost.as_str() == entity)
         })
     }
 }

@@ -130,7 +130,7 @@ impl Chronicle {
                 instance: instance.to_owned(),
                 execution,
                 sequence: *sequence,
-                target: target.clone(),
+                target: target.to_string(),
                 end: work.end,
                 locked,
                 slow: work.pauses.is_some(),
@@ -188,7 +188,7 @@ impl World {
         for change in step.batch.changes() {
             match change {
                 Change::Put { key, value } | Change::Insert { key, value } if key.len() > 3 => {
-                    let id = || schema::id_of(key).expect("a key holds an id").to_owned();
+                    let id = || schema::id_text(key).expect("a key holds an id").to_owned();
                     if key[2] == tables.history {
                         let execution = ExecutionId(key[key.len() - 20..key.len() - 4].try_into().expect("16 bytes"));
                         let turn: TurnRecord = model::decode(value, "turn").expect("valid turn");
@@ -220,7 +220,7 @@ impl World {
                 Change::Delete { key } if key.len() > 3 && key[2] == tables.instance => {
                     shown
                         .removed
-                        .push(schema::id_of(key).expect("a key holds an id").to_owned());
+                        .push(schema::id_text(key).expect("a key holds an id").to_owned());
                 }
                 _ => {}
             }
@@ -360,7 +360,7 @@ impl World {
             None => shown.of_free.extend(new.map(|work| (entity.to_owned(), work))),
             Some(row) => {
                 let lock: LockRecord = model::decode(&row, "lock").expect("valid lock");
-                let owner = lock.owner.instance;
+                let owner = lock.owner.instance.to_string();
                 let new = new.map(|work| (entity.to_owned(), owner.clone(), work));
                 shown.of_locked.extend(new);
             }

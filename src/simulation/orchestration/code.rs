@@ -82,13 +82,13 @@ impl World {
 
     /// Returns the version that a parent requested, if the history of the parent still exists.
     fn named_version(&self, parent: &Parent, shown: &Shown) -> Option<Option<String>> {
-        let record = self.instance_record(&parent.instance);
+        let record = self.instance_record(parent.instance.as_str());
         let record = record.filter(|record| record.execution == parent.execution);
-        let before = record.map(|record| self.history(&parent.instance, &record));
+        let before = record.map(|record| self.history(parent.instance.as_str(), &record));
         let here = shown
             .turns
             .iter()
-            .filter(|(of, execution, _)| *of == parent.instance && *execution == parent.execution);
+            .filter(|(of, execution, _)| of == parent.instance.as_str() && *execution == parent.execution);
         let turns = before
             .into_iter()
             .flatten()

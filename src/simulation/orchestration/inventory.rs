@@ -194,7 +194,7 @@ impl World {
 impl Inventory {
     fn read(&mut self, partition: PartitionId, reader: &dyn Reader) {
         let scan = |range| reader.scan(range, usize::MAX).expect("the model's reads do not fail");
-        let id_of = |key: &[u8]| schema::id_of(key).expect("a key holds an id").to_owned();
+        let id_of = |key: &[u8]| schema::id_text(key).expect("a key holds an id").to_owned();
         for (key, row) in scan(schema::orchestration::with_prefix(partition, "")) {
             let id = id_of(&key);
             let mut record = model::decode(&row, "instance").expect("valid instance");
@@ -286,7 +286,7 @@ impl Inventory {
         for (key, row) in scan(schema::message::all_with_urgent(partition)) {
             let message: MessageRecord = model::decode(&row, "message").expect("valid message");
             if let (Some(source), Some(step)) = (message.source, message.step) {
-                self.calls.insert((source, step.execution, step.sequence));
+                self.calls.insert((source.to_string(), step.execution, step.sequence));
             }
             if matches!(message.action, Action::Order(_) | Action::Lock(_)) {
                 self.orders.push((id_of(&key), message.action));

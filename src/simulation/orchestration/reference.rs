@@ -6,7 +6,7 @@ use super::program::{Act, Errand, Finish, Program, Retry, Told, Trouble, number_
 use super::steps::{Done, Steps, runtime};
 use crate::error::ErrorKind;
 use crate::failure::Failure;
-use crate::id::Sequence;
+use crate::id::{InstanceId, Sequence};
 use crate::model::history::{Command, Incoming, TurnRecord};
 use crate::simulation::plan::Work;
 use crate::time::Timestamp;
@@ -309,7 +309,7 @@ fn begin(act: Act, steps: &mut Steps) -> Task {
             Task::Done(Told::Nothing)
         }
         Act::Lock { entities, inside } => {
-            let ids = entities.iter().map(|(kind, key)| kind.id(key).as_str().to_owned());
+            let ids = entities.iter().map(|(kind, key)| kind.id(key));
             match steps.lock(ids.collect()) {
                 Ok(sequence) => Task::Asking(sequence, inside),
                 Err(kind) => Task::Refused(kind),
@@ -342,7 +342,7 @@ fn begin(act: Act, steps: &mut Steps) -> Task {
             let sequence = steps.claim();
             let command = Command::SendEvent {
                 sequence,
-                instance: to,
+                instance: InstanceId::trusted(to),
                 name,
                 payload: json(&Note::new(note, bytes)),
             };
@@ -374,7 +374,7 @@ fn refused(kind: ErrorKind, fatal: bool) -> Task {
 fn start(sequence: Sequence, instance: String, version: Option<String>, program: &Program, wait: bool) -> Command {
     Command::StartOrchestration {
         sequence,
-        instance,
+        instance: InstanceId::trusted(instance),
         name: "play".to_owned(),
         version,
         input: json(&program.filled()),
@@ -393,7 +393,7 @@ struct Arguments<'a> {
 fn call(errand: &Errand, steps: &mut Steps) -> Task {
     let work = errand.with(number_of(steps.draw())).filled();
     let sequence = steps.claim();
-    let target = errand.kind.id(&errand.key).as_str().to_owned();
+    let target = errand.kind.id(&errand.key);
     let asked = steps.call(sequence, &target, |lock| Command::CallEntity {
         sequence,
         target: target.clone(),
@@ -410,7 +410,7 @@ fn call(errand: &Errand, steps: &mut Steps) -> Task {
 fn signal(errand: &Errand, after: Option<u64>, steps: &mut Steps) {
     let work = errand.with(number_of(steps.draw())).filled();
     let sequence = steps.claim();
-    let target = errand.kind.id(&errand.key).as_str().to_owned();
+    let target = errand.kind.id(&errand.key);
     let at = after.map(|millis| (steps.derived_id(sequence), Timestamp(steps.now.0 + millis)));
     let command = Command::SignalEntity {
         sequence,

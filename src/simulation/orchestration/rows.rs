@@ -83,9 +83,9 @@ fn children_have_rows(inventory: &Inventory) {
             continue;
         };
         let is_known = instances
-            .get(&parent.instance)
+            .get(parent.instance.as_str())
             .is_some_and(|known| known.execution == parent.execution && !known.status.is_terminal());
-        let row = (parent.instance.clone(), id.clone(), order);
+        let row = (parent.instance.to_string(), id.clone(), order);
         assert!(
             !is_known || inventory.children.contains(&row),
             "{id} is a child of {} but has no row",
@@ -124,7 +124,7 @@ fn starts_for(parent: &str, order: &Order) -> bool {
         _ => None,
     };
     let of = start.and_then(|start| start.parent.as_ref());
-    of.is_some_and(|of| of.instance == parent)
+    of.is_some_and(|of| of.instance.as_str() == parent)
 }
 
 fn ids(inventory: &Inventory, is: impl Fn(&String) -> bool) -> BTreeSet<&String> {

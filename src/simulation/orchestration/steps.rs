@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::padding::Bound;
 use super::program::Retry;
 use crate::error::{Error, ErrorKind};
-use crate::id::{ExecutionId, Sequence};
+use crate::id::{ExecutionId, InstanceId, Sequence};
 use crate::model::history::{Command, Incoming, OpenStep, Started, StepOutcome};
 use crate::time::Timestamp;
 
@@ -54,10 +54,10 @@ enum What {
     /// The wait before the next attempt of a step.
     Pause(Sequence, Timestamp),
     Event(String, Option<(u64, String, Vec<u8>)>),
-    Call(String),
+    Call(InstanceId),
     Activity(Attempts),
-    Child(String, Attempts),
-    Lock(Vec<String>, bool),
+    Child(InstanceId, Attempts),
+    Lock(Vec<InstanceId>, bool),
 }
 
 #[derive(Debug)]
@@ -73,10 +73,10 @@ struct Attempts {
 #[derive(Debug)]
 struct Section {
     sequence: Sequence,
-    entities: Vec<String>,
+    entities: Vec<InstanceId>,
     granted: bool,
-    lost: BTreeSet<String>,
-    calls: BTreeMap<String, Sequence>,
+    lost: BTreeSet<InstanceId>,
+    calls: BTreeMap<InstanceId, Sequence>,
 }
 
 impl Steps {
@@ -228,7 +228,7 @@ impl Steps {
     pub(super) fn call(
         &mut self,
         sequence: Sequence,
-        target: &str,
+        target: &InstanceId,
         command: impl Fn(Option<Sequence>) -> Command,
     ) -> Result<(), ErrorKind> {
         self.permit_command(sequence, &command(None))?;
@@ -241,16 +241,16 @@ impl Steps {
             Some(section) if section.lost.contains(target) => return Err(ErrorKind::LockLost),
             Some(section) if section.calls.contains_key(target) => return Err(ErrorKind::CallPending),
             Some(section) => {
-                section.calls.insert(target.to_owned(), sequence);
+                section.calls.insert(target.clone(), sequence);
                 Some(section.sequence)
             }
         };
-        self.open(sequence, What::Call(target.to_owned()), command(lock));
+        self.open(sequence, What::Call(target.clone()), command(lock));
         Ok(())
     }
 
     /// Sends a signal, unless it would wait for the end of the critical section that sends it.
-    pub(super) fn signal(&mut self, sequence: Sequence, target: &str, command: Command) {
+    pub(super) fn signal(&mut self, sequence: Sequence, target: &InstanceId, command: Command) {
         if let Err(kind) = self.permit_command(sequence, &command) {
             self.refused.get_or_insert(kind);
             return;
@@ -265,7 +265,7 @@ impl Steps {
         }
     }
 
-    pub(super) fn lock(&mut self, mut entities: Vec<String>) -> Result<Sequence, ErrorKind> {
+    pub(super) fn lock(&mut self, mut entities: Vec<InstanceId>) -> Result<Sequence, ErrorKind> {
         let sequence = self.claim();
         entities.sort();
         entities.dedup();
@@ -490,7 +490,7 @@ impl Steps {
     }
 
     /// Returns the entities of the critical section whose locks were released by force.
-    pub(super) fn lost(&self) -> BTreeSet<String> {
+    pub(super) fn lost(&self) -> BTreeSet<InstanceId> {
         self.section
             .as_ref()
             .map(|section| section.lost.clone())
@@ -555,7 +555,7 @@ impl Attempts {
 }
 
 /// Returns the orchestration that a command starts.
-fn instance_of(command: &Command) -> String {
+fn instance_of(command: &Command) -> InstanceId {
     match command {
         Command::StartOrchestration { instance, .. } => instance.clone(),
         _ => unreachable!("the command of a child is a start"),

@@ -38,9 +38,9 @@ pub(super) fn have_reasons(inventory: &Inventory, references: &BTreeMap<String, 
     }
     no_orphans(inventory, references);
     for (entity, lock) in &inventory.locks {
-        let owner = inventory.instances.get(&lock.owner.instance);
+        let owner = inventory.instances.get(lock.owner.instance.as_str());
         let lives = owner.is_some_and(|owner| !owner.status.is_terminal() && owner.execution == lock.owner.execution);
-        let wants = references.get(&lock.owner.instance).is_some_and(|reference| {
+        let wants = references.get(lock.owner.instance.as_str()).is_some_and(|reference| {
             let is_lock = |(sequence, step): (Sequence, OpenStep)| {
                 sequence == lock.owner.sequence && matches!(step, OpenStep::Lock { .. })
             };
@@ -67,13 +67,13 @@ fn no_orphans(inventory: &Inventory, references: &BTreeMap<String, Reference>) {
         let is_first = record.execution == by_parent && references[id].steps.seed == by_parent;
         let of_parent = inventory
             .instances
-            .get(&parent.instance)
+            .get(parent.instance.as_str())
             .filter(|of| of.execution == parent.execution);
         let ended_itself = |status| !matches!(status, OrchestrationStatus::Terminated | OrchestrationStatus::Canceled);
         let Some(of_parent) = of_parent.filter(|of| ended_itself(of.status) && is_first) else {
             continue;
         };
-        let waits = references[&parent.instance].steps.wants(parent.sequence);
+        let waits = references[parent.instance.as_str()].steps.wants(parent.sequence);
         assert!(
             waits,
             "{id} has not ended but its parent does not want it: {parent:?} {of_parent:?}"
@@ -98,11 +98,11 @@ pub(super) fn sections_hold_their_locks(inventory: &Inventory, references: &BTre
                 continue;
             };
             for entity in entities {
-                let owner = inventory.locks.get(&entity).map(|lock| &lock.owner);
+                let owner = inventory.locks.get(entity.as_str()).map(|lock| &lock.owner);
                 let holds = owner.is_some_and(|owner| {
-                    owner.instance == *id && owner.execution == record.execution && owner.sequence == sequence
+                    owner.instance.as_str() == id && owner.execution == record.execution && owner.sequence == sequence
                 });
-                let was_forced = reference.steps.lost().contains(&entity) || inventory.will_lose(id, &entity);
+                let was_forced = reference.steps.lost().contains(&entity) || inventory.will_lose(id, entity.as_str());
                 assert!(
                     holds || was_forced,
                     "{id} was granted the lock of {entity}, but the holder is {owner:?}"
@@ -120,17 +120,17 @@ fn has_reason(
     step: &OpenStep,
     now: Timestamp,
 ) -> bool {
-    let is_locked_by_another = |entity: &String| {
-        let lock = inventory.locks.get(entity);
-        lock.is_some_and(|lock| lock.owner.instance != id || lock.owner.sequence != sequence)
+    let is_locked_by_another = |entity: &InstanceId| {
+        let lock = inventory.locks.get(entity.as_str());
+        lock.is_some_and(|lock| lock.owner.instance.as_str() != id || lock.owner.sequence != sequence)
     };
     match step {
         OpenStep::Event => true,
         OpenStep::Timer { due } => *due > now,
         OpenStep::Activity => false,
-        OpenStep::Child { instance } => inventory.instances.get(instance).is_some_and(|child| {
+        OpenStep::Child { instance } => inventory.instances.get(instance.as_str()).is_some_and(|child| {
             let is_parents = child.parent.as_ref().is_some_and(|parent| {
-                parent.instance == id && parent.execution == record.execution && parent.sequence == sequence
+                parent.instance.as_str() == id && parent.execution == record.execution && parent.sequence == sequence
             });
             is_parents && !child.status.is_terminal()
         }),

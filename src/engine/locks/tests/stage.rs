@@ -202,7 +202,7 @@ impl Stage {
 
     fn lock_id(&self, owner: &str, sequence: u64) -> LockId {
         LockId {
-            instance: self.orchestration(owner).as_str().to_owned(),
+            instance: self.orchestration(owner),
             execution: EXECUTION,
             sequence,
         }
@@ -212,7 +212,7 @@ impl Stage {
     pub(super) fn take(&mut self, owner: &str, sequence: u64, entities: &[InstanceId]) {
         let order = LockOrder::Take {
             owner: self.lock_id(owner, sequence),
-            rest: texts(&entities[1..]),
+            rest: entities[1..].iter().cloned().collect(),
         };
         self.send_order(owner, &entities[0], order);
     }
@@ -222,7 +222,7 @@ impl Stage {
         for entity in entities {
             let order = LockOrder::Release {
                 owner: self.lock_id(owner, sequence),
-                rest: texts(&[]),
+                rest: VecDeque::new(),
             };
             self.send_order(owner, entity, order);
         }
@@ -232,7 +232,7 @@ impl Stage {
     pub(super) fn withdraw(&mut self, owner: &str, sequence: u64, entities: &[InstanceId]) {
         let order = LockOrder::Release {
             owner: self.lock_id(owner, sequence),
-            rest: texts(&entities[1..]),
+            rest: entities[1..].iter().cloned().collect(),
         };
         self.send_order(owner, &entities[0], order);
     }
@@ -542,10 +542,10 @@ impl Stage {
             for (key, value) in self.model.scan(schema::lock::all(partition), usize::MAX).unwrap() {
                 let record: LockRecord = model::decode(&value, "lock").unwrap();
                 assert_eq!(record.since, Timestamp(1_000));
-                let id = InstanceId::trusted(schema::id_of(&key).unwrap());
+                let id = schema::id_of(&key).unwrap();
                 locks.push((
                     id,
-                    format!("{} {}", name(&record.owner.instance), record.owner.sequence),
+                    format!("{} {}", name(record.owner.instance.as_str()), record.owner.sequence),
                 ));
             }
         }
@@ -576,10 +576,6 @@ fn operation_of(operation: &'static str, line: &str) -> Action {
         operation: operation.into(),
         arguments: serde_json::json!({ "line": line }).to_string().into_bytes(),
     }
-}
-
-fn texts(entities: &[InstanceId]) -> VecDeque<String> {
-    entities.iter().map(|id| id.as_str().to_owned()).collect()
 }
 
 fn name(orchestration: &str) -> &str {
