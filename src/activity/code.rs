@@ -7,9 +7,9 @@ use std::time::Duration;
 use crate::activity::context::ActivityContext;
 use crate::activity::kind::Activity;
 use crate::engine::code::{ActivityCode, ActivityFuture, Attempt};
-use crate::engine::message::ActivityEnd;
 use crate::entity::{Answer, Argument, OperationError};
 use crate::error::{Error, ErrorKind};
+use crate::model::Outcome;
 use crate::resource::ResourceNeed;
 
 /// Returns the code of the activity `A` in the form that the engine runs.
@@ -51,7 +51,7 @@ impl<A: Activity> ActivityCode for TypedCode<A> {
                 Ok(input) => input,
                 Err(reason) => {
                     let message = format!("the activity `{}` ({}): {reason}", A::NAME, attempt.activity);
-                    return ActivityEnd::Runtime(Error::new(ErrorKind::InvalidArguments, message));
+                    return Outcome::Runtime(Error::new(ErrorKind::InvalidArguments, message));
                 }
             };
             let activity = attempt.activity.clone();
@@ -60,13 +60,13 @@ impl<A: Activity> ActivityCode for TypedCode<A> {
                 Err(error) => {
                     let mut failure = error.to_failure();
                     failure.non_retriable |= !A::is_retriable(&error);
-                    ActivityEnd::Returned(failure)
+                    Outcome::Returned(failure)
                 }
                 Ok(answer) => {
                     let mut json = Vec::with_capacity(32);
                     match answer.to_json(&mut json) {
-                        Ok(()) => ActivityEnd::Answer(json),
-                        Err(reason) => ActivityEnd::Runtime(Error::new(
+                        Ok(()) => Outcome::Answer(json),
+                        Err(reason) => Outcome::Runtime(Error::new(
                             ErrorKind::Serialization,
                             format!(
                                 "the output of the activity `{}` ({activity}) does not serialize: {reason}",

@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::*;
 use crate::engine::code::{Attempt, CancelSignal};
-use crate::engine::message::{ActivityEnd, ActivityKey};
+use crate::engine::message::ActivityKey;
 use crate::id::{ExecutionId, InstanceId};
+use crate::model::Outcome;
 use crate::resource::Resources;
 use crate::{ErrorKind, Failure, RetryPolicy};
 
@@ -78,7 +79,7 @@ impl CancelSignal for Never {
     }
 }
 
-async fn run<A: Activity>(input: &str) -> ActivityEnd {
+async fn run<A: Activity>(input: &str) -> Outcome {
     let attempt = Attempt {
         activity: ActivityKey {
             instance: InstanceId::trusted("order-1"),
@@ -109,7 +110,7 @@ fn the_engine_sees_the_options() {
 #[tokio::test]
 async fn an_attempt_ends_with_what_is_stored() {
     let answer = |ended| match ended {
-        ActivityEnd::Answer(json) => String::from_utf8(json).unwrap(),
+        Outcome::Answer(json) => String::from_utf8(json).unwrap(),
         other => panic!("{other:?}"),
     };
     assert_eq!(answer(run::<Ship>(r#"{"amount":2}"#).await), "2.0");
@@ -118,7 +119,7 @@ async fn an_attempt_ends_with_what_is_stored() {
         "null"
     );
     let failure = |ended| match ended {
-        ActivityEnd::Returned(failure) => failure,
+        Outcome::Returned(failure) => failure,
         other => panic!("{other:?}"),
     };
     let sold_out = failure(run::<Ship>(r#"{"amount":0}"#).await);
@@ -142,7 +143,7 @@ async fn an_input_that_does_not_decode_is_reported_in_full() {
         (r#"{"amount":1} x"#, ["trailing data after the value", "from byte 13"]),
     ] {
         let ended = run::<Ship>(input).await;
-        let ActivityEnd::Runtime(error) = ended else {
+        let Outcome::Runtime(error) = ended else {
             panic!("{ended:?}")
         };
         assert_eq!(error.kind(), ErrorKind::InvalidArguments);

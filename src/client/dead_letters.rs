@@ -9,7 +9,7 @@ use crate::client::handle::Client;
 use crate::client::json;
 use crate::client::pages::{List, Page, page, stored_entity};
 use crate::client::submit::ask;
-use crate::engine::message::Input;
+use crate::engine::message::{Input, LetterFate};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{MessageId, PartitionId};
 use crate::model::instance::Order;
@@ -97,7 +97,7 @@ impl Admin {
     /// Returns an error of kind [`ErrorKind::InvalidId`] if `id` is not a [`DeadLetter::id`], of kind
     /// [`ErrorKind::Corrupted`] if its row cannot be read, or any [hub error](crate::Error).
     pub async fn redeliver(&self, id: &str) -> Result<bool> {
-        self.settle_dead_letter(id, true).await
+        self.settle_dead_letter(id, LetterFate::Redeliver).await
     }
 
     /// Deletes a dead letter, even one whose row cannot be read. Returns `false` if there is no such dead letter.
@@ -106,10 +106,10 @@ impl Admin {
     /// Returns an error of kind [`ErrorKind::InvalidId`] if `id` is not a [`DeadLetter::id`], or any
     /// [hub error](crate::Error).
     pub async fn drop_dead_letter(&self, id: &str) -> Result<bool> {
-        self.settle_dead_letter(id, false).await
+        self.settle_dead_letter(id, LetterFate::Drop).await
     }
 
-    async fn settle_dead_letter(&self, id: &str, redeliver: bool) -> Result<bool> {
+    async fn settle_dead_letter(&self, id: &str, fate: LetterFate) -> Result<bool> {
         let LetterId { partition, message } = id.parse()?;
         if partition.0 >= self.client.runtime()?.partitions {
             return Ok(false);
@@ -117,7 +117,7 @@ impl Admin {
         let input = move |token| Input::DeadLetter {
             partition,
             id: message,
-            redeliver,
+            fate,
             token,
         };
         ask(self.client.weak(), partition, input).await

@@ -5,19 +5,18 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
-use crate::client::info;
-use crate::client::json;
 use crate::client::orchestration::OrchestrationHandle;
 use crate::client::source::View;
+use crate::client::{info, json};
 use crate::entity::CallFailure;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::Failure;
 use crate::id::{InstanceId, Sequence};
-use crate::model;
-use crate::model::history::{Command, Incoming, OpenStep, StepOutcome, TurnRecord};
+use crate::model::Outcome;
+use crate::model::history::{Command, Incoming, OpenStep, TurnRecord};
 use crate::model::instance::{EndRecord, OrchestrationStatus};
-use crate::schema;
 use crate::store::Reader;
+use crate::{model, schema};
 
 /// Number of turns read at once.
 const TURNS_AT_ONCE: usize = 1_024;
@@ -429,7 +428,7 @@ impl History {
         }
     }
 
-    fn completed(&mut self, sequence: Sequence, outcome: StepOutcome) -> HistoryEventKind {
+    fn completed(&mut self, sequence: Sequence, outcome: Outcome) -> HistoryEventKind {
         // The entry is kept: a failed step may be retried, and the step of a granted lock is released later.
         let (step, scheduled) = self.steps.get(&sequence).cloned().unzip();
         match Result::from(outcome) {
@@ -694,7 +693,7 @@ mod tests {
     }
 
     fn answer(sequence: Sequence, answer: &[u8]) -> Incoming {
-        let outcome = StepOutcome::Answer(answer.to_vec());
+        let outcome = Outcome::Answer(answer.to_vec());
         Incoming::Completed { sequence, outcome }
     }
 
@@ -762,7 +761,7 @@ mod tests {
     fn a_completion_names_what_it_completes() {
         let failed = Incoming::Completed {
             sequence: 1,
-            outcome: StepOutcome::Returned(Failure::message("no")),
+            outcome: Outcome::Returned(Failure::message("no")),
         };
         let timer = Command::CreateTimer {
             sequence: 2,

@@ -14,13 +14,12 @@ use crate::client::source::View;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::Failure;
 use crate::id::InstanceId;
-use crate::model;
 use crate::model::instance::{
     EndRecord, InstanceRecord, OrchestrationStatus, StartRecord, Stopped, Unregistered, UnregisteredKind,
 };
-use crate::schema;
 use crate::store::Reader;
 use crate::views::instances;
+use crate::{model, schema};
 
 /// Information about one orchestration.
 ///

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use crate::client::handle::Client;
 use crate::client::submit::end_reason;
-use crate::engine::message::{Token, Waiter};
+use crate::engine::message::{Token, WaitUntil, Waiter};
 use crate::entity::{Answer, CallError, CallFailure, OperationError};
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::Failure;
@@ -161,7 +161,7 @@ impl<O: Orchestration> OrchestrationHandle<O> {
     ///
     /// It also returns any [hub error](crate::Error).
     pub async fn result(&self) -> Result<O::Output, CallError<O::Error>> {
-        self.wait(false).await
+        self.wait(WaitUntil::End).await
     }
 
     /// Like [`result`](Self::result), but fails with [`ErrorKind::TimedOut`] if the orchestration has not ended within
@@ -228,7 +228,7 @@ impl<O: Orchestration> OrchestrationHandle<O> {
     /// # Errors
     /// Returns the same errors as [`result`](Self::result), and [`ErrorKind::Stopped`].
     pub async fn result_or_stop(&self) -> Result<O::Output, CallError<O::Error>> {
-        self.wait(true).await
+        self.wait(WaitUntil::EndOrStop).await
     }
 }
 
@@ -238,7 +238,7 @@ impl OrchestrationHandle {
     /// # Errors
     /// Returns the same errors as a typed handle. The error returned by the orchestration is a [`Failure`].
     pub async fn result(&self) -> Result<serde_json::Value, CallError<Failure>> {
-        self.wait(false).await
+        self.wait(WaitUntil::End).await
     }
 
     /// Like [`result`](Self::result), but fails with [`ErrorKind::TimedOut`] if the orchestration has not ended within
@@ -256,7 +256,7 @@ impl OrchestrationHandle {
     /// # Errors
     /// Returns the same errors as [`result`](Self::result), and [`ErrorKind::Stopped`].
     pub async fn result_or_stop(&self) -> Result<serde_json::Value, CallError<Failure>> {
-        self.wait(true).await
+        self.wait(WaitUntil::EndOrStop).await
     }
 
     /// Converts the handle to one of type `O`.
@@ -288,9 +288,9 @@ impl<O> OrchestrationHandle<O> {
         OrchestrationHandle::new(self.client, self.instance)
     }
 
-    async fn wait<T: Answer, E: OperationError>(&self, hears_stops: bool) -> Result<T, CallError<E>> {
+    async fn wait<T: Answer, E: OperationError>(&self, until: WaitUntil) -> Result<T, CallError<E>> {
         let instance = self.instance().map_err(|error| CallError::Runtime(error))?;
-        let ended = End::begin(&self.client, instance.clone(), hears_stops).map_err(CallError::Runtime)?;
+        let ended = End::begin(&self.client, instance.clone(), until).map_err(CallError::Runtime)?;
         let json = ended.await.map_err(CallError::from_failure)?;
         T::from_json(&json).map_err(|reason| {
             let message = format!(
@@ -302,7 +302,7 @@ impl<O> OrchestrationHandle<O> {
     }
 
     async fn wait_within<T: Answer, E: OperationError>(&self, limit: Duration) -> Result<T, CallError<E>> {
-        match tokio::time::timeout(limit, self.wait(false)).await {
+        match tokio::time::timeout(limit, self.wait(WaitUntil::End)).await {
             Ok(result) => result,
             Err(_) => Err(CallError::Runtime(self.not_ended(limit).await)),
         }
@@ -334,13 +334,13 @@ struct End {
 }
 
 impl End {
-    fn begin(client: &Client, instance: InstanceId, hears_stops: bool) -> Result<Self> {
+    fn begin(client: &Client, instance: InstanceId, until: WaitUntil) -> Result<Self> {
         let runtime = client.runtime()?;
         let token = runtime.draw_wait();
         let (sender, receiver) = oneshot::channel();
         let envelope = Envelope::Wait {
             instance: instance.clone(),
-            waiter: Waiter { token, hears_stops },
+            waiter: Waiter { token, until },
             reply: Reply { sender, permit: None },
         };
         runtime.send(runtime.partition_of(&instance), envelope)?;

@@ -4,10 +4,9 @@ use crate::client::Client;
 use crate::id::{EntityId, ExecutionId, InstanceId, MessageId, PartitionId};
 use crate::model::instance::{LockId, LockRecord, OrchestrationStatus};
 use crate::model::{self, Action, DeadLetterRecord, QuarantineRecord, StateRecord};
-use crate::schema;
 use crate::store::Batch;
 use crate::time::Timestamp;
-use crate::{CallError, Hub, OrchestrationContext, client::Unreadable, orchestration};
+use crate::{CallError, Hub, OrchestrationContext, client::Unreadable, orchestration, schema};
 
 const PARTITION: PartitionId = PartitionId(0);
 

@@ -3,18 +3,18 @@
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 
-use crate::client::arguments;
 use crate::client::caller::{accepted, unexpected};
 use crate::client::handle::Client;
-use crate::client::json;
 use crate::client::submit::{SendOptions, Submission};
+use crate::client::{arguments, json};
 use crate::entity::caller::ClientCaller;
 use crate::entity::{CallError, CallFailure};
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::Failure;
 use crate::id::EntityId;
 use crate::model::Action;
-use crate::runtime::Response;
+use crate::runtime::{Response, Runtime};
+use std::sync::Weak;
 
 /// A handle to an entity whose type is not known, for tools. Inputs, answers and states are JSON. Created by
 /// [`Client::untyped_entity`].
@@ -115,8 +115,19 @@ struct Request {
 }
 
 impl Request {
-    /// Sends the request and waits until it is settled.
-    async fn run(self, call: bool) -> Result<Response, CallFailure> {
+    /// Sends the request as a call and waits for the answer.
+    async fn call(self) -> Result<Response, CallFailure> {
+        let (signal, runtime) = self.prepare()?;
+        Submission { call: true, ..signal }.run(runtime).await
+    }
+
+    /// Sends the request as a signal and waits until it is durable.
+    async fn signal(self) -> Result<Response, CallFailure> {
+        let (signal, runtime) = self.prepare()?;
+        signal.run(runtime).await
+    }
+
+    fn prepare(self) -> Result<(Submission, Weak<Runtime>), CallFailure> {
         let EntityHandle { client, id } = self.entity;
         let arguments = {
             let runtime = client.runtime()?;
@@ -132,11 +143,11 @@ impl Request {
                 operation: self.operation.into(),
                 arguments,
             },
-            call,
+            call: false,
             request_id: None,
             refuse_when_full: false,
         };
-        submission.with(self.sending).run(client.into_weak()).await
+        Ok((submission.with(self.sending), client.into_weak()))
     }
 }
 
@@ -200,7 +211,7 @@ impl IntoFuture for EntityCall {
     /// It also returns any [hub error](crate::Error).
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            match self.0.run(true).await.map_err(CallError::from_failure)? {
+            match self.0.call().await.map_err(CallError::from_failure)? {
                 Response::Answer(answer) => String::from_utf8(answer).map_err(|reason| {
                     let text = "the answer is not valid UTF-8; the operation has taken effect";
                     CallError::Runtime(Error::new(ErrorKind::Serialization, text).with_source(reason))
@@ -227,6 +238,6 @@ impl IntoFuture for EntitySignal {
     ///
     /// It also returns any [hub error](crate::Error).
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { accepted(self.0.run(false).await) })
+        Box::pin(async move { accepted(self.0.signal().await) })
     }
 }

@@ -1,17 +1,16 @@
 //! `async` operations. An operation starts when the message that requested it is durable, and its end is a separate
 //! input.
 
+use crate::engine::call_result::{CallResult, described, lingers, panicked, timed_out};
 use crate::engine::code::{AsyncFinished, AsyncOperation};
 use crate::engine::ctx::Ctx;
 use crate::engine::mailbox::{Block, Mailbox};
 use crate::engine::mailboxes::Mailboxes;
 use crate::engine::message::{AsyncEnded, Effect, Message, Output};
 use crate::engine::operation::scope;
-use crate::engine::outcome::{Outcome, described, lingers, panicked, timed_out};
 use crate::engine::scope::Scope;
 use crate::engine::states::Entity;
-use crate::engine::turn::EntityTurn;
-use crate::engine::turn::load_entity;
+use crate::engine::turn::{EntityTurn, load_entity};
 use crate::engine::waiting::save;
 use crate::error::Result;
 use crate::id::{InstanceId, MessageId};
@@ -94,7 +93,7 @@ impl EntityTurn<'_> {
     }
 
     /// Replaces the state with the changed copy of an `async` operation, if the operation succeeded.
-    fn keep_finished(&mut self, finished: AsyncFinished, scope: &Scope, ctx: &mut Ctx<'_>) -> Outcome {
+    fn keep_finished(&mut self, finished: AsyncFinished, scope: &Scope, ctx: &mut Ctx<'_>) -> CallResult {
         let answer = described(Ok(finished.outcome), scope)?;
         let before = self.entity.object.replace(finished.object);
         let outcome = self.keep(finished.outbox, answer, scope, ctx);

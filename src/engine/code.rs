@@ -4,11 +4,12 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use crate::engine::message::{ActivityEnd, ActivityKey};
+use crate::engine::message::ActivityKey;
 use crate::engine::outbox::Outbox;
 use crate::engine::scope::Scope;
 use crate::failure::Failure;
 use crate::id::{ExecutionId, InstanceId, Sequence};
+use crate::model::Outcome;
 use crate::model::history::{Command, Incoming, StepNote, TurnRecord};
 use crate::model::instance::Stopped;
 use crate::resource::{ResourceNeed, Resources};
@@ -234,7 +235,7 @@ pub(crate) trait ActivityCode: Send + Sync {
 }
 
 /// A running attempt of an activity.
-pub(crate) type ActivityFuture = Pin<Box<dyn Future<Output = ActivityEnd> + Send>>;
+pub(crate) type ActivityFuture = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
 /// The metadata that an attempt of an activity can access.
 #[derive(Clone, Debug)]

@@ -29,10 +29,9 @@ use crate::engine::turn::{load, turn, write_states};
 use crate::engine::waiting::admit_behind_locks;
 use crate::error::Result;
 use crate::id::{InstanceId, PartitionId};
-use crate::model;
-use crate::schema;
 use crate::store::Reader;
 use crate::time::{Aging, Timestamp};
+use crate::{model, schema};
 
 /// The configuration of a core.
 pub(crate) struct CoreConfig {
@@ -309,9 +308,9 @@ fn take_in(input: Input, mailboxes: &mut Mailboxes, ctx: &mut Ctx<'_>) -> Result
         Input::DeadLetter {
             partition,
             id,
-            redeliver,
+            fate,
             token,
-        } => settle_dead_letter(partition, id, redeliver, token, ctx)?,
+        } => settle_dead_letter(partition, id, fate, token, ctx)?,
     }
     mailboxes.route_outbound(ctx)
 }

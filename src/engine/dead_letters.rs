@@ -1,7 +1,7 @@
 //! Dead letters: messages that this build cannot process. They are bounded in number, visible, and can be redelivered.
 
 use crate::engine::ctx::Ctx;
-use crate::engine::message::{Message, Origin, Response, Token};
+use crate::engine::message::{LetterFate, Message, Origin, Response, Token};
 use crate::error::Result;
 use crate::failure::{TEXT_BYTES, shortened};
 use crate::id::{MessageId, PartitionId};
@@ -52,7 +52,7 @@ pub(super) fn bury(message: &Message, reason: &str, ctx: &mut Ctx<'_>) -> Result
 pub(super) fn settle_dead_letter(
     partition: PartitionId,
     id: MessageId,
-    redeliver: bool,
+    fate: LetterFate,
     token: Token,
     ctx: &mut Ctx<'_>,
 ) -> Result<()> {
@@ -66,7 +66,7 @@ pub(super) fn settle_dead_letter(
         ctx.step.settle(token, Response::Answer("false".into()));
         return Ok(());
     };
-    if redeliver {
+    if fate == LetterFate::Redeliver {
         let record: DeadLetterRecord = match model::decode(&row, "dead letter") {
             Ok(record) => record,
             Err(error) => {

@@ -11,10 +11,10 @@
 
 use std::collections::VecDeque;
 
+use crate::engine::call_result::{Unanswered, lock_lost};
 use crate::engine::ctx::Ctx;
 use crate::engine::mailbox::{Block, Mailbox};
 use crate::engine::message::{Message, Origin, Response};
-use crate::engine::outcome::{Unanswered, lock_lost};
 use crate::engine::partition::Partitions;
 use crate::engine::queue::Withdrawn;
 use crate::engine::requests::{remember, settle_repeated};
@@ -23,9 +23,8 @@ use crate::engine::step::Step;
 use crate::engine::turn::EntityTurn;
 use crate::error::Result;
 use crate::id::InstanceId;
-use crate::model::history::StepOutcome;
 use crate::model::instance::{LockId, LockOrder, LockRecord, Order};
-use crate::model::{self, Action, RequestOutcome};
+use crate::model::{self, Action, Outcome, RequestOutcome};
 use crate::schema;
 use crate::store::Reader;
 
@@ -169,7 +168,7 @@ fn take_lock(id: &InstanceId, owner: &LockId, mut rest: VecDeque<InstanceId>, ct
             let order = Order::Completed {
                 execution: owner.execution,
                 sequence: owner.sequence,
-                outcome: StepOutcome::Answer(b"null".to_vec()),
+                outcome: Outcome::Answer(b"null".to_vec()),
             };
             (owner.instance.clone(), Action::Order(Box::new(order)))
         }
@@ -213,7 +212,7 @@ fn force_lock(message: &Message, ctx: &mut Ctx<'_>) -> Result<()> {
             .send(id, owner.instance.clone(), Action::Order(Box::new(order)));
     }
     let answer: Vec<u8> = if lock.is_some() { "true" } else { "false" }.into();
-    remember(message, RequestOutcome::Answer(answer.clone()), ctx)?;
+    remember(message, RequestOutcome::Ended(Outcome::Answer(answer.clone())), ctx)?;
     if let Some(token) = message.token() {
         ctx.step.settle(token, Response::Answer(answer));
     }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use crate::engine::code::{AsyncFinished, AsyncOperation};
 use crate::error::{Error, ErrorKind, Result};
-use crate::failure::{CallFailure, Failure};
+use crate::failure::CallFailure;
 use crate::id::{ExecutionId, InstanceId, MessageId, PartitionId, Sequence};
 use crate::model::instance::{LockOrder, Order};
-use crate::model::{self, Action, MessageRecord, StepRef};
+use crate::model::{self, Action, MessageRecord, Outcome, StepRef};
 use crate::schema;
 use crate::trace::TraceContext;
 
@@ -265,12 +265,20 @@ impl Message {
     }
 }
 
+/// What ends the wait of a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WaitUntil {
+    /// The end of the orchestration.
+    End,
+    /// The end of the orchestration, or a stop.
+    EndOrStop,
+}
+
 /// A client that waits for the end of an orchestration.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Waiter {
     pub(crate) token: Token,
-    /// True if a stop of the orchestration also ends the wait.
-    pub(crate) hears_stops: bool,
+    pub(crate) until: WaitUntil,
 }
 
 /// An input of a core.
@@ -307,9 +315,16 @@ pub(crate) enum Input {
     DeadLetter {
         partition: PartitionId,
         id: MessageId,
-        redeliver: bool,
+        fate: LetterFate,
         token: Token,
     },
+}
+
+/// What an operator does with a dead letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LetterFate {
+    Redeliver,
+    Drop,
 }
 
 /// The key of one activity of one execution. All attempts share it.
@@ -329,16 +344,19 @@ impl fmt::Display for ActivityKey {
 /// The end of an attempt of an activity.
 #[derive(Debug)]
 pub(crate) enum ActivityEnd {
-    /// The attempt returned its answer as JSON.
-    Answer(Vec<u8>),
-    /// The attempt returned an error.
-    Returned(Failure),
-    /// The attempt panicked, exceeded its time limit, or its input or answer could not be converted from or to JSON.
-    Runtime(Error),
+    /// The attempt has ended. The runtime fails it if it panicked, exceeded its time limit, or if its input or answer
+    /// could not be converted from or to JSON.
+    Ended(Outcome),
     /// The attempt exceeded its time limit and cannot be stopped. It keeps its slot until its actual end.
     Lingers(Error),
     /// The attempt was canceled because the hub closes, and has ended. The next open runs it again.
     Abandoned,
+}
+
+impl From<Outcome> for ActivityEnd {
+    fn from(outcome: Outcome) -> Self {
+        Self::Ended(outcome)
+    }
 }
 
 /// The end of an `async` operation.

@@ -3,6 +3,7 @@
 mod activities;
 mod admission;
 mod async_operation;
+mod call_result;
 pub(crate) mod code;
 mod core;
 mod ctx;
@@ -16,7 +17,6 @@ pub(crate) mod message;
 mod operation;
 pub(crate) mod orchestration;
 pub(crate) mod outbox;
-mod outcome;
 mod partition;
 mod progress;
 mod quarantine;

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use tracing::{Instrument, Span};
 
+use crate::engine::call_result::{
+    CallResult, Unanswered, described, init_panicked, over_limit, panicked, unanswered, unknown_operation,
+};
 use crate::engine::code::{AsyncOperation, EntityObject, OperationMode, OperationSpec};
 use crate::engine::ctx::Ctx;
 use crate::engine::message::Message;
 use crate::engine::outbox::Outbox;
-use crate::engine::outcome::{
-    Outcome, Unanswered, described, init_panicked, over_limit, panicked, unanswered, unknown_operation,
-};
 use crate::engine::quarantine::quarantine;
 use crate::engine::requests::settle_repeated;
 use crate::engine::scope::Scope;
@@ -82,7 +82,7 @@ impl EntityTurn<'_> {
     }
 
     /// Runs a `&mut self` operation. On success, its effects are in the step. Otherwise, none of them is.
-    fn write(&mut self, spec: OperationSpec, arguments: &[u8], scope: &Scope, ctx: &mut Ctx<'_>) -> Result<Outcome> {
+    fn write(&mut self, spec: OperationSpec, arguments: &[u8], scope: &Scope, ctx: &mut Ctx<'_>) -> Result<CallResult> {
         let created = self.entity.object.is_none();
         let object = match self.prepare(scope) {
             Ok(object) => object,
@@ -98,7 +98,7 @@ impl EntityTurn<'_> {
     }
 
     /// Adds the effects of a completed operation to the step, if they are within the limits.
-    pub(super) fn keep(&mut self, outbox: Outbox, answer: Vec<u8>, scope: &Scope, ctx: &mut Ctx<'_>) -> Outcome {
+    pub(super) fn keep(&mut self, outbox: Outbox, answer: Vec<u8>, scope: &Scope, ctx: &mut Ctx<'_>) -> CallResult {
         if let Some(error) = outbox.error {
             return Err(CallFailure::Runtime(error).into());
         }
@@ -221,7 +221,7 @@ impl EntityTurn<'_> {
     }
 
     /// Runs a `&self` operation. An entity without state uses its initial state.
-    pub(super) fn read(&self, spec: OperationSpec, arguments: &[u8], scope: &Scope) -> Outcome {
+    pub(super) fn read(&self, spec: OperationSpec, arguments: &[u8], scope: &Scope) -> CallResult {
         let run = || match &self.entity.object {
             Some(object) => object.read(spec.index, arguments, scope),
             None => self.code.create(scope.entity.key()).read(spec.index, arguments, scope),

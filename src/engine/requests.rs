@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
+use crate::engine::call_result::{CallResult, Unanswered};
 use crate::engine::ctx::Ctx;
 use crate::engine::fingerprint::fingerprint;
 use crate::engine::message::{Message, Response, Token};
-use crate::engine::outcome::{Outcome, Unanswered};
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::CallFailure;
 use crate::id::{InstanceId, MessageId, PartitionId};
@@ -135,7 +135,7 @@ pub(super) fn remember_waiting(message: &Message, ctx: &mut Ctx<'_>) -> Result<(
 }
 
 /// Stores the outcome of a call. A refusal is not stored, so a retry is a new attempt.
-pub(super) fn remember_outcome(message: &Message, outcome: &Outcome, ctx: &mut Ctx<'_>) -> Result<()> {
+pub(super) fn remember_outcome(message: &Message, outcome: &CallResult, ctx: &mut Ctx<'_>) -> Result<()> {
     if message.client().is_none_or(|client| client.request.is_none()) {
         return Ok(());
     }
@@ -284,25 +284,23 @@ fn settled(outcome: RequestOutcome) -> Option<Response> {
     Some(match outcome {
         RequestOutcome::Waiting => return None,
         RequestOutcome::Accepted => Response::Accepted,
-        RequestOutcome::Answer(answer) => Response::Answer(answer),
-        RequestOutcome::Returned(failure) => Response::Failed(Box::new(CallFailure::Returned(failure))),
-        RequestOutcome::Runtime { kind, message } => Response::Failed(Box::new(Error::new(kind, message).into())),
+        RequestOutcome::Ended(outcome) => match outcome.into() {
+            Ok(answer) => Response::Answer(answer),
+            Err(failure) => Response::Failed(Box::new(failure)),
+        },
     })
 }
 
 /// Returns the stored form of an outcome, or `None` for a refusal, because a later attempt may succeed.
-fn request_outcome(outcome: &Outcome) -> Option<RequestOutcome> {
-    Some(match outcome {
-        Ok(answer) => RequestOutcome::Answer(answer.clone()),
+fn request_outcome(outcome: &CallResult) -> Option<RequestOutcome> {
+    let outcome = match outcome {
+        Ok(answer) => Ok(answer.clone()),
         Err(Unanswered(failure)) => match failure.as_ref() {
-            CallFailure::Returned(failure) => RequestOutcome::Returned(failure.clone()),
             CallFailure::Runtime(error) if is_refusal(error.kind()) => return None,
-            CallFailure::Runtime(error) => RequestOutcome::Runtime {
-                kind: error.kind(),
-                message: error.message().to_owned(),
-            },
+            failure => Err(failure.clone()),
         },
-    })
+    };
+    Some(RequestOutcome::Ended(outcome.into()))
 }
 
 /// Returns `true` if an error of this kind means that nothing happened, for a reason that may change. Such reasons are

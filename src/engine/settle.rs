@@ -1,11 +1,11 @@
 //! The end of a message: its row is deleted, its sender receives the outcome, and the outcome is stored for its request
 //! id.
 
+use crate::engine::call_result::{CallResult, Unanswered};
 use crate::engine::ctx::Ctx;
 use crate::engine::dead_letters::bury;
 use crate::engine::mailbox::Mailbox;
 use crate::engine::message::{Message, Origin, Response};
-use crate::engine::outcome::{Outcome, Unanswered};
 use crate::engine::requests::{remember, remember_outcome, take_attached};
 use crate::engine::turn::EntityTurn;
 use crate::error::{Error, ErrorKind, Result};
@@ -17,7 +17,7 @@ use crate::schema;
 
 impl EntityTurn<'_> {
     /// Ends a message with the outcome of its operation.
-    pub(super) fn settle(&mut self, message: Message, outcome: Outcome, ctx: &mut Ctx<'_>) -> Result<()> {
+    pub(super) fn settle(&mut self, message: Message, outcome: CallResult, ctx: &mut Ctx<'_>) -> Result<()> {
         finish(self.id, &mut self.mailbox, message, outcome, ctx)
     }
 }
@@ -26,7 +26,7 @@ pub(super) fn finish(
     id: &InstanceId,
     mailbox: &mut Mailbox,
     message: Message,
-    outcome: Outcome,
+    outcome: CallResult,
     ctx: &mut Ctx<'_>,
 ) -> Result<()> {
     mailbox.consume(&message, ctx);
@@ -51,7 +51,7 @@ pub(super) fn finish(
 }
 
 /// Sends the outcome of a call to the client that waits for it, and to the clients that repeated the request.
-pub(super) fn answer_call(message: &Message, outcome: Outcome, ctx: &mut Ctx<'_>) -> Result<()> {
+pub(super) fn answer_call(message: &Message, outcome: CallResult, ctx: &mut Ctx<'_>) -> Result<()> {
     // Only clients whose calls are rows are among the callers.
     let caller = if message.stored {
         ctx.callers.take(message.id)

@@ -6,7 +6,7 @@ use crate::engine::message::{Message, Origin, Response};
 use crate::engine::requests::{remember, settle_repeated};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, PartitionId};
-use crate::model::{self, Action, RequestOutcome, TimerRecord};
+use crate::model::{self, Action, Outcome, RequestOutcome, TimerRecord};
 use crate::schema;
 use crate::store::PageBounds;
 use crate::time::Timestamp;
@@ -34,7 +34,7 @@ pub(super) fn control(message: Message, ctx: &mut Ctx<'_>) -> Result<()> {
         }
     };
     let outcome = match &settled {
-        Response::Answer(answer) => RequestOutcome::Answer(answer.clone()),
+        Response::Answer(answer) => RequestOutcome::Ended(Outcome::Answer(answer.clone())),
         _ => RequestOutcome::Accepted,
     };
     remember(&message, outcome, ctx)?;

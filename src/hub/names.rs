@@ -6,10 +6,9 @@ use std::ops::ControlFlow;
 use crate::engine::Registry;
 use crate::error::Result;
 use crate::id::{InstanceId, PartitionId};
-use crate::model;
 use crate::model::instance::InstanceRecord;
-use crate::schema;
 use crate::store::Reader;
+use crate::{model, schema};
 
 /// Returns the names of entity types with states, waiting messages, locks or timers that are not in `registry`. Needs
 /// one seek for each name, table and partition, however many entities there are.

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
-use crate::failure::{CallFailure, Failure};
+use crate::failure::Failure;
 use crate::id::{ExecutionId, InstanceId, Sequence};
+use crate::model::Outcome;
 use crate::time::Timestamp;
 use crate::trace::TraceContext;
 
@@ -43,7 +44,7 @@ pub(crate) enum Incoming {
     Started(Box<Started>),
     /// A step has ended: an attempt of an activity or of a sub-orchestration, a timer, a call to an entity, or the
     /// acquisition of a lock.
-    Completed { sequence: Sequence, outcome: StepOutcome },
+    Completed { sequence: Sequence, outcome: Outcome },
     /// An external event.
     Raised {
         name: String,
@@ -63,11 +64,7 @@ impl Incoming {
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Raised { name, payload } => name.len() + payload.len(),
-            Self::Completed { outcome, .. } => match outcome {
-                StepOutcome::Answer(answer) => answer.len(),
-                StepOutcome::Returned(failure) => failure.bytes(),
-                StepOutcome::Runtime(error) => error.bytes(),
-            },
+            Self::Completed { outcome, .. } => outcome.bytes(),
             _ => 0,
         }
     }
@@ -97,37 +94,6 @@ pub(crate) struct Parent {
     pub(crate) instance: InstanceId,
     pub(crate) execution: ExecutionId,
     pub(crate) sequence: Sequence,
-}
-
-/// The outcome of a step.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) enum StepOutcome {
-    /// Its answer as JSON, or `null` if the step has no answer.
-    Answer(#[serde(with = "serde_bytes")] Vec<u8>),
-    /// The user's code returned an error.
-    Returned(Failure),
-    /// The runtime failed the step.
-    Runtime(Error),
-}
-
-impl From<Result<Vec<u8>, CallFailure>> for StepOutcome {
-    fn from(result: Result<Vec<u8>, CallFailure>) -> Self {
-        match result {
-            Ok(answer) => Self::Answer(answer),
-            Err(CallFailure::Returned(failure)) => Self::Returned(failure),
-            Err(CallFailure::Runtime(error)) => Self::Runtime(error),
-        }
-    }
-}
-
-impl From<StepOutcome> for Result<Vec<u8>, CallFailure> {
-    fn from(outcome: StepOutcome) -> Self {
-        match outcome {
-            StepOutcome::Answer(answer) => Ok(answer),
-            StepOutcome::Returned(failure) => Err(CallFailure::Returned(failure)),
-            StepOutcome::Runtime(error) => Err(CallFailure::Runtime(error)),
-        }
-    }
 }
 
 /// A command of an orchestration's code.

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, ErrorKind};
 use crate::failure::Failure;
 use crate::id::{ExecutionId, InstanceId, MessageId, Sequence};
-use crate::model::history::{Parent, Started, StepOutcome, TurnRecord};
+use crate::model::Outcome;
+use crate::model::history::{Parent, Started, TurnRecord};
 use crate::time::Timestamp;
 use crate::trace::TraceContext;
 
@@ -339,7 +340,7 @@ pub(crate) enum Order {
     Completed {
         execution: ExecutionId,
         sequence: Sequence,
-        outcome: StepOutcome,
+        outcome: Outcome,
     },
     /// Deliver an external event.
     Raise {
@@ -434,11 +435,7 @@ impl Order {
                 let trace = start.trace.as_ref().map_or(0, |trace| trace.weight());
                 size_of::<StartRecord>() + start.input.len() + tags.chain(events).sum::<usize>() + trace
             }
-            Self::Completed { outcome, .. } => match outcome {
-                StepOutcome::Answer(answer) => answer.len(),
-                StepOutcome::Returned(failure) => failure.bytes(),
-                StepOutcome::Runtime(error) => error.bytes(),
-            },
+            Self::Completed { outcome, .. } => outcome.bytes(),
             Self::Raise { payload, .. } => payload.len(),
             _ => 0,
         };

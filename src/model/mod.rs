@@ -3,6 +3,7 @@
 
 pub(crate) mod history;
 pub(crate) mod instance;
+mod outcome;
 
 use std::borrow::Cow;
 
@@ -10,11 +11,12 @@ use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::failure::Failure;
 use crate::id::{ExecutionId, InstanceId, MessageId, Sequence};
 use crate::model::instance::{LockOrder, Order};
 use crate::time::{ClockRecord, Timestamp};
 use crate::trace::TraceContext;
+
+pub(crate) use outcome::Outcome;
 
 /// The first byte of every record of this build.
 const VERSION: u8 = 1;
@@ -129,7 +131,7 @@ pub(crate) struct TimerRecord {
 }
 
 /// The outcome of a request id.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct RequestRecord {
     /// Shows whether a retry repeats the same request.
     pub(crate) fingerprint: u64,
@@ -146,18 +148,14 @@ pub(crate) struct Place {
 }
 
 /// The progress of a request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum RequestOutcome {
     /// The call waits as a message row.
     Waiting,
     /// The signal was accepted.
     Accepted,
-    /// The call was answered.
-    Answer(#[serde(with = "serde_bytes")] Vec<u8>),
-    /// The operation returned `Err`.
-    Returned(Failure),
-    /// The runtime failed the call.
-    Runtime { kind: ErrorKind, message: String },
+    /// The call has ended.
+    Ended(Outcome),
 }
 
 /// A message that could not be processed.
@@ -259,7 +257,7 @@ pub(crate) fn decode<'a, R: Deserialize<'a>>(bytes: &'a [u8], what: &str) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::failure::Cause;
+    use crate::failure::{Cause, Failure};
     use crate::time::{Doubt, SetBack};
 
     /// Asserts that the record encodes to these bytes and decodes from them. Stored records must remain readable
@@ -449,8 +447,8 @@ mod tests {
         pinned(&request(RequestOutcome::Waiting), b"\x01\x01\x03\x04\x02\x00");
         pinned(&request(RequestOutcome::Accepted), b"\x01\x01\x03\x04\x02\x01");
         pinned(
-            &request(RequestOutcome::Answer(b"5".to_vec())),
-            b"\x01\x01\x03\x04\x02\x02\x015",
+            &request(RequestOutcome::Ended(Outcome::Answer(b"5".to_vec()))),
+            b"\x01\x01\x03\x04\x02\x02\x00\x015",
         );
         let failure = Failure {
             error_type: "E".into(),
@@ -464,16 +462,13 @@ mod tests {
             stack: Some("t".into()),
             non_retriable: true,
         };
-        let returned = RequestOutcome::Returned(failure);
+        let returned = RequestOutcome::Ended(Outcome::Returned(failure));
         pinned(
             &request(returned),
-            b"\x01\x01\x03\x04\x02\x03\x01E\x01m\x01\x011\x01\x01\x01T\x01s\x01\x01k\x01\x01t\x01",
+            b"\x01\x01\x03\x04\x02\x02\x01\x01E\x01m\x01\x011\x01\x01\x01T\x01s\x01\x01k\x01\x01t\x01",
         );
-        let runtime = RequestOutcome::Runtime {
-            kind: ErrorKind::TimedOut,
-            message: "m".into(),
-        };
-        pinned(&request(runtime), b"\x01\x01\x03\x04\x02\x04\x08\x01m");
+        let runtime = RequestOutcome::Ended(Outcome::Runtime(Error::new(ErrorKind::TimedOut, "m")));
+        pinned(&request(runtime), b"\x01\x01\x03\x04\x02\x02\x02\x08\x01m\x00");
     }
 
     /// An error kind is stored as its position in the enum, so a new kind must be appended.

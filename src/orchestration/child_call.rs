@@ -52,7 +52,7 @@ impl<O: Orchestration> ChildCall<O> {
 
     fn ask(journal: &Journal, claim: Claim, input: &O::Input) -> Result<()> {
         journal.check_child(O::NAME)?;
-        let command = start::<O>(journal, claim, input, true)?;
+        let command = start::<O>(journal, claim, input, Wait::ForEnd)?;
         let what = What::Child {
             instance: InstanceId::trusted(journal.derived_id(claim.sequence)),
             attempts: Attempts::default(),
@@ -194,7 +194,7 @@ pub struct ChildStart<O> {
 
 impl<O: Orchestration> ChildStart<O> {
     pub(super) fn new(journal: &Rc<Journal>, claim: Claim, input: &O::Input) -> Self {
-        let emission = match start::<O>(journal, claim, input, false) {
+        let emission = match start::<O>(journal, claim, input, Wait::No) {
             Ok(command) => journal.send(claim, command, Some(Normalize::argument::<O::Input>())),
             Err(error) => {
                 journal.refuse(&error);
@@ -277,7 +277,14 @@ impl<O: Orchestration> fmt::Debug for ChildStart<O> {
     }
 }
 
-fn start<O: Orchestration>(journal: &Journal, claim: Claim, input: &O::Input, wait: bool) -> Result<Command> {
+/// Whether the starting orchestration waits for the end of the other one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wait {
+    ForEnd,
+    No,
+}
+
+fn start<O: Orchestration>(journal: &Journal, claim: Claim, input: &O::Input, wait: Wait) -> Result<Command> {
     let input = encode_argument("orchestration", O::NAME, input)?;
     journal.check_size(
         claim.sequence,
@@ -291,7 +298,7 @@ fn start<O: Orchestration>(journal: &Journal, claim: Claim, input: &O::Input, wa
         version: None,
         input,
         tags: Vec::new(),
-        wait,
+        wait: wait == Wait::ForEnd,
         attempt: 1,
     })
 }

@@ -13,7 +13,7 @@ use crate::retry::RetryPolicy;
 use crate::time::Timestamp;
 use std::task::Waker;
 
-type Outcome = Result<Vec<u8>, CallFailure>;
+type StepResult = Result<Vec<u8>, CallFailure>;
 
 impl Journal {
     /// Records an incoming message, and wakes its waiter.
@@ -27,7 +27,7 @@ impl Journal {
         }
     }
 
-    fn complete(&self, sequence: Sequence, outcome: Outcome) {
+    fn complete(&self, sequence: Sequence, outcome: StepResult) {
         let mut state = self.state.borrow_mut();
         let step = state.steps.get_mut(&sequence);
         let Some(step) = step.filter(|step| step.is_wanted()) else {
@@ -85,7 +85,7 @@ impl Journal {
 
 impl State {
     /// Ends a step. Returns the waker, which is to be called without the borrow.
-    fn settle(&mut self, sequence: Sequence, outcome: Outcome) -> Option<Waker> {
+    fn settle(&mut self, sequence: Sequence, outcome: StepResult) -> Option<Waker> {
         let step = self.steps.get_mut(&sequence)?;
         if let Some(section) = &mut self.section {
             section.forget_call(sequence);

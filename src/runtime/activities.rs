@@ -17,6 +17,7 @@ use crate::engine::code::{ActivityFuture, Attempt, CancelSignal};
 use crate::engine::message::{ActivityEnd, ActivityKey, Input, StartActivity};
 use crate::engine::panic_text;
 use crate::error::{Error, ErrorKind};
+use crate::model::Outcome;
 use crate::runtime::contained::contained;
 use crate::runtime::inbox::Envelope;
 use crate::runtime::release::FailOnDrop;
@@ -285,7 +286,7 @@ impl Watched {
 
     /// Spawns the task of the user code.
     #[expect(clippy::disallowed_methods, reason = "tasks are spawned here")]
-    fn spawn(&self, future: ActivityFuture, running: Running, tokio: &Handle) -> JoinHandle<ActivityEnd> {
+    fn spawn(&self, future: ActivityFuture, running: Running, tokio: &Handle) -> JoinHandle<Outcome> {
         let span = tracing::info_span!("activity", name = self.name, key = %self.activity, attempt = self.attempt);
         let future = async move {
             let _running = running;
@@ -311,15 +312,18 @@ impl Watched {
     }
 
     /// Returns the end of the joined task, or `None` if the tokio runtime dropped it.
-    fn joined(&self, ended: Result<ActivityEnd, JoinError>, how: Ended) -> Option<ActivityEnd> {
+    fn joined(&self, ended: Result<Outcome, JoinError>, how: Ended) -> Option<ActivityEnd> {
         match ended.map_err(JoinError::try_into_panic) {
             Ok(_) | Err(Ok(_)) if self.canceled.has_cut_short() => Some(ActivityEnd::Abandoned),
-            Ok(ended) => Some(ended),
+            Ok(outcome) => Some(ActivityEnd::Ended(outcome)),
             Err(Ok(panic)) => {
                 let text = panic_text(panic.as_ref());
                 let message = format!("the activity `{}` ({}) panicked: {text}", self.name, self.activity);
                 tracing::error!("{message}");
-                Some(ActivityEnd::Runtime(Error::new(ErrorKind::Panicked, message)))
+                Some(ActivityEnd::Ended(Outcome::Runtime(Error::new(
+                    ErrorKind::Panicked,
+                    message,
+                ))))
             }
             Err(Err(_)) if matches!(how, Ended::Aborted) => Some(self.called_off()),
             Err(Err(_)) => None,
@@ -332,7 +336,7 @@ impl Watched {
             return ActivityEnd::Abandoned;
         }
         let message = format!("the activity `{}` ({}) was canceled", self.name, self.activity);
-        ActivityEnd::Runtime(Error::new(ErrorKind::Ended, message))
+        ActivityEnd::Ended(Outcome::Runtime(Error::new(ErrorKind::Ended, message)))
     }
 
     fn timed_out(&self) -> Error {
@@ -369,12 +373,14 @@ impl Watched {
 /// Returns the name of an end in the metrics.
 fn name_of(ended: &ActivityEnd) -> &'static str {
     match ended {
-        ActivityEnd::Answer(_) => "answered",
-        ActivityEnd::Returned(_) => "returned",
+        ActivityEnd::Ended(outcome) => match outcome {
+            Outcome::Answer(_) => "answered",
+            Outcome::Returned(_) => "returned",
+            Outcome::Runtime(error) if error.kind() == ErrorKind::Panicked => "panicked",
+            Outcome::Runtime(_) => "refused",
+        },
         ActivityEnd::Lingers(_) => "timed_out",
         ActivityEnd::Abandoned => "abandoned",
-        ActivityEnd::Runtime(error) if error.kind() == ErrorKind::Panicked => "panicked",
-        ActivityEnd::Runtime(_) => "refused",
     }
 }
 

@@ -9,7 +9,7 @@ use super::sights::Sight;
 use super::world::World;
 use crate::commit::Gated;
 use crate::engine::Step;
-use crate::engine::message::{ClientOrigin, Input, Message, Output, Token, Waiter};
+use crate::engine::message::{ClientOrigin, Input, Message, Output, Token, WaitUntil, Waiter};
 use crate::runtime::Envelope;
 use crate::runtime::driver::Committed;
 use crate::store::Change;
@@ -50,7 +50,7 @@ impl World {
                     instance: self.requests[request].target.clone(),
                     waiter: Waiter {
                         token: Token::of_wait(self.life.waits),
-                        hears_stops: false,
+                        until: WaitUntil::End,
                     },
                     reply: asked,
                 }
@@ -61,11 +61,11 @@ impl World {
                 let input = Box::new(|token| Input::Resume { instance, token });
                 Envelope::Operator { input, reply: asked }
             }
-            Asked::DeadLetter(partition, id, redeliver) => {
+            Asked::DeadLetter(partition, id, fate) => {
                 let input = Box::new(move |token| Input::DeadLetter {
                     partition,
                     id,
-                    redeliver,
+                    fate,
                     token,
                 });
                 Envelope::Operator { input, reply: asked }

@@ -10,6 +10,7 @@ use super::plan::{Kind, key};
 use super::random::Random;
 use crate::commit::CommitOrder;
 use crate::engine::code::AsyncOperation;
+use crate::engine::message::LetterFate;
 use crate::engine::{ActivitySlots, CoreConfig, Progress, Step};
 use crate::id::{InstanceId, MessageId, PartitionId};
 use crate::model::{self, CommitRecord};
@@ -67,7 +68,7 @@ pub(super) enum Asked {
     /// A client that does not wait any more.
     Nobody,
     Resume(InstanceId),
-    DeadLetter(PartitionId, MessageId, bool),
+    DeadLetter(PartitionId, MessageId, LetterFate),
 }
 
 /// A running `async` operation.

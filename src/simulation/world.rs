@@ -6,7 +6,6 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::builds::Build;
-use super::check;
 use super::clients::{Request, What};
 use super::climate::{Climate, Event};
 use super::life::{Asked, Life};
@@ -16,7 +15,8 @@ use super::random::Random;
 use super::sights::{Sight, Story};
 use super::store::Host;
 use super::survey::Survey;
-use super::workload;
+use super::{check, workload};
+use crate::engine::message::LetterFate;
 use crate::id::InstanceId;
 use crate::log::tests::memory::Chance;
 use crate::store::{Model, Store};
@@ -220,7 +220,11 @@ impl World {
         self.disordered.extend(survey.dead_work);
         self.disordered_logs.extend(survey.dead_logs);
         let seat = usize::from(partition.0) % self.life.seats.len();
-        let envelope = self.envelope(Asked::DeadLetter(partition, id, known));
+        let fate = match known {
+            true => LetterFate::Redeliver,
+            false => LetterFate::Drop,
+        };
+        let envelope = self.envelope(Asked::DeadLetter(partition, id, fate));
         self.life.seats[seat].inbox.send(envelope);
         true
     }

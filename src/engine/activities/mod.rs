@@ -13,8 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::activities::rows::UnreadRows;
-use crate::engine::activities::rows::read_activities;
+use crate::engine::activities::rows::{UnreadRows, read_activities};
 use crate::engine::activities::slots::SlotRequest;
 use crate::engine::ctx::Ctx;
 use crate::engine::limits::Limits;
@@ -22,13 +21,12 @@ use crate::engine::message::{ActivityEnd, ActivityKey, Effect, Message, Origin, 
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::CallFailure;
 use crate::id::{ExecutionId, PartitionId};
-use crate::model::history::StepOutcome;
 use crate::model::instance::{ActivityRecord, Order};
-use crate::model::{self, Action};
+use crate::model::{self, Action, Outcome};
 use crate::schema;
 use crate::store::Reader;
 
-pub(crate) use slots::ActivitySlots;
+pub(crate) use slots::{ActivitySlots, Suspicion};
 
 /// An attempt of an activity, as requested by an orchestration.
 #[derive(Debug)]
@@ -65,7 +63,7 @@ pub(super) struct Activities {
 #[derive(Debug)]
 struct Running {
     name: String,
-    suspect: bool,
+    suspicion: Suspicion,
     /// True if the attempt has a row, because its result is needed.
     wanted: bool,
 }
@@ -106,12 +104,12 @@ impl Activities {
         assert_eq!(self.in_line, in_line, "the activities in line");
     }
 
-    /// Returns the attempts that hold a slot, by name, and `true` for each suspect.
+    /// Returns the attempts that hold a slot, by name, with the suspicion against each.
     #[cfg(test)]
-    pub(super) fn holders(&self) -> impl Iterator<Item = (String, bool)> {
+    pub(super) fn holders(&self) -> impl Iterator<Item = (String, Suspicion)> {
         self.running
             .values()
-            .map(|running| (running.name.clone(), running.suspect))
+            .map(|running| (running.name.clone(), running.suspicion))
     }
 
     /// Starts no further activities, because the hub closes. Waiting activities remain rows.
@@ -137,7 +135,7 @@ impl Activities {
     }
 
     /// Adds an activity to the line for a slot.
-    fn wait(&mut self, activity: ActivityKey, name: &str, limit: Option<usize>, suspect: bool) {
+    fn wait(&mut self, activity: ActivityKey, name: &str, limit: Option<usize>, suspicion: Suspicion) {
         self.waiting.insert(activity.clone(), name.to_owned());
         *self.in_line.entry(name.to_owned()).or_default() += 1;
         self.slots.wait(SlotRequest {
@@ -145,7 +143,7 @@ impl Activities {
             activity,
             name: name.to_owned(),
             limit,
-            suspect,
+            suspicion,
         });
     }
 
@@ -200,7 +198,7 @@ pub(super) fn request_activity(request: ActivityRequest, ctx: &mut Ctx<'_>) -> R
     };
     ctx.step.insert(&activity_row(&activity, ctx), &record)?;
     if begins {
-        begin_activity(activity, record, false, ctx);
+        begin_activity(activity, record, Suspicion::None, ctx);
     }
     Ok(())
 }
@@ -221,15 +219,15 @@ fn finds_room(activity: &ActivityKey, name: &str, ctx: &mut Ctx<'_>) -> bool {
     if activities.slots.take(name, code.limit()) {
         return true;
     }
-    activities.wait(activity.clone(), name, code.limit(), false);
+    activities.wait(activity.clone(), name, code.limit(), Suspicion::None);
     false
 }
 
 /// Starts an attempt that holds a slot and whose row records the start.
-fn begin_activity(activity: ActivityKey, record: ActivityRecord, suspect: bool, ctx: &mut Ctx<'_>) {
+fn begin_activity(activity: ActivityKey, record: ActivityRecord, suspicion: Suspicion, ctx: &mut Ctx<'_>) {
     let running = Running {
         name: record.name.clone(),
-        suspect,
+        suspicion,
         wanted: true,
     };
     ctx.activities
@@ -251,22 +249,22 @@ fn begin_activity(activity: ActivityKey, record: ActivityRecord, suspect: bool, 
 pub(super) fn begin_waiting(ctx: &mut Ctx<'_>) -> Result<()> {
     read_activities(ctx)?;
     while !ctx.is_full() {
-        let Some(wish) = ctx.activities.slots.next_grant(ctx.activities.core) else {
+        let Some(request) = ctx.activities.slots.next_grant(ctx.activities.core) else {
             break;
         };
-        ctx.activities.leave_line(&wish.activity);
-        let Some(mut record) = read_activity(&wish.activity, ctx)? else {
+        ctx.activities.leave_line(&request.activity);
+        let Some(mut record) = read_activity(&request.activity, ctx)? else {
             return Err(Error::new(
                 ErrorKind::Corrupted,
-                format!("the activity {} waits for a slot but has no row", wish.activity),
+                format!("the activity {} waits for a slot but has no row", request.activity),
             ));
         };
         if ctx.activities.is_crash(record.started) {
             record.crashes.push(ctx.step.now);
         }
         record.started = Some(ctx.step.batch_number());
-        write_activity(&wish.activity, &record, ctx)?;
-        begin_activity(wish.activity, record, wish.suspect, ctx);
+        write_activity(&request.activity, &record, ctx)?;
+        begin_activity(request.activity, record, request.suspicion, ctx);
     }
     Ok(())
 }
@@ -320,9 +318,8 @@ pub(super) fn end(activity: ActivityKey, attempt: u32, ended: ActivityEnd, ctx: 
         return Ok(());
     }
     let outcome = match ended {
-        ActivityEnd::Answer(answer) => StepOutcome::Answer(answer),
-        ActivityEnd::Returned(failure) => StepOutcome::Returned(failure),
-        ActivityEnd::Runtime(error) | ActivityEnd::Lingers(error) => StepOutcome::Runtime(error),
+        ActivityEnd::Ended(outcome) => outcome,
+        ActivityEnd::Lingers(error) => Outcome::Runtime(error),
         ActivityEnd::Abandoned => return leave_to_next_open(&key.0, ctx),
     };
     let outcome = within_limit(&key.0, outcome, ctx);
@@ -330,12 +327,12 @@ pub(super) fn end(activity: ActivityKey, attempt: u32, ended: ActivityEnd, ctx: 
 }
 
 /// Replaces an outcome that is too large to be stored by an error.
-fn within_limit(activity: &ActivityKey, outcome: StepOutcome, ctx: &Ctx<'_>) -> StepOutcome {
+fn within_limit(activity: &ActivityKey, outcome: Outcome, ctx: &Ctx<'_>) -> Outcome {
     let limit = ctx.settings.limits.payload_bytes;
     let what = || format!("the activity {activity}");
     match outcome.into() {
-        Ok(answer) if answer.len() <= limit => StepOutcome::Answer(answer),
-        Ok(answer) => StepOutcome::Runtime(Error::new(
+        Ok(answer) if answer.len() <= limit => Outcome::Answer(answer),
+        Ok(answer) => Outcome::Runtime(Error::new(
             ErrorKind::TooLarge,
             format!(
                 "the answer of {} has {} bytes, but the limit is {limit}; store large data elsewhere and return a \
@@ -349,7 +346,7 @@ fn within_limit(activity: &ActivityKey, outcome: StepOutcome, ctx: &Ctx<'_>) -> 
 }
 
 /// Removes the row of an activity and sends the outcome to its orchestration.
-fn complete_activity(activity: ActivityKey, outcome: StepOutcome, ctx: &mut Ctx<'_>) -> Result<()> {
+fn complete_activity(activity: ActivityKey, outcome: Outcome, ctx: &mut Ctx<'_>) -> Result<()> {
     ctx.step.batch.delete(&activity_row(&activity, ctx));
     let ActivityKey {
         instance,
@@ -377,7 +374,7 @@ fn free_slot(key: &(ActivityKey, u32), ctx: &mut Ctx<'_>) {
     if let Some(running) = activities.running.remove(key) {
         activities
             .slots
-            .release(activities.core, &running.name, running.suspect);
+            .release(activities.core, &running.name, running.suspicion);
     }
 }
 

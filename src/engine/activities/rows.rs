@@ -3,19 +3,17 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
 
-use crate::engine::activities::Activities;
-use crate::engine::activities::complete_activity;
+use crate::engine::activities::{Activities, Suspicion, complete_activity};
 use crate::engine::ctx::Ctx;
 use crate::engine::limits::Limits;
 use crate::engine::message::ActivityKey;
 use crate::engine::orchestration::tell_of_unregistered_activity;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, PartitionId};
-use crate::model;
-use crate::model::history::StepOutcome;
+use crate::model::Outcome;
 use crate::model::instance::ActivityRecord;
-use crate::schema;
 use crate::store::Reader;
+use crate::{model, schema};
 
 /// Number of crashes after which an activity is a suspect. Suspects run one at a time.
 const SUSPICIOUS: usize = 2;
@@ -130,7 +128,7 @@ fn take_in_row(key: &[u8], value: &[u8], ctx: &mut Ctx<'_>) -> Result<()> {
     let crashes = record.crashes.len() + usize::from(crashed);
     if crashes >= ctx.settings.limits.crashes {
         record.crashes.push(ctx.step.now);
-        let outcome = StepOutcome::Runtime(poisonous(&activity, &record));
+        let outcome = Outcome::Runtime(poisonous(&activity, &record));
         return complete_activity(activity, outcome, ctx);
     }
     if record.started.is_some() && !crashed {
@@ -146,8 +144,11 @@ fn take_in_row(key: &[u8], value: &[u8], ctx: &mut Ctx<'_>) -> Result<()> {
         activities.unread.missed.insert(record.name);
         return Ok(());
     }
-    ctx.activities
-        .wait(activity, &record.name, code.limit(), crashes >= SUSPICIOUS);
+    let suspicion = match crashes >= SUSPICIOUS {
+        true => Suspicion::Suspect,
+        false => Suspicion::None,
+    };
+    ctx.activities.wait(activity, &record.name, code.limit(), suspicion);
     Ok(())
 }
 

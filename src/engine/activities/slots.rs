@@ -9,7 +9,7 @@ use crate::engine::message::ActivityKey;
 
 /// The slots of concurrent activities, in the hub and for each activity, and the order in which they are granted.
 ///
-/// The cores share the slots, so a busy core cannot withhold them from the others. A free slot goes to the wish that
+/// The cores share the slots, so a busy core cannot withhold them from the others. A free slot goes to the request that
 /// has waited longest, on any core. No activity that could start waits here while there is room for it.
 #[derive(Debug)]
 pub(crate) struct ActivitySlots {
@@ -29,11 +29,11 @@ struct State {
     /// True while a suspect runs.
     suspect_runs: bool,
     next_ticket: u64,
-    /// Waiting wishes by activity, oldest first.
+    /// Waiting requests by activity, oldest first.
     waiting: BTreeMap<String, VecDeque<(u64, SlotRequest)>>,
-    /// Waiting wishes of suspects, oldest first.
+    /// Waiting requests of suspects, oldest first.
     suspects: VecDeque<(u64, SlotRequest)>,
-    /// Wishes that were granted a slot after waiting, for each core.
+    /// Requests that were granted a slot after waiting, for each core.
     grants: Vec<VecDeque<SlotRequest>>,
     /// Cores that have to be notified of their grants.
     untold: BTreeSet<usize>,
@@ -47,8 +47,15 @@ pub(super) struct SlotRequest {
     pub(super) name: String,
     /// Maximum number of concurrent attempts of this activity.
     pub(super) limit: Option<usize>,
-    /// True for a suspect, which may cause the crashes of the process. Two suspects never run concurrently.
-    pub(super) suspect: bool,
+    pub(super) suspicion: Suspicion,
+}
+
+/// Whether an activity may be the cause of crashes of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Suspicion {
+    None,
+    /// It was running during several crashes. Two suspects never run concurrently.
+    Suspect,
 }
 
 impl ActivitySlots {
@@ -70,43 +77,43 @@ impl ActivitySlots {
         let mut state = self.state();
         let room = state.has_room(self.limit, name, limit);
         if room {
-            state.occupy(name, false);
+            state.occupy(name, Suspicion::None);
         }
         room
     }
 
-    /// Appends a wish to the line. It may be granted immediately.
-    pub(super) fn wait(&self, wish: SlotRequest) {
+    /// Appends a request to the line. It may be granted immediately.
+    pub(super) fn wait(&self, request: SlotRequest) {
         let mut state = self.state();
-        let (ticket, core) = (state.next_ticket, wish.core);
+        let (ticket, core) = (state.next_ticket, request.core);
         state.next_ticket += 1;
-        if wish.suspect {
-            state.suspects.push_back((ticket, wish));
+        if request.suspicion == Suspicion::Suspect {
+            state.suspects.push_back((ticket, request));
         } else {
-            let line = state.waiting.entry(wish.name.clone()).or_default();
-            line.push_back((ticket, wish));
+            let line = state.waiting.entry(request.name.clone()).or_default();
+            line.push_back((ticket, request));
         }
         self.grant(&mut state, core);
     }
 
     /// Releases a slot on behalf of `core`.
-    pub(super) fn release(&self, core: usize, name: &str, suspect: bool) {
+    pub(super) fn release(&self, core: usize, name: &str, suspicion: Suspicion) {
         let mut state = self.state();
-        state.vacate(name, suspect);
+        state.vacate(name, suspicion);
         self.grant(&mut state, core);
     }
 
-    /// Takes the next granted wish of `core`. It holds its slot until the core releases it.
+    /// Takes the next granted request of `core`. It holds its slot until the core releases it.
     pub(super) fn next_grant(&self, core: usize) -> Option<SlotRequest> {
         if !self.has_grants(core) {
             return None;
         }
         let mut state = self.state();
-        let wish = state.grants[core].pop_front();
+        let request = state.grants[core].pop_front();
         if state.grants[core].is_empty() {
             self.granted[core].store(false, Ordering::Release);
         }
-        wish
+        request
     }
 
     /// Returns `true` if `core` has a grant that it has not taken.
@@ -114,19 +121,19 @@ impl ActivitySlots {
         self.granted[core].load(Ordering::Acquire)
     }
 
-    /// Withdraws the wishes of `core` that `unwanted` selects, granted or not.
+    /// Withdraws the requests of `core` that `unwanted` selects, granted or not.
     pub(super) fn withdraw(&self, core: usize, unwanted: impl Fn(&ActivityKey) -> bool) {
         let mut state = self.state();
         let state = &mut *state;
-        let stays = |wish: &SlotRequest| wish.core != core || !unwanted(&wish.activity);
+        let stays = |request: &SlotRequest| request.core != core || !unwanted(&request.activity);
         for line in state.waiting.values_mut().chain([&mut state.suspects]) {
-            line.retain(|(_, wish)| stays(wish));
+            line.retain(|(_, request)| stays(request));
         }
-        for wish in mem::take(&mut state.grants[core]) {
-            if stays(&wish) {
-                state.grants[core].push_back(wish);
+        for request in mem::take(&mut state.grants[core]) {
+            if stays(&request) {
+                state.grants[core].push_back(request);
             } else {
-                state.vacate(&wish.name, wish.suspect);
+                state.vacate(&request.name, request.suspicion);
             }
         }
         self.granted[core].store(!state.grants[core].is_empty(), Ordering::Release);
@@ -135,15 +142,15 @@ impl ActivitySlots {
 
     /// Panics if the taken slots are not those of `holders` and of the grants.
     #[cfg(test)]
-    pub(crate) fn recount(&self, holders: impl Iterator<Item = (String, bool)>) {
+    pub(crate) fn recount(&self, holders: impl Iterator<Item = (String, Suspicion)>) {
         let state = self.state();
         let granted = state.grants.iter().flatten();
-        let granted = granted.map(|wish| (wish.name.clone(), wish.suspect));
+        let granted = granted.map(|request| (request.name.clone(), request.suspicion));
         let mut running_of: BTreeMap<String, usize> = state.running_of.keys().map(|name| (name.clone(), 0)).collect();
         let mut suspects = 0;
-        for (name, suspect) in holders.chain(granted) {
+        for (name, suspicion) in holders.chain(granted) {
             *running_of.entry(name).or_default() += 1;
-            suspects += usize::from(suspect);
+            suspects += usize::from(suspicion == Suspicion::Suspect);
         }
         assert_eq!(state.running_of, running_of, "the slots of each activity");
         assert_eq!(
@@ -169,13 +176,13 @@ impl ActivitySlots {
         mem::take(&mut self.state().untold)
     }
 
-    /// Grants wishes while there is room. The core `by`, which made the room, is not notified, because it checks its
+    /// Grants requests while there is room. The core `by`, which made the room, is not notified, because it checks its
     /// grants itself.
     fn grant(&self, state: &mut State, by: usize) {
-        while let Some(wish) = state.next(self.limit) {
-            let core = wish.core;
-            state.occupy(&wish.name, wish.suspect);
-            state.grants[core].push_back(wish);
+        while let Some(request) = state.next(self.limit) {
+            let core = request.core;
+            state.occupy(&request.name, request.suspicion);
+            state.grants[core].push_back(request);
             self.granted[core].store(true, Ordering::Release);
             if core != by {
                 state.untold.insert(core);
@@ -196,7 +203,7 @@ impl State {
         self.running < limit && limit_of.is_none_or(|limit| running_of() < limit)
     }
 
-    fn occupy(&mut self, name: &str, suspect: bool) {
+    fn occupy(&mut self, name: &str, suspicion: Suspicion) {
         self.running += 1;
         match self.running_of.get_mut(name) {
             Some(running) => *running += 1,
@@ -204,20 +211,20 @@ impl State {
                 self.running_of.insert(name.to_owned(), 1);
             }
         }
-        self.suspect_runs |= suspect;
+        self.suspect_runs |= suspicion == Suspicion::Suspect;
     }
 
-    fn vacate(&mut self, name: &str, suspect: bool) {
+    fn vacate(&mut self, name: &str, suspicion: Suspicion) {
         self.running -= 1;
         if let Some(running) = self.running_of.get_mut(name) {
             *running -= 1;
         }
-        if suspect {
+        if suspicion == Suspicion::Suspect {
             self.suspect_runs = false;
         }
     }
 
-    /// Takes the wish that has waited longest among those that can start now.
+    /// Takes the request that has waited longest among those that can start now.
     fn next(&mut self, limit: usize) -> Option<SlotRequest> {
         let can_begin = |entry: &&(u64, SlotRequest)| self.has_room(limit, &entry.1.name, entry.1.limit);
         let ordinary = self.waiting.values().filter_map(VecDeque::front).filter(can_begin);
@@ -228,13 +235,13 @@ impl State {
         let has_ticket = |entry: &(u64, SlotRequest)| entry.0 == first;
         if suspect == Some(first) {
             let at = self.suspects.iter().position(has_ticket)?;
-            return self.suspects.remove(at).map(|(_, wish)| wish);
+            return self.suspects.remove(at).map(|(_, request)| request);
         }
         let line = self
             .waiting
             .values_mut()
             .find(|line| line.front().is_some_and(has_ticket))?;
-        line.pop_front().map(|(_, wish)| wish)
+        line.pop_front().map(|(_, request)| request)
     }
 }
 
@@ -251,34 +258,34 @@ mod tests {
         }
     }
 
-    fn wish(core: usize, name: &str, number: u64) -> SlotRequest {
+    fn request(core: usize, name: &str, number: u64) -> SlotRequest {
         SlotRequest {
             core,
             activity: key(number),
             name: name.to_owned(),
             limit: None,
-            suspect: false,
+            suspicion: Suspicion::None,
         }
     }
 
-    /// Returns the numbers of all granted wishes of `core`.
+    /// Returns the numbers of all granted requests of `core`.
     fn grants(slots: &ActivitySlots, core: usize) -> Vec<u64> {
         std::iter::from_fn(|| slots.next_grant(core))
-            .map(|wish| wish.activity.sequence)
+            .map(|request| request.activity.sequence)
             .collect()
     }
 
-    /// A free slot goes to the wish that has waited longest, on any core. Only another core has to be notified.
+    /// A free slot goes to the request that has waited longest, on any core. Only another core has to be notified.
     #[test]
     fn the_longest_waiting_is_next_over_all_cores() {
         let slots = ActivitySlots::new(1, 2);
         assert!(slots.take("a", None));
         assert!(!slots.take("a", None));
-        slots.wait(wish(1, "b", 1));
-        slots.wait(wish(0, "a", 2));
-        slots.wait(wish(1, "a", 3));
+        slots.wait(request(1, "b", 1));
+        slots.wait(request(0, "a", 2));
+        slots.wait(request(1, "a", 3));
         for (core, number) in [(1, 1), (0, 2), (1, 3)] {
-            slots.release(0, if number == 2 { "b" } else { "a" }, false);
+            slots.release(0, if number == 2 { "b" } else { "a" }, Suspicion::None);
             assert_eq!(
                 slots.take_wakeups(),
                 if core == 1 { [1].into() } else { BTreeSet::new() }
@@ -294,17 +301,17 @@ mod tests {
         let slots = ActivitySlots::new(3, 1);
         let narrow = |number| SlotRequest {
             limit: Some(1),
-            ..wish(0, "narrow", number)
+            ..request(0, "narrow", number)
         };
         assert!(slots.take("narrow", Some(1)));
         slots.wait(narrow(1));
-        slots.wait(wish(0, "wide", 2));
+        slots.wait(request(0, "wide", 2));
         assert!(slots.take("wide", None));
         assert!(!slots.take("wide", None), "all three are taken");
         assert_eq!(grants(&slots, 0), [2]);
-        slots.release(0, "wide", false);
+        slots.release(0, "wide", Suspicion::None);
         assert!(!slots.has_grants(0), "one narrow activity runs already");
-        slots.release(0, "narrow", false);
+        slots.release(0, "narrow", Suspicion::None);
         assert_eq!(grants(&slots, 0), [1]);
     }
 
@@ -314,25 +321,25 @@ mod tests {
         let slots = ActivitySlots::new(8, 1);
         for number in 1..=3 {
             slots.wait(SlotRequest {
-                suspect: true,
-                ..wish(0, "a", number)
+                suspicion: Suspicion::Suspect,
+                ..request(0, "a", number)
             });
         }
-        slots.wait(wish(0, "a", 4));
+        slots.wait(request(0, "a", 4));
         assert_eq!(grants(&slots, 0), [1, 4]);
-        slots.release(0, "a", false);
+        slots.release(0, "a", Suspicion::None);
         assert!(!slots.has_grants(0), "a suspect runs");
-        slots.release(0, "a", true);
+        slots.release(0, "a", Suspicion::Suspect);
         assert_eq!(grants(&slots, 0), [2]);
     }
 
-    /// A withdrawn wish gets no slot. A slot that it was already granted goes to the next wish.
+    /// A withdrawn request gets no slot. A slot that it was already granted goes to the next request.
     #[test]
-    fn a_withdrawn_wish_passes_its_slot_on() {
+    fn a_withdrawn_request_passes_its_slot_on() {
         let slots = ActivitySlots::new(1, 2);
-        slots.wait(wish(0, "a", 1));
-        slots.wait(wish(0, "a", 2));
-        slots.wait(wish(1, "a", 3));
+        slots.wait(request(0, "a", 1));
+        slots.wait(request(0, "a", 2));
+        slots.wait(request(1, "a", 3));
         slots.withdraw(0, |activity| *activity == key(2));
         slots.withdraw(0, |activity| *activity == key(1));
         assert!(!slots.has_grants(0));

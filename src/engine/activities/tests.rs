@@ -134,17 +134,17 @@ impl Stage {
         step.outputs.iter().map(|output| format!("{output:?}")).collect()
     }
 
-    fn end(&mut self, sequence: u64, ended: ActivityEnd) -> Vec<u64> {
+    fn end(&mut self, sequence: u64, ended: impl Into<ActivityEnd>) -> Vec<u64> {
         self.core.accept(Input::ActivityEnded {
             activity: key(sequence),
             attempt: 1,
-            ended,
+            ended: ended.into(),
         });
         self.run()
     }
 
     fn answer(&mut self, sequence: u64) -> Vec<u64> {
-        self.end(sequence, ActivityEnd::Answer(b"true".to_vec()))
+        self.end(sequence, Outcome::Answer(b"true".to_vec()))
     }
 
     /// Runs steps until there is no work left. Returns the activities that start.
@@ -174,7 +174,7 @@ impl Stage {
     }
 
     /// Returns the outcomes that the orchestration received, in order, with the sequences.
-    fn told(&self) -> Vec<(u64, StepOutcome)> {
+    fn told(&self) -> Vec<(u64, Outcome)> {
         let told = self.orders().into_iter().map(|order| {
             let Order::Completed { sequence, outcome, .. } = order else {
                 panic!("{order:?}")
@@ -273,16 +273,16 @@ fn an_end_is_told_whole() {
     };
     let error = Error::new(ErrorKind::Panicked, "oh");
     stage.answer(1);
-    stage.end(2, ActivityEnd::Returned(failure.clone()));
-    stage.end(3, ActivityEnd::Runtime(error.clone()));
-    stage.end(4, ActivityEnd::Answer(vec![b'1'; 65]));
-    stage.end(5, ActivityEnd::Returned(Failure::message("x".repeat(65))));
+    stage.end(2, Outcome::Returned(failure.clone()));
+    stage.end(3, Outcome::Runtime(error.clone()));
+    stage.end(4, Outcome::Answer(vec![b'1'; 65]));
+    stage.end(5, Outcome::Returned(Failure::message("x".repeat(65))));
     let told = stage.told();
-    assert_eq!(told[0], (1, StepOutcome::Answer(b"true".to_vec())));
-    assert_eq!(told[1], (2, StepOutcome::Returned(failure)));
-    assert_eq!(told[2], (3, StepOutcome::Runtime(error)));
+    assert_eq!(told[0], (1, Outcome::Answer(b"true".to_vec())));
+    assert_eq!(told[1], (2, Outcome::Returned(failure)));
+    assert_eq!(told[2], (3, Outcome::Runtime(error)));
     for (_, outcome) in &told[3..] {
-        assert!(matches!(outcome, StepOutcome::Runtime(error) if error.kind() == ErrorKind::TooLarge));
+        assert!(matches!(outcome, Outcome::Runtime(error) if error.kind() == ErrorKind::TooLarge));
     }
 }
 
@@ -336,7 +336,7 @@ fn a_lingering_activity_keeps_its_slot() {
     stage.request("mail", 1..=2);
     let late = || Error::new(ErrorKind::TimedOut, "late");
     assert_eq!(stage.end(1, ActivityEnd::Lingers(late())), NONE);
-    assert_eq!(stage.told(), [(1, StepOutcome::Runtime(late()))]);
+    assert_eq!(stage.told(), [(1, Outcome::Runtime(late()))]);
     assert_eq!(stage.row(1), None);
     assert_eq!(stage.answer(1), [2]);
     assert_eq!(stage.told().len(), 1);
@@ -406,7 +406,7 @@ fn crashes_are_counted_until_an_activity_is_poisonous() {
     assert_eq!(stage.run(), [2]);
     assert_eq!(stage.row(1), None);
     let told = stage.told();
-    let [(1, StepOutcome::Runtime(error))] = told.as_slice() else {
+    let [(1, Outcome::Runtime(error))] = told.as_slice() else {
         panic!("{told:?}")
     };
     assert_eq!(error.kind(), ErrorKind::Poisonous);

@@ -1,6 +1,7 @@
 //! Test support: recounts the values that a core counts incrementally.
 
 use super::{Activities, Core, Instances, Mailboxes};
+use crate::engine::activities::Suspicion;
 use crate::engine::message::Message;
 
 impl Core {
@@ -44,8 +45,8 @@ impl Core {
         &self.mailboxes
     }
 
-    /// Returns the activities that hold a slot, by name, and `true` for each suspect.
-    pub(crate) fn slot_holders(&self) -> impl Iterator<Item = (String, bool)> {
+    /// Returns the activities that hold a slot, by name, with the suspicion against each.
+    pub(crate) fn slot_holders(&self) -> impl Iterator<Item = (String, Suspicion)> {
         self.activities.holders()
     }
 

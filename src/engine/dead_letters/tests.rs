@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::engine::Limits;
-use crate::engine::message::Input;
+use crate::engine::message::{Input, LetterFate};
 use crate::engine::tests::counting::{Stage, operation};
 use crate::error::ErrorKind;
 use crate::store::{Batch, Store};
@@ -65,18 +65,18 @@ fn a_dead_letter_that_cannot_be_read_can_be_dropped() {
     batch.put(&key, b"rubbish");
     stage.model.write(&batch).unwrap();
     let id = schema::message::id_of(&key).unwrap();
-    let mut settle = |redeliver| {
-        let token = Token(if redeliver { 1_000 } else { 1_001 });
+    let mut settle = |fate| {
+        let token = Token(if fate == LetterFate::Redeliver { 1_000 } else { 1_001 });
         stage.core.accept(Input::DeadLetter {
             partition: PARTITION,
             id,
-            redeliver,
+            fate,
             token,
         });
         stage.answer(token)
     };
-    assert_eq!(settle(true), Err(ErrorKind::Corrupted));
-    assert_eq!(settle(false), Ok("true".to_owned()));
+    assert_eq!(settle(LetterFate::Redeliver), Err(ErrorKind::Corrupted));
+    assert_eq!(settle(LetterFate::Drop), Ok("true".to_owned()));
     assert_eq!(letters(&stage), [("@counter@a".to_owned(), 1)]);
 }
 

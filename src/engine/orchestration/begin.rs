@@ -7,8 +7,7 @@ use crate::engine::message::{Message, Origin};
 use crate::engine::orchestration::children::{Children, forget_all_children, leave_parent, tell_gone};
 use crate::engine::orchestration::early::take_early_events;
 use crate::engine::orchestration::end::tell_parent;
-use crate::engine::orchestration::instance::erase_execution;
-use crate::engine::orchestration::instance::{Instance, present};
+use crate::engine::orchestration::instance::{Instance, erase_execution, present};
 use crate::engine::orchestration::replay::first_run;
 use crate::engine::orchestration::turn::{OrchestrationTurn, Round, TurnInput};
 use crate::engine::settle::{answer_call, finish};
@@ -16,9 +15,9 @@ use crate::engine::step::Step;
 use crate::engine::timers::{remove_timer, set_timer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ExecutionId, InstanceId, MessageId};
-use crate::model::history::{Incoming, SEMANTICS, Started, StepOutcome};
+use crate::model::history::{Incoming, SEMANTICS, Started};
 use crate::model::instance::{OrchestrationStatus, Order, ReusePolicy, StartRecord};
-use crate::model::{Action, TimerRecord};
+use crate::model::{Action, Outcome, TimerRecord};
 use crate::schema;
 use crate::time::Timestamp;
 use crate::views::instances::start_of;
@@ -101,7 +100,7 @@ impl OrchestrationTurn<'_> {
     fn refuse_start(&mut self, message: Message, start: &StartRecord, ctx: &mut Ctx<'_>) -> Result<()> {
         let error = exists_already(self);
         if let Some(parent) = &start.parent {
-            tell_parent(self.id, parent, StepOutcome::Runtime(error.clone()), ctx);
+            tell_parent(self.id, parent, Outcome::Runtime(error.clone()), ctx);
             tell_gone(self.id, parent, message.id, ctx);
         } else if message.client().is_none() {
             // The sender does not wait, so an error would have no receiver.

@@ -3,8 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::engine::activities::ActivityRequest;
-use crate::engine::activities::{drop_activity, request_activity};
+use crate::engine::activities::{ActivityRequest, drop_activity, request_activity};
 use crate::engine::ctx::Ctx;
 use crate::engine::message::{ActivityKey, Origin};
 use crate::engine::orchestration::children::order_child;
@@ -15,9 +14,9 @@ use crate::engine::orchestration::unregistered::unregistered_of;
 use crate::engine::timers::{remove_timer, set_timer};
 use crate::error::Result;
 use crate::id::{ExecutionId, InstanceId, Sequence};
-use crate::model::history::{Command, OpenStep, Parent, StepOutcome};
+use crate::model::history::{Command, OpenStep, Parent};
 use crate::model::instance::{EndRecord, InstanceRecord, LockId, LockOrder, OrchestrationStatus, Order, StartRecord};
-use crate::model::{Action, StepRef, TimerRecord};
+use crate::model::{Action, Outcome, StepRef, TimerRecord};
 use crate::time::Timestamp;
 
 impl OrchestrationTurn<'_> {
@@ -262,7 +261,7 @@ fn set_step_timer(
     let order = Order::Completed {
         execution,
         sequence,
-        outcome: StepOutcome::Answer(b"null".to_vec()),
+        outcome: Outcome::Answer(b"null".to_vec()),
     };
     let record = TimerRecord {
         source: Some(id.clone()),

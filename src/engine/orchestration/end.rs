@@ -8,15 +8,14 @@ use crate::engine::orchestration::instance::present;
 use crate::engine::orchestration::open_steps::OpenSteps;
 use crate::engine::orchestration::replay::read_turns;
 use crate::engine::orchestration::turn::OrchestrationTurn;
-use crate::engine::orchestration::waiters::outcome;
-use crate::engine::orchestration::waiters::tell_waiters;
+use crate::engine::orchestration::waiters::{outcome, tell_waiters};
 use crate::engine::quarantine::end_quarantine;
 use crate::engine::timers::remove_timer;
 use crate::error::Result;
 use crate::id::{ExecutionId, InstanceId, MessageId};
-use crate::model::Action;
-use crate::model::history::{Command, OpenStep, Parent, StepOutcome};
+use crate::model::history::{Command, OpenStep, Parent};
 use crate::model::instance::{EndRecord, OrchestrationStatus, Order, StartRecord};
+use crate::model::{Action, Outcome};
 use crate::schema;
 
 /// Returns `true` if a command ends its execution.
@@ -158,7 +157,7 @@ impl OrchestrationTurn<'_> {
     }
 }
 
-pub(super) fn tell_parent(id: &InstanceId, parent: &Parent, outcome: StepOutcome, ctx: &mut Ctx<'_>) {
+pub(super) fn tell_parent(id: &InstanceId, parent: &Parent, outcome: Outcome, ctx: &mut Ctx<'_>) {
     let order = Order::Completed {
         execution: parent.execution,
         sequence: parent.sequence,

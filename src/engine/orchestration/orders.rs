@@ -3,22 +3,21 @@
 use crate::engine::ctx::Ctx;
 use crate::engine::mailbox::Block;
 use crate::engine::message::{Message, Origin};
-use crate::engine::orchestration::begin::acknowledge;
-use crate::engine::orchestration::begin::{Life, exists_already};
+use crate::engine::orchestration::begin::{Life, acknowledge, exists_already};
 use crate::engine::orchestration::children::{Children, tell_gone};
 use crate::engine::orchestration::end::tell_parent;
 use crate::engine::orchestration::instance::Instance;
 use crate::engine::orchestration::replay::read_turns;
 use crate::engine::orchestration::rewind::Cut;
 use crate::engine::orchestration::turn::{OrchestrationTurn, Round};
-use crate::engine::orchestration::waiters::read_end;
-use crate::engine::orchestration::waiters::{not_found, outcome};
+use crate::engine::orchestration::waiters::{not_found, outcome, read_end};
 use crate::engine::requests::settle_repeated;
 use crate::engine::settle::finish;
 use crate::engine::waiting::{kept_in_memory, save};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, MessageId};
-use crate::model::history::{Incoming, Parent, StepOutcome, TurnRecord};
+use crate::model::Outcome;
+use crate::model::history::{Incoming, Parent, TurnRecord};
 use crate::model::instance::{OrchestrationStatus, Order, StartRecord};
 use crate::time::Timestamp;
 use crate::views::instances::start_of;
@@ -272,7 +271,7 @@ impl OrchestrationTurn<'_> {
             if !instance.is_child_of(parent) {
                 if !status.is_terminal() {
                     let error = exists_already(self);
-                    tell_parent(self.id, parent, StepOutcome::Runtime(error), ctx);
+                    tell_parent(self.id, parent, Outcome::Runtime(error), ctx);
                     tell_gone(self.id, parent, order, ctx);
                     return Ok(ChildRewind::Done);
                 }

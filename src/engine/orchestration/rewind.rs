@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::ctx::Ctx;
 use crate::engine::orchestration::children::order_child;
-use crate::engine::orchestration::effects::begin_step;
-use crate::engine::orchestration::effects::to_start;
+use crate::engine::orchestration::effects::{begin_step, to_start};
 use crate::engine::orchestration::end::send;
 use crate::engine::orchestration::instance::{PRESENT, erase_execution};
 use crate::engine::orchestration::open_steps::{OpenSteps, opened_by};
@@ -13,7 +12,8 @@ use crate::engine::orchestration::turn::OrchestrationTurn;
 use crate::engine::orchestration::unregistered::unregistered_of;
 use crate::error::{ErrorKind, Result};
 use crate::id::{ExecutionId, Sequence};
-use crate::model::history::{Command, Incoming, StepOutcome, TurnRecord};
+use crate::model::Outcome;
+use crate::model::history::{Command, Incoming, TurnRecord};
 use crate::model::instance::{OrchestrationStatus, Order};
 
 /// A history cut before a failure: the kept part, and the steps to repeat.
@@ -78,7 +78,7 @@ impl Cut {
                 }
                 Incoming::Completed {
                     sequence,
-                    outcome: StepOutcome::Runtime(error),
+                    outcome: Outcome::Runtime(error),
                 } if error.kind() == ErrorKind::AlreadyExists => {
                     refused.insert(*sequence);
                 }
@@ -128,7 +128,7 @@ fn is_answer(incoming: &Incoming) -> bool {
     matches!(
         incoming,
         Incoming::Completed {
-            outcome: StepOutcome::Answer(_),
+            outcome: Outcome::Answer(_),
             ..
         }
     )

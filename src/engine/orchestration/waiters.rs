@@ -3,14 +3,13 @@
 use std::collections::HashMap;
 
 use crate::engine::ctx::Ctx;
-use crate::engine::message::{Response, Token, Waiter};
+use crate::engine::message::{Response, Token, WaitUntil, Waiter};
 use crate::engine::orchestration::instance::{put_instance, take_instance};
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::CallFailure;
 use crate::id::InstanceId;
-use crate::model;
 use crate::model::instance::{EndRecord, InstanceRecord, OrchestrationStatus, Stopped};
-use crate::schema;
+use crate::{model, schema};
 
 /// The clients that wait for the ends of orchestrations.
 #[derive(Debug, Default)]
@@ -64,7 +63,7 @@ pub(in crate::engine) fn wait_for_end(
         return Ok(());
     };
     let stopped = instance.record.stopped.as_ref();
-    let stopped = stopped.filter(|_| waiter.hears_stops && is_tried);
+    let stopped = stopped.filter(|_| waiter.until == WaitUntil::EndOrStop && is_tried);
     if instance.is_terminal() {
         let end = match &instance.end {
             Some(end) => Some(end.clone()),
@@ -88,7 +87,7 @@ pub(super) fn tell_waiters(id: &InstanceId, record: &InstanceRecord, end: &EndRe
 
 /// Sends a stop to the waiting clients that asked for stops.
 pub(super) fn tell_stop(id: &InstanceId, stopped: &Stopped, ctx: &mut Ctx<'_>) {
-    for waiter in ctx.waiters.take_if(id, |waiter| waiter.hears_stops) {
+    for waiter in ctx.waiters.take_if(id, |waiter| waiter.until == WaitUntil::EndOrStop) {
         ctx.step.settle(waiter.token, told_stop(id, stopped));
     }
 }

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::task::{Context, Poll, Waker};
 
 use crate::engine::code::AsyncOperation;
-use crate::engine::message::{AsyncEnded, ClientOrigin, Effect, Input, Output, Response, Token, Waiter};
+use crate::engine::message::{AsyncEnded, ClientOrigin, Effect, Input, Output, Response, Token, WaitUntil, Waiter};
 use crate::engine::{Core, CoreConfig, Limits, Registry};
 use crate::entity::entity_code;
 use crate::error::{ErrorKind, Result};
@@ -17,10 +17,9 @@ use crate::model::instance::{Order, StartRecord};
 use crate::model::{self, Action, PartitionRecord};
 use crate::orchestration::orchestration_code;
 use crate::prelude::*;
-use crate::schema;
 use crate::store::{Model, Reader, Store, Visitor};
 use crate::time::{Aging, ClockRecord, Timestamp};
-use crate::{Orchestration, orchestration::LocalBoxFuture};
+use crate::{Orchestration, orchestration::LocalBoxFuture, schema};
 
 /// Adds up amounts.
 #[derive(Clone, Entity, Default, Serialize, Deserialize)]
@@ -211,7 +210,7 @@ impl Stage {
         let instance = InstanceId::trusted(instance);
         let waiter = Waiter {
             token,
-            hears_stops: false,
+            until: WaitUntil::End,
         };
         self.core.accept(Input::Wait { instance, waiter });
         self.answer(token)

@@ -77,17 +77,14 @@ fn incoming_messages_are_pinned() {
         [&bytes[..], b"\x01", TRACE].concat().leak(),
     );
     let completed = |outcome| Incoming::Completed { sequence: 130, outcome };
+    pinned(&completed(Outcome::Answer(b"5".to_vec())), b"\x01\x01\x82\x01\x00\x015");
     pinned(
-        &completed(StepOutcome::Answer(b"5".to_vec())),
-        b"\x01\x01\x82\x01\x00\x015",
-    );
-    pinned(
-        &completed(StepOutcome::Returned(Failure::message("m"))),
+        &completed(Outcome::Returned(Failure::message("m"))),
         b"\x01\x01\x82\x01\x01\x07Failure\x01m\x00\x00\x00\x00",
     );
     let error = Error::new(ErrorKind::LockLost, "m");
     pinned(
-        &completed(StepOutcome::Runtime(error)),
+        &completed(Outcome::Runtime(error)),
         b"\x01\x01\x82\x01\x02\x19\x01m\x00",
     );
     let raised = Incoming::Raised {
@@ -215,16 +212,16 @@ fn ends_of_steps_and_executions_are_pinned() {
 #[test]
 fn errors_count_among_the_incoming_bytes() {
     let bytes = |outcome| Incoming::Completed { sequence: 1, outcome }.bytes();
-    assert_eq!(bytes(StepOutcome::Answer(vec![b'1'; 1_000])), 1_000);
+    assert_eq!(bytes(Outcome::Answer(vec![b'1'; 1_000])), 1_000);
     let failure = Failure {
         details: Some("d".repeat(300)),
         causes: vec![Cause::message("s".repeat(150))],
         stack: Some("t".repeat(50).into()),
         ..Failure::message("m".repeat(493))
     };
-    assert_eq!(bytes(StepOutcome::Returned(failure)), 1_000);
+    assert_eq!(bytes(Outcome::Returned(failure)), 1_000);
     let error = Error::new(ErrorKind::Panicked, "m".repeat(800)).with_recorded_sources(vec!["s".repeat(200)]);
-    assert_eq!(bytes(StepOutcome::Runtime(error)), 1_000);
+    assert_eq!(bytes(Outcome::Runtime(error)), 1_000);
     let raised = Incoming::Raised {
         name: "n".repeat(100),
         payload: vec![b'1'; 900],

@@ -131,7 +131,7 @@ fn orders_of_every_kind_are_pinned() {
     let completed = Order::Completed {
         execution: EXECUTION,
         sequence: 1,
-        outcome: StepOutcome::Answer(b"2".to_vec()),
+        outcome: Outcome::Answer(b"2".to_vec()),
     };
     pinned(&completed, b"\x01\x010123456789abcdef\x01\x00\x012");
     let raise = Order::Raise {

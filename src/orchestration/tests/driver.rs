@@ -6,7 +6,8 @@ use std::sync::Arc;
 use crate::engine::code::{Begin, OrchestrationCode, OrchestrationRun};
 use crate::failure::Failure;
 use crate::id::{ExecutionId, InstanceId, Sequence};
-use crate::model::history::{Command, Incoming, OpenStep, SEMANTICS, Started, StepOutcome, TurnRecord};
+use crate::model::Outcome;
+use crate::model::history::{Command, Incoming, OpenStep, SEMANTICS, Started, TurnRecord};
 use crate::model::instance::Stopped;
 use crate::orchestration::{Orchestration, orchestration_code};
 use crate::time::Timestamp;
@@ -140,10 +141,10 @@ impl Driver {
 
     /// Ends a step with an error that its code returned.
     pub(super) fn fail(&mut self, sequence: Sequence, message: &str) -> Vec<Command> {
-        self.end(sequence, StepOutcome::Returned(Failure::message(message)))
+        self.end(sequence, Outcome::Returned(Failure::message(message)))
     }
 
-    pub(super) fn end(&mut self, sequence: Sequence, outcome: StepOutcome) -> Vec<Command> {
+    pub(super) fn end(&mut self, sequence: Sequence, outcome: Outcome) -> Vec<Command> {
         self.turn(vec![Incoming::Completed { sequence, outcome }])
     }
 
@@ -182,7 +183,7 @@ impl Driver {
             match self.open.get(sequence) {
                 Some(Command::Lock { .. }) => {
                     if let Incoming::Completed {
-                        outcome: StepOutcome::Answer(_),
+                        outcome: Outcome::Answer(_),
                         ..
                     } = incoming
                     {
@@ -290,7 +291,7 @@ impl Delivered {
 pub(super) fn answered(sequence: Sequence, answer: &str) -> Incoming {
     Incoming::Completed {
         sequence,
-        outcome: StepOutcome::Answer(answer.into()),
+        outcome: Outcome::Answer(answer.into()),
     }
 }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::driver::{Driver, short, text};
 use super::stage::{Account, Double, Text, orchestration};
 use crate::id::InstanceId;
-use crate::model::history::{Command, Incoming, StepOutcome};
+use crate::model::Outcome;
+use crate::model::history::{Command, Incoming};
 use crate::model::instance::StopKind;
 use crate::prelude::*;
 
@@ -233,7 +234,7 @@ fn a_panic_is_shortened() {
     let mut driver = Driver::started::<Screams>("3000000");
     let end = Incoming::Completed {
         sequence: 1,
-        outcome: StepOutcome::Answer(b"1".to_vec()),
+        outcome: Outcome::Answer(b"1".to_vec()),
     };
     let stopped = driver.try_turn(vec![end]).unwrap_err();
     assert_eq!(stopped.kind, StopKind::Panicked);

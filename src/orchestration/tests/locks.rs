@@ -9,7 +9,8 @@ use super::driver::{Driver, short, text};
 use super::stage::{Account, Double, orchestration};
 use crate::entity::CallError;
 use crate::id::InstanceId;
-use crate::model::history::{Command, Incoming, StepOutcome};
+use crate::model::Outcome;
+use crate::model::history::{Command, Incoming};
 use crate::prelude::*;
 use crate::{Error, ErrorKind};
 
@@ -225,7 +226,7 @@ orchestration!(Unlucky(ctx, _nothing: ()) -> String, Failure {
 #[test]
 fn a_failed_request_is_withdrawn() {
     let mut driver = Driver::started::<Unlucky>("null");
-    let failed = StepOutcome::Runtime(Error::new(ErrorKind::Unregistered, "no such entity"));
+    let failed = Outcome::Runtime(Error::new(ErrorKind::Unregistered, "no such entity"));
     let commands = driver.end(1, failed);
     assert_eq!(short(&commands), ["cancel 1", "call 2"]);
     driver.answer(2, "1");
@@ -265,7 +266,7 @@ fn a_guard_that_held_nothing_is_logged() {
         let mut driver = Driver::started::<Careless>(how);
         let granted = Incoming::Completed {
             sequence: 1,
-            outcome: StepOutcome::Answer(b"null".to_vec()),
+            outcome: Outcome::Answer(b"null".to_vec()),
         };
         let _ = driver.try_turn(vec![granted]);
         driver.unload();

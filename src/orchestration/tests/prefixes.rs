@@ -4,7 +4,8 @@ use super::driver::{Driver, raised, text};
 use super::script::{Dice, Node, Script};
 use crate::ErrorKind;
 use crate::failure::Failure;
-use crate::model::history::{Command, Incoming, StepOutcome, TurnRecord};
+use crate::model::Outcome;
+use crate::model::history::{Command, Incoming, TurnRecord};
 use crate::time::Timestamp;
 
 const PROGRAMS: u64 = 1_500;
@@ -38,11 +39,11 @@ fn happening(driver: &mut Driver, dice: &mut Dice) -> Option<Incoming> {
     }
     let open: Vec<u64> = driver.open.keys().copied().collect();
     let sequence = open.get(dice.below(open.len().max(1))).copied()?;
-    let answer = || StepOutcome::Answer(b"4".to_vec());
+    let answer = || Outcome::Answer(b"4".to_vec());
     let outcome = match &driver.open[&sequence] {
         Command::CreateTimer { due, .. } => {
             driver.now = driver.now.max(*due);
-            StepOutcome::Answer(b"null".to_vec())
+            Outcome::Answer(b"null".to_vec())
         }
         Command::Lock { entities, .. } if driver.granted.contains(&sequence) => {
             let entity = entities[dice.below(entities.len())].clone();
@@ -50,9 +51,9 @@ fn happening(driver: &mut Driver, dice: &mut Dice) -> Option<Incoming> {
         }
         Command::WaitForEvent { .. } => return None,
         _ => match dice.below(6) {
-            0 => StepOutcome::Returned(Failure::message("busy")),
-            1 => StepOutcome::Runtime(crate::Error::new(ErrorKind::TimedOut, "slow")),
-            2 => StepOutcome::Returned(Failure::message("broken").non_retriable()),
+            0 => Outcome::Returned(Failure::message("busy")),
+            1 => Outcome::Runtime(crate::Error::new(ErrorKind::TimedOut, "slow")),
+            2 => Outcome::Returned(Failure::message("broken").non_retriable()),
             _ => answer(),
         },
     };

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::driver::{Driver, short};
 use super::stage::{Double, Stubborn, orchestration};
-use crate::model::history::{Command, StepOutcome};
+use crate::model::Outcome;
+use crate::model::history::Command;
 use crate::prelude::*;
 use crate::{Error, ErrorKind, OperationError};
 
@@ -32,7 +33,7 @@ orchestration!(Retrying(ctx, which: String) -> i64, Failure {
 });
 
 /// Fails a step. Returns the delay before its next attempt in seconds, and the commands that follow it.
-fn retry(driver: &mut Driver, outcome: StepOutcome) -> (f64, Vec<Command>) {
+fn retry(driver: &mut Driver, outcome: Outcome) -> (f64, Vec<Command>) {
     let before = driver.now;
     let commands = driver.end(1, outcome);
     let [Command::CreateTimer { sequence, due }] = commands[..] else {
@@ -76,12 +77,12 @@ orchestration!(Paying(ctx, _input: ()) -> i64, Failure {
 /// error that does not decode is not retried.
 #[test]
 fn a_condition_receives_the_typed_error() {
-    let returned = |error: &PayError| StepOutcome::Returned(error.to_failure());
+    let returned = |error: &PayError| Outcome::Returned(error.to_failure());
     let mut driver = Driver::new::<Paying>();
     driver.start("null");
     retry(&mut driver, returned(&PayError::Busy));
     let panic = Error::new(ErrorKind::Panicked, "boom");
-    retry(&mut driver, StepOutcome::Runtime(panic));
+    retry(&mut driver, Outcome::Runtime(panic));
     let commands = driver.end(1, returned(&PayError::Declined));
     let [Command::Fail { failure }] = &commands[..] else {
         panic!("{commands:?}");
@@ -94,12 +95,12 @@ fn a_condition_receives_the_typed_error() {
         details: Some("\"Lost\"".into()),
         ..PayError::Busy.to_failure()
     };
-    let commands = driver.end(1, StepOutcome::Returned(unknown));
+    let commands = driver.end(1, Outcome::Returned(unknown));
     assert!(short(&commands)[0].starts_with("fail Serialization: "), "{commands:?}");
 }
 
-fn busy() -> StepOutcome {
-    StepOutcome::Returned(Failure::message("busy"))
+fn busy() -> Outcome {
+    Outcome::Returned(Failure::message("busy"))
 }
 
 /// The delays are `min(first * coefficient^n, max)`, each attempt has the same number and input, and the last failure
@@ -134,7 +135,7 @@ fn attempts_follow_the_policy() {
 /// Failures that a retry cannot fix are returned at once. Errors of the runtime count as failures like any other.
 #[test]
 fn only_retriable_failures_are_retried() {
-    let runtime = |kind| StepOutcome::Runtime(Error::new(kind, "failed"));
+    let runtime = |kind| Outcome::Runtime(Error::new(kind, "failed"));
     for kind in [ErrorKind::TimedOut, ErrorKind::Panicked] {
         let mut driver = Driver::started::<Retrying>("\"plain\"");
         assert_eq!(retry(&mut driver, runtime(kind)).0, 1.0);
@@ -150,7 +151,7 @@ fn only_retriable_failures_are_retried() {
         assert!(driver.ended().is_some(), "{kind:?}");
     }
     let mut driver = Driver::started::<Retrying>("\"plain\"");
-    driver.end(1, StepOutcome::Returned(Failure::message("broken").non_retriable()));
+    driver.end(1, Outcome::Returned(Failure::message("broken").non_retriable()));
     assert_eq!(driver.ended().unwrap(), "!Failure: broken");
 }
 

@@ -8,9 +8,8 @@ use super::*;
 use crate::activity::activity_code;
 use crate::engine::message::ActivityKey;
 use crate::id::{ExecutionId, InstanceId, PartitionId};
-use crate::model::history::StepOutcome;
 use crate::model::instance::{ActivityRecord, Order};
-use crate::model::{self, Action, MessageRecord};
+use crate::model::{self, Action, MessageRecord, Outcome};
 use crate::schema;
 use crate::store::{Batch, Reader, Store};
 use crate::{
@@ -211,7 +210,7 @@ async fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
 }
 
 /// Returns the outcome that orchestration `n` received, if any.
-fn outcome_of(model: &Model, n: u64) -> Option<StepOutcome> {
+fn outcome_of(model: &Model, n: u64) -> Option<Outcome> {
     let id = orchestration(n);
     let range = schema::message::of(id.partition(PARTITIONS), &id, crate::id::MessageId::MIN);
     let (_, value) = model.scan(range, 1).unwrap().pop()?;
@@ -228,7 +227,7 @@ fn outcome_of(model: &Model, n: u64) -> Option<StepOutcome> {
 /// Waits for the error that orchestration `n` receives and returns its kind and text.
 async fn refused(model: &Model, n: u64) -> (ErrorKind, String) {
     match until(|| outcome_of(model, n)).await {
-        StepOutcome::Runtime(error) => (error.kind(), error.to_string()),
+        Outcome::Runtime(error) => (error.kind(), error.to_string()),
         other => panic!("{other:?}"),
     }
 }
@@ -253,7 +252,7 @@ fn close(runtime: &Runtime, threads: Threads, model: &Model) -> usize {
 async fn an_activity_is_run_and_answers() {
     let model = Arc::new(Model::new());
     let (runtime, threads) = open(&model, 1, None, &[("introduce", "\"x\""), ("introduce", "5")]);
-    let StepOutcome::Answer(answer) = until(|| outcome_of(&model, 1)).await else {
+    let Outcome::Answer(answer) = until(|| outcome_of(&model, 1)).await else {
         panic!("{:?}", outcome_of(&model, 1))
     };
     let id = format!("@nobody@1/{}/1", ExecutionId([7; 16]));
@@ -286,7 +285,7 @@ async fn a_panic_ends_the_attempt_alone() {
     assert_eq!(kind, ErrorKind::Panicked);
     assert!(text.contains("`misbehave`") && text.contains("as requested"), "{text}");
     let returned = until(|| outcome_of(&model, 2)).await;
-    assert_eq!(returned, StepOutcome::Returned(Failure::message("no").non_retriable()));
+    assert_eq!(returned, Outcome::Returned(Failure::message("no").non_retriable()));
     assert_eq!(close(&runtime, threads, &model), 0);
 }
 
@@ -315,8 +314,8 @@ async fn a_canceled_attempt_has_a_grace() {
         })
         .await;
     }
-    let answer = StepOutcome::Answer(b"\"canceled: true\"".to_vec());
-    let canceled_before_it_began = matches!(outcome_of(&model, 1), Some(StepOutcome::Runtime(_)));
+    let answer = Outcome::Answer(b"\"canceled: true\"".to_vec());
+    let canceled_before_it_began = matches!(outcome_of(&model, 1), Some(Outcome::Runtime(_)));
     assert!(outcome_of(&model, 1) == Some(answer) || canceled_before_it_began);
     assert_eq!(refused(&model, 2).await.0, ErrorKind::Ended);
     assert_eq!(close(&runtime, threads, &model), 0);
@@ -346,10 +345,7 @@ async fn a_limit_holds_over_all_executors() {
     let model = Arc::new(Model::new());
     let (runtime, threads) = open(&model, 3, None, &[("count", "null"); 60]);
     for n in 1..=60 {
-        assert_eq!(
-            until(|| outcome_of(&model, n)).await,
-            StepOutcome::Answer(b"null".to_vec())
-        );
+        assert_eq!(until(|| outcome_of(&model, n)).await, Outcome::Answer(b"null".to_vec()));
     }
     assert!((1..=3).contains(&MOST.load(Ordering::SeqCst)));
     assert_eq!(close(&runtime, threads, &model), 0);

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::effects;
 use super::inventory::Inventory;
 use super::reference::Reference;
-use super::{rows, waits};
+use super::{effects, rows, waits};
 use crate::engine::message::ActivityKey;
 use crate::id::InstanceId;
 use crate::model::history::{Command, Incoming};

@@ -12,11 +12,11 @@ use crate::engine::message::{ActivityKey, Effect, Output};
 use crate::error::ErrorKind;
 use crate::failure::CallFailure;
 use crate::id::{ExecutionId, InstanceId, PartitionId, Sequence};
-use crate::model::history::{Command, Incoming, StepOutcome, TurnRecord};
+use crate::model::history::{Command, Incoming, TurnRecord};
 use crate::model::instance::{
     EarlyEventRecord, EndRecord, InstanceRecord, LockRecord, OrchestrationStatus, Order, StartRecord,
 };
-use crate::model::{self, Action, MessageRecord, StateRecord};
+use crate::model::{self, Action, MessageRecord, Outcome, StateRecord};
 use crate::runtime::Response;
 use crate::schema;
 use crate::simulation::plan::{End, Work};
@@ -96,7 +96,7 @@ impl Chronicle {
         for incoming in &turn.incoming {
             match incoming {
                 Incoming::Completed { sequence, outcome } => {
-                    let answered = matches!(outcome, StepOutcome::Answer(_));
+                    let answered = matches!(outcome, Outcome::Answer(_));
                     self.answers
                         .insert((instance.to_owned(), execution, *sequence), (commit, answered));
                 }
@@ -375,7 +375,7 @@ impl World {
             let refuses = |command: &Command| matches!(command, Command::Refuse { .. });
             self.see(Sight::OrchestrationRefused, turn.commands.iter().any(refuses));
             let has_lost = |incoming: &Incoming| {
-                matches!(incoming, Incoming::Completed { outcome: StepOutcome::Runtime(error), .. }
+                matches!(incoming, Incoming::Completed { outcome: Outcome::Runtime(error), .. }
                     if error.kind() == ErrorKind::TooLarge)
             };
             self.see(Sight::ActivityAnswerRefused, turn.incoming.iter().any(has_lost));

@@ -7,12 +7,12 @@ use super::program::Job;
 use super::reference::{End, Reference};
 use crate::error::ErrorKind;
 use crate::id::{ExecutionId, InstanceId, MessageId, PartitionId, Sequence};
-use crate::model::history::{Command, Incoming, StepOutcome, TurnRecord};
+use crate::model::history::{Command, Incoming, TurnRecord};
 use crate::model::instance::{
     ActivityRecord, EarlyCountRecord, EarlyEventRecord, EarlyPlaceRecord, EndRecord, InstanceRecord, LockRecord,
     OrchestrationStatus, Order, StopKind,
 };
-use crate::model::{self, Action, MessageRecord, PartitionRecord};
+use crate::model::{self, Action, MessageRecord, Outcome, PartitionRecord};
 use crate::schema;
 use crate::simulation::world::World;
 use crate::store::Reader;
@@ -145,14 +145,14 @@ impl World {
                     Some(Command::CallActivity { input, attempt, .. }) => {
                         let job: Job = serde_json::from_slice(&input).expect("valid job");
                         let fits = match (outcome, job.result(attempt)) {
-                            (StepOutcome::Answer(answer), Ok(result)) => {
+                            (Outcome::Answer(answer), Ok(result)) => {
                                 *answer == job.answer(result) && self.all_lives_allow(answer.len()) != Some(false)
                             }
-                            (StepOutcome::Returned(failure), Err(trouble)) => failure.message == trouble.0,
-                            (StepOutcome::Runtime(error), Ok(result)) if error.kind() == ErrorKind::TooLarge => {
+                            (Outcome::Returned(failure), Err(trouble)) => failure.message == trouble.0,
+                            (Outcome::Runtime(error), Ok(result)) if error.kind() == ErrorKind::TooLarge => {
                                 self.all_lives_allow(job.answer(result).len()) != Some(true)
                             }
-                            (StepOutcome::Runtime(error), _) => error.kind() != ErrorKind::TooLarge,
+                            (Outcome::Runtime(error), _) => error.kind() != ErrorKind::TooLarge,
                             _ => false,
                         };
                         assert!(fits, "{id}: attempt {attempt} of {job:?} ended with {outcome:?}");

@@ -2,9 +2,10 @@
 //! or until the process dies.
 
 use super::program::{Job, Trouble};
-use crate::engine::message::{ActivityEnd, ActivityKey, Input, StartActivity};
+use crate::engine::message::{ActivityKey, Input, StartActivity};
 use crate::entity::OperationError;
 use crate::error::{Error, ErrorKind};
+use crate::model::Outcome;
 use crate::runtime::Envelope;
 use crate::simulation::sights::Sight;
 use crate::simulation::world::World;
@@ -80,11 +81,11 @@ impl World {
             .as_ref()
             .is_some_and(|conditions| conditions.bad_jobs);
         let ended = match self.random.below(100) {
-            0..4 if is_bad => ActivityEnd::Runtime(Error::new(ErrorKind::Panicked, "it panicked")),
-            4..8 if is_bad => ActivityEnd::Runtime(Error::new(ErrorKind::TimedOut, "it took too long")),
+            0..4 if is_bad => Outcome::Runtime(Error::new(ErrorKind::Panicked, "it panicked")),
+            4..8 if is_bad => Outcome::Runtime(Error::new(ErrorKind::TimedOut, "it took too long")),
             _ => match job.result(attempt) {
-                Ok(result) => ActivityEnd::Answer(job.answer(result)),
-                Err(trouble) => ActivityEnd::Returned(failure(&trouble, job.hard)),
+                Ok(result) => Outcome::Answer(job.answer(result)),
+                Err(trouble) => Outcome::Returned(failure(&trouble, job.hard)),
             },
         };
         self.story
@@ -93,7 +94,7 @@ impl World {
         let input = Input::ActivityEnded {
             activity,
             attempt,
-            ended,
+            ended: ended.into(),
         };
         self.life.seats[seat].inbox.send(Envelope::Input(Box::new(input)));
     }

@@ -9,7 +9,8 @@ use super::padding::Bound;
 use super::program::Retry;
 use crate::error::{Error, ErrorKind};
 use crate::id::{ExecutionId, InstanceId, Sequence};
-use crate::model::history::{Command, Incoming, OpenStep, Started, StepOutcome};
+use crate::model::Outcome;
+use crate::model::history::{Command, Incoming, OpenStep, Started};
 use crate::time::Timestamp;
 
 /// The end of a step: its answer as JSON, or its failure as a program describes it.
@@ -330,7 +331,7 @@ impl Steps {
         }
     }
 
-    fn complete(&mut self, sequence: Sequence, outcome: &StepOutcome) {
+    fn complete(&mut self, sequence: Sequence, outcome: &Outcome) {
         let Some(step) = self.open.get_mut(&sequence) else {
             return;
         };
@@ -525,12 +526,12 @@ impl What {
 
 impl Attempts {
     /// Returns the due time of the next attempt, if there is one.
-    fn next_due(&self, outcome: &StepOutcome, now: Timestamp) -> Option<Timestamp> {
+    fn next_due(&self, outcome: &Outcome, now: Timestamp) -> Option<Timestamp> {
         let retry = self.retry?;
         let is_retriable = match outcome {
-            StepOutcome::Answer(_) => false,
-            StepOutcome::Returned(failure) => !failure.non_retriable,
-            StepOutcome::Runtime(error) => matches!(
+            Outcome::Answer(_) => false,
+            Outcome::Returned(failure) => !failure.non_retriable,
+            Outcome::Runtime(error) => matches!(
                 error.kind(),
                 ErrorKind::Panicked
                     | ErrorKind::TimedOut
@@ -567,13 +568,13 @@ pub(super) fn runtime(kind: ErrorKind) -> String {
 }
 
 /// Reads an outcome as a program does. A failure of the library's own has no type that the program knows.
-fn read(outcome: &StepOutcome) -> Done {
+fn read(outcome: &Outcome) -> Done {
     match outcome {
-        StepOutcome::Answer(answer) => Ok(answer.clone()),
-        StepOutcome::Returned(failure) if !["Trouble", "Refused"].contains(&failure.error_type.as_str()) => {
+        Outcome::Answer(answer) => Ok(answer.clone()),
+        Outcome::Returned(failure) if !["Trouble", "Refused"].contains(&failure.error_type.as_str()) => {
             Err(runtime(ErrorKind::Serialization))
         }
-        StepOutcome::Returned(failure) => Err(format!("returned: {}", failure.message)),
-        StepOutcome::Runtime(error) => Err(runtime(error.kind())),
+        Outcome::Returned(failure) => Err(format!("returned: {}", failure.message)),
+        Outcome::Runtime(error) => Err(runtime(error.kind())),
     }
 }

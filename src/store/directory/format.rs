@@ -19,7 +19,7 @@ const CREATING: &str = "CREATING";
 const MAGIC: &str = "abide hub";
 
 /// The version of the stored format, including keys and records.
-const VERSION: u32 = 6;
+const VERSION: u32 = 7;
 
 /// Allowed numbers of partitions.
 const PARTITIONS: RangeInclusive<u16> = 1..=4096;

@@ -10,9 +10,8 @@ use crate::engine::{ActivitySlots, Core, CoreConfig, Limits, Progress, Registry,
 use crate::entity::entity_code;
 use crate::failure::CallFailure;
 use crate::id::{ExecutionId, InstanceId, MessageId, PartitionId};
-use crate::model::history::StepOutcome;
 use crate::model::instance::{LockId, LockOrder, LockRecord, Order};
-use crate::model::{self, Action, StateRecord, StepRef};
+use crate::model::{self, Action, Outcome, StateRecord, StepRef};
 use crate::prelude::*;
 use crate::schema;
 use crate::store::{Batch, Change, Model, Reader, Store};
@@ -595,9 +594,9 @@ fn shown_order(message: &Message) -> String {
         } => {
             assert_eq!(*execution, EXECUTION);
             let outcome = match outcome.clone() {
-                StepOutcome::Answer(answer) => String::from_utf8(answer).unwrap(),
-                StepOutcome::Returned(failure) => shown_failure(CallFailure::Returned(failure)),
-                StepOutcome::Runtime(error) => shown_failure(CallFailure::Runtime(error)),
+                Outcome::Answer(answer) => String::from_utf8(answer).unwrap(),
+                Outcome::Returned(failure) => shown_failure(CallFailure::Returned(failure)),
+                Outcome::Runtime(error) => shown_failure(CallFailure::Runtime(error)),
             };
             format!("{owner} {sequence}: {outcome}")
         }

@@ -8,7 +8,7 @@ use crate::failure::CallFailure;
 use crate::id::{EntityId, InstanceId};
 
 /// The outcome of an operation, for its caller.
-pub(super) type Outcome = Result<Vec<u8>, Unanswered>;
+pub(super) type CallResult = Result<Vec<u8>, Unanswered>;
 
 /// The failure of an operation. Boxed because it is rare.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl From<Unanswered> for Response {
 }
 
 /// Converts the result of user code into the form that the rest of the engine uses.
-pub(super) fn described(result: Result<OperationOutcome, String>, scope: &Scope) -> Outcome {
+pub(super) fn described(result: Result<OperationOutcome, String>, scope: &Scope) -> CallResult {
     let failure = match result {
         Ok(Ok(answer)) => return Ok(answer),
         Ok(Err(failure)) => failure,
