@@ -1,9 +1,6 @@
 //! Administration of a hub: dead letters, locks, quarantine, statistics, and the inspection of a stopped hub.
 
 pub use crate::client::admin::Admin;
-pub use crate::client::dead_letters::DeadLetter;
-pub use crate::client::locks::EntityLock;
-pub use crate::client::quarantine::QuarantinedEntity;
 pub use crate::client::registered::{Registered, RegisteredEntity, RegisteredOperation, RegisteredOrchestration};
 #[cfg(feature = "rocksdb")]
 pub use crate::hub::check::{CheckProblem, CheckReport, CheckedTable};
@@ -12,3 +9,6 @@ pub use crate::hub::inspect::{Inspection, ReplayProblem, ReplayReport};
 pub use crate::hub::stats::HubStats;
 #[cfg(feature = "rocksdb")]
 pub use crate::hub::summary::HubSummary;
+pub use crate::views::dead_letters::DeadLetter;
+pub use crate::views::locks::EntityLock;
+pub use crate::views::quarantine::QuarantinedEntity;

@@ -7,7 +7,6 @@ use std::task::{Context, Poll, ready};
 use crate::client::draw::draw_id;
 use crate::client::handle::Client;
 use crate::client::signal::{Cancel, Cancellation, ScheduledSignal, Signal};
-use crate::client::source::View;
 use crate::client::submit::{Sending, Submission};
 use crate::entity::caller::When;
 use crate::entity::caller::sealed::{Due, Prepared, Sealed};
@@ -17,6 +16,7 @@ use crate::id::EntityId;
 use crate::model::{self, Action, StateRecord};
 use crate::runtime::Response;
 use crate::schema;
+use crate::views::view::View;
 
 /// A call in progress.
 #[derive(Debug)]

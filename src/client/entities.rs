@@ -3,16 +3,16 @@
 use std::time::SystemTime;
 
 use crate::client::handle::Client;
-use crate::client::merged::Merged;
-use crate::client::pages::{BYTES_A_PAGE, MAX_PAGE, Page, ROWS_A_PAGE, USUAL_PAGE, stored_entity};
-use crate::client::source::View;
-use crate::client::unreadable::Unreadable;
 use crate::error::Result;
 use crate::id::{EntityId, InstanceId, PartitionId};
 use crate::model::{self, StateRecord};
 use crate::payload::Payload;
 use crate::schema;
 use crate::time::Timestamp;
+use crate::views::merged::Merged;
+use crate::views::pages::{BYTES_A_PAGE, MAX_PAGE, Page, ROWS_A_PAGE, USUAL_PAGE, stored_entity};
+use crate::views::unreadable::Unreadable;
+use crate::views::view::View;
 
 /// A query that lists or counts entities. Created by [`Client::entities`].
 ///

@@ -4,10 +4,11 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 
 use crate::client::entities::EntityQuery;
-use crate::client::source::{Inspected, Source, View, no_runtime};
+use crate::client::source::{Inspected, Source, no_runtime};
 use crate::entity::{Entity, Key, reference};
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::Runtime;
+use crate::views::view::View;
 
 /// A client of a hub. It is cheap to clone, and its methods fail once the hub is closed.
 ///

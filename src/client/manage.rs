@@ -8,7 +8,6 @@ use serde::Serialize;
 
 use crate::client::caller::{into_error, unexpected};
 use crate::client::handle::Client;
-use crate::client::info;
 use crate::client::json;
 use crate::client::orchestration::OrchestrationHandle;
 use crate::client::start::Start;
@@ -18,6 +17,7 @@ use crate::id::InstanceId;
 use crate::json::write_value;
 use crate::model::instance::{Order, StartRecord};
 use crate::runtime::Response;
+use crate::views::info;
 
 type Done = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 

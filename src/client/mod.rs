@@ -3,43 +3,43 @@
 pub(crate) mod admin;
 mod arguments;
 mod caller;
-pub(crate) mod dead_letters;
+mod dead_letters;
 mod draw;
 mod entities;
 mod handle;
-pub(crate) mod history;
-mod info;
+mod history;
 mod json;
-pub(crate) mod locks;
+mod list;
+mod locks;
 mod manage;
-mod merged;
 mod orchestration;
 mod orchestrations;
-pub(crate) mod pages;
-pub(crate) mod quarantine;
+mod quarantine;
 pub(crate) mod registered;
 pub(crate) mod retention;
 mod signal;
 mod source;
 mod start;
+mod status;
 mod submit;
 #[cfg(test)]
 mod tests;
-mod unreadable;
 mod untyped;
 
+pub use crate::views::info::OrchestrationInfo;
+pub use crate::views::pages::Page;
+pub use crate::views::unreadable::Unreadable;
 pub use entities::{EntityInfo, EntityQuery};
 pub use handle::Client;
-pub use info::{OrchestrationInfo, Status};
+pub use list::List;
 pub use manage::{Purge, RaiseEvent, Terminate};
 pub use orchestration::{AnyOrchestration, OrchestrationHandle};
 pub use orchestrations::{OrchestrationCount, OrchestrationQuery};
-pub use pages::{List, Page};
 pub use signal::{Cancel, Cancellation, ScheduledSignal, Signal};
 #[cfg(feature = "rocksdb")]
 pub(crate) use source::Inspected;
 pub use start::Start;
-pub use unreadable::Unreadable;
+pub use status::Status;
 pub use untyped::{EntityCall, EntityHandle, EntitySignal};
 
 pub use crate::model::instance::{OrchestrationStatus, StopKind, Stopped, Unregistered, UnregisteredKind};

@@ -9,18 +9,18 @@ use std::time::SystemTime;
 use tokio::task::JoinSet;
 
 use crate::client::handle::Client;
-use crate::client::info::{self, OrchestrationInfo, Payloads};
 use crate::client::manage::give;
 use crate::client::orchestrations::rows::{ALWAYS, Place, read_token, token};
-use crate::client::pages::{BYTES_A_PAGE, MAX_PAGE, Page, ROWS_A_PAGE, USUAL_PAGE};
-use crate::client::source::View;
 use crate::client::submit::Submission;
-use crate::client::unreadable::Unreadable;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::InstanceId;
 use crate::model::instance::{InstanceRecord, OrchestrationStatus, Order, StopKind};
 use crate::time::Timestamp;
+use crate::views::info::{self, OrchestrationInfo, Payloads};
 use crate::views::instances;
+use crate::views::pages::{BYTES_A_PAGE, MAX_PAGE, Page, ROWS_A_PAGE, USUAL_PAGE};
+use crate::views::unreadable::Unreadable;
+use crate::views::view::View;
 
 /// Number of concurrent purges: enough to share a sync, too few to crowd out the other clients of the hub.
 const PURGES_AT_ONCE: usize = 256;

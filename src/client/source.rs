@@ -5,10 +5,10 @@ use std::sync::{Arc, Weak};
 
 use tokio::runtime::Handle;
 
-use crate::engine::Registry;
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::{Runtime, closed};
 use crate::store::Reader;
+use crate::views::view::View;
 
 /// The directory of a hub that no process has open. The store stays open for reads while a client holds this.
 pub(crate) struct Inspected {
@@ -25,15 +25,6 @@ pub(super) enum Source {
     Inspected(Arc<Inspected>),
 }
 
-/// A view of one state of the store.
-#[derive(Clone, Copy)]
-pub(super) struct View<'a> {
-    pub(super) reader: &'a dyn Reader,
-    pub(super) partitions: u16,
-    /// The types that the hub's program has registered. `None` for an inspected directory.
-    pub(super) registry: Option<&'a Registry>,
-}
-
 impl Source {
     /// Reads from one consistent state of the hub. It does not wait for writes, because a write may take long. The
     /// caller may release the result only once it is [durable](Self::durable).
@@ -46,7 +37,7 @@ impl Source {
                 read(View {
                     reader: reader.as_ref(),
                     partitions: runtime.partitions,
-                    registry: Some(&runtime.registry),
+                    registrations: Some(&*runtime.registry),
                 })
             }
             Self::Inspected(inspected) => read(inspected.view()),
@@ -59,7 +50,7 @@ impl Source {
             Self::Open(runtime) => read(View {
                 reader: runtime.order.store().as_ref(),
                 partitions: runtime.partitions,
-                registry: Some(&runtime.registry),
+                registrations: Some(&*runtime.registry),
             }),
             Self::Inspected(inspected) => read(inspected.view()),
         }
@@ -95,7 +86,7 @@ impl Inspected {
         View {
             reader: self.store.as_ref(),
             partitions: self.partitions,
-            registry: None,
+            registrations: None,
         }
     }
 }

@@ -3,10 +3,10 @@
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 
+use crate::client::arguments;
 use crate::client::caller::{accepted, unexpected};
 use crate::client::handle::Client;
 use crate::client::submit::{SendOptions, Submission};
-use crate::client::{arguments, json};
 use crate::entity::caller::ClientCaller;
 use crate::entity::{CallError, CallFailure};
 use crate::error::{Error, ErrorKind, Result};
@@ -14,6 +14,7 @@ use crate::failure::Failure;
 use crate::id::EntityId;
 use crate::model::Action;
 use crate::runtime::{Response, Runtime};
+use crate::views::json::text;
 use std::sync::Weak;
 
 /// A handle to an entity whose type is not known, for tools. Inputs, answers and states are JSON. Created by
@@ -92,7 +93,7 @@ impl EntityHandle {
     /// Returns any [hub error](crate::Error).
     pub async fn state(&self) -> Result<Option<String>> {
         let state = self.client.clone().read_state(Ok(self.id.clone())).await?;
-        Ok(state.map(json::text))
+        Ok(state.map(text))
     }
 
     fn request(&self, operation: String, input: Vec<u8>) -> Request {

@@ -1,3 +1,13 @@
 //! The read side: what rows say about instances, for the engine, for clients and for the inspection of a directory.
 
+pub(crate) mod dead_letters;
+pub(crate) mod history;
+pub(crate) mod info;
 pub(crate) mod instances;
+pub(crate) mod json;
+pub(crate) mod locks;
+pub(crate) mod merged;
+pub(crate) mod pages;
+pub(crate) mod quarantine;
+pub(crate) mod unreadable;
+pub(crate) mod view;

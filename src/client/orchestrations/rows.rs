@@ -2,15 +2,15 @@
 
 use std::ops::Range;
 
-use crate::client::merged::Merged;
 use crate::client::orchestrations::OrchestrationQuery;
-use crate::client::source::View;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, PartitionId};
 use crate::model::instance::OrchestrationStatus;
 use crate::schema;
 use crate::store::PageBounds;
 use crate::time::Timestamp;
+use crate::views::merged::Merged;
+use crate::views::view::View;
 
 const LIVE: [OrchestrationStatus; 4] = [
     OrchestrationStatus::Pending,

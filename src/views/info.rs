@@ -1,16 +1,10 @@
 //! Information about one orchestration.
 
-use std::fmt;
-use std::future::{Future, IntoFuture};
-use std::pin::Pin;
 use std::time::SystemTime;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::client::json;
-use crate::client::orchestration::OrchestrationHandle;
-use crate::client::source::View;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::Failure;
 use crate::id::InstanceId;
@@ -18,7 +12,8 @@ use crate::model::instance::{
     EndRecord, InstanceRecord, OrchestrationStatus, StartRecord, Stopped, Unregistered, UnregisteredKind,
 };
 use crate::store::Reader;
-use crate::views::instances;
+use crate::views::view::View;
+use crate::views::{instances, json};
 use crate::{model, schema};
 
 /// Information about one orchestration.
@@ -149,7 +144,7 @@ impl OrchestrationInfo {
     }
 
     /// Returns the total size of its texts in bytes. Each text may be large.
-    pub(super) fn text_bytes(&self) -> usize {
+    pub(crate) fn text_bytes(&self) -> usize {
         let texts = [
             &self.input,
             &self.output,
@@ -169,91 +164,14 @@ impl OrchestrationInfo {
 
 /// The larger rows of an orchestration that a read includes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Payloads {
-    pub(super) input: bool,
+pub(crate) struct Payloads {
+    pub(crate) input: bool,
     /// Output or failure, and custom status.
-    pub(super) others: bool,
-}
-
-/// A read of the information about one orchestration. Created by [`OrchestrationHandle::status`].
-#[must_use = "nothing is read until this is awaited"]
-pub struct Status<O> {
-    handle: OrchestrationHandle<O>,
-    payloads: Payloads,
-}
-
-impl<O> OrchestrationHandle<O> {
-    /// Reads the information about the orchestration as of one moment. Resolves to `None` if there is no orchestration
-    /// with this id.
-    ///
-    /// ```
-    /// use abide::prelude::*;
-    ///
-    /// # #[orchestration]
-    /// # async fn approval(ctx: OrchestrationContext, expense: String) -> Result<String, Failure> {
-    /// #     let approved = ctx.wait_for_external_event::<bool>("decision").await?;
-    /// #     Ok(format!("{expense}: {approved}"))
-    /// # }
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> abide::Result<()> {
-    /// # let hub = Hub::in_memory().orchestration::<approval>().open().await?;
-    /// # let client = hub.client();
-    /// let run = client.start::<approval>("a chair".into()).await?;
-    /// let info = run.status().await?;
-    /// assert!(info.is_some_and(|info| info.status == OrchestrationStatus::Running));
-    /// assert!(client.orchestration::<approval>("unknown").status().await?.is_none());
-    /// # hub.shutdown().await
-    /// # }
-    /// ```
-    pub fn status(&self) -> Status<O> {
-        Status {
-            handle: self.clone(),
-            payloads: Payloads {
-                input: true,
-                others: true,
-            },
-        }
-    }
-}
-
-impl<O> Status<O> {
-    /// Leaves out the input, which may be large.
-    pub fn without_input(mut self) -> Self {
-        self.payloads.input = false;
-        self
-    }
-
-    pub(super) async fn read(self) -> Result<Option<OrchestrationInfo>> {
-        let instance = self.handle.instance()?.clone();
-        let source = self.handle.client.source()?;
-        let info = source.snapshot(|view| read(view, &instance, self.payloads))?;
-        source.durable().await?;
-        Ok(info)
-    }
-}
-
-impl<O: 'static> IntoFuture for Status<O> {
-    type Output = Result<Option<OrchestrationInfo>>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
-
-    /// Reads the information.
-    ///
-    /// # Errors
-    /// Returns an error of kind [`ErrorKind::InvalidId`] if the id of the handle is invalid, of kind
-    /// [`ErrorKind::Corrupted`] if a row cannot be read, or any [hub error](crate::Error).
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.read())
-    }
-}
-
-impl<O> fmt::Debug for Status<O> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Status").field(&self.handle.id()).finish()
-    }
+    pub(crate) others: bool,
 }
 
 /// Reads the information about one orchestration.
-pub(super) fn read(view: View<'_>, id: &InstanceId, payloads: Payloads) -> Result<Option<OrchestrationInfo>> {
+pub(crate) fn read(view: View<'_>, id: &InstanceId, payloads: Payloads) -> Result<Option<OrchestrationInfo>> {
     match record(view, id)? {
         Some(record) => describe(view.reader, view.partitions, id, record, payloads).map(Some),
         None => Ok(None),
@@ -261,7 +179,7 @@ pub(super) fn read(view: View<'_>, id: &InstanceId, payloads: Payloads) -> Resul
 }
 
 /// Returns the start of an orchestration as it was requested, or `None` if there is no such orchestration.
-pub(super) fn start(reader: &dyn Reader, partitions: u16, id: &InstanceId) -> Result<Option<StartRecord>> {
+pub(crate) fn start(reader: &dyn Reader, partitions: u16, id: &InstanceId) -> Result<Option<StartRecord>> {
     let partition = id.partition(partitions);
     match instances::instance(reader, partition, id)? {
         Some(record) => instances::start_of(reader, partition, id, &record).map(Some),
@@ -270,7 +188,7 @@ pub(super) fn start(reader: &dyn Reader, partitions: u16, id: &InstanceId) -> Re
 }
 
 /// Returns the row of one orchestration. Its turns may be ahead of the row.
-pub(super) fn record(view: View<'_>, id: &InstanceId) -> Result<Option<InstanceRecord>> {
+pub(crate) fn record(view: View<'_>, id: &InstanceId) -> Result<Option<InstanceRecord>> {
     match view
         .reader
         .get(&schema::orchestration::key(id.partition(view.partitions), id))?
@@ -282,12 +200,12 @@ pub(super) fn record(view: View<'_>, id: &InstanceId) -> Result<Option<InstanceR
 
 /// Decodes the row of an orchestration and leaves out the names that this build has registered. The row lists the names
 /// that an earlier build lacked until the step ends.
-pub(super) fn decode(view: View<'_>, row: &[u8]) -> Result<InstanceRecord> {
+pub(crate) fn decode(view: View<'_>, row: &[u8]) -> Result<InstanceRecord> {
     let mut record: InstanceRecord = model::decode(row, "orchestration")?;
-    if let Some(registry) = view.registry {
+    if let Some(registrations) = view.registrations {
         record.unregistered.retain(|(_, on)| match on.kind {
-            UnregisteredKind::Activity => registry.activity(&on.name).is_none(),
-            UnregisteredKind::Entity => registry.entity(&on.name).is_none(),
+            UnregisteredKind::Activity => !registrations.has_activity(&on.name),
+            UnregisteredKind::Entity => !registrations.has_entity(&on.name),
             UnregisteredKind::Orchestration => true,
         });
     }
@@ -295,7 +213,7 @@ pub(super) fn decode(view: View<'_>, row: &[u8]) -> Result<InstanceRecord> {
 }
 
 /// Adds the data of other rows to the row of an orchestration.
-pub(super) fn describe(
+pub(crate) fn describe(
     reader: &dyn Reader,
     partitions: u16,
     id: &InstanceId,

@@ -9,11 +9,11 @@ use crate::schema;
 use crate::store::{PageBounds, Reader};
 
 /// A row with its place in the order: the place, the key and the value.
-pub(super) type PlacedRow<P> = (P, Vec<u8>, Vec<u8>);
+pub(crate) type PlacedRow<P> = (P, Vec<u8>, Vec<u8>);
 
 /// A merge of several ranges, each in order of `P`, into one order. Rows are read in chunks, on demand. The bytes held
 /// for all ranges together are bounded, however many ranges there are and however large the rows.
-pub(super) struct Merged<'a, P> {
+pub(crate) struct Merged<'a, P> {
     reader: &'a dyn Reader,
     /// Number of rows of a range read at once.
     chunk: usize,
@@ -43,7 +43,7 @@ struct Stream {
 
 impl<'a, P: Ord> Merged<'a, P> {
     /// Opens the ranges. Up to `chunk` rows of a range are read at once.
-    pub(super) fn open(
+    pub(crate) fn open(
         reader: &'a dyn Reader,
         ranges: impl Iterator<Item = Range<Vec<u8>>>,
         chunk: usize,
@@ -71,7 +71,7 @@ impl<'a, P: Ord> Merged<'a, P> {
     }
 
     /// Returns the next row: its place, key and value.
-    pub(super) fn next(&mut self) -> Result<Option<PlacedRow<P>>> {
+    pub(crate) fn next(&mut self) -> Result<Option<PlacedRow<P>>> {
         while let Some(Reverse((place, index))) = self.heads.pop() {
             let row = self.streams[index].rows.pop();
             self.advance(index)?;
