@@ -7,7 +7,7 @@ use crate::client::submit::Submission;
 use crate::error::Result;
 use crate::id::EntityId;
 use crate::model::Action;
-use crate::model::instance::LockOrder;
+use crate::model::orchestration::LockOrder;
 use crate::runtime::Response;
 use crate::views::locks::{EntityLock, read_page};
 

@@ -15,7 +15,7 @@ use crate::client::submit::{SendOptions, Submission};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::InstanceId;
 use crate::json::write_value;
-use crate::model::instance::{Order, StartRecord};
+use crate::model::orchestration::{Order, StartRecord};
 use crate::runtime::Response;
 use crate::views::info;
 

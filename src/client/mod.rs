@@ -42,4 +42,4 @@ pub use start::Start;
 pub use status::Status;
 pub use untyped::{EntityCall, EntityHandle, EntitySignal};
 
-pub use crate::model::instance::{OrchestrationStatus, StopKind, Stopped, Unregistered, UnregisteredKind};
+pub use crate::model::orchestration::{OrchestrationStatus, StopKind, Stopped, Unregistered, UnregisteredKind};

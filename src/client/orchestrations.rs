@@ -14,10 +14,10 @@ use crate::client::orchestrations::rows::{ALWAYS, Place, read_token, token};
 use crate::client::submit::Submission;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::InstanceId;
-use crate::model::instance::{InstanceRecord, OrchestrationStatus, Order, StopKind};
+use crate::model::orchestration::{OrchestrationRecord, OrchestrationStatus, Order, StopKind};
 use crate::time::Timestamp;
 use crate::views::info::{self, OrchestrationInfo, Payloads};
-use crate::views::instances;
+use crate::views::orchestrations;
 use crate::views::pages::{BYTES_A_PAGE, MAX_PAGE, Page, ROWS_A_PAGE, USUAL_PAGE};
 use crate::views::unreadable::Unreadable;
 use crate::views::view::View;
@@ -122,7 +122,7 @@ impl Client {
 /// The rows of a page in order, each decoded or with the reason why it cannot be read, and the cursor of the next page.
 #[derive(Default)]
 struct FoundPage {
-    rows: Vec<(Place, Result<InstanceRecord>)>,
+    rows: Vec<(Place, Result<OrchestrationRecord>)>,
     next: Option<String>,
 }
 
@@ -325,7 +325,7 @@ impl OrchestrationQuery {
     async fn fold<R: Send + 'static>(
         self,
         start: R,
-        mut add: impl FnMut(&mut R, InstanceRecord) + Send + 'static,
+        mut add: impl FnMut(&mut R, OrchestrationRecord) + Send + 'static,
     ) -> Result<R> {
         let client = self.client.clone();
         client
@@ -403,7 +403,7 @@ impl OrchestrationQuery {
     }
 
     /// Returns the record of a row: the row itself, or the row that the index points to.
-    fn record(&self, view: View<'_>, id: &InstanceId, row: &[u8]) -> Result<Option<InstanceRecord>> {
+    fn record(&self, view: View<'_>, id: &InstanceId, row: &[u8]) -> Result<Option<OrchestrationRecord>> {
         let mut record = if !self.is_indexed() {
             info::decode(view, row).map(Some)?
         } else if id.as_str().starts_with(&self.prefix) {
@@ -414,12 +414,12 @@ impl OrchestrationQuery {
         if let Some(record) = &mut record
             && self.changed != ALWAYS
         {
-            instances::catch_up(view.reader, id.partition(view.partitions), id, record)?;
+            orchestrations::catch_up(view.reader, id.partition(view.partitions), id, record)?;
         }
         Ok(record)
     }
 
-    fn matches(&self, id: &InstanceId, record: &InstanceRecord) -> bool {
+    fn matches(&self, id: &InstanceId, record: &OrchestrationRecord) -> bool {
         id.as_str().starts_with(&self.prefix)
             && (self.names.is_empty() || self.names.contains(&record.name))
             && (self.statuses.is_empty() || self.statuses.contains(&record.status))
@@ -440,7 +440,7 @@ fn readable<T>(read: Result<T>) -> Result<Result<T>> {
 }
 
 /// Returns the row if it can be read and purged.
-fn to_purge((place, record): (Place, Result<InstanceRecord>)) -> Option<(Place, InstanceRecord)> {
+fn to_purge((place, record): (Place, Result<OrchestrationRecord>)) -> Option<(Place, OrchestrationRecord)> {
     match record {
         Ok(record) => Some((place, record)),
         Err(reason) => {
@@ -452,7 +452,7 @@ fn to_purge((place, record): (Place, Result<InstanceRecord>)) -> Option<(Place, 
 }
 
 /// Purges the rows of a page, and returns the number of those that still existed.
-async fn purge_some(client: &Client, found: &[(Place, InstanceRecord)]) -> Result<u64> {
+async fn purge_some(client: &Client, found: &[(Place, OrchestrationRecord)]) -> Result<u64> {
     let tokio = client.runtime()?.tokio.clone();
     let mut purges = JoinSet::new();
     for ((_, id), record) in found {
@@ -478,7 +478,7 @@ async fn purge_some(client: &Client, found: &[(Place, InstanceRecord)]) -> Resul
 }
 
 /// Returns `true` if an orchestration waits for something that is not registered, including its own type.
-fn awaits_unregistered(record: &InstanceRecord) -> bool {
+fn awaits_unregistered(record: &OrchestrationRecord) -> bool {
     let is_itself = record
         .stopped
         .as_ref()

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::client::handle::Client;
 use crate::error::ErrorKind;
-use crate::model::instance::OrchestrationStatus;
+use crate::model::orchestration::OrchestrationStatus;
 
 /// Maximum time between two checks.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10 * 60);

@@ -16,7 +16,7 @@ use crate::entity::Argument;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, set_tag};
 use crate::json::write_value;
-use crate::model::instance::{Order, ReusePolicy, StartRecord};
+use crate::model::orchestration::{Order, ReusePolicy, StartRecord};
 use crate::orchestration::Orchestration;
 use crate::runtime::Response;
 use crate::time::Timestamp;

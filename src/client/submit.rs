@@ -18,7 +18,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::failure::CallFailure;
 use crate::id::{InstanceId, PartitionId, check_name, check_path_name, check_tags};
 use crate::model::Action;
-use crate::model::instance::{Order, StartRecord};
+use crate::model::orchestration::{Order, StartRecord};
 use crate::runtime::{Envelope, Reply, Response, Runtime};
 
 /// A message of a client that is ready to be sent.

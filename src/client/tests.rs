@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use crate::client::Client;
 use crate::id::{EntityId, ExecutionId, InstanceId, MessageId, PartitionId};
-use crate::model::instance::{LockId, LockRecord, OrchestrationStatus};
+use crate::model::orchestration::{LockId, LockRecord, OrchestrationStatus};
 use crate::model::{self, Action, DeadLetterRecord, QuarantineRecord, StateRecord};
 use crate::store::Batch;
 use crate::time::Timestamp;

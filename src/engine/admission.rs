@@ -8,7 +8,7 @@ pub(super) enum Admission {
     /// The message becomes a row and is delivered to the core that owns the partition of its target.
     OtherCore,
     /// The message bypasses the queue of its target.
-    Urgent,
+    Priority,
     /// The message stays a row and is read later in order.
     Row,
     /// The message is processed immediately. It sets or cancels a timer, which requires neither state nor code.
@@ -23,7 +23,7 @@ pub(super) struct Facts {
     /// True if this core owns the partition of the target.
     pub(super) is_own: bool,
     /// True if the message bypasses the queue.
-    pub(super) is_urgent: bool,
+    pub(super) has_priority: bool,
     /// True if the message has a row and either memory is full or other rows precede it.
     pub(super) must_stay_row: bool,
     /// True if the message sets or cancels a timer and cannot follow another waiting message of its sender.
@@ -34,7 +34,7 @@ pub(super) struct Facts {
 pub(super) fn admission(facts: Facts) -> Admission {
     match facts {
         Facts { is_own: false, .. } => Admission::OtherCore,
-        Facts { is_urgent: true, .. } => Admission::Urgent,
+        Facts { has_priority: true, .. } => Admission::Priority,
         Facts {
             must_stay_row: true, ..
         } => Admission::Row,
@@ -59,7 +59,7 @@ impl Facts {
         let has_control_before = || message.client().is_none() && (has_control() || has_unread_rows());
         Self {
             is_own: true,
-            is_urgent: message.is_urgent(),
+            has_priority: message.has_priority(),
             must_stay_row: message.stored && (is_memory_full || has_unread_rows()),
             is_free_control: message.is_control() && !has_control_before(),
         }
@@ -74,9 +74,9 @@ mod tests {
     #[test]
     fn each_message_goes_to_one_place() {
         let table = [
-            // own, urgent, stays a row, free control
+            // own, priority, stays a row, free control
             ("0***", Admission::OtherCore),
-            ("11**", Admission::Urgent),
+            ("11**", Admission::Priority),
             ("101*", Admission::Row),
             ("1001", Admission::Now),
             ("1000", Admission::Line),
@@ -85,7 +85,7 @@ mod tests {
             let bit = |place: u8| bits & (8 >> place) != 0;
             let facts = Facts {
                 is_own: bit(0),
-                is_urgent: bit(1),
+                has_priority: bit(1),
                 must_stay_row: bit(2),
                 is_free_control: bit(3),
             };

@@ -4,7 +4,7 @@
 use crate::engine::call_result::{CallResult, described, lingers, panicked, timed_out};
 use crate::engine::code::{AsyncFinished, AsyncOperation};
 use crate::engine::ctx::Ctx;
-use crate::engine::mailbox::{Block, Mailbox};
+use crate::engine::mailbox::{BlockReason, Mailbox};
 use crate::engine::mailboxes::Mailboxes;
 use crate::engine::message::{AsyncEnded, Effect, Message, Output};
 use crate::engine::operation::scope;
@@ -24,12 +24,13 @@ pub(super) fn end_async(
     mailboxes: &mut Mailboxes,
     ctx: &mut Ctx<'_>,
 ) -> Result<()> {
-    let is_running = |mailbox: &Mailbox| matches!(&mailbox.block, Block::Running(message) if message.id == id);
+    let is_running =
+        |mailbox: &Mailbox| matches!(&mailbox.block, Some(BlockReason::Running(message)) if message.id == id);
     let Some(mut mailbox) = mailboxes.take(instance, ctx.memory) else {
         return Ok(());
     };
-    if matches!(mailbox.block, Block::Lingering(lingering) if lingering == id) {
-        mailbox.block = Block::Open;
+    if matches!(mailbox.block, Some(BlockReason::Lingering(lingering)) if lingering == id) {
+        mailbox.block = None;
         mailboxes.put(instance, mailbox, ctx.memory);
         mailboxes.make_ready(instance, ctx.settings, ctx.partitions);
         return Ok(());
@@ -39,7 +40,7 @@ pub(super) fn end_async(
         mailboxes.put(instance, mailbox, ctx.memory);
         return Ok(());
     };
-    let Block::Running(message) = std::mem::take(&mut mailbox.block) else {
+    let Some(BlockReason::Running(message)) = mailbox.block.take() else {
         unreachable!("the operation runs");
     };
     let entity = match ctx.states.take(instance) {
@@ -59,7 +60,7 @@ pub(super) fn end_async(
         AsyncEnded::Panicked(text) => Err(panicked(&scope, &text)),
         AsyncEnded::TimedOut => Err(timed_out(&scope, ctx.settings.limits.async_timeout)),
         AsyncEnded::Lingers => {
-            turn.mailbox.block = Block::Lingering(id);
+            turn.mailbox.block = Some(BlockReason::Lingering(id));
             let (entity, operation) = (&scope.entity, &*scope.operation);
             tracing::warn!(%entity, operation, "an `async` operation blocks its thread beyond its time limit");
             Err(lingers(&scope, ctx.settings.limits.async_timeout))
@@ -88,7 +89,7 @@ impl EntityTurn<'_> {
             message: message.id,
             operation,
         }));
-        self.mailbox.block = Block::Running(Box::new(message));
+        self.mailbox.block = Some(BlockReason::Running(Box::new(message)));
         Ok(())
     }
 

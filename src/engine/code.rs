@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::id::{ExecutionId, InstanceId, Sequence};
 use crate::model::Outcome;
 use crate::model::history::{Command, Incoming, StepNote, TurnRecord};
-use crate::model::instance::Stopped;
+use crate::model::orchestration::Stopped;
 use crate::resource::{ResourceNeed, Resources};
 use crate::time::Timestamp;
 

@@ -8,21 +8,21 @@ use std::sync::Arc;
 
 use crate::engine::activities::{self, Activities, ActivitySlots};
 use crate::engine::async_operation::end_async;
+use crate::engine::core_step::CoreStep;
 use crate::engine::ctx::{Ctx, Settings};
 use crate::engine::dead_letters::settle_dead_letter;
 use crate::engine::limits::Limits;
 use crate::engine::locks::Locks;
-use crate::engine::mailbox::Block;
+use crate::engine::mailbox::BlockReason;
 use crate::engine::mailboxes::{Mailboxes, QueueMemory};
 use crate::engine::message::{Input, Message, Origin, Token};
-use crate::engine::orchestration::{Instances, Waiters, wait_for_end, write_instances};
+use crate::engine::orchestration::{Orchestrations, Waiters, wait_for_end, write_orchestrations};
 use crate::engine::partition::Partitions;
 use crate::engine::progress::Progress;
 use crate::engine::quarantine::resume;
 use crate::engine::registry::Registry;
 use crate::engine::requests::Callers;
 use crate::engine::states::States;
-use crate::engine::step::Step;
 use crate::engine::sweep::sweep;
 use crate::engine::timers::fire_timers;
 use crate::engine::turn::{load, turn, write_states};
@@ -89,13 +89,13 @@ pub(crate) struct Core {
     partitions: Partitions,
     states: States,
     locks: Locks,
-    instances: Instances,
+    orchestrations: Orchestrations,
     activities: Activities,
     callers: Callers,
     waiters: Waiters,
     steps: u64,
     /// A committed step, kept for its memory.
-    last_step: Step,
+    last_step: CoreStep,
 }
 
 impl Core {
@@ -110,12 +110,12 @@ impl Core {
             memory: QueueMemory::new(config.limits.queue_bytes),
             states: States::new(config.limits.cache_bytes),
             locks: Locks::open(&partitions, reader)?,
-            instances: Instances::new(config.limits.live_bytes),
+            orchestrations: Orchestrations::new(config.limits.live_bytes),
             activities,
             callers: Callers::default(),
             waiters: Waiters::default(),
             steps: 0,
-            last_step: Step::default(),
+            last_step: CoreStep::default(),
             partitions,
             settings: Settings {
                 hub: config.hub,
@@ -161,7 +161,7 @@ impl Core {
 
     /// Returns the number of running `async` operations and activities.
     pub(crate) fn running(&self) -> usize {
-        let operations = self.mailboxes.iter().filter(|(_, mailbox)| mailbox.block.is_running());
+        let operations = self.mailboxes.iter().filter(|(_, mailbox)| mailbox.is_running());
         operations.count() + self.activities.running()
     }
 
@@ -186,7 +186,13 @@ impl Core {
     ///
     /// # Errors
     /// Returns any error of the reader. The core must not be used afterwards.
-    pub(crate) fn step(&mut self, now: Timestamp, batch_number: u64, reader: &dyn Reader, seen: u64) -> Result<Step> {
+    pub(crate) fn step(
+        &mut self,
+        now: Timestamp,
+        batch_number: u64,
+        reader: &dyn Reader,
+        seen: u64,
+    ) -> Result<CoreStep> {
         let mut step = self.new_step(now, batch_number);
         let (
             LoopParts {
@@ -221,7 +227,7 @@ impl Core {
     ///
     /// # Errors
     /// Returns any error of the reader.
-    pub(crate) fn leave(&mut self, now: Timestamp, batch_number: u64, reader: &dyn Reader) -> Result<Option<Step>> {
+    pub(crate) fn leave(&mut self, now: Timestamp, batch_number: u64, reader: &dyn Reader) -> Result<Option<CoreStep>> {
         let mut step = self.new_step(now, batch_number);
         activities::leave(&mut self.split(&mut step, reader).1)?;
         Ok((!step.batch.is_empty()).then_some(step))
@@ -238,18 +244,18 @@ impl Core {
         self.callers.forget(is_gone)
     }
 
-    pub(super) fn new_step(&mut self, now: Timestamp, batch_number: u64) -> Step {
+    pub(super) fn new_step(&mut self, now: Timestamp, batch_number: u64) -> CoreStep {
         self.steps += 1;
         std::mem::take(&mut self.last_step).renewed(self.steps, now, batch_number)
     }
 
     /// Takes back a committed step so that the next step can reuse its memory.
-    pub(crate) fn reuse(&mut self, step: Step) {
+    pub(crate) fn reuse(&mut self, step: CoreStep) {
         self.last_step = step;
     }
 
     /// Splits the core for a step: the parts that only the loop may access, and the context of the turns.
-    pub(super) fn split<'a>(&'a mut self, step: &'a mut Step, reader: &'a dyn Reader) -> (LoopParts<'a>, Ctx<'a>) {
+    pub(super) fn split<'a>(&'a mut self, step: &'a mut CoreStep, reader: &'a dyn Reader) -> (LoopParts<'a>, Ctx<'a>) {
         let parts = LoopParts {
             inputs: &mut self.inputs,
             mailboxes: &mut self.mailboxes,
@@ -263,7 +269,7 @@ impl Core {
             memory: &mut self.memory,
             states: &mut self.states,
             locks: &mut self.locks,
-            instances: &mut self.instances,
+            orchestrations: &mut self.orchestrations,
             activities: &mut self.activities,
             callers: &mut self.callers,
             waiters: &mut self.waiters,
@@ -294,7 +300,7 @@ fn take_in(input: Input, mailboxes: &mut Mailboxes, ctx: &mut Ctx<'_>) -> Result
         Input::Wait { instance, waiter } => {
             // A stopped orchestration that this build has not tried yet may be able to continue.
             let mailbox = mailboxes.get(&instance);
-            let is_tried = mailbox.is_some_and(|mailbox| matches!(mailbox.block, Block::Stopped));
+            let is_tried = mailbox.is_some_and(|mailbox| matches!(mailbox.block, Some(BlockReason::Stopped)));
             wait_for_end(&instance, waiter, is_tried, ctx)?;
         }
         Input::Forget { instance, token } => ctx.waiters.forget(&instance, token),
@@ -345,7 +351,7 @@ fn run(mailboxes: &mut Mailboxes, progress: &Progress, ctx: &mut Ctx<'_>) -> Res
 fn close(mailboxes: &mut Mailboxes, ctx: &mut Ctx<'_>) -> Result<()> {
     mailboxes.save_arrivals(ctx)?;
     write_states(ctx)?;
-    write_instances(ctx)?;
+    write_orchestrations(ctx)?;
     for partition in ctx.partitions.owned_mut() {
         if std::mem::take(&mut partition.record_changed) {
             let key = schema::partition::key(partition.id);
@@ -353,7 +359,7 @@ fn close(mailboxes: &mut Mailboxes, ctx: &mut Ctx<'_>) -> Result<()> {
         }
     }
     ctx.states.age();
-    ctx.instances.age();
+    ctx.orchestrations.age();
     Ok(())
 }
 

@@ -4,15 +4,15 @@
 use std::sync::Arc;
 
 use crate::engine::activities::Activities;
+use crate::engine::core_step::CoreStep;
 use crate::engine::limits::Limits;
 use crate::engine::locks::Locks;
 use crate::engine::mailboxes::QueueMemory;
-use crate::engine::orchestration::{Instances, Waiters};
+use crate::engine::orchestration::{Orchestrations, Waiters};
 use crate::engine::partition::Partitions;
 use crate::engine::registry::Registry;
 use crate::engine::requests::Callers;
 use crate::engine::states::States;
-use crate::engine::step::Step;
 use crate::id::{InstanceId, PartitionId};
 use crate::store::Reader;
 use crate::time::Aging;
@@ -43,7 +43,7 @@ impl Settings {
 /// the messages that it sends remain in the step until the turn is over.
 pub(super) struct Ctx<'a> {
     /// The commit under construction.
-    pub(super) step: &'a mut Step,
+    pub(super) step: &'a mut CoreStep,
     /// The state of the store before the step.
     pub(super) reader: &'a dyn Reader,
     pub(super) settings: &'a Settings,
@@ -52,7 +52,7 @@ pub(super) struct Ctx<'a> {
     pub(super) memory: &'a mut QueueMemory,
     pub(super) states: &'a mut States,
     pub(super) locks: &'a mut Locks,
-    pub(super) instances: &'a mut Instances,
+    pub(super) orchestrations: &'a mut Orchestrations,
     pub(super) activities: &'a mut Activities,
     pub(super) callers: &'a mut Callers,
     pub(super) waiters: &'a mut Waiters,

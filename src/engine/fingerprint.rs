@@ -4,7 +4,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::canonical::{self, write_canonical};
 use crate::model::Action;
-use crate::model::instance::Order;
+use crate::model::orchestration::Order;
 
 /// Returns a number that distinguishes requests with the same id. Payloads are compared as values, because another
 /// process may serialize the same map in another order. The result is part of the stored format.
@@ -89,7 +89,7 @@ fn asked(order: &Order) -> Order {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::instance::StartRecord;
+    use crate::model::orchestration::StartRecord;
     use crate::time::Timestamp;
 
     fn operation(arguments: &str) -> Action {

@@ -12,18 +12,18 @@
 use std::collections::VecDeque;
 
 use crate::engine::call_result::{Unanswered, lock_lost};
+use crate::engine::core_step::CoreStep;
 use crate::engine::ctx::Ctx;
-use crate::engine::mailbox::{Block, Mailbox};
+use crate::engine::mailbox::Mailbox;
 use crate::engine::message::{Message, Origin, Response};
 use crate::engine::partition::Partitions;
 use crate::engine::queue::Withdrawn;
 use crate::engine::requests::{remember, settle_repeated};
 use crate::engine::states::InstanceMap;
-use crate::engine::step::Step;
 use crate::engine::turn::EntityTurn;
 use crate::error::Result;
 use crate::id::InstanceId;
-use crate::model::instance::{LockId, LockOrder, LockRecord, Order};
+use crate::model::orchestration::{LockId, LockOrder, LockRecord, Order};
 use crate::model::{self, Action, Outcome, RequestOutcome};
 use crate::schema;
 use crate::store::Reader;
@@ -130,13 +130,13 @@ pub(super) fn process_lock_order(
 /// Executes the orders that end locks at an entity that runs no operation now, because it is blocked or an `async`
 /// operation runs. Returns `true` if an order remains for the next step.
 pub(super) fn process_releases(id: &InstanceId, mailbox: &mut Mailbox, ctx: &mut Ctx<'_>) -> Result<bool> {
-    if !mailbox.read_urgent(id, ctx)? {
+    if !mailbox.read_priority(id, ctx)? {
         return Ok(true);
     }
     let mut later = false;
     let mut kept = VecDeque::new();
-    while let Some(message) = mailbox.urgent.pop_front() {
-        if !passes(&message, &kept, &mailbox.block) {
+    while let Some(message) = mailbox.priority.pop_front() {
+        if !passes(&message, &kept, mailbox.is_running()) {
             kept.push_back(message);
             continue;
         }
@@ -146,7 +146,7 @@ pub(super) fn process_releases(id: &InstanceId, mailbox: &mut Mailbox, ctx: &mut
             later = true;
         }
     }
-    mailbox.urgent = kept;
+    mailbox.priority = kept;
     Ok(later)
 }
 
@@ -238,7 +238,7 @@ enum Released {
 }
 
 /// Forwards the release of a request to the next entity.
-fn pass_release(id: &InstanceId, owner: &LockId, mut rest: VecDeque<InstanceId>, step: &mut Step) {
+fn pass_release(id: &InstanceId, owner: &LockId, mut rest: VecDeque<InstanceId>, step: &mut CoreStep) {
     if let Some(next) = rest.pop_front() {
         let owner = owner.clone();
         let action = Action::Lock(Box::new(LockOrder::Release { owner, rest }));
@@ -247,7 +247,7 @@ fn pass_release(id: &InstanceId, owner: &LockId, mut rest: VecDeque<InstanceId>,
 }
 
 /// Returns `true` if a message may be processed before `kept`, which wait until the entity runs operations again.
-fn passes(message: &Message, kept: &VecDeque<Message>, block: &Block) -> bool {
+fn passes(message: &Message, kept: &VecDeque<Message>, is_running: bool) -> bool {
     let Action::Lock(order) = &message.action else {
         return false;
     };
@@ -259,7 +259,7 @@ fn passes(message: &Message, kept: &VecDeque<Message>, block: &Block) -> bool {
         LockOrder::Release { owner, .. } => {
             let is_of_owner =
                 |waits: &Message| matches!(&waits.origin, Origin::Step(caller, _) if *caller == owner.instance);
-            !block.is_running() || !kept.iter().any(is_of_owner)
+            !is_running || !kept.iter().any(is_of_owner)
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
+use crate::engine::core_step::CoreStep;
 use crate::engine::message::Message;
-use crate::engine::step::Step;
 use crate::error::Result;
 use crate::id::{MessageId, PartitionId};
 
@@ -13,8 +13,8 @@ const KEPT_MESSAGES: usize = 4;
 /// The messages that wait for one instance, and the reason why they wait. A mailbox exists only while it has content.
 ///
 /// Processing order: messages that bypass the queue, then `waiting`, then the rows from `rows` on, then `arrivals`.
-/// While `rows` is set, arriving messages are stored only as rows, so none overtakes another. The same holds for urgent
-/// messages and `urgent_rows`.
+/// While `rows` is set, arriving messages are stored only as rows, so none overtakes another. The same holds for priority
+/// messages and `priority_rows`.
 #[derive(Debug, Default)]
 pub(crate) struct Mailbox {
     /// Messages that were accepted and not examined yet.
@@ -24,16 +24,17 @@ pub(crate) struct Mailbox {
     /// Rows from this id on may exist in the store and are not in memory.
     pub(crate) rows: Option<MessageId>,
     /// Messages that bypass the queue, in order. A partially executed order of any kind stays in front of them.
-    pub(crate) urgent: VecDeque<Message>,
+    pub(crate) priority: VecDeque<Message>,
     /// True if rows of such messages may exist that are not in memory. They are few, and all of them are read at once.
-    pub(crate) urgent_rows: bool,
+    pub(crate) priority_rows: bool,
     /// Known number of waiting messages, in memory or not.
     pub(crate) waiting_count: usize,
     /// True if uncounted rows may exist.
     pub(crate) uncounted: bool,
     /// Size of its messages in memory in bytes: as of the end of its last turn, plus later arrivals.
     pub(crate) bytes: usize,
-    pub(crate) block: Block,
+    /// The reason why the instance does not process its messages, if it does not.
+    pub(crate) block: Option<BlockReason>,
     /// True if the instance is in the queue of ready instances.
     pub(crate) ready: bool,
     /// The step that last changed a row of this instance. Reads of its rows wait for the step after it.
@@ -43,11 +44,8 @@ pub(crate) struct Mailbox {
 }
 
 /// The reason why an instance does not process its messages.
-#[derive(Debug, Default)]
-pub(crate) enum Block {
-    /// The instance is not blocked.
-    #[default]
-    Open,
+#[derive(Debug)]
+pub(crate) enum BlockReason {
     /// An `async` operation runs.
     Running(Box<Message>),
     /// An `async` operation has exceeded its time limit, and its sender has received the error. The operation blocks
@@ -65,22 +63,20 @@ pub(crate) enum Block {
     Stopped,
 }
 
-impl Block {
+impl Mailbox {
     /// Returns `true` if an `async` operation is running, within its time limit or beyond it.
     pub(crate) fn is_running(&self) -> bool {
-        matches!(self, Self::Running(_) | Self::Lingering(_))
+        matches!(self.block, Some(BlockReason::Running(_) | BlockReason::Lingering(_)))
     }
-}
 
-impl Mailbox {
     /// Resets the mailbox. It keeps capacity for `kept` arrivals.
     pub(crate) fn clear(&mut self, kept: usize) {
         let Self {
             arrivals,
             waiting,
             rows,
-            urgent,
-            urgent_rows,
+            priority,
+            priority_rows,
             waiting_count,
             uncounted,
             bytes,
@@ -89,19 +85,19 @@ impl Mailbox {
             touched_in,
             refused,
         } = self;
-        for (messages, kept) in [(arrivals, kept), (waiting, KEPT_MESSAGES), (urgent, KEPT_MESSAGES)] {
+        for (messages, kept) in [(arrivals, kept), (waiting, KEPT_MESSAGES), (priority, KEPT_MESSAGES)] {
             messages.clear();
             messages.shrink_to(kept);
         }
         *rows = None;
-        *block = Block::Open;
+        *block = None;
         (*waiting_count, *bytes, *touched_in) = (0, 0, 0);
-        (*urgent_rows, *uncounted, *ready, *refused) = (false, false, false, false);
+        (*priority_rows, *uncounted, *ready, *refused) = (false, false, false, false);
     }
 
     /// Releases unneeded capacity while the mailbox waits. The memory budget counts only the messages themselves.
     pub(crate) fn give_back_capacity(&mut self) {
-        for messages in [&mut self.arrivals, &mut self.waiting, &mut self.urgent] {
+        for messages in [&mut self.arrivals, &mut self.waiting, &mut self.priority] {
             let enough = 2 * messages.len().max(KEPT_MESSAGES / 2);
             if messages.capacity() > 2 * enough {
                 messages.shrink_to(enough);
@@ -111,10 +107,10 @@ impl Mailbox {
 
     /// Returns `true` if the mailbox can be dropped without losing information.
     pub(crate) fn is_idle(&self) -> bool {
-        matches!(self.block, Block::Open)
+        self.block.is_none()
             && self.arrivals.is_empty()
-            && self.urgent.is_empty()
-            && !self.urgent_rows
+            && self.priority.is_empty()
+            && !self.priority_rows
             && self.waiting.is_empty()
             && self.rows.is_none()
             && !self.refused
@@ -127,7 +123,12 @@ impl Mailbox {
     }
 
     /// Writes the row of a message for this instance. The reader of this step does not show it.
-    pub(crate) fn give_row(&mut self, message: &mut Message, partition: PartitionId, step: &mut Step) -> Result<()> {
+    pub(crate) fn give_row(
+        &mut self,
+        message: &mut Message,
+        partition: PartitionId,
+        step: &mut CoreStep,
+    ) -> Result<()> {
         let (key, value) = message.row(partition)?;
         step.batch.insert(&key, &value);
         message.stored = true;
@@ -137,8 +138,8 @@ impl Mailbox {
 
     /// Returns an unprocessed message to the front.
     pub(crate) fn return_first(&mut self, message: Message) {
-        if message.is_urgent() {
-            self.urgent.push_front(message);
+        if message.has_priority() {
+            self.priority.push_front(message);
         } else if message.stored {
             self.waiting_count += 1;
             self.waiting.push_front(message);
@@ -189,7 +190,7 @@ impl Mailbox {
         }
     }
 
-    /// Returns the size of its messages in memory in bytes, without the urgent messages, which are few.
+    /// Returns the size of its messages in memory in bytes, without the priority messages, which are few.
     pub(crate) fn weigh(&self) -> usize {
         self.waiting.iter().chain(&self.arrivals).map(Message::weight).sum()
     }
@@ -198,8 +199,8 @@ impl Mailbox {
     pub(crate) fn spill(&mut self) {
         self.waiting.clear();
         self.rows = Some(MessageId::MIN);
-        self.urgent.retain(|message| !message.stored);
-        self.urgent_rows = true;
+        self.priority.retain(|message| !message.stored);
+        self.priority_rows = true;
     }
 }
 
@@ -224,14 +225,14 @@ mod tests {
         };
         let mut mailbox = Mailbox {
             arrivals: vec![message.clone(); 100].into(),
-            urgent: vec![message.clone()].into(),
-            urgent_rows: true,
+            priority: vec![message.clone()].into(),
+            priority_rows: true,
             waiting: vec![message].into(),
             rows: Some(MessageId::MIN),
             waiting_count: 3,
             uncounted: true,
             bytes: 9,
-            block: Block::Held,
+            block: Some(BlockReason::Held),
             ready: true,
             touched_in: 7,
             refused: true,
@@ -245,11 +246,11 @@ mod tests {
     #[test]
     fn a_mailbox_that_waits_keeps_no_capacity() {
         let mut mailbox = Mailbox::default();
-        for messages in [&mut mailbox.arrivals, &mut mailbox.waiting, &mut mailbox.urgent] {
+        for messages in [&mut mailbox.arrivals, &mut mailbox.waiting, &mut mailbox.priority] {
             messages.reserve(1_000);
         }
         mailbox.give_back_capacity();
-        for messages in [&mailbox.arrivals, &mailbox.waiting, &mailbox.urgent] {
+        for messages in [&mailbox.arrivals, &mailbox.waiting, &mailbox.priority] {
             assert!(messages.capacity() <= 2 * KEPT_MESSAGES, "{}", messages.capacity());
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::engine::admission::{Admission, Facts, admission};
 use crate::engine::ctx::{Ctx, Settings};
-use crate::engine::mailbox::{Block, Mailbox};
+use crate::engine::mailbox::{BlockReason, Mailbox};
 use crate::engine::message::Message;
 use crate::engine::partition::Partitions;
 use crate::engine::states::InstanceMap;
@@ -118,10 +118,10 @@ impl Mailboxes {
             {
                 mailbox.rows = partition.backlog_covers(id).then_some(MessageId::MIN);
                 mailbox.uncounted = mailbox.rows.is_some();
-                mailbox.urgent_rows = partition.backlog_covers_urgent(id);
+                mailbox.priority_rows = partition.backlog_covers_priority(id);
             }
             if held.contains(id) {
-                mailbox.block = Block::Held;
+                mailbox.block = Some(BlockReason::Held);
             }
             mailbox
         })
@@ -199,7 +199,7 @@ impl Mailboxes {
                     ..message
                 });
             }
-            Admission::Urgent => self.pass_queue(message, ctx),
+            Admission::Priority => self.pass_queue(message, ctx),
             Admission::Row => {
                 let target = message.target.clone();
                 self.mailbox(&target, ctx.settings, ctx.partitions).park(message, 0);
@@ -251,9 +251,9 @@ impl Mailboxes {
         let target = message.target.clone();
         let needs_row = message.needs_row();
         let mailbox = self.mailbox(&target, ctx.settings, ctx.partitions);
-        // While urgent rows are unread, a message with a row is read together with them.
-        if !(message.stored && mailbox.urgent_rows) {
-            mailbox.urgent.push_back(message);
+        // While priority rows are unread, a message with a row is read together with them.
+        if !(message.stored && mailbox.priority_rows) {
+            mailbox.priority.push_back(message);
         }
         self.make_ready(&target, ctx.settings, ctx.partitions);
         if needs_row {
@@ -295,14 +295,14 @@ impl Mailboxes {
         let before = std::mem::replace(&mut mailbox.bytes, bytes);
         ctx.memory.add(bytes);
         ctx.memory.remove(before);
-        for mut message in std::mem::take(&mut mailbox.urgent) {
+        for mut message in std::mem::take(&mut mailbox.priority) {
             if message.needs_row() {
                 mailbox.give_row(&mut message, partition, ctx.step)?;
-                if mailbox.urgent_rows {
+                if mailbox.priority_rows {
                     continue;
                 }
             }
-            mailbox.urgent.push_back(message);
+            mailbox.priority.push_back(message);
         }
         Ok(())
     }
@@ -319,7 +319,7 @@ impl Mailboxes {
         let Some(from) = ctx.partitions.get(id).backlog.clone() else {
             return Ok(());
         };
-        let range = from..schema::message::all_with_urgent(id).end;
+        let range = from..schema::message::all_with_priority(id).end;
         let rows = ctx.reader.keys(range, at_once)?;
         let mut instances: Vec<InstanceId> = rows.iter().filter_map(|key| schema::id_of(key)).collect();
         instances.dedup();
@@ -348,7 +348,7 @@ impl Mailboxes {
         }
         self.backlogs = ctx.partitions.owned().map(|partition| partition.id).collect();
         for id in &self.backlogs {
-            ctx.partitions.get_mut(*id).backlog = Some(schema::message::all_with_urgent(*id).start);
+            ctx.partitions.get_mut(*id).backlog = Some(schema::message::all_with_priority(*id).start);
         }
     }
 }

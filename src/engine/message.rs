@@ -7,7 +7,7 @@ use crate::engine::code::{AsyncFinished, AsyncOperation};
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::CallFailure;
 use crate::id::{ExecutionId, InstanceId, MessageId, PartitionId, Sequence};
-use crate::model::instance::{LockOrder, Order};
+use crate::model::orchestration::{LockOrder, Order};
 use crate::model::{self, Action, MessageRecord, Outcome, StepRef};
 use crate::schema;
 use crate::trace::TraceContext;
@@ -132,7 +132,7 @@ impl Message {
 
     /// Returns `true` if the message bypasses the queue of its receiver. This applies to calls by the owner of a lock
     /// to the locked entity, releases of locks, and management orders to orchestrations.
-    pub(crate) fn is_urgent(&self) -> bool {
+    pub(crate) fn has_priority(&self) -> bool {
         match &self.action {
             Action::Operation { .. } => matches!(&self.origin, Origin::Step(_, step) if step.lock.is_some()),
             Action::Schedule { .. } | Action::Cancel { .. } => false,
@@ -233,8 +233,8 @@ impl Message {
 
     /// Returns the key of the message's row.
     pub(crate) fn key(&self, partition: PartitionId) -> Vec<u8> {
-        if self.is_urgent() {
-            schema::urgent::key(partition, &self.target, self.id)
+        if self.has_priority() {
+            schema::priority::key(partition, &self.target, self.id)
         } else {
             schema::message::key(partition, &self.target, self.id)
         }

@@ -6,6 +6,7 @@ mod async_operation;
 mod call_result;
 pub(crate) mod code;
 mod core;
+mod core_step;
 mod ctx;
 mod dead_letters;
 mod fingerprint;
@@ -26,7 +27,6 @@ mod requests;
 pub(crate) mod scope;
 mod settle;
 mod states;
-mod step;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -37,6 +37,7 @@ mod waiting;
 
 pub(crate) use self::core::{Core, CoreConfig};
 pub(crate) use activities::ActivitySlots;
+pub(crate) use core_step::{CoreStep, Counts};
 pub(crate) use limits::Limits;
 #[allow(unused_imports, reason = "used only by the inspection of a directory")]
 pub(crate) use operation::caught;
@@ -44,4 +45,3 @@ pub(crate) use operation::panic_text;
 pub(crate) use progress::Progress;
 pub use registry::VersionPolicy;
 pub(crate) use registry::{Registry, version_text};
-pub(crate) use step::{Counts, Step};

@@ -10,18 +10,18 @@ use crate::engine::call_result::{
     CallResult, Unanswered, described, init_panicked, over_limit, panicked, unanswered, unknown_operation,
 };
 use crate::engine::code::{AsyncOperation, EntityObject, OperationMode, OperationSpec};
+use crate::engine::core_step::CoreStep;
 use crate::engine::ctx::Ctx;
 use crate::engine::message::Message;
 use crate::engine::outbox::Outbox;
 use crate::engine::quarantine::quarantine;
 use crate::engine::requests::settle_repeated;
 use crate::engine::scope::Scope;
-use crate::engine::step::Step;
 use crate::engine::turn::EntityTurn;
 use crate::error::{ErrorKind, Result};
 use crate::failure::{CallFailure, TEXT_BYTES, shortened};
 use crate::id::{EntityId, InstanceId};
-use crate::model::instance::Order;
+use crate::model::orchestration::Order;
 use crate::model::{self, Action, StateRecord};
 use crate::resource::Resources;
 use crate::schema;
@@ -258,7 +258,7 @@ impl EntityTurn<'_> {
     }
 
     /// Encodes the current state. This step writes it.
-    fn encode(&mut self, limit: usize, scope: &Scope, step: &mut Step) -> std::result::Result<(), Unanswered> {
+    fn encode(&mut self, limit: usize, scope: &Scope, step: &mut CoreStep) -> std::result::Result<(), Unanswered> {
         let Some(object) = &self.entity.object else {
             return Ok(());
         };
@@ -288,12 +288,12 @@ impl EntityTurn<'_> {
     }
 
     /// Deletes the state. This step removes its row.
-    fn delete_state(&mut self, step: &mut Step) {
+    fn delete_state(&mut self, step: &mut CoreStep) {
         self.entity.object = None;
         self.mark_dirty(step);
     }
 
-    fn mark_dirty(&mut self, step: &mut Step) {
+    fn mark_dirty(&mut self, step: &mut CoreStep) {
         self.entity.has_changed = true;
         if !std::mem::replace(&mut self.entity.dirty, true) {
             step.dirty.push(self.id.clone());

@@ -132,7 +132,7 @@ impl Partition {
             Some(bytes) => model::decode(&bytes, "partition")?,
             None => PartitionRecord::default(),
         };
-        let backlog = reader.first_key(schema::message::all_with_urgent(id))?;
+        let backlog = reader.first_key(schema::message::all_with_priority(id))?;
         let quarantined = reader
             .keys(schema::quarantine::all(id), usize::MAX)?
             .iter()
@@ -188,10 +188,10 @@ impl Partition {
             .is_some_and(|from| schema::message::after(self.id, id) > *from)
     }
 
-    /// Returns `true` if urgent rows of `id` may be among the rows that were not examined.
-    pub(crate) fn backlog_covers_urgent(&self, id: &InstanceId) -> bool {
+    /// Returns `true` if priority rows of `id` may be among the rows that were not examined.
+    pub(crate) fn backlog_covers_priority(&self, id: &InstanceId) -> bool {
         self.backlog
             .as_ref()
-            .is_some_and(|from| schema::urgent::of(self.id, id).end > *from)
+            .is_some_and(|from| schema::priority::of(self.id, id).end > *from)
     }
 }

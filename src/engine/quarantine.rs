@@ -1,7 +1,7 @@
 //! Quarantine: an instance whose state cannot be used waits visibly and loses nothing.
 
 use crate::engine::ctx::Ctx;
-use crate::engine::mailbox::{Block, Mailbox};
+use crate::engine::mailbox::{BlockReason, Mailbox};
 use crate::engine::mailboxes::Mailboxes;
 use crate::engine::message::{Response, Token};
 use crate::engine::settle::fail_waiting_calls;
@@ -16,9 +16,12 @@ use crate::schema;
 pub(super) fn resume(id: &InstanceId, token: Token, mailboxes: &mut Mailboxes, ctx: &mut Ctx<'_>) {
     let held = mailboxes.release_hold(id);
     let mailbox = mailboxes.mailbox(id, ctx.settings, ctx.partitions);
-    let is_blocked = matches!(mailbox.block, Block::Quarantined(_) | Block::Held | Block::Stopped);
+    let is_blocked = matches!(
+        mailbox.block,
+        Some(BlockReason::Quarantined(_) | BlockReason::Held | BlockReason::Stopped)
+    );
     if is_blocked {
-        mailbox.block = Block::Open;
+        mailbox.block = None;
         ctx.states.remove(id);
     }
     mailboxes.make_ready(id, ctx.settings, ctx.partitions);
@@ -31,9 +34,9 @@ pub(super) fn quarantine(id: &InstanceId, mailbox: &mut Mailbox, reason: &str, c
     // The reason may be the text of a decoder, which may quote its input.
     let reason = &*shortened(reason, TEXT_BYTES);
     tracing::error!(entity = %id, reason, "an entity is quarantined; its messages wait");
-    mailbox.block = Block::Quarantined(reason.to_owned());
+    mailbox.block = Some(BlockReason::Quarantined(reason.to_owned()));
     note_stopped(id, reason, ctx)?;
-    let error = blocked(id, &mailbox.block);
+    let error = blocked(id, mailbox.block.as_ref());
     fail_waiting_calls(id, mailbox, &error, ctx)
 }
 

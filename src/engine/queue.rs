@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use crate::engine::ctx::Ctx;
-use crate::engine::mailbox::{Block, Mailbox};
+use crate::engine::mailbox::{BlockReason, Mailbox};
 use crate::engine::message::Message;
 use crate::error::Result;
 use crate::id::{InstanceId, MessageId};
@@ -34,26 +34,26 @@ pub(super) enum Withdrawn {
 impl Mailbox {
     /// Takes the next message of an instance: first the messages that bypass the queue, then the others, each in order.
     pub(super) fn next_message(&mut self, id: &InstanceId, ctx: &Ctx<'_>) -> Result<Next> {
-        // Checked first for speed. There are usually no urgent messages, and passing a message through costs its size.
-        if self.urgent.is_empty() && !self.urgent_rows {
+        // Checked first for speed. There are usually no priority messages, and passing a message through costs its size.
+        if self.priority.is_empty() && !self.priority_rows {
             return self.next_in_line(id, ctx);
         }
-        match self.next_urgent(id, ctx)? {
+        match self.next_priority(id, ctx)? {
             Next::Nothing => self.next_in_line(id, ctx),
             next => Ok(next),
         }
     }
 
     /// Takes the next message that bypasses the queue.
-    pub(super) fn next_urgent(&mut self, id: &InstanceId, ctx: &Ctx<'_>) -> Result<Next> {
-        if !self.read_urgent(id, ctx)? {
+    pub(super) fn next_priority(&mut self, id: &InstanceId, ctx: &Ctx<'_>) -> Result<Next> {
+        if !self.read_priority(id, ctx)? {
             return Ok(Next::Later);
         }
-        Ok(self.urgent.pop_front().map_or(Next::Nothing, Next::Message))
+        Ok(self.priority.pop_front().map_or(Next::Nothing, Next::Message))
     }
 
     /// Takes the next message from the queue. The caller must first have received [`Next::Nothing`] from
-    /// [`next_urgent`](Self::next_urgent).
+    /// [`next_priority`](Self::next_priority).
     pub(super) fn next_in_line(&mut self, id: &InstanceId, ctx: &Ctx<'_>) -> Result<Next> {
         loop {
             if let Some(message) = self.waiting.pop_front() {
@@ -107,8 +107,8 @@ impl Mailbox {
     }
 
     /// Reads all messages that bypass the queue into memory. Returns `false` if this is possible only in the next step.
-    pub(super) fn read_urgent(&mut self, id: &InstanceId, ctx: &Ctx<'_>) -> Result<bool> {
-        if !self.urgent_rows {
+    pub(super) fn read_priority(&mut self, id: &InstanceId, ctx: &Ctx<'_>) -> Result<bool> {
+        if !self.priority_rows {
             return Ok(true);
         }
         if self.touched_in == ctx.step.number {
@@ -116,17 +116,17 @@ impl Mailbox {
         }
         let rows = ctx
             .reader
-            .scan(schema::urgent::of(ctx.settings.partition_of(id), id), usize::MAX)?;
+            .scan(schema::priority::of(ctx.settings.partition_of(id), id), usize::MAX)?;
         // Messages in memory are newer than all rows, because no message with a row is kept in memory while rows are
         // unread.
         for (key, value) in rows.iter().rev() {
             let message = Message::from_row(id, key, value)?;
-            let runs = matches!(&self.block, Block::Running(running) if running.id == message.id);
+            let runs = matches!(&self.block, Some(BlockReason::Running(running)) if running.id == message.id);
             if !runs {
-                self.urgent.push_front(message);
+                self.priority.push_front(message);
             }
         }
-        self.urgent_rows = false;
+        self.priority_rows = false;
         Ok(true)
     }
 

@@ -11,7 +11,7 @@ use crate::engine::turn::EntityTurn;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::CallFailure;
 use crate::id::InstanceId;
-use crate::model::instance::Order;
+use crate::model::orchestration::Order;
 use crate::model::{Action, RequestOutcome};
 use crate::schema;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::engine::code::EntityCode;
 use crate::engine::ctx::Ctx;
 use crate::engine::locks::{process_lock_order, process_releases};
-use crate::engine::mailbox::{Block, Mailbox};
+use crate::engine::mailbox::{BlockReason, Mailbox};
 use crate::engine::mailboxes::Mailboxes;
 use crate::engine::message::{Effect, Message, Output};
 use crate::engine::operation::caught;
@@ -50,7 +50,7 @@ pub(super) fn turn(id: &InstanceId, mailboxes: &mut Mailboxes, ctx: &mut Ctx<'_>
     };
     // It is unknown when a blocked instance will have room. Its waiting clients retry and receive the reason.
     let has_room = mailbox.waiting_count <= ctx.settings.limits.queue / 2;
-    if mailbox.refused && (has_room || !(matches!(mailbox.block, Block::Open) || mailbox.block.is_running())) {
+    if mailbox.refused && (has_room || !(mailbox.block.is_none() || mailbox.is_running())) {
         mailbox.refused = false;
         ctx.step
             .outputs
@@ -105,13 +105,13 @@ impl EntityTurn<'_> {
     /// Processes messages in order until none is left, the instance blocks, or the commit is full. Returns `true` if
     /// the instance has to run again in the next step.
     fn process_messages(&mut self, ctx: &mut Ctx<'_>) -> Result<bool> {
-        while matches!(self.mailbox.block, Block::Open) {
+        while self.mailbox.block.is_none() {
             if ctx.is_full() {
                 return Ok(!self.mailbox.is_idle());
             }
             let locked = ctx.locks.is_locked(self.id);
             let next = if locked {
-                self.mailbox.next_urgent(self.id, ctx)?
+                self.mailbox.next_priority(self.id, ctx)?
             } else {
                 self.mailbox.next_message(self.id, ctx)?
             };
@@ -131,7 +131,7 @@ impl EntityTurn<'_> {
             }
         }
         let later = process_releases(self.id, &mut self.mailbox, ctx)?;
-        if self.mailbox.block.is_running() {
+        if self.mailbox.is_running() {
             self.wait_running(ctx)?;
         } else {
             wait_blocked(self.id, &mut self.mailbox, ctx)?;
@@ -195,13 +195,16 @@ fn begin_turn(
     mailbox: &mut Mailbox,
     ctx: &mut Ctx<'_>,
 ) -> Result<Option<(Arc<dyn EntityCode>, Entity)>> {
-    if matches!(mailbox.block, Block::Quarantined(_) | Block::Held | Block::Unregistered) {
+    if matches!(
+        mailbox.block,
+        Some(BlockReason::Quarantined(_) | BlockReason::Held | BlockReason::Unregistered)
+    ) {
         return Ok(None);
     }
     let Some(code) = ctx.settings.registry.entity(id.entity_name()).cloned() else {
         process_releases(id, mailbox, ctx)?;
         if !mailbox.is_idle() {
-            mailbox.block = Block::Unregistered;
+            mailbox.block = Some(BlockReason::Unregistered);
             tell_of_unregistered_entity(id, ctx)?;
         }
         return Ok(None);
@@ -216,7 +219,7 @@ fn begin_turn(
         }
         // The copy that the running operation changes may still replace the state. The end of the operation starts
         // another turn.
-        Err(_) if mailbox.block.is_running() => Ok(None),
+        Err(_) if mailbox.is_running() => Ok(None),
         Err(reason) => {
             quarantine(id, mailbox, &reason, ctx)?;
             Ok(None)

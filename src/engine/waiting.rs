@@ -3,7 +3,7 @@
 use crate::engine::code::OperationMode;
 use crate::engine::ctx::Ctx;
 use crate::engine::dead_letters::bury;
-use crate::engine::mailbox::{Block, Mailbox};
+use crate::engine::mailbox::{BlockReason, Mailbox};
 use crate::engine::mailboxes::Mailboxes;
 use crate::engine::message::{Message, Response};
 use crate::engine::requests::{remember_waiting, settle_repeated};
@@ -30,7 +30,7 @@ impl EntityTurn<'_> {
 /// Lets arrived messages wait for a blocked instance. Calls of clients fail immediately, because the duration of the
 /// block is unknown.
 pub(super) fn wait_blocked(id: &InstanceId, mailbox: &mut Mailbox, ctx: &mut Ctx<'_>) -> Result<()> {
-    if mailbox.block.is_running() {
+    if mailbox.is_running() {
         // Reads are impossible without the code of the entity. The end of the operation makes the entity run again.
         return Ok(());
     }
@@ -50,11 +50,13 @@ pub(super) fn wait_blocked(id: &InstanceId, mailbox: &mut Mailbox, ctx: &mut Ctx
                 continue;
             }
             if let Some(token) = message.token() {
-                ctx.step
-                    .settle(token, Response::Failed(Box::new(blocked(id, &mailbox.block).into())));
+                ctx.step.settle(
+                    token,
+                    Response::Failed(Box::new(blocked(id, mailbox.block.as_ref()).into())),
+                );
             }
         } else {
-            let reason = format!("its queue is full: {}", blocked(id, &mailbox.block));
+            let reason = format!("its queue is full: {}", blocked(id, mailbox.block.as_ref()));
             bury(&message, &reason, ctx)?;
         }
     }
@@ -158,13 +160,13 @@ pub(super) fn admit_behind_locks(mailboxes: &mut Mailboxes, ctx: &mut Ctx<'_>) -
 }
 
 /// Returns the error for calls of a blocked instance.
-pub(super) fn blocked(id: &InstanceId, block: &Block) -> Error {
+pub(super) fn blocked(id: &InstanceId, block: Option<&BlockReason>) -> Error {
     match block {
-        Block::Quarantined(reason) => Error::new(
+        Some(BlockReason::Quarantined(reason)) => Error::new(
             ErrorKind::Quarantined,
             format!("`{id}` is quarantined: {reason}; open the hub with a build that reads its state, or release it"),
         ),
-        Block::Unregistered => Error::new(
+        Some(BlockReason::Unregistered) => Error::new(
             ErrorKind::Unregistered,
             format!("the type of `{id}` is not registered; register it with the builder and open the hub again"),
         ),

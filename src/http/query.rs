@@ -9,7 +9,7 @@ use jiff::fmt::temporal::DateTimeParser;
 use jiff::{SignedDuration, civil};
 
 use crate::http::error::Problem;
-use crate::model::instance::{OrchestrationStatus, ReusePolicy};
+use crate::model::orchestration::{OrchestrationStatus, ReusePolicy};
 
 /// The parameters of a query, in order. Names are case-insensitive, and an empty value counts as absent.
 pub(super) struct Query(Vec<(String, String)>);

@@ -11,8 +11,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::hub::inspect::{Inspection, MEMORY, current_runtime};
 use crate::id::{InstanceId, PartitionId};
 use crate::model::history::TurnRecord;
-use crate::model::instance::{
-    ActivityRecord, EarlyCountRecord, EarlyEventRecord, EarlyPlaceRecord, EndRecord, InstanceRecord, LockRecord,
+use crate::model::orchestration::{
+    ActivityRecord, EarlyCountRecord, EarlyEventRecord, EarlyPlaceRecord, EndRecord, LockRecord, OrchestrationRecord,
     StartRecord,
 };
 use crate::model::{
@@ -286,7 +286,7 @@ fn decode(table: Table, key: &[u8], value: &[u8]) -> Result<(), String> {
     match table {
         Table::Partition => record::<PartitionRecord>(value, what).map(drop),
         Table::State => payload(record::<StateRecord<'_>>(value, what)?.state),
-        Table::Urgent | Table::Message => {
+        Table::Priority | Table::Message => {
             let id = schema::id_of(key).ok_or(BROKEN_KEY)?;
             Message::from_row(&id, key, value)
                 .map(drop)
@@ -308,7 +308,7 @@ fn decode(table: Table, key: &[u8], value: &[u8]) -> Result<(), String> {
             .ok_or(BROKEN_KEY.to_owned()),
         Table::Quarantine => record::<QuarantineRecord>(value, what).map(drop),
         Table::Lock => record::<LockRecord>(value, what).map(drop),
-        Table::Instance => record::<InstanceRecord>(value, what).map(drop),
+        Table::Orchestration => record::<OrchestrationRecord>(value, what).map(drop),
         Table::History => record::<TurnRecord>(value, what).map(drop),
         Table::End => match record::<EndRecord>(value, what)? {
             EndRecord::Completed(output) => payload(&output),
@@ -377,7 +377,7 @@ fn name(table: Table) -> &'static str {
     match table {
         Table::Partition => "counters",
         Table::State => "state",
-        Table::Urgent => "urgent message",
+        Table::Priority => "priority message",
         Table::Message => "message",
         Table::Timer => "timer",
         Table::TimerName => "timer name",
@@ -387,7 +387,7 @@ fn name(table: Table) -> &'static str {
         Table::DeadLetterAge => "age of a dead letter",
         Table::Quarantine => "quarantine",
         Table::Lock => "lock",
-        Table::Instance => "orchestration",
+        Table::Orchestration => "orchestration",
         Table::History => "turn of a history",
         Table::End => "end of an orchestration",
         Table::CustomStatus => "custom status",
@@ -408,7 +408,7 @@ fn name(table: Table) -> &'static str {
 mod tests {
     use super::*;
     use crate::model::CommitRecord;
-    use crate::model::instance::OrchestrationStatus;
+    use crate::model::orchestration::OrchestrationStatus;
     use crate::store::{Batch, OpenOptions, Store};
     use crate::time::Timestamp;
 

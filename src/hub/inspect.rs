@@ -14,12 +14,12 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::hub::builder::HubBuilder;
 use crate::hub::handle::Hub;
 use crate::id::{InstanceId, PartitionId};
-use crate::model::instance::{ActivityRecord, InstanceRecord, Order, StartRecord, StopKind};
+use crate::model::orchestration::{ActivityRecord, OrchestrationRecord, Order, StartRecord, StopKind};
 use crate::model::{self, Action, StateRecord, TimerRecord};
 use crate::orchestration::Orchestration;
 use crate::schema;
 use crate::store::{PageBounds, Reader};
-use crate::views::instances;
+use crate::views::orchestrations;
 
 /// The store's memory during an inspection, in bytes.
 pub(super) const MEMORY: usize = 64 << 20;
@@ -243,7 +243,7 @@ impl Check<'_> {
         self.orchestrations()?;
         self.states()?;
         let partition = self.partition;
-        for rows in [schema::message::all(partition), schema::urgent::all(partition)] {
+        for rows in [schema::message::all(partition), schema::priority::all(partition)] {
             self.rows(rows, |check, (key, value)| {
                 let Some(id) = schema::id_of(key) else {
                     return Ok(());
@@ -268,7 +268,7 @@ impl Check<'_> {
         self.rows(
             schema::orchestration::with_prefix(self.partition, ""),
             |check, (key, value)| {
-                let mut record: InstanceRecord = model::decode(value, "orchestration")?;
+                let mut record: OrchestrationRecord = model::decode(value, "orchestration")?;
                 let Some(id) = schema::id_of(key) else {
                     return Ok(());
                 };
@@ -276,9 +276,9 @@ impl Check<'_> {
                     return Ok(());
                 }
                 check.report.orchestrations += 1;
-                instances::catch_up(check.reader, check.partition, &id, &mut record)?;
+                orchestrations::catch_up(check.reader, check.partition, &id, &mut record)?;
                 if record.turns == 0 {
-                    let start = instances::start_of(check.reader, check.partition, &id, &record)?;
+                    let start = orchestrations::start_of(check.reader, check.partition, &id, &record)?;
                     if let Some((kind, problem)) = check.start(&start) {
                         check.problem(&id, kind, problem);
                     }

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use crate::engine::Registry;
 use crate::error::Result;
 use crate::id::{InstanceId, PartitionId};
-use crate::model::instance::InstanceRecord;
+use crate::model::orchestration::OrchestrationRecord;
 use crate::store::Reader;
 use crate::{model, schema};
 
@@ -18,7 +18,7 @@ pub(super) fn unregistered(reader: &dyn Reader, partitions: u16, registry: &Regi
         for table in [
             schema::state::with_prefix(partition, "@"),
             schema::message::of_entities(partition),
-            schema::urgent::of_entities(partition),
+            schema::priority::of_entities(partition),
             schema::lock::all(partition),
             schema::timer::names_of_entities(partition),
         ] {
@@ -58,7 +58,7 @@ pub(super) fn unregistered_orchestrations(
 fn is_live(reader: &dyn Reader, partition: PartitionId, name: &str, version: &str) -> Result<bool> {
     let mut found = Ok(false);
     reader.visit(schema::orchestration::with_prefix(partition, ""), &mut |_, value| {
-        found = model::decode(value, "orchestration").map(|record: InstanceRecord| {
+        found = model::decode(value, "orchestration").map(|record: OrchestrationRecord| {
             !record.status.is_terminal() && record.name == name && record.version == version
         });
         match found {

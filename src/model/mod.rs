@@ -2,7 +2,7 @@
 //! parse.
 
 pub(crate) mod history;
-pub(crate) mod instance;
+pub(crate) mod orchestration;
 mod outcome;
 
 use std::borrow::Cow;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ExecutionId, InstanceId, MessageId, Sequence};
-use crate::model::instance::{LockOrder, Order};
+use crate::model::orchestration::{LockOrder, Order};
 use crate::time::{ClockRecord, Timestamp};
 use crate::trace::TraceContext;
 
@@ -416,7 +416,7 @@ mod tests {
 
     #[test]
     fn activities_are_pinned() {
-        let activity = instance::ActivityRecord {
+        let activity = orchestration::ActivityRecord {
             name: "a".into(),
             input: b"5".to_vec(),
             attempt: 2,

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::model::history::Command;
-use crate::model::instance::{StopKind, Stopped};
+use crate::model::orchestration::{StopKind, Stopped};
 use crate::orchestration::agreement;
 use crate::orchestration::commands::Emitted;
 use crate::orchestration::describe::{describe_both, parts, sequence};

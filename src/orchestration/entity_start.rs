@@ -9,7 +9,7 @@ use crate::engine::outbox::{Action, Outgoing};
 use crate::entity::{Argument, EntityContext};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, check_tags, check_version, set_tag};
-use crate::model::instance::{Order, ReusePolicy, StartRecord};
+use crate::model::orchestration::{Order, ReusePolicy, StartRecord};
 use crate::orchestration::kind::Orchestration;
 
 /// An orchestration that an operation starts, one-way. It begins when the operation has succeeded. Created by

@@ -44,7 +44,7 @@ pub(crate) use program::orchestration_code;
 pub use random::Random;
 pub use timer::Timer;
 
-pub use crate::model::instance::ReusePolicy;
+pub use crate::model::orchestration::ReusePolicy;
 
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,7 @@ use crate::engine::code::{Begin, OrchestrationRun, TurnEnd};
 use crate::engine::panic_text;
 use crate::id::Sequence;
 use crate::model::history::{Command, Incoming, Started, StepNote, TurnRecord};
-use crate::model::instance::{StopKind, Stopped};
+use crate::model::orchestration::{StopKind, Stopped};
 use crate::orchestration::commands::Emitted;
 use crate::orchestration::context::OrchestrationContext;
 use crate::orchestration::describe::sequence;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::commit::{CommitOrder, Gated};
 use crate::engine::message::{ClientOrigin, Effect, Input, Message, Output, Token};
-use crate::engine::{Core, CoreConfig, Step};
+use crate::engine::{Core, CoreConfig, CoreStep};
 use crate::error::{Error, Result};
 use crate::runtime::backpressure::{Backpressure, Response};
 use crate::runtime::callers::Callers;
@@ -222,7 +222,7 @@ impl<C: Client> Driver<C> {
     ///
     /// # Errors
     /// Any error of the reader.
-    pub(crate) fn step<T>(&mut self, view: &View<'_>, order: &CommitOrder<T>, now: Timestamp) -> Result<Step> {
+    pub(crate) fn step<T>(&mut self, view: &View<'_>, order: &CommitOrder<T>, now: Timestamp) -> Result<CoreStep> {
         let reader: &dyn Reader = match &view.reader {
             ViewReader::Newest(store) => *store,
             ViewReader::Snapshot(reader) => reader.as_ref(),
@@ -235,7 +235,7 @@ impl<C: Client> Driver<C> {
     ///
     /// # Errors
     /// Any error of the reader.
-    pub(crate) fn leave<T>(&mut self, order: &CommitOrder<T>, now: Timestamp) -> Result<Option<Step>> {
+    pub(crate) fn leave<T>(&mut self, order: &CommitOrder<T>, now: Timestamp) -> Result<Option<CoreStep>> {
         self.core.leave(now, order.draw_batch_number(), order.store().as_ref())
     }
 
@@ -246,7 +246,7 @@ impl<C: Client> Driver<C> {
     /// The error that poisoned the order, with what must not leave any more.
     pub(crate) fn commit<T>(
         &mut self,
-        mut step: Step,
+        mut step: CoreStep,
         order: &CommitOrder<T>,
         room: &Backpressure,
         wrap: impl FnMut(Release<C>) -> T,

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::commit::Gated;
 use crate::engine::message::{Effect, Message};
-use crate::engine::{CoreConfig, Step, panic_text};
+use crate::engine::{CoreConfig, CoreStep, panic_text};
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::contained::contained;
 use crate::runtime::driver::{Committed, Driver};
@@ -167,7 +167,7 @@ impl Executor {
     }
 
     /// Writes the changes of a step, delivers its messages and brings its outputs to the gate.
-    fn commit(&mut self, step: Step) -> Result<()> {
+    fn commit(&mut self, step: CoreStep) -> Result<()> {
         let runtime = Arc::clone(&self.runtime);
         let changes = step.batch.len();
         self.count(&step);
@@ -194,7 +194,7 @@ impl Executor {
     }
 
     /// Adds a step to the totals and the metrics of the hub.
-    fn count(&mut self, step: &Step) {
+    fn count(&mut self, step: &CoreStep) {
         let runtime = &self.runtime;
         runtime.totals.add(&step.counts);
         let (mailboxes, entities) = self.driver.core().sizes();

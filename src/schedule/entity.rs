@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::entity::{EntityContext, EntityRef};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, MAX_ID_BYTES};
-use crate::model::instance::{ReusePolicy, StartRecord};
+use crate::model::orchestration::{ReusePolicy, StartRecord};
 use crate::schedule::course::{Course, Run};
 use crate::schedule::plan::Plan;
 use crate::schedule::timing::rfc3339;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{check_name, check_tags};
-use crate::model::instance::StartRecord;
+use crate::model::orchestration::StartRecord;
 use crate::schedule::timing::{CatchUpPolicy, Recurrence, Times};
 use crate::time::Timestamp;
 

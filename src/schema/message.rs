@@ -25,8 +25,8 @@ pub(crate) fn all(partition: PartitionId) -> Range<Vec<u8>> {
 }
 
 /// All messages of a partition. Those that bypass the queue come first.
-pub(crate) fn all_with_urgent(partition: PartitionId) -> Range<Vec<u8>> {
-    super::urgent::all(partition).start..all(partition).end
+pub(crate) fn all_with_priority(partition: PartitionId) -> Range<Vec<u8>> {
+    super::priority::all(partition).start..all(partition).end
 }
 
 /// All messages of a partition that are addressed to entities.

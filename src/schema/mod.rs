@@ -12,11 +12,11 @@ pub(crate) mod lock;
 pub(crate) mod message;
 pub(crate) mod orchestration;
 pub(crate) mod partition;
+pub(crate) mod priority;
 pub(crate) mod quarantine;
 pub(crate) mod request;
 pub(crate) mod state;
 pub(crate) mod timer;
-pub(crate) mod urgent;
 
 use std::ops::Range;
 
@@ -37,8 +37,8 @@ const END: u8 = 0;
 pub(crate) enum Table {
     Partition = 0x01,
     State = 0x10,
-    /// Messages that bypass the queue (see `Message::is_urgent`). They sort before the others and are read first.
-    Urgent = 0x1f,
+    /// Messages that bypass the queue (see `Message::has_priority`). They sort before the others and are read first.
+    Priority = 0x1f,
     Message = 0x20,
     Timer = 0x30,
     TimerName = 0x31,
@@ -48,7 +48,7 @@ pub(crate) enum Table {
     DeadLetterAge = 0x51,
     Quarantine = 0x60,
     Lock = 0x61,
-    Instance = 0x70,
+    Orchestration = 0x70,
     History = 0x71,
     End = 0x72,
     CustomStatus = 0x73,
@@ -70,7 +70,7 @@ impl Table {
     pub(crate) const ALL: [Self; 26] = [
         Self::Partition,
         Self::State,
-        Self::Urgent,
+        Self::Priority,
         Self::Message,
         Self::Timer,
         Self::TimerName,
@@ -80,7 +80,7 @@ impl Table {
         Self::DeadLetterAge,
         Self::Quarantine,
         Self::Lock,
-        Self::Instance,
+        Self::Orchestration,
         Self::History,
         Self::End,
         Self::CustomStatus,

@@ -4,17 +4,17 @@ use std::ops::Range;
 
 use super::{END, Table, beginning_with, id_row, table, whole_id};
 use crate::id::{ExecutionId, InstanceId, PartitionId};
-use crate::model::instance::OrchestrationStatus;
+use crate::model::orchestration::OrchestrationStatus;
 use crate::time::Timestamp;
 
 /// The row of an orchestration.
 pub(crate) fn key(partition: PartitionId, id: &InstanceId) -> Vec<u8> {
-    whole_id(partition, Table::Instance, id)
+    whole_id(partition, Table::Orchestration, id)
 }
 
 /// All orchestrations of a partition whose ids begin with `prefix`.
 pub(crate) fn with_prefix(partition: PartitionId, prefix: &str) -> Range<Vec<u8>> {
-    let mut key = table(partition, Table::Instance, prefix.len());
+    let mut key = table(partition, Table::Orchestration, prefix.len());
     key.extend_from_slice(prefix.as_bytes());
     beginning_with(key)
 }

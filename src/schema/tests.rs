@@ -1,6 +1,6 @@
 use super::*;
 use crate::id::ExecutionId;
-use crate::model::instance::OrchestrationStatus;
+use crate::model::orchestration::OrchestrationStatus;
 
 const PARTITION: PartitionId = PartitionId(7);
 
@@ -42,7 +42,7 @@ fn the_layout_of_keys_is_pinned() {
         ),
         (quarantine::key(PARTITION, &id), b"\x00\x07\x60@a@k"),
         (
-            urgent::key(PARTITION, &id, message_id),
+            priority::key(PARTITION, &id, message_id),
             b"\x00\x07\x1f@a@k\x00\x00\x00\x00\x00\x00\x00\x01\x02\x00\x00\x00\x03",
         ),
         (lock::key(PARTITION, &id), b"\x00\x07\x61@a@k"),
@@ -131,7 +131,7 @@ fn a_key_gives_back_its_parts() {
         child::parts(&child::key(PARTITION, &parent, &InstanceId::trusted("kid"), message_id)),
         Some(("p", "kid", message_id))
     );
-    let row = urgent::key(PARTITION, &id, message_id);
+    let row = priority::key(PARTITION, &id, message_id);
     assert_eq!((id_text(&row), message::id_of(&row)), (Some("@a@k"), Some(message_id)));
     assert_eq!(id_text(&lock::key(PARTITION, &id)), Some("@a@k"));
     assert_eq!(
@@ -153,25 +153,28 @@ fn a_key_gives_back_its_parts() {
 /// A scan over all messages returns those that bypass the queue first, and can skip the rows of an instance to reach
 /// the next.
 #[test]
-fn urgent_messages_come_before_the_others() {
+fn priority_messages_come_before_the_others() {
     let (short, long) = (InstanceId::trusted("@a@k"), InstanceId::trusted("@a@kk"));
     let last = MessageId {
         batch: u64::MAX,
         index: u32::MAX,
     };
     let walk = [
-        urgent::key(PARTITION, &short, last),
-        after_id(&urgent::key(PARTITION, &short, last)),
-        urgent::key(PARTITION, &long, MessageId::MIN),
+        priority::key(PARTITION, &short, last),
+        after_id(&priority::key(PARTITION, &short, last)),
+        priority::key(PARTITION, &long, MessageId::MIN),
         message::key(PARTITION, &short, MessageId::MIN),
         after_id(&message::key(PARTITION, &short, MessageId::MIN)),
         message::key(PARTITION, &long, last),
     ];
     assert!(walk.is_sorted());
-    assert!(walk.iter().all(|key| message::all_with_urgent(PARTITION).contains(key)));
-    assert!(!urgent::of(PARTITION, &short).contains(&walk[1]));
-    assert!(urgent::of(PARTITION, &short).contains(&walk[0]));
-    assert_eq!(walk[1], urgent::of(PARTITION, &short).end);
+    assert!(
+        walk.iter()
+            .all(|key| message::all_with_priority(PARTITION).contains(key))
+    );
+    assert!(!priority::of(PARTITION, &short).contains(&walk[1]));
+    assert!(priority::of(PARTITION, &short).contains(&walk[0]));
+    assert_eq!(walk[1], priority::of(PARTITION, &short).end);
     assert_eq!(walk[4], message::after(PARTITION, &short));
 }
 

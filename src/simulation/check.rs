@@ -10,7 +10,7 @@ use super::plan::{End, How, Node};
 use super::survey::Survey;
 use super::workload::{self, Entry, Peek, Receipt};
 use super::world::World;
-use crate::engine::Step;
+use crate::engine::CoreStep;
 use crate::error::ErrorKind;
 use crate::id::{InstanceId, PartitionId};
 use crate::schema;
@@ -18,10 +18,10 @@ use crate::store::{Change, Model, Reader};
 
 /// Checks that a step consumes only existing messages, each once, and writes no row that it consumes itself. With
 /// `may_resume`, instances may resume within the step that made them wait, so their messages may briefly have rows.
-pub(super) fn step(step: &Step, store: &Model, may_resume: bool) {
+pub(super) fn step(step: &CoreStep, store: &Model, may_resume: bool) {
     let messages = [
         schema::message::all(PartitionId(0)).start[2],
-        schema::urgent::all(PartitionId(0)).start[2],
+        schema::priority::all(PartitionId(0)).start[2],
     ];
     let timer = schema::timer::name_key(PartitionId(0), &InstanceId::trusted(""), "")[2];
     let mut made = BTreeSet::new();

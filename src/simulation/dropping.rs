@@ -3,7 +3,7 @@
 use super::sights::Sight;
 use super::survey::Survey;
 use super::world::World;
-use crate::engine::Step;
+use crate::engine::CoreStep;
 use crate::id::InstanceId;
 use crate::model::{self, Action, DeadLetterRecord, MessageRecord};
 use crate::schema::{self, Table};
@@ -12,7 +12,7 @@ use crate::store::{Change, Reader};
 impl World {
     /// Records the work in dead letters that a step removes. The effect of dropped work is unknown, and work that is
     /// sent again may be dropped the next time.
-    pub(super) fn note_dropped(&mut self, step: &Step) {
+    pub(super) fn note_dropped(&mut self, step: &CoreStep) {
         if !self.climate.drops_dead_letters() {
             return;
         }
@@ -36,7 +36,7 @@ impl World {
     }
     /// Records the work in calls that a step ends because this build lacks the operation. A client that repeats such a
     /// request sends a new message, with a new idempotency key.
-    pub(super) fn note_refused(&mut self, step: &Step) {
+    pub(super) fn note_refused(&mut self, step: &CoreStep) {
         for change in step.batch.changes() {
             let Change::Delete { key } = change else {
                 continue;

@@ -8,7 +8,7 @@ use super::life::{Asked, Released};
 use super::sights::Sight;
 use super::world::World;
 use crate::commit::Gated;
-use crate::engine::Step;
+use crate::engine::CoreStep;
 use crate::engine::message::{ClientOrigin, Input, Message, Output, Token, WaitUntil, Waiter};
 use crate::runtime::Envelope;
 use crate::runtime::driver::Committed;
@@ -182,7 +182,7 @@ impl World {
     }
 
     /// A client receives one response, and only if it has asked. One that waits for an end may have gone away.
-    fn each_settled_client_waits(&self, index: usize, step: &Step) {
+    fn each_settled_client_waits(&self, index: usize, step: &CoreStep) {
         let clients = self.life.seats[index].driver.clients();
         let mut waiting: BTreeSet<Token> = clients.into_iter().map(|(token, _)| token).collect();
         for output in &step.outputs {
@@ -193,7 +193,7 @@ impl World {
     }
 }
 
-fn describe(step: &Step) -> String {
+fn describe(step: &CoreStep) -> String {
     let changes: Vec<String> = step
         .batch
         .changes()

@@ -101,7 +101,7 @@ impl World {
                 let durable = self.model.crash(0);
                 let rows = [
                     schema::message::key(partition, &instance, message),
-                    schema::urgent::key(partition, &instance, message),
+                    schema::priority::key(partition, &instance, message),
                 ];
                 assert!(
                     rows.iter().any(|row| durable.get(row).unwrap().is_some()),

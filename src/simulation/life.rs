@@ -11,7 +11,7 @@ use super::random::Random;
 use crate::commit::CommitOrder;
 use crate::engine::code::AsyncOperation;
 use crate::engine::message::LetterFate;
-use crate::engine::{ActivitySlots, CoreConfig, Progress, Step};
+use crate::engine::{ActivitySlots, CoreConfig, CoreStep, Progress};
 use crate::id::{InstanceId, MessageId, PartitionId};
 use crate::model::{self, CommitRecord};
 use crate::runtime::driver::{Client, Driver, Release};
@@ -56,7 +56,7 @@ pub(super) struct Seat {
     pub(super) driver: Driver<Asked>,
     pub(super) inbox: Arc<Inbox<Asked>>,
     /// A step that is not written yet.
-    pub(super) step: Option<Step>,
+    pub(super) step: Option<CoreStep>,
 }
 
 /// The sender of a request.

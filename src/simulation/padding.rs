@@ -11,7 +11,7 @@ use super::random::Random;
 use super::sights::Sight;
 use super::workload::Ledger;
 use super::world::World;
-use crate::engine::Step;
+use crate::engine::CoreStep;
 use crate::error::ErrorKind;
 use crate::model::{self, StateRecord};
 use crate::schema::{self, Table};
@@ -88,7 +88,7 @@ impl World {
     }
 
     /// Checks that no work is done in a life whose limit rejects its answer.
-    pub(super) fn check_work_of(&self, step: &Step) {
+    pub(super) fn check_work_of(&self, step: &CoreStep) {
         if !self.climate.disputed || DISPUTED_BYTES <= self.life.payload_bytes {
             return;
         }

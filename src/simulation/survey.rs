@@ -109,9 +109,9 @@ impl Survey {
     }
 
     fn look_at_messages(&mut self, partition: PartitionId, reader: &dyn Reader) {
-        let urgent = reader.scan(schema::urgent::all(partition), usize::MAX).unwrap();
+        let priority = reader.scan(schema::priority::all(partition), usize::MAX).unwrap();
         let others = reader.scan(schema::message::all(partition), usize::MAX).unwrap();
-        for row in urgent.into_iter().chain(others) {
+        for row in priority.into_iter().chain(others) {
             let record: MessageRecord = model::decode(&row.1, "message").unwrap();
             let what = match &record.action {
                 Action::Operation { operation, arguments }

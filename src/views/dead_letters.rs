@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{MessageId, PartitionId};
-use crate::model::instance::Order;
+use crate::model::orchestration::Order;
 use crate::model::{self, Action, DeadLetterRecord};
 use crate::schema;
 use crate::views::json;

@@ -10,7 +10,7 @@ use crate::failure::{CallFailure, Failure};
 use crate::id::{InstanceId, Sequence};
 use crate::model::Outcome;
 use crate::model::history::{Command, Incoming, OpenStep, TurnRecord};
-use crate::model::instance::{EndRecord, OrchestrationStatus};
+use crate::model::orchestration::{EndRecord, OrchestrationStatus};
 use crate::views::view::View;
 use crate::views::{info, json};
 use crate::{model, schema};
@@ -551,7 +551,7 @@ mod tests {
     use super::*;
     use crate::id::ExecutionId;
     use crate::model::history::{Parent, Started, StepNote};
-    use crate::model::instance::{InstanceRecord, StartRecord};
+    use crate::model::orchestration::{OrchestrationRecord, StartRecord};
     use crate::store::{Batch, Model, Store};
     use crate::time::Timestamp;
     use crate::views::info::Payloads;
@@ -569,7 +569,7 @@ mod tests {
     /// A store with one orchestration, as the engine writes it.
     struct Stored {
         id: InstanceId,
-        record: InstanceRecord,
+        record: OrchestrationRecord,
         batch: Batch,
     }
 
@@ -577,7 +577,7 @@ mod tests {
         fn new(status: OrchestrationStatus) -> Self {
             Self {
                 id: InstanceId::trusted("order-1"),
-                record: InstanceRecord {
+                record: OrchestrationRecord {
                     name: "ship".into(),
                     version: "2".into(),
                     status,
@@ -590,7 +590,7 @@ mod tests {
                     tags: vec![("k".into(), "v".into())],
                     created: Timestamp(1_000),
                     changed: Timestamp(9_000),
-                    ..InstanceRecord::default()
+                    ..OrchestrationRecord::default()
                 },
                 batch: Batch::default(),
             }

@@ -8,12 +8,12 @@ use serde::de::DeserializeOwned;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::Failure;
 use crate::id::InstanceId;
-use crate::model::instance::{
-    EndRecord, InstanceRecord, OrchestrationStatus, StartRecord, Stopped, Unregistered, UnregisteredKind,
+use crate::model::orchestration::{
+    EndRecord, OrchestrationRecord, OrchestrationStatus, StartRecord, Stopped, Unregistered, UnregisteredKind,
 };
 use crate::store::Reader;
 use crate::views::view::View;
-use crate::views::{instances, json};
+use crate::views::{json, orchestrations};
 use crate::{model, schema};
 
 /// Information about one orchestration.
@@ -181,14 +181,14 @@ pub(crate) fn read(view: View<'_>, id: &InstanceId, payloads: Payloads) -> Resul
 /// Returns the start of an orchestration as it was requested, or `None` if there is no such orchestration.
 pub(crate) fn start(reader: &dyn Reader, partitions: u16, id: &InstanceId) -> Result<Option<StartRecord>> {
     let partition = id.partition(partitions);
-    match instances::instance(reader, partition, id)? {
-        Some(record) => instances::start_of(reader, partition, id, &record).map(Some),
+    match orchestrations::instance(reader, partition, id)? {
+        Some(record) => orchestrations::start_of(reader, partition, id, &record).map(Some),
         None => Ok(None),
     }
 }
 
 /// Returns the row of one orchestration. Its turns may be ahead of the row.
-pub(crate) fn record(view: View<'_>, id: &InstanceId) -> Result<Option<InstanceRecord>> {
+pub(crate) fn record(view: View<'_>, id: &InstanceId) -> Result<Option<OrchestrationRecord>> {
     match view
         .reader
         .get(&schema::orchestration::key(id.partition(view.partitions), id))?
@@ -200,8 +200,8 @@ pub(crate) fn record(view: View<'_>, id: &InstanceId) -> Result<Option<InstanceR
 
 /// Decodes the row of an orchestration and leaves out the names that this build has registered. The row lists the names
 /// that an earlier build lacked until the step ends.
-pub(crate) fn decode(view: View<'_>, row: &[u8]) -> Result<InstanceRecord> {
-    let mut record: InstanceRecord = model::decode(row, "orchestration")?;
+pub(crate) fn decode(view: View<'_>, row: &[u8]) -> Result<OrchestrationRecord> {
+    let mut record: OrchestrationRecord = model::decode(row, "orchestration")?;
     if let Some(registrations) = view.registrations {
         record.unregistered.retain(|(_, on)| match on.kind {
             UnregisteredKind::Activity => !registrations.has_activity(&on.name),
@@ -217,13 +217,13 @@ pub(crate) fn describe(
     reader: &dyn Reader,
     partitions: u16,
     id: &InstanceId,
-    mut record: InstanceRecord,
+    mut record: OrchestrationRecord,
     payloads: Payloads,
 ) -> Result<OrchestrationInfo> {
     let partition = id.partition(partitions);
-    instances::catch_up(reader, partition, id, &mut record)?;
+    orchestrations::catch_up(reader, partition, id, &mut record)?;
     let input = match payloads.input {
-        true => instances::start_of(reader, partition, id, &record)?.input,
+        true => orchestrations::start_of(reader, partition, id, &record)?.input,
         false => Vec::new(),
     };
     let mut info = OrchestrationInfo {

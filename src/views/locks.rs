@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use crate::error::Result;
 use crate::id::EntityId;
-use crate::model::instance::LockRecord;
+use crate::model::orchestration::LockRecord;
 use crate::model::{self};
 use crate::schema;
 use crate::views::pages::{Page, page, stored_entity};

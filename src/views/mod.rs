@@ -3,10 +3,10 @@
 pub(crate) mod dead_letters;
 pub(crate) mod history;
 pub(crate) mod info;
-pub(crate) mod instances;
 pub(crate) mod json;
 pub(crate) mod locks;
 pub(crate) mod merged;
+pub(crate) mod orchestrations;
 pub(crate) mod pages;
 pub(crate) mod quarantine;
 pub(crate) mod unreadable;

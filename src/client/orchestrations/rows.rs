@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::client::orchestrations::OrchestrationQuery;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, PartitionId};
-use crate::model::instance::OrchestrationStatus;
+use crate::model::orchestration::OrchestrationStatus;
 use crate::schema;
 use crate::store::PageBounds;
 use crate::time::Timestamp;

@@ -21,7 +21,7 @@ use crate::engine::message::{ActivityEnd, ActivityKey, Effect, Message, Origin, 
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::CallFailure;
 use crate::id::{ExecutionId, PartitionId};
-use crate::model::instance::{ActivityRecord, Order};
+use crate::model::orchestration::{ActivityRecord, Order};
 use crate::model::{self, Action, Outcome};
 use crate::schema;
 use crate::store::Reader;

@@ -11,7 +11,7 @@ use crate::engine::orchestration::tell_of_unregistered_activity;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, PartitionId};
 use crate::model::Outcome;
-use crate::model::instance::ActivityRecord;
+use crate::model::orchestration::ActivityRecord;
 use crate::store::Reader;
 use crate::{model, schema};
 

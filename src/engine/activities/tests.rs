@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::*;
 use crate::engine::code::{ActivityCode, ActivityFuture, Attempt};
 use crate::engine::core::{Core, CoreConfig};
+use crate::engine::core_step::CoreStep;
 use crate::engine::message::Input;
-use crate::engine::step::Step;
 use crate::engine::{Limits, Registry};
 use crate::failure::{Cause, Failure};
 use crate::id::{ExecutionId, InstanceId};
@@ -211,7 +211,7 @@ fn key(sequence: u64) -> ActivityKey {
     }
 }
 
-fn begun(step: &Step) -> Vec<u64> {
+fn begun(step: &CoreStep) -> Vec<u64> {
     let begun = step.outputs.iter().filter_map(|output| match output {
         Output::Effect(Effect::StartActivity(start)) => {
             assert_eq!(start.input, start.activity.sequence.to_string().into_bytes());

@@ -1,6 +1,6 @@
 //! Test support: recounts the values that a core counts incrementally.
 
-use super::{Activities, Core, Instances, Mailboxes};
+use super::{Activities, Core, Mailboxes, Orchestrations};
 use crate::engine::activities::Suspicion;
 use crate::engine::message::Message;
 
@@ -29,7 +29,7 @@ impl Core {
             "{stored} bytes of stored messages are in memory, more than the limit of {limit}"
         );
         self.states.recount();
-        self.instances.recount();
+        self.orchestrations.recount();
         self.activities.recount();
     }
 
@@ -37,8 +37,8 @@ impl Core {
         &self.activities
     }
 
-    pub(in crate::engine) fn instances(&self) -> &Instances {
-        &self.instances
+    pub(in crate::engine) fn orchestrations(&self) -> &Orchestrations {
+        &self.orchestrations
     }
 
     pub(in crate::engine) fn mailboxes(&self) -> &Mailboxes {

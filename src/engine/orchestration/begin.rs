@@ -1,26 +1,25 @@
 //! The beginning of an execution: by a start, by a due start time, or by continuing as new.
 
+use crate::engine::core_step::CoreStep;
 use crate::engine::ctx::Ctx;
 use crate::engine::dead_letters::bury;
-use crate::engine::mailbox::Block;
 use crate::engine::message::{Message, Origin};
 use crate::engine::orchestration::children::{Children, forget_all_children, leave_parent, tell_gone};
 use crate::engine::orchestration::early::take_early_events;
 use crate::engine::orchestration::end::tell_parent;
-use crate::engine::orchestration::instance::{Instance, erase_execution, present};
 use crate::engine::orchestration::replay::first_run;
+use crate::engine::orchestration::state::{OrchestrationState, erase_execution, present};
 use crate::engine::orchestration::turn::{OrchestrationTurn, Round, TurnInput};
 use crate::engine::settle::{answer_call, finish};
-use crate::engine::step::Step;
 use crate::engine::timers::{remove_timer, set_timer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ExecutionId, InstanceId, MessageId};
 use crate::model::history::{Incoming, SEMANTICS, Started};
-use crate::model::instance::{OrchestrationStatus, Order, ReusePolicy, StartRecord};
+use crate::model::orchestration::{OrchestrationStatus, Order, ReusePolicy, StartRecord};
 use crate::model::{Action, Outcome, TimerRecord};
 use crate::schema;
 use crate::time::Timestamp;
-use crate::views::instances::start_of;
+use crate::views::orchestrations::start_of;
 
 /// The properties of an orchestration that its executions share.
 pub(super) struct Life {
@@ -32,7 +31,7 @@ pub(super) struct Life {
 
 impl Life {
     /// Returns the properties of an orchestration that begins with this message.
-    fn of(start: &StartRecord, message: &Message, step: &Step) -> Self {
+    fn of(start: &StartRecord, message: &Message, step: &CoreStep) -> Self {
         Self {
             created: step.now,
             order: start.parent.is_some().then_some(message.id),
@@ -53,16 +52,16 @@ impl OrchestrationTurn<'_> {
         // An orchestration that an entity starts belongs to the trace of the operation.
         start.trace = start.trace.take().or_else(|| message.trace.clone());
         let life = Life::of(&start, &message, ctx.step);
-        let Some(instance) = self.instance.as_deref() else {
+        let Some(state) = self.state.as_deref() else {
             self.create(message, start, life, ctx)?;
             return Ok(Round::Again);
         };
-        let record = &instance.record;
+        let record = &state.record;
         let again = start
             .parent
             .as_ref()
             .filter(|parent| record.parent.as_ref() == Some(*parent));
-        if let (Some(parent), false) = (again, instance.is_terminal()) {
+        if let (Some(parent), false) = (again, state.is_terminal()) {
             // A client rewound or restarted the child before its parent did.
             tell_gone(self.id, parent, message.id, ctx);
             self.mailbox.consume(&message, ctx);
@@ -73,7 +72,7 @@ impl OrchestrationTurn<'_> {
                 self.refuse_start(message, &start, ctx)?;
                 return Ok(Round::Again);
             }
-            _ if instance.is_terminal() => {}
+            _ if state.is_terminal() => {}
             ReusePolicy::Ignore if start.parent.is_none() => {
                 let answer = execution_json(record.execution);
                 finish(self.id, self.mailbox, message, Ok(answer), ctx)?;
@@ -82,7 +81,7 @@ impl OrchestrationTurn<'_> {
             ReusePolicy::Terminate => {
                 let reason = "replaced by a new start";
                 self.end_from_outside(OrchestrationStatus::Terminated, reason, Children::Included, ctx)?;
-                self.mailbox.block = Block::Open;
+                self.mailbox.block = None;
             }
             ReusePolicy::Error | ReusePolicy::Ignore => {
                 self.refuse_start(message, &start, ctx)?;
@@ -155,18 +154,18 @@ impl OrchestrationTurn<'_> {
         settle_version(&mut start, ctx);
         note_name(self.id, &start, ctx);
         tracing::debug!(orchestration = %self.id, name = start.name, %execution, "an orchestration is made");
-        let mut instance = Instance::new(execution, start, OrchestrationStatus::Pending, ctx.step.now);
-        instance.record.created = life.created;
-        instance.record.start_order = life.order;
-        if let Some(before) = self.instance.take() {
+        let mut state = OrchestrationState::new(execution, start, OrchestrationStatus::Pending, ctx.step.now);
+        state.record.created = life.created;
+        state.record.start_order = life.order;
+        if let Some(before) = self.state.take() {
             if before.record.start_order != life.order {
                 leave_parent(self.id, &before.record, ctx);
             }
             erase_execution(self.id, &before, ctx);
-            instance = instance.replaces(&before, message);
+            state = state.replaces(&before, message);
         }
         ctx.step.erased.remove(self.id);
-        self.instance = Some(Box::new(instance));
+        self.state = Some(Box::new(state));
         self.changed = true;
     }
 
@@ -180,7 +179,7 @@ impl OrchestrationTurn<'_> {
             _ => return Ok(()),
         };
         let life = Life::of(start, &message, ctx.step);
-        if let (Some(parent), Some(before)) = (&start.parent, &self.instance) {
+        if let (Some(parent), Some(before)) = (&start.parent, &self.state) {
             if rewinds && before.is_child_of(parent) {
                 self.adopt(parent, message.id, ctx);
                 return Ok(());
@@ -204,26 +203,26 @@ impl OrchestrationTurn<'_> {
         message.stored = false;
         let partition = ctx.settings.partition_of(self.id);
         // The execution may have ended before it could begin.
-        let Some(instance) = self.instance.as_mut().filter(|instance| instance.awaits(&message)) else {
+        let Some(state) = self.state.as_mut().filter(|state| state.awaits(&message)) else {
             return Ok(());
         };
-        let known = instance.start.take();
+        let known = state.start.take();
         let is_row = known.is_none();
         let mut start = match known {
             Some(start) => *start,
-            None => start_of(ctx.reader, partition, self.id, &instance.record)?,
+            None => start_of(ctx.reader, partition, self.id, &state.record)?,
         };
         let early = take_early_events(self.id, &start.events, ctx)?;
         let is_settled = settle_version(&mut start, ctx);
         let is_same = early.is_empty() && !is_settled;
         start.events.extend(early);
         note_name(self.id, &start, ctx);
-        let instance = present(&mut self.instance);
-        instance.record.version = start.version.clone().unwrap_or_default();
-        instance.record.status = OrchestrationStatus::Running;
+        let state = present(&mut self.state);
+        state.record.version = start.version.clone().unwrap_or_default();
+        state.record.status = OrchestrationStatus::Running;
         self.changed = true;
-        let first = started(&start, instance.record.execution);
-        instance.run = first_run(self.id, &instance.record, ctx);
+        let first = started(&start, state.record.execution);
+        state.run = first_run(self.id, &state.record, ctx);
         let raised = start.events.iter().map(|(name, payload)| Incoming::Raised {
             name: name.clone(),
             payload: payload.to_vec(),
@@ -236,12 +235,12 @@ impl OrchestrationTurn<'_> {
             messages: vec![message],
             ..TurnInput::default()
         };
-        let execution = instance.record.execution;
+        let execution = state.record.execution;
         self.run_turn(gathered, ctx)?;
-        let instance = present(&mut self.instance);
-        if instance.record.execution == execution && instance.record.turns == 0 {
+        let state = present(&mut self.state);
+        if state.record.execution == execution && state.record.turns == 0 {
             // The orchestration is stopped. An equal row need not be written again.
-            instance.start = (!(is_row && is_same)).then(|| Box::new(start));
+            state.start = (!(is_row && is_same)).then(|| Box::new(start));
         } else if is_row {
             ctx.step
                 .batch
@@ -297,10 +296,10 @@ fn started(start: &StartRecord, execution: ExecutionId) -> Started {
 
 /// Returns the error for an id that is in use, or that was used and must not be reused.
 pub(super) fn exists_already(stage: &OrchestrationTurn<'_>) -> Error {
-    let ended = stage.instance.as_ref().filter(|instance| instance.is_terminal());
+    let ended = stage.state.as_ref().filter(|state| state.is_terminal());
     let (how, way_out) = match ended {
-        Some(instance) => (
-            format!("has ended ({})", instance.record.status.as_str()),
+        Some(state) => (
+            format!("has ended ({})", state.record.status.as_str()),
             "choose another id, purge it,",
         ),
         None => ("has not ended".to_owned(), "choose another id,"),

@@ -7,12 +7,12 @@
 use crate::engine::ctx::Ctx;
 use crate::engine::message::{Message, Origin};
 use crate::engine::orchestration::end::send;
-use crate::engine::orchestration::instance::{Instance, present};
+use crate::engine::orchestration::state::{OrchestrationState, present};
 use crate::engine::orchestration::turn::OrchestrationTurn;
 use crate::error::Result;
 use crate::id::{InstanceId, MessageId};
 use crate::model::history::Parent;
-use crate::model::instance::{InstanceRecord, Order};
+use crate::model::orchestration::{OrchestrationRecord, Order};
 use crate::schema;
 
 /// The sub-orchestrations in an action on their parent.
@@ -31,16 +31,16 @@ impl Children {
 impl OrchestrationTurn<'_> {
     /// Makes the orchestration the child of the parent's step that sent this order.
     pub(super) fn adopt(&mut self, parent: &Parent, order: MessageId, ctx: &mut Ctx<'_>) {
-        let instance = present(&mut self.instance);
-        leave_parent(self.id, &instance.record, ctx);
-        instance.record.parent = Some(parent.clone());
-        instance.record.start_order = Some(order);
+        let state = present(&mut self.state);
+        leave_parent(self.id, &state.record, ctx);
+        state.record.parent = Some(parent.clone());
+        state.record.start_order = Some(order);
         self.changed = true;
     }
 
     /// Removes the row of a sub-orchestration that no longer exists.
     pub(super) fn forget_child(&mut self, message: &Message, start: MessageId, ctx: &mut Ctx<'_>) {
-        if let (Origin::Instance(child), true) = (&message.origin, self.instance.is_some()) {
+        if let (Origin::Instance(child), true) = (&message.origin, self.state.is_some()) {
             let key = schema::child::key(ctx.settings.partition_of(self.id), self.id, child, start);
             ctx.step.batch.delete(&key);
         }
@@ -58,15 +58,21 @@ impl OrchestrationTurn<'_> {
                 send(self.id, InstanceId::trusted(child), Order::PurgeChild { start }, ctx);
             }
         }
-        if let (Some(instance), false) = (self.instance.as_mut(), page.rows.is_empty()) {
-            instance.children_in = ctx.step.number;
+        if let (Some(state), false) = (self.state.as_mut(), page.rows.is_empty()) {
+            state.children_in = ctx.step.number;
         }
         Ok(page.full)
     }
 }
 
 /// Sends a sub-orchestration the order with which it begins.
-pub(super) fn order_child(id: &InstanceId, parent: &mut Instance, child: InstanceId, order: Order, ctx: &mut Ctx<'_>) {
+pub(super) fn order_child(
+    id: &InstanceId,
+    parent: &mut OrchestrationState,
+    child: InstanceId,
+    order: Order,
+    ctx: &mut Ctx<'_>,
+) {
     let sent = send(id, child.clone(), order, ctx);
     ctx.step.batch.put(
         &schema::child::key(ctx.settings.partition_of(id), id, &child, sent),
@@ -81,7 +87,7 @@ pub(super) fn tell_gone(id: &InstanceId, parent: &Parent, start: MessageId, ctx:
 }
 
 /// Notifies the parent of an orchestration, if there is one, that the orchestration is gone or has another parent.
-pub(super) fn leave_parent(id: &InstanceId, record: &InstanceRecord, ctx: &mut Ctx<'_>) {
+pub(super) fn leave_parent(id: &InstanceId, record: &OrchestrationRecord, ctx: &mut Ctx<'_>) {
     if let (Some(parent), Some(start)) = (&record.parent, record.start_order) {
         tell_gone(id, parent, start, ctx);
     }

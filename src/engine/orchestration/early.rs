@@ -12,10 +12,10 @@ use std::time::Duration;
 use serde_bytes::ByteBuf;
 
 use crate::engine::ctx::Ctx;
-use crate::engine::mailbox::Block;
+use crate::engine::mailbox::BlockReason;
 use crate::engine::message::Message;
 use crate::engine::orchestration::events::TAKEN_IN;
-use crate::engine::orchestration::instance::Instance;
+use crate::engine::orchestration::state::OrchestrationState;
 use crate::engine::orchestration::turn::{EVENTS_OF_A_TURN, OrchestrationTurn, TurnInput};
 use crate::engine::settle::finish;
 use crate::engine::sweep::{INTERVAL, NEVER, broken};
@@ -23,7 +23,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, MessageId, PartitionId};
 use crate::model;
 use crate::model::history::Incoming;
-use crate::model::instance::{EarlyCountRecord, EarlyEventRecord, EarlyPlaceRecord, Order};
+use crate::model::orchestration::{EarlyCountRecord, EarlyEventRecord, EarlyPlaceRecord, Order};
 use crate::schema;
 use crate::time::Timestamp;
 
@@ -103,17 +103,17 @@ impl OrchestrationTurn<'_> {
         if left.is_empty() || !left.contains_key(self.id) {
             return false;
         }
-        let Some(instance) = self.instance.as_deref().filter(|instance| !instance.is_terminal()) else {
+        let Some(state) = self.state.as_deref().filter(|state| !state.is_terminal()) else {
             return true;
         };
         // The first turn takes its events itself.
-        instance.record.turns > 0 && matches!(self.mailbox.block, Block::Open)
+        state.record.turns > 0 && self.mailbox.block.is_none()
     }
 
     /// Delivers the next early events to an orchestration, before any other waiting message. An ended orchestration
     /// drops them.
     pub(super) fn tell_early_events(&mut self, ctx: &mut Ctx<'_>) -> Result<()> {
-        if self.instance.as_deref().is_none_or(Instance::is_terminal) {
+        if self.state.as_deref().is_none_or(OrchestrationState::is_terminal) {
             return drop_early_events(self.id, ctx);
         }
         let left = &ctx.partitions.get(ctx.settings.partition_of(self.id)).early_left;
@@ -135,7 +135,7 @@ impl OrchestrationTurn<'_> {
                 ..TurnInput::default()
             };
             self.run_turn(gathered, ctx)?;
-            if matches!(self.mailbox.block, Block::Stopped) {
+            if matches!(self.mailbox.block, Some(BlockReason::Stopped)) {
                 return Ok(());
             }
         }

@@ -8,14 +8,16 @@ use crate::engine::ctx::Ctx;
 use crate::engine::message::{ActivityKey, Origin};
 use crate::engine::orchestration::children::order_child;
 use crate::engine::orchestration::end::send;
-use crate::engine::orchestration::instance::{Instance, present};
+use crate::engine::orchestration::state::{OrchestrationState, present};
 use crate::engine::orchestration::turn::OrchestrationTurn;
 use crate::engine::orchestration::unregistered::unregistered_of;
 use crate::engine::timers::{remove_timer, set_timer};
 use crate::error::Result;
 use crate::id::{ExecutionId, InstanceId, Sequence};
 use crate::model::history::{Command, OpenStep, Parent};
-use crate::model::instance::{EndRecord, InstanceRecord, LockId, LockOrder, OrchestrationStatus, Order, StartRecord};
+use crate::model::orchestration::{
+    EndRecord, LockId, LockOrder, OrchestrationRecord, OrchestrationStatus, Order, StartRecord,
+};
 use crate::model::{Action, Outcome, StepRef, TimerRecord};
 use crate::time::Timestamp;
 
@@ -47,8 +49,8 @@ impl OrchestrationTurn<'_> {
                 Command::Cancel { sequence, step: open } => self.take_back(sequence, open, ctx)?,
                 command => {
                     let unregistered = unregistered_of(&command, ctx);
-                    if let Some(instance) = self.instance.as_mut() {
-                        begin_step(self.id, instance, command, ctx)?;
+                    if let Some(state) = self.state.as_mut() {
+                        begin_step(self.id, state, command, ctx)?;
                     }
                     if let Some((sequence, on)) = unregistered {
                         self.note_unregistered(sequence, Some(on), ctx);
@@ -62,8 +64,8 @@ impl OrchestrationTurn<'_> {
     /// Cancels the work that an open step of the orchestration started.
     pub(super) fn take_back(&mut self, sequence: Sequence, open: OpenStep, ctx: &mut Ctx<'_>) -> Result<()> {
         let id = self.id;
-        let instance = present(&mut self.instance);
-        let execution = instance.record.execution;
+        let state = present(&mut self.state);
+        let execution = state.record.execution;
         match open {
             OpenStep::Activity => {
                 let activity = ActivityKey {
@@ -121,8 +123,13 @@ impl OrchestrationTurn<'_> {
 }
 
 /// Starts the work that a command requests.
-pub(super) fn begin_step(id: &InstanceId, instance: &mut Instance, command: Command, ctx: &mut Ctx<'_>) -> Result<()> {
-    let execution = instance.record.execution;
+pub(super) fn begin_step(
+    id: &InstanceId,
+    state: &mut OrchestrationState,
+    command: Command,
+    ctx: &mut Ctx<'_>,
+) -> Result<()> {
+    let execution = state.record.execution;
     match command {
         Command::CallActivity {
             sequence,
@@ -140,18 +147,18 @@ pub(super) fn begin_step(id: &InstanceId, instance: &mut Instance, command: Comm
                 name,
                 input,
                 attempt,
-                asked_by: instance.record.asked_by(sequence),
+                asked_by: state.record.asked_by(sequence),
                 timeout: timeout_ms.map(Duration::from_millis),
             };
             request_activity(request, ctx)
         }
         Command::CreateTimer { sequence, due } => set_step_timer(id, execution, sequence, due, ctx),
         command @ Command::StartOrchestration { .. } => {
-            if let Some((target, start)) = to_start(id, &instance.record, command) {
+            if let Some((target, start)) = to_start(id, &state.record, command) {
                 let is_child = start.parent.is_some();
                 let order = Order::Start(start);
                 if is_child {
-                    order_child(id, instance, target, order, ctx);
+                    order_child(id, state, target, order, ctx);
                 } else {
                     send(id, target, order, ctx);
                 }
@@ -275,7 +282,7 @@ fn set_step_timer(
 /// Returns the id and the start record of the orchestration that a command starts.
 pub(super) fn to_start(
     id: &InstanceId,
-    starter: &InstanceRecord,
+    starter: &OrchestrationRecord,
     command: Command,
 ) -> Option<(InstanceId, Box<StartRecord>)> {
     let Command::StartOrchestration {

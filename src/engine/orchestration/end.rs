@@ -4,9 +4,9 @@ use crate::engine::ctx::Ctx;
 use crate::engine::message::{Message, Origin};
 use crate::engine::orchestration::children::Children;
 use crate::engine::orchestration::early::drop_early_events;
-use crate::engine::orchestration::instance::present;
 use crate::engine::orchestration::open_steps::OpenSteps;
 use crate::engine::orchestration::replay::read_turns;
+use crate::engine::orchestration::state::present;
 use crate::engine::orchestration::turn::OrchestrationTurn;
 use crate::engine::orchestration::waiters::{outcome, tell_waiters};
 use crate::engine::quarantine::end_quarantine;
@@ -14,7 +14,7 @@ use crate::engine::timers::remove_timer;
 use crate::error::Result;
 use crate::id::{ExecutionId, InstanceId, MessageId};
 use crate::model::history::{Command, OpenStep, Parent};
-use crate::model::instance::{EndRecord, OrchestrationStatus, Order, StartRecord};
+use crate::model::orchestration::{EndRecord, OrchestrationStatus, Order, StartRecord};
 use crate::model::{Action, Outcome};
 use crate::schema;
 
@@ -30,18 +30,18 @@ impl OrchestrationTurn<'_> {
     /// Ends an orchestration permanently. The work of its open steps has already been canceled.
     pub(super) fn end(&mut self, status: OrchestrationStatus, end: EndRecord, ctx: &mut Ctx<'_>) -> Result<()> {
         let partition = ctx.settings.partition_of(self.id);
-        let instance = present(&mut self.instance);
-        instance.record.status = status;
-        instance.record.unregistered.clear();
-        instance.run = None;
-        instance.written_in = ctx.step.number;
-        let was_stopped = instance.record.stopped.take().is_some();
+        let state = present(&mut self.state);
+        state.record.status = status;
+        state.record.unregistered.clear();
+        state.run = None;
+        state.written_in = ctx.step.number;
+        let was_stopped = state.record.stopped.take().is_some();
         self.changed = true;
         ctx.step
             .put(&schema::orchestration::end_key(partition, self.id), &end)?;
-        tell_waiters(self.id, &instance.record, &end, ctx);
-        let parent = instance.parent().cloned();
-        instance.end = Some(end.clone());
+        tell_waiters(self.id, &state.record, &end, ctx);
+        let parent = state.parent().cloned();
+        state.end = Some(end.clone());
         tracing::debug!(orchestration = %self.id, ?status, "an orchestration has ended");
         metrics::counter!("abide.orchestrations.ended", "status" => status.as_str()).increment(1);
         if was_stopped {
@@ -64,20 +64,20 @@ impl OrchestrationTurn<'_> {
         children: Children,
         ctx: &mut Ctx<'_>,
     ) -> Result<()> {
-        let instance = present(&mut self.instance);
-        let execution = instance.record.execution;
+        let state = present(&mut self.state);
+        let execution = state.record.execution;
         let mut open = OpenSteps::default();
         read_turns(
             ctx.reader,
             ctx.settings.partition_of(self.id),
             self.id,
-            &instance.record,
+            &state.record,
             |_, turn| {
                 open.follow(&turn);
                 true
             },
         )?;
-        if instance.record.turns == 0 {
+        if state.record.turns == 0 {
             remove_timer(self.id, super::begin::START_TIMER, ctx)?;
         }
         // Events for its first turn must not reach an orchestration that replaces it.
@@ -114,8 +114,8 @@ impl OrchestrationTurn<'_> {
     ) -> Result<()> {
         let id = ctx.step.next_id();
         let next = ExecutionId::derive(&ctx.settings.hub, self.id, id);
-        let instance = present(&mut self.instance);
-        let record = &mut instance.record;
+        let state = present(&mut self.state);
+        let record = &mut state.record;
         let start = StartRecord {
             name: record.name.clone(),
             version: Some(version.unwrap_or_else(|| record.version.clone())),
@@ -144,8 +144,8 @@ impl OrchestrationTurn<'_> {
         record.version = start.version.clone().unwrap_or_default();
         record.status = OrchestrationStatus::ContinuedAsNew;
         (record.turns, record.events, record.bytes) = (0, 0, 0);
-        instance.run = None;
-        instance.start = Some(Box::new(start));
+        state.run = None;
+        state.start = Some(Box::new(start));
         self.changed = true;
         self.next = Some(Message::new(
             id,

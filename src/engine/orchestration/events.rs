@@ -1,16 +1,16 @@
 //! External events, to running orchestrations and to those that do not exist yet.
 
 use crate::engine::ctx::Ctx;
-use crate::engine::mailbox::Block;
+use crate::engine::mailbox::BlockReason;
 use crate::engine::message::{Message, Origin, Response};
 use crate::engine::orchestration::begin::acknowledge;
-use crate::engine::orchestration::instance::Instance;
+use crate::engine::orchestration::state::OrchestrationState;
 use crate::engine::orchestration::turn::OrchestrationTurn;
 use crate::engine::orchestration::waiters::not_found;
 use crate::engine::settle::finish;
 use crate::engine::sweep::NEVER;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::instance::Order;
+use crate::model::orchestration::Order;
 
 /// The answer to the sender of an accepted event.
 pub(super) const TAKEN_IN: &[u8] = b"true";
@@ -29,24 +29,24 @@ impl OrchestrationTurn<'_> {
             }
             return Ok(None);
         }
-        let refused = match &self.instance {
-            Some(instance) if message.id < instance.record.since => Error::new(
+        let refused = match &self.state {
+            Some(state) if message.id < state.record.since => Error::new(
                 ErrorKind::Ended,
                 format!(
                     "the event was raised for an orchestration `{}` that has ended and was replaced by another one",
                     self.id
                 ),
             ),
-            Some(instance) if instance.is_terminal() => Error::new(
+            Some(state) if state.is_terminal() => Error::new(
                 ErrorKind::Ended,
                 format!(
                     "the orchestration `{}` has ended ({}) and accepts no more events",
                     self.id,
-                    instance.record.status.as_str()
+                    state.record.status.as_str()
                 ),
             ),
             // The first turn has not run yet and receives the event.
-            Some(instance) if instance.record.turns == 0 => {
+            Some(state) if state.record.turns == 0 => {
                 return self.keep_event(message, NEVER, ctx);
             }
             Some(_) => {
@@ -68,13 +68,15 @@ impl OrchestrationTurn<'_> {
     /// Returns an error if an event of a client cannot wait in the queue of a suspended or stopped orchestration.
     fn has_no_room(&mut self, message: &Message, ctx: &Ctx<'_>) -> Result<Option<Error>> {
         let state = match self.mailbox.block {
-            Block::Suspended => "is suspended; resume or terminate it",
-            Block::Stopped => "is stopped (see its status); open the hub with a build that can run it, or terminate it",
+            Some(BlockReason::Suspended) => "is suspended; resume or terminate it",
+            Some(BlockReason::Stopped) => {
+                "is stopped (see its status); open the hub with a build that can run it, or terminate it"
+            }
             _ => return Ok(None),
         };
-        let begun = |instance: &Instance| !instance.is_terminal() && instance.record.turns > 0;
+        let begun = |state: &OrchestrationState| !state.is_terminal() && state.record.turns > 0;
         if !message.can_be_refused()
-            || !self.instance.as_deref().is_some_and(begun)
+            || !self.state.as_deref().is_some_and(begun)
             || !self.mailbox.is_queue_full(self.id, ctx)?
         {
             return Ok(None);

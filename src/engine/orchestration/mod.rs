@@ -9,12 +9,12 @@ mod early;
 mod effects;
 mod end;
 mod events;
-mod instance;
 mod open_steps;
 mod orders;
 mod purge;
 mod replay;
 mod rewind;
+mod state;
 #[cfg(test)]
 mod tests;
 mod turn;
@@ -22,9 +22,9 @@ mod unregistered;
 mod waiters;
 
 pub(super) use early::sweep_early_events;
-pub(super) use instance::{Instances, write_instances};
 #[allow(unused_imports, reason = "used only by the inspection of a directory")]
 pub(crate) use replay::replay;
+pub(super) use state::{Orchestrations, write_orchestrations};
 pub(super) use turn::orchestrate;
 pub(super) use unregistered::{tell_of_unregistered_activity, tell_of_unregistered_entity};
 pub(super) use waiters::{Waiters, wait_for_end};

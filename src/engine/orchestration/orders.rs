@@ -1,14 +1,14 @@
 //! Orders from outside. They bypass the queue and do not need the orchestration's code.
 
 use crate::engine::ctx::Ctx;
-use crate::engine::mailbox::Block;
+use crate::engine::mailbox::BlockReason;
 use crate::engine::message::{Message, Origin};
 use crate::engine::orchestration::begin::{Life, acknowledge, exists_already};
 use crate::engine::orchestration::children::{Children, tell_gone};
 use crate::engine::orchestration::end::tell_parent;
-use crate::engine::orchestration::instance::Instance;
 use crate::engine::orchestration::replay::read_turns;
 use crate::engine::orchestration::rewind::Cut;
+use crate::engine::orchestration::state::OrchestrationState;
 use crate::engine::orchestration::turn::{OrchestrationTurn, Round};
 use crate::engine::orchestration::waiters::{not_found, outcome, read_end};
 use crate::engine::requests::settle_repeated;
@@ -18,9 +18,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, MessageId};
 use crate::model::Outcome;
 use crate::model::history::{Incoming, Parent, TurnRecord};
-use crate::model::instance::{OrchestrationStatus, Order, StartRecord};
+use crate::model::orchestration::{OrchestrationStatus, Order, StartRecord};
 use crate::time::Timestamp;
-use crate::views::instances::start_of;
+use crate::views::orchestrations::start_of;
 
 /// The result of an order: `Err` if it was refused.
 type Refused = std::result::Result<(), Error>;
@@ -64,7 +64,7 @@ impl OrchestrationTurn<'_> {
                     };
                     let reason = reason.clone().unwrap_or_else(unwanted);
                     self.end_from_outside(status, &reason, Children::Included, ctx)?;
-                    self.mailbox.block = Block::Open;
+                    self.mailbox.block = None;
                 }
                 Ok(())
             }
@@ -76,7 +76,7 @@ impl OrchestrationTurn<'_> {
                         Children::included(*children),
                         ctx,
                     )?;
-                    self.mailbox.block = Block::Open;
+                    self.mailbox.block = None;
                     Ok(())
                 }
                 Err(refused) => Err(refused),
@@ -132,13 +132,13 @@ impl OrchestrationTurn<'_> {
     /// orchestration is not visible.
     pub(super) fn continue_later(&mut self, message: Message, ctx: &mut Ctx<'_>) -> Result<Round> {
         let message = save(self.id, self.mailbox, message, ctx)?;
-        self.mailbox.urgent.push_front(message);
+        self.mailbox.priority.push_front(message);
         Ok(Round::NextStep)
     }
 
     fn suspend(&mut self, reason: &str, ctx: &mut Ctx<'_>) -> Result<Refused> {
         let status = match self.running() {
-            Ok(instance) => instance.record.status,
+            Ok(state) => state.record.status,
             Err(refused) => return Ok(Err(refused)),
         };
         if status == OrchestrationStatus::Suspended {
@@ -150,18 +150,18 @@ impl OrchestrationTurn<'_> {
             },
             ctx,
         )?;
-        if let Some(instance) = self.instance.as_mut() {
-            instance.record.status = OrchestrationStatus::Suspended;
+        if let Some(state) = self.state.as_mut() {
+            state.record.status = OrchestrationStatus::Suspended;
             self.changed = true;
         }
-        self.mailbox.block = Block::Suspended;
+        self.mailbox.block = Some(BlockReason::Suspended);
         Ok(Ok(()))
     }
 
     /// Resumes an orchestration that is suspended or stopped.
     fn resume_orchestration(&mut self, reason: &str, ctx: &mut Ctx<'_>) -> Result<Refused> {
         let (status, turns) = match self.running() {
-            Ok(instance) => (instance.record.status, instance.record.turns),
+            Ok(state) => (state.record.status, state.record.turns),
             Err(refused) => return Ok(Err(refused)),
         };
         if status == OrchestrationStatus::Suspended {
@@ -172,23 +172,23 @@ impl OrchestrationTurn<'_> {
                 ctx,
             )?;
         }
-        if let Some(instance) = self.instance.as_mut()
+        if let Some(state) = self.state.as_mut()
             && status == OrchestrationStatus::Suspended
         {
-            instance.record.status = if turns == 0 {
+            state.record.status = if turns == 0 {
                 OrchestrationStatus::Pending
             } else {
                 OrchestrationStatus::Running
             };
             self.changed = true;
         }
-        self.mailbox.block = Block::Open;
+        self.mailbox.block = None;
         Ok(Ok(()))
     }
 
     /// Writes an entry into the history that is not delivered to the code. Before the first turn there is no history.
     fn note(&mut self, incoming: Incoming, ctx: &mut Ctx<'_>) -> Result<()> {
-        if self.instance.as_ref().is_none_or(|instance| instance.record.turns == 0) {
+        if self.state.as_ref().is_none_or(|state| state.record.turns == 0) {
             return Ok(());
         }
         let turn = TurnRecord {
@@ -203,7 +203,7 @@ impl OrchestrationTurn<'_> {
     /// its parent and its creation time.
     fn restart(&mut self, message: Message, ctx: &mut Ctx<'_>) -> Result<()> {
         let record = match self.ended() {
-            Ok(instance) => &instance.record,
+            Ok(state) => &state.record,
             Err(refused) => return finish(self.id, self.mailbox, message, Err(refused.into()), ctx),
         };
         let life = Life {
@@ -223,18 +223,18 @@ impl OrchestrationTurn<'_> {
 
     /// Rewinds a failed orchestration to before its first failure.
     fn rewind(&mut self, reason: &str, ctx: &mut Ctx<'_>) -> Result<Refused> {
-        let Some(instance) = self.instance.as_mut() else {
+        let Some(state) = self.state.as_mut() else {
             return Ok(Err(not_found(self.id)));
         };
-        if instance.record.status != OrchestrationStatus::Failed {
-            let status = instance.record.status.as_str();
+        if state.record.status != OrchestrationStatus::Failed {
+            let status = state.record.status.as_str();
             return Ok(Err(wrong_state(
                 self.id,
                 &format!("it is {status}, and only a failed orchestration can be rewound"),
             )));
         }
         let mut turns = Vec::new();
-        let record = instance.record.clone();
+        let record = state.record.clone();
         read_turns(
             ctx.reader,
             ctx.settings.partition_of(self.id),
@@ -266,9 +266,9 @@ impl OrchestrationTurn<'_> {
             return Ok(ChildRewind::Done);
         };
         let mut created = ctx.step.now;
-        if let Some(instance) = &self.instance {
-            let status = instance.record.status;
-            if !instance.is_child_of(parent) {
+        if let Some(state) = &self.state {
+            let status = state.record.status;
+            if !state.is_child_of(parent) {
                 if !status.is_terminal() {
                     let error = exists_already(self);
                     tell_parent(self.id, parent, Outcome::Runtime(error), ctx);
@@ -279,8 +279,8 @@ impl OrchestrationTurn<'_> {
                     return Ok(ChildRewind::Unfinished);
                 }
             } else {
-                created = instance.record.created;
-                let end = instance.end.clone();
+                created = state.record.created;
+                let end = state.end.clone();
                 self.adopt(parent, order, ctx);
                 if status == OrchestrationStatus::Completed {
                     let end = match end {
@@ -325,7 +325,7 @@ impl OrchestrationTurn<'_> {
                 Some(Order::Begin { .. } | Order::Completed { .. } | Order::LockLost { .. }) => message,
                 Some(_) => {
                     let round = self.order(message, ctx)?;
-                    if matches!(round, Round::NextStep) || matches!(self.mailbox.block, Block::Open) {
+                    if matches!(round, Round::NextStep) || self.mailbox.block.is_none() {
                         return Ok(round);
                     }
                     continue;
@@ -347,40 +347,40 @@ impl OrchestrationTurn<'_> {
 
 impl OrchestrationTurn<'_> {
     /// Returns the orchestration, if it exists and has not ended.
-    fn running(&self) -> std::result::Result<&Instance, Error> {
-        match &self.instance {
+    fn running(&self) -> std::result::Result<&OrchestrationState, Error> {
+        match &self.state {
             None => Err(not_found(self.id)),
-            Some(instance) if instance.is_terminal() => Err(Error::new(
+            Some(state) if state.is_terminal() => Err(Error::new(
                 ErrorKind::Ended,
                 format!(
                     "the orchestration `{}` has already ended ({})",
                     self.id,
-                    instance.record.status.as_str()
+                    state.record.status.as_str()
                 ),
             )),
-            Some(instance) => Ok(instance),
+            Some(state) => Ok(state),
         }
     }
 
     /// Returns the orchestration, if it exists and has ended.
-    pub(super) fn ended(&self) -> std::result::Result<&Instance, Error> {
-        match &self.instance {
+    pub(super) fn ended(&self) -> std::result::Result<&OrchestrationState, Error> {
+        match &self.state {
             None => Err(not_found(self.id)),
-            Some(instance) if !instance.is_terminal() => Err(wrong_state(
+            Some(state) if !state.is_terminal() => Err(wrong_state(
                 self.id,
                 &format!(
                     "it is {} and has not ended; terminate it first",
-                    instance.record.status.as_str()
+                    state.record.status.as_str()
                 ),
             )),
-            Some(instance) => Ok(instance),
+            Some(state) => Ok(state),
         }
     }
 }
 
 pub(super) fn is_child(stage: &OrchestrationTurn<'_>, parent: &Parent) -> bool {
-    let is_its = |instance: &Instance| !instance.is_terminal() && instance.parent() == Some(parent);
-    stage.instance.as_deref().is_some_and(is_its)
+    let is_its = |state: &OrchestrationState| !state.is_terminal() && state.parent() == Some(parent);
+    stage.state.as_deref().is_some_and(is_its)
 }
 
 pub(super) fn wrong_state(id: &InstanceId, why: &str) -> Error {

@@ -2,8 +2,8 @@
 
 use crate::engine::ctx::Ctx;
 use crate::engine::orchestration::children::{Children, leave_parent};
-use crate::engine::orchestration::instance::erase_instance;
 use crate::engine::orchestration::orders::wrong_state;
+use crate::engine::orchestration::state::erase;
 use crate::engine::orchestration::turn::OrchestrationTurn;
 use crate::error::{Error, Result};
 use crate::id::{ExecutionId, MessageId};
@@ -16,9 +16,9 @@ impl OrchestrationTurn<'_> {
         if self.forget_children(children, ctx)? {
             return Ok(true);
         }
-        if let Some(instance) = self.instance.take() {
-            leave_parent(self.id, &instance.record, ctx);
-            erase_instance(self.id, &instance, ctx);
+        if let Some(state) = self.state.take() {
+            leave_parent(self.id, &state.record, ctx);
+            erase(self.id, &state, ctx);
         }
         Ok(false)
     }
@@ -27,9 +27,7 @@ impl OrchestrationTurn<'_> {
     /// ended remains, and so does another orchestration that has taken the id since. Returns the same as
     /// [`purge`](Self::purge).
     pub(super) fn purge_child(&mut self, start: MessageId, ctx: &mut Ctx<'_>) -> Result<bool> {
-        let is_it = self
-            .ended()
-            .is_ok_and(|instance| instance.record.start_order == Some(start));
+        let is_it = self.ended().is_ok_and(|state| state.record.start_order == Some(start));
         if !is_it {
             return Ok(false);
         }
@@ -37,8 +35,8 @@ impl OrchestrationTurn<'_> {
             return Ok(true);
         }
         // The parent has already removed its row of the child.
-        if let Some(instance) = self.instance.take() {
-            erase_instance(self.id, &instance, ctx);
+        if let Some(state) = self.state.take() {
+            erase(self.id, &state, ctx);
         }
         Ok(false)
     }

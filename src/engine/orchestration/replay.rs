@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use crate::engine::code::{Begin, OrchestrationCode, OrchestrationRun};
 use crate::engine::ctx::Ctx;
-use crate::engine::orchestration::instance::{Instance, stopped};
+use crate::engine::orchestration::state::{OrchestrationState, stopped};
 use crate::engine::{Limits, Registry, VersionPolicy, version_text};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, PartitionId};
 use crate::model;
 use crate::model::history::TurnRecord;
-use crate::model::instance::{InstanceRecord, StopKind, Stopped};
+use crate::model::orchestration::{OrchestrationRecord, StopKind, Stopped};
 use crate::schema;
 use crate::store::{PageBounds, Reader};
 
@@ -18,12 +18,12 @@ use crate::store::{PageBounds, Reader};
 /// the reason why the orchestration stops.
 pub(super) fn live<'i>(
     id: &InstanceId,
-    instance: &'i mut Instance,
+    state: &'i mut OrchestrationState,
     ctx: &Ctx<'_>,
 ) -> Result<Result<&'i mut Box<dyn OrchestrationRun>, Stopped>> {
-    if instance.run.is_none() {
+    if state.run.is_none() {
         let partition = ctx.settings.partition_of(id);
-        let record = &instance.record;
+        let record = &state.record;
         match replay(
             &ctx.settings.registry,
             &ctx.settings.limits,
@@ -32,18 +32,22 @@ pub(super) fn live<'i>(
             record,
             ctx.reader,
         )? {
-            Ok(run) => instance.run = Some(run),
+            Ok(run) => state.run = Some(run),
             Err(stopped) => return Ok(Err(stopped)),
         }
     }
-    let Some(run) = instance.run.as_mut() else {
+    let Some(run) = state.run.as_mut() else {
         unreachable!("it was set above");
     };
     Ok(Ok(run))
 }
 
 /// Returns a run of an execution before its first turn, or `None` if its code is not registered.
-pub(super) fn first_run(id: &InstanceId, record: &InstanceRecord, ctx: &Ctx<'_>) -> Option<Box<dyn OrchestrationRun>> {
+pub(super) fn first_run(
+    id: &InstanceId,
+    record: &OrchestrationRecord,
+    ctx: &Ctx<'_>,
+) -> Option<Box<dyn OrchestrationRun>> {
     let code = ctx.settings.registry.orchestration(&record.name, &record.version)?;
     Some(begin_run(&code, &ctx.settings.limits, id, record))
 }
@@ -53,7 +57,7 @@ pub(crate) fn read_turns(
     reader: &dyn Reader,
     partition: PartitionId,
     id: &InstanceId,
-    record: &InstanceRecord,
+    record: &OrchestrationRecord,
     mut take: impl FnMut(u32, TurnRecord) -> bool,
 ) -> Result<()> {
     let mut next = 0;
@@ -84,7 +88,7 @@ fn lacks(id: &InstanceId, turn: u32) -> Error {
 }
 
 /// Returns the reason why no code of this build can run an orchestration of this record.
-fn unregistered(registry: &Registry, record: &InstanceRecord) -> Stopped {
+fn unregistered(registry: &Registry, record: &OrchestrationRecord) -> Stopped {
     let name = &record.name;
     let (version, known) = (version_text(&record.version), registry.known_versions(name));
     let message = match registry.version_policy {
@@ -112,7 +116,7 @@ pub(crate) fn replay(
     limits: &Limits,
     partition: PartitionId,
     id: &InstanceId,
-    record: &InstanceRecord,
+    record: &OrchestrationRecord,
     reader: &dyn Reader,
 ) -> Result<Result<Box<dyn OrchestrationRun>, Stopped>> {
     let Some(code) = registry.orchestration(&record.name, &record.version) else {
@@ -131,7 +135,7 @@ fn begin_run(
     code: &Arc<dyn OrchestrationCode>,
     limits: &Limits,
     id: &InstanceId,
-    record: &InstanceRecord,
+    record: &OrchestrationRecord,
 ) -> Box<dyn OrchestrationRun> {
     code.begin(Begin {
         instance: id.clone(),

@@ -6,15 +6,15 @@ use crate::engine::ctx::Ctx;
 use crate::engine::orchestration::children::order_child;
 use crate::engine::orchestration::effects::{begin_step, to_start};
 use crate::engine::orchestration::end::send;
-use crate::engine::orchestration::instance::{PRESENT, erase_execution};
 use crate::engine::orchestration::open_steps::{OpenSteps, opened_by};
+use crate::engine::orchestration::state::{PRESENT, erase_execution};
 use crate::engine::orchestration::turn::OrchestrationTurn;
 use crate::engine::orchestration::unregistered::unregistered_of;
 use crate::error::{ErrorKind, Result};
 use crate::id::{ExecutionId, Sequence};
 use crate::model::Outcome;
 use crate::model::history::{Command, Incoming, TurnRecord};
-use crate::model::instance::{OrchestrationStatus, Order};
+use crate::model::orchestration::{OrchestrationStatus, Order};
 
 /// A history cut before a failure: the kept part, and the steps to repeat.
 #[derive(Debug)]
@@ -155,20 +155,20 @@ impl OrchestrationTurn<'_> {
     /// Creates the execution that continues from a cut.
     pub(super) fn go_on_from(&mut self, cut: Cut, reason: &str, ctx: &mut Ctx<'_>) -> Result<()> {
         let execution = ExecutionId::derive(&ctx.settings.hub, self.id, ctx.step.next_id());
-        let mut instance = self.instance.take().expect(PRESENT);
+        let mut state = self.state.take().expect(PRESENT);
         // The custom status may come from a kept turn. It remains until the code sets another one.
-        let has_custom_status = std::mem::take(&mut instance.record.has_custom_status);
-        erase_execution(self.id, &instance, ctx);
-        let record = &mut instance.record;
+        let has_custom_status = std::mem::take(&mut state.record.has_custom_status);
+        erase_execution(self.id, &state, ctx);
+        let record = &mut state.record;
         record.rewind(execution, cut.asked_below());
         record.status = OrchestrationStatus::Running;
         record.has_custom_status = has_custom_status;
         (record.turns, record.events, record.bytes) = (0, 0, 0);
         record.unregistered.clear();
-        instance.end = None;
-        instance.run = None;
-        ctx.step.trace.clone_from(&instance.record.trace);
-        self.instance = Some(instance);
+        state.end = None;
+        state.run = None;
+        ctx.step.trace.clone_from(&state.record.trace);
+        self.state = Some(state);
         self.changed = true;
         tracing::info!(orchestration = %self.id, %execution, reason, "an orchestration is rewound");
         for turn in &cut.turns {
@@ -178,21 +178,21 @@ impl OrchestrationTurn<'_> {
             let is_child = matches!(command, Command::StartOrchestration { .. }) && !cut.refused.contains(&sequence);
             if !is_child {
                 let unregistered = unregistered_of(&command, ctx);
-                if let Some(instance) = self.instance.as_mut() {
-                    begin_step(self.id, instance, command, ctx)?;
+                if let Some(state) = self.state.as_mut() {
+                    begin_step(self.id, state, command, ctx)?;
                 }
                 if let Some((sequence, on)) = unregistered {
                     self.note_unregistered(sequence, Some(on), ctx);
                 }
-            } else if let Some(instance) = self.instance.as_mut()
-                && let Some((child, start)) = to_start(self.id, &instance.record, command)
+            } else if let Some(state) = self.state.as_mut()
+                && let Some((child, start)) = to_start(self.id, &state.record, command)
             {
                 // The orchestration with that id, if there is one, decides how to continue.
                 let order = Order::Rewind {
                     reason: reason.to_owned(),
                     start: Some(start),
                 };
-                order_child(self.id, instance, child, order, ctx);
+                order_child(self.id, state, child, order, ctx);
             }
         }
         for incoming in cut.kept {

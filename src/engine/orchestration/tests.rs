@@ -12,13 +12,13 @@ use crate::failure::CallFailure;
 use crate::id::{ExecutionId, InstanceId, MessageId, PartitionId};
 use crate::model::Action;
 use crate::model::history::Parent;
-use crate::model::instance::{InstanceRecord, OrchestrationStatus, Order, ReusePolicy, StartRecord};
+use crate::model::orchestration::{OrchestrationRecord, OrchestrationStatus, Order, ReusePolicy, StartRecord};
 use crate::orchestration::orchestration_code;
 use crate::prelude::*;
 use crate::schema;
 use crate::store::{Batch, Model, Reader, Store};
 use crate::time::Timestamp;
-use crate::views::instances::{instance, start_of};
+use crate::views::orchestrations::{instance, start_of};
 use crate::{OrchestrationContext, orchestration};
 
 mod children;
@@ -171,7 +171,7 @@ impl Stage {
         self.run();
     }
 
-    fn record(&self, id: &str) -> Option<InstanceRecord> {
+    fn record(&self, id: &str) -> Option<OrchestrationRecord> {
         let id = InstanceId::trusted(id);
         instance(&self.model, id.partition(PARTITIONS), &id).unwrap()
     }

@@ -4,25 +4,25 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use crate::engine::code::TurnEnd;
+use crate::engine::core_step::CoreStep;
 use crate::engine::ctx::Ctx;
-use crate::engine::mailbox::{Block, Mailbox};
+use crate::engine::mailbox::{BlockReason, Mailbox};
 use crate::engine::message::Message;
 use crate::engine::orchestration::end::is_end;
-use crate::engine::orchestration::instance::{Instance, present, stopped};
-use crate::engine::orchestration::instance::{put_instance, take_instance};
 use crate::engine::orchestration::orders::is_child;
 use crate::engine::orchestration::replay::live;
+use crate::engine::orchestration::state::{OrchestrationState, present, stopped};
+use crate::engine::orchestration::state::{put_orchestration, take_orchestration};
 use crate::engine::orchestration::waiters::tell_stop;
 use crate::engine::quarantine::{end_quarantine, note_stopped};
 use crate::engine::queue::{Next, Withdrawn};
 use crate::engine::requests::settle_repeated;
-use crate::engine::step::Step;
 use crate::error::Result;
 use crate::failure::{TEXT_BYTES, shortened};
 use crate::id::{ExecutionId, InstanceId, Sequence};
 use crate::model::Action;
 use crate::model::history::{Incoming, Parent, TurnRecord};
-use crate::model::instance::{OrchestrationStatus, Order, ReusePolicy, StopKind, Stopped};
+use crate::model::orchestration::{OrchestrationStatus, Order, ReusePolicy, StopKind, Stopped};
 use crate::schema;
 
 /// Maximum number of messages that one turn delivers. The rest waits for the next turn.
@@ -33,7 +33,7 @@ pub(super) struct OrchestrationTurn<'a> {
     pub(super) id: &'a InstanceId,
     pub(super) mailbox: &'a mut Mailbox,
     /// `None` if the orchestration does not exist.
-    pub(super) instance: Option<Box<Instance>>,
+    pub(super) state: Option<Box<OrchestrationState>>,
     /// True if its row has to be written.
     pub(super) changed: bool,
     /// The message that begins the next execution, before any other work.
@@ -69,9 +69,8 @@ impl OrchestrationTurn<'_> {
             // An orchestration that continues as new without end leaves time for others in between.
             let has_to_rest = self.next.is_some() && (self.continued || ctx.activities.is_closing());
             if ctx.is_full() || has_to_rest || self.has_to_replay(ctx.step) {
-                let is_stopped = |instance: &Instance| instance.record.stopped.is_some();
-                let stopped =
-                    matches!(self.mailbox.block, Block::Open) && self.instance.as_deref().is_some_and(is_stopped);
+                let is_stopped = |state: &OrchestrationState| state.record.stopped.is_some();
+                let stopped = self.mailbox.block.is_none() && self.state.as_deref().is_some_and(is_stopped);
                 let more = self.next.is_some() || !self.mailbox.is_idle() || self.has_early_events(ctx);
                 return Ok(stopped || more);
             }
@@ -97,10 +96,10 @@ impl OrchestrationTurn<'_> {
         let mut gathered = TurnInput::default();
         let mut next = Round::Done;
         while gathered.incoming.len() < EVENTS_OF_A_TURN && gathered.bytes < ctx.settings.limits.batch_bytes {
-            let found = if matches!(self.mailbox.block, Block::Open) {
+            let found = if self.mailbox.block.is_none() {
                 self.mailbox.next_message(self.id, ctx)?
             } else {
-                self.mailbox.next_urgent(self.id, ctx)?
+                self.mailbox.next_priority(self.id, ctx)?
             };
             let message = match found {
                 Next::Message(message) => message,
@@ -144,7 +143,7 @@ impl OrchestrationTurn<'_> {
             }
             if self.needs_history(&message, ctx) {
                 // It stays at the front, because this step may have executed it partially.
-                self.mailbox.urgent.push_front(message);
+                self.mailbox.priority.push_front(message);
                 return Ok(Round::NextStep);
             }
             if let Some(Order::CancelChild { parent, .. }) = message.order()
@@ -169,10 +168,10 @@ impl OrchestrationTurn<'_> {
             return self.order(message, ctx);
         }
         if gathered.incoming.is_empty() {
-            if !matches!(next, Round::Again) && matches!(self.mailbox.block, Block::Open) {
+            if !matches!(next, Round::Again) && self.mailbox.block.is_none() {
                 self.try_stopped(ctx)?;
             }
-            if matches!(next, Round::Done) && !matches!(self.mailbox.block, Block::Open) {
+            if matches!(next, Round::Done) && self.mailbox.block.is_some() {
                 return self.wait_orders(ctx);
             }
             return Ok(next);
@@ -186,7 +185,7 @@ impl OrchestrationTurn<'_> {
         let Action::Order(order) = &message.action else {
             return false;
         };
-        let Some(instance) = self.instance.as_deref() else {
+        let Some(state) = self.state.as_deref() else {
             return false;
         };
         let (history, children) = match &**order {
@@ -194,8 +193,8 @@ impl OrchestrationTurn<'_> {
             Order::Suspend { .. } | Order::Resume { .. } | Order::ChildGone { .. } => (false, false),
             _ => (true, true),
         };
-        let reads_children = children && instance.is_terminal();
-        history && instance.written_in == ctx.step.number || reads_children && instance.children_in == ctx.step.number
+        let reads_children = children && state.is_terminal();
+        history && state.written_in == ctx.step.number || reads_children && state.children_in == ctx.step.number
     }
 
     /// Adds one message to the turn, or settles it. Returns a stop if the code could not be loaded. Then the message is
@@ -262,28 +261,28 @@ impl OrchestrationTurn<'_> {
         sequence: Option<Sequence>,
         ctx: &mut Ctx<'_>,
     ) -> Result<std::result::Result<bool, Stopped>> {
-        let Some(instance) = self.instance.as_mut() else {
+        let Some(state) = self.state.as_mut() else {
             return Ok(Ok(false));
         };
-        if instance.is_terminal() || instance.record.execution != execution {
+        if state.is_terminal() || state.record.execution != execution {
             return Ok(Ok(false));
         }
         let Some(sequence) = sequence else {
             return Ok(Ok(true));
         };
-        Ok(live(self.id, instance, ctx)?.map(|run| run.wants(sequence)))
+        Ok(live(self.id, state, ctx)?.map(|run| run.wants(sequence)))
     }
 
     /// Runs one turn with the gathered messages.
     pub(super) fn run_turn(&mut self, gathered: TurnInput, ctx: &mut Ctx<'_>) -> Result<()> {
-        let instance = present(&mut self.instance);
+        let state = present(&mut self.state);
         ctx.step.counts.operations += gathered.incoming.len() as u64;
-        ctx.step.trace.clone_from(&instance.record.trace);
-        let ended = match live(self.id, instance, ctx)? {
+        ctx.step.trace.clone_from(&state.record.trace);
+        let ended = match live(self.id, state, ctx)? {
             Ok(run) => run.turn(ctx.step.now, &gathered.incoming),
             Err(stopped) => Err(stopped),
         };
-        let end = match ended.and_then(|end| check_history(self.id, instance, &gathered, end, ctx)) {
+        let end = match ended.and_then(|end| check_history(self.id, state, &gathered, end, ctx)) {
             Ok(end) => end,
             Err(stopped) => return self.stop(gathered, stopped, ctx),
         };
@@ -302,15 +301,15 @@ impl OrchestrationTurn<'_> {
         if let Some(status) = end.custom_status {
             let key = schema::orchestration::custom_status_key(ctx.settings.partition_of(self.id), self.id);
             ctx.step.batch.put(&key, &status);
-            if let Some(instance) = self.instance.as_mut() {
-                self.changed |= !std::mem::replace(&mut instance.record.has_custom_status, true);
+            if let Some(state) = self.state.as_mut() {
+                self.changed |= !std::mem::replace(&mut state.record.has_custom_status, true);
             }
         }
         self.carry_out(turn.commands, end.unread, ctx)?;
         if ctx.settings.limits.strict_replay
-            && let Some(instance) = self.instance.as_mut()
+            && let Some(state) = self.state.as_mut()
         {
-            instance.run = None;
+            state.run = None;
         }
         Ok(())
     }
@@ -318,13 +317,13 @@ impl OrchestrationTurn<'_> {
     /// Appends a turn to the history.
     pub(super) fn write_turn(&mut self, turn: &TurnRecord, ctx: &mut Ctx<'_>) -> Result<()> {
         let partition = ctx.settings.partition_of(self.id);
-        let instance = present(&mut self.instance);
-        let record = &mut instance.record;
+        let state = present(&mut self.state);
+        let record = &mut state.record;
         let key = schema::orchestration::turn_key(partition, self.id, record.execution, record.turns);
         ctx.step.insert(&key, turn)?;
         record.count(turn, ctx.step.row.len());
         record.changed = ctx.step.now;
-        instance.written_in = ctx.step.number;
+        state.written_in = ctx.step.number;
         Ok(())
     }
 
@@ -339,14 +338,14 @@ impl OrchestrationTurn<'_> {
             self.mailbox.return_first(message);
         }
         note_stopped(self.id, &stopped.message, ctx)?;
-        self.mailbox.block = Block::Stopped;
+        self.mailbox.block = Some(BlockReason::Stopped);
         tell_stop(self.id, &stopped, ctx);
         if stopped.kind == StopKind::Unregistered {
             self.note_unregistered_stop(true, ctx);
         }
-        if let Some(instance) = self.instance.as_mut() {
-            instance.run = None;
-            instance.record.stopped = Some(stopped);
+        if let Some(state) = self.state.as_mut() {
+            state.run = None;
+            state.record.stopped = Some(stopped);
             self.changed = true;
         }
         Ok(())
@@ -363,8 +362,8 @@ impl OrchestrationTurn<'_> {
 
     /// Records that an orchestration continues.
     pub(super) fn go_on_after_stop(&mut self, ctx: &mut Ctx<'_>) {
-        if let Some(instance) = self.instance.as_mut()
-            && let Some(stopped) = instance.record.stopped.take()
+        if let Some(state) = self.state.as_mut()
+            && let Some(stopped) = state.record.stopped.take()
         {
             self.changed = true;
             end_quarantine(self.id, ctx);
@@ -376,13 +375,13 @@ impl OrchestrationTurn<'_> {
 
     /// Checks whether a stopped orchestration can continue with the current code, although no message waits for it.
     fn try_stopped(&mut self, ctx: &mut Ctx<'_>) -> Result<()> {
-        let Some(instance) = self.instance.as_mut() else {
+        let Some(state) = self.state.as_mut() else {
             return Ok(());
         };
-        if instance.record.stopped.is_none() || instance.is_terminal() || instance.written_in == ctx.step.number {
+        if state.record.stopped.is_none() || state.is_terminal() || state.written_in == ctx.step.number {
             return Ok(());
         }
-        match live(self.id, instance, ctx)? {
+        match live(self.id, state, ctx)? {
             Ok(_) => self.go_on_after_stop(ctx),
             Err(stopped) => self.stop(TurnInput::default(), stopped, ctx)?,
         }
@@ -392,12 +391,12 @@ impl OrchestrationTurn<'_> {
 
 /// Runs the turns of an orchestration. Returns `true` if it has to run again in the next step.
 pub(in crate::engine) fn orchestrate(id: &InstanceId, mailbox: &mut Mailbox, ctx: &mut Ctx<'_>) -> Result<bool> {
-    let instance = take_instance(id, ctx)?;
-    ctx.step.trace = instance.as_ref().and_then(|instance| instance.record.trace.clone());
+    let state = take_orchestration(id, ctx)?;
+    ctx.step.trace = state.as_ref().and_then(|state| state.record.trace.clone());
     let mut stage = OrchestrationTurn {
         id,
         mailbox,
-        instance,
+        state,
         changed: false,
         next: None,
         continued: false,
@@ -410,9 +409,9 @@ pub(in crate::engine) fn orchestrate(id: &InstanceId, mailbox: &mut Mailbox, ctx
         // It might continue as new without end. The next open continues it.
         again &= !ctx.activities.is_closing();
     }
-    let OrchestrationTurn { instance, changed, .. } = stage;
-    if let Some(instance) = instance {
-        put_instance(id, instance, changed, ctx)?;
+    let OrchestrationTurn { state, changed, .. } = stage;
+    if let Some(state) = state {
+        put_orchestration(id, state, changed, ctx)?;
     }
     Ok(again)
 }
@@ -420,12 +419,12 @@ pub(in crate::engine) fn orchestrate(id: &InstanceId, mailbox: &mut Mailbox, ctx
 /// Checks that a turn keeps the history within its limits.
 fn check_history(
     id: &InstanceId,
-    instance: &Instance,
+    state: &OrchestrationState,
     gathered: &TurnInput,
     end: TurnEnd,
     ctx: &Ctx<'_>,
 ) -> std::result::Result<TurnEnd, Stopped> {
-    let record = &instance.record;
+    let record = &state.record;
     let before = record.events;
     let after = before + (gathered.incoming.len() + end.commands.len()) as u64;
     let (most, bytes) = (ctx.settings.limits.history_events, ctx.settings.limits.history_bytes);
@@ -457,18 +456,17 @@ fn starts_for(message: &Message, parent: &Parent) -> bool {
 
 impl OrchestrationTurn<'_> {
     /// Returns `true` if its code has to be replayed from rows that this step wrote and that its reader does not show.
-    fn has_to_replay(&self, step: &Step) -> bool {
-        let unloaded = |instance: &Instance| {
-            instance.run.is_none() && instance.written_in == step.number && !instance.is_terminal()
-        };
-        self.next.is_none() && self.instance.as_deref().is_some_and(unloaded)
+    fn has_to_replay(&self, step: &CoreStep) -> bool {
+        let unloaded =
+            |state: &OrchestrationState| state.run.is_none() && state.written_in == step.number && !state.is_terminal();
+        self.next.is_none() && self.state.as_deref().is_some_and(unloaded)
     }
 
     /// Blocks a suspended orchestration.
     fn look_at_status(&mut self) {
-        let suspended = |instance: &Instance| instance.record.status == OrchestrationStatus::Suspended;
-        if matches!(self.mailbox.block, Block::Open) && self.instance.as_deref().is_some_and(suspended) {
-            self.mailbox.block = Block::Suspended;
+        let suspended = |state: &OrchestrationState| state.record.status == OrchestrationStatus::Suspended;
+        if self.mailbox.block.is_none() && self.state.as_deref().is_some_and(suspended) {
+            self.mailbox.block = Some(BlockReason::Suspended);
         }
     }
 }

@@ -4,13 +4,13 @@
 use crate::engine::ctx::Ctx;
 use crate::engine::message::{ActivityKey, Message, Origin};
 use crate::engine::orchestration::end::send;
-use crate::engine::orchestration::instance::{PRESENT, present};
+use crate::engine::orchestration::state::{PRESENT, present};
 use crate::engine::orchestration::turn::OrchestrationTurn;
 use crate::error::Result;
 use crate::id::{ExecutionId, InstanceId, MessageId, Sequence};
 use crate::model::Action;
 use crate::model::history::Command;
-use crate::model::instance::{Order, Unregistered, UnregisteredKind};
+use crate::model::orchestration::{Order, Unregistered, UnregisteredKind};
 use crate::schema;
 
 /// Maximum number of steps recorded in the row of one orchestration. More of them add no information.
@@ -35,20 +35,20 @@ impl OrchestrationTurn<'_> {
 
     /// Removes the steps that the code no longer waits for.
     pub(super) fn forget_unregistered(&mut self, ctx: &mut Ctx<'_>) {
-        let instance = present(&mut self.instance);
-        if instance.record.unregistered.is_empty() {
+        let state = present(&mut self.state);
+        if state.record.unregistered.is_empty() {
             return;
         }
-        let Some(run) = instance.run.take() else { return };
+        let Some(run) = state.run.take() else { return };
         self.change_unregistered(|noted| noted.retain(|(sequence, _)| run.wants(*sequence)), ctx);
-        if let Some(instance) = self.instance.as_mut() {
-            instance.run = Some(run);
+        if let Some(state) = self.state.as_mut() {
+            state.run = Some(run);
         }
     }
 
     fn change_unregistered(&mut self, change: impl FnOnce(&mut Vec<(Sequence, Unregistered)>), ctx: &mut Ctx<'_>) {
-        let instance = present(&mut self.instance);
-        let noted = &mut instance.record.unregistered;
+        let state = present(&mut self.state);
+        let noted = &mut state.record.unregistered;
         let before = noted.clone();
         change(noted);
         let now = noted.first().map(|(_, on)| on.clone());
@@ -60,7 +60,7 @@ impl OrchestrationTurn<'_> {
 
     /// Notifies the parent of the dependency that a sub-orchestration waits for, because the parent waits for it, too.
     fn tell_parent_of_unregistered(&self, on: Option<Unregistered>, ctx: &mut Ctx<'_>) {
-        let Some(parent) = self.instance.as_ref().and_then(|instance| instance.parent()) else {
+        let Some(parent) = self.state.as_ref().and_then(|state| state.parent()) else {
             return;
         };
         let order = Order::Awaits {
@@ -76,8 +76,8 @@ impl OrchestrationTurn<'_> {
 
     /// Notifies the parent that an orchestration is stopped because it is not registered, or that it continues.
     pub(super) fn note_unregistered_stop(&self, stopped: bool, ctx: &mut Ctx<'_>) {
-        let instance = self.instance.as_ref().expect(PRESENT);
-        let record = &instance.record;
+        let state = self.state.as_ref().expect(PRESENT);
+        let record = &state.record;
         let own = stopped.then(|| {
             let name = match record.version.as_str() {
                 "" => record.name.clone(),

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use crate::engine::ctx::Ctx;
 use crate::engine::message::{Response, Token, WaitUntil, Waiter};
-use crate::engine::orchestration::instance::{put_instance, take_instance};
+use crate::engine::orchestration::state::{put_orchestration, take_orchestration};
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::CallFailure;
 use crate::id::InstanceId;
-use crate::model::instance::{EndRecord, InstanceRecord, OrchestrationStatus, Stopped};
+use crate::model::orchestration::{EndRecord, OrchestrationRecord, OrchestrationStatus, Stopped};
 use crate::{model, schema};
 
 /// The clients that wait for the ends of orchestrations.
@@ -57,29 +57,29 @@ pub(in crate::engine) fn wait_for_end(
     is_tried: bool,
     ctx: &mut Ctx<'_>,
 ) -> Result<()> {
-    let Some(instance) = take_instance(id, ctx)? else {
+    let Some(state) = take_orchestration(id, ctx)? else {
         let error = not_found(id);
         ctx.step.settle(waiter.token, Response::Failed(Box::new(error.into())));
         return Ok(());
     };
-    let stopped = instance.record.stopped.as_ref();
+    let stopped = state.record.stopped.as_ref();
     let stopped = stopped.filter(|_| waiter.until == WaitUntil::EndOrStop && is_tried);
-    if instance.is_terminal() {
-        let end = match &instance.end {
+    if state.is_terminal() {
+        let end = match &state.end {
             Some(end) => Some(end.clone()),
             None => read_end(id, ctx)?,
         };
-        ctx.step.settle(waiter.token, told(id, &instance.record, end));
+        ctx.step.settle(waiter.token, told(id, &state.record, end));
     } else if let Some(stopped) = stopped {
         ctx.step.settle(waiter.token, told_stop(id, stopped));
     } else {
         ctx.waiters.add(id, waiter);
     }
-    put_instance(id, instance, false, ctx)
+    put_orchestration(id, state, false, ctx)
 }
 
 /// Sends the outcome of an ended orchestration to all waiting clients.
-pub(super) fn tell_waiters(id: &InstanceId, record: &InstanceRecord, end: &EndRecord, ctx: &mut Ctx<'_>) {
+pub(super) fn tell_waiters(id: &InstanceId, record: &OrchestrationRecord, end: &EndRecord, ctx: &mut Ctx<'_>) {
     for waiter in ctx.waiters.take(id) {
         ctx.step.settle(waiter.token, told(id, record, Some(end.clone())));
     }
@@ -113,7 +113,7 @@ fn told_stop(id: &InstanceId, stopped: &Stopped) -> Response {
 }
 
 /// Returns the response to a client that waited for the end.
-fn told(id: &InstanceId, record: &InstanceRecord, end: Option<EndRecord>) -> Response {
+fn told(id: &InstanceId, record: &OrchestrationRecord, end: Option<EndRecord>) -> Response {
     match outcome(id, record.status, end) {
         Ok(output) => Response::Answer(output),
         Err(failure) => Response::Failed(Box::new(failure)),

@@ -7,7 +7,7 @@ use crate::engine::Limits;
 use crate::engine::tests::counting::{Stage, operation};
 use crate::id::PartitionId;
 use crate::model::Action;
-use crate::model::instance::Order;
+use crate::model::orchestration::Order;
 use crate::store::Reader;
 use crate::time::Timestamp;
 

@@ -13,7 +13,7 @@ use crate::entity::entity_code;
 use crate::error::{ErrorKind, Result};
 use crate::failure::CallFailure;
 use crate::id::{InstanceId, MessageId, PartitionId};
-use crate::model::instance::{Order, StartRecord};
+use crate::model::orchestration::{Order, StartRecord};
 use crate::model::{self, Action, PartitionRecord};
 use crate::orchestration::orchestration_code;
 use crate::prelude::*;

@@ -4,7 +4,7 @@ use super::stage::Stage;
 use crate::engine::Limits;
 use crate::id::InstanceId;
 use crate::model::Action;
-use crate::model::instance::{Order, StartRecord};
+use crate::model::orchestration::{Order, StartRecord};
 use crate::prelude::*;
 
 /// Returns a text of `bytes` bytes.
@@ -44,7 +44,7 @@ fn held(count: usize, start: impl Fn() -> StartRecord) -> usize {
             Action::Order(Box::new(order)),
         );
         stage.settle();
-        most = most.max(stage.core.instances().held_bytes());
+        most = most.max(stage.core.orchestrations().held_bytes());
     }
     assert_eq!(stage.ended_or_alive(), count);
     most

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::client::OrchestrationInfo;
 use crate::http::documents::{FailureDocument, HistoryEventDocument, Raw, time};
-use crate::model::instance::{Stopped, Unregistered};
+use crate::model::orchestration::{Stopped, Unregistered};
 
 /// Links to query and manage a started orchestration.
 #[derive(Debug, Serialize, ToSchema)]

@@ -20,7 +20,7 @@ use crate::http::query::Query;
 use crate::http::room;
 use crate::http::routes::wait;
 use crate::http::state::Api;
-use crate::model::instance::OrchestrationStatus;
+use crate::model::orchestration::OrchestrationStatus;
 
 /// Approximate ratio of the size of a history as a document to its stored size.
 const HISTORY_GROWTH: usize = 3;

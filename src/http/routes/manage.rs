@@ -15,7 +15,7 @@ use crate::http::payload::Payload;
 use crate::http::query::Query;
 use crate::http::routes::wait::{self, Wait};
 use crate::http::state::Api;
-use crate::model::instance::OrchestrationStatus;
+use crate::model::orchestration::OrchestrationStatus;
 
 /// Raises an event
 ///

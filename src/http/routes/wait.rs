@@ -13,7 +13,7 @@ use crate::http::error::Problem;
 use crate::http::links::ManagementUrls;
 use crate::http::query::Query;
 use crate::http::state::Api;
-use crate::model::instance::OrchestrationStatus;
+use crate::model::orchestration::OrchestrationStatus;
 
 /// Maximum time that a request waits for the end of its orchestration, and the status code for a failure.
 #[derive(Clone, Copy, Debug)]

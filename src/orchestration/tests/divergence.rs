@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::driver::{Driver, raised};
 use super::stage::{Account, Double, Text, orchestration};
-use crate::model::instance::StopKind;
+use crate::model::orchestration::StopKind;
 use crate::prelude::*;
 
 orchestration!(Original(ctx, _nothing: ()) -> i64, Failure {
@@ -173,7 +173,7 @@ mod after {
     #[derive(Serialize, Deserialize)]
     pub(super) struct Order {
         #[serde(default)]
-        urgent: bool,
+        priority: bool,
         item: String,
     }
 

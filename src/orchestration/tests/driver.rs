@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::id::{ExecutionId, InstanceId, Sequence};
 use crate::model::Outcome;
 use crate::model::history::{Command, Incoming, OpenStep, SEMANTICS, Started, TurnRecord};
-use crate::model::instance::Stopped;
+use crate::model::orchestration::Stopped;
 use crate::orchestration::{Orchestration, orchestration_code};
 use crate::time::Timestamp;
 

@@ -6,7 +6,7 @@ use futures::future::join;
 
 use super::driver::{Driver, short};
 use super::stage::{Account, Double, orchestration};
-use crate::model::instance::StopKind;
+use crate::model::orchestration::StopKind;
 use crate::prelude::*;
 
 orchestration!(Dropper(ctx, _nothing: ()) -> String, Failure {

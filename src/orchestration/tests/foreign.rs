@@ -12,7 +12,7 @@ use futures::future::join;
 use super::driver::{Driver, answered, raised};
 use super::stage::{Double, orchestration};
 use crate::OrchestrationContext;
-use crate::model::instance::{StopKind, Stopped};
+use crate::model::orchestration::{StopKind, Stopped};
 use crate::prelude::*;
 
 fn assert_foreign(stopped: &Stopped) {

@@ -7,7 +7,7 @@ use super::stage::{Account, Double, Text, orchestration};
 use crate::id::InstanceId;
 use crate::model::Outcome;
 use crate::model::history::{Command, Incoming};
-use crate::model::instance::StopKind;
+use crate::model::orchestration::StopKind;
 use crate::prelude::*;
 
 orchestration!(Greedy(ctx, count: u64) -> (), Failure {

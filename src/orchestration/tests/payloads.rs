@@ -7,7 +7,7 @@ use super::driver::{Driver, text};
 use super::stage::orchestration;
 use crate::activity::{Activity, ActivityContext, ActivityOptions, BoxFuture};
 use crate::model::history::Command;
-use crate::model::instance::StopKind;
+use crate::model::orchestration::StopKind;
 use crate::prelude::*;
 
 /// One build of a shop, whose items have the given fields.

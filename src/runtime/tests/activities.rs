@@ -8,7 +8,7 @@ use super::*;
 use crate::activity::activity_code;
 use crate::engine::message::ActivityKey;
 use crate::id::{ExecutionId, InstanceId, PartitionId};
-use crate::model::instance::{ActivityRecord, Order};
+use crate::model::orchestration::{ActivityRecord, Order};
 use crate::model::{self, Action, MessageRecord, Outcome};
 use crate::schema;
 use crate::store::{Batch, Reader, Store};

@@ -4,7 +4,7 @@ use super::draw::{event_name, known_id};
 use super::padding::Note;
 use crate::id::InstanceId;
 use crate::model::Action;
-use crate::model::instance::{LockOrder, OrchestrationStatus, Order, ReusePolicy, StartRecord};
+use crate::model::orchestration::{LockOrder, OrchestrationStatus, Order, ReusePolicy, StartRecord};
 use crate::runtime::Envelope;
 use crate::runtime::Response;
 use crate::simulation::clients::{Heard, What, Wish};
@@ -60,7 +60,7 @@ impl World {
 
     /// A client rewinds an orchestration, usually one that has failed.
     fn rewind(&mut self, target: InstanceId) {
-        let instances = self.inventory().instances.into_iter();
+        let instances = self.inventory().orchestrations.into_iter();
         let failed = instances.filter(|(_, record)| record.status == OrchestrationStatus::Failed);
         let failed: Vec<String> = failed.map(|(id, _)| id).collect();
         let target = match failed.is_empty() || self.random.chance(10) {
@@ -83,7 +83,7 @@ impl World {
     /// Draws a known id, or sometimes the id of any orchestration, which may be derived.
     fn some_id(&mut self) -> String {
         if self.random.chance(15) {
-            let ids = self.inventory().instances.into_keys().collect::<Vec<_>>();
+            let ids = self.inventory().orchestrations.into_keys().collect::<Vec<_>>();
             if !ids.is_empty() {
                 return self.random.pick(&ids).clone();
             }

@@ -8,7 +8,7 @@ use super::{effects, rows, waits};
 use crate::engine::message::ActivityKey;
 use crate::id::InstanceId;
 use crate::model::history::{Command, Incoming};
-use crate::model::instance::{ActivityRecord, InstanceRecord, OrchestrationStatus, Order};
+use crate::model::orchestration::{ActivityRecord, OrchestrationRecord, OrchestrationStatus, Order};
 use crate::model::{self, Action};
 use crate::schema;
 use crate::simulation::clients::{Heard, Request, What, Wish};
@@ -91,8 +91,8 @@ impl World {
     }
 
     pub(super) fn follow_all(&self, inventory: &Inventory) -> BTreeMap<String, Reference> {
-        let follow = |(id, record): (&String, &InstanceRecord)| (id.clone(), self.follow(id, record, inventory));
-        inventory.instances.iter().map(follow).collect()
+        let follow = |(id, record): (&String, &OrchestrationRecord)| (id.clone(), self.follow(id, record, inventory));
+        inventory.orchestrations.iter().map(follow).collect()
     }
 
     /// Checks that an orchestration exists if its start was acknowledged, and likewise an event.
@@ -102,7 +102,8 @@ impl World {
         let is_there = match request.what {
             _ if !acknowledged => true,
             What::Order(Wish::Start) => {
-                inventory.instances.contains_key(id) || self.chronicle.removed.iter().any(|(_, removed)| removed == id)
+                inventory.orchestrations.contains_key(id)
+                    || self.chronicle.removed.iter().any(|(_, removed)| removed == id)
             }
             What::Order(Wish::Raise(note)) => self.chronicle.notes.contains_key(&note),
             _ => true,
@@ -121,7 +122,7 @@ impl World {
             return self.model.get(&lock).expect("the model's reads do not fail").is_some();
         }
         let waits =
-            |record: InstanceRecord| record.stopped.is_some() || record.status == OrchestrationStatus::Suspended;
+            |record: OrchestrationRecord| record.stopped.is_some() || record.status == OrchestrationStatus::Suspended;
         self.instance_record(id).is_some_and(waits)
     }
 
@@ -138,8 +139,8 @@ impl World {
         let references = self.follow_all(&inventory);
         rows::belong_together(&inventory, &references);
         rows::no_row_is_without_its_child(&inventory);
-        let suspended = |record: &InstanceRecord| record.status == OrchestrationStatus::Suspended;
-        match inventory.instances.values().any(suspended) {
+        let suspended = |record: &OrchestrationRecord| record.status == OrchestrationStatus::Suspended;
+        match inventory.orchestrations.values().any(suspended) {
             // A suspended orchestration holds others up.
             true => waits::sections_hold_their_locks(&inventory, &references),
             false => waits::have_reasons(&inventory, &references, self.now),

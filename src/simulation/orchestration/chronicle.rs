@@ -7,14 +7,14 @@ use super::code::started;
 use super::padding::Note;
 use super::program::is_of_orchestration;
 use super::reference::Reference;
-use crate::engine::Step;
+use crate::engine::CoreStep;
 use crate::engine::message::{ActivityKey, Effect, Output};
 use crate::error::ErrorKind;
 use crate::failure::CallFailure;
 use crate::id::{ExecutionId, InstanceId, PartitionId, Sequence};
 use crate::model::history::{Command, Incoming, TurnRecord};
-use crate::model::instance::{
-    EarlyEventRecord, EndRecord, InstanceRecord, LockRecord, OrchestrationStatus, Order, StartRecord,
+use crate::model::orchestration::{
+    EarlyEventRecord, EndRecord, LockRecord, OrchestrationRecord, OrchestrationStatus, Order, StartRecord,
 };
 use crate::model::{self, Action, MessageRecord, Outcome, StateRecord};
 use crate::runtime::Response;
@@ -178,7 +178,7 @@ impl Chronicle {
 
 impl World {
     /// Observes what a step is about to commit, and checks it against the rows before it.
-    pub(in crate::simulation) fn look_at(&mut self, step: &Step) -> Shown {
+    pub(in crate::simulation) fn look_at(&mut self, step: &CoreStep) -> Shown {
         let mut shown = Shown::default();
         if self.climate.orchestrations.is_none() {
             return shown;
@@ -210,7 +210,7 @@ impl World {
                             .starts
                             .push((id(), model::decode(value, "start").expect("valid start")));
                     } else if key[2] == tables.instance {
-                        let record: InstanceRecord = model::decode(value, "instance").expect("valid instance");
+                        let record: OrchestrationRecord = model::decode(value, "instance").expect("valid instance");
                         self.check_code(&id(), &record);
                         self.note_status(&id(), &record, &mut suspended);
                     } else if key[2] == tables.state {
@@ -318,7 +318,7 @@ impl World {
     }
 
     /// Records the status of an orchestration, and whether it remains suspended.
-    fn note_status(&mut self, id: &str, record: &InstanceRecord, suspended: &mut Vec<String>) {
+    fn note_status(&mut self, id: &str, record: &OrchestrationRecord, suspended: &mut Vec<String>) {
         self.see(
             match record.status {
                 OrchestrationStatus::Completed => Sight::OrchestrationCompleted,
@@ -341,7 +341,7 @@ impl World {
     }
 
     /// Observes the new entries of an entity, unless this step changes its lock.
-    fn look_at_state(&self, id: &str, value: &[u8], step: &Step, shown: &mut Shown) {
+    fn look_at_state(&self, id: &str, value: &[u8], step: &CoreStep, shown: &mut Shown) {
         let id = InstanceId::trusted(id);
         let partition = id.partition(self.climate.partitions);
         let lock = schema::lock::key(partition, &id);

@@ -2,20 +2,20 @@
 
 use super::chronicle::Shown;
 use crate::model::history::{Command, Incoming, Parent, Started};
-use crate::model::instance::{InstanceRecord, OrchestrationStatus, StopKind};
+use crate::model::orchestration::{OrchestrationRecord, OrchestrationStatus, StopKind};
 use crate::simulation::builds::Build;
 use crate::simulation::sights::Sight;
 use crate::simulation::world::World;
 
 impl World {
     /// Returns whether this life has code for an orchestration.
-    fn can_run(&self, record: &InstanceRecord) -> bool {
+    fn can_run(&self, record: &OrchestrationRecord) -> bool {
         self.life.build != Build::LacksOrchestrations && self.life.versions.runs(&record.version).is_some()
     }
 
     /// Checks which code runs an orchestration. It is stopped as unregistered only in a life without code for it.
-    pub(super) fn check_code(&mut self, id: &str, record: &InstanceRecord) {
-        let is_gone = |record: &InstanceRecord| {
+    pub(super) fn check_code(&mut self, id: &str, record: &OrchestrationRecord) {
+        let is_gone = |record: &OrchestrationRecord| {
             let stopped = record.stopped.as_ref();
             stopped.is_some_and(|stopped| stopped.kind == StopKind::Unregistered)
         };
@@ -38,9 +38,9 @@ impl World {
     /// Checks that in an idle hub no orchestration waits for registered code, or has a note that it does.
     pub(in crate::simulation) fn check_code_when_idle(&self, entities_are_held_up: bool) {
         let inventory = self.inventory();
-        let instances = inventory.instances;
+        let instances = inventory.orchestrations;
         let holds_up =
-            |record: &InstanceRecord| record.stopped.is_some() || record.status == OrchestrationStatus::Suspended;
+            |record: &OrchestrationRecord| record.stopped.is_some() || record.status == OrchestrationStatus::Suspended;
         // A call that waits behind a lock, or for a held or quarantined entity, keeps its note of an earlier life.
         let all_run = !entities_are_held_up && inventory.locks.is_empty() && !instances.values().any(holds_up);
         let has_no_notes = all_run && self.life_has_all_code();
@@ -50,7 +50,7 @@ impl World {
                 "{id} has a note that it waits for registered code: {record:?}"
             );
             let is_active = !record.status.is_terminal() && record.status != OrchestrationStatus::Suspended;
-            let waits = |stop: &crate::model::instance::Stopped| stop.kind == StopKind::Unregistered;
+            let waits = |stop: &crate::model::orchestration::Stopped| stop.kind == StopKind::Unregistered;
             let waits = is_active && record.stopped.as_ref().is_some_and(waits);
             assert!(
                 !(waits && self.can_run(&record)),

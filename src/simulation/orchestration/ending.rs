@@ -6,7 +6,7 @@ use super::effects;
 use super::rows;
 use crate::engine::message::ActivityKey;
 use crate::id::InstanceId;
-use crate::model::instance::{InstanceRecord, OrchestrationStatus, Order};
+use crate::model::orchestration::{OrchestrationRecord, OrchestrationStatus, Order};
 use crate::simulation::clients::Wish;
 use crate::simulation::world::World;
 
@@ -75,7 +75,7 @@ impl World {
     /// Returns whether there are orchestrations that wait for another build or for an operator.
     pub(in crate::simulation) fn has_stopped_orchestrations(&self) -> bool {
         self.inventory()
-            .instances
+            .orchestrations
             .values()
             .any(|record| record.stopped.is_some())
     }
@@ -116,9 +116,9 @@ impl World {
     }
 
     /// Sends an order to each orchestration for which `is` holds, until there is none.
-    fn order_each(&mut self, is: impl Fn(&InstanceRecord) -> bool, order: impl Fn() -> Order) {
+    fn order_each(&mut self, is: impl Fn(&OrchestrationRecord) -> bool, order: impl Fn() -> Order) {
         for _ in 0..PATIENCE {
-            let instances = self.inventory().instances.into_iter();
+            let instances = self.inventory().orchestrations.into_iter();
             let targets: Vec<String> = instances.filter(|(_, record)| is(record)).map(|(id, _)| id).collect();
             if targets.is_empty() {
                 return;

@@ -8,20 +8,20 @@ use super::reference::{End, Reference};
 use crate::error::ErrorKind;
 use crate::id::{ExecutionId, InstanceId, MessageId, PartitionId, Sequence};
 use crate::model::history::{Command, Incoming, TurnRecord};
-use crate::model::instance::{
-    ActivityRecord, EarlyCountRecord, EarlyEventRecord, EarlyPlaceRecord, EndRecord, InstanceRecord, LockRecord,
+use crate::model::orchestration::{
+    ActivityRecord, EarlyCountRecord, EarlyEventRecord, EarlyPlaceRecord, EndRecord, LockRecord, OrchestrationRecord,
     OrchestrationStatus, Order, StopKind,
 };
 use crate::model::{self, Action, MessageRecord, Outcome, PartitionRecord};
 use crate::schema;
 use crate::simulation::world::World;
 use crate::store::Reader;
-use crate::views::instances::{catch_up, instance};
+use crate::views::orchestrations::{catch_up, instance};
 
 /// The rows of orchestrations in a store.
 #[derive(Debug, Default)]
 pub(super) struct Inventory {
-    pub(super) instances: BTreeMap<String, InstanceRecord>,
+    pub(super) orchestrations: BTreeMap<String, OrchestrationRecord>,
     pub(super) ends: BTreeMap<String, EndRecord>,
     pub(super) custom_statuses: BTreeSet<String>,
     pub(super) starts: BTreeSet<String>,
@@ -59,14 +59,14 @@ impl World {
         inventory
     }
 
-    pub(super) fn instance_record(&self, id: &str) -> Option<InstanceRecord> {
+    pub(super) fn instance_record(&self, id: &str) -> Option<OrchestrationRecord> {
         let id = InstanceId::trusted(id);
         let partition = id.partition(self.climate.partitions);
         instance(self.model.as_ref(), partition, &id).expect("valid instance")
     }
 
     /// Returns the turns of the current execution of an orchestration.
-    pub(super) fn history(&self, id: &str, record: &InstanceRecord) -> Vec<TurnRecord> {
+    pub(super) fn history(&self, id: &str, record: &OrchestrationRecord) -> Vec<TurnRecord> {
         let instance = InstanceId::trusted(id);
         let partition = instance.partition(self.climate.partitions);
         let range = schema::orchestration::turns(partition, &instance, record.execution, 0..record.turns);
@@ -82,7 +82,7 @@ impl World {
 
     /// Replays the history of an orchestration with the reference, which must issue the recorded commands and end the
     /// same.
-    pub(super) fn follow(&self, id: &str, record: &InstanceRecord, inventory: &Inventory) -> Reference {
+    pub(super) fn follow(&self, id: &str, record: &OrchestrationRecord, inventory: &Inventory) -> Reference {
         let mut reference = Reference::new(id);
         let turns = self.history(id, record);
         for turn in &turns {
@@ -199,7 +199,7 @@ impl Inventory {
             let id = id_of(&key);
             let mut record = model::decode(&row, "instance").expect("valid instance");
             catch_up(reader, partition, &InstanceId::trusted(id.as_str()), &mut record).expect("valid turns");
-            self.instances.insert(id, record);
+            self.orchestrations.insert(id, record);
         }
         let any = InstanceId::trusted("");
         for (key, row) in scan(table_of(&schema::orchestration::end_key(partition, &any))) {
@@ -283,7 +283,7 @@ impl Inventory {
             model::decode::<TurnRecord>(&row, "turn").expect("valid turn");
             *self.turns.entry((id_of(&key), execution)).or_default() += 1;
         }
-        for (key, row) in scan(schema::message::all_with_urgent(partition)) {
+        for (key, row) in scan(schema::message::all_with_priority(partition)) {
             let message: MessageRecord = model::decode(&row, "message").expect("valid message");
             if let (Some(source), Some(step)) = (message.source, message.step) {
                 self.calls.insert((source.to_string(), step.execution, step.sequence));

@@ -14,7 +14,7 @@ use crate::engine::code::{Begin, OrchestrationCode, OrchestrationRun, TurnEnd};
 use crate::error::Error;
 use crate::id::Sequence;
 use crate::model::history::{Command, Incoming, TurnRecord};
-use crate::model::instance::{StopKind, Stopped};
+use crate::model::orchestration::{StopKind, Stopped};
 use crate::orchestration::orchestration_code;
 use crate::time::Timestamp;
 

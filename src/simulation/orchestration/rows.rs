@@ -6,11 +6,11 @@ use super::inventory::Inventory;
 use super::reference::Reference;
 use crate::model::Action;
 use crate::model::history::OpenStep;
-use crate::model::instance::{OrchestrationStatus, Order};
+use crate::model::orchestration::{OrchestrationStatus, Order};
 
 /// Checks the rows of orchestrations against each other. `references` have replayed the histories.
 pub(super) fn belong_together(inventory: &Inventory, references: &BTreeMap<String, Reference>) {
-    let instances = &inventory.instances;
+    let instances = &inventory.orchestrations;
     let index: BTreeSet<_> = instances
         .iter()
         .map(|(id, record)| (record.status, record.created.0, id.clone()))
@@ -67,7 +67,7 @@ pub(super) fn belong_together(inventory: &Inventory, references: &BTreeMap<Strin
 /// Checks that a row of a child belongs to an existing parent, and that a parent that has not ended has a row for each
 /// child of its execution. The rows of an ended parent are deleted page by page.
 fn children_have_rows(inventory: &Inventory) {
-    let instances = &inventory.instances;
+    let instances = &inventory.orchestrations;
     for (parent, child, _) in &inventory.children {
         assert!(
             instances.contains_key(parent),
@@ -99,7 +99,7 @@ fn children_have_rows(inventory: &Inventory) {
 /// gone may wait for its suspended parent.
 pub(super) fn no_row_is_without_its_child(inventory: &Inventory) {
     let waits = |id: &String, is: &dyn Fn(&Order) -> bool| {
-        let there = inventory.instances.get(id);
+        let there = inventory.orchestrations.get(id);
         there.is_some_and(|record| record.status == OrchestrationStatus::Suspended)
             && inventory.orders.iter().any(|(to, action)| match action {
                 Action::Order(order) => to == id && is(order),
@@ -111,7 +111,10 @@ pub(super) fn no_row_is_without_its_child(inventory: &Inventory) {
         if waits(child, &|told| starts_for(parent, told)) || waits(parent, &is_gone) {
             continue;
         }
-        let begun = inventory.instances.get(child).and_then(|record| record.start_order);
+        let begun = inventory
+            .orchestrations
+            .get(child)
+            .and_then(|record| record.start_order);
         assert_eq!(begun, Some(*order), "{child} has a row for {parent} but does not exist");
     }
 }
@@ -128,13 +131,13 @@ fn starts_for(parent: &str, order: &Order) -> bool {
 }
 
 fn ids(inventory: &Inventory, is: impl Fn(&String) -> bool) -> BTreeSet<&String> {
-    inventory.instances.keys().filter(|id| is(id)).collect()
+    inventory.orchestrations.keys().filter(|id| is(id)).collect()
 }
 
 /// Checks that an orchestration that waits for an activity or a timer has its row, or is about to receive its end.
 fn open_steps_have_rows(inventory: &Inventory, references: &BTreeMap<String, Reference>) {
     for (id, reference) in references {
-        let record = &inventory.instances[id];
+        let record = &inventory.orchestrations[id];
         if record.status.is_terminal() {
             continue;
         }
@@ -166,7 +169,7 @@ fn open_steps_have_rows(inventory: &Inventory, references: &BTreeMap<String, Ref
 fn rows_have_open_steps(inventory: &Inventory, references: &BTreeMap<String, Reference>) {
     let is_wanted = |id: &String, sequence: u64, execution: &str| {
         let record = inventory
-            .instances
+            .orchestrations
             .get(id)
             .filter(|record| !record.status.is_terminal());
         let reference = references.get(id).filter(|reference| reference.steps.wants(sequence));
@@ -187,7 +190,7 @@ fn rows_have_open_steps(inventory: &Inventory, references: &BTreeMap<String, Ref
                 let begins_later =
                     |status| matches!(status, OrchestrationStatus::Pending | OrchestrationStatus::Suspended);
                 inventory
-                    .instances
+                    .orchestrations
                     .get(id)
                     .is_some_and(|record| record.turns == 0 && begins_later(record.status))
             }

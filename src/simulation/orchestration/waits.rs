@@ -6,14 +6,14 @@ use super::inventory::Inventory;
 use super::reference::Reference;
 use crate::id::{ExecutionId, InstanceId, Sequence};
 use crate::model::history::OpenStep;
-use crate::model::instance::{InstanceRecord, OrchestrationStatus, StopKind};
+use crate::model::orchestration::{OrchestrationRecord, OrchestrationStatus, StopKind};
 use crate::simulation::life::HUB;
 use crate::time::Timestamp;
 
 /// Checks that every orchestration has ended, is stopped, or waits for a reason, and that every lock has an owner that
 /// wants it.
 pub(super) fn have_reasons(inventory: &Inventory, references: &BTreeMap<String, Reference>, now: Timestamp) {
-    for (id, record) in &inventory.instances {
+    for (id, record) in &inventory.orchestrations {
         if record.status.is_terminal() || record.status == OrchestrationStatus::Suspended {
             continue;
         }
@@ -38,7 +38,7 @@ pub(super) fn have_reasons(inventory: &Inventory, references: &BTreeMap<String, 
     }
     no_orphans(inventory, references);
     for (entity, lock) in &inventory.locks {
-        let owner = inventory.instances.get(lock.owner.instance.as_str());
+        let owner = inventory.orchestrations.get(lock.owner.instance.as_str());
         let lives = owner.is_some_and(|owner| !owner.status.is_terminal() && owner.execution == lock.owner.execution);
         let wants = references.get(lock.owner.instance.as_str()).is_some_and(|reference| {
             let is_lock = |(sequence, step): (Sequence, OpenStep)| {
@@ -57,7 +57,7 @@ pub(super) fn have_reasons(inventory: &Inventory, references: &BTreeMap<String, 
 /// Checks that the parent of a sub-orchestration that has not ended still wants it. Exempt are children whose parent
 /// was ended without its children or continued in another execution, and children that were rewound or restarted.
 fn no_orphans(inventory: &Inventory, references: &BTreeMap<String, Reference>) {
-    for (id, record) in &inventory.instances {
+    for (id, record) in &inventory.orchestrations {
         let Some(parent) = record.parent.as_ref().filter(|_| !record.status.is_terminal()) else {
             continue;
         };
@@ -66,7 +66,7 @@ fn no_orphans(inventory: &Inventory, references: &BTreeMap<String, Reference>) {
         let by_parent = ExecutionId::derive(HUB, &InstanceId::trusted(id.clone()), order);
         let is_first = record.execution == by_parent && references[id].steps.seed == by_parent;
         let of_parent = inventory
-            .instances
+            .orchestrations
             .get(parent.instance.as_str())
             .filter(|of| of.execution == parent.execution);
         let ended_itself = |status| !matches!(status, OrchestrationStatus::Terminated | OrchestrationStatus::Canceled);
@@ -85,7 +85,7 @@ fn no_orphans(inventory: &Inventory, references: &BTreeMap<String, Reference>) {
 /// This implies that no two orchestrations hold the same lock.
 pub(super) fn sections_hold_their_locks(inventory: &Inventory, references: &BTreeMap<String, Reference>) {
     for (id, reference) in references {
-        let record = &inventory.instances[id];
+        let record = &inventory.orchestrations[id];
         if record.status.is_terminal() {
             continue;
         }
@@ -115,7 +115,7 @@ pub(super) fn sections_hold_their_locks(inventory: &Inventory, references: &BTre
 fn has_reason(
     inventory: &Inventory,
     id: &str,
-    record: &InstanceRecord,
+    record: &OrchestrationRecord,
     sequence: Sequence,
     step: &OpenStep,
     now: Timestamp,
@@ -128,7 +128,7 @@ fn has_reason(
         OpenStep::Event => true,
         OpenStep::Timer { due } => *due > now,
         OpenStep::Activity => false,
-        OpenStep::Child { instance } => inventory.instances.get(instance.as_str()).is_some_and(|child| {
+        OpenStep::Child { instance } => inventory.orchestrations.get(instance.as_str()).is_some_and(|child| {
             let is_parents = child.parent.as_ref().is_some_and(|parent| {
                 parent.instance.as_str() == id && parent.execution == record.execution && parent.sequence == sequence
             });

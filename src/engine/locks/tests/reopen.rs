@@ -93,9 +93,9 @@ fn a_lock_knows_its_owner_only() {
     assert!(stage.logged - before < 1_000 * 2 * of_one, "{}", stage.logged - before);
 }
 
-/// An open finds urgent messages before all waiting messages, of their own instance and of others.
+/// An open finds priority messages before all waiting messages, of their own instance and of others.
 #[test]
-fn urgent_rows_are_found_before_thousands_of_others() {
+fn priority_rows_are_found_before_thousands_of_others() {
     for cores in [1, 2] {
         let setting = Setting {
             cores,

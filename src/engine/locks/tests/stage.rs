@@ -6,11 +6,11 @@ use std::task::{Context, Poll, Waker};
 
 use crate::engine::code::AsyncOperation;
 use crate::engine::message::{AsyncEnded, ClientOrigin, Effect, Input, Message, Origin, Output, Response, Token};
-use crate::engine::{ActivitySlots, Core, CoreConfig, Limits, Progress, Registry, Step};
+use crate::engine::{ActivitySlots, Core, CoreConfig, CoreStep, Limits, Progress, Registry};
 use crate::entity::entity_code;
 use crate::failure::CallFailure;
 use crate::id::{ExecutionId, InstanceId, MessageId, PartitionId};
-use crate::model::instance::{LockId, LockOrder, LockRecord, Order};
+use crate::model::orchestration::{LockId, LockOrder, LockRecord, Order};
 use crate::model::{self, Action, Outcome, StateRecord, StepRef};
 use crate::prelude::*;
 use crate::schema;
@@ -392,10 +392,10 @@ impl Stage {
     }
 
     /// Checks that no commit writes a row of a message that it consumes, and that every consumed row exists.
-    fn check(&self, step: &Step) {
+    fn check(&self, step: &CoreStep) {
         let tables = [
             schema::message::all(PartitionId(0)).start[2],
-            schema::urgent::all(PartitionId(0)).start[2],
+            schema::priority::all(PartitionId(0)).start[2],
         ];
         let mut changed = BTreeSet::new();
         for change in step.batch.changes() {

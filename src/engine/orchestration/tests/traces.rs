@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 
 use super::*;
 use crate::entity::entity_code;
-use crate::model::instance::ActivityRecord;
+use crate::model::orchestration::ActivityRecord;
 use crate::model::{self, MessageRecord, TimerRecord};
 use crate::trace::TraceContext;
 

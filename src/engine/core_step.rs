@@ -8,7 +8,7 @@ use crate::engine::message::{Message, Origin, Output, Response, Token};
 use crate::engine::states::InstanceMap;
 use crate::error::Result;
 use crate::id::{InstanceId, MessageId};
-use crate::model::instance::{EarlyCountRecord, EarlyEventRecord, EarlyPlaceRecord};
+use crate::model::orchestration::{EarlyCountRecord, EarlyEventRecord, EarlyPlaceRecord};
 use crate::model::{self, Action, Place, RequestRecord};
 use crate::store::Batch;
 use crate::time::Timestamp;
@@ -20,7 +20,7 @@ const KEPT_BYTES: usize = 256 * 1024;
 /// One step of a core: the turns whose effects become one commit. The same type represents the step during and after
 /// its construction.
 #[derive(Debug, Default)]
-pub(crate) struct Step {
+pub(crate) struct CoreStep {
     /// Number of the step among the steps of this core.
     pub(crate) number: u64,
     /// Start of the step.
@@ -64,7 +64,7 @@ pub(crate) struct Step {
     /// Dead letters removed by this step.
     pub(super) letters: BTreeSet<MessageId>,
     /// Orchestrations whose rows this step writes.
-    pub(super) instances: Vec<InstanceId>,
+    pub(super) orchestrations: Vec<InstanceId>,
     /// Orchestrations removed by this step. Its reader still shows them.
     pub(super) erased: BTreeSet<InstanceId>,
     /// Changed events of orchestrations that have not begun, by the keys of their places. `None` if the event is gone.
@@ -87,7 +87,7 @@ pub(crate) struct Counts {
     pub(crate) dead_letters: u64,
 }
 
-impl Step {
+impl CoreStep {
     /// Returns an empty step that reuses the memory of this one.
     pub(in crate::engine) fn renewed(mut self, number: u64, now: Timestamp, batch_number: u64) -> Self {
         self.batch.clear();
@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn a_renewed_step_is_as_good_as_new() {
         let id = InstanceId::trusted("@a@k");
-        let mut step = Step::default().renewed(1, Timestamp(1), 1);
+        let mut step = CoreStep::default().renewed(1, Timestamp(1), 1);
         step.next_id();
         step.batch.put(b"key", &[0; 2 * KEPT_BYTES]);
         step.settle(Token(1), Response::Accepted);
@@ -197,7 +197,7 @@ mod tests {
         step.letters.insert(MessageId::MIN);
         step.requests.insert(Vec::new(), None);
         let renewed = step.renewed(2, Timestamp(2), 2);
-        let new = Step::default().renewed(2, Timestamp(2), 2);
+        let new = CoreStep::default().renewed(2, Timestamp(2), 2);
         assert_eq!(format!("{renewed:?}"), format!("{new:?}"));
     }
 }

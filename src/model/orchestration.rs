@@ -136,9 +136,9 @@ pub enum UnregisteredKind {
 
 /// One orchestration, without its history, input, output and custom status.
 ///
-/// Turns may have been written after the record. [`instances`](crate::views::instances) reads both.
+/// Turns may have been written after the record. [`instances`](crate::views::orchestrations) reads both.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct InstanceRecord {
+pub(crate) struct OrchestrationRecord {
     pub(crate) name: String,
     pub(crate) version: String,
     pub(crate) status: OrchestrationStatus,
@@ -171,7 +171,7 @@ pub(crate) struct InstanceRecord {
     pub(crate) trace: Option<Box<TraceContext>>,
 }
 
-impl InstanceRecord {
+impl OrchestrationRecord {
     /// Returns the execution that first requested a step. It does not change when a rewind requests the step again.
     pub(crate) fn asked_by(&self, sequence: Sequence) -> ExecutionId {
         let earlier = self.rewound.iter().find(|(below, _)| sequence < *below);

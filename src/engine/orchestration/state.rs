@@ -7,14 +7,16 @@ use crate::engine::states::InstanceMap;
 use crate::error::Result;
 use crate::id::{ExecutionId, InstanceId, MessageId};
 use crate::model::history::Parent;
-use crate::model::instance::{EndRecord, InstanceRecord, OrchestrationStatus, Order, StartRecord, StopKind, Stopped};
+use crate::model::orchestration::{
+    EndRecord, OrchestrationRecord, OrchestrationStatus, Order, StartRecord, StopKind, Stopped,
+};
 use crate::schema;
 use crate::time::Timestamp;
-use crate::views::instances::{self, TURNS_AHEAD};
+use crate::views::orchestrations::{self, TURNS_AHEAD};
 
 /// An orchestration in memory.
-pub(crate) struct Instance {
-    pub(super) record: InstanceRecord,
+pub(crate) struct OrchestrationState {
+    pub(super) record: OrchestrationRecord,
     /// Its live code, if it was not unloaded since the last turn.
     pub(super) run: Option<Box<dyn OrchestrationRun>>,
     /// The start of its execution, until its first turn or until it is written as a row.
@@ -35,11 +37,11 @@ pub(crate) struct Instance {
     pub(super) children_in: u64,
 }
 
-impl Instance {
+impl OrchestrationState {
     /// Creates an orchestration that is new to the store.
     pub(super) fn new(execution: ExecutionId, start: StartRecord, status: OrchestrationStatus, now: Timestamp) -> Self {
         Self {
-            record: InstanceRecord {
+            record: OrchestrationRecord {
                 name: start.name.clone(),
                 version: start.version.clone().unwrap_or_default(),
                 status,
@@ -49,7 +51,7 @@ impl Instance {
                 trace: start.trace.clone(),
                 created: now,
                 changed: now,
-                ..InstanceRecord::default()
+                ..OrchestrationRecord::default()
             },
             run: None,
             start: Some(Box::new(start)),
@@ -63,7 +65,7 @@ impl Instance {
         }
     }
 
-    fn stored(record: InstanceRecord) -> Self {
+    fn stored(record: OrchestrationRecord) -> Self {
         Self {
             indexed: Some((record.status, record.created)),
             // The row may lack as many turns as are allowed, so the next turn writes it. The row of an ended
@@ -129,22 +131,22 @@ pub(super) const PRESENT: &str = "the caller has checked that the orchestration 
 ///
 /// # Panics
 /// Panics if there is none, which poisons the hub. A message that has no effect must not look like a processed one.
-pub(super) fn present(instance: &mut Option<Box<Instance>>) -> &mut Instance {
-    instance.as_mut().expect(PRESENT)
+pub(super) fn present(state: &mut Option<Box<OrchestrationState>>) -> &mut OrchestrationState {
+    state.as_mut().expect(PRESENT)
 }
 
 /// The orchestrations in memory, bounded in bytes. An orchestration is unloaded if it was not used while the younger
 /// generation filled half of the budget. Its code is replayed when it is needed again.
 #[derive(Default)]
-pub(crate) struct Instances {
+pub(crate) struct Orchestrations {
     // Boxed because they move into every turn and back.
-    young: InstanceMap<Box<Instance>>,
-    old: InstanceMap<Box<Instance>>,
+    young: InstanceMap<Box<OrchestrationState>>,
+    old: InstanceMap<Box<OrchestrationState>>,
     young_bytes: usize,
     budget: usize,
 }
 
-impl Instances {
+impl Orchestrations {
     pub(crate) fn new(budget: usize) -> Self {
         Self {
             budget,
@@ -152,34 +154,34 @@ impl Instances {
         }
     }
 
-    fn get_mut(&mut self, id: &InstanceId) -> Option<&mut Instance> {
+    fn get_mut(&mut self, id: &InstanceId) -> Option<&mut OrchestrationState> {
         match self.young.get_mut(id) {
-            Some(instance) => Some(instance),
+            Some(state) => Some(state),
             None => self.old.get_mut(id).map(Box::as_mut),
         }
     }
 
-    fn take(&mut self, id: &InstanceId) -> Option<Box<Instance>> {
-        if let Some(instance) = self.young.remove(id) {
-            self.young_bytes = self.young_bytes.saturating_sub(instance.counted);
-            return Some(instance);
+    fn take(&mut self, id: &InstanceId) -> Option<Box<OrchestrationState>> {
+        if let Some(state) = self.young.remove(id) {
+            self.young_bytes = self.young_bytes.saturating_sub(state.counted);
+            return Some(state);
         }
         self.old.remove(id)
     }
 
-    fn put(&mut self, id: InstanceId, mut instance: Box<Instance>) {
-        instance.counted = instance.weight();
-        self.young_bytes += instance.counted;
-        self.young.insert(id, instance);
+    fn put(&mut self, id: InstanceId, mut state: Box<OrchestrationState>) {
+        state.counted = state.weight();
+        self.young_bytes += state.counted;
+        self.young.insert(id, state);
     }
 
     /// Returns the held memory by an independent measure: the encoded records and the live code.
     #[cfg(test)]
     pub(in crate::engine) fn held_bytes(&self) -> usize {
         let instances = self.young.values().chain(self.old.values());
-        let bytes = instances.map(|instance| {
-            let end = instance.end.as_ref().map_or(0, encoded);
-            encoded(&instance.record) + end + instance.run.as_ref().map_or(0, |run| run.bytes())
+        let bytes = instances.map(|state| {
+            let end = state.end.as_ref().map_or(0, encoded);
+            encoded(&state.record) + end + state.run.as_ref().map_or(0, |run| run.bytes())
         });
         bytes.sum()
     }
@@ -188,15 +190,15 @@ impl Instances {
     #[cfg(test)]
     pub(in crate::engine) fn recount(&self) {
         let mut counted = 0;
-        for (id, instance) in &self.young {
-            let held = encoded(&instance.record) + instance.run.as_ref().map_or(0, |run| run.bytes());
+        for (id, state) in &self.young {
+            let held = encoded(&state.record) + state.run.as_ref().map_or(0, |run| run.bytes());
             assert!(
-                held.max(instance.weight()) <= instance.counted,
+                held.max(state.weight()) <= state.counted,
                 "{held} bytes, weighed as {}, are held for {id}, but {} bytes are counted",
-                instance.weight(),
-                instance.counted
+                state.weight(),
+                state.counted
             );
-            counted += instance.counted;
+            counted += state.counted;
         }
         assert_eq!(self.young_bytes, counted, "the bytes of all orchestrations");
         assert!(
@@ -221,60 +223,60 @@ fn encoded(record: &impl serde::Serialize) -> usize {
 }
 
 /// Takes an orchestration from memory, or reads it from the store.
-pub(super) fn take_instance(id: &InstanceId, ctx: &mut Ctx<'_>) -> Result<Option<Box<Instance>>> {
-    if let Some(instance) = ctx.instances.take(id) {
-        return Ok(Some(instance));
+pub(super) fn take_orchestration(id: &InstanceId, ctx: &mut Ctx<'_>) -> Result<Option<Box<OrchestrationState>>> {
+    if let Some(state) = ctx.orchestrations.take(id) {
+        return Ok(Some(state));
     }
     if ctx.step.erased.contains(id) {
         return Ok(None);
     }
-    let record = instances::instance(ctx.reader, ctx.settings.partition_of(id), id)?;
-    Ok(record.map(|record| Box::new(Instance::stored(record))))
+    let record = orchestrations::instance(ctx.reader, ctx.settings.partition_of(id), id)?;
+    Ok(record.map(|record| Box::new(OrchestrationState::stored(record))))
 }
 
 /// Returns an orchestration after its turn. Its row is written when the step closes, if `changed` is set or the row
 /// lags behind by many turns. The rows of turns cover all other changes.
-pub(super) fn put_instance(
+pub(super) fn put_orchestration(
     id: &InstanceId,
-    mut instance: Box<Instance>,
+    mut state: Box<OrchestrationState>,
     changed: bool,
     ctx: &mut Ctx<'_>,
 ) -> Result<()> {
     if changed {
-        instance.record.changed = ctx.step.now;
+        state.record.changed = ctx.step.now;
     }
-    if let Some(start) = instance.start.take() {
+    if let Some(start) = state.start.take() {
         ctx.step.put(
             &schema::orchestration::start_key(ctx.settings.partition_of(id), id),
             &*start,
         )?;
-        instance.written_in = ctx.step.number;
+        state.written_in = ctx.step.number;
     }
-    let is_behind = instance.record.turns >= instance.turns_in_row.saturating_add(TURNS_AHEAD);
-    if (changed || is_behind) && !std::mem::replace(&mut instance.dirty, true) {
-        ctx.step.instances.push(id.clone());
+    let is_behind = state.record.turns >= state.turns_in_row.saturating_add(TURNS_AHEAD);
+    if (changed || is_behind) && !std::mem::replace(&mut state.dirty, true) {
+        ctx.step.orchestrations.push(id.clone());
     }
-    ctx.instances.put(id.clone(), instance);
+    ctx.orchestrations.put(id.clone(), state);
     Ok(())
 }
 
 /// Removes all rows of an ended orchestration.
-pub(super) fn erase_instance(id: &InstanceId, instance: &Instance, ctx: &mut Ctx<'_>) {
+pub(super) fn erase(id: &InstanceId, state: &OrchestrationState, ctx: &mut Ctx<'_>) {
     let partition = ctx.settings.partition_of(id);
     ctx.step.batch.delete(&schema::orchestration::key(partition, id));
-    if let Some((status, created)) = instance.indexed {
+    if let Some((status, created)) = state.indexed {
         ctx.step
             .batch
             .delete(&schema::orchestration::status_key(partition, status, created, id));
     }
-    erase_execution(id, instance, ctx);
+    erase_execution(id, state, ctx);
     ctx.step.erased.insert(id.clone());
 }
 
 /// Removes the history, the end and the custom status of an execution.
-pub(super) fn erase_execution(id: &InstanceId, instance: &Instance, ctx: &mut Ctx<'_>) {
+pub(super) fn erase_execution(id: &InstanceId, state: &OrchestrationState, ctx: &mut Ctx<'_>) {
     let partition = ctx.settings.partition_of(id);
-    let record = &instance.record;
+    let record = &state.record;
     for turn in 0..record.turns {
         ctx.step
             .batch
@@ -295,22 +297,22 @@ pub(super) fn erase_execution(id: &InstanceId, instance: &Instance, ctx: &mut Ct
 }
 
 /// Writes the rows of all orchestrations that the step changed.
-pub(in crate::engine) fn write_instances(ctx: &mut Ctx<'_>) -> Result<()> {
-    for id in std::mem::take(&mut ctx.step.instances) {
+pub(in crate::engine) fn write_orchestrations(ctx: &mut Ctx<'_>) -> Result<()> {
+    for id in std::mem::take(&mut ctx.step.orchestrations) {
         let partition = ctx.settings.partition_of(&id);
-        let Some(instance) = ctx.instances.get_mut(&id) else {
+        let Some(state) = ctx.orchestrations.get_mut(&id) else {
             continue;
         };
-        if !std::mem::take(&mut instance.dirty) {
+        if !std::mem::take(&mut state.dirty) {
             continue;
         }
-        instance.end = None;
-        let record = &instance.record;
-        instance.turns_in_row = record.turns;
+        state.end = None;
+        let record = &state.record;
+        state.turns_in_row = record.turns;
         ctx.step.put(&schema::orchestration::key(partition, &id), record)?;
         let index = (record.status, record.created);
-        if instance.indexed != Some(index) {
-            if let Some((status, created)) = instance.indexed.replace(index) {
+        if state.indexed != Some(index) {
+            if let Some((status, created)) = state.indexed.replace(index) {
                 ctx.step
                     .batch
                     .delete(&schema::orchestration::status_key(partition, status, created, &id));

@@ -44,7 +44,7 @@ fn locks_are_pinned() {
 
 #[test]
 fn orchestrations_and_their_ends_are_pinned() {
-    let instance = InstanceRecord {
+    let instance = OrchestrationRecord {
         name: "n".into(),
         version: "v".into(),
         status: OrchestrationStatus::Suspended,
@@ -240,11 +240,11 @@ fn the_places_in_lists_are_pinned() {
 #[test]
 fn a_rewound_execution_knows_who_asked_first() {
     let execution = |number| ExecutionId([number; 16]);
-    let mut record = InstanceRecord {
+    let mut record = OrchestrationRecord {
         execution: execution(1),
-        ..InstanceRecord::default()
+        ..OrchestrationRecord::default()
     };
-    let asked = |record: &InstanceRecord| [1, 2, 3, 4, 5].map(|sequence| record.asked_by(sequence).0[0]);
+    let asked = |record: &OrchestrationRecord| [1, 2, 3, 4, 5].map(|sequence| record.asked_by(sequence).0[0]);
     assert_eq!(asked(&record), [1, 1, 1, 1, 1]);
     record.rewind(execution(2), 3);
     assert_eq!(asked(&record), [1, 1, 2, 2, 2]);

@@ -4,7 +4,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, PartitionId};
 use crate::model;
 use crate::model::history::{Incoming, TurnRecord};
-use crate::model::instance::{InstanceRecord, OrchestrationStatus, StartRecord};
+use crate::model::orchestration::{OrchestrationRecord, OrchestrationStatus, StartRecord};
 use crate::schema;
 use crate::store::Reader;
 
@@ -15,7 +15,11 @@ use crate::store::Reader;
 pub(crate) const TURNS_AHEAD: u32 = 8;
 
 /// Returns the current row of an orchestration.
-pub(crate) fn instance(reader: &dyn Reader, partition: PartitionId, id: &InstanceId) -> Result<Option<InstanceRecord>> {
+pub(crate) fn instance(
+    reader: &dyn Reader,
+    partition: PartitionId,
+    id: &InstanceId,
+) -> Result<Option<OrchestrationRecord>> {
     let Some(row) = reader.get(&schema::orchestration::key(partition, id))? else {
         return Ok(None);
     };
@@ -33,7 +37,7 @@ pub(crate) fn start_of(
     reader: &dyn Reader,
     partition: PartitionId,
     id: &InstanceId,
-    record: &InstanceRecord,
+    record: &OrchestrationRecord,
 ) -> Result<StartRecord> {
     let start = if record.turns == 0 {
         let row = reader.get(&schema::orchestration::start_key(partition, id))?;
@@ -60,7 +64,7 @@ pub(crate) fn catch_up(
     reader: &dyn Reader,
     partition: PartitionId,
     id: &InstanceId,
-    record: &mut InstanceRecord,
+    record: &mut OrchestrationRecord,
 ) -> Result<()> {
     // In any other status, the row is current: it has no turns, or the change of the status wrote the row.
     if !matches!(
@@ -96,13 +100,13 @@ mod tests {
         for (known, all) in [(0, 1), (1, 1), (1, 5), (2, 2 + TURNS_AHEAD), (1, 3 * TURNS_AHEAD)] {
             let (partition, id) = (PartitionId(3), InstanceId::trusted("o"));
             let model = Model::new();
-            let mut now = InstanceRecord {
+            let mut now = OrchestrationRecord {
                 name: "order".to_owned(),
                 status: OrchestrationStatus::Running,
                 execution: ExecutionId::derive("hub", &id, crate::id::MessageId::MIN),
                 created: Timestamp(1),
                 changed: Timestamp(1),
-                ..InstanceRecord::default()
+                ..OrchestrationRecord::default()
             };
             let mut row = now.clone();
             let mut batch = Batch::default();
