@@ -14,11 +14,11 @@ use crate::entity::{Answer, CallError, OperationError};
 use crate::error::{Error, ErrorKind, Result};
 use crate::failure::CallFailure;
 use crate::model::history::Command;
-use crate::orchestration::awaited::Awaited;
-use crate::orchestration::journal::Journal;
+use crate::orchestration::execution::ExecutionState;
 use crate::orchestration::options;
 use crate::orchestration::payload::{Normalize, encode_argument};
 use crate::orchestration::step::{Attempts, What};
+use crate::orchestration::step_future::StepFuture;
 use crate::retry::RetryPolicy;
 use crate::time::Timestamp;
 
@@ -74,15 +74,15 @@ use crate::time::Timestamp;
 /// * [`TooLarge`](ErrorKind::TooLarge) if the input or the output exceeds its limit.
 #[must_use = "a dropped call is canceled; await it"]
 pub struct ActivityCall<A> {
-    awaited: Awaited,
+    awaited: StepFuture,
     activity: PhantomData<fn() -> A>,
 }
 
 impl<A: Activity> ActivityCall<A> {
-    pub(super) fn new(journal: &Rc<Journal>, claim: Claim, input: &A::Input) -> Self {
-        let awaited = match Self::ask(journal, claim, input) {
-            Ok(()) => Awaited::open(Rc::clone(journal), claim),
-            Err(error) => Awaited::refused(Rc::clone(journal), error),
+    pub(super) fn new(execution: &Rc<ExecutionState>, claim: Claim, input: &A::Input) -> Self {
+        let awaited = match Self::ask(execution, claim, input) {
+            Ok(()) => StepFuture::open(Rc::clone(execution), claim),
+            Err(error) => StepFuture::refused(Rc::clone(execution), error),
         };
         let call = Self {
             awaited,
@@ -94,9 +94,9 @@ impl<A: Activity> ActivityCall<A> {
         }
     }
 
-    fn ask(journal: &Journal, claim: Claim, input: &A::Input) -> Result<()> {
+    fn ask(execution: &ExecutionState, claim: Claim, input: &A::Input) -> Result<()> {
         let input = encode_argument("activity", A::NAME, input)?;
-        journal.check_size(
+        execution.check_size(
             claim.sequence,
             || format!("the input of the activity `{}`", A::NAME),
             input.len(),
@@ -109,7 +109,7 @@ impl<A: Activity> ActivityCall<A> {
             timeout_ms: None,
         };
         let what = What::Activity(Attempts::default());
-        journal.open(claim, what, command, Some(Normalize::argument::<A::Input>()));
+        execution.open(claim, what, command, Some(Normalize::argument::<A::Input>()));
         Ok(())
     }
 
@@ -123,8 +123,8 @@ impl<A: Activity> ActivityCall<A> {
     #[track_caller]
     pub fn retry(self, policy: RetryPolicy) -> Self {
         if self.awaited.is_open() {
-            let journal = self.awaited.journal();
-            journal.set_retry(self.awaited.sequence(), policy, Some(Normalize::argument::<A::Input>()));
+            let execution = self.awaited.execution();
+            execution.set_retry(self.awaited.sequence(), policy, Some(Normalize::argument::<A::Input>()));
         }
         self
     }
@@ -145,8 +145,8 @@ impl<A: Activity> ActivityCall<A> {
     #[track_caller]
     pub fn retry_if(self, condition: impl Fn(&A::Error) -> bool + 'static) -> Self {
         if self.awaited.is_open() {
-            let journal = self.awaited.journal();
-            journal.set_condition(self.awaited.sequence(), options::condition(condition));
+            let execution = self.awaited.execution();
+            execution.set_condition(self.awaited.sequence(), options::condition(condition));
         }
         self
     }
@@ -159,11 +159,13 @@ impl<A: Activity> ActivityCall<A> {
     pub fn timeout(self, timeout: Duration) -> Self {
         if self.awaited.is_open() {
             let Timestamp(millis) = Timestamp(0).after(timeout);
-            self.awaited.journal().configure(self.awaited.sequence(), |_, command| {
-                if let Command::CallActivity { timeout_ms, .. } = command {
-                    *timeout_ms = Some(millis);
-                }
-            });
+            self.awaited
+                .execution()
+                .configure(self.awaited.sequence(), |_, command| {
+                    if let Command::CallActivity { timeout_ms, .. } = command {
+                        *timeout_ms = Some(millis);
+                    }
+                });
         }
         self
     }

@@ -9,10 +9,10 @@ use crate::entity::{Caller, CanCall};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{EntityId, Sequence, check_name};
 use crate::model::history::Command;
-use crate::orchestration::awaited::Awaited;
-use crate::orchestration::journal::Journal;
+use crate::orchestration::execution::ExecutionState;
 use crate::orchestration::payload::Normalize;
 use crate::orchestration::step::What;
+use crate::orchestration::step_future::StepFuture;
 
 /// The caller inside an orchestration. It can call and signal entities.
 ///
@@ -20,12 +20,12 @@ use crate::orchestration::step::What;
 /// orchestration fails with the error.
 #[derive(Clone)]
 pub struct OrchestrationCaller {
-    journal: Rc<Journal>,
+    execution: Rc<ExecutionState>,
 }
 
 impl OrchestrationCaller {
-    pub(super) fn new(journal: Rc<Journal>) -> Self {
-        Self { journal }
+    pub(super) fn new(execution: Rc<ExecutionState>) -> Self {
+        Self { execution }
     }
 
     /// Returns the request with its step. An operation that could not be created has no step, and issues no command.
@@ -44,10 +44,10 @@ impl OrchestrationCaller {
     fn send(&self, prepared: Prepared, at: impl FnOnce(Sequence) -> Result<At>) {
         let sent = self.claimed(prepared).and_then(|(request, claim)| {
             let at = at(claim.sequence)?;
-            self.journal.signal(request, claim, at)
+            self.execution.signal(request, claim, at)
         });
         if let Err(error) = sent {
-            self.journal.refuse(&error);
+            self.execution.refuse(&error);
         }
     }
 }
@@ -57,7 +57,7 @@ type At = Option<(String, crate::time::Timestamp)>;
 
 impl fmt::Debug for OrchestrationCaller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "OrchestrationCaller of {}", self.journal.begin.instance)
+        write!(f, "OrchestrationCaller of {}", self.execution.begin.instance)
     }
 }
 
@@ -70,24 +70,24 @@ impl Caller for OrchestrationCaller {
     /// The id of the timer, for its cancellation.
     type Scheduled = String;
     type Canceled = ();
-    type Answer = Awaited;
+    type Answer = StepFuture;
 
     #[track_caller]
     fn prepare(&self, prepared: &mut Prepared) {
         // The number is claimed even if the operation could not be created, because that may change with a build.
-        let claim = self.journal.claim();
+        let claim = self.execution.claim();
         if let Ok(request) = &mut prepared.0 {
             request.claim = Some(claim);
         }
     }
 
-    fn call(self, prepared: Prepared) -> Awaited {
+    fn call(self, prepared: Prepared) -> StepFuture {
         match self.claimed(prepared) {
-            Ok((request, claim)) => match self.journal.call(request, claim) {
-                Ok(()) => Awaited::open(self.journal, claim),
-                Err(error) => Awaited::refused(self.journal, error),
+            Ok((request, claim)) => match self.execution.call(request, claim) {
+                Ok(()) => StepFuture::open(self.execution, claim),
+                Err(error) => StepFuture::refused(self.execution, error),
             },
-            Err(error) => Awaited::refused(self.journal, error),
+            Err(error) => StepFuture::refused(self.execution, error),
         }
     }
 
@@ -98,13 +98,13 @@ impl Caller for OrchestrationCaller {
     fn schedule(self, prepared: Prepared, due: Due, timer: Option<String>) -> String {
         let due = match due.0 {
             When::At(time) => time,
-            When::After(duration) => self.journal.now().after(duration),
+            When::After(duration) => self.execution.now().after(duration),
         };
         let sequence = prepared.0.as_ref().ok().and_then(|request| request.claim);
         let sequence = sequence.map_or(0, |claim| claim.sequence);
-        let timer = timer.unwrap_or_else(|| self.journal.derived_id(sequence));
+        let timer = timer.unwrap_or_else(|| self.execution.derived_id(sequence));
         self.send(prepared, |sequence| {
-            self.journal.check_timer(sequence, &timer)?;
+            self.execution.check_timer(sequence, &timer)?;
             Ok(Some((timer.clone(), due)))
         });
         timer
@@ -112,8 +112,8 @@ impl Caller for OrchestrationCaller {
 
     #[track_caller]
     fn cancel(self, target: Result<EntityId>, timer: String) {
-        let claim = self.journal.claim();
-        let named = self.journal.check_timer(claim.sequence, &timer);
+        let claim = self.execution.claim();
+        let named = self.execution.check_timer(claim.sequence, &timer);
         match named.and(target) {
             Ok(target) => {
                 let command = Command::CancelSignal {
@@ -121,14 +121,14 @@ impl Caller for OrchestrationCaller {
                     target: target.instance().clone(),
                     timer,
                 };
-                self.journal.send(claim, command, None);
+                self.execution.send(claim, command, None);
             }
-            Err(error) => self.journal.refuse(&error),
+            Err(error) => self.execution.refuse(&error),
         }
     }
 }
 
-impl Journal {
+impl ExecutionState {
     fn check_timer(&self, sequence: Sequence, timer: &str) -> Result<()> {
         let what = || format!("the timer id `{timer}`");
         self.permit(sequence, what, || check_name("timer id", timer))

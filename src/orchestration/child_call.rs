@@ -13,12 +13,12 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceId, Sequence, check_tags, check_version, set_tag};
 use crate::model::history::Command;
 use crate::orchestration::activity_call::read;
-use crate::orchestration::awaited::Awaited;
-use crate::orchestration::journal::Journal;
+use crate::orchestration::execution::ExecutionState;
 use crate::orchestration::kind::Orchestration;
 use crate::orchestration::options;
 use crate::orchestration::payload::{Normalize, encode_argument};
 use crate::orchestration::step::{Attempts, Emission, What};
+use crate::orchestration::step_future::StepFuture;
 use crate::retry::RetryPolicy;
 
 /// A call of a sub-orchestration, created by
@@ -34,15 +34,15 @@ use crate::retry::RetryPolicy;
 /// [`Serialization`](ErrorKind::Serialization) or [`TooLarge`](ErrorKind::TooLarge).
 #[must_use = "a dropped sub-orchestration is canceled; await it, or use `start_orchestration`"]
 pub struct ChildCall<O> {
-    awaited: Awaited,
+    awaited: StepFuture,
     orchestration: PhantomData<fn() -> O>,
 }
 
 impl<O: Orchestration> ChildCall<O> {
-    pub(super) fn new(journal: &Rc<Journal>, claim: Claim, input: &O::Input) -> Self {
-        let awaited = match Self::ask(journal, claim, input) {
-            Ok(()) => Awaited::open(Rc::clone(journal), claim),
-            Err(error) => Awaited::refused(Rc::clone(journal), error),
+    pub(super) fn new(execution: &Rc<ExecutionState>, claim: Claim, input: &O::Input) -> Self {
+        let awaited = match Self::ask(execution, claim, input) {
+            Ok(()) => StepFuture::open(Rc::clone(execution), claim),
+            Err(error) => StepFuture::refused(Rc::clone(execution), error),
         };
         Self {
             awaited,
@@ -50,14 +50,14 @@ impl<O: Orchestration> ChildCall<O> {
         }
     }
 
-    fn ask(journal: &Journal, claim: Claim, input: &O::Input) -> Result<()> {
-        journal.check_child(O::NAME)?;
-        let command = start::<O>(journal, claim, input, Wait::ForEnd)?;
+    fn ask(execution: &ExecutionState, claim: Claim, input: &O::Input) -> Result<()> {
+        execution.check_child(O::NAME)?;
+        let command = start::<O>(execution, claim, input, Wait::ForEnd)?;
         let what = What::Child {
-            instance: InstanceId::trusted(journal.derived_id(claim.sequence)),
+            instance: InstanceId::trusted(execution.derived_id(claim.sequence)),
             attempts: Attempts::default(),
         };
-        journal.open(claim, what, command, Some(Normalize::argument::<O::Input>()));
+        execution.open(claim, what, command, Some(Normalize::argument::<O::Input>()));
         Ok(())
     }
 
@@ -71,7 +71,7 @@ impl<O: Orchestration> ChildCall<O> {
     #[track_caller]
     pub fn instance_id(mut self, id: impl Into<String>) -> Self {
         let id = id.into();
-        match self.awaited.journal().check_id(self.awaited.sequence(), &id) {
+        match self.awaited.execution().check_id(self.awaited.sequence(), &id) {
             Err(error) => self.awaited.refuse(error),
             Ok(()) => self.configure(|what, command| {
                 let id = InstanceId::trusted(id);
@@ -116,8 +116,8 @@ impl<O: Orchestration> ChildCall<O> {
     #[track_caller]
     pub fn retry(self, policy: RetryPolicy) -> Self {
         if self.awaited.is_open() {
-            let journal = self.awaited.journal();
-            journal.set_retry(self.awaited.sequence(), policy, Some(Normalize::argument::<O::Input>()));
+            let execution = self.awaited.execution();
+            execution.set_retry(self.awaited.sequence(), policy, Some(Normalize::argument::<O::Input>()));
         }
         self
     }
@@ -130,8 +130,8 @@ impl<O: Orchestration> ChildCall<O> {
     #[track_caller]
     pub fn retry_if(self, condition: impl Fn(&O::Error) -> bool + 'static) -> Self {
         if self.awaited.is_open() {
-            let journal = self.awaited.journal();
-            journal.set_condition(self.awaited.sequence(), options::condition(condition));
+            let execution = self.awaited.execution();
+            execution.set_condition(self.awaited.sequence(), options::condition(condition));
         }
         self
     }
@@ -157,7 +157,7 @@ impl<O: Orchestration> ChildCall<O> {
     #[track_caller]
     fn configure(&self, change: impl FnOnce(&mut What, &mut Command)) {
         if self.awaited.is_open() {
-            self.awaited.journal().configure(self.awaited.sequence(), change);
+            self.awaited.execution().configure(self.awaited.sequence(), change);
         }
     }
 }
@@ -185,7 +185,7 @@ impl<O: Orchestration> fmt::Debug for ChildCall<O> {
 /// starts it. If an orchestration with the id has not ended, nothing is started, and the start becomes a
 /// [dead letter](crate::admin::Admin::dead_letters), from which it can be repeated.
 pub struct ChildStart<O> {
-    journal: Rc<Journal>,
+    execution: Rc<ExecutionState>,
     sequence: Sequence,
     instance: String,
     emission: Option<Emission>,
@@ -193,18 +193,18 @@ pub struct ChildStart<O> {
 }
 
 impl<O: Orchestration> ChildStart<O> {
-    pub(super) fn new(journal: &Rc<Journal>, claim: Claim, input: &O::Input) -> Self {
-        let emission = match start::<O>(journal, claim, input, Wait::No) {
-            Ok(command) => journal.send(claim, command, Some(Normalize::argument::<O::Input>())),
+    pub(super) fn new(execution: &Rc<ExecutionState>, claim: Claim, input: &O::Input) -> Self {
+        let emission = match start::<O>(execution, claim, input, Wait::No) {
+            Ok(command) => execution.send(claim, command, Some(Normalize::argument::<O::Input>())),
             Err(error) => {
-                journal.refuse(&error);
+                execution.refuse(&error);
                 None
             }
         };
         Self {
-            journal: Rc::clone(journal),
+            execution: Rc::clone(execution),
             sequence: claim.sequence,
-            instance: journal.derived_id(claim.sequence),
+            instance: execution.derived_id(claim.sequence),
             emission,
             orchestration: PhantomData,
         }
@@ -225,8 +225,8 @@ impl<O: Orchestration> ChildStart<O> {
     #[track_caller]
     pub fn instance_id(mut self, id: impl Into<String>) -> Self {
         self.instance = id.into();
-        if let Err(error) = self.journal.check_id(self.sequence, &self.instance) {
-            self.journal.refuse(&error);
+        if let Err(error) = self.execution.check_id(self.sequence, &self.instance) {
+            self.execution.refuse(&error);
         }
         self.configure(|command| {
             set_instance(command, InstanceId::trusted(self.instance.as_str()));
@@ -262,11 +262,11 @@ impl<O: Orchestration> ChildStart<O> {
     fn configure(&self, change: impl FnOnce(&mut Command) -> Result<()>) {
         let mut checked = Ok(());
         if let Some(emission) = self.emission {
-            self.journal
+            self.execution
                 .configure_sent(emission, |command| checked = change(command));
         }
         if let Err(error) = checked {
-            self.journal.refuse(&error);
+            self.execution.refuse(&error);
         }
     }
 }
@@ -284,16 +284,16 @@ enum Wait {
     No,
 }
 
-fn start<O: Orchestration>(journal: &Journal, claim: Claim, input: &O::Input, wait: Wait) -> Result<Command> {
+fn start<O: Orchestration>(execution: &ExecutionState, claim: Claim, input: &O::Input, wait: Wait) -> Result<Command> {
     let input = encode_argument("orchestration", O::NAME, input)?;
-    journal.check_size(
+    execution.check_size(
         claim.sequence,
         || format!("the input of the orchestration `{}`", O::NAME),
         input.len(),
     )?;
     Ok(Command::StartOrchestration {
         sequence: claim.sequence,
-        instance: InstanceId::trusted(journal.derived_id(claim.sequence)),
+        instance: InstanceId::trusted(execution.derived_id(claim.sequence)),
         name: O::NAME.to_owned(),
         version: None,
         input,
@@ -325,7 +325,7 @@ fn add_tag(command: &mut Command, key: String, value: String) -> Result<()> {
     check_tags(tags)
 }
 
-impl Journal {
+impl ExecutionState {
     /// Checks the id of another orchestration against the rules for ids.
     fn check_id(&self, sequence: Sequence, id: &str) -> Result<()> {
         let what = || format!("the id `{id}`");

@@ -19,7 +19,7 @@ use crate::orchestration::caller::OrchestrationCaller;
 use crate::orchestration::child_call::{ChildCall, ChildStart};
 use crate::orchestration::continue_as_new::ContinueAsNew;
 use crate::orchestration::event_wait::EventWait;
-use crate::orchestration::journal::Journal;
+use crate::orchestration::execution::ExecutionState;
 use crate::orchestration::kind::Orchestration;
 use crate::orchestration::lock::{LockRequest, LockTargets};
 use crate::orchestration::payload::{Normalize, encode};
@@ -103,7 +103,7 @@ pub trait NeedsHttpClient {}
 /// orchestration.
 #[derive(Clone)]
 pub struct OrchestrationContext {
-    journal: Rc<Journal>,
+    execution: Rc<ExecutionState>,
 }
 
 /// The parent of a sub-orchestration.
@@ -117,22 +117,22 @@ pub struct ParentInfo {
 }
 
 impl OrchestrationContext {
-    pub(super) fn new(journal: Rc<Journal>) -> Self {
-        Self { journal }
+    pub(super) fn new(execution: Rc<ExecutionState>) -> Self {
+        Self { execution }
     }
 
-    pub(super) fn journal(&self) -> &Rc<Journal> {
-        &self.journal
+    pub(super) fn execution(&self) -> &Rc<ExecutionState> {
+        &self.execution
     }
 
     fn started(&self) -> Option<&Started> {
-        self.journal.started.get().map(|started| &**started)
+        self.execution.started.get().map(|started| &**started)
     }
 
     /// Returns the name of the orchestration. See [`instance_id`](Self::instance_id) for an example.
     pub fn name(&self) -> &str {
         self.started()
-            .map_or(self.journal.program.name, |started| &started.name)
+            .map_or(self.execution.program.name, |started| &started.name)
     }
 
     /// Returns the version with which this execution began. It is empty if there is none.
@@ -164,7 +164,7 @@ impl OrchestrationContext {
     /// # }
     /// ```
     pub fn instance_id(&self) -> &str {
-        self.journal.begin.instance.as_str()
+        self.execution.begin.instance.as_str()
     }
 
     /// Returns the id of the execution that began this history.
@@ -195,7 +195,7 @@ impl OrchestrationContext {
     pub fn execution_id(&self) -> String {
         let seed = self
             .started()
-            .map_or(self.journal.begin.execution, |started| started.seed);
+            .map_or(self.execution.begin.execution, |started| started.seed);
         seed.to_string()
     }
 
@@ -241,7 +241,7 @@ impl OrchestrationContext {
     /// # }
     /// ```
     pub fn current_utc_time(&self) -> SystemTime {
-        self.journal.now().into()
+        self.execution.now().into()
     }
 
     /// Returns whether the code is being replayed, which restores its state. Events of `tracing` are dropped during a
@@ -268,7 +268,7 @@ impl OrchestrationContext {
     /// # }
     /// ```
     pub fn is_replaying(&self) -> bool {
-        self.journal.state.borrow().replayed.is_some()
+        self.execution.state.borrow().replayed.is_some()
     }
 
     /// Returns a unique id, which every replay reproduces.
@@ -291,11 +291,11 @@ impl OrchestrationContext {
     /// # }
     /// ```
     pub fn new_guid(&self) -> Uuid {
-        let mut state = self.journal.state.borrow_mut();
+        let mut state = self.execution.state.borrow_mut();
         state.guids += 1;
         let (time, count) = (state.now.0, state.guids);
         drop(state);
-        let name = format!("{}/{}/{time}/{count}", self.instance_id(), self.journal.derived_id(0));
+        let name = format!("{}/{}/{time}/{count}", self.instance_id(), self.execution.derived_id(0));
         Uuid::new_v5(&GUIDS, name.as_bytes())
     }
 
@@ -322,7 +322,7 @@ impl OrchestrationContext {
     /// ```
     pub fn random(&self) -> Random {
         Random {
-            journal: Rc::clone(&self.journal),
+            execution: Rc::clone(&self.execution),
         }
     }
 
@@ -365,8 +365,8 @@ impl OrchestrationContext {
             )),
         });
         match json {
-            Ok(json) => self.journal.state.borrow_mut().custom_status = Some(json),
-            Err(error) => self.journal.refuse(&error),
+            Ok(json) => self.execution.state.borrow_mut().custom_status = Some(json),
+            Err(error) => self.execution.refuse(&error),
         }
     }
 
@@ -419,7 +419,7 @@ impl OrchestrationContext {
     /// # }
     /// ```
     pub fn entity<E: Entity>(&self, key: impl Key) -> E::Ref<OrchestrationCaller> {
-        reference::<E, _>(OrchestrationCaller::new(Rc::clone(&self.journal)), key)
+        reference::<E, _>(OrchestrationCaller::new(Rc::clone(&self.execution)), key)
     }
 
     /// Locks entities: `ctx.lock_entities((&from, &to)).await?`, or a slice or list of references or
@@ -476,7 +476,7 @@ impl OrchestrationContext {
     /// ```
     #[track_caller]
     pub fn lock_entities(&self, entities: impl LockTargets) -> LockRequest {
-        LockRequest::new(&self.journal, self.journal.claim(), entities)
+        LockRequest::new(&self.execution, self.execution.claim(), entities)
     }
 
     /// Runs an activity: `ctx.call_activity::<charge_card>(card).await?`.
@@ -514,7 +514,7 @@ impl OrchestrationContext {
     /// the compiler reports "constant provided when a type was expected": add `#[activity]` to it.
     #[track_caller]
     pub fn call_activity<A: Activity>(&self, input: A::Input) -> ActivityCall<A> {
-        ActivityCall::new(&self.journal, self.journal.claim(), &input)
+        ActivityCall::new(&self.execution, self.execution.claim(), &input)
     }
 
     /// Runs another orchestration, and waits for its result when awaited. Runs the newest version, unless the call
@@ -544,7 +544,7 @@ impl OrchestrationContext {
     /// ```
     #[track_caller]
     pub fn call_sub_orchestration<O: Orchestration>(&self, input: O::Input) -> ChildCall<O> {
-        ChildCall::new(&self.journal, self.journal.claim(), &input)
+        ChildCall::new(&self.execution, self.execution.claim(), &input)
     }
 
     /// Starts another orchestration, which then runs independently. Starts the newest version, unless the call selects
@@ -578,7 +578,7 @@ impl OrchestrationContext {
     /// ```
     #[track_caller]
     pub fn start_orchestration<O: Orchestration>(&self, input: O::Input) -> ChildStart<O> {
-        ChildStart::new(&self.journal, self.journal.claim(), &input)
+        ChildStart::new(&self.execution, self.execution.claim(), &input)
     }
 
     /// Creates a timer that is due after `duration`, however long that is.
@@ -614,14 +614,14 @@ impl OrchestrationContext {
     /// ```
     #[track_caller]
     pub fn create_timer(&self, duration: Duration) -> Timer {
-        self.journal.timer_after(self.journal.claim(), duration)
+        self.execution.timer_after(self.execution.claim(), duration)
     }
 
     /// Creates a timer that is due at `time`, or at once if that is past. See
     /// [`current_utc_time`](Self::current_utc_time) for an example.
     #[track_caller]
     pub fn create_timer_at(&self, time: SystemTime) -> Timer {
-        Timer::new(&self.journal, self.journal.claim(), Timestamp::from(time))
+        Timer::new(&self.execution, self.execution.claim(), Timestamp::from(time))
     }
 
     /// Waits for an external event with this name, ignoring case.
@@ -657,7 +657,7 @@ impl OrchestrationContext {
     /// ```
     #[track_caller]
     pub fn wait_for_external_event<T: Answer>(&self, name: impl Into<String>) -> EventWait<T> {
-        EventWait::new(&self.journal, self.journal.claim(), name.into())
+        EventWait::new(&self.execution, self.execution.claim(), name.into())
     }
 
     /// Raises an external event for another orchestration. Nothing happens if no orchestration has this id, or if it
@@ -691,16 +691,16 @@ impl OrchestrationContext {
     /// ```
     #[track_caller]
     pub fn send_event(&self, instance_id: impl AsRef<str>, name: impl Into<String>, payload: impl Serialize) {
-        let claim = self.journal.claim();
+        let claim = self.execution.claim();
         let (instance, name) = (instance_id.as_ref().to_owned(), name.into());
         let what = || format!("the event `{name}` for `{instance}`");
         let checked = || -> Result<Vec<u8>> {
             let payload = encode(&what(), &payload)?;
-            self.journal.permit(claim.sequence, what, || {
+            self.execution.permit(claim.sequence, what, || {
                 InstanceId::orchestration(&instance)?;
                 check_path_name("event name", &name)
             })?;
-            self.journal.check_size(claim.sequence, what, payload.len())?;
+            self.execution.check_size(claim.sequence, what, payload.len())?;
             Ok(payload)
         };
         match checked() {
@@ -711,9 +711,9 @@ impl OrchestrationContext {
                     name,
                     payload,
                 };
-                self.journal.send(claim, command, Some(Normalize::Written));
+                self.execution.send(claim, command, Some(Normalize::Written));
             }
-            Err(error) => self.journal.refuse(&error),
+            Err(error) => self.execution.refuse(&error),
         }
     }
 
@@ -756,16 +756,16 @@ impl OrchestrationContext {
         let input = match encode("the input for continue-as-new", &input) {
             Ok(input) => Some(input),
             Err(error) => {
-                self.journal.refuse(&error);
+                self.execution.refuse(&error);
                 None
             }
         };
-        ContinueAsNew::new(Rc::clone(&self.journal), place, input, given)
+        ContinueAsNew::new(Rc::clone(&self.execution), place, input, given)
     }
 }
 
 impl fmt::Debug for OrchestrationContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "OrchestrationContext of {}", self.journal.begin.instance)
+        write!(f, "OrchestrationContext of {}", self.execution.begin.instance)
     }
 }

@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind};
 use crate::id::check_version;
 use crate::model::history::Command;
 use crate::orchestration::end::Ending;
-use crate::orchestration::journal::{END, Journal};
+use crate::orchestration::execution::{END, ExecutionState};
 
 /// Ends this execution and begins the next one, created by
 /// [`OrchestrationContext::continue_as_new`](crate::OrchestrationContext::continue_as_new).
@@ -21,7 +21,7 @@ use crate::orchestration::journal::{END, Journal};
 /// It has no effect until it is awaited, and no code after it runs. It has the type `!`, which coerces to any other.
 #[must_use = "the execution continues until this is awaited"]
 pub struct ContinueAsNew {
-    journal: Rc<Journal>,
+    execution: Rc<ExecutionState>,
     place: &'static Location<'static>,
     /// `None` if the input was refused, which fails the execution.
     input: Option<Vec<u8>>,
@@ -33,13 +33,13 @@ pub struct ContinueAsNew {
 
 impl ContinueAsNew {
     pub(super) fn new(
-        journal: Rc<Journal>,
+        execution: Rc<ExecutionState>,
         place: &'static Location<'static>,
         input: Option<Vec<u8>>,
         given: &'static str,
     ) -> Self {
         Self {
-            journal,
+            execution,
             place,
             input,
             given,
@@ -67,7 +67,7 @@ impl Future for ContinueAsNew {
 
     fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
         if let Some(input) = self.input.take() {
-            self.journal.continue_as_new(&self, input);
+            self.execution.continue_as_new(&self, input);
         }
         Poll::Pending
     }
@@ -75,7 +75,7 @@ impl Future for ContinueAsNew {
 
 impl fmt::Debug for ContinueAsNew {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ContinueAsNew of {}", self.journal.begin.instance)
+        write!(f, "ContinueAsNew of {}", self.execution.begin.instance)
     }
 }
 
@@ -113,7 +113,7 @@ pub fn next_input<T, I: NextInput<T>>(input: I) -> I {
     input
 }
 
-impl Journal {
+impl ExecutionState {
     fn continue_as_new(&self, next: &ContinueAsNew, input: Vec<u8>) {
         let what = || format!("the input with which `{}` is to continue as new", self.begin.instance);
         if let Err(error) = self.check_size(END, what, input.len()) {

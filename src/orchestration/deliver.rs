@@ -6,7 +6,7 @@ use crate::id::{InstanceId, Sequence};
 use crate::model::history::{Command, Incoming};
 use crate::orchestration::commands::Emitted;
 use crate::orchestration::events::Event;
-use crate::orchestration::journal::{Journal, State};
+use crate::orchestration::execution::{ExecutionState, State};
 use crate::orchestration::section::lock_lost;
 use crate::orchestration::step::{Condition, Step, What};
 use crate::retry::RetryPolicy;
@@ -15,7 +15,7 @@ use std::task::Waker;
 
 type StepResult = Result<Vec<u8>, CallFailure>;
 
-impl Journal {
+impl ExecutionState {
     /// Records an incoming message, and wakes its waiter.
     pub(super) fn deliver(&self, incoming: &Incoming) {
         match incoming {

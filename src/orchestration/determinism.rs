@@ -7,7 +7,7 @@ use crate::model::orchestration::{StopKind, Stopped};
 use crate::orchestration::agreement;
 use crate::orchestration::commands::Emitted;
 use crate::orchestration::describe::{describe_both, parts, sequence};
-use crate::orchestration::journal::Replayed;
+use crate::orchestration::execution::Replayed;
 
 /// Compares the commands of a replayed turn with those of its record.
 ///

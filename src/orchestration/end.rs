@@ -7,7 +7,7 @@ use crate::failure::{Failure, LEAST_TEXT_BYTES};
 use crate::id::Sequence;
 use crate::model::history::Command;
 use crate::orchestration::commands::Emitted;
-use crate::orchestration::journal::Journal;
+use crate::orchestration::execution::ExecutionState;
 use crate::orchestration::payload::Normalize;
 use crate::orchestration::step::What;
 
@@ -30,7 +30,7 @@ impl Ending {
     }
 }
 
-impl Journal {
+impl ExecutionState {
     /// Ends the execution: cancels its open steps in the order of their numbers, and records the ending. Events that
     /// were delivered and not read become unread again.
     pub(super) fn finish(&self, ending: Ending) {
@@ -55,13 +55,13 @@ impl Journal {
             normalize: ending.normalize,
         });
         state.closed = true;
-        // Wakers and conditions are user code, which may call back into the journal when it is dropped.
+        // Wakers and conditions are user code, which may call back into the execution when it is dropped.
         drop(state);
         drop(steps);
     }
 }
 
-impl Journal {
+impl ExecutionState {
     /// Limits the error of an execution to the size of a payload.
     fn held(&self, command: Command) -> Command {
         let Command::Fail { failure } = command else {

@@ -14,9 +14,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::failure::CallFailure;
 use crate::id::check_path_name;
 use crate::model::history::Command;
-use crate::orchestration::awaited::Awaited;
-use crate::orchestration::journal::Journal;
+use crate::orchestration::execution::ExecutionState;
 use crate::orchestration::step::What;
+use crate::orchestration::step_future::StepFuture;
 use crate::orchestration::timer::Timer;
 
 /// A wait for an external event, created by
@@ -31,16 +31,16 @@ use crate::orchestration::timer::Timer;
 /// rules for names.
 #[must_use = "a dropped wait is canceled; await it"]
 pub struct EventWait<T> {
-    awaited: Awaited,
+    awaited: StepFuture,
     name: String,
     payload: PhantomData<fn() -> T>,
 }
 
 impl<T: Answer> EventWait<T> {
-    pub(super) fn new(journal: &Rc<Journal>, claim: Claim, name: String) -> Self {
+    pub(super) fn new(execution: &Rc<ExecutionState>, claim: Claim, name: String) -> Self {
         if let Err(error) = check_path_name("event name", &name) {
             return Self {
-                awaited: Awaited::refused(Rc::clone(journal), error),
+                awaited: StepFuture::refused(Rc::clone(execution), error),
                 name,
                 payload: PhantomData,
             };
@@ -53,10 +53,10 @@ impl<T: Answer> EventWait<T> {
             sequence: claim.sequence,
             name: name.clone(),
         };
-        journal.open(claim, what, command, None);
-        journal.read_or_wait(claim.sequence, &name);
+        execution.open(claim, what, command, None);
+        execution.read_or_wait(claim.sequence, &name);
         Self {
-            awaited: Awaited::open(Rc::clone(journal), claim),
+            awaited: StepFuture::open(Rc::clone(execution), claim),
             name,
             payload: PhantomData,
         }
@@ -75,8 +75,8 @@ impl<T: Answer> EventWait<T> {
     /// Limits the wait to `duration`, after which it returns `None`. Its timer begins now, and ends with the wait.
     #[track_caller]
     pub fn timeout(self, duration: Duration) -> EventTimeout<T> {
-        let journal = Rc::clone(self.awaited.journal());
-        let timer = journal.timer_after(journal.claim(), duration);
+        let execution = Rc::clone(self.awaited.execution());
+        let timer = execution.timer_after(execution.claim(), duration);
         EventTimeout { event: self, timer }
     }
 
@@ -198,7 +198,7 @@ impl<T> fmt::Debug for EventWithDefault<T> {
     }
 }
 
-impl Journal {
+impl ExecutionState {
     /// Gives a step the oldest unread event with this name, or lets it wait for the next one.
     fn read_or_wait(&self, sequence: crate::id::Sequence, name: &str) {
         let mut state = self.state.borrow_mut();

@@ -12,10 +12,10 @@ use crate::entity::reference::ReferenceCode;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{EntityId, InstanceId, Sequence, list};
 use crate::model::history::Command;
-use crate::orchestration::awaited::Awaited;
-use crate::orchestration::journal::Journal;
+use crate::orchestration::execution::ExecutionState;
 use crate::orchestration::section::Section;
 use crate::orchestration::step::What;
+use crate::orchestration::step_future::StepFuture;
 
 /// Maximum number of entities in one critical section.
 const MOST_ENTITIES: usize = 1_000;
@@ -35,15 +35,15 @@ const MOST_BYTES: usize = 64 << 10;
 /// * [`InvalidArguments`](ErrorKind::InvalidArguments) if there is nothing to lock.
 /// * [`TooLarge`](ErrorKind::TooLarge) for more than 1,000 entities, or for more than 64 KiB of ids.
 #[must_use = "a dropped lock request is withdrawn; await it"]
-pub struct LockRequest(Awaited);
+pub struct LockRequest(StepFuture);
 
 impl LockRequest {
-    pub(super) fn new(journal: &Rc<Journal>, claim: Claim, entities: impl LockTargets) -> Self {
+    pub(super) fn new(execution: &Rc<ExecutionState>, claim: Claim, entities: impl LockTargets) -> Self {
         let mut ids = Vec::new();
         entities.add_to(&mut ids);
-        Self(match journal.lock(claim, ids) {
-            Ok(()) => Awaited::open(Rc::clone(journal), claim),
-            Err(error) => Awaited::refused(Rc::clone(journal), error),
+        Self(match execution.lock(claim, ids) {
+            Ok(()) => StepFuture::open(Rc::clone(execution), claim),
+            Err(error) => StepFuture::refused(Rc::clone(execution), error),
         })
     }
 }
@@ -55,13 +55,13 @@ impl Future for LockRequest {
         let outcome = ready!(Pin::new(&mut self.0).poll(cx));
         // Whatever the outcome is, the guard releases the locks from here on.
         let mut guard = LockGuard {
-            journal: Rc::clone(self.0.journal()),
+            execution: Rc::clone(self.0.execution()),
             sequence: self.0.sequence(),
             granted: None,
         };
         Poll::Ready(match outcome {
             Ok(_) => {
-                guard.granted = Some(guard.journal.progress());
+                guard.granted = Some(guard.execution.progress());
                 Ok(guard)
             }
             Err(failure) => Err(CallError::from_failure(failure)),
@@ -81,7 +81,7 @@ impl fmt::Debug for LockRequest {
 /// first form, and a guard that is dropped before anything was done under it is logged.
 #[must_use = "the critical section ends when the guard is dropped; keep it in a variable"]
 pub struct LockGuard {
-    journal: Rc<Journal>,
+    execution: Rc<ExecutionState>,
     sequence: Sequence,
     /// The progress of the code when the locks were granted.
     granted: Option<(u64, Sequence)>,
@@ -90,17 +90,17 @@ pub struct LockGuard {
 impl Drop for LockGuard {
     fn drop(&mut self) {
         if let Some(granted) = self.granted
-            && self.journal.is_awake()
-            && granted == self.journal.progress()
+            && self.execution.is_awake()
+            && granted == self.execution.progress()
         {
             tracing::warn!(
-                orchestration = %self.journal.begin.instance,
+                orchestration = %self.execution.begin.instance,
                 step = self.sequence,
                 "a critical section ended as soon as it began, before any operation in it; keep its guard in a named \
                  variable, as in `let _guard = ctx.lock_entities(…).await?`"
             );
         }
-        self.journal.abandon(self.sequence);
+        self.execution.abandon(self.sequence);
     }
 }
 
@@ -109,7 +109,7 @@ impl fmt::Debug for LockGuard {
         write!(
             f,
             "LockGuard of step {} of {}",
-            self.sequence, self.journal.begin.instance
+            self.sequence, self.execution.begin.instance
         )
     }
 }
@@ -213,7 +213,7 @@ fn check_size(entities: &[InstanceId]) -> Result<()> {
     ))
 }
 
-impl Journal {
+impl ExecutionState {
     /// Requests locks.
     fn lock(&self, claim: Claim, ids: Vec<Result<EntityId>>) -> Result<()> {
         let ids = ids.into_iter().map(|id| Ok(id?.into_instance()));

@@ -4,7 +4,6 @@
 
 mod activity_call;
 mod agreement;
-mod awaited;
 mod caller;
 mod child_call;
 mod commands;
@@ -17,7 +16,7 @@ mod end;
 mod entity_start;
 mod event_wait;
 mod events;
-mod journal;
+mod execution;
 mod kind;
 mod lock;
 mod options;
@@ -28,6 +27,7 @@ mod random;
 mod run;
 mod section;
 mod step;
+mod step_future;
 mod timer;
 mod waker;
 

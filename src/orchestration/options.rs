@@ -6,7 +6,7 @@ use crate::entity::OperationError;
 use crate::failure::{CallFailure, shortened};
 use crate::id::Sequence;
 use crate::model::history::Command;
-use crate::orchestration::journal::Journal;
+use crate::orchestration::execution::ExecutionState;
 use crate::orchestration::payload::Normalize;
 use crate::orchestration::step::{Condition, Emission, Retry, What};
 use crate::retry::RetryPolicy;
@@ -14,7 +14,7 @@ use crate::retry::RetryPolicy;
 /// Maximum size of a label in bytes. A longer one is shortened.
 const LABEL_BYTES: usize = 256;
 
-impl Journal {
+impl ExecutionState {
     /// Changes the command of a step.
     ///
     /// # Panics
@@ -104,7 +104,7 @@ impl Journal {
                 }
             }
         });
-        // The condition is user code, which may call back into the journal when it is dropped.
+        // The condition is user code, which may call back into the execution when it is dropped.
         drop(old);
     }
 }

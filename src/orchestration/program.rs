@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::history::Command;
 use crate::orchestration::context::OrchestrationContext;
 use crate::orchestration::end::{Ending, failure_of};
-use crate::orchestration::journal::{END, Journal};
+use crate::orchestration::execution::{END, ExecutionState};
 use crate::orchestration::kind::{LocalBoxFuture, Orchestration};
 use crate::orchestration::payload::Normalize;
 use crate::orchestration::run::Run;
@@ -69,17 +69,17 @@ fn start<O: Orchestration>(context: OrchestrationContext, input: &[u8]) -> Resul
         let message = format!("the input of the orchestration `{}`: {reason}", O::NAME);
         Error::new(ErrorKind::InvalidArguments, message)
     })?;
-    let journal = Rc::clone(context.journal());
+    let execution = Rc::clone(context.execution());
     let run = O::run(context, input);
     Ok(Box::pin(async move {
         match run.await {
-            Ok(output) => complete::<O>(&journal, &output).unwrap_or_else(|error| Ending::failed(failure_of(&error))),
+            Ok(output) => complete::<O>(&execution, &output).unwrap_or_else(|error| Ending::failed(failure_of(&error))),
             Err(error) => Ending::failed(error.to_failure()),
         }
     }))
 }
 
-fn complete<O: Orchestration>(journal: &Journal, output: &O::Output) -> Result<Ending> {
+fn complete<O: Orchestration>(execution: &ExecutionState, output: &O::Output) -> Result<Ending> {
     let mut json = Vec::with_capacity(64);
     output.to_json(&mut json).map_err(|reason| {
         let message = format!(
@@ -88,7 +88,7 @@ fn complete<O: Orchestration>(journal: &Journal, output: &O::Output) -> Result<E
         );
         Error::new(ErrorKind::Serialization, message).with_source(reason)
     })?;
-    journal.check_size(
+    execution.check_size(
         END,
         || format!("the output of the orchestration `{}`", O::NAME),
         json.len(),

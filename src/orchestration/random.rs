@@ -5,7 +5,7 @@ use std::ops::{Bound, RangeBounds};
 use std::rc::Rc;
 
 use crate::id::{ExecutionId, InstanceId};
-use crate::orchestration::journal::Journal;
+use crate::orchestration::execution::ExecutionState;
 
 /// A stream of numbers that its seed determines: SplitMix64 (Steele, Lea, Flood 2014), which is small and has no weak
 /// seeds.
@@ -34,13 +34,13 @@ impl Stream {
 /// Created by [`OrchestrationContext::random`](crate::OrchestrationContext::random).
 #[derive(Clone)]
 pub struct Random {
-    pub(super) journal: Rc<Journal>,
+    pub(super) execution: Rc<ExecutionState>,
 }
 
 impl Random {
     /// Returns a random 64-bit number.
     pub fn next_u64(&self) -> u64 {
-        self.journal.draw()
+        self.execution.draw()
     }
 
     /// Returns a uniformly distributed number in `range`.

@@ -17,7 +17,7 @@ use crate::orchestration::context::OrchestrationContext;
 use crate::orchestration::describe::sequence;
 use crate::orchestration::determinism::{compare, replayed};
 use crate::orchestration::end::{Ending, failure_of};
-use crate::orchestration::journal::{Journal, Overflow, Replayed};
+use crate::orchestration::execution::{ExecutionState, Overflow, Replayed};
 use crate::orchestration::kind::LocalBoxFuture;
 use crate::orchestration::program::Program;
 use crate::orchestration::random::Stream;
@@ -30,7 +30,7 @@ const POLLS: usize = 10_000;
 
 /// The run of one execution, with its live future.
 pub(super) struct Run {
-    journal: Rc<Journal>,
+    execution: Rc<ExecutionState>,
     future: Option<LocalBoxFuture<Ending>>,
     root: Arc<RootWaker>,
     waker: Waker,
@@ -50,7 +50,7 @@ impl Run {
                 name = program.name,
                 traceparent = tracing::field::Empty
             ),
-            journal: Rc::new(Journal::new(program, begin)),
+            execution: Rc::new(ExecutionState::new(program, begin)),
             future: None,
             ended: false,
         }
@@ -65,7 +65,7 @@ impl Run {
     ) -> Result<Vec<Emitted>, Stopped> {
         self.check_foreign()?;
         let replays = replayed.is_some();
-        self.journal.begin_turn(time, replayed);
+        self.execution.begin_turn(time, replayed);
         self.root.set_awake(true);
         // A run whose turn unwinds is discarded, so its inconsistent state is never observed.
         let caught = if replays {
@@ -77,17 +77,17 @@ impl Run {
             span.in_scope(|| catch_unwind(AssertUnwindSafe(|| self.deliver(incoming))))
         };
         self.root.set_awake(false);
-        self.journal.end_turn();
+        self.execution.end_turn();
         let rested = match caught {
             Ok(rested) => rested,
             Err(panic) => Err(self.panicked(panic.as_ref())),
         };
         if let Err(stopped) = rested.and_then(|()| self.check_rest()) {
             // The code does not cause any of the following drops.
-            self.journal.close();
+            self.execution.close();
             return Err(stopped);
         }
-        Ok(self.journal.state.borrow_mut().commands.take())
+        Ok(self.execution.state.borrow_mut().commands.take())
     }
 
     /// Delivers messages one by one, and polls until the root is idle after each. A final poll then reaches exactly
@@ -96,7 +96,7 @@ impl Run {
         for incoming in incoming {
             match incoming {
                 Incoming::Started(started) => self.start(started),
-                incoming => self.journal.deliver(incoming),
+                incoming => self.execution.deliver(incoming),
             }
             self.poll_to_rest()?;
         }
@@ -105,16 +105,16 @@ impl Run {
     }
 
     fn start(&mut self, started: &Started) {
-        if self.journal.started.set(Box::new(started.clone())).is_err() {
+        if self.execution.started.set(Box::new(started.clone())).is_err() {
             return;
         }
         // A subscriber that supports W3C Trace Context can then continue the caller's trace.
         if let Some(trace) = &started.trace {
             self.span.record("traceparent", trace.to_string());
         }
-        self.journal.state.borrow_mut().random = Stream::new(&self.journal.begin.instance, started.seed);
-        let context = OrchestrationContext::new(Rc::clone(&self.journal));
-        match (self.journal.program.start)(context, &started.input) {
+        self.execution.state.borrow_mut().random = Stream::new(&self.execution.begin.instance, started.seed);
+        let context = OrchestrationContext::new(Rc::clone(&self.execution));
+        match (self.execution.program.start)(context, &started.input) {
             Ok(future) => {
                 self.future = Some(future);
                 self.root.set_woken();
@@ -135,9 +135,9 @@ impl Run {
                 ));
             }
             polls += 1;
-            self.journal.state.borrow_mut().polls += 1;
+            self.execution.state.borrow_mut().polls += 1;
             let polled = future.as_mut().poll(&mut Context::from_waker(&self.waker));
-            let mut state = self.journal.state.borrow_mut();
+            let mut state = self.execution.state.borrow_mut();
             // Most polls end nothing.
             if polled.is_pending() && state.refused.is_none() && state.ending.is_none() {
                 continue;
@@ -157,7 +157,7 @@ impl Run {
     }
 
     fn end(&mut self, ending: Ending) {
-        self.journal.finish(ending);
+        self.execution.finish(ending);
         self.ended = true;
         // Dropped only now, so that the drops of its variables are not recorded.
         self.future = None;
@@ -165,11 +165,11 @@ impl Run {
 
     /// Checks that the turn is within its limits and that the code waits only for what is durable.
     fn check_rest(&self) -> Result<(), Stopped> {
-        if self.journal.state.borrow().overflown {
+        if self.execution.state.borrow().overflown {
             return Err(self.too_much());
         }
         self.check_foreign()?;
-        if self.future.is_some() && !self.journal.is_waited_for(&self.waker) {
+        if self.future.is_some() && !self.execution.is_waited_for(&self.waker) {
             return Err(self.stopped(
                 StopKind::ForeignWait,
                 format!("the code waits for nothing durable, so nothing would ever wake it; {ADVICE}"),
@@ -204,7 +204,7 @@ impl Run {
     }
 
     fn too_much(&self) -> Stopped {
-        let most = self.journal.begin.actions;
+        let most = self.execution.begin.actions;
         self.stopped(
             StopKind::TurnLimit,
             format!("the code issued more than {most} commands in one turn; await some of them before it issues more"),
@@ -213,7 +213,7 @@ impl Run {
 
     /// Returns the reason why the run cannot continue, with the position of the last durable call.
     fn stopped(&self, kind: StopKind, mut message: String) -> Stopped {
-        if let Some(place) = self.journal.state.borrow().last_call {
+        if let Some(place) = self.execution.state.borrow().last_call {
             message.push_str(&format!(" (the last durable call was made at {place})"));
         }
         Stopped { kind, message }
@@ -249,7 +249,7 @@ impl OrchestrationRun for Run {
     fn turn(&mut self, time: Timestamp, incoming: &[Incoming]) -> Result<TurnEnd, Stopped> {
         let asked = self.run(time, incoming, None)?;
         let commands: Vec<Command> = asked.into_iter().map(|emitted| emitted.command).collect();
-        let mut state = self.journal.state.borrow_mut();
+        let mut state = self.execution.state.borrow_mut();
         let notes = notes(&commands, std::mem::take(&mut state.labels));
         let unread = match commands.last() {
             Some(Command::ContinueAsNew { keep_events: true, .. }) => state.events.take_unread(),
@@ -266,36 +266,36 @@ impl OrchestrationRun for Run {
     fn replay(&mut self, number: u32, turn: &TurnRecord) -> Result<(), Stopped> {
         let replayed = replayed(&turn.commands);
         let asked = self.run(turn.time, &turn.incoming, Some(replayed))?;
-        self.journal.state.borrow_mut().custom_status = None;
+        self.execution.state.borrow_mut().custom_status = None;
         // Payloads that differ are decoded and encoded by the user's types.
         let compared = catch_unwind(AssertUnwindSafe(|| compare(number, &turn.commands, &asked)))
             .unwrap_or_else(|panic| Err(self.panicked(panic.as_ref())));
-        compared.inspect_err(|_| self.journal.close())
+        compared.inspect_err(|_| self.execution.close())
     }
 
     fn wants(&self, sequence: Sequence) -> bool {
-        let state = self.journal.state.borrow();
+        let state = self.execution.state.borrow();
         state.steps.get(&sequence).is_some_and(|step| step.is_wanted())
     }
 
     fn bytes(&self) -> usize {
-        self.journal.bytes() + self.future.as_deref().map_or(0, size_of_val)
+        self.execution.bytes() + self.future.as_deref().map_or(0, size_of_val)
     }
 }
 
 impl Drop for Run {
     fn drop(&mut self) {
-        self.journal.close();
+        self.execution.close();
         // A user's destructor may panic, which must not affect the owner of the run.
         let future = self.future.take();
-        let steps = self.journal.take_steps();
+        let steps = self.execution.take_steps();
         let drop_both = || {
             drop(future);
             drop(steps);
         };
         if catch_unwind(AssertUnwindSafe(drop_both)).is_err() {
             tracing::error!(
-                instance = %self.journal.begin.instance,
+                instance = %self.execution.begin.instance,
                 "the code of an orchestration panicked while it was being unloaded"
             );
         }

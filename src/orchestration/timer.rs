@@ -8,9 +8,9 @@ use std::task::{Context, Poll};
 
 use crate::entity::caller::Claim;
 use crate::model::history::Command;
-use crate::orchestration::awaited::Awaited;
-use crate::orchestration::journal::Journal;
+use crate::orchestration::execution::ExecutionState;
 use crate::orchestration::step::What;
+use crate::orchestration::step_future::StepFuture;
 use crate::time::Timestamp;
 
 /// A durable timer, created by [`OrchestrationContext::create_timer`](crate::OrchestrationContext::create_timer). It is
@@ -18,13 +18,13 @@ use crate::time::Timestamp;
 ///
 /// The timer runs whether or not it is awaited. Dropping it cancels it.
 #[must_use = "a dropped timer is canceled; await it"]
-pub struct Timer(Awaited);
+pub struct Timer(StepFuture);
 
 impl Timer {
-    pub(super) fn new(journal: &Rc<Journal>, claim: Claim, due: Timestamp) -> Self {
+    pub(super) fn new(execution: &Rc<ExecutionState>, claim: Claim, due: Timestamp) -> Self {
         let sequence = claim.sequence;
-        journal.open(claim, What::Timer { due }, Command::CreateTimer { sequence, due }, None);
-        Self(Awaited::open(Rc::clone(journal), claim))
+        execution.open(claim, What::Timer { due }, Command::CreateTimer { sequence, due }, None);
+        Self(StepFuture::open(Rc::clone(execution), claim))
     }
 
     /// Sets a label, like [`ActivityCall::label`](crate::orchestration::ActivityCall::label).

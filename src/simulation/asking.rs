@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::clients::{Heard, Request, What};
+use super::coverage::CoverageMark;
 use super::plan::{Kind, Work, key};
-use super::sights::Sight;
 use super::workload::UNKNOWN;
 use super::world::World;
 use crate::id::InstanceId;
@@ -16,15 +16,15 @@ const CLIENTS: u64 = 3;
 impl World {
     /// A client makes a new request.
     pub(super) fn ask_something(&mut self) {
-        if self.requests.len() as u64 >= self.climate.requests || self.life.failed {
+        if self.requests.len() as u64 >= self.profile.requests || self.process.failed {
             return;
         }
         let kind = *self.random.pick(&Kind::ALL);
-        let target = kind.id(&key(&self.climate, &mut self.random));
+        let target = kind.id(&key(&self.profile, &mut self.random));
         let request = match self.random.below(100) {
-            0..10 if self.climate.reads => self.peek(target),
-            10..25 if self.climate.timers => self.schedule(target),
-            25..40 if self.climate.timers => self.cancel(),
+            0..10 if self.profile.reads => self.peek(target),
+            10..25 if self.profile.timers => self.schedule(target),
+            25..40 if self.profile.timers => self.cancel(),
             40..43 => self.unknown(target),
             43..48 => self.misuse(),
             _ => Some(self.work(target)),
@@ -33,7 +33,7 @@ impl World {
             self.requests.push(request);
             let index = self.requests.len() - 1;
             self.send(index);
-            if self.climate.impatient && self.aside.chance(20) {
+            if self.profile.impatient && self.aside.chance(20) {
                 self.ask_once_more(index);
             }
         }
@@ -41,7 +41,7 @@ impl World {
 
     /// A client repeats a request under its request id, because it received no reply or does not trust it.
     pub(super) fn ask_again(&mut self) {
-        if self.requests.is_empty() || self.life.failed || self.climate.forgetful {
+        if self.requests.is_empty() || self.process.failed || self.profile.forgetful {
             return;
         }
         let at = self.random.index(self.requests.len());
@@ -66,12 +66,12 @@ impl World {
     }
 
     pub(super) fn draw_request_id(&mut self) -> Option<String> {
-        let wanted = self.climate.request_ids && self.random.chance(50);
+        let wanted = self.profile.request_ids && self.random.chance(50);
         wanted.then(|| format!("r{}", self.requests.len()))
     }
 
     fn work(&mut self, target: InstanceId) -> Request {
-        let mut work = self.plans.draw(target.clone(), &self.climate, &mut self.random);
+        let mut work = self.plans.draw(target.clone(), &self.profile, &mut self.random);
         self.enlarge(&mut work);
         let call = self.random.chance(50);
         let what = What::Work(work.id);
@@ -84,7 +84,7 @@ impl World {
     fn schedule(&mut self, target: InstanceId) -> Option<Request> {
         let replaced = self.timer_to_replace();
         let target = replaced.as_ref().map_or(target, |(target, ..)| target.clone());
-        let mut work = self.plans.draw(target.clone(), &self.climate, &mut self.random);
+        let mut work = self.plans.draw(target.clone(), &self.profile, &mut self.random);
         self.enlarge(&mut work);
         let due = self.now.0 + self.random.pick(&[0, 1, 5, 100, 60_000]);
         let (timer, due) = match replaced {
@@ -110,7 +110,7 @@ impl World {
         }
         let timers: Vec<(InstanceId, String, u64)> = self.requests.iter().filter_map(Request::timer).collect();
         let replaced = (!timers.is_empty()).then(|| self.aside.pick(&timers).clone());
-        self.see(Sight::TimerReplaced, replaced.is_some());
+        self.see(CoverageMark::TimerReplaced, replaced.is_some());
         replaced
     }
 
@@ -153,7 +153,7 @@ impl World {
             .filter(|at| {
                 let request = &self.requests[*at];
                 let known = request.heard.iter().any(Heard::is_final);
-                known && request.id.is_some() && matches!(request.what, What::Work(_)) && !self.climate.forgetful
+                known && request.id.is_some() && matches!(request.what, What::Work(_)) && !self.profile.forgetful
             })
             .collect();
         if used.is_empty() {
@@ -161,7 +161,7 @@ impl World {
         }
         let of = *self.random.pick(&used);
         let target = self.requests[of].target.clone();
-        let mut work = self.plans.draw(target.clone(), &self.climate, &mut self.random);
+        let mut work = self.plans.draw(target.clone(), &self.profile, &mut self.random);
         self.enlarge(&mut work);
         let call = self.random.chance(50);
         let mut request = self.request(target, What::Misuse(of), operation(&work), call);

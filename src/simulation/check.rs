@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::clients::{Effect, Heard, Request, What, Wish};
 use super::effects::{effect_at_last, effect_of, effect_so_far};
-use super::life::Asked;
 use super::orchestration::{is_of_orchestration, repeated};
 use super::plan::{End, How, Node};
+use super::process::Asked;
 use super::survey::Survey;
 use super::workload::{self, Entry, Peek, Receipt};
 use super::world::World;
@@ -65,12 +65,12 @@ pub(super) fn heard(world: &World, index: usize) {
     let told = || format!("request {index} received {heard:?}: {request:?}");
     if let Heard::Failed(kind) = heard {
         let possible = match kind {
-            ErrorKind::Quarantined | ErrorKind::Unregistered => world.climate.bad_builds || world.climate.versions,
+            ErrorKind::Quarantined | ErrorKind::Unregistered => world.profile.bad_builds || world.profile.versions,
             ErrorKind::Overloaded => {
-                let has_new_id = world.climate.capped && request.id.is_some();
+                let has_new_id = world.profile.capped && request.id.is_some();
                 request.refuse_when_full || has_new_id || matches!(request.what, What::Order(Wish::Raise(_)))
             }
-            ErrorKind::UnknownOperation => world.climate.bad_builds || request.what == What::Unknown,
+            ErrorKind::UnknownOperation => world.profile.bad_builds || request.what == What::Unknown,
             ErrorKind::RequestIdReused => matches!(request.what, What::Misuse(_)),
             _ => true,
         };
@@ -136,8 +136,8 @@ pub(super) fn when_idle(world: &mut World) {
     let blocked = |id: &str| {
         world.may_wait(id)
             || survey.quarantined.iter().any(|quarantined| quarantined == id)
-            || world.life.held.iter().any(|held| held.as_str() == id)
-            || id.split('@').nth(1).is_some_and(|name| world.life.build.lacks(name))
+            || world.process.held.iter().any(|held| held.as_str() == id)
+            || id.split('@').nth(1).is_some_and(|name| world.process.build.lacks(name))
     };
     for (target, message) in &survey.messages {
         assert!(blocked(target), "a waiting message is never processed: {message}");
@@ -155,10 +155,10 @@ pub(super) fn when_idle(world: &mut World) {
             "a request is never answered: {request:?}"
         );
     }
-    let is_held_up = !survey.quarantined.is_empty() || !world.life.held.is_empty();
+    let is_held_up = !survey.quarantined.is_empty() || !world.process.held.is_empty();
     world.check_code_when_idle(is_held_up);
     if !is_held_up && world.life_has_all_code() {
-        match world.climate.orchestrations {
+        match world.profile.orchestrations {
             Some(_) => world.check_when_idle(),
             None => nothing_waits(world),
         }
@@ -197,7 +197,7 @@ pub(super) fn at_rest(world: &mut World) {
 fn nothing_waits(world: &World) {
     let open: Vec<&Request> = world.requests.iter().filter(|request| request.open > 0).collect();
     assert!(open.is_empty(), "clients wait forever: {open:?}");
-    for seat in &world.life.seats {
+    for seat in &world.process.cores {
         let clients = seat.driver.clients();
         let mut waiting = clients.iter().filter(|(_, asked)| !matches!(asked, Asked::Nobody));
         assert!(waiting.next().is_none(), "operators wait forever: {clients:?}");

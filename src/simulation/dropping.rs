@@ -1,6 +1,6 @@
 //! Work that ends without its effect: dead letters beyond their limit, and calls that a build refuses.
 
-use super::sights::Sight;
+use super::coverage::CoverageMark;
 use super::survey::Survey;
 use super::world::World;
 use crate::engine::CoreStep;
@@ -13,7 +13,7 @@ impl World {
     /// Records the work in dead letters that a step removes. The effect of dropped work is unknown, and work that is
     /// sent again may be dropped the next time.
     pub(super) fn note_dropped(&mut self, step: &CoreStep) {
-        if !self.climate.drops_dead_letters() {
+        if !self.profile.drops_dead_letters() {
             return;
         }
         for change in step.batch.changes() {
@@ -30,7 +30,7 @@ impl World {
                     self.disordered.extend(&work);
                     self.dropped.extend(&work);
                 }
-                self.sights.insert(Sight::DeadLetterDropped);
+                self.marks.insert(CoverageMark::DeadLetterDropped);
             }
         }
     }
@@ -50,7 +50,7 @@ impl World {
             let entity = InstanceId::name_in(schema::id_text(key).expect("the key of a message is valid"));
             let message: MessageRecord = model::decode(&row, "message").expect("the record of a message is valid");
             if let Action::Operation { operation, arguments } = &message.action
-                && self.life.build.lacks_operation(entity, operation)
+                && self.process.build.lacks_operation(entity, operation)
             {
                 self.refused.extend(Survey::work_in(operation, arguments));
             }

@@ -1,32 +1,32 @@
-//! The end of a life of the hub: by a crash, or at rest.
+//! The end of a process of the hub: by a crash, or at rest.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::builds::Build;
 use super::check;
-use super::life::Life;
+use super::coverage::CoverageMark;
 use super::orchestration::Versions;
 use super::plan::{Kind, NEVER_MS};
-use super::sights::Sight;
+use super::process::Process;
 use super::world::World;
 use crate::schema::{self, Table};
 
 impl World {
     /// Kills the process and opens the hub again. A prefix of the unsynced commits survives.
     pub(super) fn crash(&mut self) {
-        if !self.life.failed && self.random.chance(30) {
+        if !self.process.failed && self.random.chance(30) {
             self.finish();
         }
         if self.may_rest_in_this_life() && self.aside.chance(20) {
             self.rest_in_this_life();
         }
-        let is_orderly = self.climate.orchestrations.is_some() && self.random.chance(20) && self.leave();
+        let is_orderly = self.profile.orchestrations.is_some() && self.random.chance(20) && self.leave();
         let keep = match is_orderly {
             true => self.model.unsynced(),
             false => self.random.index(self.model.unsynced() + 1),
         };
-        let build = match self.climate.bad_builds && self.random.chance(50) {
+        let build = match self.profile.bad_builds && self.random.chance(50) {
             true => self.bad_build(),
             false => Build::Good,
         };
@@ -38,7 +38,7 @@ impl World {
             }
             false => self.now.0 += self.random.below(1_000),
         }
-        let versions = self.climate.draw_versions(&mut self.later);
+        let versions = self.profile.draw_versions(&mut self.later);
         self.reopen(keep, build, versions);
     }
 
@@ -52,7 +52,7 @@ impl World {
         };
         self.model = model;
         let lost = unsynced - keep;
-        let last = self.life.written - lost as u64;
+        let last = self.process.written - lost as u64;
         self.hash.update(&last.to_le_bytes());
         self.story.tell(|| {
             format!(
@@ -62,34 +62,34 @@ impl World {
         });
         let survey = self.survey();
         assert_eq!(survey.commit, last, "a crash loses a suffix of the commits");
-        self.see(Sight::CrashThatLosesCommits, lost > 0);
-        self.see(Sight::CrashWithWaitingMessages, !survey.messages.is_empty());
-        self.see(Sight::CrashWhileOperationsRun, !self.life.running.is_empty());
-        self.see(Sight::Quarantine, !survey.quarantined.is_empty());
-        self.see(Sight::HeldEntity, !self.life.held.is_empty());
+        self.see(CoverageMark::CrashThatLosesCommits, lost > 0);
+        self.see(CoverageMark::CrashWithWaitingMessages, !survey.messages.is_empty());
+        self.see(CoverageMark::CrashWhileOperationsRun, !self.process.running.is_empty());
+        self.see(CoverageMark::Quarantine, !survey.quarantined.is_empty());
+        self.see(CoverageMark::HeldEntity, !self.process.held.is_empty());
         for request in &mut self.requests {
             request.lost += std::mem::take(&mut request.open);
         }
-        self.chronicle.forget_after(last);
+        self.observations.forget_after(last);
         check::after_crash(self);
         self.check_after_crash();
         let store = self.store();
         let (random, aside) = (&mut self.random, &mut self.aside);
-        self.life = Life::open(store, build, versions, &self.climate, random, aside);
-        self.limits_met.insert(self.life.payload_bytes);
+        self.process = Process::open(store, build, versions, &self.profile, random, aside);
+        self.limits_met.insert(self.process.payload_bytes);
     }
 
-    /// Returns whether this life has the code for everything in the store.
+    /// Returns whether this process has the code for everything in the store.
     pub(super) fn life_has_all_code(&self) -> bool {
-        self.life.build == Build::Good && self.life.versions.run_all_of(self.climate.all_versions())
+        self.process.build == Build::Good && self.process.versions.run_all_of(self.profile.all_versions())
     }
 
-    /// Returns whether everything can end without another open, which would resume whatever this life has forgotten.
+    /// Returns whether everything can end without another open, which would resume whatever this process has forgotten.
     fn may_rest_in_this_life(&self) -> bool {
-        !self.life.failed && self.life_has_all_code()
+        !self.process.failed && self.life_has_all_code()
     }
 
-    /// Lets time pass until no timer is left, in the life that set the timers. Whatever is due, ready or waiting
+    /// Lets time pass until no timer is left, in the process that set the timers. Whatever is due, ready or waiting
     /// proceeds.
     fn rest_in_this_life(&mut self) {
         self.model.withdraw_faults();
@@ -97,19 +97,19 @@ impl World {
         while self.wake() {
             self.finish();
         }
-        self.see(Sight::RestWithoutAnOpen, true);
+        self.see(CoverageMark::RestWithoutAnOpen, true);
     }
 
-    /// Brings everything to its end: in this life, or after an open with the good build.
+    /// Brings everything to its end: in this process, or after an open with the good build.
     pub(super) fn rest(&mut self) {
         let keep = self.random.index(self.model.unsynced() + 1);
         let in_this_life = self.may_rest_in_this_life() && self.aside.chance(50);
         if !in_this_life {
-            self.reopen(keep, Build::Good, self.climate.all_versions());
+            self.reopen(keep, Build::Good, self.profile.all_versions());
         }
         // Release all held entities. With the good build, no other entity is blocked.
         for kind in Kind::ALL {
-            for number in 0..self.climate.keys {
+            for number in 0..self.profile.keys {
                 self.resume(kind.id(&format!("k{number}")));
             }
         }
@@ -118,7 +118,7 @@ impl World {
             self.reopen_at_rest();
         }
         self.settle_all();
-        if self.climate.orchestrations.is_some() {
+        if self.profile.orchestrations.is_some() {
             self.end_orchestrations();
         }
     }
@@ -139,9 +139,9 @@ impl World {
         }
         let before = self.lasting_rows();
         // No entity is held, because nothing would release it.
-        let bad_builds = std::mem::take(&mut self.climate.bad_builds);
-        self.reopen(self.model.unsynced(), Build::Good, self.climate.all_versions());
-        self.climate.bad_builds = bad_builds;
+        let bad_builds = std::mem::take(&mut self.profile.bad_builds);
+        self.reopen(self.model.unsynced(), Build::Good, self.profile.all_versions());
+        self.profile.bad_builds = bad_builds;
         self.finish();
         let after = self.lasting_rows();
         if let Some((key, _)) = before.iter().find(|(key, value)| after.get(*key) != Some(*value)) {
@@ -178,7 +178,7 @@ impl World {
     }
 
     fn bad_build(&mut self) -> Build {
-        if self.climate.orchestrations.is_some() && self.random.chance(50) {
+        if self.profile.orchestrations.is_some() && self.random.chance(50) {
             return *self.random.pick(&Build::BAD_FOR_ORCHESTRATIONS);
         }
         *self.random.pick(&Build::BAD)
@@ -188,7 +188,7 @@ impl World {
     pub(super) fn finish(&mut self) {
         for _ in 0..10_000 {
             let busy = self.go_on();
-            if self.life.failed {
+            if self.process.failed {
                 return;
             }
             if !busy {
@@ -201,12 +201,12 @@ impl World {
     /// Performs everything that is possible without time. Returns whether there was anything.
     pub(super) fn go_on(&mut self) -> bool {
         let mut busy = false;
-        for index in 0..self.life.seats.len() {
-            busy |= self.life.seats[index].step.is_some();
+        for index in 0..self.process.cores.len() {
+            busy |= self.process.cores[index].step.is_some();
             self.commit(index);
-            let count = self.life.seats[index].inbox.len();
+            let count = self.process.cores[index].inbox.len();
             self.accept_some(index, count);
-            if self.life.seats[index].driver.has_work(self.now) {
+            if self.process.cores[index].driver.has_work(self.now) {
                 busy = true;
                 self.step(index);
                 self.commit(index);
@@ -214,15 +214,15 @@ impl World {
             busy |= count > 0;
         }
         self.sync();
-        while !self.life.running.is_empty() {
+        while !self.process.running.is_empty() {
             busy = true;
             self.poll(0);
         }
-        while !self.life.jobs.is_empty() {
+        while !self.process.jobs.is_empty() {
             busy = true;
             self.end_job(0);
         }
-        while self.life.at_door.iter().any(|(_, door)| door.is_open()) {
+        while self.process.at_door.iter().any(|(_, door)| door.is_open()) {
             busy = true;
             self.open_a_door();
         }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::check;
-use super::life::{Asked, Released};
-use super::sights::Sight;
+use super::coverage::CoverageMark;
+use super::process::{Asked, Released};
 use super::world::World;
 use crate::commit::Gated;
 use crate::engine::CoreStep;
@@ -17,13 +17,13 @@ use crate::store::Change;
 impl World {
     /// The core takes in some of what waits for it, and at least the first `least`.
     pub(super) fn accept(&mut self, index: usize, least: usize) {
-        let more = self.life.seats[index].inbox.len() - least;
+        let more = self.process.cores[index].inbox.len() - least;
         let count = least + self.random.index(more + 1);
         self.accept_some(index, count);
     }
 
     pub(super) fn accept_some(&mut self, index: usize, count: usize) {
-        self.life.seats[index].driver.receive(count);
+        self.process.cores[index].driver.receive(count);
     }
 
     /// The envelope in which a client asks its core.
@@ -45,11 +45,11 @@ impl World {
                 }
             }
             Asked::Wait(request) => {
-                self.life.waits += 1;
+                self.process.waits += 1;
                 Envelope::Wait {
                     instance: self.requests[request].target.clone(),
                     waiter: Waiter {
-                        token: Token::of_wait(self.life.waits),
+                        token: Token::of_wait(self.process.waits),
                         until: WaitUntil::End,
                     },
                     reply: asked,
@@ -75,37 +75,37 @@ impl World {
 
     /// The core steps, if there is work, as its executor would.
     pub(super) fn step(&mut self, index: usize) {
-        if self.life.failed || self.life.seats[index].step.is_some() {
+        if self.process.failed || self.process.cores[index].step.is_some() {
             return;
         }
-        if !self.life.seats[index].driver.has_work(self.now) {
+        if !self.process.cores[index].driver.has_work(self.now) {
             return;
         }
         self.forget_who_gave_up(index);
-        let order = Arc::clone(&self.life.order);
-        let view = self.life.seats[index].driver.view(&order);
-        if !self.life.seats[index].driver.is_alone() {
-            let owed = self.life.seats[index].driver.inbox().owed(view.seen);
+        let order = Arc::clone(&self.process.order);
+        let view = self.process.cores[index].driver.view(&order);
+        if !self.process.cores[index].driver.is_alone() {
+            let owed = self.process.cores[index].driver.inbox().owed(view.seen);
             self.accept(index, owed);
             self.go_on_elsewhere(index);
         }
-        let step = self.life.seats[index].driver.step(&view, &order, self.now);
+        let step = self.process.cores[index].driver.step(&view, &order, self.now);
         let step = step.expect("the model's reads do not fail");
         drop(view);
-        for core in self.life.slots.take_wakeups() {
-            self.life.seats[core].inbox.send(Envelope::Wake);
+        for core in self.process.slots.take_wakeups() {
+            self.process.cores[core].inbox.send(Envelope::Wake);
         }
-        let core = self.life.seats[index].driver.core();
+        let core = self.process.cores[index].driver.core();
         core.recount();
         let holders = self
-            .life
-            .seats
+            .process
+            .cores
             .iter()
             .flat_map(|seat| seat.driver.core().slot_holders());
-        self.life.slots.recount(holders);
+        self.process.slots.recount(holders);
         let [_, attached, _] = core.clients();
-        self.see(Sight::CallShared, attached > 0);
-        check::step(&step, self.model.as_ref(), self.climate.orchestrations.is_some());
+        self.see(CoverageMark::CallShared, attached > 0);
+        check::step(&step, self.model.as_ref(), self.profile.orchestrations.is_some());
         self.check_work_of(&step);
         self.note_dropped(&step);
         self.note_refused(&step);
@@ -121,69 +121,69 @@ impl World {
             }
         }
         self.hash.update(format!("{:?}", step.outputs).as_bytes());
-        self.life.seats[index].step = Some(step);
+        self.process.cores[index].step = Some(step);
     }
 
     /// Another executor goes on while this one has its snapshot, which shows nothing of that. Only where the hub has a
     /// machine: a snapshot of the model cannot do otherwise.
     fn go_on_elsewhere(&mut self, index: usize) {
         let Some(host) = &mut self.host else { return };
-        let others = (self.life.seats.len() - index - 1) as u64;
+        let others = (self.process.cores.len() - index - 1) as u64;
         if others == 0 || !host.chance.one_in(3) {
             return;
         }
         let other = index + 1 + host.chance.below(others) as usize;
-        if self.life.seats[other].step.is_none() {
+        if self.process.cores[other].step.is_none() {
             return self.step(other);
         }
-        self.see(Sight::StepBesideACommit, true);
+        self.see(CoverageMark::StepBesideACommit, true);
         self.commit(other);
     }
 
     /// Writes the step of a core, delivers its messages, and brings what leaves the process to the gate.
     pub(super) fn commit(&mut self, index: usize) {
-        let Some(step) = self.life.seats[index].step.take() else {
+        let Some(step) = self.process.cores[index].step.take() else {
             return;
         };
-        let ticket = self.life.next_ticket;
-        self.life.next_ticket += 1;
+        let ticket = self.process.next_ticket;
+        self.process.next_ticket += 1;
         let shown = self.look_at(&step);
-        self.see(Sight::MessageToAnotherCore, !step.deliveries.is_empty());
+        self.see(CoverageMark::MessageToAnotherCore, !step.deliveries.is_empty());
         self.each_settled_client_waits(index, &step);
-        let number = self.life.written + u64::from(!step.batch.is_empty());
+        let number = self.process.written + u64::from(!step.batch.is_empty());
         assert!(
-            number > self.life.written || step.deliveries.is_empty(),
+            number > self.process.written || step.deliveries.is_empty(),
             "a delivery without a row"
         );
-        self.life.tickets.insert(ticket, number);
-        let order = Arc::clone(&self.life.order);
-        let inboxes: Vec<_> = self.life.seats.iter().map(|seat| Arc::clone(&seat.inbox)).collect();
-        let partitions = self.climate.partitions;
+        self.process.tickets.insert(ticket, number);
+        let order = Arc::clone(&self.process.order);
+        let inboxes: Vec<_> = self.process.cores.iter().map(|seat| Arc::clone(&seat.inbox)).collect();
+        let partitions = self.profile.partitions;
         let deliver = |message: Message, commit| {
             assert_eq!(number, commit, "messages are delivered with the number of their commit");
             let seat = usize::from(message.target.partition(partitions).0) % inboxes.len();
             inboxes[seat].deliver(message, commit);
         };
         let wrap = |what| Released { ticket, what };
-        let (driver, room) = (&mut self.life.seats[index].driver, &self.life.room);
+        let (driver, room) = (&mut self.process.cores[index].driver, &self.process.room);
         match driver.commit(step, &order, room, wrap, deliver) {
             Ok(Committed::Written) => {
                 assert_eq!(number, order.watermarks().0, "commit numbers have no gaps");
-                self.life.written = number;
+                self.process.written = number;
                 self.note_commit(shown, number);
             }
-            Ok(Committed::Read(Gated::Waiting)) => self.see(Sight::ReadAtTheGate, true),
+            Ok(Committed::Read(Gated::Waiting)) => self.see(CoverageMark::ReadAtTheGate, true),
             Ok(Committed::Read(Gated::Open(items))) => self.release(items),
             Err((error, items)) => self.fail(&error, items),
         }
-        let mut seats = self.life.seats.iter();
-        let spilled = seats.any(|seat| seat.driver.inbox().has_spilled());
-        self.see(Sight::MessageLeftToItsRow, spilled);
+        let mut cores = self.process.cores.iter();
+        let spilled = cores.any(|seat| seat.driver.inbox().has_spilled());
+        self.see(CoverageMark::MessageLeftToItsRow, spilled);
     }
 
     /// A client receives one response, and only if it has asked. One that waits for an end may have gone away.
     fn each_settled_client_waits(&self, index: usize, step: &CoreStep) {
-        let clients = self.life.seats[index].driver.clients();
+        let clients = self.process.cores[index].driver.clients();
         let mut waiting: BTreeSet<Token> = clients.into_iter().map(|(token, _)| token).collect();
         for output in &step.outputs {
             if let Output::Settle { token, .. } = output {

@@ -5,10 +5,10 @@ use std::task::{Context, Poll, Waker};
 
 use super::check;
 use super::clients::{Heard, What};
-use super::life::{Asked, Released, Running};
+use super::coverage::CoverageMark;
 use super::orchestration::RunningJob;
 use super::plan::End;
-use super::sights::Sight;
+use super::process::{Asked, Released, Running};
 use super::world::World;
 use crate::engine::message::{AsyncEnded, Effect, Input, Message};
 use crate::engine::panic_text;
@@ -24,7 +24,7 @@ const PATIENCE: u32 = 12;
 impl World {
     /// Runs the syncer once.
     pub(super) fn sync(&mut self) {
-        let released = self.life.order.sync();
+        let released = self.process.order.sync();
         match released.error {
             None => self.release(released.items),
             Some(error) => self.fail(&error, released.items),
@@ -35,17 +35,17 @@ impl World {
     pub(super) fn fail(&mut self, error: &Error, items: Vec<Released>) {
         self.story.tell(|| format!("{} poisoned: {error}", self.now.0));
         drop(items);
-        self.see(Sight::Poison, true);
-        self.life.failed = true;
-        let after = self.life.order.sync();
+        self.see(CoverageMark::Poison, true);
+        self.process.failed = true;
+        let after = self.process.order.sync();
         assert!(after.error.is_some(), "a poisoned order stays poisoned");
     }
 
     /// Things leave the process. Everything that they were derived from has to be durable.
     pub(super) fn release(&mut self, items: Vec<Released>) {
-        let durable = self.life.written - self.model.unsynced() as u64;
+        let durable = self.process.written - self.model.unsynced() as u64;
         for Released { ticket, what } in items {
-            let commit = self.life.tickets[&ticket];
+            let commit = self.process.tickets[&ticket];
             assert!(
                 commit <= durable,
                 "something of commit {commit} leaves the process while {durable} is the newest durable one"
@@ -61,9 +61,9 @@ impl World {
     fn respond(&mut self, client: Asked, response: Response) {
         match (client, response) {
             (Asked::Client(request), Response::Full { message, door }) => {
-                self.see(Sight::FullQueue, true);
+                self.see(CoverageMark::FullQueue, true);
                 self.gets_its_message_back(request, &message);
-                self.life.at_door.push((request, door));
+                self.process.at_door.push((request, door));
             }
             (Asked::Client(request), response) => self.tell(request, &response),
             (Asked::Wait(request), response) => self.tell_end(request, &response),
@@ -91,13 +91,13 @@ impl World {
         match effect {
             Effect::StartActivity(start) => self.start_job(RunningJob::new(*start)),
             Effect::CancelActivity { activity } => self.cancel_job(&activity),
-            Effect::Room { instance } => self.life.room.open(&instance),
+            Effect::Room { instance } => self.process.room.open(&instance),
             Effect::StartOperation {
                 instance,
                 message,
                 operation,
             } => {
-                let partition = instance.partition(self.climate.partitions);
+                let partition = instance.partition(self.profile.partitions);
                 let durable = self.model.crash(0);
                 let rows = [
                     schema::message::key(partition, &instance, message),
@@ -107,7 +107,7 @@ impl World {
                     rows.iter().any(|row| durable.get(row).unwrap().is_some()),
                     "{instance} runs an async operation whose message is not durable"
                 );
-                self.life.running.push(Running {
+                self.process.running.push(Running {
                     instance,
                     message,
                     operation,
@@ -127,12 +127,12 @@ impl World {
         let finals = request.heard.iter().filter(|heard| heard.is_final()).count();
         let refuses_when_full = request.refuse_when_full || matches!(request.what, What::Order(_));
         let (heard, misuse) = (request.heard.clone(), matches!(request.what, What::Misuse(_)));
-        self.see(Sight::AnswerToARetry, finals > 1);
-        self.see(Sight::MisusedRequestId, misuse);
+        self.see(CoverageMark::AnswerToARetry, finals > 1);
+        self.see(CoverageMark::MisusedRequestId, misuse);
         let refused = heard.contains(&Heard::Failed(ErrorKind::Overloaded)) && !refuses_when_full;
-        self.see(Sight::RequestIdRefused, refused);
-        self.see(Sight::CancelInTime, heard.contains(&Heard::Canceled(true)));
-        self.see(Sight::CancelTooLate, heard.contains(&Heard::Canceled(false)));
+        self.see(CoverageMark::RequestIdRefused, refused);
+        self.see(CoverageMark::CancelInTime, heard.contains(&Heard::Canceled(true)));
+        self.see(CoverageMark::CancelTooLate, heard.contains(&Heard::Canceled(false)));
         self.see_answer(index);
         self.hash.update(&(index as u64).to_le_bytes());
         check::heard(self, index);
@@ -147,24 +147,24 @@ impl World {
 
     /// Lets one client in that waited for room.
     pub(super) fn open_a_door(&mut self) {
-        let found = self.life.at_door.iter().position(|(_, door)| door.is_open());
+        let found = self.process.at_door.iter().position(|(_, door)| door.is_open());
         if let Some(at) = found {
-            let (request, _) = self.life.at_door.remove(at);
+            let (request, _) = self.process.at_door.remove(at);
             self.requests[request].open -= 1;
             self.send(request);
         }
     }
 
     pub(super) fn poll_something(&mut self) {
-        if !self.life.running.is_empty() {
-            let at = self.random.index(self.life.running.len());
+        if !self.process.running.is_empty() {
+            let at = self.random.index(self.process.running.len());
             self.poll(at);
         }
     }
 
     /// Polls one `async` operation, as tokio would.
     pub(super) fn poll(&mut self, at: usize) {
-        let mut running = self.life.running.remove(at);
+        let mut running = self.process.running.remove(at);
         let mut context = Context::from_waker(Waker::noop());
         let polled = catch_unwind(AssertUnwindSafe(|| running.operation.as_mut().poll(&mut context)));
         let ended = match polled {
@@ -173,18 +173,18 @@ impl World {
             Ok(Poll::Pending) if running.polls == PATIENCE => AsyncEnded::TimedOut,
             Ok(Poll::Pending) => {
                 running.polls += 1;
-                self.life.running.insert(at, running);
+                self.process.running.insert(at, running);
                 return;
             }
         };
-        self.see(Sight::AsyncTimeout, matches!(ended, AsyncEnded::TimedOut));
-        self.see(Sight::AsyncPanic, matches!(ended, AsyncEnded::Panicked(_)));
-        let seat = self.life.seat_of(&running.instance, self.climate.partitions);
+        self.see(CoverageMark::AsyncTimeout, matches!(ended, AsyncEnded::TimedOut));
+        self.see(CoverageMark::AsyncPanic, matches!(ended, AsyncEnded::Panicked(_)));
+        let seat = self.process.seat_of(&running.instance, self.profile.partitions);
         let input = Input::AsyncEnded {
             instance: running.instance,
             message: running.message,
             ended,
         };
-        self.life.seats[seat].inbox.send(Envelope::Input(Box::new(input)));
+        self.process.cores[seat].inbox.send(Envelope::Input(Box::new(input)));
     }
 }

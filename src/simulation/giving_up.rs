@@ -1,8 +1,8 @@
 //! Clients that stop waiting, and clients that share a request id.
 
 use super::clients::What;
-use super::life::Asked;
-use super::sights::Sight;
+use super::coverage::CoverageMark;
+use super::process::Asked;
 use super::world::World;
 use crate::engine::message::Token;
 
@@ -22,7 +22,7 @@ impl World {
         let (seat, token, request) = *self.aside.pick(&waiting);
         self.story
             .tell(|| format!("{} the client gives request {request} up", self.now.0));
-        self.life.seats[seat].driver.replace_client(token, Asked::Nobody);
+        self.process.cores[seat].driver.replace_client(token, Asked::Nobody);
         self.requests[request].open -= 1;
         self.requests[request].lost += 1;
         if self.aside.chance(50) {
@@ -32,17 +32,17 @@ impl World {
 
     /// Informs the core of callers that have gone away. An executor does this between two steps.
     pub(super) fn forget_who_gave_up(&mut self, index: usize) {
-        let seat = &mut self.life.seats[index];
+        let seat = &mut self.process.cores[index];
         if seat.step.is_none() {
             let forgotten = seat.driver.forget_callers();
-            self.see(Sight::CallForgotten, forgotten > 0);
+            self.see(CoverageMark::CallForgotten, forgotten > 0);
         }
     }
 
     /// Returns the waiting clients that `pick` selects, each with its executor and its token.
     pub(super) fn waiting(&self, pick: impl Fn(&Asked) -> Option<usize>) -> Vec<(usize, Token, usize)> {
-        let seats = self.life.seats.iter().enumerate();
-        let waiting = seats.flat_map(|(index, seat)| {
+        let cores = self.process.cores.iter().enumerate();
+        let waiting = cores.flat_map(|(index, seat)| {
             let clients = seat.driver.clients().into_iter();
             clients.map(move |(token, asked)| (index, token, asked))
         });
@@ -55,7 +55,7 @@ impl World {
     pub(super) fn ask_once_more(&mut self, at: usize) {
         let request = &self.requests[at];
         let may = request.id.is_some() && request.attempts < ATTEMPTS && !matches!(request.what, What::Misuse(_));
-        if may && !self.climate.forgetful && !self.life.failed {
+        if may && !self.profile.forgetful && !self.process.failed {
             self.send(at);
         }
     }

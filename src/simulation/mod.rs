@@ -1,4 +1,4 @@
-//! Deterministic simulation of a hub over several lives, crashes included. One seed is one run.
+//! Deterministic simulation of a hub over several processes, crashes included. One seed is one run.
 //!
 //! The simulation replaces everything around the cores: executors, clients, the disk, tokio and the clock. The seed
 //! determines every choice that the contracts between them leave open: the order of steps, which messages are in flight
@@ -12,7 +12,7 @@
 //! ABIDE_SEED=7 cargo test --no-default-features --lib simulation -- --nocapture
 //! ```
 //!
-//! `climate` defines which events can happen in a run, `world` and the modules that it uses perform them, and `check`
+//! `profile` defines which events can happen in a run, `world` and the modules that it uses perform them, and `check`
 //! contains the invariants. `orchestration` has the same parts for orchestrations; half of the tests run without them.
 //! Three of four seeds use the production store on an in-memory machine, with the model beside it; see `store`.
 //!
@@ -24,20 +24,20 @@ mod asking;
 mod builds;
 mod check;
 mod clients;
-mod climate;
+mod coverage;
 mod dropping;
 mod effects;
 mod ending;
 mod executor;
 mod gate;
 mod giving_up;
-mod life;
 mod orchestration;
 mod padding;
 mod plan;
+mod process;
+mod profile;
 pub(crate) mod random;
 mod runner;
-mod sights;
 mod store;
 mod survey;
 mod workload;

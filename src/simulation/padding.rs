@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use super::clients::{Heard, Request};
+use super::coverage::CoverageMark;
 use super::orchestration::is_of_orchestration;
 use super::plan::{End, Work};
 use super::random::Random;
-use super::sights::Sight;
 use super::workload::Ledger;
 use super::world::World;
 use crate::engine::CoreStep;
@@ -17,26 +17,26 @@ use crate::model::{self, StateRecord};
 use crate::schema::{self, Table};
 use crate::store::Reader;
 
-/// Size of the largest payload that every life permits.
+/// Size of the largest payload that every process permits.
 pub(super) const PAYLOAD_BYTES: usize = 64 << 10;
 
-/// Size of the largest payload that any life permits.
+/// Size of the largest payload that any process permits.
 pub(super) const MOST_PAYLOAD_BYTES: usize = 96 << 10;
 
-/// Size of a payload that only some lives permit.
+/// Size of a payload that only some processes permit.
 pub(super) const DISPUTED_BYTES: usize = 80 << 10;
 
 impl World {
     /// Sometimes brings the arguments or the answers of work, and of the work that it sends, close to the limit.
     pub(super) fn enlarge(&mut self, work: &mut Work) {
-        let any = self.climate.large && fill(work, &mut self.aside);
-        self.see(Sight::PayloadAtItsLimit, any);
-        if self.climate.disputed {
+        let any = self.profile.large && fill(work, &mut self.aside);
+        self.see(CoverageMark::PayloadAtItsLimit, any);
+        if self.profile.disputed {
             self.dispute(work);
         }
     }
 
-    /// Sometimes makes the answer of work, or a payload that it sends, exceed the limit of some lives.
+    /// Sometimes makes the answer of work, or a payload that it sends, exceed the limit of some processes.
     fn dispute(&mut self, work: &mut Work) {
         if work.end == End::Fine && self.later.chance(8) {
             work.end = End::Disputed;
@@ -52,7 +52,7 @@ impl World {
         }
     }
 
-    /// Returns whether work with this `end` is done, or `None` if that depends on the life that attempts it.
+    /// Returns whether work with this `end` is done, or `None` if that depends on the process that attempts it.
     pub(super) fn is_done(&self, end: End) -> Option<bool> {
         match end {
             End::Fine => Some(true),
@@ -61,15 +61,15 @@ impl World {
         }
     }
 
-    /// Returns whether all lives so far permit a payload of this size, or `None` if they differ.
+    /// Returns whether all processes so far permit a payload of this size, or `None` if they differ.
     pub(super) fn all_lives_allow(&self, bytes: usize) -> Option<bool> {
         let mut allowed = self.limits_met.iter().map(|limit| bytes <= *limit);
         let first = allowed.next()?;
         allowed.all(|allowed| allowed == first).then_some(first)
     }
 
-    /// Checks a reply about a payload of disputed size against the limit of this life. A reply under a request id may
-    /// come from an earlier life.
+    /// Checks a reply about a payload of disputed size against the limit of this process. A reply under a request id may
+    /// come from an earlier process.
     pub(super) fn check_dispute(&mut self, request: &Request, heard: &Heard) {
         let says = match heard {
             Heard::Done(_) => true,
@@ -77,19 +77,19 @@ impl World {
             _ => return,
         };
         let allows = match request.id {
-            None => Some(DISPUTED_BYTES <= self.life.payload_bytes),
+            None => Some(DISPUTED_BYTES <= self.process.payload_bytes),
             Some(_) => self.all_lives_allow(DISPUTED_BYTES),
         };
         assert!(
             allows.is_none_or(|allows| allows == says),
             "{heard:?} contradicts the payload limit: {request:?}"
         );
-        self.see(Sight::AnswerOverALimit, !says);
+        self.see(CoverageMark::AnswerOverALimit, !says);
     }
 
-    /// Checks that no work is done in a life whose limit rejects its answer.
+    /// Checks that no work is done in a process whose limit rejects its answer.
     pub(super) fn check_work_of(&self, step: &CoreStep) {
-        if !self.climate.disputed || DISPUTED_BYTES <= self.life.payload_bytes {
+        if !self.profile.disputed || DISPUTED_BYTES <= self.process.payload_bytes {
             return;
         }
         for change in step.batch.changes() {
@@ -102,12 +102,12 @@ impl World {
             let new = work_in(value).into_iter().filter(|work| !before.contains(work));
             for work in new {
                 let is_disputed = match is_of_orchestration(work) {
-                    true => self.chronicle.is_disputed(work),
+                    true => self.observations.is_disputed(work),
                     false => self.plans.nodes[&work].end == End::Disputed,
                 };
                 assert!(
                     !is_disputed,
-                    "the work {work} was done in a life whose limit rejects its answer"
+                    "the work {work} was done in a process whose limit rejects its answer"
                 );
             }
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::climate::Climate;
+use super::profile::Profile;
 use super::random::Random;
 use crate::id::InstanceId;
 
@@ -47,7 +47,7 @@ pub(super) enum End {
     Panic,
     /// The answer exceeds the limit.
     TooLong,
-    /// The answer, or a payload that it sends, exceeds the limit of some lives. The operation succeeds in the others.
+    /// The answer, or a payload that it sends, exceeds the limit of some processes. The operation succeeds in the others.
     Disputed,
     /// The state cannot be serialized.
     Unwritable,
@@ -132,9 +132,9 @@ pub(super) struct Plans {
 
 impl Plans {
     /// Draws a piece of work for `target` and all work that follows from it.
-    pub(super) fn draw(&mut self, target: InstanceId, climate: &Climate, random: &mut Random) -> Work {
+    pub(super) fn draw(&mut self, target: InstanceId, profile: &Profile, random: &mut Random) -> Work {
         let depth = random.below(4);
-        self.grow(target, How::Now, None, depth, climate, random)
+        self.grow(target, How::Now, None, depth, profile, random)
     }
 
     fn grow(
@@ -143,17 +143,17 @@ impl Plans {
         how: How,
         parent: Option<u64>,
         depth: u64,
-        climate: &Climate,
+        profile: &Profile,
         random: &mut Random,
     ) -> Work {
         let id = self.nodes.len() as u64 + 1;
-        let pauses = (climate.slow && random.chance(20)).then(|| random.below(4) as u8);
+        let pauses = (profile.slow && random.chance(20)).then(|| random.below(4) as u8);
         let end = match random.below(100) {
-            0..4 if climate.failures => End::Refuse,
-            4..8 if climate.failures => End::Panic,
-            8..9 if climate.failures => End::TooLong,
-            9..11 if climate.failures => End::Unwritable,
-            11..20 if climate.failures && pauses.is_some() => End::Hang,
+            0..4 if profile.failures => End::Refuse,
+            4..8 if profile.failures => End::Panic,
+            8..9 if profile.failures => End::TooLong,
+            9..11 if profile.failures => End::Unwritable,
+            11..20 if profile.failures && pauses.is_some() => End::Hang,
             _ => End::Fine,
         };
         let node = Node {
@@ -164,22 +164,22 @@ impl Plans {
             children: Vec::new(),
         };
         self.nodes.insert(id, node);
-        let dies = climate.deaths && random.chance(15);
+        let dies = profile.deaths && random.chance(15);
         let count = if depth == 0 { 0 } else { random.below(4) };
         let mut sends = Vec::new();
         for _ in 0..count {
             let (kind, key) = if random.chance(20) {
                 own(&target)
             } else {
-                (*random.pick(&Kind::ALL), key(climate, random))
+                (*random.pick(&Kind::ALL), key(profile, random))
             };
             let how = match random.below(100) {
-                0..15 if climate.timers => How::After(*random.pick(&[0, 0, 1, 5, 100, 5_000])),
-                15..20 if climate.timers => How::Canceled,
-                20..30 if climate.timers => How::Withdrawn,
+                0..15 if profile.timers => How::After(*random.pick(&[0, 0, 1, 5, 100, 5_000])),
+                15..20 if profile.timers => How::Canceled,
+                20..30 if profile.timers => How::Withdrawn,
                 _ => How::Now,
             };
-            let work = self.grow(kind.id(&key), how, Some(id), depth - 1, climate, random);
+            let work = self.grow(kind.id(&key), how, Some(id), depth - 1, profile, random);
             sends.push(Sending { kind, key, how, work });
         }
         let children = sends.iter().map(|sending| sending.work.id).collect();
@@ -198,8 +198,8 @@ impl Plans {
 }
 
 /// Draws the key of an entity.
-pub(super) fn key(climate: &Climate, random: &mut Random) -> String {
-    format!("k{}", random.below(climate.keys))
+pub(super) fn key(profile: &Profile, random: &mut Random) -> String {
+    format!("k{}", random.below(profile.keys))
 }
 
 fn own(target: &InstanceId) -> (Kind, String) {

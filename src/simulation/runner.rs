@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::env;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::sights::Sight;
+use super::coverage::CoverageMark;
 use super::world::{Cast, Edition, World};
 use crate::engine::panic_text;
 
@@ -22,7 +22,7 @@ const ORCHESTRATED_CORPUS: &str = include_str!("orchestration/corpus.txt");
 const ENOUGH: usize = 10;
 
 /// Runs one seed.
-pub(super) fn run(cast: Cast, seed: u64, edition: Edition) -> Result<(u64, BTreeSet<Sight>), String> {
+pub(super) fn run(cast: Cast, seed: u64, edition: Edition) -> Result<(u64, BTreeSet<CoverageMark>), String> {
     let told = env::var("ABIDE_SEED").is_ok();
     let world = || World::new(seed, told, cast, edition).run();
     catch_unwind(AssertUnwindSafe(world)).map_err(|panic| panic_text(panic.as_ref()))
@@ -85,21 +85,21 @@ fn run_many(cast: Cast, seeds: u64) {
     run_all(cast, edition(), first..first + number("ABIDE_SEEDS").unwrap_or(seeds));
 }
 
-/// The simulation reaches every [`Sight`]. Runs seeds until it has.
+/// The simulation reaches every [`CoverageMark`]. Runs seeds until it has.
 #[test]
 fn the_simulation_comes_to_every_place() {
-    see_all(Cast::EntitiesOnly, &Sight::OF_ENTITIES);
-    see_all(Cast::WithOrchestrations, &Sight::OF_ORCHESTRATIONS);
+    see_all(Cast::EntitiesOnly, &CoverageMark::OF_ENTITIES);
+    see_all(Cast::WithOrchestrations, &CoverageMark::OF_ORCHESTRATIONS);
     for cast in [Cast::EntitiesOnly, Cast::WithOrchestrations] {
-        see_all(cast, &Sight::OF_STORE);
+        see_all(cast, &CoverageMark::OF_STORE);
     }
 }
 
-fn see_all(cast: Cast, sights: &[Sight]) {
-    let mut missing: BTreeSet<Sight> = sights.iter().copied().collect();
+fn see_all(cast: Cast, marks: &[CoverageMark]) {
+    let mut missing: BTreeSet<CoverageMark> = marks.iter().copied().collect();
     for seed in 1..=1_000 {
-        let (_, sights) = run(cast, seed, Edition::Newest).unwrap_or_default();
-        missing.retain(|sight| !sights.contains(sight));
+        let (_, marks) = run(cast, seed, Edition::Newest).unwrap_or_default();
+        missing.retain(|mark| !marks.contains(mark));
         if missing.is_empty() {
             return;
         }

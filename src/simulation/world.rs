@@ -7,12 +7,12 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::builds::Build;
 use super::clients::{Request, What};
-use super::climate::{Climate, Event};
-use super::life::{Asked, Life};
-use super::orchestration::{Chronicle, Conditions, Drawer};
+use super::coverage::{CoverageMark, Story};
+use super::orchestration::{Conditions, Drawer, Observations};
 use super::plan::{Kind, Plans, key};
+use super::process::{Asked, Process};
+use super::profile::{Event, Profile};
 use super::random::Random;
-use super::sights::{Sight, Story};
 use super::store::Host;
 use super::survey::Survey;
 use super::{check, workload};
@@ -46,7 +46,7 @@ pub(super) struct World {
     pub(super) aside: Random,
     /// Decides everything that was added after `aside`.
     pub(super) later: Random,
-    pub(super) climate: Climate,
+    pub(super) profile: Profile,
     pub(super) now: Timestamp,
     /// The store, or the expected content of the machine's store.
     pub(super) model: Arc<Model>,
@@ -55,7 +55,7 @@ pub(super) struct World {
     pub(super) plans: Plans,
     pub(super) requests: Vec<Request>,
     pub(super) drawer: Drawer,
-    pub(super) chronicle: Chronicle,
+    pub(super) observations: Observations,
     /// Work that was sent again from a dead letter, so that its order is lost.
     pub(super) disordered: BTreeSet<u64>,
     /// Entities whose logs were sent again from a dead letter, so that the order of the logs is lost.
@@ -65,102 +65,102 @@ pub(super) struct World {
     /// Work in calls that ended because a build lacked the operation.
     pub(super) refused: BTreeSet<u64>,
     pub(super) clock_was_set_back: bool,
-    pub(super) life: Life,
-    /// The payload limits of all lives so far.
+    pub(super) process: Process,
+    /// The payload limits of all processes so far.
     pub(super) limits_met: BTreeSet<usize>,
     /// Hash of everything that happened.
     pub(super) hash: Xxh3,
     pub(super) story: Story,
-    pub(super) sights: BTreeSet<Sight>,
+    pub(super) marks: BTreeSet<CoverageMark>,
 }
 
 impl World {
     pub(super) fn new(seed: u64, told: bool, cast: Cast, edition: Edition) -> Self {
         workload::reset_service();
         let mut random = Random::new(seed);
-        let mut climate = Climate::draw(&mut random);
+        let mut profile = Profile::draw(&mut random);
         if cast == Cast::WithOrchestrations {
-            Conditions::add_to(&mut climate, &mut random);
+            Conditions::add_to(&mut profile, &mut random);
         }
         let mut aside = Random::new(!seed);
-        climate.draw_aside(&mut aside);
+        profile.draw_aside(&mut aside);
         let mut later = Random::new(seed.rotate_left(32));
         if edition != Edition::First {
-            climate.draw_later(&mut later);
+            profile.draw_later(&mut later);
         }
         let model = Arc::new(Model::new());
         let story = Story { told };
-        story.tell(|| format!("{climate:?}"));
+        story.tell(|| format!("{profile:?}"));
         let now = Timestamp(1_000_000);
         let mut chance = Chance::new(seed);
         let has_machine = edition == Edition::Newest && !chance.one_in(4);
         let host = has_machine.then(|| Host::begin(&model, chance, story));
-        let versions = climate.all_versions();
+        let versions = profile.all_versions();
         let store = store_of(host.as_ref(), &model);
-        let life = Life::open(store, Build::Good, versions, &climate, &mut random, &mut aside);
+        let process = Process::open(store, Build::Good, versions, &profile, &mut random, &mut aside);
         Self {
             random,
             aside,
             later,
-            climate,
+            profile,
             now,
             model,
             host,
             plans: Plans::default(),
             requests: Vec::new(),
             drawer: Drawer::default(),
-            chronicle: Chronicle::default(),
+            observations: Observations::default(),
             disordered: BTreeSet::new(),
             disordered_logs: BTreeSet::new(),
             dropped: BTreeSet::new(),
             refused: BTreeSet::new(),
             clock_was_set_back: false,
-            limits_met: [life.payload_bytes].into(),
-            life,
+            limits_met: [process.payload_bytes].into(),
+            process,
             hash: Xxh3::new(),
             story,
-            sights: BTreeSet::new(),
+            marks: BTreeSet::new(),
         }
     }
 
-    /// Runs to the end. Returns a hash of everything that happened, and the sights of the run.
-    pub(super) fn run(mut self) -> (u64, BTreeSet<Sight>) {
-        for _ in 0..self.climate.events {
-            self.happen();
+    /// Runs to the end. Returns a hash of everything that happened, and the marks of the run.
+    pub(super) fn run(mut self) -> (u64, BTreeSet<CoverageMark>) {
+        for _ in 0..self.profile.events {
+            self.tick();
         }
         self.rest();
         check::at_rest(&mut self);
         self.reopen_at_rest();
-        let of_store = self.host.map(|host| host.sights()).unwrap_or_default();
-        (self.hash.digest(), &self.sights | &of_store)
+        let of_store = self.host.map(|host| host.marks()).unwrap_or_default();
+        (self.hash.digest(), &self.marks | &of_store)
     }
 
-    pub(super) fn see(&mut self, sight: Sight, seen: bool) {
+    pub(super) fn see(&mut self, mark: CoverageMark, seen: bool) {
         if seen {
-            self.sights.insert(sight);
+            self.marks.insert(mark);
         }
     }
 
     /// Performs one event.
-    pub(super) fn happen(&mut self) {
-        if self.random.below(1_000) < self.climate.crashes || (self.life.failed && self.random.chance(30)) {
+    pub(super) fn tick(&mut self) {
+        if self.random.below(1_000) < self.profile.crashes || (self.process.failed && self.random.chance(30)) {
             return self.crash();
         }
-        if self.climate.faults && self.random.chance(1) && !self.life.failed {
+        if self.profile.faults && self.random.chance(1) && !self.process.failed {
             let succeed = self.random.below(5);
             match self.random.chance(50) {
                 true => self.model.fail_write_after(succeed),
                 false => self.model.fail_sync_after(succeed),
             }
         }
-        if self.climate.impatient && self.aside.chance(3) && !self.life.failed {
+        if self.profile.impatient && self.aside.chance(3) && !self.process.failed {
             self.give_up();
         }
-        let seat = self.random.index(self.life.seats.len());
+        let seat = self.random.index(self.process.cores.len());
         match self.next_event() {
             Event::Ask => self.ask_something(),
             Event::AskAgain => self.ask_again(),
-            Event::Accept if self.life.seats[seat].step.is_none() => self.accept(seat, 0),
+            Event::Accept if self.process.cores[seat].step.is_none() => self.accept(seat, 0),
             Event::Accept => {}
             Event::Step => self.step(seat),
             Event::Commit => self.commit(seat),
@@ -175,7 +175,7 @@ impl World {
     }
 
     pub(super) fn next_event(&mut self) -> Event {
-        let weights = &self.climate.weights;
+        let weights = &self.profile.weights;
         let mut at = self.random.below(weights.iter().map(|(_, weight)| weight).sum());
         for (event, weight) in weights {
             if at < *weight {
@@ -189,7 +189,7 @@ impl World {
     pub(super) fn let_time_pass(&mut self) {
         let millis = *self.random.pick(&[0, 1, 1, 3, 50, 1_000, 70_000]);
         self.now.0 += millis;
-        if self.climate.forgetful && self.random.chance(10) {
+        if self.profile.forgetful && self.random.chance(10) {
             self.now.0 += 2 * 60 * 60 * 1_000;
         }
     }
@@ -198,7 +198,7 @@ impl World {
     pub(super) fn operate(&mut self) {
         if self.random.chance(50) {
             let kind = *self.random.pick(&Kind::ALL);
-            let target = kind.id(&key(&self.climate, &mut self.random));
+            let target = kind.id(&key(&self.profile, &mut self.random));
             self.resume(target);
         } else {
             self.redeliver_one();
@@ -206,7 +206,7 @@ impl World {
     }
 
     pub(super) fn resume(&mut self, target: InstanceId) {
-        self.life.held.remove(&target);
+        self.process.held.remove(&target);
         self.send_to(target.clone(), Asked::Resume(target));
     }
 
@@ -216,26 +216,26 @@ impl World {
         let Some((partition, id, known)) = survey.letters.first().copied() else {
             return false;
         };
-        self.see(Sight::DeadLetterSentAgain, known);
+        self.see(CoverageMark::DeadLetterSentAgain, known);
         self.disordered.extend(survey.dead_work);
         self.disordered_logs.extend(survey.dead_logs);
-        let seat = usize::from(partition.0) % self.life.seats.len();
+        let seat = usize::from(partition.0) % self.process.cores.len();
         let fate = match known {
             true => LetterFate::Redeliver,
             false => LetterFate::Drop,
         };
         let envelope = self.envelope(Asked::DeadLetter(partition, id, fate));
-        self.life.seats[seat].inbox.send(envelope);
+        self.process.cores[seat].inbox.send(envelope);
         true
     }
 
-    /// Returns the store of this life.
+    /// Returns the store of this process.
     pub(super) fn store(&self) -> Arc<dyn Store> {
         store_of(self.host.as_ref(), &self.model)
     }
 
     pub(super) fn survey(&self) -> Survey {
-        Survey::of(self.model.as_ref(), self.climate.partitions)
+        Survey::of(self.model.as_ref(), self.profile.partitions)
     }
 
     /// Puts a request into the inbox of its core.
@@ -253,9 +253,9 @@ impl World {
 
     pub(super) fn send_to(&mut self, target: InstanceId, asked: Asked) {
         self.story.tell(|| format!("{} {asked:?} of {target}", self.now.0));
-        let seat = self.life.seat_of(&target, self.climate.partitions);
+        let seat = self.process.seat_of(&target, self.profile.partitions);
         let envelope = self.envelope(asked);
-        self.life.seats[seat].inbox.send(envelope);
+        self.process.cores[seat].inbox.send(envelope);
     }
 }
 

@@ -8,22 +8,22 @@ use crate::model::orchestration::{LockOrder, OrchestrationStatus, Order, ReusePo
 use crate::runtime::Envelope;
 use crate::runtime::Response;
 use crate::simulation::clients::{Heard, What, Wish};
-use crate::simulation::life::Asked;
+use crate::simulation::coverage::CoverageMark;
 use crate::simulation::padding::PAYLOAD_BYTES;
 use crate::simulation::plan::{Kind, key};
-use crate::simulation::sights::Sight;
+use crate::simulation::process::Asked;
 use crate::simulation::world::World;
 use crate::time::Timestamp;
 
 impl World {
     /// A client or an operator makes a request that concerns an orchestration.
     pub(in crate::simulation) fn ask_of_an_orchestration(&mut self) {
-        let Some(conditions) = self.climate.orchestrations.clone() else {
+        let Some(conditions) = self.profile.orchestrations.clone() else {
             return;
         };
         let is_order = |what: &What| matches!(what, What::Order(_) | What::Wait);
         let asked = self.requests.iter().filter(|request| is_order(&request.what)).count();
-        if asked as u64 >= conditions.orders || self.life.failed {
+        if asked as u64 >= conditions.orders || self.process.failed {
             return;
         }
         let target = InstanceId::trusted(self.some_id());
@@ -92,7 +92,7 @@ impl World {
     }
 
     fn start(&mut self) -> Order {
-        let mut program = self.drawer.program(&self.climate, &mut self.random);
+        let mut program = self.drawer.program(&self.profile, &mut self.random);
         self.dress(&mut program);
         // A client checks the size of an input before it sends the start.
         program.input = program.input.min(PAYLOAD_BYTES);
@@ -146,10 +146,12 @@ impl World {
         }
         let (seat, token, request) = *self.random.pick(&waiting);
         // The reply may already be in flight and is discarded then.
-        self.life.seats[seat].driver.replace_client(token, Asked::Nobody);
+        self.process.cores[seat].driver.replace_client(token, Asked::Nobody);
         self.requests[request].open -= 1;
         let instance = self.requests[request].target.clone();
-        self.life.seats[seat].inbox.send(Envelope::Forget { instance, token });
+        self.process.cores[seat]
+            .inbox
+            .send(Envelope::Forget { instance, token });
     }
 
     /// An operator releases the lock of an entity by force.
@@ -157,7 +159,7 @@ impl World {
         let locked: Vec<String> = self.inventory().locks.into_keys().collect();
         let target = match self.random.chance(80) && !locked.is_empty() {
             true => InstanceId::trusted(self.random.pick(&locked).as_str()),
-            false => self.random.pick(&Kind::ALL).id(&key(&self.climate, &mut self.random)),
+            false => self.random.pick(&Kind::ALL).id(&key(&self.profile, &mut self.random)),
         };
         let action = Action::Lock(Box::new(LockOrder::Force));
         let request = self.request(target, What::Order(Wish::Force), action, true);
@@ -165,7 +167,7 @@ impl World {
         self.send(self.requests.len() - 1);
     }
 
-    /// Records the sights of an answer to an order.
+    /// Records the marks of an answer to an order.
     pub(in crate::simulation) fn see_answer(&mut self, request: usize) {
         let request = &self.requests[request];
         let Some(Heard::Text(answer)) = request.heard.last() else {
@@ -173,16 +175,19 @@ impl World {
         };
         let is_rewind = matches!(&request.action, Action::Order(order) if matches!(**order, Order::Rewind { .. }));
         let is_forced = request.what == What::Order(Wish::Force) && answer == "true";
-        self.see(Sight::OrchestrationRewound, is_rewind);
-        self.see(Sight::LockForced, is_forced);
+        self.see(CoverageMark::OrchestrationRewound, is_rewind);
+        self.see(CoverageMark::LockForced, is_forced);
     }
 
     /// Delivers the end of an orchestration to a client that waits for it.
     pub(in crate::simulation) fn tell_end(&mut self, request: usize, settled: &Response) {
         self.tell(request, settled);
         let heard = self.requests[request].heard.last();
-        self.see(Sight::EndTold, matches!(heard, Some(Heard::Text(_) | Heard::Refused)));
-        self.chronicle
+        self.see(
+            CoverageMark::EndTold,
+            matches!(heard, Some(Heard::Text(_) | Heard::Refused)),
+        );
+        self.observations
             .check_told(self.requests[request].target.as_str(), settled);
     }
 }

@@ -12,8 +12,8 @@ use crate::model::orchestration::{ActivityRecord, OrchestrationRecord, Orchestra
 use crate::model::{self, Action};
 use crate::schema;
 use crate::simulation::clients::{Heard, Request, What, Wish};
-use crate::simulation::life::Asked;
-use crate::simulation::sights::Sight;
+use crate::simulation::coverage::CoverageMark;
+use crate::simulation::process::Asked;
 use crate::simulation::world::World;
 use crate::store::Reader;
 
@@ -57,7 +57,7 @@ pub(super) fn has_asked(world: &World, activity: &ActivityKey, attempt: u32, inp
         "{} but no history requests it",
         told()
     );
-    let partition = activity.instance.partition(world.climate.partitions);
+    let partition = activity.instance.partition(world.profile.partitions);
     let key = schema::activity::key(partition, &activity.instance, activity.execution, activity.sequence);
     let row = world.model.get(&key).expect("the model's reads do not fail");
     let record: Option<ActivityRecord> = row.map(|row| model::decode(&row, "activity").expect("valid activity"));
@@ -70,17 +70,17 @@ pub(super) fn has_asked(world: &World, activity: &ActivityKey, attempt: u32, inp
 impl World {
     /// Checks that everything released before a crash still holds after it, and that rows are consistent.
     pub(in crate::simulation) fn check_after_crash(&mut self) {
-        if self.climate.orchestrations.is_none() {
+        if self.profile.orchestrations.is_none() {
             return;
         }
         let inventory = self.inventory();
-        self.see(Sight::LockInACrash, !inventory.locks.is_empty());
-        self.see(Sight::ActivityInACrash, !self.life.jobs.is_empty());
+        self.see(CoverageMark::LockInACrash, !inventory.locks.is_empty());
+        self.see(CoverageMark::ActivityInACrash, !self.process.jobs.is_empty());
         self.see(
-            Sight::ActivityThatWaited,
+            CoverageMark::ActivityThatWaited,
             inventory.activities.values().any(|record| record.started.is_none()),
         );
-        self.see(Sight::EarlyEvent, !inventory.early.is_empty());
+        self.see(CoverageMark::EarlyEvent, !inventory.early.is_empty());
         let references = self.follow_all(&inventory);
         rows::belong_together(&inventory, &references);
         waits::sections_hold_their_locks(&inventory, &references);
@@ -103,9 +103,9 @@ impl World {
             _ if !acknowledged => true,
             What::Order(Wish::Start) => {
                 inventory.orchestrations.contains_key(id)
-                    || self.chronicle.removed.iter().any(|(_, removed)| removed == id)
+                    || self.observations.removed.iter().any(|(_, removed)| removed == id)
             }
-            What::Order(Wish::Raise(note)) => self.chronicle.notes.contains_key(&note),
+            What::Order(Wish::Raise(note)) => self.observations.notes.contains_key(&note),
             _ => true,
         };
         assert!(is_there, "an acknowledged request is lost: {request:?}");
@@ -113,12 +113,12 @@ impl World {
 
     /// Returns whether messages and clients may have to wait because the instance is locked, suspended or stopped.
     pub(in crate::simulation) fn may_wait(&self, id: &str) -> bool {
-        if self.climate.orchestrations.is_none() {
+        if self.profile.orchestrations.is_none() {
             return false;
         }
         if id.starts_with('@') {
             let id = InstanceId::trusted(id);
-            let lock = schema::lock::key(id.partition(self.climate.partitions), &id);
+            let lock = schema::lock::key(id.partition(self.profile.partitions), &id);
             return self.model.get(&lock).expect("the model's reads do not fail").is_some();
         }
         let waits =
@@ -135,7 +135,7 @@ impl World {
     /// Checks an idle hub that no build or operator holds up: an orchestration that has not ended waits for a reason.
     pub(in crate::simulation) fn check_when_idle(&mut self) {
         let inventory = self.inventory();
-        self.see(Sight::LockHeld, !inventory.locks.is_empty());
+        self.see(CoverageMark::LockHeld, !inventory.locks.is_empty());
         let references = self.follow_all(&inventory);
         rows::belong_together(&inventory, &references);
         rows::no_row_is_without_its_child(&inventory);

@@ -1,29 +1,29 @@
 //! Checks of the code version that runs an orchestration, and of orchestrations that wait for a missing version.
 
-use super::chronicle::Shown;
+use super::observations::Shown;
 use crate::model::history::{Command, Incoming, Parent, Started};
 use crate::model::orchestration::{OrchestrationRecord, OrchestrationStatus, StopKind};
 use crate::simulation::builds::Build;
-use crate::simulation::sights::Sight;
+use crate::simulation::coverage::CoverageMark;
 use crate::simulation::world::World;
 
 impl World {
-    /// Returns whether this life has code for an orchestration.
+    /// Returns whether this process has code for an orchestration.
     fn can_run(&self, record: &OrchestrationRecord) -> bool {
-        self.life.build != Build::LacksOrchestrations && self.life.versions.runs(&record.version).is_some()
+        self.process.build != Build::LacksOrchestrations && self.process.versions.runs(&record.version).is_some()
     }
 
-    /// Checks which code runs an orchestration. It is stopped as unregistered only in a life without code for it.
+    /// Checks which code runs an orchestration. It is stopped as unregistered only in a process without code for it.
     pub(super) fn check_code(&mut self, id: &str, record: &OrchestrationRecord) {
         let is_gone = |record: &OrchestrationRecord| {
             let stopped = record.stopped.as_ref();
             stopped.is_some_and(|stopped| stopped.kind == StopKind::Unregistered)
         };
-        let runs = self.life.versions.runs(&record.version);
+        let runs = self.process.versions.runs(&record.version);
         let is_older = record.status == OrchestrationStatus::Running && record.stopped.is_none();
         let is_older = is_older && runs.is_some_and(|version| version != record.version);
-        self.see(Sight::OrchestrationRunByNewerCode, is_older);
-        // A row that was already stopped may come from the previous life.
+        self.see(CoverageMark::OrchestrationRunByNewerCode, is_older);
+        // A row that was already stopped may come from the previous process.
         if !is_gone(record) || self.instance_record(id).is_some_and(|before| is_gone(&before)) {
             return;
         }
@@ -31,8 +31,8 @@ impl World {
             !self.can_run(record),
             "{id} is stopped although its code is registered: {record:?}"
         );
-        let is_version = self.life.build != Build::LacksOrchestrations;
-        self.see(Sight::OrchestrationVersionGone, is_version);
+        let is_version = self.process.build != Build::LacksOrchestrations;
+        self.see(CoverageMark::OrchestrationVersionGone, is_version);
     }
 
     /// Checks that in an idle hub no orchestration waits for registered code, or has a note that it does.
@@ -41,7 +41,7 @@ impl World {
         let instances = inventory.orchestrations;
         let holds_up =
             |record: &OrchestrationRecord| record.stopped.is_some() || record.status == OrchestrationStatus::Suspended;
-        // A call that waits behind a lock, or for a held or quarantined entity, keeps its note of an earlier life.
+        // A call that waits behind a lock, or for a held or quarantined entity, keeps its note of an earlier process.
         let all_run = !entities_are_held_up && inventory.locks.is_empty() && !instances.values().any(holds_up);
         let has_no_notes = all_run && self.life_has_all_code();
         for (id, record) in instances {
@@ -60,7 +60,7 @@ impl World {
     }
 
     /// Checks that a sub-orchestration begins with the version that its parent named, or with the newest one of this
-    /// life.
+    /// process.
     pub(super) fn check_versions_of_children(&self, shown: &Shown) {
         for (at, (id, _, turn)) in shown.turns.iter().enumerate() {
             let Some(started) = turn.incoming.iter().find_map(started) else {
@@ -72,7 +72,7 @@ impl World {
             let Some(named) = parent.and_then(|parent| self.named_version(parent, shown)) else {
                 continue;
             };
-            let expected = named.unwrap_or_else(|| self.life.versions.newest().to_owned());
+            let expected = named.unwrap_or_else(|| self.process.versions.newest().to_owned());
             assert_eq!(
                 started.version, expected,
                 "the version of {id}, which {parent:?} started"

@@ -1,7 +1,7 @@
 //! The events that can happen to orchestrations in a run.
 
 use crate::engine::Limits;
-use crate::simulation::climate::{Climate, Event};
+use crate::simulation::profile::{Event, Profile};
 use crate::simulation::random::Random;
 
 /// The events that can happen to orchestrations in a run.
@@ -20,8 +20,8 @@ pub(in crate::simulation) struct Conditions {
 }
 
 impl Conditions {
-    pub(in crate::simulation) fn add_to(climate: &mut Climate, random: &mut Random) {
-        climate.orchestrations = Some(Self {
+    pub(in crate::simulation) fn add_to(profile: &mut Profile, random: &mut Random) {
+        profile.orchestrations = Some(Self {
             strict: random.chance(40),
             orders: random.between(3, 40),
             manage: random.chance(60),
@@ -30,15 +30,15 @@ impl Conditions {
         });
         for (event, weight) in [(Event::Order, 10), (Event::Job, 8)] {
             let weight = (weight * random.pick(&[10, 10, 30, 3, 1])).max(1);
-            climate.weights.push((event, weight));
+            profile.weights.push((event, weight));
         }
         // In half of the runs clients leave the entities to the orchestrations.
         if random.chance(50) {
-            climate.requests = random.below(4);
+            profile.requests = random.below(4);
         }
     }
 
-    /// Draws the limits of one life of the hub that concern orchestrations.
+    /// Draws the limits of one process of the hub that concern orchestrations.
     pub(in crate::simulation) fn bound(&self, limits: &mut Limits, random: &mut Random) {
         limits.strict_replay = self.strict;
         limits.live_bytes = *random.pick(&[0, 4_000, 1 << 20]);

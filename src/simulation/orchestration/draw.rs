@@ -2,8 +2,8 @@
 
 use super::padding::Padding;
 use super::program::{Act, Errand, Finish, Job, Program, Retry};
-use crate::simulation::climate::Climate;
 use crate::simulation::plan::{End, Kind, Work, key};
+use crate::simulation::profile::Profile;
 use crate::simulation::random::Random;
 
 /// Number of orchestration ids that clients and other orchestrations know.
@@ -30,8 +30,8 @@ pub(super) fn event_name(random: &mut Random) -> String {
 }
 
 impl Drawer {
-    pub(super) fn program(&mut self, climate: &Climate, random: &mut Random) -> Program {
-        self.grow(GENERATIONS, climate, random)
+    pub(super) fn program(&mut self, profile: &Profile, random: &mut Random) -> Program {
+        self.grow(GENERATIONS, profile, random)
     }
 
     /// Returns a number that no other event has.
@@ -40,10 +40,10 @@ impl Drawer {
         self.notes
     }
 
-    fn grow(&mut self, generations: u64, climate: &Climate, random: &mut Random) -> Program {
+    fn grow(&mut self, generations: u64, profile: &Profile, random: &mut Random) -> Program {
         let count = random.between(1, 4);
         Program {
-            acts: self.acts(count, 2, generations, climate, random),
+            acts: self.acts(count, 2, generations, profile, random),
             rounds: if random.chance(25) {
                 random.between(1, 3) as u32
             } else {
@@ -58,45 +58,45 @@ impl Drawer {
             padding: Padding::default(),
             end: match random.below(100) {
                 0..16 => Finish::Fail,
-                16..18 if climate.failures => Finish::Panic,
+                16..18 if profile.failures => Finish::Panic,
                 _ => Finish::Return,
             },
         }
     }
 
-    fn acts(&mut self, count: u64, depth: u64, generations: u64, climate: &Climate, random: &mut Random) -> Vec<Act> {
+    fn acts(&mut self, count: u64, depth: u64, generations: u64, profile: &Profile, random: &mut Random) -> Vec<Act> {
         (0..count)
-            .map(|_| self.act(depth, generations, climate, random))
+            .map(|_| self.act(depth, generations, profile, random))
             .collect()
     }
 
-    fn act(&mut self, depth: u64, generations: u64, climate: &Climate, random: &mut Random) -> Act {
+    fn act(&mut self, depth: u64, generations: u64, profile: &Profile, random: &mut Random) -> Act {
         let count = random.between(1, 3);
         match random.below(100) {
-            0..6 if depth > 0 => Act::Each(self.acts(count, depth - 1, generations, climate, random)),
-            0..14 if depth > 0 => Act::Join(self.acts(count, depth - 1, generations, climate, random)),
-            0..24 if depth > 0 => Act::Race(self.acts(count, depth - 1, generations, climate, random)),
+            0..6 if depth > 0 => Act::Each(self.acts(count, depth - 1, generations, profile, random)),
+            0..14 if depth > 0 => Act::Join(self.acts(count, depth - 1, generations, profile, random)),
+            0..24 if depth > 0 => Act::Race(self.acts(count, depth - 1, generations, profile, random)),
             0..40 => self.job(random),
             40..46 => Act::Timer(*random.pick(&[0, 1, 20, 500, 100_000])),
             46..58 => Act::Event {
                 name: event_name(random),
                 timeout: random.chance(70).then(|| *random.pick(&[0, 10, 5_000])),
             },
-            58..68 => Act::Call(errand(climate, random)),
+            58..68 => Act::Call(errand(profile, random)),
             68..74 => Act::Signal {
-                errand: errand(climate, random),
-                after: (climate.timers && random.chance(30)).then(|| *random.pick(&[0, 3, 2_000])),
+                errand: errand(profile, random),
+                after: (profile.timers && random.chance(30)).then(|| *random.pick(&[0, 3, 2_000])),
             },
-            74..86 => self.section(count, depth.saturating_sub(1), generations, climate, random),
+            74..86 => self.section(count, depth.saturating_sub(1), generations, profile, random),
             86..91 if generations > 0 => Act::Child {
-                program: Box::new(self.grow(generations - 1, climate, random)),
+                program: Box::new(self.grow(generations - 1, profile, random)),
                 id: random.chance(20).then(|| known_id(random)),
                 version: None,
                 retry: random.chance(30).then(|| retry(random)),
                 fatal: random.chance(30),
             },
             91..93 if generations > 0 => Act::Start {
-                program: Box::new(self.grow(generations - 1, climate, random)),
+                program: Box::new(self.grow(generations - 1, profile, random)),
                 id: random.chance(30).then(|| known_id(random)),
                 version: None,
             },
@@ -111,17 +111,17 @@ impl Drawer {
     }
 
     /// Draws a critical section. Most of its calls go to the entities that it locks.
-    fn section(&mut self, count: u64, depth: u64, generations: u64, climate: &Climate, random: &mut Random) -> Act {
+    fn section(&mut self, count: u64, depth: u64, generations: u64, profile: &Profile, random: &mut Random) -> Act {
         let entities: Vec<(Kind, String)> = (0..random.between(1, 3))
-            .map(|_| (*random.pick(&Kind::ALL), key(climate, random)))
+            .map(|_| (*random.pick(&Kind::ALL), key(profile, random)))
             .collect();
-        let mut inside = self.acts(count, depth, generations, climate, random);
+        let mut inside = self.acts(count, depth, generations, profile, random);
         for _ in 0..random.below(3) {
             let (kind, key) = random.pick(&entities).clone();
             let call = Act::Call(Errand {
                 kind,
                 key,
-                ..errand(climate, random)
+                ..errand(profile, random)
             });
             inside.insert(random.index(inside.len() + 1), call);
         }
@@ -155,20 +155,20 @@ fn retry(random: &mut Random) -> Retry {
     }
 }
 
-fn errand(climate: &Climate, random: &mut Random) -> Errand {
-    let pauses = (climate.slow && random.chance(20)).then(|| random.below(3) as u8);
+fn errand(profile: &Profile, random: &mut Random) -> Errand {
+    let pauses = (profile.slow && random.chance(20)).then(|| random.below(3) as u8);
     Errand {
         kind: *random.pick(&Kind::ALL),
-        key: key(climate, random),
+        key: key(profile, random),
         work: Work {
             id: 0,
             end: match random.below(100) {
-                0..6 if climate.failures => End::Refuse,
-                6..9 if climate.failures => End::Panic,
-                9..11 if climate.failures && pauses.is_some() => End::Hang,
+                0..6 if profile.failures => End::Refuse,
+                6..9 if profile.failures => End::Panic,
+                9..11 if profile.failures && pauses.is_some() => End::Hang,
                 _ => End::Fine,
             },
-            dies: climate.deaths && random.chance(5),
+            dies: profile.deaths && random.chance(5),
             pauses,
             sends: Vec::new(),
             arguments: 0,

@@ -9,17 +9,17 @@ use crate::simulation::world::World;
 impl World {
     /// Adds versions and padding to a program, and to the programs within it.
     pub(super) fn dress(&mut self, program: &mut Program) {
-        if self.climate.versions {
+        if self.profile.versions {
             name_versions(program, &mut self.later);
         }
-        if self.climate.disputed {
+        if self.profile.disputed {
             padding::fill(program, &mut self.later);
         }
     }
 
     /// Draws the target size of an event of a client in bytes, or 0 for no padding.
     pub(super) fn size_of_event(&mut self) -> usize {
-        match self.climate.disputed && self.later.chance(15) {
+        match self.profile.disputed && self.later.chance(15) {
             true => PAYLOAD_BYTES - self.later.index(2),
             false => 0,
         }
@@ -27,7 +27,7 @@ impl World {
 
     /// Draws the version of a start for which a client names one.
     pub(super) fn some_version(&mut self) -> String {
-        match self.climate.versions {
+        match self.profile.versions {
             true => (*self.later.pick(&versions::ALL)).to_owned(),
             false => String::new(),
         }

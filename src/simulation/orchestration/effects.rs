@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::chronicle::{Ask, Chronicle};
+use super::observations::{Ask, Observations};
 use super::program::is_of_orchestration;
 use crate::simulation::survey::Survey;
 use crate::simulation::world::World;
 
 /// Checks that only requested work was done, and no more often than requested.
 pub(super) fn at_most_once(world: &World, survey: &Survey) {
-    let errands = &world.chronicle.errands;
+    let errands = &world.observations.errands;
     for (work, count) in survey.errands_done() {
         let asks = errands.get(&work).map(Vec::as_slice).unwrap_or_default();
         assert!(!asks.is_empty(), "the work {work} was done but no history requests it");
@@ -27,7 +27,7 @@ pub(super) fn at_most_once(world: &World, survey: &Survey) {
 
 /// Returns work that was requested again, so that it is a new message.
 pub(in crate::simulation) fn repeated(world: &World) -> impl Iterator<Item = u64> {
-    let errands = world.chronicle.errands.iter();
+    let errands = world.observations.errands.iter();
     errands.filter(|(_, asks)| asks.len() > 1).map(|(work, _)| *work)
 }
 
@@ -35,12 +35,12 @@ pub(in crate::simulation) fn repeated(world: &World) -> impl Iterator<Item = u64
 pub(super) fn exactly_once(world: &World, survey: &Survey) {
     at_most_once(world, survey);
     let done = survey.errands_done();
-    for (work, asks) in &world.chronicle.errands {
-        let answers: Vec<bool> = asks.iter().filter_map(|ask| world.chronicle.answer(ask)).collect();
+    for (work, asks) in &world.observations.errands {
+        let answers: Vec<bool> = asks.iter().filter_map(|ask| world.observations.answer(ask)).collect();
         let is_fine = asks.iter().all(|ask| world.is_done(ask.end) == Some(true));
         let may_be_fine = asks.iter().all(|ask| world.is_done(ask.end) != Some(false));
         // A call of a critical section may arrive after the end of the lock, and a bad build may have refused a call.
-        let is_free = asks.iter().all(|ask| !ask.locked) && !world.climate.bad_builds;
+        let is_free = asks.iter().all(|ask| !ask.locked) && !world.profile.bad_builds;
         let is_sure = (may_be_fine && answers.contains(&true)) || (is_fine && answers.is_empty() && is_free);
         assert!(
             !is_sure || done.contains_key(work),
@@ -53,7 +53,7 @@ pub(super) fn exactly_once(world: &World, survey: &Survey) {
 
 /// Checks that work that one orchestration requested from one entity was done in the order of requests.
 fn in_order(world: &World, survey: &Survey) {
-    let errands = &world.chronicle.errands;
+    let errands = &world.observations.errands;
     for (receiver, log) in &survey.logs {
         if world.disordered_logs.contains(receiver) {
             continue;
@@ -81,7 +81,7 @@ fn in_order(world: &World, survey: &Survey) {
 /// Checks that no scheduled work was done before its time.
 fn not_early(world: &World, survey: &Survey) {
     for entry in survey.logs.values().flatten().flatten() {
-        let Some([ask]) = world.chronicle.errands.get(&entry.id).map(Vec::as_slice) else {
+        let Some([ask]) = world.observations.errands.get(&entry.id).map(Vec::as_slice) else {
             continue;
         };
         let is_early = ask.at.is_some_and(|due| entry.at < due) && !world.clock_was_set_back;
@@ -93,7 +93,7 @@ fn not_early(world: &World, survey: &Survey) {
     }
 }
 
-impl Chronicle {
+impl Observations {
     /// Returns whether a call was answered, or `None` if it has not ended.
     fn answer(&self, ask: &Ask) -> Option<bool> {
         let step = (ask.instance.clone(), ask.execution, ask.sequence);

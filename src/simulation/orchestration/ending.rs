@@ -39,7 +39,7 @@ impl World {
             inventory.activities
         );
         assert!(inventory.orders.is_empty(), "orders are left: {:?}", inventory.orders);
-        assert!(self.life.jobs.is_empty(), "jobs are left: {:?}", self.life.jobs);
+        assert!(self.process.jobs.is_empty(), "jobs are left: {:?}", self.process.jobs);
         // Events for an orchestration that never began are kept for a limited time.
         self.now.0 += 3_600_000;
         self.settle_all();
@@ -83,26 +83,26 @@ impl World {
     /// Closes the hub as its executors do, and leaves all work as it is. Returns whether that was possible. Running
     /// activities no longer count as running then, so they are not blamed for a crash when they run again.
     pub(in crate::simulation) fn leave(&mut self) -> bool {
-        for index in 0..self.life.seats.len() {
+        for index in 0..self.process.cores.len() {
             self.commit(index);
-            self.life.seats[index].driver.core_mut().begin_no_more_activities();
+            self.process.cores[index].driver.core_mut().begin_no_more_activities();
         }
-        for index in 0..self.life.seats.len() {
-            let order = Arc::clone(&self.life.order);
-            let step = self.life.seats[index].driver.leave(&order, self.now);
+        for index in 0..self.process.cores.len() {
+            let order = Arc::clone(&self.process.order);
+            let step = self.process.cores[index].driver.leave(&order, self.now);
             if let Some(step) = step
                 .expect("the model's reads do not fail")
-                .filter(|_| !self.life.failed)
+                .filter(|_| !self.process.failed)
             {
-                self.life.seats[index].step = Some(step);
+                self.process.cores[index].step = Some(step);
                 self.commit(index);
             }
         }
-        if self.life.failed {
+        if self.process.failed {
             return false;
         }
         let inventory = self.inventory();
-        for job in &self.life.jobs {
+        for job in &self.process.jobs {
             let ActivityKey {
                 instance,
                 execution,

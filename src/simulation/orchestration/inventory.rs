@@ -53,7 +53,7 @@ pub(super) struct Inventory {
 impl World {
     pub(super) fn inventory(&self) -> Inventory {
         let mut inventory = Inventory::default();
-        for partition in (0..self.climate.partitions).map(PartitionId) {
+        for partition in (0..self.profile.partitions).map(PartitionId) {
             inventory.read(partition, self.model.as_ref());
         }
         inventory
@@ -61,14 +61,14 @@ impl World {
 
     pub(super) fn instance_record(&self, id: &str) -> Option<OrchestrationRecord> {
         let id = InstanceId::trusted(id);
-        let partition = id.partition(self.climate.partitions);
+        let partition = id.partition(self.profile.partitions);
         instance(self.model.as_ref(), partition, &id).expect("valid instance")
     }
 
     /// Returns the turns of the current execution of an orchestration.
     pub(super) fn history(&self, id: &str, record: &OrchestrationRecord) -> Vec<TurnRecord> {
         let instance = InstanceId::trusted(id);
-        let partition = instance.partition(self.climate.partitions);
+        let partition = instance.partition(self.profile.partitions);
         let range = schema::orchestration::turns(partition, &instance, record.execution, 0..record.turns);
         let rows = self
             .model
@@ -122,7 +122,7 @@ impl World {
         }
         if let Some(stopped) = &record.stopped {
             let foreseen = match stopped.kind {
-                StopKind::Unregistered => self.climate.bad_builds || self.climate.versions,
+                StopKind::Unregistered => self.profile.bad_builds || self.profile.versions,
                 StopKind::Panicked => true,
                 _ => false,
             };

@@ -7,7 +7,7 @@ use crate::entity::OperationError;
 use crate::error::{Error, ErrorKind};
 use crate::model::Outcome;
 use crate::runtime::Envelope;
-use crate::simulation::sights::Sight;
+use crate::simulation::coverage::CoverageMark;
 use crate::simulation::world::World;
 
 /// A running attempt of an activity.
@@ -37,7 +37,7 @@ impl World {
     pub(in crate::simulation) fn start_job(&mut self, job: RunningJob) {
         self.story.tell(|| format!("{} begins {job:?}", self.now.0));
         let twice = self
-            .life
+            .process
             .jobs
             .iter()
             .any(|other| other.activity == job.activity && !other.canceled);
@@ -45,18 +45,18 @@ impl World {
         if job.name == "narrow" {
             let narrow = |other: &&RunningJob| other.name == "narrow";
             assert!(
-                self.life.jobs.iter().find(narrow).is_none(),
+                self.process.jobs.iter().find(narrow).is_none(),
                 "two narrow activities run at a time: {job:?}"
             );
         }
-        self.see(Sight::ActivityRetried, job.attempt > 1);
-        self.life.jobs.push(job);
+        self.see(CoverageMark::ActivityRetried, job.attempt > 1);
+        self.process.jobs.push(job);
     }
 
     /// Cancels an activity. A running attempt may still end.
     pub(in crate::simulation) fn cancel_job(&mut self, activity: &ActivityKey) {
-        self.see(Sight::ActivityCanceled, true);
-        let running = self.life.jobs.iter_mut().rev().find(|job| job.activity == *activity);
+        self.see(CoverageMark::ActivityCanceled, true);
+        let running = self.process.jobs.iter_mut().rev().find(|job| job.activity == *activity);
         // The attempt may have ended, with its end still in flight.
         if let Some(running) = running {
             running.canceled = true;
@@ -64,8 +64,8 @@ impl World {
     }
 
     pub(in crate::simulation) fn end_some_job(&mut self) {
-        if !self.life.jobs.is_empty() {
-            let at = self.random.index(self.life.jobs.len());
+        if !self.process.jobs.is_empty() {
+            let at = self.random.index(self.process.jobs.len());
             self.end_job(at);
         }
     }
@@ -74,9 +74,9 @@ impl World {
     pub(in crate::simulation) fn end_job(&mut self, at: usize) {
         let RunningJob {
             activity, job, attempt, ..
-        } = self.life.jobs.remove(at);
+        } = self.process.jobs.remove(at);
         let is_bad = self
-            .climate
+            .profile
             .orchestrations
             .as_ref()
             .is_some_and(|conditions| conditions.bad_jobs);
@@ -90,13 +90,13 @@ impl World {
         };
         self.story
             .tell(|| format!("{} ends {activity} attempt {attempt}: {ended:?}", self.now.0));
-        let seat = self.life.seat_of(&activity.instance, self.climate.partitions);
+        let seat = self.process.seat_of(&activity.instance, self.profile.partitions);
         let input = Input::ActivityEnded {
             activity,
             attempt,
             ended: ended.into(),
         };
-        self.life.seats[seat].inbox.send(Envelope::Input(Box::new(input)));
+        self.process.cores[seat].inbox.send(Envelope::Input(Box::new(input)));
     }
 }
 

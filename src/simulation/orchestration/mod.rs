@@ -7,7 +7,6 @@
 mod actor;
 mod asking;
 mod check;
-mod chronicle;
 mod code;
 mod conditions;
 mod draw;
@@ -17,6 +16,7 @@ mod ending;
 mod inventory;
 mod jobs;
 mod lockstep;
+mod observations;
 mod padding;
 mod program;
 mod reference;
@@ -31,11 +31,11 @@ use super::builds::Build;
 use crate::activity::activity_code;
 use crate::engine::Registry;
 
-pub(super) use chronicle::Chronicle;
 pub(super) use conditions::Conditions;
 pub(super) use draw::Drawer;
 pub(super) use effects::repeated;
 pub(super) use jobs::RunningJob;
+pub(super) use observations::Observations;
 pub(super) use program::is_of_orchestration;
 pub(super) use versions::Versions;
 

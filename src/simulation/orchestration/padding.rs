@@ -1,4 +1,4 @@
-//! Payloads of orchestrations at the size limit, or above the limit of some lives.
+//! Payloads of orchestrations at the size limit, or above the limit of some processes.
 
 use std::collections::BTreeSet;
 
@@ -66,7 +66,7 @@ impl Note {
 /// The rule that decides whether a payload is too large.
 #[derive(Debug)]
 pub(super) enum Bound {
-    /// The limit of the life in which a turn is new.
+    /// The limit of the process in which a turn is new.
     Limit(usize),
     /// The payloads that were refused when the turn was new.
     Recorded(BTreeSet<Sequence>),

@@ -1,4 +1,4 @@
-//! The versions of the orchestration: those that a life of the hub registers, and the code that runs an execution.
+//! The versions of the orchestration: those that a process of the hub registers, and the code that runs an execution.
 
 use crate::engine::VersionPolicy;
 use crate::simulation::random::Random;
@@ -6,7 +6,7 @@ use crate::simulation::random::Random;
 /// All versions, from the oldest to the newest. Their alphabetical order differs.
 pub(super) const ALL: [&str; 3] = ["", "v9", "v10"];
 
-/// The versions that different lives register.
+/// The versions that different processes register.
 const LIVES: [&[&str]; 8] = [
     &ALL,
     &["v10", "", "v9"],
@@ -18,7 +18,7 @@ const LIVES: [&[&str]; 8] = [
     &[""],
 ];
 
-/// The versions that one life of the hub has.
+/// The versions that one process of the hub has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::simulation) struct Versions {
     /// In the order of registration. A start without a version gets the last one.
@@ -59,7 +59,7 @@ impl Versions {
 
     /// Returns the version of a start that names none.
     pub(super) fn newest(self) -> &'static str {
-        self.registered.last().copied().expect("every life has a version")
+        self.registered.last().copied().expect("every process has a version")
     }
 
     /// Returns the version whose code runs an execution that began with `version`, if there is one.

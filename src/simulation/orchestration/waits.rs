@@ -7,7 +7,7 @@ use super::reference::Reference;
 use crate::id::{ExecutionId, InstanceId, Sequence};
 use crate::model::history::OpenStep;
 use crate::model::orchestration::{OrchestrationRecord, OrchestrationStatus, StopKind};
-use crate::simulation::life::HUB;
+use crate::simulation::process::HUB;
 use crate::time::Timestamp;
 
 /// Checks that every orchestration has ended, is stopped, or waits for a reason, and that every lock has an owner that
@@ -39,7 +39,8 @@ pub(super) fn have_reasons(inventory: &Inventory, references: &BTreeMap<String, 
     no_orphans(inventory, references);
     for (entity, lock) in &inventory.locks {
         let owner = inventory.orchestrations.get(lock.owner.instance.as_str());
-        let lives = owner.is_some_and(|owner| !owner.status.is_terminal() && owner.execution == lock.owner.execution);
+        let processes =
+            owner.is_some_and(|owner| !owner.status.is_terminal() && owner.execution == lock.owner.execution);
         let wants = references.get(lock.owner.instance.as_str()).is_some_and(|reference| {
             let is_lock = |(sequence, step): (Sequence, OpenStep)| {
                 sequence == lock.owner.sequence && matches!(step, OpenStep::Lock { .. })
@@ -47,7 +48,7 @@ pub(super) fn have_reasons(inventory: &Inventory, references: &BTreeMap<String, 
             reference.steps.open_steps().any(is_lock)
         });
         assert!(
-            lives && wants,
+            processes && wants,
             "{entity} is locked without an owner that wants it: {lock:?}"
         );
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::twin::Twin;
 use crate::log::tests::memory::Chance;
-use crate::simulation::sights::{Sight, Story};
+use crate::simulation::coverage::{CoverageMark, Story};
 use crate::store::{ByHand, Machine, Model, Sizes, Store};
 
 /// Numbers of disk operations after which a process dies, unless it stops earlier.
@@ -19,7 +19,7 @@ pub(in crate::simulation) struct Host {
     /// Makes the choices that only a machine requires, so that a seed can also be played without one.
     pub(in crate::simulation) chance: Chance,
     twin: Arc<Twin>,
-    sights: BTreeSet<Sight>,
+    marks: BTreeSet<CoverageMark>,
     story: Story,
 }
 
@@ -34,7 +34,7 @@ impl Host {
             machine,
             chance,
             twin,
-            sights: BTreeSet::new(),
+            marks: BTreeSet::new(),
             story,
         }
     }
@@ -44,9 +44,9 @@ impl Host {
         Arc::clone(&self.twin) as Arc<dyn Store>
     }
 
-    /// Returns all sights so far.
-    pub(in crate::simulation) fn sights(&self) -> BTreeSet<Sight> {
-        &self.sights | &self.twin.sights()
+    /// Returns all marks so far.
+    pub(in crate::simulation) fn marks(&self) -> BTreeSet<CoverageMark> {
+        &self.marks | &self.twin.marks()
     }
 
     /// Ends the process and starts another one, which opens the store. A prefix of the commits survives: commits after
@@ -63,9 +63,12 @@ impl Host {
         let store = self.open(synced, written);
         let keep = (store.newest() - synced) as usize;
         let left = Arc::new(model.crash(keep));
-        self.see(Sight::CrashBetweenWriteAndSync, tears && store.newest() < written);
         self.see(
-            Sight::CrashThatKeepsAPart,
+            CoverageMark::CrashBetweenWriteAndSync,
+            tears && store.newest() < written,
+        );
+        self.see(
+            CoverageMark::CrashThatKeepsAPart,
             (1..written - synced).contains(&(keep as u64)),
         );
         self.twin = Twin::new(store, Arc::clone(&left), self.chance.fork());
@@ -75,7 +78,7 @@ impl Host {
     /// Kills the process, possibly in the middle of an operation and possibly together with the power. Returns whether
     /// the power failed while written data was not synced.
     fn die(&mut self) -> bool {
-        self.sights.extend(self.twin.sights());
+        self.marks.extend(self.twin.marks());
         let twin = Arc::clone(&self.twin);
         let store = &twin.store;
         let disk = self.machine.disk.clone();
@@ -92,10 +95,10 @@ impl Host {
         let loses_power = self.chance.one_in(2);
         self.story
             .tell(|| format!("the process dies {what}; interrupted: {is_cut}, power failure: {loses_power}"));
-        self.see(Sight::SegmentRecycled, disk.renames() > 0);
-        self.see(Sight::CrashInAMaterialization, store.is_materializing());
-        self.see(Sight::CrashBetweenFlushAndTrim, store.is_to_trim());
-        self.see(Sight::CrashWhileASegmentIsRecycled, disk.is_renaming());
+        self.see(CoverageMark::SegmentRecycled, disk.renames() > 0);
+        self.see(CoverageMark::CrashInAMaterialization, store.is_materializing());
+        self.see(CoverageMark::CrashBetweenFlushAndTrim, store.is_to_trim());
+        self.see(CoverageMark::CrashWhileASegmentIsRecycled, disk.is_renaming());
         self.machine.kill(store, &mut self.chance);
         if loses_power {
             self.machine.lose_power(&mut self.chance);
@@ -124,8 +127,8 @@ impl Host {
             }
             self.story
                 .tell(|| format!("the process dies while it opens the store, after {fuse} operations"));
-            self.see(Sight::CrashInRecovery, true);
-            self.see(Sight::CrashInRecoveryOfACrashInRecovery, deaths > 0);
+            self.see(CoverageMark::CrashInRecovery, true);
+            self.see(CoverageMark::CrashInRecoveryOfACrashInRecovery, deaths > 0);
             if self.chance.one_in(2) {
                 self.machine.lose_power(&mut self.chance);
             }
@@ -133,9 +136,9 @@ impl Host {
         unreachable!("a process without a fuse survives")
     }
 
-    fn see(&mut self, sight: Sight, seen: bool) {
+    fn see(&mut self, mark: CoverageMark, seen: bool) {
         if seen {
-            self.sights.insert(sight);
+            self.marks.insert(mark);
         }
     }
 }

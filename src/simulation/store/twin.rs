@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, Weak};
 use super::compared::Compared;
 use crate::error::{Error, Result};
 use crate::log::tests::memory::{Chance, Meanwhile};
-use crate::simulation::sights::Sight;
+use crate::simulation::coverage::CoverageMark;
 use crate::store::{Batch, ByHand, Model, Reader, Store, StoreStats, Visitor};
 
 /// The store, and the model that defines its expected content. An injected fault occurs in the model and then breaks
@@ -20,7 +20,7 @@ pub(super) struct Twin {
     chance: Mutex<Chance>,
     /// A front moves to the base early in one of this many background steps.
     patience: u64,
-    sights: Mutex<BTreeSet<Sight>>,
+    marks: Mutex<BTreeSet<CoverageMark>>,
 }
 
 impl Twin {
@@ -31,7 +31,7 @@ impl Twin {
             model,
             chance: Mutex::new(chance),
             patience,
-            sights: Mutex::default(),
+            marks: Mutex::default(),
         });
         twin.compared().all();
         let meanwhile: Weak<Self> = Arc::downgrade(&twin);
@@ -47,12 +47,12 @@ impl Twin {
         }
     }
 
-    pub(super) fn sights(&self) -> BTreeSet<Sight> {
-        self.sights.lock().unwrap().clone()
+    pub(super) fn marks(&self) -> BTreeSet<CoverageMark> {
+        self.marks.lock().unwrap().clone()
     }
 
-    fn see(&self, sight: Sight) {
-        self.sights.lock().unwrap().insert(sight);
+    fn see(&self, mark: CoverageMark) {
+        self.marks.lock().unwrap().insert(mark);
     }
 
     fn below(&self, bound: u64) -> u64 {
@@ -92,7 +92,7 @@ impl Twin {
     /// Records the read of a row that is on its way to the base while newer rows exist.
     fn look_at(&self, key: &[u8]) {
         if self.store.is_materializing() && self.store.is_frozen(key) {
-            self.see(Sight::RowOfAFrozenFront);
+            self.see(CoverageMark::RowOfAFrozenFront);
         }
     }
 
@@ -104,7 +104,7 @@ impl Twin {
             if let Some(before) = before {
                 let old = before.compared().get(key)?;
                 if old.is_some() && old != newest {
-                    self.see(Sight::OldRowInASnapshot);
+                    self.see(CoverageMark::OldRowInASnapshot);
                 }
             }
         }

@@ -19,14 +19,14 @@ use crate::model::orchestration::{
 use crate::model::{self, Action, MessageRecord, Outcome, StateRecord};
 use crate::runtime::Response;
 use crate::schema;
+use crate::simulation::coverage::CoverageMark;
 use crate::simulation::plan::{End, Work};
-use crate::simulation::sights::Sight;
 use crate::simulation::world::World;
 use crate::store::{Change, Reader};
 
 /// Observations of orchestrations, made from commits.
 #[derive(Debug, Default)]
-pub(in crate::simulation) struct Chronicle {
+pub(in crate::simulation) struct Observations {
     /// The requests for each piece of work, by its number. More than one only if a history was copied.
     pub(super) errands: BTreeMap<u64, Vec<Ask>>,
     /// The ended calls of entities: the commit, and whether they were answered.
@@ -79,7 +79,7 @@ struct WorkArguments {
     work: Work,
 }
 
-impl Chronicle {
+impl Observations {
     /// Removes the observations of all commits after `last`, which a crash has lost.
     pub(in crate::simulation) fn forget_after(&mut self, last: u64) {
         self.errands.retain(|_, asks| {
@@ -143,7 +143,7 @@ impl Chronicle {
         self.notes.entry(Note::read(payload)).or_insert(commit);
     }
 
-    /// Returns whether an orchestration requested this work and some lives refuse it.
+    /// Returns whether an orchestration requested this work and some processes refuse it.
     pub(in crate::simulation) fn is_disputed(&self, work: u64) -> bool {
         let asks = self.errands.get(&work);
         asks.is_some_and(|asks| asks.iter().all(|ask| ask.end == End::Disputed))
@@ -180,7 +180,7 @@ impl World {
     /// Observes what a step is about to commit, and checks it against the rows before it.
     pub(in crate::simulation) fn look_at(&mut self, step: &CoreStep) -> Shown {
         let mut shown = Shown::default();
-        if self.climate.orchestrations.is_none() {
+        if self.profile.orchestrations.is_none() {
             return shown;
         }
         let tables = Tables::new();
@@ -263,7 +263,7 @@ impl World {
                 continue;
             };
             let instance = InstanceId::trusted(id.as_str());
-            let partition = instance.partition(self.climate.partitions);
+            let partition = instance.partition(self.profile.partitions);
             let range = schema::orchestration::turns(partition, &instance, *execution, 0..u32::MAX);
             let before = self
                 .model
@@ -314,19 +314,19 @@ impl World {
                 "{id} continues as new with {carried:?}, but its unread events are {unread:?}"
             );
         }
-        self.see(Sight::OrchestrationVersionChanged, versions_changed);
+        self.see(CoverageMark::OrchestrationVersionChanged, versions_changed);
     }
 
     /// Records the status of an orchestration, and whether it remains suspended.
     fn note_status(&mut self, id: &str, record: &OrchestrationRecord, suspended: &mut Vec<String>) {
         self.see(
             match record.status {
-                OrchestrationStatus::Completed => Sight::OrchestrationCompleted,
-                OrchestrationStatus::Failed => Sight::OrchestrationFailed,
-                OrchestrationStatus::Terminated => Sight::OrchestrationTerminated,
-                OrchestrationStatus::Canceled => Sight::OrchestrationCanceled,
-                OrchestrationStatus::Suspended => Sight::OrchestrationSuspended,
-                _ if record.stopped.is_some() => Sight::OrchestrationStopped,
+                OrchestrationStatus::Completed => CoverageMark::OrchestrationCompleted,
+                OrchestrationStatus::Failed => CoverageMark::OrchestrationFailed,
+                OrchestrationStatus::Terminated => CoverageMark::OrchestrationTerminated,
+                OrchestrationStatus::Canceled => CoverageMark::OrchestrationCanceled,
+                OrchestrationStatus::Suspended => CoverageMark::OrchestrationSuspended,
+                _ if record.stopped.is_some() => CoverageMark::OrchestrationStopped,
                 _ => return,
             },
             true,
@@ -343,7 +343,7 @@ impl World {
     /// Observes the new entries of an entity, unless this step changes its lock.
     fn look_at_state(&self, id: &str, value: &[u8], step: &CoreStep, shown: &mut Shown) {
         let id = InstanceId::trusted(id);
-        let partition = id.partition(self.climate.partitions);
+        let partition = id.partition(self.profile.partitions);
         let lock = schema::lock::key(partition, &id);
         let changes_lock = step.batch.changes().any(|change| match change {
             Change::Put { key, .. } | Change::Insert { key, .. } | Change::Delete { key } => key == lock,
@@ -371,26 +371,30 @@ impl World {
     pub(in crate::simulation) fn note_commit(&mut self, shown: Shown, commit: u64) {
         for (instance, execution, turn) in &shown.turns {
             let continues = matches!(turn.commands.last(), Some(Command::ContinueAsNew { .. }));
-            self.see(Sight::OrchestrationContinued, continues);
+            self.see(CoverageMark::OrchestrationContinued, continues);
             let refuses = |command: &Command| matches!(command, Command::Refuse { .. });
-            self.see(Sight::OrchestrationRefused, turn.commands.iter().any(refuses));
+            self.see(CoverageMark::OrchestrationRefused, turn.commands.iter().any(refuses));
             let has_lost = |incoming: &Incoming| {
                 matches!(incoming, Incoming::Completed { outcome: Outcome::Runtime(error), .. }
                     if error.kind() == ErrorKind::TooLarge)
             };
-            self.see(Sight::ActivityAnswerRefused, turn.incoming.iter().any(has_lost));
-            self.chronicle.note_turn(instance, *execution, turn, commit);
+            self.see(CoverageMark::ActivityAnswerRefused, turn.incoming.iter().any(has_lost));
+            self.observations.note_turn(instance, *execution, turn, commit);
         }
         let ends = shown.ends.into_iter().map(|(instance, end)| (commit, instance, end));
-        self.chronicle.ends.extend(ends);
-        self.see(Sight::OrchestrationPurged, !shown.removed.is_empty());
+        self.observations.ends.extend(ends);
+        self.see(CoverageMark::OrchestrationPurged, !shown.removed.is_empty());
         let removed = shown.removed.into_iter().map(|instance| (commit, instance));
-        self.chronicle.removed.extend(removed);
+        self.observations.removed.extend(removed);
         for note in shown.notes {
-            self.chronicle.notes.entry(note).or_insert(commit);
+            self.observations.notes.entry(note).or_insert(commit);
         }
         for (entity, owner, work) in shown.of_locked {
-            let asks = self.chronicle.errands.get(&work).filter(|_| is_of_orchestration(work));
+            let asks = self
+                .observations
+                .errands
+                .get(&work)
+                .filter(|_| is_of_orchestration(work));
             let is_owners = asks.is_some_and(|asks| asks.iter().any(|ask| ask.instance == owner));
             assert!(
                 is_owners,
@@ -398,7 +402,7 @@ impl World {
             );
         }
         for (entity, work) in shown.of_free {
-            let asks = self.chronicle.errands.get(&work);
+            let asks = self.observations.errands.get(&work);
             // An `async` operation that began under a lock continues if the lock is released by force in the meantime.
             let is_locked = asks.is_some_and(|asks| asks.iter().all(|ask| ask.locked && !ask.slow));
             assert!(

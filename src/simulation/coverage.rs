@@ -2,7 +2,7 @@
 
 /// A situation that a run reached. The simulation tests nothing in a situation that it never reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Sight {
+pub(super) enum CoverageMark {
     CrashThatLosesCommits,
     CrashWithWaitingMessages,
     CrashWhileOperationsRun,
@@ -64,7 +64,7 @@ pub(super) enum Sight {
     StepBesideACommit,
 }
 
-impl Sight {
+impl CoverageMark {
     pub(super) const OF_ORCHESTRATIONS: [Self; 23] = [
         Self::OrchestrationCompleted,
         Self::OrchestrationFailed,

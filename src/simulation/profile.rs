@@ -1,4 +1,4 @@
-//! The climate of a run: the events that can happen in it, and their frequencies. Each seed has its own climate,
+//! The profile of a run: the events that can happen in it, and their frequencies. Each seed has its own profile,
 //! because most bugs appear only in the absence of all other kinds of events.
 
 use std::time::Duration;
@@ -34,7 +34,7 @@ pub(super) enum Event {
 
 /// The events that can happen in a run, and their frequencies.
 #[derive(Clone, Debug)]
-pub(super) struct Climate {
+pub(super) struct Profile {
     pub(super) partitions: u16,
     pub(super) most_cores: u64,
     /// Number of entities of each type.
@@ -67,15 +67,15 @@ pub(super) struct Climate {
     pub(super) large: bool,
     /// Set if request ids, dead letters and early events reach their caps.
     pub(super) capped: bool,
-    /// Set if lives register different versions of the orchestration.
+    /// Set if processes register different versions of the orchestration.
     pub(super) versions: bool,
-    /// Set if payloads of orchestrations are large, too, and some payloads exceed the limit of some lives only.
+    /// Set if payloads of orchestrations are large, too, and some payloads exceed the limit of some processes only.
     pub(super) disputed: bool,
     /// `None` in a run with entities only.
     pub(super) orchestrations: Option<Conditions>,
 }
 
-impl Climate {
+impl Profile {
     pub(super) fn draw(random: &mut Random) -> Self {
         Self {
             partitions: random.between(1, 5) as u16,
@@ -140,7 +140,7 @@ impl Climate {
         }
     }
 
-    /// Draws the versions of one life of the hub.
+    /// Draws the versions of one process of the hub.
     pub(super) fn draw_versions(&self, later: &mut Random) -> Versions {
         match self.versions {
             true => Versions::draw(later),
@@ -148,7 +148,7 @@ impl Climate {
         }
     }
 
-    /// Draws the limits of one life that were added after the first seeds entered the corpus.
+    /// Draws the limits of one process that were added after the first seeds entered the corpus.
     pub(super) fn limit_aside(&self, limits: &mut Limits, aside: &mut Random) {
         if self.large {
             limits.payload_bytes = *aside.pick(&[PAYLOAD_BYTES, MOST_PAYLOAD_BYTES]);
@@ -178,7 +178,7 @@ impl Climate {
         self.capped && !self.deaths && self.orchestrations.is_none()
     }
 
-    /// Draws the limits of one life of the hub. Most are so small that everything is split into many pieces.
+    /// Draws the limits of one process of the hub. Most are so small that everything is split into many pieces.
     pub(super) fn limits(&self, random: &mut Random) -> Limits {
         let request_retention = match self.forgetful {
             true => Duration::from_secs(1),

@@ -1,12 +1,12 @@
-//! One life of the hub: from an open to a crash.
+//! One process of the hub: from an open to a crash.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::builds::Build;
-use super::climate::Climate;
 use super::orchestration::{RunningJob, Versions};
 use super::plan::{Kind, key};
+use super::profile::Profile;
 use super::random::Random;
 use crate::commit::CommitOrder;
 use crate::engine::code::AsyncOperation;
@@ -23,8 +23,8 @@ use crate::time::Aging;
 /// The id of the simulated hub.
 pub(super) const HUB: &str = "simulated";
 
-/// One life of the hub, from an open to a crash.
-pub(super) struct Life {
+/// One process of the hub, from an open to a crash.
+pub(super) struct Process {
     pub(super) build: Build,
     pub(super) versions: Versions,
     /// The largest payload that it allows.
@@ -33,7 +33,7 @@ pub(super) struct Life {
     pub(super) held: BTreeSet<InstanceId>,
     pub(super) slots: Arc<ActivitySlots>,
     pub(super) order: Arc<CommitOrder<Released>>,
-    pub(super) seats: Vec<Seat>,
+    pub(super) cores: Vec<CoreSlot>,
     /// Number of waits for ends that have begun.
     pub(super) waits: u64,
     /// The running `async` operations.
@@ -52,7 +52,7 @@ pub(super) struct Life {
 }
 
 /// An executor without its thread.
-pub(super) struct Seat {
+pub(super) struct CoreSlot {
     pub(super) driver: Driver<Asked>,
     pub(super) inbox: Arc<Inbox<Asked>>,
     /// A step that is not written yet.
@@ -85,41 +85,41 @@ pub(super) struct Released {
     pub(super) what: Release<Asked>,
 }
 
-impl Life {
+impl Process {
     pub(super) fn open(
         store: Arc<dyn Store>,
         build: Build,
         versions: Versions,
-        climate: &Climate,
+        profile: &Profile,
         random: &mut Random,
         aside: &mut Random,
     ) -> Self {
         let last = match store.get(&schema::COMMIT).unwrap() {
             Some(row) => model::decode(&row, "commit").unwrap(),
-            None => CommitRecord::before_the_first(climate.partitions),
+            None => CommitRecord::before_the_first(profile.partitions),
         };
-        let cores = random.between(1, climate.most_cores).min(u64::from(climate.partitions)) as usize;
-        let mut limits = climate.limits(random);
-        if let Some(conditions) = &climate.orchestrations {
+        let cores = random.between(1, profile.most_cores).min(u64::from(profile.partitions)) as usize;
+        let mut limits = profile.limits(random);
+        if let Some(conditions) = &profile.orchestrations {
             conditions.bound(&mut limits, random);
         }
-        climate.limit_aside(&mut limits, aside);
+        profile.limit_aside(&mut limits, aside);
         let registry = build.registry(versions);
         let mut held: BTreeSet<InstanceId> = BTreeSet::new();
-        if climate.bad_builds && random.chance(20) {
-            held.insert(random.pick(&Kind::ALL).id(&key(climate, random)));
+        if profile.bad_builds && random.chance(20) {
+            held.insert(random.pick(&Kind::ALL).id(&key(profile, random)));
         }
         let slots = Arc::new(ActivitySlots::new(limits.activities, cores));
         let limit = random.between(1, 4) as usize;
-        let delivery_limit = if climate.spills { limit } else { usize::MAX };
+        let delivery_limit = if profile.spills { limit } else { usize::MAX };
         let open_seat = |index: usize| {
-            let owned: Vec<PartitionId> = (0..climate.partitions)
+            let owned: Vec<PartitionId> = (0..profile.partitions)
                 .map(PartitionId)
                 .filter(|id| usize::from(id.0) % cores == index)
                 .collect();
             let held = held
                 .iter()
-                .filter(|id| owned.contains(&id.partition(climate.partitions)))
+                .filter(|id| owned.contains(&id.partition(profile.partitions)))
                 .cloned()
                 .collect();
             let config = CoreConfig {
@@ -129,15 +129,15 @@ impl Life {
                 progress: Arc::new(Progress::default()),
                 index,
                 slots: Arc::clone(&slots),
-                partitions: climate.partitions,
+                partitions: profile.partitions,
                 owned,
                 held,
-                // A life ends in a crash.
+                // A process ends in a crash.
                 calm_since: last.next_batch,
                 aging: Default::default(),
             };
             let (inbox, receiver) = Inbox::new(delivery_limit);
-            Seat {
+            CoreSlot {
                 driver: Driver::open(config, receiver, cores == 1, store.as_ref()).unwrap(),
                 inbox,
                 step: None,
@@ -149,7 +149,7 @@ impl Life {
             payload_bytes: limits.payload_bytes,
             held: held.clone(),
             slots: Arc::clone(&slots),
-            seats: (0..cores).map(open_seat).collect(),
+            cores: (0..cores).map(open_seat).collect(),
             order: Arc::new(CommitOrder::new(Arc::clone(&store), last, Aging::default())),
             waits: 0,
             running: Vec::new(),
@@ -164,7 +164,7 @@ impl Life {
     }
 
     pub(super) fn seat_of(&self, instance: &InstanceId, partitions: u16) -> usize {
-        usize::from(instance.partition(partitions).0) % self.seats.len()
+        usize::from(instance.partition(partitions).0) % self.cores.len()
     }
 }
 

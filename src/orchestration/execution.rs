@@ -24,9 +24,9 @@ use crate::time::Timestamp;
 
 /// The state of an execution's steps.
 ///
-/// User code runs inside wakers, destructors and conditions, and calls back into the journal. Therefore no borrow of
+/// User code runs inside wakers, destructors and conditions, and calls back into the execution. Therefore no borrow of
 /// the state outlives the function that took it, and no value of the user is called, woken or dropped under a borrow.
-pub(crate) struct Journal {
+pub(crate) struct ExecutionState {
     pub(super) program: Program,
     pub(super) begin: Begin,
     pub(super) state: RefCell<State>,
@@ -34,7 +34,7 @@ pub(crate) struct Journal {
     pub(super) started: OnceCell<Box<Started>>,
 }
 
-/// The mutable part of a [`Journal`].
+/// The mutable part of a [`ExecutionState`].
 #[derive(Default)]
 pub(super) struct State {
     /// `true` while a turn runs.
@@ -88,7 +88,7 @@ pub(super) const END: Sequence = 0;
 /// The payload with which a turn that exceeds its limits unwinds, so that an endless loop ends.
 pub(super) struct Overflow;
 
-impl Journal {
+impl ExecutionState {
     pub(super) fn new(program: Program, begin: Begin) -> Self {
         Self {
             program,
@@ -435,8 +435,8 @@ impl State {
     }
 }
 
-impl fmt::Debug for Journal {
+impl fmt::Debug for ExecutionState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Journal of {}", self.begin.instance)
+        write!(f, "ExecutionState of {}", self.begin.instance)
     }
 }

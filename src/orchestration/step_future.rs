@@ -10,12 +10,12 @@ use crate::entity::caller::Claim;
 use crate::error::Error;
 use crate::failure::CallFailure;
 use crate::id::Sequence;
-use crate::orchestration::journal::Journal;
+use crate::orchestration::execution::ExecutionState;
 
 /// A step, as held by the future that waits for it. Dropping it withdraws the step.
 #[doc(hidden)]
-pub struct Awaited {
-    journal: Rc<Journal>,
+pub struct StepFuture {
+    execution: Rc<ExecutionState>,
     sequence: Sequence,
     stage: Stage,
 }
@@ -29,28 +29,28 @@ enum Stage {
     Done,
 }
 
-impl Awaited {
+impl StepFuture {
     /// Creates the handle of a requested step.
-    pub(super) fn open(journal: Rc<Journal>, claim: Claim) -> Self {
+    pub(super) fn open(execution: Rc<ExecutionState>, claim: Claim) -> Self {
         Self {
-            journal,
+            execution,
             sequence: claim.sequence,
             stage: Stage::Open,
         }
     }
 
     /// Creates the handle of a step that could not be requested.
-    pub(super) fn refused(journal: Rc<Journal>, error: Error) -> Self {
+    pub(super) fn refused(execution: Rc<ExecutionState>, error: Error) -> Self {
         Self {
-            journal,
+            execution,
             // No step has this number.
             sequence: 0,
             stage: Stage::Refused(error),
         }
     }
 
-    pub(super) fn journal(&self) -> &Rc<Journal> {
-        &self.journal
+    pub(super) fn execution(&self) -> &Rc<ExecutionState> {
+        &self.execution
     }
 
     pub(super) fn sequence(&self) -> Sequence {
@@ -66,20 +66,20 @@ impl Awaited {
     #[track_caller]
     pub(super) fn label(&self, label: &str) {
         if self.is_open() {
-            self.journal.label(self.sequence, label);
+            self.execution.label(self.sequence, label);
         }
     }
 
     /// Withdraws the step. Its future fails with this error.
     pub(super) fn refuse(&mut self, error: Error) {
         if self.is_open() {
-            self.journal.abandon(self.sequence);
+            self.execution.abandon(self.sequence);
             self.stage = Stage::Refused(error);
         }
     }
 }
 
-impl Future for Awaited {
+impl Future for StepFuture {
     type Output = Result<Vec<u8>, CallFailure>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -87,7 +87,7 @@ impl Future for Awaited {
             Stage::Refused(error) => Poll::Ready(Err(error.into())),
             Stage::Done => panic!("a step of an orchestration was polled after completion"),
             Stage::Open => {
-                let outcome = self.journal.poll(self.sequence, cx);
+                let outcome = self.execution.poll(self.sequence, cx);
                 if outcome.is_pending() {
                     self.stage = Stage::Open;
                 }
@@ -97,21 +97,25 @@ impl Future for Awaited {
     }
 }
 
-impl Drop for Awaited {
+impl Drop for StepFuture {
     fn drop(&mut self) {
         if self.is_open() {
-            self.journal.abandon(self.sequence);
+            self.execution.abandon(self.sequence);
         }
     }
 }
 
-impl fmt::Debug for Awaited {
+impl fmt::Debug for StepFuture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let stage = match &self.stage {
             Stage::Open => "open",
             Stage::Refused(_) => "refused",
             Stage::Done => "done",
         };
-        write!(f, "step {} of {}, {stage}", self.sequence, self.journal.begin.instance)
+        write!(
+            f,
+            "step {} of {}, {stage}",
+            self.sequence, self.execution.begin.instance
+        )
     }
 }
