@@ -4,8 +4,6 @@ use crate::engine::ctx::Ctx;
 use crate::engine::message::{Message, Origin};
 use crate::engine::orchestration::children::Children;
 use crate::engine::orchestration::early::drop_early_events;
-use crate::engine::orchestration::open_steps::OpenSteps;
-use crate::engine::orchestration::replay::read_turns;
 use crate::engine::orchestration::state::present;
 use crate::engine::orchestration::turn::OrchestrationTurn;
 use crate::engine::orchestration::waiters::{outcome, tell_waiters};
@@ -66,18 +64,9 @@ impl OrchestrationTurn<'_> {
     ) -> Result<()> {
         let state = present(&mut self.state);
         let execution = state.record.execution;
-        let mut open = OpenSteps::default();
-        read_turns(
-            ctx.reader,
-            ctx.settings.partition_of(self.id),
-            self.id,
-            &state.record,
-            |_, turn| {
-                open.follow(&turn);
-                true
-            },
-        )?;
-        if state.record.turns == 0 {
+        let has_begun = state.record.turns > 0;
+        let open = self.open_steps(ctx)?;
+        if !has_begun {
             remove_timer(self.id, super::begin::START_TIMER, ctx)?;
         }
         // Events for its first turn must not reach an orchestration that replaces it.

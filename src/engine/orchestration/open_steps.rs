@@ -2,6 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::engine::ctx::Ctx;
+use crate::engine::orchestration::replay::read_turns;
+use crate::engine::orchestration::state::present;
+use crate::engine::orchestration::turn::OrchestrationTurn;
+use crate::error::Result;
 use crate::id::Sequence;
 use crate::model::history::{Command, Incoming, OpenStep, TurnRecord};
 
@@ -52,6 +57,20 @@ impl OpenSteps {
 
     pub(super) fn into_steps(self) -> BTreeMap<Sequence, OpenStep> {
         self.0
+    }
+}
+
+impl OrchestrationTurn<'_> {
+    /// Reads the open steps of the execution from its history.
+    pub(super) fn open_steps(&mut self, ctx: &Ctx<'_>) -> Result<OpenSteps> {
+        let record = &present(&mut self.state).record;
+        let mut open = OpenSteps::default();
+        let partition = ctx.settings.partition_of(self.id);
+        read_turns(ctx.reader, partition, self.id, record, |_, turn| {
+            open.follow(&turn);
+            true
+        })?;
+        Ok(open)
     }
 }
 

@@ -97,8 +97,13 @@ impl OrchestrationTurn<'_> {
         on: Option<Unregistered>,
         ctx: &mut Ctx<'_>,
     ) -> Result<()> {
-        // An orchestration whose code cannot be loaded waits for every open step of its history.
-        if self.wants(execution, Some(sequence), ctx)?.unwrap_or(true) {
+        let is_wanted = match self.wants(execution, Some(sequence), ctx)? {
+            Ok(is_wanted) => is_wanted,
+            // Its code cannot be loaded. It waits for every open step of its history, and a child that was restarted may
+            // belong to a step that has ended.
+            Err(_) => self.open_steps(ctx)?.contains(sequence),
+        };
+        if is_wanted {
             self.note_unregistered(sequence, on, ctx);
         }
         Ok(())
